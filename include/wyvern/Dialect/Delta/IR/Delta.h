@@ -1,0 +1,52 @@
+//===- Delta.h - The delta dialect ------------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_IR_DELTA_H
+#define WYVERN_DIALECT_DELTA_IR_DELTA_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/Hashing.h"
+
+#include "wyvern/Dialect/Delta/IR/DeltaDialect.h.inc"
+#include "wyvern/Dialect/Delta/IR/DeltaEnums.h.inc"
+
+namespace mlir::wyvern::delta {
+
+/// One dimension of a bound operand; `multiple` is the rows a token of a `time`
+/// dimension and 1 for every other kind.
+struct BoundDim {
+  DimKind kind;
+  int64_t multiple = 1;
+
+  bool operator==(const BoundDim &other) const {
+    return kind == other.kind && multiple == other.multiple;
+  }
+};
+
+inline llvm::hash_code hash_value(const BoundDim &dim) {
+  return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple);
+}
+
+} // namespace mlir::wyvern::delta
+
+#define GET_ATTRDEF_CLASSES
+#include "wyvern/Dialect/Delta/IR/DeltaAttrs.h.inc"
+
+namespace mlir::wyvern::delta {
+class YieldOp;
+} // namespace mlir::wyvern::delta
+
+#define GET_OP_CLASSES
+#include "wyvern/Dialect/Delta/IR/Delta.h.inc"
+
+#endif // WYVERN_DIALECT_DELTA_IR_DELTA_H

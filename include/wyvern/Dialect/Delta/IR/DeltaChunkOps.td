@@ -1,0 +1,151 @@
+//===- DeltaChunkOps.td - Chunk programs: scan, map, yield -*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS
+#define WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS
+
+include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
+
+// What both chunk programs share: bound operands, bound outs, a region on tiles.
+class Delta_ChunkProgramOp<string opMnemonic, list<Trait> traits = []>
+    : Delta_Op<opMnemonic, !listconcat([
+        IsolatedFromAbove, AttrSizedOperandSegments,
+        SingleBlock, RecursiveMemoryEffects], traits)> {
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  code sharedClassDeclaration = [{
+    Block &getBlock() { return getBody().front(); }
+    YieldOp getYield();
+    /// `index`: the valid tokens of this chunk, 0 < n <= chunk.
+    BlockArgument getValid() { return getBlock().getArgument(0); }
+    BlockArgument getInArg(unsigned i) { return getBlock().getArgument(1 + i); }
+    BindingAttr getInBinding(unsigned i) {
+      return cast<BindingAttr>(getInBindings()[i]);
+    }
+    BindingAttr getOutBinding(unsigned i) {
+      return cast<BindingAttr>(getOutBindings()[i]);
+    }
+  }];
+}
+
+def Delta_ChunkScanOp
+    : Delta_ChunkProgramOp<"chunk_scan", [AttrSizedResultSegments]> {
+  let summary = "a chunk program: sequential over chunks, parallel over heads";
+  let description = [{
+    For every (sequence, head) the region runs once a chunk, from the first to the
+    last (`forward`) or back (`reverse`), and hands its carries from one chunk to
+    the next. A carry starts at its init and ends in the matching final result.
+
+    Every dimension of an operand is bound (`#delta.binding`): the block argument of
+    an in is the slice for this (sequence, head, chunk), with `time` cut to `chunk`
+    tokens. Element types convert to `compute` on entry and back on exit, so the
+    region has no casts at its edges.
+
+    * Partial chunks: ins are zero-extended past the sequence's end (by selection,
+      never by multiplication), outs are truncated. Out rows that no sequence owns
+      are zero.
+    * Heads: an in's head dimension divides `heads`; an out's or a carry's equals
+      it. A sum over a group of heads is never hidden in an out.
+    * Sequences: as for `delta.recurrence`; an empty or absent `cu_seqlens` means
+      one sequence a batch row.
+    * A `chunk` dimension has slot floor(cu[n] / chunk) + n + c for chunk c of
+      sequence n (dense: n * ceil(T / chunk) + c), and seq is then dropped.
+
+    The region may hold only: same-shape `arith`/`math` on floats, constants,
+    `tensor.empty`, `linalg.{contract, elementwise, broadcast, reduce, transpose,
+    fill}` and the chunk ops of this dialect. Constraints: docs/spec.md.
+
+    Example:
+
+    ```mlir
+    %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+        ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x64xbf16>,
+            %V = %v[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+        carry(%S = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+        outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+      %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+      %O = linalg.contract
+          indexing_maps = [affine_map<(m, n, k) -> (m, k)>,
+                           affine_map<(m, n, k) -> (k, n)>,
+                           affine_map<(m, n, k) -> (m, n)>]
+          ins(%Q, %S : tensor<64x64xf32>, tensor<64x64xf32>)
+          outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+      %S1 = linalg.contract
+          indexing_maps = [affine_map<(m, n, k) -> (k, m)>,
+                           affine_map<(m, n, k) -> (k, n)>,
+                           affine_map<(m, n, k) -> (m, n)>]
+          ins(%Q, %V : tensor<64x64xf32>, tensor<64x64xf32>)
+          outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+      delta.yield outs(%O : tensor<64x64xf32>) carry(%S1 : tensor<64x64xf32>)
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$ins,
+                       Variadic<Delta_FloatTensor>:$inits,
+                       Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       Delta_DirectionAttr:$direction, I64Attr:$chunk,
+                       I64Attr:$heads, TypeAttr:$compute,
+                       Delta_BindingArrayAttr:$in_bindings,
+                       Delta_BindingArrayAttr:$carry_bindings,
+                       Delta_BindingArrayAttr:$out_bindings);
+  let results = (outs Variadic<Delta_FloatTensor>:$outs,
+                      Variadic<Delta_FloatTensor>:$finals);
+  let extraClassDeclaration = sharedClassDeclaration # [{
+    BlockArgument getCarryArg(unsigned i) {
+      return getBlock().getArgument(1 + getIns().size() + i);
+    }
+    BindingAttr getCarryBinding(unsigned i) {
+      return cast<BindingAttr>(getCarryBindings()[i]);
+    }
+  }];
+}
+
+def Delta_ChunkMapOp : Delta_ChunkProgramOp<"chunk_map"> {
+  let summary = "a chunk program without a carry: parallel over chunks too";
+  let description = [{
+    `delta.chunk_scan` without carries and so without an order: every (sequence,
+    head, chunk) is independent. Bindings, partial chunks, heads and sequences are
+    those of `delta.chunk_scan`.
+
+    Example:
+
+    ```mlir
+    %p = delta.chunk_map chunk = 64 heads = 2 compute = f32
+        ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x64xbf16>,
+            %K = %k[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+        outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+      %P = delta.decay_dot upto_token %Q, %K
+          : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+      delta.yield outs(%P : tensor<64x64xf32>)
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$ins,
+                       Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       I64Attr:$chunk, I64Attr:$heads, TypeAttr:$compute,
+                       Delta_BindingArrayAttr:$in_bindings,
+                       Delta_BindingArrayAttr:$out_bindings);
+  let results = (outs Variadic<Delta_FloatTensor>:$outs);
+  let extraClassDeclaration = sharedClassDeclaration;
+}
+
+def Delta_YieldOp
+    : Delta_Op<"yield", [Pure, Terminator, AttrSizedOperandSegments,
+                         ParentOneOf<["ChunkScanOp", "ChunkMapOp"]>]> {
+  let summary = "ends a chunk: its outs, and its carries for the next chunk";
+  let description = [{
+    Example: `delta.yield outs(%O : tensor<64x64xf32>) carry(%S : tensor<64x64xf32>)`
+  }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$outs,
+                       Variadic<Delta_FloatTensor>:$carries);
+  let assemblyFormat = [{
+    oilist(`outs` `(` $outs `:` type($outs) `)`
+         | `carry` `(` $carries `:` type($carries) `)`) attr-dict
+  }];
+}
+
+#endif // WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS

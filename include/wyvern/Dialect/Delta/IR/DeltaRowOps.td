@@ -1,0 +1,228 @@
+//===- DeltaRowOps.td - The operations of a chunk program --*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each works on the static tiles of one chunk of one head. Formulas and their
+// derivatives are those of docs/rationale/chunk-program.md.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_IR_DELTAROWOPS
+#define WYVERN_DIALECT_DELTA_IR_DELTAROWOPS
+
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
+
+class Delta_RowOp<string opMnemonic, list<Trait> traits = []>
+    : Delta_Op<opMnemonic, !listconcat([Pure], traits)> {
+  let hasVerifier = 1;
+}
+
+def Delta_Tile : StaticShapeTensorOf<[AnyFloat]>;
+
+def Delta_RowMask
+    : Delta_Enum<"RowMask", "which columns j of row i a decay product keeps", [
+        I32EnumAttrCase<"upto_token", 0>, I32EnumAttrCase<"before_token", 1>,
+        I32EnumAttrCase<"before_row", 2>]>;
+def Delta_RowMaskAttr : EnumAttr<Delta_Dialect, Delta_RowMask, "row_mask"> {
+  let assemblyFormat = "$value";
+}
+
+def Delta_DecayDotOp : Delta_RowOp<"decay_dot"> {
+  let summary = "masked product of two key tiles with the decay inside";
+  let description = [{
+    ```
+    m_ij = sum_d a_id b_jd exp(h_id - p_jd)     where the mask keeps (i, j), else 0
+    ```
+
+    Rows map to tokens by t(i) = floor(i / rows[0]), t(j) = floor(j / rows[1])
+    (`rows` defaults to [1, 1]). p_j = sum of g over the tokens up to and with t(j);
+    h_i likewise for t(i), or without token t(i) itself with `before_decay`. Without
+    `decay` both are 0. g is `[tokens]` (one gate a head) or `[tokens, d]`.
+
+    The mask keeps `upto_token`: t(j) <= t(i); `before_token`: t(j) < t(i);
+    `before_row`: j < i. So for g <= 0 no exponent is positive: the decay is never
+    split into exp(h) * exp(-p), which overflows, and masked entries are never
+    exponentiated, which would give NaN gradients.
+
+    Example:
+
+    ```mlir
+    %L = delta.decay_dot before_row %K, %K decay(%g : tensor<64xf32>)
+        : tensor<64x128xf32>, tensor<64x128xf32> -> tensor<64x64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$a, Delta_Tile:$b, Optional<Delta_Tile>:$g,
+      Delta_RowMaskAttr:$mask,
+      DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
+      UnitAttr:$before_decay);
+  let results = (outs Delta_Tile:$m);
+  let assemblyFormat = [{
+    $mask $a `,` $b (`decay` `(` $g^ `:` type($g) `)`)?
+    (`before_decay` $before_decay^)? (`rows` $rows^)? attr-dict
+    `:` type($a) `,` type($b) `->` type($m)
+  }];
+}
+
+def Delta_DecayApplyOp : Delta_RowOp<"decay_apply"> {
+  let summary = "adjoint of decay_dot in one of its operands";
+  let description = [{
+    With the exponents and the mask of `delta.decay_dot`:
+
+    ```
+    r_id = sum_j m_ij x_jd exp(h_id - p_jd)      x plays b, r is a's gradient
+    r_jd = sum_i m_ij x_id exp(h_id - p_jd)      `transpose`: x plays a, r is b's
+    ```
+
+    Example:
+
+    ```mlir
+    %da = delta.decay_apply upto_token %dm, %b decay(%g : tensor<64xf32>)
+        : tensor<64x64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$m, Delta_Tile:$x, Optional<Delta_Tile>:$g,
+      Delta_RowMaskAttr:$mask,
+      DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
+      UnitAttr:$before_decay, UnitAttr:$transpose);
+  let results = (outs Delta_Tile:$r);
+  let assemblyFormat = [{
+    $mask (`transpose` $transpose^)? $m `,` $x
+    (`decay` `(` $g^ `:` type($g) `)`)? (`before_decay` $before_decay^)?
+    (`rows` $rows^)? attr-dict `:` type($m) `,` type($x) `->` type($r)
+  }];
+}
+
+def Delta_EraseSolveOp : Delta_RowOp<"erase_solve"> {
+  let summary = "solves the triangular system of a chunk's erasures";
+  let description = [{
+    ```
+    (I + stril(L) diag(c)) R = W        U = c * R  (row by row)
+    ```
+
+    Only the strictly lower triangle of L is read. The rate c stays an operand:
+    nothing is divided by it, so c = 0 is no special case.
+
+    Example:
+
+    ```mlir
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<64x64xf32>, tensor<64xf32>,
+        tensor<64x128xf32> -> tensor<64x128xf32>, tensor<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate, Delta_Tile:$w);
+  let results = (outs Delta_Tile:$r, Delta_Tile:$u);
+  let assemblyFormat = [{
+    $l `,` $rate `,` $w attr-dict
+    `:` type($l) `,` type($rate) `,` type($w) `->` type($r) `,` type($u)
+  }];
+}
+
+def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint"> {
+  let summary = "solves the transposed system, for the gradient of erase_solve";
+  let description = [{
+    ```
+    (I + diag(c) stril(L))^T X = dU
+    ```
+
+    The gradients of `erase_solve` are then dW = c * X, dL = -stril(dW U^T) and
+    dc = rowdot(X, R).
+
+    Example:
+
+    ```mlir
+    %X = delta.erase_solve_adjoint %L, %c, %dU : tensor<64x64xf32>,
+        tensor<64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate, Delta_Tile:$du);
+  let results = (outs Delta_Tile:$x);
+  let assemblyFormat = [{
+    $l `,` $rate `,` $du attr-dict
+    `:` type($l) `,` type($rate) `,` type($du) `->` type($x)
+  }];
+}
+
+def Delta_EraseFactorOp : Delta_RowOp<"erase_factor"> {
+  let summary = "the factor Z that turns erase_solve into one matmul";
+  let description = [{
+    ```
+    Z = (I + stril(L) diag(c))^-1 stril(L)      so that R = W - Z (c * W)
+    ```
+
+    Z is strictly lower triangular. Unlike the inverse it leaves the identity part
+    of W untouched by any rounding of Z, and unlike (T - I) / c it divides by
+    nothing. `delta-stage` splits an `erase_solve` into this and a matmul.
+
+    Example:
+
+    ```mlir
+    %Z = delta.erase_factor %L, %c
+        : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate);
+  let results = (outs Delta_Tile:$z);
+  let assemblyFormat =
+      "$l `,` $rate attr-dict `:` type($l) `,` type($rate) `->` type($z)";
+}
+
+def Delta_CumsumOp : Delta_RowOp<"cumsum", [SameOperandsAndResultType]> {
+  let summary = "running sum over the rows of a chunk";
+  let description = [{
+    ```
+    forward:  y_i = sum of x_j, j <= i (j < i if exclusive)
+    reverse:  y_i = sum of x_j, j >= i (j > i if exclusive)
+    ```
+
+    Suffix factors exp(a_C - a_t) are `exp(cumsum reverse exclusive g)`, never a
+    difference of two prefix sums: that cancels after a strong decay.
+
+    Example: `%a = delta.cumsum %g : tensor<64xf32>`,
+    `%s = delta.cumsum reverse exclusive %g : tensor<64x128xf32>`
+  }];
+  let arguments = (ins Delta_Tile:$x, UnitAttr:$reverse, UnitAttr:$exclusive);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat = [{
+    (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x attr-dict `:` type($x)
+  }];
+  let hasFolder = 1;
+}
+
+def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [AllTypesMatch<["x", "y"]>]> {
+  let summary = "zero rows past the valid tokens of a chunk";
+  let description = [{
+    ```
+    y_i = x_i if i < n * rows, else 0
+    ```
+
+    By selection: a NaN in a masked row does not survive. Needed where a value is
+    derived nonlinearly from zero-extended ins (softplus(0 + bias) is not 0).
+
+    Example: `%y = delta.mask_rows %x, %n : tensor<64xf32>`
+  }];
+  let arguments = (ins Delta_Tile:$x, Index:$valid,
+                       DefaultValuedAttr<I64Attr, "1">:$rows);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat =
+      "$x `,` $valid (`rows` $rows^)? attr-dict `:` type($x)";
+}
+
+def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows"> {
+  let summary = "one row a token becomes n rows a token";
+  let description = [{
+    ```
+    y_i = x_floor(i / n)
+    ```
+
+    Example: `%r = delta.repeat_rows %a by 2 : tensor<32xf32> -> tensor<64xf32>`
+  }];
+  let arguments = (ins Delta_Tile:$x, I64Attr:$n);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat = "$x `by` $n attr-dict `:` type($x) `->` type($y)";
+  let hasFolder = 1;
+}
+
+#endif // WYVERN_DIALECT_DELTA_IR_DELTAROWOPS

@@ -1,0 +1,89 @@
+//===- DeltaSequenceOps.td - The sequence level ------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_IR_DELTASEQUENCEOPS
+#define WYVERN_DIALECT_DELTA_IR_DELTASEQUENCEOPS
+
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "wyvern/Dialect/Delta/IR/DeltaAttrs.td"
+
+class Delta_Op<string opMnemonic, list<Trait> traits = []>
+    : Op<Delta_Dialect, opMnemonic, traits>;
+
+def Delta_FloatTensor : RankedTensorOf<[AnyFloat]>;
+def Delta_CuSeqlens : 1DTensorOf<[I32, I64]>;
+
+def Delta_RecurrenceOp
+    : Delta_Op<"recurrence", [Pure, AttrSizedOperandSegments]> {
+  let summary = "a matrix state edited by decays and Householder-like steps";
+  let description = [{
+    For every sequence n and value head, with a state S (K x V) that starts at
+    `initial_state` (zero if absent), token by token:
+
+    ```
+    S' = S;   S <- Diag(exp(g_t)) S            decay: none | head | channel
+    each step, `repeat` times:
+              S <- S + x (y - b e^T S*)        y = b v (value), y (written), or 0
+    o_t = scale * q_t^T S
+    ```
+
+    x is the write key, e the erase key (no erase term if absent), b the rate, S*
+    is the current S, or S' for a `before_decay` step. `final_state` is S after the
+    last token. `g` is the *log* decay and must be <= 0.
+
+    Heads: `output` has HV value heads; every other operand has h heads, h divides
+    HV, and value head j uses head floor(j / (HV / h)).
+
+    Sequences: with an empty `cu_seqlens` (or none) there are B sequences of T
+    tokens. Otherwise B = 1 and sequence n is the tokens
+    `cu_seqlens[n] <= t < cu_seqlens[n+1]`; output rows at and past the last entry
+    are zero.
+
+    Constraints are numbered in docs/spec.md.
+
+    Example:
+
+    ```mlir
+    %o, %sT = delta.recurrence query(%q) decay(%g)
+        step(write %k erase %k value %v rate %beta)
+        initial_state(%s0) cu_seqlens(%cu) scale 0.125
+        : tensor<?x?x1x64xf32>, tensor<?x?x2xf32>, tensor<?x?x1x64xf32>,
+          tensor<?x?x1x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2xf32>,
+          tensor<?x2x64x64xf32>, tensor<?xi64>
+        -> (tensor<?x?x2x64xf32>, tensor<?x2x64x64xf32>)
+    ```
+  }];
+  let arguments = (ins Delta_FloatTensor:$query,
+                       Optional<Delta_FloatTensor>:$decay,
+                       Variadic<Delta_FloatTensor>:$step_operands,
+                       Optional<Delta_FloatTensor>:$initial_state,
+                       Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       Delta_StepArrayAttr:$steps, F64Attr:$scale);
+  let results = (outs Delta_FloatTensor:$output,
+                      Delta_FloatTensor:$final_state);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// One step with its operands by role; absent ones are null.
+    struct Step {
+      Value write, erase, value, written, rate;
+      double constantRate = 1.0;
+      int64_t repeat = 1;
+      bool beforeDecay = false;
+    };
+    SmallVector<Step> getStepList();
+
+    int64_t getValueHeads() { return getOutput().getType().getDimSize(2); }
+    int64_t getKeyDim() { return getQuery().getType().getDimSize(3); }
+    int64_t getValueDim() { return getOutput().getType().getDimSize(3); }
+    /// True if there is a decay and it has one gate a key channel.
+    bool hasChannelDecay() {
+      return getDecay() && getDecay().getType().getRank() == 4;
+    }
+  }];
+}
+
+#endif // WYVERN_DIALECT_DELTA_IR_DELTASEQUENCEOPS

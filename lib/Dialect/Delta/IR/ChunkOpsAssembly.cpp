@@ -1,0 +1,252 @@
+//===- ChunkOpsAssembly.cpp - Text form of chunk_scan and chunk_map -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Both ops are written as groups of bound operands, each of which also names its
+// block argument:   ins(%Q = %q[seq, time, head, _] : tensor<...>, ...)
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+namespace {
+/// What the parser has read of one chunk program.
+struct ChunkProgramParser {
+  OpAsmParser &parser;
+  int64_t chunk = 0;
+  int64_t heads = 0;
+  Type compute;
+  SmallVector<OpAsmParser::Argument> regionArgs;
+
+  /// Operands of one group with their types and bindings.
+  struct Group {
+    SmallVector<OpAsmParser::UnresolvedOperand> operands;
+    SmallVector<Type> types;
+    SmallVector<Attribute> bindings;
+  };
+
+  /// `chunk = 64 heads = 16 compute = f32`
+  ParseResult parseSizes();
+  /// `[dims] : type`, checked against each other's rank.
+  ParseResult parseBinding(RankedTensorType &type, BindingAttr &binding);
+  /// `keyword(%arg = %operand[dims] : type, ...)`, if the keyword is there.
+  ParseResult parseOptionalGroup(StringRef keyword, Group &group);
+  /// `cu_seqlens(%cu : type)`, if it is there.
+  ParseResult parseOptionalCuSeqlens(Group &group);
+  /// `outs([dims] : type, ...)`
+  ParseResult parseOuts(Group &group);
+  /// `valid(%n)` and the region, whose first argument is %n.
+  ParseResult parseBody(OperationState &result);
+};
+} // namespace
+
+ParseResult ChunkProgramParser::parseSizes() {
+  return failure(parser.parseKeyword("chunk") || parser.parseEqual() ||
+                 parser.parseInteger(chunk) || parser.parseKeyword("heads") ||
+                 parser.parseEqual() || parser.parseInteger(heads) ||
+                 parser.parseKeyword("compute") || parser.parseEqual() ||
+                 parser.parseType(compute));
+}
+
+ParseResult ChunkProgramParser::parseBinding(RankedTensorType &type,
+                                             BindingAttr &binding) {
+  SMLoc loc = parser.getCurrentLocation();
+  FailureOr<BindingAttr> dims = BindingAttr::parseDims(parser);
+  if (failed(dims) || parser.parseColonType(type))
+    return failure();
+  binding = *dims;
+  int64_t found = binding.getDims().size();
+  if (found != type.getRank())
+    return parser.emitError(loc) << "expected " << type.getRank()
+                                 << " dimensions for " << type << ", found "
+                                 << found;
+  return success();
+}
+
+ParseResult ChunkProgramParser::parseOptionalGroup(StringRef keyword,
+                                                   Group &group) {
+  if (failed(parser.parseOptionalKeyword(keyword)))
+    return success();
+  return parser.parseCommaSeparatedList(
+      AsmParser::Delimiter::Paren, [&]() -> ParseResult {
+        RankedTensorType type;
+        BindingAttr binding;
+        OpAsmParser::Argument &arg = regionArgs.emplace_back();
+        if (parser.parseArgument(arg) || parser.parseEqual() ||
+            parser.parseOperand(group.operands.emplace_back()) ||
+            parseBinding(type, binding))
+          return failure();
+        arg.type = binding.getTileType(type, chunk, compute);
+        group.types.push_back(type);
+        group.bindings.push_back(binding);
+        return success();
+      });
+}
+
+ParseResult ChunkProgramParser::parseOptionalCuSeqlens(Group &group) {
+  if (failed(parser.parseOptionalKeyword("cu_seqlens")))
+    return success();
+  return failure(parser.parseLParen() ||
+                 parser.parseOperand(group.operands.emplace_back()) ||
+                 parser.parseColonType(group.types.emplace_back()) ||
+                 parser.parseRParen());
+}
+
+ParseResult ChunkProgramParser::parseOuts(Group &group) {
+  if (parser.parseKeyword("outs"))
+    return failure();
+  return parser.parseCommaSeparatedList(
+      AsmParser::Delimiter::Paren, [&]() -> ParseResult {
+        RankedTensorType type;
+        BindingAttr binding;
+        if (parseBinding(type, binding))
+          return failure();
+        group.types.push_back(type);
+        group.bindings.push_back(binding);
+        return success();
+      });
+}
+
+ParseResult ChunkProgramParser::parseBody(OperationState &result) {
+  OpAsmParser::Argument valid;
+  if (parser.parseKeyword("valid") || parser.parseLParen() ||
+      parser.parseArgument(valid) || parser.parseRParen())
+    return failure();
+  valid.type = parser.getBuilder().getIndexType();
+  regionArgs.insert(regionArgs.begin(), valid);
+  return failure(parser.parseRegion(*result.addRegion(), regionArgs) ||
+                 parser.parseOptionalAttrDict(result.attributes));
+}
+
+ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
+  Builder &builder = parser.getBuilder();
+  ChunkProgramParser program{parser};
+  ChunkProgramParser::Group ins, carries, cu, outs;
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef keyword;
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  std::optional<Direction> direction = symbolizeDirection(keyword);
+  if (!direction)
+    return parser.emitError(loc)
+           << "expected forward or reverse, found '" << keyword << "'";
+  if (program.parseSizes() || program.parseOptionalGroup("ins", ins) ||
+      program.parseOptionalGroup("carry", carries) ||
+      program.parseOptionalCuSeqlens(cu) || program.parseOuts(outs) ||
+      program.parseBody(result))
+    return failure();
+
+  auto &properties = result.getOrAddProperties<Properties>();
+  properties.direction = DirectionAttr::get(builder.getContext(), *direction);
+  properties.chunk = builder.getI64IntegerAttr(program.chunk);
+  properties.heads = builder.getI64IntegerAttr(program.heads);
+  properties.compute = TypeAttr::get(program.compute);
+  properties.in_bindings = builder.getArrayAttr(ins.bindings);
+  properties.carry_bindings = builder.getArrayAttr(carries.bindings);
+  properties.out_bindings = builder.getArrayAttr(outs.bindings);
+  properties.operandSegmentSizes = {static_cast<int32_t>(ins.types.size()),
+                                    static_cast<int32_t>(carries.types.size()),
+                                    static_cast<int32_t>(cu.types.size())};
+  properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
+                                   static_cast<int32_t>(carries.types.size())};
+  result.addTypes(outs.types);
+  result.addTypes(carries.types);
+  return failure(
+      parser.resolveOperands(ins.operands, ins.types, loc, result.operands) ||
+      parser.resolveOperands(carries.operands, carries.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(cu.operands, cu.types, loc, result.operands));
+}
+
+ParseResult ChunkMapOp::parse(OpAsmParser &parser, OperationState &result) {
+  Builder &builder = parser.getBuilder();
+  ChunkProgramParser program{parser};
+  ChunkProgramParser::Group ins, cu, outs;
+  SMLoc loc = parser.getCurrentLocation();
+  if (program.parseSizes() || program.parseOptionalGroup("ins", ins) ||
+      program.parseOptionalCuSeqlens(cu) || program.parseOuts(outs) ||
+      program.parseBody(result))
+    return failure();
+
+  auto &properties = result.getOrAddProperties<Properties>();
+  properties.chunk = builder.getI64IntegerAttr(program.chunk);
+  properties.heads = builder.getI64IntegerAttr(program.heads);
+  properties.compute = TypeAttr::get(program.compute);
+  properties.in_bindings = builder.getArrayAttr(ins.bindings);
+  properties.out_bindings = builder.getArrayAttr(outs.bindings);
+  properties.operandSegmentSizes = {static_cast<int32_t>(ins.types.size()),
+                                    static_cast<int32_t>(cu.types.size())};
+  result.addTypes(outs.types);
+  return failure(
+      parser.resolveOperands(ins.operands, ins.types, loc, result.operands) ||
+      parser.resolveOperands(cu.operands, cu.types, loc, result.operands));
+}
+
+/// Prints ` keyword(%arg = %operand[dims] : type, ...)` if there are operands.
+static void printGroup(OpAsmPrinter &p, StringRef keyword, ValueRange args,
+                       ValueRange operands, ArrayAttr bindings) {
+  if (operands.empty())
+    return;
+  p << ' ' << keyword << '(';
+  llvm::interleaveComma(
+      llvm::zip_equal(args, operands, bindings.getAsRange<BindingAttr>()), p,
+      [&](auto entry) {
+        auto [arg, operand, binding] = entry;
+        p << arg << " = " << operand;
+        binding.printDims(p.getStream());
+        p << " : " << operand.getType();
+      });
+  p << ')';
+}
+
+template <typename OpT>
+static void printTail(OpAsmPrinter &p, OpT op) {
+  if (Value cu = op.getCuSeqlens())
+    p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
+  p << " outs(";
+  llvm::interleaveComma(
+      llvm::zip_equal(op.getOuts(),
+                      op.getOutBindings().template getAsRange<BindingAttr>()),
+      p, [&](auto entry) {
+        auto [out, binding] = entry;
+        binding.printDims(p.getStream());
+        p << " : " << out.getType();
+      });
+  p << ") valid(" << op.getValid() << ") ";
+  p.printRegion(op.getBody(), /*printEntryBlockArgs=*/false);
+  p.printOptionalAttrDict(op->getAttrs(),
+                          {"direction", "chunk", "heads", "compute",
+                           "in_bindings", "carry_bindings", "out_bindings",
+                           "operandSegmentSizes", "resultSegmentSizes"});
+}
+
+template <typename OpT>
+static void printSizes(OpAsmPrinter &p, OpT op) {
+  p << " chunk = " << op.getChunk() << " heads = " << op.getHeads()
+    << " compute = " << op.getCompute();
+}
+
+void ChunkScanOp::print(OpAsmPrinter &p) {
+  p << ' ' << stringifyDirection(getDirection());
+  printSizes(p, *this);
+  ValueRange args = getBlock().getArguments();
+  printGroup(p, "ins", args.slice(1, getIns().size()), getIns(),
+             getInBindings());
+  printGroup(p, "carry", args.drop_front(1 + getIns().size()), getInits(),
+             getCarryBindings());
+  printTail(p, *this);
+}
+
+void ChunkMapOp::print(OpAsmPrinter &p) {
+  printSizes(p, *this);
+  printGroup(p, "ins", getBlock().getArguments().drop_front(1), getIns(),
+             getInBindings());
+  printTail(p, *this);
+}

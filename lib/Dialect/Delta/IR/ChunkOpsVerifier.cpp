@@ -1,0 +1,190 @@
+//===- ChunkOpsVerifier.cpp - Constraints of chunk programs ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The numbers (C..) are those of docs/spec.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+YieldOp ChunkScanOp::getYield() {
+  return cast<YieldOp>(getBlock().getTerminator());
+}
+YieldOp ChunkMapOp::getYield() {
+  return cast<YieldOp>(getBlock().getTerminator());
+}
+
+/// The closed set of the region: differentiation, splitting and fusion have one
+/// rule for each of these and for nothing else.
+static bool isChunkRegionOp(Operation *op) {
+  if (isa<linalg::ContractOp, linalg::ElementwiseOp, linalg::BroadcastOp,
+          linalg::ReduceOp, linalg::TransposeOp, linalg::FillOp,
+          tensor::EmptyOp, arith::ConstantOp, ChunkScanOp, ChunkMapOp>(op))
+    return true;
+  if (isa_and_nonnull<DeltaDialect>(op->getDialect()))
+    return !isa<RecurrenceOp>(op);
+  return isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
+             op->getDialect()) &&
+         op->hasTrait<OpTrait::Elementwise>();
+}
+
+namespace {
+template <typename OpT>
+class ChunkProgramVerifier {
+public:
+  explicit ChunkProgramVerifier(OpT op) : op(op) {}
+
+  LogicalResult verifySizes() {
+    if (op.getChunk() < 1 || op.getHeads() < 1)
+      return op.emitOpError()
+             << "(C1) expected chunk and heads of at least 1, found "
+             << op.getChunk() << " and " << op.getHeads();
+    if (!isa<Float32Type, Float64Type>(op.getCompute()))
+      return op.emitOpError()
+             << "(C2) expected compute type f32 or f64, found "
+             << op.getCompute();
+    return success();
+  }
+
+  /// One operand or result, its binding, and the tile the region sees of it.
+  LogicalResult verifyBound(StringRef what, unsigned index, Type type,
+                            BindingAttr binding, Type tile);
+  LogicalResult verifyRegionOps();
+
+private:
+  LogicalResult verifyDims(const std::string &name, RankedTensorType type,
+                           BindingAttr binding, bool isIn);
+  OpT op;
+};
+} // namespace
+
+template <typename OpT>
+LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
+                                                    RankedTensorType type,
+                                                    BindingAttr binding,
+                                                    bool isIn) {
+  int64_t heads = op.getHeads();
+  for (auto [dim, size] : llvm::zip_equal(binding.getDims(), type.getShape())) {
+    bool isStatic = !ShapedType::isDynamic(size);
+    if (dim.kind == DimKind::whole && !isStatic)
+      return op.emitOpError() << "(C4) expected a static size where " << name
+                              << " is kept whole, found " << type;
+    if (dim.kind != DimKind::head)
+      continue;
+    if (isIn && (!isStatic || size == 0 || heads % size != 0))
+      return op.emitOpError() << "(C5) expected the head dimension of " << name
+                              << " to divide heads = " << heads << ", found "
+                              << type;
+    if (!isIn && size != heads)
+      return op.emitOpError()
+             << "(C6) expected the head dimension of " << name
+             << " to equal heads = " << heads << ", found " << type
+             << "; sum over a group of heads outside, with linalg.reduce";
+  }
+  return success();
+}
+
+template <typename OpT>
+LogicalResult
+ChunkProgramVerifier<OpT>::verifyBound(StringRef what, unsigned index,
+                                       Type type, BindingAttr binding,
+                                       Type tile) {
+  std::string name = (what + " #" + Twine(index)).str();
+  auto tensor = cast<RankedTensorType>(type);
+  if (static_cast<int64_t>(binding.getDims().size()) != tensor.getRank())
+    return op.emitOpError() << "(C3) expected one bound dimension for each of "
+                            << name << ", found " << binding << " for " << type;
+  if (failed(verifyDims(name, tensor, binding, what == "in")))
+    return failure();
+  auto expected =
+      binding.getTileType(tensor, op.getChunk(), op.getCompute());
+  if (tile != expected)
+    return op.emitOpError() << "(C7) expected the region's tile of " << name
+                            << " to be " << expected << ", found " << tile;
+  return success();
+}
+
+template <typename OpT>
+LogicalResult ChunkProgramVerifier<OpT>::verifyRegionOps() {
+  for (Operation &inner : op.getBlock().without_terminator())
+    if (!isChunkRegionOp(&inner))
+      return inner.emitOpError()
+             << "(C8) is not allowed in a chunk program; allowed are "
+                "elementwise arith and math, constants, tensor.empty, linalg "
+                "contract, elementwise, broadcast, reduce, transpose and fill, "
+                "and the chunk ops of the delta dialect";
+  return success();
+}
+
+template <typename OpT>
+static LogicalResult verifyShared(OpT op) {
+  ChunkProgramVerifier<OpT> verifier(op);
+  YieldOp yield = op.getYield();
+  if (failed(verifier.verifySizes()))
+    return failure();
+  if (yield.getOuts().size() != op.getOuts().size() ||
+      op.getOutBindings().size() != op.getOuts().size() ||
+      op.getInBindings().size() != op.getIns().size())
+    return op.emitOpError()
+           << "(C9) expected one yielded tile and one binding an out, and one "
+              "binding an in";
+  for (auto [i, in] : llvm::enumerate(op.getIns()))
+    if (failed(verifier.verifyBound("in", i, in.getType(), op.getInBinding(i),
+                                    op.getInArg(i).getType())))
+      return failure();
+  for (auto [i, out] : llvm::enumerate(op.getOuts()))
+    if (failed(verifier.verifyBound("out", i, out.getType(),
+                                    op.getOutBinding(i),
+                                    yield.getOuts()[i].getType())))
+      return failure();
+  return verifier.verifyRegionOps();
+}
+
+LogicalResult ChunkScanOp::verify() {
+  if (failed(verifyShared(*this)))
+    return failure();
+  ValueRange carries = getYield().getCarries();
+  if (carries.size() != getInits().size() ||
+      getFinals().size() != getInits().size() ||
+      getCarryBindings().size() != getInits().size())
+    return emitOpError() << "(C10) expected one yielded carry, one final result "
+                            "and one binding for each of the "
+                         << getInits().size() << " inits, found "
+                         << carries.size() << ", " << getFinals().size()
+                         << " and " << getCarryBindings().size();
+  ChunkProgramVerifier<ChunkScanOp> verifier(*this);
+  for (auto [i, init] : llvm::enumerate(getInits())) {
+    BindingAttr binding = getCarryBinding(i);
+    for (Type tile : {getCarryArg(i).getType(), carries[i].getType()})
+      if (failed(
+              verifier.verifyBound("carry", i, init.getType(), binding, tile)))
+        return failure();
+    if (binding.has(DimKind::time) || binding.has(DimKind::chunk))
+      return emitOpError() << "(C11) expected carry #" << i
+                           << " without time and chunk dimensions, found "
+                           << binding;
+    if (getFinals()[i].getType() != init.getType())
+      return emitOpError() << "(C12) expected final #" << i
+                           << " of its init's type " << init.getType()
+                           << ", found " << getFinals()[i].getType();
+  }
+  return success();
+}
+
+LogicalResult ChunkMapOp::verify() {
+  if (!getYield().getCarries().empty())
+    return emitOpError() << "(C10) expected no carry: a chunk_map has no order "
+                            "of chunks; use chunk_scan";
+  return verifyShared(*this);
+}

@@ -1,0 +1,89 @@
+//===- DeltaAttrs.cpp - Bindings of chunk operands ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+/// Parses one entry of a binding: a keyword, after `time` perhaps `* n`.
+static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
+  StringRef keyword;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  std::optional<DimKind> kind = symbolizeDimKind(keyword);
+  if (!kind)
+    return parser.emitError(loc)
+           << "expected seq, time, chunk, head or _, found '" << keyword << "'";
+  dim = {*kind, 1};
+  if (*kind != DimKind::time || failed(parser.parseOptionalStar()))
+    return success();
+  loc = parser.getCurrentLocation();
+  if (parser.parseInteger(dim.multiple))
+    return failure();
+  if (dim.multiple < 1)
+    return parser.emitError(loc) << "expected at least one row a token, found "
+                                 << dim.multiple;
+  return success();
+}
+
+FailureOr<BindingAttr> BindingAttr::parseDims(AsmParser &parser) {
+  SmallVector<BoundDim> dims;
+  auto parseOne = [&]() { return parseBoundDim(parser, dims.emplace_back()); };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseOne))
+    return failure();
+  return BindingAttr::get(parser.getContext(), dims);
+}
+
+void BindingAttr::printDims(llvm::raw_ostream &os) const {
+  os << '[';
+  llvm::interleaveComma(getDims(), os, [&](BoundDim dim) {
+    os << stringifyDimKind(dim.kind);
+    if (dim.multiple != 1)
+      os << " * " << dim.multiple;
+  });
+  os << ']';
+}
+
+Attribute BindingAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  FailureOr<BindingAttr> binding = parseDims(parser);
+  if (failed(binding) || parser.parseGreater())
+    return {};
+  return *binding;
+}
+
+void BindingAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printDims(printer.getStream());
+  printer << '>';
+}
+
+bool BindingAttr::has(DimKind kind) const {
+  return llvm::any_of(getDims(),
+                      [&](BoundDim dim) { return dim.kind == kind; });
+}
+
+int64_t BindingAttr::getTimeMultiple() const {
+  for (BoundDim dim : getDims())
+    if (dim.kind == DimKind::time)
+      return dim.multiple;
+  return 1;
+}
+
+RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,
+                                          Type compute) const {
+  SmallVector<int64_t> shape;
+  for (auto [dim, size] : llvm::zip_equal(getDims(), type.getShape())) {
+    if (dim.kind == DimKind::time)
+      shape.push_back(chunk * dim.multiple);
+    else if (dim.kind == DimKind::whole)
+      shape.push_back(size);
+  }
+  return RankedTensorType::get(shape, compute);
+}

@@ -1,0 +1,35 @@
+//===- DeltaDialect.cpp - Registration of the delta dialect ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+#include "wyvern/Dialect/Delta/IR/DeltaDialect.cpp.inc"
+#include "wyvern/Dialect/Delta/IR/DeltaEnums.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "wyvern/Dialect/Delta/IR/DeltaAttrs.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "wyvern/Dialect/Delta/IR/Delta.cpp.inc"
+
+void DeltaDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "wyvern/Dialect/Delta/IR/DeltaAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "wyvern/Dialect/Delta/IR/Delta.cpp.inc"
+      >();
+}

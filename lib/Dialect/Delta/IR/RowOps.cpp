@@ -1,0 +1,171 @@
+//===- RowOps.cpp - Constraints and folders of the chunk ops --------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The numbers (C..) are those of docs/spec.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+//===----------------------------------------------------------------------===//
+// decay_dot, decay_apply
+//===----------------------------------------------------------------------===//
+
+/// Checks mask, rows and decay of a product of `aRows` by `bRows` rows over
+/// `depth` channels.
+template <typename OpT>
+static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
+                                        int64_t depth) {
+  ArrayRef<int64_t> rows = op.getRows();
+  if (rows.size() != 2 || rows[0] < 1 || rows[1] < 1 || aRows % rows[0] != 0 ||
+      bRows % rows[1] != 0 || aRows / rows[0] != bRows / rows[1])
+    return op.emitOpError() << "(C2) expected rows = [na, nb] with " << aRows
+                            << " / na and " << bRows
+                            << " / nb the same number of tokens, found ["
+                            << rows << "]";
+  int64_t tokens = aRows / rows[0];
+  if (op.getMask() == RowMask::before_row && rows[0] != rows[1])
+    return op.emitOpError() << "(C3) before_row compares rows, so both operands "
+                               "need as many rows a token; found ["
+                            << rows << "]";
+  if (op.getBeforeDecay() && op.getMask() != RowMask::before_token)
+    return op.emitOpError()
+           << "(C4) before_decay needs the mask before_token: a later token's "
+              "decay would be divided out (a positive exponent)";
+  if (Value g = op.getG()) {
+    ArrayRef<int64_t> shape = shapeOf(g);
+    bool head = shape.size() == 1 && shape[0] == tokens;
+    bool channel =
+        shape.size() == 2 && shape[0] == tokens && shape[1] == depth;
+    if (!head && !channel)
+      return op.emitOpError() << "(C5) expected a decay of shape [" << tokens
+                              << "] or [" << tokens << ", " << depth
+                              << "], found " << g.getType();
+  }
+  return success();
+}
+
+LogicalResult DecayDotOp::verify() {
+  ArrayRef<int64_t> a = shapeOf(getA()), b = shapeOf(getB()),
+                    m = shapeOf(getM());
+  if (a.size() != 2 || b.size() != 2 || m.size() != 2 || a[1] != b[1] ||
+      m[0] != a[0] || m[1] != b[0])
+    return emitOpError() << "(C1) expected [i, d], [j, d] -> [i, j], found "
+                         << getA().getType() << ", " << getB().getType()
+                         << " -> " << getM().getType();
+  return verifyDecayProduct(*this, a[0], b[0], a[1]);
+}
+
+LogicalResult DecayApplyOp::verify() {
+  ArrayRef<int64_t> m = shapeOf(getM()), x = shapeOf(getX()),
+                    r = shapeOf(getR());
+  bool t = getTranspose();
+  if (m.size() != 2 || x.size() != 2 || r.size() != 2 || x[0] != m[t ? 0 : 1] ||
+      r[0] != m[t ? 1 : 0] || r[1] != x[1])
+    return emitOpError() << "(C1) expected "
+                         << (t ? "[i, j], [i, d] -> [j, d]"
+                               : "[i, j], [j, d] -> [i, d]")
+                         << ", found " << getM().getType() << ", "
+                         << getX().getType() << " -> " << getR().getType();
+  return verifyDecayProduct(*this, m[0], m[1], x[1]);
+}
+
+//===----------------------------------------------------------------------===//
+// erase_solve and its kin
+//===----------------------------------------------------------------------===//
+
+/// L is square, the rate has one entry a row, and every tile of `rows` has as
+/// many rows and one type.
+static LogicalResult verifySystem(Operation *op, Value l, Value rate,
+                                  ValueRange rows) {
+  ArrayRef<int64_t> shape = shapeOf(l);
+  if (shape.size() != 2 || shape[0] != shape[1])
+    return op->emitOpError()
+           << "(C1) expected a square matrix L, found " << l.getType();
+  if (shapeOf(rate).size() != 1 || shapeOf(rate)[0] != shape[0])
+    return op->emitOpError() << "(C2) expected a rate of shape [" << shape[0]
+                             << "], one a row of L, found " << rate.getType();
+  for (Value tile : rows)
+    if (shapeOf(tile).size() != 2 || shapeOf(tile)[0] != shape[0] ||
+        tile.getType() != rows.front().getType())
+      return op->emitOpError()
+             << "(C3) expected right-hand side and results of one type with "
+             << shape[0] << " rows, found " << tile.getType();
+  return success();
+}
+
+LogicalResult EraseSolveOp::verify() {
+  return verifySystem(*this, getL(), getRate(), {getW(), getR(), getU()});
+}
+
+LogicalResult EraseSolveAdjointOp::verify() {
+  return verifySystem(*this, getL(), getRate(), {getDu(), getX()});
+}
+
+LogicalResult EraseFactorOp::verify() {
+  if (getZ().getType() != getL().getType())
+    return emitOpError() << "(C3) expected Z of L's type " << getL().getType()
+                         << ", found " << getZ().getType();
+  return verifySystem(*this, getL(), getRate(), {});
+}
+
+//===----------------------------------------------------------------------===//
+// cumsum, mask_rows, repeat_rows
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyVectorOrMatrix(Operation *op, Value x) {
+  int64_t rank = shapeOf(x).size();
+  if (rank != 1 && rank != 2)
+    return op->emitOpError()
+           << "(C1) expected [rows] or [rows, channels], found " << x.getType();
+  return success();
+}
+
+LogicalResult CumsumOp::verify() { return verifyVectorOrMatrix(*this, getX()); }
+
+OpFoldResult CumsumOp::fold(FoldAdaptor adaptor) {
+  // A running sum of zeros is zeros: what is left of "no decay".
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX());
+  if (splat && splat.getSplatValue<APFloat>().isPosZero())
+    return splat;
+  return {};
+}
+
+LogicalResult MaskRowsOp::verify() {
+  if (failed(verifyVectorOrMatrix(*this, getX())))
+    return failure();
+  if (getRows() < 1 || shapeOf(getX())[0] % getRows() != 0)
+    return emitOpError() << "(C2) expected rows a token that divide the "
+                         << shapeOf(getX())[0] << " rows, found " << getRows();
+  return success();
+}
+
+LogicalResult RepeatRowsOp::verify() {
+  if (failed(verifyVectorOrMatrix(*this, getX())))
+    return failure();
+  ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
+  if (getN() < 1 || x.size() != y.size() || y[0] != x[0] * getN() ||
+      y.drop_front() != x.drop_front())
+    return emitOpError() << "(C2) expected " << getN()
+                         << " result rows for each operand row, found "
+                         << getX().getType() << " -> " << getY().getType();
+  return success();
+}
+
+OpFoldResult RepeatRowsOp::fold(FoldAdaptor adaptor) {
+  if (getN() == 1)
+    return getX();
+  if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX()))
+    return splat.resizeSplat(cast<ShapedType>(getType()));
+  return {};
+}

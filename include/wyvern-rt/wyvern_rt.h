@@ -1,0 +1,232 @@
+/*===- wyvern_rt.h - Launching compiled Wyvern programs -----------*- C -*-===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* The C11 interface of libwyvern_rt. It needs no CUDA header and links no    *|
+|* CUDA library: the driver is opened when a program is first prepared.       *|
+|*                                                                            *|
+|* A program is a list of kernels that run one after another on the caller's  *|
+|* stream. The descriptors below mirror manifest.json (docs/abi.md); the      *|
+|* compiler writes them into the bundle's C header, and the Python package    *|
+|* builds them from the manifest.                                             *|
+|*                                                                            *|
+|* The runtime creates no context, allocates no device memory, never waits    *|
+|* for the device, reads no device data and never aborts: every failure is a  *|
+|* status, and wyvern_last_error() says what happened on this thread. A       *|
+|* launch may be captured into a CUDA graph. All functions may be called from *|
+|* several threads at once.                                                   *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef WYVERN_RT_H
+#define WYVERN_RT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WYVERN_API __attribute__((visibility("default")))
+#else
+#define WYVERN_API
+#endif
+
+/* Raised when a descriptor or a function changes its meaning. */
+#define WYVERN_ABI_VERSION 1u
+
+/* cuTensorMapEncodeTiled takes at most five dimensions. */
+#define WYVERN_MAX_RANK 5
+
+/* A workspace starts at a multiple of this many bytes. */
+#define WYVERN_WORKSPACE_ALIGNMENT 256
+
+typedef enum wyvern_status {
+  WYVERN_OK = 0,
+  WYVERN_ERROR_INVALID_DESCRIPTOR = 1, /* the program is not well formed */
+  WYVERN_ERROR_INVALID_ARGUMENT = 2,   /* null or out-of-range argument */
+  WYVERN_ERROR_INVALID_TENSOR = 3,     /* dtype, shape, stride, alignment, device */
+  WYVERN_ERROR_WORKSPACE = 4,          /* workspace too small or unaligned */
+  WYVERN_ERROR_FILE = 5,               /* an image cannot be read */
+  WYVERN_ERROR_NO_DRIVER = 6,          /* libcuda.so.1 missing or too old */
+  WYVERN_ERROR_NO_DEVICE = 7,          /* no such GPU */
+  WYVERN_ERROR_WRONG_ARCH = 8,         /* built for another architecture */
+  WYVERN_ERROR_BAD_IMAGE = 9,          /* the driver refuses an image */
+  WYVERN_ERROR_DRIVER = 10,            /* any other driver error */
+  WYVERN_ERROR_OUT_OF_MEMORY = 11      /* host memory */
+} wyvern_status;
+
+typedef enum wyvern_dtype {
+  WYVERN_BF16 = 0,
+  WYVERN_F16 = 1,
+  WYVERN_F32 = 2,
+  WYVERN_F64 = 3,
+  WYVERN_I32 = 4,
+  WYVERN_I64 = 5
+} wyvern_dtype;
+
+/*===----------------------------------------------------------------------===*\
+|* Descriptors: what the compiler says about a program.                       *|
+\*===----------------------------------------------------------------------===*/
+
+/* What one dimension of a tensor counts. B is the batch, T the tokens (all
+   packed tokens if cu_seqlens is given), N the sequences (B, or
+   len(cu_seqlens) - 1). */
+typedef enum wyvern_dim_kind {
+  WYVERN_DIM_SEQ = 0,   /* B beside a time or chunk dimension, else N */
+  WYVERN_DIM_TIME = 1,  /* T * multiple */
+  WYVERN_DIM_CHUNK = 2, /* ceil(T / chunk); packed: floor(T / chunk) + N */
+  WYVERN_DIM_HEAD = 3,  /* size */
+  WYVERN_DIM_WHOLE = 4  /* size */
+} wyvern_dim_kind;
+
+typedef struct wyvern_dim_desc {
+  wyvern_dim_kind kind;
+  uint32_t multiple; /* TIME: rows a token, at least 1; else 0 */
+  int64_t size;      /* HEAD, WHOLE: the extent; else 0 */
+} wyvern_dim_desc;
+
+typedef enum wyvern_role {
+  WYVERN_INPUT = 0,
+  WYVERN_OUTPUT = 1,
+  WYVERN_WORKSPACE = 2 /* carved out of the caller's workspace */
+} wyvern_role;
+
+typedef struct wyvern_tensor_desc {
+  const char *name;
+  wyvern_role role;
+  wyvern_dtype dtype;
+  uint32_t optional; /* 1: the caller may pass a null tensor */
+  uint32_t rank;
+  wyvern_dim_desc dims[WYVERN_MAX_RANK]; /* slowest first */
+} wyvern_tensor_desc;
+
+typedef enum wyvern_param_kind {
+  WYVERN_PARAM_TENSOR_MAP = 0, /* CUtensorMap, 128 bytes by value */
+  WYVERN_PARAM_POINTER = 1,    /* device pointer; null if absent */
+  WYVERN_PARAM_STRIDE = 2,     /* i64 elements of dimension `dim`; 0 if absent */
+  WYVERN_PARAM_CU_SEQLENS = 3, /* device pointer; null if not packed */
+  WYVERN_PARAM_CU_WIDTH = 4,   /* i64 bytes an entry: 4, 8; 0 if not packed */
+  WYVERN_PARAM_TOKENS = 5,     /* i64: T */
+  WYVERN_PARAM_SEQUENCES = 6   /* i64: N */
+} wyvern_param_kind;
+
+typedef struct wyvern_param_desc {
+  wyvern_param_kind kind;
+  uint32_t tensor;  /* TENSOR_MAP, POINTER, STRIDE: index into tensors */
+  uint32_t dim;     /* STRIDE */
+  uint32_t swizzle; /* TENSOR_MAP: 0, 32, 64 or 128 bytes */
+  uint32_t box[WYVERN_MAX_RANK]; /* TENSOR_MAP: as dims, slowest first */
+} wyvern_param_desc;
+
+typedef enum wyvern_count {
+  WYVERN_COUNT_SLOTS = 0,    /* B * ceil(T / chunk); packed: T / chunk + N */
+  WYVERN_COUNT_SEQUENCES = 1 /* N */
+} wyvern_count;
+
+typedef struct wyvern_kernel_desc {
+  const char *symbol;
+  const char *file;  /* image within the bundle folder; used if image is null */
+  const void *image; /* cubin bytes, or null */
+  size_t image_size;
+  wyvern_count grid_count; /* gridDim.x = grid_factor * count */
+  uint32_t grid_factor;
+  uint32_t block;          /* threads a block */
+  uint32_t dynamic_shared; /* bytes */
+  uint32_t num_params;
+  const wyvern_param_desc *params;
+} wyvern_kernel_desc;
+
+typedef struct wyvern_program_desc {
+  uint32_t abi_version; /* WYVERN_ABI_VERSION */
+  const char *name;
+  const char *target; /* "sm_90a" */
+  int64_t chunk;      /* tokens a chunk */
+  uint32_t num_tensors;
+  const wyvern_tensor_desc *tensors; /* workspace tensors last */
+  uint32_t num_kernels;
+  const wyvern_kernel_desc *kernels; /* in launch order */
+} wyvern_program_desc;
+
+/*===----------------------------------------------------------------------===*\
+|* Calls                                                                      *|
+\*===----------------------------------------------------------------------===*/
+
+/* A tensor of the caller. `data` null means: not given (optional tensors).
+   Sizes and strides are in elements, slowest dimension first. */
+typedef struct wyvern_tensor {
+  void *data;
+  wyvern_dtype dtype;
+  int32_t device; /* CUDA ordinal */
+  uint32_t rank;
+  int64_t sizes[WYVERN_MAX_RANK];
+  int64_t strides[WYVERN_MAX_RANK];
+} wyvern_tensor;
+
+typedef struct wyvern_program wyvern_program;
+
+/* Checks the descriptors and reads the images that are files of `directory`
+   (null: the working directory). Needs no GPU. The descriptors must outlive the
+   program. */
+WYVERN_API wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
+                                             const char *directory,
+                                             wyvern_program **program);
+
+/* Unloads the kernels; null is fine. No launch may be running, and no CUDA graph
+   that captured one may be replayed afterwards. */
+WYVERN_API void wyvern_program_free(wyvern_program *program);
+
+/* Loads the kernels onto a device ahead of the first launch there, which does
+   the same when it has to. */
+WYVERN_API wyvern_status wyvern_program_prepare(wyvern_program *program,
+                                                int device);
+
+/* Bytes of workspace that a launch needs: a function of these numbers alone.
+   `packed_sequences` is len(cu_seqlens) - 1, or -1 without cu_seqlens. */
+WYVERN_API wyvern_status wyvern_program_workspace_size(
+    const wyvern_program *program, int64_t batch, int64_t tokens,
+    int64_t packed_sequences, size_t *bytes);
+
+/* Enqueues the program on `stream` (a CUstream; null is the default stream).
+   `tensors` has one entry for each input and output of the descriptor, in its
+   order; workspace tensors are not listed. `cu_seqlens`: null, or a rank-1
+   WYVERN_I32 or WYVERN_I64 tensor of device memory with N + 1 offsets.
+   Runs in the current context if it belongs to the tensors' device, else in that
+   device's primary context. */
+WYVERN_API wyvern_status wyvern_program_launch(
+    wyvern_program *program, const wyvern_tensor *tensors,
+    const wyvern_tensor *cu_seqlens, void *workspace, size_t workspace_bytes,
+    void *stream);
+
+/* What went wrong in this thread's last failed call; never null. */
+WYVERN_API const char *wyvern_last_error(void);
+
+/* The name of a status, as written above. */
+WYVERN_API const char *wyvern_status_name(wyvern_status status);
+
+/* WYVERN_ABI_VERSION of the library in use. */
+WYVERN_API uint32_t wyvern_abi_version(void);
+
+/* A dense row-major tensor; only the first `rank` sizes are read. */
+static inline wyvern_tensor wyvern_tensor_dense(void *data, wyvern_dtype dtype,
+                                                int32_t device, uint32_t rank,
+                                                const int64_t *sizes) {
+  wyvern_tensor tensor = {data, dtype, device, rank, {0}, {0}};
+  int64_t stride = 1;
+  for (uint32_t i = rank < WYVERN_MAX_RANK ? rank : WYVERN_MAX_RANK; i-- > 0;) {
+    tensor.sizes[i] = sizes[i];
+    tensor.strides[i] = stride;
+    stride *= sizes[i];
+  }
+  return tensor;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WYVERN_RT_H */

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -21,6 +22,7 @@ int main(int argc, char **argv) {
                   mlir::tensor::TensorDialect,
                   mlir::wyvern::delta::DeltaDialect>();
   mlir::registerTransformsPasses();
+  mlir::wyvern::delta::registerDeltaTransformsPasses();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Wyvern optimizer\n", registry));
 }

@@ -49,4 +49,6 @@ function(wyvern_tool name)
   llvm_update_compile_flags(${name})
   target_precompile_headers(${name} REUSE_FROM WyvernPCH)
   target_link_libraries(${name} PRIVATE ${ARG_LINK_LIBS})
+  # The tests depend on every tool.
+  set_property(GLOBAL APPEND PROPERTY WYVERN_TOOLS ${name})
 endfunction()

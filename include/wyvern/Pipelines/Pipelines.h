@@ -1,0 +1,54 @@
+//===- Pipelines.h - The named phases of a compilation ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One list of phases, for wyvernc (--emit, --save-temps, --list-phases) and for
+// wyvern-opt (--wyvern-to-<phase>). A phase is the IR after its passes.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_PIPELINES_PIPELINES_H
+#define WYVERN_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir::wyvern {
+
+/// What the phases can be told. wyvernc fills it from the spec and its flags.
+struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
+  Option<int64_t> rows{*this, "rows",
+                       llvm::cl::desc("most rows (tokens times repeat) of a "
+                                      "chunk"),
+                       llvm::cl::init(64)};
+};
+
+/// One named state of the IR and the passes that lead to it from the one
+/// before.
+struct Phase {
+  StringLiteral name;
+  StringLiteral description;
+  void (*addPasses)(OpPassManager &pm, const PipelineOptions &options);
+};
+
+/// All phases that are MLIR, in order; the first one is the input as it is.
+ArrayRef<Phase> getPhases();
+
+/// The phase of this name, or null.
+const Phase *findPhase(StringRef name);
+
+/// Adds the passes of all phases up to and with `last`.
+void buildPipeline(OpPassManager &pm, const Phase &last,
+                   const PipelineOptions &options);
+
+/// Registers --wyvern-to-<phase> for every phase.
+void registerPipelines();
+
+/// Every dialect that a phase, or a hand-written input, may hold.
+void registerDialects(DialectRegistry &registry);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_PIPELINES_PIPELINES_H

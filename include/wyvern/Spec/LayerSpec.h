@@ -1,0 +1,105 @@
+//===- LayerSpec.h - What a layer computes ----------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The plain data behind a spec file: one recurrence, its sizes and its steps.
+// Every reader (YAML, config.json) produces it; everything after reads only it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_SPEC_LAYERSPEC_H
+#define WYVERN_SPEC_LAYERSPEC_H
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/SMLoc.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <string>
+#include <vector>
+
+namespace mlir::wyvern {
+
+enum class ElementKind { BF16, F16, F32, F64 };
+enum class DecayKind { None, Head, Channel };
+
+llvm::StringRef stringify(ElementKind kind);
+llvm::StringRef stringify(DecayKind kind);
+
+/// A name in the spec, with the place that said so (null if no file did; valid
+/// while the SourceMgr that was read from lives).
+struct SpecName {
+  std::string text;
+  llvm::SMLoc loc;
+};
+
+/// An elementwise product of named tensors, e.g. `b * k`; empty if absent.
+struct SpecProduct {
+  std::vector<SpecName> factors;
+
+  bool isAbsent() const { return factors.empty(); }
+  std::string str() const;
+};
+
+/// One step S <- S + x (y - b e^T S*): x `write`, e `erase`, y = b v (`value`)
+/// or y (`written`), b `rate` or `constantRate`.
+struct StepSpec {
+  SpecProduct write, erase, value, written;
+  SpecProduct rate; ///< At most one name.
+  double constantRate = 1.0;
+  int64_t repeat = 1;
+  bool readsBeforeDecay = false;
+  llvm::SMLoc loc;
+};
+
+/// One layer; as read, all defaults are filled in.
+struct LayerSpec {
+  std::string name;
+  int64_t keyHeads = 0, valueHeads = 0;
+  int64_t keyDim = 0, valueDim = 0;
+  ElementKind dtype = ElementKind::BF16;
+  DecayKind decay = DecayKind::None;
+  double scale = 1.0;
+  std::vector<StepSpec> steps;
+
+  /// The layers of the model that have this spec, from 0; empty if the spec
+  /// does not come from a model.
+  std::vector<int64_t> modelLayers;
+  llvm::SMLoc loc;
+};
+
+/// What an operand of the entry function is; fixes its shape and element type.
+enum class OperandRole {
+  Query,        ///< [B, T, H, K] in the spec's dtype
+  HeadDecay,    ///< [B, T, HV], log, f32 (f64 for f64)
+  ChannelDecay, ///< [B, T, HV, K], log, f32 (f64 for f64)
+  Key,          ///< [B, T * n, H, K] in the spec's dtype
+  Value,        ///< [B, T * n, HV, V] in the spec's dtype
+  Rate,         ///< [B, T * n, HV], f32 (f64 for f64)
+  InitialState, ///< [N, HV, K, V], f32 (f64 for f64)
+  CuSeqlens     ///< [N + 1] i64, or [0]: not packed
+};
+
+struct SpecOperand {
+  std::string name;
+  OperandRole role;
+  int64_t repeat = 1; ///< Rows a token.
+};
+
+/// The operands of the entry function in order: q, the decay g, those of the
+/// steps in order of first appearance, initial_state, cu_seqlens.
+llvm::SmallVector<SpecOperand> getOperands(const LayerSpec &spec);
+
+/// Prints `spec` as a YAML spec with every default written out; reading it back
+/// gives the same spec.
+void printSpec(const LayerSpec &spec, llvm::raw_ostream &os);
+
+/// The same as JSON, for manifests.
+llvm::json::Object toJSON(const LayerSpec &spec);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_SPEC_LAYERSPEC_H

@@ -1,0 +1,51 @@
+//===- Input.cpp - From a file to a module --------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Input.h"
+
+#include "wyvern/Spec/SpecReader.h"
+#include "wyvern/Spec/SpecToModule.h"
+
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+LogicalResult mlir::wyvern::openInput(const DriverOptions &options,
+                                      llvm::SourceMgr &sources) {
+  auto file =
+      llvm::MemoryBuffer::getFileOrSTDIN(options.input, /*IsText=*/true);
+  if (!file) {
+    llvm::WithColor::error(llvm::errs(), "wyvernc")
+        << "cannot read '" << options.input
+        << "': " << file.getError().message() << '\n';
+    return failure();
+  }
+  sources.AddNewSourceBuffer(std::move(*file), SMLoc());
+  return success();
+}
+
+FailureOr<std::vector<LayerSpec>>
+mlir::wyvern::readSpecs(const DriverOptions &options,
+                        llvm::SourceMgr &sources) {
+  if (options.format == InputFormat::JSON)
+    return readModelConfig(sources);
+  FailureOr<LayerSpec> spec = readYAMLSpec(sources);
+  if (failed(spec))
+    return failure();
+  return std::vector<LayerSpec>{*spec};
+}
+
+OwningOpRef<ModuleOp> mlir::wyvern::loadModule(const DriverOptions &options,
+                                               ArrayRef<LayerSpec> specs,
+                                               llvm::SourceMgr &sources,
+                                               MLIRContext *context) {
+  if (options.format != InputFormat::MLIR)
+    return buildModule(context, specs, &sources);
+  return parseSourceFile<ModuleOp>(sources, ParserConfig(context));
+}

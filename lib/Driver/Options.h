@@ -1,0 +1,41 @@
+//===- Options.h - What the command line asks for ---------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DRIVER_OPTIONS_H
+#define WYVERN_LIB_DRIVER_OPTIONS_H
+
+#include "wyvern/Driver/Driver.h"
+
+#include "mlir/Support/LLVM.h"
+
+#include <optional>
+#include <string>
+
+namespace mlir::wyvern {
+
+enum class InputFormat { YAML, JSON, MLIR };
+
+struct DriverOptions {
+  std::string input;
+  InputFormat format = InputFormat::YAML;
+  std::string arch;
+  std::string emit;
+  std::string output; ///< Empty: the default of what is emitted.
+  std::string saveTemps;
+  std::string ptxas;
+  bool printSpec = false;
+  bool verbose = false;
+  bool strict = true;
+};
+
+/// Reads the command line. Gives the exit code if there is nothing left to do:
+/// it was wrong, or asked only for a list or a version.
+std::optional<ExitCode> parseCommandLine(int argc, char **argv,
+                                         DriverOptions &options);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_DRIVER_OPTIONS_H

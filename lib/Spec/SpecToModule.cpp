@@ -1,0 +1,184 @@
+//===- SpecToModule.cpp - From a spec to the delta dialect ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Spec/SpecToModule.h"
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+namespace {
+/// Builds the entry function of one spec.
+class EntryBuilder {
+public:
+  EntryBuilder(OpBuilder &builder, const LayerSpec &spec,
+               const llvm::SourceMgr *sources)
+      : builder(builder), spec(spec), sources(sources) {}
+
+  void build();
+
+private:
+  Location getLoc(SMLoc loc);
+  Type getElementType();
+  /// f32, or f64 if the spec computes in f64.
+  Type getStateType();
+  Type getType(const SpecOperand &operand);
+  func::FuncOp createFunction(ArrayRef<SpecOperand> operands,
+                              ArrayRef<Type> results);
+  /// The product of its factors, built once; null if absent.
+  Value createProduct(const SpecProduct &product);
+  delta::StepAttr createStep(const StepSpec &step,
+                             SmallVectorImpl<Value> &operands);
+
+  OpBuilder &builder;
+  const LayerSpec &spec;
+  const llvm::SourceMgr *sources;
+  llvm::StringMap<Value> values;
+  llvm::StringMap<Value> products;
+};
+} // namespace
+
+Location EntryBuilder::getLoc(SMLoc loc) {
+  unsigned id =
+      sources && loc.isValid() ? sources->FindBufferContainingLoc(loc) : 0;
+  if (!id)
+    return NameLoc::get(builder.getStringAttr(spec.name));
+  auto [line, column] = sources->getLineAndColumn(loc, id);
+  StringRef file = sources->getMemoryBuffer(id)->getBufferIdentifier();
+  return FileLineColLoc::get(builder.getContext(), file, line, column);
+}
+
+Type EntryBuilder::getElementType() {
+  switch (spec.dtype) {
+  case ElementKind::BF16:
+    return builder.getBF16Type();
+  case ElementKind::F16:
+    return builder.getF16Type();
+  case ElementKind::F32:
+    return builder.getF32Type();
+  case ElementKind::F64:
+    return builder.getF64Type();
+  }
+  llvm_unreachable("unknown element kind");
+}
+
+Type EntryBuilder::getStateType() {
+  return spec.dtype == ElementKind::F64 ? builder.getF64Type()
+                                        : builder.getF32Type();
+}
+
+Type EntryBuilder::getType(const SpecOperand &operand) {
+  constexpr int64_t any = ShapedType::kDynamic;
+  Type element = getElementType(), wide = getStateType();
+  switch (operand.role) {
+  case OperandRole::Query:
+  case OperandRole::Key:
+    return RankedTensorType::get({any, any, spec.keyHeads, spec.keyDim},
+                                 element);
+  case OperandRole::Value:
+    return RankedTensorType::get({any, any, spec.valueHeads, spec.valueDim},
+                                 element);
+  case OperandRole::HeadDecay:
+  case OperandRole::Rate:
+    return RankedTensorType::get({any, any, spec.valueHeads}, wide);
+  case OperandRole::ChannelDecay:
+    return RankedTensorType::get({any, any, spec.valueHeads, spec.keyDim},
+                                 wide);
+  case OperandRole::InitialState:
+    return RankedTensorType::get(
+        {any, spec.valueHeads, spec.keyDim, spec.valueDim}, wide);
+  case OperandRole::CuSeqlens:
+    return RankedTensorType::get({any}, builder.getI64Type());
+  }
+  llvm_unreachable("unknown operand role");
+}
+
+func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
+                                          ArrayRef<Type> results) {
+  SmallVector<Type> inputs = llvm::map_to_vector(
+      operands, [&](const SpecOperand &operand) { return getType(operand); });
+  auto function =
+      func::FuncOp::create(builder, getLoc(spec.loc), spec.name,
+                           builder.getFunctionType(inputs, results));
+  for (auto [i, operand] : llvm::enumerate(operands))
+    function.setArgAttr(i, "delta.name", builder.getStringAttr(operand.name));
+  function.setResultAttr(0, "delta.name", builder.getStringAttr("o"));
+  function.setResultAttr(1, "delta.name", builder.getStringAttr("final_state"));
+  Block *entry = function.addEntryBlock();
+  for (auto [operand, argument] : llvm::zip(operands, entry->getArguments()))
+    values[operand.name] = argument;
+  builder.setInsertionPointToStart(entry);
+  return function;
+}
+
+Value EntryBuilder::createProduct(const SpecProduct &product) {
+  if (product.isAbsent())
+    return Value();
+  auto [known, isNew] = products.try_emplace(product.str());
+  if (!isNew)
+    return known->second;
+  Value result = values.lookup(product.factors.front().text);
+  for (const SpecName &name : llvm::drop_begin(product.factors))
+    result = arith::MulFOp::create(builder, getLoc(name.loc), result,
+                                   values.lookup(name.text));
+  return known->second = result;
+}
+
+delta::StepAttr EntryBuilder::createStep(const StepSpec &step,
+                                         SmallVectorImpl<Value> &operands) {
+  Value write = createProduct(step.write), erase = createProduct(step.erase),
+        value = createProduct(step.value),
+        written = createProduct(step.written), rate = createProduct(step.rate);
+  for (Value operand : {write, erase, value, written, rate})
+    if (operand)
+      operands.push_back(operand);
+  return delta::StepAttr::get(builder.getContext(), bool(erase), bool(value),
+                              bool(written), bool(rate), step.readsBeforeDecay,
+                              step.repeat,
+                              builder.getF64FloatAttr(step.constantRate));
+}
+
+void EntryBuilder::build() {
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<SpecOperand> operands = getOperands(spec);
+  constexpr int64_t any = ShapedType::kDynamic;
+  SmallVector<Type> results = {
+      RankedTensorType::get({any, any, spec.valueHeads, spec.valueDim},
+                            getElementType()),
+      RankedTensorType::get({any, spec.valueHeads, spec.keyDim, spec.valueDim},
+                            getStateType())};
+  createFunction(operands, results);
+  SmallVector<Attribute> steps;
+  SmallVector<Value> stepOperands;
+  for (const StepSpec &step : spec.steps)
+    steps.push_back(createStep(step, stepOperands));
+  auto recurrence = delta::RecurrenceOp::create(
+      builder, getLoc(spec.loc), results, values.lookup("q"),
+      values.lookup("g"), stepOperands, values.lookup("initial_state"),
+      values.lookup("cu_seqlens"), builder.getArrayAttr(steps),
+      builder.getF64FloatAttr(spec.scale));
+  func::ReturnOp::create(builder, getLoc(spec.loc), recurrence.getResults());
+}
+
+OwningOpRef<ModuleOp>
+mlir::wyvern::buildModule(MLIRContext *context, ArrayRef<LayerSpec> specs,
+                          const llvm::SourceMgr *sources) {
+  context->loadDialect<arith::ArithDialect, func::FuncDialect,
+                       delta::DeltaDialect>();
+  OpBuilder builder(context);
+  OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
+  builder.setInsertionPointToStart(module->getBody());
+  for (const LayerSpec &spec : specs)
+    EntryBuilder(builder, spec, sources).build();
+  return module;
+}

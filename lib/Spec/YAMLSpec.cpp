@@ -1,0 +1,225 @@
+//===- YAMLSpec.cpp - Reading a layer spec in YAML ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "SourceTree.h"
+#include "SpecLimits.h"
+
+#include "wyvern/Spec/SpecReader.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+static constexpr StringLiteral specExample =
+    "name: delta_net, heads: {key: 16, value: 16}, dims: {key: 128, value: "
+    "128}, steps: [{write: k, value: v, rate: beta}]";
+
+namespace {
+/// Reads one spec from its tree, reporting every problem it can see.
+class SpecParser {
+public:
+  explicit SpecParser(const llvm::SourceMgr &sources) : reader(sources) {}
+
+  FailureOr<LayerSpec> parse(const SourceNode &root);
+
+private:
+  void parseName(const SourceNode &root);
+  /// `key: {key: <n>, value: <n>}`.
+  void parsePair(const SourceNode &root, StringRef key, StringRef example,
+                 int64_t max, int64_t &keySize, int64_t &valueSize);
+  void parseDecay(const SourceNode &root);
+  void parseScale(const SourceNode &root);
+  void parseSteps(const SourceNode &root);
+  StepSpec parseStep(const SourceNode &node);
+  void parseRate(const SourceNode &node, StepSpec &step);
+  SpecProduct parseProduct(const SourceNode &node, StringRef what);
+  /// The product under `key` of `step`; absent if there is none or it is
+  /// `none`.
+  SpecProduct parseOptionalProduct(const SourceNode &step, StringRef key);
+
+  TreeReader reader;
+  LayerSpec spec;
+};
+} // namespace
+
+FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
+  if (root.kind != SourceNode::Mapping) {
+    reader.error(root, "expected a layer spec, found " + root.describe() +
+                           "; a spec is a mapping such as " + specExample);
+    return failure();
+  }
+  reader.checkKeys(
+      root, "the spec",
+      {"name", "heads", "dims", "dtype", "decay", "scale", "steps"});
+  spec.loc = root.range.Start;
+  parseName(root);
+  parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
+            spec.keyHeads, spec.valueHeads);
+  parsePair(root, "dims", "{key: 128, value: 128}", limits::maxDim, spec.keyDim,
+            spec.valueDim);
+  if (const SourceNode *dtype = root.find("dtype"))
+    if (auto choice =
+            reader.readChoice(*dtype, "dtype", {"bf16", "f16", "f32", "f64"}))
+      spec.dtype = static_cast<ElementKind>(*choice);
+  parseDecay(root);
+  parseScale(root);
+  parseSteps(root);
+  if (reader.failed())
+    return failure();
+  return spec;
+}
+
+static bool isIdentifier(StringRef text) {
+  return !text.empty() && !llvm::isDigit(text.front()) &&
+         llvm::all_of(text,
+                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
+}
+
+void SpecParser::parseName(const SourceNode &root) {
+  const SourceNode *name = reader.require(root, "name", "delta_net");
+  if (!name)
+    return;
+  if (name->kind != SourceNode::Scalar || !isIdentifier(name->text))
+    return reader.error(
+        *name, "expected name as a C identifier (letters, digits and _, not "
+               "starting with a digit), for it names functions and kernels; "
+               "found " +
+                   name->describe());
+  spec.name = name->text;
+  spec.loc = name->range.Start;
+}
+
+void SpecParser::parsePair(const SourceNode &root, StringRef key,
+                           StringRef example, int64_t max, int64_t &keySize,
+                           int64_t &valueSize) {
+  const SourceNode *pair = reader.require(root, key, example);
+  if (!pair || !reader.checkKeys(*pair, key, {"key", "value"}))
+    return;
+  for (auto [side, size] : {std::pair<StringRef, int64_t *>("key", &keySize),
+                            {"value", &valueSize}})
+    if (const SourceNode *node = reader.require(*pair, side, "16"))
+      if (auto n = reader.readInteger(*node, (key + "." + side).str(), 1, max))
+        *size = *n;
+}
+
+void SpecParser::parseDecay(const SourceNode &root) {
+  const SourceNode *decay = root.find("decay");
+  if (!decay)
+    return;
+  if (auto choice =
+          reader.readChoice(*decay, "decay", {"none", "head", "channel"}))
+    spec.decay = static_cast<DecayKind>(*choice);
+}
+
+void SpecParser::parseScale(const SourceNode &root) {
+  if (const SourceNode *scale = root.find("scale"))
+    spec.scale = reader.readNumber(*scale, "scale").value_or(1.0);
+  else if (spec.keyDim > 0)
+    spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.keyDim));
+}
+
+void SpecParser::parseSteps(const SourceNode &root) {
+  StringRef example = "[{write: k, value: v, rate: beta}]";
+  const SourceNode *steps = reader.require(root, "steps", example);
+  if (!steps)
+    return;
+  if (steps->kind != SourceNode::Sequence)
+    return reader.error(*steps, "expected steps as a list such as " + example +
+                                    ", found " + steps->describe());
+  for (const SourceNode &step : steps->items)
+    if (reader.checkKeys(
+            step, "a step",
+            {"write", "erase", "value", "written", "rate", "repeat", "reads"}))
+      spec.steps.push_back(parseStep(step));
+}
+
+StepSpec SpecParser::parseStep(const SourceNode &node) {
+  StepSpec step;
+  step.loc = node.range.Start;
+  if (const SourceNode *write = reader.require(node, "write", "k"))
+    step.write = parseProduct(*write, "write");
+  step.erase =
+      node.find("erase") ? parseOptionalProduct(node, "erase") : step.write;
+  step.value = parseOptionalProduct(node, "value");
+  step.written = parseOptionalProduct(node, "written");
+  parseRate(node, step);
+  if (const SourceNode *repeat = node.find("repeat"))
+    step.repeat =
+        reader.readInteger(*repeat, "repeat", 1, limits::maxRepeat).value_or(1);
+  if (const SourceNode *reads = node.find("reads"))
+    step.readsBeforeDecay =
+        reader.readChoice(*reads, "reads", {"after_decay", "before_decay"}) ==
+        1u;
+  return step;
+}
+
+void SpecParser::parseRate(const SourceNode &node, StepSpec &step) {
+  const SourceNode *rate = node.find("rate");
+  if (!rate)
+    return;
+  double constant;
+  if (rate->kind == SourceNode::Scalar && isIdentifier(rate->text))
+    step.rate.factors.push_back({rate->text, rate->range.Start});
+  else if (rate->kind == SourceNode::Scalar &&
+           !StringRef(rate->text).getAsDouble(constant, true) &&
+           std::isfinite(constant))
+    step.constantRate = constant;
+  else
+    reader.error(*rate, "expected rate as a name (one number a token and head) "
+                        "or a finite number, found " +
+                            rate->describe());
+}
+
+SpecProduct SpecParser::parseOptionalProduct(const SourceNode &step,
+                                             StringRef key) {
+  const SourceNode *node = step.find(key);
+  if (!node || (node->kind == SourceNode::Scalar && node->text == "none"))
+    return SpecProduct();
+  return parseProduct(*node, key);
+}
+
+SpecProduct SpecParser::parseProduct(const SourceNode &node, StringRef what) {
+  SpecProduct product;
+  if (node.kind != SourceNode::Scalar) {
+    reader.error(node, "expected " + what +
+                           " as a name or a product of names such as `b * k`, "
+                           "found " +
+                           node.describe());
+    return product;
+  }
+  bool quoted = *node.range.Start.getPointer() != node.text.front();
+  const char *start = node.range.Start.getPointer() + quoted;
+  SmallVector<StringRef> parts;
+  StringRef(node.text).split(parts, '*');
+  for (StringRef part : parts) {
+    StringRef factor = part.trim();
+    const char *at = start + (factor.data() - node.text.data());
+    if (!isIdentifier(factor) || factor == "none") {
+      reader.error(SMRange(SMLoc::getFromPointer(at),
+                           SMLoc::getFromPointer(at + factor.size())),
+                   "expected " + what +
+                       " as a name or a product of names such as `b * k`, "
+                       "found '" +
+                       factor + "'");
+      return SpecProduct();
+    }
+    product.factors.push_back({factor.str(), SMLoc::getFromPointer(at)});
+  }
+  return product;
+}
+
+FailureOr<LayerSpec> mlir::wyvern::readYAMLSpec(llvm::SourceMgr &sources) {
+  FailureOr<SourceNode> root = readSourceTree(sources);
+  if (failed(root))
+    return failure();
+  FailureOr<LayerSpec> spec = SpecParser(sources).parse(*root);
+  if (failed(spec) || failed(validateSpec(*spec, sources)))
+    return failure();
+  return spec;
+}

@@ -17,6 +17,7 @@ class Delta_ChunkProgramOp<string opMnemonic, list<Trait> traits = []>
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
   code sharedClassDeclaration = [{
     Block &getBlock() { return getBody().front(); }
     YieldOp getYield();

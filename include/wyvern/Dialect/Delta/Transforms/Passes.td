@@ -77,4 +77,173 @@ def FormWYPass : Pass<"delta-form-wy"> {
   ];
 }
 
+def SimplifyPass : Pass<"delta-simplify"> {
+  let summary = "drop dead parts of chunk programs, keep matmul operands plain";
+  let description = [{
+    * Ins and outs that nothing reads, repeated ins, and carries that reach no
+      result leave the program; a scan without carries becomes a map. (These are
+      the canonicalizations of the two ops.)
+    * A scale on the tile of an in that is an operand of a contraction moves off
+      it: a scale over dimensions that the result keeps moves to the result, one
+      over summed dimensions moves to the other operand, if that is computed
+      anyway. Between two ins the second operand takes it. So the in can be read
+      by the matmul as it was loaded, and the decays of a head cost a product on
+      an accumulator. A scale that varies over kept and summed dimensions at once
+      (a decay for each channel) stays.
+    * Common subexpressions are then merged.
+
+    Before (types left out):
+
+    ```mlir
+    %KE = arith.mulf %K, %ea_rows
+    %KS = linalg.contract ins(%KE, %S) outs(%zero)       // (K * e^a) S
+    ...
+    %KX = arith.mulf %K, %es_rows
+    %S1 = linalg.contract ins(%KX, %U) outs(%dS)         // (K * e^(aC - a))^T U
+    ```
+
+    After:
+
+    ```mlir
+    %KS = linalg.contract ins(%K, %S) outs(%zero)
+    %KSe = arith.mulf %ea_rows, %KS                      // e^a * (K S)
+    ...
+    %UX = arith.mulf %es_rows, %U
+    %S1 = linalg.contract ins(%K, %UX) outs(%dS)         // K^T (e^(aC - a) * U)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numScalesMoved", "num-scales-moved",
+              "scales moved off an in that a matmul reads">,
+  ];
+}
+
+def StagePass : Pass<"delta-stage"> {
+  let summary = "cut each scan into a map and the chain that needs an order";
+  let description = [{
+    What no carry enters can be computed for all chunks at once. Each
+    `delta.chunk_scan` becomes a `delta.chunk_map` of that part, followed by a
+    `delta.chunk_scan` of the rest, the *chain*. Reads of the state stay in the
+    chain, where the state is at hand.
+
+    First, a solve whose system depends on no carry is split into the factor
+    Z = (I + L diag(c))^-1 L, which goes to the map, and a matmul:
+
+    ```
+    (R, U) = erase_solve(L, c, W)   ->   R = W - Z (c * W),  U = c * R
+    ```
+
+    A value that the chain needs and the map has crosses as a result of the map:
+    bound `[seq, time, head, _]`, with `time * n` where it has n rows a token, or
+    `[chunk, head, _]` if it has no rows. Its rows past the end of a sequence come
+    back as zeros, like those of every in. These never cross, they are computed
+    again in the chain: constants, broadcasts, tensors of rank 0, and vectors that
+    elementwise ops and reductions make of ins alone (so a running sum crosses, at
+    the last vector before it is broadcast). An out that no carry enters is
+    computed by the map.
+
+    Before (types and most bindings left out):
+
+    ```mlir
+    %o, %sT = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
+        ins(%K = %k[...], %V = %v[...], %c = %beta[...]) carry(%S = %s0[...])
+        outs([...]) valid(%n) {
+      %L = delta.decay_dot before_row %K, %K
+      %KS = linalg.contract ins(%K, %S) outs(%zero)
+      %W = arith.subf %V, %KS
+      %R, %U = delta.erase_solve %L, %c, %W
+      %S1 = linalg.contract ins(%K, %U) outs(%S)
+      delta.yield outs(%R) carry(%S1)
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %z = delta.chunk_map chunk = 64 heads = 16 compute = f32
+        ins(%K = %k[...], %c = %beta[...])
+        outs([seq, time, head, _] : tensor<?x?x16x64xf32>) valid(%n) {
+      %L = delta.decay_dot before_row %K, %K
+      %Z = delta.erase_factor %L, %c
+      delta.yield outs(%Z)
+    }
+    %o, %sT = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
+        ins(%K = %k[...], %V = %v[...], %c = %beta[...],
+            %Z = %z[seq, time, head, _]) carry(%S = %s0[...])
+        outs([...]) valid(%n) {
+      %KS = linalg.contract ins(%K, %S) outs(%zero)
+      %W = arith.subf %V, %KS
+      %C = linalg.broadcast ins(%c)
+      %cW = arith.mulf %C, %W
+      %ncW = arith.negf %cW
+      %R = linalg.contract ins(%Z, %ncW) outs(%W)
+      %U = arith.mulf %C, %R
+      %S1 = linalg.contract ins(%K, %U) outs(%S)
+      delta.yield outs(%R) carry(%S1)
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numStaged", "num-staged", "scans cut into a map and a chain">,
+    Statistic<"numSolvesSplit", "num-solves-split",
+              "solves split into a factor and a matmul">,
+    Statistic<"numCrossing", "num-crossing",
+              "values handed from a map to its chain">,
+    Statistic<"numRecomputed", "num-recomputed",
+              "ops computed again in the chain instead">,
+  ];
+}
+
+def AssignPrecisionPass : Pass<"delta-assign-precision"> {
+  let summary = "round the operands of matmuls, and nothing else";
+  let description = [{
+    Both operands of every `linalg.contract` and `delta.decay_dot` in a chunk
+    program get an `arith.truncf` to the operand type, each value one, right after
+    its definition. Accumulators, decays, rates, solves and carries keep the
+    compute type. The truncf of an in that is stored in the operand type is exact.
+
+    A result of a chunk program that is only ever read through such a truncf is
+    stored in the operand type; it is then rounded where it leaves its program.
+
+    This is the only pass that rounds. What it makes also runs on the CPU, which
+    is the sharpest test of a GPU kernel.
+
+    Before (some types left out):
+
+    ```mlir
+    %z = delta.chunk_map ... outs([seq, time, head, _] : tensor<?x?x16x64xf32>)
+    ...
+    %R = linalg.contract ins(%Z, %ncW : tensor<64x64xf32>, tensor<64x128xf32>)
+        outs(%W : tensor<64x128xf32>) -> tensor<64x128xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %z = delta.chunk_map ... outs([seq, time, head, _] : tensor<?x?x16x64xbf16>)
+    ...
+    %Zb = arith.truncf %Z : tensor<64x64xf32> to tensor<64x64xbf16>
+    %ncWb = arith.truncf %ncW : tensor<64x128xf32> to tensor<64x128xbf16>
+    %R = linalg.contract ins(%Zb, %ncWb : tensor<64x64xbf16>, tensor<64x128xbf16>)
+        outs(%W : tensor<64x128xf32>) -> tensor<64x128xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"operandType", "operand-type", "std::string", /*default=*/"\"bf16\"",
+           "element type of matmul operands: bf16 or f16">,
+  ];
+  let statistics = [
+    Statistic<"numRounded", "num-rounded", "truncations inserted">,
+    Statistic<"numNarrowed", "num-narrowed",
+              "results of chunk programs stored in the operand type">,
+  ];
+}
+
 #endif // WYVERN_DIALECT_DELTA_TRANSFORMS_PASSES

@@ -1,0 +1,87 @@
+// RUN: wyvern-opt %s -delta-assign-precision | FileCheck %s
+// RUN: wyvern-opt %s -delta-assign-precision=operand-type=f16 | FileCheck %s --check-prefix=F16
+// RUN: not wyvern-opt %s -delta-assign-precision=operand-type=fp8 2>&1 | FileCheck %s --check-prefix=BAD
+
+// BAD: expected operand-type bf16 or f16, found 'fp8': matmul operands have 16 bits
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// Operands are rounded once each, after their definition. The factor is computed
+// in f32 and rounded where it leaves the map, for the chain reads it rounded only.
+// e^a is no matmul operand, so it stays f32.
+
+// CHECK-LABEL: func.func @operands
+// CHECK: delta.chunk_map
+// CHECK-SAME: ins(%[[K:[a-z0-9]+]] = %arg1[seq, time, head, _] : tensor<?x?x1x32xbf16>, %[[G:[a-z0-9]+]] = %arg0[seq, time, head] : tensor<?x?x2xf32>, %[[c:[a-z0-9]+]] = %arg3[seq, time, head] : tensor<?x?x2xf32>)
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xbf16>, [seq, time, head] : tensor<?x?x2xf32>)
+// CHECK-NEXT: %[[Kb:.*]] = arith.truncf %[[K]] : tensor<64x32xf32> to tensor<64x32xbf16>
+// CHECK-NEXT: %[[L:.*]] = delta.decay_dot before_row %[[Kb]], %[[Kb]] decay(%[[G]] : tensor<64xf32>) : tensor<64x32xbf16>, tensor<64x32xbf16> -> tensor<64x64xf32>
+// CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]] : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+// CHECK: delta.yield outs(%[[Z]], %{{.*}} : tensor<64x64xf32>, tensor<64xf32>)
+// CHECK: delta.chunk_scan
+// CHECK-SAME: %[[Z:[a-z0-9]+]] = %0#0[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{.*}} carry(%[[S:[a-z0-9]+]] =
+// CHECK-DAG: %[[Sb:.*]] = arith.truncf %[[S]] : tensor<32x16xf32> to tensor<32x16xbf16>
+// CHECK-DAG: %[[Zb:.*]] = arith.truncf %[[Z]] : tensor<64x64xf32> to tensor<64x64xbf16>
+// CHECK-DAG: %[[Kb:.*]] = arith.truncf %{{.*}} : tensor<64x32xf32> to tensor<64x32xbf16>
+// CHECK-NOT: arith.truncf
+// CHECK: %[[W:.*]] = linalg.contract {{.*}} ins(%[[Kb]], %[[Sb]] : tensor<64x32xbf16>, tensor<32x16xbf16>) outs(%{{.*}} : tensor<64x16xf32>) -> tensor<64x16xf32>
+// CHECK: %[[EW:.*]] = arith.mulf %{{.*}}, %[[W]] : tensor<64x16xf32>
+// CHECK-NEXT: %[[EWb:.*]] = arith.truncf %[[EW]] : tensor<64x16xf32> to tensor<64x16xbf16>
+// CHECK-NEXT: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Zb]], %[[EWb]] : tensor<64x64xbf16>, tensor<64x16xbf16>) outs(%[[W]] : tensor<64x16xf32>)
+// CHECK-NEXT: %[[Rb:.*]] = arith.truncf %[[R]]
+// CHECK-NEXT: linalg.contract {{.*}} ins(%[[Kb]], %[[Rb]] : tensor<64x32xbf16>, tensor<64x16xbf16>) outs(%[[S]] : tensor<32x16xf32>) -> tensor<32x16xf32>
+// CHECK-NOT: arith.truncf
+
+// F16-LABEL: func.func @operands
+// F16: delta.chunk_map
+// F16-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xf16>,
+// F16: delta.decay_dot {{.*}} : tensor<64x32xf16>, tensor<64x32xf16> -> tensor<64x64xf32>
+func.func @operands(%g: tensor<?x?x2xf32>, %k: tensor<?x?x1x32xbf16>, %v: tensor<?x?x2x16xbf16>, %beta: tensor<?x?x2xf32>, %s0: tensor<?x2x32x16xf32>)
+    -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
+  %z, %ea = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x1x32xbf16>, %G = %g[seq, time, head] : tensor<?x?x2xf32>, %c = %beta[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %L = delta.decay_dot before_row %K, %K decay(%G : tensor<64xf32>) : tensor<64x32xf32>, tensor<64x32xf32> -> tensor<64x64xf32>
+    %Z = delta.erase_factor %L, %c : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    %a = delta.cumsum %G : tensor<64xf32>
+    %Ea = math.exp %a : tensor<64xf32>
+    delta.yield outs(%Z, %Ea : tensor<64x64xf32>, tensor<64xf32>)
+  }
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x1x32xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x2x16xbf16>,
+          %Z = %z[seq, time, head, _] : tensor<?x?x2x64xf32>, %Ea = %ea[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xbf16>) valid(%n) {
+    %e = tensor.empty() : tensor<64x16xf32>
+    %W = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%K, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%V : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %EA = linalg.broadcast ins(%Ea : tensor<64xf32>) outs(%e : tensor<64x16xf32>) dimensions = [1]
+    %EW = arith.mulf %EA, %W : tensor<64x16xf32>
+    %R = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Z, %EW : tensor<64x64xf32>, tensor<64x16xf32>) outs(%W : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %R : tensor<64x32xf32>, tensor<64x16xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield outs(%R : tensor<64x16xf32>) carry(%S1 : tensor<32x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
+}
+
+// A result that the caller sees, or that something reads unrounded, keeps its type.
+
+// CHECK-LABEL: func.func @keeps_type
+// CHECK: delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>)
+func.func @keeps_type(%x: tensor<?x?x2x16xf32>) -> (tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>) {
+  %seen, %mixed = delta.chunk_map chunk = 16 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %Y = math.exp %X : tensor<16x16xf32>
+    delta.yield outs(%Y, %X : tensor<16x16xf32>, tensor<16x16xf32>)
+  }
+  %p = delta.chunk_map chunk = 16 heads = 2 compute = f32
+      ins(%S = %seen[seq, time, head, _] : tensor<?x?x2x16xf32>, %M = %mixed[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %P = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%S, %M : tensor<16x16xf32>, tensor<16x16xf32>) outs(%M : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield outs(%P : tensor<16x16xf32>)
+  }
+  return %seen, %p : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
+}

@@ -1,0 +1,161 @@
+// RUN: wyvern-opt %s -delta-simplify -split-input-file | FileCheck %s
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// A gated chain: decays leave the keys and the query. One broadcast of e^a then
+// serves both reads of the state.
+
+// CHECK-LABEL: func.func @head_decay
+// CHECK: delta.chunk_scan
+// CHECK-SAME: ins(%[[Q:[a-z0-9]+]] = %arg0[
+// CHECK-SAME: %[[K:[a-z0-9]+]] = %arg1[
+// CHECK-SAME: %[[ea:[a-z0-9]+]] = %arg3[
+// CHECK-SAME: %[[es:[a-z0-9]+]] = %arg4[
+// CHECK-SAME: carry(%[[S:[a-z0-9]+]] =
+// CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[S]]
+// CHECK: %[[EA:.*]] = linalg.broadcast ins(%[[ea]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [1]
+// CHECK: %[[EKS:.*]] = arith.mulf %[[EA]], %[[KS]]
+// CHECK: %[[U:.*]] = arith.subf %{{.*}}, %[[EKS]]
+// CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[S]]
+// CHECK-NOT: linalg.broadcast ins(%[[ea]]
+// CHECK: %[[O:.*]] = arith.mulf %[[EA]], %[[QS]]
+// CHECK: %[[ES:.*]] = linalg.broadcast ins(%[[es]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [1]
+// CHECK: %[[sU:.*]] = arith.mulf %[[ES]], %[[U]]
+// CHECK: %[[S1:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[sU]] : {{.*}} outs(%[[S]] :
+// CHECK: delta.yield outs(%[[O]] : {{.*}}) carry(%[[S1]] :
+func.func @head_decay(%q: tensor<?x?x2x32xbf16>, %k: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>, %ea_: tensor<?x?x2xf32>, %es_: tensor<?x?x2xf32>,
+    %s0: tensor<?x2x32x16xf32>) -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x32xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x2x16xbf16>,
+          %ea = %ea_[seq, time, head] : tensor<?x?x2xf32>, %es = %es_[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x16xf32>
+    %e = tensor.empty() : tensor<64x32xf32>
+    %EA = linalg.broadcast ins(%ea : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %KE = arith.mulf %K, %EA : tensor<64x32xf32>
+    %KS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%KE, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %U = arith.subf %V, %KS : tensor<64x16xf32>
+    %QE = arith.mulf %EA, %Q : tensor<64x32xf32>
+    %QS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%QE, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %ES = linalg.broadcast ins(%es : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %KX = arith.mulf %K, %ES : tensor<64x32xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%KX, %U : tensor<64x32xf32>, tensor<64x16xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield outs(%QS : tensor<64x16xf32>) carry(%S1 : tensor<32x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
+}
+
+// -----
+
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// Between two ins the second takes the scale, and keeps it.
+
+// CHECK-LABEL: func.func @two_ins
+// CHECK: ins(%[[K:[a-z0-9]+]] = {{.*}}, %[[V:[a-z0-9]+]] = {{.*}}, %[[es:[a-z0-9]+]] = {{.*}}) carry
+// CHECK: %[[ES:.*]] = linalg.broadcast ins(%[[es]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x16xf32>)
+// CHECK: %[[sV:.*]] = arith.mulf %[[ES]], %[[V]]
+// CHECK: linalg.contract {{.*}} ins(%[[K]], %[[sV]]
+func.func @two_ins(%k: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>, %es_: tensor<?x?x2xf32>, %s0: tensor<?x2x32x16xf32>) -> tensor<?x2x32x16xf32> {
+  %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x2x16xbf16>, %es = %es_[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>) outs() valid(%n) {
+    %e = tensor.empty() : tensor<64x32xf32>
+    %ES = linalg.broadcast ins(%es : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %KX = arith.mulf %K, %ES : tensor<64x32xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%KX, %V : tensor<64x32xf32>, tensor<64x16xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield carry(%S1 : tensor<32x16xf32>)
+  }
+  return %sT : tensor<?x2x32x16xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// What is accumulated on is not scaled.
+
+// CHECK-LABEL: func.func @accumulates
+// CHECK: ins(%[[Q:[a-z0-9]+]] = {{.*}}, %[[V:[a-z0-9]+]] = {{.*}}, %[[ea:[a-z0-9]+]] = {{.*}}) carry(%[[S:[a-z0-9]+]] =
+// CHECK: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<64x16xf32>
+// CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[S]] : {{.*}} outs(%[[zero]] :
+// CHECK: %[[EA:.*]] = linalg.broadcast ins(%[[ea]]
+// CHECK: %[[EQS:.*]] = arith.mulf %[[EA]], %[[QS]]
+// CHECK: %[[O:.*]] = arith.addf %[[V]], %[[EQS]]
+// CHECK: delta.yield outs(%[[O]]
+func.func @accumulates(%q: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>, %ea_: tensor<?x?x2xf32>, %s0: tensor<?x2x32x16xf32>)
+    -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x32xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x2x16xbf16>, %ea = %ea_[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>) outs([seq, time, head, _] : tensor<?x?x2x16xbf16>) valid(%n) {
+    %e = tensor.empty() : tensor<64x32xf32>
+    %EA = linalg.broadcast ins(%ea : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %QE = arith.mulf %Q, %EA : tensor<64x32xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%QE, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%V : tensor<64x16xf32>) -> tensor<64x16xf32>
+    delta.yield outs(%O : tensor<64x16xf32>) carry(%S : tensor<32x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// A decay of each channel varies over the summed and the kept dimension: it can
+// leave the keys in neither matmul. Nor does a scale leave a computed tile.
+
+// CHECK-LABEL: func.func @stays
+// CHECK: ins(%[[K:[a-z0-9]+]] = {{.*}}, %[[E:[a-z0-9]+]] = {{.*}}, %[[ea:[a-z0-9]+]] = {{.*}}) carry(%[[S:[a-z0-9]+]] =
+// CHECK: %[[KE:.*]] = arith.mulf %[[K]], %[[E]]
+// CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[KE]], %[[S]]
+// CHECK: %[[EKS:.*]] = arith.mulf %[[KS]], %{{.*}}
+// CHECK: linalg.contract {{.*}} ins(%[[KE]], %[[EKS]]
+func.func @stays(%k: tensor<?x?x2x32xbf16>, %e_: tensor<?x?x2x32xf32>, %ea_: tensor<?x?x2xf32>, %s0: tensor<?x2x32x16xf32>) -> tensor<?x2x32x16xf32> {
+  %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %E = %e_[seq, time, head, _] : tensor<?x?x2x32xf32>, %ea = %ea_[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>) outs() valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x16xf32>
+    %e = tensor.empty() : tensor<64x16xf32>
+    %KE = arith.mulf %K, %E : tensor<64x32xf32>
+    %KS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%KE, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %EA = linalg.broadcast ins(%ea : tensor<64xf32>) outs(%e : tensor<64x16xf32>) dimensions = [1]
+    %EKS = arith.mulf %KS, %EA : tensor<64x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%KE, %EKS : tensor<64x32xf32>, tensor<64x16xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield carry(%S1 : tensor<32x16xf32>)
+  }
+  return %sT : tensor<?x2x32x16xf32>
+}
+
+// -----
+
+// Dead ins, outs and carries go, with what only they needed.
+
+// CHECK-LABEL: func.func @dead
+// CHECK-SAME: %[[x:[a-z0-9]+]]: tensor<?x?x2x16xf32>
+// CHECK: %[[o:.*]], %[[final:.*]] = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32 ins(%[[X:[a-z0-9]+]] = %[[x]][seq, time, head, _] : tensor<?x?x2x16xf32>) carry(%[[S:[a-z0-9]+]] = %{{[a-z0-9]+}}[seq, head, _, _] : tensor<?x2x16x16xf32>) outs([seq, time, head, _] : tensor<?x?x2x16xf32>)
+// CHECK-NEXT: %[[S1:.*]] = arith.addf %[[S]], %[[X]]
+// CHECK-NEXT: delta.yield outs(%[[S]] : tensor<16x16xf32>) carry(%[[S1]] : tensor<16x16xf32>)
+// CHECK: return %[[o]]
+func.func @dead(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>, %t0: tensor<?x2x16x16xf32>) -> tensor<?x?x2x16xf32> {
+  %o, %p, %sT, %tT, %uT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %Y = %y[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>, %T = %t0[seq, head, _, _] : tensor<?x2x16x16xf32>, %U = %t0[seq, head, _, _] : tensor<?x2x16x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %S1 = arith.addf %S, %X : tensor<16x16xf32>
+    %T1 = arith.mulf %T, %U : tensor<16x16xf32>
+    %U1 = arith.addf %T, %Y : tensor<16x16xf32>
+    delta.yield outs(%S, %U : tensor<16x16xf32>, tensor<16x16xf32>) carry(%S1, %T1, %U1 : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>)
+  }
+  return %o : tensor<?x?x2x16xf32>
+}

@@ -1,0 +1,260 @@
+// RUN: wyvern-opt %s -delta-stage -split-input-file | FileCheck %s
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The solve is split: its factor needs no state. Reads of the state stay.
+
+// CHECK-LABEL: func.func @delta_net
+// CHECK-SAME: %[[q:.*]]: tensor<?x?x1x32xbf16>, %[[k:.*]]: tensor<?x?x1x32xbf16>, %[[v:.*]]: tensor<?x?x2x16xbf16>, %[[beta:.*]]: tensor<?x?x2xf32>
+// CHECK: %[[before:.*]]:2 = delta.chunk_map chunk = 64 heads = 2 compute = f32
+// CHECK-SAME: ins(%[[Q:.*]] = %[[q]][seq, time, head, _] : tensor<?x?x1x32xbf16>, %[[K:.*]] = %[[k]][seq, time, head, _] : tensor<?x?x1x32xbf16>, %[[c:.*]] = %[[beta]][seq, time, head] : tensor<?x?x2xf32>)
+// CHECK-SAME: cu_seqlens(
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>)
+// CHECK-NEXT: %[[L:.*]] = delta.decay_dot before_row %[[K]], %[[K]]
+// CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]]
+// CHECK-NEXT: %[[P:.*]] = delta.decay_dot upto_token %[[Q]], %[[K]]
+// CHECK-NEXT: delta.yield outs(%[[Z]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
+// CHECK: delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+// CHECK-SAME: ins(%[[Q:.*]] = %[[q]][{{.*}}, %[[K:.*]] = %[[k]][{{.*}}, %[[V:.*]] = %[[v]][{{.*}}, %[[c:.*]] = %[[beta]][{{.*}}, %[[Z:.*]] = %[[before]]#0[seq, time, head, _] : tensor<?x?x2x64xf32>, %[[P:.*]] = %[[before]]#1[seq, time, head, _] : tensor<?x?x2x64xf32>)
+// CHECK-SAME: carry(%[[S:.*]] = %{{.*}}[seq, head, _, _] : tensor<?x2x32x16xf32>) cu_seqlens(
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xbf16>)
+// CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[S]]
+// CHECK: %[[W:.*]] = arith.subf %[[V]], %[[KS]]
+// CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]] : tensor<64xf32>)
+// CHECK: %[[cW:.*]] = arith.mulf %[[C]], %[[W]]
+// CHECK: %[[ncW:.*]] = arith.negf %[[cW]]
+// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Z]], %[[ncW]] : {{.*}} outs(%[[W]] :
+// CHECK: %[[U:.*]] = arith.mulf %[[C]], %[[R]]
+// CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[S]]
+// CHECK: %[[PU:.*]] = linalg.contract {{.*}} ins(%[[P]], %[[U]] : {{.*}} outs(%[[QS]] :
+// CHECK: %[[S1:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[U]] : {{.*}} outs(%[[S]] :
+// CHECK: delta.yield outs(%[[PU]] : {{.*}}) carry(%[[S1]] :
+// CHECK-NOT: delta.erase_solve
+func.func @delta_net(%q: tensor<?x?x1x32xbf16>, %k: tensor<?x?x1x32xbf16>, %v: tensor<?x?x2x16xbf16>, %beta: tensor<?x?x2xf32>,
+    %s0: tensor<?x2x32x16xf32>, %cu: tensor<?xi64>) -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x32xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x1x32xbf16>,
+          %V = %v[seq, time, head, _] : tensor<?x?x2x16xbf16>, %c = %beta[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>) cu_seqlens(%cu : tensor<?xi64>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x16xf32>
+    %L = delta.decay_dot before_row %K, %K : tensor<64x32xf32>, tensor<64x32xf32> -> tensor<64x64xf32>
+    %KS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%K, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %W = arith.subf %V, %KS : tensor<64x16xf32>
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<64x64xf32>, tensor<64xf32>, tensor<64x16xf32> -> tensor<64x16xf32>, tensor<64x16xf32>
+    %P = delta.decay_dot upto_token %Q, %K : tensor<64x32xf32>, tensor<64x32xf32> -> tensor<64x64xf32>
+    %QS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Q, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %PU = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%P, %U : tensor<64x64xf32>, tensor<64x16xf32>) outs(%QS : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %U : tensor<64x32xf32>, tensor<64x16xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield outs(%PU : tensor<64x16xf32>) carry(%S1 : tensor<32x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// No solve. What is computed of ins alone crosses: e^a as a vector, the scaled
+// values as a tile. The decay of the whole chunk is a sum of ins, so the chain
+// computes it.
+
+// CHECK-LABEL: func.func @linear_attention
+// CHECK-SAME: %[[q:.*]]: tensor<?x?x2x32xbf16>, %[[g:.*]]: tensor<?x?x2xf32>
+// CHECK: %[[before:.*]]:3 = delta.chunk_map
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x2xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>)
+// CHECK: %[[a:.*]] = delta.cumsum %[[G:.*]] :
+// CHECK-NEXT: %[[ea:.*]] = math.exp %[[a]]
+// CHECK-NEXT: %[[s:.*]] = delta.cumsum reverse exclusive %[[G]]
+// CHECK-NEXT: %[[es:.*]] = math.exp %[[s]]
+// CHECK-NEXT: %[[P:.*]] = delta.decay_dot upto_token {{.*}} decay(%[[G]]
+// CHECK-NEXT: %[[ES:.*]] = linalg.broadcast ins(%[[es]]
+// CHECK-NEXT: %[[sV:.*]] = arith.mulf %[[ES]]
+// CHECK-NEXT: delta.yield outs(%[[ea]], %[[P]], %[[sV]]
+// CHECK: delta.chunk_scan
+// CHECK-SAME: %[[G:[a-zA-Z0-9_]+]] = %[[g]][seq, time, head] : tensor<?x?x2xf32>,
+// CHECK-SAME: %[[ea:[a-zA-Z0-9_]+]] = %[[before]]#0[seq, time, head]
+// CHECK-SAME: %[[P:[a-zA-Z0-9_]+]] = %[[before]]#1[seq, time, head, _]
+// CHECK-SAME: %[[sV:[a-zA-Z0-9_]+]] = %[[before]]#2[seq, time, head, _]
+// CHECK-NOT: delta.cumsum
+// CHECK: linalg.broadcast ins(%[[ea]] :
+// CHECK: linalg.contract {{.*}} ins(%[[P]],
+// CHECK: %[[aC:.*]] = linalg.reduce { arith.addf } ins(%[[G]] :
+// CHECK: %[[eaC:.*]] = math.exp %[[aC]] : tensor<f32>
+// CHECK: linalg.broadcast ins(%[[eaC]] :
+// CHECK: linalg.contract {{.*}} ins(%{{.*}}, %[[sV]]
+func.func @linear_attention(%q: tensor<?x?x2x32xbf16>, %g: tensor<?x?x2xf32>, %k: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>,
+    %s0: tensor<?x2x32x16xf32>) -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x32xbf16>, %G = %g[seq, time, head] : tensor<?x?x2xf32>,
+          %K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x2x16xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x16xf32>
+    %z0 = arith.constant dense<0.0> : tensor<f32>
+    %e = tensor.empty() : tensor<64x16xf32>
+    %eS = tensor.empty() : tensor<32x16xf32>
+    %a = delta.cumsum %G : tensor<64xf32>
+    %ea = math.exp %a : tensor<64xf32>
+    %EA = linalg.broadcast ins(%ea : tensor<64xf32>) outs(%e : tensor<64x16xf32>) dimensions = [1]
+    %s = delta.cumsum reverse exclusive %G : tensor<64xf32>
+    %es = math.exp %s : tensor<64xf32>
+    %P = delta.decay_dot upto_token %Q, %K decay(%G : tensor<64xf32>) : tensor<64x32xf32>, tensor<64x32xf32> -> tensor<64x64xf32>
+    %QS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Q, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %EQS = arith.mulf %EA, %QS : tensor<64x16xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%P, %V : tensor<64x64xf32>, tensor<64x16xf32>) outs(%EQS : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %aC = linalg.reduce {arith.addf} ins(%G : tensor<64xf32>) outs(%z0 : tensor<f32>) dimensions = [0]
+    %eaC = math.exp %aC : tensor<f32>
+    %EC = linalg.broadcast ins(%eaC : tensor<f32>) outs(%eS : tensor<32x16xf32>) dimensions = [0, 1]
+    %dS = arith.mulf %EC, %S : tensor<32x16xf32>
+    %ES = linalg.broadcast ins(%es : tensor<64xf32>) outs(%e : tensor<64x16xf32>) dimensions = [1]
+    %sV = arith.mulf %ES, %V : tensor<64x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %sV : tensor<64x32xf32>, tensor<64x16xf32>) outs(%dS : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield outs(%O : tensor<64x16xf32>) carry(%S1 : tensor<32x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// Two rows a token: what crosses has them too, or has one row a token and a
+// column for each row.
+
+// CHECK-LABEL: func.func @two_rows_a_token
+// CHECK: %[[before:.*]]:4 = delta.chunk_map chunk = 32 heads = 2
+// CHECK-SAME: outs([seq, time * 2, head] : tensor<?x?x2xf32>, [seq, time * 2, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time * 2, head] : tensor<?x?x2xf32>)
+// CHECK: delta.yield outs(%{{.*}} : tensor<64xf32>, tensor<64x64xf32>, tensor<32x64xf32>, tensor<64xf32>)
+// CHECK: delta.chunk_scan forward chunk = 32 heads = 2
+// CHECK-SAME: = %[[before]]#0[seq, time * 2, head] : tensor<?x?x2xf32>, %{{.*}} = %[[before]]#1[seq, time * 2, head, _] : tensor<?x?x2x64xf32>, %{{.*}} = %[[before]]#2[seq, time, head, _] : tensor<?x?x2x64xf32>, %{{.*}} = %[[before]]#3[seq, time * 2, head] : tensor<?x?x2xf32>)
+// CHECK-NOT: delta.repeat_rows
+func.func @two_rows_a_token(%q: tensor<?x?x1x32xbf16>, %g: tensor<?x?x2xf32>, %k: tensor<?x?x1x32xbf16>, %v: tensor<?x?x2x16xbf16>, %beta: tensor<?x?x2xf32>,
+    %s0: tensor<?x2x32x16xf32>) -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 32 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x32xbf16>, %G = %g[seq, time, head] : tensor<?x?x2xf32>, %K = %k[seq, time * 2, head, _] : tensor<?x?x1x32xbf16>,
+          %V = %v[seq, time * 2, head, _] : tensor<?x?x2x16xbf16>, %c = %beta[seq, time * 2, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x16xf32>
+    %zq = arith.constant dense<0.0> : tensor<32x16xf32>
+    %e = tensor.empty() : tensor<64x16xf32>
+    %a = delta.cumsum %G : tensor<32xf32>
+    %ea = math.exp %a : tensor<32xf32>
+    %ear = delta.repeat_rows %ea by 2 : tensor<32xf32> -> tensor<64xf32>
+    %EA = linalg.broadcast ins(%ear : tensor<64xf32>) outs(%e : tensor<64x16xf32>) dimensions = [1]
+    %L = delta.decay_dot before_row %K, %K decay(%G : tensor<32xf32>) rows [2, 2] : tensor<64x32xf32>, tensor<64x32xf32> -> tensor<64x64xf32>
+    %KS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%K, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %EKS = arith.mulf %EA, %KS : tensor<64x16xf32>
+    %W = arith.subf %V, %EKS : tensor<64x16xf32>
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<64x64xf32>, tensor<64xf32>, tensor<64x16xf32> -> tensor<64x16xf32>, tensor<64x16xf32>
+    %P = delta.decay_dot upto_token %Q, %K decay(%G : tensor<32xf32>) rows [1, 2] : tensor<32x32xf32>, tensor<64x32xf32> -> tensor<32x64xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%P, %U : tensor<32x64xf32>, tensor<64x16xf32>) outs(%zq : tensor<32x16xf32>) -> tensor<32x16xf32>
+    %s = delta.cumsum reverse exclusive %G : tensor<32xf32>
+    %es = math.exp %s : tensor<32xf32>
+    %esr = delta.repeat_rows %es by 2 : tensor<32xf32> -> tensor<64xf32>
+    %ES = linalg.broadcast ins(%esr : tensor<64xf32>) outs(%e : tensor<64x16xf32>) dimensions = [1]
+    %sU = arith.mulf %ES, %U : tensor<64x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %sU : tensor<64x32xf32>, tensor<64x16xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    delta.yield outs(%O : tensor<32x16xf32>) carry(%S1 : tensor<32x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// A program that no recurrence produces. An out without the state comes from the
+// map, in its own type. A matrix without rows crosses once a chunk, a transposed
+// one keeps its rows where they are, and a per-channel sum is made again.
+
+// CHECK-LABEL: func.func @free_form
+// CHECK: %[[before:.*]]:3 = delta.chunk_map chunk = 16 heads = 2
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x8xf16>, [chunk, head, _, _] : tensor<?x2x16x16xf32>, [seq, head, _, time] : tensor<?x2x16x?xf32>)
+// CHECK: %[[chain:.*]], %[[final:.*]] = delta.chunk_scan reverse chunk = 16 heads = 2
+// CHECK-SAME: ins(%[[X:.*]] = %{{.*}}[seq, time, head, _] : tensor<?x?x2x16xf32>, %[[G:.*]] = %[[before]]#1[chunk, head, _, _] : tensor<?x2x16x16xf32>, %[[Xt:.*]] = %[[before]]#2[seq, head, _, time] : tensor<?x2x16x?xf32>)
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xf32>)
+// CHECK: linalg.reduce { arith.addf } ins(%[[X]] : tensor<16x16xf32>)
+// CHECK: return %[[chain]], %[[before]]#0, %[[final]]
+func.func @free_form(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x8xf16>, %s0: tensor<?x2x16x16xf32>)
+    -> (tensor<?x?x2x16xf32>, tensor<?x?x2x8xf16>, tensor<?x2x16x16xf32>) {
+  %o, %p, %sT = delta.chunk_scan reverse chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %Y = %y[seq, time, head, _] : tensor<?x?x2x8xf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x8xf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+    %z1 = arith.constant dense<0.0> : tensor<16xf32>
+    %e = tensor.empty() : tensor<16x16xf32>
+    %Y2 = math.tanh %Y : tensor<16x8xf32>
+    // X^T X: 16 is the number of channels and of tokens.
+    %XX = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%X, %X : tensor<16x16xf32>, tensor<16x16xf32>) outs(%zero : tensor<16x16xf32>) -> tensor<16x16xf32>
+    %Xt = linalg.transpose ins(%X : tensor<16x16xf32>) outs(%e : tensor<16x16xf32>) permutation = [1, 0]
+    %sum = linalg.reduce {arith.addf} ins(%X : tensor<16x16xf32>) outs(%z1 : tensor<16xf32>) dimensions = [0]
+    %D = linalg.broadcast ins(%sum : tensor<16xf32>) outs(%e : tensor<16x16xf32>) dimensions = [1]
+    %DS = arith.mulf %D, %S : tensor<16x16xf32>
+    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%XX, %DS : tensor<16x16xf32>, tensor<16x16xf32>) outs(%S : tensor<16x16xf32>) -> tensor<16x16xf32>
+    %O = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%Xt, %S1 : tensor<16x16xf32>, tensor<16x16xf32>) outs(%zero : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield outs(%O, %Y2 : tensor<16x16xf32>, tensor<16x8xf32>) carry(%S1 : tensor<16x16xf32>)
+  }
+  return %o, %p, %sT : tensor<?x?x2x16xf32>, tensor<?x?x2x8xf16>, tensor<?x2x16x16xf32>
+}
+
+// -----
+
+// A system that the state enters is solved in the chain, and nothing is left for
+// a map.
+
+// CHECK-LABEL: func.func @system_depends_on_state
+// CHECK-NOT: delta.chunk_map
+// CHECK: delta.chunk_scan
+// CHECK: delta.erase_solve
+// CHECK-NOT: delta.erase_factor
+func.func @system_depends_on_state(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -> tensor<?x2x16x16xf32> {
+  %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>)
+      outs() valid(%n) {
+    %c = arith.constant dense<0.5> : tensor<16xf32>
+    %L = delta.decay_dot before_row %X, %S : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    %R, %U = delta.erase_solve %L, %c, %X : tensor<16x16xf32>, tensor<16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>, tensor<16x16xf32>
+    delta.yield carry(%U : tensor<16x16xf32>)
+  }
+  return %sT : tensor<?x2x16x16xf32>
+}
+
+// -----
+
+// A constant rate needs no broadcast; a rate of one leaves no product.
+
+// CHECK-LABEL: func.func @constant_rate
+// CHECK: delta.erase_factor
+// CHECK: delta.chunk_scan
+// CHECK-SAME: %[[Z:[a-zA-Z0-9_]+]] = %{{[a-zA-Z0-9_]+}}[seq, time, head, _] : tensor<?x?x2x16xf32>) carry
+// CHECK: %[[W:.*]] = arith.addf
+// CHECK-NEXT: %[[nW:.*]] = arith.negf %[[W]]
+// CHECK-NEXT: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Z]], %[[nW]] : {{.*}} outs(%[[W]] :
+// CHECK-NEXT: delta.yield carry(%[[R]] :
+func.func @constant_rate(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -> tensor<?x2x16x16xf32> {
+  %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>)
+      outs() valid(%n) {
+    %c = arith.constant dense<1.0> : tensor<16xf32>
+    %L = delta.decay_dot before_row %X, %X : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    %W = arith.addf %X, %S : tensor<16x16xf32>
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<16x16xf32>, tensor<16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>, tensor<16x16xf32>
+    delta.yield carry(%U : tensor<16x16xf32>)
+  }
+  return %sT : tensor<?x2x16x16xf32>
+}

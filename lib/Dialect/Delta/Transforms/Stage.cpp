@@ -11,9 +11,10 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
-#include "llvm/ADT/SetVector.h"
+#include "mlir/Transforms/CSE.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_STAGEPASS
@@ -385,6 +386,9 @@ struct StagePass : wyvern::delta::impl::StagePassBase<StagePass> {
     for (ChunkScanOp scan : scans)
       if (succeeded(stage(rewriter, scan)))
         ++numStaged;
+    // Splitting a solve spreads its rate once more.
+    DominanceInfo dominance(getOperation());
+    eliminateCommonSubExpressions(rewriter, dominance, getOperation());
   }
 
 private:

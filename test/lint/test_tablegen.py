@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""House rules for what is declared in TableGen.
+
+Every pass says what it does with IR before and after, counts what it did, and has a
+lit test that runs it. Every op has a summary and an example.
+"""
+
+import functools
+import json
+import pathlib
+import re
+import subprocess
+
+LLVM = pathlib.Path("/usr/lib/llvm-22")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@functools.cache
+def records(td):
+    """TableGen's own view of a file, as JSON."""
+    command = [LLVM / "bin/llvm-tblgen", "--dump-json", "-I", ROOT / "include", "-I", LLVM / "include", td]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def declared(pattern, base):
+    """Records of class `base` that our files define, by name."""
+    found = {}
+    for td in sorted((ROOT / "include/wyvern").glob(pattern)):
+        here = records(td)
+        found.update({name: here[name] for name in here["!instanceof"].get(base, [])})
+    assert found, f"no {base} in {pattern}"
+    return found
+
+
+def passes():
+    return declared("**/Passes.td", "PassBase")
+
+
+def ops():
+    ours = {"Delta_Dialect", "Tile_Dialect"}
+    return {name: op for name, op in declared("Dialect/*/IR/*.td", "Op").items()
+            if op["opDialect"] and op["opDialect"]["def"] in ours}
+
+
+def test_passes_show_the_ir_before_and_after():
+    assert [name for name, record in passes().items() if record["description"].count("```mlir") < 2] == []
+
+
+def test_passes_count_what_they_did():
+    assert [name for name, record in passes().items() if not record["statistics"]] == []
+
+
+def test_passes_have_lit_tests():
+    tests = "\n".join(path.read_text() for path in (ROOT / "test").rglob("*.mlir"))
+    runs = "\n".join(line for line in tests.splitlines() if "RUN:" in line)
+    names = [record["argument"] for record in passes().values()]
+    assert [name for name in names if not re.search(rf"(?<![\w-])(-|--)?{re.escape(name)}(?![\w-])", runs)] == []
+
+
+def test_ops_have_examples():
+    bare = [name for name, op in ops().items() if not op["summary"].strip() or "Example" not in op["description"]]
+    assert bare == []

@@ -1,0 +1,227 @@
+//===- Recurrence.cpp - delta.recurrence, token by token ------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Written to be compared with the op's description by eye, not to be fast.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Evaluate.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::reference;
+
+namespace {
+/// A step with its operands' arrays; absent ones are null.
+struct Step {
+  const NDArray *write, *erase, *value, *written, *rate;
+  double constantRate;
+  int64_t repeat;
+  bool beforeDecay;
+};
+
+/// Tokens [begin, end) of a batch row.
+struct Sequence {
+  int64_t batch, begin, end;
+};
+
+class RecurrenceEvaluator {
+public:
+  RecurrenceEvaluator(delta::RecurrenceOp op, const Environment &env);
+
+  FailureOr<std::pair<NDArray, NDArray>> run();
+
+private:
+  const NDArray *lookup(Value value) const {
+    return value ? &env.find(value)->second : nullptr;
+  }
+  LogicalResult verifyRows(const Twine &what, const NDArray *array,
+                           int64_t repeat);
+  LogicalResult verify();
+  FailureOr<SmallVector<Sequence>> getSequences();
+  void runSequence(int64_t n, Sequence sequence, int64_t head);
+  void decayState(std::vector<double> &state, const double *g);
+  void applyStep(const Step &step, int64_t batch, int64_t row, int64_t head,
+                 const std::vector<double> &read, std::vector<double> &state);
+  /// Row `t` of `array` for a value head: heads come in equal groups.
+  const double *row(const NDArray *array, int64_t batch, int64_t t,
+                    int64_t head) const {
+    return array->row(batch, t, head / (heads / array->shape[2]));
+  }
+
+  delta::RecurrenceOp op;
+  const Environment &env;
+  const NDArray *query, *decay, *init, *cuSeqlens;
+  SmallVector<Step> steps;
+  int64_t heads, K, V;
+  double scale;
+  NDArray output, finalState;
+};
+} // namespace
+
+RecurrenceEvaluator::RecurrenceEvaluator(delta::RecurrenceOp op,
+                                         const Environment &env)
+    : op(op), env(env), query(lookup(op.getQuery())),
+      decay(lookup(op.getDecay())), init(lookup(op.getInitialState())),
+      cuSeqlens(lookup(op.getCuSeqlens())), heads(op.getValueHeads()),
+      K(op.getKeyDim()), V(op.getValueDim()),
+      scale(op.getScale().convertToDouble()) {
+  for (const delta::RecurrenceOp::Step &step : op.getStepList())
+    steps.push_back({lookup(step.write), lookup(step.erase), lookup(step.value),
+                     lookup(step.written), lookup(step.rate), step.constantRate,
+                     step.repeat, step.beforeDecay});
+}
+
+//===----------------------------------------------------------------------===//
+// What types leave open: dynamic sizes and the contents of cu_seqlens
+//===----------------------------------------------------------------------===//
+
+LogicalResult RecurrenceEvaluator::verifyRows(const Twine &what,
+                                              const NDArray *array,
+                                              int64_t repeat) {
+  if (!array || (array->shape[0] == query->shape[0] &&
+                 array->shape[1] == query->shape[1] * repeat))
+    return success();
+  return op.emitError() << "expected " << what << " of batch size "
+                        << query->shape[0] << " and "
+                        << query->shape[1] * repeat
+                        << " rows, as the query has, found an array of shape "
+                        << shapeString(*array);
+}
+
+LogicalResult RecurrenceEvaluator::verify() {
+  if (failed(verifyRows("decay", decay, 1)))
+    return failure();
+  for (auto [i, step] : llvm::enumerate(steps))
+    for (const NDArray *operand :
+         {step.write, step.erase, step.value, step.written, step.rate})
+      if (failed(verifyRows("the operands of step #" + Twine(i), operand,
+                            step.repeat)))
+        return failure();
+  return success();
+}
+
+FailureOr<SmallVector<Sequence>> RecurrenceEvaluator::getSequences() {
+  int64_t batch = query->shape[0], time = query->shape[1];
+  SmallVector<Sequence> sequences;
+  if (!cuSeqlens || cuSeqlens->data.empty()) {
+    for (int64_t n = 0; n < batch; ++n)
+      sequences.push_back({n, 0, time});
+    return sequences;
+  }
+  if (batch != 1)
+    return op.emitError() << "packed sequences share batch row 0: expected "
+                             "batch size 1 beside cu_seqlens, found "
+                          << batch;
+  int64_t last = 0;
+  for (double entry : cuSeqlens->data) {
+    auto at = static_cast<int64_t>(entry);
+    if (at < last || at > time)
+      return op.emitError()
+             << "expected cu_seqlens that do not decrease, from "
+                "0 or more to at most "
+             << time << " tokens, found " << at << " after " << last;
+    last = at;
+  }
+  for (size_t n = 0; n + 1 < cuSeqlens->data.size(); ++n)
+    sequences.push_back({0, static_cast<int64_t>(cuSeqlens->data[n]),
+                         static_cast<int64_t>(cuSeqlens->data[n + 1])});
+  return sequences;
+}
+
+//===----------------------------------------------------------------------===//
+// The recurrence
+//===----------------------------------------------------------------------===//
+
+/// S <- Diag(exp(g)) S
+void RecurrenceEvaluator::decayState(std::vector<double> &state,
+                                     const double *g) {
+  bool channel = decay->getRank() == 4;
+  for (int64_t k = 0; k < K; ++k) {
+    double alpha = std::exp(g[channel ? k : 0]);
+    for (int64_t v = 0; v < V; ++v)
+      state[k * V + v] *= alpha;
+  }
+}
+
+/// S <- S + x (y - b e^T S*), where S* is `read`.
+void RecurrenceEvaluator::applyStep(const Step &step, int64_t batch,
+                                    int64_t row, int64_t head,
+                                    const std::vector<double> &read,
+                                    std::vector<double> &state) {
+  double b =
+      step.rate ? *this->row(step.rate, batch, row, head) : step.constantRate;
+  std::vector<double> u(V, 0.0);
+  if (step.erase) {
+    const double *e = this->row(step.erase, batch, row, head);
+    for (int64_t k = 0; k < K; ++k)
+      for (int64_t v = 0; v < V; ++v)
+        u[v] -= b * e[k] * read[k * V + v];
+  }
+  if (step.value || step.written) {
+    const double *y =
+        this->row(step.value ? step.value : step.written, batch, row, head);
+    for (int64_t v = 0; v < V; ++v)
+      u[v] += step.value ? b * y[v] : y[v];
+  }
+  const double *x = this->row(step.write, batch, row, head);
+  for (int64_t k = 0; k < K; ++k)
+    for (int64_t v = 0; v < V; ++v)
+      state[k * V + v] += x[k] * u[v];
+}
+
+void RecurrenceEvaluator::runSequence(int64_t n, Sequence sequence,
+                                      int64_t head) {
+  int64_t batch = sequence.batch;
+  std::vector<double> state(K * V, 0.0);
+  if (init) {
+    const double *from = init->data.data() + (n * heads + head) * K * V;
+    state.assign(from, from + K * V);
+  }
+  bool keepPrevious =
+      llvm::any_of(steps, [](const Step &step) { return step.beforeDecay; });
+  std::vector<double> previous;
+  for (int64_t t = sequence.begin; t < sequence.end; ++t) {
+    if (keepPrevious)
+      previous = state;
+    if (decay)
+      decayState(state, row(decay, batch, t, head));
+    for (const Step &step : steps)
+      for (int64_t i = 0; i < step.repeat; ++i)
+        applyStep(step, batch, t * step.repeat + i, head,
+                  step.beforeDecay ? previous : state, state);
+    const double *q = row(query, batch, t, head);
+    double *o = output.row(batch, t, head);
+    for (int64_t k = 0; k < K; ++k)
+      for (int64_t v = 0; v < V; ++v)
+        o[v] += scale * q[k] * state[k * V + v];
+  }
+  llvm::copy(state, finalState.data.begin() + (n * heads + head) * K * V);
+}
+
+FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
+  if (failed(verify()))
+    return failure();
+  FailureOr<SmallVector<Sequence>> sequences = getSequences();
+  if (failed(sequences))
+    return failure();
+  int64_t count = sequences->size();
+  if (init && init->shape[0] != count)
+    return op.emitError() << "expected one initial state for each of " << count
+                          << " sequences, found " << init->shape[0];
+  output = NDArray({query->shape[0], query->shape[1], heads, V});
+  finalState = NDArray({count, heads, K, V});
+  for (auto [n, sequence] : llvm::enumerate(*sequences))
+    for (int64_t head = 0; head < heads; ++head)
+      runSequence(n, sequence, head);
+  return std::pair(std::move(output), std::move(finalState));
+}
+
+FailureOr<std::pair<NDArray, NDArray>>
+mlir::wyvern::reference::evaluateRecurrence(delta::RecurrenceOp op,
+                                            const Environment &env) {
+  return RecurrenceEvaluator(op, env).run();
+}

@@ -49,15 +49,15 @@ typedef enum wyvern_status {
   WYVERN_OK = 0,
   WYVERN_ERROR_INVALID_DESCRIPTOR = 1, /* the program is not well formed */
   WYVERN_ERROR_INVALID_ARGUMENT = 2,   /* null or out-of-range argument */
-  WYVERN_ERROR_INVALID_TENSOR = 3,     /* dtype, shape, stride, alignment, device */
-  WYVERN_ERROR_WORKSPACE = 4,          /* workspace too small or unaligned */
-  WYVERN_ERROR_FILE = 5,               /* an image cannot be read */
-  WYVERN_ERROR_NO_DRIVER = 6,          /* libcuda.so.1 missing or too old */
-  WYVERN_ERROR_NO_DEVICE = 7,          /* no such GPU */
-  WYVERN_ERROR_WRONG_ARCH = 8,         /* built for another architecture */
-  WYVERN_ERROR_BAD_IMAGE = 9,          /* the driver refuses an image */
-  WYVERN_ERROR_DRIVER = 10,            /* any other driver error */
-  WYVERN_ERROR_OUT_OF_MEMORY = 11      /* host memory */
+  WYVERN_ERROR_INVALID_TENSOR = 3, /* dtype, shape, stride, alignment, device */
+  WYVERN_ERROR_WORKSPACE = 4,      /* workspace too small or unaligned */
+  WYVERN_ERROR_FILE = 5,           /* an image cannot be read */
+  WYVERN_ERROR_NO_DRIVER = 6,      /* libcuda.so.1 missing or too old */
+  WYVERN_ERROR_NO_DEVICE = 7,      /* no such GPU */
+  WYVERN_ERROR_WRONG_ARCH = 8,     /* built for another architecture */
+  WYVERN_ERROR_BAD_IMAGE = 9,      /* the driver refuses an image */
+  WYVERN_ERROR_DRIVER = 10,        /* any other driver error */
+  WYVERN_ERROR_OUT_OF_MEMORY = 11  /* host memory */
 } wyvern_status;
 
 typedef enum wyvern_dtype {
@@ -108,7 +108,7 @@ typedef struct wyvern_tensor_desc {
 typedef enum wyvern_param_kind {
   WYVERN_PARAM_TENSOR_MAP = 0, /* CUtensorMap, 128 bytes by value */
   WYVERN_PARAM_POINTER = 1,    /* device pointer; null if absent */
-  WYVERN_PARAM_STRIDE = 2,     /* i64 elements of dimension `dim`; 0 if absent */
+  WYVERN_PARAM_STRIDE = 2, /* i64 elements of dimension `dim`; 0 if absent */
   WYVERN_PARAM_CU_SEQLENS = 3, /* device pointer; null if not packed */
   WYVERN_PARAM_CU_WIDTH = 4,   /* i64 bytes an entry: 4, 8; 0 if not packed */
   WYVERN_PARAM_TOKENS = 5,     /* i64: T */
@@ -156,8 +156,8 @@ typedef struct wyvern_program_desc {
 |* Calls                                                                      *|
 \*===----------------------------------------------------------------------===*/
 
-/* A tensor of the caller. `data` null means: not given (optional tensors).
-   Sizes and strides are in elements, slowest dimension first. */
+/* A tensor of the caller; sizes and strides in elements, slowest dimension
+   first. Null data means that an optional tensor is not given. */
 typedef struct wyvern_tensor {
   void *data;
   wyvern_dtype dtype;
@@ -176,8 +176,8 @@ WYVERN_API wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
                                              const char *directory,
                                              wyvern_program **program);
 
-/* Unloads the kernels; null is fine. No launch may be running, and no CUDA graph
-   that captured one may be replayed afterwards. */
+/* Unloads the kernels; null is fine. No launch may be running, and no CUDA
+   graph that captured one may be replayed afterwards. */
 WYVERN_API void wyvern_program_free(wyvern_program *program);
 
 /* Loads the kernels onto a device ahead of the first launch there, which does
@@ -191,16 +191,24 @@ WYVERN_API wyvern_status wyvern_program_workspace_size(
     const wyvern_program *program, int64_t batch, int64_t tokens,
     int64_t packed_sequences, size_t *bytes);
 
+/* Whether a launch takes this tensor's address and strides as they are; if not,
+   the last error says why, and a dense copy at a multiple of 16 bytes will do.
+   `index` counts as in wyvern_program_launch. */
+WYVERN_API wyvern_status wyvern_program_check_layout(
+    const wyvern_program *program, uint32_t index, const wyvern_tensor *tensor);
+
 /* Enqueues the program on `stream` (a CUstream; null is the default stream).
    `tensors` has one entry for each input and output of the descriptor, in its
    order; workspace tensors are not listed. `cu_seqlens`: null, or a rank-1
    WYVERN_I32 or WYVERN_I64 tensor of device memory with N + 1 offsets.
-   Runs in the current context if it belongs to the tensors' device, else in that
-   device's primary context. */
-WYVERN_API wyvern_status wyvern_program_launch(
-    wyvern_program *program, const wyvern_tensor *tensors,
-    const wyvern_tensor *cu_seqlens, void *workspace, size_t workspace_bytes,
-    void *stream);
+   Runs in the current context if it belongs to the tensors' device, else in
+   that device's primary context. */
+WYVERN_API wyvern_status wyvern_program_launch(wyvern_program *program,
+                                               const wyvern_tensor *tensors,
+                                               const wyvern_tensor *cu_seqlens,
+                                               void *workspace,
+                                               size_t workspace_bytes,
+                                               void *stream);
 
 /* What went wrong in this thread's last failed call; never null. */
 WYVERN_API const char *wyvern_last_error(void);

@@ -1,0 +1,121 @@
+/*===- Extents.c - Shapes that follow from B, T and N ---------------------===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#include "Program.h"
+
+int64_t wyvern_dtype_size(wyvern_dtype dtype) {
+  switch (dtype) {
+  case WYVERN_BF16:
+  case WYVERN_F16:
+    return 2;
+  case WYVERN_F32:
+  case WYVERN_I32:
+    return 4;
+  case WYVERN_F64:
+  case WYVERN_I64:
+    return 8;
+  }
+  return 0;
+}
+
+wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
+                                 int64_t tokens, int64_t packed_sequences,
+                                 wyvern_extents *extents) {
+  const char *name = program->desc->name;
+  int64_t chunk = program->desc->chunk;
+  int packed = packed_sequences >= 0;
+  if (batch < 0 || tokens < 0 || packed_sequences < -1)
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "%s: batch and tokens must not be negative, and "
+                       "packed_sequences not below -1; found %lld, %lld, %lld",
+                       name, (long long)batch, (long long)tokens,
+                       (long long)packed_sequences);
+  if (packed && batch != 1)
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "%s: with cu_seqlens the tensors hold one packed batch, "
+                       "so dimension 0 must be 1; found %lld",
+                       name, (long long)batch);
+  extents->batch = batch;
+  extents->tokens = tokens;
+  extents->packed = packed;
+  extents->sequences = packed ? packed_sequences : batch;
+  /* Packed, the host does not know the lengths: every sequence may end in a
+     partial chunk. */
+  extents->chunks = packed ? tokens / chunk + packed_sequences
+                           : tokens / chunk + (tokens % chunk != 0);
+  if (__builtin_mul_overflow(batch, extents->chunks, &extents->slots))
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "%s: %lld sequences of %lld tokens overflow 64 bits",
+                       name, (long long)batch, (long long)tokens);
+  return WYVERN_OK;
+}
+
+int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
+                          const wyvern_extents *extents) {
+  const wyvern_dim_desc *desc = &tensor->dims[dim];
+  switch (desc->kind) {
+  case WYVERN_DIM_SEQ:
+    for (uint32_t i = 0; i < tensor->rank; ++i)
+      if (tensor->dims[i].kind == WYVERN_DIM_TIME ||
+          tensor->dims[i].kind == WYVERN_DIM_CHUNK)
+        return extents->batch;
+    return extents->sequences;
+  case WYVERN_DIM_TIME:
+    return extents->tokens * desc->multiple;
+  case WYVERN_DIM_CHUNK:
+    return extents->chunks;
+  case WYVERN_DIM_HEAD:
+  case WYVERN_DIM_WHOLE:
+    break;
+  }
+  return desc->size;
+}
+
+/* Lays the workspace tensors out one behind the other, dense, from `base`. */
+wyvern_status wyvern_place_workspace(const wyvern_program *program,
+                                     wyvern_call *call, char *base,
+                                     size_t *bytes) {
+  const wyvern_program_desc *desc = program->desc;
+  int64_t offset = 0;
+  for (uint32_t t = program->num_arguments; t < desc->num_tensors; ++t) {
+    const wyvern_tensor_desc *tensor = &desc->tensors[t];
+    int64_t sizes[WYVERN_MAX_RANK];
+    int64_t total = wyvern_dtype_size(tensor->dtype);
+    int overflow = 0;
+    for (uint32_t i = 0; i < tensor->rank; ++i) {
+      sizes[i] = wyvern_dim_extent(tensor, i, &call->extents);
+      overflow |= __builtin_mul_overflow(total, sizes[i], &total);
+    }
+    call->tensors[t] =
+        wyvern_tensor_dense(base ? base + offset : NULL, tensor->dtype,
+                            call->device, tensor->rank, sizes);
+    overflow |=
+        __builtin_add_overflow(total, WYVERN_WORKSPACE_ALIGNMENT - 1, &total);
+    total -= total % WYVERN_WORKSPACE_ALIGNMENT;
+    overflow |= __builtin_add_overflow(offset, total, &offset);
+    if (overflow)
+      return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                         "%s: the size of workspace tensor '%s' overflows 64 "
+                         "bits",
+                         desc->name, tensor->name);
+  }
+  *bytes = (size_t)offset;
+  return WYVERN_OK;
+}
+
+wyvern_status wyvern_program_workspace_size(const wyvern_program *program,
+                                            int64_t batch, int64_t tokens,
+                                            int64_t packed_sequences,
+                                            size_t *bytes) {
+  if (!program || !bytes)
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "wyvern_program_workspace_size: null program or bytes");
+  wyvern_call call;
+  call.device = 0;
+  WYVERN_TRY(wyvern_get_extents(program, batch, tokens, packed_sequences,
+                                &call.extents));
+  return wyvern_place_workspace(program, &call, NULL, bytes);
+}

@@ -1,0 +1,252 @@
+/*===- Prepare.c - From descriptors to kernels on a device ----------------===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#include "Program.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Up to this many bytes of dynamic shared memory need no opt-in. */
+#define STATIC_SHARED_LIMIT (48 * 1024)
+
+/* The driver is given a pointer without a length and believes the offsets that
+   it finds there, so a short file must not reach it. */
+static wyvern_status check_image(const char *program,
+                                 const wyvern_kernel_desc *kernel,
+                                 const void *image, size_t size) {
+  const char *what = kernel->image ? kernel->symbol : kernel->file;
+  Elf64_Ehdr header;
+  if (size < sizeof(header) || memcmp(image, ELFMAG, SELFMAG) != 0)
+    return wyvern_fail(WYVERN_ERROR_BAD_IMAGE,
+                       "%s: %s is no cubin (%zu bytes, no ELF header)", program,
+                       what, size);
+  memcpy(&header, image, sizeof(header));
+  uint64_t sections = (uint64_t)header.e_shentsize * header.e_shnum;
+  uint64_t segments = (uint64_t)header.e_phentsize * header.e_phnum;
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_shoff > size ||
+      sections > size - header.e_shoff || header.e_phoff > size ||
+      segments > size - header.e_phoff)
+    return wyvern_fail(
+        WYVERN_ERROR_BAD_IMAGE,
+        "%s: %s is a damaged cubin: its %zu bytes end before its "
+        "section table",
+        program, what, size);
+  return WYVERN_OK;
+}
+
+static wyvern_status read_file(const char *program, const char *path,
+                               void **bytes, size_t *size) {
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return wyvern_fail(WYVERN_ERROR_FILE, "%s: cannot open %s", program, path);
+  long length = -1;
+  if (fseek(file, 0, SEEK_END) == 0)
+    length = ftell(file);
+  *bytes = length >= 0 ? malloc((size_t)length + 1) : NULL;
+  rewind(file);
+  int whole =
+      *bytes && fread(*bytes, 1, (size_t)length, file) == (size_t)length;
+  fclose(file);
+  if (!whole)
+    return wyvern_fail(WYVERN_ERROR_FILE, "%s: cannot read %s", program, path);
+  *size = (size_t)length;
+  return WYVERN_OK;
+}
+
+static wyvern_status load_image(wyvern_program *program, uint32_t k,
+                                const char *directory) {
+  const char *name = program->desc->name;
+  const wyvern_kernel_desc *desc = &program->desc->kernels[k];
+  wyvern_kernel *kernel = &program->kernels[k];
+  size_t size = desc->image_size;
+  kernel->image = desc->image;
+  if (!desc->image) {
+    size_t length =
+        strlen(desc->file) + (directory ? strlen(directory) : 1) + 2;
+    char *path = malloc(length);
+    if (!path)
+      return wyvern_fail(WYVERN_ERROR_OUT_OF_MEMORY, "%s: out of memory", name);
+    snprintf(path, length, "%s/%s", directory ? directory : ".", desc->file);
+    wyvern_status status = read_file(name, path, &kernel->owned_image, &size);
+    free(path);
+    WYVERN_TRY(status);
+    kernel->image = kernel->owned_image;
+  }
+  return check_image(name, desc, kernel->image, size);
+}
+
+wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
+                                  const char *directory,
+                                  wyvern_program **program) {
+  if (!desc || !program)
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "wyvern_program_load: null descriptor or program");
+  *program = NULL;
+  WYVERN_TRY(wyvern_check_desc(desc));
+  wyvern_program *made = calloc(1, sizeof(*made));
+  size_t cache = WYVERN_MAP_CACHE * sizeof(wyvern_map_entry);
+  if (made)
+    made->maps = aligned_alloc(_Alignof(wyvern_map_entry), cache);
+  if (!made || !made->maps) {
+    free(made);
+    return wyvern_fail(WYVERN_ERROR_OUT_OF_MEMORY, "%s: out of memory",
+                       desc->name);
+  }
+  memset(made->maps, 0, cache);
+  pthread_mutex_init(&made->lock, NULL);
+  pthread_mutex_init(&made->map_lock, NULL);
+  made->desc = desc;
+  wyvern_find_layouts(made);
+  wyvern_status status = WYVERN_OK;
+  for (uint32_t k = 0; k < desc->num_kernels && status == WYVERN_OK; ++k)
+    status = load_image(made, k, directory);
+  if (status == WYVERN_OK)
+    *program = made;
+  else
+    wyvern_program_free(made);
+  return status;
+}
+
+void wyvern_program_free(wyvern_program *program) {
+  if (!program)
+    return;
+  const wyvern_driver *driver;
+  for (uint32_t k = 0; k < program->desc->num_kernels; ++k) {
+    wyvern_kernel *kernel = &program->kernels[k];
+    /* At process exit the driver may be gone: it then says so, harmlessly. */
+    if (kernel->library && wyvern_driver_open(&driver) == WYVERN_OK)
+      driver->LibraryUnload(kernel->library);
+    free(kernel->owned_image);
+  }
+  pthread_mutex_destroy(&program->lock);
+  pthread_mutex_destroy(&program->map_lock);
+  free(program->maps);
+  free(program);
+}
+
+/*===----------------------------------------------------------------------===*\
+|* On a device                                                                *|
+\*===----------------------------------------------------------------------===*/
+
+/* sm_90a code runs on compute capability 9.0 alone, sm_100f on 10.x from 10.0
+   on, sm_90 on 9.x from 9.0 on. */
+static int runs_on(const char *target, const wyvern_device *device) {
+  int number = 0, used = 0;
+  if (sscanf(target, "sm_%d%n", &number, &used) != 1)
+    return 0;
+  int major = number / 10, minor = number % 10;
+  if (target[used] == 'a')
+    return device->major == major && device->minor == minor;
+  return device->major == major && device->minor >= minor;
+}
+
+static wyvern_status check_device(const wyvern_program_desc *desc, int ordinal,
+                                  const wyvern_device *device) {
+  if (!runs_on(desc->target, device))
+    return wyvern_fail(
+        WYVERN_ERROR_WRONG_ARCH,
+        "%s was built for %s, device %d (%s) is sm_%d%d: compile "
+        "it for that architecture or use another GPU",
+        desc->name, desc->target, ordinal, device->name, device->major,
+        device->minor);
+  for (uint32_t k = 0; k < desc->num_kernels; ++k)
+    if (desc->kernels[k].dynamic_shared > (uint32_t)device->max_shared)
+      return wyvern_fail(
+          WYVERN_ERROR_WRONG_ARCH,
+          "%s: %s needs %u bytes of shared memory a block, device "
+          "%d (%s) has %d",
+          desc->name, desc->kernels[k].symbol, desc->kernels[k].dynamic_shared,
+          ordinal, device->name, device->max_shared);
+  return WYVERN_OK;
+}
+
+/* A library is context-independent: loaded once for all devices. */
+static wyvern_status load_kernel(const wyvern_driver *driver,
+                                 const wyvern_program_desc *desc,
+                                 const wyvern_kernel_desc *kernel_desc,
+                                 wyvern_kernel *kernel) {
+  CUresult result = driver->LibraryLoadData(&kernel->library, kernel->image,
+                                            NULL, NULL, 0, NULL, NULL, 0);
+  if (result != CUDA_SUCCESS) {
+    kernel->library = NULL;
+    return wyvern_driver_failed(result,
+                                "%s: the driver refuses the image of %s",
+                                desc->name, kernel_desc->symbol);
+  }
+  result = driver->LibraryGetKernel(&kernel->kernel, kernel->library,
+                                    kernel_desc->symbol);
+  if (result == CUDA_SUCCESS)
+    return WYVERN_OK;
+  driver->LibraryUnload(kernel->library);
+  kernel->library = NULL;
+  return wyvern_driver_failed(result, "%s: the image of %s has no such kernel",
+                              desc->name, kernel_desc->symbol);
+}
+
+static wyvern_status prepare_kernels(wyvern_program *program,
+                                     const wyvern_driver *driver,
+                                     const wyvern_device *device) {
+  const wyvern_program_desc *desc = program->desc;
+  for (uint32_t k = 0; k < desc->num_kernels; ++k) {
+    const wyvern_kernel_desc *kernel_desc = &desc->kernels[k];
+    wyvern_kernel *kernel = &program->kernels[k];
+    if (!kernel->library)
+      WYVERN_TRY(load_kernel(driver, desc, kernel_desc, kernel));
+    CUresult result = CUDA_SUCCESS;
+    if (kernel_desc->dynamic_shared > STATIC_SHARED_LIMIT)
+      result = driver->KernelSetAttribute(
+          CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+          (int)kernel_desc->dynamic_shared, kernel->kernel, device->handle);
+    if (result != CUDA_SUCCESS)
+      return wyvern_driver_failed(result,
+                                  "%s: %s cannot have %u bytes of "
+                                  "dynamic shared memory",
+                                  desc->name, kernel_desc->symbol,
+                                  kernel_desc->dynamic_shared);
+    /* Brings the code to the device now: lazily, the first launch would, and it
+       may be under capture. */
+    CUfunction function;
+    result = driver->KernelGetFunction(&function, kernel->kernel);
+    if (result != CUDA_SUCCESS)
+      return wyvern_driver_failed(result, "%s: cannot load %s", desc->name,
+                                  kernel_desc->symbol);
+  }
+  return WYVERN_OK;
+}
+
+wyvern_status wyvern_prepare_entered(wyvern_program *program,
+                                     const wyvern_driver *driver, int ordinal) {
+  if (program->ready[ordinal])
+    return WYVERN_OK;
+  const wyvern_device *device;
+  WYVERN_TRY(wyvern_driver_device(ordinal, &device));
+  WYVERN_TRY(check_device(program->desc, ordinal, device));
+  /* Loading code is refused to a thread that captures, but harmless. */
+  int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  pthread_mutex_lock(&program->lock);
+  driver->ThreadExchangeStreamCaptureMode(&mode);
+  wyvern_status status = prepare_kernels(program, driver, device);
+  driver->ThreadExchangeStreamCaptureMode(&mode);
+  if (status == WYVERN_OK)
+    program->ready[ordinal] = 1;
+  pthread_mutex_unlock(&program->lock);
+  return status;
+}
+
+wyvern_status wyvern_program_prepare(wyvern_program *program, int device) {
+  if (!program)
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "wyvern_program_prepare: null program");
+  const wyvern_driver *driver;
+  int pushed;
+  WYVERN_TRY(wyvern_driver_open(&driver));
+  WYVERN_TRY(wyvern_driver_enter(device, &pushed));
+  wyvern_status status = wyvern_prepare_entered(program, driver, device);
+  wyvern_driver_leave(pushed);
+  return status;
+}

@@ -1,0 +1,118 @@
+/*===- Program.h - A loaded program and one call of it ------------*- C -*-===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef WYVERN_RUNTIME_PROGRAM_H
+#define WYVERN_RUNTIME_PROGRAM_H
+
+#include "Driver.h"
+#include "Error.h"
+
+#include <pthread.h>
+
+/* Bounds of a program, so that a call needs no allocation. */
+#define WYVERN_MAX_TENSORS 32
+#define WYVERN_MAX_KERNELS 16
+#define WYVERN_MAX_PARAMS 64
+
+/* Tensor maps kept per program; a power of two. */
+#define WYVERN_MAP_CACHE 256
+
+/* What a tensor's accesses ask of its layout, over all kernels. */
+typedef struct wyvern_layout {
+  uint32_t fixed; /* bit i: the stride of dimension i must be the dense one */
+  int tensor_map; /* read through a tensor map: 16-byte strides */
+  int whole_rows; /* rows of a fixed whole dimension: 16-byte strides */
+} wyvern_layout;
+
+typedef struct wyvern_kernel {
+  void *owned_image; /* read from a file */
+  const void *image;
+  CUlibrary library;
+  CUkernel kernel;
+} wyvern_kernel;
+
+/* All that cuTensorMapEncodeTiled is told; also the key of the cache. Memory is
+   zeroed before it is filled, so keys compare as bytes. */
+typedef struct wyvern_map_key {
+  void *address;
+  uint64_t sizes[WYVERN_MAX_RANK];       /* fastest first */
+  uint64_t strides[WYVERN_MAX_RANK - 1]; /* bytes */
+  uint32_t box[WYVERN_MAX_RANK];
+  uint32_t rank;
+  uint32_t dtype;
+  uint32_t swizzle;
+} wyvern_map_key;
+
+typedef struct wyvern_map_entry {
+  CUtensorMap map;
+  wyvern_map_key key;
+  int valid;
+} wyvern_map_entry;
+
+struct wyvern_program {
+  const wyvern_program_desc *desc;
+  uint32_t
+      num_arguments;    /* tensors that the caller passes: all but workspace */
+  uint32_t main_tensor; /* the input that tells B and T */
+  wyvern_layout layouts[WYVERN_MAX_TENSORS];
+  wyvern_kernel kernels[WYVERN_MAX_KERNELS];
+  int loaded; /* guarded by lock, as the fields of kernels */
+  _Atomic int ready[WYVERN_MAX_DEVICES];
+  pthread_mutex_t lock;
+  pthread_mutex_t map_lock;
+  wyvern_map_entry *maps; /* guarded by map_lock */
+};
+
+typedef struct wyvern_extents {
+  int64_t batch, tokens, sequences;
+  int64_t chunks; /* a sequence of the batch; packed: all of them */
+  int64_t slots;
+  int packed;
+} wyvern_extents;
+
+/* One launch, resolved: every tensor, the workspace's among them, with its
+   shape and strides. */
+typedef struct wyvern_call {
+  wyvern_extents extents;
+  int device;
+  const wyvern_tensor *cu_seqlens; /* null if not packed */
+  wyvern_tensor tensors[WYVERN_MAX_TENSORS];
+} wyvern_call;
+
+/* Descriptor.c */
+wyvern_status wyvern_check_desc(const wyvern_program_desc *desc);
+void wyvern_find_layouts(wyvern_program *program);
+
+/* Extents.c */
+wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
+                                 int64_t tokens, int64_t packed_sequences,
+                                 wyvern_extents *extents);
+int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
+                          const wyvern_extents *extents);
+wyvern_status wyvern_place_workspace(const wyvern_program *program,
+                                     wyvern_call *call, char *base,
+                                     size_t *bytes);
+int64_t wyvern_dtype_size(wyvern_dtype dtype);
+
+/* Arguments.c */
+wyvern_status wyvern_resolve_call(const wyvern_program *program,
+                                  const wyvern_tensor *tensors,
+                                  const wyvern_tensor *cu_seqlens,
+                                  void *workspace, size_t workspace_bytes,
+                                  wyvern_call *call);
+
+/* Prepare.c */
+wyvern_status wyvern_prepare_entered(wyvern_program *program,
+                                     const wyvern_driver *driver, int device);
+
+/* TensorMap.c */
+wyvern_status wyvern_encode_map(wyvern_program *program,
+                                const wyvern_driver *driver,
+                                const wyvern_call *call,
+                                const wyvern_param_desc *param,
+                                CUtensorMap *map);
+
+#endif

@@ -1,0 +1,285 @@
+//===- _rt.cpp - Python over the C runtime --------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Builds the C descriptors from a parsed manifest and passes tensors on. A
+// tensor is any object with torch's data_ptr, shape, stride and dtype, so
+// neither torch nor CUDA is needed to build this module.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern-rt/wyvern_rt.h"
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace {
+
+/// The exception type, with `status` (the enumerator's name) as an attribute.
+PyObject *runtimeError = nullptr;
+
+void check(wyvern_status status) {
+  if (status == WYVERN_OK)
+    return;
+  py::object error = py::handle(runtimeError)(wyvern_last_error());
+  error.attr("status") = wyvern_status_name(status);
+  PyErr_SetObject(runtimeError, error.ptr());
+  throw py::error_already_set();
+}
+
+template <typename T>
+T lookUp(const char *what, const std::string &key,
+         std::initializer_list<std::pair<const char *, T>> values) {
+  std::string known;
+  for (const auto &[name, value] : values) {
+    if (key == name)
+      return value;
+    known += std::string(known.empty() ? "" : ", ") + name;
+  }
+  throw py::value_error("manifest: unknown " + std::string(what) + " '" + key +
+                        "', expected one of " + known);
+}
+
+wyvern_dtype dtypeOf(const std::string &name) {
+  return lookUp<wyvern_dtype>("dtype", name,
+                              {{"bf16", WYVERN_BF16},
+                               {"f16", WYVERN_F16},
+                               {"f32", WYVERN_F32},
+                               {"f64", WYVERN_F64},
+                               {"i32", WYVERN_I32},
+                               {"i64", WYVERN_I64}});
+}
+
+/// A member of a manifest object; its absence names the key.
+template <typename T> T get(const py::dict &object, const char *key) {
+  if (!object.contains(key))
+    throw py::value_error("manifest: expected the key '" + std::string(key) +
+                          "' in " + std::string(py::str(object)));
+  return object[key].cast<T>();
+}
+
+template <typename T> T get(const py::dict &object, const char *key, T absent) {
+  return object.contains(key) ? object[key].cast<T>() : absent;
+}
+
+class Program {
+public:
+  /// `fresh(tensor, copy)` gives a dense tensor like `tensor`; `dtypes` maps
+  /// the framework's dtypes to manifest names.
+  Program(const py::dict &manifest, const std::string &directory,
+          const py::dict &dtypes, py::object fresh)
+      : fresh(std::move(fresh)) {
+    for (auto [dtype, name] : dtypes)
+      this->dtypes[dtype] = (int)dtypeOf(name.cast<std::string>());
+    for (py::handle tensor : get<py::list>(manifest, "tensors"))
+      addTensor(tensor.cast<py::dict>());
+    for (py::handle kernel : get<py::list>(manifest, "kernels"))
+      addKernel(kernel.cast<py::dict>());
+    desc.abi_version = WYVERN_ABI_VERSION;
+    desc.name = keep(get<std::string>(manifest, "name"));
+    desc.target = keep(get<std::string>(manifest, "target"));
+    desc.chunk = get<int64_t>(manifest, "chunk");
+    desc.num_tensors = (uint32_t)tensors.size();
+    desc.tensors = tensors.data();
+    desc.num_kernels = (uint32_t)kernels.size();
+    desc.kernels = kernels.data();
+    check(wyvern_program_load(&desc, directory.c_str(), &program));
+  }
+  ~Program() { wyvern_program_free(program); }
+  Program(const Program &) = delete;
+
+  void prepare(int device) {
+    py::gil_scoped_release release;
+    wyvern_status status = wyvern_program_prepare(program, device);
+    py::gil_scoped_acquire acquire;
+    check(status);
+  }
+
+  size_t workspaceSize(int64_t batch, int64_t tokens, int64_t packed) const {
+    size_t bytes = 0;
+    check(
+        wyvern_program_workspace_size(program, batch, tokens, packed, &bytes));
+    return bytes;
+  }
+
+  /// `arguments`: one tensor or None for each input and output. Inputs whose
+  /// layout the kernels cannot take are copied, outputs are copied back.
+  void launch(const py::list &arguments, int device, py::object cuSeqlens,
+              uintptr_t workspace, size_t workspaceBytes, uintptr_t stream) {
+    std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
+    std::vector<py::object> copies;
+    std::vector<std::pair<py::object, py::object>> copyBack;
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      py::object tensor = arguments[i];
+      if (tensor.is_none())
+        continue;
+      values[i] = describe(tensor, device);
+      if (wyvern_program_check_layout(program, (uint32_t)i, &values[i]) ==
+              WYVERN_OK ||
+          values[i].rank != tensors[i].rank)
+        continue;
+      bool isInput = tensors[i].role == WYVERN_INPUT;
+      copies.push_back(fresh(tensor, isInput));
+      values[i] = describe(copies.back(), device);
+      if (!isInput)
+        copyBack.emplace_back(tensor, copies.back());
+    }
+    wyvern_tensor offsets = {};
+    if (!cuSeqlens.is_none())
+      offsets = describe(cuSeqlens, device);
+    check(wyvern_program_launch(
+        program, values.data(), cuSeqlens.is_none() ? nullptr : &offsets,
+        (void *)workspace, workspaceBytes, (void *)stream));
+    for (auto &[tensor, copy] : copyBack)
+      tensor.attr("copy_")(copy);
+  }
+
+private:
+  wyvern_tensor describe(const py::object &tensor, int device) const {
+    wyvern_tensor value = {};
+    py::tuple sizes = tensor.attr("shape"), strides = tensor.attr("stride")();
+    py::object dtype = tensor.attr("dtype");
+    if (sizes.size() > WYVERN_MAX_RANK)
+      throw py::value_error("a tensor has rank " +
+                            std::to_string(sizes.size()) +
+                            ", expected at most 5");
+    if (!dtypes.contains(dtype))
+      throw py::type_error("a tensor has the unsupported dtype " +
+                           std::string(py::str(dtype)));
+    value.data = (void *)tensor.attr("data_ptr")().cast<uintptr_t>();
+    value.dtype = (wyvern_dtype)dtypes[dtype].cast<int>();
+    value.device = device;
+    value.rank = (uint32_t)sizes.size();
+    for (uint32_t i = 0; i < value.rank; ++i) {
+      value.sizes[i] = PyLong_AsLongLong(sizes[i].ptr());
+      value.strides[i] = PyLong_AsLongLong(strides[i].ptr());
+    }
+    return value;
+  }
+
+  const char *keep(std::string text) {
+    strings.push_back(std::move(text));
+    return strings.back().c_str();
+  }
+
+  void addTensor(const py::dict &object) {
+    wyvern_tensor_desc tensor = {};
+    tensor.name = keep(get<std::string>(object, "name"));
+    tensor.role = lookUp<wyvern_role>("role", get<std::string>(object, "role"),
+                                      {{"input", WYVERN_INPUT},
+                                       {"output", WYVERN_OUTPUT},
+                                       {"workspace", WYVERN_WORKSPACE}});
+    tensor.dtype = dtypeOf(get<std::string>(object, "dtype"));
+    tensor.optional = get(object, "optional", false);
+    py::list dims = get<py::list>(object, "dims");
+    if (dims.size() > WYVERN_MAX_RANK)
+      throw py::value_error("manifest: tensor '" + std::string(tensor.name) +
+                            "' has more than 5 dimensions");
+    for (py::handle handle : dims) {
+      auto dim = handle.cast<py::dict>();
+      wyvern_dim_desc &out = tensor.dims[tensor.rank++];
+      out.kind = lookUp<wyvern_dim_kind>("dimension kind",
+                                         get<std::string>(dim, "kind"),
+                                         {{"seq", WYVERN_DIM_SEQ},
+                                          {"time", WYVERN_DIM_TIME},
+                                          {"chunk", WYVERN_DIM_CHUNK},
+                                          {"head", WYVERN_DIM_HEAD},
+                                          {"whole", WYVERN_DIM_WHOLE}});
+      if (out.kind == WYVERN_DIM_TIME)
+        out.multiple = get(dim, "multiple", 1u);
+      if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)
+        out.size = get<int64_t>(dim, "size");
+    }
+    tensors.push_back(tensor);
+  }
+
+  uint32_t indexOf(const std::string &name) const {
+    for (size_t i = 0; i < tensors.size(); ++i)
+      if (name == tensors[i].name)
+        return (uint32_t)i;
+    throw py::value_error("manifest: a parameter names the tensor '" + name +
+                          "', which is not listed");
+  }
+
+  void addKernel(const py::dict &object) {
+    params.emplace_back();
+    for (py::handle handle : get<py::list>(object, "params")) {
+      auto dict = handle.cast<py::dict>();
+      wyvern_param_desc param = {};
+      param.kind = lookUp<wyvern_param_kind>(
+          "parameter kind", get<std::string>(dict, "kind"),
+          {{"tensor_map", WYVERN_PARAM_TENSOR_MAP},
+           {"pointer", WYVERN_PARAM_POINTER},
+           {"stride", WYVERN_PARAM_STRIDE},
+           {"cu_seqlens", WYVERN_PARAM_CU_SEQLENS},
+           {"cu_width", WYVERN_PARAM_CU_WIDTH},
+           {"tokens", WYVERN_PARAM_TOKENS},
+           {"sequences", WYVERN_PARAM_SEQUENCES}});
+      if (param.kind <= WYVERN_PARAM_STRIDE)
+        param.tensor = indexOf(get<std::string>(dict, "tensor"));
+      if (param.kind == WYVERN_PARAM_STRIDE)
+        param.dim = get<uint32_t>(dict, "dim");
+      if (param.kind == WYVERN_PARAM_TENSOR_MAP) {
+        param.swizzle = get<uint32_t>(dict, "swizzle");
+        auto box = get<std::vector<uint32_t>>(dict, "box");
+        if (box.size() != tensors[param.tensor].rank)
+          throw py::value_error("manifest: the box of '" +
+                                get<std::string>(dict, "tensor") +
+                                "' has another rank than the tensor");
+        std::copy(box.begin(), box.end(), param.box);
+      }
+      params.back().push_back(param);
+    }
+    auto grid = get<py::dict>(object, "grid");
+    wyvern_kernel_desc kernel = {};
+    kernel.symbol = keep(get<std::string>(object, "symbol"));
+    kernel.file = keep(get<std::string>(object, "image"));
+    kernel.grid_count = lookUp<wyvern_count>(
+        "grid count", get<std::string>(grid, "count"),
+        {{"slots", WYVERN_COUNT_SLOTS}, {"sequences", WYVERN_COUNT_SEQUENCES}});
+    kernel.grid_factor = get<uint32_t>(grid, "factor");
+    kernel.block = get<uint32_t>(object, "block");
+    kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
+    kernel.num_params = (uint32_t)params.back().size();
+    kernel.params = params.back().data();
+    kernels.push_back(kernel);
+  }
+
+  py::dict dtypes;
+  py::object fresh;
+  std::deque<std::string> strings; // stable addresses
+  std::deque<std::vector<wyvern_param_desc>> params;
+  std::vector<wyvern_tensor_desc> tensors;
+  std::vector<wyvern_kernel_desc> kernels;
+  wyvern_program_desc desc = {};
+  wyvern_program *program = nullptr;
+};
+
+} // namespace
+
+PYBIND11_MODULE(_rt, module) {
+  module.doc() = "The runtime's C interface (wyvern_rt.h) in Python.";
+  runtimeError =
+      PyErr_NewException("wyvern.RuntimeError", PyExc_RuntimeError, nullptr);
+  module.attr("RuntimeError") = py::handle(runtimeError);
+  module.attr("ABI_VERSION") = wyvern_abi_version();
+  py::class_<Program>(module, "Program")
+      .def(py::init<const py::dict &, const std::string &, const py::dict &,
+                    py::object>(),
+           py::arg("manifest"), py::arg("directory"), py::arg("dtypes"),
+           py::arg("fresh"))
+      .def("prepare", &Program::prepare, py::arg("device"))
+      .def("workspace_size", &Program::workspaceSize, py::arg("batch"),
+           py::arg("tokens"), py::arg("packed_sequences"))
+      .def("launch", &Program::launch, py::arg("arguments"), py::arg("device"),
+           py::arg("cu_seqlens"), py::arg("workspace"),
+           py::arg("workspace_bytes"), py::arg("stream"));
+}

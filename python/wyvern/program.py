@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiled bundles, called with torch tensors by name.
+
+    program = wyvern.load("delta_net.wyvern")
+    out = program(q=q, k=k, v=v, beta=beta)       # {"o": ..., "final_state": ...}
+
+Nothing here waits for the GPU or reads device data; a call can be captured into a
+CUDA graph once the program has been prepared on the device (the first call does it).
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from . import _rt
+
+SCHEMA = 1
+
+DTYPES = {
+    torch.bfloat16: "bf16",
+    torch.float16: "f16",
+    torch.float32: "f32",
+    torch.float64: "f64",
+    torch.int32: "i32",
+    torch.int64: "i64",
+}
+_TORCH_DTYPES = {name: dtype for dtype, name in DTYPES.items()}
+_NARROW = (torch.bfloat16, torch.float16)
+
+
+class BundleError(ValueError):
+    """A bundle folder that cannot be used: what is wrong, and where."""
+
+
+def read_manifest(folder):
+    """Reads and checks `manifest.json` of a bundle, without reading the images."""
+    path = Path(folder) / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+    except OSError as error:
+        raise BundleError(
+            f"{folder} is no bundle: cannot read manifest.json ({error.strerror})"
+        ) from None
+    except ValueError as error:
+        raise BundleError(f"{path} is damaged: {error}; compile the bundle again") from None
+    if not isinstance(manifest, dict) or "schema" not in manifest:
+        raise BundleError(f"{path} is no manifest: it has no 'schema'")
+    if manifest["schema"] != SCHEMA:
+        raise BundleError(
+            f"{path} has schema {manifest['schema']}, this version of wyvern reads "
+            f"schema {SCHEMA}: compile the bundle again or install a matching wyvern"
+        )
+    for key in ("name", "target", "chunk", "tensors", "kernels"):
+        if key not in manifest:
+            raise BundleError(f"{path} has no '{key}': compile the bundle again")
+    return manifest
+
+
+def _check_images(manifest, folder):
+    for kernel in manifest["kernels"]:
+        path = folder / kernel["image"]
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise BundleError(f"cannot read {path} ({error.strerror})") from None
+        if digest != kernel["sha256"]:
+            raise BundleError(
+                f"{path} is damaged: its sha256 is {digest[:16]}..., the manifest says "
+                f"{kernel['sha256'][:16]}...; compile the bundle again"
+            )
+
+
+def load(folder):
+    """Loads a bundle folder. Needs no GPU before the first call."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    try:
+        _check_images(manifest, folder)
+        return Program(manifest, folder)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise BundleError(f"{folder / 'manifest.json'} is malformed: {what}") from error
+
+
+def _fresh(tensor, copy):
+    """A dense tensor like `tensor`, with its values if `copy`."""
+    dense = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    return dense.copy_(tensor) if copy else dense
+
+
+def refuse_grad(name, tensors):
+    """Until backward programs exist, a silent missing gradient must be an error."""
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        raise NotImplementedError(
+            f"{name}: an input requires grad, but the backward is not there yet; call "
+            "it under torch.no_grad() or torch.inference_mode(), or detach the inputs"
+        )
+
+
+class Program:
+    """A compiled program. Call it with its inputs by name."""
+
+    def __init__(self, manifest, folder):
+        self.manifest = manifest
+        self.name = manifest["name"]
+        self.target = manifest["target"]
+        self._rt = _rt.Program(manifest, str(folder), DTYPES, _fresh)
+        self._arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
+        self._names = {t["name"] for t in self._arguments if t["role"] == "input"}
+        self._outputs = {t["name"] for t in self._arguments if t["role"] == "output"}
+        self._main = next(
+            t
+            for t in self._arguments
+            if t["role"] == "input"
+            and not t.get("optional")
+            and {"seq", "time"} <= {d["kind"] for d in t["dims"]}
+        )
+
+    def __repr__(self):
+        inputs = ", ".join(t["name"] for t in self._arguments if t["role"] == "input")
+        return f"<wyvern program {self.name} for {self.target}: {inputs}, cu_seqlens>"
+
+    def prepare(self, device=None):
+        """Loads the kernels onto a device ahead of the first call there."""
+        device = torch.device("cuda" if device is None else device)
+        torch.empty(0, device=device)  # the context is torch's, not ours
+        index = device.index if device.index is not None else torch.cuda.current_device()
+        self._rt.prepare(index)
+
+    def __call__(self, *, cu_seqlens=None, out=None, **inputs):
+        """Runs the program on the current stream of the inputs' device.
+
+        `cu_seqlens` (int32 or int64, on the device): the inputs are one batch of
+        packed sequences. `out` maps output names to tensors to write into, or to
+        None for an optional output that is not wanted; all others are allocated.
+        Returns the outputs by name.
+
+        Inputs may be views: those that the kernels cannot take (last stride not 1,
+        rows not at multiples of 16 bytes) are copied. bf16 and fp16 values for an
+        fp32 input (rates, gates, states) are converted.
+        """
+        out = out or {}
+        self._check_names(inputs, out)
+        main = inputs[self._main["name"]]
+        device = main.device
+        if device.type != "cuda":
+            raise TypeError(
+                f"{self.name}: '{self._main['name']}' is on {device}, but the program was "
+                f"compiled for {self.target}: expected CUDA tensors"
+            )
+        refuse_grad(self.name, inputs.values())
+        batch, tokens = self._batch_and_tokens(main)
+        packed = -1
+        if cu_seqlens is not None:
+            self._check_device("cu_seqlens", cu_seqlens, device)
+            packed = cu_seqlens.numel() - 1
+        sequences = batch if cu_seqlens is None else packed
+        arguments, outputs = [], {}
+        for desc in self._arguments:
+            name = desc["name"]
+            if desc["role"] == "input":
+                tensor = inputs.get(name)
+                if tensor is not None:
+                    self._check_device(name, tensor, device)
+                    if desc["dtype"] == "f32" and tensor.dtype in _NARROW:
+                        tensor = tensor.float()
+            elif name in out:
+                tensor = outputs[name] = out[name]
+            else:
+                shape = self._shape(desc, batch, tokens, sequences)
+                tensor = outputs[name] = torch.empty(
+                    shape, dtype=_TORCH_DTYPES[desc["dtype"]], device=device
+                )
+            arguments.append(tensor)
+        size = self._rt.workspace_size(batch, tokens, packed)
+        workspace = torch.empty(size, dtype=torch.uint8, device=device)
+        stream = torch.cuda.current_stream(device).cuda_stream
+        self._rt.launch(
+            arguments, device.index, cu_seqlens, workspace.data_ptr(), size, stream
+        )
+        return outputs
+
+    def _check_names(self, inputs, out):
+        for name in inputs:
+            if name not in self._names:
+                raise TypeError(
+                    f"{self.name} has no input '{name}'; its inputs are "
+                    f"{', '.join(sorted(self._names))} and cu_seqlens"
+                )
+        for name, tensor in out.items():
+            if name not in self._outputs:
+                raise TypeError(
+                    f"{self.name} has no output '{name}'; its outputs are "
+                    f"{', '.join(sorted(self._outputs))}"
+                )
+        for desc in self._arguments:
+            given = inputs if desc["role"] == "input" else out
+            missing = given.get(desc["name"]) is None and not desc.get("optional")
+            if missing and (desc["role"] == "input" or desc["name"] in out):
+                raise TypeError(f"{self.name}: '{desc['name']}' is missing")
+
+    def _check_device(self, name, tensor, device):
+        if tensor.device != device:
+            raise TypeError(
+                f"{self.name}: '{name}' is on {tensor.device}, "
+                f"'{self._main['name']}' on {device}; expected one device"
+            )
+
+    def _batch_and_tokens(self, main):
+        dims = self._main["dims"]
+        if main.dim() != len(dims):
+            raise ValueError(
+                f"{self.name}: '{self._main['name']}' has {main.dim()} dimensions, "
+                f"expected {len(dims)}"
+            )
+        sizes = {d["kind"]: (n, d.get("multiple", 1)) for d, n in zip(dims, main.shape)}
+        tokens, multiple = sizes["time"]
+        return sizes["seq"][0], tokens // multiple
+
+    def _shape(self, desc, batch, tokens, sequences):
+        kinds = {d["kind"] for d in desc["dims"]}
+        along_time = "time" in kinds or "chunk" in kinds
+        return [
+            (batch if along_time else sequences)
+            if dim["kind"] == "seq"
+            else tokens * dim.get("multiple", 1)
+            if dim["kind"] == "time"
+            else dim["size"]
+            for dim in desc["dims"]
+        ]

@@ -1,0 +1,224 @@
+/*===- fake_cuda.c - A libcuda.so.1 that writes down what it is asked -----===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* Stands in for the driver in the tests of the runtime, on machines without a
+*|
+|* GPU. An image is an ELF header followed by one line "<kernel> <layout>",   *|
+|* where the layout has one letter a parameter: m (tensor map), p (pointer) or
+*|
+|* i (i64). Environment: FAKE_DEVICES ("90,80": one compute capability a      *|
+|* device), FAKE_FAIL ("cuLaunchKernelEx=701": that call's status).           *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char journal[1 << 16];
+static size_t used;
+static uintptr_t current; /* device + 1; 0 means no context */
+static int maps;
+static const char *images[64];
+static int num_images;
+
+static void note(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  used += (size_t)vsnprintf(journal + used, sizeof(journal) - used, format,
+                            arguments);
+  va_end(arguments);
+}
+
+/* For the tests. */
+const char *fake_journal(void) {
+  journal[used] = 0;
+  used = 0;
+  return journal;
+}
+void fake_set_context(int device) { current = (uintptr_t)(device + 1); }
+int fake_context(void) { return (int)current - 1; }
+
+static int status(const char *function) {
+  const char *fail = getenv("FAKE_FAIL");
+  size_t length = strlen(function);
+  if (fail && !strncmp(fail, function, length) && fail[length] == '=')
+    return atoi(fail + length + 1);
+  return 0;
+}
+
+static int capability(int device) {
+  const char *list = getenv("FAKE_DEVICES");
+  if (!list)
+    list = "90";
+  for (; *list && device > 0; --device)
+    list = strchr(list, ',') ? strchr(list, ',') + 1 : "";
+  return atoi(list);
+}
+
+int cuInit(unsigned flags) {
+  (void)flags;
+  return capability(0) ? status("cuInit") : 100;
+}
+int cuGetErrorName(int error, const char **name) {
+  *name = error == 209 ? "CUDA_ERROR_NO_BINARY_FOR_GPU" : "CUDA_ERROR_FAKE";
+  return 0;
+}
+int cuGetErrorString(int error, const char **text) {
+  (void)error;
+  *text = "made up";
+  return 0;
+}
+int cuDeviceGetCount(int *count) {
+  for (*count = 0; capability(*count); ++*count)
+    ;
+  return 0;
+}
+int cuDeviceGet(int *device, int ordinal) {
+  *device = ordinal;
+  return 0;
+}
+int cuDeviceGetName(char *name, int length, int device) {
+  snprintf(name, (size_t)length, "Fake %d", device);
+  return 0;
+}
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+  *value = attribute == 75   ? capability(device) / 10
+           : attribute == 76 ? capability(device) % 10
+                             : 232448;
+  return 0;
+}
+int cuDevicePrimaryCtxRetain(void **context, int device) {
+  note("retain %d\n", device);
+  *context = (void *)(uintptr_t)(device + 1);
+  return 0;
+}
+int cuCtxGetCurrent(void **context) {
+  *context = (void *)current;
+  return 0;
+}
+int cuCtxGetDevice(int *device) {
+  *device = (int)current - 1;
+  return 0;
+}
+static uintptr_t below;
+int cuCtxPushCurrent_v2(void *context) {
+  note("push %d\n", (int)(uintptr_t)context - 1);
+  below = current;
+  current = (uintptr_t)context;
+  return 0;
+}
+int cuCtxPopCurrent_v2(void **context) {
+  note("pop\n");
+  *context = (void *)current;
+  current = below;
+  return 0;
+}
+int cuThreadExchangeStreamCaptureMode(int *mode) {
+  static int held = 0;
+  int old = held;
+  held = *mode;
+  *mode = old;
+  note("capture mode %d\n", held);
+  return 0;
+}
+int cuLibraryLoadData(void **library, const char *image, void *a, void *b,
+                      unsigned c, void *d, void *e, unsigned f) {
+  (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+  if (status("cuLibraryLoadData"))
+    return status("cuLibraryLoadData");
+  images[num_images] = image + 64;
+  *library = &images[num_images++];
+  note("load %.*s\n", (int)strcspn(image + 64, "\n"), image + 64);
+  return 0;
+}
+int cuLibraryUnload(const char **library) {
+  note("unload %.*s\n", (int)strcspn(*library, " "), *library);
+  return 0;
+}
+int cuLibraryGetKernel(void **kernel, const char **library, const char *name) {
+  if (strncmp(*library, name, strlen(name)))
+    return 500;
+  *kernel = library;
+  return 0;
+}
+int cuKernelGetFunction(void **function, void *kernel) {
+  *function = kernel;
+  return 0;
+}
+int cuKernelSetAttribute(int attribute, int value, const char **kernel,
+                         int device) {
+  note("attribute %d = %d for %.*s on %d\n", attribute, value,
+       (int)strcspn(*kernel, " "), *kernel, device);
+  return 0;
+}
+
+int cuTensorMapEncodeTiled(uint64_t *map, int dtype, uint32_t rank,
+                           void *address, const uint64_t *sizes,
+                           const uint64_t *strides, const uint32_t *box,
+                           const uint32_t *steps, int interleave, int swizzle,
+                           int promotion, int fill) {
+  if ((uintptr_t)map % 64 || !address || (uintptr_t)address % 16)
+    return 1;
+  note("map %d dtype=%d address=0x%llx sizes=", ++maps, dtype,
+       (unsigned long long)(uintptr_t)address);
+  for (uint32_t i = 0; i < rank; ++i)
+    note("%llu%c", (unsigned long long)sizes[i], i + 1 < rank ? ',' : ' ');
+  note("strides=");
+  for (uint32_t i = 0; i + 1 < rank; ++i)
+    note("%llu%c", (unsigned long long)strides[i], i + 2 < rank ? ',' : ' ');
+  note("box=");
+  for (uint32_t i = 0; i < rank; ++i)
+    note("%u%c", box[i], i + 1 < rank ? ',' : ' ');
+  note("steps=%u swizzle=%d modes=%d,%d,%d\n", steps[0], swizzle, interleave,
+       promotion, fill);
+  memset(map, 0, 128);
+  map[0] = (uint64_t)maps;
+  map[15] = (uint64_t)maps;
+  return status("cuTensorMapEncodeTiled");
+}
+
+struct config {
+  unsigned grid[3], block[3], shared;
+  void *stream, *attributes;
+  unsigned num_attributes;
+};
+
+int cuLaunchKernelEx(const struct config *c, const char **kernel, void **params,
+                     void **extra) {
+  (void)extra;
+  if (status("cuLaunchKernelEx"))
+    return status("cuLaunchKernelEx");
+  const char *layout = strchr(*kernel, ' ') + 1;
+  note("launch %.*s grid=%u,%u,%u block=%u,%u,%u shared=%u stream=%p "
+       "attributes=%u context=%d",
+       (int)strcspn(*kernel, " "), *kernel, c->grid[0], c->grid[1], c->grid[2],
+       c->block[0], c->block[1], c->block[2], c->shared, c->stream,
+       c->num_attributes, (int)current - 1);
+  for (int i = 0; layout[i] && layout[i] != '\n'; ++i) {
+    uint64_t words[16];
+    if ((uintptr_t)params[i] % (layout[i] == 'm' ? 64 : 8))
+      return 1;
+    memcpy(words, params[i], layout[i] == 'm' ? 128 : 8);
+    if (layout[i] == 'm' && words[15] != words[0])
+      return 1;
+    note(layout[i] == 'm'   ? " map%llu"
+         : layout[i] == 'p' ? " 0x%llx"
+                            : " %lld",
+         (unsigned long long)words[0]);
+  }
+  note("\n");
+  return 0;
+}
+
+int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes,
+                    void *stream) {
+  note("memset 0x%llx = %u x %zu stream=%p\n", (unsigned long long)address,
+       value, bytes, stream);
+  return status("cuMemsetD8Async");
+}

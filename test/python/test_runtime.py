@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The runtime, against a fake CUDA driver: no GPU is needed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runtime_cases
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CASES = [name for name in dir(runtime_cases) if name.startswith("case_")]
+
+
+def compiler():
+    found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang", "clang-22"))), None)
+    if found is None:
+        pytest.fail("no C compiler (cc, gcc or clang) in PATH")
+    return found
+
+
+def environment(**more):
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | more
+
+
+def run(command, **more):
+    done = subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory):
+    """The folder of a libcuda.so.1 that writes down what it is asked."""
+    folder = tmp_path_factory.mktemp("driver")
+    library = folder / "libcuda.so.1"
+    command = [compiler(), "-std=c11", "-Wall", "-Werror", "-fPIC", "-shared"]
+    run([*command, "-Wl,-soname,libcuda.so.1", HERE / "fake_cuda.c", "-o", library])
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_driver_calls(case, driver, tmp_path):
+    devices = getattr(getattr(runtime_cases, case), "devices", "90")
+    command = [sys.executable, HERE / "runtime_cases.py", case, tmp_path]
+    run(command, LD_LIBRARY_PATH=str(driver), FAKE_DEVICES=devices)
+
+
+def test_no_driver(tmp_path):
+    """Loading works everywhere; the launch says what is missing."""
+    broken = tmp_path / "libcuda.so.1"
+    broken.write_text("not a library")
+    script = (
+        "import sys, runtime_cases as cases\n"
+        "program = cases.load(sys.argv[1])\n"
+        "with cases.refused('WYVERN_ERROR_NO_DRIVER', 'no NVIDIA driver'):\n"
+        "    cases.launch(program, cases.arguments())\n"
+    )
+    run([sys.executable, "-c", script, tmp_path], LD_LIBRARY_PATH=str(tmp_path))
+
+
+def test_old_driver(tmp_path):
+    source = tmp_path / "old.c"
+    source.write_text("int cuInit(unsigned flags) { return (int)flags; }\n")
+    library = tmp_path / "libcuda.so.1"
+    run([compiler(), "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", source, "-o", library])
+    script = (
+        "import sys, runtime_cases as cases\n"
+        "program = cases.load(sys.argv[1])\n"
+        "with cases.refused('WYVERN_ERROR_NO_DRIVER', 'CUDA 12.0 or later'):\n"
+        "    cases.launch(program, cases.arguments())\n"
+    )
+    run([sys.executable, "-c", script, tmp_path], LD_LIBRARY_PATH=str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory):
+    """runtime_example.c and the runtime's sources, built by a plain C compiler."""
+    program = tmp_path_factory.mktemp("example") / "example"
+    sources = [HERE / "runtime_example.c", *sorted((ROOT / "lib/Runtime").glob("*.c"))]
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "include"]
+    run([compiler(), *flags, *sources, "-o", program, "-ldl", "-lpthread"])
+    return program
+
+
+def test_c_example(example, driver, tmp_path):
+    (tmp_path / "scale.cubin").write_bytes(runtime_cases.fake_image("scale", "mpipi"))
+    done = subprocess.run(
+        [example, tmp_path], env=environment(LD_LIBRARY_PATH=str(driver)), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"workspace {2 * 100 * 4 * 64 * 4}\n"
+    assert "WYVERN_ERROR_INVALID_TENSOR: scale: 'y' is on device 1, 'x' on device 0" in done.stderr
+
+
+def test_c_example_without_the_bundle(example, tmp_path):
+    done = subprocess.run([example, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"WYVERN_ERROR_FILE: scale: cannot open {tmp_path}/scale.cubin" in done.stderr
+
+
+def test_header_is_cxx(tmp_path):
+    source = tmp_path / "header.cpp"
+    source.write_text('#include "wyvern-rt/wyvern_rt.h"\nint main() { return sizeof(wyvern_tensor) == 0; }\n')
+    cxx = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))))
+    run([cxx, "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", ROOT / "include", source])
+
+
+def test_no_cuda_or_compiler_headers():
+    """The runtime builds without a CUDA toolkit and without LLVM."""
+    own = {path.name for path in (ROOT / "lib/Runtime").glob("*.h")}
+    for path in [*(ROOT / "lib/Runtime").glob("*.[ch]"), ROOT / "include/wyvern-rt/wyvern_rt.h"]:
+        for line in path.read_text().splitlines():
+            if line.startswith("#include"):
+                name = line.split()[1].strip('<">')
+                assert name in own or name == "wyvern-rt/wyvern_rt.h" or "/" not in name, (path, name)
+                assert not name.startswith(("cuda", "cu")), (path, name)

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "wyvern/Conversion/Passes.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -23,6 +24,7 @@ int main(int argc, char **argv) {
                   mlir::wyvern::delta::DeltaDialect>();
   mlir::registerTransformsPasses();
   mlir::wyvern::delta::registerDeltaTransformsPasses();
+  mlir::wyvern::registerWyvernConversionPasses();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Wyvern optimizer\n", registry));
 }

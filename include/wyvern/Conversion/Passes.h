@@ -1,0 +1,22 @@
+//===- Passes.h - Conversions between levels --------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_CONVERSION_PASSES_H
+#define WYVERN_CONVERSION_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+namespace mlir::wyvern {
+
+#define GEN_PASS_DECL
+#include "wyvern/Conversion/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "wyvern/Conversion/Passes.h.inc"
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_CONVERSION_PASSES_H

@@ -1,0 +1,27 @@
+//===- Patterns.h - The parts of convert-delta-to-scf ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_DELTATOSCF_PATTERNS_H
+#define WYVERN_LIB_CONVERSION_DELTATOSCF_PATTERNS_H
+
+#include "mlir/IR/PatternMatch.h"
+
+namespace mlir::wyvern::delta {
+
+/// chunk_scan, chunk_map.
+void populateChunkLoopPatterns(RewritePatternSet &patterns);
+/// linalg.contract.
+void populateContractPatterns(RewritePatternSet &patterns);
+/// decay_dot, decay_apply.
+void populateDecayPatterns(RewritePatternSet &patterns);
+/// erase_solve, erase_solve_adjoint, erase_factor.
+void populateErasePatterns(RewritePatternSet &patterns);
+/// cumsum, mask_rows, repeat_rows.
+void populateRowPatterns(RewritePatternSet &patterns);
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_CONVERSION_DELTATOSCF_PATTERNS_H

@@ -1,0 +1,65 @@
+//===- RowsToLoops.cpp - cumsum, mask_rows and repeat_rows to loops -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+#include "TensorLoops.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+namespace {
+struct LowerCumsum : OpRewritePattern<CumsumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CumsumOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    int64_t rows = tileType(op.getX()).getDimSize(0);
+    Value sums = createSegmentSum(b, op.getX(), rows, op.getReverse());
+    if (!op.getExclusive())
+      sums = arith::AddFOp::create(b, sums, op.getX());
+    rewriter.replaceOp(op, sums);
+    return success();
+  }
+};
+
+/// The loop ends at the valid rows: what lies past them is not read.
+struct LowerMaskRows : OpRewritePattern<MaskRowsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MaskRowsOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Value x = op.getX();
+    Value rows = createMul(b, op.getValid(), op.getRows());
+    auto copyRow = [&](Value i, Value tile) {
+      return createElementLoops(b, tile, i, [&](ValueRange ivs, Value) {
+        return createExtract(b, x, ivs);
+      });
+    };
+    rewriter.replaceOp(op, createLoop(b, createIndex(b, 0), rows,
+                                      createZeroTile(b, tileType(x)), copyRow));
+    return success();
+  }
+};
+
+struct LowerRepeatRows : OpRewritePattern<RepeatRowsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(RepeatRowsOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    rewriter.replaceOp(op, createRepeatRows(b, op.getX(), op.getN()));
+    return success();
+  }
+};
+} // namespace
+
+void delta::populateRowPatterns(RewritePatternSet &patterns) {
+  patterns.add<LowerCumsum, LowerMaskRows, LowerRepeatRows>(
+      patterns.getContext());
+}

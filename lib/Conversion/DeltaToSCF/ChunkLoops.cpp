@@ -332,7 +332,10 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
   for (auto [tile, whole, out] :
        llvm::zip_equal(yield.getOuts(), results, program.outs))
     next.push_back(createStore(tile, whole, out, at));
-  llvm::append_range(next, yield.getCarries());
+  // Into the carry's own buffer: a loop must yield what it was given to stay in
+  // place.
+  for (auto [tile, carry] : llvm::zip_equal(yield.getCarries(), carries))
+    next.push_back(createCopy(tile, carry));
   rewriter.eraseOp(yield);
   return next;
 }

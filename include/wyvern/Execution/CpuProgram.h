@@ -1,0 +1,99 @@
+//===- CpuProgram.h - A chunk program compiled for this CPU -----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The same program that becomes GPU kernels, as a function to call: for tests, for
+// machines without a GPU, and as the judge of kernels (the `rounded` phase rounds
+// where they round).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_EXECUTION_CPUPROGRAM_H
+#define WYVERN_EXECUTION_CPUPROGRAM_H
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class ExecutionEngine;
+} // namespace mlir
+
+namespace mlir::wyvern {
+
+/// Dialects and interfaces that the CPU path needs beyond the delta dialect.
+void registerCpuDialects(DialectRegistry &registry);
+
+/// From a chunk program (phases wy, staged, rounded) to the LLVM dialect.
+void buildCpuPipeline(OpPassManager &pm);
+
+/// An argument or a result of a program.
+struct CpuTensor {
+  std::string name;
+  /// bf16, f16, f32, f64, i32 or i64.
+  std::string dtype;
+  /// -1 where the size is known at run time only.
+  std::vector<int64_t> shape;
+  /// What each dimension is: seq, time (with its rows a token), head or whole.
+  std::vector<delta::BoundDim> dims;
+};
+
+/// A tensor of the caller's: any strides, in elements.
+struct CpuBuffer {
+  void *data = nullptr;
+  std::vector<int64_t> shape, strides;
+};
+
+/// A result: owns its memory; contiguous, last dimension fastest.
+struct CpuResult {
+  std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
+  CpuBuffer buffer;
+};
+
+/// One entry function, compiled. Deterministic: the same inputs give the same
+/// bits, alone or in a batch. `run` may be called from several threads.
+class CpuProgram {
+public:
+  /// Compiles the module's one function (or the one named `entry`). The module
+  /// may be at any phase from the sequence level to `rounded` and is used up.
+  /// Errors carry the diagnostics, with their locations.
+  static llvm::Expected<std::unique_ptr<CpuProgram>>
+  compile(ModuleOp module, StringRef entry = "");
+
+  /// The same from MLIR text.
+  static llvm::Expected<std::unique_ptr<CpuProgram>>
+  compile(StringRef source, StringRef entry = "");
+
+  ~CpuProgram();
+
+  StringRef getName() const { return name; }
+  ArrayRef<CpuTensor> getInputs() const { return inputs; }
+  ArrayRef<CpuTensor> getResults() const { return results; }
+
+  /// Runs on one buffer for each of `getInputs()`, in order, and gives one result
+  /// for each of `getResults()`. An error if shapes do not fit each other or
+  /// cu_seqlens is no sequence of offsets into the tokens.
+  llvm::Expected<std::vector<CpuResult>>
+  run(ArrayRef<CpuBuffer> buffers) const;
+
+private:
+  CpuProgram() = default;
+
+  std::string name;
+  std::vector<CpuTensor> inputs, results;
+  std::unique_ptr<ExecutionEngine> engine;
+  void (*function)(void **) = nullptr;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_EXECUTION_CPUPROGRAM_H

@@ -1,0 +1,224 @@
+//===- TensorSignature.cpp - Names and shapes of a program's tensors ------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TensorSignature.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+int64_t wyvern::getElementBytes(StringRef dtype) {
+  return llvm::StringSwitch<int64_t>(dtype)
+      .Cases({"bf16", "f16"}, 2)
+      .Cases({"f32", "i32"}, 4)
+      .Default(8);
+}
+
+//===----------------------------------------------------------------------===//
+// Reading the signature
+//===----------------------------------------------------------------------===//
+
+/// The binding of operand or result `index` of a chunk program; null for
+/// cu_seqlens.
+static BindingAttr getOperandBinding(Operation *op, unsigned index) {
+  if (auto map = dyn_cast<ChunkMapOp>(op))
+    return index < map.getIns().size() ? map.getInBinding(index) : nullptr;
+  auto scan = cast<ChunkScanOp>(op);
+  unsigned numIns = scan.getIns().size();
+  if (index < numIns)
+    return scan.getInBinding(index);
+  index -= numIns;
+  return index < scan.getInits().size() ? scan.getCarryBinding(index) : nullptr;
+}
+
+static BindingAttr getResultBinding(Operation *op, unsigned index) {
+  if (auto map = dyn_cast<ChunkMapOp>(op))
+    return map.getOutBinding(index);
+  auto scan = cast<ChunkScanOp>(op);
+  unsigned numOuts = scan.getOuts().size();
+  return index < numOuts ? scan.getOutBinding(index)
+                         : scan.getCarryBinding(index - numOuts);
+}
+
+/// How a chunk program that reads `value`, or something elementwise of it, binds
+/// it; null if none does.
+static BindingAttr findBinding(Value value) {
+  for (OpOperand &use : value.getUses()) {
+    Operation *user = use.getOwner();
+    BindingAttr binding;
+    if (isa<ChunkScanOp, ChunkMapOp>(user))
+      binding = getOperandBinding(user, use.getOperandNumber());
+    else if (user->hasTrait<OpTrait::Elementwise>())
+      binding = findBinding(user->getResult(0));
+    if (binding)
+      return binding;
+  }
+  return nullptr;
+}
+
+/// Reads one tensor; `what` and the binding (null: unknown) describe it.
+static llvm::Expected<CpuTensor> readTensor(Type type, Attribute name,
+                                            BindingAttr binding,
+                                            const Twine &what) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto nameAttr = dyn_cast_or_null<StringAttr>(name);
+  if (!tensor || !nameAttr)
+    return llvm::createStringError(
+        what + ": expected a ranked tensor with the attribute delta.name, which "
+               "callers pass it by");
+  CpuTensor result;
+  result.name = nameAttr.str();
+  llvm::raw_string_ostream(result.dtype) << tensor.getElementType();
+  for (int64_t size : tensor.getShape())
+    result.shape.push_back(ShapedType::isDynamic(size) ? -1 : size);
+  if (binding)
+    result.dims.assign(binding.getDims().begin(), binding.getDims().end());
+  else
+    result.dims.assign(tensor.getRank(), {DimKind::whole});
+  return result;
+}
+
+llvm::Error wyvern::readSignature(func::FuncOp function,
+                                  std::vector<CpuTensor> &inputs,
+                                  std::vector<CpuTensor> &results) {
+  for (BlockArgument argument : function.getArguments()) {
+    unsigned i = argument.getArgNumber();
+    llvm::Expected<CpuTensor> tensor =
+        readTensor(argument.getType(), function.getArgAttr(i, "delta.name"),
+                   findBinding(argument), "argument " + Twine(i));
+    if (!tensor)
+      return tensor.takeError();
+    inputs.push_back(std::move(*tensor));
+  }
+  Operation *terminator = function.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+    Operation *op = value.getDefiningOp();
+    BindingAttr binding;
+    if (isa_and_nonnull<ChunkScanOp, ChunkMapOp>(op))
+      binding = getResultBinding(op, cast<OpResult>(value).getResultNumber());
+    llvm::Expected<CpuTensor> tensor =
+        readTensor(value.getType(), function.getResultAttr(i, "delta.name"),
+                   binding, "result " + Twine(i));
+    if (!tensor)
+      return tensor.takeError();
+    results.push_back(std::move(*tensor));
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Checking buffers
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The run-time sizes; -1 until an input has told.
+struct Sizes {
+  int64_t batchRows = -1, tokens = -1, sequences = -1;
+
+  /// The size `dim` of `tensor` must have, or -1 if nothing is known of it yet.
+  int64_t &of(const CpuTensor &tensor, BoundDim dim) {
+    if (dim.kind == DimKind::time)
+      return tokens;
+    return isTimed(tensor) ? batchRows : sequences;
+  }
+  static bool isTimed(const CpuTensor &tensor) {
+    return llvm::any_of(tensor.dims, [](BoundDim dim) {
+      return dim.kind == DimKind::time;
+    });
+  }
+};
+} // namespace
+
+static std::string formatShape(ArrayRef<int64_t> shape) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << '[';
+  llvm::interleaveComma(shape, os, [&](int64_t size) {
+    if (size < 0)
+      os << '?';
+    else
+      os << size;
+  });
+  os << ']';
+  return text;
+}
+
+/// cu_seqlens is [0], or offsets that never decrease and end within the tokens.
+static llvm::Error checkCuSeqlens(const CpuTensor &tensor,
+                                  const CpuBuffer &buffer, Sizes &sizes) {
+  int64_t entries = buffer.shape[0];
+  if (entries == 0)
+    return llvm::Error::success();
+  if (sizes.batchRows != 1)
+    return llvm::createStringError(
+        "%s: expected one batch row of packed sequences, found %lld",
+        tensor.name.c_str(), (long long)sizes.batchRows);
+  int64_t previous = 0;
+  for (int64_t i = 0; i < entries; ++i) {
+    int64_t at = i * buffer.strides[0];
+    int64_t offset = tensor.dtype == "i32"
+                         ? static_cast<const int32_t *>(buffer.data)[at]
+                         : static_cast<const int64_t *>(buffer.data)[at];
+    if (offset < previous || offset > sizes.tokens)
+      return llvm::createStringError(
+          "%s: expected offsets that start at 0 or above, never decrease and "
+          "end within the %lld tokens; found %lld after %lld at entry %lld",
+          tensor.name.c_str(), (long long)sizes.tokens, (long long)offset,
+          (long long)previous, (long long)i);
+    previous = offset;
+  }
+  sizes.sequences = entries - 1;
+  return llvm::Error::success();
+}
+
+/// Compares static sizes, and dynamic ones with what earlier inputs had.
+static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
+                              Sizes &sizes) {
+  std::vector<int64_t> expected = tensor.shape;
+  bool fits = buffer.shape.size() == expected.size() &&
+              buffer.strides.size() == expected.size();
+  for (size_t i = 0; fits && i < expected.size(); ++i) {
+    if (expected[i] < 0 && tensor.dims[i].kind != DimKind::whole) {
+      int64_t multiple = tensor.dims[i].multiple;
+      int64_t &size = sizes.of(tensor, tensor.dims[i]);
+      if (size < 0 && buffer.shape[i] % multiple == 0)
+        size = buffer.shape[i] / multiple;
+      expected[i] = size < 0 ? -1 : size * multiple;
+    }
+    fits = expected[i] == buffer.shape[i] ||
+           (expected[i] < 0 && tensor.dims[i].kind == DimKind::whole);
+  }
+  if (fits)
+    return llvm::Error::success();
+  return llvm::createStringError(tensor.name + ": expected shape " +
+                                 formatShape(expected) + ", found " +
+                                 formatShape(buffer.shape));
+}
+
+llvm::Error wyvern::checkBuffers(ArrayRef<CpuTensor> inputs,
+                                 ArrayRef<CpuBuffer> buffers) {
+  if (inputs.size() != buffers.size())
+    return llvm::createStringError("expected %zu inputs, found %zu",
+                                   inputs.size(), buffers.size());
+  Sizes sizes;
+  auto checkAll = [&](bool timed) -> llvm::Error {
+    for (auto [tensor, buffer] : llvm::zip_equal(inputs, buffers))
+      if (Sizes::isTimed(tensor) == timed)
+        if (llvm::Error error = checkShape(tensor, buffer, sizes))
+          return error;
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = checkAll(/*timed=*/true))
+    return error;
+  sizes.sequences = sizes.batchRows;
+  for (auto [tensor, buffer] : llvm::zip_equal(inputs, buffers))
+    if (StringRef(tensor.dtype).starts_with("i"))
+      if (llvm::Error error = checkCuSeqlens(tensor, buffer, sizes))
+        return error;
+  return checkAll(/*timed=*/false);
+}

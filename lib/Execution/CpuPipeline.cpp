@@ -17,8 +17,8 @@
 #include "mlir/Dialect/Bufferization/Transforms/FuncBufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
-#include "mlir/Dialect/ControlFlow/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/ControlFlow/Transforms/BufferDeallocationOpInterfaceImpl.h"
+#include "mlir/Dialect/ControlFlow/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Linalg/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
@@ -36,12 +36,12 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 void wyvern::registerCpuDialects(DialectRegistry &registry) {
-  registry.insert<affine::AffineDialect, arith::ArithDialect,
-                  bufferization::BufferizationDialect, cf::ControlFlowDialect,
-                  delta::DeltaDialect, func::FuncDialect, LLVM::LLVMDialect,
-                  linalg::LinalgDialect, math::MathDialect,
-                  memref::MemRefDialect, scf::SCFDialect,
-                  tensor::TensorDialect>();
+  registry
+      .insert<affine::AffineDialect, arith::ArithDialect,
+              bufferization::BufferizationDialect, cf::ControlFlowDialect,
+              delta::DeltaDialect, func::FuncDialect, LLVM::LLVMDialect,
+              linalg::LinalgDialect, math::MathDialect, memref::MemRefDialect,
+              scf::SCFDialect, tensor::TensorDialect>();
   arith::registerBufferizableOpInterfaceExternalModels(registry);
   bufferization::func_ext::registerBufferizableOpInterfaceExternalModels(
       registry);
@@ -59,8 +59,7 @@ void wyvern::registerCpuDialects(DialectRegistry &registry) {
 namespace {
 /// Marks what bufferization and the C interface must know of an entry function:
 /// its tensors are the caller's, to be read only.
-struct PrepareEntry
-    : PassWrapper<PrepareEntry, OperationPass<func::FuncOp>> {
+struct PrepareEntry : PassWrapper<PrepareEntry, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PrepareEntry)
   StringRef getArgument() const override { return "wyvern-prepare-cpu-entry"; }
 
@@ -111,8 +110,8 @@ static void addBufferization(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(std::make_unique<ExpandCopies>());
 }
 
-/// 16-bit floats exist in memory only: any CPU then rounds alike, and none needs
-/// library calls for conversions.
+/// 16-bit floats exist in memory only: any CPU then rounds alike, and none
+/// needs library calls for conversions.
 static void addFloatEmulation(OpPassManager &pm) {
   arith::ArithEmulateUnsupportedFloatsOptions emulate;
   emulate.sourceTypeStrs = {"bf16", "f16"};

@@ -24,8 +24,7 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-template <typename... Parts>
-static llvm::Error makeError(Parts &&...parts) {
+template <typename... Parts> static llvm::Error makeError(Parts &&...parts) {
   std::string text;
   llvm::raw_string_ostream os(text);
   (os << ... << std::forward<Parts>(parts));
@@ -79,8 +78,9 @@ static llvm::Expected<func::FuncOp> takeEntry(ModuleOp module,
     llvm::raw_string_ostream os(names);
     llvm::interleaveComma(functions, os,
                           [&](func::FuncOp f) { os << f.getName(); });
-    return makeError("expected ", entry.empty() ? "one function" : "a function @",
-                     entry, ", found ", functions.empty() ? "none" : names);
+    return makeError("expected ",
+                     entry.empty() ? "one function" : "a function @", entry,
+                     ", found ", functions.empty() ? "none" : names);
   }
   for (func::FuncOp function : functions)
     if (function != found)

@@ -45,8 +45,8 @@ static BindingAttr getResultBinding(Operation *op, unsigned index) {
                          : scan.getCarryBinding(index - numOuts);
 }
 
-/// How a chunk program that reads `value`, or something elementwise of it, binds
-/// it; null if none does.
+/// How a chunk program that reads `value`, or something elementwise of it,
+/// binds it; null if none does.
 static BindingAttr findBinding(Value value) {
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
@@ -62,15 +62,15 @@ static BindingAttr findBinding(Value value) {
 }
 
 /// Reads one tensor; `what` and the binding (null: unknown) describe it.
-static llvm::Expected<CpuTensor> readTensor(Type type, Attribute name,
-                                            BindingAttr binding,
-                                            const Twine &what) {
+static llvm::Expected<CpuTensor>
+readTensor(Type type, Attribute name, BindingAttr binding, const Twine &what) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   auto nameAttr = dyn_cast_or_null<StringAttr>(name);
   if (!tensor || !nameAttr)
     return llvm::createStringError(
-        what + ": expected a ranked tensor with the attribute delta.name, which "
-               "callers pass it by");
+        what +
+        ": expected a ranked tensor with the attribute delta.name, which "
+        "callers pass it by");
   CpuTensor result;
   result.name = nameAttr.str();
   llvm::raw_string_ostream(result.dtype) << tensor.getElementType();
@@ -127,9 +127,8 @@ struct Sizes {
     return isTimed(tensor) ? batchRows : sequences;
   }
   static bool isTimed(const CpuTensor &tensor) {
-    return llvm::any_of(tensor.dims, [](BoundDim dim) {
-      return dim.kind == DimKind::time;
-    });
+    return llvm::any_of(tensor.dims,
+                        [](BoundDim dim) { return dim.kind == DimKind::time; });
   }
 };
 } // namespace

@@ -17,13 +17,12 @@ int64_t getElementBytes(StringRef dtype);
 
 /// Reads names from `delta.name`, and what each dimension is from the chunk
 /// programs that read an argument or make a result.
-llvm::Error readSignature(func::FuncOp function,
-                          std::vector<CpuTensor> &inputs,
+llvm::Error readSignature(func::FuncOp function, std::vector<CpuTensor> &inputs,
                           std::vector<CpuTensor> &results);
 
 /// Checks that the buffers are shaped as the inputs say and agree on the number
-/// of batch rows, tokens and sequences, and that cu_seqlens lies within the tokens.
-/// Compiled code checks nothing.
+/// of batch rows, tokens and sequences, and that cu_seqlens lies within the
+/// tokens. Compiled code checks nothing.
 llvm::Error checkBuffers(ArrayRef<CpuTensor> inputs,
                          ArrayRef<CpuBuffer> buffers);
 

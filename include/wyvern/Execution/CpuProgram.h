@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The same program that becomes GPU kernels, as a function to call: for tests, for
-// machines without a GPU, and as the judge of kernels (the `rounded` phase rounds
-// where they round).
+// The same program that becomes GPU kernels, as a function to call: for tests,
+// for machines without a GPU, and as the judge of kernels (the `rounded` phase
+// rounds where they round).
 //
 //===----------------------------------------------------------------------===//
 
@@ -79,11 +79,10 @@ public:
   ArrayRef<CpuTensor> getInputs() const { return inputs; }
   ArrayRef<CpuTensor> getResults() const { return results; }
 
-  /// Runs on one buffer for each of `getInputs()`, in order, and gives one result
-  /// for each of `getResults()`. An error if shapes do not fit each other or
-  /// cu_seqlens is no sequence of offsets into the tokens.
-  llvm::Expected<std::vector<CpuResult>>
-  run(ArrayRef<CpuBuffer> buffers) const;
+  /// Runs on one buffer for each of `getInputs()`, in order, and gives one
+  /// result for each of `getResults()`. An error if shapes do not fit each
+  /// other or cu_seqlens is no sequence of offsets into the tokens.
+  llvm::Expected<std::vector<CpuResult>> run(ArrayRef<CpuBuffer> buffers) const;
 
 private:
   CpuProgram() = default;

@@ -6,8 +6,8 @@
 //
 // A contraction as linalg lowers it has the reduction innermost: a chain of
 // dependent additions that no compiler may vectorize. Here the innermost loop
-// runs over the last dimension of the result, and operands are contiguous in it.
-// The sum of one element is in the same order either way.
+// runs over the last dimension of the result, and operands are contiguous in
+// it. The sum of one element is in the same order either way.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,19 +22,18 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Transposes `operand` so that loop dimension `inner` is its last one, if it is
-/// a matrix in which `inner` comes first.
+/// Transposes `operand` so that loop dimension `inner` is its last one, if it
+/// is a matrix in which `inner` comes first.
 static void makeContiguous(ImplicitLocOpBuilder &b, Value &operand,
                            AffineMap &map, AffineExpr inner) {
   if (map.getNumResults() != 2 || map.getResult(0) != inner)
     return;
   RankedTensorType type = tileType(operand);
-  Value empty =
-      tensor::EmptyOp::create(b, {type.getDimSize(1), type.getDimSize(0)},
-                              type.getElementType());
-  operand = linalg::TransposeOp::create(b, operand, empty,
-                                        ArrayRef<int64_t>{1, 0})
-                .getResult()[0];
+  Value empty = tensor::EmptyOp::create(
+      b, {type.getDimSize(1), type.getDimSize(0)}, type.getElementType());
+  operand =
+      linalg::TransposeOp::create(b, operand, empty, ArrayRef<int64_t>{1, 0})
+          .getResult()[0];
   map = AffineMap::get(map.getNumDims(), 0,
                        {map.getResult(1), map.getResult(0)}, b.getContext());
 }
@@ -78,8 +77,7 @@ Value delta::createContraction(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
   }
   SmallVector<AffineMap> newMaps;
   for (AffineMap map : {lhsMap, rhsMap, resultMap})
-    newMaps.push_back(
-        map.replaceDimsAndSymbols(renamed, {}, order.size(), 0));
+    newMaps.push_back(map.replaceDimsAndSymbols(renamed, {}, order.size(), 0));
   auto body = [](OpBuilder &builder, Location loc, ValueRange args) {
     Value product = arith::MulFOp::create(builder, loc, args[0], args[1]);
     Value sum = arith::AddFOp::create(builder, loc, args[2], product);

@@ -4,15 +4,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The exponent of an entry is a sum of gates between two tokens. It is never the
-// difference of two prefix sums (that cancels after a strong decay) and never
-// positive (that overflows):
+// The exponent of an entry is a sum of gates between two tokens. It is never
+// the difference of two prefix sums (that cancels after a strong decay) and
+// never positive (that overflows):
 //
 //   * head decay: a matrix of segment sums, one addition an entry;
-//   * channel decay: halving. At level s = 1, 2, 4, ... the tokens fall into blocks
-//     of 2 s; an entry whose row is in the second half of a block and whose column
-//     is in the first splits at the block's middle into exp(sum from the middle)
-//     and exp(sum to the middle), both <= 1. Each pair of tokens has one level.
+//   * channel decay: halving. At level s = 1, 2, 4, ... the tokens fall into
+//   blocks
+//     of 2 s; an entry whose row is in the second half of a block and whose
+//     column is in the first splits at the block's middle into exp(sum from the
+//     middle) and exp(sum to the middle), both <= 1. Each pair of tokens has
+//     one level.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,7 +48,8 @@ public:
 
   /// The levels of a channel decay: 0 is the pairs within one token.
   SmallVector<int64_t> getLevels();
-  /// One factor of a level: the decay from the middle (`left`) or to it, times x.
+  /// One factor of a level: the decay from the middle (`left`) or to it, times
+  /// x.
   Value createFactor(Value x, int64_t level, bool left);
   /// Runs over the kept pairs of rows (i, j) of one level.
   Value createPairLoops(int64_t level, Value init,
@@ -89,12 +92,12 @@ Value DecayProduct::createSegmentSums() {
       b, one, createIndex(b, tokens), zeros, [&](Value t, Value sums) {
         Value gate = createExtract(b, decay, t);
         Value before = createSub(b, t, one);
-        return createLoop(
-            b, createIndex(b, 0), t, sums, [&](Value u, Value sums) {
-              Value sum = arith::AddFOp::create(
-                  b, createExtract(b, sums, {before, u}), gate);
-              return createInsert(b, sum, sums, {t, u});
-            });
+        return createLoop(b, createIndex(b, 0), t, sums,
+                          [&](Value u, Value sums) {
+                            Value sum = arith::AddFOp::create(
+                                b, createExtract(b, sums, {before, u}), gate);
+                            return createInsert(b, sum, sums, {t, u});
+                          });
       });
 }
 
@@ -111,20 +114,19 @@ Value DecayProduct::createMaskedDecay(Value m) {
     Value t = createFloorDiv(b, i, rows[0]);
     if (beforeDecay)
       t = createSub(b, t, createIndex(b, 1));
-    Value factor = createExtract(b, factors, {t, createFloorDiv(b, j, rows[1])});
+    Value factor =
+        createExtract(b, factors, {t, createFloorDiv(b, j, rows[1])});
     return arith::MulFOp::create(b, entry, factor);
   };
   Value zero = createIndex(b, 0);
   Value end = createIndex(b, tileType(m).getDimSize(0));
-  return createLoop(b, zero, end, createZeroTile(b, tileType(m)),
-                    [&](Value i, Value result) {
-                      return createLoop(
-                          b, zero, createColumnEnd(i), result,
-                          [&](Value j, Value result) {
-                            return createInsert(b, element(i, j), result,
-                                                {i, j});
-                          });
-                    });
+  return createLoop(
+      b, zero, end, createZeroTile(b, tileType(m)), [&](Value i, Value result) {
+        return createLoop(
+            b, zero, createColumnEnd(i), result, [&](Value j, Value result) {
+              return createInsert(b, element(i, j), result, {i, j});
+            });
+      });
 }
 
 SmallVector<int64_t> DecayProduct::getLevels() {
@@ -143,38 +145,39 @@ Value DecayProduct::createFactor(Value x, int64_t level, bool left) {
   Value sums = createSegmentSum(b, decay, level, /*reverse=*/!left);
   if (left && !beforeDecay)
     sums = arith::AddFOp::create(b, sums, decay);
-  Value factor = createRepeatRows(b, math::ExpOp::create(b, sums),
-                                  rows[left ? 0 : 1]);
+  Value factor =
+      createRepeatRows(b, math::ExpOp::create(b, sums), rows[left ? 0 : 1]);
   return arith::MulFOp::create(b, x, factor);
 }
 
 Value DecayProduct::createPairLoops(
-    int64_t level, Value init,
-    function_ref<Value(Value, Value, Value)> body) {
+    int64_t level, Value init, function_ref<Value(Value, Value, Value)> body) {
   // Block p: columns of the tokens [begin, middle), rows of [middle, end). At
   // level 0 a block is one token against itself.
   int64_t blocks =
       level == 0 ? tokens : llvm::divideCeil(tokens - level, 2 * level);
   Value zero = createIndex(b, 0);
-  return createLoop(b, zero, createIndex(b, blocks), init, [&](Value p,
-                                                               Value current) {
-    int64_t length = std::max<int64_t>(level, 1);
-    Value begin = level == 0 ? p : createMul(b, p, 2 * level);
-    Value middle = level == 0 ? p : createAdd(b, begin, createIndex(b, level));
-    Value end = b.createOrFold<arith::MinUIOp>(
-        createAdd(b, middle, createIndex(b, length)), createIndex(b, tokens));
-    Value columnBegin = createMul(b, begin, rows[1]);
-    Value columnEnd =
-        createMul(b, createAdd(b, begin, createIndex(b, length)), rows[1]);
-    return createLoop(
-        b, createMul(b, middle, rows[0]), createMul(b, end, rows[0]), current,
-        [&](Value i, Value current) {
-          Value last = level == 0 ? createColumnEnd(i) : columnEnd;
-          return createLoop(
-              b, columnBegin, last, current,
-              [&](Value j, Value current) { return body(i, j, current); });
-        });
-  });
+  return createLoop(
+      b, zero, createIndex(b, blocks), init, [&](Value p, Value current) {
+        int64_t length = std::max<int64_t>(level, 1);
+        Value begin = level == 0 ? p : createMul(b, p, 2 * level);
+        Value middle =
+            level == 0 ? p : createAdd(b, begin, createIndex(b, level));
+        Value end = b.createOrFold<arith::MinUIOp>(
+            createAdd(b, middle, createIndex(b, length)),
+            createIndex(b, tokens));
+        Value columnBegin = createMul(b, begin, rows[1]);
+        Value columnEnd =
+            createMul(b, createAdd(b, begin, createIndex(b, length)), rows[1]);
+        return createLoop(
+            b, createMul(b, middle, rows[0]), createMul(b, end, rows[0]),
+            current, [&](Value i, Value current) {
+              Value last = level == 0 ? createColumnEnd(i) : columnEnd;
+              return createLoop(
+                  b, columnBegin, last, current,
+                  [&](Value j, Value current) { return body(i, j, current); });
+            });
+      });
 }
 
 /// The matrix product of `maps` over (i, j, d) into zeros.
@@ -183,10 +186,9 @@ static Value createProduct(ImplicitLocOpBuilder &b, Value lhs, Value rhs,
                            ArrayRef<SmallVector<unsigned, 2>> dims) {
   SmallVector<AffineMap> maps;
   for (ArrayRef<unsigned> of : dims)
-    maps.push_back(AffineMap::get(3, 0,
-                                  {b.getAffineDimExpr(of[0]),
-                                   b.getAffineDimExpr(of[1])},
-                                  b.getContext()));
+    maps.push_back(AffineMap::get(
+        3, 0, {b.getAffineDimExpr(of[0]), b.getAffineDimExpr(of[1])},
+        b.getContext()));
   return createContraction(b, lhs, rhs, createZeroTile(b, type), maps);
 }
 
@@ -202,8 +204,7 @@ struct LowerDecayDot : OpRewritePattern<DecayDotOp> {
     Value rhs = createCast(b, op.getB(), type.getElementType());
     DecayProduct product(op, type.getDimSize(0), b);
     if (!product.hasChannelDecay()) {
-      Value dots =
-          createProduct(b, lhs, rhs, type, {{0, 2}, {1, 2}, {0, 1}});
+      Value dots = createProduct(b, lhs, rhs, type, {{0, 2}, {1, 2}, {0, 1}});
       rewriter.replaceOp(op, product.createMaskedDecay(dots));
       return success();
     }
@@ -276,8 +277,8 @@ struct LowerDecayApply : OpRewritePattern<DecayApplyOp> {
   static Value createRowUpdate(ImplicitLocOpBuilder &b, Value sums, Value i,
                                Value weight, Value x, Value j) {
     return createElementLoops(b, sums, i, [&](ValueRange ivs, Value current) {
-      Value term = arith::MulFOp::create(b, weight,
-                                         createExtract(b, x, {j, ivs[1]}));
+      Value term =
+          arith::MulFOp::create(b, weight, createExtract(b, x, {j, ivs[1]}));
       return Value(
           arith::AddFOp::create(b, createExtract(b, current, ivs), term));
     });

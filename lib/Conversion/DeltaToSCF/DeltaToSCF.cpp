@@ -30,8 +30,18 @@ static LogicalResult checkConvertible(Operation *op) {
   if (isa<RecurrenceOp>(op))
     return op->emitError() << "expected a chunk program, found a recurrence; "
                               "run delta-form-wy first";
-  if (!isa<ChunkScanOp, ChunkMapOp>(op))
+  ArrayAttr inBindings;
+  if (auto scan = dyn_cast<ChunkScanOp>(op))
+    inBindings = scan.getInBindings();
+  else if (auto map = dyn_cast<ChunkMapOp>(op))
+    inBindings = map.getInBindings();
+  else
     return success();
+  auto isTimed = [](BindingAttr in) { return in.has(DimKind::time); };
+  if (llvm::none_of(inBindings.getAsRange<BindingAttr>(), isTimed))
+    return op->emitError()
+           << "expected an in with a time dimension, which says "
+              "how many tokens there are";
   if (isa<ChunkScanOp, ChunkMapOp>(op->getParentOp()))
     return op->emitError() << "expected no chunk program inside another: the "
                               "inner one would need the valid tokens of the "
@@ -58,16 +68,6 @@ struct ConvertDeltaToSCF
     populateErasePatterns(patterns);
     populateRowPatterns(patterns);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
-
-    auto isLeft = [](Operation *op) {
-      if (!isa_and_nonnull<DeltaDialect>(op->getDialect()))
-        return WalkResult::advance();
-      op->emitError() << "has no conversion to loops: expected an in with a "
-                         "time dimension, which says how many tokens there are";
-      return WalkResult::interrupt();
-    };
-    if (getOperation()->walk(isLeft).wasInterrupted())
-      signalPassFailure();
   }
 };
 } // namespace

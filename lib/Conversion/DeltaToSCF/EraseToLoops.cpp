@@ -15,7 +15,8 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 /// Solves (I + stril(L) diag(c)) X = B, or (I + diag(c) stril(L))^T X = B:
-///   x_i = b_i - sum of f_ij x_j,  f_ij = l_ij c_j, j < i   (or l_ji c_j, j > i)
+///   x_i = b_i - sum of f_ij x_j,  f_ij = l_ij c_j, j < i   (or l_ji c_j, j >
+///   i)
 /// row by row, so that the rows j that row i needs are there.
 static Value createSubstitution(ImplicitLocOpBuilder &b, Value l, Value rate,
                                 Value rhs, bool transpose) {

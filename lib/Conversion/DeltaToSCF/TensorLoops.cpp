@@ -46,13 +46,12 @@ Value delta::createFloorDiv(ImplicitLocOpBuilder &b, Value x, int64_t divisor) {
 }
 
 Value delta::createLoop(ImplicitLocOpBuilder &b, Value lower, Value upper,
-                        Value init,
-                        function_ref<Value(Value, Value)> body) {
+                        Value init, function_ref<Value(Value, Value)> body) {
   auto loop = scf::ForOp::create(b, lower, upper, createIndex(b, 1), init);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  scf::YieldOp::create(
-      b, body(loop.getInductionVar(), loop.getRegionIterArg(0)));
+  scf::YieldOp::create(b,
+                       body(loop.getInductionVar(), loop.getRegionIterArg(0)));
   return loop.getResult(0);
 }
 

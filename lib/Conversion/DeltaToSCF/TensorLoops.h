@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The chunk ops are written below as one would write them in C: loops whose body
-// extracts scalars and inserts one. The tensor that a loop edits is its only
-// iteration argument, so bufferization keeps it in place.
+// The chunk ops are written below as one would write them in C: loops whose
+// body extracts scalars and inserts one. The tensor that a loop edits is its
+// only iteration argument, so bufferization keeps it in place.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,7 +39,8 @@ Value createLoop(ImplicitLocOpBuilder &b, Value lower, Value upper, Value init,
                  function_ref<Value(Value iv, Value current)> body);
 
 /// One loop for each of the dimensions of `init` from `firstDim` on, with the
-/// ivs of the outer dimensions in `outer`; `element` gives what is stored there.
+/// ivs of the outer dimensions in `outer`; `element` gives what is stored
+/// there.
 Value createElementLoops(
     ImplicitLocOpBuilder &b, Value init, ValueRange outer,
     function_ref<Value(ValueRange ivs, Value current)> element);

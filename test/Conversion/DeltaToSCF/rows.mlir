@@ -1,0 +1,49 @@
+// RUN: wyvern-opt %s -convert-delta-to-scf -canonicalize | FileCheck %s
+
+// Row 3 is left at zero; row i continues the sum of row i + 1; the inclusive sum
+// adds x itself.
+// CHECK-LABEL: func.func @cumsum_reverse
+// CHECK-SAME: (%[[X:[a-z0-9_]+]]: tensor<4x8xf32>)
+// CHECK: %[[ZERO:[a-z0-9_]+]] = linalg.fill
+// CHECK: %[[SUMS:[a-z0-9_]+]] = scf.for %[[I:[a-z0-9_]+]] = %c1 to %c4 {{.*}} iter_args(%{{.*}} = %[[ZERO]])
+// CHECK:   %[[AT:[a-z0-9_]+]] = arith.subi %c3, %[[I]]
+// CHECK:   scf.for %[[D:[a-z0-9_]+]] = %c0 to %c8
+// CHECK:     tensor.extract %[[X]][%[[FROM:[a-z0-9_]+]], %[[D]]]
+// CHECK:     arith.addf
+// CHECK:     tensor.insert %{{.*}} into %{{.*}}[%[[AT]], %[[D]]]
+// CHECK: arith.addf %[[SUMS]], %[[X]]
+func.func @cumsum_reverse(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %y = delta.cumsum reverse %x : tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// CHECK-LABEL: func.func @cumsum_exclusive
+// CHECK: %[[SUMS:[a-z0-9_]+]] = scf.for
+// CHECK: return %[[SUMS]]
+func.func @cumsum_exclusive(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %y = delta.cumsum exclusive %x : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// Rows past n are zero and are never read: nothing multiplies.
+// CHECK-LABEL: func.func @mask_rows
+// CHECK-SAME: %[[N:[a-z0-9_]+]]: index
+// CHECK: %[[ROWS:[a-z0-9_]+]] = arith.muli %[[N]], %c2
+// CHECK: %[[ZERO:[a-z0-9_]+]] = linalg.fill
+// CHECK: scf.for %{{.*}} = %c0 to %[[ROWS]] {{.*}} iter_args(%{{.*}} = %[[ZERO]])
+// CHECK-NOT: mulf
+// CHECK: return
+func.func @mask_rows(%x: tensor<8xf32>, %n: index) -> tensor<8xf32> {
+  %y = delta.mask_rows %x, %n rows 2 : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// CHECK-LABEL: func.func @repeat_rows
+// CHECK: scf.for %[[I:[a-z0-9_]+]] = %c0 to %c8
+// CHECK:   %[[FROM:[a-z0-9_]+]] = arith.divui %[[I]], %c2
+// CHECK:   %[[ROW:[a-z0-9_]+]] = tensor.extract %{{.*}}[%[[FROM]]]
+// CHECK:   tensor.insert %[[ROW]] into %{{.*}}[%[[I]]]
+func.func @repeat_rows(%x: tensor<4xf32>) -> tensor<8xf32> {
+  %y = delta.repeat_rows %x by 2 : tensor<4xf32> -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}

@@ -6,6 +6,9 @@
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/PatternMatch.h"
@@ -32,4 +35,10 @@ void DeltaDialect::initialize() {
 #define GET_OP_LIST
 #include "wyvern/Dialect/Delta/IR/Delta.cpp.inc"
       >();
+}
+
+Operation *DeltaDialect::materializeConstant(OpBuilder &builder,
+                                             Attribute value, Type type,
+                                             Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
 }

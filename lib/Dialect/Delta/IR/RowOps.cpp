@@ -10,6 +10,9 @@
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/PatternMatch.h"
+
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
@@ -29,15 +32,16 @@ static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
   ArrayRef<int64_t> rows = op.getRows();
   if (rows.size() != 2 || rows[0] < 1 || rows[1] < 1 || aRows % rows[0] != 0 ||
       bRows % rows[1] != 0 || aRows / rows[0] != bRows / rows[1])
-    return op.emitOpError() << "(C2) expected rows = [na, nb] with " << aRows
-                            << " / na and " << bRows
-                            << " / nb the same number of tokens, found ["
-                            << rows << "]";
+    return op.emitOpError()
+           << "(C2) expected rows = [na, nb] with " << aRows << " / na and "
+           << bRows << " / nb the same number of tokens, found [" << rows
+           << "]";
   int64_t tokens = aRows / rows[0];
   if (op.getMask() == RowMask::before_row && rows[0] != rows[1])
-    return op.emitOpError() << "(C3) before_row compares rows, so both operands "
-                               "need as many rows a token; found ["
-                            << rows << "]";
+    return op.emitOpError()
+           << "(C3) before_row compares rows, so both operands "
+              "need as many rows a token; found ["
+           << rows << "]";
   if (op.getBeforeDecay() && op.getMask() != RowMask::before_token)
     return op.emitOpError()
            << "(C4) before_decay needs the mask before_token: a later token's "
@@ -45,12 +49,11 @@ static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
   if (Value g = op.getG()) {
     ArrayRef<int64_t> shape = shapeOf(g);
     bool head = shape.size() == 1 && shape[0] == tokens;
-    bool channel =
-        shape.size() == 2 && shape[0] == tokens && shape[1] == depth;
+    bool channel = shape.size() == 2 && shape[0] == tokens && shape[1] == depth;
     if (!head && !channel)
-      return op.emitOpError() << "(C5) expected a decay of shape [" << tokens
-                              << "] or [" << tokens << ", " << depth
-                              << "], found " << g.getType();
+      return op.emitOpError()
+             << "(C5) expected a decay of shape [" << tokens << "] or ["
+             << tokens << ", " << depth << "], found " << g.getType();
   }
   return success();
 }
@@ -78,6 +81,35 @@ LogicalResult DecayApplyOp::verify() {
                          << ", found " << getM().getType() << ", "
                          << getX().getType() << " -> " << getR().getType();
   return verifyDecayProduct(*this, m[0], m[1], x[1]);
+}
+
+namespace {
+/// exp(0) = 1: a decay of zeros is none, and then nothing is read before it.
+template <typename OpT> struct DropZeroDecay : OpRewritePattern<OpT> {
+  using OpRewritePattern<OpT>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpT op,
+                                PatternRewriter &rewriter) const override {
+    bool isZero = op.getG() && matchPattern(op.getG(), m_AnyZeroFloat());
+    if (!isZero && (op.getG() || !op.getBeforeDecay()))
+      return rewriter.notifyMatchFailure(op, "the decay may matter");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getGMutable().clear();
+      op.setBeforeDecay(false);
+    });
+    return success();
+  }
+};
+} // namespace
+
+void DecayDotOp::getCanonicalizationPatterns(RewritePatternSet &results,
+                                             MLIRContext *context) {
+  results.add<DropZeroDecay<DecayDotOp>>(context);
+}
+
+void DecayApplyOp::getCanonicalizationPatterns(RewritePatternSet &results,
+                                               MLIRContext *context) {
+  results.add<DropZeroDecay<DecayApplyOp>>(context);
 }
 
 //===----------------------------------------------------------------------===//
@@ -119,6 +151,19 @@ LogicalResult EraseFactorOp::verify() {
   return verifySystem(*this, getL(), getRate(), {});
 }
 
+/// The attribute of a tile of zeros, or null.
+static OpFoldResult foldZero(Attribute x) {
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(x);
+  if (splat && splat.getSplatValue<APFloat>().isPosZero())
+    return splat;
+  return {};
+}
+
+OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {
+  // Nothing is erased twice: the system is the identity.
+  return foldZero(adaptor.getL());
+}
+
 //===----------------------------------------------------------------------===//
 // cumsum, mask_rows, repeat_rows
 //===----------------------------------------------------------------------===//
@@ -134,11 +179,9 @@ static LogicalResult verifyVectorOrMatrix(Operation *op, Value x) {
 LogicalResult CumsumOp::verify() { return verifyVectorOrMatrix(*this, getX()); }
 
 OpFoldResult CumsumOp::fold(FoldAdaptor adaptor) {
-  // A running sum of zeros is zeros: what is left of "no decay".
-  auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX());
-  if (splat && splat.getSplatValue<APFloat>().isPosZero())
-    return splat;
-  return {};
+  if (shapeOf(getX())[0] == 1 && !getExclusive())
+    return getX();
+  return foldZero(adaptor.getX());
 }
 
 LogicalResult MaskRowsOp::verify() {
@@ -148,6 +191,13 @@ LogicalResult MaskRowsOp::verify() {
     return emitOpError() << "(C2) expected rows a token that divide the "
                          << shapeOf(getX())[0] << " rows, found " << getRows();
   return success();
+}
+
+OpFoldResult MaskRowsOp::fold(FoldAdaptor adaptor) {
+  auto inner = getX().getDefiningOp<MaskRowsOp>();
+  if (inner && inner.getValid() == getValid() && inner.getRows() == getRows())
+    return getX();
+  return foldZero(adaptor.getX());
 }
 
 LogicalResult RepeatRowsOp::verify() {
@@ -168,4 +218,27 @@ OpFoldResult RepeatRowsOp::fold(FoldAdaptor adaptor) {
   if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX()))
     return splat.resizeSplat(cast<ShapedType>(getType()));
   return {};
+}
+
+namespace {
+struct MergeRepeats : OpRewritePattern<RepeatRowsOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(RepeatRowsOp op,
+                                PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<RepeatRowsOp>();
+    if (!inner)
+      return rewriter.notifyMatchFailure(op, "repeats no repeated rows");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getXMutable().set(inner.getX());
+      op.setN(inner.getN() * op.getN());
+    });
+    return success();
+  }
+};
+} // namespace
+
+void RepeatRowsOp::getCanonicalizationPatterns(RewritePatternSet &results,
+                                               MLIRContext *context) {
+  results.add<MergeRepeats>(context);
 }

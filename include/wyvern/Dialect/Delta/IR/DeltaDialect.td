@@ -26,6 +26,11 @@ def Delta_Dialect : Dialect {
     `delta-form-wy` goes from the first level to the second. Neither level knows
     about GPUs: where tiles live is the `tile` dialect's business.
   }];
+  // What canonicalizations create.
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let hasConstantMaterializer = 1; // folders give arith constants
   let useDefaultAttributePrinterParser = 1;
 }
 

@@ -58,6 +58,7 @@ def Delta_DecayDotOp : Delta_RowOp<"decay_dot"> {
       Delta_RowMaskAttr:$mask,
       DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
       UnitAttr:$before_decay);
+  let hasCanonicalizer = 1;
   let results = (outs Delta_Tile:$m);
   let assemblyFormat = [{
     $mask $a `,` $b (`decay` `(` $g^ `:` type($g) `)`)?
@@ -87,6 +88,7 @@ def Delta_DecayApplyOp : Delta_RowOp<"decay_apply"> {
       Delta_RowMaskAttr:$mask,
       DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
       UnitAttr:$before_decay, UnitAttr:$transpose);
+  let hasCanonicalizer = 1;
   let results = (outs Delta_Tile:$r);
   let assemblyFormat = [{
     $mask (`transpose` $transpose^)? $m `,` $x
@@ -164,6 +166,7 @@ def Delta_EraseFactorOp : Delta_RowOp<"erase_factor"> {
     ```
   }];
   let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate);
+  let hasFolder = 1;
   let results = (outs Delta_Tile:$z);
   let assemblyFormat =
       "$l `,` $rate attr-dict `:` type($l) `,` type($rate) `->` type($z)";
@@ -205,6 +208,7 @@ def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [AllTypesMatch<["x", "y"]>]> {
   }];
   let arguments = (ins Delta_Tile:$x, Index:$valid,
                        DefaultValuedAttr<I64Attr, "1">:$rows);
+  let hasFolder = 1;
   let results = (outs Delta_Tile:$y);
   let assemblyFormat =
       "$x `,` $valid (`rows` $rows^)? attr-dict `:` type($x)";
@@ -222,6 +226,7 @@ def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows"> {
   let arguments = (ins Delta_Tile:$x, I64Attr:$n);
   let results = (outs Delta_Tile:$y);
   let assemblyFormat = "$x `by` $n attr-dict `:` type($x) `->` type($y)";
+  let hasCanonicalizer = 1;
   let hasFolder = 1;
 }
 

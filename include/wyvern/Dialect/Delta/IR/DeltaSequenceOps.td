@@ -66,6 +66,7 @@ def Delta_RecurrenceOp
                       Delta_FloatTensor:$final_state);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
     /// One step with its operands by role; absent ones are null.
     struct Step {

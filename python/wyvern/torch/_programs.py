@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""From a layer's sizes to the program that runs it.
+
+A program is looked for in the package's prebuilt bundles, then in the cache folder
+($WYVERN_CACHE_DIR, default ~/.cache/wyvern), and is compiled into the latter
+when it is first needed and the compiler is installed.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import wyvern
+from wyvern.program import DTYPES, BundleError, load, read_manifest
+
+_PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A delta rule: what a kernel is compiled for. All else is told at run time."""
+
+    decay: str  # none | head
+    key_heads: int
+    value_heads: int
+    key_dim: int
+    value_dim: int
+    dtype: str  # of q, k, v
+
+    def spec(self):
+        """The spec that wyvernc reads, as plain data."""
+        return {
+            "name": "delta_rule" if self.decay == "none" else "gated_delta_rule",
+            "heads": {"key": self.key_heads, "value": self.value_heads},
+            "dims": {"key": self.key_dim, "value": self.value_dim},
+            "dtype": self.dtype,
+            "decay": self.decay,
+            "scale": self.scale,
+            "steps": [{"write": "k", "value": "v", "rate": "beta"}],
+        }
+
+    @property
+    def scale(self):
+        return self.key_dim**-0.5
+
+    def __str__(self):
+        return (
+            f"decay {self.decay}, heads {self.key_heads}/{self.value_heads}, "
+            f"dims {self.key_dim}x{self.value_dim}, {self.dtype}"
+        )
+
+
+def serves(manifest, layer, target):
+    """Whether a bundle computes exactly this layer."""
+    spec = manifest.get("spec", {})
+    wanted = layer.spec()
+    if manifest["target"] != target or abs(spec.get("scale", 0) - layer.scale) > 1e-6:
+        return False
+    if any(spec.get(key) != wanted[key] for key in ("heads", "dims", "dtype", "decay")):
+        return False
+    if len(spec.get("steps", ())) != 1:
+        return False
+    defaults = {"erase": "k", "repeat": 1, "reads": "after_decay"}
+    return defaults | spec["steps"][0] == defaults | wanted["steps"][0]
+
+
+def cache_folder():
+    chosen = os.environ.get("WYVERN_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wyvern"
+
+
+def find_bundle(layer, target):
+    """The folder of a bundle for this layer, or None."""
+    for place in (_PREBUILT, cache_folder()):
+        for path in sorted(place.glob("*/manifest.json")):
+            try:
+                if serves(read_manifest(path.parent), layer, target):
+                    return path.parent
+            except BundleError:
+                continue  # left by another version; compiling writes a new one
+    return None
+
+
+def _compile_bundle(layer, target):
+    """Compiles into the cache. The bundle appears there whole or not at all, also
+    when several processes compile it at once."""
+    folder = cache_folder()
+    spec = layer.spec()
+    name = "-".join(
+        str(part)
+        for part in (
+            spec["name"],
+            f"h{layer.key_heads}x{layer.value_heads}",
+            f"d{layer.key_dim}x{layer.value_dim}",
+            layer.dtype,
+            target,
+        )
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
+        made = Path(scratch) / "bundle"
+        wyvern.compile(spec, target=target, output=made)
+        try:
+            made.rename(folder / name)
+        except OSError:  # another process was faster, or a stale one lies there
+            if find_bundle(layer, target) is None:
+                shutil.rmtree(folder / name)
+                made.rename(folder / name)
+    return folder / name
+
+
+def _target_of(device):
+    major, minor = torch.cuda.get_device_capability(device)
+    if (major, minor) == (9, 0):
+        return "sm_90a"
+    raise NotImplementedError(
+        f"{torch.cuda.get_device_name(device)} is sm_{major}{minor}; this version of "
+        "wyvern has kernels for sm_90a (H100, H200)"
+    )
+
+
+def _load_for_gpu(layer, device):
+    target = _target_of(device)
+    folder = find_bundle(layer, target)
+    if folder is None:
+        try:
+            folder = _compile_bundle(layer, target)
+        except ImportError as error:
+            raise NotImplementedError(
+                f"no prebuilt kernel for {layer} on {target} in {_PREBUILT} or "
+                f"{cache_folder()}, and the compiler is not installed ({error}). Compile "
+                "it elsewhere with wyvernc and put the bundle into the latter folder"
+            ) from error
+    return load(folder)
+
+
+def _load_for_cpu(layer):
+    try:
+        return wyvern.compile(layer.spec(), target="cpu")
+    except ImportError as error:
+        raise NotImplementedError(
+            "the tensors are on the CPU, and running there needs the compiler module, "
+            f"which is not installed ({error}); move them to a GPU or install wyvern "
+            "with LLVM/MLIR 22"
+        ) from error
+
+
+_programs = {}
+_lock = threading.Lock()
+
+
+def program_for(decay, q, v):
+    """The program for these operands on their device, loaded once a process."""
+    key = (decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], q.dtype, q.device)
+    program = _programs.get(key)
+    if program is None:
+        with _lock:
+            program = _programs.get(key)
+            if program is None:
+                program = _programs[key] = _make(decay, q, v)
+    return program
+
+
+def _make(decay, q, v):
+    cpu = q.device.type == "cpu"
+    # The CPU program computes in float32 or float64, whatever comes in.
+    dtype = ("f64" if q.dtype == torch.float64 else "f32") if cpu else DTYPES[q.dtype]
+    layer = Layer(decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], dtype)
+    return _load_for_cpu(layer) if cpu else _load_for_gpu(layer, q.device)

@@ -26,9 +26,33 @@ static void addDelta(OpPassManager &pm, const PipelineOptions &) {
   pm.addPass(createCanonicalizerPass());
 }
 
+static void addWY(OpPassManager &pm, const PipelineOptions &options) {
+  delta::FormWYPassOptions formWY;
+  formWY.rows = options.rows;
+  pm.addPass(delta::createFormWYPass(formWY));
+}
+
+static void addStaged(OpPassManager &pm, const PipelineOptions &) {
+  pm.addPass(delta::createSimplifyPass());
+  pm.addPass(delta::createStagePass());
+}
+
+static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
+  if (options.operandType.getValue() == "none")
+    return;
+  delta::AssignPrecisionPassOptions precision;
+  precision.operandType = options.operandType;
+  pm.addPass(delta::createAssignPrecisionPass(precision));
+}
+
 static constexpr Phase phases[] = {
     {"input", "the module as the spec says it", addInput},
     {"delta", "sequence level: one delta.recurrence a layer", addDelta},
+    {"wy", "chunk program: one delta.chunk_scan a layer, in WY form", addWY},
+    {"staged", "a map over all chunks, then the chain over their order",
+     addStaged},
+    {"rounded", "16-bit operands of matmuls; what the CPU runs too",
+     addRounded},
 };
 
 ArrayRef<Phase> mlir::wyvern::getPhases() { return phases; }

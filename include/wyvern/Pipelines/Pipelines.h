@@ -23,6 +23,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                        llvm::cl::desc("most rows (tokens times repeat) of a "
                                       "chunk"),
                        llvm::cl::init(64)};
+  Option<std::string> operandType{
+      *this, "operand-type",
+      llvm::cl::desc("element type of matmul operands: bf16, f16, or none for "
+                     "no rounding"),
+      llvm::cl::init("bf16")};
 };
 
 /// One named state of the IR and the passes that lead to it from the one

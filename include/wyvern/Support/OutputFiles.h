@@ -1,0 +1,33 @@
+//===- OutputFiles.h - Files that are whole or absent -----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_SUPPORT_OUTPUTFILES_H
+#define WYVERN_SUPPORT_OUTPUTFILES_H
+
+#include "mlir/Support/LLVM.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace mlir::wyvern {
+
+struct OutputFile {
+  std::string name;
+  std::string contents;
+};
+
+/// Writes one file through a temporary one beside it; "-" is standard output.
+llvm::Error writeFile(StringRef path, StringRef contents);
+
+/// Writes a folder of files through a temporary folder beside it. A folder that
+/// is there already is replaced only if it is empty or holds a file named
+/// `marker`: it is then an earlier output, and not somebody's home.
+llvm::Error writeFolder(StringRef path, ArrayRef<OutputFile> files,
+                        StringRef marker);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_SUPPORT_OUTPUTFILES_H

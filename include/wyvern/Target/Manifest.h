@@ -1,0 +1,39 @@
+//===- Manifest.h - Describing a compiled program ---------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_TARGET_MANIFEST_H
+#define WYVERN_TARGET_MANIFEST_H
+
+#include "wyvern/Target/ProgramInfo.h"
+
+#include "mlir/Support/LLVM.h"
+#include "llvm/Support/JSON.h"
+
+namespace mlir::wyvern {
+
+/// The versions that made a program.
+struct CompilerVersions {
+  std::string wyvern, llvm, ptxas;
+};
+
+/// Checks what the runtime relies on: unique tensor names, at most five
+/// dimensions, parameters that name tensors and dimensions that exist, sizes
+/// that fit its fields. A program that fails is a compiler bug.
+LogicalResult verifyProgram(const ProgramInfo &program,
+                            llvm::function_ref<void(const Twine &)> report);
+
+/// Writes manifest.json, schema 1. `spec` is the canonical spec, or null.
+void writeManifest(const ProgramInfo &program, const llvm::json::Value &spec,
+                   const CompilerVersions &versions, llvm::raw_ostream &os);
+
+/// Writes the C header: the same as descriptors of wyvern_rt.h, with a function
+/// that loads the program and one that launches it on dense tensors.
+void writeCHeader(const ProgramInfo &program, const CompilerVersions &versions,
+                  llvm::raw_ostream &os);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_TARGET_MANIFEST_H

@@ -1,0 +1,107 @@
+//===- ProgramInfo.h - What a compiled program is ---------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The plain data behind manifest.json and the C header: kernels in launch
+// order, the tensors they name and how each parameter is filled. The GPU
+// lowering fills it in; the writers and ptxas need no MLIR.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_TARGET_PROGRAMINFO_H
+#define WYVERN_TARGET_PROGRAMINFO_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mlir::wyvern {
+
+/// What one dimension of a tensor counts; as WYVERN_DIM_* of wyvern_rt.h.
+enum class DimRange { Seq, Time, Chunk, Head, Whole };
+
+struct DimInfo {
+  DimRange kind = DimRange::Whole;
+  int64_t multiple = 0; ///< Time: rows a token.
+  int64_t size = 0;     ///< Head, Whole: the extent.
+};
+
+enum class TensorRole { Input, Output, Workspace };
+
+struct TensorInfo {
+  std::string name;
+  TensorRole role = TensorRole::Input;
+  std::string dtype; ///< bf16 | f16 | f32 | f64 | i32 | i64
+  bool optional = false;
+  std::vector<DimInfo> dims; ///< Slowest first.
+};
+
+enum class ParamKind {
+  TensorMap,
+  Pointer,
+  Stride,
+  CuSeqlens,
+  CuWidth,
+  Tokens,
+  Sequences
+};
+
+/// How the runtime fills one kernel parameter.
+struct ParamInfo {
+  ParamKind kind = ParamKind::Pointer;
+  std::string tensor;       ///< TensorMap, Pointer, Stride.
+  int64_t dim = 0;          ///< Stride.
+  std::vector<int64_t> box; ///< TensorMap: as the tensor's dims.
+  int64_t swizzle = 0;      ///< TensorMap: bytes.
+};
+
+/// gridDim.x is `gridFactor` times this.
+enum class GridCount { Slots, Sequences };
+
+/// What ptxas said about one kernel.
+struct KernelResources {
+  int64_t registers = 0;
+  int64_t barriers = 0;
+  int64_t staticShared = 0;
+  int64_t stack = 0;
+  int64_t spillStores = 0;
+  int64_t spillLoads = 0;
+};
+
+struct KernelInfo {
+  std::string symbol;
+  GridCount gridCount = GridCount::Slots;
+  int64_t gridFactor = 1;
+  int64_t block = 128;
+  int64_t dynamicShared = 0;
+  std::vector<ParamInfo> params;
+
+  std::string ptx;   ///< A PTX module that holds this kernel alone.
+  std::string cubin; ///< Bytes; empty until assembled.
+  KernelResources resources;
+
+  /// The name of its image in a bundle.
+  std::string getImageName() const { return symbol + ".cubin"; }
+};
+
+struct ProgramInfo {
+  std::string name;
+  std::string target; ///< sm_90a
+  int64_t chunk = 64; ///< Tokens.
+  std::vector<TensorInfo> tensors;
+  std::vector<KernelInfo> kernels; ///< In launch order.
+
+  /// The index of a tensor, or -1.
+  int64_t findTensor(const std::string &tensor) const {
+    for (size_t i = 0; i < tensors.size(); ++i)
+      if (tensors[i].name == tensor)
+        return static_cast<int64_t>(i);
+    return -1;
+  }
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_TARGET_PROGRAMINFO_H

@@ -1,0 +1,252 @@
+//===- CHeader.cpp - A program as a C header ------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Target/Manifest.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+namespace {
+class HeaderWriter {
+public:
+  HeaderWriter(const ProgramInfo &program, llvm::raw_ostream &os)
+      : program(program), os(os) {}
+
+  void write(const CompilerVersions &versions);
+
+private:
+  void writeTensors();
+  void writeParams(const KernelInfo &kernel);
+  void writeKernels();
+  void writeProgram();
+  void writeLoad();
+  void writeLaunch();
+  /// Fills `tensors[index]` of the launch function.
+  void writeArgument(unsigned index, const TensorInfo &tensor);
+  /// The tensors that a caller passes.
+  SmallVector<const TensorInfo *> getArguments();
+
+  const ProgramInfo &program;
+  llvm::raw_ostream &os;
+};
+} // namespace
+
+static StringRef getDtypeEnum(StringRef dtype) {
+  return llvm::StringSwitch<StringRef>(dtype)
+      .Case("bf16", "WYVERN_BF16")
+      .Case("f16", "WYVERN_F16")
+      .Case("f32", "WYVERN_F32")
+      .Case("f64", "WYVERN_F64")
+      .Case("i32", "WYVERN_I32")
+      .Case("i64", "WYVERN_I64");
+}
+
+/// The C type of an element; C has none for the 16-bit floats.
+static StringRef getCType(StringRef dtype) {
+  return llvm::StringSwitch<StringRef>(dtype)
+      .Cases("bf16", "f16", "uint16_t")
+      .Case("f32", "float")
+      .Case("f64", "double")
+      .Case("i32", "int32_t")
+      .Case("i64", "int64_t");
+}
+
+/// A tensor's name as a parameter of the launch function: not a keyword, and
+/// not one of its other parameters and locals.
+static std::string getParameterName(StringRef name) {
+  static constexpr StringLiteral taken[] = {
+      // Keywords of C11 and C++17 that can be names in a spec.
+      "alignas", "alignof", "and", "asm", "auto", "bool", "break", "case",
+      "catch", "char", "class", "compl", "const", "constexpr", "continue",
+      "default", "delete", "do", "double", "else", "enum", "explicit", "export",
+      "extern", "false", "float", "for", "friend", "goto", "if", "inline",
+      "int", "long", "mutable", "namespace", "new", "noexcept", "not",
+      "nullptr", "operator", "or", "private", "protected", "public", "register",
+      "restrict", "return", "short", "signed", "sizeof", "static", "struct",
+      "switch", "template", "this", "throw", "true", "try", "typedef", "typeid",
+      "typename", "union", "unsigned", "using", "virtual", "void", "volatile",
+      "while", "xor",
+      // Ours.
+      "batch", "chunks", "cu", "cu_seqlens", "device", "entries", "packed",
+      "program", "sequences", "stream", "tensors", "tokens", "workspace",
+      "workspace_bytes"};
+  return llvm::is_contained(taken, name) ? (name + "_").str() : name.str();
+}
+
+static bool hasKind(const TensorInfo &tensor, DimRange kind) {
+  return llvm::any_of(tensor.dims,
+                      [&](const DimInfo &dim) { return dim.kind == kind; });
+}
+
+/// How many elements a dimension has, in the names of the launch function.
+static std::string getExtent(const TensorInfo &tensor, const DimInfo &dim) {
+  switch (dim.kind) {
+  case DimRange::Seq:
+    return hasKind(tensor, DimRange::Time) || hasKind(tensor, DimRange::Chunk)
+               ? "batch"
+               : "sequences";
+  case DimRange::Time:
+    return dim.multiple == 1 ? "tokens"
+                             : "tokens * " + std::to_string(dim.multiple);
+  case DimRange::Chunk:
+    return "chunks";
+  case DimRange::Head:
+  case DimRange::Whole:
+    return std::to_string(dim.size);
+  }
+  llvm_unreachable("unknown kind of dimension");
+}
+
+void HeaderWriter::writeTensors() {
+  static constexpr StringLiteral roles[] = {"WYVERN_INPUT", "WYVERN_OUTPUT",
+                                            "WYVERN_WORKSPACE"};
+  static constexpr StringLiteral kinds[] = {
+      "WYVERN_DIM_SEQ", "WYVERN_DIM_TIME", "WYVERN_DIM_CHUNK",
+      "WYVERN_DIM_HEAD", "WYVERN_DIM_WHOLE"};
+  os << "static const wyvern_tensor_desc " << program.name
+     << "_tensors[] = {\n";
+  for (const TensorInfo &tensor : program.tensors) {
+    os << "  {\"" << tensor.name << "\", "
+       << roles[static_cast<unsigned>(tensor.role)] << ", "
+       << getDtypeEnum(tensor.dtype) << ", " << tensor.optional << ", "
+       << tensor.dims.size() << ", {";
+    llvm::interleaveComma(tensor.dims, os, [&](const DimInfo &dim) {
+      os << '{' << kinds[static_cast<unsigned>(dim.kind)] << ", "
+         << dim.multiple << ", " << dim.size << '}';
+    });
+    os << "}},\n";
+  }
+  os << "};\n\n";
+}
+
+void HeaderWriter::writeParams(const KernelInfo &kernel) {
+  static constexpr StringLiteral kinds[] = {
+      "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",  "WYVERN_PARAM_STRIDE",
+      "WYVERN_PARAM_CU_SEQLENS", "WYVERN_PARAM_CU_WIDTH", "WYVERN_PARAM_TOKENS",
+      "WYVERN_PARAM_SEQUENCES"};
+  os << "static const wyvern_param_desc " << kernel.symbol << "_params[] = {\n";
+  for (const ParamInfo &param : kernel.params) {
+    os << "  {" << kinds[static_cast<unsigned>(param.kind)] << ", "
+       << std::max<int64_t>(program.findTensor(param.tensor), 0) << ", "
+       << param.dim << ", " << param.swizzle << ", {";
+    if (param.box.empty())
+      os << '0';
+    llvm::interleaveComma(param.box, os);
+    os << "}},";
+    if (!param.tensor.empty())
+      os << " /* " << param.tensor << " */";
+    os << '\n';
+  }
+  os << "};\n\n";
+}
+
+void HeaderWriter::writeKernels() {
+  for (const KernelInfo &kernel : program.kernels)
+    writeParams(kernel);
+  os << "static const wyvern_kernel_desc " << program.name
+     << "_kernels[] = {\n";
+  for (const KernelInfo &kernel : program.kernels)
+    os << "  {\"" << kernel.symbol << "\", \"" << kernel.getImageName()
+       << "\", NULL, 0, "
+       << (kernel.gridCount == GridCount::Slots ? "WYVERN_COUNT_SLOTS"
+                                                : "WYVERN_COUNT_SEQUENCES")
+       << ", " << kernel.gridFactor << ", " << kernel.block << ", "
+       << kernel.dynamicShared << ", " << kernel.params.size() << ", "
+       << kernel.symbol << "_params},\n";
+  os << "};\n\n";
+}
+
+void HeaderWriter::writeProgram() {
+  os << "static const wyvern_program_desc " << program.name
+     << "_program = {\n  WYVERN_ABI_VERSION, \"" << program.name << "\", \""
+     << program.target << "\", " << program.chunk << ",\n  "
+     << program.tensors.size() << ", " << program.name << "_tensors,\n  "
+     << program.kernels.size() << ", " << program.name << "_kernels};\n\n";
+}
+
+void HeaderWriter::writeLoad() {
+  os << "/* Loads the program from the folder of this header. */\n"
+     << "static inline wyvern_status " << program.name
+     << "_load(const char *folder, wyvern_program **program) {\n"
+     << "  return wyvern_program_load(&" << program.name
+     << "_program, folder, program);\n}\n\n";
+}
+
+SmallVector<const TensorInfo *> HeaderWriter::getArguments() {
+  SmallVector<const TensorInfo *> arguments;
+  for (const TensorInfo &tensor : program.tensors)
+    if (tensor.role != TensorRole::Workspace)
+      arguments.push_back(&tensor);
+  return arguments;
+}
+
+void HeaderWriter::writeArgument(unsigned index, const TensorInfo &tensor) {
+  os << "  const int64_t sizes" << index << "[] = {";
+  llvm::interleaveComma(tensor.dims, os, [&](const DimInfo &dim) {
+    os << getExtent(tensor, dim);
+  });
+  os << "};\n  tensors[" << index << "] = wyvern_tensor_dense((void *)"
+     << getParameterName(tensor.name) << ", " << getDtypeEnum(tensor.dtype)
+     << ", device, " << tensor.dims.size() << ", sizes" << index << ");\n";
+}
+
+void HeaderWriter::writeLaunch() {
+  SmallVector<const TensorInfo *> arguments = getArguments();
+  os << "/* Launches on dense device tensors. `packed` is len(cu_seqlens) - 1, "
+        "or -1\n   where cu_seqlens is NULL. For strided tensors fill in "
+        "wyvern_tensor and call\n   wyvern_program_launch. 16-bit floats are "
+        "passed as their bits. */\n"
+     << "static inline wyvern_status " << program.name
+     << "_launch(wyvern_program *program, int32_t device, int64_t batch, "
+        "int64_t tokens, int64_t packed,\n";
+  for (const TensorInfo *tensor : arguments) {
+    os << "    " << (tensor->role == TensorRole::Input ? "const " : "")
+       << getCType(tensor->dtype) << " *" << getParameterName(tensor->name)
+       << ", /* ["
+       << llvm::join(llvm::map_range(tensor->dims,
+                                     [&](const DimInfo &dim) {
+                                       return getExtent(*tensor, dim);
+                                     }),
+                     ", ")
+       << "] " << tensor->dtype << (tensor->optional ? ", or NULL" : "")
+       << " */\n";
+  }
+  os << "    const int64_t *cu_seqlens, /* [packed + 1], or NULL */\n"
+     << "    void *workspace, size_t workspace_bytes, void *stream) {\n"
+     << "  const int64_t sequences = cu_seqlens ? packed : batch;\n"
+     << "  const int64_t entries = packed + 1;\n"
+     << "  wyvern_tensor tensors[" << arguments.size() << "];\n"
+     << "  const wyvern_tensor cu = wyvern_tensor_dense((void *)cu_seqlens, "
+        "WYVERN_I64, device, 1, &entries);\n";
+  for (auto [i, tensor] : llvm::enumerate(arguments))
+    writeArgument(i, *tensor);
+  os << "  return wyvern_program_launch(program, tensors, cu_seqlens ? &cu : "
+        "NULL, workspace, workspace_bytes, stream);\n}\n\n";
+}
+
+void HeaderWriter::write(const CompilerVersions &versions) {
+  std::string guard = "WYVERN_PROGRAM_" + StringRef(program.name).upper();
+  os << "/* " << program.name << " for " << program.target
+     << ". Made by wyvernc " << versions.wyvern << " (LLVM " << versions.llvm
+     << ", ptxas " << versions.ptxas << "). */\n"
+     << "#ifndef " << guard << "\n#define " << guard
+     << "\n\n#include \"wyvern-rt/wyvern_rt.h\"\n\n"
+     << "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
+  writeTensors();
+  writeKernels();
+  writeProgram();
+  writeLoad();
+  writeLaunch();
+  os << "#ifdef __cplusplus\n}\n#endif\n\n#endif /* " << guard << " */\n";
+}
+
+void mlir::wyvern::writeCHeader(const ProgramInfo &program,
+                                const CompilerVersions &versions,
+                                llvm::raw_ostream &os) {
+  HeaderWriter(program, os).write(versions);
+}

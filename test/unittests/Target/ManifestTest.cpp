@@ -1,0 +1,133 @@
+//===- ManifestTest.cpp - Manifests and headers ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Target/Manifest.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+#include <gtest/gtest.h>
+
+using namespace mlir::wyvern;
+
+namespace {
+const CompilerVersions versions = {"0.1.0", "22.1.8", "13.0.88"};
+
+ProgramInfo makeProgram() {
+  ProgramInfo program;
+  program.name = "layer";
+  program.target = "sm_90a";
+  program.tensors = {
+      {"q",
+       TensorRole::Input,
+       "bf16",
+       false,
+       {{DimRange::Seq, 0, 0},
+        {DimRange::Time, 2, 0},
+        {DimRange::Head, 0, 4},
+        {DimRange::Whole, 0, 64}}},
+      {"stream",
+       TensorRole::Input,
+       "f32",
+       true,
+       {{DimRange::Seq, 0, 0}, {DimRange::Head, 0, 4}}},
+      {"o", TensorRole::Output, "bf16", false, {{DimRange::Whole, 0, 64}}},
+      {"z",
+       TensorRole::Workspace,
+       "f32",
+       false,
+       {{DimRange::Seq, 0, 0}, {DimRange::Chunk, 0, 0}}}};
+  KernelInfo kernel;
+  kernel.symbol = "layer_chain";
+  kernel.gridFactor = 8;
+  kernel.gridCount = GridCount::Sequences;
+  kernel.dynamicShared = 49152;
+  kernel.params = {{ParamKind::TensorMap, "q", 0, {1, 64, 1, 64}, 128},
+                   {ParamKind::Stride, "stream", 1, {}, 0},
+                   {ParamKind::CuWidth, "", 0, {}, 0}};
+  kernel.cubin = "abc";
+  program.kernels = {kernel};
+  return program;
+}
+
+std::vector<std::string> findProblems(const ProgramInfo &program) {
+  std::vector<std::string> problems;
+  (void)verifyProgram(program, [&](const llvm::Twine &message) {
+    problems.push_back(message.str());
+  });
+  return problems;
+}
+} // namespace
+
+TEST(ManifestTest, HoldsWhatTheRuntimeReads) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeManifest(makeProgram(), llvm::json::Object{{"name", "layer"}}, versions,
+                os);
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
+  ASSERT_TRUE(bool(value));
+  const llvm::json::Object &root = *value->getAsObject();
+  EXPECT_EQ(root.getInteger("schema"), 1);
+  EXPECT_EQ(root.getObject("spec")->getString("name"), "layer");
+  const llvm::json::Object &q = *(*root.getArray("tensors"))[0].getAsObject();
+  EXPECT_EQ((*q.getArray("dims"))[1].getAsObject()->getInteger("multiple"), 2);
+  const llvm::json::Object &kernel =
+      *(*root.getArray("kernels"))[0].getAsObject();
+  EXPECT_EQ(kernel.getString("image"), "layer_chain.cubin");
+  // sha256 of "abc", from FIPS 180-4.
+  EXPECT_EQ(kernel.getString("sha256"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(kernel.getObject("grid")->getInteger("factor"), 8);
+  EXPECT_EQ(kernel.getObject("grid")->getString("count"), "sequences");
+  const llvm::json::Array &params = *kernel.getArray("params");
+  EXPECT_EQ(params[0].getAsObject()->getInteger("swizzle"), 128);
+  EXPECT_EQ(params[1].getAsObject()->getInteger("dim"), 1);
+  EXPECT_EQ(params[2].getAsObject()->size(), 1u);
+}
+
+TEST(ManifestTest, HeaderNamesTensorsAndTypes) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeCHeader(makeProgram(), versions, os);
+  EXPECT_NE(
+      text.find("const uint16_t *q, /* [batch, tokens * 2, 4, 64] bf16 */"),
+      std::string::npos);
+  // A tensor called as a parameter of the launch function gets another name.
+  EXPECT_NE(
+      text.find("const float *stream_, /* [sequences, 4] f32, or NULL */"),
+      std::string::npos);
+  EXPECT_NE(text.find("{WYVERN_PARAM_STRIDE, 1, 1, 0, {0}}, /* stream */"),
+            std::string::npos);
+  // The workspace is not an argument.
+  EXPECT_EQ(text.find("*z"), std::string::npos);
+}
+
+TEST(ManifestTest, AcceptsAGoodProgram) {
+  EXPECT_EQ(findProblems(makeProgram()), std::vector<std::string>());
+}
+
+TEST(ManifestTest, RefusesParametersOfUnknownTensors) {
+  ProgramInfo program = makeProgram();
+  program.kernels[0].params[0].tensor = "k";
+  ASSERT_EQ(findProblems(program).size(), 1u);
+  EXPECT_EQ(findProblems(program)[0],
+            "program layer: kernel layer_chain names no known tensor: k");
+}
+
+TEST(ManifestTest, RefusesTensorsOutOfOrder) {
+  ProgramInfo program = makeProgram();
+  std::swap(program.tensors[2], program.tensors[3]);
+  EXPECT_EQ(findProblems(program).size(), 1u);
+}
+
+TEST(ManifestTest, RefusesWhatDescriptorsCannotHold) {
+  ProgramInfo program = makeProgram();
+  program.tensors[0].dims.resize(6);
+  program.tensors[1].dtype = "f8";
+  program.kernels[0].params[1].dim = 2;
+  program.kernels[0].block = 2048;
+  // Six dimensions also disagree with the box, and two of them are empty.
+  EXPECT_EQ(findProblems(program).size(), 7u);
+}

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Commands that documents show work as they are written there."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "docs/quickstart.md"]
+
+
+def commands():
+    """Indented lines of the documents that run a built tool, without their comments."""
+    for name in DOCUMENTS:
+        for line in (ROOT / name).read_text().splitlines():
+            if re.match(r" {4}build/bin/", line):
+                yield pytest.param(line.split("#")[0].strip(), id=f"{name}-{line.strip()[:60]}")
+
+
+@pytest.fixture
+def checkout(tmp_path, build_dir):
+    """A folder that looks like the repository, where commands may write."""
+    (tmp_path / "build").symlink_to(build_dir.resolve())
+    (tmp_path / "specs").symlink_to(ROOT / "specs")
+    layer = re.search(r"cat > my_layer.yaml <<'EOF'\n(.*?) *EOF", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "my_layer.yaml").write_text("".join(line[4:] for line in layer[1].splitlines(True)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", commands())
+def test_shown_command_works(command, checkout):
+    done = subprocess.run(shlex.split(command), cwd=checkout, capture_output=True, text=True, env=dict(os.environ), timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout or done.stderr or len(list(checkout.iterdir())) > 3, "the command produced nothing"

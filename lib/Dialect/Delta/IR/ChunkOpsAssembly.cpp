@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Both ops are written as groups of bound operands, each of which also names its
-// block argument:   ins(%Q = %q[seq, time, head, _] : tensor<...>, ...)
+// Both ops are written as groups of bound operands, each of which also names
+// its block argument:   ins(%Q = %q[seq, time, head, _] : tensor<...>, ...)
 //
 //===----------------------------------------------------------------------===//
 
@@ -64,9 +64,9 @@ ParseResult ChunkProgramParser::parseBinding(RankedTensorType &type,
   binding = *dims;
   int64_t found = binding.getDims().size();
   if (found != type.getRank())
-    return parser.emitError(loc) << "expected " << type.getRank()
-                                 << " dimensions for " << type << ", found "
-                                 << found;
+    return parser.emitError(loc)
+           << "expected " << type.getRank() << " dimensions for " << type
+           << ", found " << found;
   return success();
 }
 
@@ -102,16 +102,16 @@ ParseResult ChunkProgramParser::parseOptionalCuSeqlens(Group &group) {
 ParseResult ChunkProgramParser::parseOuts(Group &group) {
   if (parser.parseKeyword("outs"))
     return failure();
-  return parser.parseCommaSeparatedList(
-      AsmParser::Delimiter::Paren, [&]() -> ParseResult {
-        RankedTensorType type;
-        BindingAttr binding;
-        if (parseBinding(type, binding))
-          return failure();
-        group.types.push_back(type);
-        group.bindings.push_back(binding);
-        return success();
-      });
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren,
+                                        [&]() -> ParseResult {
+                                          RankedTensorType type;
+                                          BindingAttr binding;
+                                          if (parseBinding(type, binding))
+                                            return failure();
+                                          group.types.push_back(type);
+                                          group.bindings.push_back(binding);
+                                          return success();
+                                        });
 }
 
 ParseResult ChunkProgramParser::parseBody(OperationState &result) {
@@ -206,8 +206,7 @@ static void printGroup(OpAsmPrinter &p, StringRef keyword, ValueRange args,
   p << ')';
 }
 
-template <typename OpT>
-static void printTail(OpAsmPrinter &p, OpT op) {
+template <typename OpT> static void printTail(OpAsmPrinter &p, OpT op) {
   if (Value cu = op.getCuSeqlens())
     p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
   p << " outs(";
@@ -227,8 +226,7 @@ static void printTail(OpAsmPrinter &p, OpT op) {
                            "operandSegmentSizes", "resultSegmentSizes"});
 }
 
-template <typename OpT>
-static void printSizes(OpAsmPrinter &p, OpT op) {
+template <typename OpT> static void printSizes(OpAsmPrinter &p, OpT op) {
   p << " chunk = " << op.getChunk() << " heads = " << op.getHeads()
     << " compute = " << op.getCompute();
 }

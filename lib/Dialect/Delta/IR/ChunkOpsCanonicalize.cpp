@@ -19,11 +19,6 @@
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-/// True if an operand bound like this tells how many tokens there are.
-static bool definesLength(BindingAttr binding) {
-  return binding.has(DimKind::seq) && binding.has(DimKind::time);
-}
-
 //===----------------------------------------------------------------------===//
 // Rebuilding an op with some of its operands and results
 //===----------------------------------------------------------------------===//
@@ -128,8 +123,8 @@ static void rebuild(PatternRewriter &rewriter, OpT op, const Kept &kept) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Outs that nothing reads and ins that the region does not read. One in that
-/// tells the length of the sequences stays.
+/// Outs that nothing reads and ins that the region does not read. One in with a
+/// time dimension stays: it tells how many tokens there are.
 template <typename OpT> struct DropUnused : OpRewritePattern<OpT> {
   using OpRewritePattern<OpT>::OpRewritePattern;
 
@@ -141,10 +136,10 @@ template <typename OpT> struct DropUnused : OpRewritePattern<OpT> {
     bool lengthKnown = false;
     for (unsigned i = 0; i < kept.ins.size(); ++i) {
       kept.ins[i] = !op.getInArg(i).use_empty();
-      lengthKnown |= kept.ins[i] && definesLength(op.getInBinding(i));
+      lengthKnown |= kept.ins[i] && op.getInBinding(i).has(DimKind::time);
     }
     for (unsigned i = 0; i < kept.ins.size() && !lengthKnown; ++i)
-      if (definesLength(op.getInBinding(i)))
+      if (op.getInBinding(i).has(DimKind::time))
         lengthKnown = kept.ins[i] = true;
     if (kept.ins.all() && kept.outs.all())
       return rewriter.notifyMatchFailure(op, "all ins and outs are read");

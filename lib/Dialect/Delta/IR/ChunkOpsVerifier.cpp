@@ -40,8 +40,7 @@ static bool isChunkRegionOp(Operation *op) {
 }
 
 namespace {
-template <typename OpT>
-class ChunkProgramVerifier {
+template <typename OpT> class ChunkProgramVerifier {
 public:
   explicit ChunkProgramVerifier(OpT op) : op(op) {}
 
@@ -51,23 +50,46 @@ public:
              << "(C1) expected chunk and heads of at least 1, found "
              << op.getChunk() << " and " << op.getHeads();
     if (!isa<Float32Type, Float64Type>(op.getCompute()))
-      return op.emitOpError()
-             << "(C2) expected compute type f32 or f64, found "
-             << op.getCompute();
+      return op.emitOpError() << "(C2) expected compute type f32 or f64, found "
+                              << op.getCompute();
     return success();
   }
 
   /// One operand or result, its binding, and the tile the region sees of it.
   LogicalResult verifyBound(StringRef what, unsigned index, Type type,
                             BindingAttr binding, Type tile);
+  LogicalResult verifyTime();
   LogicalResult verifyRegionOps();
 
 private:
+  LogicalResult verifyKinds(const std::string &name, BindingAttr binding);
   LogicalResult verifyDims(const std::string &name, RankedTensorType type,
                            BindingAttr binding, bool isIn);
   OpT op;
 };
 } // namespace
+
+template <typename OpT>
+LogicalResult ChunkProgramVerifier<OpT>::verifyKinds(const std::string &name,
+                                                     BindingAttr binding) {
+  auto count = [&](DimKind kind) {
+    return llvm::count_if(binding.getDims(),
+                          [&](BoundDim dim) { return dim.kind == kind; });
+  };
+  constexpr DimKind kinds[] = {DimKind::seq, DimKind::time, DimKind::chunk,
+                               DimKind::head};
+  bool once =
+      llvm::all_of(kinds, [&](DimKind kind) { return count(kind) <= 1; });
+  bool slotAlone = !binding.has(DimKind::chunk) ||
+                   (!binding.has(DimKind::seq) && !binding.has(DimKind::time));
+  if (once && slotAlone)
+    return success();
+  return op.emitOpError() << "(C13) expected " << name
+                          << " to be bound to seq, time, chunk and head at "
+                             "most once each, and to chunk without seq and "
+                             "time, found "
+                          << binding;
+}
 
 template <typename OpT>
 LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
@@ -83,9 +105,9 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
     if (dim.kind != DimKind::head)
       continue;
     if (isIn && (!isStatic || size == 0 || heads % size != 0))
-      return op.emitOpError() << "(C5) expected the head dimension of " << name
-                              << " to divide heads = " << heads << ", found "
-                              << type;
+      return op.emitOpError()
+             << "(C5) expected the head dimension of " << name
+             << " to divide heads = " << heads << ", found " << type;
     if (!isIn && size != heads)
       return op.emitOpError()
              << "(C6) expected the head dimension of " << name
@@ -96,22 +118,41 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
 }
 
 template <typename OpT>
-LogicalResult
-ChunkProgramVerifier<OpT>::verifyBound(StringRef what, unsigned index,
-                                       Type type, BindingAttr binding,
-                                       Type tile) {
+LogicalResult ChunkProgramVerifier<OpT>::verifyBound(StringRef what,
+                                                     unsigned index, Type type,
+                                                     BindingAttr binding,
+                                                     Type tile) {
   std::string name = (what + " #" + Twine(index)).str();
   auto tensor = cast<RankedTensorType>(type);
   if (static_cast<int64_t>(binding.getDims().size()) != tensor.getRank())
     return op.emitOpError() << "(C3) expected one bound dimension for each of "
                             << name << ", found " << binding << " for " << type;
-  if (failed(verifyDims(name, tensor, binding, what == "in")))
+  if (failed(verifyKinds(name, binding)) ||
+      failed(verifyDims(name, tensor, binding, what == "in")))
     return failure();
-  auto expected =
-      binding.getTileType(tensor, op.getChunk(), op.getCompute());
+  auto expected = binding.getTileType(tensor, op.getChunk(), op.getCompute());
   if (tile != expected)
     return op.emitOpError() << "(C7) expected the region's tile of " << name
                             << " to be " << expected << ", found " << tile;
+  return success();
+}
+
+template <typename OpT> LogicalResult ChunkProgramVerifier<OpT>::verifyTime() {
+  auto isTimed = [](BindingAttr binding) { return binding.has(DimKind::time); };
+  auto ins = op.getInBindings().template getAsRange<BindingAttr>();
+  auto outs = op.getOutBindings().template getAsRange<BindingAttr>();
+  auto first = llvm::find_if(ins, isTimed);
+  if (first == ins.end())
+    return op.emitOpError() << "(C14) expected an in with a time dimension, "
+                               "which says how many tokens there are";
+  bool hasSeq = (*first).has(DimKind::seq);
+  for (BindingAttr binding :
+       llvm::concat<BindingAttr>(llvm::to_vector(ins), llvm::to_vector(outs)))
+    if (isTimed(binding) && binding.has(DimKind::seq) != hasSeq)
+      return op.emitOpError()
+             << "(C15) expected everything with a time dimension to have a seq "
+                "dimension, or nothing; found "
+             << *first << " and " << binding;
   return success();
 }
 
@@ -127,8 +168,7 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyRegionOps() {
   return success();
 }
 
-template <typename OpT>
-static LogicalResult verifyShared(OpT op) {
+template <typename OpT> static LogicalResult verifyShared(OpT op) {
   ChunkProgramVerifier<OpT> verifier(op);
   YieldOp yield = op.getYield();
   if (failed(verifier.verifySizes()))
@@ -148,6 +188,8 @@ static LogicalResult verifyShared(OpT op) {
                                     op.getOutBinding(i),
                                     yield.getOuts()[i].getType())))
       return failure();
+  if (failed(verifier.verifyTime()))
+    return failure();
   return verifier.verifyRegionOps();
 }
 
@@ -158,11 +200,11 @@ LogicalResult ChunkScanOp::verify() {
   if (carries.size() != getInits().size() ||
       getFinals().size() != getInits().size() ||
       getCarryBindings().size() != getInits().size())
-    return emitOpError() << "(C10) expected one yielded carry, one final result "
-                            "and one binding for each of the "
-                         << getInits().size() << " inits, found "
-                         << carries.size() << ", " << getFinals().size()
-                         << " and " << getCarryBindings().size();
+    return emitOpError()
+           << "(C10) expected one yielded carry, one final result "
+              "and one binding for each of the "
+           << getInits().size() << " inits, found " << carries.size() << ", "
+           << getFinals().size() << " and " << getCarryBindings().size();
   ChunkProgramVerifier<ChunkScanOp> verifier(*this);
   for (auto [i, init] : llvm::enumerate(getInits())) {
     BindingAttr binding = getCarryBinding(i);

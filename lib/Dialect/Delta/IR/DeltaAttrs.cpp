@@ -26,8 +26,8 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   if (parser.parseInteger(dim.multiple))
     return failure();
   if (dim.multiple < 1)
-    return parser.emitError(loc) << "expected at least one row a token, found "
-                                 << dim.multiple;
+    return parser.emitError(loc)
+           << "expected at least one row a token, found " << dim.multiple;
   return success();
 }
 

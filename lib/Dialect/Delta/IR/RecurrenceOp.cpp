@@ -118,10 +118,10 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   auto &properties = result.getOrAddProperties<RecurrenceOp::Properties>();
   properties.steps = builder.getArrayAttr(steps);
   properties.scale = builder.getF64FloatAttr(scale);
-  properties.operandSegmentSizes = {
-      1, static_cast<int32_t>(decay.size()),
-      static_cast<int32_t>(stepOperands.size()),
-      static_cast<int32_t>(init.size()), static_cast<int32_t>(cu.size())};
+  properties.operandSegmentSizes = {1, static_cast<int32_t>(decay.size()),
+                                    static_cast<int32_t>(stepOperands.size()),
+                                    static_cast<int32_t>(init.size()),
+                                    static_cast<int32_t>(cu.size())};
   return parser.resolveOperands(operands, operandTypes, loc, result.operands);
 }
 
@@ -190,6 +190,8 @@ private:
   LogicalResult verifyDecay();
   LogicalResult verifyStepCount();
   LogicalResult verifyStep(unsigned index, const RecurrenceOp::Step &step);
+  /// The number of sequences, as far as types tell it.
+  int64_t getNumSequences();
   LogicalResult verifyStates();
   LogicalResult verifyCuSeqlens();
   /// Batch and time agree with the query's, the head dimension divides HV, and
@@ -213,9 +215,11 @@ LogicalResult RecurrenceVerifier::verifyQueryAndOutput() {
       return op.emitOpError()
              << "(C1) expected " << what
              << " of shape [batch, time, heads, channels], found " << type;
-    if (type.isDynamicDim(2) || type.isDynamicDim(3))
-      return op.emitOpError() << "(C2) expected static heads and channels of "
-                              << what << ", found " << type;
+    for (int64_t size : type.getShape().drop_front(2))
+      if (ShapedType::isDynamic(size) || size == 0)
+        return op.emitOpError()
+               << "(C2) expected static heads and channels of " << what
+               << ", at least one of each, found " << type;
   }
   heads = output.getDimSize(2);
   if (!compatible(query.getDimSize(0), output.getDimSize(0)) ||
@@ -234,8 +238,8 @@ LogicalResult RecurrenceVerifier::verifyRows(const Twine &what, Value value,
   int64_t rank = last ? 4 : 3;
   int64_t time = query.getDimSize(1);
   int64_t rows = ShapedType::isDynamic(time) ? time : time * repeat;
-  if (type.getRank() != rank || !compatible(type.getDimSize(0),
-                                            query.getDimSize(0)) ||
+  if (type.getRank() != rank ||
+      !compatible(type.getDimSize(0), query.getDimSize(0)) ||
       !compatible(type.getDimSize(1), rows))
     return op.emitOpError()
            << "(C4) expected " << what << " of shape [batch, time"
@@ -245,8 +249,8 @@ LogicalResult RecurrenceVerifier::verifyRows(const Twine &what, Value value,
   if (type.isDynamicDim(2) || type.getDimSize(2) == 0 ||
       heads % type.getDimSize(2) != 0)
     return op.emitOpError()
-           << "(C5) expected the heads of " << what << " to divide the " << heads
-           << " value heads of the output, found " << type;
+           << "(C5) expected the heads of " << what << " to divide the "
+           << heads << " value heads of the output, found " << type;
   if (last && type.getDimSize(3) != *last)
     return op.emitOpError() << "(C6) expected " << what << " of " << *last
                             << " channels, found " << type;
@@ -278,8 +282,7 @@ LogicalResult RecurrenceVerifier::verifyStep(unsigned index,
   std::string name = "step #" + std::to_string(index) + " ";
   if (step.repeat < 1)
     return op.emitOpError() << "(C8) expected " << name
-                            << "to repeat at least once, found "
-                            << step.repeat;
+                            << "to repeat at least once, found " << step.repeat;
   if (step.value && step.written)
     return op.emitOpError() << "(C9) " << name
                             << "has both a value (y = rate * value) and a "
@@ -308,8 +311,18 @@ LogicalResult RecurrenceVerifier::verifyStep(unsigned index,
   return success();
 }
 
+int64_t RecurrenceVerifier::getNumSequences() {
+  int64_t batch = op.getQuery().getType().getDimSize(0);
+  if (!op.getCuSeqlens())
+    return batch;
+  auto cu = cast<RankedTensorType>(op.getCuSeqlens().getType());
+  if (cu.isDynamicDim(0)) // empty or not is known at run time
+    return ShapedType::kDynamic;
+  return cu.getDimSize(0) == 0 ? batch : cu.getDimSize(0) - 1;
+}
+
 LogicalResult RecurrenceVerifier::verifyStates() {
-  SmallVector<int64_t> expected = {ShapedType::kDynamic, heads, op.getKeyDim(),
+  SmallVector<int64_t> expected = {getNumSequences(), heads, op.getKeyDim(),
                                    op.getValueDim()};
   auto check = [&](StringRef what, Type type) -> LogicalResult {
     auto tensor = cast<RankedTensorType>(type);
@@ -319,6 +332,9 @@ LogicalResult RecurrenceVerifier::verifyStates() {
              << "(C12) expected " << what << " of shape [sequences, " << heads
              << ", " << op.getKeyDim() << ", " << op.getValueDim()
              << "], found " << type;
+    if (!compatible(tensor.getDimSize(0), expected[0]))
+      return op.emitOpError() << "(C14) expected " << what << " for "
+                              << expected[0] << " sequences, found " << type;
     return success();
   };
   if (op.getInitialState() &&

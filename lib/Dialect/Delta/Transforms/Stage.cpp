@@ -235,7 +235,7 @@ public:
     // The tokens are counted on an in, so there is one even if nothing reads
     // it.
     for (unsigned i = 0; i < scan.getIns().size() && !lengthKnown; ++i)
-      if (!read.contains(scan.getInArg(i)) && definesLength(i))
+      if (scan.getInBinding(i).has(DimKind::time))
         addScanIn(i);
   }
 
@@ -274,13 +274,9 @@ public:
   SmallVector<Value> ins;
 
 private:
-  bool definesLength(unsigned i) {
-    BindingAttr binding = scan.getInBinding(i);
-    return binding.has(DimKind::seq) && binding.has(DimKind::time);
-  }
   void addScanIn(unsigned i) {
     addIn(scan.getInArg(i), scan.getIns()[i], scan.getInBinding(i));
-    lengthKnown |= definesLength(i);
+    lengthKnown |= scan.getInBinding(i).has(DimKind::time);
   }
 
   ChunkScanOp scan;

@@ -1,0 +1,657 @@
+// RUN: wyvern-opt %s -verify-diagnostics -split-input-file
+//
+// One test a constraint of docs/spec.md, named after it. What the text form cannot
+// say is written in the generic form.
+
+//===----------------------------------------------------------------------===//
+// delta.recurrence
+//===----------------------------------------------------------------------===//
+
+func.func @recurrence_c1(%q: tensor<?x?x4xf32>, %v: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C1) expected query of shape [batch, time, heads, channels], found 'tensor<?x?x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %v value %v) scale 1.0
+    : tensor<?x?x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c1_output(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C1) expected output of shape [batch, time, heads, channels], found 'tensor<?x?x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c2(%q: tensor<?x?x1x?xf32>) {
+  // expected-error @+1 {{(C2) expected static heads and channels of query, at least one of each, found 'tensor<?x?x1x?xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) scale 1.0
+    : tensor<?x?x1x?xf32>, tensor<?x?x1x?xf32>, tensor<?x?x1x?xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c2_zero(%q: tensor<?x?x1x4xf32>, %v: tensor<?x?x0x4xf32>) {
+  // expected-error @+1 {{(C2) expected static heads and channels of output, at least one of each, found 'tensor<?x?x0x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %v) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x0x4xf32> -> (tensor<?x?x0x4xf32>, tensor<?x0x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c3(%q: tensor<2x8x1x4xf32>) {
+  // expected-error @+1 {{(C3) expected query and output of one batch size and length, found 'tensor<2x8x1x4xf32>' and 'tensor<2x9x1x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) scale 1.0
+    : tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32> -> (tensor<2x9x1x4xf32>, tensor<2x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c4(%q: tensor<2x8x1x4xf32>, %k: tensor<2x8x1x4xf32>) {
+  // expected-error @+1 {{(C4) expected step #0 write key of shape [batch, time * 2, heads, channels] with the query's batch and time, found 'tensor<2x8x1x4xf32>' beside 'tensor<2x8x1x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %k value %k repeat 2) scale 1.0
+    : tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32> -> (tensor<2x8x1x4xf32>, tensor<2x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c4_rate(%q: tensor<2x8x1x4xf32>) {
+  // expected-error @+1 {{(C4) expected step #0 rate of shape [batch, time, heads] with the query's batch and time}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q rate %q) scale 1.0
+    : tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32>, tensor<2x8x1x4xf32> -> (tensor<2x8x1x4xf32>, tensor<2x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c5(%q: tensor<?x?x2x4xf32>, %v: tensor<?x?x3x4xf32>) {
+  // expected-error @+1 {{(C5) expected the heads of query to divide the 3 value heads of the output, found 'tensor<?x?x2x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %v) scale 1.0
+    : tensor<?x?x2x4xf32>, tensor<?x?x2x4xf32>, tensor<?x?x3x4xf32> -> (tensor<?x?x3x4xf32>, tensor<?x3x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c6(%q: tensor<?x?x1x4xf32>, %k: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{(C6) expected step #0 write key of 4 channels, found 'tensor<?x?x1x8xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %k value %q) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c6_decay(%q: tensor<?x?x1x4xf32>, %g: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{(C6) expected decay of 4 channels, found 'tensor<?x?x1x8xf32>'}}
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %q value %q) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c7(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C7) expected 2 step operands as listed in steps, found 1}}
+  %o, %sT = "delta.recurrence"(%q, %q) <{
+      steps = [#delta.step<hasErase = false, hasValue = true, hasWritten = false, hasRate = false, beforeDecay = false, repeat = 1, rate = 1.0 : f64>],
+      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0>}>
+    : (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c8(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C8) expected step #0 to repeat at least once, found 0}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q repeat 0) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c9(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C9) step #0 has both a value (y = rate * value) and a written row (y = written); give one}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q written %q) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c10(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C10) step #0 neither erases nor writes; give an erase key, a value or a written row}}
+  %o, %sT = delta.recurrence query(%q) step(write %q) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c11(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C11) step #0 reads before the decay, so it needs an erase key and the recurrence a decay}}
+  %o, %sT = delta.recurrence query(%q) step(write %q erase %q before_decay) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c12(%q: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
+  // expected-error @+1 {{(C12) expected initial state of shape [sequences, 1, 4, 4], found 'tensor<?x1x8x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) initial_state(%s0) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x1x8x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c12_final(%q: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C12) expected final state of shape [sequences, 1, 4, 4], found 'tensor<?x4x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c13(%q: tensor<2x?x1x4xf32>, %cu: tensor<3xi64>) {
+  // expected-error @+1 {{(C13) packed sequences share batch row 0: expected batch size 1, found 2}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) cu_seqlens(%cu) scale 1.0
+    : tensor<2x?x1x4xf32>, tensor<2x?x1x4xf32>, tensor<2x?x1x4xf32>, tensor<3xi64> -> (tensor<2x?x1x4xf32>, tensor<2x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c14(%q: tensor<1x?x1x4xf32>, %cu: tensor<3xi32>) {
+  // expected-error @+1 {{(C14) expected final state for 2 sequences, found 'tensor<3x1x4x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) cu_seqlens(%cu) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<3xi32> -> (tensor<1x?x1x4xf32>, tensor<3x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c14_dense(%q: tensor<2x?x1x4xf32>, %s0: tensor<3x1x4x4xf32>) {
+  // expected-error @+1 {{(C14) expected initial state for 2 sequences, found 'tensor<3x1x4x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) initial_state(%s0) scale 1.0
+    : tensor<2x?x1x4xf32>, tensor<2x?x1x4xf32>, tensor<2x?x1x4xf32>, tensor<3x1x4x4xf32> -> (tensor<2x?x1x4xf32>, tensor<2x1x4x4xf32>)
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// delta.chunk_scan and delta.chunk_map; C1 to C9 and C13 to C15 are shared
+//===----------------------------------------------------------------------===//
+
+func.func @chunk_program_c1(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C1) expected chunk and heads of at least 1, found 0 and 1}}
+  %o = delta.chunk_map chunk = 0 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<0x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c1_heads(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
+  // expected-error @+1 {{(C1) expected chunk and heads of at least 1, found 8 and 0}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 0 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
+    delta.yield carry(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c2(%x: tensor<?x?x1x4xbf16>) {
+  // expected-error @+1 {{(C2) expected compute type f32 or f64, found 'bf16'}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = bf16 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xbf16>) outs([seq, time, head, _] : tensor<?x?x1x4xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xbf16>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c3(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C3) expected one bound dimension for each of in #0, found #delta.binding<[seq, time, head]> for 'tensor<?x?x1x4xf32>'}}
+  %o = "delta.chunk_map"(%x) <{chunk = 8, heads = 1, compute = f32, in_bindings = [#delta.binding<[seq, time, head]>], out_bindings = [#delta.binding<[seq, time, head, _]>], operandSegmentSizes = array<i32: 1, 0>}> ({
+  ^bb0(%n: index, %X: tensor<8x4xf32>):
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }) : (tensor<?x?x1x4xf32>) -> tensor<?x?x1x4xf32>
+  return
+}
+
+// -----
+
+func.func @chunk_program_c4(%x: tensor<?x?x1x?xf32>) {
+  // expected-error @+1 {{(C4) expected a static size where in #0 is kept whole, found 'tensor<?x?x1x?xf32>'}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x?xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %Y = arith.constant dense<0.0> : tensor<8x4xf32>
+    delta.yield outs(%Y : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c5(%x: tensor<?x?x2x4xf32>) {
+  // expected-error @+1 {{(C5) expected the head dimension of in #0 to divide heads = 3, found 'tensor<?x?x2x4xf32>'}}
+  %o = delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head, _] : tensor<?x?x3x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c6(%x: tensor<?x?x2x4xf32>) {
+  // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 4, found 'tensor<?x?x2x4xf32>'; sum over a group of heads outside, with linalg.reduce}}
+  %o = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head, _] : tensor<?x?x2x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c6_carry(%x: tensor<?x?x2x4xf32>, %s0: tensor<?x2x8x4xf32>) {
+  // expected-error @+1 {{(C6) expected the head dimension of carry #0 to equal heads = 4, found 'tensor<?x2x8x4xf32>'}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x2x8x4xf32>) outs() valid(%n) {
+    delta.yield carry(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c7(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C7) expected the region's tile of in #0 to be 'tensor<8x4xf32>', found 'tensor<8x4xf64>'}}
+  %o = "delta.chunk_map"(%x) <{chunk = 8, heads = 1, compute = f32, in_bindings = [#delta.binding<[seq, time, head, _]>], out_bindings = [#delta.binding<[seq, time, head, _]>], operandSegmentSizes = array<i32: 1, 0>}> ({
+  ^bb0(%n: index, %X: tensor<8x4xf64>):
+    delta.yield outs(%X : tensor<8x4xf64>)
+  }) : (tensor<?x?x1x4xf32>) -> tensor<?x?x1x4xf64>
+  return
+}
+
+// -----
+
+func.func @chunk_program_c7_out(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C7) expected the region's tile of out #0 to be 'tensor<16x4xf32>', found 'tensor<8x4xf32>'}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time * 2, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c8(%x: tensor<?x?x1x4xf32>) {
+  %o = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<4x4xf32>
+    // expected-error @+1 {{(C8) is not allowed in a chunk program; allowed are elementwise arith and math, constants, tensor.empty, linalg contract, elementwise, broadcast, reduce, transpose and fill, and the chunk ops of the delta dialect}}
+    %Y = linalg.matmul ins(%X, %X : tensor<4x4xf32>, tensor<4x4xf32>) outs(%e : tensor<4x4xf32>) -> tensor<4x4xf32>
+    delta.yield outs(%Y : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c9(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C9) expected one yielded tile and one binding an out, and one binding an in}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%X, %X : tensor<8x4xf32>, tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c10(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
+  // expected-error @+1 {{(C10) expected one yielded carry, one final result and one binding for each of the 1 inits, found 2, 1 and 1}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S, %S : tensor<8x4xf32>, tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_map_c10(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C10) expected no carry: a chunk_map has no order of chunks; use chunk_scan}}
+  delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield carry(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c11(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C11) expected carry #0 without time and chunk dimensions, found #delta.binding<[seq, time, head, _]>}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
+  // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
+  %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,
+      in_bindings = [#delta.binding<[seq, time, head, _]>], carry_bindings = [#delta.binding<[seq, head, _, _]>], out_bindings = [],
+      operandSegmentSizes = array<i32: 1, 1, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
+  ^bb0(%n: index, %X: tensor<8x4xf32>, %S: tensor<8x4xf32>):
+    delta.yield carry(%S : tensor<8x4xf32>)
+  }) : (tensor<?x?x1x4xf32>, tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xbf16>
+  return
+}
+
+// -----
+
+func.func @chunk_program_c13(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C13) expected in #0 to be bound to seq, time, chunk and head at most once each, and to chunk without seq and time, found #delta.binding<[time, time, head, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[time, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %Y = arith.constant dense<0.0> : tensor<8x4xf32>
+    delta.yield outs(%Y : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c13_slot(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C13) expected out #0 to be bound to seq, time, chunk and head at most once each, and to chunk without seq and time, found #delta.binding<[seq, chunk, head, _, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, chunk, head, _, _] : tensor<?x?x1x8x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c14(%x: tensor<?x1x8x4xf32>) {
+  // expected-error @+1 {{(C14) expected an in with a time dimension, which says how many tokens there are}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, head, _, _] : tensor<?x1x8x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c15(%x: tensor<?x?x1x4xf32>, %y: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C15) expected everything with a time dimension to have a seq dimension, or nothing; found #delta.binding<[seq, time, head, _]> and #delta.binding<[time, head, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>, %Y = %y[time, head, _] : tensor<?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%Y : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+// What the text form refuses by itself.
+
+func.func @chunk_program_binding(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{expected seq, time, chunk, head or _, found 'token'}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, token, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+  }
+}
+
+// -----
+
+func.func @chunk_program_multiple(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{expected at least one row a token, found 0}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time * 0, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+  }
+}
+
+// -----
+
+func.func @chunk_program_rank(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{expected 4 dimensions for 'tensor<?x?x1x4xf32>', found 3}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+  }
+}
+
+// -----
+
+func.func @chunk_scan_direction(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{expected forward or reverse, found 'backward'}}
+  %o = delta.chunk_scan backward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+  }
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// delta.decay_dot, delta.decay_apply
+//===----------------------------------------------------------------------===//
+
+func.func @decay_dot_c1(%a: tensor<8x4xf32>, %b: tensor<8x5xf32>) {
+  // expected-error @+1 {{(C1) expected [i, d], [j, d] -> [i, j], found 'tensor<8x4xf32>', 'tensor<8x5xf32>' -> 'tensor<8x8xf32>'}}
+  %m = delta.decay_dot upto_token %a, %b : tensor<8x4xf32>, tensor<8x5xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_dot_c2(%a: tensor<8x4xf32>, %b: tensor<12x4xf32>) {
+  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 12 / nb the same number of tokens, found [1, 2]}}
+  %m = delta.decay_dot upto_token %a, %b rows [1, 2] : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x12xf32>
+  return
+}
+
+// -----
+
+func.func @decay_dot_c3(%a: tensor<4x4xf32>, %b: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C3) before_row compares rows, so both operands need as many rows a token; found [1, 2]}}
+  %m = delta.decay_dot before_row %a, %b rows [1, 2] : tensor<4x4xf32>, tensor<8x4xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_dot_c4(%a: tensor<8x4xf32>, %g: tensor<8xf32>) {
+  // expected-error @+1 {{(C4) before_decay needs the mask before_token: a later token's decay would be divided out (a positive exponent)}}
+  %m = delta.decay_dot upto_token %a, %a decay(%g : tensor<8xf32>) before_decay : tensor<8x4xf32>, tensor<8x4xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_dot_c5(%a: tensor<8x4xf32>, %g: tensor<8x2xf32>) {
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<8x2xf32>'}}
+  %m = delta.decay_dot upto_token %a, %a decay(%g : tensor<8x2xf32>) : tensor<8x4xf32>, tensor<8x4xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_apply_c1(%m: tensor<8x8xf32>, %x: tensor<4x4xf32>) {
+  // expected-error @+1 {{(C1) expected [i, j], [j, d] -> [i, d], found 'tensor<8x8xf32>', 'tensor<4x4xf32>' -> 'tensor<8x4xf32>'}}
+  %r = delta.decay_apply upto_token %m, %x : tensor<8x8xf32>, tensor<4x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @decay_apply_c1_transpose(%m: tensor<4x8xf32>, %x: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C1) expected [i, j], [i, d] -> [j, d], found 'tensor<4x8xf32>', 'tensor<8x4xf32>' -> 'tensor<8x4xf32>'}}
+  %r = delta.decay_apply upto_token transpose %m, %x rows [1, 2] : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @decay_apply_c2(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 8 / nb the same number of tokens, found [3, 3]}}
+  %r = delta.decay_apply upto_token %m, %x rows [3, 3] : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @decay_apply_c3(%m: tensor<4x8xf32>, %x: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C3) before_row compares rows, so both operands need as many rows a token; found [1, 2]}}
+  %r = delta.decay_apply before_row %m, %x rows [1, 2] : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @decay_apply_c4(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<8xf32>) {
+  // expected-error @+1 {{(C4) before_decay needs the mask before_token}}
+  %r = delta.decay_apply before_row %m, %x decay(%g : tensor<8xf32>) before_decay : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @decay_apply_c5(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<4xf32>) {
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<4xf32>'}}
+  %r = delta.decay_apply upto_token %m, %x decay(%g : tensor<4xf32>) : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// delta.erase_solve, delta.erase_solve_adjoint, delta.erase_factor
+//===----------------------------------------------------------------------===//
+
+func.func @erase_solve_c1(%L: tensor<8x4xf32>, %c: tensor<8xf32>, %W: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C1) expected a square matrix L, found 'tensor<8x4xf32>'}}
+  %R, %U = delta.erase_solve %L, %c, %W : tensor<8x4xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_solve_c2(%L: tensor<8x8xf32>, %c: tensor<4xf32>, %W: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C2) expected a rate of shape [8], one a row of L, found 'tensor<4xf32>'}}
+  %R, %U = delta.erase_solve %L, %c, %W : tensor<8x8xf32>, tensor<4xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_solve_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>, %W: tensor<4x4xf32>) {
+  // expected-error @+1 {{(C3) expected right-hand side and results of one type with 8 rows, found 'tensor<4x4xf32>'}}
+  %R, %U = delta.erase_solve %L, %c, %W : tensor<8x8xf32>, tensor<8xf32>, tensor<4x4xf32> -> tensor<4x4xf32>, tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_solve_adjoint_c1(%L: tensor<8xf32>, %c: tensor<8xf32>, %dU: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C1) expected a square matrix L, found 'tensor<8xf32>'}}
+  %X = delta.erase_solve_adjoint %L, %c, %dU : tensor<8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_solve_adjoint_c2(%L: tensor<8x8xf32>, %c: tensor<8x1xf32>, %dU: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C2) expected a rate of shape [8], one a row of L, found 'tensor<8x1xf32>'}}
+  %X = delta.erase_solve_adjoint %L, %c, %dU : tensor<8x8xf32>, tensor<8x1xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_solve_adjoint_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>, %dU: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C3) expected right-hand side and results of one type with 8 rows, found 'tensor<8x5xf32>'}}
+  %X = delta.erase_solve_adjoint %L, %c, %dU : tensor<8x8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x5xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c1(%L: tensor<8x4xf32>, %c: tensor<8xf32>) {
+  // expected-error @+1 {{(C1) expected a square matrix L, found 'tensor<8x4xf32>'}}
+  %Z = delta.erase_factor %L, %c : tensor<8x4xf32>, tensor<8xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c2(%L: tensor<8x8xf32>, %c: tensor<4xf32>) {
+  // expected-error @+1 {{(C2) expected a rate of shape [8], one a row of L, found 'tensor<4xf32>'}}
+  %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<4xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
+  // expected-error @+1 {{(C3) expected Z of L's type 'tensor<8x8xf32>', found 'tensor<8x8xbf16>'}}
+  %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xbf16>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// delta.cumsum, delta.mask_rows, delta.repeat_rows
+//===----------------------------------------------------------------------===//
+
+func.func @cumsum_c1(%x: tensor<8x4x2xf32>) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<8x4x2xf32>'}}
+  %y = delta.cumsum %x : tensor<8x4x2xf32>
+  return
+}
+
+// -----
+
+func.func @mask_rows_c1(%x: tensor<f32>, %n: index) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<f32>'}}
+  %y = delta.mask_rows %x, %n : tensor<f32>
+  return
+}
+
+// -----
+
+func.func @mask_rows_c2(%x: tensor<8xf32>, %n: index) {
+  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
+  %y = delta.mask_rows %x, %n rows 3 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @repeat_rows_c1(%x: tensor<f32>) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<f32>'}}
+  %y = delta.repeat_rows %x by 2 : tensor<f32> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @repeat_rows_c2(%x: tensor<8xf32>) {
+  // expected-error @+1 {{(C2) expected 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<8xf32>'}}
+  %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// Tiles are static.
+
+func.func @tile_static(%x: tensor<?xf32>) {
+  // expected-error @+1 {{statically shaped tensor}}
+  %y = delta.cumsum %x : tensor<?xf32>
+  return
+}

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # What scripts/setup, demo and test share. Sourced, never run.
 #
@@ -107,7 +108,9 @@ pip_install() {
 
 setup_python() {
   setup_venv
-  pip_is_current base && pip_is_current test || say "installing numpy, pybind11 and pytest into ${VENV#"$ROOT"/}"
+  if ! pip_is_current base || ! pip_is_current test; then
+    say "installing numpy, pybind11 and pytest into ${VENV#"$ROOT"/}"
+  fi
   pip_install base
   pip_install test
 }
@@ -184,7 +187,7 @@ setup_nvdisasm() {
 configure() {
   local options=(
     -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 -DLLVM_USE_LINKER=lld
-    "-DPython3_EXECUTABLE=$VENV/bin/python" "-Dpybind11_DIR=$("$VENV/bin/python" -m pybind11 --cmakedir)"
+    "-DPython3_EXECUTABLE=$VENV/bin/python" "-DPython_EXECUTABLE=$VENV/bin/python" "-Dpybind11_DIR=$("$VENV/bin/python" -m pybind11 --cmakedir)"
   )
   # CMake reruns by itself when its files change; this is for our own options.
   local stamp
@@ -200,7 +203,7 @@ configure() {
 # build <targets>...
 build() {
   configure
-  say "building (8 minutes the first time on 2 cores)"
+  if [ -e "$BUILD/bin/wyvernc" ]; then say "building what changed"; else say "building (minutes, the first time)"; fi
   if ! NINJA_STATUS='[%f/%t %es] ' ninja -C "$BUILD" "$@" </dev/null; then
     fail "the build failed" "The messages above say why. A clean start: rm -rf ${BUILD#"$ROOT"/}"
   fi

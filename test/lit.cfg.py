@@ -29,15 +29,13 @@ llvm_config.with_system_environment(["HOME", "CUDA_HOME", "CUDA_PATH", "WYVERN_P
 
 
 def find_ptxas():
-    """The same places, in the same order, as wyvernc and scripts/."""
+    """Where wyvernc and scripts/ look, in the same order."""
     cuda_roots = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"]
     candidates = [os.environ.get("WYVERN_PTXAS")]
     candidates += [os.path.join(root, "bin", "ptxas") for root in cuda_roots if root]
-    candidates += glob.glob(os.path.join(config.wyvern_obj_root, "tools-cache", "*", "bin", "ptxas"))
-    for candidate in candidates:
-        if candidate and os.access(candidate, os.X_OK):
-            return candidate
-    return shutil.which("ptxas")
+    candidates.append(shutil.which("ptxas"))
+    candidates += glob.glob(os.path.join(config.wyvern_obj_root, "venv/lib/python3*/site-packages/nvidia/cu13/bin/ptxas"))
+    return next((path for path in candidates if path and os.access(path, os.X_OK)), None)
 
 
 def has_gpu():

@@ -1,25 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Rules for files: licence line, size, links that lead somewhere, walls that hold."""
 
+import os
 import pathlib
 import re
-import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CODE = {".cpp", ".h", ".c", ".td", ".py", ".sh"}
 # Names of layers and models. Only specs, documents and tests may know them.
 LAYERS = re.compile(r"delta_?net|gated_?delta|delta_?product|rwkv|mamba|comba\b|kimi|\bgla\b|\bgdn\b|\bkda\b|qwen", re.I)
+# Folders that are not sources.
+GENERATED = re.compile(r"build.*|dist|__pycache__|\.git|\.venv|.*\.egg-info|\.pytest_cache")
 
 
-def files(*patterns):
-    """Files of the repository, as git knows them, by name."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return {name: (ROOT / name).read_text() for name in listed if (ROOT / name).is_file()}
+def files(*folders):
+    """The text of every source file of some folders (default: all), by name."""
+    found = {}
+    for start in folders or ("",):
+        for folder, subfolders, names in os.walk(ROOT / start):
+            subfolders[:] = [name for name in subfolders if not GENERATED.fullmatch(name)]
+            paths = (pathlib.Path(folder) / name for name in names)
+            found.update({str(path.relative_to(ROOT)): path.read_text(errors="replace") for path in paths if path.is_file()})
+    return dict(sorted(found.items()))
 
 
 def code():
     return {name: text for name, text in files().items() if pathlib.Path(name).suffix in CODE and text}
+
+
+def documents():
+    return {name: text for name, text in files().items() if name.endswith(".md")}
 
 
 def test_code_names_its_licence():
@@ -34,7 +44,7 @@ def test_one_idea_a_file():
 
 def test_links_of_documents_lead_somewhere():
     broken = []
-    for name, text in files("*.md").items():
+    for name, text in documents().items():
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
             if not re.match(r"[a-z]+:", target) and not (ROOT / name).parent.joinpath(target).exists():
                 broken.append(f"{name}: {target}")

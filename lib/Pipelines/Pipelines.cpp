@@ -6,13 +6,23 @@
 
 #include "wyvern/Pipelines/Pipelines.h"
 
+#include "wyvern/Conversion/DeltaToTile/DeltaToTile.h"
+#include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+#include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
+#include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -45,6 +55,28 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createAssignPrecisionPass(precision));
 }
 
+static void addTile(OpPassManager &pm, const PipelineOptions &) {
+  pm.addPass(createConvertDeltaToTilePass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  OpPassManager &kernels = pm.nest<tile::KernelOp>();
+  kernels.addPass(tile::createTileSchedulePass());
+  kernels.addPass(tile::createTilePlanSmemPass());
+}
+
+static void addNVVM(OpPassManager &pm, const PipelineOptions &) {
+  pm.addPass(createConvertTileToNVVMPass());
+}
+
+static void addLLVM(OpPassManager &pm, const PipelineOptions &) {
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
 static constexpr Phase phases[] = {
     {"input", "the module as the spec says it", addInput},
     {"delta", "sequence level: one delta.recurrence a layer", addDelta},
@@ -53,6 +85,9 @@ static constexpr Phase phases[] = {
      addStaged},
     {"rounded", "16-bit operands of matmuls; what the CPU runs too",
      addRounded},
+    {"tile", "one GPU kernel a chunk program: tiles, rings, roles", addTile},
+    {"nvvm", "LLVM and NVVM dialects with structured control flow", addNVVM},
+    {"llvm", "what is translated to PTX", addLLVM},
 };
 
 ArrayRef<Phase> mlir::wyvern::getPhases() { return phases; }
@@ -83,7 +118,9 @@ void mlir::wyvern::registerPipelines() {
 }
 
 void mlir::wyvern::registerDialects(DialectRegistry &registry) {
-  registry.insert<arith::ArithDialect, delta::DeltaDialect, func::FuncDialect,
-                  linalg::LinalgDialect, math::MathDialect,
-                  tensor::TensorDialect>();
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect,
+                  delta::DeltaDialect, func::FuncDialect, gpu::GPUDialect,
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
+                  NVVM::NVVMDialect, scf::SCFDialect, tensor::TensorDialect,
+                  tile::TileDialect>();
 }

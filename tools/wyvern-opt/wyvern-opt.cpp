@@ -4,8 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "wyvern/Conversion/DeltaToTile/DeltaToTile.h"
 #include "wyvern/Conversion/Passes.h"
+#include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Tile/Transforms/Passes.h"
 #include "wyvern/Pipelines/Pipelines.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -17,6 +20,9 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   mlir::wyvern::delta::registerDeltaTransformsPasses();
   mlir::wyvern::registerWyvernConversionPasses();
+  mlir::wyvern::registerDeltaToTilePasses();
+  mlir::wyvern::tile::registerTileTransformsPasses();
+  mlir::wyvern::registerTileToNVVMPasses();
   mlir::wyvern::registerPipelines();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Wyvern optimizer\n", registry));

@@ -1,0 +1,49 @@
+//===- Tile.h - The tile dialect --------------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILE_H
+#define WYVERN_DIALECT_TILE_IR_TILE_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "wyvern/Dialect/Tile/IR/TileDialect.h.inc"
+#include "wyvern/Dialect/Tile/IR/TileEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "wyvern/Dialect/Tile/IR/TileAttrs.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "wyvern/Dialect/Tile/IR/TileTypes.h.inc"
+
+#define GET_OP_CLASSES
+#include "wyvern/Dialect/Tile/IR/Tile.h.inc"
+
+namespace mlir::wyvern::tile {
+
+/// The layout of a register tile, or nothing for a tensor without one.
+std::optional<LayoutKind> getLayout(Type type);
+
+/// `tensor<shape x element, #tile.layout<kind>>`.
+RankedTensorType getTileType(ArrayRef<int64_t> shape, Type element,
+                             LayoutKind kind);
+
+/// Threads of a warpgroup: what issues a wgmma.
+constexpr int64_t kWarpgroupThreads = 128;
+/// Rows of an accumulator of one warpgroup.
+constexpr int64_t kAccRows = 64;
+/// 16-bit elements of a 128-byte swizzled column block.
+constexpr int64_t kBlockColumns = 64;
+
+} // namespace mlir::wyvern::tile
+
+#endif // WYVERN_DIALECT_TILE_IR_TILE_H

@@ -1,0 +1,12 @@
+//===- Tile.td - All of the tile dialect ----------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILE
+#define WYVERN_DIALECT_TILE_IR_TILE
+
+include "wyvern/Dialect/Tile/IR/TileRegisterOps.td"
+
+#endif // WYVERN_DIALECT_TILE_IR_TILE

@@ -1,0 +1,147 @@
+//===- TileKernelOps.td - Kernels, roles and their work -*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILEKERNELOPS
+#define WYVERN_DIALECT_TILE_IR_TILEKERNELOPS
+
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "wyvern/Dialect/Tile/IR/TileTypes.td"
+
+class Tile_Op<string opMnemonic, list<Trait> traits = []>
+    : Op<Tile_Dialect, opMnemonic, traits>;
+
+def Tile_KernelOp : Tile_Op<"kernel", [
+    IsolatedFromAbove, Symbol, SingleBlock, NoTerminator]> {
+  let summary = "what one thread block runs";
+  let description = [{
+    `gridDim.x = grid_factor * grid_count`, where the count is the number of
+    `sequences` or of chunk `slots`, both known at launch. `operands` names the
+    program tensor behind each block argument ("" for what is not a tensor);
+    `warps` is the block's size, `min_blocks` the blocks an SM should hold, which
+    bounds the registers a thread may use.
+
+    Example: see `tile.roles`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$grid_factor,
+                       StrAttr:$grid_count, I64Attr:$warps, I64Attr:$min_blocks,
+                       StrArrayAttr:$operands,
+                       OptionalAttr<I64Attr>:$shared_bytes);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, NoRegionArguments]> {
+  let summary = "different warps of a block do different work";
+  let description = [{
+    Region i is run by the next `warps[i]` warps of the block. A role that issues
+    `tile.mma` needs four warps, the first a multiple of four. `registers`, where
+    given, is each role's budget a thread, set at its start (`setmaxnreg`): it
+    needs roles of whole warpgroups and multiples of 8 from 24 to 240; 0 leaves a
+    role alone.
+
+    Example:
+
+    ```mlir
+    tile.kernel @copy(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>)
+        grid 1 * sequences warps 5 min_blocks 1 operands ["x"] {
+      %c0 = arith.constant 0 : index
+      %ring = tile.alloc_ring producers 1 consumers 4
+          : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+      tile.sync
+      tile.roles warps [4, 1] {
+        %t = tile.wait %ring[%c0]
+            : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+        tile.release %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+      }, {
+        %t = tile.acquire %ring[%c0]
+            : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+        tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%c0]
+            : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>,
+              !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>
+        tile.commit %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins DenseI64ArrayAttr:$warps,
+                       OptionalAttr<DenseI64ArrayAttr>:$registers);
+  let regions = (region VariadicRegion<SizedRegion<1>>:$roles);
+  let assemblyFormat = [{
+    `warps` $warps (`registers` $registers^)? $roles attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_BlockIdOp : Tile_Op<"block_id", [Pure]> {
+  let summary = "the number of this thread block";
+  let description = [{ Example: `%b = tile.block_id` }];
+  let results = (outs Index:$id);
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_SequenceOp : Tile_Op<"sequence", [Pure]> {
+  let summary = "where sequence n lies";
+  let description = [{
+    Without cu_seqlens: batch row n, from token 0, `tokens` long. With it: batch row
+    0, from token cu[n], cu[n+1] - cu[n] long. `end` is the number of tokens that
+    belong to some sequence: `tokens`, or cu[sequences].
+
+    Example:
+
+    ```mlir
+    %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
+    ```
+  }];
+  let arguments = (ins Index:$n, Tile_CuSeqlensType:$cu, Index:$tokens,
+                       Index:$sequences);
+  let results = (outs Index:$batch, Index:$start, Index:$length, Index:$end);
+  let assemblyFormat =
+      "$n `of` $cu `tokens` $tokens `sequences` $sequences attr-dict";
+}
+
+def Tile_FindChunkOp : Tile_Op<"find_chunk", [Pure]> {
+  let summary = "which chunk of which sequence a slot is";
+  let description = [{
+    Dense: slot = n * ceil(tokens / chunk) + c. Packed: slot = floor(cu[n] / chunk)
+    + n + c, inverted by bisection over n; a slot between two sequences has a c at
+    or past its sequence's end, so the caller compares c * chunk with the length.
+
+    Example: `%n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64`
+  }];
+  let arguments = (ins Index:$slot, Tile_CuSeqlensType:$cu, Index:$tokens,
+                       Index:$sequences, I64Attr:$chunk);
+  let results = (outs Index:$n, Index:$c);
+  let assemblyFormat = [{
+    $slot `of` $cu `tokens` $tokens `sequences` $sequences `chunk` $chunk attr-dict
+  }];
+}
+
+def Tile_SyncOp : Tile_Op<"sync"> {
+  let summary = "all warps of the block wait for each other";
+  let description = [{
+    Also makes the barriers of rings visible to every thread and to TMA.
+
+    Example: `tile.sync`
+  }];
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_BarrierOp : Tile_Op<"barrier"> {
+  let summary = "the four warps of a warpgroup wait for each other";
+  let description = [{
+    With `proxy`, writes to shared memory before it are visible to wgmma and TMA
+    after it (PTX ISA 9.7.13.4, fence.proxy.async). `id` is a hardware barrier,
+    1..15, constant so that ptxas reserves no more than it must.
+
+    Example: `tile.barrier proxy id 1`
+  }];
+  let arguments = (ins UnitAttr:$proxy, I64Attr:$id);
+  let assemblyFormat = "(`proxy` $proxy^)? `id` $id attr-dict";
+}
+
+#endif // WYVERN_DIALECT_TILE_IR_TILEKERNELOPS

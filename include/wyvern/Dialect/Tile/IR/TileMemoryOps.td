@@ -1,0 +1,267 @@
+//===- TileMemoryOps.td - Shared and global memory ------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILEMEMORYOPS
+#define WYVERN_DIALECT_TILE_IR_TILEMEMORYOPS
+
+include "wyvern/Dialect/Tile/IR/TileKernelOps.td"
+
+def Tile_AnyTensor : RankedTensorOf<[AnyType]>;
+
+def Tile_AllocOp : Tile_Op<"alloc"> {
+  let summary = "a tile of shared memory for the whole kernel";
+  let description = [{
+    `offset`, in bytes from the block's dynamic shared memory, is set by
+    `tile-plan-smem`.
+
+    Example: `%t = tile.alloc : !tile.smem<64x64xf32>`
+  }];
+  let arguments = (ins OptionalAttr<I64Attr>:$offset);
+  let results = (outs Tile_SmemType:$tile);
+  let assemblyFormat = "(`offset` $offset^)? attr-dict `:` type($tile)";
+}
+
+def Tile_AllocRingOp : Tile_Op<"alloc_ring"> {
+  let summary = "a ring of tiles between warps";
+  let description = [{
+    `producers` and `consumers` are the warps that commit and release a stage.
+
+    Example: `%r = tile.alloc_ring producers 1 consumers 4
+        : !tile.ring<2, [!tile.smem<64x128xbf16>]>`
+  }];
+  let arguments = (ins I64Attr:$producers, I64Attr:$consumers,
+                       OptionalAttr<I64Attr>:$offset);
+  let results = (outs Tile_RingType:$ring);
+  let assemblyFormat = [{
+    `producers` $producers `consumers` $consumers (`offset` $offset^)? attr-dict
+    `:` type($ring)
+  }];
+}
+
+class Tile_StageOp<string opMnemonic> : Tile_Op<opMnemonic> {
+  let arguments = (ins Tile_RingType:$ring, Index:$index);
+  let results = (outs Variadic<Tile_SmemType>:$tiles);
+  let assemblyFormat =
+      "$ring `[` $index `]` attr-dict `:` type($ring) `->` type($tiles)";
+  let hasVerifier = 1;
+}
+
+def Tile_AcquireOp : Tile_StageOp<"acquire"> {
+  let summary = "the producer waits until a stage is free";
+  let description = [{
+    `index` counts the uses of the ring from 0; its stage is index mod depth.
+
+    Example: see `tile.roles`.
+  }];
+}
+
+def Tile_WaitOp : Tile_StageOp<"wait"> {
+  let summary = "the consumer waits until a stage is full";
+  let description = [{ Example: see `tile.roles`. }];
+}
+
+class Tile_StageEndOp<string opMnemonic> : Tile_Op<opMnemonic> {
+  let arguments = (ins Tile_RingType:$ring, Index:$index);
+  let assemblyFormat = "$ring `[` $index `]` attr-dict `:` type($ring)";
+}
+
+def Tile_CommitOp : Tile_StageEndOp<"commit"> {
+  let summary = "the producer has issued everything of a stage";
+  let description = [{
+    The stage is full when the producer's own writes are done and TMA has brought
+    the bytes of every swizzled tile of the stage.
+
+    Example: see `tile.roles`.
+  }];
+}
+
+def Tile_ReleaseOp : Tile_StageEndOp<"release"> {
+  let summary = "the consumer no longer reads a stage";
+  let description = [{ Example: see `tile.roles`. }];
+}
+
+def Tile_LoadOp : Tile_Op<"load"> {
+  let summary = "TMA brings a tile into a stage";
+  let description = [{
+    Rows and columns outside the tensor arrive as zero. One load a column block of
+    64 elements; `coords` are the outermost dimension first, the last one in
+    elements. Issued by one thread.
+
+    Example: see `tile.roles`.
+  }];
+  let arguments = (ins Tile_TensorMapType:$map, Variadic<Index>:$coords,
+                       Tile_SmemType:$tile, Tile_RingType:$ring, Index:$index);
+  let assemblyFormat = [{
+    $map `[` $coords `]` `to` $tile `of` $ring `[` $index `]` attr-dict
+    `:` type($map) `,` type($tile) `,` type($ring)
+  }];
+}
+
+def Tile_LoadVectorOp : Tile_Op<"load_vector"> {
+  let summary = "the calling warp copies a strided vector into shared memory";
+  let description = [{
+    Element i < `valid` is `global[coords]` with i added to coordinate `dim`; the
+    others are zero (never read). Converted to f32.
+
+    Example:
+
+    ```mlir
+    tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %v
+        : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
+                       I64Attr:$dim, Index:$valid, Tile_SmemType:$tile);
+  let assemblyFormat = [{
+    $global `[` $coords `]` `dim` $dim `valid` $valid `to` $tile attr-dict
+    `:` type($global) `,` type($tile)
+  }];
+}
+
+def Tile_ZeroRowsOp : Tile_Op<"zero_rows"> {
+  let summary = "zero the rows of a tile from `from` on";
+  let description = [{
+    What a partial chunk reads past its sequence's end may be another sequence's
+    rows, NaN included, so they are overwritten, not multiplied by zero. Called by
+    a warpgroup; a `tile.barrier proxy` must follow.
+
+    Example: `tile.zero_rows %t from %n : !tile.smem<64x128xbf16>`
+  }];
+  let arguments = (ins Tile_SmemType:$tile, Index:$from);
+  let assemblyFormat = "$tile `from` $from attr-dict `:` type($tile)";
+}
+
+def Tile_ReadOp : Tile_Op<"read"> {
+  let summary = "a tile of shared memory into registers";
+  let description = [{
+    With `transpose` the register tile is the transpose of the one in memory.
+
+    Example: `%x = tile.read transpose %t : !tile.smem<64x64xbf16>
+        -> tensor<64x64xbf16, #tile.layout<acc>>`
+  }];
+  let arguments = (ins Tile_SmemType:$tile, UnitAttr:$transpose);
+  let results = (outs Tile_AnyTensor:$value);
+  let assemblyFormat = [{
+    (`transpose` $transpose^)? $tile attr-dict `:` type($tile) `->` type($value)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreRowsOp : Tile_Op<"store_rows"> {
+  let summary = "a register tile to consecutive rows in device memory";
+  let description = [{
+    Row i < `valid` of the tile goes to `global[coords]` with i added to
+    coordinate `dim`; columns run along the last dimension, which has stride 1.
+    With `transpose` the rows in memory are the register tile's columns. The tile
+    passes through `staging`, so that whole 128-byte lines are written. Called by a
+    warpgroup that has hardware barrier `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    tile.store_rows transpose %o to %out[%b, %t, %h, %v] dim 1 valid %n via %s
+        barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>,
+        !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
+                       Variadic<Index>:$coords, I64Attr:$dim, Index:$valid,
+                       Tile_SmemType:$staging, UnitAttr:$transpose,
+                       I64Attr:$barrier_id);
+  let assemblyFormat = [{
+    (`transpose` $transpose^)? $value `to` $global `[` $coords `]` `dim` $dim
+    `valid` $valid `via` $staging `barrier` $barrier_id attr-dict
+    `:` type($value) `,` type($global) `,` type($staging)
+  }];
+}
+
+def Tile_StoreVectorOp : Tile_Op<"store_vector"> {
+  let summary = "a vector that every warp holds to device memory";
+  let description = [{
+    Element i < `valid` goes to `global[coords]` with i added to coordinate `dim`.
+
+    Example:
+
+    ```mlir
+    tile.store_vector %a to %out[%b, %t, %h] dim 1 valid %n
+        : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
+                       Variadic<Index>:$coords, I64Attr:$dim, Index:$valid);
+  let assemblyFormat = [{
+    $value `to` $global `[` $coords `]` `dim` $dim `valid` $valid attr-dict
+    `:` type($value) `,` type($global)
+  }];
+}
+
+def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
+  let summary = "a matrix in any strides from device memory into registers";
+  let description = [{
+    Register element (i, j) is `global[coords]` with i added to coordinate `dims[0]`
+    and j to `dims[1]`. A null global reads as zero. Element by element: for states,
+    once a sequence.
+
+    Example:
+
+    ```mlir
+    %s = tile.load_matrix %s0[%n, %h, %c0, %v] dims [3, 2]
+        : !tile.global<tensor<?x4x128x128xf32>, optional = true>
+        -> tensor<64x128xf32, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
+                       DenseI64ArrayAttr:$dims);
+  let results = (outs Tile_AnyTensor:$value);
+  let assemblyFormat = [{
+    $global `[` $coords `]` `dims` $dims attr-dict
+    `:` type($global) `->` type($value)
+  }];
+}
+
+def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
+  let summary = "a register tile to device memory in any strides";
+  let description = [{
+    The inverse of `tile.load_matrix`; a null global is left alone.
+
+    Example:
+
+    ```mlir
+    tile.store_matrix %s to %sT[%n, %h, %c0, %v] dims [3, 2]
+        : tensor<64x128xf32, #tile.layout<acc>>,
+          !tile.global<tensor<?x4x128x128xf32>, optional = true>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
+                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims);
+  let assemblyFormat = [{
+    $value `to` $global `[` $coords `]` `dims` $dims attr-dict
+    `:` type($value) `,` type($global)
+  }];
+}
+
+def Tile_ZeroFillOp : Tile_Op<"zero_fill"> {
+  let summary = "zero a range of rows in device memory";
+  let description = [{
+    Zeroes `columns` elements along the last dimension, for `from` <= coordinate
+    `dim` < `to`. For the rows that no sequence owns.
+
+    Example:
+
+    ```mlir
+    tile.zero_fill %out[%b, %c0, %h, %v] dim 1 from %end to %T columns 64
+        : !tile.global<tensor<?x?x4x128xbf16>>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
+                       I64Attr:$dim, Index:$from, Index:$to, I64Attr:$columns);
+  let assemblyFormat = [{
+    $global `[` $coords `]` `dim` $dim `from` $from `to` $to `columns` $columns
+    attr-dict `:` type($global)
+  }];
+}
+
+#endif // WYVERN_DIALECT_TILE_IR_TILEMEMORYOPS

@@ -1,0 +1,155 @@
+//===- TileRegisterOps.td - Tiles in registers ----------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILEREGISTEROPS
+#define WYVERN_DIALECT_TILE_IR_TILEREGISTEROPS
+
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "wyvern/Dialect/Tile/IR/TileMemoryOps.td"
+
+def Tile_MmaOp : Tile_Op<"mma"> {
+  let summary = "D = A B (+ C) on the tensor cores, asynchronously";
+  let description = [{
+    A is 64 x K, in registers (`acc` layout, 16 bits) or in shared memory; B is
+    K x N in shared memory; C and D are 64 x N in registers, f32. A tile in shared
+    memory is given as it lies: A as [64, K], or [K, 64] with `transpose_a`; B as
+    [K, N], or [N, K] with `transpose_b`. The product joins the group of wgmmas
+    committed by this op; D is readable after `tile.await`, and registers of A and
+    C are the tensor cores' until then.
+
+    Example:
+
+    ```mlir
+    %d = tile.mma %a, %b transpose_b
+        : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+        -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$a,
+                       Tile_SmemType:$b, Optional<Tile_AnyTensor>:$c,
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let results = (outs Tile_InflightType:$d);
+  let assemblyFormat = [{
+    $a (`transpose_a` $transpose_a^)? `,` $b (`transpose_b` $transpose_b^)?
+    (`into` $c^)? attr-dict
+    `:` type($a) `,` type($b) (`,` type($c)^)? `->` type($d)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_AwaitOp : Tile_Op<"await", [
+    TypesMatchWith<"result is the tile that was in flight", "value", "tile",
+                   "::llvm::cast<InflightType>($_self).getTile()">]> {
+  let summary = "wait until an accumulator is complete";
+  let description = [{
+    `pending` is how many younger products may still be in flight; `tile-schedule`
+    derives it, nobody writes it by hand.
+
+    Example: `%x = tile.await %d : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>`
+  }];
+  let arguments = (ins Tile_InflightType:$value,
+                       DefaultValuedAttr<I64Attr, "0">:$pending);
+  let results = (outs Tile_AnyTensor:$tile);
+  let assemblyFormat =
+      "$value (`pending` $pending^)? attr-dict `:` type($value)";
+}
+
+def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
+  let summary = "a row or column vector, or a scalar, over a tile";
+  let description = [{
+    `row` vectors give every element of row i the value i, `col` vectors every
+    element of column j the value j, a scalar every element of a tile or vector.
+
+    Example: `%m = tile.broadcast %v : tensor<64xf32, #tile.layout<col>>
+        -> tensor<64x64xf32, #tile.layout<acc>>`
+  }];
+  let arguments = (ins AnyType:$source);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat =
+      "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_RelayoutOp : Tile_Op<"relayout", [Pure]> {
+  let summary = "a warp-held vector as the rows or columns of a tile";
+  let description = [{
+    Element i of the result is element floor(i / repeat) of the source, by warp
+    shuffles.
+
+    Example: `%c = tile.relayout %v repeat 1 : tensor<64xf32, #tile.layout<warp>>
+        -> tensor<64xf32, #tile.layout<col>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$source, I64Attr:$repeat);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat = [{
+    $source `repeat` $repeat attr-dict `:` type($source) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_CumsumOp : Tile_Op<"cumsum", [Pure, SameOperandsAndResultType]> {
+  let summary = "running sum of a warp-held vector";
+  let description = [{
+    As `delta.cumsum`: inclusive or `exclusive`, forward or `reverse`; a fixed tree
+    of shuffles, so every run sums in one order.
+
+    Example: `%a = tile.cumsum %g : tensor<64xf32, #tile.layout<warp>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$x, UnitAttr:$reverse,
+                       UnitAttr:$exclusive);
+  let results = (outs Tile_AnyTensor:$y);
+  let assemblyFormat = [{
+    (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x attr-dict `:` type($x)
+  }];
+}
+
+def Tile_SumOp : Tile_Op<"sum", [Pure]> {
+  let summary = "the sum of a vector, in every thread";
+  let description = [{
+    Example: `%s = tile.sum %g : tensor<64xf32, #tile.layout<col>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$x);
+  let results = (outs F32:$y);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+}
+
+def Tile_IndexOp : Tile_Op<"index", [Pure]> {
+  let summary = "the row or column number of every element";
+  let description = [{
+    Example: `%i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>`
+  }];
+  let arguments = (ins I64Attr:$dim);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat = "$dim attr-dict `:` type($result)";
+}
+
+def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
+  let summary = "Z = (I + L diag(c))^-1 L by substitution in fp32";
+  let description = [{
+    L is strictly lower triangular; one thread a column, the column in registers,
+    L broadcast from `scratch`. Exact to fp32, so correlated keys and rates near 2
+    need no care (a Neumann series on 16 x 16 blocks would: docs/numerics.md).
+    Called by a warpgroup that has hardware barrier `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %z = tile.erase_factor %l, %c via %s, %cs barrier 1
+        : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
+          !tile.smem<64x64xf32>, !tile.smem<64xf32>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$l, Tile_AnyTensor:$rate,
+                       Tile_SmemType:$scratch, Tile_SmemType:$rate_scratch,
+                       I64Attr:$barrier_id);
+  let results = (outs Tile_AnyTensor:$z);
+  let assemblyFormat = [{
+    $l `,` $rate `via` $scratch `,` $rate_scratch `barrier` $barrier_id attr-dict
+    `:` type($l) `,` type($rate) `,` type($scratch) `,` type($rate_scratch)
+  }];
+}
+
+#endif // WYVERN_DIALECT_TILE_IR_TILEREGISTEROPS

@@ -1,0 +1,139 @@
+//===- TileTypes.td - Layouts and types of tiles --------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILETYPES
+#define WYVERN_DIALECT_TILE_IR_TILETYPES
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "wyvern/Dialect/Tile/IR/TileDialect.td"
+
+def Tile_LayoutKind : I32EnumAttr<"LayoutKind", "who holds which element", [
+    I32EnumAttrCase<"acc", 0>, I32EnumAttrCase<"row", 1>,
+    I32EnumAttrCase<"col", 2>, I32EnumAttrCase<"warp", 3>]> {
+  let cppNamespace = Tile_Dialect.cppNamespace;
+  let genSpecializedAttr = 0;
+}
+
+def Tile_LayoutAttr : AttrDef<Tile_Dialect, "Layout"> {
+  let mnemonic = "layout";
+  let summary = "the distribution of a register tile over a warpgroup";
+  let description = [{
+    A closed list; there is no other layout and no implicit conversion.
+
+    * `acc`: a 64 x N matrix as wgmma leaves its accumulator (PTX ISA 9.7.15.5.1).
+      Thread t = 32 w + l holds, for every j < N / 8, the four elements
+      ```
+      (16 w + l / 4 + {0, 8},  8 j + 2 (l % 4) + {0, 1})
+      ```
+      in the order (0,0) (0,1) (8,0) (8,1). Rounded to 16 bits it is also the A
+      operand of the next wgmma, register for register.
+    * `row`: one value a row of an `acc` tile; a thread holds its 2 rows, the four
+      threads of a row hold the same.
+    * `col`: one value a column of an `acc` tile; a thread holds its N / 4 columns.
+    * `warp`: a vector that every warp holds whole: lane l has elements l, l + 32...
+      The layout of running sums.
+  }];
+  let parameters = (ins EnumParameter<Tile_LayoutKind>:$kind);
+  let assemblyFormat = "`<` $kind `>`";
+  let extraClassDeclaration = [{
+    /// Elements of a tensor of this shape that one thread holds.
+    int64_t getElementsPerThread(::llvm::ArrayRef<int64_t> shape) const;
+  }];
+}
+
+class Tile_Type<string name, string typeMnemonic, string typeSummary>
+    : TypeDef<Tile_Dialect, name> {
+  let mnemonic = typeMnemonic;
+  let summary = typeSummary;
+}
+
+def Tile_SmemType : Tile_Type<"Smem", "smem", "a tile in shared memory"> {
+  let description = [{
+    Rank 2, 16-bit: column blocks of 64 elements (128 bytes), each `rows` x 128
+    bytes with the 128-byte swizzle of TMA and wgmma: element (r, c) is at byte
+    ```
+    (c / 64) * rows * 128  +  r * 128  +  ((2 (c % 64)) xor (16 (r % 8)))
+    ```
+    Rank 2, f32: row-major, rows padded by 16 bytes (scratch only).
+    Rank 1, f32: plain.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape,
+                        "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes the tile occupies.
+    int64_t getSizeInBytes() const;
+    /// The alignment its swizzle needs.
+    int64_t getAlignment() const;
+    /// True for the swizzled tiles that TMA fills and wgmma reads.
+    bool isSwizzled() const;
+    /// Byte distance between consecutive rows of an f32 matrix.
+    int64_t getPaddedRowBytes() const;
+  }];
+}
+
+def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
+  let description = [{
+    `depth` stages, each one of every tile listed. A stage is filled by its
+    producer between `tile.acquire` and `tile.commit` and read by its consumer
+    between `tile.wait` and `tile.release`.
+  }];
+  let parameters = (ins "int64_t":$depth,
+                        ArrayRefParameter<"::mlir::Type">:$tiles);
+  let assemblyFormat = "`<` $depth `,` `[` $tiles `]` `>`";
+  let extraClassDeclaration = [{
+    /// Byte offset of tile `i` within a stage.
+    int64_t getTileOffset(unsigned i) const;
+    /// Bytes from one stage to the next.
+    int64_t getStageBytes() const;
+    /// Bytes of the tiles that TMA fills.
+    int64_t getTransactionBytes() const;
+    /// All stages and their barriers (which come last).
+    int64_t getSizeInBytes() const;
+    int64_t getAlignment() const { return 1024; }
+  }];
+}
+
+def Tile_InflightType
+    : Tile_Type<"Inflight", "inflight", "an accumulator still being computed"> {
+  let description = [{ Readable only after `tile.await`. }];
+  let parameters = (ins "::mlir::RankedTensorType":$tile);
+  let assemblyFormat = "`<` $tile `>`";
+}
+
+def Tile_GlobalType
+    : Tile_Type<"Global", "global", "a tensor in device memory"> {
+  let description = [{
+    A pointer and one run-time stride (in elements) a dimension, so that views and
+    either state layout need no kernel of their own. `optional` ones may be null.
+  }];
+  let parameters = (ins "::mlir::RankedTensorType":$tensor,
+                        DefaultValuedParameter<"bool", "false">:$optional);
+  let assemblyFormat = "`<` $tensor (`,` `optional` `=` $optional^)? `>`";
+}
+
+def Tile_TensorMapType
+    : Tile_Type<"TensorMap", "tensor_map", "a TMA descriptor passed by value"> {
+  let description = [{
+    Describes `tensor` (outermost dimension first) and the box that one load
+    brings; the innermost box dimension is one 128-byte swizzled column block.
+  }];
+  let parameters = (ins "::mlir::RankedTensorType":$tensor,
+                        ArrayRefParameter<"int64_t">:$box);
+  let assemblyFormat = "`<` $tensor `,` `box` `=` `[` $box `]` `>`";
+}
+
+def Tile_CuSeqlensType
+    : Tile_Type<"CuSeqlens", "cu_seqlens", "sequence bounds in device memory"> {
+  let description = [{
+    N + 1 entries of 4 or 8 bytes, or null where every batch row is one sequence.
+    The host never reads them.
+  }];
+}
+
+#endif // WYVERN_DIALECT_TILE_IR_TILETYPES

@@ -1,0 +1,106 @@
+//===- KernelBuilder.h - The kernel around a chunk program's region -----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_DELTATOTILE_KERNELBUILDER_H
+#define WYVERN_LIB_CONVERSION_DELTATOTILE_KERNELBUILDER_H
+
+#include "RegionLowering.h"
+
+namespace mlir::wyvern {
+
+/// Names of the tensors that kernels exchange: what the manifest calls them.
+struct TensorNames {
+  DenseMap<Value, std::string> names;
+  /// Results of the function: their unowned rows are zeroed.
+  DenseSet<Value> results;
+};
+
+/// What a chunk_scan and a chunk_map have in common, and where they differ.
+struct ChunkProgram {
+  explicit ChunkProgram(delta::ChunkScanOp scan);
+  explicit ChunkProgram(delta::ChunkMapOp map);
+
+  Operation *op;
+  bool isMap;
+  bool reverse = false;
+  int64_t chunk, heads;
+  ValueRange ins, inits, outs, finals;
+  SmallVector<delta::BindingAttr> inBindings, outBindings, carryBindings;
+  Value cuSeqlens;
+  Block *block;
+};
+
+/// Builds the tile.kernel of one chunk program: its arguments, the ring, the
+/// producer's loads, the consumer's loop, and what is stored.
+class KernelBuilder {
+public:
+  KernelBuilder(OpBuilder &builder, ChunkProgram program,
+                const TileOrientation &orientation, const TensorNames &names,
+                int64_t stages)
+      : builder(builder), program(program), orientation(orientation),
+        names(names), stages(stages), loc(program.op->getLoc()) {}
+
+  /// Diagnoses operands and operations that the GPU path does not take.
+  LogicalResult build(StringRef symbol);
+
+  int64_t getNumProducts() const { return numProducts; }
+
+private:
+  /// Where the running chunk lies; all index values.
+  struct Chunk {
+    Value row;   ///< first token of the chunk in its batch row
+    Value valid; ///< tokens of it that are the sequence's
+  };
+
+  LogicalResult checkOperands();
+  void addArguments();
+  void addRing();
+  void locate();
+  Value loop(ValueRange carries,
+             function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body,
+             SmallVectorImpl<Value> &results);
+  void produce();
+  LogicalResult consume();
+  LogicalResult computeChunk(Value index, Chunk chunk, ValueRange carries,
+                             SmallVectorImpl<Value> &next);
+  void zeroTail(ArrayRef<Value> tiles, Chunk chunk);
+  LogicalResult storeOut(RegionLowering &lowering, unsigned i, Chunk chunk);
+  void zeroUnownedRows();
+
+  /// Coordinates of an operand's slice: `row` in tokens, `lane` where a whole
+  /// dimension of the value is the lane dimension.
+  SmallVector<Value> coordinates(delta::BindingAttr binding,
+                                 RankedTensorType type, Value row,
+                                 std::optional<int64_t> laneDim);
+  /// The tensor dimension behind tile dimension `tileDim` of a binding.
+  static int64_t tensorDim(delta::BindingAttr binding, int64_t tileDim);
+  static int64_t timeDim(delta::BindingAttr binding);
+  Value addArgument(Type type, StringRef name);
+  Value index(int64_t value);
+  Value rows(Value tokens, delta::BindingAttr binding);
+  StringRef nameOf(Value tensor);
+
+  OpBuilder &builder;
+  ChunkProgram program;
+  const TileOrientation &orientation;
+  const TensorNames &names;
+  int64_t stages;
+  Location loc;
+
+  tile::KernelOp kernel;
+  SmallVector<Attribute> operandNames;
+  SmallVector<Value> inArgs, outArgs, initArgs, finalArgs, staging;
+  Value cu, tokens, sequences;
+  Value ring, scratch, vectorScratch;
+  SmallVector<Type> ringTiles;
+  Value sequence, head, lane;              // of this block
+  Value batch, start, length, end, count, firstChunk; // of its sequence
+  int64_t numProducts = 0;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_DELTATOTILE_KERNELBUILDER_H

@@ -1,0 +1,67 @@
+//===- TileOrientation.h - Which dimension of a value is M --------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_DELTATOTILE_TILEORIENTATION_H
+#define WYVERN_LIB_CONVERSION_DELTATOTILE_TILEORIENTATION_H
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+
+namespace mlir::wyvern {
+
+/// Which dimension of each value of a chunk program is the M of the tensor cores.
+///
+/// In a scan it is the *lane* dimension: the one dimension of the carries that no
+/// contraction of the region sums over. Along it the whole chunk is independent,
+/// so it can be split over blocks, and every product keeps it as M: an accumulator
+/// is the next product's A operand as it lies. In a map it is whichever dimension
+/// has the 64 rows of an accumulator, the first if both have.
+class TileOrientation {
+public:
+  /// Diagnoses a scan without lane dimension, or with one of a size that blocks
+  /// of 64 do not divide.
+  static FailureOr<TileOrientation> analyze(delta::ChunkScanOp scan);
+  static FailureOr<TileOrientation> analyze(delta::ChunkMapOp map);
+
+  /// The M dimension of `value`, or nothing where it has none: then it can only be
+  /// a B operand or, of rank 1, a vector along N.
+  std::optional<int64_t> getM(Value value) const;
+
+  /// Size of the lane dimension; the rows of one accumulator for a map.
+  int64_t getLaneSize() const { return laneSize; }
+
+private:
+  /// Dimension `dim` of `value`; -1 stands for "contracted" and is joined with
+  /// every dimension that some contraction sums over.
+  using Dim = std::pair<Value, int64_t>;
+
+  void join(Value a, int64_t aDim, Value b, int64_t bDim);
+  void addOp(Operation *op);
+  void addContraction(ArrayRef<AffineMap> maps, ValueRange values,
+                      AffineMap outMap);
+  bool isContracted(Dim dim) const;
+  LogicalResult findLane(delta::ChunkScanOp scan);
+
+  llvm::EquivalenceClasses<unsigned> classes;
+  DenseMap<Dim, unsigned> numbers;
+  SmallVector<unsigned> contracted;
+  std::optional<unsigned> lane;
+  int64_t laneSize = 0;
+
+  unsigned number(Value value, int64_t dim);
+};
+
+/// A value that has no dimensions of its own to speak of: a constant, or what
+/// linalg.fill makes of one. It takes the orientation of each of its uses.
+bool isSplat(Value value);
+/// The constant of a splat; null for an uninitialised tensor.
+TypedAttr getSplatValue(Value value);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_DELTATOTILE_TILEORIENTATION_H

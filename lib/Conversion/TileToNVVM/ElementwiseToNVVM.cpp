@@ -1,0 +1,85 @@
+//===- ElementwiseToNVVM.cpp - arith and math on register tiles ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// arith on tiles goes through upstream's patterns: the type converter makes a tile
+// one vector. What upstream would send to libdevice or cannot convert is here.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+namespace {
+/// Splat constants of tiles.
+struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::ConstantOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!getLayout(op.getType()))
+      return rewriter.notifyMatchFailure(op, "not a register tile");
+    auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
+    if (!splat)
+      return rewriter.notifyMatchFailure(
+          op, "the elements of a tile constant must be equal");
+    auto type =
+        cast<VectorType>(getTypeConverter()->convertType(op.getType()));
+    rewriter.replaceOpWithNewOp<LLVM::ConstantOp>(
+        op, type,
+        DenseElementsAttr::get(type, splat.getSplatValue<Attribute>()));
+    return success();
+  }
+};
+
+/// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp), element by
+/// element: llvm.exp has no NVPTX lowering and libdevice is slower.
+template <typename OpT>
+struct ExpPattern : OpConversionPattern<OpT> {
+  using OpConversionPattern<OpT>::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(OpT op, typename OpT::Adaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value operand = adaptor.getOperand();
+    if (!isa<VectorType>(operand.getType())) {
+      rewriter.replaceOp(op, emit(e, operand));
+      return success();
+    }
+    SmallVector<Value> values;
+    for (Value value : e.elements(operand))
+      values.push_back(emit(e, value));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+
+private:
+  static Value emit(Emitter &e, Value value) {
+    constexpr double kLog2E = 1.4426950408889634;
+    if constexpr (std::is_same_v<OpT, math::ExpOp>)
+      value = LLVM::FMulOp::create(e.builder, e.loc, value, e.cf32(kLog2E));
+    return LLVM::CallIntrinsicOp::create(
+               e.builder, e.loc, e.f32(),
+               e.builder.getStringAttr("llvm.nvvm.ex2.approx.ftz.f"), value)
+        .getResult(0);
+  }
+};
+} // namespace
+
+void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
+                                       RewritePatternSet &patterns) {
+  patterns
+      .add<TileConstantPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>>(
+          converter, patterns.getContext(), /*benefit=*/2);
+}

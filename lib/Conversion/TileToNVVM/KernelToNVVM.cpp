@@ -1,0 +1,367 @@
+//===- KernelToNVVM.cpp - Kernels, roles and their work -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+void tile::addTileTypeConversions(LLVMTypeConverter &converter) {
+  MLIRContext *context = &converter.getContext();
+  auto i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64);
+  auto global = LLVM::LLVMPointerType::get(context, 1);
+  converter.addConversion([=](RankedTensorType type) -> std::optional<Type> {
+    auto layout = dyn_cast_or_null<LayoutAttr>(type.getEncoding());
+    if (!layout)
+      return std::nullopt;
+    return VectorType::get({layout.getElementsPerThread(type.getShape())},
+                           type.getElementType());
+  });
+  converter.addConversion([&converter](InflightType type) {
+    return converter.convertType(type.getTile());
+  });
+  converter.addConversion([=](SmemType) -> Type { return i32; });
+  converter.addConversion([=](RingType) -> Type { return i32; });
+  converter.addConversion([=](GlobalType type) -> Type {
+    SmallVector<Type> fields = {global};
+    fields.append(type.getTensor().getRank(), i64);
+    return LLVM::LLVMStructType::getLiteral(context, fields);
+  });
+  converter.addConversion([=](CuSeqlensType) -> Type {
+    return LLVM::LLVMStructType::getLiteral(context, {global, i64});
+  });
+  converter.addConversion([=](TensorMapType) -> Type {
+    return LLVM::LLVMPointerType::get(context);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// tile.kernel
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Name of the block's dynamic shared memory within its gpu.module.
+constexpr StringLiteral kSharedName = "wyvern_shared";
+/// Bytes of a CUtensorMap.
+constexpr int64_t kTensorMapBytes = 128;
+
+/// A kernel becomes a gpu.module of its own with one llvm.func: one image a
+/// kernel, and globals that cannot clash.
+struct KernelPattern : OpConversionPattern<KernelOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(KernelOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    MLIRContext *context = getContext();
+    if (!op.getSharedBytes())
+      return rewriter.notifyMatchFailure(op, "run tile-plan-smem first");
+
+    SmallVector<Type> params;
+    for (Type type : op.getBody().getArgumentTypes())
+      appendParams(type, params);
+    auto module = gpu::GPUModuleOp::create(rewriter, loc, op.getSymName());
+    rewriter.setInsertionPointToStart(module.getBody());
+    declareShared(rewriter, loc);
+    auto func = LLVM::LLVMFuncOp::create(
+        rewriter, loc, op.getSymName(),
+        LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), params));
+    setAttributes(op, func, rewriter);
+
+    Block *entry = func.addEntryBlock(rewriter);
+    rewriter.setInsertionPointToEnd(entry);
+    SmallVector<Value> args = gatherArguments(op, entry, rewriter);
+    rewriter.inlineBlockBefore(&op.getBody().front(), entry, entry->end(),
+                               args);
+    rewriter.setInsertionPointToEnd(entry);
+    LLVM::ReturnOp::create(rewriter, loc, ValueRange());
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// The kernel parameters behind one argument: what docs/abi.md lists.
+  void appendParams(Type type, SmallVectorImpl<Type> &params) const {
+    Type converted = getTypeConverter()->convertType(type);
+    if (auto fields = dyn_cast<LLVM::LLVMStructType>(converted))
+      llvm::append_range(params, fields.getBody());
+    else
+      params.push_back(converted);
+  }
+
+  static void declareShared(OpBuilder &builder, Location loc) {
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+    LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/false,
+                           LLVM::Linkage::External, kSharedName, Attribute(),
+                           /*alignment=*/1024, /*addrSpace=*/3);
+  }
+
+  static void setAttributes(KernelOp op, LLVM::LLVMFuncOp func,
+                            OpBuilder &builder) {
+    func->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                  builder.getUnitAttr());
+    int32_t threads = op.getWarps() * 32;
+    func->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                  builder.getDenseI32ArrayAttr({threads, 1, 1}));
+    func->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                  builder.getI32IntegerAttr(op.getMinBlocks()));
+  }
+
+  SmallVector<Value> gatherArguments(KernelOp op, Block *entry,
+                                     ConversionPatternRewriter &rewriter) const {
+    auto func = cast<LLVM::LLVMFuncOp>(entry->getParentOp());
+    SmallVector<Value> args;
+    unsigned next = 0;
+    for (Type type : op.getBody().getArgumentTypes()) {
+      Type converted = getTypeConverter()->convertType(type);
+      auto fields = dyn_cast<LLVM::LLVMStructType>(converted);
+      if (!fields) {
+        if (isa<TensorMapType>(type))
+          markTensorMap(func, next, rewriter);
+        args.push_back(entry->getArgument(next++));
+        continue;
+      }
+      Value packed = LLVM::PoisonOp::create(rewriter, op.getLoc(), converted);
+      for (int64_t i = 0, n = fields.getBody().size(); i < n; ++i)
+        packed = LLVM::InsertValueOp::create(rewriter, op.getLoc(), packed,
+                                             entry->getArgument(next++), i);
+      args.push_back(packed);
+    }
+    return args;
+  }
+
+  /// By value, 64-byte aligned, never copied: what TMA needs of a descriptor.
+  static void markTensorMap(LLVM::LLVMFuncOp func, unsigned index,
+                            OpBuilder &builder) {
+    auto bytes =
+        LLVM::LLVMArrayType::get(builder.getI8Type(), kTensorMapBytes);
+    func.setArgAttr(index, LLVM::LLVMDialect::getByValAttrName(),
+                    TypeAttr::get(bytes));
+    func.setArgAttr(index, LLVM::LLVMDialect::getAlignAttrName(),
+                    builder.getI64IntegerAttr(64));
+    func.setArgAttr(index, NVVM::NVVMDialect::getGridConstantAttrName(),
+                    builder.getUnitAttr());
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// tile.roles
+//===----------------------------------------------------------------------===//
+
+/// Role i runs in the warps after those of role i - 1: a chain of ifs on the warp
+/// number, which is uniform in every warp.
+struct RolesPattern : OpConversionPattern<RolesOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(RolesOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    // A shuffle makes the warp number uniform for the compiler too.
+    Value warp = e.shuffle(e.udiv(e.threadId(), 32), e.c32(0));
+    int64_t end = 0;
+    for (auto [i, role] : llvm::enumerate(op.getRoles())) {
+      int64_t first = end;
+      end += op.getWarps()[i];
+      Value inside = e.cmp(LLVM::ICmpPredicate::ult, e.sub(warp, e.c32(first)),
+                           e.c32(end - first));
+      auto ifOp = scf::IfOp::create(rewriter, op.getLoc(), inside,
+                                    /*withElse=*/false);
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(ifOp.thenBlock());
+      if (op.getRegisters())
+        setRegisters((*op.getRegisters())[i], e);
+      rewriter.inlineBlockBefore(&role.front(),
+                                 ifOp.thenBlock()->getTerminator());
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// setmaxnreg.inc above the 128 a thread that two blocks of a warpgroup pair
+  /// start with, .dec below (PTX ISA 9.7.19.5).
+  static void setRegisters(int64_t budget, Emitter &e) {
+    if (budget == 0)
+      return;
+    auto action = budget > 128 ? NVVM::SetMaxRegisterAction::increase
+                               : NVVM::SetMaxRegisterAction::decrease;
+    NVVM::SetMaxRegisterOp::create(e.builder, e.loc, budget, action);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Where the work lies
+//===----------------------------------------------------------------------===//
+
+struct BlockIdPattern : OpConversionPattern<BlockIdOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(BlockIdOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value id = NVVM::BlockIdXOp::create(rewriter, op.getLoc(), e.i32());
+    rewriter.replaceOp(op, e.ext64(id));
+    return success();
+  }
+};
+
+/// The pointer and entry width of a lowered cu_seqlens.
+struct CuSeqlens {
+  Value pointer, width;
+
+  CuSeqlens(Emitter &e, Value packed)
+      : pointer(LLVM::ExtractValueOp::create(e.builder, e.loc, packed, 0)),
+        width(LLVM::ExtractValueOp::create(e.builder, e.loc, packed, 1)) {}
+
+  /// Entry `index`, widened from 4 bytes where they are narrow.
+  Value entry(Emitter &e, Value index) {
+    Value wide = e.cmp(LLVM::ICmpPredicate::eq, width, e.c64(8));
+    return e.ifElse(
+        wide, e.i64(),
+        [&] {
+          return e.loadGlobal(e.i64(),
+                              offsetPointer(e, pointer, index, e.i64()));
+        },
+        [&] {
+          return e.ext64(e.loadGlobal(
+              e.i32(), offsetPointer(e, pointer, index, e.i32())));
+        });
+  }
+};
+
+struct SequencePattern : OpConversionPattern<SequenceOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SequenceOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    CuSeqlens cu(e, adaptor.getCu());
+    Value packed = isPresent(e, cu.pointer), n = adaptor.getN();
+    Value zero = e.c64(0), tokens = adaptor.getTokens();
+    auto entryOr = [&](Value index, Value dense) {
+      return e.ifElse(
+          packed, e.i64(), [&] { return cu.entry(e, index); },
+          [&] { return dense; });
+    };
+    Value start = entryOr(n, zero);
+    Value stop = entryOr(e.add(n, 1), tokens);
+    Value end = entryOr(adaptor.getSequences(), tokens);
+    Value batch = e.select(packed, zero, n);
+    rewriter.replaceOp(op, {batch, start, e.sub(stop, start), end});
+    return success();
+  }
+};
+
+/// Bisection for the last n with floor(cu[n] / chunk) + n <= slot; the left side
+/// grows by at least 1 with n, so there is exactly one.
+struct FindChunkPattern : OpConversionPattern<FindChunkOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(FindChunkOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    CuSeqlens cu(e, adaptor.getCu());
+    Value packed = isPresent(e, cu.pointer), slot = adaptor.getSlot();
+    int64_t chunk = op.getChunk();
+    Value perRow = e.udiv(e.add(adaptor.getTokens(), chunk - 1), chunk);
+    auto firstSlot = [&](Value n) {
+      return e.add(e.udiv(cu.entry(e, n), chunk), n);
+    };
+    Value n = e.ifElse(
+        packed, e.i64(),
+        [&] { return bisect(e, slot, adaptor.getSequences(), firstSlot); },
+        [&] { return e.udiv(slot, perRow); });
+    Value c = e.ifElse(
+        packed, e.i64(), [&] { return e.sub(slot, firstSlot(n)); },
+        [&] { return e.urem(slot, perRow); });
+    rewriter.replaceOp(op, {n, c});
+    return success();
+  }
+
+private:
+  static Value bisect(Emitter &e, Value slot, Value sequences,
+                      function_ref<Value(Value)> firstSlot) {
+    Type i64 = e.i64();
+    auto loop = scf::WhileOp::create(
+        e.builder, e.loc, TypeRange{i64, i64}, ValueRange{e.c64(0), sequences},
+        [&](OpBuilder &, Location, ValueRange bounds) {
+          Value more = e.cmp(LLVM::ICmpPredicate::ugt,
+                             e.sub(bounds[1], bounds[0]), e.c64(1));
+          scf::ConditionOp::create(e.builder, e.loc, more, bounds);
+        },
+        [&](OpBuilder &, Location, ValueRange bounds) {
+          Value middle = e.udiv(e.add(bounds[0], bounds[1]), 2);
+          Value below =
+              e.cmp(LLVM::ICmpPredicate::ule, firstSlot(middle), slot);
+          Value low = e.select(below, middle, bounds[0]);
+          Value high = e.select(below, bounds[1], middle);
+          scf::YieldOp::create(e.builder, e.loc, ValueRange{low, high});
+        });
+    return loop.getResult(0);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Barriers
+//===----------------------------------------------------------------------===//
+
+struct SyncPattern : OpConversionPattern<SyncOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SyncOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    // PTX ISA 9.7.13.4: barrier initialisation becomes visible to the async proxy.
+    e.ptx("fence.mbarrier_init.release.cluster;", "", {}, {});
+    e.ptx("bar.sync 0;", "~{memory}", {}, {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct BarrierPattern : OpConversionPattern<BarrierOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(BarrierOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    emitWarpgroupBarrier(e, op.getId(), op.getProxy());
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void tile::emitWarpgroupBarrier(Emitter &e, int64_t id, bool proxy) {
+  // The fence is the writer's: it comes before the barrier (PTX ISA 9.7.13.4).
+  if (proxy)
+    e.ptx("fence.proxy.async.shared::cta;", "~{memory}", {}, {});
+  e.ptx("bar.sync " + std::to_string(id) + ", " +
+            std::to_string(kWarpgroupThreads) + ";",
+        "~{memory}", {}, {});
+}
+
+void tile::populateKernelPatterns(LLVMTypeConverter &converter,
+                                  RewritePatternSet &patterns) {
+  patterns.add<KernelPattern, RolesPattern, BlockIdPattern, SequencePattern,
+               FindChunkPattern, SyncPattern, BarrierPattern>(
+      converter, patterns.getContext());
+}

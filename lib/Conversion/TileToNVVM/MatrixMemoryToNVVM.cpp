@@ -1,0 +1,217 @@
+//===- MatrixMemoryToNVVM.cpp - Matrices in shared memory ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+Value tile::swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
+                            Value col) {
+  int64_t blockBytes = tile.getShape()[0] * 128;
+  Value block = e.mul(e.udiv(col, kBlockColumns), blockBytes);
+  Value byte = e.mul(e.urem(col, kBlockColumns), 2);
+  Value swizzled = e.bxor(byte, e.mul(e.urem(row, 8), 16));
+  return e.add(e.add(base, block), e.add(e.mul(row, 128), swizzled));
+}
+
+AccPosition AccPosition::get(Emitter &e) {
+  Value lane = e.laneId();
+  return {e.add(e.mul(e.warpInGroup(), 16), e.udiv(lane, 4)),
+          e.mul(e.urem(lane, 4), 2)};
+}
+
+namespace {
+/// Where ldmatrix and stmatrix touch a swizzled tile for the acc layout. One x4
+/// instruction moves the 8 x 8 blocks (0, j), (8, j), (0, j + 8), (8, j + 8) of a
+/// warp's 16 rows; lane l gives the address of row l % 8 of block l / 8. With
+/// `transposed` the tile in memory is the transpose, and the instruction's .trans
+/// turns each block.
+class MatrixAccess {
+public:
+  MatrixAccess(Emitter &e, Value base, SmemType tile, bool transposed)
+      : e(e), base(base), tile(tile), transposed(transposed) {
+    Value lane = e.laneId();
+    Value in = e.urem(lane, 8), block = e.udiv(lane, 8);
+    Value low = e.mul(e.urem(block, 2), 8), high = e.mul(e.udiv(block, 2), 8);
+    Value warpRow = e.mul(e.warpInGroup(), 16);
+    along = e.add(warpRow, transposed ? low : e.add(low, in));
+    across = transposed ? e.add(high, in) : high;
+  }
+
+  /// Address for the two column blocks from register column `j` on.
+  Value address(int64_t j) {
+    Value column = e.add(across, j);
+    return transposed ? swizzledAddress(e, base, tile, column, along)
+                      : swizzledAddress(e, base, tile, along, column);
+  }
+
+  /// Columns of the register tile.
+  int64_t columns() const { return tile.getShape()[transposed ? 0 : 1]; }
+  std::string suffix() const {
+    return transposed ? ".x4.trans.shared.b16 " : ".x4.shared.b16 ";
+  }
+
+private:
+  Emitter &e;
+  Value base;
+  SmemType tile;
+  bool transposed;
+  Value along, across;
+};
+
+Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed) {
+  MatrixAccess access(e, base, tile, transposed);
+  SmallVector<Value> values;
+  for (int64_t j = 0; j < access.columns(); j += 16) {
+    SmallVector<Value> packed = e.ptx(
+        "ldmatrix.sync.aligned.m8n8" + access.suffix() + "{$0, $1, $2, $3}, [$4];",
+        "=r,=r,=r,=r,r,~{memory}", access.address(j),
+        SmallVector<Type>(4, e.i32()));
+    for (Value pair : packed) {
+      auto [low, high] = e.unpack(pair, tile.getElementType());
+      values.append({low, high});
+    }
+  }
+  return e.vectorOf(values);
+}
+
+void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
+                 bool transposed) {
+  MatrixAccess access(e, base, tile, transposed);
+  SmallVector<Value> values = e.elements(vector);
+  for (int64_t j = 0; j < access.columns(); j += 16) {
+    SmallVector<Value> operands = {access.address(j)};
+    for (int64_t i = 0; i < 8; i += 2)
+      operands.push_back(
+          e.pack(values[j / 2 + i], values[j / 2 + i + 1]));
+    e.ptx("stmatrix.sync.aligned.m8n8" + access.suffix() +
+              "[$0], {$1, $2, $3, $4};",
+          "r,r,r,r,r,~{memory}", operands, {});
+  }
+}
+
+/// A vector of f32 in shared memory, in any of its register layouts.
+Value readVector(Emitter &e, Value base, RankedTensorType type) {
+  LayoutKind layout = *getLayout(type);
+  int64_t size = type.getDimSize(0);
+  SmallVector<Value> values;
+  if (layout == LayoutKind::warp) {
+    for (int64_t i = 0; i < size; i += 32)
+      values.push_back(e.loadShared(
+          e.f32(), e.add(base, e.mul(e.add(e.laneId(), i), 4))));
+    return e.vectorOf(values);
+  }
+  AccPosition at = AccPosition::get(e);
+  if (layout == LayoutKind::row) {
+    for (int64_t i = 0; i < size; i += kAccRows)
+      for (int64_t half : {0, 8})
+        values.push_back(e.loadShared(
+            e.f32(), e.add(base, e.mul(e.add(at.row0, i + half), 4))));
+    return e.vectorOf(values);
+  }
+  for (int64_t i = 0; i < size; i += 8)
+    values.append(e.loadSharedVector(
+        e.f32(), 2, e.add(base, e.mul(e.add(at.col0, i), 4))));
+  return e.vectorOf(values);
+}
+
+struct ReadPattern : OpConversionPattern<ReadOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ReadOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<RankedTensorType>(op.getValue().getType());
+    SmemType tile = op.getTile().getType();
+    if (type.getRank() == 2 && !tile.isSwizzled())
+      return rewriter.notifyMatchFailure(op, "f32 matrices are scratch only");
+    rewriter.replaceOp(
+        op, type.getRank() == 1
+                ? readVector(e, adaptor.getTile(), type)
+                : readMatrix(e, adaptor.getTile(), tile, op.getTranspose()));
+    return success();
+  }
+};
+
+/// Calls `body` with row and first column of each 16-byte unit of a 16-bit tile
+/// that falls to this thread of the warpgroup.
+void forEachUnit(Emitter &e, ArrayRef<int64_t> shape,
+                 function_ref<void(Value, Value)> body) {
+  int64_t unitsPerRow = shape[1] / 8;
+  for (int64_t first = 0; first < shape[0] * unitsPerRow;
+       first += kWarpgroupThreads) {
+    Value unit = e.add(e.warpgroupThread(), first);
+    body(e.udiv(unit, unitsPerRow), e.mul(e.urem(unit, unitsPerRow), 8));
+  }
+}
+
+struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ZeroRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    SmemType tile = op.getTile().getType();
+    if (!tile.isSwizzled())
+      return rewriter.notifyMatchFailure(
+          op, "vectors are zero-extended by tile.load_vector");
+    Emitter e(rewriter, op.getLoc());
+    Value from = e.trunc32(adaptor.getFrom());
+    SmallVector<Value> zeros(4, e.c32(0));
+    forEachUnit(e, tile.getShape(), [&](Value row, Value col) {
+      e.ifThen(e.cmp(LLVM::ICmpPredicate::uge, row, from), [&] {
+        e.storeSharedVector(
+            zeros, swizzledAddress(e, adaptor.getTile(), tile, row, col));
+      });
+    });
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(StoreRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmemType tile = op.getStaging().getType();
+    // The last use of the staging tile may still be read.
+    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+    writeMatrix(e, adaptor.getValue(), adaptor.getStaging(), tile,
+                op.getTranspose());
+    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+
+    Type element = tile.getElementType();
+    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
+                               element);
+    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value valid = e.trunc32(adaptor.getValid());
+    forEachUnit(e, tile.getShape(), [&](Value row, Value col) {
+      e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, row, valid), [&] {
+        Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(col));
+        SmallVector<Value> unit = e.loadSharedVector(
+            e.i32(), 4,
+            swizzledAddress(e, adaptor.getStaging(), tile, row, col));
+        e.storeGlobal(e.vectorOf(unit),
+                      offsetPointer(e, base, offset, element));
+      });
+    });
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void tile::populateMatrixMemoryPatterns(LLVMTypeConverter &converter,
+                                        RewritePatternSet &patterns) {
+  patterns.add<ReadPattern, ZeroRowsPattern, StoreRowsPattern>(
+      converter, patterns.getContext());
+}

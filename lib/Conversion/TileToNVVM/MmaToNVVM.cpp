@@ -1,0 +1,207 @@
+//===- MmaToNVVM.cpp - wgmma --------------------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+namespace {
+/// Contracted elements of one wgmma of 16-bit operands.
+constexpr int64_t kStep = 16;
+
+/// How wgmma walks a swizzled tile (PTX ISA 9.7.15.5.1.2): descriptor and the
+/// distance, in its 16-byte units, from one contraction step to the next.
+class SharedOperand {
+public:
+  /// `contractedInner`: the contracted dimension is the contiguous one
+  /// ("K-major").
+  SharedOperand(SmemType tile, bool contractedInner)
+      : rows(tile.getShape()[0]), contractedInner(contractedInner) {}
+
+  Value descriptor(Emitter &e, Value address) const {
+    // Bits 0-13 address / 16, 16-29 leading and 32-45 stride byte offset / 16,
+    // 62-63 the swizzle (1: 128 bytes). Eight rows of 128 bytes lie 1024 bytes
+    // apart; blocks of 64 columns lie rows * 128 bytes apart.
+    int64_t leading = contractedInner ? 1 : blockUnits();
+    int64_t constant = (leading << 16) | (int64_t(1024 / 16) << 32) |
+                       (int64_t(1) << 62);
+    Value unit = e.udiv(e.band(address, e.c32(0x3FFFF)), 16);
+    Value bits = e.ext64(unit);
+    return LLVM::OrOp::create(e.builder, e.loc, bits, e.c64(constant));
+  }
+
+  int64_t stepOffset(int64_t step) const {
+    if (!contractedInner)
+      return step * kStep * 128 / 16;
+    int64_t column = step * kStep;
+    return column / kBlockColumns * blockUnits() +
+           column % kBlockColumns * 2 / 16;
+  }
+
+private:
+  int64_t blockUnits() const { return rows * 128 / 16; }
+
+  int64_t rows;
+  bool contractedInner;
+};
+
+/// Writes one asm block: fence, a wgmma a contraction step, commit. One block
+/// keeps LLVM from moving anything between the fence and the wgmmas, and the tied
+/// accumulators from being copied.
+class MmaBuilder {
+public:
+  MmaBuilder(MmaOp op, MmaOp::Adaptor adaptor, Emitter &e)
+      : op(op), adaptor(adaptor), e(e) {}
+
+  Value build();
+
+private:
+  std::string reg(size_t i) { return "$" + std::to_string(i); }
+  /// "{$first, $first+1, ...}"
+  std::string list(size_t first, size_t count);
+  void addAccumulators();
+  void addOperandA();
+  std::string mainLoop();
+
+  MmaOp op;
+  MmaOp::Adaptor adaptor;
+  Emitter &e;
+  size_t accCount = 0, firstA = 0, firstB = 0;
+  SmallVector<Value> operands;
+  std::string outputs, inputs;
+};
+} // namespace
+
+std::string MmaBuilder::list(size_t first, size_t count) {
+  std::string text = "{";
+  for (size_t i = 0; i < count; ++i)
+    text += (i ? ", " : "") + reg(first + i);
+  return text + "}";
+}
+
+void MmaBuilder::addAccumulators() {
+  auto type = op.getD().getType().getTile();
+  accCount = cast<LayoutAttr>(type.getEncoding())
+                 .getElementsPerThread(type.getShape());
+  for (size_t i = 0; i < accCount; ++i) {
+    outputs += "=f,";
+    if (op.getC())
+      inputs += std::to_string(i) + ",";
+  }
+  if (op.getC())
+    operands = e.elements(adaptor.getC());
+}
+
+void MmaBuilder::addOperandA() {
+  firstA = accCount + operands.size();
+  if (auto smem = dyn_cast<SmemType>(op.getA().getType())) {
+    SharedOperand a(smem, !op.getTransposeA());
+    operands.push_back(a.descriptor(e, adaptor.getA()));
+    inputs += "l,";
+    return;
+  }
+  // The accumulator's order is the A fragment's: pairs of neighbours, four
+  // registers a step of 16 columns.
+  SmallVector<Value> values = e.elements(adaptor.getA());
+  for (size_t i = 0; i < values.size(); i += 2) {
+    operands.push_back(e.pack(values[i], values[i + 1]));
+    inputs += "r,";
+  }
+}
+
+std::string MmaBuilder::mainLoop() {
+  SmemType bType = op.getB().getType();
+  auto aSmem = dyn_cast<SmemType>(op.getA().getType());
+  int64_t depth = bType.getShape()[op.getTransposeB() ? 1 : 0];
+  int64_t n = op.getD().getType().getTile().getDimSize(1);
+  SharedOperand b(bType, op.getTransposeB());
+  std::string type = bType.getElementType().isBF16() ? "bf16" : "f16";
+  std::string text;
+  for (int64_t step = 0; step < depth / kStep; ++step) {
+    text += "add.s64 b, " + reg(firstB) + ", " +
+            std::to_string(b.stepOffset(step)) + ";\n";
+    std::string a = "a", transposes;
+    if (aSmem) {
+      SharedOperand operand(aSmem, !op.getTransposeA());
+      text += "add.s64 a, " + reg(firstA) + ", " +
+              std::to_string(operand.stepOffset(step)) + ";\n";
+      transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
+    } else {
+      a = list(firstA + 4 * step, 4);
+    }
+    transposes += std::string(", ") + (op.getTransposeB() ? "0" : "1");
+    bool overwrite = step == 0 && !op.getC();
+    text += "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) +
+            "k16.f32." + type + "." + type + " " + list(0, accCount) + ", " + a +
+            ", b, " + (overwrite ? "never" : "always") + ", 1, 1" + transposes +
+            ";\n";
+  }
+  return text;
+}
+
+Value MmaBuilder::build() {
+  addAccumulators();
+  addOperandA();
+  firstB = accCount + operands.size();
+  SharedOperand b(op.getB().getType(), op.getTransposeB());
+  operands.push_back(b.descriptor(e, adaptor.getB()));
+  inputs += "l";
+  std::string text = "{\n.reg .pred always, never;\n.reg .b64 a, b;\n"
+                     "setp.eq.u32 always, 0, 0;\n"
+                     "setp.ne.u32 never, 0, 0;\n"
+                     "wgmma.fence.sync.aligned;\n" +
+                     mainLoop() + "wgmma.commit_group.sync.aligned;\n}";
+  SmallVector<Value> results =
+      e.ptx(text, outputs + inputs + ",~{memory}", operands,
+            SmallVector<Type>(accCount, e.f32()));
+  return e.vectorOf(results);
+}
+
+namespace {
+struct MmaPattern : OpConversionPattern<MmaOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(MmaOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    rewriter.replaceOp(op, MmaBuilder(op, adaptor, e).build());
+    return success();
+  }
+};
+
+/// The wait takes the accumulator in and out, so nothing that reads it can move
+/// before the wait.
+struct AwaitPattern : OpConversionPattern<AwaitOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AwaitOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getValue());
+    std::string outputs, inputs;
+    for (size_t i = 0; i < values.size(); ++i) {
+      outputs += "=f,";
+      inputs += std::to_string(i) + ",";
+    }
+    SmallVector<Value> results = e.ptx(
+        "wgmma.wait_group.sync.aligned " + std::to_string(op.getPending()) +
+            ";",
+        outputs + inputs + "~{memory}", values,
+        SmallVector<Type>(values.size(), e.f32()));
+    rewriter.replaceOp(op, e.vectorOf(results));
+    return success();
+  }
+};
+} // namespace
+
+void tile::populateMmaPatterns(LLVMTypeConverter &converter,
+                               RewritePatternSet &patterns) {
+  patterns.add<MmaPattern, AwaitPattern>(converter, patterns.getContext());
+}

@@ -1,0 +1,60 @@
+//===- Patterns.h - The parts of convert-tile-to-nvvm -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_TILETONVVM_PATTERNS_H
+#define WYVERN_LIB_CONVERSION_TILETONVVM_PATTERNS_H
+
+#include "Emitter.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/Conversion/LLVMCommon/Pattern.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+
+namespace mlir::wyvern::tile {
+
+/// Teaches `converter` the tile types: see Emitter.
+void addTileTypeConversions(LLVMTypeConverter &converter);
+
+/// One function a file of patterns.
+void populateKernelPatterns(LLVMTypeConverter &converter,
+                            RewritePatternSet &patterns);
+void populateRingPatterns(LLVMTypeConverter &converter,
+                          RewritePatternSet &patterns);
+void populateMmaPatterns(LLVMTypeConverter &converter,
+                         RewritePatternSet &patterns);
+void populateMatrixMemoryPatterns(LLVMTypeConverter &converter,
+                                  RewritePatternSet &patterns);
+void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
+                                  RewritePatternSet &patterns);
+void populateVectorPatterns(LLVMTypeConverter &converter,
+                            RewritePatternSet &patterns);
+void populateEraseFactorPatterns(LLVMTypeConverter &converter,
+                                 RewritePatternSet &patterns);
+void populateElementwisePatterns(LLVMTypeConverter &converter,
+                                 RewritePatternSet &patterns);
+
+/// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a
+/// multiple of 8, so that 16-byte units stay whole.
+Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
+                      Value col);
+
+/// All threads of the warpgroup meet at hardware barrier `id`; with `proxy`
+/// their writes become visible to wgmma and TMA.
+void emitWarpgroupBarrier(Emitter &e, int64_t id, bool proxy);
+
+/// Row and column of element i of this thread's part of an acc tile.
+struct AccPosition {
+  Value row0; ///< 16 * warp + lane / 4
+  Value col0; ///< 2 * (lane % 4)
+  static AccPosition get(Emitter &e);
+  /// Element i lies at row0 + rowOffset(i), col0 + colOffset(i).
+  static int64_t rowOffset(int64_t i) { return i % 4 < 2 ? 0 : 8; }
+  static int64_t colOffset(int64_t i) { return 8 * (i / 4) + i % 2; }
+};
+
+} // namespace mlir::wyvern::tile
+
+#endif // WYVERN_LIB_CONVERSION_TILETONVVM_PATTERNS_H

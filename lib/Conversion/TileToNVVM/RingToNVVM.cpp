@@ -1,0 +1,234 @@
+//===- RingToNVVM.cpp - Rings of tiles, filled by TMA -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+namespace {
+/// Name of the dynamic shared memory that KernelPattern declares.
+constexpr StringLiteral kSharedName = "wyvern_shared";
+
+/// Shared address of the byte at `offset` of the block's dynamic shared memory.
+Value sharedAddress(Emitter &e, int64_t offset) {
+  auto pointer = LLVM::LLVMPointerType::get(e.builder.getContext(), 3);
+  Value base = LLVM::AddressOfOp::create(e.builder, e.loc, pointer, kSharedName);
+  Value address =
+      LLVM::PtrToIntOp::create(e.builder, e.loc, e.i32(), base);
+  return e.add(address, offset);
+}
+
+struct AllocPattern : OpConversionPattern<AllocOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AllocOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!op.getOffset())
+      return rewriter.notifyMatchFailure(op, "run tile-plan-smem first");
+    Emitter e(rewriter, op.getLoc());
+    rewriter.replaceOp(op, sharedAddress(e, *op.getOffset()));
+    return success();
+  }
+};
+
+/// A use of a ring: where its stage and its barriers lie. A ring is its stages,
+/// then one full barrier a stage, then one empty barrier a stage. Stage and phase
+/// follow from the running index, so no phase is carried from use to use.
+struct Stage {
+  Value address, full, empty, phase;
+
+  Stage(Emitter &e, RingType ring, Value base, Value index) {
+    int64_t depth = ring.getDepth();
+    Value use = e.trunc32(index);
+    Value slot = e.urem(use, depth);
+    phase = e.band(e.udiv(use, depth), e.c32(1));
+    address = e.add(base, e.mul(slot, ring.getStageBytes()));
+    Value barriers = e.add(base, depth * ring.getStageBytes());
+    full = e.add(barriers, e.mul(slot, 8));
+    empty = e.add(full, depth * 8);
+  }
+};
+
+/// Spins until the barrier's phase of this parity is over (PTX ISA 9.7.13.15.16).
+void waitBarrier(Emitter &e, Value barrier, Value parity) {
+  e.ptx("{\n"
+        ".reg .pred done;\n"
+        "again:\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n"
+        "@!done bra again;\n"
+        "}",
+        "r,r,~{memory}", {barrier, parity}, {});
+}
+
+/// True in one thread of the warps that produce a ring.
+Value isElected(Emitter &e, Value ring) {
+  int64_t producers = ring.getDefiningOp<AllocRingOp>().getProducers();
+  return e.cmp(LLVM::ICmpPredicate::eq,
+               e.urem(e.threadId(), 32 * producers), e.c32(0));
+}
+
+struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AllocRingOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!op.getOffset())
+      return rewriter.notifyMatchFailure(op, "run tile-plan-smem first");
+    Emitter e(rewriter, op.getLoc());
+    RingType ring = op.getRing().getType();
+    Value base = sharedAddress(e, *op.getOffset());
+    Value first = e.cmp(LLVM::ICmpPredicate::eq, e.threadId(), e.c32(0));
+    e.ifThen(first, [&] {
+      for (int64_t i = 0; i < ring.getDepth(); ++i) {
+        Stage stage(e, ring, base, e.c32(i));
+        initBarrier(e, stage.full, 32 * op.getProducers());
+        initBarrier(e, stage.empty, 32 * op.getConsumers());
+      }
+    });
+    rewriter.replaceOp(op, base);
+    return success();
+  }
+
+private:
+  static void initBarrier(Emitter &e, Value barrier, int64_t arrivals) {
+    e.ptx("mbarrier.init.shared::cta.b64 [$0], $1;", "r,r",
+          {barrier, e.c32(arrivals)}, {});
+  }
+};
+
+/// Addresses of a stage's tiles.
+SmallVector<Value> stageTiles(Emitter &e, RingType ring, Value address) {
+  SmallVector<Value> tiles;
+  for (unsigned i = 0; i < ring.getTiles().size(); ++i)
+    tiles.push_back(e.add(address, ring.getTileOffset(i)));
+  return tiles;
+}
+
+struct AcquirePattern : OpConversionPattern<AcquireOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AcquireOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RingType ring = op.getRing().getType();
+    Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
+    // A fresh barrier counts as one phase ago: the first round does not wait.
+    waitBarrier(e, stage.empty, e.bxor(stage.phase, e.c32(1)));
+    rewriter.replaceOp(op, stageTiles(e, ring, stage.address));
+    return success();
+  }
+};
+
+struct WaitPattern : OpConversionPattern<WaitOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(WaitOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RingType ring = op.getRing().getType();
+    Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
+    waitBarrier(e, stage.full, stage.phase);
+    rewriter.replaceOp(op, stageTiles(e, ring, stage.address));
+    return success();
+  }
+};
+
+struct CommitPattern : OpConversionPattern<CommitOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(CommitOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RingType ring = op.getRing().getType();
+    Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
+    // Expecting bytes after TMA was issued is fine: the phase cannot end before
+    // this arrival (PTX ISA 9.7.13.15.5, the transaction count may go negative).
+    Value bytes = e.select(isElected(e, op.getRing()),
+                           e.c32(ring.getTransactionBytes()), e.c32(0));
+    e.ptx("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
+          "r,r,~{memory}", {stage.full, bytes}, {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct ReleasePattern : OpConversionPattern<ReleaseOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ReleaseOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Stage stage(e, op.getRing().getType(), adaptor.getRing(),
+                adaptor.getIndex());
+    e.ptx("mbarrier.arrive.shared::cta.b64 _, [$0];", "r,~{memory}",
+          stage.empty, {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct LoadPattern : OpConversionPattern<LoadOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(LoadOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmemType tile = op.getTile().getType();
+    Stage stage(e, op.getRing().getType(), adaptor.getRing(),
+                adaptor.getIndex());
+    SmallVector<Value> coords;
+    for (Value coord : llvm::reverse(adaptor.getCoords()))
+      coords.push_back(e.trunc32(coord));
+    int64_t rows = tile.getShape()[0];
+    int64_t blocks = tile.getShape()[1] / kBlockColumns;
+    e.ifThen(isElected(e, op.getRing()), [&] {
+      for (int64_t block = 0; block < blocks; ++block) {
+        SmallVector<Value> at = coords;
+        at.front() = e.add(at.front(), block * kBlockColumns);
+        issue(e, adaptor.getMap(), at,
+              e.add(adaptor.getTile(), block * rows * 2 * kBlockColumns),
+              stage.full);
+      }
+    });
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// One bulk tensor copy (PTX ISA 9.7.9.27.1.2), innermost coordinate first.
+  static void issue(Emitter &e, Value map, ArrayRef<Value> coords, Value tile,
+                    Value barrier) {
+    std::string list, constraints = "r,l,r";
+    SmallVector<Value> operands = {tile, map, barrier};
+    for (auto [i, coord] : llvm::enumerate(coords)) {
+      list += (i ? ", $" : "$") + std::to_string(i + 3);
+      constraints += ",r";
+      operands.push_back(coord);
+    }
+    e.ptx("cp.async.bulk.tensor." + std::to_string(coords.size()) +
+              "d.shared::cluster.global.mbarrier::complete_tx::bytes [$0], "
+              "[$1, {" +
+              list + "}], [$2];",
+          constraints + ",~{memory}", operands, {});
+  }
+};
+} // namespace
+
+void tile::populateRingPatterns(LLVMTypeConverter &converter,
+                                RewritePatternSet &patterns) {
+  patterns.add<AllocPattern, AllocRingPattern, AcquirePattern, WaitPattern,
+               CommitPattern, ReleasePattern, LoadPattern>(
+      converter, patterns.getContext());
+}

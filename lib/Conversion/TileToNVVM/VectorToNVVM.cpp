@@ -1,0 +1,291 @@
+//===- VectorToNVVM.cpp - Vectors in registers --------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+namespace {
+Value fadd(Emitter &e, Value a, Value b) {
+  return LLVM::FAddOp::create(e.builder, e.loc, a, b);
+}
+
+RankedTensorType tensorType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// Lanes of a warp whose data a thread of it can ask for.
+constexpr int64_t kLanes = 32;
+
+//===----------------------------------------------------------------------===//
+// Between device memory, shared memory and warps
+//===----------------------------------------------------------------------===//
+
+struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(LoadVectorOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Type element = op.getGlobal().getType().getTensor().getElementType();
+    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
+                               element);
+    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
+    for (int64_t i = 0; i < op.getTile().getType().getShape()[0]; i += kLanes) {
+      Value index = e.add(lane, i);
+      Value value = e.ifElse(
+          e.cmp(LLVM::ICmpPredicate::ult, index, valid), e.f32(),
+          [&] { return load(e, base, e.mul(e.ext64(index), stride), element); },
+          [&] { return e.cf32(0); });
+      e.storeShared(value, e.add(adaptor.getTile(), e.mul(index, 4)));
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  static Value load(Emitter &e, Value base, Value offset, Type element) {
+    Value value =
+        e.loadGlobal(element, offsetPointer(e, base, offset, element));
+    if (element.isF32())
+      return value;
+    return LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), value);
+  }
+};
+
+struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(StoreVectorOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Type element = tensorType(op.getValue()).getElementType();
+    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
+                               element);
+    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value valid = e.trunc32(adaptor.getValid());
+    // Every warp holds the vector; the first one of the warpgroup stores it.
+    Value first = e.cmp(LLVM::ICmpPredicate::ult, e.warpgroupThread(),
+                        e.c32(kLanes));
+    for (auto [i, value] : llvm::enumerate(e.elements(adaptor.getValue()))) {
+      Value index = e.add(e.laneId(), i * kLanes);
+      Value inside = e.cmp(LLVM::ICmpPredicate::ult, index, valid);
+      e.ifThen(e.band(first, inside), [&, value = value] {
+        Value offset = e.mul(e.ext64(index), stride);
+        e.storeGlobal(value, offsetPointer(e, base, offset, element));
+      });
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Between layouts
+//===----------------------------------------------------------------------===//
+
+struct BroadcastPattern : OpConversionPattern<BroadcastOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(BroadcastOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<VectorType>(
+        getTypeConverter()->convertType(op.getResult().getType()));
+    std::optional<LayoutKind> layout = getLayout(op.getSource().getType());
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < type.getDimSize(0); ++i) {
+      if (!layout)
+        values.push_back(adaptor.getSource());
+      else if (*layout == LayoutKind::row)
+        values.push_back(
+            e.element(adaptor.getSource(), AccPosition::rowOffset(i) / 8));
+      else
+        values.push_back(
+            e.element(adaptor.getSource(), 2 * (i / 4) + i % 2));
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
+/// A warp-held vector: element i is value i / 32 of lane i % 32.
+struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(RelayoutOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    int64_t repeat = op.getRepeat();
+    if (!llvm::isPowerOf2_64(repeat) || repeat > kLanes)
+      return rewriter.notifyMatchFailure(
+          op, "expected a power of two up to 32 of repetitions");
+    SmallVector<Value> source = e.elements(adaptor.getSource());
+    AccPosition at = AccPosition::get(e);
+    RankedTensorType type = tensorType(op.getResult());
+    int64_t size = type.getDimSize(0);
+    SmallVector<Value> values;
+    switch (*getLayout(type)) {
+    case LayoutKind::warp:
+      for (int64_t i = 0; i < size; i += kLanes)
+        values.push_back(fetch(e, source, e.add(e.laneId(), i), i, repeat));
+      break;
+    case LayoutKind::col:
+      for (int64_t i = 0; i < size; i += 8)
+        for (int64_t odd : {0, 1})
+          values.push_back(
+              fetch(e, source, e.add(at.col0, i + odd), i, repeat));
+      break;
+    case LayoutKind::row:
+      for (int64_t half : {0, 8})
+        values.push_back(fetchAny(e, source, e.add(at.row0, half), repeat));
+      break;
+    case LayoutKind::acc:
+      return rewriter.notifyMatchFailure(op, "a vector has no acc layout");
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+
+private:
+  /// Source element index / repeat, where `index` and the constant `near` lie in
+  /// one aligned group of 8 or 32, so the value a lane gives is known.
+  static Value fetch(Emitter &e, ArrayRef<Value> source, Value index,
+                     int64_t near, int64_t repeat) {
+    return e.shuffle(source[near / repeat / kLanes],
+                     e.urem(e.udiv(index, repeat), kLanes));
+  }
+
+  /// The same for an index of which nothing is known.
+  static Value fetchAny(Emitter &e, ArrayRef<Value> source, Value index,
+                        int64_t repeat) {
+    Value from = e.udiv(index, repeat), lane = e.urem(from, kLanes);
+    Value result = e.shuffle(source.front(), lane);
+    for (size_t i = 1; i < source.size(); ++i) {
+      Value here = e.cmp(LLVM::ICmpPredicate::uge, from, e.c32(i * kLanes));
+      result = e.select(here, e.shuffle(source[i], lane), result);
+    }
+    return result;
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Sums
+//===----------------------------------------------------------------------===//
+
+struct CumsumPattern : OpConversionPattern<CumsumOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(CumsumOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (getLayout(op.getX().getType()) != LayoutKind::warp ||
+        tensorType(op.getX()).getDimSize(0) % kLanes != 0)
+      return rewriter.notifyMatchFailure(
+          op, "expected a warp-held vector of a multiple of 32 elements");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getX());
+    bool forward = !op.getReverse();
+    if (!forward)
+      std::reverse(values.begin(), values.end());
+    Value before = e.cf32(0);
+    for (Value &value : values) {
+      Value sum = scanWarp(e, value, forward);
+      Value inclusive = fadd(e, sum, before);
+      // The neighbour's inclusive sum is this lane's exclusive one: no
+      // subtraction, which would cancel.
+      Value last = e.shuffle(inclusive, e.c32(forward ? kLanes - 1 : 0));
+      value = op.getExclusive() ? shift(e, inclusive, before, forward)
+                                : inclusive;
+      before = last;
+    }
+    if (!forward)
+      std::reverse(values.begin(), values.end());
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+
+private:
+  /// Hillis and Steele's scan over the lanes.
+  static Value scanWarp(Emitter &e, Value value, bool forward) {
+    for (int64_t distance = 1; distance < kLanes; distance *= 2) {
+      Value other = e.shuffleShift(value, distance, forward);
+      Value sum = fadd(e, value, other);
+      value = e.select(hasNeighbour(e, distance, forward), sum, value);
+    }
+    return value;
+  }
+
+  static Value hasNeighbour(Emitter &e, int64_t distance, bool forward) {
+    return forward ? e.cmp(LLVM::ICmpPredicate::uge, e.laneId(),
+                           e.c32(distance))
+                   : e.cmp(LLVM::ICmpPredicate::ult, e.laneId(),
+                           e.c32(kLanes - distance));
+  }
+
+  static Value shift(Emitter &e, Value value, Value edge, bool forward) {
+    return e.select(hasNeighbour(e, 1, forward),
+                    e.shuffleShift(value, 1, forward), edge);
+  }
+};
+
+struct SumPattern : OpConversionPattern<SumOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SumOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    std::optional<LayoutKind> layout = getLayout(op.getX().getType());
+    if (layout != LayoutKind::col && layout != LayoutKind::warp)
+      return rewriter.notifyMatchFailure(
+          op, "rows of one warp are another's: expected col or warp layout");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getX());
+    Value sum = values.front();
+    for (Value value : ArrayRef(values).drop_front())
+      sum = fadd(e, sum, value);
+    // Four lanes share the columns, all 32 a warp-held vector.
+    for (int64_t mask = layout == LayoutKind::col ? 2 : 16; mask; mask /= 2)
+      sum = fadd(e, sum, e.shuffleXor(sum, mask));
+    rewriter.replaceOp(op, sum);
+    return success();
+  }
+};
+
+struct IndexPattern : OpConversionPattern<IndexOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(IndexOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<VectorType>(
+        getTypeConverter()->convertType(op.getResult().getType()));
+    AccPosition at = AccPosition::get(e);
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < type.getDimSize(0); ++i)
+      values.push_back(op.getDim() == 0
+                           ? e.add(at.row0, AccPosition::rowOffset(i))
+                           : e.add(at.col0, AccPosition::colOffset(i)));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+} // namespace
+
+void tile::populateVectorPatterns(LLVMTypeConverter &converter,
+                                  RewritePatternSet &patterns) {
+  patterns.add<LoadVectorPattern, StoreVectorPattern, BroadcastPattern,
+               RelayoutPattern, CumsumPattern, SumPattern, IndexPattern>(
+      converter, patterns.getContext());
+}

@@ -1,0 +1,137 @@
+//===- TileTypes.cpp - Sizes and places of tiles ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+//===----------------------------------------------------------------------===//
+// Layouts of register tiles
+//===----------------------------------------------------------------------===//
+
+std::optional<LayoutKind> tile::getLayout(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return std::nullopt;
+  auto layout = dyn_cast_or_null<LayoutAttr>(tensor.getEncoding());
+  if (!layout)
+    return std::nullopt;
+  return layout.getKind();
+}
+
+RankedTensorType tile::getTileType(ArrayRef<int64_t> shape, Type element,
+                                   LayoutKind kind) {
+  return RankedTensorType::get(shape, element,
+                               LayoutAttr::get(element.getContext(), kind));
+}
+
+int64_t LayoutAttr::getElementsPerThread(ArrayRef<int64_t> shape) const {
+  switch (getKind()) {
+  case LayoutKind::acc:
+    return shape[0] * shape[1] / kWarpgroupThreads;
+  case LayoutKind::row:
+    return 2 * (shape[0] / kAccRows);
+  case LayoutKind::col:
+    return shape[0] / 4;
+  case LayoutKind::warp:
+    return llvm::divideCeil(shape[0], 32);
+  }
+  llvm_unreachable("unknown layout");
+}
+
+//===----------------------------------------------------------------------===//
+// !tile.smem
+//===----------------------------------------------------------------------===//
+
+Type SmemType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  Type element;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(element) || parser.parseGreater())
+    return {};
+  return parser.getChecked<SmemType>(
+      loc, parser.getContext(), ArrayRef<int64_t>(shape), element);
+}
+
+void SmemType::print(AsmPrinter &printer) const {
+  printer << '<';
+  printer.printDimensionList(getShape());
+  printer << 'x' << getElementType() << '>';
+}
+
+LogicalResult SmemType::verify(function_ref<InFlightDiagnostic()> emitError,
+                               ArrayRef<int64_t> shape, Type element) {
+  bool half = element.isBF16() || element.isF16();
+  if (element.isF32() && (shape.size() == 1 || shape.size() == 2))
+    return success();
+  if (!half || shape.size() != 2)
+    return emitError() << "expected a matrix of bf16 or f16, or a vector or "
+                          "matrix of f32, found "
+                       << shape.size() << " dimensions of " << element;
+  if (shape[0] % 8 != 0 || shape[1] % kBlockColumns != 0)
+    return emitError() << "expected rows a multiple of 8 and columns a multiple "
+                          "of 64 (the 128-byte swizzle), found "
+                       << shape[0] << " x " << shape[1];
+  return success();
+}
+
+bool SmemType::isSwizzled() const { return !getElementType().isF32(); }
+
+int64_t SmemType::getAlignment() const { return isSwizzled() ? 1024 : 16; }
+
+int64_t SmemType::getPaddedRowBytes() const { return getShape()[1] * 4 + 16; }
+
+int64_t SmemType::getSizeInBytes() const {
+  if (getShape().size() == 1)
+    return getShape()[0] * 4;
+  if (!isSwizzled())
+    return getShape()[0] * getPaddedRowBytes();
+  return getShape()[0] * getShape()[1] * 2;
+}
+
+//===----------------------------------------------------------------------===//
+// !tile.ring
+//===----------------------------------------------------------------------===//
+
+int64_t RingType::getTileOffset(unsigned i) const {
+  int64_t offset = 0;
+  for (unsigned k = 0; k <= i; ++k) {
+    auto tile = cast<SmemType>(getTiles()[k]);
+    offset = llvm::alignTo(offset, tile.getAlignment());
+    if (k < i)
+      offset += tile.getSizeInBytes();
+  }
+  return offset;
+}
+
+int64_t RingType::getStageBytes() const {
+  if (getTiles().empty())
+    return 0;
+  unsigned last = getTiles().size() - 1;
+  return llvm::alignTo(getTileOffset(last) +
+                           cast<SmemType>(getTiles()[last]).getSizeInBytes(),
+                       1024);
+}
+
+int64_t RingType::getTransactionBytes() const {
+  int64_t bytes = 0;
+  for (Type type : getTiles())
+    if (auto tile = cast<SmemType>(type); tile.isSwizzled())
+      bytes += tile.getSizeInBytes();
+  return bytes;
+}
+
+int64_t RingType::getSizeInBytes() const {
+  // A full and an empty barrier of 8 bytes for every stage.
+  return getDepth() * (getStageBytes() + 16);
+}

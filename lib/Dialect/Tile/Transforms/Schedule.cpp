@@ -1,0 +1,156 @@
+//===- Schedule.cpp - tile-schedule -------------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/Transforms/Passes.h"
+
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::wyvern::tile {
+#define GEN_PASS_DEF_TILESCHEDULEPASS
+#include "wyvern/Dialect/Tile/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::tile
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+/// Collects the pure operations that `op` needs from its block, operands first,
+/// and returns the last operation among what has to stay where it is (null if
+/// none): `op` can move to just behind it.
+static Operation *collectMovable(Operation *op,
+                                 llvm::SetVector<Operation *> &movable) {
+  Operation *last = nullptr;
+  auto raise = [&](Operation *bound) {
+    if (bound && (!last || last->isBeforeInBlock(bound)))
+      last = bound;
+  };
+  for (Value operand : op->getOperands()) {
+    Operation *def = operand.getDefiningOp();
+    if (!def || def->getBlock() != op->getBlock())
+      continue;
+    if (!isMemoryEffectFree(def) || def->getNumRegions() != 0) {
+      raise(def);
+      continue;
+    }
+    raise(collectMovable(def, movable));
+    movable.insert(def);
+  }
+  return last;
+}
+
+/// The last product issued after `bound` and before the next await: one that is
+/// ready at the same time and comes first in the program.
+static Operation *skipReadyProducts(Operation *bound, MmaOp mma) {
+  Operation *last = bound;
+  for (Operation *op = bound->getNextNode(); op && op != mma && !isa<AwaitOp>(op);
+       op = op->getNextNode())
+    if (isa<MmaOp>(op))
+      last = op;
+  return last;
+}
+
+/// True if something between the two decides what the product's shared tiles hold
+/// (the ring's hand-overs, barriers, rows being zeroed, a region), or is an
+/// erase_factor: its columns fill the registers, an accumulator beside them spills.
+static bool crossesHandOver(Operation *from, MmaOp mma) {
+  for (Operation *op = from->getNextNode(); op && op != mma;
+       op = op->getNextNode())
+    if (op->getNumRegions() != 0 ||
+        isa<AcquireOp, CommitOp, WaitOp, ReleaseOp, ZeroRowsOp, BarrierOp,
+            SyncOp, EraseFactorOp>(op))
+      return true;
+  return false;
+}
+
+/// Moves `mma` and what it needs up to where its operands are ready, behind the
+/// products that are ready as early. Returns true if it moved.
+static bool hoist(MmaOp mma) {
+  llvm::SetVector<Operation *> movable;
+  Operation *last = collectMovable(mma, movable);
+  if (!last)
+    return false;
+  last = skipReadyProducts(last, mma);
+  if (crossesHandOver(last, mma))
+    return false;
+  movable.insert(mma);
+  bool moved = false;
+  for (Operation *op : movable) {
+    if (op->isBeforeInBlock(last))
+      continue; // already early enough
+    if (op->getPrevNode() != last) {
+      op->moveAfter(last);
+      moved |= op == mma;
+    }
+    last = op;
+  }
+  return moved;
+}
+
+/// True if `op` awaits a product of the same block that is younger than `mma`.
+static bool awaitsYounger(Operation &op, MmaOp mma) {
+  auto other = dyn_cast<AwaitOp>(op);
+  auto younger = other ? other.getValue().getDefiningOp<MmaOp>() : MmaOp();
+  return younger && mma->getBlock() == younger->getBlock() &&
+         mma->isBeforeInBlock(younger);
+}
+
+/// Moves `await` down to its first use in the block, at most to the next release,
+/// and to no place behind the await of a younger product: that one completes this
+/// product too, and registers of a product must not be touched first while another
+/// one is in flight (ptxas then injects a wait, C7517).
+static void place(AwaitOp await) {
+  auto mma = await.getValue().getDefiningOp<MmaOp>();
+  if (!mma || mma->getBlock() != await->getBlock())
+    return;
+  llvm::SmallPtrSet<Operation *, 4> users;
+  for (Operation *user : await.getTile().getUsers())
+    users.insert(await->getBlock()->findAncestorOpInBlock(*user));
+  Operation *target = mma->getNextNode();
+  while (target->getNextNode() && !users.contains(target) &&
+         !isa<ReleaseOp>(target) && !awaitsYounger(*target, mma))
+    target = target->getNextNode();
+  if (target != await)
+    await->moveBefore(target);
+}
+
+/// Products issued between the awaited one and the await. wgmma groups complete in
+/// order, so these may still be in flight; 0 where the product is not in this
+/// block.
+static int64_t countPending(AwaitOp await) {
+  auto mma = await.getValue().getDefiningOp<MmaOp>();
+  if (!mma || mma->getBlock() != await->getBlock())
+    return 0;
+  int64_t pending = 0;
+  for (Operation *op = mma->getNextNode(); op && op != await;
+       op = op->getNextNode())
+    pending += isa<MmaOp>(op);
+  return pending;
+}
+
+namespace {
+struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
+  void runOnOperation() override {
+    getOperation().walk([&](Block *block) { scheduleBlock(*block); });
+  }
+
+private:
+  void scheduleBlock(Block &block) {
+    if (block.empty() || !block.back().hasTrait<OpTrait::IsTerminator>())
+      return;
+    SmallVector<MmaOp> products(block.getOps<MmaOp>());
+    for (MmaOp mma : products)
+      numHoisted += hoist(mma);
+    SmallVector<AwaitOp> awaits(block.getOps<AwaitOp>());
+    for (AwaitOp await : llvm::reverse(awaits))
+      place(await);
+    for (AwaitOp await : awaits) {
+      int64_t pending = countPending(await);
+      await.setPending(pending);
+      numOverlapped += pending > 0;
+    }
+  }
+};
+} // namespace

@@ -6,15 +6,18 @@ Length", eq. 2-4, and "Gated Delta Networks", eq. 10:
 
     S <- exp(g_t) S;  S <- S + k_t (beta_t (v_t - S^T k_t))^T;  o_t = scale S^T q_t
 
-with S of shape K x V. Runs on any device, on all heads and sequences at once.
+with S of shape K x V. `repeat` steps a token before the read are DeltaProduct (Siems et
+al. 2025); without `erase` it is linear attention. Runs on any device, on all heads and
+sequences at once.
 """
 
 import torch
 
 
-def dense(q, k, v, beta, g=None, initial_state=None, scale=None):
-    """q, k [B,T,H,K], v [B,T,HV,V], beta, g [B,T,HV] -> o [B,T,HV,V], S [B,HV,K,V]."""
-    q, k, v, beta = (x.double() for x in (q, k, v, beta))
+def dense(q, k, v, beta=None, g=None, initial_state=None, scale=None, repeat=1, erase=True):
+    """q [B,T,H,K], k [B,T*repeat,H,K], v [B,T*repeat,HV,V], beta [B,T*repeat,HV],
+    g [B,T,HV] -> o [B,T,HV,V], S [B,HV,K,V]."""
+    q, k, v = (x.double() for x in (q, k, v))
     batch, tokens, heads, dim = q.shape
     value_heads = v.shape[2]
     q, k = (x.repeat_interleave(value_heads // heads, 2) for x in (q, k))
@@ -22,39 +25,46 @@ def dense(q, k, v, beta, g=None, initial_state=None, scale=None):
     state = torch.zeros(batch, value_heads, dim, v.shape[3], dtype=torch.float64, device=q.device)
     if initial_state is not None:
         state += initial_state.double()
-    o = torch.empty_like(v)
+    o = v.new_empty(batch, tokens, value_heads, v.shape[3])
     for t in range(tokens):
         if g is not None:
             state *= g[:, t].double().exp()[..., None, None]
-        read = (k[:, t, :, None] @ state)[:, :, 0]
-        update = beta[:, t, :, None] * (v[:, t] - read)
-        state += k[:, t, :, :, None] * update[:, :, None]
+        for row in range(t * repeat, (t + 1) * repeat):
+            update = v[:, row]
+            if erase:
+                update = update - (k[:, row, :, None] @ state)[:, :, 0]
+            if beta is not None:
+                update = beta[:, row, :, None].double() * update
+            state += k[:, row, :, :, None] * update[:, :, None]
         o[:, t] = scale * (q[:, t, :, None] @ state)[:, :, 0]
     return o, state
 
 
-def packed(cu_seqlens, q, k, v, beta, g=None, initial_state=None, scale=None):
+def packed(cu_seqlens, q, k, v, beta=None, g=None, initial_state=None, scale=None, repeat=1, erase=True):
     """The same for sequences packed into one batch; rows past the last one are zero."""
     offsets = cu_seqlens.tolist()
-    o = torch.zeros_like(v, dtype=torch.float64)
+    o = v.new_zeros(1, q.shape[1], *v.shape[2:], dtype=torch.float64)
     states = []
     for n, (begin, end) in enumerate(zip(offsets, offsets[1:])):
-        cut = slice(begin, end)
-        o[:, cut], state = dense(
-            *(x[:, cut] for x in (q, k, v, beta)),
-            None if g is None else g[:, cut],
+        tokens, rows = slice(begin, end), slice(begin * repeat, end * repeat)
+        o[:, tokens], state = dense(
+            q[:, tokens],
+            k[:, rows],
+            v[:, rows],
+            None if beta is None else beta[:, rows],
+            None if g is None else g[:, tokens],
             None if initial_state is None else initial_state[n : n + 1],
             scale,
+            repeat,
+            erase,
         )
         states.append(state)
     shape = (0, v.shape[2], q.shape[3], v.shape[3])
     return o, torch.cat(states) if states else q.new_zeros(shape, dtype=torch.float64)
 
 
-def run(q, k, v, beta, g=None, initial_state=None, cu_seqlens=None, scale=None):
-    if cu_seqlens is None:
-        return dense(q, k, v, beta, g, initial_state, scale)
-    return packed(cu_seqlens, q, k, v, beta, g, initial_state, scale)
+def run(cu_seqlens=None, **inputs):
+    return dense(**inputs) if cu_seqlens is None else packed(cu_seqlens, **inputs)
 
 
 def error(x, reference):

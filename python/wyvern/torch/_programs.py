@@ -132,7 +132,7 @@ def _load_for_gpu(layer, device):
     if folder is None:
         try:
             folder = _compile_bundle(layer, target)
-        except ImportError as error:
+        except (ImportError, FileNotFoundError) as error:
             raise NotImplementedError(
                 f"no prebuilt kernel for {layer} on {target} in {_PREBUILT} or "
                 f"{cache_folder()}, and the compiler is not installed ({error}). Compile "
@@ -144,7 +144,7 @@ def _load_for_gpu(layer, device):
 def _load_for_cpu(layer):
     try:
         return wyvern.compile(layer.spec(), target="cpu")
-    except ImportError as error:
+    except (ImportError, FileNotFoundError) as error:
         raise NotImplementedError(
             "the tensors are on the CPU, and running there needs the compiler module, "
             f"which is not installed ({error}); move them to a GPU or install wyvern "

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What gpu_check.py runs: layers, cases drawn from a seed, and their inputs.
+
+Everything here comes from NumPy's PCG64 on the CPU, so that a case is the same on the
+machine that compiles the bundles and on the one that has the GPU.
+"""
+
+import hashlib
+import sys
+import zlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
+
+import delta_oracle  # noqa: E402
+
+TORCH_DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one bundle is compiled for."""
+
+    kind: str  # delta | product (two steps a token) | linear (no erase)
+    decay: str  # none | head
+    key_heads: int
+    value_heads: int
+    key_dim: int
+    value_dim: int
+    dtype: str
+
+    @property
+    def repeat(self):
+        return 2 if self.kind == "product" else 1
+
+    @property
+    def scale(self):
+        return self.key_dim**-0.5
+
+    @property
+    def name(self):
+        return (
+            f"{self.kind}_{self.decay}_h{self.key_heads}x{self.value_heads}"
+            f"_d{self.key_dim}x{self.value_dim}_{self.dtype}"
+        )
+
+    def spec(self):
+        step = {"write": "k", "value": "v", "rate": "beta"}
+        if self.kind == "product":
+            step["repeat"] = 2
+        if self.kind == "linear":
+            step = {"write": "k", "erase": "none", "value": "v"}
+        return {
+            "name": self.name,
+            "heads": {"key": self.key_heads, "value": self.value_heads},
+            "dims": {"key": self.key_dim, "value": self.value_dim},
+            "dtype": self.dtype,
+            "decay": self.decay,
+            "scale": self.scale,
+            "steps": [step],
+        }
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of a layer. `lengths` (packed) or `batch` x `tokens` (dense)."""
+
+    name: str
+    layer: Layer
+    seed: int
+    batch: int = 1
+    tokens: int = 0
+    lengths: tuple = None
+    tail: int = 0  # rows past cu_seqlens[-1]
+    cu_dtype: str = "int64"
+    initial_state: bool = True
+    state_v_first: bool = False
+    keys: str = "random"  # random | correlated (cosine 0.8)
+    rates: str = "unit"  # unit U(0,1) | high U(.9,1) | double U(1.9,2)
+    gates: str = "mild"  # mild | strong | mixed
+    views: bool = False
+
+    @property
+    def packed(self):
+        return self.lengths is not None
+
+    @property
+    def sequences(self):
+        return len(self.lengths) if self.packed else self.batch
+
+    @property
+    def total(self):
+        return sum(self.lengths) + self.tail if self.packed else self.tokens
+
+    def describe(self):
+        layer = self.layer
+        shape = f"packed {self.sequences} in {self.total}" if self.packed else f"{self.batch}x{self.tokens}"
+        return (
+            f"{layer.kind}/{layer.decay} {layer.dtype} {layer.key_dim}x{layer.value_dim} "
+            f"H{layer.key_heads}/{layer.value_heads} {shape} {self.keys}/{self.rates}"
+            + (f"/{self.gates}" if layer.decay == "head" else "")
+            + (" h0" if self.initial_state else "")
+            + (" [V,K]" if self.state_v_first else "")
+            + (" views" if self.views else "")
+            + (f" {self.cu_dtype}" if self.packed else "")
+        )
+
+
+# === Drawing ===
+
+
+class Deck:
+    """Deals the values of an axis so that each comes up before any comes again."""
+
+    def __init__(self, random, values):
+        self.random, self.values, self.hand = random, values, []
+
+    def draw(self):
+        if not self.hand:
+            self.hand = [self.values[i] for i in self.random.permutation(len(self.values))]
+        return self.hand.pop()
+
+
+def draw_cases(seed, count):
+    """The two fixed cases of the error bar and `count` drawn ones."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    kernels = [(d, t, k, v) for d in ("none", "head") for t in ("bf16", "f16") for k in (64, 128) for v in (64, 128)]
+    decks = {
+        "kernel": kernels,
+        "heads": [(1, 1), (4, 4), (3, 3), (2, 6), (2, 4), (1, 4)],
+        "tokens": [1, 17, 63, 64, 65, 130, 257, 500, 1000, 0],
+        "batch": [1, 2, 3, 5],
+        "form": ["dense", "int32", "dense", "int64"],
+        "lengths": [(0, 130, 1, 64, 0, 77), (63, 64, 65), (256,), (0, 0, 5), (1,) * 9, (300, 0, 41), (128, 128)],
+        "tail": [0, 37, 0, 64],
+        "initial_state": [True, False, True],
+        "state_v_first": [False, True],
+        "keys": ["random", "correlated"],
+        "rates": ["unit", "high", "double"],
+        "gates": ["mild", "strong", "mixed"],
+        "views": [False, True],
+    }
+    decks = {axis: Deck(random, values) for axis, values in decks.items()}
+    for index in range(count):
+        drawn = {axis: deck.draw() for axis, deck in decks.items()}
+        decay, dtype, key_dim, value_dim = drawn["kernel"]
+        case = Case(
+            name=f"{index:02d}",
+            layer=Layer("delta", decay, *drawn["heads"], key_dim, value_dim, dtype),
+            seed=int(random.integers(1 << 31)),
+            **{axis: drawn[axis] for axis in ("initial_state", "state_v_first", "keys", "rates", "gates", "views")},
+        )
+        if drawn["form"] == "dense":
+            yield replace(case, batch=drawn["batch"], tokens=drawn["tokens"])
+        else:
+            yield replace(case, lengths=drawn["lengths"], tail=drawn["tail"], cu_dtype=drawn["form"])
+
+
+def bar_layer(decay, dtype):
+    return Layer("delta", decay, 4, 4, 128, 128, dtype)
+
+
+def fixed_cases():
+    """The published error bar (B1 T1024 H4 D128) and the layers that prove the lowering general."""
+    for decay in ("none", "head"):
+        for dtype in ("bf16", "f16"):
+            yield Case(f"bar-{decay}-{dtype}", bar_layer(decay, dtype), seed=17, batch=1, tokens=1024)
+    for kind, decay in (("product", "none"), ("product", "head"), ("linear", "head"), ("linear", "none")):
+        layer = Layer(kind, decay, 4, 4, 64, 64, "bf16")
+        rates = "double" if kind == "product" else "unit"
+        yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
+        yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
+
+
+def speed_layers():
+    return [
+        Layer("delta", "none", 16, 16, 128, 128, "bf16"),
+        Layer("delta", "head", 16, 32, 128, 128, "bf16"),
+    ]
+
+
+# === Inputs ===
+
+
+def _unit(x):
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+
+
+def _keys(random, law, shape):
+    noise = _unit(random.standard_normal(shape, dtype=np.float32))
+    if law == "random":
+        return noise
+    shared = _unit(random.standard_normal((shape[0], 1, *shape[2:]), dtype=np.float32))
+    return _unit(np.sqrt(0.8) * shared + np.sqrt(0.2) * noise)
+
+
+def _rates(random, law, shape):
+    low, high = {"unit": (0, 1), "high": (0.9, 1), "double": (1.9, 2)}[law]
+    return random.uniform(low, high, shape).astype(np.float32)
+
+
+def _gates(random, law, shape):
+    if law == "mild":
+        return -np.log1p(np.exp(-(random.standard_normal(shape) + 3))).astype(np.float32)
+    strong = random.uniform(-8, 0, shape).astype(np.float32)
+    if law == "strong":
+        strong[:, ::29] = -60
+        return strong
+    # Strong, then weak: what was decayed away must not come back.
+    strong[:, : shape[1] // 2] = -8
+    strong[:, shape[1] // 2 :] = -0.01
+    return strong
+
+
+def make_inputs(case):
+    """The case's inputs on the CPU, by name, in the dtypes of the program."""
+    layer = case.layer
+    random = np.random.Generator(np.random.PCG64(case.seed))
+    batch, tokens = (1 if case.packed else case.batch), case.total
+    rows = tokens * layer.repeat
+    dtype = TORCH_DTYPES[layer.dtype]
+    key_shape = (layer.key_heads, layer.key_dim)
+    values = random.standard_normal((batch, rows, layer.value_heads, layer.value_dim), dtype=np.float32)
+    inputs = {
+        "q": torch.from_numpy(_unit(random.standard_normal((batch, tokens, *key_shape), dtype=np.float32))).to(dtype),
+        "k": torch.from_numpy(_keys(random, case.keys, (batch, rows, *key_shape))).to(dtype),
+        "v": torch.from_numpy(values).to(dtype),
+    }
+    if layer.decay == "head":
+        inputs["g"] = torch.from_numpy(_gates(random, case.gates, (batch, tokens, layer.value_heads)))
+    if layer.kind != "linear":
+        inputs["beta"] = torch.from_numpy(_rates(random, case.rates, (batch, rows, layer.value_heads)))
+    if case.initial_state:
+        shape = (case.sequences, layer.value_heads, layer.key_dim, layer.value_dim)
+        inputs["initial_state"] = torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
+    return inputs
+
+
+def make_cu_seqlens(case):
+    if not case.packed:
+        return None
+    return torch.tensor([0, *np.cumsum(case.lengths, dtype=np.int64)], dtype=getattr(torch, case.cu_dtype))
+
+
+def digest(inputs):
+    """Tells whether two machines made the same inputs."""
+    sums = [zlib.crc32(x.contiguous().view(torch.uint8).numpy().tobytes()) for x in inputs.values() if x.numel()]
+    return hashlib.sha256(str(sums).encode()).hexdigest()[:16]
+
+
+def reference(case, inputs, cu_seqlens):
+    """The float64 token recurrence on the (rounded) inputs, where they are."""
+    layer = case.layer
+    return delta_oracle.run(
+        **inputs, cu_seqlens=cu_seqlens, scale=layer.scale, repeat=layer.repeat, erase=layer.kind != "linear"
+    )
+
+
+def key(case):
+    """Names a case among those of all seeds."""
+    return f"{case.describe()} lengths {case.lengths} seed {case.seed}"
+
+
+def to_dict(case):
+    return asdict(case)
+
+
+def from_dict(values):
+    values = dict(values)
+    values["layer"] = Layer(**values["layer"])
+    if values["lengths"] is not None:
+        values["lengths"] = tuple(values["lengths"])
+    return Case(**values)

@@ -17,6 +17,8 @@ LLVM=/usr/lib/llvm-22
 LLVM_VERSION=22.1
 SCRIPT=scripts/$(basename "$0")
 mkdir -p "$LOGS" "$STAMPS"
+# What still runs in the background goes when the script goes.
+trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 
 say() { printf '[%s %3ds] %s\n' "$SCRIPT" "$SECONDS" "$*"; }
 
@@ -28,11 +30,21 @@ fail() {
   exit 3
 }
 
-# run_logged <log name> <what failed> <what to do> -- command...: quiet unless it fails.
+# run_logged <log name> <what failed> <what to do> -- command...: into a log, whose last
+# line shows every 15 s that something is going on.
 run_logged() {
-  local log=$LOGS/$1.log what=$2 todo=$3
+  local log=$LOGS/$1.log what=$2 todo=$3 pid next=$((SECONDS + 15))
   shift 4
-  if ! "$@" >"$log" 2>&1 </dev/null; then
+  "$@" >"$log" 2>&1 </dev/null &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    if [ "$SECONDS" -ge "$next" ]; then
+      say "  ... $(tail -n 1 "$log" | tr -d '\r' | cut -c1-100)"
+      next=$((SECONDS + 15))
+    fi
+  done
+  if ! wait "$pid"; then
     tail -n 20 "$log" >&2
     fail "$what" "$todo" "The whole log: $log"
   fi
@@ -64,7 +76,7 @@ setup_packages() {
     local install="apt-get install -y --no-install-recommends ${missing[*]}"
     [ "$(id -u)" = 0 ] || fail "Debian packages are missing and only root can install them: ${missing[*]}" \
       "Type: sudo $install"
-    say "installing ${#missing[@]} Debian packages (about a minute): ${missing[*]}"
+    say "installing ${#missing[@]} Debian packages (350 MB to download): ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     local apt=(apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
     run_logged apt-update "apt-get update failed" "Check the network and /etc/apt/sources.list*, then run $SCRIPT again." -- \

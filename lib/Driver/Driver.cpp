@@ -7,67 +7,91 @@
 #include "wyvern/Driver/Driver.h"
 
 #include "Input.h"
+#include "Lowering.h"
 #include "Options.h"
+#include "Products.h"
 
 #include "wyvern/Pipelines/Pipelines.h"
+#include "wyvern/Support/OutputFiles.h"
+#include "wyvern/Target/NVPTX.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 
-/// Writes a file whole or not at all; `-` or nothing is standard output.
-static ExitCode writeText(StringRef path,
-                          llvm::function_ref<void(llvm::raw_ostream &)> write) {
-  llvm::Error error = llvm::writeToOutput(path.empty() ? "-" : path,
-                                          [&](llvm::raw_ostream &os) {
-                                            write(os);
-                                            return llvm::Error::success();
-                                          });
+/// Writes text to -o, or to standard output.
+static ExitCode writeText(const DriverOptions &options, StringRef text) {
+  llvm::Error error =
+      writeFile(options.output.empty() ? "-" : options.output, text);
   if (!error)
     return ExitCode::Success;
-  llvm::WithColor::error(llvm::errs(), "wyvernc")
-      << "cannot write '" << path << "': " << llvm::toString(std::move(error))
-      << '\n';
+  printError(llvm::toString(std::move(error)));
   return ExitCode::Diagnostics;
+}
+
+static ExitCode printSpecs(const DriverOptions &options,
+                           ArrayRef<LayerSpec> specs) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (const LayerSpec &spec : specs)
+    printSpec(spec, os);
+  return writeText(options, text);
+}
+
+/// Compiles the input up to --emit.
+static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
+                        ArrayRef<LayerSpec> specs) {
+  const Product *product = findProduct(options.emit);
+  std::optional<Ptxas> ptxas;
+  if (product && product->needsPtxas) {
+    llvm::Expected<Ptxas> found = findPtxas(options.ptxas, options.executable);
+    if (!found) {
+      printError(llvm::toString(found.takeError()));
+      return ExitCode::MissingTool;
+    }
+    ptxas = std::move(*found);
+  }
+
+  DialectRegistry registry;
+  registerDialects(registry);
+  registerNVPTXTranslations(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  // The place in the spec says more than the operation that came of it.
+  context.printOpOnDiagnostic(false);
+  SourceMgrDiagnosticHandler handler(sources, &context);
+  OwningOpRef<ModuleOp> module = loadModule(options, specs, sources, &context);
+  if (!module || failed(module->verify()))
+    return ExitCode::Diagnostics;
+
+  Lowering lowering(options, *module);
+  if (!product) {
+    if (failed(lowering.runTo(*findPhase(options.emit))))
+      return ExitCode::Diagnostics;
+    return writeText(options, lowering.print());
+  }
+  FailureOr<ProgramInfo> program = lowering.runToProgram();
+  if (failed(program))
+    return ExitCode::Diagnostics;
+  return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],
+                      std::move(*program), ptxas);
 }
 
 static ExitCode run(const DriverOptions &options) {
   llvm::SourceMgr sources;
-  std::vector<LayerSpec> specs;
   if (failed(openInput(options, sources)))
     return ExitCode::Diagnostics;
+  std::vector<LayerSpec> specs;
   if (options.format != InputFormat::MLIR) {
     auto read = readSpecs(options, sources);
     if (failed(read))
       return ExitCode::Diagnostics;
     specs = std::move(*read);
   }
-  if (options.printSpec)
-    return writeText(options.output, [&](llvm::raw_ostream &os) {
-      for (const LayerSpec &spec : specs)
-        printSpec(spec, os);
-    });
-
-  DialectRegistry registry;
-  registerDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  SourceMgrDiagnosticHandler handler(sources, &context);
-  OwningOpRef<ModuleOp> module = loadModule(options, specs, sources, &context);
-  if (!module || failed(module->verify()))
-    return ExitCode::Diagnostics;
-
-  PassManager pm(&context);
-  if (failed(applyPassManagerCLOptions(pm)))
-    return ExitCode::Usage;
-  buildPipeline(pm, *findPhase(options.emit), PipelineOptions());
-  if (failed(pm.run(*module)))
-    return ExitCode::Diagnostics;
-  return writeText(options.output,
-                   [&](llvm::raw_ostream &os) { module->print(os); });
+  return options.printSpec ? printSpecs(options, specs)
+                           : compile(options, sources, specs);
 }
 
 int mlir::wyvern::runDriver(int argc, char **argv) {

@@ -11,7 +11,6 @@
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -21,9 +20,8 @@ LogicalResult mlir::wyvern::openInput(const DriverOptions &options,
   auto file =
       llvm::MemoryBuffer::getFileOrSTDIN(options.input, /*IsText=*/true);
   if (!file) {
-    llvm::WithColor::error(llvm::errs(), "wyvernc")
-        << "cannot read '" << options.input
-        << "': " << file.getError().message() << '\n';
+    printError("cannot read '" + options.input +
+               "': " + file.getError().message());
     return failure();
   }
   sources.AddNewSourceBuffer(std::move(*file), SMLoc());

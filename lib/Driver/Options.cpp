@@ -5,14 +5,18 @@
 //===----------------------------------------------------------------------===//
 
 #include "Options.h"
+#include "Products.h"
 
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/Spelling.h"
+#include "wyvern/Support/Version.h"
+#include "wyvern/Target/Ptxas.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/WithColor.h"
@@ -27,53 +31,132 @@ static cl::opt<std::string> inputFlag(cl::Positional, cl::desc("<input>"),
                                       cl::cat(category));
 static cl::opt<std::string>
     formatFlag("input-format",
-               cl::desc("what the input is, if its name does not end in .yaml, "
-                        ".json or .mlir: yaml, json or mlir"),
+               cl::desc("What the input is: yaml, json or mlir; needed if its "
+                        "name does not end so"),
                cl::value_desc("format"), cl::cat(category));
+static cl::opt<std::string> archFlag("arch",
+                                     cl::desc("The GPU to compile for "
+                                              "(default sm_90a)"),
+                                     cl::value_desc("arch"), cl::init("sm_90a"),
+                                     cl::cat(category));
 static cl::opt<std::string>
     emitFlag("emit",
-             cl::desc("what to write: a phase (see --list-phases), default "
-                      "delta"),
-             cl::value_desc("phase"), cl::init("delta"), cl::cat(category));
-static cl::opt<std::string> outputFlag("o",
-                                       cl::desc("where to write it; - is "
-                                                "standard output"),
-                                       cl::value_desc("path"),
-                                       cl::cat(category));
+             cl::desc("What to write: a phase or a product of --list-phases "
+                      "(default bundle)"),
+             cl::value_desc("phase"), cl::init("bundle"), cl::cat(category));
+static cl::opt<std::string>
+    outputFlag("o",
+               cl::desc("Where to write it; - is standard output, the default "
+                        "for text"),
+               cl::value_desc("path"), cl::cat(category));
+static cl::opt<std::string>
+    saveTempsFlag("save-temps",
+                  cl::desc("Write the IR after every phase into this folder"),
+                  cl::value_desc("folder"), cl::cat(category));
+static cl::opt<std::string>
+    ptxasFlag("ptxas",
+              cl::desc("The ptxas to run (else WYVERN_PTXAS, a CUDA toolkit, "
+                       "PATH, or a wheel)"),
+              cl::value_desc("path"), cl::cat(category));
+static cl::opt<bool>
+    strictFlag("strict",
+               cl::desc("Refuse kernels that spill registers or whose wgmma "
+                        "ptxas serializes (default true)"),
+               cl::init(true), cl::cat(category));
 static cl::opt<bool> printSpecFlag("print-spec",
-                                   cl::desc("print the spec with all its "
+                                   cl::desc("Print the spec with all its "
                                             "defaults, and stop"),
                                    cl::cat(category));
 static cl::opt<bool> listPhasesFlag("list-phases",
-                                    cl::desc("list the phases, and stop"),
+                                    cl::desc("List what --emit takes, and "
+                                             "stop"),
                                     cl::cat(category));
+static cl::opt<bool> listArchsFlag("list-archs",
+                                   cl::desc("List what --arch takes, and stop"),
+                                   cl::cat(category));
+static cl::opt<bool>
+    verboseFlag("v",
+                cl::desc("Print times, and what ptxas says of each kernel, on "
+                         "standard error"),
+                cl::cat(category));
+
+static cl::extrahelp examples(R"(
+EXAMPLES:
+
+  wyvernc specs/delta_net-1.3B.yaml
+      compiles a layer to the folder delta_net-1.3B.wyvern: cubins,
+      manifest.json and a C header
+  wyvernc config.json -o qwen.wyvern
+      the same for the delta layers of a Hugging Face model
+  wyvernc layer.yaml --print-spec
+      the spec with every default written out
+  wyvernc layer.yaml --emit=rounded
+      the program that the GPU kernels compute, as MLIR
+  wyvernc layer.yaml --emit=cubin --save-temps=ir -v
+      every step on the way in ir/, and registers, spills and times
+  wyvernc chunk_scan.mlir --arch=sm_90a
+      a program written in the delta dialect itself
+)");
+
+void mlir::wyvern::printError(const Twine &message) {
+  llvm::WithColor::error(llvm::errs(), "wyvernc") << message << '\n';
+}
 
 static ExitCode usageError(const Twine &message) {
-  llvm::WithColor::error(llvm::errs(), "wyvernc")
-      << message << "\nwyvernc --help lists the options.\n";
+  printError(message + "\nType wyvernc --help for the options.");
   return ExitCode::Usage;
 }
 
-static ExitCode listPhases() {
+/// What --emit takes: the phases, then the products.
+static SmallVector<std::pair<StringRef, StringRef>> listEmittable() {
+  SmallVector<std::pair<StringRef, StringRef>> list;
   for (const Phase &phase : getPhases())
-    llvm::outs() << llvm::formatv("{0,-10}", phase.name) << phase.description
-                 << '\n';
+    list.emplace_back(phase.name, phase.description);
+  for (const Product &product : getProducts())
+    list.emplace_back(product.name, product.description);
+  return list;
+}
+
+static ExitCode printList(ArrayRef<std::pair<StringRef, StringRef>> list) {
+  for (auto [name, description] : list)
+    llvm::outs() << llvm::formatv("{0,-10}", name) << description << '\n';
   return ExitCode::Success;
 }
 
-static std::optional<InputFormat> findFormat(StringRef name) {
-  return llvm::StringSwitch<std::optional<InputFormat>>(name)
-      .Cases("yaml", "yml", InputFormat::YAML)
-      .Case("json", InputFormat::JSON)
-      .Case("mlir", InputFormat::MLIR)
-      .Default(std::nullopt);
+static ExitCode printArchs() {
+  return printList(llvm::map_to_vector(getArchs(), [](const Arch &arch) {
+    return std::pair<StringRef, StringRef>(arch.name, arch.description);
+  }));
+}
+
+static std::string getExecutable(const char *argv0) {
+  // The address of any function of the executable.
+  return llvm::sys::fs::getMainExecutable(
+      argv0, reinterpret_cast<void *>(&printArchs));
+}
+
+static ExitCode printVersions(StringRef executable) {
+  llvm::outs() << "wyvernc " << getVersion() << "\nLLVM " << getLLVMVersion()
+               << '\n';
+  if (llvm::Expected<Ptxas> ptxas = findPtxas(ptxasFlag, executable)) {
+    llvm::outs() << "ptxas " << ptxas->version << " (" << ptxas->path << ")\n";
+  } else {
+    llvm::consumeError(ptxas.takeError());
+    llvm::outs() << "ptxas not found\n";
+  }
+  return ExitCode::Success;
 }
 
 static std::optional<ExitCode> setFormat(DriverOptions &options) {
   StringRef extension = llvm::sys::path::extension(options.input);
   extension.consume_front(".");
   StringRef name = formatFlag.empty() ? extension : StringRef(formatFlag);
-  std::optional<InputFormat> format = findFormat(name);
+  std::optional<InputFormat> format =
+      llvm::StringSwitch<std::optional<InputFormat>>(name)
+          .Cases("yaml", "yml", InputFormat::YAML)
+          .Case("json", InputFormat::JSON)
+          .Case("mlir", InputFormat::MLIR)
+          .Default(std::nullopt);
   if (format) {
     options.format = *format;
     return std::nullopt;
@@ -88,7 +171,7 @@ static std::optional<ExitCode> setFormat(DriverOptions &options) {
 
 static std::optional<ExitCode> setEmit(DriverOptions &options) {
   SmallVector<StringRef> names = llvm::map_to_vector(
-      getPhases(), [](const Phase &phase) -> StringRef { return phase.name; });
+      listEmittable(), [](const auto &entry) { return entry.first; });
   if (!llvm::is_contained(names, StringRef(emitFlag)))
     return usageError("unknown phase '" + emitFlag + "' in --emit" +
                       didYouMean(emitFlag, names) + "; expected one of " +
@@ -97,33 +180,66 @@ static std::optional<ExitCode> setEmit(DriverOptions &options) {
   return std::nullopt;
 }
 
-std::optional<ExitCode> mlir::wyvern::parseCommandLine(int argc, char **argv,
-                                                       DriverOptions &options) {
-  // MLIR's own options work too; --help-hidden would list LLVM's as well.
-  registerAsmPrinterCLOptions();
-  registerPassManagerCLOptions();
-  cl::HideUnrelatedOptions(category);
-  std::string errors;
-  llvm::raw_string_ostream errorStream(errors);
-  if (!cl::ParseCommandLineOptions(
-          argc, argv, "Wyvern: compiles delta-rule layers\n", &errorStream)) {
-    llvm::errs() << errors;
-    return ExitCode::Usage;
-  }
-  if (listPhasesFlag)
-    return listPhases();
+static std::optional<ExitCode> setArch(DriverOptions &options) {
+  options.arch = findArch(archFlag);
+  if (options.arch)
+    return std::nullopt;
+  SmallVector<StringRef> names = llvm::map_to_vector(
+      getArchs(), [](const Arch &arch) -> StringRef { return arch.name; });
+  return usageError("unsupported --arch '" + archFlag + "'" +
+                    didYouMean(archFlag, names) + "; expected one of " +
+                    llvm::join(names, ", ") +
+                    ". Kernels use instructions that other GPUs do not have");
+}
+
+/// Checks each flag against the others.
+static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (inputFlag.empty())
     return usageError("no input; give a layer spec (.yaml), a model's "
                       "config.json, or delta IR (.mlir)");
   options.input = inputFlag;
   options.output = outputFlag;
+  options.saveTemps = saveTempsFlag;
+  options.ptxas = ptxasFlag;
   options.printSpec = printSpecFlag;
+  options.verbose = verboseFlag;
+  options.strict = strictFlag;
   if (auto code = setFormat(options))
     return code;
-  if (!options.printSpec)
-    return setEmit(options);
-  if (options.format == InputFormat::MLIR)
+  if (auto code = setEmit(options))
+    return code;
+  if (auto code = setArch(options))
+    return code;
+  if (options.printSpec && options.format == InputFormat::MLIR)
     return usageError("--print-spec needs a spec (.yaml) or a config.json; '" +
                       options.input + "' is IR");
   return std::nullopt;
+}
+
+std::optional<ExitCode> mlir::wyvern::parseCommandLine(int argc, char **argv,
+                                                       DriverOptions &options) {
+  // MLIR's own options work too; --help-hidden lists them with LLVM's.
+  registerAsmPrinterCLOptions();
+  registerPassManagerCLOptions();
+  cl::HideUnrelatedOptions(category);
+  options.executable = getExecutable(argv[0]);
+  bool wantsVersion = false;
+  cl::SetVersionPrinter([&](llvm::raw_ostream &) {
+    printVersions(options.executable);
+    wantsVersion = true;
+  });
+  std::string errors;
+  llvm::raw_string_ostream errorStream(errors);
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "Wyvern compiles delta-rule sequence layers to GPU kernels.\n",
+          &errorStream)) {
+    llvm::errs() << errors;
+    return ExitCode::Usage;
+  }
+  if (listPhasesFlag)
+    return printList(listEmittable());
+  if (listArchsFlag)
+    return printArchs();
+  return setOptions(options);
 }

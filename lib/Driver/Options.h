@@ -8,6 +8,7 @@
 #define WYVERN_LIB_DRIVER_OPTIONS_H
 
 #include "wyvern/Driver/Driver.h"
+#include "wyvern/Target/Arch.h"
 
 #include "mlir/Support/LLVM.h"
 
@@ -21,11 +22,12 @@ enum class InputFormat { YAML, JSON, MLIR };
 struct DriverOptions {
   std::string input;
   InputFormat format = InputFormat::YAML;
-  std::string arch;
+  const Arch *arch = nullptr;
   std::string emit;
-  std::string output; ///< Empty: the default of what is emitted.
-  std::string saveTemps;
-  std::string ptxas;
+  std::string output;    ///< Empty: the default of what is emitted.
+  std::string saveTemps; ///< A folder, or empty.
+  std::string ptxas;     ///< A path, or empty: look for it.
+  std::string executable;
   bool printSpec = false;
   bool verbose = false;
   bool strict = true;
@@ -35,6 +37,9 @@ struct DriverOptions {
 /// it was wrong, or asked only for a list or a version.
 std::optional<ExitCode> parseCommandLine(int argc, char **argv,
                                          DriverOptions &options);
+
+/// "wyvernc: error: <message>" on standard error.
+void printError(const Twine &message);
 
 } // namespace mlir::wyvern
 

@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -107,6 +108,39 @@ void mlir::wyvern::buildPipeline(OpPassManager &pm, const Phase &last,
   }
 }
 
+StringRef mlir::wyvern::getOperandType(ModuleOp module) {
+  for (auto func : module.getOps<func::FuncOp>())
+    for (Type type : func.getArgumentTypes()) {
+      Type element = getElementTypeOrSelf(type);
+      if (element.isBF16())
+        return "bf16";
+      if (element.isF16())
+        return "f16";
+    }
+  return "none";
+}
+
+/// True if an operation inside a chunk program rounds.
+static bool isRounded(ModuleOp module) {
+  WalkResult result = module.walk([](arith::TruncFOp op) {
+    return isa<delta::ChunkScanOp, delta::ChunkMapOp>(op->getParentOp())
+               ? WalkResult::interrupt()
+               : WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
+const Phase &mlir::wyvern::getReachedPhase(ModuleOp module) {
+  StringRef name = "input";
+  if (!module.getOps<gpu::GPUModuleOp>().empty())
+    name = "nvvm";
+  else if (!module.getOps<tile::KernelOp>().empty())
+    name = "tile";
+  else if (isRounded(module))
+    name = "rounded";
+  return *findPhase(name);
+}
+
 void mlir::wyvern::registerPipelines() {
   for (const Phase &phase : llvm::drop_begin(getPhases())) {
     PassPipelineRegistration<PipelineOptions>(
@@ -118,9 +152,9 @@ void mlir::wyvern::registerPipelines() {
 }
 
 void mlir::wyvern::registerDialects(DialectRegistry &registry) {
-  registry.insert<arith::ArithDialect, cf::ControlFlowDialect,
-                  delta::DeltaDialect, func::FuncDialect, gpu::GPUDialect,
-                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
-                  NVVM::NVVMDialect, scf::SCFDialect, tensor::TensorDialect,
-                  tile::TileDialect>();
+  registry
+      .insert<arith::ArithDialect, cf::ControlFlowDialect, delta::DeltaDialect,
+              func::FuncDialect, gpu::GPUDialect, linalg::LinalgDialect,
+              LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
+              scf::SCFDialect, tensor::TensorDialect, tile::TileDialect>();
 }

@@ -54,7 +54,8 @@ static bool mayReplace(StringRef folder, StringRef marker) {
 }
 
 static llvm::Error writeInto(StringRef folder, ArrayRef<OutputFile> files) {
-  if (std::error_code ec = fs::create_directories(folder))
+  if (std::error_code ec =
+          fs::create_directories(folder, /*IgnoreExisting=*/true, fs::all_all))
     return makeError(folder, ec);
   for (const OutputFile &file : files) {
     SmallString<128> name(folder);

@@ -12,6 +12,7 @@
 #ifndef WYVERN_PIPELINES_PIPELINES_H
 #define WYVERN_PIPELINES_PIPELINES_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 
@@ -47,6 +48,14 @@ const Phase *findPhase(StringRef name);
 /// Adds the passes of all phases up to and with `last`.
 void buildPipeline(OpPassManager &pm, const Phase &last,
                    const PipelineOptions &options);
+
+/// The `operand-type` of a module: that of its first 16-bit argument, or none.
+StringRef getOperandType(ModuleOp module);
+
+/// The phase that a module is at, as far as later phases may not be run before it
+/// again: rounding is final, and so is each step towards the machine. Sequence
+/// level and unrounded chunk programs count as `input`.
+const Phase &getReachedPhase(ModuleOp module);
 
 /// Registers --wyvern-to-<phase> for every phase.
 void registerPipelines();

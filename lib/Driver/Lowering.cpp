@@ -1,0 +1,134 @@
+//===- Lowering.cpp - Through the phases ----------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+
+#include "wyvern/Support/OutputFiles.h"
+#include "wyvern/Target/DescribeProgram.h"
+#include "wyvern/Target/NVPTX.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+/// The phase after which kernels and their interface stand side by side.
+static constexpr StringLiteral describedPhase = "tile";
+
+namespace {
+/// Says on standard error, under -v, how long its scope took.
+class Stopwatch {
+public:
+  Stopwatch(const DriverOptions &options, StringRef what)
+      : verbose(options.verbose), what(what) {}
+  ~Stopwatch() {
+    std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
+    if (verbose)
+      llvm::errs() << llvm::formatv("{0,-10}{1,8:F1} ms\n", what,
+                                    elapsed.count());
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  bool verbose;
+  StringRef what;
+  Clock::time_point start = Clock::now();
+};
+} // namespace
+
+Lowering::Lowering(const DriverOptions &options, ModuleOp module)
+    : options(options), module(module), program(failure()) {
+  pipelineOptions.operandType = getOperandType(module).str();
+}
+
+LogicalResult Lowering::runTo(const Phase &last) {
+  const Phase &reached = getReachedPhase(module);
+  if (&last < &reached)
+    return module.emitError() << "expected an input before phase '" << last.name
+                              << "', found one at phase '" << reached.name
+                              << "'; --emit=" << reached.name
+                              << " or a later one can be made of it";
+  for (auto [number, phase] : llvm::enumerate(getPhases())) {
+    if (&phase > &reached && failed(runPasses(phase)))
+      return failure();
+    if (&phase >= &reached && phase.name == describedPhase)
+      program = describeProgram(module);
+    if (&phase >= &reached && failed(saveTemps(phase, number)))
+      return failure();
+    if (&phase == &last)
+      break;
+  }
+  return success();
+}
+
+LogicalResult Lowering::runPasses(const Phase &phase) {
+  Stopwatch stopwatch(options, phase.name);
+  PassManager pm(module.getContext());
+  if (failed(applyPassManagerCLOptions(pm)))
+    return failure();
+  phase.addPasses(pm, pipelineOptions);
+  return pm.run(module);
+}
+
+LogicalResult Lowering::saveTemps(const Phase &phase, unsigned number) {
+  if (options.saveTemps.empty())
+    return success();
+  if (std::error_code ec =
+          llvm::sys::fs::create_directories(options.saveTemps)) {
+    printError("cannot make the folder '" + options.saveTemps +
+               "': " + ec.message());
+    return failure();
+  }
+  SmallString<128> path(options.saveTemps);
+  llvm::sys::path::append(
+      path, llvm::formatv("{0}-{1}.mlir", number, phase.name).str());
+  llvm::Error error = writeFile(path, print());
+  if (!error)
+    return success();
+  printError(llvm::toString(std::move(error)));
+  return failure();
+}
+
+std::string Lowering::print() {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  module.print(os);
+  os << '\n';
+  return text;
+}
+
+LogicalResult Lowering::generatePTX(ProgramInfo &described) {
+  Stopwatch stopwatch(options, "ptx");
+  NVPTXOptions codegen{options.arch->name.str(), options.arch->features.str()};
+  for (KernelInfo &kernel : described.kernels) {
+    auto gpuModule = module.lookupSymbol<gpu::GPUModuleOp>(kernel.symbol);
+    if (!gpuModule)
+      return module.emitError() << "kernel " << kernel.symbol
+                                << " got lost between the tile phase and PTX";
+    llvm::Expected<std::string> ptx = translateToPTX(gpuModule, codegen);
+    if (!ptx)
+      return gpuModule.emitError() << llvm::toString(ptx.takeError());
+    kernel.ptx = std::move(*ptx);
+  }
+  return success();
+}
+
+FailureOr<ProgramInfo> Lowering::runToProgram() {
+  if (&getReachedPhase(module) > findPhase(describedPhase))
+    return module.emitError()
+           << "expected an input at phase '" << describedPhase
+           << "' or before, where kernels have their interface beside them";
+  if (failed(runTo(getPhases().back())) || failed(program) ||
+      failed(generatePTX(*program)))
+    return failure();
+  program->target = options.arch->name.str();
+  return std::move(program);
+}

@@ -1,0 +1,205 @@
+//===- Products.cpp - What comes after the last phase ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Products.h"
+
+#include "wyvern/Support/OutputFiles.h"
+#include "wyvern/Support/Version.h"
+#include "wyvern/Target/Manifest.h"
+
+#include "llvm/Support/Path.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+static constexpr Product products[] = {
+    {"ptx", "PTX, one module a kernel", false},
+    {"cubin", "machine code, one cubin a kernel", true},
+    {"manifest", "manifest.json: what a launch of each kernel needs", true},
+    {"bundle", "a folder with the cubins, manifest.json, a C header, ptxas.log",
+     true},
+};
+
+ArrayRef<Product> mlir::wyvern::getProducts() { return products; }
+
+const Product *mlir::wyvern::findProduct(StringRef name) {
+  const Product *product =
+      llvm::find_if(products, [&](const Product &candidate) {
+        return candidate.name == name;
+      });
+  return product == std::end(products) ? nullptr : product;
+}
+
+namespace {
+/// One run's products, from its program.
+class ProductWriter {
+public:
+  ProductWriter(const DriverOptions &options, const LayerSpec *spec,
+                ProgramInfo program, const std::optional<Ptxas> &ptxas)
+      : options(options), spec(spec), program(std::move(program)),
+        ptxas(ptxas) {
+    versions = {getVersion().str(), getLLVMVersion().str(),
+                ptxas ? ptxas->version : ""};
+  }
+
+  ExitCode write(const Product &product);
+
+private:
+  llvm::Error assembleAll();
+  void printResources() const;
+  llvm::Error writeProductFiles(const Product &product);
+  std::string getManifest() const;
+  std::string getHeader() const;
+  SmallVector<OutputFile> getKernelFiles(StringRef extension) const;
+  /// One file if there is one kernel and -o names a file; else a folder.
+  llvm::Error writeKernels(StringRef extension);
+  llvm::Error writeBundle();
+  /// -o, or a name made from the input's.
+  std::string getFolder() const;
+
+  const DriverOptions &options;
+  const LayerSpec *spec;
+  ProgramInfo program;
+  const std::optional<Ptxas> &ptxas;
+  CompilerVersions versions;
+  std::string log;
+};
+} // namespace
+
+ExitCode ProductWriter::write(const Product &product) {
+  LogicalResult verified =
+      verifyProgram(program, [](const Twine &message) { printError(message); });
+  if (failed(verified))
+    return ExitCode::Diagnostics;
+  llvm::Error error = assembleAll();
+  if (!error)
+    error = writeProductFiles(product);
+  if (!error)
+    return ExitCode::Success;
+  printError(llvm::toString(std::move(error)));
+  return ExitCode::Diagnostics;
+}
+
+llvm::Error ProductWriter::assembleAll() {
+  if (!ptxas)
+    return llvm::Error::success();
+  AssembleOptions assembleOptions;
+  assembleOptions.arch = options.arch->name.str();
+  assembleOptions.strict = options.strict;
+  llvm::Error error =
+      assemble(*ptxas, assembleOptions, program, log, [](const Twine &message) {
+        llvm::WithColor::warning(llvm::errs(), "wyvernc") << message << '\n';
+      });
+  if (!error && options.verbose)
+    printResources();
+  return error;
+}
+
+void ProductWriter::printResources() const {
+  for (const KernelInfo &kernel : program.kernels) {
+    const KernelResources &resources = kernel.resources;
+    llvm::errs() << kernel.symbol << ": " << resources.registers
+                 << " registers, " << kernel.block << " threads, "
+                 << kernel.dynamicShared + resources.staticShared
+                 << " bytes shared memory, " << resources.spillStores << " + "
+                 << resources.spillLoads << " bytes spilled, "
+                 << kernel.cubin.size() << " bytes cubin\n";
+  }
+}
+
+llvm::Error ProductWriter::writeProductFiles(const Product &product) {
+  if (!options.saveTemps.empty())
+    for (StringRef extension : {"ptx", "cubin"})
+      for (const OutputFile &file : getKernelFiles(extension)) {
+        SmallString<128> path(options.saveTemps);
+        llvm::sys::path::append(path, file.name);
+        if (llvm::Error error = writeFile(path, file.contents))
+          return error;
+      }
+  if (product.name == "bundle")
+    return writeBundle();
+  if (product.name == "manifest")
+    return writeFile(options.output.empty() ? "-" : options.output,
+                     getManifest());
+  return writeKernels(product.name);
+}
+
+std::string ProductWriter::getManifest() const {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  llvm::json::Value specValue = nullptr;
+  if (spec)
+    specValue = toJSON(*spec);
+  writeManifest(program, specValue, versions, os);
+  return text;
+}
+
+std::string ProductWriter::getHeader() const {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeCHeader(program, versions, os);
+  return text;
+}
+
+SmallVector<OutputFile>
+ProductWriter::getKernelFiles(StringRef extension) const {
+  SmallVector<OutputFile> files;
+  for (const KernelInfo &kernel : program.kernels) {
+    const std::string &contents =
+        extension == "ptx" ? kernel.ptx : kernel.cubin;
+    if (!contents.empty())
+      files.push_back({(kernel.symbol + "." + extension).str(), contents});
+  }
+  return files;
+}
+
+llvm::Error ProductWriter::writeKernels(StringRef extension) {
+  SmallVector<OutputFile> files = getKernelFiles(extension);
+  StringRef output = options.output;
+  bool text = extension == "ptx";
+  if (text && (output.empty() || output == "-")) {
+    std::string all;
+    for (const OutputFile &file : files)
+      all += "// " + file.name + "\n" + file.contents + "\n";
+    return writeFile("-", all);
+  }
+  if (output == "-")
+    return llvm::createStringError("a cubin is no text; give a folder with -o");
+  if (llvm::sys::path::extension(output) != ("." + extension).str())
+    return writeFolder(getFolder(), files, files.front().name);
+  if (files.size() == 1)
+    return writeFile(output, files.front().contents);
+  return llvm::createStringError("there are " + Twine(files.size()) +
+                                 " kernels and one file '" + output +
+                                 "' to write them to; give a folder with -o");
+}
+
+llvm::Error ProductWriter::writeBundle() {
+  if (options.output == "-")
+    return llvm::createStringError(
+        "a bundle is a folder; give its name with -o");
+  SmallVector<OutputFile> files = getKernelFiles("cubin");
+  files.push_back({"manifest.json", getManifest()});
+  files.push_back({program.name + ".h", getHeader()});
+  files.push_back({"ptxas.log", log});
+  return writeFolder(getFolder(), files, "manifest.json");
+}
+
+std::string ProductWriter::getFolder() const {
+  if (!options.output.empty())
+    return options.output;
+  StringRef stem = llvm::sys::path::stem(options.input);
+  return (options.input == "-" ? StringRef(program.name) : stem).str() +
+         ".wyvern";
+}
+
+ExitCode mlir::wyvern::writeProduct(const DriverOptions &options,
+                                    const Product &product,
+                                    const LayerSpec *spec, ProgramInfo program,
+                                    const std::optional<Ptxas> &ptxas) {
+  return ProductWriter(options, spec, std::move(program), ptxas).write(product);
+}

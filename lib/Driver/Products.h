@@ -1,0 +1,38 @@
+//===- Products.h - What comes after the last phase -------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DRIVER_PRODUCTS_H
+#define WYVERN_LIB_DRIVER_PRODUCTS_H
+
+#include "Options.h"
+
+#include "wyvern/Spec/LayerSpec.h"
+#include "wyvern/Target/ProgramInfo.h"
+#include "wyvern/Target/Ptxas.h"
+
+namespace mlir::wyvern {
+
+/// Something that --emit takes and that is not MLIR.
+struct Product {
+  StringLiteral name;
+  StringLiteral description;
+  bool needsPtxas;
+};
+
+ArrayRef<Product> getProducts();
+
+/// The product of this name, or null.
+const Product *findProduct(StringRef name);
+
+/// Assembles `program` if `ptxas` is given, and writes `product`. `spec` is
+/// null if the input was IR.
+ExitCode writeProduct(const DriverOptions &options, const Product &product,
+                      const LayerSpec *spec, ProgramInfo program,
+                      const std::optional<Ptxas> &ptxas);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_DRIVER_PRODUCTS_H

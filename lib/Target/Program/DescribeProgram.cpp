@@ -1,0 +1,212 @@
+//===- DescribeProgram.cpp - From kernels to their description ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Target/DescribeProgram.h"
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+namespace {
+/// Collects the tensors of a function and the kernels of its module.
+class ProgramDescriber {
+public:
+  explicit ProgramDescriber(func::FuncOp func) : func(func) {}
+
+  FailureOr<ProgramInfo> describe(ModuleOp module);
+
+private:
+  struct Name {
+    std::string text;
+    TensorRole role;
+  };
+
+  /// Names every tensor as convert-delta-to-tile does: arguments and returned
+  /// values by their delta.name, the other results of chunk programs by number.
+  void nameTensors();
+  template <typename OpT> void addTensorsOf(OpT op);
+  void addTensor(Value tensor, Attribute binding);
+  LogicalResult addKernel(tile::KernelOp kernel);
+  /// The parameters behind one argument of a kernel.
+  LogicalResult addParams(tile::KernelOp kernel, BlockArgument argument,
+                          KernelInfo &info);
+
+  func::FuncOp func;
+  llvm::DenseMap<Value, Name> names;
+  ProgramInfo program;
+};
+} // namespace
+
+static std::string getName(DictionaryAttr attributes) {
+  auto name =
+      attributes ? attributes.getAs<StringAttr>("delta.name") : StringAttr();
+  return name ? name.str() : std::string();
+}
+
+static DimInfo describeDim(delta::BoundDim dim, int64_t size) {
+  switch (dim.kind) {
+  case delta::DimKind::seq:
+    return {DimRange::Seq, 0, 0};
+  case delta::DimKind::time:
+    return {DimRange::Time, dim.multiple, 0};
+  case delta::DimKind::chunk:
+    return {DimRange::Chunk, 0, 0};
+  case delta::DimKind::head:
+    return {DimRange::Head, 0, size};
+  case delta::DimKind::whole:
+    return {DimRange::Whole, 0, size};
+  }
+  llvm_unreachable("unknown kind of dimension");
+}
+
+static std::string describeType(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+void ProgramDescriber::nameTensors() {
+  for (BlockArgument argument : func.getArguments())
+    names[argument] = {getName(func.getArgAttrDict(argument.getArgNumber())),
+                       TensorRole::Input};
+  unsigned number = 0;
+  func.walk([&](Operation *op) {
+    if (isa<delta::ChunkScanOp, delta::ChunkMapOp>(op))
+      for (Value result : op->getResults())
+        names[result] = {"workspace_" + std::to_string(number++),
+                         TensorRole::Workspace};
+  });
+  Operation *ret = func.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(ret->getOperands()))
+    names[value] = {getName(func.getResultAttrDict(i)), TensorRole::Output};
+}
+
+void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
+  const Name &name = names[tensor];
+  if (name.text.empty() || program.findTensor(name.text) >= 0)
+    return;
+  TensorInfo info;
+  info.name = name.text;
+  info.role = name.role;
+  auto type = cast<RankedTensorType>(tensor.getType());
+  info.dtype = describeType(type.getElementType());
+  for (auto [dim, size] : llvm::zip_equal(
+           cast<delta::BindingAttr>(binding).getDims(), type.getShape()))
+    info.dims.push_back(describeDim(dim, size));
+  program.tensors.push_back(std::move(info));
+}
+
+template <typename OpT> void ProgramDescriber::addTensorsOf(OpT op) {
+  program.chunk = op.getChunk();
+  for (auto [value, binding] : llvm::zip_equal(op.getIns(), op.getInBindings()))
+    addTensor(value, binding);
+  for (auto [value, binding] :
+       llvm::zip_equal(op.getOuts(), op.getOutBindings()))
+    addTensor(value, binding);
+  if constexpr (std::is_same_v<OpT, delta::ChunkScanOp>)
+    for (ValueRange carries :
+         {ValueRange(op.getInits()), ValueRange(op.getFinals())})
+      for (auto [value, binding] :
+           llvm::zip_equal(carries, op.getCarryBindings()))
+        addTensor(value, binding);
+}
+
+LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
+                                          BlockArgument argument,
+                                          KernelInfo &info) {
+  std::string name =
+      cast<StringAttr>(kernel.getOperands()[argument.getArgNumber()]).str();
+  Type type = argument.getType();
+  auto add = [&](ParamKind kind, StringRef tensor = "", int64_t dim = 0) {
+    ParamInfo &param = info.params.emplace_back();
+    param.kind = kind;
+    param.tensor = tensor.str();
+    param.dim = dim;
+  };
+  if (auto map = dyn_cast<tile::TensorMapType>(type)) {
+    add(ParamKind::TensorMap, name);
+    info.params.back().box.assign(map.getBox().begin(), map.getBox().end());
+    info.params.back().swizzle = 128;
+  } else if (auto global = dyn_cast<tile::GlobalType>(type)) {
+    add(ParamKind::Pointer, name);
+    for (int64_t i = 0, e = global.getTensor().getRank(); i < e; ++i)
+      add(ParamKind::Stride, name, i);
+    int64_t index = program.findTensor(name);
+    if (global.getOptional() && index >= 0)
+      program.tensors[index].optional = true;
+  } else if (isa<tile::CuSeqlensType>(type)) {
+    add(ParamKind::CuSeqlens);
+    add(ParamKind::CuWidth);
+  } else if (name == "tokens") {
+    add(ParamKind::Tokens);
+  } else if (name == "sequences") {
+    add(ParamKind::Sequences);
+  } else {
+    return kernel.emitError()
+           << "argument #" << argument.getArgNumber() << " of type " << type
+           << " is nothing that the runtime can pass";
+  }
+  return success();
+}
+
+LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
+  KernelInfo info;
+  info.symbol = kernel.getSymName().str();
+  info.gridFactor = kernel.getGridFactor();
+  info.gridCount = kernel.getGridCount() == "slots" ? GridCount::Slots
+                                                    : GridCount::Sequences;
+  info.block = kernel.getWarps() * 32;
+  if (!kernel.getSharedBytes())
+    return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";
+  info.dynamicShared = *kernel.getSharedBytes();
+  for (BlockArgument argument : kernel.getBody().getArguments())
+    if (failed(addParams(kernel, argument, info)))
+      return failure();
+  program.kernels.push_back(std::move(info));
+  return success();
+}
+
+FailureOr<ProgramInfo> ProgramDescriber::describe(ModuleOp module) {
+  program.name = func.getSymName().str();
+  nameTensors();
+  for (Operation &op : func.getBody().front()) {
+    if (auto map = dyn_cast<delta::ChunkMapOp>(op))
+      addTensorsOf(map);
+    else if (auto scan = dyn_cast<delta::ChunkScanOp>(op))
+      addTensorsOf(scan);
+  }
+  // Inputs in the order of the function's arguments, outputs of its results.
+  auto getRank = [&](const TensorInfo &tensor) -> unsigned {
+    for (BlockArgument argument : func.getArguments())
+      if (names[argument].text == tensor.name)
+        return argument.getArgNumber();
+    for (unsigned i = 0, e = func.getNumResults(); i < e; ++i)
+      if (getName(func.getResultAttrDict(i)) == tensor.name)
+        return i;
+    return 0;
+  };
+  llvm::stable_sort(
+      program.tensors, [&](const TensorInfo &a, const TensorInfo &b) {
+        return std::pair(a.role, getRank(a)) < std::pair(b.role, getRank(b));
+      });
+  for (tile::KernelOp kernel : module.getOps<tile::KernelOp>())
+    if (failed(addKernel(kernel)))
+      return failure();
+  return std::move(program);
+}
+
+FailureOr<ProgramInfo> mlir::wyvern::describeProgram(ModuleOp module) {
+  SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
+  if (functions.size() != 1)
+    return module.emitError() << "a program is one function, found "
+                              << functions.size() << "; compile one at a time";
+  return ProgramDescriber(functions.front()).describe(module);
+}

@@ -60,3 +60,19 @@ def test_passes_have_lit_tests():
 def test_ops_have_examples():
     bare = [name for name, op in ops().items() if not op["summary"].strip() or "Example" not in op["description"]]
     assert bare == []
+
+
+def words(text):
+    """Text without its layout."""
+    return " ".join(text.split())
+
+
+def test_examples_of_ops_are_tested():
+    """A copy of each is in the dialect's examples.mlir, if it has one."""
+    tested = {path.parent.name: words(path.read_text()) for path in ROOT.glob("test/Dialect/*/examples.mlir")}
+    untested = []
+    for name, op in ops().items():
+        dialect = op["opDialect"]["def"].removesuffix("_Dialect")
+        blocks = re.findall(r"```mlir\n(.*?)```", op["description"], re.S)
+        untested += [name for block in blocks if dialect in tested and words(block) not in tested[dialect]]
+    assert untested == []

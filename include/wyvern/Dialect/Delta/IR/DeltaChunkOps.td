@@ -139,7 +139,11 @@ def Delta_YieldOp
                          ParentOneOf<["ChunkScanOp", "ChunkMapOp"]>]> {
   let summary = "ends a chunk: its outs, and its carries for the next chunk";
   let description = [{
-    Example: `delta.yield outs(%O : tensor<64x64xf32>) carry(%S : tensor<64x64xf32>)`
+    Example:
+
+    ```mlir
+    delta.yield outs(%O : tensor<64x64xf32>) carry(%S1 : tensor<64x64xf32>)
+    ```
   }];
   let arguments = (ins Variadic<Delta_FloatTensor>:$outs,
                        Variadic<Delta_FloatTensor>:$carries);

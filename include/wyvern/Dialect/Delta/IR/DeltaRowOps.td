@@ -183,8 +183,12 @@ def Delta_CumsumOp : Delta_RowOp<"cumsum", [SameOperandsAndResultType]> {
     Suffix factors exp(a_C - a_t) are `exp(cumsum reverse exclusive g)`, never a
     difference of two prefix sums: that cancels after a strong decay.
 
-    Example: `%a = delta.cumsum %g : tensor<64xf32>`,
-    `%s = delta.cumsum reverse exclusive %g : tensor<64x128xf32>`
+    Example:
+
+    ```mlir
+    %a = delta.cumsum %g : tensor<64xf32>
+    %s = delta.cumsum reverse exclusive %G : tensor<64x128xf32>
+    ```
   }];
   let arguments = (ins Delta_Tile:$x, UnitAttr:$reverse, UnitAttr:$exclusive);
   let results = (outs Delta_Tile:$y);
@@ -204,7 +208,11 @@ def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [AllTypesMatch<["x", "y"]>]> {
     By selection: a NaN in a masked row does not survive. Needed where a value is
     derived nonlinearly from zero-extended ins (softplus(0 + bias) is not 0).
 
-    Example: `%y = delta.mask_rows %x, %n : tensor<64xf32>`
+    Example:
+
+    ```mlir
+    %y = delta.mask_rows %x, %n : tensor<64xf32>
+    ```
   }];
   let arguments = (ins Delta_Tile:$x, Index:$valid,
                        DefaultValuedAttr<I64Attr, "1">:$rows);
@@ -221,7 +229,11 @@ def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows"> {
     y_i = x_floor(i / n)
     ```
 
-    Example: `%r = delta.repeat_rows %a by 2 : tensor<32xf32> -> tensor<64xf32>`
+    Example:
+
+    ```mlir
+    %r = delta.repeat_rows %a by 2 : tensor<32xf32> -> tensor<64xf32>
+    ```
   }];
   let arguments = (ins Delta_Tile:$x, I64Attr:$n);
   let results = (outs Delta_Tile:$y);

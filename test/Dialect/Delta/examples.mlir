@@ -1,0 +1,120 @@
+// RUN: wyvern-opt %s | wyvern-opt | FileCheck %s
+
+// The examples of the ops' documentation, word for word: test/lint compares them
+// with the ODS files.
+
+// CHECK-LABEL: func.func @chunk_map
+// CHECK: delta.chunk_map
+func.func @chunk_map(%q: tensor<?x?x1x64xbf16>, %k: tensor<?x?x1x64xbf16>) {
+  %p = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x64xbf16>,
+          %K = %k[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+    %P = delta.decay_dot upto_token %Q, %K
+        : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    delta.yield outs(%P : tensor<64x64xf32>)
+  }
+  return
+}
+
+// CHECK-LABEL: func.func @chunk_scan
+// CHECK: delta.chunk_scan
+func.func @chunk_scan(%q: tensor<?x?x1x64xbf16>, %v: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x64xbf16>,
+          %V = %v[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %O = linalg.contract
+        indexing_maps = [affine_map<(m, n, k) -> (m, k)>,
+                         affine_map<(m, n, k) -> (k, n)>,
+                         affine_map<(m, n, k) -> (m, n)>]
+        ins(%Q, %S : tensor<64x64xf32>, tensor<64x64xf32>)
+        outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %S1 = linalg.contract
+        indexing_maps = [affine_map<(m, n, k) -> (k, m)>,
+                         affine_map<(m, n, k) -> (k, n)>,
+                         affine_map<(m, n, k) -> (m, n)>]
+        ins(%Q, %V : tensor<64x64xf32>, tensor<64x64xf32>)
+        outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%O : tensor<64x64xf32>) carry(%S1 : tensor<64x64xf32>)
+  }
+  return
+}
+
+// CHECK-LABEL: func.func @cumsum
+// CHECK: delta.cumsum
+func.func @cumsum(%g: tensor<64xf32>, %G: tensor<64x128xf32>) {
+  %a = delta.cumsum %g : tensor<64xf32>
+  %s = delta.cumsum reverse exclusive %G : tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @decay_apply
+// CHECK: delta.decay_apply
+func.func @decay_apply(%dm: tensor<64x64xf32>, %b: tensor<64x128xf32>, %g: tensor<64xf32>) {
+  %da = delta.decay_apply upto_token %dm, %b decay(%g : tensor<64xf32>)
+      : tensor<64x64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @decay_dot
+// CHECK: delta.decay_dot
+func.func @decay_dot(%K: tensor<64x128xf32>, %g: tensor<64xf32>) {
+  %L = delta.decay_dot before_row %K, %K decay(%g : tensor<64xf32>)
+      : tensor<64x128xf32>, tensor<64x128xf32> -> tensor<64x64xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @erase_factor
+// CHECK: delta.erase_factor
+func.func @erase_factor(%L: tensor<64x64xf32>, %c: tensor<64xf32>) {
+  %Z = delta.erase_factor %L, %c
+      : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @erase_solve_adjoint
+// CHECK: delta.erase_solve_adjoint
+func.func @erase_solve_adjoint(%L: tensor<64x64xf32>, %c: tensor<64xf32>, %dU: tensor<64x128xf32>) {
+  %X = delta.erase_solve_adjoint %L, %c, %dU : tensor<64x64xf32>,
+      tensor<64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @erase_solve
+// CHECK: delta.erase_solve
+func.func @erase_solve(%L: tensor<64x64xf32>, %c: tensor<64xf32>, %W: tensor<64x128xf32>) {
+  %R, %U = delta.erase_solve %L, %c, %W : tensor<64x64xf32>, tensor<64xf32>,
+      tensor<64x128xf32> -> tensor<64x128xf32>, tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @mask_rows
+// CHECK: delta.mask_rows
+func.func @mask_rows(%x: tensor<64xf32>, %n: index) {
+  %y = delta.mask_rows %x, %n : tensor<64xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @recurrence
+// CHECK: delta.recurrence
+func.func @recurrence(%q: tensor<?x?x1x64xf32>, %g: tensor<?x?x2xf32>, %k: tensor<?x?x1x64xf32>,
+    %v: tensor<?x?x2x64xf32>, %beta: tensor<?x?x2xf32>, %s0: tensor<?x2x64x64xf32>, %cu: tensor<?xi64>) {
+  %o, %sT = delta.recurrence query(%q) decay(%g)
+      step(write %k erase %k value %v rate %beta)
+      initial_state(%s0) cu_seqlens(%cu) scale 0.125
+      : tensor<?x?x1x64xf32>, tensor<?x?x2xf32>, tensor<?x?x1x64xf32>,
+        tensor<?x?x1x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2xf32>,
+        tensor<?x2x64x64xf32>, tensor<?xi64>
+      -> (tensor<?x?x2x64xf32>, tensor<?x2x64x64xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @repeat_rows
+// CHECK: delta.repeat_rows
+func.func @repeat_rows(%a: tensor<32xf32>) {
+  %r = delta.repeat_rows %a by 2 : tensor<32xf32> -> tensor<64xf32>
+  return
+}

@@ -57,7 +57,7 @@ class Layer:
 
 def serves(manifest, layer, target):
     """Whether a bundle computes exactly this layer."""
-    spec = manifest.get("spec", {})
+    spec = manifest.get("spec") or {}
     wanted = layer.spec()
     if manifest["target"] != target or abs(spec.get("scale", 0) - layer.scale) > 1e-6:
         return False

@@ -76,3 +76,11 @@ def test_examples_of_ops_are_tested():
         blocks = re.findall(r"```mlir\n(.*?)```", op["description"], re.S)
         untested += [name for block in blocks if dialect in tested and words(block) not in tested[dialect]]
     assert untested == []
+
+
+def test_constraints_have_negative_tests():
+    """Named after the constraint's number in docs/spec.md."""
+    spec = (ROOT / "docs/spec.md").read_text()
+    listed = {name for row in re.findall(r"^\| (`\w+_c\d+`.*?) \|", spec, re.M) for name in re.findall(r"\w+_c\d+", row)}
+    tested = set(re.findall(r"func\.func @(\w+_c\d+)\(", (ROOT / "test/Dialect/Delta/invalid.mlir").read_text()))
+    assert len(listed) > 40 and listed == tested

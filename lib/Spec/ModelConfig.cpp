@@ -287,6 +287,8 @@ static LogicalResult checkJSON(const llvm::SourceMgr &sources) {
   size_t offset = 0;
   if (position.split("byte=").second.getAsInteger(10, offset))
     what = message;
+  // The parser has read the character it objects to.
+  offset -= offset > 0;
   sources.PrintMessage(
       SMLoc::getFromPointer(text.data() + std::min(offset, text.size())),
       llvm::SourceMgr::DK_Error, "malformed JSON: " + what, {}, {}, false);

@@ -47,28 +47,75 @@ namespace {
 /// spec or config needs it, and the copy recurses.
 class TreeBuilder {
 public:
-  explicit TreeBuilder(yaml::Stream &stream) : stream(stream) {}
+  TreeBuilder(yaml::Stream &stream, const char *begin)
+      : stream(stream), begin(begin) {}
 
   SourceNode build(yaml::Node *node, unsigned depth = 0);
+  bool failed() { return sawError || stream.failed(); }
+  void error(SMRange range, const Twine &message) {
+    stream.printError(range, message);
+    sawError = true;
+  }
 
 private:
   static constexpr unsigned maxDepth = 64;
+
+  void buildMapping(yaml::MappingNode &mapping, SourceNode &tree,
+                    unsigned depth);
+  void buildSequence(yaml::SequenceNode &sequence, SourceNode &tree,
+                     unsigned depth);
+  SMRange getRange(yaml::Node *node);
+
   yaml::Stream &stream;
+  const char *begin;
+  bool sawError = false;
 };
 } // namespace
 
+/// YAML's collections in brackets start behind their bracket.
+SMRange TreeBuilder::getRange(yaml::Node *node) {
+  SMRange range = node->getSourceRange();
+  const char *start = range.Start.getPointer();
+  if (isa<yaml::MappingNode, yaml::SequenceNode>(node) && start > begin &&
+      (start[-1] == '{' || start[-1] == '['))
+    return SMRange(SMLoc::getFromPointer(start - 1), range.End);
+  return range;
+}
+
+void TreeBuilder::buildMapping(yaml::MappingNode &mapping, SourceNode &tree,
+                               unsigned depth) {
+  tree.kind = SourceNode::Mapping;
+  for (yaml::KeyValueNode &entry : mapping) {
+    SourceNode key = build(entry.getKey(), depth + 1);
+    SourceNode value = build(entry.getValue(), depth + 1);
+    if (failed())
+      return;
+    tree.entries.push_back({std::move(key), std::move(value)});
+  }
+}
+
+void TreeBuilder::buildSequence(yaml::SequenceNode &sequence, SourceNode &tree,
+                                unsigned depth) {
+  tree.kind = SourceNode::Sequence;
+  for (yaml::Node &item : sequence) {
+    tree.items.push_back(build(&item, depth + 1));
+    if (failed())
+      return;
+  }
+}
+
 SourceNode TreeBuilder::build(yaml::Node *node, unsigned depth) {
   SourceNode tree;
-  if (!node || stream.failed())
+  if (!node || failed())
     return tree;
-  tree.range = node->getSourceRange();
+  tree.range = getRange(node);
   if (depth == maxDepth) {
-    stream.printError(node, "nested deeper than " + Twine(maxDepth) +
-                                " levels; a spec needs at most 4");
+    error(tree.range, "nested deeper than " + Twine(maxDepth) +
+                          " levels; a spec needs at most 4");
     return tree;
   }
-  SmallString<64> storage;
   if (auto *scalar = dyn_cast<yaml::ScalarNode>(node)) {
+    SmallString<64> storage;
     tree.text = scalar->getValue(storage).str();
     StringRef raw = scalar->getRawValue();
     tree.kind =
@@ -77,24 +124,14 @@ SourceNode TreeBuilder::build(yaml::Node *node, unsigned depth) {
     tree.kind = SourceNode::Scalar;
     tree.text = block->getValue().str();
   } else if (auto *mapping = dyn_cast<yaml::MappingNode>(node)) {
-    tree.kind = SourceNode::Mapping;
-    for (yaml::KeyValueNode &entry : *mapping) {
-      SourceNode key = build(entry.getKey(), depth + 1);
-      SourceNode value = build(entry.getValue(), depth + 1);
-      if (stream.failed())
-        return tree;
-      tree.entries.push_back({std::move(key), std::move(value)});
-    }
+    buildMapping(*mapping, tree, depth);
   } else if (auto *sequence = dyn_cast<yaml::SequenceNode>(node)) {
-    tree.kind = SourceNode::Sequence;
-    for (yaml::Node &item : *sequence) {
-      tree.items.push_back(build(&item, depth + 1));
-      if (stream.failed())
-        return tree;
-    }
-  } else if (isa<yaml::AliasNode>(node)) {
-    stream.printError(node, "YAML aliases (*name) are not supported; write the "
-                            "value out");
+    buildSequence(*sequence, tree, depth);
+  } else if (auto *alias = dyn_cast<yaml::AliasNode>(node)) {
+    StringRef name = alias->getName();
+    error(SMRange(SMLoc::getFromPointer(name.begin() - 1),
+                  SMLoc::getFromPointer(name.end())),
+          "YAML aliases (*name) are not supported; write the value out");
   }
   return tree;
 }
@@ -106,12 +143,14 @@ FailureOr<SourceNode> mlir::wyvern::readSourceTree(llvm::SourceMgr &sources) {
   yaml::document_iterator document = stream.begin();
   if (document == stream.end())
     return failure();
-  SourceNode tree = TreeBuilder(stream).build(document->getRoot());
-  if (!stream.failed() && ++document != stream.end() && !stream.failed())
-    stream.printError(document->getRoot(),
-                      "expected one document, found a second one; write one "
-                      "layer a file");
-  if (stream.failed())
+  TreeBuilder builder(stream, buffer->getBufferStart());
+  SourceNode tree = builder.build(document->getRoot());
+  if (!builder.failed() && ++document != stream.end() && !stream.failed())
+    builder.error(
+        document->getRoot()->getSourceRange(),
+        "expected one document, found a second one; write one layer a "
+        "file");
+  if (builder.failed())
     return failure();
   return tree;
 }

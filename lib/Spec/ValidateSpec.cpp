@@ -6,6 +6,7 @@
 
 #include "wyvern/Spec/SpecReader.h"
 
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -44,6 +45,9 @@ private:
   void validateNames(const SpecProduct &product, OperandRole role,
                      int64_t repeat);
   void error(SMLoc loc, const Twine &message) {
+    // An erase key that defaults to the write key stands at the same place.
+    if (!errorLocs.insert(loc.getPointer()).second)
+      return;
     ok = false;
     sources.PrintMessage(loc, llvm::SourceMgr::DK_Error, message, {}, {},
                          false);
@@ -52,6 +56,7 @@ private:
   const LayerSpec &spec;
   const llvm::SourceMgr &sources;
   llvm::StringMap<SpecOperand> uses;
+  llvm::SmallPtrSet<const char *, 4> errorLocs;
   bool ok = true;
 };
 } // namespace

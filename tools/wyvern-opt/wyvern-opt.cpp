@@ -11,6 +11,7 @@
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 #include "wyvern/Pipelines/Pipelines.h"
 
+#include "mlir/Conversion/Passes.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -23,6 +24,10 @@ int main(int argc, char **argv) {
   mlir::wyvern::registerDeltaToTilePasses();
   mlir::wyvern::tile::registerTileTransformsPasses();
   mlir::wyvern::registerTileToNVVMPasses();
+  mlir::registerArithToLLVMConversionPass();
+  mlir::registerConvertControlFlowToLLVMPass();
+  mlir::registerReconcileUnrealizedCastsPass();
+  mlir::registerSCFToControlFlowPass();
   mlir::wyvern::registerPipelines();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Wyvern optimizer\n", registry));

@@ -15,7 +15,7 @@ using namespace mlir::wyvern::delta;
 
 /// Blocks an SM should hold. A scan's ring fills most of the shared memory; maps
 /// have no ring to hide latency behind, so several blocks do.
-static constexpr int64_t kScanBlocks = 1, kMapBlocks = 2;
+static constexpr int64_t kScanBlocks = 1, kMapBlocks = 3;
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kConsumerWarps = 4, kProducerWarps = 1;
 /// The consumers' hardware barrier.
@@ -219,7 +219,7 @@ void KernelBuilder::addRing() {
   auto alloc = [&](ArrayRef<int64_t> shape, Type element) -> Value {
     return tile::AllocOp::create(builder, loc,
                                  tile::SmemType::get(context, shape, element),
-                                 IntegerAttr());
+                                 /*transient=*/true, IntegerAttr());
   };
   for (auto [i, in] : llvm::enumerate(program.ins)) {
     Value arg = program.block->getArgument(1 + i);
@@ -248,10 +248,8 @@ void KernelBuilder::addRing() {
       shape[*m] = tile::kAccRows;
     staging.back() = alloc(shape, tensorOf(out).getElementType());
   }
-  if (!program.block->getOps<EraseFactorOp>().empty()) {
-    scratch = alloc({tile::kAccRows, tile::kAccRows}, builder.getF32Type());
-    vectorScratch = alloc({tile::kAccRows}, builder.getF32Type());
-  }
+  if (!program.block->getOps<EraseFactorOp>().empty())
+    scratch = alloc({tile::kAccRows + 1, tile::kAccRows}, builder.getF32Type());
 }
 
 /// From the block's number to its head, its part of the lane dimension, its
@@ -417,21 +415,27 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
   SmallVector<Value> tiles(full.getTiles());
   zeroTail(tiles, chunk);
   RegionLowering lowering(builder, orientation, program.isMap);
-  lowering.setScratch(scratch, vectorScratch);
+  lowering.setScratch(scratch);
   for (auto [i, tile] : llvm::enumerate(tiles))
     lowering.setShared(program.block->getArgument(1 + i), tile);
   for (auto [i, carry] : llvm::enumerate(carries))
     lowering.setRegister(
         program.block->getArgument(1 + program.ins.size() + i), carry);
-  for (Operation &op : program.block->without_terminator())
-    if (failed(lowering.lower(&op)))
-      return failure();
-  numProducts = lowering.getNumProducts();
-
-  for (unsigned i = 0; i < program.outs.size(); ++i)
-    if (failed(storeOut(lowering, i, chunk)))
-      return failure();
+  // An out is stored where it is made: its registers are free for what follows.
   Operation *yield = program.block->getTerminator();
+  auto storeOutsOf = [&](Operation *op) -> LogicalResult {
+    for (unsigned i = 0; i < program.outs.size(); ++i)
+      if (yield->getOperand(i).getDefiningOp() == op &&
+          failed(storeOut(lowering, i, chunk)))
+        return failure();
+    return success();
+  };
+  for (Operation &op : program.block->without_terminator())
+    if (failed(lowering.lower(&op)) || failed(storeOutsOf(&op)))
+      return failure();
+  if (failed(storeOutsOf(/*op=*/nullptr))) // ins that are outs as they are
+    return failure();
+  numProducts = lowering.getNumProducts();
   for (Value carried : yield->getOperands().drop_front(program.outs.size())) {
     next.push_back(lowering.getRegister(carried, yield));
     if (!next.back())

@@ -94,7 +94,7 @@ private:
   SmallVector<Attribute> operandNames;
   SmallVector<Value> inArgs, outArgs, initArgs, finalArgs, staging;
   Value cu, tokens, sequences;
-  Value ring, scratch, vectorScratch;
+  Value ring, scratch;
   SmallVector<Type> ringTiles;
   Value sequence, head, lane;              // of this block
   Value batch, start, length, end, count, firstChunk; // of its sequence

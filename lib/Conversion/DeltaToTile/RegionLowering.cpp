@@ -297,7 +297,7 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
     return op.emitError() << "expected a system of 64 rows in a chunk_map, found "
                           << op.getL().getType();
   registers[op.getZ()] = tile::EraseFactorOp::create(
-      builder, op.getLoc(), l, rate, scratch, vectorScratch, /*barrier_id=*/1);
+      builder, op.getLoc(), l, rate, scratch, /*barrier_id=*/1);
   return success();
 }
 

@@ -33,11 +33,8 @@ public:
   void setShared(Value arg, Value tile) { shared[arg] = tile; }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = lowered; }
-  /// Scratch tiles for `tile.erase_factor`.
-  void setScratch(Value matrix, Value vector) {
-    scratch = matrix;
-    vectorScratch = vector;
-  }
+  /// The scratch tile for `tile.erase_factor`.
+  void setScratch(Value tile) { scratch = tile; }
 
   /// Lowers one operation; diagnoses what the GPU path does not take.
   LogicalResult lower(Operation *op);
@@ -85,7 +82,7 @@ private:
   const TileOrientation &orientation;
   bool isMap;
   DenseMap<Value, Value> shared, registers;
-  Value scratch, vectorScratch;
+  Value scratch;
   int64_t numProducts = 0;
 };
 

@@ -224,3 +224,23 @@ LogicalResult RelayoutOp::verify() {
                          << source << " and " << result;
   return success();
 }
+
+LogicalResult EraseFactorOp::verify() {
+  auto l = cast<RankedTensorType>(getL().getType());
+  auto rate = cast<RankedTensorType>(getRate().getType());
+  auto expected = getTileType({kAccRows, kAccRows}, l.getElementType(),
+                              LayoutKind::acc);
+  if (l != expected || !l.getElementType().isF32())
+    return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout, "
+                            "found "
+                         << l;
+  if (rate != getTileType({kAccRows}, l.getElementType(), LayoutKind::warp))
+    return emitOpError() << "(C2) expected 64 rates held by every warp, found "
+                         << rate;
+  SmemType scratch = getScratch().getType();
+  if (scratch.isSwizzled() || scratch.getShape().size() != 2 ||
+      scratch.getShape()[0] != kAccRows + 1 || scratch.getShape()[1] != kAccRows)
+    return emitOpError() << "(C3) expected a scratch tile of 65 x 64 f32, found "
+                         << scratch;
+  return success();
+}

@@ -19,25 +19,23 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// One thing to place.
+/// What shares one place: a ring, a tile, or all transient tiles.
 struct Placement {
-  Operation *op;
-  int64_t bytes, alignment;
+  SmallVector<Operation *> ops;
+  int64_t bytes = 0, alignment = 1;
+
+  void add(Operation *op, int64_t size, int64_t align) {
+    ops.push_back(op);
+    bytes = std::max(bytes, size);
+    alignment = std::max(alignment, align);
+  }
 };
 
 struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
   using TilePlanSmemPassBase::TilePlanSmemPassBase;
 
   void runOnOperation() override {
-    SmallVector<Placement> placements;
-    getOperation().walk([&](Operation *op) {
-      if (auto ring = dyn_cast<AllocRingOp>(op))
-        placements.push_back({op, ring.getRing().getType().getSizeInBytes(),
-                              ring.getRing().getType().getAlignment()});
-      else if (auto alloc = dyn_cast<AllocOp>(op))
-        placements.push_back({op, alloc.getTile().getType().getSizeInBytes(),
-                              alloc.getTile().getType().getAlignment()});
-    });
+    SmallVector<Placement> placements = collect();
     llvm::stable_sort(placements, [](const Placement &a, const Placement &b) {
       return a.alignment > b.alignment;
     });
@@ -46,7 +44,8 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
     int64_t end = 0;
     for (const Placement &placement : placements) {
       end = llvm::alignTo(end, placement.alignment);
-      placement.op->setAttr("offset", builder.getI64IntegerAttr(end));
+      for (Operation *op : placement.ops)
+        op->setAttr("offset", builder.getI64IntegerAttr(end));
       end += placement.bytes;
     }
     getOperation().setSharedBytes(end);
@@ -58,6 +57,27 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
           << "; use smaller head dimensions";
       signalPassFailure();
     }
+  }
+
+private:
+  SmallVector<Placement> collect() {
+    SmallVector<Placement> placements;
+    Placement transients;
+    getOperation().walk([&](Operation *op) {
+      if (auto ring = dyn_cast<AllocRingOp>(op)) {
+        RingType type = ring.getRing().getType();
+        placements.emplace_back().add(op, type.getSizeInBytes(),
+                                      type.getAlignment());
+      } else if (auto alloc = dyn_cast<AllocOp>(op)) {
+        SmemType type = alloc.getTile().getType();
+        Placement &placement =
+            alloc.getTransient() ? transients : placements.emplace_back();
+        placement.add(op, type.getSizeInBytes(), type.getAlignment());
+      }
+    });
+    if (!transients.ops.empty())
+      placements.push_back(transients);
+    return placements;
   }
 };
 } // namespace

@@ -15,13 +15,17 @@ def Tile_AllocOp : Tile_Op<"alloc"> {
   let summary = "a tile of shared memory for the whole kernel";
   let description = [{
     `offset`, in bytes from the block's dynamic shared memory, is set by
-    `tile-plan-smem`.
+    `tile-plan-smem`. A `transient` tile holds nothing between the operations that
+    use it, each of which starts with a barrier of its warpgroup; so all transient
+    tiles may lie in one place.
 
-    Example: `%t = tile.alloc : !tile.smem<64x64xf32>`
+    Example: `%t = tile.alloc transient : !tile.smem<64x64xf32>`
   }];
-  let arguments = (ins OptionalAttr<I64Attr>:$offset);
+  let arguments = (ins UnitAttr:$transient, OptionalAttr<I64Attr>:$offset);
   let results = (outs Tile_SmemType:$tile);
-  let assemblyFormat = "(`offset` $offset^)? attr-dict `:` type($tile)";
+  let assemblyFormat = [{
+    (`transient` $transient^)? (`offset` $offset^)? attr-dict `:` type($tile)
+  }];
 }
 
 def Tile_AllocRingOp : Tile_Op<"alloc_ring"> {

@@ -129,27 +129,29 @@ def Tile_IndexOp : Tile_Op<"index", [Pure]> {
 def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
   let summary = "Z = (I + L diag(c))^-1 L by substitution in fp32";
   let description = [{
-    L is strictly lower triangular; one thread a column, the column in registers,
-    L broadcast from `scratch`. Exact to fp32, so correlated keys and rates near 2
-    need no care (a Neumann series on 16 x 16 blocks would: docs/numerics.md).
-    Called by a warpgroup that has hardware barrier `barrier_id` to itself.
+    L is 64 x 64 and strictly lower triangular. The two diagonal halves by
+    substitution, one lane a column, the quarter below them by two products; all in
+    fp32, so correlated keys and rates near 2 need no care (a Neumann series on
+    16 x 16 blocks would: docs/numerics.md). `scratch` has 65 rows, the last one for
+    the rates. Called by a warpgroup that has hardware barrier `barrier_id` to
+    itself.
 
     Example:
 
     ```mlir
-    %z = tile.erase_factor %l, %c via %s, %cs barrier 1
+    %z = tile.erase_factor %l, %c via %s barrier 1
         : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-          !tile.smem<64x64xf32>, !tile.smem<64xf32>
+          !tile.smem<65x64xf32>
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$l, Tile_AnyTensor:$rate,
-                       Tile_SmemType:$scratch, Tile_SmemType:$rate_scratch,
-                       I64Attr:$barrier_id);
+                       Tile_SmemType:$scratch, I64Attr:$barrier_id);
   let results = (outs Tile_AnyTensor:$z);
   let assemblyFormat = [{
-    $l `,` $rate `via` $scratch `,` $rate_scratch `barrier` $barrier_id attr-dict
-    `:` type($l) `,` type($rate) `,` type($scratch) `,` type($rate_scratch)
+    $l `,` $rate `via` $scratch `barrier` $barrier_id attr-dict
+    `:` type($l) `,` type($rate) `,` type($scratch)
   }];
+  let hasVerifier = 1;
 }
 
 #endif // WYVERN_DIALECT_TILE_IR_TILEREGISTEROPS

@@ -41,7 +41,8 @@ def TilePlanSmemPass
   let summary = "place rings and tiles in the block's shared memory";
   let description = [{
     Gives every `tile.alloc_ring` and `tile.alloc` an offset, largest alignment
-    first, and the kernel its `shared_bytes`. Fails where they exceed `limit`.
+    first and all `transient` tiles the same one, and the kernel its `shared_bytes`.
+    Fails where they exceed `limit`.
 
     ```mlir
     %r = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [...]>

@@ -163,7 +163,7 @@ def make_tasks(options, cases, expected):
         for layer in cases.speed_layers():
             for batch, tokens in SPEED_SHAPES:
                 task = {"check": "speed", "layer": asdict(layer), "batch": batch, "tokens": tokens}
-                task["peers"] = options.peers
+                task["peers"] = [peer for peer in options.peers.split(",") if peer]
                 timeout = 300 if options.peers else options.timeout
                 yield f"speed-{layer.decay}-{batch}x{tokens}", layer.name, task, timeout
 
@@ -176,8 +176,11 @@ def needed_layers(options, cases):
 
 
 def report(name, description, result):
-    errors = " ".join(f"{what} {result[what]:.2e}" for what in ("o", "state") if what in result)
-    words = "; ".join(filter(None, [errors, result.get("detail", ""), *result.get("problems", [])]))
+    errors = ""
+    for what, bar in zip(("o", "state"), result.get("bars", ())):
+        if what in result:
+            errors += f"{what} {result[what]:.2e} ({result[what] / bar:.2f} of the bar) "
+    words = "; ".join(filter(None, [errors.strip(), result.get("detail", ""), *result.get("problems", [])]))
     print(f"{'ok  ' if result['ok'] else 'FAIL'} {name:24} {description:70} {words}", flush=True)
 
 
@@ -271,7 +274,7 @@ def parse(arguments):
     parser.add_argument("--json", type=Path, help="where to write all results")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
     parser.add_argument("--sanitize", action="store_true", help="small runs under compute-sanitizer instead")
-    parser.add_argument("--peers", action="store_true", help="time FLA too, if it can be imported ($PEERS_A)")
+    parser.add_argument("--peers", default="", help="peers to time too: fla, flashinfer (benchmarks/forward.py)")
     parser.add_argument("--no-speed", dest="speed", action="store_false")
     parser.add_argument("--no-large", dest="large", action="store_false", help="no tensors of 2^31 elements")
     parser.add_argument("--simulate", action="store_true", help=argparse.SUPPRESS)

@@ -6,8 +6,6 @@ that faults or hangs takes this process with it, never the list of results.
 """
 
 import json
-import os
-import statistics
 import sys
 import time
 import traceback
@@ -15,8 +13,10 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
 import gpu_cases as cases
-from gpu_cases import Case, bar_layer
+from gpu_cases import Case
 
 DEVICE = "cuda"
 BUNDLES = None  # set by main()
@@ -343,64 +343,20 @@ def check_host(layer):
 # === Speed ===
 
 
-def median_ms(call, repeats=30):
-    """Median GPU time of a call, L2 flushed before each."""
-    flush = torch.empty(256 << 20, dtype=torch.uint8, device=DEVICE)
-    for _ in range(5):
-        call()
-    times = []
-    for _ in range(repeats):
-        flush.zero_()
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        call()
-        end.record()
-        end.synchronize()
-        times.append(begin.elapsed_time(end))
-    return statistics.median(times)
-
-
-def peer_function(layer):
-    """FLA's function for this layer if it can be imported, else None."""
-    if os.environ.get("PEERS_A"):
-        sys.path.insert(0, os.environ["PEERS_A"])
-    try:
-        if layer.decay == "none":
-            from fla.ops.delta_rule import chunk_delta_rule as function
-        else:
-            from fla.ops.gated_delta_rule import chunk_gated_delta_rule as function
-    except ImportError:
-        return None
-    return function
-
-
 def check_speed(layer, batch, tokens, peers):
-    case = Case("", layer, 18, batch=batch, tokens=tokens)
-    torch.manual_seed(2)
-    unit = torch.nn.functional.normalize
-    dtype = cases.TORCH_DTYPES[layer.dtype]
-    random = lambda *shape: torch.randn(batch, tokens, *shape, device=DEVICE)
-    inputs = {
-        "q": unit(random(layer.key_heads, layer.key_dim), dim=-1).to(dtype),
-        "k": unit(random(layer.key_heads, layer.key_dim), dim=-1).to(dtype),
-        "v": random(layer.value_heads, layer.value_dim).to(dtype),
-    }
-    if layer.decay == "head":
-        inputs["g"] = torch.nn.functional.logsigmoid(random(layer.value_heads) + 3)
-    inputs["beta"] = torch.rand(batch, tokens, layer.value_heads, device=DEVICE)
+    import forward
+
     program = program_for(layer)
     program._empty = torch.empty
-    ours = median_ms(lambda: program(**inputs))
+    order = ("q", "k", "v") + (("g",) if layer.decay == "head" else ()) + ("beta",)
+
+    def ours(*inputs):
+        return tuple(program(**dict(zip(order, inputs))).values())
+
+    rule = "gated" if layer.decay == "head" else "delta"
+    times = forward.compare((rule, batch, tokens, layer.key_heads, layer.value_heads), ours, peers)
     program._empty = poisoned
-    detail = f"{case.batch}x{case.tokens}: {ours:.4f} ms"
-    function = peer_function(layer) if peers else None
-    if function is not None:
-        with torch.no_grad():
-            theirs = median_ms(lambda: function(*inputs.values(), output_final_state=True))
-        detail += f", FLA {theirs:.4f} ms, {theirs / ours:.2f}x faster"
-    elif peers:
-        detail += ", FLA is not importable"
-    return {"ok": True, "detail": detail, "ms": ours}
+    return {"ok": True, "detail": forward.show(times), "times": times}
 
 
 # === The loop ===

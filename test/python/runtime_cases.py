@@ -6,7 +6,6 @@ LD_LIBRARY_PATH leading to the fake libcuda: `python runtime_cases.py <case> <fo
 """
 
 import ctypes
-import json
 import os
 import struct
 import sys

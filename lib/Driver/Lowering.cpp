@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "Stopwatch.h"
 
 #include "wyvern/Support/OutputFiles.h"
 #include "wyvern/Target/DescribeProgram.h"
@@ -15,34 +16,11 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
-#include <chrono>
-
 using namespace mlir;
 using namespace mlir::wyvern;
 
 /// The phase after which kernels and their interface stand side by side.
 static constexpr StringLiteral describedPhase = "tile";
-
-namespace {
-/// Says on standard error, under -v, how long its scope took.
-class Stopwatch {
-public:
-  Stopwatch(const DriverOptions &options, StringRef what)
-      : verbose(options.verbose), what(what) {}
-  ~Stopwatch() {
-    std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
-    if (verbose)
-      llvm::errs() << llvm::formatv("{0,-10}{1,8:F1} ms\n", what,
-                                    elapsed.count());
-  }
-
-private:
-  using Clock = std::chrono::steady_clock;
-  bool verbose;
-  StringRef what;
-  Clock::time_point start = Clock::now();
-};
-} // namespace
 
 Lowering::Lowering(const DriverOptions &options, ModuleOp module)
     : options(options), module(module), program(failure()) {
@@ -70,7 +48,7 @@ LogicalResult Lowering::runTo(const Phase &last) {
 }
 
 LogicalResult Lowering::runPasses(const Phase &phase) {
-  Stopwatch stopwatch(options, phase.name);
+  Stopwatch stopwatch(options.verbose, phase.name);
   PassManager pm(module.getContext());
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
@@ -106,7 +84,7 @@ std::string Lowering::print() {
 }
 
 LogicalResult Lowering::generatePTX(ProgramInfo &described) {
-  Stopwatch stopwatch(options, "ptx");
+  Stopwatch stopwatch(options.verbose, "ptx");
   NVPTXOptions codegen{options.arch->name.str(), options.arch->features.str()};
   for (KernelInfo &kernel : described.kernels) {
     auto gpuModule = module.lookupSymbol<gpu::GPUModuleOp>(kernel.symbol);

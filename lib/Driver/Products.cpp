@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Products.h"
+#include "Stopwatch.h"
 
 #include "wyvern/Support/OutputFiles.h"
 #include "wyvern/Support/Version.h"
@@ -59,7 +60,7 @@ private:
   llvm::Error writeKernels(StringRef extension);
   llvm::Error writeBundle();
   /// -o, or a name made from the input's.
-  std::string getFolder() const;
+  std::string getFolder(StringRef suffix) const;
 
   const DriverOptions &options;
   const LayerSpec *spec;
@@ -90,10 +91,13 @@ llvm::Error ProductWriter::assembleAll() {
   AssembleOptions assembleOptions;
   assembleOptions.arch = options.arch->name.str();
   assembleOptions.strict = options.strict;
-  llvm::Error error =
-      assemble(*ptxas, assembleOptions, program, log, [](const Twine &message) {
-        llvm::WithColor::warning(llvm::errs(), "wyvernc") << message << '\n';
-      });
+  llvm::Error error = [&] {
+    Stopwatch stopwatch(options.verbose, "cubin");
+    return assemble(
+        *ptxas, assembleOptions, program, log, [](const Twine &message) {
+          llvm::WithColor::warning(llvm::errs(), "wyvernc") << message << '\n';
+        });
+  }();
   if (!error && options.verbose)
     printResources();
   return error;
@@ -170,7 +174,8 @@ llvm::Error ProductWriter::writeKernels(StringRef extension) {
   if (output == "-")
     return llvm::createStringError("a cubin is no text; give a folder with -o");
   if (llvm::sys::path::extension(output) != ("." + extension).str())
-    return writeFolder(getFolder(), files, files.front().name);
+    return writeFolder(getFolder("." + extension.str() + "s"), files,
+                       files.front().name);
   if (files.size() == 1)
     return writeFile(output, files.front().contents);
   return llvm::createStringError("there are " + Twine(files.size()) +
@@ -186,15 +191,15 @@ llvm::Error ProductWriter::writeBundle() {
   files.push_back({"manifest.json", getManifest()});
   files.push_back({program.name + ".h", getHeader()});
   files.push_back({"ptxas.log", log});
-  return writeFolder(getFolder(), files, "manifest.json");
+  return writeFolder(getFolder(".wyvern"), files, "manifest.json");
 }
 
-std::string ProductWriter::getFolder() const {
+std::string ProductWriter::getFolder(StringRef suffix) const {
   if (!options.output.empty())
     return options.output;
   StringRef stem = llvm::sys::path::stem(options.input);
-  return (options.input == "-" ? StringRef(program.name) : stem).str() +
-         ".wyvern";
+  return ((options.input == "-" ? StringRef(program.name) : stem) + suffix)
+      .str();
 }
 
 ExitCode mlir::wyvern::writeProduct(const DriverOptions &options,

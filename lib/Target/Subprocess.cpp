@@ -9,6 +9,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -20,7 +21,15 @@ llvm::Expected<TemporaryFile> TemporaryFile::create(StringRef suffix) {
           llvm::sys::fs::createTemporaryFile("wyvern", suffix, path))
     return llvm::createStringError(ec, "cannot create a temporary file: " +
                                            ec.message());
+  llvm::sys::RemoveFileOnSignal(path);
   return TemporaryFile(path.str().str());
+}
+
+TemporaryFile::~TemporaryFile() {
+  if (path.empty())
+    return;
+  llvm::sys::fs::remove(path);
+  llvm::sys::DontRemoveFileOnSignal(path);
 }
 
 llvm::Error TemporaryFile::write(StringRef text) const {

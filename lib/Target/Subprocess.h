@@ -9,23 +9,20 @@
 
 #include "mlir/Support/LLVM.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/FileSystem.h"
 
 #include <string>
 
 namespace mlir::wyvern {
 
-/// A temporary file, removed at the end of its scope.
+/// A temporary file, removed at the end of its scope or if the process is
+/// killed.
 class TemporaryFile {
 public:
   static llvm::Expected<TemporaryFile> create(StringRef suffix);
   TemporaryFile(TemporaryFile &&other) : path(std::move(other.path)) {
     other.path.clear();
   }
-  ~TemporaryFile() {
-    if (!path.empty())
-      llvm::sys::fs::remove(path);
-  }
+  ~TemporaryFile();
 
   StringRef getPath() const { return path; }
   llvm::Error write(StringRef text) const;

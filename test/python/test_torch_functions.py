@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 import delta_oracle
 import wyvern
 from wyvern.torch import (
+    _ops,
     _programs,
     chunk_delta_rule,
     chunk_gated_delta_rule,
@@ -177,6 +178,54 @@ def test_low_precision_inputs(data):
     o, state = chunk_gated_delta_rule(q, k, v, g, beta, output_final_state=True)
     assert o.dtype == torch.bfloat16 and state.dtype == torch.float32
     close(o.double(), delta_oracle.dense(q, k, v, beta, g)[0], 4e-3)
+
+
+# === The GPU's side, with the recurrence in the place of the kernels ===
+
+
+@pytest.fixture
+def gpu_program(monkeypatch):
+    """Programs that take what kernels take: head dims of 64 and 128, [K, V] states of any
+    strides; the default scale is theirs."""
+    seen = []
+
+    def program_for(decay, q, v):
+        seen.append((decay, q.shape[3], v.shape[3]))
+        assert q.shape[3] in (64, 128) and v.shape[3] in (64, 128)
+
+        def program(*, out, **inputs):
+            inputs = {name: x for name, x in inputs.items() if x is not None}
+            o, state = delta_oracle.run(**inputs)
+            if out["final_state"] is not None:
+                out["final_state"].copy_(state)
+            return {"o": o.to(v.dtype)}
+
+        return program
+
+    monkeypatch.setattr(_ops, "program_for", program_for)
+    return seen
+
+
+@pytest.mark.parametrize("dims, padded", [((64, 128), (64, 128)), ((60, 100), (64, 128)), ((96, 8), (128, 64))])
+def test_gpu_calls(gpu_program, dims, padded):
+    torch.manual_seed(5)
+    unit = torch.nn.functional.normalize
+    q, k = (unit(torch.randn(B, T, H, dims[0], dtype=torch.float64), dim=-1) for _ in range(2))
+    v, beta = torch.randn(B, T, HV, dims[1], dtype=torch.float64), torch.rand(B, T, HV)
+    h0 = torch.randn(B, HV, dims[0], dims[1])
+    operands = {"q": q, "k": k, "v": v, "beta": beta}
+    for scale in (dims[0] ** -0.5, 0.7):
+        expected, final = delta_oracle.dense(*operands.values(), None, h0, scale)
+        for v_first in (False, True):
+            turn = (lambda x: x.transpose(-1, -2).contiguous()) if v_first else (lambda x: x)
+            o, state = _ops._on_gpu("none", dict(operands), turn(h0), None, scale, True, v_first)
+            assert o.is_contiguous() and state.is_contiguous()
+            close(o, expected)
+            close(state, turn(final), 1e-6)
+            o, state = _ops._on_gpu("none", dict(operands), turn(h0), None, scale, False, v_first)
+            close(o, expected)
+            assert state.shape == (0,)
+    assert set(gpu_program) == {("none", *padded)}
 
 
 # === torch.library ===

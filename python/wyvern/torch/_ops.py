@@ -6,6 +6,7 @@ The arity is fixed: without `output_final_state` the second result is empty.
 """
 
 import torch
+import torch.nn.functional as F
 
 from ._programs import program_for
 
@@ -34,27 +35,53 @@ def _fake(q, v, cu_seqlens, output_final_state, state_v_first):
     return o, torch.empty(shape, dtype=dtype, device=q.device)
 
 
-def _rescale(o, scale, q):
+def _rescale(o, scale, key_dim):
     """The programs carry the default scale; another costs one more rounding of o."""
-    ratio = scale * q.shape[3] ** 0.5
+    ratio = scale * key_dim**0.5
     return o if abs(ratio - 1) < 1e-6 else o.mul_(ratio)
 
 
+def _kernel_dim(dim):
+    """The head dim of the kernel that serves `dim`."""
+    return next((n for n in (64, 128) if dim <= n), dim)
+
+
+def _pad(tensor, *dims):
+    """Zeros up to `dims` behind the last dimensions."""
+    missing = [n - have for n, have in zip(dims, tensor.shape[-len(dims) :])]
+    sides = [side for n in reversed(missing) for side in (0, n)]
+    return F.pad(tensor, sides) if any(missing) else tensor
+
+
 def _on_gpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
+    """Runs the program. Channels of zeros change nothing, so head dims between those of
+    the kernels are padded, which costs a copy of each tensor."""
     q, v = operands["q"], operands["v"]
-    program = program_for(decay, q, v)
-    shape = _final_state_shape(q, v, cu_seqlens, v_first) if final else (0,)
-    state = torch.empty(shape, dtype=torch.float32, device=q.device)
-    if v_first and initial_state is not None:
-        initial_state = initial_state.transpose(-1, -2)
-    wanted = (state.transpose(-1, -2) if v_first else state) if final else None
+    dims = q.shape[3], v.shape[3]
+    key_dim, value_dim = (_kernel_dim(n) for n in dims)
+    operands |= {"q": _pad(q, key_dim), "k": _pad(operands["k"], key_dim), "v": _pad(v, value_dim)}
+    program = program_for(decay, operands["q"], operands["v"])
+    if initial_state is not None:
+        initial_state = initial_state.transpose(-1, -2) if v_first else initial_state
+        initial_state = _pad(initial_state, key_dim, value_dim)
+    state = wanted = None
+    if final:
+        shape = _final_state_shape(operands["q"], operands["v"], cu_seqlens, v_first)
+        state = torch.empty(shape, dtype=torch.float32, device=q.device)
+        wanted = state.transpose(-1, -2) if v_first else state
     o = program(
         **operands,
         initial_state=initial_state,
         cu_seqlens=cu_seqlens,
         out={"final_state": wanted},
     )["o"]
-    return _rescale(o, scale, q), state
+    if state is None:
+        state = torch.empty(0, dtype=torch.float32, device=q.device)
+    elif dims != (key_dim, value_dim):
+        state = wanted[..., : dims[0], : dims[1]]
+        state = (state.transpose(-1, -2) if v_first else state).contiguous()
+    o = _rescale(o, scale, key_dim)
+    return o[..., : dims[1]].contiguous(), state
 
 
 def _on_cpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
@@ -69,7 +96,7 @@ def _on_cpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
     if cu_seqlens is not None:
         inputs["cu_seqlens"] = cu_seqlens.to(torch.int64).numpy()
     out = program(**inputs)
-    o = _rescale(torch.from_numpy(out["o"]), scale, q).to(v.dtype)
+    o = _rescale(torch.from_numpy(out["o"]), scale, q.shape[3]).to(v.dtype)
     if not final:
         return o, torch.empty(0, dtype=compute)
     state = torch.from_numpy(out["final_state"])

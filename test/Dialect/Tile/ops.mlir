@@ -4,7 +4,7 @@
 tile.kernel @copy(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>)
     grid 1 * sequences warps 5 min_blocks 1 operands ["x"] {
   %c0 = arith.constant 0 : index
-  // CHECK: tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  // CHECK: tile.alloc_ring producers 1 consumers 4 : <2, [!tile.smem<64x64xbf16>]>
   %ring = tile.alloc_ring producers 1 consumers 4
       : !tile.ring<2, [!tile.smem<64x64xbf16>]>
   tile.sync

@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Conversion/Passes.h"
-#include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Execution/CpuProgram.h"
 
 #include "mlir/Conversion/Passes.h"

@@ -8,14 +8,14 @@
 
 #include "TensorSignature.h"
 
-#include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Pipelines/Pipelines.h"
+#include "wyvern/Support/DiagnosticText.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
-#include "mlir/ExecutionEngine/OptUtils.h"
-#include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
+#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -30,36 +30,6 @@ template <typename... Parts> static llvm::Error makeError(Parts &&...parts) {
   (os << ... << std::forward<Parts>(parts));
   return llvm::createStringError(text);
 }
-
-namespace {
-/// Collects what a context reports, as `location: error: text` lines.
-class DiagnosticText {
-public:
-  explicit DiagnosticText(MLIRContext *context)
-      : os(text), handler(context, [this](Diagnostic &diagnostic) {
-          append(diagnostic);
-          return success();
-        }) {}
-
-  llvm::Error takeError(StringRef what) {
-    return makeError(text.empty() ? what : StringRef(text).rtrim());
-  }
-
-private:
-  void append(Diagnostic &diagnostic) {
-    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
-    if (!isa<UnknownLoc>(diagnostic.getLocation()))
-      os << diagnostic.getLocation() << ": ";
-    os << (isError ? "error: " : "note: ") << diagnostic << '\n';
-    for (Diagnostic &note : diagnostic.getNotes())
-      append(note);
-  }
-
-  std::string text;
-  llvm::raw_string_ostream os;
-  ScopedDiagnosticHandler handler;
-};
-} // namespace
 
 //===----------------------------------------------------------------------===//
 // Compiling
@@ -88,7 +58,28 @@ static llvm::Expected<func::FuncOp> takeEntry(ModuleOp module,
   return found;
 }
 
-/// LLVM's optimizer and code generator for the machine we are on.
+/// LLVM's O2 without what costs compile time and gains nothing on loops over
+/// tiles: unrolling, interleaving, straight-line vectorization.
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopUnrolling = false;
+  tuning.LoopInterleaving = false;
+  tuning.SLPVectorization = false;
+  llvm::PassBuilder builder(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
+      .run(module, modules);
+}
+
+/// LLVM code for the machine we are on.
 static llvm::Expected<std::unique_ptr<ExecutionEngine>>
 createEngine(ModuleOp module) {
   static std::once_flag once;
@@ -103,44 +94,64 @@ createEngine(ModuleOp module) {
   auto machine = builder->createTargetMachine();
   if (!machine)
     return machine.takeError();
-  // The options hold a reference to the transformer: it must have a name.
-  std::function<llvm::Error(llvm::Module *)> transformer =
-      makeOptimizingTransformer(/*optLevel=*/2, /*sizeLevel=*/0,
-                                machine->get());
   ExecutionEngineOptions options;
+  auto transformer = [target = machine->get()](llvm::Module *module) {
+    optimize(*module, *target);
+    return llvm::Error::success();
+  };
+  // Only referred to, so not a temporary.
   options.transformer = transformer;
   options.enableGDBNotificationListener = false;
   options.enablePerfNotificationListener = false;
   return ExecutionEngine::create(module, options, std::move(*machine));
 }
 
+/// Runs the phases up to the one that `options` names.
+static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
+  const Phase *phase = findPhase(options.phase);
+  if (!phase)
+    return makeError(
+        "expected a phase that ends in a chunk program (wy, staged "
+        "or rounded), found '",
+        options.phase, "'");
+  DiagnosticText diagnostics(module.getContext());
+  PassManager pm(module.getContext());
+  PipelineOptions pipelineOptions;
+  pipelineOptions.operandType = options.operandType;
+  buildPipeline(pm, *phase, pipelineOptions);
+  if (failed(pm.run(module)))
+    return diagnostics.getError("the passes up to " + options.phase +
+                                " failed");
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::unique_ptr<CpuProgram>>
-CpuProgram::compile(ModuleOp module, StringRef entry) {
+CpuProgram::compile(ModuleOp module, const CpuOptions &options) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerCpuDialects(registry);
   context->appendDialectRegistry(registry);
   context->loadAllAvailableDialects();
 
-  llvm::Expected<func::FuncOp> function = takeEntry(module, entry);
+  llvm::Expected<func::FuncOp> function = takeEntry(module, options.entry);
   if (!function)
     return function.takeError();
-  DiagnosticText diagnostics(context);
-  PassManager formWY(context);
-  formWY.addNestedPass<func::FuncOp>(delta::createFormWYPass());
-  if (failed(formWY.run(module)))
-    return diagnostics.takeError("delta-form-wy failed");
-
   std::unique_ptr<CpuProgram> program(new CpuProgram());
   program->name = function->getName().str();
+  std::vector<std::string> gates = getGateNames(*function);
+  if (llvm::Error error = runPhases(module, options))
+    return error;
   if (llvm::Error error =
           readSignature(*function, program->inputs, program->results))
     return error;
+  for (CpuTensor &input : program->inputs)
+    input.isGate = llvm::is_contained(gates, input.name);
+
+  DiagnosticText diagnostics(context);
   PassManager lower(context);
   buildCpuPipeline(lower);
   if (failed(lower.run(module)))
-    return diagnostics.takeError("the CPU pipeline failed");
-
+    return diagnostics.getError("the CPU pipeline failed");
   llvm::Expected<std::unique_ptr<ExecutionEngine>> engine =
       createEngine(module);
   if (!engine)
@@ -154,18 +165,15 @@ CpuProgram::compile(ModuleOp module, StringRef entry) {
 }
 
 llvm::Expected<std::unique_ptr<CpuProgram>>
-CpuProgram::compile(StringRef source, StringRef entry) {
+CpuProgram::compile(StringRef source, const CpuOptions &options) {
   DialectRegistry registry;
   registerCpuDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  OwningOpRef<ModuleOp> module;
-  {
-    DiagnosticText diagnostics(&context);
-    module = parseSourceString<ModuleOp>(source, &context);
-    if (!module)
-      return diagnostics.takeError("the source does not parse");
-  }
-  return compile(*module, entry);
+  DiagnosticText diagnostics(&context);
+  auto module = parseSourceString<ModuleOp>(source, &context);
+  if (!module)
+    return diagnostics.getError("the source does not parse");
+  return compile(*module, options);
 }
 
 CpuProgram::~CpuProgram() = default;

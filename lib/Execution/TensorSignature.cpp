@@ -111,6 +111,20 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
   return llvm::Error::success();
 }
 
+std::vector<std::string> wyvern::getGateNames(func::FuncOp function) {
+  std::vector<std::string> names;
+  function.walk([&](RecurrenceOp recurrence) {
+    auto argument = dyn_cast_or_null<BlockArgument>(recurrence.getDecay());
+    if (!argument || argument.getOwner() != &function.getBody().front())
+      return;
+    auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                      "delta.name");
+    if (name)
+      names.push_back(name.str());
+  });
+  return names;
+}
+
 //===----------------------------------------------------------------------===//
 // Checking buffers
 //===----------------------------------------------------------------------===//

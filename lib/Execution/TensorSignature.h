@@ -20,6 +20,9 @@ int64_t getElementBytes(StringRef dtype);
 llvm::Error readSignature(func::FuncOp function, std::vector<CpuTensor> &inputs,
                           std::vector<CpuTensor> &results);
 
+/// Names of the arguments that are the log decay of a recurrence.
+std::vector<std::string> getGateNames(func::FuncOp function);
+
 /// Checks that the buffers are shaped as the inputs say and agree on the number
 /// of batch rows, tokens and sequences, and that cu_seqlens lies within the
 /// tokens. Compiled code checks nothing.

@@ -19,8 +19,12 @@ _HOMES = {
     "Program": ".program",
     "load": ".program",
     "RuntimeError": "._rt",
-    "compile": ".compile",
-    "reference": ".reference",
+    "compile": "._compile",
+    "reference": "._compile",
+    "CompileError": "._compile",
+    "CpuProgram": "._compile",
+    "to_bf16": "._arrays",
+    "from_bf16": "._arrays",
 }
 
 __all__ = sorted([*_HOMES, "torch"])

@@ -11,6 +11,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Execution/CpuProgram.h"
+#include "wyvern/Reference/Interpreter.h"
+#include "wyvern/Spec/SpecReader.h"
+#include "wyvern/Spec/SpecToModule.h"
+#include "wyvern/Support/DiagnosticText.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -23,6 +30,10 @@ template <typename T> static T unwrap(llvm::Expected<T> value) {
     throw py::value_error(llvm::toString(value.takeError()));
   return std::move(*value);
 }
+
+//===----------------------------------------------------------------------===//
+// Arrays
+//===----------------------------------------------------------------------===//
 
 /// The struct-module format that holds elements of `dtype`, and their bytes.
 static std::pair<const char *, py::ssize_t>
@@ -55,20 +66,33 @@ static CpuBuffer getBuffer(const py::buffer_info &info,
 namespace {
 /// A result, seen from Python through the buffer protocol.
 struct ResultBuffer {
-  CpuResult result;
+  std::shared_ptr<void> owner;
   std::string dtype;
+  void *data;
+  std::vector<int64_t> shape;
 
   py::buffer_info getInfo() {
     auto [format, bytes] = getStorage(dtype);
-    std::vector<py::ssize_t> strides(result.buffer.strides);
-    for (py::ssize_t &stride : strides)
-      stride *= bytes;
-    return py::buffer_info(result.buffer.data, bytes, format,
-                           result.buffer.shape.size(), result.buffer.shape,
-                           strides);
+    return py::buffer_info(data, bytes, format, shape.size(), shape,
+                           py::detail::c_strides(shape, bytes));
   }
 };
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// CPU programs
+//===----------------------------------------------------------------------===//
+
+static std::unique_ptr<CpuProgram> compileCpu(const std::string &source,
+                                              const std::string &entry,
+                                              const std::string &phase,
+                                              const std::string &operandType) {
+  auto compileReleased = [&] {
+    py::gil_scoped_release released;
+    return CpuProgram::compile(source, {entry, phase, operandType});
+  };
+  return unwrap(compileReleased());
+}
 
 static std::vector<ResultBuffer> run(const CpuProgram &program,
                                      const std::vector<py::buffer> &arrays) {
@@ -84,32 +108,119 @@ static std::vector<ResultBuffer> run(const CpuProgram &program,
     py::gil_scoped_release released;
     return program.run(buffers);
   };
-  std::vector<CpuResult> results = unwrap(runReleased());
   std::vector<ResultBuffer> taken;
+  std::vector<CpuResult> results = unwrap(runReleased());
   for (size_t i = 0; i < results.size(); ++i)
-    taken.push_back({std::move(results[i]), program.getResults()[i].dtype});
+    taken.push_back({std::move(results[i].memory),
+                     program.getResults()[i].dtype, results[i].buffer.data,
+                     results[i].buffer.shape});
   return taken;
 }
 
-static std::unique_ptr<CpuProgram> compileText(const std::string &source,
-                                               const std::string &entry) {
-  auto compileReleased = [&] {
-    py::gil_scoped_release released;
-    return CpuProgram::compile(source, entry);
-  };
-  return unwrap(compileReleased());
-}
-
+/// (name, dtype, shape with -1 where dynamic, (kind, rows a token) a dimension,
+/// is a gate) each.
 static std::vector<py::tuple> describe(llvm::ArrayRef<CpuTensor> tensors) {
   std::vector<py::tuple> all;
   for (const CpuTensor &tensor : tensors) {
-    std::vector<std::string> dims;
+    std::vector<std::pair<std::string, int64_t>> dims;
     for (delta::BoundDim dim : tensor.dims)
-      dims.push_back(delta::stringifyDimKind(dim.kind).str());
-    all.push_back(
-        py::make_tuple(tensor.name, tensor.dtype, tensor.shape, dims));
+      dims.emplace_back(delta::stringifyDimKind(dim.kind).str(), dim.multiple);
+    all.push_back(py::make_tuple(tensor.name, tensor.dtype, tensor.shape, dims,
+                                 tensor.isGate));
   }
   return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Specs and the reference
+//===----------------------------------------------------------------------===//
+
+/// The layers of a spec (`format`: yaml or json) as (name, sequence-level MLIR,
+/// canonical YAML). A `dtype` that is not empty replaces the spec's.
+static std::vector<py::tuple> readSpec(const std::string &text,
+                                       const std::string &fileName,
+                                       const std::string &format,
+                                       const std::string &dtype) {
+  llvm::SourceMgr sources;
+  std::string messages;
+  auto append = [](const llvm::SMDiagnostic &diagnostic, void *messages) {
+    llvm::raw_string_ostream os(*static_cast<std::string *>(messages));
+    diagnostic.print(nullptr, os, /*ShowColors=*/false);
+  };
+  sources.setDiagHandler(append, &messages);
+  sources.AddNewSourceBuffer(
+      llvm::MemoryBuffer::getMemBufferCopy(text, fileName), llvm::SMLoc());
+
+  std::vector<LayerSpec> specs;
+  mlir::LogicalResult status = mlir::success();
+  if (format == "json") {
+    auto read = readModelConfig(sources);
+    status = read;
+    if (succeeded(read))
+      specs = std::move(*read);
+  } else {
+    auto read = readYAMLSpec(sources);
+    status = read;
+    if (succeeded(read))
+      specs.push_back(std::move(*read));
+  }
+  if (failed(status))
+    throw py::value_error(llvm::StringRef(messages).rtrim().str());
+
+  mlir::DialectRegistry registry;
+  registerCpuDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  std::vector<py::tuple> layers;
+  for (LayerSpec &spec : specs) {
+    if (dtype == "f64")
+      spec.dtype = ElementKind::F64;
+    std::string module, yaml;
+    llvm::raw_string_ostream moduleOs(module), yamlOs(yaml);
+    buildModule(&context, spec)->print(moduleOs);
+    printSpec(spec, yamlOs);
+    layers.push_back(py::make_tuple(spec.name, module, yaml));
+  }
+  return layers;
+}
+
+static reference::NDArray getArray(const py::buffer_info &info) {
+  reference::NDArray array;
+  array.shape.assign(info.shape.begin(), info.shape.end());
+  auto *data = static_cast<const double *>(info.ptr);
+  array.data.assign(data, data + info.size);
+  return array;
+}
+
+/// Interprets the module's function on contiguous float64 arrays by name.
+static std::map<std::string, ResultBuffer>
+interpret(const std::string &source,
+          const std::map<std::string, py::buffer> &arrays) {
+  reference::NamedArrays arguments;
+  for (const auto &[name, array] : arrays)
+    arguments[name] = getArray(array.request());
+  auto interpretReleased = [&]() -> llvm::Expected<reference::NamedArrays> {
+    py::gil_scoped_release released;
+    mlir::DialectRegistry registry;
+    reference::registerInterpretedDialects(registry);
+    mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+    DiagnosticText diagnostics(&context);
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(source, &context);
+    if (!module)
+      return diagnostics.getError("the source does not parse");
+    auto functions = module->getOps<mlir::func::FuncOp>();
+    if (!llvm::hasSingleElement(functions))
+      return llvm::createStringError("expected one function");
+    auto results = reference::interpret(*functions.begin(), arguments);
+    if (failed(results))
+      return diagnostics.getError("the interpreter failed");
+    return std::move(*results);
+  };
+  std::map<std::string, ResultBuffer> taken;
+  for (auto &[name, array] : unwrap(interpretReleased())) {
+    auto owner = std::make_shared<reference::NDArray>(std::move(array));
+    taken[name] = {owner, "f64", owner->data.data(), owner->shape};
+  }
+  return taken;
 }
 
 PYBIND11_MODULE(_compiler, m) {
@@ -120,14 +231,18 @@ PYBIND11_MODULE(_compiler, m) {
       .def_property_readonly(
           "name", [](const CpuProgram &p) { return p.getName().str(); })
       .def_property_readonly(
-          "inputs", [](const CpuProgram &p) { return describe(p.getInputs()); },
-          "(name, dtype, shape with -1 where dynamic, kinds of dimension) an "
-          "input")
+          "inputs", [](const CpuProgram &p) { return describe(p.getInputs()); })
       .def_property_readonly(
           "results",
           [](const CpuProgram &p) { return describe(p.getResults()); })
       .def("run", &run, py::arg("arrays"),
            "Runs on one array an input; one buffer a result.");
-  m.def("compile_cpu", &compileText, py::arg("source"), py::arg("entry") = "",
-        "Compiles MLIR text at any phase from sequence level to rounded.");
+  m.def("compile_cpu", &compileCpu, py::arg("source"), py::arg("entry") = "",
+        py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
+        "Compiles MLIR text at any phase from the sequence level on.");
+  m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
+        py::arg("format"), py::arg("dtype") = "",
+        "The layers of a spec: (name, MLIR, YAML) each.");
+  m.def("interpret", &interpret, py::arg("source"), py::arg("arrays"),
+        "Runs MLIR text token by token in float64.");
 }

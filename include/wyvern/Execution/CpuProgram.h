@@ -36,6 +36,16 @@ void registerCpuDialects(DialectRegistry &registry);
 /// From a chunk program (phases wy, staged, rounded) to the LLVM dialect.
 void buildCpuPipeline(OpPassManager &pm);
 
+struct CpuOptions {
+  /// The function to compile; empty for the module's only one.
+  std::string entry;
+  /// How far passes bring the module before it is lowered to loops: wy, staged or
+  /// rounded. Those that it has behind it change nothing.
+  std::string phase = "wy";
+  /// What `rounded` rounds to: bf16 or f16.
+  std::string operandType = "bf16";
+};
+
 /// An argument or a result of a program.
 struct CpuTensor {
   std::string name;
@@ -45,6 +55,8 @@ struct CpuTensor {
   std::vector<int64_t> shape;
   /// What each dimension is: seq, time (with its rows a token), head or whole.
   std::vector<delta::BoundDim> dims;
+  /// A log decay of a recurrence: no element may be positive.
+  bool isGate = false;
 };
 
 /// A tensor of the caller's: any strides, in elements.
@@ -63,15 +75,15 @@ struct CpuResult {
 /// bits, alone or in a batch. `run` may be called from several threads.
 class CpuProgram {
 public:
-  /// Compiles the module's one function (or the one named `entry`). The module
-  /// may be at any phase from the sequence level to `rounded` and is used up.
-  /// Errors carry the diagnostics, with their locations.
+  /// Compiles one function of the module, which may be at any phase from the
+  /// sequence level on and is used up. Errors carry the diagnostics, with their
+  /// locations.
   static llvm::Expected<std::unique_ptr<CpuProgram>>
-  compile(ModuleOp module, StringRef entry = "");
+  compile(ModuleOp module, const CpuOptions &options = {});
 
   /// The same from MLIR text.
   static llvm::Expected<std::unique_ptr<CpuProgram>>
-  compile(StringRef source, StringRef entry = "");
+  compile(StringRef source, const CpuOptions &options = {});
 
   ~CpuProgram();
 

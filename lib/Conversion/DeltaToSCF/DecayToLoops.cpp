@@ -8,13 +8,13 @@
 // the difference of two prefix sums (that cancels after a strong decay) and
 // never positive (that overflows):
 //
-//   * head decay: a matrix of segment sums, one addition an entry;
-//   * channel decay: halving. At level s = 1, 2, 4, ... the tokens fall into
-//   blocks
-//     of 2 s; an entry whose row is in the second half of a block and whose
-//     column is in the first splits at the block's middle into exp(sum from the
-//     middle) and exp(sum to the middle), both <= 1. Each pair of tokens has
-//     one level.
+//  * head decay: a matrix of segment sums, one addition an entry;
+//  * channel decay: halving. At level l the tokens fall into blocks of 2 s,
+//  with
+//    s = 2^l. An entry whose row is in the second half of a block and whose
+//    column is in the first splits at the block's middle into exp(sum from the
+//    middle) and exp(sum to the middle), both <= 1. Each pair of tokens has one
+//    level.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,14 +46,17 @@ public:
   /// m with masked entries zero and, for a head decay, the others decayed.
   Value createMaskedDecay(Value m);
 
-  /// The levels of a channel decay: 0 is the pairs within one token.
-  SmallVector<int64_t> getLevels();
-  /// One factor of a level: the decay from the middle (`left`) or to it, times
-  /// x.
-  Value createFactor(Value x, int64_t level, bool left);
-  /// Runs over the kept pairs of rows (i, j) of one level.
-  Value createPairLoops(int64_t level, Value init,
-                        function_ref<Value(Value i, Value j, Value)> body);
+  using PairBody = function_ref<Value(Value i, Value j, Value current)>;
+  /// Runs over the kept pairs of rows within one token, which do not decay.
+  Value createSameTokenLoops(Value init, PairBody body);
+  /// Runs over the levels of a channel decay, with the half block s of each.
+  Value createLevelLoop(Value init,
+                        function_ref<Value(Value half, Value current)> body);
+  /// One factor of a level, times x: the decay from the middle (`left`) or to
+  /// it.
+  Value createFactor(Value x, Value half, bool left);
+  /// Runs over the pairs of rows of one level.
+  Value createPairLoops(Value half, Value init, PairBody body);
 
 private:
   /// One past the last column that the mask keeps of row i.
@@ -129,20 +132,31 @@ Value DecayProduct::createMaskedDecay(Value m) {
       });
 }
 
-SmallVector<int64_t> DecayProduct::getLevels() {
-  SmallVector<int64_t> levels;
-  if (mask == RowMask::upto_token ||
-      (mask == RowMask::before_row && rows[0] > 1))
-    levels.push_back(0);
-  for (int64_t level = 1; level < tokens; level *= 2)
-    levels.push_back(level);
-  return levels;
+Value DecayProduct::createSameTokenLoops(Value init, PairBody body) {
+  if (mask == RowMask::before_token)
+    return init;
+  Value end = createIndex(b, tokens * rows[0]);
+  return createLoop(
+      b, createIndex(b, 0), end, init, [&](Value i, Value current) {
+        Value token = createFloorDiv(b, i, rows[0]);
+        return createLoop(
+            b, createMul(b, token, rows[1]), createColumnEnd(i), current,
+            [&](Value j, Value current) { return body(i, j, current); });
+      });
 }
 
-Value DecayProduct::createFactor(Value x, int64_t level, bool left) {
-  if (level == 0)
-    return x;
-  Value sums = createSegmentSum(b, decay, level, /*reverse=*/!left);
+Value DecayProduct::createLevelLoop(Value init,
+                                    function_ref<Value(Value, Value)> body) {
+  Value levels = createIndex(b, llvm::Log2_64_Ceil(tokens));
+  return createLoop(
+      b, createIndex(b, 0), levels, init, [&](Value level, Value current) {
+        Value half = arith::ShLIOp::create(b, createIndex(b, 1), level);
+        return body(half, current);
+      });
+}
+
+Value DecayProduct::createFactor(Value x, Value half, bool left) {
+  Value sums = createSegmentSum(b, decay, half, /*reverse=*/!left);
   if (left && !beforeDecay)
     sums = arith::AddFOp::create(b, sums, decay);
   Value factor =
@@ -150,34 +164,26 @@ Value DecayProduct::createFactor(Value x, int64_t level, bool left) {
   return arith::MulFOp::create(b, x, factor);
 }
 
-Value DecayProduct::createPairLoops(
-    int64_t level, Value init, function_ref<Value(Value, Value, Value)> body) {
-  // Block p: columns of the tokens [begin, middle), rows of [middle, end). At
-  // level 0 a block is one token against itself.
-  int64_t blocks =
-      level == 0 ? tokens : llvm::divideCeil(tokens - level, 2 * level);
-  Value zero = createIndex(b, 0);
-  return createLoop(
-      b, zero, createIndex(b, blocks), init, [&](Value p, Value current) {
-        int64_t length = std::max<int64_t>(level, 1);
-        Value begin = level == 0 ? p : createMul(b, p, 2 * level);
-        Value middle =
-            level == 0 ? p : createAdd(b, begin, createIndex(b, level));
-        Value end = b.createOrFold<arith::MinUIOp>(
-            createAdd(b, middle, createIndex(b, length)),
-            createIndex(b, tokens));
-        Value columnBegin = createMul(b, begin, rows[1]);
-        Value columnEnd =
-            createMul(b, createAdd(b, begin, createIndex(b, length)), rows[1]);
-        return createLoop(
-            b, createMul(b, middle, rows[0]), createMul(b, end, rows[0]),
-            current, [&](Value i, Value current) {
-              Value last = level == 0 ? createColumnEnd(i) : columnEnd;
-              return createLoop(
-                  b, columnBegin, last, current,
-                  [&](Value j, Value current) { return body(i, j, current); });
-            });
-      });
+Value DecayProduct::createPairLoops(Value half, Value init, PairBody body) {
+  // Block p: rows of the tokens [middle, end), columns of [begin, middle). The
+  // last block may have no second half, or part of one.
+  Value zero = createIndex(b, 0), last = createIndex(b, tokens);
+  Value block = createMul(b, half, 2);
+  Value blocks = arith::CeilDivUIOp::create(b, last, block);
+  return createLoop(b, zero, blocks, init, [&](Value p, Value current) {
+    Value begin = arith::MulIOp::create(b, p, block);
+    Value middle = createAdd(b, begin, half);
+    Value end = arith::MinUIOp::create(b, createAdd(b, begin, block), last);
+    return createLoop(b, createMul(b, middle, rows[0]),
+                      createMul(b, end, rows[0]), current,
+                      [&](Value i, Value current) {
+                        return createLoop(b, createMul(b, begin, rows[1]),
+                                          createMul(b, middle, rows[1]),
+                                          current, [&](Value j, Value current) {
+                                            return body(i, j, current);
+                                          });
+                      });
+  });
 }
 
 /// The matrix product of `maps` over (i, j, d) into zeros.
@@ -208,16 +214,19 @@ struct LowerDecayDot : OpRewritePattern<DecayDotOp> {
       rewriter.replaceOp(op, product.createMaskedDecay(dots));
       return success();
     }
-    Value result = createZeroTile(b, type);
-    for (int64_t level : product.getLevels()) {
-      Value left = product.createFactor(lhs, level, /*left=*/true);
-      Value right = product.createFactor(rhs, level, /*left=*/false);
-      result = product.createPairLoops(
-          level, result, [&](Value i, Value j, Value current) {
-            return createInsert(b, createRowDot(b, left, i, right, j), current,
-                                {i, j});
-          });
-    }
+    auto createDots = [&](Value left, Value right) {
+      return [&b, left, right](Value i, Value j, Value current) {
+        return createInsert(b, createRowDot(b, left, i, right, j), current,
+                            {i, j});
+      };
+    };
+    Value result = product.createSameTokenLoops(createZeroTile(b, type),
+                                                createDots(lhs, rhs));
+    result = product.createLevelLoop(result, [&](Value half, Value current) {
+      Value left = product.createFactor(lhs, half, /*left=*/true);
+      Value right = product.createFactor(rhs, half, /*left=*/false);
+      return product.createPairLoops(half, current, createDots(left, right));
+    });
     rewriter.replaceOp(op, result);
     return success();
   }
@@ -257,18 +266,22 @@ struct LowerDecayApply : OpRewritePattern<DecayApplyOp> {
                   : createProduct(b, kept, x, type, {{0, 2}, {2, 1}, {0, 1}}));
       return success();
     }
-    Value result = createZeroTile(b, type);
-    for (int64_t level : product.getLevels()) {
-      Value factor = product.createFactor(x, level, /*left=*/transpose);
-      Value sums = product.createPairLoops(
-          level, createZeroTile(b, type), [&](Value i, Value j, Value current) {
-            return createRowUpdate(b, current, transpose ? j : i,
-                                   createExtract(b, m, {i, j}), factor,
-                                   transpose ? i : j);
-          });
-      sums = product.createFactor(sums, level, /*left=*/!transpose);
-      result = arith::AddFOp::create(b, result, sums);
-    }
+    auto createUpdates = [&](Value factor) {
+      return [&b, m, factor, transpose](Value i, Value j, Value current) {
+        Value weight = createExtract(b, m, {i, j});
+        return createRowUpdate(b, current, transpose ? j : i, weight, factor,
+                               transpose ? i : j);
+      };
+    };
+    Value result =
+        product.createSameTokenLoops(createZeroTile(b, type), createUpdates(x));
+    result = product.createLevelLoop(result, [&](Value half, Value current) {
+      Value factor = product.createFactor(x, half, /*left=*/transpose);
+      Value sums = product.createPairLoops(half, createZeroTile(b, type),
+                                           createUpdates(factor));
+      sums = product.createFactor(sums, half, /*left=*/!transpose);
+      return Value(arith::AddFOp::create(b, current, sums));
+    });
     rewriter.replaceOp(op, result);
     return success();
   }

@@ -20,7 +20,7 @@ struct LowerCumsum : OpRewritePattern<CumsumOp> {
   LogicalResult matchAndRewrite(CumsumOp op,
                                 PatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    int64_t rows = tileType(op.getX()).getDimSize(0);
+    Value rows = createIndex(b, tileType(op.getX()).getDimSize(0));
     Value sums = createSegmentSum(b, op.getX(), rows, op.getReverse());
     if (!op.getExclusive())
       sums = arith::AddFOp::create(b, sums, op.getX());

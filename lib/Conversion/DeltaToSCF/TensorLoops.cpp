@@ -94,7 +94,7 @@ Value delta::createCast(ImplicitLocOpBuilder &b, Value tile, Type type) {
   return createCast(b, createCast(b, tile, b.getF32Type()), type);
 }
 
-Value delta::createSegmentSum(ImplicitLocOpBuilder &b, Value x, int64_t length,
+Value delta::createSegmentSum(ImplicitLocOpBuilder &b, Value x, Value length,
                               bool reverse) {
   RankedTensorType type = tileType(x);
   int64_t rows = type.getDimSize(0);
@@ -111,8 +111,7 @@ Value delta::createSegmentSum(ImplicitLocOpBuilder &b, Value x, int64_t length,
         Value boundary = reverse ? from : at;
         Value isStart = arith::CmpIOp::create(
             b, arith::CmpIPredicate::eq,
-            arith::RemUIOp::create(b, boundary, createIndex(b, length)),
-            createIndex(b, 0));
+            arith::RemUIOp::create(b, boundary, length), createIndex(b, 0));
         return createElementLoops(b, sums, at, [&](ValueRange ivs, Value y) {
           SmallVector<Value> fromIvs(ivs);
           fromIvs[0] = from;

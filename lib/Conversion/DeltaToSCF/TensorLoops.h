@@ -55,7 +55,7 @@ Value createCast(ImplicitLocOpBuilder &b, Value tile, Type type);
 /// Sums over the rows before (`reverse`: after) each row of its segment of
 /// `length` rows, the row itself left out:
 ///   y_i = sum of x_j, floor(i / length) * length <= j < i
-Value createSegmentSum(ImplicitLocOpBuilder &b, Value x, int64_t length,
+Value createSegmentSum(ImplicitLocOpBuilder &b, Value x, Value length,
                        bool reverse);
 
 /// y_i = x_floor(i / n)

@@ -1,0 +1,51 @@
+//===- DiagnosticText.h - Diagnostics as text -------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_SUPPORT_DIAGNOSTICTEXT_H
+#define WYVERN_SUPPORT_DIAGNOSTICTEXT_H
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Location.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace mlir::wyvern {
+
+/// Collects what a context reports, as `location: error: text` lines, for
+/// callers that hand errors on instead of printing them.
+class DiagnosticText {
+public:
+  explicit DiagnosticText(MLIRContext *context)
+      : os(text), handler(context, [this](Diagnostic &diagnostic) {
+          append(diagnostic);
+          return success();
+        }) {}
+
+  /// What was reported, or `fallback` if nothing was.
+  llvm::Error getError(llvm::StringRef fallback) const {
+    llvm::StringRef reported = llvm::StringRef(text).rtrim();
+    return llvm::createStringError(reported.empty() ? fallback : reported);
+  }
+
+private:
+  void append(Diagnostic &diagnostic) {
+    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    if (!isa<UnknownLoc>(diagnostic.getLocation()))
+      os << diagnostic.getLocation() << ": ";
+    os << (isError ? "error: " : "note: ") << diagnostic << '\n';
+    for (Diagnostic &note : diagnostic.getNotes())
+      append(note);
+  }
+
+  std::string text;
+  llvm::raw_string_ostream os;
+  ScopedDiagnosticHandler handler;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_SUPPORT_DIAGNOSTICTEXT_H

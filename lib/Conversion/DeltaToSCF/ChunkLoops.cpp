@@ -386,7 +386,7 @@ template <typename OpT> struct LowerChunkProgram : OpRewritePattern<OpT> {
   LogicalResult matchAndRewrite(OpT op,
                                 PatternRewriter &rewriter) const override {
     ChunkProgram program(op);
-    // The pass has checked that there is one.
+    // The verifier has checked that there is one (C14).
     auto *timed = llvm::find_if(program.ins, [](const Bound &in) {
       return in.binding.has(DimKind::time);
     });

@@ -30,19 +30,8 @@ static LogicalResult checkConvertible(Operation *op) {
   if (isa<RecurrenceOp>(op))
     return op->emitError() << "expected a chunk program, found a recurrence; "
                               "run delta-form-wy first";
-  ArrayAttr inBindings;
-  if (auto scan = dyn_cast<ChunkScanOp>(op))
-    inBindings = scan.getInBindings();
-  else if (auto map = dyn_cast<ChunkMapOp>(op))
-    inBindings = map.getInBindings();
-  else
-    return success();
-  auto isTimed = [](BindingAttr in) { return in.has(DimKind::time); };
-  if (llvm::none_of(inBindings.getAsRange<BindingAttr>(), isTimed))
-    return op->emitError()
-           << "expected an in with a time dimension, which says "
-              "how many tokens there are";
-  if (isa<ChunkScanOp, ChunkMapOp>(op->getParentOp()))
+  if (isa<ChunkScanOp, ChunkMapOp>(op) &&
+      isa<ChunkScanOp, ChunkMapOp>(op->getParentOp()))
     return op->emitError() << "expected no chunk program inside another: the "
                               "inner one would need the valid tokens of the "
                               "outer chunk, which it cannot name";

@@ -38,15 +38,29 @@ func.func @head_before_decay(%a: tensor<8x16xf32>, %g: tensor<4xf32>) -> tensor<
   return %m : tensor<8x8xf32>
 }
 
-// Halving of three tokens: level 0 (a token with itself, no factor), then 1 and 2,
-// each with two factors of exp.
+// Halving of three tokens: first the pairs within one token, without a factor;
+// then levels 0 and 1 of half blocks 1 and 2. Block p pairs the rows of [middle,
+// end) with the columns of [begin, middle); both factors are exp of segment sums.
 // CHECK-LABEL: func.func @channel
 // CHECK-SAME: (%[[A:[a-z0-9_]+]]: tensor<3x16xf32>
-// CHECK-NOT: math.exp
 // CHECK: tensor.extract %[[A]][
 // CHECK: tensor.extract %[[A]][
-// CHECK-COUNT-4: math.exp
-// CHECK-NOT: math.exp
+// CHECK: scf.for %[[LEVEL:[a-z0-9_]+]] = %c0 to %c2
+// CHECK:   %[[HALF:[a-z0-9_]+]] = arith.shli %c1, %[[LEVEL]]
+// CHECK:   arith.remui %{{.*}}, %[[HALF]]
+// CHECK:   %[[LEFT:[a-z0-9_]+]] = math.exp
+// CHECK:   arith.mulf %[[A]], %[[LEFT]]
+// CHECK:   arith.remui %{{.*}}, %[[HALF]]
+// CHECK:   %[[RIGHT:[a-z0-9_]+]] = math.exp
+// CHECK:   arith.mulf %[[A]], %[[RIGHT]]
+// CHECK:   %[[BLOCK:[a-z0-9_]+]] = arith.muli %[[HALF]], %c2
+// CHECK:   scf.for %[[P:[a-z0-9_]+]] =
+// CHECK:     %[[BEGIN:[a-z0-9_]+]] = arith.muli %[[P]], %[[BLOCK]]
+// CHECK:     %[[MIDDLE:[a-z0-9_]+]] = arith.addi %[[BEGIN]], %[[HALF]]
+// CHECK:     %[[NEXT:[a-z0-9_]+]] = arith.addi %[[BEGIN]], %[[BLOCK]]
+// CHECK:     %[[END:[a-z0-9_]+]] = arith.minui %[[NEXT]], %c3
+// CHECK:     scf.for %{{.*}} = %[[MIDDLE]] to %[[END]]
+// CHECK:       scf.for %{{.*}} = %[[BEGIN]] to %[[MIDDLE]]
 // CHECK-NOT: arith.subf
 func.func @channel(%a: tensor<3x16xf32>, %g: tensor<3x16xf32>) -> tensor<3x3xf32> {
   %m = delta.decay_dot upto_token %a, %a decay(%g : tensor<3x16xf32>)

@@ -9,20 +9,6 @@ func.func @recurrence(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %v: tens
 
 // -----
 
-func.func @no_time(%x: tensor<?x1x8xf32>) -> tensor<?x?x1x8xf32> {
-  // expected-error @+1 {{expected an in with a time dimension, which says how many tokens there are}}
-  %o = delta.chunk_map chunk = 4 heads = 1 compute = f32
-      ins(%X = %x[seq, head, _] : tensor<?x1x8xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
-    %e = tensor.empty() : tensor<4x8xf32>
-    %Y = linalg.broadcast ins(%X : tensor<8xf32>) outs(%e : tensor<4x8xf32>) dimensions = [0]
-    delta.yield outs(%Y : tensor<4x8xf32>)
-  }
-  return %o : tensor<?x?x1x8xf32>
-}
-
-// -----
-
 func.func @nested(%x: tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32> {
   %o = delta.chunk_map chunk = 8 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>)

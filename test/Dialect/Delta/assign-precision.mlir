@@ -85,3 +85,25 @@ func.func @keeps_type(%x: tensor<?x?x2x16xf32>) -> (tensor<?x?x2x16xf32>, tensor
   }
   return %seen, %p : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
 }
+
+// The adjoint of decay_dot is a matmul too; what already has 16 bits, and decays,
+// stay as they are.
+
+// CHECK-LABEL: func.func @decay_apply
+// CHECK: delta.chunk_map
+// CHECK-DAG: %[[Xb:.*]] = arith.truncf %[[X:[a-z0-9]+]] : tensor<16x16xf32> to tensor<16x16xf16>
+// CHECK-DAG: %[[Xn:.*]] = arith.truncf %[[X]] : tensor<16x16xf32> to tensor<16x16xbf16>
+// CHECK: %[[M:.*]] = delta.decay_dot upto_token %[[Xb]], %[[Xn]] decay(%[[G:[a-z0-9]+]] : tensor<16xf32>)
+// CHECK: %[[Mb:.*]] = arith.truncf %[[M]] : tensor<16x16xf32> to tensor<16x16xbf16>
+// CHECK: delta.decay_apply upto_token %[[Mb]], %[[Xn]] decay(%[[G]] : tensor<16xf32>) : tensor<16x16xbf16>, tensor<16x16xbf16> -> tensor<16x16xf32>
+func.func @decay_apply(%x: tensor<?x?x2x16xf32>, %g: tensor<?x?x2xf32>) -> tensor<?x?x2x16xf32> {
+  %r = delta.chunk_map chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %G = %g[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %Xh = arith.truncf %X : tensor<16x16xf32> to tensor<16x16xf16>
+    %M = delta.decay_dot upto_token %Xh, %X decay(%G : tensor<16xf32>) : tensor<16x16xf16>, tensor<16x16xf32> -> tensor<16x16xf32>
+    %R = delta.decay_apply upto_token %M, %X decay(%G : tensor<16xf32>) : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    delta.yield outs(%R : tensor<16x16xf32>)
+  }
+  return %r : tensor<?x?x2x16xf32>
+}

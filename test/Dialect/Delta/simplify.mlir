@@ -159,3 +159,56 @@ func.func @dead(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x16xf32>, %s0: tensor<
   }
   return %o : tensor<?x?x2x16xf32>
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// Which operand, and which way the result lies, makes no difference. A scale of the
+// whole chunk goes to the result too. Both ins of one product lose theirs.
+
+// CHECK-LABEL: func.func @orders
+// CHECK: ins(%[[K:[a-z0-9]+]] = {{.*}}, %[[a:[a-z0-9]+]] = {{.*}}, %[[b:[a-z0-9]+]] = {{.*}}, %[[c:[a-z0-9]+]] = {{.*}}) carry(%[[S:[a-z0-9]+]] =
+// CHECK: %[[SK:.*]] = linalg.contract {{.*}} ins(%[[S]], %[[K]] : {{.*}} -> tensor<16x64xf32>
+// CHECK: %[[A:.*]] = linalg.broadcast ins(%[[a]] : tensor<64xf32>) outs(%{{.*}} : tensor<16x64xf32>) dimensions = [0]
+// CHECK: %[[SKA:.*]] = arith.mulf %[[A]], %[[SK]]
+// CHECK: %[[B:.*]] = linalg.broadcast ins(%[[b]] : tensor<64xf32>) outs(%{{.*}} : tensor<16x64xf32>) dimensions = [0]
+// CHECK: %[[SKB:.*]] = arith.mulf %[[B]], %[[SKA]]
+// CHECK: %[[S1:.*]] = linalg.contract {{.*}} ins(%[[SKB]], %[[K]] : {{.*}} outs(%[[S]]
+// CHECK: %[[KK:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[K]] : {{.*}} -> tensor<64x64xf32>
+// CHECK: %[[BR:.*]] = linalg.broadcast ins(%[[b]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x64xf32>) dimensions = [0]
+// CHECK: %[[KKB:.*]] = arith.mulf %[[BR]], %[[KK]]
+// CHECK: %[[AR:.*]] = linalg.broadcast ins(%[[a]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x64xf32>) dimensions = [1]
+// CHECK: arith.mulf %[[AR]], %[[KKB]]
+// CHECK: linalg.contract {{.*}} ins(%[[K]], %[[S]]
+// CHECK: linalg.broadcast ins(%[[c]] : tensor<f32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [0, 1]
+func.func @orders(%k: tensor<?x?x2x32xbf16>, %a_: tensor<?x?x2xf32>, %b_: tensor<?x?x2xf32>, %c_: tensor<2xf32>, %s0: tensor<?x2x32x16xf32>)
+    -> (tensor<?x2x32x16xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x16xf32>) {
+  %p, %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %a = %a_[seq, time, head] : tensor<?x?x2xf32>, %b = %b_[seq, time, head] : tensor<?x?x2xf32>, %c = %c_[head] : tensor<2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<64x32xf32>
+    %zt = arith.constant dense<0.0> : tensor<16x64xf32>
+    %zo = arith.constant dense<0.0> : tensor<64x16xf32>
+    %zk = arith.constant dense<0.0> : tensor<64x64xf32>
+    %A = linalg.broadcast ins(%a : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %B = linalg.broadcast ins(%b : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %C = linalg.broadcast ins(%c : tensor<f32>) outs(%e : tensor<64x32xf32>) dimensions = [0, 1]
+    %KA = arith.mulf %K, %A : tensor<64x32xf32>
+    %KB = arith.mulf %K, %B : tensor<64x32xf32>
+    %KC = arith.mulf %K, %C : tensor<64x32xf32>
+    // (K * a) S, transposed, with the state first.
+    %SK = linalg.contract indexing_maps = [#km, #nk, #mn] ins(%S, %KA : tensor<32x16xf32>, tensor<64x32xf32>) outs(%zt : tensor<16x64xf32>) -> tensor<16x64xf32>
+    // (K * b)^T (...), with the scaled in second.
+    %S1 = linalg.contract indexing_maps = [#nk, #km, #mn] ins(%SK, %KB : tensor<16x64xf32>, tensor<64x32xf32>) outs(%S : tensor<32x16xf32>) -> tensor<32x16xf32>
+    %KK = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%KA, %KB : tensor<64x32xf32>, tensor<64x32xf32>) outs(%zk : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %KS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%KC, %S : tensor<64x32xf32>, tensor<32x16xf32>) outs(%zo : tensor<64x16xf32>) -> tensor<64x16xf32>
+    delta.yield outs(%KK, %KS : tensor<64x64xf32>, tensor<64x16xf32>) carry(%S1 : tensor<32x16xf32>)
+  }
+  return %sT, %p, %o : tensor<?x2x32x16xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x16xf32>
+}

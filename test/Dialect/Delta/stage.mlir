@@ -258,3 +258,69 @@ func.func @constant_rate(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -
   }
   return %sT : tensor<?x2x16x16xf32>
 }
+
+// -----
+
+// Only the compute type crosses: of the comparison its operand does, of the rounded
+// tile what was rounded. A running sum crosses though all it is made of are ins.
+
+// CHECK-LABEL: func.func @compute_type
+// CHECK: %[[before:.*]]:2 = delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x8xf32>, [seq, time, head] : tensor<?x?x2xf32>)
+// CHECK: math.tanh
+// CHECK: delta.cumsum
+// CHECK: delta.chunk_scan
+// CHECK-SAME: %[[Y:[a-z0-9]+]] = %[[before]]#0[
+// CHECK-SAME: %[[a:[a-z0-9]+]] = %[[before]]#1[
+// CHECK: arith.cmpf ogt, %[[Y]],
+// CHECK: arith.truncf %[[Y]]
+// CHECK: linalg.broadcast ins(%[[a]] :
+func.func @compute_type(%x: tensor<?x?x2x8xf32>, %g: tensor<?x?x2xf32>, %s0: tensor<?x2x16x8xf32>) -> tensor<?x2x16x8xf32> {
+  %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x8xf32>, %G = %g[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x8xf32>) outs() valid(%n) {
+    %e = tensor.empty() : tensor<16x8xf32>
+    %zero = arith.constant dense<0.0> : tensor<16x8xf32>
+    %Y = math.tanh %X : tensor<16x8xf32>
+    %positive = arith.cmpf ogt, %Y, %zero : tensor<16x8xf32>
+    %Yb = arith.truncf %Y : tensor<16x8xf32> to tensor<16x8xbf16>
+    %Sb = arith.truncf %S : tensor<16x8xf32> to tensor<16x8xbf16>
+    %P = arith.mulf %Yb, %Sb : tensor<16x8xbf16>
+    %Pf = arith.extf %P : tensor<16x8xbf16> to tensor<16x8xf32>
+    %a = delta.cumsum %G : tensor<16xf32>
+    %A = linalg.broadcast ins(%a : tensor<16xf32>) outs(%e : tensor<16x8xf32>) dimensions = [1]
+    %S1 = arith.select %positive, %Pf, %S : tensor<16x8xi1>, tensor<16x8xf32>
+    %S2 = arith.addf %S1, %A : tensor<16x8xf32>
+    delta.yield carry(%S2 : tensor<16x8xf32>)
+  }
+  return %sT : tensor<?x2x16x8xf32>
+}
+
+// -----
+
+// A scan in a chunk is part of that chunk, and a scan without a carry is no chain.
+
+// CHECK-LABEL: func.func @left_alone
+// CHECK: delta.chunk_scan forward chunk = 32
+// CHECK-NEXT: delta.chunk_scan forward chunk = 8
+// CHECK-NEXT: math.tanh
+// CHECK: delta.chunk_scan forward chunk = 16
+// CHECK-NOT: delta.chunk_map
+func.func @left_alone(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) -> (tensor<?x1x8x4xf32>, tensor<?x?x1x4xf32>) {
+  %sT = delta.chunk_scan forward chunk = 32 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
+    %S1 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32
+        ins(%Y = %X[time, _] : tensor<32x4xf32>) carry(%U = %S[_, _] : tensor<8x4xf32>) outs() valid(%m) {
+      %T = math.tanh %Y : tensor<8x4xf32>
+      %U1 = arith.addf %U, %T : tensor<8x4xf32>
+      delta.yield carry(%U1 : tensor<8x4xf32>)
+    }
+    delta.yield carry(%S1 : tensor<8x4xf32>)
+  }
+  %o = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %Y = math.tanh %X : tensor<16x4xf32>
+    delta.yield outs(%Y : tensor<16x4xf32>)
+  }
+  return %sT, %o : tensor<?x1x8x4xf32>, tensor<?x?x1x4xf32>
+}

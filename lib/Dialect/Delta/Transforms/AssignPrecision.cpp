@@ -30,6 +30,9 @@ public:
     if (auto dot = dyn_cast<DecayDotOp>(op)) {
       dot.getAMutable().set(round(dot.getA()));
       dot.getBMutable().set(round(dot.getB()));
+    } else if (auto apply = dyn_cast<DecayApplyOp>(op)) {
+      apply.getMMutable().set(round(apply.getM()));
+      apply.getXMutable().set(round(apply.getX()));
     }
   }
 

@@ -14,6 +14,7 @@
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/CSE.h"
 
 namespace mlir::wyvern::delta {
@@ -134,7 +135,7 @@ public:
 private:
   /// `value` is read in the chain: see to it that it is there.
   void need(Value value);
-  bool isRecomputed(Operation *op) const;
+  bool isRecomputed(Operation *op);
   bool isCheapVector(Value value) const;
 };
 } // namespace
@@ -155,13 +156,17 @@ void Cut::need(Value value) {
 }
 
 /// Constants and broadcasts hold nothing that is worth a load, and a scalar or
-/// a cheap vector is less work than its traffic.
-bool Cut::isRecomputed(Operation *op) const {
+/// a cheap vector is less work than its traffic. Only the compute type crosses:
+/// a comparison or a rounded tile is made again of what does.
+bool Cut::isRecomputed(Operation *op) {
   if (op->hasTrait<OpTrait::ConstantLike>() ||
       isa<tensor::EmptyOp, linalg::FillOp, linalg::BroadcastOp>(op))
     return true;
-  return op->getNumResults() == 1 &&
-         (rankOf(op->getResult(0)) == 0 || isCheapVector(op->getResult(0)));
+  if (op->getNumResults() != 1)
+    return false;
+  Value result = op->getResult(0);
+  return rankOf(result) == 0 || isCheapVector(result) ||
+         getElementTypeOrSelf(result) != scan.getCompute();
 }
 
 /// A vector that elementwise ops and reductions make of the scan's ins. One

@@ -140,9 +140,10 @@ def StagePass : Pass<"delta-stage"> {
     bound `[seq, time, head, _]`, with `time * n` where it has n rows a token, or
     `[chunk, head, _]` if it has no rows. Its rows past the end of a sequence come
     back as zeros, like those of every in. These never cross, they are computed
-    again in the chain: constants, broadcasts, tensors of rank 0, and vectors that
+    again in the chain: constants, broadcasts, tensors of rank 0, vectors that
     elementwise ops and reductions make of ins alone (so a running sum crosses, at
-    the last vector before it is broadcast). An out that no carry enters is
+    the last vector before it is broadcast), and what is not of the compute type
+    (comparisons, rounded tiles). An out that no carry enters is
     computed by the map.
 
     Before (types and most bindings left out):
@@ -203,9 +204,9 @@ def StagePass : Pass<"delta-stage"> {
 def AssignPrecisionPass : Pass<"delta-assign-precision"> {
   let summary = "round the operands of matmuls, and nothing else";
   let description = [{
-    Both operands of every `linalg.contract` and `delta.decay_dot` in a chunk
-    program get an `arith.truncf` to the operand type, each value one, right after
-    its definition. Accumulators, decays, rates, solves and carries keep the
+    Both operands of every `linalg.contract`, `delta.decay_dot` and
+    `delta.decay_apply` in a chunk program get an `arith.truncf` to the operand
+    type, each value one, right after its definition. Accumulators, decays, rates, solves and carries keep the
     compute type. The truncf of an in that is stored in the operand type is exact.
 
     A result of a chunk program that is only ever read through such a truncf is

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""wyvern.load and Program: what is refused before a GPU is asked for."""
+
+import hashlib
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import runtime_cases
+import wyvern
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A whole bundle, with images that only the fake driver can run."""
+    manifest = runtime_cases.manifest()
+    for kernel in manifest["kernels"]:
+        image = runtime_cases.fake_image(kernel["symbol"], runtime_cases.letters(kernel))
+        (tmp_path / kernel["image"]).write_bytes(image)
+        kernel["sha256"] = hashlib.sha256(image).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def change(bundle, **values):
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def refused(bundle, words):
+    with pytest.raises(wyvern.BundleError, match=words):
+        wyvern.load(bundle)
+
+
+def test_loads_without_a_gpu(bundle):
+    program = wyvern.load(bundle)
+    assert repr(program) == (
+        "<wyvern program delta_net for sm_90a: q, k, v, beta, initial_state, cu_seqlens>"
+    )
+
+
+def test_no_bundle(tmp_path):
+    refused(tmp_path, "is no bundle: cannot read manifest.json")
+    refused(tmp_path / "missing", "is no bundle")
+
+
+def test_damaged_manifest(bundle):
+    (bundle / "manifest.json").write_text('{"schema": 1,')
+    refused(bundle, "manifest.json is damaged")
+    (bundle / "manifest.json").write_text("[]")
+    refused(bundle, "has no 'schema'")
+
+
+def test_another_schema(bundle):
+    change(bundle, schema=2)
+    refused(bundle, "has schema 2, this version of wyvern reads schema 1")
+
+
+def test_missing_keys(bundle):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for key in ("name", "target", "chunk", "tensors", "kernels"):
+        (bundle / "manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != key}))
+        refused(bundle, f"has no '{key}'")
+    del manifest["kernels"][0]["block"]
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    refused(bundle, "is malformed: manifest: expected the key 'block'")
+    del manifest["kernels"][0]["sha256"]
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    refused(bundle, "is malformed: no 'sha256'")
+
+
+def test_corrupted_image(bundle):
+    path = bundle / "chain.cubin"
+    image = bytearray(path.read_bytes())
+    image[-3] ^= 1
+    path.write_bytes(image)
+    refused(bundle, "chain.cubin is damaged: its sha256 is")
+    path.unlink()
+    refused(bundle, "cannot read .*chain.cubin")
+
+
+def operands(device="cpu"):
+    return {
+        "q": torch.zeros(1, 4, 2, 64, dtype=torch.bfloat16, device=device),
+        "k": torch.zeros(1, 4, 2, 64, dtype=torch.bfloat16, device=device),
+        "v": torch.zeros(1, 4, 2, 128, dtype=torch.bfloat16, device=device),
+        "beta": torch.zeros(1, 4, 2, device=device),
+    }
+
+
+def test_wrong_calls(bundle):
+    program = wyvern.load(bundle)
+    with pytest.raises(TypeError, match="has no input 'gate'; its inputs are beta, initial_state, k, q, v and cu_seqlens"):
+        program(**operands(), gate=torch.zeros(1))
+    with pytest.raises(TypeError, match="'beta' is missing"):
+        program(**{name: x for name, x in operands().items() if name != "beta"})
+    with pytest.raises(TypeError, match="has no output 'p'; its outputs are final_state, o"):
+        program(**operands(), out={"p": None})
+    with pytest.raises(TypeError, match="'o' is missing"):
+        program(**operands(), out={"o": None})
+    with pytest.raises(TypeError, match="'q' is on cpu, but the program was compiled for sm_90a: expected CUDA tensors"):
+        program(**operands())
+
+
+@pytest.mark.gpu
+def test_drawn_configurations(root, tmp_path, wyvernc):
+    """What gpu_check.py does, in small; the whole of it takes minutes."""
+    import subprocess
+    import sys
+
+    check = [sys.executable, root / "test/Integration/gpu_check.py", "--bundles", tmp_path, "--configs", "4"]
+    check += ["--no-speed", "--no-large"]
+    subprocess.run([*check, "--prepare"], check=True, timeout=900)
+    subprocess.run(check, check=True, timeout=900)

@@ -4,10 +4,19 @@
 import ctypes
 import os
 import pathlib
+import shutil
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("WYVERN_BUILD_DIR", ROOT / "build"))
+
+# scripts/test names the tools; a pytest run by hand finds those of the build.
+for variable, name in (("WYVERN_PTXAS", "ptxas"), ("WYVERN_NVDISASM", "nvdisasm")):
+    wheels = sorted(BUILD.glob(f"venv/lib/python3*/site-packages/nvidia/cu13/bin/{name}"))
+    tool = shutil.which(name) or (str(wheels[0]) if wheels else None)
+    if tool:
+        os.environ.setdefault(variable, tool)
 
 
 def gpu_count():
@@ -38,7 +47,7 @@ def root():
 @pytest.fixture(scope="session")
 def build_dir():
     """The build; scripts/test says which one."""
-    return pathlib.Path(os.environ.get("WYVERN_BUILD_DIR", ROOT / "build"))
+    return BUILD
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The machine code of kernels."""
+"""The machine code of kernels: first that the check sees what it looks for, then every
+spec that is compiled for the GPU, in both 16-bit types and all head dims."""
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+
+import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import sass_check  # noqa: E402
@@ -39,3 +44,53 @@ def test_the_program_fails_on_a_bad_cubin(tmp_path, capsys):
     assert sass_check.main([assemble("wgmma", tmp_path)]) == 0
     assert sass_check.main([assemble("local_memory", tmp_path)]) == 1
     assert "local memory" in capsys.readouterr().out
+
+
+# The specs that the GPU path takes; the others are refused (docs/limits.md).
+SHIPPED = [
+    "delta_net-1.3B",
+    "delta_net-340M",
+    "deltaproduct",
+    "gated_deltanet",
+    "gated_deltaproduct",
+    "linear_attention",
+    "qwen3-next",
+    "qwen3.5-27B",
+    "ssd",
+]
+# (spec, type, key dim, value dim)
+VARIANTS = [
+    ("delta_net-1.3B", "f16", 128, 128),
+    ("delta_net-1.3B", "bf16", 64, 64),
+    ("delta_net-1.3B", "bf16", 64, 128),
+    ("gated_deltanet", "f16", 128, 64),
+]
+
+
+def check_bundle(wyvernc, spec, folder):
+    bundle = folder / "bundle"
+    done = subprocess.run([wyvernc, spec, "--strict", "-o", bundle], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kernels = json.loads((bundle / "manifest.json").read_text())["kernels"]
+    assert {kernel["image"] for kernel in kernels} == {path.name for path in bundle.glob("*.cubin")}
+    for kernel in kernels:
+        functions = sass_check.opcodes(bundle / kernel["image"])
+        assert list(functions) == [kernel["symbol"]]
+        assert sass_check.problems(functions[kernel["symbol"]]) == []
+        assert kernel["spill_stores"] == kernel["spill_loads"] == 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_kernels(name, wyvernc, root, tmp_path):
+    check_bundle(wyvernc, root / "specs" / f"{name}.yaml", tmp_path)
+
+
+@pytest.mark.parametrize("name, dtype, key, value", VARIANTS)
+def test_types_and_dims(name, dtype, key, value, wyvernc, root, tmp_path):
+    text = (root / "specs" / f"{name}.yaml").read_text()
+    text, types = re.subn(r"^dtype:.*", f"dtype: {dtype}", text, flags=re.M)
+    text, dims = re.subn(r"^dims:.*", f"dims: {{key: {key}, value: {value}}}", text, flags=re.M)
+    assert types == dims == 1
+    spec = tmp_path / "variant.yaml"
+    spec.write_text(text)
+    check_bundle(wyvernc, spec, tmp_path)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The checks of gpu_check.py, one test each; they need an NVIDIA GPU (sm_90)."""
+
+import pathlib
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import gpu_cases  # noqa: E402
+import gpu_check  # noqa: E402
+
+FLAGS = ["--no-speed", "--no-large"]
+
+
+def names():
+    options = gpu_check.parse(["--bundles", ".", *FLAGS])
+    first_calls = ["first_call-none", "first_call-head"]
+    return first_calls + [name for name, *_ in gpu_check.make_tasks(options, gpu_cases, {})]
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory):
+    """Everything compiled once, with the errors of the rounded programs on the CPU."""
+    folder = str(tmp_path_factory.mktemp("bundles"))
+    assert gpu_check.main(["--bundles", folder, "--prepare", *FLAGS]) == 0
+    return folder
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", names())
+def test_on_gpu(name, bundles):
+    assert gpu_check.main(["--bundles", bundles, "--only", name, *FLAGS]) == 0

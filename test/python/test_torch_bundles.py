@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Which bundle wyvern.torch takes for a layer, and how a new one comes to be."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import wyvern
+from wyvern.torch import _programs
+from wyvern.torch._programs import Layer, find_bundle, serves
+
+LAYER = Layer("head", 2, 4, 64, 128, "bf16")
+
+
+def manifest(layer=LAYER, **spec):
+    """As wyvernc writes it: every default spelled out."""
+    step = {"write": "k", "erase": "k", "value": "v", "rate": "beta", "repeat": 1, "reads": "after_decay"}
+    full = layer.spec() | {"steps": [step]} | spec
+    return {"schema": 1, "name": "x", "target": "sm_90a", "chunk": 64, "tensors": [], "kernels": [], "spec": full}
+
+
+def put(folder, name, content):
+    (folder / name).mkdir(parents=True)
+    (folder / name / "manifest.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("WYVERN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(_programs, "_PREBUILT", tmp_path / "prebuilt")
+    return tmp_path
+
+
+def test_serves_exactly_its_layer():
+    assert serves(manifest(), LAYER, "sm_90a")
+    assert not serves(manifest(), LAYER, "sm_100a")
+    others = {"decay": "none", "key_heads": 4, "value_heads": 2, "key_dim": 128, "value_dim": 64, "dtype": "f16"}
+    for field, value in others.items():
+        assert not serves(manifest(), replace(LAYER, **{field: value}), "sm_90a"), field
+    assert not serves(manifest(scale=1.0), LAYER, "sm_90a")
+    step = manifest()["spec"]["steps"][0]
+    for change in ({"repeat": 2}, {"erase": "p"}, {"rate": 1.0}, {"reads": "before_decay"}):
+        assert not serves(manifest(steps=[step | change]), LAYER, "sm_90a"), change
+    assert not serves(manifest(steps=[step, step]), LAYER, "sm_90a")
+    assert not serves(manifest() | {"spec": None}, LAYER, "sm_90a")
+
+
+def test_prebuilt_before_cache(cache):
+    assert find_bundle(LAYER, "sm_90a") is None
+    put(cache / "cache", "a", manifest())
+    put(cache / "cache", "old", manifest() | {"schema": 0})
+    assert find_bundle(LAYER, "sm_90a") == cache / "cache" / "a"
+    put(cache / "prebuilt", "b", manifest())
+    assert find_bundle(LAYER, "sm_90a") == cache / "prebuilt" / "b"
+
+
+def test_default_cache(monkeypatch):
+    monkeypatch.delenv("WYVERN_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert str(_programs.cache_folder()) == "/somewhere/wyvern"
+
+
+def test_no_bundle_and_no_compiler(cache, monkeypatch):
+    def missing(*args, **kwargs):
+        raise ImportError("no module named wyvern._compiler")
+
+    monkeypatch.setitem(vars(wyvern), "compile", missing)
+    monkeypatch.setattr(_programs, "_target_of", lambda device: "sm_90a")
+    with pytest.raises(NotImplementedError, match="no prebuilt kernel for decay head, heads 2/4, dims 64x128, bf16"):
+        _programs._load_for_gpu(LAYER, "cuda")
+
+
+def test_a_stale_folder_makes_way(cache, monkeypatch):
+    def compile(spec, target, output):
+        put(output.parent, output.name, manifest())
+
+    monkeypatch.setitem(vars(wyvern), "compile", compile)
+    folder = _programs._compile_bundle(LAYER, "sm_90a")
+    assert find_bundle(LAYER, "sm_90a") == folder
+    # Another process was faster: its bundle stays.
+    stamp = (folder / "manifest.json").stat().st_ino
+    assert _programs._compile_bundle(LAYER, "sm_90a") == folder
+    assert (folder / "manifest.json").stat().st_ino == stamp
+    # One of another version does not.
+    (folder / "manifest.json").write_text("{}")
+    _programs._compile_bundle(LAYER, "sm_90a")
+    assert find_bundle(LAYER, "sm_90a") == folder
+    assert [path.name for path in (cache / "cache").iterdir()] == [folder.name]
+
+
+def test_compiles_what_it_needs(cache, wyvernc):
+    pytest.importorskip("wyvern._compiler")
+    folder = _programs._compile_bundle(LAYER, "sm_90a")
+    assert find_bundle(LAYER, "sm_90a") == folder
+    program = wyvern.load(folder)
+    assert program.manifest["spec"]["heads"] == {"key": 2, "value": 4}

@@ -53,7 +53,7 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
     if (end > limit) {
       getOperation().emitError()
           << "kernel " << getOperation().getSymName() << " needs " << end
-          << " bytes of shared memory, a block has " << limit
+          << " bytes of shared memory, a block has " << limit.getValue()
           << "; use smaller head dimensions";
       signalPassFailure();
     }

@@ -103,6 +103,19 @@ def test_c_example_without_the_bundle(example, tmp_path):
     assert f"WYVERN_ERROR_FILE: scale: cannot open {tmp_path}/scale.cubin" in done.stderr
 
 
+def test_builds_and_installs_alone(driver, tmp_path):
+    build, prefix = tmp_path / "build", tmp_path / "prefix"
+    run(["cmake", "-S", ROOT / "lib/Runtime", "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DCMAKE_INSTALL_LIBDIR=lib"])
+    run(["cmake", "--build", build, "--target", "install"])
+    exported = run(["nm", "-D", "--defined-only", prefix / "lib/libwyvern_rt.so"]).split()[2::3]
+    assert exported and all(name.startswith("wyvern_") for name in exported), exported
+    program = tmp_path / "example"
+    flags = ["-I", prefix / "include", "-L", prefix / "lib", "-lwyvern_rt", f"-Wl,-rpath,{prefix}/lib"]
+    run([compiler(), "-std=c11", HERE / "runtime_example.c", "-o", program, *flags])
+    (tmp_path / "scale.cubin").write_bytes(runtime_cases.fake_image("scale", "mpipi"))
+    run([program, tmp_path], LD_LIBRARY_PATH=str(driver))
+
+
 def test_header_is_cxx(tmp_path):
     source = tmp_path / "header.cpp"
     source.write_text('#include "wyvern-rt/wyvern_rt.h"\nint main() { return sizeof(wyvern_tensor) == 0; }\n')

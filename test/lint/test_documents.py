@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +37,10 @@ def test_shown_command_works(command, checkout):
     done = subprocess.run(shlex.split(command), cwd=checkout, capture_output=True, text=True, env=dict(os.environ), timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout or done.stderr or len(list(checkout.iterdir())) > 3, "the command produced nothing"
+
+
+def test_python_of_the_quick_start_works():
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/quickstart.md").read_text(), re.S)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    assert 0 < float(done.stdout) < 5e-3

@@ -119,7 +119,7 @@ static bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 /// A chunk's rows, of one head, with a contiguous last dimension (if any).
 static LogicalResult checkRows(Operation *op, const Twine &what,
                                RankedTensorType type, BindingAttr binding,
-                               int64_t tileRank) {
+                               int64_t chunk, int64_t tileRank) {
   ArrayRef<BoundDim> dims = binding.getDims();
   if (!binding.has(DimKind::time) || binding.has(DimKind::chunk))
     return op->emitError() << what << " is bound to " << binding
@@ -132,6 +132,13 @@ static LogicalResult checkRows(Operation *op, const Twine &what,
            << ": expected a last dimension that is kept whole and a multiple of "
            << tile::kBlockColumns
            << " (128-byte rows for TMA and wgmma); use head dimensions 64 or 128";
+  constexpr int64_t rowsOfMma = 16;
+  int64_t rows = chunk * binding.getTimeMultiple();
+  if (tileRank == 2 && rows % rowsOfMma != 0)
+    return op->emitError()
+           << what << " has " << rows
+           << " rows a chunk; the GPU path takes a multiple of " << rowsOfMma
+           << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
   return success();
 }
 
@@ -144,7 +151,7 @@ LogicalResult KernelBuilder::checkOperands() {
                                         "with a delta.name nor another chunk "
                                         "program's out";
     if (failed(checkRows(program.op, "in #" + Twine(i), type,
-                         program.inBindings[i], rank)))
+                         program.inBindings[i], program.chunk, rank)))
       return failure();
     if (rank == 2 && !isHalf(type.getElementType()))
       return program.op->emitError()
@@ -158,7 +165,7 @@ LogicalResult KernelBuilder::checkOperands() {
                        : tensorOf(program.block->getTerminator()->getOperand(i))
                              .getRank();
     if (failed(checkRows(program.op, "out #" + Twine(i), tensorOf(out),
-                         program.outBindings[i], rank)))
+                         program.outBindings[i], program.chunk, rank)))
       return failure();
     if (rank == 2 && !isHalf(tensorOf(out).getElementType()))
       return program.op->emitError()

@@ -225,12 +225,24 @@ Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
                                 constant(loc, indexType, rows));
 }
 
+/// A running sum is a scan over the lanes of a warp.
+static LogicalResult checkRunningSum(Operation *op, Value g) {
+  constexpr int64_t lanes = 32;
+  int64_t tokens = tensorOf(g).getDimSize(0);
+  if (tokens % lanes == 0)
+    return success();
+  return op->emitError() << "sums decays over chunks of " << tokens
+                         << " tokens; the GPU path takes multiples of " << lanes
+                         << " (repeat 1 or 2 with a decay; target \"cpu\" takes "
+                            "all)";
+}
+
 /// h_i - p_j: the decay between token t(j) and token t(i).
 Value RegionLowering::decayExponent(DecayDotOp op, RankedTensorType type,
                                     int64_t m) {
   Location loc = op.getLoc();
   Value g = getRegister(op.getG(), op);
-  if (!g)
+  if (!g || failed(checkRunningSum(op, op.getG())))
     return {};
   Value sum = tile::CumsumOp::create(builder, loc, g.getType(), g,
                                      /*reverse=*/false, /*exclusive=*/false);
@@ -365,7 +377,7 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
     return op.emitError() << "expected a running sum of a vector in a chunk_map; "
                              "run delta-stage";
   Value x = getRegister(op.getX(), op);
-  if (!x)
+  if (!x || failed(checkRunningSum(op, op.getX())))
     return failure();
   registers[op.getY()] = tile::CumsumOp::create(
       builder, op.getLoc(), x.getType(), x, op.getReverse(), op.getExclusive());

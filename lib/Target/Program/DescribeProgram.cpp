@@ -200,6 +200,10 @@ FailureOr<ProgramInfo> ProgramDescriber::describe(ModuleOp module) {
   for (tile::KernelOp kernel : module.getOps<tile::KernelOp>())
     if (failed(addKernel(kernel)))
       return failure();
+  if (program.kernels.empty())
+    return func.emitError() << "expected a function of chunk programs, found "
+                               "none in it; there is "
+                               "nothing to compile";
   return std::move(program);
 }
 

@@ -193,19 +193,21 @@ static llvm::Error checkCuSeqlens(const CpuTensor &tensor,
 static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
                               Sizes &sizes) {
   std::vector<int64_t> expected = tensor.shape;
-  bool fits = buffer.shape.size() == expected.size() &&
-              buffer.strides.size() == expected.size();
-  for (size_t i = 0; fits && i < expected.size(); ++i) {
-    if (expected[i] < 0 && tensor.dims[i].kind != DimKind::whole) {
-      int64_t multiple = tensor.dims[i].multiple;
-      int64_t &size = sizes.of(tensor, tensor.dims[i]);
-      if (size < 0 && buffer.shape[i] % multiple == 0)
-        size = buffer.shape[i] / multiple;
-      expected[i] = size < 0 ? -1 : size * multiple;
-    }
+  bool hasRank = buffer.shape.size() == expected.size() &&
+                 buffer.strides.size() == expected.size();
+  for (size_t i = 0; hasRank && i < expected.size(); ++i) {
+    if (expected[i] >= 0 || tensor.dims[i].kind == DimKind::whole)
+      continue;
+    int64_t multiple = tensor.dims[i].multiple;
+    int64_t &size = sizes.of(tensor, tensor.dims[i]);
+    if (size < 0 && buffer.shape[i] % multiple == 0)
+      size = buffer.shape[i] / multiple;
+    expected[i] = size < 0 ? -1 : size * multiple;
+  }
+  bool fits = hasRank;
+  for (size_t i = 0; fits && i < expected.size(); ++i)
     fits = expected[i] == buffer.shape[i] ||
            (expected[i] < 0 && tensor.dims[i].kind == DimKind::whole);
-  }
   if (fits)
     return llvm::Error::success();
   return llvm::createStringError(tensor.name + ": expected shape " +

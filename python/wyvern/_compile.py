@@ -35,8 +35,7 @@ class _Source(NamedTuple):
 class _Layer(NamedTuple):
     name: str  # empty for the only function of MLIR text
     module: str  # MLIR
-    text: str  # what wyvernc reads, in `format`
-    format: str
+    text: str  # its own spec, as YAML
 
 
 def _compiler() -> Any:
@@ -77,14 +76,14 @@ def _read_source(spec: Spec) -> _Source:
 def _read_layer(source: _Source, layer: Optional[str], dtype: str = "") -> _Layer:
     """The one layer of a spec, or the one of that name."""
     if source.format == "mlir":
-        return _Layer(layer or "", source.text, source.text, "mlir")
+        return _Layer(layer or "", source.text, "")
     try:
         layers = _compiler().read_spec(source.text, source.name, source.format, dtype)
     except ValueError as error:
         raise CompileError(str(error)) from None
     for name, module, text in layers:
         if name == layer or layer is None and len(layers) == 1:
-            return _Layer(name, module, text, "yaml")
+            return _Layer(name, module, text)
     names = ", ".join(name for name, _, _ in layers)
     wanted = "one layer; say which with layer=" if layer is None else f"a layer {layer!r}"
     raise CompileError(f"{source.name}: expected {wanted}, found {names}")
@@ -132,7 +131,7 @@ def _compile_cpu(source: _Source, precision: str, layer: Optional[str]) -> "CpuP
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
     if precision == "f64" and source.format == "mlir":
         raise ValueError("precision: MLIR says its own types; write f64 there")
-    name, module, _, _ = _read_layer(source, layer, "f64" if precision == "f64" else "")
+    name, module, _ = _read_layer(source, layer, "f64" if precision == "f64" else "")
     operand_type = "bf16"
     if precision == "rounded":
         operand_type = "f16" if "xf16>" in module else "bf16"
@@ -261,7 +260,7 @@ def reference(spec: Spec, *, layer: Optional[str] = None, **inputs: Any) -> dict
     Raises CompileError for the spec, ValueError or TypeError for the inputs.
     """
     source = _read_source(spec)
-    name, module, _, _ = _read_layer(source, layer)
+    name, module, _ = _read_layer(source, layer)
     is_bf16 = "xbf16>" in module
     inputs = {key: value for key, value in inputs.items() if value is not None}
     if "cu_seqlens" in inputs:
@@ -302,16 +301,18 @@ def _compile_bundle(
 ) -> Any:
     # In a process of its own: an error inside LLVM's code generator ends it.
     wyvernc = _find_wyvernc()
-    found = _read_layer(source, layer)
+    text, suffix = source.text, source.format
+    if source.format == "json":
+        text, suffix = _read_layer(source, layer).text, "yaml"
     scratch = tempfile.mkdtemp(prefix="wyvern-")
     try:
-        text = Path(scratch) / f"input.{found.format}"
-        text.write_text(found.text)
+        file = Path(scratch) / f"input.{suffix}"
+        file.write_text(text)
         folder = Path(output) if output is not None else Path(scratch) / "bundle"
-        command = [wyvernc, str(text), f"--arch={target}", "--emit=bundle", "-o", str(folder)]
+        command = [wyvernc, str(file), f"--arch={target}", "--emit=bundle", "-o", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            message = done.stderr.replace(str(text), source.name).strip()
+            message = done.stderr.replace(str(file), source.name).strip()
             raise CompileError(message or f"wyvernc ended with status {done.returncode}")
         from .program import load
 

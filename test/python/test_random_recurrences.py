@@ -128,7 +128,7 @@ def run_compiled(text, arrays):
     program = _compiler.compile_cpu(text)
     cu = np.zeros(0, np.int64)
     kinds = {"f32": np.float32, "f64": np.float64, "i64": np.int64}
-    ordered = [np.ascontiguousarray(arrays.get(name, cu), kinds[kind]) for name, kind, _, _ in program.inputs]
+    ordered = [np.ascontiguousarray(arrays.get(name, cu), kinds[kind]) for name, kind, *_ in program.inputs]
     return [np.asarray(memoryview(result)) for result in program.run(ordered)]
 
 

@@ -15,15 +15,18 @@
 
 namespace mlir::wyvern {
 
-/// Collects what a context reports, as `location: error: text` lines, for
-/// callers that hand errors on instead of printing them.
+/// Collects what a context reports, as `file:line:column: error: text` lines,
+/// for callers that hand errors on instead of printing them.
 class DiagnosticText {
 public:
   explicit DiagnosticText(MLIRContext *context)
       : os(text), handler(context, [this](Diagnostic &diagnostic) {
           append(diagnostic);
           return success();
-        }) {}
+        }) {
+    // Whole operations are for compiler writers.
+    context->printOpOnDiagnostic(false);
+  }
 
   /// What was reported, or `fallback` if nothing was.
   llvm::Error getError(llvm::StringRef fallback) const {
@@ -34,8 +37,10 @@ public:
 private:
   void append(Diagnostic &diagnostic) {
     bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
-    if (!isa<UnknownLoc>(diagnostic.getLocation()))
-      os << diagnostic.getLocation() << ": ";
+    if (auto loc = dyn_cast<FileLineColLoc>(diagnostic.getLocation()))
+      // MLIR calls a source that is no file `-`.
+      os << (loc.getFilename() == "-" ? "<mlir>" : loc.getFilename().strref())
+         << ':' << loc.getLine() << ':' << loc.getColumn() << ": ";
     os << (isError ? "error: " : "note: ") << diagnostic << '\n';
     for (Diagnostic &note : diagnostic.getNotes())
       append(note);

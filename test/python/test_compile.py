@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """wyvern.compile and wyvern.reference: what they take, and what they refuse."""
 
+import gc
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -244,6 +247,29 @@ def test_wyvernc_runs_in_a_process_of_its_own(tmp_path, monkeypatch):
     refused(wyvern.CompileError, r"^<dict>:1:2: error: expected a unicorn$", wyvern.compile, SPEC)
     fake.write_text("#!/bin/sh\nkill -ABRT $$\n")
     refused(wyvern.CompileError, "wyvernc ended with status -6", wyvern.compile, SPEC)
+
+
+def has_ptxas():
+    places = [os.environ.get("WYVERN_PTXAS"), "/usr/local/cuda/bin/ptxas", shutil.which("ptxas")]
+    return any(place and os.access(place, os.X_OK) for place in places)
+
+
+@pytest.mark.skipif(not has_ptxas(), reason="needs ptxas")
+def test_bundle(tmp_path, monkeypatch, wyvernc):
+    """From a spec to a loaded program; the bundle stays only if it was asked for."""
+    pytest.importorskip("torch")
+    monkeypatch.setenv("WYVERNC", str(wyvernc))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    spec = {**SPEC, "dtype": "bf16", "dims": {"key": 64, "value": 64}}
+    kept = wyvern.compile(spec, output=tmp_path / "small.wyvern")
+    assert kept.target == "sm_90a" and kept.manifest["spec"]["steps"][0]["write"] == "k"
+    assert (tmp_path / "small.wyvern" / "manifest.json").exists()
+    scratch = wyvern.compile(spec, "sm_90a")
+    assert repr(scratch).startswith("<wyvern program small for sm_90a")
+    del kept, scratch
+    gc.collect()
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_unknown_arch(wyvernc, monkeypatch):

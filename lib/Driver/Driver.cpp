@@ -18,6 +18,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/PrettyStackTrace.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -95,6 +96,8 @@ static ExitCode run(const DriverOptions &options) {
 }
 
 int mlir::wyvern::runDriver(int argc, char **argv) {
+  llvm::setBugReportMsg("This is a bug in wyvernc. Please report it with the "
+                        "input and what follows.\n");
   llvm::InitLLVM init(argc, argv);
   DriverOptions options;
   std::optional<ExitCode> code = parseCommandLine(argc, argv, options);

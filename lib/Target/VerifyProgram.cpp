@@ -1,0 +1,122 @@
+//===- VerifyProgram.cpp - What the runtime relies on ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Target/Manifest.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+// As WYVERN_MAX_RANK.
+static constexpr size_t maxRank = 5;
+
+namespace {
+class ProgramVerifier {
+public:
+  ProgramVerifier(const ProgramInfo &program,
+                  llvm::function_ref<void(const Twine &)> report)
+      : program(program), report(report) {}
+
+  LogicalResult verify();
+
+private:
+  void verifyTensor(const TensorInfo &tensor);
+  void verifyParam(const KernelInfo &kernel, const ParamInfo &param);
+  void expect(bool condition, const Twine &message) {
+    if (!condition) {
+      ok = false;
+      report("program " + program.name + ": " + message);
+    }
+  }
+
+  const ProgramInfo &program;
+  llvm::function_ref<void(const Twine &)> report;
+  llvm::StringSet<> names;
+  bool ok = true;
+};
+} // namespace
+
+void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
+  static constexpr StringLiteral dtypes[] = {"bf16", "f16", "f32",
+                                             "f64",  "i32", "i64"};
+  expect(names.insert(tensor.name).second,
+         "tensor " + tensor.name + " is listed twice");
+  expect(llvm::is_contained(dtypes, StringRef(tensor.dtype)),
+         "tensor " + tensor.name + " has no known dtype: " + tensor.dtype);
+  expect(!tensor.dims.empty() && tensor.dims.size() <= maxRank,
+         "tensor " + tensor.name + " has " + Twine(tensor.dims.size()) +
+             " dimensions; expected 1 to 5");
+  for (const DimInfo &dim : tensor.dims) {
+    if (dim.kind == DimRange::Time)
+      expect(dim.multiple >= 1, "tensor " + tensor.name +
+                                    " has a time dimension of no rows a token");
+    if (dim.kind == DimRange::Head || dim.kind == DimRange::Whole)
+      expect(dim.size >= 1,
+             "tensor " + tensor.name + " has a dimension of no elements");
+  }
+}
+
+void ProgramVerifier::verifyParam(const KernelInfo &kernel,
+                                  const ParamInfo &param) {
+  bool named = param.kind == ParamKind::TensorMap ||
+               param.kind == ParamKind::Pointer ||
+               param.kind == ParamKind::Stride;
+  if (!named)
+    return;
+  int64_t index = program.findTensor(param.tensor);
+  expect(index >= 0,
+         "kernel " + kernel.symbol + " names no known tensor: " + param.tensor);
+  if (index < 0)
+    return;
+  size_t rank = program.tensors[index].dims.size();
+  if (param.kind == ParamKind::Stride)
+    expect(param.dim >= 0 && param.dim < static_cast<int64_t>(rank),
+           "kernel " + kernel.symbol + " asks for a stride that " +
+               param.tensor + " does not have");
+  if (param.kind == ParamKind::TensorMap) {
+    expect(param.box.size() == rank, "kernel " + kernel.symbol +
+                                         " has a tensor map of " +
+                                         param.tensor + " of another rank");
+    expect(
+        llvm::all_of(param.box, [](int64_t n) { return n >= 1 && n <= 256; }),
+        "kernel " + kernel.symbol + " has a box of " + param.tensor +
+            " that is not 1 to 256 in each dimension");
+    expect(llvm::is_contained({0, 32, 64, 128}, param.swizzle),
+           "kernel " + kernel.symbol + " has an unknown swizzle of " +
+               param.tensor);
+  }
+}
+
+LogicalResult ProgramVerifier::verify() {
+  expect(!program.kernels.empty(), "there is no kernel");
+  expect(program.chunk >= 1, "a chunk has no tokens");
+  expect(llvm::is_sorted(program.tensors,
+                         [](const TensorInfo &a, const TensorInfo &b) {
+                           return a.role < b.role;
+                         }),
+         "tensors are not in the order input, output, workspace");
+  for (const TensorInfo &tensor : program.tensors)
+    verifyTensor(tensor);
+  for (const KernelInfo &kernel : program.kernels) {
+    expect(kernel.gridFactor >= 1 && kernel.gridFactor <= UINT32_MAX &&
+               kernel.block >= 1 && kernel.block <= 1024 &&
+               kernel.dynamicShared >= 0,
+           "kernel " + kernel.symbol + " has an impossible launch");
+    expect(!kernel.params.empty(),
+           "kernel " + kernel.symbol + " has no parameters");
+    for (const ParamInfo &param : kernel.params)
+      verifyParam(kernel, param);
+  }
+  return success(ok);
+}
+
+LogicalResult
+mlir::wyvern::verifyProgram(const ProgramInfo &program,
+                            llvm::function_ref<void(const Twine &)> report) {
+  return ProgramVerifier(program, report).verify();
+}

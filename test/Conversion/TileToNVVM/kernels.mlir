@@ -1,0 +1,138 @@
+// RUN: wyvern-opt %s -convert-tile-to-nvvm -split-input-file | FileCheck %s
+
+// One kernel with a little of everything. Nothing of the tile dialect is left, and a
+// tile of 64 x 64 is 32 values a thread.
+
+// CHECK-NOT: tile.
+// CHECK-LABEL: gpu.module @k
+// CHECK: llvm.func @k(%{{.*}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}
+// CHECK-SAME: nvvm.kernel
+// CHECK-SAME: nvvm.maxntid = array<i32: 160, 1, 1>, nvvm.minctasm = 1
+
+// Two barriers a stage, made by one thread and made visible before anybody waits.
+// CHECK-COUNT-4: mbarrier.init.shared::cta.b64
+// CHECK: fence.mbarrier_init.release.cluster
+// CHECK: bar.sync 0;
+
+// The consumer: initial state (zeros if there is none), then chunk after chunk.
+// CHECK: scf.if %{{.*}} -> (vector<32xf32>)
+// CHECK: scf.for {{.*}} -> (vector<32xf32>)
+// CHECK: mbarrier.try_wait.parity.shared::cta.b64
+// CHECK: st.shared.v4.b32
+// CHECK: fence.proxy.async.shared::cta;
+// CHECK: bar.sync 1, 128;
+
+// A in registers: 32 accumulators, 16 registers of A (four a k of 16), one
+// descriptor. The first product of a tile that starts from zero ignores D.
+// CHECK: wgmma.fence.sync.aligned;
+// CHECK-SAME: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {$0, {{.*}} $31}, {$32, $33, $34, $35}, b, never, 1, 1, 0;
+// CHECK-SAME: {$36, $37, $38, $39}, b, always, 1, 1, 0;
+// CHECK-SAME: wgmma.commit_group.sync.aligned;
+// A in shared memory, transposed, adding to C: D is the same registers as C.
+// CHECK: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {$0, {{.*}} $31}, a, b, always, 1, 1, 1, 1;
+// CHECK-SAME: "=f,
+
+// The first product while the second is in flight. Its registers go through the
+// wait, so that no one reads them before.
+// CHECK: wgmma.wait_group.sync.aligned 1;", "=f,{{.*}},0,1,{{.*}}~{memory}"
+// CHECK: wgmma.wait_group.sync.aligned 0;
+// CHECK: ld.shared.v2.f32
+// CHECK: llvm.nvvm.ex2.approx.ftz.f
+
+// A transposed store passes through shared memory, in whole lines.
+// CHECK: bar.sync 1, 128;
+// CHECK: stmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// CHECK: bar.sync 1, 128;
+// CHECK: ld.shared.v4.b32
+// CHECK: mbarrier.arrive.shared::cta.b64
+
+// The producer: one thread asks TMA for the tile and says how many bytes will come.
+// CHECK: mbarrier.try_wait.parity.shared::cta.b64
+// CHECK: cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes
+// CHECK: st.shared.f32
+// CHECK: mbarrier.arrive.expect_tx.shared::cta.b64
+// CHECK-NOT: tile.
+!acc = tensor<64x64xf32, #tile.layout<acc>>
+!half = tensor<64x64xbf16, #tile.layout<acc>>
+!smem = !tile.smem<64x64xbf16>
+!ring = !tile.ring<2, [!smem, !tile.smem<64xf32>]>
+tile.kernel @k(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %g: !tile.global<tensor<?x?x1xf32>>, %s0: !tile.global<tensor<?x1x64x64xf32>, optional = true>, %out: !tile.global<tensor<?x?x1x64xbf16>>, %cu: !tile.cu_seqlens, %T: index, %N: index)
+    grid 1 * sequences warps 5 min_blocks 1 operands ["x", "g", "initial_state", "o", "cu_seqlens", "tokens", "sequences"] shared_bytes 40960 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !ring
+  %st = tile.alloc transient offset 32768 : !smem
+  %b = tile.block_id
+  %batch, %start, %length, %end = tile.sequence %b of %cu tokens %T sequences %N
+  tile.sync
+  tile.roles warps [4, 1] {
+    %s = tile.load_matrix %s0[%b, %c0, %c0, %c0] dims [3, 2] : !tile.global<tensor<?x1x64x64xf32>, optional = true> -> !acc
+    %r = scf.for %i = %c0 to %length step %c1 iter_args(%a = %s) -> (!acc) {
+      %t:2 = tile.wait %ring[%i] : !ring -> !smem, !tile.smem<64xf32>
+      tile.zero_rows %t#0 from %length : !smem
+      tile.barrier proxy id 1
+      %h = arith.truncf %a : !acc to !half
+      %d = tile.mma %h, %t#0 transpose_b : !half, !smem -> !tile.inflight<!acc>
+      %e = tile.mma %t#0 transpose_a, %t#0 into %a : !smem, !smem, !acc -> !tile.inflight<!acc>
+      %x = tile.await %d pending 1 : !tile.inflight<!acc>
+      %y = tile.await %e : !tile.inflight<!acc>
+      %v = tile.read %t#1 : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<col>>
+      %w = tile.broadcast %v : tensor<64xf32, #tile.layout<col>> -> !acc
+      %z = arith.mulf %x, %w : !acc
+      %zz = math.exp %z : !acc
+      %zb = arith.truncf %zz : !acc to !half
+      tile.store_rows transpose %zb to %out[%batch, %start, %c0, %c0] dim 1 valid %length via %st barrier 1 : !half, !tile.global<tensor<?x?x1x64xbf16>>, !smem
+      tile.release %ring[%i] : !ring
+      scf.yield %y : !acc
+    }
+    tile.store_matrix %r to %s0[%b, %c0, %c0, %c0] dims [3, 2] : !acc, !tile.global<tensor<?x1x64x64xf32>, optional = true>
+  }, {
+    scf.for %i = %c0 to %length step %c1 {
+      %t:2 = tile.acquire %ring[%i] : !ring -> !smem, !tile.smem<64xf32>
+      tile.load %map[%batch, %start, %c0, %c0] to %t#0 of %ring[%i] : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !smem, !ring
+      tile.load_vector %g[%batch, %start, %c0] dim 1 valid %length to %t#1 : !tile.global<tensor<?x?x1xf32>>, !tile.smem<64xf32>
+      tile.commit %ring[%i] : !ring
+    }
+  }
+}
+
+// -----
+
+// fp16, and an accumulator 128 wide.
+
+// CHECK-LABEL: gpu.module @wide
+// CHECK: wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16
+// CHECK: scf.yield %{{.*}} : vector<64xf32>
+tile.kernel @wide(%n: index) grid 1 * sequences warps 4 min_blocks 1 operands ["tokens"] shared_bytes 32768 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %a = tile.alloc offset 0 : !tile.smem<64x64xf16>
+  %b = tile.alloc offset 8192 : !tile.smem<128x64xf16>
+  %zero = arith.constant dense<0.0> : tensor<64x128xf32, #tile.layout<acc>>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%s = %zero) -> (tensor<64x128xf32, #tile.layout<acc>>) {
+    %d = tile.mma %a, %b transpose_b into %s : !tile.smem<64x64xf16>, !tile.smem<128x64xf16>, tensor<64x128xf32, #tile.layout<acc>> -> !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+    %x = tile.await %d : !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+    scf.yield %x : tensor<64x128xf32, #tile.layout<acc>>
+  }
+}
+
+// -----
+
+// Vectors: running sums by shuffles, in both directions; a sum in every thread.
+
+// CHECK-LABEL: gpu.module @vectors
+// CHECK: nvvm.shfl.sync up
+// CHECK: nvvm.shfl.sync down
+// CHECK: nvvm.shfl.sync {{ *}}idx
+// CHECK: nvvm.shfl.sync bfly
+tile.kernel @vectors(%out: !tile.global<tensor<?x?x1xf32>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["o", "tokens"] shared_bytes 512 {
+  %c0 = arith.constant 0 : index
+  %t = tile.alloc offset 0 : !tile.smem<64xf32>
+  %g = tile.read %t : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<warp>>
+  %a = tile.cumsum %g : tensor<64xf32, #tile.layout<warp>>
+  %b = tile.cumsum reverse exclusive %a : tensor<64xf32, #tile.layout<warp>>
+  %c = tile.relayout %b repeat 1 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<col>>
+  %s = tile.sum %c : tensor<64xf32, #tile.layout<col>>
+  %w = tile.broadcast %s : f32 -> tensor<64xf32, #tile.layout<warp>>
+  tile.store_vector %w to %out[%c0, %c0, %c0] dim 1 valid %n : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x1xf32>>
+}

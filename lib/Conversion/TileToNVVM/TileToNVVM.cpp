@@ -58,6 +58,7 @@ struct ConvertTileToNVVM
     SmallVector<Operation *> kernels(getOperation().getOps<KernelOp>());
     if (failed(applyPartialConversion(kernels, target, std::move(patterns))))
       return signalPassFailure();
+    numKernels += kernels.size();
     // The wall: nothing of the delta level below. Who wants the interface takes
     // it from the tile phase (describeProgram).
     for (auto func : llvm::make_early_inc_range(

@@ -27,10 +27,16 @@ def ConvertDeltaToTilePass
     The function stays, as the program's interface: it says which tensors the
     kernels' operands are.
 
+    Before:
+
     ```mlir
     %o, %sT = delta.chunk_scan forward chunk = 64 ... {
       %KS = linalg.contract ... ins(%Kb, %Sb ...)
-    // after
+    ```
+
+    After:
+
+    ```mlir
     tile.kernel @f_chain(...) grid 32 * sequences warps 5 ... {
       tile.roles warps [4, 1] { scf.for ... {
         %tiles:3 = tile.wait %ring[%c] ...

@@ -19,13 +19,22 @@ def ConvertTileToNVVMPass
     strides. `scf` is left for the upstream conversions; the functions that were
     the program's interface above are erased.
 
+    Before:
+
     ```mlir
     %x = tile.await %d : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
-    // after: the accumulator's 32 registers go through the wait
+    ```
+
+    After (the accumulator's 32 registers go through the wait):
+
+    ```mlir
     %r = llvm.inline_asm has_side_effects "wgmma.wait_group.sync.aligned 0;",
            "=f,...,0,...,~{memory}" %d0, ... : (f32, ...) -> !llvm.struct<(f32, ...)>
     ```
   }];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "kernels converted">
+  ];
   let dependentDialects = [
     "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"

@@ -13,20 +13,32 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "issue products early, await them late";
   let description = [{
     Moves every `tile.mma`, with the pure operations it needs, up to where its
-    operands are ready, behind the products that are ready as early; ring hand-overs
-    and barriers are not crossed. Then moves every `tile.await` down to its first
-    use (never past a `tile.release`, since the stage's tiles may still be read, nor
-    past the await of a younger product, which completes it anyway), and counts the products that may still be in
-    flight there.
+    operands are ready, behind the products that are ready as early; ring
+    hand-overs and barriers are not crossed. Then moves every `tile.await` down to
+    its first use (never past a `tile.release`, since the stage's tiles may still be
+    read, nor past the await of a younger product, which completes it anyway), and
+    counts the products that may still be in flight there.
+
+    Before (types left out):
 
     ```mlir
-    // before                         // after
-    %d = tile.mma %a, %k              %d = tile.mma %a, %k
-    %x = tile.await %d                %e = tile.mma %a, %q
-    %w = arith.subf %v, %x            %x = tile.await %d pending 1
-    %e = tile.mma %a, %q              %w = arith.subf %v, %x
-    %y = tile.await %e                %y = tile.await %e
-    %o = arith.mulf %y, %s            %o = arith.mulf %y, %s
+    %d = tile.mma %a, %k
+    %x = tile.await %d
+    %w = arith.subf %v, %x
+    %e = tile.mma %a, %q
+    %y = tile.await %e
+    %o = arith.mulf %y, %s
+    ```
+
+    After:
+
+    ```mlir
+    %d = tile.mma %a, %k
+    %e = tile.mma %a, %q
+    %x = tile.await %d pending 1
+    %w = arith.subf %v, %x
+    %y = tile.await %e
+    %o = arith.mulf %y, %s
     ```
   }];
   let statistics = [
@@ -44,9 +56,15 @@ def TilePlanSmemPass
     first and all `transient` tiles the same one, and the kernel its `shared_bytes`.
     Fails where they exceed `limit`.
 
+    Before:
+
     ```mlir
     %r = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [...]>
-    // after
+    ```
+
+    After:
+
+    ```mlir
     %r = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [...]>
     ```
   }];

@@ -1,0 +1,157 @@
+// RUN: wyvern-opt %s | wyvern-opt | FileCheck %s
+// RUN: wyvern-opt %s -mlir-print-op-generic | wyvern-opt | FileCheck %s
+
+// The examples of the ops' documentation, word for word (test/lint compares them
+// with the ODS files), and every other form.
+
+// CHECK-LABEL: tile.kernel @copy
+// CHECK: tile.alloc_ring
+// CHECK: tile.sync
+// CHECK: tile.roles warps [4, 1] {
+// CHECK: tile.wait
+// CHECK: tile.release
+// CHECK: tile.acquire
+// CHECK: tile.load
+// CHECK: tile.commit
+tile.kernel @copy(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>)
+    grid 1 * sequences warps 5 min_blocks 1 operands ["x"] {
+  %c0 = arith.constant 0 : index
+  %ring = tile.alloc_ring producers 1 consumers 4
+      : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  tile.sync
+  tile.roles warps [4, 1] {
+    %t = tile.wait %ring[%c0]
+        : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.release %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  }, {
+    %t = tile.acquire %ring[%c0]
+        : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%c0]
+        : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>,
+          !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    tile.commit %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  }
+}
+
+// CHECK-LABEL: tile.kernel @places(
+// CHECK-SAME: ) grid 4 * slots warps 8 min_blocks 2 operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 4096 {
+// CHECK: tile.roles warps [4, 4] registers [232, 40] {
+tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index) grid 4 * slots warps 8 min_blocks 2
+    operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 4096 {
+  // CHECK: tile.block_id
+  // CHECK: tile.find_chunk %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}} chunk 64
+  // CHECK: tile.sequence %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}}
+  tile.roles warps [4, 4] registers [232, 40] {
+    %slot = tile.block_id
+    %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64
+    %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
+  }, {
+    // CHECK: tile.barrier proxy id 1
+    tile.barrier proxy id 1
+    // CHECK: tile.barrier id 2
+    tile.barrier id 2
+  }
+}
+
+// CHECK-LABEL: func.func @memory
+func.func @memory(%g: !tile.global<tensor<?x?x4xf32>>, %out: !tile.global<tensor<?x?x4x128xbf16>>, %b: index, %t: index, %h: index, %v: index,
+    %n: index, %end: index, %T: index, %c0: index, %o: tensor<64x64xbf16, #tile.layout<acc>>, %a: tensor<64xf32, #tile.layout<warp>>,
+    %s0: !tile.global<tensor<?x4x128x128xf32>, optional = true>, %sT: !tile.global<tensor<?x4x128x128xf32>, optional = true>) {
+  // CHECK: tile.alloc transient : <64x64xf32>
+  %scratch = tile.alloc transient : !tile.smem<64x64xf32>
+  // CHECK: tile.alloc offset 1024 : <64xf32>
+  %vector = tile.alloc offset 1024 : !tile.smem<64xf32>
+  // CHECK: tile.alloc_ring producers 1 consumers 4 offset 0 : <2, [!tile.smem<64x128xbf16>]>
+  %r = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [!tile.smem<64x128xbf16>]>
+  %tile = tile.alloc : !tile.smem<64x64xbf16>
+  // CHECK: tile.load_vector
+  tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %vector : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+  // CHECK: tile.zero_rows
+  tile.zero_rows %tile from %n : !tile.smem<64x64xbf16>
+  // CHECK: tile.read transpose
+  %x = tile.read transpose %tile : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  // CHECK: tile.store_rows transpose
+  tile.store_rows transpose %o to %out[%b, %t, %h, %v] dim 1 valid %n via %tile
+      barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>,
+      !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+  // CHECK: tile.store_vector
+  tile.store_vector %a to %g[%b, %t, %h] dim 1 valid %n : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
+  // CHECK: tile.load_matrix
+  %s = tile.load_matrix %s0[%n, %h, %c0, %v] dims [3, 2]
+      : !tile.global<tensor<?x4x128x128xf32>, optional = true>
+      -> tensor<64x128xf32, #tile.layout<acc>>
+  // CHECK: tile.store_matrix
+  tile.store_matrix %s to %sT[%n, %h, %c0, %v] dims [3, 2]
+      : tensor<64x128xf32, #tile.layout<acc>>,
+        !tile.global<tensor<?x4x128x128xf32>, optional = true>
+  // CHECK: tile.zero_fill
+  tile.zero_fill %out[%b, %c0, %h, %v] dim 1 from %end to %T columns 64
+      : !tile.global<tensor<?x?x4x128xbf16>>
+  return
+}
+
+// CHECK-LABEL: func.func @load_vector
+func.func @load_vector(%g: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index, %h: index, %n: index, %v: !tile.smem<64xf32>) {
+  // CHECK: tile.load_vector %{{.*}}[%{{.*}}] dim 1 valid
+  tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %v
+      : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @store
+func.func @store(%o: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile.global<tensor<?x?x4x128xbf16>>, %b: index, %t: index, %h: index, %v: index,
+    %n: index, %s: !tile.smem<64x64xbf16>) {
+  // CHECK: tile.store_rows transpose
+  tile.store_rows transpose %o to %out[%b, %t, %h, %v] dim 1 valid %n via %s
+      barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>,
+      !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @store_vector
+func.func @store_vector(%a: tensor<64xf32, #tile.layout<warp>>, %out: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index, %h: index, %n: index) {
+  // CHECK: tile.store_vector
+  tile.store_vector %a to %out[%b, %t, %h] dim 1 valid %n
+      : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
+  return
+}
+
+// CHECK-LABEL: func.func @product
+func.func @product(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64x128xbf16>, %A: !tile.smem<128x64xbf16>, %B: !tile.smem<128x128xbf16>, %c: tensor<64x128xf32, #tile.layout<acc>>) {
+  // CHECK: tile.mma %{{.*}}, %{{.*}} transpose_b : tensor<64x128xbf16, #tile.layout<acc>>
+  %d = tile.mma %a, %b transpose_b
+      : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  // CHECK: tile.mma %{{.*}} transpose_a, %{{.*}} into %{{.*}} : !tile.smem<128x64xbf16>
+  %e = tile.mma %A transpose_a, %B into %c : !tile.smem<128x64xbf16>, !tile.smem<128x128xbf16>, tensor<64x128xf32, #tile.layout<acc>>
+      -> !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+  // CHECK: tile.await %{{.*}} pending 1
+  %x = tile.await %d pending 1 : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  // CHECK: tile.await %{{.*}} : <tensor<64x128xf32
+  %y = tile.await %e : !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+  return
+}
+
+// CHECK-LABEL: func.func @registers
+func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: tensor<64x64xf32, #tile.layout<acc>>,
+    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<65x64xf32>) {
+  // CHECK: tile.broadcast %{{.*}} : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
+  %m = tile.broadcast %col : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
+  // CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64xf32, #tile.layout<warp>>
+  %w = tile.broadcast %x : f32 -> tensor<64xf32, #tile.layout<warp>>
+  // CHECK: tile.relayout %{{.*}} repeat 1
+  %r = tile.relayout %v repeat 1 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.cumsum %
+  %a = tile.cumsum %v : tensor<64xf32, #tile.layout<warp>>
+  // CHECK: tile.cumsum reverse exclusive %
+  %b = tile.cumsum reverse exclusive %v : tensor<64xf32, #tile.layout<warp>>
+  // CHECK: tile.sum
+  %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.index 0
+  %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  // CHECK: tile.erase_factor
+  %z = tile.erase_factor %l, %c via %s barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
+        !tile.smem<65x64xf32>
+  return
+}

@@ -22,8 +22,8 @@ struct ChunkProgramParser {
   OpAsmParser &parser;
   int64_t chunk = 0;
   int64_t heads = 0;
-  Type compute;
-  SmallVector<OpAsmParser::Argument> regionArgs;
+  Type compute = {};
+  SmallVector<OpAsmParser::Argument> regionArgs = {};
 
   /// Operands of one group with their types and bindings.
   struct Group {

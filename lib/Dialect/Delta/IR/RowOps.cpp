@@ -204,7 +204,8 @@ LogicalResult RepeatRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
-  if (getN() < 1 || x.size() != y.size() || y[0] != x[0] * getN() ||
+  if (getN() < 1 || x.size() != y.size() ||
+      y[0] != x[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
     return emitOpError() << "(C2) expected " << getN()
                          << " result rows for each operand row, found "

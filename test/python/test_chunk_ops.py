@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The ops of a chunk program, compiled for the CPU, against their formulas.
+
+Each test is a chunk program of one op, among them those that no forward layer uses:
+adjoints, reverse scans, chunk dimensions.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+_compiler = pytest.importorskip("wyvern._compiler", reason="built without the compiler")
+
+D = 5
+rng = np.random.default_rng(0)
+
+
+def tensor(*shape, dtype="f64"):
+    return f"tensor<{''.join(f'{size}x' for size in shape)}{dtype}>"
+
+
+def run_map(inputs, out, body, chunk, compute="f64"):
+    """Runs a chunk_map of one head, whose body makes %r, on B = 1.
+
+    inputs: name -> (array, binding of its dimensions); out: (tile shape, binding).
+    """
+    types = {name: whole(binding, array.shape, compute) for name, (array, binding) in inputs.items()}
+    arguments = ", ".join(f'%in_{name}: {type_} {{delta.name = "{name}"}}' for name, type_ in types.items())
+    bound = ", ".join(f"%{name} = %in_{name}{inputs[name][1]} : {type_}" for name, type_ in types.items())
+    tile, binding = out
+    sizes = iter(tile)
+    result = whole(binding, [next(sizes) if kind in ("time", "_") else 1 for kind in kinds(binding)], compute)
+    text = f"""func.func @f({arguments}) -> ({result} {{delta.name = "out"}}) {{
+      %0 = delta.chunk_map chunk = {chunk} heads = 1 compute = {compute} ins({bound})
+          outs({binding} : {result}) valid(%n) {{
+        {body}
+        delta.yield outs(%r : {tensor(*tile, dtype=compute)})
+      }}
+      return %0 : {result}
+    }}"""
+    program = _compiler.compile_cpu(text)
+    [found] = program.run([array for array, _ in inputs.values()])
+    return np.asarray(found)
+
+
+def whole(binding, sizes, dtype):
+    """The type of a bound tensor: static where it is whole or the one head."""
+    return tensor(*[size if kind in ("head", "_") else "?" for kind, size in zip(kinds(binding), sizes)], dtype=dtype)
+
+
+def kinds(binding):
+    return [part.split("*")[0].strip() for part in binding.strip("[]").split(",")]
+
+
+def rows_in(x, n=1):
+    """A tile as an in of one sequence and head."""
+    time = f"time * {n}" if n > 1 else "time"
+    if x.ndim == 1:
+        return x.reshape(1, -1, 1), f"[seq, {time}, head]"
+    return x.reshape(1, x.shape[0], 1, x.shape[1]), f"[seq, {time}, head, _]"
+
+
+def rows_out(shape, n=1):
+    time = f"time * {n}" if n > 1 else "time"
+    return shape, f"[seq, {time}, head{', _' if len(shape) == 2 else ''}]"
+
+
+def weights(mask, g, before_decay, na, nb, tokens):
+    """[i, j, d] of exp(h_id - p_jd), 0 where the mask does not keep (i, j)."""
+    w = np.zeros((tokens * na, tokens * nb, D))
+    for i, j in itertools.product(range(tokens * na), range(tokens * nb)):
+        t, u = i // na, j // nb
+        if {"upto_token": u <= t, "before_token": u < t, "before_row": j < i}[mask]:
+            between = np.zeros(D) if g is None else g[u + 1 : t + (not before_decay)].reshape(-1, g.shape[1] if g.ndim == 2 else 1)
+            w[i, j] = np.exp(between.sum(axis=0)) if g is not None else 1
+    return w
+
+
+CASES = [
+    (mask, decay, before, rows)
+    for mask in ("upto_token", "before_token", "before_row")
+    for decay in (None, "head", "channel")
+    for before in (False, True)
+    for rows in ((1, 1), (1, 3), (2, 2))
+    if not (before and mask != "before_token") and not (mask == "before_row" and rows[0] != rows[1])
+]
+
+
+def decay_clause(decay, before, rows, tokens):
+    clause = "" if decay is None else f"decay(%g : {tensor(tokens) if decay == 'head' else tensor(tokens, D)})"
+    return f"{clause} {'before_decay' if before else ''} rows [{rows[0]}, {rows[1]}]"
+
+
+def gate(decay, tokens):
+    shape = (tokens,) if decay == "head" else (tokens, D)
+    return -3 * rng.random(shape)
+
+
+@pytest.mark.parametrize("tokens", [7, 8])
+@pytest.mark.parametrize("mask,decay,before,rows", CASES)
+def test_decay_dot(mask, decay, before, rows, tokens):
+    na, nb = rows
+    a, b = rng.standard_normal((tokens * na, D)), rng.standard_normal((tokens * nb, D))
+    inputs = {"a": rows_in(a, na), "b": rows_in(b, nb)}
+    g = None
+    if decay:
+        g = gate(decay, tokens)
+        inputs["g"] = rows_in(g)
+    shape = (tokens * na, tokens * nb)
+    body = f"%r = delta.decay_dot {mask} %a, %b {decay_clause(decay, before, rows, tokens)} : {tensor(*a.shape)}, {tensor(*b.shape)} -> {tensor(*shape)}"
+    found = run_map(inputs, rows_out(shape, na), body, tokens)
+    expected = np.einsum("id,jd,ijd->ij", a, b, weights(mask, g, before, na, nb, tokens))
+    np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("mask,decay,before,rows", CASES)
+def test_decay_apply(mask, decay, before, rows, transpose, tokens=7):
+    na, nb = rows
+    m = rng.standard_normal((tokens * na, tokens * nb))
+    kept = weights(mask, None, before, na, nb, tokens)[:, :, 0] > 0
+    x = rng.standard_normal((tokens * (na if transpose else nb), D))
+    # Masked entries of m are not read.
+    inputs = {"m": rows_in(np.where(kept, m, np.nan), na), "x": rows_in(x, na if transpose else nb)}
+    g = None
+    if decay:
+        g = gate(decay, tokens)
+        inputs["g"] = rows_in(g)
+    n = nb if transpose else na
+    shape = (tokens * n, D)
+    body = f"%r = delta.decay_apply {mask} {'transpose' if transpose else ''} %m, %x {decay_clause(decay, before, rows, tokens)} : {tensor(*m.shape)}, {tensor(*x.shape)} -> {tensor(*shape)}"
+    found = run_map(inputs, rows_out(shape, n), body, tokens)
+    w = weights(mask, g, before, na, nb, tokens)
+    expected = np.einsum("ij,id,ijd->jd" if transpose else "ij,jd,ijd->id", np.where(kept, m, 0), x, w)
+    np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("decay", ["head", "channel"])
+def test_decay_dot_float32_does_not_cancel(decay, tokens=64):
+    """Gates of -8 for 30 tokens, then -0.01: a difference of prefix sums loses 7e-5."""
+    g = np.where(np.arange(tokens) < 30, -8.0, -0.01).astype(np.float32)
+    g = np.repeat(g[:, None], D, 1) if decay == "channel" else g
+    a, b = (rng.standard_normal((tokens, D)).astype(np.float32) for _ in range(2))
+    f32 = lambda *shape: tensor(*shape, dtype="f32")
+    body = f"%r = delta.decay_dot upto_token %a, %b decay(%g : {f32(*g.shape)}) : {f32(tokens, D)}, {f32(tokens, D)} -> {f32(tokens, tokens)}"
+    inputs = {"a": rows_in(a), "b": rows_in(b), "g": rows_in(g)}
+    found = run_map(inputs, rows_out((tokens, tokens)), body, tokens, compute="f32").reshape(tokens, tokens)
+    expected = np.einsum("id,jd,ijd->ij", *(x.astype(float) for x in (a, b)), weights("upto_token", g.astype(float), False, 1, 1, tokens))
+    assert np.linalg.norm(found - expected) < 1e-6 * np.linalg.norm(expected)
+
+
+N = 9
+
+
+@pytest.fixture
+def system():
+    """L with NaN where it is not read, its strictly lower triangle, rates, a rhs."""
+    l = rng.standard_normal((N, N))
+    rate = rng.uniform(0, 2, N)
+    rate[3] = 0
+    upper = np.where(np.tri(N, k=-1) > 0, l, np.nan)
+    return upper, np.tril(l, -1), rate, rng.standard_normal((N, D))
+
+
+def test_erase_solve(system):
+    upper, l, rate, w = system
+    inputs = {"l": rows_in(upper), "c": rows_in(rate), "w": rows_in(w)}
+    types = f"{tensor(N, N)}, {tensor(N)}, {tensor(N, D)} -> {tensor(N, D)}, {tensor(N, D)}"
+    expected = np.linalg.solve(np.eye(N) + l * rate, w)
+    for results, wanted in (("%r, %u", expected), ("%u, %r", rate[:, None] * expected)):
+        found = run_map(inputs, rows_out((N, D)), f"{results} = delta.erase_solve %l, %c, %w : {types}", N)
+        np.testing.assert_allclose(found.reshape(N, D), wanted, atol=1e-9)
+
+
+def test_erase_solve_adjoint(system):
+    upper, l, rate, du = system
+    inputs = {"l": rows_in(upper), "c": rows_in(rate), "du": rows_in(du)}
+    body = f"%r = delta.erase_solve_adjoint %l, %c, %du : {tensor(N, N)}, {tensor(N)}, {tensor(N, D)} -> {tensor(N, D)}"
+    found = run_map(inputs, rows_out((N, D)), body, N)
+    expected = np.linalg.solve((np.eye(N) + rate[:, None] * l).T, du)
+    np.testing.assert_allclose(found.reshape(N, D), expected, atol=1e-9)
+
+
+def test_erase_factor(system):
+    upper, l, rate, _ = system
+    body = f"%r = delta.erase_factor %l, %c : {tensor(N, N)}, {tensor(N)} -> {tensor(N, N)}"
+    found = run_map({"l": rows_in(upper), "c": rows_in(rate)}, rows_out((N, N)), body, N)
+    expected = np.linalg.solve(np.eye(N) + l * rate, l)
+    np.testing.assert_allclose(found.reshape(N, N), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("shape", [(6,), (6, D)])
+def test_cumsum(reverse, exclusive, shape):
+    x = rng.standard_normal(shape)
+    body = f"%r = delta.cumsum {'reverse' if reverse else ''} {'exclusive' if exclusive else ''} %x : {tensor(*shape)}"
+    found = run_map({"x": rows_in(x)}, rows_out(shape), body, 6)
+    flipped = x[::-1] if reverse else x
+    expected = np.cumsum(flipped, axis=0) - (flipped if exclusive else 0)
+    np.testing.assert_allclose(found.reshape(shape), expected[::-1] if reverse else expected, atol=1e-13)
+
+
+def test_mask_rows_keeps_nan_out():
+    """softplus-like: 1 / 0 in the rows past the end is masked, not multiplied by 0."""
+    x = np.arange(1.0, 11.0)
+    body = f"""%one = arith.constant dense<1.0> : {tensor(8)}
+        %inverse = arith.divf %one, %x : {tensor(8)}
+        %kept = delta.mask_rows %inverse, %n : {tensor(8)}
+        %z = arith.constant dense<0.0> : tensor<f64>
+        %sum = linalg.reduce {{arith.addf}} ins(%kept : {tensor(8)}) outs(%z : tensor<f64>) dimensions = [0]
+        %e = tensor.empty() : {tensor(8)}
+        %r = linalg.broadcast ins(%sum : tensor<f64>) outs(%e : {tensor(8)}) dimensions = [0]"""
+    found = run_map({"x": rows_in(x)}, rows_out((8,)), body, 8).reshape(-1)
+    np.testing.assert_allclose(found, [np.sum(1 / x[:8])] * 8 + [np.sum(1 / x[8:])] * 2)
+
+
+def test_repeat_rows():
+    x = rng.standard_normal((4, D))
+    body = f"%r = delta.repeat_rows %x by 3 : {tensor(4, D)} -> {tensor(12, D)}"
+    found = run_map({"x": rows_in(x)}, rows_out((12, D), 3), body, 4)
+    assert np.array_equal(found.reshape(12, D), np.repeat(x, 3, axis=0))
+
+
+SCAN = """
+#mn = affine_map<(m, n, k) -> (m, n)>
+func.func @f(%x: tensor<?x?x1x3xf64> {{delta.name = "x"}}, %s0: tensor<?x1x3x3xf64> {{delta.name = "s0"}},
+    %cu: tensor<?xi64> {{delta.name = "cu_seqlens"}}) -> (tensor<?x?x1x3xf64> {{delta.name = "o"}}, tensor<?x1x3x3xf64> {{delta.name = "s"}}) {{
+  %states, %s = delta.chunk_scan {direction} chunk = 4 heads = 1 compute = f64
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x3xf64>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x3x3xf64>) cu_seqlens(%cu : tensor<?xi64>)
+      outs([chunk, head, _, _] : tensor<?x1x3x3xf64>) valid(%n) {{
+    %half = arith.constant dense<0.5> : tensor<3x3xf64>
+    %S1 = arith.mulf %S, %half : tensor<3x3xf64>
+    %S2 = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, #mn]
+        ins(%X, %X : tensor<4x3xf64>, tensor<4x3xf64>) outs(%S1 : tensor<3x3xf64>) -> tensor<3x3xf64>
+    delta.yield outs(%S : tensor<3x3xf64>) carry(%S2 : tensor<3x3xf64>)
+  }}
+  %o = delta.chunk_map chunk = 4 heads = 1 compute = f64
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x3xf64>, %S = %states[chunk, head, _, _] : tensor<?x1x3x3xf64>)
+      cu_seqlens(%cu : tensor<?xi64>) outs([seq, time, head, _] : tensor<?x?x1x3xf64>) valid(%n) {{
+    %zero = arith.constant dense<0.0> : tensor<4x3xf64>
+    %XS = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, #mn]
+        ins(%X, %S : tensor<4x3xf64>, tensor<3x3xf64>) outs(%zero : tensor<4x3xf64>) -> tensor<4x3xf64>
+    delta.yield outs(%XS : tensor<4x3xf64>)
+  }}
+  return %o, %s : tensor<?x?x1x3xf64>, tensor<?x1x3x3xf64>
+}}
+"""
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("cu", [None, [0, 4, 4, 9, 10, 22], [0]])
+def test_chunk_states_forward_and_reverse(direction, cu):
+    """The state before every chunk, stored by slot and read back by another program."""
+    x = rng.standard_normal((2 if cu is None else 1, 23, 1, 3))
+    ranges = [(b, 0, 23) for b in range(2)] if cu is None else [(0, *pair) for pair in zip(cu, cu[1:])]
+    s0 = rng.standard_normal((len(ranges), 1, 3, 3))
+    o, s = np.zeros_like(x), s0.copy()
+    for i, (b, begin, end) in enumerate(ranges):
+        starts = list(range(begin, end, 4))
+        for start in starts if direction == "forward" else starts[::-1]:
+            tile = x[b, start : min(start + 4, end), 0]
+            o[b, start : min(start + 4, end), 0] = tile @ s[i, 0]
+            s[i, 0] = 0.5 * s[i, 0] + tile.T @ tile
+    program = _compiler.compile_cpu(SCAN.format(direction=direction))
+    found = program.run([x, s0, np.array(cu or [], np.int64)])
+    for array, expected in zip(found, (o, s)):
+        np.testing.assert_allclose(np.asarray(array), expected, atol=1e-12)
+
+
+def test_carries_that_change_places():
+    """Two carries that are handed on crosswise: neither overwrites the other."""
+    text = """func.func @f(%x: tensor<?x?x1xf64> {delta.name = "x"}, %a0: tensor<?x1xf64> {delta.name = "a0"}, %b0: tensor<?x1xf64> {delta.name = "b0"})
+        -> (tensor<?x1xf64> {delta.name = "a"}, tensor<?x1xf64> {delta.name = "b"}) {
+      %a, %b = delta.chunk_scan forward chunk = 4 heads = 1 compute = f64
+          ins(%X = %x[seq, time, head] : tensor<?x?x1xf64>)
+          carry(%A = %a0[seq, head] : tensor<?x1xf64>, %B = %b0[seq, head] : tensor<?x1xf64>) outs() valid(%n) {
+        delta.yield carry(%B, %A : tensor<f64>, tensor<f64>)
+      }
+      return %a, %b : tensor<?x1xf64>, tensor<?x1xf64>
+    }"""
+    found = _compiler.compile_cpu(text).run([np.zeros((1, 12, 1)), np.array([[1.0]]), np.array([[2.0]])])
+    assert [np.asarray(x).item() for x in found] == [2.0, 1.0]

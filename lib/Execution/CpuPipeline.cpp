@@ -138,3 +138,10 @@ void wyvern::buildCpuPipeline(OpPassManager &pm) {
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
+
+void wyvern::registerCpuPipeline() {
+  PassPipelineRegistration<>("wyvern-lower-to-cpu",
+                             "chunk programs to loops, buffers and the LLVM "
+                             "dialect, as the CPU runs them",
+                             buildCpuPipeline);
+}

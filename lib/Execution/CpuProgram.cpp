@@ -108,8 +108,9 @@ createEngine(ModuleOp module) {
 
 /// Runs the phases up to the one that `options` names.
 static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
+  constexpr StringLiteral chunkPhases[] = {"wy", "staged", "rounded"};
   const Phase *phase = findPhase(options.phase);
-  if (!phase)
+  if (!phase || !llvm::is_contained(chunkPhases, phase->name))
     return makeError(
         "expected a phase that ends in a chunk program (wy, staged "
         "or rounded), found '",

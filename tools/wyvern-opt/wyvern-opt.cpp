@@ -9,6 +9,7 @@
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
+#include "wyvern/Execution/CpuProgram.h"
 #include "wyvern/Pipelines/Pipelines.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -18,6 +19,7 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::wyvern::registerDialects(registry);
+  mlir::wyvern::registerCpuDialects(registry);
   mlir::registerTransformsPasses();
   mlir::wyvern::delta::registerDeltaTransformsPasses();
   mlir::wyvern::registerWyvernConversionPasses();
@@ -29,6 +31,7 @@ int main(int argc, char **argv) {
   mlir::registerReconcileUnrealizedCastsPass();
   mlir::registerSCFToControlFlowPass();
   mlir::wyvern::registerPipelines();
+  mlir::wyvern::registerCpuPipeline();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Wyvern optimizer\n", registry));
 }

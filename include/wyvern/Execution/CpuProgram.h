@@ -36,6 +36,9 @@ void registerCpuDialects(DialectRegistry &registry);
 /// From a chunk program (phases wy, staged, rounded) to the LLVM dialect.
 void buildCpuPipeline(OpPassManager &pm);
 
+/// Registers it as --wyvern-lower-to-cpu.
+void registerCpuPipeline();
+
 struct CpuOptions {
   /// The function to compile; empty for the module's only one.
   std::string entry;

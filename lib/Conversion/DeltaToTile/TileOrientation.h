@@ -36,8 +36,9 @@ public:
   int64_t getLaneSize() const { return laneSize; }
 
 private:
-  /// Dimension `dim` of `value`; -1 stands for "contracted" and is joined with
-  /// every dimension that some contraction sums over.
+  /// A dimension of a value. Dimensions that range over the same thing are one
+  /// class; `contracted` lists one member of each class that some product sums
+  /// over.
   using Dim = std::pair<Value, int64_t>;
 
   void join(Value a, int64_t aDim, Value b, int64_t bDim);

@@ -51,8 +51,6 @@ void tile::addTileTypeConversions(LLVMTypeConverter &converter) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Name of the block's dynamic shared memory within its gpu.module.
-constexpr StringLiteral kSharedName = "wyvern_shared";
 /// Bytes of a CUtensorMap.
 constexpr int64_t kTensorMapBytes = 128;
 
@@ -169,6 +167,7 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
   matchAndRewrite(RolesOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
+    int64_t launched = registersAtLaunch(op);
     // A shuffle makes the warp number uniform for the compiler too.
     Value warp = e.shuffle(e.udiv(e.threadId(), 32), e.c32(0));
     int64_t end = 0;
@@ -182,7 +181,7 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
       OpBuilder::InsertionGuard guard(rewriter);
       rewriter.setInsertionPointToStart(ifOp.thenBlock());
       if (op.getRegisters())
-        setRegisters((*op.getRegisters())[i], e);
+        setRegisters((*op.getRegisters())[i], launched, e);
       rewriter.inlineBlockBefore(&role.front(),
                                  ifOp.thenBlock()->getTerminator());
     }
@@ -191,13 +190,24 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
   }
 
 private:
-  /// setmaxnreg.inc above the 128 a thread that two blocks of a warpgroup pair
-  /// start with, .dec below (PTX ISA 9.7.19.5).
-  static void setRegisters(int64_t budget, Emitter &e) {
+  /// Registers a thread has when the block starts: an equal share of the SM's 64 K,
+  /// in multiples of 8, at most 255. The kernel is an llvm.func by now.
+  static int64_t registersAtLaunch(RolesOp op) {
+    auto func = op->getParentOfType<LLVM::LLVMFuncOp>();
+    auto threads = func->getAttrOfType<DenseI32ArrayAttr>(
+        NVVM::NVVMDialect::getMaxntidAttrName());
+    auto blocks = func->getAttrOfType<IntegerAttr>(
+        NVVM::NVVMDialect::getMinctasmAttrName());
+    int64_t share = 65536 / (threads[0] * blocks.getInt());
+    return std::min<int64_t>(share / 8 * 8, 255);
+  }
+
+  /// PTX ISA 9.7.19.5: .inc must ask for at least what there is, .dec for at most.
+  static void setRegisters(int64_t budget, int64_t launched, Emitter &e) {
     if (budget == 0)
       return;
-    auto action = budget > 128 ? NVVM::SetMaxRegisterAction::increase
-                               : NVVM::SetMaxRegisterAction::decrease;
+    auto action = budget > launched ? NVVM::SetMaxRegisterAction::increase
+                                    : NVVM::SetMaxRegisterAction::decrease;
     NVVM::SetMaxRegisterOp::create(e.builder, e.loc, budget, action);
   }
 };

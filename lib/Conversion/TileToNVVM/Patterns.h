@@ -15,6 +15,9 @@
 
 namespace mlir::wyvern::tile {
 
+/// The block's dynamic shared memory, a symbol of the kernel's gpu.module.
+constexpr llvm::StringLiteral kSharedName = "wyvern_shared";
+
 /// Teaches `converter` the tile types: see Emitter.
 void addTileTypeConversions(LLVMTypeConverter &converter);
 

@@ -11,9 +11,6 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// Name of the dynamic shared memory that KernelPattern declares.
-constexpr StringLiteral kSharedName = "wyvern_shared";
-
 /// Shared address of the byte at `offset` of the block's dynamic shared memory.
 Value sharedAddress(Emitter &e, int64_t offset) {
   auto pointer = LLVM::LLVMPointerType::get(e.builder.getContext(), 3);

@@ -17,6 +17,8 @@ LLVM=/usr/lib/llvm-22
 LLVM_VERSION=22.1
 SCRIPT=scripts/$(basename "$0")
 mkdir -p "$LOGS" "$STAMPS"
+# Also for the builds that tests make: a fresh machine has no make.
+export CMAKE_GENERATOR=Ninja
 # What still runs in the background goes when the script goes.
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 

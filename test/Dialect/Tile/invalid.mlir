@@ -1,202 +1,33 @@
 // RUN: wyvern-opt %s -verify-diagnostics -split-input-file
+//
+// One test a constraint of docs/spec.md, named after it.
 
-// One test a constraint, named after it.
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
 
-// expected-error @+1 {{(C1) expected a grid of sequences or slots, found heads}}
-tile.kernel @kernel_c1(%T: index) grid 1 * heads warps 4 min_blocks 1 operands ["tokens"] {
-}
-
-// -----
-
-// expected-error @+1 {{(C2) expected one operand name an argument, found 2 for 1}}
-tile.kernel @kernel_c2(%T: index) grid 1 * slots warps 4 min_blocks 1 operands ["tokens", "sequences"] {
-}
+// expected-error @+1 {{(C1) expected a matrix of bf16 or f16, or a vector or matrix of f32, found 1 dimensions of 'bf16'}}
+func.func @smem_c1(%t: !tile.smem<64xbf16>) { return }
 
 // -----
 
-// expected-error @+1 {{(C3) expected 1 to 32 warps, found 33}}
-tile.kernel @kernel_c3(%T: index) grid 1 * slots warps 33 min_blocks 1 operands ["tokens"] {
-}
+// expected-error @+1 {{(C1) expected a matrix of bf16 or f16, or a vector or matrix of f32, found 3 dimensions of 'f32'}}
+func.func @smem_c1_rank(%t: !tile.smem<1x64x64xf32>) { return }
 
 // -----
 
-tile.kernel @roles_c1(%T: index) grid 1 * slots warps 5 min_blocks 1 operands ["tokens"] {
-  // expected-error @+1 {{(C1) expected one number of warps a role, found 2 for 1}}
-  tile.roles warps [4, 1] {
-    tile.sync
-  }
-}
+// expected-error @+1 {{(C1) expected a matrix of bf16 or f16, or a vector or matrix of f32, found 2 dimensions of 'f64'}}
+func.func @smem_c1_type(%t: !tile.smem<64x64xf64>) { return }
 
 // -----
 
-tile.kernel @roles_c2(%T: index) grid 1 * slots warps 8 min_blocks 1 operands ["tokens"] {
-  // expected-error @+1 {{(C2) expected one register budget a role, found 1 for 2}}
-  tile.roles warps [4, 4] registers [232] {
-    tile.sync
-  }, {
-    tile.sync
-  }
-}
+// expected-error @+1 {{(C2) expected rows a multiple of 8 and columns a multiple of 64 (the 128-byte swizzle), found 12 x 64}}
+func.func @smem_c2_rows(%t: !tile.smem<12x64xbf16>) { return }
 
 // -----
 
-tile.kernel @roles_c3(%T: index) grid 1 * slots warps 5 min_blocks 1 operands ["tokens"] {
-  // expected-error @+1 {{(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... warps, found 1}}
-  tile.roles warps [4, 1] registers [232, 40] {
-    tile.sync
-  }, {
-    tile.sync
-  }
-}
-
-// -----
-
-tile.kernel @roles_c4(%T: index) grid 1 * slots warps 4 min_blocks 1 operands ["tokens"] {
-  // expected-error @+1 {{(C4) expected a budget of 0, or a multiple of 8 from 24 to 240, found 250}}
-  tile.roles warps [4] registers [250] {
-    tile.sync
-  }
-}
-
-// -----
-
-func.func @stage_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
-  // expected-error @+1 {{(C1) expected the tiles of '!tile.ring<2, [!tile.smem<64x64xbf16>]>', found '!tile.smem<64x128xbf16>'}}
-  %t = tile.wait %r[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x128xbf16>
-  return
-}
-
-// -----
-
-func.func @read_c1(%t: !tile.smem<64x128xbf16>) {
-  // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', transposed, found 'tensor<64x128xbf16, #tile.layout<acc>>'}}
-  %x = tile.read transpose %t : !tile.smem<64x128xbf16> -> tensor<64x128xbf16, #tile.layout<acc>>
-  return
-}
-
-// -----
-
-func.func @read_c2(%t: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C2) expected the acc layout for a matrix and row, col or warp for a vector, found 'tensor<64xf32>'}}
-  %x = tile.read %t : !tile.smem<64xf32> -> tensor<64xf32>
-  return
-}
-
-// -----
-
-func.func @mma_c1(%a: !tile.smem<64xf32>, %b: !tile.smem<64x64xbf16>) {
-  // expected-error @+1 {{(C1) expected matrices}}
-  %d = tile.mma %a, %b : !tile.smem<64xf32>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
-  return
-}
-
-// -----
-
-func.func @mma_c2(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64x128xbf16>) {
-  // expected-error @+1 {{(C2) expected [m, k] x [k, n] -> [m, n], found [64, 128] x [64, 128] -> 'tensor<64x64xf32, #tile.layout<acc>>'}}
-  %d = tile.mma %a, %b : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
-  return
-}
-
-// -----
-
-func.func @mma_c3(%a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
-  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 128, k = 64, n = 64}}
-  %d = tile.mma %a, %b : !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<128x64xf32, #tile.layout<acc>>>
-  return
-}
-
-// -----
-
-func.func @mma_c4(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x64xbf16>) {
-  // expected-error @+1 {{(C4) wgmma cannot transpose A in registers}}
-  %d = tile.mma %a transpose_a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
-  return
-}
-
-// -----
-
-func.func @mma_c5(%a: tensor<64x64xbf16>, %b: !tile.smem<64x64xbf16>) {
-  // expected-error @+1 {{(C5) expected the acc layout, found 'tensor<64x64xbf16>'}}
-  %d = tile.mma %a, %b : tensor<64x64xbf16>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
-  return
-}
-
-// -----
-
-func.func @mma_c6(%a: !tile.smem<64x64xbf16>, %b: !tile.smem<64x64xbf16>, %c: tensor<64x64xf32, #tile.layout<row>>) {
-  // expected-error @+1 {{(C6) expected C of type 'tensor<64x64xf32, #tile.layout<acc>>', found 'tensor<64x64xf32, #tile.layout<row>>'}}
-  %d = tile.mma %a, %b into %c : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>, tensor<64x64xf32, #tile.layout<row>> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
-  return
-}
-
-// -----
-
-func.func @broadcast_c1(%x: f64) {
-  // expected-error @+1 {{(C1) expected a scalar of type 'f32', found 'f64'}}
-  %y = tile.broadcast %x : f64 -> tensor<64x64xf32, #tile.layout<acc>>
-  return
-}
-
-// -----
-
-func.func @broadcast_c2(%x: tensor<64xf32, #tile.layout<warp>>) {
-  // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile}}
-  %y = tile.broadcast %x : tensor<64xf32, #tile.layout<warp>> -> tensor<64x64xf32, #tile.layout<acc>>
-  return
-}
-
-// -----
-
-func.func @relayout_c1(%x: tensor<64xf32, #tile.layout<col>>) {
-  // expected-error @+1 {{(C1) expected a warp-held vector, and row, col or warp of it}}
-  %y = tile.relayout %x repeat 1 : tensor<64xf32, #tile.layout<col>> -> tensor<64xf32, #tile.layout<row>>
-  return
-}
-
-// -----
-
-func.func @relayout_c2(%x: tensor<32xf32, #tile.layout<warp>>) {
-  // expected-error @+1 {{(C2) expected 2 result elements for each of the source's}}
-  %y = tile.relayout %x repeat 2 : tensor<32xf32, #tile.layout<warp>> -> tensor<32xf32, #tile.layout<col>>
-  return
-}
-
-// -----
-
-func.func @erase_factor_c1(%l: tensor<64x64xbf16, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<65x64xf32>) {
-  // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout, found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
-  %z = tile.erase_factor %l, %c via %s barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<65x64xf32>
-  return
-}
-
-// -----
-
-func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<65x64xf32>) {
-  // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
-  %z = tile.erase_factor %l, %c via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<65x64xf32>
-  return
-}
-
-// -----
-
-func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
-  // expected-error @+1 {{(C3) expected a scratch tile of 65 x 64 f32, found '!tile.smem<64x64xf32>'}}
-  %z = tile.erase_factor %l, %c via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
-  return
-}
-
-// -----
-
-// Types.
-
-// expected-error @+1 {{expected a matrix of bf16 or f16, or a vector or matrix of f32, found 1 dimensions of 'bf16'}}
-func.func private @smem_element(!tile.smem<64xbf16>)
-
-// -----
-
-// expected-error @+1 {{expected rows a multiple of 8 and columns a multiple of 64 (the 128-byte swizzle), found 64 x 32}}
-func.func private @smem_swizzle(!tile.smem<64x32xbf16>)
+// expected-error @+1 {{(C2) expected rows a multiple of 8 and columns a multiple of 64 (the 128-byte swizzle), found 64 x 96}}
+func.func @smem_c2_columns(%t: !tile.smem<64x96xf16>) { return }
 
 // -----
 
@@ -205,5 +36,305 @@ func.func private @smem_swizzle(!tile.smem<64x32xbf16>)
 func.func @layouts(%x: tensor<64x64xf32, #tile.layout<acc>>) {
   // expected-error @+1 {{requires the same encoding for all operands and results}}
   %y = "arith.negf"(%x) : (tensor<64x64xf32, #tile.layout<acc>>) -> tensor<64x64xf32, #tile.layout<row>>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.kernel
+//===----------------------------------------------------------------------===//
+
+// expected-error @+1 {{(C1) expected a grid of sequences or slots, found heads}}
+tile.kernel @kernel_c1() grid 1 * heads warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
+// expected-error @+1 {{(C2) expected one operand name an argument, found 1 for 2}}
+tile.kernel @kernel_c2(%a: index, %b: index) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
+}
+
+// -----
+
+// expected-error @+1 {{(C3) expected 1 to 32 warps, found 33}}
+tile.kernel @kernel_c3() grid 1 * slots warps 33 min_blocks 1 operands [] {
+}
+
+// -----
+
+// expected-error @+1 {{(C3) expected 1 to 32 warps, found 0}}
+tile.kernel @kernel_c3_none() grid 1 * slots warps 0 min_blocks 1 operands [] {
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.roles
+//===----------------------------------------------------------------------===//
+
+func.func @roles_c1() {
+  // expected-error @+1 {{(C1) expected one number of warps a role, found 2 for 1}}
+  tile.roles warps [4, 1] {
+    tile.sync
+  }
+  return
+}
+
+// -----
+
+func.func @roles_c2() {
+  // expected-error @+1 {{(C2) expected one register budget a role, found 2 for 1}}
+  tile.roles warps [4] registers [24, 240] {
+    tile.sync
+  }
+  return
+}
+
+// -----
+
+func.func @roles_c3() {
+  // expected-error @+1 {{(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... warps, found 1}}
+  tile.roles warps [4, 1] registers [240, 24] {
+    tile.sync
+  }, {
+    tile.sync
+  }
+  return
+}
+
+// -----
+
+func.func @roles_c4_large() {
+  // expected-error @+1 {{(C4) expected a budget of 0, or a multiple of 8 from 24 to 240, found 248}}
+  tile.roles warps [4] registers [248] {
+    tile.sync
+  }
+  return
+}
+
+// -----
+
+func.func @roles_c4_small() {
+  // expected-error @+1 {{(C4) expected a budget of 0, or a multiple of 8 from 24 to 240, found 16}}
+  tile.roles warps [4] registers [16] {
+    tile.sync
+  }
+  return
+}
+
+// -----
+
+func.func @roles_c4_odd() {
+  // expected-error @+1 {{(C4) expected a budget of 0, or a multiple of 8 from 24 to 240, found 100}}
+  tile.roles warps [4] registers [100] {
+    tile.sync
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Rings
+//===----------------------------------------------------------------------===//
+
+func.func @acquire_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
+  // expected-error @+1 {{(C1) expected the tiles of '!tile.ring<2, [!tile.smem<64x64xbf16>]>', found '!tile.smem<64x128xbf16>'}}
+  %t = tile.acquire %r[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x128xbf16>
+  return
+}
+
+// -----
+
+func.func @wait_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
+  // expected-error @+1 {{(C1) expected the tiles of '!tile.ring<2, [!tile.smem<64x64xbf16>]>', found '!tile.smem<64x64xbf16>', '!tile.smem<64x64xbf16>'}}
+  %t:2 = tile.wait %r[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+      -> !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.read
+//===----------------------------------------------------------------------===//
+
+func.func @read_c1_shape(%t: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', transposed, found 'tensor<64x128xbf16, #tile.layout<acc>>'}}
+  %x = tile.read transpose %t : !tile.smem<64x128xbf16> -> tensor<64x128xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @read_c1_type(%t: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', found 'tensor<64x128xf32, #tile.layout<acc>>'}}
+  %x = tile.read %t : !tile.smem<64x128xbf16> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @read_c2_matrix(%t: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C2) expected the acc layout for a matrix and row, col or warp for a vector, found 'tensor<64x128xbf16>'}}
+  %x = tile.read %t : !tile.smem<64x128xbf16> -> tensor<64x128xbf16>
+  return
+}
+
+// -----
+
+func.func @read_c2_vector(%t: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected the acc layout for a matrix and row, col or warp for a vector, found 'tensor<64xf32, #tile.layout<acc>>'}}
+  %x = tile.read %t : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.mma
+//===----------------------------------------------------------------------===//
+
+func.func @mma_c1(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C1) expected matrices}}
+  %d = tile.mma %a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64xf32>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c2(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C2) expected [m, k] x [k, n] -> [m, n], found [64, 128] x [64, 128] -> 'tensor<64x128xf32, #tile.layout<acc>>'}}
+  %d = tile.mma %a, %b : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+      -> !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c2_result(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C2) expected [m, k] x [k, n] -> [m, n], found [64, 64] x [64, 128] -> 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  %d = tile.mma %a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c3_m(%a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 128, k = 64, n = 64}}
+  %d = tile.mma %a, %b : !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<128x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c3_k(%a: tensor<64x8xbf16, #tile.layout<acc>>, %b: !tile.smem<8x64xbf16>) {
+  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 64, k = 8, n = 64}}
+  %d = tile.mma %a, %b : tensor<64x8xbf16, #tile.layout<acc>>, !tile.smem<8x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c3_n(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x320xbf16>) {
+  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 64, k = 64, n = 320}}
+  %d = tile.mma %a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x320xbf16>
+      -> !tile.inflight<tensor<64x320xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c4(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C4) wgmma cannot transpose A in registers}}
+  %d = tile.mma %a transpose_a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c5_a(%a: tensor<64x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C5) expected the acc layout, found 'tensor<64x64xbf16>'}}
+  %d = tile.mma %a, %b : tensor<64x64xbf16>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+func.func @mma_c5_d(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C5) expected the acc layout, found 'tensor<64x64xf32>'}}
+  %d = tile.mma %a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32>>
+  return
+}
+
+// -----
+
+func.func @mma_c6(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x64xbf16>,
+                  %c: tensor<64x64xbf16, #tile.layout<acc>>) {
+  // expected-error @+1 {{(C6) expected C of type 'tensor<64x64xf32, #tile.layout<acc>>', found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
+  %d = tile.mma %a, %b into %c
+      : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+        tensor<64x64xbf16, #tile.layout<acc>>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.broadcast, tile.relayout
+//===----------------------------------------------------------------------===//
+
+func.func @broadcast_c1(%s: f64) {
+  // expected-error @+1 {{(C1) expected a scalar of type 'f32', found 'f64'}}
+  %x = tile.broadcast %s : f64 -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @broadcast_c2_layout(%s: tensor<64xf32, #tile.layout<warp>>) {
+  // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile, found 'tensor<64xf32, #tile.layout<warp>>' for 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  %x = tile.broadcast %s : tensor<64xf32, #tile.layout<warp>> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @broadcast_c2_size(%s: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile, found 'tensor<64xf32, #tile.layout<col>>' for 'tensor<64x128xf32, #tile.layout<acc>>'}}
+  %x = tile.broadcast %s : tensor<64xf32, #tile.layout<col>> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @relayout_c1_from(%s: tensor<64xf32, #tile.layout<row>>) {
+  // expected-error @+1 {{(C1) expected a warp-held vector, and row, col or warp of it, found 'tensor<64xf32, #tile.layout<row>>' and 'tensor<64xf32, #tile.layout<col>>'}}
+  %x = tile.relayout %s repeat 1 : tensor<64xf32, #tile.layout<row>> -> tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @relayout_c1_to(%s: tensor<64xf32, #tile.layout<warp>>) {
+  // expected-error @+1 {{(C1) expected a warp-held vector, and row, col or warp of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<64xf32>'}}
+  %x = tile.relayout %s repeat 1 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32>
+  return
+}
+
+// -----
+
+func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
+  // expected-error @+1 {{(C2) expected 1 result elements for each of the source's, found 'tensor<32xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<col>>'}}
+  %x = tile.relayout %s repeat 1 : tensor<32xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<col>>
   return
 }

@@ -1,109 +1,168 @@
-// RUN: wyvern-opt %s -tile-schedule -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -tile-schedule | FileCheck %s
 
 !acc = tensor<64x64xf32, #tile.layout<acc>>
 !half = tensor<64x64xbf16, #tile.layout<acc>>
-!smem = !tile.smem<64x64xbf16>
-!ring = !tile.ring<1, [!smem, !smem]>
+!fly = !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+!tile = !tile.smem<64x64xbf16>
+!ring = !tile.ring<2, [!tile.smem<64x64xbf16>]>
 
-// Both products need only %a: they are issued together, in the program's order. The
-// first is awaited where it is read, with the second still in flight.
+// The second product needs nothing of the first: both are issued, then awaited in
+// order, each just before its first use.
 
-// CHECK-LABEL: tile.kernel @early_and_late
-// CHECK: %[[a:.*]] = arith.truncf
-// CHECK-NEXT: %[[d:.*]] = tile.mma %[[a]], %{{.*}}#0
-// CHECK-NEXT: %[[e:.*]] = tile.mma %[[a]], %{{.*}}#1
-// CHECK: %[[x:.*]] = tile.await %[[d]] pending 1
-// CHECK-NEXT: %[[w:.*]] = arith.mulf %[[x]], %[[x]]
-// CHECK: %[[y:.*]] = tile.await %[[e]] :
-// CHECK-NEXT: %[[o:.*]] = arith.addf %[[w]], %[[y]]
-// CHECK: scf.yield %[[o]]
-tile.kernel @early_and_late(%n: index) grid 1 * sequences warps 4 min_blocks 1 operands ["tokens"] {
+// CHECK-LABEL: tile.kernel @overlap
+tile.kernel @overlap(%n: index, %a: !half, %v: !acc, %s: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
-  %s0 = arith.constant dense<0.0> : !acc
   %ring = tile.alloc_ring producers 1 consumers 4 : !ring
-  %r = scf.for %i = %c0 to %n step %c1 iter_args(%s = %s0) -> (!acc) {
-    %t:2 = tile.wait %ring[%i] : !ring -> !smem, !smem
-    %a = arith.truncf %s : !acc to !half
-    %d = tile.mma %a, %t#0 transpose_b : !half, !smem -> !tile.inflight<!acc>
-    %x = tile.await %d : !tile.inflight<!acc>
-    %w = arith.mulf %x, %x : !acc
-    %e = tile.mma %a, %t#1 transpose_b : !half, !smem -> !tile.inflight<!acc>
-    %y = tile.await %e : !tile.inflight<!acc>
-    %o = arith.addf %w, %y : !acc
-    tile.release %ring[%i] : !ring
-    scf.yield %o : !acc
+  // CHECK: scf.for
+  // CHECK-NEXT: tile.wait
+  // CHECK-NEXT: %[[D:.*]] = tile.mma %{{.*}}
+  // CHECK-NEXT: %[[E:.*]] = tile.mma
+  // CHECK-NEXT: %[[X:.*]] = tile.await %[[D]] pending 1
+  // CHECK-NEXT: arith.subf %{{.*}}, %[[X]]
+  // CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]] :
+  // CHECK-NEXT: arith.mulf %[[Y]]
+  scf.for %i = %c0 to %n step %c1 {
+    %k = tile.wait %ring[%i] : !ring -> !tile
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %w = arith.subf %v, %x : !acc
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    %y = tile.await %e : !fly
+    %o = arith.mulf %y, %s : !acc
   }
 }
 
-// -----
-
-!acc = tensor<64x64xf32, #tile.layout<acc>>
-!half = tensor<64x64xbf16, #tile.layout<acc>>
-!smem = !tile.smem<64x64xbf16>
-!ring = !tile.ring<1, [!smem, !smem]>
-
-// A product of the next stage's tiles stays behind the wait for them, and an await
-// goes no further than the release of its stage.
-
-// CHECK-LABEL: tile.kernel @hand_overs
-// CHECK: tile.mma
-// CHECK: tile.await %{{.*}} :
-// CHECK: tile.release
-// CHECK: tile.wait
-// CHECK: tile.mma
-// CHECK: tile.await %{{.*}} :
-// CHECK: tile.release
-tile.kernel @hand_overs(%n: index) grid 1 * sequences warps 4 min_blocks 1 operands ["tokens"] {
-  %c0 = arith.constant 0 : index
-  %c1 = arith.constant 1 : index
-  %s0 = arith.constant dense<0.0> : !acc
-  %ring = tile.alloc_ring producers 1 consumers 4 : !ring
-  %r = scf.for %i = %c0 to %n step %c1 iter_args(%s = %s0) -> (!acc) {
-    %j = arith.addi %i, %c1 : index
-    %a = arith.truncf %s : !acc to !half
-    %t:2 = tile.wait %ring[%i] : !ring -> !smem, !smem
-    %d = tile.mma %a, %t#0 transpose_b : !half, !smem -> !tile.inflight<!acc>
-    %x = tile.await %d : !tile.inflight<!acc>
-    tile.release %ring[%i] : !ring
-    %u:2 = tile.wait %ring[%j] : !ring -> !smem, !smem
-    %e = tile.mma %a, %u#1 transpose_b : !half, !smem -> !tile.inflight<!acc>
-    %y = tile.await %e : !tile.inflight<!acc>
-    tile.release %ring[%j] : !ring
-    %o = arith.addf %x, %y : !acc
-    scf.yield %o : !acc
-  }
-}
-
-// -----
-
-!acc = tensor<64x64xf32, #tile.layout<acc>>
-!half = tensor<64x64xbf16, #tile.layout<acc>>
-!smem = !tile.smem<64x64xbf16>
-!ring = !tile.ring<1, [!smem, !smem]>
-
-// A dependent product cannot be issued before what it reads.
+// A product that reads another's result waits for it; what it needs that is pure
+// (the rounding) goes with it, ahead of what it does not need.
 
 // CHECK-LABEL: tile.kernel @dependent
-// CHECK: %[[d:.*]] = tile.mma
-// CHECK: %[[x:.*]] = tile.await %[[d]] :
-// CHECK: %[[b:.*]] = arith.truncf %[[x]]
-// CHECK: %[[e:.*]] = tile.mma %[[b]], {{.*}} into %[[x]]
-// CHECK: tile.await %[[e]] :
-tile.kernel @dependent(%n: index) grid 1 * sequences warps 4 min_blocks 1 operands ["tokens"] {
+tile.kernel @dependent(%n: index, %a: !half, %v: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
-  %s0 = arith.constant dense<0.0> : !acc
   %ring = tile.alloc_ring producers 1 consumers 4 : !ring
-  %r = scf.for %i = %c0 to %n step %c1 iter_args(%s = %s0) -> (!acc) {
-    %t:2 = tile.wait %ring[%i] : !ring -> !smem, !smem
-    %a = arith.truncf %s : !acc to !half
-    %d = tile.mma %a, %t#0 transpose_b : !half, !smem -> !tile.inflight<!acc>
-    %x = tile.await %d : !tile.inflight<!acc>
-    %b = arith.truncf %x : !acc to !half
-    %e = tile.mma %b, %t#1 transpose_b into %x : !half, !smem, !acc -> !tile.inflight<!acc>
-    %y = tile.await %e : !tile.inflight<!acc>
+  // CHECK: scf.for
+  // CHECK-NEXT: tile.wait
+  // CHECK-NEXT: %[[D:.*]] = tile.mma
+  // CHECK-NEXT: %[[X:.*]] = tile.await %[[D]] :
+  // CHECK-NEXT: %[[H:.*]] = arith.truncf %[[X]]
+  // CHECK-NEXT: %[[E:.*]] = tile.mma %[[H]]
+  // CHECK-NEXT: %[[W:.*]] = arith.subf %{{.*}}, %[[X]]
+  // CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]] :
+  // CHECK-NEXT: arith.addf %[[Y]], %[[W]]
+  scf.for %i = %c0 to %n step %c1 {
+    %k = tile.wait %ring[%i] : !ring -> !tile
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %w = arith.subf %v, %x : !acc
+    %h = arith.truncf %x : !acc to !half
+    %e = tile.mma %h, %k : !half, !tile -> !fly
+    %y = tile.await %e : !fly
+    %o = arith.addf %y, %w : !acc
+  }
+}
+
+// Nothing moves over what decides the contents of shared memory. An await that has
+// its use behind the release stays in front of it.
+
+// CHECK-LABEL: tile.kernel @hand_over
+tile.kernel @hand_over(%n: index, %a: !half, %v: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 : !ring
+  // CHECK: scf.for
+  // CHECK-NEXT: %[[T:.*]] = tile.wait
+  // CHECK-NEXT: %[[D:.*]] = tile.mma %{{.*}}, %[[T]] :
+  // CHECK-NEXT: tile.zero_rows %[[T]]
+  // CHECK-NEXT: tile.barrier proxy id 1
+  // CHECK-NEXT: %[[E:.*]] = tile.mma %{{.*}}, %[[T]] :
+  // CHECK-NEXT: %[[X:.*]] = tile.await %[[D]] pending 1
+  // CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]] :
+  // CHECK-NEXT: tile.release
+  // CHECK-NEXT: arith.addf %[[X]], %[[Y]]
+  scf.for %i = %c0 to %n step %c1 {
+    %t = tile.wait %ring[%i] : !ring -> !tile
+    %d = tile.mma %a, %t : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    tile.zero_rows %t from %i : !tile
+    tile.barrier proxy id 1
+    %e = tile.mma %a, %t : !half, !tile -> !fly
+    %y = tile.await %e : !fly
     tile.release %ring[%i] : !ring
-    scf.yield %y : !acc
+    %o = arith.addf %x, %y : !acc
+  }
+}
+
+// The older product is used last, but the await of the younger one completes it:
+// its own await comes first, so that no register of it is touched in between.
+
+// CHECK-LABEL: tile.kernel @in_order
+tile.kernel @in_order(%n: index, %a: !half, %v: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 : !ring
+  // CHECK: scf.for
+  // CHECK-NEXT: tile.wait
+  // CHECK-NEXT: %[[D:.*]] = tile.mma
+  // CHECK-NEXT: %[[E:.*]] = tile.mma
+  // CHECK-NEXT: %[[X:.*]] = tile.await %[[D]] pending 1
+  // CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]] :
+  // CHECK-NEXT: %[[Z:.*]] = arith.mulf %[[Y]]
+  // CHECK-NEXT: arith.addf %[[X]], %[[Z]]
+  scf.for %i = %c0 to %n step %c1 {
+    %k = tile.wait %ring[%i] : !ring -> !tile
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    %y = tile.await %e : !fly
+    %z = arith.mulf %y, %v : !acc
+    %o = arith.addf %x, %z : !acc
+  }
+}
+
+// No accumulator beside the columns of an erase_factor.
+
+// CHECK-LABEL: tile.kernel @factor
+tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
+                    %c: tensor<64xf32, #tile.layout<warp>>)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %s = tile.alloc : !tile.smem<64x64xf32>
+  %cs = tile.alloc : !tile.smem<64xf32>
+  // CHECK: scf.for
+  // CHECK-NEXT: %[[Z:.*]] = tile.erase_factor
+  // CHECK-NEXT: tile.mma
+  // CHECK-NEXT: %[[X:.*]] = tile.await
+  // CHECK-NEXT: arith.addf %[[X]], %[[Z]]
+  scf.for %i = %c0 to %n step %c1 {
+    %z = tile.erase_factor %l, %c via %s, %cs barrier 1
+        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>, !tile.smem<64xf32>
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %o = arith.addf %x, %z : !acc
+  }
+}
+
+// A product of another block: whatever is in flight, all of it is awaited.
+
+// CHECK-LABEL: tile.kernel @other_block
+tile.kernel @other_block(%n: index, %a: !half, %k: !tile, %p: i1)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    // CHECK: scf.if
+    scf.if %p {
+      // CHECK-NEXT: tile.await %{{.*}} : <tensor
+      %x = tile.await %d pending 1 : !fly
+      %o = arith.addf %x, %x : !acc
+    }
   }
 }

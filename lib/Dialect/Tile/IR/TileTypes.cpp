@@ -59,8 +59,8 @@ Type SmemType::parse(AsmParser &parser) {
       parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(element) || parser.parseGreater())
     return {};
-  return parser.getChecked<SmemType>(
-      loc, parser.getContext(), ArrayRef<int64_t>(shape), element);
+  return parser.getChecked<SmemType>(loc, parser.getContext(),
+                                     ArrayRef<int64_t>(shape), element);
 }
 
 void SmemType::print(AsmPrinter &printer) const {
@@ -75,13 +75,15 @@ LogicalResult SmemType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (element.isF32() && (shape.size() == 1 || shape.size() == 2))
     return success();
   if (!half || shape.size() != 2)
-    return emitError() << "expected a matrix of bf16 or f16, or a vector or "
-                          "matrix of f32, found "
-                       << shape.size() << " dimensions of " << element;
+    return emitError()
+           << "(C1) expected a matrix of bf16 or f16, or a vector or "
+              "matrix of f32, found "
+           << shape.size() << " dimensions of " << element;
   if (shape[0] % 8 != 0 || shape[1] % kBlockColumns != 0)
-    return emitError() << "expected rows a multiple of 8 and columns a multiple "
-                          "of 64 (the 128-byte swizzle), found "
-                       << shape[0] << " x " << shape[1];
+    return emitError()
+           << "(C2) expected rows a multiple of 8 and columns a multiple "
+              "of 64 (the 128-byte swizzle), found "
+           << shape[0] << " x " << shape[1];
   return success();
 }
 

@@ -74,12 +74,15 @@ private:
       else if (auto map = dyn_cast<ChunkMapOp>(op))
         result = build(map, symbol(func, "map", maps++), names, builder);
       else if (isa<RecurrenceOp>(op))
-        result = op.emitError("is at the sequence level; run delta-form-wy");
+        result =
+            op.emitError("expected a chunk program, found a recurrence; run "
+                         "delta-form-wy first");
       else
-        result = op.emitError()
-                 << "stands outside of the chunk programs; the GPU path takes "
-                    "functions of chunk programs only so far (compute it before "
-                    "the call, or use target \"cpu\")";
+        result =
+            op.emitOpError()
+            << "stands outside of the chunk programs; the GPU path takes "
+               "functions of chunk programs only so far (compute it before "
+               "the call, or use target \"cpu\")";
       if (failed(result))
         return failure();
     }

@@ -28,16 +28,17 @@ static SmallVector<BindingAttr> bindings(ArrayAttr attr) {
 ChunkProgram::ChunkProgram(ChunkScanOp scan)
     : op(scan), isMap(false),
       reverse(scan.getDirection() == Direction::reverse),
-      chunk(scan.getChunk()), heads(scan.getHeads()), ins(scan.getIns()),
-      inits(scan.getInits()), outs(scan.getOuts()), finals(scan.getFinals()),
+      compute(scan.getCompute()), chunk(scan.getChunk()),
+      heads(scan.getHeads()), ins(scan.getIns()), inits(scan.getInits()),
+      outs(scan.getOuts()), finals(scan.getFinals()),
       inBindings(bindings(scan.getInBindings())),
       outBindings(bindings(scan.getOutBindings())),
       carryBindings(bindings(scan.getCarryBindings())),
       cuSeqlens(scan.getCuSeqlens()), block(&scan.getBlock()) {}
 
 ChunkProgram::ChunkProgram(ChunkMapOp map)
-    : op(map), isMap(true), chunk(map.getChunk()), heads(map.getHeads()),
-      ins(map.getIns()), outs(map.getOuts()),
+    : op(map), isMap(true), compute(map.getCompute()), chunk(map.getChunk()),
+      heads(map.getHeads()), ins(map.getIns()), outs(map.getOuts()),
       inBindings(bindings(map.getInBindings())),
       outBindings(bindings(map.getOutBindings())),
       cuSeqlens(map.getCuSeqlens()), block(&map.getBlock()) {}
@@ -116,67 +117,96 @@ StringRef KernelBuilder::nameOf(Value tensor) {
 
 static bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 
-/// A chunk's rows, of one head, with a contiguous last dimension (if any).
+/// A chunk's rows, of one head: a vector, or a matrix with a contiguous last
+/// dimension whose tile TMA, wgmma and the swizzle can take.
 static LogicalResult checkRows(Operation *op, const Twine &what,
                                RankedTensorType type, BindingAttr binding,
-                               int64_t chunk, int64_t tileRank) {
+                               RankedTensorType tile, int64_t chunk) {
+  constexpr int64_t kLanes = 32, kRowsOfMma = 16;
   ArrayRef<BoundDim> dims = binding.getDims();
+  Type element = type.getElementType();
   if (!binding.has(DimKind::time) || binding.has(DimKind::chunk))
     return op->emitError() << what << " is bound to " << binding
                            << "; the GPU path takes operands with a time and "
                               "without a chunk dimension";
-  if (tileRank == 2 && (dims.back().kind != DimKind::whole ||
-                        type.getShape().back() % tile::kBlockColumns != 0))
+  int64_t rows = chunk * binding.getTimeMultiple();
+  if (tile.getRank() == 1 && (isHalf(element) || element.isF32())) {
+    if (rows % kLanes == 0)
+      return success();
+    return op->emitError() << what << " has " << rows
+                           << " elements a chunk; the GPU path takes multiples of "
+                           << kLanes
+                           << " (a warp's lanes): repeat 1 or 2 with a decay "
+                              "(target \"cpu\" takes all)";
+  }
+  if (tile.getRank() != 2 || !isHalf(element))
+    return op->emitError()
+           << what << " of type " << type
+           << ": expected vectors of f32, bf16 or f16 and matrices of bf16 or "
+              "f16; run delta-assign-precision, or choose dtype bf16 or f16";
+  if (rows % kRowsOfMma != 0)
+    return op->emitError()
+           << what << " has " << rows
+           << " rows a chunk; the GPU path takes a multiple of " << kRowsOfMma
+           << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
+  if (dims.back().kind != DimKind::whole ||
+      type.getShape().back() % tile::kBlockColumns != 0)
     return op->emitError()
            << what << " of type " << type
            << ": expected a last dimension that is kept whole and a multiple of "
            << tile::kBlockColumns
            << " (128-byte rows for TMA and wgmma); use head dimensions 64 or 128";
-  constexpr int64_t rowsOfMma = 16;
-  int64_t rows = chunk * binding.getTimeMultiple();
-  if (tileRank == 2 && rows % rowsOfMma != 0)
-    return op->emitError()
-           << what << " has " << rows
-           << " rows a chunk; the GPU path takes a multiple of " << rowsOfMma
-           << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
+  return success();
+}
+
+/// A matrix of f32 with the dimension that is split over blocks.
+LogicalResult KernelBuilder::checkCarry(unsigned i) {
+  Value init = program.inits[i];
+  BlockArgument arg = program.block->getArgument(1 + program.ins.size() + i);
+  if (nameOf(init).empty() || !tensorOf(init).getElementType().isF32())
+    return program.op->emitError()
+           << "carry #" << i
+           << ": expected an f32 argument of the function as initial state";
+  if (tensorOf(arg).getRank() != 2 || !orientation.getM(arg))
+    return program.op->emitError()
+           << "carry #" << i << " is " << arg.getType()
+           << ", expected a matrix with the state's value dimension: the "
+              "dimension that is split over blocks";
   return success();
 }
 
 LogicalResult KernelBuilder::checkOperands() {
+  if (!program.compute.isF32())
+    return program.op->emitError() << "computes in " << program.compute
+                                   << "; the GPU path computes in f32 (target "
+                                      "\"cpu\" takes all)";
   for (auto [i, in] : llvm::enumerate(program.ins)) {
-    RankedTensorType type = tensorOf(in);
-    int64_t rank = tensorOf(program.block->getArgument(1 + i)).getRank();
     if (nameOf(in).empty())
       return program.op->emitError() << "in #" << i << " is neither an argument "
                                         "with a delta.name nor another chunk "
                                         "program's out";
-    if (failed(checkRows(program.op, "in #" + Twine(i), type,
-                         program.inBindings[i], program.chunk, rank)))
+    if (failed(checkRows(program.op, "in #" + Twine(i), tensorOf(in),
+                         program.inBindings[i],
+                         tensorOf(program.block->getArgument(1 + i)),
+                         program.chunk)))
       return failure();
-    if (rank == 2 && !isHalf(type.getElementType()))
-      return program.op->emitError()
-             << "in #" << i << " of type " << type
-             << ": the GPU path reads matrices of bf16 or f16; run "
-                "delta-assign-precision, or choose dtype bf16 or f16";
   }
   for (auto [i, out] : llvm::enumerate(program.outs)) {
-    int64_t rank = program.inBindings.empty()
-                       ? 0
-                       : tensorOf(program.block->getTerminator()->getOperand(i))
-                             .getRank();
+    Value yielded = program.block->getTerminator()->getOperand(i);
     if (failed(checkRows(program.op, "out #" + Twine(i), tensorOf(out),
-                         program.outBindings[i], program.chunk, rank)))
+                         program.outBindings[i], tensorOf(yielded),
+                         program.chunk)))
       return failure();
-    if (rank == 2 && !isHalf(tensorOf(out).getElementType()))
+    if (program.isMap && program.cuSeqlens && names.results.contains(out))
       return program.op->emitError()
-             << "out #" << i << " of type " << tensorOf(out)
-             << ": the GPU path writes matrices of bf16 or f16";
+             << "out #" << i
+             << " is a result of the function; with cu_seqlens "
+                "the GPU path takes a map's outs only as ins of other chunk "
+                "programs, since no map zeroes the rows that no sequence owns";
   }
-  for (auto [i, init] : llvm::enumerate(program.inits))
-    if (nameOf(init).empty() || !tensorOf(init).getElementType().isF32())
-      return program.op->emitError()
-             << "carry #" << i
-             << ": expected an f32 argument of the function as initial state";
+  for (unsigned i = 0; i < program.inits.size(); ++i)
+    if (failed(checkCarry(i)))
+      return failure();
   return success();
 }
 
@@ -386,6 +416,11 @@ LogicalResult KernelBuilder::storeOut(RegionLowering &lowering, unsigned i,
   Value yielded = yield->getOperand(i);
   BindingAttr binding = program.outBindings[i];
   RankedTensorType type = tensorOf(program.outs[i]);
+  if (tensorOf(yielded).getRank() == 1 && !program.isMap)
+    return program.op->emitError()
+           << "out #" << i
+           << " is a vector; the GPU path writes vectors in maps "
+              "only (compute it in a map: delta-stage)";
   std::optional<int64_t> m = orientation.getM(yielded);
   Value value = lowering.getRegister(yielded, yield, m);
   if (!value)
@@ -393,20 +428,16 @@ LogicalResult KernelBuilder::storeOut(RegionLowering &lowering, unsigned i,
   SmallVector<Value> at = coordinates(binding, type, chunk.row,
                                       program.isMap ? std::nullopt : m);
   Value valid = rows(chunk.valid, binding);
-  if (tensorOf(yielded).getRank() == 1) {
-    if (!program.isMap)
-      return program.op->emitError()
-             << "out #" << i << " is a vector that depends on the state; the GPU "
-                                "path writes vectors in chunk_maps only";
-    tile::StoreVectorOp::create(builder, loc, value, outArgs[i], at,
-                                timeDim(binding), valid);
-    return success();
-  }
   RankedTensorType held = tensorOf(value);
   auto rounded = RankedTensorType::get(held.getShape(), type.getElementType(),
                                        held.getEncoding());
   if (rounded != held)
     value = arith::TruncFOp::create(builder, loc, rounded, value);
+  if (tensorOf(yielded).getRank() == 1) {
+    tile::StoreVectorOp::create(builder, loc, value, outArgs[i], at,
+                                timeDim(binding), valid);
+    return success();
+  }
   // The tile's rows in memory are its dimension 0: the register tile's columns
   // where dimension 1 is M.
   tile::StoreRowsOp::create(builder, loc, value, outArgs[i], at,

@@ -26,6 +26,7 @@ struct ChunkProgram {
   Operation *op;
   bool isMap;
   bool reverse = false;
+  Type compute;
   int64_t chunk, heads;
   ValueRange ins, inits, outs, finals;
   SmallVector<delta::BindingAttr> inBindings, outBindings, carryBindings;
@@ -56,6 +57,7 @@ private:
   };
 
   LogicalResult checkOperands();
+  LogicalResult checkCarry(unsigned i);
   void addArguments();
   void addRing();
   void locate();

@@ -74,8 +74,9 @@ Value RegionLowering::getRegister(Value value, Operation *user,
   if (isSplat(value)) {
     auto splat = dyn_cast_or_null<FloatAttr>(getSplatValue(value));
     if (!splat || (type && type.getRank() == 2 && !m)) {
-      user->emitError() << "reads a constant that is not one number throughout; "
-                           "the GPU path takes splat constants only";
+      user->emitOpError()
+          << "reads a constant that is not one number throughout; "
+             "the GPU path takes splat constants only";
       return {};
     }
     Type target = !type || type.getRank() == 0
@@ -87,7 +88,7 @@ Value RegionLowering::getRegister(Value value, Operation *user,
   if (!m)
     m = orientation.getM(value);
   if (!tile || (type.getRank() == 2 && !m)) {
-    user->emitError()
+    user->emitOpError()
         << "needs " << value.getType()
         << " in registers, but it has no dimension to be the 64 rows of an "
            "accumulator; the GPU path can only multiply by it (as a plain in)";
@@ -114,12 +115,16 @@ Value RegionLowering::getRegister(Value value, Operation *user,
 
 LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
+  if (isa<math::MathDialect>(op->getDialect()) &&
+      !isa<math::ExpOp, math::Exp2Op>(op))
+    return op->emitOpError() << "has no lowering to the GPU so far: of math, "
+                                "only exp and exp2 (target \"cpu\" takes it)";
   if (getShared(result))
     return success(); // an in rounded to what it is stored as: still the in
   std::optional<int64_t> m = orientation.getM(result);
   auto type = tensorOf(result);
   if (type.getRank() == 2 && !m)
-    return op->emitError()
+    return op->emitOpError()
            << "computes " << type
            << ", which has no dimension to be the 64 rows of an accumulator: "
               "in a scan, compute it in a map before (delta-stage)";
@@ -150,6 +155,16 @@ Value RegionLowering::emitMma(Location loc, Value a, bool transposeA, Value b,
   Value d = tile::MmaOp::create(builder, loc, inflight, a, b, c, transposeA,
                                 transposeB);
   return tile::AwaitOp::create(builder, loc, type, d);
+}
+
+/// What a wgmma takes besides its 64 rows.
+static LogicalResult checkProduct(Operation *op, int64_t k, int64_t n) {
+  if (k % 16 == 0 && n % 8 == 0 && n <= 256)
+    return success();
+  return op->emitOpError()
+         << "sums over " << k << " elements into " << n
+         << " columns; the tensor cores take a multiple of 16 and a multiple "
+            "of 8 up to 256: use other head dimensions or fewer rows a token";
 }
 
 /// Position of iteration dimension `dim` among the results of `map`.
@@ -183,17 +198,27 @@ LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
 
   Value sharedB = getShared(b);
   if (!sharedB)
-    return op.emitError()
+    return op.emitOpError()
            << "multiplies by " << b.getType()
            << " computed in the kernel; the GPU path takes only plain ins as "
               "the operand without the state's value dimension (compute it in a "
               "map before, or scale the other side: delta-simplify)";
   bool transposeB = findDim(bMap, nDim) == 0;
   Value loweredA = getShared(a);
-  bool transposeA = loweredA && findDim(aMap, mDim) == 1;
-  if (!loweredA)
-    loweredA = getRegister(a, op, *findDim(aMap, mDim));
-  if (!loweredA)
+  std::optional<int64_t> aM = findDim(aMap, mDim);
+  bool transposeA = loweredA && aM == 1;
+  if (!loweredA) {
+    // Registers hold one orientation; only shared memory can be read across.
+    std::optional<int64_t> held = isSplat(a) ? aM : orientation.getM(a);
+    if (held != aM)
+      return op.emitOpError()
+             << "multiplies by the transpose of " << a.getType()
+             << " computed in the kernel; the GPU path transposes plain ins "
+                "only";
+    loweredA = getRegister(a, op, aM);
+  }
+  if (!loweredA || failed(checkProduct(op, tensorOf(a).getDimSize(1 - *aM),
+                                       tensorOf(result).getDimSize(1 - *m))))
     return failure();
 
   Value c = op.getOutputs().front(), loweredC;
@@ -225,24 +250,12 @@ Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
                                 constant(loc, indexType, rows));
 }
 
-/// A running sum is a scan over the lanes of a warp.
-static LogicalResult checkRunningSum(Operation *op, Value g) {
-  constexpr int64_t lanes = 32;
-  int64_t tokens = tensorOf(g).getDimSize(0);
-  if (tokens % lanes == 0)
-    return success();
-  return op->emitError() << "sums decays over chunks of " << tokens
-                         << " tokens; the GPU path takes multiples of " << lanes
-                         << " (repeat 1 or 2 with a decay; target \"cpu\" takes "
-                            "all)";
-}
-
 /// h_i - p_j: the decay between token t(j) and token t(i).
 Value RegionLowering::decayExponent(DecayDotOp op, RankedTensorType type,
                                     int64_t m) {
   Location loc = op.getLoc();
   Value g = getRegister(op.getG(), op);
-  if (!g || failed(checkRunningSum(op, op.getG())))
+  if (!g)
     return {};
   Value sum = tile::CumsumOp::create(builder, loc, g.getType(), g,
                                      /*reverse=*/false, /*exclusive=*/false);
@@ -283,7 +296,7 @@ Value RegionLowering::maskDecayProduct(DecayDotOp op, Value product,
 
 LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
   if (op.getG() && tensorOf(op.getG()).getRank() != 1)
-    return op.emitError()
+    return op.emitOpError()
            << "has a decay per key channel; the GPU path takes no decay or one "
               "gate a head so far (target \"cpu\" takes all)";
   std::optional<int64_t> m = orientation.getM(op.getM());
@@ -293,6 +306,9 @@ LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
            << "expected a product of two plain 16-bit ins in a chunk_map, with "
               "64 rows on one side; run delta-stage and delta-assign-precision";
   RankedTensorType type = getRegisterType(op.getM(), m);
+  if (failed(checkProduct(op, tensorOf(op.getA()).getDimSize(1),
+                          type.getDimSize(1))))
+    return failure();
   // Of result^T = b a^T the same holds with the operands swapped.
   Value product = *m == 0 ? emitMma(op.getLoc(), a, false, b, true, {}, type)
                           : emitMma(op.getLoc(), b, false, a, true, {}, type);
@@ -339,9 +355,10 @@ LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
   if (!source)
     return failure();
   if (tensorOf(result).getRank() == 2 && !m)
-    return op.emitError() << "computes " << result.getType()
-                          << ", which has no dimension to be the 64 rows of an "
-                             "accumulator";
+    return op.emitOpError()
+           << "computes " << result.getType()
+           << ", which has no dimension to be the 64 rows of an accumulator: "
+              "in a scan, compute it in a map before (delta-stage)";
   RankedTensorType type = getRegisterType(result, m);
   if (tensorOf(op.getInput()).getRank() == 1) {
     int64_t kept = op.getDimensions().front() == 0 ? 1 : 0;
@@ -377,7 +394,7 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
     return op.emitError() << "expected a running sum of a vector in a chunk_map; "
                              "run delta-stage";
   Value x = getRegister(op.getX(), op);
-  if (!x || failed(checkRunningSum(op, op.getX())))
+  if (!x)
     return failure();
   registers[op.getY()] = tile::CumsumOp::create(
       builder, op.getLoc(), x.getType(), x, op.getReverse(), op.getExclusive());
@@ -410,7 +427,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
       .Default([&](Operation *o) -> LogicalResult {
         if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
           return lowerElementwise(o);
-        return o->emitError() << "has no lowering to the GPU so far (target "
-                                 "\"cpu\" takes it)";
+        return o->emitOpError() << "has no lowering to the GPU so far (target "
+                                   "\"cpu\" takes it)";
       });
 }

@@ -32,13 +32,17 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
   LogicalResult
   matchAndRewrite(LoadVectorOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
+    int64_t size = op.getTile().getType().getShape()[0];
+    if (size % kLanes != 0)
+      return rewriter.notifyMatchFailure(
+          op, "expected a multiple of 32 elements: each lane writes");
     Emitter e(rewriter, op.getLoc());
     Type element = op.getGlobal().getType().getTensor().getElementType();
     Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
                                element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
-    for (int64_t i = 0; i < op.getTile().getType().getShape()[0]; i += kLanes) {
+    for (int64_t i = 0; i < size; i += kLanes) {
       Value index = e.add(lane, i);
       Value value = e.ifElse(
           e.cmp(LLVM::ICmpPredicate::ult, index, valid), e.f32(),

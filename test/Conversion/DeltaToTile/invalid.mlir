@@ -1,158 +1,584 @@
-// RUN: wyvern-opt %s -convert-delta-to-tile -verify-diagnostics -split-input-file
+// RUN: wyvern-opt %s -convert-delta-to-tile -split-input-file -verify-diagnostics
+//
+// What the GPU path does not take is refused with what was expected and what to do,
+// never compiled into something else.
 
-// What the GPU path does not take is refused, with what to do instead.
+//===----------------------------------------------------------------------===//
+// The function
+//===----------------------------------------------------------------------===//
 
-func.func @recurrence(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}, tensor<?x1x64x64xf32> {delta.name = "final_state"}) {
-  // expected-error @+1 {{is at the sequence level; run delta-form-wy}}
-  %o, %sT = delta.recurrence query(%q) step(write %q value %q) scale 1.0 : tensor<?x?x1x64xbf16>, tensor<?x?x1x64xbf16>, tensor<?x?x1x64xbf16> -> (tensor<?x?x1x64xbf16>, tensor<?x1x64x64xf32>)
-  return %o, %sT : tensor<?x?x1x64xbf16>, tensor<?x1x64x64xf32>
+func.func @sequence_level(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
+  // expected-error @+1 {{expected a chunk program, found a recurrence; run delta-form-wy first}}
+  %o, %s = delta.recurrence query(%q) step(write %q value %q) scale 1.0
+    : tensor<?x?x1x64xbf16>, tensor<?x?x1x64xbf16>, tensor<?x?x1x64xbf16> -> (tensor<?x?x1x64xbf16>, tensor<?x1x64x64xf32>)
+  return %o : tensor<?x?x1x64xbf16>
 }
 
 // -----
 
-func.func @outside(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
-  // expected-error @+1 {{stands outside of the chunk programs; the GPU path takes functions of chunk programs only so far}}
-  %y = arith.mulf %x, %x : tensor<?x?x1x64xbf16>
+func.func @outside(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{'arith.negf' op stands outside of the chunk programs; the GPU path takes functions of chunk programs only so far (compute it before the call, or use target "cpu")}}
+  %y = arith.negf %x : tensor<?x?x1x64xbf16>
   return %y : tensor<?x?x1x64xbf16>
 }
 
 // -----
 
-func.func @unnamed(%x: tensor<?x?x1x64xbf16>) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+func.func @unnamed(%x: tensor<?x?x1x64xbf16>) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
   // expected-error @+1 {{in #0 is neither an argument with a delta.name nor another chunk program's out}}
-  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
-    delta.yield outs(%X : tensor<64x64xf32>)
-  }
-  return %o : tensor<?x?x1x64xbf16>
-}
-
-// -----
-
-func.func @no_time(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<1x64xf32> {delta.name = "w"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
-  // expected-error @+1 {{in #1 is bound to #delta.binding<[head, _]>; the GPU path takes operands with a time and without a chunk dimension}}
-  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %W = %w[head, _] : tensor<1x64xf32>)
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
     delta.yield outs(%X : tensor<64x64xf32>)
   }
-  return %o : tensor<?x?x1x64xbf16>
+  return %y : tensor<?x?x1x64xbf16>
 }
 
 // -----
 
-func.func @columns(%x: tensor<?x?x1x32xbf16> {delta.name = "x"}) -> (tensor<?x?x1x32xbf16> {delta.name = "o"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x32xbf16>': expected a last dimension that is kept whole and a multiple of 64 (128-byte rows for TMA and wgmma); use head dimensions 64 or 128}}
-  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x32xbf16>) outs([seq, time, head, _] : tensor<?x?x1x32xbf16>) valid(%n) {
-    delta.yield outs(%X : tensor<64x32xf32>)
+func.func @computes_f64(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{computes in 'f64'; the GPU path computes in f32 (target "cpu" takes all)}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f64
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<64x64xf64>)
   }
-  return %o : tensor<?x?x1x32xbf16>
+  return %y : tensor<?x?x1x64xbf16>
 }
 
 // -----
 
-func.func @in_type(%x: tensor<?x?x1x64xf32> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x64xf32>': the GPU path reads matrices of bf16 or f16; run delta-assign-precision, or choose dtype bf16 or f16}}
-  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xf32>) outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+func.func @no_time(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<1x64x64xbf16> {delta.name = "w"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #1 is bound to #delta.binding<[head, _, _]>; the GPU path takes operands with a time and without a chunk dimension}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %W = %w[head, _, _] : tensor<1x64x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %Y = arith.addf %X, %W : tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @f32_matrix(%x: tensor<?x?x1x64xf32> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x64xf32>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16; run delta-assign-precision, or choose dtype bf16 or f16}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
     delta.yield outs(%X : tensor<64x64xf32>)
   }
-  return %o : tensor<?x?x1x64xbf16>
+  return %y : tensor<?x?x1x64xbf16>
 }
 
 // -----
 
-func.func @out_type(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xf32> {delta.name = "o"}) {
-  // expected-error @+1 {{out #0 of type 'tensor<?x?x1x64xf32>': the GPU path writes matrices of bf16 or f16}}
-  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) outs([seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
+func.func @f32_out(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xf32> {delta.name = "y"}) {
+  // expected-error @+1 {{out #0 of type 'tensor<?x?x1x64xf32>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16; run delta-assign-precision, or choose dtype bf16 or f16}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
     delta.yield outs(%X : tensor<64x64xf32>)
   }
-  return %o : tensor<?x?x1x64xf32>
+  return %y : tensor<?x?x1x64xf32>
 }
 
 // -----
 
-func.func @carry_type(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s0: tensor<?x1x64x64xbf16> {delta.name = "initial_state"}) -> (tensor<?x1x64x64xbf16> {delta.name = "final_state"}) {
+func.func @f64_vector(%x: tensor<?x?x1xf64> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1xf64>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head] : tensor<?x?x1xf64>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<64xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+func.func @three_dimensions(%x: tensor<?x?x1x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x2x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x2x64xbf16>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _, _] : tensor<?x?x1x2x64xbf16>)
+      outs([seq, time, head, _, _] : tensor<?x?x1x2x64xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<64x2x64xf32>)
+  }
+  return %y : tensor<?x?x1x2x64xbf16>
+}
+
+// -----
+
+func.func @narrow_head(%x: tensor<?x?x1x96xbf16> {delta.name = "x"}) -> (tensor<?x?x1x96xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x96xbf16>': expected a last dimension that is kept whole and a multiple of 64 (128-byte rows for TMA and wgmma); use head dimensions 64 or 128}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x96xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x96xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<64x96xf32>)
+  }
+  return %y : tensor<?x?x1x96xbf16>
+}
+
+// -----
+
+func.func @time_last(%x: tensor<?x1x64x?xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 of type 'tensor<?x1x64x?xbf16>': expected a last dimension that is kept whole and a multiple of 64}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, head, _, time] : tensor<?x1x64x?xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @odd_rows(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 has 63 rows a chunk; the GPU path takes a multiple of 16 (what wgmma sums over): repeat a step 1, 2 or 4 times}}
+  %y = delta.chunk_map chunk = 63 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<63x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @short_vector(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 has 16 elements a chunk; the GPU path takes multiples of 32 (a warp's lanes): repeat 1 or 2 with a decay (target "cpu" takes all)}}
+  %y = delta.chunk_map chunk = 16 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<16xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+func.func @unowned_rows(%x: tensor<?x?x1xf32> {delta.name = "x"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
+    -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  // expected-error @+1 {{out #0 is a result of the function; with cu_seqlens the GPU path takes a map's outs only as ins of other chunk programs, since no map zeroes the rows that no sequence owns}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) cu_seqlens(%cu : tensor<?xi64>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<64xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Carries
+//===----------------------------------------------------------------------===//
+
+func.func @state_not_f32(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x64xbf16> {delta.name = "s"})
+    -> (tensor<?x1x64x64xbf16> {delta.name = "t"}) {
   // expected-error @+1 {{carry #0: expected an f32 argument of the function as initial state}}
-  %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xbf16>) outs() valid(%n) {
-    %S1 = arith.addf %S, %X : tensor<64x64xf32>
-    delta.yield carry(%S1 : tensor<64x64xf32>)
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x64xbf16>) outs() valid(%n) {
+    %T = arith.addf %S, %X : tensor<64x64xf32>
+    delta.yield carry(%T : tensor<64x64xf32>)
   }
-  return %sT : tensor<?x1x64x64xbf16>
+  return %t : tensor<?x1x64x64xbf16>
 }
 
 // -----
 
+// A normaliser beside the state: no dimension of it is split over blocks.
+
+func.func @vector_carry(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x64xf32> {delta.name = "s"},
+                        %z: tensor<?x1x64xf32> {delta.name = "z"})
+    -> (tensor<?x1x64x64xf32> {delta.name = "t"}, tensor<?x1x64xf32> {delta.name = "u"}) {
+  // expected-error @+1 {{carry #1 is 'tensor<64xf32>', expected a matrix with the state's value dimension: the dimension that is split over blocks}}
+  %t, %u = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x64xf32>, %Z = %z[seq, head, _] : tensor<?x1x64xf32>)
+      outs() valid(%n) {
+    %T = arith.addf %S, %X : tensor<64x64xf32>
+    %U = arith.addf %Z, %Z : tensor<64xf32>
+    delta.yield carry(%T, %U : tensor<64x64xf32>, tensor<64xf32>)
+  }
+  return %t, %u : tensor<?x1x64x64xf32>, tensor<?x1x64xf32>
+}
+
+// -----
+
+func.func @narrow_values(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x96xf32> {delta.name = "s"})
+    -> (tensor<?x1x64x96xf32> {delta.name = "t"}) {
+  // expected-error @+1 {{expected the state's value dimension to be a multiple of 64 (the rows of a wgmma accumulator), found 96; use 64 or 128}}
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x96xf32>) outs() valid(%n) {
+    %T = arith.addf %S, %S : tensor<64x96xf32>
+    delta.yield carry(%T : tensor<64x96xf32>)
+  }
+  return %t : tensor<?x1x64x96xf32>
+}
+
+// -----
+
+// S <- S W sums over the value dimension, K^T W over the keys'.
+
 #mk = affine_map<(m, n, k) -> (m, k)>
 #kn = affine_map<(m, n, k) -> (k, n)>
 #mn = affine_map<(m, n, k) -> (m, n)>
-
-func.func @all_contracted(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s0: tensor<?x1x64x64xf32> {delta.name = "initial_state"}) -> (tensor<?x1x64x64xf32> {delta.name = "final_state"}) {
+func.func @contracted(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x64xf32> {delta.name = "s"})
+    -> (tensor<?x1x64x64xf32> {delta.name = "t"}) {
   // expected-error @+1 {{every dimension of the carried state is summed over by some product of the chunk, so no dimension can be split over blocks; the GPU lowering needs one that is not}}
-  %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
-    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-    %Sb = arith.truncf %S : tensor<64x64xf32> to tensor<64x64xbf16>
-    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Sb, %Sb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
-    delta.yield carry(%S1 : tensor<64x64xf32>)
-  }
-  return %sT : tensor<?x1x64x64xf32>
-}
-
-// -----
-
-func.func @channel_decay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1x64xbf16> {delta.name = "g"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
-  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head, _] : tensor<?x?x1x64xbf16>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
     %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
-    // expected-error @+1 {{has a decay per key channel; the GPU path takes no decay or one gate a head so far (target "cpu" takes all)}}
-    %P = delta.decay_dot upto_token %Xb, %Xb decay(%G : tensor<64x64xf32>) : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
-    delta.yield outs(%P : tensor<64x64xf32>)
-  }
-  return %o : tensor<?x?x1x64xbf16>
-}
-
-// -----
-
-#mk = affine_map<(m, n, k) -> (m, k)>
-#kn = affine_map<(m, n, k) -> (k, n)>
-#mn = affine_map<(m, n, k) -> (m, n)>
-
-func.func @not_rounded(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s0: tensor<?x1x64x64xf32> {delta.name = "initial_state"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}, tensor<?x1x64x64xf32> {delta.name = "final_state"}) {
-  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
-    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-    // expected-error @+1 {{expected bf16 or f16 operands, found 'tensor<64x64xf32>'; run delta-assign-precision}}
-    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%X, %S : tensor<64x64xf32>, tensor<64x64xf32>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
-    delta.yield outs(%O : tensor<64x64xf32>) carry(%S : tensor<64x64xf32>)
-  }
-  return %o, %sT : tensor<?x?x1x64xbf16>, tensor<?x1x64x64xf32>
-}
-
-// -----
-
-#mk = affine_map<(m, n, k) -> (m, k)>
-#kn = affine_map<(m, n, k) -> (k, n)>
-#mn = affine_map<(m, n, k) -> (m, n)>
-
-func.func @computed_key(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s0: tensor<?x1x64x64xf32> {delta.name = "initial_state"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}, tensor<?x1x64x64xf32> {delta.name = "final_state"}) {
-  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
-    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-    // expected-error @+1 {{computes 'tensor<64x64xf32>', which has no dimension to be the 64 rows of an accumulator: in a scan, compute it in a map before (delta-stage)}}
-    %Y = math.tanh %X : tensor<64x64xf32>
-    %Yb = arith.truncf %Y : tensor<64x64xf32> to tensor<64x64xbf16>
     %Sb = arith.truncf %S : tensor<64x64xf32> to tensor<64x64xbf16>
-    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Yb, %Sb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
-    delta.yield outs(%O : tensor<64x64xf32>) carry(%S : tensor<64x64xf32>)
+    %XS = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Xb, %Sb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %T = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Sb, %Xb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%XS : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield carry(%T : tensor<64x64xf32>)
   }
-  return %o, %sT : tensor<?x?x1x64xbf16>, tensor<?x1x64x64xf32>
+  return %t : tensor<?x1x64x64xf32>
 }
 
 // -----
 
-func.func @solve_in_chain(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %c: tensor<?x?x1xf32> {delta.name = "c"}, %s0: tensor<?x1x64x64xf32> {delta.name = "initial_state"}) -> (tensor<?x1x64x64xf32> {delta.name = "final_state"}) {
-  %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %C = %c[seq, time, head] : tensor<?x?x1xf32>)
-      carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
-    // expected-error @+1 {{has no lowering to the GPU so far (target "cpu" takes it)}}
+//===----------------------------------------------------------------------===//
+// The region of a scan
+//===----------------------------------------------------------------------===//
+
+func.func @computed_b(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %e = tensor.empty() : tensor<64x64xf32>
+    // expected-error @+1 {{'linalg.broadcast' op computes 'tensor<64x64xf32>', which has no dimension to be the 64 rows of an accumulator: in a scan, compute it in a map before (delta-stage)}}
+    %B = linalg.broadcast ins(%G : tensor<64xf32>) outs(%e : tensor<64x64xf32>) dimensions = [1]
+    %K = arith.mulf %X, %B : tensor<64x64xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+func.func @computed_keys(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    // expected-error @+1 {{'arith.mulf' op computes 'tensor<64x64xf32>', which has no dimension to be the 64 rows of an accumulator: in a scan, compute it in a map before (delta-stage)}}
+    %K = arith.mulf %X, %X : tensor<64x64xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+func.func @f32_product(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x128xf32>
+    // expected-error @+1 {{expected bf16 or f16 operands, found 'tensor<64x128xf32>'; run delta-assign-precision}}
+    %XS = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%X, %S : tensor<64x64xf32>, tensor<64x128xf32>) outs(%zero : tensor<64x128xf32>) -> tensor<64x128xf32>
+    delta.yield carry(%XS : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+func.func @no_lane(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    // expected-error @+1 {{expected a product of two matrices whose result has a dimension to be the rows of an accumulator, found 'tensor<64x64xf32>'}}
+    %P = linalg.contract indexing_maps = [#mk, #nk, #mn]
+        ins(%Xb, %Xb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+func.func @decay_dot_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    // expected-error @+1 {{expected a product of two plain 16-bit ins in a chunk_map, with 64 rows on one side; run delta-stage and delta-assign-precision}}
+    %P = delta.decay_dot upto_token %Xb, %Xb : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+func.func @cumsum_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    // expected-error @+1 {{expected a running sum of a vector in a chunk_map; run delta-stage}}
+    %A = delta.cumsum %G : tensor<64xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+func.func @repeat_rows_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    // expected-error @+1 {{expected a vector in a chunk_map; run delta-stage}}
+    %A = delta.repeat_rows %G by 2 : tensor<64xf32> -> tensor<128xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+func.func @other_reduction(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %one = arith.constant dense<1.0> : tensor<f32>
+    // expected-error @+1 {{expected the sum of a vector, from zero; the GPU path takes no other reduction so far}}
+    %r = linalg.reduce { arith.mulf } ins(%G : tensor<64xf32>) outs(%one : tensor<f32>) dimensions = [0]
+    delta.yield carry(%S : tensor<64x128xf32>)
+  }
+  return %t : tensor<?x1x64x128xf32>
+}
+
+// -----
+
+func.func @solve_in_the_chain(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %c: tensor<?x?x1xf32> {delta.name = "c"},
+                              %s: tensor<?x1x64x64xf32> {delta.name = "s"}) -> (tensor<?x1x64x64xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %C = %c[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
+    // expected-error @+1 {{'delta.erase_solve' op has no lowering to the GPU so far (target "cpu" takes it)}}
     %R, %U = delta.erase_solve %X, %C, %S : tensor<64x64xf32>, tensor<64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>, tensor<64x64xf32>
     delta.yield carry(%U : tensor<64x64xf32>)
   }
-  return %sT : tensor<?x1x64x64xf32>
+  return %t : tensor<?x1x64x64xf32>
+}
+
+// -----
+
+func.func @vector_out(%g: tensor<?x?x1xf32> {delta.name = "g"}, %s: tensor<?x1x64x128xf32> {delta.name = "s"})
+    -> (tensor<?x?x1xf32> {delta.name = "y"}, tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  // expected-error @+1 {{out #0 is a vector; the GPU path writes vectors in maps only (compute it in a map: delta-stage)}}
+  %y, %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %E = math.exp %G : tensor<64xf32>
+    delta.yield outs(%E : tensor<64xf32>) carry(%S : tensor<64x128xf32>)
+  }
+  return %y, %t : tensor<?x?x1xf32>, tensor<?x1x64x128xf32>
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// The region of a map
+//===----------------------------------------------------------------------===//
+
+func.func @channel_decay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    // expected-error @+1 {{'delta.decay_dot' op has a decay per key channel; the GPU path takes no decay or one gate a head so far (target "cpu" takes all)}}
+    %Y = delta.decay_dot upto_token %Xb, %Xb decay(%X : tensor<64x64xf32>) : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @decay_dot_of_computed(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %E = math.exp %X : tensor<64x64xf32>
+    // expected-error @+1 {{expected a product of two plain 16-bit ins in a chunk_map, with 64 rows on one side; run delta-stage and delta-assign-precision}}
+    %Y = delta.decay_dot upto_token %X, %E : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+func.func @b_computed_in_the_kernel(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    %E = math.exp %X : tensor<64x64xf32>
+    %Eb = arith.truncf %E : tensor<64x64xf32> to tensor<64x64xbf16>
+    // expected-error @+1 {{'linalg.contract' op multiplies by 'tensor<64x64xbf16>' computed in the kernel; the GPU path takes only plain ins as the operand without the state's value dimension (compute it in a map before, or scale the other side: delta-simplify)}}
+    %Y = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Xb, %Eb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+func.func @transpose_of_computed(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    %E = math.exp %X : tensor<64x64xf32>
+    %Eb = arith.truncf %E : tensor<64x64xf32> to tensor<64x64xbf16>
+    // expected-error @+1 {{'linalg.contract' op multiplies by the transpose of 'tensor<64x64xbf16>' computed in the kernel; the GPU path transposes plain ins only}}
+    %Y = linalg.contract indexing_maps = [#km, #kn, #mn]
+        ins(%Eb, %Xb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @other_math(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    // expected-error @+1 {{'math.tanh' op has no lowering to the GPU so far: of math, only exp and exp2 (target "cpu" takes it)}}
+    %Y = math.tanh %X : tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @other_op(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    // expected-error @+1 {{'delta.mask_rows' op has no lowering to the GPU so far (target "cpu" takes it)}}
+    %Y = delta.mask_rows %X, %n : tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @constant_tile(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %c = arith.constant dense<"0x0000803F000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"> : tensor<64xf32>
+    %e = tensor.empty() : tensor<64x64xf32>
+    // expected-error @+1 {{'linalg.broadcast' op reads a constant that is not one number throughout; the GPU path takes splat constants only}}
+    %C = linalg.broadcast ins(%c : tensor<64xf32>) outs(%e : tensor<64x64xf32>) dimensions = [1]
+    %Y = arith.mulf %X, %C : tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @no_rows_of_64(%x: tensor<?x?x1x128xbf16> {delta.name = "x"}) -> (tensor<?x?x1x128xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 32 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x128xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x128xbf16>) valid(%n) {
+    // expected-error @+1 {{'arith.negf' op computes 'tensor<32x128xf32>', which has no dimension to be the 64 rows of an accumulator}}
+    %Y = arith.negf %X : tensor<32x128xf32>
+    delta.yield outs(%Y : tensor<32x128xf32>)
+  }
+  return %y : tensor<?x?x1x128xbf16>
+}
+
+// -----
+
+func.func @copied(%x: tensor<?x?x1x128xbf16> {delta.name = "x"}) -> (tensor<?x?x1x128xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 32 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x128xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x128xbf16>) valid(%n) {
+    // expected-error @+1 {{'delta.yield' op needs 'tensor<32x128xf32>' in registers, but it has no dimension to be the 64 rows of an accumulator; the GPU path can only multiply by it (as a plain in)}}
+    delta.yield outs(%X : tensor<32x128xf32>)
+  }
+  return %y : tensor<?x?x1x128xbf16>
+}
+
+// -----
+
+func.func @wide(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<?x?x1x320xbf16> {delta.name = "w"})
+    -> (tensor<?x?x1x320xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>,
+          %W = %w[seq, time, head, _] : tensor<?x?x1x320xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x320xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x320xf32>
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Wb = arith.truncf %W : tensor<64x320xf32> to tensor<64x320xbf16>
+    // expected-error @+1 {{'linalg.contract' op sums over 64 elements into 320 columns; the tensor cores take a multiple of 16 and a multiple of 8 up to 256: use other head dimensions or fewer rows a token}}
+    %Y = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+        ins(%Xb, %Wb : tensor<64x64xbf16>, tensor<64x320xbf16>) outs(%zero : tensor<64x320xf32>) -> tensor<64x320xf32>
+    delta.yield outs(%Y : tensor<64x320xf32>)
+  }
+  return %y : tensor<?x?x1x320xbf16>
 }

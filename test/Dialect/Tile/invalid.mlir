@@ -105,7 +105,7 @@ func.func @roles_c3() {
 
 // -----
 
-func.func @roles_c4_large() {
+func.func @roles_c4() {
   // expected-error @+1 {{(C4) expected a budget of 0, or a multiple of 8 from 24 to 240, found 248}}
   tile.roles warps [4] registers [248] {
     tile.sync
@@ -160,7 +160,7 @@ func.func @wait_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
 // tile.read
 //===----------------------------------------------------------------------===//
 
-func.func @read_c1_shape(%t: !tile.smem<64x128xbf16>) {
+func.func @read_c1(%t: !tile.smem<64x128xbf16>) {
   // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', transposed, found 'tensor<64x128xbf16, #tile.layout<acc>>'}}
   %x = tile.read transpose %t : !tile.smem<64x128xbf16> -> tensor<64x128xbf16, #tile.layout<acc>>
   return
@@ -176,7 +176,7 @@ func.func @read_c1_type(%t: !tile.smem<64x128xbf16>) {
 
 // -----
 
-func.func @read_c2_matrix(%t: !tile.smem<64x128xbf16>) {
+func.func @read_c2(%t: !tile.smem<64x128xbf16>) {
   // expected-error @+1 {{(C2) expected the acc layout for a matrix and row, col or warp for a vector, found 'tensor<64x128xbf16>'}}
   %x = tile.read %t : !tile.smem<64x128xbf16> -> tensor<64x128xbf16>
   return
@@ -223,7 +223,7 @@ func.func @mma_c2_result(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.sm
 
 // -----
 
-func.func @mma_c3_m(%a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+func.func @mma_c3(%a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 128, k = 64, n = 64}}
   %d = tile.mma %a, %b : !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16>
       -> !tile.inflight<tensor<128x64xf32, #tile.layout<acc>>>
@@ -259,7 +259,7 @@ func.func @mma_c4(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x6
 
 // -----
 
-func.func @mma_c5_a(%a: tensor<64x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+func.func @mma_c5(%a: tensor<64x64xbf16>, %b: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C5) expected the acc layout, found 'tensor<64x64xbf16>'}}
   %d = tile.mma %a, %b : tensor<64x64xbf16>, !tile.smem<64x64xbf16>
       -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
@@ -301,7 +301,7 @@ func.func @broadcast_c1(%s: f64) {
 
 // -----
 
-func.func @broadcast_c2_layout(%s: tensor<64xf32, #tile.layout<warp>>) {
+func.func @broadcast_c2(%s: tensor<64xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile, found 'tensor<64xf32, #tile.layout<warp>>' for 'tensor<64x64xf32, #tile.layout<acc>>'}}
   %x = tile.broadcast %s : tensor<64xf32, #tile.layout<warp>> -> tensor<64x64xf32, #tile.layout<acc>>
   return
@@ -317,7 +317,7 @@ func.func @broadcast_c2_size(%s: tensor<64xf32, #tile.layout<col>>) {
 
 // -----
 
-func.func @relayout_c1_from(%s: tensor<64xf32, #tile.layout<row>>) {
+func.func @relayout_c1(%s: tensor<64xf32, #tile.layout<row>>) {
   // expected-error @+1 {{(C1) expected a warp-held vector, and row, col or warp of it, found 'tensor<64xf32, #tile.layout<row>>' and 'tensor<64xf32, #tile.layout<col>>'}}
   %x = tile.relayout %s repeat 1 : tensor<64xf32, #tile.layout<row>> -> tensor<64xf32, #tile.layout<col>>
   return
@@ -336,5 +336,39 @@ func.func @relayout_c1_to(%s: tensor<64xf32, #tile.layout<warp>>) {
 func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C2) expected 1 result elements for each of the source's, found 'tensor<32xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<col>>'}}
   %x = tile.relayout %s repeat 1 : tensor<32xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.erase_factor
+//===----------------------------------------------------------------------===//
+
+func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<65x64xf32>) {
+  // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
+  %z = tile.erase_factor %l, %c via %s barrier 1
+      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<65x64xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
+                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<65x64xf32>) {
+  // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
+  %z = tile.erase_factor %l, %c via %s barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<65x64xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
+  // expected-error @+1 {{(C3) expected a scratch tile of 65 x 64 f32, found '!tile.smem<64x64xf32>'}}
+  %z = tile.erase_factor %l, %c via %s barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
   return
 }

@@ -21,6 +21,21 @@ tile.kernel @order() grid 1 * slots warps 5 min_blocks 1 operands [] {
 
 // -----
 
+// Transient tiles share one place, as large and as aligned as each needs.
+
+// CHECK-LABEL: tile.kernel @transient
+// CHECK-SAME: shared_bytes 17936
+tile.kernel @transient() grid 1 * slots warps 5 min_blocks 1 operands [] {
+  // CHECK: tile.alloc transient offset 0 : <64x64xbf16>
+  %t = tile.alloc transient : !tile.smem<64x64xbf16>
+  // CHECK: tile.alloc offset 17680 : <64xf32>
+  %v = tile.alloc : !tile.smem<64xf32>
+  // CHECK: tile.alloc transient offset 0 : <65x64xf32>
+  %m = tile.alloc transient : !tile.smem<65x64xf32>
+}
+
+// -----
+
 // Exactly what a block may have.
 
 // CHECK-LABEL: tile.kernel @full

@@ -142,8 +142,9 @@ static LogicalResult checkRows(Operation *op, const Twine &what,
   if (tile.getRank() != 2 || !isHalf(element))
     return op->emitError()
            << what << " of type " << type
-           << ": expected vectors of f32, bf16 or f16 and matrices of bf16 or "
-              "f16; run delta-assign-precision, or choose dtype bf16 or f16";
+           << ": the GPU path takes vectors of f32, bf16 or f16 and matrices of "
+              "bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) "
+              "and no decay per channel, or target \"cpu\"";
   if (rows % kRowsOfMma != 0)
     return op->emitError()
            << what << " has " << rows

@@ -67,7 +67,7 @@ func.func @no_time(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<1x64
 // -----
 
 func.func @f32_matrix(%x: tensor<?x?x1x64xf32> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x64xf32>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16; run delta-assign-precision, or choose dtype bf16 or f16}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x64xf32>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) and no decay per channel, or target "cpu"}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xf32>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
@@ -79,7 +79,7 @@ func.func @f32_matrix(%x: tensor<?x?x1x64xf32> {delta.name = "x"}) -> (tensor<?x
 // -----
 
 func.func @f32_out(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xf32> {delta.name = "y"}) {
-  // expected-error @+1 {{out #0 of type 'tensor<?x?x1x64xf32>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16; run delta-assign-precision, or choose dtype bf16 or f16}}
+  // expected-error @+1 {{out #0 of type 'tensor<?x?x1x64xf32>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) and no decay per channel, or target "cpu"}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
@@ -91,7 +91,7 @@ func.func @f32_out(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x
 // -----
 
 func.func @f64_vector(%x: tensor<?x?x1xf64> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1xf64>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1xf64>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16;}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head] : tensor<?x?x1xf64>)
       outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
@@ -103,7 +103,7 @@ func.func @f64_vector(%x: tensor<?x?x1xf64> {delta.name = "x"}) -> (tensor<?x?x1
 // -----
 
 func.func @three_dimensions(%x: tensor<?x?x1x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x2x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x2x64xbf16>': expected vectors of f32, bf16 or f16 and matrices of bf16 or f16}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x2x64xbf16>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16;}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _, _] : tensor<?x?x1x2x64xbf16>)
       outs([seq, time, head, _, _] : tensor<?x?x1x2x64xbf16>) valid(%n) {

@@ -8,7 +8,8 @@ import re
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CODE = {".cpp", ".h", ".c", ".td", ".py", ".sh"}
 # Names of layers and models. Only specs, documents and tests may know them.
-LAYERS = re.compile(r"delta_?net|gated_?delta|delta_?product|rwkv|mamba|comba\b|kimi|\bgla\b|\bgdn\b|\bkda\b|qwen", re.I)
+LAYERS = re.compile(r"delta[-_ ]?net|gated[-_ ]?delta|delta[-_ ]?product|preconditioned|rwkv|mamba|\bssd\b|comba\b|kimi|dplr"
+                    r"|\bgla\b|gdn|\b\w?kda|linear[-_ ]?attention|qwen", re.I)
 # Folders that are not sources.
 GENERATED = re.compile(r"build.*|dist|__pycache__|\.git|\.venv|.*\.egg-info|\.pytest_cache")
 

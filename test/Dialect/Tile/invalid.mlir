@@ -22,7 +22,7 @@ func.func @smem_c1_type(%t: !tile.smem<64x64xf64>) { return }
 // -----
 
 // expected-error @+1 {{(C2) expected rows a multiple of 8 and columns a multiple of 64 (the 128-byte swizzle), found 12 x 64}}
-func.func @smem_c2_rows(%t: !tile.smem<12x64xbf16>) { return }
+func.func @smem_c2(%t: !tile.smem<12x64xbf16>) { return }
 
 // -----
 

@@ -6,6 +6,4 @@
 
 #include "wyvern/Driver/Driver.h"
 
-int main(int argc, char **argv) {
-  return mlir::wyvern::runDriver(argc, argv);
-}
+int main(int argc, char **argv) { return mlir::wyvern::runDriver(argc, argv); }

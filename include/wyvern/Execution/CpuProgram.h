@@ -42,8 +42,8 @@ void registerCpuPipeline();
 struct CpuOptions {
   /// The function to compile; empty for the module's only one.
   std::string entry;
-  /// How far passes bring the module before it is lowered to loops: wy, staged or
-  /// rounded. Those that it has behind it change nothing.
+  /// How far passes bring the module before it is lowered to loops: wy, staged
+  /// or rounded. Those that it has behind it change nothing.
   std::string phase = "wy";
   /// What `rounded` rounds to: bf16 or f16.
   std::string operandType = "bf16";

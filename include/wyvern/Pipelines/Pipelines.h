@@ -52,9 +52,9 @@ void buildPipeline(OpPassManager &pm, const Phase &last,
 /// The `operand-type` of a module: that of its first 16-bit argument, or none.
 StringRef getOperandType(ModuleOp module);
 
-/// The phase that a module is at, as far as later phases may not be run before it
-/// again: rounding is final, and so is each step towards the machine. Sequence
-/// level and unrounded chunk programs count as `input`.
+/// The phase that a module is at, as far as later phases may not be run before
+/// it again: rounding is final, and so is each step towards the machine.
+/// Sequence level and unrounded chunk programs count as `input`.
 const Phase &getReachedPhase(ModuleOp module);
 
 /// Registers --wyvern-to-<phase> for every phase.

@@ -47,8 +47,8 @@ createTargetMachine(const NVPTXOptions &options, std::string &error) {
   // instructions. The program states where precision matters with its types.
   targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Fast;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, options.chip, options.features, targetOptions,
-      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      triple, options.chip, options.features, targetOptions, llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 /// `llvm.inline_asm` cannot carry `convergent`; without it LLVM may duplicate a
@@ -58,8 +58,7 @@ static void markConvergent(llvm::Module &module) {
     for (llvm::BasicBlock &block : function)
       for (llvm::Instruction &instruction : block)
         if (auto *call = dyn_cast<llvm::CallInst>(&instruction))
-          if (auto *text =
-                  dyn_cast<llvm::InlineAsm>(call->getCalledOperand());
+          if (auto *text = dyn_cast<llvm::InlineAsm>(call->getCalledOperand());
               text && text->hasSideEffects())
             call->setConvergent();
 }
@@ -79,8 +78,8 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   // A tile is one wide vector up to here. Scalars are what wgmma's registers
   // must be: pairs held as <2 x float> would be copied around every wgmma.
   llvm::ModulePassManager passes;
-  passes.addPass(llvm::createModuleToFunctionPassAdaptor(
-      llvm::ScalarizerPass()));
+  passes.addPass(
+      llvm::createModuleToFunctionPassAdaptor(llvm::ScalarizerPass()));
   passes.addPass(
       builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2));
   passes.run(module, modules);
@@ -98,9 +97,8 @@ wyvern::translateToPTX(gpu::GPUModuleOp module, const NVPTXOptions &options) {
   std::unique_ptr<llvm::TargetMachine> machine =
       createTargetMachine(options, error);
   if (!machine)
-    return llvm::createStringError(
-        "this LLVM has no NVPTX backend for %s: %s", options.chip.c_str(),
-        error.c_str());
+    return llvm::createStringError("this LLVM has no NVPTX backend for %s: %s",
+                                   options.chip.c_str(), error.c_str());
   translated->setTargetTriple(machine->getTargetTriple());
   translated->setDataLayout(machine->createDataLayout());
   markConvergent(*translated);
@@ -139,8 +137,8 @@ void wyvern::registerToPTXTranslation() {
         return failure(result.wasInterrupted());
       },
       [](DialectRegistry &registry) {
-        registry.insert<gpu::GPUDialect, LLVM::LLVMDialect,
-                        NVVM::NVVMDialect>();
+        registry
+            .insert<gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect>();
         registerNVPTXTranslations(registry);
       });
 }

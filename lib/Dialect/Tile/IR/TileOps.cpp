@@ -103,9 +103,10 @@ LogicalResult RolesOp::verify() {
                          << getRegisters()->size() << " for " << warps.size();
   for (auto [count, budget] : llvm::zip_equal(warps, *getRegisters())) {
     if (count % 4 != 0)
-      return emitOpError() << "(C3) setmaxnreg is per warpgroup: expected roles "
-                              "of 4, 8 ... warps, found "
-                           << count;
+      return emitOpError()
+             << "(C3) setmaxnreg is per warpgroup: expected roles "
+                "of 4, 8 ... warps, found "
+             << count;
     if (budget != 0 && (budget < 24 || budget > 240 || budget % 8 != 0))
       return emitOpError() << "(C4) expected a budget of 0, or a multiple of 8 "
                               "from 24 to 240, found "
@@ -118,13 +119,12 @@ LogicalResult RolesOp::verify() {
 // Rings
 //===----------------------------------------------------------------------===//
 
-template <typename OpT>
-static LogicalResult verifyStage(OpT op) {
+template <typename OpT> static LogicalResult verifyStage(OpT op) {
   ArrayRef<Type> tiles = op.getRing().getType().getTiles();
   if (!llvm::equal(tiles, op.getTiles().getTypes()))
-    return op.emitOpError() << "(C1) expected the tiles of "
-                            << op.getRing().getType() << ", found "
-                            << op.getTiles().getTypes();
+    return op.emitOpError()
+           << "(C1) expected the tiles of " << op.getRing().getType()
+           << ", found " << op.getTiles().getTypes();
   return success();
 }
 
@@ -149,9 +149,10 @@ LogicalResult ReadOp::verify() {
   std::optional<LayoutKind> layout = getLayout(value);
   bool matrix = shape.size() == 2;
   if (!layout || matrix != (*layout == LayoutKind::acc))
-    return emitOpError() << "(C2) expected the acc layout for a matrix and row, "
-                            "col or warp for a vector, found "
-                         << value;
+    return emitOpError()
+           << "(C2) expected the acc layout for a matrix and row, "
+              "col or warp for a vector, found "
+           << value;
   return success();
 }
 
@@ -175,9 +176,10 @@ LogicalResult MmaOp::verify() {
                          << m << ", " << ka << "] x [" << kb << ", " << n
                          << "] -> " << d;
   if (m != kAccRows || ka % 16 != 0 || n % 8 != 0 || n > 256)
-    return emitOpError() << "(C3) wgmma needs m = 64, k a multiple of 16 and n a "
-                            "multiple of 8 up to 256, found m = "
-                         << m << ", k = " << ka << ", n = " << n;
+    return emitOpError()
+           << "(C3) wgmma needs m = 64, k a multiple of 16 and n a "
+              "multiple of 8 up to 256, found m = "
+           << m << ", k = " << ka << ", n = " << n;
   if (isa<RankedTensorType>(getA().getType()) && getTransposeA())
     return emitOpError() << "(C4) wgmma cannot transpose A in registers";
   for (Type type : {getA().getType(), Type(d)})
@@ -228,8 +230,8 @@ LogicalResult RelayoutOp::verify() {
 LogicalResult EraseFactorOp::verify() {
   auto l = cast<RankedTensorType>(getL().getType());
   auto rate = cast<RankedTensorType>(getRate().getType());
-  auto expected = getTileType({kAccRows, kAccRows}, l.getElementType(),
-                              LayoutKind::acc);
+  auto expected =
+      getTileType({kAccRows, kAccRows}, l.getElementType(), LayoutKind::acc);
   if (l != expected || !l.getElementType().isF32())
     return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout, "
                             "found "
@@ -239,8 +241,9 @@ LogicalResult EraseFactorOp::verify() {
                          << rate;
   SmemType scratch = getScratch().getType();
   if (scratch.isSwizzled() || scratch.getShape().size() != 2 ||
-      scratch.getShape()[0] != kAccRows + 1 || scratch.getShape()[1] != kAccRows)
-    return emitOpError() << "(C3) expected a scratch tile of 65 x 64 f32, found "
-                         << scratch;
+      scratch.getShape()[0] != kAccRows + 1 ||
+      scratch.getShape()[1] != kAccRows)
+    return emitOpError()
+           << "(C3) expected a scratch tile of 65 x 64 f32, found " << scratch;
   return success();
 }

@@ -45,16 +45,17 @@ static Operation *collectMovable(Operation *op,
 /// ready at the same time and comes first in the program.
 static Operation *skipReadyProducts(Operation *bound, MmaOp mma) {
   Operation *last = bound;
-  for (Operation *op = bound->getNextNode(); op && op != mma && !isa<AwaitOp>(op);
-       op = op->getNextNode())
+  for (Operation *op = bound->getNextNode();
+       op && op != mma && !isa<AwaitOp>(op); op = op->getNextNode())
     if (isa<MmaOp>(op))
       last = op;
   return last;
 }
 
-/// True if something between the two decides what the product's shared tiles hold
-/// (the ring's hand-overs, barriers, rows being zeroed, a region), or is an
-/// erase_factor: its columns fill the registers, an accumulator beside them spills.
+/// True if something between the two decides what the product's shared tiles
+/// hold (the ring's hand-overs, barriers, rows being zeroed, a region), or is
+/// an erase_factor: its columns fill the registers, an accumulator beside them
+/// spills.
 static bool crossesHandOver(Operation *from, MmaOp mma) {
   for (Operation *op = from->getNextNode(); op && op != mma;
        op = op->getNextNode())
@@ -97,10 +98,10 @@ static bool awaitsYounger(Operation &op, MmaOp mma) {
          mma->isBeforeInBlock(younger);
 }
 
-/// Moves `await` down to its first use in the block, at most to the next release,
-/// and to no place behind the await of a younger product: that one completes this
-/// product too, and registers of a product must not be touched first while another
-/// one is in flight (ptxas then injects a wait, C7517).
+/// Moves `await` down to its first use in the block, at most to the next
+/// release, and to no place behind the await of a younger product: that one
+/// completes this product too, and registers of a product must not be touched
+/// first while another one is in flight (ptxas then injects a wait, C7517).
 static void place(AwaitOp await) {
   auto mma = await.getValue().getDefiningOp<MmaOp>();
   if (!mma || mma->getBlock() != await->getBlock())
@@ -116,9 +117,9 @@ static void place(AwaitOp await) {
     await->moveBefore(target);
 }
 
-/// Products issued between the awaited one and the await. wgmma groups complete in
-/// order, so these may still be in flight; 0 where the product is not in this
-/// block.
+/// Products issued between the awaited one and the await. wgmma groups complete
+/// in order, so these may still be in flight; 0 where the product is not in
+/// this block.
 static int64_t countPending(AwaitOp await) {
   auto mma = await.getValue().getDefiningOp<MmaOp>();
   if (!mma || mma->getBlock() != await->getBlock())

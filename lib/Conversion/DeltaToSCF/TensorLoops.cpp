@@ -82,16 +82,11 @@ Value delta::createInsert(ImplicitLocOpBuilder &b, Value scalar, Value tile,
 
 Value delta::createCast(ImplicitLocOpBuilder &b, Value tile, Type type) {
   RankedTensorType from = tileType(tile);
-  unsigned fromWidth = from.getElementTypeBitWidth();
-  unsigned toWidth = type.getIntOrFloatBitWidth();
   if (from.getElementType() == type)
     return tile;
-  if (fromWidth < toWidth)
+  if (from.getElementTypeBitWidth() < type.getIntOrFloatBitWidth())
     return arith::ExtFOp::create(b, from.clone(type), tile);
-  if (fromWidth > toWidth)
-    return arith::TruncFOp::create(b, from.clone(type), tile);
-  // bf16 and f16: neither holds the other, so by way of f32.
-  return createCast(b, createCast(b, tile, b.getF32Type()), type);
+  return arith::TruncFOp::create(b, from.clone(type), tile);
 }
 
 Value delta::createSegmentSum(ImplicitLocOpBuilder &b, Value x, Value length,

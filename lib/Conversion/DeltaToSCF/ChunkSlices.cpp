@@ -1,0 +1,105 @@
+//===- ChunkSlices.cpp - Tiles in and out of whole tensors ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ChunkLoopBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
+  Slice slice;
+  SmallVector<int64_t> shape;
+  bool isTimed = bound.binding.has(DimKind::time);
+  auto keep = [&](OpFoldResult size) {
+    slice.tileOffsets.push_back(b.getIndexAttr(0));
+    slice.tileSizes.push_back(size);
+    slice.tileStrides.push_back(b.getIndexAttr(1));
+    shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
+  };
+  for (auto [dim, size] :
+       llvm::zip_equal(bound.binding.getDims(), bound.type.getShape())) {
+    OpFoldResult offset = b.getIndexAttr(0), extent = b.getIndexAttr(1);
+    switch (dim.kind) {
+    case DimKind::seq:
+      offset = isTimed ? at.batch : at.sequence;
+      break;
+    case DimKind::chunk:
+      offset = createAdd(b, at.firstSlot, at.chunk);
+      break;
+    case DimKind::head:
+      offset = createFloorDiv(b, at.head, program.heads / size);
+      break;
+    case DimKind::time:
+      offset = createMul(b, at.token, dim.multiple);
+      extent = createMul(b, at.valid, dim.multiple);
+      keep(extent);
+      break;
+    case DimKind::whole:
+      extent = b.getIndexAttr(size);
+      keep(extent);
+      break;
+    }
+    slice.offsets.push_back(offset);
+    slice.sizes.push_back(extent);
+    slice.strides.push_back(b.getIndexAttr(1));
+  }
+  slice.type = RankedTensorType::get(shape, bound.type.getElementType());
+  return slice;
+}
+
+/// Copies elementwise into `to`, with the cast between the two types. A generic
+/// op and not arith.extf, so that the destination is known to bufferization.
+Value ChunkLoopBuilder::createCopy(Value from, Value to) {
+  int64_t rank = tileType(from).getRank();
+  SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(rank));
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  auto body = [](OpBuilder &builder, Location loc, ValueRange args) {
+    Type from = args[0].getType(), to = args[1].getType();
+    Value value = args[0];
+    if (from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth())
+      value = arith::ExtFOp::create(builder, loc, to, value);
+    else if (from != to)
+      value = arith::TruncFOp::create(builder, loc, to, value);
+    linalg::YieldOp::create(builder, loc, value);
+  };
+  return linalg::GenericOp::create(b, to.getType(), from, to, maps, iterators,
+                                   body)
+      .getResult(0);
+}
+
+Value ChunkLoopBuilder::createLoad(const Bound &bound, const Position &at) {
+  Slice slice = getSlice(bound, at);
+  Value tile = createZeroTile(
+      b, bound.binding.getTileType(bound.type, program.chunk, program.compute));
+  Value rows = tensor::ExtractSliceOp::create(
+      b, slice.type, bound.operand, slice.offsets, slice.sizes, slice.strides);
+  Value valid = tensor::ExtractSliceOp::create(
+      b, slice.type.clone(program.compute), tile, slice.tileOffsets,
+      slice.tileSizes, slice.tileStrides);
+  return tensor::InsertSliceOp::create(b, createCopy(rows, valid), tile,
+                                       slice.tileOffsets, slice.tileSizes,
+                                       slice.tileStrides);
+}
+
+Value ChunkLoopBuilder::createStore(Value tile, Value whole, const Bound &bound,
+                                    const Position &at) {
+  Slice slice = getSlice(bound, at);
+  Value valid = tensor::ExtractSliceOp::create(
+      b, slice.type.clone(program.compute), tile, slice.tileOffsets,
+      slice.tileSizes, slice.tileStrides);
+  Value rows = tensor::ExtractSliceOp::create(
+      b, slice.type, whole, slice.offsets, slice.sizes, slice.strides);
+  return tensor::InsertSliceOp::create(b, createCopy(valid, rows), whole,
+                                       slice.offsets, slice.sizes,
+                                       slice.strides);
+}

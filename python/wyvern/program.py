@@ -92,6 +92,20 @@ def _fresh(tensor, copy):
     return dense.copy_(tensor) if copy else dense
 
 
+def _extents(desc):
+    """The dimensions of a tensor as (what is counted, factor)."""
+    kinds = {dim["kind"] for dim in desc["dims"]}
+    sequences = "batch" if "time" in kinds or "chunk" in kinds else "sequences"
+    return [
+        (sequences, 1)
+        if dim["kind"] == "seq"
+        else ("tokens", dim.get("multiple", 1))
+        if dim["kind"] == "time"
+        else ("one", dim.get("size", 1))
+        for dim in desc["dims"]
+    ]
+
+
 def refuse_grad(name, tensors):
     """Until backward programs exist, a silent missing gradient must be an error."""
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
@@ -111,19 +125,24 @@ class Program:
         self.name = manifest["name"]
         self.target = manifest["target"]
         self._rt = _rt.Program(manifest, str(folder), DTYPES, _fresh)
-        self._arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
-        self._names = {t["name"] for t in self._arguments if t["role"] == "input"}
-        self._outputs = {t["name"] for t in self._arguments if t["role"] == "output"}
+        arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
+        inputs = [t for t in arguments if t["role"] == "input"]
+        self._inputs = [t["name"] for t in inputs]
+        self._outputs = [t["name"] for t in arguments if t["role"] == "output"]
+        self._required = [t["name"] for t in inputs if not t.get("optional")]
+        self._optional = {t["name"] for t in arguments if t.get("optional")}
         self._main = next(
             t
-            for t in self._arguments
-            if t["role"] == "input"
-            and not t.get("optional")
-            and {"seq", "time"} <= {d["kind"] for d in t["dims"]}
+            for t in inputs
+            if not t.get("optional") and {"seq", "time"} <= {d["kind"] for d in t["dims"]}
         )
+        self._plan = [
+            (t["name"], t["role"] == "input", _TORCH_DTYPES[t["dtype"]], _extents(t))
+            for t in arguments
+        ]
 
     def __repr__(self):
-        inputs = ", ".join(t["name"] for t in self._arguments if t["role"] == "input")
+        inputs = ", ".join(self._inputs)
         return f"<wyvern program {self.name} for {self.target}: {inputs}, cu_seqlens>"
 
     def prepare(self, device=None):
@@ -160,23 +179,21 @@ class Program:
         if cu_seqlens is not None:
             self._check_device("cu_seqlens", cu_seqlens, device)
             packed = cu_seqlens.numel() - 1
-        sequences = batch if cu_seqlens is None else packed
+        sizes = {"batch": batch, "tokens": tokens, "one": 1}
+        sizes["sequences"] = batch if cu_seqlens is None else packed
         arguments, outputs = [], {}
-        for desc in self._arguments:
-            name = desc["name"]
-            if desc["role"] == "input":
+        for name, is_input, dtype, extents in self._plan:
+            if is_input:
                 tensor = inputs.get(name)
                 if tensor is not None:
                     self._check_device(name, tensor, device)
-                    if desc["dtype"] == "f32" and tensor.dtype in _NARROW:
+                    if dtype is torch.float32 and tensor.dtype in _NARROW:
                         tensor = tensor.float()
             elif name in out:
                 tensor = outputs[name] = out[name]
             else:
-                shape = self._shape(desc, batch, tokens, sequences)
-                tensor = outputs[name] = self._empty(
-                    shape, dtype=_TORCH_DTYPES[desc["dtype"]], device=device
-                )
+                shape = [sizes[what] * factor for what, factor in extents]
+                tensor = outputs[name] = self._empty(shape, dtype=dtype, device=device)
             arguments.append(tensor)
         size = self._rt.workspace_size(batch, tokens, packed)
         workspace = self._empty(size, dtype=torch.uint8, device=device)
@@ -187,23 +204,20 @@ class Program:
         return outputs
 
     def _check_names(self, inputs, out):
-        for name in inputs:
-            if name not in self._names:
-                raise TypeError(
-                    f"{self.name} has no input '{name}'; its inputs are "
-                    f"{', '.join(sorted(self._names))} and cu_seqlens"
-                )
+        for given, known, what in ((inputs, self._inputs, "input"), (out, self._outputs, "output")):
+            for name in given:
+                if name not in known:
+                    more = " and cu_seqlens" if what == "input" else ""
+                    raise TypeError(
+                        f"{self.name} has no {what} '{name}'; its {what}s are "
+                        f"{', '.join(known)}{more}"
+                    )
+        for name in self._required:
+            if inputs.get(name) is None:
+                raise TypeError(f"{self.name}: '{name}' is missing")
         for name, tensor in out.items():
-            if name not in self._outputs:
-                raise TypeError(
-                    f"{self.name} has no output '{name}'; its outputs are "
-                    f"{', '.join(sorted(self._outputs))}"
-                )
-        for desc in self._arguments:
-            given = inputs if desc["role"] == "input" else out
-            missing = given.get(desc["name"]) is None and not desc.get("optional")
-            if missing and (desc["role"] == "input" or desc["name"] in out):
-                raise TypeError(f"{self.name}: '{desc['name']}' is missing")
+            if tensor is None and name not in self._optional:
+                raise TypeError(f"{self.name}: '{name}' is missing")
 
     def _check_device(self, name, tensor, device):
         if tensor.device != device:
@@ -222,15 +236,3 @@ class Program:
         sizes = {d["kind"]: (n, d.get("multiple", 1)) for d, n in zip(dims, main.shape)}
         tokens, multiple = sizes["time"]
         return sizes["seq"][0], tokens // multiple
-
-    def _shape(self, desc, batch, tokens, sequences):
-        kinds = {d["kind"] for d in desc["dims"]}
-        along_time = "time" in kinds or "chunk" in kinds
-        return [
-            (batch if along_time else sequences)
-            if dim["kind"] == "seq"
-            else tokens * dim.get("multiple", 1)
-            if dim["kind"] == "time"
-            else dim["size"]
-            for dim in desc["dims"]
-        ]

@@ -216,7 +216,7 @@ def _l2norm(x):
 
 
 def _expect(name, what, tensor, shape):
-    if tuple(tensor.shape) != tuple(shape):
+    if tensor.shape != shape:
         raise ValueError(
             f"{name}: {what} has shape {list(tensor.shape)}, expected {list(shape)}"
         )
@@ -224,12 +224,12 @@ def _expect(name, what, tensor, shape):
 
 def _check_operands(name, q, k, v, g, beta):
     for what, tensor in (("q", q), ("k", k), ("v", v)):
-        if tensor.dim() != 4:
+        if len(tensor.shape) != 4:
             raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected [B, T, heads, dim]")
         if tensor.dtype != q.dtype:
             raise TypeError(f"{name}: q is {q.dtype}, {what} is {tensor.dtype}; expected one dtype")
-    wide = (torch.float32, torch.float64) if q.device.type == "cpu" else ()
-    if q.dtype not in (torch.bfloat16, torch.float16, *wide):
+    wide = q.device.type == "cpu" and q.dtype in (torch.float32, torch.float64)
+    if not wide and q.dtype not in (torch.bfloat16, torch.float16):
         raise TypeError(f"{name}: q, k, v are {q.dtype} on {q.device.type}, expected bfloat16 or float16")
     batch, tokens, heads, _ = q.shape
     value_heads = v.shape[2]

@@ -41,21 +41,39 @@ def _rescale(o, scale, key_dim):
     return o if abs(ratio - 1) < 1e-6 else o.mul_(ratio)
 
 
+_KERNEL_DIMS = (64, 128)
+
+
 def _kernel_dim(dim):
     """The head dim of the kernel that serves `dim`."""
-    return next((n for n in (64, 128) if dim <= n), dim)
+    return next((n for n in _KERNEL_DIMS if dim <= n), dim)
 
 
 def _pad(tensor, *dims):
     """Zeros up to `dims` behind the last dimensions."""
     missing = [n - have for n, have in zip(dims, tensor.shape[-len(dims) :])]
-    sides = [side for n in reversed(missing) for side in (0, n)]
-    return F.pad(tensor, sides) if any(missing) else tensor
+    return F.pad(tensor, [side for n in reversed(missing) for side in (0, n)])
 
 
 def _on_gpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
-    """Runs the program. Channels of zeros change nothing, so head dims between those of
-    the kernels are padded, which costs a copy of each tensor."""
+    q, v = operands["q"], operands["v"]
+    if q.shape[3] not in _KERNEL_DIMS or v.shape[3] not in _KERNEL_DIMS:
+        return _padded(decay, operands, initial_state, cu_seqlens, scale, final, v_first)
+    program = program_for(decay, q, v)
+    if v_first and initial_state is not None:
+        initial_state = initial_state.transpose(-1, -2)
+    shape = _final_state_shape(q, v, cu_seqlens, v_first) if final else (0,)
+    state = torch.empty(shape, dtype=torch.float32, device=q.device)
+    wanted = (state.transpose(-1, -2) if v_first else state) if final else None
+    out = program(
+        **operands, initial_state=initial_state, cu_seqlens=cu_seqlens, out={"final_state": wanted}
+    )
+    return _rescale(out["o"], scale, q.shape[3]), state
+
+
+def _padded(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
+    """Head dims between those of the kernels: channels of zeros change nothing, at the
+    price of a copy of each tensor."""
     q, v = operands["q"], operands["v"]
     dims = q.shape[3], v.shape[3]
     key_dim, value_dim = (_kernel_dim(n) for n in dims)
@@ -64,24 +82,18 @@ def _on_gpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
     if initial_state is not None:
         initial_state = initial_state.transpose(-1, -2) if v_first else initial_state
         initial_state = _pad(initial_state, key_dim, value_dim)
-    state = wanted = None
+    wanted = None
+    state = torch.empty(0, dtype=torch.float32, device=q.device)
     if final:
-        shape = _final_state_shape(operands["q"], operands["v"], cu_seqlens, v_first)
-        state = torch.empty(shape, dtype=torch.float32, device=q.device)
-        wanted = state.transpose(-1, -2) if v_first else state
-    o = program(
-        **operands,
-        initial_state=initial_state,
-        cu_seqlens=cu_seqlens,
-        out={"final_state": wanted},
-    )["o"]
-    if state is None:
-        state = torch.empty(0, dtype=torch.float32, device=q.device)
-    elif dims != (key_dim, value_dim):
+        shape = _final_state_shape(operands["q"], operands["v"], cu_seqlens, False)
+        wanted = torch.empty(shape, dtype=torch.float32, device=q.device)
+    out = program(
+        **operands, initial_state=initial_state, cu_seqlens=cu_seqlens, out={"final_state": wanted}
+    )
+    if final:
         state = wanted[..., : dims[0], : dims[1]]
         state = (state.transpose(-1, -2) if v_first else state).contiguous()
-    o = _rescale(o, scale, key_dim)
-    return o[..., : dims[1]].contiguous(), state
+    return _rescale(out["o"], scale, key_dim)[..., : dims[1]].contiguous(), state
 
 
 def _on_cpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):

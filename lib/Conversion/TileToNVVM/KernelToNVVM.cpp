@@ -213,121 +213,6 @@ private:
 };
 
 //===----------------------------------------------------------------------===//
-// Where the work lies
-//===----------------------------------------------------------------------===//
-
-struct BlockIdPattern : OpConversionPattern<BlockIdOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(BlockIdOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    Value id = NVVM::BlockIdXOp::create(rewriter, op.getLoc(), e.i32());
-    rewriter.replaceOp(op, e.ext64(id));
-    return success();
-  }
-};
-
-/// The pointer and entry width of a lowered cu_seqlens.
-struct CuSeqlens {
-  Value pointer, width;
-
-  CuSeqlens(Emitter &e, Value packed)
-      : pointer(LLVM::ExtractValueOp::create(e.builder, e.loc, packed, 0)),
-        width(LLVM::ExtractValueOp::create(e.builder, e.loc, packed, 1)) {}
-
-  /// Entry `index`, widened from 4 bytes where they are narrow.
-  Value entry(Emitter &e, Value index) {
-    Value wide = e.cmp(LLVM::ICmpPredicate::eq, width, e.c64(8));
-    return e.ifElse(
-        wide, e.i64(),
-        [&] {
-          return e.loadGlobal(e.i64(),
-                              offsetPointer(e, pointer, index, e.i64()));
-        },
-        [&] {
-          return e.ext64(e.loadGlobal(
-              e.i32(), offsetPointer(e, pointer, index, e.i32())));
-        });
-  }
-};
-
-struct SequencePattern : OpConversionPattern<SequenceOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(SequenceOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    CuSeqlens cu(e, adaptor.getCu());
-    Value packed = isPresent(e, cu.pointer), n = adaptor.getN();
-    Value zero = e.c64(0), tokens = adaptor.getTokens();
-    auto entryOr = [&](Value index, Value dense) {
-      return e.ifElse(
-          packed, e.i64(), [&] { return cu.entry(e, index); },
-          [&] { return dense; });
-    };
-    Value start = entryOr(n, zero);
-    Value stop = entryOr(e.add(n, 1), tokens);
-    Value end = entryOr(adaptor.getSequences(), tokens);
-    Value batch = e.select(packed, zero, n);
-    rewriter.replaceOp(op, {batch, start, e.sub(stop, start), end});
-    return success();
-  }
-};
-
-/// Bisection for the last n with floor(cu[n] / chunk) + n <= slot; the left side
-/// grows by at least 1 with n, so there is exactly one.
-struct FindChunkPattern : OpConversionPattern<FindChunkOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(FindChunkOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    CuSeqlens cu(e, adaptor.getCu());
-    Value packed = isPresent(e, cu.pointer), slot = adaptor.getSlot();
-    int64_t chunk = op.getChunk();
-    Value perRow = e.udiv(e.add(adaptor.getTokens(), chunk - 1), chunk);
-    auto firstSlot = [&](Value n) {
-      return e.add(e.udiv(cu.entry(e, n), chunk), n);
-    };
-    Value n = e.ifElse(
-        packed, e.i64(),
-        [&] { return bisect(e, slot, adaptor.getSequences(), firstSlot); },
-        [&] { return e.udiv(slot, perRow); });
-    Value c = e.ifElse(
-        packed, e.i64(), [&] { return e.sub(slot, firstSlot(n)); },
-        [&] { return e.urem(slot, perRow); });
-    rewriter.replaceOp(op, {n, c});
-    return success();
-  }
-
-private:
-  static Value bisect(Emitter &e, Value slot, Value sequences,
-                      function_ref<Value(Value)> firstSlot) {
-    Type i64 = e.i64();
-    auto loop = scf::WhileOp::create(
-        e.builder, e.loc, TypeRange{i64, i64}, ValueRange{e.c64(0), sequences},
-        [&](OpBuilder &, Location, ValueRange bounds) {
-          Value more = e.cmp(LLVM::ICmpPredicate::ugt,
-                             e.sub(bounds[1], bounds[0]), e.c64(1));
-          scf::ConditionOp::create(e.builder, e.loc, more, bounds);
-        },
-        [&](OpBuilder &, Location, ValueRange bounds) {
-          Value middle = e.udiv(e.add(bounds[0], bounds[1]), 2);
-          Value below =
-              e.cmp(LLVM::ICmpPredicate::ule, firstSlot(middle), slot);
-          Value low = e.select(below, middle, bounds[0]);
-          Value high = e.select(below, bounds[1], middle);
-          scf::YieldOp::create(e.builder, e.loc, ValueRange{low, high});
-        });
-    return loop.getResult(0);
-  }
-};
-
-//===----------------------------------------------------------------------===//
 // Barriers
 //===----------------------------------------------------------------------===//
 
@@ -371,7 +256,6 @@ void tile::emitWarpgroupBarrier(Emitter &e, int64_t id, bool proxy) {
 
 void tile::populateKernelPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<KernelPattern, RolesPattern, BlockIdPattern, SequencePattern,
-               FindChunkPattern, SyncPattern, BarrierPattern>(
+  patterns.add<KernelPattern, RolesPattern, SyncPattern, BarrierPattern>(
       converter, patterns.getContext());
 }

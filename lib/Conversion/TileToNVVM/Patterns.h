@@ -24,6 +24,8 @@ void addTileTypeConversions(LLVMTypeConverter &converter);
 /// One function a file of patterns.
 void populateKernelPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateSequencePatterns(LLVMTypeConverter &converter,
+                              RewritePatternSet &patterns);
 void populateRingPatterns(LLVMTypeConverter &converter,
                           RewritePatternSet &patterns);
 void populateMmaPatterns(LLVMTypeConverter &converter,

@@ -108,32 +108,22 @@ SmallVector<Value> stageTiles(Emitter &e, RingType ring, Value address) {
   return tiles;
 }
 
-struct AcquirePattern : OpConversionPattern<AcquireOp> {
-  using OpConversionPattern::OpConversionPattern;
+/// The producer waits for an empty stage, the consumer for a full one. A fresh
+/// barrier counts as one phase ago, so the producer's first round does not wait.
+template <typename OpT>
+struct StagePattern : OpConversionPattern<OpT> {
+  using OpConversionPattern<OpT>::OpConversionPattern;
 
   LogicalResult
-  matchAndRewrite(AcquireOp op, OpAdaptor adaptor,
+  matchAndRewrite(OpT op, typename OpT::Adaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RingType ring = op.getRing().getType();
     Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
-    // A fresh barrier counts as one phase ago: the first round does not wait.
-    waitBarrier(e, stage.empty, e.bxor(stage.phase, e.c32(1)));
-    rewriter.replaceOp(op, stageTiles(e, ring, stage.address));
-    return success();
-  }
-};
-
-struct WaitPattern : OpConversionPattern<WaitOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(WaitOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    RingType ring = op.getRing().getType();
-    Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
-    waitBarrier(e, stage.full, stage.phase);
+    if constexpr (std::is_same_v<OpT, AcquireOp>)
+      waitBarrier(e, stage.empty, e.bxor(stage.phase, e.c32(1)));
+    else
+      waitBarrier(e, stage.full, stage.phase);
     rewriter.replaceOp(op, stageTiles(e, ring, stage.address));
     return success();
   }
@@ -225,7 +215,7 @@ private:
 
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
-  patterns.add<AllocPattern, AllocRingPattern, AcquirePattern, WaitPattern,
-               CommitPattern, ReleasePattern, LoadPattern>(
+  patterns.add<AllocPattern, AllocRingPattern, StagePattern<AcquireOp>,
+               StagePattern<WaitOp>, CommitPattern, ReleasePattern, LoadPattern>(
       converter, patterns.getContext());
 }

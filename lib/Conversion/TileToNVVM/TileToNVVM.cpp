@@ -37,6 +37,7 @@ struct ConvertTileToNVVM
 
     RewritePatternSet patterns(context);
     populateKernelPatterns(converter, patterns);
+    populateSequencePatterns(converter, patterns);
     populateRingPatterns(converter, patterns);
     populateMmaPatterns(converter, patterns);
     populateMatrixMemoryPatterns(converter, patterns);

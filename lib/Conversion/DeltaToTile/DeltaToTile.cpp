@@ -60,8 +60,8 @@ struct ConvertDeltaToTile
   }
 
 private:
-  /// A map that feeds a scan stands before it, one that reads a scan's outs after;
-  /// kernels are launched in the order of the function's operations.
+  /// A map that feeds a scan stands before it, one that reads a scan's outs
+  /// after; kernels are launched in the order of the function's operations.
   LogicalResult convert(func::FuncOp func) {
     TensorNames names = nameTensors(func);
     OpBuilder builder(&getContext());
@@ -89,7 +89,8 @@ private:
     return success();
   }
 
-  static std::string symbol(func::FuncOp func, StringRef kind, unsigned number) {
+  static std::string symbol(func::FuncOp func, StringRef kind,
+                            unsigned number) {
     std::string name = (func.getSymName() + "_" + kind).str();
     return number ? name + std::to_string(number) : name;
   }

@@ -7,32 +7,10 @@
 #ifndef WYVERN_LIB_CONVERSION_DELTATOTILE_KERNELBUILDER_H
 #define WYVERN_LIB_CONVERSION_DELTATOTILE_KERNELBUILDER_H
 
+#include "ChunkProgram.h"
 #include "RegionLowering.h"
 
 namespace mlir::wyvern {
-
-/// Names of the tensors that kernels exchange: what the manifest calls them.
-struct TensorNames {
-  DenseMap<Value, std::string> names;
-  /// Results of the function: their unowned rows are zeroed.
-  DenseSet<Value> results;
-};
-
-/// What a chunk_scan and a chunk_map have in common, and where they differ.
-struct ChunkProgram {
-  explicit ChunkProgram(delta::ChunkScanOp scan);
-  explicit ChunkProgram(delta::ChunkMapOp map);
-
-  Operation *op;
-  bool isMap;
-  bool reverse = false;
-  Type compute;
-  int64_t chunk, heads;
-  ValueRange ins, inits, outs, finals;
-  SmallVector<delta::BindingAttr> inBindings, outBindings, carryBindings;
-  Value cuSeqlens;
-  Block *block;
-};
 
 /// Builds the tile.kernel of one chunk program: its arguments, the ring, the
 /// producer's loads, the consumer's loop, and what is stored.
@@ -56,14 +34,14 @@ private:
     Value valid; ///< tokens of it that are the sequence's
   };
 
-  LogicalResult checkOperands();
-  LogicalResult checkCarry(unsigned i);
   void addArguments();
   void addRing();
   void locate();
-  Value loop(ValueRange carries,
-             function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body,
-             SmallVectorImpl<Value> &results);
+  /// A loop over the block's chunks; `body` gets the number of the ring's use,
+  /// the chunk and the running carries, and returns the next ones.
+  SmallVector<Value>
+  loop(ValueRange carries,
+       function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body);
   void produce();
   LogicalResult consume();
   LogicalResult computeChunk(Value index, Chunk chunk, ValueRange carries,
@@ -77,13 +55,9 @@ private:
   SmallVector<Value> coordinates(delta::BindingAttr binding,
                                  RankedTensorType type, Value row,
                                  std::optional<int64_t> laneDim);
-  /// The tensor dimension behind tile dimension `tileDim` of a binding.
-  static int64_t tensorDim(delta::BindingAttr binding, int64_t tileDim);
-  static int64_t timeDim(delta::BindingAttr binding);
   Value addArgument(Type type, StringRef name);
   Value index(int64_t value);
   Value rows(Value tokens, delta::BindingAttr binding);
-  StringRef nameOf(Value tensor);
 
   OpBuilder &builder;
   ChunkProgram program;
@@ -98,7 +72,7 @@ private:
   Value cu, tokens, sequences;
   Value ring, scratch;
   SmallVector<Type> ringTiles;
-  Value sequence, head, lane;              // of this block
+  Value sequence, head, lane;                         // of this block
   Value batch, start, length, end, count, firstChunk; // of its sequence
   int64_t numProducts = 0;
 };

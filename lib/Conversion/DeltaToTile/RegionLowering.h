@@ -21,7 +21,8 @@ namespace mlir::wyvern {
 /// * a matrix with an M dimension: a register tile, M first (so a value whose
 ///   second dimension is M is held transposed);
 /// * a matrix without: only as the shared tile it came in as, for a B operand;
-/// * a vector: in a scan along the rows or columns of the tiles it meets, in a map
+/// * a vector: in a scan along the rows or columns of the tiles it meets, in a
+/// map
 ///   held by every warp until it is broadcast; a scalar: in every thread.
 class RegionLowering {
 public:
@@ -39,8 +40,8 @@ public:
   /// Lowers one operation; diagnoses what the GPU path does not take.
   LogicalResult lower(Operation *op);
 
-  /// The register tile, vector or scalar of `value`; for a splat, of M dimension
-  /// `m`. Null, after an error at `user`, where it has none.
+  /// The register tile, vector or scalar of `value`; for a splat, of M
+  /// dimension `m`. Null, after an error at `user`, where it has none.
   Value getRegister(Value value, Operation *user,
                     std::optional<int64_t> m = std::nullopt);
 
@@ -62,8 +63,8 @@ private:
   /// The shared tile that `value` is, or null: an in, or an in rounded to the
   /// element type it is stored in.
   Value getShared(Value value);
-  /// `D = A B (+ C)`, awaited. An operand in shared memory is transposed where its
-  /// contracted dimension comes first (A) or second (B).
+  /// `D = A B (+ C)`, awaited. An operand in shared memory is transposed where
+  /// its contracted dimension comes first (A) or second (B).
   Value emitMma(Location loc, Value a, bool transposeA, Value b,
                 bool transposeB, Value c, RankedTensorType type);
   /// `vector` along the rows or columns of a tile; `repeat` elements for each.

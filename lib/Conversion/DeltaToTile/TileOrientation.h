@@ -14,13 +14,15 @@
 
 namespace mlir::wyvern {
 
-/// Which dimension of each value of a chunk program is the M of the tensor cores.
+/// Which dimension of each value of a chunk program is the M of the tensor
+/// cores.
 ///
-/// In a scan it is the *lane* dimension: the one dimension of the carries that no
-/// contraction of the region sums over. Along it the whole chunk is independent,
-/// so it can be split over blocks, and every product keeps it as M: an accumulator
-/// is the next product's A operand as it lies. In a map it is whichever dimension
-/// has the 64 rows of an accumulator, the first if both have.
+/// In a scan it is the *lane* dimension: the one dimension of the carries that
+/// no contraction of the region sums over. Along it the whole chunk is
+/// independent, so it can be split over blocks, and every product keeps it as
+/// M: an accumulator is the next product's A operand as it lies. In a map it is
+/// whichever dimension has the 64 rows of an accumulator, the first if both
+/// have.
 class TileOrientation {
 public:
   /// Diagnoses a scan without lane dimension, or with one of a size that blocks
@@ -28,8 +30,8 @@ public:
   static FailureOr<TileOrientation> analyze(delta::ChunkScanOp scan);
   static FailureOr<TileOrientation> analyze(delta::ChunkMapOp map);
 
-  /// The M dimension of `value`, or nothing where it has none: then it can only be
-  /// a B operand or, of rank 1, a vector along N.
+  /// The M dimension of `value`, or nothing where it has none: then it can only
+  /// be a B operand or, of rank 1, a vector along N.
   std::optional<int64_t> getM(Value value) const;
 
   /// Size of the lane dimension; the rows of one accumulator for a map.
@@ -56,6 +58,13 @@ private:
 
   unsigned number(Value value, int64_t dim);
 };
+
+inline RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// True for what the tensor cores multiply.
+inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 
 /// A value that has no dimensions of its own to speak of: a constant, or what
 /// linalg.fill makes of one. It takes the orientation of each of its uses.

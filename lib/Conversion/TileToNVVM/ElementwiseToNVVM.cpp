@@ -5,8 +5,9 @@
 //===----------------------------------------------------------------------===//
 
 //
-// arith on tiles goes through upstream's patterns: the type converter makes a tile
-// one vector. What upstream would send to libdevice or cannot convert is here.
+// arith on tiles goes through upstream's patterns: the type converter makes a
+// tile one vector. What upstream would send to libdevice or cannot convert is
+// here.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,8 +34,7 @@ struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
     if (!splat)
       return rewriter.notifyMatchFailure(
           op, "the elements of a tile constant must be equal");
-    auto type =
-        cast<VectorType>(getTypeConverter()->convertType(op.getType()));
+    auto type = cast<VectorType>(getTypeConverter()->convertType(op.getType()));
     rewriter.replaceOpWithNewOp<LLVM::ConstantOp>(
         op, type,
         DenseElementsAttr::get(type, splat.getSplatValue<Attribute>()));
@@ -42,10 +42,9 @@ struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
   }
 };
 
-/// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp), element by
-/// element: llvm.exp has no NVPTX lowering and libdevice is slower.
-template <typename OpT>
-struct ExpPattern : OpConversionPattern<OpT> {
+/// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp), element
+/// by element: llvm.exp has no NVPTX lowering and libdevice is slower.
+template <typename OpT> struct ExpPattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
 
   LogicalResult
@@ -79,7 +78,7 @@ private:
 
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
-  patterns
-      .add<TileConstantPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>>(
-          converter, patterns.getContext(), /*benefit=*/2);
+  patterns.add<TileConstantPattern, ExpPattern<math::ExpOp>,
+               ExpPattern<math::Exp2Op>>(converter, patterns.getContext(),
+                                         /*benefit=*/2);
 }

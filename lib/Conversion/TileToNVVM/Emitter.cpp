@@ -111,8 +111,7 @@ Value Emitter::vectorOf(ArrayRef<Value> elements) {
                               elements.front().getType());
   Value vector = LLVM::PoisonOp::create(builder, loc, type);
   for (auto [i, value] : llvm::enumerate(elements))
-    vector =
-        LLVM::InsertElementOp::create(builder, loc, vector, value, c32(i));
+    vector = LLVM::InsertElementOp::create(builder, loc, vector, value, c32(i));
   return vector;
 }
 
@@ -129,8 +128,8 @@ Value Emitter::pack(Value low, Value high) {
 }
 
 std::pair<Value, Value> Emitter::unpack(Value packed, Type elementType) {
-  Value pair = LLVM::BitcastOp::create(builder, loc,
-                                       VectorType::get({2}, elementType), packed);
+  Value pair = LLVM::BitcastOp::create(
+      builder, loc, VectorType::get({2}, elementType), packed);
   return {element(pair, 0), element(pair, 1)};
 }
 
@@ -150,8 +149,7 @@ SmallVector<Value> Emitter::ptx(StringRef text, StringRef constraints,
       builder, loc, type ? TypeRange(type) : TypeRange(), operands, text,
       constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
       LLVM::TailCallKind::None,
-      LLVM::AsmDialectAttr::get(builder.getContext(),
-                                LLVM::AsmDialect::AD_ATT),
+      LLVM::AsmDialectAttr::get(builder.getContext(), LLVM::AsmDialect::AD_ATT),
       /*operand_attrs=*/ArrayAttr());
   if (!type)
     return {};

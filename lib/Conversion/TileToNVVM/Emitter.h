@@ -14,8 +14,8 @@
 namespace mlir::wyvern::tile {
 
 /// Emits LLVM and NVVM operations at the builder's place. Shared addresses are
-/// i32 (PTX shared-state-space addresses), sizes and coordinates i64, a thread's
-/// part of a register tile is one LLVM vector.
+/// i32 (PTX shared-state-space addresses), sizes and coordinates i64, a
+/// thread's part of a register tile is one LLVM vector.
 class Emitter {
 public:
   Emitter(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}

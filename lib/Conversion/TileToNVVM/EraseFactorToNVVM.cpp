@@ -7,9 +7,10 @@
 //
 // Z = (I + L C)^-1 L with C = diag(c), in fp32, by halves of 32 rows:
 //
-//   Z11, Z22   each by substitution, one warp a half, one lane a column: a column
-//              z starts as L's, and once z_k is final every later z_i takes away
-//              L_ik c_k z_k
+//   Z11, Z22   each by substitution, one warp a half, one lane a column: a
+//   column
+//              z starts as L's, and once z_k is final every later z_i takes
+//              away L_ik c_k z_k
 //   Z21        X - Z22 C2 X with X = L21 - L21 C1 Z11: two 32^3 products by all
 //              128 threads, 2 x 4 results each
 //
@@ -20,8 +21,8 @@
 //   rows 32-63 X                         L22^T, then (-Z22 C2)^T
 //   row 64     c
 //
-// and holds Z at the end. L lies transposed so that the multipliers of one k are
-// neighbours, and every lane reads the same ones.
+// and holds Z at the end. L lies transposed so that the multipliers of one k
+// are neighbours, and every lane reads the same ones.
 //
 //===----------------------------------------------------------------------===//
 
@@ -87,9 +88,8 @@ private:
   void writeInputs() {
     AccPosition position = AccPosition::get(e);
     for (auto [i, value] : llvm::enumerate(e.elements(l)))
-      e.storeShared(value,
-                    at(e.add(position.col0, AccPosition::colOffset(i)),
-                       e.add(position.row0, AccPosition::rowOffset(i))));
+      e.storeShared(value, at(e.add(position.col0, AccPosition::colOffset(i)),
+                              e.add(position.row0, AccPosition::rowOffset(i))));
     e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, thread, e.c32(kHalf)), [&] {
       for (auto [i, value] : llvm::enumerate(e.elements(rate)))
         e.storeShared(value, at(2 * kHalf, e.add(lane, kHalf * i)));
@@ -103,8 +103,7 @@ private:
   SmallVector<Value> loadRow(Value row, int64_t from) {
     SmallVector<Value> values(from / 4 * 4);
     for (int64_t i = from / 4 * 4; i < kHalf; i += 4)
-      values.append(
-          e.loadSharedVector(e.f32(), 4, at(row, e.add(half(), i))));
+      values.append(e.loadSharedVector(e.f32(), 4, at(row, e.add(half(), i))));
     return values;
   }
 
@@ -129,9 +128,9 @@ private:
         e.storeShared(negatedProduct(rateAt(e.c32(k)), value), at(k, lane));
     };
     e.ifThen(first, firstHalf);
-    Value second = e.bxor(
-        first, LLVM::ConstantOp::create(e.builder, e.loc, e.i1(),
-                                        e.builder.getBoolAttr(true)));
+    Value second =
+        e.bxor(first, LLVM::ConstantOp::create(e.builder, e.loc, e.i1(),
+                                               e.builder.getBoolAttr(true)));
     e.ifThen(second, [&] {
       Value c = rateAt(thread);
       for (int64_t i = 0; i < kHalf; i += 4) {
@@ -147,12 +146,12 @@ private:
   Value row0() { return e.mul(e.udiv(thread, 8), 2); }
   Value col0() { return e.mul(e.urem(thread, 8), 4); }
 
-  /// acc += A B, where A^T starts at scratch row `aRow`, column 32, and B at row
-  /// `bRow`, column 0.
+  /// acc += A B, where A^T starts at scratch row `aRow`, column 32, and B at
+  /// row `bRow`, column 0.
   void multiply(SmallVector<Value> &acc, int64_t aRow, int64_t bRow) {
     for (int64_t k = 0; k < kHalf; ++k) {
-      SmallVector<Value> a = e.loadSharedVector(
-          e.f32(), 2, at(aRow + k, e.add(row0(), kHalf)));
+      SmallVector<Value> a =
+          e.loadSharedVector(e.f32(), 2, at(aRow + k, e.add(row0(), kHalf)));
       SmallVector<Value> b =
           e.loadSharedVector(e.f32(), 4, at(bRow + k, col0()));
       for (int64_t i = 0; i < 8; ++i)
@@ -190,8 +189,7 @@ private:
     });
     SmallVector<Value> zeros(4, e.cf32(0));
     for (int64_t i = 0; i < 2; ++i)
-      e.storeSharedVector(zeros,
-                          at(e.add(row0(), i), e.add(col0(), kHalf)));
+      e.storeSharedVector(zeros, at(e.add(row0(), i), e.add(col0(), kHalf)));
   }
 
   Value readResult() {

@@ -100,16 +100,15 @@ struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
     Value thread = e.warpgroupThread();
     Value first = e.add(adaptor.getFrom(), e.ext64(e.udiv(thread, units)));
     Value col = e.ext64(e.mul(e.urem(thread, units), perUnit));
-    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
-                               element);
+    Value base =
+        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value zeros = e.zero(VectorType::get({4}, e.i32()));
     Value step = e.c64(kWarpgroupThreads / units);
     scf::WhileOp::create(
         rewriter, op.getLoc(), TypeRange{e.i64()}, ValueRange{first},
         [&](OpBuilder &, Location, ValueRange row) {
-          Value more =
-              e.cmp(LLVM::ICmpPredicate::slt, row[0], adaptor.getTo());
+          Value more = e.cmp(LLVM::ICmpPredicate::slt, row[0], adaptor.getTo());
           scf::ConditionOp::create(e.builder, e.loc, more, row);
         },
         [&](OpBuilder &, Location, ValueRange row) {

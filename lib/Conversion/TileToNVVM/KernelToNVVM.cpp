@@ -117,8 +117,9 @@ private:
                   builder.getI32IntegerAttr(op.getMinBlocks()));
   }
 
-  SmallVector<Value> gatherArguments(KernelOp op, Block *entry,
-                                     ConversionPatternRewriter &rewriter) const {
+  SmallVector<Value>
+  gatherArguments(KernelOp op, Block *entry,
+                  ConversionPatternRewriter &rewriter) const {
     auto func = cast<LLVM::LLVMFuncOp>(entry->getParentOp());
     SmallVector<Value> args;
     unsigned next = 0;
@@ -143,8 +144,7 @@ private:
   /// By value, 64-byte aligned, never copied: what TMA needs of a descriptor.
   static void markTensorMap(LLVM::LLVMFuncOp func, unsigned index,
                             OpBuilder &builder) {
-    auto bytes =
-        LLVM::LLVMArrayType::get(builder.getI8Type(), kTensorMapBytes);
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), kTensorMapBytes);
     func.setArgAttr(index, LLVM::LLVMDialect::getByValAttrName(),
                     TypeAttr::get(bytes));
     func.setArgAttr(index, LLVM::LLVMDialect::getAlignAttrName(),
@@ -158,8 +158,8 @@ private:
 // tile.roles
 //===----------------------------------------------------------------------===//
 
-/// Role i runs in the warps after those of role i - 1: a chain of ifs on the warp
-/// number, which is uniform in every warp.
+/// Role i runs in the warps after those of role i - 1: a chain of ifs on the
+/// warp number, which is uniform in every warp.
 struct RolesPattern : OpConversionPattern<RolesOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -190,8 +190,8 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
   }
 
 private:
-  /// Registers a thread has when the block starts: an equal share of the SM's 64 K,
-  /// in multiples of 8, at most 255. The kernel is an llvm.func by now.
+  /// Registers a thread has when the block starts: an equal share of the SM's
+  /// 64 K, in multiples of 8, at most 255. The kernel is an llvm.func by now.
   static int64_t registersAtLaunch(RolesOp op) {
     auto func = op->getParentOfType<LLVM::LLVMFuncOp>();
     auto threads = func->getAttrOfType<DenseI32ArrayAttr>(
@@ -202,7 +202,8 @@ private:
     return std::min<int64_t>(share / 8 * 8, 255);
   }
 
-  /// PTX ISA 9.7.19.5: .inc must ask for at least what there is, .dec for at most.
+  /// PTX ISA 9.7.19.5: .inc must ask for at least what there is, .dec for at
+  /// most.
   static void setRegisters(int64_t budget, int64_t launched, Emitter &e) {
     if (budget == 0)
       return;
@@ -223,7 +224,8 @@ struct SyncPattern : OpConversionPattern<SyncOp> {
   matchAndRewrite(SyncOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    // PTX ISA 9.7.13.4: barrier initialisation becomes visible to the async proxy.
+    // PTX ISA 9.7.13.4: barrier initialisation becomes visible to the async
+    // proxy.
     e.ptx("fence.mbarrier_init.release.cluster;", "", {}, {});
     e.ptx("bar.sync 0;", "~{memory}", {}, {});
     rewriter.eraseOp(op);

@@ -27,10 +27,10 @@ AccPosition AccPosition::get(Emitter &e) {
 
 namespace {
 /// Where ldmatrix and stmatrix touch a swizzled tile for the acc layout. One x4
-/// instruction moves the 8 x 8 blocks (0, j), (8, j), (0, j + 8), (8, j + 8) of a
-/// warp's 16 rows; lane l gives the address of row l % 8 of block l / 8. With
-/// `transposed` the tile in memory is the transpose, and the instruction's .trans
-/// turns each block.
+/// instruction moves the 8 x 8 blocks (0, j), (8, j), (0, j + 8), (8, j + 8) of
+/// a warp's 16 rows; lane l gives the address of row l % 8 of block l / 8. With
+/// `transposed` the tile in memory is the transpose, and the instruction's
+/// .trans turns each block.
 class MatrixAccess {
 public:
   MatrixAccess(Emitter &e, Value base, SmemType tile, bool transposed)
@@ -68,10 +68,11 @@ Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed) {
   MatrixAccess access(e, base, tile, transposed);
   SmallVector<Value> values;
   for (int64_t j = 0; j < access.columns(); j += 16) {
-    SmallVector<Value> packed = e.ptx(
-        "ldmatrix.sync.aligned.m8n8" + access.suffix() + "{$0, $1, $2, $3}, [$4];",
-        "=r,=r,=r,=r,r,~{memory}", access.address(j),
-        SmallVector<Type>(4, e.i32()));
+    SmallVector<Value> packed =
+        e.ptx("ldmatrix.sync.aligned.m8n8" + access.suffix() +
+                  "{$0, $1, $2, $3}, [$4];",
+              "=r,=r,=r,=r,r,~{memory}", access.address(j),
+              SmallVector<Type>(4, e.i32()));
     for (Value pair : packed) {
       auto [low, high] = e.unpack(pair, tile.getElementType());
       values.append({low, high});
@@ -87,8 +88,7 @@ void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> operands = {access.address(j)};
     for (int64_t i = 0; i < 8; i += 2)
-      operands.push_back(
-          e.pack(values[j / 2 + i], values[j / 2 + i + 1]));
+      operands.push_back(e.pack(values[j / 2 + i], values[j / 2 + i + 1]));
     e.ptx("stmatrix.sync.aligned.m8n8" + access.suffix() +
               "[$0], {$1, $2, $3, $4};",
           "r,r,r,r,r,~{memory}", operands, {});
@@ -102,8 +102,8 @@ Value readVector(Emitter &e, Value base, RankedTensorType type) {
   SmallVector<Value> values;
   if (layout == LayoutKind::warp) {
     for (int64_t i = 0; i < size; i += 32)
-      values.push_back(e.loadShared(
-          e.f32(), e.add(base, e.mul(e.add(e.laneId(), i), 4))));
+      values.push_back(
+          e.loadShared(e.f32(), e.add(base, e.mul(e.add(e.laneId(), i), 4))));
     return e.vectorOf(values);
   }
   AccPosition at = AccPosition::get(e);
@@ -115,8 +115,8 @@ Value readVector(Emitter &e, Value base, RankedTensorType type) {
     return e.vectorOf(values);
   }
   for (int64_t i = 0; i < size; i += 8)
-    values.append(e.loadSharedVector(
-        e.f32(), 2, e.add(base, e.mul(e.add(at.col0, i), 4))));
+    values.append(e.loadSharedVector(e.f32(), 2,
+                                     e.add(base, e.mul(e.add(at.col0, i), 4))));
   return e.vectorOf(values);
 }
 
@@ -190,8 +190,8 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
     emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
 
     Type element = tile.getElementType();
-    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
-                               element);
+    Value base =
+        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value valid = e.trunc32(adaptor.getValid());
     forEachUnit(e, tile.getShape(), [&](Value row, Value col) {

@@ -28,8 +28,8 @@ public:
     // 62-63 the swizzle (1: 128 bytes). Eight rows of 128 bytes lie 1024 bytes
     // apart; blocks of 64 columns lie rows * 128 bytes apart.
     int64_t leading = contractedInner ? 1 : blockUnits();
-    int64_t constant = (leading << 16) | (int64_t(1024 / 16) << 32) |
-                       (int64_t(1) << 62);
+    int64_t constant =
+        (leading << 16) | (int64_t(1024 / 16) << 32) | (int64_t(1) << 62);
     Value unit = e.udiv(e.band(address, e.c32(0x3FFFF)), 16);
     Value bits = e.ext64(unit);
     return LLVM::OrOp::create(e.builder, e.loc, bits, e.c64(constant));
@@ -51,8 +51,8 @@ private:
 };
 
 /// Writes one asm block: fence, a wgmma a contraction step, commit. One block
-/// keeps LLVM from moving anything between the fence and the wgmmas, and the tied
-/// accumulators from being copied.
+/// keeps LLVM from moving anything between the fence and the wgmmas, and the
+/// tied accumulators from being copied.
 class MmaBuilder {
 public:
   MmaBuilder(MmaOp op, MmaOp::Adaptor adaptor, Emitter &e)
@@ -137,9 +137,9 @@ std::string MmaBuilder::mainLoop() {
     transposes += std::string(", ") + (op.getTransposeB() ? "0" : "1");
     bool overwrite = step == 0 && !op.getC();
     text += "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) +
-            "k16.f32." + type + "." + type + " " + list(0, accCount) + ", " + a +
-            ", b, " + (overwrite ? "never" : "always") + ", 1, 1" + transposes +
-            ";\n";
+            "k16.f32." + type + "." + type + " " + list(0, accCount) + ", " +
+            a + ", b, " + (overwrite ? "never" : "always") + ", 1, 1" +
+            transposes + ";\n";
   }
   return text;
 }
@@ -190,11 +190,11 @@ struct AwaitPattern : OpConversionPattern<AwaitOp> {
       outputs += "=f,";
       inputs += std::to_string(i) + ",";
     }
-    SmallVector<Value> results = e.ptx(
-        "wgmma.wait_group.sync.aligned " + std::to_string(op.getPending()) +
-            ";",
-        outputs + inputs + "~{memory}", values,
-        SmallVector<Type>(values.size(), e.f32()));
+    SmallVector<Value> results =
+        e.ptx("wgmma.wait_group.sync.aligned " +
+                  std::to_string(op.getPending()) + ";",
+              outputs + inputs + "~{memory}", values,
+              SmallVector<Type>(values.size(), e.f32()));
     rewriter.replaceOp(op, e.vectorOf(results));
     return success();
   }

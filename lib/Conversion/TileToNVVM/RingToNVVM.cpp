@@ -14,9 +14,9 @@ namespace {
 /// Shared address of the byte at `offset` of the block's dynamic shared memory.
 Value sharedAddress(Emitter &e, int64_t offset) {
   auto pointer = LLVM::LLVMPointerType::get(e.builder.getContext(), 3);
-  Value base = LLVM::AddressOfOp::create(e.builder, e.loc, pointer, kSharedName);
-  Value address =
-      LLVM::PtrToIntOp::create(e.builder, e.loc, e.i32(), base);
+  Value base =
+      LLVM::AddressOfOp::create(e.builder, e.loc, pointer, kSharedName);
+  Value address = LLVM::PtrToIntOp::create(e.builder, e.loc, e.i32(), base);
   return e.add(address, offset);
 }
 
@@ -35,8 +35,8 @@ struct AllocPattern : OpConversionPattern<AllocOp> {
 };
 
 /// A use of a ring: where its stage and its barriers lie. A ring is its stages,
-/// then one full barrier a stage, then one empty barrier a stage. Stage and phase
-/// follow from the running index, so no phase is carried from use to use.
+/// then one full barrier a stage, then one empty barrier a stage. Stage and
+/// phase follow from the running index, so no phase is carried from use to use.
 struct Stage {
   Value address, full, empty, phase;
 
@@ -52,7 +52,8 @@ struct Stage {
   }
 };
 
-/// Spins until the barrier's phase of this parity is over (PTX ISA 9.7.13.15.16).
+/// Spins until the barrier's phase of this parity is over (PTX
+/// ISA 9.7.13.15.16).
 void waitBarrier(Emitter &e, Value barrier, Value parity) {
   e.ptx("{\n"
         ".reg .pred done;\n"
@@ -66,8 +67,8 @@ void waitBarrier(Emitter &e, Value barrier, Value parity) {
 /// True in one thread of the warps that produce a ring.
 Value isElected(Emitter &e, Value ring) {
   int64_t producers = ring.getDefiningOp<AllocRingOp>().getProducers();
-  return e.cmp(LLVM::ICmpPredicate::eq,
-               e.urem(e.threadId(), 32 * producers), e.c32(0));
+  return e.cmp(LLVM::ICmpPredicate::eq, e.urem(e.threadId(), 32 * producers),
+               e.c32(0));
 }
 
 struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
@@ -109,9 +110,9 @@ SmallVector<Value> stageTiles(Emitter &e, RingType ring, Value address) {
 }
 
 /// The producer waits for an empty stage, the consumer for a full one. A fresh
-/// barrier counts as one phase ago, so the producer's first round does not wait.
-template <typename OpT>
-struct StagePattern : OpConversionPattern<OpT> {
+/// barrier counts as one phase ago, so the producer's first round does not
+/// wait.
+template <typename OpT> struct StagePattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
 
   LogicalResult
@@ -139,7 +140,8 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
     RingType ring = op.getRing().getType();
     Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
     // Expecting bytes after TMA was issued is fine: the phase cannot end before
-    // this arrival (PTX ISA 9.7.13.15.5, the transaction count may go negative).
+    // this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
+    // negative).
     Value bytes = e.select(isElected(e, op.getRing()),
                            e.c32(ring.getTransactionBytes()), e.c32(0));
     e.ptx("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
@@ -215,7 +217,8 @@ private:
 
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
-  patterns.add<AllocPattern, AllocRingPattern, StagePattern<AcquireOp>,
-               StagePattern<WaitOp>, CommitPattern, ReleasePattern, LoadPattern>(
-      converter, patterns.getContext());
+  patterns
+      .add<AllocPattern, AllocRingPattern, StagePattern<AcquireOp>,
+           StagePattern<WaitOp>, CommitPattern, ReleasePattern, LoadPattern>(
+          converter, patterns.getContext());
 }

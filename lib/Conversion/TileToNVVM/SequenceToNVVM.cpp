@@ -44,8 +44,8 @@ struct CuSeqlens {
                               offsetPointer(e, pointer, index, e.i64()));
         },
         [&] {
-          return e.ext64(e.loadGlobal(
-              e.i32(), offsetPointer(e, pointer, index, e.i32())));
+          return e.ext64(
+              e.loadGlobal(e.i32(), offsetPointer(e, pointer, index, e.i32())));
         });
   }
 };
@@ -74,8 +74,8 @@ struct SequencePattern : OpConversionPattern<SequenceOp> {
   }
 };
 
-/// Bisection for the last n with floor(cu[n] / chunk) + n <= slot; the left side
-/// grows by at least 1 with n, so there is exactly one.
+/// Bisection for the last n with floor(cu[n] / chunk) + n <= slot; the left
+/// side grows by at least 1 with n, so there is exactly one.
 struct FindChunkPattern : OpConversionPattern<FindChunkOp> {
   using OpConversionPattern::OpConversionPattern;
 

@@ -62,8 +62,8 @@ struct ConvertTileToNVVM
     numKernels += kernels.size();
     // The wall: nothing of the delta level below. Who wants the interface takes
     // it from the tile phase (describeProgram).
-    for (auto func : llvm::make_early_inc_range(
-             getOperation().getOps<func::FuncOp>()))
+    for (auto func :
+         llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       func.erase();
   }
 };

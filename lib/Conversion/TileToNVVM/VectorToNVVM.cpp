@@ -38,8 +38,8 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
           op, "expected a multiple of 32 elements: each lane writes");
     Emitter e(rewriter, op.getLoc());
     Type element = op.getGlobal().getType().getTensor().getElementType();
-    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
-                               element);
+    Value base =
+        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
     for (int64_t i = 0; i < size; i += kLanes) {
@@ -72,13 +72,13 @@ struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Type element = tensorType(op.getValue()).getElementType();
-    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
-                               element);
+    Value base =
+        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value valid = e.trunc32(adaptor.getValid());
     // Every warp holds the vector; the first one of the warpgroup stores it.
-    Value first = e.cmp(LLVM::ICmpPredicate::ult, e.warpgroupThread(),
-                        e.c32(kLanes));
+    Value first =
+        e.cmp(LLVM::ICmpPredicate::ult, e.warpgroupThread(), e.c32(kLanes));
     for (auto [i, value] : llvm::enumerate(e.elements(adaptor.getValue()))) {
       Value index = e.add(e.laneId(), i * kLanes);
       Value inside = e.cmp(LLVM::ICmpPredicate::ult, index, valid);
@@ -114,8 +114,7 @@ struct BroadcastPattern : OpConversionPattern<BroadcastOp> {
         values.push_back(
             e.element(adaptor.getSource(), AccPosition::rowOffset(i) / 8));
       else
-        values.push_back(
-            e.element(adaptor.getSource(), 2 * (i / 4) + i % 2));
+        values.push_back(e.element(adaptor.getSource(), 2 * (i / 4) + i % 2));
     }
     rewriter.replaceOp(op, e.vectorOf(values));
     return success();
@@ -162,8 +161,8 @@ struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
   }
 
 private:
-  /// Source element index / repeat, where `index` and the constant `near` lie in
-  /// one aligned group of 8 or 32, so the value a lane gives is known.
+  /// Source element index / repeat, where `index` and the constant `near` lie
+  /// in one aligned group of 8 or 32, so the value a lane gives is known.
   static Value fetch(Emitter &e, ArrayRef<Value> source, Value index,
                      int64_t near, int64_t repeat) {
     return e.shuffle(source[near / repeat / kLanes],
@@ -209,8 +208,8 @@ struct CumsumPattern : OpConversionPattern<CumsumOp> {
       // The neighbour's inclusive sum is this lane's exclusive one: no
       // subtraction, which would cancel.
       Value last = e.shuffle(inclusive, e.c32(forward ? kLanes - 1 : 0));
-      value = op.getExclusive() ? shift(e, inclusive, before, forward)
-                                : inclusive;
+      value =
+          op.getExclusive() ? shift(e, inclusive, before, forward) : inclusive;
       before = last;
     }
     if (!forward)
@@ -231,10 +230,10 @@ private:
   }
 
   static Value hasNeighbour(Emitter &e, int64_t distance, bool forward) {
-    return forward ? e.cmp(LLVM::ICmpPredicate::uge, e.laneId(),
-                           e.c32(distance))
-                   : e.cmp(LLVM::ICmpPredicate::ult, e.laneId(),
-                           e.c32(kLanes - distance));
+    return forward
+               ? e.cmp(LLVM::ICmpPredicate::uge, e.laneId(), e.c32(distance))
+               : e.cmp(LLVM::ICmpPredicate::ult, e.laneId(),
+                       e.c32(kLanes - distance));
   }
 
   static Value shift(Emitter &e, Value value, Value edge, bool forward) {

@@ -1,0 +1,223 @@
+//===- KernelRoles.cpp - What the producer and the consumer of a kernel do ===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+/// The consumers' hardware barrier.
+static constexpr int64_t kBarrier = 1;
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> KernelBuilder::loop(
+    ValueRange carries,
+    function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body) {
+  auto forOp =
+      scf::ForOp::create(builder, loc, index(0), count, index(1), carries);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(forOp.getBody());
+  Value use = forOp.getInductionVar(), number = use;
+  if (program.reverse) {
+    Value last = arith::SubIOp::create(builder, loc, count, index(1));
+    number = arith::SubIOp::create(builder, loc, last, use);
+  }
+  number = arith::AddIOp::create(builder, loc, firstChunk, number);
+  Value offset =
+      arith::MulIOp::create(builder, loc, number, index(program.chunk));
+  Value left = arith::SubIOp::create(builder, loc, length, offset);
+  Chunk chunk;
+  chunk.row = arith::AddIOp::create(builder, loc, start, offset);
+  chunk.valid =
+      arith::MinUIOp::create(builder, loc, left, index(program.chunk));
+  SmallVector<Value> next = body(use, chunk, forOp.getRegionIterArgs());
+  if (!carries.empty())
+    scf::YieldOp::create(builder, loc, next);
+  return llvm::to_vector_of<Value>(forOp.getResults());
+}
+
+void KernelBuilder::produce() {
+  loop({}, [&](Value use, Chunk chunk, ValueRange) -> SmallVector<Value> {
+    auto acquired = tile::AcquireOp::create(builder, loc, ringTiles, ring, use);
+    for (auto [i, in] : llvm::enumerate(program.ins)) {
+      BindingAttr binding = program.inBindings[i];
+      Value arg = program.block->getArgument(1 + i);
+      Value tile = acquired.getTiles()[i];
+      std::optional<int64_t> laneDim;
+      if (!program.isMap)
+        laneDim = orientation.getM(arg);
+      SmallVector<Value> at =
+          coordinates(binding, tensorOf(in), chunk.row, laneDim);
+      if (tensorOf(arg).getRank() == 2)
+        tile::LoadOp::create(builder, loc, inArgs[i], at, tile, ring, use);
+      else
+        tile::LoadVectorOp::create(builder, loc, inArgs[i], at,
+                                   timeDim(binding), rows(chunk.valid, binding),
+                                   tile);
+    }
+    tile::CommitOp::create(builder, loc, ring, use);
+    return {};
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// The consumer
+//===----------------------------------------------------------------------===//
+
+/// What a partial chunk brought from behind its sequence's end is overwritten.
+void KernelBuilder::zeroTail(ArrayRef<Value> tiles, Chunk chunk) {
+  Value partial = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                        chunk.valid, index(program.chunk));
+  auto ifOp = scf::IfOp::create(builder, loc, partial, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  for (auto [i, tile] : llvm::enumerate(tiles))
+    if (cast<tile::SmemType>(tile.getType()).isSwizzled())
+      tile::ZeroRowsOp::create(builder, loc, tile,
+                               rows(chunk.valid, program.inBindings[i]));
+  tile::BarrierOp::create(builder, loc, /*proxy=*/true, kBarrier);
+}
+
+LogicalResult KernelBuilder::storeOut(RegionLowering &lowering, unsigned i,
+                                      Chunk chunk) {
+  Operation *yield = program.block->getTerminator();
+  Value yielded = yield->getOperand(i);
+  BindingAttr binding = program.outBindings[i];
+  RankedTensorType type = tensorOf(program.outs[i]);
+  if (tensorOf(yielded).getRank() == 1 && !program.isMap)
+    return program.op->emitError()
+           << "out #" << i
+           << " is a vector; the GPU path writes vectors in maps "
+              "only (compute it in a map: delta-stage)";
+  std::optional<int64_t> m = orientation.getM(yielded);
+  Value value = lowering.getRegister(yielded, yield, m);
+  if (!value)
+    return failure();
+  SmallVector<Value> at =
+      coordinates(binding, type, chunk.row, program.isMap ? std::nullopt : m);
+  Value valid = rows(chunk.valid, binding);
+  RankedTensorType held = tensorOf(value);
+  auto rounded = RankedTensorType::get(held.getShape(), type.getElementType(),
+                                       held.getEncoding());
+  if (rounded != held)
+    value = arith::TruncFOp::create(builder, loc, rounded, value);
+  if (tensorOf(yielded).getRank() == 1) {
+    tile::StoreVectorOp::create(builder, loc, value, outArgs[i], at,
+                                timeDim(binding), valid);
+    return success();
+  }
+  // The tile's rows in memory are its dimension 0: the register tile's columns
+  // where dimension 1 is M.
+  tile::StoreRowsOp::create(builder, loc, value, outArgs[i], at,
+                            timeDim(binding), valid, staging[i],
+                            /*transpose=*/*m == 1, kBarrier);
+  return success();
+}
+
+LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
+                                          ValueRange carries,
+                                          SmallVectorImpl<Value> &next) {
+  auto full = tile::WaitOp::create(builder, loc, ringTiles, ring, use);
+  SmallVector<Value> tiles(full.getTiles());
+  zeroTail(tiles, chunk);
+  RegionLowering lowering(builder, orientation, program.isMap);
+  lowering.setScratch(scratch);
+  for (auto [i, tile] : llvm::enumerate(tiles))
+    lowering.setShared(program.block->getArgument(1 + i), tile);
+  for (auto [i, carry] : llvm::enumerate(carries))
+    lowering.setRegister(program.block->getArgument(1 + program.ins.size() + i),
+                         carry);
+  // An out is stored where it is made: its registers are free for what follows.
+  Operation *yield = program.block->getTerminator();
+  auto storeOutsOf = [&](Operation *op) -> LogicalResult {
+    for (unsigned i = 0; i < program.outs.size(); ++i)
+      if (yield->getOperand(i).getDefiningOp() == op &&
+          failed(storeOut(lowering, i, chunk)))
+        return failure();
+    return success();
+  };
+  for (Operation &op : program.block->without_terminator())
+    if (failed(lowering.lower(&op)) || failed(storeOutsOf(&op)))
+      return failure();
+  if (failed(storeOutsOf(/*op=*/nullptr))) // ins that are outs as they are
+    return failure();
+  numProducts = lowering.getNumProducts();
+  for (Value carried : yield->getOperands().drop_front(program.outs.size())) {
+    next.push_back(lowering.getRegister(carried, yield));
+    if (!next.back())
+      return failure();
+  }
+  tile::ReleaseOp::create(builder, loc, ring, use);
+  return success();
+}
+
+/// Rows at and past the last sequence's end are nobody's: the last sequence's
+/// blocks zero them.
+void KernelBuilder::zeroUnownedRows() {
+  Value last = arith::SubIOp::create(builder, loc, sequences, index(1));
+  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       sequence, last);
+  auto ifOp = scf::IfOp::create(builder, loc, isLast, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  for (auto [i, out] : llvm::enumerate(program.outs)) {
+    if (!names.results.contains(out))
+      continue;
+    BindingAttr binding = program.outBindings[i];
+    Value yielded = program.block->getTerminator()->getOperand(i);
+    SmallVector<Value> at = coordinates(binding, tensorOf(out), index(0),
+                                        orientation.getM(yielded));
+    int64_t dim = timeDim(binding);
+    at[dim] = index(0);
+    tile::ZeroFillOp::create(builder, loc, outArgs[i], at, dim,
+                             rows(end, binding), rows(tokens, binding),
+                             tile::kAccRows);
+  }
+}
+
+LogicalResult KernelBuilder::consume() {
+  SmallVector<Value> carries;
+  for (auto [i, init] : llvm::enumerate(program.inits)) {
+    Value arg = program.block->getArgument(1 + program.ins.size() + i);
+    BindingAttr binding = program.carryBindings[i];
+    std::optional<int64_t> m = orientation.getM(arg);
+    RegionLowering types(builder, orientation, program.isMap);
+    SmallVector<int64_t> dims = {tensorDim(binding, *m),
+                                 tensorDim(binding, 1 - *m)};
+    carries.push_back(tile::LoadMatrixOp::create(
+        builder, loc, types.getRegisterType(arg, m), initArgs[i],
+        coordinates(binding, tensorOf(init), index(0), m), dims));
+  }
+  LogicalResult result = success();
+  SmallVector<Value> finals =
+      loop(carries, [&](Value use, Chunk chunk, ValueRange running) {
+        SmallVector<Value> next;
+        result = computeChunk(use, chunk, running, next);
+        return succeeded(result) ? next : SmallVector<Value>(running);
+      });
+  if (failed(result))
+    return failure();
+  for (auto [i, value] : llvm::enumerate(finals)) {
+    Value arg = program.block->getArgument(1 + program.ins.size() + i);
+    BindingAttr binding = program.carryBindings[i];
+    std::optional<int64_t> m = orientation.getM(arg);
+    SmallVector<int64_t> dims = {tensorDim(binding, *m),
+                                 tensorDim(binding, 1 - *m)};
+    tile::StoreMatrixOp::create(
+        builder, loc, value, finalArgs[i],
+        coordinates(binding, tensorOf(program.inits[i]), index(0), m), dims);
+  }
+  if (!program.isMap)
+    zeroUnownedRows();
+  return success();
+}

@@ -62,7 +62,7 @@ wyvern_dtype dtypeOf(const std::string &name) {
 template <typename T> T get(const py::dict &object, const char *key) {
   if (!object.contains(key))
     throw py::value_error("manifest: expected the key '" + std::string(key) +
-                          "' in " + std::string(py::str(object)));
+                          "' in " + py::repr(object).cast<std::string>());
   return object[key].cast<T>();
 }
 
@@ -153,7 +153,7 @@ private:
                             ", expected at most 5");
     if (!dtypes.contains(dtype))
       throw py::type_error("a tensor has the unsupported dtype " +
-                           std::string(py::str(dtype)));
+                           py::repr(dtype).cast<std::string>());
     value.data = (void *)tensor.attr("data_ptr")().cast<uintptr_t>();
     value.dtype = (wyvern_dtype)dtypes[dtype].cast<int>();
     value.device = device;

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CODE = {".cpp", ".h", ".c", ".td", ".py", ".sh"}
@@ -58,3 +59,8 @@ def test_the_gpu_lowering_knows_no_layer():
     named = [f"{name}:{number}" for name, text in lowering.items()
              for number, line in enumerate(text.splitlines(), 1) if LAYERS.search(line)]
     assert named == []
+
+
+def test_sources_are_formatted():
+    done = subprocess.run([ROOT / "scripts/format", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

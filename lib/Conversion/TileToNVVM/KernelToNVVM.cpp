@@ -190,16 +190,15 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
   }
 
 private:
-  /// Registers a thread has when the block starts: an equal share of the SM's
-  /// 64 K, in multiples of 8, at most 255. The kernel is an llvm.func by now.
+  /// Registers a thread has when the block starts. The kernel is an llvm.func
+  /// by now.
   static int64_t registersAtLaunch(RolesOp op) {
     auto func = op->getParentOfType<LLVM::LLVMFuncOp>();
     auto threads = func->getAttrOfType<DenseI32ArrayAttr>(
         NVVM::NVVMDialect::getMaxntidAttrName());
     auto blocks = func->getAttrOfType<IntegerAttr>(
         NVVM::NVVMDialect::getMinctasmAttrName());
-    int64_t share = 65536 / (threads[0] * blocks.getInt());
-    return std::min<int64_t>(share / 8 * 8, 255);
+    return getStartRegisters(threads[0], blocks.getInt());
   }
 
   /// PTX ISA 9.7.19.5: .inc must ask for at least what there is, .dec for at

@@ -35,13 +35,13 @@ tile.kernel @copy(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1,
 
 // CHECK-LABEL: tile.kernel @places(
 // CHECK-SAME: ) grid 4 * slots warps 8 min_blocks 2 operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 4096 {
-// CHECK: tile.roles warps [4, 4] registers [232, 40] {
+// CHECK: tile.roles warps [4, 4] registers [216, 40] {
 tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index) grid 4 * slots warps 8 min_blocks 2
     operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 4096 {
   // CHECK: tile.block_id
   // CHECK: tile.find_chunk %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}} chunk 64
   // CHECK: tile.sequence %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}}
-  tile.roles warps [4, 4] registers [232, 40] {
+  tile.roles warps [4, 4] registers [216, 40] {
     %slot = tile.block_id
     %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64
     %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N

@@ -135,6 +135,30 @@ func.func @roles_c4_odd() {
 
 // -----
 
+tile.kernel @roles_c5() grid 1 * slots warps 5 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C5) expected roles of at most the kernel's 5 warps, found 8}}
+  tile.roles warps [4, 4] {
+    tile.sync
+  }, {
+    tile.sync
+  }
+}
+
+// -----
+
+// 65536 registers are 168 for each of 384 threads.
+
+tile.kernel @roles_c6() grid 1 * slots warps 12 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C6) expected budgets of at most the block's 64512 registers (168 a thread), found 66560}}
+  tile.roles warps [4, 8] registers [40, 240] {
+    tile.sync
+  }, {
+    tile.sync
+  }
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Rings
 //===----------------------------------------------------------------------===//
@@ -151,6 +175,162 @@ func.func @wait_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
   // expected-error @+1 {{(C1) expected the tiles of '!tile.ring<2, [!tile.smem<64x64xbf16>]>', found '!tile.smem<64x64xbf16>', '!tile.smem<64x64xbf16>'}}
   %t:2 = tile.wait %r[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
       -> !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Device memory
+//===----------------------------------------------------------------------===//
+
+func.func @load_c1(%m: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %t: !tile.smem<64x64xbf16>, %r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x1x64xbf16>', found 3}}
+  tile.load %m[%i, %i, %i] to %t of %r[%i] : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
+func.func @load_c3(%m: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %t: !tile.smem<64x64xf16>, %r: !tile.ring<2, [!tile.smem<64x64xf16>]>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'bf16', found 'f16'}}
+  tile.load %m[%i, %i, %i, %i] to %t of %r[%i] : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !tile.smem<64x64xf16>, !tile.ring<2, [!tile.smem<64x64xf16>]>
+  return
+}
+
+// -----
+
+func.func @load_vector_c1(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4xf32>', found 2}}
+  tile.load_vector %g[%i, %i] dim 1 valid %i to %t : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @load_vector_c2(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4xf32>', found 3}}
+  tile.load_vector %g[%i, %i, %i] dim 3 valid %i to %t : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @store_rows_c1(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x128xbf16>>, %s: !tile.smem<64x64xbf16>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x128xbf16>', found 3}}
+  tile.store_rows %x to %g[%i, %i, %i] dim 1 valid %i via %s barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @store_rows_c2(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x128xbf16>>, %s: !tile.smem<64x64xbf16>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4x128xbf16>', found 4}}
+  tile.store_rows %x to %g[%i, %i, %i, %i] dim 4 valid %i via %s barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @store_rows_c3(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x128xbf16>>, %s: !tile.smem<64x64xbf16>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'bf16', found 'f32'}}
+  tile.store_rows %x to %g[%i, %i, %i, %i] dim 1 valid %i via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @store_rows_c4(%x: tensor<64x128xbf16, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x128xbf16>>, %s: !tile.smem<64x128xbf16>, %i: index) {
+  // expected-error @+1 {{(C4) expected a staging tile of the shape and element type of 'tensor<64x128xbf16, #tile.layout<acc>>', transposed, found '!tile.smem<64x128xbf16>'}}
+  tile.store_rows transpose %x to %g[%i, %i, %i, %i] dim 1 valid %i via %s barrier 1 : tensor<64x128xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x128xbf16>
+  return
+}
+
+// -----
+
+func.func @store_vector_c1(%x: tensor<64xf32, #tile.layout<warp>>, %g: !tile.global<tensor<?x?x4xf32>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4xf32>', found 2}}
+  tile.store_vector %x to %g[%i, %i] dim 1 valid %i : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
+  return
+}
+
+// -----
+
+func.func @store_vector_c2(%x: tensor<64xf32, #tile.layout<warp>>, %g: !tile.global<tensor<?x?x4xf32>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4xf32>', found 3}}
+  tile.store_vector %x to %g[%i, %i, %i] dim 3 valid %i : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
+  return
+}
+
+// -----
+
+func.func @store_vector_c3(%x: tensor<64xbf16, #tile.layout<warp>>, %g: !tile.global<tensor<?x?x4xf32>>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'f32', found 'bf16'}}
+  tile.store_vector %x to %g[%i, %i, %i] dim 1 valid %i : tensor<64xbf16, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
+  return
+}
+
+// -----
+
+func.func @load_matrix_c1(%g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x4x64x64xf32>', found 3}}
+  %x = tile.load_matrix %g[%i, %i, %i] dims [3, 2] : !tile.global<tensor<?x4x64x64xf32>> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @load_matrix_c2(%g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x4x64x64xf32>', found 4}}
+  %x = tile.load_matrix %g[%i, %i, %i, %i] dims [4, 2] : !tile.global<tensor<?x4x64x64xf32>> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @load_matrix_c3(%g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'f32', found 'bf16'}}
+  %x = tile.load_matrix %g[%i, %i, %i, %i] dims [3, 2] : !tile.global<tensor<?x4x64x64xf32>> -> tensor<64x64xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @store_matrix_c1(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x4x64x64xf32>', found 3}}
+  tile.store_matrix %x to %g[%i, %i, %i] dims [3, 2] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x4x64x64xf32>>
+  return
+}
+
+// -----
+
+func.func @store_matrix_c2(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x4x64x64xf32>', found -1}}
+  tile.store_matrix %x to %g[%i, %i, %i, %i] dims [3, -1] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x4x64x64xf32>>
+  return
+}
+
+// -----
+
+func.func @store_matrix_c3(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'f32', found 'bf16'}}
+  tile.store_matrix %x to %g[%i, %i, %i, %i] dims [3, 2] : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x4x64x64xf32>>
+  return
+}
+
+// -----
+
+func.func @zero_fill_c1(%g: !tile.global<tensor<?x?x4x128xbf16>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x128xbf16>', found 3}}
+  tile.zero_fill %g[%i, %i, %i] dim 1 from %i to %i columns 64 : !tile.global<tensor<?x?x4x128xbf16>>
+  return
+}
+
+// -----
+
+func.func @zero_fill_c2(%g: !tile.global<tensor<?x?x4x128xbf16>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4x128xbf16>', found 4}}
+  tile.zero_fill %g[%i, %i, %i, %i] dim 4 from %i to %i columns 64 : !tile.global<tensor<?x?x4x128xbf16>>
   return
 }
 

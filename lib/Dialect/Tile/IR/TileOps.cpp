@@ -12,8 +12,10 @@
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 //===----------------------------------------------------------------------===//
@@ -91,27 +93,57 @@ LogicalResult KernelOp::verify() {
 // tile.roles
 //===----------------------------------------------------------------------===//
 
+int64_t tile::getStartRegisters(int64_t threads, int64_t minBlocks) {
+  constexpr int64_t kRegistersOfSM = 65536, kMost = 248;
+  return std::min(kMost, kRegistersOfSM / (threads * minBlocks) / 8 * 8);
+}
+
+/// Budgets of whole warpgroups that setmaxnreg takes, and that fit together.
+static LogicalResult verifyBudgets(RolesOp op, ArrayRef<int64_t> budgets) {
+  ArrayRef<int64_t> warps = op.getWarps();
+  if (budgets.size() != warps.size())
+    return op.emitOpError()
+           << "(C2) expected one register budget a role, found "
+           << budgets.size() << " for " << warps.size();
+  auto kernel = op->getParentOfType<KernelOp>();
+  int64_t threads = 32 * (kernel ? kernel.getWarps() : 0), total = 0;
+  int64_t start =
+      kernel ? getStartRegisters(threads, kernel.getMinBlocks()) : 0;
+  for (auto [count, budget] : llvm::zip_equal(warps, budgets)) {
+    if (count % 4 != 0)
+      return op.emitOpError()
+             << "(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... "
+                "warps, found "
+             << count;
+    if (budget != 0 && (budget < 24 || budget > 240 || budget % 8 != 0))
+      return op.emitOpError()
+             << "(C4) expected a budget of 0, or a multiple of "
+                "8 from 24 to 240, found "
+             << budget;
+    total += 32 * count * (budget ? budget : start);
+  }
+  // What a role asks for and does not get, it waits for.
+  if (kernel && total > start * threads)
+    return op.emitOpError()
+           << "(C6) expected budgets of at most the block's " << start * threads
+           << " registers (" << start << " a thread), found " << total;
+  return success();
+}
+
 LogicalResult RolesOp::verify() {
   ArrayRef<int64_t> warps = getWarps();
   if (warps.size() != getRoles().size())
     return emitOpError() << "(C1) expected one number of warps a role, found "
                          << warps.size() << " for " << getRoles().size();
-  if (!getRegisters())
-    return success();
-  if (getRegisters()->size() != warps.size())
-    return emitOpError() << "(C2) expected one register budget a role, found "
-                         << getRegisters()->size() << " for " << warps.size();
-  for (auto [count, budget] : llvm::zip_equal(warps, *getRegisters())) {
-    if (count % 4 != 0)
-      return emitOpError()
-             << "(C3) setmaxnreg is per warpgroup: expected roles "
-                "of 4, 8 ... warps, found "
-             << count;
-    if (budget != 0 && (budget < 24 || budget > 240 || budget % 8 != 0))
-      return emitOpError() << "(C4) expected a budget of 0, or a multiple of 8 "
-                              "from 24 to 240, found "
-                           << budget;
-  }
+  int64_t total = 0;
+  for (int64_t count : warps)
+    total += count;
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (kernel && total > static_cast<int64_t>(kernel.getWarps()))
+    return emitOpError() << "(C5) expected roles of at most the kernel's "
+                         << kernel.getWarps() << " warps, found " << total;
+  if (getRegisters())
+    return verifyBudgets(*this, *getRegisters());
   return success();
 }
 
@@ -130,6 +162,86 @@ template <typename OpT> static LogicalResult verifyStage(OpT op) {
 
 LogicalResult AcquireOp::verify() { return verifyStage(*this); }
 LogicalResult WaitOp::verify() { return verifyStage(*this); }
+
+//===----------------------------------------------------------------------===//
+// Device memory
+//===----------------------------------------------------------------------===//
+
+/// What every access to a tensor of device memory keeps: a coordinate a
+/// dimension, dimensions that there are, and elements of one type, since none
+/// is converted on the way.
+static LogicalResult verifyAccess(Operation *op, RankedTensorType tensor,
+                                  size_t coords, ArrayRef<int64_t> dims,
+                                  Type element) {
+  if (static_cast<int64_t>(coords) != tensor.getRank())
+    return op->emitOpError()
+           << "(C1) expected a coordinate for each dimension of " << tensor
+           << ", found " << coords;
+  for (int64_t dim : dims)
+    if (dim < 0 || dim >= tensor.getRank())
+      return op->emitOpError()
+             << "(C2) expected a dimension of " << tensor << ", found " << dim;
+  if (element && element != tensor.getElementType())
+    return op->emitOpError()
+           << "(C3) expected elements of " << tensor.getElementType()
+           << ", found " << element;
+  return success();
+}
+
+LogicalResult LoadOp::verify() {
+  return verifyAccess(*this, getMap().getType().getTensor(), getCoords().size(),
+                      {}, getTile().getType().getElementType());
+}
+
+LogicalResult LoadVectorOp::verify() {
+  int64_t dim = getDim();
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), dim, /*element=*/Type());
+}
+
+LogicalResult StoreRowsOp::verify() {
+  int64_t dim = getDim();
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (failed(verifyAccess(*this, getGlobal().getType().getTensor(),
+                          getCoords().size(), dim, value.getElementType())))
+    return failure();
+  SmemType staging = getStaging().getType();
+  SmallVector<int64_t> shape(value.getShape());
+  if (getTranspose())
+    std::reverse(shape.begin(), shape.end());
+  if (staging.getShape() != ArrayRef(shape) ||
+      staging.getElementType() != value.getElementType())
+    return emitOpError() << "(C4) expected a staging tile of the shape and "
+                            "element type of "
+                         << value << (getTranspose() ? ", transposed" : "")
+                         << ", found " << staging;
+  return success();
+}
+
+LogicalResult StoreVectorOp::verify() {
+  int64_t dim = getDim();
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), dim,
+                      getElementTypeOrSelf(getValue().getType()));
+}
+
+LogicalResult LoadMatrixOp::verify() {
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), getDims(),
+                      getElementTypeOrSelf(getValue().getType()));
+}
+
+LogicalResult StoreMatrixOp::verify() {
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), getDims(),
+                      getElementTypeOrSelf(getValue().getType()));
+}
+
+LogicalResult ZeroFillOp::verify() {
+  int64_t dim = getDim();
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), dim, /*element=*/Type());
+}
 
 //===----------------------------------------------------------------------===//
 // Reads and register tiles

@@ -37,6 +37,11 @@ std::optional<LayoutKind> getLayout(Type type);
 RankedTensorType getTileType(ArrayRef<int64_t> shape, Type element,
                              LayoutKind kind);
 
+/// Registers that each of a block's threads starts with where it may hold
+/// `minBlocks` blocks an SM: all that are there, in steps of 8 (PTX
+/// ISA 9.7.19.5).
+int64_t getStartRegisters(int64_t threads, int64_t minBlocks);
+
 /// Threads of a warpgroup: what issues a wgmma.
 constexpr int64_t kWarpgroupThreads = 128;
 /// Rows of an accumulator of one warpgroup.

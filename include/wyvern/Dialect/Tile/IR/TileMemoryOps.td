@@ -102,6 +102,7 @@ def Tile_LoadOp : Tile_Op<"load"> {
     $map `[` $coords `]` `to` $tile `of` $ring `[` $index `]` attr-dict
     `:` type($map) `,` type($tile) `,` type($ring)
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_LoadVectorOp : Tile_Op<"load_vector"> {
@@ -123,6 +124,7 @@ def Tile_LoadVectorOp : Tile_Op<"load_vector"> {
     $global `[` $coords `]` `dim` $dim `valid` $valid `to` $tile attr-dict
     `:` type($global) `,` type($tile)
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_ZeroRowsOp : Tile_Op<"zero_rows"> {
@@ -180,6 +182,7 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows"> {
     `valid` $valid `via` $staging `barrier` $barrier_id attr-dict
     `:` type($value) `,` type($global) `,` type($staging)
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_StoreVectorOp : Tile_Op<"store_vector"> {
@@ -200,6 +203,7 @@ def Tile_StoreVectorOp : Tile_Op<"store_vector"> {
     $value `to` $global `[` $coords `]` `dim` $dim `valid` $valid attr-dict
     `:` type($value) `,` type($global)
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
@@ -224,6 +228,7 @@ def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
     $global `[` $coords `]` `dims` $dims attr-dict
     `:` type($global) `->` type($value)
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
@@ -245,6 +250,7 @@ def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
     $value `to` $global `[` $coords `]` `dims` $dims attr-dict
     `:` type($value) `,` type($global)
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_ZeroFillOp : Tile_Op<"zero_fill"> {
@@ -266,6 +272,7 @@ def Tile_ZeroFillOp : Tile_Op<"zero_fill"> {
     $global `[` $coords `]` `dim` $dim `from` $from `to` $to `columns` $columns
     attr-dict `:` type($global)
   }];
+  let hasVerifier = 1;
 }
 
 #endif // WYVERN_DIALECT_TILE_IR_TILEMEMORYOPS

@@ -1,0 +1,124 @@
+// RUN: wyvern-opt %s -convert-tile-to-nvvm -split-input-file | FileCheck %s
+//
+// What is told to the hardware in numbers: descriptors of swizzled tiles, barriers,
+// register budgets.
+
+!half = tensor<64x64xbf16, #tile.layout<acc>>
+!fly = !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+
+// A descriptor is the address / 16 (18 bits) with the distances: eight rows are 1024
+// bytes apart (64 << 32), swizzle 128 (1 << 62). The leading distance is not used
+// where the contracted dimension is contiguous (1 << 16) ...
+
+// CHECK-LABEL: llvm.func @contracted_inner
+// CHECK: %[[ADDRESS:.*]] = llvm.and %{{.*}}, %{{.*}} : i32
+// CHECK: %[[UNITS:.*]] = llvm.udiv %[[ADDRESS]], %{{.*}} : i32
+// CHECK: %[[BITS:.*]] = llvm.zext %[[UNITS]]
+// CHECK: %[[CONSTANT:.*]] = llvm.mlir.constant(4611686293305360384 : i64)
+// CHECK: llvm.or %[[BITS]], %[[CONSTANT]]
+// 64 elements are four steps of 32 bytes. A's fragments are in registers 32 to 47,
+// the descriptor of B in 48.
+// CHECK: add.s64 b, $48, 0;\0Awgmma
+// CHECK-SAME: {$32, $33, $34, $35}, b, never, 1, 1, 0;\0Aadd.s64 b, $48, 2;\0Awgmma
+// CHECK-SAME: {$36, $37, $38, $39}, b, always, 1, 1, 0;\0Aadd.s64 b, $48, 4;\0Awgmma
+// CHECK-SAME: {$40, $41, $42, $43}, b, always, 1, 1, 0;\0Aadd.s64 b, $48, 6;\0Awgmma
+// CHECK-SAME: {$44, $45, $46, $47}, b, always, 1, 1, 0;\0Awgmma.commit_group
+tile.kernel @contracted_inner(%a: !half) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 8192 {
+  %b = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %d = tile.mma %a, %b transpose_b : !half, !tile.smem<64x64xbf16> -> !fly
+  %x = tile.await %d : !fly
+}
+
+// -----
+
+!half = tensor<64x32xbf16, #tile.layout<acc>>
+!fly = !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+
+// ... and is from one block of 64 columns to the next where the other one is: here
+// 32 rows of 128 bytes, 256 units (<< 16). A step of 16 is 16 rows, 128 units.
+
+// CHECK-LABEL: llvm.func @contracted_outer
+// CHECK: llvm.mlir.constant(4611686293322072064 : i64)
+// CHECK: m64n128k16.f32.bf16.bf16
+// CHECK-SAME: b, never, 1, 1, 1;
+// CHECK-SAME: 128;\0Awgmma
+// CHECK-SAME: b, always, 1, 1, 1;
+tile.kernel @contracted_outer(%a: !half) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 8192 {
+  %b = tile.alloc offset 0 : !tile.smem<32x128xbf16>
+  %d = tile.mma %a, %b : !half, !tile.smem<32x128xbf16> -> !fly
+  %x = tile.await %d : !fly
+}
+
+// -----
+
+// Hardware barriers are constants, of the 128 threads of a warpgroup; with `proxy`
+// the writer's fence comes first.
+
+// CHECK-LABEL: llvm.func @barriers
+// CHECK-NOT: fence
+// CHECK: "bar.sync 15, 128;"
+// CHECK: "fence.proxy.async.shared::cta;"
+// CHECK-NEXT: "bar.sync 2, 128;"
+tile.kernel @barriers() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 0 {
+  tile.barrier id 15
+  tile.barrier proxy id 2
+}
+
+// -----
+
+// 384 threads start with 168 registers each; a budget of 0 leaves a role alone.
+
+// CHECK-LABEL: llvm.func @budgets
+// CHECK: nvvm.setmaxregister decrease 40
+// CHECK: nvvm.setmaxregister increase 232
+// CHECK-NOT: nvvm.setmaxregister
+// CHECK: llvm.return
+tile.kernel @budgets() grid 1 * slots warps 12 min_blocks 1 operands [] shared_bytes 0 {
+  tile.roles warps [4, 4, 4] registers [40, 232, 0] {
+    tile.barrier id 1
+  }, {
+    tile.barrier id 2
+  }, {
+    tile.barrier id 3
+  }
+}
+
+// -----
+
+// 256 threads in two blocks start with 128.
+
+// CHECK-LABEL: llvm.func @two_blocks
+// CHECK: nvvm.setmaxregister increase 152
+// CHECK: nvvm.setmaxregister decrease 104
+tile.kernel @two_blocks() grid 1 * slots warps 8 min_blocks 2 operands [] shared_bytes 0 {
+  tile.roles warps [4, 4] registers [152, 104] {
+    tile.barrier id 1
+  }, {
+    tile.barrier id 2
+  }
+}
+
+// -----
+
+// Packed and dense are one kernel: a null cu_seqlens is dense, and entries are 4 or 8
+// bytes wide. A slot's sequence is found by bisection.
+
+// CHECK-LABEL: llvm.func @places
+// CHECK-SAME: (%[[CU:.*]]: !llvm.ptr<1>, %[[WIDTH:.*]]: i64, %{{.*}}: i64, %{{.*}}: i64)
+// CHECK: %[[NULL:.*]] = llvm.mlir.zero : !llvm.ptr<1>
+// CHECK: %[[PACKED:.*]] = llvm.icmp "ne" %{{.*}}, %[[NULL]]
+// CHECK: %[[N:.*]] = scf.if %[[PACKED]] -> (i64) {
+// CHECK: scf.while
+// CHECK: llvm.icmp "ule"
+// CHECK: scf.yield
+// CHECK: } else {
+// CHECK: llvm.udiv
+// CHECK: llvm.load {{.*}} : !llvm.ptr<1> -> i64
+// CHECK: llvm.load {{.*}} : !llvm.ptr<1> -> i32
+// CHECK: llvm.select
+tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index)
+    grid 1 * slots warps 4 min_blocks 1 operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 0 {
+  %slot = tile.block_id
+  %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64
+  %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
+}

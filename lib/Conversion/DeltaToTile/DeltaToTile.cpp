@@ -47,6 +47,21 @@ static TensorNames nameTensors(func::FuncOp func) {
   return names;
 }
 
+/// A kernel writes each result under its name: a value that is returned as it
+/// came, or twice, would be read from or written to the wrong tensor.
+static LogicalResult checkResults(func::FuncOp func) {
+  llvm::SmallDenseSet<Value> seen;
+  for (auto [i, value] :
+       llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
+    if (!isa_and_nonnull<ChunkScanOp, ChunkMapOp>(value.getDefiningOp()) ||
+        !seen.insert(value).second || !func.getResultAttr(i, "delta.name"))
+      return func.emitError()
+             << "result #" << i
+             << ": expected a result of a chunk program that is returned once, "
+                "with a delta.name; the GPU path copies no tensors";
+  return success();
+}
+
 namespace {
 struct ConvertDeltaToTile
     : wyvern::impl::ConvertDeltaToTilePassBase<ConvertDeltaToTile> {
@@ -86,7 +101,7 @@ private:
       if (failed(result))
         return failure();
     }
-    return success();
+    return checkResults(func);
   }
 
   static std::string symbol(func::FuncOp func, StringRef kind,

@@ -24,6 +24,27 @@ func.func @outside(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x
 
 // -----
 
+// expected-error @+1 {{result #1: expected a result of a chunk program that is returned once, with a delta.name; the GPU path copies no tensors}}
+func.func @returned_twice(%x: tensor<?x?x1xf32> {delta.name = "x"})
+    -> (tensor<?x?x1xf32> {delta.name = "y"}, tensor<?x?x1xf32> {delta.name = "z"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %Y = math.exp %X : tensor<64xf32>
+    delta.yield outs(%Y : tensor<64xf32>)
+  }
+  return %y, %y : tensor<?x?x1xf32>, tensor<?x?x1xf32>
+}
+
+// -----
+
+// expected-error @+1 {{result #0: expected a result of a chunk program}}
+func.func @returned_as_it_came(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  return %x : tensor<?x?x1xf32>
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//

@@ -44,7 +44,7 @@ static SmallVector<unsigned> getLoopOrder(AffineMap result) {
   SmallVector<unsigned> order;
   for (AffineExpr expr : result.getResults())
     order.push_back(cast<AffineDimExpr>(expr).getPosition());
-  auto beforeInner = order.empty() ? order.end() : std::prev(order.end());
+  auto *beforeInner = order.empty() ? order.end() : std::prev(order.end());
   SmallVector<unsigned> reductions;
   for (unsigned dim = 0; dim < result.getNumDims(); ++dim)
     if (!llvm::is_contained(order, dim))

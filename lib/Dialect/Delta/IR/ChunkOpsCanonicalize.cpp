@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "DropEmptyCuSeqlens.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -165,21 +166,6 @@ template <typename OpT> struct MergeEqualIns : OpRewritePattern<OpT> {
     if (kept.ins.all())
       return rewriter.notifyMatchFailure(op, "no two ins are the same");
     rebuild(rewriter, op, kept);
-    return success();
-  }
-};
-
-/// A `cu_seqlens` without entries means what its absence means.
-template <typename OpT> struct DropEmptyCuSeqlens : OpRewritePattern<OpT> {
-  using OpRewritePattern<OpT>::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(OpT op,
-                                PatternRewriter &rewriter) const override {
-    Value cu = op.getCuSeqlens();
-    if (!cu || cast<RankedTensorType>(cu.getType()).getDimSize(0) != 0)
-      return rewriter.notifyMatchFailure(op,
-                                         "no cu_seqlens of static length zero");
-    rewriter.modifyOpInPlace(op, [&] { op.getCuSeqlensMutable().clear(); });
     return success();
   }
 };

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "DropEmptyCuSeqlens.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -84,20 +85,6 @@ struct DropZeroInitialState : OpRewritePattern<RecurrenceOp> {
     if (!isZero(op.getInitialState()))
       return rewriter.notifyMatchFailure(op, "no initial state known to be 0");
     rewriter.modifyOpInPlace(op, [&] { op.getInitialStateMutable().clear(); });
-    return success();
-  }
-};
-
-struct DropEmptyCuSeqlens : OpRewritePattern<RecurrenceOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(RecurrenceOp op,
-                                PatternRewriter &rewriter) const override {
-    Value cu = op.getCuSeqlens();
-    if (!cu || cast<RankedTensorType>(cu.getType()).getDimSize(0) != 0)
-      return rewriter.notifyMatchFailure(op,
-                                         "no cu_seqlens of static length zero");
-    rewriter.modifyOpInPlace(op, [&] { op.getCuSeqlensMutable().clear(); });
     return success();
   }
 };
@@ -226,6 +213,7 @@ struct ForwardZeroOutput : OpRewritePattern<RecurrenceOp> {
 
 void RecurrenceOp::getCanonicalizationPatterns(RewritePatternSet &results,
                                                MLIRContext *context) {
-  results.add<DropZeroDecay, DropZeroInitialState, DropEmptyCuSeqlens,
-              SimplifySteps, ForwardUnchangedState, ForwardZeroOutput>(context);
+  results.add<DropZeroDecay, DropZeroInitialState,
+              DropEmptyCuSeqlens<RecurrenceOp>, SimplifySteps,
+              ForwardUnchangedState, ForwardZeroOutput>(context);
 }

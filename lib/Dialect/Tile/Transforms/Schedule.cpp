@@ -17,26 +17,41 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-/// Collects the pure operations that `op` needs from its block, operands first,
-/// and returns the last operation among what has to stay where it is (null if
-/// none): `op` can move to just behind it.
-static Operation *collectMovable(Operation *op,
-                                 llvm::SetVector<Operation *> &movable) {
+namespace {
+/// The pure operations that an operation needs from its block, operands first,
+/// and what they wait for.
+class MovableOperands {
+public:
+  /// Collects what `op` needs; returns the last operation among what has to
+  /// stay where it is (null if none): `op` can move to just behind it.
+  Operation *collect(Operation *op);
+
+  llvm::SetVector<Operation *> ops;
+
+private:
+  /// The result of `collect` for each of `ops`: shared operands are walked
+  /// once.
+  llvm::DenseMap<Operation *, Operation *> bounds;
+};
+} // namespace
+
+Operation *MovableOperands::collect(Operation *op) {
   Operation *last = nullptr;
-  auto raise = [&](Operation *bound) {
-    if (bound && (!last || last->isBeforeInBlock(bound)))
-      last = bound;
-  };
   for (Value operand : op->getOperands()) {
     Operation *def = operand.getDefiningOp();
     if (!def || def->getBlock() != op->getBlock())
       continue;
-    if (!isMemoryEffectFree(def) || def->getNumRegions() != 0) {
-      raise(def);
-      continue;
+    Operation *bound = def;
+    if (isMemoryEffectFree(def) && def->getNumRegions() == 0) {
+      if (!ops.contains(def)) {
+        Operation *needed = collect(def);
+        bounds[def] = needed;
+        ops.insert(def);
+      }
+      bound = bounds.lookup(def);
     }
-    raise(collectMovable(def, movable));
-    movable.insert(def);
+    if (bound && (!last || last->isBeforeInBlock(bound)))
+      last = bound;
   }
   return last;
 }
@@ -69,16 +84,16 @@ static bool crossesHandOver(Operation *from, MmaOp mma) {
 /// Moves `mma` and what it needs up to where its operands are ready, behind the
 /// products that are ready as early. Returns true if it moved.
 static bool hoist(MmaOp mma) {
-  llvm::SetVector<Operation *> movable;
-  Operation *last = collectMovable(mma, movable);
+  MovableOperands movable;
+  Operation *last = movable.collect(mma);
   if (!last)
     return false;
   last = skipReadyProducts(last, mma);
   if (crossesHandOver(last, mma))
     return false;
-  movable.insert(mma);
+  movable.ops.insert(mma);
   bool moved = false;
-  for (Operation *op : movable) {
+  for (Operation *op : movable.ops) {
     if (op->isBeforeInBlock(last))
       continue; // already early enough
     if (op->getPrevNode() != last) {

@@ -34,6 +34,13 @@ private:
     Value valid; ///< tokens of it that are the sequence's
   };
 
+  /// This block's part of a carry: in registers, and in its init and final.
+  struct StateSlice {
+    RankedTensorType type;
+    SmallVector<Value> coords;
+    SmallVector<int64_t> dims; ///< tensor dimensions behind rows and columns
+  };
+
   void addArguments();
   void addRing();
   void locate();
@@ -43,6 +50,7 @@ private:
   loop(ValueRange carries,
        function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body);
   void produce();
+  StateSlice locateState(unsigned i);
   LogicalResult consume();
   LogicalResult computeChunk(Value index, Chunk chunk, ValueRange carries,
                              SmallVectorImpl<Value> &next);

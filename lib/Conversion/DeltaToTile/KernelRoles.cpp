@@ -185,18 +185,22 @@ void KernelBuilder::zeroUnownedRows() {
   }
 }
 
+KernelBuilder::StateSlice KernelBuilder::locateState(unsigned i) {
+  Value arg = program.block->getArgument(1 + program.ins.size() + i);
+  BindingAttr binding = program.carryBindings[i];
+  std::optional<int64_t> m = orientation.getM(arg);
+  RegionLowering types(builder, orientation, program.isMap);
+  return {types.getRegisterType(arg, m),
+          coordinates(binding, tensorOf(program.inits[i]), index(0), m),
+          {tensorDim(binding, *m), tensorDim(binding, 1 - *m)}};
+}
+
 LogicalResult KernelBuilder::consume() {
   SmallVector<Value> carries;
-  for (auto [i, init] : llvm::enumerate(program.inits)) {
-    Value arg = program.block->getArgument(1 + program.ins.size() + i);
-    BindingAttr binding = program.carryBindings[i];
-    std::optional<int64_t> m = orientation.getM(arg);
-    RegionLowering types(builder, orientation, program.isMap);
-    SmallVector<int64_t> dims = {tensorDim(binding, *m),
-                                 tensorDim(binding, 1 - *m)};
-    carries.push_back(tile::LoadMatrixOp::create(
-        builder, loc, types.getRegisterType(arg, m), initArgs[i],
-        coordinates(binding, tensorOf(init), index(0), m), dims));
+  for (auto [i, init] : llvm::enumerate(initArgs)) {
+    StateSlice slice = locateState(i);
+    carries.push_back(tile::LoadMatrixOp::create(builder, loc, slice.type, init,
+                                                 slice.coords, slice.dims));
   }
   LogicalResult result = success();
   SmallVector<Value> finals =
@@ -208,14 +212,9 @@ LogicalResult KernelBuilder::consume() {
   if (failed(result))
     return failure();
   for (auto [i, value] : llvm::enumerate(finals)) {
-    Value arg = program.block->getArgument(1 + program.ins.size() + i);
-    BindingAttr binding = program.carryBindings[i];
-    std::optional<int64_t> m = orientation.getM(arg);
-    SmallVector<int64_t> dims = {tensorDim(binding, *m),
-                                 tensorDim(binding, 1 - *m)};
-    tile::StoreMatrixOp::create(
-        builder, loc, value, finalArgs[i],
-        coordinates(binding, tensorOf(program.inits[i]), index(0), m), dims);
+    StateSlice slice = locateState(i);
+    tile::StoreMatrixOp::create(builder, loc, value, finalArgs[i], slice.coords,
+                                slice.dims);
   }
   if (!program.isMap)
     zeroUnownedRows();

@@ -83,7 +83,8 @@ setup_packages() {
     local apt=(apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
     run_logged apt-update "apt-get update failed" "Check the network and /etc/apt/sources.list*, then run $SCRIPT again." -- \
       "${apt[@]}" update
-    apt-cache policy libmlir-22-dev | grep -q 'Candidate: 1:22' || fail "these package sources have no LLVM/MLIR 22" \
+    # Not `| grep -q`: it stops reading early, and pipefail then sees apt-cache killed.
+    [[ $(apt-cache policy libmlir-22-dev) == *'Candidate: 1:22'* ]] || fail "these package sources have no LLVM/MLIR 22" \
       "Debian 12 has it in bookworm-security. Check that /etc/apt/sources.list* names it, then type: apt-get update"
     run_logged apt-install "apt-get install failed" "Try by hand: $install" -- \
       "${apt[@]}" install -y --no-install-recommends "${missing[@]}"

@@ -1,4 +1,4 @@
-//===- RowsToLoops.cpp - cumsum, mask_rows and repeat_rows to loops -------===//
+//===- RowsToLoops.cpp - Operations on the rows of a chunk to loops ------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -57,9 +57,32 @@ struct LowerRepeatRows : OpRewritePattern<RepeatRowsOp> {
     return success();
   }
 };
+
+/// Rows of a token are added one after another.
+struct LowerSumRows : OpRewritePattern<SumRowsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SumRowsOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Value rows = createIndex(b, tileType(op.getX()).getDimSize(0));
+    auto addRow = [&](Value i, Value sums) {
+      Value token = createFloorDiv(b, i, op.getN());
+      return createElementLoops(b, sums, token, [&](ValueRange ivs, Value sums) {
+        SmallVector<Value> at(ivs);
+        at[0] = i;
+        return Value(arith::AddFOp::create(b, createExtract(b, sums, ivs),
+                                           createExtract(b, op.getX(), at)));
+      });
+    };
+    rewriter.replaceOp(op,
+                       createLoop(b, createIndex(b, 0), rows,
+                                  createZeroTile(b, tileType(op.getY())), addRow));
+    return success();
+  }
+};
 } // namespace
 
 void delta::populateRowPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerCumsum, LowerMaskRows, LowerRepeatRows>(
+  patterns.add<LowerCumsum, LowerMaskRows, LowerRepeatRows, LowerSumRows>(
       patterns.getContext());
 }

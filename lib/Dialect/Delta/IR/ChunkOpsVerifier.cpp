@@ -25,6 +25,10 @@ YieldOp ChunkMapOp::getYield() {
   return cast<YieldOp>(getBlock().getTerminator());
 }
 
+YieldOp ChunkProgramOpInterface::getYield() {
+  return cast<YieldOp>(getBlock().getTerminator());
+}
+
 /// The closed set of the region: differentiation, splitting and fusion have one
 /// rule for each of these and for nothing else.
 static bool isChunkRegionOp(Operation *op) {

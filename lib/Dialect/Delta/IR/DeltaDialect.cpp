@@ -23,6 +23,8 @@ using namespace mlir::wyvern::delta;
 #define GET_ATTRDEF_CLASSES
 #include "wyvern/Dialect/Delta/IR/DeltaAttrs.cpp.inc"
 
+#include "wyvern/Dialect/Delta/IR/DeltaInterfaces.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "wyvern/Dialect/Delta/IR/Delta.cpp.inc"
 

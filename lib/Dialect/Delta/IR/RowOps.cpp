@@ -221,6 +221,23 @@ OpFoldResult RepeatRowsOp::fold(FoldAdaptor adaptor) {
   return {};
 }
 
+LogicalResult SumRowsOp::verify() {
+  if (failed(verifyVectorOrMatrix(*this, getX())))
+    return failure();
+  ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
+  if (getN() < 1 || x.size() != y.size() ||
+      x[0] != y[0] * static_cast<int64_t>(getN()) ||
+      y.drop_front() != x.drop_front())
+    return emitOpError() << "(C2) expected " << getN()
+                         << " operand rows for each result row, found "
+                         << getX().getType() << " -> " << getY().getType();
+  return success();
+}
+
+OpFoldResult SumRowsOp::fold(FoldAdaptor adaptor) {
+  return getN() == 1 ? getX() : Value();
+}
+
 namespace {
 struct MergeRepeats : OpRewritePattern<RepeatRowsOp> {
   using OpRewritePattern::OpRewritePattern;

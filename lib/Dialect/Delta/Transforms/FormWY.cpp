@@ -11,6 +11,7 @@
 
 #include "FormWY.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/Sequences.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -128,20 +129,6 @@ static ScanIns collectIns(RecurrenceOp op) {
   return ins;
 }
 
-/// N: entries of cu_seqlens less one, or the batch size if it has none.
-static Value countSequences(ImplicitLocOpBuilder &b, RecurrenceOp op) {
-  Value batch = tensor::DimOp::create(b, op.getQuery(), 0);
-  if (!op.getCuSeqlens())
-    return batch;
-  Value entries = tensor::DimOp::create(b, op.getCuSeqlens(), 0);
-  Value zero = arith::ConstantIndexOp::create(b, 0);
-  Value one = arith::ConstantIndexOp::create(b, 1);
-  Value packed =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, entries, zero);
-  Value sequences = arith::SubIOp::create(b, entries, one);
-  return arith::SelectOp::create(b, packed, sequences, batch);
-}
-
 /// The initial state, in the final state's type; zeros if there is none.
 static Value initialState(ImplicitLocOpBuilder &b, RecurrenceOp op) {
   RankedTensorType type = op.getFinalState().getType();
@@ -149,13 +136,10 @@ static Value initialState(ImplicitLocOpBuilder &b, RecurrenceOp op) {
     return init.getType() == type
                ? init
                : tensor::CastOp::create(b, type, init).getResult();
-  SmallVector<Value> sizes;
-  if (type.isDynamicDim(0))
-    sizes.push_back(countSequences(b, op));
-  Value empty = tensor::EmptyOp::create(b, type, sizes);
-  Value zero =
-      arith::ConstantOp::create(b, b.getFloatAttr(type.getElementType(), 0.0));
-  return linalg::FillOp::create(b, zero, empty).getResult(0);
+  return createZeroStates(b, type, [&]() {
+    Value batch = tensor::DimOp::create(b, op.getQuery(), 0);
+    return countSequences(b, batch, op.getCuSeqlens());
+  });
 }
 
 static ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,

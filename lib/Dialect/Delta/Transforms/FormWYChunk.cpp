@@ -12,7 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FormWY.h"
-#include "TileBuilder.h"
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;

@@ -46,6 +46,8 @@ namespace mlir::wyvern::delta {
 class YieldOp;
 } // namespace mlir::wyvern::delta
 
+#include "wyvern/Dialect/Delta/IR/DeltaInterfaces.h.inc"
+
 #define GET_OP_CLASSES
 #include "wyvern/Dialect/Delta/IR/Delta.h.inc"
 

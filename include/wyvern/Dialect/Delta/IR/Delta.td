@@ -7,6 +7,7 @@
 #ifndef WYVERN_DIALECT_DELTA_IR_DELTA
 #define WYVERN_DIALECT_DELTA_IR_DELTA
 
+include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
 include "wyvern/Dialect/Delta/IR/DeltaChunkOps.td"
 include "wyvern/Dialect/Delta/IR/DeltaRowOps.td"

@@ -7,13 +7,15 @@
 #ifndef WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS
 #define WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS
 
+include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
 
 // What both chunk programs share: bound operands, bound outs, a region on tiles.
 class Delta_ChunkProgramOp<string opMnemonic, list<Trait> traits = []>
     : Delta_Op<opMnemonic, !listconcat([
         IsolatedFromAbove, AttrSizedOperandSegments,
-        SingleBlock, RecursiveMemoryEffects], traits)> {
+        SingleBlock, RecursiveMemoryEffects, Delta_ChunkProgramOpInterface,
+        DeclareOpInterfaceMethods<Delta_MatmulWorkOpInterface>], traits)> {
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
@@ -131,7 +133,17 @@ def Delta_ChunkMapOp : Delta_ChunkProgramOp<"chunk_map"> {
                        Delta_BindingArrayAttr:$in_bindings,
                        Delta_BindingArrayAttr:$out_bindings);
   let results = (outs Variadic<Delta_FloatTensor>:$outs);
-  let extraClassDeclaration = sharedClassDeclaration;
+  let extraClassDeclaration = sharedClassDeclaration # [{
+    // A map has no carries; these make it a ChunkProgramOpInterface.
+    ::mlir::ValueRange getInits() { return {}; }
+    ::mlir::ValueRange getFinals() { return {}; }
+    BindingAttr getCarryBinding(unsigned) {
+      llvm_unreachable("a chunk_map has no carries");
+    }
+    BlockArgument getCarryArg(unsigned) {
+      llvm_unreachable("a chunk_map has no carries");
+    }
+  }];
 }
 
 def Delta_YieldOp

@@ -13,6 +13,7 @@
 #define WYVERN_DIALECT_DELTA_IR_DELTAROWOPS
 
 include "mlir/Interfaces/InferTypeOpInterface.td"
+include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
 
 class Delta_RowOp<string opMnemonic, list<Trait> traits = []>
@@ -21,6 +22,7 @@ class Delta_RowOp<string opMnemonic, list<Trait> traits = []>
 }
 
 def Delta_Tile : StaticShapeTensorOf<[AnyFloat]>;
+def Delta_MatmulWork : DeclareOpInterfaceMethods<Delta_MatmulWorkOpInterface>;
 
 def Delta_RowMask
     : Delta_Enum<"RowMask", "which columns j of row i a decay product keeps", [
@@ -30,7 +32,7 @@ def Delta_RowMaskAttr : EnumAttr<Delta_Dialect, Delta_RowMask, "row_mask"> {
   let assemblyFormat = "$value";
 }
 
-def Delta_DecayDotOp : Delta_RowOp<"decay_dot"> {
+def Delta_DecayDotOp : Delta_RowOp<"decay_dot", [Delta_MatmulWork]> {
   let summary = "masked product of two key tiles with the decay inside";
   let description = [{
     ```
@@ -67,7 +69,7 @@ def Delta_DecayDotOp : Delta_RowOp<"decay_dot"> {
   }];
 }
 
-def Delta_DecayApplyOp : Delta_RowOp<"decay_apply"> {
+def Delta_DecayApplyOp : Delta_RowOp<"decay_apply", [Delta_MatmulWork]> {
   let summary = "adjoint of decay_dot in one of its operands";
   let description = [{
     With the exponents and the mask of `delta.decay_dot`:
@@ -97,7 +99,7 @@ def Delta_DecayApplyOp : Delta_RowOp<"decay_apply"> {
   }];
 }
 
-def Delta_EraseSolveOp : Delta_RowOp<"erase_solve"> {
+def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", [Delta_MatmulWork]> {
   let summary = "solves the triangular system of a chunk's erasures";
   let description = [{
     ```
@@ -122,7 +124,7 @@ def Delta_EraseSolveOp : Delta_RowOp<"erase_solve"> {
   }];
 }
 
-def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint"> {
+def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", [Delta_MatmulWork]> {
   let summary = "solves the transposed system, for the gradient of erase_solve";
   let description = [{
     ```
@@ -147,7 +149,7 @@ def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint"> {
   }];
 }
 
-def Delta_EraseFactorOp : Delta_RowOp<"erase_factor"> {
+def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", [Delta_MatmulWork]> {
   let summary = "the factor Z that turns erase_solve into one matmul";
   let description = [{
     ```
@@ -239,6 +241,27 @@ def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows"> {
   let results = (outs Delta_Tile:$y);
   let assemblyFormat = "$x `by` $n attr-dict `:` type($x) `->` type($y)";
   let hasCanonicalizer = 1;
+  let hasFolder = 1;
+}
+
+def Delta_SumRowsOp : Delta_RowOp<"sum_rows"> {
+  let summary = "n rows a token become their sum";
+  let description = [{
+    The adjoint of `delta.repeat_rows`:
+
+    ```
+    y_t = sum of x_i over n t <= i < n (t + 1)
+    ```
+
+    Example:
+
+    ```mlir
+    %s = delta.sum_rows %a by 2 : tensor<64xf32> -> tensor<32xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$x, I64Attr:$n);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat = "$x `by` $n attr-dict `:` type($x) `->` type($y)";
   let hasFolder = 1;
 }
 

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_TIMEDIMS_H
-#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_TIMEDIMS_H
+#ifndef WYVERN_DIALECT_DELTA_UTILS_TIMEDIMS_H
+#define WYVERN_DIALECT_DELTA_UTILS_TIMEDIMS_H
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
@@ -13,11 +13,11 @@
 
 namespace mlir::wyvern::delta {
 
-/// For every tile of a scan's region, the dimensions that run over the rows of
+/// For every tile of a chunk program's region, the dimensions that run over the rows of
 /// the chunk. Sizes cannot tell: 64 may be tokens as well as channels.
 class TimeDims {
 public:
-  explicit TimeDims(ChunkScanOp scan);
+  explicit TimeDims(ChunkProgramOpInterface program);
 
   /// One bit a dimension of `tile`.
   llvm::SmallBitVector get(Value tile) const;
@@ -28,4 +28,4 @@ private:
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_TIMEDIMS_H
+#endif // WYVERN_DIALECT_DELTA_UTILS_TIMEDIMS_H

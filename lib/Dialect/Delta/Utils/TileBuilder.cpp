@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "TileBuilder.h"
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -30,13 +30,15 @@ Value TileBuilder::alongRows(Value vector, Value like) {
   return broadcast(vector, shapeOf(like), {1});
 }
 
-Value TileBuilder::sumRows(Value x) {
-  Value zero = splat(0.0, shapeOf(x).drop_front());
+Value TileBuilder::sum(Value x, int64_t dim) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  shape.erase(shape.begin() + dim);
+  Value zero = splat(0.0, shape);
   auto add = [](OpBuilder &b, Location loc, ValueRange args) {
     Value sum = arith::AddFOp::create(b, loc, args[1], args[0]);
     linalg::YieldOp::create(b, loc, sum);
   };
-  return linalg::ReduceOp::create(b, x, zero, ArrayRef<int64_t>{0}, add)
+  return linalg::ReduceOp::create(b, x, zero, ArrayRef<int64_t>{dim}, add)
       ->getResult(0);
 }
 
@@ -49,14 +51,14 @@ Value TileBuilder::sub(Value x, Value y) {
 Value TileBuilder::neg(Value x) { return arith::NegFOp::create(b, x); }
 Value TileBuilder::exp(Value x) { return math::ExpOp::create(b, x); }
 
-Value TileBuilder::matmul(Value a, Value b, Value acc) {
-  return contract(a, b, acc, /*transposeA=*/false);
-}
-Value TileBuilder::transposedMatmul(Value a, Value b, Value acc) {
-  return contract(a, b, acc, /*transposeA=*/true);
+Value TileBuilder::contract(Value a, Value b, Value acc,
+                            ArrayRef<AffineMap> maps) {
+  return linalg::ContractOp::create(this->b, acc.getType(), ValueRange{a, b},
+                                    acc, this->b.getAffineMapArrayAttr(maps))
+      ->getResult(0);
 }
 
-Value TileBuilder::contract(Value lhs, Value rhs, Value acc, bool transposeA) {
+Value TileBuilder::matmul(Value lhs, Value rhs, Value acc, bool transposeA) {
   int64_t rows = shapeOf(lhs)[transposeA ? 1 : 0], columns = shapeOf(rhs)[1];
   if (!acc)
     acc = splat(0.0, {rows, columns});
@@ -65,9 +67,6 @@ Value TileBuilder::contract(Value lhs, Value rhs, Value acc, bool transposeA) {
   auto map = [&](AffineExpr row, AffineExpr column) {
     return AffineMap::get(3, 0, {row, column}, b.getContext());
   };
-  ArrayAttr maps = b.getAffineMapArrayAttr(
-      {transposeA ? map(k, m) : map(m, k), map(k, n), map(m, n)});
-  return linalg::ContractOp::create(b, acc.getType(), ValueRange{lhs, rhs}, acc,
-                                    maps)
-      ->getResult(0);
+  return contract(lhs, rhs, acc,
+                  {transposeA ? map(k, m) : map(m, k), map(k, n), map(m, n)});
 }

@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "TimeDims.h"
+#include "wyvern/Dialect/Delta/Utils/TimeDims.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -80,7 +80,7 @@ static SmallBitVector ofResult(OpResult result, const TimeDims &dims) {
           [&](auto) { return rows(result, /*square=*/true); })
       .Case<DecayApplyOp, EraseSolveOp, EraseSolveAdjointOp>(
           [&](auto) { return rows(result, /*square=*/false); })
-      .Case<CumsumOp, MaskRowsOp, RepeatRowsOp>(
+      .Case<CumsumOp, MaskRowsOp, RepeatRowsOp, SumRowsOp>(
           [&](auto) { return rows(result, /*square=*/false); })
       .Default([&](Operation *other) {
         // Same-shape arithmetic: a dimension of any operand. Constants and the
@@ -93,10 +93,10 @@ static SmallBitVector ofResult(OpResult result, const TimeDims &dims) {
       });
 }
 
-TimeDims::TimeDims(ChunkScanOp scan) {
-  for (unsigned i = 0; i < scan.getIns().size(); ++i)
-    dims[scan.getInArg(i)] = ofBinding(scan.getInBinding(i));
-  for (Operation &op : scan.getBlock().without_terminator())
+TimeDims::TimeDims(ChunkProgramOpInterface program) {
+  for (unsigned i = 0; i < program.getIns().size(); ++i)
+    dims[program.getInArg(i)] = ofBinding(program.getInBinding(i));
+  for (Operation &op : program.getBlock().without_terminator())
     for (OpResult result : op.getResults()) {
       SmallBitVector bits = ofResult(result, *this);
       dims[result] = std::move(bits);

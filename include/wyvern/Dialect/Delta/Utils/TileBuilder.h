@@ -9,8 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_TILEBUILDER_H
-#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_TILEBUILDER_H
+#ifndef WYVERN_DIALECT_DELTA_UTILS_TILEBUILDER_H
+#define WYVERN_DIALECT_DELTA_UTILS_TILEBUILDER_H
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -31,8 +31,10 @@ public:
   Value broadcast(Value x, ArrayRef<int64_t> shape, ArrayRef<int64_t> added);
   /// A vector, one entry a row, spread over the columns of `like`.
   Value alongRows(Value vector, Value like);
+  /// The sum over one dimension.
+  Value sum(Value x, int64_t dim);
   /// The sum over the first dimension.
-  Value sumRows(Value x);
+  Value sumRows(Value x) { return sum(x, 0); }
 
   Value mul(Value x, Value y);
   Value sub(Value x, Value y);
@@ -40,12 +42,18 @@ public:
   Value exp(Value x);
 
   /// a b, added to `acc` if there is one.
-  Value matmul(Value a, Value b, Value acc = {});
+  Value matmul(Value a, Value b, Value acc = {}) {
+    return matmul(a, b, acc, /*transposeA=*/false);
+  }
   /// a^T b, added to `acc` if there is one.
-  Value transposedMatmul(Value a, Value b, Value acc = {});
+  Value transposedMatmul(Value a, Value b, Value acc = {}) {
+    return matmul(a, b, acc, /*transposeA=*/true);
+  }
+  /// A contraction with one map for each of `a`, `b` and `acc`.
+  Value contract(Value a, Value b, Value acc, ArrayRef<AffineMap> maps);
 
 private:
-  Value contract(Value a, Value b, Value acc, bool transposeA);
+  Value matmul(Value a, Value b, Value acc, bool transposeA);
 
   ImplicitLocOpBuilder &b;
   FloatType compute;
@@ -58,4 +66,4 @@ inline ArrayRef<int64_t> shapeOf(Value tile) {
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_TILEBUILDER_H
+#endif // WYVERN_DIALECT_DELTA_UTILS_TILEBUILDER_H

@@ -1,0 +1,28 @@
+//===- TileStorage.h - How a tile lies in memory ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_UTILS_TILESTORAGE_H
+#define WYVERN_DIALECT_DELTA_UTILS_TILESTORAGE_H
+
+#include "wyvern/Dialect/Delta/Utils/TimeDims.h"
+
+namespace mlir::wyvern::delta {
+
+/// A tensor and its binding.
+struct TileStorage {
+  RankedTensorType type;
+  BindingAttr binding;
+};
+
+/// The tensor that holds the tile `value` of every (sequence, head, chunk) of a
+/// program: `[seq, time, head, _]`, with `time * n` for n rows a token, or
+/// `[chunk, head, _]` where the tile has no rows.
+TileStorage getStorage(Value value, ChunkProgramOpInterface program,
+                       const TimeDims &timeDims);
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_DIALECT_DELTA_UTILS_TILESTORAGE_H

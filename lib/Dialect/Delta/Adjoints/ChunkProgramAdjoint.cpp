@@ -1,0 +1,41 @@
+//===- ChunkProgramAdjoint.cpp - Derivatives of chunk programs ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ReverseProgram.h"
+#include "Rules.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+/// A carry that all sequences share would end as whichever came last.
+static LogicalResult checkCarries(ChunkProgramOpInterface program) {
+  for (unsigned i = 0; i < program.getInits().size(); ++i)
+    if (!program.getCarryBinding(i).has(DimKind::seq))
+      return program.emitOpError()
+             << "carry #" << i << " is bound to " << program.getCarryBinding(i)
+             << ", expected a seq dimension: only then has each sequence a "
+                "state of its own to differentiate";
+  return success();
+}
+
+namespace {
+template <typename OpT>
+struct ChunkProgramRule : AdjointRule<ChunkProgramRule<OpT>, OpT> {
+  static LogicalResult derive(OpT op, Adjoint &adjoint) {
+    auto program = cast<ChunkProgramOpInterface>(op.getOperation());
+    if (failed(checkCarries(program)))
+      return failure();
+    return ReverseProgram(program, adjoint).build();
+  }
+};
+} // namespace
+
+void delta::registerChunkProgramAdjoints(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, DeltaDialect *) {
+    ChunkScanOp::attachInterface<ChunkProgramRule<ChunkScanOp>>(*context);
+    ChunkMapOp::attachInterface<ChunkProgramRule<ChunkMapOp>>(*context);
+  });
+}

@@ -1,0 +1,232 @@
+//===- ReverseProgram.cpp - The backward of one chunk program -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ReverseProgram.h"
+
+#include "wyvern/Dialect/Delta/Utils/Sequences.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+ReverseProgram::ReverseProgram(ChunkProgramOpInterface program, Adjoint &outer)
+    : program(program), outer(outer), b(outer.getBuilder()),
+      dependence(program), timeDims(program),
+      compute(cast<FloatType>(program.getCompute())),
+      block(&region.emplaceBlock()),
+      inside(program.getLoc(), OpBuilder::atBlockEnd(block)),
+      inner(inside, [this](Value value) { return getGiven(value); }) {
+  block->addArgument(b.getIndexType(), program.getLoc());
+}
+
+//===----------------------------------------------------------------------===//
+// What the region reads
+//===----------------------------------------------------------------------===//
+
+/// Ins stand before carries, also those that are added later.
+BlockArgument ReverseProgram::addIn(Value tensor, BindingAttr binding,
+                                    Type tile) {
+  ins.push_back({tensor, binding});
+  return block->insertArgument(ins.size(), tile, program.getLoc());
+}
+
+BlockArgument ReverseProgram::addCarry(Type tile) {
+  carryArgs.push_back(block->addArgument(tile, program.getLoc()));
+  return carryArgs.back();
+}
+
+Value ReverseProgram::getGiven(Value value) {
+  if (value == program.getValid())
+    return block->getArgument(0);
+  for (unsigned i = 0; i < program.getIns().size(); ++i)
+    if (value == program.getInArg(i))
+      return addIn(outer.getPrimal(program.getIns()[i]),
+                   program.getInBinding(i), value.getType());
+  Operation *def = value.getDefiningOp();
+  bool isBrought = dependence.reaches(value) && !(def && isCheap(def));
+  return isBrought ? replay(value) : Value();
+}
+
+Value ReverseProgram::replay(Value value) {
+  replayed.push_back(value);
+  replayedIns.push_back(ins.size());
+  return addIn(/*tensor=*/{}, getStorage(value, program, timeDims).binding,
+               value.getType());
+}
+
+//===----------------------------------------------------------------------===//
+// The sweep
+//===----------------------------------------------------------------------===//
+
+void ReverseProgram::seedGradients() {
+  YieldOp yield = program.getYield();
+  unsigned numOuts = program.getOuts().size();
+  for (auto [i, tile] : llvm::enumerate(yield.getOuts()))
+    inner.setActive(tile);
+  for (auto [i, out] : llvm::enumerate(program.getOuts()))
+    if (Value gradient = outer.getGradient(out))
+      inner.addGradient(yield.getOperand(i),
+                        addIn(gradient, program.getOutBinding(i),
+                              yield.getOperand(i).getType()));
+  for (unsigned i = 0; i < program.getInits().size(); ++i) {
+    Value carried = yield.getOperand(numOuts + i);
+    inner.setActive(carried);
+    inner.addGradient(carried, addCarry(carried.getType()));
+  }
+}
+
+LogicalResult ReverseProgram::sweep() {
+  for (auto [i, in] : llvm::enumerate(program.getIns()))
+    if (outer.isActive(in))
+      inner.setActive(program.getInArg(i));
+  for (unsigned i = 0; i < program.getInits().size(); ++i)
+    inner.setActive(program.getCarryArg(i));
+  return inner.sweep(program.getBlock());
+}
+
+Value ReverseProgram::getGradientOrZero(Value value) {
+  if (Value gradient = inner.getGradient(value))
+    return gradient;
+  return inner.tiles(value).splat(0.0, shapeOf(value));
+}
+
+//===----------------------------------------------------------------------===//
+// The replay
+//===----------------------------------------------------------------------===//
+
+/// The forward program again, with the values that the region reads as outs.
+/// What they do not need is dead in it, for delta-simplify to drop.
+void ReverseProgram::buildReplay() {
+  if (replayed.empty())
+    return;
+  auto scan = cast<ChunkScanOp>(program.getOperation());
+  SmallVector<Type> types;
+  SmallVector<Attribute> bindings;
+  for (Value value : replayed) {
+    TileStorage storage = getStorage(value, program, timeDims);
+    types.push_back(storage.type);
+    bindings.push_back(storage.binding);
+  }
+  auto primals = [&](ValueRange values) {
+    return llvm::map_to_vector(
+        values, [&](Value value) { return outer.getPrimal(value); });
+  };
+  Value cuSeqlens = scan.getCuSeqlens();
+  auto replay = ChunkScanOp::create(
+      b, types, scan.getFinals().getTypes(), primals(scan.getIns()),
+      primals(scan.getInits()),
+      cuSeqlens ? outer.getPrimal(cuSeqlens) : Value(), scan.getDirectionAttr(),
+      scan.getChunkAttr(), scan.getHeadsAttr(), scan.getComputeAttr(),
+      scan.getInBindings(), scan.getCarryBindings(), b.getArrayAttr(bindings));
+  IRMapping mapping;
+  scan.getBody().cloneInto(&replay.getBody(), mapping);
+  YieldOp yield = replay.getYield();
+  yield.getOutsMutable().assign(llvm::map_to_vector(
+      replayed, [&](Value value) { return mapping.lookup(value); }));
+  for (auto [in, out] : llvm::zip_equal(replayedIns, replay.getOuts()))
+    ins[in].tensor = out;
+}
+
+//===----------------------------------------------------------------------===//
+// The program
+//===----------------------------------------------------------------------===//
+
+/// What the gradient of a carry is after the last chunk.
+Value ReverseProgram::getInitialGradient(unsigned carry) {
+  if (Value gradient = outer.getGradient(program.getFinals()[carry]))
+    return gradient;
+  return createZeros(
+      cast<RankedTensorType>(program.getInits()[carry].getType()));
+}
+
+Value ReverseProgram::createZeros(RankedTensorType type) {
+  return createZeroStates(b, type, [&]() -> Value {
+    Value cuSeqlens = program.getCuSeqlens();
+    if (cuSeqlens)
+      cuSeqlens = outer.getPrimal(cuSeqlens);
+    for (const In &in : ins)
+      for (auto [i, dim] : llvm::enumerate(in.binding.getDims()))
+        if (dim.kind == DimKind::seq && in.binding.has(DimKind::time))
+          return countSequences(b, tensor::DimOp::create(b, in.tensor, i),
+                                cuSeqlens);
+    return countSequences(b, arith::ConstantIndexOp::create(b, 1), cuSeqlens);
+  });
+}
+
+/// The tokens are counted on an in, so there is one even if nothing reads it.
+void ReverseProgram::addLength() {
+  auto isTimed = [](const In &in) { return in.binding.has(DimKind::time); };
+  for (unsigned i = 0; llvm::none_of(ins, isTimed); ++i)
+    if (program.getInBinding(i).has(DimKind::time))
+      addIn(outer.getPrimal(program.getIns()[i]), program.getInBinding(i),
+            program.getInArg(i).getType());
+}
+
+Operation *ReverseProgram::createProgram() {
+  SmallVector<Value> inTensors, inits, outTiles, carryTiles;
+  SmallVector<Attribute> inBindings, carryBindings, outBindings;
+  SmallVector<Type> outTypes, finalTypes;
+  for (const In &in : ins) {
+    inTensors.push_back(in.tensor);
+    inBindings.push_back(in.binding);
+  }
+  for (unsigned i = 0; i < program.getInits().size(); ++i) {
+    inits.push_back(getInitialGradient(i));
+    carryBindings.push_back(program.getCarryBinding(i));
+    carryTiles.push_back(getGradientOrZero(program.getCarryArg(i)));
+  }
+  for (const Result &result : sums) {
+    inits.push_back(createZeros(result.storage.type));
+    carryBindings.push_back(result.storage.binding);
+    carryTiles.push_back(result.tile);
+  }
+  for (const Result &result : outs) {
+    outTypes.push_back(result.storage.type);
+    outBindings.push_back(result.storage.binding);
+    outTiles.push_back(result.tile);
+  }
+  llvm::append_range(finalTypes, ValueRange(inits).getTypes());
+  YieldOp::create(inside, outTiles, carryTiles);
+
+  Value cuSeqlens = program.getCuSeqlens();
+  if (cuSeqlens)
+    cuSeqlens = outer.getPrimal(cuSeqlens);
+  auto compute = TypeAttr::get(this->compute);
+  auto chunk = b.getI64IntegerAttr(program.getChunk());
+  auto heads = b.getI64IntegerAttr(program.getHeads());
+  Operation *op;
+  if (inits.empty()) {
+    op = ChunkMapOp::create(b, outTypes, inTensors, cuSeqlens, chunk, heads,
+                            compute, b.getArrayAttr(inBindings),
+                            b.getArrayAttr(outBindings));
+  } else {
+    auto scan = dyn_cast<ChunkScanOp>(program.getOperation());
+    bool turns = !scan || scan.getDirection() == Direction::forward;
+    auto direction = DirectionAttr::get(
+        b.getContext(), turns ? Direction::reverse : Direction::forward);
+    op = ChunkScanOp::create(b, outTypes, finalTypes, inTensors, inits,
+                             cuSeqlens, direction, chunk, heads, compute,
+                             b.getArrayAttr(inBindings),
+                             b.getArrayAttr(carryBindings),
+                             b.getArrayAttr(outBindings));
+  }
+  op->getRegion(0).takeBody(region);
+  return op;
+}
+
+LogicalResult ReverseProgram::build() {
+  seedGradients();
+  if (failed(sweep()))
+    return failure();
+  collectResults();
+  if (outs.empty() && sums.empty() && program.getInits().empty())
+    return success();
+  addLength();
+  buildReplay();
+  addGradients(createProgram());
+  return success();
+}

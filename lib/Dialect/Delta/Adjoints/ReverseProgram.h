@@ -1,0 +1,87 @@
+//===- ReverseProgram.h - The backward of one chunk program -----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_ADJOINTS_REVERSEPROGRAM_H
+#define WYVERN_LIB_DIALECT_DELTA_ADJOINTS_REVERSEPROGRAM_H
+
+#include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
+#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+
+namespace mlir::wyvern::delta {
+
+/// Builds the backward of a chunk program: a program in the other direction
+/// that carries the gradients of the carries.
+///
+/// Its region reads the tiles of the forward program's ins and of the gradients
+/// of its outs. Of the forward values that a carry enters it reads what a
+/// *replay* brings: the forward program once more, with these values as outs.
+/// Forward values that no carry enters are computed in the region again.
+class ReverseProgram {
+public:
+  ReverseProgram(ChunkProgramOpInterface program, Adjoint &outer);
+
+  /// Builds at the outer sweep's place and adds to its gradients.
+  LogicalResult build();
+
+private:
+  /// An in of the new program. `tensor` is null for one that the replay brings
+  /// until the replay is built.
+  struct In {
+    Value tensor;
+    BindingAttr binding;
+  };
+
+  /// The gradient of an in or a carry, per head of the program, and what makes
+  /// it one of the whole tensor.
+  struct Result {
+    Value primal; ///< of the outer block
+    TileStorage storage;
+    Value tile;            ///< of the new region
+    bool addedSeq = false; ///< one a sequence, to be summed
+    bool addedHead = false;
+  };
+
+  BlockArgument addIn(Value tensor, BindingAttr binding, Type tile);
+  BlockArgument addCarry(Type tile);
+  Value getGiven(Value value);
+  Value replay(Value value);
+
+  void seedGradients();
+  LogicalResult sweep();
+  void collectResults();
+  Result describeResult(unsigned in, Value tile);
+  Value getGradientOrZero(Value value);
+  Value getInitialGradient(unsigned carry);
+  Value createZeros(RankedTensorType type);
+
+  void addLength();
+  void buildReplay();
+  Operation *createProgram();
+  void addGradients(Operation *op);
+  Value sumOverAdded(const Result &result, Value gradient);
+
+  ChunkProgramOpInterface program;
+  Adjoint &outer;
+  ImplicitLocOpBuilder &b;
+  CarryDependence dependence;
+  TimeDims timeDims;
+  FloatType compute;
+
+  Region region;
+  Block *block;
+  ImplicitLocOpBuilder inside;
+  Adjoint inner;
+  SmallVector<In> ins;
+  SmallVector<Value> replayed; ///< forward values, each an in
+  SmallVector<unsigned> replayedIns;
+  SmallVector<BlockArgument> carryArgs; ///< of the carries, then of `sums`
+  SmallVector<Result> outs, sums;       ///< sums: gradients of ins without time
+};
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_ADJOINTS_REVERSEPROGRAM_H

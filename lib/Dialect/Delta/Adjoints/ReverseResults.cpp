@@ -1,0 +1,132 @@
+//===- ReverseResults.cpp - What the backward of a program gives ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ReverseProgram.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+/// The binding of an in's gradient: a head of its own for each of the program's
+/// heads, and without a time or chunk dimension a sequence of its own too.
+ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
+  Result result;
+  result.primal = program.getIns()[in];
+  result.tile = tile;
+  BindingAttr binding = program.getInBinding(in);
+  auto type = cast<RankedTensorType>(result.primal.getType());
+  bool isSummed = !binding.has(DimKind::time) && !binding.has(DimKind::chunk);
+  SmallVector<BoundDim> dims(binding.getDims());
+  SmallVector<int64_t> shape(type.getShape());
+  result.addedHead = !binding.has(DimKind::head);
+  result.addedSeq = isSummed && !binding.has(DimKind::seq);
+  if (result.addedHead) {
+    dims.insert(dims.begin(), {DimKind::head});
+    shape.insert(shape.begin(), program.getHeads());
+  }
+  if (result.addedSeq) {
+    dims.insert(dims.begin(), {DimKind::seq});
+    shape.insert(shape.begin(), ShapedType::kDynamic);
+  }
+  bool isShared = result.addedHead || isSummed;
+  for (auto [dim, size] : llvm::zip_equal(dims, shape))
+    if (dim.kind == DimKind::head) {
+      isShared |= size != program.getHeads();
+      size = program.getHeads();
+    }
+  // What is summed afterwards is not rounded before.
+  Type element = isShared ? compute : type.getElementType();
+  result.storage = {RankedTensorType::get(shape, element),
+                    BindingAttr::get(b.getContext(), dims)};
+  return result;
+}
+
+/// An in without time is read by every chunk: its gradient is a sum that is
+/// carried along.
+void ReverseProgram::collectResults() {
+  for (auto [i, in] : llvm::enumerate(program.getIns())) {
+    Value gradient = inner.getGradient(program.getInArg(i));
+    if (!gradient || !outer.isActive(in))
+      continue;
+    Result result = describeResult(i, gradient);
+    BindingAttr binding = result.storage.binding;
+    if (binding.has(DimKind::time) || binding.has(DimKind::chunk)) {
+      outs.push_back(result);
+      continue;
+    }
+    Value sum = addCarry(gradient.getType());
+    result.tile = arith::AddFOp::create(inside, sum, gradient);
+    sums.push_back(result);
+  }
+}
+
+/// The sum over one dimension, of dynamic tensors too.
+static Value sumOver(ImplicitLocOpBuilder &b, Value x, int64_t dim) {
+  auto type = cast<RankedTensorType>(x.getType());
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), x);
+  sizes.erase(sizes.begin() + dim);
+  Value empty = tensor::EmptyOp::create(b, sizes, type.getElementType());
+  Value zero =
+      arith::ConstantOp::create(b, b.getFloatAttr(type.getElementType(), 0.0));
+  Value init = linalg::FillOp::create(b, zero, empty).getResult(0);
+  auto add = [](OpBuilder &b, Location loc, ValueRange args) {
+    Value sum = arith::AddFOp::create(b, loc, args[1], args[0]);
+    linalg::YieldOp::create(b, loc, sum);
+  };
+  return linalg::ReduceOp::create(b, x, init, ArrayRef<int64_t>{dim}, add)
+      ->getResult(0);
+}
+
+/// The sum over the heads of each group that shares one of `heads` heads, the
+/// first head of a group first.
+static Value sumOverGroups(ImplicitLocOpBuilder &b, Value x, int64_t dim,
+                           int64_t heads) {
+  auto type = cast<RankedTensorType>(x.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  SmallVector<ReassociationIndices> reassociation;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    reassociation.push_back({i > dim ? i + 1 : i});
+  reassociation[dim].push_back(dim + 1);
+  shape.insert(shape.begin() + dim + 1, shape[dim] / heads);
+  shape[dim] = heads;
+  Value grouped = tensor::ExpandShapeOp::create(
+      b, RankedTensorType::get(shape, type.getElementType()), x,
+      reassociation);
+  return sumOver(b, grouped, dim + 1);
+}
+
+/// From a gradient with a head, and maybe a sequence, of its own to that of the
+/// tensor which all of them read.
+Value ReverseProgram::sumOverAdded(const Result &result, Value gradient) {
+  for (int i = 0, e = result.addedSeq + result.addedHead; i < e; ++i)
+    gradient = sumOver(b, gradient, 0);
+  auto type = cast<RankedTensorType>(result.primal.getType());
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (cast<RankedTensorType>(gradient.getType()).getDimSize(dim) !=
+        type.getDimSize(dim) && !type.isDynamicDim(dim))
+      gradient = sumOverGroups(b, gradient, dim, type.getDimSize(dim));
+  if (getElementTypeOrSelf(gradient) != type.getElementType())
+    gradient = arith::TruncFOp::create(b, type, gradient);
+  return gradient;
+}
+
+void ReverseProgram::addGradients(Operation *op) {
+  ResultRange results = op->getResults();
+  unsigned numCarries = program.getInits().size();
+  for (auto [result, gradient] :
+       llvm::zip_equal(outs, results.take_front(outs.size())))
+    outer.addGradient(result.primal, sumOverAdded(result, gradient));
+  results = results.drop_front(outs.size());
+  for (auto [init, gradient] :
+       llvm::zip_equal(program.getInits(), results.take_front(numCarries)))
+    outer.addGradient(init, gradient);
+  for (auto [result, gradient] :
+       llvm::zip_equal(sums, results.drop_front(numCarries)))
+    outer.addGradient(result.primal, sumOverAdded(result, gradient));
+}

@@ -1,0 +1,37 @@
+//===- TileStorage.cpp - How a tile lies in memory ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,
+                              const TimeDims &timeDims) {
+  auto tile = cast<RankedTensorType>(value.getType());
+  int time = timeDims.get(value).find_first();
+  SmallVector<BoundDim> dims;
+  SmallVector<int64_t> shape;
+  auto add = [&](DimKind kind, int64_t size, int64_t multiple = 1) {
+    dims.push_back({kind, multiple});
+    shape.push_back(size);
+  };
+  // Without rows there is one slot a chunk.
+  add(time < 0 ? DimKind::chunk : DimKind::seq, ShapedType::kDynamic);
+  if (time != 0)
+    add(DimKind::head, program.getHeads());
+  for (auto [i, size] : llvm::enumerate(tile.getShape())) {
+    if (static_cast<int>(i) != time) {
+      add(DimKind::whole, size);
+      continue;
+    }
+    add(DimKind::time, ShapedType::kDynamic, size / program.getChunk());
+    if (time == 0)
+      add(DimKind::head, program.getHeads());
+  }
+  return {RankedTensorType::get(shape, tile.getElementType()),
+          BindingAttr::get(value.getContext(), dims)};
+}

@@ -77,9 +77,9 @@ typedef enum wyvern_dtype {
    packed tokens if cu_seqlens is given), N the sequences (B, or
    len(cu_seqlens) - 1). */
 typedef enum wyvern_dim_kind {
-  WYVERN_DIM_SEQ = 0,   /* B beside a time or chunk dimension, else N */
+  WYVERN_DIM_SEQ = 0,   /* B beside a time dimension, else N */
   WYVERN_DIM_TIME = 1,  /* T * multiple */
-  WYVERN_DIM_CHUNK = 2, /* ceil(T / chunk); packed: floor(T / chunk) + N */
+  WYVERN_DIM_CHUNK = 2, /* B * ceil(T / chunk); packed: floor(T / chunk) + N */
   WYVERN_DIM_HEAD = 3,  /* size */
   WYVERN_DIM_WHOLE = 4  /* size */
 } wyvern_dim_kind;

@@ -44,9 +44,9 @@ wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
   extents->sequences = packed ? packed_sequences : batch;
   /* Packed, the host does not know the lengths: every sequence may end in a
      partial chunk. */
-  extents->chunks = packed ? tokens / chunk + packed_sequences
-                           : tokens / chunk + (tokens % chunk != 0);
-  if (__builtin_mul_overflow(batch, extents->chunks, &extents->slots))
+  int64_t chunks = packed ? tokens / chunk + packed_sequences
+                          : tokens / chunk + (tokens % chunk != 0);
+  if (__builtin_mul_overflow(batch, chunks, &extents->slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
                        "%s: %lld sequences of %lld tokens overflow 64 bits",
                        name, (long long)batch, (long long)tokens);
@@ -59,14 +59,13 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
   switch (desc->kind) {
   case WYVERN_DIM_SEQ:
     for (uint32_t i = 0; i < tensor->rank; ++i)
-      if (tensor->dims[i].kind == WYVERN_DIM_TIME ||
-          tensor->dims[i].kind == WYVERN_DIM_CHUNK)
+      if (tensor->dims[i].kind == WYVERN_DIM_TIME)
         return extents->batch;
     return extents->sequences;
   case WYVERN_DIM_TIME:
     return extents->tokens * desc->multiple;
   case WYVERN_DIM_CHUNK:
-    return extents->chunks;
+    return extents->slots;
   case WYVERN_DIM_HEAD:
   case WYVERN_DIM_WHOLE:
     break;

@@ -24,8 +24,8 @@ def fake_image(symbol, layout):
     return header + f"{symbol} {layout}\n".encode()
 
 
-def rows(heads, width=None, kind="time", multiple=1):
-    dims = [{"kind": "seq"}, {"kind": kind, "multiple": multiple}, {"kind": "head", "size": heads}]
+def rows(heads, width=None, multiple=1):
+    dims = [{"kind": "seq"}, {"kind": "time", "multiple": multiple}, {"kind": "head", "size": heads}]
     return dims + ([{"kind": "whole", "size": width}] if width else [])
 
 
@@ -64,7 +64,7 @@ def manifest():
             tensor("o", "output", "bf16", rows(2, 128)),
             tensor("final_state", "output", "f32", state(2, 64, 128), optional=True),
             tensor("before_0", "workspace", "bf16", rows(2, 64)),
-            tensor("before_1", "workspace", "f32", rows(2, 64, "chunk")),
+            tensor("before_1", "workspace", "f32", [{"kind": "chunk"}, *state(2, 8, 8)[1:]]),
         ],
         "kernels": [
             {

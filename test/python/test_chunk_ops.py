@@ -136,6 +136,22 @@ def test_decay_apply(mask, decay, before, rows, transpose, tokens=7):
     np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("mask,decay,before,rows", [case for case in CASES if case[1] != "channel"])
+def test_decay_mask(mask, decay, before, rows, tokens=7):
+    na, nb = rows
+    m = rng.standard_normal((tokens * na, tokens * nb))
+    kept = weights(mask, None, before, na, nb, tokens)[:, :, 0] > 0
+    inputs = {"m": rows_in(np.where(kept, m, np.nan), na)}
+    g = None
+    if decay:
+        g = gate(decay, tokens)
+        inputs["g"] = rows_in(g)
+    body = f"%r = delta.decay_mask {mask} %m {decay_clause(decay, before, rows, tokens)} : {tensor(*m.shape)}"
+    found = run_map(inputs, rows_out(m.shape, na), body, tokens).reshape(m.shape)
+    expected = np.where(kept, m, 0) * weights(mask, g, before, na, nb, tokens)[:, :, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("decay", ["head", "channel"])
 def test_decay_dot_float32_does_not_cancel(decay, tokens=64):
     """Gates of -8 for 30 tokens, then -0.01: a difference of prefix sums loses 7e-5."""

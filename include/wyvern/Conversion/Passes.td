@@ -20,7 +20,7 @@ def ConvertDeltaToSCF : Pass<"convert-delta-to-scf", "::mlir::func::FuncOp"> {
 
     The chunk ops become loops too:
 
-    * `decay_dot`, `decay_apply`: a head decay multiplies by exp of segment sums; a
+    * `decay_dot`, `decay_apply`, `decay_mask`: a head decay multiplies by exp of segment sums; a
       channel decay is computed by halving, where both factors of a block are <= 1;
     * `erase_solve`, its adjoint and `erase_factor`: substitution;
     * `linalg.contract`: operands are extended to the result's type, then a

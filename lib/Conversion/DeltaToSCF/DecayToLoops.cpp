@@ -1,4 +1,4 @@
-//===- DecayToLoops.cpp - decay_dot and decay_apply to loops --------------===//
+//===- DecayToLoops.cpp - decay_dot and its kin to loops ------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -32,8 +32,8 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 namespace {
-/// What decay_dot and decay_apply share: which entries are kept and how they
-/// decay.
+/// What decay_dot, decay_apply and decay_mask share: which entries are kept and
+/// how they decay.
 class DecayProduct {
 public:
   template <typename OpT>
@@ -297,8 +297,21 @@ struct LowerDecayApply : OpRewritePattern<DecayApplyOp> {
     });
   }
 };
+
+struct LowerDecayMask : OpRewritePattern<DecayMaskOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(DecayMaskOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    DecayProduct product(op, tileType(op.getM()).getDimSize(0), b);
+    rewriter.replaceOp(op, product.createMaskedDecay(op.getM()));
+    return success();
+  }
+};
 } // namespace
 
 void delta::populateDecayPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerDecayDot, LowerDecayApply>(patterns.getContext());
+  patterns.add<LowerDecayDot, LowerDecayApply, LowerDecayMask>(
+      patterns.getContext());
 }

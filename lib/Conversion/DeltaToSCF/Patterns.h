@@ -15,7 +15,7 @@ namespace mlir::wyvern::delta {
 void populateChunkLoopPatterns(RewritePatternSet &patterns);
 /// linalg.contract.
 void populateContractPatterns(RewritePatternSet &patterns);
-/// decay_dot, decay_apply.
+/// decay_dot, decay_apply, decay_mask.
 void populateDecayPatterns(RewritePatternSet &patterns);
 /// erase_solve, erase_solve_adjoint, erase_factor.
 void populateErasePatterns(RewritePatternSet &patterns);

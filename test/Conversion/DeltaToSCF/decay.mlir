@@ -79,6 +79,23 @@ func.func @none(%a: tensor<4x16xbf16>) -> tensor<4x4xf32> {
   return %m : tensor<4x4xf32>
 }
 
+// The same of a matrix that is there; rows [1, 2] keep the columns of its tokens.
+// CHECK-LABEL: func.func @mask
+// CHECK-SAME: (%[[M:[a-z0-9_]+]]: tensor<4x8xf32>
+// CHECK: %[[FACTORS:[a-z0-9_]+]] = math.exp
+// CHECK: scf.for %[[I:[a-z0-9_]+]] = %c0 to %c4
+// CHECK:   %[[NEXT:[a-z0-9_]+]] = arith.addi %[[I]], %c1
+// CHECK:   %[[END:[a-z0-9_]+]] = arith.muli %[[NEXT]], %c2
+// CHECK:   scf.for %[[J:[a-z0-9_]+]] = %c0 to %[[END]]
+// CHECK:     %[[ENTRY:[a-z0-9_]+]] = tensor.extract %[[M]][%[[I]], %[[J]]]
+// CHECK:     %[[U:[a-z0-9_]+]] = arith.divui %[[J]], %c2
+// CHECK:     %[[FACTOR:[a-z0-9_]+]] = tensor.extract %[[FACTORS]][%[[I]], %[[U]]]
+// CHECK:     arith.mulf %[[ENTRY]], %[[FACTOR]]
+func.func @mask(%m: tensor<4x8xf32>, %g: tensor<4xf32>) -> tensor<4x8xf32> {
+  %r = delta.decay_mask upto_token %m decay(%g : tensor<4xf32>) rows [1, 2] : tensor<4x8xf32>
+  return %r : tensor<4x8xf32>
+}
+
 // The adjoint masks and decays m before the product, so that masked entries of m
 // are not read.
 // CHECK-LABEL: func.func @apply

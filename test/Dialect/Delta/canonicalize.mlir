@@ -249,6 +249,21 @@ func.func @decay_dot(%x: tensor<8x4xf32>) -> tensor<8x4xf32> {
 
 // -----
 
+// CHECK-LABEL: func.func @decay_mask
+// CHECK-SAME: %[[m:.*]]: tensor<8x8xf32>
+// CHECK-DAG: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<8x8xf32>
+// CHECK-DAG: %[[r:.*]] = delta.decay_mask before_token %[[m]] : tensor<8x8xf32>
+// CHECK: return %[[r]], %[[zero]]
+func.func @decay_mask(%m: tensor<8x8xf32>, %g: tensor<8xf32>) -> (tensor<8x8xf32>, tensor<8x8xf32>) {
+  %none = arith.constant dense<0.0> : tensor<8xf32>
+  %zero = arith.constant dense<0.0> : tensor<8x8xf32>
+  %r = delta.decay_mask before_token %m decay(%none : tensor<8xf32>) before_decay : tensor<8x8xf32>
+  %z = delta.decay_mask upto_token %zero decay(%g : tensor<8xf32>) : tensor<8x8xf32>
+  return %r, %z : tensor<8x8xf32>, tensor<8x8xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @cumsum
 // CHECK-SAME: %[[x:.*]]: tensor<1x4xf32>
 // CHECK-DAG: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<8xf32>

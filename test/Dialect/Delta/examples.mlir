@@ -67,6 +67,14 @@ func.func @decay_dot(%K: tensor<64x128xf32>, %g: tensor<64xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @decay_mask
+// CHECK: delta.decay_mask
+func.func @decay_mask(%dM: tensor<64x64xf32>, %g: tensor<64xf32>) {
+  %dP = delta.decay_mask upto_token %dM decay(%g : tensor<64xf32>)
+      : tensor<64x64xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @erase_factor
 // CHECK: delta.erase_factor
 func.func @erase_factor(%L: tensor<64x64xf32>, %c: tensor<64xf32>) {

@@ -437,7 +437,7 @@ func.func @chunk_scan_direction(%x: tensor<?x?x1x4xf32>) {
 // -----
 
 //===----------------------------------------------------------------------===//
-// delta.decay_dot, delta.decay_apply
+// delta.decay_dot, delta.decay_apply, delta.decay_mask
 //===----------------------------------------------------------------------===//
 
 func.func @decay_dot_c1(%a: tensor<8x4xf32>, %b: tensor<8x5xf32>) {
@@ -523,6 +523,46 @@ func.func @decay_apply_c4(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<8
 func.func @decay_apply_c5(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<4xf32>) {
   // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<4xf32>'}}
   %r = delta.decay_apply upto_token %m, %x decay(%g : tensor<4xf32>) : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c1(%m: tensor<8xf32>) {
+  // expected-error @+1 {{(C1) expected a matrix [i, j], found 'tensor<8xf32>'}}
+  %r = delta.decay_mask upto_token %m : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c2(%m: tensor<8x12xf32>) {
+  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 12 / nb the same number of tokens, found [1, 2]}}
+  %r = delta.decay_mask upto_token %m rows [1, 2] : tensor<8x12xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c3(%m: tensor<4x8xf32>) {
+  // expected-error @+1 {{(C3) before_row compares rows, so both operands need as many rows a token; found [1, 2]}}
+  %r = delta.decay_mask before_row %m rows [1, 2] : tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c4(%m: tensor<8x8xf32>, %g: tensor<8xf32>) {
+  // expected-error @+1 {{(C4) before_decay needs the mask before_token}}
+  %r = delta.decay_mask before_row %m decay(%g : tensor<8xf32>) before_decay : tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c5(%m: tensor<8x8xf32>, %g: tensor<8x8xf32>) {
+  // expected-error @+1 {{(C5) expected a decay of shape [8], one gate a head, found 'tensor<8x8xf32>'}}
+  %r = delta.decay_mask upto_token %m decay(%g : tensor<8x8xf32>) : tensor<8x8xf32>
   return
 }
 

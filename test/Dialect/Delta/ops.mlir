@@ -99,6 +99,10 @@ func.func @decay(%a: tensor<8x4xf32>, %b: tensor<16x4xbf16>, %g: tensor<8xf32>, 
   %3 = delta.decay_apply upto_token %0, %a : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
   // CHECK: delta.decay_apply before_token transpose %{{.*}}, %{{.*}} decay(%{{.*}} : tensor<8x4xf32>) before_decay rows [1, 2] : tensor<8x16xf32>, tensor<8x4xf32> -> tensor<16x4xf32>
   %4 = delta.decay_apply before_token transpose %2, %a decay(%G : tensor<8x4xf32>) before_decay rows [1, 2] : tensor<8x16xf32>, tensor<8x4xf32> -> tensor<16x4xf32>
+  // CHECK: delta.decay_mask upto_token %{{.*}} : tensor<8x8xf32>
+  %5 = delta.decay_mask upto_token %0 : tensor<8x8xf32>
+  // CHECK: delta.decay_mask before_token %{{.*}} decay(%{{.*}} : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>
+  %6 = delta.decay_mask before_token %2 decay(%g : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>
   return
 }
 

@@ -20,15 +20,21 @@ static ArrayRef<int64_t> shapeOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape();
 }
 
+/// The attribute of a tile of zeros, or null.
+static OpFoldResult foldZero(Attribute x) {
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(x);
+  if (splat && splat.getSplatValue<APFloat>().isPosZero())
+    return splat;
+  return {};
+}
+
 //===----------------------------------------------------------------------===//
-// decay_dot, decay_apply
+// decay_dot, decay_apply, decay_mask
 //===----------------------------------------------------------------------===//
 
-/// Checks mask, rows and decay of a product of `aRows` by `bRows` rows over
-/// `depth` channels.
+/// Checks mask and rows of `aRows` by `bRows` entries.
 template <typename OpT>
-static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
-                                        int64_t depth) {
+static LogicalResult verifyRowMask(OpT op, int64_t aRows, int64_t bRows) {
   ArrayRef<int64_t> rows = op.getRows();
   if (rows.size() != 2 || rows[0] < 1 || rows[1] < 1 || aRows % rows[0] != 0 ||
       bRows % rows[1] != 0 || aRows / rows[0] != bRows / rows[1])
@@ -36,7 +42,6 @@ static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
            << "(C2) expected rows = [na, nb] with " << aRows << " / na and "
            << bRows << " / nb the same number of tokens, found [" << rows
            << "]";
-  int64_t tokens = aRows / rows[0];
   if (op.getMask() == RowMask::before_row && rows[0] != rows[1])
     return op.emitOpError()
            << "(C3) before_row compares rows, so both operands "
@@ -46,6 +51,17 @@ static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
     return op.emitOpError()
            << "(C4) before_decay needs the mask before_token: a later token's "
               "decay would be divided out (a positive exponent)";
+  return success();
+}
+
+/// Checks mask, rows and decay of a product of `aRows` by `bRows` rows over
+/// `depth` channels.
+template <typename OpT>
+static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
+                                        int64_t depth) {
+  if (failed(verifyRowMask(op, aRows, bRows)))
+    return failure();
+  int64_t tokens = aRows / op.getRows()[0];
   if (Value g = op.getG()) {
     ArrayRef<int64_t> shape = shapeOf(g);
     bool head = shape.size() == 1 && shape[0] == tokens;
@@ -83,6 +99,20 @@ LogicalResult DecayApplyOp::verify() {
   return verifyDecayProduct(*this, m[0], m[1], x[1]);
 }
 
+LogicalResult DecayMaskOp::verify() {
+  ArrayRef<int64_t> m = shapeOf(getM());
+  if (m.size() != 2)
+    return emitOpError() << "(C1) expected a matrix [i, j], found "
+                         << getM().getType();
+  if (failed(verifyRowMask(*this, m[0], m[1])))
+    return failure();
+  int64_t tokens = m[0] / getRows()[0];
+  if (getG() && (shapeOf(getG()).size() != 1 || shapeOf(getG())[0] != tokens))
+    return emitOpError() << "(C5) expected a decay of shape [" << tokens
+                         << "], one gate a head, found " << getG().getType();
+  return success();
+}
+
 namespace {
 /// exp(0) = 1: a decay of zeros is none, and then nothing is read before it.
 template <typename OpT> struct DropZeroDecay : OpRewritePattern<OpT> {
@@ -110,6 +140,15 @@ void DecayDotOp::getCanonicalizationPatterns(RewritePatternSet &results,
 void DecayApplyOp::getCanonicalizationPatterns(RewritePatternSet &results,
                                                MLIRContext *context) {
   results.add<DropZeroDecay<DecayApplyOp>>(context);
+}
+
+OpFoldResult DecayMaskOp::fold(FoldAdaptor adaptor) {
+  return foldZero(adaptor.getM());
+}
+
+void DecayMaskOp::getCanonicalizationPatterns(RewritePatternSet &results,
+                                              MLIRContext *context) {
+  results.add<DropZeroDecay<DecayMaskOp>>(context);
 }
 
 //===----------------------------------------------------------------------===//
@@ -149,14 +188,6 @@ LogicalResult EraseFactorOp::verify() {
     return emitOpError() << "(C3) expected Z of L's type " << getL().getType()
                          << ", found " << getZ().getType();
   return verifySystem(*this, getL(), getRate(), {});
-}
-
-/// The attribute of a tile of zeros, or null.
-static OpFoldResult foldZero(Attribute x) {
-  auto splat = dyn_cast_or_null<SplatElementsAttr>(x);
-  if (splat && splat.getSplatValue<APFloat>().isPosZero())
-    return splat;
-  return {};
 }
 
 OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {

@@ -42,6 +42,9 @@ Value TileBuilder::sum(Value x, int64_t dim) {
       ->getResult(0);
 }
 
+Value TileBuilder::add(Value x, Value y) {
+  return arith::AddFOp::create(b, x, y);
+}
 Value TileBuilder::mul(Value x, Value y) {
   return arith::MulFOp::create(b, x, y);
 }

@@ -76,7 +76,7 @@ static SmallBitVector ofResult(OpResult result, const TimeDims &dims) {
       .Case([&](linalg::LinalgOp linalg) {
         return ofLinalg(linalg, result, dims);
       })
-      .Case<DecayDotOp, EraseFactorOp>(
+      .Case<DecayDotOp, DecayMaskOp, EraseFactorOp>(
           [&](auto) { return rows(result, /*square=*/true); })
       .Case<DecayApplyOp, EraseSolveOp, EraseSolveAdjointOp>(
           [&](auto) { return rows(result, /*square=*/false); })

@@ -99,6 +99,42 @@ def Delta_DecayApplyOp : Delta_RowOp<"decay_apply", [Delta_MatmulWork]> {
   }];
 }
 
+def Delta_DecayMaskOp
+    : Delta_RowOp<"decay_mask", [AllTypesMatch<["m", "r"]>]> {
+  let summary = "mask and decay of decay_dot, of a matrix that is there";
+  let description = [{
+    With the exponents and the mask of `delta.decay_dot`:
+
+    ```
+    r_ij = m_ij exp(h_i - p_j)     where the mask keeps (i, j), else 0
+    ```
+
+    By selection: a NaN in a masked entry does not survive. g is one gate a head; a
+    decay a channel stands inside of a contraction only.
+
+    `decay_dot a, b` without a channel decay is the mask of a b^T, `decay_apply m, x`
+    the mask of m times x.
+
+    Example:
+
+    ```mlir
+    %dP = delta.decay_mask upto_token %dM decay(%g : tensor<64xf32>)
+        : tensor<64x64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$m, Optional<Delta_Tile>:$g,
+      Delta_RowMaskAttr:$mask,
+      DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
+      UnitAttr:$before_decay);
+  let hasCanonicalizer = 1;
+  let hasFolder = 1;
+  let results = (outs Delta_Tile:$r);
+  let assemblyFormat = [{
+    $mask $m (`decay` `(` $g^ `:` type($g) `)`)?
+    (`before_decay` $before_decay^)? (`rows` $rows^)? attr-dict `:` type($m)
+  }];
+}
+
 def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", [Delta_MatmulWork]> {
   let summary = "solves the triangular system of a chunk's erasures";
   let description = [{

@@ -36,6 +36,7 @@ public:
   /// The sum over the first dimension.
   Value sumRows(Value x) { return sum(x, 0); }
 
+  Value add(Value x, Value y);
   Value mul(Value x, Value y);
   Value sub(Value x, Value y);
   Value neg(Value x);

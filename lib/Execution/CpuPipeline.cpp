@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Conversion/Passes.h"
+#include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Execution/CpuProgram.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -41,6 +42,7 @@ void wyvern::registerCpuDialects(DialectRegistry &registry) {
               delta::DeltaDialect, func::FuncDialect, LLVM::LLVMDialect,
               linalg::LinalgDialect, math::MathDialect, memref::MemRefDialect,
               scf::SCFDialect, tensor::TensorDialect>();
+  delta::registerAdjoints(registry);
   arith::registerBufferizableOpInterfaceExternalModels(registry);
   bufferization::func_ext::registerBufferizableOpInterfaceExternalModels(
       registry);

@@ -8,6 +8,7 @@
 
 #include "wyvern/Conversion/DeltaToTile/DeltaToTile.h"
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
+#include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
@@ -157,4 +158,5 @@ void mlir::wyvern::registerDialects(DialectRegistry &registry) {
               func::FuncDialect, gpu::GPUDialect, linalg::LinalgDialect,
               LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
               scf::SCFDialect, tensor::TensorDialect, tile::TileDialect>();
+  delta::registerAdjoints(registry);
 }

@@ -11,6 +11,7 @@
 #include "wyvern/Dialect/Delta/Adjoints/AdjointOpInterface.cpp.inc"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 void Adjoint::addGradient(Value value, Value gradient) {

@@ -8,6 +8,7 @@
 #include "Rules.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 /// A carry that all sequences share would end as whichever came last.

@@ -7,6 +7,7 @@
 #include "Rules.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 void delta::registerAdjoints(DialectRegistry &registry) {

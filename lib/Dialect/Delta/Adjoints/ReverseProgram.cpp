@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 ReverseProgram::ReverseProgram(ChunkProgramOpInterface program, Adjoint &outer)
@@ -18,9 +19,10 @@ ReverseProgram::ReverseProgram(ChunkProgramOpInterface program, Adjoint &outer)
       dependence(program), timeDims(program),
       compute(cast<FloatType>(program.getCompute())),
       block(&region.emplaceBlock()),
-      inside(program.getLoc(), OpBuilder::atBlockEnd(block)),
+      inside(program.getLoc(), b.getContext()),
       inner(inside, [this](Value value) { return getGiven(value); }) {
   block->addArgument(b.getIndexType(), program.getLoc());
+  inside.setInsertionPointToEnd(block);
 }
 
 //===----------------------------------------------------------------------===//

@@ -10,9 +10,12 @@
 
 #include "Rules.h"
 
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 /// What one side of a decay product adds to the gradient of the gates: x dx,

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 CarryDependence::CarryDependence(ChunkProgramOpInterface program) {

@@ -7,6 +7,7 @@
 #include "wyvern/Dialect/Delta/Utils/TileStorage.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,

@@ -16,6 +16,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 using llvm::SmallBitVector;
 

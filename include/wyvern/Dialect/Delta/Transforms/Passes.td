@@ -77,6 +77,75 @@ def FormWYPass : Pass<"delta-form-wy"> {
   ];
 }
 
+def DifferentiatePass : Pass<"delta-differentiate", "::mlir::ModuleOp"> {
+  let summary = "derive the backward of each function of chunk programs";
+  let description = [{
+    Every function `@f` that holds chunk programs becomes `@f_fwd`, and next to it
+    stands `@f_bwd`, its reverse-mode derivative. `@f_bwd` takes the arguments of
+    `@f` and a gradient of each of its results, and returns a gradient of each
+    argument of floats. A gradient has the type of what it belongs to, and the
+    `delta.name` of that behind `d_`.
+
+    The backward of a `chunk_scan` is a `chunk_scan` in the other direction that
+    carries the gradients of the carries, from that of the final state to that of
+    the initial one. Its region is made by one rule an operation
+    (`AdjointOpInterface`). Forward values that it needs and that a carry enters,
+    among them the carries themselves, are brought by a *replay*: the forward scan
+    again, with these as outs. Nothing is saved by the forward: that is
+    `delta-plan-residuals`' decision.
+
+    * An in whose heads are shared by several of the program's heads gets its
+      gradient one a head, in the compute type, and then summed over each group.
+    * An in without a time dimension gets its gradient as one more carry, from
+      zero, and then summed over the sequences.
+    * Run `delta-simplify` afterwards: it drops what nothing reads of the replays.
+
+    Before (types left out):
+
+    ```mlir
+    func.func @f(%q {delta.name = "q"}, %v {delta.name = "v"}, %s0 {delta.name = "s0"})
+        -> ({delta.name = "o"}, {delta.name = "sT"}) {
+      %o, %sT = delta.chunk_scan forward ... ins(%Q = %q[...], %V = %v[...])
+          carry(%S = %s0[...]) outs([...]) valid(%n) {
+        %O = linalg.contract ins(%Q, %S) outs(%zero)
+        %S1 = linalg.contract ins(%Q, %V) outs(%S)     // Q^T V
+        delta.yield outs(%O) carry(%S1)
+      }
+      return %o, %sT
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @f_fwd(...) attributes {delta.backward = @f_bwd} { ... }
+    func.func @f_bwd(%q, %v, %s0, %d_o {delta.name = "d_o"}, %d_sT {delta.name = "d_sT"})
+        -> ({delta.name = "d_q"}, {delta.name = "d_v"}, {delta.name = "d_s0"}) {
+      %s, %sT = delta.chunk_scan forward ... carry(%S = %s0[...])
+          outs([chunk, head, _, _]) valid(%n) { ... delta.yield outs(%S) carry(%S1) }
+      %dq, %dv, %ds0 = delta.chunk_scan reverse ...
+          ins(%V = %v[...], %S = %s[chunk, head, _, _], %dO = %d_o[...], %Q = %q[...])
+          carry(%dS = %d_sT[...]) outs([...], [...]) valid(%n) {
+        %dQ1 = linalg.contract ins(%dS, %V) outs(%zero)  // V dS^T
+        %dV = linalg.contract ins(%Q, %dS) outs(%zero)   // Q dS
+        %dQ = linalg.contract ins(%dO, %S) outs(%dQ1)    // dO S^T
+        %dS1 = linalg.contract ins(%Q, %dO) outs(%dS)    // Q^T dO
+        delta.yield outs(%dQ, %dV) carry(%dS1)
+      }
+      return %dq, %dv, %ds0
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numDifferentiated", "num-differentiated",
+              "functions that got a backward">,
+  ];
+}
+
 def SimplifyPass : Pass<"delta-simplify"> {
   let summary = "drop dead parts of chunk programs, keep matmul operands plain";
   let description = [{

@@ -1,0 +1,37 @@
+//===- Training.h - A forward and its backward ------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// How the two functions that delta-differentiate makes of one refer to each
+// other. They are discardable attributes, since func.func is not ours.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_UTILS_TRAINING_H
+#define WYVERN_DIALECT_DELTA_UTILS_TRAINING_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace mlir::wyvern::delta {
+
+/// On an argument or result: what callers name the tensor.
+inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
+/// On a forward function: the symbol of its backward.
+inline constexpr llvm::StringLiteral kBackwardAttr = "delta.backward";
+/// On a result of a forward and an argument of its backward of one name: what
+/// the first saves for the second.
+inline constexpr llvm::StringLiteral kResidualAttr = "delta.residual";
+/// On a triangular solve: its number among those of the forward.
+inline constexpr llvm::StringLiteral kSystemAttr = "delta.system";
+
+/// The backward of a forward function; null if it has none.
+func::FuncOp getBackward(func::FuncOp forward);
+
+/// True for a forward function that has a backward, and for a backward.
+bool isTrainingFunction(func::FuncOp func);
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_DIALECT_DELTA_UTILS_TRAINING_H

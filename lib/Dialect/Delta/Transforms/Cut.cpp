@@ -1,0 +1,155 @@
+//===- Cut.cpp - What a scan does before, in and after its chain ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cut.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+static int64_t rankOf(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getRank() : 0;
+}
+
+/// The values that follow from an operation that a carry enters and that mixes
+/// the lanes of the recurrence.
+///
+/// Such an operation leads to no carry: the lane is a dimension that nothing on
+/// the way to a carry mixes.
+static llvm::DenseSet<Value> findAfterValues(ChunkScanOp scan,
+                                             const CarryDependence &dependence) {
+  llvm::DenseSet<Value> after;
+  DimClasses classes(cast<ChunkProgramOpInterface>(scan.getOperation()));
+  std::optional<DimClasses::Dim> lane = findLane(scan, classes);
+  if (!lane)
+    return after;
+  for (Operation &op : scan.getBlock().without_terminator()) {
+    bool follows = llvm::any_of(op.getOperands(), [&](Value operand) {
+      return after.contains(operand);
+    });
+    if (follows || (dependence.reaches(&op) && classes.mixes(&op, *lane)))
+      after.insert(op.result_begin(), op.result_end());
+  }
+  return after;
+}
+
+Cut::Cut(ChunkScanOp scan)
+    : program(cast<ChunkProgramOpInterface>(scan.getOperation())),
+      yield(scan.getYield()), dependence(program), timeDims(program),
+      afterValues(findAfterValues(scan, dependence)) {
+  bool hasAfter = llvm::any_of(
+      yield.getOuts(), [&](Value out) { return afterValues.contains(out); });
+  for (auto [i, out] : llvm::enumerate(yield.getOuts())) {
+    if (afterValues.contains(out))
+      afterOuts.push_back(i);
+    else if (dependence.reaches(out))
+      chainOuts.push_back(i);
+    else
+      (hasAfter ? afterOuts : beforeOuts).push_back(i);
+  }
+  findChain();
+  findAfter();
+}
+
+//===----------------------------------------------------------------------===//
+// The chain
+//===----------------------------------------------------------------------===//
+
+void Cut::findChain() {
+  for (Value carry : yield.getCarries())
+    needInChain(carry);
+  for (unsigned out : chainOuts)
+    needInChain(yield.getOuts()[out]);
+  llvm::sort(crossing, [](Value a, Value b) {
+    return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
+  });
+}
+
+void Cut::needInChain(Value value) {
+  Operation *def = value.getDefiningOp();
+  if (!def || chainOps.contains(def) || llvm::is_contained(crossing, value))
+    return;
+  if (!dependence.reaches(value)) {
+    if (!isRecomputed(def)) {
+      crossing.push_back(value);
+      return;
+    }
+    ++numRecomputed;
+  }
+  chainOps.insert(def);
+  for (Value operand : def->getOperands())
+    needInChain(operand);
+}
+
+/// Constants and broadcasts hold nothing that is worth a load, and a scalar or
+/// a cheap vector is less work than its traffic. Only the compute type crosses:
+/// a comparison or a rounded tile is made again of what does.
+bool Cut::isRecomputed(Operation *op) {
+  if (op->hasTrait<OpTrait::ConstantLike>() ||
+      isa<tensor::EmptyOp, linalg::FillOp, linalg::BroadcastOp>(op))
+    return true;
+  if (op->getNumResults() != 1)
+    return false;
+  Value result = op->getResult(0);
+  return rankOf(result) == 0 || isCheapVector(result) ||
+         getElementTypeOrSelf(result) != program.getCompute();
+}
+
+/// A vector that elementwise ops and reductions make of the scan's ins. One
+/// that is indexed by rows must come from vectors alone: the chain should not
+/// load a matrix for it.
+bool Cut::isCheapVector(Value value) const {
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return rankOf(value) <= 1;
+  if (def->hasTrait<OpTrait::ConstantLike>() || isa<tensor::EmptyOp>(def))
+    return true;
+  if (rankOf(value) > 1)
+    return false;
+  bool perChunk = timeDims.get(value).none();
+  if (auto reduce = dyn_cast<linalg::ReduceOp>(def); reduce && perChunk)
+    return llvm::all_of(reduce.getInputs(), [&](Value in) {
+      return isa<BlockArgument>(in) || isCheapVector(in);
+    });
+  if (!isa<linalg::ReduceOp>(def) && !isCheap(def))
+    return false;
+  return llvm::all_of(def->getOperands(),
+                      [&](Value operand) { return isCheapVector(operand); });
+}
+
+//===----------------------------------------------------------------------===//
+// After the chain
+//===----------------------------------------------------------------------===//
+
+void Cut::findAfter() {
+  for (unsigned out : afterOuts)
+    needAfter(yield.getOuts()[out]);
+}
+
+/// What the chain has done is loaded where it is worth a load; what no carry
+/// enters is computed here, unless the map before has it for the chain anyway.
+void Cut::needAfter(Value value) {
+  Operation *def = value.getDefiningOp();
+  if (llvm::is_contained(crossing, value) || (def && afterOps.contains(def)))
+    return;
+  bool fromChain = dependence.reaches(value) && !afterValues.contains(value);
+  if (fromChain && (!def || !isCheap(def))) {
+    chainCrossing.insert(value);
+    if (def)
+      needInChain(value);
+    return;
+  }
+  if (!def)
+    return;
+  afterOps.insert(def);
+  for (Value operand : def->getOperands())
+    needAfter(operand);
+}

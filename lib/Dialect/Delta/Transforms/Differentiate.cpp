@@ -1,0 +1,203 @@
+//===- Differentiate.cpp - A backward function for each function ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The rules are in lib/Dialect/Delta/Adjoints. Here: which functions have a
+// backward, and the signature of that.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/Training.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace mlir::wyvern::delta {
+#define GEN_PASS_DEF_DIFFERENTIATEPASS
+#include "wyvern/Dialect/Delta/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::delta
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+static bool isFloat(Value value) {
+  return isa<FloatType>(getElementTypeOrSelf(value));
+}
+
+namespace {
+/// Builds the backward of one function.
+class BackwardBuilder {
+public:
+  explicit BackwardBuilder(func::FuncOp forward)
+      : forward(forward), b(forward.getLoc(), forward.getContext()) {}
+
+  FailureOr<func::FuncOp> build(StringRef name);
+
+private:
+  LogicalResult check();
+  void createFunction(StringRef name);
+  /// The attribute `delta.name` of the gradient of what `attrs` belong to.
+  DictionaryAttr nameGradient(DictionaryAttr attrs);
+  /// The gradient of an argument; zeros of its shape if nothing reads it.
+  Value getResult(Adjoint &adjoint, BlockArgument argument);
+
+  func::FuncOp forward, backward;
+  ImplicitLocOpBuilder b;
+};
+} // namespace
+
+LogicalResult BackwardBuilder::check() {
+  if (!forward.getBody().hasOneBlock())
+    return forward.emitOpError()
+           << "expected one block, found control flow between blocks; only "
+              "straight-line functions of chunk programs are differentiated";
+  for (unsigned i = 0; i < forward.getNumArguments(); ++i)
+    if (!forward.getArgAttr(i, kNameAttr))
+      return forward.emitOpError()
+             << "argument #" << i
+             << ": expected a delta.name, from which its gradient gets one";
+  for (unsigned i = 0; i < forward.getNumResults(); ++i)
+    if (!forward.getResultAttr(i, kNameAttr))
+      return forward.emitOpError()
+             << "result #" << i
+             << ": expected a delta.name, from which its gradient gets one";
+  return success();
+}
+
+DictionaryAttr BackwardBuilder::nameGradient(DictionaryAttr attrs) {
+  auto name = attrs.getAs<StringAttr>(kNameAttr);
+  return b.getDictionaryAttr(b.getNamedAttr(
+      kNameAttr, b.getStringAttr("d_" + name.getValue())));
+}
+
+/// The arguments of the forward, then the gradients of its results; results
+/// are the gradients of the arguments that are floats.
+void BackwardBuilder::createFunction(StringRef name) {
+  SmallVector<Type> inputs(forward.getArgumentTypes()), results;
+  llvm::append_range(inputs, forward.getResultTypes());
+  SmallVector<DictionaryAttr> argAttrs, resultAttrs;
+  for (BlockArgument argument : forward.getArguments()) {
+    argAttrs.push_back(forward.getArgAttrDict(argument.getArgNumber()));
+    if (!isFloat(argument))
+      continue;
+    results.push_back(argument.getType());
+    resultAttrs.push_back(nameGradient(argAttrs.back()));
+  }
+  for (unsigned i = 0; i < forward.getNumResults(); ++i)
+    argAttrs.push_back(nameGradient(forward.getResultAttrDict(i)));
+  b.setInsertionPointAfter(forward);
+  backward =
+      func::FuncOp::create(b, name, b.getFunctionType(inputs, results));
+  backward.setAllArgAttrs(argAttrs);
+  backward.setAllResultAttrs(resultAttrs);
+  b.setInsertionPointToStart(backward.addEntryBlock());
+}
+
+Value BackwardBuilder::getResult(Adjoint &adjoint, BlockArgument argument) {
+  if (Value gradient = adjoint.getGradient(argument))
+    return gradient;
+  Value primal = adjoint.getPrimal(argument);
+  auto type = cast<RankedTensorType>(primal.getType());
+  Value empty = tensor::EmptyOp::create(
+      b, tensor::getMixedSizes(b, b.getLoc(), primal), type.getElementType());
+  Value zero =
+      arith::ConstantOp::create(b, b.getFloatAttr(type.getElementType(), 0.0));
+  Value zeros = linalg::FillOp::create(b, zero, empty).getResult(0);
+  return zeros.getType() == type
+             ? zeros
+             : tensor::CastOp::create(b, type, zeros).getResult();
+}
+
+FailureOr<func::FuncOp> BackwardBuilder::build(StringRef name) {
+  if (failed(check()))
+    return failure();
+  createFunction(name);
+  unsigned numArguments = forward.getNumArguments();
+  Adjoint adjoint(b, [](Value) { return Value(); });
+  for (BlockArgument argument : forward.getArguments()) {
+    adjoint.setPrimal(argument, backward.getArgument(argument.getArgNumber()));
+    if (isFloat(argument))
+      adjoint.setActive(argument);
+  }
+  Block &block = forward.getBody().front();
+  for (auto [i, value] : llvm::enumerate(block.getTerminator()->getOperands())) {
+    if (!isFloat(value))
+      continue;
+    adjoint.setActive(value);
+    adjoint.addGradient(value, backward.getArgument(numArguments + i));
+  }
+  if (failed(adjoint.sweep(block)))
+    return failure();
+  SmallVector<Value> gradients;
+  for (BlockArgument argument : forward.getArguments())
+    if (isFloat(argument))
+      gradients.push_back(getResult(adjoint, argument));
+  b.setLoc(forward.getLoc());
+  func::ReturnOp::create(b, gradients);
+  return backward;
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct DifferentiatePass
+    : wyvern::delta::impl::DifferentiatePassBase<DifferentiatePass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    for (auto func :
+         llvm::to_vector(getOperation().getOps<func::FuncOp>()))
+      if (isDifferentiated(func) && failed(differentiate(func)))
+        return signalPassFailure();
+  }
+
+private:
+  /// Functions of chunk programs, but not what this pass has made.
+  static bool isDifferentiated(func::FuncOp func) {
+    bool hasProgram = false;
+    func.walk([&](ChunkProgramOpInterface) { hasProgram = true; });
+    return hasProgram && !isTrainingFunction(func);
+  }
+
+  LogicalResult differentiate(func::FuncOp func);
+};
+} // namespace
+
+/// Numbers the triangular systems, so that those of the two functions can be
+/// matched later.
+static void numberSystems(func::FuncOp func) {
+  Builder builder(func.getContext());
+  int64_t number = 0;
+  func.walk([&](EraseSolveOp solve) {
+    solve->setAttr(kSystemAttr, builder.getI64IntegerAttr(number++));
+  });
+}
+
+LogicalResult DifferentiatePass::differentiate(func::FuncOp func) {
+  WalkResult recurrences = func.walk([](RecurrenceOp op) {
+    op.emitOpError() << "expected a chunk program, found a recurrence; run "
+                        "delta-form-wy first";
+    return WalkResult::interrupt();
+  });
+  if (recurrences.wasInterrupted())
+    return failure();
+  numberSystems(func);
+  std::string name = func.getSymName().str();
+  FailureOr<func::FuncOp> backward =
+      BackwardBuilder(func).build(name + "_bwd");
+  if (failed(backward))
+    return failure();
+  func.setSymName(name + "_fwd");
+  func->setAttr(kBackwardAttr, FlatSymbolRefAttr::get(*backward));
+  ++numDifferentiated;
+  return success();
+}

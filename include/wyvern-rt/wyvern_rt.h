@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 /* Raised when a descriptor or a function changes its meaning. */
-#define WYVERN_ABI_VERSION 1u
+#define WYVERN_ABI_VERSION 2u
 
 /* cuTensorMapEncodeTiled takes at most five dimensions. */
 #define WYVERN_MAX_RANK 5

@@ -73,11 +73,11 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
       return ExitCode::Diagnostics;
     return writeText(options, lowering.print());
   }
-  FailureOr<ProgramInfo> program = lowering.runToProgram();
-  if (failed(program))
+  FailureOr<BundleInfo> bundle = lowering.runToBundle();
+  if (failed(bundle))
     return ExitCode::Diagnostics;
   return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],
-                      std::move(*program), ptxas);
+                      std::move(*bundle), ptxas);
 }
 
 static ExitCode run(const DriverOptions &options) {

@@ -23,11 +23,15 @@ using namespace mlir::wyvern;
 static constexpr StringLiteral describedPhase = "tile";
 
 Lowering::Lowering(const DriverOptions &options, ModuleOp module)
-    : options(options), module(module), program(failure()) {
+    : options(options), module(module), bundle(failure()) {
   pipelineOptions.operandType = getOperandType(module).str();
+  pipelineOptions.training = options.training;
+  pipelineOptions.save = options.save;
 }
 
 LogicalResult Lowering::runTo(const Phase &last) {
+  if (options.training && failed(checkTrainable(module)))
+    return failure();
   const Phase &reached = getReachedPhase(module);
   if (&last < &reached)
     return module.emitError() << "expected an input before phase '" << last.name
@@ -38,7 +42,7 @@ LogicalResult Lowering::runTo(const Phase &last) {
     if (&phase > &reached && failed(runPasses(phase)))
       return failure();
     if (&phase >= &reached && phase.name == describedPhase)
-      program = describeProgram(module);
+      bundle = describeBundle(module);
     if (&phase >= &reached && failed(saveTemps(phase, number)))
       return failure();
     if (&phase == &last)
@@ -83,30 +87,31 @@ std::string Lowering::print() {
   return text;
 }
 
-LogicalResult Lowering::generatePTX(ProgramInfo &described) {
+LogicalResult Lowering::generatePTX(BundleInfo &described) {
   Stopwatch stopwatch(options.verbose, "ptx");
   NVPTXOptions codegen{options.arch->name.str(), options.arch->features.str()};
-  for (KernelInfo &kernel : described.kernels) {
-    auto gpuModule = module.lookupSymbol<gpu::GPUModuleOp>(kernel.symbol);
+  for (KernelInfo *kernel : described.getKernels()) {
+    auto gpuModule = module.lookupSymbol<gpu::GPUModuleOp>(kernel->symbol);
     if (!gpuModule)
-      return module.emitError() << "kernel " << kernel.symbol
+      return module.emitError() << "kernel " << kernel->symbol
                                 << " got lost between the tile phase and PTX";
     llvm::Expected<std::string> ptx = translateToPTX(gpuModule, codegen);
     if (!ptx)
       return gpuModule.emitError() << llvm::toString(ptx.takeError());
-    kernel.ptx = std::move(*ptx);
+    kernel->ptx = std::move(*ptx);
   }
   return success();
 }
 
-FailureOr<ProgramInfo> Lowering::runToProgram() {
+FailureOr<BundleInfo> Lowering::runToBundle() {
   if (&getReachedPhase(module) > findPhase(describedPhase))
     return module.emitError()
            << "expected an input at phase '" << describedPhase
            << "' or before, where kernels have their interface beside them";
-  if (failed(runTo(getPhases().back())) || failed(program) ||
-      failed(generatePTX(*program)))
+  if (failed(runTo(getPhases().back())) || failed(bundle) ||
+      failed(generatePTX(*bundle)))
     return failure();
-  program->target = options.arch->name.str();
-  return std::move(program);
+  for (ProgramInfo *program : bundle->getPrograms())
+    program->target = options.arch->name.str();
+  return std::move(bundle);
 }

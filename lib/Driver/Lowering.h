@@ -25,19 +25,19 @@ public:
   /// Runs the phases from where the module is up to and with `last`.
   LogicalResult runTo(const Phase &last);
   /// Runs all phases and generates PTX.
-  FailureOr<ProgramInfo> runToProgram();
+  FailureOr<BundleInfo> runToBundle();
   std::string print();
 
 private:
   LogicalResult runPasses(const Phase &phase);
   LogicalResult saveTemps(const Phase &phase, unsigned number);
-  LogicalResult generatePTX(ProgramInfo &program);
+  LogicalResult generatePTX(BundleInfo &bundle);
 
   const DriverOptions &options;
   ModuleOp module;
   PipelineOptions pipelineOptions;
   /// Filled in at the phase that describes the kernels.
-  FailureOr<ProgramInfo> program;
+  FailureOr<BundleInfo> bundle;
 };
 
 } // namespace mlir::wyvern

@@ -63,6 +63,16 @@ static cl::opt<bool>
                cl::desc("Refuse kernels that spill registers or whose wgmma "
                         "ptxas serializes (default true)"),
                cl::init(true), cl::cat(category));
+static cl::opt<bool>
+    trainingFlag("training",
+                 cl::desc("Derive the backward, for a bundle that trains"),
+                 cl::cat(category));
+static cl::opt<std::string>
+    saveFlag("save",
+             cl::desc("With --training: what the forward saves for the "
+                      "backward, factor (the triangular factor of each chunk) "
+                      "or none (default factor)"),
+             cl::value_desc("what"), cl::init("factor"), cl::cat(category));
 static cl::opt<bool> printSpecFlag("print-spec",
                                    cl::desc("Print the spec with all its "
                                             "defaults, and stop"),
@@ -88,6 +98,8 @@ EXAMPLES:
       manifest.json and a C header
   wyvernc config.json -o qwen.wyvern
       the same for the delta layers of a Hugging Face model
+  wyvernc layer.yaml --training
+      forward and backward: what wyvern.torch trains with
   wyvernc layer.yaml --print-spec
       the spec with every default written out
   wyvernc layer.yaml --emit=rounded
@@ -192,6 +204,21 @@ static std::optional<ExitCode> setArch(DriverOptions &options) {
                     ". Kernels use instructions that other GPUs do not have");
 }
 
+static std::optional<ExitCode> setTraining(DriverOptions &options) {
+  static constexpr StringLiteral choices[] = {"factor", "none"};
+  options.training = trainingFlag;
+  options.save = saveFlag;
+  if (!options.training && saveFlag.getNumOccurrences() > 0)
+    return usageError("--save says what training saves; add --training, or "
+                      "leave it out");
+  if (llvm::is_contained(choices, StringRef(options.save)))
+    return std::nullopt;
+  SmallVector<StringRef> names(std::begin(choices), std::end(choices));
+  return usageError("unknown --save '" + options.save + "'" +
+                    didYouMean(options.save, names) +
+                    "; expected one of factor, none");
+}
+
 /// Checks each flag against the others.
 static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (inputFlag.empty())
@@ -209,6 +236,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (auto code = setEmit(options))
     return code;
   if (auto code = setArch(options))
+    return code;
+  if (auto code = setTraining(options))
     return code;
   if (options.printSpec && options.format == InputFormat::MLIR)
     return usageError("--print-spec needs a spec (.yaml) or a config.json; '" +

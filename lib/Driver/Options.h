@@ -31,6 +31,8 @@ struct DriverOptions {
   bool printSpec = false;
   bool verbose = false;
   bool strict = true;
+  bool training = false; ///< Derive the backward too.
+  std::string save;      ///< What it is given: factor or none.
 };
 
 /// Reads the command line. Gives the exit code if there is nothing left to do:

@@ -36,13 +36,12 @@ const Product *mlir::wyvern::findProduct(StringRef name) {
 }
 
 namespace {
-/// One run's products, from its program.
+/// One run's products, from its programs.
 class ProductWriter {
 public:
   ProductWriter(const DriverOptions &options, const LayerSpec *spec,
-                ProgramInfo program, const std::optional<Ptxas> &ptxas)
-      : options(options), spec(spec), program(std::move(program)),
-        ptxas(ptxas) {
+                BundleInfo bundle, const std::optional<Ptxas> &ptxas)
+      : options(options), spec(spec), bundle(std::move(bundle)), ptxas(ptxas) {
     versions = {getVersion().str(), getLLVMVersion().str(),
                 ptxas ? ptxas->version : ""};
   }
@@ -51,11 +50,11 @@ public:
 
 private:
   llvm::Error assembleAll();
-  void printResources() const;
+  void printResources();
   llvm::Error writeProductFiles(const Product &product);
   std::string getManifest() const;
   std::string getHeader() const;
-  SmallVector<OutputFile> getKernelFiles(StringRef extension) const;
+  SmallVector<OutputFile> getKernelFiles(StringRef extension);
   /// One file if there is one kernel and -o names a file; else a folder.
   llvm::Error writeKernels(StringRef extension);
   llvm::Error writeBundle();
@@ -64,7 +63,7 @@ private:
 
   const DriverOptions &options;
   const LayerSpec *spec;
-  ProgramInfo program;
+  BundleInfo bundle;
   const std::optional<Ptxas> &ptxas;
   CompilerVersions versions;
   std::string log;
@@ -73,7 +72,7 @@ private:
 
 ExitCode ProductWriter::write(const Product &product) {
   LogicalResult verified =
-      verifyProgram(program, [](const Twine &message) { printError(message); });
+      verifyBundle(bundle, [](const Twine &message) { printError(message); });
   if (failed(verified))
     return ExitCode::Diagnostics;
   llvm::Error error = assembleAll();
@@ -94,7 +93,7 @@ llvm::Error ProductWriter::assembleAll() {
   llvm::Error error = [&] {
     Stopwatch stopwatch(options.verbose, "cubin");
     return assemble(
-        *ptxas, assembleOptions, program, log, [](const Twine &message) {
+        *ptxas, assembleOptions, bundle, log, [](const Twine &message) {
           llvm::WithColor::warning(llvm::errs(), "wyvernc") << message << '\n';
         });
   }();
@@ -103,15 +102,15 @@ llvm::Error ProductWriter::assembleAll() {
   return error;
 }
 
-void ProductWriter::printResources() const {
-  for (const KernelInfo &kernel : program.kernels) {
-    const KernelResources &resources = kernel.resources;
-    llvm::errs() << kernel.symbol << ": " << resources.registers
-                 << " registers, " << kernel.block << " threads, "
-                 << kernel.dynamicShared + resources.staticShared
+void ProductWriter::printResources() {
+  for (const KernelInfo *kernel : bundle.getKernels()) {
+    const KernelResources &resources = kernel->resources;
+    llvm::errs() << kernel->symbol << ": " << resources.registers
+                 << " registers, " << kernel->block << " threads, "
+                 << kernel->dynamicShared + resources.staticShared
                  << " bytes shared memory, " << resources.spillStores << " + "
                  << resources.spillLoads << " bytes spilled, "
-                 << kernel.cubin.size() << " bytes cubin\n";
+                 << kernel->cubin.size() << " bytes cubin\n";
   }
 }
 
@@ -138,25 +137,24 @@ std::string ProductWriter::getManifest() const {
   llvm::json::Value specValue = nullptr;
   if (spec)
     specValue = toJSON(*spec);
-  writeManifest(program, specValue, versions, os);
+  writeManifest(bundle, specValue, versions, os);
   return text;
 }
 
 std::string ProductWriter::getHeader() const {
   std::string text;
   llvm::raw_string_ostream os(text);
-  writeCHeader(program, versions, os);
+  writeCHeader(bundle, versions, os);
   return text;
 }
 
-SmallVector<OutputFile>
-ProductWriter::getKernelFiles(StringRef extension) const {
+SmallVector<OutputFile> ProductWriter::getKernelFiles(StringRef extension) {
   SmallVector<OutputFile> files;
-  for (const KernelInfo &kernel : program.kernels) {
+  for (const KernelInfo *kernel : bundle.getKernels()) {
     const std::string &contents =
-        extension == "ptx" ? kernel.ptx : kernel.cubin;
+        extension == "ptx" ? kernel->ptx : kernel->cubin;
     if (!contents.empty())
-      files.push_back({(kernel.symbol + "." + extension).str(), contents});
+      files.push_back({(kernel->symbol + "." + extension).str(), contents});
   }
   return files;
 }
@@ -189,7 +187,7 @@ llvm::Error ProductWriter::writeBundle() {
         "a bundle is a folder; give its name with -o");
   SmallVector<OutputFile> files = getKernelFiles("cubin");
   files.push_back({"manifest.json", getManifest()});
-  files.push_back({program.name + ".h", getHeader()});
+  files.push_back({bundle.forward.name + ".h", getHeader()});
   files.push_back({"ptxas.log", log});
   return writeFolder(getFolder(".wyvern"), files, "manifest.json");
 }
@@ -198,13 +196,14 @@ std::string ProductWriter::getFolder(StringRef suffix) const {
   if (!options.output.empty())
     return options.output;
   StringRef stem = llvm::sys::path::stem(options.input);
-  return ((options.input == "-" ? StringRef(program.name) : stem) + suffix)
+  return ((options.input == "-" ? StringRef(bundle.forward.name) : stem) +
+          suffix)
       .str();
 }
 
 ExitCode mlir::wyvern::writeProduct(const DriverOptions &options,
                                     const Product &product,
-                                    const LayerSpec *spec, ProgramInfo program,
+                                    const LayerSpec *spec, BundleInfo bundle,
                                     const std::optional<Ptxas> &ptxas) {
-  return ProductWriter(options, spec, std::move(program), ptxas).write(product);
+  return ProductWriter(options, spec, std::move(bundle), ptxas).write(product);
 }

@@ -27,10 +27,10 @@ ArrayRef<Product> getProducts();
 /// The product of this name, or null.
 const Product *findProduct(StringRef name);
 
-/// Assembles `program` if `ptxas` is given, and writes `product`. `spec` is
+/// Assembles `bundle` if `ptxas` is given, and writes `product`. `spec` is
 /// null if the input was IR.
 ExitCode writeProduct(const DriverOptions &options, const Product &product,
-                      const LayerSpec *spec, ProgramInfo program,
+                      const LayerSpec *spec, BundleInfo bundle,
                       const std::optional<Ptxas> &ptxas);
 
 } // namespace mlir::wyvern

@@ -13,9 +13,9 @@
 #include <pthread.h>
 
 /* Bounds of a program, so that a call needs no allocation. */
-#define WYVERN_MAX_TENSORS 32
+#define WYVERN_MAX_TENSORS 64
 #define WYVERN_MAX_KERNELS 16
-#define WYVERN_MAX_PARAMS 64
+#define WYVERN_MAX_PARAMS 128
 
 /* Tensor maps kept per program; a power of two. */
 #define WYVERN_MAP_CACHE 256

@@ -80,22 +80,22 @@ static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
 
 llvm::Error
 mlir::wyvern::assemble(const Ptxas &ptxas, const AssembleOptions &options,
-                       ProgramInfo &program, std::string &log,
+                       BundleInfo &bundle, std::string &log,
                        llvm::function_ref<void(const Twine &)> warn) {
   SmallVector<std::string> faults;
-  for (KernelInfo &kernel : program.kernels) {
-    llvm::Expected<std::string> text = runPtxas(ptxas, options.arch, kernel);
+  for (KernelInfo *kernel : bundle.getKernels()) {
+    llvm::Expected<std::string> text = runPtxas(ptxas, options.arch, *kernel);
     if (!text)
       return text.takeError();
     log += *text;
     PtxasLog parsed = PtxasLog::parse(*text);
-    const KernelResources *resources = parsed.find(kernel.symbol);
+    const KernelResources *resources = parsed.find(kernel->symbol);
     if (!resources)
       return llvm::createStringError("ptxas " + ptxas.version +
                                      " says nothing about kernel " +
-                                     kernel.symbol + "; its log is\n" + *text);
-    kernel.resources = *resources;
-    llvm::append_range(faults, findFaults(kernel.symbol, *resources, parsed));
+                                     kernel->symbol + "; its log is\n" + *text);
+    kernel->resources = *resources;
+    llvm::append_range(faults, findFaults(kernel->symbol, *resources, parsed));
   }
   if (!options.strict) {
     for (const std::string &fault : faults)

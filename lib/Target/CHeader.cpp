@@ -12,12 +12,13 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 namespace {
+/// Writes what a header says about one program.
 class HeaderWriter {
 public:
   HeaderWriter(const ProgramInfo &program, llvm::raw_ostream &os)
       : program(program), os(os) {}
 
-  void write(const CompilerVersions &versions);
+  void write();
 
 private:
   void writeTensors();
@@ -72,8 +73,8 @@ static std::string getParameterName(StringRef name) {
       "typename", "union", "unsigned", "using", "virtual", "void", "volatile",
       "while", "xor",
       // Ours.
-      "batch", "chunks", "cu", "cu_seqlens", "device", "entries", "packed",
-      "program", "sequences", "stream", "tensors", "tokens", "workspace",
+      "batch", "cu", "cu_seqlens", "device", "entries", "packed", "program",
+      "sequences", "slots", "stream", "tensors", "tokens", "workspace",
       "workspace_bytes"};
   return llvm::is_contained(taken, name) ? (name + "_").str() : name.str();
 }
@@ -87,14 +88,12 @@ static bool hasKind(const TensorInfo &tensor, DimRange kind) {
 static std::string getExtent(const TensorInfo &tensor, const DimInfo &dim) {
   switch (dim.kind) {
   case DimRange::Seq:
-    return hasKind(tensor, DimRange::Time) || hasKind(tensor, DimRange::Chunk)
-               ? "batch"
-               : "sequences";
+    return hasKind(tensor, DimRange::Time) ? "batch" : "sequences";
   case DimRange::Time:
     return dim.multiple == 1 ? "tokens"
                              : "tokens * " + std::to_string(dim.multiple);
   case DimRange::Chunk:
-    return "chunks";
+    return "slots";
   case DimRange::Head:
   case DimRange::Whole:
     return std::to_string(dim.size);
@@ -219,17 +218,35 @@ void HeaderWriter::writeLaunch() {
   os << "    const int64_t *cu_seqlens, /* [packed + 1], or NULL */\n"
      << "    void *workspace, size_t workspace_bytes, void *stream) {\n"
      << "  const int64_t sequences = cu_seqlens ? packed : batch;\n"
-     << "  const int64_t entries = packed + 1;\n"
-     << "  wyvern_tensor tensors[" << arguments.size() << "];\n"
+     << "  const int64_t entries = packed + 1;\n";
+  if (llvm::any_of(arguments, [](const TensorInfo *tensor) {
+        return hasKind(*tensor, DimRange::Chunk);
+      }))
+    os << "  const int64_t slots = cu_seqlens ? tokens / " << program.chunk
+       << " + packed : batch * ((tokens + " << program.chunk - 1 << ") / "
+       << program.chunk << ");\n";
+  os << "  wyvern_tensor tensors[" << arguments.size() << "];\n"
      << "  const wyvern_tensor cu = wyvern_tensor_dense((void *)cu_seqlens, "
         "WYVERN_I64, device, 1, &entries);\n";
+  os << "  (void)sequences;\n";
   for (auto [i, tensor] : llvm::enumerate(arguments))
     writeArgument(i, *tensor);
   os << "  return wyvern_program_launch(program, tensors, cu_seqlens ? &cu : "
         "NULL, workspace, workspace_bytes, stream);\n}\n\n";
 }
 
-void HeaderWriter::write(const CompilerVersions &versions) {
+void HeaderWriter::write() {
+  writeTensors();
+  writeKernels();
+  writeProgram();
+  writeLoad();
+  writeLaunch();
+}
+
+void mlir::wyvern::writeCHeader(const BundleInfo &bundle,
+                                const CompilerVersions &versions,
+                                llvm::raw_ostream &os) {
+  const ProgramInfo &program = bundle.forward;
   std::string guard = "WYVERN_PROGRAM_" + StringRef(program.name).upper();
   os << "/* " << program.name << " for " << program.target
      << ". Made by wyvernc " << versions.wyvern << " (LLVM " << versions.llvm
@@ -237,16 +254,8 @@ void HeaderWriter::write(const CompilerVersions &versions) {
      << "#ifndef " << guard << "\n#define " << guard
      << "\n\n#include \"wyvern-rt/wyvern_rt.h\"\n\n"
      << "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
-  writeTensors();
-  writeKernels();
-  writeProgram();
-  writeLoad();
-  writeLaunch();
+  HeaderWriter(program, os).write();
+  if (bundle.backward)
+    HeaderWriter(*bundle.backward, os).write();
   os << "#ifdef __cplusplus\n}\n#endif\n\n#endif /* " << guard << " */\n";
-}
-
-void mlir::wyvern::writeCHeader(const ProgramInfo &program,
-                                const CompilerVersions &versions,
-                                llvm::raw_ostream &os) {
-  HeaderWriter(program, os).write(versions);
 }

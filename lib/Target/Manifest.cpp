@@ -7,12 +7,13 @@
 #include "wyvern/Target/Manifest.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 
-static constexpr unsigned schemaVersion = 1;
+static constexpr unsigned schemaVersion = 2;
 
 static StringRef stringify(DimRange kind) {
   static constexpr StringLiteral names[] = {"seq", "time", "chunk", "head",
@@ -61,6 +62,8 @@ static void writeTensor(llvm::json::OStream &json, const TensorInfo &tensor) {
     json.attribute("dtype", tensor.dtype);
     if (tensor.optional)
       json.attribute("optional", true);
+    if (tensor.residual)
+      json.attribute("residual", true);
     json.attributeArray("dims", [&] {
       for (const DimInfo &dim : tensor.dims)
         json.value(toJSON(dim));
@@ -99,10 +102,54 @@ static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
   });
 }
 
-void mlir::wyvern::writeManifest(const ProgramInfo &program,
+/// Bytes for each token of each head: what training keeps between the passes.
+static double getBytesPerTokenHead(const TensorInfo &tensor, int64_t chunk) {
+  double bytes = llvm::StringSwitch<int64_t>(tensor.dtype)
+                     .Cases("bf16", "f16", 2)
+                     .Cases("f32", "i32", 4)
+                     .Default(8);
+  for (const DimInfo &dim : tensor.dims) {
+    if (dim.kind == DimRange::Whole)
+      bytes *= dim.size;
+    if (dim.kind == DimRange::Time)
+      bytes *= dim.multiple;
+    if (dim.kind == DimRange::Chunk)
+      bytes /= chunk;
+  }
+  return bytes;
+}
+
+static void writeResiduals(llvm::json::OStream &json,
+                           const ProgramInfo &program) {
+  for (const TensorInfo &tensor : program.tensors)
+    if (tensor.residual)
+      json.object([&] {
+        json.attribute("name", tensor.name);
+        json.attribute("bytes_per_token_head",
+                       getBytesPerTokenHead(tensor, program.chunk));
+        if (!tensor.what.empty())
+          json.attribute("what", tensor.what);
+      });
+}
+
+static void writeProgram(llvm::json::OStream &json,
+                         const ProgramInfo &program) {
+  json.attribute("chunk", program.chunk);
+  json.attributeArray("tensors", [&] {
+    for (const TensorInfo &tensor : program.tensors)
+      writeTensor(json, tensor);
+  });
+  json.attributeArray("kernels", [&] {
+    for (const KernelInfo &kernel : program.kernels)
+      writeKernel(json, kernel);
+  });
+}
+
+void mlir::wyvern::writeManifest(const BundleInfo &bundle,
                                  const llvm::json::Value &spec,
                                  const CompilerVersions &versions,
                                  llvm::raw_ostream &os) {
+  const ProgramInfo &program = bundle.forward;
   llvm::json::OStream json(os, /*IndentSize=*/2);
   json.object([&] {
     json.attribute("schema", schemaVersion);
@@ -116,15 +163,13 @@ void mlir::wyvern::writeManifest(const ProgramInfo &program,
     json.attribute("spec", spec);
     json.attribute("gate_space", "log");
     json.attribute("state_layout", "any (strides)");
-    json.attribute("chunk", program.chunk);
-    json.attributeArray("tensors", [&] {
-      for (const TensorInfo &tensor : program.tensors)
-        writeTensor(json, tensor);
-    });
-    json.attributeArray("kernels", [&] {
-      for (const KernelInfo &kernel : program.kernels)
-        writeKernel(json, kernel);
-    });
+    writeProgram(json, program);
+    json.attributeArray("residuals", [&] { writeResiduals(json, program); });
+    if (bundle.backward)
+      json.attributeObject("backward",
+                           [&] { writeProgram(json, *bundle.backward); });
+    else
+      json.attribute("backward", nullptr);
   });
   os << '\n';
 }

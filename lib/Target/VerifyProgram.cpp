@@ -51,6 +51,8 @@ void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
   expect(!tensor.dims.empty() && tensor.dims.size() <= maxRank,
          "tensor " + tensor.name + " has " + Twine(tensor.dims.size()) +
              " dimensions; expected 1 to 5");
+  expect(!tensor.optional || tensor.role != TensorRole::Workspace,
+         "workspace tensor " + tensor.name + " is optional");
   for (const DimInfo &dim : tensor.dims) {
     if (dim.kind == DimRange::Time)
       expect(dim.multiple >= 1, "tensor " + tensor.name +
@@ -119,4 +121,27 @@ LogicalResult
 mlir::wyvern::verifyProgram(const ProgramInfo &program,
                             llvm::function_ref<void(const Twine &)> report) {
   return ProgramVerifier(program, report).verify();
+}
+
+LogicalResult
+mlir::wyvern::verifyBundle(BundleInfo &bundle,
+                           llvm::function_ref<void(const Twine &)> report) {
+  bool ok = true;
+  for (ProgramInfo *program : bundle.getPrograms())
+    ok &= succeeded(verifyProgram(*program, report));
+  for (const TensorInfo &saved : bundle.forward.tensors) {
+    if (!saved.residual)
+      continue;
+    int64_t index =
+        bundle.backward ? bundle.backward->findTensor(saved.name) : -1;
+    if (index >= 0 && bundle.backward->tensors[index].residual &&
+        bundle.backward->tensors[index].role == TensorRole::Input &&
+        bundle.backward->tensors[index].dtype == saved.dtype &&
+        bundle.backward->tensors[index].dims == saved.dims)
+      continue;
+    ok = false;
+    report("program " + bundle.forward.name + ": the residual " + saved.name +
+           " is no input of the backward, or one of another shape");
+  }
+  return success(ok);
 }

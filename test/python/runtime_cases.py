@@ -29,6 +29,10 @@ def rows(heads, width=None, multiple=1):
     return dims + ([{"kind": "whole", "size": width}] if width else [])
 
 
+def chunks(heads, width):
+    return [{"kind": "chunk"}, {"kind": "head", "size": heads}, {"kind": "whole", "size": width}]
+
+
 def state(heads, k, v):
     return [{"kind": "seq"}, {"kind": "head", "size": heads}] + [
         {"kind": "whole", "size": size} for size in (k, v)
@@ -51,9 +55,11 @@ def manifest():
         return {"kind": "tensor_map", "tensor": name, "box": [1, 64, 1, width], "swizzle": 128}
 
     return {
-        "schema": 1,
+        "schema": 2,
         "name": "delta_net",
         "target": "sm_90a",
+        "residuals": [],
+        "backward": None,
         "chunk": 64,
         "tensors": [
             tensor("q", "input", "bf16", rows(2, 64)),
@@ -64,7 +70,7 @@ def manifest():
             tensor("o", "output", "bf16", rows(2, 128)),
             tensor("final_state", "output", "f32", state(2, 64, 128), optional=True),
             tensor("before_0", "workspace", "bf16", rows(2, 64)),
-            tensor("before_1", "workspace", "f32", [{"kind": "chunk"}, *state(2, 8, 8)[1:]]),
+            tensor("before_1", "workspace", "f32", chunks(2, 64)),
         ],
         "kernels": [
             {

@@ -29,6 +29,14 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("element type of matmul operands: bf16, f16, or none for "
                      "no rounding"),
       llvm::cl::init("bf16")};
+  Option<bool> training{*this, "training",
+                        llvm::cl::desc("derive the backward of each function"),
+                        llvm::cl::init(false)};
+  Option<std::string> save{
+      *this, "save",
+      llvm::cl::desc("what the forward saves for its backward: factor (the "
+                     "triangular factor of each chunk) or none"),
+      llvm::cl::init("factor")};
 };
 
 /// One named state of the IR and the passes that lead to it from the one
@@ -56,6 +64,10 @@ StringRef getOperandType(ModuleOp module);
 /// it again: rounding is final, and so is each step towards the machine.
 /// Sequence level and unrounded chunk programs count as `input`.
 const Phase &getReachedPhase(ModuleOp module);
+
+/// Diagnoses a module that `training` cannot derive a backward for: it is past
+/// that phase, has one already, or holds nothing to differentiate.
+LogicalResult checkTrainable(ModuleOp module);
 
 /// Registers --wyvern-to-<phase> for every phase.
 void registerPipelines();

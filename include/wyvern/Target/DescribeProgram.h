@@ -13,11 +13,12 @@
 
 namespace mlir::wyvern {
 
-/// Describes the program of a module at the `tile` phase: the function says
-/// what its tensors are, and the `tile.kernel`s beside it how they are
-/// launched. Fills in everything but PTX and what ptxas finds out. Fails, with
-/// a diagnostic, if there is not exactly one function.
-FailureOr<ProgramInfo> describeProgram(ModuleOp module);
+/// Describes the programs of a module at the `tile` phase: a function says what
+/// its tensors are, and the `tile.kernel`s beside it how they are launched.
+/// Fills in everything but PTX and what ptxas finds out. Fails, with a
+/// diagnostic, if there is not exactly one function, or a forward with its
+/// backward.
+FailureOr<BundleInfo> describeBundle(ModuleOp module);
 
 } // namespace mlir::wyvern
 

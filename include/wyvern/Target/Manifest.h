@@ -25,13 +25,18 @@ struct CompilerVersions {
 LogicalResult verifyProgram(const ProgramInfo &program,
                             llvm::function_ref<void(const Twine &)> report);
 
-/// Writes manifest.json, schema 1. `spec` is the canonical spec, or null.
-void writeManifest(const ProgramInfo &program, const llvm::json::Value &spec,
+/// The same for both programs of a bundle, and that each residual of the
+/// forward is an input of the backward with the same elements.
+LogicalResult verifyBundle(BundleInfo &bundle,
+                           llvm::function_ref<void(const Twine &)> report);
+
+/// Writes manifest.json, schema 2. `spec` is the canonical spec, or null.
+void writeManifest(const BundleInfo &bundle, const llvm::json::Value &spec,
                    const CompilerVersions &versions, llvm::raw_ostream &os);
 
 /// Writes the C header: the same as descriptors of wyvern_rt.h, with a function
-/// that loads the program and one that launches it on dense tensors.
-void writeCHeader(const ProgramInfo &program, const CompilerVersions &versions,
+/// that loads each program and one that launches it on dense tensors.
+void writeCHeader(const BundleInfo &bundle, const CompilerVersions &versions,
                   llvm::raw_ostream &os);
 
 } // namespace mlir::wyvern

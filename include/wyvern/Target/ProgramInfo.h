@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The plain data behind manifest.json and the C header: kernels in launch
-// order, the tensors they name and how each parameter is filled. The GPU
-// lowering fills it in; the writers and ptxas need no MLIR.
+// order, the tensors they name and how each parameter is filled; for training,
+// twice. The GPU lowering fills it in; the writers and ptxas need no MLIR.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +14,7 @@
 #define WYVERN_TARGET_PROGRAMINFO_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ struct DimInfo {
   DimRange kind = DimRange::Whole;
   int64_t multiple = 0; ///< Time: rows a token.
   int64_t size = 0;     ///< Head, Whole: the extent.
+
+  bool operator==(const DimInfo &other) const {
+    return kind == other.kind && multiple == other.multiple &&
+           size == other.size;
+  }
 };
 
 enum class TensorRole { Input, Output, Workspace };
@@ -36,6 +42,9 @@ struct TensorInfo {
   std::string dtype; ///< bf16 | f16 | f32 | f64 | i32 | i64
   bool optional = false;
   std::vector<DimInfo> dims; ///< Slowest first.
+  /// An output of the forward that is an input of the backward.
+  bool residual = false;
+  std::string what; ///< A residual: what it is, in words; may be empty.
 };
 
 enum class ParamKind {
@@ -99,6 +108,28 @@ struct ProgramInfo {
       if (tensors[i].name == tensor)
         return static_cast<int64_t>(i);
     return -1;
+  }
+};
+
+/// What a bundle holds: a program and, if it was compiled for training, the one
+/// that takes the gradients of its outputs to those of its inputs.
+struct BundleInfo {
+  ProgramInfo forward;
+  std::optional<ProgramInfo> backward;
+
+  std::vector<ProgramInfo *> getPrograms() {
+    std::vector<ProgramInfo *> programs = {&forward};
+    if (backward)
+      programs.push_back(&*backward);
+    return programs;
+  }
+  /// The kernels of all programs.
+  std::vector<KernelInfo *> getKernels() {
+    std::vector<KernelInfo *> kernels;
+    for (ProgramInfo *program : getPrograms())
+      for (KernelInfo &kernel : program->kernels)
+        kernels.push_back(&kernel);
+    return kernels;
   }
 };
 

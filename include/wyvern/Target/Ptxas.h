@@ -33,10 +33,10 @@ struct AssembleOptions {
   bool strict = true;
 };
 
-/// Assembles every kernel of `program`: fills in its cubin and resources, and
+/// Assembles every kernel of `bundle`: fills in its cubin and resources, and
 /// appends ptxas's words to `log`. Warnings go to `warn`.
 llvm::Error assemble(const Ptxas &ptxas, const AssembleOptions &options,
-                     ProgramInfo &program, std::string &log,
+                     BundleInfo &bundle, std::string &log,
                      llvm::function_ref<void(const Twine &)> warn);
 
 } // namespace mlir::wyvern

@@ -7,6 +7,7 @@
 #include "wyvern/Target/DescribeProgram.h"
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -16,17 +17,18 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 namespace {
-/// Collects the tensors of a function and the kernels of its module.
+/// Collects the tensors of a function and describes its kernels.
 class ProgramDescriber {
 public:
   explicit ProgramDescriber(func::FuncOp func) : func(func) {}
 
-  FailureOr<ProgramInfo> describe(ModuleOp module);
+  FailureOr<ProgramInfo> describe(ArrayRef<tile::KernelOp> kernels);
 
 private:
   struct Name {
     std::string text;
     TensorRole role;
+    Attribute residual;
   };
 
   /// Names every tensor as convert-delta-to-tile does: arguments and returned
@@ -44,12 +46,6 @@ private:
   ProgramInfo program;
 };
 } // namespace
-
-static std::string getName(DictionaryAttr attributes) {
-  auto name =
-      attributes ? attributes.getAs<StringAttr>("delta.name") : StringAttr();
-  return name ? name.str() : std::string();
-}
 
 static DimInfo describeDim(delta::BoundDim dim, int64_t size) {
   switch (dim.kind) {
@@ -75,18 +71,21 @@ static std::string describeType(Type type) {
 
 void ProgramDescriber::nameTensors() {
   for (BlockArgument argument : func.getArguments())
-    names[argument] = {getName(func.getArgAttrDict(argument.getArgNumber())),
-                       TensorRole::Input};
+    names[argument] = {
+        delta::getArgName(func, argument.getArgNumber()).str(),
+        TensorRole::Input,
+        func.getArgAttr(argument.getArgNumber(), delta::kResidualAttr)};
   unsigned number = 0;
   func.walk([&](Operation *op) {
     if (isa<delta::ChunkScanOp, delta::ChunkMapOp>(op))
       for (Value result : op->getResults())
         names[result] = {"workspace_" + std::to_string(number++),
-                         TensorRole::Workspace};
+                         TensorRole::Workspace, nullptr};
   });
   Operation *ret = func.getBody().front().getTerminator();
   for (auto [i, value] : llvm::enumerate(ret->getOperands()))
-    names[value] = {getName(func.getResultAttrDict(i)), TensorRole::Output};
+    names[value] = {delta::getResultName(func, i).str(), TensorRole::Output,
+                    func.getResultAttr(i, delta::kResidualAttr)};
 }
 
 void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
@@ -96,6 +95,9 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
   TensorInfo info;
   info.name = name.text;
   info.role = name.role;
+  info.residual = name.residual != nullptr;
+  if (auto what = dyn_cast_or_null<StringAttr>(name.residual))
+    info.what = what.str();
   auto type = cast<RankedTensorType>(tensor.getType());
   info.dtype = describeType(type.getElementType());
   for (auto [dim, size] : llvm::zip_equal(
@@ -139,9 +141,11 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
     add(ParamKind::Pointer, name);
     for (int64_t i = 0, e = global.getTensor().getRank(); i < e; ++i)
       add(ParamKind::Stride, name, i);
+    // A final state that nobody asked for is workspace, and is always there.
     int64_t index = program.findTensor(name);
     if (global.getOptional() && index >= 0)
-      program.tensors[index].optional = true;
+      program.tensors[index].optional =
+          program.tensors[index].role != TensorRole::Workspace;
   } else if (isa<tile::CuSeqlensType>(type)) {
     add(ParamKind::CuSeqlens);
     add(ParamKind::CuWidth);
@@ -174,8 +178,9 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
   return success();
 }
 
-FailureOr<ProgramInfo> ProgramDescriber::describe(ModuleOp module) {
-  program.name = func.getSymName().str();
+FailureOr<ProgramInfo>
+ProgramDescriber::describe(ArrayRef<tile::KernelOp> kernels) {
+  program.name = delta::getLayerName(func).str();
   nameTensors();
   for (Operation &op : func.getBody().front()) {
     if (auto map = dyn_cast<delta::ChunkMapOp>(op))
@@ -189,7 +194,7 @@ FailureOr<ProgramInfo> ProgramDescriber::describe(ModuleOp module) {
       if (names[argument].text == tensor.name)
         return argument.getArgNumber();
     for (unsigned i = 0, e = func.getNumResults(); i < e; ++i)
-      if (getName(func.getResultAttrDict(i)) == tensor.name)
+      if (delta::getResultName(func, i) == tensor.name)
         return i;
     return 0;
   };
@@ -197,7 +202,7 @@ FailureOr<ProgramInfo> ProgramDescriber::describe(ModuleOp module) {
       program.tensors, [&](const TensorInfo &a, const TensorInfo &b) {
         return std::pair(a.role, getRank(a)) < std::pair(b.role, getRank(b));
       });
-  for (tile::KernelOp kernel : module.getOps<tile::KernelOp>())
+  for (tile::KernelOp kernel : kernels)
     if (failed(addKernel(kernel)))
       return failure();
   if (program.kernels.empty())
@@ -207,10 +212,67 @@ FailureOr<ProgramInfo> ProgramDescriber::describe(ModuleOp module) {
   return std::move(program);
 }
 
-FailureOr<ProgramInfo> mlir::wyvern::describeProgram(ModuleOp module) {
+/// The kernels of a module with two functions: those of the first come first,
+/// one for each of its chunk programs, as convert-delta-to-tile leaves them.
+static FailureOr<SmallVector<ArrayRef<tile::KernelOp>, 2>>
+splitKernels(ModuleOp module, ArrayRef<tile::KernelOp> kernels) {
+  SmallVector<ArrayRef<tile::KernelOp>, 2> parts;
+  size_t begin = 0;
+  for (auto func : module.getOps<func::FuncOp>()) {
+    size_t count = llvm::count_if(func.getBody().front(), [](Operation &op) {
+      return isa<delta::ChunkScanOp, delta::ChunkMapOp>(op);
+    });
+    parts.push_back(
+        kernels.slice(std::min(begin, kernels.size())).take_front(count));
+    begin += count;
+  }
+  if (begin != kernels.size())
+    return module.emitError()
+           << "expected one kernel for each of " << begin
+           << " chunk programs, those of one function before those of the "
+              "other, found "
+           << kernels.size()
+           << " kernels: which program is a kernel part of? Start from an "
+              "earlier phase";
+  return parts;
+}
+
+static FailureOr<BundleInfo> describePair(ModuleOp module,
+                                          delta::TrainingPair pair,
+                                          ArrayRef<tile::KernelOp> kernels) {
+  auto parts = splitKernels(module, kernels);
+  if (failed(parts))
+    return failure();
+  bool forwardFirst = pair.forward->isBeforeInBlock(pair.backward);
+  BundleInfo bundle;
+  FailureOr<ProgramInfo> forward =
+      ProgramDescriber(pair.forward).describe((*parts)[forwardFirst ? 0 : 1]);
+  FailureOr<ProgramInfo> backward =
+      ProgramDescriber(pair.backward).describe((*parts)[forwardFirst ? 1 : 0]);
+  if (failed(forward) || failed(backward))
+    return failure();
+  bundle.forward = std::move(*forward);
+  bundle.backward = std::move(*backward);
+  bundle.backward->name = bundle.forward.name + "_backward";
+  return bundle;
+}
+
+FailureOr<BundleInfo> mlir::wyvern::describeBundle(ModuleOp module) {
   SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
+  SmallVector<tile::KernelOp> kernels(module.getOps<tile::KernelOp>());
+  FailureOr<delta::TrainingPair> pair = delta::findTrainingPair(module);
+  if (failed(pair))
+    return failure();
+  if (*pair && functions.size() == 2)
+    return describePair(module, *pair, kernels);
   if (functions.size() != 1)
-    return module.emitError() << "a program is one function, found "
-                              << functions.size() << "; compile one at a time";
-  return ProgramDescriber(functions.front()).describe(module);
+    return module.emitError()
+           << "a program is one function, or two where one is the "
+              "delta.backward of the other; found "
+           << functions.size() << "; compile one at a time";
+  FailureOr<ProgramInfo> program =
+      ProgramDescriber(functions.front()).describe(kernels);
+  if (failed(program))
+    return failure();
+  return BundleInfo{std::move(*program), std::nullopt};
 }

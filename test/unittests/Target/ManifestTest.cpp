@@ -19,26 +19,37 @@ ProgramInfo makeProgram() {
   ProgramInfo program;
   program.name = "layer";
   program.target = "sm_90a";
-  program.tensors = {
-      {"q",
-       TensorRole::Input,
-       "bf16",
-       false,
-       {{DimRange::Seq, 0, 0},
-        {DimRange::Time, 2, 0},
-        {DimRange::Head, 0, 4},
-        {DimRange::Whole, 0, 64}}},
-      {"stream",
-       TensorRole::Input,
-       "f32",
-       true,
-       {{DimRange::Seq, 0, 0}, {DimRange::Head, 0, 4}}},
-      {"o", TensorRole::Output, "bf16", false, {{DimRange::Whole, 0, 64}}},
-      {"z",
-       TensorRole::Workspace,
-       "f32",
-       false,
-       {{DimRange::Seq, 0, 0}, {DimRange::Chunk, 0, 0}}}};
+  program.tensors = {{"q",
+                      TensorRole::Input,
+                      "bf16",
+                      false,
+                      {{DimRange::Seq, 0, 0},
+                       {DimRange::Time, 2, 0},
+                       {DimRange::Head, 0, 4},
+                       {DimRange::Whole, 0, 64}},
+                      false,
+                      ""},
+                     {"stream",
+                      TensorRole::Input,
+                      "f32",
+                      true,
+                      {{DimRange::Seq, 0, 0}, {DimRange::Head, 0, 4}},
+                      false,
+                      ""},
+                     {"o",
+                      TensorRole::Output,
+                      "bf16",
+                      false,
+                      {{DimRange::Whole, 0, 64}},
+                      false,
+                      ""},
+                     {"z",
+                      TensorRole::Workspace,
+                      "f32",
+                      false,
+                      {{DimRange::Chunk, 0, 0}, {DimRange::Head, 0, 4}},
+                      false,
+                      ""}};
   KernelInfo kernel;
   kernel.symbol = "layer_chain";
   kernel.gridFactor = 8;
@@ -64,12 +75,13 @@ std::vector<std::string> findProblems(const ProgramInfo &program) {
 TEST(ManifestTest, HoldsWhatTheRuntimeReads) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  writeManifest(makeProgram(), llvm::json::Object{{"name", "layer"}}, versions,
-                os);
+  writeManifest({makeProgram(), std::nullopt},
+                llvm::json::Object{{"name", "layer"}}, versions, os);
   llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
   ASSERT_TRUE(bool(value));
   const llvm::json::Object &root = *value->getAsObject();
-  EXPECT_EQ(root.getInteger("schema"), 1);
+  EXPECT_EQ(root.getInteger("schema"), 2);
+  EXPECT_TRUE(root.getNull("backward"));
   EXPECT_EQ(root.getObject("spec")->getString("name"), "layer");
   const llvm::json::Object &q = *(*root.getArray("tensors"))[0].getAsObject();
   EXPECT_EQ((*q.getArray("dims"))[1].getAsObject()->getInteger("multiple"), 2);
@@ -90,7 +102,7 @@ TEST(ManifestTest, HoldsWhatTheRuntimeReads) {
 TEST(ManifestTest, HeaderNamesTensorsAndTypes) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  writeCHeader(makeProgram(), versions, os);
+  writeCHeader({makeProgram(), std::nullopt}, versions, os);
   EXPECT_NE(
       text.find("const uint16_t *q, /* [batch, tokens * 2, 4, 64] bf16 */"),
       std::string::npos);
@@ -130,4 +142,64 @@ TEST(ManifestTest, RefusesWhatDescriptorsCannotHold) {
   program.kernels[0].block = 2048;
   // Six dimensions also disagree with the box, and two of them are empty.
   EXPECT_EQ(findProblems(program).size(), 7u);
+}
+
+static BundleInfo makeTrainingBundle() {
+  BundleInfo bundle{makeProgram(), makeProgram()};
+  bundle.backward->name = "layer_backward";
+  // Two slots of 64 x 8 half floats would be two for each token and head.
+  TensorInfo saved = {"states",
+                      TensorRole::Output,
+                      "bf16",
+                      false,
+                      {{DimRange::Chunk, 0, 0},
+                       {DimRange::Head, 0, 4},
+                       {DimRange::Whole, 0, 64},
+                       {DimRange::Whole, 0, 8}},
+                      true,
+                      "the state before each chunk"};
+  auto insert = [&](ProgramInfo &program, size_t position) {
+    program.tensors.insert(program.tensors.begin() + position, saved);
+  };
+  insert(bundle.forward, 3);
+  saved.role = TensorRole::Input;
+  insert(*bundle.backward, 2);
+  return bundle;
+}
+
+TEST(ManifestTest, TrainingBundleHoldsBothPrograms) {
+  std::string text, header;
+  llvm::raw_string_ostream os(text), headerOs(header);
+  BundleInfo bundle = makeTrainingBundle();
+  writeManifest(bundle, nullptr, versions, os);
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
+  ASSERT_TRUE(bool(value));
+  const llvm::json::Object &root = *value->getAsObject();
+  const llvm::json::Object &residual =
+      *(*root.getArray("residuals"))[0].getAsObject();
+  EXPECT_EQ(residual.getString("name"), "states");
+  EXPECT_EQ(residual.getNumber("bytes_per_token_head"), 2 * 64 * 8 / 64.0);
+  EXPECT_EQ(residual.getString("what"), "the state before each chunk");
+  const llvm::json::Object &backward = *root.getObject("backward");
+  EXPECT_EQ(backward.getInteger("chunk"), 64);
+  EXPECT_EQ(backward.getArray("tensors")->size(), 5u);
+  EXPECT_EQ(backward.getArray("kernels")->size(), 1u);
+
+  writeCHeader(bundle, versions, headerOs);
+  EXPECT_NE(header.find("layer_backward_launch(wyvern_program *program"),
+            std::string::npos);
+  EXPECT_NE(header.find("const int64_t slots = cu_seqlens ? tokens / 64 + "
+                        "packed : batch * ((tokens + 63) / 64);"),
+            std::string::npos);
+}
+
+TEST(ManifestTest, RefusesResidualsThatTheBackwardDoesNotTake) {
+  auto report = [](const llvm::Twine &) {};
+  BundleInfo bundle = makeTrainingBundle();
+  EXPECT_TRUE(succeeded(verifyBundle(bundle, report)));
+  bundle.backward->tensors[2].dims[3].size = 16;
+  EXPECT_TRUE(failed(verifyBundle(bundle, report)));
+  bundle = makeTrainingBundle();
+  bundle.backward.reset();
+  EXPECT_TRUE(failed(verifyBundle(bundle, report)));
 }

@@ -1,0 +1,38 @@
+//===- Training.cpp - Which modules get a backward ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
+#include "wyvern/Pipelines/Pipelines.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+LogicalResult mlir::wyvern::checkTrainable(ModuleOp module) {
+  const Phase &reached = getReachedPhase(module);
+  if (&reached != findPhase("input"))
+    return module.emitError()
+           << "expected an input that is not rounded yet, found one at phase '"
+           << reached.name
+           << "': a backward is derived before rounding; start from the spec, "
+              "or an earlier phase";
+  FailureOr<delta::TrainingPair> pair = delta::findTrainingPair(module);
+  if (failed(pair))
+    return failure();
+  if (*pair)
+    return pair->forward.emitError()
+           << "has a backward already, @" << pair->backward.getSymName()
+           << "; compile it as it is, without asking for training";
+  WalkResult found = module.walk([](Operation *op) {
+    return isa<delta::RecurrenceOp, delta::ChunkScanOp, delta::ChunkMapOp>(op)
+               ? WalkResult::interrupt()
+               : WalkResult::advance();
+  });
+  if (!found.wasInterrupted())
+    return module.emitError() << "expected a recurrence or a chunk program to "
+                                 "differentiate, found none in the module";
+  return success();
+}

@@ -8,6 +8,7 @@
 
 #include "TensorSignature.h"
 
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/DiagnosticText.h"
 
@@ -35,27 +36,37 @@ template <typename... Parts> static llvm::Error makeError(Parts &&...parts) {
 // Compiling
 //===----------------------------------------------------------------------===//
 
-/// The one function, or the one of that name; the others are erased.
-static llvm::Expected<func::FuncOp> takeEntry(ModuleOp module,
+/// Erases all functions but `kept`.
+static void keepOnly(ModuleOp module, ArrayRef<func::FuncOp> kept) {
+  SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
+  for (func::FuncOp function : functions)
+    if (!llvm::is_contained(kept, function))
+      function.erase();
+}
+
+static std::string listNames(ArrayRef<func::FuncOp> functions) {
+  std::string names;
+  llvm::raw_string_ostream os(names);
+  llvm::interleaveComma(functions, os,
+                        [&](func::FuncOp f) { os << f.getName(); });
+  return functions.empty() ? "none" : names;
+}
+
+/// The one function, the forward of two, or the one of that name.
+static llvm::Expected<func::FuncOp> findEntry(ModuleOp module,
                                               StringRef entry) {
   SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
   func::FuncOp found;
   for (func::FuncOp function : functions)
-    if (entry.empty() ? functions.size() == 1 : function.getName() == entry)
+    if (entry.empty()
+            ? functions.size() == 1 || (functions.size() == 2 &&
+                                        function->hasAttr(delta::kBackwardAttr))
+            : function.getName() == entry)
       found = function;
-  if (!found) {
-    std::string names;
-    llvm::raw_string_ostream os(names);
-    llvm::interleaveComma(functions, os,
-                          [&](func::FuncOp f) { os << f.getName(); });
-    return makeError("expected ",
-                     entry.empty() ? "one function" : "a function @", entry,
-                     ", found ", functions.empty() ? "none" : names);
-  }
-  for (func::FuncOp function : functions)
-    if (function != found)
-      function.erase();
-  return found;
+  if (found)
+    return found;
+  return makeError("expected ", entry.empty() ? "one function" : "a function @",
+                   entry, ", found ", listNames(functions));
 }
 
 /// LLVM's O2 without what costs compile time and gains nothing on loops over
@@ -108,22 +119,62 @@ createEngine(ModuleOp module) {
 
 /// Runs the phases up to the one that `options` names.
 static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
-  constexpr StringLiteral chunkPhases[] = {"wy", "staged", "rounded"};
+  DiagnosticText diagnostics(module.getContext());
+  if (options.training && failed(checkTrainable(module)))
+    return diagnostics.getError("the module cannot be differentiated");
+  constexpr StringLiteral chunkPhases[] = {"wy", "differentiated", "staged",
+                                           "rounded"};
   const Phase *phase = findPhase(options.phase);
   if (!phase || !llvm::is_contained(chunkPhases, phase->name))
     return makeError(
-        "expected a phase that ends in a chunk program (wy, staged "
-        "or rounded), found '",
+        "expected a phase that ends in a chunk program (wy, differentiated, "
+        "staged or rounded), found '",
         options.phase, "'");
-  DiagnosticText diagnostics(module.getContext());
   PassManager pm(module.getContext());
   PipelineOptions pipelineOptions;
   pipelineOptions.operandType = options.operandType;
+  pipelineOptions.training = options.training;
+  pipelineOptions.save = options.save;
   buildPipeline(pm, *phase, pipelineOptions);
   if (failed(pm.run(module)))
     return diagnostics.getError("the passes up to " + options.phase +
                                 " failed");
   return llvm::Error::success();
+}
+
+namespace {
+/// The function that is left to be compiled, and what its program is called.
+struct Prepared {
+  func::FuncOp function;
+  std::string name;
+  bool isForward = false;
+};
+} // namespace
+
+/// Runs the phases on the entry and its backward, and erases the one of the two
+/// that is not asked for.
+static llvm::Expected<Prepared> prepare(ModuleOp module, func::FuncOp entry,
+                                        const CpuOptions &options) {
+  DiagnosticText diagnostics(module.getContext());
+  FailureOr<delta::TrainingPair> pair = delta::findTrainingPair(module);
+  if (failed(pair))
+    return diagnostics.getError("the backward does not fit");
+  std::string name = delta::getLayerName(entry).str();
+  keepOnly(module, {entry, entry == pair->forward ? pair->backward : entry});
+  if (llvm::Error error = runPhases(module, options))
+    return std::move(error);
+  pair = delta::findTrainingPair(module);
+  if (failed(pair))
+    return diagnostics.getError("the backward does not fit");
+  if (!*pair && options.backward)
+    return makeError(name, " has no backward; derive it (training)");
+  if (!*pair)
+    return Prepared{*module.getOps<func::FuncOp>().begin(), name};
+  pair->forward->removeAttr(delta::kBackwardAttr);
+  keepOnly(module, options.backward ? pair->backward : pair->forward);
+  if (options.backward)
+    return Prepared{pair->backward, name + "_backward"};
+  return Prepared{pair->forward, name, /*isForward=*/true};
 }
 
 llvm::Expected<std::unique_ptr<CpuProgram>>
@@ -134,16 +185,19 @@ CpuProgram::compile(ModuleOp module, const CpuOptions &options) {
   context->appendDialectRegistry(registry);
   context->loadAllAvailableDialects();
 
-  llvm::Expected<func::FuncOp> function = takeEntry(module, options.entry);
-  if (!function)
-    return function.takeError();
+  llvm::Expected<func::FuncOp> entry = findEntry(module, options.entry);
+  if (!entry)
+    return entry.takeError();
   std::unique_ptr<CpuProgram> program(new CpuProgram());
-  program->name = function->getName().str();
-  std::vector<std::string> gates = getGateNames(*function);
-  if (llvm::Error error = runPhases(module, options))
-    return error;
+  std::vector<std::string> gates = getGateNames(*entry);
+  llvm::Expected<Prepared> prepared = prepare(module, *entry, options);
+  if (!prepared)
+    return prepared.takeError();
+  std::string symbol = prepared->function.getName().str();
+  program->name = prepared->name;
+  program->isForward = prepared->isForward;
   if (llvm::Error error =
-          readSignature(*function, program->inputs, program->results))
+          readSignature(prepared->function, program->inputs, program->results))
     return error;
   for (CpuTensor &input : program->inputs)
     input.isGate = llvm::is_contained(gates, input.name);
@@ -158,10 +212,10 @@ CpuProgram::compile(ModuleOp module, const CpuOptions &options) {
   if (!engine)
     return engine.takeError();
   program->engine = std::move(*engine);
-  auto symbol = program->engine->lookupPacked("_mlir_ciface_" + program->name);
-  if (!symbol)
-    return symbol.takeError();
-  program->function = *symbol;
+  auto address = program->engine->lookupPacked("_mlir_ciface_" + symbol);
+  if (!address)
+    return address.takeError();
+  program->function = *address;
   return program;
 }
 

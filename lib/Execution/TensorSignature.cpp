@@ -6,6 +6,8 @@
 
 #include "TensorSignature.h"
 
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
+
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -22,6 +24,20 @@ int64_t wyvern::getElementBytes(StringRef dtype) {
 //===----------------------------------------------------------------------===//
 // Reading the signature
 //===----------------------------------------------------------------------===//
+
+namespace {
+/// How a chunk program sees a tensor; the binding is null if none is known to.
+struct Bound {
+  BindingAttr binding;
+  int64_t chunk = 0;
+};
+} // namespace
+
+static int64_t getChunk(Operation *op) {
+  if (auto map = dyn_cast<ChunkMapOp>(op))
+    return map.getChunk();
+  return cast<ChunkScanOp>(op).getChunk();
+}
 
 /// The binding of operand or result `index` of a chunk program; null for
 /// cu_seqlens.
@@ -46,24 +62,24 @@ static BindingAttr getResultBinding(Operation *op, unsigned index) {
 }
 
 /// How a chunk program that reads `value`, or something elementwise of it,
-/// binds it; null if none does.
-static BindingAttr findBinding(Value value) {
+/// binds it.
+static Bound findBinding(Value value) {
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
-    BindingAttr binding;
+    Bound bound;
     if (isa<ChunkScanOp, ChunkMapOp>(user))
-      binding = getOperandBinding(user, use.getOperandNumber());
+      bound = {getOperandBinding(user, use.getOperandNumber()), getChunk(user)};
     else if (user->hasTrait<OpTrait::Elementwise>())
-      binding = findBinding(user->getResult(0));
-    if (binding)
-      return binding;
+      bound = findBinding(user->getResult(0));
+    if (bound.binding)
+      return bound;
   }
-  return nullptr;
+  return {};
 }
 
-/// Reads one tensor; `what` and the binding (null: unknown) describe it.
-static llvm::Expected<CpuTensor>
-readTensor(Type type, Attribute name, BindingAttr binding, const Twine &what) {
+/// Reads one tensor; `what` and `bound` describe it.
+static llvm::Expected<CpuTensor> readTensor(Type type, Attribute name,
+                                            Bound bound, const Twine &what) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   auto nameAttr = dyn_cast_or_null<StringAttr>(name);
   if (!tensor || !nameAttr)
@@ -76,8 +92,10 @@ readTensor(Type type, Attribute name, BindingAttr binding, const Twine &what) {
   llvm::raw_string_ostream(result.dtype) << tensor.getElementType();
   for (int64_t size : tensor.getShape())
     result.shape.push_back(ShapedType::isDynamic(size) ? -1 : size);
-  if (binding)
-    result.dims.assign(binding.getDims().begin(), binding.getDims().end());
+  result.chunk = bound.chunk;
+  if (bound.binding)
+    result.dims.assign(bound.binding.getDims().begin(),
+                       bound.binding.getDims().end());
   else
     result.dims.assign(tensor.getRank(), {DimKind::whole});
   return result;
@@ -89,23 +107,26 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
   for (BlockArgument argument : function.getArguments()) {
     unsigned i = argument.getArgNumber();
     llvm::Expected<CpuTensor> tensor =
-        readTensor(argument.getType(), function.getArgAttr(i, "delta.name"),
+        readTensor(argument.getType(), function.getArgAttr(i, kNameAttr),
                    findBinding(argument), "argument " + Twine(i));
     if (!tensor)
       return tensor.takeError();
+    tensor->isResidual = function.getArgAttr(i, kResidualAttr) != nullptr;
     inputs.push_back(std::move(*tensor));
   }
   Operation *terminator = function.getBody().front().getTerminator();
   for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
     Operation *op = value.getDefiningOp();
-    BindingAttr binding;
+    Bound bound;
     if (isa_and_nonnull<ChunkScanOp, ChunkMapOp>(op))
-      binding = getResultBinding(op, cast<OpResult>(value).getResultNumber());
+      bound = {getResultBinding(op, cast<OpResult>(value).getResultNumber()),
+               getChunk(op)};
     llvm::Expected<CpuTensor> tensor =
-        readTensor(value.getType(), function.getResultAttr(i, "delta.name"),
-                   binding, "result " + Twine(i));
+        readTensor(value.getType(), function.getResultAttr(i, kNameAttr), bound,
+                   "result " + Twine(i));
     if (!tensor)
       return tensor.takeError();
+    tensor->isResidual = function.getResultAttr(i, kResidualAttr) != nullptr;
     results.push_back(std::move(*tensor));
   }
   return llvm::Error::success();
@@ -118,7 +139,7 @@ std::vector<std::string> wyvern::getGateNames(func::FuncOp function) {
     if (!argument || argument.getOwner() != &function.getBody().front())
       return;
     auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
-                                                      "delta.name");
+                                                      kNameAttr);
     if (name)
       names.push_back(name.str());
   });
@@ -133,12 +154,19 @@ namespace {
 /// The run-time sizes; -1 until an input has told.
 struct Sizes {
   int64_t batchRows = -1, tokens = -1, sequences = -1;
+  bool packed = false;
 
-  /// The size `dim` of `tensor` must have, or -1 if nothing is known of it yet.
+  /// The size `dim` of `tensor` must have, or -1 if nothing is known of it yet:
+  /// an input then says it.
   int64_t &of(const CpuTensor &tensor, BoundDim dim) {
     if (dim.kind == DimKind::time)
       return tokens;
     return isTimed(tensor) ? batchRows : sequences;
+  }
+  /// How many slots of chunks there are; known after all timed inputs.
+  int64_t getSlots(int64_t chunk) const {
+    return packed ? tokens / chunk + sequences
+                  : batchRows * llvm::divideCeil(tokens, chunk);
   }
   static bool isTimed(const CpuTensor &tensor) {
     return llvm::any_of(tensor.dims,
@@ -186,6 +214,7 @@ static llvm::Error checkCuSeqlens(const CpuTensor &tensor,
     previous = offset;
   }
   sizes.sequences = entries - 1;
+  sizes.packed = true;
   return llvm::Error::success();
 }
 
@@ -198,6 +227,10 @@ static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
   for (size_t i = 0; hasRank && i < expected.size(); ++i) {
     if (expected[i] >= 0 || tensor.dims[i].kind == DimKind::whole)
       continue;
+    if (tensor.dims[i].kind == DimKind::chunk) {
+      expected[i] = sizes.getSlots(tensor.chunk);
+      continue;
+    }
     int64_t multiple = tensor.dims[i].multiple;
     int64_t &size = sizes.of(tensor, tensor.dims[i]);
     if (size < 0 && buffer.shape[i] % multiple == 0)

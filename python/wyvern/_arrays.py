@@ -70,12 +70,13 @@ def _from_torch(name: str, tensor: Any) -> tuple[np.ndarray, str]:
     return array, _NAMES.get(array.dtype.name, array.dtype.name)
 
 
-def as_storage(name: str, value: Any, dtype: str) -> np.ndarray:
+def as_storage(name: str, value: Any, dtype: str, exact: bool = False) -> np.ndarray:
     """`value` as the array a program reads for an input of `dtype`, without a copy
     where possible.
 
     f32 and f64 inputs (rates, gates, states) take narrower floats too, i64 takes
-    int32: both are exact. Anything else is a TypeError.
+    int32: both lose nothing. Anything else is a TypeError, and so are these if the
+    dtype must be `exact`.
     """
     if is_torch(value):
         array, found = _from_torch(name, value)
@@ -87,16 +88,16 @@ def as_storage(name: str, value: Any, dtype: str) -> np.ndarray:
         elif found == "uint16" and dtype == "bf16":
             found = "bf16"
     if found != dtype:
-        array = _widen(name, array, found, dtype)
+        array = _widen(name, array, found, dtype, exact)
     # Compiled code counts strides in whole elements of this machine's byte order.
     if any(stride % array.itemsize for stride in array.strides):
         array = np.ascontiguousarray(array)
     return array.astype(STORAGE[dtype], copy=False)
 
 
-def _widen(name: str, array: np.ndarray, found: str, dtype: str) -> np.ndarray:
+def _widen(name: str, array: np.ndarray, found: str, dtype: str, exact: bool) -> np.ndarray:
     narrower = {"f32": ("bf16", "f16"), "f64": ("bf16", "f16", "f32"), "i64": ("i32",)}
-    if found not in narrower.get(dtype, ()):
+    if exact or found not in narrower.get(dtype, ()):
         wanted = f"{dtype} (bits as numpy.uint16)" if dtype == "bf16" else dtype
         raise TypeError(f"{name}: expected elements of {wanted}, found {found}")
     return (from_bf16(array) if found == "bf16" else array).astype(STORAGE[dtype])

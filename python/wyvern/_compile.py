@@ -15,10 +15,13 @@ from typing import Any, Mapping, NamedTuple, Optional, Union
 import numpy as np
 
 from . import _arrays
+from ._training import HasBackward, check_choice, refuse_grad
 
 Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
 _PHASES = {"f32": "wy", "f64": "wy", "rounded": "rounded"}
+# Inputs of which None means zeros, or no packing.
+_OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
 _SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".mlir": "mlir"}
 
 
@@ -96,6 +99,8 @@ def compile(
     precision: Optional[str] = None,
     layer: Optional[str] = None,
     output: Optional[Union[str, "os.PathLike[str]"]] = None,
+    training: bool = False,
+    save: Optional[str] = None,
 ) -> Any:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -113,20 +118,31 @@ def compile(
     output
         For a GPU: the bundle folder to write; without it, one that goes away with
         the program.
+    training
+        Derives the backward too. The program then returns its residuals as further
+        outputs (`program.residuals` has their names), and `program.backward` is the
+        program that takes them and `d_o` (and `d_final_state`) to `d_q`, `d_k`, ...
+    save
+        What the residuals are: "factor" (the default: the triangular factor of each
+        chunk) or "none" (the backward computes it again).
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
+    save = check_choice(training, save)
     if target == "cpu":
         if output is not None:
             raise ValueError("output: a CPU program has no bundle; leave it out")
-        return _compile_cpu(_read_source(spec), precision or "f32", layer)
+        return _compile_cpu(_read_source(spec), precision or "f32", layer, training, save)
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
-    return _compile_bundle(_read_source(spec), target, layer, output)
+    flags = ["--training", f"--save={save}"] if training else []
+    return _compile_bundle(_read_source(spec), target, layer, output, flags)
 
 
-def _compile_cpu(source: _Source, precision: str, layer: Optional[str]) -> "CpuProgram":
+def _compile_cpu(
+    source: _Source, precision: str, layer: Optional[str], training: bool, save: str
+) -> "CpuProgram":
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
     if precision == "f64" and source.format == "mlir":
@@ -139,14 +155,33 @@ def _compile_cpu(source: _Source, precision: str, layer: Optional[str]) -> "CpuP
             raise CompileError(
                 f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
             )
-    try:
-        compiled = _compiler().compile_cpu(module, name, _PHASES[precision], operand_type)
-    except ValueError as error:
-        raise CompileError(str(error)) from None
-    return CpuProgram(compiled, precision)
+    phase = _PHASES[precision]
+    if training and phase == "wy":
+        phase = "differentiated"
+
+    def compile_part(backward: bool) -> Any:
+        try:
+            return _compiler().compile_cpu(
+                module, name, phase, operand_type, training, save, backward
+            )
+        except ValueError as error:
+            raise CompileError(str(error)) from None
+
+    forward = compile_part(False)
+    backward = CpuProgram(compile_part(True), precision) if forward.has_backward else None
+    return CpuProgram(forward, precision, backward)
 
 
-class CpuProgram:
+class _Tensor(NamedTuple):
+    name: str
+    dtype: str
+    shape: list[int]  # -1 where only a call tells
+    dims: list[tuple[str, int]]  # what each dimension is, and its rows a token
+    is_gate: bool
+    is_residual: bool
+
+
+class CpuProgram(HasBackward):
     """A program for this machine's CPU. Call it with its inputs by name.
 
     Deterministic: the same inputs give the same bits, whatever else is in the batch.
@@ -154,18 +189,22 @@ class CpuProgram:
 
     target = "cpu"
 
-    def __init__(self, compiled: Any, precision: str):
+    def __init__(self, compiled: Any, precision: str, backward: Optional["CpuProgram"] = None):
         self._compiled = compiled
+        self._backward = backward
         self.name: str = compiled.name
         self.precision = precision
-        self.inputs = {t[0]: t for t in compiled.inputs}
-        self.outputs = {t[0]: t for t in compiled.results}
+        self.inputs = {t.name: t for t in map(_Tensor._make, compiled.inputs)}
+        self.outputs = {t.name: t for t in map(_Tensor._make, compiled.results)}
+        self.residuals = [name for name, t in self.outputs.items() if t.is_residual]
+        timed = (name for name, t in self.inputs.items() if "time" in dict(t.dims))
+        self._main = next(timed, next(iter(self.inputs), ""))
 
     def __repr__(self) -> str:
         def show(tensors):
             return ", ".join(
-                f"{name}: {dtype}[{', '.join('?' if n < 0 else str(n) for n in shape)}]"
-                for name, dtype, shape, *_ in tensors.values()
+                f"{t.name}: {t.dtype}[{', '.join('?' if n < 0 else str(n) for n in t.shape)}]"
+                for t in tensors.values()
             )
 
         return f"<wyvern CPU program {self.name}({show(self.inputs)}) -> {show(self.outputs)}>"
@@ -179,7 +218,7 @@ class CpuProgram:
         and states [N, heads, K, V] in float32. Any strides do. bf16 arrays are uint16
         bits, ml_dtypes or torch (see `to_bf16`).
 
-        initial_state defaults to zeros. cu_seqlens (int32 or int64 [N + 1]) says that
+        initial_state and d_final_state default to zeros. cu_seqlens (int32 or int64 [N + 1]) says that
         the one batch row holds N sequences; rows past its last entry come out as zeros.
 
         Raises TypeError for names and dtypes, ValueError for shapes, for a cu_seqlens
@@ -187,26 +226,29 @@ class CpuProgram:
         `reference`; on a GPU it is a precondition).
         """
         self._check_names(inputs)
+        refuse_grad(self.name, inputs.values())
         if cu_seqlens is not None:
             inputs["cu_seqlens"] = _check_cu_seqlens(self.name, cu_seqlens)
         arrays = []
-        for name, dtype, _, _, is_gate in self.inputs.values():
+        for name, tensor in self.inputs.items():
             if inputs.get(name) is None:
-                inputs[name] = self._default(name, inputs)
+                inputs[name] = self._default(tensor, inputs)
             try:
-                array = _arrays.as_storage(name, inputs[name], dtype)
+                array = _arrays.as_storage(
+                    name, inputs[name], tensor.dtype, exact=tensor.is_residual
+                )
             except TypeError as error:
                 raise TypeError(f"{self.name}: {error}") from None
-            if is_gate:
+            if tensor.is_gate:
                 _check_gate(self.name, name, array)
             arrays.append(array)
         try:
             results = self._compiled.run(arrays)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
-        like = inputs[next(iter(self.inputs))]
+        like = inputs[self._main]
         return {
-            name: _arrays.as_result(result, self.outputs[name][1], like)
+            name: _arrays.as_result(result, self.outputs[name].dtype, like)
             for name, result in zip(self.outputs, results)
         }
 
@@ -217,18 +259,17 @@ class CpuProgram:
                     f"{self.name} has no input '{name}'; its inputs are {', '.join(self.inputs)}"
                 )
         for name in self.inputs:
-            if inputs.get(name) is None and name not in ("initial_state", "cu_seqlens"):
+            if inputs.get(name) is None and name not in _OPTIONAL:
                 raise TypeError(f"{self.name}: '{name}' is missing")
 
-    def _default(self, name: str, inputs: Mapping[str, Any]) -> np.ndarray:
+    def _default(self, tensor: _Tensor, inputs: Mapping[str, Any]) -> np.ndarray:
         """No packing, or zeros of one state a sequence."""
-        _, dtype, shape, _, _ = self.inputs[name]
-        if name == "cu_seqlens":
-            return np.zeros(0, dtype=_arrays.STORAGE[dtype])
+        dtype = _arrays.STORAGE[tensor.dtype]
+        if tensor.name == "cu_seqlens":
+            return np.zeros(0, dtype=dtype)
         packed = inputs.get("cu_seqlens")
-        first = inputs[next(iter(self.inputs))]
-        sequences = first.shape[0] if packed is None else len(packed) - 1
-        return np.zeros([sequences, *shape[1:]], dtype=_arrays.STORAGE[dtype])
+        sequences = inputs[self._main].shape[0] if packed is None else len(packed) - 1
+        return np.zeros([sequences, *tensor.shape[1:]], dtype=dtype)
 
 
 def _check_cu_seqlens(program: str, value: Any) -> Any:
@@ -298,6 +339,7 @@ def _compile_bundle(
     target: str,
     layer: Optional[str],
     output: Optional[Union[str, "os.PathLike[str]"]],
+    flags: list[str],
 ) -> Any:
     # In a process of its own: an error inside LLVM's code generator ends it.
     wyvernc = _find_wyvernc()
@@ -310,6 +352,7 @@ def _compile_bundle(
         file.write_text(text)
         folder = Path(output) if output is not None else Path(scratch) / "bundle"
         command = [wyvernc, str(file), f"--arch={target}", "--emit=bundle", "-o", str(folder)]
+        command += flags
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             message = done.stderr.replace(str(file), source.name).strip()

@@ -83,13 +83,14 @@ struct ResultBuffer {
 // CPU programs
 //===----------------------------------------------------------------------===//
 
-static std::unique_ptr<CpuProgram> compileCpu(const std::string &source,
-                                              const std::string &entry,
-                                              const std::string &phase,
-                                              const std::string &operandType) {
+static std::unique_ptr<CpuProgram>
+compileCpu(const std::string &source, const std::string &entry,
+           const std::string &phase, const std::string &operandType,
+           bool training, const std::string &save, bool backward) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(source, {entry, phase, operandType});
+    return CpuProgram::compile(
+        source, {entry, phase, operandType, training, save, backward});
   };
   return unwrap(compileReleased());
 }
@@ -118,7 +119,7 @@ static std::vector<ResultBuffer> run(const CpuProgram &program,
 }
 
 /// (name, dtype, shape with -1 where dynamic, (kind, rows a token) a dimension,
-/// is a gate) each.
+/// is a gate, is a residual) each.
 static std::vector<py::tuple> describe(llvm::ArrayRef<CpuTensor> tensors) {
   std::vector<py::tuple> all;
   for (const CpuTensor &tensor : tensors) {
@@ -126,7 +127,7 @@ static std::vector<py::tuple> describe(llvm::ArrayRef<CpuTensor> tensors) {
     for (delta::BoundDim dim : tensor.dims)
       dims.emplace_back(delta::stringifyDimKind(dim.kind).str(), dim.multiple);
     all.push_back(py::make_tuple(tensor.name, tensor.dtype, tensor.shape, dims,
-                                 tensor.isGate));
+                                 tensor.isGate, tensor.isResidual));
   }
   return all;
 }
@@ -230,6 +231,7 @@ PYBIND11_MODULE(_compiler, m) {
   py::class_<CpuProgram>(m, "CpuProgram")
       .def_property_readonly(
           "name", [](const CpuProgram &p) { return p.getName().str(); })
+      .def_property_readonly("has_backward", &CpuProgram::hasBackward)
       .def_property_readonly(
           "inputs", [](const CpuProgram &p) { return describe(p.getInputs()); })
       .def_property_readonly(
@@ -239,6 +241,8 @@ PYBIND11_MODULE(_compiler, m) {
            "Runs on one array an input; one buffer a result.");
   m.def("compile_cpu", &compileCpu, py::arg("source"), py::arg("entry") = "",
         py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
+        py::arg("training") = false, py::arg("save") = "factor",
+        py::arg("backward") = false,
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 from . import _rt
+from ._training import HasBackward, refuse_grad
 
-SCHEMA = 1
+SCHEMA = 2
 
 DTYPES = {
     torch.bfloat16: "bf16",
@@ -28,6 +29,7 @@ DTYPES = {
 }
 _TORCH_DTYPES = {name: dtype for dtype, name in DTYPES.items()}
 _NARROW = (torch.bfloat16, torch.float16)
+_OF_A_PROGRAM = ("chunk", "tensors", "kernels")
 
 
 class BundleError(ValueError):
@@ -52,14 +54,18 @@ def read_manifest(folder):
             f"{path} has schema {manifest['schema']}, this version of wyvern reads "
             f"schema {SCHEMA}: compile the bundle again or install a matching wyvern"
         )
-    for key in ("name", "target", "chunk", "tensors", "kernels"):
+    for key in ("name", "target", "residuals", "backward", *_OF_A_PROGRAM):
         if key not in manifest:
             raise BundleError(f"{path} has no '{key}': compile the bundle again")
+    for key in _OF_A_PROGRAM:
+        if manifest["backward"] is not None and key not in manifest["backward"]:
+            raise BundleError(f"{path} has no '{key}' in 'backward': compile the bundle again")
     return manifest
 
 
 def _check_images(manifest, folder):
-    for kernel in manifest["kernels"]:
+    backward = manifest["backward"] or {"kernels": []}
+    for kernel in manifest["kernels"] + backward["kernels"]:
         path = folder / kernel["image"]
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -78,12 +84,21 @@ def load(folder):
     manifest = read_manifest(folder)
     try:
         _check_images(manifest, folder)
-        return Program(manifest, folder)
+        program = Program(manifest, folder)
+        if manifest["backward"] is not None:
+            program._backward = Program(_backward_manifest(manifest), folder)
+        return program
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BundleError):
             raise
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise BundleError(f"{folder / 'manifest.json'} is malformed: {what}") from error
+
+
+def _backward_manifest(manifest):
+    """The manifest of the backward, as if it stood alone."""
+    own = {"name": manifest["name"] + "_backward", "residuals": [], "backward": None}
+    return manifest | manifest["backward"] | own
 
 
 def _fresh(tensor, copy):
@@ -94,28 +109,15 @@ def _fresh(tensor, copy):
 
 def _extents(desc):
     """The dimensions of a tensor as (what is counted, factor)."""
-    kinds = {dim["kind"] for dim in desc["dims"]}
-    sequences = "batch" if "time" in kinds or "chunk" in kinds else "sequences"
+    timed = any(dim["kind"] == "time" for dim in desc["dims"])
+    counted = {"seq": "batch" if timed else "sequences", "time": "tokens", "chunk": "slots"}
     return [
-        (sequences, 1)
-        if dim["kind"] == "seq"
-        else ("tokens", dim.get("multiple", 1))
-        if dim["kind"] == "time"
-        else ("one", dim.get("size", 1))
+        (counted.get(dim["kind"], "one"), dim.get("size") or dim.get("multiple") or 1)
         for dim in desc["dims"]
     ]
 
 
-def refuse_grad(name, tensors):
-    """Until backward programs exist, a silent missing gradient must be an error."""
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
-        raise NotImplementedError(
-            f"{name}: an input requires grad, but the backward is not there yet; call "
-            "it under torch.no_grad() or torch.inference_mode(), or detach the inputs"
-        )
-
-
-class Program:
+class Program(HasBackward):
     """A compiled program. Call it with its inputs by name."""
 
     _empty = staticmethod(torch.empty)  # tests put one here that poisons the memory
@@ -127,8 +129,9 @@ class Program:
         self._rt = _rt.Program(manifest, str(folder), DTYPES, _fresh)
         arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
         inputs = [t for t in arguments if t["role"] == "input"]
-        self._inputs = [t["name"] for t in inputs]
-        self._outputs = [t["name"] for t in arguments if t["role"] == "output"]
+        self.inputs = [t["name"] for t in inputs]
+        self.outputs = [t["name"] for t in arguments if t["role"] == "output"]
+        self.residuals = [residual["name"] for residual in manifest["residuals"]]
         self._required = [t["name"] for t in inputs if not t.get("optional")]
         self._optional = {t["name"] for t in arguments if t.get("optional")}
         self._main = next(
@@ -140,9 +143,11 @@ class Program:
             (t["name"], t["role"] == "input", _TORCH_DTYPES[t["dtype"]], _extents(t))
             for t in arguments
         ]
+        # Rates, gates and states may come narrower; what a forward has saved may not.
+        self._widened = {t["name"] for t in inputs if not t.get("residual")}
 
     def __repr__(self):
-        inputs = ", ".join(self._inputs)
+        inputs = ", ".join(self.inputs)
         return f"<wyvern program {self.name} for {self.target}: {inputs}, cu_seqlens>"
 
     def prepare(self, device=None):
@@ -151,6 +156,8 @@ class Program:
         torch.empty(0, device=device)  # the context is torch's, not ours
         index = device.index if device.index is not None else torch.cuda.current_device()
         self._rt.prepare(index)
+        if self._backward is not None:
+            self._backward.prepare(device)
 
     def __call__(self, *, cu_seqlens=None, out=None, **inputs):
         """Runs the program on the current stream of the inputs' device.
@@ -181,13 +188,14 @@ class Program:
             packed = cu_seqlens.numel() - 1
         sizes = {"batch": batch, "tokens": tokens, "one": 1}
         sizes["sequences"] = batch if cu_seqlens is None else packed
+        sizes["slots"] = self._slots(batch, tokens, packed)
         arguments, outputs = [], {}
         for name, is_input, dtype, extents in self._plan:
             if is_input:
                 tensor = inputs.get(name)
                 if tensor is not None:
                     self._check_device(name, tensor, device)
-                    if dtype is torch.float32 and tensor.dtype in _NARROW:
+                    if dtype is torch.float32 and tensor.dtype in _NARROW and name in self._widened:
                         tensor = tensor.float()
             elif name in out:
                 tensor = outputs[name] = out[name]
@@ -203,8 +211,12 @@ class Program:
         )
         return outputs
 
+    def _slots(self, batch, tokens, packed):
+        chunk = self.manifest["chunk"]
+        return tokens // chunk + packed if packed >= 0 else batch * -(-tokens // chunk)
+
     def _check_names(self, inputs, out):
-        for given, known, what in ((inputs, self._inputs, "input"), (out, self._outputs, "output")):
+        for given, known, what in ((inputs, self.inputs, "input"), (out, self.outputs, "output")):
             for name in given:
                 if name not in known:
                     more = " and cu_seqlens" if what == "input" else ""

@@ -270,7 +270,9 @@ def case_packed(folder):
         # 200 // 64 + 3 slots
         assert "grid=12,1,1" in before and "grid=12,1,1" in chain
         assert before.endswith(f" {cu.address:#x} {width} 200 3")
+    # 200 // 64 + 3 slots of chunks, and two for each of three sequences.
     assert program.workspace_size(1, 200, 3) == 200 * 2 * 64 * 2 + 6 * 2 * 64 * 4
+    assert program.workspace_size(3, 100, -1) == 3 * 100 * 2 * 64 * 2 + 3 * 2 * 2 * 64 * 4
 
 
 def case_state_strides(folder):
@@ -549,7 +551,7 @@ def case_malformed_descriptors(folder):
         (set_in(*box, "swizzle", value=96), "swizzle of 96"),
         (set_in("kernels", 0, "params", 2, "dim", value=3), "stride 3 of 'beta'"),
         (set_in("tensors", 8, "role", value="input"), "'before_1' follows a workspace"),
-        (lambda spec: spec["kernels"][0]["params"].extend(EXTENTS * 40), "parameters"),
+        (lambda spec: spec["kernels"][0]["params"].extend(EXTENTS * 80), "parameters"),
     ]
     for change, word in checks:
         with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", word):

@@ -47,20 +47,20 @@ def test_no_bundle(tmp_path):
 
 
 def test_damaged_manifest(bundle):
-    (bundle / "manifest.json").write_text('{"schema": 1,')
+    (bundle / "manifest.json").write_text('{"schema": 2,')
     refused(bundle, "manifest.json is damaged")
     (bundle / "manifest.json").write_text("[]")
     refused(bundle, "has no 'schema'")
 
 
 def test_another_schema(bundle):
-    change(bundle, schema=2)
-    refused(bundle, "has schema 2, this version of wyvern reads schema 1")
+    change(bundle, schema=1)
+    refused(bundle, "has schema 1, this version of wyvern reads schema 2: compile the bundle again")
 
 
 def test_missing_keys(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
-    for key in ("name", "target", "chunk", "tensors", "kernels"):
+    for key in ("name", "target", "chunk", "tensors", "kernels", "residuals", "backward"):
         (bundle / "manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != key}))
         refused(bundle, f"has no '{key}'")
     del manifest["kernels"][0]["block"]

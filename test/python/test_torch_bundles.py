@@ -19,7 +19,8 @@ def manifest(layer=LAYER, **spec):
     """As wyvernc writes it: every default spelled out."""
     step = {"write": "k", "erase": "k", "value": "v", "rate": "beta", "repeat": 1, "reads": "after_decay"}
     full = layer.spec() | {"steps": [step]} | spec
-    return {"schema": 1, "name": "x", "target": "sm_90a", "chunk": 64, "tensors": [], "kernels": [], "spec": full}
+    head = {"schema": 2, "name": "x", "target": "sm_90a", "spec": full, "residuals": [], "backward": None}
+    return head | {"chunk": 64, "tensors": [], "kernels": []}
 
 
 def put(folder, name, content):

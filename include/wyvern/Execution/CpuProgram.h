@@ -40,13 +40,20 @@ void buildCpuPipeline(OpPassManager &pm);
 void registerCpuPipeline();
 
 struct CpuOptions {
-  /// The function to compile; empty for the module's only one.
+  /// The function to compile; empty for the module's only one, or its forward.
   std::string entry;
-  /// How far passes bring the module before it is lowered to loops: wy, staged
-  /// or rounded. Those that it has behind it change nothing.
+  /// How far passes bring the module before it is lowered to loops: wy,
+  /// differentiated, staged or rounded. Those that it has behind it change
+  /// nothing.
   std::string phase = "wy";
   /// What `rounded` rounds to: bf16 or f16.
   std::string operandType = "bf16";
+  /// Derive the backward; needs a phase from differentiated on.
+  bool training = false;
+  /// What the forward saves for it: factor or none.
+  std::string save = "factor";
+  /// Compile the backward of the function and not the function.
+  bool backward = false;
 };
 
 /// An argument or a result of a program.
@@ -56,10 +63,15 @@ struct CpuTensor {
   std::string dtype;
   /// -1 where the size is known at run time only.
   std::vector<int64_t> shape;
-  /// What each dimension is: seq, time (with its rows a token), head or whole.
+  /// What each dimension is: seq, time (with its rows a token), chunk, head or
+  /// whole.
   std::vector<delta::BoundDim> dims;
+  /// Tokens a chunk; 0 if no chunk program binds the tensor.
+  int64_t chunk = 0;
   /// A log decay of a recurrence: no element may be positive.
   bool isGate = false;
+  /// Saved by a forward for its backward.
+  bool isResidual = false;
 };
 
 /// A tensor of the caller's: any strides, in elements.
@@ -91,6 +103,8 @@ public:
   ~CpuProgram();
 
   StringRef getName() const { return name; }
+  /// True for a forward: compiled with `backward`, its module gives the other.
+  bool hasBackward() const { return isForward; }
   ArrayRef<CpuTensor> getInputs() const { return inputs; }
   ArrayRef<CpuTensor> getResults() const { return results; }
 
@@ -103,6 +117,7 @@ private:
   CpuProgram() = default;
 
   std::string name;
+  bool isForward = false;
   std::vector<CpuTensor> inputs, results;
   std::unique_ptr<ExecutionEngine> engine;
   void (*function)(void **) = nullptr;

@@ -29,6 +29,46 @@ func.func @sums(%x: tensor<?x?x1xf32> {delta.name = "x"},
 }
 )";
 
+/// The sums, with the total of each chunk saved. The backward is scaled by it,
+/// so that one sees what it was given.
+static constexpr char pair[] = R"(
+func.func @totals_fwd(%x: tensor<?x?x1xf32> {delta.name = "x"},
+                      %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
+    -> (tensor<?x?x1xf32> {delta.name = "y"},
+        tensor<?x1xf32> {delta.name = "total", delta.residual})
+    attributes {delta.backward = @totals_bwd} {
+  %y, %total = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>)
+      cu_seqlens(%cu : tensor<?xi64>)
+      outs([seq, time, head] : tensor<?x?x1xf32>,
+           [chunk, head] : tensor<?x1xf32>) valid(%n) {
+    %Y = delta.cumsum %X : tensor<4xf32>
+    %zero = arith.constant dense<0.0> : tensor<f32>
+    %Total = linalg.reduce { arith.addf } ins(%X : tensor<4xf32>)
+        outs(%zero : tensor<f32>) dimensions = [0]
+    delta.yield outs(%Y, %Total : tensor<4xf32>, tensor<f32>)
+  }
+  return %y, %total : tensor<?x?x1xf32>, tensor<?x1xf32>
+}
+func.func @totals_bwd(%cu: tensor<?xi64> {delta.name = "cu_seqlens"},
+                      %total: tensor<?x1xf32> {delta.name = "total", delta.residual},
+                      %dy: tensor<?x?x1xf32> {delta.name = "d_y"})
+    -> (tensor<?x?x1xf32> {delta.name = "d_x"}) {
+  %dx = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%T = %total[chunk, head] : tensor<?x1xf32>,
+          %dY = %dy[seq, time, head] : tensor<?x?x1xf32>)
+      cu_seqlens(%cu : tensor<?xi64>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %dX = delta.cumsum reverse %dY : tensor<4xf32>
+    %e = tensor.empty() : tensor<4xf32>
+    %Ts = linalg.broadcast ins(%T : tensor<f32>) outs(%e : tensor<4xf32>) dimensions = [0]
+    %R = arith.mulf %dX, %Ts : tensor<4xf32>
+    delta.yield outs(%R : tensor<4xf32>)
+  }
+  return %dx : tensor<?x?x1xf32>
+}
+)";
+
 static std::unique_ptr<CpuProgram> compileSums() {
   return cantFail(CpuProgram::compile(sums));
 }
@@ -133,7 +173,42 @@ TEST(CpuProgram, ErrorsAreStrings) {
   EXPECT_EQ(compileError(sums, other),
             "expected a function @other, found sums");
   phase.phase = "nonsense";
-  EXPECT_EQ(compileError(sums, phase),
-            "expected a phase that ends in a chunk program (wy, staged or "
-            "rounded), found 'nonsense'");
+  EXPECT_EQ(
+      compileError(sums, phase),
+      "expected a phase that ends in a chunk program (wy, differentiated, "
+      "staged or rounded), found 'nonsense'");
+  CpuOptions backward;
+  backward.backward = true;
+  EXPECT_EQ(compileError(sums, backward),
+            "sums has no backward; derive it (training)");
+  EXPECT_EQ(compileError(pair, CpuOptions{"totals_bwd"}), "");
+  CpuOptions training;
+  training.training = true;
+  EXPECT_NE(compileError(pair, training).find("has a backward already"),
+            std::string::npos);
+}
+
+TEST(CpuProgram, ForwardAndBackward) {
+  CpuOptions options;
+  auto forward = cantFail(CpuProgram::compile(pair));
+  options.backward = true;
+  auto backward = cantFail(CpuProgram::compile(pair, options));
+  EXPECT_EQ(forward->getName(), "totals");
+  EXPECT_EQ(backward->getName(), "totals_backward");
+  EXPECT_TRUE(forward->hasBackward() && !backward->hasBackward());
+  EXPECT_TRUE(forward->getResults()[1].isResidual);
+  EXPECT_TRUE(backward->getInputs()[1].isResidual);
+
+  std::vector<float> x = {1, 2, 3, 4, 5, 6}, ones(6, 1.0f);
+  std::vector<int64_t> none, cu = {0, 5, 6};
+  auto y = cantFail(forward->run({column(x), offsets(none)}));
+  auto *total = static_cast<float *>(y[1].buffer.data);
+  EXPECT_EQ(y[1].buffer.shape, (std::vector<int64_t>{2, 1}));
+  EXPECT_EQ(std::vector<float>(total, total + 2), (std::vector<float>{10, 11}));
+  auto dx = cantFail(backward->run({offsets(none), y[1].buffer, column(ones)}));
+  EXPECT_EQ(read(dx[0]), (std::vector<float>{40, 30, 20, 10, 22, 11}));
+  // Packed there are 6 / 4 + 2 slots: what was saved does not fit.
+  auto wrong = backward->run({offsets(cu), y[1].buffer, column(ones)});
+  EXPECT_EQ(llvm::toString(wrong.takeError()),
+            "total: expected shape [3, 1], found [2, 1]");
 }

@@ -19,32 +19,11 @@ static int64_t rankOf(Value value) {
   return type ? type.getRank() : 0;
 }
 
-/// The values that follow from an operation that a carry enters and that mixes
-/// the lanes of the recurrence.
-///
-/// Such an operation leads to no carry: the lane is a dimension that nothing on
-/// the way to a carry mixes.
-static llvm::DenseSet<Value> findAfterValues(ChunkScanOp scan,
-                                             const CarryDependence &dependence) {
-  llvm::DenseSet<Value> after;
-  DimClasses classes(cast<ChunkProgramOpInterface>(scan.getOperation()));
-  std::optional<DimClasses::Dim> lane = findLane(scan, classes);
-  if (!lane)
-    return after;
-  for (Operation &op : scan.getBlock().without_terminator()) {
-    bool follows = llvm::any_of(op.getOperands(), [&](Value operand) {
-      return after.contains(operand);
-    });
-    if (follows || (dependence.reaches(&op) && classes.mixes(&op, *lane)))
-      after.insert(op.result_begin(), op.result_end());
-  }
-  return after;
-}
-
 Cut::Cut(ChunkScanOp scan)
     : program(cast<ChunkProgramOpInterface>(scan.getOperation())),
       yield(scan.getYield()), dependence(program), timeDims(program),
-      afterValues(findAfterValues(scan, dependence)) {
+      classes(program), lane(findLane(scan, classes)) {
+  findAfterValues();
   bool hasAfter = llvm::any_of(
       yield.getOuts(), [&](Value out) { return afterValues.contains(out); });
   for (auto [i, out] : llvm::enumerate(yield.getOuts())) {
@@ -57,6 +36,29 @@ Cut::Cut(ChunkScanOp scan)
   }
   findChain();
   findAfter();
+}
+
+/// What follows from an operation that a carry enters and that mixes lanes.
+///
+/// Such an operation leads to no carry: the lane is a dimension that nothing on
+/// the way to a carry mixes.
+void Cut::findAfterValues() {
+  if (!lane)
+    return;
+  for (Operation &op : program.getBlock().without_terminator()) {
+    bool follows = llvm::any_of(op.getOperands(), [&](Value operand) {
+      return afterValues.contains(operand);
+    });
+    if (follows || (dependence.reaches(&op) && classes.mixes(&op, *lane)))
+      afterValues.insert(op.result_begin(), op.result_end());
+  }
+}
+
+bool Cut::hasLane(Value value) const {
+  for (int64_t dim = 0; lane && dim < rankOf(value); ++dim)
+    if (classes.areSame({value, dim}, *lane))
+      return true;
+  return false;
 }
 
 //===----------------------------------------------------------------------===//
@@ -91,7 +93,9 @@ void Cut::needInChain(Value value) {
 
 /// Constants and broadcasts hold nothing that is worth a load, and a scalar or
 /// a cheap vector is less work than its traffic. Only the compute type crosses:
-/// a comparison or a rounded tile is made again of what does.
+/// a comparison or a rounded tile is made again of what does. A value with the
+/// lane is as large as what it is made of, and is no more than one product that
+/// waits for nothing.
 bool Cut::isRecomputed(Operation *op) {
   if (op->hasTrait<OpTrait::ConstantLike>() ||
       isa<tensor::EmptyOp, linalg::FillOp, linalg::BroadcastOp>(op))
@@ -99,7 +103,7 @@ bool Cut::isRecomputed(Operation *op) {
   if (op->getNumResults() != 1)
     return false;
   Value result = op->getResult(0);
-  return rankOf(result) == 0 || isCheapVector(result) ||
+  return rankOf(result) == 0 || isCheapVector(result) || hasLane(result) ||
          getElementTypeOrSelf(result) != program.getCompute();
 }
 

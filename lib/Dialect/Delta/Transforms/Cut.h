@@ -43,6 +43,7 @@ public:
   unsigned numRecomputed = 0;
 
 private:
+  void findAfterValues();
   void findChain();
   void findAfter();
   /// True if `value` needs something that has to wait until after the chain.
@@ -53,11 +54,14 @@ private:
   void needAfter(Value value);
   bool isRecomputed(Operation *op);
   bool isCheapVector(Value value) const;
+  bool hasLane(Value value) const;
 
   ChunkProgramOpInterface program;
   YieldOp yield;
   CarryDependence dependence;
   TimeDims timeDims;
+  DimClasses classes;
+  std::optional<DimClasses::Dim> lane;
   /// What follows from an operation that mixes lanes outside of the recurrence.
   llvm::DenseSet<Value> afterValues;
 };

@@ -10,6 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Simplify.h"
+
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -28,170 +30,6 @@ namespace mlir::wyvern::delta {
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-/// True for the tile of an in: what a matmul can read as it was loaded.
-static bool isPlainIn(Value value) {
-  auto arg = dyn_cast<BlockArgument>(value);
-  if (!arg || arg.getArgNumber() == 0)
-    return false;
-  Operation *program = arg.getOwner()->getParentOp();
-  if (auto scan = dyn_cast<ChunkScanOp>(program))
-    return arg.getArgNumber() <= scan.getIns().size();
-  return isa<ChunkMapOp>(program);
-}
-
-static bool isZero(Value value) {
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
-    return matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
-  return matchPattern(value, m_AnyZeroFloat());
-}
-
-static Value createZero(OpBuilder &builder, Location loc, Type type) {
-  return arith::ConstantOp::create(builder, loc,
-                                   cast<TypedAttr>(builder.getZeroAttr(type)));
-}
-
-namespace {
-/// `tile * broadcast(scale)`, and the dimensions of the tile that index scale.
-struct ScaledIn {
-  Value tile, scale;
-  SmallVector<int64_t> dims;
-};
-
-/// Takes the scale off an in that is an operand of a contraction.
-///
-/// A scale over dimensions that the result keeps moves to the result. One over
-/// dimensions that are summed moves to the other operand.
-struct MoveScaleOffIn : OpRewritePattern<linalg::ContractOp> {
-  MoveScaleOffIn(MLIRContext *context, Pass::Statistic &numMoved)
-      : OpRewritePattern(context), numMoved(numMoved) {}
-
-  LogicalResult matchAndRewrite(linalg::ContractOp op,
-                                PatternRewriter &rewriter) const override {
-    for (unsigned i : {0u, 1u}) {
-      std::optional<ScaledIn> scaled = matchScaledIn(op.getInputs()[i]);
-      if (!scaled)
-        continue;
-      if (succeeded(moveToResult(op, i, *scaled, rewriter)) ||
-          succeeded(moveToOther(op, i, *scaled, rewriter))) {
-        ++numMoved;
-        return success();
-      }
-    }
-    return rewriter.notifyMatchFailure(
-        op, "no operand is an in times a scale that can move");
-  }
-
-private:
-  static std::optional<ScaledIn> matchScaledIn(Value operand);
-  LogicalResult moveToResult(linalg::ContractOp op, unsigned i,
-                             const ScaledIn &scaled,
-                             PatternRewriter &rewriter) const;
-  LogicalResult moveToOther(linalg::ContractOp op, unsigned i,
-                            const ScaledIn &scaled,
-                            PatternRewriter &rewriter) const;
-
-  Pass::Statistic &numMoved;
-};
-} // namespace
-
-std::optional<ScaledIn> MoveScaleOffIn::matchScaledIn(Value operand) {
-  auto mul = operand.getDefiningOp<arith::MulFOp>();
-  if (!mul)
-    return std::nullopt;
-  for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
-                             std::pair(mul.getRhs(), mul.getLhs())}) {
-    auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
-    if (!broadcast || !isPlainIn(tile))
-      continue;
-    ScaledIn scaled{tile, broadcast.getInput(), {}};
-    int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
-    for (int64_t dim = 0; dim < rank; ++dim)
-      if (!llvm::is_contained(broadcast.getDimensions(), dim))
-        scaled.dims.push_back(dim);
-    return scaled;
-  }
-  return std::nullopt;
-}
-
-/// For the dimensions of operand `i` that index a scale, those of a tile with
-/// the map `to`; fails if the tile lacks one or orders them differently.
-static FailureOr<SmallVector<int64_t>> translateDims(linalg::ContractOp op,
-                                                     unsigned i,
-                                                     ArrayRef<int64_t> dims,
-                                                     AffineMap to) {
-  AffineMap from = op.getIndexingMapsArray()[i];
-  SmallVector<int64_t> translated;
-  for (int64_t dim : dims) {
-    std::optional<unsigned> position =
-        to.getResultPosition(from.getResult(dim));
-    if (!position || (!translated.empty() && *position < translated.back()))
-      return failure();
-    translated.push_back(*position);
-  }
-  return translated;
-}
-
-/// `tile * broadcast(scale)` with scale indexed by the dimensions `dims` of
-/// tile.
-static Value createScaled(OpBuilder &builder, Location loc, Value tile,
-                          Value scale, ArrayRef<int64_t> dims) {
-  auto type = cast<RankedTensorType>(tile.getType());
-  SmallVector<int64_t> added;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim)
-    if (!llvm::is_contained(dims, dim))
-      added.push_back(dim);
-  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                        type.getElementType());
-  Value spread = linalg::BroadcastOp::create(builder, loc, scale, empty, added)
-                     ->getResult(0);
-  return arith::MulFOp::create(builder, loc, spread, tile);
-}
-
-LogicalResult MoveScaleOffIn::moveToResult(linalg::ContractOp op, unsigned i,
-                                           const ScaledIn &scaled,
-                                           PatternRewriter &rewriter) const {
-  auto dims = translateDims(op, i, scaled.dims, op.getIndexingMapsArray()[2]);
-  if (failed(dims))
-    return rewriter.notifyMatchFailure(op, "the scale is over a summed "
-                                           "dimension");
-  Location loc = op.getLoc();
-  Value init = op.getOutputs()[0];
-  bool accumulates = !isZero(init);
-  SmallVector<Value> inputs(op.getInputs());
-  inputs[i] = scaled.tile;
-  Value start = accumulates ? createZero(rewriter, loc, init.getType()) : init;
-  auto product = linalg::ContractOp::create(
-      rewriter, loc, init.getType(), inputs, start, op.getIndexingMaps());
-  Value result =
-      createScaled(rewriter, loc, product->getResult(0), scaled.scale, *dims);
-  if (accumulates)
-    result = arith::AddFOp::create(rewriter, loc, init, result);
-  rewriter.replaceOp(op, result);
-  return success();
-}
-
-LogicalResult MoveScaleOffIn::moveToOther(linalg::ContractOp op, unsigned i,
-                                          const ScaledIn &scaled,
-                                          PatternRewriter &rewriter) const {
-  unsigned other = 1 - i;
-  Value tile = op.getInputs()[other];
-  // Between two ins the second takes it: the values' side, whose rows stay in
-  // registers, while the keys' side is read as it was loaded.
-  if (isPlainIn(tile) && other == 0)
-    return rewriter.notifyMatchFailure(op, "the other operand is an in too");
-  auto dims =
-      translateDims(op, i, scaled.dims, op.getIndexingMapsArray()[other]);
-  if (failed(dims))
-    return rewriter.notifyMatchFailure(
-        op, "the scale is over dimensions of both operands");
-  Value moved = createScaled(rewriter, op.getLoc(), tile, scaled.scale, *dims);
-  rewriter.modifyOpInPlace(op, [&] {
-    op.getInputsMutable()[i].set(scaled.tile);
-    op.getInputsMutable()[other].set(moved);
-  });
-  return success();
-}
-
 namespace {
 struct SimplifyPass : wyvern::delta::impl::SimplifyPassBase<SimplifyPass> {
   using Base::Base;
@@ -199,9 +37,11 @@ struct SimplifyPass : wyvern::delta::impl::SimplifyPassBase<SimplifyPass> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
-    patterns.add<MoveScaleOffIn>(context, numScalesMoved);
+    populateMoveScalePatterns(patterns, numScalesMoved);
+    populateExpandDecayPatterns(patterns, numDecaysExpanded);
     ChunkScanOp::getCanonicalizationPatterns(patterns, context);
     ChunkMapOp::getCanonicalizationPatterns(patterns, context);
+    DecayMaskOp::getCanonicalizationPatterns(patterns, context);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     // Moved scales are broadcast once for each matmul they left.

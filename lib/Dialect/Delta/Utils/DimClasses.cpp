@@ -21,10 +21,22 @@ static int64_t rankOf(Value value) {
   return type ? type.getRank() : 0;
 }
 
-static bool isConstant(Value value) {
+/// True where all elements along a dimension are the same: along each of a
+/// constant, and along those that a broadcast adds. One such value may meet
+/// tiles of several classes (two of the same size make one broadcast).
+static bool isUniform(Value value, int64_t dim) {
   Operation *def = value.getDefiningOp();
-  return def && (def->hasTrait<OpTrait::ConstantLike>() ||
-                 isa<tensor::EmptyOp, linalg::FillOp>(def));
+  if (!def)
+    return false;
+  if (def->hasTrait<OpTrait::ConstantLike>() ||
+      isa<tensor::EmptyOp, linalg::FillOp>(def))
+    return true;
+  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
+    return llvm::is_contained(broadcast.getDimensions(), dim);
+  return def->hasTrait<OpTrait::Elementwise>() &&
+         llvm::all_of(def->getOperands(), [&](Value operand) {
+           return rankOf(operand) == 0 || isUniform(operand, dim);
+         });
 }
 
 //===----------------------------------------------------------------------===//
@@ -40,7 +52,7 @@ unsigned DimClasses::number(Dim dim) {
 }
 
 void DimClasses::join(Dim a, Dim b) {
-  if (!isConstant(a.first) && !isConstant(b.first))
+  if (!isUniform(a.first, a.second) && !isUniform(b.first, b.second))
     classes.unionSets(number(a), number(b));
 }
 
@@ -76,7 +88,7 @@ void DimClasses::addLinalg(Operation *op) {
   auto add = [&](Value value, AffineMap map) {
     for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
       auto loop = dyn_cast<AffineDimExpr>(expr);
-      if (!loop || isConstant(value))
+      if (!loop || isUniform(value, dim))
         continue;
       std::optional<Dim> &known = loops[loop.getPosition()];
       if (known)

@@ -159,6 +159,8 @@ def SimplifyPass : Pass<"delta-simplify"> {
       by the matmul as it was loaded, and the decays of a head cost a product on
       an accumulator. A scale that varies over kept and summed dimensions at once
       (a decay for each channel) stays.
+    * `delta.decay_apply` without a decay a channel becomes `delta.decay_mask` and a
+      contraction: its two sides share the masked matrix.
     * Common subexpressions are then merged.
 
     Before (types left out):
@@ -187,6 +189,8 @@ def SimplifyPass : Pass<"delta-simplify"> {
   let statistics = [
     Statistic<"numScalesMoved", "num-scales-moved",
               "scales moved off an in that a matmul reads">,
+    Statistic<"numDecaysExpanded", "num-decays-expanded",
+              "decay_apply turned into a mask and a contraction">,
   ];
 }
 

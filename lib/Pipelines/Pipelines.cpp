@@ -9,6 +9,7 @@
 #include "wyvern/Conversion/DeltaToTile/DeltaToTile.h"
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
+#include "wyvern/Dialect/Delta/IR/MatmulWork.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
@@ -42,6 +43,17 @@ static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   delta::FormWYPassOptions formWY;
   formWY.rows = options.rows;
   pm.addPass(delta::createFormWYPass(formWY));
+}
+
+static void addDifferentiated(OpPassManager &pm,
+                              const PipelineOptions &options) {
+  if (!options.training)
+    return;
+  pm.addPass(delta::createDifferentiatePass());
+  pm.addPass(delta::createSimplifyPass());
+  delta::PlanResidualsPassOptions plan;
+  plan.save = options.save;
+  pm.addPass(delta::createPlanResidualsPass(plan));
 }
 
 static void addStaged(OpPassManager &pm, const PipelineOptions &) {
@@ -83,6 +95,9 @@ static constexpr Phase phases[] = {
     {"input", "the module as the spec says it", addInput},
     {"delta", "sequence level: one delta.recurrence a layer", addDelta},
     {"wy", "chunk program: one delta.chunk_scan a layer, in WY form", addWY},
+    {"differentiated",
+     "with training: a forward, what it saves, and its backward; else as wy",
+     addDifferentiated},
     {"staged", "a map over all chunks, then the chain over their order",
      addStaged},
     {"rounded", "16-bit operands of matmuls; what the CPU runs too",
@@ -159,4 +174,5 @@ void mlir::wyvern::registerDialects(DialectRegistry &registry) {
               LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
               scf::SCFDialect, tensor::TensorDialect, tile::TileDialect>();
   delta::registerAdjoints(registry);
+  delta::registerMatmulWork(registry);
 }

@@ -4,9 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "wyvern/Dialect/Delta/IR/MatmulWork.h"
+
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
 using namespace mlir;
+using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 /// A multiplication and an addition for each element of `tile` and each of
@@ -53,3 +58,21 @@ static int64_t sumMatmulFlops(Block &block) {
 
 int64_t ChunkScanOp::getMatmulFlops() { return sumMatmulFlops(getBlock()); }
 int64_t ChunkMapOp::getMatmulFlops() { return sumMatmulFlops(getBlock()); }
+
+namespace {
+struct ContractWork
+    : MatmulWorkOpInterface::ExternalModel<ContractWork, linalg::ContractOp> {
+  int64_t getMatmulFlops(Operation *op) const {
+    int64_t flops = 2;
+    for (int64_t range : cast<linalg::LinalgOp>(op).getStaticLoopRanges())
+      flops *= range;
+    return flops;
+  }
+};
+} // namespace
+
+void delta::registerMatmulWork(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, linalg::LinalgDialect *) {
+    linalg::ContractOp::attachInterface<ContractWork>(*context);
+  });
+}

@@ -143,6 +143,13 @@ void DecayApplyOp::getCanonicalizationPatterns(RewritePatternSet &results,
 }
 
 OpFoldResult DecayMaskOp::fold(FoldAdaptor adaptor) {
+  // What is masked twice is masked.
+  auto inner = getM().getDefiningOp<DecayMaskOp>();
+  if (inner && !inner.getG() && inner.getMask() == getMask() &&
+      inner.getRows() == getRows()) {
+    getMMutable().assign(inner.getM());
+    return getR();
+  }
   return foldZero(adaptor.getM());
 }
 

@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "NarrowStorage.h"
+
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -86,60 +88,17 @@ struct AssignPrecisionPass
     }
     OpBuilder builder(&getContext());
     OperandRounder rounder(builder, type);
-    SmallVector<Operation *> programs;
     getOperation()->walk([&](Operation *op) {
-      if (isa<ChunkScanOp, ChunkMapOp>(op))
-        programs.push_back(op);
-      if (isa_and_nonnull<ChunkScanOp, ChunkMapOp>(op->getParentOp()))
+      if (isa_and_nonnull<ChunkProgramOpInterface>(op->getParentOp()))
         rounder.roundOperands(op);
     });
     numRounded += rounder.getNumRounded();
-    for (Operation *program : programs)
-      narrowOuts(program, type);
+    getOperation()->walk([&](ChunkProgramOpInterface program) {
+      numNarrowed += narrowOuts(program, type);
+    });
+    getOperation()->walk([&](func::FuncOp func) {
+      numNarrowed += narrowResiduals(func, type);
+    });
   }
-
-private:
-  void narrowOuts(Operation *program, FloatType type);
 };
 } // namespace
-
-/// The tile that a chunk program sees of one of its ins; null for other
-/// operands.
-static BlockArgument getTileOf(OpOperand &use) {
-  Operation *program = use.getOwner();
-  unsigned i = use.getOperandNumber();
-  if (auto scan = dyn_cast<ChunkScanOp>(program))
-    return i < scan.getIns().size() ? scan.getInArg(i) : BlockArgument();
-  if (auto map = dyn_cast<ChunkMapOp>(program))
-    return i < map.getIns().size() ? map.getInArg(i) : BlockArgument();
-  return {};
-}
-
-/// True if all that is ever read of `tensor` are its elements rounded to
-/// `type`.
-static bool isReadRoundedOnly(Value tensor, FloatType type) {
-  return !tensor.use_empty() &&
-         llvm::all_of(tensor.getUses(), [&](OpOperand &use) {
-           BlockArgument tile = getTileOf(use);
-           return tile && llvm::all_of(tile.getUsers(), [&](Operation *user) {
-                    return isa<arith::TruncFOp>(user) &&
-                           getElementTypeOrSelf(user->getResult(0)) == type;
-                  });
-         });
-}
-
-/// Stores what is read rounded as rounded: the conversion at the program's exit
-/// then rounds, and the reader's truncf is exact.
-void AssignPrecisionPass::narrowOuts(Operation *program, FloatType type) {
-  ResultRange outs = isa<ChunkMapOp>(program)
-                         ? cast<ChunkMapOp>(program).getOuts()
-                         : cast<ChunkScanOp>(program).getOuts();
-  for (Value out : outs) {
-    auto tensor = cast<RankedTensorType>(out.getType());
-    if (tensor.getElementTypeBitWidth() <= type.getWidth() ||
-        !isReadRoundedOnly(out, type))
-      continue;
-    out.setType(tensor.clone(type));
-    ++numNarrowed;
-  }
-}

@@ -34,18 +34,39 @@ using namespace mlir::wyvern::delta;
 //===----------------------------------------------------------------------===//
 
 /// The map before: outs of the scan that no carry enters, then what crosses.
-static ChunkMapOp createBefore(RewriterBase &rewriter, ChunkScanOp scan,
-                               Cut &cut) {
+/// Gives what crosses; a value that is such an out does so as that.
+static SmallVector<Value> createBefore(RewriterBase &rewriter, ChunkScanOp scan,
+                                       Cut &cut) {
   SmallVector<Value> results(cut.crossing);
+  ValueRange yielded = scan.getYield().getOuts();
   for (unsigned out : cut.beforeOuts)
-    results.push_back(scan.getYield().getOuts()[out]);
+    results.push_back(yielded[out]);
   SmallVector<Operation *> ops = sliceOf(scan, results);
   ProgramBuilder program(scan, ops);
   for (unsigned out : cut.beforeOuts)
     program.addScanOut(out);
-  for (Value value : cut.crossing)
-    program.addOut(value, cut.getStorage(value));
-  return program.createMap(rewriter);
+  SmallVector<unsigned> places;
+  unsigned numOuts = cut.beforeOuts.size();
+  for (Value value : cut.crossing) {
+    TileStorage storage = cut.getStorage(value);
+    const unsigned *same = llvm::find_if(cut.beforeOuts, [&](unsigned out) {
+      return yielded[out] == value &&
+             scan.getOutBinding(out) == storage.binding &&
+             scan.getOuts()[out].getType() == storage.type;
+    });
+    places.push_back(same == cut.beforeOuts.end()
+                         ? numOuts
+                         : same - cut.beforeOuts.begin());
+    if (same != cut.beforeOuts.end())
+      continue;
+    program.addOut(value, storage);
+    ++numOuts;
+  }
+  ResultRange outs = program.createMap(rewriter).getOuts();
+  for (auto [out, value] : llvm::zip(cut.beforeOuts, outs))
+    rewriter.replaceAllUsesWith(scan.getOuts()[out], value);
+  return llvm::map_to_vector(
+      places, [&](unsigned place) -> Value { return outs[place]; });
 }
 
 /// The chain: what leads to carries and to outs that keep the lanes apart, then
@@ -150,12 +171,9 @@ LogicalResult StagePass::stage(RewriterBase &rewriter, ChunkScanOp scan) {
     for (auto [out, value] : llvm::zip(outs, values))
       rewriter.replaceAllUsesWith(scan.getOuts()[out], value);
   };
-  ValueRange crossed;
-  if (!cut.crossing.empty() || !cut.beforeOuts.empty()) {
-    ValueRange outs = createBefore(rewriter, scan, cut).getOuts();
-    replaceOuts(cut.beforeOuts, outs);
-    crossed = outs.drop_front(cut.beforeOuts.size());
-  }
+  SmallVector<Value> crossed;
+  if (!cut.crossing.empty() || !cut.beforeOuts.empty())
+    crossed = createBefore(rewriter, scan, cut);
   ChunkScanOp chain = createChain(rewriter, scan, cut, crossed);
   replaceOuts(cut.chainOuts, chain.getOuts());
   if (!cut.afterOuts.empty()) {

@@ -146,6 +146,60 @@ def DifferentiatePass : Pass<"delta-differentiate", "::mlir::ModuleOp"> {
   ];
 }
 
+def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
+  let summary = "decide what a forward saves for its backward";
+  let description = [{
+    Works on each pair of functions that `delta-differentiate` has made. A value that
+    is saved becomes a result of the forward and an argument of the backward, both
+    with the attribute `delta.residual` and one `delta.name`; the backward then does
+    not compute it again. Arguments of the backward that nothing reads go.
+
+    | save | what is saved | bytes a token and head, 16 bits, C rows a chunk |
+    |---|---|---|
+    | `factor` | Z = (I + L diag(c))^-1 L of each triangular system | 2 C |
+    | `none` | nothing: Z is formed again in a map | 0 |
+
+    States are replayed from the initial state either way. Remarks of the category
+    `delta-plan-residuals` say what each value takes to be saved, in bytes, and to be
+    made again, in FLOP (`--remarks-filter=delta-plan-residuals`).
+
+    Before (types left out):
+
+    ```mlir
+    func.func @f_fwd(%k, ...) -> (...) attributes {delta.backward = @f_bwd} {
+      %o, %sT = delta.chunk_scan forward ... {
+        %R, %U = delta.erase_solve %L, %c, %W {delta.system = 0}
+    ...
+    func.func @f_bwd(%k, ..., %d_o, ...) -> (...) {
+      ... delta.chunk_scan reverse ... {
+        %X = delta.erase_solve_adjoint %L, %c, %dU {delta.system = 0}
+    ```
+
+    After, with `save=factor`:
+
+    ```mlir
+    func.func @f_fwd(%k, ...) -> (..., {delta.name = "factor", delta.residual}) ... {
+      %o, %z, %sT = delta.chunk_scan forward ... outs(..., [seq, time, head, _]) {
+        %Z = delta.erase_factor %L, %c
+        %R = linalg.contract ins(%Z, %ncW) outs(%W)      // W - Z (c * W)
+    ...
+    func.func @f_bwd(%k, ..., %z {delta.name = "factor", delta.residual}, %d_o, ...) {
+      ... delta.chunk_scan reverse ... ins(..., %Z = %z[seq, time, head, _]) {
+        %X = linalg.contract ins(%Z, %ncdU) outs(%dU)    // dU - Z^T (c * dU)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"save", "save", "std::string", /*default=*/"\"factor\"",
+           "what the forward saves: factor or none">,
+  ];
+  let statistics = [
+    Statistic<"numSaved", "num-saved", "values that a forward saves">,
+  ];
+}
+
 def SimplifyPass : Pass<"delta-simplify"> {
   let summary = "drop dead parts of chunk programs, keep matmul operands plain";
   let description = [{
@@ -282,8 +336,10 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     type, each value one, right after its definition. Accumulators, decays, rates, solves and carries keep the
     compute type. The truncf of an in that is stored in the operand type is exact.
 
-    A result of a chunk program that is only ever read through such a truncf is
-    stored in the operand type; it is then rounded where it leaves its program.
+    What goes from one chunk program to another, or from a forward to its backward
+    (`delta.residual`), is stored in the operand type if it is a matrix, or is only
+    ever read through such a truncf; it is then rounded where it leaves its program.
+    Vectors (rates, gates and what is summed for their gradients) keep their type.
 
     This is the only pass that rounds. What it makes also runs on the CPU, which
     is the sharpest test of a GPU kernel.

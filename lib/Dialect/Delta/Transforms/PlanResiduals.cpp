@@ -1,0 +1,225 @@
+//===- PlanResiduals.cpp - What a forward saves for its backward ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// delta-differentiate leaves a backward that makes every forward value again.
+// Here some of them become results of the forward and arguments of the
+// backward, and remarks say what either choice costs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "SplitSolve.h"
+
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
+#include "wyvern/Dialect/Delta/Utils/Training.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Remarks.h"
+
+namespace mlir::wyvern::delta {
+#define GEN_PASS_DEF_PLANRESIDUALSPASS
+#include "wyvern/Dialect/Delta/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::delta
+
+#define DEBUG_TYPE "delta-plan-residuals"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+namespace {
+/// A forward, its backward, and the values that pass from one to the other.
+class ResidualPlan {
+public:
+  ResidualPlan(func::FuncOp forward, func::FuncOp backward,
+               RewriterBase &rewriter)
+      : forward(forward), backward(backward), rewriter(rewriter),
+        position(forward.getNumArguments()) {}
+
+  /// Saves the factor of each triangular system that no carry enters.
+  unsigned saveFactors();
+  /// Drops arguments of the backward that nothing reads any more.
+  void dropUnusedArguments();
+
+private:
+  void saveFactor(EraseSolveOp solve);
+  /// A new result of the forward and argument of the backward.
+  BlockArgument addResidual(Value value, StringRef name);
+  void useFactor(IntegerAttr system, Value factor, BindingAttr binding);
+
+  func::FuncOp forward, backward;
+  RewriterBase &rewriter;
+  unsigned position; ///< of the next residual among the backward's arguments
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Remarks
+//===----------------------------------------------------------------------===//
+
+/// Bytes a token and head of a tensor that holds a tile a (token, head) or a
+/// (chunk, head).
+static double bytesPerTokenHead(RankedTensorType tile, int64_t chunk,
+                                int64_t elementBytes) {
+  return static_cast<double>(tile.getNumElements()) * elementBytes / chunk;
+}
+
+/// Floating-point operations that `value` takes to be computed from the tiles
+/// of a program's ins.
+static int64_t flopsOf(Value value) {
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  SmallVector<Value> worklist = {value};
+  int64_t sum = 0;
+  while (!worklist.empty()) {
+    Operation *def = worklist.pop_back_val().getDefiningOp();
+    if (!def || !seen.insert(def).second)
+      continue;
+    if (auto work = dyn_cast<MatmulWorkOpInterface>(def))
+      sum += work.getMatmulFlops();
+    worklist.append(def->operand_begin(), def->operand_end());
+  }
+  return sum;
+}
+
+static void remarkOn(Location loc, StringRef value, StringRef choice,
+                     double bytes, int64_t flops, int64_t chunk) {
+  remark::analysis(loc, remark::RemarkOpts::name(value).category(DEBUG_TYPE))
+      << choice
+      << remark::metric("BytesPerTokenHead", static_cast<int64_t>(bytes))
+      << remark::metric("FlopsPerTokenHead", flops / chunk);
+}
+
+/// States are replayed from the initial one whatever else is saved.
+static void remarkOnStates(func::FuncOp forward) {
+  forward.walk([](ChunkScanOp scan) {
+    int64_t chunk = scan.getChunk();
+    for (auto [i, carry] : llvm::enumerate(scan.getYield().getCarries())) {
+      auto tile = cast<RankedTensorType>(carry.getType());
+      remarkOn(scan.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
+               "replayed", bytesPerTokenHead(tile, chunk, 2), flopsOf(carry),
+               chunk);
+    }
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Factors
+//===----------------------------------------------------------------------===//
+
+BlockArgument ResidualPlan::addResidual(Value value, StringRef name) {
+  auto attrs = rewriter.getDictionaryAttr(
+      {rewriter.getNamedAttr(kNameAttr, rewriter.getStringAttr(name)),
+       rewriter.getNamedAttr(kResidualAttr, rewriter.getUnitAttr())});
+  (void)forward.insertResult(forward.getNumResults(), value.getType(), attrs);
+  Operation *terminator = forward.getBody().front().getTerminator();
+  terminator->insertOperands(terminator->getNumOperands(), value);
+  (void)backward.insertArgument(position, value.getType(), attrs,
+                                value.getLoc());
+  return backward.getArgument(position++);
+}
+
+/// In the backward the system of this number is solved by its factor.
+void ResidualPlan::useFactor(IntegerAttr system, Value factor,
+                             BindingAttr binding) {
+  SmallVector<Operation *> solves;
+  backward.walk([&](Operation *op) {
+    if (isa<EraseSolveOp, EraseSolveAdjointOp>(op) &&
+        op->getAttr(kSystemAttr) == system)
+      solves.push_back(op);
+  });
+  for (Operation *op : solves) {
+    auto program = cast<ChunkProgramOpInterface>(op->getParentOp());
+    Type tile;
+    if (auto solve = dyn_cast<EraseSolveOp>(op))
+      tile = solve.getL().getType();
+    else
+      tile = cast<EraseSolveAdjointOp>(op).getL().getType();
+    Value arg = addIn(rewriter, program, factor, binding, tile);
+    if (auto solve = dyn_cast<EraseSolveOp>(op))
+      replaceSolve(rewriter, solve, arg);
+    else
+      replaceSolve(rewriter, cast<EraseSolveAdjointOp>(op), arg);
+  }
+}
+
+void ResidualPlan::saveFactor(EraseSolveOp solve) {
+  auto program = cast<ChunkProgramOpInterface>(solve->getParentOp());
+  auto system = solve->getAttrOfType<IntegerAttr>(kSystemAttr);
+  std::string name = "factor";
+  if (system.getInt() > 0)
+    name += "_" + std::to_string(system.getInt());
+  Value factor = createFactor(rewriter, solve);
+  replaceSolve(rewriter, solve, factor);
+  auto tile = cast<RankedTensorType>(factor.getType());
+  remarkOn(factor.getLoc(), name, "saved",
+           bytesPerTokenHead(tile, program.getChunk(), 2), flopsOf(factor),
+           program.getChunk());
+  TileStorage storage = getStorage(factor, program, TimeDims(program));
+  Value saved = addOut(rewriter, program, factor, storage);
+  useFactor(system, addResidual(saved, name), storage.binding);
+}
+
+unsigned ResidualPlan::saveFactors() {
+  SmallVector<EraseSolveOp> solves;
+  forward.walk([&](EraseSolveOp solve) {
+    CarryDependence dependence(
+        cast<ChunkProgramOpInterface>(solve->getParentOp()));
+    if (dependence.reaches(solve.getL()) || dependence.reaches(solve.getRate()))
+      (void)rewriter.notifyMatchFailure(
+          solve, "its system depends on a carry: the factor would have to be "
+                 "formed in the chain");
+    else if (solve->hasAttr(kSystemAttr))
+      solves.push_back(solve);
+  });
+  for (EraseSolveOp solve : solves)
+    saveFactor(solve);
+  return solves.size();
+}
+
+void ResidualPlan::dropUnusedArguments() {
+  llvm::BitVector unused(backward.getNumArguments());
+  for (BlockArgument argument : backward.getArguments())
+    unused[argument.getArgNumber()] = argument.use_empty();
+  (void)backward.eraseArguments(unused);
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct PlanResidualsPass
+    : wyvern::delta::impl::PlanResidualsPassBase<PlanResidualsPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (save != "none" && save != "factor") {
+      getOperation()->emitError()
+          << "expected save none or factor, found '" << save
+          << "': factor saves what solves the triangular systems, none nothing";
+      return signalPassFailure();
+    }
+    IRRewriter rewriter(&getContext());
+    for (auto forward :
+         llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
+      func::FuncOp backward = getBackward(forward);
+      if (!backward)
+        continue;
+      remarkOnStates(forward);
+      ResidualPlan plan(forward, backward, rewriter);
+      if (save == "factor")
+        numSaved += plan.saveFactors();
+      plan.dropUnusedArguments();
+    }
+    getOperation()->walk([](Operation *op) {
+      if (isa<EraseSolveOp, EraseSolveAdjointOp>(op))
+        op->removeAttr(kSystemAttr);
+    });
+  }
+};
+} // namespace

@@ -135,9 +135,8 @@ static FailureOr<SmallVector<int64_t>> translateDims(linalg::ContractOp op,
 static Value createScaled(OpBuilder &builder, Location loc, Value tile,
                           Value scale, ArrayRef<int64_t> dims) {
   auto type = cast<RankedTensorType>(tile.getType());
-  if (dims.empty()) {
-    DenseElementsAttr constant;
-    matchPattern(scale, m_Constant(&constant));
+  DenseElementsAttr constant;
+  if (dims.empty() && matchPattern(scale, m_Constant(&constant))) {
     Value spread =
         arith::ConstantOp::create(builder, loc, constant.resizeSplat(type));
     return arith::MulFOp::create(builder, loc, spread, tile);

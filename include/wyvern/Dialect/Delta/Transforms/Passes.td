@@ -249,18 +249,25 @@ def SimplifyPass : Pass<"delta-simplify"> {
 }
 
 def StagePass : Pass<"delta-stage"> {
-  let summary = "cut each scan into a map and the chain that needs an order";
+  let summary = "cut each scan into a map, the chain that needs an order, a map";
   let description = [{
     What no carry enters can be computed for all chunks at once. Each
     `delta.chunk_scan` becomes a `delta.chunk_map` of that part, followed by a
-    `delta.chunk_scan` of the rest, the *chain*. Reads of the state stay in the
-    chain, where the state is at hand.
+    `delta.chunk_scan` of the rest, the *chain*.
+
+    The *lane* is the last dimension of the carried state that nothing on the way
+    from carry to carry sums over (in a delta rule V): along it the chain is
+    independent. Outs that sum over the lane feed nothing back, so a
+    `delta.chunk_map` after the chain computes them. It takes the carry of every
+    chunk, and what else it needs of the chain and is worth a load, as outs of the
+    chain. Other reads of the state stay in the chain, where the state is at hand.
 
     First, a solve whose system depends on no carry is split into the factor
     Z = (I + L diag(c))^-1 L, which goes to the map, and a matmul:
 
     ```
-    (R, U) = erase_solve(L, c, W)   ->   R = W - Z (c * W),  U = c * R
+    (R, U) = erase_solve(L, c, W)       ->   R = W - Z (c * W),  U = c * R
+    X = erase_solve_adjoint(L, c, dU)   ->   X = dU - Z^T (c * dU)
     ```
 
     A value that the chain needs and the map has crosses as a result of the map:
@@ -269,9 +276,9 @@ def StagePass : Pass<"delta-stage"> {
     back as zeros, like those of every in. These never cross, they are computed
     again in the chain: constants, broadcasts, tensors of rank 0, vectors that
     elementwise ops and reductions make of ins alone (so a running sum crosses, at
-    the last vector before it is broadcast), and what is not of the compute type
-    (comparisons, rounded tiles). An out that no carry enters is
-    computed by the map.
+    the last vector before it is broadcast), values with the lane, and what is not of
+    the compute type (comparisons, rounded tiles). An out that no carry enters is
+    computed by the map before, or by the one after if there is one.
 
     Before (types and most bindings left out):
 
@@ -318,11 +325,11 @@ def StagePass : Pass<"delta-stage"> {
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
   let statistics = [
-    Statistic<"numStaged", "num-staged", "scans cut into a map and a chain">,
+    Statistic<"numStaged", "num-staged", "scans cut into maps and a chain">,
     Statistic<"numSolvesSplit", "num-solves-split",
               "solves split into a factor and a matmul">,
     Statistic<"numCrossing", "num-crossing",
-              "values handed from a map to its chain">,
+              "values handed from one part to another">,
     Statistic<"numRecomputed", "num-recomputed",
               "ops computed again in the chain instead">,
   ];

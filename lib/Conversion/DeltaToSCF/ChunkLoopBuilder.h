@@ -52,8 +52,8 @@ private:
 /// Where the innermost body is: all `index` values.
 struct Position {
   /// The sequence; the batch row and the first token it has in tensors with a
-  /// time dimension; its length; the slot of its first chunk.
-  Value sequence, batch, start, length, firstSlot;
+  /// time dimension; its length.
+  Value sequence, batch, start, length;
   Value head, chunk;
   /// First token of the chunk, counted in the batch row, and how many are
   /// valid.
@@ -81,6 +81,9 @@ private:
   Value createResult(const Bound &result);
   void createSequence(Position &at, Value sequence);
   SmallVector<Value> createHead(Position at, ValueRange results);
+  SmallVector<Value> createSegments(Position at, ValueRange results);
+  SmallVector<Value> createRun(Position at, Value first, Value chunks,
+                               ValueRange results);
   SmallVector<Value> createChunk(Position at, ValueRange results,
                                  ValueRange carries);
 
@@ -88,7 +91,11 @@ private:
   Value createLoad(const Bound &bound, const Position &at);
   Value createStore(Value tile, Value whole, const Bound &bound,
                     const Position &at);
+  Value createOut(Value tile, Value whole, const Bound &bound,
+                  const Position &at);
   Value createCopy(Value from, Value to);
+  Value createSlotCount(int64_t multiple);
+  Value createSlot(const Position &at, int64_t multiple);
   SmallVector<Value>
   createFor(Value upper, ValueRange inits,
             function_ref<SmallVector<Value>(Value iv, ValueRange)> body);
@@ -102,7 +109,7 @@ private:
   RewriterBase &rewriter;
   ImplicitLocOpBuilder b;
   /// `packed`: cu_seqlens is there and not empty.
-  Value packed, batchRows, tokens, sequences, slots;
+  Value packed, batchRows, tokens, sequences;
 };
 
 } // namespace mlir::wyvern::delta

@@ -36,8 +36,6 @@ void ChunkLoopBuilder::createSizes(const Bound &timed) {
           b, b.createOrFold<tensor::DimOp>(timed.operand, i), dim.multiple);
   }
   sequences = batchRows;
-  slots =
-      b.createOrFold<arith::MulIOp>(batchRows, ceilDiv(tokens, program.chunk));
   if (!program.cuSeqlens)
     return;
   Value entries = b.createOrFold<tensor::DimOp>(program.cuSeqlens, 0);
@@ -45,9 +43,6 @@ void ChunkLoopBuilder::createSizes(const Bound &timed) {
       arith::CmpIOp::create(b, arith::CmpIPredicate::ne, entries, index(0));
   sequences = arith::SelectOp::create(
       b, packed, createSub(b, entries, index(1)), batchRows);
-  slots = arith::SelectOp::create(
-      b, packed,
-      createAdd(b, createFloorDiv(b, tokens, program.chunk), sequences), slots);
 }
 
 /// The whole result, zero where nothing will be stored.
@@ -63,7 +58,7 @@ Value ChunkLoopBuilder::createResult(const Bound &result) {
     else if (dim.kind == DimKind::time)
       dynamicSizes.push_back(createMul(b, tokens, dim.multiple));
     else
-      dynamicSizes.push_back(slots);
+      dynamicSizes.push_back(createSlotCount(dim.multiple));
   }
   Value empty = tensor::EmptyOp::create(b, result.type, dynamicSizes);
   Value zero =
@@ -76,8 +71,6 @@ void ChunkLoopBuilder::createSequence(Position &at, Value sequence) {
   at.sequence = at.batch = sequence;
   at.start = index(0);
   at.length = tokens;
-  at.firstSlot =
-      b.createOrFold<arith::MulIOp>(sequence, ceilDiv(tokens, program.chunk));
   if (!packed)
     return;
   auto extract = [&](Value at) -> Value {
@@ -97,9 +90,6 @@ void ChunkLoopBuilder::createSequence(Position &at, Value sequence) {
   at.start = range.getResult(0);
   at.length = range.getResult(1);
   at.batch = arith::SelectOp::create(b, packed, index(0), sequence);
-  Value packedSlot =
-      createAdd(b, createFloorDiv(b, at.start, program.chunk), sequence);
-  at.firstSlot = arith::SelectOp::create(b, packed, packedSlot, at.firstSlot);
 }
 
 //===----------------------------------------------------------------------===//
@@ -139,7 +129,7 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
   b.setInsertionPoint(yield);
   for (auto [tile, whole, out] :
        llvm::zip_equal(yield.getOuts(), results, program.outs))
-    next.push_back(createStore(tile, whole, out, at));
+    next.push_back(createOut(tile, whole, out, at));
   // Into the carry's own buffer: a loop must yield what it was given to stay in
   // place.
   for (auto [tile, carry] : llvm::zip_equal(yield.getCarries(), carries))
@@ -148,19 +138,24 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
   return next;
 }
 
-SmallVector<Value> ChunkLoopBuilder::createHead(Position at,
-                                                ValueRange results) {
+/// The chunks from `first` on, in order, between a load and a store of the
+/// carries.
+SmallVector<Value> ChunkLoopBuilder::createRun(Position at, Value first,
+                                               Value chunks,
+                                               ValueRange results) {
   size_t numOuts = program.outs.size();
+  at.chunk = first;
   SmallVector<Value> inits(results.take_front(numOuts));
   for (const Bound &carry : program.carries)
     inits.push_back(createLoad(carry, at));
 
-  Value chunks = ceilDiv(at.length, program.chunk);
+  Position ends = at;
   SmallVector<Value> last =
       createFor(chunks, inits, [&](Value iv, ValueRange current) {
-        at.chunk = program.reverse
-                       ? createSub(b, createSub(b, chunks, index(1)), iv)
-                       : iv;
+        Value step = program.reverse
+                         ? createSub(b, createSub(b, chunks, index(1)), iv)
+                         : iv;
+        at.chunk = createAdd(b, first, step);
         return createChunk(at, current.take_front(numOuts),
                            current.drop_front(numOuts));
       });
@@ -169,8 +164,31 @@ SmallVector<Value> ChunkLoopBuilder::createHead(Position at,
   for (auto [tile, whole, carry] :
        llvm::zip_equal(ArrayRef<Value>(last).drop_front(numOuts),
                        results.drop_front(numOuts), program.carries))
-    next.push_back(createStore(tile, whole, carry, at));
+    next.push_back(createStore(tile, whole, carry, ends));
   return next;
+}
+
+/// Carries that are bound to `chunk * n` start anew every n chunks.
+SmallVector<Value> ChunkLoopBuilder::createSegments(Position at,
+                                                    ValueRange results) {
+  int64_t multiple = program.carries.front().binding.getChunkMultiple();
+  Value chunks = ceilDiv(at.length, program.chunk);
+  return createFor(
+      ceilDiv(chunks, multiple), results, [&](Value iv, ValueRange current) {
+        Value first = createMul(b, iv, multiple);
+        Value run = arith::MinUIOp::create(b, createSub(b, chunks, first),
+                                           index(multiple));
+        return createRun(at, first, run, current);
+      });
+}
+
+SmallVector<Value> ChunkLoopBuilder::createHead(Position at,
+                                                ValueRange results) {
+  bool isSegmented = !program.carries.empty() &&
+                     program.carries.front().binding.has(DimKind::chunk);
+  if (isSegmented)
+    return createSegments(at, results);
+  return createRun(at, index(0), ceilDiv(at.length, program.chunk), results);
 }
 
 SmallVector<Value> ChunkLoopBuilder::build(const Bound &timed) {

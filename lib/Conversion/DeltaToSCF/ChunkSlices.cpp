@@ -8,12 +8,37 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
+
+/// Slots of `multiple` chunks each that the whole batch has.
+Value ChunkLoopBuilder::createSlotCount(int64_t multiple) {
+  int64_t length = program.chunk * multiple;
+  Value dense =
+      b.createOrFold<arith::MulIOp>(batchRows, ceilDiv(tokens, length));
+  if (!packed)
+    return dense;
+  Value sparse = createAdd(b, createFloorDiv(b, tokens, length), sequences);
+  return arith::SelectOp::create(b, packed, sparse, dense);
+}
+
+/// The slot of the chunk that `at` is at.
+Value ChunkLoopBuilder::createSlot(const Position &at, int64_t multiple) {
+  int64_t length = program.chunk * multiple;
+  Value first =
+      b.createOrFold<arith::MulIOp>(at.sequence, ceilDiv(tokens, length));
+  if (packed) {
+    Value sparse =
+        createAdd(b, createFloorDiv(b, at.start, length), at.sequence);
+    first = arith::SelectOp::create(b, packed, sparse, first);
+  }
+  return createAdd(b, first, createFloorDiv(b, at.chunk, multiple));
+}
 
 Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
   Slice slice;
@@ -33,7 +58,7 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
       offset = isTimed ? at.batch : at.sequence;
       break;
     case DimKind::chunk:
-      offset = createAdd(b, at.firstSlot, at.chunk);
+      offset = createSlot(at, dim.multiple);
       break;
     case DimKind::head:
       offset = createFloorDiv(b, at.head, program.heads / size);
@@ -89,6 +114,25 @@ Value ChunkLoopBuilder::createLoad(const Bound &bound, const Position &at) {
   return tensor::InsertSliceOp::create(b, createCopy(rows, valid), tile,
                                        slice.tileOffsets, slice.tileSizes,
                                        slice.tileStrides);
+}
+
+/// What several chunks share a slot for is that of the first of them.
+Value ChunkLoopBuilder::createOut(Value tile, Value whole, const Bound &bound,
+                                  const Position &at) {
+  int64_t multiple = bound.binding.getChunkMultiple();
+  if (multiple == 1)
+    return createStore(tile, whole, bound, at);
+  Value place = arith::RemUIOp::create(b, at.chunk, index(multiple));
+  Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, place,
+                                        index(0));
+  auto ifOp = scf::IfOp::create(b, whole.getType(), isFirst,
+                                /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(ifOp.thenBlock());
+  scf::YieldOp::create(b, createStore(tile, whole, bound, at));
+  b.setInsertionPointToStart(ifOp.elseBlock());
+  scf::YieldOp::create(b, whole);
+  return ifOp.getResult(0);
 }
 
 Value ChunkLoopBuilder::createStore(Value tile, Value whole, const Bound &bound,

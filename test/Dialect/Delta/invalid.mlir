@@ -339,7 +339,7 @@ func.func @chunk_map_c10(%x: tensor<?x?x1x4xf32>) {
 // -----
 
 func.func @chunk_scan_c11(%x: tensor<?x?x1x4xf32>) {
-  // expected-error @+1 {{(C11) expected carry #0 without time and chunk dimensions, found #delta.binding<[seq, time, head, _]>}}
+  // expected-error @+1 {{(C11) expected carry #0 without a time dimension, found #delta.binding<[seq, time, head, _]>}}
   %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
     delta.yield carry(%S : tensor<8x4xf32>)
   }

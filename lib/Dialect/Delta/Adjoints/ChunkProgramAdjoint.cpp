@@ -14,7 +14,8 @@ using namespace mlir::wyvern::delta;
 /// A carry that all sequences share would end as whichever came last.
 static LogicalResult checkCarries(ChunkProgramOpInterface program) {
   for (unsigned i = 0; i < program.getInits().size(); ++i)
-    if (!program.getCarryBinding(i).has(DimKind::seq))
+    if (!program.getCarryBinding(i).has(DimKind::seq) &&
+        !program.getCarryBinding(i).has(DimKind::chunk))
       return program.emitOpError()
              << "carry #" << i << " is bound to " << program.getCarryBinding(i)
              << ", expected a seq dimension: only then has each sequence a "

@@ -126,6 +126,8 @@ void ReverseProgram::buildReplay() {
       scan.getInBindings(), scan.getCarryBindings(), b.getArrayAttr(bindings));
   IRMapping mapping;
   scan.getBody().cloneInto(&replay.getBody(), mapping);
+  // Names the scan that is replayed.
+  replay->setDiscardableAttrs(scan->getDiscardableAttrDictionary());
   YieldOp yield = replay.getYield();
   yield.getOutsMutable().assign(llvm::map_to_vector(
       replayed, [&](Value value) { return mapping.lookup(value); }));
@@ -141,8 +143,11 @@ void ReverseProgram::buildReplay() {
 Value ReverseProgram::getInitialGradient(unsigned carry) {
   if (Value gradient = outer.getGradient(program.getFinals()[carry]))
     return gradient;
-  return createZeros(
-      cast<RankedTensorType>(program.getInits()[carry].getType()));
+  Value init = program.getInits()[carry];
+  return createZeroStates(
+      b, cast<RankedTensorType>(init.getType()), [&]() -> Value {
+        return tensor::DimOp::create(b, outer.getPrimal(init), 0);
+      });
 }
 
 Value ReverseProgram::createZeros(RankedTensorType type) {

@@ -216,10 +216,16 @@ LogicalResult ChunkScanOp::verify() {
       if (failed(
               verifier.verifyBound("carry", i, init.getType(), binding, tile)))
         return failure();
-    if (binding.has(DimKind::time) || binding.has(DimKind::chunk))
+    if (binding.has(DimKind::time))
       return emitOpError() << "(C11) expected carry #" << i
-                           << " without time and chunk dimensions, found "
-                           << binding;
+                           << " without a time dimension, found " << binding;
+    BindingAttr first = getCarryBinding(0);
+    if (binding.has(DimKind::chunk) != first.has(DimKind::chunk) ||
+        binding.getChunkMultiple() != first.getChunkMultiple())
+      return emitOpError()
+             << "(C16) expected all carries to start anew with the same "
+                "chunks: one chunk dimension, or none, found "
+             << first << " and " << binding;
     if (getFinals()[i].getType() != init.getType())
       return emitOpError() << "(C12) expected final #" << i
                            << " of its init's type " << init.getType()

@@ -9,7 +9,8 @@
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-/// Parses one entry of a binding: a keyword, after `time` perhaps `* n`.
+/// Parses one entry of a binding: a keyword, after `time` and `chunk` perhaps
+/// `* n`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -20,14 +21,17 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
     return parser.emitError(loc)
            << "expected seq, time, chunk, head or _, found '" << keyword << "'";
   dim = {*kind, 1};
-  if (*kind != DimKind::time || failed(parser.parseOptionalStar()))
+  bool hasMultiple = *kind == DimKind::time || *kind == DimKind::chunk;
+  if (!hasMultiple || failed(parser.parseOptionalStar()))
     return success();
   loc = parser.getCurrentLocation();
   if (parser.parseInteger(dim.multiple))
     return failure();
   if (dim.multiple < 1)
     return parser.emitError(loc)
-           << "expected at least one row a token, found " << dim.multiple;
+           << "expected at least one "
+           << (*kind == DimKind::time ? "row a token" : "chunk a slot")
+           << ", found " << dim.multiple;
   return success();
 }
 
@@ -69,11 +73,20 @@ bool BindingAttr::has(DimKind kind) const {
                       [&](BoundDim dim) { return dim.kind == kind; });
 }
 
-int64_t BindingAttr::getTimeMultiple() const {
-  for (BoundDim dim : getDims())
-    if (dim.kind == DimKind::time)
+/// The multiple of the dimension of a kind; 1 if there is none.
+static int64_t getMultiple(BindingAttr binding, DimKind kind) {
+  for (BoundDim dim : binding.getDims())
+    if (dim.kind == kind)
       return dim.multiple;
   return 1;
+}
+
+int64_t BindingAttr::getTimeMultiple() const {
+  return getMultiple(*this, DimKind::time);
+}
+
+int64_t BindingAttr::getChunkMultiple() const {
+  return getMultiple(*this, DimKind::chunk);
 }
 
 RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,

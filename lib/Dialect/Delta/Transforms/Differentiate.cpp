@@ -172,13 +172,16 @@ private:
 };
 } // namespace
 
-/// Numbers the triangular systems, so that those of the two functions can be
-/// matched later.
-static void numberSystems(func::FuncOp func) {
+/// Numbers the triangular systems and the scans, so that those of the two
+/// functions can be matched later.
+static void numberOps(func::FuncOp func) {
   Builder builder(func.getContext());
-  int64_t number = 0;
+  int64_t numSystems = 0, numScans = 0;
   func.walk([&](EraseSolveOp solve) {
-    solve->setAttr(kSystemAttr, builder.getI64IntegerAttr(number++));
+    solve->setAttr(kSystemAttr, builder.getI64IntegerAttr(numSystems++));
+  });
+  func.walk([&](ChunkScanOp scan) {
+    scan->setAttr(kReplayAttr, builder.getI64IntegerAttr(numScans++));
   });
 }
 
@@ -190,7 +193,7 @@ LogicalResult DifferentiatePass::differentiate(func::FuncOp func) {
   });
   if (recurrences.wasInterrupted())
     return failure();
-  numberSystems(func);
+  numberOps(func);
   std::string name = func.getSymName().str();
   FailureOr<func::FuncOp> backward =
       BackwardBuilder(func).build(name + "_bwd");

@@ -43,11 +43,16 @@ public:
 
   /// Saves the factor of each triangular system that no carry enters.
   unsigned saveFactors();
+  /// Saves the carries of each scan that is replayed every `interval` chunks;
+  /// with 0 none.
+  unsigned saveStates(int64_t interval);
   /// Drops arguments of the backward that nothing reads any more.
   void dropUnusedArguments();
 
 private:
   void saveFactor(EraseSolveOp solve);
+  void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
+  ChunkScanOp findReplay(ChunkScanOp scan);
   /// A new result of the forward and argument of the backward.
   BlockArgument addResidual(Value value, StringRef name);
   void useFactor(IntegerAttr system, Value factor, BindingAttr binding);
@@ -94,17 +99,18 @@ static void remarkOn(Location loc, StringRef value, StringRef choice,
       << remark::metric("FlopsPerTokenHead", flops / chunk);
 }
 
-/// States are replayed from the initial one whatever else is saved.
-static void remarkOnStates(func::FuncOp forward) {
-  forward.walk([](ChunkScanOp scan) {
-    int64_t chunk = scan.getChunk();
-    for (auto [i, carry] : llvm::enumerate(scan.getYield().getCarries())) {
-      auto tile = cast<RankedTensorType>(carry.getType());
-      remarkOn(scan.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
-               "replayed", bytesPerTokenHead(tile, chunk, 2), flopsOf(carry),
-               chunk);
-    }
-  });
+/// States are replayed from the initial one, or from the nearest one saved.
+static void remarkOnStates(ChunkScanOp scan, int64_t interval) {
+  int64_t chunk = scan.getChunk();
+  for (auto [i, carry] : llvm::enumerate(scan.getYield().getCarries())) {
+    auto tile = cast<RankedTensorType>(carry.getType());
+    int64_t bytes = tile.getElementTypeBitWidth() / 8;
+    remarkOn(scan.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
+             interval ? "saved at intervals" : "replayed",
+             bytesPerTokenHead(tile, chunk * std::max<int64_t>(interval, 1),
+                               bytes),
+             flopsOf(carry), chunk);
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -181,6 +187,76 @@ unsigned ResidualPlan::saveFactors() {
   return solves.size();
 }
 
+//===----------------------------------------------------------------------===//
+// States
+//===----------------------------------------------------------------------===//
+
+ChunkScanOp ResidualPlan::findReplay(ChunkScanOp scan) {
+  ChunkScanOp found;
+  backward.walk([&](ChunkScanOp replay) {
+    if (replay->hasAttr(kReplayAttr) &&
+        replay->getAttr(kReplayAttr) == scan->getAttr(kReplayAttr))
+      found = replay;
+  });
+  return found;
+}
+
+/// The forward stores its carries as they enter every `interval`-th chunk; the
+/// replay starts from there, all segments at once.
+void ResidualPlan::saveCarries(ChunkScanOp scan, ChunkScanOp replay,
+                               int64_t interval) {
+  std::string suffix;
+  int64_t number = scan->getAttrOfType<IntegerAttr>(kReplayAttr).getInt();
+  if (number > 0)
+    suffix = "_" + std::to_string(number);
+  SmallVector<Attribute> bindings;
+  auto program = cast<ChunkProgramOpInterface>(scan.getOperation());
+  for (unsigned i = 0, e = replay.getInits().size(); i < e; ++i) {
+    Value carry = program.getCarryArg(i);
+    TileStorage storage = getStorage(carry, program, TimeDims(program));
+    SmallVector<BoundDim> dims(storage.binding.getDims());
+    dims.front().multiple = interval;
+    storage.binding = BindingAttr::get(rewriter.getContext(), dims);
+    bindings.push_back(storage.binding);
+    Value saved = addOut(rewriter, program, carry, storage);
+    program = saved.getDefiningOp<ChunkProgramOpInterface>();
+    std::string name = "state" + suffix;
+    if (i > 0)
+      name += "_" + std::to_string(i);
+    BlockArgument argument = addResidual(saved, name);
+    rewriter.modifyOpInPlace(replay, [&] {
+      replay.getInitsMutable()[i].set(argument);
+      replay.getFinals()[i].setType(storage.type);
+    });
+  }
+  replay.setCarryBindingsAttr(rewriter.getArrayAttr(bindings));
+}
+
+unsigned ResidualPlan::saveStates(int64_t interval) {
+  SmallVector<ChunkScanOp> scans;
+  forward.walk([&](ChunkScanOp scan) { scans.push_back(scan); });
+  unsigned number = 0;
+  for (ChunkScanOp scan : scans) {
+    ChunkScanOp replay = findReplay(scan);
+    if (!replay) {
+      (void)rewriter.notifyMatchFailure(scan, "the backward reads none of its "
+                                              "states");
+      continue;
+    }
+    remarkOnStates(scan, interval);
+    if (interval == 0)
+      continue;
+    if (replay.getInits().size() != scan.getInits().size()) {
+      (void)rewriter.notifyMatchFailure(
+          scan, "its replay has other carries: it starts from the first chunk");
+      continue;
+    }
+    number += replay.getInits().size();
+    saveCarries(scan, replay, interval);
+  }
+  return number;
+}
+
 void ResidualPlan::dropUnusedArguments() {
   llvm::BitVector unused(backward.getNumArguments());
   for (BlockArgument argument : backward.getArguments())
@@ -198,10 +274,17 @@ struct PlanResidualsPass
   using Base::Base;
 
   void runOnOperation() override {
-    if (save != "none" && save != "factor") {
+    if (!llvm::is_contained({"none", "factor", "checkpoints"},
+                            StringRef(save))) {
       getOperation()->emitError()
-          << "expected save none or factor, found '" << save
-          << "': factor saves what solves the triangular systems, none nothing";
+          << "expected save none, factor or checkpoints, found '" << save
+          << "': factor saves what solves the triangular systems, checkpoints "
+             "that and states";
+      return signalPassFailure();
+    }
+    if (interval < 1) {
+      getOperation()->emitError()
+          << "expected an interval of at least one chunk, found " << interval;
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());
@@ -210,15 +293,17 @@ struct PlanResidualsPass
       func::FuncOp backward = getBackward(forward);
       if (!backward)
         continue;
-      remarkOnStates(forward);
       ResidualPlan plan(forward, backward, rewriter);
-      if (save == "factor")
+      if (save != "none")
         numSaved += plan.saveFactors();
+      numSaved += plan.saveStates(save == "checkpoints" ? interval : 0);
       plan.dropUnusedArguments();
     }
     getOperation()->walk([](Operation *op) {
       if (isa<EraseSolveOp, EraseSolveAdjointOp>(op))
         op->removeAttr(kSystemAttr);
+      if (isa<ChunkScanOp>(op))
+        op->removeAttr(kReplayAttr);
     });
   }
 };

@@ -23,7 +23,8 @@
 namespace mlir::wyvern::delta {
 
 /// One dimension of a bound operand; `multiple` is the rows a token of a `time`
-/// dimension and 1 for every other kind.
+/// dimension, the chunks a slot of a `chunk` dimension, and 1 for every other
+/// kind.
 struct BoundDim {
   DimKind kind;
   int64_t multiple = 1;

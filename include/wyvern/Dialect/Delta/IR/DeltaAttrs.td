@@ -62,7 +62,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
   let summary = "what each dimension of a chunk operand ranges over";
   let description = [{
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
-    for n rows a token), `chunk` (one slot a chunk), `head` (one head, or one of a
+    for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
+    chunks), `head` (one head, or one of a
     group's shared heads), `_` (kept whole). The tile of an operand keeps `time`,
     as chunk * n rows, and `_`; the other dimensions are dropped.
 
@@ -79,6 +80,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     bool has(DimKind kind) const;
     /// Rows a token of the `time` dimension; 1 if there is none.
     int64_t getTimeMultiple() const;
+    /// Chunks a slot of the `chunk` dimension; 1 if there is none.
+    int64_t getChunkMultiple() const;
     /// The tile of `type` for one (sequence, head, chunk): `chunk` tokens, floats
     /// as `compute`.
     ::mlir::RankedTensorType getTileType(::mlir::RankedTensorType type,

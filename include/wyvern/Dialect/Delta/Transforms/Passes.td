@@ -154,12 +154,14 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
     with the attribute `delta.residual` and one `delta.name`; the backward then does
     not compute it again. Arguments of the backward that nothing reads go.
 
-    | save | what is saved | bytes a token and head, 16 bits, C rows a chunk |
+    | save | what is saved | bytes a token and head, C rows a chunk |
     |---|---|---|
-    | `factor` | Z = (I + L diag(c))^-1 L of each triangular system | 2 C |
+    | `factor` | Z = (I + L diag(c))^-1 L of each triangular system | 2 C (16 bits) |
+    | `checkpoints` | that, and the states that enter every `interval`-th chunk | 2 C + 4 K V / (C interval) |
     | `none` | nothing: Z is formed again in a map | 0 |
 
-    States are replayed from the initial state either way. Remarks of the category
+    States are replayed from the initial state, or from checkpoints, all segments at
+    once. Remarks of the category
     `delta-plan-residuals` say what each value takes to be saved, in bytes, and to be
     made again, in FLOP (`--remarks-filter=delta-plan-residuals`).
 
@@ -193,7 +195,9 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
   let options = [
     Option<"save", "save", "std::string", /*default=*/"\"factor\"",
-           "what the forward saves: factor or none">,
+           "what the forward saves: factor, checkpoints or none">,
+    Option<"interval", "interval", "int64_t", /*default=*/"8",
+           "chunks from one checkpoint to the next">,
   ];
   let statistics = [
     Statistic<"numSaved", "num-saved", "values that a forward saves">,

@@ -25,6 +25,8 @@ inline constexpr llvm::StringLiteral kBackwardAttr = "delta.backward";
 inline constexpr llvm::StringLiteral kResidualAttr = "delta.residual";
 /// On a triangular solve: its number among those of the forward.
 inline constexpr llvm::StringLiteral kSystemAttr = "delta.system";
+/// On a scan of the forward and its replay in the backward: its number.
+inline constexpr llvm::StringLiteral kReplayAttr = "delta.replay";
 
 /// The backward of a forward function; null if it has none.
 func::FuncOp getBackward(func::FuncOp forward);

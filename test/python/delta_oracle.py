@@ -8,7 +8,7 @@ Length", eq. 2-4, and "Gated Delta Networks", eq. 10:
 
 with S of shape K x V. `repeat` steps a token before the read are DeltaProduct (Siems et
 al. 2025); without `erase` it is linear attention. Runs on any device, on all heads and
-sequences at once.
+sequences at once, and can be differentiated by autograd.
 """
 
 import torch
@@ -24,20 +24,20 @@ def dense(q, k, v, beta=None, g=None, initial_state=None, scale=None, repeat=1, 
     scale = dim**-0.5 if scale is None else scale
     state = torch.zeros(batch, value_heads, dim, v.shape[3], dtype=torch.float64, device=q.device)
     if initial_state is not None:
-        state += initial_state.double()
-    o = v.new_empty(batch, tokens, value_heads, v.shape[3])
+        state = state + initial_state.double()
+    o = []
     for t in range(tokens):
         if g is not None:
-            state *= g[:, t].double().exp()[..., None, None]
+            state = g[:, t].double().exp()[..., None, None] * state
         for row in range(t * repeat, (t + 1) * repeat):
             update = v[:, row]
             if erase:
                 update = update - (k[:, row, :, None] @ state)[:, :, 0]
             if beta is not None:
                 update = beta[:, row, :, None].double() * update
-            state += k[:, row, :, :, None] * update[:, :, None]
-        o[:, t] = scale * (q[:, t, :, None] @ state)[:, :, 0]
-    return o, state
+            state = state + k[:, row, :, :, None] * update[:, :, None]
+        o.append(scale * (q[:, t, :, None] @ state)[:, :, 0])
+    return torch.stack(o, 1) if o else v.new_empty(v.shape), state
 
 
 def packed(cu_seqlens, q, k, v, beta=None, g=None, initial_state=None, scale=None, repeat=1, erase=True):

@@ -2,9 +2,9 @@
 """PyTorch functions with the argument names, shapes, defaults and meaning of
 flash-linear-attention 0.6.0 (fla.ops), served by compiled Wyvern programs.
 
-Forward only so far: an input that requires grad is refused. They are opaque
-`torch.library` ops (`torch.ops.wyvern.*`), so torch.compile(fullgraph=True) sees one
-node, and a call can be captured into a CUDA graph after one call outside.
+With gradients, but for second derivatives. They are opaque `torch.library` ops
+(`torch.ops.wyvern.*`), so torch.compile(fullgraph=True) sees one node, and a call, or a
+training step, can be captured into a CUDA graph after one outside.
 """
 
 from ._functions import (

@@ -2,16 +2,17 @@
 """The public functions: FLA's arguments, checked, brought to what the ops take.
 
 What FLA fuses into its kernels (L2 norm, gate and rate activations) is done here with
-torch operations in front of the op; the result is the same, in float32, rounded to
-the dtype of q and k where FLA's is.
+torch operations in front of the op, and so are casts, padding and a scale that is not
+the programs': autograd then has their gradients. The result is FLA's, in float32,
+rounded to the dtype of q and k where FLA's is.
 """
 
 import torch
 import torch.nn.functional as F
 
-from wyvern.program import refuse_grad
-
-from . import _ops
+from . import _autograd, _ops  # noqa: F401 (_autograd registers the derivatives)
+from ._l2norm import l2norm
+from ._programs import kernel_dim
 
 
 def chunk_delta_rule(
@@ -118,7 +119,7 @@ def chunk_gated_delta_rule(
     _check_kwargs(name, kwargs)
     return _delta_rule(
         name,
-        (q, k, v, _gate(name, g, use_gate_in_kernel, A_log, dt_bias), beta),
+        (q, k, v, _gate(name, q, g, use_gate_in_kernel, A_log, dt_bias), beta),
         scale,
         initial_state,
         output_final_state,
@@ -169,7 +170,7 @@ def fused_recurrent_gated_delta_rule(
         raise ValueError(f"{name}: use_gate_in_kernel needs g")
     return _delta_rule(
         name,
-        (q, k, v, None if g is None else _gate(name, g, use_gate_in_kernel, A_log, dt_bias), beta),
+        (q, k, v, None if g is None else _gate(name, q, g, use_gate_in_kernel, A_log, dt_bias), beta),
         scale,
         initial_state,
         output_final_state,
@@ -195,24 +196,18 @@ def _check_kwargs(name, kwargs):
         raise TypeError(f"{name}: unexpected arguments: {', '.join(sorted(kwargs))}")
 
 
-def _gate(name, g, use_gate_in_kernel, A_log, dt_bias):
+def _gate(name, q, g, use_gate_in_kernel, A_log, dt_bias):
     if g is None:
         raise TypeError(f"{name}: g is None, expected [B, T, HV]")
     if not use_gate_in_kernel:
         return g
     if A_log is None:
         raise ValueError(f"{name}: use_gate_in_kernel needs A_log")
-    refuse_grad(name, (g, A_log, dt_bias))
-    g = g.float()
+    wide = _ops.compute_dtype(q)
+    g = g.to(wide)
     if dt_bias is not None:
-        g = g + dt_bias.float()
-    return -A_log.float().exp() * F.softplus(g)
-
-
-def _l2norm(x):
-    """FLA's l2norm: x / sqrt(sum(x^2) + 1e-6) in float32, rounded to x's dtype."""
-    wide = x.double() if x.dtype == torch.float64 else x.float()
-    return (wide * torch.rsqrt(wide.square().sum(-1, keepdim=True) + 1e-6)).to(x.dtype)
+        g = g + dt_bias.to(wide)
+    return -A_log.to(wide).exp() * F.softplus(g)
 
 
 def _expect(name, what, tensor, shape):
@@ -263,6 +258,68 @@ def _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first):
         _expect(name, "initial_state", initial_state, (sequences, v.shape[2], *dims))
 
 
+def _kernel_dtype(x):
+    """The dtype of q, k and v in the op: autocast's, where it is on. It leaves float64
+    alone, as it does in torch's own operations."""
+    device = x.device.type
+    if x.dtype.is_floating_point and x.dtype != torch.float64 and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return x.dtype
+
+
+def _scale(name, scale, key_dim):
+    if isinstance(scale, torch.Tensor):
+        raise TypeError(
+            f"{name}: scale is a tensor, expected a float: it would have to be read from the "
+            "device, and would get no gradient; multiply q or o by it"
+        )
+    return key_dim**-0.5 if scale is None else float(scale)
+
+
+def _pad(tensor, *dims):
+    """Zeros up to `dims` behind the last dimensions."""
+    missing = [n - have for n, have in zip(dims, tensor.shape[-len(dims) :])]
+    return F.pad(tensor, [side for n in reversed(missing) for side in (0, n)])
+
+
+def _kernel_dims(q, v):
+    """The head dims of the program: on the CPU there is one for any."""
+    dims = q.shape[3], v.shape[3]
+    return dims if q.device.type == "cpu" else tuple(kernel_dim(n) for n in dims)
+
+
+def _padded(operands, state, cu_seqlens, scale, final, v_first):
+    """Head dims between those of the kernels: channels of zeros change nothing, at the
+    price of a copy of each tensor."""
+    q, k, v, g, beta = operands
+    dims, wide = (q.shape[3], v.shape[3]), _kernel_dims(q, v)
+    if wide == dims:
+        return _call(operands, state, cu_seqlens, scale, final, v_first)
+    operands = _pad(q, wide[0]), _pad(k, wide[0]), _pad(v, wide[1]), g, beta
+    if v_first:
+        dims, wide = dims[::-1], wide[::-1]
+    state = None if state is None else _pad(state, *wide)
+    o, state = _call(operands, state, cu_seqlens, scale, final, v_first)
+    o = o[..., : v.shape[3]].contiguous()
+    return o, state[..., : dims[0], : dims[1]].contiguous() if final else state
+
+
+def _call(operands, state, cu_seqlens, scale, final, v_first):
+    """The op: the one that saves for a backward only where there will be one."""
+    q, k, v, g, beta = operands
+    tensors = [q, k, v, beta] if g is None else [q, k, v, g, beta]
+    name = "delta_rule" if g is None else "gated_delta_rule"
+    if torch.is_grad_enabled() and any(
+        x is not None and x.requires_grad for x in (*tensors, state)
+    ):
+        name += "_forward"
+    op = getattr(torch.ops.wyvern, name).default
+    o, final_state, *_ = op(*tensors, state, cu_seqlens, final, v_first)
+    # The programs carry the default scale; another costs one more rounding of o.
+    ratio = scale * q.shape[3] ** 0.5
+    return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
+
+
 def _delta_rule(
     name,
     operands,
@@ -276,25 +333,23 @@ def _delta_rule(
     state_v_first=False,
 ):
     q, k, v, g, beta = operands
-    refuse_grad(name, (*operands, initial_state))
-    _check_operands(name, q, k, v, g, beta)
-    _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first)
+    scale = _scale(name, scale, q.shape[-1])
     if allow_neg_eigval and not use_beta_sigmoid:
         raise ValueError(f"{name}: allow_neg_eigval needs use_beta_sigmoid_in_kernel")
     if use_qk_l2norm:
-        q, k = _l2norm(q), _l2norm(k)
-    wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+        q, k = l2norm(q), l2norm(k)
+    q, k, v = (x.to(_kernel_dtype(x)) for x in (q, k, v))
+    _check_operands(name, q, k, v, g, beta)
+    _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first)
+    wide = _ops.compute_dtype(q)
     beta = beta.to(wide)
     if use_beta_sigmoid:
         beta = beta.sigmoid()
         if allow_neg_eigval:
             beta = 2 * beta
-    if initial_state is not None:
-        initial_state = initial_state.to(wide)
-    scale = float(q.shape[-1] ** -0.5 if scale is None else scale)
-    tail = (initial_state, cu_seqlens, scale, bool(output_final_state), bool(state_v_first))
-    if g is None:
-        o, state = _ops.delta_rule(q, k, v, beta, *tail)
-    else:
-        o, state = _ops.gated_delta_rule(q, k, v, g.to(wide), beta, *tail)
+    g = None if g is None else g.to(wide)
+    initial_state = None if initial_state is None else initial_state.to(wide)
+    o, state = _padded(
+        (q, k, v, g, beta), initial_state, cu_seqlens, scale, bool(output_final_state), bool(state_v_first)
+    )
     return o, state if output_final_state else None

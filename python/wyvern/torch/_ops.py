@@ -1,144 +1,209 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""torch.ops.wyvern.delta_rule and gated_delta_rule.
+"""torch.ops.wyvern.{delta_rule, gated_delta_rule}, and of each `_forward` and
+`_backward`, what training runs.
 
 Defined by schema, not by the custom_op decorator, which costs microseconds a call.
-The arity is fixed: without `output_final_state` the second result is empty.
+The arity is fixed: without `output_final_state` the second result is empty, and so is
+`d_initial_state` without an `initial_state`. Scale, head dims and dtypes are those of
+the programs; _functions.py brings any call to them, _autograd.py has the derivatives.
 """
 
 import torch
-import torch.nn.functional as F
 
-from ._programs import program_for
+from ._programs import CHUNK, program_for
 
-_TAIL = (
-    "Tensor? initial_state, Tensor? cu_seqlens, float scale, bool output_final_state, "
-    "bool state_v_first) -> (Tensor, Tensor)"
-)
 _library = torch.library.Library("wyvern", "DEF")
-for _name, _operands in (("delta_rule", "beta"), ("gated_delta_rule", "g, Tensor beta")):
-    _library.define(
-        f"{_name}(Tensor q, Tensor k, Tensor v, Tensor {_operands}, {_TAIL}",
-        tags=(torch.Tag.pt2_compliant_tag,),
-    )
+
+# What all three take behind the operands.
+_STATE = "Tensor? initial_state, Tensor? cu_seqlens"
 
 
-def _final_state_shape(q, v, cu_seqlens, state_v_first):
+def _define(name, operands):
+    """The three ops of a layer whose tensors are `operands`."""
+    tensors = ", ".join(f"Tensor {x}" for x in operands)
+    call = f"({tensors}, {_STATE}, bool output_final_state, bool state_v_first)"
+    gradients = ", ".join(f"Tensor d_{x}" for x in (*operands, "initial_state"))
+    for definition in (
+        f"{name}{call} -> (Tensor o, Tensor final_state)",
+        f"{name}_forward{call} -> (Tensor o, Tensor final_state, Tensor factor)",
+        f"{name}_backward({tensors}, {_STATE}, Tensor factor, Tensor? d_o, "
+        f"Tensor? d_final_state, bool state_v_first) -> ({gradients})",
+    ):
+        _library.define(definition, tags=(torch.Tag.pt2_compliant_tag,))
+
+
+# === Shapes ===
+
+
+def compute_dtype(q):
+    """What rates, gates and states are in."""
+    return torch.float64 if q.dtype == torch.float64 else torch.float32
+
+
+def _state_shape(q, v, cu_seqlens, v_first):
     sequences = q.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    dims = (v.shape[3], q.shape[3]) if state_v_first else (q.shape[3], v.shape[3])
+    dims = (v.shape[3], q.shape[3]) if v_first else (q.shape[3], v.shape[3])
     return (sequences, v.shape[2], *dims)
 
 
-def _fake(q, v, cu_seqlens, output_final_state, state_v_first):
+def _new_state(q, v, cu_seqlens, v_first, wanted):
+    shape = _state_shape(q, v, cu_seqlens, v_first) if wanted else (0,)
+    return torch.empty(shape, dtype=compute_dtype(q), device=q.device)
+
+
+def _key_first(state, v_first):
+    return state.transpose(-1, -2) if v_first and state is not None else state
+
+
+def _fake_call(operands, initial_state, cu_seqlens, final, v_first):
+    q, v = operands["q"], operands["v"]
     o = torch.empty(v.shape, dtype=v.dtype, device=v.device)
-    shape = _final_state_shape(q, v, cu_seqlens, state_v_first) if output_final_state else (0,)
-    dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
-    return o, torch.empty(shape, dtype=dtype, device=q.device)
+    return o, _new_state(q, v, cu_seqlens, v_first, final)
 
 
-def _rescale(o, scale, key_dim):
-    """The programs carry the default scale; another costs one more rounding of o."""
-    ratio = scale * key_dim**0.5
-    return o if abs(ratio - 1) < 1e-6 else o.mul_(ratio)
-
-
-_KERNEL_DIMS = (64, 128)
-
-
-def _kernel_dim(dim):
-    """The head dim of the kernel that serves `dim`."""
-    return next((n for n in _KERNEL_DIMS if dim <= n), dim)
-
-
-def _pad(tensor, *dims):
-    """Zeros up to `dims` behind the last dimensions."""
-    missing = [n - have for n, have in zip(dims, tensor.shape[-len(dims) :])]
-    return F.pad(tensor, [side for n in reversed(missing) for side in (0, n)])
-
-
-def _on_gpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
+def _fake_forward(operands, initial_state, cu_seqlens, final, v_first):
     q, v = operands["q"], operands["v"]
-    if q.shape[3] not in _KERNEL_DIMS or v.shape[3] not in _KERNEL_DIMS:
-        return _padded(decay, operands, initial_state, cu_seqlens, scale, final, v_first)
-    program = program_for(decay, q, v)
-    if v_first and initial_state is not None:
-        initial_state = initial_state.transpose(-1, -2)
-    shape = _final_state_shape(q, v, cu_seqlens, v_first) if final else (0,)
-    state = torch.empty(shape, dtype=torch.float32, device=q.device)
-    wanted = (state.transpose(-1, -2) if v_first else state) if final else None
+    o, state = _fake_call(operands, initial_state, cu_seqlens, final, v_first)
+    dtype = compute_dtype(q) if q.device.type == "cpu" else q.dtype
+    return o, state, torch.empty((*v.shape[:3], CHUNK), dtype=dtype, device=q.device)
+
+
+def _fake_backward(operands, initial_state, cu_seqlens, factor, d_o, d_final, v_first):
+    gradients = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in operands.values()]
+    q, v = operands["q"], operands["v"]
+    return *gradients, _new_state(q, v, cu_seqlens, v_first, initial_state is not None)
+
+
+# === On the GPU ===
+
+
+def _gpu_call(operands, initial_state, cu_seqlens, final, v_first):
+    return _gpu_run(False, operands, initial_state, cu_seqlens, final, v_first)[:2]
+
+
+def _gpu_forward(operands, initial_state, cu_seqlens, final, v_first):
+    return _gpu_run(True, operands, initial_state, cu_seqlens, final, v_first)
+
+
+def _gpu_run(training, operands, initial_state, cu_seqlens, final, v_first):
+    q, v = operands["q"], operands["v"]
+    program = program_for(operands, training)
+    state = _new_state(q, v, cu_seqlens, v_first, final)
     out = program(
-        **operands, initial_state=initial_state, cu_seqlens=cu_seqlens, out={"final_state": wanted}
+        **operands,
+        initial_state=_key_first(initial_state, v_first),
+        cu_seqlens=cu_seqlens,
+        out={"final_state": _key_first(state, v_first) if final else None},
     )
-    return _rescale(out["o"], scale, q.shape[3]), state
+    return out["o"], state, *(out[name] for name in program.residuals)
 
 
-def _padded(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
-    """Head dims between those of the kernels: channels of zeros change nothing, at the
-    price of a copy of each tensor."""
+def _gpu_backward(operands, initial_state, cu_seqlens, factor, d_o, d_final, v_first):
     q, v = operands["q"], operands["v"]
-    dims = q.shape[3], v.shape[3]
-    key_dim, value_dim = (_kernel_dim(n) for n in dims)
-    operands |= {"q": _pad(q, key_dim), "k": _pad(operands["k"], key_dim), "v": _pad(v, value_dim)}
-    program = program_for(decay, operands["q"], operands["v"])
-    if initial_state is not None:
-        initial_state = initial_state.transpose(-1, -2) if v_first else initial_state
-        initial_state = _pad(initial_state, key_dim, value_dim)
-    wanted = None
-    state = torch.empty(0, dtype=torch.float32, device=q.device)
-    if final:
-        shape = _final_state_shape(operands["q"], operands["v"], cu_seqlens, False)
-        wanted = torch.empty(shape, dtype=torch.float32, device=q.device)
+    program = program_for(operands, True)
+    given = operands | dict.fromkeys(program.residuals, factor)
+    given["d_o"] = torch.zeros_like(v) if d_o is None else d_o
+    given["initial_state"] = _key_first(initial_state, v_first)
+    given["d_final_state"] = _key_first(d_final, v_first)
+    d_initial = _new_state(q, v, cu_seqlens, v_first, initial_state is not None)
+    wanted = None if initial_state is None else _key_first(d_initial, v_first)
+    out = program.backward(
+        **{name: given[name] for name in program.backward.inputs},
+        cu_seqlens=cu_seqlens,
+        out={"d_initial_state": wanted},
+    )
+    return *(out[f"d_{name}"] for name in operands), d_initial
+
+
+# === On the CPU: everything in the compute type ===
+
+
+def _to_cpu(tensor, dtype):
+    return None if tensor is None else tensor.detach().to(dtype).numpy()
+
+
+def _from_cpu(array, like):
+    return torch.from_numpy(array).to(like.dtype)
+
+
+def _cpu_state(out, name, v_first, dtype):
+    """A state as the op returns it; empty if it is not wanted."""
+    if name is None:
+        return torch.empty(0, dtype=dtype)
+    return _key_first(torch.from_numpy(out[name]), v_first).contiguous()
+
+
+def _cpu_call(operands, initial_state, cu_seqlens, final, v_first):
+    return _cpu_run(False, operands, initial_state, cu_seqlens, final, v_first)[:2]
+
+
+def _cpu_forward(operands, initial_state, cu_seqlens, final, v_first):
+    return _cpu_run(True, operands, initial_state, cu_seqlens, final, v_first)
+
+
+def _cpu_run(training, operands, initial_state, cu_seqlens, final, v_first):
+    program = program_for(operands, training)
+    compute = compute_dtype(operands["q"])
     out = program(
-        **operands, initial_state=initial_state, cu_seqlens=cu_seqlens, out={"final_state": wanted}
+        **{name: _to_cpu(x, compute) for name, x in operands.items()},
+        initial_state=_to_cpu(_key_first(initial_state, v_first), compute),
+        cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
     )
-    if final:
-        state = wanted[..., : dims[0], : dims[1]]
-        state = (state.transpose(-1, -2) if v_first else state).contiguous()
-    return _rescale(out["o"], scale, key_dim)[..., : dims[1]].contiguous(), state
+    state = _cpu_state(out, "final_state" if final else None, v_first, compute)
+    saved = [torch.from_numpy(out[name]) for name in program.residuals]
+    return _from_cpu(out["o"], operands["v"]), state, *saved
 
 
-def _on_cpu(decay, operands, initial_state, cu_seqlens, scale, final, v_first):
-    q, v = operands["q"], operands["v"]
-    program = program_for(decay, q, v)
-    compute = torch.float64 if q.dtype == torch.float64 else torch.float32
-    inputs = {name: tensor.to(compute).numpy() for name, tensor in operands.items()}
-    if initial_state is not None:
-        if v_first:
-            initial_state = initial_state.transpose(-1, -2)
-        inputs["initial_state"] = initial_state.to(compute).numpy()
-    if cu_seqlens is not None:
-        inputs["cu_seqlens"] = cu_seqlens.to(torch.int64).numpy()
-    out = program(**inputs)
-    o = _rescale(torch.from_numpy(out["o"]), scale, q.shape[3]).to(v.dtype)
-    if not final:
-        return o, torch.empty(0, dtype=compute)
-    state = torch.from_numpy(out["final_state"])
-    return o, state.transpose(-1, -2).contiguous() if v_first else state
+def _cpu_backward(operands, initial_state, cu_seqlens, factor, d_o, d_final, v_first):
+    program = program_for(operands, True)
+    compute = compute_dtype(operands["q"])
+    given = operands | {
+        "initial_state": _key_first(initial_state, v_first),
+        "d_o": torch.zeros_like(operands["v"]) if d_o is None else d_o,
+        "d_final_state": _key_first(d_final, v_first),
+    }
+    given = {name: _to_cpu(x, compute) for name, x in given.items()}
+    given |= dict.fromkeys(program.residuals, factor.detach().numpy())
+    out = program.backward(
+        **{name: given[name] for name in program.backward.inputs if name != "cu_seqlens"},
+        cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
+    )
+    wanted = None if initial_state is None else "d_initial_state"
+    d_initial = _cpu_state(out, wanted, v_first, compute)
+    return *(_from_cpu(out[f"d_{name}"], x) for name, x in operands.items()), d_initial
 
 
-def _register(run, key):
-    def delta_rule(q, k, v, beta, *tail):
-        return run("none", {"q": q, "k": k, "v": v, "beta": beta}, *tail)
-
-    def gated_delta_rule(q, k, v, g, beta, *tail):
-        return run("head", {"q": q, "k": k, "v": v, "g": g, "beta": beta}, *tail)
-
-    _library.impl("delta_rule", delta_rule, key)
-    _library.impl("gated_delta_rule", gated_delta_rule, key)
+# === Registration ===
 
 
-_register(_on_gpu, "CUDA")
-_register(_on_cpu, "CPU")
+def _by_name(function, operands):
+    """An op's arguments by position; what implements it takes the operands by name."""
+    count = len(operands)
+
+    def call(*args):
+        return function(dict(zip(operands, args[:count])), *args[count:])
+
+    return call
 
 
-@torch.library.register_fake("wyvern::delta_rule", lib=_library)
-def _(q, k, v, beta, initial_state, cu_seqlens, scale, output_final_state, state_v_first):
-    return _fake(q, v, cu_seqlens, output_final_state, state_v_first)
+def _register(name, operands):
+    _define(name, operands)
+    kinds = {
+        "": (_gpu_call, _cpu_call, _fake_call),
+        "_forward": (_gpu_forward, _cpu_forward, _fake_forward),
+        "_backward": (_gpu_backward, _cpu_backward, _fake_backward),
+    }
+    for suffix, (gpu, cpu, fake) in kinds.items():
+        _library.impl(name + suffix, _by_name(gpu, operands), "CUDA")
+        _library.impl(name + suffix, _by_name(cpu, operands), "CPU")
+        torch.library.register_fake(
+            f"wyvern::{name}{suffix}", _by_name(fake, operands), lib=_library
+        )
 
 
-@torch.library.register_fake("wyvern::gated_delta_rule", lib=_library)
-def _(q, k, v, g, beta, initial_state, cu_seqlens, scale, output_final_state, state_v_first):
-    return _fake(q, v, cu_seqlens, output_final_state, state_v_first)
-
-
-delta_rule = torch.ops.wyvern.delta_rule.default
-gated_delta_rule = torch.ops.wyvern.gated_delta_rule.default
+OPERANDS = {
+    "delta_rule": ("q", "k", "v", "beta"),
+    "gated_delta_rule": ("q", "k", "v", "g", "beta"),
+}
+for _name, _operands in OPERANDS.items():
+    _register(_name, _operands)

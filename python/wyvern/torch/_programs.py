@@ -18,6 +18,8 @@ import torch
 import wyvern
 from wyvern.program import DTYPES, BundleError, load, read_manifest
 
+CHUNK = 64  # tokens
+_KERNEL_DIMS = (64, 128)
 _PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
 
 
@@ -55,8 +57,15 @@ class Layer:
         )
 
 
-def serves(manifest, layer, target):
-    """Whether a bundle computes exactly this layer."""
+def kernel_dim(dim):
+    """The head dim of the kernel that serves `dim`."""
+    return next((n for n in _KERNEL_DIMS if dim <= n), dim)
+
+
+def serves(manifest, layer, target, training):
+    """Whether a bundle computes exactly this layer, and saves what the ops pass on."""
+    if (manifest["backward"] is not None) != training or len(manifest["residuals"]) != training:
+        return False
     spec = manifest.get("spec") or {}
     wanted = layer.spec()
     if manifest["target"] != target or abs(spec.get("scale", 0) - layer.scale) > 1e-6:
@@ -76,19 +85,19 @@ def cache_folder():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wyvern"
 
 
-def find_bundle(layer, target):
+def find_bundle(layer, target, training):
     """The folder of a bundle for this layer, or None."""
     for place in (_PREBUILT, cache_folder()):
         for path in sorted(place.glob("*/manifest.json")):
             try:
-                if serves(read_manifest(path.parent), layer, target):
+                if serves(read_manifest(path.parent), layer, target, training):
                     return path.parent
             except BundleError:
                 continue  # left by another version; compiling writes a new one
     return None
 
 
-def _compile_bundle(layer, target):
+def _compile_bundle(layer, target, training):
     """Compiles into the cache. The bundle appears there whole or not at all, also
     when several processes compile it at once."""
     folder = cache_folder()
@@ -102,15 +111,15 @@ def _compile_bundle(layer, target):
             layer.dtype,
             target,
         )
-    )
+    ) + ("-training" if training else "")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "bundle"
-        wyvern.compile(spec, target=target, output=made)
+        wyvern.compile(spec, target=target, output=made, training=training)
         try:
             made.rename(folder / name)
         except OSError:  # another process was faster, or a stale one lies there
-            if find_bundle(layer, target) is None:
+            if find_bundle(layer, target, training) is None:
                 shutil.rmtree(folder / name)
                 made.rename(folder / name)
     return folder / name
@@ -126,24 +135,25 @@ def _target_of(device):
     )
 
 
-def _load_for_gpu(layer, device):
+def _load_for_gpu(layer, device, training):
     target = _target_of(device)
-    folder = find_bundle(layer, target)
+    folder = find_bundle(layer, target, training)
     if folder is None:
         try:
-            folder = _compile_bundle(layer, target)
+            folder = _compile_bundle(layer, target, training)
         except (ImportError, FileNotFoundError) as error:
+            what, flag = ("training kernels", " --training") if training else ("kernel", "")
             raise NotImplementedError(
-                f"no prebuilt kernel for {layer} on {target} in {_PREBUILT} or "
+                f"no prebuilt {what} for {layer} on {target} in {_PREBUILT} or "
                 f"{cache_folder()}, and the compiler is not installed ({error}). Compile "
-                "it elsewhere with wyvernc and put the bundle into the latter folder"
+                f"it elsewhere with wyvernc{flag} and put the bundle into the latter folder"
             ) from error
     return load(folder)
 
 
-def _load_for_cpu(layer):
+def _load_for_cpu(layer, training):
     try:
-        return wyvern.compile(layer.spec(), target="cpu")
+        return wyvern.compile(layer.spec(), target="cpu", training=training)
     except (ImportError, FileNotFoundError) as error:
         raise NotImplementedError(
             "the tensors are on the CPU, and running there needs the compiler module, "
@@ -156,21 +166,23 @@ _programs = {}
 _lock = threading.Lock()
 
 
-def program_for(decay, q, v):
+def program_for(operands, training):
     """The program for these operands on their device, loaded once a process."""
-    key = (decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], q.dtype, q.device)
+    q, v = operands["q"], operands["v"]
+    decay = "head" if "g" in operands else "none"
+    key = (decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], q.dtype, q.device, training)
     program = _programs.get(key)
     if program is None:
         with _lock:
             program = _programs.get(key)
             if program is None:
-                program = _programs[key] = _make(decay, q, v)
+                program = _programs[key] = _make(decay, q, v, training)
     return program
 
 
-def _make(decay, q, v):
+def _make(decay, q, v, training):
     cpu = q.device.type == "cpu"
     # The CPU program computes in float32 or float64, whatever comes in.
     dtype = ("f64" if q.dtype == torch.float64 else "f32") if cpu else DTYPES[q.dtype]
     layer = Layer(decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], dtype)
-    return _load_for_cpu(layer) if cpu else _load_for_gpu(layer, q.device)
+    return _load_for_cpu(layer, training) if cpu else _load_for_gpu(layer, q.device, training)

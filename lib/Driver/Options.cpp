@@ -70,8 +70,9 @@ static cl::opt<bool>
 static cl::opt<std::string>
     saveFlag("save",
              cl::desc("With --training: what the forward saves for the "
-                      "backward, factor (the triangular factor of each chunk) "
-                      "or none (default factor)"),
+                      "backward: factor (the triangular factor of each "
+                      "chunk), checkpoints (that, and the state every 8 "
+                      "chunks) or none (default factor)"),
              cl::value_desc("what"), cl::init("factor"), cl::cat(category));
 static cl::opt<bool> printSpecFlag("print-spec",
                                    cl::desc("Print the spec with all its "
@@ -205,7 +206,7 @@ static std::optional<ExitCode> setArch(DriverOptions &options) {
 }
 
 static std::optional<ExitCode> setTraining(DriverOptions &options) {
-  static constexpr StringLiteral choices[] = {"factor", "none"};
+  static constexpr StringLiteral choices[] = {"factor", "checkpoints", "none"};
   options.training = trainingFlag;
   options.save = saveFlag;
   if (!options.training && saveFlag.getNumOccurrences() > 0)
@@ -216,7 +217,7 @@ static std::optional<ExitCode> setTraining(DriverOptions &options) {
   SmallVector<StringRef> names(std::begin(choices), std::end(choices));
   return usageError("unknown --save '" + options.save + "'" +
                     didYouMean(options.save, names) +
-                    "; expected one of factor, none");
+                    "; expected one of factor, checkpoints, none");
 }
 
 /// Checks each flag against the others.

@@ -32,7 +32,7 @@ struct DriverOptions {
   bool verbose = false;
   bool strict = true;
   bool training = false; ///< Derive the backward too.
-  std::string save;      ///< What it is given: factor or none.
+  std::string save;      ///< What it is given: factor, checkpoints or none.
 };
 
 /// Reads the command line. Gives the exit code if there is nothing left to do:

@@ -124,7 +124,8 @@ def compile(
         program that takes them and `d_o` (and `d_final_state`) to `d_q`, `d_k`, ...
     save
         What the residuals are: "factor" (the default: the triangular factor of each
-        chunk) or "none" (the backward computes it again).
+        chunk), "checkpoints" (that, and the states that enter every 8th chunk) or "none"
+        (the backward computes everything again).
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.

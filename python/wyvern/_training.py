@@ -4,7 +4,7 @@
 import sys
 
 # What a forward may save for its backward, as `wyvernc --save`.
-SAVED = ("factor", "none")
+SAVED = ("factor", "checkpoints", "none")
 
 
 def refuse_grad(name, values):

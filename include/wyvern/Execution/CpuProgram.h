@@ -50,7 +50,7 @@ struct CpuOptions {
   std::string operandType = "bf16";
   /// Derive the backward; needs a phase from differentiated on.
   bool training = false;
-  /// What the forward saves for it: factor or none.
+  /// What the forward saves for it: factor, checkpoints or none.
   std::string save = "factor";
   /// Compile the backward of the function and not the function.
   bool backward = false;

@@ -35,7 +35,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<std::string> save{
       *this, "save",
       llvm::cl::desc("what the forward saves for its backward: factor (the "
-                     "triangular factor of each chunk) or none"),
+                     "triangular factor of each chunk), checkpoints (that, and "
+                     "the state every 8 chunks) or none"),
       llvm::cl::init("factor")};
 };
 

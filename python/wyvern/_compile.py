@@ -19,7 +19,13 @@ from ._training import HasBackward, check_choice, refuse_grad
 
 Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
-_PHASES = {"f32": "wy", "f64": "wy", "rounded": "rounded"}
+# Where a precision leaves the pipeline, without and with training. Both form the
+# triangular factor of a chunk, so that a layer gives the same bits.
+_PHASES = {
+    "f32": ("staged", "differentiated"),
+    "f64": ("staged", "differentiated"),
+    "rounded": ("rounded", "rounded"),
+}
 # Inputs of which None means zeros, or no packing.
 _OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
 _SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".mlir": "mlir"}
@@ -156,14 +162,10 @@ def _compile_cpu(
             raise CompileError(
                 f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
             )
-    phase = _PHASES[precision]
-    if training and phase == "wy":
-        phase = "differentiated"
-
     def compile_part(backward: bool) -> Any:
         try:
             return _compiler().compile_cpu(
-                module, name, phase, operand_type, training, save, backward
+                module, name, _PHASES[precision][training], operand_type, training, save, backward
             )
         except ValueError as error:
             raise CompileError(str(error)) from None
@@ -268,8 +270,9 @@ class CpuProgram(HasBackward):
         dtype = _arrays.STORAGE[tensor.dtype]
         if tensor.name == "cu_seqlens":
             return np.zeros(0, dtype=dtype)
-        packed = inputs.get("cu_seqlens")
-        sequences = inputs[self._main].shape[0] if packed is None else len(packed) - 1
+        offsets = inputs.get("cu_seqlens")
+        is_packed = offsets is not None and len(offsets) > 0
+        sequences = len(offsets) - 1 if is_packed else inputs[self._main].shape[0]
         return np.zeros([sequences, *tensor.shape[1:]], dtype=dtype)
 
 

@@ -20,7 +20,11 @@ def manifest(layer=LAYER, **spec):
     step = {"write": "k", "erase": "k", "value": "v", "rate": "beta", "repeat": 1, "reads": "after_decay"}
     full = layer.spec() | {"steps": [step]} | spec
     head = {"schema": 2, "name": "x", "target": "sm_90a", "spec": full, "residuals": [], "backward": None}
-    return head | {"chunk": 64, "tensors": [], "kernels": []}
+    return head | PROGRAM
+
+
+PROGRAM = {"chunk": 64, "tensors": [], "kernels": []}
+TRAINING = {"residuals": [{"name": "factor", "bytes_per_token_head": 128}], "backward": PROGRAM}
 
 
 def put(folder, name, content):
@@ -36,26 +40,38 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_serves_exactly_its_layer():
-    assert serves(manifest(), LAYER, "sm_90a")
-    assert not serves(manifest(), LAYER, "sm_100a")
+    assert serves(manifest(), LAYER, "sm_90a", False)
+    assert not serves(manifest(), LAYER, "sm_100a", False)
     others = {"decay": "none", "key_heads": 4, "value_heads": 2, "key_dim": 128, "value_dim": 64, "dtype": "f16"}
     for field, value in others.items():
-        assert not serves(manifest(), replace(LAYER, **{field: value}), "sm_90a"), field
-    assert not serves(manifest(scale=1.0), LAYER, "sm_90a")
+        assert not serves(manifest(), replace(LAYER, **{field: value}), "sm_90a", False), field
+    assert not serves(manifest(scale=1.0), LAYER, "sm_90a", False)
     step = manifest()["spec"]["steps"][0]
     for change in ({"repeat": 2}, {"erase": "p"}, {"rate": 1.0}, {"reads": "before_decay"}):
-        assert not serves(manifest(steps=[step | change]), LAYER, "sm_90a"), change
-    assert not serves(manifest(steps=[step, step]), LAYER, "sm_90a")
-    assert not serves(manifest() | {"spec": None}, LAYER, "sm_90a")
+        assert not serves(manifest(steps=[step | change]), LAYER, "sm_90a", False), change
+    assert not serves(manifest(steps=[step, step]), LAYER, "sm_90a", False)
+    assert not serves(manifest() | {"spec": None}, LAYER, "sm_90a", False)
+
+
+def test_training_is_served_by_training_bundles(cache):
+    """And only by those that save what the ops pass on."""
+    assert serves(manifest() | TRAINING, LAYER, "sm_90a", True)
+    assert not serves(manifest() | TRAINING, LAYER, "sm_90a", False)
+    assert not serves(manifest(), LAYER, "sm_90a", True)
+    assert not serves(manifest() | TRAINING | {"residuals": []}, LAYER, "sm_90a", True)
+    put(cache / "cache", "a", manifest())
+    put(cache / "cache", "b", manifest() | TRAINING)
+    assert find_bundle(LAYER, "sm_90a", True) == cache / "cache" / "b"
+    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "a"
 
 
 def test_prebuilt_before_cache(cache):
-    assert find_bundle(LAYER, "sm_90a") is None
+    assert find_bundle(LAYER, "sm_90a", False) is None
     put(cache / "cache", "a", manifest())
     put(cache / "cache", "old", manifest() | {"schema": 0})
-    assert find_bundle(LAYER, "sm_90a") == cache / "cache" / "a"
+    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "a"
     put(cache / "prebuilt", "b", manifest())
-    assert find_bundle(LAYER, "sm_90a") == cache / "prebuilt" / "b"
+    assert find_bundle(LAYER, "sm_90a", False) == cache / "prebuilt" / "b"
 
 
 def test_default_cache(monkeypatch):
@@ -71,30 +87,32 @@ def test_no_bundle_and_no_compiler(cache, monkeypatch):
     monkeypatch.setitem(vars(wyvern), "compile", missing)
     monkeypatch.setattr(_programs, "_target_of", lambda device: "sm_90a")
     with pytest.raises(NotImplementedError, match="no prebuilt kernel for decay head, heads 2/4, dims 64x128, bf16"):
-        _programs._load_for_gpu(LAYER, "cuda")
+        _programs._load_for_gpu(LAYER, "cuda", False)
+    with pytest.raises(NotImplementedError, match="no prebuilt training kernels .* Compile it elsewhere with wyvernc --training"):
+        _programs._load_for_gpu(LAYER, "cuda", True)
 
 
 def test_a_stale_folder_makes_way(cache, monkeypatch):
-    def compile(spec, target, output):
+    def compile(spec, target, output, training):
         put(output.parent, output.name, manifest())
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)
-    folder = _programs._compile_bundle(LAYER, "sm_90a")
-    assert find_bundle(LAYER, "sm_90a") == folder
+    folder = _programs._compile_bundle(LAYER, "sm_90a", False)
+    assert find_bundle(LAYER, "sm_90a", False) == folder
     # Another process was faster: its bundle stays.
     stamp = (folder / "manifest.json").stat().st_ino
-    assert _programs._compile_bundle(LAYER, "sm_90a") == folder
+    assert _programs._compile_bundle(LAYER, "sm_90a", False) == folder
     assert (folder / "manifest.json").stat().st_ino == stamp
     # One of another version does not.
     (folder / "manifest.json").write_text("{}")
-    _programs._compile_bundle(LAYER, "sm_90a")
-    assert find_bundle(LAYER, "sm_90a") == folder
+    _programs._compile_bundle(LAYER, "sm_90a", False)
+    assert find_bundle(LAYER, "sm_90a", False) == folder
     assert [path.name for path in (cache / "cache").iterdir()] == [folder.name]
 
 
 def test_compiles_what_it_needs(cache, wyvernc):
     pytest.importorskip("wyvern._compiler")
-    folder = _programs._compile_bundle(LAYER, "sm_90a")
-    assert find_bundle(LAYER, "sm_90a") == folder
+    folder = _programs._compile_bundle(LAYER, "sm_90a", False)
+    assert find_bundle(LAYER, "sm_90a", False) == folder
     program = wyvern.load(folder)
     assert program.manifest["spec"]["heads"] == {"key": 2, "value": 4}

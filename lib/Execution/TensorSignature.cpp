@@ -228,7 +228,7 @@ static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
     if (expected[i] >= 0 || tensor.dims[i].kind == DimKind::whole)
       continue;
     if (tensor.dims[i].kind == DimKind::chunk) {
-      expected[i] = sizes.getSlots(tensor.chunk);
+      expected[i] = sizes.getSlots(tensor.chunk * tensor.dims[i].multiple);
       continue;
     }
     int64_t multiple = tensor.dims[i].multiple;

@@ -57,7 +57,7 @@ def fixed_cases():
 
 def all_cases(options):
     drawn = [case for case in cases.draw_cases(options.seed, options.configs) if case.total > 0]
-    return [*fixed_cases(), *drawn]
+    return [case for case in (*fixed_cases(), *drawn) if fnmatch.fnmatch(case.name, options.only)]
 
 
 # === Gradients ===

@@ -62,12 +62,9 @@ void RegionLowering::planStaging(Block &block) {
     std::optional<Product> product = getProduct(&op);
     if (!product)
       continue;
-    if (!getShared(product->b))
-      staged.insert(product->b);
-    // Registers hold one orientation; only shared memory can be read across.
-    if (!getShared(product->a) && !isSplat(product->a) &&
-        orientation.getM(product->a) != product->aM)
-      staged.insert(product->a);
+    for (Value operand : {product->a, product->b})
+      if (!getShared(operand))
+        staged.insert(operand);
   }
 }
 

@@ -9,6 +9,42 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TileRematerializePass
+    : Pass<"tile-rematerialize", "::mlir::wyvern::tile::KernelOp"> {
+  let summary = "spread vectors over tiles where the tiles are used";
+  let description = [{
+    A tile that is made of vectors alone (the exponents of a decay, a mask, rates
+    along the rows) is made again, from the vectors on, right in front of each
+    operation that needs it: a few shuffles and additions instead of 32 registers
+    held from one use to the next. Runs behind CSE, which merges such tiles.
+
+    Before (types left out):
+
+    ```mlir
+    %h = tile.relayout %a repeat 1
+    %b = tile.broadcast %h
+    %x = arith.mulf %b, %m
+    ...
+    %y = arith.mulf %b, %n
+    ```
+
+    After:
+
+    ```mlir
+    %h = tile.relayout %a repeat 1
+    %b = tile.broadcast %h
+    %x = arith.mulf %b, %m
+    ...
+    %h1 = tile.relayout %a repeat 1
+    %b1 = tile.broadcast %h1
+    %y = arith.mulf %b1, %n
+    ```
+  }];
+  let statistics = [
+    Statistic<"numMade", "operations", "operations made for one use">
+  ];
+}
+
 def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "issue products early, await them late";
   let description = [{

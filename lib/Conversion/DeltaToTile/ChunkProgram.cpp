@@ -176,12 +176,6 @@ LogicalResult wyvern::checkGPUOperands(const ChunkProgram &program,
     if (program.outBindings[i].has(DimKind::chunk) &&
         names.results.contains(out))
       return refuseSlots(program.op, "out #" + Twine(i));
-    if (program.isMap && program.cuSeqlens && names.results.contains(out))
-      return program.op->emitError()
-             << "out #" << i
-             << " is a result of the function; with cu_seqlens "
-                "the GPU path takes a map's outs only as ins of other chunk "
-                "programs, since no map zeroes the rows that no sequence owns";
   }
   for (unsigned i = 0; i < program.inits.size(); ++i)
     if (failed(checkCarry(program, orientation, names, i)))

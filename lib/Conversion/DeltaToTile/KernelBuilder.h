@@ -61,6 +61,7 @@ private:
   LogicalResult storeOut(RegionLowering &lowering, unsigned i, Chunk chunk);
   void storeMatrix(ArrayRef<Value> tiles, unsigned i, int64_t m, Chunk chunk);
   void zeroUnownedRows();
+  void zeroUnownedRows(unsigned i);
 
   /// Coordinates of an operand's slice: `lane` where a whole dimension of the
   /// value is the lane dimension.

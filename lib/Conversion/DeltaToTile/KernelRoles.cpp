@@ -165,7 +165,7 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
   for (auto [i, carry] : llvm::enumerate(carries))
     lowering.setRegister(program.block->getArgument(1 + program.ins.size() + i),
                          carry);
-  lowering.planStaging(*program.block);
+  SmallVector<Operation *> ops = lowering.plan(*program.block);
   // An out is stored where it is made: its registers are free for what follows.
   // First what was there before: the chunk's products overwrite a carry.
   Operation *yield = program.block->getTerminator();
@@ -178,8 +178,8 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
   };
   if (failed(storeOutsOf(/*op=*/nullptr)))
     return failure();
-  for (Operation &op : program.block->without_terminator())
-    if (failed(lowering.lower(&op)) || failed(storeOutsOf(&op)))
+  for (Operation *op : ops)
+    if (failed(lowering.lower(op)) || failed(storeOutsOf(op)))
       return failure();
   numProducts = lowering.getNumProducts();
   numStaged = lowering.getNumStaged();
@@ -193,26 +193,45 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
 }
 
 /// Rows at and past the last sequence's end are nobody's: the last sequence's
-/// blocks zero them.
+/// blocks zero them; of a map, those of its first chunk's slot, which it has even
+/// if it is empty.
 void KernelBuilder::zeroUnownedRows() {
   Value last = arith::SubIOp::create(builder, loc, sequences, index(1));
-  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+  Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                        sequence, last);
-  auto ifOp = scf::IfOp::create(builder, loc, isLast, /*withElse=*/false);
+  if (program.isMap) {
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, firstChunk, index(0));
+    zeroes = arith::AndIOp::create(builder, loc, zeroes, isFirst);
+  }
+  auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  for (auto [i, out] : llvm::enumerate(program.outs)) {
-    if (!names.results.contains(out))
-      continue;
-    BindingAttr binding = program.outBindings[i];
-    Value yielded = program.block->getTerminator()->getOperand(i);
-    SmallVector<Value> at = coordinates(binding, tensorOf(out), {index(0)},
-                                        orientation.getM(yielded));
-    int64_t dim = timeDim(binding);
-    at[dim] = index(0);
+  for (unsigned i = 0; i < program.outs.size(); ++i)
+    if (names.results.contains(program.outs[i]))
+      zeroUnownedRows(i);
+}
+
+void KernelBuilder::zeroUnownedRows(unsigned i) {
+  BindingAttr binding = program.outBindings[i];
+  RankedTensorType type = tensorOf(program.outs[i]);
+  Value yielded = program.block->getTerminator()->getOperand(i);
+  std::optional<int64_t> laneDim;
+  if (!program.isMap)
+    laneDim = orientation.getM(yielded);
+  SmallVector<Value> at = coordinates(binding, type, {index(0)}, laneDim);
+  int64_t dim = timeDim(binding);
+  at[dim] = index(0);
+  // This block's columns; of a vector, one element a row.
+  bool isVector = tensorOf(yielded).getRank() == 1;
+  int64_t pieces =
+      isVector || laneDim ? 1 : type.getShape().back() / tile::kBlockColumns;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    if (piece > 0)
+      at.back() = index(piece * tile::kBlockColumns);
     tile::ZeroFillOp::create(builder, loc, outArgs[i], at, dim,
                              rows(end, binding), rows(tokens, binding),
-                             tile::kAccRows);
+                             isVector ? 1 : tile::kBlockColumns);
   }
 }
 
@@ -247,7 +266,6 @@ LogicalResult KernelBuilder::consume() {
     tile::StoreMatrixOp::create(builder, loc, value, finalArgs[i], slice.coords,
                                 slice.dims);
   }
-  if (!program.isMap)
-    zeroUnownedRows();
+  zeroUnownedRows();
   return success();
 }

@@ -57,7 +57,7 @@ bool RegionLowering::isMadeAtUse(Value value) {
   Operation *op = value.getDefiningOp();
   if (isa<linalg::BroadcastOp>(op))
     return true;
-  return isa<arith::ArithDialect>(op->getDialect()) &&
+  return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
          llvm::all_of(op->getOperands(),
                       [&](Value operand) { return isMadeAtUse(operand); });
 }
@@ -143,7 +143,7 @@ RegionLowering::Tiles RegionLowering::getTiles(Value value, Operation *user,
   bool isMatrix =
       isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
   Tiles tiles;
-  if (op && isMatrix && isMadeAtUse(value)) {
+  if (op && isMatrix && (fused.contains(op) || isMadeAtUse(value))) {
     auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
     tiles = broadcast ? makeBroadcast(broadcast) : makeElementwise(op);
   } else {
@@ -169,10 +169,36 @@ Value RegionLowering::getRegister(Value value, Operation *user,
 // Elementwise operations
 //===----------------------------------------------------------------------===//
 
+/// An error for a matrix that has no place to be computed in.
+static LogicalResult noRows(Operation *op) {
+  return op->emitOpError()
+         << "computes " << op->getResult(0).getType()
+         << ", which has no dimension to be the 64 rows of an accumulator: "
+            "in a scan, compute it in a map before (delta-stage)";
+}
+
+static LogicalResult checkMath(Operation *op) {
+  if (!isa<math::MathDialect>(op->getDialect()) ||
+      isa<math::ExpOp, math::Exp2Op>(op))
+    return success();
+  return op->emitOpError() << "has no lowering to the GPU so far: of math, only "
+                              "exp and exp2 (target \"cpu\" takes it)";
+}
+
 RegionLowering::Tiles RegionLowering::makeElementwise(Operation *op) {
   Value result = op->getResult(0);
   RankedTensorType type = tensorOf(result);
   std::optional<int64_t> m = orientation.getM(result);
+  if (failed(checkMath(op)))
+    return {};
+  if (type.getRank() == 2 && !m) {
+    (void)noRows(op);
+    return {};
+  }
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (auto product = operand.getDefiningOp<linalg::ContractOp>();
+        product && fused.contains(product))
+      return emitProduct(product, *getProduct(product), op->getOperand(1 - i));
   SmallVector<Tiles> operands;
   for (Value operand : op->getOperands()) {
     operands.push_back(getTiles(operand, op, m));
@@ -195,20 +221,10 @@ RegionLowering::Tiles RegionLowering::makeElementwise(Operation *op) {
   return tiles;
 }
 
-/// An error for a matrix that has no place to be computed in.
-static LogicalResult noRows(Operation *op) {
-  return op->emitOpError()
-         << "computes " << op->getResult(0).getType()
-         << ", which has no dimension to be the 64 rows of an accumulator: "
-            "in a scan, compute it in a map before (delta-stage)";
-}
-
 LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
-  if (isa<math::MathDialect>(op->getDialect()) &&
-      !isa<math::ExpOp, math::Exp2Op>(op))
-    return op->emitOpError() << "has no lowering to the GPU so far: of math, "
-                                "only exp and exp2 (target \"cpu\" takes it)";
+  if (failed(checkMath(op)))
+    return failure();
   if (getShared(result))
     return success(); // an in rounded to what it is stored as: still the in
   bool isMatrix = tensorOf(result).getRank() == 2;

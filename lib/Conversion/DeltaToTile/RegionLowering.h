@@ -44,9 +44,10 @@ public:
   void setShared(Value arg, Value tile) { shared[arg] = tile; }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
-  /// Finds the values that products read from shared memory. To be called when
-  /// the ins are set.
-  void planStaging(Block &block);
+  /// The operations to lower, in their order. In a scan that is the program's:
+  /// the chain. In a map it is one that keeps few tiles in registers, and what is
+  /// made at its use is left out. To be called when the ins are set.
+  SmallVector<Operation *> plan(Block &block);
 
   /// Lowers one operation; diagnoses what the GPU path does not take.
   LogicalResult lower(Operation *op);
@@ -86,6 +87,10 @@ private:
 
   /// True for a matrix that is made again for each use.
   bool isMadeAtUse(Value value);
+  void planStaging(Block &block);
+  void planFusion(Block &block);
+  /// Registers of a thread that hold `value` between two operations.
+  int64_t countRegisters(Value value);
   Tiles makeElementwise(Operation *op);
   Tiles makeBroadcast(linalg::BroadcastOp op);
   Tiles makeSplat(Value value, Operation *user, std::optional<int64_t> m);
@@ -131,6 +136,9 @@ private:
   DenseMap<Value, Tiles> made;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
+  /// Operations of a map with one use that are lowered with it: elementwise ones,
+  /// and products that are added to something.
+  DenseSet<Operation *> fused;
   int64_t numProducts = 0, numStaged = 0;
 };
 

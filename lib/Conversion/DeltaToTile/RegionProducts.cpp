@@ -55,19 +55,6 @@ RegionLowering::getProduct(Operation *op) {
 // Computed operands in shared memory
 //===----------------------------------------------------------------------===//
 
-void RegionLowering::planStaging(Block &block) {
-  if (!isMap)
-    return; // between the chain's products nothing goes through shared memory
-  for (Operation &op : block) {
-    std::optional<Product> product = getProduct(&op);
-    if (!product)
-      continue;
-    for (Value operand : {product->a, product->b})
-      if (!getShared(operand))
-        staged.insert(operand);
-  }
-}
-
 LogicalResult RegionLowering::stage(Value value, Operation *op) {
   if (!staged.contains(value))
     return success();

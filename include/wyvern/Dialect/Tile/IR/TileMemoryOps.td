@@ -288,7 +288,7 @@ def Tile_ZeroFillOp : Tile_Op<"zero_fill"> {
   let summary = "zero a range of rows in device memory";
   let description = [{
     Zeroes `columns` elements along the last dimension, for `from` <= coordinate
-    `dim` < `to`. For the rows that no sequence owns.
+    `dim` < `to`. For the rows that no sequence owns; a vector's are of one column.
 
     Example:
 

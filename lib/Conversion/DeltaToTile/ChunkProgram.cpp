@@ -62,20 +62,22 @@ int64_t wyvern::timeDim(BindingAttr binding) {
 // What the GPU path takes
 //===----------------------------------------------------------------------===//
 
-/// A chunk's rows, of one head: a vector, or a matrix with a contiguous last
-/// dimension whose tile TMA, wgmma and the swizzle can take.
-static LogicalResult checkRows(Operation *op, const Twine &what,
-                               RankedTensorType type, BindingAttr binding,
-                               RankedTensorType tile, int64_t chunk) {
+/// A chunk's rows, or what has a slot a chunk, of one head: a vector, or a
+/// matrix with a contiguous last dimension whose tile TMA, wgmma and the
+/// swizzle can take.
+static LogicalResult checkOperand(Operation *op, const Twine &what,
+                                  RankedTensorType type, BindingAttr binding,
+                                  RankedTensorType tile) {
   constexpr int64_t kLanes = 32, kRowsOfMma = 16;
   ArrayRef<BoundDim> dims = binding.getDims();
   Type element = type.getElementType();
-  if (!binding.has(DimKind::time) || binding.has(DimKind::chunk))
+  bool isTimed = binding.has(DimKind::time);
+  if (!isTimed && !binding.has(DimKind::chunk))
     return op->emitError() << what << " is bound to " << binding
-                           << "; the GPU path takes operands with a time and "
-                              "without a chunk dimension";
-  int64_t rows = chunk * binding.getTimeMultiple();
-  if (tile.getRank() == 1 && (isHalf(element) || element.isF32())) {
+                           << "; the GPU path takes operands with a time or a "
+                              "chunk dimension";
+  int64_t rows = tile.getRank() ? tile.getDimSize(0) : 0;
+  if (isTimed && tile.getRank() == 1 && (isHalf(element) || element.isF32())) {
     if (rows % kLanes == 0)
       return success();
     return op->emitError()
@@ -105,6 +107,15 @@ static LogicalResult checkRows(Operation *op, const Twine &what,
                            << " (128-byte rows for TMA and wgmma); use head "
                               "dimensions 64 or 128";
   return success();
+}
+
+/// Slots that no chunk has hold anything.
+static LogicalResult refuseSlots(Operation *op, const Twine &what) {
+  return op->emitError()
+         << what
+         << " has a slot a chunk and is an argument or a result of the "
+            "function; the GPU path keeps such tensors in the workspace, "
+            "between chunk programs";
 }
 
 /// Columns of a block's part of the state: with its products in flight, more do
@@ -150,23 +161,21 @@ LogicalResult wyvern::checkGPUOperands(const ChunkProgram &program,
                                      << " is neither an argument "
                                         "with a delta.name nor another chunk "
                                         "program's out";
-    if (failed(checkRows(
-            program.op, "in #" + Twine(i), tensorOf(in), program.inBindings[i],
-            tensorOf(program.block->getArgument(1 + i)), program.chunk)))
+    if (failed(checkOperand(program.op, "in #" + Twine(i), tensorOf(in),
+                            program.inBindings[i],
+                            tensorOf(program.block->getArgument(1 + i)))))
       return failure();
+    if (program.inBindings[i].has(DimKind::chunk) && isa<BlockArgument>(in))
+      return refuseSlots(program.op, "in #" + Twine(i));
   }
   for (auto [i, out] : llvm::enumerate(program.outs)) {
     Value yielded = program.block->getTerminator()->getOperand(i);
-    if (failed(checkRows(program.op, "out #" + Twine(i), tensorOf(out),
-                         program.outBindings[i], tensorOf(yielded),
-                         program.chunk)))
+    if (failed(checkOperand(program.op, "out #" + Twine(i), tensorOf(out),
+                            program.outBindings[i], tensorOf(yielded))))
       return failure();
-    if (program.isMap && program.cuSeqlens && names.results.contains(out))
-      return program.op->emitError()
-             << "out #" << i
-             << " is a result of the function; with cu_seqlens "
-                "the GPU path takes a map's outs only as ins of other chunk "
-                "programs, since no map zeroes the rows that no sequence owns";
+    if (program.outBindings[i].has(DimKind::chunk) &&
+        names.results.contains(out))
+      return refuseSlots(program.op, "out #" + Twine(i));
   }
   for (unsigned i = 0; i < program.inits.size(); ++i)
     if (failed(checkCarry(program, orientation, names, i)))

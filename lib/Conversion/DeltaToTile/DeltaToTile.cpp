@@ -122,6 +122,7 @@ private:
       return failure();
     ++numKernels;
     numProducts += kernel.getNumProducts();
+    numStaged += kernel.getNumStaged();
     return success();
   }
 };

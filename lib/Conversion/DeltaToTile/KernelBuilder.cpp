@@ -18,8 +18,15 @@ static constexpr int64_t kScanBlocks = 1, kMapBlocks = 3;
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kConsumerWarps = 4, kProducerWarps = 1;
 
+bool KernelBuilder::hasSlots() const {
+  auto has = [](BindingAttr binding) { return binding.has(DimKind::chunk); };
+  return llvm::any_of(program.inBindings, has) ||
+         llvm::any_of(program.outBindings, has);
+}
+
 SmallVector<Value> KernelBuilder::coordinates(BindingAttr binding,
-                                              RankedTensorType type, Value row,
+                                              RankedTensorType type,
+                                              Chunk chunk,
                                               std::optional<int64_t> laneDim) {
   SmallVector<Value> coords;
   int64_t tileDim = 0;
@@ -33,7 +40,7 @@ SmallVector<Value> KernelBuilder::coordinates(BindingAttr binding,
                                               index(program.heads / size)));
       break;
     case DimKind::time:
-      coords.push_back(rows(row, binding));
+      coords.push_back(rows(chunk.row, binding));
       ++tileDim;
       break;
     case DimKind::whole:
@@ -41,7 +48,8 @@ SmallVector<Value> KernelBuilder::coordinates(BindingAttr binding,
       ++tileDim;
       break;
     case DimKind::chunk:
-      llvm_unreachable("checkGPUOperands refuses chunk dimensions");
+      coords.push_back(chunk.slot);
+      break;
     }
   }
   return coords;
@@ -77,9 +85,9 @@ void KernelBuilder::addArguments() {
                                    names.get(in)));
       continue;
     }
-    // One box is one column block of a chunk's rows.
+    // One box is one column block of the tile's rows.
     SmallVector<int64_t> box(type.getRank(), 1);
-    box[timeDim(program.inBindings[i])] = seen.getDimSize(0);
+    box[tensorDim(program.inBindings[i], 0)] = seen.getDimSize(0);
     box.back() = tile::kBlockColumns;
     inArgs.push_back(addArgument(tile::TensorMapType::get(context, type, box),
                                  names.get(in)));
@@ -133,8 +141,6 @@ void KernelBuilder::addRing() {
       shape[*m] = tile::kAccRows;
     staging.back() = alloc(shape, tensorOf(out).getElementType());
   }
-  if (!program.block->getOps<EraseFactorOp>().empty())
-    scratch = alloc({tile::kAccRows + 1, tile::kAccRows}, builder.getF32Type());
 }
 
 /// From the block's number to its head, its part of the lane dimension, its
@@ -164,6 +170,12 @@ void KernelBuilder::locate() {
   }
   auto at =
       tile::SequenceOp::create(builder, loc, sequence, cu, tokens, sequences);
+  // A map's block is that of a slot.
+  if (hasSlots())
+    firstSlot = program.isMap
+                    ? unit
+                    : tile::FirstSlotOp::create(builder, loc, sequence, cu,
+                                                tokens, program.chunk);
   batch = at.getBatch(), start = at.getStart();
   length = at.getLength(), end = at.getEnd();
   if (program.isMap) {
@@ -194,7 +206,7 @@ LogicalResult KernelBuilder::build(StringRef symbol) {
   addRing();
   locate();
   tile::SyncOp::create(builder, loc);
-  auto roles = tile::RolesOp::create(
+  roles = tile::RolesOp::create(
       builder, loc,
       builder.getDenseI64ArrayAttr({kConsumerWarps, kProducerWarps}),
       DenseI64ArrayAttr(), /*rolesCount=*/2);

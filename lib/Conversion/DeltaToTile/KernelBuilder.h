@@ -26,12 +26,15 @@ public:
   LogicalResult build(StringRef symbol);
 
   int64_t getNumProducts() const { return numProducts; }
+  int64_t getNumStaged() const { return numStaged; }
 
 private:
   /// Where the running chunk lies; all index values.
   struct Chunk {
-    Value row;   ///< first token of the chunk in its batch row
-    Value valid; ///< tokens of it that are the sequence's
+    Value row = {};   ///< first token of the chunk in its batch row
+    Value valid = {}; ///< tokens of it that are the sequence's
+    Value slot =
+        {}; ///< of the chunk; null where no operand has a chunk dimension
   };
 
   /// This block's part of a carry: in registers, and in its init and final.
@@ -56,13 +59,17 @@ private:
                              SmallVectorImpl<Value> &next);
   void zeroTail(ArrayRef<Value> tiles, Chunk chunk);
   LogicalResult storeOut(RegionLowering &lowering, unsigned i, Chunk chunk);
+  void storeMatrix(ArrayRef<Value> tiles, unsigned i, int64_t m, Chunk chunk);
   void zeroUnownedRows();
+  void zeroUnownedRows(unsigned i);
 
-  /// Coordinates of an operand's slice: `row` in tokens, `lane` where a whole
-  /// dimension of the value is the lane dimension.
+  /// Coordinates of an operand's slice: `lane` where a whole dimension of the
+  /// value is the lane dimension.
   SmallVector<Value> coordinates(delta::BindingAttr binding,
-                                 RankedTensorType type, Value row,
+                                 RankedTensorType type, Chunk chunk,
                                  std::optional<int64_t> laneDim);
+  /// True if some operand has a slot a chunk.
+  bool hasSlots() const;
   Value addArgument(Type type, StringRef name);
   Value index(int64_t value);
   Value rows(Value tokens, delta::BindingAttr binding);
@@ -75,14 +82,16 @@ private:
   Location loc;
 
   tile::KernelOp kernel;
+  tile::RolesOp roles;
   SmallVector<Attribute> operandNames;
   SmallVector<Value> inArgs, outArgs, initArgs, finalArgs, staging;
   Value cu, tokens, sequences;
-  Value ring, scratch;
+  Value ring;
   SmallVector<Type> ringTiles;
   Value sequence, head, lane;                         // of this block
   Value batch, start, length, end, count, firstChunk; // of its sequence
-  int64_t numProducts = 0;
+  Value firstSlot; // of the first chunk that the block visits
+  int64_t numProducts = 0, numStaged = 0;
 };
 
 } // namespace mlir::wyvern

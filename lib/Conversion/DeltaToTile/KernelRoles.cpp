@@ -13,9 +13,6 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// The consumers' hardware barrier.
-static constexpr int64_t kBarrier = 1;
-
 //===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
@@ -32,11 +29,13 @@ SmallVector<Value> KernelBuilder::loop(
     Value last = arith::SubIOp::create(builder, loc, count, index(1));
     number = arith::SubIOp::create(builder, loc, last, use);
   }
+  Chunk chunk;
+  if (firstSlot)
+    chunk.slot = arith::AddIOp::create(builder, loc, firstSlot, number);
   number = arith::AddIOp::create(builder, loc, firstChunk, number);
   Value offset =
       arith::MulIOp::create(builder, loc, number, index(program.chunk));
   Value left = arith::SubIOp::create(builder, loc, length, offset);
-  Chunk chunk;
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
   chunk.valid =
       arith::MinUIOp::create(builder, loc, left, index(program.chunk));
@@ -57,7 +56,7 @@ void KernelBuilder::produce() {
       if (!program.isMap)
         laneDim = orientation.getM(arg);
       SmallVector<Value> at =
-          coordinates(binding, tensorOf(in), chunk.row, laneDim);
+          coordinates(binding, tensorOf(in), chunk, laneDim);
       if (tensorOf(arg).getRank() == 2)
         tile::LoadOp::create(builder, loc, inArgs[i], at, tile, ring, use);
       else
@@ -75,6 +74,7 @@ void KernelBuilder::produce() {
 //===----------------------------------------------------------------------===//
 
 /// What a partial chunk brought from behind its sequence's end is overwritten.
+/// What has a slot a chunk is all the chunk's.
 void KernelBuilder::zeroTail(ArrayRef<Value> tiles, Chunk chunk) {
   Value partial = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                         chunk.valid, index(program.chunk));
@@ -82,46 +82,75 @@ void KernelBuilder::zeroTail(ArrayRef<Value> tiles, Chunk chunk) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   for (auto [i, tile] : llvm::enumerate(tiles))
-    if (cast<tile::SmemType>(tile.getType()).isSwizzled())
+    if (cast<tile::SmemType>(tile.getType()).isSwizzled() &&
+        program.inBindings[i].has(DimKind::time))
       tile::ZeroRowsOp::create(builder, loc, tile,
                                rows(chunk.valid, program.inBindings[i]));
-  tile::BarrierOp::create(builder, loc, /*proxy=*/true, kBarrier);
+  tile::BarrierOp::create(builder, loc, /*proxy=*/true, kConsumerBarrier);
 }
 
 LogicalResult KernelBuilder::storeOut(RegionLowering &lowering, unsigned i,
                                       Chunk chunk) {
   Operation *yield = program.block->getTerminator();
   Value yielded = yield->getOperand(i);
-  BindingAttr binding = program.outBindings[i];
-  RankedTensorType type = tensorOf(program.outs[i]);
   if (tensorOf(yielded).getRank() == 1 && !program.isMap)
     return program.op->emitError()
            << "out #" << i
            << " is a vector; the GPU path writes vectors in maps "
               "only (compute it in a map: delta-stage)";
   std::optional<int64_t> m = orientation.getM(yielded);
-  Value value = lowering.getRegister(yielded, yield, m);
-  if (!value)
+  RegionLowering::Tiles tiles = lowering.getTiles(yielded, yield, m);
+  if (tiles.empty())
     return failure();
-  SmallVector<Value> at =
-      coordinates(binding, type, chunk.row, program.isMap ? std::nullopt : m);
-  Value valid = rows(chunk.valid, binding);
-  RankedTensorType held = tensorOf(value);
-  auto rounded = RankedTensorType::get(held.getShape(), type.getElementType(),
-                                       held.getEncoding());
-  if (rounded != held)
-    value = arith::TruncFOp::create(builder, loc, rounded, value);
-  if (tensorOf(yielded).getRank() == 1) {
-    tile::StoreVectorOp::create(builder, loc, value, outArgs[i], at,
-                                timeDim(binding), valid);
+  BindingAttr binding = program.outBindings[i];
+  RankedTensorType type = tensorOf(program.outs[i]);
+  for (Value &tile : tiles) {
+    RankedTensorType held = tensorOf(tile);
+    auto rounded = RankedTensorType::get(held.getShape(), type.getElementType(),
+                                         held.getEncoding());
+    if (rounded != held)
+      tile = arith::TruncFOp::create(builder, loc, rounded, tile);
+  }
+  if (tensorOf(yielded).getRank() == 2) {
+    storeMatrix(tiles, i, *m, chunk);
     return success();
   }
-  // The tile's rows in memory are its dimension 0: the register tile's columns
-  // where dimension 1 is M.
-  tile::StoreRowsOp::create(builder, loc, value, outArgs[i], at,
-                            timeDim(binding), valid, staging[i],
-                            /*transpose=*/*m == 1, kBarrier);
+  tile::StoreVectorOp::create(builder, loc, tiles.front(), outArgs[i],
+                              coordinates(binding, type, chunk, std::nullopt),
+                              timeDim(binding), rows(chunk.valid, binding));
   return success();
+}
+
+/// Stores the tiles of out `i`: rows of a chunk as far as they are the
+/// sequence's, or all rows of what has a slot a chunk.
+void KernelBuilder::storeMatrix(ArrayRef<Value> tiles, unsigned i, int64_t m,
+                                Chunk chunk) {
+  BindingAttr binding = program.outBindings[i];
+  RankedTensorType type = tensorOf(program.outs[i]);
+  SmallVector<Value> coords =
+      coordinates(binding, type, chunk,
+                  program.isMap ? std::nullopt : std::optional<int64_t>(m));
+  int64_t rowDim = tensorDim(binding, 0);
+  Value valid = binding.has(DimKind::time) ? rows(chunk.valid, binding)
+                                           : index(type.getDimSize(rowDim));
+  // The rows in memory are the value's dimension 0: the register tile's columns
+  // where dimension 1 is M.
+  int64_t blockDim = tensorDim(binding, m);
+  for (auto [block, tile] : llvm::enumerate(tiles)) {
+    SmallVector<Value> at = coords;
+    Value left = valid;
+    if (block > 0) {
+      Value first = index(block * tile::kAccRows);
+      at[blockDim] = arith::AddIOp::create(builder, loc, at[blockDim], first);
+      if (m == 0)
+        left = arith::SubIOp::create(
+            builder, loc, valid,
+            arith::MinUIOp::create(builder, loc, valid, first));
+    }
+    tile::StoreRowsOp::create(builder, loc, tile, outArgs[i], at, rowDim, left,
+                              staging[i], /*transpose=*/m == 1,
+                              kConsumerBarrier);
+  }
 }
 
 LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
@@ -130,14 +159,15 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
   auto full = tile::WaitOp::create(builder, loc, ringTiles, ring, use);
   SmallVector<Value> tiles(full.getTiles());
   zeroTail(tiles, chunk);
-  RegionLowering lowering(builder, orientation, program.isMap);
-  lowering.setScratch(scratch);
+  RegionLowering lowering(builder, orientation, program.isMap, roles);
   for (auto [i, tile] : llvm::enumerate(tiles))
     lowering.setShared(program.block->getArgument(1 + i), tile);
   for (auto [i, carry] : llvm::enumerate(carries))
     lowering.setRegister(program.block->getArgument(1 + program.ins.size() + i),
                          carry);
+  SmallVector<Operation *> ops = lowering.plan(*program.block);
   // An out is stored where it is made: its registers are free for what follows.
+  // First what was there before: the chunk's products overwrite a carry.
   Operation *yield = program.block->getTerminator();
   auto storeOutsOf = [&](Operation *op) -> LogicalResult {
     for (unsigned i = 0; i < program.outs.size(); ++i)
@@ -146,12 +176,13 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
         return failure();
     return success();
   };
-  for (Operation &op : program.block->without_terminator())
-    if (failed(lowering.lower(&op)) || failed(storeOutsOf(&op)))
-      return failure();
-  if (failed(storeOutsOf(/*op=*/nullptr))) // ins that are outs as they are
+  if (failed(storeOutsOf(/*op=*/nullptr)))
     return failure();
+  for (Operation *op : ops)
+    if (failed(lowering.lower(op)) || failed(storeOutsOf(op)))
+      return failure();
   numProducts = lowering.getNumProducts();
+  numStaged = lowering.getNumStaged();
   for (Value carried : yield->getOperands().drop_front(program.outs.size())) {
     next.push_back(lowering.getRegister(carried, yield));
     if (!next.back())
@@ -162,26 +193,45 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
 }
 
 /// Rows at and past the last sequence's end are nobody's: the last sequence's
-/// blocks zero them.
+/// blocks zero them; of a map, those of its first chunk's slot, which it has even
+/// if it is empty.
 void KernelBuilder::zeroUnownedRows() {
   Value last = arith::SubIOp::create(builder, loc, sequences, index(1));
-  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+  Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                        sequence, last);
-  auto ifOp = scf::IfOp::create(builder, loc, isLast, /*withElse=*/false);
+  if (program.isMap) {
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, firstChunk, index(0));
+    zeroes = arith::AndIOp::create(builder, loc, zeroes, isFirst);
+  }
+  auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  for (auto [i, out] : llvm::enumerate(program.outs)) {
-    if (!names.results.contains(out))
-      continue;
-    BindingAttr binding = program.outBindings[i];
-    Value yielded = program.block->getTerminator()->getOperand(i);
-    SmallVector<Value> at = coordinates(binding, tensorOf(out), index(0),
-                                        orientation.getM(yielded));
-    int64_t dim = timeDim(binding);
-    at[dim] = index(0);
+  for (unsigned i = 0; i < program.outs.size(); ++i)
+    if (names.results.contains(program.outs[i]))
+      zeroUnownedRows(i);
+}
+
+void KernelBuilder::zeroUnownedRows(unsigned i) {
+  BindingAttr binding = program.outBindings[i];
+  RankedTensorType type = tensorOf(program.outs[i]);
+  Value yielded = program.block->getTerminator()->getOperand(i);
+  std::optional<int64_t> laneDim;
+  if (!program.isMap)
+    laneDim = orientation.getM(yielded);
+  SmallVector<Value> at = coordinates(binding, type, {index(0)}, laneDim);
+  int64_t dim = timeDim(binding);
+  at[dim] = index(0);
+  // This block's columns; of a vector, one element a row.
+  bool isVector = tensorOf(yielded).getRank() == 1;
+  int64_t pieces =
+      isVector || laneDim ? 1 : type.getShape().back() / tile::kBlockColumns;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    if (piece > 0)
+      at.back() = index(piece * tile::kBlockColumns);
     tile::ZeroFillOp::create(builder, loc, outArgs[i], at, dim,
                              rows(end, binding), rows(tokens, binding),
-                             tile::kAccRows);
+                             isVector ? 1 : tile::kBlockColumns);
   }
 }
 
@@ -189,9 +239,9 @@ KernelBuilder::StateSlice KernelBuilder::locateState(unsigned i) {
   Value arg = program.block->getArgument(1 + program.ins.size() + i);
   BindingAttr binding = program.carryBindings[i];
   std::optional<int64_t> m = orientation.getM(arg);
-  RegionLowering types(builder, orientation, program.isMap);
+  RegionLowering types(builder, orientation, program.isMap, roles);
   return {types.getRegisterType(arg, m),
-          coordinates(binding, tensorOf(program.inits[i]), index(0), m),
+          coordinates(binding, tensorOf(program.inits[i]), {index(0)}, m),
           {tensorDim(binding, *m), tensorDim(binding, 1 - *m)}};
 }
 
@@ -216,7 +266,6 @@ LogicalResult KernelBuilder::consume() {
     tile::StoreMatrixOp::create(builder, loc, value, finalArgs[i], slice.coords,
                                 slice.dims);
   }
-  if (!program.isMap)
-    zeroUnownedRows();
+  zeroUnownedRows();
   return success();
 }

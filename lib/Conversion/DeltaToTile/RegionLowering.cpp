@@ -48,6 +48,29 @@ Value RegionLowering::getShared(Value value) {
                                                                    : Value();
 }
 
+bool RegionLowering::isMadeAtUse(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || type.getRank() < 2 || isSplat(value))
+    return true; // vectors and scalars are held, splats are constants
+  if (isa<BlockArgument>(value))
+    return shared.contains(value);
+  Operation *op = value.getDefiningOp();
+  if (isa<linalg::BroadcastOp>(op))
+    return true;
+  return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
+         llvm::all_of(op->getOperands(),
+                      [&](Value operand) { return isMadeAtUse(operand); });
+}
+
+Value RegionLowering::allocate(ArrayRef<int64_t> shape, Type element,
+                               bool transient) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(allocationPoint);
+  auto type = tile::SmemType::get(builder.getContext(), shape, element);
+  return tile::AllocOp::create(builder, allocationPoint->getLoc(), type,
+                               transient, IntegerAttr());
+}
+
 Value RegionLowering::constant(Location loc, Type type, double value) {
   Type element = getElementTypeOrSelf(type);
   TypedAttr attr =
@@ -59,28 +82,30 @@ Value RegionLowering::constant(Location loc, Type type, double value) {
   return arith::ConstantOp::create(builder, loc, attr);
 }
 
-Value RegionLowering::getRegister(Value value, Operation *user,
-                                  std::optional<int64_t> m) {
-  if (Value lowered = registers.lookup(value))
-    return lowered;
-  Location loc = user->getLoc();
+RegionLowering::Tiles RegionLowering::makeSplat(Value value, Operation *user,
+                                                std::optional<int64_t> m) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (isSplat(value)) {
-    auto splat = dyn_cast_or_null<FloatAttr>(getSplatValue(value));
-    if (!splat || (type && type.getRank() == 2 && !m)) {
-      user->emitOpError()
-          << "reads a constant that is not one number throughout; "
-             "the GPU path takes splat constants only";
-      return {};
-    }
-    Type target = !type || type.getRank() == 0
-                      ? splat.getType()
-                      : Type(getRegisterType(value, m));
-    return constant(loc, target, splat.getValueAsDouble());
+  auto splat = dyn_cast_or_null<FloatAttr>(getSplatValue(value));
+  if (!splat || (type && type.getRank() == 2 && !m)) {
+    user->emitOpError()
+        << "reads a constant that is not one number throughout; "
+           "the GPU path takes splat constants only";
+    return {};
   }
+  bool isScalar = !type || type.getRank() == 0;
+  Value made =
+      constant(user->getLoc(),
+               isScalar ? splat.getType() : Type(getRegisterType(value, m)),
+               splat.getValueAsDouble());
+  return Tiles(
+      isScalar || type.getRank() == 1 ? 1 : orientation.getBlocks(value, *m),
+      made);
+}
+
+RegionLowering::Tiles RegionLowering::readShared(Value value, Operation *user,
+                                                 std::optional<int64_t> m) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
   Value tile = shared.lookup(value);
-  if (!m)
-    m = orientation.getM(value);
   if (!tile || (type.getRank() == 2 && !m)) {
     user->emitOpError()
         << "needs " << value.getType()
@@ -88,154 +113,169 @@ Value RegionLowering::getRegister(Value value, Operation *user,
            "accumulator; the GPU path can only multiply by it (as a plain in)";
     return {};
   }
-
-  // An in that is read elementwise: brought to registers once, widened.
+  Location loc = user->getLoc();
   RankedTensorType target = getRegisterType(value, m);
   auto smem = cast<tile::SmemType>(tile.getType());
   RankedTensorType stored = tile::getTileType(
       target.getShape(), smem.getElementType(), *tile::getLayout(target));
-  bool transpose = type.getRank() == 2 && *m == 1;
-  Value lowered = tile::ReadOp::create(builder, loc, stored, tile, transpose);
-  if (stored != target)
-    lowered = arith::ExtFOp::create(builder, loc, target, lowered);
-  registers[value] = lowered;
-  return lowered;
+  bool isMatrix = type.getRank() == 2;
+  Tiles tiles;
+  for (int64_t i = 0, n = isMatrix ? orientation.getBlocks(value, *m) : 1;
+       i < n; ++i) {
+    Value lowered = tile::ReadOp::create(builder, loc, stored, tile,
+                                         /*transpose=*/isMatrix && *m == 1, i);
+    if (stored != target)
+      lowered = arith::ExtFOp::create(builder, loc, target, lowered);
+    tiles.push_back(lowered);
+  }
+  return tiles;
+}
+
+RegionLowering::Tiles RegionLowering::getTiles(Value value, Operation *user,
+                                               std::optional<int64_t> m) {
+  if (auto it = registers.find(value); it != registers.end())
+    return it->second;
+  if (auto it = made.find(value); it != made.end())
+    return it->second;
+  if (isSplat(value))
+    return makeSplat(value, user, m);
+  Operation *op = value.getDefiningOp();
+  bool isMatrix =
+      isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
+  Tiles tiles;
+  if (op && isMatrix && (fused.contains(op) || isMadeAtUse(value))) {
+    auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
+    tiles = broadcast ? makeBroadcast(broadcast) : makeElementwise(op);
+  } else {
+    tiles = readShared(value, user, m ? m : orientation.getM(value));
+  }
+  if (!tiles.empty())
+    (isMatrix ? made : registers)[value] = tiles;
+  return tiles;
+}
+
+Value RegionLowering::getRegister(Value value, Operation *user,
+                                  std::optional<int64_t> m) {
+  Tiles tiles = getTiles(value, user, m);
+  if (tiles.size() > 1) {
+    user->emitOpError() << "needs " << value.getType()
+                        << " in one tile of 64 rows";
+    return {};
+  }
+  return tiles.empty() ? Value() : tiles.front();
 }
 
 //===----------------------------------------------------------------------===//
 // Elementwise operations
 //===----------------------------------------------------------------------===//
 
+/// An error for a matrix that has no place to be computed in.
+static LogicalResult noRows(Operation *op) {
+  return op->emitOpError()
+         << "computes " << op->getResult(0).getType()
+         << ", which has no dimension to be the 64 rows of an accumulator: "
+            "in a scan, compute it in a map before (delta-stage)";
+}
+
+static LogicalResult checkMath(Operation *op) {
+  if (!isa<math::MathDialect>(op->getDialect()) ||
+      isa<math::ExpOp, math::Exp2Op>(op))
+    return success();
+  return op->emitOpError() << "has no lowering to the GPU so far: of math, only "
+                              "exp and exp2 (target \"cpu\" takes it)";
+}
+
+RegionLowering::Tiles RegionLowering::makeElementwise(Operation *op) {
+  Value result = op->getResult(0);
+  RankedTensorType type = tensorOf(result);
+  std::optional<int64_t> m = orientation.getM(result);
+  if (failed(checkMath(op)))
+    return {};
+  if (type.getRank() == 2 && !m) {
+    (void)noRows(op);
+    return {};
+  }
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (auto product = operand.getDefiningOp<linalg::ContractOp>();
+        product && fused.contains(product))
+      return emitProduct(product, *getProduct(product), op->getOperand(1 - i));
+  SmallVector<Tiles> operands;
+  for (Value operand : op->getOperands()) {
+    operands.push_back(getTiles(operand, op, m));
+    if (operands.back().empty())
+      return {};
+  }
+  Type lowered = type.getRank() == 0 ? type.getElementType()
+                                     : Type(getRegisterType(result, m));
+  Tiles tiles;
+  for (int64_t i = 0,
+               n = type.getRank() == 2 ? orientation.getBlocks(result, *m) : 1;
+       i < n; ++i) {
+    IRMapping mapping;
+    for (auto [operand, made] : llvm::zip_equal(op->getOperands(), operands))
+      mapping.map(operand, made[i]);
+    Operation *clone = builder.clone(*op, mapping);
+    clone->getResult(0).setType(lowered);
+    tiles.push_back(clone->getResult(0));
+  }
+  return tiles;
+}
+
 LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
-  if (isa<math::MathDialect>(op->getDialect()) &&
-      !isa<math::ExpOp, math::Exp2Op>(op))
-    return op->emitOpError() << "has no lowering to the GPU so far: of math, "
-                                "only exp and exp2 (target \"cpu\" takes it)";
+  if (failed(checkMath(op)))
+    return failure();
   if (getShared(result))
     return success(); // an in rounded to what it is stored as: still the in
-  std::optional<int64_t> m = orientation.getM(result);
-  auto type = tensorOf(result);
-  if (type.getRank() == 2 && !m)
-    return op->emitOpError()
-           << "computes " << type
-           << ", which has no dimension to be the 64 rows of an accumulator: "
-              "in a scan, compute it in a map before (delta-stage)";
-  IRMapping mapping;
-  for (Value operand : op->getOperands()) {
-    Value lowered = getRegister(operand, op, m);
-    if (!lowered)
-      return failure();
-    mapping.map(operand, lowered);
-  }
-  Operation *clone = builder.clone(*op, mapping);
-  clone->getResult(0).setType(type.getRank() == 0
-                                  ? type.getElementType()
-                                  : Type(getRegisterType(result, m)));
-  registers[result] = clone->getResult(0);
+  bool isMatrix = tensorOf(result).getRank() == 2;
+  if (isMatrix && !orientation.getM(result))
+    return noRows(op);
+  if (isMatrix && isMadeAtUse(result))
+    return success();
+  Tiles tiles = makeElementwise(op);
+  if (tiles.empty())
+    return failure();
+  registers[result] = tiles;
   return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Vectors
-//===----------------------------------------------------------------------===//
-
-Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
-                                int64_t repeat) {
-  RankedTensorType type = tensorOf(vector);
-  if (tile::getLayout(type) == layout && repeat == 1)
-    return vector;
-  auto target = tile::getTileType({type.getDimSize(0) * repeat},
-                                  type.getElementType(), layout);
-  return tile::RelayoutOp::create(builder, loc, target, vector, repeat);
-}
-
-Value RegionLowering::spread(Location loc, Value source,
-                             RankedTensorType type) {
-  return tile::BroadcastOp::create(builder, loc, type, source);
 }
 
 LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
   Value result = op->getResult(0);
   std::optional<int64_t> m = orientation.getM(result);
-  Value source = getRegister(op.getInput(), op);
-  if (!source)
-    return failure();
   if (tensorOf(result).getRank() == 2 && !m)
-    return op.emitOpError()
-           << "computes " << result.getType()
-           << ", which has no dimension to be the 64 rows of an accumulator: "
-              "in a scan, compute it in a map before (delta-stage)";
-  RankedTensorType type = getRegisterType(result, m);
-  if (tensorOf(op.getInput()).getRank() == 1) {
-    int64_t kept = op.getDimensions().front() == 0 ? 1 : 0;
-    source = alongTile(op.getLoc(), source,
-                       kept == *m ? LayoutKind::row : LayoutKind::col, 1);
-  }
-  registers[result] = spread(op.getLoc(), source, type);
-  return success();
-}
-
-LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
-  Block *body = op.getBlock();
-  auto init = dyn_cast_or_null<FloatAttr>(
-      isSplat(op.getInits().front()) ? getSplatValue(op.getInits().front())
-                                     : TypedAttr());
-  bool isSum = body->getOperations().size() == 2 &&
-               isa<arith::AddFOp>(body->front()) && init &&
-               init.getValue().isZero();
-  Value source = op.getInputs().front();
-  if (!isSum || tensorOf(source).getRank() != 1)
-    return op.emitError() << "expected the sum of a vector, from zero; the GPU "
-                             "path takes no other reduction so far";
-  Value vector = getRegister(source, op);
-  if (!vector)
+    return noRows(op);
+  if (tensorOf(result).getRank() == 2)
+    return success();
+  Tiles tiles = makeBroadcast(op);
+  if (tiles.empty())
     return failure();
-  registers[op.getResult(0)] =
-      tile::SumOp::create(builder, op.getLoc(), builder.getF32Type(), vector);
-  return success();
-}
-
-LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
-  if (!isMap || tensorOf(op.getX()).getRank() != 1)
-    return op.emitError()
-           << "expected a running sum of a vector in a chunk_map; "
-              "run delta-stage";
-  Value x = getRegister(op.getX(), op);
-  if (!x)
-    return failure();
-  registers[op.getY()] = tile::CumsumOp::create(
-      builder, op.getLoc(), x.getType(), x, op.getReverse(), op.getExclusive());
-  return success();
-}
-
-LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
-  if (!isMap || tensorOf(op.getX()).getRank() != 1)
-    return op.emitError()
-           << "expected a vector in a chunk_map; run delta-stage";
-  Value x = getRegister(op.getX(), op);
-  if (!x)
-    return failure();
-  registers[op.getY()] = alongTile(op.getLoc(), x, LayoutKind::warp, op.getN());
+  registers[result] = tiles;
   return success();
 }
 
 LogicalResult RegionLowering::lower(Operation *op) {
+  made.clear();
   // Splats are made where they are used.
   if (op->getNumResults() == 1 && isSplat(op->getResult(0)))
     return success();
-  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case([&](linalg::ContractOp o) { return lowerContract(o); })
-      .Case([&](linalg::BroadcastOp o) { return lowerBroadcast(o); })
-      .Case([&](linalg::ReduceOp o) { return lowerReduce(o); })
-      .Case([&](DecayDotOp o) { return lowerDecayDot(o); })
-      .Case([&](EraseFactorOp o) { return lowerEraseFactor(o); })
-      .Case([&](CumsumOp o) { return lowerCumsum(o); })
-      .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
-      .Default([&](Operation *o) -> LogicalResult {
-        if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
-          return lowerElementwise(o);
-        return o->emitOpError() << "has no lowering to the GPU so far (target "
-                                   "\"cpu\" takes it)";
-      });
+  LogicalResult lowered =
+      llvm::TypeSwitch<Operation *, LogicalResult>(op)
+          .Case([&](linalg::ContractOp o) { return lowerContract(o); })
+          .Case([&](linalg::BroadcastOp o) { return lowerBroadcast(o); })
+          .Case([&](linalg::ReduceOp o) { return lowerReduce(o); })
+          .Case([&](DecayDotOp o) { return lowerDecayDot(o); })
+          .Case([&](DecayMaskOp o) { return lowerDecayMask(o); })
+          .Case([&](EraseFactorOp o) { return lowerEraseFactor(o); })
+          .Case([&](CumsumOp o) { return lowerCumsum(o); })
+          .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
+          .Default([&](Operation *o) -> LogicalResult {
+            if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
+              return lowerElementwise(o);
+            return o->emitOpError()
+                   << "has no lowering to the GPU so far (target \"cpu\" takes "
+                      "it)";
+          });
+  if (failed(lowered))
+    return failure();
+  return stage(op->getResult(0), op);
 }

@@ -15,33 +15,49 @@
 
 namespace mlir::wyvern {
 
+/// The hardware barrier of the warps that compute.
+constexpr int64_t kConsumerBarrier = 1;
+
 /// Lowers the operations of a chunk program's region into the consumer's loop.
 ///
-/// A value is in one of three places, by its rank and orientation:
-/// * a matrix with an M dimension: a register tile, M first (so a value whose
-///   second dimension is M is held transposed);
+/// A value is in one of these places, by its rank and orientation:
+/// * a matrix with an M dimension: a register tile for each 64 of it, M first
+///   (so a value whose second dimension is M is held transposed). One that is
+///   made of ins and vectors by arithmetic alone is made where it is used,
+///   again for each use: reading a tile costs less than holding it;
 /// * a matrix without: only as the shared tile it came in as, for a B operand;
+/// * a matrix that is some product's B, or its A across its orientation: in
+///   shared memory too, in the shape of the value, from where it is made on;
 /// * a vector: in a scan along the rows or columns of the tiles it meets, in a
-/// map
-///   held by every warp until it is broadcast; a scalar: in every thread.
+///   map held by every warp until it is broadcast; a scalar: in every thread.
 class RegionLowering {
 public:
+  using Tiles = SmallVector<Value, 2>;
+
+  /// Tiles of shared memory are made at `allocationPoint`.
   RegionLowering(OpBuilder &builder, const TileOrientation &orientation,
-                 bool isMap)
-      : builder(builder), orientation(orientation), isMap(isMap) {}
+                 bool isMap, Operation *allocationPoint)
+      : builder(builder), orientation(orientation), isMap(isMap),
+        allocationPoint(allocationPoint) {}
 
   /// The block argument `arg` lies in shared memory at `tile`.
   void setShared(Value arg, Value tile) { shared[arg] = tile; }
   /// `value` is the register tile, vector or scalar `lowered`.
-  void setRegister(Value value, Value lowered) { registers[value] = lowered; }
-  /// The scratch tile for `tile.erase_factor`.
-  void setScratch(Value tile) { scratch = tile; }
+  void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
+  /// The operations to lower, in their order. In a scan that is the program's:
+  /// the chain. In a map it is one that keeps few tiles in registers, and what is
+  /// made at its use is left out. To be called when the ins are set.
+  SmallVector<Operation *> plan(Block &block);
 
   /// Lowers one operation; diagnoses what the GPU path does not take.
   LogicalResult lower(Operation *op);
 
-  /// The register tile, vector or scalar of `value`; for a splat, of M
-  /// dimension `m`. Null, after an error at `user`, where it has none.
+  /// The register tiles of `value`, one for each 64 of its M dimension; of a
+  /// vector or scalar, it alone. For a splat, of M dimension `m`. Empty, after
+  /// an error at `user`, where it has none.
+  Tiles getTiles(Value value, Operation *user,
+                 std::optional<int64_t> m = std::nullopt);
+  /// The same for what is one tile, vector or scalar; null after an error.
   Value getRegister(Value value, Operation *user,
                     std::optional<int64_t> m = std::nullopt);
 
@@ -49,23 +65,52 @@ public:
   RankedTensorType getRegisterType(Value value, std::optional<int64_t> m);
 
   int64_t getNumProducts() const { return numProducts; }
+  int64_t getNumStaged() const { return numStaged; }
 
 private:
+  /// A product as the tensor cores run it: which operand is A, and the
+  /// dimensions that are M and N.
+  struct Product {
+    Value a, b, result;
+    int64_t aM, bN, m;
+  };
+
   LogicalResult lowerElementwise(Operation *op);
   LogicalResult lowerContract(linalg::ContractOp op);
   LogicalResult lowerDecayDot(delta::DecayDotOp op);
+  LogicalResult lowerDecayMask(delta::DecayMaskOp op);
   LogicalResult lowerBroadcast(linalg::BroadcastOp op);
   LogicalResult lowerReduce(linalg::ReduceOp op);
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
 
-  /// The shared tile that `value` is, or null: an in, or an in rounded to the
-  /// element type it is stored in.
+  /// True for a matrix that is made again for each use.
+  bool isMadeAtUse(Value value);
+  void planStaging(Block &block);
+  void planFusion(Block &block);
+  /// Registers of a thread that hold `value` between two operations.
+  int64_t countRegisters(Value value);
+  Tiles makeElementwise(Operation *op);
+  Tiles makeBroadcast(linalg::BroadcastOp op);
+  Tiles makeSplat(Value value, Operation *user, std::optional<int64_t> m);
+  /// An in, from shared memory.
+  Tiles readShared(Value value, Operation *user, std::optional<int64_t> m);
+
+  /// The shared tile that `value` is, or null: an in, an in rounded to the
+  /// element type it is stored in, or a staged value.
   Value getShared(Value value);
+  /// What `op` multiplies, or nothing where it is no product of two matrices
+  /// with rows of an accumulator.
+  std::optional<Product> getProduct(Operation *op);
+  Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
+  /// Writes `value` to shared memory if some product reads it there.
+  LogicalResult stage(Value value, Operation *op);
+  /// The product's tiles, added to `init` if there is one.
+  Tiles emitProduct(Operation *op, const Product &product, Value init);
   /// `D = A B (+ C)`, awaited. An operand in shared memory is transposed where
   /// its contracted dimension comes first (A) or second (B).
-  Value emitMma(Location loc, Value a, bool transposeA, Value b,
+  Value emitMma(Location loc, Value a, int64_t block, bool transposeA, Value b,
                 bool transposeB, Value c, RankedTensorType type);
   /// `vector` along the rows or columns of a tile; `repeat` elements for each.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
@@ -73,8 +118,10 @@ private:
   /// `source` spread over a tile of `type`.
   Value spread(Location loc, Value source, RankedTensorType type);
   /// Mask of a decay product, and its factor where there is a decay.
-  Value maskDecayProduct(delta::DecayDotOp op, Value product, int64_t m);
-  Value decayExponent(delta::DecayDotOp op, RankedTensorType type, int64_t m);
+  template <typename OpT>
+  Value maskDecayProduct(OpT op, Value product, int64_t m);
+  template <typename OpT>
+  Value decayExponent(OpT op, RankedTensorType type, int64_t m);
   Value tokenIndex(Location loc, RankedTensorType type, int64_t dim,
                    int64_t rows);
   Value constant(Location loc, Type type, double value);
@@ -82,9 +129,17 @@ private:
   OpBuilder &builder;
   const TileOrientation &orientation;
   bool isMap;
-  DenseMap<Value, Value> shared, registers;
-  Value scratch;
-  int64_t numProducts = 0;
+  Operation *allocationPoint;
+  DenseMap<Value, Value> shared;
+  DenseMap<Value, Tiles> registers;
+  /// What is made at its use, of the operation that is being lowered.
+  DenseMap<Value, Tiles> made;
+  /// Values that products read from shared memory.
+  DenseSet<Value> staged;
+  /// Operations of a map with one use that are lowered with it: elementwise ones,
+  /// and products that are added to something.
+  DenseSet<Operation *> fused;
+  int64_t numProducts = 0, numStaged = 0;
 };
 
 } // namespace mlir::wyvern

@@ -161,19 +161,35 @@ FailureOr<TileOrientation> TileOrientation::analyze(ChunkMapOp map) {
   return orientation;
 }
 
+/// The M dimension of a map's value: see TileOrientation.
+static std::optional<int64_t> getMapM(RankedTensorType type) {
+  if (type.getRank() != 2)
+    return std::nullopt;
+  ArrayRef<int64_t> shape = type.getShape();
+  auto isBlock = [](int64_t size) { return size == tile::kAccRows; };
+  auto isBlocks = [](int64_t size) { return size % tile::kAccRows == 0; };
+  const int64_t *found = llvm::find_if(shape, isBlock);
+  if (found == shape.end())
+    found = llvm::find_if(shape, isBlocks);
+  if (found == shape.end())
+    return std::nullopt;
+  return found - shape.begin();
+}
+
 std::optional<int64_t> TileOrientation::getM(Value value) const {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type)
     return std::nullopt;
+  if (!lane)
+    return getMapM(type);
   for (int64_t dim = 0; dim < type.getRank(); ++dim) {
-    if (!lane) {
-      if (type.getRank() == 2 && type.getDimSize(dim) == tile::kAccRows)
-        return dim;
-      continue;
-    }
     auto it = numbers.find({value, dim});
     if (it != numbers.end() && classes.isEquivalent(it->second, *lane))
       return dim;
   }
   return std::nullopt;
+}
+
+int64_t TileOrientation::getBlocks(Value value, int64_t m) const {
+  return lane ? 1 : tensorOf(value).getDimSize(m) / tile::kAccRows;
 }

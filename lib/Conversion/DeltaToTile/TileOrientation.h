@@ -20,9 +20,14 @@ namespace mlir::wyvern {
 /// In a scan it is the *lane* dimension: the one dimension of the carries that
 /// no contraction of the region sums over. Along it the whole chunk is
 /// independent, so it can be split over blocks, and every product keeps it as
-/// M: an accumulator is the next product's A operand as it lies. In a map it is
-/// whichever dimension has the 64 rows of an accumulator, the first if both
-/// have.
+/// M: an accumulator is the next product's A operand as it lies.
+///
+/// In a map any dimension may be M. It is one of 64 elements, which are one
+/// accumulator's rows, the first if both have 64: a chunk's rows lie so,
+/// whatever the head dimensions are. Where neither has (tiles of 128 x 128; the
+/// 32 tokens of a chunk with two rows a token), it is the first that is a
+/// multiple of 64, held in blocks of 64. The rule looks at shapes alone, so
+/// that operands and results of elementwise operations always agree.
 class TileOrientation {
 public:
   /// Diagnoses a scan without lane dimension, or with one of a size that blocks
@@ -33,6 +38,10 @@ public:
   /// The M dimension of `value`, or nothing where it has none: then it can only
   /// be a B operand or, of rank 1, a vector along N.
   std::optional<int64_t> getM(Value value) const;
+
+  /// Register tiles that hold `value` with M dimension `m`: one in a scan,
+  /// since blocks of threads share the lane dimension; in a map all of it.
+  int64_t getBlocks(Value value, int64_t m) const;
 
   /// Size of the lane dimension; the rows of one accumulator for a map.
   int64_t getLaneSize() const { return laneSize; }

@@ -83,7 +83,8 @@ struct StoreMatrixPattern : OpConversionPattern<StoreMatrixOp> {
   }
 };
 
-/// Threads of the warpgroup take 16-byte units in turn, row by row.
+/// Threads of the warpgroup take 16-byte units in turn, row by row; where there is
+/// one column, its elements.
 struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -92,18 +93,20 @@ struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Type element = op.getGlobal().getType().getTensor().getElementType();
-    int64_t perUnit = 128 / element.getIntOrFloatBitWidth();
+    int64_t perUnit =
+        op.getColumns() == 1 ? 1 : 128 / element.getIntOrFloatBitWidth();
     int64_t units = op.getColumns() / perUnit;
     if (op.getColumns() % perUnit != 0 || kWarpgroupThreads % units != 0)
       return rewriter.notifyMatchFailure(
-          op, "expected a row of 16-byte units whose number divides 128");
+          op, "expected one column, or 16-byte units whose number divides 128");
     Value thread = e.warpgroupThread();
     Value first = e.add(adaptor.getFrom(), e.ext64(e.udiv(thread, units)));
     Value col = e.ext64(e.mul(e.urem(thread, units), perUnit));
     Value base =
         globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
-    Value zeros = e.zero(VectorType::get({4}, e.i32()));
+    Value zeros = perUnit == 1 ? e.zero(element)
+                               : e.zero(VectorType::get({4}, e.i32()));
     Value step = e.c64(kWarpgroupThreads / units);
     scf::WhileOp::create(
         rewriter, op.getLoc(), TypeRange{e.i64()}, ValueRange{first},

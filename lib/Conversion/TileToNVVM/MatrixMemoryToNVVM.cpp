@@ -30,15 +30,17 @@ namespace {
 /// instruction moves the 8 x 8 blocks (0, j), (8, j), (0, j + 8), (8, j + 8) of
 /// a warp's 16 rows; lane l gives the address of row l % 8 of block l / 8. With
 /// `transposed` the tile in memory is the transpose, and the instruction's
-/// .trans turns each block.
+/// .trans turns each block. `firstRow` is where the register tile's 64 rows
+/// begin in a tile of more.
 class MatrixAccess {
 public:
-  MatrixAccess(Emitter &e, Value base, SmemType tile, bool transposed)
+  MatrixAccess(Emitter &e, Value base, SmemType tile, bool transposed,
+               int64_t firstRow)
       : e(e), base(base), tile(tile), transposed(transposed) {
     Value lane = e.laneId();
     Value in = e.urem(lane, 8), block = e.udiv(lane, 8);
     Value low = e.mul(e.urem(block, 2), 8), high = e.mul(e.udiv(block, 2), 8);
-    Value warpRow = e.mul(e.warpInGroup(), 16);
+    Value warpRow = e.add(e.mul(e.warpInGroup(), 16), firstRow);
     along = e.add(warpRow, transposed ? low : e.add(low, in));
     across = transposed ? e.add(high, in) : high;
   }
@@ -64,8 +66,9 @@ private:
   Value along, across;
 };
 
-Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed) {
-  MatrixAccess access(e, base, tile, transposed);
+Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
+                 int64_t firstRow) {
+  MatrixAccess access(e, base, tile, transposed, firstRow);
   SmallVector<Value> values;
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> packed =
@@ -82,8 +85,8 @@ Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed) {
 }
 
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
-                 bool transposed) {
-  MatrixAccess access(e, base, tile, transposed);
+                 bool transposed, int64_t firstRow = 0) {
+  MatrixAccess access(e, base, tile, transposed, firstRow);
   SmallVector<Value> values = e.elements(vector);
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> operands = {access.address(j)};
@@ -131,10 +134,28 @@ struct ReadPattern : OpConversionPattern<ReadOp> {
     SmemType tile = op.getTile().getType();
     if (type.getRank() == 2 && !tile.isSwizzled())
       return rewriter.notifyMatchFailure(op, "f32 matrices are scratch only");
-    rewriter.replaceOp(
-        op, type.getRank() == 1
-                ? readVector(e, adaptor.getTile(), type)
-                : readMatrix(e, adaptor.getTile(), tile, op.getTranspose()));
+    rewriter.replaceOp(op, type.getRank() == 1
+                               ? readVector(e, adaptor.getTile(), type)
+                               : readMatrix(e, adaptor.getTile(), tile,
+                                            op.getTranspose(),
+                                            op.getBlock() * kAccRows));
+    return success();
+  }
+};
+
+struct WritePattern : OpConversionPattern<WriteOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(WriteOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+    writeMatrix(e, adaptor.getValue(), adaptor.getTile(),
+                op.getTile().getType(), op.getTranspose(),
+                op.getBlock() * kAccRows);
+    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/true);
+    rewriter.replaceOp(op, adaptor.getTile());
     return success();
   }
 };
@@ -212,6 +233,6 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
 
 void tile::populateMatrixMemoryPatterns(LLVMTypeConverter &converter,
                                         RewritePatternSet &patterns) {
-  patterns.add<ReadPattern, ZeroRowsPattern, StoreRowsPattern>(
+  patterns.add<ReadPattern, WritePattern, ZeroRowsPattern, StoreRowsPattern>(
       converter, patterns.getContext());
 }

@@ -35,6 +35,11 @@ public:
     return LLVM::OrOp::create(e.builder, e.loc, bits, e.c64(constant));
   }
 
+  /// From the tile's start to that of its 64 rows (not contracted) of `block`.
+  int64_t blockOffset(int64_t block) const {
+    return block * (contractedInner ? kAccRows * 128 / 16 : blockUnits());
+  }
+
   int64_t stepOffset(int64_t step) const {
     if (!contractedInner)
       return step * kStep * 128 / 16;
@@ -129,7 +134,9 @@ std::string MmaBuilder::mainLoop() {
     if (aSmem) {
       SharedOperand operand(aSmem, !op.getTransposeA());
       text += "add.s64 a, " + reg(firstA) + ", " +
-              std::to_string(operand.stepOffset(step)) + ";\n";
+              std::to_string(operand.blockOffset(op.getBlock()) +
+                             operand.stepOffset(step)) +
+              ";\n";
       transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
     } else {
       a = list(firstA + 4 * step, 4);

@@ -36,6 +36,8 @@ void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateReducePatterns(LLVMTypeConverter &converter,
+                            RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
 void populateElementwisePatterns(LLVMTypeConverter &converter,

@@ -74,6 +74,28 @@ struct SequencePattern : OpConversionPattern<SequenceOp> {
   }
 };
 
+struct FirstSlotPattern : OpConversionPattern<FirstSlotOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(FirstSlotOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    CuSeqlens cu(e, adaptor.getCu());
+    Value n = adaptor.getN();
+    int64_t chunk = op.getChunk();
+    rewriter.replaceOp(
+        op, e.ifElse(
+                isPresent(e, cu.pointer), e.i64(),
+                [&] { return e.add(e.udiv(cu.entry(e, n), chunk), n); },
+                [&] {
+                  Value rounded = e.add(adaptor.getTokens(), chunk - 1);
+                  return e.mul(n, e.udiv(rounded, chunk));
+                }));
+    return success();
+  }
+};
+
 /// Bisection for the last n with floor(cu[n] / chunk) + n <= slot; the left
 /// side grows by at least 1 with n, so there is exactly one.
 struct FindChunkPattern : OpConversionPattern<FindChunkOp> {
@@ -127,6 +149,7 @@ private:
 
 void tile::populateSequencePatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns) {
-  patterns.add<BlockIdPattern, SequencePattern, FindChunkPattern>(
-      converter, patterns.getContext());
+  patterns
+      .add<BlockIdPattern, SequencePattern, FirstSlotPattern, FindChunkPattern>(
+          converter, patterns.getContext());
 }

@@ -43,6 +43,7 @@ struct ConvertTileToNVVM
     populateMatrixMemoryPatterns(converter, patterns);
     populateGlobalMatrixPatterns(converter, patterns);
     populateVectorPatterns(converter, patterns);
+    populateReducePatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);

@@ -49,7 +49,9 @@ def ConvertDeltaToTilePass
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">,
-    Statistic<"numProducts", "products", "tensor-core products, a chunk">
+    Statistic<"numProducts", "products", "tensor-core products, a chunk">,
+    Statistic<"numStaged", "staged-values",
+              "values written to shared memory for products, a chunk">
   ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",

@@ -19,42 +19,147 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// What shares one place: a ring, a tile, or all transient tiles.
-struct Placement {
-  SmallVector<Operation *> ops;
-  int64_t bytes = 0, alignment = 1;
+/// From one operation of a block to a later one of it (both included): when a
+/// tile holds something. Operations are numbered in their order.
+struct Lifetime {
+  Region *role;
+  unsigned first, last;
 
-  void add(Operation *op, int64_t size, int64_t align) {
-    ops.push_back(op);
-    bytes = std::max(bytes, size);
-    alignment = std::max(alignment, align);
+  /// Roles run at once, so that nothing of two of them is over before the
+  /// other.
+  bool meets(const Lifetime &other) const {
+    return role != other.role || (first <= other.last && other.first <= last);
   }
 };
 
+/// Something to place, and when it holds something: always, or in its
+/// lifetimes.
+struct Placement {
+  Operation *op;
+  int64_t bytes, alignment;
+  bool always = false;
+  SmallVector<Lifetime> lifetimes = {};
+  int64_t offset = 0;
+
+  int64_t end() const { return offset + bytes; }
+  bool conflicts(const Placement &other) const;
+};
+
+/// Finds when the tiles of a kernel hold something.
+class Lifetimes {
+public:
+  explicit Lifetimes(KernelOp kernel) {
+    kernel.walk<WalkOrder::PreOrder>(
+        [&](Operation *op) { numbers.try_emplace(op, numbers.size()); });
+  }
+
+  Placement get(AllocOp alloc);
+
+private:
+  Lifetime between(Operation *first, Operation *last);
+  /// The operations that touch what `tile` holds: its users, and the awaits of
+  /// the products that read it.
+  void collectUsers(Value tile, SmallVectorImpl<Operation *> &users);
+
+  DenseMap<Operation *, unsigned> numbers;
+};
+} // namespace
+
+bool Placement::conflicts(const Placement &other) const {
+  if (always || other.always)
+    return true;
+  return llvm::any_of(lifetimes, [&](const Lifetime &mine) {
+    return llvm::any_of(other.lifetimes, [&](const Lifetime &theirs) {
+      return mine.meets(theirs);
+    });
+  });
+}
+
+Lifetime Lifetimes::between(Operation *first, Operation *last) {
+  Region *role = first->getParentRegion();
+  while (role && !isa<RolesOp>(role->getParentOp()))
+    role = role->getParentRegion();
+  return {role, numbers.lookup(first), numbers.lookup(last)};
+}
+
+void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
+  for (Operation *user : tile.getUsers()) {
+    users.push_back(user);
+    if (auto write = dyn_cast<WriteOp>(user))
+      collectUsers(write.getWritten(), users);
+    if (auto mma = dyn_cast<MmaOp>(user))
+      llvm::append_range(users, mma.getD().getUsers());
+  }
+}
+
+Placement Lifetimes::get(AllocOp alloc) {
+  SmemType type = alloc.getTile().getType();
+  Placement placement{alloc, type.getSizeInBytes(), type.getAlignment()};
+  SmallVector<Operation *> users;
+  collectUsers(alloc.getTile(), users);
+  if (alloc.getTransient()) {
+    for (Operation *user : users)
+      placement.lifetimes.push_back(between(user, user));
+    return placement;
+  }
+  auto byNumber = [&](Operation *a, Operation *b) {
+    return numbers.lookup(a) < numbers.lookup(b);
+  };
+  auto inBlockOf = [](Operation *op) {
+    return
+        [op](Operation *other) { return op->getBlock() == other->getBlock(); };
+  };
+  // What is written first and used in one block begins anew each time that the
+  // block runs.
+  llvm::sort(users, byNumber);
+  if (users.empty() || !isa<WriteOp>(users.front()) ||
+      !llvm::all_of(users, inBlockOf(users.front())))
+    placement.always = true;
+  else
+    placement.lifetimes.push_back(between(users.front(), users.back()));
+  return placement;
+}
+
+/// The lowest place that nothing has which holds something at the same time.
+static void place(Placement &placement, ArrayRef<Placement> placed) {
+  SmallVector<int64_t> candidates = {0};
+  for (const Placement &other : placed)
+    candidates.push_back(llvm::alignTo(other.end(), placement.alignment));
+  llvm::sort(candidates);
+  auto isFree = [&](int64_t offset) {
+    return llvm::none_of(placed, [&](const Placement &other) {
+      return offset < other.end() && other.offset < offset + placement.bytes &&
+             placement.conflicts(other);
+    });
+  };
+  placement.offset = *llvm::find_if(candidates, isFree);
+}
+
+namespace {
 struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
   using TilePlanSmemPassBase::TilePlanSmemPassBase;
 
   void runOnOperation() override {
     SmallVector<Placement> placements = collect();
     llvm::stable_sort(placements, [](const Placement &a, const Placement &b) {
-      return a.alignment > b.alignment;
+      return std::pair(a.alignment, a.bytes) > std::pair(b.alignment, b.bytes);
     });
-
     Builder builder(&getContext());
     int64_t end = 0;
-    for (const Placement &placement : placements) {
-      end = llvm::alignTo(end, placement.alignment);
-      for (Operation *op : placement.ops)
-        op->setAttr("offset", builder.getI64IntegerAttr(end));
-      end += placement.bytes;
+    for (auto [i, placement] : llvm::enumerate(placements)) {
+      place(placement, ArrayRef(placements).take_front(i));
+      placement.op->setAttr("offset",
+                            builder.getI64IntegerAttr(placement.offset));
+      end = std::max(end, placement.end());
     }
-    getOperation().setSharedBytes(end);
+    KernelOp kernel = getOperation();
+    kernel.setSharedBytes(end);
     sharedBytes += end;
+    boundBlocks(kernel, end);
     if (end > limit) {
-      getOperation().emitError()
-          << "kernel " << getOperation().getSymName() << " needs " << end
-          << " bytes of shared memory, a block has " << limit.getValue()
-          << "; use smaller head dimensions";
+      kernel.emitError() << "kernel " << kernel.getSymName() << " needs " << end
+                         << " bytes of shared memory, a block has "
+                         << limit.getValue() << "; use smaller head dimensions";
       signalPassFailure();
     }
   }
@@ -62,22 +167,30 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
 private:
   SmallVector<Placement> collect() {
     SmallVector<Placement> placements;
-    Placement transients;
+    Lifetimes lifetimes(getOperation());
     getOperation().walk([&](Operation *op) {
       if (auto ring = dyn_cast<AllocRingOp>(op)) {
         RingType type = ring.getRing().getType();
-        placements.emplace_back().add(op, type.getSizeInBytes(),
-                                      type.getAlignment());
+        placements.push_back({op, type.getSizeInBytes(), type.getAlignment(),
+                              /*always=*/true});
       } else if (auto alloc = dyn_cast<AllocOp>(op)) {
-        SmemType type = alloc.getTile().getType();
-        Placement &placement =
-            alloc.getTransient() ? transients : placements.emplace_back();
-        placement.add(op, type.getSizeInBytes(), type.getAlignment());
+        placements.push_back(lifetimes.get(alloc));
       }
     });
-    if (!transients.ops.empty())
-      placements.push_back(transients);
     return placements;
+  }
+
+  /// No more blocks an SM than its shared memory has room for: registers would
+  /// be kept free for blocks that cannot be there.
+  void boundBlocks(KernelOp kernel, int64_t bytes) {
+    // CUDA C++ Programming Guide, compute capability 9.0: an SM has 1 KB more
+    // than one block may have, and takes 1 KB for each block.
+    constexpr int64_t kReserved = 1024;
+    int64_t blocks = (limit + kReserved) / (bytes + kReserved);
+    if (blocks >= static_cast<int64_t>(kernel.getMinBlocks()))
+      return;
+    kernel.setMinBlocks(std::max<int64_t>(blocks, 1));
+    ++numBounded;
   }
 };
 } // namespace

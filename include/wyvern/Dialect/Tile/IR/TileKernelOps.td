@@ -121,6 +121,20 @@ def Tile_FindChunkOp : Tile_Op<"find_chunk", [Pure]> {
   }];
 }
 
+def Tile_FirstSlotOp : Tile_Op<"first_slot", [Pure]> {
+  let summary = "the slot of a sequence's first chunk";
+  let description = [{
+    n * ceil(tokens / chunk), or packed floor(cu[n] / chunk) + n. Chunk c of the
+    sequence has the c-th slot after it: the inverse of `tile.find_chunk`.
+
+    Example: `%slot = tile.first_slot %n of %cu tokens %T chunk 64`
+  }];
+  let arguments = (ins Index:$n, Tile_CuSeqlensType:$cu, Index:$tokens,
+                       I64Attr:$chunk);
+  let results = (outs Index:$slot);
+  let assemblyFormat = "$n `of` $cu `tokens` $tokens `chunk` $chunk attr-dict";
+}
+
 def Tile_SyncOp : Tile_Op<"sync"> {
   let summary = "all warps of the block wait for each other";
   let description = [{

@@ -143,15 +143,46 @@ def Tile_ZeroRowsOp : Tile_Op<"zero_rows"> {
 def Tile_ReadOp : Tile_Op<"read"> {
   let summary = "a tile of shared memory into registers";
   let description = [{
-    With `transpose` the register tile is the transpose of the one in memory.
+    With `transpose` the register tile is the transpose of the one in memory. Of more
+    than 64 rows (columns, with `transpose`) it is the 64 of `block`.
 
     Example: `%x = tile.read transpose %t : !tile.smem<64x64xbf16>
         -> tensor<64x64xbf16, #tile.layout<acc>>`
   }];
-  let arguments = (ins Tile_SmemType:$tile, UnitAttr:$transpose);
+  let arguments = (ins Tile_SmemType:$tile, UnitAttr:$transpose,
+                       DefaultValuedAttr<I64Attr, "0">:$block);
   let results = (outs Tile_AnyTensor:$value);
   let assemblyFormat = [{
-    (`transpose` $transpose^)? $tile attr-dict `:` type($tile) `->` type($value)
+    (`transpose` $transpose^)? $tile (`block` $block^)? attr-dict
+    `:` type($tile) `->` type($value)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_WriteOp : Tile_Op<"write", [AllTypesMatch<["tile", "written"]>]> {
+  let summary = "a register tile into shared memory, where products read it";
+  let description = [{
+    The inverse of `tile.read`; the result is the tile with the value in it. It
+    begins with a barrier of the warpgroup, so that what lay in its place is no longer
+    read, and ends with one behind a proxy fence: the whole value is there for
+    every warp and for wgmma. Called by a warpgroup that has hardware barrier
+    `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %w = tile.write %x to %t barrier 1
+        : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Tile_SmemType:$tile,
+                       UnitAttr:$transpose,
+                       DefaultValuedAttr<I64Attr, "0">:$block,
+                       I64Attr:$barrier_id);
+  let results = (outs Tile_SmemType:$written);
+  let assemblyFormat = [{
+    (`transpose` $transpose^)? $value `to` $tile (`block` $block^)?
+    `barrier` $barrier_id attr-dict `:` type($value) `,` type($tile)
   }];
   let hasVerifier = 1;
 }
@@ -257,7 +288,7 @@ def Tile_ZeroFillOp : Tile_Op<"zero_fill"> {
   let summary = "zero a range of rows in device memory";
   let description = [{
     Zeroes `columns` elements along the last dimension, for `from` <= coordinate
-    `dim` < `to`. For the rows that no sequence owns.
+    `dim` < `to`. For the rows that no sequence owns; a vector's are of one column.
 
     Example:
 

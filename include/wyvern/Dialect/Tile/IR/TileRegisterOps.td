@@ -16,8 +16,8 @@ def Tile_MmaOp : Tile_Op<"mma"> {
     A is 64 x K, in registers (`acc` layout, 16 bits) or in shared memory; B is
     K x N in shared memory; C and D are 64 x N in registers, f32. A tile in shared
     memory is given as it lies: A as [64, K], or [K, 64] with `transpose_a`; B as
-    [K, N], or [N, K] with `transpose_b`. The product joins the group of wgmmas
-    committed by this op; D is readable after `tile.await`, and registers of A and
+    [K, N], or [N, K] with `transpose_b`. Of an A with more than 64 rows it takes the 64
+    of `block`. The product joins the group of wgmmas committed by this op; D is readable after `tile.await`, and registers of A and
     C are the tensor cores' until then.
 
     Example:
@@ -30,10 +30,11 @@ def Tile_MmaOp : Tile_Op<"mma"> {
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$a,
                        Tile_SmemType:$b, Optional<Tile_AnyTensor>:$c,
-                       UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b,
+                       DefaultValuedAttr<I64Attr, "0">:$block);
   let results = (outs Tile_InflightType:$d);
   let assemblyFormat = [{
-    $a (`transpose_a` $transpose_a^)? `,` $b (`transpose_b` $transpose_b^)?
+    $a (`block` $block^)? (`transpose_a` $transpose_a^)? `,` $b (`transpose_b` $transpose_b^)?
     (`into` $c^)? attr-dict
     `:` type($a) `,` type($b) (`,` type($c)^)? `->` type($d)
   }];
@@ -114,6 +115,33 @@ def Tile_SumOp : Tile_Op<"sum", [Pure]> {
   let arguments = (ins Tile_AnyTensor:$x);
   let results = (outs F32:$y);
   let assemblyFormat = "$x attr-dict `:` type($x)";
+}
+
+def Tile_ReduceOp : Tile_Op<"reduce"> {
+  let summary = "sums of the rows or columns of a matrix, held by every warp";
+  let description = [{
+    `dim` 1 sums along the rows: element i is the sum of row i; `dim` 0 along the
+    columns. The tiles are the 64-row blocks of one matrix, in order. In a fixed
+    order: elements of a thread, then lanes by shuffles, then warps through
+    `scratch`, 64 a block for rows and 4 N for N columns. Called by a warpgroup that
+    has hardware barrier `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %s = tile.reduce %x dim 1 via %scratch barrier 1
+        : !tile.smem<64xf32>, tensor<64x128xf32, #tile.layout<acc>>
+        -> tensor<64xf32, #tile.layout<warp>>
+    ```
+  }];
+  let arguments = (ins Variadic<Tile_AnyTensor>:$tiles, I64Attr:$dim,
+                       Tile_SmemType:$scratch, I64Attr:$barrier_id);
+  let results = (outs Tile_AnyTensor:$sums);
+  let assemblyFormat = [{
+    $tiles `dim` $dim `via` $scratch `barrier` $barrier_id attr-dict
+    `:` type($scratch) `,` type($tiles) `->` type($sums)
+  }];
+  let hasVerifier = 1;
 }
 
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {

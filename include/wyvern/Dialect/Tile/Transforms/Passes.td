@@ -9,6 +9,42 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TileRematerializePass
+    : Pass<"tile-rematerialize", "::mlir::wyvern::tile::KernelOp"> {
+  let summary = "spread vectors over tiles where the tiles are used";
+  let description = [{
+    A tile that is made of vectors alone (the exponents of a decay, a mask, rates
+    along the rows) is made again, from the vectors on, right in front of each
+    operation that needs it: a few shuffles and additions instead of 32 registers
+    held from one use to the next. Runs behind CSE, which merges such tiles.
+
+    Before (types left out):
+
+    ```mlir
+    %h = tile.relayout %a repeat 1
+    %b = tile.broadcast %h
+    %x = arith.mulf %b, %m
+    ...
+    %y = arith.mulf %b, %n
+    ```
+
+    After:
+
+    ```mlir
+    %h = tile.relayout %a repeat 1
+    %b = tile.broadcast %h
+    %x = arith.mulf %b, %m
+    ...
+    %h1 = tile.relayout %a repeat 1
+    %b1 = tile.broadcast %h1
+    %y = arith.mulf %b1, %n
+    ```
+  }];
+  let statistics = [
+    Statistic<"numMade", "operations", "operations made for one use">
+  ];
+}
+
 def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "issue products early, await them late";
   let description = [{
@@ -52,20 +88,28 @@ def TilePlanSmemPass
     : Pass<"tile-plan-smem", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "place rings and tiles in the block's shared memory";
   let description = [{
-    Gives every `tile.alloc_ring` and `tile.alloc` an offset, largest alignment
-    first and all `transient` tiles the same one, and the kernel its `shared_bytes`.
-    Fails where they exceed `limit`.
+    Gives every `tile.alloc_ring` and `tile.alloc` an offset, and the kernel its
+    `shared_bytes`. Rings hold something all the time; a tile from its `tile.write` to
+    the await of the last product that reads it; a `transient` tile during each
+    operation that uses it. What never holds something at the same time may share a
+    place: the largest alignment and size come first, each at the lowest place that is
+    free. Bounds `min_blocks` by what the SM has room for. Fails where a block needs
+    more than `limit`.
 
     Before:
 
     ```mlir
     %r = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [...]>
+    %a = tile.alloc : !tile.smem<64x64xbf16>
+    %b = tile.alloc : !tile.smem<64x64xbf16>
     ```
 
-    After:
+    After, where %b is written when the products with %a are complete:
 
     ```mlir
     %r = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [...]>
+    %a = tile.alloc offset 33792 : !tile.smem<64x64xbf16>
+    %b = tile.alloc offset 33792 : !tile.smem<64x64xbf16>
     ```
   }];
   let options = [
@@ -73,7 +117,9 @@ def TilePlanSmemPass
            "bytes of shared memory a block may have (227 KB on sm_90)">
   ];
   let statistics = [
-    Statistic<"sharedBytes", "shared-bytes", "bytes planned, over all kernels">
+    Statistic<"sharedBytes", "shared-bytes", "bytes planned, over all kernels">,
+    Statistic<"numBounded", "bounded-kernels",
+              "kernels whose blocks an SM the shared memory bounds">
   ];
 }
 

@@ -1,0 +1,137 @@
+//===- RegionOrder.cpp - In which order a region's tiles are made -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionOrder.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+//===----------------------------------------------------------------------===//
+// Units
+//===----------------------------------------------------------------------===//
+
+RegionOrder::RegionOrder(Block &block,
+                         function_ref<bool(Operation *)> isMadeAtUse,
+                         function_ref<int64_t(Value)> getRegisters) {
+  for (Operation &op : block.without_terminator())
+    if (!isMadeAtUse(&op))
+      addUnit(&op, isMadeAtUse, getRegisters);
+}
+
+void RegionOrder::addUnit(Operation *op,
+                          function_ref<bool(Operation *)> isMadeAtUse,
+                          function_ref<int64_t(Value)> getRegisters) {
+  Unit unit{op, {}, {}};
+  llvm::SetVector<Operation *> pending;
+  pending.insert(op);
+  llvm::SmallSetVector<unsigned, 4> needs, reads;
+  for (size_t i = 0; i < pending.size(); ++i)
+    for (Value operand : pending[i]->getOperands()) {
+      Operation *def = operand.getDefiningOp();
+      if (!def)
+        continue;
+      auto it = numbers.find(def);
+      if (it == numbers.end()) {
+        pending.insert(def); // made here
+        continue;
+      }
+      needs.insert(it->second);
+      if (getRegisters(operand) > 0)
+        reads.insert(it->second);
+    }
+  unit.needs = needs.takeVector();
+  unit.reads = reads.takeVector();
+  for (Value result : op->getResults())
+    unit.registers += getRegisters(result);
+  numbers[op] = units.size();
+  units.push_back(std::move(unit));
+}
+
+//===----------------------------------------------------------------------===//
+// The order
+//===----------------------------------------------------------------------===//
+
+/// What is done, and what is live.
+class RegionOrder::State {
+public:
+  explicit State(ArrayRef<Unit> units)
+      : units(units), done(units.size()), readers(units.size()) {
+    for (const Unit &unit : units)
+      for (unsigned read : unit.reads)
+        ++readers[read];
+  }
+
+  int64_t getLive() const { return live; }
+  int64_t getPeak() const { return peak; }
+  bool isDone(unsigned i) const { return done[i]; }
+  bool isReady(unsigned i) const {
+    return !done[i] && llvm::all_of(units[i].needs,
+                                    [&](unsigned need) { return done[need]; });
+  }
+
+  /// What unit `i` adds to the live registers, with what it reads last gone.
+  int64_t getGrowth(unsigned i) const {
+    int64_t growth = readers[i] ? units[i].registers : 0;
+    for (unsigned read : units[i].reads)
+      if (readers[read] == 1)
+        growth -= units[read].registers;
+    return growth;
+  }
+
+  void take(unsigned i) {
+    peak = std::max(peak, live + units[i].registers);
+    live += getGrowth(i);
+    done[i] = true;
+    for (unsigned read : units[i].reads)
+      --readers[read];
+  }
+
+  /// Takes the units that do not raise the live registers, as long as there
+  /// are some.
+  void takeFree(SmallVectorImpl<unsigned> *order) {
+    for (unsigned i = 0; i < units.size(); ++i)
+      if (isReady(i) && getGrowth(i) <= 0) {
+        take(i);
+        if (order)
+          order->push_back(i);
+        i = -1; // an earlier one may be ready now
+      }
+  }
+
+private:
+  ArrayRef<Unit> units;
+  SmallVector<bool> done;
+  SmallVector<unsigned> readers;
+  int64_t live = 0, peak = 0;
+};
+
+SmallVector<Operation *> RegionOrder::compute() const {
+  State state(units);
+  SmallVector<unsigned> order;
+  state.takeFree(&order);
+  while (order.size() < units.size()) {
+    std::optional<unsigned> best;
+    std::pair<int64_t, int64_t> bestCost;
+    for (unsigned i = 0; i < units.size(); ++i) {
+      if (!state.isReady(i))
+        continue;
+      State after = state;
+      after.take(i);
+      after.takeFree(/*order=*/nullptr);
+      std::pair<int64_t, int64_t> cost(after.getLive(), after.getPeak());
+      if (!best || cost < bestCost) {
+        best = i;
+        bestCost = cost;
+      }
+    }
+    state.take(*best);
+    order.push_back(*best);
+    state.takeFree(&order);
+  }
+  return llvm::map_to_vector(order, [&](unsigned i) { return units[i].op; });
+}

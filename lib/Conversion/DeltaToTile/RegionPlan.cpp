@@ -1,0 +1,95 @@
+//===- RegionPlan.cpp - Where and when a map's values are made ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionLowering.h"
+#include "RegionOrder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+/// Operands of products are in shared memory: it takes them across, and their
+/// registers are free while the product runs.
+void RegionLowering::planStaging(Block &block) {
+  for (Operation &op : block)
+    if (std::optional<Product> product = getProduct(&op))
+      for (Value operand : {product->a, product->b})
+        if (!getShared(operand))
+          staged.insert(operand);
+}
+
+static bool startsFromZero(linalg::ContractOp op) {
+  Value init = op.getOutputs().front();
+  auto zero = dyn_cast_or_null<FloatAttr>(
+      isSplat(init) ? getSplatValue(init) : TypedAttr());
+  return zero && zero.getValue().isZero();
+}
+
+void RegionLowering::planFusion(Block &block) {
+  auto addsProduct = [&](Operation *op) {
+    return llvm::any_of(op->getOperands(), [&](Value operand) {
+      Operation *def = operand.getDefiningOp();
+      return def && isa<linalg::ContractOp>(def) && fused.contains(def);
+    });
+  };
+  for (Operation &op : block.without_terminator()) {
+    if (op.getNumResults() != 1 || !op.hasOneUse() ||
+        isa<YieldOp>(*op.user_begin()) || tensorOf(op.getResult(0)).getRank() != 2)
+      continue;
+    Operation *user = *op.user_begin();
+    if (auto contract = dyn_cast<linalg::ContractOp>(op)) {
+      // One product a sum: it starts from the other term.
+      if (isa<arith::AddFOp>(user) && startsFromZero(contract) &&
+          getProduct(contract) && !addsProduct(user))
+        fused.insert(&op);
+      continue;
+    }
+    if (op.hasTrait<OpTrait::Elementwise>() &&
+        !staged.contains(op.getResult(0)) && !addsProduct(&op) &&
+        !getShared(op.getResult(0)))
+      fused.insert(&op);
+  }
+}
+
+int64_t RegionLowering::countRegisters(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  std::optional<int64_t> m = orientation.getM(value);
+  if (!type || type.getRank() != 2 || !m || isMadeAtUse(value))
+    return 0;
+  // A staged value is read from where it is written to.
+  if (staged.contains(value) && llvm::all_of(value.getUsers(), [&](Operation *user) {
+        return getProduct(user).has_value();
+      }))
+    return 0;
+  RankedTensorType tile = getRegisterType(value, m);
+  constexpr int64_t kRegisterBits = 32;
+  return orientation.getBlocks(value, *m) * tile.getNumElements() *
+         tile.getElementTypeBitWidth() / kRegisterBits / tile::kWarpgroupThreads;
+}
+
+SmallVector<Operation *> RegionLowering::plan(Block &block) {
+  if (!isMap) // between the chain's products nothing goes through shared memory
+    return llvm::map_to_vector(block.without_terminator(),
+                               [](Operation &op) { return &op; });
+  planStaging(block);
+  planFusion(block);
+  auto isLeftOut = [&](Operation *op) {
+    if (op->getNumResults() != 1)
+      return false;
+    Value result = op->getResult(0);
+    if (fused.contains(op) || isSplat(result))
+      return true;
+    bool isOut = llvm::is_contained(block.getTerminator()->getOperands(), result);
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&
+           (isMadeAtUse(result) || getShared(result));
+  };
+  return RegionOrder(block, isLeftOut,
+                     [&](Value value) { return countRegisters(value); })
+      .compute();
+}

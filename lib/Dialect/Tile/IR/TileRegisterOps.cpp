@@ -1,0 +1,209 @@
+//===- TileRegisterOps.cpp - Constraints of what is in registers --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// The numbers (C..) are those of docs/spec.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+//===----------------------------------------------------------------------===//
+// Between shared memory and registers
+//===----------------------------------------------------------------------===//
+
+/// The blocks of 64 rows of a matrix.
+static int64_t countBlocks(int64_t rows) {
+  return llvm::divideCeil(rows, kAccRows);
+}
+
+/// A register tile is a shared tile, or one block of 64 of its rows; of its
+/// columns with `transpose`.
+static LogicalResult verifyBlock(Operation *op, RankedTensorType value,
+                                 SmemType smem, bool transpose, int64_t block) {
+  SmallVector<int64_t> shape(smem.getShape());
+  if (transpose)
+    std::reverse(shape.begin(), shape.end());
+  int64_t blocks = 1;
+  if (shape.size() == 2) {
+    blocks = countBlocks(shape[0]);
+    shape[0] = std::min(shape[0], kAccRows);
+  }
+  if (ArrayRef(shape) != value.getShape() ||
+      smem.getElementType() != value.getElementType())
+    return op->emitOpError()
+           << "(C1) expected the shape and element type of "
+           << (blocks > 1 ? "64 rows of " : "") << smem
+           << (transpose ? ", transposed" : "") << ", found " << value;
+  if (block < 0 || block >= blocks)
+    return op->emitOpError() << "(C3) expected a block of the tile's " << blocks
+                             << ", counted from 0, found " << block;
+  return success();
+}
+
+LogicalResult ReadOp::verify() {
+  SmemType smem = getTile().getType();
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (failed(verifyBlock(*this, value, smem, getTranspose(), getBlock())))
+    return failure();
+  std::optional<LayoutKind> layout = getLayout(value);
+  bool matrix = value.getRank() == 2;
+  if (!layout || matrix != (*layout == LayoutKind::acc))
+    return emitOpError()
+           << "(C2) expected the acc layout for a matrix and row, "
+              "col or warp for a vector, found "
+           << value;
+  return success();
+}
+
+LogicalResult WriteOp::verify() {
+  SmemType smem = getTile().getType();
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (failed(verifyBlock(*this, value, smem, getTranspose(), getBlock())))
+    return failure();
+  if (!smem.isSwizzled() || getLayout(value) != LayoutKind::acc)
+    return emitOpError() << "(C2) expected a matrix of 16 bits in the acc "
+                            "layout, what wgmma reads, found "
+                         << value;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Register tiles
+//===----------------------------------------------------------------------===//
+
+/// Shape of an mma operand in registers or shared memory.
+static ArrayRef<int64_t> operandShape(Type type) {
+  if (auto smem = dyn_cast<SmemType>(type))
+    return smem.getShape();
+  return cast<RankedTensorType>(type).getShape();
+}
+
+LogicalResult MmaOp::verify() {
+  RankedTensorType d = getD().getType().getTile();
+  ArrayRef<int64_t> a = operandShape(getA().getType());
+  ArrayRef<int64_t> b = operandShape(getB().getType());
+  if (a.size() != 2 || b.size() != 2 || d.getRank() != 2)
+    return emitOpError() << "(C1) expected matrices";
+  int64_t m = a[getTransposeA() ? 1 : 0], ka = a[getTransposeA() ? 0 : 1];
+  int64_t n = b[getTransposeB() ? 0 : 1], kb = b[getTransposeB() ? 1 : 0];
+  // 64 of the rows of A in shared memory.
+  if (isa<SmemType>(getA().getType())) {
+    int64_t block = getBlock(), blocks = countBlocks(m);
+    if (block < 0 || block >= blocks)
+      return emitOpError() << "(C7) expected a block of A's " << blocks
+                           << ", counted from 0, found " << block;
+    m = std::min(m, kAccRows);
+  }
+  if (ka != kb || d.getDimSize(0) != m || d.getDimSize(1) != n)
+    return emitOpError() << "(C2) expected [m, k] x [k, n] -> [m, n], found ["
+                         << m << ", " << ka << "] x [" << kb << ", " << n
+                         << "] -> " << d;
+  if (m != kAccRows || ka % 16 != 0 || n % 8 != 0 || n > 256)
+    return emitOpError()
+           << "(C3) wgmma needs m = 64, k a multiple of 16 and n a "
+              "multiple of 8 up to 256, found m = "
+           << m << ", k = " << ka << ", n = " << n;
+  if (isa<RankedTensorType>(getA().getType()) && getTransposeA())
+    return emitOpError() << "(C4) wgmma cannot transpose A in registers";
+  for (Type type : {getA().getType(), Type(d)})
+    if (isa<RankedTensorType>(type) && getLayout(type) != LayoutKind::acc)
+      return emitOpError() << "(C5) expected the acc layout, found " << type;
+  if (getC() && getC().getType() != d)
+    return emitOpError() << "(C6) expected C of type " << d << ", found "
+                         << getC().getType();
+  return success();
+}
+
+LogicalResult BroadcastOp::verify() {
+  Type source = getSource().getType();
+  auto result = cast<RankedTensorType>(getResult().getType());
+  if (!isa<RankedTensorType>(source)) {
+    if (source != result.getElementType())
+      return emitOpError() << "(C1) expected a scalar of type "
+                           << result.getElementType() << ", found " << source;
+    return success();
+  }
+  std::optional<LayoutKind> layout = getLayout(source);
+  bool row = layout == LayoutKind::row, col = layout == LayoutKind::col;
+  int64_t size = cast<RankedTensorType>(source).getDimSize(0);
+  if (getLayout(result) != LayoutKind::acc || !(row || col) ||
+      result.getDimSize(row ? 0 : 1) != size)
+    return emitOpError() << "(C2) expected a row or col vector as long as that "
+                            "dimension of an acc tile, found "
+                         << source << " for " << result;
+  return success();
+}
+
+LogicalResult RelayoutOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  std::optional<LayoutKind> to = getLayout(result);
+  if (getLayout(source) != LayoutKind::warp || !to || *to == LayoutKind::acc)
+    return emitOpError() << "(C1) expected a warp-held vector, and row, col or "
+                            "warp of it, found "
+                         << source << " and " << result;
+  if (result.getDimSize(0) !=
+      source.getDimSize(0) * static_cast<int64_t>(getRepeat()))
+    return emitOpError() << "(C2) expected " << getRepeat()
+                         << " result elements for each of the source's, found "
+                         << source << " and " << result;
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  int64_t blocks = getTiles().size();
+  auto first = blocks ? cast<RankedTensorType>(getTiles().front().getType())
+                      : RankedTensorType();
+  if (!first || !llvm::all_equal(getTiles().getTypes()) ||
+      getLayout(first) != LayoutKind::acc || !first.getElementType().isF32())
+    return emitOpError() << "(C1) expected blocks of one f32 type in the acc "
+                            "layout, found "
+                         << getTiles().getTypes();
+  if (getDim() != 0 && getDim() != 1)
+    return emitOpError() << "(C2) expected dimension 0 or 1, found "
+                         << getDim();
+  bool alongRows = getDim() == 1;
+  int64_t size = alongRows ? kAccRows * blocks : first.getDimSize(1);
+  if (getSums().getType() !=
+      getTileType({size}, first.getElementType(), LayoutKind::warp))
+    return emitOpError() << "(C3) expected " << size
+                         << " sums held by every warp, found "
+                         << getSums().getType();
+  SmemType scratch = getScratch().getType();
+  int64_t room = alongRows ? size : 4 * size;
+  if (scratch.getShape().size() != 1 || scratch.getShape()[0] != room)
+    return emitOpError() << "(C4) expected a scratch tile of " << room
+                         << " f32, found " << scratch;
+  return success();
+}
+
+LogicalResult EraseFactorOp::verify() {
+  auto l = cast<RankedTensorType>(getL().getType());
+  auto rate = cast<RankedTensorType>(getRate().getType());
+  auto expected =
+      getTileType({kAccRows, kAccRows}, l.getElementType(), LayoutKind::acc);
+  if (l != expected || !l.getElementType().isF32())
+    return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout, "
+                            "found "
+                         << l;
+  if (rate != getTileType({kAccRows}, l.getElementType(), LayoutKind::warp))
+    return emitOpError() << "(C2) expected 64 rates held by every warp, found "
+                         << rate;
+  SmemType scratch = getScratch().getType();
+  if (scratch.isSwizzled() || scratch.getShape().size() != 2 ||
+      scratch.getShape()[0] != kAccRows + 1 ||
+      scratch.getShape()[1] != kAccRows)
+    return emitOpError()
+           << "(C3) expected a scratch tile of 65 x 64 f32, found " << scratch;
+  return success();
+}

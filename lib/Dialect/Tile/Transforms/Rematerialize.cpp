@@ -1,0 +1,103 @@
+//===- Rematerialize.cpp - tile-rematerialize ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/Transforms/Passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::wyvern::tile {
+#define GEN_PASS_DEF_TILEREMATERIALIZEPASS
+#include "wyvern/Dialect/Tile/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::tile
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+namespace {
+/// The operations that spread vectors over tiles: pure, and of no tile but such.
+class SpreadOps {
+public:
+  explicit SpreadOps(KernelOp kernel) {
+    kernel.walk([&](Operation *op) {
+      if (isSpread(op))
+        ops.insert(op);
+    });
+  }
+
+  ArrayRef<Operation *> get() const { return ops.getArrayRef(); }
+  bool contains(Operation *op) const { return ops.contains(op); }
+
+  /// Those that `op` needs, operands first, relayouts of vectors included.
+  void collect(Operation *op, llvm::SetVector<Operation *> &needed) const;
+
+private:
+  /// Operands come first in a walk.
+  bool isSpread(Operation *op) const;
+
+  llvm::SetVector<Operation *> ops;
+};
+} // namespace
+
+static bool isTile(Type type) { return getLayout(type) == LayoutKind::acc; }
+
+bool SpreadOps::isSpread(Operation *op) const {
+  if (op->getNumResults() != 1 || op->getNumRegions() != 0 ||
+      op->hasTrait<OpTrait::ConstantLike>() || !isMemoryEffectFree(op) ||
+      !isTile(op->getResult(0).getType()))
+    return false;
+  return llvm::all_of(op->getOperands(), [&](Value operand) {
+    Operation *def = operand.getDefiningOp();
+    return !isTile(operand.getType()) ||
+           (def && (def->hasTrait<OpTrait::ConstantLike>() ||
+                    ops.contains(def)));
+  });
+}
+
+void SpreadOps::collect(Operation *op,
+                        llvm::SetVector<Operation *> &needed) const {
+  if (!op || needed.contains(op) || !(contains(op) || isa<RelayoutOp>(op)))
+    return;
+  for (Value operand : op->getOperands())
+    collect(operand.getDefiningOp(), needed);
+  needed.insert(op);
+}
+
+namespace {
+struct Rematerialize
+    : tile::impl::TileRematerializePassBase<Rematerialize> {
+  void runOnOperation() override {
+    SpreadOps spread(getOperation());
+    llvm::SetVector<Operation *> users;
+    for (Operation *op : spread.get())
+      for (Operation *user : op->getUsers())
+        if (!spread.contains(user))
+          users.insert(user);
+    for (Operation *user : users)
+      makeOperands(user, spread);
+    for (Operation *op : llvm::reverse(spread.get()))
+      if (op->use_empty())
+        op->erase();
+  }
+
+private:
+  void makeOperands(Operation *user, const SpreadOps &spread) {
+    llvm::SetVector<Operation *> needed;
+    for (Value operand : user->getOperands())
+      if (Operation *def = operand.getDefiningOp(); def && spread.contains(def))
+        spread.collect(def, needed);
+    OpBuilder builder(user);
+    IRMapping mapping;
+    for (Operation *op : needed)
+      builder.clone(*op, mapping);
+    for (OpOperand &operand : user->getOpOperands())
+      operand.set(mapping.lookupOrDefault(operand.get()));
+    numMade += needed.size();
+  }
+};
+} // namespace

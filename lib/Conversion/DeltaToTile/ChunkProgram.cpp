@@ -39,6 +39,19 @@ StringRef TensorNames::get(Value tensor) const {
   return it == names.end() ? StringRef() : StringRef(it->second);
 }
 
+int64_t wyvern::getRunLength(const ChunkProgram &program) {
+  bool isCut = !program.carryBindings.empty() &&
+               program.carryBindings.front().has(DimKind::chunk);
+  return isCut ? program.carryBindings.front().getChunkMultiple() : 0;
+}
+
+bool wyvern::isState(RankedTensorType type, BindingAttr binding) {
+  return binding.has(DimKind::chunk) && type.getElementType().isF32() &&
+         llvm::count_if(binding.getDims(), [](BoundDim dim) {
+           return dim.kind == DimKind::whole;
+         }) == 2;
+}
+
 //===----------------------------------------------------------------------===//
 // Bindings
 //===----------------------------------------------------------------------===//
@@ -122,30 +135,37 @@ static LogicalResult refuseSlots(Operation *op, const Twine &what) {
 /// not fit a thread's 255 registers.
 static constexpr int64_t kMaxStateColumns = 128;
 
-/// A matrix of f32 with the dimension that is split over blocks.
-static LogicalResult checkCarry(const ChunkProgram &program,
+/// A matrix with the dimension that is split over blocks.
+static LogicalResult checkState(const ChunkProgram &program,
                                 const TileOrientation &orientation,
-                                const TensorNames &names, unsigned i) {
-  Value init = program.inits[i];
-  BlockArgument arg = program.block->getArgument(1 + program.ins.size() + i);
-  if (names.get(init).empty() || !tensorOf(init).getElementType().isF32())
+                                const Twine &what, Value tile) {
+  if (tensorOf(tile).getRank() != 2 || !orientation.getM(tile))
     return program.op->emitError()
-           << "carry #" << i
-           << ": expected an f32 argument of the function as initial state";
-  if (tensorOf(arg).getRank() != 2 || !orientation.getM(arg))
-    return program.op->emitError()
-           << "carry #" << i << " is " << arg.getType()
+           << what << " is " << tile.getType()
            << ", expected a matrix with the state's value dimension: the "
               "dimension that is split over blocks";
-  int64_t depth = tensorOf(arg).getDimSize(1 - *orientation.getM(arg));
+  int64_t depth = tensorOf(tile).getDimSize(1 - *orientation.getM(tile));
   if (depth > kMaxStateColumns)
     return program.op->emitError()
-           << "carry #" << i << " has " << depth
+           << what << " has " << depth
            << " elements beside the value dimension; the GPU path keeps "
            << tile::kAccRows << " x " << kMaxStateColumns
            << " of it in a warpgroup's registers: use key dimensions 64 or 128 "
               "(target \"cpu\" takes all)";
   return success();
+}
+
+/// A state that starts as an argument of the function.
+static LogicalResult checkCarry(const ChunkProgram &program,
+                                const TileOrientation &orientation,
+                                const TensorNames &names, unsigned i) {
+  Value init = program.inits[i];
+  if (names.get(init).empty() || !tensorOf(init).getElementType().isF32())
+    return program.op->emitError()
+           << "carry #" << i
+           << ": expected an f32 argument of the function as initial state";
+  return checkState(program, orientation, "carry #" + Twine(i),
+                    program.block->getArgument(1 + program.ins.size() + i));
 }
 
 LogicalResult wyvern::checkGPUOperands(const ChunkProgram &program,
@@ -170,6 +190,11 @@ LogicalResult wyvern::checkGPUOperands(const ChunkProgram &program,
   }
   for (auto [i, out] : llvm::enumerate(program.outs)) {
     Value yielded = program.block->getTerminator()->getOperand(i);
+    if (!program.isMap && isState(tensorOf(out), program.outBindings[i])) {
+      if (failed(checkState(program, orientation, "out #" + Twine(i), yielded)))
+        return failure();
+      continue;
+    }
     if (failed(checkOperand(program.op, "out #" + Twine(i), tensorOf(out),
                             program.outBindings[i], tensorOf(yielded))))
       return failure();

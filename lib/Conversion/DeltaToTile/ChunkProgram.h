@@ -37,6 +37,13 @@ struct ChunkProgram {
   Block *block;
 };
 
+/// Chunks that a scan runs over between a load and a store of its carries; 0 for
+/// all of a sequence.
+int64_t getRunLength(const ChunkProgram &program);
+/// True for a matrix of f32 with a slot, as states are: it goes between device
+/// memory and registers element by element.
+bool isState(RankedTensorType type, delta::BindingAttr binding);
+
 /// The tensor dimension behind tile dimension `tileDim` of a binding.
 int64_t tensorDim(delta::BindingAttr binding, int64_t tileDim);
 /// The tensor's time dimension.

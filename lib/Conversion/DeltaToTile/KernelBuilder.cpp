@@ -101,7 +101,13 @@ void KernelBuilder::addArguments() {
   };
   addGlobals(program.outs, program.outs, false, outArgs);
   addGlobals(program.inits, program.inits, true, initArgs);
-  addGlobals(program.finals, program.finals, true, finalArgs);
+  for (Value final : program.finals) {
+    finalArgs.push_back({});
+    if (final.use_empty())
+      continue;
+    auto type = tile::GlobalType::get(context, tensorOf(final), true);
+    finalArgs.back() = addArgument(type, names.get(final));
+  }
   cu = addArgument(tile::CuSeqlensType::get(context), "cu_seqlens");
   tokens = addArgument(builder.getIndexType(), "tokens");
   sequences = addArgument(builder.getIndexType(), "sequences");
@@ -134,7 +140,8 @@ void KernelBuilder::addRing() {
   for (auto [i, out] : llvm::enumerate(program.outs)) {
     Value yielded = program.block->getTerminator()->getOperand(i);
     staging.push_back({});
-    if (tensorOf(yielded).getRank() != 2)
+    if (tensorOf(yielded).getRank() != 2 ||
+        isState(tensorOf(out), program.outBindings[i]))
       continue;
     SmallVector<int64_t> shape(tensorOf(yielded).getShape());
     if (std::optional<int64_t> m = orientation.getM(yielded))
@@ -144,8 +151,9 @@ void KernelBuilder::addRing() {
 }
 
 /// From the block's number to its head, its part of the lane dimension, its
-/// sequence, and how many chunks it visits: all of a scan's sequence, one of a
-/// map's or none where the slot is between two sequences.
+/// sequence, and how many chunks it visits: all of a scan's sequence, those of
+/// one of its runs, or one of a map's; none where the slot is between two
+/// sequences.
 void KernelBuilder::locate() {
   auto div = [&](Value a, Value b) -> Value {
     return arith::DivUIOp::create(builder, loc, a, b);
@@ -162,41 +170,45 @@ void KernelBuilder::locate() {
   Value unit = div(rest, heads), chunk = index(program.chunk);
   sequence = unit;
   firstChunk = index(0);
-  if (program.isMap) {
+  int64_t run = program.isMap ? 1 : getRunLength(program);
+  if (run) {
     auto found = tile::FindChunkOp::create(builder, loc, unit, cu, tokens,
-                                           sequences, program.chunk);
+                                           sequences, run * program.chunk);
     sequence = found.getN();
-    firstChunk = found.getC();
+    firstChunk = arith::MulIOp::create(builder, loc, found.getC(), index(run));
+    runSlot = unit;
   }
   auto at =
       tile::SequenceOp::create(builder, loc, sequence, cu, tokens, sequences);
   // A map's block is that of a slot.
-  if (hasSlots())
-    firstSlot = program.isMap
-                    ? unit
-                    : tile::FirstSlotOp::create(builder, loc, sequence, cu,
-                                                tokens, program.chunk);
+  if (program.isMap && hasSlots()) {
+    firstSlot = unit;
+  } else if (hasSlots()) {
+    firstSlot = tile::FirstSlotOp::create(builder, loc, sequence, cu, tokens,
+                                          program.chunk);
+    firstSlot = arith::AddIOp::create(builder, loc, firstSlot, firstChunk);
+  }
   batch = at.getBatch(), start = at.getStart();
   length = at.getLength(), end = at.getEnd();
-  if (program.isMap) {
-    Value begin = arith::MulIOp::create(builder, loc, firstChunk, chunk);
-    Value exists = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::ult, begin, length);
-    count = arith::SelectOp::create(builder, loc, exists, index(1), index(0));
-    return;
-  }
   Value rounded =
       arith::AddIOp::create(builder, loc, length, index(program.chunk - 1));
   count = div(rounded, chunk);
+  if (!run)
+    return;
+  Value begin = arith::MinUIOp::create(builder, loc, firstChunk, count);
+  Value left = arith::SubIOp::create(builder, loc, count, begin);
+  count = arith::MinUIOp::create(builder, loc, left, index(run));
 }
 
 LogicalResult KernelBuilder::build(StringRef symbol) {
   if (failed(checkGPUOperands(program, orientation, names)))
     return failure();
   int64_t laneBlocks = orientation.getLaneSize() / tile::kAccRows;
+  int64_t run = program.isMap ? 1 : getRunLength(program);
   kernel = tile::KernelOp::create(
       builder, loc, symbol, program.heads * laneBlocks,
-      program.isMap ? "slots" : "sequences", kConsumerWarps + kProducerWarps,
+      run ? "slots" : "sequences", std::max<int64_t>(run, 1),
+      kConsumerWarps + kProducerWarps,
       program.isMap ? kMapBlocks : kScanBlocks, builder.getArrayAttr({}),
       IntegerAttr());
   OpBuilder::InsertionGuard guard(builder);

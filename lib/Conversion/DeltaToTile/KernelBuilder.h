@@ -33,8 +33,9 @@ private:
   struct Chunk {
     Value row = {};   ///< first token of the chunk in its batch row
     Value valid = {}; ///< tokens of it that are the sequence's
-    Value slot =
-        {}; ///< of the chunk; null where no operand has a chunk dimension
+    Value number = {}; ///< of the chunk in its sequence
+    /// Slot of the chunk; null where no operand has a chunk dimension.
+    Value slot = {};
   };
 
   /// This block's part of a carry: in registers, and in its init and final.
@@ -59,6 +60,7 @@ private:
                              SmallVectorImpl<Value> &next);
   void zeroTail(ArrayRef<Value> tiles, Chunk chunk);
   LogicalResult storeOut(RegionLowering &lowering, unsigned i, Chunk chunk);
+  void storeState(Value tile, unsigned i, Chunk chunk);
   void storeMatrix(ArrayRef<Value> tiles, unsigned i, int64_t m, Chunk chunk);
   void zeroUnownedRows();
   void zeroUnownedRows(unsigned i);
@@ -91,6 +93,7 @@ private:
   Value sequence, head, lane;                         // of this block
   Value batch, start, length, end, count, firstChunk; // of its sequence
   Value firstSlot; // of the first chunk that the block visits
+  Value runSlot;   // of the run of chunks, where carries start anew with it
   int64_t numProducts = 0, numStaged = 0;
 };
 

@@ -33,6 +33,7 @@ SmallVector<Value> KernelBuilder::loop(
   if (firstSlot)
     chunk.slot = arith::AddIOp::create(builder, loc, firstSlot, number);
   number = arith::AddIOp::create(builder, loc, firstChunk, number);
+  chunk.number = number;
   Value offset =
       arith::MulIOp::create(builder, loc, number, index(program.chunk));
   Value left = arith::SubIOp::create(builder, loc, length, offset);
@@ -111,6 +112,10 @@ LogicalResult KernelBuilder::storeOut(RegionLowering &lowering, unsigned i,
     if (rounded != held)
       tile = arith::TruncFOp::create(builder, loc, rounded, tile);
   }
+  if (isState(type, binding)) {
+    storeState(tiles.front(), i, chunk);
+    return success();
+  }
   if (tensorOf(yielded).getRank() == 2) {
     storeMatrix(tiles, i, *m, chunk);
     return success();
@@ -119,6 +124,31 @@ LogicalResult KernelBuilder::storeOut(RegionLowering &lowering, unsigned i,
                               coordinates(binding, type, chunk, std::nullopt),
                               timeDim(binding), rows(chunk.valid, binding));
   return success();
+}
+
+/// Stores the block's part of a state, if the chunk is the first of its slot.
+void KernelBuilder::storeState(Value tile, unsigned i, Chunk chunk) {
+  BindingAttr binding = program.outBindings[i];
+  int64_t multiple = binding.getChunkMultiple();
+  Value yielded = program.block->getTerminator()->getOperand(i);
+  int64_t m = *orientation.getM(yielded);
+  Value place =
+      arith::RemUIOp::create(builder, loc, chunk.number, index(multiple));
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        place, index(0));
+  auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  Value first = tile::FirstSlotOp::create(builder, loc, sequence, cu, tokens,
+                                          multiple * program.chunk);
+  Value group =
+      arith::DivUIOp::create(builder, loc, chunk.number, index(multiple));
+  chunk.slot = arith::AddIOp::create(builder, loc, first, group);
+  tile::StoreMatrixOp::create(
+      builder, loc, tile, outArgs[i],
+      coordinates(binding, tensorOf(program.outs[i]), chunk, m),
+      builder.getDenseI64ArrayAttr(
+          {tensorDim(binding, m), tensorDim(binding, 1 - m)}));
 }
 
 /// Stores the tiles of out `i`: rows of a chunk as far as they are the
@@ -193,13 +223,13 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
 }
 
 /// Rows at and past the last sequence's end are nobody's: the last sequence's
-/// blocks zero them; of a map, those of its first chunk's slot, which it has even
-/// if it is empty.
+/// blocks zero them; of blocks for parts of a sequence, those of its first slot,
+/// which it has even if it is empty.
 void KernelBuilder::zeroUnownedRows() {
   Value last = arith::SubIOp::create(builder, loc, sequences, index(1));
   Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                        sequence, last);
-  if (program.isMap) {
+  if (runSlot) {
     Value isFirst = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::eq, firstChunk, index(0));
     zeroes = arith::AndIOp::create(builder, loc, zeroes, isFirst);
@@ -208,7 +238,8 @@ void KernelBuilder::zeroUnownedRows() {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   for (unsigned i = 0; i < program.outs.size(); ++i)
-    if (names.results.contains(program.outs[i]))
+    if (names.results.contains(program.outs[i]) &&
+        program.outBindings[i].has(DimKind::time))
       zeroUnownedRows(i);
 }
 
@@ -240,8 +271,11 @@ KernelBuilder::StateSlice KernelBuilder::locateState(unsigned i) {
   BindingAttr binding = program.carryBindings[i];
   std::optional<int64_t> m = orientation.getM(arg);
   RegionLowering types(builder, orientation, program.isMap, roles);
+  Chunk start;
+  start.row = index(0);
+  start.slot = runSlot;
   return {types.getRegisterType(arg, m),
-          coordinates(binding, tensorOf(program.inits[i]), {index(0)}, m),
+          coordinates(binding, tensorOf(program.inits[i]), start, m),
           {tensorDim(binding, *m), tensorDim(binding, 1 - *m)}};
 }
 
@@ -262,6 +296,8 @@ LogicalResult KernelBuilder::consume() {
   if (failed(result))
     return failure();
   for (auto [i, value] : llvm::enumerate(finals)) {
+    if (!finalArgs[i])
+      continue;
     StateSlice slice = locateState(i);
     tile::StoreMatrixOp::create(builder, loc, value, finalArgs[i], slice.coords,
                                 slice.dims);

@@ -69,6 +69,12 @@ tile.kernel @kernel_c3_none() grid 1 * slots warps 0 min_blocks 1 operands [] {
 
 // -----
 
+// expected-error @+1 {{(C4) expected one or more chunks a slot, and one in a grid of sequences, found 2 for a grid of sequences}}
+tile.kernel @kernel_c4() grid 1 * sequences of 2 warps 5 min_blocks 1 operands [] {
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // tile.roles
 //===----------------------------------------------------------------------===//

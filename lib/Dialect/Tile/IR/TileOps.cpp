@@ -26,7 +26,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   auto &properties = result.getOrAddProperties<Properties>();
   SmallVector<OpAsmParser::Argument> args;
-  int64_t factor, warps, minBlocks;
+  int64_t factor, chunks = 1, warps, minBlocks;
   StringRef count;
   ArrayAttr operands;
   if (parser.parseSymbolName(properties.sym_name) ||
@@ -34,6 +34,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
                                /*allowType=*/true) ||
       parser.parseKeyword("grid") || parser.parseInteger(factor) ||
       parser.parseStar() || parser.parseKeyword(&count) ||
+      (succeeded(parser.parseOptionalKeyword("of")) &&
+       parser.parseInteger(chunks)) ||
       parser.parseKeyword("warps") || parser.parseInteger(warps) ||
       parser.parseKeyword("min_blocks") || parser.parseInteger(minBlocks) ||
       parser.parseKeyword("operands") || parser.parseAttribute(operands))
@@ -46,6 +48,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   }
   properties.grid_factor = builder.getI64IntegerAttr(factor);
   properties.grid_count = builder.getStringAttr(count);
+  properties.grid_chunks = builder.getI64IntegerAttr(chunks);
   properties.warps = builder.getI64IntegerAttr(warps);
   properties.min_blocks = builder.getI64IntegerAttr(minBlocks);
   properties.operands = operands;
@@ -64,16 +67,18 @@ void KernelOp::print(OpAsmPrinter &p) {
   p << '(';
   llvm::interleaveComma(getBody().getArguments(), p,
                         [&](BlockArgument arg) { p.printRegionArgument(arg); });
-  p << ") grid " << getGridFactor() << " * " << getGridCount() << " warps "
-    << getWarps() << " min_blocks " << getMinBlocks() << " operands "
+  p << ") grid " << getGridFactor() << " * " << getGridCount();
+  if (getGridChunks() != 1)
+    p << " of " << getGridChunks();
+  p << " warps " << getWarps() << " min_blocks " << getMinBlocks() << " operands "
     << getOperandsAttr();
   if (getSharedBytes())
     p << " shared_bytes " << *getSharedBytes();
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
   p.printOptionalAttrDict((*this)->getAttrs(),
-                          {"sym_name", "grid_factor", "grid_count", "warps",
-                           "min_blocks", "operands", "shared_bytes"});
+                          {"sym_name", "grid_factor", "grid_count", "grid_chunks",
+                           "warps", "min_blocks", "operands", "shared_bytes"});
 }
 
 LogicalResult KernelOp::verify() {
@@ -86,6 +91,11 @@ LogicalResult KernelOp::verify() {
                          << getBody().getNumArguments();
   if (getWarps() < 1 || getWarps() > 32)
     return emitOpError() << "(C3) expected 1 to 32 warps, found " << getWarps();
+  if (getGridChunks() < 1 || (getGridChunks() > 1 && getGridCount() != "slots"))
+    return emitOpError() << "(C4) expected one or more chunks a slot, and one "
+                            "in a grid of sequences, found "
+                         << getGridChunks() << " for a grid of "
+                         << getGridCount();
   return success();
 }
 

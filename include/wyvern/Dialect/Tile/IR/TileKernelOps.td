@@ -19,7 +19,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
   let summary = "what one thread block runs";
   let description = [{
     `gridDim.x = grid_factor * grid_count`, where the count is the number of
-    `sequences` or of chunk `slots`, both known at launch. `operands` names the
+    `sequences` or of chunk `slots`, both known at launch; with `slots of n` a slot
+    is that of n chunks. `operands` names the
     program tensor behind each block argument ("" for what is not a tensor);
     `warps` is the block's size, `min_blocks` the blocks an SM should hold, which
     bounds the registers a thread may use.
@@ -27,7 +28,9 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     Example: see `tile.roles`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$grid_factor,
-                       StrAttr:$grid_count, I64Attr:$warps, I64Attr:$min_blocks,
+                       StrAttr:$grid_count,
+                       DefaultValuedAttr<I64Attr, "1">:$grid_chunks,
+                       I64Attr:$warps, I64Attr:$min_blocks,
                        StrArrayAttr:$operands,
                        OptionalAttr<I64Attr>:$shared_bytes);
   let regions = (region SizedRegion<1>:$body);

@@ -1,0 +1,59 @@
+// RUN: wyvern-opt %s -convert-delta-to-tile -canonicalize | FileCheck %s
+
+// A state every second chunk, and a scan that starts from these: its blocks are those
+// of slots of two chunks, and each runs over the chunks of one.
+
+#mk = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// CHECK-LABEL: tile.kernel @save_scan
+// CHECK-SAME: grid 1 * sequences warps 5
+// CHECK-SAME: operands ["x", "v", "state", "s0", "sT", "cu_seqlens", "tokens", "sequences"]
+// CHECK: scf.for
+// CHECK: tile.wait
+// CHECK: %[[place:.*]] = arith.remui %{{.*}}, %c2
+// CHECK: %[[first:.*]] = arith.cmpi eq, %[[place]], %c0
+// CHECK: scf.if %[[first]] {
+// CHECK: tile.first_slot {{.*}} chunk 128
+// CHECK: tile.store_matrix
+func.func @save(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1x64xbf16> {delta.name = "v"},
+                %s0: tensor<?x1x64x64xf32> {delta.name = "s0"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
+    -> (tensor<?x1x64x64xf32> {delta.name = "state"}, tensor<?x1x64x64xf32> {delta.name = "sT"}) {
+  %s, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>) cu_seqlens(%cu : tensor<?xi64>)
+      outs([chunk * 2, head, _, _] : tensor<?x1x64x64xf32>) valid(%n) {
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Vb = arith.truncf %V : tensor<64x64xf32> to tensor<64x64xbf16>
+    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Xb, %Vb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%S : tensor<64x64xf32>) carry(%S1 : tensor<64x64xf32>)
+  }
+  return %s, %sT : tensor<?x1x64x64xf32>, tensor<?x1x64x64xf32>
+}
+
+// The final states are nobody's here: no operand.
+
+// CHECK-LABEL: tile.kernel @replay_scan
+// CHECK-SAME: grid 1 * slots of 2 warps 5
+// CHECK-SAME: operands ["x", "v", "o", "state", "cu_seqlens", "tokens", "sequences"]
+// CHECK: %[[unit:.*]] = tile.block_id
+// CHECK: %[[n:.*]], %[[run:.*]] = tile.find_chunk %[[unit]] {{.*}} chunk 128
+// CHECK: %[[firstChunk:.*]] = arith.muli %[[run]], %c2
+// CHECK: arith.minui %{{.*}}, %c2
+// CHECK: tile.load_matrix %{{.*}}[%[[unit]], %c0, %c0, %{{.*}}]
+// CHECK-NOT: tile.store_matrix
+func.func @replay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1x64xbf16> {delta.name = "v"},
+                  %s0: tensor<?x1x64x64xf32> {delta.name = "state"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s0[chunk * 2, head, _, _] : tensor<?x1x64x64xf32>) cu_seqlens(%cu : tensor<?xi64>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Vb = arith.truncf %V : tensor<64x64xf32> to tensor<64x64xbf16>
+    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Xb, %Vb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%V : tensor<64x64xf32>) carry(%S1 : tensor<64x64xf32>)
+  }
+  return %o : tensor<?x?x1x64xbf16>
+}

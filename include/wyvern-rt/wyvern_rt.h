@@ -79,14 +79,15 @@ typedef enum wyvern_dtype {
 typedef enum wyvern_dim_kind {
   WYVERN_DIM_SEQ = 0,   /* B beside a time dimension, else N */
   WYVERN_DIM_TIME = 1,  /* T * multiple */
-  WYVERN_DIM_CHUNK = 2, /* B * ceil(T / chunk); packed: floor(T / chunk) + N */
+  WYVERN_DIM_CHUNK = 2, /* slots of multiple * chunk = C tokens: B * ceil(T /
+                           C); packed: floor(T / C) + N */
   WYVERN_DIM_HEAD = 3,  /* size */
   WYVERN_DIM_WHOLE = 4  /* size */
 } wyvern_dim_kind;
 
 typedef struct wyvern_dim_desc {
   wyvern_dim_kind kind;
-  uint32_t multiple; /* TIME: rows a token, at least 1; else 0 */
+  uint32_t multiple; /* TIME: rows a token, CHUNK: chunks a slot; at least 1 */
   int64_t size;      /* HEAD, WHOLE: the extent; else 0 */
 } wyvern_dim_desc;
 

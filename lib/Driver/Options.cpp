@@ -216,8 +216,8 @@ static std::optional<ExitCode> setTraining(DriverOptions &options) {
     return std::nullopt;
   SmallVector<StringRef> names(std::begin(choices), std::end(choices));
   return usageError("unknown --save '" + options.save + "'" +
-                    didYouMean(options.save, names) +
-                    "; expected one of factor, checkpoints, none");
+                    didYouMean(options.save, names) + "; expected one of " +
+                    llvm::join(names, ", "));
 }
 
 /// Checks each flag against the others.

@@ -163,10 +163,10 @@ struct Sizes {
       return tokens;
     return isTimed(tensor) ? batchRows : sequences;
   }
-  /// How many slots of chunks there are; known after all timed inputs.
-  int64_t getSlots(int64_t chunk) const {
-    return packed ? tokens / chunk + sequences
-                  : batchRows * llvm::divideCeil(tokens, chunk);
+  /// How many slots of so many tokens there are; known after all timed inputs.
+  int64_t getSlots(int64_t length) const {
+    return packed ? tokens / length + sequences
+                  : batchRows * llvm::divideCeil(tokens, length);
   }
   static bool isTimed(const CpuTensor &tensor) {
     return llvm::any_of(tensor.dims,

@@ -28,9 +28,10 @@ static wyvern_status check_tensor(const char *program,
                      (int)tensor->role, tensor->optional ? ", optional" : "");
   for (uint32_t i = 0; i < tensor->rank; ++i) {
     const wyvern_dim_desc *dim = &tensor->dims[i];
+    int counted = dim->kind == WYVERN_DIM_TIME || dim->kind == WYVERN_DIM_CHUNK;
     int sized = dim->kind == WYVERN_DIM_HEAD || dim->kind == WYVERN_DIM_WHOLE;
     if ((unsigned)dim->kind > WYVERN_DIM_WHOLE || (sized && dim->size < 1) ||
-        (dim->kind == WYVERN_DIM_TIME && dim->multiple < 1))
+        (counted && dim->multiple < 1))
       return MALFORMED("%s: dimension %u of tensor '%s' is ill formed (kind "
                        "%d, size %lld, multiple %u)",
                        program, i, tensor->name, (int)dim->kind,
@@ -115,9 +116,10 @@ wyvern_status wyvern_check_desc(const wyvern_program_desc *desc) {
     return MALFORMED("the program was built for ABI version %u of the runtime, "
                      "this one has %u: compile it again",
                      desc->abi_version, WYVERN_ABI_VERSION);
-  if (!desc->name || !desc->target || desc->chunk < 1)
+  if (!desc->name || !desc->target || desc->chunk < 1 ||
+      desc->chunk > INT32_MAX)
     return MALFORMED("a program needs a name, a target and a chunk of at least "
-                     "one token");
+                     "one token and below 2^31");
   if (desc->num_tensors < 1 || desc->num_tensors > WYVERN_MAX_TENSORS ||
       desc->num_kernels > WYVERN_MAX_KERNELS || !desc->tensors ||
       (desc->num_kernels && !desc->kernels))

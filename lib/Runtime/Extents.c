@@ -21,11 +21,18 @@ int64_t wyvern_dtype_size(wyvern_dtype dtype) {
   return 0;
 }
 
+/* Slots of `tokens` tokens each in one row of the batch. Packed, the host does
+   not know the lengths: every sequence may end in a partial slot. */
+static int64_t slots_a_row(const wyvern_extents *extents, int64_t tokens) {
+  int64_t whole = extents->tokens / tokens;
+  return extents->packed ? whole + extents->sequences
+                         : whole + (extents->tokens % tokens != 0);
+}
+
 wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
                                  int64_t tokens, int64_t packed_sequences,
                                  wyvern_extents *extents) {
   const char *name = program->desc->name;
-  int64_t chunk = program->desc->chunk;
   int packed = packed_sequences >= 0;
   if (batch < 0 || tokens < 0 || packed_sequences < -1)
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
@@ -42,11 +49,9 @@ wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
   extents->tokens = tokens;
   extents->packed = packed;
   extents->sequences = packed ? packed_sequences : batch;
-  /* Packed, the host does not know the lengths: every sequence may end in a
-     partial chunk. */
-  int64_t chunks = packed ? tokens / chunk + packed_sequences
-                          : tokens / chunk + (tokens % chunk != 0);
-  if (__builtin_mul_overflow(batch, chunks, &extents->slots))
+  extents->chunk = program->desc->chunk;
+  if (__builtin_mul_overflow(batch, slots_a_row(extents, extents->chunk),
+                             &extents->slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
                        "%s: %lld sequences of %lld tokens overflow 64 bits",
                        name, (long long)batch, (long long)tokens);
@@ -65,7 +70,8 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
   case WYVERN_DIM_TIME:
     return extents->tokens * desc->multiple;
   case WYVERN_DIM_CHUNK:
-    return extents->slots;
+    return extents->batch *
+           slots_a_row(extents, extents->chunk * desc->multiple);
   case WYVERN_DIM_HEAD:
   case WYVERN_DIM_WHOLE:
     break;

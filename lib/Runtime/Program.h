@@ -68,6 +68,7 @@ struct wyvern_program {
 
 typedef struct wyvern_extents {
   int64_t batch, tokens, sequences;
+  int64_t chunk; /* tokens */
   int64_t slots; /* chunks of all sequences */
   int packed;
 } wyvern_extents;

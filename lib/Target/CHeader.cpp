@@ -8,6 +8,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace mlir::wyvern;
 
@@ -27,6 +29,8 @@ private:
   void writeProgram();
   void writeLoad();
   void writeLaunch();
+  /// How many slots of chunks there are, for each size of a slot.
+  void writeSlots(ArrayRef<const TensorInfo *> arguments);
   /// Fills `tensors[index]` of the launch function.
   void writeArgument(unsigned index, const TensorInfo &tensor);
   /// The tensors that a caller passes.
@@ -93,7 +97,7 @@ static std::string getExtent(const TensorInfo &tensor, const DimInfo &dim) {
     return dim.multiple == 1 ? "tokens"
                              : "tokens * " + std::to_string(dim.multiple);
   case DimRange::Chunk:
-    return "slots";
+    return dim.multiple == 1 ? "slots" : "slots" + std::to_string(dim.multiple);
   case DimRange::Head:
   case DimRange::Whole:
     return std::to_string(dim.size);
@@ -194,6 +198,18 @@ void HeaderWriter::writeArgument(unsigned index, const TensorInfo &tensor) {
      << ", device, " << tensor.dims.size() << ", sizes" << index << ");\n";
 }
 
+void HeaderWriter::writeSlots(ArrayRef<const TensorInfo *> arguments) {
+  std::set<std::pair<std::string, int64_t>> counts;
+  for (const TensorInfo *tensor : arguments)
+    for (const DimInfo &dim : tensor->dims)
+      if (dim.kind == DimRange::Chunk)
+        counts.emplace(getExtent(*tensor, dim), program.chunk * dim.multiple);
+  for (const auto &[name, length] : counts)
+    os << "  const int64_t " << name << " = cu_seqlens ? tokens / " << length
+       << " + packed : batch * ((tokens + " << length - 1 << ") / " << length
+       << ");\n";
+}
+
 void HeaderWriter::writeLaunch() {
   SmallVector<const TensorInfo *> arguments = getArguments();
   os << "/* Launches on dense device tensors. `packed` is len(cu_seqlens) - 1, "
@@ -219,12 +235,7 @@ void HeaderWriter::writeLaunch() {
      << "    void *workspace, size_t workspace_bytes, void *stream) {\n"
      << "  const int64_t sequences = cu_seqlens ? packed : batch;\n"
      << "  const int64_t entries = packed + 1;\n";
-  if (llvm::any_of(arguments, [](const TensorInfo *tensor) {
-        return hasKind(*tensor, DimRange::Chunk);
-      }))
-    os << "  const int64_t slots = cu_seqlens ? tokens / " << program.chunk
-       << " + packed : batch * ((tokens + " << program.chunk - 1 << ") / "
-       << program.chunk << ");\n";
+  writeSlots(arguments);
   os << "  wyvern_tensor tensors[" << arguments.size() << "];\n"
      << "  const wyvern_tensor cu = wyvern_tensor_dense((void *)cu_seqlens, "
         "WYVERN_I64, device, 1, &entries);\n";

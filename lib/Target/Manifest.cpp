@@ -35,7 +35,7 @@ static StringRef stringify(ParamKind kind) {
 
 static llvm::json::Object toJSON(const DimInfo &dim) {
   llvm::json::Object object{{"kind", stringify(dim.kind)}};
-  if (dim.kind == DimRange::Time)
+  if (dim.kind == DimRange::Time || dim.kind == DimRange::Chunk)
     object["multiple"] = dim.multiple;
   if (dim.kind == DimRange::Head || dim.kind == DimRange::Whole)
     object["size"] = dim.size;
@@ -114,7 +114,7 @@ static double getBytesPerTokenHead(const TensorInfo &tensor, int64_t chunk) {
     if (dim.kind == DimRange::Time)
       bytes *= dim.multiple;
     if (dim.kind == DimRange::Chunk)
-      bytes /= chunk;
+      bytes /= chunk * dim.multiple;
   }
   return bytes;
 }

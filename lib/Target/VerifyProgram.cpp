@@ -57,6 +57,10 @@ void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
     if (dim.kind == DimRange::Time)
       expect(dim.multiple >= 1, "tensor " + tensor.name +
                                     " has a time dimension of no rows a token");
+    if (dim.kind == DimRange::Chunk)
+      expect(dim.multiple >= 1,
+             "tensor " + tensor.name +
+                 " has a chunk dimension of no chunks a slot");
     if (dim.kind == DimRange::Head || dim.kind == DimRange::Whole)
       expect(dim.size >= 1,
              "tensor " + tensor.name + " has a dimension of no elements");

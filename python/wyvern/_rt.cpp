@@ -193,7 +193,7 @@ private:
                                           {"chunk", WYVERN_DIM_CHUNK},
                                           {"head", WYVERN_DIM_HEAD},
                                           {"whole", WYVERN_DIM_WHOLE}});
-      if (out.kind == WYVERN_DIM_TIME)
+      if (out.kind == WYVERN_DIM_TIME || out.kind == WYVERN_DIM_CHUNK)
         out.multiple = get(dim, "multiple", 1u);
       if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)
         out.size = get<int64_t>(dim, "size");

@@ -45,5 +45,5 @@ def check_choice(training, save):
     if not training:
         raise ValueError("save: it says what training saves; add training=True, or leave it out")
     if save not in SAVED:
-        raise ValueError(f"save: expected {' or '.join(SAVED)}, found {save!r}")
+        raise ValueError(f"save: expected {', '.join(SAVED)}, found {save!r}")
     return save

@@ -110,9 +110,11 @@ def _fresh(tensor, copy):
 def _extents(desc):
     """The dimensions of a tensor as (what is counted, factor)."""
     timed = any(dim["kind"] == "time" for dim in desc["dims"])
-    counted = {"seq": "batch" if timed else "sequences", "time": "tokens", "chunk": "slots"}
+    counted = {"seq": "batch" if timed else "sequences", "time": "tokens"}
     return [
-        (counted.get(dim["kind"], "one"), dim.get("size") or dim.get("multiple") or 1)
+        (("slots", dim["multiple"]), 1)
+        if dim["kind"] == "chunk"
+        else (counted.get(dim["kind"], "one"), dim.get("size") or dim.get("multiple") or 1)
         for dim in desc["dims"]
     ]
 
@@ -143,6 +145,8 @@ class Program(HasBackward):
             (t["name"], t["role"] == "input", _TORCH_DTYPES[t["dtype"]], _extents(t))
             for t in arguments
         ]
+        extents = (extent for *_, dims in self._plan for extent, _ in dims)
+        self._slots = {extent for extent in extents if isinstance(extent, tuple)}
         # Rates, gates and states may come narrower; what a forward has saved may not.
         self._widened = {t["name"] for t in inputs if not t.get("residual")}
 
@@ -188,7 +192,8 @@ class Program(HasBackward):
             packed = cu_seqlens.numel() - 1
         sizes = {"batch": batch, "tokens": tokens, "one": 1}
         sizes["sequences"] = batch if cu_seqlens is None else packed
-        sizes["slots"] = self._slots(batch, tokens, packed)
+        for slots in self._slots:
+            sizes[slots] = self._count_slots(slots[1], batch, tokens, packed)
         arguments, outputs = [], {}
         for name, is_input, dtype, extents in self._plan:
             if is_input:
@@ -211,9 +216,11 @@ class Program(HasBackward):
         )
         return outputs
 
-    def _slots(self, batch, tokens, packed):
-        chunk = self.manifest["chunk"]
-        return tokens // chunk + packed if packed >= 0 else batch * -(-tokens // chunk)
+    def _count_slots(self, chunks, batch, tokens, packed):
+        tokens_a_slot = chunks * self.manifest["chunk"]
+        if packed >= 0:
+            return tokens // tokens_a_slot + packed
+        return batch * -(-tokens // tokens_a_slot)
 
     def _check_names(self, inputs, out):
         for given, known, what in ((inputs, self.inputs, "input"), (out, self.outputs, "output")):

@@ -78,13 +78,14 @@ class CpuOracleBackward:
 
 
 class GpuOracle:
-    """As a Program: torch tensors in, outputs written where `out` says; only the head
-    dims of the kernels, and the default scale of those."""
+    """As a Program: torch tensors in, outputs written where `out` says; only the heads
+    and head dims of the kernels, and the default scale of those."""
 
     def __init__(self, operands, training):
         self.names = list(operands)
         self.dims = operands["q"].shape[3], operands["v"].shape[3]
         assert set(self.dims) <= {64, 128}
+        assert not training or operands["q"].shape[2] == operands["v"].shape[2]
         self.residuals = ["factor"] if training else []
         if training:
             self.backward = GpuOracleBackward(self.names)

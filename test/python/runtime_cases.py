@@ -29,8 +29,8 @@ def rows(heads, width=None, multiple=1):
     return dims + ([{"kind": "whole", "size": width}] if width else [])
 
 
-def chunks(heads, width):
-    return [{"kind": "chunk"}, {"kind": "head", "size": heads}, {"kind": "whole", "size": width}]
+def chunks(heads, width, multiple=1):
+    return [{"kind": "chunk", "multiple": multiple}, {"kind": "head", "size": heads}, {"kind": "whole", "size": width}]
 
 
 def state(heads, k, v):
@@ -273,6 +273,12 @@ def case_packed(folder):
     # 200 // 64 + 3 slots of chunks, and two for each of three sequences.
     assert program.workspace_size(1, 200, 3) == 200 * 2 * 64 * 2 + 6 * 2 * 64 * 4
     assert program.workspace_size(3, 100, -1) == 3 * 100 * 2 * 64 * 2 + 3 * 2 * 2 * 64 * 4
+    # Slots of two chunks: 200 // 128 + 3, and ceil(200 / 128) for each of three sequences.
+    spec = manifest()
+    spec["tensors"][8]["dims"] = chunks(2, 64, multiple=2)
+    program = load(folder, spec)
+    assert program.workspace_size(1, 200, 3) == 200 * 2 * 64 * 2 + 4 * 2 * 64 * 4
+    assert program.workspace_size(3, 200, -1) == 3 * 200 * 2 * 64 * 2 + 3 * 2 * 2 * 64 * 4
 
 
 def case_state_strides(folder):
@@ -545,6 +551,7 @@ def case_malformed_descriptors(folder):
     checks = [
         (set_in("chunk", value=0), "chunk"),
         (set_in("tensors", 0, "dims", 2, "size", value=0), "dimension 2 of tensor 'q'"),
+        (set_in("tensors", 8, "dims", 0, "multiple", value=0), "dimension 0 of tensor 'before_1'"),
         (set_in("kernels", 0, "block", value=2048), "block 2048"),
         (set_in(*box, "box", value=[1, 64, 1, 512]), "extent 512"),
         (set_in(*box, "box", value=[1, 64, 1, 128]), "rows of 256 bytes"),

@@ -25,7 +25,7 @@ enum class DimRange { Seq, Time, Chunk, Head, Whole };
 
 struct DimInfo {
   DimRange kind = DimRange::Whole;
-  int64_t multiple = 0; ///< Time: rows a token.
+  int64_t multiple = 0; ///< Time: rows a token. Chunk: chunks a slot.
   int64_t size = 0;     ///< Head, Whole: the extent.
 
   bool operator==(const DimInfo &other) const {

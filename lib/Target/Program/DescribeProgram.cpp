@@ -54,7 +54,7 @@ static DimInfo describeDim(delta::BoundDim dim, int64_t size) {
   case delta::DimKind::time:
     return {DimRange::Time, dim.multiple, 0};
   case delta::DimKind::chunk:
-    return {DimRange::Chunk, 0, 0};
+    return {DimRange::Chunk, dim.multiple, 0};
   case delta::DimKind::head:
     return {DimRange::Head, 0, size};
   case delta::DimKind::whole:

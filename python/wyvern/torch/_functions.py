@@ -282,10 +282,19 @@ def _pad(tensor, *dims):
     return F.pad(tensor, [side for n in reversed(missing) for side in (0, n)])
 
 
+def _on_cpu(x):
+    """Where there is a program for any heads and head dims."""
+    return x.device.type == "cpu"
+
+
 def _kernel_dims(q, v):
-    """The head dims of the program: on the CPU there is one for any."""
+    """The head dims of the program."""
     dims = q.shape[3], v.shape[3]
-    return dims if q.device.type == "cpu" else tuple(kernel_dim(n) for n in dims)
+    return dims if _on_cpu(q) else tuple(kernel_dim(n) for n in dims)
+
+
+def _repeat_heads(x, heads):
+    return x.unsqueeze(3).expand(-1, -1, -1, heads // x.shape[2], -1).flatten(2, 3)
 
 
 def _padded(operands, state, cu_seqlens, scale, final, v_first):
@@ -307,12 +316,15 @@ def _padded(operands, state, cu_seqlens, scale, final, v_first):
 def _call(operands, state, cu_seqlens, scale, final, v_first):
     """The op: the one that saves for a backward only where there will be one."""
     q, k, v, g, beta = operands
-    tensors = [q, k, v, beta] if g is None else [q, k, v, g, beta]
     name = "delta_rule" if g is None else "gated_delta_rule"
     if torch.is_grad_enabled() and any(
-        x is not None and x.requires_grad for x in (*tensors, state)
+        x is not None and x.requires_grad for x in (*operands, state)
     ):
         name += "_forward"
+        if q.shape[2] != v.shape[2] and not _on_cpu(q):
+            # A backward kernel gives the gradient of each value head; autograd adds them.
+            q, k = _repeat_heads(q, v.shape[2]), _repeat_heads(k, v.shape[2])
+    tensors = [q, k, v, beta] if g is None else [q, k, v, g, beta]
     op = getattr(torch.ops.wyvern, name).default
     o, final_state, *_ = op(*tensors, state, cu_seqlens, final, v_first)
     # The programs carry the default scale; another costs one more rounding of o.

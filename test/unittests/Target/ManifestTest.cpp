@@ -47,7 +47,7 @@ ProgramInfo makeProgram() {
                       TensorRole::Workspace,
                       "f32",
                       false,
-                      {{DimRange::Chunk, 0, 0}, {DimRange::Head, 0, 4}},
+                      {{DimRange::Chunk, 1, 0}, {DimRange::Head, 0, 4}},
                       false,
                       ""}};
   KernelInfo kernel;
@@ -147,12 +147,12 @@ TEST(ManifestTest, RefusesWhatDescriptorsCannotHold) {
 static BundleInfo makeTrainingBundle() {
   BundleInfo bundle{makeProgram(), makeProgram()};
   bundle.backward->name = "layer_backward";
-  // Two slots of 64 x 8 half floats would be two for each token and head.
+  // 64 x 8 numbers of two bytes for each two chunks of 64 tokens.
   TensorInfo saved = {"states",
                       TensorRole::Output,
                       "bf16",
                       false,
-                      {{DimRange::Chunk, 0, 0},
+                      {{DimRange::Chunk, 2, 0},
                        {DimRange::Head, 0, 4},
                        {DimRange::Whole, 0, 64},
                        {DimRange::Whole, 0, 8}},
@@ -178,7 +178,7 @@ TEST(ManifestTest, TrainingBundleHoldsBothPrograms) {
   const llvm::json::Object &residual =
       *(*root.getArray("residuals"))[0].getAsObject();
   EXPECT_EQ(residual.getString("name"), "states");
-  EXPECT_EQ(residual.getNumber("bytes_per_token_head"), 2 * 64 * 8 / 64.0);
+  EXPECT_EQ(residual.getNumber("bytes_per_token_head"), 2 * 64 * 8 / 128.0);
   EXPECT_EQ(residual.getString("what"), "the state before each chunk");
   const llvm::json::Object &backward = *root.getObject("backward");
   EXPECT_EQ(backward.getInteger("chunk"), 64);
@@ -188,8 +188,8 @@ TEST(ManifestTest, TrainingBundleHoldsBothPrograms) {
   writeCHeader(bundle, versions, headerOs);
   EXPECT_NE(header.find("layer_backward_launch(wyvern_program *program"),
             std::string::npos);
-  EXPECT_NE(header.find("const int64_t slots = cu_seqlens ? tokens / 64 + "
-                        "packed : batch * ((tokens + 63) / 64);"),
+  EXPECT_NE(header.find("const int64_t slots2 = cu_seqlens ? tokens / 128 + "
+                        "packed : batch * ((tokens + 127) / 128);"),
             std::string::npos);
 }
 

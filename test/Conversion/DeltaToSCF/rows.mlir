@@ -47,3 +47,6 @@ func.func @repeat_rows(%x: tensor<4xf32>) -> tensor<8xf32> {
   %y = delta.repeat_rows %x by 2 : tensor<4xf32> -> tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// CHECK-LABEL: func.func @sum_rows
+// CHECK-SAME: (%[[X:[a-z0-9_]+]]: tensor<8x2xf32>)

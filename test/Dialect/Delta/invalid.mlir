@@ -645,7 +645,7 @@ func.func @erase_factor_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
 // -----
 
 //===----------------------------------------------------------------------===//
-// delta.cumsum, delta.mask_rows, delta.repeat_rows
+// delta.cumsum, delta.mask_rows, delta.repeat_rows, delta.sum_rows
 //===----------------------------------------------------------------------===//
 
 func.func @cumsum_c1(%x: tensor<8x4x2xf32>) {
@@ -683,6 +683,22 @@ func.func @repeat_rows_c1(%x: tensor<f32>) {
 func.func @repeat_rows_c2(%x: tensor<8xf32>) {
   // expected-error @+1 {{(C2) expected 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<8xf32>'}}
   %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @sum_rows_c1(%z: tensor<f32>) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<f32>'}}
+  %y = delta.sum_rows %z by 2 : tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @sum_rows_c2(%x: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C2) expected 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<4x4xf32>'}}
+  %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<4x4xf32>
   return
 }
 

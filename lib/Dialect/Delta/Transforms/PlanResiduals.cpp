@@ -50,6 +50,8 @@ public:
   void dropUnusedArguments();
 
 private:
+  /// The solves of the backward that are of this system.
+  SmallVector<Operation *> findSolves(Attribute system);
   void saveFactor(EraseSolveOp solve);
   void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
   ChunkScanOp findReplay(ChunkScanOp scan);
@@ -129,16 +131,20 @@ BlockArgument ResidualPlan::addResidual(Value value, StringRef name) {
   return backward.getArgument(position++);
 }
 
-/// In the backward the system of this number is solved by its factor.
-void ResidualPlan::useFactor(IntegerAttr system, Value factor,
-                             BindingAttr binding) {
+SmallVector<Operation *> ResidualPlan::findSolves(Attribute system) {
   SmallVector<Operation *> solves;
   backward.walk([&](Operation *op) {
     if (isa<EraseSolveOp, EraseSolveAdjointOp>(op) &&
         op->getAttr(kSystemAttr) == system)
       solves.push_back(op);
   });
-  for (Operation *op : solves) {
+  return solves;
+}
+
+/// In the backward the system of this number is solved by its factor.
+void ResidualPlan::useFactor(IntegerAttr system, Value factor,
+                             BindingAttr binding) {
+  for (Operation *op : findSolves(system)) {
     auto program = cast<ChunkProgramOpInterface>(op->getParentOp());
     Type tile;
     if (auto solve = dyn_cast<EraseSolveOp>(op))
@@ -173,13 +179,15 @@ void ResidualPlan::saveFactor(EraseSolveOp solve) {
 unsigned ResidualPlan::saveFactors() {
   SmallVector<EraseSolveOp> solves;
   forward.walk([&](EraseSolveOp solve) {
+    if (!solve->hasAttr(kSystemAttr))
+      return;
     CarryDependence dependence(
         cast<ChunkProgramOpInterface>(solve->getParentOp()));
     if (dependence.reaches(solve.getL()) || dependence.reaches(solve.getRate()))
       (void)rewriter.notifyMatchFailure(
           solve, "its system depends on a carry: the factor would have to be "
                  "formed in the chain");
-    else if (solve->hasAttr(kSystemAttr))
+    else if (!findSolves(solve->getAttr(kSystemAttr)).empty())
       solves.push_back(solve);
   });
   for (EraseSolveOp solve : solves)

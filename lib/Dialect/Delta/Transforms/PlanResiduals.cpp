@@ -41,8 +41,12 @@ public:
       : forward(forward), backward(backward), rewriter(rewriter),
         position(forward.getNumArguments()) {}
 
-  /// Saves the factor of each triangular system that no carry enters.
-  unsigned saveFactors();
+  /// The triangular systems that no carry enters and the backward solves.
+  SmallVector<EraseSolveOp> findSystems();
+  /// Saves the factor of a system.
+  void saveFactor(EraseSolveOp solve);
+  /// Says what it would take to do so.
+  void remarkOnFactor(EraseSolveOp solve);
   /// Saves the carries of each scan that is replayed every `interval` chunks;
   /// with 0 none.
   unsigned saveStates(int64_t interval);
@@ -52,7 +56,6 @@ public:
 private:
   /// The solves of the backward that are of this system.
   SmallVector<Operation *> findSolves(Attribute system);
-  void saveFactor(EraseSolveOp solve);
   void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
   ChunkScanOp findReplay(ChunkScanOp scan);
   /// A new result of the forward and argument of the backward.
@@ -159,27 +162,42 @@ void ResidualPlan::useFactor(IntegerAttr system, Value factor,
   }
 }
 
+/// The name of a system's factor among the residuals.
+static std::string nameFactor(EraseSolveOp solve) {
+  int64_t number = solve->getAttrOfType<IntegerAttr>(kSystemAttr).getInt();
+  return number == 0 ? "factor" : "factor_" + std::to_string(number);
+}
+
+static void remarkOn(EraseSolveOp solve, Value factor, StringRef choice) {
+  int64_t chunk = cast<ChunkProgramOpInterface>(solve->getParentOp()).getChunk();
+  auto tile = cast<RankedTensorType>(factor.getType());
+  remarkOn(solve.getLoc(), nameFactor(solve), choice,
+           bytesPerTokenHead(tile, chunk, 2), flopsOf(factor), chunk);
+}
+
+void ResidualPlan::remarkOnFactor(EraseSolveOp solve) {
+  Value factor = createFactor(rewriter, solve);
+  remarkOn(solve, factor, "recomputed");
+  rewriter.eraseOp(factor.getDefiningOp());
+}
+
 void ResidualPlan::saveFactor(EraseSolveOp solve) {
   auto program = cast<ChunkProgramOpInterface>(solve->getParentOp());
   auto system = solve->getAttrOfType<IntegerAttr>(kSystemAttr);
-  std::string name = "factor";
-  if (system.getInt() > 0)
-    name += "_" + std::to_string(system.getInt());
+  std::string name = nameFactor(solve);
   Value factor = createFactor(rewriter, solve);
+  remarkOn(solve, factor, "saved");
   replaceSolve(rewriter, solve, factor);
-  auto tile = cast<RankedTensorType>(factor.getType());
-  remarkOn(factor.getLoc(), name, "saved",
-           bytesPerTokenHead(tile, program.getChunk(), 2), flopsOf(factor),
-           program.getChunk());
   TileStorage storage = getStorage(factor, program, TimeDims(program));
   Value saved = addOut(rewriter, program, factor, storage);
   useFactor(system, addResidual(saved, name), storage.binding);
 }
 
-unsigned ResidualPlan::saveFactors() {
+SmallVector<EraseSolveOp> ResidualPlan::findSystems() {
   SmallVector<EraseSolveOp> solves;
   forward.walk([&](EraseSolveOp solve) {
-    if (!solve->hasAttr(kSystemAttr))
+    if (!solve->hasAttr(kSystemAttr) ||
+        findSolves(solve->getAttr(kSystemAttr)).empty())
       return;
     CarryDependence dependence(
         cast<ChunkProgramOpInterface>(solve->getParentOp()));
@@ -187,12 +205,10 @@ unsigned ResidualPlan::saveFactors() {
       (void)rewriter.notifyMatchFailure(
           solve, "its system depends on a carry: the factor would have to be "
                  "formed in the chain");
-    else if (!findSolves(solve->getAttr(kSystemAttr)).empty())
+    else
       solves.push_back(solve);
   });
-  for (EraseSolveOp solve : solves)
-    saveFactor(solve);
-  return solves.size();
+  return solves;
 }
 
 //===----------------------------------------------------------------------===//
@@ -302,8 +318,14 @@ struct PlanResidualsPass
       if (!backward)
         continue;
       ResidualPlan plan(forward, backward, rewriter);
-      if (save != "none")
-        numSaved += plan.saveFactors();
+      for (EraseSolveOp solve : plan.findSystems()) {
+        if (save == "none") {
+          plan.remarkOnFactor(solve);
+          continue;
+        }
+        plan.saveFactor(solve);
+        ++numSaved;
+      }
       numSaved += plan.saveStates(save == "checkpoints" ? interval : 0);
       plan.dropUnusedArguments();
     }

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import wyvern
 from conftest import BUILD, ROOT
 from test_family_specs import SPECS, small
 from test_random_recurrences import RandomRecurrence
@@ -20,9 +21,8 @@ from test_random_recurrences import RandomRecurrence
 _compiler = pytest.importorskip("wyvern._compiler", reason="built without the compiler")
 torch = pytest.importorskip("torch")
 
-from gradient_oracle import Recurrence, gradients  # noqa: E402
+from gradient_oracle import Recurrence, gradients
 
-from wyvern import CpuProgram  # noqa: E402
 
 TIME = 83  # one chunk of 64 rows and a part
 PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that nobody owns
@@ -42,7 +42,7 @@ def compile_pair(text, phase="differentiated", save="factor"):
     compile = lambda backward: _compiler.compile_cpu(text, "", phase, "f16", True, save, backward)
     with ThreadPoolExecutor(2) as pool:
         forward, backward = pool.map(compile, (False, True))
-    return CpuProgram(forward, phase, CpuProgram(backward, phase))
+    return wyvern.CpuProgram(forward, phase, wyvern.CpuProgram(backward, phase))
 
 
 def opt(text, *flags):
@@ -327,12 +327,24 @@ def gated_delta_rule(tensors, cu_seqlens=None):
     return recurrence(cu_seqlens, **tensors)
 
 
-@pytest.mark.parametrize("phase", ["differentiated", "staged"])
-@pytest.mark.parametrize("cu_seqlens", [None, np.array([0, 1, 1, 24, 37])], ids=["dense", "packed"])
-def test_gate_in_scan(phase, cu_seqlens):
+def compile_gate_in_scan(choice):
+    if choice != "checkpoints":
+        return compile_pair(GATE_IN_SCAN, choice)
+    plan = "-delta-plan-residuals=save=checkpoints interval=2"
+    return wyvern.compile(opt(GATE_IN_SCAN, "-delta-differentiate", "-delta-simplify", plan, "-delta-stage"), "cpu")
+
+
+@pytest.mark.parametrize("choice", ["differentiated", "checkpoints"])
+def test_gate_in_scan(choice):
     """A_log and dt_bias have no time and no sequence: their gradients are carried, then summed."""
+    program = compile_gate_in_scan(choice)
+    assert program.residuals == ["factor"] + ["state"] * (choice == "checkpoints")
+    check_gate_in_scan(program, batch=2, sequences=2, time=85)
+    check_gate_in_scan(program, batch=1, sequences=4, time=90, cu_seqlens=np.array([0, 1, 1, 66, 80]))
+
+
+def check_gate_in_scan(program, batch, sequences, time, cu_seqlens=None):
     random, key = np.random.default_rng(10), Law(10).key
-    batch, sequences, time = (2, 2, 37) if cu_seqlens is None else (1, 4, 40)
     normal = random.standard_normal
     inputs = {
         "q": key((batch, time, 1, 4)), "k": key((batch, time, 1, 4)), "v": normal((batch, time, 2, 4)),
@@ -341,7 +353,7 @@ def test_gate_in_scan(phase, cu_seqlens):
     }  # fmt: skip
     inputs["x"][0, 5] = -inputs["dt_bias"]  # where max(y, 0) and |y| have no slope, but softplus has
     seeds = {"d_o": normal((batch, time, 2, 4)), "d_final_state": normal((sequences, 2, 4, 4))}
-    found = run_backward(compile_pair(GATE_IN_SCAN, phase), inputs, seeds, cu_seqlens)
+    found = run_backward(program, inputs, seeds, cu_seqlens)
     expected = gradients(lambda cu_seqlens, **tensors: gated_delta_rule(tensors, cu_seqlens), inputs, seeds, cu_seqlens)
     errors = {name: np.linalg.norm(x - expected[name]) / np.linalg.norm(expected[name]) for name, x in found.items()}
     assert set(found) == set(expected) and max(errors.values()) < 1e-10, errors

@@ -348,6 +348,17 @@ func.func @chunk_scan_c11(%x: tensor<?x?x1x4xf32>) {
 
 // -----
 
+func.func @chunk_scan_c16(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4xf32>, %s1: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C16) expected all carries to start anew with the same chunks: one chunk dimension, or none, found #delta.binding<[chunk * 2, head, _]> and #delta.binding<[chunk, head, _]>}}
+  %sT:2 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      carry(%S = %s0[chunk * 2, head, _] : tensor<?x1x4xf32>, %T = %s1[chunk, head, _] : tensor<?x1x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S, %T : tensor<4xf32>, tensor<4xf32>)
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
   // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
   %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,

@@ -2,9 +2,12 @@
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=none -split-input-file | FileCheck %s --check-prefix=NONE
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=none -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=AGAIN
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify "-delta-plan-residuals=save=checkpoints interval=4" -split-input-file | FileCheck %s --check-prefix=STATES
 // RUN: not wyvern-opt %s -delta-plan-residuals=save=all -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD
+// RUN: not wyvern-opt %s "-delta-plan-residuals=save=checkpoints interval=0" -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD-INTERVAL
 
-// BAD: expected save none or factor, found 'all': factor saves what solves the triangular systems, none nothing
+// BAD: expected save none, factor or checkpoints, found 'all': factor saves what solves the triangular systems, checkpoints that and states
+// BAD-INTERVAL: expected an interval of at least one chunk, found 0
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #km = affine_map<(m, n, k) -> (k, m)>
@@ -31,6 +34,7 @@
 // CHECK: delta.chunk_scan reverse {{.*}} = %[[z]][seq, time, head, _]
 // CHECK-NOT: delta.erase
 // CHECK-NOT: delta.system
+// CHECK-NOT: delta.replay
 
 // NONE-LABEL: func.func @one_fwd(
 // NONE-NOT: delta.residual
@@ -41,11 +45,25 @@
 // NONE: delta.erase_solve_adjoint
 // NONE-NOT: delta.system
 
-// In bytes of 16-bit elements: 4 x 4 channels of state over 16 tokens; 16 entries
-// of a row of the factor.
+// With checkpoints the forward stores the state that enters every fourth chunk too,
+// and the replay starts from each of them.
 
-// REMARK: remark: [Analysis] state | Category:delta-plan-residuals | BytesPerTokenHead=2, FlopsPerTokenHead=320, Remark=replayed
+// STATES-LABEL: func.func @one_fwd(
+// STATES-SAME: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, tensor<?x1x4x4xf32> {delta.name = "state", delta.residual})
+// STATES: delta.chunk_scan {{.*}} carry(%[[S:[a-z0-9]+]] =
+// STATES-SAME: outs({{.*}}, [chunk * 4, head, _, _] : tensor<?x1x4x4xf32>)
+// STATES: delta.yield outs(%{{.*}}, %{{.*}}, %[[S]] :
+// STATES-LABEL: func.func @one_bwd(
+// STATES-SAME: %[[s:[a-z0-9]+]]: tensor<?x1x4x4xf32> {delta.name = "state", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"}
+// STATES: delta.chunk_scan forward {{.*}} carry(%{{.*}} = %[[s]][chunk * 4, head, _, _] :
+// STATES: delta.chunk_scan reverse {{.*}} carry(%{{.*}} = %{{.*}}[seq, head, _, _] :
+// STATES-NOT: delta.replay
+
+// In bytes: 4 x 4 channels of state in f32 over 16 tokens; 16 entries of a row of
+// the factor in 16 bits.
+
 // REMARK: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=saved
+// REMARK: remark: [Analysis] state | Category:delta-plan-residuals | BytesPerTokenHead=4, FlopsPerTokenHead=320, Remark=replayed
 
 // AGAIN: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=recomputed
 func.func @one(%k: tensor<?x?x1x4xf32> {delta.name = "k"}, %v: tensor<?x?x1x4xf32> {delta.name = "v"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"},

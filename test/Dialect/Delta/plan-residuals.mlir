@@ -63,7 +63,7 @@
 // the factor in 16 bits.
 
 // REMARK: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=saved
-// REMARK: remark: [Analysis] state | Category:delta-plan-residuals | BytesPerTokenHead=4, FlopsPerTokenHead=320, Remark=replayed
+// REMARK: remark: [Analysis] state | Category:delta-plan-residuals | BytesPerTokenHead=4, FlopsPerTokenHead=192, Remark=replayed
 
 // AGAIN: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=recomputed
 func.func @one(%k: tensor<?x?x1x4xf32> {delta.name = "k"}, %v: tensor<?x?x1x4xf32> {delta.name = "v"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"},

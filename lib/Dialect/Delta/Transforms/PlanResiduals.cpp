@@ -104,13 +104,14 @@ static void remarkOn(Location loc, StringRef value, StringRef choice,
       << remark::metric("FlopsPerTokenHead", flops / chunk);
 }
 
-/// States are replayed from the initial one, or from the nearest one saved.
-static void remarkOnStates(ChunkScanOp scan, int64_t interval) {
-  int64_t chunk = scan.getChunk();
-  for (auto [i, carry] : llvm::enumerate(scan.getYield().getCarries())) {
+/// States are replayed from the initial one, or from the nearest one saved, with
+/// the factors that are saved.
+static void remarkOnStates(ChunkScanOp replay, int64_t interval) {
+  int64_t chunk = replay.getChunk();
+  for (auto [i, carry] : llvm::enumerate(replay.getYield().getCarries())) {
     auto tile = cast<RankedTensorType>(carry.getType());
     int64_t bytes = tile.getElementTypeBitWidth() / 8;
-    remarkOn(scan.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
+    remarkOn(replay.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
              interval ? "saved at intervals" : "replayed",
              bytesPerTokenHead(tile, chunk * std::max<int64_t>(interval, 1),
                                bytes),
@@ -267,7 +268,7 @@ unsigned ResidualPlan::saveStates(int64_t interval) {
                                               "states");
       continue;
     }
-    remarkOnStates(scan, interval);
+    remarkOnStates(replay, interval);
     if (interval == 0)
       continue;
     if (replay.getInits().size() != scan.getInits().size()) {

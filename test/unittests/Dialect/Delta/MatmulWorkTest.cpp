@@ -97,14 +97,14 @@ TEST_F(MatmulWorkTest, GatedDeltaNetBackward) {
 // An operation that is added to the dialect has to be put into one list.
 TEST_F(MatmulWorkTest, EveryOpSaysItsWork) {
   const llvm::StringSet<> products = {
-      "linalg.contract",         "delta.decay_dot",    "delta.decay_apply",
-      "delta.erase_solve",       "delta.erase_factor", "delta.chunk_scan",
+      "linalg.contract",           "delta.decay_dot",    "delta.decay_apply",
+      "delta.erase_solve",         "delta.erase_factor", "delta.chunk_scan",
       "delta.erase_solve_adjoint", "delta.chunk_map"};
   const llvm::StringSet<> others = {
-      "linalg.elementwise", "linalg.broadcast",  "linalg.reduce",
-      "linalg.transpose",   "linalg.fill",       "tensor.empty",
-      "delta.cumsum",       "delta.mask_rows",   "delta.repeat_rows",
-      "delta.sum_rows",     "delta.decay_mask",  "delta.yield",
+      "linalg.elementwise", "linalg.broadcast", "linalg.reduce",
+      "linalg.transpose",   "linalg.fill",      "tensor.empty",
+      "delta.cumsum",       "delta.mask_rows",  "delta.repeat_rows",
+      "delta.sum_rows",     "delta.decay_mask", "delta.yield",
       "delta.recurrence"};
   for (RegisteredOperationName op : context.getRegisteredOperations()) {
     StringRef name = op.getStringRef();

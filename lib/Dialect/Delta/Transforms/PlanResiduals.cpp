@@ -309,7 +309,8 @@ struct PlanResidualsPass
     }
     if (interval < 1) {
       getOperation()->emitError()
-          << "expected an interval of at least one chunk, found " << interval;
+          << "expected an interval of at least one chunk, found "
+          << interval.getValue();
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());

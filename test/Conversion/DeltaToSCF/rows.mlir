@@ -47,3 +47,18 @@ func.func @repeat_rows(%x: tensor<4xf32>) -> tensor<8xf32> {
   %y = delta.repeat_rows %x by 2 : tensor<4xf32> -> tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// CHECK-LABEL: func.func @sum_rows
+// CHECK-SAME: (%[[X:[a-z0-9_]+]]: tensor<8x2xf32>)
+// CHECK: %[[ZERO:[a-z0-9_]+]] = linalg.fill {{.*}} -> tensor<4x2xf32>
+// CHECK: scf.for %[[I:[a-z0-9_]+]] = %c0 to %c8 {{.*}} iter_args(%{{.*}} = %[[ZERO]])
+// CHECK:   %[[TO:[a-z0-9_]+]] = arith.divui %[[I]], %c2
+// CHECK:   scf.for %[[D:[a-z0-9_]+]] = %c0 to %c2
+// CHECK:     %[[SUM:[a-z0-9_]+]] = tensor.extract %{{.*}}[%[[TO]], %[[D]]]
+// CHECK:     %[[ROW:[a-z0-9_]+]] = tensor.extract %[[X]][%[[I]], %[[D]]]
+// CHECK:     %[[NEXT:[a-z0-9_]+]] = arith.addf %[[SUM]], %[[ROW]]
+// CHECK:     tensor.insert %[[NEXT]] into %{{.*}}[%[[TO]], %[[D]]]
+func.func @sum_rows(%x: tensor<8x2xf32>) -> tensor<4x2xf32> {
+  %y = delta.sum_rows %x by 2 : tensor<8x2xf32> -> tensor<4x2xf32>
+  return %y : tensor<4x2xf32>
+}

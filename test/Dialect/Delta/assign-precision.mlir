@@ -66,12 +66,13 @@ func.func @operands(%g: tensor<?x?x2xf32>, %k: tensor<?x?x1x32xbf16>, %v: tensor
   return %o, %sT : tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>
 }
 
-// A result that the caller sees, or that something reads unrounded, keeps its type.
+// A result that the caller sees keeps its type. A matrix between programs is stored
+// in 16 bits, whatever reads it.
 
-// CHECK-LABEL: func.func @keeps_type
+// CHECK-LABEL: func.func @between
 // CHECK: delta.chunk_map
-// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>)
-func.func @keeps_type(%x: tensor<?x?x2x16xf32>) -> (tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>) {
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xbf16>)
+func.func @between(%x: tensor<?x?x2x16xf32>) -> (tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>) {
   %seen, %mixed = delta.chunk_map chunk = 16 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>)
       outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
     %Y = math.exp %X : tensor<16x16xf32>
@@ -106,4 +107,72 @@ func.func @decay_apply(%x: tensor<?x?x2x16xf32>, %g: tensor<?x?x2xf32>) -> tenso
     delta.yield outs(%R : tensor<16x16xf32>)
   }
   return %r : tensor<?x?x2x16xf32>
+}
+
+// A vector between programs keeps its type, unless all that is read of it is
+// rounded; so does what is summed outside of a program, and a final state.
+
+// CHECK-LABEL: func.func @vectors
+// CHECK: delta.chunk_scan
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x2xf32>, [seq, time, head] : tensor<?x?x2xbf16>, [seq, time, head, _] : tensor<?x?x2x16xf32>)
+// CHECK: delta.chunk_scan {{.*}} carry(%{{.*}} = %{{.*}}[seq, head, _, _] : tensor<?x2x16x16xf32>)
+func.func @vectors(%x: tensor<?x?x2x16xf32>, %g: tensor<?x?x2xf32>, %s0: tensor<?x2x16x16xf32>) -> (tensor<?x?x2xf32>, tensor<?x?x16xf32>, tensor<?x2x16x16xf32>) {
+  %read, %rounded, %summed, %s1 = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %G = %g[seq, time, head] : tensor<?x?x2xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>)
+      outs([seq, time, head] : tensor<?x?x2xf32>, [seq, time, head] : tensor<?x?x2xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    delta.yield outs(%G, %G, %X : tensor<16xf32>, tensor<16xf32>, tensor<16x16xf32>) carry(%X : tensor<16x16xf32>)
+  }
+  %o, %s2 = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%G = %read[seq, time, head] : tensor<?x?x2xf32>, %H = %rounded[seq, time, head] : tensor<?x?x2xf32>)
+      carry(%S = %s1[seq, head, _, _] : tensor<?x2x16x16xf32>) outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %Hb = arith.truncf %H : tensor<16xf32> to tensor<16xbf16>
+    %Hf = arith.extf %Hb : tensor<16xbf16> to tensor<16xf32>
+    %Y = arith.mulf %G, %Hf : tensor<16xf32>
+    delta.yield outs(%Y : tensor<16xf32>) carry(%S : tensor<16x16xf32>)
+  }
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %b = tensor.dim %x, %c0 : tensor<?x?x2x16xf32>
+  %t = tensor.dim %x, %c1 : tensor<?x?x2x16xf32>
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%b, %t) : tensor<?x?x16xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e : tensor<?x?x16xf32>) -> tensor<?x?x16xf32>
+  %sum = linalg.reduce {arith.addf} ins(%summed : tensor<?x?x2x16xf32>) outs(%init : tensor<?x?x16xf32>) dimensions = [2]
+  return %o, %sum, %s2 : tensor<?x?x2xf32>, tensor<?x?x16xf32>, tensor<?x2x16x16xf32>
+}
+
+// What a forward saves for its backward is stored in 16 bits on both sides, if it
+// is a matrix that chunk programs alone read. %both is also what the caller asked
+// for, so it keeps its type, and so does the vector.
+
+// CHECK-LABEL: func.func @pair_fwd
+// CHECK-SAME: -> (tensor<?x?x2x16xf32> {delta.name = "both"}, tensor<?x?x2x16xbf16> {delta.name = "factor", delta.residual}, tensor<?x?x2x16xf32> {delta.name = "copy", delta.residual}, tensor<?x?x2xf32> {delta.name = "row", delta.residual})
+// CHECK: outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xbf16>, [seq, time, head] : tensor<?x?x2xf32>)
+// CHECK-LABEL: func.func @pair_bwd
+// CHECK-SAME: (%{{.*}}: tensor<?x?x2x16xbf16> {delta.name = "factor", delta.residual}, %{{.*}}: tensor<?x?x2x16xf32> {delta.name = "copy", delta.residual}, %{{.*}}: tensor<?x?x2xf32> {delta.name = "row", delta.residual}, %{{.*}}: tensor<?x?x2x16xf32> {delta.name = "d_both"})
+func.func @pair_fwd(%x: tensor<?x?x2x16xf32> {delta.name = "x"}, %g: tensor<?x?x2xf32> {delta.name = "g"})
+    -> (tensor<?x?x2x16xf32> {delta.name = "both"}, tensor<?x?x2x16xf32> {delta.name = "factor", delta.residual}, tensor<?x?x2x16xf32> {delta.name = "copy", delta.residual},
+        tensor<?x?x2xf32> {delta.name = "row", delta.residual}) attributes {delta.backward = @pair_bwd} {
+  %both, %factor, %row = delta.chunk_map chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %G = %g[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>, [seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %Y = math.exp %X : tensor<16x16xf32>
+    delta.yield outs(%Y, %X, %G : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16xf32>)
+  }
+  return %both, %factor, %both, %row : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>, tensor<?x?x2xf32>
+}
+func.func @pair_bwd(%factor: tensor<?x?x2x16xf32> {delta.name = "factor", delta.residual}, %copy: tensor<?x?x2x16xf32> {delta.name = "copy", delta.residual},
+    %row: tensor<?x?x2xf32> {delta.name = "row", delta.residual}, %d: tensor<?x?x2x16xf32> {delta.name = "d_both"}) -> (tensor<?x?x2x16xf32> {delta.name = "d_x"}) {
+  %dx = delta.chunk_map chunk = 16 heads = 2 compute = f32
+      ins(%F = %factor[seq, time, head, _] : tensor<?x?x2x16xf32>, %C = %copy[seq, time, head, _] : tensor<?x?x2x16xf32>,
+          %R = %row[seq, time, head] : tensor<?x?x2xf32>, %D = %d[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<16x16xf32>
+    %B = linalg.broadcast ins(%R : tensor<16xf32>) outs(%e : tensor<16x16xf32>) dimensions = [1]
+    %1 = arith.mulf %F, %D : tensor<16x16xf32>
+    %2 = arith.mulf %1, %C : tensor<16x16xf32>
+    %3 = arith.mulf %2, %B : tensor<16x16xf32>
+    delta.yield outs(%3 : tensor<16x16xf32>)
+  }
+  return %dx : tensor<?x?x2x16xf32>
 }

@@ -312,6 +312,37 @@ func.func @repeat_rows(%x: tensor<2x4xf32>) -> (tensor<2x4xf32>, tensor<8xf32>, 
 
 // -----
 
+// CHECK-LABEL: func.func @sum_rows
+// CHECK-SAME: %[[x:.*]]: tensor<4xf32>
+// CHECK: %[[y:.*]] = delta.sum_rows %[[x]] by 2
+// CHECK: return %[[x]], %[[y]]
+func.func @sum_rows(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<2xf32>) {
+  %a = delta.sum_rows %x by 1 : tensor<4xf32> -> tensor<4xf32>
+  %b = delta.sum_rows %x by 2 : tensor<4xf32> -> tensor<2xf32>
+  return %a, %b : tensor<4xf32>, tensor<2xf32>
+}
+
+// -----
+
+// A mask of a mask is one mask, if it is the same and only one of them decays.
+
+// CHECK-LABEL: func.func @mask_of_mask
+// CHECK-SAME: %[[m:.*]]: tensor<8x8xf32>, %[[g:.*]]: tensor<8xf32>
+// CHECK: %[[decayed:.*]] = delta.decay_mask upto_token %[[m]] decay(%[[g]]
+// CHECK: %[[twice:.*]] = delta.decay_mask upto_token %[[decayed]] decay(%[[g]]
+// CHECK: %[[other:.*]] = delta.decay_mask before_token %[[decayed]] :
+// CHECK: return %[[decayed]], %[[decayed]], %[[twice]], %[[other]]
+func.func @mask_of_mask(%m: tensor<8x8xf32>, %g: tensor<8xf32>) -> (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>) {
+  %masked = delta.decay_mask upto_token %m : tensor<8x8xf32>
+  %decayed = delta.decay_mask upto_token %masked decay(%g : tensor<8xf32>) : tensor<8x8xf32>
+  %same = delta.decay_mask upto_token %decayed : tensor<8x8xf32>
+  %twice = delta.decay_mask upto_token %decayed decay(%g : tensor<8xf32>) : tensor<8x8xf32>
+  %other = delta.decay_mask before_token %decayed : tensor<8x8xf32>
+  return %decayed, %same, %twice, %other : tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @erase_factor
 // CHECK: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<8x8xf32>
 // CHECK: return %[[zero]]

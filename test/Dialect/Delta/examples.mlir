@@ -126,3 +126,10 @@ func.func @repeat_rows(%a: tensor<32xf32>) {
   %r = delta.repeat_rows %a by 2 : tensor<32xf32> -> tensor<64xf32>
   return
 }
+
+// CHECK-LABEL: func.func @sum_rows
+// CHECK: delta.sum_rows
+func.func @sum_rows(%a: tensor<64xf32>) {
+  %s = delta.sum_rows %a by 2 : tensor<64xf32> -> tensor<32xf32>
+  return
+}

@@ -348,6 +348,17 @@ func.func @chunk_scan_c11(%x: tensor<?x?x1x4xf32>) {
 
 // -----
 
+func.func @chunk_scan_c16(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4xf32>, %s1: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C16) expected all carries to start anew with the same chunks: one chunk dimension, or none, found #delta.binding<[chunk * 2, head, _]> and #delta.binding<[chunk, head, _]>}}
+  %sT:2 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      carry(%S = %s0[chunk * 2, head, _] : tensor<?x1x4xf32>, %T = %s1[chunk, head, _] : tensor<?x1x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S, %T : tensor<4xf32>, tensor<4xf32>)
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
   // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
   %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,
@@ -645,7 +656,7 @@ func.func @erase_factor_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
 // -----
 
 //===----------------------------------------------------------------------===//
-// delta.cumsum, delta.mask_rows, delta.repeat_rows
+// delta.cumsum, delta.mask_rows, delta.repeat_rows, delta.sum_rows
 //===----------------------------------------------------------------------===//
 
 func.func @cumsum_c1(%x: tensor<8x4x2xf32>) {
@@ -683,6 +694,22 @@ func.func @repeat_rows_c1(%x: tensor<f32>) {
 func.func @repeat_rows_c2(%x: tensor<8xf32>) {
   // expected-error @+1 {{(C2) expected 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<8xf32>'}}
   %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @sum_rows_c1(%z: tensor<f32>) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<f32>'}}
+  %y = delta.sum_rows %z by 2 : tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @sum_rows_c2(%x: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C2) expected 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<4x4xf32>'}}
+  %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<4x4xf32>
   return
 }
 

@@ -212,3 +212,59 @@ func.func @orders(%k: tensor<?x?x2x32xbf16>, %a_: tensor<?x?x2xf32>, %b_: tensor
   }
   return %sT, %p, %o : tensor<?x2x32x16xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x16xf32>
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// One number is a scale over no dimension: it goes to the result, where what is
+// accumulated on stays out of it.
+
+// CHECK-LABEL: func.func @one_number
+// CHECK: ins(%[[Q:[a-z0-9]+]] = {{.*}}, %[[X:[a-z0-9]+]] = %arg1
+// CHECK-DAG: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<16x4xf32>
+// CHECK-DAG: %[[half:.*]] = arith.constant dense<5.000000e-01> : tensor<16x4xf32>
+// CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %{{.*}} : {{.*}} outs(%[[zero]] :
+// CHECK: %[[scaled:.*]] = arith.mulf %[[QS]], %[[half]]
+// CHECK: %[[O:.*]] = arith.addf %[[X]], %[[scaled]]
+// CHECK: delta.yield outs(%[[O]] :
+func.func @one_number(%q: tensor<?x?x1x8xf32>, %x: tensor<?x?x1x4xf32>, %s: tensor<?x1x8x4xf32>) -> tensor<?x?x1x4xf32> {
+  %o = delta.chunk_map chunk = 16 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>, %S = %s[seq, head, _, _] : tensor<?x1x8x4xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %half = arith.constant dense<0.5> : tensor<16x8xf32>
+    %hQ = arith.mulf %Q, %half : tensor<16x8xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%hQ, %S : tensor<16x8xf32>, tensor<8x4xf32>) outs(%X : tensor<16x4xf32>) -> tensor<16x4xf32>
+    delta.yield outs(%O : tensor<16x4xf32>)
+  }
+  return %o : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// Both sides of a decay product share the masked matrix, if all channels share the
+// decay. A decay a channel stays inside of the sum.
+
+// CHECK-LABEL: func.func @decay_apply
+// CHECK: ins(%[[M:[a-z0-9]+]] = {{.*}}, %[[X:[a-z0-9]+]] = {{.*}}, %[[Y:[a-z0-9]+]] = {{.*}}, %[[g:[a-z0-9]+]] = {{.*}}, %[[G:[a-z0-9]+]] = %arg4
+// CHECK: %[[D:.*]] = delta.decay_mask before_token %[[M]] decay(%[[g]] : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>
+// CHECK: %[[A:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[X]] : tensor<8x16xf32>, tensor<16x4xf32>) {{.*}} -> tensor<8x4xf32>
+// CHECK-NOT: delta.decay_mask
+// CHECK: %[[B:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[Y]] : tensor<8x16xf32>, tensor<8x4xf32>) {{.*}} -> tensor<16x4xf32>
+// CHECK: %[[C:.*]] = delta.decay_apply before_token %[[M]], %[[X]] decay(%[[G]] : tensor<8x4xf32>)
+// CHECK: delta.yield outs(%[[A]], %[[B]], %[[C]] :
+func.func @decay_apply(%m: tensor<?x?x1x16xf32>, %x: tensor<?x?x1x4xf32>, %y: tensor<?x?x1x4xf32>, %g: tensor<?x?x1xf32>, %gc: tensor<?x?x1x4xf32>)
+    -> (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) {
+  %a, %b, %c = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x16xf32>, %X = %x[seq, time * 2, head, _] : tensor<?x?x1x4xf32>, %Y = %y[seq, time, head, _] : tensor<?x?x1x4xf32>,
+          %G = %g[seq, time, head] : tensor<?x?x1xf32>, %GC = %gc[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time * 2, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %A = delta.decay_apply before_token %M, %X decay(%G : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>, tensor<16x4xf32> -> tensor<8x4xf32>
+    %B = delta.decay_apply before_token transpose %M, %Y decay(%G : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>, tensor<8x4xf32> -> tensor<16x4xf32>
+    %C = delta.decay_apply before_token %M, %X decay(%GC : tensor<8x4xf32>) before_decay rows [1, 2] : tensor<8x16xf32>, tensor<16x4xf32> -> tensor<8x4xf32>
+    delta.yield outs(%A, %B, %C : tensor<8x4xf32>, tensor<16x4xf32>, tensor<8x4xf32>)
+  }
+  return %a, %b, %c : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>
+}

@@ -61,33 +61,35 @@ func.func @delta_net(%q: tensor<?x?x1x32xbf16>, %k: tensor<?x?x1x32xbf16>, %v: t
 #kn = affine_map<(m, n, k) -> (k, n)>
 #mn = affine_map<(m, n, k) -> (m, n)>
 
-// No solve. What is computed of ins alone crosses: e^a as a vector, the scaled
-// values as a tile. The decay of the whole chunk is a sum of ins, so the chain
-// computes it.
+// No solve. What is computed of ins alone crosses: the decays as vectors, the
+// product of keys and queries as a tile. The scaled values have the lane, the
+// dimension that the chain never mixes: they stay in the chain. The decay of the
+// whole chunk is a sum of ins, so the chain computes it.
 
 // CHECK-LABEL: func.func @linear_attention
-// CHECK-SAME: %[[q:.*]]: tensor<?x?x2x32xbf16>, %[[g:.*]]: tensor<?x?x2xf32>
+// CHECK-SAME: %[[q:.*]]: tensor<?x?x2x32xbf16>, %[[g:.*]]: tensor<?x?x2xf32>, %{{.*}}: tensor<?x?x2x32xbf16>, %[[v:.*]]: tensor<?x?x2x16xbf16>
 // CHECK: %[[before:.*]]:3 = delta.chunk_map
-// CHECK-SAME: outs([seq, time, head] : tensor<?x?x2xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>)
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x2xf32>, [seq, time, head] : tensor<?x?x2xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>)
 // CHECK: %[[a:.*]] = delta.cumsum %[[G:.*]] :
 // CHECK-NEXT: %[[ea:.*]] = math.exp %[[a]]
 // CHECK-NEXT: %[[s:.*]] = delta.cumsum reverse exclusive %[[G]]
 // CHECK-NEXT: %[[es:.*]] = math.exp %[[s]]
 // CHECK-NEXT: %[[P:.*]] = delta.decay_dot upto_token {{.*}} decay(%[[G]]
-// CHECK-NEXT: %[[ES:.*]] = linalg.broadcast ins(%[[es]]
-// CHECK-NEXT: %[[sV:.*]] = arith.mulf %[[ES]]
-// CHECK-NEXT: delta.yield outs(%[[ea]], %[[P]], %[[sV]]
+// CHECK-NEXT: delta.yield outs(%[[ea]], %[[es]], %[[P]]
 // CHECK: delta.chunk_scan
 // CHECK-SAME: %[[G:[a-zA-Z0-9_]+]] = %[[g]][seq, time, head] : tensor<?x?x2xf32>,
+// CHECK-SAME: %[[V:[a-zA-Z0-9_]+]] = %[[v]][seq, time, head, _] : tensor<?x?x2x16xbf16>,
 // CHECK-SAME: %[[ea:[a-zA-Z0-9_]+]] = %[[before]]#0[seq, time, head]
-// CHECK-SAME: %[[P:[a-zA-Z0-9_]+]] = %[[before]]#1[seq, time, head, _]
-// CHECK-SAME: %[[sV:[a-zA-Z0-9_]+]] = %[[before]]#2[seq, time, head, _]
+// CHECK-SAME: %[[es:[a-zA-Z0-9_]+]] = %[[before]]#1[seq, time, head]
+// CHECK-SAME: %[[P:[a-zA-Z0-9_]+]] = %[[before]]#2[seq, time, head, _]
 // CHECK-NOT: delta.cumsum
 // CHECK: linalg.broadcast ins(%[[ea]] :
 // CHECK: linalg.contract {{.*}} ins(%[[P]],
 // CHECK: %[[aC:.*]] = linalg.reduce { arith.addf } ins(%[[G]] :
 // CHECK: %[[eaC:.*]] = math.exp %[[aC]] : tensor<f32>
 // CHECK: linalg.broadcast ins(%[[eaC]] :
+// CHECK: %[[ES:.*]] = linalg.broadcast ins(%[[es]]
+// CHECK: %[[sV:.*]] = arith.mulf %[[ES]], %[[V]]
 // CHECK: linalg.contract {{.*}} ins(%{{.*}}, %[[sV]]
 func.func @linear_attention(%q: tensor<?x?x2x32xbf16>, %g: tensor<?x?x2xf32>, %k: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>,
     %s0: tensor<?x2x32x16xf32>) -> (tensor<?x?x2x16xbf16>, tensor<?x2x32x16xf32>) {
@@ -263,6 +265,7 @@ func.func @constant_rate(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -
 
 // Only the compute type crosses: of the comparison its operand does, of the rounded
 // tile what was rounded. A running sum crosses though all it is made of are ins.
+// (The carry is mixed along both of its dimensions, so that there is no lane.)
 
 // CHECK-LABEL: func.func @compute_type
 // CHECK: %[[before:.*]]:2 = delta.chunk_map
@@ -279,6 +282,7 @@ func.func @compute_type(%x: tensor<?x?x2x8xf32>, %g: tensor<?x?x2xf32>, %s0: ten
   %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x2x8xf32>, %G = %g[seq, time, head] : tensor<?x?x2xf32>)
       carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x8xf32>) outs() valid(%n) {
+    %mix = arith.constant dense<0.125> : tensor<8x8xf32>
     %e = tensor.empty() : tensor<16x8xf32>
     %zero = arith.constant dense<0.0> : tensor<16x8xf32>
     %Y = math.tanh %X : tensor<16x8xf32>
@@ -291,7 +295,10 @@ func.func @compute_type(%x: tensor<?x?x2x8xf32>, %g: tensor<?x?x2xf32>, %s0: ten
     %A = linalg.broadcast ins(%a : tensor<16xf32>) outs(%e : tensor<16x8xf32>) dimensions = [1]
     %S1 = arith.select %positive, %Pf, %S : tensor<16x8xi1>, tensor<16x8xf32>
     %S2 = arith.addf %S1, %A : tensor<16x8xf32>
-    delta.yield carry(%S2 : tensor<16x8xf32>)
+    %S3 = delta.cumsum %S2 : tensor<16x8xf32>
+    %S4 = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+        ins(%S3, %mix : tensor<16x8xf32>, tensor<8x8xf32>) outs(%zero : tensor<16x8xf32>) -> tensor<16x8xf32>
+    delta.yield carry(%S4 : tensor<16x8xf32>)
   }
   return %sT : tensor<?x2x16x8xf32>
 }
@@ -323,4 +330,83 @@ func.func @left_alone(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) -> (ten
     delta.yield outs(%Y : tensor<16x4xf32>)
   }
   return %sT, %o : tensor<?x1x8x4xf32>, tensor<?x?x1x4xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// A sum over the lane that feeds nothing back waits until after the chain: a map
+// of all chunks, which reads the state once a chunk (slots) and rows. Outs that no
+// carry enters are its too, then. What is cheap of the state (its negative) is
+// made again, and what the map before has is read by both.
+
+// CHECK-LABEL: func.func @after
+// CHECK-SAME: %[[q:[a-z0-9]+]]: tensor<?x?x1x4xf32>, %[[v:[a-z0-9]+]]: tensor<?x?x1x8xf32>
+// CHECK: %[[before:.*]] = delta.chunk_map
+// CHECK: %[[P:.*]] = delta.decay_dot
+// CHECK-NEXT: delta.yield outs(%[[P]] :
+// CHECK: %[[chain:.*]]:3, %[[final:.*]] = delta.chunk_scan forward
+// CHECK-SAME: carry(%[[S:[a-z0-9]+]] =
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [chunk, head, _, _] : tensor<?x1x4x8xf32>)
+// CHECK: %[[QS:.*]] = linalg.contract {{.*}} -> tensor<16x8xf32>
+// CHECK: %[[PQS:.*]] = linalg.contract {{.*}} -> tensor<16x8xf32>
+// CHECK-NOT: linalg.contract {{.*}} -> tensor<16x4xf32>
+// CHECK: delta.yield outs(%[[PQS]], %[[QS]], %[[S]] :
+// CHECK: %[[after:.*]]:2 = delta.chunk_map
+// CHECK-SAME: %[[before]][seq, time, head, _]
+// CHECK-SAME: %[[QS:[a-z0-9]+]] = %[[chain]]#1[seq, time, head, _]
+// CHECK-SAME: %[[S:[a-z0-9]+]] = %[[chain]]#2[chunk, head, _, _]
+// CHECK: %[[nS:.*]] = arith.negf %[[S]]
+// CHECK: %[[D:.*]] = linalg.contract {{.*}} ins(%[[QS]], %[[nS]] : {{.*}} -> tensor<16x4xf32>
+// CHECK: math.tanh
+// CHECK: return %[[chain]]#0, %[[after]]#0, %[[after]]#1, %[[final]]
+func.func @after(%q: tensor<?x?x1x4xf32>, %v: tensor<?x?x1x8xf32>, %s0: tensor<?x1x4x8xf32>)
+    -> (tensor<?x?x1x8xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x1x4x8xf32>) {
+  %o, %d, %t, %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x4xf32>, %V = %v[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x8xf32>
+    %zq = arith.constant dense<0.0> : tensor<16x4xf32>
+    %P = delta.decay_dot upto_token %Q, %Q : tensor<16x4xf32>, tensor<16x4xf32> -> tensor<16x16xf32>
+    %QS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Q, %S : tensor<16x4xf32>, tensor<4x8xf32>) outs(%zero : tensor<16x8xf32>) -> tensor<16x8xf32>
+    %PQS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%P, %QS : tensor<16x16xf32>, tensor<16x8xf32>) outs(%zero : tensor<16x8xf32>) -> tensor<16x8xf32>
+    %nS = arith.negf %S : tensor<4x8xf32>
+    %D = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%QS, %nS : tensor<16x8xf32>, tensor<4x8xf32>) outs(%zq : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %PD = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%P, %D : tensor<16x16xf32>, tensor<16x4xf32>) outs(%zq : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %T = math.tanh %Q : tensor<16x4xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%Q, %V : tensor<16x4xf32>, tensor<16x8xf32>) outs(%S : tensor<4x8xf32>) -> tensor<4x8xf32>
+    delta.yield outs(%PQS, %PD, %T : tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>) carry(%S1 : tensor<4x8xf32>)
+  }
+  return %o, %d, %t, %sT : tensor<?x?x1x8xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x1x4x8xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The factor that the function saves is the one that the chain reads: one out.
+
+// CHECK-LABEL: func.func @saved
+// CHECK: %[[z:.*]] = delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x16xf32>)
+// CHECK: %[[final:.*]] = delta.chunk_scan forward {{.*}} = %[[z]][seq, time, head, _]
+// CHECK: return %[[final]], %[[z]]
+func.func @saved(%k: tensor<?x?x1x4xf32>, %c: tensor<?x?x1xf32>, %s0: tensor<?x1x16x8xf32>) -> (tensor<?x1x16x8xf32>, tensor<?x?x1x16xf32>) {
+  %z, %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x1x4xf32>, %C = %c[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x16x8xf32>) outs([seq, time, head, _] : tensor<?x?x1x16xf32>) valid(%n) {
+    %L = delta.decay_dot before_row %K, %K : tensor<16x4xf32>, tensor<16x4xf32> -> tensor<16x16xf32>
+    %Z = delta.erase_factor %L, %C : tensor<16x16xf32>, tensor<16xf32> -> tensor<16x16xf32>
+    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Z, %S : tensor<16x16xf32>, tensor<16x8xf32>) outs(%S : tensor<16x8xf32>) -> tensor<16x8xf32>
+    delta.yield outs(%Z : tensor<16x16xf32>) carry(%S1 : tensor<16x8xf32>)
+  }
+  return %sT, %z : tensor<?x1x16x8xf32>, tensor<?x?x1x16xf32>
 }

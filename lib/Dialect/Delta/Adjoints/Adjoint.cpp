@@ -7,12 +7,22 @@
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 #include "wyvern/Dialect/Delta/Adjoints/AdjointOpInterface.cpp.inc"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
+
+/// What an operation reads: its operands, and what its regions use from outside.
+static SmallVector<Value> getInputs(Operation *op) {
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(op->getRegions(), captured);
+  SmallVector<Value> inputs(op->getOperands());
+  llvm::append_range(inputs, captured);
+  return inputs;
+}
 
 void Adjoint::addGradient(Value value, Value gradient) {
   if (!isActive(value))
@@ -46,32 +56,34 @@ Value Adjoint::getPrimal(Value value) {
     return primal;
   }
   assert(def && "a block argument is given");
-  for (Value operand : def->getOperands())
-    getPrimal(operand);
+  for (Value input : getInputs(def))
+    getPrimal(input);
   b.clone(*def, primals);
   return primals.lookup(value);
 }
 
 LogicalResult Adjoint::sweep(Block &block) {
-  for (Operation &op : block.without_terminator())
-    if (llvm::any_of(op.getOperands(),
-                     [&](Value operand) { return isActive(operand); }))
-      for (Value result : op.getResults())
-        if (isa<FloatType>(getElementTypeOrSelf(result)))
-          setActive(result);
-  for (Operation &op : llvm::drop_begin(llvm::reverse(block))) {
-    bool hasGradient = llvm::any_of(op.getResults(), [&](Value result) {
-      return isActive(result) && getGradient(result);
-    });
-    if (!hasGradient)
+  SmallVector<Operation *> differentiated;
+  for (Operation &op : block.without_terminator()) {
+    if (llvm::none_of(getInputs(&op),
+                      [&](Value input) { return isActive(input); }))
+      continue;
+    differentiated.push_back(&op);
+    for (Value result : op.getResults())
+      if (isa<FloatType>(getElementTypeOrSelf(result)))
+        setActive(result);
+  }
+  for (Operation *op : llvm::reverse(differentiated)) {
+    if (llvm::none_of(op->getResults(),
+                      [&](Value result) { return getGradient(result); }))
       continue;
     auto rule = dyn_cast<AdjointOpInterface>(op);
     if (!rule)
-      return op.emitOpError()
+      return op->emitOpError()
              << "has no derivative rule, but a gradient goes through it; write "
                 "it with operations that have one, or implement "
                 "AdjointOpInterface";
-    b.setLoc(op.getLoc());
+    b.setLoc(op->getLoc());
     if (failed(rule.buildAdjoint(*this)))
       return failure();
   }

@@ -12,6 +12,14 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
+Value delta::createConstant(ImplicitLocOpBuilder &b, Value like,
+                            double value) {
+  TypedAttr attr = b.getFloatAttr(getElementTypeOrSelf(like), value);
+  if (auto shaped = dyn_cast<ShapedType>(like.getType()))
+    attr = DenseElementsAttr::get(shaped, Attribute(attr));
+  return arith::ConstantOp::create(b, attr);
+}
+
 namespace {
 /// y = a + b:  da += dy, db += dy
 struct AddFRule : AdjointRule<AddFRule, arith::AddFOp> {
@@ -92,23 +100,29 @@ struct SelectRule : AdjointRule<SelectRule, arith::SelectOp> {
   }
 };
 
-/// y = max(a, b) or min(a, b): dy goes to the operand that was taken, the first
-/// of two equal ones.
+/// y = max(a, b) or min(a, b): dy goes to the operand that was taken, and half
+/// of it to each of two equal ones. With the slope 0 of |x| at 0, what is smooth
+/// but written with kinks, such as softplus, then has its derivative there too.
 template <typename OpT, arith::CmpFPredicate takesFirst>
-struct ExtremumRule
-    : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
+struct ExtremumRule : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
     ImplicitLocOpBuilder &b = adjoint.getBuilder();
     Value dy = adjoint.getGradient(op.getResult());
-    Value first = arith::CmpFOp::create(b, takesFirst,
-                                        adjoint.getPrimal(op.getLhs()),
-                                        adjoint.getPrimal(op.getRhs()));
+    Value lhs = adjoint.getPrimal(op.getLhs());
+    Value rhs = adjoint.getPrimal(op.getRhs());
+    Value first = arith::CmpFOp::create(b, takesFirst, lhs, rhs);
+    Value equal =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
     Value zero = arith::ConstantOp::create(
         b, cast<TypedAttr>(b.getZeroAttr(dy.getType())));
-    adjoint.addGradient(op.getLhs(),
-                        arith::SelectOp::create(b, first, dy, zero));
-    adjoint.addGradient(op.getRhs(),
-                        arith::SelectOp::create(b, first, zero, dy));
+    Value half = arith::MulFOp::create(b, dy, createConstant(b, dy, 0.5));
+    auto add = [&](Value operand, Value ifFirst, Value ifSecond) {
+      Value taken = arith::SelectOp::create(b, first, ifFirst, ifSecond);
+      adjoint.addGradient(operand,
+                          arith::SelectOp::create(b, equal, half, taken));
+    };
+    add(op.getLhs(), dy, zero);
+    add(op.getRhs(), zero, dy);
     return success();
   }
 };
@@ -125,10 +139,8 @@ struct ConversionRule : AdjointRule<ConversionRule<OpT, BackT>, OpT> {
   }
 };
 
-using MaximumRule =
-    ExtremumRule<arith::MaximumFOp, arith::CmpFPredicate::OGE>;
-using MinimumRule =
-    ExtremumRule<arith::MinimumFOp, arith::CmpFPredicate::OLE>;
+using MaximumRule = ExtremumRule<arith::MaximumFOp, arith::CmpFPredicate::OGT>;
+using MinimumRule = ExtremumRule<arith::MinimumFOp, arith::CmpFPredicate::OLT>;
 } // namespace
 
 void delta::registerArithAdjoints(DialectRegistry &registry) {

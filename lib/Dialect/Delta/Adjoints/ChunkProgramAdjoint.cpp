@@ -11,8 +11,12 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// A carry that all sequences share would end as whichever came last.
-static LogicalResult checkCarries(ChunkProgramOpInterface program) {
+static LogicalResult checkProgram(ChunkProgramOpInterface program) {
+  if (isa<ChunkProgramOpInterface>(program->getParentOp()))
+    return program.emitOpError()
+           << "is inside another chunk program, which has no derivative; write "
+              "one program, or one after the other";
+  // A carry that all sequences share would end as whichever came last.
   for (unsigned i = 0; i < program.getInits().size(); ++i)
     if (!program.getCarryBinding(i).has(DimKind::seq) &&
         !program.getCarryBinding(i).has(DimKind::chunk))
@@ -28,7 +32,7 @@ template <typename OpT>
 struct ChunkProgramRule : AdjointRule<ChunkProgramRule<OpT>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
     auto program = cast<ChunkProgramOpInterface>(op.getOperation());
-    if (failed(checkCarries(program)))
+    if (failed(checkProgram(program)))
       return failure();
     return ReverseProgram(program, adjoint).build();
   }

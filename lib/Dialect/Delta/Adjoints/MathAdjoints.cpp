@@ -30,57 +30,50 @@ struct FunctionRule : AdjointRule<FunctionRule<OpT, slope>, OpT> {
 };
 } // namespace
 
-static Value constant(ImplicitLocOpBuilder &b, Value like, double value) {
-  TypedAttr attr = b.getFloatAttr(getElementTypeOrSelf(like), value);
-  if (auto shaped = dyn_cast<ShapedType>(like.getType()))
-    attr = DenseElementsAttr::get(shaped, Attribute(attr));
-  return arith::ConstantOp::create(b, attr);
-}
-
 static Value slopeOfExp(ImplicitLocOpBuilder &, Value, Value y) { return y; }
 
 static Value slopeOfExp2(ImplicitLocOpBuilder &b, Value, Value y) {
-  return arith::MulFOp::create(b, constant(b, y, llvm::numbers::ln2), y);
+  return arith::MulFOp::create(b, createConstant(b, y, llvm::numbers::ln2), y);
 }
 
 static Value slopeOfExpM1(ImplicitLocOpBuilder &b, Value, Value y) {
-  return arith::AddFOp::create(b, y, constant(b, y, 1));
+  return arith::AddFOp::create(b, y, createConstant(b, y, 1));
 }
 
 static Value slopeOfLog(ImplicitLocOpBuilder &b, Value x, Value) {
-  return arith::DivFOp::create(b, constant(b, x, 1), x);
+  return arith::DivFOp::create(b, createConstant(b, x, 1), x);
 }
 
 static Value slopeOfLog1p(ImplicitLocOpBuilder &b, Value x, Value) {
-  Value one = constant(b, x, 1);
+  Value one = createConstant(b, x, 1);
   return arith::DivFOp::create(b, one, arith::AddFOp::create(b, one, x));
 }
 
 static Value slopeOfSqrt(ImplicitLocOpBuilder &b, Value, Value y) {
-  return arith::DivFOp::create(b, constant(b, y, 0.5), y);
+  return arith::DivFOp::create(b, createConstant(b, y, 0.5), y);
 }
 
 // y = x^-1/2: y' = -1/2 y^3
 static Value slopeOfRsqrt(ImplicitLocOpBuilder &b, Value, Value y) {
   Value cube = arith::MulFOp::create(b, arith::MulFOp::create(b, y, y), y);
-  return arith::MulFOp::create(b, constant(b, y, -0.5), cube);
+  return arith::MulFOp::create(b, createConstant(b, y, -0.5), cube);
 }
 
 static Value slopeOfTanh(ImplicitLocOpBuilder &b, Value, Value y) {
   Value square = arith::MulFOp::create(b, y, y);
-  return arith::SubFOp::create(b, constant(b, y, 1), square);
+  return arith::SubFOp::create(b, createConstant(b, y, 1), square);
 }
 
-// The sign of x; 0 at 0, where any slope in [-1, 1] would do.
+// The sign of x; 0 at 0, the mean of the slopes on both sides.
 static Value slopeOfAbs(ImplicitLocOpBuilder &b, Value x, Value) {
-  Value zero = constant(b, x, 0);
+  Value zero = createConstant(b, x, 0);
   Value positive =
       arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, zero);
   Value negative =
       arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, zero);
   Value rest =
-      arith::SelectOp::create(b, negative, constant(b, x, -1), zero);
-  return arith::SelectOp::create(b, positive, constant(b, x, 1), rest);
+      arith::SelectOp::create(b, negative, createConstant(b, x, -1), zero);
+  return arith::SelectOp::create(b, positive, createConstant(b, x, 1), rest);
 }
 
 void delta::registerMathAdjoints(DialectRegistry &registry) {

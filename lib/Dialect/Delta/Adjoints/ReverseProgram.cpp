@@ -144,10 +144,13 @@ Value ReverseProgram::getInitialGradient(unsigned carry) {
   if (Value gradient = outer.getGradient(program.getFinals()[carry]))
     return gradient;
   Value init = program.getInits()[carry];
-  return createZeroStates(
-      b, cast<RankedTensorType>(init.getType()), [&]() -> Value {
-        return tensor::DimOp::create(b, outer.getPrimal(init), 0);
-      });
+  auto type = cast<RankedTensorType>(init.getType());
+  return createZeroStates(b, type, [&]() -> Value {
+    const int64_t *dynamic =
+        llvm::find_if(type.getShape(), ShapedType::isDynamic);
+    return tensor::DimOp::create(b, outer.getPrimal(init),
+                                 dynamic - type.getShape().begin());
+  });
 }
 
 Value ReverseProgram::createZeros(RankedTensorType type) {

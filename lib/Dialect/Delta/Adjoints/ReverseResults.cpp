@@ -112,8 +112,11 @@ Value ReverseProgram::sumOverAdded(const Result &result, Value gradient) {
     if (cast<RankedTensorType>(gradient.getType()).getDimSize(dim) !=
         type.getDimSize(dim) && !type.isDynamicDim(dim))
       gradient = sumOverGroups(b, gradient, dim, type.getDimSize(dim));
-  if (getElementTypeOrSelf(gradient) != type.getElementType())
-    gradient = arith::TruncFOp::create(b, type, gradient);
+  unsigned width = getElementTypeOrSelf(gradient).getIntOrFloatBitWidth();
+  if (type.getElementTypeBitWidth() < width)
+    return arith::TruncFOp::create(b, type, gradient);
+  if (type.getElementTypeBitWidth() > width)
+    return arith::ExtFOp::create(b, type, gradient);
   return gradient;
 }
 

@@ -25,6 +25,9 @@ struct AdjointRule : AdjointOpInterface::ExternalModel<RuleT, OpT> {
   }
 };
 
+/// `value`, spread over the type of `like`.
+Value createConstant(ImplicitLocOpBuilder &b, Value like, double value);
+
 void registerArithAdjoints(DialectRegistry &registry);
 void registerChunkProgramAdjoints(DialectRegistry &registry);
 void registerLinalgAdjoints(DialectRegistry &registry);

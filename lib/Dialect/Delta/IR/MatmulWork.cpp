@@ -32,8 +32,8 @@ int64_t DecayApplyOp::getMatmulFlops() {
   return countProduct(getM(), columnsOf(getX()));
 }
 
-// A solve with the factor at hand is one product of it and W; so is any other
-// way to count half a product for each of the two triangles that it reads.
+// However it is lowered, a solve counts as the product of the factor of its
+// system and the right-hand side.
 int64_t EraseSolveOp::getMatmulFlops() {
   return countProduct(getL(), columnsOf(getW()));
 }

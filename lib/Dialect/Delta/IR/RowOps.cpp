@@ -145,10 +145,13 @@ void DecayApplyOp::getCanonicalizationPatterns(RewritePatternSet &results,
 OpFoldResult DecayMaskOp::fold(FoldAdaptor adaptor) {
   // What is masked twice is masked.
   auto inner = getM().getDefiningOp<DecayMaskOp>();
-  if (inner && !inner.getG() && inner.getMask() == getMask() &&
-      inner.getRows() == getRows()) {
-    getMMutable().assign(inner.getM());
-    return getR();
+  if (inner && inner.getMask() == getMask() && inner.getRows() == getRows()) {
+    if (!getG())
+      return getM();
+    if (!inner.getG()) {
+      getMMutable().assign(inner.getM());
+      return getR();
+    }
   }
   return foldZero(adaptor.getM());
 }
@@ -203,7 +206,7 @@ OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {
 }
 
 //===----------------------------------------------------------------------===//
-// cumsum, mask_rows, repeat_rows
+// cumsum, mask_rows, repeat_rows, sum_rows
 //===----------------------------------------------------------------------===//
 
 static LogicalResult verifyVectorOrMatrix(Operation *op, Value x) {

@@ -70,7 +70,8 @@ void Cut::findChain() {
     needInChain(carry);
   for (unsigned out : chainOuts)
     needInChain(yield.getOuts()[out]);
-  llvm::sort(crossing, [](Value a, Value b) {
+  // Stable: two results of one operation keep the order they were found in.
+  llvm::stable_sort(crossing, [](Value a, Value b) {
     return a.getDefiningOp()->isBeforeInBlock(b.getDefiningOp());
   });
 }

@@ -11,7 +11,7 @@
 
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
-#include "wyvern/Dialect/Delta/Utils/Training.h"
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -74,7 +74,7 @@ LogicalResult BackwardBuilder::check() {
 DictionaryAttr BackwardBuilder::nameGradient(DictionaryAttr attrs) {
   auto name = attrs.getAs<StringAttr>(kNameAttr);
   return b.getDictionaryAttr(b.getNamedAttr(
-      kNameAttr, b.getStringAttr("d_" + name.getValue())));
+      kNameAttr, b.getStringAttr(kGradientPrefix + name.getValue())));
 }
 
 /// The arguments of the forward, then the gradients of its results; results
@@ -168,9 +168,28 @@ private:
     return hasProgram && !isTrainingFunction(func);
   }
 
+  LogicalResult checkSymbols(func::FuncOp func);
   LogicalResult differentiate(func::FuncOp func);
 };
 } // namespace
+
+/// The function goes, so nothing may refer to it; its two successors must not
+/// be there yet.
+LogicalResult DifferentiatePass::checkSymbols(func::FuncOp func) {
+  StringRef name = func.getSymName();
+  auto uses = SymbolTable::getSymbolUses(func, getOperation());
+  if (uses && !uses->empty())
+    return uses->begin()->getUser()->emitOpError()
+           << "refers to @" << name << ", which becomes @" << name
+           << "_fwd and @" << name
+           << "_bwd; only functions that nothing calls are differentiated";
+  for (StringRef suffix : {kForwardSuffix, kBackwardSuffix})
+    if (Operation *taken = getOperation().lookupSymbol((name + suffix).str()))
+      return taken->emitOpError()
+             << "has the name that differentiating @" << name
+             << " gives to a function of its own; rename one of them";
+  return success();
+}
 
 /// Numbers the triangular systems and the scans, so that those of the two
 /// functions can be matched later.
@@ -191,15 +210,15 @@ LogicalResult DifferentiatePass::differentiate(func::FuncOp func) {
                         "delta-form-wy first";
     return WalkResult::interrupt();
   });
-  if (recurrences.wasInterrupted())
+  if (recurrences.wasInterrupted() || failed(checkSymbols(func)))
     return failure();
   numberOps(func);
   std::string name = func.getSymName().str();
   FailureOr<func::FuncOp> backward =
-      BackwardBuilder(func).build(name + "_bwd");
+      BackwardBuilder(func).build(name + kBackwardSuffix.str());
   if (failed(backward))
     return failure();
-  func.setSymName(name + "_fwd");
+  func.setSymName(name + kForwardSuffix.str());
   func->setAttr(kBackwardAttr, FlatSymbolRefAttr::get(*backward));
   ++numDifferentiated;
   return success();

@@ -32,15 +32,23 @@ static bool isReadRounded(BlockArgument tile, FloatType type) {
   });
 }
 
+/// True where a function returns what it saves for its backward, and not what
+/// its caller asked for.
+static bool isSavedBy(OpOperand &use) {
+  auto func = dyn_cast<func::FuncOp>(use.getOwner()->getParentOp());
+  return isa<func::ReturnOp>(use.getOwner()) && func &&
+         func.getResultAttr(use.getOperandNumber(), kResidualAttr);
+}
+
 /// True if chunk programs alone read `tensor`, all of them as a matrix or as
-/// rounded; and, with `mayBeSaved`, functions that return it.
+/// rounded; and, with `mayBeSaved`, a function that saves it.
 static bool isNarrowable(Value tensor, FloatType type, bool mayBeSaved) {
   auto wide = cast<RankedTensorType>(tensor.getType());
   if (tensor.use_empty() || wide.getElementTypeBitWidth() <= type.getWidth())
     return false;
   return llvm::all_of(tensor.getUses(), [&](OpOperand &use) {
-    if (isa<func::ReturnOp>(use.getOwner()))
-      return mayBeSaved;
+    if (mayBeSaved && isSavedBy(use))
+      return true;
     BlockArgument tile = getTileOf(use);
     return tile && (cast<RankedTensorType>(tile.getType()).getRank() == 2 ||
                     isReadRounded(tile, type));

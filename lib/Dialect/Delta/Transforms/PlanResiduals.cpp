@@ -41,8 +41,12 @@ public:
       : forward(forward), backward(backward), rewriter(rewriter),
         position(forward.getNumArguments()) {}
 
-  /// Saves the factor of each triangular system that no carry enters.
-  unsigned saveFactors();
+  /// The triangular systems that no carry enters and the backward solves.
+  SmallVector<EraseSolveOp> findSystems();
+  /// Saves the factor of a system.
+  void saveFactor(EraseSolveOp solve);
+  /// Says what it would take to do so.
+  void remarkOnFactor(EraseSolveOp solve);
   /// Saves the carries of each scan that is replayed every `interval` chunks;
   /// with 0 none.
   unsigned saveStates(int64_t interval);
@@ -50,7 +54,8 @@ public:
   void dropUnusedArguments();
 
 private:
-  void saveFactor(EraseSolveOp solve);
+  /// The solves of the backward that are of this system.
+  SmallVector<Operation *> findSolves(Attribute system);
   void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
   ChunkScanOp findReplay(ChunkScanOp scan);
   /// A new result of the forward and argument of the backward.
@@ -99,13 +104,14 @@ static void remarkOn(Location loc, StringRef value, StringRef choice,
       << remark::metric("FlopsPerTokenHead", flops / chunk);
 }
 
-/// States are replayed from the initial one, or from the nearest one saved.
-static void remarkOnStates(ChunkScanOp scan, int64_t interval) {
-  int64_t chunk = scan.getChunk();
-  for (auto [i, carry] : llvm::enumerate(scan.getYield().getCarries())) {
+/// States are replayed from the initial one, or from the nearest one saved, with
+/// the factors that are saved.
+static void remarkOnStates(ChunkScanOp replay, int64_t interval) {
+  int64_t chunk = replay.getChunk();
+  for (auto [i, carry] : llvm::enumerate(replay.getYield().getCarries())) {
     auto tile = cast<RankedTensorType>(carry.getType());
     int64_t bytes = tile.getElementTypeBitWidth() / 8;
-    remarkOn(scan.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
+    remarkOn(replay.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
              interval ? "saved at intervals" : "replayed",
              bytesPerTokenHead(tile, chunk * std::max<int64_t>(interval, 1),
                                bytes),
@@ -129,16 +135,20 @@ BlockArgument ResidualPlan::addResidual(Value value, StringRef name) {
   return backward.getArgument(position++);
 }
 
-/// In the backward the system of this number is solved by its factor.
-void ResidualPlan::useFactor(IntegerAttr system, Value factor,
-                             BindingAttr binding) {
+SmallVector<Operation *> ResidualPlan::findSolves(Attribute system) {
   SmallVector<Operation *> solves;
   backward.walk([&](Operation *op) {
     if (isa<EraseSolveOp, EraseSolveAdjointOp>(op) &&
         op->getAttr(kSystemAttr) == system)
       solves.push_back(op);
   });
-  for (Operation *op : solves) {
+  return solves;
+}
+
+/// In the backward the system of this number is solved by its factor.
+void ResidualPlan::useFactor(IntegerAttr system, Value factor,
+                             BindingAttr binding) {
+  for (Operation *op : findSolves(system)) {
     auto program = cast<ChunkProgramOpInterface>(op->getParentOp());
     Type tile;
     if (auto solve = dyn_cast<EraseSolveOp>(op))
@@ -153,38 +163,53 @@ void ResidualPlan::useFactor(IntegerAttr system, Value factor,
   }
 }
 
+/// The name of a system's factor among the residuals.
+static std::string nameFactor(EraseSolveOp solve) {
+  int64_t number = solve->getAttrOfType<IntegerAttr>(kSystemAttr).getInt();
+  return number == 0 ? "factor" : "factor_" + std::to_string(number);
+}
+
+static void remarkOn(EraseSolveOp solve, Value factor, StringRef choice) {
+  int64_t chunk = cast<ChunkProgramOpInterface>(solve->getParentOp()).getChunk();
+  auto tile = cast<RankedTensorType>(factor.getType());
+  remarkOn(solve.getLoc(), nameFactor(solve), choice,
+           bytesPerTokenHead(tile, chunk, 2), flopsOf(factor), chunk);
+}
+
+void ResidualPlan::remarkOnFactor(EraseSolveOp solve) {
+  Value factor = createFactor(rewriter, solve);
+  remarkOn(solve, factor, "recomputed");
+  rewriter.eraseOp(factor.getDefiningOp());
+}
+
 void ResidualPlan::saveFactor(EraseSolveOp solve) {
   auto program = cast<ChunkProgramOpInterface>(solve->getParentOp());
   auto system = solve->getAttrOfType<IntegerAttr>(kSystemAttr);
-  std::string name = "factor";
-  if (system.getInt() > 0)
-    name += "_" + std::to_string(system.getInt());
+  std::string name = nameFactor(solve);
   Value factor = createFactor(rewriter, solve);
+  remarkOn(solve, factor, "saved");
   replaceSolve(rewriter, solve, factor);
-  auto tile = cast<RankedTensorType>(factor.getType());
-  remarkOn(factor.getLoc(), name, "saved",
-           bytesPerTokenHead(tile, program.getChunk(), 2), flopsOf(factor),
-           program.getChunk());
   TileStorage storage = getStorage(factor, program, TimeDims(program));
   Value saved = addOut(rewriter, program, factor, storage);
   useFactor(system, addResidual(saved, name), storage.binding);
 }
 
-unsigned ResidualPlan::saveFactors() {
+SmallVector<EraseSolveOp> ResidualPlan::findSystems() {
   SmallVector<EraseSolveOp> solves;
   forward.walk([&](EraseSolveOp solve) {
+    if (!solve->hasAttr(kSystemAttr) ||
+        findSolves(solve->getAttr(kSystemAttr)).empty())
+      return;
     CarryDependence dependence(
         cast<ChunkProgramOpInterface>(solve->getParentOp()));
     if (dependence.reaches(solve.getL()) || dependence.reaches(solve.getRate()))
       (void)rewriter.notifyMatchFailure(
           solve, "its system depends on a carry: the factor would have to be "
                  "formed in the chain");
-    else if (solve->hasAttr(kSystemAttr))
+    else
       solves.push_back(solve);
   });
-  for (EraseSolveOp solve : solves)
-    saveFactor(solve);
-  return solves.size();
+  return solves;
 }
 
 //===----------------------------------------------------------------------===//
@@ -243,7 +268,7 @@ unsigned ResidualPlan::saveStates(int64_t interval) {
                                               "states");
       continue;
     }
-    remarkOnStates(scan, interval);
+    remarkOnStates(replay, interval);
     if (interval == 0)
       continue;
     if (replay.getInits().size() != scan.getInits().size()) {
@@ -284,7 +309,8 @@ struct PlanResidualsPass
     }
     if (interval < 1) {
       getOperation()->emitError()
-          << "expected an interval of at least one chunk, found " << interval;
+          << "expected an interval of at least one chunk, found "
+          << interval.getValue();
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());
@@ -294,8 +320,14 @@ struct PlanResidualsPass
       if (!backward)
         continue;
       ResidualPlan plan(forward, backward, rewriter);
-      if (save != "none")
-        numSaved += plan.saveFactors();
+      for (EraseSolveOp solve : plan.findSystems()) {
+        if (save == "none") {
+          plan.remarkOnFactor(solve);
+          continue;
+        }
+        plan.saveFactor(solve);
+        ++numSaved;
+      }
       numSaved += plan.saveStates(save == "checkpoints" ? interval : 0);
       plan.dropUnusedArguments();
     }

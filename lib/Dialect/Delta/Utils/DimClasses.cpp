@@ -21,9 +21,9 @@ static int64_t rankOf(Value value) {
   return type ? type.getRank() : 0;
 }
 
-/// True where all elements along a dimension are the same: along each of a
-/// constant, and along those that a broadcast adds. One such value may meet
-/// tiles of several classes (two of the same size make one broadcast).
+/// True where a dimension is of no class of its own: each of a constant, and
+/// those that a broadcast adds. One such value may meet tiles of several classes
+/// (CSE merges broadcasts to equal types).
 static bool isUniform(Value value, int64_t dim) {
   Operation *def = value.getDefiningOp();
   if (!def)

@@ -29,7 +29,7 @@ Value delta::countSequences(ImplicitLocOpBuilder &b, Value batch,
 Value delta::createZeroStates(ImplicitLocOpBuilder &b, RankedTensorType type,
                               function_ref<Value()> sequences) {
   SmallVector<Value> sizes;
-  if (type.isDynamicDim(0))
+  if (!type.hasStaticShape())
     sizes.push_back(sequences());
   Value empty = tensor::EmptyOp::create(b, type, sizes);
   Value zero =

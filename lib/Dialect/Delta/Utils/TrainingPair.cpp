@@ -28,7 +28,7 @@ StringRef mlir::wyvern::delta::getResultName(func::FuncOp func,
 StringRef mlir::wyvern::delta::getLayerName(func::FuncOp func) {
   StringRef name = func.getSymName();
   if (func->hasAttr(kBackwardAttr))
-    name.consume_back("_fwd");
+    name.consume_back(kForwardSuffix);
   return name;
 }
 

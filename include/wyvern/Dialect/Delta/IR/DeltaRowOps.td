@@ -286,7 +286,7 @@ def Delta_SumRowsOp : Delta_RowOp<"sum_rows"> {
     The adjoint of `delta.repeat_rows`:
 
     ```
-    y_t = sum of x_i over n t <= i < n (t + 1)
+    y_i = x_(n i) + ... + x_(n i + n - 1)
     ```
 
     Example:

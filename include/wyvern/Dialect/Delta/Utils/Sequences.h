@@ -16,7 +16,8 @@ namespace mlir::wyvern::delta {
 /// that is null or empty.
 Value countSequences(ImplicitLocOpBuilder &b, Value batch, Value cuSeqlens);
 
-/// Zeros of `type`; `sequences` is its first dimension if that is dynamic.
+/// Zeros of `type`, a state for each of `sequences`: no other dimension of a
+/// state is dynamic.
 Value createZeroStates(ImplicitLocOpBuilder &b, RankedTensorType type,
                        function_ref<Value()> sequences);
 

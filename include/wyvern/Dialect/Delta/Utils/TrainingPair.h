@@ -21,6 +21,10 @@ namespace mlir::wyvern::delta {
 /// Before the name of a tensor: its gradient.
 inline constexpr StringLiteral kGradientPrefix = "d_";
 
+/// After the name of a function that is differentiated: its two successors.
+inline constexpr StringLiteral kForwardSuffix = "_fwd";
+inline constexpr StringLiteral kBackwardSuffix = "_bwd";
+
 StringRef getArgName(func::FuncOp func, unsigned index);
 StringRef getResultName(func::FuncOp func, unsigned index);
 

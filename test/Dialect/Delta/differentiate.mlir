@@ -1,0 +1,310 @@
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -split-input-file | FileCheck %s
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The backward of a scan runs the other way and carries the gradient of the
+// carry. The carry itself is brought once a chunk by a replay. Gradients have the
+// types of what they belong to, and cu_seqlens is passed on.
+
+// CHECK-LABEL: func.func @carry_fwd(
+// CHECK-SAME: attributes {delta.backward = @carry_bwd}
+// CHECK: delta.chunk_scan forward
+// CHECK-NOT: delta.chunk_scan
+// CHECK-LABEL: func.func @carry_bwd(
+// CHECK-SAME: %[[q:[a-z0-9]+]]: tensor<?x?x2x4xf32> {delta.name = "q"}, %[[v:[a-z0-9]+]]: tensor<?x?x2x8xbf16> {delta.name = "v"}, %[[s0:[a-z0-9]+]]: tensor<?x2x4x8xf32> {delta.name = "s0"}, %[[cu:[a-z0-9]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}, %[[do:[a-z0-9]+]]: tensor<?x?x2x8xbf16> {delta.name = "d_o"}, %[[dsT:[a-z0-9]+]]: tensor<?x2x4x8xf32> {delta.name = "d_sT"})
+// CHECK-SAME: -> (tensor<?x?x2x4xf32> {delta.name = "d_q"}, tensor<?x?x2x8xbf16> {delta.name = "d_v"}, tensor<?x2x4x8xf32> {delta.name = "d_s0"})
+// CHECK: %[[s:.*]], %{{.*}} = delta.chunk_scan forward
+// CHECK-SAME: carry(%[[S:[a-z0-9]+]] = %[[s0]][seq, head, _, _]{{.*}}cu_seqlens(%[[cu]]
+// CHECK-SAME: outs([chunk, head, _, _] : tensor<?x2x4x8xf32>)
+// CHECK: %[[S1:.*]] = linalg.contract {{.*}} outs(%[[S]] :
+// CHECK: delta.yield outs(%[[S]] : {{.*}}) carry(%[[S1]] :
+// CHECK: %[[d:.*]]:2, %[[ds0:.*]] = delta.chunk_scan reverse chunk = 16 heads = 2 compute = f32
+// CHECK-SAME: ins(%[[dO:[a-z0-9]+]] = %[[do]][seq, time, head, _] : tensor<?x?x2x8xbf16>, %[[V:[a-z0-9]+]] = %[[v]][{{.*}}, %[[Q:[a-z0-9]+]] = %[[q]][{{.*}}, %[[S:[a-z0-9]+]] = %[[s]][chunk, head, _, _]
+// CHECK-SAME: carry(%[[dS:[a-z0-9]+]] = %[[dsT]][seq, head, _, _] : tensor<?x2x4x8xf32>) cu_seqlens(%[[cu]]
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x4xf32>, [seq, time, head, _] : tensor<?x?x2x8xbf16>)
+// CHECK: %[[dQ0:.*]] = linalg.contract {{.*}} ins(%[[dS]], %[[V]] :
+// CHECK: %[[dV:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[dS]] :
+// CHECK: %[[dQ:.*]] = linalg.contract {{.*}} ins(%[[dO]], %[[S]] : {{.*}} outs(%[[dQ0]] :
+// CHECK: %[[dS1:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[dO]] : {{.*}} outs(%[[dS]] :
+// CHECK: delta.yield outs(%[[dQ]], %[[dV]] : {{.*}}) carry(%[[dS1]] :
+// CHECK: return %[[d]]#0, %[[d]]#1, %[[ds0]]
+func.func @carry(%q: tensor<?x?x2x4xf32> {delta.name = "q"}, %v: tensor<?x?x2x8xbf16> {delta.name = "v"}, %s0: tensor<?x2x4x8xf32> {delta.name = "s0"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
+    -> (tensor<?x?x2x8xbf16> {delta.name = "o"}, tensor<?x2x4x8xf32> {delta.name = "sT"}) {
+  %o, %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x4xf32>, %V = %v[seq, time, head, _] : tensor<?x?x2x8xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x4x8xf32>) cu_seqlens(%cu : tensor<?xi64>)
+      outs([seq, time, head, _] : tensor<?x?x2x8xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x8xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Q, %S : tensor<16x4xf32>, tensor<4x8xf32>) outs(%zero : tensor<16x8xf32>) -> tensor<16x8xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%Q, %V : tensor<16x4xf32>, tensor<16x8xf32>) outs(%S : tensor<4x8xf32>) -> tensor<4x8xf32>
+    delta.yield outs(%O : tensor<16x8xf32>) carry(%S1 : tensor<4x8xf32>)
+  }
+  return %o, %sT : tensor<?x?x2x8xbf16>, tensor<?x2x4x8xf32>
+}
+
+// -----
+
+// A decay stays inside the product, and its gradient costs no other one: row dots,
+// summed over the rows of a token and over later tokens, without the token itself
+// on the side that reads before the decay.
+
+// CHECK-LABEL: func.func @decay_bwd(
+// CHECK: delta.chunk_map
+// CHECK-SAME: ins(%[[dM:[a-z0-9]+]] = {{.*}}, %[[B:[a-z0-9]+]] = {{.*}}[seq, time * 2, head, _]{{.*}}, %[[G:[a-z0-9]+]] = %{{.*}}, %[[A:[a-z0-9]+]] = %arg0[seq, time, head, _] : tensor<?x?x1x4xf32>)
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time * 2, head, _] : tensor<?x?x1x4xf32>, [seq, time, head] : tensor<?x?x1xf32>)
+// CHECK: %[[D:.*]] = delta.decay_mask{{ +}}before_token %[[dM]] decay(%[[G]] : tensor<8xf32>) before_decay rows [1, 2]
+// CHECK: %[[dA:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[B]] :
+// CHECK: %[[dB:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[A]] :
+// CHECK-NOT: linalg.contract
+// CHECK: %[[dA2:.*]] = arith.mulf %[[A]], %[[dA]]
+// CHECK: %[[dh:.*]] = linalg.reduce { arith.addf } ins(%[[dA2]] : {{.*}} dimensions = [1]
+// CHECK: %[[dB2:.*]] = arith.mulf %[[B]], %[[dB]]
+// CHECK: %[[rows:.*]] = linalg.reduce { arith.addf } ins(%[[dB2]] : {{.*}} dimensions = [1]
+// CHECK: %[[dp:.*]] = delta.sum_rows %[[rows]] by 2
+// CHECK: %[[h:.*]] = delta.cumsum reverse exclusive %[[dh]]
+// CHECK: %[[p:.*]] = delta.cumsum reverse %[[dp]]
+// CHECK: %[[dG:.*]] = arith.subf %[[h]], %[[p]]
+// CHECK: delta.yield outs(%[[dA]], %[[dB]], %[[dG]] :
+func.func @decay(%a: tensor<?x?x1x4xf32> {delta.name = "a"}, %b: tensor<?x?x1x4xf32> {delta.name = "b"}, %g: tensor<?x?x1xf32> {delta.name = "g"}) -> (tensor<?x?x1x16xf32> {delta.name = "m"}) {
+  %m = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%A = %a[seq, time, head, _] : tensor<?x?x1x4xf32>, %B = %b[seq, time * 2, head, _] : tensor<?x?x1x4xf32>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x16xf32>) valid(%n) {
+    %M = delta.decay_dot before_token %A, %B decay(%G : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x4xf32>, tensor<16x4xf32> -> tensor<8x16xf32>
+    delta.yield outs(%M : tensor<8x16xf32>)
+  }
+  return %m : tensor<?x?x1x16xf32>
+}
+
+// -----
+
+// The solve: one transposed solve, nothing divided by the rate. U is R times the
+// rate, not a second solve.
+
+// CHECK-LABEL: func.func @solve_fwd(
+// CHECK: delta.erase_solve {{.*}} {delta.system = 0 : i64}
+// CHECK-LABEL: func.func @solve_bwd(
+// CHECK: delta.chunk_map
+// CHECK-SAME: ins(%[[dR:[a-z0-9]+]] = {{.*}}, %[[dU:[a-z0-9]+]] = {{.*}}, %[[c:[a-z0-9]+]] = {{.*}}[seq, time, head] : tensor<?x?x1xf32>, %[[L:[a-z0-9]+]] = {{.*}}, %[[W:[a-z0-9]+]] = %arg2[
+// CHECK: %[[Ls:.*]] = delta.decay_mask{{ +}}before_row %[[L]] :
+// CHECK: %[[LdR:.*]] = linalg.contract {{.*}} ins(%[[Ls]], %[[dR]] :
+// CHECK: %[[rhs:.*]] = arith.subf %[[dU]], %[[LdR]]
+// CHECK: %[[X:.*]] = delta.erase_solve_adjoint %[[L]], %[[c]], %[[rhs]] {delta.system = 0 : i64}
+// CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]]
+// CHECK: %[[cX:.*]] = arith.mulf %[[X]], %[[C]]
+// CHECK: %[[dW:.*]] = arith.addf %[[dR]], %[[cX]]
+// CHECK: %[[ndW:.*]] = arith.negf %[[dW]]
+// CHECK: %[[R:.*]], %{{.*}} = delta.erase_solve %[[L]], %[[c]], %[[W]] {delta.system = 0 : i64}
+// CHECK: %[[U:.*]] = arith.mulf %[[R]], %[[C]]
+// CHECK: %[[outer:.*]] = linalg.contract {{.*}} ins(%[[ndW]], %[[U]] :
+// CHECK: %[[dL:.*]] = delta.decay_mask{{ +}}before_row %[[outer]] :
+// CHECK: %[[XR:.*]] = arith.mulf %[[X]], %[[R]]
+// CHECK: %[[dc:.*]] = linalg.reduce { arith.addf } ins(%[[XR]] : {{.*}} dimensions = [1]
+// CHECK-NOT: arith.divf
+// CHECK: delta.yield outs(%[[dL]], %[[dc]], %[[dW]] :
+func.func @solve(%l: tensor<?x?x1x8xf32> {delta.name = "l"}, %c: tensor<?x?x1xf32> {delta.name = "c"}, %w: tensor<?x?x1x4xf32> {delta.name = "w"})
+    -> (tensor<?x?x1x4xf32> {delta.name = "r"}, tensor<?x?x1x4xf32> {delta.name = "u"}) {
+  %r, %u = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%L = %l[seq, time, head, _] : tensor<?x?x1x8xf32>, %C = %c[seq, time, head] : tensor<?x?x1xf32>, %W = %w[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %R, %U = delta.erase_solve %L, %C, %W : tensor<8x8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
+    delta.yield outs(%R, %U : tensor<8x4xf32>, tensor<8x4xf32>)
+  }
+  return %r, %u : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// Heads that share an in get a gradient each, in the compute type; the sum over the
+// group, or over all heads, and the rounding come after it.
+
+// CHECK-LABEL: func.func @groups_bwd(
+// CHECK-SAME: -> (tensor<?x?x2xbf16> {delta.name = "d_x"}, tensor<?x?xf32> {delta.name = "d_y"})
+// CHECK: %[[d:.*]]:2 = delta.chunk_map
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x4xf32>, [head, seq, time] : tensor<4x?x?xf32>)
+// CHECK: %[[grouped:.*]] = tensor.expand_shape %[[d]]#0 {{\[\[}}0], [1], [2, 3]] {{.*}} into tensor<?x?x2x2xf32>
+// CHECK: %[[sum:.*]] = linalg.reduce { arith.addf } ins(%[[grouped]] : tensor<?x?x2x2xf32>) {{.*}} dimensions = [3]
+// CHECK: %[[dx:.*]] = arith.truncf %[[sum]] : tensor<?x?x2xf32> to tensor<?x?x2xbf16>
+// CHECK: %[[dy:.*]] = linalg.reduce { arith.addf } ins(%[[d]]#1 : tensor<4x?x?xf32>) {{.*}} dimensions = [0]
+// CHECK: return %[[dx]], %[[dy]]
+func.func @groups(%x: tensor<?x?x2xbf16> {delta.name = "x"}, %y: tensor<?x?xf32> {delta.name = "y"}) -> (tensor<?x?x4xf32> {delta.name = "o"}) {
+  %o = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x2xbf16>, %Y = %y[seq, time] : tensor<?x?xf32>)
+      outs([seq, time, head] : tensor<?x?x4xf32>) valid(%n) {
+    %P = arith.mulf %X, %Y : tensor<8xf32>
+    delta.yield outs(%P : tensor<8xf32>)
+  }
+  return %o : tensor<?x?x4xf32>
+}
+
+// -----
+
+// An in without time is read by every chunk: its gradient is carried, from zeros
+// for each sequence, and then summed over them. So the backward of a map is a scan.
+
+// CHECK-LABEL: func.func @no_time_bwd(
+// CHECK-SAME: %[[cu:[a-z0-9]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}
+// CHECK-SAME: -> (tensor<?x?x2xf32> {delta.name = "d_x"}, tensor<2xf32> {delta.name = "d_A_log"})
+// CHECK-DAG: %[[entries:.*]] = tensor.dim %[[cu]], %c0
+// CHECK-DAG: %[[packed:.*]] = arith.cmpi ne, %[[entries]], %c0
+// CHECK-DAG: %[[less:.*]] = arith.subi %[[entries]], %c1
+// CHECK: %[[sequences:.*]] = arith.select %[[packed]], %[[less]], %{{.*}} : index
+// CHECK: %[[empty:.*]] = tensor.empty(%[[sequences]]) : tensor<?x2xf32>
+// CHECK: %[[zeros:.*]] = linalg.fill {{.*}} outs(%[[empty]]
+// CHECK: %[[dx:.*]], %[[sums:.*]] = delta.chunk_scan reverse
+// CHECK-SAME: carry(%[[sum:[a-z0-9]+]] = %[[zeros]][seq, head] : tensor<?x2xf32>)
+// CHECK: %[[dY:.*]] = delta.mask_rows
+// CHECK: %[[dB:.*]] = arith.mulf %[[dY]],
+// CHECK: %[[dP:.*]] = arith.mulf %[[dY]],
+// CHECK: %[[da:.*]] = linalg.reduce { arith.addf } ins(%[[dP]] :
+// CHECK: %[[next:.*]] = arith.addf %[[sum]], %[[da]]
+// CHECK: delta.yield outs(%[[dB]] : {{.*}}) carry(%[[next]] :
+// CHECK: %[[dA:.*]] = linalg.reduce { arith.addf } ins(%[[sums]] : tensor<?x2xf32>) {{.*}} dimensions = [0]
+// CHECK: return %[[dx]], %[[dA]]
+func.func @no_time(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32> {delta.name = "A_log"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"}) -> (tensor<?x?x2xf32> {delta.name = "o"}) {
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x2xf32>, %a = %A[head] : tensor<2xf32>)
+      cu_seqlens(%cu : tensor<?xi64>) outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<8xf32>
+    %B = linalg.broadcast ins(%a : tensor<f32>) outs(%e : tensor<8xf32>) dimensions = [0]
+    %P = arith.mulf %X, %B : tensor<8xf32>
+    %Y = delta.mask_rows %P, %n : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  return %o : tensor<?x?x2xf32>
+}
+
+// -----
+
+// The backward of a reverse scan runs forward.
+
+// CHECK-LABEL: func.func @reverse_bwd(
+// CHECK-SAME: %[[dsT:[a-z0-9]+]]: tensor<?x1x8x4xf32> {delta.name = "d_sT"}
+// CHECK: delta.chunk_scan forward
+// CHECK-SAME: carry(%[[dS:[a-z0-9]+]] = %[[dsT]][
+// CHECK-NEXT: delta.yield outs(%[[dS]] : {{.*}}) carry(%[[dS]] :
+func.func @reverse(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<?x1x8x4xf32> {delta.name = "s0"}) -> (tensor<?x1x8x4xf32> {delta.name = "sT"}) {
+  %sT = delta.chunk_scan reverse chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
+    %S1 = arith.addf %S, %X : tensor<8x4xf32>
+    delta.yield carry(%S1 : tensor<8x4xf32>)
+  }
+  return %sT : tensor<?x1x8x4xf32>
+}
+
+// -----
+
+// Programs are differentiated from the last to the first; what is both read and
+// returned has the sum of both gradients. Nothing reads %unread: zeros of its
+// shape. Integers have no gradient.
+
+// CHECK-LABEL: func.func @two_bwd(
+// CHECK-SAME: %[[x:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "x"}, %[[unread:[a-z0-9]+]]: tensor<?x3xf32> {delta.name = "unread"}, %{{.*}}: tensor<4xi32> {delta.name = "n"}, %[[dy:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}, %[[dz:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_z"})
+// CHECK-SAME: -> (tensor<?x?x1xf32> {delta.name = "d_x"}, tensor<?x3xf32> {delta.name = "d_unread"})
+// CHECK: %[[fromZ:.*]] = delta.chunk_map {{.*}} = %[[dz]][seq, time, head]
+// CHECK: delta.cumsum reverse
+// CHECK: %[[sum:.*]] = arith.addf %[[dy]], %[[fromZ]]
+// CHECK: %[[dx:.*]] = delta.chunk_map {{.*}}(%[[dY:[a-z0-9]+]] = %[[sum]][{{.*}}, %[[X:[a-z0-9]+]] = %[[x]][
+// CHECK: %[[exp:.*]] = math.exp %[[X]]
+// CHECK: arith.mulf %[[dY]], %[[exp]]
+// CHECK: %[[size:.*]] = tensor.dim %[[unread]], %c0
+// CHECK: %[[empty:.*]] = tensor.empty(%[[size]]) : tensor<?x3xf32>
+// CHECK: %[[zeros:.*]] = linalg.fill {{.*}} outs(%[[empty]]
+// CHECK: return %[[dx]], %[[zeros]]
+func.func @two(%x: tensor<?x?x1xf32> {delta.name = "x"}, %unread: tensor<?x3xf32> {delta.name = "unread"}, %n: tensor<4xi32> {delta.name = "n"}) -> (tensor<?x?x1xf32> {delta.name = "y"}, tensor<?x?x1xf32> {delta.name = "z"}) {
+  %y = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%m) {
+    %Y = math.exp %X : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  %z = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %y[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%m) {
+    %Y = delta.cumsum %X : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  return %y, %z : tensor<?x?x1xf32>, tensor<?x?x1xf32>
+}
+
+// -----
+
+// No gradient goes through a value that no argument enters, and what is returned
+// as it came has the gradient of the result.
+
+// CHECK-LABEL: func.func @constants_bwd(
+// CHECK-SAME: %[[dy:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}
+// CHECK-NOT: delta.chunk_
+// CHECK: return %[[dy]]
+func.func @constants(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}, tensor<?x?x1xf32> {delta.name = "z"}, tensor<4xf32> {delta.name = "c"}) {
+  %c = arith.constant dense<1.0> : tensor<4xf32>
+  %z = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %Z = arith.constant dense<1.0> : tensor<4xf32>
+    delta.yield outs(%Z : tensor<4xf32>)
+  }
+  return %x, %z, %c : tensor<?x?x1xf32>, tensor<?x?x1xf32>, tensor<4xf32>
+}
+
+// -----
+
+// Two equal operands of a maximum share the gradient.
+
+// CHECK-LABEL: func.func @maximum_bwd(
+// CHECK: ins(%[[dY:[a-z0-9]+]] = %arg2{{.*}}, %[[X:[a-z0-9]+]] = %arg0{{.*}}, %[[Z:[a-z0-9]+]] = %arg1
+// CHECK: %[[first:.*]] = arith.cmpf ogt, %[[X]], %[[Z]]
+// CHECK: %[[equal:.*]] = arith.cmpf oeq, %[[X]], %[[Z]]
+// CHECK: %[[half:.*]] = arith.mulf %[[dY]], %{{.*}}
+// CHECK: %[[toX:.*]] = arith.select %[[first]], %[[dY]], %[[zero:.*]] :
+// CHECK: %[[dX:.*]] = arith.select %[[equal]], %[[half]], %[[toX]]
+// CHECK: %[[toZ:.*]] = arith.select %[[first]], %[[zero]], %[[dY]]
+// CHECK: %[[dZ:.*]] = arith.select %[[equal]], %[[half]], %[[toZ]]
+// CHECK: delta.yield outs(%[[dX]], %[[dZ]] :
+func.func @maximum(%x: tensor<?x?x1xf32> {delta.name = "x"}, %z: tensor<?x?x1xf32> {delta.name = "z"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>, %Z = %z[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %Y = arith.maximumf %X, %Z : tensor<4xf32>
+    delta.yield outs(%Y : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+// Zeros for a state whose sequences are not its first dimension.
+
+// CHECK-LABEL: func.func @heads_first_bwd(
+// CHECK: %[[empty:.*]] = tensor.empty(%{{.*}}) : tensor<1x?x4xf32>
+// CHECK: %[[zeros:.*]] = linalg.fill {{.*}} outs(%[[empty]]
+// CHECK: delta.chunk_scan reverse {{.*}} carry(%{{.*}} = %[[zeros]][head, seq, _] : tensor<1x?x4xf32>)
+func.func @heads_first(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<1x?x4xf32> {delta.name = "s0"}) -> (tensor<?x?x1x4xf32> {delta.name = "y"}) {
+  %y, %sT = delta.chunk_scan forward chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      carry(%S = %s0[head, seq, _] : tensor<1x?x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %z = arith.constant dense<0.0> : tensor<4xf32>
+    %e = tensor.empty() : tensor<4x4xf32>
+    %B = linalg.broadcast ins(%S : tensor<4xf32>) outs(%e : tensor<4x4xf32>) dimensions = [0]
+    %sum = linalg.reduce {arith.addf} ins(%X : tensor<4x4xf32>) outs(%S : tensor<4xf32>) dimensions = [0]
+    delta.yield outs(%B : tensor<4x4xf32>) carry(%sum : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// A pair that is there already is left alone, and so is a function without a chunk
+// program.
+
+// CHECK-LABEL: func.func @done_fwd(
+// CHECK-LABEL: func.func @done_bwd(
+// CHECK-LABEL: func.func @other(
+// CHECK-NOT: func.func
+func.func @done_fwd(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) attributes {delta.backward = @done_bwd} {
+  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+func.func @done_bwd(%dy: tensor<?x?x1xf32> {delta.name = "d_y"}) -> (tensor<?x?x1xf32> {delta.name = "d_x"}) {
+  %dx = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%dY = %dy[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%dY : tensor<4xf32>)
+  }
+  return %dx : tensor<?x?x1xf32>
+}
+func.func @other(%x: tensor<?xf32>) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}

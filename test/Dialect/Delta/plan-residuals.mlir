@@ -1,0 +1,169 @@
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=none -split-input-file | FileCheck %s --check-prefix=NONE
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=none -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=AGAIN
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify "-delta-plan-residuals=save=checkpoints interval=4" -split-input-file | FileCheck %s --check-prefix=STATES
+// RUN: not wyvern-opt %s -delta-plan-residuals=save=all -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD
+// RUN: not wyvern-opt %s "-delta-plan-residuals=save=checkpoints interval=0" -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD-INTERVAL
+
+// BAD: expected save none, factor or checkpoints, found 'all': factor saves what solves the triangular systems, checkpoints that and states
+// BAD-INTERVAL: expected an interval of at least one chunk, found 0
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The factor of a system that no carry enters is saved: a result of the forward
+// and an argument of the backward, in front of the gradients. Neither function
+// solves any more. The backward does not read %s0's gradient of a final state that
+// nothing returns.
+
+// CHECK-LABEL: func.func @one_fwd(
+// CHECK-SAME: -> (tensor<?x?x1x4xf32> {delta.name = "o"}, tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}) attributes {delta.backward = @one_bwd}
+// CHECK: %[[outs:.*]]:2, %{{.*}} = delta.chunk_scan
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x16xf32>)
+// CHECK: %[[Z:.*]] = delta.erase_factor %{{.*}}, %{{.*}} :
+// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Z]],
+// CHECK: delta.yield outs(%{{.*}}, %[[Z]] :
+// CHECK: return %[[outs]]#0, %[[outs]]#1
+// CHECK-LABEL: func.func @one_bwd(
+// CHECK-SAME: {delta.name = "initial_state"}, %[[z:[a-z0-9]+]]: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"})
+// CHECK-NOT: delta.erase
+// CHECK: delta.chunk_scan forward {{.*}} = %[[z]][seq, time, head, _]
+// CHECK: delta.chunk_scan reverse {{.*}} = %[[z]][seq, time, head, _]
+// CHECK-NOT: delta.erase
+// CHECK-NOT: delta.system
+// CHECK-NOT: delta.replay
+
+// NONE-LABEL: func.func @one_fwd(
+// NONE-NOT: delta.residual
+// NONE: delta.erase_solve
+// NONE-LABEL: func.func @one_bwd(
+// NONE-NOT: delta.residual
+// NONE: delta.erase_solve
+// NONE: delta.erase_solve_adjoint
+// NONE-NOT: delta.system
+
+// With checkpoints the forward stores the state that enters every fourth chunk too,
+// and the replay starts from each of them.
+
+// STATES-LABEL: func.func @one_fwd(
+// STATES-SAME: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, tensor<?x1x4x4xf32> {delta.name = "state", delta.residual})
+// STATES: delta.chunk_scan {{.*}} carry(%[[S:[a-z0-9]+]] =
+// STATES-SAME: outs({{.*}}, [chunk * 4, head, _, _] : tensor<?x1x4x4xf32>)
+// STATES: delta.yield outs(%{{.*}}, %{{.*}}, %[[S]] :
+// STATES-LABEL: func.func @one_bwd(
+// STATES-SAME: %[[s:[a-z0-9]+]]: tensor<?x1x4x4xf32> {delta.name = "state", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"}
+// STATES: delta.chunk_scan forward {{.*}} carry(%{{.*}} = %[[s]][chunk * 4, head, _, _] :
+// STATES: delta.chunk_scan reverse {{.*}} carry(%{{.*}} = %{{.*}}[seq, head, _, _] :
+// STATES-NOT: delta.replay
+
+// In bytes: 4 x 4 channels of state in f32 over 16 tokens; 16 entries of a row of
+// the factor in 16 bits.
+
+// REMARK: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=saved
+// REMARK: remark: [Analysis] state | Category:delta-plan-residuals | BytesPerTokenHead=4, FlopsPerTokenHead=192, Remark=replayed
+
+// AGAIN: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=recomputed
+func.func @one(%k: tensor<?x?x1x4xf32> {delta.name = "k"}, %v: tensor<?x?x1x4xf32> {delta.name = "v"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"},
+    %s0: tensor<?x1x4x4xf32> {delta.name = "initial_state"}) -> (tensor<?x?x1x4xf32> {delta.name = "o"}) {
+  %o, %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x1x4xf32>, %V = %v[seq, time, head, _] : tensor<?x?x1x4xf32>, %c = %beta[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x4xf32>
+    %L = delta.decay_dot before_row %K, %K : tensor<16x4xf32>, tensor<16x4xf32> -> tensor<16x16xf32>
+    %KS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%K, %S : tensor<16x4xf32>, tensor<4x4xf32>) outs(%zero : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %W = arith.subf %V, %KS : tensor<16x4xf32>
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<16x16xf32>, tensor<16xf32>, tensor<16x4xf32> -> tensor<16x4xf32>, tensor<16x4xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %U : tensor<16x4xf32>, tensor<16x4xf32>) outs(%S : tensor<4x4xf32>) -> tensor<4x4xf32>
+    delta.yield outs(%R : tensor<16x4xf32>) carry(%S1 : tensor<4x4xf32>)
+  }
+  return %o : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// Two systems have a factor each. They are matched by number, wherever the
+// backward solves them.
+
+// CHECK-LABEL: func.func @two_fwd(
+// CHECK-SAME: tensor<?x?x1x8xf32> {delta.name = "factor", delta.residual}, tensor<?x?x1x8xf32> {delta.name = "factor_1", delta.residual})
+// CHECK: %[[first:.*]] = delta.erase_factor %[[L:[a-z0-9]+]], %[[c:[a-z0-9]+]] :
+// CHECK: %[[second:.*]] = delta.erase_factor %[[L]], %[[d:[a-z0-9]+]] :
+// CHECK: delta.yield outs(%{{.*}}, %[[first]], %[[second]] :
+// CHECK-LABEL: func.func @two_bwd(
+// CHECK-SAME: %[[z0:[a-z0-9]+]]: tensor<?x?x1x8xf32> {delta.name = "factor", delta.residual}, %[[z1:[a-z0-9]+]]: tensor<?x?x1x8xf32> {delta.name = "factor_1", delta.residual}
+// CHECK: delta.chunk_map
+// CHECK-SAME: %[[Z0:[a-z0-9]+]] = %[[z0]][
+// CHECK-SAME: %[[Z1:[a-z0-9]+]] = %[[z1]][
+// CHECK: linalg.contract {{.*}} ins(%[[Z1]],
+// CHECK: linalg.contract {{.*}} ins(%[[Z0]],
+func.func @two(%l: tensor<?x?x1x8xf32> {delta.name = "l"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"}, %delta: tensor<?x?x1xf32> {delta.name = "delta"},
+    %w: tensor<?x?x1x4xf32> {delta.name = "w"}) -> (tensor<?x?x1x4xf32> {delta.name = "u"}) {
+  %u = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%L = %l[seq, time, head, _] : tensor<?x?x1x8xf32>, %c = %beta[seq, time, head] : tensor<?x?x1xf32>, %d = %delta[seq, time, head] : tensor<?x?x1xf32>,
+          %W = %w[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<8x8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
+    %R1, %U1 = delta.erase_solve %L, %d, %U : tensor<8x8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
+    delta.yield outs(%U1 : tensor<8x4xf32>)
+  }
+  return %u : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// A system that the state enters stays a solve: its factor would have to be formed
+// in the chain.
+
+// CHECK-LABEL: func.func @depends_on_state_fwd(
+// CHECK-NOT: delta.residual
+// CHECK: delta.erase_solve
+// CHECK-LABEL: func.func @depends_on_state_bwd(
+// CHECK-NOT: delta.residual
+// CHECK: delta.erase_solve_adjoint
+func.func @depends_on_state(%x: tensor<?x?x2x16xf32> {delta.name = "x"}, %s0: tensor<?x2x16x16xf32> {delta.name = "s0"}) -> (tensor<?x2x16x16xf32> {delta.name = "sT"}) {
+  %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>) outs() valid(%n) {
+    %c = arith.constant dense<0.5> : tensor<16xf32>
+    %L = delta.decay_dot before_row %X, %S : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    %R, %U = delta.erase_solve %L, %c, %X : tensor<16x16xf32>, tensor<16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>, tensor<16x16xf32>
+    delta.yield carry(%U : tensor<16x16xf32>)
+  }
+  return %sT : tensor<?x2x16x16xf32>
+}
+
+// -----
+
+// The backward of a linear program reads no ins, so it does not take them.
+
+// CHECK-LABEL: func.func @linear_bwd(
+// CHECK-SAME: %[[dy:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}) -> (tensor<?x?x1xf32> {delta.name = "d_x"})
+func.func @linear(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %Y = delta.cumsum %X : tensor<4xf32>
+    delta.yield outs(%Y : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+// A system whose gradient nothing asks for is not saved: the backward would not
+// read it.
+
+// CHECK-LABEL: func.func @not_asked_fwd(
+// CHECK-NOT: delta.residual
+// CHECK: delta.erase_solve
+func.func @not_asked(%x: tensor<?x?x1x4xf32> {delta.name = "x"}) -> (tensor<?x?x1x4xf32> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %L = arith.constant dense<0.5> : tensor<8x8xf32>
+    %c = arith.constant dense<0.5> : tensor<8xf32>
+    %W = arith.constant dense<1.0> : tensor<8x4xf32>
+    %R, %U = delta.erase_solve %L, %c, %W : tensor<8x8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
+    %Y = arith.addf %X, %U : tensor<8x4xf32>
+    delta.yield outs(%Y : tensor<8x4xf32>)
+  }
+  return %y : tensor<?x?x1x4xf32>
+}

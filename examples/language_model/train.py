@@ -91,6 +91,8 @@ class Run:
         """Up to the last step; the validation loss there."""
         options, pending = self.options, []
         last = options.steps if options.stop_after is None else min(options.steps, options.stop_after)
+        if self.step >= last:
+            raise ValueError(f"{self.path} is of step {self.step} and the run ends with step {last}: nothing is left to train")
         report = max(1, options.steps // 20)
         progress = Progress(options.out.name, self.step, last)
         while self.step < last:

@@ -117,6 +117,8 @@ def test_a_run_repeats_and_resumes(tmp_path):
     assert losses(other)[0] != losses(first)[0]
     with pytest.raises(ValueError, match="of another run .seed: 1, now 0"):
         train.main([*options, f"--out={other}", "--resume"])
+    with pytest.raises(ValueError, match="nothing is left to train"):
+        train.main([*options, f"--out={first}", "--resume"])
     with pytest.raises(FileNotFoundError, match="leave --resume out"):
         train.main([*options, f"--out={tmp_path / 'none'}", "--resume"])
 

@@ -7,16 +7,21 @@ With gradients, but for second derivatives. They are opaque `torch.library` ops
 training step, can be captured into a CUDA graph after one outside.
 """
 
+from . import reference
 from ._functions import (
     chunk_delta_rule,
     chunk_gated_delta_rule,
     fused_recurrent_delta_rule,
     fused_recurrent_gated_delta_rule,
 )
+from .layers import DeltaNet, GatedDeltaNet
 
 __all__ = [
+    "DeltaNet",
+    "GatedDeltaNet",
     "chunk_delta_rule",
     "chunk_gated_delta_rule",
     "fused_recurrent_delta_rule",
     "fused_recurrent_gated_delta_rule",
+    "reference",
 ]

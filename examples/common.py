@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the examples share: device, seeds, a log of JSON lines, a progress bar."""
+
+import json
+import os
+import sys
+import time
+
+import torch
+
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None
+
+
+def choose_device(name):
+    """`name`, or without one the GPU if there is one."""
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def seed_all(seed, deterministic):
+    """Seeds torch on all devices; `deterministic` makes torch refuse or replace what is
+    not. The kernels of wyvern are reproducible either way."""
+    torch.manual_seed(seed)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
+        torch.use_deterministic_algorithms(True)
+
+
+def autocast(device):
+    """bf16 on the GPU, as its kernels take it; on the CPU float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+class Log:
+    """A file of JSON lines, one a record; `kept` are the records to go on from."""
+
+    def __init__(self, path, kept=()):
+        self._file = open(path, "w")
+        self._start = time.monotonic() - max((record["seconds"] for record in kept), default=0)
+        self._file.writelines(json.dumps(record) + "\n" for record in kept)
+
+    def write(self, **record):
+        record["seconds"] = round(time.monotonic() - self._start, 3)
+        print(json.dumps(record), file=self._file, flush=True)
+
+
+def read_log(path):
+    with open(path) as file:
+        return [json.loads(line) for line in file]
+
+
+class Progress:
+    """A bar (tqdm) with a message; without tqdm, and where nobody watches, lines."""
+
+    def __init__(self, label, done, total):
+        self._label, self._done, self._total = label, done, total
+        watched = sys.stderr.isatty()
+        if watched and tqdm is None:
+            print("no progress bar: tqdm is not installed (pip install tqdm)", file=sys.stderr)
+        self._bar = tqdm(desc=label, initial=done, total=total) if watched and tqdm else None
+
+    def step(self, message=None):
+        self._done += 1
+        if self._bar is not None:
+            self._bar.update()
+            if message:
+                self._bar.set_postfix_str(message)
+        elif message:
+            print(f"{self._label}: {self._done}/{self._total} {message}", flush=True)
+
+    def close(self):
+        if self._bar is not None:
+            self._bar.close()

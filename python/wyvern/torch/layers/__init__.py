@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Sequence layers as torch modules, in the place of flash-linear-attention's.
+
+The names of arguments and parameters are those of fla.layers 0.6.0, so that its
+checkpoints load; everything around the recurrence is torch's.
+"""
+
+from .delta_net import DeltaNet
+from .gated_delta_net import GatedDeltaNet
+
+__all__ = ["DeltaNet", "GatedDeltaNet"]

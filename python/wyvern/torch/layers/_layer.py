@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What DeltaNet and GatedDeltaNet share: all but the rates and the recurrence."""
+
+import math
+
+import torch.nn.functional as F
+from torch import nn
+
+from ._parts import OutputNorm, ShortConvolution, repad, unpad
+
+MODES = ("chunk", "fused_recurrent")
+BACKENDS = ("wyvern", "torch")
+
+
+def choose(what, value, choices):
+    if value not in choices:
+        raise ValueError(f"{what} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def whole(what, value):
+    """`value` as an int, if it is one."""
+    if not math.isclose(value, round(value)):
+        raise ValueError(f"{what} is {value}, expected a whole number")
+    return round(value)
+
+
+class DeltaLayer(nn.Module):
+    """Projections, short convolutions, recurrence, output norm, output projection.
+
+    A subclass sets the sizes, makes its parameters in FLA's order (so that one seed
+    gives the same weights in both) and has `mix(hidden_states, q, k, v, cu_seqlens)`,
+    the recurrence on heads, with the result [B, T, value heads, V].
+    """
+
+    def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
+        super().__init__()
+        choose("mode", mode, MODES)
+        choose("backend", backend, BACKENDS)
+        self.mode = mode
+        self.backend = backend
+        self.layer_idx = layer_idx
+        self.use_gate = use_gate
+        self.use_short_conv = use_short_conv
+        self.conv_size = conv_size
+        self.conv_bias = conv_bias
+
+    def _make_projections(self, hidden_size):
+        self.q_proj = nn.Linear(hidden_size, self.key_dim, bias=False)
+        self.k_proj = nn.Linear(hidden_size, self.key_dim, bias=False)
+        self.v_proj = nn.Linear(hidden_size, self.value_dim, bias=False)
+
+    def _make_convolutions(self, qk_silu):
+        if not self.use_short_conv:
+            return
+        self.q_conv1d = ShortConvolution(self.key_dim, self.conv_size, self.conv_bias, qk_silu)
+        self.k_conv1d = ShortConvolution(self.key_dim, self.conv_size, self.conv_bias, qk_silu)
+        self.v_conv1d = ShortConvolution(self.value_dim, self.conv_size, self.conv_bias, True)
+
+    def _make_output(self, hidden_size, norm_eps, gate_activation=F.silu):
+        if self.use_gate:
+            self.g_proj = nn.Linear(hidden_size, self.value_dim, bias=False)
+        self.o_norm = OutputNorm(self.head_v_dim, norm_eps, gate_activation)
+        self.o_proj = nn.Linear(self.value_dim, hidden_size, bias=False)
+
+    def forward(
+        self,
+        hidden_states,
+        attention_mask=None,
+        past_key_values=None,
+        use_cache=False,
+        output_attentions=False,
+        cu_seqlens=None,
+    ):
+        """hidden_states [B, T, hidden_size] -> (the same shape, None, None), FLA's triple.
+
+        cu_seqlens [N + 1], on the device: N sequences packed into a batch of 1.
+        attention_mask [B, T]: 0 for padding, 1 for tokens; the output is 0 at padding.
+        The batch is then packed, which reads the mask on the host; without effect
+        beside cu_seqlens, as in FLA. past_key_values and use_cache are refused: the
+        layer computes whole sequences, it does not decode token by token.
+        """
+        name = type(self).__name__
+        if past_key_values is not None or use_cache:
+            raise NotImplementedError(
+                f"{name}: past_key_values and use_cache are not supported: the layer computes whole "
+                "sequences and keeps no state between calls; pass use_cache=False"
+            )
+        if output_attentions:
+            raise NotImplementedError(f"{name}: a recurrence has no attention weights to output")
+        batch, tokens, _ = hidden_states.shape
+        places = None
+        if attention_mask is not None and cu_seqlens is None:
+            hidden_states, places, cu_seqlens = unpad(hidden_states, attention_mask)
+        o = self.mix(hidden_states, *self._heads(hidden_states, cu_seqlens), cu_seqlens)
+        if self.use_gate:
+            o = self.o_norm(o, self.g_proj(hidden_states).unflatten(-1, o.shape[2:]))
+        else:
+            o = self.o_norm(o)
+        o = self.o_proj(o.flatten(2))
+        return (o if places is None else repad(o, places, batch, tokens)), None, None
+
+    def _heads(self, hidden_states, cu_seqlens):
+        """q, k, v [B, T, heads, dim], convolved and activated."""
+        q, k, v = self.q_proj(hidden_states), self.k_proj(hidden_states), self.v_proj(hidden_states)
+        if self.use_short_conv:
+            q, k = self.q_conv1d(q, cu_seqlens), self.k_conv1d(k, cu_seqlens)
+            v = self.v_conv1d(v, cu_seqlens)
+        else:
+            v = F.silu(v)
+        return (
+            q.unflatten(-1, (-1, self.head_k_dim)),
+            k.unflatten(-1, (-1, self.head_k_dim)),
+            v.unflatten(-1, (-1, self.head_v_dim)),
+        )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the layers have around their recurrence: the short convolution, the output
+norm, and padded batches as packed ones."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class ShortConvolution(nn.Conv1d):
+    """A causal convolution of each channel on its own, and an activation.
+
+    x [B, T, D] -> [B, T, D]. With cu_seqlens no sequence sees the one before it.
+    """
+
+    def __init__(self, channels, width, bias, silu):
+        super().__init__(channels, channels, width, groups=channels, bias=bias)
+        self.silu = silu
+
+    def forward(self, x, cu_seqlens=None):
+        if cu_seqlens is None:
+            y = self._convolve(x)
+        else:
+            # Zeros before each sequence. Its length is not needed on the host: the
+            # row of a token is known on the device, the number of rows from shapes.
+            gap = self.kernel_size[0] - 1
+            token = torch.arange(x.shape[1], device=x.device)
+            sequence = torch.searchsorted(cu_seqlens.to(token.dtype), token, right=True)
+            row = token + gap * sequence
+            spread = x.new_zeros(1, x.shape[1] + gap * cu_seqlens.shape[0], x.shape[2])
+            y = self._convolve(spread.index_copy(1, row, x)).index_select(1, row)
+        return F.silu(y) if self.silu else y
+
+    def _convolve(self, x):
+        x = F.pad(x.transpose(1, 2), (self.kernel_size[0] - 1, 0))
+        return super().forward(x).transpose(1, 2)
+
+
+class OutputNorm(nn.RMSNorm):
+    """RMSNorm of each head in float32, times act(gate) if the layer has a gate."""
+
+    def __init__(self, dim, eps, activation=F.silu):
+        super().__init__(dim, eps=eps)
+        self.activation = activation
+
+    def forward(self, x, gate=None):
+        wide = torch.promote_types(x.dtype, torch.float32)
+        y = F.rms_norm(x.to(wide), self.normalized_shape, self.weight.to(wide), self.eps)
+        if gate is not None:
+            y = y * self.activation(gate.to(wide))
+        return y.to(x.dtype)
+
+
+def unpad(x, mask):
+    """The tokens of x [B, T, D] where mask [B, T] is not 0, as one packed batch
+    [1, N, D], their places in the flattened x, and cu_seqlens. Reads the device."""
+    if mask.shape != x.shape[:2]:
+        raise ValueError(
+            f"attention_mask has shape {list(mask.shape)}, expected {list(x.shape[:2])}: 0 for "
+            "padding, 1 for tokens. A mask of token pairs has no meaning in a recurrence"
+        )
+    places = mask.flatten().nonzero().flatten()
+    lengths = mask.ne(0).sum(1)
+    return x.flatten(0, 1)[places][None], places, F.pad(lengths.cumsum(0), (1, 0))
+
+
+def repad(x, places, batch, tokens):
+    """The inverse of unpad; zeros where there is no token."""
+    flat = x.new_zeros(batch * tokens, x.shape[2]).index_copy(0, places, x[0])
+    return flat.unflatten(0, (batch, tokens))

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2406.06484)."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .. import reference
+from .._functions import chunk_delta_rule
+from ._layer import DeltaLayer, choose, whole
+
+
+def _elu_plus_1(x):
+    # Not F.elu(x) + 1: far below zero that is exp(x) - 1 + 1, which rounds to 0.
+    return torch.where(x > 0, x + 1, x.clamp(max=0).exp())
+
+
+_ACTIVATIONS = {"silu": F.silu, "relu": F.relu, "elu": _elu_plus_1, "identity": None}
+
+
+class DeltaNet(DeltaLayer):
+    """The layer of fla.layers.DeltaNet (flash-linear-attention 0.6.0).
+
+    Arguments, defaults, parameter names, shapes and initial values are FLA's: its
+    checkpoints load with load_state_dict(strict=True). `mode` is accepted; both modes
+    are served by the chunked program. `use_output_norm` can only be True.
+
+    backend: "wyvern", the compiled programs, or "torch", the recurrence in plain torch
+    operations, token by token in float32 (`wyvern.torch.reference`).
+
+    On a GPU the backend "wyvern" takes bf16 or fp16 activations (parameters of that
+    type, or autocast) and head dims up to 128: 64 and 128 as they are, others padded
+    with zeros. FLA's default, 1024 / 4 heads = 256, is more: choose num_heads so that
+    hidden_size * expand / num_heads is 64 or 128. On the CPU any head dim and
+    floating-point type works.
+    """
+
+    def __init__(
+        self,
+        mode="chunk",
+        d_model=None,
+        hidden_size=1024,
+        expand_k=1.0,
+        expand_v=1.0,
+        num_heads=4,
+        use_beta=True,
+        use_gate=False,
+        use_short_conv=True,
+        conv_size=4,
+        conv_bias=False,
+        allow_neg_eigval=False,
+        layer_idx=None,
+        qk_activation="silu",
+        qk_norm="l2",
+        norm_eps=1e-5,
+        use_output_norm=True,
+        backend="wyvern",
+    ):
+        super().__init__(mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias)
+        choose("qk_activation", qk_activation, _ACTIVATIONS)
+        choose("qk_norm", qk_norm, ("l2", "sum"))
+        choose("use_output_norm", use_output_norm, (True,))
+        hidden_size = hidden_size if d_model is None else d_model
+        self.hidden_size = hidden_size
+        self.expand_k = expand_k
+        self.expand_v = expand_v
+        self.num_heads = num_heads
+        self.use_beta = use_beta
+        self.allow_neg_eigval = allow_neg_eigval
+        self.qk_activation = qk_activation
+        self.qk_norm = qk_norm
+        self.key_dim = whole("hidden_size * expand_k", hidden_size * expand_k)
+        self.value_dim = whole("hidden_size * expand_v", hidden_size * expand_v)
+        self.head_k_dim = whole("hidden_size * expand_k / num_heads", self.key_dim / num_heads)
+        self.head_v_dim = whole("hidden_size * expand_v / num_heads", self.value_dim / num_heads)
+
+        self._make_projections(hidden_size)
+        if use_beta:
+            self.b_proj = nn.Linear(hidden_size, num_heads, bias=False)
+        self._make_convolutions(qk_activation == "silu")
+        self._make_output(hidden_size, norm_eps)
+
+    def mix(self, hidden_states, q, k, v, cu_seqlens):
+        q, k = self._activate(q), self._activate(k)
+        wide = torch.promote_types(q.dtype, torch.float32)
+        if self.use_beta:
+            beta = self.b_proj(hidden_states).to(wide).sigmoid()
+        else:
+            beta = torch.ones(q.shape[:3], dtype=wide, device=q.device)
+        if self.allow_neg_eigval:
+            beta = 2 * beta
+        return self.recurrence(
+            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", cu_seqlens=cu_seqlens
+        )
+
+    def _activate(self, x):
+        # The convolution's own activation is SiLU.
+        if self.qk_activation != "identity" and not (self.qk_activation == "silu" and self.use_short_conv):
+            x = _ACTIVATIONS[self.qk_activation](x)
+        return F.normalize(x, p=1, dim=-1, eps=1e-6) if self.qk_norm == "sum" else x
+
+    def recurrence(self, q, k, v, **arguments):
+        rule = chunk_delta_rule if self.backend == "wyvern" else reference.delta_rule
+        return rule(q, k, v, **arguments)[0]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The Gated DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2412.06464)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .. import reference
+from .._functions import chunk_gated_delta_rule
+from ._layer import DeltaLayer, choose, whole
+
+_GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
+
+
+class GatedDeltaNet(DeltaLayer):
+    """The layer of fla.layers.GatedDeltaNet (flash-linear-attention 0.6.0).
+
+    Arguments, defaults, parameter names, shapes and initial values are FLA's: its
+    checkpoints load with load_state_dict(strict=True). `mode` is accepted; both modes
+    are served by the chunked program.
+
+    backend: "wyvern", the compiled programs, or "torch", the recurrence in plain torch
+    operations, token by token in float32 (`wyvern.torch.reference`).
+
+    On a GPU the backend "wyvern" takes bf16 or fp16 activations (parameters of that
+    type, or autocast) and head dims up to 128: 64 and 128 as they are, others padded
+    with zeros. FLA's defaults, head_dim 256 and expand_v 2, are more: head_dim=64 with
+    expand_v=2, or head_dim=128 with expand_v=1, are the largest. On the CPU any head
+    dim and floating-point type works.
+    """
+
+    def __init__(
+        self,
+        hidden_size=2048,
+        expand_v=2,
+        head_dim=256,
+        num_heads=6,
+        num_v_heads=None,
+        mode="chunk",
+        use_gate=True,
+        use_short_conv=True,
+        allow_neg_eigval=False,
+        conv_size=4,
+        conv_bias=False,
+        layer_idx=None,
+        norm_eps=1e-5,
+        output_gate_activation="swish",
+        backend="wyvern",
+    ):
+        super().__init__(mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias)
+        choose("output_gate_activation", output_gate_activation, _GATES)
+        self.hidden_size = hidden_size
+        self.expand_v = expand_v
+        self.head_dim = head_dim
+        self.num_heads = num_heads
+        self.num_v_heads = num_heads if num_v_heads is None else num_v_heads
+        self.allow_neg_eigval = allow_neg_eigval
+        if self.num_v_heads % num_heads != 0:
+            raise ValueError(f"num_v_heads is {num_v_heads}, expected a multiple of num_heads, {num_heads}")
+        self.head_k_dim = head_dim
+        self.head_v_dim = whole("head_dim * expand_v", head_dim * expand_v)
+        self.key_dim = num_heads * self.head_k_dim
+        self.value_dim = self.num_v_heads * self.head_v_dim
+
+        self._make_projections(hidden_size)
+        self.a_proj = nn.Linear(hidden_size, self.num_v_heads, bias=False)
+        self.b_proj = nn.Linear(hidden_size, self.num_v_heads, bias=False)
+        self._make_gate_parameters()
+        self._make_convolutions(True)
+        self._make_output(hidden_size, norm_eps, _GATES[output_gate_activation])
+
+    def _make_gate_parameters(self):
+        """The log decay is -exp(A_log) softplus(a + dt_bias). As in Mamba-2: exp(A_log)
+        uniform in (0, 16), softplus(dt_bias) log-uniform in (0.001, 0.1). Optimizers
+        should not decay them."""
+        self.A_log = nn.Parameter(torch.empty(self.num_v_heads).uniform_(0, 16).log())
+        log_dt = math.log(0.001) + torch.rand(self.num_v_heads) * math.log(0.1 / 0.001)
+        dt = log_dt.exp().clamp(min=1e-4)
+        self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted
+        self.A_log._no_weight_decay = True
+        self.dt_bias._no_weight_decay = True
+
+    def mix(self, hidden_states, q, k, v, cu_seqlens):
+        if not self.use_short_conv:
+            q, k = F.silu(q), F.silu(k)
+        rule = chunk_gated_delta_rule if self.backend == "wyvern" else reference.delta_rule
+        o, _ = rule(
+            q,
+            k,
+            v,
+            g=self.a_proj(hidden_states),
+            beta=self.b_proj(hidden_states),
+            use_qk_l2norm_in_kernel=True,
+            use_gate_in_kernel=True,
+            A_log=self.A_log,
+            dt_bias=self.dt_bias,
+            use_beta_sigmoid_in_kernel=True,
+            allow_neg_eigval=self.allow_neg_eigval,
+            cu_seqlens=cu_seqlens,
+        )
+        return o

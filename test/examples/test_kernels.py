@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""examples/kernels.py compiles what the examples will look for."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+from examples import kernels
+from examples.language_model import train as language_model
+from examples.recall import train as recall
+from wyvern.torch import _programs
+
+
+@pytest.mark.parametrize("decay, heads", kernels.LAYERS.values())
+def test_specs_are_those_of_the_ops(decay, heads):
+    wanted = _programs.Layer(decay, heads, heads, 64, 64, "bf16").spec()
+    scale = wanted.pop("scale")
+    assert kernels.spec(decay, heads) == wanted and scale == 64**-0.5  # the default
+
+
+def test_sizes_are_those_of_the_examples():
+    sizes = {"recall": recall.SIZES["full"]}
+    sizes |= {f"language_model-{layer}": language_model.SIZES["full"] for layer in ("gated", "delta")}
+    sizes |= {"compare": language_model.SIZES["small"]}
+    for name, size in sizes.items():
+        assert size["hidden_size"] == 64 * size["heads"]
+        assert kernels.LAYERS[name][1] == size["heads"]

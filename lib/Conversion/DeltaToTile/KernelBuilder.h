@@ -48,12 +48,18 @@ private:
   void addArguments();
   void addRing();
   void locate();
-  /// A loop over the block's chunks; `body` gets the number of the ring's use,
-  /// the chunk and the running carries, and returns the next ones.
+  /// The block's chunk of this number.
+  Chunk locateChunk(Value number);
+  /// A loop over a scan's chunks; `body` gets the number of the ring's use, the
+  /// chunk and the running carries, and returns the next ones.
   SmallVector<Value>
-  loop(ValueRange carries,
-       function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body);
+  visitChunks(ValueRange carries,
+              function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body);
+  /// A map's chunk, where its slot has one. No loop of one round: what could be
+  /// moved out of it (addresses) would be held in registers all along.
+  void visitChunk(function_ref<void(Value, Chunk)> body);
   void produce();
+  void loadChunk(Value use, Chunk chunk);
   StateSlice locateState(unsigned i);
   LogicalResult consume();
   LogicalResult computeChunk(Value index, Chunk chunk, ValueRange carries,

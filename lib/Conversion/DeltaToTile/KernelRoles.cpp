@@ -14,21 +14,10 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 //===----------------------------------------------------------------------===//
-// Loops
+// Chunks
 //===----------------------------------------------------------------------===//
 
-SmallVector<Value> KernelBuilder::loop(
-    ValueRange carries,
-    function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body) {
-  auto forOp =
-      scf::ForOp::create(builder, loc, index(0), count, index(1), carries);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(forOp.getBody());
-  Value use = forOp.getInductionVar(), number = use;
-  if (program.reverse) {
-    Value last = arith::SubIOp::create(builder, loc, count, index(1));
-    number = arith::SubIOp::create(builder, loc, last, use);
-  }
+KernelBuilder::Chunk KernelBuilder::locateChunk(Value number) {
   Chunk chunk;
   if (firstSlot)
     chunk.slot = arith::AddIOp::create(builder, loc, firstSlot, number);
@@ -40,34 +29,63 @@ SmallVector<Value> KernelBuilder::loop(
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
   chunk.valid =
       arith::MinUIOp::create(builder, loc, left, index(program.chunk));
-  SmallVector<Value> next = body(use, chunk, forOp.getRegionIterArgs());
+  return chunk;
+}
+
+void KernelBuilder::visitChunk(function_ref<void(Value, Chunk)> body) {
+  Value exists = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ne, count, index(0));
+  auto ifOp = scf::IfOp::create(builder, loc, exists, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  body(index(0), locateChunk(index(0)));
+}
+
+SmallVector<Value> KernelBuilder::visitChunks(
+    ValueRange carries,
+    function_ref<SmallVector<Value>(Value, Chunk, ValueRange)> body) {
+  auto forOp =
+      scf::ForOp::create(builder, loc, index(0), count, index(1), carries);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(forOp.getBody());
+  Value use = forOp.getInductionVar(), number = use;
+  if (program.reverse) {
+    Value last = arith::SubIOp::create(builder, loc, count, index(1));
+    number = arith::SubIOp::create(builder, loc, last, use);
+  }
+  SmallVector<Value> next =
+      body(use, locateChunk(number), forOp.getRegionIterArgs());
   if (!carries.empty())
     scf::YieldOp::create(builder, loc, next);
   return llvm::to_vector_of<Value>(forOp.getResults());
 }
 
 void KernelBuilder::produce() {
-  loop({}, [&](Value use, Chunk chunk, ValueRange) -> SmallVector<Value> {
-    auto acquired = tile::AcquireOp::create(builder, loc, ringTiles, ring, use);
-    for (auto [i, in] : llvm::enumerate(program.ins)) {
-      BindingAttr binding = program.inBindings[i];
-      Value arg = program.block->getArgument(1 + i);
-      Value tile = acquired.getTiles()[i];
-      std::optional<int64_t> laneDim;
-      if (!program.isMap)
-        laneDim = orientation.getM(arg);
-      SmallVector<Value> at =
-          coordinates(binding, tensorOf(in), chunk, laneDim);
-      if (tensorOf(arg).getRank() == 2)
-        tile::LoadOp::create(builder, loc, inArgs[i], at, tile, ring, use);
-      else
-        tile::LoadVectorOp::create(builder, loc, inArgs[i], at,
-                                   timeDim(binding), rows(chunk.valid, binding),
-                                   tile);
-    }
-    tile::CommitOp::create(builder, loc, ring, use);
-    return {};
+  if (program.isMap)
+    return visitChunk([&](Value use, Chunk chunk) { loadChunk(use, chunk); });
+  visitChunks({}, [&](Value use, Chunk chunk, ValueRange) {
+    loadChunk(use, chunk);
+    return SmallVector<Value>();
   });
+}
+
+void KernelBuilder::loadChunk(Value use, Chunk chunk) {
+  auto acquired = tile::AcquireOp::create(builder, loc, ringTiles, ring, use);
+  for (auto [i, in] : llvm::enumerate(program.ins)) {
+    BindingAttr binding = program.inBindings[i];
+    Value arg = program.block->getArgument(1 + i);
+    Value tile = acquired.getTiles()[i];
+    std::optional<int64_t> laneDim;
+    if (!program.isMap)
+      laneDim = orientation.getM(arg);
+    SmallVector<Value> at = coordinates(binding, tensorOf(in), chunk, laneDim);
+    if (tensorOf(arg).getRank() == 2)
+      tile::LoadOp::create(builder, loc, inArgs[i], at, tile, ring, use);
+    else
+      tile::LoadVectorOp::create(builder, loc, inArgs[i], at, timeDim(binding),
+                                 rows(chunk.valid, binding), tile);
+  }
+  tile::CommitOp::create(builder, loc, ring, use);
 }
 
 //===----------------------------------------------------------------------===//
@@ -280,15 +298,23 @@ KernelBuilder::StateSlice KernelBuilder::locateState(unsigned i) {
 }
 
 LogicalResult KernelBuilder::consume() {
+  LogicalResult result = success();
+  if (program.isMap) {
+    visitChunk([&](Value use, Chunk chunk) {
+      SmallVector<Value> none;
+      result = computeChunk(use, chunk, {}, none);
+    });
+    zeroUnownedRows();
+    return result;
+  }
   SmallVector<Value> carries;
   for (auto [i, init] : llvm::enumerate(initArgs)) {
     StateSlice slice = locateState(i);
     carries.push_back(tile::LoadMatrixOp::create(builder, loc, slice.type, init,
                                                  slice.coords, slice.dims));
   }
-  LogicalResult result = success();
   SmallVector<Value> finals =
-      loop(carries, [&](Value use, Chunk chunk, ValueRange running) {
+      visitChunks(carries, [&](Value use, Chunk chunk, ValueRange running) {
         SmallVector<Value> next;
         result = computeChunk(use, chunk, running, next);
         return succeeded(result) ? next : SmallVector<Value>(running);

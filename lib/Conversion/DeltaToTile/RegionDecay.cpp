@@ -69,15 +69,6 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
   return arith::SelectOp::create(builder, loc, keep, product, zero);
 }
 
-/// Tokens of a chunk go with the rows of one accumulator.
-static LogicalResult checkDecayTile(Operation *op, size_t blocks) {
-  if (blocks == 1)
-    return success();
-  return op->emitOpError() << "has " << blocks * tile::kAccRows
-                           << " rows; the GPU path takes chunks of at most "
-                           << tile::kAccRows << " rows";
-}
-
 LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
   if (op.getG() && tensorOf(op.getG()).getRank() != 1)
     return op.emitOpError()
@@ -88,25 +79,28 @@ LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
     return op.emitError()
            << "expected a product in a chunk_map, with 64 rows on one side; "
               "run delta-stage";
-  Tiles tiles = emitProduct(op, *product, /*init=*/{});
-  if (tiles.empty() || failed(checkDecayTile(op, tiles.size())))
-    return failure();
-  Value masked = maskDecayProduct(op, tiles.front(), product->m);
-  registers[op.getM()] = {masked};
-  return success(masked != nullptr);
+  Value dots = emitProduct(op, *product, /*init=*/{}, /*block=*/0);
+  return dots ? lowerMask(op, op.getM(), dots) : failure();
 }
 
 LogicalResult RegionLowering::lowerDecayMask(DecayMaskOp op) {
-  std::optional<int64_t> m = orientation.getM(op.getM());
-  if (!isMap || !m)
+  if (!isMap || !orientation.getM(op.getM()))
     return op.emitError()
            << "expected a mask of 64 rows or columns in a chunk_map; run "
               "delta-stage";
-  Tiles tiles = getTiles(op.getM(), op);
-  if (tiles.empty() || failed(checkDecayTile(op, tiles.size())))
-    return failure();
-  Value masked = maskDecayProduct(op, tiles.front(), *m);
-  registers[op.getR()] = {masked};
+  Value tile = getTile(op.getM(), 0, op);
+  return tile ? lowerMask(op, op.getR(), tile) : failure();
+}
+
+template <typename OpT>
+LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
+  // Tokens of a chunk go with the rows of one accumulator.
+  if (int64_t tiles = countTiles(result, std::nullopt); tiles > 1)
+    return op.emitOpError() << "has " << tiles * tile::kAccRows
+                            << " rows; the GPU path takes chunks of at most "
+                            << tile::kAccRows << " rows";
+  Value masked = maskDecayProduct(op, tile, *orientation.getM(result));
+  registers[result] = {masked};
   return success(masked != nullptr);
 }
 

@@ -82,28 +82,30 @@ Value RegionLowering::constant(Location loc, Type type, double value) {
   return arith::ConstantOp::create(builder, loc, attr);
 }
 
-RegionLowering::Tiles RegionLowering::makeSplat(Value value, Operation *user,
-                                                std::optional<int64_t> m) {
+int64_t RegionLowering::countTiles(Value value, std::optional<int64_t> m) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!m)
+    m = orientation.getM(value);
+  return type && type.getRank() == 2 && m ? orientation.getBlocks(value, *m) : 1;
+}
+
+Value RegionLowering::makeSplat(Value value, Operation *user,
+                                std::optional<int64_t> m) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   auto splat = dyn_cast_or_null<FloatAttr>(getSplatValue(value));
   if (!splat || (type && type.getRank() == 2 && !m)) {
-    user->emitOpError()
-        << "reads a constant that is not one number throughout; "
-           "the GPU path takes splat constants only";
+    user->emitOpError() << "reads a constant that is not one number throughout; "
+                           "the GPU path takes splat constants only";
     return {};
   }
   bool isScalar = !type || type.getRank() == 0;
-  Value made =
-      constant(user->getLoc(),
-               isScalar ? splat.getType() : Type(getRegisterType(value, m)),
-               splat.getValueAsDouble());
-  return Tiles(
-      isScalar || type.getRank() == 1 ? 1 : orientation.getBlocks(value, *m),
-      made);
+  return constant(user->getLoc(),
+                  isScalar ? splat.getType() : Type(getRegisterType(value, m)),
+                  splat.getValueAsDouble());
 }
 
-RegionLowering::Tiles RegionLowering::readShared(Value value, Operation *user,
-                                                 std::optional<int64_t> m) {
+Value RegionLowering::readShared(Value value, int64_t block, Operation *user,
+                                 std::optional<int64_t> m) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   Value tile = shared.lookup(value);
   if (!tile || (type.getRank() == 2 && !m)) {
@@ -118,51 +120,71 @@ RegionLowering::Tiles RegionLowering::readShared(Value value, Operation *user,
   auto smem = cast<tile::SmemType>(tile.getType());
   RankedTensorType stored = tile::getTileType(
       target.getShape(), smem.getElementType(), *tile::getLayout(target));
-  bool isMatrix = type.getRank() == 2;
-  Tiles tiles;
-  for (int64_t i = 0, n = isMatrix ? orientation.getBlocks(value, *m) : 1;
-       i < n; ++i) {
-    Value lowered = tile::ReadOp::create(builder, loc, stored, tile,
-                                         /*transpose=*/isMatrix && *m == 1, i);
-    if (stored != target)
-      lowered = arith::ExtFOp::create(builder, loc, target, lowered);
-    tiles.push_back(lowered);
+  bool transpose = type.getRank() == 2 && *m == 1;
+  Value read =
+      tile::ReadOp::create(builder, loc, stored, tile, transpose, block);
+  return stored == target ? read
+                          : arith::ExtFOp::create(builder, loc, target, read);
+}
+
+Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
+                              std::optional<int64_t> m) {
+  if (auto it = registers.find(value); it != registers.end())
+    return it->second[block];
+  if (Value tile = made.lookup({value, block}))
+    return tile;
+  if (isSplat(value))
+    return makeSplat(value, user, m);
+  Operation *op = value.getDefiningOp();
+  bool isMatrix = isa<RankedTensorType>(value.getType()) &&
+                  tensorOf(value).getRank() == 2;
+  Value tile;
+  if (op && isMatrix && (fused.contains(op) || isMadeAtUse(value))) {
+    auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
+    tile = broadcast ? makeBroadcast(broadcast, block)
+                     : makeElementwise(op, block);
+  } else {
+    tile = readShared(value, block, user, m ? m : orientation.getM(value));
   }
-  return tiles;
+  if (tile && isMatrix)
+    made[{value, block}] = tile;
+  else if (tile)
+    registers[value] = {tile};
+  return tile;
 }
 
 RegionLowering::Tiles RegionLowering::getTiles(Value value, Operation *user,
                                                std::optional<int64_t> m) {
-  if (auto it = registers.find(value); it != registers.end())
-    return it->second;
-  if (auto it = made.find(value); it != made.end())
-    return it->second;
-  if (isSplat(value))
-    return makeSplat(value, user, m);
-  Operation *op = value.getDefiningOp();
-  bool isMatrix =
-      isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
   Tiles tiles;
-  if (op && isMatrix && (fused.contains(op) || isMadeAtUse(value))) {
-    auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
-    tiles = broadcast ? makeBroadcast(broadcast) : makeElementwise(op);
-  } else {
-    tiles = readShared(value, user, m ? m : orientation.getM(value));
+  for (int64_t block = 0, n = countTiles(value, m); block < n; ++block) {
+    tiles.push_back(getTile(value, block, user, m));
+    if (!tiles.back())
+      return {};
   }
-  if (!tiles.empty())
-    (isMatrix ? made : registers)[value] = tiles;
   return tiles;
 }
 
 Value RegionLowering::getRegister(Value value, Operation *user,
                                   std::optional<int64_t> m) {
-  Tiles tiles = getTiles(value, user, m);
-  if (tiles.size() > 1) {
-    user->emitOpError() << "needs " << value.getType()
-                        << " in one tile of 64 rows";
-    return {};
+  if (countTiles(value, m) == 1)
+    return getTile(value, 0, user, m);
+  user->emitOpError() << "needs " << value.getType() << " in one tile of "
+                      << tile::kAccRows << " rows";
+  return {};
+}
+
+LogicalResult RegionLowering::keepTiles(Operation *op,
+                                        function_ref<Value(int64_t)> make) {
+  Value result = op->getResult(0);
+  Tiles tiles;
+  for (int64_t block = 0, n = countTiles(result, std::nullopt); block < n;
+       ++block) {
+    tiles.push_back(make(block));
+    if (!tiles.back())
+      return failure();
   }
-  return tiles.empty() ? Value() : tiles.front();
+  registers[result] = std::move(tiles);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -177,80 +199,84 @@ static LogicalResult noRows(Operation *op) {
             "in a scan, compute it in a map before (delta-stage)";
 }
 
-static LogicalResult checkMath(Operation *op) {
-  if (!isa<math::MathDialect>(op->getDialect()) ||
-      isa<math::ExpOp, math::Exp2Op>(op))
-    return success();
-  return op->emitOpError() << "has no lowering to the GPU so far: of math, only "
-                              "exp and exp2 (target \"cpu\" takes it)";
+/// Diagnoses an elementwise operation that the GPU path does not take.
+static LogicalResult checkElementwise(Operation *op,
+                                      const TileOrientation &orientation) {
+  Value result = op->getResult(0);
+  if (isa<math::MathDialect>(op->getDialect()) &&
+      !isa<math::ExpOp, math::Exp2Op>(op))
+    return op->emitOpError() << "has no lowering to the GPU so far: of math, "
+                                "only exp and exp2 (target \"cpu\" takes it)";
+  if (tensorOf(result).getRank() == 2 && !orientation.getM(result))
+    return noRows(op);
+  return success();
 }
 
-RegionLowering::Tiles RegionLowering::makeElementwise(Operation *op) {
+Value RegionLowering::makeElementwise(Operation *op, int64_t block) {
+  if (failed(checkElementwise(op, orientation)))
+    return {};
   Value result = op->getResult(0);
-  RankedTensorType type = tensorOf(result);
   std::optional<int64_t> m = orientation.getM(result);
-  if (failed(checkMath(op)))
-    return {};
-  if (type.getRank() == 2 && !m) {
-    (void)noRows(op);
-    return {};
-  }
   for (auto [i, operand] : llvm::enumerate(op->getOperands()))
     if (auto product = operand.getDefiningOp<linalg::ContractOp>();
         product && fused.contains(product))
-      return emitProduct(product, *getProduct(product), op->getOperand(1 - i));
-  SmallVector<Tiles> operands;
+      return emitProduct(product, *getProduct(product), op->getOperand(1 - i),
+                         block);
+  IRMapping mapping;
   for (Value operand : op->getOperands()) {
-    operands.push_back(getTiles(operand, op, m));
-    if (operands.back().empty())
+    Value tile = getTile(operand, block, op, m);
+    if (!tile)
       return {};
+    mapping.map(operand, tile);
   }
-  Type lowered = type.getRank() == 0 ? type.getElementType()
-                                     : Type(getRegisterType(result, m));
-  Tiles tiles;
-  for (int64_t i = 0,
-               n = type.getRank() == 2 ? orientation.getBlocks(result, *m) : 1;
-       i < n; ++i) {
-    IRMapping mapping;
-    for (auto [operand, made] : llvm::zip_equal(op->getOperands(), operands))
-      mapping.map(operand, made[i]);
-    Operation *clone = builder.clone(*op, mapping);
-    clone->getResult(0).setType(lowered);
-    tiles.push_back(clone->getResult(0));
+  RankedTensorType type = tensorOf(result);
+  Operation *clone = builder.clone(*op, mapping);
+  clone->getResult(0).setType(type.getRank() == 0
+                                  ? type.getElementType()
+                                  : Type(getRegisterType(result, m)));
+  return clone->getResult(0);
+}
+
+bool RegionLowering::isSumOfTiles(Operation *op) {
+  bool addsProduct = false;
+  int64_t tiles = 0;
+  for (Value operand : op->getOperands()) {
+    Operation *def = operand.getDefiningOp();
+    addsProduct |= isa_and_nonnull<linalg::ContractOp>(def) && fused.contains(def);
+    tiles += !isMadeAtUse(operand);
   }
-  return tiles;
+  return tiles > 1 && !addsProduct;
 }
 
 LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
-  if (failed(checkMath(op)))
-    return failure();
   if (getShared(result))
     return success(); // an in rounded to what it is stored as: still the in
-  bool isMatrix = tensorOf(result).getRank() == 2;
-  if (isMatrix && !orientation.getM(result))
-    return noRows(op);
-  if (isMatrix && isMadeAtUse(result))
-    return success();
-  Tiles tiles = makeElementwise(op);
-  if (tiles.empty())
+  if (failed(checkElementwise(op, orientation)))
     return failure();
-  registers[result] = tiles;
-  return success();
+  if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))
+    return success();
+  bool isHeld = isMap && isSumOfTiles(op) &&
+                llvm::any_of(op->getUsers(), [](Operation *user) {
+                  return !isa<YieldOp>(user);
+                });
+  return keepTiles(op, [&](int64_t block) -> Value {
+    Value tile = makeElementwise(op, block);
+    if (!tile || !isHeld)
+      return tile;
+    return tile::HoldOp::create(builder, op->getLoc(), tile);
+  });
 }
 
 LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
   Value result = op->getResult(0);
-  std::optional<int64_t> m = orientation.getM(result);
-  if (tensorOf(result).getRank() == 2 && !m)
+  bool isMatrix = tensorOf(result).getRank() == 2;
+  if (isMatrix && !orientation.getM(result))
     return noRows(op);
-  if (tensorOf(result).getRank() == 2)
-    return success();
-  Tiles tiles = makeBroadcast(op);
-  if (tiles.empty())
-    return failure();
-  registers[result] = tiles;
-  return success();
+  if (isMatrix)
+    return success(); // made at its use
+  return keepTiles(op,
+                   [&](int64_t block) { return makeBroadcast(op, block); });
 }
 
 LogicalResult RegionLowering::lower(Operation *op) {

@@ -57,7 +57,10 @@ public:
   /// an error at `user`, where it has none.
   Tiles getTiles(Value value, Operation *user,
                  std::optional<int64_t> m = std::nullopt);
-  /// The same for what is one tile, vector or scalar; null after an error.
+  /// One of these tiles; null after an error.
+  Value getTile(Value value, int64_t block, Operation *user,
+                std::optional<int64_t> m = std::nullopt);
+  /// The same for what is one tile, vector or scalar.
   Value getRegister(Value value, Operation *user,
                     std::optional<int64_t> m = std::nullopt);
 
@@ -87,15 +90,23 @@ private:
 
   /// True for a matrix that is made again for each use.
   bool isMadeAtUse(Value value);
+  /// True for an elementwise operation on several tiles that are in registers.
+  bool isSumOfTiles(Operation *op);
   void planStaging(Block &block);
   void planFusion(Block &block);
   /// Registers of a thread that hold `value` between two operations.
   int64_t countRegisters(Value value);
-  Tiles makeElementwise(Operation *op);
-  Tiles makeBroadcast(linalg::BroadcastOp op);
-  Tiles makeSplat(Value value, Operation *user, std::optional<int64_t> m);
+  /// How many register tiles `value` is.
+  int64_t countTiles(Value value, std::optional<int64_t> m);
+  // One tile of what is made at its use, or of what is lowered.
+  Value makeElementwise(Operation *op, int64_t block);
+  Value makeBroadcast(linalg::BroadcastOp op, int64_t block);
+  Value makeSplat(Value value, Operation *user, std::optional<int64_t> m);
   /// An in, from shared memory.
-  Tiles readShared(Value value, Operation *user, std::optional<int64_t> m);
+  Value readShared(Value value, int64_t block, Operation *user,
+                   std::optional<int64_t> m);
+  /// Makes all tiles of the result of `op` and keeps them.
+  LogicalResult keepTiles(Operation *op, function_ref<Value(int64_t)> make);
 
   /// The shared tile that `value` is, or null: an in, an in rounded to the
   /// element type it is stored in, or a staged value.
@@ -106,8 +117,9 @@ private:
   Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
   /// Writes `value` to shared memory if some product reads it there.
   LogicalResult stage(Value value, Operation *op);
-  /// The product's tiles, added to `init` if there is one.
-  Tiles emitProduct(Operation *op, const Product &product, Value init);
+  /// Tile `block` of the product, added to `init` if there is one.
+  Value emitProduct(Operation *op, const Product &product, Value init,
+                    int64_t block);
   /// `D = A B (+ C)`, awaited. An operand in shared memory is transposed where
   /// its contracted dimension comes first (A) or second (B).
   Value emitMma(Location loc, Value a, int64_t block, bool transposeA, Value b,
@@ -117,6 +129,9 @@ private:
                   int64_t repeat);
   /// `source` spread over a tile of `type`.
   Value spread(Location loc, Value source, RankedTensorType type);
+  /// `result`: `tile` as the mask and decay of `op` leave it.
+  template <typename OpT>
+  LogicalResult lowerMask(OpT op, Value result, Value tile);
   /// Mask of a decay product, and its factor where there is a decay.
   template <typename OpT>
   Value maskDecayProduct(OpT op, Value product, int64_t m);
@@ -133,7 +148,7 @@ private:
   DenseMap<Value, Value> shared;
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.
-  DenseMap<Value, Tiles> made;
+  DenseMap<std::pair<Value, int64_t>, Value> made;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
   /// Operations of a map with one use that are lowered with it: elementwise ones,

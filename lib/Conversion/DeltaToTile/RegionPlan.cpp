@@ -23,13 +23,6 @@ void RegionLowering::planStaging(Block &block) {
           staged.insert(operand);
 }
 
-static bool startsFromZero(linalg::ContractOp op) {
-  Value init = op.getOutputs().front();
-  auto zero = dyn_cast_or_null<FloatAttr>(
-      isSplat(init) ? getSplatValue(init) : TypedAttr());
-  return zero && zero.getValue().isZero();
-}
-
 void RegionLowering::planFusion(Block &block) {
   auto addsProduct = [&](Operation *op) {
     return llvm::any_of(op->getOperands(), [&](Value operand) {
@@ -49,7 +42,8 @@ void RegionLowering::planFusion(Block &block) {
         fused.insert(&op);
       continue;
     }
-    if (op.hasTrait<OpTrait::Elementwise>() &&
+    // A sum of two tiles frees one: it is made as soon as it can.
+    if (op.hasTrait<OpTrait::Elementwise>() && !isSumOfTiles(&op) &&
         !staged.contains(op.getResult(0)) && !addsProduct(&op) &&
         !getShared(op.getResult(0)))
       fused.insert(&op);

@@ -104,8 +104,8 @@ static LogicalResult checkProduct(Operation *op, int64_t k, int64_t n) {
             "of 8 up to 256: use other head dimensions or fewer rows a token";
 }
 
-RegionLowering::Tiles
-RegionLowering::emitProduct(Operation *op, const Product &product, Value init) {
+Value RegionLowering::emitProduct(Operation *op, const Product &product,
+                                  Value init, int64_t block) {
   const auto &[a, b, result, aM, bN, m] = product;
   for (Value operand : {a, b})
     if (!isHalf(tensorOf(operand).getElementType())) {
@@ -125,18 +125,13 @@ RegionLowering::emitProduct(Operation *op, const Product &product, Value init) {
   if (failed(checkProduct(op, tensorOf(a).getDimSize(1 - aM),
                           tensorOf(result).getDimSize(1 - m))))
     return {};
-  Tiles tilesA, tilesC;
-  if (!sharedA && (tilesA = getTiles(a, op, aM)).empty())
+  Value tileA = sharedA ? sharedA : getTile(a, block, op, aM);
+  Value tileC = init ? getTile(init, block, op, m) : Value();
+  if (!tileA || (init && !tileC))
     return {};
-  if (init && (tilesC = getTiles(init, op, m)).empty())
-    return {};
-  Tiles tiles;
-  for (int64_t i = 0, n = orientation.getBlocks(result, m); i < n; ++i)
-    tiles.push_back(emitMma(op->getLoc(), sharedA ? sharedA : tilesA[i],
-                            sharedA ? i : 0, sharedA && aM == 1, sharedB,
-                            /*transposeB=*/bN == 0, init ? tilesC[i] : Value(),
-                            getRegisterType(result, m)));
-  return tiles;
+  return emitMma(op->getLoc(), tileA, sharedA ? block : 0,
+                 /*transposeA=*/sharedA && aM == 1, sharedB,
+                 /*transposeB=*/bN == 0, tileC, getRegisterType(result, m));
 }
 
 LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
@@ -147,14 +142,8 @@ LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
               "has a dimension to be the rows of an accumulator, "
               "found "
            << op.getResult(0).getType();
-  Value init = op.getOutputs().front();
-  auto zero = dyn_cast_or_null<FloatAttr>(isSplat(init) ? getSplatValue(init)
-                                                        : TypedAttr());
-  if (zero && zero.getValue().isZero())
-    init = {};
-  Tiles tiles = emitProduct(op, *product, init);
-  if (tiles.empty())
-    return failure();
-  registers[op.getResult(0)] = tiles;
-  return success();
+  Value init = startsFromZero(op) ? Value() : op.getOutputs().front();
+  return keepTiles(op, [&](int64_t block) {
+    return emitProduct(op, *product, init, block);
+  });
 }

@@ -32,20 +32,16 @@ Value RegionLowering::spread(Location loc, Value source,
   return tile::BroadcastOp::create(builder, loc, type, source);
 }
 
-RegionLowering::Tiles RegionLowering::makeBroadcast(linalg::BroadcastOp op) {
+Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
   Value result = op->getResult(0);
   std::optional<int64_t> m = orientation.getM(result);
   Value source = getRegister(op.getInput(), op);
   if (!source)
     return {};
-  RankedTensorType type = getRegisterType(result, m);
-  int64_t blocks =
-      tensorOf(result).getRank() == 2 ? orientation.getBlocks(result, *m) : 1;
   if (tensorOf(op.getInput()).getRank() == 1) {
     int64_t kept = op.getDimensions().front() == 0 ? 1 : 0;
-    if (kept == *m && blocks > 1) {
-      op.emitOpError() << "spreads a vector of "
-                       << tensorOf(source).getDimSize(0)
+    if (kept == *m && countTiles(result, m) > 1) {
+      op.emitOpError() << "spreads a vector of " << tensorOf(source).getDimSize(0)
                        << " along the rows of an accumulator, which has "
                        << tile::kAccRows
                        << "; the GPU path takes no more so far (target \"cpu\" "
@@ -55,7 +51,7 @@ RegionLowering::Tiles RegionLowering::makeBroadcast(linalg::BroadcastOp op) {
     source = alongTile(op.getLoc(), source,
                        kept == *m ? LayoutKind::row : LayoutKind::col, 1);
   }
-  return Tiles(blocks, spread(op.getLoc(), source, type));
+  return spread(op.getLoc(), source, getRegisterType(result, m));
 }
 
 //===----------------------------------------------------------------------===//

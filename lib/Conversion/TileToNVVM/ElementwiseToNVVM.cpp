@@ -74,10 +74,41 @@ private:
         .getResult(0);
   }
 };
+
+/// Stores that are never done: a grid has one dimension, which ptxas does not
+/// know.
+struct HoldPattern : OpConversionPattern<HoldOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(HoldOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getValue());
+    std::string text = "{\n.reg .pred p;\n.reg .b32 n;\n"
+                       "mov.u32 n, %nctaid.y;\nsetp.gt.u32 p, n, 1;\n";
+    std::string outputs, inputs;
+    for (size_t i = 0; i < values.size(); i += 4) {
+      text += "@p st.shared.v4.f32 [" + kSharedName.str() + "], {";
+      for (size_t k = i; k < i + 4; ++k) {
+        text += (k > i ? ", $" : "$") + std::to_string(k);
+        outputs += "=f,";
+        inputs += std::to_string(k) + ",";
+      }
+      text += "};\n";
+    }
+    SmallVector<Value> held =
+        e.ptx(text + "}", outputs + inputs + "~{memory}", values,
+              SmallVector<Type>(values.size(), e.f32()));
+    rewriter.replaceOp(op, e.vectorOf(held));
+    return success();
+  }
+};
 } // namespace
 
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
+  patterns.add<HoldPattern>(converter, patterns.getContext());
   patterns.add<TileConstantPattern, ExpPattern<math::ExpOp>,
                ExpPattern<math::Exp2Op>>(converter, patterns.getContext(),
                                          /*benefit=*/2);

@@ -160,6 +160,14 @@ LogicalResult RelayoutOp::verify() {
   return success();
 }
 
+LogicalResult HoldOp::verify() {
+  auto type = cast<RankedTensorType>(getValue().getType());
+  if (getLayout(type) != LayoutKind::acc || !type.getElementType().isF32())
+    return emitOpError()
+           << "(C1) expected a tile of f32 in the acc layout, found " << type;
+  return success();
+}
+
 LogicalResult ReduceOp::verify() {
   int64_t blocks = getTiles().size();
   auto first = blocks ? cast<RankedTensorType>(getTiles().front().getType())

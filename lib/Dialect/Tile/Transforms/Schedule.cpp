@@ -6,6 +6,8 @@
 
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
+#include "LiveRegisters.h"
+
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::wyvern::tile {
@@ -81,16 +83,31 @@ static bool crossesHandOver(Operation *from, MmaOp mma) {
   return false;
 }
 
+/// The first operation from `from` on behind which `mma` can be issued so that
+/// its accumulator and the tiles that are live keep within `budget` registers.
+static Operation *findRoom(Operation *from, MmaOp mma, int64_t budget) {
+  if (mma.getC())
+    return from; // it takes the place of C
+  LiveRegisters live(*mma->getBlock());
+  int64_t accumulator = countRegisters(mma.getD());
+  for (Operation *op = mma->getPrevNode(); op != from; op = op->getPrevNode())
+    if (live.after(op) + accumulator > budget)
+      return op;
+  return from;
+}
+
 /// Moves `mma` and what it needs up to where its operands are ready, behind the
-/// products that are ready as early. Returns true if it moved.
-static bool hoist(MmaOp mma) {
+/// products that are ready as early, or as far as the registers allow. Returns
+/// true if it moved.
+static bool hoist(MmaOp mma, int64_t budget) {
   MovableOperands movable;
   Operation *last = movable.collect(mma);
   if (!last)
     return false;
   last = skipReadyProducts(last, mma);
-  if (crossesHandOver(last, mma))
+  if (last == mma->getPrevNode() || crossesHandOver(last, mma))
     return false;
+  last = findRoom(last, mma, budget);
   movable.ops.insert(mma);
   bool moved = false;
   for (Operation *op : movable.ops) {
@@ -148,6 +165,8 @@ static int64_t countPending(AwaitOp await) {
 
 namespace {
 struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
+  using TileSchedulePassBase::TileSchedulePassBase;
+
   void runOnOperation() override {
     getOperation().walk([&](Block *block) { scheduleBlock(*block); });
   }
@@ -158,7 +177,7 @@ private:
       return;
     SmallVector<MmaOp> products(block.getOps<MmaOp>());
     for (MmaOp mma : products)
-      numHoisted += hoist(mma);
+      numHoisted += hoist(mma, registers);
     SmallVector<AwaitOp> awaits(block.getOps<AwaitOp>());
     for (AwaitOp await : llvm::reverse(awaits))
       place(await);

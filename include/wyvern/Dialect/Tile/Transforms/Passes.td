@@ -49,7 +49,8 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "issue products early, await them late";
   let description = [{
     Moves every `tile.mma`, with the pure operations it needs, up to where its
-    operands are ready, behind the products that are ready as early; ring
+    operands are ready, behind the products that are ready as early, but no further
+    than the tiles that are live leave room for its accumulator in `registers`; ring
     hand-overs and barriers are not crossed. Then moves every `tile.await` down to
     its first use (never past a `tile.release`, since the stage's tiles may still be
     read, nor past the await of a younger product, which completes it anyway), and
@@ -77,6 +78,11 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     %o = arith.mulf %y, %s
     ```
   }];
+  let options = [
+    Option<"registers", "registers", "int64_t", /*default=*/"208",
+           "registers of a thread that tiles may hold (of 255: addresses and "
+           "what ptxas keeps need the others)">
+  ];
   let statistics = [
     Statistic<"numHoisted", "hoisted-products", "products issued earlier">,
     Statistic<"numOverlapped", "overlapped-awaits",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The checks of gpu_check.py, one test each; they need an NVIDIA GPU (sm_90)."""
+"""The checks of gpu_check.py and gpu_training.py; they need an NVIDIA GPU (sm_90)."""
 
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -32,3 +33,12 @@ def bundles(tmp_path_factory):
 @pytest.mark.parametrize("name", names())
 def test_on_gpu(name, bundles):
     assert gpu_check.main(["--bundles", bundles, "--only", name, *FLAGS]) == 0
+
+
+@pytest.mark.gpu
+def test_training_on_gpu(tmp_path):
+    """All of them in two processes: it is the bundles that take the time."""
+    command = [sys.executable, str(pathlib.Path(__file__).parent / "gpu_training.py"), "--bundles", str(tmp_path)]
+    for flags in (["--prepare"], []):
+        done = subprocess.run(command + flags, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr

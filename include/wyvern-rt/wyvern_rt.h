@@ -125,7 +125,7 @@ typedef struct wyvern_param_desc {
 } wyvern_param_desc;
 
 typedef enum wyvern_count {
-  WYVERN_COUNT_SLOTS = 0,    /* B * ceil(T / chunk); packed: T / chunk + N */
+  WYVERN_COUNT_SLOTS = 0,    /* as WYVERN_DIM_CHUNK of grid_chunks chunks */
   WYVERN_COUNT_SEQUENCES = 1 /* N */
 } wyvern_count;
 
@@ -136,6 +136,7 @@ typedef struct wyvern_kernel_desc {
   size_t image_size;
   wyvern_count grid_count; /* gridDim.x = grid_factor * count */
   uint32_t grid_factor;
+  uint32_t grid_chunks;    /* SLOTS: chunks a slot, at least 1; else 0 */
   uint32_t block;          /* threads a block */
   uint32_t dynamic_shared; /* bytes */
   uint32_t num_params;

@@ -78,6 +78,11 @@ static wyvern_status check_kernel(const wyvern_program_desc *desc,
                      "count %d",
                      desc->name, kernel->symbol, kernel->block,
                      kernel->grid_factor, (int)kernel->grid_count);
+  if ((kernel->grid_count == WYVERN_COUNT_SLOTS) != (kernel->grid_chunks > 0))
+    return MALFORMED("%s: %s has %u chunks a slot of its grid, expected %s",
+                     desc->name, kernel->symbol, kernel->grid_chunks,
+                     kernel->grid_chunks ? "0, since it counts sequences"
+                                         : "at least 1");
   for (uint32_t p = 0; p < kernel->num_params; ++p) {
     const wyvern_param_desc *param = &kernel->params[p];
     if ((unsigned)param->kind > WYVERN_PARAM_SEQUENCES)

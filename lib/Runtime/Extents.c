@@ -21,12 +21,23 @@ int64_t wyvern_dtype_size(wyvern_dtype dtype) {
   return 0;
 }
 
-/* Slots of `tokens` tokens each in one row of the batch. Packed, the host does
-   not know the lengths: every sequence may end in a partial slot. */
-static int64_t slots_a_row(const wyvern_extents *extents, int64_t tokens) {
+/* Slots of `tokens` tokens each, or an overflow. Packed, the host does not know
+   the lengths: every sequence may end in a partial slot. */
+static int count_slots_of(const wyvern_extents *extents, int64_t tokens,
+                          int64_t *slots) {
   int64_t whole = extents->tokens / tokens;
-  return extents->packed ? whole + extents->sequences
-                         : whole + (extents->tokens % tokens != 0);
+  if (extents->packed)
+    return __builtin_add_overflow(whole, extents->sequences, slots);
+  return __builtin_mul_overflow(extents->batch,
+                                whole + (extents->tokens % tokens != 0), slots);
+}
+
+/* Slots of so many chunks each. There are no more than slots of one chunk,
+   which wyvern_get_extents has counted; chunk is below 2^31. */
+int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks) {
+  int64_t slots;
+  count_slots_of(extents, extents->chunk * chunks, &slots);
+  return slots;
 }
 
 wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
@@ -50,11 +61,11 @@ wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
   extents->packed = packed;
   extents->sequences = packed ? packed_sequences : batch;
   extents->chunk = program->desc->chunk;
-  if (__builtin_mul_overflow(batch, slots_a_row(extents, extents->chunk),
-                             &extents->slots))
+  int64_t slots;
+  if (count_slots_of(extents, extents->chunk, &slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
                        "%s: %lld sequences of %lld tokens overflow 64 bits",
-                       name, (long long)batch, (long long)tokens);
+                       name, (long long)extents->sequences, (long long)tokens);
   return WYVERN_OK;
 }
 
@@ -70,8 +81,7 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
   case WYVERN_DIM_TIME:
     return extents->tokens * desc->multiple;
   case WYVERN_DIM_CHUNK:
-    return extents->batch *
-           slots_a_row(extents, extents->chunk * desc->multiple);
+    return wyvern_count_slots(extents, desc->multiple);
   case WYVERN_DIM_HEAD:
   case WYVERN_DIM_WHOLE:
     break;

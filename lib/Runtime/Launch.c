@@ -53,7 +53,7 @@ static wyvern_status launch_kernel(wyvern_program *program,
                                    CUstream stream) {
   const wyvern_kernel_desc *desc = &program->desc->kernels[k];
   int64_t count = desc->grid_count == WYVERN_COUNT_SLOTS
-                      ? call->extents.slots
+                      ? wyvern_count_slots(&call->extents, desc->grid_chunks)
                       : call->extents.sequences;
   int64_t blocks;
   if (__builtin_mul_overflow(count, (int64_t)desc->grid_factor, &blocks) ||
@@ -63,7 +63,8 @@ static wyvern_status launch_kernel(wyvern_program *program,
         "%s: %s needs %u blocks for each of %lld %s, more than a "
         "grid's 2^31 - 1: split the batch",
         program->desc->name, desc->symbol, desc->grid_factor, (long long)count,
-        desc->grid_count == WYVERN_COUNT_SLOTS ? "chunks" : "sequences");
+        desc->grid_count == WYVERN_COUNT_SLOTS ? "slots of chunks"
+                                               : "sequences");
   if (blocks == 0)
     return WYVERN_OK;
   wyvern_value values[WYVERN_MAX_PARAMS];

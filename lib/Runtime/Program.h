@@ -69,7 +69,6 @@ struct wyvern_program {
 typedef struct wyvern_extents {
   int64_t batch, tokens, sequences;
   int64_t chunk; /* tokens */
-  int64_t slots; /* chunks of all sequences */
   int packed;
 } wyvern_extents;
 
@@ -90,6 +89,7 @@ void wyvern_find_layouts(wyvern_program *program);
 wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
                                  int64_t tokens, int64_t packed_sequences,
                                  wyvern_extents *extents);
+int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks);
 int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
                           const wyvern_extents *extents);
 wyvern_status wyvern_place_workspace(const wyvern_program *program,

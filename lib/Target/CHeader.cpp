@@ -78,9 +78,15 @@ static std::string getParameterName(StringRef name) {
       "while", "xor",
       // Ours.
       "batch", "cu", "cu_seqlens", "device", "entries", "packed", "program",
-      "sequences", "slots", "stream", "tensors", "tokens", "workspace",
+      "sequences", "stream", "tensors", "tokens", "workspace",
       "workspace_bytes"};
-  return llvm::is_contained(taken, name) ? (name + "_").str() : name.str();
+  // Its numbered locals: slots8, sizes0.
+  StringRef number = name;
+  bool counted =
+      (number.consume_front("slots") || number.consume_front("sizes")) &&
+      llvm::all_of(number, llvm::isDigit);
+  return counted || llvm::is_contained(taken, name) ? (name + "_").str()
+                                                    : name.str();
 }
 
 static bool hasKind(const TensorInfo &tensor, DimRange kind) {
@@ -158,9 +164,10 @@ void HeaderWriter::writeKernels() {
        << "\", NULL, 0, "
        << (kernel.gridCount == GridCount::Slots ? "WYVERN_COUNT_SLOTS"
                                                 : "WYVERN_COUNT_SEQUENCES")
-       << ", " << kernel.gridFactor << ", " << kernel.block << ", "
-       << kernel.dynamicShared << ", " << kernel.params.size() << ", "
-       << kernel.symbol << "_params},\n";
+       << ", " << kernel.gridFactor << ", "
+       << (kernel.gridCount == GridCount::Slots ? kernel.gridChunks : 0) << ", "
+       << kernel.block << ", " << kernel.dynamicShared << ", "
+       << kernel.params.size() << ", " << kernel.symbol << "_params},\n";
   os << "};\n\n";
 }
 

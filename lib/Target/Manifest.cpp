@@ -87,6 +87,8 @@ static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
       json.attribute("count", kernel.gridCount == GridCount::Slots
                                   ? "slots"
                                   : "sequences");
+      if (kernel.gridChunks != 1)
+        json.attribute("chunks", kernel.gridChunks);
     });
     json.attribute("block", kernel.block);
     json.attribute("dynamic_shared", kernel.dynamicShared);

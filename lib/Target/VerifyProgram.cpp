@@ -113,6 +113,11 @@ LogicalResult ProgramVerifier::verify() {
                kernel.block >= 1 && kernel.block <= 1024 &&
                kernel.dynamicShared >= 0,
            "kernel " + kernel.symbol + " has an impossible launch");
+    expect(kernel.gridChunks >= 1 && kernel.gridChunks <= UINT32_MAX,
+           "kernel " + kernel.symbol + " has a grid of no chunks a slot");
+    expect(kernel.gridChunks == 1 || kernel.gridCount == GridCount::Slots,
+           "kernel " + kernel.symbol +
+               " has chunks a slot, but a grid of sequences");
     expect(!kernel.params.empty(),
            "kernel " + kernel.symbol + " has no parameters");
     for (const ParamInfo &param : kernel.params)

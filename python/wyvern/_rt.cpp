@@ -246,6 +246,8 @@ private:
         "grid count", get<std::string>(grid, "count"),
         {{"slots", WYVERN_COUNT_SLOTS}, {"sequences", WYVERN_COUNT_SEQUENCES}});
     kernel.grid_factor = get<uint32_t>(grid, "factor");
+    kernel.grid_chunks =
+        get(grid, "chunks", kernel.grid_count == WYVERN_COUNT_SLOTS ? 1u : 0u);
     kernel.block = get<uint32_t>(object, "block");
     kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
     kernel.num_params = (uint32_t)params.back().size();

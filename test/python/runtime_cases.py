@@ -281,6 +281,20 @@ def case_packed(folder):
     assert program.workspace_size(3, 200, -1) == 3 * 200 * 2 * 64 * 2 + 3 * 2 * 2 * 64 * 4
 
 
+def case_grid_of_slots(folder):
+    def blocks(chunks, tensors, cu_seqlens=None):
+        spec = manifest()
+        spec["kernels"][0]["grid"]["chunks"] = chunks
+        launch(load(folder, spec), tensors, cu_seqlens)
+        return int(launches(journal())[0].split("grid=")[1].split(",")[0])
+
+    # 2 heads x 2 sequences x ceil(T / 128); 2 heads x (floor(T / 128) + 3)
+    assert [blocks(2, arguments(2, tokens)) for tokens in (1, 128, 129, 300)] == [4, 4, 8, 12]
+    packed = [arguments(1, tokens, sequences=3) for tokens in (127, 128, 300)]
+    assert [blocks(2, tensors, Tensor("i64", 4)) for tensors in packed] == [6, 8, 10]
+    assert blocks(2**32 - 1, arguments(2, 300)) == 4
+
+
 def case_state_strides(folder):
     """[V,K] states are [K,V] views."""
     program = load(folder)
@@ -446,6 +460,8 @@ def case_wrong_workspace(folder):
             launch(program, arguments(), workspace=address, size=size)
     with refused("WYVERN_ERROR_INVALID_ARGUMENT", "overflow"):
         program.workspace_size(1 << 40, 1 << 40, -1)
+    with refused("WYVERN_ERROR_INVALID_ARGUMENT", "overflow"):
+        load(folder, manifest() | {"chunk": 1}).workspace_size(1, 1 << 62, (1 << 63) - 1)
     with refused("WYVERN_ERROR_INVALID_ARGUMENT", "must not be negative"):
         program.workspace_size(-1, 5, -1)
 
@@ -553,6 +569,8 @@ def case_malformed_descriptors(folder):
         (set_in("tensors", 0, "dims", 2, "size", value=0), "dimension 2 of tensor 'q'"),
         (set_in("tensors", 8, "dims", 0, "multiple", value=0), "dimension 0 of tensor 'before_1'"),
         (set_in("kernels", 0, "block", value=2048), "block 2048"),
+        (set_in("kernels", 0, "grid", "chunks", value=0), "delta_net_before has 0 chunks a slot"),
+        (set_in("kernels", 1, "grid", "chunks", value=1), "expected 0, since it counts sequences"),
         (set_in(*box, "box", value=[1, 64, 1, 512]), "extent 512"),
         (set_in(*box, "box", value=[1, 64, 1, 128]), "rows of 256 bytes"),
         (set_in(*box, "swizzle", value=96), "swizzle of 96"),

@@ -35,8 +35,8 @@ static const wyvern_param_desc params[] = {
     {WYVERN_PARAM_TOKENS, 0, 0, 0, {0}},
 };
 static const wyvern_kernel_desc kernels[] = {{"scale", "scale.cubin", NULL, 0,
-                                              WYVERN_COUNT_SLOTS, 4, 128, 1024,
-                                              5, params}};
+                                              WYVERN_COUNT_SLOTS, 4, 1, 128,
+                                              1024, 5, params}};
 static const wyvern_program_desc desc = {
     WYVERN_ABI_VERSION, "scale", "sm_90a", 64, 3, tensors, 1, kernels};
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""wyvern.load and Program: what is refused before a GPU is asked for."""
+"""wyvern.load and Program: what is refused and allocated before a GPU is asked for."""
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch")
+
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import runtime_cases
 import wyvern
@@ -79,6 +82,40 @@ def test_corrupted_image(bundle):
     refused(bundle, "chain.cubin is damaged: its sha256 is")
     path.unlink()
     refused(bundle, "cannot read .*chain.cubin")
+
+
+def test_allocates_slots_of_several_chunks(bundle, monkeypatch):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for name, chunks in (("states", 1), ("kept", 2)):
+        dims = runtime_cases.chunks(2, 64, multiple=chunks)
+        tensor = {"name": name, "role": "output", "dtype": "f32", "residual": True, "dims": dims}
+        manifest["tensors"].insert(7, tensor)
+    change(bundle, tensors=manifest["tensors"])
+    program = wyvern.load(bundle)
+
+    class Empty:
+        def __init__(self, shape, dtype, device):
+            self.shape = shape
+
+        def data_ptr(self):
+            return 0
+
+    program._empty = Empty
+    program._rt = SimpleNamespace(workspace_size=lambda *_: 0, launch=lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: SimpleNamespace(cuda_stream=0))
+
+    def slots(batch, tokens, packed=None):
+        with FakeTensorMode():
+            x = torch.empty(batch, tokens, 2, 64, dtype=torch.bfloat16, device="cuda")
+            cu_seqlens = None if packed is None else torch.empty(packed + 1, dtype=torch.int32, device="cuda")
+            out = program(q=x, k=x, v=x, beta=x, cu_seqlens=cu_seqlens)
+        assert out["states"].shape[1:] == out["kept"].shape[1:] == [2, 64]
+        return out["states"].shape[0], out["kept"].shape[0]
+
+    assert slots(2, 64) == (2, 2)
+    assert slots(2, 129) == (6, 4)
+    assert slots(1, 257, packed=3) == (4 + 3, 2 + 3)
+    assert slots(2, 0) == (0, 0)
 
 
 def operands(device="cpu"):

@@ -66,7 +66,7 @@ struct ParamInfo {
   int64_t swizzle = 0;      ///< TensorMap: bytes.
 };
 
-/// gridDim.x is `gridFactor` times this.
+/// gridDim.x is `gridFactor` times this; slots are of `gridChunks` chunks.
 enum class GridCount { Slots, Sequences };
 
 /// What ptxas said about one kernel.
@@ -83,6 +83,7 @@ struct KernelInfo {
   std::string symbol;
   GridCount gridCount = GridCount::Slots;
   int64_t gridFactor = 1;
+  int64_t gridChunks = 1; ///< Slots: chunks a slot.
   int64_t block = 128;
   int64_t dynamicShared = 0;
   std::vector<ParamInfo> params;

@@ -12,6 +12,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -37,6 +38,9 @@ private:
   template <typename OpT> void addTensorsOf(OpT op);
   void addTensor(Value tensor, Attribute binding);
   LogicalResult addKernel(tile::KernelOp kernel);
+  /// What nobody asked for and no kernel writes, such as a final state, needs
+  /// no memory.
+  void dropUnusedWorkspace();
   /// The parameters behind one argument of a kernel.
   LogicalResult addParams(tile::KernelOp kernel, BlockArgument argument,
                           KernelInfo &info);
@@ -167,6 +171,8 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
   info.gridFactor = kernel.getGridFactor();
   info.gridCount = kernel.getGridCount() == "slots" ? GridCount::Slots
                                                     : GridCount::Sequences;
+  if (auto chunks = kernel->getAttrOfType<IntegerAttr>("grid_chunks"))
+    info.gridChunks = chunks.getInt();
   info.block = kernel.getWarps() * 32;
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";
@@ -176,6 +182,16 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
       return failure();
   program.kernels.push_back(std::move(info));
   return success();
+}
+
+void ProgramDescriber::dropUnusedWorkspace() {
+  llvm::StringSet<> named;
+  for (const KernelInfo &kernel : program.kernels)
+    for (const ParamInfo &param : kernel.params)
+      named.insert(param.tensor);
+  llvm::erase_if(program.tensors, [&](const TensorInfo &tensor) {
+    return tensor.role == TensorRole::Workspace && !named.contains(tensor.name);
+  });
 }
 
 FailureOr<ProgramInfo>
@@ -209,6 +225,7 @@ ProgramDescriber::describe(ArrayRef<tile::KernelOp> kernels) {
     return func.emitError() << "expected a function of chunk programs, found "
                                "none in it; there is "
                                "nothing to compile";
+  dropUnusedWorkspace();
   return std::move(program);
 }
 

@@ -93,6 +93,7 @@ TEST(ManifestTest, HoldsWhatTheRuntimeReads) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(kernel.getObject("grid")->getInteger("factor"), 8);
   EXPECT_EQ(kernel.getObject("grid")->getString("count"), "sequences");
+  EXPECT_EQ(kernel.getObject("grid")->get("chunks"), nullptr);
   const llvm::json::Array &params = *kernel.getArray("params");
   EXPECT_EQ(params[0].getAsObject()->getInteger("swizzle"), 128);
   EXPECT_EQ(params[1].getAsObject()->getInteger("dim"), 1);
@@ -112,6 +113,14 @@ TEST(ManifestTest, HeaderNamesTensorsAndTypes) {
       std::string::npos);
   EXPECT_NE(text.find("{WYVERN_PARAM_STRIDE, 1, 1, 0, {0}}, /* stream */"),
             std::string::npos);
+  EXPECT_NE(text.find("WYVERN_COUNT_SEQUENCES, 8, 0, 128,"), std::string::npos);
+  // So do those called as its locals.
+  ProgramInfo program = makeProgram();
+  program.tensors[2].name = "slots8";
+  std::string other;
+  llvm::raw_string_ostream otherOs(other);
+  writeCHeader({program, std::nullopt}, versions, otherOs);
+  EXPECT_NE(other.find("uint16_t *slots8_,"), std::string::npos);
   // The workspace is not an argument.
   EXPECT_EQ(text.find("*z"), std::string::npos);
 }
@@ -142,6 +151,32 @@ TEST(ManifestTest, RefusesWhatDescriptorsCannotHold) {
   program.kernels[0].block = 2048;
   // Six dimensions also disagree with the box, and two of them are empty.
   EXPECT_EQ(findProblems(program).size(), 7u);
+}
+
+TEST(ManifestTest, GridOfSlotsOfSeveralChunks) {
+  ProgramInfo program = makeProgram();
+  program.kernels[0].gridChunks = 8;
+  ASSERT_EQ(findProblems(program).size(), 1u);
+  EXPECT_EQ(findProblems(program)[0], "program layer: kernel layer_chain has "
+                                      "chunks a slot, but a grid of sequences");
+  program.kernels[0].gridCount = GridCount::Slots;
+  EXPECT_TRUE(findProblems(program).empty());
+
+  std::string text, header;
+  llvm::raw_string_ostream os(text), headerOs(header);
+  writeManifest({program, std::nullopt}, nullptr, versions, os);
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
+  ASSERT_TRUE(bool(value));
+  const llvm::json::Object &kernel =
+      *(*value->getAsObject()->getArray("kernels"))[0].getAsObject();
+  EXPECT_EQ(kernel.getObject("grid")->getInteger("chunks"), 8);
+  writeCHeader({program, std::nullopt}, versions, headerOs);
+  EXPECT_NE(header.find("NULL, 0, WYVERN_COUNT_SLOTS, 8, 8, 128,"),
+            std::string::npos);
+
+  program.kernels[0].gridChunks = 0;
+  program.tensors[3].dims[0].multiple = 0;
+  EXPECT_EQ(findProblems(program).size(), 2u);
 }
 
 static BundleInfo makeTrainingBundle() {

@@ -31,5 +31,5 @@ func.func @kept(%x: tensor<?x?x1x64xf32> {delta.name = "x"}, %s0: tensor<?x1x64x
 }
 
 tile.kernel @kept_scan(%x: !tile.global<tensor<?x?x1x64xf32>>, %kept: !tile.global<tensor<?x1x64x64xf32>>)
-    grid 1 * slots warps 4 min_blocks 1 operands ["x", "kept"] shared_bytes 0 {
-} {grid_chunks = 2 : i64}
+    grid 1 * slots of 2 warps 4 min_blocks 1 operands ["x", "kept"] shared_bytes 0 {
+}

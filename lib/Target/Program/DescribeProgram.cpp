@@ -171,8 +171,7 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
   info.gridFactor = kernel.getGridFactor();
   info.gridCount = kernel.getGridCount() == "slots" ? GridCount::Slots
                                                     : GridCount::Sequences;
-  if (auto chunks = kernel->getAttrOfType<IntegerAttr>("grid_chunks"))
-    info.gridChunks = chunks.getInt();
+  info.gridChunks = kernel.getGridChunks();
   info.block = kernel.getWarps() * 32;
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";

@@ -53,6 +53,8 @@ void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
              " dimensions; expected 1 to 5");
   expect(!tensor.optional || tensor.role != TensorRole::Workspace,
          "workspace tensor " + tensor.name + " is optional");
+  expect(!tensor.optional || !tensor.residual,
+         "residual " + tensor.name + " is optional");
   for (const DimInfo &dim : tensor.dims) {
     if (dim.kind == DimRange::Time)
       expect(dim.multiple >= 1, "tensor " + tensor.name +

@@ -145,11 +145,13 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
     add(ParamKind::Pointer, name);
     for (int64_t i = 0, e = global.getTensor().getRank(); i < e; ++i)
       add(ParamKind::Stride, name, i);
-    // A final state that nobody asked for is workspace, and is always there.
+    // A state that passes between kernels is always there, as is a saved one:
+    // zeros in its place would be a wrong gradient.
     int64_t index = program.findTensor(name);
     if (global.getOptional() && index >= 0)
       program.tensors[index].optional =
-          program.tensors[index].role != TensorRole::Workspace;
+          program.tensors[index].role != TensorRole::Workspace &&
+          !program.tensors[index].residual;
   } else if (isa<tile::CuSeqlensType>(type)) {
     add(ParamKind::CuSeqlens);
     add(ParamKind::CuWidth);

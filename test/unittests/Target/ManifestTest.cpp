@@ -235,6 +235,9 @@ TEST(ManifestTest, RefusesResidualsThatTheBackwardDoesNotTake) {
   bundle.backward->tensors[2].dims[3].size = 16;
   EXPECT_TRUE(failed(verifyBundle(bundle, report)));
   bundle = makeTrainingBundle();
+  bundle.backward->tensors[2].optional = true;
+  EXPECT_TRUE(failed(verifyBundle(bundle, report)));
+  bundle = makeTrainingBundle();
   bundle.backward.reset();
   EXPECT_TRUE(failed(verifyBundle(bundle, report)));
 }

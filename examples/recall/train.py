@@ -19,8 +19,12 @@ from .data import IGNORE, recall_batch
 from .model import MIXERS, RecallModel
 
 SIZES = {
-    "full": dict(keys=16, writes=4, tokens=192, vocabulary=512, hidden_size=128, heads=2, layers=2, batch=64, steps=1500, lr=3e-3, seeds=3),
-    "tiny": dict(keys=4, writes=3, tokens=40, vocabulary=32, hidden_size=64, heads=1, layers=1, batch=32, steps=200, lr=1e-2, seeds=1),
+    "full": dict(
+        keys=16, writes=4, tokens=192, vocabulary=128, hidden_size=128, heads=2, layers=2, batch=64, steps=1000, lr=5e-3, seeds=3
+    ),
+    "tiny": dict(
+        keys=4, writes=3, tokens=40, vocabulary=32, hidden_size=64, heads=1, layers=1, batch=32, steps=200, lr=1e-2, seeds=1
+    ),
 }
 HELD_OUT = 1 << 20  # the seed of the data that accuracy is measured on
 

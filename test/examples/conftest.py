@@ -17,4 +17,5 @@ def torch_settings():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():  # setting it imports much
+        torch.use_deterministic_algorithms(False)

@@ -59,9 +59,9 @@ def test_linear_attention_is_the_sum_of_outer_products():
 def test_the_gap_is_there(tmp_path):
     """Tiny: in the direction of the full size, on the compiled CPU program."""
     pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
-    train.main(["--size", "tiny", "--device", "cpu", "--out", str(tmp_path)])
+    train.main(["--size", "tiny", "--steps", "120", "--device", "cpu", "--out", str(tmp_path)])
     scores = json.loads((tmp_path / "summary.json").read_text())["accuracy"]
-    assert scores["delta"][0] > 0.95 and scores["linear"][0] < 0.6
+    assert scores["delta"][0] > 0.9 and scores["linear"][0] < 0.6
 
 
 def test_picture(tmp_path):

@@ -144,7 +144,9 @@ def test_options_of_the_keys():
     x = tokens()
     for name, activation in (("relu", torch.relu), ("elu", lambda x: torch.nn.functional.elu(x) + 1)):
         layer, plain = delta_net(qk_activation=name), delta_net(qk_activation="identity")
-        assert torch.equal(layer._activate(x), activation(plain._activate(x)))
+        torch.testing.assert_close(layer._activate(x), activation(plain._activate(x)))
+    far = torch.full((1, 1, H), -30.0)
+    torch.testing.assert_close(delta_net(qk_activation="elu")._activate(far), far.exp(), atol=0, rtol=1e-6)
     assert torch.equal(delta_net(use_short_conv=False)._activate(x), torch.nn.functional.silu(x))
     assert torch.equal(delta_net()._activate(x), x), "the convolution has activated it"
     summed = delta_net(qk_norm="sum", qk_activation="elu")._activate(x)

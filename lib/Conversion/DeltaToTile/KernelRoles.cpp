@@ -33,8 +33,8 @@ KernelBuilder::Chunk KernelBuilder::locateChunk(Value number) {
 }
 
 void KernelBuilder::visitChunk(function_ref<void(Value, Chunk)> body) {
-  Value exists = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::ne, count, index(0));
+  Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
+                                       count, index(0));
   auto ifOp = scf::IfOp::create(builder, loc, exists, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());

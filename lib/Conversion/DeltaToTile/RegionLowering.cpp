@@ -86,7 +86,8 @@ int64_t RegionLowering::countTiles(Value value, std::optional<int64_t> m) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!m)
     m = orientation.getM(value);
-  return type && type.getRank() == 2 && m ? orientation.getBlocks(value, *m) : 1;
+  return type && type.getRank() == 2 && m ? orientation.getBlocks(value, *m)
+                                          : 1;
 }
 
 Value RegionLowering::makeSplat(Value value, Operation *user,
@@ -94,8 +95,9 @@ Value RegionLowering::makeSplat(Value value, Operation *user,
   auto type = dyn_cast<RankedTensorType>(value.getType());
   auto splat = dyn_cast_or_null<FloatAttr>(getSplatValue(value));
   if (!splat || (type && type.getRank() == 2 && !m)) {
-    user->emitOpError() << "reads a constant that is not one number throughout; "
-                           "the GPU path takes splat constants only";
+    user->emitOpError()
+        << "reads a constant that is not one number throughout; "
+           "the GPU path takes splat constants only";
     return {};
   }
   bool isScalar = !type || type.getRank() == 0;
@@ -136,8 +138,8 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   if (isSplat(value))
     return makeSplat(value, user, m);
   Operation *op = value.getDefiningOp();
-  bool isMatrix = isa<RankedTensorType>(value.getType()) &&
-                  tensorOf(value).getRank() == 2;
+  bool isMatrix =
+      isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
   Value tile;
   if (op && isMatrix && (fused.contains(op) || isMadeAtUse(value))) {
     auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
@@ -238,11 +240,14 @@ Value RegionLowering::makeElementwise(Operation *op, int64_t block) {
 }
 
 bool RegionLowering::isSumOfTiles(Operation *op) {
+  if (tensorOf(op->getResult(0)).getRank() != 2)
+    return false;
   bool addsProduct = false;
   int64_t tiles = 0;
   for (Value operand : op->getOperands()) {
     Operation *def = operand.getDefiningOp();
-    addsProduct |= isa_and_nonnull<linalg::ContractOp>(def) && fused.contains(def);
+    addsProduct |=
+        isa_and_nonnull<linalg::ContractOp>(def) && fused.contains(def);
     tiles += !isMadeAtUse(operand);
   }
   return tiles > 1 && !addsProduct;
@@ -256,7 +261,7 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
     return failure();
   if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))
     return success();
-  bool isHeld = isMap && isSumOfTiles(op) &&
+  bool isHeld = isSumOfTiles(op) && tensorOf(result).getElementType().isF32() &&
                 llvm::any_of(op->getUsers(), [](Operation *user) {
                   return !isa<YieldOp>(user);
                 });
@@ -275,8 +280,7 @@ LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
     return noRows(op);
   if (isMatrix)
     return success(); // made at its use
-  return keepTiles(op,
-                   [&](int64_t block) { return makeBroadcast(op, block); });
+  return keepTiles(op, [&](int64_t block) { return makeBroadcast(op, block); });
 }
 
 LogicalResult RegionLowering::lower(Operation *op) {

@@ -45,8 +45,8 @@ public:
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// The operations to lower, in their order. In a scan that is the program's:
-  /// the chain. In a map it is one that keeps few tiles in registers, and what is
-  /// made at its use is left out. To be called when the ins are set.
+  /// the chain. In a map it is one that keeps few tiles in registers, and what
+  /// is made at its use is left out. To be called when the ins are set.
   SmallVector<Operation *> plan(Block &block);
 
   /// Lowers one operation; diagnoses what the GPU path does not take.
@@ -151,8 +151,8 @@ private:
   DenseMap<std::pair<Value, int64_t>, Value> made;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
-  /// Operations of a map with one use that are lowered with it: elementwise ones,
-  /// and products that are added to something.
+  /// Operations of a map with one use that are lowered with it: elementwise
+  /// ones, and products that are added to something.
   DenseSet<Operation *> fused;
   int64_t numProducts = 0, numStaged = 0;
 };

@@ -27,8 +27,9 @@ public:
   /// The operations that are not made at their use, in the order to lower them.
   ///
   /// Greedy: an operation that does not raise the live registers comes as soon
-  /// as it can. Where all do, it is the one after which (and after all that then
-  /// come for free) the fewest are live; of equals the first in the program.
+  /// as it can. Where all do, it is the one after which (and after all that
+  /// then come for free) the fewest are live; of equals the first in the
+  /// program.
   SmallVector<Operation *> compute() const;
 
 private:

@@ -32,7 +32,8 @@ void RegionLowering::planFusion(Block &block) {
   };
   for (Operation &op : block.without_terminator()) {
     if (op.getNumResults() != 1 || !op.hasOneUse() ||
-        isa<YieldOp>(*op.user_begin()) || tensorOf(op.getResult(0)).getRank() != 2)
+        isa<YieldOp>(*op.user_begin()) ||
+        tensorOf(op.getResult(0)).getRank() != 2)
       continue;
     Operation *user = *op.user_begin();
     if (auto contract = dyn_cast<linalg::ContractOp>(op)) {
@@ -56,14 +57,16 @@ int64_t RegionLowering::countRegisters(Value value) {
   if (!type || type.getRank() != 2 || !m || isMadeAtUse(value))
     return 0;
   // A staged value is read from where it is written to.
-  if (staged.contains(value) && llvm::all_of(value.getUsers(), [&](Operation *user) {
+  if (staged.contains(value) &&
+      llvm::all_of(value.getUsers(), [&](Operation *user) {
         return getProduct(user).has_value();
       }))
     return 0;
   RankedTensorType tile = getRegisterType(value, m);
   constexpr int64_t kRegisterBits = 32;
   return orientation.getBlocks(value, *m) * tile.getNumElements() *
-         tile.getElementTypeBitWidth() / kRegisterBits / tile::kWarpgroupThreads;
+         tile.getElementTypeBitWidth() / kRegisterBits /
+         tile::kWarpgroupThreads;
 }
 
 SmallVector<Operation *> RegionLowering::plan(Block &block) {
@@ -78,7 +81,8 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     Value result = op->getResult(0);
     if (fused.contains(op) || isSplat(result))
       return true;
-    bool isOut = llvm::is_contained(block.getTerminator()->getOperands(), result);
+    bool isOut =
+        llvm::is_contained(block.getTerminator()->getOperands(), result);
     auto type = dyn_cast<RankedTensorType>(result.getType());
     return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&
            (isMadeAtUse(result) || getShared(result));

@@ -41,7 +41,8 @@ Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
   if (tensorOf(op.getInput()).getRank() == 1) {
     int64_t kept = op.getDimensions().front() == 0 ? 1 : 0;
     if (kept == *m && countTiles(result, m) > 1) {
-      op.emitOpError() << "spreads a vector of " << tensorOf(source).getDimSize(0)
+      op.emitOpError() << "spreads a vector of "
+                       << tensorOf(source).getDimSize(0)
                        << " along the rows of an accumulator, which has "
                        << tile::kAccRows
                        << "; the GPU path takes no more so far (target \"cpu\" "

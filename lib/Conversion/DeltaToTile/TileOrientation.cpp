@@ -36,8 +36,8 @@ TypedAttr wyvern::getSplatValue(Value value) {
 
 bool wyvern::startsFromZero(linalg::ContractOp op) {
   Value init = op.getOutputs().front();
-  auto zero = dyn_cast_or_null<FloatAttr>(
-      isSplat(init) ? getSplatValue(init) : TypedAttr());
+  auto zero = dyn_cast_or_null<FloatAttr>(isSplat(init) ? getSplatValue(init)
+                                                        : TypedAttr());
   return zero && zero.getValue().isZero();
 }
 

@@ -83,8 +83,8 @@ struct StoreMatrixPattern : OpConversionPattern<StoreMatrixOp> {
   }
 };
 
-/// Threads of the warpgroup take 16-byte units in turn, row by row; where there is
-/// one column, its elements.
+/// Threads of the warpgroup take 16-byte units in turn, row by row; where there
+/// is one column, its elements.
 struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -105,8 +105,8 @@ struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
     Value base =
         globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
-    Value zeros = perUnit == 1 ? e.zero(element)
-                               : e.zero(VectorType::get({4}, e.i32()));
+    Value zeros =
+        perUnit == 1 ? e.zero(element) : e.zero(VectorType::get({4}, e.i32()));
     Value step = e.c64(kWarpgroupThreads / units);
     scf::WhileOp::create(
         rewriter, op.getLoc(), TypeRange{e.i64()}, ValueRange{first},

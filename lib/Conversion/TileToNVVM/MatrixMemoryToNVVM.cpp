@@ -160,17 +160,51 @@ struct WritePattern : OpConversionPattern<WriteOp> {
   }
 };
 
-/// Calls `body` with row and first column of each 16-byte unit of a 16-bit tile
-/// that falls to this thread of the warpgroup.
-void forEachUnit(Emitter &e, ArrayRef<int64_t> shape,
-                 function_ref<void(Value, Value)> body) {
-  int64_t unitsPerRow = shape[1] / 8;
-  for (int64_t first = 0; first < shape[0] * unitsPerRow;
-       first += kWarpgroupThreads) {
-    Value unit = e.add(e.warpgroupThread(), first);
-    body(e.udiv(unit, unitsPerRow), e.mul(e.urem(unit, unitsPerRow), 8));
+/// The 16-byte units of a 16-bit tile that fall to this thread of the
+/// warpgroup, in steps of all its threads. Where a step is whole groups of
+/// eight rows, the column and the swizzle stay: a step then adds a constant to
+/// the address, and no address has to be held for each.
+class Units {
+public:
+  Units(Emitter &e, Value base, SmemType tile)
+      : e(e), base(base), tile(tile), perRow(tile.getShape()[1] / 8),
+        rowsPerStep(kWarpgroupThreads / perRow),
+        isRegular(kWarpgroupThreads % perRow == 0 && rowsPerStep % 8 == 0),
+        row0(e.udiv(e.warpgroupThread(), perRow)), col0(column(0)),
+        address0(swizzledAddress(e, base, tile, row0, col0)) {}
+
+  int64_t steps() const {
+    return llvm::divideCeil(tile.getShape()[0] * perRow, kWarpgroupThreads);
   }
-}
+  Value row(int64_t step) {
+    return isRegular ? e.add(row0, step * rowsPerStep)
+                     : e.udiv(number(step), perRow);
+  }
+  Value address(int64_t step) {
+    return isRegular ? e.add(address0, step * rowsPerStep * 2 * kBlockColumns)
+                     : swizzledAddress(e, base, tile, row(step), column(step));
+  }
+  /// Elements from a row-major matrix's start to the unit, its rows `stride`
+  /// apart; `last` is that of the step before, null for the first one.
+  Value offset(int64_t step, Value stride, Value last) {
+    if (isRegular && last)
+      return e.add(last, e.mul(stride, rowsPerStep));
+    return e.add(e.mul(e.ext64(row(step)), stride), e.ext64(column(step)));
+  }
+
+private:
+  Value number(int64_t step) {
+    return e.add(e.warpgroupThread(), step * kWarpgroupThreads);
+  }
+  Value column(int64_t step) { return e.mul(e.urem(number(step), perRow), 8); }
+
+  Emitter &e;
+  Value base;
+  SmemType tile;
+  int64_t perRow, rowsPerStep;
+  bool isRegular;
+  Value row0, col0, address0;
+};
 
 struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -185,12 +219,12 @@ struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
     Emitter e(rewriter, op.getLoc());
     Value from = e.trunc32(adaptor.getFrom());
     SmallVector<Value> zeros(4, e.c32(0));
-    forEachUnit(e, tile.getShape(), [&](Value row, Value col) {
-      e.ifThen(e.cmp(LLVM::ICmpPredicate::uge, row, from), [&] {
-        e.storeSharedVector(
-            zeros, swizzledAddress(e, adaptor.getTile(), tile, row, col));
-      });
-    });
+    Units units(e, adaptor.getTile(), tile);
+    for (int64_t step = 0; step < units.steps(); ++step) {
+      Value behind = e.cmp(LLVM::ICmpPredicate::uge, units.row(step), from);
+      e.ifThen(behind,
+               [&] { e.storeSharedVector(zeros, units.address(step)); });
+    }
     rewriter.eraseOp(op);
     return success();
   }
@@ -215,16 +249,18 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
         globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value valid = e.trunc32(adaptor.getValid());
-    forEachUnit(e, tile.getShape(), [&](Value row, Value col) {
-      e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, row, valid), [&] {
-        Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(col));
-        SmallVector<Value> unit = e.loadSharedVector(
-            e.i32(), 4,
-            swizzledAddress(e, adaptor.getStaging(), tile, row, col));
+    Units units(e, adaptor.getStaging(), tile);
+    Value offset;
+    for (int64_t step = 0; step < units.steps(); ++step) {
+      offset = units.offset(step, stride, offset);
+      Value inside = e.cmp(LLVM::ICmpPredicate::ult, units.row(step), valid);
+      e.ifThen(inside, [&] {
+        SmallVector<Value> unit =
+            e.loadSharedVector(e.i32(), 4, units.address(step));
         e.storeGlobal(e.vectorOf(unit),
                       offsetPointer(e, base, offset, element));
       });
-    });
+    }
     rewriter.eraseOp(op);
     return success();
   }

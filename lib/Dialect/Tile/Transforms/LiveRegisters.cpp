@@ -29,6 +29,47 @@ int64_t tile::countRegisters(Value value) {
   return llvm::divideCeil(bits, kRegisterBits);
 }
 
+/// The first operation of the block that reads what `mma` computes: its await
+/// is moved down to there.
+static Operation *findFirstRead(MmaOp mma) {
+  Block *block = mma->getBlock();
+  Operation *first = &block->back();
+  for (Operation *await : mma.getD().getUsers())
+    for (Operation *user : await->getUsers())
+      if (Operation *op = block->findAncestorOpInBlock(*user);
+          op && op->isBeforeInBlock(first))
+        first = op;
+  return first;
+}
+
+/// True for a result of one elementwise operation that only the next one reads.
+static bool isBetweenElementwise(Operation *op) {
+  if (!op->hasOneUse() || !op->hasTrait<OpTrait::Elementwise>())
+    return false;
+  Operation *user = *op->user_begin(), *next = op->getNextNode();
+  while (next && isa<BroadcastOp>(next))
+    next = next->getNextNode();
+  return next == user && user->hasTrait<OpTrait::Elementwise>();
+}
+
+/// The last operation of the block that needs `value`, which is there at
+/// `from`. The registers of an A operand are the product's until it is
+/// complete; those of a chain of elementwise operations are free at its end.
+static Operation *findEnd(Value value, Operation *from,
+                          const LivenessBlockInfo &info) {
+  Operation *end = info.getEndOperation(value, from);
+  for (Operation *user : value.getUsers()) {
+    auto mma = dyn_cast<MmaOp>(user);
+    if (!mma || mma.getA() != value || mma->getBlock() != from->getBlock())
+      continue;
+    if (Operation *read = findFirstRead(mma); end->isBeforeInBlock(read))
+      end = read;
+  }
+  while (isBetweenElementwise(end))
+    end = *end->user_begin();
+  return end;
+}
+
 LiveRegisters::LiveRegisters(Block &block) {
   Liveness liveness(block.getParentOp());
   const LivenessBlockInfo *info = liveness.getLiveness(&block);
@@ -40,7 +81,7 @@ LiveRegisters::LiveRegisters(Block &block) {
     if (registers == 0)
       return;
     current += registers;
-    ends[info->getEndOperation(value, from)] += registers;
+    ends[findEnd(value, from, *info)] += registers;
   };
   for (Value value : info->in())
     begin(value, &block.front());
@@ -49,7 +90,7 @@ LiveRegisters::LiveRegisters(Block &block) {
   for (Operation &op : block) {
     current -= ends.lookup(&op);
     for (Value result : op.getResults())
-      if (!result.use_empty())
+      if (!result.use_empty() && !isBetweenElementwise(&op))
         begin(result, &op);
     live[&op] = current;
   }

@@ -17,8 +17,8 @@ namespace mlir::wyvern::tile {
 int64_t countRegisters(Value value);
 
 /// How many registers of a thread hold tiles behind each operation of a block.
-/// Values are counted where they are made: elementwise operations run one element
-/// at a time below, so that an estimate of a chain of them is above what it needs.
+/// Below, a chain of elementwise operations runs element by element: what is
+/// between two of them is in no register for long.
 class LiveRegisters {
 public:
   explicit LiveRegisters(Block &block);

@@ -20,7 +20,8 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// The operations that spread vectors over tiles: pure, and of no tile but such.
+/// The operations that spread vectors over tiles: pure, and of no tile but
+/// such.
 class SpreadOps {
 public:
   explicit SpreadOps(KernelOp kernel) {
@@ -54,8 +55,8 @@ bool SpreadOps::isSpread(Operation *op) const {
   return llvm::all_of(op->getOperands(), [&](Value operand) {
     Operation *def = operand.getDefiningOp();
     return !isTile(operand.getType()) ||
-           (def && (def->hasTrait<OpTrait::ConstantLike>() ||
-                    ops.contains(def)));
+           (def &&
+            (def->hasTrait<OpTrait::ConstantLike>() || ops.contains(def)));
   });
 }
 
@@ -69,8 +70,7 @@ void SpreadOps::collect(Operation *op,
 }
 
 namespace {
-struct Rematerialize
-    : tile::impl::TileRematerializePassBase<Rematerialize> {
+struct Rematerialize : tile::impl::TileRematerializePassBase<Rematerialize> {
   void runOnOperation() override {
     SpreadOps spread(getOperation());
     llvm::SetVector<Operation *> users;

@@ -8,6 +8,7 @@
 
 #include "LiveRegisters.h"
 
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::wyvern::tile {
@@ -175,9 +176,12 @@ private:
   void scheduleBlock(Block &block) {
     if (block.empty() || !block.back().hasTrait<OpTrait::IsTerminator>())
       return;
+    int64_t budget = isa<LoopLikeOpInterface>(block.getParentOp())
+                         ? registers
+                         : registersOnce;
     SmallVector<MmaOp> products(block.getOps<MmaOp>());
     for (MmaOp mma : products)
-      numHoisted += hoist(mma, registers);
+      numHoisted += hoist(mma, budget);
     SmallVector<AwaitOp> awaits(block.getOps<AwaitOp>());
     for (AwaitOp await : llvm::reverse(awaits))
       place(await);

@@ -50,8 +50,9 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   let description = [{
     Moves every `tile.mma`, with the pure operations it needs, up to where its
     operands are ready, behind the products that are ready as early, but no further
-    than the tiles that are live leave room for its accumulator in `registers`; ring
-    hand-overs and barriers are not crossed. Then moves every `tile.await` down to
+    than the tiles that are live leave room for its accumulator in `registers`, or
+    `registers-once` where there is no loop: what runs once has other blocks of the
+    SM to run beside it. Ring hand-overs and barriers are not crossed. Then moves every `tile.await` down to
     its first use (never past a `tile.release`, since the stage's tiles may still be
     read, nor past the await of a younger product, which completes it anyway), and
     counts the products that may still be in flight there.
@@ -80,8 +81,10 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   }];
   let options = [
     Option<"registers", "registers", "int64_t", /*default=*/"208",
-           "registers of a thread that tiles may hold (of 255: addresses and "
-           "what ptxas keeps need the others)">
+           "registers of a thread that tiles may hold in a loop (of 255: "
+           "addresses need the others)">,
+    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"128",
+           "the same where there is no loop">
   ];
   let statistics = [
     Statistic<"numHoisted", "hoisted-products", "products issued earlier">,

@@ -37,8 +37,8 @@ struct ChunkProgram {
   Block *block;
 };
 
-/// Chunks that a scan runs over between a load and a store of its carries; 0 for
-/// all of a sequence.
+/// Chunks that a scan runs over between a load and a store of its carries; 0
+/// for all of a sequence.
 int64_t getRunLength(const ChunkProgram &program);
 /// True for a matrix of f32 with a slot, as states are: it goes between device
 /// memory and registers element by element.

@@ -208,9 +208,8 @@ LogicalResult KernelBuilder::build(StringRef symbol) {
   kernel = tile::KernelOp::create(
       builder, loc, symbol, program.heads * laneBlocks,
       run ? "slots" : "sequences", std::max<int64_t>(run, 1),
-      kConsumerWarps + kProducerWarps,
-      program.isMap ? kMapBlocks : kScanBlocks, builder.getArrayAttr({}),
-      IntegerAttr());
+      kConsumerWarps + kProducerWarps, program.isMap ? kMapBlocks : kScanBlocks,
+      builder.getArrayAttr({}), IntegerAttr());
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&kernel.getBody());
   addArguments();

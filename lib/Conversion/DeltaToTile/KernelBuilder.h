@@ -31,8 +31,8 @@ public:
 private:
   /// Where the running chunk lies; all index values.
   struct Chunk {
-    Value row = {};   ///< first token of the chunk in its batch row
-    Value valid = {}; ///< tokens of it that are the sequence's
+    Value row = {};    ///< first token of the chunk in its batch row
+    Value valid = {};  ///< tokens of it that are the sequence's
     Value number = {}; ///< of the chunk in its sequence
     /// Slot of the chunk; null where no operand has a chunk dimension.
     Value slot = {};

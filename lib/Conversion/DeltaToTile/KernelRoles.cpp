@@ -241,8 +241,8 @@ LogicalResult KernelBuilder::computeChunk(Value use, Chunk chunk,
 }
 
 /// Rows at and past the last sequence's end are nobody's: the last sequence's
-/// blocks zero them; of blocks for parts of a sequence, those of its first slot,
-/// which it has even if it is empty.
+/// blocks zero them; of blocks for parts of a sequence, those of its first
+/// slot, which it has even if it is empty.
 void KernelBuilder::zeroUnownedRows() {
   Value last = arith::SubIOp::create(builder, loc, sequences, index(1));
   Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,

@@ -193,8 +193,7 @@ LogicalResult RegionLowering::keepTiles(Operation *op,
 // Elementwise operations
 //===----------------------------------------------------------------------===//
 
-/// An error for a matrix that has no place to be computed in.
-static LogicalResult noRows(Operation *op) {
+LogicalResult wyvern::refuseWithoutRows(Operation *op) {
   return op->emitOpError()
          << "computes " << op->getResult(0).getType()
          << ", which has no dimension to be the 64 rows of an accumulator: "
@@ -210,7 +209,7 @@ static LogicalResult checkElementwise(Operation *op,
     return op->emitOpError() << "has no lowering to the GPU so far: of math, "
                                 "only exp and exp2 (target \"cpu\" takes it)";
   if (tensorOf(result).getRank() == 2 && !orientation.getM(result))
-    return noRows(op);
+    return refuseWithoutRows(op);
   return success();
 }
 
@@ -277,7 +276,7 @@ LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
   Value result = op->getResult(0);
   bool isMatrix = tensorOf(result).getRank() == 2;
   if (isMatrix && !orientation.getM(result))
-    return noRows(op);
+    return refuseWithoutRows(op);
   if (isMatrix)
     return success(); // made at its use
   return keepTiles(op, [&](int64_t block) { return makeBroadcast(op, block); });
@@ -298,6 +297,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](EraseFactorOp o) { return lowerEraseFactor(o); })
           .Case([&](CumsumOp o) { return lowerCumsum(o); })
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
+          .Case([&](SumRowsOp o) { return lowerSumRows(o); })
           .Default([&](Operation *o) -> LogicalResult {
             if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
               return lowerElementwise(o);

@@ -18,6 +18,9 @@ namespace mlir::wyvern {
 /// The hardware barrier of the warps that compute.
 constexpr int64_t kConsumerBarrier = 1;
 
+/// An error for a matrix that has no place to be computed in.
+LogicalResult refuseWithoutRows(Operation *op);
+
 /// Lowers the operations of a chunk program's region into the consumer's loop.
 ///
 /// A value is in one of these places, by its rank and orientation:
@@ -87,6 +90,7 @@ private:
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
+  LogicalResult lowerSumRows(delta::SumRowsOp op);
 
   /// True for a matrix that is made again for each use.
   bool isMadeAtUse(Value value);

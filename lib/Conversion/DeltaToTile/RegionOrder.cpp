@@ -15,17 +15,13 @@ using namespace mlir::wyvern;
 // Units
 //===----------------------------------------------------------------------===//
 
-RegionOrder::RegionOrder(Block &block,
-                         function_ref<bool(Operation *)> isMadeAtUse,
-                         function_ref<int64_t(Value)> getRegisters) {
+RegionOrder::RegionOrder(Block &block, const Costs &costs) {
   for (Operation &op : block.without_terminator())
-    if (!isMadeAtUse(&op))
-      addUnit(&op, isMadeAtUse, getRegisters);
+    if (!costs.isMadeAtUse(&op))
+      addUnit(&op, costs);
 }
 
-void RegionOrder::addUnit(Operation *op,
-                          function_ref<bool(Operation *)> isMadeAtUse,
-                          function_ref<int64_t(Value)> getRegisters) {
+void RegionOrder::addUnit(Operation *op, const Costs &costs) {
   Unit unit{op, {}, {}};
   llvm::SetVector<Operation *> pending;
   pending.insert(op);
@@ -41,13 +37,14 @@ void RegionOrder::addUnit(Operation *op,
         continue;
       }
       needs.insert(it->second);
-      if (getRegisters(operand) > 0)
+      if (costs.getRegisters(operand) > 0)
         reads.insert(it->second);
     }
   unit.needs = needs.takeVector();
   unit.reads = reads.takeVector();
   for (Value result : op->getResults())
-    unit.registers += getRegisters(result);
+    unit.registers += costs.getRegisters(result);
+  unit.isLate = unit.reads.empty() && costs.isStaged(op);
   numbers[op] = units.size();
   units.push_back(std::move(unit));
 }
@@ -70,8 +67,9 @@ public:
   int64_t getPeak() const { return peak; }
   bool isDone(unsigned i) const { return done[i]; }
   bool isReady(unsigned i) const {
-    return !done[i] && llvm::all_of(units[i].needs,
-                                    [&](unsigned need) { return done[need]; });
+    return !done[i] && llvm::all_of(units[i].needs, [&](unsigned need) {
+      return done[need] || (units[need].isLate && isReady(need));
+    });
   }
 
   /// What unit `i` adds to the live registers, with what it reads last gone.
@@ -83,22 +81,26 @@ public:
     return growth;
   }
 
-  void take(unsigned i) {
+  /// Takes unit `i` and what comes with it; appends them to `order` if given.
+  void take(unsigned i, SmallVectorImpl<unsigned> *order) {
+    for (unsigned need : units[i].needs)
+      if (!done[need])
+        take(need, order);
     peak = std::max(peak, live + units[i].registers);
     live += getGrowth(i);
     done[i] = true;
     for (unsigned read : units[i].reads)
       --readers[read];
+    if (order)
+      order->push_back(i);
   }
 
   /// Takes the units that do not raise the live registers, as long as there
   /// are some.
   void takeFree(SmallVectorImpl<unsigned> *order) {
     for (unsigned i = 0; i < units.size(); ++i)
-      if (isReady(i) && getGrowth(i) <= 0) {
-        take(i);
-        if (order)
-          order->push_back(i);
+      if (!units[i].isLate && isReady(i) && getGrowth(i) <= 0) {
+        take(i, order);
         i = -1; // an earlier one may be ready now
       }
   }
@@ -110,27 +112,30 @@ private:
   int64_t live = 0, peak = 0;
 };
 
+std::optional<unsigned> RegionOrder::findBest(const State &state) const {
+  std::optional<unsigned> best;
+  std::pair<int64_t, int64_t> bestCost;
+  for (unsigned i = 0; i < units.size(); ++i) {
+    if (units[i].isLate || !state.isReady(i))
+      continue;
+    State after = state;
+    after.take(i, /*order=*/nullptr);
+    after.takeFree(/*order=*/nullptr);
+    std::pair<int64_t, int64_t> cost(after.getLive(), after.getPeak());
+    if (!best || cost < bestCost) {
+      best = i;
+      bestCost = cost;
+    }
+  }
+  return best;
+}
+
 SmallVector<Operation *> RegionOrder::compute() const {
   State state(units);
   SmallVector<unsigned> order;
   state.takeFree(&order);
-  while (order.size() < units.size()) {
-    std::optional<unsigned> best;
-    std::pair<int64_t, int64_t> bestCost;
-    for (unsigned i = 0; i < units.size(); ++i) {
-      if (!state.isReady(i))
-        continue;
-      State after = state;
-      after.take(i);
-      after.takeFree(/*order=*/nullptr);
-      std::pair<int64_t, int64_t> cost(after.getLive(), after.getPeak());
-      if (!best || cost < bestCost) {
-        best = i;
-        bestCost = cost;
-      }
-    }
-    state.take(*best);
-    order.push_back(*best);
+  while (std::optional<unsigned> best = findBest(state)) {
+    state.take(*best, &order);
     state.takeFree(&order);
   }
   return llvm::map_to_vector(order, [&](unsigned i) { return units[i].op; });

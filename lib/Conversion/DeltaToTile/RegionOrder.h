@@ -18,11 +18,17 @@ namespace mlir::wyvern {
 /// once.
 class RegionOrder {
 public:
-  /// `isMadeAtUse`: the operation is lowered with what uses it.
-  /// `getRegisters`: what holding a value costs a thread, 0 for what is not
-  /// held in registers or costs little.
-  RegionOrder(Block &block, function_ref<bool(Operation *)> isMadeAtUse,
-              function_ref<int64_t(Value)> getRegisters);
+  /// What the order is found by.
+  struct Costs {
+    /// The operation is lowered with what uses it.
+    function_ref<bool(Operation *)> isMadeAtUse;
+    /// The operation's result goes to shared memory.
+    function_ref<bool(Operation *)> isStaged;
+    /// What holding a value costs a thread, 0 for what is not held in registers
+    /// or costs little.
+    function_ref<int64_t(Value)> getRegisters;
+  };
+  RegionOrder(Block &block, const Costs &costs);
 
   /// The operations that are not made at their use, in the order to lower them.
   ///
@@ -39,11 +45,14 @@ private:
     SmallVector<unsigned> needs; ///< units that come before
     SmallVector<unsigned> reads; ///< of these, whose registers it reads
     int64_t registers = 0;       ///< that hold its results
+    bool isLate = false;         ///< comes with its first user
   };
   class State;
 
-  void addUnit(Operation *op, function_ref<bool(Operation *)> isMadeAtUse,
-               function_ref<int64_t(Value)> getRegisters);
+  /// The next unit to take of those that raise the live registers; nothing
+  /// where none is left.
+  std::optional<unsigned> findBest(const State &state) const;
+  void addUnit(Operation *op, const Costs &costs);
 
   SmallVector<Unit> units;
   DenseMap<Operation *, unsigned> numbers;

@@ -44,9 +44,9 @@ void RegionLowering::planFusion(Block &block) {
       continue;
     }
     // A sum of two tiles frees one: it is made as soon as it can.
-    if (op.hasTrait<OpTrait::Elementwise>() && !isSumOfTiles(&op) &&
-        !staged.contains(op.getResult(0)) && !addsProduct(&op) &&
-        !getShared(op.getResult(0)))
+    if (op.hasTrait<OpTrait::Elementwise>() && !isMadeAtUse(op.getResult(0)) &&
+        !isSumOfTiles(&op) && !staged.contains(op.getResult(0)) &&
+        !addsProduct(&op) && !getShared(op.getResult(0)))
       fused.insert(&op);
   }
 }
@@ -87,7 +87,9 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&
            (isMadeAtUse(result) || getShared(result));
   };
-  return RegionOrder(block, isLeftOut,
-                     [&](Value value) { return countRegisters(value); })
-      .compute();
+  auto isStaged = [&](Operation *op) {
+    return op->getNumResults() == 1 && staged.contains(op->getResult(0));
+  };
+  auto getRegisters = [&](Value value) { return countRegisters(value); };
+  return RegionOrder(block, {isLeftOut, isStaged, getRegisters}).compute();
 }

@@ -35,6 +35,10 @@ Value RegionLowering::spread(Location loc, Value source,
 Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
   Value result = op->getResult(0);
   std::optional<int64_t> m = orientation.getM(result);
+  if (tensorOf(result).getRank() == 2 && !m) {
+    (void)refuseWithoutRows(op);
+    return {};
+  }
   Value source = getRegister(op.getInput(), op);
   if (!source)
     return {};
@@ -119,5 +123,18 @@ LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
     return failure();
   registers[op.getY()] = {
       alongTile(op.getLoc(), x, LayoutKind::warp, op.getN())};
+  return success();
+}
+
+LogicalResult RegionLowering::lowerSumRows(SumRowsOp op) {
+  if (!isMap || tensorOf(op.getX()).getRank() != 1)
+    return op.emitError()
+           << "expected a vector in a chunk_map; run delta-stage";
+  Value x = getRegister(op.getX(), op);
+  if (!x)
+    return failure();
+  registers[op.getY()] = {tile::SumGroupsOp::create(
+      builder, op.getLoc(), getRegisterType(op.getY(), std::nullopt), x,
+      op.getN())};
   return success();
 }

@@ -242,6 +242,44 @@ private:
   }
 };
 
+struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SumGroupsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    int64_t size = tensorType(op.getResult()).getDimSize(0), n = op.getN();
+    if (size % kLanes != 0)
+      return rewriter.notifyMatchFailure(
+          op, "expected a multiple of 32 sums: each lane has some");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> source = e.elements(adaptor.getSource()), sums;
+    for (int64_t i = 0; i < size; i += kLanes) {
+      // This lane's group begins at n (i + lane), in one of n values.
+      ArrayRef<Value> near = ArrayRef(source).slice(i / kLanes * n, n);
+      Value first = e.mul(e.laneId(), n), sum;
+      for (int64_t k = 0; k < n; ++k) {
+        Value element = fetch(e, near, e.add(first, k));
+        sum = sum ? fadd(e, sum, element) : element;
+      }
+      sums.push_back(sum);
+    }
+    rewriter.replaceOp(op, e.vectorOf(sums));
+    return success();
+  }
+
+private:
+  static Value fetch(Emitter &e, ArrayRef<Value> source, Value index) {
+    Value lane = e.urem(index, kLanes);
+    Value result = e.shuffle(source.front(), lane);
+    for (size_t i = 1; i < source.size(); ++i) {
+      Value here = e.cmp(LLVM::ICmpPredicate::uge, index, e.c32(i * kLanes));
+      result = e.select(here, e.shuffle(source[i], lane), result);
+    }
+    return result;
+  }
+};
+
 struct SumPattern : OpConversionPattern<SumOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -289,6 +327,6 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<LoadVectorPattern, StoreVectorPattern, BroadcastPattern,
-               RelayoutPattern, CumsumPattern, SumPattern, IndexPattern>(
-      converter, patterns.getContext());
+               RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
+               IndexPattern>(converter, patterns.getContext());
 }

@@ -127,8 +127,8 @@ func.func @two_carries(
   return %sT, %rT : tensor<?x1x64x64xf32>, tensor<?x1x64x64xf32>
 }
 
-// A map of its own: elementwise work in registers, a product with it as A, a vector
-// out in 16 bits.
+// A map of its own: elementwise work in registers, a product with it as A from shared
+// memory, a vector out in 16 bits.
 
 // CHECK-LABEL: tile.kernel @square_map(
 // CHECK: %[[T:.*]]:2 = tile.wait
@@ -136,7 +136,8 @@ func.func @two_carries(
 // CHECK: %[[XF:.*]] = arith.extf %[[X]]
 // CHECK: %[[E:.*]] = math.exp %[[XF]]
 // CHECK: %[[EB:.*]] = arith.truncf %[[E]]
-// CHECK: tile.mma %[[EB]], %[[T]]#0 :
+// CHECK: %[[A:.*]] = tile.write %[[EB]] to %{{.*}} barrier 1
+// CHECK: tile.mma %[[A]], %[[T]]#0 :
 // CHECK: tile.store_rows %
 // CHECK: %[[V:.*]] = arith.truncf %{{.*}} : tensor<64xf32, #tile.layout<warp>> to tensor<64xbf16, #tile.layout<warp>>
 // CHECK: tile.store_vector %[[V]] {{.*}} <tensor<?x?x1xbf16>>

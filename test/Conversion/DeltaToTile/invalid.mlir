@@ -75,7 +75,7 @@ func.func @computes_f64(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor
 
 func.func @no_time(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<1x64x64xbf16> {delta.name = "w"})
     -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #1 is bound to #delta.binding<[head, _, _]>; the GPU path takes operands with a time and without a chunk dimension}}
+  // expected-error @+1 {{in #1 is bound to #delta.binding<[head, _, _]>; the GPU path takes operands with a time or a chunk dimension}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %W = %w[head, _, _] : tensor<1x64x64xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
@@ -183,15 +183,28 @@ func.func @short_vector(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?
 
 // -----
 
-func.func @unowned_rows(%x: tensor<?x?x1xf32> {delta.name = "x"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
-    -> (tensor<?x?x1xf32> {delta.name = "y"}) {
-  // expected-error @+1 {{out #0 is a result of the function; with cu_seqlens the GPU path takes a map's outs only as ins of other chunk programs, since no map zeroes the rows that no sequence owns}}
+func.func @slots_of_a_result(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x1x64x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{out #0 has a slot a chunk and is an argument or a result of the function; the GPU path keeps such tensors in the workspace, between chunk programs}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) cu_seqlens(%cu : tensor<?xi64>)
-      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
-    delta.yield outs(%X : tensor<64xf32>)
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([chunk, head, _, _] : tensor<?x1x64x64xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<64x64xf32>)
   }
-  return %y : tensor<?x?x1xf32>
+  return %y : tensor<?x1x64x64xbf16>
+}
+
+// -----
+
+func.func @slots_of_an_argument(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x64xbf16> {delta.name = "s"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #1 has a slot a chunk and is an argument or a result of the function}}
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %S = %s[chunk, head, _, _] : tensor<?x1x64x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %Y = arith.addf %X, %S : tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
 }
 
 // -----
@@ -354,7 +367,7 @@ func.func @decay_dot_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: t
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
     %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
-    // expected-error @+1 {{expected a product of two plain 16-bit ins in a chunk_map, with 64 rows on one side; run delta-stage and delta-assign-precision}}
+    // expected-error @+1 {{expected a product in a chunk_map, with 64 rows on one side; run delta-stage}}
     %P = delta.decay_dot upto_token %Xb, %Xb : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
     delta.yield carry(%S : tensor<64x128xf32>)
   }
@@ -397,7 +410,7 @@ func.func @other_reduction(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: ten
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
     %one = arith.constant dense<1.0> : tensor<f32>
-    // expected-error @+1 {{expected the sum of a vector, from zero; the GPU path takes no other reduction so far}}
+    // expected-error @+1 {{expected the sum of a vector, or in a map of one dimension of a matrix, from zero; the GPU path takes no other reduction so far}}
     %r = linalg.reduce { arith.mulf } ins(%G : tensor<64xf32>) outs(%one : tensor<f32>) dimensions = [0]
     delta.yield carry(%S : tensor<64x128xf32>)
   }
@@ -454,13 +467,13 @@ func.func @channel_decay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tenso
 
 // -----
 
-func.func @decay_dot_of_computed(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+func.func @decay_dot_of_f32(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
     -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    // expected-error @+1 {{'math.exp' op computes 'tensor<64x64xf32>', which a product reads from shared memory; the GPU path takes bf16 or f16 with a multiple of 64 columns there (delta-assign-precision)}}
     %E = math.exp %X : tensor<64x64xf32>
-    // expected-error @+1 {{expected a product of two plain 16-bit ins in a chunk_map, with 64 rows on one side; run delta-stage and delta-assign-precision}}
     %Y = delta.decay_dot upto_token %X, %E : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
     delta.yield outs(%Y : tensor<64x64xf32>)
   }
@@ -471,48 +484,25 @@ func.func @decay_dot_of_computed(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #kn = affine_map<(m, n, k) -> (k, n)>
-#km = affine_map<(m, n, k) -> (k, m)>
-#nk = affine_map<(m, n, k) -> (n, k)>
 #mn = affine_map<(m, n, k) -> (m, n)>
-func.func @b_computed_in_the_kernel(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
-    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+func.func @narrow_computed(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %y: tensor<?x?x1x64xbf16> {delta.name = "y"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "z"}) {
+  %z = delta.chunk_map chunk = 32 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %Y = %y[seq, time * 2, head, _] : tensor<?x?x1x64xbf16>)
+      outs([seq, time * 2, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
     %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
-    %E = math.exp %X : tensor<64x64xf32>
-    %Eb = arith.truncf %E : tensor<64x64xf32> to tensor<64x64xbf16>
-    // expected-error @+1 {{'linalg.contract' op multiplies by 'tensor<64x64xbf16>' computed in the kernel; the GPU path takes only plain ins as the operand without the state's value dimension (compute it in a map before, or scale the other side: delta-simplify)}}
-    %Y = linalg.contract indexing_maps = [#mk, #kn, #mn]
-        ins(%Xb, %Eb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
-    delta.yield outs(%Y : tensor<64x64xf32>)
+    %none = arith.constant dense<0.0> : tensor<64x32xf32>
+    %Xb = arith.truncf %X : tensor<32x64xf32> to tensor<32x64xbf16>
+    %Yb = arith.truncf %Y : tensor<64x64xf32> to tensor<64x64xbf16>
+    %P = linalg.contract indexing_maps = [#mk, affine_map<(m, n, k) -> (n, k)>, #mn]
+        ins(%Yb, %Xb : tensor<64x64xbf16>, tensor<32x64xbf16>) outs(%none : tensor<64x32xf32>) -> tensor<64x32xf32>
+    // expected-error @+1 {{'arith.truncf' op computes 'tensor<64x32xbf16>', which a product reads from shared memory; the GPU path takes bf16 or f16 with a multiple of 64 columns there (delta-assign-precision)}}
+    %Pb = arith.truncf %P : tensor<64x32xf32> to tensor<64x32xbf16>
+    %Z = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Pb, %Xb : tensor<64x32xbf16>, tensor<32x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%Z : tensor<64x64xf32>)
   }
-  return %y : tensor<?x?x1x64xbf16>
-}
-
-// -----
-
-#mk = affine_map<(m, n, k) -> (m, k)>
-#kn = affine_map<(m, n, k) -> (k, n)>
-#km = affine_map<(m, n, k) -> (k, m)>
-#nk = affine_map<(m, n, k) -> (n, k)>
-#mn = affine_map<(m, n, k) -> (m, n)>
-func.func @transpose_of_computed(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
-    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
-    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
-    %E = math.exp %X : tensor<64x64xf32>
-    %Eb = arith.truncf %E : tensor<64x64xf32> to tensor<64x64xbf16>
-    // expected-error @+1 {{'linalg.contract' op multiplies by the transpose of 'tensor<64x64xbf16>' computed in the kernel; the GPU path transposes plain ins only}}
-    %Y = linalg.contract indexing_maps = [#km, #kn, #mn]
-        ins(%Eb, %Xb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
-    delta.yield outs(%Y : tensor<64x64xf32>)
-  }
-  return %y : tensor<?x?x1x64xbf16>
+  return %z : tensor<?x?x1x64xbf16>
 }
 
 // -----
@@ -562,27 +552,101 @@ func.func @constant_tile(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tenso
 
 // -----
 
-func.func @no_rows_of_64(%x: tensor<?x?x1x128xbf16> {delta.name = "x"}) -> (tensor<?x?x1x128xbf16> {delta.name = "y"}) {
+func.func @no_rows_of_64(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
   %y = delta.chunk_map chunk = 32 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<32x96xf32>
+    %zero = arith.constant dense<0.0> : tensor<32xf32>
+    // expected-error @+1 {{'linalg.broadcast' op computes 'tensor<32x96xf32>', which has no dimension to be the 64 rows of an accumulator}}
+    %B = linalg.broadcast ins(%X : tensor<32xf32>) outs(%e : tensor<32x96xf32>) dimensions = [1]
+    %Y = linalg.reduce { arith.addf } ins(%B : tensor<32x96xf32>) outs(%zero : tensor<32xf32>) dimensions = [1]
+    delta.yield outs(%Y : tensor<32xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+func.func @few_sums(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 16 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16xf32>
+    // expected-error @+1 {{'linalg.reduce' op gives 16 sums; the GPU path takes multiples of 32 (a warp's lanes)}}
+    %S = linalg.reduce { arith.addf } ins(%X : tensor<16x64xf32>) outs(%zero : tensor<16xf32>) dimensions = [1]
+    delta.yield outs(%X : tensor<16x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
+func.func @long_rows(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x128x128xf32> {delta.name = "s"}) -> (tensor<?x1x128x128xf32> {delta.name = "t"}, tensor<?x?x1xf32> {delta.name = "w"}) {
+  %states, %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x128x128xf32>)
+      outs([chunk, head, _, _] : tensor<?x1x128x128xbf16>) valid(%n) {
+    delta.yield outs(%S : tensor<128x128xf32>) carry(%S : tensor<128x128xf32>)
+  }
+  %w = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %S = %states[chunk, head, _, _] : tensor<?x1x128x128xbf16>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<128xf32>
+    %none = arith.constant dense<0.0> : tensor<64xf32>
+    %e = tensor.empty() : tensor<128x128xf32>
+    %sums = linalg.reduce { arith.addf } ins(%S : tensor<128x128xf32>) outs(%zero : tensor<128xf32>) dimensions = [1]
+    // expected-error @+1 {{'linalg.broadcast' op spreads a vector of 128 along the rows of an accumulator, which has 64; the GPU path takes no more so far (target "cpu" takes it)}}
+    %B = linalg.broadcast ins(%sums : tensor<128xf32>) outs(%e : tensor<128x128xf32>) dimensions = [1]
+    %P = arith.mulf %B, %S : tensor<128x128xf32>
+    %again = linalg.reduce { arith.addf } ins(%P : tensor<128x128xf32>) outs(%zero : tensor<128xf32>) dimensions = [0]
+    %f = tensor.empty() : tensor<64x128xf32>
+    %Q = linalg.broadcast ins(%again : tensor<128xf32>) outs(%f : tensor<64x128xf32>) dimensions = [0]
+    %W = linalg.reduce { arith.addf } ins(%Q : tensor<64x128xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+    delta.yield outs(%W : tensor<64xf32>)
+  }
+  return %t, %w : tensor<?x1x128x128xf32>, tensor<?x?x1xf32>
+}
+
+// -----
+
+func.func @mask_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x64xf32> {delta.name = "s"}) -> (tensor<?x1x64x64xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
+    // expected-error @+1 {{expected a mask of 64 rows or columns in a chunk_map; run delta-stage}}
+    %M = delta.decay_mask upto_token %X : tensor<64x64xf32>
+    %T = arith.addf %S, %M : tensor<64x64xf32>
+    delta.yield carry(%T : tensor<64x64xf32>)
+  }
+  return %t : tensor<?x1x64x64xf32>
+}
+
+// -----
+
+func.func @mask_of_128(%x: tensor<?x?x1x128xbf16> {delta.name = "x"}) -> (tensor<?x?x1x128xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 128 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x128xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x128xbf16>) valid(%n) {
-    // expected-error @+1 {{'arith.negf' op computes 'tensor<32x128xf32>', which has no dimension to be the 64 rows of an accumulator}}
-    %Y = arith.negf %X : tensor<32x128xf32>
-    delta.yield outs(%Y : tensor<32x128xf32>)
+    // expected-error @+1 {{'delta.decay_mask' op has 128 rows; the GPU path takes chunks of at most 64 rows}}
+    %M = delta.decay_mask upto_token %X : tensor<128x128xf32>
+    delta.yield outs(%M : tensor<128x128xf32>)
   }
   return %y : tensor<?x?x1x128xbf16>
 }
 
 // -----
 
-func.func @copied(%x: tensor<?x?x1x128xbf16> {delta.name = "x"}) -> (tensor<?x?x1x128xbf16> {delta.name = "y"}) {
-  %y = delta.chunk_map chunk = 32 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x128xbf16>)
-      outs([seq, time, head, _] : tensor<?x?x1x128xbf16>) valid(%n) {
-    // expected-error @+1 {{'delta.yield' op needs 'tensor<32x128xf32>' in registers, but it has no dimension to be the 64 rows of an accumulator; the GPU path can only multiply by it (as a plain in)}}
-    delta.yield outs(%X : tensor<32x128xf32>)
+func.func @sum_rows_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"},
+                %s: tensor<?x1x64x128xf32> {delta.name = "s"}) -> (tensor<?x1x64x128xf32> {delta.name = "t"}) {
+  %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    // expected-error @+1 {{expected a vector in a chunk_map; run delta-stage}}
+    %A = delta.sum_rows %G by 2 : tensor<64xf32> -> tensor<32xf32>
+    delta.yield carry(%S : tensor<64x128xf32>)
   }
-  return %y : tensor<?x?x1x128xbf16>
+  return %t : tensor<?x1x64x128xf32>
 }
 
 // -----

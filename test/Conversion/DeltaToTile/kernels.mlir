@@ -18,6 +18,9 @@
 // CHECK: tile.zero_rows %[[t]]#0
 // CHECK: tile.zero_rows %[[t]]#1
 // CHECK: tile.barrier proxy id 1
+// CHECK: tile.mma %[[t]]#0, %[[t]]#1 transpose_b
+// CHECK: arith.cmpi ule,
+// CHECK: tile.store_rows
 // CHECK: %[[KKf:.*]] = tile.mma %[[t]]#1, %[[t]]#1 transpose_b
 // CHECK: %[[KK:.*]] = tile.await %[[KKf]]
 // CHECK: %[[before:.*]] = arith.cmpi ult,
@@ -26,8 +29,6 @@
 // CHECK: %[[Z:.*]] = tile.erase_factor %[[L]], %[[c]]
 // CHECK: %[[Zb:.*]] = arith.truncf %[[Z]]
 // CHECK: tile.store_rows %[[Zb]] to
-// CHECK: tile.mma %[[t]]#0, %[[t]]#1 transpose_b
-// CHECK: arith.cmpi ule,
 // CHECK: tile.release %[[ring]]
 // CHECK: }, {
 // CHECK: %[[t:.*]]:3 = tile.acquire %[[ring]]
@@ -85,15 +86,14 @@ func.func @delta_net(%q: tensor<?x?x2x128xbf16> {delta.name = "q"}, %k: tensor<?
 // vector; the chain sums the gates for the decay of a whole chunk.
 
 // CHECK-LABEL: tile.kernel @gated_map
-// CHECK: %[[a:.*]] = tile.cumsum
+// CHECK: tile.cumsum reverse exclusive
+// CHECK: %[[a:.*]] = tile.cumsum %
 // CHECK: tile.relayout
 // CHECK: %[[x:.*]] = arith.subf
 // CHECK: %[[masked:.*]] = arith.select %[[keep:.*]], %[[x]], %{{.*}}
 // CHECK: %[[decay:.*]] = math.exp %[[masked]]
 // CHECK: %[[product:.*]] = arith.mulf %{{.*}}, %[[decay]]
 // CHECK: arith.select %[[keep]], %[[product]],
-// CHECK: tile.store_vector
-// CHECK: tile.cumsum reverse exclusive
 // CHECK-LABEL: tile.kernel @gated_scan
 // CHECK: tile.sum
 // CHECK: math.exp %{{.*}} : f32
@@ -130,9 +130,12 @@ func.func @gated(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}, %g: tensor<?x?x1x
 // CHECK: %[[P:.*]] = tile.await %[[SX]]
 // CHECK: %[[PP:.*]] = arith.mulf %[[P]], %[[P]]
 // CHECK: tile.store_rows transpose
+// CHECK: %[[Y:.*]] = tile.read transpose %[[t]]#1
+// CHECK: arith.subf %{{.*}}, %[[P]]
+// CHECK: %[[W:.*]] = arith.truncf
 // CHECK: %[[half:.*]] = arith.constant dense<5.000000e-01> : tensor<64x128xf32, #tile.layout<acc>>
 // CHECK: %[[hS:.*]] = arith.mulf %{{.*}} : tensor<64x128xf32, #tile.layout<acc>>
-// CHECK: tile.mma %[[t]]#1 transpose_a, %[[t]]#0 into %[[hS]]
+// CHECK: tile.mma %[[W]], %[[t]]#0 into %[[hS]]
 func.func @free_form(%x: tensor<?x?x2x128xbf16> {delta.name = "x"}, %y: tensor<?x?x2x64xbf16> {delta.name = "y"}, %s0: tensor<?x2x64x128xf32> {delta.name = "initial_state"})
     -> (tensor<?x?x2x64xbf16> {delta.name = "o"}, tensor<?x2x64x128xf32> {delta.name = "final_state"}) {
   %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
@@ -143,8 +146,9 @@ func.func @free_form(%x: tensor<?x?x2x128xbf16> {delta.name = "x"}, %y: tensor<?
     %half = arith.constant dense<0.5> : tensor<64x128xf32>
     %P = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%X, %S : tensor<64x128xf32>, tensor<64x128xf32>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
     %PP = arith.mulf %P, %P : tensor<64x64xf32>
+    %W = arith.subf %Y, %P : tensor<64x64xf32>
     %hS = arith.mulf %S, %half : tensor<64x128xf32>
-    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%Y, %X : tensor<64x64xf32>, tensor<64x128xf32>) outs(%hS : tensor<64x128xf32>) -> tensor<64x128xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%W, %X : tensor<64x64xf32>, tensor<64x128xf32>) outs(%hS : tensor<64x128xf32>) -> tensor<64x128xf32>
     delta.yield outs(%PP : tensor<64x64xf32>) carry(%S1 : tensor<64x128xf32>)
   }
   return %o, %sT : tensor<?x?x2x64xbf16>, tensor<?x2x64x128xf32>

@@ -136,3 +136,75 @@ tile.kernel @vectors(%out: !tile.global<tensor<?x?x1xf32>>, %n: index) grid 1 * 
   %w = tile.broadcast %s : f32 -> tensor<64xf32, #tile.layout<warp>>
   tile.store_vector %w to %out[%c0, %c0, %c0] dim 1 valid %n : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x1xf32>>
 }
+
+// -----
+
+// Sums of rows: the four lanes of a row by shuffles, one of them writes; all lanes read.
+// Of columns: eight lanes, then four warps, whose sums are added when they are read.
+
+// CHECK-LABEL: gpu.module @sums
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-4: nvvm.shfl.sync bfly
+// CHECK: "st.shared.f32
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-2: "ld.shared.f32
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-48: nvvm.shfl.sync bfly
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-8: "ld.shared.f32
+// CHECK-NOT: "ld.shared.f32
+tile.kernel @sums(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 1024 {
+  %t = tile.alloc offset 0 : !tile.smem<64xf32>
+  %w = tile.alloc offset 0 : !tile.smem<256xf32>
+  %r = tile.reduce %x dim 1 via %t barrier 1 : !tile.smem<64xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  %c = tile.reduce %x dim 0 via %w barrier 1 : !tile.smem<256xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+}
+
+// -----
+
+// A tile for products: a barrier before, since its place may be in use, and one behind
+// a proxy fence, since wgmma reads it. The second 64 rows of 128 start 64 * 128 bytes on.
+
+// CHECK-LABEL: gpu.module @computed
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-4: stmatrix.sync.aligned.m8n8.x4.shared.b16
+// CHECK: "fence.proxy.async.shared::cta;"
+// CHECK-NEXT: "bar.sync 1, 128;"
+// CHECK: "bar.sync 1, 128;"
+// CHECK: llvm.mlir.constant(64 : i32)
+// CHECK: stmatrix
+// CHECK: add.s64 b, ${{[0-9]+}}, 0;\0Aadd.s64 a, ${{[0-9]+}}, 512;\0Awgmma
+// CHECK-SAME: add.s64 a, ${{[0-9]+}}, 514;
+tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 16384 {
+  %t = tile.alloc offset 0 : !tile.smem<128x64xbf16>
+  %a = tile.write %x to %t barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<128x64xbf16>
+  %b = tile.write %x to %a block 1 barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<128x64xbf16>
+  %d = tile.mma %b block 1, %b transpose_b : !tile.smem<128x64xbf16>, !tile.smem<128x64xbf16> -> !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+  %y = tile.await %d : !tile.inflight<tensor<64x128xf32, #tile.layout<acc>>>
+}
+
+// -----
+
+// A value that is held: stores that no thread does, since the grid has one dimension.
+
+// CHECK-LABEL: gpu.module @held
+// CHECK: mov.u32 n, %nctaid.y;\0Asetp.gt.u32 p, n, 1;\0A@p st.shared.v4.f32 [wyvern_shared], {$0, $1, $2, $3};
+tile.kernel @held(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 0 {
+  %y = tile.hold %x : tensor<64x64xf32, #tile.layout<acc>>
+}
+
+// -----
+
+// The first slot of a sequence, and pairs of neighbours: lane l has the sum of elements
+// 2 l and 2 l + 1, which lie in two registers.
+
+// CHECK-LABEL: gpu.module @slots
+// CHECK: scf.if
+// CHECK: llvm.udiv
+// CHECK: } else {
+// CHECK: llvm.mul
+// CHECK-COUNT-4: nvvm.shfl.sync {{ *}}idx
+tile.kernel @slots(%n: index, %cu: !tile.cu_seqlens, %T: index, %v: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] shared_bytes 0 {
+  %slot = tile.first_slot %n of %cu tokens %T chunk 64
+  %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<32xf32, #tile.layout<warp>>
+}

@@ -155,3 +155,59 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
         !tile.smem<65x64xf32>
   return
 }
+
+// CHECK-LABEL: func.func @write
+func.func @write(%x: tensor<64x128xbf16, #tile.layout<acc>>, %t: !tile.smem<64x128xbf16>, %y: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x128xbf16>) {
+  // CHECK: tile.write %{{.*}} to %{{.*}} barrier 1 : tensor<64x128xbf16, #tile.layout<acc>>, <64x128xbf16>
+  %w = tile.write %x to %t barrier 1
+      : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+  // CHECK: tile.write transpose %{{.*}} to %{{.*}} block 1 barrier 2
+  %v = tile.write transpose %y to %b block 1 barrier 2
+      : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @blocks
+func.func @blocks(%A: !tile.smem<128x64xbf16>, %T: !tile.smem<64x128xbf16>, %B: !tile.smem<64x64xbf16>) {
+  // CHECK: tile.read %{{.*}} block 1 : <128x64xbf16> -> tensor<64x64xbf16
+  %x = tile.read %A block 1 : !tile.smem<128x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  // CHECK: tile.read transpose %{{.*}} block 1 : <64x128xbf16> -> tensor<64x64xbf16
+  %y = tile.read transpose %T block 1 : !tile.smem<64x128xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  // CHECK: tile.mma %{{.*}} block 1, %{{.*}} : !tile.smem<128x64xbf16>
+  %d = tile.mma %A block 1, %B : !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  // CHECK: tile.mma %{{.*}} block 1 transpose_a, %{{.*}} : !tile.smem<64x128xbf16>
+  %e = tile.mma %T block 1 transpose_a, %B : !tile.smem<64x128xbf16>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// CHECK-LABEL: func.func @sums
+func.func @sums(%x: tensor<64x128xf32, #tile.layout<acc>>, %scratch: !tile.smem<64xf32>, %wide: !tile.smem<512xf32>) {
+  // CHECK: tile.reduce %{{.*}} dim 1 via %{{.*}} barrier 1 : <64xf32>, tensor<64x128xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  %s = tile.reduce %x dim 1 via %scratch barrier 1
+      : !tile.smem<64xf32>, tensor<64x128xf32, #tile.layout<acc>>
+      -> tensor<64xf32, #tile.layout<warp>>
+  // CHECK: tile.reduce %{{.*}}, %{{.*}} dim 0
+  %c = tile.reduce %x, %x dim 0 via %wide barrier 1
+      : !tile.smem<512xf32>, tensor<64x128xf32, #tile.layout<acc>>, tensor<64x128xf32, #tile.layout<acc>>
+      -> tensor<128xf32, #tile.layout<warp>>
+  // CHECK: tile.hold %{{.*}} : tensor<64x128xf32, #tile.layout<acc>>
+  %y = tile.hold %x : tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// CHECK-LABEL: func.func @first_slot
+func.func @first_slot(%n: index, %cu: !tile.cu_seqlens, %T: index) {
+  // CHECK: tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk 64
+  %slot = tile.first_slot %n of %cu tokens %T chunk 64
+  return
+}
+
+// CHECK-LABEL: func.func @sum_groups
+func.func @sum_groups(%v: tensor<64xf32, #tile.layout<warp>>) {
+  // CHECK: tile.sum_groups %{{.*}} by 2
+  %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>>
+      -> tensor<32xf32, #tile.layout<warp>>
+  return
+}

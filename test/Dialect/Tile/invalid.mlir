@@ -347,7 +347,7 @@ func.func @zero_fill_c2(%g: !tile.global<tensor<?x?x4x128xbf16>>, %i: index) {
 //===----------------------------------------------------------------------===//
 
 func.func @read_c1(%t: !tile.smem<64x128xbf16>) {
-  // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', transposed, found 'tensor<64x128xbf16, #tile.layout<acc>>'}}
+  // expected-error @+1 {{(C1) expected the shape and element type of 64 rows of '!tile.smem<64x128xbf16>', transposed, found 'tensor<64x128xbf16, #tile.layout<acc>>'}}
   %x = tile.read transpose %t : !tile.smem<64x128xbf16> -> tensor<64x128xbf16, #tile.layout<acc>>
   return
 }
@@ -357,6 +357,38 @@ func.func @read_c1(%t: !tile.smem<64x128xbf16>) {
 func.func @read_c1_type(%t: !tile.smem<64x128xbf16>) {
   // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', found 'tensor<64x128xf32, #tile.layout<acc>>'}}
   %x = tile.read %t : !tile.smem<64x128xbf16> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @read_c3(%t: !tile.smem<128x64xbf16>) {
+  // expected-error @+1 {{(C3) expected a block of the tile's 2, counted from 0, found 2}}
+  %x = tile.read %t block 2 : !tile.smem<128x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @write_c1(%x: tensor<64x64xbf16, #tile.layout<acc>>, %t: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C1) expected the shape and element type of '!tile.smem<64x128xbf16>', found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
+  %w = tile.write %x to %t barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x128xbf16>
+  return
+}
+
+// -----
+
+func.func @write_c2(%x: tensor<64xf32, #tile.layout<warp>>, %t: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected a matrix of 16 bits in the acc layout, what wgmma reads, found 'tensor<64xf32, #tile.layout<warp>>'}}
+  %w = tile.write %x to %t barrier 1 : tensor<64xf32, #tile.layout<warp>>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @write_c3(%x: tensor<64x64xbf16, #tile.layout<acc>>, %t: !tile.smem<128x64xbf16>) {
+  // expected-error @+1 {{(C3) expected a block of the tile's 2, counted from 0, found -1}}
+  %w = tile.write %x to %t block -1 barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<128x64xbf16>
   return
 }
 
@@ -409,9 +441,9 @@ func.func @mma_c2_result(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.sm
 
 // -----
 
-func.func @mma_c3(%a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+func.func @mma_c3(%a: tensor<128x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 128, k = 64, n = 64}}
-  %d = tile.mma %a, %b : !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16>
+  %d = tile.mma %a, %b : tensor<128x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
       -> !tile.inflight<tensor<128x64xf32, #tile.layout<acc>>>
   return
 }
@@ -478,6 +510,15 @@ func.func @mma_c6(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x6
 //===----------------------------------------------------------------------===//
 // tile.broadcast, tile.relayout
 //===----------------------------------------------------------------------===//
+
+func.func @mma_c7(%a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C7) expected a block of A's 2, counted from 0, found 2}}
+  %d = tile.mma %a block 2, %b : !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16>
+      -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  return
+}
+
+// -----
 
 func.func @broadcast_c1(%s: f64) {
   // expected-error @+1 {{(C1) expected a scalar of type 'f32', found 'f64'}}
@@ -556,5 +597,53 @@ func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
   // expected-error @+1 {{(C3) expected a scratch tile of 65 x 64 f32, found '!tile.smem<64x64xf32>'}}
   %z = tile.erase_factor %l, %c via %s barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @sum_groups_c1(%v: tensor<64xf32, #tile.layout<warp>>) {
+  // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 2 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<warp>>'}}
+  %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
+func.func @hold_c1(%x: tensor<64x64xbf16, #tile.layout<acc>>) {
+  // expected-error @+1 {{(C1) expected a tile of f32 in the acc layout, found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
+  %y = tile.hold %x : tensor<64x64xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @reduce_c1(%x: tensor<64x64xbf16, #tile.layout<acc>>, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C1) expected blocks of one f32 type in the acc layout, found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
+  %y = tile.reduce %x dim 1 via %s barrier 1 : !tile.smem<64xf32>, tensor<64x64xbf16, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
+func.func @reduce_c2(%x: tensor<64x64xf32, #tile.layout<acc>>, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected dimension 0 or 1, found 2}}
+  %y = tile.reduce %x dim 2 via %s barrier 1 : !tile.smem<64xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
+func.func @reduce_c3(%x: tensor<64x128xf32, #tile.layout<acc>>, %s: !tile.smem<512xf32>) {
+  // expected-error @+1 {{(C3) expected 128 sums held by every warp, found 'tensor<64xf32, #tile.layout<warp>>'}}
+  %y = tile.reduce %x dim 0 via %s barrier 1 : !tile.smem<512xf32>, tensor<64x128xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
+func.func @reduce_c4(%x: tensor<64x128xf32, #tile.layout<acc>>, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C4) expected a scratch tile of 512 f32, found '!tile.smem<128xf32>'}}
+  %y = tile.reduce %x dim 0 via %s barrier 1 : !tile.smem<128xf32>, tensor<64x128xf32, #tile.layout<acc>> -> tensor<128xf32, #tile.layout<warp>>
   return
 }

@@ -1,4 +1,5 @@
 // RUN: wyvern-opt %s -tile-schedule | FileCheck %s
+// RUN: wyvern-opt %s -tile-schedule=registers=110 | FileCheck %s --check-prefix=FEW
 
 !acc = tensor<64x64xf32, #tile.layout<acc>>
 !half = tensor<64x64xbf16, #tile.layout<acc>>
@@ -163,5 +164,54 @@ tile.kernel @other_block(%n: index, %a: !half, %k: !tile, %p: i1)
       %x = tile.await %d pending 1 : !fly
       %o = arith.addf %x, %x : !acc
     }
+  }
+}
+
+// An accumulator of 32 registers needs room for as long as it is held. In a loop two
+// more beside the 32 of %v and the 16 of %a, which the first product holds until it is
+// complete, are too many for 110; outside of a loop other blocks fill the time.
+
+// CHECK-LABEL: tile.kernel @budget
+// CHECK: scf.for
+// CHECK-NEXT: tile.wait
+// CHECK-NEXT: tile.mma
+// CHECK-NEXT: tile.mma
+// CHECK: scf.if
+// CHECK-NEXT: tile.wait
+// CHECK-NEXT: tile.mma
+// CHECK-NEXT: tile.await
+// CHECK: arith.subf
+// CHECK: tile.mma
+// FEW-LABEL: tile.kernel @budget
+// FEW: scf.for
+// FEW-NEXT: tile.wait
+// FEW-NEXT: tile.mma
+// FEW-NEXT: tile.await
+// FEW: arith.subf
+// FEW: tile.mma
+tile.kernel @budget(%n: index, %a: !half, %v: !acc, %p: i1)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 : !ring
+  scf.for %i = %c0 to %n step %c1 {
+    %k = tile.wait %ring[%i] : !ring -> !tile
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %w = arith.subf %v, %x : !acc
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    %y = tile.await %e : !fly
+    %z = arith.mulf %y, %w : !acc
+    %o = arith.addf %z, %v : !acc
+  }
+  scf.if %p {
+    %k = tile.wait %ring[%c0] : !ring -> !tile
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %w = arith.subf %v, %x : !acc
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    %y = tile.await %e : !fly
+    %z = arith.mulf %y, %w : !acc
+    %o = arith.addf %z, %v : !acc
   }
 }

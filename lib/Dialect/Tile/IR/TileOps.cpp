@@ -70,15 +70,16 @@ void KernelOp::print(OpAsmPrinter &p) {
   p << ") grid " << getGridFactor() << " * " << getGridCount();
   if (getGridChunks() != 1)
     p << " of " << getGridChunks();
-  p << " warps " << getWarps() << " min_blocks " << getMinBlocks() << " operands "
-    << getOperandsAttr();
+  p << " warps " << getWarps() << " min_blocks " << getMinBlocks()
+    << " operands " << getOperandsAttr();
   if (getSharedBytes())
     p << " shared_bytes " << *getSharedBytes();
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
   p.printOptionalAttrDict((*this)->getAttrs(),
-                          {"sym_name", "grid_factor", "grid_count", "grid_chunks",
-                           "warps", "min_blocks", "operands", "shared_bytes"});
+                          {"sym_name", "grid_factor", "grid_count",
+                           "grid_chunks", "warps", "min_blocks", "operands",
+                           "shared_bytes"});
 }
 
 LogicalResult KernelOp::verify() {

@@ -160,6 +160,21 @@ LogicalResult RelayoutOp::verify() {
   return success();
 }
 
+LogicalResult SumGroupsOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t n = getN();
+  if (n < 1 || getLayout(source) != LayoutKind::warp ||
+      source.getDimSize(0) % n != 0 ||
+      result != getTileType({source.getDimSize(0) / n}, source.getElementType(),
+                            LayoutKind::warp))
+    return emitOpError() << "(C1) expected a warp-held vector, and one with an "
+                            "element for each "
+                         << n << " of it, found " << source << " and "
+                         << result;
+  return success();
+}
+
 LogicalResult HoldOp::verify() {
   auto type = cast<RankedTensorType>(getValue().getType());
   if (getLayout(type) != LayoutKind::acc || !type.getElementType().isF32())

@@ -91,6 +91,27 @@ def Tile_RelayoutOp : Tile_Op<"relayout", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_SumGroupsOp : Tile_Op<"sum_groups", [Pure]> {
+  let summary = "sums of neighbours in a warp-held vector";
+  let description = [{
+    Element i of the result is the sum of the source's elements n i to n i + n - 1, in
+    this order: the adjoint of a `tile.relayout` that repeats.
+
+    Example:
+
+    ```mlir
+    %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>>
+        -> tensor<32xf32, #tile.layout<warp>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$source, I64Attr:$n);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat = [{
+    $source `by` $n attr-dict `:` type($source) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_CumsumOp : Tile_Op<"cumsum", [Pure, SameOperandsAndResultType]> {
   let summary = "running sum of a warp-held vector";
   let description = [{

@@ -83,7 +83,7 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     Option<"registers", "registers", "int64_t", /*default=*/"208",
            "registers of a thread that tiles may hold in a loop (of 255: "
            "addresses need the others)">,
-    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"128",
+    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"96",
            "the same where there is no loop">
   ];
   let statistics = [

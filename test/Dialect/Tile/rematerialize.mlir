@@ -1,0 +1,58 @@
+// RUN: wyvern-opt %s -tile-rematerialize | FileCheck %s
+
+!acc = tensor<64x64xf32, #tile.layout<acc>>
+!row = tensor<64xf32, #tile.layout<row>>
+!col = tensor<64xf32, #tile.layout<col>>
+!warp = tensor<64xf32, #tile.layout<warp>>
+
+// A tile made of a vector is made for each of its users, from the vector on.
+
+// CHECK-LABEL: tile.kernel @exponents
+// CHECK-SAME: (%[[A:.*]]: tensor<64xf32, #tile.layout<warp>>, %[[X:.*]]: tensor<64x64xf32
+// CHECK-NEXT: %[[R0:.*]] = tile.relayout %[[A]] repeat 1 : {{.*}} #tile.layout<row>>
+// CHECK-NEXT: %[[C0:.*]] = tile.relayout %[[A]] repeat 1 : {{.*}} #tile.layout<col>>
+// CHECK-NEXT: %[[R1:.*]] = tile.relayout %[[A]]
+// CHECK-NEXT: %[[H1:.*]] = tile.broadcast %[[R1]]
+// CHECK-NEXT: %[[C1:.*]] = tile.relayout %[[A]]
+// CHECK-NEXT: %[[P1:.*]] = tile.broadcast %[[C1]]
+// CHECK-NEXT: %[[E1:.*]] = arith.subf %[[H1]], %[[P1]]
+// CHECK-NEXT: arith.mulf %[[E1]], %[[X]]
+// CHECK-NEXT: %[[R2:.*]] = tile.relayout %[[A]]
+// CHECK-NEXT: %[[H2:.*]] = tile.broadcast %[[R2]]
+// CHECK-NEXT: %[[C2:.*]] = tile.relayout %[[A]]
+// CHECK-NEXT: %[[P2:.*]] = tile.broadcast %[[C2]]
+// CHECK-NEXT: %[[E2:.*]] = arith.subf %[[H2]], %[[P2]]
+// CHECK-NEXT: arith.addf %[[E2]], %[[X]]
+// CHECK-NEXT: }
+tile.kernel @exponents(%a: !warp, %x: !acc) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] {
+  %r = tile.relayout %a repeat 1 : !warp -> !row
+  %c = tile.relayout %a repeat 1 : !warp -> !col
+  %h = tile.broadcast %r : !row -> !acc
+  %p = tile.broadcast %c : !col -> !acc
+  %e = arith.subf %h, %p : !acc
+  %y = arith.mulf %e, %x : !acc
+  %z = arith.addf %e, %x : !acc
+}
+
+// So is a mask; what another tile went into, and a constant, are not.
+
+// CHECK-LABEL: tile.kernel @masks
+// CHECK: %[[ZERO:.*]] = arith.constant
+// CHECK: %[[T:.*]] = arith.mulf %{{.*}}, %{{.*}} : tensor<64x64xf32
+// CHECK-NEXT: tile.index 1
+// CHECK-NEXT: tile.index 0
+// CHECK-NEXT: %[[K1:.*]] = arith.cmpi
+// CHECK-NEXT: arith.select %[[K1]], %[[T]], %[[ZERO]]
+// CHECK-NEXT: tile.index 1
+// CHECK-NEXT: tile.index 0
+// CHECK-NEXT: %[[K2:.*]] = arith.cmpi
+// CHECK-NEXT: arith.select %[[K2]], %[[ZERO]], %[[T]]
+tile.kernel @masks(%x: !acc) grid 1 * slots warps 4 min_blocks 1 operands [""] {
+  %zero = arith.constant dense<0.0> : !acc
+  %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %j = tile.index 1 : tensor<64x64xi32, #tile.layout<acc>>
+  %keep = arith.cmpi ult, %j, %i : tensor<64x64xi32, #tile.layout<acc>>
+  %t = arith.mulf %x, %x : !acc
+  %y = arith.select %keep, %t, %zero : tensor<64x64xi1, #tile.layout<acc>>, !acc
+  %z = arith.select %keep, %zero, %t : tensor<64x64xi1, #tile.layout<acc>>, !acc
+}

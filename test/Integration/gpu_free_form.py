@@ -5,8 +5,9 @@
     on a machine with the compiler:   gpu_free_form.py --bundles bundles --prepare
     on the GPU machine:               gpu_free_form.py --bundles bundles
 
-The programs are those of test/Conversion/DeltaToTile/free-form.mlir: the proof that
-the lowering takes the program it is given, and has no kernel of some layer in it.
+The programs are those of free-form.mlir and backward-forms.mlir in
+test/Conversion/DeltaToTile: the proof that the lowering takes the program it is given,
+and has no kernel of some layer in it.
 `wyvern` must be importable (scripts/build-runtime). The exit status is not 0 if
 anything failed.
 """
@@ -18,21 +19,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "test/Conversion/DeltaToTile/free-form.mlir"
+SOURCES = [ROOT / "test/Conversion/DeltaToTile" / name for name in ("free-form.mlir", "backward-forms.mlir")]
 CHUNK = 64
 
 
 def prepare(bundles):
-    """One bundle for each function of the test: a bundle holds one."""
+    """One bundle for each function of the tests: a bundle holds one."""
     bundles.mkdir(parents=True, exist_ok=True)
-    head, *functions = re.split(r"(?=^func\.func )", SOURCE.read_text(), flags=re.M)
-    maps = "\n".join(line for line in head.splitlines() if line.startswith("#"))
-    for function in functions:
-        name = re.match(r"func\.func @(\w+)", function).group(1)
-        path = bundles / f"{name}.mlir"
-        path.write_text(maps + "\n" + function[: function.index("\n}\n") + 3])
-        subprocess.run(["wyvernc", path, "-o", bundles / name], check=True)
-        print(f"{name}: compiled")
+    for source in SOURCES:
+        head, *functions = re.split(r"(?=^func\.func )", source.read_text(), flags=re.M)
+        maps = "\n".join(line for line in head.splitlines() if line.startswith("#"))
+        for function in functions:
+            name = re.match(r"func\.func @(\w+)", function).group(1)
+            path = bundles / f"{name}.mlir"
+            path.write_text(maps + "\n" + function[: function.index("\n}\n") + 3])
+            subprocess.run(["wyvernc", path, "-o", bundles / name], check=True)
+            print(f"{name}: compiled")
 
 
 def chunks(x):
@@ -80,13 +82,44 @@ def square(x, g):
     return {"y": torch.cat(y, 1), "w": torch.cat(sums, 1)}
 
 
+def gated_backward(q, k, v, beta, g, initial_state, d_o, d_final_state):
+    """Autograd through the recurrence, token by token; scale 0.5."""
+    import torch
+
+    inputs = {"q": q, "k": k, "v": v, "beta": beta, "g": g, "initial_state": initial_state}
+    inputs = {name: tensor.double().requires_grad_() for name, tensor in inputs.items()}
+    q, k, v, beta, g, state = inputs.values()
+    outs = []
+    for t in range(q.shape[1]):
+        state = g[:, t, :, None, None].exp() * state
+        read = torch.einsum("bhk,bhkv->bhv", k[:, t], state)
+        update = beta[:, t, :, None] * (v[:, t] - read)
+        state = state + torch.einsum("bhk,bhv->bhkv", k[:, t], update)
+        outs.append(0.5 * torch.einsum("bhk,bhkv->bhv", q[:, t], state))
+    value = (torch.stack(outs, 1) * d_o.double()).sum() + (state * d_final_state.double()).sum()
+    gradients = torch.autograd.grad(value, list(inputs.values()))
+    return {f"d_{name}": gradient for name, gradient in zip(inputs, gradients)}
+
+
+def as_of_a_layer(inputs):
+    """Unit keys, rates in (0, 1), log decays below 0: a recurrence that is stable."""
+    import torch
+
+    k, beta, g = inputs["k"].float(), inputs["beta"], inputs["g"]
+    return inputs | {"k": torch.nn.functional.normalize(k, dim=-1).to(inputs["k"].dtype),
+                     "beta": torch.sigmoid(3 * beta), "g": -0.1 * g.abs()}
+
+
 # name: formula, shapes of its inputs (B and T are filled in), dtype of matrices, bar
 PROGRAMS = {
     "two_reads": (two_reads, {"p": (2, 64), "r": (2, 64), "x": (2, 64), "v": (4, 128), "gate": (4,)}, "float16", 2e-3),
     "two_carries": (two_carries, {"x": (1, 64), "v": (1, 64)}, "bfloat16", 1e-5),
     "square": (square, {"x": (1, 64), "g": (1,)}, "bfloat16", 1e-2),
+    "gated_backward": (gated_backward, {"q": (1, 128), "k": (1, 128), "v": (1, 128), "d_o": (1, 128), "beta": (1,), "g": (1,)},
+                       "bfloat16", 1e-2),
 }
-STATES = {"two_reads": {"s0": (4, 64, 128)}, "two_carries": {"s0": (1, 64, 64), "r0": (1, 64, 64)}, "square": {}}
+STATES = {"two_reads": {"s0": (4, 64, 128)}, "two_carries": {"s0": (1, 64, 64), "r0": (1, 64, 64)}, "square": {},
+          "gated_backward": {"initial_state": (1, 128, 128), "d_final_state": (1, 128, 128)}}
 
 
 def check(bundles, name, batch, tokens):
@@ -101,10 +134,12 @@ def check(bundles, name, batch, tokens):
     def normal(*shape):
         return torch.randn(*shape, device="cuda", generator=generator) * 0.3
 
-    narrow = {"p", "r", "x", "v", "gate"}
+    narrow = {"p", "r", "x", "v", "gate", "q", "k", "d_o"}
     inputs = {n: normal(batch, tokens, *s).to(getattr(torch, dtype) if n in narrow else torch.float32)
               for n, s in shapes.items()}
     inputs |= {n: normal(batch, *s) for n, s in STATES[name].items()}
+    if name == "gated_backward":
+        inputs = as_of_a_layer(inputs)
     expected = formula(**inputs)
     program = wyvern.load(bundles / name)
     out = {n: torch.full_like(t, float("nan")) for n, t in program(**inputs).items()}

@@ -20,7 +20,7 @@ from .model import MIXERS, RecallModel
 
 SIZES = {
     "full": dict(
-        keys=16, writes=4, tokens=192, vocabulary=128, hidden_size=128, heads=2, layers=2, batch=64, steps=1000, lr=5e-3, seeds=3
+        keys=32, writes=8, tokens=640, vocabulary=128, hidden_size=128, heads=2, layers=2, batch=64, steps=600, lr=5e-3, seeds=3
     ),
     "tiny": dict(
         keys=4, writes=3, tokens=40, vocabulary=32, hidden_size=64, heads=1, layers=1, batch=32, steps=200, lr=1e-2, seeds=1

@@ -173,13 +173,13 @@ SmallVector<Value> ChunkLoopBuilder::createSegments(Position at,
                                                     ValueRange results) {
   int64_t multiple = program.carries.front().binding.getChunkMultiple();
   Value chunks = ceilDiv(at.length, program.chunk);
-  return createFor(
-      ceilDiv(chunks, multiple), results, [&](Value iv, ValueRange current) {
-        Value first = createMul(b, iv, multiple);
-        Value run = arith::MinUIOp::create(b, createSub(b, chunks, first),
-                                           index(multiple));
-        return createRun(at, first, run, current);
-      });
+  return createFor(ceilDiv(chunks, multiple), results,
+                   [&](Value iv, ValueRange current) {
+                     Value first = createMul(b, iv, multiple);
+                     Value run = arith::MinUIOp::create(
+                         b, createSub(b, chunks, first), index(multiple));
+                     return createRun(at, first, run, current);
+                   });
 }
 
 SmallVector<Value> ChunkLoopBuilder::createHead(Position at,

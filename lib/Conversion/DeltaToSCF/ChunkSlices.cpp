@@ -123,8 +123,8 @@ Value ChunkLoopBuilder::createOut(Value tile, Value whole, const Bound &bound,
   if (multiple == 1)
     return createStore(tile, whole, bound, at);
   Value place = arith::RemUIOp::create(b, at.chunk, index(multiple));
-  Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, place,
-                                        index(0));
+  Value isFirst =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, place, index(0));
   auto ifOp = scf::IfOp::create(b, whole.getType(), isFirst,
                                 /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);

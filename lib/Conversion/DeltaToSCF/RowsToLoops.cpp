@@ -67,16 +67,18 @@ struct LowerSumRows : OpRewritePattern<SumRowsOp> {
     Value rows = createIndex(b, tileType(op.getX()).getDimSize(0));
     auto addRow = [&](Value i, Value sums) {
       Value token = createFloorDiv(b, i, op.getN());
-      return createElementLoops(b, sums, token, [&](ValueRange ivs, Value sums) {
-        SmallVector<Value> at(ivs);
-        at[0] = i;
-        return Value(arith::AddFOp::create(b, createExtract(b, sums, ivs),
-                                           createExtract(b, op.getX(), at)));
-      });
+      return createElementLoops(
+          b, sums, token, [&](ValueRange ivs, Value sums) {
+            SmallVector<Value> at(ivs);
+            at[0] = i;
+            return Value(
+                arith::AddFOp::create(b, createExtract(b, sums, ivs),
+                                      createExtract(b, op.getX(), at)));
+          });
     };
-    rewriter.replaceOp(op,
-                       createLoop(b, createIndex(b, 0), rows,
-                                  createZeroTile(b, tileType(op.getY())), addRow));
+    rewriter.replaceOp(op, createLoop(b, createIndex(b, 0), rows,
+                                      createZeroTile(b, tileType(op.getY())),
+                                      addRow));
     return success();
   }
 };

@@ -15,7 +15,8 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// What an operation reads: its operands, and what its regions use from outside.
+/// What an operation reads: its operands, and what its regions use from
+/// outside.
 static SmallVector<Value> getInputs(Operation *op) {
   llvm::SetVector<Value> captured;
   getUsedValuesDefinedAbove(op->getRegions(), captured);

@@ -12,8 +12,7 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-Value delta::createConstant(ImplicitLocOpBuilder &b, Value like,
-                            double value) {
+Value delta::createConstant(ImplicitLocOpBuilder &b, Value like, double value) {
   TypedAttr attr = b.getFloatAttr(getElementTypeOrSelf(like), value);
   if (auto shaped = dyn_cast<ShapedType>(like.getType()))
     attr = DenseElementsAttr::get(shaped, Attribute(attr));
@@ -73,8 +72,8 @@ struct DivFRule : AdjointRule<DivFRule, arith::DivFOp> {
   static LogicalResult derive(arith::DivFOp op, Adjoint &adjoint) {
     ImplicitLocOpBuilder &b = adjoint.getBuilder();
     Value divisor = adjoint.getPrimal(op.getRhs());
-    Value da = arith::DivFOp::create(b, adjoint.getGradient(op.getResult()),
-                                     divisor);
+    Value da =
+        arith::DivFOp::create(b, adjoint.getGradient(op.getResult()), divisor);
     adjoint.addGradient(op.getLhs(), da);
     if (!adjoint.isActive(op.getRhs()))
       return success();
@@ -92,17 +91,18 @@ struct SelectRule : AdjointRule<SelectRule, arith::SelectOp> {
     Value condition = adjoint.getPrimal(op.getCondition());
     Value zero = arith::ConstantOp::create(
         b, cast<TypedAttr>(b.getZeroAttr(dy.getType())));
-    adjoint.addGradient(op.getTrueValue(), arith::SelectOp::create(
-                                               b, condition, dy, zero));
-    adjoint.addGradient(op.getFalseValue(), arith::SelectOp::create(
-                                                b, condition, zero, dy));
+    adjoint.addGradient(op.getTrueValue(),
+                        arith::SelectOp::create(b, condition, dy, zero));
+    adjoint.addGradient(op.getFalseValue(),
+                        arith::SelectOp::create(b, condition, zero, dy));
     return success();
   }
 };
 
 /// y = max(a, b) or min(a, b): dy goes to the operand that was taken, and half
-/// of it to each of two equal ones. With the slope 0 of |x| at 0, what is smooth
-/// but written with kinks, such as softplus, then has its derivative there too.
+/// of it to each of two equal ones. With the slope 0 of |x| at 0, what is
+/// smooth but written with kinks, such as softplus, then has its derivative
+/// there too.
 template <typename OpT, arith::CmpFPredicate takesFirst>
 struct ExtremumRule : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
@@ -111,8 +111,7 @@ struct ExtremumRule : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
     Value lhs = adjoint.getPrimal(op.getLhs());
     Value rhs = adjoint.getPrimal(op.getRhs());
     Value first = arith::CmpFOp::create(b, takesFirst, lhs, rhs);
-    Value equal =
-        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
+    Value equal = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
     Value zero = arith::ConstantOp::create(
         b, cast<TypedAttr>(b.getZeroAttr(dy.getType())));
     Value half = arith::MulFOp::create(b, dy, createConstant(b, dy, 0.5));
@@ -132,9 +131,8 @@ template <typename OpT, typename BackT>
 struct ConversionRule : AdjointRule<ConversionRule<OpT, BackT>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
     Value dy = adjoint.getGradient(op.getResult());
-    adjoint.addGradient(op.getIn(),
-                        BackT::create(adjoint.getBuilder(),
-                                      op.getIn().getType(), dy));
+    adjoint.addGradient(op.getIn(), BackT::create(adjoint.getBuilder(),
+                                                  op.getIn().getType(), dy));
     return success();
   }
 };

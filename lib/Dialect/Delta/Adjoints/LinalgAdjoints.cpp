@@ -57,8 +57,8 @@ struct ReduceRule : AdjointRule<ReduceRule, linalg::ReduceOp> {
              << "has a derivative only as a sum of one tensor (arith.addf)";
     Value x = op.getInputs()[0], dy = adjoint.getGradient(op.getResult(0));
     if (adjoint.isActive(x))
-      adjoint.addGradient(x, adjoint.tiles(dy).broadcast(dy, shapeOf(x),
-                                                         op.getDimensions()));
+      adjoint.addGradient(
+          x, adjoint.tiles(dy).broadcast(dy, shapeOf(x), op.getDimensions()));
     adjoint.addGradient(op.getInits()[0], dy);
     return success();
   }
@@ -69,8 +69,8 @@ struct TransposeRule : AdjointRule<TransposeRule, linalg::TransposeOp> {
   static LogicalResult derive(linalg::TransposeOp op, Adjoint &adjoint) {
     ImplicitLocOpBuilder &b = adjoint.getBuilder();
     Value x = op.getInput(), dy = adjoint.getGradient(op->getResult(0));
-    Value init = tensor::EmptyOp::create(b, shapeOf(x),
-                                         getElementTypeOrSelf(x));
+    Value init =
+        tensor::EmptyOp::create(b, shapeOf(x), getElementTypeOrSelf(x));
     SmallVector<int64_t> back = invertPermutationVector(op.getPermutation());
     adjoint.addGradient(
         x, linalg::TransposeOp::create(b, dy, init, back)->getResult(0));

@@ -67,10 +67,8 @@ static Value slopeOfTanh(ImplicitLocOpBuilder &b, Value, Value y) {
 // The sign of x; 0 at 0, the mean of the slopes on both sides.
 static Value slopeOfAbs(ImplicitLocOpBuilder &b, Value x, Value) {
   Value zero = createConstant(b, x, 0);
-  Value positive =
-      arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, zero);
-  Value negative =
-      arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, zero);
+  Value positive = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, zero);
+  Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, zero);
   Value rest =
       arith::SelectOp::create(b, negative, createConstant(b, x, -1), zero);
   return arith::SelectOp::create(b, positive, createConstant(b, x, 1), rest);

@@ -18,8 +18,7 @@ ReverseProgram::ReverseProgram(ChunkProgramOpInterface program, Adjoint &outer)
     : program(program), outer(outer), b(outer.getBuilder()),
       dependence(program), timeDims(program),
       compute(cast<FloatType>(program.getCompute())),
-      block(&region.emplaceBlock()),
-      inside(program.getLoc(), b.getContext()),
+      block(&region.emplaceBlock()), inside(program.getLoc(), b.getContext()),
       inner(inside, [this](Value value) { return getGiven(value); }) {
   block->addArgument(b.getIndexType(), program.getLoc());
   inside.setInsertionPointToEnd(block);
@@ -218,11 +217,10 @@ Operation *ReverseProgram::createProgram() {
     bool turns = !scan || scan.getDirection() == Direction::forward;
     auto direction = DirectionAttr::get(
         b.getContext(), turns ? Direction::reverse : Direction::forward);
-    op = ChunkScanOp::create(b, outTypes, finalTypes, inTensors, inits,
-                             cuSeqlens, direction, chunk, heads, compute,
-                             b.getArrayAttr(inBindings),
-                             b.getArrayAttr(carryBindings),
-                             b.getArrayAttr(outBindings));
+    op = ChunkScanOp::create(
+        b, outTypes, finalTypes, inTensors, inits, cuSeqlens, direction, chunk,
+        heads, compute, b.getArrayAttr(inBindings),
+        b.getArrayAttr(carryBindings), b.getArrayAttr(outBindings));
   }
   op->getRegion(0).takeBody(region);
   return op;

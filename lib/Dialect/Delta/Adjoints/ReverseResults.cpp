@@ -97,8 +97,7 @@ static Value sumOverGroups(ImplicitLocOpBuilder &b, Value x, int64_t dim,
   shape.insert(shape.begin() + dim + 1, shape[dim] / heads);
   shape[dim] = heads;
   Value grouped = tensor::ExpandShapeOp::create(
-      b, RankedTensorType::get(shape, type.getElementType()), x,
-      reassociation);
+      b, RankedTensorType::get(shape, type.getElementType()), x, reassociation);
   return sumOver(b, grouped, dim + 1);
 }
 
@@ -110,7 +109,8 @@ Value ReverseProgram::sumOverAdded(const Result &result, Value gradient) {
   auto type = cast<RankedTensorType>(result.primal.getType());
   for (int64_t dim = 0; dim < type.getRank(); ++dim)
     if (cast<RankedTensorType>(gradient.getType()).getDimSize(dim) !=
-        type.getDimSize(dim) && !type.isDynamicDim(dim))
+            type.getDimSize(dim) &&
+        !type.isDynamicDim(dim))
       gradient = sumOverGroups(b, gradient, dim, type.getDimSize(dim));
   unsigned width = getElementTypeOrSelf(gradient).getIntOrFloatBitWidth();
   if (type.getElementTypeBitWidth() < width)

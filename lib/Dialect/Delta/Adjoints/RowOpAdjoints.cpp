@@ -66,8 +66,8 @@ private:
     Value g = op.getG() ? adjoint.getPrimal(op.getG()) : Value();
     Type type = (transpose ? op.getB() : op.getA()).getType();
     return DecayApplyOp::create(adjoint.getBuilder(), type, dm, x, g,
-                                op.getMask(), op.getRows(),
-                                op.getBeforeDecay(), transpose);
+                                op.getMask(), op.getRows(), op.getBeforeDecay(),
+                                transpose);
   }
 
   static void deriveGates(DecayDotOp op, Adjoint &adjoint,
@@ -75,10 +75,8 @@ private:
                           std::pair<Value, Value> b) {
     ImplicitLocOpBuilder &builder = adjoint.getBuilder();
     bool channel = shapeOf(op.getG()).size() == 2;
-    Value dh =
-        perToken(adjoint, a.first, a.second, op.getRows()[0], channel);
-    Value dp =
-        perToken(adjoint, b.first, b.second, op.getRows()[1], channel);
+    Value dh = perToken(adjoint, a.first, a.second, op.getRows()[0], channel);
+    Value dp = perToken(adjoint, b.first, b.second, op.getRows()[1], channel);
     auto later = [&](Value x, bool exclusive) -> Value {
       return CumsumOp::create(builder, x, /*reverse=*/true, exclusive);
     };
@@ -112,8 +110,7 @@ struct EraseSolveRule
     }
     if (adjoint.isActive(op.getRate()))
       adjoint.addGradient(
-          op.getRate(),
-          tile.sum(tile.mul(x, adjoint.getPrimal(op.getR())), 1));
+          op.getRate(), tile.sum(tile.mul(x, adjoint.getPrimal(op.getR())), 1));
     return success();
   }
 
@@ -125,8 +122,7 @@ struct EraseSolveRule
       return {};
     TileBuilder tile = adjoint.tiles(op.getW());
     Value r = adjoint.getPrimal(op.getR());
-    return tile.mul(r,
-                    tile.alongRows(adjoint.getPrimal(op.getRate()), r));
+    return tile.mul(r, tile.alongRows(adjoint.getPrimal(op.getRate()), r));
   }
 
 private:
@@ -140,8 +136,7 @@ private:
     if (!du)
       du = tile.splat(0.0, shapeOf(op.getU()));
     if (dr)
-      du = tile.sub(du,
-                    tile.transposedMatmul(strictlyLower(adjoint, l), dr));
+      du = tile.sub(du, tile.transposedMatmul(strictlyLower(adjoint, l), dr));
     auto x = EraseSolveAdjointOp::create(b, du.getType(), l, rate, du);
     x->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     return x;
@@ -181,10 +176,10 @@ struct CumsumRule : AdjointRule<CumsumRule, CumsumOp> {
 struct MaskRowsRule : AdjointRule<MaskRowsRule, MaskRowsOp> {
   static LogicalResult derive(MaskRowsOp op, Adjoint &adjoint) {
     Value dy = adjoint.getGradient(op.getY());
-    adjoint.addGradient(
-        op.getX(), MaskRowsOp::create(adjoint.getBuilder(), dy.getType(), dy,
-                                      adjoint.getPrimal(op.getValid()),
-                                      op.getRows()));
+    adjoint.addGradient(op.getX(),
+                        MaskRowsOp::create(adjoint.getBuilder(), dy.getType(),
+                                           dy, adjoint.getPrimal(op.getValid()),
+                                           op.getRows()));
     return success();
   }
 };
@@ -193,9 +188,9 @@ struct MaskRowsRule : AdjointRule<MaskRowsRule, MaskRowsOp> {
 struct RepeatRowsRule : AdjointRule<RepeatRowsRule, RepeatRowsOp> {
   static LogicalResult derive(RepeatRowsOp op, Adjoint &adjoint) {
     Value dy = adjoint.getGradient(op.getY());
-    adjoint.addGradient(op.getX(), SumRowsOp::create(adjoint.getBuilder(),
-                                                     op.getX().getType(), dy,
-                                                     op.getN()));
+    adjoint.addGradient(op.getX(),
+                        SumRowsOp::create(adjoint.getBuilder(),
+                                          op.getX().getType(), dy, op.getN()));
     return success();
   }
 };

@@ -96,9 +96,8 @@ struct AssignPrecisionPass
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       numNarrowed += narrowOuts(program, type);
     });
-    getOperation()->walk([&](func::FuncOp func) {
-      numNarrowed += narrowResiduals(func, type);
-    });
+    getOperation()->walk(
+        [&](func::FuncOp func) { numNarrowed += narrowResiduals(func, type); });
   }
 };
 } // namespace

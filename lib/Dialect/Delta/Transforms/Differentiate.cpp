@@ -93,8 +93,7 @@ void BackwardBuilder::createFunction(StringRef name) {
   for (unsigned i = 0; i < forward.getNumResults(); ++i)
     argAttrs.push_back(nameGradient(forward.getResultAttrDict(i)));
   b.setInsertionPointAfter(forward);
-  backward =
-      func::FuncOp::create(b, name, b.getFunctionType(inputs, results));
+  backward = func::FuncOp::create(b, name, b.getFunctionType(inputs, results));
   backward.setAllArgAttrs(argAttrs);
   backward.setAllResultAttrs(resultAttrs);
   b.setInsertionPointToStart(backward.addEntryBlock());
@@ -127,7 +126,8 @@ FailureOr<func::FuncOp> BackwardBuilder::build(StringRef name) {
       adjoint.setActive(argument);
   }
   Block &block = forward.getBody().front();
-  for (auto [i, value] : llvm::enumerate(block.getTerminator()->getOperands())) {
+  for (auto [i, value] :
+       llvm::enumerate(block.getTerminator()->getOperands())) {
     if (!isFloat(value))
       continue;
     adjoint.setActive(value);
@@ -154,8 +154,7 @@ struct DifferentiatePass
   using Base::Base;
 
   void runOnOperation() override {
-    for (auto func :
-         llvm::to_vector(getOperation().getOps<func::FuncOp>()))
+    for (auto func : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
       if (isDifferentiated(func) && failed(differentiate(func)))
         return signalPassFailure();
   }

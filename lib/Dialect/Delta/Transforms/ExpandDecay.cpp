@@ -6,8 +6,8 @@
 
 #include "Simplify.h"
 
-#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;

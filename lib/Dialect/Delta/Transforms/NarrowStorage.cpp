@@ -100,9 +100,8 @@ unsigned delta::narrowResiduals(func::FuncOp forward, FloatType type) {
   }
   auto setType = [](func::FuncOp func) {
     Block &body = func.getBody().front();
-    func.setType(
-        FunctionType::get(func.getContext(), body.getArgumentTypes(),
-                          body.getTerminator()->getOperandTypes()));
+    func.setType(FunctionType::get(func.getContext(), body.getArgumentTypes(),
+                                   body.getTerminator()->getOperandTypes()));
   };
   setType(forward);
   setType(backward);

@@ -104,18 +104,18 @@ static void remarkOn(Location loc, StringRef value, StringRef choice,
       << remark::metric("FlopsPerTokenHead", flops / chunk);
 }
 
-/// States are replayed from the initial one, or from the nearest one saved, with
-/// the factors that are saved.
+/// States are replayed from the initial one, or from the nearest one saved,
+/// with the factors that are saved.
 static void remarkOnStates(ChunkScanOp replay, int64_t interval) {
   int64_t chunk = replay.getChunk();
   for (auto [i, carry] : llvm::enumerate(replay.getYield().getCarries())) {
     auto tile = cast<RankedTensorType>(carry.getType());
     int64_t bytes = tile.getElementTypeBitWidth() / 8;
-    remarkOn(replay.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
-             interval ? "saved at intervals" : "replayed",
-             bytesPerTokenHead(tile, chunk * std::max<int64_t>(interval, 1),
-                               bytes),
-             flopsOf(carry), chunk);
+    remarkOn(
+        replay.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
+        interval ? "saved at intervals" : "replayed",
+        bytesPerTokenHead(tile, chunk * std::max<int64_t>(interval, 1), bytes),
+        flopsOf(carry), chunk);
   }
 }
 
@@ -170,7 +170,8 @@ static std::string nameFactor(EraseSolveOp solve) {
 }
 
 static void remarkOn(EraseSolveOp solve, Value factor, StringRef choice) {
-  int64_t chunk = cast<ChunkProgramOpInterface>(solve->getParentOp()).getChunk();
+  int64_t chunk =
+      cast<ChunkProgramOpInterface>(solve->getParentOp()).getChunk();
   auto tile = cast<RankedTensorType>(factor.getType());
   remarkOn(solve.getLoc(), nameFactor(solve), choice,
            bytesPerTokenHead(tile, chunk, 2), flopsOf(factor), chunk);

@@ -46,8 +46,8 @@ private:
 };
 
 /// The operations of `scan` that are in `set`, in order.
-SmallVector<Operation *>
-inOrder(ChunkScanOp scan, const llvm::SmallPtrSetImpl<Operation *> &set);
+SmallVector<Operation *> inOrder(ChunkScanOp scan,
+                                 const llvm::SmallPtrSetImpl<Operation *> &set);
 
 /// The operations of the region from which `values` are computed, in order.
 SmallVector<Operation *> sliceOf(ChunkScanOp scan, ValueRange values);

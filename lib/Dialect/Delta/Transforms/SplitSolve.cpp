@@ -48,8 +48,8 @@ void delta::replaceSolve(RewriterBase &rewriter, EraseSolveOp op,
   rewriter.setInsertionPoint(op);
   Value rate = spreadRate(rewriter, loc, op.getRate(),
                           cast<RankedTensorType>(op.getW().getType()));
-  Value r = applyFactor(rewriter, loc, factor, /*transpose=*/false, rate,
-                        op.getW());
+  Value r =
+      applyFactor(rewriter, loc, factor, /*transpose=*/false, rate, op.getW());
   Value u = rewriter.createOrFold<arith::MulFOp>(loc, rate, r);
   rewriter.replaceOp(op, {r, u});
 }

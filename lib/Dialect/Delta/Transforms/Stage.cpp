@@ -54,9 +54,8 @@ static SmallVector<Value> createBefore(RewriterBase &rewriter, ChunkScanOp scan,
              scan.getOutBinding(out) == storage.binding &&
              scan.getOuts()[out].getType() == storage.type;
     });
-    places.push_back(same == cut.beforeOuts.end()
-                         ? numOuts
-                         : same - cut.beforeOuts.begin());
+    places.push_back(
+        same == cut.beforeOuts.end() ? numOuts : same - cut.beforeOuts.begin());
     if (same != cut.beforeOuts.end())
       continue;
     program.addOut(value, storage);
@@ -178,9 +177,8 @@ LogicalResult StagePass::stage(RewriterBase &rewriter, ChunkScanOp scan) {
   replaceOuts(cut.chainOuts, chain.getOuts());
   if (!cut.afterOuts.empty()) {
     ValueRange outs = chain.getOuts();
-    ChunkMapOp after =
-        createAfter(rewriter, scan, cut, crossed,
-                    outs.drop_front(cut.chainOuts.size()));
+    ChunkMapOp after = createAfter(rewriter, scan, cut, crossed,
+                                   outs.drop_front(cut.chainOuts.size()));
     replaceOuts(cut.afterOuts, after.getOuts());
   }
   rewriter.replaceAllUsesWith(scan.getFinals(), chain.getFinals());

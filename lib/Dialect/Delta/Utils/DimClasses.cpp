@@ -22,8 +22,8 @@ static int64_t rankOf(Value value) {
 }
 
 /// True where a dimension is of no class of its own: each of a constant, and
-/// those that a broadcast adds. One such value may meet tiles of several classes
-/// (CSE merges broadcasts to equal types).
+/// those that a broadcast adds. One such value may meet tiles of several
+/// classes (CSE merges broadcasts to equal types).
 static bool isUniform(Value value, int64_t dim) {
   Operation *def = value.getDefiningOp();
   if (!def)
@@ -102,8 +102,8 @@ void DimClasses::addLinalg(Operation *op) {
   for (OpResult result : op->getResults())
     add(result, linalg.getIndexingMapMatchingResult(result));
   for (auto [loop, dim] : llvm::enumerate(loops))
-    if (dim && linalg.getIteratorTypesArray()[loop] ==
-                   utils::IteratorType::reduction)
+    if (dim &&
+        linalg.getIteratorTypesArray()[loop] == utils::IteratorType::reduction)
       mix(op, *dim);
 }
 

@@ -30,8 +30,7 @@ BlockArgument delta::addIn(RewriterBase &rewriter,
     add(scan);
   else
     add(cast<ChunkMapOp>(program.getOperation()));
-  return program.getBlock().insertArgument(1 + position, tile,
-                                           tensor.getLoc());
+  return program.getBlock().insertArgument(1 + position, tile, tensor.getLoc());
 }
 
 /// The number of results is part of an operation: it is made anew.
@@ -41,11 +40,10 @@ static Operation *createExtended(RewriterBase &rewriter, Operation *program,
   if (auto map = dyn_cast<ChunkMapOp>(program)) {
     SmallVector<Type> types(map.getOuts().getTypes());
     types.push_back(type);
-    return ChunkMapOp::create(rewriter, map.getLoc(), types, map.getIns(),
-                              map.getCuSeqlens(), map.getChunkAttr(),
-                              map.getHeadsAttr(), map.getComputeAttr(),
-                              map.getInBindings(),
-                              append(map.getOutBindings(), binding));
+    return ChunkMapOp::create(
+        rewriter, map.getLoc(), types, map.getIns(), map.getCuSeqlens(),
+        map.getChunkAttr(), map.getHeadsAttr(), map.getComputeAttr(),
+        map.getInBindings(), append(map.getOutBindings(), binding));
   }
   auto scan = cast<ChunkScanOp>(program);
   SmallVector<Type> types(scan.getOuts().getTypes());
@@ -62,16 +60,15 @@ Value delta::addOut(RewriterBase &rewriter, ChunkProgramOpInterface program,
                     Value tile, TileStorage storage) {
   unsigned position = program.getOuts().size();
   YieldOp yield = program.getYield();
-  rewriter.modifyOpInPlace(yield,
-                           [&] { yield.getOutsMutable().append(tile); });
+  rewriter.modifyOpInPlace(yield, [&] { yield.getOutsMutable().append(tile); });
   Operation *extended =
       createExtended(rewriter, program, storage.type, storage.binding);
   extended->setDiscardableAttrs(program->getDiscardableAttrDictionary());
   extended->getRegion(0).takeBody(program->getRegion(0));
   // Outs come before finals.
   for (auto [i, result] : llvm::enumerate(program->getResults()))
-    rewriter.replaceAllUsesWith(
-        result, extended->getResult(i < position ? i : i + 1));
+    rewriter.replaceAllUsesWith(result,
+                                extended->getResult(i < position ? i : i + 1));
   rewriter.eraseOp(program);
   return extended->getResult(position);
 }

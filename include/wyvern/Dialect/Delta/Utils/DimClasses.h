@@ -17,8 +17,8 @@ namespace mlir::wyvern::delta {
 /// if some operation runs over both with one index. So a class is one of the
 /// program's letters: its tokens, its key channels, its value channels.
 ///
-/// Constants, and what a broadcast adds, take the class of whatever they meet and
-/// join nothing.
+/// Constants, and what a broadcast adds, take the class of whatever they meet
+/// and join nothing.
 class DimClasses {
 public:
   explicit DimClasses(ChunkProgramOpInterface program);

@@ -19,8 +19,8 @@ BlockArgument addIn(RewriterBase &rewriter, ChunkProgramOpInterface program,
 
 /// Adds an out that yields `tile`; the new result. The program is replaced by
 /// one with the same region.
-Value addOut(RewriterBase &rewriter, ChunkProgramOpInterface program, Value tile,
-             TileStorage storage);
+Value addOut(RewriterBase &rewriter, ChunkProgramOpInterface program,
+             Value tile, TileStorage storage);
 
 } // namespace mlir::wyvern::delta
 

@@ -13,8 +13,8 @@
 
 namespace mlir::wyvern::delta {
 
-/// For every tile of a chunk program's region, the dimensions that run over the rows of
-/// the chunk. Sizes cannot tell: 64 may be tokens as well as channels.
+/// For every tile of a chunk program's region, the dimensions that run over the
+/// rows of the chunk. Sizes cannot tell: 64 may be tokens as well as channels.
 class TimeDims {
 public:
   explicit TimeDims(ChunkProgramOpInterface program);

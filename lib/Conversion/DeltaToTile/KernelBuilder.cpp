@@ -15,6 +15,9 @@ using namespace mlir::wyvern::delta;
 /// Blocks an SM should hold. A scan's ring fills most of the shared memory;
 /// maps have no ring to hide latency behind, so several blocks do.
 static constexpr int64_t kScanBlocks = 1, kMapBlocks = 3;
+/// Maps that multiply by what they have computed hold more at a time: as many
+/// registers as two blocks an SM leave.
+static constexpr int64_t kStagingMapBlocks = 2;
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kConsumerWarps = 4, kProducerWarps = 1;
 
@@ -224,6 +227,8 @@ LogicalResult KernelBuilder::build(StringRef symbol) {
   builder.createBlock(&roles.getRoles()[0]);
   if (failed(consume()))
     return failure();
+  if (program.isMap && numStaged > 0)
+    kernel.setMinBlocks(kStagingMapBlocks);
   builder.createBlock(&roles.getRoles()[1]);
   produce();
   return success();

@@ -138,14 +138,16 @@ func.func @delta_product(%q: tensor<?x?x4x64xbf16>, %k: tensor<?x?x4x64xbf16>, %
 
 // -----
 
-// Nothing to solve; the decayed values are made before the chain.
+// Nothing to solve; the decays are made before the chain, the decayed values in it.
 
 // CHECK-LABEL: func.func @gated_linear_attention
 // CHECK: %[[before:.*]]:3 = delta.chunk_map
-// CHECK-SAME: outs([seq, time, head] : tensor<?x?x4xf32>, [seq, time, head, _] : tensor<?x?x4x64xbf16>, [seq, time, head, _] : tensor<?x?x4x128xbf16>)
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x4xf32>, [seq, time, head, _] : tensor<?x?x4x64xbf16>, [seq, time, head] : tensor<?x?x4xf32>)
 // CHECK-NOT: delta.erase
 // CHECK: delta.chunk_scan
-// CHECK-SAME: %[[sV:[a-z0-9]+]] = %[[before]]#2[seq, time, head, _] : tensor<?x?x4x128xbf16>) carry
+// CHECK-SAME: %[[s:[a-z0-9]+]] = %[[before]]#2[seq, time, head] : tensor<?x?x4xf32>) carry
+// CHECK: %[[S:.*]] = linalg.broadcast ins(%[[s]] :
+// CHECK: %[[sV:.*]] = arith.mulf %[[S]],
 // CHECK: %[[sVb:.*]] = arith.truncf %[[sV]]
 // CHECK: linalg.contract {{.*}} ins(%{{.*}}, %[[sVb]] : tensor<64x64xbf16>, tensor<64x128xbf16>) outs({{.*}} : tensor<64x128xf32>)
 func.func @gated_linear_attention(%q: tensor<?x?x4x64xbf16>, %g: tensor<?x?x4xf32>, %k: tensor<?x?x4x64xbf16>, %v: tensor<?x?x4x128xbf16>,

@@ -7,14 +7,15 @@ would give NaN that float64 never shows. Differentiated, staged and rounded prog
 """
 
 import functools
+import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import wyvern
-from conftest import BUILD, ROOT
 from test_family_specs import SPECS, small
 from test_random_recurrences import RandomRecurrence
 
@@ -22,6 +23,9 @@ _compiler = pytest.importorskip("wyvern._compiler", reason="built without the co
 torch = pytest.importorskip("torch")
 
 from gradient_oracle import Recurrence, gradients
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("WYVERN_BUILD_DIR", ROOT / "build"))
 
 
 TIME = 83  # one chunk of 64 rows and a part

@@ -144,22 +144,28 @@ def show(times):
     return ", ".join(words)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run_rows(description, shapes, peers, time_row):
+    """The command line of a benchmark: a line for each shape, timed by
+    `time_row(shape, peers)`; the exit status."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", help="rows to run, as a pattern")
-    parser.add_argument("--peers", default="fla,flashinfer", help="peers to time, of " + ", ".join(PEERS))
+    parser.add_argument("--peers", default=",".join(peers), help="peers to time, of " + ", ".join(peers))
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        print("benchmarks/forward.py: error: torch sees no GPU", file=sys.stderr)
+        print(f"{parser.prog}: error: torch sees no GPU", file=sys.stderr)
         return 3
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}")
-    for shape in SHAPES:
+    for shape in shapes:
         rule, batch, tokens, heads, value_heads = shape
         row = f"{rule} {batch}x{tokens} {heads}/{value_heads}"
         if fnmatch.fnmatch(row, options.only):
-            times = compare(shape, wyvern_call(rule), [x for x in options.peers.split(",") if x])
+            times = time_row(shape, [x for x in options.peers.split(",") if x])
             print(f"{row:24} {show(times)}", flush=True)
     return 0
+
+
+def main():
+    return run_rows(__doc__, SHAPES, PEERS, lambda shape, peers: compare(shape, wyvern_call(shape[0]), peers))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,11 @@ median of 30 (forward.py). FLA's gradients are compared with ours before it is t
 $PEERS_A may name a folder with FLA's unpacked wheels.
 """
 
-import argparse
-import fnmatch
 import sys
 
 import torch
 
-from forward import PEERS, make_inputs, median_ms, show, wyvern_call
+from forward import PEERS, make_inputs, median_ms, run_rows, wyvern_call
 
 # rule, sequences, tokens, key heads, value heads
 SHAPES = [
@@ -59,21 +57,7 @@ def compare(shape, peers):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", help="rows to run, as a pattern")
-    parser.add_argument("--peers", default=",".join(TRAINED_PEERS), help="peers to time, of " + ", ".join(TRAINED_PEERS))
-    options = parser.parse_args()
-    if not torch.cuda.is_available():
-        print("benchmarks/training.py: error: torch sees no GPU", file=sys.stderr)
-        return 3
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}")
-    for shape in SHAPES:
-        rule, batch, tokens, heads, value_heads = shape
-        row = f"{rule} {batch}x{tokens} {heads}/{value_heads}"
-        if fnmatch.fnmatch(row, options.only):
-            times = compare(shape, [x for x in options.peers.split(",") if x])
-            print(f"{row:24} {show(times)}", flush=True)
-    return 0
+    return run_rows(__doc__, SHAPES, TRAINED_PEERS, compare)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What the examples share: device, seeds, a log of JSON lines, a progress bar."""
+"""What the examples share: sizes, device, seeds, a log of JSON lines, a progress bar."""
 
 import json
 import os
@@ -12,6 +12,22 @@ try:
     from tqdm import tqdm
 except ImportError:
     tqdm = None
+
+
+def add_sizes(parser, sizes):
+    """--size, and an option for each value of a size."""
+    parser.add_argument("--size", choices=sizes, default="full", help="sets all of the following")
+    for name, value in sizes["full"].items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
+
+
+def parse_sized(parser, sizes, arguments):
+    """The options; what was not given is the size's."""
+    options = parser.parse_args(arguments)
+    for name, value in sizes[options.size].items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
 
 
 def choose_device(name):

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from examples.common import Log, Progress, autocast, choose_device, read_log, seed_all
+from examples.common import Log, Progress, add_sizes, autocast, choose_device, parse_sized, read_log, seed_all
 
 from . import checkpoint
 from .model import HYBRIDS, LAYERS, LanguageModel
@@ -127,9 +127,7 @@ class Run:
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="full", help="sets all of the following")
-    for name, value in SIZES["full"].items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
+    add_sizes(parser, SIZES)
     parser.add_argument("--layer", choices=LAYERS, default="gated")
     parser.add_argument("--hybrid", choices=HYBRIDS, default="none")
     parser.add_argument("--backend", choices=["wyvern", "torch"], default="wyvern", help="what runs the delta rule")
@@ -142,11 +140,7 @@ def parse(arguments=None):
     parser.add_argument("--save-every", type=int, default=250, help="steps between checkpoints, with a validation each")
     parser.add_argument("--stop-after", type=int, help="stop at this step, as if interrupted")
     parser.add_argument("--resume", action="store_true")
-    options = parser.parse_args(arguments)
-    for name, value in SIZES[options.size].items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    return parse_sized(parser, SIZES, arguments)
 
 
 def main(arguments=None):

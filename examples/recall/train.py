@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from examples.common import Log, Progress, autocast, choose_device, seed_all
+from examples.common import Log, Progress, add_sizes, autocast, choose_device, parse_sized, seed_all
 
 from .data import IGNORE, recall_batch
 from .model import MIXERS, RecallModel
@@ -78,19 +78,13 @@ def train(kind, seed, options, device, log):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="full", help="sets all of the following")
-    for name, value in SIZES["full"].items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
+    add_sizes(parser, SIZES)
     parser.add_argument("--models", nargs="+", choices=MIXERS, default=list(MIXERS))
     parser.add_argument("--backend", choices=["wyvern", "torch"], default="wyvern", help="what runs the delta rule")
     parser.add_argument("--device", help="default: the GPU if there is one")
     parser.add_argument("--deterministic", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("recall_out"), help="folder of log.jsonl and summary.json")
-    options = parser.parse_args(arguments)
-    for name, value in SIZES[options.size].items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    return parse_sized(parser, SIZES, arguments)
 
 
 def main(arguments=None):

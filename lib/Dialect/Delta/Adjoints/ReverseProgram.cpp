@@ -36,8 +36,7 @@ BlockArgument ReverseProgram::addIn(Value tensor, BindingAttr binding,
 }
 
 BlockArgument ReverseProgram::addCarry(Type tile) {
-  carryArgs.push_back(block->addArgument(tile, program.getLoc()));
-  return carryArgs.back();
+  return block->addArgument(tile, program.getLoc());
 }
 
 Value ReverseProgram::getGiven(Value value) {
@@ -53,10 +52,14 @@ Value ReverseProgram::getGiven(Value value) {
 }
 
 Value ReverseProgram::replay(Value value) {
-  replayed.push_back(value);
-  replayedIns.push_back(ins.size());
-  return addIn(/*tensor=*/{}, getStorage(value, program, timeDims).binding,
-               value.getType());
+  TileStorage storage = getStorage(value, program, timeDims);
+  replayed.push_back({value, storage, static_cast<unsigned>(ins.size())});
+  return addIn(/*tensor=*/{}, storage.binding, value.getType());
+}
+
+Value ReverseProgram::getCuSeqlens() {
+  Value cuSeqlens = program.getCuSeqlens();
+  return cuSeqlens ? outer.getPrimal(cuSeqlens) : Value();
 }
 
 //===----------------------------------------------------------------------===//
@@ -107,20 +110,17 @@ void ReverseProgram::buildReplay() {
   auto scan = cast<ChunkScanOp>(program.getOperation());
   SmallVector<Type> types;
   SmallVector<Attribute> bindings;
-  for (Value value : replayed) {
-    TileStorage storage = getStorage(value, program, timeDims);
-    types.push_back(storage.type);
-    bindings.push_back(storage.binding);
+  for (const Replayed &brought : replayed) {
+    types.push_back(brought.storage.type);
+    bindings.push_back(brought.storage.binding);
   }
   auto primals = [&](ValueRange values) {
     return llvm::map_to_vector(
         values, [&](Value value) { return outer.getPrimal(value); });
   };
-  Value cuSeqlens = scan.getCuSeqlens();
   auto replay = ChunkScanOp::create(
       b, types, scan.getFinals().getTypes(), primals(scan.getIns()),
-      primals(scan.getInits()),
-      cuSeqlens ? outer.getPrimal(cuSeqlens) : Value(), scan.getDirectionAttr(),
+      primals(scan.getInits()), getCuSeqlens(), scan.getDirectionAttr(),
       scan.getChunkAttr(), scan.getHeadsAttr(), scan.getComputeAttr(),
       scan.getInBindings(), scan.getCarryBindings(), b.getArrayAttr(bindings));
   IRMapping mapping;
@@ -128,10 +128,12 @@ void ReverseProgram::buildReplay() {
   // Names the scan that is replayed.
   replay->setDiscardableAttrs(scan->getDiscardableAttrDictionary());
   YieldOp yield = replay.getYield();
-  yield.getOutsMutable().assign(llvm::map_to_vector(
-      replayed, [&](Value value) { return mapping.lookup(value); }));
-  for (auto [in, out] : llvm::zip_equal(replayedIns, replay.getOuts()))
-    ins[in].tensor = out;
+  yield.getOutsMutable().assign(
+      llvm::map_to_vector(replayed, [&](const Replayed &brought) {
+        return mapping.lookup(brought.value);
+      }));
+  for (auto [brought, out] : llvm::zip_equal(replayed, replay.getOuts()))
+    ins[brought.in].tensor = out;
 }
 
 //===----------------------------------------------------------------------===//
@@ -154,9 +156,7 @@ Value ReverseProgram::getInitialGradient(unsigned carry) {
 
 Value ReverseProgram::createZeros(RankedTensorType type) {
   return createZeroStates(b, type, [&]() -> Value {
-    Value cuSeqlens = program.getCuSeqlens();
-    if (cuSeqlens)
-      cuSeqlens = outer.getPrimal(cuSeqlens);
+    Value cuSeqlens = getCuSeqlens();
     for (const In &in : ins)
       for (auto [i, dim] : llvm::enumerate(in.binding.getDims()))
         if (dim.kind == DimKind::seq && in.binding.has(DimKind::time))
@@ -178,7 +178,7 @@ void ReverseProgram::addLength() {
 Operation *ReverseProgram::createProgram() {
   SmallVector<Value> inTensors, inits, outTiles, carryTiles;
   SmallVector<Attribute> inBindings, carryBindings, outBindings;
-  SmallVector<Type> outTypes, finalTypes;
+  SmallVector<Type> outTypes;
   for (const In &in : ins) {
     inTensors.push_back(in.tensor);
     inBindings.push_back(in.binding);
@@ -198,12 +198,9 @@ Operation *ReverseProgram::createProgram() {
     outBindings.push_back(result.storage.binding);
     outTiles.push_back(result.tile);
   }
-  llvm::append_range(finalTypes, ValueRange(inits).getTypes());
   YieldOp::create(inside, outTiles, carryTiles);
 
-  Value cuSeqlens = program.getCuSeqlens();
-  if (cuSeqlens)
-    cuSeqlens = outer.getPrimal(cuSeqlens);
+  Value cuSeqlens = getCuSeqlens();
   auto compute = TypeAttr::get(this->compute);
   auto chunk = b.getI64IntegerAttr(program.getChunk());
   auto heads = b.getI64IntegerAttr(program.getHeads());
@@ -218,8 +215,8 @@ Operation *ReverseProgram::createProgram() {
     auto direction = DirectionAttr::get(
         b.getContext(), turns ? Direction::reverse : Direction::forward);
     op = ChunkScanOp::create(
-        b, outTypes, finalTypes, inTensors, inits, cuSeqlens, direction, chunk,
-        heads, compute, b.getArrayAttr(inBindings),
+        b, outTypes, ValueRange(inits).getTypes(), inTensors, inits, cuSeqlens,
+        direction, chunk, heads, compute, b.getArrayAttr(inBindings),
         b.getArrayAttr(carryBindings), b.getArrayAttr(outBindings));
   }
   op->getRegion(0).takeBody(region);

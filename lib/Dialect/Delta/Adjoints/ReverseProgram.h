@@ -35,6 +35,13 @@ private:
     BindingAttr binding;
   };
 
+  /// A forward value that the replay brings, and the in that it is.
+  struct Replayed {
+    Value value;
+    TileStorage storage;
+    unsigned in;
+  };
+
   /// The gradient of an in or a carry, per head of the program, and what makes
   /// it one of the whole tensor.
   struct Result {
@@ -48,6 +55,8 @@ private:
   BlockArgument addIn(Value tensor, BindingAttr binding, Type tile);
   BlockArgument addCarry(Type tile);
   Value getGiven(Value value);
+  /// The program's cu_seqlens where the outer sweep is; null if it has none.
+  Value getCuSeqlens();
   Value replay(Value value);
 
   void seedGradients();
@@ -76,10 +85,8 @@ private:
   ImplicitLocOpBuilder inside;
   Adjoint inner;
   SmallVector<In> ins;
-  SmallVector<Value> replayed; ///< forward values, each an in
-  SmallVector<unsigned> replayedIns;
-  SmallVector<BlockArgument> carryArgs; ///< of the carries, then of `sums`
-  SmallVector<Result> outs, sums;       ///< sums: gradients of ins without time
+  SmallVector<Replayed> replayed;
+  SmallVector<Result> outs, sums; ///< sums: gradients of ins without time
 };
 
 } // namespace mlir::wyvern::delta

@@ -69,7 +69,7 @@ def wyvern_call(rule):
     from wyvern.torch import chunk_delta_rule, chunk_gated_delta_rule
 
     function = chunk_delta_rule if rule == "delta" else chunk_gated_delta_rule
-    return lambda *inputs: function(*inputs, output_final_state=True)
+    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
 
 
 def fla_call(rule):
@@ -79,7 +79,7 @@ def fla_call(rule):
         from fla.ops.delta_rule import chunk_delta_rule as function
     else:
         from fla.ops.gated_delta_rule import chunk_gated_delta_rule as function
-    return lambda *inputs: function(*inputs, output_final_state=True)
+    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
 
 
 def flashinfer_call(rule):

@@ -9,7 +9,7 @@ Cases are those of gpu_cases.py. Each runs forward and backward with every outpu
 poisoned and is compared with float64 autograd of the token recurrence on the same
 rounded inputs and, where --prepare could run it, with the error of the same rounded
 program on the CPU (at most 1.1 times that). Then: equal bits over 20 repeats, a NaN in
-one packed sequence, graph capture, autograd and torch.compile of wyvern.torch.
+one packed sequence, checkpoints, graph capture, autograd and torch.compile of wyvern.torch.
 `wyvern` must be importable (scripts/build-runtime). The exit status is not 0 if
 anything failed. Under compute-sanitizer: --only 'small*'.
 """
@@ -17,6 +17,7 @@ anything failed. Under compute-sanitizer: --only 'small*'.
 import argparse
 import fnmatch
 import json
+import os
 import sys
 import traceback
 from dataclasses import replace
@@ -32,8 +33,16 @@ DEVICE = "cuda"
 BARS = {"d_q": 4.2e-3, "d_k": 5.8e-3, "d_v": 3.8e-3, "d_beta": 4.6e-3, "d_initial_state": 3.4e-3, "d_g": 5e-3}
 
 
-def bundle_name(layer):
-    return layer.name + "_training"
+def bundle_name(layer, save="factor"):
+    return f"{layer.name}_training" + ("" if save == "factor" else f"_{save}")
+
+
+def compile_bundle(options, layer, save="factor"):
+    import wyvern
+
+    folder = options.bundles / bundle_name(layer, save)
+    if not folder.exists():
+        wyvern.compile(layer.spec(), target="sm_90a", training=True, save=save, output=folder)
 
 
 def fixed_cases():
@@ -42,7 +51,9 @@ def fixed_cases():
         for dtype in ("bf16", "f16"):
             yield Case(f"bar-{decay}-{dtype}", cases.bar_layer(decay, dtype), 17, tokens=1024)
         layer = cases.bar_layer(decay, "bf16")
-        yield Case(f"keys-{decay}", layer, 18, batch=2, tokens=300, keys="correlated", rates="double")
+        # Nothing decays: a product summed in another order rounds other values up, and
+        # a few chunks later all roundings are other ones. Many chains, one average.
+        yield Case(f"keys-{decay}", layer, 18, batch=16, tokens=300, keys="correlated", rates="double")
         yield Case(f"small-{decay}", layer, 19, lengths=(70, 0, 1), tail=5, gates="strong")
         grouped = replace(layer, key_heads=2)
         yield Case(f"grouped-{decay}", grouped, 20, batch=2, tokens=190)
@@ -53,6 +64,9 @@ def fixed_cases():
         rates = "double" if kind == "product" else "unit"
         yield Case(f"{kind}-{decay}", layer, 23, batch=2, tokens=333, rates=rates)
         yield Case(f"small-{kind}-{decay}", layer, 29, lengths=(70, 0, 33), tail=11, rates=rates)
+    for kind in ("delta", "product", "linear"):
+        layer = Layer(kind, "head", 4, 4, 128, 64, "bf16")
+        yield Case(f"wide-{kind}-head", layer, 31, batch=2, tokens=190)
 
 
 def all_cases(options):
@@ -107,13 +121,12 @@ def prepare(options):
     path = options.bundles / "expected_training.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
     failed = []
+    compile_bundle(options, cases.bar_layer("head", "bf16"), save="checkpoints")
     for case in all_cases(options):
-        folder, spec = options.bundles / bundle_name(case.layer), case.layer.spec()
         try:
-            if not folder.exists():
-                wyvern.compile(spec, target="sm_90a", training=True, output=folder)
+            compile_bundle(options, case.layer)
             if cases.key(case) not in expected:
-                program = wyvern.compile(spec, target="cpu", precision="rounded", training=True)
+                program = wyvern.compile(case.layer.spec(), target="cpu", precision="rounded", training=True)
                 inputs, gradients, cu = cases.make_inputs(case), make_gradients(case), cases.make_cu_seqlens(case)
                 found = {n: torch.as_tensor(x) for n, x in run(program, inputs, gradients, cu).items()}
                 expected[cases.key(case)] = find_errors(found, reference(case, inputs, gradients, cu))
@@ -134,10 +147,10 @@ def poisoned(shape, *, dtype, device):
     return torch.empty(shape, dtype=dtype, device=device).fill_(255 if dtype == torch.uint8 else float("nan"))
 
 
-def load(layer):
+def load(layer, save="factor"):
     import wyvern
 
-    program = wyvern.load(BUNDLES / bundle_name(layer))
+    program = wyvern.load(BUNDLES / bundle_name(layer, save))
     program._empty = program.backward._empty = poisoned
     return program
 
@@ -205,6 +218,16 @@ def check_nan(layer):
     return problems
 
 
+def check_checkpoints(layer):
+    """States from checkpoints are those of the forward: gradients have the same bits."""
+    problems = []
+    for case in (Case("", layer, 7, batch=2, tokens=1300), Case("", layer, 8, lengths=(1100, 0, 65, 512))):
+        inputs, gradients, cu = fresh(case)
+        if not equal(*(run(load(layer, save), inputs, gradients, cu) for save in ("factor", "checkpoints"))):
+            problems.append(f"checkpoints give other bits, {case.describe()}")
+    return problems
+
+
 def torch_call(layer):
     """The public function, as one of tensors in order, and the names of these."""
     import wyvern.torch as ops
@@ -266,6 +289,7 @@ def main():
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
     options = parser.parse_args()
     BUNDLES = options.bundles = options.bundles.resolve()
+    os.environ.setdefault("WYVERN_CACHE_DIR", str(BUNDLES))  # for wyvern.torch
     if options.prepare:
         return prepare(options)
     path = options.bundles / "expected_training.json"
@@ -276,6 +300,8 @@ def main():
         layer = cases.bar_layer(decay, "bf16")
         for check in (check_repeat, check_nan, check_autograd, check_graph):
             tasks.append((f"{check.__name__[6:]}-{decay}", layer.name, lambda check=check, layer=layer: check(layer)))
+    layer = cases.bar_layer("head", "bf16")
+    tasks.append(("checkpoints-head", layer.name, lambda: check_checkpoints(layer)))
     failed = 0
     for name, description, task in tasks:
         if not fnmatch.fnmatch(name, options.only):

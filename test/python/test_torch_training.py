@@ -348,8 +348,7 @@ def test_scale_as_a_tensor(data):
     refused(TypeError, words, chunk_gated_delta_rule, **data, scale=torch.tensor(0.5, requires_grad=True))
 
 
-# === The GPU's side: head dims of the kernels, no groups of heads in training,
-# === everything in the tensors' dtypes
+# === The GPU's side: head dims of the kernels, everything in the tensors' dtypes
 
 
 @pytest.fixture

@@ -61,7 +61,10 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
       offset = createSlot(at, dim.multiple);
       break;
     case DimKind::head:
-      offset = createFloorDiv(b, at.head, program.heads / size);
+      offset = dim.multiple == 1
+                   ? createFloorDiv(b, at.head, program.heads / size)
+                   : createAdd(b, createMul(b, at.head, dim.multiple),
+                               index(dim.offset));
       break;
     case DimKind::time:
       offset = createMul(b, at.token, dim.multiple);

@@ -39,8 +39,7 @@ SmallVector<Value> KernelBuilder::coordinates(BindingAttr binding,
       coords.push_back(binding.has(DimKind::time) ? batch : sequence);
       break;
     case DimKind::head:
-      coords.push_back(arith::DivUIOp::create(builder, loc, head,
-                                              index(program.heads / size)));
+      coords.push_back(headOf(dim, size));
       break;
     case DimKind::time:
       coords.push_back(rows(chunk.row, binding));
@@ -56,6 +55,14 @@ SmallVector<Value> KernelBuilder::coordinates(BindingAttr binding,
     }
   }
   return coords;
+}
+
+Value KernelBuilder::headOf(BoundDim dim, int64_t size) {
+  if (dim.multiple == 1)
+    return arith::DivUIOp::create(builder, loc, head,
+                                  index(program.heads / size));
+  Value first = arith::MulIOp::create(builder, loc, head, index(dim.multiple));
+  return arith::AddIOp::create(builder, loc, first, index(dim.offset));
 }
 
 Value KernelBuilder::index(int64_t value) {

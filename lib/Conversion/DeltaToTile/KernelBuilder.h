@@ -81,6 +81,8 @@ private:
   Value addArgument(Type type, StringRef name);
   Value index(int64_t value);
   Value rows(Value tokens, delta::BindingAttr binding);
+  /// The block's head in a head dimension of `size`.
+  Value headOf(delta::BoundDim dim, int64_t size);
 
   OpBuilder &builder;
   ChunkProgram program;

@@ -293,10 +293,6 @@ def _kernel_dims(q, v):
     return dims if _on_cpu(q) else tuple(kernel_dim(n) for n in dims)
 
 
-def _repeat_heads(x, heads):
-    return x.unsqueeze(3).expand(-1, -1, -1, heads // x.shape[2], -1).flatten(2, 3)
-
-
 def _padded(operands, state, cu_seqlens, scale, final, v_first):
     """Head dims between those of the kernels: channels of zeros change nothing, at the
     price of a copy of each tensor."""
@@ -321,9 +317,6 @@ def _call(operands, state, cu_seqlens, scale, final, v_first):
         x is not None and x.requires_grad for x in (*operands, state)
     ):
         name += "_forward"
-        if q.shape[2] != v.shape[2] and not _on_cpu(q):
-            # A backward kernel gives the gradient of each value head; autograd adds them.
-            q, k = _repeat_heads(q, v.shape[2]), _repeat_heads(k, v.shape[2])
     tensors = [q, k, v, beta] if g is None else [q, k, v, g, beta]
     op = getattr(torch.ops.wyvern, name).default
     o, final_state, *_ = op(*tensors, state, cu_seqlens, final, v_first)

@@ -91,3 +91,19 @@ func.func @chunk_states(%x: tensor<?x?x1x8xf32>, %cu: tensor<?xi64>) -> tensor<?
   }
   return %s : tensor<?x1x8xf32>
 }
+
+// Head i of each m: m * head + i.
+// CHECK-LABEL: func.func @members
+// CHECK-SAME: (%[[X:[a-z0-9_]+]]: tensor<?x?x6x4xbf16>)
+// CHECK: scf.for %[[HEAD:[a-z0-9_]+]] = %c0 to %c2
+// CHECK: %[[GROUP:[a-z0-9_]+]] = arith.muli %[[HEAD]], %c3
+// CHECK: %[[MEMBER:[a-z0-9_]+]] = arith.addi %[[GROUP]], %c2
+// CHECK: tensor.extract_slice %[[X]][%{{.*}}, %{{.*}}, %[[MEMBER]], 0]
+func.func @members(%x: tensor<?x?x6x4xbf16>) -> tensor<?x?x2x4xbf16> {
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head * 3 + 2, _] : tensor<?x?x6x4xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x2x4xbf16>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return %o : tensor<?x?x2x4xbf16>
+}

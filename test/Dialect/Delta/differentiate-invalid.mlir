@@ -32,6 +32,16 @@ func.func @unnamed_result(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?
 
 // -----
 
+func.func @one_head_of_two(%x: tensor<?x?x2xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 is bound to #delta.binding<[seq, time, head * 2 + 1]>: the gradient of one head in 2 is not supported; read every head, or take this in out of what is differentiated}}
+  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head * 2 + 1] : tensor<?x?x2xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
 // expected-error @+1 {{expected one block, found control flow between blocks; only straight-line functions of chunk programs are differentiated}}
 func.func @blocks(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
   cf.br ^bb1

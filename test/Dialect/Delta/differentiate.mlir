@@ -118,16 +118,19 @@ func.func @solve(%l: tensor<?x?x1x8xf32> {delta.name = "l"}, %c: tensor<?x?x1xf3
 // -----
 
 // Heads that share an in get a gradient each, in the compute type; the sum over the
-// group, or over all heads, and the rounding come after it.
+// group, or over all heads, and the rounding are a map of their own.
 
 // CHECK-LABEL: func.func @groups_bwd(
 // CHECK-SAME: -> (tensor<?x?x2xbf16> {delta.name = "d_x"}, tensor<?x?xf32> {delta.name = "d_y"})
 // CHECK: %[[d:.*]]:2 = delta.chunk_map
 // CHECK-SAME: outs([seq, time, head] : tensor<?x?x4xf32>, [head, seq, time] : tensor<4x?x?xf32>)
-// CHECK: %[[grouped:.*]] = tensor.expand_shape %[[d]]#0 {{\[\[}}0], [1], [2, 3]] {{.*}} into tensor<?x?x2x2xf32>
-// CHECK: %[[sum:.*]] = linalg.reduce { arith.addf } ins(%[[grouped]] : tensor<?x?x2x2xf32>) {{.*}} dimensions = [3]
-// CHECK: %[[dx:.*]] = arith.truncf %[[sum]] : tensor<?x?x2xf32> to tensor<?x?x2xbf16>
-// CHECK: %[[dy:.*]] = linalg.reduce { arith.addf } ins(%[[d]]#1 : tensor<4x?x?xf32>) {{.*}} dimensions = [0]
+// CHECK: %[[dx:.*]] = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%[[X0:.*]] = %[[d]]#0[seq, time, head * 2] : {{.*}}, %[[X1:.*]] = %[[d]]#0[seq, time, head * 2 + 1] : tensor<?x?x4xf32>)
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x2xbf16>)
+// CHECK-NEXT: %[[sum:.*]] = arith.addf %[[X0]], %[[X1]]
+// CHECK-NEXT: delta.yield outs(%[[sum]] :
+// CHECK: %[[dy:.*]] = delta.chunk_map chunk = 8 heads = 1 compute = f32
+// CHECK-SAME: %[[d]]#1[head * 4, seq, time] : {{.*}} %[[d]]#1[head * 4 + 3, seq, time] : tensor<4x?x?xf32>)
+// CHECK-SAME: outs([seq, time] : tensor<?x?xf32>)
 // CHECK: return %[[dx]], %[[dy]]
 func.func @groups(%x: tensor<?x?x2xbf16> {delta.name = "x"}, %y: tensor<?x?xf32> {delta.name = "y"}) -> (tensor<?x?x4xf32> {delta.name = "o"}) {
   %o = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x2xbf16>, %Y = %y[seq, time] : tensor<?x?xf32>)

@@ -256,7 +256,7 @@ func.func @chunk_program_c5(%x: tensor<?x?x2x4xf32>) {
 // -----
 
 func.func @chunk_program_c6(%x: tensor<?x?x2x4xf32>) {
-  // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 4, found 'tensor<?x?x2x4xf32>'; sum over a group of heads outside, with linalg.reduce}}
+  // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 4, found #delta.binding<[seq, time, head, _]> for 'tensor<?x?x2x4xf32>'; sum over a group of heads with a chunk_map that reads each of them, [head * n + i]}}
   %o = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head, _] : tensor<?x?x2x4xf32>) valid(%n) {
     delta.yield outs(%X : tensor<8x4xf32>)
   }
@@ -266,7 +266,7 @@ func.func @chunk_program_c6(%x: tensor<?x?x2x4xf32>) {
 // -----
 
 func.func @chunk_program_c6_carry(%x: tensor<?x?x2x4xf32>, %s0: tensor<?x2x8x4xf32>) {
-  // expected-error @+1 {{(C6) expected the head dimension of carry #0 to equal heads = 4, found 'tensor<?x2x8x4xf32>'}}
+  // expected-error @+1 {{(C6) expected the head dimension of carry #0 to equal heads = 4, found #delta.binding<[seq, head, _, _]> for 'tensor<?x2x8x4xf32>'}}
   %sT = delta.chunk_scan forward chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x2x8x4xf32>) outs() valid(%n) {
     delta.yield carry(%X : tensor<8x4xf32>)
   }
@@ -353,6 +353,46 @@ func.func @chunk_scan_c16(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4xf32>, %s1: 
   %sT:2 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
       carry(%S = %s0[chunk * 2, head, _] : tensor<?x1x4xf32>, %T = %s1[chunk, head, _] : tensor<?x1x4xf32>) outs() valid(%n) {
     delta.yield carry(%S, %T : tensor<4xf32>, tensor<4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c17(%x: tensor<?x?x4x4xf32>) {
+  // expected-error @+1 {{(C17) expected in #0 to have 6 heads, 2 for each of heads = 3, of which one is read: 0 to 1, found #delta.binding<[seq, time, head * 2 + 1, _]> for 'tensor<?x?x4x4xf32>'}}
+  %o = delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%X = %x[seq, time, head * 2 + 1, _] : tensor<?x?x4x4xf32>) outs([seq, time, head, _] : tensor<?x?x3x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c17_head(%x: tensor<?x?x6x4xf32>) {
+  // expected-error @+1 {{(C17) expected in #0 to have 6 heads, 2 for each of heads = 3, of which one is read: 0 to 1, found #delta.binding<[seq, time, head * 2 + 2, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%X = %x[seq, time, head * 2 + 2, _] : tensor<?x?x6x4xf32>) outs([seq, time, head, _] : tensor<?x?x3x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c6_multiple(%x: tensor<?x?x2x4xf32>) {
+  // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 2, found #delta.binding<[seq, time, head * 2, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head * 2, _] : tensor<?x?x4x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @no_heads(%x: tensor<?x?x2x4xf32>) {
+  // expected-error @+1 {{expected at least one head of the tensor a head, found 0}}
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head * 0, _] : tensor<?x?x2x4xf32>) outs() valid(%n) {
+    delta.yield
   }
   return
 }

@@ -45,6 +45,18 @@ func.func @chunk_scan(%x: tensor<?x?x1x64xbf16>, %a: tensor<2xf32>, %m: tensor<?
   return %o, %sT : tensor<?x?x2x64xbf16>, tensor<?x2x8x64xf32>
 }
 
+// CHECK-LABEL: func.func @members
+func.func @members(%x: tensor<?x?x6x4xbf16>) -> tensor<?x?x2x4xbf16> {
+  // CHECK: ins(%{{.*}} = %{{.*}}[seq, time, head * 3, _] : tensor<?x?x6x4xbf16>, %{{.*}} = %{{.*}}[seq, time, head * 3 + 2, _] : tensor<?x?x6x4xbf16>) outs(
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32
+      ins(%A = %x[seq, time, head * 3, _] : tensor<?x?x6x4xbf16>, %B = %x[seq, time, head * 3 + 2, _] : tensor<?x?x6x4xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x2x4xbf16>) valid(%n) {
+    %S = arith.addf %A, %B : tensor<8x4xf32>
+    delta.yield outs(%S : tensor<8x4xf32>)
+  }
+  return %o : tensor<?x?x2x4xbf16>
+}
+
 // CHECK-LABEL: func.func @nested
 func.func @nested(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xf32> {
   // CHECK: delta.chunk_scan forward chunk = 32

@@ -11,7 +11,8 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-static LogicalResult checkProgram(ChunkProgramOpInterface program) {
+static LogicalResult checkProgram(ChunkProgramOpInterface program,
+                                  Adjoint &adjoint) {
   if (isa<ChunkProgramOpInterface>(program->getParentOp()))
     return program.emitOpError()
            << "is inside another chunk program, which has no derivative; write "
@@ -24,6 +25,15 @@ static LogicalResult checkProgram(ChunkProgramOpInterface program) {
              << "carry #" << i << " is bound to " << program.getCarryBinding(i)
              << ", expected a seq dimension: only then has each sequence a "
                 "state of its own to differentiate";
+  for (auto [i, in] : llvm::enumerate(program.getIns()))
+    for (BoundDim dim : program.getInBinding(i).getDims())
+      if (dim.kind == DimKind::head && dim.multiple != 1 &&
+          adjoint.isActive(in))
+        return program.emitOpError()
+               << "in #" << i << " is bound to " << program.getInBinding(i)
+               << ": the gradient of one head in " << dim.multiple
+               << " is not supported; read every head, or take this in out of "
+                  "what is differentiated";
   return success();
 }
 
@@ -32,7 +42,7 @@ template <typename OpT>
 struct ChunkProgramRule : AdjointRule<ChunkProgramRule<OpT>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
     auto program = cast<ChunkProgramOpInterface>(op.getOperation());
-    if (failed(checkProgram(program)))
+    if (failed(checkProgram(program, adjoint)))
       return failure();
     return ReverseProgram(program, adjoint).build();
   }

@@ -45,7 +45,8 @@ private:
   /// The gradient of an in or a carry, per head of the program, and what makes
   /// it one of the whole tensor.
   struct Result {
-    Value primal; ///< of the outer block
+    Value primal;        ///< of the outer block
+    BindingAttr binding; ///< of the primal
     TileStorage storage;
     Value tile;            ///< of the new region
     bool addedSeq = false; ///< one a sequence, to be summed
@@ -71,7 +72,9 @@ private:
   void buildReplay();
   Operation *createProgram();
   void addGradients(Operation *op);
-  Value sumOverAdded(const Result &result, Value gradient);
+  Value sumOverHeads(const Result &result, Value gradient, int64_t heads);
+  Value sumOverAll(const Result &result, Value gradient);
+  Value sumOverShared(const Result &result, Value gradient);
 
   ChunkProgramOpInterface program;
   Adjoint &outer;

@@ -21,6 +21,7 @@ ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
   result.primal = program.getIns()[in];
   result.tile = tile;
   BindingAttr binding = program.getInBinding(in);
+  result.binding = binding;
   auto type = cast<RankedTensorType>(result.primal.getType());
   bool isSummed = !binding.has(DimKind::time) && !binding.has(DimKind::chunk);
   SmallVector<BoundDim> dims(binding.getDims());
@@ -67,6 +68,44 @@ void ReverseProgram::collectResults() {
   }
 }
 
+/// `binding` with head i of each `group` in the place of every head.
+static BindingAttr bindMember(BindingAttr binding, int64_t group, int64_t i) {
+  SmallVector<BoundDim> dims(binding.getDims());
+  for (BoundDim &dim : dims)
+    if (dim.kind == DimKind::head)
+      dim = {DimKind::head, group, i};
+  return BindingAttr::get(binding.getContext(), dims);
+}
+
+/// From a gradient with a head of its own for each of the program's to that of
+/// the tensor with `heads` heads which they share: a map over the tensor's
+/// heads that reads each head of the group, the first one first.
+Value ReverseProgram::sumOverHeads(const Result &result, Value gradient,
+                                   int64_t heads) {
+  int64_t group = program.getHeads() / heads;
+  SmallVector<Attribute> bindings;
+  for (int64_t i = 0; i < group; ++i)
+    bindings.push_back(bindMember(result.storage.binding, group, i));
+  SmallVector<Value> members(group, gradient);
+  auto sum = ChunkMapOp::create(
+      b, result.primal.getType(), members, getCuSeqlens(),
+      b.getI64IntegerAttr(program.getChunk()), b.getI64IntegerAttr(heads),
+      TypeAttr::get(compute), b.getArrayAttr(bindings),
+      b.getArrayAttr(result.binding));
+
+  Location loc = sum.getLoc();
+  Block &body = sum.getBody().emplaceBlock();
+  body.addArgument(b.getIndexType(), loc);
+  SmallVector<Type> types(group, result.tile.getType());
+  auto tiles = body.addArguments(types, SmallVector<Location>(group, loc));
+  auto inside = ImplicitLocOpBuilder::atBlockEnd(loc, &body);
+  Value total = body.getArgument(1);
+  for (Value tile : llvm::drop_begin(tiles))
+    total = arith::AddFOp::create(inside, total, tile);
+  YieldOp::create(inside, total, ValueRange());
+  return sum.getResult(0);
+}
+
 /// The sum over one dimension, of dynamic tensors too.
 static Value sumOver(ImplicitLocOpBuilder &b, Value x, int64_t dim) {
   auto type = cast<RankedTensorType>(x.getType());
@@ -102,8 +141,8 @@ static Value sumOverGroups(ImplicitLocOpBuilder &b, Value x, int64_t dim,
 }
 
 /// From a gradient with a head, and maybe a sequence, of its own to that of the
-/// tensor which all of them read.
-Value ReverseProgram::sumOverAdded(const Result &result, Value gradient) {
+/// tensor without time which all of them read.
+Value ReverseProgram::sumOverAll(const Result &result, Value gradient) {
   for (int i = 0, e = result.addedSeq + result.addedHead; i < e; ++i)
     gradient = sumOver(b, gradient, 0);
   auto type = cast<RankedTensorType>(result.primal.getType());
@@ -120,17 +159,31 @@ Value ReverseProgram::sumOverAdded(const Result &result, Value gradient) {
   return gradient;
 }
 
+/// The gradient of an in of which there is one a token or a chunk.
+Value ReverseProgram::sumOverShared(const Result &result, Value gradient) {
+  if (!result.binding.has(DimKind::time))
+    return sumOverAll(result, gradient);
+  int64_t heads = 1;
+  auto type = cast<RankedTensorType>(result.primal.getType());
+  for (auto [dim, size] :
+       llvm::zip_equal(result.binding.getDims(), type.getShape()))
+    if (dim.kind == DimKind::head)
+      heads = size;
+  bool isWhole = !result.addedHead && heads == program.getHeads();
+  return isWhole ? gradient : sumOverHeads(result, gradient, heads);
+}
+
 void ReverseProgram::addGradients(Operation *op) {
   ResultRange results = op->getResults();
   unsigned numCarries = program.getInits().size();
   for (auto [result, gradient] :
        llvm::zip_equal(outs, results.take_front(outs.size())))
-    outer.addGradient(result.primal, sumOverAdded(result, gradient));
+    outer.addGradient(result.primal, sumOverShared(result, gradient));
   results = results.drop_front(outs.size());
   for (auto [init, gradient] :
        llvm::zip_equal(program.getInits(), results.take_front(numCarries)))
     outer.addGradient(init, gradient);
   for (auto [result, gradient] :
        llvm::zip_equal(sums, results.drop_front(numCarries)))
-    outer.addGradient(result.primal, sumOverAdded(result, gradient));
+    outer.addGradient(result.primal, sumOverAll(result, gradient));
 }

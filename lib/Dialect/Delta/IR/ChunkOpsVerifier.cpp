@@ -108,15 +108,28 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
                               << " is kept whole, found " << type;
     if (dim.kind != DimKind::head)
       continue;
+    if (isIn && dim.multiple != 1) {
+      if (size != heads * dim.multiple || dim.offset < 0 ||
+          dim.offset >= dim.multiple)
+        return op.emitOpError()
+               << "(C17) expected " << name << " to have "
+               << heads * dim.multiple << " heads, " << dim.multiple
+               << " for each of heads = " << heads
+               << ", of which one is read: 0 to " << dim.multiple - 1
+               << ", found " << binding << " for " << type;
+      continue;
+    }
     if (isIn && (!isStatic || size == 0 || heads % size != 0))
       return op.emitOpError()
              << "(C5) expected the head dimension of " << name
              << " to divide heads = " << heads << ", found " << type;
-    if (!isIn && size != heads)
+    if (!isIn && (size != heads || dim.multiple != 1))
       return op.emitOpError()
              << "(C6) expected the head dimension of " << name
-             << " to equal heads = " << heads << ", found " << type
-             << "; sum over a group of heads outside, with linalg.reduce";
+             << " to equal heads = " << heads << ", found " << binding
+             << " for " << type
+             << "; sum over a group of heads with a chunk_map that reads each "
+                "of them, [head * n + i]";
   }
   return success();
 }

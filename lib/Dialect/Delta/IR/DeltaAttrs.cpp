@@ -9,8 +9,25 @@
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-/// Parses one entry of a binding: a keyword, after `time` and `chunk` perhaps
-/// `* n`.
+/// What there is n of in `time * n`, `chunk * n` and `head * n`; empty for the
+/// kinds that have no multiple.
+static StringRef describeMultiple(DimKind kind) {
+  switch (kind) {
+  case DimKind::time:
+    return "row a token";
+  case DimKind::chunk:
+    return "chunk a slot";
+  case DimKind::head:
+    return "head of the tensor a head";
+  case DimKind::seq:
+  case DimKind::whole:
+    return "";
+  }
+  llvm_unreachable("unknown kind of dimension");
+}
+
+/// Parses one entry of a binding: a keyword, after some perhaps `* n`, and
+/// after `head * n` perhaps `+ i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -21,18 +38,18 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
     return parser.emitError(loc)
            << "expected seq, time, chunk, head or _, found '" << keyword << "'";
   dim = {*kind, 1};
-  bool hasMultiple = *kind == DimKind::time || *kind == DimKind::chunk;
-  if (!hasMultiple || failed(parser.parseOptionalStar()))
+  StringRef counted = describeMultiple(*kind);
+  if (counted.empty() || failed(parser.parseOptionalStar()))
     return success();
   loc = parser.getCurrentLocation();
   if (parser.parseInteger(dim.multiple))
     return failure();
   if (dim.multiple < 1)
     return parser.emitError(loc)
-           << "expected at least one "
-           << (*kind == DimKind::time ? "row a token" : "chunk a slot")
-           << ", found " << dim.multiple;
-  return success();
+           << "expected at least one " << counted << ", found " << dim.multiple;
+  if (*kind != DimKind::head || failed(parser.parseOptionalPlus()))
+    return success();
+  return parser.parseInteger(dim.offset);
 }
 
 FailureOr<BindingAttr> BindingAttr::parseDims(AsmParser &parser) {
@@ -49,6 +66,8 @@ void BindingAttr::printDims(llvm::raw_ostream &os) const {
     os << stringifyDimKind(dim.kind);
     if (dim.multiple != 1)
       os << " * " << dim.multiple;
+    if (dim.offset != 0)
+      os << " + " << dim.offset;
   });
   os << ']';
 }

@@ -169,13 +169,32 @@ struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
   using TileSchedulePassBase::TileSchedulePassBase;
 
   void runOnOperation() override {
-    getOperation().walk([&](Block *block) { scheduleBlock(*block); });
+    SmallVector<Block *> blocks;
+    getOperation().walk([&](Block *block) {
+      if (!block->empty() && block->back().hasTrait<OpTrait::IsTerminator>())
+        blocks.push_back(block);
+    });
+    for (Block *block : blocks)
+      scheduleBlock(*block);
+    for (Block *block : blocks)
+      boundBlocks(*block);
   }
 
 private:
-  void scheduleBlock(Block &block) {
-    if (block.empty() || !block.back().hasTrait<OpTrait::IsTerminator>())
+  /// One block an SM where more of them leave too few registers.
+  void boundBlocks(Block &block) {
+    KernelOp kernel = getOperation();
+    LiveRegisters live(block);
+    bool isFull = llvm::any_of(block, [&](Operation &op) {
+      return live.after(&op) > registersShared;
+    });
+    if (!isFull || kernel.getMinBlocks() == 1)
       return;
+    kernel.setMinBlocks(1);
+    ++numAlone;
+  }
+
+  void scheduleBlock(Block &block) {
     int64_t budget = isa<LoopLikeOpInterface>(block.getParentOp())
                          ? registers
                          : registersOnce;

@@ -23,19 +23,23 @@
 namespace mlir::wyvern::delta {
 
 /// One dimension of a bound operand; `multiple` is the rows a token of a `time`
-/// dimension, the chunks a slot of a `chunk` dimension, and 1 for every other
-/// kind.
+/// dimension, the chunks a slot of a `chunk` dimension, the tensor's heads for
+/// each of the program's in a `head` dimension, of which `offset` says which is
+/// read, and 1 for every other kind.
 struct BoundDim {
   DimKind kind;
   int64_t multiple = 1;
+  int64_t offset = 0;
 
   bool operator==(const BoundDim &other) const {
-    return kind == other.kind && multiple == other.multiple;
+    return kind == other.kind && multiple == other.multiple &&
+           offset == other.offset;
   }
 };
 
 inline llvm::hash_code hash_value(const BoundDim &dim) {
-  return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple);
+  return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple,
+                            dim.offset);
 }
 
 } // namespace mlir::wyvern::delta

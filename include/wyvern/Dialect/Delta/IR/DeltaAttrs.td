@@ -63,9 +63,9 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
   let description = [{
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
     for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
-    chunks), `head` (one head, or one of a
-    group's shared heads), `_` (kept whole). The tile of an operand keeps `time`,
-    as chunk * n rows, and `_`; the other dimensions are dropped.
+    chunks), `head` (one head, or one of a group's shared heads; `head * n + i` for
+    head i of each n), `_` (kept whole). The tile of an operand keeps `time`, as
+    chunk * n rows, and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.
   }];

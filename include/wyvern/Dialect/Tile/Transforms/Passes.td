@@ -52,10 +52,12 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     operands are ready, behind the products that are ready as early, but no further
     than the tiles that are live leave room for its accumulator in `registers`, or
     `registers-once` where there is no loop: what runs once has other blocks of the
-    SM to run beside it. Ring hand-overs and barriers are not crossed. Then moves every `tile.await` down to
-    its first use (never past a `tile.release`, since the stage's tiles may still be
-    read, nor past the await of a younger product, which completes it anyway), and
-    counts the products that may still be in flight there.
+    SM to run beside it. Ring hand-overs and barriers are not crossed. Then moves
+    every `tile.await` down to its first use (never past a `tile.release`, since the
+    stage's tiles may still be read, nor past the await of a younger product, which
+    completes it anyway), and counts the products that may still be in flight there.
+    A kernel whose tiles then hold more than `registers-shared` at some place gets an
+    SM for itself (`min_blocks 1`): beside another block it would spill.
 
     Before (types left out):
 
@@ -83,13 +85,17 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     Option<"registers", "registers", "int64_t", /*default=*/"208",
            "registers of a thread that tiles may hold in a loop (of 255: "
            "addresses need the others)">,
-    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"96",
-           "the same where there is no loop">
+    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"64",
+           "the same where there is no loop">,
+    Option<"registersShared", "registers-shared", "int64_t", /*default=*/"90",
+           "registers of a thread that tiles may hold in a block that shares an "
+           "SM (of the 168 that two blocks leave each other)">
   ];
   let statistics = [
     Statistic<"numHoisted", "hoisted-products", "products issued earlier">,
     Statistic<"numOverlapped", "overlapped-awaits",
-              "awaits that leave a younger product in flight">
+              "awaits that leave a younger product in flight">,
+    Statistic<"numAlone", "kernels-alone", "kernels that get an SM for themselves">
   ];
 }
 

@@ -5,7 +5,7 @@
     WYVERN_CACHE_DIR=bundles python3 benchmarks/accuracy.py
     python3 benchmarks/accuracy.py --only 'gated*' --peers ''
 
-B1 T1024 H4 K = V = 128 in bf16, random initial state and random gradients of o and of
+B4 T1024 H4 K = V = 128 in bf16, random initial state and random gradients of o and of
 the final state, through the public functions. An error is ||x - r|| / ||r||, r by
 float64 autograd of the token recurrence on the same rounded inputs. The laws of keys,
 rates and gates are those of test/Integration/gpu_cases.py. The exit status is 1 if an
@@ -34,7 +34,7 @@ TOLERANCE = 1.02
 
 def make_cases():
     for decay, rule in RULES.items():
-        case = cases.Case(rule, cases.bar_layer(decay, "bf16"), seed=41, tokens=1024)
+        case = cases.Case(rule, cases.bar_layer(decay, "bf16"), seed=41, tokens=1024, batch=4)
         yield replace(case, name=f"{rule} random")
         yield replace(case, name=f"{rule} correlated", keys="correlated", rates="unit")
         yield replace(case, name=f"{rule} beta near 2", rates="double")

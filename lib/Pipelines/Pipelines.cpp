@@ -59,6 +59,8 @@ static void addDifferentiated(OpPassManager &pm,
 static void addStaged(OpPassManager &pm, const PipelineOptions &) {
   pm.addPass(delta::createSimplifyPass());
   pm.addPass(delta::createStagePass());
+  // What one program computes is an in of the next.
+  pm.addPass(delta::createSimplifyPass());
 }
 
 static void addRounded(OpPassManager &pm, const PipelineOptions &options) {

@@ -7,6 +7,7 @@
 #include "KernelBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -85,14 +86,21 @@ Value KernelBuilder::addArgument(Type type, StringRef name) {
   return kernel.getBody().front().addArgument(type, loc);
 }
 
+/// True for what kernels alone see: it lies in the workspace, without gaps.
+static bool isBetweenKernels(Value tensor) {
+  return isa_and_nonnull<ChunkProgramOpInterface>(tensor.getDefiningOp()) &&
+         llvm::none_of(tensor.getUsers(), llvm::IsaPred<func::ReturnOp>);
+}
+
 void KernelBuilder::addArguments() {
   MLIRContext *context = builder.getContext();
   for (auto [i, in] : llvm::enumerate(program.ins)) {
     RankedTensorType type = tensorOf(in);
     RankedTensorType seen = tensorOf(program.block->getArgument(1 + i));
     if (seen.getRank() == 1) {
-      inArgs.push_back(addArgument(tile::GlobalType::get(context, type, false),
-                                   names.get(in)));
+      inArgs.push_back(addArgument(
+          tile::GlobalType::get(context, type, false, isBetweenKernels(in)),
+          names.get(in)));
       continue;
     }
     // One box is one column block of the tile's rows.
@@ -105,9 +113,10 @@ void KernelBuilder::addArguments() {
   auto addGlobals = [&](ValueRange tensors, ValueRange named, bool optional,
                         SmallVectorImpl<Value> &args) {
     for (auto [tensor, name] : llvm::zip_equal(tensors, named))
-      args.push_back(addArgument(
-          tile::GlobalType::get(context, tensorOf(tensor), optional),
-          names.get(name)));
+      args.push_back(
+          addArgument(tile::GlobalType::get(context, tensorOf(tensor), optional,
+                                            isBetweenKernels(tensor)),
+                      names.get(name)));
   };
   addGlobals(program.outs, program.outs, false, outArgs);
   addGlobals(program.inits, program.inits, true, initArgs);
@@ -115,7 +124,8 @@ void KernelBuilder::addArguments() {
     finalArgs.push_back({});
     if (final.use_empty())
       continue;
-    auto type = tile::GlobalType::get(context, tensorOf(final), true);
+    auto type = tile::GlobalType::get(context, tensorOf(final), true,
+                                      isBetweenKernels(final));
     finalArgs.back() = addArgument(type, names.get(final));
   }
   cu = addArgument(tile::CuSeqlensType::get(context), "cu_seqlens");

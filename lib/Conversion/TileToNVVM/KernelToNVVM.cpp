@@ -90,13 +90,21 @@ struct KernelPattern : OpConversionPattern<KernelOp> {
   }
 
 private:
+  /// The value of field `i` of a lowered `type` where it is no parameter.
+  static std::optional<int64_t> getConstantField(Type type, int64_t i) {
+    auto global = dyn_cast<GlobalType>(type);
+    return global && i > 0 ? global.getStaticStride(i - 1) : std::nullopt;
+  }
+
   /// The kernel parameters behind one argument: what docs/abi.md lists.
   void appendParams(Type type, SmallVectorImpl<Type> &params) const {
     Type converted = getTypeConverter()->convertType(type);
-    if (auto fields = dyn_cast<LLVM::LLVMStructType>(converted))
-      llvm::append_range(params, fields.getBody());
-    else
-      params.push_back(converted);
+    auto fields = dyn_cast<LLVM::LLVMStructType>(converted);
+    if (!fields)
+      return params.push_back(converted);
+    for (auto [i, field] : llvm::enumerate(fields.getBody()))
+      if (!getConstantField(type, i))
+        params.push_back(field);
   }
 
   static void declareShared(OpBuilder &builder, Location loc) {
@@ -133,9 +141,14 @@ private:
         continue;
       }
       Value packed = LLVM::PoisonOp::create(rewriter, op.getLoc(), converted);
-      for (int64_t i = 0, n = fields.getBody().size(); i < n; ++i)
+      for (auto [i, field] : llvm::enumerate(fields.getBody())) {
+        std::optional<int64_t> constant = getConstantField(type, i);
+        Value value = constant ? LLVM::ConstantOp::create(rewriter, op.getLoc(),
+                                                          field, *constant)
+                               : Value(entry->getArgument(next++));
         packed = LLVM::InsertValueOp::create(rewriter, op.getLoc(), packed,
-                                             entry->getArgument(next++), i);
+                                             value, i);
+      }
       args.push_back(packed);
     }
     return args;

@@ -144,7 +144,8 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
   } else if (auto global = dyn_cast<tile::GlobalType>(type)) {
     add(ParamKind::Pointer, name);
     for (int64_t i = 0, e = global.getTensor().getRank(); i < e; ++i)
-      add(ParamKind::Stride, name, i);
+      if (!global.getStaticStride(i))
+        add(ParamKind::Stride, name, i);
     // A state that passes between kernels is always there, as is a saved one:
     // zeros in its place would be a wrong gradient.
     int64_t index = program.findTensor(name);

@@ -208,3 +208,18 @@ tile.kernel @slots(%n: index, %cu: !tile.cu_seqlens, %T: index, %v: tensor<64xf3
   %slot = tile.first_slot %n of %cu tokens %T chunk 64
   %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<32xf32, #tile.layout<warp>>
 }
+
+// -----
+
+// What lies between kernels is dense: of its strides the first alone, over a dynamic
+// number of tokens, is a parameter.
+
+// CHECK-LABEL: gpu.module @between
+// CHECK: llvm.func @between(%{{[^:]*}}: !llvm.ptr<1>, %{{[^:]*}}: i64, %[[n:[^:]*]]: i64)
+// CHECK: llvm.mlir.constant(2 : i64)
+tile.kernel @between(%out: !tile.global<tensor<?x?x2xf32>, dense = true>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["o", "tokens"] shared_bytes 256 {
+  %c0 = arith.constant 0 : index
+  %t = tile.alloc offset 0 : !tile.smem<64xf32>
+  %g = tile.read %t : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<warp>>
+  tile.store_vector %g to %out[%c0, %c0, %c0] dim 1 valid %n : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x2xf32>, dense = true>
+}

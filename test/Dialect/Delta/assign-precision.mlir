@@ -176,3 +176,74 @@ func.func @pair_bwd(%factor: tensor<?x?x2x16xf32> {delta.name = "factor", delta.
   }
   return %dx : tensor<?x?x2x16xf32>
 }
+
+// What is added to a carry is exact where one more product makes it so: values in
+// 16 bits times a vector are rounded, and so is what the rounding took away. The
+// same values in a read of the state, or without a vector, are rounded once.
+
+// CHECK-LABEL: func.func @scaled_values
+// CHECK: delta.chunk_scan
+// CHECK-SAME: carry(%[[S:[a-z0-9]+]] =
+// CHECK-DAG: %[[EV:.*]] = arith.mulf %{{.*}}, %{{.*}} : tensor<16x16xf32>
+// CHECK-DAG: %[[high:.*]] = arith.truncf %[[EV]] : tensor<16x16xf32> to tensor<16x16xbf16>
+// CHECK: %[[back:.*]] = arith.extf %[[high]] : tensor<16x16xbf16> to tensor<16x16xf32>
+// CHECK: %[[rest:.*]] = arith.subf %[[EV]], %[[back]]
+// CHECK: %[[low:.*]] = arith.truncf %[[rest]]
+// CHECK: linalg.contract {{.*}} ins(%[[K:.*]], %[[high]] : {{.*}}) outs(%[[V:.*]] : tensor<16x16xf32>)
+// CHECK: %[[S0:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[low]] : {{.*}}) outs(%[[S]] : tensor<16x16xf32>)
+// CHECK: %[[S1:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[high]] : {{.*}}) outs(%[[S0]] : tensor<16x16xf32>)
+// CHECK-NEXT: %[[S2:.*]] = linalg.contract {{.*}} ins(%[[K]], %{{.*}} : {{.*}}) outs(%[[S1]] : tensor<16x16xf32>)
+// CHECK-NEXT: delta.yield outs(%{{.*}}) carry(%[[S2]] :
+func.func @scaled_values(%k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x16xbf16>, %g: tensor<?x?x1xf32>, %s0: tensor<?x1x16x16xf32>)
+    -> (tensor<?x?x1x16xbf16>, tensor<?x1x16x16xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x1x16xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x1x16xbf16>, %E = %g[seq, time, head] : tensor<?x?x1xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x16x16xf32>) outs([seq, time, head, _] : tensor<?x?x1x16xbf16>) valid(%n) {
+    %e = tensor.empty() : tensor<16x16xf32>
+    %EE = linalg.broadcast ins(%E : tensor<16xf32>) outs(%e : tensor<16x16xf32>) dimensions = [1]
+    %EV = arith.mulf %EE, %V : tensor<16x16xf32>
+    %O = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %EV : tensor<16x16xf32>, tensor<16x16xf32>) outs(%V : tensor<16x16xf32>) -> tensor<16x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %EV : tensor<16x16xf32>, tensor<16x16xf32>) outs(%S : tensor<16x16xf32>) -> tensor<16x16xf32>
+    %S2 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%K, %V : tensor<16x16xf32>, tensor<16x16xf32>) outs(%S1 : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield outs(%O : tensor<16x16xf32>) carry(%S2 : tensor<16x16xf32>)
+  }
+  return %o, %sT : tensor<?x?x1x16xbf16>, tensor<?x1x16x16xf32>
+}
+
+// Rows that a vector is summed from are stored with what their rounding took away,
+// for the sum alone: the product reads the first part. States are not.
+
+// CHECK-LABEL: func.func @summed_rows
+// CHECK: delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x16xbf16>, [chunk, head, _, _] : tensor<?x1x16x16xbf16>, [seq, time, head, _] : tensor<?x?x1x16xbf16>)
+// CHECK: %[[X:.*]] = math.exp
+// CHECK: %[[rounded:.*]] = arith.truncf %[[X]]
+// CHECK: %[[back:.*]] = arith.extf %[[rounded]]
+// CHECK: %[[rest:.*]] = arith.subf %[[X]], %[[back]]
+// CHECK: delta.yield outs(%[[X]], %{{.*}}, %[[rest]] :
+// CHECK: delta.chunk_map
+// CHECK-SAME: ins(%[[high:[a-z0-9]+]] = %0#0[seq, time, head, _] : {{[^,]*}}, %[[T:[a-z0-9]+]] = %0#1[chunk, head, _, _] : {{[^,]*}}, %[[low:[a-z0-9]+]] = %0#2[seq, time, head, _] :
+// CHECK-DAG: %[[sum:.*]] = arith.addf %[[high]], %[[low]] : tensor<16x16xf32>
+// CHECK-DAG: %[[operand:.*]] = arith.truncf %[[high]]
+// CHECK: linalg.contract {{.*}} ins(%[[operand]], %[[operand]] :
+// CHECK: %[[XP:.*]] = arith.mulf %[[sum]], %{{.*}}
+// CHECK: linalg.reduce { arith.addf } ins(%[[XP]]
+// CHECK: linalg.reduce { arith.addf } ins(%[[T]]
+func.func @summed_rows(%x: tensor<?x?x1x16xbf16>) -> (tensor<?x?x1xf32>, tensor<?x?x1xf32>) {
+  %y, %t = delta.chunk_map chunk = 16 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x16xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x16xf32>, [chunk, head, _, _] : tensor<?x1x16x16xf32>) valid(%n) {
+    %Y = math.exp %X : tensor<16x16xf32>
+    delta.yield outs(%Y, %Y : tensor<16x16xf32>, tensor<16x16xf32>)
+  }
+  %d, %e = delta.chunk_map chunk = 16 heads = 1 compute = f32 ins(%Y = %y[seq, time, head, _] : tensor<?x?x1x16xf32>, %T = %t[chunk, head, _, _] : tensor<?x1x16x16xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>, [seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+    %none = arith.constant dense<0.0> : tensor<16xf32>
+    %P = linalg.contract indexing_maps = [#mk, #km, #mn] ins(%Y, %Y : tensor<16x16xf32>, tensor<16x16xf32>) outs(%zero : tensor<16x16xf32>) -> tensor<16x16xf32>
+    %YP = arith.mulf %Y, %P : tensor<16x16xf32>
+    %D = linalg.reduce {arith.addf} ins(%YP : tensor<16x16xf32>) outs(%none : tensor<16xf32>) dimensions = [1]
+    %E = linalg.reduce {arith.addf} ins(%T : tensor<16x16xf32>) outs(%none : tensor<16xf32>) dimensions = [1]
+    delta.yield outs(%D, %E : tensor<16xf32>, tensor<16xf32>)
+  }
+  return %d, %e : tensor<?x?x1xf32>, tensor<?x?x1xf32>
+}

@@ -268,3 +268,34 @@ func.func @decay_apply(%m: tensor<?x?x1x16xf32>, %x: tensor<?x?x1x4xf32>, %y: te
   }
   return %a, %b, %c : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The sign goes with the scale.
+
+// CHECK-LABEL: func.func @negated
+// CHECK-SAME: %[[x:[a-z0-9]+]]: tensor<?x?x1x16xbf16>
+// CHECK: ins(%[[X:[a-z0-9]+]] = %[[x]][{{.*}}, %[[Y:[a-z0-9]+]] = %{{.*}}[chunk, {{.*}}, %[[b:[a-z0-9]+]] = %{{.*}}[seq, time, head]
+// CHECK: %[[P:.*]] = linalg.contract {{.*}} ins(%[[X]], %[[Y]] :
+// CHECK: %[[nb:.*]] = arith.negf %[[b]] : tensor<16xf32>
+// CHECK: %[[NB:.*]] = linalg.broadcast ins(%[[nb]] :
+// CHECK: %[[O:.*]] = arith.mulf %[[NB]], %[[P]]
+// CHECK: delta.yield outs(%[[O]] :
+func.func @negated(%x: tensor<?x?x1x16xbf16>, %y: tensor<?x1x16x16xbf16>, %b: tensor<?x?x1xf32>) -> tensor<?x?x1x16xbf16> {
+  %o = delta.chunk_map chunk = 16 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x16xbf16>, %Y = %y[chunk, head, _, _] : tensor<?x1x16x16xbf16>, %B = %b[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x16xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+    %e = tensor.empty() : tensor<16x16xf32>
+    %BB = linalg.broadcast ins(%B : tensor<16xf32>) outs(%e : tensor<16x16xf32>) dimensions = [1]
+    %BX = arith.mulf %X, %BB : tensor<16x16xf32>
+    %N = arith.negf %BX : tensor<16x16xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%N, %Y : tensor<16x16xf32>, tensor<16x16xf32>) outs(%zero : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield outs(%O : tensor<16x16xf32>)
+  }
+  return %o : tensor<?x?x1x16xbf16>
+}

@@ -1,5 +1,6 @@
 // RUN: wyvern-opt %s -tile-schedule | FileCheck %s
 // RUN: wyvern-opt %s -tile-schedule=registers=110 | FileCheck %s --check-prefix=FEW
+// RUN: wyvern-opt %s -tile-schedule=registers-shared=40 | FileCheck %s --check-prefix=ALONE
 
 !acc = tensor<64x64xf32, #tile.layout<acc>>
 !half = tensor<64x64xbf16, #tile.layout<acc>>
@@ -213,5 +214,23 @@ tile.kernel @budget(%n: index, %a: !half, %v: !acc, %p: i1)
     %y = tile.await %e : !fly
     %z = arith.mulf %y, %w : !acc
     %o = arith.addf %z, %v : !acc
+  }
+}
+
+// Two accumulators are 64 registers: a kernel that holds more than a block with others
+// beside it may gets an SM for itself.
+
+// CHECK-LABEL: tile.kernel @shared
+// CHECK-SAME: min_blocks 2
+// ALONE-LABEL: tile.kernel @shared
+// ALONE-SAME: min_blocks 1
+tile.kernel @shared(%a: !half, %k: !tile, %p: i1) grid 1 * slots warps 4 min_blocks 2 operands ["", "", ""] {
+  scf.if %p {
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %y = tile.await %e : !fly
+    %z = arith.mulf %y, %x : !acc
+    %o = arith.addf %z, %x : !acc
   }
 }

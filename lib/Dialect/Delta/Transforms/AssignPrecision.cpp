@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "NarrowStorage.h"
+#include "SplitStorage.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -18,6 +19,44 @@ namespace mlir::wyvern::delta {
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
+
+/// True if a carry is what the products of `op` are added to. What is rounded
+/// there stays in all chunks that follow.
+static bool addsToCarry(linalg::ContractOp op) {
+  Value sum = op->getResult(0);
+  while (sum.hasOneUse()) {
+    OpOperand &use = *sum.use_begin();
+    Operation *user = use.getOwner();
+    if (auto yield = dyn_cast<YieldOp>(user))
+      return llvm::is_contained(yield.getCarries(), sum);
+    auto next = dyn_cast<linalg::ContractOp>(user);
+    if (!isa<arith::AddFOp>(user) && !(next && next.isDpsInit(&use)))
+      return false;
+    sum = user->getResult(0);
+  }
+  return false;
+}
+
+/// True for what would be exact in `type` but for the vectors and constants
+/// that it was multiplied by.
+static bool isScaledIn(Value value, FloatType type) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto program =
+        cast<ChunkProgramOpInterface>(argument.getOwner()->getParentOp());
+    unsigned i = argument.getArgNumber() - 1;
+    return i < program.getIns().size() &&
+           getElementTypeOrSelf(program.getIns()[i]) == type;
+  }
+  auto isSpread = [](Value factor) {
+    Operation *def = factor.getDefiningOp();
+    return isa_and_nonnull<linalg::BroadcastOp, arith::ConstantOp>(def);
+  };
+  if (auto mul = value.getDefiningOp<arith::MulFOp>())
+    return (isSpread(mul.getLhs()) && isScaledIn(mul.getRhs(), type)) ||
+           (isSpread(mul.getRhs()) && isScaledIn(mul.getLhs(), type));
+  auto neg = value.getDefiningOp<arith::NegFOp>();
+  return neg && isScaledIn(neg.getOperand(), type);
+}
 
 namespace {
 /// Rounds the operands of matmuls, each value once.
@@ -39,18 +78,39 @@ public:
   }
 
   unsigned getNumRounded() const { return rounded.size(); }
+  unsigned getNumSplit() const { return numSplit; }
 
 private:
   /// The scalar body of a contraction knows its operand types: build it anew.
   void roundContract(linalg::ContractOp op) {
     auto inputs = llvm::map_to_vector(
         op.getInputs(), [&](Value input) { return round(input); });
-    builder.setInsertionPoint(op);
-    auto rounded = linalg::ContractOp::create(
-        builder, op.getLoc(), op->getResultTypes(), inputs, op.getOutputs(),
-        op.getIndexingMaps());
-    op->replaceAllUsesWith(rounded);
+    Value sum = op.getOutputs().front();
+    auto create = [&](ValueRange inputs) {
+      builder.setInsertionPoint(op);
+      sum =
+          linalg::ContractOp::create(builder, op.getLoc(), op->getResultTypes(),
+                                     inputs, sum, op.getIndexingMaps())
+              .getResult(0);
+    };
+    if (addsToCarry(op))
+      for (auto [i, input] : llvm::enumerate(op.getInputs()))
+        if (input.getDefiningOp() && isScaledIn(input, type)) {
+          auto rest = inputs;
+          rest[i] = roundRemainder(input);
+          create(rest);
+        }
+    create(inputs);
+    op->getResult(0).replaceAllUsesWith(sum);
     op->erase();
+  }
+
+  /// What `round` takes away, rounded: 16 significant bits between the two.
+  Value roundRemainder(Value value) {
+    Value rounded = round(value);
+    builder.setInsertionPointAfterValue(rounded);
+    ++numSplit;
+    return round(createRemainder(builder, value, rounded));
   }
 
   Value round(Value value) {
@@ -69,6 +129,7 @@ private:
   OpBuilder &builder;
   FloatType type;
   llvm::DenseMap<Value, Value> rounded;
+  unsigned numSplit = 0;
 };
 
 struct AssignPrecisionPass
@@ -93,6 +154,13 @@ struct AssignPrecisionPass
         rounder.roundOperands(op);
     });
     numRounded += rounder.getNumRounded();
+    numSplit += rounder.getNumSplit();
+    IRRewriter rewriter(&getContext());
+    SmallVector<ChunkProgramOpInterface> programs;
+    getOperation()->walk(
+        [&](ChunkProgramOpInterface program) { programs.push_back(program); });
+    for (ChunkProgramOpInterface program : programs)
+      numSplit += splitOuts(rewriter, program, type);
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       numNarrowed += narrowOuts(program, type);
     });

@@ -50,6 +50,7 @@ namespace {
 struct ScaledIn {
   Value tile, scale;
   SmallVector<int64_t> dims;
+  bool isNegated = false;
 };
 
 /// Takes the scale off an in that is an operand of a contraction.
@@ -90,19 +91,21 @@ private:
 } // namespace
 
 std::optional<ScaledIn> MoveScaleOffIn::matchScaledIn(Value operand) {
-  auto mul = operand.getDefiningOp<arith::MulFOp>();
+  auto neg = operand.getDefiningOp<arith::NegFOp>();
+  auto mul = (neg ? neg.getOperand() : operand).getDefiningOp<arith::MulFOp>();
   if (!mul)
     return std::nullopt;
+  bool isNegated = neg != nullptr;
   for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
                              std::pair(mul.getRhs(), mul.getLhs())}) {
     if (!isPlainIn(tile))
       continue;
     if (isSplat(scale))
-      return ScaledIn{tile, scale, {}};
+      return ScaledIn{tile, scale, {}, isNegated};
     auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
     if (!broadcast)
       continue;
-    ScaledIn scaled{tile, broadcast.getInput(), {}};
+    ScaledIn scaled{tile, broadcast.getInput(), {}, isNegated};
     int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
     for (int64_t dim = 0; dim < rank; ++dim)
       if (!llvm::is_contained(broadcast.getDimensions(), dim))
@@ -130,11 +133,14 @@ static FailureOr<SmallVector<int64_t>> translateDims(linalg::ContractOp op,
   return translated;
 }
 
-/// `tile * broadcast(scale)` with scale indexed by the dimensions `dims` of
+/// `tile * broadcast(scale)` with the scale indexed by the dimensions `dims` of
 /// tile.
 static Value createScaled(OpBuilder &builder, Location loc, Value tile,
-                          Value scale, ArrayRef<int64_t> dims) {
+                          const ScaledIn &scaled, ArrayRef<int64_t> dims) {
   auto type = cast<RankedTensorType>(tile.getType());
+  Value scale = scaled.scale;
+  if (scaled.isNegated)
+    scale = builder.createOrFold<arith::NegFOp>(loc, scale);
   DenseElementsAttr constant;
   if (dims.empty() && matchPattern(scale, m_Constant(&constant))) {
     Value spread =
@@ -168,7 +174,7 @@ LogicalResult MoveScaleOffIn::moveToResult(linalg::ContractOp op, unsigned i,
   auto product = linalg::ContractOp::create(
       rewriter, loc, init.getType(), inputs, start, op.getIndexingMaps());
   Value result =
-      createScaled(rewriter, loc, product->getResult(0), scaled.scale, *dims);
+      createScaled(rewriter, loc, product->getResult(0), scaled, *dims);
   if (accumulates)
     result = arith::AddFOp::create(rewriter, loc, init, result);
   rewriter.replaceOp(op, result);
@@ -189,7 +195,7 @@ LogicalResult MoveScaleOffIn::moveToOther(linalg::ContractOp op, unsigned i,
   if (failed(dims))
     return rewriter.notifyMatchFailure(
         op, "the scale is over dimensions of both operands");
-  Value moved = createScaled(rewriter, op.getLoc(), tile, scaled.scale, *dims);
+  Value moved = createScaled(rewriter, op.getLoc(), tile, scaled, *dims);
   rewriter.modifyOpInPlace(op, [&] {
     op.getInputsMutable()[i].set(scaled.tile);
     op.getInputsMutable()[other].set(moved);

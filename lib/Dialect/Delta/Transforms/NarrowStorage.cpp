@@ -14,9 +14,7 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// The tile that a chunk program sees of one of its ins; null for other
-/// operands.
-static BlockArgument getTileOf(OpOperand &use) {
+BlockArgument delta::getTileOf(OpOperand &use) {
   auto program = dyn_cast<ChunkProgramOpInterface>(use.getOwner());
   unsigned i = use.getOperandNumber();
   if (!program || i >= program.getIns().size())
@@ -40,9 +38,7 @@ static bool isSavedBy(OpOperand &use) {
          func.getResultAttr(use.getOperandNumber(), kResidualAttr);
 }
 
-/// True if chunk programs alone read `tensor`, all of them as a matrix or as
-/// rounded; and, with `mayBeSaved`, a function that saves it.
-static bool isNarrowable(Value tensor, FloatType type, bool mayBeSaved) {
+bool delta::isNarrowable(Value tensor, FloatType type, bool mayBeSaved) {
   auto wide = cast<RankedTensorType>(tensor.getType());
   if (tensor.use_empty() || wide.getElementTypeBitWidth() <= type.getWidth())
     return false;

@@ -13,6 +13,14 @@
 
 namespace mlir::wyvern::delta {
 
+/// The tile that a chunk program sees of one of its ins; null for other
+/// operands.
+BlockArgument getTileOf(OpOperand &use);
+
+/// True if chunk programs alone read `tensor`, all of them as a matrix or as
+/// rounded; and, with `mayBeSaved`, a function that saves it.
+bool isNarrowable(Value tensor, FloatType type, bool mayBeSaved);
+
 /// Stores what goes from one chunk program to another in `type`, where it is a
 /// matrix or is only read as rounded to `type`: the conversion at the program's
 /// exit then rounds, and a reader's truncf is exact. Gives how many tensors.

@@ -102,6 +102,17 @@ int64_t SmemType::getSizeInBytes() const {
 }
 
 //===----------------------------------------------------------------------===//
+// !tile.global
+//===----------------------------------------------------------------------===//
+
+std::optional<int64_t> GlobalType::getStaticStride(unsigned dim) const {
+  ArrayRef<int64_t> inner = getTensor().getShape().drop_front(dim + 1);
+  if (!getDense() || ShapedType::isDynamicShape(inner))
+    return std::nullopt;
+  return ShapedType::getNumElements(inner);
+}
+
+//===----------------------------------------------------------------------===//
 // !tile.ring
 //===----------------------------------------------------------------------===//
 

@@ -352,6 +352,23 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     ever read through such a truncf; it is then rounded where it leaves its program.
     Vectors (rates, gates and what is summed for their gradients) keep their type.
 
+    Two roundings would be most of an error, and get a second part with what they
+    took away (16 significant bits in all). A product that is added to a carry, of an
+    in times vectors (a decay), which but for these would be exact, is done twice:
+
+    ```mlir
+    %EVb = arith.truncf %EV
+    %x = arith.extf %EVb
+    %rest = arith.subf %EV, %x
+    %restb = arith.truncf %rest
+    %S0 = linalg.contract ins(%K, %restb) outs(%S)
+    %S1 = linalg.contract ins(%K, %EVb) outs(%S0)
+    ```
+
+    And rows of tokens that go to a program which sums a vector from them (the gradient
+    of a rate) are two outs; the program adds them again for the sum, and its products
+    take the first.
+
     This is the only pass that rounds. What it makes also runs on the CPU, which
     is the sharpest test of a GPU kernel.
 
@@ -382,6 +399,8 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
   ];
   let statistics = [
     Statistic<"numRounded", "num-rounded", "truncations inserted">,
+    Statistic<"numSplit", "num-split",
+              "operands and results that get a second part">,
     Statistic<"numNarrowed", "num-narrowed",
               "results of chunk programs stored in the operand type">,
   ];

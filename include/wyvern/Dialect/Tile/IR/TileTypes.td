@@ -111,10 +111,17 @@ def Tile_GlobalType
   let description = [{
     A pointer and one run-time stride (in elements) a dimension, so that views and
     either state layout need no kernel of their own. `optional` ones may be null.
+    One that is `dense` has no gaps, as what passes from kernel to kernel: strides
+    that its static dimensions tell are constants, which take no registers.
   }];
   let parameters = (ins "::mlir::RankedTensorType":$tensor,
-                        DefaultValuedParameter<"bool", "false">:$optional);
-  let assemblyFormat = "`<` $tensor (`,` `optional` `=` $optional^)? `>`";
+                        DefaultValuedParameter<"bool", "false">:$optional,
+                        DefaultValuedParameter<"bool", "false">:$dense);
+  let assemblyFormat = "`<` $tensor (`,` struct($optional, $dense)^)? `>`";
+  let extraClassDeclaration = [{
+    /// The stride of a dimension where the type tells it.
+    std::optional<int64_t> getStaticStride(unsigned dim) const;
+  }];
 }
 
 def Tile_TensorMapType

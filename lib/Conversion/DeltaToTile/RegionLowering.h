@@ -91,6 +91,7 @@ private:
   LogicalResult lowerCumsum(delta::CumsumOp op);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
+  Value getMapVector(Operation *op, Value x);
 
   /// True for a matrix that is made again for each use.
   bool isMadeAtUse(Value value);

@@ -114,11 +114,17 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
   return success();
 }
 
+/// The vector `x` of a map, which `op` repeats or sums; null, with the reason,
+/// for another.
+Value RegionLowering::getMapVector(Operation *op, Value x) {
+  if (isMap && tensorOf(x).getRank() == 1)
+    return getRegister(x, op);
+  op->emitError() << "expected a vector in a chunk_map; run delta-stage";
+  return {};
+}
+
 LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
-  if (!isMap || tensorOf(op.getX()).getRank() != 1)
-    return op.emitError()
-           << "expected a vector in a chunk_map; run delta-stage";
-  Value x = getRegister(op.getX(), op);
+  Value x = getMapVector(op, op.getX());
   if (!x)
     return failure();
   registers[op.getY()] = {
@@ -127,10 +133,7 @@ LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
 }
 
 LogicalResult RegionLowering::lowerSumRows(SumRowsOp op) {
-  if (!isMap || tensorOf(op.getX()).getRank() != 1)
-    return op.emitError()
-           << "expected a vector in a chunk_map; run delta-stage";
-  Value x = getRegister(op.getX(), op);
+  Value x = getMapVector(op, op.getX());
   if (!x)
     return failure();
   registers[op.getY()] = {tile::SumGroupsOp::create(

@@ -1,0 +1,180 @@
+//===- ResidualPlan.cpp - Values from a forward to its backward -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ResidualPlan.h"
+
+#include "ResidualRemarks.h"
+#include "SplitSolve.h"
+
+#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
+#include "wyvern/Dialect/Delta/Utils/Training.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+//===----------------------------------------------------------------------===//
+// Factors
+//===----------------------------------------------------------------------===//
+
+BlockArgument ResidualPlan::addResidual(Value value, StringRef name) {
+  auto attrs = rewriter.getDictionaryAttr(
+      {rewriter.getNamedAttr(kNameAttr, rewriter.getStringAttr(name)),
+       rewriter.getNamedAttr(kResidualAttr, rewriter.getUnitAttr())});
+  (void)forward.insertResult(forward.getNumResults(), value.getType(), attrs);
+  Operation *terminator = forward.getBody().front().getTerminator();
+  terminator->insertOperands(terminator->getNumOperands(), value);
+  (void)backward.insertArgument(position, value.getType(), attrs,
+                                value.getLoc());
+  return backward.getArgument(position++);
+}
+
+SmallVector<Operation *> ResidualPlan::findSolves(Attribute system) {
+  SmallVector<Operation *> solves;
+  backward.walk([&](Operation *op) {
+    if (isa<EraseSolveOp, EraseSolveAdjointOp>(op) &&
+        op->getAttr(kSystemAttr) == system)
+      solves.push_back(op);
+  });
+  return solves;
+}
+
+/// In the backward the system of this number is solved by its factor.
+void ResidualPlan::useFactor(IntegerAttr system, Value factor,
+                             BindingAttr binding) {
+  for (Operation *op : findSolves(system)) {
+    auto program = cast<ChunkProgramOpInterface>(op->getParentOp());
+    Type tile;
+    if (auto solve = dyn_cast<EraseSolveOp>(op))
+      tile = solve.getL().getType();
+    else
+      tile = cast<EraseSolveAdjointOp>(op).getL().getType();
+    Value arg = addIn(rewriter, program, factor, binding, tile);
+    if (auto solve = dyn_cast<EraseSolveOp>(op))
+      replaceSolve(rewriter, solve, arg);
+    else
+      replaceSolve(rewriter, cast<EraseSolveAdjointOp>(op), arg);
+  }
+}
+
+/// The name of a system's factor among the residuals.
+static std::string nameFactor(EraseSolveOp solve) {
+  int64_t number = solve->getAttrOfType<IntegerAttr>(kSystemAttr).getInt();
+  return number == 0 ? "factor" : "factor_" + std::to_string(number);
+}
+
+void ResidualPlan::remarkOnFactor(EraseSolveOp solve) {
+  Value factor = createFactor(rewriter, solve);
+  emitFactorRemark(solve, nameFactor(solve), factor, "recomputed");
+  rewriter.eraseOp(factor.getDefiningOp());
+}
+
+void ResidualPlan::saveFactor(EraseSolveOp solve) {
+  auto program = cast<ChunkProgramOpInterface>(solve->getParentOp());
+  auto system = solve->getAttrOfType<IntegerAttr>(kSystemAttr);
+  std::string name = nameFactor(solve);
+  Value factor = createFactor(rewriter, solve);
+  emitFactorRemark(solve, name, factor, "saved");
+  replaceSolve(rewriter, solve, factor);
+  TileStorage storage = getStorage(factor, program, TimeDims(program));
+  Value saved = addOut(rewriter, program, factor, storage);
+  useFactor(system, addResidual(saved, name), storage.binding);
+}
+
+SmallVector<EraseSolveOp> ResidualPlan::findSystems() {
+  SmallVector<EraseSolveOp> solves;
+  forward.walk([&](EraseSolveOp solve) {
+    if (!solve->hasAttr(kSystemAttr) ||
+        findSolves(solve->getAttr(kSystemAttr)).empty())
+      return;
+    CarryDependence dependence(
+        cast<ChunkProgramOpInterface>(solve->getParentOp()));
+    if (dependence.reaches(solve.getL()) || dependence.reaches(solve.getRate()))
+      (void)rewriter.notifyMatchFailure(
+          solve, "its system depends on a carry: the factor would have to be "
+                 "formed in the chain");
+    else
+      solves.push_back(solve);
+  });
+  return solves;
+}
+
+//===----------------------------------------------------------------------===//
+// States
+//===----------------------------------------------------------------------===//
+
+ChunkScanOp ResidualPlan::findReplay(ChunkScanOp scan) {
+  ChunkScanOp found;
+  backward.walk([&](ChunkScanOp replay) {
+    if (replay->hasAttr(kReplayAttr) &&
+        replay->getAttr(kReplayAttr) == scan->getAttr(kReplayAttr))
+      found = replay;
+  });
+  return found;
+}
+
+/// The forward stores its carries as they enter every `interval`-th chunk; the
+/// replay starts from there, all segments at once.
+void ResidualPlan::saveCarries(ChunkScanOp scan, ChunkScanOp replay,
+                               int64_t interval) {
+  std::string suffix;
+  int64_t number = scan->getAttrOfType<IntegerAttr>(kReplayAttr).getInt();
+  if (number > 0)
+    suffix = "_" + std::to_string(number);
+  SmallVector<Attribute> bindings;
+  auto program = cast<ChunkProgramOpInterface>(scan.getOperation());
+  for (unsigned i = 0, e = replay.getInits().size(); i < e; ++i) {
+    Value carry = program.getCarryArg(i);
+    TileStorage storage = getStorage(carry, program, TimeDims(program));
+    SmallVector<BoundDim> dims(storage.binding.getDims());
+    dims.front().multiple = interval;
+    storage.binding = BindingAttr::get(rewriter.getContext(), dims);
+    bindings.push_back(storage.binding);
+    Value saved = addOut(rewriter, program, carry, storage);
+    program = saved.getDefiningOp<ChunkProgramOpInterface>();
+    std::string name = "state" + suffix;
+    if (i > 0)
+      name += "_" + std::to_string(i);
+    BlockArgument argument = addResidual(saved, name);
+    rewriter.modifyOpInPlace(replay, [&] {
+      replay.getInitsMutable()[i].set(argument);
+      replay.getFinals()[i].setType(storage.type);
+    });
+  }
+  replay.setCarryBindingsAttr(rewriter.getArrayAttr(bindings));
+}
+
+unsigned ResidualPlan::saveStates(int64_t interval) {
+  SmallVector<ChunkScanOp> scans;
+  forward.walk([&](ChunkScanOp scan) { scans.push_back(scan); });
+  unsigned number = 0;
+  for (ChunkScanOp scan : scans) {
+    ChunkScanOp replay = findReplay(scan);
+    if (!replay) {
+      (void)rewriter.notifyMatchFailure(scan, "the backward reads none of its "
+                                              "states");
+      continue;
+    }
+    emitStateRemarks(replay, interval);
+    if (interval == 0)
+      continue;
+    if (replay.getInits().size() != scan.getInits().size()) {
+      (void)rewriter.notifyMatchFailure(
+          scan, "its replay has other carries: it starts from the first chunk");
+      continue;
+    }
+    number += replay.getInits().size();
+    saveCarries(scan, replay, interval);
+  }
+  return number;
+}
+
+void ResidualPlan::dropUnusedArguments() {
+  llvm::BitVector unused(backward.getNumArguments());
+  for (BlockArgument argument : backward.getArguments())
+    unused[argument.getArgNumber()] = argument.use_empty();
+  (void)backward.eraseArguments(unused);
+}

@@ -1,0 +1,53 @@
+//===- ResidualPlan.h - Values from a forward to its backward ---*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALPLAN_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALPLAN_H
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace mlir::wyvern::delta {
+
+/// A forward, its backward, and the values that pass from one to the other.
+class ResidualPlan {
+public:
+  ResidualPlan(func::FuncOp forward, func::FuncOp backward,
+               RewriterBase &rewriter)
+      : forward(forward), backward(backward), rewriter(rewriter),
+        position(forward.getNumArguments()) {}
+
+  /// The triangular systems that no carry enters and the backward solves.
+  SmallVector<EraseSolveOp> findSystems();
+  /// Saves the factor of a system.
+  void saveFactor(EraseSolveOp solve);
+  /// Says what it would take to do so.
+  void remarkOnFactor(EraseSolveOp solve);
+  /// Saves the carries of each scan that is replayed every `interval` chunks;
+  /// with 0 none.
+  unsigned saveStates(int64_t interval);
+  /// Drops arguments of the backward that nothing reads any more.
+  void dropUnusedArguments();
+
+private:
+  /// The solves of the backward that are of this system.
+  SmallVector<Operation *> findSolves(Attribute system);
+  void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
+  ChunkScanOp findReplay(ChunkScanOp scan);
+  /// A new result of the forward and argument of the backward.
+  BlockArgument addResidual(Value value, StringRef name);
+  void useFactor(IntegerAttr system, Value factor, BindingAttr binding);
+
+  func::FuncOp forward, backward;
+  RewriterBase &rewriter;
+  unsigned position; ///< of the next residual among the backward's arguments
+};
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALPLAN_H

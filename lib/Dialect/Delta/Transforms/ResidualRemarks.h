@@ -1,0 +1,26 @@
+//===- ResidualRemarks.h - What saving a value costs ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALREMARKS_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALREMARKS_H
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
+namespace mlir::wyvern::delta {
+
+/// Says `choice` of the factor of a system, as delta-plan-residuals: the bytes
+/// a token and head that it takes, and the operations that it saves.
+void emitFactorRemark(EraseSolveOp solve, StringRef name, Value factor,
+                      StringRef choice);
+
+/// The same of the states of a replay. They are replayed from the initial one,
+/// or from the nearest one of those saved every `interval` chunks (0: none),
+/// with the factors that are saved.
+void emitStateRemarks(ChunkScanOp replay, int64_t interval);
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALREMARKS_H

@@ -7,10 +7,10 @@
 #include "Simplify.h"
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -34,14 +34,12 @@ static bool isZero(Value value) {
   return matchPattern(value, m_AnyZeroFloat());
 }
 
-static bool isSplat(Value value) {
+/// The number that a constant tile holds everywhere.
+static std::optional<double> getSplat(Value value) {
   DenseElementsAttr constant;
-  return matchPattern(value, m_Constant(&constant)) && constant.isSplat();
-}
-
-static Value createZero(OpBuilder &builder, Location loc, Type type) {
-  return arith::ConstantOp::create(builder, loc,
-                                   cast<TypedAttr>(builder.getZeroAttr(type)));
+  if (!matchPattern(value, m_Constant(&constant)) || !constant.isSplat())
+    return std::nullopt;
+  return constant.getSplatValue<FloatAttr>().getValueAsDouble();
 }
 
 namespace {
@@ -100,7 +98,7 @@ std::optional<ScaledIn> MoveScaleOffIn::matchScaledIn(Value operand) {
                              std::pair(mul.getRhs(), mul.getLhs())}) {
     if (!isPlainIn(tile))
       continue;
-    if (isSplat(scale))
+    if (getSplat(scale))
       return ScaledIn{tile, scale, {}, isNegated};
     auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
     if (!broadcast)
@@ -137,25 +135,18 @@ static FailureOr<SmallVector<int64_t>> translateDims(linalg::ContractOp op,
 /// tile.
 static Value createScaled(OpBuilder &builder, Location loc, Value tile,
                           const ScaledIn &scaled, ArrayRef<int64_t> dims) {
-  auto type = cast<RankedTensorType>(tile.getType());
-  Value scale = scaled.scale;
-  if (scaled.isNegated)
-    scale = builder.createOrFold<arith::NegFOp>(loc, scale);
-  DenseElementsAttr constant;
-  if (dims.empty() && matchPattern(scale, m_Constant(&constant))) {
-    Value spread =
-        arith::ConstantOp::create(builder, loc, constant.resizeSplat(type));
-    return arith::MulFOp::create(builder, loc, spread, tile);
-  }
+  ImplicitLocOpBuilder b(loc, builder);
+  TileBuilder tiles(b, cast<FloatType>(getElementTypeOrSelf(tile)));
+  ArrayRef<int64_t> shape = shapeOf(tile);
+  if (std::optional<double> number = getSplat(scaled.scale))
+    return tiles.mul(tiles.splat(scaled.isNegated ? -*number : *number, shape),
+                     tile);
   SmallVector<int64_t> added;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+  for (int64_t dim = 0, rank = shape.size(); dim < rank; ++dim)
     if (!llvm::is_contained(dims, dim))
       added.push_back(dim);
-  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                        type.getElementType());
-  Value spread = linalg::BroadcastOp::create(builder, loc, scale, empty, added)
-                     ->getResult(0);
-  return arith::MulFOp::create(builder, loc, spread, tile);
+  Value scale = scaled.isNegated ? tiles.neg(scaled.scale) : scaled.scale;
+  return tiles.mul(tiles.broadcast(scale, shape, added), tile);
 }
 
 LogicalResult MoveScaleOffIn::moveToResult(linalg::ContractOp op, unsigned i,
@@ -170,7 +161,9 @@ LogicalResult MoveScaleOffIn::moveToResult(linalg::ContractOp op, unsigned i,
   bool accumulates = !isZero(init);
   SmallVector<Value> inputs(op.getInputs());
   inputs[i] = scaled.tile;
-  Value start = accumulates ? createZero(rewriter, loc, init.getType()) : init;
+  ImplicitLocOpBuilder b(loc, rewriter);
+  TileBuilder tiles(b, cast<FloatType>(getElementTypeOrSelf(init)));
+  Value start = accumulates ? tiles.splat(0.0, shapeOf(init)) : init;
   auto product = linalg::ContractOp::create(
       rewriter, loc, init.getType(), inputs, start, op.getIndexingMaps());
   Value result =

@@ -379,6 +379,16 @@ func.func @chunk_program_c17_head(%x: tensor<?x?x6x4xf32>) {
 
 // -----
 
+func.func @chunk_program_c17_one(%x: tensor<?x?x3x4xf32>) {
+  // expected-error @+1 {{(C17) expected in #0 to have 3 heads, 1 for each of heads = 3, of which one is read: 0 to 0}}
+  %o = delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%X = %x[seq, time, head * 1 + 1, _] : tensor<?x?x3x4xf32>) outs([seq, time, head, _] : tensor<?x?x3x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_program_c6_multiple(%x: tensor<?x?x2x4xf32>) {
   // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 2, found #delta.binding<[seq, time, head * 2, _]>}}
   %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head * 2, _] : tensor<?x?x4x4xf32>) valid(%n) {

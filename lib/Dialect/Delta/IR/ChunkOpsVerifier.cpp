@@ -108,7 +108,8 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
                               << " is kept whole, found " << type;
     if (dim.kind != DimKind::head)
       continue;
-    if (isIn && dim.multiple != 1) {
+    bool isMember = dim.multiple != 1 || dim.offset != 0;
+    if (isIn && isMember) {
       if (size != heads * dim.multiple || dim.offset < 0 ||
           dim.offset >= dim.multiple)
         return op.emitOpError()
@@ -123,7 +124,7 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
       return op.emitOpError()
              << "(C5) expected the head dimension of " << name
              << " to divide heads = " << heads << ", found " << type;
-    if (!isIn && (size != heads || dim.multiple != 1))
+    if (!isIn && (size != heads || isMember))
       return op.emitOpError()
              << "(C6) expected the head dimension of " << name
              << " to equal heads = " << heads << ", found " << binding

@@ -410,3 +410,34 @@ func.func @saved(%k: tensor<?x?x1x4xf32>, %c: tensor<?x?x1xf32>, %s0: tensor<?x1
   }
   return %sT, %z : tensor<?x1x16x8xf32>, tensor<?x?x1x16xf32>
 }
+
+// -----
+
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// No product on the way from state to state sums over either of its dimensions. The
+// read of it sums over the keys, so the values are the lane, though they come first:
+// nothing waits until after the chain.
+
+// CHECK-LABEL: func.func @values_first
+// CHECK-NOT: delta.chunk_map
+// CHECK: delta.chunk_scan
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x16xbf16>)
+// CHECK-NOT: delta.chunk_map
+// CHECK: return
+func.func @values_first(%q: tensor<?x?x1x32xbf16>, %k: tensor<?x?x1x32xbf16>, %v: tensor<?x?x1x16xbf16>, %s0: tensor<?x1x16x32xf32>)
+    -> (tensor<?x?x1x16xbf16>, tensor<?x1x16x32xf32>) {
+  %o, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x32xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x1x32xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x1x16xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x16x32xf32>) outs([seq, time, head, _] : tensor<?x?x1x16xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x16xf32>
+    %O = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%Q, %S : tensor<64x32xf32>, tensor<16x32xf32>) outs(%zero : tensor<64x16xf32>) -> tensor<64x16xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%V, %K : tensor<64x16xf32>, tensor<64x32xf32>) outs(%S : tensor<16x32xf32>) -> tensor<16x32xf32>
+    delta.yield outs(%O : tensor<64x16xf32>) carry(%S1 : tensor<16x32xf32>)
+  }
+  return %o, %sT : tensor<?x?x1x16xbf16>, tensor<?x1x16x32xf32>
+}

@@ -196,10 +196,16 @@ std::optional<DimClasses::Dim> delta::findLane(ChunkScanOp scan,
   if (!carry)
     return std::nullopt;
   llvm::SmallPtrSet<Operation *, 32> recurrence = findRecurrence(scan);
-  for (int64_t dim : {1, 0})
-    if (llvm::none_of(recurrence, [&](Operation *op) {
-          return classes.mixes(op, {carry, dim});
-        }))
-      return DimClasses::Dim{carry, dim};
-  return std::nullopt;
+  std::optional<DimClasses::Dim> mixedByOuts;
+  for (int64_t dim : {1, 0}) {
+    DimClasses::Dim candidate{carry, dim};
+    auto mixes = [&](Operation *op) { return classes.mixes(op, candidate); };
+    if (llvm::any_of(recurrence, mixes))
+      continue;
+    if (llvm::none_of(llvm::make_pointer_range(scan.getBlock()), mixes))
+      return candidate;
+    if (!mixedByOuts)
+      mixedByOuts = candidate;
+  }
+  return mixedByOuts;
 }

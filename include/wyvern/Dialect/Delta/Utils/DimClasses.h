@@ -47,8 +47,9 @@ private:
 };
 
 /// The lane dimension of a scan's first carry that is a matrix: the last one
-/// that no operation mixes on the way from carry to carry. Along it the
-/// recurrence is independent, so nothing between chunks ever crosses it.
+/// that no operation mixes on the way from carry to carry, and rather one that
+/// no operation at all does. Along it the recurrence is independent, so nothing
+/// between chunks ever crosses it.
 std::optional<DimClasses::Dim> findLane(ChunkScanOp scan,
                                         const DimClasses &classes);
 

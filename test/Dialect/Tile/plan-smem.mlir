@@ -121,7 +121,7 @@ tile.kernel @full() grid 1 * slots warps 5 min_blocks 1 operands [] {
 
 // -----
 
-// expected-error @+1 {{kernel too_much needs 232452 bytes of shared memory, a block has 232448; use smaller head dimensions}}
+// expected-error @+1 {{kernel too_much needs 232452 bytes of shared memory, a block has 232448; use smaller head dimensions, or fewer value heads a key head}}
 tile.kernel @too_much() grid 1 * slots warps 5 min_blocks 1 operands [] {
   %t = tile.alloc : !tile.smem<58113xf32>
 }

@@ -159,7 +159,9 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
     if (end > limit) {
       kernel.emitError() << "kernel " << kernel.getSymName() << " needs " << end
                          << " bytes of shared memory, a block has "
-                         << limit.getValue() << "; use smaller head dimensions";
+                         << limit.getValue()
+                         << "; use smaller head dimensions, or fewer "
+                            "value heads a key head";
       signalPassFailure();
     }
   }

@@ -33,11 +33,11 @@ PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that no
 KINDS = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
 
 
-def read_spec(name, dtype):
-    """The sequence-level module of a spec, with 8 channels and 2 value heads a key head."""
+def read_spec(name, dtype, value_heads=2):
+    """The sequence-level module of a spec, with 8 channels and one key head."""
     text = small((ROOT / "specs" / f"{name}.yaml").read_text())
     text = text.replace("value: 10}", "value: 8}").replace("key: 12,", "key: 8,")
-    text = text.replace("{key: 2, value: 4}", "{key: 1, value: 2}").replace("dtype: f64", f"dtype: {dtype}")
+    text = text.replace("{key: 2, value: 4}", f"{{key: 1, value: {value_heads}}}").replace("dtype: f64", f"dtype: {dtype}")
     return _compiler.read_spec(text, name, "yaml", "")[0][1]
 
 
@@ -181,6 +181,14 @@ def test_random(seed):
     found, seeds = check(text, inputs, cu_seqlens)
     if "g" not in inputs or inputs["g"].max() < -1e-4:  # a step must not make a gate positive
         check_finite_differences(text, inputs, found, seeds, cu_seqlens)
+
+
+@pytest.mark.parametrize("value_heads", [11, 12])
+def test_large_group(value_heads):
+    """Summed at once, and in two steps."""
+    text = read_spec("gated_deltanet", "f64", value_heads)
+    inputs = draw(text, Law(11), batch=1, sequences=4)
+    assert_unowned_rows_are_zero(check(text, inputs, PACKED)[0])
 
 
 @pytest.mark.parametrize("name, save", [("gated_deltanet", "factor"), ("gated_deltaproduct", "none"), ("kda", "factor")])

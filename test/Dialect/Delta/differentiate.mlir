@@ -143,6 +143,26 @@ func.func @groups(%x: tensor<?x?x2xbf16> {delta.name = "x"}, %y: tensor<?x?xf32>
 
 // -----
 
+// No program holds a large group: 24 heads are summed 8 at a time, then 3.
+
+// CHECK-LABEL: func.func @large_group_bwd(
+// CHECK: %[[d:.*]] = delta.chunk_map chunk = 8 heads = 24
+// CHECK: %[[part:.*]] = delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%{{.*}} = %[[d]][seq, time, head * 8] : {{.*}} %[[d]][seq, time, head * 8 + 7] : tensor<?x?x24xf32>)
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x3xf32>)
+// CHECK: %[[dx:.*]] = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%{{.*}} = %[[part]][seq, time, head * 3] : {{.*}} %[[part]][seq, time, head * 3 + 2] : tensor<?x?x3xf32>)
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x1xbf16>)
+// CHECK: return %[[dx]]
+func.func @large_group(%x: tensor<?x?x1xbf16> {delta.name = "x"}) -> (tensor<?x?x24xf32> {delta.name = "o"}) {
+  %o = delta.chunk_map chunk = 8 heads = 24 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xbf16>)
+      outs([seq, time, head] : tensor<?x?x24xf32>) valid(%n) {
+    %P = math.exp %X : tensor<8xf32>
+    delta.yield outs(%P : tensor<8xf32>)
+  }
+  return %o : tensor<?x?x24xf32>
+}
+
+// -----
+
 // An in without time is read by every chunk: its gradient is carried, from zeros
 // for each sequence, and then summed over them. So the backward of a map is a scan.
 

@@ -68,6 +68,18 @@ void ReverseProgram::collectResults() {
   }
 }
 
+/// Heads that one map sums: of larger groups no program holds all.
+static constexpr int64_t kMembers = 8;
+
+/// How many heads a map sums on the way to one for each `group`: the most of
+/// `kMembers` that divide it, or all.
+static int64_t getMembers(int64_t group) {
+  for (int64_t members = std::min(group, kMembers); members > 1; --members)
+    if (group % members == 0)
+      return members;
+  return group;
+}
+
 /// `binding` with head i of each `group` in the place of every head.
 static BindingAttr bindMember(BindingAttr binding, int64_t group, int64_t i) {
   SmallVector<BoundDim> dims(binding.getDims());
@@ -77,27 +89,52 @@ static BindingAttr bindMember(BindingAttr binding, int64_t group, int64_t i) {
   return BindingAttr::get(binding.getContext(), dims);
 }
 
+static TileStorage withHeads(TileStorage storage, int64_t heads) {
+  SmallVector<int64_t> shape(storage.type.getShape());
+  for (auto [dim, size] : llvm::zip_equal(storage.binding.getDims(), shape))
+    if (dim.kind == DimKind::head)
+      size = heads;
+  storage.type = storage.type.clone(shape);
+  return storage;
+}
+
 /// From a gradient with a head of its own for each of the program's to that of
-/// the tensor with `heads` heads which they share: a map over the tensor's
-/// heads that reads each head of the group, the first one first.
+/// the tensor with `heads` heads which they share.
 Value ReverseProgram::sumOverHeads(const Result &result, Value gradient,
                                    int64_t heads) {
-  int64_t group = program.getHeads() / heads;
+  int64_t current = program.getHeads();
+  do {
+    int64_t members = getMembers(current / heads);
+    current /= members;
+    TileStorage storage = withHeads(result.storage, current);
+    if (current == heads)
+      storage = {cast<RankedTensorType>(result.primal.getType()),
+                 result.binding};
+    gradient = sumMembers(result, gradient, members, current, storage);
+  } while (current != heads);
+  return gradient;
+}
+
+/// A map over `heads` heads that reads `members` of the gradient for each, the
+/// first one first, and stores their sum as `storage`.
+Value ReverseProgram::sumMembers(const Result &result, Value gradient,
+                                 int64_t members, int64_t heads,
+                                 TileStorage storage) {
   SmallVector<Attribute> bindings;
-  for (int64_t i = 0; i < group; ++i)
-    bindings.push_back(bindMember(result.storage.binding, group, i));
-  SmallVector<Value> members(group, gradient);
+  for (int64_t i = 0; i < members; ++i)
+    bindings.push_back(bindMember(result.storage.binding, members, i));
+  SmallVector<Value> ins(members, gradient);
   auto sum = ChunkMapOp::create(
-      b, result.primal.getType(), members, getCuSeqlens(),
+      b, storage.type, ins, getCuSeqlens(),
       b.getI64IntegerAttr(program.getChunk()), b.getI64IntegerAttr(heads),
       TypeAttr::get(compute), b.getArrayAttr(bindings),
-      b.getArrayAttr(result.binding));
+      b.getArrayAttr(storage.binding));
 
   Location loc = sum.getLoc();
   Block &body = sum.getBody().emplaceBlock();
   body.addArgument(b.getIndexType(), loc);
-  SmallVector<Type> types(group, result.tile.getType());
-  auto tiles = body.addArguments(types, SmallVector<Location>(group, loc));
+  SmallVector<Type> types(members, result.tile.getType());
+  auto tiles = body.addArguments(types, SmallVector<Location>(members, loc));
   auto inside = ImplicitLocOpBuilder::atBlockEnd(loc, &body);
   Value total = body.getArgument(1);
   for (Value tile : llvm::drop_begin(tiles))

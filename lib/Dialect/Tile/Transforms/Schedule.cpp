@@ -174,10 +174,13 @@ struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
       if (!block->empty() && block->back().hasTrait<OpTrait::IsTerminator>())
         blocks.push_back(block);
     });
+    size_t numProducts = 0;
     for (Block *block : blocks)
-      scheduleBlock(*block);
-    for (Block *block : blocks)
-      boundBlocks(*block);
+      numProducts += scheduleBlock(*block);
+    // Without products ptxas orders the reads as the registers allow.
+    if (numProducts > 0)
+      for (Block *block : blocks)
+        boundBlocks(*block);
   }
 
 private:
@@ -194,7 +197,8 @@ private:
     ++numAlone;
   }
 
-  void scheduleBlock(Block &block) {
+  /// Gives how many products there are.
+  size_t scheduleBlock(Block &block) {
     int64_t budget = isa<LoopLikeOpInterface>(block.getParentOp())
                          ? registers
                          : registersOnce;
@@ -209,6 +213,7 @@ private:
       await.setPending(pending);
       numOverlapped += pending > 0;
     }
+    return products.size();
   }
 };
 } // namespace

@@ -56,8 +56,8 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     every `tile.await` down to its first use (never past a `tile.release`, since the
     stage's tiles may still be read, nor past the await of a younger product, which
     completes it anyway), and counts the products that may still be in flight there.
-    A kernel whose tiles then hold more than `registers-shared` at some place gets an
-    SM for itself (`min_blocks 1`): beside another block it would spill.
+    A kernel with products whose tiles then hold more than `registers-shared` at some
+    place gets an SM for itself (`min_blocks 1`): beside another block it would spill.
 
     Before (types left out):
 

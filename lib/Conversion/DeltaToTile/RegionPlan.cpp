@@ -7,6 +7,8 @@
 #include "RegionLowering.h"
 #include "RegionOrder.h"
 
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -38,7 +40,7 @@ void RegionLowering::planFusion(Block &block) {
     Operation *user = *op.user_begin();
     if (auto contract = dyn_cast<linalg::ContractOp>(op)) {
       // One product a sum: it starts from the other term.
-      if (isa<arith::AddFOp>(user) && startsFromZero(contract) &&
+      if (isa<arith::AddFOp>(user) && isZero(contract.getOutputs().front()) &&
           getProduct(contract) && !addsProduct(user))
         fused.insert(&op);
       continue;

@@ -6,6 +6,8 @@
 
 #include "RegionLowering.h"
 
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -142,7 +144,9 @@ LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
               "has a dimension to be the rows of an accumulator, "
               "found "
            << op.getResult(0).getType();
-  Value init = startsFromZero(op) ? Value() : op.getOutputs().front();
+  Value init = op.getOutputs().front();
+  if (isZero(init))
+    init = {};
   return keepTiles(op, [&](int64_t block) {
     return emitProduct(op, *product, init, block);
   });

@@ -6,6 +6,8 @@
 
 #include "RegionLowering.h"
 
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -65,12 +67,9 @@ Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
 
 LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
   Block *body = op.getBlock();
-  auto init = dyn_cast_or_null<FloatAttr>(
-      isSplat(op.getInits().front()) ? getSplatValue(op.getInits().front())
-                                     : TypedAttr());
   bool isSum = body->getOperations().size() == 2 &&
-               isa<arith::AddFOp>(body->front()) && init &&
-               init.getValue().isZero();
+               isa<arith::AddFOp>(body->front()) &&
+               isZero(op.getInits().front());
   Value source = op.getInputs().front(), result = op.getResult(0);
   int64_t rank = tensorOf(source).getRank();
   if (!isSum || op.getDimensions().size() != 1 || (rank == 2 && !isMap))

@@ -34,13 +34,6 @@ TypedAttr wyvern::getSplatValue(Value value) {
   return dyn_cast<FloatAttr>(constant.getValue());
 }
 
-bool wyvern::startsFromZero(linalg::ContractOp op) {
-  Value init = op.getOutputs().front();
-  auto zero = dyn_cast_or_null<FloatAttr>(isSplat(init) ? getSplatValue(init)
-                                                        : TypedAttr());
-  return zero && zero.getValue().isZero();
-}
-
 //===----------------------------------------------------------------------===//
 // Dimensions that range over the same thing
 //===----------------------------------------------------------------------===//

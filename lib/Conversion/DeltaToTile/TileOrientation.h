@@ -79,8 +79,6 @@ inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 /// A value that has no dimensions of its own to speak of: a constant, or what
 /// linalg.fill makes of one. It takes the orientation of each of its uses.
 bool isSplat(Value value);
-/// True if nothing is added to the product.
-bool startsFromZero(linalg::ContractOp op);
 /// The constant of a splat; null for an uninitialised tensor.
 TypedAttr getSplatValue(Value value);
 

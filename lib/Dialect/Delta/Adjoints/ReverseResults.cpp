@@ -14,6 +14,15 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
+/// The position of the head dimension, if there is one.
+static std::optional<unsigned> findHead(ArrayRef<BoundDim> dims) {
+  const BoundDim *head = llvm::find_if(
+      dims, [](BoundDim dim) { return dim.kind == DimKind::head; });
+  if (head == dims.end())
+    return std::nullopt;
+  return head - dims.begin();
+}
+
 /// The binding of an in's gradient: a head of its own for each of the program's
 /// heads, and without a time or chunk dimension a sequence of its own too.
 ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
@@ -36,12 +45,9 @@ ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
     dims.insert(dims.begin(), {DimKind::seq});
     shape.insert(shape.begin(), ShapedType::kDynamic);
   }
-  bool isShared = result.addedHead || isSummed;
-  for (auto [dim, size] : llvm::zip_equal(dims, shape))
-    if (dim.kind == DimKind::head) {
-      isShared |= size != program.getHeads();
-      size = program.getHeads();
-    }
+  int64_t &heads = shape[*findHead(dims)];
+  bool isShared = result.addedHead || isSummed || heads != program.getHeads();
+  heads = program.getHeads();
   // What is summed afterwards is not rounded before.
   Type element = isShared ? compute : type.getElementType();
   result.storage = {RankedTensorType::get(shape, element),
@@ -83,17 +89,13 @@ static int64_t getMembers(int64_t group) {
 /// `binding` with head i of each `group` in the place of every head.
 static BindingAttr bindMember(BindingAttr binding, int64_t group, int64_t i) {
   SmallVector<BoundDim> dims(binding.getDims());
-  for (BoundDim &dim : dims)
-    if (dim.kind == DimKind::head)
-      dim = {DimKind::head, group, i};
+  dims[*findHead(dims)] = {DimKind::head, group, i};
   return BindingAttr::get(binding.getContext(), dims);
 }
 
 static TileStorage withHeads(TileStorage storage, int64_t heads) {
   SmallVector<int64_t> shape(storage.type.getShape());
-  for (auto [dim, size] : llvm::zip_equal(storage.binding.getDims(), shape))
-    if (dim.kind == DimKind::head)
-      size = heads;
+  shape[*findHead(storage.binding.getDims())] = heads;
   storage.type = storage.type.clone(shape);
   return storage;
 }
@@ -200,12 +202,9 @@ Value ReverseProgram::sumOverAll(const Result &result, Value gradient) {
 Value ReverseProgram::sumOverShared(const Result &result, Value gradient) {
   if (!result.binding.has(DimKind::time))
     return sumOverAll(result, gradient);
-  int64_t heads = 1;
   auto type = cast<RankedTensorType>(result.primal.getType());
-  for (auto [dim, size] :
-       llvm::zip_equal(result.binding.getDims(), type.getShape()))
-    if (dim.kind == DimKind::head)
-      heads = size;
+  std::optional<unsigned> head = findHead(result.binding.getDims());
+  int64_t heads = head ? type.getDimSize(*head) : 1;
   bool isWhole = !result.addedHead && heads == program.getHeads();
   return isWhole ? gradient : sumOverHeads(result, gradient, heads);
 }

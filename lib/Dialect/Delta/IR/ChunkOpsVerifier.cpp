@@ -29,6 +29,19 @@ YieldOp ChunkProgramOpInterface::getYield() {
   return cast<YieldOp>(getBlock().getTerminator());
 }
 
+Value ChunkProgramOpInterface::getInOfTile(Value value) {
+  auto tile = dyn_cast<BlockArgument>(value);
+  auto program = tile ? dyn_cast_or_null<ChunkProgramOpInterface>(
+                            tile.getOwner()->getParentOp())
+                      : ChunkProgramOpInterface();
+  if (!program)
+    return {};
+  // The first argument is the number of valid tokens; carries come last.
+  unsigned number = tile.getArgNumber();
+  ValueRange ins = program.getIns();
+  return number > 0 && number <= ins.size() ? ins[number - 1] : Value();
+}
+
 /// The closed set of the region: differentiation, splitting and fusion have one
 /// rule for each of these and for nothing else.
 static bool isChunkRegionOp(Operation *op) {

@@ -40,13 +40,8 @@ static bool addsToCarry(linalg::ContractOp op) {
 /// True for what would be exact in `type` but for the vectors and constants
 /// that it was multiplied by.
 static bool isScaledIn(Value value, FloatType type) {
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
-    auto program =
-        cast<ChunkProgramOpInterface>(argument.getOwner()->getParentOp());
-    unsigned i = argument.getArgNumber() - 1;
-    return i < program.getIns().size() &&
-           getElementTypeOrSelf(program.getIns()[i]) == type;
-  }
+  if (Value in = ChunkProgramOpInterface::getInOfTile(value))
+    return getElementTypeOrSelf(in) == type;
   auto isSpread = [](Value factor) {
     Operation *def = factor.getDefiningOp();
     return isa_and_nonnull<linalg::BroadcastOp, arith::ConstantOp>(def);

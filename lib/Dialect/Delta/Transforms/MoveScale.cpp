@@ -19,19 +19,7 @@ using namespace mlir::wyvern::delta;
 
 /// True for the tile of an in: what a matmul can read as it was loaded.
 static bool isPlainIn(Value value) {
-  auto arg = dyn_cast<BlockArgument>(value);
-  if (!arg || arg.getArgNumber() == 0)
-    return false;
-  Operation *program = arg.getOwner()->getParentOp();
-  if (auto scan = dyn_cast<ChunkScanOp>(program))
-    return arg.getArgNumber() <= scan.getIns().size();
-  return isa<ChunkMapOp>(program);
-}
-
-static bool isZero(Value value) {
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
-    return matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
-  return matchPattern(value, m_AnyZeroFloat());
+  return ChunkProgramOpInterface::getInOfTile(value) != nullptr;
 }
 
 /// The number that a constant tile holds everywhere.

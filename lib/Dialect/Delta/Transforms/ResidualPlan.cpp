@@ -62,8 +62,8 @@ void ResidualPlan::useFactor(IntegerAttr system, Value factor,
 
 /// The name of a system's factor among the residuals.
 static std::string nameFactor(EraseSolveOp solve) {
-  int64_t number = solve->getAttrOfType<IntegerAttr>(kSystemAttr).getInt();
-  return number == 0 ? "factor" : "factor_" + std::to_string(number);
+  return numberName("factor",
+                    solve->getAttrOfType<IntegerAttr>(kSystemAttr).getInt());
 }
 
 void ResidualPlan::remarkOnFactor(EraseSolveOp solve) {
@@ -120,10 +120,8 @@ ChunkScanOp ResidualPlan::findReplay(ChunkScanOp scan) {
 /// replay starts from there, all segments at once.
 void ResidualPlan::saveCarries(ChunkScanOp scan, ChunkScanOp replay,
                                int64_t interval) {
-  std::string suffix;
-  int64_t number = scan->getAttrOfType<IntegerAttr>(kReplayAttr).getInt();
-  if (number > 0)
-    suffix = "_" + std::to_string(number);
+  std::string name = numberName(
+      "state", scan->getAttrOfType<IntegerAttr>(kReplayAttr).getInt());
   SmallVector<Attribute> bindings;
   auto program = cast<ChunkProgramOpInterface>(scan.getOperation());
   for (unsigned i = 0, e = replay.getInits().size(); i < e; ++i) {
@@ -135,10 +133,7 @@ void ResidualPlan::saveCarries(ChunkScanOp scan, ChunkScanOp replay,
     bindings.push_back(storage.binding);
     Value saved = addOut(rewriter, program, carry, storage);
     program = saved.getDefiningOp<ChunkProgramOpInterface>();
-    std::string name = "state" + suffix;
-    if (i > 0)
-      name += "_" + std::to_string(i);
-    BlockArgument argument = addResidual(saved, name);
+    BlockArgument argument = addResidual(saved, numberName(name, i));
     rewriter.modifyOpInPlace(replay, [&] {
       replay.getInitsMutable()[i].set(argument);
       replay.getFinals()[i].setType(storage.type);

@@ -14,6 +14,10 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
+std::string delta::numberName(StringRef name, int64_t number) {
+  return number == 0 ? name.str() : (name + "_" + Twine(number)).str();
+}
+
 /// Bytes a token and head of a tensor that holds a tile a (token, head) or a
 /// (chunk, head).
 static double bytesPerTokenHead(RankedTensorType tile, int64_t chunk,
@@ -61,7 +65,7 @@ void delta::emitStateRemarks(ChunkScanOp replay, int64_t interval) {
     auto tile = cast<RankedTensorType>(carry.getType());
     int64_t bytes = tile.getElementTypeBitWidth() / 8;
     remarkOn(
-        replay.getLoc(), i == 0 ? "state" : "state_" + std::to_string(i),
+        replay.getLoc(), numberName("state", i),
         interval ? "saved at intervals" : "replayed",
         bytesPerTokenHead(tile, chunk * std::max<int64_t>(interval, 1), bytes),
         flopsOf(carry), chunk);

@@ -11,6 +11,9 @@
 
 namespace mlir::wyvern::delta {
 
+/// `name` for the first of several, `name_1` and so on for the others.
+std::string numberName(StringRef name, int64_t number);
+
 /// Says `choice` of the factor of a system, as delta-plan-residuals: the bytes
 /// a token and head that it takes, and the operations that it saves.
 void emitFactorRemark(EraseSolveOp solve, StringRef name, Value factor,

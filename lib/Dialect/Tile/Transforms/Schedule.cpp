@@ -174,11 +174,12 @@ struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
       if (!block->empty() && block->back().hasTrait<OpTrait::IsTerminator>())
         blocks.push_back(block);
     });
-    size_t numProducts = 0;
     for (Block *block : blocks)
-      numProducts += scheduleBlock(*block);
+      scheduleBlock(*block);
     // Without products ptxas orders the reads as the registers allow.
-    if (numProducts > 0)
+    bool multiplies = llvm::any_of(
+        blocks, [](Block *b) { return !b->getOps<MmaOp>().empty(); });
+    if (multiplies)
       for (Block *block : blocks)
         boundBlocks(*block);
   }
@@ -197,8 +198,7 @@ private:
     ++numAlone;
   }
 
-  /// Gives how many products there are.
-  size_t scheduleBlock(Block &block) {
+  void scheduleBlock(Block &block) {
     int64_t budget = isa<LoopLikeOpInterface>(block.getParentOp())
                          ? registers
                          : registersOnce;
@@ -213,7 +213,6 @@ private:
       await.setPending(pending);
       numOverlapped += pending > 0;
     }
-    return products.size();
   }
 };
 } // namespace

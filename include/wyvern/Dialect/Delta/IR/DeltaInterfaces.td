@@ -50,6 +50,9 @@ def Delta_ChunkProgramOpInterface : OpInterface<"ChunkProgramOpInterface"> {
   let extraClassDeclaration = [{
     /// What the region yields.
     ::mlir::wyvern::delta::YieldOp getYield();
+    /// The in whose tile `value` is in a program's region; null for every other
+    /// value.
+    static ::mlir::Value getInOfTile(::mlir::Value value);
   }];
 }
 

@@ -60,6 +60,9 @@ private:
   FloatType compute;
 };
 
+/// True for zeros: what a sum or a product starts from if nothing is added.
+bool isZero(Value tile);
+
 /// The shape of a tile.
 inline ArrayRef<int64_t> shapeOf(Value tile) {
   return cast<RankedTensorType>(tile.getType()).getShape();

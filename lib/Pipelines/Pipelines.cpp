@@ -6,12 +6,13 @@
 
 #include "wyvern/Pipelines/Pipelines.h"
 
-#include "wyvern/Conversion/DeltaToTile/DeltaToTile.h"
+#include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/IR/MatmulWork.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
@@ -71,8 +72,12 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createAssignPrecisionPass(precision));
 }
 
+static void addScheduled(OpPassManager &pm, const PipelineOptions &) {
+  pm.addNestedPass<func::FuncOp>(sched::createSeparatePass());
+}
+
 static void addTile(OpPassManager &pm, const PipelineOptions &) {
-  pm.addPass(createConvertDeltaToTilePass());
+  pm.addPass(createConvertSchedToTilePass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
@@ -105,7 +110,9 @@ static constexpr Phase phases[] = {
      addStaged},
     {"rounded", "16-bit operands of matmuls; what the CPU runs too",
      addRounded},
-    {"tile", "one GPU kernel a chunk program: tiles, rings, roles", addTile},
+    {"scheduled", "who computes what: kernels, their roles and channels",
+     addScheduled},
+    {"tile", "how it runs on a GPU: tiles, rings, products", addTile},
     {"nvvm", "LLVM and NVVM dialects with structured control flow", addNVVM},
     {"llvm", "what is translated to PTX", addLLVM},
 };
@@ -149,12 +156,20 @@ static bool isRounded(ModuleOp module) {
   return result.wasInterrupted();
 }
 
+/// True if a function holds a kernel.
+static bool isScheduled(ModuleOp module) {
+  return module.walk([](sched::KernelOp) { return WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
 const Phase &mlir::wyvern::getReachedPhase(ModuleOp module) {
   StringRef name = "input";
   if (!module.getOps<gpu::GPUModuleOp>().empty())
     name = "nvvm";
   else if (!module.getOps<tile::KernelOp>().empty())
     name = "tile";
+  else if (isScheduled(module))
+    name = "scheduled";
   else if (isRounded(module))
     name = "rounded";
   return *findPhase(name);
@@ -175,7 +190,8 @@ void mlir::wyvern::registerDialects(DialectRegistry &registry) {
       .insert<arith::ArithDialect, cf::ControlFlowDialect, delta::DeltaDialect,
               func::FuncDialect, gpu::GPUDialect, linalg::LinalgDialect,
               LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
-              scf::SCFDialect, tensor::TensorDialect, tile::TileDialect>();
+              scf::SCFDialect, sched::SchedDialect,
+              tensor::TensorDialect, tile::TileDialect>();
   delta::registerAdjoints(registry);
   delta::registerMatmulWork(registry);
 }

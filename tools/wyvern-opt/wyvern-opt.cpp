@@ -4,10 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "wyvern/Conversion/DeltaToTile/DeltaToTile.h"
 #include "wyvern/Conversion/Passes.h"
+#include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 #include "wyvern/Execution/CpuProgram.h"
 #include "wyvern/Pipelines/Pipelines.h"
@@ -23,7 +24,8 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   mlir::wyvern::delta::registerDeltaTransformsPasses();
   mlir::wyvern::registerWyvernConversionPasses();
-  mlir::wyvern::registerDeltaToTilePasses();
+  mlir::wyvern::sched::registerSchedStrategiesPasses();
+  mlir::wyvern::registerSchedToTilePasses();
   mlir::wyvern::tile::registerTileTransformsPasses();
   mlir::wyvern::registerTileToNVVMPasses();
   mlir::registerArithToLLVMConversionPass();

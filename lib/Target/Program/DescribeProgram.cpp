@@ -12,7 +12,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -23,30 +22,22 @@ class ProgramDescriber {
 public:
   explicit ProgramDescriber(func::FuncOp func) : func(func) {}
 
-  FailureOr<ProgramInfo> describe(ArrayRef<tile::KernelOp> kernels);
+  FailureOr<ProgramInfo> describe();
 
 private:
-  struct Name {
-    std::string text;
-    TensorRole role;
-    Attribute residual;
-  };
-
-  /// Names every tensor as convert-delta-to-tile does: arguments and returned
-  /// values by their delta.name, the other results of chunk programs by number.
-  void nameTensors();
-  template <typename OpT> void addTensorsOf(OpT op);
+  /// Names the tensors of a launch as its kernel does; says what else is known
+  /// of them.
+  void nameTensors(tile::LaunchOp launch, tile::KernelOp kernel);
+  TensorInfo describeTensor(Value tensor);
+  void addTensors(tile::LaunchOp launch);
   void addTensor(Value tensor, Attribute binding);
   LogicalResult addKernel(tile::KernelOp kernel);
-  /// What nobody asked for and no kernel writes, such as a final state, needs
-  /// no memory.
-  void dropUnusedWorkspace();
   /// The parameters behind one argument of a kernel.
   LogicalResult addParams(tile::KernelOp kernel, BlockArgument argument,
                           KernelInfo &info);
 
   func::FuncOp func;
-  llvm::DenseMap<Value, Name> names;
+  llvm::DenseMap<Value, std::string> names;
   ProgramInfo program;
 };
 } // namespace
@@ -73,35 +64,39 @@ static std::string describeType(Type type) {
   return text;
 }
 
-void ProgramDescriber::nameTensors() {
-  for (BlockArgument argument : func.getArguments())
-    names[argument] = {
-        delta::getArgName(func, argument.getArgNumber()).str(),
-        TensorRole::Input,
-        func.getArgAttr(argument.getArgNumber(), delta::kResidualAttr)};
-  unsigned number = 0;
-  func.walk([&](Operation *op) {
-    if (isa<delta::ChunkScanOp, delta::ChunkMapOp>(op))
-      for (Value result : op->getResults())
-        names[result] = {"workspace_" + std::to_string(number++),
-                         TensorRole::Workspace, nullptr};
-  });
-  Operation *ret = func.getBody().front().getTerminator();
-  for (auto [i, value] : llvm::enumerate(ret->getOperands()))
-    names[value] = {delta::getResultName(func, i).str(), TensorRole::Output,
-                    func.getResultAttr(i, delta::kResidualAttr)};
+void ProgramDescriber::nameTensors(tile::LaunchOp launch,
+                                   tile::KernelOp kernel) {
+  for (auto [i, tensor] : llvm::enumerate(launch.getKernelTensors()))
+    names[tensor] = cast<StringAttr>(kernel.getOperands()[i]).str();
+}
+
+/// Says whether an argument or result of the function, or neither, is `tensor`.
+TensorInfo ProgramDescriber::describeTensor(Value tensor) {
+  TensorInfo info;
+  info.name = names[tensor];
+  info.role = TensorRole::Workspace;
+  Attribute residual;
+  if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+    info.role = TensorRole::Input;
+    residual = func.getArgAttr(argument.getArgNumber(), delta::kResidualAttr);
+  }
+  for (OpOperand &use : tensor.getUses())
+    if (isa<func::ReturnOp>(use.getOwner())) {
+      info.role = TensorRole::Output;
+      residual =
+          func.getResultAttr(use.getOperandNumber(), delta::kResidualAttr);
+    }
+  info.residual = residual != nullptr;
+  if (auto what = dyn_cast_or_null<StringAttr>(residual))
+    info.what = what.str();
+  return info;
 }
 
 void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
-  const Name &name = names[tensor];
-  if (name.text.empty() || program.findTensor(name.text) >= 0)
+  auto name = names.find(tensor);
+  if (name == names.end() || program.findTensor(name->second) >= 0)
     return;
-  TensorInfo info;
-  info.name = name.text;
-  info.role = name.role;
-  info.residual = name.residual != nullptr;
-  if (auto what = dyn_cast_or_null<StringAttr>(name.residual))
-    info.what = what.str();
+  TensorInfo info = describeTensor(tensor);
   auto type = cast<RankedTensorType>(tensor.getType());
   info.dtype = describeType(type.getElementType());
   for (auto [dim, size] : llvm::zip_equal(
@@ -110,19 +105,16 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
   program.tensors.push_back(std::move(info));
 }
 
-template <typename OpT> void ProgramDescriber::addTensorsOf(OpT op) {
-  program.chunk = op.getChunk();
-  for (auto [value, binding] : llvm::zip_equal(op.getIns(), op.getInBindings()))
-    addTensor(value, binding);
-  for (auto [value, binding] :
-       llvm::zip_equal(op.getOuts(), op.getOutBindings()))
-    addTensor(value, binding);
-  if constexpr (std::is_same_v<OpT, delta::ChunkScanOp>)
-    for (ValueRange carries :
-         {ValueRange(op.getInits()), ValueRange(op.getFinals())})
-      for (auto [value, binding] :
-           llvm::zip_equal(carries, op.getCarryBindings()))
-        addTensor(value, binding);
+void ProgramDescriber::addTensors(tile::LaunchOp launch) {
+  program.chunk = launch.getChunk();
+  auto add = [&](ValueRange tensors, ArrayAttr bindings) {
+    for (auto [tensor, binding] : llvm::zip_equal(tensors, bindings))
+      addTensor(tensor, binding);
+  };
+  add(launch.getIns(), launch.getInBindings());
+  add(launch.getOuts(), launch.getOutBindings());
+  add(launch.getInits(), launch.getInitBindings());
+  add(launch.getFinals(), launch.getInitBindings());
 }
 
 LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
@@ -186,30 +178,19 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
   return success();
 }
 
-void ProgramDescriber::dropUnusedWorkspace() {
-  llvm::StringSet<> named;
-  for (const KernelInfo &kernel : program.kernels)
-    for (const ParamInfo &param : kernel.params)
-      named.insert(param.tensor);
-  llvm::erase_if(program.tensors, [&](const TensorInfo &tensor) {
-    return tensor.role == TensorRole::Workspace && !named.contains(tensor.name);
-  });
-}
-
-FailureOr<ProgramInfo>
-ProgramDescriber::describe(ArrayRef<tile::KernelOp> kernels) {
+FailureOr<ProgramInfo> ProgramDescriber::describe() {
   program.name = delta::getLayerName(func).str();
-  nameTensors();
-  for (Operation &op : func.getBody().front()) {
-    if (auto map = dyn_cast<delta::ChunkMapOp>(op))
-      addTensorsOf(map);
-    else if (auto scan = dyn_cast<delta::ChunkScanOp>(op))
-      addTensorsOf(scan);
+  SymbolTable symbols(func->getParentOfType<ModuleOp>());
+  SmallVector<tile::KernelOp> kernels;
+  for (auto launch : func.getOps<tile::LaunchOp>()) {
+    kernels.push_back(symbols.lookup<tile::KernelOp>(launch.getKernel()));
+    nameTensors(launch, kernels.back());
+    addTensors(launch);
   }
   // Inputs in the order of the function's arguments, outputs of its results.
   auto getRank = [&](const TensorInfo &tensor) -> unsigned {
     for (BlockArgument argument : func.getArguments())
-      if (names[argument].text == tensor.name)
+      if (names.lookup(argument) == tensor.name)
         return argument.getArgNumber();
     for (unsigned i = 0, e = func.getNumResults(); i < e; ++i)
       if (delta::getResultName(func, i) == tensor.name)
@@ -227,47 +208,13 @@ ProgramDescriber::describe(ArrayRef<tile::KernelOp> kernels) {
     return func.emitError() << "expected a function of chunk programs, found "
                                "none in it; there is "
                                "nothing to compile";
-  dropUnusedWorkspace();
   return std::move(program);
 }
 
-/// The kernels of a module with two functions: those of the first come first,
-/// one for each of its chunk programs, as convert-delta-to-tile leaves them.
-static FailureOr<SmallVector<ArrayRef<tile::KernelOp>, 2>>
-splitKernels(ModuleOp module, ArrayRef<tile::KernelOp> kernels) {
-  SmallVector<ArrayRef<tile::KernelOp>, 2> parts;
-  size_t begin = 0;
-  for (auto func : module.getOps<func::FuncOp>()) {
-    size_t count = llvm::count_if(func.getBody().front(), [](Operation &op) {
-      return isa<delta::ChunkScanOp, delta::ChunkMapOp>(op);
-    });
-    parts.push_back(
-        kernels.slice(std::min(begin, kernels.size())).take_front(count));
-    begin += count;
-  }
-  if (begin != kernels.size())
-    return module.emitError()
-           << "expected one kernel for each of " << begin
-           << " chunk programs, those of one function before those of the "
-              "other, found "
-           << kernels.size()
-           << " kernels: which program is a kernel part of? Start from an "
-              "earlier phase";
-  return parts;
-}
-
-static FailureOr<BundleInfo> describePair(ModuleOp module,
-                                          delta::TrainingPair pair,
-                                          ArrayRef<tile::KernelOp> kernels) {
-  auto parts = splitKernels(module, kernels);
-  if (failed(parts))
-    return failure();
-  bool forwardFirst = pair.forward->isBeforeInBlock(pair.backward);
+static FailureOr<BundleInfo> describePair(delta::TrainingPair pair) {
   BundleInfo bundle;
-  FailureOr<ProgramInfo> forward =
-      ProgramDescriber(pair.forward).describe((*parts)[forwardFirst ? 0 : 1]);
-  FailureOr<ProgramInfo> backward =
-      ProgramDescriber(pair.backward).describe((*parts)[forwardFirst ? 1 : 0]);
+  FailureOr<ProgramInfo> forward = ProgramDescriber(pair.forward).describe();
+  FailureOr<ProgramInfo> backward = ProgramDescriber(pair.backward).describe();
   if (failed(forward) || failed(backward))
     return failure();
   bundle.forward = std::move(*forward);
@@ -278,19 +225,18 @@ static FailureOr<BundleInfo> describePair(ModuleOp module,
 
 FailureOr<BundleInfo> mlir::wyvern::describeBundle(ModuleOp module) {
   SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
-  SmallVector<tile::KernelOp> kernels(module.getOps<tile::KernelOp>());
   FailureOr<delta::TrainingPair> pair = delta::findTrainingPair(module);
   if (failed(pair))
     return failure();
   if (*pair && functions.size() == 2)
-    return describePair(module, *pair, kernels);
+    return describePair(*pair);
   if (functions.size() != 1)
     return module.emitError()
            << "a program is one function, or two where one is the "
               "delta.backward of the other; found "
            << functions.size() << "; compile one at a time";
   FailureOr<ProgramInfo> program =
-      ProgramDescriber(functions.front()).describe(kernels);
+      ProgramDescriber(functions.front()).describe();
   if (failed(program))
     return failure();
   return BundleInfo{std::move(*program), std::nullopt};

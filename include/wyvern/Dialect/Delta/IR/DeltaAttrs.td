@@ -94,4 +94,7 @@ def Delta_BindingArrayAttr
     : TypedArrayAttrBase<Delta_BindingAttr, "one binding an operand">;
 def Delta_StepArrayAttr : TypedArrayAttrBase<Delta_StepAttr, "list of steps">;
 
+def Delta_FloatTensor : RankedTensorOf<[AnyFloat]>;
+def Delta_CuSeqlens : 1DTensorOf<[I32, I64]>;
+
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAATTRS

@@ -13,9 +13,6 @@ include "wyvern/Dialect/Delta/IR/DeltaAttrs.td"
 class Delta_Op<string opMnemonic, list<Trait> traits = []>
     : Op<Delta_Dialect, opMnemonic, traits>;
 
-def Delta_FloatTensor : RankedTensorOf<[AnyFloat]>;
-def Delta_CuSeqlens : 1DTensorOf<[I32, I64]>;
-
 def Delta_RecurrenceOp
     : Delta_Op<"recurrence", [Pure, AttrSizedOperandSegments]> {
   let summary = "a matrix state edited by decays and Householder-like steps";

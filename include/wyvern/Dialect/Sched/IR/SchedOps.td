@@ -1,0 +1,268 @@
+//===- SchedOps.td - Operations of the sched dialect ----*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_SCHED_IR_SCHEDOPS
+#define WYVERN_DIALECT_SCHED_IR_SCHEDOPS
+
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "wyvern/Dialect/Delta/IR/DeltaAttrs.td"
+include "wyvern/Dialect/Sched/IR/SchedTypes.td"
+
+class Sched_Op<string opMnemonic, list<Trait> traits = []>
+    : Op<Sched_Dialect, opMnemonic, traits>;
+
+def Sched_KernelOp : Sched_Op<"kernel", [
+    IsolatedFromAbove, AttrSizedOperandSegments, AttrSizedResultSegments,
+    SingleBlock, NoTerminator, RecursiveMemoryEffects,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
+  let summary = "one launch: a grid of blocks, each of a few roles";
+  let description = [{
+    A block is for one head, one of `split` parts of the dimension that the
+    recurrence does not mix, and one sequence (`over = sequences`) or one slot of
+    `run` chunks (`over = slots`). Its roles visit the block's chunks with
+    `sched.each_chunk`. `min_blocks` is how many blocks an SM should hold.
+
+    Operands and results are those of `delta.chunk_scan`, bound in the same way:
+    `ins`, `inits` of carries and `finals` beside `outs`. The region's arguments are
+    ins, outs, inits and finals in memory, in this order. Rows of an out that no
+    sequence owns are zero.
+
+    The region holds channels, then roles, and constants. Constraints (numbered K..):
+    docs/sched.md.
+
+    Example:
+
+    ```mlir
+    %y = sched.kernel "copy" grid(heads = 2, split = 1, over = slots of 1)
+        chunk = 64 compute = f32 min_blocks 1
+        ins(%x = %0[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+        outs(%z = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+      %in = sched.channel depth 1 fill tma tail reader
+          : !sched.channel<tensor<64x64xbf16>>
+      sched.role "compute" warps 4 {
+        sched.each_chunk forward valid(%n) {
+          %X = sched.get %in : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+          sched.store %X to %z
+              : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+          sched.yield
+        }
+      }
+      sched.role "load" warps 1 {
+        sched.each_chunk forward valid(%n) {
+          %X = sched.load %x
+              : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+          sched.put %X to %in
+              : tensor<64x64xf32>, !sched.channel<tensor<64x64xbf16>>
+          sched.yield
+        }
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$ins,
+                       Variadic<Delta_FloatTensor>:$inits,
+                       Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       StrAttr:$kernel_name, I64Attr:$heads, I64Attr:$split,
+                       Sched_GridOverAttr:$over, I64Attr:$run, I64Attr:$chunk,
+                       TypeAttr:$compute, I64Attr:$min_blocks,
+                       Delta_BindingArrayAttr:$in_bindings,
+                       Delta_BindingArrayAttr:$init_bindings,
+                       Delta_BindingArrayAttr:$out_bindings);
+  let results = (outs Variadic<Delta_FloatTensor>:$outs,
+                      Variadic<Delta_FloatTensor>:$finals);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Block &getBlock() { return getBody().front(); }
+    /// What the region sees of each in, out, init and final.
+    ::mlir::Block::BlockArgListType getInArgs();
+    ::mlir::Block::BlockArgListType getOutArgs();
+    ::mlir::Block::BlockArgListType getInitArgs();
+    ::mlir::Block::BlockArgListType getFinalArgs();
+    /// The binding of a region argument.
+    ::mlir::wyvern::delta::BindingAttr getBinding(::mlir::BlockArgument arg);
+    /// The tile that a chunk sees of a region argument, in the compute type.
+    ::mlir::RankedTensorType getTileType(::mlir::BlockArgument arg);
+    /// The kernel's channels and roles, in their order.
+    auto getChannels() { return getBlock().getOps<ChannelOp>(); }
+    auto getRoles() { return getBlock().getOps<RoleOp>(); }
+  }];
+}
+
+def Sched_ChannelOp : Sched_Op<"channel", [HasParent<"KernelOp">]> {
+  let summary = "tiles from one role to others, a few chunks ahead";
+  let description = [{
+    One role puts into it once a chunk; one or more roles get from it once a chunk.
+    It holds the tiles of `depth` chunks: the putting role waits until all readers
+    have done with the chunk `depth` before.
+
+    A channel that `tma` fills takes what `sched.load` brings and nothing else:
+    matrices by bulk copies, vectors by the role's warps. One that `warps` fill takes
+    what its role has computed. `tail` says who overwrites rows past a
+    sequence's end, which may be another sequence's: the one role that reads, or the
+    role that fills.
+
+    Example: see `sched.kernel`.
+  }];
+  let arguments = (ins I64Attr:$depth, Sched_FillAttr:$fill,
+                       DefaultValuedAttr<Sched_TailAttr, "Tail::filler">:$tail);
+  let results = (outs Sched_ChannelType:$channel);
+  let assemblyFormat = [{
+    `depth` $depth `fill` $fill (`tail` $tail^)? attr-dict `:` type($channel)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The `sched.role` that puts; null before the kernel is verified.
+    ::mlir::Operation *getFiller();
+    /// The `sched.role`s that get, each once, in the kernel's order.
+    ::mlir::SmallVector<::mlir::Operation *> getReaders();
+  }];
+}
+
+def Sched_RoleOp : Sched_Op<"role", [
+    HasParent<"KernelOp">, SingleBlock, NoTerminator, NoRegionArguments,
+    RecursiveMemoryEffects]> {
+  let summary = "what some warps of a block do";
+  let description = [{
+    `warps` warps run the region together. With `split n` there are n such groups,
+    each with its n-th part of the block's split dimension; what has no such
+    dimension they all compute. With `copies n` there are n groups that take the
+    block's chunks in turn. `registers` is the budget a thread (`setmaxnreg`); all
+    roles of a kernel have one, or none.
+
+    The region holds loads of initial carries, `sched.each_chunk`, and stores of
+    final ones.
+
+    Example: see `sched.kernel`.
+  }];
+  let arguments = (ins StrAttr:$role_name, I64Attr:$warps,
+                       DefaultValuedAttr<I64Attr, "1">:$split,
+                       DefaultValuedAttr<I64Attr, "1">:$copies,
+                       OptionalAttr<I64Attr>:$registers);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?
+    (`registers` $registers^)? attr-dict-with-keyword $body
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Block &getBlock() { return getBody().front(); }
+    /// Warps of all its groups.
+    int64_t getTotalWarps() { return getWarps() * getSplit() * getCopies(); }
+    /// The role's loop over chunks.
+    EachChunkOp getEachChunk();
+  }];
+}
+
+def Sched_EachChunkOp : Sched_Op<"each_chunk", [
+    HasParent<"RoleOp">, SingleBlockImplicitTerminator<"YieldOp">,
+    RecursiveMemoryEffects]> {
+  let summary = "the block's chunks, one after the other";
+  let description = [{
+    Runs the region for every chunk of the block, first to last or back. `valid` is
+    the number of tokens of the chunk that are the sequence's. Carries go from chunk
+    to chunk; the results are the last ones (the inits, if the block has no chunk).
+    It holds chunk operations of `delta`, and `sched.get`, `put`, `load` and `store`.
+
+    Example:
+
+    ```mlir
+    %sN = sched.each_chunk forward valid(%n) carries(%S = %s0 : tensor<64x64xf32>) {
+      ...
+      sched.yield %S1 : tensor<64x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Delta_DirectionAttr:$direction,
+                       Variadic<Delta_FloatTensor>:$inits);
+  let results = (outs Variadic<Delta_FloatTensor>:$finals);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Block &getBlock() { return getBody().front(); }
+    ::mlir::BlockArgument getValid() { return getBlock().getArgument(0); }
+    ::mlir::Block::BlockArgListType getCarryArgs() {
+      return getBlock().getArguments().drop_front(1);
+    }
+    YieldOp getYield();
+  }];
+}
+
+def Sched_YieldOp : Sched_Op<"yield", [
+    Pure, Terminator, HasParent<"EachChunkOp">]> {
+  let summary = "ends a chunk with the carries for the next one";
+  let description = [{ Example: see `sched.each_chunk`. }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$carries);
+  let builders = [OpBuilder<(ins), [{ /* no carries */ }]>];
+  let assemblyFormat = "($carries^ `:` type($carries))? attr-dict";
+}
+
+def Sched_LoadOp : Sched_Op<"load"> {
+  let summary = "the chunk's tile of an operand";
+  let description = [{
+    In `sched.each_chunk` the tile of this chunk, zero past the sequence's end;
+    before it the block's slice of an operand without a time dimension. In the
+    kernel's compute type.
+
+    Example: see `sched.kernel`.
+  }];
+  let arguments = (ins Arg<Sched_GlobalType, "", [MemRead]>:$source);
+  let results = (outs Delta_FloatTensor:$tile);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($tile)";
+  let hasVerifier = 1;
+}
+
+def Sched_StoreOp : Sched_Op<"store"> {
+  let summary = "the chunk's tile of a result";
+  let description = [{
+    The inverse of `sched.load`: rows up to the sequence's end, rounded to the
+    tensor's element type.
+
+    Example: see `sched.kernel`.
+  }];
+  let arguments = (ins Delta_FloatTensor:$tile,
+                       Arg<Sched_GlobalType, "", [MemWrite]>:$target);
+  let assemblyFormat =
+      "$tile `to` $target attr-dict `:` type($tile) `,` type($target)";
+  let hasVerifier = 1;
+}
+
+def Sched_GetOp : Sched_Op<"get"> {
+  let summary = "the chunk's tiles out of a channel";
+  let description = [{
+    Waits until the filling role has put the chunk's tiles. The tiles may be read up
+    to the last operation that uses one, or up to the end of the chunk.
+
+    Example: see `sched.kernel`.
+  }];
+  let arguments = (ins Arg<Sched_ChannelType, "",
+                           [MemRead, MemWrite]>:$channel);
+  let results = (outs Variadic<Delta_FloatTensor>:$tiles);
+  let assemblyFormat = "$channel attr-dict `:` type($channel) `->` type($tiles)";
+  let hasVerifier = 1;
+}
+
+def Sched_PutOp : Sched_Op<"put"> {
+  let summary = "the chunk's tiles into a channel";
+  let description = [{
+    Waits until the readers have done with the chunk `depth` before.
+
+    Example: see `sched.kernel`.
+  }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$tiles,
+                       Arg<Sched_ChannelType, "",
+                           [MemRead, MemWrite]>:$channel);
+  let assemblyFormat = [{
+    $tiles `to` $channel attr-dict `:` type($tiles) `,` type($channel)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // WYVERN_DIALECT_SCHED_IR_SCHEDOPS

@@ -1,0 +1,80 @@
+//===- BlockLocation.h - Which part of the work a block has -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_BLOCKLOCATION_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_BLOCKLOCATION_H
+
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+
+#include "mlir/IR/Builders.h"
+
+namespace mlir::wyvern {
+
+/// What a kernel is launched with besides its tensors.
+struct LaunchArguments {
+  Value cu, tokens, sequences;
+};
+
+/// Where the running chunk lies; all index values.
+struct Chunk {
+  Value row = {};    ///< first token of the chunk in its batch row
+  Value valid = {};  ///< tokens of it that are the sequence's
+  Value number = {}; ///< of the chunk in its sequence
+  /// Slot of the chunk; null where no operand has a chunk dimension.
+  Value slot = {};
+};
+
+/// Which head, sequence and chunks a block has; all index values.
+class BlockLocation {
+public:
+  /// Computes it from the block's number, at the builder's place.
+  BlockLocation(OpBuilder &builder, sched::KernelOp kernel,
+                LaunchArguments launch);
+
+  /// Returns where chunk `number` of the block's sequence lies.
+  Chunk locateChunk(OpBuilder &builder, Value number) const;
+  /// Returns the slot of the first chunk of chunk `number`'s group of
+  /// `multiple`: that of a state that is kept every few chunks.
+  Value locateGroup(OpBuilder &builder, Value number, int64_t multiple) const;
+
+  /// Returns the coordinates of an operand's slice for `chunk`; tile dimension
+  /// `splitDim`, if any, starts at `splitStart`.
+  SmallVector<Value> getCoordinates(OpBuilder &builder,
+                                    delta::BindingAttr binding,
+                                    RankedTensorType type, const Chunk &chunk,
+                                    std::optional<int64_t> splitDim,
+                                    Value splitStart) const;
+
+  /// The first element of the block's part of the split dimension.
+  Value splitStart;
+  Value sequence, head;
+  Value batch, start, length, end; ///< of the sequence
+  /// The block's first chunk, and how many it visits.
+  Value firstChunk, count;
+  /// Slot of the first chunk that the block visits; null where no operand has
+  /// slots.
+  Value firstSlot;
+  /// Slot of the run of chunks; null for a whole sequence.
+  Value runSlot;
+
+private:
+  void locateSequence(OpBuilder &builder, Value unit);
+  void countChunks(OpBuilder &builder);
+  Value locateHead(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
+
+  mutable sched::KernelOp kernel; // op accessors are not const
+  LaunchArguments launch;
+};
+
+/// Returns `value` as an index constant.
+Value createIndex(OpBuilder &builder, Location loc, int64_t value);
+/// Returns the rows that `tokens` tokens of an operand are.
+Value createRows(OpBuilder &builder, Location loc, Value tokens,
+                 delta::BindingAttr binding);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_BLOCKLOCATION_H

@@ -1,0 +1,70 @@
+//===- KernelArguments.cpp - What a kernel is launched with -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelContext.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+/// True for what kernels alone see: it lies in the workspace, without gaps.
+static bool isBetweenKernels(Value tensor) {
+  return tensor.getDefiningOp<sched::KernelOp>() &&
+         llvm::none_of(tensor.getUsers(), llvm::IsaPred<func::ReturnOp>);
+}
+
+/// Returns how a kernel sees an in: matrices through a TMA descriptor, vectors
+/// through a pointer.
+static Type getInType(const KernelContext &context, unsigned i) {
+  sched::KernelOp kernel = context.kernel;
+  Value in = kernel.getIns()[i];
+  BlockArgument arg = kernel.getInArgs()[i];
+  RankedTensorType type = tensorOf(in), tile = kernel.getTileType(arg);
+  if (tile.getRank() == 1)
+    return tile::GlobalType::get(kernel.getContext(), type, false,
+                                 isBetweenKernels(in));
+  // One box is one column block of the tile's rows.
+  SmallVector<int64_t> box(type.getRank(), 1);
+  box[tensorDim(kernel.getBinding(arg), 0)] = tile.getDimSize(0);
+  box.back() = tile::kBlockColumns;
+  return tile::TensorMapType::get(kernel.getContext(), type, box);
+}
+
+SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
+                                                  KernelContext &context,
+                                                  tile::KernelOp tileKernel) {
+  sched::KernelOp kernel = context.kernel;
+  SmallVector<Attribute> operandNames;
+  auto add = [&](Type type, StringRef name) -> Value {
+    operandNames.push_back(builder.getStringAttr(name));
+    return tileKernel.getBody().front().addArgument(type, kernel.getLoc());
+  };
+  auto addGlobals = [&](ValueRange tensors, ValueRange named,
+                        Block::BlockArgListType args, bool optional) {
+    for (auto [tensor, name, arg] : llvm::zip_equal(tensors, named, args))
+      context.arguments[arg] =
+          add(tile::GlobalType::get(builder.getContext(), tensorOf(tensor),
+                                    optional, isBetweenKernels(tensor)),
+              context.names.get(name));
+  };
+  for (auto [i, in] : llvm::enumerate(kernel.getIns()))
+    context.arguments[kernel.getInArgs()[i]] =
+        add(getInType(context, i), context.names.get(in));
+  addGlobals(kernel.getOuts(), kernel.getOuts(), kernel.getOutArgs(),
+             /*optional=*/false);
+  addGlobals(kernel.getInits(), kernel.getInits(), kernel.getInitArgs(),
+             /*optional=*/true);
+  for (auto [i, final] : llvm::enumerate(kernel.getFinals()))
+    if (!final.use_empty())
+      addGlobals(final, final, kernel.getFinalArgs().slice(i, 1),
+                 /*optional=*/true);
+  context.launch.cu =
+      add(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
+  context.launch.tokens = add(builder.getIndexType(), "tokens");
+  context.launch.sequences = add(builder.getIndexType(), "sequences");
+  return operandNames;
+}

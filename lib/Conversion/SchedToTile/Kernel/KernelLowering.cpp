@@ -1,0 +1,66 @@
+//===- KernelLowering.cpp - From sched.kernel to tile.kernel ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "../Roles/RoleLowering.h"
+#include "KernelContext.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+/// Creates the kernel's shell: its grid and warps, and an empty block.
+static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
+  bool isSlots = kernel.getOver() == sched::GridOver::slots;
+  int64_t warps = 0;
+  for (sched::RoleOp role : kernel.getRoles())
+    warps += role.getTotalWarps();
+  auto shell = tile::KernelOp::create(
+      builder, kernel.getLoc(), kernel.getKernelName(),
+      kernel.getHeads() * kernel.getSplit(), isSlots ? "slots" : "sequences",
+      isSlots ? kernel.getRun() : 1, warps, kernel.getMinBlocks(),
+      builder.getArrayAttr({}), IntegerAttr());
+  builder.createBlock(&shell.getBody());
+  return shell;
+}
+
+/// Creates the op that divides the block's warps among the roles.
+static tile::RolesOp createRoles(OpBuilder &builder, sched::KernelOp kernel) {
+  SmallVector<int64_t> warps, registers;
+  for (sched::RoleOp role : kernel.getRoles()) {
+    warps.push_back(role.getTotalWarps());
+    if (auto budget = role.getRegisters())
+      registers.push_back(*budget);
+  }
+  return tile::RolesOp::create(
+      builder, kernel.getLoc(), builder.getDenseI64ArrayAttr(warps),
+      registers.empty() ? DenseI64ArrayAttr()
+                        : builder.getDenseI64ArrayAttr(registers),
+      warps.size());
+}
+
+FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
+                                              KernelContext &context) {
+  sched::KernelOp kernel = context.kernel;
+  if (failed(checkGPUOperands(kernel, context.orientation, context.names)))
+    return failure();
+  OpBuilder::InsertionGuard guard(builder);
+  tile::KernelOp shell = createShell(builder, kernel);
+  shell.setOperandsAttr(
+      builder.getArrayAttr(addKernelArguments(builder, context, shell)));
+  addSharedMemory(builder, context);
+  context.location.emplace(builder, kernel, context.launch);
+  tile::SyncOp::create(builder, kernel.getLoc());
+  context.roles = createRoles(builder, kernel);
+  // Hardware barrier 0 is the whole block's.
+  int64_t barrier = 1;
+  for (auto [region, role] :
+       llvm::zip_equal(context.roles.getRoles(), kernel.getRoles())) {
+    builder.createBlock(&region);
+    if (failed(RoleLowering(builder, context, role, barrier).lower()))
+      return failure();
+    barrier += role.getSplit() * role.getCopies();
+  }
+  return shell;
+}

@@ -1,0 +1,96 @@
+//===- KernelOrientation.h - Which dimension of a value is M ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H
+
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+
+namespace mlir::wyvern {
+
+/// Which dimension of each value of a kernel is the M of the tensor cores.
+///
+/// In a role that holds values with the *split* dimension it is that one: the
+/// dimension of the carries that no contraction sums over. Along it the whole
+/// chunk is independent, so it is split over blocks and warpgroups, and every
+/// product keeps it as M: an accumulator is the next product's A operand as it
+/// lies.
+///
+/// In any other role it may be any dimension. It is one of 64 elements, which
+/// are one accumulator's rows, the first if both have 64: a chunk's rows lie
+/// so, whatever the head dimensions are. Where neither has (tiles of 128 x 128;
+/// the 32 tokens of a chunk with two rows a token), it is the first that is a
+/// multiple of 64, held in blocks of 64. The rule looks at shapes alone, so
+/// that operands and results of elementwise operations always agree.
+class KernelOrientation {
+public:
+  /// Diagnoses a kernel whose carries have no dimension to split, or one of
+  /// another size than its blocks and roles take together.
+  static FailureOr<KernelOrientation> analyze(sched::KernelOp kernel);
+
+  /// The M dimension of `value`, or nothing where it has none: then it can only
+  /// be a B operand or, of rank 1, a vector along N.
+  std::optional<int64_t> getM(Value value) const;
+
+  /// The split dimension of `value`, or nothing where it has none.
+  std::optional<int64_t> getSplitDim(Value value) const;
+  /// The split dimension of a channel's tile.
+  std::optional<int64_t> getSplitDim(sched::ChannelOp channel,
+                                     unsigned tile) const;
+
+  /// True if `op` is in a role that holds values with the split dimension.
+  bool isSplit(Operation *op) const;
+
+  /// Register tiles that hold `value` with M dimension `m`: one in a role with
+  /// the split dimension, since blocks and warpgroups share it; else all of it.
+  int64_t getBlocks(Value value, int64_t m) const;
+
+private:
+  /// A dimension of a value. Dimensions that range over the same thing are one
+  /// class; `contracted` lists one member of each class that some product sums
+  /// over.
+  using Dim = std::pair<Value, int64_t>;
+
+  void join(Value a, int64_t aDim, Value b, int64_t bDim);
+  void joinAll(Value a, Value b);
+  void addRole(sched::RoleOp role);
+  void addChannel(sched::ChannelOp channel);
+  void addOp(Operation *op);
+  void addContraction(ArrayRef<AffineMap> maps, ValueRange values,
+                      AffineMap outMap);
+  bool isContracted(Dim dim) const;
+  LogicalResult findSplit(sched::KernelOp kernel, Value carry);
+  void findSplitRoles(sched::KernelOp kernel);
+
+  llvm::EquivalenceClasses<unsigned> classes;
+  DenseMap<Dim, unsigned> numbers;
+  SmallVector<unsigned> contracted;
+  std::optional<unsigned> split;
+  llvm::SmallPtrSet<Operation *, 4> splitRoles;
+
+  unsigned number(Value value, int64_t dim);
+};
+
+inline RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// True for what the tensor cores multiply.
+inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
+
+/// A value that has no dimensions of its own to speak of: a constant, or what
+/// linalg.fill makes of one. It takes the orientation of each of its uses.
+bool isSplat(Value value);
+/// The constant of a splat; null for an uninitialised tensor.
+TypedAttr getSplatValue(Value value);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H

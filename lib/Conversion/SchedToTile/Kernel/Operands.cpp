@@ -1,0 +1,207 @@
+//===- Operands.cpp - What a kernel's operands must be on a GPU ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Operands.h"
+
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+StringRef TensorNames::get(Value tensor) const {
+  auto it = names.find(tensor);
+  return it == names.end() ? StringRef() : StringRef(it->second);
+}
+
+bool wyvern::isState(RankedTensorType type, BindingAttr binding) {
+  return binding.has(DimKind::chunk) && type.getElementType().isF32() &&
+         llvm::count_if(binding.getDims(), [](BoundDim dim) {
+           return dim.kind == DimKind::whole;
+         }) == 2;
+}
+
+sched::StoreOp wyvern::findStore(BlockArgument target) {
+  for (Operation *user : target.getUsers())
+    if (auto store = dyn_cast<sched::StoreOp>(user))
+      return store;
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Bindings
+//===----------------------------------------------------------------------===//
+
+int64_t wyvern::tensorDim(BindingAttr binding, int64_t tileDim) {
+  for (auto [i, dim] : llvm::enumerate(binding.getDims()))
+    if ((dim.kind == DimKind::time || dim.kind == DimKind::whole) &&
+        tileDim-- == 0)
+      return i;
+  llvm_unreachable("a tile has no more dimensions than its binding");
+}
+
+int64_t wyvern::timeDim(BindingAttr binding) {
+  for (auto [i, dim] : llvm::enumerate(binding.getDims()))
+    if (dim.kind == DimKind::time)
+      return i;
+  llvm_unreachable("checkGPUOperands asks for a time dimension");
+}
+
+//===----------------------------------------------------------------------===//
+// What the GPU path takes
+//===----------------------------------------------------------------------===//
+
+/// A chunk's rows, or what has a slot a chunk, of one head: a vector, or a
+/// matrix with a contiguous last dimension whose tile TMA, wgmma and the
+/// swizzle can take.
+static LogicalResult checkOperand(Operation *op, const Twine &what,
+                                  RankedTensorType type, BindingAttr binding,
+                                  RankedTensorType tile) {
+  constexpr int64_t kLanes = 32, kRowsOfMma = 16;
+  ArrayRef<BoundDim> dims = binding.getDims();
+  Type element = type.getElementType();
+  bool isTimed = binding.has(DimKind::time);
+  if (!isTimed && !binding.has(DimKind::chunk))
+    return op->emitError() << what << " is bound to " << binding
+                           << "; the GPU path takes operands with a time or a "
+                              "chunk dimension";
+  int64_t rows = tile.getRank() ? tile.getDimSize(0) : 0;
+  if (isTimed && tile.getRank() == 1 && (isHalf(element) || element.isF32())) {
+    if (rows % kLanes == 0)
+      return success();
+    return op->emitError()
+           << what << " has " << rows
+           << " elements a chunk; the GPU path takes multiples of " << kLanes
+           << " (a warp's lanes): repeat 1 or 2 with a decay "
+              "(target \"cpu\" takes all)";
+  }
+  if (tile.getRank() != 2 || !isHalf(element))
+    return op->emitError()
+           << what << " of type " << type
+           << ": the GPU path takes vectors of f32, bf16 or f16 and matrices "
+              "of "
+              "bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) "
+              "and no decay per channel, or target \"cpu\"";
+  if (rows % kRowsOfMma != 0)
+    return op->emitError()
+           << what << " has " << rows
+           << " rows a chunk; the GPU path takes a multiple of " << kRowsOfMma
+           << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
+  if (dims.back().kind != DimKind::whole ||
+      type.getShape().back() % tile::kBlockColumns != 0)
+    return op->emitError() << what << " of type " << type
+                           << ": expected a last dimension that is kept whole "
+                              "and a multiple of "
+                           << tile::kBlockColumns
+                           << " (128-byte rows for TMA and wgmma); use head "
+                              "dimensions 64 or 128";
+  return success();
+}
+
+/// Slots that no chunk has hold anything.
+static LogicalResult refuseSlots(Operation *op, const Twine &what) {
+  return op->emitError()
+         << what
+         << " has a slot a chunk and is an argument or a result of the "
+            "function; the GPU path keeps such tensors in the workspace, "
+            "between chunk programs";
+}
+
+/// Columns of a block's part of the state: with its products in flight, more do
+/// not fit a thread's 255 registers.
+static constexpr int64_t kMaxStateColumns = 128;
+
+/// A matrix with the dimension that is split over blocks.
+static LogicalResult checkState(sched::KernelOp kernel,
+                                const KernelOrientation &orientation,
+                                const Twine &what, Value tile) {
+  if (tensorOf(tile).getRank() != 2 || !orientation.getM(tile))
+    return kernel.emitError()
+           << what << " is " << tile.getType()
+           << ", expected a matrix with the state's value dimension: the "
+              "dimension that is split over blocks";
+  int64_t depth = tensorOf(tile).getDimSize(1 - *orientation.getM(tile));
+  if (depth > kMaxStateColumns)
+    return kernel.emitError()
+           << what << " has " << depth
+           << " elements beside the value dimension; the GPU path keeps "
+           << tile::kAccRows << " x " << kMaxStateColumns
+           << " of it in a warpgroup's registers: use key dimensions 64 or 128 "
+              "(target \"cpu\" takes all)";
+  return success();
+}
+
+/// A state that starts as an argument of the function.
+static LogicalResult checkCarry(sched::KernelOp kernel,
+                                const KernelOrientation &orientation,
+                                const TensorNames &names, unsigned i) {
+  Value init = kernel.getInits()[i];
+  if (names.get(init).empty() || !tensorOf(init).getElementType().isF32())
+    return kernel.emitError()
+           << "carry #" << i
+           << ": expected an f32 argument of the function as initial state";
+  for (Operation *user : kernel.getInitArgs()[i].getUsers())
+    if (failed(checkState(kernel, orientation, "carry #" + Twine(i),
+                          cast<sched::LoadOp>(user).getTile())))
+      return failure();
+  return success();
+}
+
+static LogicalResult checkIn(sched::KernelOp kernel, const TensorNames &names,
+                             unsigned i) {
+  Value in = kernel.getIns()[i];
+  BlockArgument arg = kernel.getInArgs()[i];
+  if (names.get(in).empty())
+    return kernel.emitError() << "in #" << i
+                              << " is neither an argument "
+                                 "with a delta.name nor another chunk "
+                                 "program's out";
+  if (failed(checkOperand(kernel, "in #" + Twine(i), tensorOf(in),
+                          kernel.getBinding(arg), kernel.getTileType(arg))))
+    return failure();
+  if (kernel.getBinding(arg).has(DimKind::chunk) && isa<BlockArgument>(in))
+    return refuseSlots(kernel, "in #" + Twine(i));
+  return success();
+}
+
+static LogicalResult checkOut(sched::KernelOp kernel,
+                              const KernelOrientation &orientation,
+                              const TensorNames &names, unsigned i) {
+  Value out = kernel.getOuts()[i];
+  BlockArgument arg = kernel.getOutArgs()[i];
+  BindingAttr binding = kernel.getBinding(arg);
+  sched::StoreOp store = findStore(arg);
+  if (!store)
+    return kernel.emitError()
+           << "out #" << i << ": expected a role that stores it, found none";
+  if (orientation.isSplit(store) && isState(tensorOf(out), binding))
+    return checkState(kernel, orientation, "out #" + Twine(i), store.getTile());
+  if (failed(checkOperand(kernel, "out #" + Twine(i), tensorOf(out), binding,
+                          kernel.getTileType(arg))))
+    return failure();
+  if (binding.has(DimKind::chunk) && names.results.contains(out))
+    return refuseSlots(kernel, "out #" + Twine(i));
+  return success();
+}
+
+LogicalResult wyvern::checkGPUOperands(sched::KernelOp kernel,
+                                       const KernelOrientation &orientation,
+                                       const TensorNames &names) {
+  if (!kernel.getCompute().isF32())
+    return kernel.emitError() << "computes in " << kernel.getCompute()
+                              << "; the GPU path computes in f32 (target "
+                                 "\"cpu\" takes all)";
+  for (unsigned i = 0; i < kernel.getIns().size(); ++i)
+    if (failed(checkIn(kernel, names, i)))
+      return failure();
+  for (unsigned i = 0; i < kernel.getOuts().size(); ++i)
+    if (failed(checkOut(kernel, orientation, names, i)))
+      return failure();
+  for (unsigned i = 0; i < kernel.getInits().size(); ++i)
+    if (failed(checkCarry(kernel, orientation, names, i)))
+      return failure();
+  return success();
+}

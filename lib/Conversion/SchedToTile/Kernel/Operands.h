@@ -1,0 +1,43 @@
+//===- Operands.h - What a kernel's operands must be on a GPU -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_OPERANDS_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_OPERANDS_H
+
+#include "KernelOrientation.h"
+
+namespace mlir::wyvern {
+
+/// Names of the tensors that kernels exchange: what the manifest calls them.
+struct TensorNames {
+  DenseMap<Value, std::string> names;
+  /// Results of the function: their unowned rows are zeroed.
+  DenseSet<Value> results;
+
+  /// Returns the tensor's name; empty if it has none.
+  StringRef get(Value tensor) const;
+};
+
+/// True for a matrix of f32 with a slot, as states are: it goes between device
+/// memory and registers element by element.
+bool isState(RankedTensorType type, delta::BindingAttr binding);
+
+/// Returns the tensor dimension behind tile dimension `tileDim` of a binding.
+int64_t tensorDim(delta::BindingAttr binding, int64_t tileDim);
+/// Returns the tensor's time dimension.
+int64_t timeDim(delta::BindingAttr binding);
+
+/// Returns the store of an out or final, or null if none is stored.
+sched::StoreOp findStore(BlockArgument target);
+
+/// Diagnoses ins, outs and carries that the GPU path does not take.
+LogicalResult checkGPUOperands(sched::KernelOp kernel,
+                               const KernelOrientation &orientation,
+                               const TensorNames &names);
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_OPERANDS_H

@@ -1,0 +1,70 @@
+//===- SharedMemory.cpp - Rings and staging tiles of a kernel -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelContext.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+/// Returns the shape of a channel's tile in one block: its part of the split
+/// dimension.
+static SmallVector<int64_t> getBlockShape(const KernelContext &context,
+                                          sched::ChannelOp channel,
+                                          unsigned tile) {
+  auto type =
+      cast<RankedTensorType>(channel.getChannel().getType().getTiles()[tile]);
+  SmallVector<int64_t> shape(type.getShape());
+  if (auto dim = context.orientation.getSplitDim(channel, tile);
+      dim && shape.size() == 2)
+    shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
+  return shape;
+}
+
+/// Adds the ring of `channel`: its stages between the warps of its roles.
+static Value addRing(OpBuilder &builder, const KernelContext &context,
+                     sched::ChannelOp channel) {
+  SmallVector<Type> tiles;
+  for (auto [i, held] :
+       llvm::enumerate(channel.getChannel().getType().getTiles()))
+    tiles.push_back(tile::SmemType::get(
+        builder.getContext(), getBlockShape(context, channel, i),
+        cast<RankedTensorType>(held).getElementType()));
+  int64_t consumers = 0;
+  for (Operation *reader : channel.getReaders())
+    consumers += cast<sched::RoleOp>(reader).getTotalWarps();
+  return tile::AllocRingOp::create(
+      builder, channel.getLoc(),
+      tile::RingType::get(builder.getContext(), channel.getDepth(), tiles),
+      cast<sched::RoleOp>(channel.getFiller()).getTotalWarps(), consumers,
+      IntegerAttr());
+}
+
+/// Adds the shared tile that out `i` leaves through: rows in memory by columns.
+/// Vectors and states have none.
+static Value addStaging(OpBuilder &builder, const KernelContext &context,
+                        unsigned i) {
+  sched::KernelOp kernel = context.kernel;
+  BlockArgument arg = kernel.getOutArgs()[i];
+  RankedTensorType type = tensorOf(kernel.getOuts()[i]);
+  Value stored = findStore(arg).getTile();
+  if (tensorOf(stored).getRank() != 2 || isState(type, kernel.getBinding(arg)))
+    return {};
+  SmallVector<int64_t> shape(tensorOf(stored).getShape());
+  if (std::optional<int64_t> m = context.orientation.getM(stored))
+    shape[*m] = tile::kAccRows;
+  return tile::AllocOp::create(
+      builder, kernel.getLoc(),
+      tile::SmemType::get(builder.getContext(), shape, type.getElementType()),
+      /*transient=*/true, IntegerAttr());
+}
+
+void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
+  for (sched::ChannelOp channel : context.kernel.getChannels())
+    context.rings[channel.getChannel()] = addRing(builder, context, channel);
+  for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
+    context.staging[context.kernel.getOutArgs()[i]] =
+        addStaging(builder, context, i);
+}

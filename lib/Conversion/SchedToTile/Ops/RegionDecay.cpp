@@ -1,0 +1,120 @@
+//===- RegionDecay.cpp - Decay products and the triangular factor -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+using tile::LayoutKind;
+
+Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
+                                 int64_t dim, int64_t rows) {
+  auto indexType =
+      tile::getTileType(type.getShape(), builder.getI32Type(), LayoutKind::acc);
+  Value index = tile::IndexOp::create(builder, loc, indexType, dim);
+  if (rows == 1)
+    return index;
+  return arith::DivUIOp::create(builder, loc, index,
+                                constant(loc, indexType, rows));
+}
+
+/// h_i - p_j: the decay between token t(j) and token t(i).
+template <typename OpT>
+Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
+  Location loc = op.getLoc();
+  Value g = getRegister(op.getG(), op);
+  if (!g)
+    return {};
+  Value sum = tile::CumsumOp::create(builder, loc, g.getType(), g,
+                                     /*reverse=*/false, /*exclusive=*/false);
+  Value read = sum;
+  if (op.getBeforeDecay())
+    read = tile::CumsumOp::create(builder, loc, g.getType(), g,
+                                  /*reverse=*/false, /*exclusive=*/true);
+  LayoutKind aLayout = m == 0 ? LayoutKind::row : LayoutKind::col;
+  LayoutKind bLayout = m == 0 ? LayoutKind::col : LayoutKind::row;
+  Value h = spread(loc, alongTile(loc, read, aLayout, op.getRows()[0]), type);
+  Value p = spread(loc, alongTile(loc, sum, bLayout, op.getRows()[1]), type);
+  return arith::SubFOp::create(builder, loc, h, p);
+}
+
+template <typename OpT>
+Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
+  Location loc = op.getLoc();
+  auto type = tensorOf(product);
+  bool byRow = op.getMask() == RowMask::before_row;
+  Value i = tokenIndex(loc, type, m, byRow ? 1 : op.getRows()[0]);
+  Value j = tokenIndex(loc, type, 1 - m, byRow ? 1 : op.getRows()[1]);
+  auto predicate = op.getMask() == RowMask::upto_token
+                       ? arith::CmpIPredicate::ule
+                       : arith::CmpIPredicate::ult;
+  Value keep = arith::CmpIOp::create(builder, loc, predicate, j, i);
+  Value zero = constant(loc, type, 0);
+  if (op.getG()) {
+    Value exponent = decayExponent(op, type, m);
+    if (!exponent)
+      return {};
+    // The mask comes before the exp: what it drops may have a huge exponent.
+    exponent = arith::SelectOp::create(builder, loc, keep, exponent, zero);
+    product = arith::MulFOp::create(
+        builder, loc, product, math::ExpOp::create(builder, loc, exponent));
+  }
+  return arith::SelectOp::create(builder, loc, keep, product, zero);
+}
+
+LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
+  if (op.getG() && tensorOf(op.getG()).getRank() != 1)
+    return op.emitOpError()
+           << "has a decay per key channel; the GPU path takes no decay or one "
+              "gate a head so far (target \"cpu\" takes all)";
+  std::optional<Product> product = getProduct(op);
+  if (!isMap || !product)
+    return op.emitError()
+           << "expected a product in a chunk_map, with 64 rows on one side; "
+              "run delta-stage";
+  Value dots = emitProduct(op, *product, /*init=*/{}, /*block=*/0);
+  return dots ? lowerMask(op, op.getM(), dots) : failure();
+}
+
+LogicalResult RegionLowering::lowerDecayMask(DecayMaskOp op) {
+  if (!isMap || !orientation.getM(op.getM()))
+    return op.emitError()
+           << "expected a mask of 64 rows or columns in a chunk_map; run "
+              "delta-stage";
+  Value tile = getTile(op.getM(), 0, op);
+  return tile ? lowerMask(op, op.getR(), tile) : failure();
+}
+
+template <typename OpT>
+LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
+  // Tokens of a chunk go with the rows of one accumulator.
+  if (int64_t tiles = countTiles(result, std::nullopt); tiles > 1)
+    return op.emitOpError() << "has " << tiles * tile::kAccRows
+                            << " rows; the GPU path takes chunks of at most "
+                            << tile::kAccRows << " rows";
+  Value masked = maskDecayProduct(op, tile, *orientation.getM(result));
+  registers[result] = {masked};
+  return success(masked != nullptr);
+}
+
+LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
+  Value l = getRegister(op.getL(), op), rate = getRegister(op.getRate(), op);
+  if (!l || !rate)
+    return failure();
+  if (!isMap || tensorOf(op.getL()).getDimSize(0) != tile::kAccRows)
+    return op.emitError()
+           << "expected a system of 64 rows in a chunk_map, found "
+           << op.getL().getType();
+  Value scratch = allocate({tile::kAccRows + 1, tile::kAccRows},
+                           builder.getF32Type(), /*transient=*/true);
+  registers[op.getZ()] = {tile::EraseFactorOp::create(builder, op.getLoc(), l,
+                                                      rate, scratch, barrier)};
+  return success();
+}

@@ -1,0 +1,311 @@
+//===- RegionLowering.cpp - The region of a chunk program, op by op -----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+using tile::LayoutKind;
+
+//===----------------------------------------------------------------------===//
+// Where values are
+//===----------------------------------------------------------------------===//
+
+RankedTensorType wyvern::getRegisterType(Value value, std::optional<int64_t> m,
+                                         bool isSplit) {
+  RankedTensorType type = tensorOf(value);
+  if (type.getRank() == 1) {
+    LayoutKind layout = !isSplit ? LayoutKind::warp
+                        : m      ? LayoutKind::row
+                                 : LayoutKind::col;
+    int64_t size = isSplit && m ? tile::kAccRows : type.getDimSize(0);
+    return tile::getTileType({size}, type.getElementType(), layout);
+  }
+  return tile::getTileType({tile::kAccRows, type.getDimSize(1 - *m)},
+                           type.getElementType(), LayoutKind::acc);
+}
+
+Value RegionLowering::getShared(Value value) {
+  if (Value tile = shared.lookup(value))
+    return tile;
+  auto rounded = value.getDefiningOp<arith::TruncFOp>();
+  if (!rounded)
+    return {};
+  Value tile = shared.lookup(rounded.getIn());
+  if (!tile)
+    return {};
+  auto type = cast<tile::SmemType>(tile.getType());
+  return type.getElementType() == tensorOf(value).getElementType() ? tile
+                                                                   : Value();
+}
+
+bool RegionLowering::isMadeAtUse(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || type.getRank() < 2 || isSplat(value))
+    return true; // vectors and scalars are held, splats are constants
+  Operation *op = value.getDefiningOp();
+  if (!op || isa<sched::GetOp>(op))
+    return shared.contains(value);
+  if (isa<linalg::BroadcastOp>(op))
+    return true;
+  return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
+         llvm::all_of(op->getOperands(),
+                      [&](Value operand) { return isMadeAtUse(operand); });
+}
+
+Value RegionLowering::allocate(ArrayRef<int64_t> shape, Type element,
+                               bool transient) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(allocationPoint);
+  auto type = tile::SmemType::get(builder.getContext(), shape, element);
+  return tile::AllocOp::create(builder, allocationPoint->getLoc(), type,
+                               transient, IntegerAttr());
+}
+
+Value RegionLowering::constant(Location loc, Type type, double value) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr attr =
+      isa<FloatType>(element)
+          ? TypedAttr(FloatAttr::get(element, value))
+          : TypedAttr(IntegerAttr::get(element, static_cast<int64_t>(value)));
+  if (auto shaped = dyn_cast<ShapedType>(type))
+    attr = DenseElementsAttr::get(shaped, Attribute(attr));
+  return arith::ConstantOp::create(builder, loc, attr);
+}
+
+int64_t RegionLowering::countTiles(Value value, std::optional<int64_t> m) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!m)
+    m = orientation.getM(value);
+  return type && type.getRank() == 2 && m ? orientation.getBlocks(value, *m)
+                                          : 1;
+}
+
+Value RegionLowering::makeSplat(Value value, Operation *user,
+                                std::optional<int64_t> m) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  auto splat = dyn_cast_or_null<FloatAttr>(getSplatValue(value));
+  if (!splat || (type && type.getRank() == 2 && !m)) {
+    user->emitOpError()
+        << "reads a constant that is not one number throughout; "
+           "the GPU path takes splat constants only";
+    return {};
+  }
+  bool isScalar = !type || type.getRank() == 0;
+  return constant(user->getLoc(),
+                  isScalar ? splat.getType() : Type(getRegisterType(value, m)),
+                  splat.getValueAsDouble());
+}
+
+Value RegionLowering::readShared(Value value, int64_t block, Operation *user,
+                                 std::optional<int64_t> m) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  Value tile = shared.lookup(value);
+  if (!tile || (type.getRank() == 2 && !m)) {
+    user->emitOpError()
+        << "needs " << value.getType()
+        << " in registers, but it has no dimension to be the 64 rows of an "
+           "accumulator; the GPU path can only multiply by it (as a plain in)";
+    return {};
+  }
+  Location loc = user->getLoc();
+  RankedTensorType target = getRegisterType(value, m);
+  auto smem = cast<tile::SmemType>(tile.getType());
+  RankedTensorType stored = tile::getTileType(
+      target.getShape(), smem.getElementType(), *tile::getLayout(target));
+  bool transpose = type.getRank() == 2 && *m == 1;
+  Value read =
+      tile::ReadOp::create(builder, loc, stored, tile, transpose, block);
+  return stored == target ? read
+                          : arith::ExtFOp::create(builder, loc, target, read);
+}
+
+Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
+                              std::optional<int64_t> m) {
+  if (auto it = registers.find(value); it != registers.end())
+    return it->second[block];
+  if (Value tile = made.lookup({value, block}))
+    return tile;
+  if (isSplat(value))
+    return makeSplat(value, user, m);
+  Operation *op = value.getDefiningOp();
+  bool isMatrix =
+      isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
+  Value tile;
+  if (op && !isa<sched::GetOp>(op) && isMatrix &&
+      (fused.contains(op) || isMadeAtUse(value))) {
+    auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
+    tile = broadcast ? makeBroadcast(broadcast, block)
+                     : makeElementwise(op, block);
+  } else {
+    tile = readShared(value, block, user, m ? m : orientation.getM(value));
+  }
+  if (tile && isMatrix)
+    made[{value, block}] = tile;
+  else if (tile)
+    registers[value] = {tile};
+  return tile;
+}
+
+RegionLowering::Tiles RegionLowering::getTiles(Value value, Operation *user,
+                                               std::optional<int64_t> m) {
+  Tiles tiles;
+  for (int64_t block = 0, n = countTiles(value, m); block < n; ++block) {
+    tiles.push_back(getTile(value, block, user, m));
+    if (!tiles.back())
+      return {};
+  }
+  return tiles;
+}
+
+Value RegionLowering::getRegister(Value value, Operation *user,
+                                  std::optional<int64_t> m) {
+  if (countTiles(value, m) == 1)
+    return getTile(value, 0, user, m);
+  user->emitOpError() << "needs " << value.getType() << " in one tile of "
+                      << tile::kAccRows << " rows";
+  return {};
+}
+
+LogicalResult RegionLowering::keepTiles(Operation *op,
+                                        function_ref<Value(int64_t)> make) {
+  Value result = op->getResult(0);
+  Tiles tiles;
+  for (int64_t block = 0, n = countTiles(result, std::nullopt); block < n;
+       ++block) {
+    tiles.push_back(make(block));
+    if (!tiles.back())
+      return failure();
+  }
+  registers[result] = std::move(tiles);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise operations
+//===----------------------------------------------------------------------===//
+
+LogicalResult wyvern::refuseWithoutRows(Operation *op) {
+  return op->emitOpError()
+         << "computes " << op->getResult(0).getType()
+         << ", which has no dimension to be the 64 rows of an accumulator: "
+            "in a scan, compute it in a map before (delta-stage)";
+}
+
+/// Diagnoses an elementwise operation that the GPU path does not take.
+static LogicalResult checkElementwise(Operation *op,
+                                      const KernelOrientation &orientation) {
+  Value result = op->getResult(0);
+  if (isa<math::MathDialect>(op->getDialect()) &&
+      !isa<math::ExpOp, math::Exp2Op>(op))
+    return op->emitOpError() << "has no lowering to the GPU so far: of math, "
+                                "only exp and exp2 (target \"cpu\" takes it)";
+  if (tensorOf(result).getRank() == 2 && !orientation.getM(result))
+    return refuseWithoutRows(op);
+  return success();
+}
+
+Value RegionLowering::makeElementwise(Operation *op, int64_t block) {
+  if (failed(checkElementwise(op, orientation)))
+    return {};
+  Value result = op->getResult(0);
+  std::optional<int64_t> m = orientation.getM(result);
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (auto product = operand.getDefiningOp<linalg::ContractOp>();
+        product && fused.contains(product))
+      return emitProduct(product, *getProduct(product), op->getOperand(1 - i),
+                         block);
+  IRMapping mapping;
+  for (Value operand : op->getOperands()) {
+    Value tile = getTile(operand, block, op, m);
+    if (!tile)
+      return {};
+    mapping.map(operand, tile);
+  }
+  RankedTensorType type = tensorOf(result);
+  Operation *clone = builder.clone(*op, mapping);
+  clone->getResult(0).setType(type.getRank() == 0
+                                  ? type.getElementType()
+                                  : Type(getRegisterType(result, m)));
+  return clone->getResult(0);
+}
+
+bool RegionLowering::isSumOfTiles(Operation *op) {
+  if (tensorOf(op->getResult(0)).getRank() != 2)
+    return false;
+  bool addsProduct = false;
+  int64_t tiles = 0;
+  for (Value operand : op->getOperands()) {
+    Operation *def = operand.getDefiningOp();
+    addsProduct |=
+        isa_and_nonnull<linalg::ContractOp>(def) && fused.contains(def);
+    tiles += !isMadeAtUse(operand);
+  }
+  return tiles > 1 && !addsProduct;
+}
+
+LogicalResult RegionLowering::lowerElementwise(Operation *op) {
+  Value result = op->getResult(0);
+  if (getShared(result))
+    return success(); // an in rounded to what it is stored as: still the in
+  if (failed(checkElementwise(op, orientation)))
+    return failure();
+  if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))
+    return success();
+  bool isHeld = isSumOfTiles(op) && tensorOf(result).getElementType().isF32() &&
+                llvm::any_of(op->getUsers(),
+                             [](Operation *user) { return !isSink(user); });
+  return keepTiles(op, [&](int64_t block) -> Value {
+    Value tile = makeElementwise(op, block);
+    if (!tile || !isHeld)
+      return tile;
+    return tile::HoldOp::create(builder, op->getLoc(), tile);
+  });
+}
+
+LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
+  Value result = op->getResult(0);
+  bool isMatrix = tensorOf(result).getRank() == 2;
+  if (isMatrix && !orientation.getM(result))
+    return refuseWithoutRows(op);
+  if (isMatrix)
+    return success(); // made at its use
+  return keepTiles(op, [&](int64_t block) { return makeBroadcast(op, block); });
+}
+
+LogicalResult RegionLowering::lower(Operation *op) {
+  made.clear();
+  // Splats are made where they are used.
+  if (op->getNumResults() == 1 && isSplat(op->getResult(0)))
+    return success();
+  LogicalResult lowered =
+      llvm::TypeSwitch<Operation *, LogicalResult>(op)
+          .Case([&](linalg::ContractOp o) { return lowerContract(o); })
+          .Case([&](linalg::BroadcastOp o) { return lowerBroadcast(o); })
+          .Case([&](linalg::ReduceOp o) { return lowerReduce(o); })
+          .Case([&](DecayDotOp o) { return lowerDecayDot(o); })
+          .Case([&](DecayMaskOp o) { return lowerDecayMask(o); })
+          .Case([&](EraseFactorOp o) { return lowerEraseFactor(o); })
+          .Case([&](CumsumOp o) { return lowerCumsum(o); })
+          .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
+          .Case([&](SumRowsOp o) { return lowerSumRows(o); })
+          .Default([&](Operation *o) -> LogicalResult {
+            if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
+              return lowerElementwise(o);
+            return o->emitOpError()
+                   << "has no lowering to the GPU so far (target \"cpu\" takes "
+                      "it)";
+          });
+  if (failed(lowered))
+    return failure();
+  return stage(op->getResult(0), op);
+}

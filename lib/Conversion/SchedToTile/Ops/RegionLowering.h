@@ -1,0 +1,181 @@
+//===- RegionLowering.h - The region of a chunk program, op by op -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONLOWERING_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONLOWERING_H
+
+#include "../Kernel/KernelOrientation.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/Builders.h"
+
+namespace mlir::wyvern {
+
+/// An error for a matrix that has no place to be computed in.
+LogicalResult refuseWithoutRows(Operation *op);
+
+/// True for what takes tiles out of a chunk: to memory, to a channel, to the
+/// next chunk.
+inline bool isSink(Operation *op) {
+  return isa<sched::StoreOp, sched::PutOp, sched::YieldOp>(op);
+}
+
+/// Returns the type that a register tile of `value` has, with M dimension `m`,
+/// in a role that holds the split dimension or in one that does not.
+RankedTensorType getRegisterType(Value value, std::optional<int64_t> m,
+                                 bool isSplit);
+
+/// Lowers the chunk operations of a role into its loop.
+///
+/// A value is in one of these places, by its rank and orientation:
+/// * a matrix with an M dimension: a register tile for each 64 of it, M first
+///   (so a value whose second dimension is M is held transposed). One that is
+///   made of ins and vectors by arithmetic alone is made where it is used,
+///   again for each use: reading a tile costs less than holding it;
+/// * a matrix without: only as the shared tile it came in as, for a B operand;
+/// * a matrix that is some product's B, or its A across its orientation: in
+///   shared memory too, in the shape of the value, from where it is made on;
+/// * a vector: in a role with the split dimension along the rows or columns of
+///   the tiles it meets, else held by every warp until it is broadcast; a
+///   scalar: in every thread.
+class RegionLowering {
+public:
+  using Tiles = SmallVector<Value, 2>;
+
+  /// Tiles of shared memory are made at `allocationPoint`; `isSplit` says that
+  /// the role holds values with the split dimension, `barrier` is the hardware
+  /// barrier of its warps.
+  RegionLowering(OpBuilder &builder, const KernelOrientation &orientation,
+                 bool isSplit, Operation *allocationPoint, int64_t barrier)
+      : builder(builder), orientation(orientation), isMap(!isSplit),
+        allocationPoint(allocationPoint), barrier(barrier) {}
+
+  /// The value `got` out of a channel lies in shared memory at `tile`.
+  void setShared(Value got, Value tile) { shared[got] = tile; }
+  /// `value` is the register tile, vector or scalar `lowered`.
+  void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
+  /// The operations to lower, in their order. In a role with the split
+  /// dimension that is the program's: the chain. In another it is one that
+  /// keeps few tiles in registers, and what is made at its use is left out. To
+  /// be called when what comes out of channels is set.
+  SmallVector<Operation *> plan(Block &block);
+
+  /// Lowers one operation; diagnoses what the GPU path does not take.
+  LogicalResult lower(Operation *op);
+
+  /// The register tiles of `value`, one for each 64 of its M dimension; of a
+  /// vector or scalar, it alone. For a splat, of M dimension `m`. Empty, after
+  /// an error at `user`, where it has none.
+  Tiles getTiles(Value value, Operation *user,
+                 std::optional<int64_t> m = std::nullopt);
+  /// One of these tiles; null after an error.
+  Value getTile(Value value, int64_t block, Operation *user,
+                std::optional<int64_t> m = std::nullopt);
+  /// The same for what is one tile, vector or scalar.
+  Value getRegister(Value value, Operation *user,
+                    std::optional<int64_t> m = std::nullopt);
+
+  RankedTensorType getRegisterType(Value value, std::optional<int64_t> m) {
+    return wyvern::getRegisterType(value, m, /*isSplit=*/!isMap);
+  }
+
+  int64_t getNumProducts() const { return numProducts; }
+  int64_t getNumStaged() const { return numStaged; }
+
+private:
+  /// A product as the tensor cores run it: which operand is A, and the
+  /// dimensions that are M and N.
+  struct Product {
+    Value a, b, result;
+    int64_t aM, bN, m;
+  };
+
+  LogicalResult lowerElementwise(Operation *op);
+  LogicalResult lowerContract(linalg::ContractOp op);
+  LogicalResult lowerDecayDot(delta::DecayDotOp op);
+  LogicalResult lowerDecayMask(delta::DecayMaskOp op);
+  LogicalResult lowerBroadcast(linalg::BroadcastOp op);
+  LogicalResult lowerReduce(linalg::ReduceOp op);
+  LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
+  LogicalResult lowerCumsum(delta::CumsumOp op);
+  LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
+  LogicalResult lowerSumRows(delta::SumRowsOp op);
+  Value getMapVector(Operation *op, Value x);
+
+  /// True for a matrix that is made again for each use.
+  bool isMadeAtUse(Value value);
+  /// True for an elementwise operation on several tiles that are in registers.
+  bool isSumOfTiles(Operation *op);
+  void planStaging(Block &block);
+  void planFusion(Block &block);
+  /// Registers of a thread that hold `value` between two operations.
+  int64_t countRegisters(Value value);
+  /// How many register tiles `value` is.
+  int64_t countTiles(Value value, std::optional<int64_t> m);
+  // One tile of what is made at its use, or of what is lowered.
+  Value makeElementwise(Operation *op, int64_t block);
+  Value makeBroadcast(linalg::BroadcastOp op, int64_t block);
+  Value makeSplat(Value value, Operation *user, std::optional<int64_t> m);
+  /// An in, from shared memory.
+  Value readShared(Value value, int64_t block, Operation *user,
+                   std::optional<int64_t> m);
+  /// Makes all tiles of the result of `op` and keeps them.
+  LogicalResult keepTiles(Operation *op, function_ref<Value(int64_t)> make);
+
+  /// The shared tile that `value` is, or null: an in, an in rounded to the
+  /// element type it is stored in, or a staged value.
+  Value getShared(Value value);
+  /// What `op` multiplies, or nothing where it is no product of two matrices
+  /// with rows of an accumulator.
+  std::optional<Product> getProduct(Operation *op);
+  Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
+  /// Writes `value` to shared memory if some product reads it there.
+  LogicalResult stage(Value value, Operation *op);
+  /// Tile `block` of the product, added to `init` if there is one.
+  Value emitProduct(Operation *op, const Product &product, Value init,
+                    int64_t block);
+  /// `D = A B (+ C)`, awaited. An operand in shared memory is transposed where
+  /// its contracted dimension comes first (A) or second (B).
+  Value emitMma(Location loc, Value a, int64_t block, bool transposeA, Value b,
+                bool transposeB, Value c, RankedTensorType type);
+  /// `vector` along the rows or columns of a tile; `repeat` elements for each.
+  Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
+                  int64_t repeat);
+  /// `source` spread over a tile of `type`.
+  Value spread(Location loc, Value source, RankedTensorType type);
+  /// `result`: `tile` as the mask and decay of `op` leave it.
+  template <typename OpT>
+  LogicalResult lowerMask(OpT op, Value result, Value tile);
+  /// Mask of a decay product, and its factor where there is a decay.
+  template <typename OpT>
+  Value maskDecayProduct(OpT op, Value product, int64_t m);
+  template <typename OpT>
+  Value decayExponent(OpT op, RankedTensorType type, int64_t m);
+  Value tokenIndex(Location loc, RankedTensorType type, int64_t dim,
+                   int64_t rows);
+  Value constant(Location loc, Type type, double value);
+
+  OpBuilder &builder;
+  const KernelOrientation &orientation;
+  bool isMap;
+  Operation *allocationPoint;
+  int64_t barrier;
+  DenseMap<Value, Value> shared;
+  DenseMap<Value, Tiles> registers;
+  /// What is made at its use, of the operation that is being lowered.
+  DenseMap<std::pair<Value, int64_t>, Value> made;
+  /// Values that products read from shared memory.
+  DenseSet<Value> staged;
+  /// Operations of a map with one use that are lowered with it: elementwise
+  /// ones, and products that are added to something.
+  DenseSet<Operation *> fused;
+  int64_t numProducts = 0, numStaged = 0;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONLOWERING_H

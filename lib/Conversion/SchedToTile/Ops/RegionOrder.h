@@ -1,0 +1,63 @@
+//===- RegionOrder.h - In which order a region's tiles are made ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONORDER_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONORDER_H
+
+#include "mlir/IR/Block.h"
+#include "mlir/IR/Operation.h"
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace mlir::wyvern {
+
+/// Orders the operations that make values so that few registers hold tiles at
+/// once.
+class RegionOrder {
+public:
+  /// What the order is found by.
+  struct Costs {
+    /// The operation is lowered with what uses it.
+    function_ref<bool(Operation *)> isMadeAtUse;
+    /// The operation's result goes to shared memory.
+    function_ref<bool(Operation *)> isStaged;
+    /// What holding a value costs a thread, 0 for what is not held in registers
+    /// or costs little.
+    function_ref<int64_t(Value)> getRegisters;
+  };
+  RegionOrder(Block &block, const Costs &costs);
+
+  /// The operations that are not made at their use, in the order to lower them.
+  ///
+  /// Greedy: an operation that does not raise the live registers comes as soon
+  /// as it can. Where all do, it is the one after which (and after all that
+  /// then come for free) the fewest are live; of equals the first in the
+  /// program.
+  SmallVector<Operation *> compute() const;
+
+private:
+  /// An operation, and what is made with it.
+  struct Unit {
+    Operation *op;
+    SmallVector<unsigned> needs; ///< units that come before
+    SmallVector<unsigned> reads; ///< of these, whose registers it reads
+    int64_t registers = 0;       ///< that hold its results
+    bool isLate = false;         ///< comes with its first user
+  };
+  class State;
+
+  /// The next unit to take of those that raise the live registers; nothing
+  /// where none is left.
+  std::optional<unsigned> findBest(const State &state) const;
+  void addUnit(Operation *op, const Costs &costs);
+
+  SmallVector<Unit> units;
+  DenseMap<Operation *, unsigned> numbers;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONORDER_H

@@ -1,0 +1,105 @@
+//===- RegionPlan.cpp - Where and when a map's values are made ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionLowering.h"
+#include "RegionOrder.h"
+
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+/// Operands of products are in shared memory: it takes them across, and their
+/// registers are free while the product runs.
+void RegionLowering::planStaging(Block &block) {
+  for (Operation &op : block)
+    if (std::optional<Product> product = getProduct(&op))
+      for (Value operand : {product->a, product->b})
+        if (!getShared(operand))
+          staged.insert(operand);
+}
+
+void RegionLowering::planFusion(Block &block) {
+  auto addsProduct = [&](Operation *op) {
+    return llvm::any_of(op->getOperands(), [&](Value operand) {
+      Operation *def = operand.getDefiningOp();
+      return def && isa<linalg::ContractOp>(def) && fused.contains(def);
+    });
+  };
+  for (Operation &op : block.without_terminator()) {
+    if (op.getNumResults() != 1 || !op.hasOneUse() ||
+        isSink(*op.user_begin()) || tensorOf(op.getResult(0)).getRank() != 2)
+      continue;
+    Operation *user = *op.user_begin();
+    if (auto contract = dyn_cast<linalg::ContractOp>(op)) {
+      // One product a sum: it starts from the other term.
+      if (isa<arith::AddFOp>(user) && isZero(contract.getOutputs().front()) &&
+          getProduct(contract) && !addsProduct(user))
+        fused.insert(&op);
+      continue;
+    }
+    // A sum of two tiles frees one: it is made as soon as it can.
+    if (op.hasTrait<OpTrait::Elementwise>() && !isMadeAtUse(op.getResult(0)) &&
+        !isSumOfTiles(&op) && !staged.contains(op.getResult(0)) &&
+        !addsProduct(&op) && !getShared(op.getResult(0)))
+      fused.insert(&op);
+  }
+}
+
+int64_t RegionLowering::countRegisters(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  std::optional<int64_t> m = orientation.getM(value);
+  if (!type || type.getRank() != 2 || !m || isMadeAtUse(value))
+    return 0;
+  // A staged value is read from where it is written to.
+  if (staged.contains(value) &&
+      llvm::all_of(value.getUsers(), [&](Operation *user) {
+        return getProduct(user).has_value();
+      }))
+    return 0;
+  RankedTensorType tile = getRegisterType(value, m);
+  constexpr int64_t kRegisterBits = 32;
+  return orientation.getBlocks(value, *m) * tile.getNumElements() *
+         tile.getElementTypeBitWidth() / kRegisterBits /
+         tile::kWarpgroupThreads;
+}
+
+SmallVector<Operation *> RegionLowering::plan(Block &block) {
+  auto isHandOver = [](Operation *op) {
+    return isa<sched::SchedDialect>(op->getDialect());
+  };
+  if (!isMap) { // between the chain's products nothing goes through shared
+                // memory
+    SmallVector<Operation *> ops;
+    for (Operation &op : block)
+      if (!isHandOver(&op))
+        ops.push_back(&op);
+    return ops;
+  }
+  planStaging(block);
+  planFusion(block);
+  auto isLeftOut = [&](Operation *op) {
+    if (isHandOver(op))
+      return true;
+    if (op->getNumResults() != 1)
+      return false;
+    Value result = op->getResult(0);
+    if (fused.contains(op) || isSplat(result))
+      return true;
+    bool isOut = llvm::any_of(result.getUsers(), isSink);
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&
+           (isMadeAtUse(result) || getShared(result));
+  };
+  auto isStaged = [&](Operation *op) {
+    return op->getNumResults() == 1 && staged.contains(op->getResult(0));
+  };
+  auto getRegisters = [&](Value value) { return countRegisters(value); };
+  return RegionOrder(block, {isLeftOut, isStaged, getRegisters}).compute();
+}

@@ -1,0 +1,153 @@
+//===- RegionProducts.cpp - Products on the tensor cores ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionLowering.h"
+
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+//===----------------------------------------------------------------------===//
+// Which operand is which
+//===----------------------------------------------------------------------===//
+
+/// Position of iteration dimension `dim` among the results of `map`.
+static std::optional<int64_t> findDim(AffineMap map, unsigned dim) {
+  for (auto [i, expr] : llvm::enumerate(map.getResults()))
+    if (cast<AffineDimExpr>(expr).getPosition() == dim)
+      return i;
+  return std::nullopt;
+}
+
+std::optional<RegionLowering::Product>
+RegionLowering::getProduct(Operation *op) {
+  if (auto dot = dyn_cast<DecayDotOp>(op)) {
+    std::optional<int64_t> m = orientation.getM(dot.getM());
+    if (!m)
+      return std::nullopt;
+    // Of result^T = b a^T the same holds with the operands swapped.
+    Value a = *m == 0 ? dot.getA() : dot.getB();
+    Value b = *m == 0 ? dot.getB() : dot.getA();
+    return Product{a, b, dot.getM(), /*aM=*/0, /*bN=*/0, *m};
+  }
+  auto contract = dyn_cast<linalg::ContractOp>(op);
+  if (!contract)
+    return std::nullopt;
+  Value result = contract.getResult(0);
+  std::optional<int64_t> m = orientation.getM(result);
+  SmallVector<AffineMap> maps = contract.getIndexingMapsArray();
+  if (!m || maps[0].getNumDims() != 3 || tensorOf(result).getRank() != 2)
+    return std::nullopt;
+  unsigned mDim = cast<AffineDimExpr>(maps[2].getResult(*m)).getPosition();
+  unsigned nDim = cast<AffineDimExpr>(maps[2].getResult(1 - *m)).getPosition();
+  int64_t first = findDim(maps[0], mDim) ? 0 : 1;
+  return Product{
+      contract.getInputs()[first], contract.getInputs()[1 - first], result,
+      *findDim(maps[first], mDim), *findDim(maps[1 - first], nDim), *m};
+}
+
+//===----------------------------------------------------------------------===//
+// Computed operands in shared memory
+//===----------------------------------------------------------------------===//
+
+LogicalResult RegionLowering::stage(Value value, Operation *op) {
+  if (!staged.contains(value))
+    return success();
+  RankedTensorType type = tensorOf(value);
+  if (!isHalf(type.getElementType()) ||
+      type.getDimSize(1) % tile::kBlockColumns != 0)
+    return op->emitOpError()
+           << "computes " << type
+           << ", which a product reads from shared memory; the GPU path takes "
+              "bf16 or f16 with a multiple of "
+           << tile::kBlockColumns << " columns there (delta-assign-precision)";
+  std::optional<int64_t> m = orientation.getM(value);
+  Tiles tiles = getTiles(value, op);
+  if (tiles.empty())
+    return failure();
+  Value tile = allocate(type.getShape(), type.getElementType(),
+                        /*transient=*/false);
+  for (auto [i, part] : llvm::enumerate(tiles))
+    tile = tile::WriteOp::create(builder, op->getLoc(), part, tile,
+                                 /*transpose=*/*m == 1, i, barrier);
+  shared[value] = tile;
+  ++numStaged;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+Value RegionLowering::emitMma(Location loc, Value a, int64_t block,
+                              bool transposeA, Value b, bool transposeB,
+                              Value c, RankedTensorType type) {
+  ++numProducts;
+  auto inflight = tile::InflightType::get(builder.getContext(), type);
+  Value d = tile::MmaOp::create(builder, loc, inflight, a, b, c, transposeA,
+                                transposeB, block);
+  return tile::AwaitOp::create(builder, loc, type, d);
+}
+
+/// What a wgmma takes besides its 64 rows.
+static LogicalResult checkProduct(Operation *op, int64_t k, int64_t n) {
+  if (k % 16 == 0 && n % 8 == 0 && n <= 256)
+    return success();
+  return op->emitOpError()
+         << "sums over " << k << " elements into " << n
+         << " columns; the tensor cores take a multiple of 16 and a multiple "
+            "of 8 up to 256: use other head dimensions or fewer rows a token";
+}
+
+Value RegionLowering::emitProduct(Operation *op, const Product &product,
+                                  Value init, int64_t block) {
+  const auto &[a, b, result, aM, bN, m] = product;
+  for (Value operand : {a, b})
+    if (!isHalf(tensorOf(operand).getElementType())) {
+      op->emitError() << "expected bf16 or f16 operands, found "
+                      << operand.getType() << "; run delta-assign-precision";
+      return {};
+    }
+  Value sharedA = getShared(a), sharedB = getShared(b);
+  if (!sharedB) {
+    op->emitOpError()
+        << "multiplies by " << b.getType()
+        << " computed in the kernel; in a scan the GPU path takes only plain "
+           "ins as the operand without the state's value dimension (compute it "
+           "in a map before, or scale the other side: delta-simplify)";
+    return {};
+  }
+  if (failed(checkProduct(op, tensorOf(a).getDimSize(1 - aM),
+                          tensorOf(result).getDimSize(1 - m))))
+    return {};
+  Value tileA = sharedA ? sharedA : getTile(a, block, op, aM);
+  Value tileC = init ? getTile(init, block, op, m) : Value();
+  if (!tileA || (init && !tileC))
+    return {};
+  return emitMma(op->getLoc(), tileA, sharedA ? block : 0,
+                 /*transposeA=*/sharedA && aM == 1, sharedB,
+                 /*transposeB=*/bN == 0, tileC, getRegisterType(result, m));
+}
+
+LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
+  std::optional<Product> product = getProduct(op);
+  if (!product)
+    return op.emitError()
+           << "expected a product of two matrices whose result "
+              "has a dimension to be the rows of an accumulator, "
+              "found "
+           << op.getResult(0).getType();
+  Value init = op.getOutputs().front();
+  if (isZero(init))
+    init = {};
+  return keepTiles(op, [&](int64_t block) {
+    return emitProduct(op, *product, init, block);
+  });
+}

@@ -1,0 +1,142 @@
+//===- RegionVectors.cpp - Vectors of a chunk program -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RegionLowering.h"
+
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+using tile::LayoutKind;
+
+//===----------------------------------------------------------------------===//
+// From vectors to matrices
+//===----------------------------------------------------------------------===//
+
+Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
+                                int64_t repeat) {
+  RankedTensorType type = tensorOf(vector);
+  if (tile::getLayout(type) == layout && repeat == 1)
+    return vector;
+  auto target = tile::getTileType({type.getDimSize(0) * repeat},
+                                  type.getElementType(), layout);
+  return tile::RelayoutOp::create(builder, loc, target, vector, repeat);
+}
+
+Value RegionLowering::spread(Location loc, Value source,
+                             RankedTensorType type) {
+  return tile::BroadcastOp::create(builder, loc, type, source);
+}
+
+Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
+  Value result = op->getResult(0);
+  std::optional<int64_t> m = orientation.getM(result);
+  if (tensorOf(result).getRank() == 2 && !m) {
+    (void)refuseWithoutRows(op);
+    return {};
+  }
+  Value source = getRegister(op.getInput(), op);
+  if (!source)
+    return {};
+  if (tensorOf(op.getInput()).getRank() == 1) {
+    int64_t kept = op.getDimensions().front() == 0 ? 1 : 0;
+    if (kept == *m && countTiles(result, m) > 1) {
+      op.emitOpError() << "spreads a vector of "
+                       << tensorOf(source).getDimSize(0)
+                       << " along the rows of an accumulator, which has "
+                       << tile::kAccRows
+                       << "; the GPU path takes no more so far (target \"cpu\" "
+                          "takes it)";
+      return {};
+    }
+    source = alongTile(op.getLoc(), source,
+                       kept == *m ? LayoutKind::row : LayoutKind::col, 1);
+  }
+  return spread(op.getLoc(), source, getRegisterType(result, m));
+}
+
+//===----------------------------------------------------------------------===//
+// Sums
+//===----------------------------------------------------------------------===//
+
+LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
+  Block *body = op.getBlock();
+  bool isSum = body->getOperations().size() == 2 &&
+               isa<arith::AddFOp>(body->front()) &&
+               isZero(op.getInits().front());
+  Value source = op.getInputs().front(), result = op.getResult(0);
+  int64_t rank = tensorOf(source).getRank();
+  if (!isSum || op.getDimensions().size() != 1 || (rank == 2 && !isMap))
+    return op.emitError() << "expected the sum of a vector, or in a map of one "
+                             "dimension of a matrix, from zero; the GPU path "
+                             "takes no other reduction so far";
+  Tiles tiles = getTiles(source, op);
+  if (tiles.empty())
+    return failure();
+  if (rank == 1) {
+    registers[result] = {tile::SumOp::create(
+        builder, op.getLoc(), builder.getF32Type(), tiles.front())};
+    return success();
+  }
+  constexpr int64_t kLanes = 32;
+  int64_t size = tensorOf(result).getDimSize(0);
+  if (size % kLanes != 0)
+    return op.emitOpError()
+           << "gives " << size << " sums; the GPU path takes multiples of "
+           << kLanes << " (a warp's lanes)";
+  bool alongRows = op.getDimensions().front() != *orientation.getM(source);
+  Value scratch = allocate({alongRows ? size : 4 * size}, builder.getF32Type(),
+                           /*transient=*/true);
+  registers[result] = {tile::ReduceOp::create(
+      builder, op.getLoc(), getRegisterType(result, std::nullopt), tiles,
+      /*dim=*/alongRows ? 1 : 0, scratch, barrier)};
+  return success();
+}
+
+LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
+  if (!isMap || tensorOf(op.getX()).getRank() != 1)
+    return op.emitError()
+           << "expected a running sum of a vector in a chunk_map; "
+              "run delta-stage";
+  Value x = getRegister(op.getX(), op);
+  if (!x)
+    return failure();
+  registers[op.getY()] = {
+      tile::CumsumOp::create(builder, op.getLoc(), x.getType(), x,
+                             op.getReverse(), op.getExclusive())};
+  return success();
+}
+
+/// The vector `x` of a map, which `op` repeats or sums; null, with the reason,
+/// for another.
+Value RegionLowering::getMapVector(Operation *op, Value x) {
+  if (isMap && tensorOf(x).getRank() == 1)
+    return getRegister(x, op);
+  op->emitError() << "expected a vector in a chunk_map; run delta-stage";
+  return {};
+}
+
+LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
+  Value x = getMapVector(op, op.getX());
+  if (!x)
+    return failure();
+  registers[op.getY()] = {
+      alongTile(op.getLoc(), x, LayoutKind::warp, op.getN())};
+  return success();
+}
+
+LogicalResult RegionLowering::lowerSumRows(SumRowsOp op) {
+  Value x = getMapVector(op, op.getX());
+  if (!x)
+    return failure();
+  registers[op.getY()] = {tile::SumGroupsOp::create(
+      builder, op.getLoc(), getRegisterType(op.getY(), std::nullopt), x,
+      op.getN())};
+  return success();
+}

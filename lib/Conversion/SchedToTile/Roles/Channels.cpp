@@ -1,0 +1,102 @@
+//===- Channels.cpp - What a role gets out of and puts into channels ----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RoleLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+static ArrayRef<Type> getStageTiles(Value ring) {
+  return cast<tile::RingType>(ring.getType()).getTiles();
+}
+
+/// Returns the put that fills `channel`.
+static sched::PutOp getPut(sched::ChannelOp channel) {
+  for (Operation *user : channel->getUsers())
+    if (auto put = dyn_cast<sched::PutOp>(user))
+      return put;
+  llvm_unreachable("the verifier asks for a role that puts");
+}
+
+//===----------------------------------------------------------------------===//
+// Out of a channel
+//===----------------------------------------------------------------------===//
+
+/// Overwrites what a partial chunk brought from behind its sequence's end. What
+/// has a slot a chunk is all the chunk's.
+void RoleLowering::zeroTail(sched::ChannelOp channel, ValueRange tiles,
+                            const Visit &visit) {
+  sched::PutOp put = getPut(channel);
+  Value partial = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                        visit.chunk.valid,
+                                        index(context.kernel.getChunk()));
+  auto ifOp = scf::IfOp::create(builder, loc, partial, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  for (auto [tile, loaded] : llvm::zip_equal(tiles, put.getTiles())) {
+    auto source =
+        cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
+    delta::BindingAttr binding = context.kernel.getBinding(source);
+    if (cast<tile::SmemType>(tile.getType()).isSwizzled() &&
+        binding.has(delta::DimKind::time))
+      tile::ZeroRowsOp::create(builder, loc, tile,
+                               rows(visit.chunk.valid, binding));
+  }
+  tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
+}
+
+void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
+                            const Visit &visit) {
+  auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
+  Value ring = context.rings.lookup(get.getChannel());
+  auto full =
+      tile::WaitOp::create(builder, loc, getStageTiles(ring), ring, visit.use);
+  if (channel.getFill() == sched::Fill::tma &&
+      channel.getTail() == sched::Tail::reader)
+    zeroTail(channel, full.getTiles(), visit);
+  for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), full.getTiles()))
+    lowering.setShared(tile, shared);
+}
+
+//===----------------------------------------------------------------------===//
+// Into a channel
+//===----------------------------------------------------------------------===//
+
+/// Issues the loads of a channel that TMA fills: matrices by bulk copies,
+/// vectors by the role's own warps.
+void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
+  Value ring = context.rings.lookup(put.getChannel());
+  auto acquired = tile::AcquireOp::create(builder, loc, getStageTiles(ring),
+                                          ring, visit.use);
+  for (auto [value, tile] :
+       llvm::zip_equal(put.getTiles(), acquired.getTiles())) {
+    auto source =
+        cast<BlockArgument>(value.getDefiningOp<sched::LoadOp>().getSource());
+    delta::BindingAttr binding = context.kernel.getBinding(source);
+    Value argument = context.arguments.lookup(source);
+    SmallVector<Value> at = getCoordinates(
+        source, visit.chunk, context.orientation.getSplitDim(value));
+    if (tensorOf(value).getRank() == 2)
+      tile::LoadOp::create(builder, loc, argument, at, tile, ring, visit.use);
+    else
+      tile::LoadVectorOp::create(builder, loc, argument, at, timeDim(binding),
+                                 rows(visit.chunk.valid, binding), tile);
+  }
+  tile::CommitOp::create(builder, loc, ring, visit.use);
+}
+
+LogicalResult RoleLowering::lowerPut(sched::PutOp put, RegionLowering &lowering,
+                                     const Visit &visit) {
+  auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
+  if (channel.getFill() == sched::Fill::tma) {
+    fillByTMA(put, visit);
+    return success();
+  }
+  return put.emitOpError() << "fills a channel from registers";
+}

@@ -1,0 +1,223 @@
+//===- Memory.cpp - What a role loads and stores itself -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RoleLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+//===----------------------------------------------------------------------===//
+// Carries
+//===----------------------------------------------------------------------===//
+
+/// Returns the tensor dimensions behind the rows and columns of a register tile
+/// with M dimension `m`.
+static SmallVector<int64_t> getMatrixDims(BindingAttr binding, int64_t m) {
+  return {tensorDim(binding, m), tensorDim(binding, 1 - m)};
+}
+
+/// Returns the place of a carry that starts with the block's first chunk.
+static Chunk getCarryPlace(const BlockLocation &location, Value zero) {
+  Chunk start;
+  start.row = zero;
+  start.slot = location.runSlot;
+  return start;
+}
+
+LogicalResult RoleLowering::loadCarry(sched::LoadOp load) {
+  auto source = cast<BlockArgument>(load.getSource());
+  int64_t m = *context.orientation.getM(load.getTile());
+  carried[load.getTile()] = tile::LoadMatrixOp::create(
+      builder, loc, getRegisterType(load.getTile(), m, /*isSplit=*/true),
+      context.arguments.lookup(source),
+      getCoordinates(source, getCarryPlace(*context.location, index(0)), m),
+      getMatrixDims(context.kernel.getBinding(source), m));
+  return success();
+}
+
+LogicalResult RoleLowering::storeCarry(sched::StoreOp store) {
+  auto target = cast<BlockArgument>(store.getTarget());
+  // A final that nobody reads has no argument.
+  Value argument = context.arguments.lookup(target);
+  if (!argument)
+    return success();
+  int64_t m = *context.orientation.getM(store.getTile());
+  tile::StoreMatrixOp::create(
+      builder, loc, carried.lookup(store.getTile()), argument,
+      getCoordinates(target, getCarryPlace(*context.location, index(0)), m),
+      getMatrixDims(context.kernel.getBinding(target), m));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Outs
+//===----------------------------------------------------------------------===//
+
+LogicalResult RoleLowering::storeOut(sched::StoreOp store,
+                                     RegionLowering &lowering,
+                                     const Visit &visit) {
+  auto target = cast<BlockArgument>(store.getTarget());
+  Value stored = store.getTile();
+  bool isVector = tensorOf(stored).getRank() == 1;
+  bool isSplit = context.orientation.isSplit(role);
+  unsigned number = target.getArgNumber() - context.kernel.getIns().size();
+  if (isVector && isSplit)
+    return context.kernel.emitError()
+           << "out #" << number
+           << " is a vector; the GPU path writes vectors in maps "
+              "only (compute it in a map: delta-stage)";
+  std::optional<int64_t> m = context.orientation.getM(stored);
+  RegionLowering::Tiles tiles = lowering.getTiles(stored, store, m);
+  if (tiles.empty())
+    return failure();
+  BindingAttr binding = context.kernel.getBinding(target);
+  RankedTensorType type = getTensor(target);
+  for (Value &tile : tiles) {
+    RankedTensorType held = tensorOf(tile);
+    auto rounded = RankedTensorType::get(held.getShape(), type.getElementType(),
+                                         held.getEncoding());
+    if (rounded != held)
+      tile = arith::TruncFOp::create(builder, loc, rounded, tile);
+  }
+  if (isState(type, binding))
+    storeState(store, tiles.front(), visit);
+  else if (!isVector)
+    storeMatrix(store, tiles, *m, visit);
+  else
+    tile::StoreVectorOp::create(
+        builder, loc, tiles.front(), context.arguments.lookup(target),
+        getCoordinates(target, visit.chunk, std::nullopt), timeDim(binding),
+        rows(visit.chunk.valid, binding));
+  return success();
+}
+
+/// Stores the block's part of a state, if the chunk is the first of its slot.
+void RoleLowering::storeState(sched::StoreOp store, Value tile,
+                              const Visit &visit) {
+  auto target = cast<BlockArgument>(store.getTarget());
+  BindingAttr binding = context.kernel.getBinding(target);
+  int64_t multiple = binding.getChunkMultiple();
+  int64_t m = *context.orientation.getM(store.getTile());
+  Value place =
+      arith::RemUIOp::create(builder, loc, visit.chunk.number, index(multiple));
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        place, index(0));
+  auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  Chunk group = visit.chunk;
+  group.slot =
+      context.location->locateGroup(builder, visit.chunk.number, multiple);
+  tile::StoreMatrixOp::create(
+      builder, loc, tile, context.arguments.lookup(target),
+      getCoordinates(target, group, m), getMatrixDims(binding, m));
+}
+
+/// Stores the tiles of an out: rows of a chunk as far as they are the
+/// sequence's, or all rows of what has a slot a chunk.
+void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
+                               int64_t m, const Visit &visit) {
+  auto target = cast<BlockArgument>(store.getTarget());
+  BindingAttr binding = context.kernel.getBinding(target);
+  std::optional<int64_t> splitDim;
+  if (context.orientation.isSplit(role))
+    splitDim = m;
+  SmallVector<Value> coords = getCoordinates(target, visit.chunk, splitDim);
+  int64_t rowDim = tensorDim(binding, 0);
+  Value valid = binding.has(DimKind::time)
+                    ? rows(visit.chunk.valid, binding)
+                    : index(getTensor(target).getDimSize(rowDim));
+  // The rows in memory are the value's dimension 0: the register tile's columns
+  // where dimension 1 is M.
+  int64_t blockDim = tensorDim(binding, m);
+  for (auto [block, tile] : llvm::enumerate(tiles)) {
+    SmallVector<Value> at = coords;
+    Value left = valid;
+    if (block > 0) {
+      Value first = index(block * tile::kAccRows);
+      at[blockDim] = arith::AddIOp::create(builder, loc, at[blockDim], first);
+      if (m == 0)
+        left = arith::SubIOp::create(
+            builder, loc, valid,
+            arith::MinUIOp::create(builder, loc, valid, first));
+    }
+    tile::StoreRowsOp::create(builder, loc, tile,
+                              context.arguments.lookup(target), at, rowDim,
+                              left, context.staging.lookup(target),
+                              /*transpose=*/m == 1, barrier);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Rows of nobody
+//===----------------------------------------------------------------------===//
+
+/// Rows at and past the last sequence's end are nobody's: the last sequence's
+/// blocks zero them; of blocks for parts of a sequence, those of its first
+/// slot, which it has even if it is empty.
+void RoleLowering::zeroUnownedRows() {
+  SmallVector<sched::StoreOp> stores;
+  bool storesOuts = false;
+  for (auto store : role.getEachChunk().getBlock().getOps<sched::StoreOp>()) {
+    auto target = cast<BlockArgument>(store.getTarget());
+    unsigned out = target.getArgNumber() - context.kernel.getIns().size();
+    storesOuts = true;
+    if (context.names.results.contains(context.kernel.getOuts()[out]) &&
+        context.kernel.getBinding(target).has(DimKind::time))
+      stores.push_back(store);
+  }
+  if (!storesOuts)
+    return;
+  const BlockLocation &location = *context.location;
+  Value last =
+      arith::SubIOp::create(builder, loc, context.launch.sequences, index(1));
+  Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       location.sequence, last);
+  if (location.runSlot) {
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, location.firstChunk, index(0));
+    zeroes = arith::AndIOp::create(builder, loc, zeroes, isFirst);
+  }
+  auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  llvm::sort(stores, [](sched::StoreOp a, sched::StoreOp b) {
+    return cast<BlockArgument>(a.getTarget()).getArgNumber() <
+           cast<BlockArgument>(b.getTarget()).getArgNumber();
+  });
+  for (sched::StoreOp store : stores)
+    zeroUnownedRows(store);
+}
+
+void RoleLowering::zeroUnownedRows(sched::StoreOp store) {
+  auto target = cast<BlockArgument>(store.getTarget());
+  BindingAttr binding = context.kernel.getBinding(target);
+  std::optional<int64_t> splitDim;
+  if (context.orientation.isSplit(role))
+    splitDim = context.orientation.getM(store.getTile());
+  Chunk first;
+  first.row = index(0);
+  SmallVector<Value> at = getCoordinates(target, first, splitDim);
+  int64_t dim = timeDim(binding);
+  at[dim] = index(0);
+  // This block's columns; of a vector, one element a row.
+  bool isVector = tensorOf(store.getTile()).getRank() == 1;
+  int64_t pieces = isVector || splitDim ? 1
+                                        : getTensor(target).getShape().back() /
+                                              tile::kBlockColumns;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    if (piece > 0)
+      at.back() = index(piece * tile::kBlockColumns);
+    tile::ZeroFillOp::create(builder, loc, context.arguments.lookup(target), at,
+                             dim, rows(context.location->end, binding),
+                             rows(context.launch.tokens, binding),
+                             isVector ? 1 : tile::kBlockColumns);
+  }
+}

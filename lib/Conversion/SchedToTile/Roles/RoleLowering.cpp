@@ -1,0 +1,187 @@
+//===- RoleLowering.cpp - What some warps of a block do -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RoleLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+RoleLowering::RoleLowering(OpBuilder &builder, KernelContext &context,
+                           sched::RoleOp role, int64_t barrier)
+    : builder(builder), context(context), role(role), barrier(barrier),
+      loc(context.kernel.getLoc()), splitStart(context.location->splitStart) {}
+
+Value RoleLowering::index(int64_t value) {
+  return createIndex(builder, loc, value);
+}
+
+Value RoleLowering::rows(Value tokens, delta::BindingAttr binding) {
+  return createRows(builder, loc, tokens, binding);
+}
+
+SmallVector<Value>
+RoleLowering::getCoordinates(BlockArgument arg, const Chunk &chunk,
+                             std::optional<int64_t> splitDim) {
+  return context.location->getCoordinates(
+      builder, context.kernel.getBinding(arg), getTensor(arg), chunk, splitDim,
+      splitStart);
+}
+
+LogicalResult RoleLowering::lower() {
+  for (Operation &op : role.getBlock()) {
+    LogicalResult lowered = success();
+    if (auto load = dyn_cast<sched::LoadOp>(op))
+      lowered = loadCarry(load);
+    else if (auto store = dyn_cast<sched::StoreOp>(op))
+      lowered = storeCarry(store);
+    else if (auto loop = dyn_cast<sched::EachChunkOp>(op))
+      lowered = lowerLoop(loop);
+    else if (!op.hasTrait<OpTrait::ConstantLike>())
+      lowered = op.emitOpError() << "is not allowed in a role outside of "
+                                    "sched.each_chunk";
+    if (failed(lowered))
+      return failure();
+  }
+  zeroUnownedRows();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Chunks
+//===----------------------------------------------------------------------===//
+
+LogicalResult
+RoleLowering::visitChunk(function_ref<LogicalResult(const Visit &)> body) {
+  Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
+                                       context.location->count, index(0));
+  auto ifOp = scf::IfOp::create(builder, loc, exists, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  Value use = index(0);
+  return body({context.location->locateChunk(builder, index(0)), use});
+}
+
+FailureOr<SmallVector<Value>>
+RoleLowering::visitChunks(sched::EachChunkOp loop, ValueRange carries,
+                          function_ref<LogicalResult(const Visit &, ValueRange,
+                                                     SmallVectorImpl<Value> &)>
+                              body) {
+  Value count = context.location->count;
+  auto forOp =
+      scf::ForOp::create(builder, loc, index(0), count, index(1), carries);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(forOp.getBody());
+  Value use = forOp.getInductionVar(), number = use;
+  if (loop.getDirection() == delta::Direction::reverse) {
+    Value last = arith::SubIOp::create(builder, loc, count, index(1));
+    number = arith::SubIOp::create(builder, loc, last, use);
+  }
+  SmallVector<Value> next;
+  if (failed(body({context.location->locateChunk(builder, number), use},
+                  forOp.getRegionIterArgs(), next)))
+    return failure();
+  if (!carries.empty())
+    scf::YieldOp::create(builder, loc, next);
+  return llvm::to_vector_of<Value>(forOp.getResults());
+}
+
+LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
+  bool isOneChunk = context.kernel.getOver() == sched::GridOver::slots &&
+                    context.kernel.getRun() == 1 && loop.getInits().empty();
+  if (isOneChunk)
+    return visitChunk([&](const Visit &visit) {
+      SmallVector<Value> none;
+      return lowerChunk(loop, visit, {}, none);
+    });
+  SmallVector<Value> inits;
+  for (Value init : loop.getInits())
+    inits.push_back(carried.lookup(init));
+  FailureOr<SmallVector<Value>> finals =
+      visitChunks(loop, inits,
+                  [&](const Visit &visit, ValueRange carries,
+                      SmallVectorImpl<Value> &next) {
+                    return lowerChunk(loop, visit, carries, next);
+                  });
+  if (failed(finals))
+    return failure();
+  for (auto [final, lowered] : llvm::zip_equal(loop.getFinals(), *finals))
+    carried[final] = lowered;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// One chunk
+//===----------------------------------------------------------------------===//
+
+LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
+                                      const Visit &visit) {
+  if (auto put = dyn_cast<sched::PutOp>(sink))
+    return lowerPut(put, lowering, visit);
+  return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
+}
+
+/// A tile leaves as soon as it is made: its registers are free for what
+/// follows, and other roles wait for it. First what was there before: the
+/// chunk's products overwrite a carry.
+LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
+                                     const Visit &visit) {
+  SmallVector<Operation *> ops = lowering.plan(block);
+  llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
+  SmallVector<Operation *> sinks;
+  for (Operation &op : block)
+    if (isa<sched::StoreOp, sched::PutOp>(op))
+      sinks.push_back(&op);
+  auto lowerReadySinks = [&]() -> LogicalResult {
+    for (Operation *&sink : sinks) {
+      auto isWaiting = [&](Value operand) {
+        return waiting.contains(operand.getDefiningOp());
+      };
+      if (!sink || llvm::any_of(sink->getOperands(), isWaiting))
+        continue;
+      if (failed(lowerSink(std::exchange(sink, nullptr), lowering, visit)))
+        return failure();
+    }
+    return success();
+  };
+  if (failed(lowerReadySinks()))
+    return failure();
+  for (Operation *op : ops) {
+    waiting.erase(op);
+    if (failed(lowering.lower(op)) || failed(lowerReadySinks()))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
+                                       const Visit &visit, ValueRange carries,
+                                       SmallVectorImpl<Value> &next) {
+  Block &block = loop.getBlock();
+  RegionLowering lowering(builder, context.orientation,
+                          context.orientation.isSplit(role), context.roles,
+                          barrier);
+  SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
+  for (sched::GetOp get : gets)
+    lowerGet(get, lowering, visit);
+  for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
+    lowering.setRegister(arg, carry);
+  if (failed(lowerOps(block, lowering, visit)))
+    return failure();
+  context.numProducts += lowering.getNumProducts();
+  context.numStaged += lowering.getNumStaged();
+  for (Value carry : loop.getYield().getCarries()) {
+    next.push_back(lowering.getRegister(carry, loop.getYield()));
+    if (!next.back())
+      return failure();
+  }
+  for (sched::GetOp get : gets)
+    tile::ReleaseOp::create(builder, loc,
+                            context.rings.lookup(get.getChannel()), visit.use);
+  return success();
+}

@@ -1,0 +1,96 @@
+//===- RoleLowering.h - What some warps of a block do -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_ROLES_ROLELOWERING_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_ROLES_ROLELOWERING_H
+
+#include "../Kernel/KernelContext.h"
+#include "../Ops/RegionLowering.h"
+
+namespace mlir::wyvern {
+
+/// Translates one role: its loop over the block's chunks, and in it what comes
+/// out of channels, the chunk operations, and what goes to memory and channels.
+class RoleLowering {
+public:
+  /// `barrier` is the role's first hardware barrier.
+  RoleLowering(OpBuilder &builder, KernelContext &context, sched::RoleOp role,
+               int64_t barrier);
+
+  /// Lowers the role at the builder's place.
+  LogicalResult lower();
+
+private:
+  /// The chunk that is being lowered, and the number of its use of every ring.
+  struct Visit {
+    Chunk chunk;
+    Value use;
+  };
+
+  // RoleLowering.cpp
+  LogicalResult lowerLoop(sched::EachChunkOp loop);
+  /// A loop over the block's chunks; `body` gets the visit and the running
+  /// carries, and adds the next ones.
+  FailureOr<SmallVector<Value>>
+  visitChunks(sched::EachChunkOp loop, ValueRange carries,
+              function_ref<LogicalResult(const Visit &, ValueRange,
+                                         SmallVectorImpl<Value> &)>
+                  body);
+  /// The only chunk of a block, where its slot has one. No loop of one round:
+  /// what could be moved out of it (addresses) would be held in registers all
+  /// along.
+  LogicalResult visitChunk(function_ref<LogicalResult(const Visit &)> body);
+  LogicalResult lowerChunk(sched::EachChunkOp loop, const Visit &visit,
+                           ValueRange carries, SmallVectorImpl<Value> &next);
+  /// Lowers the chunk operations of `block`, and its stores and puts each as
+  /// soon as its tiles are there.
+  LogicalResult lowerOps(Block &block, RegionLowering &lowering,
+                         const Visit &visit);
+  LogicalResult lowerSink(Operation *sink, RegionLowering &lowering,
+                          const Visit &visit);
+
+  // Channels.cpp
+  void lowerGet(sched::GetOp get, RegionLowering &lowering, const Visit &visit);
+  void zeroTail(sched::ChannelOp channel, ValueRange tiles, const Visit &visit);
+  LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
+                         const Visit &visit);
+  void fillByTMA(sched::PutOp put, const Visit &visit);
+
+  // Memory.cpp
+  LogicalResult loadCarry(sched::LoadOp load);
+  LogicalResult storeCarry(sched::StoreOp store);
+  LogicalResult storeOut(sched::StoreOp store, RegionLowering &lowering,
+                         const Visit &visit);
+  void storeState(sched::StoreOp store, Value tile, const Visit &visit);
+  void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, int64_t m,
+                   const Visit &visit);
+  /// Zeroes what no sequence owns of the outs that this role stores.
+  void zeroUnownedRows();
+  void zeroUnownedRows(sched::StoreOp store);
+
+  /// Coordinates of an operand's slice for `chunk`.
+  SmallVector<Value> getCoordinates(BlockArgument arg, const Chunk &chunk,
+                                    std::optional<int64_t> splitDim);
+  Value index(int64_t value);
+  Value rows(Value tokens, delta::BindingAttr binding);
+  RankedTensorType getTensor(BlockArgument arg) const {
+    return cast<sched::GlobalType>(arg.getType()).getTensor();
+  }
+
+  OpBuilder &builder;
+  KernelContext &context;
+  sched::RoleOp role;
+  int64_t barrier;
+  Location loc;
+  /// Its register tiles of carries before and after the loop.
+  DenseMap<Value, Value> carried;
+  /// The first element of its part of the split dimension.
+  Value splitStart;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_ROLES_ROLELOWERING_H

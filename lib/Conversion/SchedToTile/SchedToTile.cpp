@@ -1,0 +1,167 @@
+//===- SchedToTile.cpp - convert-sched-to-tile ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Conversion/SchedToTile/SchedToTile.h"
+
+#include "Kernel/KernelContext.h"
+
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace mlir::wyvern {
+#define GEN_PASS_DEF_CONVERTSCHEDTOTILEPASS
+#include "wyvern/Conversion/SchedToTile/Passes.h.inc"
+} // namespace mlir::wyvern
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+/// Names arguments and returned values by their delta.name, what passes between
+/// kernels by its number.
+static TensorNames nameTensors(func::FuncOp func) {
+  TensorNames names;
+  for (BlockArgument arg : func.getArguments())
+    names.names[arg] = delta::getArgName(func, arg.getArgNumber()).str();
+  unsigned number = 0;
+  func.walk([&](sched::KernelOp kernel) {
+    for (Value result : kernel->getResults())
+      names.names[result] = "workspace_" + std::to_string(number++);
+  });
+  for (auto [i, value] :
+       llvm::enumerate(func.getBody().front().getTerminator()->getOperands())) {
+    names.names[value] = delta::getResultName(func, i).str();
+    names.results.insert(value);
+  }
+  return names;
+}
+
+/// A kernel writes each result under its name: a value that is returned as it
+/// came, or twice, would be read from or written to the wrong tensor.
+static LogicalResult checkResults(func::FuncOp func) {
+  llvm::SmallDenseSet<Value> seen;
+  for (auto [i, value] :
+       llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
+    if (!value.getDefiningOp<sched::KernelOp>() || !seen.insert(value).second ||
+        !func.getResultAttr(i, delta::kNameAttr))
+      return func.emitError()
+             << "result #" << i
+             << ": expected a result of a kernel that is returned once, "
+                "with a delta.name; the GPU path copies no tensors";
+  return success();
+}
+
+/// Diagnoses what stands beside the kernels of a function.
+static LogicalResult checkBody(func::FuncOp func) {
+  for (Operation &op : func.getBody().front().without_terminator()) {
+    if (isa<sched::KernelOp>(op))
+      continue;
+    if (isa<delta::ChunkProgramOpInterface>(op))
+      return op.emitError("expected a kernel, found a chunk program; run a "
+                          "strategy first (sched-separate)");
+    if (isa<delta::RecurrenceOp>(op))
+      return op.emitError("expected a kernel, found a recurrence; run "
+                          "delta-form-wy and a strategy first");
+    return op.emitOpError()
+           << "stands outside of the chunk programs; the GPU path takes "
+              "functions of chunk programs only so far (compute it before "
+              "the call, or use target \"cpu\")";
+  }
+  return success();
+}
+
+/// Makes constants that stand in front of the loops part of the loops: the
+/// lowering of a role makes what it needs where it needs it.
+static void sinkConstants(sched::KernelOp kernel) {
+  SmallVector<Operation *> constants;
+  kernel.walk([&](Operation *op) {
+    if (op->hasTrait<OpTrait::ConstantLike>() &&
+        !isa<sched::EachChunkOp>(op->getParentOp()))
+      constants.push_back(op);
+  });
+  OpBuilder builder(kernel);
+  for (Operation *constant : constants) {
+    llvm::MapVector<Operation *, Operation *> clones;
+    for (OpOperand &use : llvm::make_early_inc_range(constant->getUses())) {
+      auto loop = use.getOwner()->getParentOfType<sched::EachChunkOp>();
+      if (!loop)
+        continue;
+      Operation *&clone = clones[loop];
+      if (!clone) {
+        builder.setInsertionPointToStart(&loop.getBlock());
+        clone = builder.clone(*constant);
+      }
+      use.set(clone->getResult(0));
+    }
+    if (constant->use_empty())
+      constant->erase();
+  }
+}
+
+namespace {
+struct ConvertSchedToTile
+    : wyvern::impl::ConvertSchedToTilePassBase<ConvertSchedToTile> {
+  using ConvertSchedToTilePassBase::ConvertSchedToTilePassBase;
+
+  void runOnOperation() override {
+    SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
+    for (func::FuncOp func : functions)
+      if (failed(convert(func)))
+        return signalPassFailure();
+  }
+
+private:
+  /// Kernels are launched in the order of the function's operations.
+  LogicalResult convert(func::FuncOp func) {
+    if (failed(checkBody(func)))
+      return failure();
+    TensorNames names = nameTensors(func);
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToEnd(getOperation().getBody());
+    SmallVector<sched::KernelOp> kernels(func.getOps<sched::KernelOp>());
+    for (sched::KernelOp kernel : kernels)
+      if (failed(lower(kernel, names, builder)))
+        return failure();
+    if (failed(checkResults(func)))
+      return failure();
+    for (sched::KernelOp kernel : kernels)
+      replaceByLaunch(kernel);
+    return success();
+  }
+
+  LogicalResult lower(sched::KernelOp kernel, const TensorNames &names,
+                      OpBuilder &builder) {
+    sinkConstants(kernel);
+    FailureOr<KernelOrientation> orientation =
+        KernelOrientation::analyze(kernel);
+    if (failed(orientation))
+      return failure();
+    KernelContext context{kernel, *orientation, names};
+    if (failed(lowerKernel(builder, context)))
+      return failure();
+    ++numKernels;
+    numProducts += context.numProducts;
+    numStaged += context.numStaged;
+    return success();
+  }
+
+  /// The function keeps what the kernel's tensors are.
+  static void replaceByLaunch(sched::KernelOp kernel) {
+    OpBuilder builder(kernel);
+    auto launch = tile::LaunchOp::create(
+        builder, kernel.getLoc(), kernel.getOuts().getTypes(),
+        kernel.getFinals().getTypes(), kernel.getIns(), kernel.getInits(),
+        kernel.getCuSeqlens(), kernel.getKernelName(), kernel.getChunk(),
+        kernel.getInBindings(), kernel.getInitBindings(),
+        kernel.getOutBindings());
+    kernel->replaceAllUsesWith(launch->getResults());
+    kernel->erase();
+  }
+};
+} // namespace

@@ -1,0 +1,259 @@
+//===- KernelAssembly.cpp - Text form of kernels and their loops
+//------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A kernel's operands and results are written in groups that also name the
+// region's arguments:   ins(%q = %0[seq, time, head, _] : tensor<...>, ...)
+//                       outs(%o = [seq, time, head, _] : tensor<...>, ...)
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+using delta::BindingAttr;
+
+namespace {
+/// One group of bound operands or results.
+struct Group {
+  SmallVector<OpAsmParser::Argument> args = {};
+  SmallVector<OpAsmParser::UnresolvedOperand> operands = {};
+  SmallVector<Type> types = {};
+  SmallVector<Attribute> bindings = {};
+};
+} // namespace
+
+/// `%arg = %operand[dims] : type`, or `%arg = [dims] : type` for a result.
+static ParseResult parseBound(OpAsmParser &parser, Group &group,
+                              bool isOperand) {
+  RankedTensorType type;
+  if (parser.parseArgument(group.args.emplace_back()) || parser.parseEqual() ||
+      (isOperand && parser.parseOperand(group.operands.emplace_back())))
+    return failure();
+  SMLoc loc = parser.getCurrentLocation();
+  FailureOr<BindingAttr> binding = BindingAttr::parseDims(parser);
+  if (failed(binding) || parser.parseColonType(type))
+    return failure();
+  if (static_cast<int64_t>(binding->getDims().size()) != type.getRank())
+    return parser.emitError(loc)
+           << "expected " << type.getRank() << " dimensions for " << type
+           << ", found " << binding->getDims().size();
+  group.args.back().type = GlobalType::get(parser.getContext(), type);
+  group.types.push_back(type);
+  group.bindings.push_back(*binding);
+  return success();
+}
+
+static ParseResult parseOptionalGroup(OpAsmParser &parser, StringRef keyword,
+                                      Group &group, bool isOperand) {
+  if (failed(parser.parseOptionalKeyword(keyword)))
+    return success();
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&] {
+    return parseBound(parser, group, isOperand);
+  });
+}
+
+/// `keyword = value`
+static ParseResult parseNumber(OpAsmParser &parser, StringRef keyword,
+                               IntegerAttr &value) {
+  int64_t number = 0;
+  if (parser.parseKeyword(keyword) || parser.parseEqual() ||
+      parser.parseInteger(number))
+    return failure();
+  value = parser.getBuilder().getI64IntegerAttr(number);
+  return success();
+}
+
+/// `grid(heads = 16, split = 2, over = sequences)`, or `over = slots of 1`.
+static ParseResult parseGrid(OpAsmParser &parser,
+                             KernelOp::Properties &properties) {
+  StringRef over;
+  SMLoc loc;
+  int64_t run = 1;
+  if (parser.parseKeyword("grid") || parser.parseLParen() ||
+      parseNumber(parser, "heads", properties.heads) || parser.parseComma() ||
+      parseNumber(parser, "split", properties.split) || parser.parseComma() ||
+      parser.parseKeyword("over") || parser.parseEqual() ||
+      parser.getCurrentLocation(&loc) || parser.parseKeyword(&over))
+    return failure();
+  std::optional<GridOver> kind = symbolizeGridOver(over);
+  if (!kind)
+    return parser.emitError(loc)
+           << "expected sequences or slots, found '" << over << "'";
+  if (*kind == GridOver::slots &&
+      (parser.parseKeyword("of") || parser.parseInteger(run)))
+    return failure();
+  properties.over = GridOverAttr::get(parser.getContext(), *kind);
+  properties.run = parser.getBuilder().getI64IntegerAttr(run);
+  return parser.parseRParen();
+}
+
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  auto &properties = result.getOrAddProperties<Properties>();
+  Type compute;
+  int64_t blocks = 1;
+  if (parser.parseAttribute(properties.kernel_name) ||
+      parseGrid(parser, properties) ||
+      parseNumber(parser, "chunk", properties.chunk) ||
+      parser.parseKeyword("compute") || parser.parseEqual() ||
+      parser.parseType(compute) || parser.parseKeyword("min_blocks") ||
+      parser.parseInteger(blocks))
+    return failure();
+  Builder &builder = parser.getBuilder();
+  properties.compute = TypeAttr::get(compute);
+  properties.min_blocks = builder.getI64IntegerAttr(blocks);
+
+  Group ins, inits, outs, finals;
+  SmallVector<OpAsmParser::UnresolvedOperand, 1> cu;
+  SmallVector<Type, 1> cuTypes;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parseOptionalGroup(parser, "ins", ins, /*isOperand=*/true) ||
+      parseOptionalGroup(parser, "inits", inits, /*isOperand=*/true))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("cu_seqlens")) &&
+      (parser.parseLParen() || parser.parseOperand(cu.emplace_back()) ||
+       parser.parseColonType(cuTypes.emplace_back()) || parser.parseRParen()))
+    return failure();
+  if (parseOptionalGroup(parser, "outs", outs, /*isOperand=*/false) ||
+      parseOptionalGroup(parser, "finals", finals, /*isOperand=*/false))
+    return failure();
+
+  SmallVector<OpAsmParser::Argument> args;
+  for (Group *group : {&ins, &outs, &inits, &finals})
+    args.append(group->args);
+  if (parser.parseRegion(*result.addRegion(), args) ||
+      parser.parseOptionalAttrDict(result.attributes))
+    return failure();
+  properties.in_bindings = builder.getArrayAttr(ins.bindings);
+  properties.init_bindings = builder.getArrayAttr(inits.bindings);
+  properties.out_bindings = builder.getArrayAttr(outs.bindings);
+  properties.operandSegmentSizes = {static_cast<int32_t>(ins.types.size()),
+                                    static_cast<int32_t>(inits.types.size()),
+                                    static_cast<int32_t>(cu.size())};
+  properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
+                                   static_cast<int32_t>(finals.types.size())};
+  result.addTypes(outs.types);
+  result.addTypes(finals.types);
+  return failure(
+      parser.resolveOperands(ins.operands, ins.types, loc, result.operands) ||
+      parser.resolveOperands(inits.operands, inits.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(cu, cuTypes, loc, result.operands));
+}
+
+/// Prints ` keyword(%arg = %operand[dims] : type, ...)` if there are any;
+/// results have no operand.
+static void printGroup(OpAsmPrinter &p, KernelOp kernel, StringRef keyword,
+                       Block::BlockArgListType args, ValueRange operands) {
+  if (args.empty())
+    return;
+  p << ' ' << keyword << '(';
+  llvm::interleaveComma(llvm::enumerate(args), p, [&](auto entry) {
+    BlockArgument arg = entry.value();
+    p << arg << " = ";
+    if (!operands.empty())
+      p << operands[entry.index()];
+    kernel.getBinding(arg).printDims(p.getStream());
+    p << " : " << cast<GlobalType>(arg.getType()).getTensor();
+  });
+  p << ')';
+}
+
+void KernelOp::print(OpAsmPrinter &p) {
+  p << ' ' << getKernelNameAttr() << " grid(heads = " << getHeads()
+    << ", split = " << getSplit()
+    << ", over = " << stringifyGridOver(getOver());
+  if (getOver() == GridOver::slots)
+    p << " of " << getRun();
+  p << ") chunk = " << getChunk() << " compute = " << getCompute()
+    << " min_blocks " << getMinBlocks();
+  printGroup(p, *this, "ins", getInArgs(), getIns());
+  printGroup(p, *this, "inits", getInitArgs(), getInits());
+  if (Value cu = getCuSeqlens())
+    p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
+  printGroup(p, *this, "outs", getOutArgs(), {});
+  printGroup(p, *this, "finals", getFinalArgs(), {});
+  p << ' ';
+  p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+  p.printOptionalAttrDict((*this)->getAttrs(),
+                          {"kernel_name", "heads", "split", "over", "run",
+                           "chunk", "compute", "min_blocks", "in_bindings",
+                           "init_bindings", "out_bindings",
+                           "operandSegmentSizes", "resultSegmentSizes"});
+}
+
+void KernelOp::getAsmBlockArgumentNames(Region &region,
+                                        OpAsmSetValueNameFn setName) {
+  auto name = [&](Block::BlockArgListType args, StringRef prefix) {
+    for (BlockArgument arg : args)
+      setName(arg, prefix);
+  };
+  name(getInArgs(), "in");
+  name(getOutArgs(), "out");
+  name(getInitArgs(), "init");
+  name(getFinalArgs(), "final");
+}
+
+//===----------------------------------------------------------------------===//
+// sched.each_chunk
+//===----------------------------------------------------------------------===//
+
+ParseResult EachChunkOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringRef keyword;
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<OpAsmParser::Argument> args(1);
+  if (parser.parseKeyword(&keyword) || parser.parseKeyword("valid") ||
+      parser.parseLParen() || parser.parseArgument(args.front()) ||
+      parser.parseRParen())
+    return failure();
+  std::optional<delta::Direction> direction =
+      delta::symbolizeDirection(keyword);
+  if (!direction)
+    return parser.emitError(loc)
+           << "expected forward or reverse, found '" << keyword << "'";
+  args.front().type = parser.getBuilder().getIndexType();
+  SmallVector<OpAsmParser::UnresolvedOperand> inits;
+  auto parseCarry = [&]() -> ParseResult {
+    OpAsmParser::Argument &arg = args.emplace_back();
+    return failure(parser.parseArgument(arg) || parser.parseEqual() ||
+                   parser.parseOperand(inits.emplace_back()) ||
+                   parser.parseColonType(arg.type));
+  };
+  if (succeeded(parser.parseOptionalKeyword("carries")) &&
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseCarry))
+    return failure();
+  Region *body = result.addRegion();
+  if (parser.parseRegion(*body, args) ||
+      parser.parseOptionalAttrDict(result.attributes))
+    return failure();
+  ensureTerminator(*body, parser.getBuilder(), result.location);
+  result.getOrAddProperties<Properties>().direction =
+      delta::DirectionAttr::get(parser.getContext(), *direction);
+  for (OpAsmParser::Argument &arg : llvm::drop_begin(args))
+    result.addTypes(arg.type);
+  return parser.resolveOperands(inits, result.types, loc, result.operands);
+}
+
+void EachChunkOp::print(OpAsmPrinter &p) {
+  p << ' ' << delta::stringifyDirection(getDirection()) << " valid("
+    << getValid() << ')';
+  if (!getInits().empty()) {
+    p << " carries(";
+    llvm::interleaveComma(llvm::zip_equal(getCarryArgs(), getInits()), p,
+                          [&](auto entry) {
+                            auto [arg, init] = entry;
+                            p << arg << " = " << init << " : " << arg.getType();
+                          });
+    p << ')';
+  }
+  p << ' ';
+  p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+  p.printOptionalAttrDict((*this)->getAttrs(), {"direction"});
+}

@@ -1,0 +1,197 @@
+//===- SchedOps.cpp - Accessors and constraints of single operations
+//--------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The numbers (K..) are those of docs/sched.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+
+//===----------------------------------------------------------------------===//
+// sched.kernel: what its region's arguments are
+//===----------------------------------------------------------------------===//
+
+Block::BlockArgListType KernelOp::getInArgs() {
+  return getBlock().getArguments().take_front(getIns().size());
+}
+
+Block::BlockArgListType KernelOp::getOutArgs() {
+  return getBlock().getArguments().slice(getIns().size(), getOuts().size());
+}
+
+Block::BlockArgListType KernelOp::getInitArgs() {
+  return getBlock().getArguments().slice(getIns().size() + getOuts().size(),
+                                         getInits().size());
+}
+
+Block::BlockArgListType KernelOp::getFinalArgs() {
+  return getBlock().getArguments().take_back(getFinals().size());
+}
+
+delta::BindingAttr KernelOp::getBinding(BlockArgument arg) {
+  unsigned number = arg.getArgNumber();
+  for (ArrayAttr bindings :
+       {getInBindings(), getOutBindings(), getInitBindings()}) {
+    if (number < bindings.size())
+      return cast<delta::BindingAttr>(bindings[number]);
+    number -= bindings.size();
+  }
+  return cast<delta::BindingAttr>(getInitBindings()[number]);
+}
+
+RankedTensorType KernelOp::getTileType(BlockArgument arg) {
+  return getBinding(arg).getTileType(
+      cast<GlobalType>(arg.getType()).getTensor(), getChunk(), getCompute());
+}
+
+//===----------------------------------------------------------------------===//
+// Channels, roles, chunks
+//===----------------------------------------------------------------------===//
+
+Operation *ChannelOp::getFiller() {
+  for (Operation *user : (*this)->getUsers())
+    if (isa<PutOp>(user))
+      return user->getParentOfType<RoleOp>();
+  return nullptr;
+}
+
+SmallVector<Operation *> ChannelOp::getReaders() {
+  SmallVector<Operation *> readers;
+  for (RoleOp role : cast<KernelOp>((*this)->getParentOp()).getRoles())
+    if (llvm::any_of((*this)->getUsers(), [&](Operation *user) {
+          return isa<GetOp>(user) && role->isProperAncestor(user);
+        }))
+      readers.push_back(role);
+  return readers;
+}
+
+EachChunkOp RoleOp::getEachChunk() {
+  auto loops = getBlock().getOps<EachChunkOp>();
+  return loops.empty() ? EachChunkOp() : *loops.begin();
+}
+
+YieldOp EachChunkOp::getYield() {
+  return cast<YieldOp>(getBlock().getTerminator());
+}
+
+LogicalResult ChannelOp::verify() {
+  if (getDepth() < 1)
+    return emitOpError() << "(K10) expected a depth of at least one chunk, "
+                            "found "
+                         << getDepth();
+  for (Type tile : getChannel().getType().getTiles())
+    if (auto tensor = dyn_cast<RankedTensorType>(tile);
+        !tensor || !tensor.hasStaticShape())
+      return emitOpError() << "(K11) expected tiles of static shape, found "
+                           << tile;
+  return success();
+}
+
+LogicalResult RoleOp::verify() {
+  if (getWarps() < 1 || getSplit() < 1 || getCopies() < 1)
+    return emitOpError() << "(K12) expected at least one warp, part and copy, "
+                            "found "
+                         << getWarps() << ", " << getSplit() << " and "
+                         << getCopies();
+  if (llvm::range_size(getBlock().getOps<EachChunkOp>()) != 1)
+    return emitOpError()
+           << "(K13) expected one sched.each_chunk: the loop over "
+              "the block's chunks";
+  return success();
+}
+
+LogicalResult EachChunkOp::verify() {
+  TypeRange inits = getInits().getTypes();
+  auto areSame = [](TypeRange a, TypeRange b) {
+    return a.size() == b.size() && llvm::equal(a, b);
+  };
+  if (!areSame(inits, getFinals().getTypes()) ||
+      !areSame(inits, getYield().getCarries().getTypes()) ||
+      !areSame(inits, TypeRange(ValueRange(getCarryArgs()))))
+    return emitOpError() << "(K14) expected inits, region arguments, yielded "
+                            "carries and results of the same types";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles from and to memory and channels
+//===----------------------------------------------------------------------===//
+
+/// The kernel's region argument that `global` is, and the tile it moves.
+static LogicalResult verifyMove(Operation *op, Value global, Type tile,
+                                bool isLoad) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  auto arg = dyn_cast<BlockArgument>(global);
+  if (!kernel || !arg || arg.getOwner() != &kernel.getBlock())
+    return op->emitOpError() << "(K15) expected an argument of the kernel";
+  unsigned outs = kernel.getIns().size(),
+           inits = outs + kernel.getOuts().size(),
+           finals = inits + kernel.getInits().size();
+  unsigned number = arg.getArgNumber();
+  bool isResult = (number >= outs && number < inits) || number >= finals;
+  if (isResult == isLoad)
+    return op->emitOpError()
+           << "(K16) expected "
+           << (isLoad ? "an in or init" : "an out or final")
+           << " of the kernel, found its region argument #" << number;
+  RankedTensorType expected = kernel.getTileType(arg);
+  if (tile != expected)
+    return op->emitOpError()
+           << "(K17) expected a tile " << expected << ", found " << tile;
+  bool inChunk = isa<EachChunkOp>(op->getParentOp());
+  bool isCarry = number >= inits;
+  if (inChunk == isCarry)
+    return op->emitOpError()
+           << "(K18) expected " << (isCarry ? "carries" : "ins and outs")
+           << " to be moved " << (isCarry ? "outside of" : "inside")
+           << " sched.each_chunk";
+  return success();
+}
+
+LogicalResult LoadOp::verify() {
+  return verifyMove(*this, getSource(), getTile().getType(), /*isLoad=*/true);
+}
+
+LogicalResult StoreOp::verify() {
+  return verifyMove(*this, getTarget(), getTile().getType(), /*isLoad=*/false);
+}
+
+/// Checks the tiles that go into or out of a channel: the shapes of what it
+/// holds, in the kernel's compute type.
+static LogicalResult verifyTiles(Operation *op, ChannelType channel,
+                                 TypeRange tiles) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  if (!kernel || !isa<EachChunkOp>(op->getParentOp()))
+    return op->emitOpError() << "(K19) expected to stand in sched.each_chunk: "
+                                "a channel hands over what one chunk makes";
+  if (tiles.size() != channel.getTiles().size())
+    return op->emitOpError()
+           << "(K20) expected the channel's " << channel.getTiles().size()
+           << " tiles, found " << tiles.size();
+  for (auto [tile, held] : llvm::zip_equal(tiles, channel.getTiles()))
+    if (tile != cast<RankedTensorType>(held).clone(kernel.getCompute()))
+      return op->emitOpError()
+             << "(K21) expected a tile of shape and compute "
+                "type "
+             << cast<RankedTensorType>(held).clone(kernel.getCompute())
+             << " for " << held << ", found " << tile;
+  return success();
+}
+
+LogicalResult GetOp::verify() {
+  return verifyTiles(*this, getChannel().getType(), getTiles().getTypes());
+}
+
+LogicalResult PutOp::verify() {
+  return verifyTiles(*this, getChannel().getType(), getTiles().getTypes());
+}

@@ -1,0 +1,54 @@
+//===- KernelFrame.h - A kernel with nothing in it yet ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What every strategy does the same way: a kernel for the operands of a chunk
+// program, roles, loads, and chunk operations moved into a role.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_SCHED_STRATEGIES_KERNELFRAME_H
+#define WYVERN_LIB_DIALECT_SCHED_STRATEGIES_KERNELFRAME_H
+
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+
+#include "mlir/IR/IRMapping.h"
+
+namespace mlir::wyvern::sched {
+
+/// How a kernel's blocks divide the work.
+struct Grid {
+  GridOver over = GridOver::sequences;
+  int64_t run = 1;   ///< chunks a slot
+  int64_t split = 1; ///< blocks that share the split dimension
+  int64_t minBlocks = 1;
+};
+
+/// Creates an empty kernel in front of `program`, with its operands and results
+/// and an empty block.
+KernelOp createKernel(OpBuilder &builder,
+                      delta::ChunkProgramOpInterface program, StringRef name,
+                      const Grid &grid);
+
+/// Creates a role at the end of `kernel` and places `builder` in it.
+RoleOp createRole(OpBuilder &builder, KernelOp kernel, StringRef name,
+                  int64_t warps);
+
+/// Creates the loop of a role, in the direction of `program`, with its valid
+/// tokens and `inits`, and places `builder` in front of its yield.
+EachChunkOp createEachChunk(OpBuilder &builder, Location loc,
+                            delta::Direction direction, ValueRange inits);
+
+/// Returns the direction in which `program` visits its chunks; a map, which has
+/// none, goes forward.
+delta::Direction getDirection(delta::ChunkProgramOpInterface program);
+
+/// Returns the type in which a channel that TMA fills holds the tile of `in`:
+/// matrices as they lie in memory, vectors in f32.
+RankedTensorType getLoadedType(KernelOp kernel, BlockArgument in);
+
+} // namespace mlir::wyvern::sched
+
+#endif // WYVERN_LIB_DIALECT_SCHED_STRATEGIES_KERNELFRAME_H

@@ -1,0 +1,58 @@
+//===- TileLaunchOps.cpp - Constraints of launches ----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The numbers (C..) are those of docs/spec.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::tile;
+
+/// What a kernel is launched with besides tensors: cu_seqlens, tokens,
+/// sequences.
+static constexpr size_t kLaunchArguments = 3;
+
+SmallVector<Value> LaunchOp::getKernelTensors() {
+  SmallVector<Value> tensors(getIns());
+  llvm::append_range(tensors, getOuts());
+  llvm::append_range(tensors, getInits());
+  for (Value final : getFinals())
+    if (!final.use_empty())
+      tensors.push_back(final);
+  return tensors;
+}
+
+/// The tensor behind a kernel's argument; null for what is none.
+static Type getTensor(Type argument) {
+  if (auto global = dyn_cast<GlobalType>(argument))
+    return global.getTensor();
+  if (auto map = dyn_cast<TensorMapType>(argument))
+    return map.getTensor();
+  return {};
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel =
+      symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError() << "(C1) expected a tile.kernel of this name, found "
+                            "none: "
+                         << getKernelAttr();
+  SmallVector<Value> tensors = getKernelTensors();
+  TypeRange arguments = kernel.getBody().getArgumentTypes();
+  if (arguments.size() != tensors.size() + kLaunchArguments)
+    return emitOpError() << "(C2) expected " << arguments.size()
+                         << " arguments of the kernel: " << tensors.size()
+                         << " tensors, cu_seqlens, tokens and sequences";
+  for (auto [i, tensor] : llvm::enumerate(tensors))
+    if (getTensor(arguments[i]) != tensor.getType())
+      return emitOpError() << "(C3) expected argument #" << i
+                           << " of the kernel to be a " << tensor.getType()
+                           << ", found " << arguments[i];
+  return success();
+}

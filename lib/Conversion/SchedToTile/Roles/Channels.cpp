@@ -57,8 +57,7 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
   Value ring = context.rings.lookup(get.getChannel());
   auto full =
       tile::WaitOp::create(builder, loc, getStageTiles(ring), ring, visit.use);
-  if (channel.getFill() == sched::Fill::tma &&
-      channel.getTail() == sched::Tail::reader)
+  if (channel.getFill() == sched::Fill::tma)
     zeroTail(channel, full.getTiles(), visit);
   for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), full.getTiles()))
     lowering.setShared(tile, shared);

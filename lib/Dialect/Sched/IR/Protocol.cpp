@@ -47,11 +47,6 @@ static LogicalResult verifyUses(ChannelOp channel) {
   if (readers.contains(filler))
     return channel.emitOpError() << "(K33) is put into and gotten from by one "
                                     "role; use the value itself";
-  if (channel.getTail() == Tail::reader && readers.size() != 1)
-    return channel.emitOpError()
-           << "(K34) has " << readers.size()
-           << " readers; only one role can zero the rows past a sequence's "
-              "end: use tail filler";
   return success();
 }
 
@@ -66,7 +61,7 @@ static LogicalResult verifyFill(ChannelOp channel) {
     for (Value tile : put.getTiles())
       if (!tile.getDefiningOp<LoadOp>())
         return put.emitOpError()
-               << "(K35) puts a computed tile into a channel that TMA fills; "
+               << "(K34) puts a computed tile into a channel that TMA fills; "
                   "use fill warps, or put what sched.load brings";
   }
   return success();
@@ -79,7 +74,7 @@ static LogicalResult verifyDirection(KernelOp kernel) {
     EachChunkOp loop = role.getEachChunk();
     if (first && *first != loop.getDirection())
       return loop.emitOpError()
-             << "(K36) expected every role to visit the chunks in one "
+             << "(K35) expected every role to visit the chunks in one "
                 "direction; channels would hand over another chunk's tiles";
     first = loop.getDirection();
   }
@@ -182,7 +177,7 @@ static LogicalResult verifyProgress(KernelOp kernel) {
     return success();
   auto role = waiting->getParentOfType<RoleOp>();
   return waiting->emitOpError()
-         << "(K37) waits for ever: role " << role.getRoleNameAttr()
+         << "(K36) waits for ever: role " << role.getRoleNameAttr()
          << (isa<GetOp>(waiting)
                  ? " gets tiles that their role cannot put before this role "
                    "goes on"

@@ -7,42 +7,52 @@
 
 #include "KernelFrame.h"
 
+#include "wyvern/Dialect/Delta/Utils/DimClasses.h"
+
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
 
-/// Returns the bindings that `get` tells of `count` operands.
-static ArrayAttr
-collectBindings(Builder &builder, size_t count,
-                function_ref<delta::BindingAttr(unsigned)> get) {
-  SmallVector<Attribute> bindings;
-  for (unsigned i = 0; i < count; ++i)
-    bindings.push_back(get(i));
-  return builder.getArrayAttr(bindings);
+/// Rows of an accumulator.
+static constexpr int64_t kRowBlock = 64;
+
+KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
+  KernelTensors tensors;
+  tensors.ins.assign(program.getIns().begin(), program.getIns().end());
+  tensors.outs.assign(program.getOuts().begin(), program.getOuts().end());
+  tensors.inits.assign(program.getInits().begin(), program.getInits().end());
+  tensors.finals.assign(program.getFinals().begin(),
+                        program.getFinals().end());
+  for (unsigned i = 0; i < tensors.ins.size(); ++i)
+    tensors.inBindings.push_back(program.getInBinding(i));
+  for (unsigned i = 0; i < tensors.outs.size(); ++i)
+    tensors.outBindings.push_back(program.getOutBinding(i));
+  for (unsigned i = 0; i < tensors.inits.size(); ++i)
+    tensors.initBindings.push_back(program.getCarryBinding(i));
+  return tensors;
 }
 
 KernelOp sched::createKernel(OpBuilder &builder,
                              delta::ChunkProgramOpInterface program,
-                             StringRef name, const Grid &grid) {
+                             const KernelTensors &tensors, StringRef name,
+                             const Grid &grid) {
   Location loc = program.getLoc();
   builder.setInsertionPoint(program);
   auto kernel = KernelOp::create(
-      builder, loc, program.getOuts().getTypes(), program.getInits().getTypes(),
-      program.getIns(), program.getInits(), program.getCuSeqlens(), name,
-      program.getHeads(), grid.split, grid.over, grid.run, program.getChunk(),
-      program.getCompute(), grid.minBlocks,
-      collectBindings(builder, program.getIns().size(),
-                      [&](unsigned i) { return program.getInBinding(i); }),
-      collectBindings(builder, program.getInits().size(),
-                      [&](unsigned i) { return program.getCarryBinding(i); }),
-      collectBindings(builder, program.getOuts().size(),
-                      [&](unsigned i) { return program.getOutBinding(i); }));
+      builder, loc, ValueRange(tensors.outs).getTypes(),
+      ValueRange(tensors.finals).getTypes(), tensors.ins, tensors.inits,
+      program.getCuSeqlens(), name, program.getHeads(), grid.split, grid.over,
+      grid.run, program.getChunk(), program.getCompute(), grid.minBlocks,
+      builder.getArrayAttr(tensors.inBindings),
+      builder.getArrayAttr(tensors.initBindings),
+      builder.getArrayAttr(tensors.outBindings));
   Block &block = kernel.getBody().emplaceBlock();
-  for (ValueRange tensors : {program.getIns(), program.getOuts(),
-                             program.getInits(), program.getFinals()})
-    for (Value tensor : tensors)
+  for (ArrayRef<Value> values :
+       {ArrayRef(tensors.ins), ArrayRef(tensors.outs), ArrayRef(tensors.inits),
+        ArrayRef(tensors.finals)})
+    for (Value tensor : values)
       block.addArgument(
           GlobalType::get(builder.getContext(),
                           cast<RankedTensorType>(tensor.getType())),
@@ -75,6 +85,28 @@ EachChunkOp sched::createEachChunk(OpBuilder &builder, Location loc,
 delta::Direction sched::getDirection(delta::ChunkProgramOpInterface program) {
   auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation());
   return scan ? scan.getDirection() : delta::Direction::forward;
+}
+
+FailureOr<int64_t> sched::countSplitParts(delta::ChunkScanOp scan) {
+  if (scan.getInits().empty())
+    return scan.emitError() << "expected a carried state; use delta.chunk_map "
+                               "for what is independent of the order of chunks";
+  delta::DimClasses classes(
+      cast<delta::ChunkProgramOpInterface>(scan.getOperation()));
+  auto dim = delta::findLane(scan, classes);
+  if (!dim)
+    return scan.emitError()
+           << "every dimension of the carried state is summed over by some "
+              "product of the chunk, so no dimension can be split over blocks; "
+              "the GPU lowering needs one that is not";
+  int64_t size =
+      cast<RankedTensorType>(dim->first.getType()).getDimSize(dim->second);
+  if (size % kRowBlock != 0)
+    return scan.emitError()
+           << "expected the state's value dimension to be a multiple of "
+           << kRowBlock << " (the rows of a wgmma accumulator), found " << size
+           << "; use 64 or 128";
+  return size / kRowBlock;
 }
 
 RankedTensorType sched::getLoadedType(KernelOp kernel, BlockArgument in) {

@@ -14,8 +14,6 @@
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
-#include "mlir/IR/IRMapping.h"
-
 namespace mlir::wyvern::sched {
 
 /// How a kernel's blocks divide the work.
@@ -26,10 +24,21 @@ struct Grid {
   int64_t minBlocks = 1;
 };
 
-/// Creates an empty kernel in front of `program`, with its operands and results
-/// and an empty block.
+/// What a kernel reads and writes; `outs` and `finals` are the values that its
+/// results will replace.
+struct KernelTensors {
+  SmallVector<Value> ins, outs, inits, finals;
+  SmallVector<Attribute> inBindings, outBindings, initBindings;
+};
+
+/// Returns what `program` reads and writes.
+KernelTensors getTensors(delta::ChunkProgramOpInterface program);
+
+/// Creates an empty kernel in front of `program`, which says chunk, heads and
+/// sequences, with these operands and results and an empty block.
 KernelOp createKernel(OpBuilder &builder,
-                      delta::ChunkProgramOpInterface program, StringRef name,
+                      delta::ChunkProgramOpInterface program,
+                      const KernelTensors &tensors, StringRef name,
                       const Grid &grid);
 
 /// Creates a role at the end of `kernel` and places `builder` in it.
@@ -44,6 +53,10 @@ EachChunkOp createEachChunk(OpBuilder &builder, Location loc,
 /// Returns the direction in which `program` visits its chunks; a map, which has
 /// none, goes forward.
 delta::Direction getDirection(delta::ChunkProgramOpInterface program);
+
+/// Returns the split dimension's number of parts of 64, one accumulator's rows;
+/// diagnoses a scan whose state cannot be shared.
+FailureOr<int64_t> countSplitParts(delta::ChunkScanOp scan);
 
 /// Returns the type in which a channel that TMA fills holds the tile of `in`:
 /// matrices as they lie in memory, vectors in f32.

@@ -7,8 +7,9 @@
 
 #include "KernelFrame.h"
 
-#include "wyvern/Dialect/Delta/Utils/DimClasses.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
+
+#include "mlir/IR/IRMapping.h"
 
 namespace mlir::wyvern::sched {
 #define GEN_PASS_DEF_SEPARATEPASS
@@ -22,8 +23,6 @@ using delta::ChunkProgramOpInterface;
 
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kComputeWarps = 4, kLoadWarps = 1;
-/// Rows of an accumulator: what a block takes of a scan's split dimension.
-static constexpr int64_t kRowBlock = 64;
 /// Blocks an SM should hold. A scan's channel fills most of the shared memory;
 /// maps load nothing ahead, so several blocks hide their latency.
 static constexpr int64_t kMapBlocks = 3;
@@ -59,29 +58,6 @@ static bool multipliesComputed(delta::ChunkMapOp map) {
   return false;
 }
 
-/// Returns the blocks that share the split dimension of `scan`; diagnoses one
-/// that cannot be shared.
-static FailureOr<int64_t> findSplit(delta::ChunkScanOp scan) {
-  if (scan.getInits().empty())
-    return scan.emitError() << "expected a carried state; use delta.chunk_map "
-                               "for what is independent of the order of chunks";
-  delta::DimClasses classes(cast<ChunkProgramOpInterface>(scan.getOperation()));
-  auto dim = delta::findLane(scan, classes);
-  if (!dim)
-    return scan.emitError()
-           << "every dimension of the carried state is summed over by some "
-              "product of the chunk, so no dimension can be split over blocks; "
-              "the GPU lowering needs one that is not";
-  int64_t size =
-      cast<RankedTensorType>(dim->first.getType()).getDimSize(dim->second);
-  if (size % kRowBlock != 0)
-    return scan.emitError()
-           << "expected the state's value dimension to be a multiple of "
-           << kRowBlock << " (the rows of a wgmma accumulator), found " << size
-           << "; use 64 or 128";
-  return size / kRowBlock;
-}
-
 /// Returns how the blocks of `program` divide its work.
 static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
   Grid grid;
@@ -91,7 +67,7 @@ static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
     return grid;
   }
   FailureOr<int64_t> split =
-      findSplit(cast<delta::ChunkScanOp>(program.getOperation()));
+      countSplitParts(cast<delta::ChunkScanOp>(program.getOperation()));
   if (failed(split))
     return failure();
   grid.split = *split;
@@ -126,7 +102,7 @@ public:
     builder.setInsertionPointToEnd(&kernel.getBlock());
     channel = ChannelOp::create(builder, loc,
                                 ChannelType::get(builder.getContext(), tiles),
-                                depth, Fill::tma, Tail::reader);
+                                depth, Fill::tma);
     addCompute();
     addLoad();
   }
@@ -234,7 +210,7 @@ private:
     if (failed(grid))
       return failure();
     OpBuilder builder(program);
-    KernelOp kernel = createKernel(builder, program, name, *grid);
+    KernelOp kernel = createKernel(builder, program, getTensors(program), name, *grid);
     bool isMap = isa<delta::ChunkMapOp>(program);
     SeparateKernel(builder, program, kernel).addRoles(isMap ? 1 : stages);
     program->replaceAllUsesWith(kernel->getResults());

@@ -41,7 +41,7 @@ def Sched_KernelOp : Sched_Op<"kernel", [
         chunk = 64 compute = f32 min_blocks 1
         ins(%x = %0[seq, time, head, _] : tensor<?x?x2x64xbf16>)
         outs(%z = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
-      %in = sched.channel depth 1 fill tma tail reader
+      %in = sched.channel depth 1 fill tma
           : !sched.channel<tensor<64x64xbf16>>
       sched.role "compute" warps 4 {
         sched.each_chunk forward valid(%n) {
@@ -104,17 +104,14 @@ def Sched_ChannelOp : Sched_Op<"channel", [HasParent<"KernelOp">]> {
 
     A channel that `tma` fills takes what `sched.load` brings and nothing else:
     matrices by bulk copies, vectors by the role's warps. One that `warps` fill takes
-    what its role has computed. `tail` says who overwrites rows past a
-    sequence's end, which may be another sequence's: the one role that reads, or the
-    role that fills.
+    what its role has computed.
 
     Example: see `sched.kernel`.
   }];
-  let arguments = (ins I64Attr:$depth, Sched_FillAttr:$fill,
-                       DefaultValuedAttr<Sched_TailAttr, "Tail::filler">:$tail);
+  let arguments = (ins I64Attr:$depth, Sched_FillAttr:$fill);
   let results = (outs Sched_ChannelType:$channel);
   let assemblyFormat = [{
-    `depth` $depth `fill` $fill (`tail` $tail^)? attr-dict `:` type($channel)
+    `depth` $depth `fill` $fill attr-dict `:` type($channel)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -237,8 +234,10 @@ def Sched_StoreOp : Sched_Op<"store"> {
 def Sched_GetOp : Sched_Op<"get"> {
   let summary = "the chunk's tiles out of a channel";
   let description = [{
-    Waits until the filling role has put the chunk's tiles. The tiles may be read up
-    to the last operation that uses one, or up to the end of the chunk.
+    Waits until the filling role has put the chunk's tiles, which may be read up to
+    the end of the chunk. Rows past a sequence's end are zero, also where TMA brought
+    another sequence's: each reader overwrites what it reads, and all with the same
+    zeros.
 
     Example: see `sched.kernel`.
   }];

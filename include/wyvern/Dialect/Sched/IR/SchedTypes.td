@@ -31,13 +31,6 @@ def Sched_FillAttr : EnumAttr<Sched_Dialect, Sched_Fill, "fill"> {
   let assemblyFormat = "$value";
 }
 
-def Sched_Tail
-    : Sched_Enum<"Tail", "who zeroes the rows past a sequence's end", [
-        I32EnumAttrCase<"reader", 0>, I32EnumAttrCase<"filler", 1>]>;
-def Sched_TailAttr : EnumAttr<Sched_Dialect, Sched_Tail, "tail"> {
-  let assemblyFormat = "$value";
-}
-
 class Sched_Type<string name, string typeMnemonic, string typeSummary>
     : TypeDef<Sched_Dialect, name> {
   let mnemonic = typeMnemonic;

@@ -38,7 +38,7 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
     ```mlir
     %o, %sT = sched.kernel "layer_scan" grid(heads = 16, split = 2, over = sequences)
         chunk = 64 compute = f32 min_blocks 1 ins(%in = %q[...] ...) ... {
-      %channel = sched.channel depth 2 fill tma tail reader : ...
+      %channel = sched.channel depth 2 fill tma : ...
       sched.role "compute" warps 4 {
         %S0 = sched.load %init
         %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : ...) {
@@ -52,6 +52,72 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">
+  ];
+  let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
+}
+
+def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
+  let summary = "a map and the scan that it feeds in one kernel of several roles";
+  let description = [{
+    A `delta.chunk_scan` and the one `delta.chunk_map` whose outs it reads become a
+    `sched.kernel` in which nothing goes through memory between them. Its roles:
+
+    * `state`: the scan's chain, which holds the carries in registers;
+    * `dots`: what of the map needs no triangular factor;
+    * `factor`: the factor and what needs it, if there is one;
+    * `load`: one warp that fills the channels of ins and does nothing else.
+
+    Values that cross roles become tiles of channels, one for each pair of a role that
+    computes and the roles that read, so that each waits for what it needs and for
+    nothing else. The chain's operations are put in the order in which their
+    operands come; of those that could go at one time, what the next carry needs goes
+    first. Outs of the map that others read too (what training saves) are stored by
+    the role that makes them.
+
+    The split dimension is divided over `split-warps` warpgroups of the state role, and
+    what is left over blocks. With few heads, blocks are better: they all compute the
+    map's part, but there are more of them.
+
+    A scan without such a map is left for `sched-separate`, with a remark.
+
+    Before:
+
+    ```mlir
+    %z, %p = delta.chunk_map ... ins(%Q = %q[...], %K = %k[...], %b = %beta[...]) ...
+    %o, %sT = delta.chunk_scan forward ... ins(%K = %k[...], %V = %v[...],
+        %Z = %z[...], %P = %p[...], ...) carry(%S = %s0[...]) ...
+    ```
+
+    After:
+
+    ```mlir
+    %o, %sT = sched.kernel "f_fused" grid(heads = 16, split = 2, over = sequences) ... {
+      %kq = sched.channel depth 3 fill tma : ...
+      %v = sched.channel depth 3 fill tma : ...
+      %l = sched.channel depth 2 fill warps : ...
+      %p = sched.channel depth 2 fill warps : ...
+      %z = sched.channel depth 2 fill warps : ...
+      sched.role "state" warps 4 { ... }
+      sched.role "dots" warps 4 { ... }
+      sched.role "factor" warps 4 { ... }
+      sched.role "load" warps 1 { ... }
+    }
+    ```
+  }];
+  let options = [
+    Option<"splitWarps", "split-warps", "int64_t", /*default=*/"1",
+           "warpgroups of a block that share the split dimension">,
+    Option<"stages", "stages", "int64_t", /*default=*/"3",
+           "chunks that loads are ahead">,
+    Option<"depth", "depth", "int64_t", /*default=*/"2",
+           "chunks that a role is ahead of the one that reads it">,
+    Option<"copies", "copies", "int64_t", /*default=*/"1",
+           "groups of the dots and factor roles that take chunks in turn">,
+    ListOption<"registers", "registers", "int64_t",
+               "registers a thread of state, dots and factor">
+  ];
+  let statistics = [
+    Statistic<"numFused", "fused", "scans fused with their map">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

@@ -1,0 +1,174 @@
+//===- RolePlan.cpp - Operations of a program, divided into roles -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RolePlan.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+using Source = FusedProgram::Source;
+
+static bool areSame(const Source &a, const Source &b) {
+  return a.value == b.value && a.in == b.in && a.stored == b.stored;
+}
+
+RolePlan::RolePlan(const FusedProgram &program, SmallVector<PlannedRole> planned)
+    : program(program), roles(std::move(planned)) {
+  for (auto [i, role] : llvm::enumerate(roles))
+    for (Operation *op : role.ops)
+      roleOfOp[op] = i;
+  addUses();
+  groupUses();
+}
+
+std::optional<unsigned> RolePlan::getRoleOf(Value value) const {
+  Operation *op = value ? value.getDefiningOp() : nullptr;
+  auto it = roleOfOp.find(op);
+  return it == roleOfOp.end() ? std::nullopt : std::optional(it->second);
+}
+
+//===----------------------------------------------------------------------===//
+// What crosses
+//===----------------------------------------------------------------------===//
+
+void RolePlan::addUse(const Source &source, unsigned role) {
+  // What is free is made here, of operands that may cross.
+  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  if (def && program.isFree(def)) {
+    for (Value operand : def->getOperands())
+      addUse(program.resolve(operand), role);
+    return;
+  }
+  if (!source.in && (!def || getRoleOf(source.value) == role))
+    return;
+  auto *it = llvm::find_if(crossings, [&](const Crossing &crossing) {
+    return areSame(crossing.source, source);
+  });
+  if (it == crossings.end()) {
+    crossings.push_back({source, {}});
+    it = &crossings.back();
+  }
+  if (!llvm::is_contained(it->readers, role))
+    it->readers.push_back(role);
+}
+
+void RolePlan::addUses() {
+  for (auto [i, role] : llvm::enumerate(roles))
+    for (Operation *op : role.ops)
+      for (Value operand : op->getOperands())
+        addUse(program.resolve(operand), i);
+  for (Crossing &crossing : crossings)
+    llvm::sort(crossing.readers);
+}
+
+/// Returns the type in which a computed tile crosses: as it would be stored
+/// between two kernels, else as it is. Vectors are held in f32.
+static Type getCrossingType(const Source &source) {
+  auto type = cast<RankedTensorType>(source.value.getType());
+  return source.stored && type.getRank() == 2 ? type.clone(source.stored)
+                                              : type;
+}
+
+void RolePlan::groupUses() {
+  for (const Crossing &crossing : crossings) {
+    std::optional<unsigned> filler = getRoleOf(crossing.source.value);
+    auto *it = llvm::find_if(channels, [&](const PlannedChannel &channel) {
+      return channel.filler == filler && channel.readers == crossing.readers;
+    });
+    if (it == channels.end()) {
+      channels.push_back({filler, crossing.readers});
+      it = &channels.back();
+    }
+    if (crossing.source.in) {
+      it->ins.push_back(*crossing.source.in);
+      continue;
+    }
+    it->values.push_back(crossing.source.value);
+    it->types.push_back(getCrossingType(crossing.source));
+  }
+  // First what is loaded; then in the order of the roles that compute.
+  llvm::stable_sort(channels,
+                    [](const PlannedChannel &a, const PlannedChannel &b) {
+                      return a.filler < b.filler;
+                    });
+}
+
+std::optional<std::pair<unsigned, unsigned>>
+RolePlan::findChannel(const Source &source, unsigned role) const {
+  for (auto [i, channel] : llvm::enumerate(channels)) {
+    if (!llvm::is_contained(channel.readers, role))
+      continue;
+    if (source.in) {
+      const auto *it = llvm::find(channel.ins, *source.in);
+      if (it != channel.ins.end())
+        return std::pair<unsigned, unsigned>(i, it - channel.ins.begin());
+      continue;
+    }
+    for (auto [tile, value] : llvm::enumerate(channel.values))
+      if (value == source.value && channel.types[tile] == getCrossingType(source))
+        return std::pair<unsigned, unsigned>(i, tile);
+  }
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// The order of a role's operations
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// When the operands of a role's operations come.
+class Arrival {
+public:
+  Arrival(const RolePlan &plan, unsigned role) : plan(plan), role(role) {}
+
+  /// Returns the last channel that `op` waits for, itself or through what it
+  /// reads; -1 for none.
+  int64_t getLevel(Operation *op) {
+    if (auto it = levels.find(op); it != levels.end())
+      return it->second;
+    int64_t level = -1;
+    for (Value operand : op->getOperands())
+      level = std::max(level, getLevel(plan.getProgram().resolve(operand)));
+    return levels[op] = level;
+  }
+
+private:
+  int64_t getLevel(const Source &source) {
+    if (auto place = plan.findChannel(source, role))
+      return place->first;
+    Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+    return def ? getLevel(def) : -1;
+  }
+
+  const RolePlan &plan;
+  unsigned role;
+  llvm::DenseMap<Operation *, int64_t> levels;
+};
+} // namespace
+
+void RolePlan::orderByArrival(unsigned role, ValueRange carries) {
+  llvm::SetVector<Operation *> recurrence;
+  auto add = [&](Value value) {
+    Operation *def = program.resolve(value).value
+                         ? program.resolve(value).value.getDefiningOp()
+                         : nullptr;
+    if (def)
+      recurrence.insert(def);
+  };
+  for (Value carry : carries)
+    add(carry);
+  for (size_t i = 0; i < recurrence.size(); ++i)
+    for (Value operand : recurrence[i]->getOperands())
+      add(operand);
+  Arrival arrival(*this, role);
+  llvm::stable_sort(roles[role].ops, [&](Operation *a, Operation *b) {
+    return std::pair(arrival.getLevel(a), !recurrence.contains(a)) <
+           std::pair(arrival.getLevel(b), !recurrence.contains(b));
+  });
+}

@@ -1,0 +1,183 @@
+//===- RoleWriter.cpp - A plan of roles, written as a kernel ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RoleWriter.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+using Source = FusedProgram::Source;
+
+void RoleWriter::write() {
+  addChannels();
+  for (unsigned i = 0; i < plan.getRoles().size(); ++i)
+    addRole(i);
+  addLoadRole();
+}
+
+void RoleWriter::addChannels() {
+  builder.setInsertionPointToEnd(&kernel.getBlock());
+  for (const PlannedChannel &channel : plan.getChannels()) {
+    SmallVector<Type> tiles(channel.types);
+    for (unsigned in : channel.ins)
+      tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
+    bool isLoaded = !channel.filler;
+    channels.push_back(ChannelOp::create(
+        builder, loc, ChannelType::get(builder.getContext(), tiles),
+        isLoaded ? depths.loaded : depths.computed,
+        isLoaded ? Fill::tma : Fill::warps));
+  }
+}
+
+void RoleWriter::addLoadRole() {
+  createRole(builder, kernel, "load", /*warps=*/1);
+  delta::ChunkScanOp scan = plan.getProgram().getScan();
+  createEachChunk(builder, loc, scan.getDirection(), {});
+  for (auto [channel, value] : llvm::zip_equal(plan.getChannels(), channels)) {
+    if (channel.filler)
+      continue;
+    SmallVector<Value> tiles;
+    for (unsigned in : channel.ins) {
+      BlockArgument arg = kernel.getInArgs()[in];
+      tiles.push_back(LoadOp::create(builder, loc, kernel.getTileType(arg), arg));
+    }
+    PutOp::create(builder, loc, tiles, value);
+  }
+  YieldOp::create(builder, loc);
+}
+
+//===----------------------------------------------------------------------===//
+// A role that computes
+//===----------------------------------------------------------------------===//
+
+bool RoleWriter::computesCarries(unsigned number) const {
+  delta::ChunkScanOp scan = plan.getProgram().getScan();
+  return llvm::any_of(scan.getYield().getCarries(), [&](Value carry) {
+    return plan.getRoleOf(plan.getProgram().resolve(carry).value) == number;
+  });
+}
+
+SmallVector<Value> RoleWriter::loadInits(bool hasCarries) {
+  SmallVector<Value> inits;
+  if (hasCarries)
+    for (BlockArgument init : kernel.getInitArgs())
+      inits.push_back(
+          LoadOp::create(builder, loc, kernel.getTileType(init), init));
+  return inits;
+}
+
+void RoleWriter::addRole(unsigned number) {
+  const PlannedRole &planned = plan.getRoles()[number];
+  RoleOp role = createRole(builder, kernel, planned.name, planned.warps);
+  role.setSplit(planned.split);
+  role.setCopies(planned.copies);
+  if (planned.registers)
+    role.setRegisters(*planned.registers);
+  mapping.clear();
+  gets.clear();
+  delta::ChunkScanOp scan = plan.getProgram().getScan();
+  bool hasCarries = computesCarries(number);
+  EachChunkOp loop = createEachChunk(builder, loc, scan.getDirection(),
+                                     loadInits(hasCarries));
+  mapping.map(scan.getValid(), loop.getValid());
+  mapping.map(plan.getProgram().getMap().getValid(), loop.getValid());
+  for (auto [i, arg] : llvm::enumerate(loop.getCarryArgs()))
+    mapping.map(scan.getCarryArg(i), arg);
+  // First what was there before: the chunk's products overwrite a carry.
+  if (hasCarries)
+    storeOuts(/*op=*/nullptr);
+  for (Operation *op : planned.ops) {
+    cloneOp(op, number);
+    addSinks(op, number);
+  }
+  SmallVector<Value> carries;
+  if (hasCarries)
+    for (Value carry : scan.getYield().getCarries())
+      carries.push_back(mapOperand(carry, number));
+  YieldOp::create(builder, loc, carries);
+  builder.setInsertionPointAfter(loop);
+  for (auto [i, final] : llvm::enumerate(loop.getFinals()))
+    if (!scan.getFinals()[i].use_empty())
+      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i]);
+}
+
+void RoleWriter::cloneOp(Operation *op, unsigned role) {
+  IRMapping operands;
+  for (Value operand : op->getOperands())
+    operands.map(operand, mapOperand(operand, role));
+  Operation *clone = builder.clone(*op, operands);
+  for (auto [result, cloned] :
+       llvm::zip_equal(op->getResults(), clone->getResults()))
+    mapping.map(result, cloned);
+}
+
+Value RoleWriter::getTile(const Source &source, unsigned role) {
+  auto place = plan.findChannel(source, role);
+  assert(place && "what a role does not compute itself crosses");
+  auto [number, tile] = *place;
+  GetOp &get = gets[number];
+  if (!get) {
+    auto type = cast<ChannelType>(channels[number].getType());
+    SmallVector<Type> tiles;
+    for (Type held : type.getTiles())
+      tiles.push_back(
+          cast<RankedTensorType>(held).clone(kernel.getCompute()));
+    get = GetOp::create(builder, loc, tiles, channels[number]);
+  }
+  return get.getTiles()[tile];
+}
+
+Value RoleWriter::mapOperand(Value operand, unsigned role) {
+  if (Value known = mapping.lookupOrNull(operand))
+    return known;
+  const FusedProgram &program = plan.getProgram();
+  Source source = program.resolve(operand);
+  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  if (def && program.isFree(def)) {
+    cloneOp(def, role);
+  } else if (source.value && mapping.contains(source.value)) {
+    mapping.map(operand, mapping.lookup(source.value));
+  } else {
+    mapping.map(operand, getTile(source, role));
+  }
+  return mapping.lookup(operand);
+}
+
+//===----------------------------------------------------------------------===//
+// What leaves a role
+//===----------------------------------------------------------------------===//
+
+void RoleWriter::storeOuts(Operation *op) {
+  const FusedProgram &program = plan.getProgram();
+  auto store = [&](Value tile, unsigned out) {
+    if (tile.getDefiningOp() == op && mapping.contains(tile))
+      StoreOp::create(builder, loc, mapping.lookup(tile),
+                      kernel.getOutArgs()[out]);
+  };
+  unsigned out = 0;
+  for (Value tile : program.getScan().getYield().getOuts())
+    store(tile, out++);
+  for (unsigned kept : program.getKeptOuts())
+    store(program.getMap().getYield().getOuts()[kept], out++);
+}
+
+void RoleWriter::addSinks(Operation *op, unsigned role) {
+  storeOuts(op);
+  for (auto [planned, channel] :
+       llvm::zip_equal(plan.getChannels(), channels)) {
+    auto isHere = [&](Value value) { return mapping.contains(value); };
+    bool makesOne = llvm::any_of(planned.values, [&](Value value) {
+      return value.getDefiningOp() == op;
+    });
+    if (planned.filler != role || !makesOne ||
+        !llvm::all_of(planned.values, isHere))
+      continue;
+    SmallVector<Value> tiles;
+    for (Value value : planned.values)
+      tiles.push_back(mapping.lookup(value));
+    PutOp::create(builder, loc, tiles, channel);
+  }
+}

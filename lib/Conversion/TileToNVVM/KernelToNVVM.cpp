@@ -187,14 +187,18 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
     for (auto [i, role] : llvm::enumerate(op.getRoles())) {
       int64_t first = end;
       end += op.getWarps()[i];
-      Value inside = e.cmp(LLVM::ICmpPredicate::ult, e.sub(warp, e.c32(first)),
-                           e.c32(end - first));
-      auto ifOp = scf::IfOp::create(rewriter, op.getLoc(), inside,
-                                    /*withElse=*/false);
+      int64_t budget = op.getRegisters() ? (*op.getRegisters())[i] : 0;
+      // All warps of a warpgroup set their registers, also those that do
+      // nothing.
+      int64_t lastOfGroup = llvm::alignTo(end, 4);
       OpBuilder::InsertionGuard guard(rewriter);
+      auto ifOp = ifWarps(e, warp, first, budget ? lastOfGroup : end);
       rewriter.setInsertionPointToStart(ifOp.thenBlock());
-      if (op.getRegisters())
-        setRegisters((*op.getRegisters())[i], launched, e);
+      setRegisters(budget, launched, e);
+      if (budget && lastOfGroup != end) {
+        ifOp = ifWarps(e, warp, first, end);
+        rewriter.setInsertionPointToStart(ifOp.thenBlock());
+      }
       rewriter.inlineBlockBefore(&role.front(),
                                  ifOp.thenBlock()->getTerminator());
     }
@@ -203,6 +207,13 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
   }
 
 private:
+  /// An empty branch for the warps from `first` to before `end`.
+  static scf::IfOp ifWarps(Emitter &e, Value warp, int64_t first, int64_t end) {
+    Value inside = e.cmp(LLVM::ICmpPredicate::ult, e.sub(warp, e.c32(first)),
+                         e.c32(end - first));
+    return scf::IfOp::create(e.builder, e.loc, inside, /*withElse=*/false);
+  }
+
   /// Registers a thread has when the block starts. The kernel is an llvm.func
   /// by now.
   static int64_t registersAtLaunch(RolesOp op) {
@@ -245,6 +256,22 @@ struct SyncPattern : OpConversionPattern<SyncOp> {
   }
 };
 
+struct WarpgroupIdPattern : OpConversionPattern<WarpgroupIdOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(WarpgroupIdOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    // All lanes know the number of the first: the compiler sees that it is the
+    // same throughout a warp, and branches on it stay convergent.
+    Value id = e.shuffle(e.udiv(e.threadId(), kWarpgroupThreads), e.c32(0));
+    rewriter.replaceOpWithNewOp<arith::IndexCastUIOp>(
+        op, rewriter.getIndexType(), id);
+    return success();
+  }
+};
+
 struct BarrierPattern : OpConversionPattern<BarrierOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -263,6 +290,12 @@ void tile::emitWarpgroupBarrier(Emitter &e, int64_t id, bool proxy) {
   // The fence is the writer's: it comes before the barrier (PTX ISA 9.7.13.4).
   if (proxy)
     e.ptx("fence.proxy.async.shared::cta;", "~{memory}", {}, {});
+  if (id == 0) {
+    Value own = e.add(e.udiv(e.threadId(), kWarpgroupThreads), 1);
+    e.ptx("bar.sync $0, " + std::to_string(kWarpgroupThreads) + ";",
+          "r,~{memory}", own, {});
+    return;
+  }
   e.ptx("bar.sync " + std::to_string(id) + ", " +
             std::to_string(kWarpgroupThreads) + ";",
         "~{memory}", {}, {});
@@ -270,6 +303,6 @@ void tile::emitWarpgroupBarrier(Emitter &e, int64_t id, bool proxy) {
 
 void tile::populateKernelPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<KernelPattern, RolesPattern, SyncPattern, BarrierPattern>(
-      converter, patterns.getContext());
+  patterns.add<KernelPattern, RolesPattern, SyncPattern, WarpgroupIdPattern,
+               BarrierPattern>(converter, patterns.getContext());
 }

@@ -1,4 +1,4 @@
-//===- RingToNVVM.cpp - Rings of tiles, filled by TMA -------------------===//
+//===- RingToNVVM.cpp - Rings of tiles between warps --------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -64,6 +64,24 @@ void waitBarrier(Emitter &e, Value barrier, Value parity) {
         "r,r,~{memory}", {barrier, parity}, {});
 }
 
+/// Arrives at `barrier` once a warp, behind what all its lanes have done;
+/// `bytes`, if given, are what TMA will bring.
+void arriveByWarp(Emitter &e, Value barrier, Value bytes) {
+  std::string arrive = bytes ? "mbarrier.arrive.expect_tx.shared::cta.b64 _, "
+                               "[$0], $2;\n"
+                             : "mbarrier.arrive.shared::cta.b64 _, [$0];\n";
+  SmallVector<Value> operands = {barrier, e.laneId()};
+  if (bytes)
+    operands.push_back(bytes);
+  e.ptx("{\n"
+        ".reg .pred first;\n"
+        "bar.warp.sync 0xffffffff;\n"
+        "setp.eq.u32 first, $1, 0;\n"
+        "@first " +
+            arrive + "}",
+        bytes ? "r,r,r,~{memory}" : "r,r,~{memory}", operands, {});
+}
+
 /// True in one thread of the warps that produce a ring.
 Value isElected(Emitter &e, Value ring) {
   int64_t producers = ring.getDefiningOp<AllocRingOp>().getProducers();
@@ -86,8 +104,8 @@ struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
     e.ifThen(first, [&] {
       for (int64_t i = 0; i < ring.getDepth(); ++i) {
         Stage stage(e, ring, base, e.c32(i));
-        initBarrier(e, stage.full, 32 * op.getProducers());
-        initBarrier(e, stage.empty, 32 * op.getConsumers());
+        initBarrier(e, stage.full, op.getProducers());
+        initBarrier(e, stage.empty, op.getConsumers());
       }
     });
     rewriter.replaceOp(op, base);
@@ -98,6 +116,21 @@ private:
   static void initBarrier(Emitter &e, Value barrier, int64_t arrivals) {
     e.ptx("mbarrier.init.shared::cta.b64 [$0], $1;", "r,r",
           {barrier, e.c32(arrivals)}, {});
+  }
+};
+
+struct SubviewPattern : OpConversionPattern<SubviewOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SubviewOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    int64_t blockBytes = op.getView().getType().getSizeInBytes();
+    rewriter.replaceOp(op,
+                       e.add(adaptor.getTile(),
+                             e.mul(e.trunc32(adaptor.getBlock()), blockBytes)));
+    return success();
   }
 };
 
@@ -139,13 +172,18 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
     Emitter e(rewriter, op.getLoc());
     RingType ring = op.getRing().getType();
     Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
-    // Expecting bytes after TMA was issued is fine: the phase cannot end before
-    // this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
-    // negative).
-    Value bytes = e.select(isElected(e, op.getRing()),
-                           e.c32(ring.getTransactionBytes()), e.c32(0));
-    e.ptx("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
-          "r,r,~{memory}", {stage.full, bytes}, {});
+    Value bytes;
+    if (ring.getFill() == Fill::tma) {
+      // Expecting bytes after TMA was issued is fine: the phase cannot end
+      // before this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
+      // negative).
+      bytes = e.select(isElected(e, op.getRing()),
+                       e.c32(ring.getTransactionBytes()), e.c32(0));
+    } else {
+      // The consumers may read by wgmma or TMA.
+      e.ptx("fence.proxy.async.shared::cta;", "~{memory}", {}, {});
+    }
+    arriveByWarp(e, stage.full, bytes);
     rewriter.eraseOp(op);
     return success();
   }
@@ -160,8 +198,7 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
     Emitter e(rewriter, op.getLoc());
     Stage stage(e, op.getRing().getType(), adaptor.getRing(),
                 adaptor.getIndex());
-    e.ptx("mbarrier.arrive.shared::cta.b64 _, [$0];", "r,~{memory}",
-          stage.empty, {});
+    arriveByWarp(e, stage.empty, /*bytes=*/Value());
     rewriter.eraseOp(op);
     return success();
   }
@@ -217,8 +254,7 @@ private:
 
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
-  patterns
-      .add<AllocPattern, AllocRingPattern, StagePattern<AcquireOp>,
-           StagePattern<WaitOp>, CommitPattern, ReleasePattern, LoadPattern>(
-          converter, patterns.getContext());
+  patterns.add<AllocPattern, AllocRingPattern, SubviewPattern,
+               StagePattern<AcquireOp>, StagePattern<WaitOp>, CommitPattern,
+               ReleasePattern, LoadPattern>(converter, patterns.getContext());
 }

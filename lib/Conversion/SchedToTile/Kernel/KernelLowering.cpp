@@ -14,8 +14,15 @@ using namespace mlir::wyvern;
 static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
   bool isSlots = kernel.getOver() == sched::GridOver::slots;
   int64_t warps = 0;
-  for (sched::RoleOp role : kernel.getRoles())
+  bool hasBudgets = false;
+  for (sched::RoleOp role : kernel.getRoles()) {
     warps += role.getTotalWarps();
+    hasBudgets |= role.getRegisters().has_value();
+  }
+  // Budgets are set by whole warpgroups: the last one is filled with warps that
+  // do nothing.
+  if (hasBudgets)
+    warps = llvm::alignTo(warps, 4);
   auto shell = tile::KernelOp::create(
       builder, kernel.getLoc(), kernel.getKernelName(),
       kernel.getHeads() * kernel.getSplit(), isSlots ? "slots" : "sequences",
@@ -28,15 +35,16 @@ static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
 /// Creates the op that divides the block's warps among the roles.
 static tile::RolesOp createRoles(OpBuilder &builder, sched::KernelOp kernel) {
   SmallVector<int64_t> warps, registers;
+  bool hasBudgets = false;
   for (sched::RoleOp role : kernel.getRoles()) {
     warps.push_back(role.getTotalWarps());
-    if (auto budget = role.getRegisters())
-      registers.push_back(*budget);
+    registers.push_back(role.getRegisters().value_or(0));
+    hasBudgets |= role.getRegisters().has_value();
   }
   return tile::RolesOp::create(
       builder, kernel.getLoc(), builder.getDenseI64ArrayAttr(warps),
-      registers.empty() ? DenseI64ArrayAttr()
-                        : builder.getDenseI64ArrayAttr(registers),
+      hasBudgets ? builder.getDenseI64ArrayAttr(registers)
+                 : DenseI64ArrayAttr(),
       warps.size());
 }
 
@@ -53,14 +61,13 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   context.location.emplace(builder, kernel, context.launch);
   tile::SyncOp::create(builder, kernel.getLoc());
   context.roles = createRoles(builder, kernel);
-  // Hardware barrier 0 is the whole block's.
-  int64_t barrier = 1;
+  int64_t firstWarp = 0;
   for (auto [region, role] :
        llvm::zip_equal(context.roles.getRoles(), kernel.getRoles())) {
     builder.createBlock(&region);
-    if (failed(RoleLowering(builder, context, role, barrier).lower()))
+    if (failed(RoleLowering(builder, context, role, firstWarp).lower()))
       return failure();
-    barrier += role.getSplit() * role.getCopies();
+    firstWarp += role.getTotalWarps();
   }
   return shell;
 }

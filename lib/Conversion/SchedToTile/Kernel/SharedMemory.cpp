@@ -32,14 +32,21 @@ static Value addRing(OpBuilder &builder, const KernelContext &context,
     tiles.push_back(tile::SmemType::get(
         builder.getContext(), getBlockShape(context, channel, i),
         cast<RankedTensorType>(held).getElementType()));
+  // Of copies, which take the chunks in turn, one uses a stage.
+  auto countWarps = [](Operation *role) -> int64_t {
+    return cast<sched::RoleOp>(role).getWarps() *
+           cast<sched::RoleOp>(role).getSplit();
+  };
   int64_t consumers = 0;
   for (Operation *reader : channel.getReaders())
-    consumers += cast<sched::RoleOp>(reader).getTotalWarps();
+    consumers += countWarps(reader);
+  auto fill = channel.getFill() == sched::Fill::tma ? tile::Fill::tma
+                                                    : tile::Fill::warps;
   return tile::AllocRingOp::create(
       builder, channel.getLoc(),
-      tile::RingType::get(builder.getContext(), channel.getDepth(), tiles),
-      cast<sched::RoleOp>(channel.getFiller()).getTotalWarps(), consumers,
-      IntegerAttr());
+      tile::RingType::get(builder.getContext(), channel.getDepth(), tiles,
+                          fill),
+      countWarps(channel.getFiller()), consumers, IntegerAttr());
 }
 
 /// Adds the shared tile that out `i` leaves through: rows in memory by columns.
@@ -53,8 +60,10 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
   if (tensorOf(stored).getRank() != 2 || isState(type, kernel.getBinding(arg)))
     return {};
   SmallVector<int64_t> shape(tensorOf(stored).getShape());
+  // Each warpgroup has its own part.
+  auto role = findStore(arg)->getParentOfType<sched::RoleOp>();
   if (std::optional<int64_t> m = context.orientation.getM(stored))
-    shape[*m] = tile::kAccRows;
+    shape[*m] = tile::kAccRows * role.getSplit();
   return tile::AllocOp::create(
       builder, kernel.getLoc(),
       tile::SmemType::get(builder.getContext(), shape, type.getElementType()),

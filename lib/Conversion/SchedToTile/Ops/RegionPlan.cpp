@@ -78,7 +78,7 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
                 // memory
     SmallVector<Operation *> ops;
     for (Operation &op : block)
-      if (!isHandOver(&op))
+      if (!isHandOver(&op) || isa<sched::GetOp>(op))
         ops.push_back(&op);
     return ops;
   }

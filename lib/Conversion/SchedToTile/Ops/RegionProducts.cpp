@@ -76,7 +76,8 @@ LogicalResult RegionLowering::stage(Value value, Operation *op) {
                         /*transient=*/false);
   for (auto [i, part] : llvm::enumerate(tiles))
     tile = tile::WriteOp::create(builder, op->getLoc(), part, tile,
-                                 /*transpose=*/*m == 1, i, barrier);
+                                 /*transpose=*/*m == 1, i,
+                                 builder.getI64IntegerAttr(barrier));
   shared[value] = tile;
   ++numStaged;
   return success();

@@ -29,25 +29,32 @@ static sched::PutOp getPut(sched::ChannelOp channel) {
 //===----------------------------------------------------------------------===//
 
 /// Overwrites what a partial chunk brought from behind its sequence's end. What
-/// has a slot a chunk is all the chunk's.
-void RoleLowering::zeroTail(sched::ChannelOp channel, ValueRange tiles,
+/// has a slot a chunk is all the chunk's. Other readers of the tiles do the
+/// same, with the same zeros.
+void RoleLowering::zeroTail(sched::GetOp get, ValueRange tiles,
                             const Visit &visit) {
-  sched::PutOp put = getPut(channel);
+  auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
+  SmallVector<std::pair<Value, delta::BindingAttr>> timed;
+  for (auto [tile, loaded, got] :
+       llvm::zip_equal(tiles, getPut(channel).getTiles(), get.getTiles())) {
+    auto source =
+        cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
+    delta::BindingAttr binding = context.kernel.getBinding(source);
+    if (cast<tile::SmemType>(tile.getType()).isSwizzled() &&
+        binding.has(delta::DimKind::time) && !got.use_empty())
+      timed.push_back({tile, binding});
+  }
+  if (timed.empty())
+    return;
   Value partial = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                         visit.chunk.valid,
                                         index(context.kernel.getChunk()));
   auto ifOp = scf::IfOp::create(builder, loc, partial, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  for (auto [tile, loaded] : llvm::zip_equal(tiles, put.getTiles())) {
-    auto source =
-        cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
-    delta::BindingAttr binding = context.kernel.getBinding(source);
-    if (cast<tile::SmemType>(tile.getType()).isSwizzled() &&
-        binding.has(delta::DimKind::time))
-      tile::ZeroRowsOp::create(builder, loc, tile,
-                               rows(visit.chunk.valid, binding));
-  }
+  for (auto [tile, binding] : timed)
+    tile::ZeroRowsOp::create(builder, loc, tile,
+                             rows(visit.chunk.valid, binding));
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
 }
 
@@ -57,9 +64,13 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
   Value ring = context.rings.lookup(get.getChannel());
   auto full =
       tile::WaitOp::create(builder, loc, getStageTiles(ring), ring, visit.use);
+  SmallVector<Value> parts;
+  for (auto [i, shared] : llvm::enumerate(full.getTiles()))
+    parts.push_back(
+        getPart(shared, context.orientation.getSplitDim(channel, i)));
   if (channel.getFill() == sched::Fill::tma)
-    zeroTail(channel, full.getTiles(), visit);
-  for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), full.getTiles()))
+    zeroTail(get, parts, visit);
+  for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), parts))
     lowering.setShared(tile, shared);
 }
 
@@ -97,5 +108,38 @@ LogicalResult RoleLowering::lowerPut(sched::PutOp put, RegionLowering &lowering,
     fillByTMA(put, visit);
     return success();
   }
-  return put.emitOpError() << "fills a channel from registers";
+  return fillByWarps(put, lowering, visit);
+}
+
+/// Writes computed tiles into a channel, rounded to what it holds. They are
+/// made before the stage is waited for.
+LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
+                                        RegionLowering &lowering,
+                                        const Visit &visit) {
+  Value ring = context.rings.lookup(put.getChannel());
+  ArrayRef<Type> held = getStageTiles(ring);
+  SmallVector<RegionLowering::Tiles> made;
+  for (auto [value, type] : llvm::zip_equal(put.getTiles(), held)) {
+    made.push_back(lowering.getTiles(value, put));
+    if (made.back().empty())
+      return failure();
+    Type element = cast<tile::SmemType>(type).getElementType();
+    for (Value &tile : made.back()) {
+      RankedTensorType from = tensorOf(tile);
+      auto to =
+          RankedTensorType::get(from.getShape(), element, from.getEncoding());
+      if (to != from)
+        tile = arith::TruncFOp::create(builder, loc, to, tile);
+    }
+  }
+  auto acquired = tile::AcquireOp::create(builder, loc, held, ring, visit.use);
+  for (auto [value, tiles, shared] :
+       llvm::zip_equal(put.getTiles(), made, acquired.getTiles()))
+    for (auto [block, tile] : llvm::enumerate(tiles))
+      tile::WriteOp::create(builder, loc, tile, shared,
+                            /*transpose=*/tensorOf(value).getRank() == 2 &&
+                                context.orientation.getM(value) == 1,
+                            block, IntegerAttr());
+  tile::CommitOp::create(builder, loc, ring, visit.use);
+  return success();
 }

@@ -137,6 +137,7 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   // The rows in memory are the value's dimension 0: the register tile's columns
   // where dimension 1 is M.
   int64_t blockDim = tensorDim(binding, m);
+  Value staging = getPart(context.staging.lookup(target), splitDim);
   for (auto [block, tile] : llvm::enumerate(tiles)) {
     SmallVector<Value> at = coords;
     Value left = valid;
@@ -150,8 +151,7 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
     }
     tile::StoreRowsOp::create(builder, loc, tile,
                               context.arguments.lookup(target), at, rowDim,
-                              left, context.staging.lookup(target),
-                              /*transpose=*/m == 1, barrier);
+                              left, staging, /*transpose=*/m == 1, barrier);
   }
 }
 

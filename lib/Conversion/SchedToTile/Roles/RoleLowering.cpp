@@ -12,10 +12,49 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
+/// Warps of a warpgroup.
+static constexpr int64_t kWarpgroup = 4;
+
 RoleLowering::RoleLowering(OpBuilder &builder, KernelContext &context,
-                           sched::RoleOp role, int64_t barrier)
-    : builder(builder), context(context), role(role), barrier(barrier),
-      loc(context.kernel.getLoc()), splitStart(context.location->splitStart) {}
+                           sched::RoleOp role, int64_t firstWarp)
+    : builder(builder), context(context), role(role), firstWarp(firstWarp),
+      loc(context.kernel.getLoc()), splitStart(context.location->splitStart) {
+  // Hardware barrier 0 is the whole block's, 1 that of its first warpgroup ...
+  bool isOneGroup = role.getSplit() * role.getCopies() == 1;
+  barrier = isOneGroup ? 1 + firstWarp / kWarpgroup : 0;
+}
+
+void RoleLowering::locateGroup() {
+  int64_t split = role.getSplit(), copies = role.getCopies();
+  if (split * copies == 1)
+    return;
+  Value warpgroup = tile::WarpgroupIdOp::create(builder, loc);
+  Value group = arith::SubIOp::create(builder, loc, warpgroup,
+                                      index(firstWarp / kWarpgroup));
+  part = copy = group;
+  if (copies == 1) {
+    copy = {};
+  } else if (split == 1) {
+    part = {};
+  } else {
+    part = arith::RemUIOp::create(builder, loc, group, index(split));
+    copy = arith::DivUIOp::create(builder, loc, group, index(split));
+  }
+  if (part)
+    splitStart = arith::AddIOp::create(
+        builder, loc, splitStart,
+        arith::MulIOp::create(builder, loc, part, index(tile::kAccRows)));
+}
+
+Value RoleLowering::getPart(Value tile, std::optional<int64_t> splitDim) {
+  auto type = cast<tile::SmemType>(tile.getType());
+  if (!part || !splitDim || type.getShape().size() != 2)
+    return tile;
+  auto view = tile::SmemType::get(builder.getContext(),
+                                  {type.getShape()[0], tile::kBlockColumns},
+                                  type.getElementType());
+  return tile::SubviewOp::create(builder, loc, view, tile, part);
+}
 
 Value RoleLowering::index(int64_t value) {
   return createIndex(builder, loc, value);
@@ -34,6 +73,13 @@ RoleLowering::getCoordinates(BlockArgument arg, const Chunk &chunk,
 }
 
 LogicalResult RoleLowering::lower() {
+  if (role.getSplit() * role.getCopies() > 1 && role.getWarps() != kWarpgroup)
+    return role.emitOpError()
+           << "has " << role.getSplit() * role.getCopies() << " groups of "
+           << role.getWarps()
+           << " warps; the GPU path tells groups apart by their warpgroup: use "
+           << kWarpgroup << " warps a group";
+  locateGroup();
   for (Operation &op : role.getBlock()) {
     LogicalResult lowered = success();
     if (auto load = dyn_cast<sched::LoadOp>(op))
@@ -73,8 +119,8 @@ RoleLowering::visitChunks(sched::EachChunkOp loop, ValueRange carries,
                                                      SmallVectorImpl<Value> &)>
                               body) {
   Value count = context.location->count;
-  auto forOp =
-      scf::ForOp::create(builder, loc, index(0), count, index(1), carries);
+  auto forOp = scf::ForOp::create(builder, loc, copy ? copy : index(0), count,
+                                  index(role.getCopies()), carries);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(forOp.getBody());
   Value use = forOp.getInductionVar(), number = use;
@@ -135,7 +181,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
-    if (isa<sched::StoreOp, sched::PutOp>(op))
+    if (isSink(&op) && !isa<sched::YieldOp>(op))
       sinks.push_back(&op);
   auto lowerReadySinks = [&]() -> LogicalResult {
     for (Operation *&sink : sinks) {
@@ -153,7 +199,11 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     return failure();
   for (Operation *op : ops) {
     waiting.erase(op);
-    if (failed(lowering.lower(op)) || failed(lowerReadySinks()))
+    if (auto get = dyn_cast<sched::GetOp>(op))
+      lowerGet(get, lowering, visit);
+    else if (failed(lowering.lower(op)))
+      return failure();
+    if (failed(lowerReadySinks()))
       return failure();
   }
   return success();
@@ -167,8 +217,11 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                           context.orientation.isSplit(role), context.roles,
                           barrier);
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
-  for (sched::GetOp get : gets)
-    lowerGet(get, lowering, visit);
+  // A role with the split dimension takes tiles when it comes to them: it has
+  // work that does not need them. The others begin with what they get.
+  if (!context.orientation.isSplit(role))
+    for (sched::GetOp get : gets)
+      lowerGet(get, lowering, visit);
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
     lowering.setRegister(arg, carry);
   if (failed(lowerOps(block, lowering, visit)))

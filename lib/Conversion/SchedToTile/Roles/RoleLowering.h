@@ -16,9 +16,9 @@ namespace mlir::wyvern {
 /// out of channels, the chunk operations, and what goes to memory and channels.
 class RoleLowering {
 public:
-  /// `barrier` is the role's first hardware barrier.
+  /// `firstWarp` is the number of the role's first warp in the block.
   RoleLowering(OpBuilder &builder, KernelContext &context, sched::RoleOp role,
-               int64_t barrier);
+               int64_t firstWarp);
 
   /// Lowers the role at the builder's place.
   LogicalResult lower();
@@ -54,10 +54,12 @@ private:
 
   // Channels.cpp
   void lowerGet(sched::GetOp get, RegionLowering &lowering, const Visit &visit);
-  void zeroTail(sched::ChannelOp channel, ValueRange tiles, const Visit &visit);
+  void zeroTail(sched::GetOp get, ValueRange tiles, const Visit &visit);
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);
+  LogicalResult fillByWarps(sched::PutOp put, RegionLowering &lowering,
+                            const Visit &visit);
 
   // Memory.cpp
   LogicalResult loadCarry(sched::LoadOp load);
@@ -80,11 +82,22 @@ private:
     return cast<sched::GlobalType>(arg.getType()).getTensor();
   }
 
+  /// Finds out which of the role's groups of warps is running.
+  void locateGroup();
+  /// Returns this group's part of a shared tile whose dimension `splitDim` is
+  /// the split one.
+  Value getPart(Value tile, std::optional<int64_t> splitDim);
+
   OpBuilder &builder;
   KernelContext &context;
   sched::RoleOp role;
+  int64_t firstWarp;
+  /// The hardware barrier of the running warpgroup; see tile.barrier.
   int64_t barrier;
   Location loc;
+  /// The number of the running group among those that share the split
+  /// dimension, and among the copies; null where there is one.
+  Value part, copy;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
   /// The first element of its part of the split dimension.

@@ -1,4 +1,5 @@
-//===- FusedForward.cpp - sched-fuse-forward --------------------------------===//
+//===- FusedForward.cpp - sched-fuse-forward
+//--------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -93,8 +94,9 @@ struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
       std::string why;
       std::optional<FusedProgram> program = FusedProgram::match(scan, why);
       if (!program) {
-        remark::missed(scan.getLoc(), remark::RemarkOpts::name("NotFused")
-                                          .category(getArgument()))
+        remark::missed(
+            scan.getLoc(),
+            remark::RemarkOpts::name("NotFused").category(getArgument()))
             << "the scan keeps a kernel of its own: " << why;
         continue;
       }
@@ -130,7 +132,10 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(scan.getOperation()),
         tensors, name, grid);
-    RoleWriter(builder, plan, kernel, {stages, depth}).write();
+    std::optional<int64_t> loadRegisters;
+    if (registers.size() > roles.size())
+      loadRegisters = registers[roles.size()];
+    RoleWriter(builder, plan, kernel, {stages, depth}, loadRegisters).write();
     replace(program, tensors, kernel);
     ++numFused;
     return success();
@@ -140,8 +145,7 @@ private:
                       KernelOp kernel) {
     SmallVector<Value> values(tensors.outs);
     llvm::append_range(values, tensors.finals);
-    for (auto [value, result] :
-         llvm::zip_equal(values, kernel->getResults()))
+    for (auto [value, result] : llvm::zip_equal(values, kernel->getResults()))
       value.replaceAllUsesWith(result);
     program.getScan()->erase();
     program.getMap()->erase();

@@ -1,4 +1,5 @@
-//===- FusedProgram.cpp - A map and the scan it feeds, as one -----*- C++ -*-===//
+//===- FusedProgram.cpp - A map and the scan it feeds, as one -----*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -52,8 +53,7 @@ std::optional<FusedProgram> FusedProgram::match(ChunkScanOp scan,
       why = "it reads an out of its map in another way than it is written";
       return std::nullopt;
     }
-  if (!scan.getInits().empty() &&
-      scan.getCarryBinding(0).has(DimKind::chunk)) {
+  if (!scan.getInits().empty() && scan.getCarryBinding(0).has(DimKind::chunk)) {
     why = "its carries start anew every few chunks";
     return std::nullopt;
   }

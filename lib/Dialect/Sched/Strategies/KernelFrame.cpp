@@ -23,8 +23,7 @@ KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
   tensors.ins.assign(program.getIns().begin(), program.getIns().end());
   tensors.outs.assign(program.getOuts().begin(), program.getOuts().end());
   tensors.inits.assign(program.getInits().begin(), program.getInits().end());
-  tensors.finals.assign(program.getFinals().begin(),
-                        program.getFinals().end());
+  tensors.finals.assign(program.getFinals().begin(), program.getFinals().end());
   for (unsigned i = 0; i < tensors.ins.size(); ++i)
     tensors.inBindings.push_back(program.getInBinding(i));
   for (unsigned i = 0; i < tensors.outs.size(); ++i)

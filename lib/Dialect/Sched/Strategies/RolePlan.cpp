@@ -1,4 +1,5 @@
-//===- RolePlan.cpp - Operations of a program, divided into roles -----------===//
+//===- RolePlan.cpp - Operations of a program, divided into roles
+//-----------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -18,7 +19,8 @@ static bool areSame(const Source &a, const Source &b) {
   return a.value == b.value && a.in == b.in && a.stored == b.stored;
 }
 
-RolePlan::RolePlan(const FusedProgram &program, SmallVector<PlannedRole> planned)
+RolePlan::RolePlan(const FusedProgram &program,
+                   SmallVector<PlannedRole> planned)
     : program(program), roles(std::move(planned)) {
   for (auto [i, role] : llvm::enumerate(roles))
     for (Operation *op : role.ops)
@@ -111,7 +113,8 @@ RolePlan::findChannel(const Source &source, unsigned role) const {
       continue;
     }
     for (auto [tile, value] : llvm::enumerate(channel.values))
-      if (value == source.value && channel.types[tile] == getCrossingType(source))
+      if (value == source.value &&
+          channel.types[tile] == getCrossingType(source))
         return std::pair<unsigned, unsigned>(i, tile);
   }
   return std::nullopt;

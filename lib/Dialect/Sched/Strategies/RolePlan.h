@@ -26,9 +26,9 @@ struct PlannedChannel {
   /// The role that computes the tiles; nothing where they are loaded.
   std::optional<unsigned> filler;
   SmallVector<unsigned> readers;
-  SmallVector<unsigned> ins = {};  ///< loaded tiles, by number
-  SmallVector<Value> values = {};  ///< computed tiles
-  SmallVector<Type> types = {};    ///< that the channel holds
+  SmallVector<unsigned> ins = {}; ///< loaded tiles, by number
+  SmallVector<Value> values = {}; ///< computed tiles
+  SmallVector<Type> types = {};   ///< that the channel holds
 };
 
 /// Which role computes what, and what they hand to each other.

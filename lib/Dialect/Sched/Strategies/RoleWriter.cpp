@@ -1,4 +1,5 @@
-//===- RoleWriter.cpp - A plan of roles, written as a kernel ----------------===//
+//===- RoleWriter.cpp - A plan of roles, written as a kernel
+//----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -33,7 +34,9 @@ void RoleWriter::addChannels() {
 }
 
 void RoleWriter::addLoadRole() {
-  createRole(builder, kernel, "load", /*warps=*/1);
+  RoleOp role = createRole(builder, kernel, "load", /*warps=*/1);
+  if (loadRegisters)
+    role.setRegisters(*loadRegisters);
   delta::ChunkScanOp scan = plan.getProgram().getScan();
   createEachChunk(builder, loc, scan.getDirection(), {});
   for (auto [channel, value] : llvm::zip_equal(plan.getChannels(), channels)) {
@@ -42,7 +45,8 @@ void RoleWriter::addLoadRole() {
     SmallVector<Value> tiles;
     for (unsigned in : channel.ins) {
       BlockArgument arg = kernel.getInArgs()[in];
-      tiles.push_back(LoadOp::create(builder, loc, kernel.getTileType(arg), arg));
+      tiles.push_back(
+          LoadOp::create(builder, loc, kernel.getTileType(arg), arg));
     }
     PutOp::create(builder, loc, tiles, value);
   }
@@ -80,8 +84,8 @@ void RoleWriter::addRole(unsigned number) {
   gets.clear();
   delta::ChunkScanOp scan = plan.getProgram().getScan();
   bool hasCarries = computesCarries(number);
-  EachChunkOp loop = createEachChunk(builder, loc, scan.getDirection(),
-                                     loadInits(hasCarries));
+  EachChunkOp loop =
+      createEachChunk(builder, loc, scan.getDirection(), loadInits(hasCarries));
   mapping.map(scan.getValid(), loop.getValid());
   mapping.map(plan.getProgram().getMap().getValid(), loop.getValid());
   for (auto [i, arg] : llvm::enumerate(loop.getCarryArgs()))
@@ -123,8 +127,7 @@ Value RoleWriter::getTile(const Source &source, unsigned role) {
     auto type = cast<ChannelType>(channels[number].getType());
     SmallVector<Type> tiles;
     for (Type held : type.getTiles())
-      tiles.push_back(
-          cast<RankedTensorType>(held).clone(kernel.getCompute()));
+      tiles.push_back(cast<RankedTensorType>(held).clone(kernel.getCompute()));
     get = GetOp::create(builder, loc, tiles, channels[number]);
   }
   return get.getTiles()[tile];

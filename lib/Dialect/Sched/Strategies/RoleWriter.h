@@ -24,9 +24,9 @@ struct Depths {
 class RoleWriter {
 public:
   RoleWriter(OpBuilder &builder, const RolePlan &plan, KernelOp kernel,
-             Depths depths)
+             Depths depths, std::optional<int64_t> loadRegisters)
       : builder(builder), plan(plan), kernel(kernel), depths(depths),
-        loc(kernel.getLoc()) {}
+        loadRegisters(loadRegisters), loc(kernel.getLoc()) {}
 
   void write();
 
@@ -37,8 +37,8 @@ private:
   /// Returns the loaded init of each carry that role `number` computes.
   SmallVector<Value> loadInits(bool hasCarries);
   void cloneOp(Operation *op, unsigned role);
-  /// Returns what `operand` is in the role that is being written; makes it there
-  /// if it is free, gets it out of a channel if it crosses.
+  /// Returns what `operand` is in the role that is being written; makes it
+  /// there if it is free, gets it out of a channel if it crosses.
   Value mapOperand(Value operand, unsigned role);
   Value getTile(const FusedProgram::Source &source, unsigned role);
   /// Puts and stores what leaves the role once `op` is there.
@@ -51,6 +51,7 @@ private:
   const RolePlan &plan;
   KernelOp kernel;
   Depths depths;
+  std::optional<int64_t> loadRegisters; ///< of the role that loads
   Location loc;
   SmallVector<Value> channels;
 

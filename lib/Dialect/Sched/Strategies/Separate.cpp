@@ -210,7 +210,8 @@ private:
     if (failed(grid))
       return failure();
     OpBuilder builder(program);
-    KernelOp kernel = createKernel(builder, program, getTensors(program), name, *grid);
+    KernelOp kernel =
+        createKernel(builder, program, getTensors(program), name, *grid);
     bool isMap = isa<delta::ChunkMapOp>(program);
     SeparateKernel(builder, program, kernel).addRoles(isMap ? 1 : stages);
     program->replaceAllUsesWith(kernel->getResults());

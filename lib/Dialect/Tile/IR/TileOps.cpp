@@ -106,7 +106,17 @@ LogicalResult KernelOp::verify() {
 
 int64_t tile::getStartRegisters(int64_t threads, int64_t minBlocks) {
   constexpr int64_t kRegistersOfSM = 65536, kMost = 248;
-  return std::min(kMost, kRegistersOfSM / (threads * minBlocks) / 8 * 8);
+  // A quarter of the registers is of each quarter of the SM, which has every
+  // fourth warp: an incomplete warpgroup counts as a whole one.
+  int64_t counted = llvm::alignTo(threads, kWarpgroupThreads);
+  return std::min(kMost, kRegistersOfSM / (counted * minBlocks) / 8 * 8);
+}
+
+static int64_t warpsOfRoles(RolesOp op) {
+  int64_t warps = 0;
+  for (int64_t count : op.getWarps())
+    warps += count;
+  return warps;
 }
 
 /// Budgets of whole warpgroups that setmaxnreg takes, and that fit together.
@@ -117,21 +127,29 @@ static LogicalResult verifyBudgets(RolesOp op, ArrayRef<int64_t> budgets) {
            << "(C2) expected one register budget a role, found "
            << budgets.size() << " for " << warps.size();
   auto kernel = op->getParentOfType<KernelOp>();
-  int64_t threads = 32 * (kernel ? kernel.getWarps() : 0), total = 0;
+  int64_t threads =
+      kernel ? llvm::alignTo(32 * int64_t(kernel.getWarps()), kWarpgroupThreads)
+             : 0;
   int64_t start =
       kernel ? getStartRegisters(threads, kernel.getMinBlocks()) : 0;
+  int64_t total = 0, first = 0;
   for (auto [count, budget] : llvm::zip_equal(warps, budgets)) {
-    if (count % 4 != 0)
+    int64_t end = llvm::alignTo(first + count, 4);
+    bool isPadded = first + count == warpsOfRoles(op) && kernel &&
+                    static_cast<int64_t>(kernel.getWarps()) == end;
+    if (budget != 0 && count % 4 != 0 && !isPadded)
       return op.emitOpError()
              << "(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... "
-                "warps, found "
+                "warps, or a last one whose warpgroup the kernel's warps fill, "
+                "found "
              << count;
     if (budget != 0 && (budget < 24 || budget > 240 || budget % 8 != 0))
       return op.emitOpError()
              << "(C4) expected a budget of 0, or a multiple of "
                 "8 from 24 to 240, found "
              << budget;
-    total += 32 * count * (budget ? budget : start);
+    total += 32 * (end - first) * (budget ? budget : start);
+    first = end;
   }
   // What a role asks for and does not get, it waits for.
   if (kernel && total > start * threads)
@@ -146,9 +164,7 @@ LogicalResult RolesOp::verify() {
   if (warps.size() != getRoles().size())
     return emitOpError() << "(C1) expected one number of warps a role, found "
                          << warps.size() << " for " << getRoles().size();
-  int64_t total = 0;
-  for (int64_t count : warps)
-    total += count;
+  int64_t total = warpsOfRoles(*this);
   auto kernel = (*this)->getParentOfType<KernelOp>();
   if (kernel && total > static_cast<int64_t>(kernel.getWarps()))
     return emitOpError() << "(C5) expected roles of at most the kernel's "
@@ -168,6 +184,18 @@ template <typename OpT> static LogicalResult verifyStage(OpT op) {
     return op.emitOpError()
            << "(C1) expected the tiles of " << op.getRing().getType()
            << ", found " << op.getTiles().getTypes();
+  return success();
+}
+
+LogicalResult SubviewOp::verify() {
+  SmemType tile = getTile().getType(), view = getView().getType();
+  if (tile.getShape().size() != 2 || !tile.isSwizzled() ||
+      view.getElementType() != tile.getElementType() ||
+      view.getShape() != ArrayRef({tile.getShape()[0], kBlockColumns}))
+    return emitOpError() << "(C1) expected " << kBlockColumns
+                         << " columns of a 16-bit matrix of as many rows, "
+                            "found "
+                         << view << " of " << tile;
   return success();
 }
 

@@ -70,10 +70,14 @@ LogicalResult WriteOp::verify() {
   auto value = cast<RankedTensorType>(getValue().getType());
   if (failed(verifyBlock(*this, value, smem, getTranspose(), getBlock())))
     return failure();
-  if (!smem.isSwizzled() || getLayout(value) != LayoutKind::acc)
-    return emitOpError() << "(C2) expected a matrix of 16 bits in the acc "
-                            "layout, what wgmma reads, found "
+  bool isMatrix = value.getRank() == 2;
+  if (getLayout(value) != (isMatrix ? LayoutKind::acc : LayoutKind::warp))
+    return emitOpError() << "(C2) expected a matrix in the acc layout, or a "
+                            "vector that every warp holds, found "
                          << value;
+  if (!smem.isSwizzled() && getTranspose())
+    return emitOpError() << "(C3) expected a tile of f32 as it lies; only "
+                            "16-bit tiles are transposed on the way";
   return success();
 }
 

@@ -137,6 +137,8 @@ int64_t RingType::getStageBytes() const {
 }
 
 int64_t RingType::getTransactionBytes() const {
+  if (getFill() == Fill::warps)
+    return 0;
   int64_t bytes = 0;
   for (Type type : getTiles())
     if (auto tile = cast<SmemType>(type); tile.isSwizzled())

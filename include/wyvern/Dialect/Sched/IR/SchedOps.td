@@ -41,22 +41,19 @@ def Sched_KernelOp : Sched_Op<"kernel", [
         chunk = 64 compute = f32 min_blocks 1
         ins(%x = %0[seq, time, head, _] : tensor<?x?x2x64xbf16>)
         outs(%z = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
-      %in = sched.channel depth 1 fill tma
-          : !sched.channel<tensor<64x64xbf16>>
+      %in = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
       sched.role "compute" warps 4 {
         sched.each_chunk forward valid(%n) {
-          %X = sched.get %in : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
-          sched.store %X to %z
-              : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+          %X = sched.get %in : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+          sched.store %X to %z : tensor<64x64xf32>, <tensor<?x?x2x64xbf16>>
           sched.yield
         }
       }
       sched.role "load" warps 1 {
         sched.each_chunk forward valid(%n) {
-          %X = sched.load %x
-              : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+          %X = sched.load %x : <tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
           sched.put %X to %in
-              : tensor<64x64xf32>, !sched.channel<tensor<64x64xbf16>>
+              : <tensor<64x64xbf16>>, tensor<64x64xf32>
           sched.yield
         }
       }
@@ -259,7 +256,7 @@ def Sched_PutOp : Sched_Op<"put"> {
                        Arg<Sched_ChannelType, "",
                            [MemRead, MemWrite]>:$channel);
   let assemblyFormat = [{
-    $tiles `to` $channel attr-dict `:` type($tiles) `,` type($channel)
+    $tiles `to` $channel attr-dict `:` type($channel) `,` type($tiles)
   }];
   let hasVerifier = 1;
 }

@@ -114,7 +114,7 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     Option<"copies", "copies", "int64_t", /*default=*/"1",
            "groups of the dots and factor roles that take chunks in turn">,
     ListOption<"registers", "registers", "int64_t",
-               "registers a thread of state, dots and factor">
+               "registers a thread of state, dots, factor (if any) and load">
   ];
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with their map">

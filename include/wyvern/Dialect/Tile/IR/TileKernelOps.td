@@ -45,7 +45,8 @@ def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, NoRegionArguments]> {
     `tile.mma` needs four warps, the first a multiple of four. `registers`, where
     given, is each role's budget a thread, set at its start (`setmaxnreg`): it
     needs roles of whole warpgroups and multiples of 8 from 24 to 240; 0 leaves a
-    role alone.
+    role alone. The last role may be a part of a warpgroup whose other warps do
+    nothing: the kernel's `warps` then count them.
 
     Example:
 
@@ -83,6 +84,17 @@ def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, NoRegionArguments]> {
 def Tile_BlockIdOp : Tile_Op<"block_id", [Pure]> {
   let summary = "the number of this thread block";
   let description = [{ Example: `%b = tile.block_id` }];
+  let results = (outs Index:$id);
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_WarpgroupIdOp : Tile_Op<"warpgroup_id", [Pure]> {
+  let summary = "the number of the calling warpgroup in its block";
+  let description = [{
+    What the warpgroups of one role have in place of a role of their own each.
+
+    Example: `%w = tile.warpgroup_id`
+  }];
   let results = (outs Index:$id);
   let assemblyFormat = "attr-dict";
 }
@@ -153,7 +165,9 @@ def Tile_BarrierOp : Tile_Op<"barrier"> {
   let description = [{
     With `proxy`, writes to shared memory before it are visible to wgmma and TMA
     after it (PTX ISA 9.7.13.4, fence.proxy.async). `id` is a hardware barrier,
-    1..15, constant so that ptxas reserves no more than it must.
+    1..15, constant so that ptxas reserves no more than it must. 0 stands for the
+    barrier of the calling warpgroup, the one after its number: what warpgroups that
+    run one region use.
 
     Example: `tile.barrier proxy id 1`
   }];

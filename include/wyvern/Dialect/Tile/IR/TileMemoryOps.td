@@ -159,14 +159,30 @@ def Tile_ReadOp : Tile_Op<"read"> {
   let hasVerifier = 1;
 }
 
-def Tile_WriteOp : Tile_Op<"write", [AllTypesMatch<["tile", "written"]>]> {
-  let summary = "a register tile into shared memory, where products read it";
+def Tile_SubviewOp : Tile_Op<"subview", [Pure]> {
+  let summary = "64 columns of a tile in shared memory";
   let description = [{
-    The inverse of `tile.read`; the result is the tile with the value in it. It
-    begins with a barrier of the warpgroup, so that what lay in its place is no longer
-    read, and ends with one behind a proxy fence: the whole value is there for
-    every warp and for wgmma. Called by a warpgroup that has hardware barrier
-    `barrier_id` to itself.
+    The column block of this number: its columns 64 `block` to 64 `block` + 63, which
+    lie in one piece.
+
+    Example: `%v = tile.subview %t[%w] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>`
+  }];
+  let arguments = (ins Tile_SmemType:$tile, Index:$block);
+  let results = (outs Tile_SmemType:$view);
+  let assemblyFormat =
+      "$tile `[` $block `]` attr-dict `:` type($tile) `->` type($view)";
+  let hasVerifier = 1;
+}
+
+def Tile_WriteOp : Tile_Op<"write", [AllTypesMatch<["tile", "written"]>]> {
+  let summary = "a register tile into shared memory, where others read it";
+  let description = [{
+    The inverse of `tile.read`; the result is the tile with the value in it. With
+    `barrier_id` it begins with that barrier of the warpgroup, so that what lay in
+    its place is no longer read, and ends with one behind a proxy fence: the whole
+    value is there for every warp and for wgmma. Without, it writes into a ring's
+    stage, whose `acquire` and `commit` do the same. A vector that every warp
+    holds is written by the first warp of the warpgroup.
 
     Example:
 
@@ -178,11 +194,11 @@ def Tile_WriteOp : Tile_Op<"write", [AllTypesMatch<["tile", "written"]>]> {
   let arguments = (ins Tile_AnyTensor:$value, Tile_SmemType:$tile,
                        UnitAttr:$transpose,
                        DefaultValuedAttr<I64Attr, "0">:$block,
-                       I64Attr:$barrier_id);
+                       OptionalAttr<I64Attr>:$barrier_id);
   let results = (outs Tile_SmemType:$written);
   let assemblyFormat = [{
     (`transpose` $transpose^)? $value `to` $tile (`block` $block^)?
-    `barrier` $barrier_id attr-dict `:` type($value) `,` type($tile)
+    (`barrier` $barrier_id^)? attr-dict `:` type($value) `,` type($tile)
   }];
   let hasVerifier = 1;
 }

@@ -77,15 +77,28 @@ def Tile_SmemType : Tile_Type<"Smem", "smem", "a tile in shared memory"> {
   }];
 }
 
+def Tile_Fill : I32EnumAttr<"Fill", "what writes the tiles of a ring", [
+    I32EnumAttrCase<"tma", 0>, I32EnumAttrCase<"warps", 1>]> {
+  let cppNamespace = Tile_Dialect.cppNamespace;
+  let genSpecializedAttr = 0;
+}
+
 def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
   let description = [{
     `depth` stages, each one of every tile listed. A stage is filled by its
-    producer between `tile.acquire` and `tile.commit` and read by its consumer
+    producers between `tile.acquire` and `tile.commit` and read by its consumers
     between `tile.wait` and `tile.release`.
+
+    `fill` says what writes a stage, and with it when the stage is full: of one that
+    `tma` fills when the bytes of its swizzled tiles have arrived and the producers'
+    own writes (vectors) are done; of one that `warps` fill when all producers have
+    committed, each behind a fence, since wgmma and TMA may read what they wrote.
   }];
   let parameters = (ins "int64_t":$depth,
-                        ArrayRefParameter<"::mlir::Type">:$tiles);
-  let assemblyFormat = "`<` $depth `,` `[` $tiles `]` `>`";
+                        ArrayRefParameter<"::mlir::Type">:$tiles,
+                        DefaultValuedParameter<"::mlir::wyvern::tile::Fill",
+                                               "::mlir::wyvern::tile::Fill::tma">:$fill);
+  let assemblyFormat = "`<` $depth `,` `[` $tiles `]` (`,` $fill^)? `>`";
   let extraClassDeclaration = [{
     /// Byte offset of tile `i` within a stage.
     int64_t getTileOffset(unsigned i) const;

@@ -185,6 +185,44 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 
 // -----
 
+// The factor by blocks: L over to shared memory; two columns a lane by substitution, the
+// first eight rows and then the others; one barrier; three dependent groups of 16 x 16
+// blocks on the tensor cores, 3 + 2 + 1 of them, two products each.
+
+// CHECK-LABEL: gpu.module @blocks
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-16: "st.shared.v2.f32
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-16: "ld.shared.f32
+// CHECK: nvvm.bar.warp.sync
+// CHECK-COUNT-8: @stored st.shared.f32 [$0], $2;
+// CHECK: nvvm.convert.f32x2.to.f16x2
+// CHECK: @stored st.shared.v4.b32
+// CHECK-COUNT-16: "ld.shared.f32
+// CHECK: nvvm.bar.warp.sync
+// CHECK: nvvm.bar.warp.sync
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-12: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
+// CHECK-NOT: nvvm.mma.sync
+// CHECK-NOT: bar.sync
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @blocks2
+// CHECK-COUNT-36: nvvm.mma.sync
+// CHECK-NOT: nvvm.mma.sync
+tile.kernel @blocks(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 17664 {
+  %t = tile.alloc offset 0 : !tile.smem<64x64xf32>
+  %c = tile.alloc offset 17408 : !tile.smem<64xf32>
+  %l = tile.write %x to %t barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>
+  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}
+tile.kernel @blocks2() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 17664 {
+  %t = tile.alloc offset 0 : !tile.smem<64x64xf32>
+  %c = tile.alloc offset 17408 : !tile.smem<64xf32>
+  %z = tile.erase_factor_blocks %t, %c parts 2 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}
+
+// -----
+
 // A value that is held: stores that no thread does, since the grid has one dimension.
 
 // CHECK-LABEL: gpu.module @held

@@ -156,6 +156,17 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   return
 }
 
+// CHECK-LABEL: func.func @factor_in_shared
+func.func @factor_in_shared(%x: tensor<64x64xf32, #tile.layout<acc>>, %t: !tile.smem<64x64xf32>, %c: !tile.smem<64xf32>) {
+  // CHECK: %[[L:.*]] = tile.write %{{.*}} to %{{.*}} barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, <64x64xf32>
+  %l = tile.write %x to %t barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>
+  // CHECK: tile.erase_factor_blocks %[[L]], %{{.*}} parts 1 barrier 1 : <64x64xf32>, <64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1
+      : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
 // CHECK-LABEL: func.func @write
 func.func @write(%x: tensor<64x128xbf16, #tile.layout<acc>>, %t: !tile.smem<64x128xbf16>, %y: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x128xbf16>) {
   // CHECK: tile.write %{{.*}} to %{{.*}} barrier 1 : tensor<64x128xbf16, #tile.layout<acc>>, <64x128xbf16>

@@ -602,6 +602,42 @@ func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 // -----
 
+//===----------------------------------------------------------------------===//
+// tile.erase_factor_blocks
+//===----------------------------------------------------------------------===//
+
+func.func @erase_factor_blocks_c1(%l: !tile.smem<65x64xf32>, %c: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C1) expected L as '!tile.smem<64x64xf32>', found '!tile.smem<65x64xf32>'}}
+  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<65x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @erase_factor_blocks_c2(%l: !tile.smem<64x64xf32>, %c: !tile.smem<32xf32>) {
+  // expected-error @+1 {{(C2) expected the rates as '!tile.smem<64xf32>', found '!tile.smem<32xf32>'}}
+  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<32xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @erase_factor_blocks_c3(%l: !tile.smem<64x64xf32>, %c: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C3) expected operands of 1 or 2 parts, found 3}}
+  %z = tile.erase_factor_blocks %l, %c parts 3 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @erase_factor_blocks_c4(%l: !tile.smem<64x64xf32>, %c: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C4) expected Z as 'tensor<64x64xf32, #tile.layout<acc>>', found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
+  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 func.func @sum_groups_c1(%v: tensor<64xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 2 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<warp>>'}}
   %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<warp>>

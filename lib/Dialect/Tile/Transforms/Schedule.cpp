@@ -79,7 +79,7 @@ static bool crossesHandOver(Operation *from, MmaOp mma) {
        op = op->getNextNode())
     if (op->getNumRegions() != 0 ||
         isa<AcquireOp, CommitOp, WaitOp, ReleaseOp, ZeroRowsOp, BarrierOp,
-            SyncOp, EraseFactorOp>(op))
+            SyncOp, EraseFactorOp, EraseFactorBlocksOp>(op))
       return true;
   return false;
 }

@@ -218,4 +218,39 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_EraseFactorBlocksOp : Tile_Op<"erase_factor_blocks"> {
+  let summary = "Z = (I + L diag(c))^-1 L by blocks on the tensor cores";
+  let description = [{
+    L is 64 x 64 and strictly lower triangular, in shared memory: its entries above
+    the diagonal blocks of 16 x 16 are not read, those within them are zero. Strips of
+    16 rows by substitution in fp32, a warp a strip; then each strip takes those
+    above it out, by at most three dependent products on the tensor cores, in f16 with
+    fp32 sums. `parts` is how many f16 each operand of these products is: with 1 the
+    error is below that of rounding Z to bf16 while rates are at most 1, with 2 it is
+    that of fp32 (docs/numerics.md). |Z| must stay below 65504, as it does for keys of
+    norm 1 and rates from 0 to 2.
+
+    The tile is used up: nothing of L is left in it, and only what comes after
+    another barrier of the warpgroup (or the release of its stage) may write it.
+    Nothing else is needed: the copies of blocks that warps exchange lie above the
+    diagonal. One barrier; called by a warpgroup that has hardware barrier
+    `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1
+        : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_SmemType:$l, Tile_SmemType:$rate, I64Attr:$parts,
+                       I64Attr:$barrier_id);
+  let results = (outs Tile_AnyTensor:$z);
+  let assemblyFormat = [{
+    $l `,` $rate `parts` $parts `barrier` $barrier_id attr-dict
+    `:` type($l) `,` type($rate) `->` type($z)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // WYVERN_DIALECT_TILE_IR_TILEREGISTEROPS

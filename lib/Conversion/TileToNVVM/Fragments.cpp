@@ -1,0 +1,80 @@
+//===- Fragments.cpp - Products of one warp -----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Fragments.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+Value tile::packHalves(Emitter &e, Value low, Value high) {
+  // Not two truncations: of these, where one half is used too, LLVM makes two
+  // conversions and a permutation.
+  Type pair = VectorType::get({2}, e.builder.getF16Type());
+  Value halves = NVVM::ConvertF32x2ToF16x2Op::create(
+      e.builder, e.loc, pair, high, low, /*random_bits=*/Value(),
+      NVVM::FPRoundingMode::RN);
+  return LLVM::BitcastOp::create(e.builder, e.loc, e.i32(), halves);
+}
+
+Value tile::packRemainders(Emitter &e, Value low, Value high, Value packed) {
+  auto rounded = e.unpack(packed, e.builder.getF16Type());
+  auto remainder = [&](Value value, Value half) -> Value {
+    Value wide = LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), half);
+    return LLVM::FSubOp::create(e.builder, e.loc, value, wide);
+  };
+  return packHalves(e, remainder(low, rounded.first),
+                    remainder(high, rounded.second));
+}
+
+SmallVector<Value> tile::loadMatrices(Emitter &e, Value address) {
+  return e.ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
+               "{$0, $1, $2, $3}, [$4];",
+               "=r,=r,=r,=r,r,~{memory}", address,
+               SmallVector<Type>(4, e.i32()));
+}
+
+void tile::multiplyHalves(Emitter &e, MutableArrayRef<Value> acc,
+                          ArrayRef<Value> a, ArrayRef<Value> b) {
+  Type pair = VectorType::get({2}, e.builder.getF16Type());
+  auto asPairs = [&](ArrayRef<Value> registers) {
+    return llvm::map_to_vector(registers, [&](Value value) -> Value {
+      return LLVM::BitcastOp::create(e.builder, e.loc, pair, value);
+    });
+  };
+  Type result = LLVM::LLVMStructType::getLiteral(e.builder.getContext(),
+                                                 SmallVector<Type>(4, e.f32()));
+  SmallVector<int64_t> shape = {16, 8, 16};
+  std::array<NVVM::MMALayout, 2> layouts = {NVVM::MMALayout::row,
+                                            NVVM::MMALayout::col};
+  Value product = NVVM::MmaOp::create(
+      e.builder, e.loc, result, asPairs(a), asPairs(b), ValueRange(acc), shape,
+      /*b1Op=*/std::nullopt, /*intOverflow=*/std::nullopt,
+      /*multiplicandPtxTypes=*/std::nullopt, layouts);
+  for (auto [i, value] : llvm::enumerate(acc))
+    value = LLVM::ExtractValueOp::create(e.builder, e.loc, product, i);
+}
+
+void tile::storeSharedIf(Emitter &e, Value condition, ArrayRef<Value> values,
+                         Value address) {
+  bool wide = values.front().getType().isF32();
+  assert((values.size() == 1 && wide) || (values.size() == 4 && !wide));
+  Value flag = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), condition);
+  SmallVector<Value> operands = {address, flag};
+  operands.append(values.begin(), values.end());
+  e.ptx(("{\n"
+         ".reg .pred stored;\n"
+         "setp.ne.b32 stored, $1, 0;\n"
+         "@stored st.shared." +
+         Twine(wide ? "f32 [$0], $2" : "v4.b32 [$0], {$2, $3, $4, $5}") +
+         ";\n}")
+            .str(),
+        wide ? "r,r,f,~{memory}" : "r,r,r,r,r,r,~{memory}", operands, {});
+}
+
+void tile::syncWarp(Emitter &e) {
+  NVVM::SyncWarpOp::create(e.builder, e.loc, e.c32(-1));
+}

@@ -1,0 +1,41 @@
+//===- Fragments.h - Products of one warp -------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_TILETONVVM_FRAGMENTS_H
+#define WYVERN_LIB_CONVERSION_TILETONVVM_FRAGMENTS_H
+
+#include "Emitter.h"
+
+namespace mlir::wyvern::tile {
+
+/// Rounds two f32 to f16, as mma operands hold them: one register, `low` in its
+/// lower half.
+Value packHalves(Emitter &e, Value low, Value high);
+
+/// Returns what `packed`, the result of packHalves, lost of the two, rounded in
+/// its turn.
+Value packRemainders(Emitter &e, Value low, Value high, Value packed);
+
+/// Loads four 8 x 8 matrices of 16 bits by one ldmatrix; lane l gives the
+/// address of row l % 8 of matrix l / 8.
+SmallVector<Value> loadMatrices(Emitter &e, Value address);
+
+/// Adds A B to `acc` by one mma.sync m16n8k16 (PTX ISA 9.7.14.5.8): A is 16 x
+/// 16 in four registers of two f16, B 16 x 8 in two, `acc` 16 x 8 in four f32.
+void multiplyHalves(Emitter &e, MutableArrayRef<Value> acc, ArrayRef<Value> a,
+                    ArrayRef<Value> b);
+
+/// Stores one or four registers where `condition` holds; no branch, which would
+/// end the block of instructions that ptxas orders.
+void storeSharedIf(Emitter &e, Value condition, ArrayRef<Value> values,
+                   Value address);
+
+/// Makes what the warp's lanes wrote to shared memory visible to all of them.
+void syncWarp(Emitter &e);
+
+} // namespace mlir::wyvern::tile
+
+#endif // WYVERN_LIB_CONVERSION_TILETONVVM_FRAGMENTS_H

@@ -74,6 +74,12 @@ static cl::opt<std::string>
                       "chunk), checkpoints (that, and the state every 8 "
                       "chunks) or none (default factor)"),
              cl::value_desc("what"), cl::init("factor"), cl::cat(category));
+static cl::opt<std::string>
+    scheduleFlag("schedule",
+                 cl::desc("How the work is divided into kernels: separate, "
+                          "fused-blocks or fused-warps (default separate)"),
+                 cl::value_desc("strategy"), cl::init("separate"),
+                 cl::cat(category));
 static cl::opt<bool> printSpecFlag("print-spec",
                                    cl::desc("Print the spec with all its "
                                             "defaults, and stop"),
@@ -220,6 +226,15 @@ static std::optional<ExitCode> setTraining(DriverOptions &options) {
                     llvm::join(names, ", "));
 }
 
+static std::optional<ExitCode> setSchedule(DriverOptions &options) {
+  options.schedule = scheduleFlag;
+  if (llvm::is_contained(getSchedules(), StringRef(options.schedule)))
+    return std::nullopt;
+  return usageError("unknown --schedule '" + options.schedule + "'" +
+                    didYouMean(options.schedule, getSchedules()) +
+                    "; expected one of " + llvm::join(getSchedules(), ", "));
+}
+
 /// Checks each flag against the others.
 static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (inputFlag.empty())
@@ -237,6 +252,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (auto code = setEmit(options))
     return code;
   if (auto code = setArch(options))
+    return code;
+  if (auto code = setSchedule(options))
     return code;
   if (auto code = setTraining(options))
     return code;

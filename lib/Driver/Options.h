@@ -33,6 +33,7 @@ struct DriverOptions {
   bool strict = true;
   bool training = false; ///< Derive the backward too.
   std::string save;      ///< What it is given: factor, checkpoints or none.
+  std::string schedule;  ///< One of getSchedules().
 };
 
 /// Reads the command line. Gives the exit code if there is nothing left to do:

@@ -72,7 +72,18 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createAssignPrecisionPass(precision));
 }
 
-static void addScheduled(OpPassManager &pm, const PipelineOptions &) {
+ArrayRef<StringRef> mlir::wyvern::getSchedules() {
+  static constexpr StringRef schedules[] = {"separate", "fused-blocks",
+                                            "fused-warps"};
+  return schedules;
+}
+
+static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
+  if (options.schedule != "separate") {
+    sched::FuseForwardPassOptions fuse;
+    fuse.splitWarps = options.schedule == "fused-warps" ? 2 : 1;
+    pm.addNestedPass<func::FuncOp>(sched::createFuseForwardPass(fuse));
+  }
   pm.addNestedPass<func::FuncOp>(sched::createSeparatePass());
 }
 

@@ -38,7 +38,17 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                      "triangular factor of each chunk), checkpoints (that, and "
                      "the state every 8 chunks) or none"),
       llvm::cl::init("factor")};
+  Option<std::string> schedule{
+      *this, "schedule",
+      llvm::cl::desc("how chunk programs are divided into kernels and roles: "
+                     "separate (one kernel each), fused-blocks or fused-warps "
+                     "(a map and its scan in one kernel; blocks, or the "
+                     "warpgroups of one, share the state's value dimension)"),
+      llvm::cl::init("separate")};
 };
+
+/// The strategies that `schedule` can name.
+ArrayRef<StringRef> getSchedules();
 
 /// One named state of the IR and the passes that lead to it from the one
 /// before.

@@ -80,11 +80,16 @@ static Type getCrossingType(const Source &source) {
 void RolePlan::groupUses() {
   for (const Crossing &crossing : crossings) {
     std::optional<unsigned> filler = getRoleOf(crossing.source.value);
+    // Vectors are made long before the products beside them.
+    bool isVector =
+        filler &&
+        cast<RankedTensorType>(crossing.source.value.getType()).getRank() == 1;
     auto *it = llvm::find_if(channels, [&](const PlannedChannel &channel) {
-      return channel.filler == filler && channel.readers == crossing.readers;
+      return channel.filler == filler && channel.isVector == isVector &&
+             channel.readers == crossing.readers;
     });
     if (it == channels.end()) {
-      channels.push_back({filler, crossing.readers});
+      channels.push_back({filler, isVector, crossing.readers});
       it = &channels.back();
     }
     if (crossing.source.in) {
@@ -130,6 +135,22 @@ class Arrival {
 public:
   Arrival(const RolePlan &plan, unsigned role) : plan(plan), role(role) {}
 
+  /// Lets elementwise work of `ops` whose result is needed later wait until
+  /// just before: it would hold registers, and a carry that it scales must not
+  /// be touched while a product is in flight (ptxas C7517).
+  void delay(ArrayRef<Operation *> ops) {
+    for (Operation *op : llvm::reverse(ops)) {
+      if (!op->hasTrait<OpTrait::Elementwise>())
+        continue;
+      std::optional<int64_t> first;
+      for (Operation *user : op->getUsers())
+        if (llvm::is_contained(ops, user))
+          first = std::min(first.value_or(getLevel(user)), getLevel(user));
+      if (first && *first - 1 > getLevel(op))
+        levels[op] = *first - 1;
+    }
+  }
+
   /// Returns the last channel that `op` waits for, itself or through what it
   /// reads; -1 for none.
   int64_t getLevel(Operation *op) {
@@ -170,6 +191,9 @@ void RolePlan::orderByArrival(unsigned role, ValueRange carries) {
     for (Value operand : recurrence[i]->getOperands())
       add(operand);
   Arrival arrival(*this, role);
+  for (Operation *op : roles[role].ops)
+    (void)arrival.getLevel(op);
+  arrival.delay(roles[role].ops);
   llvm::stable_sort(roles[role].ops, [&](Operation *a, Operation *b) {
     return std::pair(arrival.getLevel(a), !recurrence.contains(a)) <
            std::pair(arrival.getLevel(b), !recurrence.contains(b));

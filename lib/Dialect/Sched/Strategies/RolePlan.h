@@ -25,7 +25,8 @@ struct PlannedRole {
 struct PlannedChannel {
   /// The role that computes the tiles; nothing where they are loaded.
   std::optional<unsigned> filler;
-  SmallVector<unsigned> readers;
+  bool isVector = false; ///< of computed tiles
+  SmallVector<unsigned> readers = {};
   SmallVector<unsigned> ins = {}; ///< loaded tiles, by number
   SmallVector<Value> values = {}; ///< computed tiles
   SmallVector<Type> types = {};   ///< that the channel holds
@@ -50,7 +51,8 @@ public:
 
   /// Orders the operations of `role` by when their operands come: those that
   /// wait for a later channel later, and among equals what a carry depends on
-  /// first. So nothing waits for what it does not need.
+  /// first. So nothing waits for what it does not need. Elementwise work that
+  /// is needed later is done just before.
   void orderByArrival(unsigned role, ValueRange carries);
 
 private:

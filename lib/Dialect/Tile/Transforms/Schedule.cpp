@@ -131,10 +131,22 @@ static bool awaitsYounger(Operation &op, MmaOp mma) {
          mma->isBeforeInBlock(younger);
 }
 
+/// True if `op` computes what a product will add to, in the registers of an
+/// accumulator: none may be in flight meanwhile (ptxas then injects a wait,
+/// C7517).
+static bool isInPlace(Operation *op) {
+  return op->hasTrait<OpTrait::Elementwise>() &&
+         llvm::any_of(op->getUses(), [&](OpOperand &use) {
+           auto mma = dyn_cast<MmaOp>(use.getOwner());
+           return mma && mma.getC() == use.get();
+         });
+}
+
 /// Moves `await` down to its first use in the block, at most to the next
-/// release, and to no place behind the await of a younger product: that one
-/// completes this product too, and registers of a product must not be touched
-/// first while another one is in flight (ptxas then injects a wait, C7517).
+/// release or to where an accumulator is changed in place, and to no place
+/// behind the await of a younger product: that one completes this product too,
+/// and registers of a product must not be touched first while another one is in
+/// flight (ptxas then injects a wait, C7517).
 static void place(AwaitOp await) {
   auto mma = await.getValue().getDefiningOp<MmaOp>();
   if (!mma || mma->getBlock() != await->getBlock())
@@ -144,7 +156,8 @@ static void place(AwaitOp await) {
     users.insert(await->getBlock()->findAncestorOpInBlock(*user));
   Operation *target = mma->getNextNode();
   while (target->getNextNode() && !users.contains(target) &&
-         !isa<ReleaseOp>(target) && !awaitsYounger(*target, mma))
+         !isa<ReleaseOp>(target) && !isInPlace(target) &&
+         !awaitsYounger(*target, mma))
     target = target->getNextNode();
   if (target != await)
     await->moveBefore(target);

@@ -94,6 +94,7 @@ static void addTile(OpPassManager &pm, const PipelineOptions &) {
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
   kernels.addPass(tile::createTileRematerializePass());
   kernels.addPass(tile::createTileSchedulePass());
+  kernels.addPass(tile::createTileReleaseEarlyPass());
   kernels.addPass(tile::createTilePlanSmemPass());
 }
 

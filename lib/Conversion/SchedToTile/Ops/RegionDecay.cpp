@@ -61,8 +61,16 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
     Value exponent = decayExponent(op, type, m);
     if (!exponent)
       return {};
-    // The mask comes before the exp: what it drops may have a huge exponent.
-    exponent = arith::SelectOp::create(builder, loc, keep, exponent, zero);
+    // The mask comes before the exp: what it drops may have a huge exponent. It
+    // is that of tokens, alike for all products of a chunk, so that they share
+    // their decays.
+    Value isDecay = keep;
+    if (!op.getBeforeDecay())
+      isDecay = arith::CmpIOp::create(
+          builder, loc, arith::CmpIPredicate::ule,
+          tokenIndex(loc, type, 1 - m, op.getRows()[1]),
+          tokenIndex(loc, type, m, op.getRows()[0]));
+    exponent = arith::SelectOp::create(builder, loc, isDecay, exponent, zero);
     product = arith::MulFOp::create(
         builder, loc, product, math::ExpOp::create(builder, loc, exponent));
   }
@@ -104,7 +112,20 @@ LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
   return success(masked != nullptr);
 }
 
+/// f16 parts of the operands with which a factor is put together: two keep the
+/// error at that of fp32 for rates up to 2 (docs/numerics.md).
+static constexpr int64_t kFactorParts = 2;
+
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
+  // A system that another role has made lies in shared memory, and is this
+  // role's to use up.
+  Value sharedL = getShared(op.getL()), sharedRate = getShared(op.getRate());
+  if (sharedL && sharedRate) {
+    registers[op.getZ()] = {tile::EraseFactorBlocksOp::create(
+        builder, op.getLoc(), getRegisterType(op.getZ(), 0), sharedL,
+        sharedRate, kFactorParts, barrier)};
+    return success();
+  }
   Value l = getRegister(op.getL(), op), rate = getRegister(op.getRate(), op);
   if (!l || !rate)
     return failure();

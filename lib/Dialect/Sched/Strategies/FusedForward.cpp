@@ -119,8 +119,9 @@ private:
     state.split = *parts % splitWarps == 0 ? splitWarps : 1;
     Grid grid;
     grid.split = *parts / state.split;
-    for (PlannedRole &role : llvm::drop_begin(roles))
-      role.copies = copies;
+    for (PlannedRole &role : roles)
+      if (role.name == "factor")
+        role.copies = copies;
     if (!registers.empty())
       for (auto [role, budget] : llvm::zip(roles, registers))
         role.registers = budget;

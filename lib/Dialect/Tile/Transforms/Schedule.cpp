@@ -131,11 +131,12 @@ static bool awaitsYounger(Operation &op, MmaOp mma) {
          mma->isBeforeInBlock(younger);
 }
 
-/// True if `op` computes what a product will add to, in the registers of an
-/// accumulator: none may be in flight meanwhile (ptxas then injects a wait,
-/// C7517).
+/// True if `op` changes the accumulator of the last round, to which a product
+/// will add, in place: none may be in flight meanwhile (ptxas then injects a
+/// wait, C7517).
 static bool isInPlace(Operation *op) {
   return op->hasTrait<OpTrait::Elementwise>() &&
+         llvm::any_of(op->getOperands(), llvm::IsaPred<BlockArgument>) &&
          llvm::any_of(op->getUses(), [&](OpOperand &use) {
            auto mma = dyn_cast<MmaOp>(use.getOwner());
            return mma && mma.getC() == use.get();

@@ -112,7 +112,7 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     Option<"depth", "depth", "int64_t", /*default=*/"2",
            "chunks that a role is ahead of the one that reads it">,
     Option<"copies", "copies", "int64_t", /*default=*/"1",
-           "groups of the dots and factor roles that take chunks in turn">,
+           "groups of the factor role, which take chunks in turn">,
     ListOption<"registers", "registers", "int64_t",
                "registers a thread of state, dots, factor (if any) and load">
   ];

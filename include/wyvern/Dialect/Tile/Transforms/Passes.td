@@ -99,6 +99,40 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
   ];
 }
 
+def TileReleaseEarlyPass
+    : Pass<"tile-release-early", "::mlir::wyvern::tile::KernelOp"> {
+  let summary = "hand stages of rings back as soon as nothing reads them";
+  let description = [{
+    Moves each `tile.release` up to just behind the last operation of its block that
+    reads the stage: a read, or the await of a product. Not into the middle of the
+    block's products, which would no longer overlap: at most to the last await. The
+    producer can then fill the stage while the consumer works on what it has read.
+
+    Before:
+
+    ```mlir
+    %t = tile.wait %ring[%c]
+    %d = tile.mma %a, %t
+    %x = tile.await %d
+    tile.store_rows %x to %out ...
+    tile.release %ring[%c]
+    ```
+
+    After:
+
+    ```mlir
+    %t = tile.wait %ring[%c]
+    %d = tile.mma %a, %t
+    %x = tile.await %d
+    tile.release %ring[%c]
+    tile.store_rows %x to %out ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numEarlier", "earlier-releases", "stages handed back earlier">
+  ];
+}
+
 def TilePlanSmemPass
     : Pass<"tile-plan-smem", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "place rings and tiles in the block's shared memory";

@@ -1,0 +1,81 @@
+//===- ReleaseEarly.cpp - tile-release-early ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/Transforms/Passes.h"
+
+namespace mlir::wyvern::tile {
+#define GEN_PASS_DEF_TILERELEASEEARLYPASS
+#include "wyvern/Dialect/Tile/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::tile
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+/// Returns the wait that `release` ends; null if it is not in its block.
+static WaitOp findWait(ReleaseOp release) {
+  for (Operation *user : release.getRing().getUsers())
+    if (auto wait = dyn_cast<WaitOp>(user);
+        wait && wait->getBlock() == release->getBlock() &&
+        wait.getIndex() == release.getIndex())
+      return wait;
+  return {};
+}
+
+/// Adds the operations that touch what `tile` holds: its users, the awaits of
+/// products that read it, and those of parts of it.
+static void collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
+  for (Operation *user : tile.getUsers()) {
+    users.push_back(user);
+    if (auto mma = dyn_cast<MmaOp>(user))
+      llvm::append_range(users, mma.getD().getUsers());
+    for (Value result : user->getResults())
+      if (isa<SmemType>(result.getType()))
+        collectUsers(result, users);
+  }
+}
+
+/// Returns the last of `ops`, or what holds it, in `block`.
+static Operation *findLast(ArrayRef<Operation *> ops, Block &block) {
+  Operation *last = nullptr;
+  for (Operation *op : ops) {
+    Operation *here = block.findAncestorOpInBlock(*op);
+    if (here && (!last || last->isBeforeInBlock(here)))
+      last = here;
+  }
+  return last;
+}
+
+namespace {
+struct ReleaseEarly : tile::impl::TileReleaseEarlyPassBase<ReleaseEarly> {
+  using TileReleaseEarlyPassBase::TileReleaseEarlyPassBase;
+
+  void runOnOperation() override {
+    SmallVector<ReleaseOp> releases;
+    getOperation().walk([&](ReleaseOp op) { releases.push_back(op); });
+    for (ReleaseOp release : llvm::reverse(releases))
+      moveUp(release);
+  }
+
+private:
+  void moveUp(ReleaseOp release) {
+    WaitOp wait = findWait(release);
+    if (!wait)
+      return;
+    Block &block = *release->getBlock();
+    SmallVector<Operation *> users = {wait};
+    for (Value tile : wait.getTiles())
+      collectUsers(tile, users);
+    for (auto await : block.getOps<AwaitOp>())
+      users.push_back(await);
+    Operation *last = findLast(users, block);
+    if (last->getNextNode() == release)
+      return;
+    release->moveAfter(last);
+    ++numEarlier;
+  }
+};
+} // namespace

@@ -198,12 +198,11 @@ void mlir::wyvern::registerPipelines() {
 }
 
 void mlir::wyvern::registerDialects(DialectRegistry &registry) {
-  registry
-      .insert<arith::ArithDialect, cf::ControlFlowDialect, delta::DeltaDialect,
-              func::FuncDialect, gpu::GPUDialect, linalg::LinalgDialect,
-              LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
-              scf::SCFDialect, sched::SchedDialect,
-              tensor::TensorDialect, tile::TileDialect>();
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect,
+                  delta::DeltaDialect, func::FuncDialect, gpu::GPUDialect,
+                  linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
+                  NVVM::NVVMDialect, scf::SCFDialect, sched::SchedDialect,
+                  tensor::TensorDialect, tile::TileDialect>();
   delta::registerAdjoints(registry);
   delta::registerMatmulWork(registry);
 }

@@ -1,4 +1,4 @@
-//===- KernelToNVVM.cpp - Kernels, roles and their work -----------------===//
+//===- KernelToNVVM.cpp - Kernels and their parameters ------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -7,7 +7,6 @@
 #include "Patterns.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -166,143 +165,9 @@ private:
                     builder.getUnitAttr());
   }
 };
-
-//===----------------------------------------------------------------------===//
-// tile.roles
-//===----------------------------------------------------------------------===//
-
-/// Role i runs in the warps after those of role i - 1: a chain of ifs on the
-/// warp number, which is uniform in every warp.
-struct RolesPattern : OpConversionPattern<RolesOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(RolesOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    int64_t launched = registersAtLaunch(op);
-    // A shuffle makes the warp number uniform for the compiler too.
-    Value warp = e.shuffle(e.udiv(e.threadId(), 32), e.c32(0));
-    int64_t end = 0;
-    for (auto [i, role] : llvm::enumerate(op.getRoles())) {
-      int64_t first = end;
-      end += op.getWarps()[i];
-      int64_t budget = op.getRegisters() ? (*op.getRegisters())[i] : 0;
-      // All warps of a warpgroup set their registers, also those that do
-      // nothing.
-      int64_t lastOfGroup = llvm::alignTo(end, 4);
-      OpBuilder::InsertionGuard guard(rewriter);
-      auto ifOp = ifWarps(e, warp, first, budget ? lastOfGroup : end);
-      rewriter.setInsertionPointToStart(ifOp.thenBlock());
-      setRegisters(budget, launched, e);
-      if (budget && lastOfGroup != end) {
-        ifOp = ifWarps(e, warp, first, end);
-        rewriter.setInsertionPointToStart(ifOp.thenBlock());
-      }
-      rewriter.inlineBlockBefore(&role.front(),
-                                 ifOp.thenBlock()->getTerminator());
-    }
-    rewriter.eraseOp(op);
-    return success();
-  }
-
-private:
-  /// An empty branch for the warps from `first` to before `end`.
-  static scf::IfOp ifWarps(Emitter &e, Value warp, int64_t first, int64_t end) {
-    Value inside = e.cmp(LLVM::ICmpPredicate::ult, e.sub(warp, e.c32(first)),
-                         e.c32(end - first));
-    return scf::IfOp::create(e.builder, e.loc, inside, /*withElse=*/false);
-  }
-
-  /// Registers a thread has when the block starts. The kernel is an llvm.func
-  /// by now.
-  static int64_t registersAtLaunch(RolesOp op) {
-    auto func = op->getParentOfType<LLVM::LLVMFuncOp>();
-    auto threads = func->getAttrOfType<DenseI32ArrayAttr>(
-        NVVM::NVVMDialect::getMaxntidAttrName());
-    auto blocks = func->getAttrOfType<IntegerAttr>(
-        NVVM::NVVMDialect::getMinctasmAttrName());
-    return getStartRegisters(threads[0], blocks.getInt());
-  }
-
-  /// PTX ISA 9.7.19.5: .inc must ask for at least what there is, .dec for at
-  /// most.
-  static void setRegisters(int64_t budget, int64_t launched, Emitter &e) {
-    if (budget == 0)
-      return;
-    auto action = budget > launched ? NVVM::SetMaxRegisterAction::increase
-                                    : NVVM::SetMaxRegisterAction::decrease;
-    NVVM::SetMaxRegisterOp::create(e.builder, e.loc, budget, action);
-  }
-};
-
-//===----------------------------------------------------------------------===//
-// Barriers
-//===----------------------------------------------------------------------===//
-
-struct SyncPattern : OpConversionPattern<SyncOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(SyncOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    // PTX ISA 9.7.13.4: barrier initialisation becomes visible to the async
-    // proxy.
-    e.ptx("fence.mbarrier_init.release.cluster;", "", {}, {});
-    e.ptx("bar.sync 0;", "~{memory}", {}, {});
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
-struct WarpgroupIdPattern : OpConversionPattern<WarpgroupIdOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(WarpgroupIdOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    // All lanes know the number of the first: the compiler sees that it is the
-    // same throughout a warp, and branches on it stay convergent.
-    Value id = e.shuffle(e.udiv(e.threadId(), kWarpgroupThreads), e.c32(0));
-    rewriter.replaceOpWithNewOp<arith::IndexCastUIOp>(
-        op, rewriter.getIndexType(), id);
-    return success();
-  }
-};
-
-struct BarrierPattern : OpConversionPattern<BarrierOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(BarrierOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    emitWarpgroupBarrier(e, op.getId(), op.getProxy());
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
 } // namespace
-
-void tile::emitWarpgroupBarrier(Emitter &e, int64_t id, bool proxy) {
-  // The fence is the writer's: it comes before the barrier (PTX ISA 9.7.13.4).
-  if (proxy)
-    e.ptx("fence.proxy.async.shared::cta;", "~{memory}", {}, {});
-  if (id == 0) {
-    Value own = e.add(e.udiv(e.threadId(), kWarpgroupThreads), 1);
-    e.ptx("bar.sync $0, " + std::to_string(kWarpgroupThreads) + ";",
-          "r,~{memory}", own, {});
-    return;
-  }
-  e.ptx("bar.sync " + std::to_string(id) + ", " +
-            std::to_string(kWarpgroupThreads) + ";",
-        "~{memory}", {}, {});
-}
 
 void tile::populateKernelPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<KernelPattern, RolesPattern, SyncPattern, WarpgroupIdPattern,
-               BarrierPattern>(converter, patterns.getContext());
+  patterns.add<KernelPattern>(converter, patterns.getContext());
 }

@@ -98,67 +98,6 @@ void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
   }
 }
 
-/// Where a thread's elements (2 j, 2 j + 1) of an acc tile lie in a matrix of
-/// f32, two at an address.
-Value pairAddress(Emitter &e, Value base, SmemType tile, int64_t pair) {
-  AccPosition at = AccPosition::get(e);
-  int64_t row = AccPosition::rowOffset(2 * pair), col = pair / 2 * 8;
-  Value start =
-      e.add(e.mul(at.row0, tile.getPaddedRowBytes()), e.mul(at.col0, 4));
-  return e.add(e.add(base, start), row * tile.getPaddedRowBytes() + col * 4);
-}
-
-Value readScratch(Emitter &e, Value base, SmemType tile) {
-  SmallVector<Value> values;
-  int64_t pairs = tile.getShape()[1] / 4;
-  for (int64_t pair = 0; pair < pairs; ++pair)
-    values.append(
-        e.loadSharedVector(e.f32(), 2, pairAddress(e, base, tile, pair)));
-  return e.vectorOf(values);
-}
-
-void writeScratch(Emitter &e, Value vector, Value base, SmemType tile) {
-  SmallVector<Value> values = e.elements(vector);
-  for (size_t pair = 0; pair < values.size() / 2; ++pair)
-    e.storeSharedVector({values[2 * pair], values[2 * pair + 1]},
-                        pairAddress(e, base, tile, pair));
-}
-
-/// Writes a vector that every warp holds, by the first one of the warpgroup.
-void writeVector(Emitter &e, Value vector, Value base) {
-  SmallVector<Value> values = e.elements(vector);
-  Value first = e.cmp(LLVM::ICmpPredicate::eq, e.warpInGroup(), e.c32(0));
-  e.ifThen(first, [&] {
-    for (auto [i, value] : llvm::enumerate(values))
-      e.storeShared(value, e.add(base, e.mul(e.add(e.laneId(), i * 32), 4)));
-  });
-}
-
-/// A vector of f32 in shared memory, in any of its register layouts.
-Value readVector(Emitter &e, Value base, RankedTensorType type) {
-  LayoutKind layout = *getLayout(type);
-  int64_t size = type.getDimSize(0);
-  SmallVector<Value> values;
-  if (layout == LayoutKind::warp) {
-    for (int64_t i = 0; i < size; i += 32)
-      values.push_back(
-          e.loadShared(e.f32(), e.add(base, e.mul(e.add(e.laneId(), i), 4))));
-    return e.vectorOf(values);
-  }
-  AccPosition at = AccPosition::get(e);
-  if (layout == LayoutKind::row) {
-    for (int64_t i = 0; i < size; i += kAccRows)
-      for (int64_t half : {0, 8})
-        values.push_back(e.loadShared(
-            e.f32(), e.add(base, e.mul(e.add(at.row0, i + half), 4))));
-    return e.vectorOf(values);
-  }
-  for (int64_t i = 0; i < size; i += 8)
-    values.append(e.loadSharedVector(e.f32(), 2,
-                                     e.add(base, e.mul(e.add(at.col0, i), 4))));
-  return e.vectorOf(values);
-}
-
 struct ReadPattern : OpConversionPattern<ReadOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -168,15 +107,12 @@ struct ReadPattern : OpConversionPattern<ReadOp> {
     Emitter e(rewriter, op.getLoc());
     auto type = cast<RankedTensorType>(op.getValue().getType());
     SmemType tile = op.getTile().getType();
-    Value read;
-    if (type.getRank() == 1)
-      read = readVector(e, adaptor.getTile(), type);
-    else if (!tile.isSwizzled())
-      read = readScratch(e, adaptor.getTile(), tile);
-    else
-      read = readMatrix(e, adaptor.getTile(), tile, op.getTranspose(),
-                        op.getBlock() * kAccRows);
-    rewriter.replaceOp(op, read);
+    Value base = adaptor.getTile();
+    int64_t firstRow = op.getBlock() * kAccRows;
+    rewriter.replaceOp(
+        op, tile.isSwizzled()
+                ? readMatrix(e, base, tile, op.getTranspose(), firstRow)
+                : readPlain(e, base, tile, type, op.getTranspose(), firstRow));
     return success();
   }
 };
@@ -192,13 +128,11 @@ struct WritePattern : OpConversionPattern<WriteOp> {
     std::optional<int64_t> barrier = op.getBarrierId();
     if (barrier)
       emitWarpgroupBarrier(e, *barrier, /*proxy=*/false);
-    if (tile.getShape().size() == 1)
-      writeVector(e, adaptor.getValue(), adaptor.getTile());
-    else if (!tile.isSwizzled())
-      writeScratch(e, adaptor.getValue(), adaptor.getTile(), tile);
-    else
+    if (tile.isSwizzled())
       writeMatrix(e, adaptor.getValue(), adaptor.getTile(), tile,
                   op.getTranspose(), op.getBlock() * kAccRows);
+    else
+      writePlain(e, op, adaptor);
     if (barrier)
       emitWarpgroupBarrier(e, *barrier, /*proxy=*/true);
     rewriter.replaceOp(op, adaptor.getTile());

@@ -24,6 +24,8 @@ void addTileTypeConversions(LLVMTypeConverter &converter);
 /// One function a file of patterns.
 void populateKernelPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateRolePatterns(LLVMTypeConverter &converter,
+                          RewritePatternSet &patterns);
 void populateSequencePatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
 void populateRingPatterns(LLVMTypeConverter &converter,
@@ -49,6 +51,16 @@ void populateElementwisePatterns(LLVMTypeConverter &converter,
 /// multiple of 8, so that 16-byte units stay whole.
 Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
                       Value col);
+
+/// A tile of f32, which is not swizzled, into registers and back; `firstRow` is
+/// where the register tile's 64 rows begin in a matrix of more.
+Value readPlain(Emitter &e, Value base, SmemType tile, RankedTensorType type,
+                bool transposed, int64_t firstRow);
+void writePlain(Emitter &e, WriteOp op, WriteOp::Adaptor adaptor);
+
+/// Makes this thread's writes to shared memory visible to wgmma and TMA, for
+/// whoever synchronizes with it afterwards.
+void emitProxyFence(Emitter &e);
 
 /// All threads of the warpgroup meet at hardware barrier `id`; with `proxy`
 /// their writes become visible to wgmma and TMA.

@@ -82,11 +82,9 @@ void arriveByWarp(Emitter &e, Value barrier, Value bytes) {
         bytes ? "r,r,r,~{memory}" : "r,r,~{memory}", operands, {});
 }
 
-/// True in one thread of the warps that produce a ring.
-Value isElected(Emitter &e, Value ring) {
-  int64_t producers = ring.getDefiningOp<AllocRingOp>().getProducers();
-  return e.cmp(LLVM::ICmpPredicate::eq, e.urem(e.threadId(), 32 * producers),
-               e.c32(0));
+/// True in the thread of a warp that asks TMA.
+Value isElected(Emitter &e) {
+  return e.cmp(LLVM::ICmpPredicate::eq, e.urem(e.threadId(), 32), e.c32(0));
 }
 
 struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
@@ -177,11 +175,11 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
       // Expecting bytes after TMA was issued is fine: the phase cannot end
       // before this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
       // negative).
-      bytes = e.select(isElected(e, op.getRing()),
-                       e.c32(ring.getTransactionBytes()), e.c32(0));
-    } else {
+      bytes =
+          e.select(isElected(e), e.c32(ring.getTransactionBytes()), e.c32(0));
+    } else if (ring.hasSwizzledTile()) {
       // The consumers may read by wgmma or TMA.
-      e.ptx("fence.proxy.async.shared::cta;", "~{memory}", {}, {});
+      emitProxyFence(e);
     }
     arriveByWarp(e, stage.full, bytes);
     rewriter.eraseOp(op);
@@ -219,7 +217,7 @@ struct LoadPattern : OpConversionPattern<LoadOp> {
       coords.push_back(e.trunc32(coord));
     int64_t rows = tile.getShape()[0];
     int64_t blocks = tile.getShape()[1] / kBlockColumns;
-    e.ifThen(isElected(e, op.getRing()), [&] {
+    e.ifThen(isElected(e), [&] {
       for (int64_t block = 0; block < blocks; ++block) {
         SmallVector<Value> at = coords;
         at.front() = e.add(at.front(), block * kBlockColumns);

@@ -37,6 +37,7 @@ struct ConvertTileToNVVM
 
     RewritePatternSet patterns(context);
     populateKernelPatterns(converter, patterns);
+    populateRolePatterns(converter, patterns);
     populateSequencePatterns(converter, patterns);
     populateRingPatterns(converter, patterns);
     populateMmaPatterns(converter, patterns);

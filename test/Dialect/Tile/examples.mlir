@@ -222,3 +222,35 @@ func.func @sum_groups(%v: tensor<64xf32, #tile.layout<warp>>) {
       -> tensor<32xf32, #tile.layout<warp>>
   return
 }
+
+// CHECK-LABEL: tile.kernel @parts
+tile.kernel @parts() grid 1 * slots warps 12 min_blocks 1 operands [] {
+  %c0 = arith.constant 0 : index
+  %t = tile.alloc : !tile.smem<64x128xbf16>
+  // CHECK: tile.alloc_ring producers 4 consumers 8 : <2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
+  %r = tile.alloc_ring producers 4 consumers 8
+      : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
+  // CHECK: tile.roles warps [8, 4] {
+  tile.roles warps [8, 4] {
+    // CHECK: tile.warpgroup_id
+    %w = tile.warpgroup_id
+    // CHECK: tile.subview %{{.*}}[%{{.*}}] : <64x128xbf16> -> <64x64xbf16>
+    %s = tile.subview %t[%w] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>
+    %u:3 = tile.wait %r[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
+        -> !tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>
+    tile.release %r[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
+  }, {
+    %x = arith.constant dense<1.0> : tensor<64x64xbf16, #tile.layout<acc>>
+    %v = arith.constant dense<1.0> : tensor<64xf32, #tile.layout<warp>>
+    %y = arith.constant dense<1.0> : tensor<64x64xf32, #tile.layout<acc>>
+    %u:3 = tile.acquire %r[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
+        -> !tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>
+    // CHECK: tile.write %{{.*}} to %{{.*}} : tensor<64x64xbf16, #tile.layout<acc>>, <64x64xbf16>
+    %a = tile.write %x to %u#0 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+    // CHECK: tile.write %{{.*}} to %{{.*}} : tensor<64xf32, #tile.layout<warp>>, <64xf32>
+    %b = tile.write %v to %u#1 : tensor<64xf32, #tile.layout<warp>>, !tile.smem<64xf32>
+    // CHECK: tile.write transpose %{{.*}} to %{{.*}} : tensor<64x64xf32, #tile.layout<acc>>, <64x64xf32>
+    %c = tile.write transpose %y to %u#2 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>
+    tile.commit %r[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
+  }
+}

@@ -100,7 +100,7 @@ func.func @roles_c2() {
 // -----
 
 func.func @roles_c3() {
-  // expected-error @+1 {{(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... warps, found 1}}
+  // expected-error @+1 {{(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... warps, or a last one whose warpgroup the kernel's warps fill, found 1}}
   tile.roles warps [4, 1] registers [240, 24] {
     tile.sync
   }, {
@@ -165,9 +165,132 @@ tile.kernel @roles_c6() grid 1 * slots warps 12 min_blocks 1 operands [] {
 
 // -----
 
+tile.kernel @roles_c7() grid 1 * slots warps 12 min_blocks 1 operands [] {
+  %c0 = arith.constant 0 : index
+  // expected-note @+1 {{the ring}}
+  %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  // expected-error @+1 {{(C7) expected roles of 4 warps that wait for a ring, its consumers, found 8}}
+  tile.roles warps [4, 4, 4] {
+    %t = tile.acquire %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+    tile.commit %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  }, {
+    %t = tile.wait %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+    tile.release %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  }, {
+    %t = tile.wait %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+    tile.release %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  }
+}
+
+// -----
+
+tile.kernel @roles_c7_release() grid 1 * slots warps 8 min_blocks 1 operands [] {
+  %c0 = arith.constant 0 : index
+  // expected-note @+1 {{the ring}}
+  %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  // expected-error @+1 {{(C7) expected roles of 4 warps that release a ring, its consumers, found 0}}
+  tile.roles warps [4, 4] {
+    %t = tile.acquire %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+    tile.commit %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  }, {
+    %t = tile.wait %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+  }
+}
+
+// -----
+
+tile.kernel @roles_c7_commit() grid 1 * slots warps 8 min_blocks 1 operands [] {
+  %c0 = arith.constant 0 : index
+  // expected-note @+1 {{the ring}}
+  %r = tile.alloc_ring producers 8 consumers 4 : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  // expected-error @+1 {{(C7) expected roles of 8 warps that acquire a ring, its producers, found 4}}
+  tile.roles warps [4, 4] {
+    %t = tile.acquire %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+    tile.commit %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  }, {
+    %t = tile.wait %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps> -> !tile.smem<64xf32>
+    tile.release %r[%c0] : !tile.ring<2, [!tile.smem<64xf32>], warps>
+  }
+}
+
+// -----
+
+tile.kernel @roles_c8() grid 1 * slots warps 5 min_blocks 1 operands [] {
+  %x = tile.alloc : !tile.smem<64x64xbf16>
+  // expected-error @+1 {{(C8) expected whole warpgroups, the first warp a multiple of four, for role 1 with tile.mma, found 4 warps from 1 on}}
+  tile.roles warps [1, 4] {
+    tile.sync
+  }, {
+    // expected-note @+1 {{this needs a warpgroup}}
+    %d = tile.mma %x, %x : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  }
+}
+
+// -----
+
+tile.kernel @roles_c8_part() grid 1 * slots warps 6 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C8) expected whole warpgroups, the first warp a multiple of four, for role 0 with tile.barrier, found 6 warps from 0 on}}
+  tile.roles warps [6] {
+    // expected-note @+1 {{this needs a warpgroup}}
+    tile.barrier id 1
+  }
+}
+
+// -----
+
+tile.kernel @roles_c9() grid 1 * slots warps 4 min_blocks 1 operands [] {
+  tile.roles warps [4] {
+    // expected-error @+1 {{(C9) expected a hardware barrier from 1 to 15, or 0 for the warpgroup's own, found 16}}
+    tile.barrier id 16
+  }
+}
+
+// -----
+
+tile.kernel @roles_c9_several() grid 1 * slots warps 8 min_blocks 1 operands [] {
+  tile.roles warps [8] {
+    // expected-error @+1 {{(C9) expected hardware barrier 0, each warpgroup's own, in a role of 8 warps, found 1}}
+    tile.barrier id 1
+  }
+}
+
+// -----
+
+tile.kernel @roles_c10() grid 1 * slots warps 8 min_blocks 1 operands [] {
+  tile.roles warps [4, 4] {
+    tile.barrier id 1
+  }, {
+    // expected-error @+1 {{(C10) expected a hardware barrier of this role alone, found 1, which role 0 has too}}
+    tile.barrier id 1
+  }
+}
+
+// -----
+
+// Barrier 0 is that after the warpgroup's number.
+
+tile.kernel @roles_c10_own() grid 1 * slots warps 12 min_blocks 1 operands [] {
+  tile.roles warps [8, 4] {
+    tile.barrier id 0
+  }, {
+    // expected-error @+1 {{(C10) expected a hardware barrier of this role alone, found 2, which role 0 has too}}
+    tile.barrier id 2
+  }
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Rings
 //===----------------------------------------------------------------------===//
+
+func.func @alloc_ring_c1() {
+  // expected-error @+1 {{(C1) expected one producer warp of a ring that TMA fills, found 4}}
+  %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
 
 func.func @acquire_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
   // expected-error @+1 {{(C1) expected the tiles of '!tile.ring<2, [!tile.smem<64x64xbf16>]>', found '!tile.smem<64x128xbf16>'}}
@@ -201,6 +324,14 @@ func.func @load_c1(%m: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 
 func.func @load_c3(%m: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %t: !tile.smem<64x64xf16>, %r: !tile.ring<2, [!tile.smem<64x64xf16>]>, %i: index) {
   // expected-error @+1 {{(C3) expected elements of 'bf16', found 'f16'}}
   tile.load %m[%i, %i, %i, %i] to %t of %r[%i] : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !tile.smem<64x64xf16>, !tile.ring<2, [!tile.smem<64x64xf16>]>
+  return
+}
+
+// -----
+
+func.func @load_c4(%m: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %t: !tile.smem<64x64xbf16>, %r: !tile.ring<2, [!tile.smem<64x64xbf16>], warps>, %i: index) {
+  // expected-error @+1 {{(C4) expected a ring that TMA fills, found '!tile.ring<2, [!tile.smem<64x64xbf16>], warps>'}}
+  tile.load %m[%i, %i, %i, %i] to %t of %r[%i] : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>], warps>
   return
 }
 
@@ -378,9 +509,36 @@ func.func @write_c1(%x: tensor<64x64xbf16, #tile.layout<acc>>, %t: !tile.smem<64
 
 // -----
 
-func.func @write_c2(%x: tensor<64xf32, #tile.layout<warp>>, %t: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C2) expected a matrix of 16 bits in the acc layout, what wgmma reads, found 'tensor<64xf32, #tile.layout<warp>>'}}
-  %w = tile.write %x to %t barrier 1 : tensor<64xf32, #tile.layout<warp>>, !tile.smem<64xf32>
+func.func @write_c2(%x: tensor<64xf32, #tile.layout<acc>>, %t: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected the acc layout for a matrix and row, col or warp for a vector, found 'tensor<64xf32, #tile.layout<acc>>'}}
+  %w = tile.write %x to %t barrier 1 : tensor<64xf32, #tile.layout<acc>>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @write_c4(%x: tensor<64x64xbf16, #tile.layout<acc>>, %i: index) {
+  %t = tile.alloc : !tile.smem<64x128xbf16>
+  %s = tile.subview %t[%i] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>
+  // expected-error @+1 {{(C4) expected a barrier, or a tile of a ring's stage, which the ring hands over; found one of tile.alloc}}
+  %w = tile.write %x to %s : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @write_c5(%x: tensor<64x64xbf16, #tile.layout<acc>>, %r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index) {
+  %t = tile.acquire %r[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+  // expected-error @+1 {{(C5) expected a ring that warps fill, found '!tile.ring<2, [!tile.smem<64x64xbf16>]>'}}
+  %w = tile.write %x to %t : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @subview_c1(%t: !tile.smem<64x192xbf16>, %i: index) {
+  // expected-error @+1 {{(C1) expected 64 columns of a 16-bit matrix of as many rows, found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
+  %s = tile.subview %t[%i] : !tile.smem<64x192xbf16> -> !tile.smem<64x128xbf16>
   return
 }
 

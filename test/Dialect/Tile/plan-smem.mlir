@@ -134,3 +134,53 @@ tile.kernel @too_much() grid 1 * slots warps 5 min_blocks 1 operands [] {
 // CHECK-SAME: shared_bytes 0
 tile.kernel @empty() grid 1 * slots warps 1 min_blocks 1 operands [] {
 }
+
+// -----
+
+// In a role of two warpgroups one may be ahead: its tile and the other's scratch do not
+// share a place, as they would in a role of one.
+
+!v = !tile.smem<64x128xbf16>
+!k = !tile.smem<64x64xbf16>
+!half = tensor<64x64xbf16, #tile.layout<acc>>
+!out = !tile.global<tensor<?x?x1x128xbf16>>
+
+// CHECK-LABEL: tile.kernel @warpgroups
+// CHECK-SAME: shared_bytes 32768
+tile.kernel @warpgroups(%x: !half, %out: !out, %n: index) grid 1 * slots warps 8 min_blocks 1 operands ["", "", ""] {
+  %c0 = arith.constant 0 : index
+  // CHECK: tile.alloc transient offset 0 : <64x128xbf16>
+  %a = tile.alloc transient : !v
+  // CHECK: tile.alloc transient offset 16384 : <64x128xbf16>
+  %b = tile.alloc transient : !v
+  tile.roles warps [8] {
+    %w = tile.warpgroup_id
+    %s = tile.subview %a[%w] : !v -> !k
+    tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %s barrier 0 : !half, !out, !k
+    %t = tile.subview %b[%w] : !v -> !k
+    tile.store_rows %x to %out[%c0, %n, %c0, %c0] dim 1 valid %n via %t barrier 0 : !half, !out, !k
+  }
+}
+
+// -----
+
+!v = !tile.smem<64x128xbf16>
+!k = !tile.smem<64x64xbf16>
+!half = tensor<64x64xbf16, #tile.layout<acc>>
+!out = !tile.global<tensor<?x?x1x128xbf16>>
+
+// CHECK-LABEL: tile.kernel @warpgroup
+// CHECK-SAME: shared_bytes 16384
+tile.kernel @warpgroup(%x: !half, %out: !out, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] {
+  %c0 = arith.constant 0 : index
+  // CHECK: tile.alloc transient offset 0 : <64x128xbf16>
+  %a = tile.alloc transient : !v
+  // CHECK: tile.alloc transient offset 0 : <64x128xbf16>
+  %b = tile.alloc transient : !v
+  tile.roles warps [4] {
+    %s = tile.subview %a[%c0] : !v -> !k
+    tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %s barrier 1 : !half, !out, !k
+    %t = tile.subview %b[%c0] : !v -> !k
+    tile.store_rows %x to %out[%c0, %n, %c0, %c0] dim 1 valid %n via %t barrier 1 : !half, !out, !k
+  }
+}

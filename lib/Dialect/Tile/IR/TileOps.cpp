@@ -101,80 +101,6 @@ LogicalResult KernelOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// tile.roles
-//===----------------------------------------------------------------------===//
-
-int64_t tile::getStartRegisters(int64_t threads, int64_t minBlocks) {
-  constexpr int64_t kRegistersOfSM = 65536, kMost = 248;
-  // A quarter of the registers is of each quarter of the SM, which has every
-  // fourth warp: an incomplete warpgroup counts as a whole one.
-  int64_t counted = llvm::alignTo(threads, kWarpgroupThreads);
-  return std::min(kMost, kRegistersOfSM / (counted * minBlocks) / 8 * 8);
-}
-
-static int64_t warpsOfRoles(RolesOp op) {
-  int64_t warps = 0;
-  for (int64_t count : op.getWarps())
-    warps += count;
-  return warps;
-}
-
-/// Budgets of whole warpgroups that setmaxnreg takes, and that fit together.
-static LogicalResult verifyBudgets(RolesOp op, ArrayRef<int64_t> budgets) {
-  ArrayRef<int64_t> warps = op.getWarps();
-  if (budgets.size() != warps.size())
-    return op.emitOpError()
-           << "(C2) expected one register budget a role, found "
-           << budgets.size() << " for " << warps.size();
-  auto kernel = op->getParentOfType<KernelOp>();
-  int64_t threads =
-      kernel ? llvm::alignTo(32 * int64_t(kernel.getWarps()), kWarpgroupThreads)
-             : 0;
-  int64_t start =
-      kernel ? getStartRegisters(threads, kernel.getMinBlocks()) : 0;
-  int64_t total = 0, first = 0;
-  for (auto [count, budget] : llvm::zip_equal(warps, budgets)) {
-    int64_t end = llvm::alignTo(first + count, 4);
-    bool isPadded = first + count == warpsOfRoles(op) && kernel &&
-                    static_cast<int64_t>(kernel.getWarps()) == end;
-    if (budget != 0 && count % 4 != 0 && !isPadded)
-      return op.emitOpError()
-             << "(C3) setmaxnreg is per warpgroup: expected roles of 4, 8 ... "
-                "warps, or a last one whose warpgroup the kernel's warps fill, "
-                "found "
-             << count;
-    if (budget != 0 && (budget < 24 || budget > 240 || budget % 8 != 0))
-      return op.emitOpError()
-             << "(C4) expected a budget of 0, or a multiple of "
-                "8 from 24 to 240, found "
-             << budget;
-    total += 32 * (end - first) * (budget ? budget : start);
-    first = end;
-  }
-  // What a role asks for and does not get, it waits for.
-  if (kernel && total > start * threads)
-    return op.emitOpError()
-           << "(C6) expected budgets of at most the block's " << start * threads
-           << " registers (" << start << " a thread), found " << total;
-  return success();
-}
-
-LogicalResult RolesOp::verify() {
-  ArrayRef<int64_t> warps = getWarps();
-  if (warps.size() != getRoles().size())
-    return emitOpError() << "(C1) expected one number of warps a role, found "
-                         << warps.size() << " for " << getRoles().size();
-  int64_t total = warpsOfRoles(*this);
-  auto kernel = (*this)->getParentOfType<KernelOp>();
-  if (kernel && total > static_cast<int64_t>(kernel.getWarps()))
-    return emitOpError() << "(C5) expected roles of at most the kernel's "
-                         << kernel.getWarps() << " warps, found " << total;
-  if (getRegisters())
-    return verifyBudgets(*this, *getRegisters());
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
 // Rings
 //===----------------------------------------------------------------------===//
 
@@ -196,6 +122,16 @@ LogicalResult SubviewOp::verify() {
                          << " columns of a 16-bit matrix of as many rows, "
                             "found "
                          << view << " of " << tile;
+  return success();
+}
+
+LogicalResult AllocRingOp::verify() {
+  // One thread issues the loads of a stage and expects their bytes.
+  if (getRing().getType().getFill() == Fill::tma && getProducers() != 1)
+    return emitOpError()
+           << "(C1) expected one producer warp of a ring that TMA "
+              "fills, found "
+           << getProducers();
   return success();
 }
 
@@ -228,6 +164,9 @@ static LogicalResult verifyAccess(Operation *op, RankedTensorType tensor,
 }
 
 LogicalResult LoadOp::verify() {
+  if (getRing().getType().getFill() != Fill::tma)
+    return emitOpError() << "(C4) expected a ring that TMA fills, found "
+                         << getRing().getType();
   return verifyAccess(*this, getMap().getType().getTensor(), getCoords().size(),
                       {}, getTile().getType().getElementType());
 }

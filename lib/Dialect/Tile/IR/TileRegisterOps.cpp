@@ -50,34 +50,54 @@ static LogicalResult verifyBlock(Operation *op, RankedTensorType value,
   return success();
 }
 
-LogicalResult ReadOp::verify() {
-  SmemType smem = getTile().getType();
-  auto value = cast<RankedTensorType>(getValue().getType());
-  if (failed(verifyBlock(*this, value, smem, getTranspose(), getBlock())))
-    return failure();
+static LogicalResult verifyLayout(Operation *op, RankedTensorType value) {
   std::optional<LayoutKind> layout = getLayout(value);
   bool matrix = value.getRank() == 2;
   if (!layout || matrix != (*layout == LayoutKind::acc))
-    return emitOpError()
+    return op->emitOpError()
            << "(C2) expected the acc layout for a matrix and row, "
               "col or warp for a vector, found "
            << value;
   return success();
 }
 
-LogicalResult WriteOp::verify() {
-  SmemType smem = getTile().getType();
+LogicalResult ReadOp::verify() {
   auto value = cast<RankedTensorType>(getValue().getType());
-  if (failed(verifyBlock(*this, value, smem, getTranspose(), getBlock())))
+  if (failed(verifyBlock(*this, value, getTile().getType(), getTranspose(),
+                         getBlock())))
     return failure();
-  bool isMatrix = value.getRank() == 2;
-  if (getLayout(value) != (isMatrix ? LayoutKind::acc : LayoutKind::warp))
-    return emitOpError() << "(C2) expected a matrix in the acc layout, or a "
-                            "vector that every warp holds, found "
-                         << value;
-  if (!smem.isSwizzled() && getTranspose())
-    return emitOpError() << "(C3) expected a tile of f32 as it lies; only "
-                            "16-bit tiles are transposed on the way";
+  return verifyLayout(*this, value);
+}
+
+/// The operation that made a tile which is seen through views and writes.
+static Operation *getOrigin(Value tile) {
+  while (Operation *op = tile.getDefiningOp()) {
+    if (auto view = dyn_cast<SubviewOp>(op))
+      tile = view.getTile();
+    else if (auto write = dyn_cast<WriteOp>(op))
+      tile = write.getTile();
+    else
+      return op;
+  }
+  return nullptr;
+}
+
+LogicalResult WriteOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  SmemType smem = getTile().getType();
+  if (failed(verifyBlock(*this, value, smem, getTranspose(), getBlock())) ||
+      failed(verifyLayout(*this, value)))
+    return failure();
+  Operation *origin = getOrigin(getTile());
+  if (!getBarrierId() && isa_and_nonnull<AllocOp>(origin))
+    return emitOpError() << "(C4) expected a barrier, or a tile of a ring's "
+                            "stage, which the ring hands over; found one of "
+                         << origin->getName();
+  auto acquire = dyn_cast_or_null<AcquireOp>(origin);
+  if (acquire && smem.isSwizzled() &&
+      acquire.getRing().getType().getFill() == Fill::tma)
+    return emitOpError() << "(C5) expected a ring that warps fill, found "
+                         << acquire.getRing().getType();
   return success();
 }
 

@@ -136,6 +136,11 @@ int64_t RingType::getStageBytes() const {
                        1024);
 }
 
+bool RingType::hasSwizzledTile() const {
+  return llvm::any_of(
+      getTiles(), [](Type type) { return cast<SmemType>(type).isSwizzled(); });
+}
+
 int64_t RingType::getTransactionBytes() const {
   if (getFill() == Fill::warps)
     return 0;

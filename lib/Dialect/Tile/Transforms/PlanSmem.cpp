@@ -22,13 +22,25 @@ namespace {
 /// From one operation of a block to a later one of it (both included): when a
 /// tile holds something. Operations are numbered in their order.
 struct Lifetime {
+  Lifetime(Region *role, unsigned first, unsigned last)
+      : role(role), first(first), last(last) {}
+
   Region *role;
   unsigned first, last;
 
-  /// Roles run at once, so that nothing of two of them is over before the
-  /// other.
+  /// Roles run at once, and so do the warpgroups of one role: nothing of two of
+  /// them is over before the other.
   bool meets(const Lifetime &other) const {
-    return role != other.role || (first <= other.last && other.first <= last);
+    return role != other.role || hasSeveralWarpgroups() ||
+           (first <= other.last && other.first <= last);
+  }
+
+private:
+  bool hasSeveralWarpgroups() const {
+    if (!role)
+      return false;
+    auto roles = cast<RolesOp>(role->getParentOp());
+    return 32 * roles.getWarps()[role->getRegionNumber()] > kWarpgroupThreads;
   }
 };
 
@@ -87,6 +99,8 @@ void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
     users.push_back(user);
     if (auto write = dyn_cast<WriteOp>(user))
       collectUsers(write.getWritten(), users);
+    if (auto view = dyn_cast<SubviewOp>(user))
+      collectUsers(view.getView(), users);
     if (auto mma = dyn_cast<MmaOp>(user))
       llvm::append_range(users, mma.getD().getUsers());
   }

@@ -41,8 +41,12 @@ def Tile_KernelOp : Tile_Op<"kernel", [
 def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, NoRegionArguments]> {
   let summary = "different warps of a block do different work";
   let description = [{
-    Region i is run by the next `warps[i]` warps of the block. A role that issues
-    `tile.mma` needs four warps, the first a multiple of four. `registers`, where
+    Region i is run by the next `warps[i]` warps of the block. An operation of a
+    warpgroup (whatever holds a tile in the `acc`, `row` or `col` layout,
+    `tile.barrier`, `tile.zero_rows` ...) needs a role of whole warpgroups, the first
+    warp a multiple of four. Each warpgroup of a role of several runs the whole
+    region; `tile.warpgroup_id` tells them apart, and hardware barrier 0 stands for
+    the warpgroup's own. `registers`, where
     given, is each role's budget a thread, set at its start (`setmaxnreg`): it
     needs roles of whole warpgroups and multiples of 8 from 24 to 240; 0 leaves a
     role alone. The last role may be a part of a warpgroup whose other warps do
@@ -79,6 +83,7 @@ def Tile_RolesOp : Tile_Op<"roles", [NoTerminator, NoRegionArguments]> {
     `warps` $warps (`registers` $registers^)? $roles attr-dict
   }];
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
 }
 
 def Tile_BlockIdOp : Tile_Op<"block_id", [Pure]> {
@@ -171,8 +176,8 @@ def Tile_BarrierOp : Tile_Op<"barrier"> {
 
     Example: `tile.barrier proxy id 1`
   }];
-  let arguments = (ins UnitAttr:$proxy, I64Attr:$id);
-  let assemblyFormat = "(`proxy` $proxy^)? `id` $id attr-dict";
+  let arguments = (ins UnitAttr:$proxy, I64Attr:$barrier_id);
+  let assemblyFormat = "(`proxy` $proxy^)? `id` $barrier_id attr-dict";
 }
 
 #endif // WYVERN_DIALECT_TILE_IR_TILEKERNELOPS

@@ -31,7 +31,9 @@ def Tile_AllocOp : Tile_Op<"alloc"> {
 def Tile_AllocRingOp : Tile_Op<"alloc_ring"> {
   let summary = "a ring of tiles between warps";
   let description = [{
-    `producers` and `consumers` are the warps that commit and release a stage.
+    `producers` and `consumers` are the warps that commit and release a stage, each
+    the sum over the roles that do so. Arrival counts, bytes to expect and proxy
+    fences follow from these and the ring's type.
 
     Example: `%r = tile.alloc_ring producers 1 consumers 4
         : !tile.ring<2, [!tile.smem<64x128xbf16>]>`
@@ -43,6 +45,7 @@ def Tile_AllocRingOp : Tile_Op<"alloc_ring"> {
     `producers` $producers `consumers` $consumers (`offset` $offset^)? attr-dict
     `:` type($ring)
   }];
+  let hasVerifier = 1;
 }
 
 class Tile_StageOp<string opMnemonic> : Tile_Op<opMnemonic> {
@@ -181,8 +184,9 @@ def Tile_WriteOp : Tile_Op<"write", [AllTypesMatch<["tile", "written"]>]> {
     `barrier_id` it begins with that barrier of the warpgroup, so that what lay in
     its place is no longer read, and ends with one behind a proxy fence: the whole
     value is there for every warp and for wgmma. Without, it writes into a ring's
-    stage, whose `acquire` and `commit` do the same. A vector that every warp
-    holds is written by the first warp of the warpgroup.
+    stage, whose `acquire` and `commit` do the same. Of a vector that several threads
+    hold, one writes each element; one that every warp holds is written by the first
+    warp of the warpgroup.
 
     Example:
 

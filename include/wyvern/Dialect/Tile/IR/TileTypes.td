@@ -58,7 +58,7 @@ def Tile_SmemType : Tile_Type<"Smem", "smem", "a tile in shared memory"> {
     ```
     (c / 64) * rows * 128  +  r * 128  +  ((2 (c % 64)) xor (16 (r % 8)))
     ```
-    Rank 2, f32: row-major, rows padded by 16 bytes (scratch only).
+    Rank 2, f32: row-major, rows padded by 16 bytes. No product reads it.
     Rank 1, f32: plain.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape,
@@ -92,7 +92,10 @@ def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
     `fill` says what writes a stage, and with it when the stage is full: of one that
     `tma` fills when the bytes of its swizzled tiles have arrived and the producers'
     own writes (vectors) are done; of one that `warps` fill when all producers have
-    committed, each behind a fence, since wgmma and TMA may read what they wrote.
+    committed, each behind a fence where the stage has a tile that wgmma and TMA can
+    read. One thread a warp arrives, after the warp has met.
+
+    Example: `!tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>], warps>`
   }];
   let parameters = (ins "int64_t":$depth,
                         ArrayRefParameter<"::mlir::Type">:$tiles,
@@ -102,6 +105,8 @@ def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
   let extraClassDeclaration = [{
     /// Byte offset of tile `i` within a stage.
     int64_t getTileOffset(unsigned i) const;
+    /// True if a tile of a stage is one that wgmma and TMA can read.
+    bool hasSwizzledTile() const;
     /// Bytes from one stage to the next.
     int64_t getStageBytes() const;
     /// Bytes of the tiles that TMA fills.

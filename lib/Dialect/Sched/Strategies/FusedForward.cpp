@@ -136,7 +136,7 @@ private:
     std::optional<int64_t> loadRegisters;
     if (registers.size() > roles.size())
       loadRegisters = registers[roles.size()];
-    RoleWriter(builder, plan, kernel, {stages, depth}, loadRegisters).write();
+    RoleWriter(builder, plan, kernel, {stages, depth, depths}, loadRegisters).write();
     replace(program, tensors, kernel);
     ++numFused;
     return success();

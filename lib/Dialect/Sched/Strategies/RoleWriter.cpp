@@ -26,9 +26,11 @@ void RoleWriter::addChannels() {
     for (unsigned in : channel.ins)
       tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
     bool isLoaded = !channel.filler;
+    int64_t depth = isLoaded ? depths.loaded : depths.computed;
+    if (channels.size() < depths.each.size())
+      depth = depths.each[channels.size()];
     channels.push_back(ChannelOp::create(
-        builder, loc, ChannelType::get(builder.getContext(), tiles),
-        isLoaded ? depths.loaded : depths.computed,
+        builder, loc, ChannelType::get(builder.getContext(), tiles), depth,
         isLoaded ? Fill::tma : Fill::warps));
   }
 }

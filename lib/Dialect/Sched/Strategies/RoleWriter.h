@@ -14,9 +14,11 @@
 
 namespace mlir::wyvern::sched {
 
-/// Chunks that the channels hold.
+/// Chunks that the channels hold: those that are loaded, those that are
+/// computed, and in their place, where it is not empty, each one.
 struct Depths {
   int64_t loaded = 2, computed = 2;
+  ArrayRef<int64_t> each = {};
 };
 
 /// Writes the channels and roles of a plan into an empty kernel, and one more

@@ -127,13 +127,20 @@ int64_t RingType::getTileOffset(unsigned i) const {
   return offset;
 }
 
+int64_t RingType::getAlignment() const {
+  int64_t alignment = 128; // a line of shared memory
+  for (Type tile : getTiles())
+    alignment = std::max(alignment, cast<SmemType>(tile).getAlignment());
+  return alignment;
+}
+
 int64_t RingType::getStageBytes() const {
   if (getTiles().empty())
     return 0;
   unsigned last = getTiles().size() - 1;
   return llvm::alignTo(getTileOffset(last) +
                            cast<SmemType>(getTiles()[last]).getSizeInBytes(),
-                       1024);
+                       getAlignment());
 }
 
 bool RingType::hasSwizzledTile() const {

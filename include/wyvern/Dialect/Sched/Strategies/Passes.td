@@ -113,6 +113,9 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
            "chunks that a role is ahead of the one that reads it">,
     Option<"copies", "copies", "int64_t", /*default=*/"1",
            "groups of the factor role, which take chunks in turn">,
+    ListOption<"depths", "depths", "int64_t",
+               "chunks that each channel holds, in the order of channels, in the "
+               "place of stages and depth">,
     ListOption<"registers", "registers", "int64_t",
                "registers a thread of state, dots, factor (if any) and load">
   ];

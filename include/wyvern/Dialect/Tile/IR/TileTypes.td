@@ -113,7 +113,8 @@ def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
     int64_t getTransactionBytes() const;
     /// All stages and their barriers (which come last).
     int64_t getSizeInBytes() const;
-    int64_t getAlignment() const { return 1024; }
+    /// The alignment that its tiles need.
+    int64_t getAlignment() const;
   }];
 }
 

@@ -57,22 +57,6 @@ func.func @members(%x: tensor<?x?x6x4xbf16>) -> tensor<?x?x2x4xbf16> {
   return %o : tensor<?x?x2x4xbf16>
 }
 
-// CHECK-LABEL: func.func @nested
-func.func @nested(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xf32> {
-  // CHECK: delta.chunk_scan forward chunk = 32
-  %sT = delta.chunk_scan forward chunk = 32 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
-    // CHECK: delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%{{.*}} = %{{.*}}[time, _] : tensor<32x4xf32>) carry(%{{.*}} = %{{.*}}[_, _] : tensor<8x4xf32>) outs() valid(
-    %S1 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32
-        ins(%Y = %X[time, _] : tensor<32x4xf32>) carry(%U = %S[_, _] : tensor<8x4xf32>) outs() valid(%m) {
-      %U1 = arith.addf %U, %Y : tensor<8x4xf32>
-      delta.yield carry(%U1 : tensor<8x4xf32>)
-    }
-    delta.yield carry(%S1 : tensor<8x4xf32>)
-  }
-  return %sT : tensor<?x1x8x4xf32>
-}
-
 // The whole closed set of a region but for the ops of this dialect.
 
 // CHECK-LABEL: func.func @chunk_map

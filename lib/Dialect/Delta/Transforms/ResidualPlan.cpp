@@ -9,7 +9,7 @@
 #include "ResidualRemarks.h"
 #include "SplitSolve.h"
 
-#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Analysis/CarryDependence.h"
 #include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 

@@ -4,14 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Cut.cpp decides what goes where, ProgramBuilder.cpp makes a program of it.
+// Analysis/Cut.cpp decides what goes where, ProgramBuilder.cpp makes a program of it.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cut.h"
 #include "ProgramBuilder.h"
 #include "SplitSolve.h"
 
+#include "wyvern/Dialect/Delta/Analysis/Cut.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -68,7 +68,7 @@ static SmallVector<Value> createBefore(RewriterBase &rewriter, ChunkScanOp scan,
       places, [&](unsigned place) -> Value { return outs[place]; });
 }
 
-/// The chain: what leads to carries and to outs that keep the lanes apart, then
+/// The chain: what leads to carries and to outs that do not mix the split dimension, then
 /// what the map after wants of it.
 static ChunkScanOp createChain(RewriterBase &rewriter, ChunkScanOp scan,
                                Cut &cut, ValueRange crossed) {
@@ -83,7 +83,7 @@ static ChunkScanOp createChain(RewriterBase &rewriter, ChunkScanOp scan,
   return program.createScan(rewriter);
 }
 
-/// The map after: outs that mix the lanes.
+/// The map after: outs that mix the split dimension.
 static ChunkMapOp createAfter(RewriterBase &rewriter, ChunkScanOp scan,
                               Cut &cut, ValueRange crossed,
                               ValueRange chainCrossed) {
@@ -112,10 +112,7 @@ struct StagePass : wyvern::delta::impl::StagePassBase<StagePass> {
 
   void runOnOperation() override {
     SmallVector<ChunkScanOp> scans;
-    getOperation()->walk<WalkOrder::PreOrder>([&](ChunkScanOp scan) {
-      scans.push_back(scan);
-      return WalkResult::skip(); // one nested in a chunk is part of that chunk
-    });
+    getOperation()->walk([&](ChunkScanOp scan) { scans.push_back(scan); });
     IRRewriter rewriter(&getContext());
     for (ChunkScanOp scan : scans)
       if (succeeded(stage(rewriter, scan)))

@@ -1,0 +1,1 @@
+// RUN: wyvern-opt %s | FileCheck %s

@@ -23,7 +23,7 @@ func.func @recurrence_forms(%q: tensor<2x3x1x4xbf16>, %g: tensor<2x3x1x4xf32>, %
   %o, %sT = delta.recurrence query(%q) decay(%g) step(write %k erase %k written %y repeat 2) step(write %k written %y repeat 2) cu_seqlens(%cu) scale 1.0 {tag = "x"}
     : tensor<2x3x1x4xbf16>, tensor<2x3x1x4xf32>, tensor<2x6x1x4xbf16>, tensor<2x6x1x4xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x1x4xbf16>, tensor<2x6x2x8xbf16>, tensor<0xi32>
     -> (tensor<2x3x2x8xbf16>, tensor<2x2x4x8xf32>)
-  // CHECK: delta.recurrence query(%{{[a-z0-9]+}}) scale 5.000000e-01 :
+  // CHECK: delta.recurrence query(%{{[a-zA-Z0-9_]+}}) scale 5.000000e-01 :
   %p, %pT = delta.recurrence query(%q) scale 0.5 : tensor<2x3x1x4xbf16> -> (tensor<2x3x2x8xbf16>, tensor<2x2x4x8xf32>)
   return %o : tensor<2x3x2x8xbf16>
 }

@@ -98,7 +98,8 @@ bool Cut::isRecomputed(Operation *op) {
   if (op->getNumResults() != 1)
     return false;
   Value result = op->getResult(0);
-  return getTileRank(result) == 0 || isCheapVector(result) || hasSplitDim(result) ||
+  return getTileRank(result) == 0 || isCheapVector(result) ||
+         hasSplitDim(result) ||
          getElementTypeOrSelf(result) != program.getCompute();
 }
 
@@ -118,7 +119,8 @@ bool Cut::isCheapVector(Value value) const {
     return llvm::all_of(reduce.getInputs(), [&](Value in) {
       return isa<BlockArgument>(in) || isCheapVector(in);
     });
-  if (!isa<linalg::ReduceOp>(def) && !cast<ChunkRegionOpInterface>(def).isCheap())
+  if (!isa<linalg::ReduceOp>(def) &&
+      !cast<ChunkRegionOpInterface>(def).isCheap())
     return false;
   return llvm::all_of(def->getOperands(),
                       [&](Value operand) { return isCheapVector(operand); });

@@ -20,13 +20,16 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Returns `name` with a capital for a matrix and a small letter for others.
+/// Returns `name` as papers write it: with a capital for a matrix (Q, and dQ
+/// for the gradient d_q) and a small letter for others.
 static std::string nameTile(StringRef name, Value tile) {
+  bool isMatrix = getTileRank(tile) >= 2;
+  StringRef prefix = isMatrix && name.consume_front("d_") ? "d" : "";
   if (name.empty())
     return {};
-  char first = getTileRank(tile) >= 2 ? llvm::toUpper(name.front())
-                                      : llvm::toLower(name.front());
-  return (Twine(first) + name.drop_front()).str();
+  char first =
+      isMatrix ? llvm::toUpper(name.front()) : llvm::toLower(name.front());
+  return (prefix + Twine(first) + name.drop_front()).str();
 }
 
 void delta::nameTiles(Operation *op, ArrayRef<StringRef> names,
@@ -109,11 +112,16 @@ static void nameArguments(ChunkProgramOpInterface program,
     setName(program.getCarryArg(i), nameTile("s", program.getCarryArg(i)));
 }
 
-static void nameResults(ChunkProgramOpInterface program,
+/// Names the returned ones of `results`, and groups of others by `kind`.
+static void nameResults(ValueRange results, StringRef kind,
                         OpAsmSetValueNameFn setName) {
-  for (Value result : program->getResults())
-    if (StringRef name = getReturnedName(result); !name.empty())
-      setName(result, name);
+  bool inGroup = false;
+  for (Value result : results) {
+    StringRef name = getReturnedName(result);
+    if (!name.empty() || !inGroup)
+      setName(result, name.empty() ? kind : name);
+    inGroup = name.empty();
+  }
 }
 
 void ChunkScanOp::getAsmBlockArgumentNames(Region &,
@@ -121,7 +129,8 @@ void ChunkScanOp::getAsmBlockArgumentNames(Region &,
   nameArguments(*this, setName);
 }
 void ChunkScanOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
-  nameResults(*this, setName);
+  nameResults(getOuts(), "outs", setName);
+  nameResults(getFinals(), "finals", setName);
 }
 
 void ChunkMapOp::getAsmBlockArgumentNames(Region &,
@@ -129,5 +138,5 @@ void ChunkMapOp::getAsmBlockArgumentNames(Region &,
   nameArguments(*this, setName);
 }
 void ChunkMapOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
-  nameResults(*this, setName);
+  nameResults(getOuts(), "outs", setName);
 }

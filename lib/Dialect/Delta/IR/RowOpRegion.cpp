@@ -111,13 +111,11 @@ int64_t EraseSolveOp::getMatmulFlops() {
 }
 
 Loops EraseSolveAdjointOp::getLoops() {
-  return {rows({{getL(), 0},
-                {getL(), 1},
-                {getRate(), 0},
-                {getDu(), 0},
-                {getX(), 0}},
-               /*isMixed=*/true),
-          columns({{getDu(), 1}, {getX(), 1}})};
+  return {
+      rows(
+          {{getL(), 0}, {getL(), 1}, {getRate(), 0}, {getDu(), 0}, {getX(), 0}},
+          /*isMixed=*/true),
+      columns({{getDu(), 1}, {getX(), 1}})};
 }
 bool EraseSolveAdjointOp::isCheap() { return false; }
 SmallVector<OpOperand *> EraseSolveAdjointOp::getRoundedOperands() {
@@ -128,12 +126,9 @@ int64_t EraseSolveAdjointOp::getMatmulFlops() {
 }
 
 Loops EraseFactorOp::getLoops() {
-  return {rows({{getL(), 0},
-                {getL(), 1},
-                {getRate(), 0},
-                {getZ(), 0},
-                {getZ(), 1}},
-               /*isMixed=*/true)};
+  return {
+      rows({{getL(), 0}, {getL(), 1}, {getRate(), 0}, {getZ(), 0}, {getZ(), 1}},
+           /*isMixed=*/true)};
 }
 bool EraseFactorOp::isCheap() { return false; }
 SmallVector<OpOperand *> EraseFactorOp::getRoundedOperands() { return {}; }

@@ -61,8 +61,8 @@ template <typename BaseT> struct WithoutProduct : BaseT {
 };
 
 /// One value for all elements: a constant, a fill, or no value at all.
-struct UniformModel : WithoutProduct<
-                          ChunkRegionOpInterface::FallbackModel<UniformModel>> {
+struct UniformModel
+    : WithoutProduct<ChunkRegionOpInterface::FallbackModel<UniformModel>> {
   SmallVector<TileLoop> getLoops(Operation *) const { return {}; }
   bool isCheap(Operation *) const { return true; }
 };

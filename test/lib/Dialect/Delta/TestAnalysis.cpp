@@ -35,8 +35,8 @@ struct TestPrintCarryDependence
   }
 };
 
-/// Prints, for each tile, the dimensions that run over rows, and the tensor that
-/// would hold it.
+/// Prints, for each tile, the dimensions that run over rows, and the tensor
+/// that would hold it.
 struct TestPrintTimeDims : wyvern::test::PrintPass<TestPrintTimeDims> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(TestPrintTimeDims)
 

@@ -55,8 +55,9 @@ struct TestPrintCut : wyvern::test::PrintPass<TestPrintCut> {
   }
 
   void printOuts(StringRef part, ArrayRef<unsigned> outs) {
-    llvm::outs() << "  outs of " << part << ": ";
-    llvm::interleaveComma(outs, llvm::outs());
+    llvm::outs() << "  outs of " << part << ":";
+    for (unsigned out : outs)
+      llvm::outs() << " " << out;
     llvm::outs() << "\n";
   }
 };

@@ -1,4 +1,5 @@
-//===- ChunkRegionTest.cpp - What the ops of a chunk say of themselves -----===//
+//===- ChunkRegionTest.cpp - What the ops of a chunk say of themselves
+//-----===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -96,10 +97,10 @@ TEST_F(ChunkRegionTest, GatedDeltaNetBackward) {
 TEST_F(ChunkRegionTest, TheSetIsClosed) {
   const llvm::StringSet<> outside = {"delta.chunk_map", "delta.chunk_scan",
                                      "delta.recurrence", "delta.yield"};
-  const llvm::StringSet<> upstream = {
-      "arith.constant",     "linalg.broadcast", "linalg.contract",
-      "linalg.elementwise", "linalg.fill",      "linalg.reduce",
-      "linalg.transpose",   "tensor.empty"};
+  const llvm::StringSet<> upstream = {"arith.constant",   "linalg.broadcast",
+                                      "linalg.contract",  "linalg.elementwise",
+                                      "linalg.fill",      "linalg.reduce",
+                                      "linalg.transpose", "tensor.empty"};
   unsigned numElementwise = 0;
   for (RegisteredOperationName op : context.getRegisteredOperations()) {
     StringRef name = op.getStringRef(), dialect = op.getDialectNamespace();

@@ -61,8 +61,8 @@ private:
   TimeDims timeDims;
   DimClasses classes;
   std::optional<TileDim> splitDim;
-  /// What follows from an operation that mixes the split dimension outside of the
-  /// recurrence.
+  /// What follows from an operation that mixes the split dimension outside of
+  /// the recurrence.
   llvm::DenseSet<Value> afterValues;
 };
 

@@ -1,4 +1,5 @@
 // RUN: wyvern-opt %s -delta-stage -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-stage -split-input-file --remarks-filter=delta-stage -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #km = affine_map<(m, n, k) -> (k, m)>
@@ -223,6 +224,7 @@ func.func @free_form(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x8xf16>, %s0: ten
 // CHECK-NOT: delta.chunk_map
 // CHECK: delta.chunk_scan
 // CHECK: delta.erase_solve
+// REMARK: remark: [Missed] delta.chunk_scan | Category:delta-stage | Reason="everything worth storing depends on a carry"
 // CHECK-NOT: delta.erase_factor
 func.func @system_depends_on_state(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -> tensor<?x2x16x16xf32> {
   %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
@@ -307,6 +309,7 @@ func.func @compute_type(%x: tensor<?x?x2x8xf32>, %g: tensor<?x?x2xf32>, %s0: ten
 
 // A scan without a carry is no chain.
 
+// REMARK: remark: [Missed] delta.chunk_scan | Category:delta-stage | Reason="no carry: it is a chunk_map"
 // CHECK-LABEL: func.func @left_alone
 // CHECK: delta.chunk_scan forward chunk = 16
 // CHECK-NOT: delta.chunk_map

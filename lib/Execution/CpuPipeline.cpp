@@ -6,7 +6,7 @@
 
 #include "wyvern/Conversion/Passes.h"
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
-#include "wyvern/Dialect/Delta/IR/MatmulWork.h"
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Execution/CpuProgram.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -44,7 +44,7 @@ void wyvern::registerCpuDialects(DialectRegistry &registry) {
               linalg::LinalgDialect, math::MathDialect, memref::MemRefDialect,
               scf::SCFDialect, tensor::TensorDialect>();
   delta::registerAdjoints(registry);
-  delta::registerMatmulWork(registry);
+  delta::registerChunkRegionModels(registry);
   arith::registerBufferizableOpInterfaceExternalModels(registry);
   bufferization::func_ext::registerBufferizableOpInterfaceExternalModels(
       registry);

@@ -9,8 +9,8 @@
 #include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
-#include "wyvern/Dialect/Delta/IR/MatmulWork.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
@@ -204,5 +204,5 @@ void mlir::wyvern::registerDialects(DialectRegistry &registry) {
                   NVVM::NVVMDialect, scf::SCFDialect, sched::SchedDialect,
                   tensor::TensorDialect, tile::TileDialect>();
   delta::registerAdjoints(registry);
-  delta::registerMatmulWork(registry);
+  delta::registerChunkRegionModels(registry);
 }

@@ -24,7 +24,7 @@ std::vector<std::string>
 mlir::wyvern::reference::getArgumentNames(func::FuncOp func) {
   std::vector<std::string> names;
   for (unsigned i = 0, e = func.getNumArguments(); i != e; ++i) {
-    auto name = func.getArgAttrOfType<StringAttr>(i, "delta.name");
+    auto name = func.getArgAttrOfType<StringAttr>(i, delta::kNameAttr);
     names.push_back(name ? name.str() : "arg" + std::to_string(i));
   }
   return names;
@@ -34,7 +34,7 @@ std::vector<std::string>
 mlir::wyvern::reference::getResultNames(func::FuncOp func) {
   std::vector<std::string> names;
   for (unsigned i = 0, e = func.getNumResults(); i != e; ++i) {
-    auto name = func.getResultAttrOfType<StringAttr>(i, "delta.name");
+    auto name = func.getResultAttrOfType<StringAttr>(i, delta::kNameAttr);
     names.push_back(name ? name.str() : "result" + std::to_string(i));
   }
   return names;

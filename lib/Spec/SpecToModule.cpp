@@ -111,9 +111,11 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
       func::FuncOp::create(builder, getLoc(spec.loc), spec.name,
                            builder.getFunctionType(inputs, results));
   for (auto [i, operand] : llvm::enumerate(operands))
-    function.setArgAttr(i, "delta.name", builder.getStringAttr(operand.name));
-  function.setResultAttr(0, "delta.name", builder.getStringAttr("o"));
-  function.setResultAttr(1, "delta.name", builder.getStringAttr("final_state"));
+    function.setArgAttr(i, delta::kNameAttr,
+                        builder.getStringAttr(operand.name));
+  function.setResultAttr(0, delta::kNameAttr, builder.getStringAttr("o"));
+  function.setResultAttr(1, delta::kNameAttr,
+                         builder.getStringAttr("final_state"));
   Block *entry = function.addEntryBlock();
   for (auto [operand, argument] : llvm::zip(operands, entry->getArguments()))
     values[operand.name] = argument;

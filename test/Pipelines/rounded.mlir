@@ -19,7 +19,7 @@
 // CHECK: #[[KM:.*]] = affine_map<(d0, d1, d2) -> (d2, d0)>
 // CHECK-LABEL: func.func @delta_net
 // CHECK: %[[before:.*]]:2 = delta.chunk_map chunk = 64 heads = 16 compute = f32
-// CHECK-SAME: ins(%[[Q:[a-z0-9]+]] = %arg0[seq, time, head, _] : tensor<?x?x16x128xbf16>, %[[K:[a-z0-9]+]] = %arg1[seq, time, head, _] : tensor<?x?x16x128xbf16>, %[[c:[a-z0-9]+]] = %arg3[seq, time, head] : tensor<?x?x16xf32>)
+// CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[seq, time, head, _] : tensor<?x?x16x128xbf16>, %[[K:[a-zA-Z0-9_]+]] = %arg1[seq, time, head, _] : tensor<?x?x16x128xbf16>, %[[c:[a-zA-Z0-9_]+]] = %arg3[seq, time, head] : tensor<?x?x16xf32>)
 // CHECK-SAME: cu_seqlens(%arg5 : tensor<?xi64>)
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x16x64xbf16>, [seq, time, head, _] : tensor<?x?x16x64xbf16>)
 // CHECK-DAG: %[[Qb:.*]] = arith.truncf %[[Q]]
@@ -29,13 +29,13 @@
 // CHECK: %[[P:.*]] = delta.decay_dot upto_token %[[Qb]], %[[Kb]]
 // CHECK: delta.yield outs(%[[Z]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
 // CHECK: %[[o:.*]], %[[final:.*]] = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
-// CHECK-SAME: ins(%[[Q:[a-z0-9]+]] = %arg0[
-// CHECK-SAME: %[[K:[a-z0-9]+]] = %arg1[
-// CHECK-SAME: %[[V:[a-z0-9]+]] = %arg2[
-// CHECK-SAME: %[[c:[a-z0-9]+]] = %arg3[
-// CHECK-SAME: %[[Z:[a-z0-9]+]] = %[[before]]#0[seq, time, head, _] : tensor<?x?x16x64xbf16>
-// CHECK-SAME: %[[P:[a-z0-9]+]] = %[[before]]#1[seq, time, head, _] : tensor<?x?x16x64xbf16>
-// CHECK-SAME: carry(%[[S:[a-z0-9]+]] = %arg4[seq, head, _, _] : tensor<?x16x128x128xf32>) cu_seqlens(%arg5
+// CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[
+// CHECK-SAME: %[[K:[a-zA-Z0-9_]+]] = %arg1[
+// CHECK-SAME: %[[V:[a-zA-Z0-9_]+]] = %arg2[
+// CHECK-SAME: %[[c:[a-zA-Z0-9_]+]] = %arg3[
+// CHECK-SAME: %[[Z:[a-zA-Z0-9_]+]] = %[[before]]#0[seq, time, head, _] : tensor<?x?x16x64xbf16>
+// CHECK-SAME: %[[P:[a-zA-Z0-9_]+]] = %[[before]]#1[seq, time, head, _] : tensor<?x?x16x64xbf16>
+// CHECK-SAME: carry(%[[S:[a-zA-Z0-9_]+]] = %arg4[seq, head, _, _] : tensor<?x16x128x128xf32>) cu_seqlens(%arg5
 // CHECK-DAG: %[[Qb:.*]] = arith.truncf %[[Q]]
 // CHECK-DAG: %[[Kb:.*]] = arith.truncf %[[K]]
 // CHECK-DAG: %[[Zb:.*]] = arith.truncf %[[Z]]
@@ -73,16 +73,16 @@ func.func @delta_net(%q: tensor<?x?x16x128xbf16>, %k: tensor<?x?x16x128xbf16>, %
 // CHECK: %[[before:.*]]:4 = delta.chunk_map chunk = 64 heads = 16 compute = f32
 // CHECK-SAME: outs([seq, time, head] : tensor<?x?x16xf32>, [seq, time, head, _] : tensor<?x?x16x64xbf16>, [seq, time, head, _] : tensor<?x?x16x64xbf16>, [seq, time, head] : tensor<?x?x16xf32>)
 // CHECK: delta.chunk_scan forward
-// CHECK-SAME: ins(%[[Q:[a-z0-9]+]] = %arg0[
-// CHECK-SAME: %[[G:[a-z0-9]+]] = %arg1[seq, time, head]
-// CHECK-SAME: %[[K:[a-z0-9]+]] = %arg2[
-// CHECK-SAME: %[[V:[a-z0-9]+]] = %arg3[
-// CHECK-SAME: %[[c:[a-z0-9]+]] = %arg4[
-// CHECK-SAME: %[[ea:[a-z0-9]+]] = %[[before]]#0[
-// CHECK-SAME: %[[Z:[a-z0-9]+]] = %[[before]]#1[
-// CHECK-SAME: %[[P:[a-z0-9]+]] = %[[before]]#2[
-// CHECK-SAME: %[[es:[a-z0-9]+]] = %[[before]]#3[
-// CHECK-SAME: carry(%[[S:[a-z0-9]+]] =
+// CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[
+// CHECK-SAME: %[[G:[a-zA-Z0-9_]+]] = %arg1[seq, time, head]
+// CHECK-SAME: %[[K:[a-zA-Z0-9_]+]] = %arg2[
+// CHECK-SAME: %[[V:[a-zA-Z0-9_]+]] = %arg3[
+// CHECK-SAME: %[[c:[a-zA-Z0-9_]+]] = %arg4[
+// CHECK-SAME: %[[ea:[a-zA-Z0-9_]+]] = %[[before]]#0[
+// CHECK-SAME: %[[Z:[a-zA-Z0-9_]+]] = %[[before]]#1[
+// CHECK-SAME: %[[P:[a-zA-Z0-9_]+]] = %[[before]]#2[
+// CHECK-SAME: %[[es:[a-zA-Z0-9_]+]] = %[[before]]#3[
+// CHECK-SAME: carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK-DAG: %[[Qb:.*]] = arith.truncf %[[Q]]
 // CHECK-DAG: %[[Kb:.*]] = arith.truncf %[[K]]
 // CHECK-DAG: %[[Zb:.*]] = arith.truncf %[[Z]]
@@ -145,7 +145,7 @@ func.func @delta_product(%q: tensor<?x?x4x64xbf16>, %k: tensor<?x?x4x64xbf16>, %
 // CHECK-SAME: outs([seq, time, head] : tensor<?x?x4xf32>, [seq, time, head, _] : tensor<?x?x4x64xbf16>, [seq, time, head] : tensor<?x?x4xf32>)
 // CHECK-NOT: delta.erase
 // CHECK: delta.chunk_scan
-// CHECK-SAME: %[[s:[a-z0-9]+]] = %[[before]]#2[seq, time, head] : tensor<?x?x4xf32>) carry
+// CHECK-SAME: %[[s:[a-zA-Z0-9_]+]] = %[[before]]#2[seq, time, head] : tensor<?x?x4xf32>) carry
 // CHECK: %[[S:.*]] = linalg.broadcast ins(%[[s]] :
 // CHECK: %[[sV:.*]] = arith.mulf %[[S]],
 // CHECK: %[[sVb:.*]] = arith.truncf %[[sV]]

@@ -17,6 +17,23 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 
+#ifdef WYVERN_ENABLE_TESTS
+// Defined in test/lib, which has no headers to include.
+namespace mlir::wyvern::test {
+void registerTestPrintCarryDependencePass();
+void registerTestPrintCutPass();
+void registerTestPrintDimClassesPass();
+void registerTestPrintTimeDimsPass();
+} // namespace mlir::wyvern::test
+
+static void registerTestPasses() {
+  mlir::wyvern::test::registerTestPrintCarryDependencePass();
+  mlir::wyvern::test::registerTestPrintCutPass();
+  mlir::wyvern::test::registerTestPrintDimClassesPass();
+  mlir::wyvern::test::registerTestPrintTimeDimsPass();
+}
+#endif
+
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::wyvern::registerDialects(registry);
@@ -34,6 +51,9 @@ int main(int argc, char **argv) {
   mlir::registerSCFToControlFlowPass();
   mlir::wyvern::registerPipelines();
   mlir::wyvern::registerCpuPipeline();
+#ifdef WYVERN_ENABLE_TESTS
+  registerTestPasses();
+#endif
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Wyvern optimizer\n", registry));
 }

@@ -15,14 +15,14 @@
 
 // CHECK-LABEL: func.func @operands
 // CHECK: delta.chunk_map
-// CHECK-SAME: ins(%[[K:[a-z0-9]+]] = %arg1[seq, time, head, _] : tensor<?x?x1x32xbf16>, %[[G:[a-z0-9]+]] = %arg0[seq, time, head] : tensor<?x?x2xf32>, %[[c:[a-z0-9]+]] = %arg3[seq, time, head] : tensor<?x?x2xf32>)
+// CHECK-SAME: ins(%[[K:[a-zA-Z0-9_]+]] = %arg1[seq, time, head, _] : tensor<?x?x1x32xbf16>, %[[G:[a-zA-Z0-9_]+]] = %arg0[seq, time, head] : tensor<?x?x2xf32>, %[[c:[a-zA-Z0-9_]+]] = %arg3[seq, time, head] : tensor<?x?x2xf32>)
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xbf16>, [seq, time, head] : tensor<?x?x2xf32>)
 // CHECK-NEXT: %[[Kb:.*]] = arith.truncf %[[K]] : tensor<64x32xf32> to tensor<64x32xbf16>
 // CHECK-NEXT: %[[L:.*]] = delta.decay_dot before_row %[[Kb]], %[[Kb]] decay(%[[G]] : tensor<64xf32>) : tensor<64x32xbf16>, tensor<64x32xbf16> -> tensor<64x64xf32>
 // CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]] : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
 // CHECK: delta.yield outs(%[[Z]], %{{.*}} : tensor<64x64xf32>, tensor<64xf32>)
 // CHECK: delta.chunk_scan
-// CHECK-SAME: %[[Z:[a-z0-9]+]] = %0#0[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{.*}} carry(%[[S:[a-z0-9]+]] =
+// CHECK-SAME: %[[Z:[a-zA-Z0-9_]+]] = %outs#0[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{.*}} carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK-DAG: %[[Sb:.*]] = arith.truncf %[[S]] : tensor<32x16xf32> to tensor<32x16xbf16>
 // CHECK-DAG: %[[Zb:.*]] = arith.truncf %[[Z]] : tensor<64x64xf32> to tensor<64x64xbf16>
 // CHECK-DAG: %[[Kb:.*]] = arith.truncf %{{.*}} : tensor<64x32xf32> to tensor<64x32xbf16>
@@ -92,9 +92,9 @@ func.func @between(%x: tensor<?x?x2x16xf32>) -> (tensor<?x?x2x16xf32>, tensor<?x
 
 // CHECK-LABEL: func.func @decay_apply
 // CHECK: delta.chunk_map
-// CHECK-DAG: %[[Xb:.*]] = arith.truncf %[[X:[a-z0-9]+]] : tensor<16x16xf32> to tensor<16x16xf16>
+// CHECK-DAG: %[[Xb:.*]] = arith.truncf %[[X:[a-zA-Z0-9_]+]] : tensor<16x16xf32> to tensor<16x16xf16>
 // CHECK-DAG: %[[Xn:.*]] = arith.truncf %[[X]] : tensor<16x16xf32> to tensor<16x16xbf16>
-// CHECK: %[[M:.*]] = delta.decay_dot upto_token %[[Xb]], %[[Xn]] decay(%[[G:[a-z0-9]+]] : tensor<16xf32>)
+// CHECK: %[[M:.*]] = delta.decay_dot upto_token %[[Xb]], %[[Xn]] decay(%[[G:[a-zA-Z0-9_]+]] : tensor<16xf32>)
 // CHECK: %[[Mb:.*]] = arith.truncf %[[M]] : tensor<16x16xf32> to tensor<16x16xbf16>
 // CHECK: delta.decay_apply upto_token %[[Mb]], %[[Xn]] decay(%[[G]] : tensor<16xf32>) : tensor<16x16xbf16>, tensor<16x16xbf16> -> tensor<16x16xf32>
 func.func @decay_apply(%x: tensor<?x?x2x16xf32>, %g: tensor<?x?x2xf32>) -> tensor<?x?x2x16xf32> {
@@ -183,7 +183,7 @@ func.func @pair_bwd(%factor: tensor<?x?x2x16xf32> {delta.name = "factor", delta.
 
 // CHECK-LABEL: func.func @scaled_values
 // CHECK: delta.chunk_scan
-// CHECK-SAME: carry(%[[S:[a-z0-9]+]] =
+// CHECK-SAME: carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK-DAG: %[[EV:.*]] = arith.mulf %{{.*}}, %{{.*}} : tensor<16x16xf32>
 // CHECK-DAG: %[[high:.*]] = arith.truncf %[[EV]] : tensor<16x16xf32> to tensor<16x16xbf16>
 // CHECK: %[[back:.*]] = arith.extf %[[high]] : tensor<16x16xbf16> to tensor<16x16xf32>
@@ -222,7 +222,7 @@ func.func @scaled_values(%k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x16xbf16>, %
 // CHECK: %[[rest:.*]] = arith.subf %[[X]], %[[back]]
 // CHECK: delta.yield outs(%[[X]], %{{.*}}, %[[rest]] :
 // CHECK: delta.chunk_map
-// CHECK-SAME: ins(%[[high:[a-z0-9]+]] = %0#0[seq, time, head, _] : {{[^,]*}}, %[[T:[a-z0-9]+]] = %0#1[chunk, head, _, _] : {{[^,]*}}, %[[low:[a-z0-9]+]] = %0#2[seq, time, head, _] :
+// CHECK-SAME: ins(%[[high:[a-zA-Z0-9_]+]] = %outs#0[seq, time, head, _] : {{[^,]*}}, %[[T:[a-zA-Z0-9_]+]] = %outs#1[chunk, head, _, _] : {{[^,]*}}, %[[low:[a-zA-Z0-9_]+]] = %outs#2[seq, time, head, _] :
 // CHECK-DAG: %[[sum:.*]] = arith.addf %[[high]], %[[low]] : tensor<16x16xf32>
 // CHECK-DAG: %[[operand:.*]] = arith.truncf %[[high]]
 // CHECK: linalg.contract {{.*}} ins(%[[operand]], %[[operand]] :

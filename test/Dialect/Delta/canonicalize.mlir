@@ -174,7 +174,7 @@ func.func @no_tokens_packed_zero_states(%q: tensor<1x0x1x4xf32>, %cu: tensor<?xi
 
 // CHECK-LABEL: func.func @scan_to_map
 // CHECK-SAME: %[[x:.*]]: tensor<2x?x1x4xf32>, %[[y:.*]]: tensor<2x?x1x4xf32>
-// CHECK: %{{.*}} = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%[[X:[a-z0-9]+]] = %[[x]][seq, time, head, _] : tensor<2x?x1x4xf32>) outs(
+// CHECK: %{{.*}} = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%[[X:[a-zA-Z0-9_]+]] = %[[x]][seq, time, head, _] : tensor<2x?x1x4xf32>) outs(
 // CHECK-NEXT: %[[Y:.*]] = arith.mulf %[[X]], %[[X]]
 // CHECK-NEXT: delta.yield outs(%[[Y]] : tensor<8x4xf32>)
 func.func @scan_to_map(%x: tensor<2x?x1x4xf32>, %y: tensor<2x?x1x4xf32>) -> tensor<2x?x1x4xf32> {
@@ -193,7 +193,7 @@ func.func @scan_to_map(%x: tensor<2x?x1x4xf32>, %y: tensor<2x?x1x4xf32>) -> tens
 
 // CHECK-LABEL: func.func @keeps_length
 // CHECK-SAME: %[[x:.*]]: tensor<?x?x1x4xf32>, %[[y:.*]]: tensor<?x?x1x4xf32>, %[[w:.*]]: tensor<1x4xf32>
-// CHECK: delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%{{[a-z0-9]+}} = %[[x]][seq, time, head, _] : tensor<?x?x1x4xf32>, %{{[a-z0-9]+}} = %[[w]][head, _] : tensor<1x4xf32>) outs(
+// CHECK: delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%{{[a-zA-Z0-9_]+}} = %[[x]][seq, time, head, _] : tensor<?x?x1x4xf32>, %{{[a-zA-Z0-9_]+}} = %[[w]][head, _] : tensor<1x4xf32>) outs(
 func.func @keeps_length(%x: tensor<?x?x1x4xf32>, %y: tensor<?x?x1x4xf32>, %w: tensor<1x4xf32>) -> tensor<?x?x1x4xf32> {
   %o = delta.chunk_map chunk = 8 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>, %Y = %y[seq, time, head, _] : tensor<?x?x1x4xf32>, %W = %w[head, _] : tensor<1x4xf32>)
@@ -212,7 +212,7 @@ func.func @keeps_length(%x: tensor<?x?x1x4xf32>, %y: tensor<?x?x1x4xf32>, %w: te
 // CHECK-LABEL: func.func @carries
 // CHECK-SAME: %[[x:.*]]: tensor<?x?x1x4xf32>, %[[s0:.*]]: tensor<?x1x8x4xf32>, %[[t0:.*]]: tensor<?x1x8x4xf32>, %[[u0:.*]]: tensor<?x1x8x4xf32>
 // CHECK: %[[finals:.*]]:2 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32
-// CHECK-SAME: carry(%[[S:[a-z0-9]+]] = %[[s0]][{{.*}}, %[[T:[a-z0-9]+]] = %[[t0]][seq, head, _, _] : tensor<?x1x8x4xf32>) outs()
+// CHECK-SAME: carry(%[[S:[a-zA-Z0-9_]+]] = %[[s0]][{{.*}}, %[[T:[a-zA-Z0-9_]+]] = %[[t0]][seq, head, _, _] : tensor<?x1x8x4xf32>) outs()
 // CHECK: delta.yield carry(
 // CHECK: return %[[finals]]#0
 func.func @carries(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>, %t0: tensor<?x1x8x4xf32>, %u0: tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xf32> {

@@ -106,19 +106,6 @@ func.func @shared_state(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<
 
 // -----
 
-func.func @nested(%x: tensor<?x?x1x4xf32> {delta.name = "x"}) -> (tensor<?x?x1x4xf32> {delta.name = "y"}) {
-  %y = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
-    // expected-error @+1 {{is inside another chunk program, which has no derivative; write one program, or one after the other}}
-    %Y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%Z = %X[time, _] : tensor<8x4xf32>) outs([time, _] : tensor<8x4xf32>) valid(%m) {
-      delta.yield outs(%Z : tensor<4x4xf32>)
-    }
-    delta.yield outs(%Y : tensor<8x4xf32>)
-  }
-  return %y : tensor<?x?x1x4xf32>
-}
-
-// -----
-
 func.func @called(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
   %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
     delta.yield outs(%X : tensor<4xf32>)

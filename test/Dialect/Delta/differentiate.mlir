@@ -14,23 +14,23 @@
 // CHECK: delta.chunk_scan forward
 // CHECK-NOT: delta.chunk_scan
 // CHECK-LABEL: func.func @carry_bwd(
-// CHECK-SAME: %[[q:[a-z0-9]+]]: tensor<?x?x2x4xf32> {delta.name = "q"}, %[[v:[a-z0-9]+]]: tensor<?x?x2x8xbf16> {delta.name = "v"}, %[[s0:[a-z0-9]+]]: tensor<?x2x4x8xf32> {delta.name = "s0"}, %[[cu:[a-z0-9]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}, %[[do:[a-z0-9]+]]: tensor<?x?x2x8xbf16> {delta.name = "d_o"}, %[[dsT:[a-z0-9]+]]: tensor<?x2x4x8xf32> {delta.name = "d_sT"})
+// CHECK-SAME: %[[q:[a-zA-Z0-9_]+]]: tensor<?x?x2x4xf32> {delta.name = "q"}, %[[v:[a-zA-Z0-9_]+]]: tensor<?x?x2x8xbf16> {delta.name = "v"}, %[[s0:[a-zA-Z0-9_]+]]: tensor<?x2x4x8xf32> {delta.name = "s0"}, %[[cu:[a-zA-Z0-9_]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}, %[[do:[a-zA-Z0-9_]+]]: tensor<?x?x2x8xbf16> {delta.name = "d_o"}, %[[dsT:[a-zA-Z0-9_]+]]: tensor<?x2x4x8xf32> {delta.name = "d_sT"})
 // CHECK-SAME: -> (tensor<?x?x2x4xf32> {delta.name = "d_q"}, tensor<?x?x2x8xbf16> {delta.name = "d_v"}, tensor<?x2x4x8xf32> {delta.name = "d_s0"})
 // CHECK: %[[s:.*]], %{{.*}} = delta.chunk_scan forward
-// CHECK-SAME: carry(%[[S:[a-z0-9]+]] = %[[s0]][seq, head, _, _]{{.*}}cu_seqlens(%[[cu]]
+// CHECK-SAME: carry(%[[S:[a-zA-Z0-9_]+]] = %[[s0]][seq, head, _, _]{{.*}}cu_seqlens(%[[cu]]
 // CHECK-SAME: outs([chunk, head, _, _] : tensor<?x2x4x8xf32>)
 // CHECK: %[[S1:.*]] = linalg.contract {{.*}} outs(%[[S]] :
 // CHECK: delta.yield outs(%[[S]] : {{.*}}) carry(%[[S1]] :
-// CHECK: %[[d:.*]]:2, %[[ds0:.*]] = delta.chunk_scan reverse chunk = 16 heads = 2 compute = f32
-// CHECK-SAME: ins(%[[dO:[a-z0-9]+]] = %[[do]][seq, time, head, _] : tensor<?x?x2x8xbf16>, %[[V:[a-z0-9]+]] = %[[v]][{{.*}}, %[[Q:[a-z0-9]+]] = %[[q]][{{.*}}, %[[S:[a-z0-9]+]] = %[[s]][chunk, head, _, _]
-// CHECK-SAME: carry(%[[dS:[a-z0-9]+]] = %[[dsT]][seq, head, _, _] : tensor<?x2x4x8xf32>) cu_seqlens(%[[cu]]
+// CHECK: %[[dq:.*]], %[[dv:.*]], %[[ds0:.*]] = delta.chunk_scan reverse chunk = 16 heads = 2 compute = f32
+// CHECK-SAME: ins(%[[dO:[a-zA-Z0-9_]+]] = %[[do]][seq, time, head, _] : tensor<?x?x2x8xbf16>, %[[V:[a-zA-Z0-9_]+]] = %[[v]][{{.*}}, %[[Q:[a-zA-Z0-9_]+]] = %[[q]][{{.*}}, %[[S:[a-zA-Z0-9_]+]] = %[[s]][chunk, head, _, _]
+// CHECK-SAME: carry(%[[dS:[a-zA-Z0-9_]+]] = %[[dsT]][seq, head, _, _] : tensor<?x2x4x8xf32>) cu_seqlens(%[[cu]]
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x4xf32>, [seq, time, head, _] : tensor<?x?x2x8xbf16>)
 // CHECK: %[[dQ0:.*]] = linalg.contract {{.*}} ins(%[[dS]], %[[V]] :
 // CHECK: %[[dV:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[dS]] :
 // CHECK: %[[dQ:.*]] = linalg.contract {{.*}} ins(%[[dO]], %[[S]] : {{.*}} outs(%[[dQ0]] :
 // CHECK: %[[dS1:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[dO]] : {{.*}} outs(%[[dS]] :
 // CHECK: delta.yield outs(%[[dQ]], %[[dV]] : {{.*}}) carry(%[[dS1]] :
-// CHECK: return %[[d]]#0, %[[d]]#1, %[[ds0]]
+// CHECK: return %[[dq]], %[[dv]], %[[ds0]]
 func.func @carry(%q: tensor<?x?x2x4xf32> {delta.name = "q"}, %v: tensor<?x?x2x8xbf16> {delta.name = "v"}, %s0: tensor<?x2x4x8xf32> {delta.name = "s0"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
     -> (tensor<?x?x2x8xbf16> {delta.name = "o"}, tensor<?x2x4x8xf32> {delta.name = "sT"}) {
   %o, %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32
@@ -53,7 +53,7 @@ func.func @carry(%q: tensor<?x?x2x4xf32> {delta.name = "q"}, %v: tensor<?x?x2x8x
 
 // CHECK-LABEL: func.func @decay_bwd(
 // CHECK: delta.chunk_map
-// CHECK-SAME: ins(%[[dM:[a-z0-9]+]] = {{.*}}, %[[B:[a-z0-9]+]] = {{.*}}[seq, time * 2, head, _]{{.*}}, %[[G:[a-z0-9]+]] = %{{.*}}, %[[A:[a-z0-9]+]] = %arg0[seq, time, head, _] : tensor<?x?x1x4xf32>)
+// CHECK-SAME: ins(%[[dM:[a-zA-Z0-9_]+]] = {{.*}}, %[[B:[a-zA-Z0-9_]+]] = {{.*}}[seq, time * 2, head, _]{{.*}}, %[[G:[a-zA-Z0-9_]+]] = %{{.*}}, %[[A:[a-zA-Z0-9_]+]] = %arg0[seq, time, head, _] : tensor<?x?x1x4xf32>)
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time * 2, head, _] : tensor<?x?x1x4xf32>, [seq, time, head] : tensor<?x?x1xf32>)
 // CHECK: %[[D:.*]] = delta.decay_mask{{ +}}before_token %[[dM]] decay(%[[G]] : tensor<8xf32>) before_decay rows [1, 2]
 // CHECK: %[[dA:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[B]] :
@@ -87,7 +87,7 @@ func.func @decay(%a: tensor<?x?x1x4xf32> {delta.name = "a"}, %b: tensor<?x?x1x4x
 // CHECK: delta.erase_solve {{.*}} {delta.system = 0 : i64}
 // CHECK-LABEL: func.func @solve_bwd(
 // CHECK: delta.chunk_map
-// CHECK-SAME: ins(%[[dR:[a-z0-9]+]] = {{.*}}, %[[dU:[a-z0-9]+]] = {{.*}}, %[[c:[a-z0-9]+]] = {{.*}}[seq, time, head] : tensor<?x?x1xf32>, %[[L:[a-z0-9]+]] = {{.*}}, %[[W:[a-z0-9]+]] = %arg2[
+// CHECK-SAME: ins(%[[dR:[a-zA-Z0-9_]+]] = {{.*}}, %[[dU:[a-zA-Z0-9_]+]] = {{.*}}, %[[c:[a-zA-Z0-9_]+]] = {{.*}}[seq, time, head] : tensor<?x?x1xf32>, %[[L:[a-zA-Z0-9_]+]] = {{.*}}, %[[W:[a-zA-Z0-9_]+]] = %arg2[
 // CHECK: %[[Ls:.*]] = delta.decay_mask{{ +}}before_row %[[L]] :
 // CHECK: %[[LdR:.*]] = linalg.contract {{.*}} ins(%[[Ls]], %[[dR]] :
 // CHECK: %[[rhs:.*]] = arith.subf %[[dU]], %[[LdR]]
@@ -167,7 +167,7 @@ func.func @large_group(%x: tensor<?x?x1xbf16> {delta.name = "x"}) -> (tensor<?x?
 // for each sequence, and then summed over them. So the backward of a map is a scan.
 
 // CHECK-LABEL: func.func @no_time_bwd(
-// CHECK-SAME: %[[cu:[a-z0-9]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}
+// CHECK-SAME: %[[cu:[a-zA-Z0-9_]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}
 // CHECK-SAME: -> (tensor<?x?x2xf32> {delta.name = "d_x"}, tensor<2xf32> {delta.name = "d_A_log"})
 // CHECK-DAG: %[[entries:.*]] = tensor.dim %[[cu]], %c0
 // CHECK-DAG: %[[packed:.*]] = arith.cmpi ne, %[[entries]], %c0
@@ -176,7 +176,7 @@ func.func @large_group(%x: tensor<?x?x1xbf16> {delta.name = "x"}) -> (tensor<?x?
 // CHECK: %[[empty:.*]] = tensor.empty(%[[sequences]]) : tensor<?x2xf32>
 // CHECK: %[[zeros:.*]] = linalg.fill {{.*}} outs(%[[empty]]
 // CHECK: %[[dx:.*]], %[[sums:.*]] = delta.chunk_scan reverse
-// CHECK-SAME: carry(%[[sum:[a-z0-9]+]] = %[[zeros]][seq, head] : tensor<?x2xf32>)
+// CHECK-SAME: carry(%[[sum:[a-zA-Z0-9_]+]] = %[[zeros]][seq, head] : tensor<?x2xf32>)
 // CHECK: %[[dY:.*]] = delta.mask_rows
 // CHECK: %[[dB:.*]] = arith.mulf %[[dY]],
 // CHECK: %[[dP:.*]] = arith.mulf %[[dY]],
@@ -202,9 +202,9 @@ func.func @no_time(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32> {
 // The backward of a reverse scan runs forward.
 
 // CHECK-LABEL: func.func @reverse_bwd(
-// CHECK-SAME: %[[dsT:[a-z0-9]+]]: tensor<?x1x8x4xf32> {delta.name = "d_sT"}
+// CHECK-SAME: %[[dsT:[a-zA-Z0-9_]+]]: tensor<?x1x8x4xf32> {delta.name = "d_sT"}
 // CHECK: delta.chunk_scan forward
-// CHECK-SAME: carry(%[[dS:[a-z0-9]+]] = %[[dsT]][
+// CHECK-SAME: carry(%[[dS:[a-zA-Z0-9_]+]] = %[[dsT]][
 // CHECK-NEXT: delta.yield outs(%[[dS]] : {{.*}}) carry(%[[dS]] :
 func.func @reverse(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<?x1x8x4xf32> {delta.name = "s0"}) -> (tensor<?x1x8x4xf32> {delta.name = "sT"}) {
   %sT = delta.chunk_scan reverse chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
@@ -222,12 +222,12 @@ func.func @reverse(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<?x1x8
 // shape. Integers have no gradient.
 
 // CHECK-LABEL: func.func @two_bwd(
-// CHECK-SAME: %[[x:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "x"}, %[[unread:[a-z0-9]+]]: tensor<?x3xf32> {delta.name = "unread"}, %{{.*}}: tensor<4xi32> {delta.name = "n"}, %[[dy:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}, %[[dz:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_z"})
+// CHECK-SAME: %[[x:[a-zA-Z0-9_]+]]: tensor<?x?x1xf32> {delta.name = "x"}, %[[unread:[a-zA-Z0-9_]+]]: tensor<?x3xf32> {delta.name = "unread"}, %{{.*}}: tensor<4xi32> {delta.name = "n"}, %[[dy:[a-zA-Z0-9_]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}, %[[dz:[a-zA-Z0-9_]+]]: tensor<?x?x1xf32> {delta.name = "d_z"})
 // CHECK-SAME: -> (tensor<?x?x1xf32> {delta.name = "d_x"}, tensor<?x3xf32> {delta.name = "d_unread"})
 // CHECK: %[[fromZ:.*]] = delta.chunk_map {{.*}} = %[[dz]][seq, time, head]
 // CHECK: delta.cumsum reverse
 // CHECK: %[[sum:.*]] = arith.addf %[[dy]], %[[fromZ]]
-// CHECK: %[[dx:.*]] = delta.chunk_map {{.*}}(%[[dY:[a-z0-9]+]] = %[[sum]][{{.*}}, %[[X:[a-z0-9]+]] = %[[x]][
+// CHECK: %[[dx:.*]] = delta.chunk_map {{.*}}(%[[dY:[a-zA-Z0-9_]+]] = %[[sum]][{{.*}}, %[[X:[a-zA-Z0-9_]+]] = %[[x]][
 // CHECK: %[[exp:.*]] = math.exp %[[X]]
 // CHECK: arith.mulf %[[dY]], %[[exp]]
 // CHECK: %[[size:.*]] = tensor.dim %[[unread]], %c0
@@ -252,7 +252,7 @@ func.func @two(%x: tensor<?x?x1xf32> {delta.name = "x"}, %unread: tensor<?x3xf32
 // as it came has the gradient of the result.
 
 // CHECK-LABEL: func.func @constants_bwd(
-// CHECK-SAME: %[[dy:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}
+// CHECK-SAME: %[[dy:[a-zA-Z0-9_]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}
 // CHECK-NOT: delta.chunk_
 // CHECK: return %[[dy]]
 func.func @constants(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}, tensor<?x?x1xf32> {delta.name = "z"}, tensor<4xf32> {delta.name = "c"}) {
@@ -269,7 +269,7 @@ func.func @constants(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1x
 // Two equal operands of a maximum share the gradient.
 
 // CHECK-LABEL: func.func @maximum_bwd(
-// CHECK: ins(%[[dY:[a-z0-9]+]] = %arg2{{.*}}, %[[X:[a-z0-9]+]] = %arg0{{.*}}, %[[Z:[a-z0-9]+]] = %arg1
+// CHECK: ins(%[[dY:[a-zA-Z0-9_]+]] = %arg2{{.*}}, %[[X:[a-zA-Z0-9_]+]] = %arg0{{.*}}, %[[Z:[a-zA-Z0-9_]+]] = %arg1
 // CHECK: %[[first:.*]] = arith.cmpf ogt, %[[X]], %[[Z]]
 // CHECK: %[[equal:.*]] = arith.cmpf oeq, %[[X]], %[[Z]]
 // CHECK: %[[half:.*]] = arith.mulf %[[dY]], %{{.*}}

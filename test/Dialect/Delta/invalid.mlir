@@ -299,9 +299,22 @@ func.func @chunk_program_c7_out(%x: tensor<?x?x1x4xf32>) {
 func.func @chunk_program_c8(%x: tensor<?x?x1x4xf32>) {
   %o = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
     %e = tensor.empty() : tensor<4x4xf32>
-    // expected-error @+1 {{(C8) is not allowed in a chunk program; allowed are elementwise arith and math, constants, tensor.empty, linalg contract, elementwise, broadcast, reduce, transpose and fill, and the chunk ops of the delta dialect}}
+    // expected-error @+1 {{(C8) does not implement ChunkRegionOpInterface, which tells every pass what an operation in a chunk program does; write it with elementwise arith and math, constants, tensor.empty, linalg contract, elementwise, broadcast, reduce, transpose and fill, and the chunk ops of the delta dialect, or implement the interface}}
     %Y = linalg.matmul ins(%X, %X : tensor<4x4xf32>, tensor<4x4xf32>) outs(%e : tensor<4x4xf32>) -> tensor<4x4xf32>
     delta.yield outs(%Y : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c8_nested(%x: tensor<?x?x1x4xf32>) {
+  %y = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    // expected-error @+1 {{'delta.chunk_map' op (C8) does not implement ChunkRegionOpInterface}}
+    %Y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%Z = %X[time, _] : tensor<8x4xf32>) outs([time, _] : tensor<8x4xf32>) valid(%m) {
+      delta.yield outs(%Z : tensor<4x4xf32>)
+    }
+    delta.yield outs(%Y : tensor<8x4xf32>)
   }
   return
 }

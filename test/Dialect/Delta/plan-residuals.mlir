@@ -21,14 +21,14 @@
 
 // CHECK-LABEL: func.func @one_fwd(
 // CHECK-SAME: -> (tensor<?x?x1x4xf32> {delta.name = "o"}, tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}) attributes {delta.backward = @one_bwd}
-// CHECK: %[[outs:.*]]:2, %{{.*}} = delta.chunk_scan
+// CHECK: %[[o:.*]], %[[factor:.*]], %{{.*}} = delta.chunk_scan
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x16xf32>)
 // CHECK: %[[Z:.*]] = delta.erase_factor %{{.*}}, %{{.*}} :
 // CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Z]],
 // CHECK: delta.yield outs(%{{.*}}, %[[Z]] :
-// CHECK: return %[[outs]]#0, %[[outs]]#1
+// CHECK: return %[[o]], %[[factor]]
 // CHECK-LABEL: func.func @one_bwd(
-// CHECK-SAME: {delta.name = "initial_state"}, %[[z:[a-z0-9]+]]: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"})
+// CHECK-SAME: {delta.name = "initial_state"}, %[[z:[a-zA-Z0-9_]+]]: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"})
 // CHECK-NOT: delta.erase
 // CHECK: delta.chunk_scan forward {{.*}} = %[[z]][seq, time, head, _]
 // CHECK: delta.chunk_scan reverse {{.*}} = %[[z]][seq, time, head, _]
@@ -50,11 +50,11 @@
 
 // STATES-LABEL: func.func @one_fwd(
 // STATES-SAME: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, tensor<?x1x4x4xf32> {delta.name = "state", delta.residual})
-// STATES: delta.chunk_scan {{.*}} carry(%[[S:[a-z0-9]+]] =
+// STATES: delta.chunk_scan {{.*}} carry(%[[S:[a-zA-Z0-9_]+]] =
 // STATES-SAME: outs({{.*}}, [chunk * 4, head, _, _] : tensor<?x1x4x4xf32>)
 // STATES: delta.yield outs(%{{.*}}, %{{.*}}, %[[S]] :
 // STATES-LABEL: func.func @one_bwd(
-// STATES-SAME: %[[s:[a-z0-9]+]]: tensor<?x1x4x4xf32> {delta.name = "state", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"}
+// STATES-SAME: %[[s:[a-zA-Z0-9_]+]]: tensor<?x1x4x4xf32> {delta.name = "state", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"}
 // STATES: delta.chunk_scan forward {{.*}} carry(%{{.*}} = %[[s]][chunk * 4, head, _, _] :
 // STATES: delta.chunk_scan reverse {{.*}} carry(%{{.*}} = %{{.*}}[seq, head, _, _] :
 // STATES-NOT: delta.replay
@@ -89,14 +89,14 @@ func.func @one(%k: tensor<?x?x1x4xf32> {delta.name = "k"}, %v: tensor<?x?x1x4xf3
 
 // CHECK-LABEL: func.func @two_fwd(
 // CHECK-SAME: tensor<?x?x1x8xf32> {delta.name = "factor", delta.residual}, tensor<?x?x1x8xf32> {delta.name = "factor_1", delta.residual})
-// CHECK: %[[first:.*]] = delta.erase_factor %[[L:[a-z0-9]+]], %[[c:[a-z0-9]+]] :
-// CHECK: %[[second:.*]] = delta.erase_factor %[[L]], %[[d:[a-z0-9]+]] :
+// CHECK: %[[first:.*]] = delta.erase_factor %[[L:[a-zA-Z0-9_]+]], %[[c:[a-zA-Z0-9_]+]] :
+// CHECK: %[[second:.*]] = delta.erase_factor %[[L]], %[[d:[a-zA-Z0-9_]+]] :
 // CHECK: delta.yield outs(%{{.*}}, %[[first]], %[[second]] :
 // CHECK-LABEL: func.func @two_bwd(
-// CHECK-SAME: %[[z0:[a-z0-9]+]]: tensor<?x?x1x8xf32> {delta.name = "factor", delta.residual}, %[[z1:[a-z0-9]+]]: tensor<?x?x1x8xf32> {delta.name = "factor_1", delta.residual}
+// CHECK-SAME: %[[z0:[a-zA-Z0-9_]+]]: tensor<?x?x1x8xf32> {delta.name = "factor", delta.residual}, %[[z1:[a-zA-Z0-9_]+]]: tensor<?x?x1x8xf32> {delta.name = "factor_1", delta.residual}
 // CHECK: delta.chunk_map
-// CHECK-SAME: %[[Z0:[a-z0-9]+]] = %[[z0]][
-// CHECK-SAME: %[[Z1:[a-z0-9]+]] = %[[z1]][
+// CHECK-SAME: %[[Z0:[a-zA-Z0-9_]+]] = %[[z0]][
+// CHECK-SAME: %[[Z1:[a-zA-Z0-9_]+]] = %[[z1]][
 // CHECK: linalg.contract {{.*}} ins(%[[Z1]],
 // CHECK: linalg.contract {{.*}} ins(%[[Z0]],
 func.func @two(%l: tensor<?x?x1x8xf32> {delta.name = "l"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"}, %delta: tensor<?x?x1xf32> {delta.name = "delta"},
@@ -138,7 +138,7 @@ func.func @depends_on_state(%x: tensor<?x?x2x16xf32> {delta.name = "x"}, %s0: te
 // The backward of a linear program reads no ins, so it does not take them.
 
 // CHECK-LABEL: func.func @linear_bwd(
-// CHECK-SAME: %[[dy:[a-z0-9]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}) -> (tensor<?x?x1xf32> {delta.name = "d_x"})
+// CHECK-SAME: %[[dy:[a-zA-Z0-9_]+]]: tensor<?x?x1xf32> {delta.name = "d_y"}) -> (tensor<?x?x1xf32> {delta.name = "d_x"})
 func.func @linear(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
   %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
     %Y = delta.cumsum %X : tensor<4xf32>

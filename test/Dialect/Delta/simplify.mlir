@@ -10,11 +10,11 @@
 
 // CHECK-LABEL: func.func @head_decay
 // CHECK: delta.chunk_scan
-// CHECK-SAME: ins(%[[Q:[a-z0-9]+]] = %arg0[
-// CHECK-SAME: %[[K:[a-z0-9]+]] = %arg1[
-// CHECK-SAME: %[[ea:[a-z0-9]+]] = %arg3[
-// CHECK-SAME: %[[es:[a-z0-9]+]] = %arg4[
-// CHECK-SAME: carry(%[[S:[a-z0-9]+]] =
+// CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[
+// CHECK-SAME: %[[K:[a-zA-Z0-9_]+]] = %arg1[
+// CHECK-SAME: %[[ea:[a-zA-Z0-9_]+]] = %arg3[
+// CHECK-SAME: %[[es:[a-zA-Z0-9_]+]] = %arg4[
+// CHECK-SAME: carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[S]]
 // CHECK: %[[EA:.*]] = linalg.broadcast ins(%[[ea]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [1]
 // CHECK: %[[EKS:.*]] = arith.mulf %[[EA]], %[[KS]]
@@ -58,7 +58,7 @@ func.func @head_decay(%q: tensor<?x?x2x32xbf16>, %k: tensor<?x?x2x32xbf16>, %v: 
 // Between two ins the second takes the scale, and keeps it.
 
 // CHECK-LABEL: func.func @two_ins
-// CHECK: ins(%[[K:[a-z0-9]+]] = {{.*}}, %[[V:[a-z0-9]+]] = {{.*}}, %[[es:[a-z0-9]+]] = {{.*}}) carry
+// CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %[[V:[a-zA-Z0-9_]+]] = {{.*}}, %[[es:[a-zA-Z0-9_]+]] = {{.*}}) carry
 // CHECK: %[[ES:.*]] = linalg.broadcast ins(%[[es]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x16xf32>)
 // CHECK: %[[sV:.*]] = arith.mulf %[[ES]], %[[V]]
 // CHECK: linalg.contract {{.*}} ins(%[[K]], %[[sV]]
@@ -84,7 +84,7 @@ func.func @two_ins(%k: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>, %es_: t
 // What is accumulated on is not scaled.
 
 // CHECK-LABEL: func.func @accumulates
-// CHECK: ins(%[[Q:[a-z0-9]+]] = {{.*}}, %[[V:[a-z0-9]+]] = {{.*}}, %[[ea:[a-z0-9]+]] = {{.*}}) carry(%[[S:[a-z0-9]+]] =
+// CHECK: ins(%[[Q:[a-zA-Z0-9_]+]] = {{.*}}, %[[V:[a-zA-Z0-9_]+]] = {{.*}}, %[[ea:[a-zA-Z0-9_]+]] = {{.*}}) carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<64x16xf32>
 // CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[S]] : {{.*}} outs(%[[zero]] :
 // CHECK: %[[EA:.*]] = linalg.broadcast ins(%[[ea]]
@@ -116,7 +116,7 @@ func.func @accumulates(%q: tensor<?x?x2x32xbf16>, %v: tensor<?x?x2x16xbf16>, %ea
 // leave the keys in neither matmul. Nor does a scale leave a computed tile.
 
 // CHECK-LABEL: func.func @stays
-// CHECK: ins(%[[K:[a-z0-9]+]] = {{.*}}, %[[E:[a-z0-9]+]] = {{.*}}, %[[ea:[a-z0-9]+]] = {{.*}}) carry(%[[S:[a-z0-9]+]] =
+// CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %[[E:[a-zA-Z0-9_]+]] = {{.*}}, %[[ea:[a-zA-Z0-9_]+]] = {{.*}}) carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK: %[[KE:.*]] = arith.mulf %[[K]], %[[E]]
 // CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[KE]], %[[S]]
 // CHECK: %[[EKS:.*]] = arith.mulf %[[KS]], %{{.*}}
@@ -142,8 +142,8 @@ func.func @stays(%k: tensor<?x?x2x32xbf16>, %e_: tensor<?x?x2x32xf32>, %ea_: ten
 // Dead ins, outs and carries go, with what only they needed.
 
 // CHECK-LABEL: func.func @dead
-// CHECK-SAME: %[[x:[a-z0-9]+]]: tensor<?x?x2x16xf32>
-// CHECK: %[[o:.*]], %[[final:.*]] = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32 ins(%[[X:[a-z0-9]+]] = %[[x]][seq, time, head, _] : tensor<?x?x2x16xf32>) carry(%[[S:[a-z0-9]+]] = %{{[a-z0-9]+}}[seq, head, _, _] : tensor<?x2x16x16xf32>) outs([seq, time, head, _] : tensor<?x?x2x16xf32>)
+// CHECK-SAME: %[[x:[a-zA-Z0-9_]+]]: tensor<?x?x2x16xf32>
+// CHECK: %[[o:.*]], %[[final:.*]] = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32 ins(%[[X:[a-zA-Z0-9_]+]] = %[[x]][seq, time, head, _] : tensor<?x?x2x16xf32>) carry(%[[S:[a-zA-Z0-9_]+]] = %{{[a-zA-Z0-9_]+}}[seq, head, _, _] : tensor<?x2x16x16xf32>) outs([seq, time, head, _] : tensor<?x?x2x16xf32>)
 // CHECK-NEXT: %[[S1:.*]] = arith.addf %[[S]], %[[X]]
 // CHECK-NEXT: delta.yield outs(%[[S]] : tensor<16x16xf32>) carry(%[[S1]] : tensor<16x16xf32>)
 // CHECK: return %[[o]]
@@ -172,7 +172,7 @@ func.func @dead(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x16xf32>, %s0: tensor<
 // whole chunk goes to the result too. Both ins of one product lose theirs.
 
 // CHECK-LABEL: func.func @orders
-// CHECK: ins(%[[K:[a-z0-9]+]] = {{.*}}, %[[a:[a-z0-9]+]] = {{.*}}, %[[b:[a-z0-9]+]] = {{.*}}, %[[c:[a-z0-9]+]] = {{.*}}) carry(%[[S:[a-z0-9]+]] =
+// CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %[[a:[a-zA-Z0-9_]+]] = {{.*}}, %[[b:[a-zA-Z0-9_]+]] = {{.*}}, %[[c:[a-zA-Z0-9_]+]] = {{.*}}) carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK: %[[SK:.*]] = linalg.contract {{.*}} ins(%[[S]], %[[K]] : {{.*}} -> tensor<16x64xf32>
 // CHECK: %[[A:.*]] = linalg.broadcast ins(%[[a]] : tensor<64xf32>) outs(%{{.*}} : tensor<16x64xf32>) dimensions = [0]
 // CHECK: %[[SKA:.*]] = arith.mulf %[[A]], %[[SK]]
@@ -223,7 +223,7 @@ func.func @orders(%k: tensor<?x?x2x32xbf16>, %a_: tensor<?x?x2xf32>, %b_: tensor
 // accumulated on stays out of it.
 
 // CHECK-LABEL: func.func @one_number
-// CHECK: ins(%[[Q:[a-z0-9]+]] = {{.*}}, %[[X:[a-z0-9]+]] = %arg1
+// CHECK: ins(%[[Q:[a-zA-Z0-9_]+]] = {{.*}}, %[[X:[a-zA-Z0-9_]+]] = %arg1
 // CHECK-DAG: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<16x4xf32>
 // CHECK-DAG: %[[half:.*]] = arith.constant dense<5.000000e-01> : tensor<16x4xf32>
 // CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %{{.*}} : {{.*}} outs(%[[zero]] :
@@ -248,7 +248,7 @@ func.func @one_number(%q: tensor<?x?x1x8xf32>, %x: tensor<?x?x1x4xf32>, %s: tens
 // decay. A decay a channel stays inside of the sum.
 
 // CHECK-LABEL: func.func @decay_apply
-// CHECK: ins(%[[M:[a-z0-9]+]] = {{.*}}, %[[X:[a-z0-9]+]] = {{.*}}, %[[Y:[a-z0-9]+]] = {{.*}}, %[[g:[a-z0-9]+]] = {{.*}}, %[[G:[a-z0-9]+]] = %arg4
+// CHECK: ins(%[[M:[a-zA-Z0-9_]+]] = {{.*}}, %[[X:[a-zA-Z0-9_]+]] = {{.*}}, %[[Y:[a-zA-Z0-9_]+]] = {{.*}}, %[[g:[a-zA-Z0-9_]+]] = {{.*}}, %[[G:[a-zA-Z0-9_]+]] = %arg4
 // CHECK: %[[D:.*]] = delta.decay_mask before_token %[[M]] decay(%[[g]] : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>
 // CHECK: %[[A:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[X]] : tensor<8x16xf32>, tensor<16x4xf32>) {{.*}} -> tensor<8x4xf32>
 // CHECK-NOT: delta.decay_mask
@@ -278,8 +278,8 @@ func.func @decay_apply(%m: tensor<?x?x1x16xf32>, %x: tensor<?x?x1x4xf32>, %y: te
 // The sign goes with the scale.
 
 // CHECK-LABEL: func.func @negated
-// CHECK-SAME: %[[x:[a-z0-9]+]]: tensor<?x?x1x16xbf16>
-// CHECK: ins(%[[X:[a-z0-9]+]] = %[[x]][{{.*}}, %[[Y:[a-z0-9]+]] = %{{.*}}[chunk, {{.*}}, %[[b:[a-z0-9]+]] = %{{.*}}[seq, time, head]
+// CHECK-SAME: %[[x:[a-zA-Z0-9_]+]]: tensor<?x?x1x16xbf16>
+// CHECK: ins(%[[X:[a-zA-Z0-9_]+]] = %[[x]][{{.*}}, %[[Y:[a-zA-Z0-9_]+]] = %{{.*}}[chunk, {{.*}}, %[[b:[a-zA-Z0-9_]+]] = %{{.*}}[seq, time, head]
 // CHECK: %[[P:.*]] = linalg.contract {{.*}} ins(%[[X]], %[[Y]] :
 // CHECK: %[[nb:.*]] = arith.negf %[[b]] : tensor<16xf32>
 // CHECK: %[[NB:.*]] = linalg.broadcast ins(%[[nb]] :

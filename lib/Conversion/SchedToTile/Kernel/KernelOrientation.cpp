@@ -6,6 +6,7 @@
 
 #include "KernelOrientation.h"
 
+#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,112 +36,33 @@ TypedAttr wyvern::getSplatValue(Value value) {
 }
 
 //===----------------------------------------------------------------------===//
-// Dimensions that range over the same thing
+// The tiles of a kernel
 //===----------------------------------------------------------------------===//
-
-unsigned KernelOrientation::number(Value value, int64_t dim) {
-  auto [it, inserted] =
-      numbers.try_emplace({value, dim}, static_cast<unsigned>(numbers.size()));
-  if (inserted)
-    classes.insert(it->second);
-  return it->second;
-}
-
-void KernelOrientation::join(Value a, int64_t aDim, Value b, int64_t bDim) {
-  if (!isSplat(a) && !isSplat(b))
-    classes.unionSets(number(a, aDim), number(b, bDim));
-}
-
-static int64_t rankOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
-}
-
-void KernelOrientation::joinAll(Value a, Value b) {
-  for (int64_t dim = 0; dim < rankOf(a); ++dim)
-    join(a, dim, b, dim);
-}
-
-void KernelOrientation::addContraction(ArrayRef<AffineMap> maps,
-                                       ValueRange values, AffineMap outMap) {
-  // The first (value, dim) seen for each iteration dimension.
-  DenseMap<unsigned, Dim> first;
-  for (auto [map, value] : llvm::zip_equal(maps, values)) {
-    if (isSplat(value))
-      continue;
-    for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
-      unsigned iteration = cast<AffineDimExpr>(expr).getPosition();
-      auto [it, inserted] = first.try_emplace(iteration, Dim{value, dim});
-      if (!inserted)
-        join(it->second.first, it->second.second, value, dim);
-      if (!outMap.isFunctionOfDim(iteration))
-        contracted.push_back(number(value, dim));
-    }
-  }
-}
-
-void KernelOrientation::addOp(Operation *op) {
-  if (auto contract = dyn_cast<linalg::ContractOp>(op)) {
-    SmallVector<AffineMap> maps = contract.getIndexingMapsArray();
-    SmallVector<Value> values(contract.getInputs());
-    values.append({contract.getOutputs().front(), contract.getResult(0)});
-    AffineMap out = maps.back();
-    maps.push_back(out);
-    return addContraction(maps, values, out);
-  }
-  if (auto dot = dyn_cast<DecayDotOp>(op)) {
-    join(dot.getA(), 0, dot.getM(), 0);
-    join(dot.getB(), 0, dot.getM(), 1);
-    contracted.push_back(number(dot.getA(), 1));
-    return join(dot.getA(), 1, dot.getB(), 1);
-  }
-  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(op)) {
-    int64_t from = 0;
-    for (int64_t dim = 0; dim < rankOf(broadcast->getResult(0)); ++dim)
-      if (!llvm::is_contained(broadcast.getDimensions(), dim))
-        join(broadcast.getInput(), from++, broadcast->getResult(0), dim);
-    return;
-  }
-  if (isa<linalg::ReduceOp>(op) || op->getNumResults() != 1)
-    return;
-  // Whatever else there is keeps dimensions in place.
-  Value result = op->getResult(0);
-  for (Value operand : op->getOperands())
-    if (rankOf(operand) == rankOf(result))
-      for (int64_t dim = 0; dim < rankOf(result); ++dim)
-        join(operand, dim, result, dim);
-}
-
-bool KernelOrientation::isContracted(Dim dim) const {
-  auto it = numbers.find(dim);
-  if (it == numbers.end())
-    return false;
-  return llvm::any_of(contracted, [&](unsigned other) {
-    return classes.isEquivalent(it->second, other);
-  });
-}
 
 void KernelOrientation::addRole(sched::RoleOp role) {
   sched::EachChunkOp loop = role.getEachChunk();
+  classes.addBlock(role.getBlock());
+  classes.addBlock(loop.getBlock());
   for (auto [init, arg, next, final] :
        llvm::zip_equal(loop.getInits(), loop.getCarryArgs(),
                        loop.getYield().getCarries(), loop.getFinals()))
     for (Value other : {Value(init), Value(next), Value(final)})
-      joinAll(arg, other);
-  for (Operation &op : loop.getBlock())
-    addOp(&op);
+      classes.join(arg, other);
 }
 
+/// Joins what is put with what every reader gets. All are joined with the first
+/// that is got: what is put may be uniform, and then joins nothing.
 void KernelOrientation::addChannel(sched::ChannelOp channel) {
-  SmallVector<Value> first;
+  ValueRange first;
+  for (Operation *user : channel->getUsers())
+    if (isa<sched::GetOp>(user))
+      first = user->getResults();
   for (Operation *user : channel->getUsers()) {
     auto put = dyn_cast<sched::PutOp>(user);
     ValueRange tiles =
         put ? ValueRange(put.getTiles()) : ValueRange(user->getResults());
-    if (first.empty())
-      first.assign(tiles.begin(), tiles.end());
-    for (auto [a, b] : llvm::zip_equal(first, tiles))
-      joinAll(a, b);
+    for (auto [a, b] : llvm::zip(first, tiles))
+      classes.join(a, b);
   }
 }
 
@@ -150,16 +72,18 @@ void KernelOrientation::addChannel(sched::ChannelOp channel) {
 
 LogicalResult KernelOrientation::findSplit(sched::KernelOp kernel,
                                            Value carry) {
-  for (int64_t dim = rankOf(carry) - 1; dim >= 0 && !split; --dim)
-    if (!isContracted({carry, dim}))
-      split = number(carry, dim);
+  SmallVector<Operation *> ops;
+  for (sched::RoleOp role : kernel.getRoles())
+    for (Operation &op : role.getEachChunk().getBlock())
+      ops.push_back(&op);
+  split = findUnmixedDim(carry, ops, classes);
   if (!split)
     return kernel.emitError()
            << "every dimension of the carried state is summed over by some "
               "product of the chunk, so no dimension can be split over blocks; "
               "the GPU lowering needs one that is not";
   findSplitRoles(kernel);
-  int64_t size = tensorOf(carry).getDimSize(*getSplitDim(carry));
+  int64_t size = tensorOf(carry).getDimSize(split->second);
   auto role = carry.getParentRegion()->getParentOfType<sched::RoleOp>();
   int64_t parts = kernel.getSplit() * role.getSplit();
   if (size != parts * tile::kAccRows)
@@ -173,16 +97,36 @@ LogicalResult KernelOrientation::findSplit(sched::KernelOp kernel,
 }
 
 void KernelOrientation::findSplitRoles(sched::KernelOp kernel) {
-  for (auto [dim, number] : numbers)
-    if (classes.isEquivalent(number, *split))
-      if (auto role =
-              dim.first.getParentRegion()->getParentOfType<sched::RoleOp>())
-        splitRoles.insert(role);
+  for (sched::RoleOp role : kernel.getRoles()) {
+    Block &block = role.getEachChunk().getBlock();
+    auto isSplitTile = [&](Value tile) { return getSplitDim(tile).has_value(); };
+    auto makesSplitTile = [&](Operation &op) {
+      return llvm::any_of(op.getResults(), isSplitTile);
+    };
+    if (llvm::any_of(block.getArguments(), isSplitTile) ||
+        llvm::any_of(block, makesSplitTile))
+      splitRoles.insert(role);
+  }
+}
+
+/// Diagnoses a tile whose dimensions both are the split one: a block has a part
+/// of the one, and cannot have all of the other.
+LogicalResult KernelOrientation::checkTiles(sched::RoleOp role) const {
+  for (Operation &op : role.getEachChunk().getBlock())
+    for (Value tile : op.getResults())
+      if (!isSplat(tile) && getTileRank(tile) == 2 &&
+          classes.meets({tile, 0}, *split) && classes.meets({tile, 1}, *split))
+        return op.emitError()
+               << "makes a tile with the dimension that is split over blocks "
+                  "as its rows and as its columns; the GPU path takes tiles "
+                  "that have it once (target \"cpu\" takes all)";
+  return success();
 }
 
 FailureOr<KernelOrientation>
 KernelOrientation::analyze(sched::KernelOp kernel) {
   KernelOrientation orientation;
+  orientation.classes.addBlock(kernel.getBlock());
   Value carry;
   for (sched::RoleOp role : kernel.getRoles()) {
     orientation.addRole(role);
@@ -192,19 +136,22 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
   }
   for (sched::ChannelOp channel : kernel.getChannels())
     orientation.addChannel(channel);
-  if (carry && failed(orientation.findSplit(kernel, carry)))
+  if (!carry)
+    return orientation;
+  if (failed(orientation.findSplit(kernel, carry)))
     return failure();
+  for (sched::RoleOp role : kernel.getRoles())
+    if (failed(orientation.checkTiles(role)))
+      return failure();
   return orientation;
 }
 
 std::optional<int64_t> KernelOrientation::getSplitDim(Value value) const {
-  if (!split)
+  if (!split || isSplat(value))
     return std::nullopt;
-  for (int64_t dim = 0; dim < rankOf(value); ++dim) {
-    auto it = numbers.find({value, dim});
-    if (it != numbers.end() && classes.isEquivalent(it->second, *split))
+  for (int64_t dim = 0; dim < getTileRank(value); ++dim)
+    if (classes.meets({value, dim}, *split))
       return dim;
-  }
   return std::nullopt;
 }
 
@@ -226,7 +173,7 @@ bool KernelOrientation::isSplit(Operation *op) const {
 // The M dimension
 //===----------------------------------------------------------------------===//
 
-/// The M dimension of a value in a role without split dimension: see
+/// Returns the M dimension of a value in a role without split dimension: see
 /// KernelOrientation.
 static std::optional<int64_t> getShapeM(RankedTensorType type) {
   if (type.getRank() != 2)

@@ -7,18 +7,17 @@
 #ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H
 #define WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H
 
+#include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/EquivalenceClasses.h"
 
 namespace mlir::wyvern {
 
 /// Which dimension of each value of a kernel is the M of the tensor cores.
 ///
 /// In a role that holds values with the *split* dimension it is that one: the
-/// dimension of the carries that no contraction sums over. Along it the whole
+/// last dimension of the carries that no operation of the kernel mixes. Along it the whole
 /// chunk is independent, so it is split over blocks and warpgroups, and every
 /// product keeps it as M: an accumulator is the next product's A operand as it
 /// lies.
@@ -32,7 +31,8 @@ namespace mlir::wyvern {
 class KernelOrientation {
 public:
   /// Diagnoses a kernel whose carries have no dimension to split, or one of
-  /// another size than its blocks and roles take together.
+  /// another size than its blocks and roles take together, and a tile that has
+  /// it twice.
   static FailureOr<KernelOrientation> analyze(sched::KernelOp kernel);
 
   /// The M dimension of `value`, or nothing where it has none: then it can only
@@ -53,29 +53,15 @@ public:
   int64_t getBlocks(Value value, int64_t m) const;
 
 private:
-  /// A dimension of a value. Dimensions that range over the same thing are one
-  /// class; `contracted` lists one member of each class that some product sums
-  /// over.
-  using Dim = std::pair<Value, int64_t>;
-
-  void join(Value a, int64_t aDim, Value b, int64_t bDim);
-  void joinAll(Value a, Value b);
   void addRole(sched::RoleOp role);
   void addChannel(sched::ChannelOp channel);
-  void addOp(Operation *op);
-  void addContraction(ArrayRef<AffineMap> maps, ValueRange values,
-                      AffineMap outMap);
-  bool isContracted(Dim dim) const;
   LogicalResult findSplit(sched::KernelOp kernel, Value carry);
   void findSplitRoles(sched::KernelOp kernel);
+  LogicalResult checkTiles(sched::RoleOp role) const;
 
-  llvm::EquivalenceClasses<unsigned> classes;
-  DenseMap<Dim, unsigned> numbers;
-  SmallVector<unsigned> contracted;
-  std::optional<unsigned> split;
+  delta::DimClasses classes;
+  std::optional<delta::TileDim> split;
   llvm::SmallPtrSet<Operation *, 4> splitRoles;
-
-  unsigned number(Value value, int64_t dim);
 };
 
 inline RankedTensorType tensorOf(Value value) {

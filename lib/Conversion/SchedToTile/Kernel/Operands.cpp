@@ -101,7 +101,8 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
   return success();
 }
 
-/// Slots that no chunk has hold anything.
+/// Unused slots hold undefined data, so such a tensor cannot be an argument or
+/// a result.
 static LogicalResult refuseSlots(Operation *op, const Twine &what) {
   return op->emitError()
          << what

@@ -13,10 +13,6 @@ using namespace mlir::wyvern::delta;
 
 static LogicalResult checkProgram(ChunkProgramOpInterface program,
                                   Adjoint &adjoint) {
-  if (isa<ChunkProgramOpInterface>(program->getParentOp()))
-    return program.emitOpError()
-           << "is inside another chunk program, which has no derivative; write "
-              "one program, or one after the other";
   // A carry that all sequences share would end as whichever came last.
   for (unsigned i = 0; i < program.getInits().size(); ++i)
     if (!program.getCarryBinding(i).has(DimKind::seq) &&

@@ -47,7 +47,8 @@ Value ReverseProgram::getGiven(Value value) {
       return addIn(outer.getPrimal(program.getIns()[i]),
                    program.getInBinding(i), value.getType());
   Operation *def = value.getDefiningOp();
-  bool isBrought = dependence.reaches(value) && !(def && isCheap(def));
+  bool isBrought = dependence.reaches(value) &&
+                   !(def && cast<ChunkRegionOpInterface>(def).isCheap());
   return isBrought ? replay(value) : Value();
 }
 

@@ -8,8 +8,8 @@
 #define WYVERN_LIB_DIALECT_DELTA_ADJOINTS_REVERSEPROGRAM_H
 
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
-#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
-#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+#include "wyvern/Dialect/Delta/Analysis/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
 namespace mlir::wyvern::delta {
 

@@ -1,4 +1,4 @@
-//===- ReverseResults.cpp - What the backward of a program gives ----------===//
+//===- ReverseResults.cpp - What the backward returns ---------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -10,11 +10,6 @@
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
@@ -40,20 +35,6 @@ Value ChunkProgramOpInterface::getInOfTile(Value value) {
   unsigned number = tile.getArgNumber();
   ValueRange ins = program.getIns();
   return number > 0 && number <= ins.size() ? ins[number - 1] : Value();
-}
-
-/// The closed set of the region: differentiation, splitting and fusion have one
-/// rule for each of these and for nothing else.
-static bool isChunkRegionOp(Operation *op) {
-  if (isa<linalg::ContractOp, linalg::ElementwiseOp, linalg::BroadcastOp,
-          linalg::ReduceOp, linalg::TransposeOp, linalg::FillOp,
-          tensor::EmptyOp, arith::ConstantOp, ChunkScanOp, ChunkMapOp>(op))
-    return true;
-  if (isa_and_nonnull<DeltaDialect>(op->getDialect()))
-    return !isa<RecurrenceOp>(op);
-  return isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
-             op->getDialect()) &&
-         op->hasTrait<OpTrait::Elementwise>();
 }
 
 namespace {
@@ -187,15 +168,19 @@ template <typename OpT> LogicalResult ChunkProgramVerifier<OpT>::verifyTime() {
   return success();
 }
 
+/// The region holds a closed set: analyses, differentiation, splitting and
+/// fusion ask each operation for its answers, and none of them guesses.
 template <typename OpT>
 LogicalResult ChunkProgramVerifier<OpT>::verifyRegionOps() {
   for (Operation &inner : op.getBlock().without_terminator())
-    if (!isChunkRegionOp(&inner))
+    if (!isa<ChunkRegionOpInterface>(inner))
       return inner.emitOpError()
-             << "(C8) is not allowed in a chunk program; allowed are "
-                "elementwise arith and math, constants, tensor.empty, linalg "
-                "contract, elementwise, broadcast, reduce, transpose and fill, "
-                "and the chunk ops of the delta dialect";
+             << "(C8) does not implement ChunkRegionOpInterface, which tells "
+                "every pass what an operation in a chunk program does; write "
+                "it with elementwise arith and math, constants, tensor.empty, "
+                "linalg contract, elementwise, broadcast, reduce, transpose "
+                "and fill, and the chunk ops of the delta dialect, or "
+                "implement the interface";
   return success();
 }
 

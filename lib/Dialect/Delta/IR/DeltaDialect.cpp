@@ -24,6 +24,7 @@ using namespace mlir::wyvern::delta;
 #include "wyvern/Dialect/Delta/IR/DeltaAttrs.cpp.inc"
 
 #include "wyvern/Dialect/Delta/IR/DeltaInterfaces.cpp.inc"
+#include "wyvern/Dialect/Delta/IR/DeltaRegionInterface.cpp.inc"
 
 #define GET_OP_CLASSES
 #include "wyvern/Dialect/Delta/IR/Delta.cpp.inc"

@@ -11,32 +11,18 @@
 
 #include "DropEmptyCuSeqlens.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/IR/Splat.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-/// The one number that every element of `value` is, if that is known.
-static std::optional<double> getSplat(Value value) {
-  while (auto cast = value.getDefiningOp<tensor::CastOp>())
-    value = cast.getSource();
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
-    value = fill.getInputs()[0];
-  APFloat number(0.0);
-  if (!matchPattern(value, m_ConstantFloat(&number)))
-    return std::nullopt;
-  bool losesInfo;
-  number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
-                 &losesInfo);
-  return number.convertToDouble();
-}
-
-static bool isZero(Value value) { return value && getSplat(value) == 0.0; }
+/// True for an operand that is there and zero.
+static bool isGivenZero(Value value) { return value && isZero(value); }
 
 /// True if a static size says that there are no tokens at all.
 static bool hasNoTokens(RecurrenceOp op) {
@@ -56,7 +42,7 @@ struct DropZeroDecay : OpRewritePattern<RecurrenceOp> {
 
   LogicalResult matchAndRewrite(RecurrenceOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isZero(op.getDecay()))
+    if (!isGivenZero(op.getDecay()))
       return rewriter.notifyMatchFailure(op, "no decay that is known to be 0");
     SmallVector<Attribute> steps;
     for (auto [i, step] :
@@ -82,7 +68,7 @@ struct DropZeroInitialState : OpRewritePattern<RecurrenceOp> {
 
   LogicalResult matchAndRewrite(RecurrenceOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isZero(op.getInitialState()))
+    if (!isGivenZero(op.getInitialState()))
       return rewriter.notifyMatchFailure(op, "no initial state known to be 0");
     rewriter.modifyOpInPlace(op, [&] { op.getInitialStateMutable().clear(); });
     return success();
@@ -133,12 +119,12 @@ private:
         step.rate = {};
       }
     bool noRate = !step.rate && step.constantRate == 0.0;
-    bool noWrite = isZero(step.write);
-    if (noRate || noWrite || isZero(step.erase))
+    bool noWrite = isGivenZero(step.write);
+    if (noRate || noWrite || isGivenZero(step.erase))
       step.erase = {};
-    if (noRate || noWrite || isZero(step.value))
+    if (noRate || noWrite || isGivenZero(step.value))
       step.value = {};
-    if (noWrite || isZero(step.written))
+    if (noWrite || isGivenZero(step.written))
       step.written = {};
     if (!step.erase)
       step.beforeDecay = false;

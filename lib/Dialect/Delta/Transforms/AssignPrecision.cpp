@@ -60,16 +60,14 @@ public:
   OperandRounder(OpBuilder &builder, FloatType type)
       : builder(builder), type(type) {}
 
-  void roundOperands(Operation *op) {
-    if (auto contract = dyn_cast<linalg::ContractOp>(op))
-      return roundContract(contract);
-    if (auto dot = dyn_cast<DecayDotOp>(op)) {
-      dot.getAMutable().set(round(dot.getA()));
-      dot.getBMutable().set(round(dot.getB()));
-    } else if (auto apply = dyn_cast<DecayApplyOp>(op)) {
-      apply.getMMutable().set(round(apply.getM()));
-      apply.getXMutable().set(round(apply.getX()));
-    }
+  void roundOperands(ChunkRegionOpInterface op) {
+    SmallVector<OpOperand *> operands = op.getRoundedOperands();
+    auto narrow = llvm::map_to_vector(
+        operands, [&](OpOperand *operand) { return round(operand->get()); });
+    if (auto contract = dyn_cast<linalg::ContractOp>(op.getOperation()))
+      return roundContract(contract, narrow);
+    for (auto [operand, value] : llvm::zip_equal(operands, narrow))
+      operand->set(value);
   }
 
   unsigned getNumRounded() const { return rounded.size(); }
@@ -77,9 +75,7 @@ public:
 
 private:
   /// The scalar body of a contraction knows its operand types: build it anew.
-  void roundContract(linalg::ContractOp op) {
-    auto inputs = llvm::map_to_vector(
-        op.getInputs(), [&](Value input) { return round(input); });
+  void roundContract(linalg::ContractOp op, ArrayRef<Value> inputs) {
     Value sum = op.getOutputs().front();
     auto create = [&](ValueRange inputs) {
       builder.setInsertionPoint(op);
@@ -91,7 +87,7 @@ private:
     if (addsToCarry(op))
       for (auto [i, input] : llvm::enumerate(op.getInputs()))
         if (input.getDefiningOp() && isScaledIn(input, type)) {
-          auto rest = inputs;
+          SmallVector<Value> rest(inputs);
           rest[i] = roundRemainder(input);
           create(rest);
         }
@@ -144,8 +140,8 @@ struct AssignPrecisionPass
     }
     OpBuilder builder(&getContext());
     OperandRounder rounder(builder, type);
-    getOperation()->walk([&](Operation *op) {
-      if (isa_and_nonnull<ChunkProgramOpInterface>(op->getParentOp()))
+    getOperation()->walk([&](ChunkRegionOpInterface op) {
+      if (isa<ChunkProgramOpInterface>(op->getParentOp()))
         rounder.roundOperands(op);
     });
     numRounded += rounder.getNumRounded();

@@ -11,7 +11,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -20,14 +19,6 @@ using namespace mlir::wyvern::delta;
 /// True for the tile of an in: what a matmul can read as it was loaded.
 static bool isPlainIn(Value value) {
   return ChunkProgramOpInterface::getInOfTile(value) != nullptr;
-}
-
-/// The number that a constant tile holds everywhere.
-static std::optional<double> getSplat(Value value) {
-  DenseElementsAttr constant;
-  if (!matchPattern(value, m_Constant(&constant)) || !constant.isSplat())
-    return std::nullopt;
-  return constant.getSplatValue<FloatAttr>().getValueAsDouble();
 }
 
 namespace {

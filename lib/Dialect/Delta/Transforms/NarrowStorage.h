@@ -23,7 +23,7 @@ bool isNarrowable(Value tensor, FloatType type, bool mayBeSaved);
 
 /// Stores what goes from one chunk program to another in `type`, where it is a
 /// matrix or is only read as rounded to `type`: the conversion at the program's
-/// exit then rounds, and a reader's truncf is exact. Gives how many tensors.
+/// exit then rounds, and a reader's truncf is exact. Returns how many tensors.
 unsigned narrowOuts(ChunkProgramOpInterface program, FloatType type);
 
 /// The same for what a forward saves for its backward, in both signatures.

@@ -7,7 +7,7 @@
 #ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROGRAMBUILDER_H
 #define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROGRAMBUILDER_H
 
-#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
 #include "mlir/IR/PatternMatch.h"
 

@@ -6,12 +6,15 @@
 
 #include "ResidualPlan.h"
 
+#include "Remarks.h"
 #include "ResidualRemarks.h"
 #include "SplitSolve.h"
 
-#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Analysis/CarryDependence.h"
 #include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
+
+#define DEBUG_TYPE "delta-plan-residuals"
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
@@ -93,9 +96,9 @@ SmallVector<EraseSolveOp> ResidualPlan::findSystems() {
     CarryDependence dependence(
         cast<ChunkProgramOpInterface>(solve->getParentOp()));
     if (dependence.reaches(solve.getL()) || dependence.reaches(solve.getRate()))
-      (void)rewriter.notifyMatchFailure(
-          solve, "its system depends on a carry: the factor would have to be "
-                 "formed in the chain");
+      emitMissedRemark(solve, DEBUG_TYPE,
+                       "its system depends on a carry: the factor would have "
+                       "to be formed in the chain");
     else
       solves.push_back(solve);
   });
@@ -149,16 +152,17 @@ unsigned ResidualPlan::saveStates(int64_t interval) {
   for (ChunkScanOp scan : scans) {
     ChunkScanOp replay = findReplay(scan);
     if (!replay) {
-      (void)rewriter.notifyMatchFailure(scan, "the backward reads none of its "
-                                              "states");
+      emitMissedRemark(scan, DEBUG_TYPE,
+                       "the backward reads none of its states");
       continue;
     }
     emitStateRemarks(replay, interval);
     if (interval == 0)
       continue;
     if (replay.getInits().size() != scan.getInits().size()) {
-      (void)rewriter.notifyMatchFailure(
-          scan, "its replay has other carries: it starts from the first chunk");
+      emitMissedRemark(
+          scan, DEBUG_TYPE,
+          "its replay has other carries: it starts from the first chunk");
       continue;
     }
     number += replay.getInits().size();

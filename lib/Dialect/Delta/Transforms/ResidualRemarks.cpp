@@ -35,8 +35,7 @@ static int64_t flopsOf(Value value) {
     Operation *def = worklist.pop_back_val().getDefiningOp();
     if (!def || !seen.insert(def).second)
       continue;
-    if (auto work = dyn_cast<MatmulWorkOpInterface>(def))
-      sum += work.getMatmulFlops();
+    sum += cast<ChunkRegionOpInterface>(def).getMatmulFlops();
     worklist.append(def->operand_begin(), def->operand_end());
   }
   return sum;

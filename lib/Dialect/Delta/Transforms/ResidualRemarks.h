@@ -11,17 +11,18 @@
 
 namespace mlir::wyvern::delta {
 
-/// `name` for the first of several, `name_1` and so on for the others.
+/// Returns `name` for the first of several, `name_1` and so on for the others.
 std::string numberName(StringRef name, int64_t number);
 
-/// Says `choice` of the factor of a system, as delta-plan-residuals: the bytes
-/// a token and head that it takes, and the operations that it saves.
+/// Emits a remark that the factor of `solve` was saved or recomputed
+/// (`choice`), with the bytes that it takes and the operations that it saves
+/// for each token and head.
 void emitFactorRemark(EraseSolveOp solve, StringRef name, Value factor,
                       StringRef choice);
 
-/// The same of the states of a replay. They are replayed from the initial one,
-/// or from the nearest one of those saved every `interval` chunks (0: none),
-/// with the factors that are saved.
+/// Emits the same of the states of a replay. They are replayed from the initial
+/// one, or from the nearest one of those saved every `interval` chunks (0:
+/// none), with the factors that are saved.
 void emitStateRemarks(ChunkScanOp replay, int64_t interval);
 
 } // namespace mlir::wyvern::delta

@@ -17,10 +17,10 @@ namespace mlir::wyvern::delta {
 /// `tile`.
 Value createRemainder(OpBuilder &builder, Value tile, Value rounded);
 
-/// Gives every out of `program` with rows of tokens that a vector is summed
-/// from a second out with its remainder, which the readers that sum add again;
-/// their products take the first alone. Expects the operands of products to be
-/// rounded. The number of outs.
+/// Splits every out of `program` with rows of tokens that some reader sums to a
+/// vector: a second out holds what rounding took away. Readers that sum add
+/// both; products read the first. Expects the operands of products to be
+/// rounded. Returns the number of outs that it split.
 unsigned splitOuts(RewriterBase &rewriter, ChunkProgramOpInterface program,
                    FloatType type);
 

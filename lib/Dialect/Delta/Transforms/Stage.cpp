@@ -4,14 +4,16 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Cut.cpp decides what goes where, ProgramBuilder.cpp makes a program of it.
+// Analysis/Cut.cpp decides what goes where, ProgramBuilder.cpp makes a program
+// of it.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cut.h"
 #include "ProgramBuilder.h"
+#include "Remarks.h"
 #include "SplitSolve.h"
 
+#include "wyvern/Dialect/Delta/Analysis/Cut.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,6 +22,8 @@
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
 #include "llvm/ADT/TypeSwitch.h"
+
+#define DEBUG_TYPE "delta-stage"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_STAGEPASS
@@ -33,8 +37,8 @@ using namespace mlir::wyvern::delta;
 // The programs
 //===----------------------------------------------------------------------===//
 
-/// The map before: outs of the scan that no carry enters, then what crosses.
-/// Gives what crosses; a value that is such an out does so as that.
+/// Creates the map before: outs of the scan that no carry enters, then what
+/// crosses. Returns what crosses; a value that is such an out does so as that.
 static SmallVector<Value> createBefore(RewriterBase &rewriter, ChunkScanOp scan,
                                        Cut &cut) {
   SmallVector<Value> results(cut.crossing);
@@ -68,8 +72,8 @@ static SmallVector<Value> createBefore(RewriterBase &rewriter, ChunkScanOp scan,
       places, [&](unsigned place) -> Value { return outs[place]; });
 }
 
-/// The chain: what leads to carries and to outs that keep the lanes apart, then
-/// what the map after wants of it.
+/// The chain: what leads to carries and to outs that do not mix the split
+/// dimension, then what the map after wants of it.
 static ChunkScanOp createChain(RewriterBase &rewriter, ChunkScanOp scan,
                                Cut &cut, ValueRange crossed) {
   SmallVector<Operation *> ops = inOrder(scan, cut.chainOps);
@@ -83,7 +87,7 @@ static ChunkScanOp createChain(RewriterBase &rewriter, ChunkScanOp scan,
   return program.createScan(rewriter);
 }
 
-/// The map after: outs that mix the lanes.
+/// The map after: outs that mix the split dimension.
 static ChunkMapOp createAfter(RewriterBase &rewriter, ChunkScanOp scan,
                               Cut &cut, ValueRange crossed,
                               ValueRange chainCrossed) {
@@ -112,10 +116,7 @@ struct StagePass : wyvern::delta::impl::StagePassBase<StagePass> {
 
   void runOnOperation() override {
     SmallVector<ChunkScanOp> scans;
-    getOperation()->walk<WalkOrder::PreOrder>([&](ChunkScanOp scan) {
-      scans.push_back(scan);
-      return WalkResult::skip(); // one nested in a chunk is part of that chunk
-    });
+    getOperation()->walk([&](ChunkScanOp scan) { scans.push_back(scan); });
     IRRewriter rewriter(&getContext());
     for (ChunkScanOp scan : scans)
       if (succeeded(stage(rewriter, scan)))
@@ -139,9 +140,9 @@ void StagePass::splitSolves(RewriterBase &rewriter, ChunkScanOp scan) {
       return;
     if (dependence.reaches(solve.getL()) ||
         dependence.reaches(solve.getRate())) {
-      (void)rewriter.notifyMatchFailure(
-          solve, "the system itself depends on a carry: it is solved in the "
-                 "chain");
+      emitMissedRemark(solve, DEBUG_TYPE,
+                       "the system itself depends on a carry: it is solved in "
+                       "the chain");
       return;
     }
     replaceSolve(rewriter, solve, createFactor(rewriter, solve));
@@ -155,13 +156,16 @@ void StagePass::splitSolves(RewriterBase &rewriter, ChunkScanOp scan) {
 }
 
 LogicalResult StagePass::stage(RewriterBase &rewriter, ChunkScanOp scan) {
+  auto refuse = [&](StringRef reason) {
+    emitMissedRemark(scan, DEBUG_TYPE, reason);
+    return failure();
+  };
   if (scan.getInits().empty())
-    return rewriter.notifyMatchFailure(scan, "no carry: it is a chunk_map");
+    return refuse("no carry: it is a chunk_map");
   splitSolves(rewriter, scan);
   Cut cut(scan);
   if (cut.isEmpty())
-    return rewriter.notifyMatchFailure(
-        scan, "everything worth storing depends on a carry");
+    return refuse("everything worth storing depends on a carry");
   numCrossing += cut.crossing.size() + cut.chainCrossing.size();
   numRecomputed += cut.numRecomputed;
 

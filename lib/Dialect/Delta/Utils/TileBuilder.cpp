@@ -10,17 +10,10 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
-
-bool delta::isZero(Value tile) {
-  if (auto fill = tile.getDefiningOp<linalg::FillOp>())
-    tile = fill.getInputs().front();
-  return matchPattern(tile, m_AnyZeroFloat());
-}
 
 Value TileBuilder::splat(double value, ArrayRef<int64_t> shape) {
   TypedAttr element = b.getFloatAttr(compute, value);

@@ -7,7 +7,7 @@
 
 #include "KernelFrame.h"
 
-#include "wyvern/Dialect/Delta/Utils/DimClasses.h"
+#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -92,7 +92,7 @@ FailureOr<int64_t> sched::countSplitParts(delta::ChunkScanOp scan) {
                                "for what is independent of the order of chunks";
   delta::DimClasses classes(
       cast<delta::ChunkProgramOpInterface>(scan.getOperation()));
-  auto dim = delta::findLane(scan, classes);
+  auto dim = delta::findSplitDim(scan, classes);
   if (!dim)
     return scan.emitError()
            << "every dimension of the carried state is summed over by some "

@@ -24,7 +24,7 @@ namespace mlir::wyvern::delta {
 
 class Adjoint {
 public:
-  /// Gives what the sweep reads for a forward value that must not be computed
+  /// Returns what the sweep reads for a forward value that must not be computed
   /// again; null for all others.
   using GivenFn = std::function<Value(Value)>;
 

@@ -7,6 +7,8 @@
 #ifndef WYVERN_DIALECT_DELTA_IR_DELTA_H
 #define WYVERN_DIALECT_DELTA_IR_DELTA_H
 
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -21,6 +23,9 @@
 #include "wyvern/Dialect/Delta/IR/DeltaEnums.h.inc"
 
 namespace mlir::wyvern::delta {
+
+/// On an argument or result of a function: what callers name the tensor.
+inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
 
 /// One dimension of a bound operand; `multiple` is the rows a token of a `time`
 /// dimension, the chunks a slot of a `chunk` dimension, the tensor's heads for
@@ -52,6 +57,7 @@ class YieldOp;
 } // namespace mlir::wyvern::delta
 
 #include "wyvern/Dialect/Delta/IR/DeltaInterfaces.h.inc"
+#include "wyvern/Dialect/Delta/IR/DeltaRegionInterface.h.inc"
 
 #define GET_OP_CLASSES
 #include "wyvern/Dialect/Delta/IR/Delta.h.inc"

@@ -8,6 +8,7 @@
 #define WYVERN_DIALECT_DELTA_IR_DELTA
 
 include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
+include "wyvern/Dialect/Delta/IR/DeltaRegionInterface.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
 include "wyvern/Dialect/Delta/IR/DeltaChunkOps.td"
 include "wyvern/Dialect/Delta/IR/DeltaRowOps.td"

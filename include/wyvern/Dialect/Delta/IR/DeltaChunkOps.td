@@ -7,6 +7,7 @@
 #ifndef WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS
 #define WYVERN_DIALECT_DELTA_IR_DELTACHUNKOPS
 
+include "mlir/IR/OpAsmInterface.td"
 include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
 
@@ -15,7 +16,8 @@ class Delta_ChunkProgramOp<string opMnemonic, list<Trait> traits = []>
     : Delta_Op<opMnemonic, !listconcat([
         IsolatedFromAbove, AttrSizedOperandSegments,
         SingleBlock, RecursiveMemoryEffects, Delta_ChunkProgramOpInterface,
-        DeclareOpInterfaceMethods<Delta_MatmulWorkOpInterface>], traits)> {
+        DeclareOpInterfaceMethods<OpAsmOpInterface,
+            ["getAsmBlockArgumentNames", "getAsmResultNames"]>], traits)> {
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
@@ -31,6 +33,12 @@ class Delta_ChunkProgramOp<string opMnemonic, list<Trait> traits = []>
     }
     BindingAttr getOutBinding(unsigned i) {
       return cast<BindingAttr>(getOutBindings()[i]);
+    }
+    BlockArgument getCarryArg(unsigned i) {
+      return getBlock().getArgument(1 + getIns().size() + i);
+    }
+    BindingAttr getCarryBinding(unsigned i) {
+      return cast<BindingAttr>(getCarryBindings()[i]);
     }
   }];
 }
@@ -97,14 +105,7 @@ def Delta_ChunkScanOp
                        Delta_BindingArrayAttr:$out_bindings);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
-  let extraClassDeclaration = sharedClassDeclaration # [{
-    BlockArgument getCarryArg(unsigned i) {
-      return getBlock().getArgument(1 + getIns().size() + i);
-    }
-    BindingAttr getCarryBinding(unsigned i) {
-      return cast<BindingAttr>(getCarryBindings()[i]);
-    }
-  }];
+  let extraClassDeclaration = sharedClassDeclaration;
 }
 
 def Delta_ChunkMapOp : Delta_ChunkProgramOp<"chunk_map"> {
@@ -137,11 +138,8 @@ def Delta_ChunkMapOp : Delta_ChunkProgramOp<"chunk_map"> {
     // A map has no carries; these make it a ChunkProgramOpInterface.
     ::mlir::ValueRange getInits() { return {}; }
     ::mlir::ValueRange getFinals() { return {}; }
-    BindingAttr getCarryBinding(unsigned) {
-      llvm_unreachable("a chunk_map has no carries");
-    }
-    BlockArgument getCarryArg(unsigned) {
-      llvm_unreachable("a chunk_map has no carries");
+    ::mlir::ArrayAttr getCarryBindings() {
+      return ::mlir::ArrayAttr::get(getContext(), {});
     }
   }];
 }

@@ -53,22 +53,10 @@ def Delta_ChunkProgramOpInterface : OpInterface<"ChunkProgramOpInterface"> {
     /// The in whose tile `value` is in a program's region; null for every other
     /// value.
     static ::mlir::Value getInOfTile(::mlir::Value value);
+    /// Floating-point operations of the region's matrix products, for a chunk
+    /// and head.
+    int64_t countMatmulFlops();
   }];
-}
-
-def Delta_MatmulWorkOpInterface : OpInterface<"MatmulWorkOpInterface"> {
-  let cppNamespace = "::mlir::wyvern::delta";
-  let description = [{
-    Operations whose work is that of matrix products, however they are lowered. A
-    multiplication and an addition count as two; masks are not made use of, since
-    tensor cores do not either. Elementwise work counts as nothing.
-  }];
-  let methods = [
-    InterfaceMethod<[{
-      Floating-point operations of one execution. For a chunk program: of its region,
-      that is a chunk and head.
-    }], "int64_t", "getMatmulFlops">,
-  ];
 }
 
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAINTERFACES

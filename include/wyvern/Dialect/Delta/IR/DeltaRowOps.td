@@ -12,17 +12,27 @@
 #ifndef WYVERN_DIALECT_DELTA_IR_DELTAROWOPS
 #define WYVERN_DIALECT_DELTA_IR_DELTAROWOPS
 
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
-include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
+include "wyvern/Dialect/Delta/IR/DeltaRegionInterface.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"
 
-class Delta_RowOp<string opMnemonic, list<Trait> traits = []>
-    : Delta_Op<opMnemonic, !listconcat([Pure], traits)> {
+// `names` are those of the results where IR is printed, one for each, or none.
+class Delta_RowOp<string opMnemonic, list<string> names,
+                  list<Trait> traits = []>
+    : Delta_Op<opMnemonic, !listconcat([
+        Pure, OpAsmOpInterface,
+        DeclareOpInterfaceMethods<Delta_ChunkRegionOpInterface>], traits)> {
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    void getAsmResultNames(::mlir::OpAsmSetValueNameFn setName) {
+      nameTiles(getOperation(), {}] #
+      !interleave(!foreach(name, names, "\"" # name # "\""), ", ") # [{}, setName);
+    }
+  }];
 }
 
 def Delta_Tile : StaticShapeTensorOf<[AnyFloat]>;
-def Delta_MatmulWork : DeclareOpInterfaceMethods<Delta_MatmulWorkOpInterface>;
 
 def Delta_RowMask
     : Delta_Enum<"RowMask", "which columns j of row i a decay product keeps", [
@@ -32,7 +42,7 @@ def Delta_RowMaskAttr : EnumAttr<Delta_Dialect, Delta_RowMask, "row_mask"> {
   let assemblyFormat = "$value";
 }
 
-def Delta_DecayDotOp : Delta_RowOp<"decay_dot", [Delta_MatmulWork]> {
+def Delta_DecayDotOp : Delta_RowOp<"decay_dot", ["M"]> {
   let summary = "masked product of two key tiles with the decay inside";
   let description = [{
     ```
@@ -69,7 +79,7 @@ def Delta_DecayDotOp : Delta_RowOp<"decay_dot", [Delta_MatmulWork]> {
   }];
 }
 
-def Delta_DecayApplyOp : Delta_RowOp<"decay_apply", [Delta_MatmulWork]> {
+def Delta_DecayApplyOp : Delta_RowOp<"decay_apply", ["R"]> {
   let summary = "adjoint of decay_dot in one of its operands";
   let description = [{
     With the exponents and the mask of `delta.decay_dot`:
@@ -100,7 +110,7 @@ def Delta_DecayApplyOp : Delta_RowOp<"decay_apply", [Delta_MatmulWork]> {
 }
 
 def Delta_DecayMaskOp
-    : Delta_RowOp<"decay_mask", [AllTypesMatch<["m", "r"]>]> {
+    : Delta_RowOp<"decay_mask", ["R"], [AllTypesMatch<["m", "r"]>]> {
   let summary = "mask and decay of decay_dot, of a matrix that is there";
   let description = [{
     With the exponents and the mask of `delta.decay_dot`:
@@ -135,7 +145,7 @@ def Delta_DecayMaskOp
   }];
 }
 
-def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", [Delta_MatmulWork]> {
+def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", ["R", "U"]> {
   let summary = "solves the triangular system of a chunk's erasures";
   let description = [{
     ```
@@ -160,7 +170,7 @@ def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", [Delta_MatmulWork]> {
   }];
 }
 
-def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", [Delta_MatmulWork]> {
+def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", ["X"]> {
   let summary = "solves the transposed system, for the gradient of erase_solve";
   let description = [{
     ```
@@ -185,7 +195,7 @@ def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", [Delta_Matmul
   }];
 }
 
-def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", [Delta_MatmulWork]> {
+def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", ["Z"]> {
   let summary = "the factor Z that turns erase_solve into one matmul";
   let description = [{
     ```
@@ -210,7 +220,7 @@ def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", [Delta_MatmulWork]> {
       "$l `,` $rate attr-dict `:` type($l) `,` type($rate) `->` type($z)";
 }
 
-def Delta_CumsumOp : Delta_RowOp<"cumsum", [SameOperandsAndResultType]> {
+def Delta_CumsumOp : Delta_RowOp<"cumsum", [], [SameOperandsAndResultType]> {
   let summary = "running sum over the rows of a chunk";
   let description = [{
     ```
@@ -236,7 +246,7 @@ def Delta_CumsumOp : Delta_RowOp<"cumsum", [SameOperandsAndResultType]> {
   let hasFolder = 1;
 }
 
-def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [AllTypesMatch<["x", "y"]>]> {
+def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [], [AllTypesMatch<["x", "y"]>]> {
   let summary = "zero rows past the valid tokens of a chunk";
   let description = [{
     ```
@@ -260,7 +270,7 @@ def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [AllTypesMatch<["x", "y"]>]> {
       "$x `,` $valid (`rows` $rows^)? attr-dict `:` type($x)";
 }
 
-def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows"> {
+def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows", []> {
   let summary = "one row a token becomes n rows a token";
   let description = [{
     ```
@@ -280,7 +290,7 @@ def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows"> {
   let hasFolder = 1;
 }
 
-def Delta_SumRowsOp : Delta_RowOp<"sum_rows"> {
+def Delta_SumRowsOp : Delta_RowOp<"sum_rows", []> {
   let summary = "n rows a token become their sum";
   let description = [{
     The adjoint of `delta.repeat_rows`:

@@ -259,10 +259,10 @@ def StagePass : Pass<"delta-stage"> {
     `delta.chunk_scan` becomes a `delta.chunk_map` of that part, followed by a
     `delta.chunk_scan` of the rest, the *chain*.
 
-    The *lane* is the last dimension of the carried state that nothing on the way
-    from carry to carry sums over (in a delta rule V): along it the chain is
-    independent. Outs that sum over the lane feed nothing back, so a
-    `delta.chunk_map` after the chain computes them. It takes the carry of every
+    The *split dimension* is the last dimension of the carried state that nothing on
+    the way from carry to carry sums over (in a delta rule V): along it the chain is
+    independent. Outs that sum over it feed nothing back, so a `delta.chunk_map`
+    after the chain computes them. It takes the carry of every
     chunk, and what else it needs of the chain and is worth a load, as outs of the
     chain. Other reads of the state stay in the chain, where the state is at hand.
 
@@ -280,7 +280,7 @@ def StagePass : Pass<"delta-stage"> {
     back as zeros, like those of every in. These never cross, they are computed
     again in the chain: constants, broadcasts, tensors of rank 0, vectors that
     elementwise ops and reductions make of ins alone (so a running sum crosses, at
-    the last vector before it is broadcast), values with the lane, and what is not of
+    the last vector before it is broadcast), values with the split dimension, and what is not of
     the compute type (comparisons, rounded tiles). An out that no carry enters is
     computed by the map before, or by the one after if there is one.
 
@@ -353,8 +353,9 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     Vectors (rates, gates and what is summed for their gradients) keep their type.
 
     Two roundings would be most of an error, and get a second part with what they
-    took away (16 significant bits in all). A product that is added to a carry, of an
-    in times vectors (a decay), which but for these would be exact, is done twice:
+    took away (16 significant bits in all). A product that is added to a carry is
+    computed for both parts if its operand is an in times vectors (a decay), because
+    it would otherwise be the only inexact term:
 
     ```mlir
     %EVb = arith.truncf %EV

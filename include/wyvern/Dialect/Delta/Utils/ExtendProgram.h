@@ -7,7 +7,7 @@
 #ifndef WYVERN_DIALECT_DELTA_UTILS_EXTENDPROGRAM_H
 #define WYVERN_DIALECT_DELTA_UTILS_EXTENDPROGRAM_H
 
-#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
 #include "mlir/IR/PatternMatch.h"
 

@@ -12,6 +12,8 @@
 #ifndef WYVERN_DIALECT_DELTA_UTILS_TILEBUILDER_H
 #define WYVERN_DIALECT_DELTA_UTILS_TILEBUILDER_H
 
+#include "wyvern/Dialect/Delta/IR/Splat.h"
+
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -59,9 +61,6 @@ private:
   ImplicitLocOpBuilder &b;
   FloatType compute;
 };
-
-/// True for zeros: what a sum or a product starts from if nothing is added.
-bool isZero(Value tile);
 
 /// The shape of a tile.
 inline ArrayRef<int64_t> shapeOf(Value tile) {

@@ -12,12 +12,12 @@
 #ifndef WYVERN_DIALECT_DELTA_UTILS_TRAINING_H
 #define WYVERN_DIALECT_DELTA_UTILS_TRAINING_H
 
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace mlir::wyvern::delta {
 
-/// On an argument or result: what callers name the tensor.
-inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
 /// On a forward function: the symbol of its backward.
 inline constexpr llvm::StringLiteral kBackwardAttr = "delta.backward";
 /// On a result of a forward and an argument of its backward of one name: what

@@ -4,12 +4,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_CUT_H
-#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_CUT_H
+#ifndef WYVERN_DIALECT_DELTA_ANALYSIS_CUT_H
+#define WYVERN_DIALECT_DELTA_ANALYSIS_CUT_H
 
-#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
-#include "wyvern/Dialect/Delta/Utils/DimClasses.h"
-#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+#include "wyvern/Dialect/Delta/Analysis/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
 #include "llvm/ADT/SetVector.h"
 
@@ -46,26 +46,26 @@ private:
   void findAfterValues();
   void findChain();
   void findAfter();
-  /// True if `value` needs something that has to wait until after the chain.
-  bool isAfter(Value value) const;
-  /// `value` is read in the chain: see to it that it is there.
+  /// Marks `value` as needed in the chain and decides how it gets there: stored
+  /// or recomputed.
   void needInChain(Value value);
-  /// `value` is read after the chain: see to it that it is there.
+  /// Marks `value` as needed after the chain and decides how it gets there.
   void needAfter(Value value);
   bool isRecomputed(Operation *op);
   bool isCheapVector(Value value) const;
-  bool hasLane(Value value) const;
+  bool hasSplitDim(Value value) const;
 
   ChunkProgramOpInterface program;
   YieldOp yield;
   CarryDependence dependence;
   TimeDims timeDims;
   DimClasses classes;
-  std::optional<DimClasses::Dim> lane;
-  /// What follows from an operation that mixes lanes outside of the recurrence.
+  std::optional<TileDim> splitDim;
+  /// What follows from an operation that mixes the split dimension outside of
+  /// the recurrence.
   llvm::DenseSet<Value> afterValues;
 };
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_CUT_H
+#endif // WYVERN_DIALECT_DELTA_ANALYSIS_CUT_H

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "wyvern/Dialect/Delta/Utils/TileStorage.h"
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;

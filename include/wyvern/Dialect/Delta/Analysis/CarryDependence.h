@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_DIALECT_DELTA_UTILS_CARRYDEPENDENCE_H
-#define WYVERN_DIALECT_DELTA_UTILS_CARRYDEPENDENCE_H
+#ifndef WYVERN_DIALECT_DELTA_ANALYSIS_CARRYDEPENDENCE_H
+#define WYVERN_DIALECT_DELTA_ANALYSIS_CARRYDEPENDENCE_H
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
@@ -26,10 +26,6 @@ private:
   llvm::DenseSet<Value> values;
 };
 
-/// True for an operation that costs about as much as to read its result from
-/// memory: elementwise work, broadcasts, rows that are repeated or masked.
-bool isCheap(Operation *op);
-
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_DIALECT_DELTA_UTILS_CARRYDEPENDENCE_H
+#endif // WYVERN_DIALECT_DELTA_ANALYSIS_CARRYDEPENDENCE_H

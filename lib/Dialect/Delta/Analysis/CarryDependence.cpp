@@ -4,10 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "wyvern/Dialect/Delta/Utils/CarryDependence.h"
-
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "wyvern/Dialect/Delta/Analysis/CarryDependence.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -20,11 +17,4 @@ CarryDependence::CarryDependence(ChunkProgramOpInterface program) {
     if (llvm::any_of(op.getOperands(),
                      [&](Value operand) { return reaches(operand); }))
       values.insert(op.result_begin(), op.result_end());
-}
-
-bool delta::isCheap(Operation *op) {
-  return op->hasTrait<OpTrait::ConstantLike>() ||
-         op->hasTrait<OpTrait::Elementwise>() ||
-         isa<tensor::EmptyOp, linalg::FillOp, linalg::BroadcastOp,
-             linalg::ElementwiseOp, MaskRowsOp, RepeatRowsOp>(op);
 }

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cut.h"
+#include "wyvern/Dialect/Delta/Analysis/Cut.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -14,15 +14,10 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-static int64_t rankOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
-}
-
 Cut::Cut(ChunkScanOp scan)
     : program(cast<ChunkProgramOpInterface>(scan.getOperation())),
       yield(scan.getYield()), dependence(program), timeDims(program),
-      classes(program), lane(findLane(scan, classes)) {
+      classes(program), splitDim(findSplitDim(scan, classes)) {
   findAfterValues();
   bool hasAfter = llvm::any_of(
       yield.getOuts(), [&](Value out) { return afterValues.contains(out); });
@@ -38,25 +33,24 @@ Cut::Cut(ChunkScanOp scan)
   findAfter();
 }
 
-/// What follows from an operation that a carry enters and that mixes lanes.
-///
-/// Such an operation leads to no carry: the lane is a dimension that nothing on
-/// the way to a carry mixes.
+/// Finds what follows from an operation that a carry enters and that mixes the
+/// split dimension. Such an operation leads to no carry: nothing on the way to
+/// a carry mixes the split dimension.
 void Cut::findAfterValues() {
-  if (!lane)
+  if (!splitDim)
     return;
   for (Operation &op : program.getBlock().without_terminator()) {
     bool follows = llvm::any_of(op.getOperands(), [&](Value operand) {
       return afterValues.contains(operand);
     });
-    if (follows || (dependence.reaches(&op) && classes.mixes(&op, *lane)))
+    if (follows || (dependence.reaches(&op) && classes.mixes(&op, *splitDim)))
       afterValues.insert(op.result_begin(), op.result_end());
   }
 }
 
-bool Cut::hasLane(Value value) const {
-  for (int64_t dim = 0; lane && dim < rankOf(value); ++dim)
-    if (classes.areSame({value, dim}, *lane))
+bool Cut::hasSplitDim(Value value) const {
+  for (int64_t dim = 0; splitDim && dim < getTileRank(value); ++dim)
+    if (classes.areSame({value, dim}, *splitDim))
       return true;
   return false;
 }
@@ -95,8 +89,8 @@ void Cut::needInChain(Value value) {
 /// Constants and broadcasts hold nothing that is worth a load, and a scalar or
 /// a cheap vector is less work than its traffic. Only the compute type crosses:
 /// a comparison or a rounded tile is made again of what does. A value with the
-/// lane is as large as what it is made of, and is no more than one product that
-/// waits for nothing.
+/// split dimension is as large as what it is made of, and is no more than one
+/// product that waits for nothing.
 bool Cut::isRecomputed(Operation *op) {
   if (op->hasTrait<OpTrait::ConstantLike>() ||
       isa<tensor::EmptyOp, linalg::FillOp, linalg::BroadcastOp>(op))
@@ -104,7 +98,8 @@ bool Cut::isRecomputed(Operation *op) {
   if (op->getNumResults() != 1)
     return false;
   Value result = op->getResult(0);
-  return rankOf(result) == 0 || isCheapVector(result) || hasLane(result) ||
+  return getTileRank(result) == 0 || isCheapVector(result) ||
+         hasSplitDim(result) ||
          getElementTypeOrSelf(result) != program.getCompute();
 }
 
@@ -114,17 +109,18 @@ bool Cut::isRecomputed(Operation *op) {
 bool Cut::isCheapVector(Value value) const {
   Operation *def = value.getDefiningOp();
   if (!def)
-    return rankOf(value) <= 1;
+    return getTileRank(value) <= 1;
   if (def->hasTrait<OpTrait::ConstantLike>() || isa<tensor::EmptyOp>(def))
     return true;
-  if (rankOf(value) > 1)
+  if (getTileRank(value) > 1)
     return false;
   bool perChunk = timeDims.get(value).none();
   if (auto reduce = dyn_cast<linalg::ReduceOp>(def); reduce && perChunk)
     return llvm::all_of(reduce.getInputs(), [&](Value in) {
       return isa<BlockArgument>(in) || isCheapVector(in);
     });
-  if (!isa<linalg::ReduceOp>(def) && !isCheap(def))
+  if (!isa<linalg::ReduceOp>(def) &&
+      !cast<ChunkRegionOpInterface>(def).isCheap())
     return false;
   return llvm::all_of(def->getOperands(),
                       [&](Value operand) { return isCheapVector(operand); });
@@ -146,7 +142,7 @@ void Cut::needAfter(Value value) {
   if (llvm::is_contained(crossing, value) || (def && afterOps.contains(def)))
     return;
   bool fromChain = dependence.reaches(value) && !afterValues.contains(value);
-  if (fromChain && (!def || !isCheap(def))) {
+  if (fromChain && (!def || !cast<ChunkRegionOpInterface>(def).isCheap())) {
     chainCrossing.insert(value);
     if (def)
       needInChain(value);

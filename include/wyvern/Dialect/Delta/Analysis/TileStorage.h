@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_DIALECT_DELTA_UTILS_TILESTORAGE_H
-#define WYVERN_DIALECT_DELTA_UTILS_TILESTORAGE_H
+#ifndef WYVERN_DIALECT_DELTA_ANALYSIS_TILESTORAGE_H
+#define WYVERN_DIALECT_DELTA_ANALYSIS_TILESTORAGE_H
 
-#include "wyvern/Dialect/Delta/Utils/TimeDims.h"
+#include "wyvern/Dialect/Delta/Analysis/TimeDims.h"
 
 namespace mlir::wyvern::delta {
 
@@ -25,4 +25,4 @@ TileStorage getStorage(Value value, ChunkProgramOpInterface program,
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_DIALECT_DELTA_UTILS_TILESTORAGE_H
+#endif // WYVERN_DIALECT_DELTA_ANALYSIS_TILESTORAGE_H

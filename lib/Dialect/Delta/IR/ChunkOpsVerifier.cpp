@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -42,9 +43,7 @@ Value ChunkProgramOpInterface::getInOfTile(Value value) {
   return number > 0 && number <= ins.size() ? ins[number - 1] : Value();
 }
 
-/// The closed set of the region: differentiation, splitting and fusion have one
-/// rule for each of these and for nothing else.
-static bool isChunkRegionOp(Operation *op) {
+bool mlir::wyvern::delta::isChunkRegionOp(Operation *op) {
   if (isa<linalg::ContractOp, linalg::ElementwiseOp, linalg::BroadcastOp,
           linalg::ReduceOp, linalg::TransposeOp, linalg::FillOp,
           tensor::EmptyOp, arith::ConstantOp, ChunkScanOp, ChunkMapOp>(op))

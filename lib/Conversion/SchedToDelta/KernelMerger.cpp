@@ -82,8 +82,8 @@ Operation *KernelMerger::createProgram() {
   SmallVector<Value> inits;
   SmallVector<Attribute> bindings;
   for (const Carry &carry : carries) {
-    unsigned number = carry.init.getArgNumber() -
-                      kernel.getInitArgs().front().getArgNumber();
+    unsigned number =
+        carry.init.getArgNumber() - kernel.getInitArgs().front().getArgNumber();
     inits.push_back(kernel.getInits()[number]);
     bindings.push_back(kernel.getBinding(carry.init));
   }
@@ -137,8 +137,8 @@ void KernelMerger::cloneOp(Operation *op) {
   } else if (auto store = dyn_cast<StoreOp>(op)) {
     outs[store.getTarget()] = mapping.lookup(store.getTile());
   } else if (auto put = dyn_cast<PutOp>(op)) {
-    for (auto [tile, held] : llvm::zip_equal(
-             put.getTiles(), put.getChannel().getType().getTiles()))
+    for (auto [tile, held] :
+         llvm::zip_equal(put.getTiles(), put.getChannel().getType().getTiles()))
       channels[put.getChannel()].push_back(
           round(tile, cast<RankedTensorType>(held)));
   } else if (auto get = dyn_cast<GetOp>(op)) {

@@ -92,9 +92,10 @@ func.func @carries(%x: tensor<?x?x2x128xbf16>, %s0: tensor<?x2x64x128xf32>, %cu:
 
 // CHECK-LABEL: func.func @carry
 // CHECK: %{{.*}} = sched.each_chunk forward valid(%{{.*}}) carries(%{{.*}} = %{{.*}} : tensor<64x64xf32>) {
-func.func @carry(%x: tensor<?x64x64xf32>) -> tensor<?x64x64xf32> {
-  %y = sched.kernel "carry" grid(heads = 1, split = 1, over = sequences)
+func.func @carry(%x: tensor<?x64x64xf32>, %y: tensor<?x?x64xf32>) -> tensor<?x64x64xf32> {
+  %z = sched.kernel "carry" grid(heads = 1, split = 1, over = sequences)
       chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %y[seq, time, _] : tensor<?x?x64xf32>)
       inits(%init = %x[seq, _, _] : tensor<?x64x64xf32>)
       finals(%final = [seq, _, _] : tensor<?x64x64xf32>) {
     sched.role "only" warps 4 {
@@ -106,5 +107,5 @@ func.func @carry(%x: tensor<?x64x64xf32>) -> tensor<?x64x64xf32> {
       sched.store %sN to %final : tensor<64x64xf32>, !sched.global<tensor<?x64x64xf32>>
     }
   }
-  return %y : tensor<?x64x64xf32>
+  return %z : tensor<?x64x64xf32>
 }

@@ -17,7 +17,7 @@
 // memory; what the map keeps for others is stored by the role that makes it.
 // CHECK-LABEL: func.func @both
 // CHECK-NOT: delta.chunk
-// CHECK: %[[K:.*]] = sched.kernel "both_fused" grid(heads = 2, split = 2, over = sequences)
+// CHECK: %[[K:.*]]:2 = sched.kernel "both_fused" grid(heads = 2, split = 2, over = sequences)
 // OPTIONS: sched.kernel "both_fused" grid(heads = 2, split = 1, over = sequences)
 // CHECK-DAG: %[[KEYS:.*]] = sched.channel depth 3 fill tma : <tensor<64x64xbf16>>
 // CHECK-DAG: %[[VALUES:.*]] = sched.channel depth 3 fill tma : <tensor<64x128xbf16>>

@@ -244,6 +244,40 @@ func.func @kernel_k25_twice(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32
 
 // -----
 
+func.func @kernel_k28(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K28) expected carries bound to neither chunk nor time, in a kernel over sequences, found #delta.binding<[chunk, head, _, _]>}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[chunk, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [chunk, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k28_slots(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K28) expected carries bound to chunk * 4, the slot of a block, found #delta.binding<[seq, head, _, _]>}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = slots of 4) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k29(%w: tensor<2x64xbf16>) {
+  // expected-error @+1 {{(K29) expected an in with a time dimension, which says how many tokens there are}}
+  sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %w[head, _] : tensor<2x64xbf16>) {
+  }
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // sched.channel
 //===----------------------------------------------------------------------===//

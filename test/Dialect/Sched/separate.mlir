@@ -31,7 +31,7 @@
 // CHECK-NEXT: sched.put %[[A]], %[[B]] to %[[MAP]]
 // CHECK: sched.kernel "both_scan" grid(heads = 2, split = 2, over = sequences)
 // CHECK-SAME: min_blocks 1
-// CHECK-SAME: ins(%{{[^ ]*}} = %{{.*}}[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{[^ ]*}} = %[[P]]#0
+// CHECK-SAME: ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{[^ ]*}} = %[[P]]#0
 // CHECK: sched.channel depth 2 fill tma
 // STAGES: sched.kernel "both_map"
 // STAGES: sched.channel depth 1

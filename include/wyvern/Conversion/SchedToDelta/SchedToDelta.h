@@ -1,4 +1,5 @@
-//===- SchedToDelta.h - The conversion's pass ---------------------------------===//
+//===- SchedToDelta.h - The conversion's pass
+//---------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -22,12 +22,14 @@ public:
   explicit ChunkRun(KernelOp kernel) {
     for (RoleOp role : kernel.getRoles()) {
       Block &block = role.getEachChunk().getBlock();
-      processes.push_back({block.begin(), block.getTerminator()->getIterator()});
+      processes.push_back(
+          {block.begin(), block.getTerminator()->getIterator()});
     }
   }
 
   ChunkOrder run() {
-    while (llvm::count_if(processes, [&](Process &p) { return advance(p); }) > 0)
+    while (llvm::count_if(processes, [&](Process &p) { return advance(p); }) >
+           0)
       ;
     for (Process &process : processes)
       if (process.next != process.end)
@@ -41,7 +43,8 @@ private:
     size_t before = order.ops.size();
     for (; process.next != process.end; ++process.next) {
       Operation *op = &*process.next;
-      if (auto get = dyn_cast<GetOp>(op); get && !full.contains(get.getChannel()))
+      if (auto get = dyn_cast<GetOp>(op);
+          get && !full.contains(get.getChannel()))
         break;
       if (auto put = dyn_cast<PutOp>(op))
         full.insert(put.getChannel());

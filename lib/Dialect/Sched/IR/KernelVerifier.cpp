@@ -78,6 +78,40 @@ static LogicalResult verifyBindings(KernelOp kernel) {
           verify(kernel.getInits().getTypes(), kernel.getInitBindings())));
 }
 
+/// Checks that a block starts with the carries that are its own.
+static LogicalResult verifyCarries(KernelOp kernel) {
+  bool isSlots = kernel.getOver() == GridOver::slots;
+  for (auto binding :
+       kernel.getInitBindings().getAsRange<delta::BindingAttr>()) {
+    bool fits = isSlots ? binding.has(delta::DimKind::chunk) &&
+                              binding.getChunkMultiple() ==
+                                  static_cast<int64_t>(kernel.getRun())
+                        : !binding.has(delta::DimKind::chunk);
+    if (fits && !binding.has(delta::DimKind::time))
+      continue;
+    InFlightDiagnostic error = kernel.emitOpError()
+                               << "(K28) expected carries bound to ";
+    if (isSlots)
+      error << "chunk * " << kernel.getRun() << ", the slot of a block";
+    else
+      error << "neither chunk nor time, in a kernel over sequences";
+    return error << ", found " << binding;
+  }
+  return success();
+}
+
+/// Checks that some in says how many tokens there are.
+static LogicalResult verifyTime(KernelOp kernel) {
+  auto isTimed = [](delta::BindingAttr binding) {
+    return binding.has(delta::DimKind::time);
+  };
+  if (llvm::any_of(kernel.getInBindings().getAsRange<delta::BindingAttr>(),
+                   isTimed))
+    return success();
+  return kernel.emitOpError() << "(K29) expected an in with a time dimension, "
+                                 "which says how many tokens there are";
+}
+
 LogicalResult KernelOp::verify() {
   if (getInBindings().size() != getIns().size() ||
       getOutBindings().size() != getOuts().size() ||
@@ -91,7 +125,8 @@ LogicalResult KernelOp::verify() {
   if (!isa<Float32Type, Float64Type>(getCompute()))
     return emitOpError() << "(K5) expected compute type f32 or f64, found "
                          << getCompute();
-  if (failed(verifyBindings(*this)))
+  if (failed(verifyBindings(*this)) || failed(verifyCarries(*this)) ||
+      failed(verifyTime(*this)))
     return failure();
   return verifyArguments(*this);
 }
@@ -101,9 +136,9 @@ static LogicalResult verifyNames(KernelOp kernel) {
   llvm::StringSet<> names;
   for (RoleOp role : kernel.getRoles())
     if (!names.insert(role.getRoleName()).second)
-      return role.emitOpError() << "(K8) expected another name than "
-                                << role.getRoleNameAttr()
-                                << ", which an earlier role has";
+      return role.emitOpError()
+             << "(K8) expected another name than " << role.getRoleNameAttr()
+             << ", which an earlier role has";
   return success();
 }
 

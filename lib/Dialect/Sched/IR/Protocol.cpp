@@ -47,7 +47,8 @@ static LogicalResult verifyUses(ChannelOp channel) {
 }
 
 /// Checks that a bulk copy can bring `tile` and leave it as `held`.
-static LogicalResult verifyCopied(PutOp put, Value tile, RankedTensorType held) {
+static LogicalResult verifyCopied(PutOp put, Value tile,
+                                  RankedTensorType held) {
   auto load = tile.getDefiningOp<LoadOp>();
   if (!load)
     return put.emitOpError()

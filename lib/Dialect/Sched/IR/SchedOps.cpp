@@ -111,7 +111,8 @@ LogicalResult RoleOp::verify() {
   EachChunkOp loop = getEachChunk();
   if (getCopies() > 1 && !loop.getInits().empty())
     return loop.emitOpError()
-           << "(K26) has carries in a role with copies; each copy visits one chunk in "
+           << "(K26) has carries in a role with copies; each copy visits one "
+              "chunk in "
            << getCopies()
            << ", so what it leaves is not what the next chunk needs";
   for (Operation &op : getBlock())

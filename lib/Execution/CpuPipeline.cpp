@@ -5,8 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Conversion/Passes.h"
+#include "wyvern/Conversion/SchedToDelta/SchedToDelta.h"
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+#include "wyvern/Dialect/Sched/IR/Sched.h"
 #include "wyvern/Execution/CpuProgram.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -42,7 +44,7 @@ void wyvern::registerCpuDialects(DialectRegistry &registry) {
               bufferization::BufferizationDialect, cf::ControlFlowDialect,
               delta::DeltaDialect, func::FuncDialect, LLVM::LLVMDialect,
               linalg::LinalgDialect, math::MathDialect, memref::MemRefDialect,
-              scf::SCFDialect, tensor::TensorDialect>();
+              scf::SCFDialect, sched::SchedDialect, tensor::TensorDialect>();
   delta::registerAdjoints(registry);
   delta::registerChunkRegionModels(registry);
   arith::registerBufferizableOpInterfaceExternalModels(registry);
@@ -125,6 +127,7 @@ static void addFloatEmulation(OpPassManager &pm) {
 }
 
 void wyvern::buildCpuPipeline(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createConvertSchedToDeltaPass());
   pm.addNestedPass<func::FuncOp>(createConvertDeltaToSCF());
   pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
   addBufferization(pm);
@@ -144,8 +147,9 @@ void wyvern::buildCpuPipeline(OpPassManager &pm) {
 }
 
 void wyvern::registerCpuPipeline() {
-  PassPipelineRegistration<>("wyvern-lower-to-cpu",
-                             "chunk programs to loops, buffers and the LLVM "
-                             "dialect, as the CPU runs them",
-                             buildCpuPipeline);
+  PassPipelineRegistration<>(
+      "wyvern-lower-to-cpu",
+      "chunk programs or kernels to loops, buffers and the LLVM "
+      "dialect, as the CPU runs them",
+      buildCpuPipeline);
 }

@@ -8,6 +8,7 @@
 
 #include "TensorSignature.h"
 
+#include "wyvern/Conversion/SchedToDelta/SchedToDelta.h"
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/DiagnosticText.h"
@@ -15,6 +16,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
@@ -117,25 +119,31 @@ createEngine(ModuleOp module) {
   return ExecutionEngine::create(module, options, std::move(*machine));
 }
 
-/// Runs the phases up to the one that `options` names.
+/// Runs the phases up to the one that `options` names. What a schedule computes
+/// is then a chunk program again.
 static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   DiagnosticText diagnostics(module.getContext());
   if (options.training && failed(checkTrainable(module)))
     return diagnostics.getError("the module cannot be differentiated");
   constexpr StringLiteral chunkPhases[] = {"wy", "differentiated", "staged",
-                                           "rounded"};
+                                           "rounded", "scheduled"};
   const Phase *phase = findPhase(options.phase);
   if (!phase || !llvm::is_contained(chunkPhases, phase->name))
     return makeError(
-        "expected a phase that ends in a chunk program (wy, differentiated, "
-        "staged or rounded), found '",
+        "expected a phase that a CPU can run (wy, differentiated, staged, "
+        "rounded or scheduled), found '",
         options.phase, "'");
+  if (!llvm::is_contained(getSchedules(), StringRef(options.schedule)))
+    return makeError("expected a schedule (", llvm::join(getSchedules(), ", "),
+                     "), found '", options.schedule, "'");
   PassManager pm(module.getContext());
   PipelineOptions pipelineOptions;
   pipelineOptions.operandType = options.operandType;
   pipelineOptions.training = options.training;
   pipelineOptions.save = options.save;
+  pipelineOptions.schedule = options.schedule;
   buildPipeline(pm, *phase, pipelineOptions);
+  pm.addNestedPass<func::FuncOp>(createConvertSchedToDeltaPass());
   if (failed(pm.run(module)))
     return diagnostics.getError("the passes up to " + options.phase +
                                 " failed");

@@ -26,6 +26,8 @@ _PHASES = {
     "f64": ("staged", "differentiated"),
     "rounded": ("rounded", "rounded"),
 }
+# How chunk programs are divided into kernels, as wyvernc's --schedule.
+_SCHEDULES = ("separate", "fused-blocks", "fused-warps")
 # Inputs of which None means zeros, or no packing.
 _OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
 _SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".mlir": "mlir"}
@@ -107,6 +109,7 @@ def compile(
     output: Optional[Union[str, "os.PathLike[str]"]] = None,
     training: bool = False,
     save: Optional[str] = None,
+    schedule: Optional[str] = None,
 ) -> Any:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -132,6 +135,11 @@ def compile(
         What the residuals are: "factor" (the default: the triangular factor of each
         chunk), "checkpoints" (that, and the states that enter every 8th chunk) or "none"
         (the backward computes everything again).
+    schedule
+        For the CPU, with precision "rounded": runs the kernels of that strategy
+        ("separate", "fused-blocks", "fused-warps"; wyvernc --schedule) instead of the
+        chunk programs that they are made of. The bits are the same, or the schedule is
+        wrong. MLIR that holds kernels already needs no schedule.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
@@ -140,7 +148,11 @@ def compile(
     if target == "cpu":
         if output is not None:
             raise ValueError("output: a CPU program has no bundle; leave it out")
-        return _compile_cpu(_read_source(spec), precision or "f32", layer, training, save)
+        return _compile_cpu(
+            _read_source(spec), precision or "f32", layer, training, save, schedule
+        )
+    if schedule is not None:
+        raise ValueError("schedule: only target='cpu' has a choice; leave it out")
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
@@ -148,12 +160,21 @@ def compile(
 
 
 def _compile_cpu(
-    source: _Source, precision: str, layer: Optional[str], training: bool, save: str
+    source: _Source,
+    precision: str,
+    layer: Optional[str],
+    training: bool,
+    save: str,
+    schedule: Optional[str],
 ) -> "CpuProgram":
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
     if precision == "f64" and source.format == "mlir":
         raise ValueError("precision: MLIR says its own types; write f64 there")
+    if schedule is not None and schedule not in _SCHEDULES:
+        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
+    if schedule is not None and precision != "rounded":
+        raise ValueError("schedule: kernels round, so it needs precision='rounded'")
     name, module, _ = _read_layer(source, layer, "f64" if precision == "f64" else "")
     operand_type = "bf16"
     if precision == "rounded":
@@ -162,10 +183,12 @@ def _compile_cpu(
             raise CompileError(
                 f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
             )
+    phase = "scheduled" if schedule else _PHASES[precision][training]
+
     def compile_part(backward: bool) -> Any:
         try:
             return _compiler().compile_cpu(
-                module, name, _PHASES[precision][training], operand_type, training, save, backward
+                module, name, phase, operand_type, training, save, backward, schedule or "separate"
             )
         except ValueError as error:
             raise CompileError(str(error)) from None

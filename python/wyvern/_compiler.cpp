@@ -86,11 +86,12 @@ struct ResultBuffer {
 static std::unique_ptr<CpuProgram>
 compileCpu(const std::string &source, const std::string &entry,
            const std::string &phase, const std::string &operandType,
-           bool training, const std::string &save, bool backward) {
+           bool training, const std::string &save, bool backward,
+           const std::string &schedule) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(
-        source, {entry, phase, operandType, training, save, backward});
+    return CpuProgram::compile(source, {entry, phase, operandType, training,
+                                        save, backward, schedule});
   };
   return unwrap(compileReleased());
 }
@@ -242,7 +243,7 @@ PYBIND11_MODULE(_compiler, m) {
   m.def("compile_cpu", &compileCpu, py::arg("source"), py::arg("entry") = "",
         py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
         py::arg("training") = false, py::arg("save") = "factor",
-        py::arg("backward") = false,
+        py::arg("backward") = false, py::arg("schedule") = "separate",
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

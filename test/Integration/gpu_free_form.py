@@ -6,7 +6,7 @@
     on the GPU machine:               gpu_free_form.py --bundles bundles
 
 The programs are those of free-form.mlir and backward-forms.mlir in
-test/Conversion/DeltaToTile: the proof that the lowering takes the program it is given,
+test/Conversion/SchedToTile: the proof that the lowering takes the program it is given,
 and has no kernel of some layer in it.
 `wyvern` must be importable (scripts/build-runtime). The exit status is not 0 if
 anything failed.
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [ROOT / "test/Conversion/DeltaToTile" / name for name in ("free-form.mlir", "backward-forms.mlir")]
+SOURCES = [ROOT / "test/Conversion/SchedToTile" / name for name in ("free-form.mlir", "backward-forms.mlir")]
 CHUNK = 64
 
 

@@ -6,6 +6,8 @@
 
 // CHECK: "name": "x"
 // CHECK-NOT: "name": "workspace
+// CHECK: "name": "s"
+// CHECK-NOT: "name": "workspace
 // CHECK: "name": "kept"
 // CHECK: "dims": [
 // CHECK-NEXT: {
@@ -21,15 +23,14 @@
 
 func.func @kept(%x: tensor<?x?x1x64xf32> {delta.name = "x"}, %s0: tensor<?x1x64x64xf32> {delta.name = "s"})
     -> (tensor<?x1x64x64xf32> {delta.name = "kept"}) {
-  %kept, %end = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xf32>)
-      carry(%S = %s0[chunk * 2, head, _, _] : tensor<?x1x64x64xf32>)
-      outs([chunk * 2, head, _, _] : tensor<?x1x64x64xf32>) valid(%n) {
-    delta.yield outs(%S : tensor<64x64xf32>) carry(%S : tensor<64x64xf32>)
-  }
+  %kept, %end = tile.launch @kept_scan chunk 64 ins(%x : tensor<?x?x1x64xf32>) inits(%s0 : tensor<?x1x64x64xf32>)
+      bindings [#delta.binding<[seq, time, head, _]>], [#delta.binding<[chunk * 2, head, _, _]>],
+               [#delta.binding<[chunk * 2, head, _, _]>]
+      outs(tensor<?x1x64x64xf32>) finals(tensor<?x1x64x64xf32>)
   return %kept : tensor<?x1x64x64xf32>
 }
 
-tile.kernel @kept_scan(%x: !tile.global<tensor<?x?x1x64xf32>>, %kept: !tile.global<tensor<?x1x64x64xf32>>)
-    grid 1 * slots of 2 warps 4 min_blocks 1 operands ["x", "kept"] shared_bytes 0 {
+tile.kernel @kept_scan(%x: !tile.global<tensor<?x?x1x64xf32>>, %kept: !tile.global<tensor<?x1x64x64xf32>>,
+                       %s: !tile.global<tensor<?x1x64x64xf32>, optional = true>, %cu: !tile.cu_seqlens, %T: index, %N: index)
+    grid 1 * slots of 2 warps 4 min_blocks 1 operands ["x", "kept", "s", "cu_seqlens", "tokens", "sequences"] shared_bytes 0 {
 }

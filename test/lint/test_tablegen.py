@@ -15,6 +15,7 @@ import pytest
 
 LLVM = pathlib.Path("/usr/lib/llvm-22")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROTOCOLS = {"Sched": ["protocol.mlir"]}  # further files of negative tests
 
 
 @functools.cache
@@ -39,7 +40,7 @@ def passes():
 
 
 def ops():
-    ours = {"Delta_Dialect", "Tile_Dialect"}
+    ours = {"Delta_Dialect", "Sched_Dialect", "Tile_Dialect"}
     return {name: op for name, op in declared("Dialect/*/IR/*.td", "Op").items()
             if op["opDialect"] and op["opDialect"]["def"] in ours}
 
@@ -82,11 +83,14 @@ def test_examples_of_ops_are_tested():
     assert untested == []
 
 
-@pytest.mark.parametrize("dialect, at_least", [("Delta", 40), ("Tile", 20)])
+@pytest.mark.parametrize("dialect, at_least", [("Delta", 40), ("Sched", 30), ("Tile", 20)])
 def test_constraints_have_negative_tests(dialect, at_least):
-    """Named after the constraint's number in the dialect's part of docs/spec.md."""
-    parts = re.split(r"^# The (\w+) dialect: specification$", (ROOT / "docs/spec.md").read_text(), flags=re.M)
+    """Named after the constraint's number in the dialect's part of docs/spec.md or docs/sched.md."""
+    text = (ROOT / "docs/spec.md").read_text() + (ROOT / "docs/sched.md").read_text()
+    parts = re.split(r"^# The (\w+) dialect: specification$", text, flags=re.M)
     spec = parts[parts.index(dialect.lower()) + 1]
-    listed = {name for row in re.findall(r"^\| (`\w+_c\d+`.*?) \|", spec, re.M) for name in re.findall(r"\w+_c\d+", row)}
-    tested = set(re.findall(r"@(\w+_c\d+)\(", (ROOT / f"test/Dialect/{dialect}/invalid.mlir").read_text()))
+    number = r"\w+_[ck]\d+"
+    listed = {name for row in re.findall(rf"^\| (`{number}`.*?) \|", spec, re.M) for name in re.findall(number, row)}
+    tests = "\n".join((ROOT / f"test/Dialect/{dialect}" / name).read_text() for name in ("invalid.mlir", *PROTOCOLS.get(dialect, ())))
+    tested = set(re.findall(rf"@({number})\(", tests))
     assert len(listed) > at_least and listed == tested

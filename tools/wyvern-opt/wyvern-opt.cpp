@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Conversion/Passes.h"
+#include "wyvern/Conversion/SchedToDelta/SchedToDelta.h"
 #include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 #include "wyvern/Conversion/TileToNVVM/TileToNVVM.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -42,6 +43,7 @@ int main(int argc, char **argv) {
   mlir::wyvern::delta::registerDeltaTransformsPasses();
   mlir::wyvern::registerWyvernConversionPasses();
   mlir::wyvern::sched::registerSchedStrategiesPasses();
+  mlir::wyvern::registerSchedToDeltaPasses();
   mlir::wyvern::registerSchedToTilePasses();
   mlir::wyvern::tile::registerTileTransformsPasses();
   mlir::wyvern::registerTileToNVVMPasses();

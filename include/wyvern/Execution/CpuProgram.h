@@ -33,7 +33,8 @@ namespace mlir::wyvern {
 /// Dialects and interfaces that the CPU path needs beyond the delta dialect.
 void registerCpuDialects(DialectRegistry &registry);
 
-/// From a chunk program (phases wy, staged, rounded) to the LLVM dialect.
+/// From chunk programs (phases wy, staged, rounded) or their kernels (phase
+/// scheduled) to the LLVM dialect.
 void buildCpuPipeline(OpPassManager &pm);
 
 /// Registers it as --wyvern-lower-to-cpu.
@@ -43,8 +44,8 @@ struct CpuOptions {
   /// The function to compile; empty for the module's only one, or its forward.
   std::string entry;
   /// How far passes bring the module before it is lowered to loops: wy,
-  /// differentiated, staged or rounded. Those that it has behind it change
-  /// nothing.
+  /// differentiated, staged, rounded or scheduled. Those that it has behind it
+  /// change nothing.
   std::string phase = "wy";
   /// What `rounded` rounds to: bf16 or f16.
   std::string operandType = "bf16";
@@ -54,6 +55,8 @@ struct CpuOptions {
   std::string save = "factor";
   /// Compile the backward of the function and not the function.
   bool backward = false;
+  /// The strategy of the phase scheduled: one of getSchedules().
+  std::string schedule = "separate";
 };
 
 /// An argument or a result of a program.

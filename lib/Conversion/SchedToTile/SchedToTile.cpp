@@ -69,9 +69,9 @@ static LogicalResult checkBody(func::FuncOp func) {
       return op.emitError("expected a kernel, found a recurrence; run "
                           "delta-form-wy and a strategy first");
     return op.emitOpError()
-           << "stands outside of the chunk programs; the GPU path takes "
-              "functions of chunk programs only so far (compute it before "
-              "the call, or use target \"cpu\")";
+           << "stands outside of the kernels; the GPU path runs kernels "
+              "and nothing else so far (compute it before the call, or use "
+              "target \"cpu\")";
   }
   return success();
 }

@@ -205,9 +205,8 @@ FailureOr<ProgramInfo> ProgramDescriber::describe() {
     if (failed(addKernel(kernel)))
       return failure();
   if (program.kernels.empty())
-    return func.emitError() << "expected a function of chunk programs, found "
-                               "none in it; there is "
-                               "nothing to compile";
+    return func.emitError() << "expected a function of kernels, found none in "
+                               "it; there is nothing to compile";
   return std::move(program);
 }
 

@@ -254,3 +254,25 @@ tile.kernel @parts() grid 1 * slots warps 12 min_blocks 1 operands [] {
     tile.commit %r[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>
   }
 }
+
+tile.kernel @f_scan(%q: !tile.tensor_map<tensor<?x?x2x64xbf16>, box = [1, 64, 1, 64]>,
+                    %o: !tile.global<tensor<?x?x2x64xbf16>>,
+                    %s0: !tile.global<tensor<?x2x64x64xf32>, optional = true>,
+                    %sT: !tile.global<tensor<?x2x64x64xf32>, optional = true>,
+                    %cu: !tile.cu_seqlens, %T: index, %N: index)
+    grid 2 * sequences warps 5 min_blocks 1
+    operands ["q", "o", "s0", "sT", "cu_seqlens", "tokens", "sequences"] {
+}
+
+// CHECK-LABEL: func.func @launch
+func.func @launch(%q: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>)
+    -> (tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>) {
+  // CHECK: tile.launch @f_scan chunk 64 ins(%{{.*}}) inits(%{{.*}}) bindings {{.*}} outs({{.*}}) finals({{.*}})
+  %o, %sT = tile.launch @f_scan chunk 64 ins(%q : tensor<?x?x2x64xbf16>)
+      inits(%s0 : tensor<?x2x64x64xf32>)
+      bindings [#delta.binding<[seq, time, head, _]>],
+               [#delta.binding<[seq, head, _, _]>],
+               [#delta.binding<[seq, time, head, _]>]
+      outs(tensor<?x?x2x64xbf16>) finals(tensor<?x2x64x64xf32>)
+  return %o, %sT : tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>
+}

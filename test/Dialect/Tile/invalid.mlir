@@ -841,3 +841,41 @@ func.func @reduce_c4(%x: tensor<64x128xf32, #tile.layout<acc>>, %s: !tile.smem<1
   %y = tile.reduce %x dim 0 via %s barrier 1 : !tile.smem<128xf32>, tensor<64x128xf32, #tile.layout<acc>> -> tensor<128xf32, #tile.layout<warp>>
   return
 }
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.launch
+//===----------------------------------------------------------------------===//
+
+func.func @launch_c1(%x: tensor<?x?x1x64xbf16>) {
+  // expected-error @+1 {{(C1) expected a tile.kernel of this name, found none: @nobody}}
+  tile.launch @nobody chunk 64 ins(%x : tensor<?x?x1x64xbf16>) bindings [#delta.binding<[seq, time, head, _]>], [], []
+  return
+}
+
+// -----
+
+tile.kernel @two(%x: !tile.global<tensor<?x?x1x64xbf16>>, %y: !tile.global<tensor<?x?x1x64xbf16>>,
+                 %cu: !tile.cu_seqlens, %T: index, %N: index)
+    grid 1 * slots warps 4 min_blocks 1 operands ["x", "y", "cu_seqlens", "tokens", "sequences"] {
+}
+func.func @launch_c2(%x: tensor<?x?x1x64xbf16>) {
+  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences, found 5 arguments}}
+  tile.launch @two chunk 64 ins(%x : tensor<?x?x1x64xbf16>) bindings [#delta.binding<[seq, time, head, _]>], [], []
+  return
+}
+
+// -----
+
+// A final that nobody reads is no tensor of the kernel.
+tile.kernel @narrow(%x: !tile.global<tensor<?x?x1x64xbf16>>, %s0: !tile.global<tensor<?x1x64x128xf32>, optional = true>,
+                    %cu: !tile.cu_seqlens, %T: index, %N: index)
+    grid 1 * sequences warps 4 min_blocks 1 operands ["x", "s0", "cu_seqlens", "tokens", "sequences"] {
+}
+func.func @launch_c3(%x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64xf32>) {
+  // expected-error @+1 {{(C3) expected argument #1 of the kernel to be a 'tensor<?x1x64x64xf32>', found '!tile.global<tensor<?x1x64x128xf32>, optional = true>'}}
+  %sT = tile.launch @narrow chunk 64 ins(%x : tensor<?x?x1x64xbf16>) inits(%s0 : tensor<?x1x64x64xf32>)
+      bindings [#delta.binding<[seq, time, head, _]>], [#delta.binding<[seq, head, _, _]>], [] finals(tensor<?x1x64x64xf32>)
+  return
+}

@@ -173,10 +173,14 @@ TEST(CpuProgram, ErrorsAreStrings) {
   EXPECT_EQ(compileError(sums, other),
             "expected a function @other, found sums");
   phase.phase = "nonsense";
-  EXPECT_EQ(
-      compileError(sums, phase),
-      "expected a phase that ends in a chunk program (wy, differentiated, "
-      "staged or rounded), found 'nonsense'");
+  EXPECT_EQ(compileError(sums, phase),
+            "expected a phase that a CPU can run (wy, differentiated, staged, "
+            "rounded or scheduled), found 'nonsense'");
+  CpuOptions schedule;
+  schedule.schedule = "nonsense";
+  EXPECT_EQ(compileError(sums, schedule),
+            "expected a schedule (separate, fused-blocks, fused-warps), found "
+            "'nonsense'");
   CpuOptions backward;
   backward.backward = true;
   EXPECT_EQ(compileError(sums, backward),

@@ -1,5 +1,4 @@
-//===- KernelAssembly.cpp - Text form of kernels and their loops
-//------------===//
+//===- KernelAssembly.cpp - Text form of kernels and their loops --------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

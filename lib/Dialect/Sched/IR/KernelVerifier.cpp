@@ -1,5 +1,4 @@
-//===- KernelVerifier.cpp - Constraints of whole kernels
-//--------------------===//
+//===- KernelVerifier.cpp - Constraints of whole kernels ------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -12,6 +11,8 @@
 #include "Protocol.h"
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
+
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -38,6 +39,79 @@ static LogicalResult verifyArguments(KernelOp kernel) {
   return success();
 }
 
+/// Checks that `binding` says what each dimension of `tensor` ranges over.
+static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
+                                   delta::BindingAttr binding) {
+  auto error = [&](StringRef what) {
+    return kernel.emitOpError() << "(K9) expected " << what << ", found "
+                                << binding << " for " << tensor;
+  };
+  if (static_cast<int64_t>(binding.getDims().size()) != tensor.getRank())
+    return error("one bound dimension for each dimension of a tensor");
+  int64_t heads = kernel.getHeads();
+  for (auto [dim, size] :
+       llvm::zip_equal(binding.getDims(), tensor.getShape())) {
+    if (dim.kind == delta::DimKind::whole && ShapedType::isDynamic(size))
+      return error("a static size where a dimension is kept whole");
+    if (dim.kind == delta::DimKind::head &&
+        (ShapedType::isDynamic(size) || size < 1 ||
+         heads * dim.multiple % size != 0))
+      return error("heads that divide the grid's");
+  }
+  return success();
+}
+
+static LogicalResult verifyBindings(KernelOp kernel) {
+  auto verify = [&](TypeRange types, ArrayAttr bindings) {
+    return success(llvm::all_of(
+        llvm::zip_equal(types, bindings.getAsRange<delta::BindingAttr>()),
+        [&](auto entry) {
+          auto [type, binding] = entry;
+          return succeeded(
+              verifyBinding(kernel, cast<RankedTensorType>(type), binding));
+        }));
+  };
+  return success(
+      succeeded(verify(kernel.getIns().getTypes(), kernel.getInBindings())) &&
+      succeeded(verify(kernel.getOuts().getTypes(), kernel.getOutBindings())) &&
+      succeeded(
+          verify(kernel.getInits().getTypes(), kernel.getInitBindings())));
+}
+
+/// Checks that a block starts with the carries that are its own.
+static LogicalResult verifyCarries(KernelOp kernel) {
+  bool isSlots = kernel.getOver() == GridOver::slots;
+  for (auto binding :
+       kernel.getInitBindings().getAsRange<delta::BindingAttr>()) {
+    bool fits = isSlots ? binding.has(delta::DimKind::chunk) &&
+                              binding.getChunkMultiple() ==
+                                  static_cast<int64_t>(kernel.getRun())
+                        : !binding.has(delta::DimKind::chunk);
+    if (fits && !binding.has(delta::DimKind::time))
+      continue;
+    InFlightDiagnostic error = kernel.emitOpError()
+                               << "(K28) expected carries bound to ";
+    if (isSlots)
+      error << "chunk * " << kernel.getRun() << ", the slot of a block";
+    else
+      error << "neither chunk nor time, in a kernel over sequences";
+    return error << ", found " << binding;
+  }
+  return success();
+}
+
+/// Checks that some in says how many tokens there are.
+static LogicalResult verifyTime(KernelOp kernel) {
+  auto isTimed = [](delta::BindingAttr binding) {
+    return binding.has(delta::DimKind::time);
+  };
+  if (llvm::any_of(kernel.getInBindings().getAsRange<delta::BindingAttr>(),
+                   isTimed))
+    return success();
+  return kernel.emitOpError() << "(K29) expected an in with a time dimension, "
+                                 "which says how many tokens there are";
+}
+
 LogicalResult KernelOp::verify() {
   if (getInBindings().size() != getIns().size() ||
       getOutBindings().size() != getOuts().size() ||
@@ -51,7 +125,42 @@ LogicalResult KernelOp::verify() {
   if (!isa<Float32Type, Float64Type>(getCompute()))
     return emitOpError() << "(K5) expected compute type f32 or f64, found "
                          << getCompute();
+  if (failed(verifyBindings(*this)) || failed(verifyCarries(*this)) ||
+      failed(verifyTime(*this)))
+    return failure();
   return verifyArguments(*this);
+}
+
+/// Checks that the roles can be told apart.
+static LogicalResult verifyNames(KernelOp kernel) {
+  llvm::StringSet<> names;
+  for (RoleOp role : kernel.getRoles())
+    if (!names.insert(role.getRoleName()).second)
+      return role.emitOpError()
+             << "(K8) expected another name than " << role.getRoleNameAttr()
+             << ", which an earlier role has";
+  return success();
+}
+
+/// Checks that everything the kernel returns is written, and once: two roles
+/// that write one tensor would race.
+static LogicalResult verifyStores(KernelOp kernel) {
+  auto countStores = [](BlockArgument arg) {
+    return llvm::count_if(arg.getUsers(), llvm::IsaPred<StoreOp>);
+  };
+  for (auto [i, out] : llvm::enumerate(kernel.getOutArgs()))
+    if (int64_t stores = countStores(out); stores != 1)
+      return kernel.emitOpError() << "(K24) expected one sched.store to out #"
+                                  << i << ", found " << stores;
+  for (auto [i, arg, final] :
+       llvm::enumerate(kernel.getFinalArgs(), kernel.getFinals())) {
+    int64_t stores = countStores(arg);
+    if (stores > 1 || (stores == 0 && !final.use_empty()))
+      return kernel.emitOpError()
+             << "(K25) expected one sched.store to final #" << i
+             << " (or none, if nobody reads it), found " << stores;
+  }
+  return success();
 }
 
 LogicalResult KernelOp::verifyRegions() {
@@ -67,5 +176,7 @@ LogicalResult KernelOp::verifyRegions() {
       return op.emitOpError() << "(K7) expected channels before roles";
     sawRole |= isa<RoleOp>(op);
   }
+  if (failed(verifyNames(*this)) || failed(verifyStores(*this)))
+    return failure();
   return verifyProtocol(*this);
 }

@@ -1,18 +1,14 @@
-//===- Protocol.cpp - What makes a kernel's channels safe
-//-------------------===//
+//===- Protocol.cpp - What makes a kernel's channels safe -----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// A role's region is straight-line code, so a kernel is a set of sequential
-// processes joined by bounded buffers. Such a network either always ends up
-// waiting or never does, whatever the speeds (Kahn, 1974; Parks, 1995): one run
-// in any order decides.
-//
 //===----------------------------------------------------------------------===//
 
 #include "Protocol.h"
+
+#include "wyvern/Dialect/Sched/IR/ChunkOrder.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -50,6 +46,25 @@ static LogicalResult verifyUses(ChannelOp channel) {
   return success();
 }
 
+/// Checks that a bulk copy can bring `tile` and leave it as `held`.
+static LogicalResult verifyCopied(PutOp put, Value tile,
+                                  RankedTensorType held) {
+  auto load = tile.getDefiningOp<LoadOp>();
+  if (!load)
+    return put.emitOpError()
+           << "(K34) puts a computed tile into a channel that TMA fills; "
+              "use fill warps, or put what sched.load brings";
+  Type stored =
+      cast<GlobalType>(load.getSource().getType()).getTensor().getElementType();
+  // Warps bring vectors, and convert them.
+  if (held.getRank() > 1 && held.getElementType() != stored)
+    return put.emitOpError()
+           << "(K37) expected a channel that TMA fills to hold tiles of "
+           << stored << ", as they are in memory, found " << held
+           << "; a bulk copy does not convert";
+  return success();
+}
+
 /// Checks that a channel that TMA fills takes loads and nothing else.
 static LogicalResult verifyFill(ChannelOp channel) {
   if (channel.getFill() != Fill::tma)
@@ -58,12 +73,35 @@ static LogicalResult verifyFill(ChannelOp channel) {
     auto put = dyn_cast<PutOp>(user);
     if (!put)
       continue;
-    for (Value tile : put.getTiles())
-      if (!tile.getDefiningOp<LoadOp>())
-        return put.emitOpError()
-               << "(K34) puts a computed tile into a channel that TMA fills; "
-                  "use fill warps, or put what sched.load brings";
+    for (auto [tile, held] : llvm::zip_equal(
+             put.getTiles(), channel.getChannel().getType().getTiles()))
+      if (failed(verifyCopied(put, tile, cast<RankedTensorType>(held))))
+        return failure();
   }
+  return success();
+}
+
+/// Checks that whoever waits for a stage of `channel` has seen its use before.
+/// A barrier tells two uses in a row apart and no more: a copy that waits for
+/// chunk c would pass at the end of chunk c - 2 * depth.
+static LogicalResult verifyCopies(ChannelOp channel) {
+  int64_t depth = channel.getDepth();
+  auto filler = cast<RoleOp>(channel.getFiller());
+  auto check = [&](RoleOp role, bool isMultiple) -> LogicalResult {
+    int64_t copies = role.getCopies();
+    if (isMultiple ? depth % copies == 0 : depth >= copies)
+      return success();
+    return channel.emitOpError()
+           << "(K27) expected a depth "
+           << (isMultiple ? "that is a multiple of " : "of at least ") << copies
+           << ", the copies of role " << role.getRoleNameAttr() << ", found "
+           << depth << "; a copy would take one chunk's tiles for another's";
+  };
+  if (failed(check(filler, /*isMultiple=*/true)))
+    return failure();
+  for (Operation *reader : channel.getReaders())
+    if (failed(check(cast<RoleOp>(reader), filler.getCopies() > 1)))
+      return failure();
   return success();
 }
 
@@ -85,110 +123,34 @@ static LogicalResult verifyDirection(KernelOp kernel) {
 // Waiting
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// The hand-overs of one group of warps, chunk by chunk.
-class Process {
-public:
-  Process(RoleOp role, int64_t copy) : role(role), chunk(copy) {
-    for (Operation &op : role.getEachChunk().getBlock())
-      if (isa<GetOp, PutOp>(op))
-        steps.push_back(&op);
-  }
-
-  RoleOp role;
-  SmallVector<Operation *> steps;
-  int64_t chunk;   ///< that it is at
-  size_t next = 0; ///< step of the chunk
-};
-
-/// Runs all roles over a few chunks, each step when its channel allows.
-class Network {
-public:
-  explicit Network(KernelOp kernel) {
-    for (ChannelOp channel : kernel.getChannels())
-      chunks += channel.getDepth();
-    for (RoleOp role : kernel.getRoles()) {
-      int64_t copies = role.getCopies();
-      chunks += copies;
-      for (int64_t copy = 0; copy < copies; ++copy)
-        processes.emplace_back(role, copy);
-    }
-  }
-
-  /// Runs until nothing moves; returns a step that waits, or null if all ended.
-  Operation *run() {
-    bool moved = true;
-    while (moved) {
-      moved = false;
-      for (Process &process : processes)
-        while (!isDone(process) && step(process))
-          moved = true;
-    }
-    for (Process &process : processes)
-      if (!isDone(process))
-        return process.steps[process.next];
-    return nullptr;
-  }
-
-private:
-  bool isDone(const Process &process) const {
-    return process.steps.empty() || process.chunk >= chunks;
-  }
-
-  /// Takes the next step if it need not wait. Tiles are released at the end of
-  /// the reader's chunk.
-  bool step(Process &process) {
-    Operation *op = process.steps[process.next];
-    if (auto get = dyn_cast<GetOp>(op)) {
-      if (!filled.contains({get.getChannel(), process.chunk}))
-        return false;
-    } else {
-      auto put = cast<PutOp>(op);
-      auto channel = put.getChannel().getDefiningOp<ChannelOp>();
-      int64_t before = process.chunk - channel.getDepth();
-      if (before >= 0 && released.lookup({put.getChannel(), before}) <
-                             channel.getReaders().size())
-        return false;
-      filled.insert({put.getChannel(), process.chunk});
-    }
-    if (++process.next == process.steps.size())
-      endChunk(process);
-    return true;
-  }
-
-  void endChunk(Process &process) {
-    for (Operation *op : process.steps)
-      if (auto get = dyn_cast<GetOp>(op))
-        ++released[{get.getChannel(), process.chunk}];
-    process.chunk += process.role.getCopies();
-    process.next = 0;
-  }
-
-  int64_t chunks = 1; ///< after which every wait has come up
-  std::vector<Process> processes;
-  llvm::DenseSet<std::pair<Value, int64_t>> filled;
-  llvm::DenseMap<std::pair<Value, int64_t>, size_t> released;
-};
-} // namespace
-
+/// Checks that the roles do not all end up waiting for each other. One chunk
+/// decides. Of all that waits, take what is at the earliest chunk c. It is no
+/// put: that waits for a reader that is at an earlier chunk than c. So it is a
+/// get, of tiles whose role is at chunk c too, and waits in turn. Depths and
+/// copies let a role run ahead and never make one wait for ever.
 static LogicalResult verifyProgress(KernelOp kernel) {
-  Operation *waiting = Network(kernel).run();
-  if (!waiting)
+  ChunkOrder order = orderChunk(kernel);
+  if (order.waiting.empty())
     return success();
-  auto role = waiting->getParentOfType<RoleOp>();
-  return waiting->emitOpError()
-         << "(K36) waits for ever: role " << role.getRoleNameAttr()
-         << (isa<GetOp>(waiting)
-                 ? " gets tiles that their role cannot put before this role "
-                   "goes on"
-                 : " puts tiles while a reader still holds those of an earlier "
-                   "chunk and waits for this role")
-         << "; make a channel deeper, or move the operation";
+  GetOp first = order.waiting.front();
+  InFlightDiagnostic diagnostic =
+      first.emitOpError()
+      << "(K36) waits for ever: role "
+      << first->getParentOfType<RoleOp>().getRoleNameAttr()
+      << " gets tiles of a role that waits for this one in the same chunk; put "
+         "before this sched.get what that role needs, or compute both in one "
+         "role";
+  for (GetOp get : llvm::drop_begin(order.waiting))
+    diagnostic.attachNote(get.getLoc())
+        << "role " << get->getParentOfType<RoleOp>().getRoleNameAttr()
+        << " waits here";
+  return diagnostic;
 }
 
 LogicalResult sched::verifyProtocol(KernelOp kernel) {
   for (ChannelOp channel : kernel.getChannels())
-    if (failed(verifyUses(channel)) || failed(verifyFill(channel)))
+    if (failed(verifyUses(channel)) || failed(verifyFill(channel)) ||
+        failed(verifyCopies(channel)))
       return failure();
   if (failed(verifyDirection(kernel)))
     return failure();

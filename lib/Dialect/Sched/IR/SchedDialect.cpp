@@ -1,5 +1,4 @@
-//===- SchedDialect.cpp - Registration of the sched dialect
-//-----------------===//
+//===- SchedDialect.cpp - Registration of the sched dialect -------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

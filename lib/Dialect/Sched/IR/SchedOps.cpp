@@ -1,5 +1,4 @@
-//===- SchedOps.cpp - Accessors and constraints of single operations
-//--------===//
+//===- SchedOps.cpp - Accessors and constraints of single operations ----===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -10,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
+
 
 #include "mlir/IR/Builders.h"
 
@@ -107,7 +107,29 @@ LogicalResult RoleOp::verify() {
     return emitOpError()
            << "(K13) expected one sched.each_chunk: the loop over "
               "the block's chunks";
+  EachChunkOp loop = getEachChunk();
+  if (getCopies() > 1 && !loop.getInits().empty())
+    return loop.emitOpError()
+           << "(K26) has carries in a role with copies; each copy visits one "
+              "chunk in "
+           << getCopies()
+           << ", so what it leaves is not what the next chunk needs";
+  for (Operation &op : getBlock())
+    if (!isa<EachChunkOp, LoadOp, StoreOp>(op) &&
+        !op.hasTrait<OpTrait::ConstantLike>())
+      return op.emitOpError()
+             << "(K22) is not allowed in sched.role outside of "
+                "sched.each_chunk; a role holds constants, loads of initial "
+                "carries, one sched.each_chunk and stores of final carries";
   return success();
+}
+
+/// Returns true for what may stand in a chunk of a role.
+static bool isRoleOp(Operation *op) {
+  if (isa<GetOp, PutOp, LoadOp, StoreOp>(op))
+    return true;
+  return isa<delta::ChunkRegionOpInterface>(op) &&
+         !isa<delta::ChunkProgramOpInterface, delta::YieldOp>(op);
 }
 
 LogicalResult EachChunkOp::verify() {
@@ -120,6 +142,12 @@ LogicalResult EachChunkOp::verify() {
       !areSame(inits, TypeRange(ValueRange(getCarryArgs()))))
     return emitOpError() << "(K14) expected inits, region arguments, yielded "
                             "carries and results of the same types";
+  for (Operation &op : getBlock().without_terminator())
+    if (!isRoleOp(&op))
+      return op.emitOpError()
+             << "(K23) is not allowed in sched.each_chunk; it holds the "
+                "operations of a chunk program, and sched.get, put, load and "
+                "store";
   return success();
 }
 

@@ -46,9 +46,10 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   SmallVector<Value> tensors = getKernelTensors();
   TypeRange arguments = kernel.getBody().getArgumentTypes();
   if (arguments.size() != tensors.size() + kLaunchArguments)
-    return emitOpError() << "(C2) expected " << arguments.size()
-                         << " arguments of the kernel: " << tensors.size()
-                         << " tensors, cu_seqlens, tokens and sequences";
+    return emitOpError() << "(C2) expected the kernel to take the "
+                         << tensors.size()
+                         << " tensors, cu_seqlens, tokens and sequences, found "
+                         << arguments.size() << " arguments";
   for (auto [i, tensor] : llvm::enumerate(tensors))
     if (getTensor(arguments[i]) != tensor.getType())
       return emitOpError() << "(C3) expected argument #" << i

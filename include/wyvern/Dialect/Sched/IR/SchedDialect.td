@@ -26,8 +26,8 @@ def Sched_Dialect : Dialect {
 
     Whatever would be a hang on a GPU (a channel that nobody fills, a cycle of
     channels without slack, a budget that does not fit) is a verifier error here.
-    `convert-sched-to-scf` runs the roles of every chunk on a CPU, so a schedule can
-    be judged without a GPU.
+    `convert-sched-to-delta` makes chunk programs of kernels again, which a CPU runs,
+    so a schedule can be judged without a GPU.
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;

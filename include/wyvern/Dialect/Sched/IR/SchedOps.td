@@ -127,8 +127,8 @@ def Sched_RoleOp : Sched_Op<"role", [
     `warps` warps run the region together. With `split n` there are n such groups,
     each with its n-th part of the block's split dimension; what has no such
     dimension they all compute. With `copies n` there are n groups that take the
-    block's chunks in turn. `registers` is the budget a thread (`setmaxnreg`); all
-    roles of a kernel have one, or none.
+    block's chunks in turn. `registers` is the budget a thread (`setmaxnreg`) of
+    a role of whole warpgroups; a role without one keeps what it was launched with.
 
     The region holds loads of initial carries, `sched.each_chunk`, and stores of
     final ones.
@@ -168,7 +168,7 @@ def Sched_EachChunkOp : Sched_Op<"each_chunk", [
 
     ```mlir
     %sN = sched.each_chunk forward valid(%n) carries(%S = %s0 : tensor<64x64xf32>) {
-      ...
+      %S1 = arith.addf %S, %S : tensor<64x64xf32>
       sched.yield %S1 : tensor<64x64xf32>
     }
     ```

@@ -1,5 +1,5 @@
-// RUN: wyvern-opt %s -wyvern-to-rounded -convert-delta-to-tile -split-input-file | FileCheck %s
-// RUN: wyvern-opt %s -wyvern-to-rounded -convert-delta-to-tile=stages=3 -split-input-file | FileCheck %s --check-prefix=STAGES
+// RUN: wyvern-opt %s -wyvern-to-rounded -sched-separate -convert-sched-to-tile -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -wyvern-to-rounded -sched-separate=stages=3 -convert-sched-to-tile -split-input-file | FileCheck %s --check-prefix=STAGES
 
 // The map: a block a chunk and head. Keys are loaded by TMA, rates by the producer
 // warp; rows past the end are overwritten; masks come after the product.

@@ -1,4 +1,4 @@
-// RUN: wyvern-opt %s -convert-delta-to-tile -canonicalize -cse | FileCheck %s
+// RUN: wyvern-opt %s -sched-separate -convert-sched-to-tile -canonicalize -cse | FileCheck %s
 //
 // The backward of a gated delta rule as one would write it by hand, with a scale of
 // 0.5: what a chain stores once a chunk, products of what is computed in the kernel,

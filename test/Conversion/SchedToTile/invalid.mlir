@@ -1,4 +1,4 @@
-// RUN: wyvern-opt %s -convert-delta-to-tile -split-input-file -verify-diagnostics
+// RUN: wyvern-opt %s -sched-separate -convert-sched-to-tile -split-input-file -verify-diagnostics
 //
 // What the GPU path does not take is refused with what was expected and what to do,
 // never compiled into something else.
@@ -8,7 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 func.func @sequence_level(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}) -> (tensor<?x?x1x64xbf16> {delta.name = "o"}) {
-  // expected-error @+1 {{expected a chunk program, found a recurrence; run delta-form-wy first}}
+  // expected-error @+1 {{expected a kernel, found a recurrence; run delta-form-wy and a strategy first}}
   %o, %s = delta.recurrence query(%q) step(write %q value %q) scale 1.0
     : tensor<?x?x1x64xbf16>, tensor<?x?x1x64xbf16>, tensor<?x?x1x64xbf16> -> (tensor<?x?x1x64xbf16>, tensor<?x1x64x64xf32>)
   return %o : tensor<?x?x1x64xbf16>
@@ -17,14 +17,14 @@ func.func @sequence_level(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}) -> (tens
 // -----
 
 func.func @outside(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{'arith.negf' op stands outside of the chunk programs; the GPU path takes functions of chunk programs only so far (compute it before the call, or use target "cpu")}}
+  // expected-error @+1 {{'arith.negf' op stands outside of the kernels; the GPU path runs kernels and nothing else so far (compute it before the call, or use target "cpu")}}
   %y = arith.negf %x : tensor<?x?x1x64xbf16>
   return %y : tensor<?x?x1x64xbf16>
 }
 
 // -----
 
-// expected-error @+1 {{result #1: expected a result of a chunk program that is returned once, with a delta.name; the GPU path copies no tensors}}
+// expected-error @+1 {{result #1: expected a result of a kernel that is returned once, with a delta.name; the GPU path copies no tensors}}
 func.func @returned_twice(%x: tensor<?x?x1xf32> {delta.name = "x"})
     -> (tensor<?x?x1xf32> {delta.name = "y"}, tensor<?x?x1xf32> {delta.name = "z"}) {
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
@@ -38,7 +38,7 @@ func.func @returned_twice(%x: tensor<?x?x1xf32> {delta.name = "x"})
 
 // -----
 
-// expected-error @+1 {{result #0: expected a result of a chunk program}}
+// expected-error @+1 {{result #0: expected a result of a kernel that is returned once, with a delta.name; the GPU path copies no tensors}}
 func.func @returned_as_it_came(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
   return %x : tensor<?x?x1xf32>
 }

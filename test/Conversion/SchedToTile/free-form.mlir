@@ -1,6 +1,6 @@
-// RUN: wyvern-opt %s -convert-delta-to-tile -canonicalize -cse | FileCheck %s
-// RUN: wyvern-opt %s -convert-delta-to-tile="stages=3" | FileCheck %s --check-prefix=DEPTH
-// RUN: wyvern-opt %s -convert-delta-to-tile -canonicalize -cse -tile-schedule -tile-plan-smem -convert-tile-to-nvvm | FileCheck %s --check-prefix=NVVM
+// RUN: wyvern-opt %s -sched-separate -convert-sched-to-tile -canonicalize -cse | FileCheck %s
+// RUN: wyvern-opt %s -sched-separate=stages=3 -convert-sched-to-tile | FileCheck %s --check-prefix=DEPTH
+// RUN: wyvern-opt %s -sched-separate -convert-sched-to-tile -canonicalize -cse -tile-schedule -tile-plan-smem -convert-tile-to-nvvm | FileCheck %s --check-prefix=NVVM
 //
 // Programs that no spec makes. The lowering knows dimensions, not layers.
 

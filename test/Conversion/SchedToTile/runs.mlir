@@ -1,4 +1,4 @@
-// RUN: wyvern-opt %s -convert-delta-to-tile -canonicalize | FileCheck %s
+// RUN: wyvern-opt %s -sched-separate -convert-sched-to-tile -canonicalize | FileCheck %s
 
 // A state every second chunk, and a scan that starts from these: its blocks are those
 // of slots of two chunks, and each runs over the chunks of one.

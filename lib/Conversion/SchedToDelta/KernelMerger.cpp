@@ -1,0 +1,179 @@
+//===- KernelMerger.cpp - The roles of a kernel, as one region ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelMerger.h"
+
+#include "wyvern/Dialect/Sched/IR/ChunkOrder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+
+LogicalResult KernelMerger::merge() {
+  if (failed(findCarries()) || failed(findFinals()))
+    return failure();
+  Operation *program = createProgram();
+  addRegion(program);
+  replaceKernel(program);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Carries
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelMerger::findCarries() {
+  for (RoleOp role : kernel.getRoles()) {
+    EachChunkOp loop = role.getEachChunk();
+    for (auto [i, init] : llvm::enumerate(loop.getInits())) {
+      auto load = init.getDefiningOp<LoadOp>();
+      if (!load)
+        return loop.emitOpError()
+               << "carry #" << i
+               << " does not start at what sched.load brings; a chunk program "
+                  "has an init for each carry: load one of zeros";
+      carries.push_back({cast<BlockArgument>(load.getSource()),
+                         loop.getCarryArgs()[i],
+                         cast<OpResult>(loop.getFinals()[i]),
+                         loop.getYield().getCarries()[i]});
+    }
+  }
+  return success();
+}
+
+FailureOr<unsigned> KernelMerger::findFinal(StoreOp store) {
+  auto final = cast<BlockArgument>(store.getTarget());
+  for (auto [i, carry] : llvm::enumerate(carries))
+    if (carry.last == store.getTile() &&
+        carry.init.getType() == final.getType() &&
+        kernel.getBinding(carry.init) == kernel.getBinding(final))
+      return static_cast<unsigned>(i);
+  return store.emitOpError()
+         << "expected the last value of a carry that starts at an init of the "
+            "final's type and binding; a chunk program has no other finals";
+}
+
+LogicalResult KernelMerger::findFinals() {
+  for (RoleOp role : kernel.getRoles())
+    for (auto store : role.getBlock().getOps<StoreOp>()) {
+      FailureOr<unsigned> carry = findFinal(store);
+      if (failed(carry))
+        return failure();
+      finals.push_back({cast<BlockArgument>(store.getTarget()), *carry});
+    }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The program
+//===----------------------------------------------------------------------===//
+
+Operation *KernelMerger::createProgram() {
+  if (kernel.getOver() == GridOver::slots && carries.empty())
+    return delta::ChunkMapOp::create(
+        builder, loc, kernel.getOuts().getTypes(), kernel.getIns(),
+        kernel.getCuSeqlens(), kernel.getChunk(), kernel.getHeads(),
+        kernel.getCompute(), kernel.getInBindings(), kernel.getOutBindings());
+  SmallVector<Value> inits;
+  SmallVector<Attribute> bindings;
+  for (const Carry &carry : carries) {
+    unsigned number =
+        carry.init.getArgNumber() - kernel.getInitArgs().front().getArgNumber();
+    inits.push_back(kernel.getInits()[number]);
+    bindings.push_back(kernel.getBinding(carry.init));
+  }
+  delta::Direction direction = delta::Direction::forward;
+  for (RoleOp role : kernel.getRoles())
+    direction = role.getEachChunk().getDirection();
+  return delta::ChunkScanOp::create(
+      builder, loc, kernel.getOuts().getTypes(), ValueRange(inits).getTypes(),
+      kernel.getIns(), inits, kernel.getCuSeqlens(), direction,
+      kernel.getChunk(), kernel.getHeads(), kernel.getCompute(),
+      kernel.getInBindings(), builder.getArrayAttr(bindings),
+      kernel.getOutBindings());
+}
+
+void KernelMerger::addRegion(Operation *program) {
+  OpBuilder::InsertionGuard guard(builder);
+  Block &block = program->getRegion(0).emplaceBlock();
+  builder.setInsertionPointToEnd(&block);
+  Value valid = block.addArgument(builder.getIndexType(), loc);
+  for (RoleOp role : kernel.getRoles())
+    mapping.map(role.getEachChunk().getValid(), valid);
+  for (BlockArgument in : kernel.getInArgs())
+    mapping.map(in, block.addArgument(kernel.getTileType(in), in.getLoc()));
+  for (const Carry &carry : carries)
+    mapping.map(carry.arg,
+                block.addArgument(carry.arg.getType(), carry.arg.getLoc()));
+  cloneConstants();
+  for (Operation *op : orderChunk(kernel).ops)
+    cloneOp(op);
+  SmallVector<Value> tiles, next;
+  for (BlockArgument out : kernel.getOutArgs())
+    tiles.push_back(outs.lookup(out));
+  for (const Carry &carry : carries)
+    next.push_back(mapping.lookup(carry.next));
+  delta::YieldOp::create(builder, loc, tiles, next);
+}
+
+/// Clones what stands in front of the loops. Carries can start at no constant
+/// (findCarries), so it is chunks that read them.
+void KernelMerger::cloneConstants() {
+  kernel.walk([&](Operation *op) {
+    if (op->hasTrait<OpTrait::ConstantLike>() &&
+        !isa<EachChunkOp>(op->getParentOp()))
+      builder.clone(*op, mapping);
+  });
+}
+
+void KernelMerger::cloneOp(Operation *op) {
+  if (auto load = dyn_cast<LoadOp>(op)) {
+    mapping.map(load.getTile(), mapping.lookup(load.getSource()));
+  } else if (auto store = dyn_cast<StoreOp>(op)) {
+    outs[store.getTarget()] = mapping.lookup(store.getTile());
+  } else if (auto put = dyn_cast<PutOp>(op)) {
+    for (auto [tile, held] :
+         llvm::zip_equal(put.getTiles(), put.getChannel().getType().getTiles()))
+      channels[put.getChannel()].push_back(
+          round(tile, cast<RankedTensorType>(held)));
+  } else if (auto get = dyn_cast<GetOp>(op)) {
+    for (auto [tile, handed] :
+         llvm::zip_equal(get.getTiles(), channels[get.getChannel()]))
+      mapping.map(tile, handed);
+  } else {
+    builder.clone(*op, mapping);
+  }
+}
+
+Value KernelMerger::round(Value tile, RankedTensorType held) {
+  Value merged = mapping.lookup(tile);
+  unsigned width = held.getElementTypeBitWidth();
+  if (width >= kernel.getCompute().getIntOrFloatBitWidth())
+    return merged;
+  // What is as it lies in memory is rounded already.
+  if (auto load = tile.getDefiningOp<LoadOp>())
+    if (cast<GlobalType>(load.getSource().getType())
+            .getTensor()
+            .getElementType() == held.getElementType())
+      return merged;
+  ++numRounded;
+  Value rounded = arith::TruncFOp::create(builder, loc, held, merged);
+  return arith::ExtFOp::create(builder, loc, merged.getType(), rounded);
+}
+
+void KernelMerger::replaceKernel(Operation *program) {
+  for (auto [i, out] : llvm::enumerate(kernel.getOuts()))
+    out.replaceAllUsesWith(program->getResult(i));
+  for (auto [final, carry] : finals) {
+    unsigned number =
+        final.getArgNumber() - kernel.getFinalArgs().front().getArgNumber();
+    kernel.getFinals()[number].replaceAllUsesWith(
+        program->getResult(kernel.getOuts().size() + carry));
+  }
+  kernel->erase();
+}

@@ -1,0 +1,88 @@
+// RUN: wyvern-opt %s -sched-fuse-forward -canonicalize | FileCheck %s
+// RUN: wyvern-opt %s -sched-fuse-forward="split-warps=2 stages=4 depth=6 copies=2" | FileCheck %s --check-prefix=OPTIONS
+// RUN: wyvern-opt %s -sched-fuse-forward -mlir-pass-statistics 2>&1 | FileCheck %s --check-prefix=STATS
+// RUN: wyvern-opt %s -sched-fuse-forward -remark-format=emitRemark -remarks-filter=sched-fuse-forward 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// STATS: FuseForward
+// STATS-NEXT: (S) 1 fused
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The map makes a factor, which the scan reads, and what somebody else asks for. Each
+// value that crosses is the tile of a channel, in the type in which it went through
+// memory; what the map keeps for others is stored by the role that makes it.
+// CHECK-LABEL: func.func @both
+// CHECK-NOT: delta.chunk
+// CHECK: %[[K:.*]]:2 = sched.kernel "both_fused" grid(heads = 2, split = 2, over = sequences)
+// OPTIONS: sched.kernel "both_fused" grid(heads = 2, split = 1, over = sequences)
+// CHECK-DAG: %[[KEYS:.*]] = sched.channel depth 3 fill tma : <tensor<64x64xbf16>>
+// CHECK-DAG: %[[VALUES:.*]] = sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
+// CHECK-DAG: %[[RATES:.*]] = sched.channel depth 3 fill tma : <tensor<64xf32>>
+// CHECK: %[[DOTS:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xf32>>
+// CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
+// OPTIONS-COUNT-3: sched.channel depth 4 fill tma
+// OPTIONS-COUNT-2: sched.channel depth 6 fill warps
+// CHECK: sched.role "state" warps 4 {
+// OPTIONS: sched.role "state" warps 4 split 2 {
+// CHECK: sched.each_chunk forward valid(%{{.*}}) carries(
+// CHECK-DAG: sched.get %[[VALUES]]
+// CHECK-DAG: sched.get %[[KEYS]]
+// CHECK-DAG: sched.get %[[FACTOR]]
+// CHECK: sched.role "dots" warps 4 {
+// OPTIONS: sched.role "dots" warps 4 copies 2 {
+// CHECK: sched.get %[[KEYS]]
+// CHECK: %[[L:.*]] = delta.decay_dot before_row
+// CHECK-DAG: sched.put %[[L]] to %[[DOTS]]
+// CHECK: sched.role "factor" warps 4 {
+// OPTIONS: sched.role "factor" warps 4 copies 2 {
+// CHECK-DAG: sched.get %[[DOTS]]
+// CHECK-DAG: sched.get %[[RATES]]
+// CHECK: %[[Z:.*]] = delta.erase_factor
+// CHECK-DAG: sched.store %[[Z]] to %
+// CHECK-DAG: sched.put %[[Z]] to %[[FACTOR]]
+// CHECK: sched.role "load" warps 1 {
+// CHECK: return %[[K]]#1, %[[K]]#0
+func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)
+    -> (tensor<?x2x64x128xf32>, tensor<?x?x2x64xbf16>) {
+  %z = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x64xbf16>, %B = %b[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+    %Kb = arith.truncf %K : tensor<64x64xf32> to tensor<64x64xbf16>
+    %L = delta.decay_dot before_row %Kb, %Kb : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+    %Z = delta.erase_factor %L, %B : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    delta.yield outs(%Z : tensor<64x64xf32>)
+  }
+  %t = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x64xbf16>, %Z = %z[seq, time, head, _] : tensor<?x?x2x64xbf16>,
+          %V = %v[seq, time, head, _] : tensor<?x?x2x128xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x2x64x128xf32>) outs() valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x128xf32>
+    %Vb = arith.truncf %V : tensor<64x128xf32> to tensor<64x128xbf16>
+    %Zb = arith.truncf %Z : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Kb = arith.truncf %K : tensor<64x64xf32> to tensor<64x64xbf16>
+    %U = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Zb, %Vb : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%zero : tensor<64x128xf32>) -> tensor<64x128xf32>
+    %Ub = arith.truncf %U : tensor<64x128xf32> to tensor<64x128xbf16>
+    %T = linalg.contract indexing_maps = [#km, #kn, #mn]
+        ins(%Kb, %Ub : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%S : tensor<64x128xf32>) -> tensor<64x128xf32>
+    delta.yield carry(%T : tensor<64x128xf32>)
+  }
+  return %t, %z : tensor<?x2x64x128xf32>, tensor<?x?x2x64xbf16>
+}
+
+// CHECK-LABEL: func.func @alone
+// CHECK: delta.chunk_scan
+// REMARK: NotFused {{.*}}the scan keeps a kernel of its own: no map computes an in of it
+func.func @alone(%v: tensor<?x?x2x64xbf16>, %s: tensor<?x2x64x64xf32>) -> tensor<?x2x64x64xf32> {
+  %t = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%V = %v[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x2x64x64xf32>) outs() valid(%n) {
+    %T = arith.addf %S, %V : tensor<64x64xf32>
+    delta.yield carry(%T : tensor<64x64xf32>)
+  }
+  return %t : tensor<?x2x64x64xf32>
+}

@@ -1,0 +1,595 @@
+// RUN: wyvern-opt %s -split-input-file -verify-diagnostics
+
+// One test for each constraint of docs/sched.md, which it is named after. What the
+// channels of a kernel ask for (K27, K30 to K37) is in protocol.mlir.
+
+//===----------------------------------------------------------------------===//
+// sched.kernel
+//===----------------------------------------------------------------------===//
+
+func.func @kernel_k1(%x: tensor<?x?x2x64xbf16>) {
+  // expected-error @+1 {{(K1) expected the region's arguments to be its ins, outs, inits and finals}}
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  ^bb0:
+  }) : (tensor<?x?x2x64xbf16>) -> ()
+  return
+}
+
+// -----
+
+func.func @kernel_k2(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K2) expected one final of the same type for each init}}
+  "sched.kernel"(%x, %s0) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [#delta.binding<[seq, head, _, _]>], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>, %init: !sched.global<tensor<?x2x64x64xf32>>):
+  }) : (tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>) -> ()
+  return
+}
+
+// -----
+
+func.func @kernel_k3(%x: tensor<?x?x2x64xbf16>) {
+  // expected-error @+1 {{(K3) expected one binding for each in, init and out}}
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0>, out_bindings = [#delta.binding<[seq, time, head, _]>], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>):
+  }) : (tensor<?x?x2x64xbf16>) -> ()
+  return
+}
+
+// -----
+
+func.func @kernel_k4(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K4) expected heads, split, run, chunk and min_blocks of at least 1}}
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 0, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k5(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K5) expected compute type f32 or f64, found 'f16'}}
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f16 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k6(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{'tensor.empty' op (K6) is not allowed in sched.kernel; it holds constants, sched.channel and sched.role}}
+    %e = tensor.empty() : tensor<64x64xf32>
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k7(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    // expected-error @+1 {{'sched.channel' op (K7) expected channels before roles}}
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64x64xbf16>>
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k8(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    // expected-error @+1 {{(K8) expected another name than "only", which an earlier role has}}
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k9(%x: tensor<?x?x2x64xbf16>) {
+  // expected-error @+1 {{(K9) expected one bound dimension for each dimension of a tensor, found #delta.binding<[seq, time, _]> for 'tensor<?x?x2x64xbf16>'}}
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>):
+  }) : (tensor<?x?x2x64xbf16>) -> ()
+  return
+}
+
+// -----
+
+func.func @kernel_k9_whole(%x: tensor<?x?x2x?xbf16>) {
+  // expected-error @+1 {{(K9) expected a static size where a dimension is kept whole, found #delta.binding<[seq, time, head, _]> for 'tensor<?x?x2x?xbf16>'}}
+  sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x?xbf16>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k9_heads(%x: tensor<?x?x3x64xbf16>) {
+  // expected-error @+1 {{(K9) expected heads that divide the grid's, found #delta.binding<[seq, time, head, _]> for 'tensor<?x?x3x64xbf16>'}}
+  sched.kernel "k" grid(heads = 4, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x3x64xbf16>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k24(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K24) expected one sched.store to out #0, found 0}}
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k24_twice(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K24) expected one sched.store to out #0, found 2}}
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "too" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k25(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) -> tensor<?x2x64x64xf32> {
+  // expected-error @+1 {{(K25) expected one sched.store to final #0 (or none, if nobody reads it), found 0}}
+  %r = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    sched.role "only" warps 4 {
+      %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+      %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        sched.yield %S : tensor<64x64xf32>
+      }
+    }
+  }
+  return %r : tensor<?x2x64x64xf32>
+}
+
+// -----
+
+func.func @kernel_k25_twice(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K25) expected one sched.store to final #0 (or none, if nobody reads it), found 2}}
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    sched.role "only" warps 4 {
+      %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+      %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        sched.yield %S : tensor<64x64xf32>
+      }
+      sched.store %SN to %final : tensor<64x64xf32>, !sched.global<tensor<?x2x64x64xf32>>
+      sched.store %SN to %final : tensor<64x64xf32>, !sched.global<tensor<?x2x64x64xf32>>
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k28(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K28) expected carries bound to neither chunk nor time, in a kernel over sequences, found #delta.binding<[chunk, head, _, _]>}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[chunk, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [chunk, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k28_slots(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  // expected-error @+1 {{(K28) expected carries bound to chunk * 4, the slot of a block, found #delta.binding<[seq, head, _, _]>}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = slots of 4) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k29(%w: tensor<2x64xbf16>) {
+  // expected-error @+1 {{(K29) expected an in with a time dimension, which says how many tokens there are}}
+  sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %w[head, _] : tensor<2x64xbf16>) {
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// sched.channel
+//===----------------------------------------------------------------------===//
+
+func.func @channel_k10(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K10) expected a depth of at least one chunk, found 0}}
+    %c = sched.channel depth 0 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @channel_k11(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K11) expected tiles of static shape, found 'tensor<?x64xbf16>'}}
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<?x64xbf16>>
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// sched.role
+//===----------------------------------------------------------------------===//
+
+func.func @role_k12(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K12) expected at least one warp, part and copy, found 0, 1 and 1}}
+    sched.role "only" warps 0 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k13(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    // expected-error @+1 {{(K13) expected one sched.each_chunk: the loop over the block's chunks}}
+    sched.role "idle" warps 4 {
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k22(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      // expected-error @+1 {{'tensor.empty' op (K22) is not allowed in sched.role outside of sched.each_chunk; a role holds constants, loads of initial carries, one sched.each_chunk and stores of final carries}}
+      %e = tensor.empty() : tensor<64x64xf32>
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k26(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    sched.role "only" warps 4 copies 3 {
+      %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+      // expected-error @+1 {{(K26) has carries in a role with copies; each copy visits one chunk in 3, so what it leaves is not what the next chunk needs}}
+      %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        sched.yield %S : tensor<64x64xf32>
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// sched.each_chunk
+//===----------------------------------------------------------------------===//
+
+func.func @each_chunk_k14(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    sched.role "only" warps 4 {
+      %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+      // expected-error @+1 {{(K14) expected inits, region arguments, yielded carries and results of the same types}}
+      %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @each_chunk_k23(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        // expected-error @+1 {{'scf.execute_region' op (K23) is not allowed in sched.each_chunk; it holds the operations of a chunk program, and sched.get, put, load and store}}
+        scf.execute_region {
+          scf.yield
+        }
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// sched.load, sched.store
+//===----------------------------------------------------------------------===//
+
+func.func @load_k15(%g: !sched.global<tensor<?x?x2x64xbf16>>) {
+  // expected-error @+1 {{(K15) expected an argument of the kernel}}
+  %X = sched.load %g : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @load_k16(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        // expected-error @+1 {{(K16) expected an in or init of the kernel, found its region argument #1}}
+        %X = sched.load %out : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @store_k16(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        // expected-error @+1 {{(K16) expected an out or final of the kernel, found its region argument #0}}
+        sched.store %X to %in : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @load_k17(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        // expected-error @+1 {{(K17) expected a tile 'tensor<64x64xf32>', found 'tensor<64x64xbf16>'}}
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xbf16>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @load_k18(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        // expected-error @+1 {{(K18) expected carries to be moved outside of sched.each_chunk}}
+        %X = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @store_k18(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:2 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    sched.role "only" warps 4 {
+      %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+      %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        sched.yield %S : tensor<64x64xf32>
+      }
+      // expected-error @+1 {{(K18) expected ins and outs to be moved inside sched.each_chunk}}
+      sched.store %SN to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+    }
+  }
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// sched.get, sched.put
+//===----------------------------------------------------------------------===//
+
+func.func @get_k19(%c: !sched.channel<tensor<64x64xbf16>>) {
+  // expected-error @+1 {{(K19) expected to stand in sched.each_chunk: a channel hands over what one chunk makes}}
+  %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @get_k20(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        // expected-error @+1 {{(K20) expected the channel's 1 tiles, found 2}}
+        %X, %Y = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>, tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @put_k21(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "only" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        %Y = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+        // expected-error @+1 {{(K21) expected a tile of shape and compute type 'tensor<64x64xf32>' for 'tensor<64x64xbf16>', found 'tensor<64x64xbf16>'}}
+        sched.put %Y to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xbf16>
+        sched.yield
+      }
+    }
+  }
+  return
+}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A schedule changes no bit: kernels on the CPU against the chunk programs they are made of.
+
+For every spec that has kernels, forward and backward, by every strategy; and for schedules
+that are written by hand. Sequences end inside of chunks, alone and packed.
+"""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+import wyvern
+
+pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WRITTEN = ROOT / "test/Dialect/Sched/Inputs"
+SPECS = sorted(
+    path.stem for path in (ROOT / "specs").glob("*.yaml") if re.search(r"^dtype: (bf16|f16)$", path.read_text(), re.M)
+)
+# Same layers at other sizes.
+SPECS = [name for name in SPECS if name not in ("delta_net-1.3B", "gated_deltanet-1.3B", "qwen3.5-27B")]
+DELTA_NET = {
+    "name": "delta_net",
+    "heads": {"key": 2, "value": 2},
+    "dims": {"key": 64, "value": 128},
+    "dtype": "bf16",
+    "steps": [{"write": "k", "value": "v", "rate": "beta"}],
+}
+PLACES = [(2, 150, None), (1, 150, [0, 5, 5, 70, 140])]
+
+
+def small(name):
+    """The spec with few heads; those of values stay a multiple of those of keys."""
+    text = (ROOT / "specs" / f"{name}.yaml").read_text()
+    key, value = map(int, re.search(r"^heads: \{key: (\d+), value: (\d+)\}", text, re.M).groups())
+    text = re.sub(r"^heads:.*$", f"heads: {{key: 1, value: {value // key}}}", text, flags=re.M)
+    return re.sub(r"^dims:.*$", "dims: {key: 64, value: 128}", text, flags=re.M)
+
+
+def draw(tensor, sizes, rng):
+    """Random elements: gates and rates as layers have them, keys of length one."""
+    shape = [sizes[kind] * rows if kind in sizes else size for size, (kind, rows) in zip(tensor.shape, tensor.dims)]
+    x = rng.standard_normal(shape)
+    if tensor.is_gate:
+        x = -0.1 * np.abs(x)
+    elif tensor.name == "beta":
+        x = 1 / (1 + np.exp(-x))
+    elif tensor.name == "k":
+        x /= np.linalg.norm(x, axis=-1, keepdims=True)
+    if tensor.dtype == "bf16":
+        return wyvern.to_bf16(x)
+    return x.astype({"f16": np.float16, "f32": np.float32}[tensor.dtype])
+
+
+def make_inputs(program, batch, time, cu_seqlens, given=()):
+    rng = np.random.default_rng(7)
+    sizes = {"seq": batch, "time": time}
+    inputs = dict(given)
+    for name, tensor in program.inputs.items():
+        if name == "cu_seqlens":
+            inputs[name] = None if cu_seqlens is None else np.array(cu_seqlens, np.int64)
+        elif name not in inputs:
+            timed = any(kind == "time" for kind, _ in tensor.dims)
+            of = sizes if timed or cu_seqlens is None else {"seq": len(cu_seqlens) - 1}
+            inputs[name] = draw(tensor, of, rng)
+    return inputs
+
+
+def assert_same_bits(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].any(), name
+        assert one[name].tobytes() == other[name].tobytes(), name
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_strategies_change_no_bit(name):
+    spec = small(name)
+    rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True)
+    expected = []
+    for place in PLACES:
+        inputs = make_inputs(rounded, *place)
+        outs = rounded(**inputs)
+        known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
+        back = make_inputs(rounded.backward, *place, known)
+        expected.append((inputs, outs, back, rounded.backward(**back)))
+    for schedule in ("separate", "fused-blocks", "fused-warps"):
+        program = wyvern.compile(spec, target="cpu", precision="rounded", training=True, schedule=schedule)
+        for inputs, outs, back, gradients in expected:
+            assert_same_bits(program(**inputs), outs)
+            assert_same_bits(program.backward(**back), gradients)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("path", sorted(WRITTEN.glob("delta-net-*.mlir")), ids=lambda path: path.stem)
+def test_written_schedules_change_no_bit(path, place):
+    rounded = wyvern.compile(DELTA_NET, target="cpu", precision="rounded")
+    program = wyvern.compile(path, target="cpu")
+    inputs = make_inputs(rounded, *place)
+    assert_same_bits(program(**inputs), rounded(**inputs))
+
+
+def test_a_wrong_schedule_is_seen():
+    """Rounding what goes through a channel to fewer bits is a difference."""
+    text = (WRITTEN / "delta-net-four-roles.mlir").read_text()
+    dots = "%dots = sched.channel depth 1 fill warps : "
+    assert dots + "<tensor<64x64xf32>>" in text
+    wrong = text.replace(dots + "<tensor<64x64xf32>>", dots + "<tensor<64x64xbf16>>")
+    wrong = re.sub(r"(%L (?:to|=)[^\n]*%dots : )<tensor<64x64xf32>>", r"\1<tensor<64x64xbf16>>", wrong)
+    rounded = wyvern.compile(DELTA_NET, target="cpu", precision="rounded")
+    inputs = make_inputs(rounded, *PLACES[0])
+    assert wyvern.compile(wrong, target="cpu")(**inputs)["o"].tobytes() != rounded(**inputs)["o"].tobytes()
+
+
+def test_options():
+    for words, options in [
+        ("schedule: expected separate, fused-blocks", dict(target="cpu", precision="rounded", schedule="fast")),
+        ("schedule: kernels round", dict(target="cpu", schedule="separate")),
+        ("schedule: only target='cpu'", dict(schedule="separate")),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            wyvern.compile(DELTA_NET, **options)

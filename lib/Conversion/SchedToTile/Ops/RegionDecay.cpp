@@ -61,16 +61,8 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
     Value exponent = decayExponent(op, type, m);
     if (!exponent)
       return {};
-    // The mask comes before the exp: what it drops may have a huge exponent. It
-    // is that of tokens, alike for all products of a chunk, so that they share
-    // their decays.
-    Value isDecay = keep;
-    if (!op.getBeforeDecay())
-      isDecay = arith::CmpIOp::create(
-          builder, loc, arith::CmpIPredicate::ule,
-          tokenIndex(loc, type, 1 - m, op.getRows()[1]),
-          tokenIndex(loc, type, m, op.getRows()[0]));
-    exponent = arith::SelectOp::create(builder, loc, isDecay, exponent, zero);
+    // The mask comes before the exp: what it drops may have a huge exponent.
+    exponent = arith::SelectOp::create(builder, loc, keep, exponent, zero);
     product = arith::MulFOp::create(
         builder, loc, product, math::ExpOp::create(builder, loc, exponent));
   }

@@ -8,7 +8,9 @@
 
 #include "wyvern/Spec/SpecReader.h"
 #include "wyvern/Spec/SpecToModule.h"
+#include "wyvern/Support/ParseMLIR.h"
 
+#include "mlir/IR/DialectRegistry.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -45,5 +47,12 @@ OwningOpRef<ModuleOp> mlir::wyvern::loadModule(const DriverOptions &options,
                                                MLIRContext *context) {
   if (options.format != InputFormat::MLIR)
     return buildModule(context, specs, &sources);
+  const llvm::MemoryBuffer *buffer =
+      sources.getMemoryBuffer(sources.getMainFileID());
+  if (auto crash = findParserCrash(buffer->getBuffer(),
+                                   context->getDialectRegistry())) {
+    printError("cannot parse '" + options.input + "': " + *crash);
+    return nullptr;
+  }
   return parseSourceFile<ModuleOp>(sources, ParserConfig(context));
 }

@@ -42,6 +42,10 @@ LogicalResult Lowering::runTo(const Phase &last) {
   for (auto [number, phase] : llvm::enumerate(getPhases())) {
     if (&phase > &reached && failed(runPasses(phase)))
       return failure();
+    // What training adds has names too.
+    if (options.training && phase.name == "differentiated" &&
+        failed(checkNames(module, /*training=*/false)))
+      return failure();
     if (&phase >= &reached && phase.name == describedPhase)
       bundle = describeBundle(module);
     if (&phase >= &reached && failed(saveTemps(phase, number)))
@@ -105,6 +109,8 @@ LogicalResult Lowering::generatePTX(BundleInfo &described) {
 }
 
 FailureOr<BundleInfo> Lowering::runToBundle() {
+  if (failed(checkNames(module, options.training)))
+    return failure();
   if (&getReachedPhase(module) > findPhase(describedPhase))
     return module.emitError()
            << "expected an input at phase '" << describedPhase

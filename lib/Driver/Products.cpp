@@ -11,6 +11,7 @@
 #include "wyvern/Support/Version.h"
 #include "wyvern/Target/Manifest.h"
 
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/WithColor.h"
 
@@ -159,6 +160,23 @@ SmallVector<OutputFile> ProductWriter::getKernelFiles(StringRef extension) {
   return files;
 }
 
+static std::vector<std::string> listNames(ArrayRef<OutputFile> files) {
+  std::vector<std::string> names;
+  for (const OutputFile &file : files)
+    names.push_back(file.name);
+  return names;
+}
+
+/// The files of the bundle in `folder`; none if there is no bundle.
+static std::vector<std::string> listEarlierFiles(StringRef folder) {
+  SmallString<128> path(folder);
+  llvm::sys::path::append(path, "manifest.json");
+  auto manifest = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
+  if (!manifest)
+    return {};
+  return listBundleFiles((*manifest)->getBuffer());
+}
+
 llvm::Error ProductWriter::writeKernels(StringRef extension) {
   SmallVector<OutputFile> files = getKernelFiles(extension);
   StringRef output = options.output;
@@ -173,7 +191,7 @@ llvm::Error ProductWriter::writeKernels(StringRef extension) {
     return llvm::createStringError("a cubin is no text; give a folder with -o");
   if (llvm::sys::path::extension(output) != ("." + extension).str())
     return writeFolder(getFolder("." + extension.str() + "s"), files,
-                       files.front().name);
+                       listNames(files));
   if (files.size() == 1)
     return writeFile(output, files.front().contents);
   return llvm::createStringError("there are " + Twine(files.size()) +
@@ -189,7 +207,8 @@ llvm::Error ProductWriter::writeBundle() {
   files.push_back({"manifest.json", getManifest()});
   files.push_back({bundle.forward.name + ".h", getHeader()});
   files.push_back({"ptxas.log", log});
-  return writeFolder(getFolder(".wyvern"), files, "manifest.json");
+  std::string folder = getFolder(".wyvern");
+  return writeFolder(folder, files, listEarlierFiles(folder));
 }
 
 std::string ProductWriter::getFolder(StringRef suffix) const {

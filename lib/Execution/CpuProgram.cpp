@@ -123,6 +123,8 @@ createEngine(ModuleOp module) {
 /// is then a chunk program again.
 static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   DiagnosticText diagnostics(module.getContext());
+  if (failed(checkNames(module, options.training)))
+    return diagnostics.getError("the names of the module clash");
   if (options.training && failed(checkTrainable(module)))
     return diagnostics.getError("the module cannot be differentiated");
   constexpr StringLiteral chunkPhases[] = {"wy", "differentiated", "staged",
@@ -147,6 +149,9 @@ static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   if (failed(pm.run(module)))
     return diagnostics.getError("the passes up to " + options.phase +
                                 " failed");
+  // What training has added has names too.
+  if (failed(checkNames(module, /*training=*/false)))
+    return diagnostics.getError("the names of the module clash");
   return llvm::Error::success();
 }
 

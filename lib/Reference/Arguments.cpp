@@ -8,6 +8,7 @@
 #include "wyvern/Reference/Interpreter.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
 #include <random>
@@ -155,7 +156,7 @@ static Role getRole(BlockArgument argument) {
 }
 
 static void normalizeRows(NDArray &array) {
-  int64_t width = array.shape.back();
+  int64_t width = array.shape.empty() ? 1 : array.shape.back();
   for (int64_t at = 0, e = array.getNumElements(); at < e; at += width) {
     double norm = 0.0;
     for (int64_t i = 0; i < width; ++i)
@@ -163,6 +164,18 @@ static void normalizeRows(NDArray &array) {
     for (int64_t i = 0; i < width; ++i)
       array.data[at + i] /= std::sqrt(norm);
   }
+}
+
+/// 2 GiB of float64: what interprets token by token would take days for more.
+static constexpr int64_t maxRandomElements = 1 << 28;
+
+static bool fitsMemory(ArrayRef<int64_t> shape) {
+  int64_t elements = 1;
+  for (int64_t size : shape)
+    if (llvm::MulOverflow(elements, size, elements) ||
+        elements > maxRandomElements)
+      return false;
+  return true;
 }
 
 static NDArray randomArray(std::vector<int64_t> shape, Law law,
@@ -180,6 +193,11 @@ static NDArray randomArray(std::vector<int64_t> shape, Law law,
 FailureOr<NamedArrays>
 mlir::wyvern::reference::randomArguments(func::FuncOp func, int64_t batch,
                                          int64_t time, uint64_t seed) {
+  constexpr int64_t most = 1 << 20;
+  if (batch < 0 || batch > most || time < 0 || time > most)
+    return func.emitError() << "expected a batch size and a number of tokens "
+                               "from 0 to "
+                            << most << ", found " << batch << " and " << time;
   Random random(seed);
   NamedArrays arguments;
   for (auto [name, argument] :
@@ -202,6 +220,11 @@ mlir::wyvern::reference::randomArguments(func::FuncOp func, int64_t batch,
                  << type << " for '" << name << "'";
         size = dynamic[i];
       }
+    if (!fitsMemory(shape))
+      return func.emitError() << "expected a random array of at most "
+                              << maxRandomElements << " elements, found " << type
+                              << " for '" << name << "', batch size " << batch
+                              << " and " << time << " tokens";
     arguments[name] = randomArray(std::move(shape), role.law, random);
   }
   return arguments;

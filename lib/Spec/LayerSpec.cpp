@@ -43,7 +43,7 @@ SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
       if (llvm::none_of(operands, [&](const SpecOperand &operand) {
             return operand.name == name.text;
           }))
-        operands.push_back({name.text, role, repeat});
+        operands.push_back({name.text, role, repeat, name.loc});
   };
   for (const StepSpec &step : spec.steps) {
     add(step.write, OperandRole::Key, step.repeat);
@@ -54,6 +54,9 @@ SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
   }
   operands.push_back({"initial_state", OperandRole::InitialState});
   operands.push_back({"cu_seqlens", OperandRole::CuSeqlens});
+  for (SpecOperand &operand : operands)
+    if (!operand.loc.isValid())
+      operand.loc = spec.loc;
   return operands;
 }
 

@@ -14,6 +14,7 @@
 #include "SpecLimits.h"
 
 #include "wyvern/Spec/SpecReader.h"
+#include "wyvern/Support/Nesting.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
@@ -51,6 +52,8 @@ private:
   /// The step every layer here has: k, v, with rate beta.
   StepSpec &addDeltaStep();
   void addLayersExcept(const SourceNode *excluded, int64_t base);
+  /// The layers whose `layer_types` entry says linear attention.
+  void addLinearLayers(const SourceNode &types);
 
   TreeReader reader;
   const SourceNode *config = nullptr;
@@ -104,12 +107,15 @@ int64_t ModelReader::getExpanded(StringRef key, double fallback, int64_t size) {
   double factor = fallback;
   if (value && value->kind != SourceNode::Null)
     factor = reader.readNumber(*value, key).value_or(fallback);
-  double expanded = std::round(factor * size);
-  if (expanded >= 1 && expanded <= (1 << 20))
-    return static_cast<int64_t>(expanded);
+  double expanded = factor * size, whole = std::round(expanded);
+  // A factor such as 1 / 3 is written with as many digits as a double has.
+  bool isWhole = std::abs(expanded - whole) <= 1e-9 * whole;
+  if (isWhole && whole >= 1 && whole <= (1 << 20))
+    return static_cast<int64_t>(whole);
   reader.error(value ? *value : *config,
                "expected " + key + " such that " + key + " * " + Twine(size) +
-                   " is a size, found " + (value ? value->text : "nothing"));
+                   " is a whole number, at least 1; found " +
+                   (value ? value->text : "nothing"));
   return 1;
 }
 
@@ -153,7 +159,12 @@ StepSpec &ModelReader::addDeltaStep() {
 
 void ModelReader::addLayersExcept(const SourceNode *excluded, int64_t base) {
   SmallVector<int64_t> others;
-  if (excluded && excluded->kind == SourceNode::Sequence)
+  if (excluded && excluded->kind != SourceNode::Sequence &&
+      excluded->kind != SourceNode::Null)
+    reader.error(*excluded, "expected the attention layers as a list of "
+                            "numbers, found " +
+                                excluded->describe());
+  else if (excluded)
     for (const SourceNode &item : excluded->items)
       if (auto index = reader.readInteger(item, "a layer", 0, 1 << 20))
         others.push_back(*index - base);
@@ -170,6 +181,22 @@ void ModelReader::addLayersExcept(const SourceNode *excluded, int64_t base) {
 static const SourceNode *findAttentionLayers(const SourceNode &config) {
   const SourceNode *attention = config.find("attn");
   return attention ? attention->find("layers") : nullptr;
+}
+
+void ModelReader::addLinearLayers(const SourceNode &types) {
+  if (types.kind != SourceNode::Sequence)
+    return reader.error(types, "expected layer_types as a list with a name a "
+                               "layer, found " +
+                                   types.describe());
+  for (auto [i, type] : llvm::enumerate(types.items))
+    if (reader.readChoice(type, "a layer type",
+                          {"full_attention", "linear_attention"}) == 1u)
+      spec.modelLayers.push_back(i);
+  int64_t layers = types.items.size();
+  if (getSize(*config, "num_hidden_layers", layers) != layers)
+    reader.error(types, "expected a layer type for each of num_hidden_layers, "
+                        "found " +
+                            Twine(layers));
 }
 
 void ModelReader::readDeltaNet() {
@@ -197,9 +224,10 @@ void ModelReader::readGatedDeltaNet() {
 
 void ModelReader::readGatedDeltaProduct() {
   readGatedDeltaNet();
-  if (!getFlag("use_forget_gate", true))
+  // The defaults are those of FLA's GatedDeltaProductConfig.
+  if (!getFlag("use_forget_gate", false))
     spec.decay = DecayKind::None;
-  spec.steps.front().repeat = getSize(*config, "num_householder");
+  spec.steps.front().repeat = getSize(*config, "num_householder", 1);
 }
 
 void ModelReader::readKimiLinear() {
@@ -222,12 +250,9 @@ void ModelReader::readQwen() {
   spec.keyDim = getSize(*config, "linear_key_head_dim");
   spec.valueDim = getSize(*config, "linear_value_head_dim");
   addDeltaStep();
-  if (const SourceNode *types = config->find("layer_types")) {
-    for (auto [i, type] : llvm::enumerate(types->items))
-      if (type.text == "linear_attention")
-        spec.modelLayers.push_back(i);
-    return;
-  }
+  if (const SourceNode *types = config->find("layer_types");
+      types && types->kind != SourceNode::Null)
+    return addLinearLayers(*types);
   int64_t interval = getSize(*config, "full_attention_interval", 4);
   for (int64_t i = 0, e = getSize(*config, "num_hidden_layers"); i < e; ++i)
     if ((i + 1) % interval != 0)
@@ -279,6 +304,15 @@ FailureOr<std::vector<LayerSpec>> ModelReader::read(const SourceNode &root) {
 static LogicalResult checkJSON(const llvm::SourceMgr &sources) {
   StringRef text =
       sources.getMemoryBuffer(sources.getMainFileID())->getBuffer();
+  auto report = [&](size_t offset, const Twine &message) {
+    sources.PrintMessage(
+        SMLoc::getFromPointer(text.data() + std::min(offset, text.size())),
+        llvm::SourceMgr::DK_Error, message, {}, {}, false);
+    return failure();
+  };
+  if (std::optional<size_t> offset = findTooDeep(text, maxDataDepth))
+    return report(*offset, "nested deeper than " + Twine(maxDataDepth) +
+                               " levels; no model's config.json is");
   llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
   if (value)
     return success();
@@ -289,10 +323,7 @@ static LogicalResult checkJSON(const llvm::SourceMgr &sources) {
     what = message;
   // The parser has read the character it objects to.
   offset -= offset > 0;
-  sources.PrintMessage(
-      SMLoc::getFromPointer(text.data() + std::min(offset, text.size())),
-      llvm::SourceMgr::DK_Error, "malformed JSON: " + what, {}, {}, false);
-  return failure();
+  return report(offset, "malformed JSON: " + what);
 }
 
 FailureOr<std::vector<LayerSpec>>

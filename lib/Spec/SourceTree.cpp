@@ -6,6 +6,7 @@
 
 #include "SourceTree.h"
 
+#include "wyvern/Support/Nesting.h"
 #include "wyvern/Support/Spelling.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -58,8 +59,6 @@ public:
   }
 
 private:
-  static constexpr unsigned maxDepth = 64;
-
   void buildMapping(yaml::MappingNode &mapping, SourceNode &tree,
                     unsigned depth);
   void buildSequence(yaml::SequenceNode &sequence, SourceNode &tree,
@@ -109,8 +108,8 @@ SourceNode TreeBuilder::build(yaml::Node *node, unsigned depth) {
   if (!node || failed())
     return tree;
   tree.range = getRange(node);
-  if (depth == maxDepth) {
-    error(tree.range, "nested deeper than " + Twine(maxDepth) +
+  if (depth == maxDataDepth) {
+    error(tree.range, "nested deeper than " + Twine(maxDataDepth) +
                           " levels; a spec needs at most 4");
     return tree;
   }
@@ -146,10 +145,11 @@ FailureOr<SourceNode> mlir::wyvern::readSourceTree(llvm::SourceMgr &sources) {
   TreeBuilder builder(stream, buffer->getBufferStart());
   SourceNode tree = builder.build(document->getRoot());
   if (!builder.failed() && ++document != stream.end() && !stream.failed())
-    builder.error(
-        document->getRoot()->getSourceRange(),
-        "expected one document, found a second one; write one layer a "
-        "file");
+    // What does not parse has no root, and its error is out.
+    if (yaml::Node *second = document->getRoot())
+      builder.error(second->getSourceRange(),
+                    "expected one document, found a second one; write one "
+                    "layer a file");
   if (builder.failed())
     return failure();
   return tree;

@@ -117,8 +117,10 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
   function.setResultAttr(1, delta::kNameAttr,
                          builder.getStringAttr("final_state"));
   Block *entry = function.addEntryBlock();
-  for (auto [operand, argument] : llvm::zip(operands, entry->getArguments()))
+  for (auto [operand, argument] : llvm::zip(operands, entry->getArguments())) {
+    argument.setLoc(getLoc(operand.loc));
     values[operand.name] = argument;
+  }
   builder.setInsertionPointToStart(entry);
   return function;
 }

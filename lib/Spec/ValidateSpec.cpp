@@ -44,6 +44,9 @@ private:
   /// Every name of `product` is used in this role only, with one repeat.
   void validateNames(const SpecProduct &product, OperandRole role,
                      int64_t repeat);
+  /// Neither a gradient nor a keyword argument of a call has this name. Without
+  /// training too: a spec does not know whether it will be trained.
+  void validateCallName(const SpecOperand &operand);
   void error(SMLoc loc, const Twine &message) {
     // An erase key that defaults to the write key stands at the same place.
     if (!errorLocs.insert(loc.getPointer()).second)
@@ -74,6 +77,8 @@ LogicalResult SpecValidator::validate() {
     uses[reserved] = {reserved.str(), OperandRole::CuSeqlens};
   for (const StepSpec &step : spec.steps)
     validateStep(step);
+  for (const SpecOperand &operand : getOperands(spec))
+    validateCallName(operand);
   return success(ok);
 }
 
@@ -113,6 +118,18 @@ void SpecValidator::validateNames(const SpecProduct &product, OperandRole role,
                           " rows a token here (repeat), but " +
                           Twine(first.repeat) + " elsewhere; use another name");
   }
+}
+
+void SpecValidator::validateCallName(const SpecOperand &operand) {
+  StringRef name = operand.name;
+  if (name == "out" || name == "layer")
+    error(operand.loc, "'" + name +
+                           "' is an argument of its own where programs are "
+                           "called from Python; use another name");
+  StringRef of = name;
+  if (of.consume_front("d_") && uses.contains(of))
+    error(operand.loc, "'" + name + "' is the name of the gradient of '" + of +
+                           "'; use another name");
 }
 
 LogicalResult mlir::wyvern::validateSpec(const LayerSpec &spec,

@@ -38,6 +38,9 @@ private:
   void parseSteps(const SourceNode &root);
   StepSpec parseStep(const SourceNode &node);
   void parseRate(const SourceNode &node, StepSpec &step);
+  /// A finite number that is neither infinite nor zero in the compute type.
+  std::optional<double> readConstant(const SourceNode &node,
+                                     StringRef expected);
   SpecProduct parseProduct(const SourceNode &node, StringRef what);
   /// The product under `key` of `step`; absent if there is none or it is
   /// `none`.
@@ -81,6 +84,16 @@ static bool isIdentifier(StringRef text) {
                       [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
+/// An identifier that is not another language's word for a number, for nothing
+/// or for a truth: whoever writes `rate: nan` or `value: None` means no tensor.
+static bool isTensorName(StringRef text) {
+  static constexpr StringLiteral words[] = {
+      "none", "null", "nan", "inf", "infinity", "true", "false"};
+  return isIdentifier(text) && llvm::none_of(words, [&](StringRef word) {
+           return text.equals_insensitive(word);
+         });
+}
+
 void SpecParser::parseName(const SourceNode &root) {
   const SourceNode *name = reader.require(root, "name", "delta_net");
   if (!name)
@@ -119,7 +132,8 @@ void SpecParser::parseDecay(const SourceNode &root) {
 
 void SpecParser::parseScale(const SourceNode &root) {
   if (const SourceNode *scale = root.find("scale"))
-    spec.scale = reader.readNumber(*scale, "scale").value_or(1.0);
+    spec.scale =
+        readConstant(*scale, "scale as a finite number").value_or(1.0);
   else if (spec.keyDim > 0)
     spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.keyDim));
 }
@@ -163,17 +177,32 @@ void SpecParser::parseRate(const SourceNode &node, StepSpec &step) {
   const SourceNode *rate = node.find("rate");
   if (!rate)
     return;
-  double constant;
-  if (rate->kind == SourceNode::Scalar && isIdentifier(rate->text))
+  if (rate->kind == SourceNode::Scalar && isTensorName(rate->text))
     step.rate.factors.push_back({rate->text, rate->range.Start});
-  else if (rate->kind == SourceNode::Scalar &&
-           !StringRef(rate->text).getAsDouble(constant, true) &&
-           std::isfinite(constant))
-    step.constantRate = constant;
-  else
-    reader.error(*rate, "expected rate as a name (one number a token and head) "
-                        "or a finite number, found " +
-                            rate->describe());
+  else if (std::optional<double> constant = readConstant(
+               *rate, "rate as a name (one number a token and head) or a "
+                      "finite number; without `rate` it is 1"))
+    step.constantRate = *constant;
+}
+
+std::optional<double> SpecParser::readConstant(const SourceNode &node,
+                                               StringRef expected) {
+  double value;
+  if (node.kind != SourceNode::Scalar ||
+      StringRef(node.text).getAsDouble(value, /*AllowInexact=*/true) ||
+      !std::isfinite(value)) {
+    reader.error(node, "expected " + expected + ", found " + node.describe());
+    return std::nullopt;
+  }
+  // Programs compute in f32, but for those of f64.
+  float narrow = static_cast<float>(value);
+  if (spec.dtype == ElementKind::F64 ||
+      (std::isfinite(narrow) && (narrow != 0) == (value != 0)))
+    return value;
+  reader.error(node, "expected a number that f32 can hold, for a layer of " +
+                         stringify(spec.dtype) + " computes in f32, found " +
+                         node.describe());
+  return std::nullopt;
 }
 
 SpecProduct SpecParser::parseOptionalProduct(const SourceNode &step,
@@ -200,7 +229,7 @@ SpecProduct SpecParser::parseProduct(const SourceNode &node, StringRef what) {
   for (StringRef part : parts) {
     StringRef factor = part.trim();
     const char *at = start + (factor.data() - node.text.data());
-    if (!isIdentifier(factor) || factor == "none") {
+    if (!isTensorName(factor)) {
       reader.error(SMRange(SMLoc::getFromPointer(at),
                            SMLoc::getFromPointer(at + factor.size())),
                    "expected " + what +

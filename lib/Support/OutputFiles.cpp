@@ -39,18 +39,56 @@ static SmallString<128> makeSibling(StringRef folder) {
   return sibling;
 }
 
-/// True if there is nothing at `folder`, or only an earlier output.
-static bool mayReplace(StringRef folder, StringRef marker) {
-  std::error_code ec;
+/// Fails if `folder` is there and holds anything but regular files of the names
+/// in `replaceable`: it is then somebody's, not an earlier output.
+static llvm::Error checkReplaceable(StringRef folder,
+                                    ArrayRef<std::string> replaceable) {
+  auto refuse = [&](const Twine &why) {
+    return llvm::createStringError(
+        "cannot write '" + folder + "': it is there already and " + why +
+        "; remove it, or choose another place with -o");
+  };
   if (!fs::exists(folder))
-    return true;
+    return llvm::Error::success();
   if (!fs::is_directory(folder))
-    return false;
-  SmallString<128> file(folder);
-  path::append(file, marker);
-  return fs::exists(file) ||
-         (fs::directory_iterator(folder, ec) == fs::directory_iterator() &&
-          !ec);
+    return refuse("is no folder");
+  std::error_code ec;
+  fs::directory_iterator entry(folder, ec, /*follow_symlinks=*/false), end;
+  for (; entry != end && !ec; entry.increment(ec))
+    if (StringRef name = path::filename(entry->path());
+        entry->type() != fs::file_type::regular_file ||
+        !llvm::is_contained(replaceable, name))
+      return refuse("is not an earlier output, which would not hold '" + name +
+                    "'");
+  return ec ? makeError(folder, ec) : llvm::Error::success();
+}
+
+/// Removes the folder of an earlier output, of which `checkReplaceable` knows
+/// all files. What has come into it since stays, and is reported.
+static llvm::Error removeEarlier(StringRef folder,
+                                 ArrayRef<std::string> replaceable) {
+  for (StringRef name : replaceable) {
+    SmallString<128> file(folder);
+    path::append(file, name);
+    fs::remove(file);
+  }
+  if (std::error_code ec = fs::remove(folder))
+    return llvm::createStringError(ec, "cannot remove the earlier output, now '" +
+                                           folder + "': " + ec.message());
+  return llvm::Error::success();
+}
+
+/// The folder that `folder` stands for: not a link to it, which would be
+/// replaced instead of what it points to.
+static llvm::Expected<std::string> resolve(StringRef folder) {
+  SmallString<128> real;
+  fs::file_status status;
+  if (fs::status(folder, status, /*follow=*/false) ||
+      status.type() == fs::file_type::file_not_found)
+    return folder.rtrim('/').str();
+  if (std::error_code ec = fs::real_path(folder, real))
+    return makeError(folder, ec);
+  return real.str().str();
 }
 
 static llvm::Error writeInto(StringRef folder, ArrayRef<OutputFile> files) {
@@ -66,33 +104,27 @@ static llvm::Error writeInto(StringRef folder, ArrayRef<OutputFile> files) {
   return llvm::Error::success();
 }
 
-llvm::Error mlir::wyvern::writeFolder(StringRef folder,
+llvm::Error mlir::wyvern::writeFolder(StringRef path,
                                       ArrayRef<OutputFile> files,
-                                      StringRef marker) {
-  while (folder.size() > 1 && folder.ends_with("/"))
-    folder = folder.drop_back();
-  if (!mayReplace(folder, marker))
-    return llvm::createStringError(
-        "cannot write '" + folder +
-        "': it is there already and is not an "
-        "earlier output (no " +
-        marker + " in it); remove it, or choose another place with -o");
-  SmallString<128> fresh = makeSibling(folder), old = makeSibling(folder);
-  auto cleanUp = llvm::make_scope_exit([&] {
-    fs::remove_directories(fresh);
-    if (!old.empty())
-      fs::remove_directories(old);
-  });
+                                      ArrayRef<std::string> replaceable) {
+  llvm::Expected<std::string> folder = resolve(path);
+  if (!folder)
+    return folder.takeError();
+  if (llvm::Error error = checkReplaceable(*folder, replaceable))
+    return error;
+  SmallString<128> fresh = makeSibling(*folder), old = makeSibling(*folder);
+  auto cleanUp =
+      llvm::make_scope_exit([&] { fs::remove_directories(fresh); });
   if (llvm::Error error = writeInto(fresh, files))
     return error;
-  if (fs::exists(folder))
-    if (std::error_code ec = fs::rename(folder, old))
-      return makeError(folder, ec);
-  if (std::error_code ec = fs::rename(fresh, folder)) {
-    // Put the earlier output back; if even that fails, it must not be removed.
-    if (fs::exists(old) && fs::rename(old, folder))
-      old.clear();
-    return makeError(folder, ec);
+  bool isThere = fs::exists(*folder);
+  if (isThere)
+    if (std::error_code ec = fs::rename(*folder, old))
+      return makeError(*folder, ec);
+  if (std::error_code ec = fs::rename(fresh, *folder)) {
+    if (isThere)
+      fs::rename(old, *folder);
+    return makeError(*folder, ec);
   }
-  return llvm::Error::success();
+  return isThere ? removeEarlier(old, replaceable) : llvm::Error::success();
 }

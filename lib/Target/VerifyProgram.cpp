@@ -7,6 +7,7 @@
 #include "wyvern/Target/Manifest.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -41,9 +42,17 @@ private:
 };
 } // namespace
 
+static bool isIdentifier(StringRef text) {
+  return !text.empty() && !llvm::isDigit(text.front()) &&
+         llvm::all_of(text,
+                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
+}
+
 void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
   static constexpr StringLiteral dtypes[] = {"bf16", "f16", "f32",
                                              "f64",  "i32", "i64"};
+  expect(isIdentifier(tensor.name), "tensor '" + tensor.name +
+                                        "' has a name that is no C identifier");
   expect(names.insert(tensor.name).second,
          "tensor " + tensor.name + " is listed twice");
   expect(llvm::is_contained(dtypes, StringRef(tensor.dtype)),
@@ -101,6 +110,7 @@ void ProgramVerifier::verifyParam(const KernelInfo &kernel,
 }
 
 LogicalResult ProgramVerifier::verify() {
+  expect(isIdentifier(program.name), "its name is no C identifier");
   expect(!program.kernels.empty(), "there is no kernel");
   expect(program.chunk >= 1, "a chunk has no tokens");
   expect(llvm::is_sorted(program.tensors,
@@ -111,6 +121,8 @@ LogicalResult ProgramVerifier::verify() {
   for (const TensorInfo &tensor : program.tensors)
     verifyTensor(tensor);
   for (const KernelInfo &kernel : program.kernels) {
+    expect(isIdentifier(kernel.symbol),
+           "kernel '" + kernel.symbol + "' has a name that is no C identifier");
     expect(kernel.gridFactor >= 1 && kernel.gridFactor <= UINT32_MAX &&
                kernel.block >= 1 && kernel.block <= 1024 &&
                kernel.dynamicShared >= 0,

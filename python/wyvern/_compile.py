@@ -87,6 +87,10 @@ def _read_source(spec: Spec) -> _Source:
 def _read_layer(source: _Source, layer: Optional[str], dtype: str = "") -> _Layer:
     """The one layer of a spec, or the one of that name."""
     if source.format == "mlir":
+        try:
+            _compiler().check_mlir(source.text)
+        except ValueError as error:
+            raise CompileError(f"{source.name}: {error}") from None
         return _Layer(layer or "", source.text, "")
     try:
         layers = _compiler().read_spec(source.text, source.name, source.format, dtype)

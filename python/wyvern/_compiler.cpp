@@ -15,6 +15,7 @@
 #include "wyvern/Spec/SpecReader.h"
 #include "wyvern/Spec/SpecToModule.h"
 #include "wyvern/Support/DiagnosticText.h"
+#include "wyvern/Support/ParseMLIR.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
@@ -185,6 +186,18 @@ static std::vector<py::tuple> readSpec(const std::string &text,
   return layers;
 }
 
+/// Raises where parsing MLIR text would be the end of the process.
+static void checkMLIR(const std::string &text) {
+  auto checkReleased = [&] {
+    py::gil_scoped_release released;
+    mlir::DialectRegistry registry;
+    registerCpuDialects(registry);
+    return findParserCrash(text, registry);
+  };
+  if (auto crash = checkReleased())
+    throw py::value_error(*crash);
+}
+
 static reference::NDArray getArray(const py::buffer_info &info) {
   reference::NDArray array;
   array.shape.assign(info.shape.begin(), info.shape.end());
@@ -248,6 +261,8 @@ PYBIND11_MODULE(_compiler, m) {
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",
         "The layers of a spec: (name, MLIR, YAML) each.");
+  m.def("check_mlir", &checkMLIR, py::arg("text"),
+        "Raises ValueError where parsing MLIR text would end the process.");
   m.def("interpret", &interpret, py::arg("source"), py::arg("arrays"),
         "Runs MLIR text token by token in float64.");
 }

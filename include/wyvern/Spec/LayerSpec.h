@@ -87,6 +87,7 @@ struct SpecOperand {
   std::string name;
   OperandRole role;
   int64_t repeat = 1; ///< Rows a token.
+  llvm::SMLoc loc = {}; ///< Where it is first named; of the spec if it is not.
 };
 
 /// The operands of the entry function in order: q, the decay g, those of the

@@ -23,10 +23,11 @@ struct OutputFile {
 llvm::Error writeFile(StringRef path, StringRef contents);
 
 /// Writes a folder of files through a temporary folder beside it. A folder that
-/// is there already is replaced only if it is empty or holds a file named
-/// `marker`: it is then an earlier output, and not somebody's home.
+/// is there already is replaced only if all it holds are files of the names in
+/// `replaceable`, those of an earlier output: nothing else is ever removed. Of a
+/// symbolic link, the folder that it points to is replaced.
 llvm::Error writeFolder(StringRef path, ArrayRef<OutputFile> files,
-                        StringRef marker);
+                        ArrayRef<std::string> replaceable);
 
 } // namespace mlir::wyvern
 

@@ -12,6 +12,9 @@
 #include "mlir/Support/LLVM.h"
 #include "llvm/Support/JSON.h"
 
+#include <string>
+#include <vector>
+
 namespace mlir::wyvern {
 
 /// The versions that made a program.
@@ -33,6 +36,10 @@ LogicalResult verifyBundle(BundleInfo &bundle,
 /// Writes manifest.json, schema 2. `spec` is the canonical spec, or null.
 void writeManifest(const BundleInfo &bundle, const llvm::json::Value &spec,
                    const CompilerVersions &versions, llvm::raw_ostream &os);
+
+/// The files of the bundle that a manifest is of, itself included; none if the
+/// text is not a manifest of this compiler.
+std::vector<std::string> listBundleFiles(StringRef manifest);
 
 /// Writes the C header: the same as descriptors of wyvern_rt.h, with a function
 /// that loads each program and one that launches it on dense tensors.

@@ -75,6 +75,23 @@ tile.kernel @kernel_c4() grid 1 * sequences of 2 warps 5 min_blocks 1 operands [
 
 // -----
 
+// expected-error @+1 {{(C5) expected 1 to 32 blocks on an SM, found 0}}
+tile.kernel @kernel_c5() grid 1 * slots warps 12 min_blocks 0 operands [] {
+  tile.roles warps [4, 8] registers [40, 240] {
+    tile.sync
+  }, {
+    tile.sync
+  }
+}
+
+// -----
+
+// expected-error @+1 {{(C6) expected a grid of one or more blocks for each of its slots, found -1}}
+tile.kernel @kernel_c6() grid -1 * slots warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // tile.roles
 //===----------------------------------------------------------------------===//

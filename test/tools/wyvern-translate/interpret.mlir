@@ -6,6 +6,11 @@
 // RUN: not wyvern-translate --interpret %s --function=nothing 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: not wyvern-translate --interpret %s --function=recurrence --input=q 2>&1 | FileCheck %s --check-prefix=INPUT
 // RUN: not wyvern-translate --interpret %s --function=recurrence --input=q=%t/none.npy 2>&1 | FileCheck %s --check-prefix=FILE
+// RUN: not wyvern-translate --interpret %s --function=recurrence --random-seed=1 --batch=-1 2>&1 | FileCheck %s --check-prefix=SIZES
+// RUN: not wyvern-translate --interpret %s --function=recurrence --random-seed=1 --time=99999999999 2>&1 | FileCheck %s --check-prefix=SIZES
+// RUN: not wyvern-translate --interpret %s --function=recurrence --random-seed=1 --batch=1000000 --time=1000000 2>&1 | FileCheck %s --check-prefix=MEMORY
+// SIZES: error: expected a batch size and a number of tokens from 0 to 1048576, found
+// MEMORY: error: expected a random array of at most 268435456 elements, found {{.*}} for 'q', batch size 1000000 and 1000000 tokens
 
 // CHECK: y: shape [2], norm 1.250000e+00
 // CHECK-NEXT: 0.750000, -1.000000

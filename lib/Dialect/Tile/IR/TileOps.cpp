@@ -97,6 +97,14 @@ LogicalResult KernelOp::verify() {
                             "in a grid of sequences, found "
                          << getGridChunks() << " for a grid of "
                          << getGridCount();
+  if (getMinBlocks() < 1 || getMinBlocks() > 32)
+    return emitOpError() << "(C5) expected 1 to 32 blocks on an SM, found "
+                         << static_cast<int64_t>(getMinBlocks());
+  if (static_cast<int64_t>(getGridFactor()) < 1)
+    return emitOpError() << "(C6) expected a grid of one or more blocks for "
+                            "each of its "
+                         << getGridCount() << ", found "
+                         << static_cast<int64_t>(getGridFactor());
   return success();
 }
 

@@ -64,7 +64,7 @@ TEST_F(TileTypeTest, TilesOfAStageDoNotOverlap) {
   SmallVector<Type> tiles = {smem({64, 64}, bf16()), smem({64}, f32()),
                              smem({32, 64}, bf16()), smem({64}, f32()),
                              smem({32}, f32())};
-  auto ring = RingType::get(&context, 3, tiles);
+  auto ring = RingType::get(&context, 3, tiles, Fill::tma);
   int64_t end = 0, transaction = 0;
   for (auto [i, type] : llvm::enumerate(tiles)) {
     auto tile = cast<SmemType>(type);

@@ -97,7 +97,7 @@ struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
         remark::missed(
             scan.getLoc(),
             remark::RemarkOpts::name("NotFused").category(getArgument()))
-            << "the scan keeps a kernel of its own: " << why;
+            << ("the scan keeps a kernel of its own: " + why);
         continue;
       }
       std::string name = (getOperation().getSymName() + "_fused").str();

@@ -1,9 +1,4 @@
 // RUN: wyvern-opt %s -convert-sched-to-delta | FileCheck %s
-// RUN: wyvern-opt %s -convert-sched-to-delta -mlir-pass-statistics 2>&1 | FileCheck %s --check-prefix=STATS
-
-// STATS: ConvertSchedToDelta
-// STATS-NEXT: (S) 3 kernels
-// STATS-NEXT: (S) 2 rounded-tiles
 
 // Tiles go from the role that makes them to the role that reads them, whatever the order
 // of the roles is. A channel of 16 bits rounds what is computed; what was loaded from 16

@@ -17,9 +17,9 @@
 // CHECK: %[[FIRST:.*]] = tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk 64
 // CHECK: scf.for %[[USE:.*]] = %{{.*}} iter_args(%[[S:.*]] = %
 // CHECK: %[[SLOT:.*]] = arith.addi %[[FIRST]], %[[USE]]
-// CHECK: tile.wait
 // CHECK: %[[SB:.*]] = arith.truncf %[[S]]
 // CHECK: tile.store_rows transpose %[[SB]] to %{{.*}}[%[[SLOT]], %{{.*}}, %c0, %{{.*}}] dim 2 valid %c128
+// CHECK: tile.wait
 // CHECK: tile.mma %[[SB]]
 // CHECK: tile.store_rows transpose %{{.*}} dim 1 valid %
 

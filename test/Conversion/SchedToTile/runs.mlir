@@ -11,12 +11,12 @@
 // CHECK-SAME: grid 1 * sequences warps 5
 // CHECK-SAME: operands ["x", "v", "state", "s0", "sT", "cu_seqlens", "tokens", "sequences"]
 // CHECK: scf.for
-// CHECK: tile.wait
 // CHECK: %[[place:.*]] = arith.remui %{{.*}}, %c2
 // CHECK: %[[first:.*]] = arith.cmpi eq, %[[place]], %c0
 // CHECK: scf.if %[[first]] {
 // CHECK: tile.first_slot {{.*}} chunk 128
 // CHECK: tile.store_matrix
+// CHECK: tile.wait
 func.func @save(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1x64xbf16> {delta.name = "v"},
                 %s0: tensor<?x1x64x64xf32> {delta.name = "s0"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
     -> (tensor<?x1x64x64xf32> {delta.name = "state"}, tensor<?x1x64x64xf32> {delta.name = "sT"}) {

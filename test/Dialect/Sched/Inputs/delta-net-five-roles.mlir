@@ -10,7 +10,7 @@ func.func @delta_net(
     %v: tensor<?x?x2x128xbf16> {delta.name = "v"}, %beta: tensor<?x?x2xf32> {delta.name = "beta"},
     %s0: tensor<?x2x64x128xf32> {delta.name = "initial_state"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
     -> (tensor<?x?x2x128xbf16> {delta.name = "o"}, tensor<?x2x64x128xf32> {delta.name = "final_state"}) {
-  %o, %sN = sched.kernel "delta_net" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
+  %o, %sN = sched.kernel "delta_net_fused" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x64xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x2x64xbf16>,
           %V = %v[seq, time, head, _] : tensor<?x?x2x128xbf16>, %B = %beta[seq, time, head] : tensor<?x?x2xf32>)
       inits(%S0 = %s0[seq, head, _, _] : tensor<?x2x64x128xf32>)

@@ -1,6 +1,5 @@
 // RUN: wyvern-opt %s -convert-sched-to-delta | FileCheck %s
 
-
 // Tiles go from the role that makes them to the role that reads them, whatever the order
 // of the roles is. A channel of 16 bits rounds what is computed; what was loaded from 16
 // bits is rounded already, and so is a vector that is held in f32.

@@ -2,7 +2,6 @@
 // RUN: wyvern-opt %s -sched-separate=stages=3 | FileCheck %s --check-prefix=STAGES
 // What it refuses: test/Conversion/SchedToTile/invalid.mlir.
 
-
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>
 #km = affine_map<(m, n, k) -> (k, m)>
@@ -13,7 +12,7 @@
 // blocks of 64 values of the dimension that it never sums over. Nobody reads the
 // final, so nobody stores it.
 // CHECK-LABEL: func.func @both
-// CHECK: %[[P:.*]] = sched.kernel "both_map" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 3
+// CHECK: %0:2 = sched.kernel "both_map" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 3
 // CHECK: %[[MAP:.*]] = sched.channel depth 1 fill tma : <tensor<64x64xbf16>, tensor<64xf32>>
 // CHECK: sched.role "compute" warps 4 {
 // CHECK-NEXT: sched.each_chunk forward
@@ -28,7 +27,7 @@
 // CHECK-NEXT: sched.put %[[A]], %[[B]] to %[[MAP]]
 // CHECK: sched.kernel "both_scan" grid(heads = 2, split = 2, over = sequences)
 // CHECK-SAME: min_blocks 1
-// CHECK-SAME: ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{[^ ]*}} = %{{[^ ]*}}#0
+// CHECK-SAME: ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{[^ ]*}} = %0#0
 // CHECK: sched.channel depth 2 fill tma
 // STAGES: sched.kernel "both_map"
 // STAGES: sched.channel depth 1

@@ -10,7 +10,6 @@
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
-
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;

@@ -10,7 +10,7 @@ func.func @delta_net(
     %v: tensor<?x?x2x128xbf16> {delta.name = "v"}, %beta: tensor<?x?x2xf32> {delta.name = "beta"},
     %s0: tensor<?x2x64x128xf32> {delta.name = "initial_state"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
     -> (tensor<?x?x2x128xbf16> {delta.name = "o"}, tensor<?x2x64x128xf32> {delta.name = "final_state"}) {
-  %o, %sN = sched.kernel "delta_net" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
+  %o, %sN = sched.kernel "delta_net_fused" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x64xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x2x64xbf16>,
           %V = %v[seq, time, head, _] : tensor<?x?x2x128xbf16>, %B = %beta[seq, time, head] : tensor<?x?x2xf32>)
       inits(%S0 = %s0[seq, head, _, _] : tensor<?x2x64x128xf32>)
@@ -23,19 +23,7 @@ func.func @delta_net(
     %dots = sched.channel depth 1 fill warps : <tensor<64x64xf32>>
     %reads = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
     %factors = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
-    sched.role "load" warps 1 {
-      sched.each_chunk forward valid(%n) {
-        %a = sched.load %Q : <tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
-        %b = sched.load %K : <tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
-        sched.put %a, %b to %keys : <tensor<64x64xbf16>, tensor<64x64xbf16>>, tensor<64x64xf32>, tensor<64x64xf32>
-        %c = sched.load %B : <tensor<?x?x2xf32>> -> tensor<64xf32>
-        sched.put %c to %rates : <tensor<64xf32>>, tensor<64xf32>
-        %d = sched.load %V : <tensor<?x?x2x128xbf16>> -> tensor<64x128xf32>
-        sched.put %d to %values : <tensor<64x128xbf16>>, tensor<64x128xf32>
-        sched.yield
-      }
-    }
-    sched.role "dots" warps 4 {
+    sched.role "dots" warps 4 registers 96 {
       sched.each_chunk forward valid(%n) {
         %q1, %k1 = sched.get %keys : <tensor<64x64xbf16>, tensor<64x64xbf16>> -> tensor<64x64xf32>, tensor<64x64xf32>
         %qb = arith.truncf %q1 : tensor<64x64xf32> to tensor<64x64xbf16>
@@ -47,7 +35,7 @@ func.func @delta_net(
         sched.yield
       }
     }
-    sched.role "factor" warps 4 {
+    sched.role "factor" warps 4 registers 96 {
       sched.each_chunk forward valid(%n) {
         %L = sched.get %dots : <tensor<64x64xf32>> -> tensor<64x64xf32>
         %b = sched.get %rates : <tensor<64xf32>> -> tensor<64xf32>
@@ -56,7 +44,7 @@ func.func @delta_net(
         sched.yield
       }
     }
-    sched.role "state" warps 4 {
+    sched.role "state" warps 4 registers 184 {
       %zero = arith.constant dense<0.0> : tensor<64x128xf32>
       %first = sched.load %S0 : <tensor<?x2x64x128xf32>> -> tensor<64x128xf32>
       %last = sched.each_chunk forward valid(%n) carries(%S = %first : tensor<64x128xf32>) {
@@ -94,6 +82,18 @@ func.func @delta_net(
         sched.yield %S1 : tensor<64x128xf32>
       }
       sched.store %last to %SN : tensor<64x128xf32>, <tensor<?x2x64x128xf32>>
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %a = sched.load %Q : <tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        %b = sched.load %K : <tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %a, %b to %keys : <tensor<64x64xbf16>, tensor<64x64xbf16>>, tensor<64x64xf32>, tensor<64x64xf32>
+        %c = sched.load %B : <tensor<?x?x2xf32>> -> tensor<64xf32>
+        sched.put %c to %rates : <tensor<64xf32>>, tensor<64xf32>
+        %d = sched.load %V : <tensor<?x?x2x128xbf16>> -> tensor<64x128xf32>
+        sched.put %d to %values : <tensor<64x128xbf16>>, tensor<64x128xf32>
+        sched.yield
+      }
     }
   }
   return %o, %sN : tensor<?x?x2x128xbf16>, tensor<?x2x64x128xf32>

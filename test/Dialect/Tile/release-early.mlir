@@ -1,0 +1,34 @@
+// RUN: wyvern-opt %s -tile-release-early | FileCheck %s
+
+// A stage goes back behind the last read of it, and not before the last product of the
+// block has been awaited; what happens to the values that were read can wait.
+// CHECK-LABEL: tile.kernel @early
+tile.kernel @early(%y: !tile.global<tensor<?x?x1x64xf32>>) grid 1 * slots warps 5 min_blocks 1 operands ["y"] {
+  %c0 = arith.constant 0 : index
+  %a = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  %b = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [!tile.smem<64xf32>]>
+  tile.sync
+  tile.roles warps [4, 1] {
+    // CHECK: %[[T:.*]] = tile.wait %[[A:.*]][%[[C:.*]]] : <2, [!tile.smem<64x64xbf16>]>
+    %t = tile.wait %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    // CHECK: %[[V:.*]] = tile.wait %[[B:.*]][%[[C]]] : <2, [!tile.smem<64xf32>]>
+    %v = tile.wait %b[%c0] : !tile.ring<2, [!tile.smem<64xf32>]> -> !tile.smem<64xf32>
+    // CHECK: tile.mma %[[T]], %[[T]]
+    // CHECK-NEXT: %[[X:.*]] = tile.await
+    // CHECK-NEXT: tile.release %[[A]][%[[C]]]
+    // CHECK-NEXT: tile.read %[[V]]
+    // CHECK-NEXT: tile.release %[[B]][%[[C]]]
+    // CHECK-NEXT: arith.negf %[[X]]
+    %d = tile.mma %t, %t transpose_b : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    %x = tile.await %d : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    %r = tile.read %v : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<row>>
+    %n = arith.negf %x : tensor<64x64xf32, #tile.layout<acc>>
+    tile.release %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    tile.release %b[%c0] : !tile.ring<2, [!tile.smem<64xf32>]>
+  }, {
+    %t = tile.acquire %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.commit %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    %v = tile.acquire %b[%c0] : !tile.ring<2, [!tile.smem<64xf32>]> -> !tile.smem<64xf32>
+    tile.commit %b[%c0] : !tile.ring<2, [!tile.smem<64xf32>]>
+  }
+}

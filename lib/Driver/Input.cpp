@@ -49,8 +49,8 @@ OwningOpRef<ModuleOp> mlir::wyvern::loadModule(const DriverOptions &options,
     return buildModule(context, specs, &sources);
   const llvm::MemoryBuffer *buffer =
       sources.getMemoryBuffer(sources.getMainFileID());
-  if (auto crash = findParserCrash(buffer->getBuffer(),
-                                   context->getDialectRegistry())) {
+  if (auto crash =
+          findParserCrash(buffer->getBuffer(), context->getDialectRegistry())) {
     printError("cannot parse '" + options.input + "': " + *crash);
     return nullptr;
   }

@@ -51,7 +51,8 @@ LogicalResult NameChecker::checkTensor(Location loc, const Twine &what,
     return success(); // Anonymous: who needs a name asks for one.
   if (!isIdentifier(name))
     return emitError(loc)
-           << what << ": expected a delta.name that is a C identifier (letters, "
+           << what
+           << ": expected a delta.name that is a C identifier (letters, "
               "digits and _, not starting with a digit), for C parameters and "
               "Python keywords are named after it; found '"
            << name << "'";

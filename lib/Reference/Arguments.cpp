@@ -221,10 +221,10 @@ mlir::wyvern::reference::randomArguments(func::FuncOp func, int64_t batch,
         size = dynamic[i];
       }
     if (!fitsMemory(shape))
-      return func.emitError() << "expected a random array of at most "
-                              << maxRandomElements << " elements, found " << type
-                              << " for '" << name << "', batch size " << batch
-                              << " and " << time << " tokens";
+      return func.emitError()
+             << "expected a random array of at most " << maxRandomElements
+             << " elements, found " << type << " for '" << name
+             << "', batch size " << batch << " and " << time << " tokens";
     arguments[name] = randomArray(std::move(shape), role.law, random);
   }
   return arguments;

@@ -87,8 +87,8 @@ static bool isIdentifier(StringRef text) {
 /// An identifier that is not another language's word for a number, for nothing
 /// or for a truth: whoever writes `rate: nan` or `value: None` means no tensor.
 static bool isTensorName(StringRef text) {
-  static constexpr StringLiteral words[] = {
-      "none", "null", "nan", "inf", "infinity", "true", "false"};
+  static constexpr StringLiteral words[] = {"none",     "null", "nan",  "inf",
+                                            "infinity", "true", "false"};
   return isIdentifier(text) && llvm::none_of(words, [&](StringRef word) {
            return text.equals_insensitive(word);
          });
@@ -132,8 +132,7 @@ void SpecParser::parseDecay(const SourceNode &root) {
 
 void SpecParser::parseScale(const SourceNode &root) {
   if (const SourceNode *scale = root.find("scale"))
-    spec.scale =
-        readConstant(*scale, "scale as a finite number").value_or(1.0);
+    spec.scale = readConstant(*scale, "scale as a finite number").value_or(1.0);
   else if (spec.keyDim > 0)
     spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.keyDim));
 }

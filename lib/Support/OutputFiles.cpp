@@ -73,8 +73,9 @@ static llvm::Error removeEarlier(StringRef folder,
     fs::remove(file);
   }
   if (std::error_code ec = fs::remove(folder))
-    return llvm::createStringError(ec, "cannot remove the earlier output, now '" +
-                                           folder + "': " + ec.message());
+    return llvm::createStringError(ec,
+                                   "cannot remove the earlier output, now '" +
+                                       folder + "': " + ec.message());
   return llvm::Error::success();
 }
 
@@ -113,8 +114,7 @@ llvm::Error mlir::wyvern::writeFolder(StringRef path,
   if (llvm::Error error = checkReplaceable(*folder, replaceable))
     return error;
   SmallString<128> fresh = makeSibling(*folder), old = makeSibling(*folder);
-  auto cleanUp =
-      llvm::make_scope_exit([&] { fs::remove_directories(fresh); });
+  auto cleanUp = llvm::make_scope_exit([&] { fs::remove_directories(fresh); });
   if (llvm::Error error = writeInto(fresh, files))
     return error;
   bool isThere = fs::exists(*folder);

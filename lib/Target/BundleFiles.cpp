@@ -48,8 +48,8 @@ std::vector<std::string> mlir::wyvern::listBundleFiles(StringRef manifest) {
   if (!compiler || !compiler->getString("wyvern") ||
       !object->getInteger("schema") || !object->getString("name"))
     return {};
-  std::vector<std::string> files = {
-      "manifest.json", "ptxas.log", (*object->getString("name") + ".h").str()};
+  std::vector<std::string> files = {"manifest.json", "ptxas.log",
+                                    (*object->getString("name") + ".h").str()};
   const llvm::json::Object *backward = object->getObject("backward");
   if (!addImages(*object, files) || (backward && !addImages(*backward, files)))
     return {};

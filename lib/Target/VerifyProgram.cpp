@@ -51,8 +51,8 @@ static bool isIdentifier(StringRef text) {
 void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
   static constexpr StringLiteral dtypes[] = {"bf16", "f16", "f32",
                                              "f64",  "i32", "i64"};
-  expect(isIdentifier(tensor.name), "tensor '" + tensor.name +
-                                        "' has a name that is no C identifier");
+  expect(isIdentifier(tensor.name),
+         "tensor '" + tensor.name + "' has a name that is no C identifier");
   expect(names.insert(tensor.name).second,
          "tensor " + tensor.name + " is listed twice");
   expect(llvm::is_contained(dtypes, StringRef(tensor.dtype)),

@@ -81,8 +81,9 @@ const Phase &getReachedPhase(ModuleOp module);
 LogicalResult checkTrainable(ModuleOp module);
 
 /// Diagnoses names of functions and tensors that could not be names in PTX, C
-/// and Python, two tensors of a function that have one name, and with `training`
-/// arguments that are named like a gradient that is still to be derived.
+/// and Python, two tensors of a function that have one name, and with
+/// `training` arguments that are named like a gradient that is still to be
+/// derived.
 LogicalResult checkNames(ModuleOp module, bool training);
 
 /// Registers --wyvern-to-<phase> for every phase.

@@ -86,7 +86,7 @@ enum class OperandRole {
 struct SpecOperand {
   std::string name;
   OperandRole role;
-  int64_t repeat = 1; ///< Rows a token.
+  int64_t repeat = 1;   ///< Rows a token.
   llvm::SMLoc loc = {}; ///< Where it is first named; of the spec if it is not.
 };
 

@@ -24,8 +24,8 @@ llvm::Error writeFile(StringRef path, StringRef contents);
 
 /// Writes a folder of files through a temporary folder beside it. A folder that
 /// is there already is replaced only if all it holds are files of the names in
-/// `replaceable`, those of an earlier output: nothing else is ever removed. Of a
-/// symbolic link, the folder that it points to is replaced.
+/// `replaceable`, those of an earlier output: nothing else is ever removed. Of
+/// a symbolic link, the folder that it points to is replaced.
 llvm::Error writeFolder(StringRef path, ArrayRef<OutputFile> files,
                         ArrayRef<std::string> replaceable);
 

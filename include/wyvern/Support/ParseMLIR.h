@@ -15,10 +15,10 @@ class DialectRegistry;
 
 namespace mlir::wyvern {
 
-/// Parses MLIR text once, in a context of its own, and says why parsing it again
-/// would be the end of the process: the text nests too deep for a parser that
-/// recurses, or the parser (LLVM's own, of some half-typed operations) crashes.
-/// Text with mere errors is fine: whoever parses it reports them.
+/// Parses MLIR text once, in a context of its own, and says why parsing it
+/// again would be the end of the process: the text nests too deep for a parser
+/// that recurses, or the parser (LLVM's own, of some half-typed operations)
+/// crashes. Text with mere errors is fine: whoever parses it reports them.
 std::optional<std::string> findParserCrash(StringRef text,
                                            const DialectRegistry &registry);
 

@@ -99,7 +99,9 @@ LogicalResult KernelOrientation::findSplit(sched::KernelOp kernel,
 void KernelOrientation::findSplitRoles(sched::KernelOp kernel) {
   for (sched::RoleOp role : kernel.getRoles()) {
     Block &block = role.getEachChunk().getBlock();
-    auto isSplitTile = [&](Value tile) { return getSplitDim(tile).has_value(); };
+    auto isSplitTile = [&](Value tile) {
+      return getSplitDim(tile).has_value();
+    };
     auto makesSplitTile = [&](Operation &op) {
       return llvm::any_of(op.getResults(), isSplitTile);
     };

@@ -17,10 +17,10 @@ namespace mlir::wyvern {
 /// Which dimension of each value of a kernel is the M of the tensor cores.
 ///
 /// In a role that holds values with the *split* dimension it is that one: the
-/// last dimension of the carries that no operation of the kernel mixes. Along it the whole
-/// chunk is independent, so it is split over blocks and warpgroups, and every
-/// product keeps it as M: an accumulator is the next product's A operand as it
-/// lies.
+/// last dimension of the carries that no operation of the kernel mixes. Along
+/// it the whole chunk is independent, so it is split over blocks and
+/// warpgroups, and every product keeps it as M: an accumulator is the next
+/// product's A operand as it lies.
 ///
 /// In any other role it may be any dimension. It is one of 64 elements, which
 /// are one accumulator's rows, the first if both have 64: a chunk's rows lie

@@ -209,6 +209,22 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   return success();
 }
 
+/// Diagnoses a sched.get behind a sched.put: taken earlier, it could wait for a
+/// role that waits for the put.
+static LogicalResult checkGetsFirst(Block &block) {
+  sched::PutOp put;
+  for (Operation &op : block) {
+    if (put && isa<sched::GetOp>(op))
+      return op.emitOpError()
+             << "stands behind a sched.put; a role without the split dimension "
+                "takes all tiles of a chunk before it puts any: move it up, or "
+                "divide the role";
+    if (auto found = dyn_cast<sched::PutOp>(op))
+      put = found;
+  }
+  return success();
+}
+
 LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                                        const Visit &visit, ValueRange carries,
                                        SmallVectorImpl<Value> &next) {
@@ -219,9 +235,12 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
   // A role with the split dimension takes tiles when it comes to them: it has
   // work that does not need them. The others begin with what they get.
-  if (!context.orientation.isSplit(role))
+  if (!context.orientation.isSplit(role)) {
+    if (failed(checkGetsFirst(block)))
+      return failure();
     for (sched::GetOp get : gets)
       lowerGet(get, lowering, visit);
+  }
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
     lowering.setRegister(arg, carry);
   if (failed(lowerOps(block, lowering, visit)))

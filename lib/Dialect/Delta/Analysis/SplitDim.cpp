@@ -38,9 +38,8 @@ std::optional<TileDim> delta::findUnmixedDim(Value tile,
                                              ArrayRef<Operation *> ops,
                                              const DimClasses &classes) {
   for (int64_t dim = getTileRank(tile) - 1; dim >= 0; --dim)
-    if (llvm::none_of(ops, [&](Operation *op) {
-          return classes.mixes(op, {tile, dim});
-        }))
+    if (llvm::none_of(
+            ops, [&](Operation *op) { return classes.mixes(op, {tile, dim}); }))
       return TileDim{tile, dim};
   return std::nullopt;
 }

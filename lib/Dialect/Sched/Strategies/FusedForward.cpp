@@ -122,9 +122,7 @@ private:
     for (PlannedRole &role : roles)
       if (role.name == "factor")
         role.copies = copies;
-    if (!registers.empty())
-      for (auto [role, budget] : llvm::zip(roles, registers))
-        role.registers = budget;
+    std::optional<int64_t> loadRegisters = assignRegisters(roles);
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
 
@@ -133,13 +131,30 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(scan.getOperation()),
         tensors, name, grid);
-    std::optional<int64_t> loadRegisters;
-    if (registers.size() > roles.size())
-      loadRegisters = registers[roles.size()];
-    RoleWriter(builder, plan, kernel, {stages, depth, depths}, loadRegisters).write();
+    RoleWriter(builder, plan, kernel, {stages, depth, depths}, loadRegisters)
+        .write();
     replace(program, tensors, kernel);
     ++numFused;
     return success();
+  }
+
+  /// Sets the budgets of `roles` and returns that of the role that loads: what
+  /// the options say, else one that ptxas needs no spill with where each role
+  /// is one warpgroup. Four warpgroups share 512 registers.
+  std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles) {
+    SmallVector<int64_t> budgets(registers.begin(), registers.end());
+    bool isOneEach = llvm::all_of(roles, [](const PlannedRole &role) {
+      return role.split * role.copies == 1;
+    });
+    if (budgets.empty() && isOneEach) {
+      constexpr int64_t kOfRoles[] = {216, 136, 112}, kOfLoad = 40;
+      budgets.assign(kOfRoles, kOfRoles + roles.size());
+      budgets.push_back(kOfLoad);
+    }
+    for (auto [role, budget] : llvm::zip(roles, budgets))
+      role.registers = budget;
+    return budgets.size() > roles.size() ? std::optional(budgets[roles.size()])
+                                         : std::nullopt;
   }
 
   static void replace(const FusedProgram &program, const KernelTensors &tensors,

@@ -117,7 +117,8 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
                "chunks that each channel holds, in the order of channels, in the "
                "place of stages and depth">,
     ListOption<"registers", "registers", "int64_t",
-               "registers a thread of state, dots, factor (if any) and load">
+               "registers a thread of state, dots, factor (if any) and load; "
+               "without, those that suit roles of one warpgroup each">
   ];
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with their map">

@@ -22,25 +22,25 @@
 // CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
 // OPTIONS-COUNT-3: sched.channel depth 4 fill tma
 // OPTIONS-COUNT-2: sched.channel depth 6 fill warps
-// CHECK: sched.role "state" warps 4 {
+// CHECK: sched.role "state" warps 4 registers 216 {
 // OPTIONS: sched.role "state" warps 4 split 2 {
 // CHECK: sched.each_chunk forward valid(%{{.*}}) carries(
 // CHECK-DAG: sched.get %[[VALUES]]
 // CHECK-DAG: sched.get %[[KEYS]]
 // CHECK-DAG: sched.get %[[FACTOR]]
-// CHECK: sched.role "dots" warps 4 {
+// CHECK: sched.role "dots" warps 4 registers 136 {
 // OPTIONS: sched.role "dots" warps 4 {
 // CHECK: sched.get %[[KEYS]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row
 // CHECK-DAG: sched.put %[[L]] to %[[DOTS]]
-// CHECK: sched.role "factor" warps 4 {
+// CHECK: sched.role "factor" warps 4 registers 112 {
 // OPTIONS: sched.role "factor" warps 4 copies 2 {
 // CHECK-DAG: sched.get %[[DOTS]]
 // CHECK-DAG: sched.get %[[RATES]]
 // CHECK: %[[Z:.*]] = delta.erase_factor
 // CHECK-DAG: sched.store %[[Z]] to %
 // CHECK-DAG: sched.put %[[Z]] to %[[FACTOR]]
-// CHECK: sched.role "load" warps 1 {
+// CHECK: sched.role "load" warps 1 registers 40 {
 // CHECK: return %[[K]]#1, %[[K]]#0
 func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)
     -> (tensor<?x2x64x128xf32>, tensor<?x?x2x64xbf16>) {

@@ -7,6 +7,7 @@
 
 #include "RoleWriter.h"
 
+#include "wyvern/Dialect/Delta/Utils/Training.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 
 #include "mlir/IR/Remarks.h"
@@ -82,6 +83,14 @@ static KernelTensors getFusedTensors(const FusedProgram &program) {
 // The pass
 //===----------------------------------------------------------------------===//
 
+/// True for a function that takes what a forward has saved.
+static bool isBackward(func::FuncOp func) {
+  for (unsigned i = 0; i < func.getNumArguments(); ++i)
+    if (func.getArgAttr(i, delta::kResidualAttr))
+      return true;
+  return false;
+}
+
 namespace {
 struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
   using FuseForwardPassBase::FuseForwardPassBase;
@@ -92,7 +101,11 @@ struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
     unsigned number = 0;
     for (delta::ChunkScanOp scan : scans) {
       std::string why;
-      std::optional<FusedProgram> program = FusedProgram::match(scan, why);
+      std::optional<FusedProgram> program;
+      if (isBackward(getOperation()))
+        why = "it is of a backward, for which these roles are not made";
+      else
+        program = FusedProgram::match(scan, why);
       if (!program) {
         remark::missed(
             scan.getLoc(),

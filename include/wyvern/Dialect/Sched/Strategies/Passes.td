@@ -78,7 +78,8 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     what is left over blocks. With few heads, blocks are better: they all compute the
     map's part, but there are more of them.
 
-    A scan without such a map is left for `sched-separate`, with a remark.
+    A scan without such a map, or of a backward (a function that takes residuals), is
+    left for `sched-separate`, with a remark.
 
     Before:
 

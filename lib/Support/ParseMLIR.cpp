@@ -32,20 +32,23 @@ struct Attempt {
 };
 } // namespace
 
-/// The parser counts what opens in angle brackets too, and so do arrows.
+/// Angle brackets are those of types, but also comparisons, which do not close:
+/// of them more may be open.
 static bool isTooDeep(StringRef text) {
   return findTooDeep(text, maxIRDepth, "[{(", "]})").has_value() ||
          findTooDeep(text, maxIRDepth * 8, "<", ">").has_value();
 }
 
 std::optional<std::string>
-mlir::wyvern::findParserCrash(StringRef text, const DialectRegistry &registry) {
+mlir::wyvern::findParserCrash(StringRef text, const DialectRegistry &registry,
+                              bool allowUnregisteredDialects) {
   if (isTooDeep(text))
     return ("nested deeper than " + Twine(maxIRDepth) + " levels").str();
   // Signal handlers are the process's: one attempt at a time has them.
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
   auto attempt = std::make_unique<Attempt>(registry);
+  attempt->context.allowUnregisteredDialects(allowUnregisteredDialects);
   llvm::CrashRecoveryContext::Enable();
   llvm::CrashRecoveryContext recovery;
   bool survived = recovery.RunSafely([&] {

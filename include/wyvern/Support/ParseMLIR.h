@@ -9,6 +9,9 @@
 
 #include "mlir/Support/LLVM.h"
 
+#include <optional>
+#include <string>
+
 namespace mlir {
 class DialectRegistry;
 } // namespace mlir
@@ -19,8 +22,9 @@ namespace mlir::wyvern {
 /// again would be the end of the process: the text nests too deep for a parser
 /// that recurses, or the parser (LLVM's own, of some half-typed operations)
 /// crashes. Text with mere errors is fine: whoever parses it reports them.
-std::optional<std::string> findParserCrash(StringRef text,
-                                           const DialectRegistry &registry);
+std::optional<std::string>
+findParserCrash(StringRef text, const DialectRegistry &registry,
+                bool allowUnregisteredDialects = false);
 
 } // namespace mlir::wyvern
 

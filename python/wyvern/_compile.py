@@ -239,7 +239,7 @@ class CpuProgram(HasBackward):
 
         return f"<wyvern CPU program {self.name}({show(self.inputs)}) -> {show(self.outputs)}>"
 
-    def __call__(self, *, cu_seqlens: Any = None, **inputs: Any) -> dict[str, Any]:
+    def __call__(self, /, *, cu_seqlens: Any = None, **inputs: Any) -> dict[str, Any]:
         """Runs the program; the outputs by name, as NumPy arrays (or as torch tensors,
         where the inputs are).
 
@@ -322,7 +322,7 @@ def _check_gate(program: str, name: str, gate: np.ndarray) -> None:
         )
 
 
-def reference(spec: Spec, *, layer: Optional[str] = None, **inputs: Any) -> dict[str, np.ndarray]:
+def reference(spec: Spec, /, *, layer: Optional[str] = None, **inputs: Any) -> dict[str, np.ndarray]:
     """The float64 reference: the layer's recurrence, token by token.
 
     Takes the spec and the inputs of `compile` and `CpuProgram.__call__`, in any float

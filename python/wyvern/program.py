@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from . import _rt
 from ._training import HasBackward, refuse_grad
@@ -107,6 +108,22 @@ def _fresh(tensor, copy):
     return dense.copy_(tensor) if copy else dense
 
 
+# The cu_seqlens that have been looked at, and the version of their values then: the
+# layers of a model, and its backward, get the same tensor.
+_looked_at = WeakTensorKeyDictionary()
+
+
+def expect_zero_first(cu_seqlens):
+    """Raises RuntimeError if cu_seqlens does not start with 0, which is where kernels
+    count chunks from. On a GPU it is the device that looks, and the error is one of its
+    stream, as a kernel's: nothing is read on the host."""
+    version = -1 if cu_seqlens.is_inference() else cu_seqlens._version
+    if cu_seqlens.numel() == 0 or _looked_at.get(cu_seqlens) == version:
+        return
+    torch._assert_async(cu_seqlens[0] == 0, "wyvern: expected cu_seqlens to start with 0")
+    _looked_at[cu_seqlens] = version
+
+
 def _extents(desc):
     """The dimensions of a tensor as (what is counted, factor)."""
     timed = any(dim["kind"] == "time" for dim in desc["dims"])
@@ -163,7 +180,7 @@ class Program(HasBackward):
         if self._backward is not None:
             self._backward.prepare(device)
 
-    def __call__(self, *, cu_seqlens=None, out=None, **inputs):
+    def __call__(self, /, *, cu_seqlens=None, out=None, **inputs):
         """Runs the program on the current stream of the inputs' device.
 
         `cu_seqlens` (int32 or int64, on the device): the inputs are one batch of
@@ -189,6 +206,7 @@ class Program(HasBackward):
         packed = -1
         if cu_seqlens is not None:
             self._check_device("cu_seqlens", cu_seqlens, device)
+            expect_zero_first(cu_seqlens)
             packed = cu_seqlens.numel() - 1
         sizes = {"batch": batch, "tokens": tokens, "one": 1}
         sizes["sequences"] = batch if cu_seqlens is None else packed

@@ -119,6 +119,48 @@ def test_mlir_that_the_cpu_does_not_take():
     refused(wyvern.CompileError, "argument 0: expected a ranked tensor with the attribute delta.name", wyvern.compile, nameless, "cpu")
 
 
+# What LLVM's parser crashes on; text too deep for it; a spec with a brace too many.
+UNFINISHED = """func.func @f(%a: tensor<4xf32>, %b: tensor<4x2xf32>) -> tensor<4x2xf32> {
+  %0 = linalg.broadcast ins(%a : tensor<4xf32>) outs(%b : tensor<4x2xf32>) dimensions =
+"""
+DEEP = "func.func @f() attributes {a = " + "[" * 100000 + "]" * 100000 + "} { return }\n"
+BRACE = "{name: x, heads: {key: 1, value: 1}, dims: {key: 64, value: 64}, steps: [{write: k, value: v}]}}\n"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (UNFINISHED, "LLVM's parser crashed on this text"),
+        (DEEP, "nested deeper than 256 levels"),
+        (BRACE, "<string>:1:96: error: Unexpected token"),
+    ],
+    ids=["unfinished", "deep", "brace"],
+)
+def test_text_that_crashes_a_parser_does_not_end_python(text, message):
+    call = "import sys, wyvern\ntry: wyvern.compile(sys.stdin.read(), target='cpu')\nexcept wyvern.CompileError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", call], input=text, capture_output=True, text=True)
+    assert done.returncode == 0 and message in done.stdout, done
+
+
+def test_names_that_clash():
+    step = lambda **changes: SPEC | {"steps": [SPEC["steps"][0] | changes]}
+    with pytest.raises(wyvern.CompileError, match="'d_o' is the name of the gradient of 'o'; use another name"):
+        wyvern.compile(step(rate="d_o"), target="cpu", training=True)
+    factor = step(rate="factor")
+    wyvern.compile(factor, target="cpu")
+    with pytest.raises(wyvern.CompileError, match="another tensor of @small_fwd has the delta.name 'factor' too"):
+        wyvern.compile(factor, target="cpu", training=True)
+
+
+def test_any_name_that_is_left_can_be_called(inputs, program):
+    renamed = SPEC | {"steps": [SPEC["steps"][0] | {"rate": "self", "value": "spec"}]}
+    given = inputs | {"self": inputs["beta"], "spec": inputs["v"]}
+    del given["beta"], given["v"]
+    found = wyvern.compile(renamed, target="cpu")(**given)
+    assert np.array_equal(found["o"], program(**inputs)["o"])
+    assert wyvern.reference(renamed, **given)["o"].shape == found["o"].shape
+
+
 def test_precision():
     refused(ValueError, "precision: expected f32, f64, rounded, found 'f16'", wyvern.compile, SPEC, "cpu", precision="f16")
     refused(wyvern.CompileError, "needs a spec with dtype bf16 or f16", wyvern.compile, SPEC, "cpu", precision="rounded")

@@ -139,6 +139,30 @@ def test_padded_sequences(make):
     assert not x.grad[mask == 0].any() and x.grad[mask == 1].any(-1).all()
 
 
+@pytest.mark.parametrize("mask", [[[0.0] * 21] * 2, [[-torch.inf] * 3 + [0.0] * 18] * 2, [[2] * 21] * 2])
+def test_additive_masks_are_refused(mask):
+    """In which 0 is for tokens, or for all of them: it would drop what it should keep."""
+    with pytest.raises(ValueError, match="expected 0 for padding and 1 for tokens, .* is it an additive one"):
+        delta_net()(tokens(), torch.tensor(mask))
+
+
+@pytest.mark.parametrize("make", [delta_net, gated_delta_net])
+def test_no_tokens(make):
+    for backend in ("torch", "wyvern"):
+        o = make(backend=backend)(tokens(length=0))[0]
+        assert o.shape == (2, 0, H)
+    # Nor in one of the rows of a batch.
+    mask = torch.ones(2, 21, dtype=torch.int64)
+    mask[0] = 0
+    assert (make()(tokens(), mask)[0][0] == 0).all()
+
+
+def test_what_models_hand_to_each_layer_has_no_effect():
+    x = tokens()
+    plain = delta_net()(x)[0]
+    assert torch.equal(delta_net()(x, position_ids=torch.arange(21), cache_position=None)[0], plain)
+
+
 def test_options_of_the_keys():
     """Each choice is what its name says: identity with an outer activation equals it."""
     x = tokens()
@@ -192,6 +216,12 @@ def test_autocast_and_narrow_parameters(make):
         (lambda: GatedDeltaNet(num_heads=4, num_v_heads=2), "num_v_heads is 2, expected a multiple of num_heads, 4"),
         (lambda: GatedDeltaNet(output_gate_activation="tanh"), "output_gate_activation is 'tanh'"),
         (lambda: delta_net()(tokens(), torch.ones(2, 21, 21)), r"attention_mask has shape \[2, 21, 21\]"),
+        (lambda: GatedDeltaNet(num_heads=0), "num_heads is 0, expected a whole number of 1 or more"),
+        (lambda: GatedDeltaNet(num_heads=2, num_v_heads=-2), "num_v_heads is -2, expected a whole number of 1 or more"),
+        (lambda: DeltaNet(num_heads=2.0), "num_heads is 2.0, expected a whole number"),
+        (lambda: delta_net()(tokens()[0]), r"DeltaNet: hidden_states has shape \[21, 32\], expected \[B, T, 32\]"),
+        (lambda: delta_net()(tokens()[..., :8]), r"hidden_states has shape \[2, 21, 8\], expected \[B, T, 32\]"),
+        (lambda: delta_net()(tokens(), cu_seqlens=torch.tensor([0, 21])), "the batch size is 2, expected 1 with cu_seqlens"),
     ],
 )
 def test_bad_values_are_refused(call, message):

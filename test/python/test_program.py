@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import runtime_cases
 import wyvern
+from wyvern.program import expect_zero_first
 
 
 @pytest.fixture
@@ -139,3 +140,21 @@ def test_wrong_calls(bundle):
         program(**operands(), out={"o": None})
     with pytest.raises(TypeError, match="'q' is on cpu, but the program was compiled for sm_90a: expected CUDA tensors"):
         program(**operands())
+
+
+def test_cu_seqlens_starts_with_zero(monkeypatch):
+    """Looked at once a tensor and version, without a copy to the host."""
+    looks = []
+    check = torch._assert_async
+    monkeypatch.setattr(torch, "_assert_async", lambda *x: looks.append(x) or check(*x))
+    cu = torch.tensor([0, 5, 9])
+    expect_zero_first(cu)
+    expect_zero_first(cu)
+    assert len(looks) == 1
+    cu += 5
+    for offsets in (cu, torch.tensor([5, 9], dtype=torch.int32)):
+        with pytest.raises(RuntimeError, match="wyvern: expected cu_seqlens to start with 0"):
+            expect_zero_first(offsets)
+    with torch.inference_mode():
+        expect_zero_first(torch.tensor([0, 5]))
+    expect_zero_first(torch.zeros(0, dtype=torch.int64))

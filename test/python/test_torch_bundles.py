@@ -20,7 +20,7 @@ def manifest(layer=LAYER, **spec):
     step = {"write": "k", "erase": "k", "value": "v", "rate": "beta", "repeat": 1, "reads": "after_decay"}
     full = layer.spec() | {"steps": [step]} | spec
     head = {"schema": 2, "name": "x", "target": "sm_90a", "spec": full, "residuals": [], "backward": None}
-    return head | PROGRAM
+    return head | PROGRAM | {"compiler": {"wyvern": wyvern.__version__, "llvm": "22.1.8", "ptxas": "13.0"}}
 
 
 PROGRAM = {"chunk": 64, "tensors": [], "kernels": []}
@@ -72,6 +72,39 @@ def test_prebuilt_before_cache(cache):
     assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "a"
     put(cache / "prebuilt", "b", manifest())
     assert find_bundle(LAYER, "sm_90a", False) == cache / "prebuilt" / "b"
+
+
+def test_bundles_of_another_compiler_are_not_taken(cache, monkeypatch):
+    older = {"wyvern": "0.0.1", "llvm": "19.0.0", "ptxas": "12.0"}
+    put(cache / "cache", "a", manifest() | {"compiler": older})
+    put(cache / "cache", "b", {key: x for key, x in manifest().items() if key != "compiler"})
+    assert find_bundle(LAYER, "sm_90a", False) is None
+    # Another build of the same version: its name says so.
+    monkeypatch.setattr(_programs, "compiler_id", lambda: "12345678")
+    put(cache / "cache", "c-id00000000", manifest())
+    assert find_bundle(LAYER, "sm_90a", False) is None
+    put(cache / "cache", "d-id12345678", manifest())
+    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "d-id12345678"
+
+
+def test_the_compiler_s_id_is_of_its_build(tmp_path, monkeypatch):
+    compiler = tmp_path / "wyvernc"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("WYVERNC", str(compiler))
+    first = _programs.compiler_id()
+    assert first == _programs.compiler_id()
+    compiler.write_text("#!/bin/sh\necho\n")
+    assert _programs.compiler_id() != first
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"residuals": None}, {"spec": "x"}, {"spec": {"scale": "x"}}, {"spec": {"scale": 0.125, "steps": 1}}]
+)
+def test_a_manifest_that_is_wrong_is_skipped(cache, wrong):
+    put(cache / "cache", "a", manifest() | wrong)
+    put(cache / "cache", "b", manifest())
+    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "b"
 
 
 def test_default_cache(monkeypatch):

@@ -214,6 +214,13 @@ def test_wrong_shapes(data):
     refused(ValueError, r"beta has shape \[2, 13, 2\], expected \[2, 13, 4\]", f, q, k, v, g, beta[..., :2])
     refused(ValueError, "g has shape", f, q, k, v, g[:1], beta)
     refused(ValueError, r"q has shape \[13, 2, 8\]", f, q[0], k, v, g, beta)
+    refused(ValueError, r"q has shape \[2, 13, 2, 0\], expected a head dim of 1 or more", f, q[..., :0], k[..., :0], v, g, beta)
+    refused(ValueError, "v has shape .*, expected a head dim of 1 or more", f, q, k, v[..., :0], g, beta)
+    raw = {"use_gate_in_kernel": True}
+    refused(ValueError, r"A_log has shape \[3\], expected \[4\]", f, q, k, v, g, beta, **raw, A_log=torch.zeros(3))
+    refused(ValueError, r"A_log has shape \[1\], expected \[4\]", f, q, k, v, g, beta, **raw, A_log=torch.zeros(1))
+    refused(ValueError, r"dt_bias has shape \[1\], expected \[4\]", f, q, k, v, g, beta, **raw, A_log=torch.zeros(4),
+            dt_bias=torch.zeros(1))
     refused(ValueError, r"initial_state has shape \[2, 4, 8, 6\], expected \[2, 4, 6, 8\]", f, q, k, v, g, beta,
             initial_state=data["h0"], state_v_first=True)
     headwise = data["v"]
@@ -224,7 +231,17 @@ def test_wrong_types(data):
     q, k, v = qkv(data)
     refused(TypeError, "q is torch.float64, k is torch.float32", chunk_delta_rule, q, k.float(), v, data["beta"])
     whole = [x.int() for x in (q, k, v)]
-    refused(TypeError, "q, k, v are torch.int32", chunk_delta_rule, *whole, data["beta"])
+    words = "q, k, v are torch.int32 on cpu, expected one of bfloat16, float16, float32, float64"
+    refused(TypeError, words, chunk_delta_rule, *whole, data["beta"])
+    refused(TypeError, "beta is None, expected a tensor", chunk_delta_rule, q, k, v, None)
+    refused(TypeError, "v is a list, expected a tensor", chunk_delta_rule, q, k, [v], data["beta"])
+    refused(TypeError, "v is a list, expected a tensor", fused_recurrent_delta_rule, q, k, [v])
+    listed = {"cu_seqlens": [0, 5]}
+    refused(TypeError, "cu_seqlens is a list, expected a tensor", chunk_delta_rule, q, k, v, data["beta"], **listed)
+    state = {"initial_state": 0}
+    refused(TypeError, "initial_state is a int, expected a tensor", chunk_delta_rule, q, k, v, data["beta"], **state)
+    none = torch.zeros(0, dtype=torch.int64)
+    refused(TypeError, r"cu_seqlens is torch.int64 of shape \[0\]", chunk_delta_rule, q, k, v, data["beta"], cu_seqlens=none)
     cu = torch.tensor([0.0, 5.0])
     refused(TypeError, r"cu_seqlens is torch.float32", chunk_delta_rule, q, k, v, data["beta"], cu_seqlens=cu)
     refused(ValueError, "batch size is 2, expected 1", chunk_delta_rule, q, k, v, data["beta"], cu_seqlens=cu.int())
@@ -241,6 +258,9 @@ def test_arguments_that_are_not_served(data):
     refused(ValueError, "chunk_size is 128", f, q, k, v, g, beta, chunk_size=128)
     refused(TypeError, "unexpected arguments: typo", f, q, k, v, g, beta, typo=1)
     refused(ValueError, "needs use_beta_sigmoid", f, q, k, v, g, beta, allow_neg_eigval=True)
+    refused(ValueError, "scale is inf, expected a finite number", f, q, k, v, g, beta, scale=float("inf"))
+    refused(ValueError, "A_log needs use_gate_in_kernel=True", f, q, k, v, g, beta, A_log=torch.zeros(4))
+    refused(ValueError, "dt_bias needs use_gate_in_kernel=True", r, q, k, v, g, beta=beta, dt_bias=torch.zeros(4))
     refused(ValueError, "needs A_log", f, q, k, v, g, beta, use_gate_in_kernel=True)
     refused(TypeError, "g is None", f, q, k, v, None, beta)
     f(q, k, v, g, beta, chunk_size=32)

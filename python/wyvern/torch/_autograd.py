@@ -8,6 +8,7 @@ Saved are the operands, the initial state and the factor that the forward return
 import torch
 
 from ._ops import OPERANDS, _library
+from ._transforms import second_derivative
 
 
 def _setup_forward(ctx, inputs, output):
@@ -53,10 +54,7 @@ def _register(name):
     register(f"{name}_forward", _backward_of(name), _setup_forward)
     register(
         f"{name}_backward",
-        _refuse(
-            f"{name}: the second derivative is not supported: its backward has none. Leave "
-            "create_graph=True out, or take it through a recurrence written in torch operations"
-        ),
+        _refuse(second_derivative(name)),
     )
     register(
         name,

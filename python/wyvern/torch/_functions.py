@@ -7,10 +7,13 @@ the programs': autograd then has their gradients. The result is FLA's, in float3
 rounded to the dtype of q and k where FLA's is.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
-from . import _autograd, _ops  # noqa: F401 (_autograd registers the derivatives)
+from . import _autograd, _ops, _transforms  # noqa: F401 (_autograd registers derivatives)
+from ._gate import bounded, log_decay
 from ._l2norm import l2norm
 from ._programs import kernel_dim
 
@@ -68,6 +71,7 @@ def fused_recurrent_delta_rule(
     [B, T, HV, V]) is another recurrence and is refused.
     """
     if beta is None:
+        _expect_tensors("fused_recurrent_delta_rule", v=v)
         beta = torch.ones(v.shape[:3], dtype=torch.float32, device=v.device)
     return _delta_rule(
         "fused_recurrent_delta_rule",
@@ -119,7 +123,7 @@ def chunk_gated_delta_rule(
     _check_kwargs(name, kwargs)
     return _delta_rule(
         name,
-        (q, k, v, _gate(name, q, g, use_gate_in_kernel, A_log, dt_bias), beta),
+        (q, k, v, _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias), beta),
         scale,
         initial_state,
         output_final_state,
@@ -165,12 +169,13 @@ def fused_recurrent_gated_delta_rule(
     if beta is None:
         if use_beta_sigmoid_in_kernel:
             raise ValueError(f"{name}: use_beta_sigmoid_in_kernel needs beta")
+        _expect_tensors(name, v=v)
         beta = torch.ones(v.shape[:3], dtype=torch.float32, device=v.device)
     if g is None and use_gate_in_kernel:
         raise ValueError(f"{name}: use_gate_in_kernel needs g")
     return _delta_rule(
         name,
-        (q, k, v, None if g is None else _gate(name, q, g, use_gate_in_kernel, A_log, dt_bias), beta),
+        (q, k, v, None if g is None else _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias), beta),
         scale,
         initial_state,
         output_final_state,
@@ -196,18 +201,29 @@ def _check_kwargs(name, kwargs):
         raise TypeError(f"{name}: unexpected arguments: {', '.join(sorted(kwargs))}")
 
 
-def _gate(name, q, g, use_gate_in_kernel, A_log, dt_bias):
+def _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias):
     if g is None:
         raise TypeError(f"{name}: g is None, expected [B, T, HV]")
+    _expect_tensors(name, q=q, v=v, g=g)
     if not use_gate_in_kernel:
+        for what, parameter in (("A_log", A_log), ("dt_bias", dt_bias)):
+            if parameter is not None:
+                raise ValueError(f"{name}: {what} needs use_gate_in_kernel=True; else g is the log decay")
         return g
     if A_log is None:
         raise ValueError(f"{name}: use_gate_in_kernel needs A_log")
-    wide = _ops.compute_dtype(q)
-    g = g.to(wide)
-    if dt_bias is not None:
-        g = g + dt_bias.to(wide)
-    return -A_log.to(wide).exp() * F.softplus(g)
+    for what, parameter in (("A_log", A_log), ("dt_bias", dt_bias)):
+        if parameter is not None:
+            _expect_tensors(name, **{what: parameter})
+            _expect(name, what, parameter, v.shape[2:3])
+    return log_decay(g.to(_ops.compute_dtype(q)), A_log, dt_bias)
+
+
+def _expect_tensors(name, **tensors):
+    for what, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            found = "None" if tensor is None else f"a {type(tensor).__name__}"
+            raise TypeError(f"{name}: {what} is {found}, expected a tensor")
 
 
 def _expect(name, what, tensor, shape):
@@ -221,11 +237,8 @@ def _check_operands(name, q, k, v, g, beta):
     for what, tensor in (("q", q), ("k", k), ("v", v)):
         if len(tensor.shape) != 4:
             raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected [B, T, heads, dim]")
-        if tensor.dtype != q.dtype:
-            raise TypeError(f"{name}: q is {q.dtype}, {what} is {tensor.dtype}; expected one dtype")
-    wide = q.device.type == "cpu" and q.dtype in (torch.float32, torch.float64)
-    if not wide and q.dtype not in (torch.bfloat16, torch.float16):
-        raise TypeError(f"{name}: q, k, v are {q.dtype} on {q.device.type}, expected bfloat16 or float16")
+        if tensor.shape[3] == 0:
+            raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected a head dim of 1 or more")
     batch, tokens, heads, _ = q.shape
     value_heads = v.shape[2]
     _expect(name, "k", k, q.shape)
@@ -239,10 +252,24 @@ def _check_operands(name, q, k, v, g, beta):
         _expect(name, "g", g, (batch, tokens, value_heads))
 
 
+def _check_dtypes(name, q, k, v):
+    """As the op gets them: autocast may have changed them."""
+    for what, tensor in (("k", k), ("v", v)):
+        if tensor.dtype != q.dtype:
+            raise TypeError(f"{name}: q is {q.dtype}, {what} is {tensor.dtype}; expected one dtype")
+    taken = [torch.bfloat16, torch.float16]
+    if _takes_any(q):
+        taken += [torch.float32, torch.float64]
+    if q.dtype not in taken:
+        expected = ", ".join(str(dtype).removeprefix("torch.") for dtype in taken)
+        raise TypeError(f"{name}: q, k, v are {q.dtype} on {q.device.type}, expected one of {expected}")
+
+
 def _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first):
     sequences = q.shape[0]
     if cu_seqlens is not None:
-        if cu_seqlens.dtype not in (torch.int32, torch.int64) or cu_seqlens.dim() != 1:
+        _expect_tensors(name, cu_seqlens=cu_seqlens)
+        if cu_seqlens.dtype not in (torch.int32, torch.int64) or cu_seqlens.dim() != 1 or cu_seqlens.shape[0] == 0:
             raise TypeError(
                 f"{name}: cu_seqlens is {cu_seqlens.dtype} of shape {list(cu_seqlens.shape)}, "
                 "expected int32 or int64 of shape [N + 1]"
@@ -262,6 +289,8 @@ def _kernel_dtype(x):
     """The dtype of q, k and v in the op: autocast's, where it is on. It leaves float64
     alone, as it does in torch's own operations."""
     device = x.device.type
+    if device == "meta":  # which torch has no autocast for
+        return x.dtype
     if x.dtype.is_floating_point and x.dtype != torch.float64 and torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
     return x.dtype
@@ -273,7 +302,10 @@ def _scale(name, scale, key_dim):
             f"{name}: scale is a tensor, expected a float: it would have to be read from the "
             "device, and would get no gradient; multiply q or o by it"
         )
-    return key_dim**-0.5 if scale is None else float(scale)
+    scale = key_dim**-0.5 if scale is None else float(scale)
+    if not math.isfinite(scale):
+        raise ValueError(f"{name}: scale is {scale}, expected a finite number")
+    return scale
 
 
 def _pad(tensor, *dims):
@@ -282,15 +314,15 @@ def _pad(tensor, *dims):
     return F.pad(tensor, [side for n in reversed(missing) for side in (0, n)])
 
 
-def _on_cpu(x):
-    """Where there is a program for any heads and head dims."""
-    return x.device.type == "cpu"
+def _takes_any(x):
+    """Whether there is a program for any heads, head dims and floating-point dtype."""
+    return x.device.type in ("cpu", "meta")
 
 
 def _kernel_dims(q, v):
     """The head dims of the program."""
     dims = q.shape[3], v.shape[3]
-    return dims if _on_cpu(q) else tuple(kernel_dim(n) for n in dims)
+    return dims if _takes_any(q) else tuple(kernel_dim(n) for n in dims)
 
 
 def _padded(operands, state, cu_seqlens, scale, final, v_first):
@@ -310,16 +342,11 @@ def _padded(operands, state, cu_seqlens, scale, final, v_first):
 
 
 def _call(operands, state, cu_seqlens, scale, final, v_first):
-    """The op: the one that saves for a backward only where there will be one."""
+    """The op, and a scale that is not its own."""
     q, k, v, g, beta = operands
     name = "delta_rule" if g is None else "gated_delta_rule"
-    if torch.is_grad_enabled() and any(
-        x is not None and x.requires_grad for x in (*operands, state)
-    ):
-        name += "_forward"
-    tensors = [q, k, v, beta] if g is None else [q, k, v, g, beta]
-    op = getattr(torch.ops.wyvern, name).default
-    o, final_state, *_ = op(*tensors, state, cu_seqlens, final, v_first)
+    tensors = (q, k, v, beta) if g is None else (q, k, v, g, beta)
+    o, final_state = _transforms.call(name, tensors, state, cu_seqlens, final, v_first)
     # The programs carry the default scale; another costs one more rounding of o.
     ratio = scale * q.shape[3] ** 0.5
     return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
@@ -338,21 +365,26 @@ def _delta_rule(
     state_v_first=False,
 ):
     q, k, v, g, beta = operands
+    _expect_tensors(name, q=q, k=k, v=v, beta=beta)
+    if initial_state is not None:
+        _expect_tensors(name, initial_state=initial_state)
+    _transforms.refuse_forward_mode(name, (*operands, initial_state))
+    _check_operands(name, q, k, v, g, beta)
+    _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first)
     scale = _scale(name, scale, q.shape[-1])
     if allow_neg_eigval and not use_beta_sigmoid:
         raise ValueError(f"{name}: allow_neg_eigval needs use_beta_sigmoid_in_kernel")
     if use_qk_l2norm:
         q, k = l2norm(q), l2norm(k)
     q, k, v = (x.to(_kernel_dtype(x)) for x in (q, k, v))
-    _check_operands(name, q, k, v, g, beta)
-    _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first)
+    _check_dtypes(name, q, k, v)
     wide = _ops.compute_dtype(q)
     beta = beta.to(wide)
     if use_beta_sigmoid:
         beta = beta.sigmoid()
         if allow_neg_eigval:
             beta = 2 * beta
-    g = None if g is None else g.to(wide)
+    g = None if g is None else bounded(g.to(wide))
     initial_state = None if initial_state is None else initial_state.to(wide)
     o, state = _padded(
         (q, k, v, g, beta), initial_state, cu_seqlens, scale, bool(output_final_state), bool(state_v_first)

@@ -3,9 +3,6 @@
 
 import torch
 
-EPS = 1e-6
-
-
 # A cast to the dtype that a tensor has already is left out: inside of a Function, torch
 # 2.11 loses track of its result under torch.compile, and the gradient becomes zeros.
 
@@ -23,16 +20,25 @@ class _L2Norm(torch.autograd.Function):
     the delta rule saves anyway, and one number a row: y = r x gives
     dx = r (dy - y (y . dy)), with any eps."""
 
-    @staticmethod
-    def forward(ctx, x):
-        wide = _wide(x)
-        r = torch.rsqrt(wide.square().sum(-1, keepdim=True) + EPS)
-        y = (wide * r).to(x.dtype) if _is_narrow(x) else wide * r
-        ctx.save_for_backward(y, r)
-        return y
+    # With a setup_context torch.func and torch.compile(dynamic=True) take it.
+    generate_vmap_rule = True
 
     @staticmethod
-    def backward(ctx, dy):
+    def forward(x):
+        wide = _wide(x)
+        # A literal: of a global float torch.compile(dynamic=True) makes a symbol, which
+        # it then fails to bring into the Function.
+        r = torch.rsqrt(wide.square().sum(-1, keepdim=True) + 1e-6)
+        return (wide * r).to(x.dtype) if _is_narrow(x) else wide * r, r
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        y, r = output
+        ctx.mark_non_differentiable(r)
+        ctx.save_for_backward(y, r)
+
+    @staticmethod
+    def backward(ctx, dy, _):
         saved, r = ctx.saved_tensors
         y, dy = _wide(saved), _wide(dy)
         dx = r * (dy - y * (y * dy).sum(-1, keepdim=True))
@@ -41,4 +47,4 @@ class _L2Norm(torch.autograd.Function):
 
 def l2norm(x):
     """In the dtype of x."""
-    return _L2Norm.apply(x)
+    return _L2Norm.apply(x)[0]

@@ -64,7 +64,8 @@ def _fake_call(operands, initial_state, cu_seqlens, final, v_first):
 def _fake_forward(operands, initial_state, cu_seqlens, final, v_first):
     q, v = operands["q"], operands["v"]
     o, state = _fake_call(operands, initial_state, cu_seqlens, final, v_first)
-    dtype = compute_dtype(q) if q.device.type == "cpu" else q.dtype
+    # On the meta device as on the CPU.
+    dtype = q.dtype if q.device.type == "cuda" else compute_dtype(q)
     return o, state, torch.empty((*v.shape[:3], CHUNK), dtype=dtype, device=q.device)
 
 

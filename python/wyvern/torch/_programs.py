@@ -3,10 +3,13 @@
 
 A program is looked for in the package's prebuilt bundles, then in the cache folder
 ($WYVERN_CACHE_DIR, default ~/.cache/wyvern), and is compiled into the latter
-when it is first needed and the compiler is installed.
+when it is first needed and the compiler is installed. What another version of the
+compiler has left in the cache is not taken.
 """
 
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -16,6 +19,7 @@ from pathlib import Path
 import torch
 
 import wyvern
+from wyvern._compile import _find_wyvernc
 from wyvern.program import DTYPES, BundleError, load, read_manifest
 
 CHUNK = 64  # tokens
@@ -64,18 +68,24 @@ def kernel_dim(dim):
 
 def serves(manifest, layer, target, training):
     """Whether a bundle computes exactly this layer, and saves what the ops pass on."""
-    if (manifest["backward"] is not None) != training or len(manifest["residuals"]) != training:
+    residuals, spec = manifest["residuals"], manifest.get("spec")
+    if not isinstance(residuals, list) or not isinstance(spec, dict):
+        return False  # compiled from IR, or not by us
+    if (manifest["backward"] is not None) != training or len(residuals) != training:
         return False
-    spec = manifest.get("spec") or {}
     wanted = layer.spec()
-    if manifest["target"] != target or abs(spec.get("scale", 0) - layer.scale) > 1e-6:
+    scale = spec.get("scale")
+    if manifest["target"] != target or not isinstance(scale, (int, float)):
+        return False
+    if abs(scale - layer.scale) > 1e-6:
         return False
     if any(spec.get(key) != wanted[key] for key in ("heads", "dims", "dtype", "decay")):
         return False
-    if len(spec.get("steps", ())) != 1:
-        return False
     defaults = {"erase": "k", "repeat": 1, "reads": "after_decay"}
-    return defaults | spec["steps"][0] == defaults | wanted["steps"][0]
+    steps = spec.get("steps")
+    if not isinstance(steps, list) or len(steps) != 1 or not isinstance(steps[0], dict):
+        return False
+    return defaults | steps[0] == defaults | wanted["steps"][0]
 
 
 def cache_folder():
@@ -85,15 +95,41 @@ def cache_folder():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wyvern"
 
 
+def compiler_id():
+    """What a bundle that is compiled here has behind its name: a hash of the compiler's
+    version and build; that of the version alone where no compiler is installed."""
+    parts = [wyvern.__version__]
+    try:
+        build = os.stat(_find_wyvernc())
+        parts += [build.st_size, build.st_mtime_ns, os.environ.get("WYVERN_PTXAS", "")]
+    except FileNotFoundError:
+        pass
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+
+
+def is_current(manifest, folder):
+    """Whether a bundle of the cache is of this version of the compiler and, if it was
+    compiled into the cache and not put there, of this build."""
+    compiler = manifest.get("compiler")
+    if not isinstance(compiler, dict) or compiler.get("wyvern") != wyvern.__version__:
+        return False
+    build = re.fullmatch(r".*-id([0-9a-f]{8})", folder.name)
+    return build is None or build[1] == compiler_id()
+
+
 def find_bundle(layer, target, training):
     """The folder of a bundle for this layer, or None."""
     for place in (_PREBUILT, cache_folder()):
         for path in sorted(place.glob("*/manifest.json")):
+            folder = path.parent
             try:
-                if serves(read_manifest(path.parent), layer, target, training):
-                    return path.parent
+                manifest = read_manifest(folder)
             except BundleError:
                 continue  # left by another version; compiling writes a new one
+            if not serves(manifest, layer, target, training):
+                continue
+            if place == _PREBUILT or is_current(manifest, folder):
+                return folder
     return None
 
 
@@ -110,8 +146,10 @@ def _compile_bundle(layer, target, training):
             f"d{layer.key_dim}x{layer.value_dim}",
             layer.dtype,
             target,
+            *(["training"] if training else []),
+            f"id{compiler_id()}",
         )
-    ) + ("-training" if training else "")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "bundle"

@@ -8,8 +8,11 @@ oracle of tests and examples and `backend="torch"` of the layers: slow, since ev
 token is a handful of small kernels, and large, since autograd keeps every state.
 """
 
+import contextlib
+
 import torch
-import torch.nn.functional as F
+
+from ._gate import bounded, log_decay
 
 
 def delta_rule(
@@ -39,7 +42,7 @@ def delta_rule(
     """
     wide = torch.promote_types(v.dtype, torch.float32)
     out_dtype, values_per_key = v.dtype, v.shape[2] // k.shape[2]
-    with torch.autocast(v.device.type, enabled=False):
+    with _without_autocast(v.device.type):
         q, k, v, beta = (x.to(wide) for x in (q, k, v, beta))
         if use_qk_l2norm_in_kernel:
             q, k = (x * torch.rsqrt(x.square().sum(-1, keepdim=True) + 1e-6) for x in (q, k))
@@ -48,8 +51,8 @@ def delta_rule(
         if g is not None:
             g = g.to(wide)
             if use_gate_in_kernel:
-                bias = 0 if dt_bias is None else dt_bias.to(wide)
-                g = -A_log.to(wide).exp() * F.softplus(g + bias)
+                g = log_decay(g, A_log, dt_bias)
+            g = bounded(g)
         q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
         q, k = (x.repeat_interleave(values_per_key, 2) for x in (q, k))
         if initial_state is not None:
@@ -57,6 +60,12 @@ def delta_rule(
         scan = _dense if cu_seqlens is None else _packed(cu_seqlens.tolist())
         o, state = scan(q, k, v, beta, g, initial_state)
     return o.to(out_dtype), state if output_final_state else None
+
+
+def _without_autocast(device):
+    if device == "meta":  # which torch has none for
+        return contextlib.nullcontext()
+    return torch.autocast(device, enabled=False)
 
 
 def _dense(q, k, v, beta, g, state):

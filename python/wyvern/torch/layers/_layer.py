@@ -2,6 +2,7 @@
 """What DeltaNet and GatedDeltaNet share: all but the rates and the recurrence."""
 
 import math
+import numbers
 
 import torch.nn.functional as F
 from torch import nn
@@ -22,6 +23,13 @@ def whole(what, value):
     if not math.isclose(value, round(value)):
         raise ValueError(f"{what} is {value}, expected a whole number")
     return round(value)
+
+
+def check_sizes(**sizes):
+    """Refuses a size that is not a whole number of 1 or more."""
+    for what, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
+            raise ValueError(f"{what} is {size!r}, expected a whole number of 1 or more")
 
 
 class DeltaLayer(nn.Module):
@@ -70,13 +78,15 @@ class DeltaLayer(nn.Module):
         use_cache=False,
         output_attentions=False,
         cu_seqlens=None,
+        **kwargs,
     ):
         """hidden_states [B, T, hidden_size] -> (the same shape, None, None), FLA's triple.
 
         cu_seqlens [N + 1], on the device: N sequences packed into a batch of 1.
         attention_mask [B, T]: 0 for padding, 1 for tokens; the output is 0 at padding.
         The batch is then packed, which reads the mask on the host; without effect
-        beside cu_seqlens, as in FLA. past_key_values and use_cache are refused: the
+        beside cu_seqlens, as in FLA. Other keyword arguments, such as the position_ids
+        that a model hands to each of its layers, have no effect. past_key_values and use_cache are refused: the
         layer computes whole sequences, it does not decode token by token.
         """
         name = type(self).__name__
@@ -87,6 +97,7 @@ class DeltaLayer(nn.Module):
             )
         if output_attentions:
             raise NotImplementedError(f"{name}: a recurrence has no attention weights to output")
+        self._check_shapes(hidden_states, cu_seqlens)
         batch, tokens, _ = hidden_states.shape
         places = None
         if attention_mask is not None and cu_seqlens is None:
@@ -98,6 +109,18 @@ class DeltaLayer(nn.Module):
             o = self.o_norm(o)
         o = self.o_proj(o.flatten(2))
         return (o if places is None else repad(o, places, batch, tokens)), None, None
+
+    def _check_shapes(self, hidden_states, cu_seqlens):
+        name, shape = type(self).__name__, list(hidden_states.shape)
+        if len(shape) != 3 or shape[2] != self.hidden_size:
+            raise ValueError(
+                f"{name}: hidden_states has shape {shape}, expected [B, T, {self.hidden_size}]"
+            )
+        if cu_seqlens is not None and shape[0] != 1:
+            raise ValueError(
+                f"{name}: the batch size is {shape[0]}, expected 1 with cu_seqlens: pack the "
+                "sequences into one"
+            )
 
     def _heads(self, hidden_states, cu_seqlens):
         """q, k, v [B, T, heads, dim], convolved and activated."""

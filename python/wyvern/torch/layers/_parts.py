@@ -18,7 +18,9 @@ class ShortConvolution(nn.Conv1d):
         self.silu = silu
 
     def forward(self, x, cu_seqlens=None):
-        if cu_seqlens is None:
+        if x.shape[1] == 0:
+            y = x
+        elif cu_seqlens is None:
             y = self._convolve(x)
         else:
             # Zeros before each sequence. Its length is not needed on the host: the
@@ -59,8 +61,17 @@ def unpad(x, mask):
             f"attention_mask has shape {list(mask.shape)}, expected {list(x.shape[:2])}: 0 for "
             "padding, 1 for tokens. A mask of token pairs has no meaning in a recurrence"
         )
-    places = mask.flatten().nonzero().flatten()
     lengths = mask.ne(0).sum(1)
+    # An additive mask has 0 for tokens, and something large and negative for padding.
+    wrong = (mask.ne(0) & mask.ne(1)).any()
+    if mask.is_floating_point():
+        wrong = wrong | lengths.eq(0).any()
+    if wrong:
+        raise ValueError(
+            "attention_mask: expected 0 for padding and 1 for tokens, and a token in each row of a "
+            "floating-point mask, found other values: is it an additive one? Pass mask == 0 for it"
+        )
+    places = mask.flatten().nonzero().flatten()
     return x.flatten(0, 1)[places][None], places, F.pad(lengths.cumsum(0), (1, 0))
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_delta_rule
-from ._layer import DeltaLayer, choose, whole
+from ._layer import DeltaLayer, check_sizes, choose, whole
 
 
 def _elu_plus_1(x):
@@ -61,6 +61,7 @@ class DeltaNet(DeltaLayer):
         choose("qk_norm", qk_norm, ("l2", "sum"))
         choose("use_output_norm", use_output_norm, (True,))
         hidden_size = hidden_size if d_model is None else d_model
+        check_sizes(hidden_size=hidden_size, num_heads=num_heads, conv_size=conv_size)
         self.hidden_size = hidden_size
         self.expand_k = expand_k
         self.expand_v = expand_v

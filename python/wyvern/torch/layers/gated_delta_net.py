@@ -9,7 +9,7 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_gated_delta_rule
-from ._layer import DeltaLayer, choose, whole
+from ._layer import DeltaLayer, check_sizes, choose, whole
 
 _GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
 
@@ -51,12 +51,14 @@ class GatedDeltaNet(DeltaLayer):
     ):
         super().__init__(mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias)
         choose("output_gate_activation", output_gate_activation, _GATES)
+        check_sizes(hidden_size=hidden_size, head_dim=head_dim, num_heads=num_heads, conv_size=conv_size)
         self.hidden_size = hidden_size
         self.expand_v = expand_v
         self.head_dim = head_dim
         self.num_heads = num_heads
         self.num_v_heads = num_heads if num_v_heads is None else num_v_heads
         self.allow_neg_eigval = allow_neg_eigval
+        check_sizes(num_v_heads=self.num_v_heads)
         if self.num_v_heads % num_heads != 0:
             raise ValueError(f"num_v_heads is {num_v_heads}, expected a multiple of num_heads, {num_heads}")
         self.head_k_dim = head_dim
@@ -67,18 +69,25 @@ class GatedDeltaNet(DeltaLayer):
         self._make_projections(hidden_size)
         self.a_proj = nn.Linear(hidden_size, self.num_v_heads, bias=False)
         self.b_proj = nn.Linear(hidden_size, self.num_v_heads, bias=False)
-        self._make_gate_parameters()
+        self.A_log = nn.Parameter(torch.empty(self.num_v_heads))
+        self.dt_bias = nn.Parameter(torch.empty(self.num_v_heads))
+        self.reset_parameters()
         self._make_convolutions(True)
         self._make_output(hidden_size, norm_eps, _GATES[output_gate_activation])
 
-    def _make_gate_parameters(self):
-        """The log decay is -exp(A_log) softplus(a + dt_bias). As in Mamba-2: exp(A_log)
+    @torch.no_grad()
+    def reset_parameters(self):
+        """Initializes the parameters that are the layer's own, A_log and dt_bias; those
+        of its submodules have their own reset_parameters. FSDP and accelerate call all
+        of them after to_empty().
+
+        The log decay is -exp(A_log) softplus(a + dt_bias). As in Mamba-2: exp(A_log)
         uniform in (0, 16), softplus(dt_bias) log-uniform in (0.001, 0.1). Optimizers
         should not decay them."""
-        self.A_log = nn.Parameter(torch.empty(self.num_v_heads).uniform_(0, 16).log())
-        log_dt = math.log(0.001) + torch.rand(self.num_v_heads) * math.log(0.1 / 0.001)
+        self.A_log.uniform_(0, 16).log_()
+        log_dt = math.log(0.001) + torch.rand_like(self.dt_bias) * math.log(0.1 / 0.001)
         dt = log_dt.exp().clamp(min=1e-4)
-        self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted
+        self.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted
         self.A_log._no_weight_decay = True
         self.dt_bias._no_weight_decay = True
 

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Log decays: of a raw gate, and such that sums of them are exact enough."""
+
+import torch
+import torch.nn.functional as F
+
+# exp of what is below is 0.
+_FLOOR = {torch.float32: -104.0, torch.float64: -746.0}
+# Below, softplus(x) is exp(x) to the last digit.
+_EXPONENTIAL = {torch.float32: -17.0, torch.float64: -37.0}
+
+
+def bounded(g):
+    """A log decay of which exp is the same, but that is finite: -inf resets the state,
+    and a chunk adds up its decays. The gradient of what is below the floor is 0."""
+    return g.clamp(min=_FLOOR[g.dtype])
+
+
+def log_decay(g, A_log, dt_bias):
+    """-exp(A_log) softplus(g + dt_bias), in the dtype of g: float32 or float64.
+
+    As one exponential of a sum of logarithms, since either factor may leave the range of
+    floats where the product does not, and then so would the gradients.
+    """
+    x = g if dt_bias is None else g + dt_bias.to(g.dtype)
+    edge = _EXPONENTIAL[g.dtype]
+    log_softplus = torch.where(x < edge, x, F.softplus(x.clamp(min=edge)).log())
+    # exp(80) is finite in either dtype, and beyond the floor.
+    return -(A_log.to(g.dtype) + log_softplus).clamp(max=80).exp()

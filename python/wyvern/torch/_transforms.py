@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The ops under torch.func: grad, vjp, jacrev, vmap and what is made of them.
+
+A derivative that is registered with an op is not seen by torch.func, and an
+autograd.Function with a setup_context is. So there are both: outside of torch.func, and
+in torch.compile, the ops are called as they are.
+"""
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+
+_OPS = torch.ops.wyvern
+
+
+def refuse_forward_mode(name, tensors):
+    """The ops have no rule for tangents, which would silently be zero."""
+    if forward_ad._current_level < 0:
+        return
+    if any(x is not None and forward_ad.unpack_dual(x).tangent is not None for x in tensors):
+        raise NotImplementedError(
+            f"{name}: forward-mode derivatives (torch.func.jvp, jacfwd, forward_ad) are not "
+            "supported: the programs compute gradients. Take torch.func.vjp or jacrev, or the "
+            "recurrence in torch operations, wyvern.torch.reference"
+        )
+
+
+def call(name, operands, initial_state, cu_seqlens, final, v_first):
+    """The op of a layer on its operands: the one that saves for a backward only where
+    there will be one. Returns o and final_state."""
+    tensors = (*operands, initial_state)
+    saves = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    inputs = (*tensors, cu_seqlens, final, v_first)
+    # torch.compile traces neither the question nor what torch.func does.
+    if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack():
+        return (_Forward if saves else _Inference).apply(name, *inputs)[:2]
+    op = getattr(_OPS, f"{name}_forward" if saves else name)
+    return op.default(*inputs)[:2]
+
+
+def second_derivative(name):
+    """What is said where one is asked for."""
+    return (
+        f"{name}: the second derivative is not supported: its backward has none. Leave "
+        "create_graph=True out, or take it through a recurrence written in torch operations"
+    )
+
+
+# === vmap ===
+
+
+def _fold(x, dim, size):
+    """The mapped dimension as a part of the batch, the first one."""
+    if not isinstance(x, torch.Tensor):
+        return x
+    mapped = x.unsqueeze(0).expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+    return mapped.flatten(0, 1)
+
+
+def _unfold(y, size):
+    # What is not wanted is empty, of one dimension.
+    return y.unflatten(0, (size, -1)) if y.dim() > 1 else y.new_empty(size, 0)
+
+
+def _select(x, dim, i):
+    return x if dim is None else x.select(dim, i)
+
+
+def _map(run, info, in_dims, name, inputs, cu_seqlens):
+    """`run` on mapped inputs. Sequences are rows of the batch, and so are mapped ones; but
+    packed ones (cu_seqlens is not None) are run one after the other."""
+    size, in_dims = info.batch_size, in_dims[1:]
+    if cu_seqlens is None:
+        outputs = run(name, *(_fold(x, dim, size) for x, dim in zip(inputs, in_dims)))
+        return tuple(_unfold(y, size) for y in outputs), (0,) * len(outputs)
+    each = [run(name, *(_select(x, dim, i) for x, dim in zip(inputs, in_dims))) for i in range(size)]
+    return tuple(map(torch.stack, zip(*each))), (0,) * len(each[0])
+
+
+# === The ops as functions that torch.func knows ===
+
+
+class _Inference(torch.autograd.Function):
+    """The op where nothing requires a gradient at the level of torch.func that calls it."""
+
+    @staticmethod
+    def forward(name, *inputs):
+        return getattr(_OPS, name).default(*inputs)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def vmap(info, in_dims, name, *inputs):
+        # Below the level of a vmap something may require a gradient.
+        run = lambda name, *inputs: call(name, inputs[:-4], *inputs[-4:])
+        return _map(run, info, in_dims, name, inputs, inputs[-3])
+
+
+class _Forward(torch.autograd.Function):
+    @staticmethod
+    def forward(name, *inputs):
+        return getattr(_OPS, f"{name}_forward").default(*inputs)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.name, *tensors, ctx.final, ctx.v_first = inputs
+        factor = output[2]
+        ctx.mark_non_differentiable(factor)
+        ctx.save_for_backward(*tensors, factor)
+
+    @staticmethod
+    def backward(ctx, d_o, d_final_state, _):
+        *operands, initial_state, cu_seqlens, factor = ctx.saved_tensors
+        d_final_state = d_final_state if ctx.final else None  # else of an empty tensor
+        *gradients, d_initial = _Backward.apply(
+            ctx.name, *operands, initial_state, cu_seqlens, factor, d_o, d_final_state, ctx.v_first
+        )
+        d_initial = None if initial_state is None else d_initial
+        return None, *gradients, d_initial, None, None, None
+
+    @staticmethod
+    def vmap(info, in_dims, name, *inputs):
+        return _map(_Forward.apply, info, in_dims, name, inputs, inputs[-3])
+
+
+class _Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(name, *inputs):
+        return getattr(_OPS, f"{name}_backward").default(*inputs)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.name = inputs[0]
+
+    @staticmethod
+    def backward(ctx, *_):
+        raise NotImplementedError(second_derivative(ctx.name))
+
+    @staticmethod
+    def vmap(info, in_dims, name, *inputs):
+        return _map(_Backward.apply, info, in_dims, name, inputs, inputs[-5])

@@ -258,7 +258,7 @@ def _check_dtypes(name, q, k, v):
         if tensor.dtype != q.dtype:
             raise TypeError(f"{name}: q is {q.dtype}, {what} is {tensor.dtype}; expected one dtype")
     taken = [torch.bfloat16, torch.float16]
-    if _takes_any(q):
+    if q.device.type in ("cpu", "meta"):
         taken += [torch.float32, torch.float64]
     if q.dtype not in taken:
         expected = ", ".join(str(dtype).removeprefix("torch.") for dtype in taken)
@@ -315,7 +315,7 @@ def _pad(tensor, *dims):
 
 
 def _takes_any(x):
-    """Whether there is a program for any heads, head dims and floating-point dtype."""
+    """Whether there is a program for any heads and head dims."""
     return x.device.type in ("cpu", "meta")
 
 

@@ -4,16 +4,34 @@
 import torch
 import torch.nn.functional as F
 
-# exp of what is below is 0.
-_FLOOR = {torch.float32: -104.0, torch.float64: -746.0}
 # Below, softplus(x) is exp(x) to the last digit.
 _EXPONENTIAL = {torch.float32: -17.0, torch.float64: -37.0}
+
+
+class _Bounded(torch.autograd.Function):
+    """clamp(min=floor), which saves its result, as the delta rule does, and not its input."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(g):
+        # exp of what is below is 0. Literals, as in _l2norm.py.
+        return g.clamp(min=-746.0 if g.dtype == torch.float64 else -104.0)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, d):
+        (g,) = ctx.saved_tensors
+        return d.masked_fill(g <= (-746.0 if g.dtype == torch.float64 else -104.0), 0)
 
 
 def bounded(g):
     """A log decay of which exp is the same, but that is finite: -inf resets the state,
     and a chunk adds up its decays. The gradient of what is below the floor is 0."""
-    return g.clamp(min=_FLOOR[g.dtype])
+    return _Bounded.apply(g)
 
 
 def log_decay(g, A_log, dt_bias):

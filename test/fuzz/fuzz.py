@@ -10,6 +10,7 @@ such input is written to --out with what was run. A case is reproduced by --only
 """
 
 import argparse
+import functools
 import itertools
 import pathlib
 import random
@@ -23,6 +24,7 @@ import layers
 from mutate import mutate
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+INPUTS = ROOT / "test/tools/wyvernc/Inputs"
 PHASES = ["delta", "wy", "differentiated", "staged", "rounded", "scheduled", "tile", "nvvm", "llvm"]
 SPECS = ["gated_deltanet", "delta_net-340M", "deltaproduct", "kda"]
 LIMIT = 20
@@ -41,23 +43,19 @@ class Fuzzer:
         self.bin = build.resolve() / "bin"
         self.folder = folder
         self.command = None
-        specs = [ROOT / "specs" / f"{name}.yaml" for name in SPECS]
-        self.specs = [path.read_text() for path in specs]
-        self.configs = [path.read_text() for path in (ROOT / "test/tools/wyvernc/Inputs").glob("*.json")]
-        self.modules = [text for path in specs for text in self.lower(path)]
+        self.specs = [path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))]
+        self.configs = [path.read_text() for path in sorted(INPUTS.glob("*.json"))]
 
-    def lower(self, spec):
-        """The IR of every phase that the layer reaches, with training and without."""
-        for training in ([], ["--training"]):
-            for phase in PHASES:
-                command = [self.bin / "wyvernc", spec, f"--emit={phase}", *training]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if done.returncode == 0:
-                    yield done.stdout
+    @functools.cache
+    def lower(self, spec, phase, *flags):
+        """The IR of a layer at a phase; empty where it does not get there."""
+        path = ROOT / "specs" / f"{spec}.yaml"
+        command = [self.bin / "wyvernc", path, f"--emit={phase}", *flags]
+        return subprocess.run(command, capture_output=True, text=True).stdout
 
-    def run(self, *command):
-        """Runs a tool on this case's input; its standard output, or None where it refused."""
-        self.command = [str(part) for part in (self.bin / command[0], *command[1:])]
+    def run(self, *arguments):
+        """Runs wyvernc; its standard output, or None where it refused."""
+        self.command = [str(part) for part in (self.bin / "wyvernc", *arguments)]
         try:
             done = subprocess.run(self.command, capture_output=True, timeout=LIMIT)
         except subprocess.TimeoutExpired:
@@ -65,7 +63,7 @@ class Fuzzer:
         out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         if done.returncode not in (0, 1, 2, 3) or CRASH.search(err):
             raise Wrong(f"crashed with status {done.returncode}:\n{err[-2000:]}")
-        if done.returncode and command[0] == "wyvernc" and not PLACED.search(err):
+        if done.returncode and not PLACED.search(err):
             raise Wrong(f"refused without an error at a place of the input:\n{err[-2000:]}")
         return out if done.returncode == 0 else None
 
@@ -81,7 +79,7 @@ class Fuzzer:
         make, suffix = rng.choice([(layers.spec, "yaml"), (layers.config, "json")])
         data, is_right = make(rng)
         text = layers.text(rng, data) if suffix == "yaml" else layers.json.dumps(data)
-        printed = self.run("wyvernc", self.write(f"case.{suffix}", text), "--print-spec")
+        printed = self.run(self.write(f"case.{suffix}", text), "--print-spec")
         if (printed is not None) != is_right:
             raise Wrong("refused what is right" if is_right else "accepted what is wrong")
         self.same_again(printed)
@@ -89,25 +87,28 @@ class Fuzzer:
     def mutated_layer(self, rng):
         texts, suffix = rng.choice([(self.specs, "yaml"), (self.configs, "json")])
         text = mutate(rng, rng.choice(texts))
-        self.same_again(self.run("wyvernc", self.write(f"case.{suffix}", text), "--print-spec"))
+        self.same_again(self.run(self.write(f"case.{suffix}", text), "--print-spec"))
 
     def same_again(self, printed):
         if printed is None:
             return
-        again = self.run("wyvernc", self.write("printed.yaml", printed), "--print-spec")
+        again = self.run(self.write("printed.yaml", printed), "--print-spec")
         body = lambda text: text and text[text.index("name:") :]
         if body(again) != body(printed):
             raise Wrong("what it prints does not read back as the same spec")
 
     def mutated_module(self, rng):
         """IR of some phase: parsed, verified, and taken further."""
-        path = self.write("case.mlir", mutate(rng, rng.choice(self.modules)))
+        flags = rng.choice([[], ["--training"]])
+        spec, phase = rng.choice(SPECS), rng.choice(PHASES)
+        text = self.lower(spec, phase, *flags) or self.lower(spec, "rounded")
+        path = self.write("case.mlir", mutate(rng, text))
         product = rng.choice(["staged", "rounded", "tile", "ptx"])
-        self.run("wyvernc", path, f"--emit={product}", "-o", self.folder / "out")
-        printed = self.run("wyvernc", path, "--emit=input", "-o", "-")
+        self.run(path, f"--emit={product}", "-o", self.folder / "out")
+        printed = self.run(path, "--emit=input", "-o", "-")
         if printed is None:
             return
-        again = self.run("wyvernc", self.write("printed.mlir", printed), "--emit=input", "-o", "-")
+        again = self.run(self.write("printed.mlir", printed), "--emit=input", "-o", "-")
         if again != printed:
             raise Wrong("what it prints does not read back as the same module")
 

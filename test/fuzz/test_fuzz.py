@@ -46,4 +46,4 @@ def test_what_is_wrong_is_seen(tmp_path, monkeypatch, script, what):
     (tmp_path / "wyvernc").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "wyvernc").chmod(0o755)
     with pytest.raises(Wrong, match=what):
-        fuzzer.run("wyvernc", "x")
+        fuzzer.run("x")

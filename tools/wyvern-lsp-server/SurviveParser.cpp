@@ -21,12 +21,10 @@
 
 using namespace mlir;
 
-namespace {
 LogicalResult parse(const llvm::SourceMgr &sources, Block *block,
                     const ParserConfig &config, AsmParserState *state,
                     AsmParserCodeCompleteContext *completion) //
     asm("__real_" WYVERN_PARSE_SYMBOL);
-} // namespace
 
 LogicalResult parseOrRefuse(const llvm::SourceMgr &sources, Block *block,
                             const ParserConfig &config, AsmParserState *state,
@@ -36,12 +34,18 @@ LogicalResult parseOrRefuse(const llvm::SourceMgr &sources, Block *block,
 LogicalResult parseOrRefuse(const llvm::SourceMgr &sources, Block *block,
                             const ParserConfig &config, AsmParserState *state,
                             AsmParserCodeCompleteContext *completion) {
+  // The attempt comes by here too.
+  static thread_local bool isAttempt = false;
+  if (isAttempt)
+    return parse(sources, block, config, state, completion);
   const llvm::MemoryBuffer *buffer =
       sources.getMemoryBuffer(sources.getMainFileID());
   MLIRContext *context = config.getContext();
+  isAttempt = true;
   auto crash = wyvern::findParserCrash(buffer->getBuffer(),
                                        context->getDialectRegistry(),
                                        context->allowsUnregisteredDialects());
+  isAttempt = false;
   if (crash)
     return emitError(FileLineColLoc::get(context, buffer->getBufferIdentifier(),
                                          1, 1))

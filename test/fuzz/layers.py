@@ -98,8 +98,9 @@ def config(rng):
     if "layer_types" in good:
         types = rng.choice([["linear-attention"] * 4, [None] * 4, "linear_attention", ["full_attention"] * 4, [], {}])
         edits += [(("layer_types",), types), (("layer_types", 1), rng.choice(["linear", None, 1]))]
-    # Null where there is a default is the default.
-    edits = [edit for edit in edits if edit != (("num_householder",), None)]
+    # Null where there is a default is the default; a layer is counted by its type.
+    defaults = ["num_householder"] + ["num_hidden_layers"] * ("layer_types" in good)
+    edits = [(path, value) for path, value in edits if value is not None or path[0] not in defaults]
     return _perhaps_wrong(rng, good, edits)
 
 

@@ -7,11 +7,16 @@
 //
 // Z = (I + L C)^-1 L with C = diag(c), by strips of 16 rows, a warp a strip:
 //
-//   1. P_s = (I + L_ss C_s)^-1 L_s, all columns of the strip: substitution in
-//      fp32, two columns a lane. Block (s, s) of it is Z_ss.
-//   2. Y_s = -C_s P_s is copied in f16 for the warps of later strips: the only
+//   1. Z_ss, the block on the diagonal, in fp32: the columns of its 8 x 8
+//   blocks
+//      by substitution, a column a lane, then one product of these blocks.
+//   2. The other blocks of the strip, with Z_ss known, on the tensor cores:
+//
+//        P_sj = L_sj - (Z_ss C_s) L_sj,   j = 0 ... s - 1;   P_ss = Z_ss
+//
+//   3. Y_s = -C_s P_s is copied in f16 for the warps of later strips: the only
 //      barrier.
-//   3. Strip s takes the strips above it out, from right to left, on the tensor
+//   4. Strip s takes the strips above it out, from right to left, on the tensor
 //      cores: for k = s - 1 ... 0, with A the f16 rounding of its block k,
 //
 //        block j  +=  A Y_kj,   j = 0 ... k
@@ -23,8 +28,11 @@
 //
 // for a row i and a column j. Keys of norm 1 and rates from 0 to 2 make every
 // factor a map of norm at most 1, and decays make it smaller. So all that is
-// rounded to f16 is at most 2 (Y, which has a rate before it), far from its
-// largest number 65504. docs/numerics.md has the errors.
+// rounded to f16 is at most 2 (Y and Z C, which have a rate), far from its
+// largest number 65504.
+//
+// Warps do not branch: each computes on what its strip has no block for, and
+// selects at the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,200 +45,240 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// Substitution works by halves of a strip, so that the registers of one are
-/// free for the next, and by panels of rows, whose multipliers are one load.
-constexpr int64_t kHalfStrip = kStrip / 2;
+/// Rows of what is substituted at once, and multipliers that are one load.
+constexpr int64_t kSolved = kStrip / 2;
 constexpr int64_t kPanel = 4;
+/// Elements of a 16 x 16 block that a thread holds, in the acc layout: rows
+/// lane / 4 and 8 below it, then the same 8 columns to the right.
+constexpr int64_t kBlockElements = kStrip * kStrip / 32;
+
+Value multiplyAdd(Emitter &e, Value a, Value b, Value c) {
+  return LLVM::FMAOp::create(e.builder, e.loc, a, b, c);
+}
+Value multiplyNegated(Emitter &e, Value a, Value b) {
+  Value negated = LLVM::FNegOp::create(e.builder, e.loc, a);
+  return LLVM::FMulOp::create(e.builder, e.loc, negated, b);
+}
 
 //===----------------------------------------------------------------------===//
-// Substitution
+// The block on the diagonal
 //===----------------------------------------------------------------------===//
 
-/// Columns lane and lane + 32 of a strip: row by row, P as it becomes final.
-/// Where the strip has no such column, a lane computes on what lies there, and
-/// nothing of it is written.
-class StripSubstitution {
+/// Solves for a column of 8 rows a lane, and writes it over L:
+///
+///     lanes  0-7   Z_11      lanes  8-15  -C_1 Z_11
+///     lanes 16-23  P_21      lanes 24-31  Z_22
+///
+/// of the 8 x 8 blocks, P_21 = (I + L_22 C_2)^-1 L_21.
+void solveColumns(FactorTile &tile, Value rates) {
+  Emitter &e = tile.e;
+  Value lower = e.udiv(tile.lane, 16);
+  Value column = e.urem(tile.lane, 16);
+  Value isScaled =
+      e.cmp(LLVM::ICmpPredicate::eq, e.udiv(tile.lane, kSolved), e.c32(1));
+  Value source = e.select(isScaled, e.urem(column, kSolved), column);
+  Value firstRow = e.mul(lower, kSolved);
+
+  SmallVector<Value> c, p, y;
+  for (int64_t panel = 0; panel < kSolved; panel += kPanel)
+    c.append(e.loadSharedVector(
+        e.f32(), kPanel, e.add(e.add(rates, e.mul(firstRow, 4)), panel * 4)));
+  for (int64_t i = 0; i < kSolved; ++i) {
+    p.push_back(
+        e.loadShared(e.f32(), tile.atDiagonal(e.add(firstRow, i), source)));
+    for (int64_t panel = 0; panel < i; panel += kPanel) {
+      SmallVector<Value> l = e.loadSharedVector(
+          e.f32(), kPanel,
+          tile.atDiagonal(e.add(firstRow, i), e.add(firstRow, panel)));
+      for (int64_t k = panel; k < std::min(i, panel + kPanel); ++k)
+        p[i] = multiplyAdd(e, l[k - panel], y[k], p[i]);
+    }
+    y.push_back(multiplyNegated(e, c[i], p[i]));
+  }
+  // All lanes have had L.
+  syncWarp(e);
+  for (int64_t i = 0; i < kSolved; ++i)
+    e.storeShared(e.select(isScaled, y[i], p[i]),
+                  tile.atDiagonal(e.add(firstRow, i), column));
+  syncWarp(e);
+}
+
+/// Returns Z_ss in the acc layout, from what solveColumns has written:
+/// Z_21 = P_21 + P_21 (-C_1 Z_11).
+SmallVector<Value> joinColumns(FactorTile &tile) {
+  Emitter &e = tile.e;
+  Value row = tile.row(), below = e.add(row, kSolved);
+  Value column = tile.column(), right = e.add(column, kSolved);
+  auto loadPair = [&](Value row, Value column) {
+    return e.loadSharedVector(e.f32(), 2, tile.atDiagonal(row, column));
+  };
+  SmallVector<Value> z = loadPair(row, column), p;
+  SmallVector<Value> z21 = loadPair(below, column);
+  for (int64_t panel = 0; panel < kSolved; panel += kPanel)
+    p.append(e.loadSharedVector(e.f32(), kPanel,
+                                tile.atDiagonal(below, e.c32(panel))));
+  for (int64_t k = 0; k < kSolved; ++k) {
+    SmallVector<Value> y = loadPair(e.c32(k), right);
+    for (int64_t i = 0; i < 2; ++i)
+      z21[i] = multiplyAdd(e, p[k], y[i], z21[i]);
+  }
+  z.append(z21);
+  z.append(2, e.zero(e.f32()));
+  z.append(loadPair(below, right));
+  return z;
+}
+
+//===----------------------------------------------------------------------===//
+// The strip
+//===----------------------------------------------------------------------===//
+
+/// An operand of products of f16, and what it lost where that is wanted.
+struct Halves {
+  SmallVector<Value> high, low;
+};
+
+/// This warp's strip in the acc layout: block on the diagonal apart, and blocks
+/// 0 to 2, which hold nothing of use where they are not left of it.
+class Strip {
 public:
-  StripSubstitution(FactorTile &tile, Value rates, bool split)
+  Strip(FactorTile &tile, Value rates, bool split)
       : e(tile.e), tile(tile), rates(rates), split(split) {}
 
-  void emit() {
-    loadColumns(0);
-    solveHalf(0);
-    storeHalf(0);
-    loadColumns(kHalfStrip);
-    for (int64_t panel = 0; panel < kHalfStrip; panel += kPanel)
-      for (int64_t i = kHalfStrip; i < kStrip; ++i)
-        takeOut(i, panel, kPanel);
-    solveHalf(kHalfStrip);
-    storeHalf(kHalfStrip);
-    syncWarp(e);
+  void emit(int64_t barrier) {
+    for (int64_t j = 0; j < kStrips - 1; ++j)
+      blocks.push_back(loadBlock(j));
+    solveColumns(tile, rates);
+    diagonal = joinColumns(tile);
+    solveBlocks();
+    copyBlocks();
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    for (int64_t k = kStrips - 2; k >= 0; --k)
+      takeOut(k);
+  }
+
+  Value result() {
+    SmallVector<Value> all;
+    for (int64_t j = 0; j < kStrips; ++j)
+      for (int64_t i = 0; i < kBlockElements; ++i) {
+        Value left = j < kStrips - 1 ? blocks[j][i] : e.zero(e.f32());
+        if (j > 0)
+          left = e.select(tile.isBelow(j), left, e.zero(e.f32()));
+        all.push_back(e.select(tile.isStrip(j), diagonal[i], left));
+      }
+    return e.vectorOf(all);
   }
 
 private:
-  /// Loads L, from row `first` on.
-  void loadColumns(int64_t first) {
-    for (int64_t i = first; i < first + kHalfStrip; ++i)
-      for (int64_t pair = 0; pair < 2; ++pair)
-        p[pair].push_back(
-            e.loadShared(e.f32(), tile.at(i, e.add(tile.lane, 32 * pair))));
+  SmallVector<Value> loadBlock(int64_t j) {
+    SmallVector<Value> block;
+    for (int64_t right : {0, 8})
+      for (int64_t down : {0, 8})
+        block.append(e.loadSharedVector(
+            e.f32(), 2,
+            tile.at(e.add(tile.row(), down),
+                    e.add(tile.column(), kStrip * j + right))));
+    return block;
   }
 
-  /// Makes the rows from `first` on final; those above are taken out already.
-  void solveHalf(int64_t first) {
-    for (int64_t panel = first; panel < first + kHalfStrip; panel += kPanel) {
-      SmallVector<Value> c =
-          e.loadSharedVector(e.f32(), kPanel, e.add(rates, panel * 4));
-      for (int64_t i = panel; i < first + kHalfStrip; ++i) {
-        if (i > panel)
-          takeOut(i, panel, std::min(kPanel, i - panel));
-        if (i < panel + kPanel)
-          scale(i, c[i - panel]);
-      }
+  /// P_sj: all blocks with one A operand.
+  void solveBlocks() {
+    SmallVector<Value> scaled;
+    for (int64_t right : {0, 8}) {
+      SmallVector<Value> c = e.loadSharedVector(
+          e.f32(), 2, e.add(rates, e.mul(e.add(tile.column(), right), 4)));
+      for (int64_t i = 0; i < kBlockElements / 2; ++i)
+        scaled.push_back(multiplyNegated(e, c[i % 2], diagonal[right / 2 + i]));
+    }
+    // In two parts whatever the merges have: these products cancel most of L
+    // where keys repeat, and of one part they would lose ten times as much as
+    // the merges.
+    Halves a = round(scaled, /*split=*/true);
+    for (SmallVector<Value> &block : blocks) {
+      Halves b = round(block, /*split=*/true);
+      for (Value &matrix : b.high)
+        matrix = transposeMatrix(e, matrix);
+      for (Value &matrix : b.low)
+        matrix = transposeMatrix(e, matrix);
+      multiply(block, a, b);
     }
   }
 
-  /// Takes `count` rows from `panel` on out of row `i`.
-  void takeOut(int64_t i, int64_t panel, int64_t count) {
-    SmallVector<Value> l =
-        e.loadSharedVector(e.f32(), kPanel, tile.atDiagonal(i, panel));
-    for (int64_t k = 0; k < count; ++k)
-      for (int64_t pair = 0; pair < 2; ++pair)
-        p[pair][i] = LLVM::FMAOp::create(e.builder, e.loc, l[k],
-                                         y[pair][panel + k], p[pair][i]);
+  /// Copies the blocks of Y that later strips want.
+  void copyBlocks() {
+    Value c[2];
+    for (int64_t down : {0, 1})
+      c[down] = e.loadShared(
+          e.f32(), e.add(rates, e.mul(e.add(tile.row(), 8 * down), 4)));
+    Value isWanted =
+        e.cmp(LLVM::ICmpPredicate::ult, tile.warp, e.c32(kStrips - 1));
+    auto copy = [&](ArrayRef<Value> block, Value j, Value condition) {
+      SmallVector<Value> y;
+      for (auto [i, value] : llvm::enumerate(block))
+        y.push_back(multiplyNegated(e, c[i / 2 % 2], value));
+      Halves halves = round(y, split);
+      storeMatricesIf(e, condition, halves.high, tile.copy(j, /*low=*/false));
+      if (split)
+        storeMatricesIf(e, condition, halves.low, tile.copy(j, /*low=*/true));
+    };
+    copy(diagonal, tile.warp, isWanted);
+    // Of the strips that others want, the last is strip 2.
+    for (int64_t j = 0; j < kStrips - 2; ++j)
+      copy(blocks[j], e.c32(j), e.band(isWanted, tile.isBelow(j)));
   }
 
-  /// Row `i` of Y, from row `i` of P, which is final.
-  void scale(int64_t i, Value rate) {
-    Value negated = LLVM::FNegOp::create(e.builder, e.loc, rate);
-    for (int64_t pair = 0; pair < 2; ++pair)
-      y[pair].push_back(
-          LLVM::FMulOp::create(e.builder, e.loc, negated, p[pair][i]));
+  /// Takes strip `k` out. The next block to be an A operand comes first, so
+  /// that its products are behind it when its turn is.
+  void takeOut(int64_t k) {
+    Halves a = round(blocks[k], split);
+    // A strip that is not below strip k has nothing to take out.
+    for (SmallVector<Value> *registers : {&a.high, &a.low})
+      for (Value &value : *registers)
+        value = e.select(tile.isBelow(k), value, e.c32(0));
+    for (int64_t j = k - 1; j >= 0; --j)
+      multiplyCopied(a, k, j);
+    multiplyCopied(a, k, k);
   }
 
-  /// Writes the rows from `first` on: P over L, and the copies of Y.
-  void storeHalf(int64_t first) {
-    // As multipliers the rows are of no more use, once all lanes have had them.
-    syncWarp(e);
-    for (int64_t pair = 0; pair < 2; ++pair) {
-      for (int64_t i = first; i < first + kHalfStrip; ++i)
-        storeSharedIf(e, tile.hasColumn(pair), p[pair][i],
-                      tile.at(i, e.add(tile.lane, 32 * pair)));
-      copyHalf(pair, first);
-    }
-  }
-
-  /// Copies the rows from `first` on for the warps of later strips.
-  void copyHalf(int64_t pair, int64_t first) {
-    SmallVector<Value> high, low;
-    for (int64_t i = first; i < first + kHalfStrip; i += 2) {
-      Value upper = y[pair][i], lower = y[pair][i + 1];
-      high.push_back(packHalves(e, upper, lower));
-      low.push_back(packRemainders(e, upper, lower, high.back()));
-    }
-    Value copied = tile.isCopied(pair);
-    int64_t half = first / kHalfStrip;
-    storeSharedIf(e, copied, high, tile.copy(pair, half, /*low=*/false));
+  void multiplyCopied(const Halves &a, int64_t k, int64_t j) {
+    Halves b;
+    b.high = loadTransposed(e, tile.copiedBlock(k, j, /*low=*/false));
     if (split)
-      storeSharedIf(e, copied, low, tile.copy(pair, half, /*low=*/true));
+      b.low = loadTransposed(e, tile.copiedBlock(k, j, /*low=*/true));
+    multiply(blocks[j], a, b);
+  }
+
+  /// Adds A B to `block`: two registers of B for each 8 of its columns.
+  void multiply(MutableArrayRef<Value> block, const Halves &a,
+                const Halves &b) {
+    auto add = [&](ArrayRef<Value> a, ArrayRef<Value> b) {
+      multiplyHalves(e, block.take_front(4), a, b.take_front(2));
+      multiplyHalves(e, block.take_back(4), a, b.take_back(2));
+    };
+    add(a.high, b.high);
+    if (a.low.empty())
+      return;
+    add(a.low, b.high);
+    add(a.high, b.low);
+  }
+
+  /// Rounds a block to an operand: the acc layout, register for register.
+  Halves round(ArrayRef<Value> block, bool split) {
+    Halves halves;
+    for (int64_t i = 0; i < kBlockElements; i += 2) {
+      halves.high.push_back(packHalves(e, block[i], block[i + 1]));
+      if (split)
+        halves.low.push_back(
+            packRemainders(e, block[i], block[i + 1], halves.high.back()));
+    }
+    return halves;
   }
 
   Emitter &e;
   FactorTile &tile;
   Value rates;
   bool split;
-  SmallVector<Value> p[2], y[2];
-};
-
-//===----------------------------------------------------------------------===//
-// Merges
-//===----------------------------------------------------------------------===//
-
-/// Takes the strips above out of this warp's strip, in the acc layout.
-class StripMerge {
-public:
-  StripMerge(FactorTile &tile, bool split)
-      : e(tile.e), tile(tile), split(split) {}
-
-  /// Loads the strip; its blocks above the diagonal are zero.
-  void loadStrip() {
-    Value row = e.udiv(tile.lane, 4), column = e.mul(e.urem(tile.lane, 4), 2);
-    for (int64_t j = 0; j < kStrips; ++j) {
-      auto load = [&] {
-        SmallVector<Value> block;
-        for (int64_t right : {0, 8})
-          for (int64_t down : {0, 8})
-            block.append(e.loadSharedVector(
-                e.f32(), 2,
-                tile.at(e.add(row, down), e.add(column, kStrip * j + right))));
-        return e.vectorOf(block);
-      };
-      Type type = VectorType::get({kBlockElements}, e.f32());
-      Value block = j == 0 ? load()
-                           : e.ifElse(tile.hasBlock(j), type, load,
-                                      [&] { return e.zero(type); });
-      strip.append(e.elements(block));
-    }
-  }
-
-  Value emit() {
-    for (int64_t k = kStrips - 2; k >= 0; --k)
-      takeOut(k);
-    return e.vectorOf(strip);
-  }
-
-private:
-  /// Elements of a 16 x 16 block that a thread holds.
-  static constexpr int64_t kBlockElements = kStrip * kStrip / 32;
-
-  /// Takes strip `k` out. The next block to be an A operand comes first, so
-  /// that its products are behind it when its turn is.
-  void takeOut(int64_t k) {
-    SmallVector<Value> high, low;
-    loadOperand(k, high, low);
-    for (int64_t j = k - 1; j >= 0; --j)
-      multiply(high, low, k, j);
-    multiply(high, low, k, k);
-  }
-
-  /// A: block `k` in f16, which is the acc layout register for register. Zero
-  /// in the warps whose strip is not below strip `k`.
-  void loadOperand(int64_t k, SmallVector<Value> &high,
-                   SmallVector<Value> &low) {
-    Value below = tile.hasBlock(k + 1);
-    for (int64_t i = 0; i < kBlockElements; i += 2) {
-      Value first = strip[kBlockElements * k + i];
-      Value second = strip[kBlockElements * k + i + 1];
-      Value packed = packHalves(e, first, second);
-      Value rest = packRemainders(e, first, second, packed);
-      high.push_back(e.select(below, packed, e.c32(0)));
-      low.push_back(e.select(below, rest, e.c32(0)));
-    }
-  }
-
-  void multiply(ArrayRef<Value> high, ArrayRef<Value> low, int64_t k,
-                int64_t j) {
-    SmallVector<Value> y = loadMatrices(e, tile.copiedBlock(k, j, false));
-    multiplyBlock(high, y, j);
-    if (!split)
-      return;
-    multiplyBlock(low, y, j);
-    multiplyBlock(high, loadMatrices(e, tile.copiedBlock(k, j, true)), j);
-  }
-
-  /// Adds A B to block `j`, B as loaded by loadMatrices: two registers for each
-  /// 8 of its columns.
-  void multiplyBlock(ArrayRef<Value> a, ArrayRef<Value> b, int64_t j) {
-    MutableArrayRef<Value> block(strip);
-    block = block.slice(kBlockElements * j, kBlockElements);
-    multiplyHalves(e, block.take_front(4), a, b.take_front(2));
-    multiplyHalves(e, block.take_back(4), a, b.take_back(2));
-  }
-
-  Emitter &e;
-  FactorTile &tile;
-  bool split;
-  SmallVector<Value> strip;
+  SmallVector<Value> diagonal;
+  SmallVector<SmallVector<Value>> blocks;
 };
 
 //===----------------------------------------------------------------------===//
@@ -247,11 +295,9 @@ struct EraseFactorBlocksPattern : OpConversionPattern<EraseFactorBlocksOp> {
     bool split = op.getParts() == 2;
     FactorTile tile(e, adaptor.getL(), op.getL().getType());
     Value rates = e.add(adaptor.getRate(), e.mul(tile.warp, kStrip * 4));
-    StripSubstitution(tile, rates, split).emit();
-    StripMerge merge(tile, split);
-    merge.loadStrip();
-    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-    rewriter.replaceOp(op, merge.emit());
+    Strip strip(tile, rates, split);
+    strip.emit(op.getBarrierId());
+    rewriter.replaceOp(op, strip.result());
     return success();
   }
 };

@@ -44,46 +44,39 @@ Value FactorTile::at(Value row, Value column) {
   return e.add(e.add(strip, e.mul(row, rowBytes)), e.mul(column, 4));
 }
 
-Value FactorTile::atDiagonal(int64_t row, int64_t column) {
-  Value diagonal = e.add(strip, e.mul(warp, kBlockBytes));
-  return e.add(diagonal, row * rowBytes + column * 4);
+Value FactorTile::atDiagonal(Value row, Value column) {
+  return e.add(at(row, column), e.mul(warp, kBlockBytes));
 }
 
-Value FactorTile::copy(int64_t pair, int64_t half, bool low) {
-  Value before = e.udiv(e.mul(warp, e.add(warp, 1)), 2);
-  Value number = e.add(e.add(before, e.udiv(lane, kStrip)), 2 * pair);
+Value FactorTile::copiedRow() {
+  // Matrices: rows 0-7 with columns 0-7, rows 8-15; columns 8-15 likewise.
+  Value matrix = e.udiv(lane, 8);
+  Value row = e.add(e.urem(lane, 8), e.mul(e.urem(matrix, 2), 8));
+  Value half = e.mul(e.udiv(matrix, 2), kHalfBytes);
+  return e.add(e.add(base, e.mul(row, rowBytes)), half);
+}
+
+Value FactorTile::copy(Value j, bool low) {
+  Value number = e.add(e.udiv(e.mul(warp, e.add(warp, 1)), 2), j);
   Value origin = e.c32(copyOrigin(rowBytes, low, /*inStrip1=*/true));
   if (low)
     origin =
         e.select(e.cmp(LLVM::ICmpPredicate::ult, number, e.c32(kLowInStrip1)),
                  origin, e.c32(copyOrigin(rowBytes, low, /*inStrip1=*/false)));
-  Value row = e.add(base, e.mul(e.urem(lane, kStrip), rowBytes));
-  Value inRow = e.add(e.mul(number, kCopyBytes), kHalfBytes * half);
-  return e.add(e.add(row, origin), inRow);
-}
-
-Value FactorTile::isCopied(int64_t pair) {
-  Value needed = e.cmp(LLVM::ICmpPredicate::ult, warp, e.c32(kStrips - 1));
-  return e.band(needed, hasColumn(pair));
+  return e.add(e.add(copiedRow(), origin), e.mul(number, kCopyBytes));
 }
 
 Value FactorTile::copiedBlock(int64_t s, int64_t j, bool low) {
   int64_t number = s * (s + 1) / 2 + j;
   int64_t offset =
       copyOrigin(rowBytes, low, number < kLowInStrip1) + number * kCopyBytes;
-  // Matrices: columns 0-7 with rows 0-7, then 8-15; columns 8-15 likewise.
-  Value matrix = e.udiv(lane, 8);
-  Value column = e.add(e.urem(lane, 8), e.mul(e.udiv(matrix, 2), 8));
-  Value half = e.mul(e.urem(matrix, 2), kHalfBytes);
-  return e.add(e.add(e.add(base, e.mul(column, rowBytes)), half), offset);
+  return e.add(copiedRow(), offset);
 }
 
-Value FactorTile::hasBlock(int64_t j) {
-  return e.cmp(LLVM::ICmpPredicate::uge, warp, e.c32(j));
+Value FactorTile::isStrip(int64_t s) {
+  return e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(s));
 }
 
-Value FactorTile::hasColumn(int64_t pair) {
-  Value column = e.add(lane, 32 * pair);
-  Value width = e.mul(e.add(warp, 1), kStrip);
-  return e.cmp(LLVM::ICmpPredicate::ult, column, width);
+Value FactorTile::isBelow(int64_t s) {
+  return e.cmp(LLVM::ICmpPredicate::ugt, warp, e.c32(s));
 }

@@ -28,38 +28,38 @@ constexpr int64_t kStrips = kAccRows / kStrip;
 ///   strip 3  L         L      L      L
 ///
 /// "high" is room for the blocks (0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)
-/// of Y in f16, "low" for what this rounding lost. A copy has its columns as
-/// rows of 32 bytes, which is how ldmatrix gets the B operand of a product. A
-/// column of the copy lies in a row of the tile, so that eight of them are in
-/// all the banks.
+/// of Y in f16, "low" for what this rounding lost. A row of a copy lies in a
+/// row of the tile, so that eight of them are in all the banks.
 class FactorTile {
 public:
   FactorTile(Emitter &e, Value base, SmemType type);
 
   /// Address of an element of this warp's strip.
   Value at(Value row, Value column);
-  Value at(int64_t row, Value column) { return at(e.c32(row), column); }
   /// Address of element (row, column) of this warp's block on the diagonal.
-  Value atDiagonal(int64_t row, int64_t column);
+  Value atDiagonal(Value row, Value column);
+  /// Row and first column of this lane in 8 x 8 elements of the acc layout.
+  Value row() { return e.udiv(lane, 4); }
+  Value column() { return e.mul(e.urem(lane, 4), 2); }
 
-  /// Address of rows 8 `half` and on of column lane + 32 `pair` of this warp's
-  /// strip of Y, in the first copy or in that of what it lost.
-  Value copy(int64_t pair, int64_t half, bool low);
-  /// True where this lane has a column lane + 32 `pair` of a strip of Y that
-  /// other warps need.
-  Value isCopied(int64_t pair);
+  /// Address that stmatrix wants of this lane for the copy of block `j` of this
+  /// warp's strip of Y, or for that of what it lost.
+  Value copy(Value j, bool low);
   /// Address that ldmatrix wants of this lane for block (s, j) of Y.
   Value copiedBlock(int64_t s, int64_t j, bool low);
 
-  /// True if this warp's strip has columns 16 j and on.
-  Value hasBlock(int64_t j);
-  /// True if column lane + 32 `pair` is one of them.
-  Value hasColumn(int64_t pair);
+  /// True if this warp has strip `s`.
+  Value isStrip(int64_t s);
+  /// True if this warp's strip is below strip `s`.
+  Value isBelow(int64_t s);
 
   Emitter &e;
   Value warp, lane;
 
 private:
+  /// Where this lane's row of four matrices lies, from the copy's origin.
+  Value copiedRow();
+
   Value base, strip;
   int64_t rowBytes;
 };

@@ -30,11 +30,18 @@ Value tile::packRemainders(Emitter &e, Value low, Value high, Value packed) {
                     remainder(high, rounded.second));
 }
 
-SmallVector<Value> tile::loadMatrices(Emitter &e, Value address) {
-  return e.ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
+SmallVector<Value> tile::loadTransposed(Emitter &e, Value address) {
+  return e.ptx("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 "
                "{$0, $1, $2, $3}, [$4];",
                "=r,=r,=r,=r,r,~{memory}", address,
                SmallVector<Type>(4, e.i32()));
+}
+
+Value tile::transposeMatrix(Emitter &e, Value matrix) {
+  return e
+      .ptx("movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;", "=r,r", matrix,
+           e.i32())
+      .front();
 }
 
 void tile::multiplyHalves(Emitter &e, MutableArrayRef<Value> acc,
@@ -58,21 +65,17 @@ void tile::multiplyHalves(Emitter &e, MutableArrayRef<Value> acc,
     value = LLVM::ExtractValueOp::create(e.builder, e.loc, product, i);
 }
 
-void tile::storeSharedIf(Emitter &e, Value condition, ArrayRef<Value> values,
-                         Value address) {
-  bool wide = values.front().getType().isF32();
-  assert((values.size() == 1 && wide) || (values.size() == 4 && !wide));
+void tile::storeMatricesIf(Emitter &e, Value condition,
+                           ArrayRef<Value> matrices, Value address) {
   Value flag = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), condition);
   SmallVector<Value> operands = {address, flag};
-  operands.append(values.begin(), values.end());
-  e.ptx(("{\n"
-         ".reg .pred stored;\n"
-         "setp.ne.b32 stored, $1, 0;\n"
-         "@stored st.shared." +
-         Twine(wide ? "f32 [$0], $2" : "v4.b32 [$0], {$2, $3, $4, $5}") +
-         ";\n}")
-            .str(),
-        wide ? "r,r,f,~{memory}" : "r,r,r,r,r,r,~{memory}", operands, {});
+  operands.append(matrices.begin(), matrices.end());
+  e.ptx("{\n"
+        ".reg .pred stored;\n"
+        "setp.ne.b32 stored, $1, 0;\n"
+        "@stored stmatrix.sync.aligned.m8n8.x4.shared.b16 "
+        "[$0], {$2, $3, $4, $5};\n}",
+        "r,r,r,r,r,r,~{memory}", operands, {});
 }
 
 void tile::syncWarp(Emitter &e) {

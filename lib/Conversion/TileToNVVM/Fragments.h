@@ -19,19 +19,24 @@ Value packHalves(Emitter &e, Value low, Value high);
 /// its turn.
 Value packRemainders(Emitter &e, Value low, Value high, Value packed);
 
-/// Loads four 8 x 8 matrices of 16 bits by one ldmatrix; lane l gives the
-/// address of row l % 8 of matrix l / 8.
-SmallVector<Value> loadMatrices(Emitter &e, Value address);
+/// Loads four 8 x 8 matrices of 16 bits, each transposed, by one ldmatrix; lane
+/// l says where row l % 8 of matrix l / 8 lies. So memory with rows of B
+/// becomes a B operand.
+SmallVector<Value> loadTransposed(Emitter &e, Value address);
+
+/// Transposes an 8 x 8 matrix of 16 bits that the warp holds.
+Value transposeMatrix(Emitter &e, Value matrix);
 
 /// Adds A B to `acc` by one mma.sync m16n8k16 (PTX ISA 9.7.14.5.8): A is 16 x
 /// 16 in four registers of two f16, B 16 x 8 in two, `acc` 16 x 8 in four f32.
 void multiplyHalves(Emitter &e, MutableArrayRef<Value> acc, ArrayRef<Value> a,
                     ArrayRef<Value> b);
 
-/// Stores one or four registers where `condition` holds; no branch, which would
-/// end the block of instructions that ptxas orders.
-void storeSharedIf(Emitter &e, Value condition, ArrayRef<Value> values,
-                   Value address);
+/// Stores four 8 x 8 matrices by one stmatrix where `condition`, which is the
+/// same in all lanes, holds; no branch, which would end the block of
+/// instructions that ptxas orders.
+void storeMatricesIf(Emitter &e, Value condition, ArrayRef<Value> matrices,
+                     Value address);
 
 /// Makes what the warp's lanes wrote to shared memory visible to all of them.
 void syncWarp(Emitter &e);

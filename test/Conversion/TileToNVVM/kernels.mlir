@@ -193,21 +193,19 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-16: "st.shared.v2.f32
 // CHECK: "bar.sync 1, 128;"
-// CHECK-COUNT-16: "ld.shared.f32
-// CHECK: nvvm.bar.warp.sync
-// CHECK-COUNT-8: @stored st.shared.f32 [$0], $2;
-// CHECK: nvvm.convert.f32x2.to.f16x2
-// CHECK: @stored st.shared.v4.b32
-// CHECK-COUNT-16: "ld.shared.f32
 // CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.bar.warp.sync
+// CHECK-COUNT-18: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
+// CHECK-NOT: nvvm.mma.sync
+// CHECK-COUNT-3: @stored stmatrix
+// CHECK-NOT: stmatrix
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-12: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
 // CHECK-NOT: nvvm.mma.sync
 // CHECK-NOT: bar.sync
 // CHECK: llvm.return
 // CHECK-LABEL: gpu.module @blocks2
-// CHECK-COUNT-36: nvvm.mma.sync
+// CHECK-COUNT-54: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
 tile.kernel @blocks(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 17664 {
   %t = tile.alloc offset 0 : !tile.smem<64x64xf32>

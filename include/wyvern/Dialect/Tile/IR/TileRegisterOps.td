@@ -222,9 +222,10 @@ def Tile_EraseFactorBlocksOp : Tile_Op<"erase_factor_blocks"> {
   let summary = "Z = (I + L diag(c))^-1 L by blocks on the tensor cores";
   let description = [{
     L is 64 x 64 and strictly lower triangular, in shared memory: its entries above
-    the diagonal blocks of 16 x 16 are not read, those within them are zero. Strips of
-    16 rows by substitution in fp32, a warp a strip; then each strip takes those
-    above it out, by at most three dependent products on the tensor cores, in f16 with
+    the diagonal blocks of 16 x 16 have no effect, those within them are zero. The
+    blocks on the diagonal are formed in fp32, a warp each, the rest of each strip of
+    16 rows on the tensor cores, in operands of two f16; then each strip takes those
+    above it out, by at most three dependent products of the same kind, in f16 with
     fp32 sums. `parts` is how many f16 each operand of these products is: with 1 the
     error is below that of rounding Z to bf16 while rates are at most 1, with 2 it is
     that of fp32 (docs/numerics.md). |Z| must stay below 65504, as it does for keys of

@@ -81,7 +81,12 @@ ArrayRef<StringRef> mlir::wyvern::getSchedules() {
 static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   if (options.schedule != "separate") {
     sched::FuseForwardPassOptions fuse;
-    fuse.splitWarps = options.schedule == "fused-warps" ? 2 : 1;
+    if (options.schedule == "fused-warps") {
+      fuse.splitWarps = 2;
+      fuse.splitMap = true;
+      fuse.copies = 1;
+      fuse.stages = 3;
+    }
     pm.addNestedPass<func::FuncOp>(sched::createFuseForwardPass(fuse));
   }
   pm.addNestedPass<func::FuncOp>(sched::createSeparatePass());
@@ -95,6 +100,7 @@ static void addTile(OpPassManager &pm, const PipelineOptions &) {
   kernels.addPass(tile::createTileRematerializePass());
   kernels.addPass(tile::createTileSchedulePass());
   kernels.addPass(tile::createTileReleaseEarlyPass());
+  kernels.addPass(tile::createTileRotatePass());
   kernels.addPass(tile::createTilePlanSmemPass());
 }
 

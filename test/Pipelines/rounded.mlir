@@ -26,8 +26,10 @@
 // CHECK-DAG: %[[Kb:.*]] = arith.truncf %[[K]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row %[[Kb]], %[[Kb]] : tensor<64x128xbf16>, tensor<64x128xbf16> -> tensor<64x64xf32>
 // CHECK: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]]
+// CHECK: %[[cZ:.*]] = arith.mulf %{{.*}}, %[[Z]]
+// CHECK: %[[Zc:.*]] = arith.negf %[[cZ]]
 // CHECK: %[[P:.*]] = delta.decay_dot upto_token %[[Qb]], %[[Kb]]
-// CHECK: delta.yield outs(%[[Z]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
+// CHECK: delta.yield outs(%[[Zc]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
 // CHECK: %[[o:.*]], %[[final:.*]] = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
 // CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[
 // CHECK-SAME: %[[K:[a-zA-Z0-9_]+]] = %arg1[
@@ -43,11 +45,9 @@
 // CHECK-DAG: %[[Sb:.*]] = arith.truncf %[[S]]
 // CHECK: %[[KS:.*]] = linalg.contract indexing_maps = [#[[MK]], #[[KN]], #[[MN]]] ins(%[[Kb]], %[[Sb]]
 // CHECK: %[[W:.*]] = arith.subf %[[V]], %[[KS]]
+// CHECK: %[[Wb:.*]] = arith.truncf %[[W]]
+// CHECK: %[[R:.*]] = linalg.contract indexing_maps = [#[[MK]], #[[KN]], #[[MN]]] ins(%[[Zb]], %[[Wb]] : {{.*}} outs(%[[W]] :
 // CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]]
-// CHECK: %[[cW:.*]] = arith.mulf %[[C]], %[[W]]
-// CHECK: %[[ncW:.*]] = arith.negf %[[cW]]
-// CHECK: %[[ncWb:.*]] = arith.truncf %[[ncW]]
-// CHECK: %[[R:.*]] = linalg.contract indexing_maps = [#[[MK]], #[[KN]], #[[MN]]] ins(%[[Zb]], %[[ncWb]] : {{.*}} outs(%[[W]] :
 // CHECK: %[[U:.*]] = arith.mulf %[[C]], %[[R]]
 // CHECK: %[[Ub:.*]] = arith.truncf %[[U]]
 // CHECK: %[[QS:.*]] = linalg.contract indexing_maps = [#[[MK]], #[[KN]], #[[MN]]] ins(%[[Qb]], %[[Sb]]
@@ -92,11 +92,9 @@ func.func @delta_net(%q: tensor<?x?x16x128xbf16>, %k: tensor<?x?x16x128xbf16>, %
 // CHECK: %[[EA:.*]] = linalg.broadcast ins(%[[ea]]
 // CHECK: %[[EKS:.*]] = arith.mulf %[[EA]], %[[KS]]
 // CHECK: %[[W:.*]] = arith.subf %[[V]], %[[EKS]]
+// CHECK: %[[Wb:.*]] = arith.truncf %[[W]]
+// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Zb]], %[[Wb]] : {{.*}} outs(%[[W]] :
 // CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]]
-// CHECK: %[[cW:.*]] = arith.mulf %[[C]], %[[W]]
-// CHECK: %[[ncW:.*]] = arith.negf %[[cW]]
-// CHECK: %[[ncWb:.*]] = arith.truncf %[[ncW]]
-// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Zb]], %[[ncWb]] : {{.*}} outs(%[[W]] :
 // CHECK: %[[U:.*]] = arith.mulf %[[C]], %[[R]]
 // CHECK: %[[Ub:.*]] = arith.truncf %[[U]]
 // CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Qb]], %[[Sb]]

@@ -1,31 +1,43 @@
-//===- EraseFactorToNVVM.cpp - The triangular factor by substitution ----===//
+//===- EraseFactorToNVVM.cpp - The triangular factor, by strips ---------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
 //
-// Z = (I + L C)^-1 L with C = diag(c), in fp32, by halves of 32 rows:
+// Z = (I + L C)^-1 L with C = diag(c), by strips of 16 rows, a warp a strip:
 //
-//   Z11, Z22   each by substitution, one warp a half, one lane a column: a
-//   column
-//              z starts as L's, and once z_k is final every later z_i takes
-//              away L_ik c_k z_k
-//   Z21        X - Z22 C2 X with X = L21 - L21 C1 Z11: two 32^3 products by all
-//              128 threads, 2 x 4 results each
+//   1. Z_ss, the block on the diagonal, in fp32: the columns of its 8 x 8
+//      blocks by substitution, a column a lane, then one product of these.
+//   2. The other blocks of the strip, with Z_ss known, on the tensor cores, in
+//      operands of two f16 each:
 //
-// The scratch matrix (64 rows and one of rates) is used by quarters:
+//        P_sj = L_sj - (Z_ss C_s) L_sj,   j = 0 ... s - 1;   P_ss = Z_ss
 //
-//              columns 0-31              columns 32-63
-//   rows 0-31  L11^T, then -C1 Z11       L21^T
-//   rows 32-63 X                         L22^T, then (-Z22 C2)^T
-//   row 64     c
+//   3. Y_s = -C_s P_s is copied in f16 for the warps of later strips, which a
+//      barrier is for.
+//   4. Strip s takes the strips above it out, from right to left, on the tensor
+//      cores: for k = s - 1 ... 0, with A the f16 rounding of its block k,
 //
-// and holds Z at the end. L lies transposed so that the multipliers of one k
-// are neighbours, and every lane reads the same ones.
+//        block j  +=  A Y_kj,   j = 0 ... k
+//
+// In exact arithmetic block j of strip s is, once the strips from k on are
+// taken out,
+//
+//     k_i^T (I - c_m k_m k_m^T) ... k_j      (rows m of these strips after j)
+//
+// for a row i and a column j. Keys of norm 1 and rates from 0 to 2 make every
+// factor a map of norm at most 1, and decays make it smaller. So all that is
+// rounded to f16 is at most 2 (Y and Z C, which have a rate), far from its
+// largest number 65504.
+//
+// Warps do not branch: each computes on what its strip has no block for, and
+// selects at the end.
 //
 //===----------------------------------------------------------------------===//
 
+#include "FactorScratch.h"
+#include "Fragments.h"
 #include "Patterns.h"
 
 using namespace mlir;
@@ -33,182 +45,256 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// Rows of one half: one warp's lanes.
-constexpr int64_t kHalf = 32;
+/// Rows of what is substituted at once, and multipliers that are one load.
+constexpr int64_t kSolved = kStrip / 2;
+constexpr int64_t kPanel = 4;
+/// Elements of a 16 x 16 block that a thread holds, in the acc layout: rows
+/// lane / 4 and 8 below it, then the same 8 columns to the right.
+constexpr int64_t kBlockElements = kStrip * kStrip / 32;
 
-class EraseFactorEmitter {
+Value multiplyAdd(Emitter &e, Value a, Value b, Value c) {
+  return LLVM::FMAOp::create(e.builder, e.loc, a, b, c);
+}
+Value multiplyNegated(Emitter &e, Value a, Value b) {
+  Value negated = LLVM::FNegOp::create(e.builder, e.loc, a);
+  return LLVM::FMulOp::create(e.builder, e.loc, negated, b);
+}
+
+//===----------------------------------------------------------------------===//
+// The block on the diagonal
+//===----------------------------------------------------------------------===//
+
+/// Solves for a column of 8 rows a lane, and writes it over L:
+///
+///     lanes  0-7   Z_11      lanes  8-15  -C_1 Z_11
+///     lanes 16-23  P_21      lanes 24-31  Z_22
+///
+/// of the 8 x 8 blocks, P_21 = (I + L_22 C_2)^-1 L_21.
+void solveColumns(FactorScratch &scratch) {
+  Emitter &e = scratch.e;
+  Value isLower = e.cmp(LLVM::ICmpPredicate::uge, scratch.lane, e.c32(kStrip));
+  Value column = e.urem(scratch.lane, kStrip);
+  Value isScaled =
+      e.cmp(LLVM::ICmpPredicate::eq, e.udiv(scratch.lane, kSolved), e.c32(1));
+  Value source = e.select(isScaled, e.urem(column, kSolved), column);
+  Value first = e.select(isLower, e.c32(kSolved), e.c32(0));
+
+  SmallVector<Value> c, p, y;
+  for (int64_t panel = 0; panel < kSolved; panel += kPanel)
+    c.append(
+        e.loadSharedVector(e.f32(), kPanel, scratch.rate(e.add(first, panel))));
+  for (int64_t i = 0; i < kSolved; ++i) {
+    Value row = e.c32(i);
+    p.push_back(e.loadShared(e.f32(), scratch.diagonal(row, source, isLower)));
+    for (int64_t panel = 0; panel < i; panel += kPanel) {
+      SmallVector<Value> l = e.loadSharedVector(
+          e.f32(), kPanel, scratch.diagonal(row, e.add(first, panel), isLower));
+      for (int64_t k = panel; k < std::min(i, panel + kPanel); ++k)
+        p[i] = multiplyAdd(e, l[k - panel], y[k], p[i]);
+    }
+    y.push_back(multiplyNegated(e, c[i], p[i]));
+  }
+  // All lanes have had L.
+  syncWarp(e);
+  for (int64_t i = 0; i < kSolved; ++i)
+    e.storeShared(e.select(isScaled, y[i], p[i]),
+                  scratch.diagonal(e.c32(i), column, isLower));
+  syncWarp(e);
+}
+
+/// Returns Z_ss in the acc layout, from what solveColumns has written:
+/// Z_21 = P_21 + P_21 (-C_1 Z_11).
+SmallVector<Value> joinColumns(FactorScratch &scratch) {
+  Emitter &e = scratch.e;
+  Value row = scratch.row();
+  Value column = scratch.column(), right = e.add(column, kSolved);
+  auto loadPair = [&](Value row, Value column, bool lower) {
+    return e.loadSharedVector(e.f32(), 2, scratch.diagonal(row, column, lower));
+  };
+  SmallVector<Value> z = loadPair(row, column, /*lower=*/false), p;
+  SmallVector<Value> z21 = loadPair(row, column, /*lower=*/true);
+  for (int64_t panel = 0; panel < kSolved; panel += kPanel)
+    p.append(e.loadSharedVector(
+        e.f32(), kPanel, scratch.diagonal(row, e.c32(panel), /*lower=*/true)));
+  for (int64_t k = 0; k < kSolved; ++k) {
+    SmallVector<Value> y = loadPair(e.c32(k), right, /*lower=*/false);
+    for (int64_t i = 0; i < 2; ++i)
+      z21[i] = multiplyAdd(e, p[k], y[i], z21[i]);
+  }
+  z.append(z21);
+  z.append(2, e.zero(e.f32()));
+  z.append(loadPair(row, right, /*lower=*/true));
+  return z;
+}
+
+//===----------------------------------------------------------------------===//
+// The strip
+//===----------------------------------------------------------------------===//
+
+/// This warp's strip in the acc layout: block on the diagonal apart, and blocks
+/// 0 to 2, which hold nothing of use where they are not left of it.
+class Strip {
 public:
-  EraseFactorEmitter(EraseFactorOp op, EraseFactorOp::Adaptor adaptor,
-                     Emitter &e)
-      : e(e), rowBytes(op.getScratch().getType().getPaddedRowBytes()),
-        l(adaptor.getL()), rate(adaptor.getRate()),
-        scratch(adaptor.getScratch()), barrier(op.getBarrierId()),
-        thread(e.warpgroupThread()), lane(e.laneId()) {}
+  Strip(FactorScratch &scratch, ArrayRef<Value> l)
+      : e(scratch.e), scratch(scratch) {
+    for (int64_t j = 0; j < kStrips - 1; ++j)
+      blocks.push_back(llvm::to_vector(getBlock(l, j)));
+    for (int64_t i = 0; i < kBlockElements; ++i) {
+      diagonal.push_back(getBlock(l, 0)[i]);
+      for (int64_t j = 1; j < kStrips; ++j)
+        diagonal.back() =
+            e.select(scratch.isStrip(j), getBlock(l, j)[i], diagonal.back());
+    }
+  }
 
-  Value emit() {
-    sync();
-    writeInputs();
-    sync();
-    Value solves = e.cmp(LLVM::ICmpPredicate::ult, thread, e.c32(2 * kHalf));
-    Type column = VectorType::get({kHalf}, e.f32());
-    Value z = e.ifElse(
-        solves, column, [&] { return solveHalf(); },
-        [&] { return e.zero(column); });
-    sync();
-    e.ifThen(solves, [&] { writeScaled(z); });
-    sync();
-    SmallVector<Value> z21 = mergeHalves();
-    sync();
-    writeResult(solves, z, z21);
-    sync();
-    return readResult();
+  void emit(Value rates, int64_t barrier) {
+    // No warp still reads what the scratch tile held.
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    shareDiagonal(rates);
+    solveColumns(scratch);
+    diagonal = joinColumns(scratch);
+    solveBlocks();
+    copyBlocks();
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    for (int64_t k = kStrips - 2; k >= 0; --k)
+      takeOut(k);
+  }
+
+  Value result() {
+    SmallVector<Value> all;
+    for (int64_t j = 0; j < kStrips; ++j)
+      for (int64_t i = 0; i < kBlockElements; ++i) {
+        Value left = j < kStrips - 1 ? blocks[j][i] : e.zero(e.f32());
+        if (j > 0)
+          left = e.select(scratch.isBelow(j), left, e.zero(e.f32()));
+        all.push_back(e.select(scratch.isStrip(j), diagonal[i], left));
+      }
+    return e.vectorOf(all);
   }
 
 private:
-  void sync() { emitWarpgroupBarrier(e, barrier, /*proxy=*/false); }
-
-  /// Address of scratch element (row, column).
-  Value at(Value row, Value column) {
-    return e.add(e.add(scratch, e.mul(row, rowBytes)), e.mul(column, 4));
-  }
-  Value at(int64_t row, Value column) { return at(e.c32(row), column); }
-  Value rateAt(Value index) {
-    return e.loadShared(e.f32(), at(2 * kHalf, index));
+  static ArrayRef<Value> getBlock(ArrayRef<Value> l, int64_t j) {
+    return l.slice(j * kBlockElements, kBlockElements);
   }
 
-  Value fma(Value a, Value b, Value c) {
-    return LLVM::FMAOp::create(e.builder, e.loc, a, b, c);
-  }
-  Value negatedProduct(Value a, Value b) {
-    Value product = LLVM::FMulOp::create(e.builder, e.loc, a, b);
-    return LLVM::FNegOp::create(e.builder, e.loc, product);
-  }
-
-  /// L transposed by everyone, the rates by the first warp.
-  void writeInputs() {
-    AccPosition position = AccPosition::get(e);
-    for (auto [i, value] : llvm::enumerate(e.elements(l)))
-      e.storeShared(value, at(e.add(position.col0, AccPosition::colOffset(i)),
-                              e.add(position.row0, AccPosition::rowOffset(i))));
-    e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, thread, e.c32(kHalf)), [&] {
-      for (auto [i, value] : llvm::enumerate(e.elements(rate)))
-        e.storeShared(value, at(2 * kHalf, e.add(lane, kHalf * i)));
-    });
-  }
-
-  /// First row and column of this warp's half.
-  Value half() { return e.mul(e.udiv(thread, kHalf), kHalf); }
-
-  /// Entries `from` & ~3 ... of scratch row `row`, from this half's column on.
-  SmallVector<Value> loadRow(Value row, int64_t from) {
-    SmallVector<Value> values(from / 4 * 4);
-    for (int64_t i = from / 4 * 4; i < kHalf; i += 4)
-      values.append(e.loadSharedVector(e.f32(), 4, at(row, e.add(half(), i))));
-    return values;
-  }
-
-  Value solveHalf() {
-    SmallVector<Value> z = loadRow(thread, 0);
-    for (int64_t k = 0; k + 1 < kHalf; ++k) {
-      Value row = e.add(half(), k);
-      Value y = negatedProduct(rateAt(row), z[k]);
-      SmallVector<Value> multipliers = loadRow(row, k + 1);
-      for (int64_t i = k + 1; i < kHalf; ++i)
-        z[i] = fma(multipliers[i], y, z[i]);
-    }
-    return e.vectorOf(z);
-  }
-
-  /// -C1 Z11 row by row; -Z22 C2 column by column, each a scratch row.
-  void writeScaled(Value z) {
-    SmallVector<Value> values = e.elements(z);
-    Value first = e.cmp(LLVM::ICmpPredicate::ult, thread, e.c32(kHalf));
-    auto firstHalf = [&] {
-      for (auto [k, value] : llvm::enumerate(values))
-        e.storeShared(negatedProduct(rateAt(e.c32(k)), value), at(k, lane));
-    };
-    e.ifThen(first, firstHalf);
-    Value second =
-        e.bxor(first, LLVM::ConstantOp::create(e.builder, e.loc, e.i1(),
-                                               e.builder.getBoolAttr(true)));
-    e.ifThen(second, [&] {
-      Value c = rateAt(thread);
-      for (int64_t i = 0; i < kHalf; i += 4) {
-        SmallVector<Value> four;
-        for (int64_t j = i; j < i + 4; ++j)
-          four.push_back(negatedProduct(c, values[j]));
-        e.storeSharedVector(four, at(thread, e.c32(kHalf + i)));
+  /// Writes the block on the diagonal and the strip's rates where all lanes of
+  /// the warp find them. Element i of `rates` is rate 32 i + lane.
+  void shareDiagonal(Value rates) {
+    for (int64_t right : {0, 1})
+      for (bool lower : {false, true}) {
+        ArrayRef<Value> pair =
+            ArrayRef(diagonal).slice(4 * right + (lower ? 2 : 0), 2);
+        e.storeSharedVector(
+            pair, scratch.diagonal(scratch.row(),
+                                   e.add(scratch.column(), 8 * right), lower));
       }
-    });
+    Value mine =
+        e.select(scratch.isBelow(1), e.element(rates, 1), e.element(rates, 0));
+    Value half = e.udiv(scratch.lane, kStrip);
+    storeIf(e, e.cmp(LLVM::ICmpPredicate::eq, half, e.urem(scratch.warp, 2)),
+            mine, scratch.rate(e.urem(scratch.lane, kStrip)));
+    syncWarp(e);
   }
 
-  /// This thread's 2 rows and 4 columns of a 32 x 32 product.
-  Value row0() { return e.mul(e.udiv(thread, 8), 2); }
-  Value col0() { return e.mul(e.urem(thread, 8), 4); }
-
-  /// acc += A B, where A^T starts at scratch row `aRow`, column 32, and B at
-  /// row `bRow`, column 0.
-  void multiply(SmallVector<Value> &acc, int64_t aRow, int64_t bRow) {
-    for (int64_t k = 0; k < kHalf; ++k) {
-      SmallVector<Value> a =
-          e.loadSharedVector(e.f32(), 2, at(aRow + k, e.add(row0(), kHalf)));
-      SmallVector<Value> b =
-          e.loadSharedVector(e.f32(), 4, at(bRow + k, col0()));
-      for (int64_t i = 0; i < 8; ++i)
-        acc[i] = fma(a[i / 4], b[i % 4], acc[i]);
+  /// P_sj: all blocks with one A operand.
+  void solveBlocks() {
+    SmallVector<Value> scaled;
+    for (int64_t right : {0, 8}) {
+      SmallVector<Value> c = e.loadSharedVector(
+          e.f32(), 2, scratch.rate(e.add(scratch.column(), right)));
+      for (int64_t i = 0; i < kBlockElements / 2; ++i)
+        scaled.push_back(multiplyNegated(e, c[i % 2], diagonal[right / 2 + i]));
     }
-  }
-
-  void storeBlock(ArrayRef<Value> acc) {
-    for (int64_t i = 0; i < 2; ++i)
-      e.storeSharedVector(acc.slice(4 * i, 4),
-                          at(e.add(row0(), kHalf + i), col0()));
-  }
-
-  SmallVector<Value> mergeHalves() {
-    SmallVector<Value> acc(8);
-    for (int64_t j = 0; j < 4; ++j) {
-      SmallVector<Value> pair = e.loadSharedVector(
-          e.f32(), 2, at(e.add(col0(), j), e.add(row0(), kHalf)));
-      acc[j] = pair[0];
-      acc[4 + j] = pair[1];
+    // Each operand as the sum of two f16: these products cancel most of L where
+    // keys repeat. Of all blocks one term after the other: a product that adds
+    // to what the one before adds to waits for it.
+    SmallVector<Value> a = round(scaled), aLost = roundRemainder(scaled, a);
+    SmallVector<SmallVector<Value>> b, bLost;
+    for (ArrayRef<Value> block : blocks) {
+      b.push_back(round(block));
+      bLost.push_back(roundRemainder(block, b.back()));
+      for (SmallVector<Value> *part : {&b.back(), &bLost.back()})
+        for (Value &matrix : *part)
+          matrix = transposeMatrix(e, matrix);
     }
-    multiply(acc, 0, 0);
-    storeBlock(acc);
-    sync();
-    multiply(acc, kHalf, kHalf);
-    return acc;
+    for (auto [block, b] : llvm::zip_equal(blocks, b))
+      multiply(block, a, b);
+    for (auto [block, b] : llvm::zip_equal(blocks, b))
+      multiply(block, aLost, b);
+    for (auto [block, b] : llvm::zip_equal(blocks, bLost))
+      multiply(block, a, b);
   }
 
-  /// Z over the scratch matrix; its upper right quarter is zero.
-  void writeResult(Value solves, Value z, ArrayRef<Value> z21) {
-    storeBlock(z21);
-    e.ifThen(solves, [&] {
-      for (auto [i, value] : llvm::enumerate(e.elements(z)))
-        e.storeShared(value, at(e.add(half(), i), thread));
-    });
-    SmallVector<Value> zeros(4, e.cf32(0));
-    for (int64_t i = 0; i < 2; ++i)
-      e.storeSharedVector(zeros, at(e.add(row0(), i), e.add(col0(), kHalf)));
+  /// Copies the blocks of Y that later strips want.
+  void copyBlocks() {
+    Value c[2];
+    for (int64_t down : {0, 1})
+      c[down] =
+          e.loadShared(e.f32(), scratch.rate(e.add(scratch.row(), 8 * down)));
+    Value isWanted =
+        e.cmp(LLVM::ICmpPredicate::ult, scratch.warp, e.c32(kStrips - 1));
+    auto copy = [&](ArrayRef<Value> block, Value j, Value condition) {
+      SmallVector<Value> y;
+      for (auto [i, value] : llvm::enumerate(block))
+        y.push_back(multiplyNegated(e, c[i / 2 % 2], value));
+      storeMatricesIf(e, condition, round(y), scratch.copy(j));
+    };
+    copy(diagonal, scratch.warp, isWanted);
+    // Of the strips that others want, the last is strip 2.
+    for (int64_t j = 0; j < kStrips - 2; ++j)
+      copy(blocks[j], e.c32(j), e.band(isWanted, scratch.isBelow(j)));
   }
 
-  Value readResult() {
-    AccPosition position = AccPosition::get(e);
-    SmallVector<Value> values;
-    for (int64_t i = 0; i < kAccRows * kAccRows / kWarpgroupThreads; i += 2)
-      values.append(e.loadSharedVector(
-          e.f32(), 2,
-          at(e.add(position.row0, AccPosition::rowOffset(i)),
-             e.add(position.col0, AccPosition::colOffset(i)))));
-    return e.vectorOf(values);
+  /// Takes strip `k` out. The next block to be an A operand comes first.
+  void takeOut(int64_t k) {
+    SmallVector<Value> a = round(blocks[k]);
+    // A strip that is not below strip k has nothing to take out.
+    for (Value &value : a)
+      value = e.select(scratch.isBelow(k), value, e.c32(0));
+    SmallVector<int64_t> taken;
+    for (int64_t j = k - 1; j >= 0; --j)
+      taken.push_back(j);
+    taken.push_back(k);
+    SmallVector<SmallVector<Value>> copies;
+    for (int64_t j : taken)
+      copies.push_back(loadTransposed(e, scratch.copiedBlock(k, j)));
+    for (auto [j, b] : llvm::zip_equal(taken, copies))
+      multiply(blocks[j], a, b);
+  }
+
+  /// Adds A B to `block`: two registers of B for each 8 of its columns.
+  void multiply(MutableArrayRef<Value> block, ArrayRef<Value> a,
+                ArrayRef<Value> b) {
+    multiplyHalves(e, block.take_front(4), a, b.take_front(2));
+    multiplyHalves(e, block.take_back(4), a, b.take_back(2));
+  }
+
+  /// Rounds a block to an operand: the acc layout, register for register.
+  SmallVector<Value> round(ArrayRef<Value> block) {
+    SmallVector<Value> halves;
+    for (int64_t i = 0; i < kBlockElements; i += 2)
+      halves.push_back(packHalves(e, block[i], block[i + 1]));
+    return halves;
+  }
+
+  /// Returns what `halves`, the operand that `block` was rounded to, lost.
+  SmallVector<Value> roundRemainder(ArrayRef<Value> block,
+                                    ArrayRef<Value> halves) {
+    SmallVector<Value> lost;
+    for (auto [i, pair] : llvm::enumerate(halves))
+      lost.push_back(packRemainders(e, block[2 * i], block[2 * i + 1], pair));
+    return lost;
   }
 
   Emitter &e;
-  int64_t rowBytes;
-  Value l, rate, scratch;
-  int64_t barrier;
-  Value thread, lane;
+  FactorScratch &scratch;
+  SmallVector<Value> diagonal;
+  SmallVector<SmallVector<Value>> blocks;
 };
+
+//===----------------------------------------------------------------------===//
+// The pattern
+//===----------------------------------------------------------------------===//
 
 struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -217,7 +303,10 @@ struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
   matchAndRewrite(EraseFactorOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    rewriter.replaceOp(op, EraseFactorEmitter(op, adaptor, e).emit());
+    FactorScratch scratch(e, adaptor.getScratch());
+    Strip strip(scratch, e.elements(adaptor.getL()));
+    strip.emit(adaptor.getRate(), op.getBarrierId());
+    rewriter.replaceOp(op, strip.result());
     return success();
   }
 };

@@ -78,6 +78,15 @@ void tile::storeMatricesIf(Emitter &e, Value condition,
         "r,r,r,r,r,r,~{memory}", operands, {});
 }
 
+void tile::storeIf(Emitter &e, Value condition, Value value, Value address) {
+  Value flag = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), condition);
+  e.ptx("{\n"
+        ".reg .pred stored;\n"
+        "setp.ne.b32 stored, $1, 0;\n"
+        "@stored st.shared.f32 [$0], $2;\n}",
+        "r,r,f,~{memory}", {address, flag, value}, {});
+}
+
 void tile::syncWarp(Emitter &e) {
   NVVM::SyncWarpOp::create(e.builder, e.loc, e.c32(-1));
 }

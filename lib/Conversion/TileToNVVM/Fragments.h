@@ -38,6 +38,10 @@ void multiplyHalves(Emitter &e, MutableArrayRef<Value> acc, ArrayRef<Value> a,
 void storeMatricesIf(Emitter &e, Value condition, ArrayRef<Value> matrices,
                      Value address);
 
+/// Stores an f32 to shared memory in the lanes where `condition` holds; no
+/// branch either.
+void storeIf(Emitter &e, Value condition, Value value, Value address);
+
 /// Makes what the warp's lanes wrote to shared memory visible to all of them.
 void syncWarp(Emitter &e);
 

@@ -42,8 +42,6 @@ void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
-void populateEraseFactorBlocksPatterns(LLVMTypeConverter &converter,
-                                       RewritePatternSet &patterns);
 void populateElementwisePatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
 

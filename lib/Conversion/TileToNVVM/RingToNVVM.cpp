@@ -196,6 +196,8 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
     Emitter e(rewriter, op.getLoc());
     Stage stage(e, op.getRing().getType(), adaptor.getRing(),
                 adaptor.getIndex());
+    if (op.getFenced())
+      emitProxyFence(e);
     arriveByWarp(e, stage.empty, /*bytes=*/Value());
     rewriter.eraseOp(op);
     return success();

@@ -46,7 +46,6 @@ struct ConvertTileToNVVM
     populateVectorPatterns(converter, patterns);
     populateReducePatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
-    populateEraseFactorBlocksPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
 

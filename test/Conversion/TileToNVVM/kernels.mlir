@@ -185,14 +185,15 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 
 // -----
 
-// The factor by blocks: L over to shared memory; two columns a lane by substitution, the
-// first eight rows and then the others; one barrier; three dependent groups of 16 x 16
-// blocks on the tensor cores, 3 + 2 + 1 of them, two products each.
+// The factor: a barrier before the scratch tile is written; the diagonal blocks by
+// substitution, a column a lane; the other blocks of the strip in operands of two f16,
+// three products each for two halves of three blocks; a barrier; three dependent groups of
+// 3, 2 and 1 blocks.
 
-// CHECK-LABEL: gpu.module @blocks
+// CHECK-LABEL: gpu.module @factor
 // CHECK: "bar.sync 1, 128;"
-// CHECK-COUNT-16: "st.shared.v2.f32
-// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-4: "st.shared.v2.f32
+// CHECK: @stored st.shared.f32
 // CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.bar.warp.sync
 // CHECK-COUNT-18: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
@@ -204,19 +205,10 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 // CHECK-NOT: nvvm.mma.sync
 // CHECK-NOT: bar.sync
 // CHECK: llvm.return
-// CHECK-LABEL: gpu.module @blocks2
-// CHECK-COUNT-54: nvvm.mma.sync
-// CHECK-NOT: nvvm.mma.sync
-tile.kernel @blocks(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 17664 {
-  %t = tile.alloc offset 0 : !tile.smem<64x64xf32>
-  %c = tile.alloc offset 17408 : !tile.smem<64xf32>
-  %l = tile.write %x to %t barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>
-  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-}
-tile.kernel @blocks2() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 17664 {
-  %t = tile.alloc offset 0 : !tile.smem<64x64xf32>
-  %c = tile.alloc offset 17408 : !tile.smem<64xf32>
-  %z = tile.erase_factor_blocks %t, %c parts 2 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 9728 {
+  %s = tile.alloc offset 0 : !tile.smem<2432xf32>
+  %z = tile.erase_factor %l, %c via %s barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
 }
 
 // -----

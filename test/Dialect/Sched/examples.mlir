@@ -59,8 +59,8 @@ func.func @carries(%x: tensor<?x?x2x128xbf16>, %s0: tensor<?x2x64x128xf32>, %cu:
     sched.role "state" warps 4 split 2 registers 208 {
       // CHECK: %[[S0:[^ ]*]] = sched.load
       %S0 = sched.load %init : !sched.global<tensor<?x2x64x128xf32>> -> tensor<64x128xf32>
-      // CHECK: %[[SN:[^ ]*]] = sched.each_chunk reverse valid(%{{.*}}) carries(%[[S:[^ ]*]] = %[[S0]] : tensor<64x128xf32>) {
-      %SN = sched.each_chunk reverse valid(%n) carries(%S = %S0 : tensor<64x128xf32>) {
+      // CHECK: %[[SN:[^ ]*]] = sched.each_chunk reverse overlap valid(%{{.*}}) carries(%[[S:[^ ]*]] = %[[S0]] : tensor<64x128xf32>) {
+      %SN = sched.each_chunk reverse overlap valid(%n) carries(%S = %S0 : tensor<64x128xf32>) {
         %X = sched.get %d : !sched.channel<tensor<64x128xf32>> -> tensor<64x128xf32>
         %S1 = arith.addf %S, %X : tensor<64x128xf32>
         // CHECK: sched.yield %{{.*}} : tensor<64x128xf32>

@@ -1,5 +1,5 @@
 // RUN: wyvern-opt %s -sched-fuse-forward -canonicalize | FileCheck %s
-// RUN: wyvern-opt %s -sched-fuse-forward="split-warps=2 stages=4 depth=6 copies=2" | FileCheck %s --check-prefix=OPTIONS
+// RUN: wyvern-opt %s -sched-fuse-forward="split-warps=2 split-map stages=5 depth=6 copies=3" | FileCheck %s --check-prefix=OPTIONS
 // RUN: wyvern-opt %s -sched-fuse-forward -remark-format=emitRemark -remarks-filter=sched-fuse-forward 2>&1 | FileCheck %s --check-prefix=REMARK
 
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -15,32 +15,33 @@
 // CHECK-NOT: delta.chunk
 // CHECK: %[[K:.*]]:2 = sched.kernel "both_fused" grid(heads = 2, split = 2, over = sequences)
 // OPTIONS: sched.kernel "both_fused" grid(heads = 2, split = 1, over = sequences)
-// CHECK-DAG: %[[KEYS:.*]] = sched.channel depth 3 fill tma : <tensor<64x64xbf16>>
+// CHECK-DAG: %[[KEYS:.*]] = sched.channel depth 4 fill tma : <tensor<64x64xbf16>>
 // CHECK-DAG: %[[VALUES:.*]] = sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
-// CHECK-DAG: %[[RATES:.*]] = sched.channel depth 3 fill tma : <tensor<64xf32>>
-// CHECK: %[[DOTS:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xf32>>
+// CHECK-DAG: %[[RATES:.*]] = sched.channel depth 4 fill tma : <tensor<64xf32>>
 // CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
-// OPTIONS-COUNT-3: sched.channel depth 4 fill tma
+// OPTIONS-DAG: sched.channel depth 5 fill tma
+// OPTIONS-DAG: sched.channel depth 4 fill tma : <tensor<64x128xbf16>>
 // OPTIONS-COUNT-2: sched.channel depth 6 fill warps
-// CHECK: sched.role "state" warps 4 registers 216 {
+// CHECK: sched.role "state" warps 4 registers 232 {
 // OPTIONS: sched.role "state" warps 4 split 2 {
-// CHECK: sched.each_chunk forward valid(%{{.*}}) carries(
+// CHECK: sched.each_chunk forward overlap valid(%{{.*}}) carries(
+// OPTIONS: sched.each_chunk forward valid(%{{.*}}) carries(
 // CHECK-DAG: sched.get %[[VALUES]]
 // CHECK-DAG: sched.get %[[KEYS]]
 // CHECK-DAG: sched.get %[[FACTOR]]
-// CHECK: sched.role "dots" warps 4 registers 136 {
-// OPTIONS: sched.role "dots" warps 4 {
+// CHECK: sched.role "map" warps 4 copies 2 registers 128 {
 // CHECK: sched.get %[[KEYS]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row
-// CHECK-DAG: sched.put %[[L]] to %[[DOTS]]
-// CHECK: sched.role "factor" warps 4 registers 112 {
-// OPTIONS: sched.role "factor" warps 4 copies 2 {
-// CHECK-DAG: sched.get %[[DOTS]]
-// CHECK-DAG: sched.get %[[RATES]]
-// CHECK: %[[Z:.*]] = delta.erase_factor
+// CHECK: sched.get %[[RATES]]
+// CHECK: %[[Z:.*]] = delta.erase_factor %[[L]],
 // CHECK-DAG: sched.store %[[Z]] to %
 // CHECK-DAG: sched.put %[[Z]] to %[[FACTOR]]
-// CHECK: sched.role "load" warps 1 registers 40 {
+// OPTIONS: sched.role "dots" warps 4 {
+// OPTIONS: %[[L:.*]] = delta.decay_dot before_row
+// OPTIONS: sched.put %[[L]] to
+// OPTIONS: sched.role "factor" warps 4 copies 3 {
+// OPTIONS: delta.erase_factor
+// CHECK: sched.role "load" warps 1 registers 24 {
 // CHECK: return %[[K]]#1, %[[K]]#0
 func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)
     -> (tensor<?x2x64x128xf32>, tensor<?x?x2x64xbf16>) {

@@ -1,7 +1,7 @@
 // RUN: wyvern-opt %s -split-input-file -verify-diagnostics
 
 // One test for each constraint of docs/sched.md, which it is named after. What the
-// channels of a kernel ask for (K27, K30 to K37) is in protocol.mlir.
+// channels of a kernel ask for (K27, K30 to K37, K39) is in protocol.mlir.
 
 //===----------------------------------------------------------------------===//
 // sched.kernel
@@ -412,6 +412,22 @@ func.func @each_chunk_k14(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>)
       %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
       // expected-error @+1 {{(K14) expected inits, region arguments, yielded carries and results of the same types}}
       %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @each_chunk_k38(%x: tensor<?x?x2x64xbf16>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "only" warps 4 {
+      // expected-error @+1 {{(K38) expected carries; chunks that hand nothing on need no overlap, another copy of the role runs beside it}}
+      sched.each_chunk forward overlap valid(%n) {
         sched.yield
       }
     }

@@ -329,6 +329,35 @@ func.func @copies(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 // -----
 
+func.func @channel_k39(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+    // expected-error @+1 {{(K39) expected a depth of at least 2, since role "sum" overlaps its chunks and holds the tiles of two, found 1}}
+    %c = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "sum" warps 4 {
+      %S0 = sched.load %init : !sched.global<tensor<?x2x64x64xf32>> -> tensor<64x64xf32>
+      %SN = sched.each_chunk forward overlap valid(%n) carries(%S = %S0 : tensor<64x64xf32>) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %S1 = arith.addf %S, %X : tensor<64x64xf32>
+        sched.yield %S1 : tensor<64x64xf32>
+      }
+      sched.store %SN to %final : tensor<64x64xf32>, !sched.global<tensor<?x2x64x64xf32>>
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Waiting
 //===----------------------------------------------------------------------===//

@@ -134,7 +134,7 @@ func.func @product(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64
 
 // CHECK-LABEL: func.func @registers
 func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: tensor<64x64xf32, #tile.layout<acc>>,
-    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<65x64xf32>) {
+    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
   // CHECK: tile.broadcast %{{.*}} : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   %m = tile.broadcast %col : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   // CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64xf32, #tile.layout<warp>>
@@ -152,18 +152,15 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   // CHECK: tile.erase_factor
   %z = tile.erase_factor %l, %c via %s barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-        !tile.smem<65x64xf32>
+        !tile.smem<2432xf32>
   return
 }
 
-// CHECK-LABEL: func.func @factor_in_shared
-func.func @factor_in_shared(%x: tensor<64x64xf32, #tile.layout<acc>>, %t: !tile.smem<64x64xf32>, %c: !tile.smem<64xf32>) {
-  // CHECK: %[[L:.*]] = tile.write %{{.*}} to %{{.*}} barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, <64x64xf32>
+// CHECK-LABEL: func.func @write_f32
+func.func @write_f32(%x: tensor<64x64xf32, #tile.layout<acc>>, %t: !tile.smem<64x64xf32>) {
+  // CHECK: tile.write %{{.*}} to %{{.*}} barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, <64x64xf32>
   %l = tile.write %x to %t barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>
-  // CHECK: tile.erase_factor_blocks %[[L]], %{{.*}} parts 1 barrier 1 : <64x64xf32>, <64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1
-      : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 

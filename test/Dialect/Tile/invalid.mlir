@@ -554,7 +554,7 @@ func.func @write_c5(%x: tensor<64x64xbf16, #tile.layout<acc>>, %r: !tile.ring<2,
 // -----
 
 func.func @subview_c1(%t: !tile.smem<64x192xbf16>, %i: index) {
-  // expected-error @+1 {{(C1) expected 64 columns of a 16-bit matrix of as many rows, found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
+  // expected-error @+1 {{(C1) expected one of several equal pieces of a tile: blocks of 64 columns of a 16-bit matrix, else rows; found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
   %s = tile.subview %t[%i] : !tile.smem<64x192xbf16> -> !tile.smem<64x128xbf16>
   return
 }
@@ -748,20 +748,20 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 //===----------------------------------------------------------------------===//
 
 func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<65x64xf32>) {
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
   // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
   %z = tile.erase_factor %l, %c via %s barrier 1
-      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<65x64xf32>
+      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
   return
 }
 
 // -----
 
 func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<65x64xf32>) {
+                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<2432xf32>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
   %z = tile.erase_factor %l, %c via %s barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<65x64xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<2432xf32>
   return
 }
 
@@ -769,45 +769,9 @@ func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
-  // expected-error @+1 {{(C3) expected a scratch tile of 65 x 64 f32, found '!tile.smem<64x64xf32>'}}
+  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<2432xf32>', found '!tile.smem<64x64xf32>'}}
   %z = tile.erase_factor %l, %c via %s barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
-  return
-}
-
-// -----
-
-//===----------------------------------------------------------------------===//
-// tile.erase_factor_blocks
-//===----------------------------------------------------------------------===//
-
-func.func @erase_factor_blocks_c1(%l: !tile.smem<65x64xf32>, %c: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C1) expected L as '!tile.smem<64x64xf32>', found '!tile.smem<65x64xf32>'}}
-  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<65x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  return
-}
-
-// -----
-
-func.func @erase_factor_blocks_c2(%l: !tile.smem<64x64xf32>, %c: !tile.smem<32xf32>) {
-  // expected-error @+1 {{(C2) expected the rates as '!tile.smem<64xf32>', found '!tile.smem<32xf32>'}}
-  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<32xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  return
-}
-
-// -----
-
-func.func @erase_factor_blocks_c3(%l: !tile.smem<64x64xf32>, %c: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C3) expected operands of 1 or 2 parts, found 3}}
-  %z = tile.erase_factor_blocks %l, %c parts 3 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  return
-}
-
-// -----
-
-func.func @erase_factor_blocks_c4(%l: !tile.smem<64x64xf32>, %c: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C4) expected Z as 'tensor<64x64xf32, #tile.layout<acc>>', found 'tensor<64x64xbf16, #tile.layout<acc>>'}}
-  %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xbf16, #tile.layout<acc>>
   return
 }
 

@@ -1,7 +1,7 @@
 // RUN: wyvern-opt %s -tile-release-early | FileCheck %s
 
-// A stage goes back behind the last read of it, and not before the last product of the
-// block has been awaited; what happens to the values that were read can wait.
+// A stage goes back behind the last read of it, by products when they are awaited; what
+// happens to the values that were read can wait.
 // CHECK-LABEL: tile.kernel @early
 tile.kernel @early(%y: !tile.global<tensor<?x?x1x64xf32>>) grid 1 * slots warps 5 min_blocks 1 operands ["y"] {
   %c0 = arith.constant 0 : index

@@ -104,20 +104,7 @@ LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
   return success(masked != nullptr);
 }
 
-/// f16 parts of the operands with which a factor is put together: two keep the
-/// error at that of fp32 for rates up to 2 (docs/numerics.md).
-static constexpr int64_t kFactorParts = 2;
-
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
-  // A system that another role has made lies in shared memory, and is this
-  // role's to use up.
-  Value sharedL = getShared(op.getL()), sharedRate = getShared(op.getRate());
-  if (sharedL && sharedRate) {
-    registers[op.getZ()] = {tile::EraseFactorBlocksOp::create(
-        builder, op.getLoc(), getRegisterType(op.getZ(), 0), sharedL,
-        sharedRate, kFactorParts, barrier)};
-    return success();
-  }
   Value l = getRegister(op.getL(), op), rate = getRegister(op.getRate(), op);
   if (!l || !rate)
     return failure();
@@ -125,9 +112,9 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
     return op.emitError()
            << "expected a system of 64 rows in a chunk_map, found "
            << op.getL().getType();
-  Value scratch = allocate({tile::kAccRows + 1, tile::kAccRows},
-                           builder.getF32Type(), /*transient=*/true);
-  registers[op.getZ()] = {tile::EraseFactorOp::create(builder, op.getLoc(), l,
-                                                      rate, scratch, barrier)};
+  Value scratch = allocate({tile::kFactorScratch}, builder.getF32Type(),
+                           /*transient=*/true);
+  registers[op.getZ()] = {tile::EraseFactorOp::create(
+      builder, op.getLoc(), l, rate, scratch, warps.barrier)};
   return success();
 }

@@ -64,11 +64,22 @@ bool RegionLowering::isMadeAtUse(Value value) {
 
 Value RegionLowering::allocate(ArrayRef<int64_t> shape, Type element,
                                bool transient) {
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(allocationPoint);
   auto type = tile::SmemType::get(builder.getContext(), shape, element);
-  return tile::AllocOp::create(builder, allocationPoint->getLoc(), type,
-                               transient, IntegerAttr());
+  // The groups' tiles lie one behind the other: along the dimension that an
+  // element's address grows with fastest in steps of whole tiles.
+  SmallVector<int64_t> whole(shape);
+  (type.isSwizzled() ? whole.back() : whole.front()) *= warps.groups;
+  auto wholeType = tile::SmemType::get(builder.getContext(), whole, element);
+  Value all;
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(allocationPoint);
+    all = tile::AllocOp::create(builder, allocationPoint->getLoc(), wholeType,
+                                transient, IntegerAttr());
+  }
+  if (!warps.group)
+    return all;
+  return tile::SubviewOp::create(builder, all.getLoc(), type, all, warps.group);
 }
 
 Value RegionLowering::constant(Location loc, Type type, double value) {

@@ -46,16 +46,25 @@ class RegionLowering {
 public:
   using Tiles = SmallVector<Value, 2>;
 
-  /// Tiles of shared memory are made at `allocationPoint`; `isSplit` says that
-  /// the role holds values with the split dimension, `barrier` is the hardware
-  /// barrier of its warps.
+  /// The warps that run the region: one of `groups` groups, number `group`
+  /// (null of one), and their hardware barrier.
+  struct Warps {
+    int64_t groups;
+    Value group;
+    int64_t barrier;
+  };
+
+  /// Tiles of shared memory are made at `allocationPoint`, one for each group;
+  /// `isSplit` says that the role holds values with the split dimension.
   RegionLowering(OpBuilder &builder, const KernelOrientation &orientation,
-                 bool isSplit, Operation *allocationPoint, int64_t barrier)
+                 bool isSplit, Operation *allocationPoint, const Warps &warps)
       : builder(builder), orientation(orientation), isMap(!isSplit),
-        allocationPoint(allocationPoint), barrier(barrier) {}
+        allocationPoint(allocationPoint), warps(warps) {}
 
   /// The value `got` out of a channel lies in shared memory at `tile`.
   void setShared(Value got, Value tile) { shared[got] = tile; }
+  /// Returns where that is.
+  Value getSharedTile(Value got) const { return shared.lookup(got); }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// The operations to lower, in their order. In a role with the split
@@ -132,6 +141,7 @@ private:
   /// What `op` multiplies, or nothing where it is no product of two matrices
   /// with rows of an accumulator.
   std::optional<Product> getProduct(Operation *op);
+  /// Returns a tile of shared memory that the running group has to itself.
   Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
   /// Writes `value` to shared memory if some product reads it there.
   LogicalResult stage(Value value, Operation *op);
@@ -163,7 +173,7 @@ private:
   const KernelOrientation &orientation;
   bool isMap;
   Operation *allocationPoint;
-  int64_t barrier;
+  Warps warps;
   DenseMap<Value, Value> shared;
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.

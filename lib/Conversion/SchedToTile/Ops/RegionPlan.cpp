@@ -100,6 +100,14 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
   auto isStaged = [&](Operation *op) {
     return op->getNumResults() == 1 && staged.contains(op->getResult(0));
   };
+  // Others wait for what a role puts: its order is the schedule's.
+  if (!block.getOps<sched::PutOp>().empty()) {
+    SmallVector<Operation *> ops;
+    for (Operation &op : block.without_terminator())
+      if (!isLeftOut(&op))
+        ops.push_back(&op);
+    return ops;
+  }
   auto getRegisters = [&](Value value) { return countRegisters(value); };
   return RegionOrder(block, {isLeftOut, isStaged, getRegisters}).compute();
 }

@@ -77,7 +77,7 @@ LogicalResult RegionLowering::stage(Value value, Operation *op) {
   for (auto [i, part] : llvm::enumerate(tiles))
     tile = tile::WriteOp::create(builder, op->getLoc(), part, tile,
                                  /*transpose=*/*m == 1, i,
-                                 builder.getI64IntegerAttr(barrier));
+                                 builder.getI64IntegerAttr(warps.barrier));
   shared[value] = tile;
   ++numStaged;
   return success();

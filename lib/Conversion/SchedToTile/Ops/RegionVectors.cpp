@@ -95,7 +95,7 @@ LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
                            /*transient=*/true);
   registers[result] = {tile::ReduceOp::create(
       builder, op.getLoc(), getRegisterType(result, std::nullopt), tiles,
-      /*dim=*/alongRows ? 1 : 0, scratch, barrier)};
+      /*dim=*/alongRows ? 1 : 0, scratch, warps.barrier)};
   return success();
 }
 

@@ -74,6 +74,20 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
     lowering.setShared(tile, shared);
 }
 
+void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
+                                const Visit &visit) {
+  Value ring = context.rings.lookup(get.getChannel());
+  // Vectors are written by the load role's own warps, through the same proxy.
+  bool isFenced =
+      cast<tile::RingType>(ring.getType()).getFill() == tile::Fill::tma &&
+      llvm::any_of(get.getTiles(), [&](Value tile) {
+        return tensorOf(tile).getRank() == 2 &&
+               llvm::any_of(lowering.getSharedTile(tile).getUsers(),
+                            llvm::IsaPred<tile::ReadOp>);
+      });
+  tile::ReleaseOp::create(builder, loc, ring, visit.use, isFenced);
+}
+
 //===----------------------------------------------------------------------===//
 // Into a channel
 //===----------------------------------------------------------------------===//

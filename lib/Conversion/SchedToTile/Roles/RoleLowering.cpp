@@ -29,8 +29,8 @@ void RoleLowering::locateGroup() {
   if (split * copies == 1)
     return;
   Value warpgroup = tile::WarpgroupIdOp::create(builder, loc);
-  Value group = arith::SubIOp::create(builder, loc, warpgroup,
-                                      index(firstWarp / kWarpgroup));
+  group = arith::SubIOp::create(builder, loc, warpgroup,
+                                index(firstWarp / kWarpgroup));
   part = copy = group;
   if (copies == 1) {
     copy = {};
@@ -121,6 +121,8 @@ RoleLowering::visitChunks(sched::EachChunkOp loop, ValueRange carries,
   Value count = context.location->count;
   auto forOp = scf::ForOp::create(builder, loc, copy ? copy : index(0), count,
                                   index(role.getCopies()), carries);
+  if (loop.getOverlap())
+    forOp->setAttr(tile::kOverlapRoundsAttr, builder.getUnitAttr());
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(forOp.getBody());
   Value use = forOp.getInductionVar(), number = use;
@@ -231,7 +233,9 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
   Block &block = loop.getBlock();
   RegionLowering lowering(builder, context.orientation,
                           context.orientation.isSplit(role), context.roles,
-                          barrier);
+                          {static_cast<int64_t>(role.getSplit()) *
+                               static_cast<int64_t>(role.getCopies()),
+                           group, barrier});
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
   // A role with the split dimension takes tiles when it comes to them: it has
   // work that does not need them. The others begin with what they get.
@@ -253,7 +257,6 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
       return failure();
   }
   for (sched::GetOp get : gets)
-    tile::ReleaseOp::create(builder, loc,
-                            context.rings.lookup(get.getChannel()), visit.use);
+    lowerRelease(get, lowering, visit);
   return success();
 }

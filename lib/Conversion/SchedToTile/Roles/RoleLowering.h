@@ -54,6 +54,9 @@ private:
 
   // Channels.cpp
   void lowerGet(sched::GetOp get, RegionLowering &lowering, const Visit &visit);
+  /// Hands back what `get` took, when all of the chunk is lowered.
+  void lowerRelease(sched::GetOp get, RegionLowering &lowering,
+                    const Visit &visit);
   void zeroTail(sched::GetOp get, ValueRange tiles, const Visit &visit);
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
@@ -95,9 +98,9 @@ private:
   /// The hardware barrier of the running warpgroup; see tile.barrier.
   int64_t barrier;
   Location loc;
-  /// The number of the running group among those that share the split
-  /// dimension, and among the copies; null where there is one.
-  Value part, copy;
+  /// The number of the running group of warps, among those that share the split
+  /// dimension and among the copies; null where there is one.
+  Value group, part, copy;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
   /// The first element of its part of the split dimension.

@@ -17,39 +17,41 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// The row vector `rate`, spread over `type`. A constant rate needs no
-/// broadcast, and a rate of 1 then folds away.
+/// Returns the rates of rows, or with `dim` 1 of columns, spread over `type`. A
+/// constant rate needs no broadcast, and a rate of 1 then folds away.
 static Value spreadRate(OpBuilder &builder, Location loc, Value rate,
-                        RankedTensorType type) {
+                        int64_t dim, RankedTensorType type) {
   DenseElementsAttr constant;
   if (matchPattern(rate, m_Constant(&constant)) && constant.isSplat())
     return arith::ConstantOp::create(builder, loc, constant.resizeSplat(type));
   Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
                                         type.getElementType());
   return linalg::BroadcastOp::create(builder, loc, rate, empty,
-                                     ArrayRef<int64_t>{1})
+                                     ArrayRef<int64_t>{1 - dim})
       ->getResult(0);
 }
 
-/// x - F (c * x), or with F^T: the product accumulates on x.
-static Value applyFactor(RewriterBase &rewriter, Location loc, Value factor,
-                         bool transpose, Value rate, Value x) {
-  Value scaled = rewriter.createOrFold<arith::MulFOp>(loc, rate, x);
-  Value negated = rewriter.createOrFold<arith::NegFOp>(loc, scaled);
-  ImplicitLocOpBuilder b(loc, rewriter);
-  TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(x)));
-  return transpose ? tile.transposedMatmul(factor, negated, x)
-                   : tile.matmul(factor, negated, x);
+/// Returns -(c * x), with the rates along dimension `dim`.
+static Value scaleNegated(RewriterBase &rewriter, Location loc, Value rate,
+                          int64_t dim, Value x) {
+  Value spread =
+      spreadRate(rewriter, loc, rate, dim, cast<RankedTensorType>(x.getType()));
+  Value scaled = rewriter.createOrFold<arith::MulFOp>(loc, spread, x);
+  return rewriter.createOrFold<arith::NegFOp>(loc, scaled);
 }
 
 void delta::replaceSolve(RewriterBase &rewriter, EraseSolveOp op,
                          Value factor) {
   Location loc = op.getLoc();
   rewriter.setInsertionPoint(op);
-  Value rate = spreadRate(rewriter, loc, op.getRate(),
-                          cast<RankedTensorType>(op.getW().getType()));
-  Value r =
-      applyFactor(rewriter, loc, factor, /*transpose=*/false, rate, op.getW());
+  ImplicitLocOpBuilder b(loc, rewriter);
+  Value w = op.getW();
+  TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(w)));
+  // The factor takes the rates: it is made beside the chain, and W is in it.
+  Value scaled = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/1, factor);
+  Value r = tile.matmul(scaled, w, w);
+  Value rate = spreadRate(rewriter, loc, op.getRate(), /*dim=*/0,
+                          cast<RankedTensorType>(w.getType()));
   Value u = rewriter.createOrFold<arith::MulFOp>(loc, rate, r);
   rewriter.replaceOp(op, {r, u});
 }
@@ -58,8 +60,9 @@ void delta::replaceSolve(RewriterBase &rewriter, EraseSolveAdjointOp op,
                          Value factor) {
   Location loc = op.getLoc();
   rewriter.setInsertionPoint(op);
-  Value rate = spreadRate(rewriter, loc, op.getRate(),
-                          cast<RankedTensorType>(op.getDu().getType()));
-  rewriter.replaceOp(op, applyFactor(rewriter, loc, factor, /*transpose=*/true,
-                                     rate, op.getDu()));
+  ImplicitLocOpBuilder b(loc, rewriter);
+  Value du = op.getDu();
+  TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(du)));
+  Value scaled = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/0, du);
+  rewriter.replaceOp(op, tile.transposedMatmul(factor, scaled, du));
 }

@@ -13,8 +13,9 @@
 
 namespace mlir::wyvern::delta {
 
-/// Replaces (R, U) = solve(L, c, W) by R = W - Z (c * W), U = c * R, with the
-/// factor Z = (I + stril(L) diag(c))^-1 stril(L) of the system.
+/// Replaces (R, U) = solve(L, c, W) by R = W + Zc W, U = c * R, with Zc =
+/// -Z diag(c) and the factor Z = (I + stril(L) diag(c))^-1 stril(L) of the
+/// system.
 void replaceSolve(RewriterBase &rewriter, EraseSolveOp op, Value factor);
 
 /// Replaces X = (I + diag(c) stril(L))^-T dU by X = dU - Z^T (c * dU).

@@ -208,9 +208,11 @@ ParseResult EachChunkOp::parse(OpAsmParser &parser, OperationState &result) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
   SmallVector<OpAsmParser::Argument> args(1);
-  if (parser.parseKeyword(&keyword) || parser.parseKeyword("valid") ||
-      parser.parseLParen() || parser.parseArgument(args.front()) ||
-      parser.parseRParen())
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  bool overlap = succeeded(parser.parseOptionalKeyword("overlap"));
+  if (parser.parseKeyword("valid") || parser.parseLParen() ||
+      parser.parseArgument(args.front()) || parser.parseRParen())
     return failure();
   std::optional<delta::Direction> direction =
       delta::symbolizeDirection(keyword);
@@ -235,14 +237,19 @@ ParseResult EachChunkOp::parse(OpAsmParser &parser, OperationState &result) {
   ensureTerminator(*body, parser.getBuilder(), result.location);
   result.getOrAddProperties<Properties>().direction =
       delta::DirectionAttr::get(parser.getContext(), *direction);
+  if (overlap)
+    result.getOrAddProperties<Properties>().overlap =
+        parser.getBuilder().getUnitAttr();
   for (OpAsmParser::Argument &arg : llvm::drop_begin(args))
     result.addTypes(arg.type);
   return parser.resolveOperands(inits, result.types, loc, result.operands);
 }
 
 void EachChunkOp::print(OpAsmPrinter &p) {
-  p << ' ' << delta::stringifyDirection(getDirection()) << " valid("
-    << getValid() << ')';
+  p << ' ' << delta::stringifyDirection(getDirection());
+  if (getOverlap())
+    p << " overlap";
+  p << " valid(" << getValid() << ')';
   if (!getInits().empty()) {
     p << " carries(";
     llvm::interleaveComma(llvm::zip_equal(getCarryArgs(), getInits()), p,
@@ -254,5 +261,5 @@ void EachChunkOp::print(OpAsmPrinter &p) {
   }
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict((*this)->getAttrs(), {"direction"});
+  p.printOptionalAttrDict((*this)->getAttrs(), {"direction", "overlap"});
 }

@@ -105,6 +105,20 @@ static LogicalResult verifyCopies(ChannelOp channel) {
   return success();
 }
 
+/// Checks that a role that begins a chunk before it ends the last one finds
+/// both in the channel.
+static LogicalResult verifyOverlap(ChannelOp channel) {
+  if (channel.getDepth() > 1)
+    return success();
+  for (Operation *reader : channel.getReaders())
+    if (cast<RoleOp>(reader).getEachChunk().getOverlap())
+      return channel.emitOpError()
+             << "(K39) expected a depth of at least 2, since role "
+             << cast<RoleOp>(reader).getRoleNameAttr()
+             << " overlaps its chunks and holds the tiles of two, found 1";
+  return success();
+}
+
 /// Checks that all roles visit the chunks in one direction.
 static LogicalResult verifyDirection(KernelOp kernel) {
   std::optional<delta::Direction> first;
@@ -150,7 +164,7 @@ static LogicalResult verifyProgress(KernelOp kernel) {
 LogicalResult sched::verifyProtocol(KernelOp kernel) {
   for (ChannelOp channel : kernel.getChannels())
     if (failed(verifyUses(channel)) || failed(verifyFill(channel)) ||
-        failed(verifyCopies(channel)))
+        failed(verifyCopies(channel)) || failed(verifyOverlap(channel)))
       return failure();
   if (failed(verifyDirection(kernel)))
     return failure();

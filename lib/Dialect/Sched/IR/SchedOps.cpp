@@ -141,6 +141,11 @@ LogicalResult EachChunkOp::verify() {
       !areSame(inits, TypeRange(ValueRange(getCarryArgs()))))
     return emitOpError() << "(K14) expected inits, region arguments, yielded "
                             "carries and results of the same types";
+  if (getOverlap() && inits.empty())
+    return emitOpError()
+           << "(K38) expected carries; chunks that hand nothing on "
+              "need no overlap, another copy of the role runs "
+              "beside it";
   for (Operation &op : getBlock().without_terminator())
     if (!isRoleOp(&op))
       return op.emitOpError()

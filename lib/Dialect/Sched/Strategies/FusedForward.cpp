@@ -10,6 +10,7 @@
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/IR/Remarks.h"
 
 namespace mlir::wyvern::sched {
@@ -41,16 +42,42 @@ static llvm::SmallPtrSet<Operation *, 8> findFactorOps(delta::ChunkMapOp map) {
   return found;
 }
 
-/// Returns the roles of `program`: the state's chain, the products of the chunk
-/// with itself, and, if it solves a system, its factor. Each is a warpgroup a
-/// chunk or two ahead of the next.
-static SmallVector<PlannedRole> divide(const FusedProgram &program) {
-  PlannedRole state{"state", kWarpgroup}, dots{"dots", kWarpgroup},
-      factor{"factor", kWarpgroup};
+/// Returns the operations of the map in their order, but for those that make
+/// vectors of vectors, which come first: they cost little, and the state waits
+/// for them before it does for any product.
+static SmallVector<Operation *> orderMap(const FusedProgram &program) {
+  SmallVector<Operation *> early, late;
+  delta::ChunkMapOp map = program.getMap();
+  llvm::SmallPtrSet<Operation *, 16> isLate;
+  for (Operation &op : map.getBlock().without_terminator()) {
+    if (program.isFree(&op))
+      continue;
+    bool isMatrix = llvm::any_of(op.getResultTypes(), [](Type type) {
+      return cast<RankedTensorType>(type).getRank() > 1;
+    });
+    bool needsLate = llvm::any_of(op.getOperands(), [&](Value operand) {
+      return isLate.contains(operand.getDefiningOp());
+    });
+    if (isMatrix || needsLate)
+      isLate.insert(&op);
+    (isLate.contains(&op) ? late : early).push_back(&op);
+  }
+  early.append(late);
+  return early;
+}
+
+/// Returns the roles of `program`: the state's chain, and the map, which is a
+/// chunk or two ahead of it. With `splitMap` the map is two roles, one ahead of
+/// the other: the products of the chunk with itself, and, if it solves a
+/// system, its factor.
+static SmallVector<PlannedRole> divide(const FusedProgram &program,
+                                       bool splitMap) {
+  PlannedRole state{"state", kWarpgroup};
+  PlannedRole dots{splitMap ? "dots" : "map", kWarpgroup};
+  PlannedRole factor{"factor", kWarpgroup};
   llvm::SmallPtrSet<Operation *, 8> factorOps = findFactorOps(program.getMap());
-  for (Operation &op : program.getMap().getBlock().without_terminator())
-    if (!program.isFree(&op))
-      (factorOps.contains(&op) ? factor : dots).ops.push_back(&op);
+  for (Operation *op : orderMap(program))
+    (splitMap && factorOps.contains(op) ? factor : dots).ops.push_back(op);
   for (Operation &op : program.getScan().getBlock().without_terminator())
     if (!program.isFree(&op))
       state.ops.push_back(&op);
@@ -58,6 +85,29 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program) {
   if (!factor.ops.empty())
     roles.push_back(factor);
   return roles;
+}
+
+/// True if a carry is computed from a product of what it was: then each chunk
+/// waits for a product in its middle, while the chunk before could be stored.
+static bool waitsForProduct(delta::ChunkScanOp scan) {
+  auto isProduct = [](Operation *op) {
+    auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
+    return chunkOp && chunkOp.getMatmulFlops() > 0;
+  };
+  BackwardSliceOptions options;
+  options.inclusive = false;
+  options.filter = [&](Operation *op) {
+    return op->getBlock() == &scan.getBlock();
+  };
+  auto countProducts = [&](Operation *root) {
+    SetVector<Operation *> slice;
+    (void)getBackwardSlice(root, &slice, options);
+    return llvm::count_if(slice, isProduct);
+  };
+  return llvm::any_of(scan.getYield().getCarries(), [&](Value carry) {
+    Operation *def = carry.getDefiningOp();
+    return def && isProduct(def) && countProducts(def) > 0;
+  });
 }
 
 /// Returns what the fused kernel reads and writes.
@@ -127,14 +177,13 @@ private:
     FailureOr<int64_t> parts = countSplitParts(scan);
     if (failed(parts))
       return failure();
-    SmallVector<PlannedRole> roles = divide(program);
+    SmallVector<PlannedRole> roles = divide(program, splitMap);
     PlannedRole &state = roles.front();
     state.split = *parts % splitWarps == 0 ? splitWarps : 1;
     Grid grid;
     grid.split = *parts / state.split;
-    for (PlannedRole &role : roles)
-      if (role.name == "factor")
-        role.copies = copies;
+    roles.back().copies = copies;
+    state.overlap = state.split == 1 && waitsForProduct(scan);
     std::optional<int64_t> loadRegisters = assignRegisters(roles);
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
@@ -152,16 +201,19 @@ private:
   }
 
   /// Sets the budgets of `roles` and returns that of the role that loads: what
-  /// the options say, else one that ptxas needs no spill with where each role
-  /// is one warpgroup. Four warpgroups share 512 registers.
+  /// the options say, else, where one warpgroup holds the state, what it needs
+  /// for that, and the rest of the 512 registers of four warpgroups in equal
+  /// parts.
   std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
-    bool isOneEach = llvm::all_of(roles, [](const PlannedRole &role) {
-      return role.split * role.copies == 1;
-    });
-    if (budgets.empty() && isOneEach) {
-      constexpr int64_t kOfRoles[] = {216, 136, 112}, kOfLoad = 40;
-      budgets.assign(kOfRoles, kOfRoles + roles.size());
+    int64_t others = 0;
+    for (const PlannedRole &role : roles.drop_front())
+      others += role.split * role.copies;
+    if (budgets.empty() && roles.front().split == 1 && others <= 2) {
+      constexpr int64_t kAll = 512, kOfState = 232, kOfLoad = 24, kMost = 240;
+      budgets.push_back(kOfState);
+      budgets.append(roles.size() - 1,
+                     std::min((kAll - kOfState - kOfLoad) / others, kMost));
       budgets.push_back(kOfLoad);
     }
     for (auto [role, budget] : llvm::zip(roles, budgets))

@@ -71,8 +71,8 @@ RoleOp sched::createRole(OpBuilder &builder, KernelOp kernel, StringRef name,
 EachChunkOp sched::createEachChunk(OpBuilder &builder, Location loc,
                                    delta::Direction direction,
                                    ValueRange inits) {
-  auto loop =
-      EachChunkOp::create(builder, loc, inits.getTypes(), direction, inits);
+  auto loop = EachChunkOp::create(builder, loc, inits.getTypes(), direction,
+                                  /*overlap=*/false, inits);
   Block &block = loop.getBody().emplaceBlock();
   block.addArgument(builder.getIndexType(), loc);
   for (Value init : inits)

@@ -80,13 +80,14 @@ static Type getCrossingType(const Source &source) {
 void RolePlan::groupUses() {
   for (const Crossing &crossing : crossings) {
     std::optional<unsigned> filler = getRoleOf(crossing.source.value);
-    // Vectors are made long before the products beside them.
+    // A product is put as soon as it is made; vectors are made together, long
+    // before the products beside them.
     bool isVector =
         filler &&
         cast<RankedTensorType>(crossing.source.value.getType()).getRank() == 1;
     auto *it = llvm::find_if(channels, [&](const PlannedChannel &channel) {
       return channel.filler == filler && channel.isVector == isVector &&
-             channel.readers == crossing.readers;
+             (!filler || isVector) && channel.readers == crossing.readers;
     });
     if (it == channels.end()) {
       channels.push_back({filler, isVector, crossing.readers});

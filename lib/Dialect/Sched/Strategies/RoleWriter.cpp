@@ -25,8 +25,12 @@ void RoleWriter::addChannels() {
     SmallVector<Type> tiles(channel.types);
     for (unsigned in : channel.ins)
       tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
-    bool isLoaded = !channel.filler;
-    int64_t depth = isLoaded ? depths.loaded : depths.computed;
+    // The map is a chunk ahead of the state: what the state alone reads need
+    // not be there as early.
+    bool isLoaded = !channel.filler, isLate = channel.readers == ArrayRef(0u);
+    int64_t depth = !isLoaded ? depths.computed
+                    : isLate  ? std::max<int64_t>(depths.loaded - 1, 2)
+                              : depths.loaded;
     if (channels.size() < depths.each.size())
       depth = depths.each[channels.size()];
     channels.push_back(ChannelOp::create(
@@ -88,6 +92,7 @@ void RoleWriter::addRole(unsigned number) {
   bool hasCarries = computesCarries(number);
   EachChunkOp loop =
       createEachChunk(builder, loc, scan.getDirection(), loadInits(hasCarries));
+  loop.setOverlap(planned.overlap);
   mapping.map(scan.getValid(), loop.getValid());
   mapping.map(plan.getProgram().getMap().getValid(), loop.getValid());
   for (auto [i, arg] : llvm::enumerate(loop.getCarryArgs()))

@@ -123,12 +123,20 @@ template <typename OpT> static LogicalResult verifyStage(OpT op) {
 
 LogicalResult SubviewOp::verify() {
   SmemType tile = getTile().getType(), view = getView().getType();
-  if (tile.getShape().size() != 2 || !tile.isSwizzled() ||
-      view.getElementType() != tile.getElementType() ||
-      view.getShape() != ArrayRef({tile.getShape()[0], kBlockColumns}))
-    return emitOpError() << "(C1) expected " << kBlockColumns
-                         << " columns of a 16-bit matrix of as many rows, "
-                            "found "
+  // What lies in one piece: blocks of 64 columns of a 16-bit matrix, else rows.
+  size_t dim = tile.isSwizzled() ? 1 : 0;
+  bool matches = tile.getElementType() == view.getElementType() &&
+                 tile.getShape().size() == view.getShape().size();
+  for (size_t i = 0; matches && i < tile.getShape().size(); ++i) {
+    int64_t whole = tile.getShape()[i], piece = view.getShape()[i];
+    matches = i == dim ? whole % piece == 0 : whole == piece;
+  }
+  if (!matches ||
+      (tile.isSwizzled() && view.getShape()[1] % kBlockColumns != 0))
+    return emitOpError() << "(C1) expected one of several equal pieces of a "
+                            "tile: blocks of "
+                         << kBlockColumns
+                         << " columns of a 16-bit matrix, else rows; found "
                          << view << " of " << tile;
   return success();
 }

@@ -246,32 +246,10 @@ LogicalResult EraseFactorOp::verify() {
   if (rate != getTileType({kAccRows}, l.getElementType(), LayoutKind::warp))
     return emitOpError() << "(C2) expected 64 rates held by every warp, found "
                          << rate;
-  SmemType scratch = getScratch().getType();
-  if (scratch.isSwizzled() || scratch.getShape().size() != 2 ||
-      scratch.getShape()[0] != kAccRows + 1 ||
-      scratch.getShape()[1] != kAccRows)
-    return emitOpError()
-           << "(C3) expected a scratch tile of 65 x 64 f32, found " << scratch;
-  return success();
-}
-
-LogicalResult EraseFactorBlocksOp::verify() {
-  MLIRContext *context = getContext();
-  Type f32 = Float32Type::get(context);
-  auto matrix = SmemType::get(context, {kAccRows, kAccRows}, f32);
-  if (getL().getType() != matrix)
-    return emitOpError() << "(C1) expected L as " << matrix << ", found "
-                         << getL().getType();
-  auto vector = SmemType::get(context, {kAccRows}, f32);
-  if (getRate().getType() != vector)
-    return emitOpError() << "(C2) expected the rates as " << vector
-                         << ", found " << getRate().getType();
-  if (getParts() != 1 && getParts() != 2)
-    return emitOpError() << "(C3) expected operands of 1 or 2 parts, found "
-                         << getParts();
-  auto result = getTileType({kAccRows, kAccRows}, f32, LayoutKind::acc);
-  if (getZ().getType() != result)
-    return emitOpError() << "(C4) expected Z as " << result << ", found "
-                         << getZ().getType();
+  auto scratch =
+      SmemType::get(getContext(), {kFactorScratch}, l.getElementType());
+  if (getScratch().getType() != scratch)
+    return emitOpError() << "(C3) expected a scratch tile of " << scratch
+                         << ", found " << getScratch().getType();
   return success();
 }

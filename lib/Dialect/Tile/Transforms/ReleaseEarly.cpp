@@ -69,8 +69,6 @@ private:
     SmallVector<Operation *> users = {wait};
     for (Value tile : wait.getTiles())
       collectUsers(tile, users);
-    for (auto await : block.getOps<AwaitOp>())
-      users.push_back(await);
     Operation *last = findLast(users, block);
     if (last->getNextNode() == release)
       return;

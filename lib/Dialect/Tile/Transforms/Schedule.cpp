@@ -6,6 +6,7 @@
 
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
+#include "InFlight.h"
 #include "LiveRegisters.h"
 
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -79,7 +80,7 @@ static bool crossesHandOver(Operation *from, MmaOp mma) {
        op = op->getNextNode())
     if (op->getNumRegions() != 0 ||
         isa<AcquireOp, CommitOp, WaitOp, ReleaseOp, ZeroRowsOp, BarrierOp,
-            SyncOp, EraseFactorOp, EraseFactorBlocksOp>(op))
+            SyncOp, EraseFactorOp>(op))
       return true;
   return false;
 }
@@ -162,20 +163,6 @@ static void place(AwaitOp await) {
     target = target->getNextNode();
   if (target != await)
     await->moveBefore(target);
-}
-
-/// Products issued between the awaited one and the await. wgmma groups complete
-/// in order, so these may still be in flight; 0 where the product is not in
-/// this block.
-static int64_t countPending(AwaitOp await) {
-  auto mma = await.getValue().getDefiningOp<MmaOp>();
-  if (!mma || mma->getBlock() != await->getBlock())
-    return 0;
-  int64_t pending = 0;
-  for (Operation *op = mma->getNextNode(); op && op != await;
-       op = op->getNextNode())
-    pending += isa<MmaOp>(op);
-  return pending;
 }
 
 namespace {

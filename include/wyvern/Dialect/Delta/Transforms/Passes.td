@@ -183,7 +183,7 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
     func.func @f_fwd(%k, ...) -> (..., {delta.name = "factor", delta.residual}) ... {
       %o, %z, %sT = delta.chunk_scan forward ... outs(..., [seq, time, head, _]) {
         %Z = delta.erase_factor %L, %c
-        %R = linalg.contract ins(%Z, %ncW) outs(%W)      // W - Z (c * W)
+        %R = linalg.contract ins(%Zc, %W) outs(%W)       // W + Zc W, Zc = -Z diag(c)
     ...
     func.func @f_bwd(%k, ..., %z {delta.name = "factor", delta.residual}, %d_o, ...) {
       ... delta.chunk_scan reverse ... ins(..., %Z = %z[seq, time, head, _]) {
@@ -270,7 +270,7 @@ def StagePass : Pass<"delta-stage"> {
     Z = (I + L diag(c))^-1 L, which goes to the map, and a matmul:
 
     ```
-    (R, U) = erase_solve(L, c, W)       ->   R = W - Z (c * W),  U = c * R
+    (R, U) = erase_solve(L, c, W)       ->   R = W + Zc W,  U = c * R,  Zc = -Z diag(c)
     X = erase_solve_adjoint(L, c, dU)   ->   X = dU - Z^T (c * dU)
     ```
 
@@ -307,18 +307,19 @@ def StagePass : Pass<"delta-stage"> {
         outs([seq, time, head, _] : tensor<?x?x16x64xf32>) valid(%n) {
       %L = delta.decay_dot before_row %K, %K
       %Z = delta.erase_factor %L, %c
-      delta.yield outs(%Z)
+      %C = linalg.broadcast ins(%c)                       // along the columns
+      %cZ = arith.mulf %C, %Z
+      %Zc = arith.negf %cZ
+      delta.yield outs(%Zc)
     }
     %o, %sT = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
         ins(%K = %k[...], %V = %v[...], %c = %beta[...],
-            %Z = %z[seq, time, head, _]) carry(%S = %s0[...])
+            %Zc = %z[seq, time, head, _]) carry(%S = %s0[...])
         outs([...]) valid(%n) {
       %KS = linalg.contract ins(%K, %S) outs(%zero)
       %W = arith.subf %V, %KS
+      %R = linalg.contract ins(%Zc, %W) outs(%W)
       %C = linalg.broadcast ins(%c)
-      %cW = arith.mulf %C, %W
-      %ncW = arith.negf %cW
-      %R = linalg.contract ins(%Z, %ncW) outs(%W)
       %U = arith.mulf %C, %R
       %S1 = linalg.contract ins(%K, %U) outs(%S)
       delta.yield outs(%R) carry(%S1)

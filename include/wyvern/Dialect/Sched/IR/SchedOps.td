@@ -164,6 +164,11 @@ def Sched_EachChunkOp : Sched_Op<"each_chunk", [
     to chunk; the results are the last ones (the inits, if the block has no chunk).
     It holds chunk operations of `delta`, and `sched.get`, `put`, `load` and `store`.
 
+    With `overlap` the role begins a chunk while it ends the one before: it issues the
+    first product of the next chunk as soon as the carries are known, and brings out
+    what no carry needs beside it. That is a matter of time, not of values, and needs
+    carries (K38), and a chunk more in the channels that the role reads (K39).
+
     Example:
 
     ```mlir
@@ -174,6 +179,7 @@ def Sched_EachChunkOp : Sched_Op<"each_chunk", [
     ```
   }];
   let arguments = (ins Delta_DirectionAttr:$direction,
+                       UnitAttr:$overlap,
                        Variadic<Delta_FloatTensor>:$inits);
   let results = (outs Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);

@@ -62,9 +62,10 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     A `delta.chunk_scan` and the one `delta.chunk_map` whose outs it reads become a
     `sched.kernel` in which nothing goes through memory between them. Its roles:
 
-    * `state`: the scan's chain, which holds the carries in registers;
-    * `dots`: what of the map needs no triangular factor;
-    * `factor`: the factor and what needs it, if there is one;
+    * `state`: the scan's chain, which holds the carries in registers. Where a chunk
+      waits for a product in its middle, chunks overlap;
+    * `map`: the map, by `copies` groups that take the chunks in turn. With `split-map`
+      `dots`, what needs no triangular factor, and `factor`, the factor and what needs it;
     * `load`: one warp that fills the channels of ins and does nothing else.
 
     Values that cross roles become tiles of channels, one for each pair of a role that
@@ -93,33 +94,34 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
 
     ```mlir
     %o, %sT = sched.kernel "f_fused" grid(heads = 16, split = 2, over = sequences) ... {
-      %kq = sched.channel depth 3 fill tma : ...
+      %kq = sched.channel depth 4 fill tma : ...
       %v = sched.channel depth 3 fill tma : ...
-      %l = sched.channel depth 2 fill warps : ...
-      %p = sched.channel depth 2 fill warps : ...
       %z = sched.channel depth 2 fill warps : ...
-      sched.role "state" warps 4 { ... }
-      sched.role "dots" warps 4 { ... }
-      sched.role "factor" warps 4 { ... }
-      sched.role "load" warps 1 { ... }
+      %p = sched.channel depth 2 fill warps : ...
+      sched.role "state" warps 4 registers 232 { ... }
+      sched.role "map" warps 4 copies 2 registers 128 { ... }
+      sched.role "load" warps 1 registers 24 { ... }
     }
     ```
   }];
   let options = [
+    Option<"splitMap", "split-map", "bool", /*default=*/"false",
+           "the map's products and its factor in roles of their own">,
     Option<"splitWarps", "split-warps", "int64_t", /*default=*/"1",
            "warpgroups of a block that share the split dimension">,
-    Option<"stages", "stages", "int64_t", /*default=*/"3",
-           "chunks that loads are ahead">,
+    Option<"stages", "stages", "int64_t", /*default=*/"4",
+           "chunks that channels of loaded tiles hold; one less where the state "
+           "alone reads them">,
     Option<"depth", "depth", "int64_t", /*default=*/"2",
            "chunks that a role is ahead of the one that reads it">,
-    Option<"copies", "copies", "int64_t", /*default=*/"1",
-           "groups of the factor role, which take chunks in turn">,
+    Option<"copies", "copies", "int64_t", /*default=*/"2",
+           "groups of the last role of the map, which take chunks in turn">,
     ListOption<"depths", "depths", "int64_t",
                "chunks that each channel holds, in the order of channels, in the "
                "place of stages and depth">,
     ListOption<"registers", "registers", "int64_t",
-               "registers a thread of state, dots, factor (if any) and load; "
-               "without, those that suit roles of one warpgroup each">
+               "registers a thread of each role, in their order; without, those that "
+               "suit a state of one warpgroup">
   ];
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with their map">

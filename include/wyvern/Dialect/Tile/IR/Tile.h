@@ -49,6 +49,13 @@ constexpr int64_t kAccRows = 64;
 /// 16-bit elements of a 128-byte swizzled column block.
 constexpr int64_t kBlockColumns = 64;
 
+/// Elements of the scratch tile of an erase_factor.
+constexpr int64_t kFactorScratch = 2432;
+
+/// Marks a loop of which a round begins before the last one has ended
+/// (`tile-rotate`).
+constexpr llvm::StringLiteral kOverlapRoundsAttr = "tile.overlap_rounds";
+
 } // namespace mlir::wyvern::tile
 
 #endif // WYVERN_DIALECT_TILE_IR_TILE_H

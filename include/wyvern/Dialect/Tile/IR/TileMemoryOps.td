@@ -85,9 +85,19 @@ def Tile_CommitOp : Tile_StageEndOp<"commit"> {
   }];
 }
 
-def Tile_ReleaseOp : Tile_StageEndOp<"release"> {
+def Tile_ReleaseOp : Tile_Op<"release"> {
   let summary = "the consumer no longer reads a stage";
-  let description = [{ Example: see `tile.roles`. }];
+  let description = [{
+    With `fenced` what its threads have read of the stage themselves (`tile.read`) is
+    read before TMA writes there again: the two go through different proxies, between
+    which an arrival alone orders nothing. Products need no fence, since their await
+    comes first.
+
+    Example: see `tile.roles`.
+  }];
+  let arguments = (ins Tile_RingType:$ring, Index:$index, UnitAttr:$fenced);
+  let assemblyFormat =
+      "(`fenced` $fenced^)? $ring `[` $index `]` attr-dict `:` type($ring)";
 }
 
 def Tile_LoadOp : Tile_Op<"load"> {
@@ -163,10 +173,11 @@ def Tile_ReadOp : Tile_Op<"read"> {
 }
 
 def Tile_SubviewOp : Tile_Op<"subview", [Pure]> {
-  let summary = "64 columns of a tile in shared memory";
+  let summary = "one of several equal pieces of a tile in shared memory";
   let description = [{
-    The column block of this number: its columns 64 `block` to 64 `block` + 63, which
-    lie in one piece.
+    The piece of this number: of a 16-bit matrix its columns C `block` to
+    C `block` + C - 1, for a view of C columns, a multiple of 64; of any other tile as
+    many rows. Either lies in one piece.
 
     Example: `%v = tile.subview %t[%w] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>`
   }];

@@ -191,21 +191,27 @@ def Tile_IndexOp : Tile_Op<"index", [Pure]> {
 }
 
 def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
-  let summary = "Z = (I + L diag(c))^-1 L by substitution in fp32";
+  let summary = "Z = (I + L diag(c))^-1 L by blocks on the tensor cores";
   let description = [{
-    L is 64 x 64 and strictly lower triangular. The two diagonal halves by
-    substitution, one lane a column, the quarter below them by two products; all in
-    fp32, so correlated keys and rates near 2 need no care (a Neumann series on
-    16 x 16 blocks would: docs/numerics.md). `scratch` has 65 rows, the last one for
-    the rates. Called by a warpgroup that has hardware barrier `barrier_id` to
-    itself.
+    L is 64 x 64 and strictly lower triangular; its entries above the diagonal blocks
+    of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The rest of
+    each strip of 16 rows follows from its block on the tensor cores, in operands of two
+    f16, whose sum is the operand to 22 bits; then each strip takes those above it out,
+    by at most three dependent products of f16 with fp32 sums. The error stays below
+    that of rounding Z to 16 bits but for nearly equal keys at rates near 2, where a
+    Neumann series on 16 x 16 blocks fails (docs/numerics.md). |Z| must stay below
+    65504, as it does for keys of norm 1 and rates from 0 to 2.
+
+    `scratch` is where warps meet: rates, the blocks on the diagonal, copies of blocks
+    for other warps. It is in use from the first barrier of the warpgroup to the next
+    one behind the operation, another erase_factor's included. Called by a warpgroup that has hardware barrier `barrier_id` to itself.
 
     Example:
 
     ```mlir
     %z = tile.erase_factor %l, %c via %s barrier 1
         : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-          !tile.smem<65x64xf32>
+          !tile.smem<2432xf32>
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$l, Tile_AnyTensor:$rate,
@@ -214,42 +220,6 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
   let assemblyFormat = [{
     $l `,` $rate `via` $scratch `barrier` $barrier_id attr-dict
     `:` type($l) `,` type($rate) `,` type($scratch)
-  }];
-  let hasVerifier = 1;
-}
-
-def Tile_EraseFactorBlocksOp : Tile_Op<"erase_factor_blocks"> {
-  let summary = "Z = (I + L diag(c))^-1 L by blocks on the tensor cores";
-  let description = [{
-    L is 64 x 64 and strictly lower triangular, in shared memory: its entries above
-    the diagonal blocks of 16 x 16 have no effect, those within them are zero. The
-    blocks on the diagonal are formed in fp32, a warp each, the rest of each strip of
-    16 rows on the tensor cores, in operands of two f16; then each strip takes those
-    above it out, by at most three dependent products of the same kind, in f16 with
-    fp32 sums. `parts` is how many f16 each operand of these products is: with 1 the
-    error is below that of rounding Z to bf16 while rates are at most 1, with 2 it is
-    that of fp32 (docs/numerics.md). |Z| must stay below 65504, as it does for keys of
-    norm 1 and rates from 0 to 2.
-
-    The tile is used up: nothing of L is left in it, and only what comes after
-    another barrier of the warpgroup (or the release of its stage) may write it.
-    Nothing else is needed: the copies of blocks that warps exchange lie above the
-    diagonal. One barrier; called by a warpgroup that has hardware barrier
-    `barrier_id` to itself.
-
-    Example:
-
-    ```mlir
-    %z = tile.erase_factor_blocks %l, %c parts 1 barrier 1
-        : !tile.smem<64x64xf32>, !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-    ```
-  }];
-  let arguments = (ins Tile_SmemType:$l, Tile_SmemType:$rate, I64Attr:$parts,
-                       I64Attr:$barrier_id);
-  let results = (outs Tile_AnyTensor:$z);
-  let assemblyFormat = [{
-    $l `,` $rate `parts` $parts `barrier` $barrier_id attr-dict
-    `:` type($l) `,` type($rate) `->` type($z)
   }];
   let hasVerifier = 1;
 }

@@ -104,9 +104,8 @@ def TileReleaseEarlyPass
   let summary = "hand stages of rings back as soon as nothing reads them";
   let description = [{
     Moves each `tile.release` up to just behind the last operation of its block that
-    reads the stage: a read, or the await of a product. Not into the middle of the
-    block's products, which would no longer overlap: at most to the last await. The
-    producer can then fill the stage while the consumer works on what it has read.
+    reads the stage: a read, or the await of a product. The producer can then fill the
+    stage while the consumer works on what it has read.
 
     Before:
 
@@ -131,6 +130,68 @@ def TileReleaseEarlyPass
   let statistics = [
     Statistic<"numEarlier", "earlier-releases", "stages handed back earlier">
   ];
+}
+
+def TileRotatePass : Pass<"tile-rotate", "::mlir::wyvern::tile::KernelOp"> {
+  let summary = "begin a chunk while the one before it ends";
+  let description = [{
+    A loop that is marked `tile.overlap_rounds` is cut where no product is in flight,
+    before the first product that adds to a carry, and turned: a round is then the
+    second half of one chunk and the first half of the next. What of the second half
+    no carry needs (the chunk's outs on their way to memory) comes behind the first
+    product of the next chunk, and runs beside it. The first half of the first chunk
+    is in front of the loop, the second half of the last one behind it.
+
+    What the second half needs of the first goes from round to round; indices are
+    computed again. Runs behind `tile-schedule` and `tile-release-early`, whose order
+    it keeps within each part. A marked loop without such a cut stays as it is, with a
+    remark.
+
+    Before:
+
+    ```mlir
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%s = %s0) {
+      %t = tile.wait %ring[%i]
+      %b = arith.truncf %s
+      %d = tile.mma %b, %t
+      %x = tile.await %d
+      %e = tile.mma %x, %t into %s
+      %s1 = tile.await %e
+      tile.release %ring[%i]
+      tile.store_rows %x to %out ...
+      scf.yield %s1
+    } {tile.overlap_rounds}
+    ```
+
+    After (for `%n` > 0; without a round the inits are the results):
+
+    ```mlir
+    %t0 = tile.wait %ring[%c0]
+    ...
+    %x0 = tile.await %d0
+    %r:3 = scf.for %i = %c0 to %last step %c1 iter_args(%s = %s0, %t = %t0, %x = %x0) {
+      %e = tile.mma %x, %t into %s
+      %s1 = tile.await %e
+      tile.release %ring[%i]
+      %j = arith.addi %i, %c1
+      %t1 = tile.wait %ring[%j]
+      %b = arith.truncf %s1
+      %d = tile.mma %b, %t1
+      tile.store_rows %x to %out ...
+      %x1 = tile.await %d
+      scf.yield %s1, %t1, %x1
+    }
+    %e = tile.mma %r#2, %r#1 into %r#0
+    %s1 = tile.await %e
+    tile.release %ring[%last]
+    tile.store_rows %r#2 to %out ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numRotated", "rotated-loops", "loops whose rounds overlap">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
 }
 
 def TilePlanSmemPass

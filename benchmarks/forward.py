@@ -15,6 +15,7 @@ import fnmatch
 import json
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def checked(prepare, inputs, references):
     except torch.AcceleratorError:
         raise  # it sticks to the process: nothing after it can be believed
     except Exception as problem:  # a peer that is missing or broken is no failure of ours
+        if not isinstance(problem, (Refused, ModuleNotFoundError)):
+            traceback.print_exc()
         words = str(problem) if isinstance(problem, Refused) else f"{type(problem).__name__}: {problem}"
         return None, {"refused": (words.splitlines() or [""])[0][:200]}
     entry = {"errors": errors, "exact": run.exact, "first_call_s": round(time.monotonic() - start, 2)}

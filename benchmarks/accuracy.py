@@ -1,16 +1,14 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compares the errors of the delta rules' results and gradients with FLA's.
 
-    WYVERN_CACHE_DIR=bundles python3 benchmarks/accuracy.py
-    python3 benchmarks/accuracy.py --only 'gated*' --peers ''
+    WYVERN_CACHE_DIR=bundles python -m benchmarks.accuracy
+    python -m benchmarks.accuracy --only 'gated*' --peers ''
 
 B4 T1024 H4 K = V = 128 in bf16, random initial state and random gradients of o and of
 the final state, through the public functions. An error is ||x - r|| / ||r||, r by
 float64 autograd of the token recurrence on the same rounded inputs. The laws of keys,
 rates and gates are those of test/Integration/gpu_cases.py. The exit status is 1 if an
-error of ours is more than 2 % above a peer's. $PEERS_A may name a folder with FLA's
-unpacked wheels.
+error of ours is more than 2 % above a peer's.
 """
 
 import argparse
@@ -21,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from forward import PEERS, wyvern_call
+from .functions import TRAINED_PEERS, wyvern_call
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test/Integration"))
 
@@ -80,7 +78,7 @@ def compare(case, peers):
     worse = False
     for peer in peers:
         try:
-            theirs = find_errors(PEERS[peer](rule), inputs, upstream, wanted)
+            theirs = find_errors(TRAINED_PEERS[peer](rule), inputs, upstream, wanted)
         except Exception as error:  # a peer that is missing or broken is no failure
             print(f"  {peer:8}", f"{type(error).__name__}: {error}".splitlines()[0][:80], flush=True)
             continue
@@ -91,9 +89,9 @@ def compare(case, peers):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", help="cases to run, as a pattern")
-    parser.add_argument("--peers", default="fla", help="peers to compare with, of " + ", ".join(PEERS))
+    parser.add_argument("--peers", default="fla", help="peers to compare with, of " + ", ".join(TRAINED_PEERS))
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print(f"{parser.prog}: error: torch sees no GPU", file=sys.stderr)

@@ -1,171 +1,151 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times the delta rules' forward against the peers that are installed.
 
-    python3 benchmarks/forward.py                        # all rows below
-    python3 benchmarks/forward.py --only 'delta 4x4096*' --peers fla,flashinfer
+    python -m benchmarks.forward --ours fused=bundles/fused.zip --json forward.json
+    python -m benchmarks.forward --ours fused=bundles/fused.zip --rows paper --json paper.json --resume
 
-One process, the same inputs for all: bf16, K = V = 128, unit-norm q and k, beta uniform
-in (0, 1), the gate logsigmoid(N(0, 1) + 3), final state requested. CUDA events around
-each call, L2 flushed before it, median of 30; a call's host time counts where it is
-longer than its kernels. Compare ratios, not milliseconds: these move between machines.
-A peer's result is compared with ours before it is timed. $PEERS_A and $PEERS_B may
-name folders with the unpacked wheels of FLA and FlashInfer.
+One process, the same inputs for all, taking turns (timing.py). First every result is
+compared with the same rule in float64 (reference.py): a contestant that is wrong is not
+timed. The JSON file is written after each row, so a run that is cut short goes on with
+--resume. The table comes last, and again from `python -m benchmarks.report forward.json`.
 """
 
 import argparse
 import fnmatch
-import os
-import statistics
+import json
 import sys
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
-# rule, sequences, tokens, key heads, value heads
-SHAPES = [
-    ("delta", 4, 4096, 16, 16),
-    ("delta", 4, 8192, 32, 32),
-    ("delta", 8, 2048, 16, 16),
-    ("delta", 1, 32768, 16, 16),
-    ("delta", 1, 8192, 32, 32),
-    ("gated", 4, 4096, 16, 16),
-    ("gated", 4, 8192, 16, 32),
-    ("gated", 8, 4096, 16, 32),
-    ("gated", 1, 32768, 16, 32),
-]
+from . import report, timing
+from .bundles import contestant
+from .cases import ROWS, make_inputs
+from .peers import PEERS
+from .peers.base import Refused
+from .reference import delta_rule, error
+
+# Largest errors of o and of the final state that pass. Ours and the exact peers are at
+# 3e-3 to 5e-3 in bf16.
+TOLERANCE = 1e-2
 
 
-def median_ms(call, repeats=30):
-    flush = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
-    for _ in range(5):
-        call()
-    # No wait in the loop: the host runs ahead while the GPU flushes.
-    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
-    for begin, end in events:
-        flush.zero_()
-        begin.record()
-        call()
-        end.record()
-    torch.cuda.synchronize()
-    return statistics.median(begin.elapsed_time(end) for begin, end in events)
+def poison(references):
+    """Leaves NaN in the memory that torch hands out next for results of these shapes, so
+    that what a contestant does not write is not what the one before it has written."""
+    for dtype in (torch.bfloat16, torch.float32):
+        _ = [torch.full_like(x, float("nan"), dtype=dtype) for x in references]
 
 
-def make_inputs(rule, batch, tokens, heads, value_heads, dim=128, dtype=torch.bfloat16):
-    """q, k, v, (g,) beta in the order of the functions' arguments."""
-    generator = torch.Generator(device="cuda").manual_seed(0)
-
-    def normal(*shape):
-        return torch.randn(batch, tokens, *shape, device="cuda", generator=generator)
-
-    q, k = (F.normalize(normal(heads, dim), dim=-1).to(dtype) for _ in range(2))
-    v = normal(value_heads, dim).to(dtype)
-    gate = [F.logsigmoid(normal(value_heads) + 3)] if rule == "gated" else []
-    beta = torch.rand(batch, tokens, value_heads, device="cuda", generator=generator)
-    return [q, k, v, *gate, beta]
-
-
-def wyvern_call(rule):
-    from wyvern.torch import chunk_delta_rule, chunk_gated_delta_rule
-
-    function = chunk_delta_rule if rule == "delta" else chunk_gated_delta_rule
-    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
-
-
-def fla_call(rule):
-    sys.path[:0] = filter(None, [os.environ.get("PEERS_A")])
-    os.environ.setdefault("FLA_FLASH_QLA", "0")
-    if rule == "delta":
-        from fla.ops.delta_rule import chunk_delta_rule as function
-    else:
-        from fla.ops.gated_delta_rule import chunk_gated_delta_rule as function
-    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
+def checked(prepare, inputs, references):
+    """The `Run` of one contestant and its entry in the row; (None, entry) if it does not
+    take part. The first call, with its compilation, happens here."""
+    start = time.monotonic()
+    try:
+        run = prepare(inputs)
+        poison(references)
+        results = run.read(run.call())
+        errors = [error(x, reference) for x, reference in zip(results, references)]
+    except torch.AcceleratorError:
+        raise  # it sticks to the process: nothing after it can be believed
+    except Exception as problem:  # a peer that is missing or broken is no failure of ours
+        if not isinstance(problem, (Refused, ModuleNotFoundError)):
+            traceback.print_exc()
+        words = str(problem) if isinstance(problem, Refused) else f"{type(problem).__name__}: {problem}"
+        return None, {"refused": (words.splitlines() or [""])[0][:200]}
+    entry = {"errors": errors, "exact": run.exact, "first_call_s": round(time.monotonic() - start, 2)}
+    if max(errors) > TOLERANCE:
+        return None, entry | {"refused": f"wrong: errors {errors[0]:.1e}, {errors[1]:.1e} against float64"}
+    return run, entry
 
 
-def flashinfer_call(rule):
-    """Packed sequences, a linear gate; without context parallelism, its faster choice
-    where sequences are many."""
-    folder = os.environ.get("PEERS_B")
-    if folder:
-        sys.path[:0] = [folder, folder + "/nvidia_cutlass_dsl/dsl_packages"]
-    from flashinfer.gdn_prefill import chunk_gated_delta_rule as function
-
-    def call(q, k, v, *rest):
-        batch, tokens = q.shape[:2]
-        cu = torch.arange(0, batch * tokens + 1, tokens, device="cuda")
-        packed = [x.flatten(0, 1) for x in (q, k, v, *rest)]
-        alpha = packed[3].exp() if rule == "gated" else None
-        o, state = function(
-            *packed[:3],
-            g=alpha,
-            beta=packed[-1],
-            scale=q.shape[-1] ** -0.5,
-            cu_seqlens=cu,
-            output_final_state=True,
-            use_cp=False,
-        )
-        return o.view_as(v), state.transpose(-1, -2)
-
-    return call
-
-
-PEERS = {"fla": fla_call, "flashinfer": flashinfer_call}
-
-
-def compare(shape, ours, peers):
-    """{name: ms, or a reason why not}; ours first. `ours` takes the inputs in order."""
-    rule = shape[0]
-    inputs = make_inputs(*shape)
-    with torch.no_grad():
-        o, state = ours(*inputs)[:2]
-        times = {"wyvern": median_ms(lambda: ours(*inputs))}
-        for name in peers:
-            try:
-                call = PEERS[name](rule)
-                o_peer, state_peer = call(*inputs)[:2]
-                for x, y in ((o, o_peer), (state, state_peer)):
-                    difference = ((x - y).float().norm() / y.float().norm()).item()
-                    if not difference < 2e-2:
-                        raise ValueError(f"differs from ours by {difference:.1e}")
-                times[name] = median_ms(lambda: call(*inputs))
-            except Exception as error:  # a peer that is missing or broken is no failure
-                times[name] = f"{type(error).__name__}: {error}".splitlines()[0][:80]
+def time_runs(runs, repeats, measure):
+    """{name: times} of what takes part; those with a clock of their own after the others."""
+    times = measure({name: run.call for name, run in runs.items() if run.clock is None}, repeats)
+    for name, run in runs.items():
+        if run.clock is not None:
+            samples = sorted(run.clock() for _ in range(5))
+            times[name] = {"gpu_ms": samples[2], "host_ms": None, "samples": samples, "wall": True}
     return times
 
 
-def show(times):
-    """`wyvern 0.2 ms, fla 0.5 ms (2.50x ours)`."""
-    ours = times["wyvern"]
-    words = [f"wyvern {ours:.4f} ms"]
-    for name, value in times.items():
-        if name != "wyvern":
-            numeric = isinstance(value, float)
-            words.append(f"{name} {value:.4f} ms ({value / ours:.2f}x ours)" if numeric else f"{name}: {value}")
-    return ", ".join(words)
+def compare(case, contestants, repeats=25, device="cuda", measure=timing.measure):
+    """One row: what report.py reads. `contestants` maps names to `prepare` functions."""
+    with torch.no_grad():
+        inputs = make_inputs(case, device)
+        references = delta_rule(inputs)
+        runs, results = {}, {}
+        for name, prepare in contestants.items():
+            run, results[name] = checked(prepare, inputs, references)
+            if run is not None:
+                runs[name] = run
+        for name, times in time_runs(runs, repeats, measure).items():
+            results[name] |= times
+    return {"case": asdict(case), "name": case.name, "floor_ms": report.floor_ms(case), "results": results}
 
 
-def run_rows(description, shapes, peers, time_row):
-    """The command line of a benchmark: a line for each shape, timed by
-    `time_row(shape, peers)`; the exit status."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", help="rows to run, as a pattern")
-    parser.add_argument("--peers", default=",".join(peers), help="peers to time, of " + ", ".join(peers))
-    options = parser.parse_args()
+def machine():
+    return {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda}
+
+
+def run_rows(options, contestants):
+    """Runs the rows that are wanted and not in the file yet; the whole result."""
+    result = {"machine": machine(), "rows": []}
+    if options.resume and options.json.exists():
+        result = json.loads(options.json.read_text())
+    done = {row["name"] for row in result["rows"]}
+    end = time.monotonic() + options.seconds
+    for case in ROWS[options.rows]:
+        if case.name in done or not fnmatch.fnmatch(case.name, options.only):
+            continue
+        if time.monotonic() > end:
+            print(f"stopped after {options.seconds:.0f} s; go on with --resume", flush=True)
+            break
+        row = compare(case, contestants, options.repeats)
+        result["rows"].append(row)
+        print(report.line(row), flush=True)
+        options.json.write_text(json.dumps(result))
+        torch.cuda.empty_cache()
+    return result
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.forward", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ours", default="", help="bundles to time: name=folder or name=file.zip, several with commas")
+    parser.add_argument("--peers", default=",".join(PEERS), help="peers to time, of " + ", ".join(PEERS))
+    parser.add_argument("--rows", choices=ROWS, default="bars")
+    parser.add_argument("--only", default="*", help="rows to run, as a pattern: 'gated 1x*'")
+    parser.add_argument("--repeats", type=int, default=25)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start no row after so many seconds")
+    parser.add_argument("--json", type=Path, default=Path("forward.json"), help="where to write the result")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that the file has")
+    options = parser.parse_args(arguments)
+    unknown = [x for x in options.peers.split(",") if x and x not in PEERS]
+    if unknown:
+        parser.error(f"--peers: expected names of {', '.join(PEERS)}, found {', '.join(unknown)}")
+    return options
+
+
+def choose(options):
+    """{name: prepare}, ours first, each under a name that starts with `wyvern`."""
+    ours = (x.partition("=") for x in options.ours.split(",") if x)
+    chosen = {f"wyvern-{name}": contestant(path) for name, _, path in ours}
+    return chosen | {name: PEERS[name] for name in options.peers.split(",") if name}
+
+
+def main(arguments=None):
+    options = parse(arguments)
     if not torch.cuda.is_available():
-        print(f"{parser.prog}: error: torch sees no GPU", file=sys.stderr)
+        print("python -m benchmarks.forward: error: torch sees no GPU", file=sys.stderr)
         return 3
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}")
-    for shape in shapes:
-        rule, batch, tokens, heads, value_heads = shape
-        row = f"{rule} {batch}x{tokens} {heads}/{value_heads}"
-        if fnmatch.fnmatch(row, options.only):
-            times = time_row(shape, [x for x in options.peers.split(",") if x])
-            print(f"{row:24} {show(times)}", flush=True)
+    result = run_rows(options, choose(options))
+    print(report.markdown(result))
     return 0
-
-
-def main():
-    return run_rows(__doc__, SHAPES, PEERS, lambda shape, peers: compare(shape, wyvern_call(shape[0]), peers))
 
 
 if __name__ == "__main__":

@@ -277,7 +277,7 @@ def parse(arguments):
     parser.add_argument("--json", type=Path, help="where to write all results")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
     parser.add_argument("--sanitize", action="store_true", help="small runs under compute-sanitizer instead")
-    parser.add_argument("--peers", default="", help="peers to time too: fla, flashinfer (benchmarks/forward.py)")
+    parser.add_argument("--peers", default="", help="peers to time too, of those of benchmarks/peers")
     parser.add_argument("--no-speed", dest="speed", action="store_false")
     parser.add_argument("--no-large", dest="large", action="store_false", help="no tensors of 2^31 elements")
     parser.add_argument("--simulate", action="store_true", help=argparse.SUPPRESS)

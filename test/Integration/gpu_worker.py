@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import gpu_cases as cases
 from gpu_cases import Case
@@ -344,19 +344,25 @@ def check_host(layer):
 
 
 def check_speed(layer, batch, tokens, peers):
-    import forward
+    from benchmarks import forward, report
+    from benchmarks.cases import Case as Row
+    from benchmarks.peers import PEERS
+    from benchmarks.peers.base import Run
 
     program = program_for(layer)
     program._empty = torch.empty
-    order = ("q", "k", "v") + (("g",) if layer.decay == "head" else ()) + ("beta",)
 
-    def ours(*inputs):
-        return tuple(program(**dict(zip(order, inputs))).values())
+    def ours(inputs):
+        named = {"q": inputs.q, "k": inputs.k, "v": inputs.v, "g": inputs.g, "beta": inputs.beta}
+        named = {name: x for name, x in named.items() if x is not None}
+        return Run(lambda: program(**named), lambda result: (result["o"], result["final_state"]))
 
-    rule = "gated" if layer.decay == "head" else "delta"
-    times = forward.compare((rule, batch, tokens, layer.key_heads, layer.value_heads), ours, peers)
+    rule, decay = ("gated", "strong") if layer.decay == "head" else ("delta", "")
+    case = Row(rule, (tokens,) * batch, layer.key_heads, layer.value_heads, decay)
+    row = forward.compare(case, {"wyvern": ours} | {name: PEERS[name] for name in peers})
     program._empty = poisoned
-    return {"ok": True, "detail": forward.show(times), "times": times}
+    problem = row["results"]["wyvern"].get("refused")
+    return {"ok": problem is None, "problems": [problem] if problem else [], "detail": report.line(row), "times": report.timed(row)}
 
 
 # === The loop ===

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""From the JSON file of forward.py to a table, and to pictures (pictures.py).
+
+    python -m benchmarks.report forward.json
+    python -m benchmarks.report forward.json --pictures docs/images
+
+Best peer: the fastest one that is exact. Floor: the fewest bytes a forward moves
+(Case.bytes in cases.py) over 4.2 TB/s, what a copy reaches on an H200.
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+BYTES_A_SECOND = 4.2e12
+OURS = "wyvern"
+
+
+def floor_ms(case):
+    return case.bytes / BYTES_A_SECOND * 1e3
+
+
+def timed(row):
+    """{name: gpu_ms} of what took part in a row."""
+    return {name: entry["gpu_ms"] for name, entry in row["results"].items() if "gpu_ms" in entry}
+
+
+def fastest(row, wanted):
+    """(name, gpu_ms) of the fastest whose name is `wanted`; None if there is none."""
+    times = [(ms, name) for name, ms in timed(row).items() if wanted(name)]
+    return min(times)[::-1] if times else None
+
+
+def our_best(row):
+    return fastest(row, lambda name: name.startswith(OURS))
+
+
+def best_peer(row):
+    return fastest(row, lambda name: not name.startswith(OURS) and row["results"][name]["exact"])
+
+
+def ratio(row):
+    """Best exact peer over the fastest of ours; None where one of them is missing."""
+    ours, peer = our_best(row), best_peer(row)
+    return peer[1] / ours[1] if ours and peer else None
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def line(row):
+    """One line for the log while rows run."""
+    times = ", ".join(f"{name} {ms:.4f}" for name, ms in timed(row).items())
+    missing = "; ".join(f"{n}: {e['refused']}" for n, e in row["results"].items() if "refused" in e)
+    value = ratio(row)
+    return f"{row['name']:28} {times}" + (f" ({value:.2f}x)" if value else "") + (f" [{missing}]" if missing else "")
+
+
+def cell(row, name):
+    entry = row["results"].get(name, {})
+    if "gpu_ms" not in entry:
+        return ""
+    words = f"{entry['gpu_ms']:.4f}"
+    if best_peer(row) and name == best_peer(row)[0]:
+        words = f"**{words}**"
+    return words if entry["exact"] else f"({words})"
+
+
+def markdown(result):
+    """The table of all rows, and below it what they come to together."""
+    rows = result["rows"]
+    names = list(dict.fromkeys(name for row in rows for name in row["results"] if any(name in timed(r) for r in rows)))
+    head = ["forward, ms", *names, "best exact peer / ours", "asked", "share of the floor"]
+    table = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        value, ours, bar = ratio(row), our_best(row), row["case"]["bar"]
+        cells = [row["name"], *(cell(row, name) for name in names)]
+        cells += [f"{value:.2f}" if value else "", f"{bar}" if bar else ""]
+        cells.append(f"{row['floor_ms'] / ours[1]:.2f}" if ours else "")
+        table.append("| " + " | ".join(cells) + " |")
+    return "\n".join(table + ["", *summary(rows)])
+
+
+def summary(rows):
+    """Geometric mean, worst row, bars; then host times and largest errors by name."""
+    ratios = {row["name"]: ratio(row) for row in rows if ratio(row)}
+    words = []
+    if ratios:
+        worst = min(ratios, key=ratios.get)
+        words.append(f"* Geometric mean of {len(ratios)} rows: {geometric_mean(ratios.values()):.2f}; worst: {worst}, {ratios[worst]:.2f}.")
+    asked = [row for row in rows if row["case"]["bar"] and ratio(row)]
+    if asked:
+        met = sum(ratio(row) >= row["case"]["bar"] for row in asked)
+        words.append(f"* {met} of {len(asked)} rows reach what is asked of them.")
+    for name in dict.fromkeys(name for row in rows for name in timed(row)):
+        entries = [row["results"][name] for row in rows if name in timed(row)]
+        hosts = sorted(entry["host_ms"] for entry in entries if entry["host_ms"] is not None)
+        host = f"host time of a call {hosts[len(hosts) // 2] * 1e3:.0f} us (median of its rows)" if hosts else "wall time of calls in a row"
+        errors = [max(entry["errors"][i] for entry in entries) for i in range(2)]
+        words.append(f"* {name}: {host}; largest errors: o {errors[0]:.1e}, state {errors[1]:.1e}.")
+    return words
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("json", type=Path)
+    parser.add_argument("--pictures", type=Path, help="a folder for roofline.svg and bars.svg")
+    options = parser.parse_args(arguments)
+    result = json.loads(options.json.read_text())
+    print(markdown(result))
+    if options.pictures:
+        from . import pictures
+
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        (options.pictures / "roofline.svg").write_text(pictures.roofline(result))
+        (options.pictures / "bars.svg").write_text(pictures.bars(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

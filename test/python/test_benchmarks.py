@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""benchmarks/: cases, the float64 reference, who is refused, and what a report says;
+peers are made up here, and no GPU is needed."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(root, monkeypatch):
+    monkeypatch.syspath_prepend(root)
+    import benchmarks.bundles
+    import benchmarks.forward
+    import benchmarks.report
+
+    return benchmarks
+
+
+def small(**changes):
+    from benchmarks.cases import Case
+
+    return replace(Case("gated", (70, 3), 1, 2, "strong", initial_state=True), **changes)
+
+
+def oracle(inputs):
+    """The rule token by token (test/python/delta_oracle.py)."""
+    import delta_oracle
+
+    rest = (inputs.beta, inputs.g, inputs.initial_state, inputs.scale)
+    tensors = (inputs.q, inputs.k, inputs.v, *rest)
+    if inputs.cu_seqlens is None:
+        return delta_oracle.dense(*tensors)
+    return delta_oracle.packed(inputs.cu_seqlens, *tensors)
+
+
+def fake(shift=0.0, nan=False, **options):
+    """A peer that is `shift` off, relative to o."""
+    from benchmarks.peers.base import Run
+
+    def prepare(inputs):
+        o, state = oracle(inputs)
+        o = o * (1 + shift)
+        if nan:
+            o[0, -1, -1, -1] = float("nan")
+        return Run(lambda: (o, state), lambda result: result, **options)
+
+    return prepare
+
+
+def times(**ms):
+    """What timing.measure does, with times that are known."""
+
+    def measure(calls, repeats):
+        return {name: {"gpu_ms": ms[name.replace("-", "_")], "host_ms": 0.05, "samples": []} for name in calls}
+
+    return measure
+
+
+def compare(contestants, case=None, **ms):
+    from benchmarks.forward import compare
+
+    return compare(case or small(), contestants, device="cpu", measure=times(**ms))
+
+
+# === Cases ===
+
+
+def test_the_rows_that_are_asked_for():
+    from benchmarks.cases import BARS, PAPER, PAPER_HEADS, PAPER_LENGTHS
+
+    assert (len(PAPER_HEADS), len(PAPER_LENGTHS), len(PAPER)) == (9, 19, 171)
+    assert len({case.name for case in BARS + PAPER}) == len(BARS + PAPER)
+    assert all(case.bar for case in BARS)
+    assert all(case.value_heads % case.key_heads == 0 for case in BARS + PAPER)
+
+
+def test_the_floor_of_a_row_is_its_bytes():
+    from benchmarks.cases import BARS
+    from benchmarks.report import floor_ms
+
+    case = next(case for case in BARS if case.name == "delta 4x8192 32/32")
+    tokens = 4 * 8192
+    assert case.bytes == tokens * 32 * (4 * 128 * 2 + 4) + 4 * 32 * 128 * 128 * 4
+    assert floor_ms(case) == pytest.approx(0.259, abs=1e-3)
+
+
+@pytest.mark.parametrize("law, low, high", [("strong", -1.0, -0.05), ("weak", -3e-3, -3e-4), ("paper", -0.06, -0.02)])
+def test_decays_have_their_law(law, low, high):
+    from benchmarks.cases import make_inputs
+
+    g = make_inputs(small(lengths=(512,), value_heads=64, decay=law), "cpu").g
+    assert g.max() <= 0 and low < g.mean() < high
+    assert bool((g[..., 3::4] == 0).all()) == (law == "paper")
+
+
+def test_inputs_are_the_same_on_every_run():
+    from benchmarks.cases import make_inputs
+
+    one, two = (make_inputs(small(), "cpu") for _ in range(2))
+    assert all(torch.equal(getattr(one, x), getattr(two, x)) for x in ("q", "k", "v", "g", "beta", "initial_state"))
+    assert one.cu_seqlens.tolist() == [0, 70, 73] and one.q.shape[:2] == (1, 73)
+
+
+# === The reference ===
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"decay": "weak"}, {"rule": "delta", "decay": "", "initial_state": False}, {"lengths": (130, 130)}],
+)
+def test_the_chunked_reference_is_the_recurrence(changes):
+    from benchmarks.cases import make_inputs
+    from benchmarks.reference import delta_rule, error
+
+    inputs = make_inputs(small(**changes), "cpu")
+    for x, reference in zip(delta_rule(inputs), oracle(inputs)):
+        assert x.shape == reference.shape
+        assert error(x, reference) < 1e-12
+
+
+# === Who takes part ===
+
+
+def test_a_right_peer_is_timed():
+    row = compare({"wyvern-a": fake(), "peer": fake(shift=4e-3)}, wyvern_a=1.0, peer=2.0)
+    entry = row["results"]["peer"]
+    assert entry["gpu_ms"] == 2.0 and entry["exact"]
+    assert entry["errors"][0] == pytest.approx(4e-3, rel=1e-6) and entry["errors"][1] < 1e-12
+
+
+@pytest.mark.parametrize("fault", [{"shift": 2e-2}, {"nan": True}])
+def test_a_wrong_peer_is_not_timed(fault):
+    row = compare({"wyvern-a": fake(), "peer": fake(**fault)}, wyvern_a=1.0)
+    entry = row["results"]["peer"]
+    assert "gpu_ms" not in entry and entry["refused"].startswith("wrong: errors")
+
+
+def test_our_own_wrong_result_is_not_timed_either():
+    row = compare({"wyvern-a": fake(shift=1.0), "peer": fake()}, peer=1.0)
+    assert "refused" in row["results"]["wyvern-a"]
+
+
+def test_a_peer_that_is_missing_is_named():
+    from benchmarks.peers import PEERS
+
+    row = compare({"flash_qla": PEERS["flash_qla"]})
+    assert row["results"]["flash_qla"]["refused"].startswith("ModuleNotFoundError")
+
+
+def test_a_peer_refuses_what_it_does_not_have():
+    from benchmarks.peers import PEERS
+
+    case = small(rule="delta", decay="")
+    row = compare({name: PEERS[name] for name in ("flash_qla", "cudnn", "fla", "jla")}, case)
+    refused = {name: entry["refused"] for name, entry in row["results"].items()}
+    assert refused["flash_qla"] == "FlashQLA has no rule without a gate"
+    assert refused["cudnn"] == "cuDNN has no rule without a gate"
+    assert "groups of value heads" in refused["fla"] and "packed sequences" in refused["jla"]
+
+
+def test_a_clock_of_its_own_is_used():
+    row = compare({"peer": fake(clock=lambda: 3.0)})
+    assert row["results"]["peer"]["gpu_ms"] == 3.0 and row["results"]["peer"]["wall"]
+
+
+def test_unknown_peers_are_an_error(capsys):
+    from benchmarks.forward import parse
+
+    with pytest.raises(SystemExit):
+        parse(["--peers", "flashinfer,nobody"])
+    assert "expected names of flashinfer" in capsys.readouterr().err
+
+
+# === The report ===
+
+
+def rows():
+    """Two rows: ours 1 and 2 ms; the exact peer 2 and 1 ms, an inexact one faster."""
+    contestants = {"wyvern-a": fake(), "wyvern-b": fake(), "exact": fake(), "inexact": fake(exact=False)}
+    first = compare(contestants, small(bar=1.5), wyvern_a=1.0, wyvern_b=3.0, exact=2.0, inexact=0.5)
+    second = compare(contestants, small(lengths=(64,), bar=1.1), wyvern_a=4.0, wyvern_b=2.0, exact=1.0, inexact=0.5)
+    return [first, second]
+
+
+def test_ratios_are_to_the_best_exact_peer(benchmarks):
+    report = benchmarks.report
+    first, second = rows()
+    assert report.best_peer(first) == ("exact", 2.0) and report.our_best(second) == ("wyvern-b", 2.0)
+    assert (report.ratio(first), report.ratio(second)) == (2.0, 0.5)
+    assert report.geometric_mean([2.0, 0.5]) == pytest.approx(1.0)
+
+
+def test_the_table_says_it_all(benchmarks):
+    text = benchmarks.report.markdown({"rows": rows()})
+    assert "| gated 70+3 1/2 strong | 1.0000 | 3.0000 | **2.0000** | (0.5000) | 2.00 | 1.5 |" in text
+    assert "Geometric mean of 2 rows: 1.00; worst: gated 1x64 1/2 strong, 0.50." in text
+    assert "1 of 2 rows reach what is asked of them." in text
+    assert "wyvern-a: host time of a call 50 us" in text
+
+
+def test_a_row_without_a_peer_has_no_ratio(benchmarks):
+    row = compare({"wyvern-a": fake(), "inexact": fake(exact=False)}, wyvern_a=1.0, inexact=0.5)
+    assert benchmarks.report.ratio(row) is None
+    assert "| 1.0000 | (0.5000) |  |  |" in benchmarks.report.markdown({"rows": [row]})
+
+
+def test_the_report_reads_what_forward_writes(benchmarks, tmp_path, capsys):
+    path = tmp_path / "forward.json"
+    path.write_text(json.dumps({"machine": {}, "rows": rows()}))
+    assert benchmarks.report.main([str(path)]) == 0
+    assert "best exact peer / ours" in capsys.readouterr().out
+
+
+# === Bundles ===
+
+
+def test_bundles_are_those_of_gpu_check(root, monkeypatch, benchmarks):
+    monkeypatch.syspath_prepend(root / "test/Integration")
+    import gpu_cases
+
+    layer = gpu_cases.Layer("delta", "head", 1, 2, 128, 128, "bf16")
+    assert benchmarks.bundles.bundle_name(small()) == layer.name
+    assert benchmarks.bundles.spec(small()) == layer.spec()
+
+
+def test_a_zip_of_bundles_is_a_folder_of_bundles(tmp_path, benchmarks):
+    import shutil
+
+    (tmp_path / "bundles" / "layer").mkdir(parents=True)
+    (tmp_path / "bundles" / "layer" / "manifest.json").write_text("{}")
+    archive = shutil.make_archive(tmp_path / "packed", "zip", tmp_path / "bundles")
+    assert (benchmarks.bundles.unpacked(archive) / "layer" / "manifest.json").read_text() == "{}"
+    assert benchmarks.bundles.unpacked(tmp_path / "bundles") == tmp_path / "bundles"
+
+
+def test_the_command_for_bundles_compiles_a_layer_a_head_configuration(tmp_path, monkeypatch, wyvernc, benchmarks):
+    monkeypatch.setitem(benchmarks.bundles.ROWS, "bars", [small(), small(lengths=(64,))])
+    archive = tmp_path / "bundles.zip"
+    assert benchmarks.bundles.main([str(archive), "--wyvernc", str(wyvernc), "--schedule=fused-blocks"]) == 0
+    (bundle,) = benchmarks.bundles.unpacked(archive).iterdir()
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert bundle.name == benchmarks.bundles.bundle_name(small())
+    assert manifest["spec"]["heads"] == {"key": 1, "value": 2} and len(manifest["kernels"]) == 1
+
+
+# === Pictures ===
+
+
+def test_pictures_show_every_row(benchmarks, tmp_path):
+    from xml.etree import ElementTree
+
+    path = tmp_path / "forward.json"
+    path.write_text(json.dumps({"machine": {}, "rows": rows()}))
+    assert benchmarks.report.main([str(path), "--pictures", str(tmp_path)]) == 0
+    space = {"svg": "http://www.w3.org/2000/svg"}
+    bars, roofline = (ElementTree.parse(tmp_path / f"{name}.svg") for name in ("bars", "roofline"))
+    words = [element.text for element in bars.iterfind("svg:text", space)]
+    assert {"gated 70+3 1/2 strong", "gated 1x64 1/2 strong", "2.00", "0.50"} <= set(words)
+    circles = [element.find("svg:title", space).text for element in roofline.iterfind("svg:circle", space)]
+    assert circles == ["wyvern-a", "exact", "wyvern-b", "exact"]

@@ -1,36 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Wyvern: delta-rule sequence layers compiled to GPU kernels.
 
-    wyvern.load(folder)            a compiled bundle, callable with torch tensors
+    wyvern.load(folder)            a compiled bundle, callable with CUDA tensors
     wyvern.compile(spec, target=)  the same from a layer spec
     wyvern.reference(spec, q=...)  the float64 reference, on numpy arrays
     wyvern.torch                   PyTorch functions with FLA's signatures
 
-Names are imported when they are first used: what needs torch or the compiler is
-not touched before.
+Names are imported when they are first used: only wyvern.torch needs torch, and only
+what compiles needs the compiler.
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import torch
+    from ._core.arrays import from_bf16, to_bf16
+    from ._core.compile import compile
+    from ._core.cpu import CpuProgram
+    from ._core.gpu import Program, load
+    from ._core.manifest import BundleError
+    from ._core.programs import CompiledProgram, TensorInfo
+    from ._core.reference import reference
+    from ._core.specs import CompileError
+    from ._rt import RuntimeError
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "BundleError",
+    "CompileError",
+    "CompiledProgram",
+    "CpuProgram",
+    "Program",
+    "RuntimeError",
+    "TensorInfo",
+    "compile",
+    "from_bf16",
+    "load",
+    "reference",
+    "to_bf16",
+    "torch",
+]
+
 _HOMES = {
-    "BundleError": ".program",
-    "Program": ".program",
-    "load": ".program",
+    "BundleError": "._core.manifest",
+    "CompileError": "._core.specs",
+    "CompiledProgram": "._core.programs",
+    "CpuProgram": "._core.cpu",
+    "Program": "._core.gpu",
     "RuntimeError": "._rt",
-    "compile": "._compile",
-    "reference": "._compile",
-    "CompileError": "._compile",
-    "CpuProgram": "._compile",
-    "to_bf16": "._arrays",
-    "from_bf16": "._arrays",
+    "TensorInfo": "._core.programs",
+    "compile": "._core.compile",
+    "from_bf16": "._core.arrays",
+    "load": "._core.gpu",
+    "reference": "._core.reference",
+    "to_bf16": "._core.arrays",
 }
 
-__all__ = sorted([*_HOMES, "torch"])
 
-
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name == "torch":
         return importlib.import_module(".torch", __name__)
     if name not in _HOMES:
@@ -38,5 +67,5 @@ def __getattr__(name):
     return getattr(importlib.import_module(_HOMES[name], __name__), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

@@ -70,15 +70,51 @@ template <typename T> T get(const py::dict &object, const char *key, T absent) {
   return object.contains(key) ? object[key].cast<T>() : absent;
 }
 
-class Program {
+/// How the tensors of a framework are read and copied.
+class Framework {
 public:
-  /// `fresh(tensor, copy)` gives a dense tensor like `tensor`; `dtypes` maps
-  /// the framework's dtypes to manifest names.
-  Program(const py::dict &manifest, const std::string &directory,
-          const py::dict &dtypes, py::object fresh)
+  /// `dtypes` maps the framework's dtypes to manifest names; `fresh(tensor,
+  /// copy)` returns a dense tensor like `tensor`.
+  Framework(const py::dict &dtypes, py::object fresh)
       : fresh(std::move(fresh)) {
     for (auto [dtype, name] : dtypes)
       this->dtypes[dtype] = (int)dtypeOf(name.cast<std::string>());
+  }
+
+  py::object copy(const py::object &tensor, bool withValues) const {
+    return fresh(tensor, withValues);
+  }
+
+  wyvern_tensor describe(const py::object &tensor, int device) const {
+    wyvern_tensor value = {};
+    py::tuple sizes = tensor.attr("shape"), strides = tensor.attr("stride")();
+    py::object dtype = tensor.attr("dtype");
+    if (sizes.size() > WYVERN_MAX_RANK)
+      throw py::value_error("a tensor has rank " +
+                            std::to_string(sizes.size()) +
+                            ", expected at most 5");
+    if (!dtypes.contains(dtype))
+      throw py::type_error("a tensor has the unsupported dtype " +
+                           py::repr(dtype).cast<std::string>());
+    value.data = (void *)tensor.attr("data_ptr")().cast<uintptr_t>();
+    value.dtype = (wyvern_dtype)dtypes[dtype].cast<int>();
+    value.device = device;
+    value.rank = (uint32_t)sizes.size();
+    for (uint32_t i = 0; i < value.rank; ++i) {
+      value.sizes[i] = PyLong_AsLongLong(sizes[i].ptr());
+      value.strides[i] = PyLong_AsLongLong(strides[i].ptr());
+    }
+    return value;
+  }
+
+private:
+  py::dict dtypes;
+  py::object fresh;
+};
+
+class Program {
+public:
+  Program(const py::dict &manifest, const std::string &directory) {
     for (py::handle tensor : get<py::list>(manifest, "tensors"))
       addTensor(tensor.cast<py::dict>());
     for (py::handle kernel : get<py::list>(manifest, "kernels"))
@@ -112,8 +148,9 @@ public:
 
   /// `arguments`: one tensor or None for each input and output. Inputs whose
   /// layout the kernels cannot take are copied, outputs are copied back.
-  void launch(const py::list &arguments, int device, py::object cuSeqlens,
-              uintptr_t workspace, size_t workspaceBytes, uintptr_t stream) {
+  void launch(const Framework &framework, const py::list &arguments, int device,
+              py::object cuSeqlens, uintptr_t workspace, size_t workspaceBytes,
+              uintptr_t stream) {
     std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
     std::vector<py::object> copies;
     std::vector<std::pair<py::object, py::object>> copyBack;
@@ -121,20 +158,20 @@ public:
       py::object tensor = arguments[i];
       if (tensor.is_none())
         continue;
-      values[i] = describe(tensor, device);
+      values[i] = framework.describe(tensor, device);
       if (wyvern_program_check_layout(program, (uint32_t)i, &values[i]) ==
               WYVERN_OK ||
           values[i].rank != tensors[i].rank)
         continue;
       bool isInput = tensors[i].role == WYVERN_INPUT;
-      copies.push_back(fresh(tensor, isInput));
-      values[i] = describe(copies.back(), device);
+      copies.push_back(framework.copy(tensor, isInput));
+      values[i] = framework.describe(copies.back(), device);
       if (!isInput)
         copyBack.emplace_back(tensor, copies.back());
     }
     wyvern_tensor offsets = {};
     if (!cuSeqlens.is_none())
-      offsets = describe(cuSeqlens, device);
+      offsets = framework.describe(cuSeqlens, device);
     check(wyvern_program_launch(
         program, values.data(), cuSeqlens.is_none() ? nullptr : &offsets,
         (void *)workspace, workspaceBytes, (void *)stream));
@@ -143,28 +180,6 @@ public:
   }
 
 private:
-  wyvern_tensor describe(const py::object &tensor, int device) const {
-    wyvern_tensor value = {};
-    py::tuple sizes = tensor.attr("shape"), strides = tensor.attr("stride")();
-    py::object dtype = tensor.attr("dtype");
-    if (sizes.size() > WYVERN_MAX_RANK)
-      throw py::value_error("a tensor has rank " +
-                            std::to_string(sizes.size()) +
-                            ", expected at most 5");
-    if (!dtypes.contains(dtype))
-      throw py::type_error("a tensor has the unsupported dtype " +
-                           py::repr(dtype).cast<std::string>());
-    value.data = (void *)tensor.attr("data_ptr")().cast<uintptr_t>();
-    value.dtype = (wyvern_dtype)dtypes[dtype].cast<int>();
-    value.device = device;
-    value.rank = (uint32_t)sizes.size();
-    for (uint32_t i = 0; i < value.rank; ++i) {
-      value.sizes[i] = PyLong_AsLongLong(sizes[i].ptr());
-      value.strides[i] = PyLong_AsLongLong(strides[i].ptr());
-    }
-    return value;
-  }
-
   const char *keep(std::string text) {
     strings.push_back(std::move(text));
     return strings.back().c_str();
@@ -255,8 +270,6 @@ private:
     kernels.push_back(kernel);
   }
 
-  py::dict dtypes;
-  py::object fresh;
   std::deque<std::string> strings; // stable addresses
   std::deque<std::vector<wyvern_param_desc>> params;
   std::vector<wyvern_tensor_desc> tensors;
@@ -273,15 +286,16 @@ PYBIND11_MODULE(_rt, module) {
       PyErr_NewException("wyvern.RuntimeError", PyExc_RuntimeError, nullptr);
   module.attr("RuntimeError") = py::handle(runtimeError);
   module.attr("ABI_VERSION") = wyvern_abi_version();
+  py::class_<Framework>(module, "Framework")
+      .def(py::init<const py::dict &, py::object>(), py::arg("dtypes"),
+           py::arg("fresh"));
   py::class_<Program>(module, "Program")
-      .def(py::init<const py::dict &, const std::string &, const py::dict &,
-                    py::object>(),
-           py::arg("manifest"), py::arg("directory"), py::arg("dtypes"),
-           py::arg("fresh"))
+      .def(py::init<const py::dict &, const std::string &>(),
+           py::arg("manifest"), py::arg("directory"))
       .def("prepare", &Program::prepare, py::arg("device"))
       .def("workspace_size", &Program::workspaceSize, py::arg("batch"),
            py::arg("tokens"), py::arg("packed_sequences"))
-      .def("launch", &Program::launch, py::arg("arguments"), py::arg("device"),
-           py::arg("cu_seqlens"), py::arg("workspace"),
-           py::arg("workspace_bytes"), py::arg("stream"));
+      .def("launch", &Program::launch, py::arg("framework"),
+           py::arg("arguments"), py::arg("device"), py::arg("cu_seqlens"),
+           py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"));
 }

@@ -39,8 +39,17 @@ def test_shown_command_works(command, checkout):
     assert done.stdout or done.stderr or len(list(checkout.iterdir())) > 3, "the command produced nothing"
 
 
-def test_python_of_the_quick_start_works():
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/quickstart.md").read_text(), re.S)
+def run_python_of(document):
+    """Runs a document's one block of Python, and returns what it prints."""
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
-    assert 0 < float(done.stdout) < 5e-3
+    return done.stdout
+
+
+def test_python_of_the_quick_start_works():
+    assert 0 < float(run_python_of("docs/quickstart.md")) < 5e-3
+
+
+def test_python_of_the_package_page_works():
+    assert run_python_of("docs/python.md").endswith(" (1, 100, 2, 16)\n")

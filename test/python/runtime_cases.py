@@ -108,7 +108,6 @@ def letters(kernel):
     return "".join(kinds.get(param["kind"], "i") for param in kernel["params"])
 
 
-DTYPES = {name: name for name in ("bf16", "f16", "f32", "f64", "i32", "i64")}
 SIZES = {"bf16": 2, "f16": 2, "f32": 4, "f64": 8, "i32": 4, "i64": 8}
 
 
@@ -139,12 +138,11 @@ class Tensor:
         self.copied_from = other
 
 
-fresh_tensors = []
-
-
-def fresh(tensor, copy):
-    fresh_tensors.append((tensor, copy))
-    return Tensor(tensor.dtype, *tensor.shape)
+fresh_tensors = []  # (tensor, copy) of each that was asked for
+FRAMEWORK = _rt.Framework(
+    {name: name for name in SIZES},
+    lambda tensor, copy: fresh_tensors.append((tensor, copy)) or Tensor(tensor.dtype, *tensor.shape),
+)
 
 
 def load(folder, spec=None):
@@ -153,7 +151,7 @@ def load(folder, spec=None):
         path = Path(folder) / kernel["image"]
         if not path.exists():
             path.write_bytes(fake_image(kernel["symbol"], letters(kernel)))
-    return _rt.Program(spec, str(folder), DTYPES, fresh)
+    return _rt.Program(spec, str(folder))
 
 
 def arguments(batch=2, tokens=100, sequences=None, **replaced):
@@ -176,7 +174,7 @@ def launch(program, tensors, cu_seqlens=None, stream=0x77, workspace=0x900000, s
         batch, tokens = tensors[0].shape[:2]
         packed = -1 if cu_seqlens is None else cu_seqlens.shape[0] - 1
         size = program.workspace_size(batch, tokens, packed)
-    program.launch(tensors, device, cu_seqlens, workspace, size, stream)
+    program.launch(FRAMEWORK, tensors, device, cu_seqlens, workspace, size, stream)
 
 
 def driver():
@@ -423,7 +421,7 @@ def case_wrong_tensors(folder):
     with refused(tensor, "'k' has rank 3, expected 4"):
         launch(program, arguments(k=Tensor("bf16", 2, 100, 64)))
     with refused(tensor, "'q' has rank 3, expected 4"):
-        program.launch([Tensor("bf16", 2, 100, 64)] + arguments()[1:], 0, None, 0, 0, 0)
+        program.launch(FRAMEWORK, [Tensor("bf16", 2, 100, 64)] + arguments()[1:], 0, None, 0, 0, 0)
     with refused(tensor, "'k' has extent 99 in dimension 1 (time), expected 100"):
         launch(program, arguments(k=Tensor("bf16", 2, 99, 2, 64)))
     with refused(tensor, "'v' has extent 64 in dimension 3 (channels), expected 128"):

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -322,11 +323,7 @@ def test_unknown_arch(wyvernc, monkeypatch):
 def test_wyvernc_not_installed(tmp_path):
     """In another process: one without wyvernc on its PATH or in a build tree."""
     package = tmp_path / "lib" / "deep" / "wyvern"
-    package.mkdir(parents=True)
-    source = pathlib.Path(wyvern.__file__).parent
-    for file in source.iterdir():
-        if file.is_file():
-            os.symlink(file, package / file.name)
+    shutil.copytree(pathlib.Path(wyvern.__file__).parent, package, symlinks=False, ignore_dangling_symlinks=True)
     script = f"import wyvern; wyvern.compile({SPEC!r})"
     environment = {"PYTHONPATH": str(package.parent), "PATH": "/nowhere", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)

@@ -73,7 +73,7 @@ def make_inputs(prog, batch, tokens, sequences=None, law="mild", seed=0):
     """Random float64 inputs by name, each of the law of its role."""
     rng = np.random.default_rng(seed)
     inputs = {}
-    for name, _, shape, dims, is_gate, _ in prog.inputs.values():
+    for name, _, shape, dims, is_gate, *_ in prog.inputs.values():
         sizes = {"seq": batch, "time": tokens}
         full = [size if size >= 0 else sizes[kind] * n for size, (kind, n) in zip(shape, dims) if name != "cu_seqlens"]
         if name == "initial_state":

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import runtime_cases
 import wyvern
-from wyvern.program import expect_zero_first
+from wyvern.torch._tensors import expect_zero_first
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_bundle(bundle):
     assert repr(program.backward) == (
         "<wyvern program sums_backward for sm_90a: q, v, initial_state, p, d_o, d_final_state, cu_seqlens>"
     )
-    assert program.backward.outputs == ["d_q", "d_k", "d_v", "d_initial_state"]
+    assert list(program.backward.outputs) == ["d_q", "d_k", "d_v", "d_initial_state"]
     refused(AttributeError, "sums_backward was compiled without its backward", lambda: program.backward.backward)
 
 

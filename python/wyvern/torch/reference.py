@@ -9,6 +9,7 @@ token is a handful of small kernels, and large, since autograd keeps every state
 """
 
 import contextlib
+from typing import Optional
 
 import torch
 
@@ -16,22 +17,22 @@ from ._gate import bounded, log_decay
 
 
 def delta_rule(
-    q,
-    k,
-    v,
-    beta,
-    g=None,
-    scale=None,
-    initial_state=None,
-    output_final_state=False,
-    use_qk_l2norm_in_kernel=False,
-    use_gate_in_kernel=False,
-    A_log=None,
-    dt_bias=None,
-    use_beta_sigmoid_in_kernel=False,
-    allow_neg_eigval=False,
-    cu_seqlens=None,
-):
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: torch.Tensor,
+    g: Optional[torch.Tensor] = None,
+    scale: Optional[float] = None,
+    initial_state: Optional[torch.Tensor] = None,
+    output_final_state: bool = False,
+    use_qk_l2norm_in_kernel: bool = False,
+    use_gate_in_kernel: bool = False,
+    A_log: Optional[torch.Tensor] = None,
+    dt_bias: Optional[torch.Tensor] = None,
+    use_beta_sigmoid_in_kernel: bool = False,
+    allow_neg_eigval: bool = False,
+    cu_seqlens: Optional[torch.Tensor] = None,
+) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """S <- exp(g) S;  S <- S + k (beta (v - S^T k))^T;  o = scale S^T q.
 
     The arguments of chunk_gated_delta_rule, by name; g None is DeltaNet. Computes in

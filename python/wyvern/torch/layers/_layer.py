@@ -3,7 +3,9 @@
 
 import math
 import numbers
+from typing import Any, Optional
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -13,13 +15,14 @@ MODES = ("chunk", "fused_recurrent")
 BACKENDS = ("wyvern", "torch")
 
 
-def choose(what, value, choices):
+def expect_one_of(what, value, choices):
+    """Raises ValueError for a value that is none of the choices."""
     if value not in choices:
         raise ValueError(f"{what} is {value!r}, expected one of {', '.join(map(repr, choices))}")
 
 
-def whole(what, value):
-    """`value` as an int, if it is one."""
+def whole_number(what, value):
+    """Returns `value` as an int; raises ValueError if it is not close to one."""
     if not math.isclose(value, round(value)):
         raise ValueError(f"{what} is {value}, expected a whole number")
     return round(value)
@@ -42,8 +45,8 @@ class DeltaLayer(nn.Module):
 
     def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
         super().__init__()
-        choose("mode", mode, MODES)
-        choose("backend", backend, BACKENDS)
+        expect_one_of("mode", mode, MODES)
+        expect_one_of("backend", backend, BACKENDS)
         self.mode = mode
         self.backend = backend
         self.layer_idx = layer_idx
@@ -72,14 +75,14 @@ class DeltaLayer(nn.Module):
 
     def forward(
         self,
-        hidden_states,
-        attention_mask=None,
-        past_key_values=None,
-        use_cache=False,
-        output_attentions=False,
-        cu_seqlens=None,
-        **kwargs,
-    ):
+        hidden_states: torch.Tensor,
+        attention_mask: Optional[torch.Tensor] = None,
+        past_key_values: Any = None,
+        use_cache: bool = False,
+        output_attentions: bool = False,
+        cu_seqlens: Optional[torch.Tensor] = None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, None, None]:
         """hidden_states [B, T, hidden_size] -> (the same shape, None, None), FLA's triple.
 
         cu_seqlens [N + 1], on the device: N sequences packed into a batch of 1.

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2406.06484)."""
 
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .. import reference
 from .._functions import chunk_delta_rule
-from ._layer import DeltaLayer, check_sizes, choose, whole
+from ._layer import DeltaLayer, check_sizes, expect_one_of, whole_number
 
 
 def _elu_plus_1(x):
@@ -37,29 +39,29 @@ class DeltaNet(DeltaLayer):
 
     def __init__(
         self,
-        mode="chunk",
-        d_model=None,
-        hidden_size=1024,
-        expand_k=1.0,
-        expand_v=1.0,
-        num_heads=4,
-        use_beta=True,
-        use_gate=False,
-        use_short_conv=True,
-        conv_size=4,
-        conv_bias=False,
-        allow_neg_eigval=False,
-        layer_idx=None,
-        qk_activation="silu",
-        qk_norm="l2",
-        norm_eps=1e-5,
-        use_output_norm=True,
-        backend="wyvern",
-    ):
+        mode: str = "chunk",
+        d_model: Optional[int] = None,
+        hidden_size: int = 1024,
+        expand_k: float = 1.0,
+        expand_v: float = 1.0,
+        num_heads: int = 4,
+        use_beta: bool = True,
+        use_gate: bool = False,
+        use_short_conv: bool = True,
+        conv_size: int = 4,
+        conv_bias: bool = False,
+        allow_neg_eigval: bool = False,
+        layer_idx: Optional[int] = None,
+        qk_activation: str = "silu",
+        qk_norm: str = "l2",
+        norm_eps: float = 1e-5,
+        use_output_norm: bool = True,
+        backend: str = "wyvern",
+    ) -> None:
         super().__init__(mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias)
-        choose("qk_activation", qk_activation, _ACTIVATIONS)
-        choose("qk_norm", qk_norm, ("l2", "sum"))
-        choose("use_output_norm", use_output_norm, (True,))
+        expect_one_of("qk_activation", qk_activation, _ACTIVATIONS)
+        expect_one_of("qk_norm", qk_norm, ("l2", "sum"))
+        expect_one_of("use_output_norm", use_output_norm, (True,))
         hidden_size = hidden_size if d_model is None else d_model
         check_sizes(hidden_size=hidden_size, num_heads=num_heads, conv_size=conv_size)
         self.hidden_size = hidden_size
@@ -70,10 +72,10 @@ class DeltaNet(DeltaLayer):
         self.allow_neg_eigval = allow_neg_eigval
         self.qk_activation = qk_activation
         self.qk_norm = qk_norm
-        self.key_dim = whole("hidden_size * expand_k", hidden_size * expand_k)
-        self.value_dim = whole("hidden_size * expand_v", hidden_size * expand_v)
-        self.head_k_dim = whole("hidden_size * expand_k / num_heads", self.key_dim / num_heads)
-        self.head_v_dim = whole("hidden_size * expand_v / num_heads", self.value_dim / num_heads)
+        self.key_dim = whole_number("hidden_size * expand_k", hidden_size * expand_k)
+        self.value_dim = whole_number("hidden_size * expand_v", hidden_size * expand_v)
+        self.head_k_dim = whole_number("hidden_size * expand_k / num_heads", self.key_dim / num_heads)
+        self.head_v_dim = whole_number("hidden_size * expand_v / num_heads", self.value_dim / num_heads)
 
         self._make_projections(hidden_size)
         if use_beta:

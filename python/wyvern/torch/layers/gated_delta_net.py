@@ -2,6 +2,7 @@
 """The Gated DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2412.06464)."""
 
 import math
+from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_gated_delta_rule
-from ._layer import DeltaLayer, check_sizes, choose, whole
+from ._layer import DeltaLayer, check_sizes, expect_one_of, whole_number
 
 _GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
 
@@ -33,24 +34,24 @@ class GatedDeltaNet(DeltaLayer):
 
     def __init__(
         self,
-        hidden_size=2048,
-        expand_v=2,
-        head_dim=256,
-        num_heads=6,
-        num_v_heads=None,
-        mode="chunk",
-        use_gate=True,
-        use_short_conv=True,
-        allow_neg_eigval=False,
-        conv_size=4,
-        conv_bias=False,
-        layer_idx=None,
-        norm_eps=1e-5,
-        output_gate_activation="swish",
-        backend="wyvern",
-    ):
+        hidden_size: int = 2048,
+        expand_v: float = 2,
+        head_dim: int = 256,
+        num_heads: int = 6,
+        num_v_heads: Optional[int] = None,
+        mode: str = "chunk",
+        use_gate: bool = True,
+        use_short_conv: bool = True,
+        allow_neg_eigval: bool = False,
+        conv_size: int = 4,
+        conv_bias: bool = False,
+        layer_idx: Optional[int] = None,
+        norm_eps: float = 1e-5,
+        output_gate_activation: str = "swish",
+        backend: str = "wyvern",
+    ) -> None:
         super().__init__(mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias)
-        choose("output_gate_activation", output_gate_activation, _GATES)
+        expect_one_of("output_gate_activation", output_gate_activation, _GATES)
         check_sizes(hidden_size=hidden_size, head_dim=head_dim, num_heads=num_heads, conv_size=conv_size)
         self.hidden_size = hidden_size
         self.expand_v = expand_v
@@ -62,7 +63,7 @@ class GatedDeltaNet(DeltaLayer):
         if self.num_v_heads % num_heads != 0:
             raise ValueError(f"num_v_heads is {num_v_heads}, expected a multiple of num_heads, {num_heads}")
         self.head_k_dim = head_dim
-        self.head_v_dim = whole("head_dim * expand_v", head_dim * expand_v)
+        self.head_v_dim = whole_number("head_dim * expand_v", head_dim * expand_v)
         self.key_dim = num_heads * self.head_k_dim
         self.value_dim = self.num_v_heads * self.head_v_dim
 

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Which bundle wyvern.torch takes for a layer, and how a new one comes to be."""
+"""Which bundle is taken for a layer, and how a new one comes to be."""
 
 import json
 from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch")
-
 import wyvern
-from wyvern.torch import _programs
-from wyvern.torch._programs import Layer, find_bundle, serves
+from wyvern._core import bundles
+from wyvern._core.bundles import find_bundle
+from wyvern._core.layers import Layer, serves
 
 LAYER = Layer("head", 2, 4, 64, 128, "bf16")
 
@@ -35,7 +34,7 @@ def put(folder, name, content):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WYVERN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(_programs, "_PREBUILT", tmp_path / "prebuilt")
+    monkeypatch.setattr(bundles, "PREBUILT", tmp_path / "prebuilt")
     return tmp_path
 
 
@@ -80,7 +79,7 @@ def test_bundles_of_another_compiler_are_not_taken(cache, monkeypatch):
     put(cache / "cache", "b", {key: x for key, x in manifest().items() if key != "compiler"})
     assert find_bundle(LAYER, "sm_90a", False) is None
     # Another build of the same version: its name says so.
-    monkeypatch.setattr(_programs, "compiler_id", lambda: "12345678")
+    monkeypatch.setattr(bundles, "compiler_id", lambda: "12345678")
     put(cache / "cache", "c-id00000000", manifest())
     assert find_bundle(LAYER, "sm_90a", False) is None
     put(cache / "cache", "d-id12345678", manifest())
@@ -92,10 +91,10 @@ def test_the_compiler_s_id_is_of_its_build(tmp_path, monkeypatch):
     compiler.write_text("#!/bin/sh\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("WYVERNC", str(compiler))
-    first = _programs.compiler_id()
-    assert first == _programs.compiler_id()
+    first = bundles.compiler_id()
+    assert first == bundles.compiler_id()
     compiler.write_text("#!/bin/sh\necho\n")
-    assert _programs.compiler_id() != first
+    assert bundles.compiler_id() != first
 
 
 @pytest.mark.parametrize(
@@ -110,10 +109,13 @@ def test_a_manifest_that_is_wrong_is_skipped(cache, wrong):
 def test_default_cache(monkeypatch):
     monkeypatch.delenv("WYVERN_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert str(_programs.cache_folder()) == "/somewhere/wyvern"
+    assert str(bundles.cache_folder()) == "/somewhere/wyvern"
 
 
 def test_no_bundle_and_no_compiler(cache, monkeypatch):
+    pytest.importorskip("torch")
+    from wyvern.torch import _programs
+
     def missing(*args, **kwargs):
         raise ImportError("no module named wyvern._compiler")
 
@@ -130,22 +132,22 @@ def test_a_stale_folder_makes_way(cache, monkeypatch):
         put(output.parent, output.name, manifest())
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)
-    folder = _programs._compile_bundle(LAYER, "sm_90a", False)
+    folder = bundles.compile_into_cache(LAYER, "sm_90a", False)
     assert find_bundle(LAYER, "sm_90a", False) == folder
     # Another process was faster: its bundle stays.
     stamp = (folder / "manifest.json").stat().st_ino
-    assert _programs._compile_bundle(LAYER, "sm_90a", False) == folder
+    assert bundles.compile_into_cache(LAYER, "sm_90a", False) == folder
     assert (folder / "manifest.json").stat().st_ino == stamp
     # One of another version does not.
     (folder / "manifest.json").write_text("{}")
-    _programs._compile_bundle(LAYER, "sm_90a", False)
+    bundles.compile_into_cache(LAYER, "sm_90a", False)
     assert find_bundle(LAYER, "sm_90a", False) == folder
     assert [path.name for path in (cache / "cache").iterdir()] == [folder.name]
 
 
 def test_compiles_what_it_needs(cache, wyvernc):
     pytest.importorskip("wyvern._compiler")
-    folder = _programs._compile_bundle(LAYER, "sm_90a", False)
+    folder = bundles.compile_into_cache(LAYER, "sm_90a", False)
     assert find_bundle(LAYER, "sm_90a", False) == folder
     program = wyvern.load(folder)
     assert program.manifest["spec"]["heads"] == {"key": 2, "value": 4}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Arrays in and out of CPU programs: NumPy arrays and torch CPU tensors.
+"""Arrays in and out of CPU programs: NumPy arrays, torch CPU tensors, and what NumPy
+reads: anything with `__array__`, the buffer protocol, or DLPack on the CPU.
 
 NumPy has no bfloat16. A bf16 array is one of
 
@@ -18,7 +19,7 @@ from typing import Any, Optional
 import numpy as np
 
 # What NumPy holds the elements of a dtype in.
-STORAGE = {
+STORAGE: dict[str, np.dtype[Any]] = {
     "bf16": np.dtype(np.uint16),
     "f16": np.dtype(np.float16),
     "f32": np.dtype(np.float32),
@@ -51,8 +52,22 @@ def from_bf16(bits: Any) -> np.ndarray:
 
 
 def is_torch(value: Any) -> bool:
+    """Whether a value is a torch tensor; imports nothing."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def from_dlpack(name: str, value: Any) -> Any:
+    """Returns what NumPy only reads through DLPack as an array, all else as it is."""
+    if hasattr(value, "__array__") or not hasattr(value, "__dlpack__"):
+        return value
+    try:
+        return np.from_dlpack(value)
+    except (BufferError, RuntimeError) as error:
+        raise TypeError(
+            f"{name}: expected an array in this machine's memory that NumPy can read, found "
+            f"a {type(value).__module__}.{type(value).__qualname__} ({error})"
+        ) from None
 
 
 def _from_torch(name: str, tensor: Any) -> tuple[np.ndarray, str]:
@@ -107,7 +122,7 @@ def as_float64(name: str, value: Any, is_bf16: bool) -> np.ndarray:
     """`value` as a contiguous float64 array; uint16 are bits if `is_bf16`."""
     if is_torch(value):
         value = value.detach().cpu().double().numpy()
-    array = np.asarray(value)
+    array = np.asarray(from_dlpack(name, value))
     if array.dtype == np.uint16 and is_bf16:
         array = from_bf16(array)
     try:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Where bundles are: the package's prebuilt ones, and the cache.
+
+A bundle that is not in the package is compiled into the cache folder
+($WYVERN_CACHE_DIR, default ~/.cache/wyvern) when it is first needed and the compiler is
+installed. What another version of the compiler has left in the cache is not taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+import wyvern
+
+from .compile import find_wyvernc
+from .layers import Layer, serves
+from .manifest import BundleError, Manifest, read_manifest
+
+PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
+
+
+def cache_folder() -> Path:
+    """Returns the folder that bundles are compiled into."""
+    chosen = os.environ.get("WYVERN_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wyvern"
+
+
+def compiler_id() -> str:
+    """Returns what a bundle that is compiled here has behind its name: a hash of the
+    compiler's version and build; of the version alone where no compiler is installed."""
+    parts: list[object] = [wyvern.__version__]
+    try:
+        build = os.stat(find_wyvernc())
+        parts += [build.st_size, build.st_mtime_ns, os.environ.get("WYVERN_PTXAS", "")]
+    except FileNotFoundError:
+        pass
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+
+
+def is_current(manifest: Manifest, folder: Path) -> bool:
+    """Returns whether a bundle of the cache is of this version of the compiler and, if it
+    was compiled into the cache and not put there, of this build."""
+    compiler = manifest.get("compiler")
+    if not isinstance(compiler, dict) or compiler.get("wyvern") != wyvern.__version__:
+        return False
+    build = re.fullmatch(r".*-id([0-9a-f]{8})", folder.name)
+    return build is None or build[1] == compiler_id()
+
+
+def find_bundle(layer: Layer, target: str, training: bool) -> Optional[Path]:
+    """Returns the folder of a bundle for this layer, or None."""
+    for place in (PREBUILT, cache_folder()):
+        for path in sorted(place.glob("*/manifest.json")):
+            folder = path.parent
+            try:
+                manifest = read_manifest(folder)
+            except BundleError:
+                continue  # left by another version; compiling writes a new one
+            if not serves(manifest, layer, target, training):
+                continue
+            if place == PREBUILT or is_current(manifest, folder):
+                return folder
+    return None
+
+
+def compile_into_cache(layer: Layer, target: str, training: bool) -> Path:
+    """Compiles into the cache; returns the folder. The bundle appears there whole or not
+    at all, also when several processes compile it at once."""
+    folder = cache_folder()
+    spec = layer.spec()
+    name = "-".join(
+        str(part)
+        for part in (
+            spec["name"],
+            f"h{layer.key_heads}x{layer.value_heads}",
+            f"d{layer.key_dim}x{layer.value_dim}",
+            layer.dtype,
+            target,
+            *(["training"] if training else []),
+            f"id{compiler_id()}",
+        )
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
+        made = Path(scratch) / "bundle"
+        wyvern.compile(spec, target=target, output=made, training=training)
+        try:
+            made.rename(folder / name)
+        except OSError:  # another process was faster, or a stale one lies there
+            if find_bundle(layer, target, training) is None:
+                shutil.rmtree(folder / name)
+                made.rename(folder / name)
+    return folder / name

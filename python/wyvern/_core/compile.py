@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`wyvern.compile`: from a layer spec to a program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from .cpu import CpuProgram
+from .gpu import Program, load
+from .programs import CompiledProgram
+from .specs import CompileError, Source, Spec, compiler_module, read_layer, read_source
+
+# Where a precision leaves the pipeline, without and with training. Both form the
+# triangular factor of a chunk, so that a layer gives the same bits.
+_PHASES = {
+    "f32": ("staged", "differentiated"),
+    "f64": ("staged", "differentiated"),
+    "rounded": ("rounded", "rounded"),
+}
+# How chunk programs are divided into kernels, as wyvernc's --schedule.
+_SCHEDULES = ("separate", "fused-blocks", "fused-warps")
+# What a forward may save for its backward, as `wyvernc --save`.
+_SAVED = ("factor", "checkpoints", "none")
+
+
+def compile(
+    spec: Spec,
+    target: str = "sm_90a",
+    *,
+    precision: Optional[str] = None,
+    layer: Optional[str] = None,
+    output: Optional[Union[str, "os.PathLike[str]"]] = None,
+    training: bool = False,
+    save: Optional[str] = None,
+    schedule: Optional[str] = None,
+) -> CompiledProgram:
+    """Compiles one layer to a program that is called with its tensors by name.
+
+    spec
+        A path to a spec (.yaml), a model's config.json or MLIR (.mlir); YAML or MLIR
+        text; or a dict with a spec's keys.
+    target
+        "sm_90a" (a GPU program, called with CUDA tensors) or "cpu" (`CpuProgram`).
+    precision
+        For the CPU: "f32" (the default) computes in float32 on inputs of the spec's
+        dtype, "f64" has every tensor in float64, "rounded" rounds matmul operands
+        where the GPU program does and is the judge of its error.
+    layer
+        Which layer, by name, where a config.json has several.
+    output
+        For a GPU: the bundle folder to write; without it, one that goes away with
+        the program.
+    training
+        Derives the backward too. The program then returns its residuals as further
+        outputs (`program.residuals` has their names), and `program.backward` is the
+        program that takes them and `d_o` (and `d_final_state`) to `d_q`, `d_k`, ...
+    save
+        What the residuals are: "factor" (the default: the triangular factor of each
+        chunk), "checkpoints" (that, and the states that enter every 8th chunk) or "none"
+        (the backward computes everything again).
+    schedule
+        For the CPU, with precision "rounded": runs the kernels of that strategy
+        ("separate", "fused-blocks", "fused-warps"; wyvernc --schedule) instead of the
+        chunk programs that they are made of. The bits are the same, or the schedule is
+        wrong. MLIR that holds kernels already needs no schedule.
+
+    Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
+    or FileNotFoundError where the compiler is not installed.
+    """
+    save = _saved(training, save)
+    if target == "cpu":
+        if output is not None:
+            raise ValueError("output: a CPU program has no bundle; leave it out")
+        return _compile_cpu(
+            read_source(spec), precision or "f32", layer, training, save, schedule
+        )
+    if schedule is not None:
+        raise ValueError("schedule: only target='cpu' has a choice; leave it out")
+    if precision is not None:
+        raise ValueError("precision: only target='cpu' has a choice; leave it out")
+    flags = ["--training", f"--save={save}"] if training else []
+    return _compile_bundle(read_source(spec), target, layer, output, flags)
+
+
+def _compile_cpu(
+    source: Source,
+    precision: str,
+    layer: Optional[str],
+    training: bool,
+    save: str,
+    schedule: Optional[str],
+) -> CpuProgram:
+    if precision not in _PHASES:
+        raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
+    if precision == "f64" and source.format == "mlir":
+        raise ValueError("precision: MLIR says its own types; write f64 there")
+    if schedule is not None and schedule not in _SCHEDULES:
+        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
+    if schedule is not None and precision != "rounded":
+        raise ValueError("schedule: kernels round, so it needs precision='rounded'")
+    found = read_layer(source, layer, "f64" if precision == "f64" else "")
+    operand_type = found.narrow_type
+    if precision == "rounded" and operand_type is None:
+        raise CompileError(
+            f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
+        )
+    phase = "scheduled" if schedule else _PHASES[precision][training]
+
+    def compile_part(backward: bool) -> Any:
+        try:
+            return compiler_module().compile_cpu(
+                found.module,
+                found.name,
+                phase,
+                operand_type or "bf16",
+                training,
+                save,
+                backward,
+                schedule or "separate",
+            )
+        except ValueError as error:
+            raise CompileError(str(error)) from None
+
+    forward = compile_part(False)
+    backward = CpuProgram(compile_part(True), precision) if forward.has_backward else None
+    return CpuProgram(forward, precision, backward)
+
+
+def _saved(training: bool, save: Optional[str]) -> str:
+    """Returns `save` for the compiler."""
+    if save is None:
+        return _SAVED[0]
+    if not training:
+        raise ValueError("save: it says what training saves; add training=True, or leave it out")
+    if save not in _SAVED:
+        raise ValueError(f"save: expected {', '.join(_SAVED)}, found {save!r}")
+    return save
+
+
+def find_wyvernc() -> str:
+    """Returns the compiler driver: $WYVERNC, beside the package, in the build tree, or on PATH."""
+    package = Path(__file__).parents[1]
+    candidates = [
+        os.environ.get("WYVERNC"),
+        package / "bin" / "wyvernc",
+        package.parent.parent / "bin" / "wyvernc",
+        shutil.which("wyvernc"),
+    ]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return os.fspath(candidate)
+    raise FileNotFoundError(
+        "wyvernc is not installed: expected it in $WYVERNC, beside the package or on PATH; "
+        "build it with scripts/setup"
+    )
+
+
+def _compile_bundle(
+    source: Source,
+    target: str,
+    layer: Optional[str],
+    output: Optional[Union[str, "os.PathLike[str]"]],
+    flags: list[str],
+) -> Program:
+    # In a process of its own: an error inside LLVM's code generator ends it.
+    wyvernc = find_wyvernc()
+    text, suffix = source.text, source.format
+    if source.format == "json":
+        text, suffix = read_layer(source, layer).text, "yaml"
+    scratch = tempfile.mkdtemp(prefix="wyvern-")
+    try:
+        file = Path(scratch) / f"input.{suffix}"
+        file.write_text(text)
+        folder = Path(output) if output is not None else Path(scratch) / "bundle"
+        command = [wyvernc, str(file), f"--arch={target}", "--emit=bundle", "-o", str(folder)]
+        command += flags
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            message = done.stderr.replace(str(file), source.name).strip()
+            raise CompileError(message or f"wyvernc ended with status {done.returncode}")
+        program = load(folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    weakref.finalize(program, shutil.rmtree, scratch, ignore_errors=True)
+    return program

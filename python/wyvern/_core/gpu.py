@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiled bundles, called with a framework's tensors by name.
+
+    program = wyvern.load("delta_net.wyvern")
+    out = program(q=q, k=k, v=v, beta=beta)       # {"o": ..., "final_state": ...}
+
+Nothing here waits for the GPU or reads device data; a call can be captured into a
+CUDA graph once the program has been prepared on the device (the first call does it).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Optional, Union
+
+from .. import _rt
+from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
+from .programs import HasBackward, TensorInfo, refuse_grad
+from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
+
+# What a dimension's extent is a multiple of: a count by its name, or slots of some chunks.
+_Count = Union[str, tuple[str, int]]
+
+
+def load(folder: Folder) -> "Program":
+    """Loads a bundle folder. Needs no GPU and no framework before the first call.
+
+    Raises BundleError for a folder that is no bundle, is damaged or of another version.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    try:
+        check_images(manifest, folder)
+        backward = None
+        if manifest["backward"] is not None:
+            backward = Program(backward_manifest(manifest), folder)
+        return Program(manifest, folder, backward)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise BundleError(f"{folder / 'manifest.json'} is malformed: {what}") from error
+
+
+def _extents(desc: Mapping[str, Any]) -> list[tuple[_Count, int]]:
+    """The dimensions of a tensor as (what is counted, factor)."""
+    timed = any(dim["kind"] == "time" for dim in desc["dims"])
+    counted = {"seq": "batch" if timed else "sequences", "time": "tokens"}
+    return [
+        (("slots", dim["multiple"]), 1)
+        if dim["kind"] == "chunk"
+        else (counted.get(dim["kind"], "one"), dim.get("size") or dim.get("multiple") or 1)
+        for dim in desc["dims"]
+    ]
+
+
+def _info(desc: Mapping[str, Any]) -> TensorInfo:
+    return TensorInfo(
+        name=desc["name"],
+        dtype=desc["dtype"],
+        shape=[dim.get("size", -1) for dim in desc["dims"]],
+        dims=[(dim["kind"], dim.get("multiple", 1)) for dim in desc["dims"]],
+        is_gate=None,
+        is_residual=bool(desc.get("residual")),
+        optional=bool(desc.get("optional")),
+    )
+
+
+def _infos(arguments: Iterable[Mapping[str, Any]], role: str) -> Mapping[str, TensorInfo]:
+    return {t["name"]: _info(t) for t in arguments if t["role"] == role}
+
+
+class Program(HasBackward):
+    """A compiled program. Call it with its inputs by name."""
+
+    # Tests put a function here that poisons the memory; None is the framework's own.
+    _empty: Any = None
+
+    def __init__(self, manifest: Manifest, folder: Path, backward: Optional["Program"] = None):
+        self.manifest = manifest
+        self._backward = backward
+        self.name: str = manifest["name"]
+        self.target: str = manifest["target"]
+        self._rt = _rt.Program(manifest, str(folder))
+        arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
+        self.inputs = _infos(arguments, "input")
+        self.outputs = _infos(arguments, "output")
+        self.residuals: list[str] = [residual["name"] for residual in manifest["residuals"]]
+        self._main = next(
+            t
+            for t in self.inputs.values()
+            if not t.optional and {"seq", "time"} <= {kind for kind, _ in t.dims}
+        )
+        self._plan = [
+            (t["name"], t["role"] == "input", t["dtype"], _extents(t)) for t in arguments
+        ]
+        self._slots = {
+            count for *_, dims in self._plan for count, _ in dims if isinstance(count, tuple)
+        }
+        # Rates, gates and states may come narrower; what a forward has saved may not.
+        self._widened = {
+            t.name for t in self.inputs.values() if t.dtype == "f32" and not t.is_residual
+        }
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(self.inputs)
+        return f"<wyvern program {self.name} for {self.target}: {inputs}, cu_seqlens>"
+
+    def prepare(self, device: Any = None) -> None:
+        """Loads the kernels onto a device (the framework's own name for it, default the
+        current one) ahead of the first call there."""
+        self._rt.prepare(installed_adaptor().prepare(device))
+        if self._backward is not None:
+            self._backward.prepare(device)
+
+    def __call__(
+        self, /, *, cu_seqlens: Any = None, out: Optional[Mapping[str, Any]] = None, **inputs: Any
+    ) -> dict[str, Any]:
+        """Runs the program on the current stream of the inputs' device.
+
+        `cu_seqlens` (int32 or int64, on the device): the inputs are one batch of
+        packed sequences. `out` maps output names to tensors to write into, or to
+        None for an optional output that is not wanted; all others are allocated.
+        Returns the outputs by name.
+
+        Inputs may be views: those that the kernels cannot take (last stride not 1,
+        rows not at multiples of 16 bytes) are copied. bf16 and fp16 values for an
+        fp32 input (rates, gates, states) are converted.
+
+        Raises TypeError for names, dtypes and devices, ValueError and
+        wyvern.RuntimeError for shapes.
+        """
+        out = out or {}
+        self._check_names(inputs, out)
+        main = inputs[self._main.name]
+        adaptor = self._adaptor(main)
+        device = main.device
+        refuse_grad(self.name, inputs.values())
+        batch, tokens = self._batch_and_tokens(main)
+        packed = -1
+        if cu_seqlens is not None:
+            self._check_device("cu_seqlens", cu_seqlens, device)
+            adaptor.expect_zero_first(cu_seqlens)
+            packed = cu_seqlens.numel() - 1
+        sizes: dict[_Count, int] = {"batch": batch, "tokens": tokens, "one": 1}
+        sizes["sequences"] = batch if cu_seqlens is None else packed
+        for slots in self._slots:
+            sizes[slots] = self._count_slots(slots[1], batch, tokens, packed)
+        empty = self._empty or adaptor.empty
+        arguments, outputs = [], {}
+        for name, is_input, dtype, extents in self._plan:
+            if is_input:
+                tensor = inputs.get(name)
+                if tensor is not None:
+                    self._check_device(name, tensor, device)
+                    if name in self._widened:
+                        tensor = adaptor.widen(tensor)
+            elif name in out:
+                tensor = outputs[name] = out[name]
+            else:
+                shape = [sizes[count] * factor for count, factor in extents]
+                tensor = outputs[name] = empty(shape, dtype=adaptor.dtypes[dtype], device=device)
+            arguments.append(tensor)
+        size = self._rt.workspace_size(batch, tokens, packed)
+        workspace = empty(size, dtype=adaptor.dtypes["u8"], device=device)
+        self._rt.launch(
+            adaptor.framework,
+            arguments,
+            device.index,
+            cu_seqlens,
+            workspace.data_ptr(),
+            size,
+            adaptor.stream(device),
+        )
+        return outputs
+
+    def _adaptor(self, main: Any) -> TensorAdaptor:
+        adaptor = adaptor_of(main)
+        if adaptor is not None and adaptor.is_gpu(main.device):
+            return adaptor
+        kind = type(main)
+        found = f"on {main.device}" if adaptor else f"a {kind.__module__}.{kind.__qualname__}"
+        raise TypeError(
+            f"{self.name}: '{self._main.name}' is {found}, but the program was "
+            f"compiled for {self.target}: expected CUDA tensors"
+        )
+
+    def _count_slots(self, chunks: int, batch: int, tokens: int, packed: int) -> int:
+        tokens_a_slot = chunks * int(self.manifest["chunk"])
+        if packed >= 0:
+            return tokens // tokens_a_slot + packed
+        return batch * -(-tokens // tokens_a_slot)
+
+    def _check_names(self, inputs: Mapping[str, Any], out: Mapping[str, Any]) -> None:
+        for given, known, what in ((inputs, self.inputs, "input"), (out, self.outputs, "output")):
+            for name in given:
+                if name not in known:
+                    more = " and cu_seqlens" if what == "input" else ""
+                    raise TypeError(
+                        f"{self.name} has no {what} '{name}'; its {what}s are "
+                        f"{', '.join(known)}{more}"
+                    )
+        for name, tensor in self.inputs.items():
+            if inputs.get(name) is None and not tensor.optional:
+                raise TypeError(f"{self.name}: '{name}' is missing")
+        for name, given in out.items():
+            if given is None and not self.outputs[name].optional:
+                raise TypeError(f"{self.name}: '{name}' is missing")
+
+    def _check_device(self, name: str, tensor: Any, device: Any) -> None:
+        if getattr(tensor, "device", None) != device:
+            raise TypeError(
+                f"{self.name}: '{name}' is on {getattr(tensor, 'device', 'no device')}, "
+                f"'{self._main.name}' on {device}; expected one device"
+            )
+
+    def _batch_and_tokens(self, main: Any) -> tuple[int, int]:
+        dims = self._main.dims
+        if len(main.shape) != len(dims):
+            raise ValueError(
+                f"{self.name}: '{self._main.name}' has {len(main.shape)} dimensions, "
+                f"expected {len(dims)}"
+            )
+        sizes = {kind: n // rows for (kind, rows), n in zip(dims, main.shape)}
+        return sizes["seq"], sizes["time"]

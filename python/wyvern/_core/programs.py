@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What a compiled program is to its caller, on the CPU and on a GPU alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Optional, Protocol
+
+
+class TensorInfo(NamedTuple):
+    """A tensor that a program takes or returns."""
+
+    name: str
+    dtype: str  # bf16, f16, f32, f64, i32 or i64
+    shape: list[int]  # -1 where only a call tells
+    dims: list[tuple[str, int]]  # what each is (seq, time, ...), and its rows a token
+    is_gate: Optional[bool]  # a log decay; None where a bundle does not say
+    is_residual: bool  # saved by a forward for its backward
+    optional: bool  # None may be given for it
+
+
+class CompiledProgram(Protocol):
+    """A program that is called with its inputs by name and returns its outputs by name."""
+
+    name: str
+    target: str  # "cpu", or an architecture such as "sm_90a"
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    residuals: list[str]  # the outputs that `backward` takes as they are
+
+    def __call__(self, *, cu_seqlens: Any = None, **inputs: Any) -> dict[str, Any]: ...
+
+    @property
+    def has_backward(self) -> bool: ...
+
+    @property
+    def backward(self) -> "CompiledProgram": ...
+
+
+class HasBackward:
+    """The part of a program that is about its backward."""
+
+    name: str
+    _backward: Any = None
+
+    @property
+    def has_backward(self) -> bool:
+        """Whether it was compiled for training."""
+        return self._backward is not None
+
+    @property
+    def backward(self) -> Any:
+        """The program of the gradients: called with inputs, residuals and `d_<output>`
+        by name, it returns `d_<input>` by name."""
+        if self._backward is None:
+            raise AttributeError(
+                f"{self.name} was compiled without its backward; compile it with "
+                "wyvern.compile(spec, training=True) or wyvernc --training"
+            )
+        return self._backward
+
+
+def refuse_grad(name: str, values: Iterable[Any]) -> None:
+    """Raises NotImplementedError if a value requires grad: a program is no autograd
+    function, and a gradient must not go missing in silence."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.is_grad_enabled():
+        return
+    if any(isinstance(x, torch.Tensor) and x.requires_grad for x in values):
+        raise NotImplementedError(
+            f"{name}: an input requires grad, but a program records no autograd graph. For "
+            "gradients call the functions of wyvern.torch, or compile with training=True and "
+            "call program.backward; else call it under torch.no_grad(), or detach the inputs"
+        )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Layer specs: what the user hands over, read into the layer that is compiled."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Optional, Union
+
+Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]
+
+_SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".mlir": "mlir"}
+
+
+class CompileError(ValueError):
+    """A spec that does not compile; the message has the compiler's diagnostics."""
+
+
+class Source(NamedTuple):
+    """A spec as text."""
+
+    text: str
+    name: str  # of the file, for diagnostics
+    format: str  # yaml, json (a model's config) or mlir
+
+
+class SpecLayer(NamedTuple):
+    """One layer of a spec."""
+
+    name: str  # empty for the only function of MLIR text
+    module: str  # MLIR
+    text: str  # its own spec, as YAML; empty for MLIR text
+
+    @property
+    def narrow_type(self) -> Optional[str]:
+        """The 16-bit type that its tensors are in: bf16, f16, or None."""
+        return next((t for t in ("f16", "bf16") if f"x{t}>" in self.module), None)
+
+
+def compiler_module() -> Any:
+    """Imports the compiler; raises ImportError where there is none."""
+    try:
+        from .. import _compiler
+    except ImportError as error:
+        raise ImportError(
+            "this installation of wyvern has no compiler module (wyvern._compiler: "
+            f"{error}); build with WYVERN_ENABLE_COMPILER=ON, or use wyvern.load on a bundle "
+            "that wyvernc has made elsewhere"
+        ) from None
+    return _compiler
+
+
+def read_source(spec: Spec) -> Source:
+    """Reads a path, YAML or MLIR text, or a dict."""
+    if isinstance(spec, Mapping):
+        is_model = "model_type" in spec
+        return Source(json.dumps(spec), "<dict>", "json" if is_model else "yaml")
+    if not isinstance(spec, (str, os.PathLike)):
+        raise TypeError(
+            f"spec: expected a path, YAML or MLIR text, or a dict, found {type(spec).__name__}"
+        )
+    text = os.fspath(spec)
+    if isinstance(spec, str) and ("\n" in text or ":" in text and not Path(text).exists()):
+        is_mlir = "func.func" in text
+        return Source(text, "<string>", "mlir" if is_mlir else "yaml")
+    path = Path(text)
+    if path.suffix not in _SUFFIXES:
+        raise CompileError(
+            f"{path}: expected a file that ends in {', '.join(_SUFFIXES)}, or a spec as text"
+        )
+    try:
+        return Source(path.read_text(), str(path), _SUFFIXES[path.suffix])
+    except OSError as error:
+        raise CompileError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_layer(source: Source, layer: Optional[str], dtype: str = "") -> SpecLayer:
+    """Returns the one layer of a spec, or the one of that name."""
+    if source.format == "mlir":
+        try:
+            compiler_module().check_mlir(source.text)
+        except ValueError as error:
+            raise CompileError(f"{source.name}: {error}") from None
+        return SpecLayer(layer or "", source.text, "")
+    try:
+        layers = compiler_module().read_spec(source.text, source.name, source.format, dtype)
+    except ValueError as error:
+        raise CompileError(str(error)) from None
+    for name, module, text in layers:
+        if name == layer or layer is None and len(layers) == 1:
+            return SpecLayer(name, module, text)
+    names = ", ".join(name for name, _, _ in layers)
+    wanted = "one layer; say which with layer=" if layer is None else f"a layer {layer!r}"
+    raise CompileError(f"{source.name}: expected {wanted}, found {names}")

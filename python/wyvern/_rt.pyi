@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The runtime's C interface (wyvern_rt.h) in Python."""
+
+import builtins
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+ABI_VERSION: int
+
+class RuntimeError(builtins.RuntimeError):
+    status: str  # the name of the wyvern_status
+
+class Framework:
+    def __init__(
+        self, dtypes: Mapping[Any, str], fresh: Callable[[Any, bool], Any]
+    ) -> None: ...
+
+class Program:
+    def __init__(self, manifest: Mapping[str, Any], directory: str) -> None: ...
+    def prepare(self, device: int) -> None: ...
+    def workspace_size(self, batch: int, tokens: int, packed_sequences: int) -> int: ...
+    def launch(
+        self,
+        framework: Framework,
+        arguments: list[Any],
+        device: int,
+        cu_seqlens: Optional[Any],
+        workspace: int,
+        workspace_bytes: int,
+        stream: int,
+    ) -> None: ...

@@ -11,7 +11,7 @@ import torch
 import wyvern
 
 
-def compile_bundles(folder, layers):
+def compile_bundles(folder, layers, schedule):
     """One bundle a layer; those that are there already stay. The layers that failed."""
     failed = []
     for layer in layers:
@@ -19,7 +19,7 @@ def compile_bundles(folder, layers):
             continue
         start = time.monotonic()
         try:
-            wyvern.compile(layer.spec(), target="sm_90a", output=folder / layer.name)
+            wyvern.compile(layer.spec(), target="sm_90a", output=folder / layer.name, schedule=schedule)
             print(f"{layer.name}: {time.monotonic() - start:.1f} s", flush=True)
         except Exception as error:
             print(f"FAIL {layer.name}: {error}", flush=True)
@@ -40,7 +40,7 @@ def rounded_errors(case, cases):
 def prepare(options, cases, layers):
     torch.set_num_threads(1)
     options.bundles.mkdir(parents=True, exist_ok=True)
-    failed = compile_bundles(options.bundles, layers)
+    failed = compile_bundles(options.bundles, layers, options.schedule)
     path = options.bundles / "expected.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
     for case in [*cases.fixed_cases(), *cases.draw_cases(options.seed, options.configs)]:

@@ -65,10 +65,11 @@ def compile(
         chunk), "checkpoints" (that, and the states that enter every 8th chunk) or "none"
         (the backward computes everything again).
     schedule
-        For the CPU, with precision "rounded": runs the kernels of that strategy
-        ("separate", "fused-blocks", "fused-warps"; wyvernc --schedule) instead of the
-        chunk programs that they are made of. The bits are the same, or the schedule is
-        wrong. MLIR that holds kernels already needs no schedule.
+        How chunk programs are divided into kernels: "separate" (the default for a GPU),
+        "fused-blocks", "fused-warps"; wyvernc --schedule. For the CPU, with precision
+        "rounded", runs the kernels of that strategy instead of the chunk programs that
+        they are made of. The bits are the same, or the schedule is wrong. MLIR that holds
+        kernels already needs no schedule.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
@@ -80,11 +81,13 @@ def compile(
         return _compile_cpu(
             read_source(spec), precision or "f32", layer, training, save, schedule
         )
-    if schedule is not None:
-        raise ValueError("schedule: only target='cpu' has a choice; leave it out")
+    if schedule is not None and schedule not in _SCHEDULES:
+        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
+    if schedule is not None:
+        flags.append(f"--schedule={schedule}")
     return _compile_bundle(read_source(spec), target, layer, output, flags)
 
 

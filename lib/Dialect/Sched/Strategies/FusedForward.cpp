@@ -24,6 +24,8 @@ using namespace mlir::wyvern::sched;
 
 /// A warpgroup: what issues products.
 static constexpr int64_t kWarpgroup = 4;
+/// Budgets of registers are multiples of this (PTX ISA, setmaxnreg).
+static constexpr int64_t kStep = 8;
 
 //===----------------------------------------------------------------------===//
 // Who computes what
@@ -110,6 +112,16 @@ static bool waitsForProduct(delta::ChunkScanOp scan) {
   });
 }
 
+/// Returns the registers of a thread that hold the carries where they are split
+/// over `parts` warpgroups.
+static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
+  constexpr int64_t kThreads = 32 * kWarpgroup;
+  int64_t elements = 0;
+  for (Value carry : scan.getYield().getCarries())
+    elements += cast<RankedTensorType>(carry.getType()).getNumElements();
+  return elements / parts / kThreads;
+}
+
 /// Returns what the fused kernel reads and writes.
 static KernelTensors getFusedTensors(const FusedProgram &program) {
   delta::ChunkScanOp scan = program.getScan();
@@ -184,7 +196,8 @@ private:
     grid.split = *parts / state.split;
     roles.back().copies = copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
-    std::optional<int64_t> loadRegisters = assignRegisters(roles);
+    std::optional<int64_t> loadRegisters =
+        assignRegisters(roles, countCarried(scan, grid.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
 
@@ -202,18 +215,22 @@ private:
 
   /// Sets the budgets of `roles` and returns that of the role that loads: what
   /// the options say, else, where one warpgroup holds the state, what it needs
-  /// for that, and the rest of the 512 registers of four warpgroups in equal
-  /// parts.
-  std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles) {
+  /// for `carried` registers of carries, and the rest of the 512 registers of
+  /// four warpgroups in equal parts.
+  std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
+                                         int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     int64_t others = 0;
     for (const PlannedRole &role : roles.drop_front())
       others += role.split * role.copies;
     if (budgets.empty() && roles.front().split == 1 && others <= 2) {
-      constexpr int64_t kAll = 512, kOfState = 232, kOfLoad = 24, kMost = 240;
-      budgets.push_back(kOfState);
-      budgets.append(roles.size() - 1,
-                     std::min((kAll - kOfState - kOfLoad) / others, kMost));
+      // Beside the carries in f32 and 16 bits, two accumulators, an operand of
+      // each, the rates and what addresses take.
+      constexpr int64_t kAll = 512, kBeside = 136, kOfLoad = 24, kMost = 240;
+      int64_t ofState = std::min(kBeside + carried + carried / 2, kMost);
+      int64_t ofOthers = std::min((kAll - ofState - kOfLoad) / others, kMost);
+      budgets.push_back(llvm::alignDown(ofState, kStep));
+      budgets.append(roles.size() - 1, llvm::alignDown(ofOthers, kStep));
       budgets.push_back(kOfLoad);
     }
     for (auto [role, budget] : llvm::zip(roles, budgets))

@@ -9,6 +9,7 @@
 
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/IR/Remarks.h"
@@ -21,9 +22,6 @@ namespace mlir::wyvern::sched {
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
-
-/// A warpgroup: what issues products.
-static constexpr int64_t kWarpgroup = 4;
 
 //===----------------------------------------------------------------------===//
 // Who computes what
@@ -72,9 +70,9 @@ static SmallVector<Operation *> orderMap(const FusedProgram &program) {
 /// system, its factor.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
                                        bool splitMap) {
-  PlannedRole state{"state", kWarpgroup};
-  PlannedRole dots{splitMap ? "dots" : "map", kWarpgroup};
-  PlannedRole factor{"factor", kWarpgroup};
+  PlannedRole state{"state", tile::kWarpgroupWarps};
+  PlannedRole dots{splitMap ? "dots" : "map", tile::kWarpgroupWarps};
+  PlannedRole factor{"factor", tile::kWarpgroupWarps};
   llvm::SmallPtrSet<Operation *, 8> factorOps = findFactorOps(program.getMap());
   for (Operation *op : orderMap(program))
     (splitMap && factorOps.contains(op) ? factor : dots).ops.push_back(op);
@@ -202,19 +200,20 @@ private:
 
   /// Sets the budgets of `roles` and returns that of the role that loads: what
   /// the options say, else, where one warpgroup holds the state, what it needs
-  /// for that, and the rest of the 512 registers of four warpgroups in equal
-  /// parts.
+  /// for that, and the rest of the 512 parts that four warpgroups share in
+  /// equal parts.
   std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     int64_t others = 0;
     for (const PlannedRole &role : roles.drop_front())
       others += role.split * role.copies;
     if (budgets.empty() && roles.front().split == 1 && others <= 2) {
-      constexpr int64_t kAll = 512, kOfState = 232, kOfLoad = 24, kMost = 240;
+      constexpr int64_t kAll = 512, kOfState = 232, kOfLoad = 24;
       budgets.push_back(kOfState);
-      budgets.append(roles.size() - 1,
-                     std::min((kAll - kOfState - kOfLoad) / others, kMost));
+      budgets.append(roles.size() - 1, (kAll - kOfState - kOfLoad) / others);
       budgets.push_back(kOfLoad);
+      for (int64_t &budget : budgets)
+        budget = tile::getBudget(tile::getTarget(getOperation()), budget, kAll);
     }
     for (auto [role, budget] : llvm::zip(roles, budgets))
       role.registers = budget;

@@ -132,11 +132,14 @@ LogicalResult MmaOp::verify() {
     return emitOpError() << "(C2) expected [m, k] x [k, n] -> [m, n], found ["
                          << m << ", " << ka << "] x [" << kb << ", " << n
                          << "] -> " << d;
-  if (m != kAccRows || ka % 16 != 0 || n % 8 != 0 || n > 256)
-    return emitOpError()
-           << "(C3) wgmma needs m = 64, k a multiple of 16 and n a "
-              "multiple of 8 up to 256, found m = "
-           << m << ", k = " << ka << ", n = " << n;
+  TargetInfo target = getTarget(*this);
+  if (m != kAccRows || !target.hasProduct(ka, n))
+    return emitOpError() << "(C3) expected m = " << kAccRows
+                         << ", k a multiple of " << target.mmaDepth
+                         << " and n a multiple of " << target.mmaColumns
+                         << " up to " << target.mostMmaColumns
+                         << " (what the tensor cores take), found m = " << m
+                         << ", k = " << ka << ", n = " << n;
   if (isa<RankedTensorType>(getA().getType()) && getTransposeA())
     return emitOpError() << "(C4) wgmma cannot transpose A in registers";
   for (Type type : {getA().getType(), Type(d)})

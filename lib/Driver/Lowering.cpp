@@ -7,6 +7,7 @@
 #include "Lowering.h"
 #include "Stopwatch.h"
 
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 #include "wyvern/Support/OutputFiles.h"
 #include "wyvern/Target/DescribeProgram.h"
 #include "wyvern/Target/NVPTX.h"
@@ -28,6 +29,16 @@ Lowering::Lowering(const DriverOptions &options, ModuleOp module)
   pipelineOptions.training = options.training;
   pipelineOptions.save = options.save;
   pipelineOptions.schedule = options.schedule;
+  if (!options.arch.empty())
+    setTarget(options.arch);
+}
+
+void Lowering::setTarget(StringRef arch) {
+  MLIRContext *context = module.getContext();
+  context->loadDialect<tile::TileDialect>();
+  module->setAttr(
+      tile::kTargetAttr,
+      tile::TargetAttr::get(context, arch, DictionaryAttr::get(context)));
 }
 
 LogicalResult Lowering::runTo(const Phase &last) {
@@ -94,13 +105,12 @@ std::string Lowering::print() {
 
 LogicalResult Lowering::generatePTX(BundleInfo &described) {
   Stopwatch stopwatch(options.verbose, "ptx");
-  NVPTXOptions codegen{options.arch->name.str(), options.arch->features.str()};
   for (KernelInfo *kernel : described.getKernels()) {
     auto gpuModule = module.lookupSymbol<gpu::GPUModuleOp>(kernel->symbol);
     if (!gpuModule)
       return module.emitError() << "kernel " << kernel->symbol
                                 << " got lost between the tile phase and PTX";
-    llvm::Expected<std::string> ptx = translateToPTX(gpuModule, codegen);
+    llvm::Expected<std::string> ptx = translateToPTX(gpuModule);
     if (!ptx)
       return gpuModule.emitError() << llvm::toString(ptx.takeError());
     kernel->ptx = std::move(*ptx);
@@ -119,6 +129,6 @@ FailureOr<BundleInfo> Lowering::runToBundle() {
       failed(generatePTX(*bundle)))
     return failure();
   for (ProgramInfo *program : bundle->getPrograms())
-    program->target = options.arch->name.str();
+    program->target = tile::getTarget(module).arch.str();
   return std::move(bundle);
 }

@@ -29,6 +29,8 @@ public:
   std::string print();
 
 private:
+  /// Compiles for `arch`, whatever the input says.
+  void setTarget(StringRef arch);
   LogicalResult runPasses(const Phase &phase);
   LogicalResult saveTemps(const Phase &phase, unsigned number);
   LogicalResult generatePTX(BundleInfo &bundle);

@@ -7,6 +7,7 @@
 #include "Options.h"
 #include "Products.h"
 
+#include "wyvern/Dialect/Tile/Targets/TargetInfo.h"
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/Spelling.h"
 #include "wyvern/Support/Version.h"
@@ -36,9 +37,10 @@ static cl::opt<std::string>
                cl::value_desc("format"), cl::cat(category));
 static cl::opt<std::string> archFlag("arch",
                                      cl::desc("The GPU to compile for "
-                                              "(default sm_90a)"),
-                                     cl::value_desc("arch"), cl::init("sm_90a"),
-                                     cl::cat(category));
+                                              "(default: what an .mlir input "
+                                              "says, or the first of "
+                                              "--list-archs)"),
+                                     cl::value_desc("arch"), cl::cat(category));
 static cl::opt<std::string>
     emitFlag("emit",
              cl::desc("What to write: a phase or a product of --list-phases "
@@ -113,7 +115,7 @@ EXAMPLES:
       the program that the GPU kernels compute, as MLIR
   wyvernc layer.yaml --emit=cubin --save-temps=ir -v
       every step on the way in ir/, and registers, spills and times
-  wyvernc chunk_scan.mlir --arch=sm_90a
+  wyvernc chunk_scan.mlir -o scan.wyvern
       a program written in the delta dialect itself
 )");
 
@@ -143,9 +145,10 @@ static ExitCode printList(ArrayRef<std::pair<StringRef, StringRef>> list) {
 }
 
 static ExitCode printArchs() {
-  return printList(llvm::map_to_vector(getArchs(), [](const Arch &arch) {
-    return std::pair<StringRef, StringRef>(arch.name, arch.description);
-  }));
+  return printList(
+      llvm::map_to_vector(tile::getTargets(), [](const tile::TargetInfo &it) {
+        return std::pair<StringRef, StringRef>(it.arch, it.description);
+      }));
 }
 
 static std::string getExecutable(const char *argv0) {
@@ -200,14 +203,14 @@ static std::optional<ExitCode> setEmit(DriverOptions &options) {
 }
 
 static std::optional<ExitCode> setArch(DriverOptions &options) {
-  options.arch = findArch(archFlag);
-  if (options.arch)
+  options.arch = archFlag;
+  if (options.arch.empty() || tile::findTarget(options.arch))
     return std::nullopt;
   SmallVector<StringRef> names = llvm::map_to_vector(
-      getArchs(), [](const Arch &arch) -> StringRef { return arch.name; });
+      tile::getTargets(), [](const tile::TargetInfo &it) { return it.arch; });
   return usageError("unsupported --arch '" + archFlag + "'" +
                     didYouMean(archFlag, names) + "; expected one of " +
-                    llvm::join(names, ", ") +
+                    tile::listTargets() +
                     ". Kernels use instructions that other GPUs do not have");
 }
 

@@ -8,7 +8,6 @@
 #define WYVERN_LIB_DRIVER_OPTIONS_H
 
 #include "wyvern/Driver/Driver.h"
-#include "wyvern/Target/Arch.h"
 
 #include "mlir/Support/LLVM.h"
 
@@ -22,7 +21,7 @@ enum class InputFormat { YAML, JSON, MLIR };
 struct DriverOptions {
   std::string input;
   InputFormat format = InputFormat::YAML;
-  const Arch *arch = nullptr;
+  std::string arch; ///< Empty: what the input says, or the default.
   std::string emit;
   std::string output;    ///< Empty: the default of what is emitted.
   std::string saveTemps; ///< A folder, or empty.

@@ -89,7 +89,7 @@ llvm::Error ProductWriter::assembleAll() {
   if (!ptxas)
     return llvm::Error::success();
   AssembleOptions assembleOptions;
-  assembleOptions.arch = options.arch->name.str();
+  assembleOptions.arch = bundle.getPrograms().front()->target;
   assembleOptions.strict = options.strict;
   llvm::Error error = [&] {
     Stopwatch stopwatch(options.verbose, "cubin");

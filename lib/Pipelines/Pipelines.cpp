@@ -79,6 +79,7 @@ ArrayRef<StringRef> mlir::wyvern::getSchedules() {
 }
 
 static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(tile::createTileAttachTargetPass());
   if (options.schedule != "separate") {
     sched::FuseForwardPassOptions fuse;
     if (options.schedule == "fused-warps") {

@@ -133,8 +133,8 @@ void wyvern_program_free(wyvern_program *program) {
 |* On a device                                                                *|
 \*===----------------------------------------------------------------------===*/
 
-/* sm_90a code runs on compute capability 9.0 alone, sm_100f on 10.x from 10.0
-   on, sm_90 on 9.x from 9.0 on. */
+/* sm_XYa code runs on compute capability X.Y alone; sm_XYf, as sm_XY, on X.x
+   from X.Y on. */
 static int runs_on(const char *target, const wyvern_device *device) {
   int number = 0, used = 0;
   if (sscanf(target, "sm_%d%n", &number, &used) != 1)

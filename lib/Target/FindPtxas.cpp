@@ -19,7 +19,7 @@ using namespace mlir::wyvern;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
 
-// The PTX that LLVM writes for sm_90a is version 8.8.
+// The PTX that LLVM writes for the first target is version 8.8.
 static const llvm::VersionTuple oldest(12, 9);
 
 static constexpr StringLiteral advice =

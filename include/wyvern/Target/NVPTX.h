@@ -12,16 +12,9 @@
 
 namespace mlir::wyvern {
 
-/// The processor and features that LLVM's NVPTX backend generates code for, for
-/// instance `sm_90a` and `+ptx88`.
-struct NVPTXOptions {
-  std::string chip = "sm_90a";
-  std::string features = "+ptx88";
-};
-
-/// Translates one kernel's module (LLVM and NVVM dialects only) to PTX.
-llvm::Expected<std::string> translateToPTX(gpu::GPUModuleOp module,
-                                           const NVPTXOptions &options);
+/// Translates one kernel's module (LLVM and NVVM dialects only) to PTX, for the
+/// target of the module around it.
+llvm::Expected<std::string> translateToPTX(gpu::GPUModuleOp module);
 
 /// Dialect translations that `translateToPTX` needs in its context.
 void registerNVPTXTranslations(DialectRegistry &registry);

@@ -98,7 +98,7 @@ struct KernelInfo {
 
 struct ProgramInfo {
   std::string name;
-  std::string target; ///< sm_90a
+  std::string target; ///< The architecture, as in ptxas -arch.
   int64_t chunk = 64; ///< Tokens.
   std::vector<TensorInfo> tensors;
   std::vector<KernelInfo> kernels; ///< In launch order.

@@ -28,7 +28,7 @@ struct Ptxas {
 llvm::Expected<Ptxas> findPtxas(StringRef path, StringRef executable);
 
 struct AssembleOptions {
-  std::string arch = "sm_90a";
+  std::string arch; ///< For ptxas -arch.
   /// A spill or a C75xx message is an error, not a warning.
   bool strict = true;
 };

@@ -135,8 +135,9 @@ SmallVector<Value> joinColumns(FactorScratch &scratch) {
 /// 0 to 2, which hold nothing of use where they are not left of it.
 class Strip {
 public:
-  Strip(FactorScratch &scratch, ArrayRef<Value> l)
-      : e(scratch.e), scratch(scratch) {
+  /// With `split` the operands of merges have two parts.
+  Strip(FactorScratch &scratch, ArrayRef<Value> l, bool split)
+      : e(scratch.e), scratch(scratch), split(split) {
     for (int64_t j = 0; j < kStrips - 1; ++j)
       blocks.push_back(llvm::to_vector(getBlock(l, j)));
     for (int64_t i = 0; i < kBlockElements; ++i) {
@@ -237,7 +238,11 @@ private:
       SmallVector<Value> y;
       for (auto [i, value] : llvm::enumerate(block))
         y.push_back(multiplyNegated(e, c[i / 2 % 2], value));
-      storeMatricesIf(e, condition, round(y), scratch.copy(j));
+      SmallVector<Value> halves = round(y);
+      storeMatricesIf(e, condition, halves, scratch.copy(j, /*lost=*/false));
+      if (split)
+        storeMatricesIf(e, condition, roundRemainder(y, halves),
+                        scratch.copy(j, /*lost=*/true));
     };
     copy(diagonal, scratch.warp, isWanted);
     // Of the strips that others want, the last is strip 2.
@@ -247,17 +252,31 @@ private:
 
   /// Takes strip `k` out. The next block to be an A operand comes first.
   void takeOut(int64_t k) {
-    SmallVector<Value> a = round(blocks[k]);
-    // A strip that is not below strip k has nothing to take out.
-    for (Value &value : a)
-      value = e.select(scratch.isBelow(k), value, e.c32(0));
     SmallVector<int64_t> taken;
     for (int64_t j = k - 1; j >= 0; --j)
       taken.push_back(j);
     taken.push_back(k);
+    SmallVector<Value> a = round(blocks[k]), aLost;
+    if (split)
+      aLost = roundRemainder(blocks[k], a);
+    // A strip that is not below strip k has nothing to take out.
+    for (SmallVector<Value> *part : {&a, &aLost})
+      for (Value &value : *part)
+        value = e.select(scratch.isBelow(k), value, e.c32(0));
+    multiplyCopied(taken, k, a, /*lost=*/false);
+    if (!split)
+      return;
+    multiplyCopied(taken, k, aLost, /*lost=*/false);
+    multiplyCopied(taken, k, a, /*lost=*/true);
+  }
+
+  /// Adds A Y_kj, or with `lost` A times what rounding Y_kj lost, to the blocks
+  /// j of `taken`. All are loaded before the first is multiplied.
+  void multiplyCopied(ArrayRef<int64_t> taken, int64_t k, ArrayRef<Value> a,
+                      bool lost) {
     SmallVector<SmallVector<Value>> copies;
     for (int64_t j : taken)
-      copies.push_back(loadTransposed(e, scratch.copiedBlock(k, j)));
+      copies.push_back(loadTransposed(e, scratch.copiedBlock(k, j, lost)));
     for (auto [j, b] : llvm::zip_equal(taken, copies))
       multiply(blocks[j], a, b);
   }
@@ -288,6 +307,7 @@ private:
 
   Emitter &e;
   FactorScratch &scratch;
+  bool split;
   SmallVector<Value> diagonal;
   SmallVector<SmallVector<Value>> blocks;
 };
@@ -304,7 +324,7 @@ struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    Strip strip(scratch, e.elements(adaptor.getL()));
+    Strip strip(scratch, e.elements(adaptor.getL()), op.getParts() == 2);
     strip.emit(adaptor.getRate(), op.getBarrierId());
     rewriter.replaceOp(op, strip.result());
     return success();

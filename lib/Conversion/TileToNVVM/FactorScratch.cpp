@@ -23,7 +23,9 @@ static constexpr int64_t kCopy = kStrip * 2 * kHalf;
 static constexpr int64_t kCopies = kStrips * (kStrips - 1) / 2;
 
 static constexpr int64_t kCopiesOrigin = kRates + kStrips * kBlock;
-static_assert(kCopiesOrigin + kCopies * kCopy == kFactorScratch * 4,
+static_assert(kCopiesOrigin + kCopies * kCopy == getFactorScratch(1) * 4 &&
+                  kCopiesOrigin + 2 * kCopies * kCopy ==
+                      getFactorScratch(2) * 4,
               "the scratch tile holds rates, diagonal blocks and copies");
 
 FactorScratch::FactorScratch(Emitter &e, Value base) : e(e), base(base) {
@@ -57,14 +59,14 @@ Value FactorScratch::copiedRow() {
   return e.add(e.mul(row, 2 * kHalf), e.mul(half, kHalf));
 }
 
-Value FactorScratch::copy(Value j) {
+Value FactorScratch::copy(Value j, bool lost) {
   Value number = e.add(e.udiv(e.mul(warp, e.add(warp, 1)), 2), j);
-  return e.add(e.add(e.add(base, kCopiesOrigin), copiedRow()),
-               e.mul(number, kCopy));
+  int64_t origin = kCopiesOrigin + (lost ? kCopies * kCopy : 0);
+  return e.add(e.add(e.add(base, origin), copiedRow()), e.mul(number, kCopy));
 }
 
-Value FactorScratch::copiedBlock(int64_t s, int64_t j) {
-  int64_t number = s * (s + 1) / 2 + j;
+Value FactorScratch::copiedBlock(int64_t s, int64_t j, bool lost) {
+  int64_t number = s * (s + 1) / 2 + j + (lost ? kCopies : 0);
   return e.add(e.add(base, kCopiesOrigin + number * kCopy), copiedRow());
 }
 

@@ -26,8 +26,9 @@ constexpr int64_t kStrips = kAccRows / kStrip;
 ///     layout's accesses (4 rows of 8 words) nor those by columns (16 words of
 ///     rows r and r + 8) meet in a bank;
 ///   * for the blocks (0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2) of Y, 16
-///     rows of 32 bytes of f16. The halves of rows 4 to 7 of each 8 are
-///     swapped, so that an ldmatrix reads all the banks.
+///     rows of 32 bytes of f16, and where merges have operands of two parts as
+///     much for what this rounding lost. The halves of rows 4 to 7 of each 8
+///     are swapped, so that an ldmatrix reads all the banks.
 class FactorScratch {
 public:
   FactorScratch(Emitter &e, Value base);
@@ -44,10 +45,10 @@ public:
   Value column() { return e.mul(e.urem(lane, 4), 2); }
 
   /// Address that stmatrix wants of this lane for the copy of block `j` of this
-  /// warp's strip of Y.
-  Value copy(Value j);
+  /// warp's strip of Y, or for that of what its rounding lost.
+  Value copy(Value j, bool lost);
   /// Address that ldmatrix wants of this lane for block (s, j) of Y.
-  Value copiedBlock(int64_t s, int64_t j);
+  Value copiedBlock(int64_t s, int64_t j, bool lost);
 
   /// True if this warp has strip `s`.
   Value isStrip(int64_t s);

@@ -65,7 +65,7 @@ private:
         NVVM::NVVMDialect::getMaxntidAttrName());
     auto blocks = func->getAttrOfType<IntegerAttr>(
         NVVM::NVVMDialect::getMinctasmAttrName());
-    return getStartRegisters(threads[0], blocks.getInt());
+    return getStartRegisters(getTarget(op), threads[0], blocks.getInt());
   }
 
   /// PTX ISA 9.7.19.5: .inc must ask for at least what there is, .dec for at

@@ -6,6 +6,8 @@
 
 #include "wyvern/Target/NVPTX.h"
 
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -28,7 +30,7 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 static std::unique_ptr<llvm::TargetMachine>
-createTargetMachine(const NVPTXOptions &options, std::string &error) {
+createTargetMachine(const tile::TargetInfo &info, std::string &error) {
   static const bool initialized = [] {
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetInfo();
@@ -47,7 +49,7 @@ createTargetMachine(const NVPTXOptions &options, std::string &error) {
   // instructions. The program states where precision matters with its types.
   targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Fast;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, options.chip, options.features, targetOptions, llvm::Reloc::PIC_,
+      triple, info.arch, info.features, targetOptions, llvm::Reloc::PIC_,
       std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
@@ -85,20 +87,20 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.run(module, modules);
 }
 
-llvm::Expected<std::string>
-wyvern::translateToPTX(gpu::GPUModuleOp module, const NVPTXOptions &options) {
+llvm::Expected<std::string> wyvern::translateToPTX(gpu::GPUModuleOp module) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context, module.getName());
   if (!translated)
     return llvm::createStringError("cannot translate kernel '%s' to LLVM IR",
                                    module.getName().str().c_str());
+  tile::TargetInfo info = tile::getTarget(module);
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine =
-      createTargetMachine(options, error);
+      createTargetMachine(info, error);
   if (!machine)
     return llvm::createStringError("this LLVM has no NVPTX backend for %s: %s",
-                                   options.chip.c_str(), error.c_str());
+                                   info.arch.str().c_str(), error.c_str());
   translated->setTargetTriple(machine->getTargetTriple());
   translated->setDataLayout(machine->createDataLayout());
   markConvergent(*translated);
@@ -123,10 +125,10 @@ void wyvern::registerNVPTXTranslations(DialectRegistry &registry) {
 
 void wyvern::registerToPTXTranslation() {
   static TranslateFromMLIRRegistration registration(
-      "gpu-to-ptx", "PTX of every gpu.module, for sm_90a",
+      "gpu-to-ptx", "PTX of every gpu.module, for the target of its module",
       [](Operation *op, raw_ostream &os) -> LogicalResult {
         WalkResult result = op->walk([&](gpu::GPUModuleOp module) {
-          llvm::Expected<std::string> ptx = translateToPTX(module, {});
+          llvm::Expected<std::string> ptx = translateToPTX(module);
           if (!ptx) {
             module.emitError(llvm::toString(ptx.takeError()));
             return WalkResult::interrupt();
@@ -137,8 +139,8 @@ void wyvern::registerToPTXTranslation() {
         return failure(result.wasInterrupted());
       },
       [](DialectRegistry &registry) {
-        registry
-            .insert<gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect>();
+        registry.insert<gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect,
+                        tile::TileDialect>();
         registerNVPTXTranslations(registry);
       });
 }

@@ -16,20 +16,20 @@
 // CHECK: %[[K:.*]]:2 = sched.kernel "both_fused" grid(heads = 2, split = 2, over = sequences)
 // OPTIONS: sched.kernel "both_fused" grid(heads = 2, split = 1, over = sequences)
 // CHECK-DAG: %[[KEYS:.*]] = sched.channel depth 4 fill tma : <tensor<64x64xbf16>>
-// CHECK-DAG: %[[VALUES:.*]] = sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
+// CHECK-DAG: %[[VALUES:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
 // CHECK-DAG: %[[RATES:.*]] = sched.channel depth 4 fill tma : <tensor<64xf32>>
 // CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
 // OPTIONS-DAG: sched.channel depth 5 fill tma
-// OPTIONS-DAG: sched.channel depth 4 fill tma : <tensor<64x128xbf16>>
+// OPTIONS-DAG: sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
 // OPTIONS-COUNT-2: sched.channel depth 6 fill warps
-// CHECK: sched.role "state" warps 4 registers 232 {
+// CHECK: sched.role "state" warps 4 registers 184 {
 // OPTIONS: sched.role "state" warps 4 split 2 {
 // CHECK: sched.each_chunk forward overlap valid(%{{.*}}) carries(
 // OPTIONS: sched.each_chunk forward valid(%{{.*}}) carries(
 // CHECK-DAG: sched.get %[[VALUES]]
 // CHECK-DAG: sched.get %[[KEYS]]
 // CHECK-DAG: sched.get %[[FACTOR]]
-// CHECK: sched.role "map" warps 4 copies 2 registers 128 {
+// CHECK: sched.role "map" warps 4 copies 2 registers 152 {
 // CHECK: sched.get %[[KEYS]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row
 // CHECK: sched.get %[[RATES]]

@@ -150,7 +150,7 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   // CHECK: tile.index 0
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
   // CHECK: tile.erase_factor
-  %z = tile.erase_factor %l, %c via %s barrier 1
+  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<2432xf32>
   return

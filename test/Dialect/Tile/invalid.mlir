@@ -42,6 +42,40 @@ func.func @layouts(%x: tensor<64x64xf32, #tile.layout<acc>>) {
 // -----
 
 //===----------------------------------------------------------------------===//
+// #tile.target
+//===----------------------------------------------------------------------===//
+
+// expected-error @+1 {{(C1) expected an architecture that there is code for (sm_90a), found sm_80}}
+func.func private @target_c1() attributes {tile.target = #tile.target<sm_80>}
+
+// -----
+
+// expected-error @+1 {{(C2) expected numbers that an architecture has, found shared_byte (did you mean 'shared_bytes'?)}}
+func.func private @target_c2() attributes {tile.target = #tile.target<sm_90a, shared_byte = 1>}
+
+// -----
+
+// expected-error @+1 {{expected each number once, found "shared_bytes" twice}}
+func.func private @target_twice() attributes {tile.target = #tile.target<sm_90a, shared_bytes = 1, shared_bytes = 2>}
+
+// -----
+
+// expected-error @+1 {{(C3) expected barriers of at least 1, found 0}}
+func.func private @target_c3() attributes {tile.target = #tile.target<sm_90a, barriers = 0>}
+
+// -----
+
+// expected-error @+1 {{(C4) expected tile.target to be a #tile.target of a module, found #tile.target<sm_90a> of func.func}}
+func.func private @target_c4() attributes {tile.target = #tile.target<sm_90a>}
+
+// -----
+
+// expected-error @+1 {{(C4) expected tile.target to be a #tile.target of a module, found "sm_90a" of builtin.module}}
+module attributes {tile.target = "sm_90a"} {}
+
+// -----
+
+//===----------------------------------------------------------------------===//
 // tile.kernel
 //===----------------------------------------------------------------------===//
 
@@ -88,6 +122,18 @@ tile.kernel @kernel_c5() grid 1 * slots warps 12 min_blocks 0 operands [] {
 
 // expected-error @+1 {{(C6) expected a grid of one or more blocks for each of its slots, found -1}}
 tile.kernel @kernel_c6() grid -1 * slots warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
+// expected-error @+1 {{(C7) expected boxes of 1 to 256 elements in each of a tensor's up to 5 dimensions, found '!tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 512, 1, 64]>'}}
+tile.kernel @kernel_c7(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 512, 1, 64]>) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
+}
+
+// -----
+
+// expected-error @+1 {{(C7) expected boxes of 1 to 256 elements in each of a tensor's up to 5 dimensions, found '!tile.tensor_map<tensor<?x64xbf16>, box = [64]>'}}
+tile.kernel @kernel_c7_rank(%map: !tile.tensor_map<tensor<?x64xbf16>, box = [64]>) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
 }
 
 // -----
@@ -617,7 +663,7 @@ func.func @mma_c2_result(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.sm
 // -----
 
 func.func @mma_c3(%a: tensor<128x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x64xbf16>) {
-  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 128, k = 64, n = 64}}
+  // expected-error @+1 {{(C3) expected m = 64, k a multiple of 16 and n a multiple of 8 up to 256 (what the tensor cores take), found m = 128, k = 64, n = 64}}
   %d = tile.mma %a, %b : tensor<128x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
       -> !tile.inflight<tensor<128x64xf32, #tile.layout<acc>>>
   return
@@ -626,7 +672,7 @@ func.func @mma_c3(%a: tensor<128x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x
 // -----
 
 func.func @mma_c3_k(%a: tensor<64x8xbf16, #tile.layout<acc>>, %b: !tile.smem<8x64xbf16>) {
-  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 64, k = 8, n = 64}}
+  // expected-error @+1 {{(C3) expected m = 64, k a multiple of 16 and n a multiple of 8 up to 256 (what the tensor cores take), found m = 64, k = 8, n = 64}}
   %d = tile.mma %a, %b : tensor<64x8xbf16, #tile.layout<acc>>, !tile.smem<8x64xbf16>
       -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
   return
@@ -635,7 +681,7 @@ func.func @mma_c3_k(%a: tensor<64x8xbf16, #tile.layout<acc>>, %b: !tile.smem<8x6
 // -----
 
 func.func @mma_c3_n(%a: tensor<64x64xbf16, #tile.layout<acc>>, %b: !tile.smem<64x320xbf16>) {
-  // expected-error @+1 {{(C3) wgmma needs m = 64, k a multiple of 16 and n a multiple of 8 up to 256, found m = 64, k = 64, n = 320}}
+  // expected-error @+1 {{(C3) expected m = 64, k a multiple of 16 and n a multiple of 8 up to 256 (what the tensor cores take), found m = 64, k = 64, n = 320}}
   %d = tile.mma %a, %b : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x320xbf16>
       -> !tile.inflight<tensor<64x320xf32, #tile.layout<acc>>>
   return
@@ -750,7 +796,7 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
   // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
-  %z = tile.erase_factor %l, %c via %s barrier 1
+  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
       : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
   return
 }
@@ -760,7 +806,7 @@ func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
 func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<2432xf32>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
-  %z = tile.erase_factor %l, %c via %s barrier 1
+  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<2432xf32>
   return
 }
@@ -770,8 +816,18 @@ func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
 func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
   // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<2432xf32>', found '!tile.smem<64x64xf32>'}}
-  %z = tile.erase_factor %l, %c via %s barrier 1
+  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
+  // expected-error @+1 {{(C4) expected operands of 1 or 2 parts, found 3}}
+  %z = tile.erase_factor %l, %c via %s parts 3 barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
   return
 }
 

@@ -184,3 +184,14 @@ tile.kernel @warpgroup(%x: !half, %out: !out, %n: index) grid 1 * slots warps 4 
     tile.store_rows %x to %out[%c0, %n, %c0, %c0] dim 1 valid %n via %t barrier 1 : !half, !out, !k
   }
 }
+
+// -----
+
+// What a block may have is the target's.
+
+module attributes {tile.target = #tile.target<sm_90a, shared_bytes = 4096>} {
+  // expected-error @+1 {{kernel too_much needs 4100 bytes of shared memory, a block has 4096}}
+  tile.kernel @too_much() grid 1 * slots warps 5 min_blocks 1 operands [] {
+    %t = tile.alloc : !tile.smem<1025xf32>
+  }
+}

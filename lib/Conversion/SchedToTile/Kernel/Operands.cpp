@@ -60,7 +60,8 @@ int64_t wyvern::timeDim(BindingAttr binding) {
 static LogicalResult checkOperand(Operation *op, const Twine &what,
                                   RankedTensorType type, BindingAttr binding,
                                   RankedTensorType tile) {
-  constexpr int64_t kLanes = 32, kRowsOfMma = 16;
+  constexpr int64_t kLanes = 32;
+  int64_t rowsOfMma = tile::getTarget(op).mmaDepth;
   ArrayRef<BoundDim> dims = binding.getDims();
   Type element = type.getElementType();
   bool isTimed = binding.has(DimKind::time);
@@ -85,10 +86,10 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
               "of "
               "bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) "
               "and no decay per channel, or target \"cpu\"";
-  if (rows % kRowsOfMma != 0)
+  if (rows % rowsOfMma != 0)
     return op->emitError()
            << what << " has " << rows
-           << " rows a chunk; the GPU path takes a multiple of " << kRowsOfMma
+           << " rows a chunk; the GPU path takes a multiple of " << rowsOfMma
            << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
   if (dims.back().kind != DimKind::whole ||
       type.getShape().back() % tile::kBlockColumns != 0)
@@ -111,11 +112,8 @@ static LogicalResult refuseSlots(Operation *op, const Twine &what) {
             "between chunk programs";
 }
 
-/// Columns of a block's part of the state: with its products in flight, more do
-/// not fit a thread's 255 registers.
-static constexpr int64_t kMaxStateColumns = 128;
-
-/// A matrix with the dimension that is split over blocks.
+/// A matrix with the dimension that is split over blocks: no more of it than a
+/// thread's registers hold with its products in flight.
 static LogicalResult checkState(sched::KernelOp kernel,
                                 const KernelOrientation &orientation,
                                 const Twine &what, Value tile) {
@@ -125,11 +123,12 @@ static LogicalResult checkState(sched::KernelOp kernel,
            << ", expected a matrix with the state's value dimension: the "
               "dimension that is split over blocks";
   int64_t depth = tensorOf(tile).getDimSize(1 - *orientation.getM(tile));
-  if (depth > kMaxStateColumns)
+  int64_t most = tile::getTarget(kernel).stateColumns;
+  if (depth > most)
     return kernel.emitError()
            << what << " has " << depth
            << " elements beside the value dimension; the GPU path keeps "
-           << tile::kAccRows << " x " << kMaxStateColumns
+           << tile::kAccRows << " x " << most
            << " of it in a warpgroup's registers: use key dimensions 64 or 128 "
               "(target \"cpu\" takes all)";
   return success();

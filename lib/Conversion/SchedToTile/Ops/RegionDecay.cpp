@@ -104,6 +104,14 @@ LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
   return success(masked != nullptr);
 }
 
+/// Returns how many f16 the operands of the factor's merges are: one where L is
+/// a product of bf16, and the factor is rounded to it in its turn. What bf16
+/// loses is eight times what f16 does.
+static int64_t getFactorParts(EraseFactorOp op) {
+  auto dots = op.getL().getDefiningOp<DecayDotOp>();
+  return dots && getElementTypeOrSelf(dots.getA()).isBF16() ? 1 : 2;
+}
+
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   Value l = getRegister(op.getL(), op), rate = getRegister(op.getRate(), op);
   if (!l || !rate)
@@ -112,9 +120,10 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
     return op.emitError()
            << "expected a system of 64 rows in a chunk_map, found "
            << op.getL().getType();
-  Value scratch = allocate({tile::kFactorScratch}, builder.getF32Type(),
-                           /*transient=*/true);
+  int64_t parts = getFactorParts(op);
+  Value scratch = allocate({tile::getFactorScratch(parts)},
+                           builder.getF32Type(), /*transient=*/true);
   registers[op.getZ()] = {tile::EraseFactorOp::create(
-      builder, op.getLoc(), l, rate, scratch, warps.barrier)};
+      builder, op.getLoc(), l, rate, scratch, parts, warps.barrier)};
   return success();
 }

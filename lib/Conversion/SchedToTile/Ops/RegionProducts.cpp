@@ -99,12 +99,15 @@ Value RegionLowering::emitMma(Location loc, Value a, int64_t block,
 
 /// What a wgmma takes besides its 64 rows.
 static LogicalResult checkProduct(Operation *op, int64_t k, int64_t n) {
-  if (k % 16 == 0 && n % 8 == 0 && n <= 256)
+  tile::TargetInfo target = tile::getTarget(op);
+  if (target.hasProduct(k, n))
     return success();
   return op->emitOpError()
          << "sums over " << k << " elements into " << n
-         << " columns; the tensor cores take a multiple of 16 and a multiple "
-            "of 8 up to 256: use other head dimensions or fewer rows a token";
+         << " columns; the tensor cores take a multiple of " << target.mmaDepth
+         << " and a multiple of " << target.mmaColumns << " up to "
+         << target.mostMmaColumns
+         << ": use other head dimensions or fewer rows a token";
 }
 
 Value RegionLowering::emitProduct(Operation *op, const Product &product,

@@ -12,16 +12,13 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-/// Warps of a warpgroup.
-static constexpr int64_t kWarpgroup = 4;
-
 RoleLowering::RoleLowering(OpBuilder &builder, KernelContext &context,
                            sched::RoleOp role, int64_t firstWarp)
     : builder(builder), context(context), role(role), firstWarp(firstWarp),
       loc(context.kernel.getLoc()), splitStart(context.location->splitStart) {
   // Hardware barrier 0 is the whole block's, 1 that of its first warpgroup ...
   bool isOneGroup = role.getSplit() * role.getCopies() == 1;
-  barrier = isOneGroup ? 1 + firstWarp / kWarpgroup : 0;
+  barrier = isOneGroup ? 1 + firstWarp / tile::kWarpgroupWarps : 0;
 }
 
 void RoleLowering::locateGroup() {
@@ -30,7 +27,7 @@ void RoleLowering::locateGroup() {
     return;
   Value warpgroup = tile::WarpgroupIdOp::create(builder, loc);
   group = arith::SubIOp::create(builder, loc, warpgroup,
-                                index(firstWarp / kWarpgroup));
+                                index(firstWarp / tile::kWarpgroupWarps));
   part = copy = group;
   if (copies == 1) {
     copy = {};
@@ -73,12 +70,13 @@ RoleLowering::getCoordinates(BlockArgument arg, const Chunk &chunk,
 }
 
 LogicalResult RoleLowering::lower() {
-  if (role.getSplit() * role.getCopies() > 1 && role.getWarps() != kWarpgroup)
+  if (role.getSplit() * role.getCopies() > 1 &&
+      role.getWarps() != tile::kWarpgroupWarps)
     return role.emitOpError()
            << "has " << role.getSplit() * role.getCopies() << " groups of "
            << role.getWarps()
            << " warps; the GPU path tells groups apart by their warpgroup: use "
-           << kWarpgroup << " warps a group";
+           << tile::kWarpgroupWarps << " warps a group";
   locateGroup();
   for (Operation &op : role.getBlock()) {
     LogicalResult lowered = success();

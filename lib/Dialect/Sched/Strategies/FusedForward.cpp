@@ -9,6 +9,7 @@
 
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/IR/Remarks.h"
@@ -21,11 +22,6 @@ namespace mlir::wyvern::sched {
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
-
-/// A warpgroup: what issues products.
-static constexpr int64_t kWarpgroup = 4;
-/// Budgets of registers are multiples of this (PTX ISA, setmaxnreg).
-static constexpr int64_t kStep = 8;
 
 //===----------------------------------------------------------------------===//
 // Who computes what
@@ -74,9 +70,9 @@ static SmallVector<Operation *> orderMap(const FusedProgram &program) {
 /// system, its factor.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
                                        bool splitMap) {
-  PlannedRole state{"state", kWarpgroup};
-  PlannedRole dots{splitMap ? "dots" : "map", kWarpgroup};
-  PlannedRole factor{"factor", kWarpgroup};
+  PlannedRole state{"state", tile::kWarpgroupWarps};
+  PlannedRole dots{splitMap ? "dots" : "map", tile::kWarpgroupWarps};
+  PlannedRole factor{"factor", tile::kWarpgroupWarps};
   llvm::SmallPtrSet<Operation *, 8> factorOps = findFactorOps(program.getMap());
   for (Operation *op : orderMap(program))
     (splitMap && factorOps.contains(op) ? factor : dots).ops.push_back(op);
@@ -115,7 +111,7 @@ static bool waitsForProduct(delta::ChunkScanOp scan) {
 /// Returns the registers of a thread that hold the carries where they are split
 /// over `parts` warpgroups.
 static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
-  constexpr int64_t kThreads = 32 * kWarpgroup;
+  constexpr int64_t kThreads = 32 * tile::kWarpgroupWarps;
   int64_t elements = 0;
   for (Value carry : scan.getYield().getCarries())
     elements += cast<RankedTensorType>(carry.getType()).getNumElements();
@@ -215,8 +211,8 @@ private:
 
   /// Sets the budgets of `roles` and returns that of the role that loads: what
   /// the options say, else, where one warpgroup holds the state, what it needs
-  /// for `carried` registers of carries, and the rest of the 512 registers of
-  /// four warpgroups in equal parts.
+  /// for `carried` registers of carries, and the rest of the 512 parts
+  /// that four warpgroups share in equal parts.
   std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
                                          int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
@@ -226,12 +222,13 @@ private:
     if (budgets.empty() && roles.front().split == 1 && others <= 2) {
       // Beside the carries in f32 and 16 bits, two accumulators, an operand of
       // each, the rates and what addresses take.
-      constexpr int64_t kAll = 512, kBeside = 136, kOfLoad = 24, kMost = 240;
-      int64_t ofState = std::min(kBeside + carried + carried / 2, kMost);
-      int64_t ofOthers = std::min((kAll - ofState - kOfLoad) / others, kMost);
-      budgets.push_back(llvm::alignDown(ofState, kStep));
-      budgets.append(roles.size() - 1, llvm::alignDown(ofOthers, kStep));
+      constexpr int64_t kAll = 512, kBeside = 136, kOfLoad = 24;
+      int64_t ofState = kBeside + carried + carried / 2;
+      budgets.push_back(ofState);
+      budgets.append(roles.size() - 1, (kAll - ofState - kOfLoad) / others);
       budgets.push_back(kOfLoad);
+      for (int64_t &budget : budgets)
+        budget = tile::getBudget(tile::getTarget(getOperation()), budget, kAll);
     }
     for (auto [role, budget] : llvm::zip(roles, budgets))
       role.registers = budget;

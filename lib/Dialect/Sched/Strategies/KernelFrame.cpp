@@ -8,15 +8,13 @@
 #include "KernelFrame.h"
 
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
-
-/// Rows of an accumulator.
-static constexpr int64_t kRowBlock = 64;
 
 KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
   KernelTensors tensors;
@@ -100,12 +98,12 @@ FailureOr<int64_t> sched::countSplitParts(delta::ChunkScanOp scan) {
               "the GPU lowering needs one that is not";
   int64_t size =
       cast<RankedTensorType>(dim->first.getType()).getDimSize(dim->second);
-  if (size % kRowBlock != 0)
+  if (size % tile::kAccRows != 0)
     return scan.emitError()
            << "expected the state's value dimension to be a multiple of "
-           << kRowBlock << " (the rows of a wgmma accumulator), found " << size
-           << "; use 64 or 128";
-  return size / kRowBlock;
+           << tile::kAccRows << " (the rows of a wgmma accumulator), found "
+           << size << "; use 64 or 128";
+  return size / tile::kAccRows;
 }
 
 RankedTensorType sched::getLoadedType(KernelOp kernel, BlockArgument in) {

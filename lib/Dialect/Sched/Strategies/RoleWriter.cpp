@@ -25,11 +25,11 @@ void RoleWriter::addChannels() {
     SmallVector<Type> tiles(channel.types);
     for (unsigned in : channel.ins)
       tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
-    // The map is a chunk ahead of the state: what the state alone reads need
+    // The map is two chunks ahead of the state: what the state alone reads need
     // not be there as early.
     bool isLoaded = !channel.filler, isLate = channel.readers == ArrayRef(0u);
     int64_t depth = !isLoaded ? depths.computed
-                    : isLate  ? std::max<int64_t>(depths.loaded - 1, 2)
+                    : isLate  ? std::max<int64_t>(depths.loaded - 2, 2)
                               : depths.loaded;
     if (channels.size() < depths.each.size())
       depth = depths.each[channels.size()];

@@ -82,7 +82,28 @@ void KernelOp::print(OpAsmPrinter &p) {
                            "shared_bytes"});
 }
 
+/// Checks that TMA can bring the boxes of the kernel's descriptors.
+static LogicalResult verifyBoxes(KernelOp kernel, const TargetInfo &target) {
+  for (Type type : kernel.getBody().getArgumentTypes()) {
+    auto map = dyn_cast<TensorMapType>(type);
+    if (!map)
+      continue;
+    int64_t dims = map.getBox().size(), rank = map.getTensor().getRank();
+    bool fits = dims == rank && dims <= target.boxDims &&
+                llvm::all_of(map.getBox(), [&](int64_t size) {
+                  return size >= 1 && size <= target.boxSize;
+                });
+    if (!fits)
+      return kernel.emitOpError()
+             << "(C7) expected boxes of 1 to " << target.boxSize
+             << " elements in each of a tensor's up to " << target.boxDims
+             << " dimensions, found " << map;
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
+  TargetInfo target = getTarget(*this);
   if (getGridCount() != "sequences" && getGridCount() != "slots")
     return emitOpError() << "(C1) expected a grid of sequences or slots, found "
                          << getGridCount();
@@ -90,22 +111,28 @@ LogicalResult KernelOp::verify() {
     return emitOpError() << "(C2) expected one operand name an argument, found "
                          << getOperandsAttr().size() << " for "
                          << getBody().getNumArguments();
-  if (getWarps() < 1 || getWarps() > 32)
-    return emitOpError() << "(C3) expected 1 to 32 warps, found " << getWarps();
+  auto isWithin = [](int64_t value, int64_t most) {
+    return 1 <= value && value <= most;
+  };
+  if (!isWithin(getWarps(), target.blockWarps))
+    return emitOpError() << "(C3) expected 1 to " << target.blockWarps
+                         << " warps, found "
+                         << static_cast<int64_t>(getWarps());
   if (getGridChunks() < 1 || (getGridChunks() > 1 && getGridCount() != "slots"))
     return emitOpError() << "(C4) expected one or more chunks a slot, and one "
                             "in a grid of sequences, found "
                          << getGridChunks() << " for a grid of "
                          << getGridCount();
-  if (getMinBlocks() < 1 || getMinBlocks() > 32)
-    return emitOpError() << "(C5) expected 1 to 32 blocks on an SM, found "
+  if (!isWithin(getMinBlocks(), target.smBlocks))
+    return emitOpError() << "(C5) expected 1 to " << target.smBlocks
+                         << " blocks on an SM, found "
                          << static_cast<int64_t>(getMinBlocks());
   if (static_cast<int64_t>(getGridFactor()) < 1)
     return emitOpError() << "(C6) expected a grid of one or more blocks for "
                             "each of its "
                          << getGridCount() << ", found "
                          << static_cast<int64_t>(getGridFactor());
-  return success();
+  return verifyBoxes(*this, target);
 }
 
 //===----------------------------------------------------------------------===//

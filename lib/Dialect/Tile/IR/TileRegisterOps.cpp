@@ -132,11 +132,14 @@ LogicalResult MmaOp::verify() {
     return emitOpError() << "(C2) expected [m, k] x [k, n] -> [m, n], found ["
                          << m << ", " << ka << "] x [" << kb << ", " << n
                          << "] -> " << d;
-  if (m != kAccRows || ka % 16 != 0 || n % 8 != 0 || n > 256)
-    return emitOpError()
-           << "(C3) wgmma needs m = 64, k a multiple of 16 and n a "
-              "multiple of 8 up to 256, found m = "
-           << m << ", k = " << ka << ", n = " << n;
+  TargetInfo target = getTarget(*this);
+  if (m != kAccRows || !target.hasProduct(ka, n))
+    return emitOpError() << "(C3) expected m = " << kAccRows
+                         << ", k a multiple of " << target.mmaDepth
+                         << " and n a multiple of " << target.mmaColumns
+                         << " up to " << target.mostMmaColumns
+                         << " (what the tensor cores take), found m = " << m
+                         << ", k = " << ka << ", n = " << n;
   if (isa<RankedTensorType>(getA().getType()) && getTransposeA())
     return emitOpError() << "(C4) wgmma cannot transpose A in registers";
   for (Type type : {getA().getType(), Type(d)})
@@ -246,8 +249,11 @@ LogicalResult EraseFactorOp::verify() {
   if (rate != getTileType({kAccRows}, l.getElementType(), LayoutKind::warp))
     return emitOpError() << "(C2) expected 64 rates held by every warp, found "
                          << rate;
-  auto scratch =
-      SmemType::get(getContext(), {kFactorScratch}, l.getElementType());
+  if (getParts() != 1 && getParts() != 2)
+    return emitOpError() << "(C4) expected operands of 1 or 2 parts, found "
+                         << getParts();
+  auto scratch = SmemType::get(getContext(), {getFactorScratch(getParts())},
+                               l.getElementType());
   if (getScratch().getType() != scratch)
     return emitOpError() << "(C3) expected a scratch tile of " << scratch
                          << ", found " << getScratch().getType();

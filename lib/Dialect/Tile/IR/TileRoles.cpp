@@ -21,9 +21,6 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-/// Warps of a warpgroup.
-static constexpr int64_t kWarpgroupWarps = kWarpgroupThreads / 32;
-
 namespace {
 /// The warps of the block that run a role.
 struct RoleWarps {
@@ -54,12 +51,22 @@ static SmallVector<RoleWarps> getRoleWarps(RolesOp op) {
 // Warps and register budgets
 //===----------------------------------------------------------------------===//
 
-int64_t tile::getStartRegisters(int64_t threads, int64_t minBlocks) {
-  constexpr int64_t kRegistersOfSM = 65536, kMost = 248;
+int64_t tile::getStartRegisters(const TargetInfo &target, int64_t threads,
+                                int64_t minBlocks) {
   // A quarter of the registers is of each quarter of the SM, which has every
   // fourth warp: an incomplete warpgroup counts as a whole one.
   int64_t counted = llvm::alignTo(threads, kWarpgroupThreads);
-  return std::min(kMost, kRegistersOfSM / (counted * minBlocks) / 8 * 8);
+  int64_t granule = target.registerGranule;
+  return std::min(target.startRegisters, target.smRegisters /
+                                             (counted * minBlocks) / granule *
+                                             granule);
+}
+
+int64_t tile::getBudget(const TargetInfo &target, int64_t part, int64_t whole) {
+  int64_t registers =
+      llvm::alignDown(target.smRegisters / kWarpgroupThreads * part / whole,
+                      target.registerGranule);
+  return std::clamp(registers, target.leastRegisters, target.mostRegisters);
 }
 
 static int64_t warpsOfRoles(RolesOp op) {
@@ -80,8 +87,9 @@ static LogicalResult verifyBudgets(RolesOp op, ArrayRef<int64_t> budgets) {
   int64_t threads =
       kernel ? llvm::alignTo(32 * int64_t(kernel.getWarps()), kWarpgroupThreads)
              : 0;
+  TargetInfo target = getTarget(op);
   int64_t start =
-      kernel ? getStartRegisters(threads, kernel.getMinBlocks()) : 0;
+      kernel ? getStartRegisters(target, threads, kernel.getMinBlocks()) : 0;
   int64_t total = 0, first = 0;
   for (auto [count, budget] : llvm::zip_equal(warps, budgets)) {
     int64_t end = llvm::alignTo(first + count, 4);
@@ -93,11 +101,11 @@ static LogicalResult verifyBudgets(RolesOp op, ArrayRef<int64_t> budgets) {
                 "warps, or a last one whose warpgroup the kernel's warps fill, "
                 "found "
              << count;
-    if (budget != 0 && (budget < 24 || budget > 240 || budget % 8 != 0))
+    if (budget != 0 && !target.hasBudget(budget))
       return op.emitOpError()
              << "(C4) expected a budget of 0, or a multiple of "
-                "8 from 24 to 240, found "
-             << budget;
+             << target.registerGranule << " from " << target.leastRegisters
+             << " to " << target.mostRegisters << ", found " << budget;
     total += 32 * (end - first) * (budget ? budget : start);
     first = end;
   }
@@ -239,11 +247,9 @@ static LogicalResult verifyWarpgroups(RolesOp op, const RoleWarps &role) {
 // Hardware barriers
 //===----------------------------------------------------------------------===//
 
-/// Barriers 1 to 15 of the hardware; 0 is that of the block there, and in
-/// operations the warpgroup's own, the one after its number.
-static constexpr int64_t kLastBarrier = 15;
-
-/// The hardware barriers that a role names, in order of use.
+/// The hardware barriers that a role names, in order of use. In the hardware, 0
+/// is that of the block; in operations the warpgroup's own, the one after its
+/// number.
 static llvm::MapVector<int64_t, Operation *> getBarriers(Region &role) {
   llvm::MapVector<int64_t, Operation *> barriers;
   role.walk([&](Operation *op) {
@@ -254,12 +260,20 @@ static llvm::MapVector<int64_t, Operation *> getBarriers(Region &role) {
   return barriers;
 }
 
+/// Returns the hardware barrier of the first warpgroup of `role`.
+static int64_t getOwnBarrier(const RoleWarps &role) {
+  return role.first / kWarpgroupWarps + 1;
+}
+
 static LogicalResult verifyBarrier(const RoleWarps &role, int64_t id,
-                                   Operation *use) {
-  if (id < 0 || id > kLastBarrier)
-    return use->emitOpError()
-           << "(C9) expected a hardware barrier from 1 to " << kLastBarrier
-           << ", or 0 for the warpgroup's own, found " << id;
+                                   Operation *use, const TargetInfo &target) {
+  bool isThere =
+      id == 0 ? getOwnBarrier(role) + role.countWarpgroups() <= target.barriers
+              : 0 < id && id < target.barriers;
+  if (!isThere)
+    return use->emitOpError() << "(C9) expected a hardware barrier from 1 to "
+                              << target.barriers - 1
+                              << ", or 0 for the warpgroup's own, found " << id;
   if (id != 0 && role.count > kWarpgroupWarps)
     return use->emitOpError()
            << "(C9) expected hardware barrier 0, each warpgroup's own, in a "
@@ -268,13 +282,14 @@ static LogicalResult verifyBarrier(const RoleWarps &role, int64_t id,
   return success();
 }
 
-static LogicalResult verifyBarriers(ArrayRef<RoleWarps> roles) {
-  std::array<const RoleWarps *, kLastBarrier + 1> owners = {};
+static LogicalResult verifyBarriers(ArrayRef<RoleWarps> roles,
+                                    const TargetInfo &target) {
+  SmallVector<const RoleWarps *> owners(target.barriers, nullptr);
   for (const RoleWarps &role : roles)
     for (auto [id, use] : getBarriers(*role.region)) {
-      if (failed(verifyBarrier(role, id, use)))
+      if (failed(verifyBarrier(role, id, use, target)))
         return failure();
-      int64_t first = id ? id : role.first / kWarpgroupWarps + 1;
+      int64_t first = id ? id : getOwnBarrier(role);
       int64_t count = id ? 1 : role.countWarpgroups();
       for (const RoleWarps *&owner :
            MutableArrayRef(owners).slice(first, count)) {
@@ -297,5 +312,5 @@ LogicalResult RolesOp::verifyRegions() {
       return failure();
   if (failed(verifyRings(*this, roles)))
     return failure();
-  return verifyBarriers(roles);
+  return verifyBarriers(roles, getTarget(*this));
 }

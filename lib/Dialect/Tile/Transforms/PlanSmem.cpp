@@ -167,13 +167,16 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
       end = std::max(end, placement.end());
     }
     KernelOp kernel = getOperation();
+    TargetInfo target = getTarget(kernel);
+    if (limit > 0)
+      target.sharedBytes = limit;
     kernel.setSharedBytes(end);
     sharedBytes += end;
-    boundBlocks(kernel, end);
-    if (end > limit) {
+    boundBlocks(kernel, end, target);
+    if (end > target.sharedBytes) {
       kernel.emitError() << "kernel " << kernel.getSymName() << " needs " << end
                          << " bytes of shared memory, a block has "
-                         << limit.getValue()
+                         << target.sharedBytes
                          << "; use smaller head dimensions, or fewer "
                             "value heads a key head";
       signalPassFailure();
@@ -198,11 +201,11 @@ private:
 
   /// No more blocks an SM than its shared memory has room for: registers would
   /// be kept free for blocks that cannot be there.
-  void boundBlocks(KernelOp kernel, int64_t bytes) {
-    // CUDA C++ Programming Guide, compute capability 9.0: an SM has 1 KB more
-    // than one block may have, and takes 1 KB for each block.
-    constexpr int64_t kReserved = 1024;
-    int64_t blocks = (limit + kReserved) / (bytes + kReserved);
+  void boundBlocks(KernelOp kernel, int64_t bytes, const TargetInfo &target) {
+    // An SM has as much more than one block may have as it takes for each
+    // block.
+    int64_t reserved = target.sharedBytesReserved;
+    int64_t blocks = (target.sharedBytes + reserved) / (bytes + reserved);
     if (blocks >= static_cast<int64_t>(kernel.getMinBlocks()))
       return;
     kernel.setMinBlocks(std::max<int64_t>(blocks, 1));

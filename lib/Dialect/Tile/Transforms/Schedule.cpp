@@ -170,6 +170,7 @@ struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
   using TileSchedulePassBase::TileSchedulePassBase;
 
   void runOnOperation() override {
+    setBudgets();
     SmallVector<Block *> blocks;
     getOperation().walk([&](Block *block) {
       if (!block->empty() && block->back().hasTrait<OpTrait::IsTerminator>())
@@ -186,12 +187,23 @@ struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
   }
 
 private:
+  /// Finds what tiles may hold: what the options say, else the target.
+  void setBudgets() {
+    target = getTarget(getOperation());
+    if (registers > 0)
+      target.tileRegisters = registers;
+    if (registersOnce > 0)
+      target.tileRegistersOnce = registersOnce;
+    if (registersShared > 0)
+      target.tileRegistersShared = registersShared;
+  }
+
   /// One block an SM where more of them leave too few registers.
   void boundBlocks(Block &block) {
     KernelOp kernel = getOperation();
     LiveRegisters live(block);
     bool isFull = llvm::any_of(block, [&](Operation &op) {
-      return live.after(&op) > registersShared;
+      return live.after(&op) > target.tileRegistersShared;
     });
     if (!isFull || kernel.getMinBlocks() == 1)
       return;
@@ -201,8 +213,8 @@ private:
 
   void scheduleBlock(Block &block) {
     int64_t budget = isa<LoopLikeOpInterface>(block.getParentOp())
-                         ? registers
-                         : registersOnce;
+                         ? target.tileRegisters
+                         : target.tileRegistersOnce;
     SmallVector<MmaOp> products(block.getOps<MmaOp>());
     for (MmaOp mma : products)
       numHoisted += hoist(mma, budget);
@@ -215,5 +227,7 @@ private:
       numOverlapped += pending > 0;
     }
   }
+
+  TargetInfo target;
 };
 } // namespace

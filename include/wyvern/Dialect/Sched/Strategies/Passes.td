@@ -95,7 +95,7 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     ```mlir
     %o, %sT = sched.kernel "f_fused" grid(heads = 16, split = 2, over = sequences) ... {
       %kq = sched.channel depth 4 fill tma : ...
-      %v = sched.channel depth 3 fill tma : ...
+      %v = sched.channel depth 2 fill tma : ...
       %z = sched.channel depth 2 fill warps : ...
       %p = sched.channel depth 2 fill warps : ...
       sched.role "state" warps 4 registers 232 { ... }
@@ -110,8 +110,8 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     Option<"splitWarps", "split-warps", "int64_t", /*default=*/"1",
            "warpgroups of a block that share the split dimension">,
     Option<"stages", "stages", "int64_t", /*default=*/"4",
-           "chunks that channels of loaded tiles hold; one less where the state "
-           "alone reads them">,
+           "chunks that channels of loaded tiles hold; two less, but at least 2, "
+           "where the state alone reads them">,
     Option<"depth", "depth", "int64_t", /*default=*/"2",
            "chunks that a role is ahead of the one that reads it">,
     Option<"copies", "copies", "int64_t", /*default=*/"2",

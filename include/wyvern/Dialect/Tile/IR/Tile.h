@@ -16,6 +16,8 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "wyvern/Dialect/Tile/Targets/TargetInfo.h"
+
 #include "wyvern/Dialect/Tile/IR/TileDialect.h.inc"
 #include "wyvern/Dialect/Tile/IR/TileEnums.h.inc"
 
@@ -37,20 +39,36 @@ std::optional<LayoutKind> getLayout(Type type);
 RankedTensorType getTileType(ArrayRef<int64_t> shape, Type element,
                              LayoutKind kind);
 
-/// Registers that each of a block's threads starts with where it may hold
-/// `minBlocks` blocks an SM: all that are there, in steps of 8 (PTX
-/// ISA 9.7.19.5).
-int64_t getStartRegisters(int64_t threads, int64_t minBlocks);
+/// The attribute of a module that says what it is compiled for.
+constexpr StringLiteral kTargetAttr = "tile.target";
 
-/// Threads of a warpgroup: what issues a wgmma.
+/// Returns what the architecture has that `op` is compiled for: the target of
+/// its module, or the default one.
+TargetInfo getTarget(Operation *op);
+
+/// Returns the registers that each of a block's threads starts with where an SM
+/// may hold `minBlocks` blocks: all that are there, in whole granules (PTX ISA
+/// 9.7.19.5).
+int64_t getStartRegisters(const TargetInfo &target, int64_t threads,
+                          int64_t minBlocks);
+
+/// Returns the registers of a thread whose warpgroup has `part` of `whole`
+/// equal parts of an SM's registers, rounded down to a budget that it may set.
+int64_t getBudget(const TargetInfo &target, int64_t part, int64_t whole);
+
+/// Threads of a warpgroup: what issues a wgmma, and what the layouts of tiles
+/// in registers are defined for.
 constexpr int64_t kWarpgroupThreads = 128;
+/// Its warps.
+constexpr int64_t kWarpgroupWarps = 4;
 /// Rows of an accumulator of one warpgroup.
 constexpr int64_t kAccRows = 64;
 /// 16-bit elements of a 128-byte swizzled column block.
 constexpr int64_t kBlockColumns = 64;
 
-/// Elements of the scratch tile of an erase_factor.
-constexpr int64_t kFactorScratch = 2432;
+/// Returns the elements of the scratch tile of an erase_factor whose merges
+/// have operands of `parts` f16.
+constexpr int64_t getFactorScratch(int64_t parts) { return 1664 + 768 * parts; }
 
 /// Marks a loop of which a round begins before the last one has ended
 /// (`tile-rotate`).

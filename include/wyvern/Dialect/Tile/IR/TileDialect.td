@@ -28,6 +28,7 @@ def Tile_Dialect : Dialect {
     and `release`. mbarriers, phases, descriptors and PTX exist only below this
     dialect; recurrences, sequences of layers and their names only above it.
   }];
+  let hasOperationAttrVerify = 1;
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
 }

@@ -197,9 +197,10 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
     of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The rest of
     each strip of 16 rows follows from its block on the tensor cores, in operands of two
     f16, whose sum is the operand to 22 bits; then each strip takes those above it out,
-    by at most three dependent products of f16 with fp32 sums. The error stays below
-    that of rounding Z to 16 bits but for nearly equal keys at rates near 2, where a
-    Neumann series on 16 x 16 blocks fails (docs/numerics.md). |Z| must stay below
+    by at most three dependent products with fp32 sums, of operands of `parts` f16. With
+    1 the error is below that of rounding Z to bf16, but for nearly equal keys at rates
+    near 2; with 2 it is that of fp32. (A Neumann series on 16 x 16 blocks fails for
+    such keys: docs/numerics.md.) |Z| must stay below
     65504, as it does for keys of norm 1 and rates from 0 to 2.
 
     `scratch` is where warps meet: rates, the blocks on the diagonal, copies of blocks
@@ -209,16 +210,17 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
     Example:
 
     ```mlir
-    %z = tile.erase_factor %l, %c via %s barrier 1
+    %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
         : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
           !tile.smem<2432xf32>
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$l, Tile_AnyTensor:$rate,
-                       Tile_SmemType:$scratch, I64Attr:$barrier_id);
+                       Tile_SmemType:$scratch, I64Attr:$parts,
+                       I64Attr:$barrier_id);
   let results = (outs Tile_AnyTensor:$z);
   let assemblyFormat = [{
-    $l `,` $rate `via` $scratch `barrier` $barrier_id attr-dict
+    $l `,` $rate `via` $scratch `parts` $parts `barrier` $barrier_id attr-dict
     `:` type($l) `,` type($rate) `,` type($scratch)
   }];
   let hasVerifier = 1;

@@ -9,6 +9,38 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TileAttachTargetPass
+    : Pass<"tile-attach-target", "::mlir::ModuleOp"> {
+  let summary = "say which architecture a module is compiled for";
+  let description = [{
+    Gives the module the attribute `tile.target`, a `#tile.target` that all that
+    depends on the architecture reads: verifiers, budgets, the plan of shared memory.
+    One that the module has already stays, with the numbers that it changes, unless
+    `arch` is said.
+
+    Before:
+
+    ```mlir
+    module {}
+    ```
+
+    After:
+
+    ```mlir
+    module attributes {tile.target = #tile.target<sm_90a>} {}
+    ```
+  }];
+  let options = [
+    Option<"arch", "arch", "std::string", /*default=*/"\"\"",
+           "the architecture, as in wyvernc --list-archs; empty: the module's own, "
+           "or the first">
+  ];
+  let statistics = [
+    Statistic<"numAttached", "attached", "modules that were told their target">
+  ];
+  let dependentDialects = ["::mlir::wyvern::tile::TileDialect"];
+}
+
 def TileRematerializePass
     : Pass<"tile-rematerialize", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "spread vectors over tiles where the tiles are used";
@@ -82,14 +114,13 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     ```
   }];
   let options = [
-    Option<"registers", "registers", "int64_t", /*default=*/"208",
-           "registers of a thread that tiles may hold in a loop (of 255: "
-           "addresses need the others)">,
-    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"64",
+    Option<"registers", "registers", "int64_t", /*default=*/"0",
+           "registers of a thread that tiles may hold in a loop (addresses need "
+           "others); 0: the target's">,
+    Option<"registersOnce", "registers-once", "int64_t", /*default=*/"0",
            "the same where there is no loop">,
-    Option<"registersShared", "registers-shared", "int64_t", /*default=*/"90",
-           "registers of a thread that tiles may hold in a block that shares an "
-           "SM (of the 168 that two blocks leave each other)">
+    Option<"registersShared", "registers-shared", "int64_t", /*default=*/"0",
+           "the same in a block that shares an SM">
   ];
   let statistics = [
     Statistic<"numHoisted", "hoisted-products", "products issued earlier">,
@@ -204,7 +235,7 @@ def TilePlanSmemPass
     operation that uses it. What never holds something at the same time may share a
     place: the largest alignment and size come first, each at the lowest place that is
     free. Bounds `min_blocks` by what the SM has room for. Fails where a block needs
-    more than `limit`.
+    more than `limit`, or than the module's `#tile.target` says.
 
     Before:
 
@@ -223,8 +254,8 @@ def TilePlanSmemPass
     ```
   }];
   let options = [
-    Option<"limit", "limit", "int64_t", /*default=*/"232448",
-           "bytes of shared memory a block may have (227 KB on sm_90)">
+    Option<"limit", "limit", "int64_t", /*default=*/"0",
+           "bytes of shared memory a block may have; 0: the target's">
   ];
   let statistics = [
     Statistic<"sharedBytes", "shared-bytes", "bytes planned, over all kernels">,

@@ -1,0 +1,56 @@
+//===- TargetInfo.cpp - The architectures that there is code for --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Targets.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+static constexpr TargetNumber numbers[] = {
+    {"block_warps", &TargetInfo::blockWarps},
+    {"sm_blocks", &TargetInfo::smBlocks},
+    {"barriers", &TargetInfo::barriers},
+    {"sm_registers", &TargetInfo::smRegisters},
+    {"start_registers", &TargetInfo::startRegisters},
+    {"least_registers", &TargetInfo::leastRegisters},
+    {"most_registers", &TargetInfo::mostRegisters},
+    {"register_granule", &TargetInfo::registerGranule},
+    {"shared_bytes", &TargetInfo::sharedBytes},
+    {"shared_bytes_reserved", &TargetInfo::sharedBytesReserved},
+    {"mma_depth", &TargetInfo::mmaDepth},
+    {"mma_columns", &TargetInfo::mmaColumns},
+    {"most_mma_columns", &TargetInfo::mostMmaColumns},
+    {"box_dims", &TargetInfo::boxDims},
+    {"box_size", &TargetInfo::boxSize},
+    {"tile_registers", &TargetInfo::tileRegisters},
+    {"tile_registers_once", &TargetInfo::tileRegistersOnce},
+    {"tile_registers_shared", &TargetInfo::tileRegistersShared},
+    {"state_columns", &TargetInfo::stateColumns},
+};
+
+llvm::ArrayRef<TargetNumber> tile::getTargetNumbers() { return numbers; }
+
+llvm::ArrayRef<TargetInfo> tile::getTargets() {
+  static const TargetInfo targets[] = {describeSM90()};
+  return targets;
+}
+
+const TargetInfo *tile::findTarget(llvm::StringRef arch) {
+  const auto *it = llvm::find_if(getTargets(), [&](const TargetInfo &target) {
+    return target.arch == arch;
+  });
+  return it == getTargets().end() ? nullptr : it;
+}
+
+std::string tile::listTargets() {
+  return llvm::join(
+      llvm::map_range(getTargets(),
+                      [](const TargetInfo &target) { return target.arch; }),
+      ", ");
+}

@@ -114,6 +114,7 @@ def compile(
     training: bool = False,
     save: Optional[str] = None,
     schedule: Optional[str] = None,
+    segment_tokens: int = 0,
 ) -> Any:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -144,22 +145,34 @@ def compile(
         ("separate", "fused-blocks", "fused-warps"; wyvernc --schedule) instead of the
         chunk programs that they are made of. The bits are the same, or the schedule is
         wrong. MLIR that holds kernels already needs no schedule.
+    segment_tokens
+        Cuts sequences into segments of so many tokens that run at once, exactly
+        (wyvernc --segment-tokens): for few long sequences with few heads. 0: none.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
     save = check_choice(training, save)
+    if segment_tokens < 0:
+        raise ValueError(f"segment_tokens: expected at least 0, found {segment_tokens}")
     if target == "cpu":
         if output is not None:
             raise ValueError("output: a CPU program has no bundle; leave it out")
         return _compile_cpu(
-            _read_source(spec), precision or "f32", layer, training, save, schedule
+            _read_source(spec),
+            precision or "f32",
+            layer,
+            training,
+            save,
+            schedule,
+            segment_tokens,
         )
     if schedule is not None:
         raise ValueError("schedule: only target='cpu' has a choice; leave it out")
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
+    flags += [f"--segment-tokens={segment_tokens}"] if segment_tokens else []
     return _compile_bundle(_read_source(spec), target, layer, output, flags)
 
 
@@ -170,6 +183,7 @@ def _compile_cpu(
     training: bool,
     save: str,
     schedule: Optional[str],
+    segment_tokens: int,
 ) -> "CpuProgram":
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
@@ -188,11 +202,21 @@ def _compile_cpu(
                 f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
             )
     phase = "scheduled" if schedule else _PHASES[precision][training]
+    if segment_tokens and phase in ("wy", "differentiated"):
+        phase = "staged"
 
     def compile_part(backward: bool) -> Any:
         try:
             return _compiler().compile_cpu(
-                module, name, phase, operand_type, training, save, backward, schedule or "separate"
+                module,
+                name,
+                phase,
+                operand_type,
+                training,
+                save,
+                backward,
+                schedule or "separate",
+                segment_tokens,
             )
         except ValueError as error:
             raise CompileError(str(error)) from None

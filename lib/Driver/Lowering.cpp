@@ -28,6 +28,7 @@ Lowering::Lowering(const DriverOptions &options, ModuleOp module)
   pipelineOptions.operandType = getOperandType(module).str();
   pipelineOptions.training = options.training;
   pipelineOptions.save = options.save;
+  pipelineOptions.segmentTokens = options.segmentTokens;
   pipelineOptions.schedule = options.schedule;
   if (!options.arch.empty())
     setTarget(options.arch);

@@ -82,6 +82,12 @@ static cl::opt<std::string>
                           "fused-blocks or fused-warps (default separate)"),
                  cl::value_desc("strategy"), cl::init("separate"),
                  cl::cat(category));
+static cl::opt<int64_t>
+    segmentTokensFlag("segment-tokens",
+                      cl::desc("Cut sequences into segments of so many tokens "
+                               "that run at once, exactly: for few long "
+                               "sequences with few heads (default 0: none)"),
+                      cl::value_desc("tokens"), cl::init(0), cl::cat(category));
 static cl::opt<bool> printSpecFlag("print-spec",
                                    cl::desc("Print the spec with all its "
                                             "defaults, and stop"),
@@ -238,6 +244,14 @@ static std::optional<ExitCode> setSchedule(DriverOptions &options) {
                     "; expected one of " + llvm::join(getSchedules(), ", "));
 }
 
+static std::optional<ExitCode> setSegments(DriverOptions &options) {
+  options.segmentTokens = segmentTokensFlag;
+  if (options.segmentTokens >= 0)
+    return std::nullopt;
+  return usageError("expected --segment-tokens of at least 0, found " +
+                    Twine(options.segmentTokens));
+}
+
 /// Checks each flag against the others.
 static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (inputFlag.empty())
@@ -257,6 +271,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (auto code = setArch(options))
     return code;
   if (auto code = setSchedule(options))
+    return code;
+  if (auto code = setSegments(options))
     return code;
   if (auto code = setTraining(options))
     return code;

@@ -32,6 +32,7 @@ struct DriverOptions {
   bool strict = true;
   bool training = false; ///< Derive the backward too.
   std::string save;      ///< What it is given: factor, checkpoints or none.
+  int64_t segmentTokens; ///< Tokens of a segment; 0 for none.
   std::string schedule;  ///< One of getSchedules().
 };
 

@@ -144,6 +144,7 @@ static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   pipelineOptions.training = options.training;
   pipelineOptions.save = options.save;
   pipelineOptions.schedule = options.schedule;
+  pipelineOptions.segmentTokens = options.segmentTokens;
   buildPipeline(pm, *phase, pipelineOptions);
   pm.addNestedPass<func::FuncOp>(createConvertSchedToDeltaPass());
   if (failed(pm.run(module)))

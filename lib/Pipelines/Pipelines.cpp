@@ -57,10 +57,17 @@ static void addDifferentiated(OpPassManager &pm,
   pm.addPass(delta::createPlanResidualsPass(plan));
 }
 
-static void addStaged(OpPassManager &pm, const PipelineOptions &) {
+static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createSimplifyPass());
   pm.addPass(delta::createStagePass());
   // What one program computes is an in of the next.
+  pm.addPass(delta::createSimplifyPass());
+  if (options.segmentTokens == 0)
+    return;
+  delta::SegmentPassOptions segment;
+  segment.tokens = options.segmentTokens;
+  pm.addPass(delta::createSegmentPass(segment));
+  // Drops what a transition does not read.
   pm.addPass(delta::createSimplifyPass());
 }
 

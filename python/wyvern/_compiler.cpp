@@ -88,11 +88,12 @@ static std::unique_ptr<CpuProgram>
 compileCpu(const std::string &source, const std::string &entry,
            const std::string &phase, const std::string &operandType,
            bool training, const std::string &save, bool backward,
-           const std::string &schedule) {
+           const std::string &schedule, int64_t segmentTokens) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(source, {entry, phase, operandType, training,
-                                        save, backward, schedule});
+    return CpuProgram::compile(source,
+                               {entry, phase, operandType, training, save,
+                                backward, schedule, segmentTokens});
   };
   return unwrap(compileReleased());
 }
@@ -257,6 +258,7 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
         py::arg("training") = false, py::arg("save") = "factor",
         py::arg("backward") = false, py::arg("schedule") = "separate",
+        py::arg("segment_tokens") = 0,
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

@@ -30,6 +30,7 @@ def compile_cpu(
     save: str = "factor",
     backward: bool = False,
     schedule: str = "separate",
+    segment_tokens: int = 0,
 ) -> CpuProgram: ...
 def read_spec(
     text: str, file_name: str, format: str, dtype: str = ""

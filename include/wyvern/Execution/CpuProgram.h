@@ -57,6 +57,8 @@ struct CpuOptions {
   bool backward = false;
   /// The strategy of the phase scheduled: one of getSchedules().
   std::string schedule = "separate";
+  /// Tokens of the segments that `staged` cuts sequences into; 0 for none.
+  int64_t segmentTokens = 0;
 };
 
 /// An argument or a result of a program.

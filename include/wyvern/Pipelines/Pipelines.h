@@ -38,6 +38,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                      "triangular factor of each chunk), checkpoints (that, and "
                      "the state every 8 chunks) or none"),
       llvm::cl::init("factor")};
+  Option<int64_t> segmentTokens{
+      *this, "segment-tokens",
+      llvm::cl::desc("tokens of the segments that long sequences are cut into, "
+                     "to run at once; 0 to leave them whole"),
+      llvm::cl::init(0)};
   Option<std::string> schedule{
       *this, "schedule",
       llvm::cl::desc("how chunk programs are divided into kernels and roles: "

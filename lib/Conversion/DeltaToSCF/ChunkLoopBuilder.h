@@ -91,6 +91,7 @@ private:
   Value createLoad(const Bound &bound, const Position &at);
   Value createStore(Value tile, Value whole, const Bound &bound,
                     const Position &at);
+  Value createIsStored(const Position &at, BindingAttr binding);
   Value createOut(Value tile, Value whole, const Bound &bound,
                   const Position &at);
   Value createCopy(Value from, Value to);

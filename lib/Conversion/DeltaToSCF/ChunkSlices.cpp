@@ -119,17 +119,34 @@ Value ChunkLoopBuilder::createLoad(const Bound &bound, const Position &at) {
                                        slice.tileStrides);
 }
 
-/// What several chunks share a slot for is that of the first of them.
+/// True at the chunk whose out is the slot's: chunk i of the m that share it,
+/// or the sequence's last chunk where they are fewer.
+Value ChunkLoopBuilder::createIsStored(const Position &at,
+                                       BindingAttr binding) {
+  int64_t multiple = binding.getChunkMultiple();
+  Value place = arith::RemUIOp::create(b, at.chunk, index(multiple));
+  auto equals = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y);
+  };
+  Value isPlace = equals(place, index(binding.getChunkOffset()));
+  if (binding.getChunkOffset() == 0)
+    return isPlace;
+  Value isBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, place,
+                                         index(binding.getChunkOffset()));
+  Value last = createSub(b, ceilDiv(at.length, program.chunk), index(1));
+  return arith::OrIOp::create(
+      b, isPlace, arith::AndIOp::create(b, isBefore, equals(at.chunk, last)));
+}
+
+/// What several chunks share a slot for is that of one of them.
 Value ChunkLoopBuilder::createOut(Value tile, Value whole, const Bound &bound,
                                   const Position &at) {
   int64_t multiple = bound.binding.getChunkMultiple();
   if (multiple == 1)
     return createStore(tile, whole, bound, at);
-  Value place = arith::RemUIOp::create(b, at.chunk, index(multiple));
-  Value isFirst =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, place, index(0));
-  auto ifOp = scf::IfOp::create(b, whole.getType(), isFirst,
-                                /*withElseRegion=*/true);
+  auto ifOp =
+      scf::IfOp::create(b, whole.getType(), createIsStored(at, bound.binding),
+                        /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(ifOp.thenBlock());
   scf::YieldOp::create(b, createStore(tile, whole, bound, at));

@@ -82,9 +82,27 @@ struct LowerSumRows : OpRewritePattern<SumRowsOp> {
     return success();
   }
 };
+
+struct LowerIdentity : OpRewritePattern<IdentityOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(IdentityOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    RankedTensorType type = tileType(op.getY());
+    Value one = arith::ConstantOp::create(
+        b, b.getFloatAttr(type.getElementType(), 1.0));
+    Value rows = createIndex(b, type.getDimSize(0));
+    rewriter.replaceOp(
+        op, createLoop(b, createIndex(b, 0), rows, createZeroTile(b, type),
+                       [&](Value i, Value tile) {
+                         return createInsert(b, one, tile, {i, i});
+                       }));
+    return success();
+  }
+};
 } // namespace
 
 void delta::populateRowPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerCumsum, LowerMaskRows, LowerRepeatRows, LowerSumRows>(
-      patterns.getContext());
+  patterns.add<LowerCumsum, LowerIdentity, LowerMaskRows, LowerRepeatRows,
+               LowerSumRows>(patterns.getContext());
 }

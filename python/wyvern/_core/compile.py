@@ -39,6 +39,7 @@ def compile(
     training: bool = False,
     save: Optional[str] = None,
     schedule: Optional[str] = None,
+    segment_tokens: int = 0,
 ) -> CompiledProgram:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -70,16 +71,27 @@ def compile(
         "rounded", runs the kernels of that strategy instead of the chunk programs that
         they are made of. The bits are the same, or the schedule is wrong. MLIR that holds
         kernels already needs no schedule.
+    segment_tokens
+        Cuts sequences into segments of so many tokens that run at once, exactly
+        (wyvernc --segment-tokens): for few long sequences with few heads. 0: none.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
     save = _saved(training, save)
+    if segment_tokens < 0:
+        raise ValueError(f"segment_tokens: expected at least 0, found {segment_tokens}")
     if target == "cpu":
         if output is not None:
             raise ValueError("output: a CPU program has no bundle; leave it out")
         return _compile_cpu(
-            read_source(spec), precision or "f32", layer, training, save, schedule
+            read_source(spec),
+            precision or "f32",
+            layer,
+            training,
+            save,
+            schedule,
+            segment_tokens,
         )
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
@@ -88,6 +100,8 @@ def compile(
     flags = ["--training", f"--save={save}"] if training else []
     if schedule is not None:
         flags.append(f"--schedule={schedule}")
+    if segment_tokens:
+        flags.append(f"--segment-tokens={segment_tokens}")
     return _compile_bundle(read_source(spec), target, layer, output, flags)
 
 
@@ -98,6 +112,7 @@ def _compile_cpu(
     training: bool,
     save: str,
     schedule: Optional[str],
+    segment_tokens: int,
 ) -> CpuProgram:
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
@@ -114,6 +129,8 @@ def _compile_cpu(
             f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
         )
     phase = "scheduled" if schedule else _PHASES[precision][training]
+    if segment_tokens and phase in ("wy", "differentiated"):
+        phase = "staged"
 
     def compile_part(backward: bool) -> Any:
         try:
@@ -126,6 +143,7 @@ def _compile_cpu(
                 save,
                 backward,
                 schedule or "separate",
+                segment_tokens,
             )
         except ValueError as error:
             raise CompileError(str(error)) from None

@@ -62,3 +62,12 @@ func.func @sum_rows(%x: tensor<8x2xf32>) -> tensor<4x2xf32> {
   %y = delta.sum_rows %x by 2 : tensor<8x2xf32> -> tensor<4x2xf32>
   return %y : tensor<4x2xf32>
 }
+
+// CHECK-LABEL: func.func @identity
+// CHECK: %[[ZERO:[a-z0-9_]+]] = linalg.fill
+// CHECK: scf.for %[[I:[a-z0-9_]+]] = %c0 to %c8 {{.*}} iter_args(%[[TILE:[a-z0-9_]+]] = %[[ZERO]])
+// CHECK:   tensor.insert %cst{{.*}} into %[[TILE]][%[[I]], %[[I]]]
+func.func @identity() -> tensor<8x8xf32> {
+  %I = delta.identity : tensor<8x8xf32>
+  return %I : tensor<8x8xf32>
+}

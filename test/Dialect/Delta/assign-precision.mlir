@@ -247,3 +247,38 @@ func.func @summed_rows(%x: tensor<?x?x1x16xbf16>) -> (tensor<?x?x1xf32>, tensor<
   }
   return %d, %e : tensor<?x?x1xf32>, tensor<?x?x1xf32>
 }
+
+// States that a program stores for one that multiplies its carry by them are two
+// outs, and what the product is added to; the product is three.
+
+// CHECK-LABEL: func.func @joined_states
+// CHECK: delta.chunk_scan
+// CHECK-SAME: outs([chunk * 4 + 3, head, _, _] : tensor<?x1x16x16xbf16>, [chunk * 4 + 3, head, _, _] : tensor<?x1x16x16xbf16>, [chunk * 4 + 3, head, _, _] : tensor<?x1x16x16xbf16>, [chunk * 4 + 3, head, _, _] : tensor<?x1x16x16xbf16>)
+// CHECK: delta.chunk_scan
+// CHECK-SAME: %[[A:[a-zA-Z0-9_]+]] = %outs#0[chunk, head, _, _] : {{[^,]*}}, %[[B:[a-zA-Z0-9_]+]] = %outs#1[chunk, head, _, _] : {{[^,]*}}, %[[A1:[a-zA-Z0-9_]+]] = %outs#2[chunk, head, _, _] : {{[^,]*}}, %[[B1:[a-zA-Z0-9_]+]] = %outs#3[chunk, head, _, _] : {{.*}} carry(%[[S:.*]] = %{{.*}}[seq
+// CHECK: %[[sum:.*]] = arith.addf %[[B]], %[[B1]]
+// CHECK: %[[Sb:.*]] = arith.truncf %[[S]] : tensor<16x16xf32> to tensor<16x16xbf16>
+// CHECK: %[[Sx:.*]] = arith.extf %[[Sb]]
+// CHECK: %[[rest:.*]] = arith.subf %[[S]], %[[Sx]]
+// CHECK: %[[Rb:.*]] = arith.truncf %[[rest]]
+// CHECK: %[[Ab:.*]] = arith.truncf %[[A]]
+// CHECK: %[[A1b:.*]] = arith.truncf %[[A1]]
+// CHECK: %[[one:.*]] = linalg.contract {{.*}} ins(%[[A1b]], %[[Sb]] : {{.*}} outs(%[[sum]] :
+// CHECK: %[[two:.*]] = linalg.contract {{.*}} ins(%[[Ab]], %[[Rb]] : {{.*}} outs(%[[one]] :
+// CHECK: %[[three:.*]] = linalg.contract {{.*}} ins(%[[Ab]], %[[Sb]] : {{.*}} outs(%[[two]] :
+// CHECK: delta.yield outs(%[[S]] : {{.*}}) carry(%[[three]] :
+func.func @joined_states(%x: tensor<?x?x1x16xbf16>, %z: tensor<?x1x16x16xf32>, %s0: tensor<?x1x16x16xf32>) -> (tensor<?x1x16x16xf32>, tensor<?x1x16x16xf32>) {
+  %a, %b, %0 = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x16xbf16>)
+      carry(%S = %z[chunk * 4, head, _, _] : tensor<?x1x16x16xf32>)
+      outs([chunk * 4 + 3, head, _, _] : tensor<?x1x16x16xf32>, [chunk * 4 + 3, head, _, _] : tensor<?x1x16x16xf32>) valid(%n) {
+    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%X, %X : tensor<16x16xf32>, tensor<16x16xf32>) outs(%S : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield outs(%S1, %S : tensor<16x16xf32>, tensor<16x16xf32>) carry(%S1 : tensor<16x16xf32>)
+  }
+  %s, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x16xbf16>, %A = %a[chunk, head, _, _] : tensor<?x1x16x16xf32>, %B = %b[chunk, head, _, _] : tensor<?x1x16x16xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x16x16xf32>) outs([chunk, head, _, _] : tensor<?x1x16x16xf32>) valid(%n) {
+    %S1 = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%A, %S : tensor<16x16xf32>, tensor<16x16xf32>) outs(%B : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield outs(%S : tensor<16x16xf32>) carry(%S1 : tensor<16x16xf32>)
+  }
+  return %s, %sT : tensor<?x1x16x16xf32>, tensor<?x1x16x16xf32>
+}

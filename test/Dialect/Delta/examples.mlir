@@ -133,3 +133,10 @@ func.func @sum_rows(%a: tensor<64xf32>) {
   %s = delta.sum_rows %a by 2 : tensor<64xf32> -> tensor<32xf32>
   return
 }
+
+// CHECK-LABEL: func.func @identity
+// CHECK: delta.identity
+func.func @identity() {
+  %I = delta.identity : tensor<64x64xf32>
+  return
+}

@@ -402,6 +402,38 @@ func.func @chunk_program_c17_one(%x: tensor<?x?x3x4xf32>) {
 
 // -----
 
+func.func @chunk_program_c18(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C18) expected out #0 to be bound to one of the chunks of a slot: chunk * m + i with 0 <= i < m, found #delta.binding<[chunk * 2 + 2, head, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([chunk * 2 + 2, head, _] : tensor<?x1x4xf32>) valid(%n) {
+    %c = arith.constant dense<1.0> : tensor<4xf32>
+    delta.yield outs(%c : tensor<4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c18_in(%x: tensor<?x?x1x4xf32>, %y: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C18) expected in #1 to be bound without '+ i': it is the same in all chunks of a slot, found #delta.binding<[chunk * 2 + 1, head, _]>}}
+  delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>, %Y = %y[chunk * 2 + 1, head, _] : tensor<?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c18(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C18) expected carry #0 to be bound without '+ i': it is the same in all chunks of a slot, found #delta.binding<[chunk * 2 + 1, head, _]>}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      carry(%S = %s0[chunk * 2 + 1, head, _] : tensor<?x1x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4xf32>)
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_program_c6_multiple(%x: tensor<?x?x2x4xf32>) {
   // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 2, found #delta.binding<[seq, time, head * 2, _]>}}
   %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head * 2, _] : tensor<?x?x4x4xf32>) valid(%n) {
@@ -773,6 +805,14 @@ func.func @sum_rows_c1(%z: tensor<f32>) {
 func.func @sum_rows_c2(%x: tensor<8x4xf32>) {
   // expected-error @+1 {{(C2) expected 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<4x4xf32>'}}
   %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @identity_c1() {
+  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
+  %I = delta.identity : tensor<8x4xf32>
   return
 }
 

@@ -131,5 +131,7 @@ func.func @rows(%x: tensor<8xf32>, %y: tensor<8x4xf64>, %n: index) {
   %6 = delta.repeat_rows %y by 3 : tensor<8x4xf64> -> tensor<24x4xf64>
   // CHECK: delta.sum_rows %{{.*}} by 3 : tensor<24x4xf64> -> tensor<8x4xf64>
   %7 = delta.sum_rows %6 by 3 : tensor<24x4xf64> -> tensor<8x4xf64>
+  // CHECK: delta.identity : tensor<8x8xf32>
+  %8 = delta.identity : tensor<8x8xf32>
   return
 }

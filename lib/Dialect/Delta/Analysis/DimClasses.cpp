@@ -35,7 +35,7 @@ void DimClasses::markUniform(Operation *op, ArrayRef<TileLoop> loops) {
       uniform.insert({result, dim});
   auto isResult = [&](Dim dim) { return dim.first.getDefiningOp() == op; };
   for (const TileLoop &loop : loops)
-    if (loop.isTime || llvm::any_of(loop.dims, [&](Dim dim) {
+    if (loop.isTime || loop.isPlaced || llvm::any_of(loop.dims, [&](Dim dim) {
           return !isResult(dim) && !isUniform(dim);
         }))
       for (Dim dim : loop.dims)

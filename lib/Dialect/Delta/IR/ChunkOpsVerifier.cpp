@@ -139,6 +139,16 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyBound(StringRef what,
   if (static_cast<int64_t>(binding.getDims().size()) != tensor.getRank())
     return op.emitOpError() << "(C3) expected one bound dimension for each of "
                             << name << ", found " << binding << " for " << type;
+  int64_t place = binding.getChunkOffset();
+  if (place != 0 &&
+      (what != "out" || place < 0 || place >= binding.getChunkMultiple()))
+    return op.emitOpError()
+           << "(C18) expected " << name << " to be bound "
+           << (what == "out"
+                   ? "to one of the chunks of a slot: chunk * m + i with "
+                     "0 <= i < m"
+                   : "without '+ i': it is the same in all chunks of a slot")
+           << ", found " << binding;
   if (failed(verifyKinds(name, binding)) ||
       failed(verifyDims(name, tensor, binding, what == "in")))
     return failure();

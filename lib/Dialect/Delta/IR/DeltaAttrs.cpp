@@ -27,7 +27,7 @@ static StringRef describeMultiple(DimKind kind) {
 }
 
 /// Parses one entry of a binding: a keyword, after some perhaps `* n`, and
-/// after `head * n` perhaps `+ i`.
+/// after `head * n` and `chunk * n` perhaps `+ i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -47,7 +47,8 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   if (dim.multiple < 1)
     return parser.emitError(loc)
            << "expected at least one " << counted << ", found " << dim.multiple;
-  if (*kind != DimKind::head || failed(parser.parseOptionalPlus()))
+  bool isMember = *kind == DimKind::head || *kind == DimKind::chunk;
+  if (!isMember || failed(parser.parseOptionalPlus()))
     return success();
   return parser.parseInteger(dim.offset);
 }
@@ -92,20 +93,24 @@ bool BindingAttr::has(DimKind kind) const {
                       [&](BoundDim dim) { return dim.kind == kind; });
 }
 
-/// The multiple of the dimension of a kind; 1 if there is none.
-static int64_t getMultiple(BindingAttr binding, DimKind kind) {
+/// The dimension of a kind; one of multiple 1 if there is none.
+static BoundDim findDim(BindingAttr binding, DimKind kind) {
   for (BoundDim dim : binding.getDims())
     if (dim.kind == kind)
-      return dim.multiple;
-  return 1;
+      return dim;
+  return {kind};
 }
 
 int64_t BindingAttr::getTimeMultiple() const {
-  return getMultiple(*this, DimKind::time);
+  return findDim(*this, DimKind::time).multiple;
 }
 
 int64_t BindingAttr::getChunkMultiple() const {
-  return getMultiple(*this, DimKind::chunk);
+  return findDim(*this, DimKind::chunk).multiple;
+}
+
+int64_t BindingAttr::getChunkOffset() const {
+  return findDim(*this, DimKind::chunk).offset;
 }
 
 RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,

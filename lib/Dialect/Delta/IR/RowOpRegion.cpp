@@ -179,6 +179,23 @@ SmallVector<OpOperand *> SumRowsOp::getRoundedOperands() { return {}; }
 int64_t SumRowsOp::getMatmulFlops() { return 0; }
 
 //===----------------------------------------------------------------------===//
+// identity
+//===----------------------------------------------------------------------===//
+
+Loops IdentityOp::getLoops() {
+  auto place = [&](int64_t dim) {
+    return TileLoop{{{getY(), dim}},
+                    /*isMixed=*/false,
+                    /*isTime=*/false,
+                    /*isPlaced=*/true};
+  };
+  return {place(0), place(1)};
+}
+bool IdentityOp::isCheap() { return true; }
+SmallVector<OpOperand *> IdentityOp::getRoundedOperands() { return {}; }
+int64_t IdentityOp::getMatmulFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
 // Chunk programs
 //===----------------------------------------------------------------------===//
 

@@ -279,6 +279,18 @@ OpFoldResult SumRowsOp::fold(FoldAdaptor adaptor) {
   return getN() == 1 ? getX() : Value();
 }
 
+//===----------------------------------------------------------------------===//
+// identity
+//===----------------------------------------------------------------------===//
+
+LogicalResult IdentityOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getY());
+  if (shape.size() != 2 || shape[0] != shape[1])
+    return emitOpError() << "(C1) expected a square matrix, found "
+                         << getY().getType();
+  return success();
+}
+
 namespace {
 struct MergeRepeats : OpRewritePattern<RepeatRowsOp> {
   using OpRewritePattern::OpRewritePattern;

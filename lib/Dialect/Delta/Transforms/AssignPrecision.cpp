@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "NarrowStorage.h"
+#include "SplitStates.h"
 #include "SplitStorage.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -20,21 +21,17 @@ namespace mlir::wyvern::delta {
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-/// True if a carry is what the products of `op` are added to. What is rounded
-/// there stays in all chunks that follow.
-static bool addsToCarry(linalg::ContractOp op) {
-  Value sum = op->getResult(0);
-  while (sum.hasOneUse()) {
-    OpOperand &use = *sum.use_begin();
+/// True if `sum` leads to a carry by additions alone. What is rounded in its
+/// summands stays in all chunks that follow.
+static bool addsToCarry(Value sum) {
+  return llvm::any_of(sum.getUses(), [&](OpOperand &use) {
     Operation *user = use.getOwner();
     if (auto yield = dyn_cast<YieldOp>(user))
-      return llvm::is_contained(yield.getCarries(), sum);
+      return use.getOperandNumber() >= yield.getOuts().size();
     auto next = dyn_cast<linalg::ContractOp>(user);
-    if (!isa<arith::AddFOp>(user) && !(next && next.isDpsInit(&use)))
-      return false;
-    sum = user->getResult(0);
-  }
-  return false;
+    return (isa<arith::AddFOp>(user) || (next && next.isDpsInit(&use))) &&
+           addsToCarry(user->getResult(0));
+  });
 }
 
 /// True for what would be exact in `type` but for the vectors and constants
@@ -84,7 +81,7 @@ private:
                                      inputs, sum, op.getIndexingMaps())
               .getResult(0);
     };
-    if (addsToCarry(op))
+    if (addsToCarry(op->getResult(0)))
       for (auto [i, input] : llvm::enumerate(op.getInputs()))
         if (input.getDefiningOp() && isScaledIn(input, type)) {
           SmallVector<Value> rest(inputs);
@@ -138,6 +135,9 @@ struct AssignPrecisionPass
           << "': matmul operands have 16 bits";
       return signalPassFailure();
     }
+    IRRewriter rewriter(&getContext());
+    // First: what it rounds needs no rounding any more.
+    numSplit += splitStates(rewriter, getOperation(), type);
     OpBuilder builder(&getContext());
     OperandRounder rounder(builder, type);
     getOperation()->walk([&](ChunkRegionOpInterface op) {
@@ -146,7 +146,6 @@ struct AssignPrecisionPass
     });
     numRounded += rounder.getNumRounded();
     numSplit += rounder.getNumSplit();
-    IRRewriter rewriter(&getContext());
     SmallVector<ChunkProgramOpInterface> programs;
     getOperation()->walk(
         [&](ChunkProgramOpInterface program) { programs.push_back(program); });

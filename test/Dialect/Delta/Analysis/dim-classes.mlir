@@ -140,3 +140,19 @@ func.func @chunk_ops(%k: tensor<?x?x1x8xf32> {delta.name = "k"}, %g: tensor<?x?x
   }
   return %o : tensor<?x?x1x8xf32>
 }
+
+// The identity depends on its two indices, so neither is uniform, and nothing
+// makes them one.
+// CHECK-LABEL: @identity delta.chunk_map
+// CHECK-NEXT: class 0: %X[0]{{$}}
+// CHECK-NEXT: class 1: %X[1]{{$}}
+// CHECK-NEXT: class 2: %I[0]{{$}}
+// CHECK-NEXT: class 3: %I[1]{{$}}
+func.func @identity(%x: tensor<?x?x1x4xf32> {delta.name = "x"}) -> tensor<?x1x4x4xf32> {
+  %i = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      outs([chunk, head, _, _] : tensor<?x1x4x4xf32>) valid(%n) {
+    %I = delta.identity : tensor<4x4xf32>
+    delta.yield outs(%I : tensor<4x4xf32>)
+  }
+  return %i : tensor<?x1x4x4xf32>
+}

@@ -36,6 +36,8 @@ struct TileLoop {
   /// operation does then depends on the place in the chunk, so its results vary
   /// along the index even where no operand does.
   bool isTime = false;
+  /// True if the result depends on the index itself, which is none of rows.
+  bool isPlaced = false;
 };
 
 /// Names the results of `op` where IR is printed: a matrix as it is in `names`,

@@ -63,7 +63,7 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
   let description = [{
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
     for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
-    chunks), `head` (one head, or one of a group's shared heads; `head * n + i` for
+    chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `_` (kept whole). The tile of an operand keeps `time`, as
     chunk * n rows, and `_`; the other dimensions are dropped.
 
@@ -82,6 +82,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     int64_t getTimeMultiple() const;
     /// Chunks a slot of the `chunk` dimension; 1 if there is none.
     int64_t getChunkMultiple() const;
+    /// Which of these chunks an out is of; 0 if there is none.
+    int64_t getChunkOffset() const;
     /// The tile of `type` for one (sequence, head, chunk): `chunk` tokens, floats
     /// as `compute`.
     ::mlir::RankedTensorType getTileType(::mlir::RankedTensorType type,

@@ -311,4 +311,23 @@ def Delta_SumRowsOp : Delta_RowOp<"sum_rows", []> {
   let hasFolder = 1;
 }
 
+def Delta_IdentityOp : Delta_RowOp<"identity", ["I"]> {
+  let summary = "the identity matrix";
+  let description = [{
+    ```
+    y_ij = 1 if i = j, else 0
+    ```
+
+    What the transition of a part of a sequence starts from (`delta-segment`).
+
+    Example:
+
+    ```mlir
+    %I = delta.identity : tensor<64x64xf32>
+    ```
+  }];
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat = "attr-dict `:` type($y)";
+}
+
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAROWOPS

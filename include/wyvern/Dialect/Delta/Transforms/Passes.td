@@ -340,6 +340,93 @@ def StagePass : Pass<"delta-stage"> {
   ];
 }
 
+def SegmentPass : Pass<"delta-segment"> {
+  let summary = "cut long sequences into segments that run at once, exactly";
+  let description = [{
+    A chain is sequential over chunks, so one head of one long sequence keeps one
+    part of a GPU busy. But what a segment of chunks does to the state S that enters
+    it is A S + B with one matrix A, its *transition*, for all columns of S that the
+    chain keeps apart (the split dimension of `delta-stage`, here its *lanes*).
+
+    Each `delta.chunk_scan` with one carry that is a matrix, and whose next carry is
+    affine in it, becomes
+
+    * the chain from zero on every segment, without outs: B, where it ends,
+    * its linear part from the identity on every segment: A, where that ends,
+    * a scan over segments, S+ = A S + B, from the initial to the final state: it
+      stores the state that enters each segment,
+    * the chain again, with its outs, a run for each segment from that state.
+
+    Segments are runs of chunks of one sequence, with slots as in `chunk * m`: no
+    segment crosses from a sequence to the next, and how many there can be follows from
+    the number of tokens and sequences alone. Other scans stay as they are, with a
+    remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
+    ins that the transition does not read.
+
+    Before (types and most bindings left out):
+
+    ```mlir
+    %o, %sT = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
+        ins(%Q = %q[...], %K = %k[...], %V = %v[...]) carry(%S = %s0[seq, head, _, _])
+        outs([seq, time, head, _]) valid(%n) {
+      %KS = linalg.contract ins(%K, %S) outs(%zero)
+      %U = arith.subf %V, %KS
+      %O = linalg.contract ins(%Q, %S) outs(%zero)
+      %S1 = linalg.contract ins(%K, %U) outs(%S)
+      delta.yield outs(%O) carry(%S1)
+    }
+    ```
+
+    After `delta-segment{tokens=4096}`:
+
+    ```mlir
+    %zeros, %ones = delta.chunk_map chunk = 4096 heads = 16 compute = f32
+        ins(%Q = %q[...]) outs([chunk, head, _, _], [chunk, head, _, _]) valid(%n) {
+      %0 = arith.constant dense<0.0>
+      %I = delta.identity
+      delta.yield outs(%0, %I)
+    }
+    %b, %0 = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
+        ins(%K = %k[...], %V = %v[...]) carry(%S = %zeros[chunk * 64, head, _, _])
+        outs([chunk * 64 + 63, head, _, _]) valid(%n) {
+      %KS = linalg.contract ins(%K, %S) outs(%zero)
+      %U = arith.subf %V, %KS
+      %S1 = linalg.contract ins(%K, %U) outs(%S)
+      delta.yield outs(%S1) carry(%S1)
+    }
+    %a, %1 = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
+        ins(%K = %k[...]) carry(%S = %ones[chunk * 64, head, _, _])
+        outs([chunk * 64 + 63, head, _, _]) valid(%n) {
+      %KS = linalg.contract ins(%K, %S) outs(%zero)
+      %U = arith.negf %KS
+      %S1 = linalg.contract ins(%K, %U) outs(%S)
+      delta.yield outs(%S1) carry(%S1)
+    }
+    %s, %sT = delta.chunk_scan forward chunk = 4096 heads = 16 compute = f32
+        ins(%Q = %q[...], %A = %a[chunk, head, _, _], %B = %b[chunk, head, _, _])
+        carry(%S = %s0[seq, head, _, _]) outs([chunk, head, _, _]) valid(%n) {
+      %S1 = linalg.contract ins(%A, %S) outs(%B)
+      delta.yield outs(%S) carry(%S1)
+    }
+    %o, %2 = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
+        ins(%Q = %q[...], %K = %k[...], %V = %v[...])
+        carry(%S = %s[chunk * 64, head, _, _]) outs([seq, time, head, _]) valid(%n) {
+      ... as before
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"tokens", "tokens", "int64_t", /*default=*/"4096",
+           "tokens of a segment, rounded up to whole chunks">,
+  ];
+  let statistics = [
+    Statistic<"numSegmented", "num-segmented", "scans cut into segments">,
+  ];
+}
+
 def AssignPrecisionPass : Pass<"delta-assign-precision"> {
   let summary = "round the operands of matmuls, and nothing else";
   let description = [{
@@ -353,7 +440,7 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     ever read through such a truncf; it is then rounded where it leaves its program.
     Vectors (rates, gates and what is summed for their gradients) keep their type.
 
-    Two roundings would be most of an error, and get a second part with what they
+    Three roundings would be most of an error, and get a second part with what they
     took away (16 significant bits in all). A product that is added to a carry is
     computed for both parts if its operand is an in times vectors (a decay), because
     it would otherwise be the only inexact term:
@@ -369,7 +456,9 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
 
     And rows of tokens that go to a program which sums a vector from them (the gradient
     of a rate) are two outs; the program adds them again for the sum, and its products
-    take the first.
+    take the first. A state that another program stores and that multiplies the carry
+    (between the segments of `delta-segment`) is two outs too, and what it is added to;
+    the product is three: of all parts but the two small ones.
 
     This is the only pass that rounds. What it makes also runs on the CPU, which
     is the sharpest test of a GPU kernel.

@@ -1,0 +1,104 @@
+//===- Segment.cpp - A long sequence in parts that run at once ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// SegmentPrograms.cpp makes the programs, LinearPart.cpp what a segment does to
+// the state that enters it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Remarks.h"
+#include "SegmentPrograms.h"
+
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#define DEBUG_TYPE "delta-segment"
+
+namespace mlir::wyvern::delta {
+#define GEN_PASS_DEF_SEGMENTPASS
+#include "wyvern/Dialect/Delta/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::delta
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+/// Returns the most tokens that a sequence can have, if the types tell.
+static std::optional<int64_t> getMaxTokens(ChunkScanOp scan) {
+  for (auto [in, binding] :
+       llvm::zip(scan.getIns(), scan.getInBindings().getAsRange<BindingAttr>()))
+    for (auto [dim, size] :
+         llvm::zip(binding.getDims(),
+                   cast<RankedTensorType>(in.getType()).getShape()))
+      if (dim.kind == DimKind::time && !ShapedType::isDynamic(size))
+        return size / dim.multiple;
+  return std::nullopt;
+}
+
+/// Returns why the carries of `scan` are not one state that segments could hand
+/// on; empty if they are.
+static StringRef findCarryObstacle(ChunkScanOp scan) {
+  if (scan.getInits().size() != 1)
+    return "it has several carries: the transition would mix them";
+  BindingAttr binding = scan.getCarryBinding(0);
+  if (binding.has(DimKind::chunk))
+    return "its carry starts anew every few chunks already";
+  if (!binding.has(DimKind::seq))
+    return "its carry has no seq dimension, which a slot a segment could "
+           "replace";
+  if (getTileRank(scan.getCarryArg(0)) != 2)
+    return "its carry is not a matrix";
+  return "";
+}
+
+namespace {
+struct SegmentPass : wyvern::delta::impl::SegmentPassBase<SegmentPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (tokens < 1) {
+      getOperation()->emitError()
+          << "expected tokens of at least 1, found " << tokens.getValue()
+          << ": a segment is as many tokens of a sequence";
+      return signalPassFailure();
+    }
+    SmallVector<ChunkScanOp> scans;
+    getOperation()->walk([&](ChunkScanOp scan) { scans.push_back(scan); });
+    IRRewriter rewriter(&getContext());
+    for (ChunkScanOp scan : scans)
+      if (succeeded(segment(rewriter, scan)))
+        ++numSegmented;
+  }
+
+private:
+  LogicalResult segment(RewriterBase &rewriter, ChunkScanOp scan);
+};
+} // namespace
+
+LogicalResult SegmentPass::segment(RewriterBase &rewriter, ChunkScanOp scan) {
+  auto refuse = [&](Operation *op, StringRef reason) {
+    emitMissedRemark(op, DEBUG_TYPE, reason);
+    return failure();
+  };
+  int64_t chunks = llvm::divideCeil(int64_t(tokens), int64_t(scan.getChunk()));
+  if (std::optional<int64_t> most = getMaxTokens(scan);
+      most && *most <= chunks * int64_t(scan.getChunk()))
+    return refuse(scan, "its sequences have no more tokens than one segment");
+  if (StringRef reason = findCarryObstacle(scan); !reason.empty())
+    return refuse(scan, reason);
+  DimClasses classes(cast<ChunkProgramOpInterface>(scan.getOperation()));
+  std::optional<TileDim> splitDim = findSplitDim(scan, classes);
+  if (!splitDim)
+    return refuse(scan, "its recurrence mixes every dimension of the carry, so "
+                        "there are no independent lanes");
+  LinearPart linear(scan, classes, *splitDim);
+  if (auto [op, reason] = linear.findObstacle(); op)
+    return refuse(op, reason);
+  createSegments(rewriter, scan, linear, *splitDim, chunks);
+  return success();
+}

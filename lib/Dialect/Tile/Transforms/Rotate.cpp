@@ -98,14 +98,20 @@ static Operation *findSettled(Block &block) {
   return settled;
 }
 
-/// True if `op` is computed from what the round before has left.
+/// True if `op`, or something in its regions, is computed from what the round
+/// before has left.
 static bool needsCarry(Operation *op, Block &block) {
-  return llvm::any_of(op->getOperands(), [&](Value operand) {
+  auto isLeft = [&](Value operand) {
     if (auto arg = dyn_cast<BlockArgument>(operand))
       return arg.getOwner() == &block && arg.getArgNumber() > 0;
     Operation *def = operand.getDefiningOp();
     return def->getBlock() == &block && needsCarry(def, block);
+  };
+  WalkResult found = op->walk([&](Operation *inner) {
+    return llvm::any_of(inner->getOperands(), isLeft) ? WalkResult::interrupt()
+                                                      : WalkResult::advance();
   });
+  return found.wasInterrupted();
 }
 
 /// Divides a round; says in `why` what is missing.

@@ -73,7 +73,9 @@ def assert_same_bits(one, other):
     assert one.keys() == other.keys()
     for name in one:
         assert one[name].any(), name
-        assert one[name].tobytes() == other[name].tobytes(), name
+        # Not compared in the assertion: a report of what differs in a megabyte takes minutes.
+        same = one[name].tobytes() == other[name].tobytes()
+        assert same, name
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -119,7 +121,7 @@ def test_options():
     for words, options in [
         ("schedule: expected separate, fused-blocks", dict(target="cpu", precision="rounded", schedule="fast")),
         ("schedule: kernels round", dict(target="cpu", schedule="separate")),
-        ("schedule: only target='cpu'", dict(schedule="separate")),
+        ("schedule: expected separate, fused-blocks", dict(schedule="fast")),
     ]:
         with pytest.raises(ValueError, match=words):
             wyvern.compile(DELTA_NET, **options)

@@ -263,22 +263,22 @@ private:
     for (SmallVector<Value> *part : {&a, &aLost})
       for (Value &value : *part)
         value = e.select(scratch.isBelow(k), value, e.c32(0));
-    multiplyCopied(taken, k, a, /*lost=*/false);
+    auto load = [&](bool lost) {
+      return llvm::map_to_vector(taken, [&](int64_t j) {
+        return loadTransposed(e, scratch.copiedBlock(k, j, lost));
+      });
+    };
+    auto addProducts = [&](ArrayRef<Value> a,
+                           ArrayRef<SmallVector<Value>> copies) {
+      for (auto [j, b] : llvm::zip_equal(taken, copies))
+        multiply(blocks[j], a, b);
+    };
+    SmallVector<SmallVector<Value>> copies = load(/*lost=*/false);
+    addProducts(a, copies);
     if (!split)
       return;
-    multiplyCopied(taken, k, aLost, /*lost=*/false);
-    multiplyCopied(taken, k, a, /*lost=*/true);
-  }
-
-  /// Adds A Y_kj, or with `lost` A times what rounding Y_kj lost, to the blocks
-  /// j of `taken`. All are loaded before the first is multiplied.
-  void multiplyCopied(ArrayRef<int64_t> taken, int64_t k, ArrayRef<Value> a,
-                      bool lost) {
-    SmallVector<SmallVector<Value>> copies;
-    for (int64_t j : taken)
-      copies.push_back(loadTransposed(e, scratch.copiedBlock(k, j, lost)));
-    for (auto [j, b] : llvm::zip_equal(taken, copies))
-      multiply(blocks[j], a, b);
+    addProducts(aLost, copies);
+    addProducts(a, load(/*lost=*/true));
   }
 
   /// Adds A B to `block`: two registers of B for each 8 of its columns.

@@ -80,6 +80,8 @@ def compile(
     or FileNotFoundError where the compiler is not installed.
     """
     save = _saved(training, save)
+    if schedule is not None and schedule not in _SCHEDULES:
+        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if segment_tokens < 0:
         raise ValueError(f"segment_tokens: expected at least 0, found {segment_tokens}")
     if target == "cpu":
@@ -94,8 +96,6 @@ def compile(
             schedule,
             segment_tokens,
         )
-    if schedule is not None and schedule not in _SCHEDULES:
-        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if segment_tokens:
         raise ValueError("segment_tokens: only target='cpu' has segments so far; leave it out")
     if precision is not None:
@@ -119,8 +119,6 @@ def _compile_cpu(
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
     if precision == "f64" and source.format == "mlir":
         raise ValueError("precision: MLIR says its own types; write f64 there")
-    if schedule is not None and schedule not in _SCHEDULES:
-        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if schedule is not None and precision != "rounded":
         raise ValueError("schedule: kernels round, so it needs precision='rounded'")
     found = read_layer(source, layer, "f64" if precision == "f64" else "")

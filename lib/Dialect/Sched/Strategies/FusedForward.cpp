@@ -27,14 +27,16 @@ using namespace mlir::wyvern::sched;
 // Who computes what
 //===----------------------------------------------------------------------===//
 
-/// Returns the operations of the map that make triangular factors, or need one.
-static llvm::SmallPtrSet<Operation *, 8> findFactorOps(delta::ChunkMapOp map) {
-  llvm::SmallPtrSet<Operation *, 8> found;
+/// Returns the operations of `map` that `isRoot` holds for, and what needs one.
+static llvm::SmallPtrSet<Operation *, 16>
+findDependents(delta::ChunkMapOp map,
+               llvm::function_ref<bool(Operation *)> isRoot) {
+  llvm::SmallPtrSet<Operation *, 16> found;
   for (Operation &op : map.getBlock().without_terminator()) {
     bool needsOne = llvm::any_of(op.getOperands(), [&](Value operand) {
       return found.contains(operand.getDefiningOp());
     });
-    if (needsOne || isa<delta::EraseFactorOp>(op))
+    if (needsOne || isRoot(&op))
       found.insert(&op);
   }
   return found;
@@ -44,24 +46,18 @@ static llvm::SmallPtrSet<Operation *, 8> findFactorOps(delta::ChunkMapOp map) {
 /// vectors of vectors, which come first: they cost little, and the state waits
 /// for them before it does for any product.
 static SmallVector<Operation *> orderMap(const FusedProgram &program) {
-  SmallVector<Operation *> early, late;
   delta::ChunkMapOp map = program.getMap();
-  llvm::SmallPtrSet<Operation *, 16> isLate;
-  for (Operation &op : map.getBlock().without_terminator()) {
-    if (program.isFree(&op))
-      continue;
-    bool isMatrix = llvm::any_of(op.getResultTypes(), [](Type type) {
+  auto late = findDependents(map, [](Operation *op) {
+    return llvm::any_of(op->getResultTypes(), [](Type type) {
       return cast<RankedTensorType>(type).getRank() > 1;
     });
-    bool needsLate = llvm::any_of(op.getOperands(), [&](Value operand) {
-      return isLate.contains(operand.getDefiningOp());
-    });
-    if (isMatrix || needsLate)
-      isLate.insert(&op);
-    (isLate.contains(&op) ? late : early).push_back(&op);
-  }
-  early.append(late);
-  return early;
+  });
+  SmallVector<Operation *> order;
+  for (bool isLate : {false, true})
+    for (Operation &op : map.getBlock().without_terminator())
+      if (!program.isFree(&op) && late.contains(&op) == isLate)
+        order.push_back(&op);
+  return order;
 }
 
 /// Returns the roles of `program`: the state's chain, and the map, which is a
@@ -73,7 +69,9 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   PlannedRole state{"state", tile::kWarpgroupWarps};
   PlannedRole dots{splitMap ? "dots" : "map", tile::kWarpgroupWarps};
   PlannedRole factor{"factor", tile::kWarpgroupWarps};
-  llvm::SmallPtrSet<Operation *, 8> factorOps = findFactorOps(program.getMap());
+  // What makes triangular factors, and what needs one.
+  auto factorOps =
+      findDependents(program.getMap(), llvm::IsaPred<delta::EraseFactorOp>);
   for (Operation *op : orderMap(program))
     (splitMap && factorOps.contains(op) ? factor : dots).ops.push_back(op);
   for (Operation &op : program.getScan().getBlock().without_terminator())

@@ -7,6 +7,9 @@
 //
 // Z = (I + L C)^-1 L with C = diag(c), by strips of 16 rows, a warp a strip:
 //
+// L is in registers, or in shared memory, from where it is read when it is
+// needed.
+//
 //   1. Z_ss, the block on the diagonal, in fp32: the columns of its 8 x 8
 //      blocks by substitution, a column a lane, then one product of these.
 //   2. The other blocks of the strip, with Z_ss known, on the tensor cores, in
@@ -69,9 +72,17 @@ Value multiplyNegated(Emitter &e, Value a, Value b) {
 ///     lanes  0-7   Z_11      lanes  8-15  -C_1 Z_11
 ///     lanes 16-23  P_21      lanes 24-31  Z_22
 ///
-/// of the 8 x 8 blocks, P_21 = (I + L_22 C_2)^-1 L_21.
-void solveColumns(FactorScratch &scratch) {
+/// of the 8 x 8 blocks, P_21 = (I + L_22 C_2)^-1 L_21. L is the tile `shared`,
+/// or, where that is null, in the scratch tile itself.
+void solveColumns(FactorScratch &scratch, Value shared) {
   Emitter &e = scratch.e;
+  auto element = [&](Value row, Value column, Value isLower) {
+    if (!shared)
+      return scratch.diagonal(row, column, isLower);
+    Value further = e.select(isLower, e.c32(kSolved), e.c32(0));
+    return scratch.element(shared, e.add(row, further),
+                           e.add(column, e.mul(scratch.warp, kStrip)));
+  };
   Value isLower = e.cmp(LLVM::ICmpPredicate::uge, scratch.lane, e.c32(kStrip));
   Value column = e.urem(scratch.lane, kStrip);
   Value isScaled =
@@ -85,10 +96,10 @@ void solveColumns(FactorScratch &scratch) {
         e.loadSharedVector(e.f32(), kPanel, scratch.rate(e.add(first, panel))));
   for (int64_t i = 0; i < kSolved; ++i) {
     Value row = e.c32(i);
-    p.push_back(e.loadShared(e.f32(), scratch.diagonal(row, source, isLower)));
+    p.push_back(e.loadShared(e.f32(), element(row, source, isLower)));
     for (int64_t panel = 0; panel < i; panel += kPanel) {
       SmallVector<Value> l = e.loadSharedVector(
-          e.f32(), kPanel, scratch.diagonal(row, e.add(first, panel), isLower));
+          e.f32(), kPanel, element(row, e.add(first, panel), isLower));
       for (int64_t k = panel; k < std::min(i, panel + kPanel); ++k)
         p[i] = multiplyAdd(e, l[k - panel], y[k], p[i]);
     }
@@ -135,7 +146,8 @@ SmallVector<Value> joinColumns(FactorScratch &scratch) {
 /// 0 to 2, which hold nothing of use where they are not left of it.
 class Strip {
 public:
-  /// With `split` the operands of merges have two parts.
+  /// Takes L from registers. With `split` the operands of merges have two
+  /// parts.
   Strip(FactorScratch &scratch, ArrayRef<Value> l, bool split)
       : e(scratch.e), scratch(scratch), split(split) {
     for (int64_t j = 0; j < kStrips - 1; ++j)
@@ -148,13 +160,24 @@ public:
     }
   }
 
+  /// Takes L from the tile `shared` of shared memory.
+  Strip(FactorScratch &scratch, Value shared, bool split)
+      : e(scratch.e), scratch(scratch), shared(shared), split(split) {}
+
   void emit(Value rates, int64_t barrier) {
     // No warp still reads what the scratch tile held.
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
-    shareDiagonal(rates);
-    solveColumns(scratch);
+    if (!shared)
+      shareDiagonal();
+    shareRates(rates);
+    syncWarp(e);
+    solveColumns(scratch, shared);
     diagonal = joinColumns(scratch);
+    if (shared)
+      loadBlocks();
     solveBlocks();
+    // All lanes have had the block on the diagonal: copies take its place.
+    syncWarp(e);
     copyBlocks();
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
     for (int64_t k = kStrips - 2; k >= 0; --k)
@@ -178,9 +201,21 @@ private:
     return l.slice(j * kBlockElements, kBlockElements);
   }
 
-  /// Writes the block on the diagonal and the strip's rates where all lanes of
-  /// the warp find them. Element i of `rates` is rate 32 i + lane.
-  void shareDiagonal(Value rates) {
+  /// Reads the blocks left of the one on the diagonal.
+  void loadBlocks() {
+    for (int64_t j = 0; j < kStrips - 1; ++j) {
+      SmallVector<Value> &block = blocks.emplace_back();
+      for (int64_t right : {0, 8})
+        for (int64_t down : {0, 8})
+          block.append(e.loadSharedVector(
+              e.f32(), 2,
+              scratch.element(shared, e.add(scratch.row(), down),
+                              e.add(scratch.column(), kStrip * j + right))));
+    }
+  }
+
+  /// Writes the block on the diagonal where all lanes of the warp find it.
+  void shareDiagonal() {
     for (int64_t right : {0, 1})
       for (bool lower : {false, true}) {
         ArrayRef<Value> pair =
@@ -189,12 +224,15 @@ private:
             pair, scratch.diagonal(scratch.row(),
                                    e.add(scratch.column(), 8 * right), lower));
       }
+  }
+
+  /// The same of the strip's rates. Element i of `rates` is rate 32 i + lane.
+  void shareRates(Value rates) {
     Value mine =
         e.select(scratch.isBelow(1), e.element(rates, 1), e.element(rates, 0));
     Value half = e.udiv(scratch.lane, kStrip);
     storeIf(e, e.cmp(LLVM::ICmpPredicate::eq, half, e.urem(scratch.warp, 2)),
             mine, scratch.rate(e.urem(scratch.lane, kStrip)));
-    syncWarp(e);
   }
 
   /// P_sj: all blocks with one A operand.
@@ -307,6 +345,7 @@ private:
 
   Emitter &e;
   FactorScratch &scratch;
+  Value shared;
   bool split;
   SmallVector<Value> diagonal;
   SmallVector<SmallVector<Value>> blocks;
@@ -324,7 +363,10 @@ struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    Strip strip(scratch, e.elements(adaptor.getL()), op.getParts() == 2);
+    bool isShared = isa<SmemType>(op.getL().getType());
+    bool split = op.getParts() == 2;
+    Strip strip = isShared ? Strip(scratch, adaptor.getL(), split)
+                           : Strip(scratch, e.elements(adaptor.getL()), split);
     strip.emit(adaptor.getRate(), op.getBarrierId());
     rewriter.replaceOp(op, strip.result());
     return success();

@@ -22,10 +22,12 @@ static constexpr int64_t kHalf = kStrip;
 static constexpr int64_t kCopy = kStrip * 2 * kHalf;
 static constexpr int64_t kCopies = kStrips * (kStrips - 1) / 2;
 
-static constexpr int64_t kCopiesOrigin = kRates + kStrips * kBlock;
-static_assert(kCopiesOrigin + kCopies * kCopy == getFactorScratch(1) * 4 &&
-                  kCopiesOrigin + 2 * kCopies * kCopy ==
-                      getFactorScratch(2) * 4,
+/// Where copies of what the rounding lost begin.
+static constexpr int64_t kLostOrigin = kRates + kStrips * kBlock;
+static_assert((kStrips - 1) * kCopy <= kBlock,
+              "the copies of a strip take the place of its diagonal block");
+static_assert(kLostOrigin == getFactorScratch(1) * 4 &&
+                  kLostOrigin + kCopies * kCopy == getFactorScratch(2) * 4,
               "the scratch tile holds rates, diagonal blocks and copies");
 
 FactorScratch::FactorScratch(Emitter &e, Value base) : e(e), base(base) {
@@ -35,6 +37,14 @@ FactorScratch::FactorScratch(Emitter &e, Value base) : e(e), base(base) {
   warp = e.urem(e.udiv(thread, 32), kStrips);
   lane = e.urem(thread, 32);
   block = e.add(e.add(base, kRates), e.mul(warp, kBlock));
+}
+
+Value FactorScratch::element(Value l, Value row, Value column) {
+  int64_t rowBytes =
+      SmemType::get(e.builder.getContext(), {kAccRows, kAccRows}, e.f32())
+          .getPaddedRowBytes();
+  Value strip = e.add(l, e.mul(warp, kStrip * rowBytes));
+  return e.add(e.add(strip, e.mul(row, rowBytes)), e.mul(column, 4));
 }
 
 Value FactorScratch::rate(Value row) {
@@ -60,14 +70,17 @@ Value FactorScratch::copiedRow() {
 }
 
 Value FactorScratch::copy(Value j, bool lost) {
-  Value number = e.add(e.udiv(e.mul(warp, e.add(warp, 1)), 2), j);
-  int64_t origin = kCopiesOrigin + (lost ? kCopies * kCopy : 0);
-  return e.add(e.add(e.add(base, origin), copiedRow()), e.mul(number, kCopy));
+  Value first = block;
+  if (lost)
+    first = e.add(e.add(base, kLostOrigin),
+                  e.mul(e.udiv(e.mul(warp, e.add(warp, 1)), 2), kCopy));
+  return e.add(e.add(first, copiedRow()), e.mul(j, kCopy));
 }
 
 Value FactorScratch::copiedBlock(int64_t s, int64_t j, bool lost) {
-  int64_t number = s * (s + 1) / 2 + j + (lost ? kCopies : 0);
-  return e.add(e.add(base, kCopiesOrigin + number * kCopy), copiedRow());
+  int64_t first =
+      lost ? kLostOrigin + s * (s + 1) / 2 * kCopy : kRates + s * kBlock;
+  return e.add(e.add(base, first + j * kCopy), copiedRow());
 }
 
 Value FactorScratch::isStrip(int64_t s) {

@@ -25,13 +25,19 @@ constexpr int64_t kStrips = kAccRows / kStrip;
 ///     and the lower eight rows are 16 words further, so that neither the acc
 ///     layout's accesses (4 rows of 8 words) nor those by columns (16 words of
 ///     rows r and r + 8) meet in a bank;
-///   * for the blocks (0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2) of Y, 16
-///     rows of 32 bytes of f16, and where merges have operands of two parts as
-///     much for what this rounding lost. The halves of rows 4 to 7 of each 8
-///     are swapped, so that an ldmatrix reads all the banks.
+///   * in the place of strip s's block, once it is solved, copies of the blocks
+///     (s, 0) to (s, s) of Y, s at most 2: 16 rows of 32 bytes of f16 each. The
+///     halves of rows 4 to 7 of each 8 are swapped, so that an ldmatrix reads
+///     all the banks;
+///   * where merges have operands of two parts, as much for what this rounding
+///     lost.
 class FactorScratch {
 public:
   FactorScratch(Emitter &e, Value base);
+
+  /// Address of element (row, column) of this warp's strip of `l`, a tile of
+  /// shared memory.
+  Value element(Value l, Value row, Value column);
 
   /// Address of rate `row` of this warp's strip.
   Value rate(Value row);

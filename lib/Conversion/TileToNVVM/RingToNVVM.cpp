@@ -34,19 +34,19 @@ struct AllocPattern : OpConversionPattern<AllocOp> {
   }
 };
 
-/// A use of a ring: where its stage and its barriers lie. A ring is its stages,
-/// then one full barrier a stage, then one empty barrier a stage. Stage and
-/// phase follow from the running index, so no phase is carried from use to use.
+/// A use of a ring: where its barriers lie. A ring is its tiles, for each the
+/// stages one after the other, then one full barrier a stage, then one empty
+/// barrier a stage. Stage and phase follow from the running index, so no phase
+/// is carried from use to use.
 struct Stage {
-  Value address, full, empty, phase;
+  Value slot, full, empty, phase;
 
   Stage(Emitter &e, RingType ring, Value base, Value index) {
     int64_t depth = ring.getDepth();
     Value use = e.trunc32(index);
-    Value slot = e.urem(use, depth);
+    slot = e.urem(use, depth);
     phase = e.band(e.udiv(use, depth), e.c32(1));
-    address = e.add(base, e.mul(slot, ring.getStageBytes()));
-    Value barriers = e.add(base, depth * ring.getStageBytes());
+    Value barriers = e.add(base, ring.getTileBytes());
     full = e.add(barriers, e.mul(slot, 8));
     empty = e.add(full, depth * 8);
   }
@@ -82,9 +82,11 @@ void arriveByWarp(Emitter &e, Value barrier, Value bytes) {
         bytes ? "r,r,r,~{memory}" : "r,r,~{memory}", operands, {});
 }
 
-/// True in the thread of a warp that asks TMA.
+/// True in one thread of a converged warp. ptxas knows that it is one, and
+/// issues a copy there without a loop over the threads.
 Value isElected(Emitter &e) {
-  return e.cmp(LLVM::ICmpPredicate::eq, e.urem(e.threadId(), 32), e.c32(0));
+  return NVVM::ElectSyncOp::create(e.builder, e.loc, e.builder.getI1Type(),
+                                   /*membermask=*/Value());
 }
 
 struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
@@ -132,11 +134,13 @@ struct SubviewPattern : OpConversionPattern<SubviewOp> {
   }
 };
 
-/// Addresses of a stage's tiles.
-SmallVector<Value> stageTiles(Emitter &e, RingType ring, Value address) {
+/// Addresses of the tiles of the stage `slot` of a ring at `base`.
+SmallVector<Value> stageTiles(Emitter &e, RingType ring, Value base,
+                              Value slot) {
   SmallVector<Value> tiles;
   for (unsigned i = 0; i < ring.getTiles().size(); ++i)
-    tiles.push_back(e.add(address, ring.getTileOffset(i)));
+    tiles.push_back(e.add(e.add(base, ring.getTileOffset(i)),
+                          e.mul(slot, ring.getTileStride(i))));
   return tiles;
 }
 
@@ -156,7 +160,7 @@ template <typename OpT> struct StagePattern : OpConversionPattern<OpT> {
       waitBarrier(e, stage.empty, e.bxor(stage.phase, e.c32(1)));
     else
       waitBarrier(e, stage.full, stage.phase);
-    rewriter.replaceOp(op, stageTiles(e, ring, stage.address));
+    rewriter.replaceOp(op, stageTiles(e, ring, adaptor.getRing(), stage.slot));
     return success();
   }
 };
@@ -175,8 +179,7 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
       // Expecting bytes after TMA was issued is fine: the phase cannot end
       // before this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
       // negative).
-      bytes =
-          e.select(isElected(e), e.c32(ring.getTransactionBytes()), e.c32(0));
+      bytes = e.c32(ring.getTransactionBytes());
     } else if (ring.hasSwizzledTile()) {
       // The consumers may read by wgmma or TMA.
       emitProxyFence(e);
@@ -250,11 +253,72 @@ private:
           constraints + ",~{memory}", operands, {});
   }
 };
+/// A lane takes every 32nd element. Of f32 by asynchronous copies, whose lanes
+/// arrive at the full barrier when they have ended: each adds an arrival to the
+/// phase first (PTX ISA 9.7.13.15.17), which cannot end before the warp
+/// commits.
+struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(LoadVectorOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    int64_t size = op.getTile().getType().getShape()[0];
+    if (size % kLanes != 0)
+      return rewriter.notifyMatchFailure(
+          op, "expected a multiple of 32 elements: each lane writes");
+    Emitter e(rewriter, op.getLoc());
+    Type element = op.getGlobal().getType().getTensor().getElementType();
+    Value base =
+        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
+    for (int64_t i = 0; i < size; i += kLanes) {
+      Value index = e.add(lane, i);
+      Value isValid = e.cmp(LLVM::ICmpPredicate::ult, index, valid);
+      Value from =
+          offsetPointer(e, base, e.mul(e.ext64(index), stride), element);
+      Value to = e.add(adaptor.getTile(), e.mul(index, 4));
+      if (element.isF32())
+        copy(e, to, from, isValid);
+      else
+        e.storeShared(loadExtended(e, element, from, isValid), to);
+    }
+    if (element.isF32()) {
+      Stage stage(e, op.getRing().getType(), adaptor.getRing(),
+                  adaptor.getIndex());
+      e.ptx("cp.async.mbarrier.arrive.shared::cta.b64 [$0];", "r,~{memory}",
+            stage.full, {});
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  static constexpr int64_t kLanes = 32;
+
+  /// Copies 4 bytes, or zeroes them: of what is not valid no byte is read.
+  static void copy(Emitter &e, Value to, Value from, Value isValid) {
+    Value bytes = e.select(isValid, e.c32(4), e.c32(0));
+    e.ptx("cp.async.ca.shared::cta.global [$0], [$1], 4, $2;",
+          "r,l,r,~{memory}", {to, from, bytes}, {});
+  }
+
+  static Value loadExtended(Emitter &e, Type element, Value from,
+                            Value isValid) {
+    auto load = [&]() -> Value {
+      return LLVM::FPExtOp::create(e.builder, e.loc, e.f32(),
+                                   e.loadGlobal(element, from));
+    };
+    return e.ifElse(isValid, e.f32(), load, [&] { return e.cf32(0); });
+  }
+};
 } // namespace
 
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<AllocPattern, AllocRingPattern, SubviewPattern,
                StagePattern<AcquireOp>, StagePattern<WaitOp>, CommitPattern,
-               ReleasePattern, LoadPattern>(converter, patterns.getContext());
+               ReleasePattern, LoadPattern, LoadVectorPattern>(
+      converter, patterns.getContext());
 }

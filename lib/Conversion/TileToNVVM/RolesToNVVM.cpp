@@ -115,6 +115,26 @@ struct WarpgroupIdPattern : OpConversionPattern<WarpgroupIdOp> {
   }
 };
 
+/// A branch on the warp number, which is uniform in every warp.
+struct OneWarpPattern : OpConversionPattern<OneWarpOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(OneWarpOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value warp = e.shuffle(e.udiv(e.threadId(), 32), e.c32(0));
+    Value isFirst =
+        e.cmp(LLVM::ICmpPredicate::eq, e.urem(warp, kWarpgroupWarps), e.c32(0));
+    auto ifOp =
+        scf::IfOp::create(rewriter, op.getLoc(), isFirst, /*withElse=*/false);
+    rewriter.inlineBlockBefore(&op.getBody().front(),
+                               ifOp.thenBlock()->getTerminator());
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct BarrierPattern : OpConversionPattern<BarrierOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -150,6 +170,6 @@ void tile::emitProxyFence(Emitter &e) {
 
 void tile::populateRolePatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
-  patterns.add<RolesPattern, WarpgroupIdPattern, SyncPattern, BarrierPattern>(
-      converter, patterns.getContext());
+  patterns.add<RolesPattern, WarpgroupIdPattern, OneWarpPattern, SyncPattern,
+               BarrierPattern>(converter, patterns.getContext());
 }

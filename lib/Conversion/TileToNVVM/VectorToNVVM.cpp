@@ -26,44 +26,6 @@ constexpr int64_t kLanes = 32;
 // Between device memory, shared memory and warps
 //===----------------------------------------------------------------------===//
 
-struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(LoadVectorOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    int64_t size = op.getTile().getType().getShape()[0];
-    if (size % kLanes != 0)
-      return rewriter.notifyMatchFailure(
-          op, "expected a multiple of 32 elements: each lane writes");
-    Emitter e(rewriter, op.getLoc());
-    Type element = op.getGlobal().getType().getTensor().getElementType();
-    Value base =
-        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
-    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
-    Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
-    for (int64_t i = 0; i < size; i += kLanes) {
-      Value index = e.add(lane, i);
-      Value value = e.ifElse(
-          e.cmp(LLVM::ICmpPredicate::ult, index, valid), e.f32(),
-          [&] { return load(e, base, e.mul(e.ext64(index), stride), element); },
-          [&] { return e.cf32(0); });
-      e.storeShared(value, e.add(adaptor.getTile(), e.mul(index, 4)));
-    }
-    rewriter.eraseOp(op);
-    return success();
-  }
-
-private:
-  static Value load(Emitter &e, Value base, Value offset, Type element) {
-    Value value =
-        e.loadGlobal(element, offsetPointer(e, base, offset, element));
-    if (element.isF32())
-      return value;
-    return LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), value);
-  }
-};
-
 struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -326,7 +288,7 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<LoadVectorPattern, StoreVectorPattern, BroadcastPattern,
-               RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
-               IndexPattern>(converter, patterns.getContext());
+  patterns.add<StoreVectorPattern, BroadcastPattern, RelayoutPattern,
+               CumsumPattern, SumGroupsPattern, SumPattern, IndexPattern>(
+      converter, patterns.getContext());
 }

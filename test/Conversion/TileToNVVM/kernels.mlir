@@ -209,14 +209,14 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 // CHECK-COUNT-54: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
 tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 9728 {
-  %s = tile.alloc offset 0 : !tile.smem<2432xf32>
+  %s = tile.alloc offset 0 : !tile.smem<1664xf32>
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
 }
 tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 12800 {
-  %s = tile.alloc offset 0 : !tile.smem<3200xf32>
+  %s = tile.alloc offset 0 : !tile.smem<2432xf32>
   %z = tile.erase_factor %l, %c via %s parts 2 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<3200xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
 }
 
 // -----

@@ -134,7 +134,7 @@ func.func @product(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64
 
 // CHECK-LABEL: func.func @registers
 func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: tensor<64x64xf32, #tile.layout<acc>>,
-    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
+    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
   // CHECK: tile.broadcast %{{.*}} : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   %m = tile.broadcast %col : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   // CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64xf32, #tile.layout<warp>>
@@ -152,7 +152,7 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   // CHECK: tile.erase_factor
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-        !tile.smem<2432xf32>
+        !tile.smem<1664xf32>
   return
 }
 

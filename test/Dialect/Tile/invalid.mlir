@@ -794,20 +794,20 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 //===----------------------------------------------------------------------===//
 
 func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
+      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
   return
 }
 
 // -----
 
 func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<2432xf32>) {
+                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<2432xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<1664xf32>
   return
 }
 
@@ -815,7 +815,7 @@ func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
-  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<2432xf32>', found '!tile.smem<64x64xf32>'}}
+  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<1664xf32>', found '!tile.smem<64x64xf32>'}}
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
   return
@@ -824,10 +824,10 @@ func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
 // -----
 
 func.func @erase_factor_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2432xf32>) {
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C4) expected operands of 1 or 2 parts, found 3}}
   %z = tile.erase_factor %l, %c via %s parts 3 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
   return
 }
 

@@ -134,7 +134,7 @@ tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
     grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", "", ""] {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
-  %s = tile.alloc transient : !tile.smem<2432xf32>
+  %s = tile.alloc transient : !tile.smem<1664xf32>
   // CHECK: scf.for
   // CHECK-NEXT: %[[Z:.*]] = tile.erase_factor
   // CHECK-NEXT: tile.mma
@@ -142,7 +142,7 @@ tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
   // CHECK-NEXT: arith.addf %[[X]], %[[Z]]
   scf.for %i = %c0 to %n step %c1 {
     %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
+        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
     %d = tile.mma %a, %k : !half, !tile -> !fly
     %x = tile.await %d : !fly
     %o = arith.addf %x, %z : !acc

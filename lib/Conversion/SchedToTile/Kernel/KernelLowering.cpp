@@ -32,11 +32,17 @@ static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
   return shell;
 }
 
+/// Returns the roles that are not within others.
+static SmallVector<sched::RoleOp> getRolesWithWarps(sched::KernelOp kernel) {
+  return llvm::to_vector(llvm::make_filter_range(
+      kernel.getRoles(), [](sched::RoleOp role) { return !role.getWithin(); }));
+}
+
 /// Creates the op that divides the block's warps among the roles.
 static tile::RolesOp createRoles(OpBuilder &builder, sched::KernelOp kernel) {
   SmallVector<int64_t> warps, registers;
   bool hasBudgets = false;
-  for (sched::RoleOp role : kernel.getRoles()) {
+  for (sched::RoleOp role : getRolesWithWarps(kernel)) {
     warps.push_back(role.getTotalWarps());
     registers.push_back(role.getRegisters().value_or(0));
     hasBudgets |= role.getRegisters().has_value();
@@ -63,7 +69,7 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   context.roles = createRoles(builder, kernel);
   int64_t firstWarp = 0;
   for (auto [region, role] :
-       llvm::zip_equal(context.roles.getRoles(), kernel.getRoles())) {
+       llvm::zip_equal(context.roles.getRoles(), getRolesWithWarps(kernel))) {
     builder.createBlock(&region);
     if (failed(RoleLowering(builder, context, role, firstWarp).lower()))
       return failure();

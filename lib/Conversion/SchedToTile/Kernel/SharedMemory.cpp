@@ -50,14 +50,15 @@ static Value addRing(OpBuilder &builder, const KernelContext &context,
 }
 
 /// Adds the shared tile that out `i` leaves through: rows in memory by columns.
-/// Vectors and states have none.
+/// Vectors, states, and what leaves through a channel's tile have none.
 static Value addStaging(OpBuilder &builder, const KernelContext &context,
                         unsigned i) {
   sched::KernelOp kernel = context.kernel;
   BlockArgument arg = kernel.getOutArgs()[i];
   RankedTensorType type = tensorOf(kernel.getOuts()[i]);
   Value stored = findStore(arg).getTile();
-  if (tensorOf(stored).getRank() != 2 || isState(type, kernel.getBinding(arg)))
+  if (tensorOf(stored).getRank() != 2 || findStore(arg).getVia() ||
+      isState(type, kernel.getBinding(arg)))
     return {};
   SmallVector<int64_t> shape(tensorOf(stored).getShape());
   // Each warpgroup has its own part.

@@ -104,16 +104,33 @@ LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
   return success(masked != nullptr);
 }
 
+/// Returns the operation that makes `value`, in this role or in the one that
+/// puts it into the channel that it comes out of.
+static Operation *findMaker(Value value) {
+  auto get = value.getDefiningOp<sched::GetOp>();
+  if (!get)
+    return value.getDefiningOp();
+  unsigned tile = cast<OpResult>(value).getResultNumber();
+  for (Operation *user : get.getChannel().getUsers())
+    if (auto put = dyn_cast<sched::PutOp>(user))
+      return put.getTiles()[tile].getDefiningOp();
+  llvm_unreachable("the verifier asks for a role that puts");
+}
+
 /// Returns how many f16 the operands of the factor's merges are: one where L is
 /// a product of bf16, and the factor is rounded to it in its turn. What bf16
 /// loses is eight times what f16 does.
 static int64_t getFactorParts(EraseFactorOp op) {
-  auto dots = op.getL().getDefiningOp<DecayDotOp>();
+  auto dots = dyn_cast_or_null<DecayDotOp>(findMaker(op.getL()));
   return dots && getElementTypeOrSelf(dots.getA()).isBF16() ? 1 : 2;
 }
 
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
-  Value l = getRegister(op.getL(), op), rate = getRegister(op.getRate(), op);
+  // Where L comes out of a channel it need not be held while it is solved for.
+  Value l = getShared(op.getL());
+  if (!l)
+    l = getRegister(op.getL(), op);
+  Value rate = getRegister(op.getRate(), op);
   if (!l || !rate)
     return failure();
   if (!isMap || tensorOf(op.getL()).getDimSize(0) != tile::kAccRows)
@@ -124,6 +141,7 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   Value scratch = allocate({tile::getFactorScratch(parts)},
                            builder.getF32Type(), /*transient=*/true);
   registers[op.getZ()] = {tile::EraseFactorOp::create(
-      builder, op.getLoc(), l, rate, scratch, parts, warps.barrier)};
+      builder, op.getLoc(), getRegisterType(op.getZ(), 0), l, rate, scratch,
+      parts, warps.barrier)};
   return success();
 }

@@ -83,7 +83,7 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
       llvm::any_of(get.getTiles(), [&](Value tile) {
         return tensorOf(tile).getRank() == 2 &&
                llvm::any_of(lowering.getSharedTile(tile).getUsers(),
-                            llvm::IsaPred<tile::ReadOp>);
+                            llvm::IsaPred<tile::ReadOp, tile::StoreRowsOp>);
       });
   tile::ReleaseOp::create(builder, loc, ring, visit.use, isFenced);
 }
@@ -110,9 +110,54 @@ void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
       tile::LoadOp::create(builder, loc, argument, at, tile, ring, visit.use);
     else
       tile::LoadVectorOp::create(builder, loc, argument, at, timeDim(binding),
-                                 rows(visit.chunk.valid, binding), tile);
+                                 rows(visit.chunk.valid, binding), tile, ring,
+                                 visit.use);
   }
   tile::CommitOp::create(builder, loc, ring, visit.use);
+}
+
+/// Returns the puts of the roles within `role`.
+static SmallVector<sched::PutOp> getGuestPuts(sched::KernelOp kernel,
+                                              sched::RoleOp role) {
+  SmallVector<sched::PutOp> puts;
+  for (sched::RoleOp guest : kernel.getRoles())
+    if (guest.getWithin() == role.getRoleName())
+      llvm::append_range(
+          puts, guest.getEachChunk().getBlock().getOps<sched::PutOp>());
+  return puts;
+}
+
+/// Of several groups the first one's first warp does it.
+void RoleLowering::lowerGuestPut(sched::PutOp put, sched::EachChunkOp loop,
+                                 Value use) {
+  OpBuilder::InsertionGuard guard(builder);
+  Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                       use, context.location->count);
+  if (part) {
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, part, index(0));
+    exists = arith::AndIOp::create(builder, loc, exists, isFirst);
+  }
+  auto ifOp = scf::IfOp::create(builder, loc, exists, /*withElse=*/false);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  auto oneWarp = tile::OneWarpOp::create(builder, loc);
+  builder.createBlock(&oneWarp.getBody());
+  fillByTMA(put, getVisit(loop, use));
+}
+
+void RoleLowering::beginGuests(sched::EachChunkOp loop) {
+  for (sched::PutOp put : getGuestPuts(context.kernel, role))
+    for (int64_t use = 0, n = put.getAhead(); use < n; ++use)
+      lowerGuestPut(put, loop, index(use));
+}
+
+void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
+  for (sched::PutOp put : getGuestPuts(context.kernel, role)) {
+    Value later = use;
+    if (int64_t ahead = put.getAhead())
+      later = arith::AddIOp::create(builder, loc, use, index(ahead));
+    lowerGuestPut(put, loop, later);
+  }
 }
 
 LogicalResult RoleLowering::lowerPut(sched::PutOp put, RegionLowering &lowering,

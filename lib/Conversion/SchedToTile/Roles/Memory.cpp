@@ -89,7 +89,12 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
   if (isState(type, binding))
     storeState(store, tiles.front(), visit);
   else if (!isVector)
-    storeMatrix(store, tiles, *m, visit);
+    storeMatrix(store, tiles,
+                store.getVia()
+                    ? lowering.getSharedTile(store.getVia())
+                    : getPart(context.staging.lookup(target),
+                              isSplit ? m : std::nullopt),
+                visit);
   else
     tile::StoreVectorOp::create(
         builder, loc, tiles.front(), context.arguments.lookup(target),
@@ -123,8 +128,9 @@ void RoleLowering::storeState(sched::StoreOp store, Value tile,
 /// Stores the tiles of an out: rows of a chunk as far as they are the
 /// sequence's, or all rows of what has a slot a chunk.
 void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
-                               int64_t m, const Visit &visit) {
+                               Value staging, const Visit &visit) {
   auto target = cast<BlockArgument>(store.getTarget());
+  int64_t m = *context.orientation.getM(store.getTile());
   BindingAttr binding = context.kernel.getBinding(target);
   std::optional<int64_t> splitDim;
   if (context.orientation.isSplit(role))
@@ -137,7 +143,6 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   // The rows in memory are the value's dimension 0: the register tile's columns
   // where dimension 1 is M.
   int64_t blockDim = tensorDim(binding, m);
-  Value staging = getPart(context.staging.lookup(target), splitDim);
   for (auto [block, tile] : llvm::enumerate(tiles)) {
     SmallVector<Value> at = coords;
     Value left = valid;

@@ -111,11 +111,22 @@ RoleLowering::visitChunk(function_ref<LogicalResult(const Visit &)> body) {
   return body({context.location->locateChunk(builder, index(0)), use});
 }
 
+RoleLowering::Visit RoleLowering::getVisit(sched::EachChunkOp loop, Value use) {
+  Value number = use;
+  if (loop.getDirection() == delta::Direction::reverse) {
+    Value last = arith::SubIOp::create(builder, loc, context.location->count,
+                                       index(1));
+    number = arith::SubIOp::create(builder, loc, last, use);
+  }
+  return {context.location->locateChunk(builder, number), use};
+}
+
 FailureOr<SmallVector<Value>>
 RoleLowering::visitChunks(sched::EachChunkOp loop, ValueRange carries,
                           function_ref<LogicalResult(const Visit &, ValueRange,
                                                      SmallVectorImpl<Value> &)>
                               body) {
+  beginGuests(loop);
   Value count = context.location->count;
   auto forOp = scf::ForOp::create(builder, loc, copy ? copy : index(0), count,
                                   index(role.getCopies()), carries);
@@ -123,13 +134,8 @@ RoleLowering::visitChunks(sched::EachChunkOp loop, ValueRange carries,
     forOp->setAttr(tile::kOverlapRoundsAttr, builder.getUnitAttr());
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(forOp.getBody());
-  Value use = forOp.getInductionVar(), number = use;
-  if (loop.getDirection() == delta::Direction::reverse) {
-    Value last = arith::SubIOp::create(builder, loc, count, index(1));
-    number = arith::SubIOp::create(builder, loc, last, use);
-  }
   SmallVector<Value> next;
-  if (failed(body({context.location->locateChunk(builder, number), use},
+  if (failed(body(getVisit(loop, forOp.getInductionVar()),
                   forOp.getRegionIterArgs(), next)))
     return failure();
   if (!carries.empty())
@@ -228,6 +234,7 @@ static LogicalResult checkGetsFirst(Block &block) {
 LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                                        const Visit &visit, ValueRange carries,
                                        SmallVectorImpl<Value> &next) {
+  lowerGuests(loop, visit.use);
   Block &block = loop.getBlock();
   RegionLowering lowering(builder, context.orientation,
                           context.orientation.isSplit(role), context.roles,

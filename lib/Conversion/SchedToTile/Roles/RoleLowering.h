@@ -32,6 +32,8 @@ private:
 
   // RoleLowering.cpp
   LogicalResult lowerLoop(sched::EachChunkOp loop);
+  /// Returns the chunk of the loop's use number `use`.
+  Visit getVisit(sched::EachChunkOp loop, Value use);
   /// A loop over the block's chunks; `body` gets the visit and the running
   /// carries, and adds the next ones.
   FailureOr<SmallVector<Value>>
@@ -58,6 +60,12 @@ private:
   void lowerRelease(sched::GetOp get, RegionLowering &lowering,
                     const Visit &visit);
   void zeroTail(sched::GetOp get, ValueRange tiles, const Visit &visit);
+  /// Puts what the roles within this one put before its first chunk.
+  void beginGuests(sched::EachChunkOp loop);
+  /// Puts what they put as it begins the chunk of use `use`.
+  void lowerGuests(sched::EachChunkOp loop, Value use);
+  /// Lets one warp put the tiles of use `use`, if there is such a chunk.
+  void lowerGuestPut(sched::PutOp put, sched::EachChunkOp loop, Value use);
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);
@@ -70,7 +78,8 @@ private:
   LogicalResult storeOut(sched::StoreOp store, RegionLowering &lowering,
                          const Visit &visit);
   void storeState(sched::StoreOp store, Value tile, const Visit &visit);
-  void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, int64_t m,
+  /// `staging` is this group's place in shared memory that they leave through.
+  void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
                    const Visit &visit);
   /// Zeroes what no sequence owns of the outs that this role stores.
   void zeroUnownedRows();

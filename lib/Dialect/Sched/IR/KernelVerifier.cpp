@@ -142,6 +142,24 @@ static LogicalResult verifyNames(KernelOp kernel) {
   return success();
 }
 
+/// Checks that what a role within another needs of it is there: one warp that
+/// comes to every chunk, before anything of the chunk is done.
+static LogicalResult verifyHosts(KernelOp kernel) {
+  for (RoleOp role : kernel.getRoles()) {
+    if (!role.getWithin())
+      continue;
+    RoleOp host = kernel.findRole(*role.getWithin());
+    if (!host || host.getWithin() || host.getCopies() != 1 ||
+        host.getEachChunk().getOverlap())
+      return role.emitOpError()
+             << "(K40) is within " << role.getWithinAttr()
+             << ": expected the name of a role of this kernel that is within "
+                "no other, takes every chunk (no copies) and ends each before "
+                "the next (no overlap)";
+  }
+  return success();
+}
+
 /// Checks that everything the kernel returns is written, and once: two roles
 /// that write one tensor would race.
 static LogicalResult verifyStores(KernelOp kernel) {
@@ -176,7 +194,8 @@ LogicalResult KernelOp::verifyRegions() {
       return op.emitOpError() << "(K7) expected channels before roles";
     sawRole |= isa<RoleOp>(op);
   }
-  if (failed(verifyNames(*this)) || failed(verifyStores(*this)))
+  if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
+      failed(verifyStores(*this)))
     return failure();
   return verifyProtocol(*this);
 }

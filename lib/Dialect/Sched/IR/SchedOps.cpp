@@ -74,6 +74,13 @@ SmallVector<Operation *> ChannelOp::getReaders() {
   return readers;
 }
 
+RoleOp KernelOp::findRole(StringRef name) {
+  for (RoleOp role : getRoles())
+    if (role.getRoleName() == name)
+      return role;
+  return {};
+}
+
 EachChunkOp RoleOp::getEachChunk() {
   auto loops = getBlock().getOps<EachChunkOp>();
   return loops.empty() ? EachChunkOp() : *loops.begin();
@@ -96,6 +103,21 @@ LogicalResult ChannelOp::verify() {
   return success();
 }
 
+/// Checks that a role within another does what one warp can do on the side.
+static LogicalResult verifyWithin(RoleOp role) {
+  Block &chunk = role.getEachChunk().getBlock();
+  bool isPlain = role.getWarps() == 1 && role.getSplit() == 1 &&
+                 role.getCopies() == 1 && !role.getRegisters();
+  if (isPlain && role.getEachChunk().getInits().empty() &&
+      llvm::all_of(chunk.without_terminator(), llvm::IsaPred<LoadOp, PutOp>))
+    return success();
+  return role.emitOpError()
+         << "(K41) is within role " << role.getWithinAttr()
+         << ": expected one warp that loads and puts and does nothing else, "
+            "without a budget of registers; what computes or waits for another "
+            "role needs warps of its own";
+}
+
 LogicalResult RoleOp::verify() {
   if (getWarps() < 1 || getSplit() < 1 || getCopies() < 1)
     return emitOpError() << "(K12) expected at least one warp, part and copy, "
@@ -113,6 +135,8 @@ LogicalResult RoleOp::verify() {
               "chunk in "
            << getCopies()
            << ", so what it leaves is not what the next chunk needs";
+  if (getWithin() && failed(verifyWithin(*this)))
+    return failure();
   for (Operation &op : getBlock())
     if (!isa<EachChunkOp, LoadOp, StoreOp>(op) &&
         !op.hasTrait<OpTrait::ConstantLike>())
@@ -194,8 +218,29 @@ LogicalResult LoadOp::verify() {
   return verifyMove(*this, getSource(), getTile().getType(), /*isLoad=*/true);
 }
 
+/// Checks that what `store` overwrites is this role's alone.
+static LogicalResult verifyVia(StoreOp store) {
+  auto get = store.getVia().getDefiningOp<GetOp>();
+  auto channel = get ? get.getChannel().getDefiningOp<ChannelOp>() : ChannelOp();
+  if (channel && channel.getReaders().size() == 1) {
+    unsigned tile = cast<OpResult>(store.getVia()).getResultNumber();
+    Type element =
+        cast<GlobalType>(store.getTarget().getType()).getTensor().getElementType();
+    if (channel.getChannel().getType().getTiles()[tile] ==
+        store.getTile().getType().clone(element))
+      return success();
+  }
+  return store.emitOpError()
+         << "(K44) expected to leave through a tile of the target's shape and "
+            "element type, out of a channel that no other role reads; what "
+            "others read must not be overwritten";
+}
+
 LogicalResult StoreOp::verify() {
-  return verifyMove(*this, getTarget(), getTile().getType(), /*isLoad=*/false);
+  if (failed(verifyMove(*this, getTarget(), getTile().getType(),
+                        /*isLoad=*/false)))
+    return failure();
+  return getVia() ? verifyVia(*this) : success();
 }
 
 /// Checks the tiles that go into or out of a channel: the shapes of what it
@@ -224,6 +269,25 @@ LogicalResult GetOp::verify() {
   return verifyTiles(*this, getChannel().getType(), getTiles().getTypes());
 }
 
+/// Checks how many chunks ahead a put may be.
+static LogicalResult verifyAhead(PutOp put) {
+  auto channel = put.getChannel().getDefiningOp<ChannelOp>();
+  int64_t ahead = put.getAhead();
+  bool isGuest = put->getParentOfType<RoleOp>().getWithin().has_value();
+  int64_t most = isGuest ? channel.getDepth() - 1 : 0;
+  if (0 <= ahead && ahead <= most)
+    return success();
+  return put.emitOpError()
+         << "(K42) expected at most " << most << " chunks ahead, "
+         << (isGuest ? "one less than the channel's depth; the role it is "
+                       "within would wait for itself"
+                     : "in a role that is within no other; it runs ahead by "
+                       "itself")
+         << ", found " << ahead;
+}
+
 LogicalResult PutOp::verify() {
-  return verifyTiles(*this, getChannel().getType(), getTiles().getTypes());
+  if (failed(verifyTiles(*this, getChannel().getType(), getTiles().getTypes())))
+    return failure();
+  return verifyAhead(*this);
 }

@@ -69,9 +69,17 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   PlannedRole state{"state", tile::kWarpgroupWarps};
   PlannedRole dots{splitMap ? "dots" : "map", tile::kWarpgroupWarps};
   PlannedRole factor{"factor", tile::kWarpgroupWarps};
-  // What makes triangular factors, and what needs one.
+  // What makes triangular factors, what needs one, and what else only these
+  // need, but for products.
   auto factorOps =
       findDependents(program.getMap(), llvm::IsaPred<delta::EraseFactorOp>);
+  for (Operation &op : llvm::reverse(program.getMap().getBlock())) {
+    auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
+    if (!op.use_empty() && chunkOp && chunkOp.getMatmulFlops() == 0 &&
+        llvm::all_of(op.getUsers(),
+                     [&](Operation *user) { return factorOps.contains(user); }))
+      factorOps.insert(&op);
+  }
   for (Operation *op : orderMap(program))
     (splitMap && factorOps.contains(op) ? factor : dots).ops.push_back(op);
   for (Operation &op : program.getScan().getBlock().without_terminator())
@@ -190,8 +198,11 @@ private:
     grid.split = *parts / state.split;
     roles.back().copies = copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
-    std::optional<int64_t> loadRegisters =
-        assignRegisters(roles, countCarried(scan, grid.split));
+    PlannedRole load{"load", /*warps=*/1};
+    // Two warpgroups of the state leave no registers for warps that only load.
+    if (state.split > 1)
+      load.within = roles.back().name;
+    assignRegisters(roles, load, countCarried(scan, grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
 
@@ -200,38 +211,45 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(scan.getOperation()),
         tensors, name, grid);
-    RoleWriter(builder, plan, kernel, {stages, depth, depths}, loadRegisters)
-        .write();
+    RoleWriter(builder, plan, kernel, {stages, depth, depths}, load).write();
     replace(program, tensors, kernel);
     ++numFused;
     return success();
   }
 
-  /// Sets the budgets of `roles` and returns that of the role that loads: what
-  /// the options say, else, where one warpgroup holds the state, what it needs
-  /// for `carried` registers of carries, and the rest of the 512 parts
-  /// that four warpgroups share in equal parts.
-  std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
-                                         int64_t carried) {
+  /// Sets the budgets of `roles` and `load`: what the options say, else what
+  /// the state needs for `carried` registers of carries, and the rest of the
+  /// 512 that four warpgroups share in equal parts.
+  void assignRegisters(MutableArrayRef<PlannedRole> roles, PlannedRole &load,
+                       int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
+    const PlannedRole &state = roles.front();
     int64_t others = 0;
     for (const PlannedRole &role : roles.drop_front())
       others += role.split * role.copies;
-    if (budgets.empty() && roles.front().split == 1 && others <= 2) {
-      // Beside the carries in f32 and 16 bits, two accumulators, an operand of
-      // each, the rates and what addresses take.
-      constexpr int64_t kAll = 512, kBeside = 136, kOfLoad = 24;
-      int64_t ofState = kBeside + carried + carried / 2;
+    constexpr int64_t kWarpgroups = 4, kAll = 512, kOfLoad = 24;
+    bool isAlone = load.within.empty();
+    if (budgets.empty() && state.split + others + isAlone <= kWarpgroups) {
+      // Beside the carries, two accumulators, an operand of each, and what
+      // addresses take. Where one warpgroup has the state, what it multiplies
+      // is held on while products run, the carries in 16 bits among it.
+      constexpr int64_t kBeside = 128;
+      int64_t ofState = kBeside + carried;
+      if (state.split == 1)
+        ofState += carried / 2 + 8;
+      int64_t ofLoad = isAlone ? kOfLoad : 0;
       budgets.push_back(ofState);
-      budgets.append(roles.size() - 1, (kAll - ofState - kOfLoad) / others);
-      budgets.push_back(kOfLoad);
+      budgets.append(roles.size() - 1,
+                     (kAll - state.split * ofState - ofLoad) / others);
+      if (ofLoad)
+        budgets.push_back(ofLoad);
       for (int64_t &budget : budgets)
         budget = tile::getBudget(tile::getTarget(getOperation()), budget, kAll);
     }
     for (auto [role, budget] : llvm::zip(roles, budgets))
       role.registers = budget;
-    return budgets.size() > roles.size() ? std::optional(budgets[roles.size()])
-                                         : std::nullopt;
+    if (budgets.size() > roles.size())
+      load.registers = budgets[roles.size()];
   }
 
   static void replace(const FusedProgram &program, const KernelTensors &tensors,

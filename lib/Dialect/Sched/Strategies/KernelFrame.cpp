@@ -61,7 +61,8 @@ RoleOp sched::createRole(OpBuilder &builder, KernelOp kernel, StringRef name,
                          int64_t warps) {
   builder.setInsertionPointToEnd(&kernel.getBlock());
   auto role = RoleOp::create(builder, kernel.getLoc(), name, warps, /*split=*/1,
-                             /*copies=*/1, /*registers=*/IntegerAttr());
+                             /*copies=*/1, /*registers=*/IntegerAttr(),
+                             /*within=*/StringAttr());
   builder.setInsertionPointToStart(&role.getBody().emplaceBlock());
   return role;
 }

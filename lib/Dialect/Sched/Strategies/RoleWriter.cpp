@@ -28,9 +28,14 @@ void RoleWriter::addChannels() {
     // The map is two chunks ahead of the state: what the state alone reads need
     // not be there as early.
     bool isLoaded = !channel.filler, isLate = channel.readers == ArrayRef(0u);
-    int64_t depth = !isLoaded ? depths.computed
-                    : isLate  ? std::max<int64_t>(depths.loaded - 2, 2)
-                              : depths.loaded;
+    // Between roles of the map one is enough: the next product is made first
+    // and waits in registers.
+    bool isOfMap =
+        !isLoaded && !channel.isVector && !llvm::is_contained(channel.readers, 0);
+    int64_t depth = isOfMap     ? 1
+                    : !isLoaded ? depths.computed
+                    : isLate    ? std::max<int64_t>(depths.loaded - 2, 2)
+                                : depths.loaded;
     if (channels.size() < depths.each.size())
       depth = depths.each[channels.size()];
     channels.push_back(ChannelOp::create(
@@ -40,9 +45,11 @@ void RoleWriter::addChannels() {
 }
 
 void RoleWriter::addLoadRole() {
-  RoleOp role = createRole(builder, kernel, "load", /*warps=*/1);
-  if (loadRegisters)
-    role.setRegisters(*loadRegisters);
+  RoleOp role = createRole(builder, kernel, load.name, load.warps);
+  if (load.registers)
+    role.setRegisters(*load.registers);
+  if (!load.within.empty())
+    role.setWithin(load.within);
   delta::ChunkScanOp scan = plan.getProgram().getScan();
   createEachChunk(builder, loc, scan.getDirection(), {});
   for (auto [channel, value] : llvm::zip_equal(plan.getChannels(), channels)) {
@@ -54,7 +61,12 @@ void RoleWriter::addLoadRole() {
       tiles.push_back(
           LoadOp::create(builder, loc, kernel.getTileType(arg), arg));
     }
-    PutOp::create(builder, loc, tiles, value);
+    auto put = PutOp::create(builder, loc, tiles, value);
+    // The state is a chunk behind the role that loads on the side: of its
+    // chunk and of this one the tiles are still in use.
+    if (!load.within.empty())
+      put.setAhead(std::max<int64_t>(
+          value.getDefiningOp<ChannelOp>().getDepth() - 2, 0));
   }
   YieldOp::create(builder, loc);
 }
@@ -112,7 +124,8 @@ void RoleWriter::addRole(unsigned number) {
   builder.setInsertionPointAfter(loop);
   for (auto [i, final] : llvm::enumerate(loop.getFinals()))
     if (!scan.getFinals()[i].use_empty())
-      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i]);
+      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i],
+                      /*via=*/Value());
 }
 
 void RoleWriter::cloneOp(Operation *op, unsigned role) {
@@ -160,12 +173,34 @@ Value RoleWriter::mapOperand(Value operand, unsigned role) {
 // What leaves a role
 //===----------------------------------------------------------------------===//
 
+Value RoleWriter::findVia(Type stored) {
+  // With warps that only load there is room for a tile of its own.
+  if (load.within.empty())
+    return {};
+  for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
+    GetOp get = gets.lookup(number);
+    if (!get || channel.filler || channel.readers.size() != 1)
+      continue;
+    for (auto [tile, held] :
+         llvm::zip_equal(get.getTiles(), get.getChannel().getType().getTiles()))
+      if (held == stored)
+        return tile;
+  }
+  return {};
+}
+
 void RoleWriter::storeOuts(Operation *op) {
   const FusedProgram &program = plan.getProgram();
   auto store = [&](Value tile, unsigned out) {
-    if (tile.getDefiningOp() == op && mapping.contains(tile))
-      StoreOp::create(builder, loc, mapping.lookup(tile),
-                      kernel.getOutArgs()[out]);
+    if (tile.getDefiningOp() != op || !mapping.contains(tile))
+      return;
+    BlockArgument target = kernel.getOutArgs()[out];
+    Value mapped = mapping.lookup(tile);
+    Type element =
+        cast<GlobalType>(target.getType()).getTensor().getElementType();
+    StoreOp::create(
+        builder, loc, mapped, target,
+        findVia(cast<RankedTensorType>(mapped.getType()).clone(element)));
   };
   unsigned out = 0;
   for (Value tile : program.getScan().getYield().getOuts())

@@ -26,9 +26,9 @@ struct Depths {
 class RoleWriter {
 public:
   RoleWriter(OpBuilder &builder, const RolePlan &plan, KernelOp kernel,
-             Depths depths, std::optional<int64_t> loadRegisters)
+             Depths depths, const PlannedRole &load)
       : builder(builder), plan(plan), kernel(kernel), depths(depths),
-        loadRegisters(loadRegisters), loc(kernel.getLoc()) {}
+        load(load), loc(kernel.getLoc()) {}
 
   void write();
 
@@ -46,6 +46,10 @@ private:
   /// Puts and stores what leaves the role once `op` is there.
   void addSinks(Operation *op, unsigned role);
   void storeOuts(Operation *op);
+  /// Returns a tile that this role alone has got out of a channel of loads and
+  /// through whose place a tile that is stored as `stored` can leave; null if
+  /// there is none, or no need of one.
+  Value findVia(Type stored);
   /// True if role `number` computes the carries.
   bool computesCarries(unsigned number) const;
 
@@ -53,7 +57,7 @@ private:
   const RolePlan &plan;
   KernelOp kernel;
   Depths depths;
-  std::optional<int64_t> loadRegisters; ///< of the role that loads
+  const PlannedRole &load; ///< the role that loads
   Location loc;
   SmallVector<Value> channels;
 

@@ -127,7 +127,7 @@ void SeparateKernel::storeOutsOf(Operation *op, const IRMapping &mapping) {
   for (auto [i, tile] : llvm::enumerate(program.getYield().getOuts()))
     if (tile.getDefiningOp() == op)
       StoreOp::create(builder, loc, mapping.lookup(tile),
-                      kernel.getOutArgs()[i]);
+                      kernel.getOutArgs()[i], /*via=*/Value());
 }
 
 void SeparateKernel::cloneChunk(IRMapping &mapping) {
@@ -165,7 +165,8 @@ void SeparateKernel::addCompute() {
   builder.setInsertionPointAfter(loop);
   for (auto [i, final] : llvm::enumerate(loop.getFinals()))
     if (!program.getFinals()[i].use_empty())
-      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i]);
+      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i],
+                      /*via=*/Value());
 }
 
 void SeparateKernel::addLoad() {

@@ -206,15 +206,24 @@ static LogicalResult verifyAccess(Operation *op, RankedTensorType tensor,
   return success();
 }
 
+/// Checks that `op` loads into a ring whose stages are full when loads end.
+template <typename OpT> static LogicalResult verifyLoadedRing(OpT op) {
+  if (op.getRing().getType().getFill() == Fill::tma)
+    return success();
+  return op.emitOpError() << "(C4) expected a ring that TMA fills, found "
+                          << op.getRing().getType();
+}
+
 LogicalResult LoadOp::verify() {
-  if (getRing().getType().getFill() != Fill::tma)
-    return emitOpError() << "(C4) expected a ring that TMA fills, found "
-                         << getRing().getType();
+  if (failed(verifyLoadedRing(*this)))
+    return failure();
   return verifyAccess(*this, getMap().getType().getTensor(), getCoords().size(),
                       {}, getTile().getType().getElementType());
 }
 
 LogicalResult LoadVectorOp::verify() {
+  if (failed(verifyLoadedRing(*this)))
+    return failure();
   int64_t dim = getDim();
   return verifyAccess(*this, getGlobal().getType().getTensor(),
                       getCoords().size(), dim, /*element=*/Type());

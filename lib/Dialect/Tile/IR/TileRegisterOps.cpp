@@ -238,22 +238,23 @@ LogicalResult ReduceOp::verify() {
 }
 
 LogicalResult EraseFactorOp::verify() {
-  auto l = cast<RankedTensorType>(getL().getType());
+  Type element = Float32Type::get(getContext());
   auto rate = cast<RankedTensorType>(getRate().getType());
-  auto expected =
-      getTileType({kAccRows, kAccRows}, l.getElementType(), LayoutKind::acc);
-  if (l != expected || !l.getElementType().isF32())
-    return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout, "
-                            "found "
-                         << l;
-  if (rate != getTileType({kAccRows}, l.getElementType(), LayoutKind::warp))
+  Type held = getTileType({kAccRows, kAccRows}, element, LayoutKind::acc);
+  Type shared = SmemType::get(getContext(), {kAccRows, kAccRows}, element);
+  if ((getL().getType() != held && getL().getType() != shared) ||
+      getZ().getType() != held)
+    return emitOpError() << "(C1) expected L and Z of 64 x 64 f32 in the acc "
+                            "layout, L else in shared memory, found "
+                         << getL().getType() << " and " << getZ().getType();
+  if (rate != getTileType({kAccRows}, element, LayoutKind::warp))
     return emitOpError() << "(C2) expected 64 rates held by every warp, found "
                          << rate;
   if (getParts() != 1 && getParts() != 2)
     return emitOpError() << "(C4) expected operands of 1 or 2 parts, found "
                          << getParts();
-  auto scratch = SmemType::get(getContext(), {getFactorScratch(getParts())},
-                               l.getElementType());
+  auto scratch =
+      SmemType::get(getContext(), {getFactorScratch(getParts())}, element);
   if (getScratch().getType() != scratch)
     return emitOpError() << "(C3) expected a scratch tile of " << scratch
                          << ", found " << getScratch().getType();

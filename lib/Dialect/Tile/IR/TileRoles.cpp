@@ -142,9 +142,10 @@ namespace {
 struct WarpRange {
   int64_t least = 0, most = 0;
 
-  void add(const RoleWarps &role) {
-    least += std::min(role.count, kWarpgroupWarps);
-    most += role.count;
+  /// Adds a use by all warps of `role`'s warpgroups, or by one warp of each.
+  void add(const RoleWarps &role, bool isOneWarp) {
+    least += isOneWarp ? 1 : std::min(role.count, kWarpgroupWarps);
+    most += isOneWarp ? role.countWarpgroups() : role.count;
   }
 };
 
@@ -174,7 +175,7 @@ static RingUses countRingWarps(ArrayRef<RoleWarps> roles) {
         return;
       auto ring = op->getOperand(0).getDefiningOp<AllocRingOp>();
       if (ring && seen.insert({ring, op->getName()}).second)
-        uses[ring].of(op).add(role);
+        uses[ring].of(op).add(role, op->getParentOfType<OneWarpOp>());
     });
   }
   return uses;
@@ -223,6 +224,20 @@ static bool needsWarpgroup(Operation *op) {
   return isa<BarrierOp, StoreVectorOp, ZeroFillOp, ZeroRowsOp>(op) ||
          llvm::any_of(op->getOperandTypes(), isOfWarpgroup) ||
          llvm::any_of(op->getResultTypes(), isOfWarpgroup);
+}
+
+LogicalResult OneWarpOp::verifyRegions() {
+  WalkResult result = walk([&](Operation *use) {
+    if (use == *this || !needsWarpgroup(use))
+      return WalkResult::advance();
+    InFlightDiagnostic diagnostic =
+        emitOpError() << "(C1) expected what one warp can do, found "
+                      << use->getName()
+                      << ", for which all four of a warpgroup are needed";
+    diagnostic.attachNote(use->getLoc()) << "this needs a warpgroup";
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
 }
 
 static LogicalResult verifyWarpgroups(RolesOp op, const RoleWarps &role) {

@@ -116,13 +116,17 @@ std::optional<int64_t> GlobalType::getStaticStride(unsigned dim) const {
 // !tile.ring
 //===----------------------------------------------------------------------===//
 
+int64_t RingType::getTileStride(unsigned i) const {
+  auto tile = cast<SmemType>(getTiles()[i]);
+  return llvm::alignTo(tile.getSizeInBytes(), tile.getAlignment());
+}
+
 int64_t RingType::getTileOffset(unsigned i) const {
   int64_t offset = 0;
-  for (unsigned k = 0; k <= i; ++k) {
-    auto tile = cast<SmemType>(getTiles()[k]);
-    offset = llvm::alignTo(offset, tile.getAlignment());
-    if (k < i)
-      offset += tile.getSizeInBytes();
+  for (unsigned k = 0; k < i; ++k) {
+    offset += getDepth() * getTileStride(k);
+    offset =
+        llvm::alignTo(offset, cast<SmemType>(getTiles()[k + 1]).getAlignment());
   }
   return offset;
 }
@@ -134,13 +138,11 @@ int64_t RingType::getAlignment() const {
   return alignment;
 }
 
-int64_t RingType::getStageBytes() const {
+int64_t RingType::getTileBytes() const {
   if (getTiles().empty())
     return 0;
   unsigned last = getTiles().size() - 1;
-  return llvm::alignTo(getTileOffset(last) +
-                           cast<SmemType>(getTiles()[last]).getSizeInBytes(),
-                       getAlignment());
+  return getTileOffset(last) + getDepth() * getTileStride(last);
 }
 
 bool RingType::hasSwizzledTile() const {
@@ -160,5 +162,5 @@ int64_t RingType::getTransactionBytes() const {
 
 int64_t RingType::getSizeInBytes() const {
   // A full and an empty barrier of 8 bytes for every stage.
-  return getDepth() * (getStageBytes() + 16);
+  return getTileBytes() + 16 * getDepth();
 }

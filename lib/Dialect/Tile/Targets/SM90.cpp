@@ -43,6 +43,8 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   target.tileRegisters = 208;
   target.tileRegistersOnce = 64;
   target.tileRegistersShared = 90;
+  // Beside its tiles, of a role with a budget: addresses and counters.
+  target.plainRegisters = 24;
   target.stateColumns = 128;
   return target;
 }

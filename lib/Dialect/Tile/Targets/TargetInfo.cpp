@@ -31,6 +31,7 @@ static constexpr TargetNumber numbers[] = {
     {"tile_registers", &TargetInfo::tileRegisters},
     {"tile_registers_once", &TargetInfo::tileRegistersOnce},
     {"tile_registers_shared", &TargetInfo::tileRegistersShared},
+    {"plain_registers", &TargetInfo::plainRegisters},
     {"state_columns", &TargetInfo::stateColumns},
 };
 

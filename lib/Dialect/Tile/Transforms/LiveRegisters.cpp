@@ -29,16 +29,22 @@ int64_t tile::countRegisters(Value value) {
   return llvm::divideCeil(bits, kRegisterBits);
 }
 
-/// The first operation of the block that reads what `mma` computes: its await
-/// is moved down to there.
-static Operation *findFirstRead(MmaOp mma) {
+/// The first operation of the block that awaits `mma`; or, as awaits are moved
+/// down to there, that reads what it computes.
+static Operation *findCompletion(MmaOp mma, bool arePlaced) {
   Block *block = mma->getBlock();
   Operation *first = &block->back();
-  for (Operation *await : mma.getD().getUsers())
-    for (Operation *user : await->getUsers())
-      if (Operation *op = block->findAncestorOpInBlock(*user);
-          op && op->isBeforeInBlock(first))
-        first = op;
+  auto take = [&](Operation *user) {
+    Operation *op = block->findAncestorOpInBlock(*user);
+    if (op && op->isBeforeInBlock(first))
+      first = op;
+  };
+  for (Operation *await : mma.getD().getUsers()) {
+    if (arePlaced)
+      take(await);
+    else
+      llvm::for_each(await->getUsers(), take);
+  }
   return first;
 }
 
@@ -56,21 +62,22 @@ static bool isBetweenElementwise(Operation *op) {
 /// `from`. The registers of an A operand are the product's until it is
 /// complete; those of a chain of elementwise operations are free at its end.
 static Operation *findEnd(Value value, Operation *from,
-                          const LivenessBlockInfo &info) {
+                          const LivenessBlockInfo &info, bool arePlaced) {
   Operation *end = info.getEndOperation(value, from);
   for (Operation *user : value.getUsers()) {
     auto mma = dyn_cast<MmaOp>(user);
     if (!mma || mma.getA() != value || mma->getBlock() != from->getBlock())
       continue;
-    if (Operation *read = findFirstRead(mma); end->isBeforeInBlock(read))
-      end = read;
+    if (Operation *completion = findCompletion(mma, arePlaced);
+        end->isBeforeInBlock(completion))
+      end = completion;
   }
   while (isBetweenElementwise(end))
     end = *end->user_begin();
   return end;
 }
 
-LiveRegisters::LiveRegisters(Block &block) {
+LiveRegisters::LiveRegisters(Block &block, bool arePlaced) {
   Liveness liveness(block.getParentOp());
   const LivenessBlockInfo *info = liveness.getLiveness(&block);
   // Where each value is read last.
@@ -81,7 +88,7 @@ LiveRegisters::LiveRegisters(Block &block) {
     if (registers == 0)
       return;
     current += registers;
-    ends[findEnd(value, from, *info)] += registers;
+    ends[findEnd(value, from, *info, arePlaced)] += registers;
   };
   for (Value value : info->in())
     begin(value, &block.front());

@@ -21,7 +21,9 @@ int64_t countRegisters(Value value);
 /// between two of them is in no register for long.
 class LiveRegisters {
 public:
-  explicit LiveRegisters(Block &block);
+  /// Awaits are where they stand with `arePlaced`, else before the first read
+  /// of what they await: that is as far as they can move.
+  explicit LiveRegisters(Block &block, bool arePlaced = false);
 
   /// Tiles live right behind `op`, an operation of the block.
   int64_t after(Operation *op) const { return live.lookup(op); }

@@ -165,6 +165,50 @@ static void place(AwaitOp await) {
     await->moveBefore(target);
 }
 
+/// Moves the awaits of all products that are in flight at `op` to before it.
+/// Returns false if there are none.
+static bool awaitBefore(Operation *op, ArrayRef<AwaitOp> awaits) {
+  bool moved = false;
+  for (AwaitOp await : awaits) {
+    auto mma = await.getValue().getDefiningOp<MmaOp>();
+    if (!mma || mma->getBlock() != op->getBlock() ||
+        !mma->isBeforeInBlock(op) || !op->isBeforeInBlock(await))
+      continue;
+    await->moveBefore(op);
+    moved = true;
+  }
+  return moved;
+}
+
+/// Awaits products earlier where tiles would hold more than `budget` registers:
+/// what a product in flight reads from registers is free when it is complete.
+/// Returns at how many places.
+static int64_t relieve(Block &block, ArrayRef<AwaitOp> awaits, int64_t budget) {
+  int64_t places = 0;
+  for (Operation &op : block) {
+    if (isa<MmaOp, AwaitOp>(op) ||
+        LiveRegisters(block, /*arePlaced=*/true).after(&op) <= budget)
+      continue;
+    places += awaitBefore(&op, awaits);
+  }
+  return places;
+}
+
+/// Returns the registers a thread has in the role that `block` is of, if it has
+/// a budget.
+static std::optional<int64_t> getRoleBudget(Block &block) {
+  auto roles = dyn_cast<RolesOp>(block.getParentOp());
+  if (!roles)
+    roles = block.getParentOp()->getParentOfType<RolesOp>();
+  if (!roles || !roles.getRegisters())
+    return std::nullopt;
+  for (auto [region, budget] :
+       llvm::zip_equal(roles.getRoles(), *roles.getRegisters()))
+    if (budget != 0 && region.isAncestor(block.getParent()))
+      return budget;
+  return std::nullopt;
+}
+
 namespace {
 struct Schedule : tile::impl::TileSchedulePassBase<Schedule> {
   using TileSchedulePassBase::TileSchedulePassBase;
@@ -215,12 +259,17 @@ private:
     int64_t budget = isa<LoopLikeOpInterface>(block.getParentOp())
                          ? target.tileRegisters
                          : target.tileRegistersOnce;
+    std::optional<int64_t> ofRole = getRoleBudget(block);
+    if (ofRole)
+      budget = std::min(budget, *ofRole - target.plainRegisters);
     SmallVector<MmaOp> products(block.getOps<MmaOp>());
     for (MmaOp mma : products)
       numHoisted += hoist(mma, budget);
     SmallVector<AwaitOp> awaits(block.getOps<AwaitOp>());
     for (AwaitOp await : llvm::reverse(awaits))
       place(await);
+    if (ofRole)
+      numRelieved += relieve(block, awaits, budget);
     for (AwaitOp await : awaits) {
       int64_t pending = countPending(await);
       await.setPending(pending);

@@ -89,6 +89,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     /// The kernel's channels and roles, in their order.
     auto getChannels() { return getBlock().getOps<ChannelOp>(); }
     auto getRoles() { return getBlock().getOps<RoleOp>(); }
+    /// The role of that name, or null.
+    RoleOp findRole(::llvm::StringRef name);
   }];
 }
 
@@ -130,6 +132,13 @@ def Sched_RoleOp : Sched_Op<"role", [
     block's chunks in turn. `registers` is the budget a thread (`setmaxnreg`) of
     a role of whole warpgroups; a role without one keeps what it was launched with.
 
+    A role `within` another has no warp of its own: what it puts for a chunk, the first
+    warp of the other role puts when that role comes to the chunk, before all else.
+    Budgets are set by whole warpgroups, so that a loading warp costs the registers of
+    four; where the roles that compute leave none, one of them loads on the side. Such
+    a role loads and puts, and does nothing else (K41); the role that takes it in has no
+    copies and is within no other (K40).
+
     The region holds loads of initial carries, `sched.each_chunk`, and stores of
     final ones.
 
@@ -138,17 +147,21 @@ def Sched_RoleOp : Sched_Op<"role", [
   let arguments = (ins StrAttr:$role_name, I64Attr:$warps,
                        DefaultValuedAttr<I64Attr, "1">:$split,
                        DefaultValuedAttr<I64Attr, "1">:$copies,
-                       OptionalAttr<I64Attr>:$registers);
+                       OptionalAttr<I64Attr>:$registers,
+                       OptionalAttr<StrAttr>:$within);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?
-    (`registers` $registers^)? attr-dict-with-keyword $body
+    (`registers` $registers^)? (`within` $within^)? attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::Block &getBlock() { return getBody().front(); }
-    /// Warps of all its groups.
-    int64_t getTotalWarps() { return getWarps() * getSplit() * getCopies(); }
+    /// Warps of the block that are its own: those of all its groups, none of a
+    /// role within another.
+    int64_t getTotalWarps() {
+      return getWithin() ? 0 : getWarps() * getSplit() * getCopies();
+    }
     /// The role's loop over chunks.
     EachChunkOp getEachChunk();
   }];
@@ -225,12 +238,18 @@ def Sched_StoreOp : Sched_Op<"store"> {
     The inverse of `sched.load`: rows up to the sequence's end, rounded to the
     tensor's element type.
 
+    With `via` the tile leaves through the place that a tile out of a channel has in
+    shared memory, in that of a staging tile: one of the target's element type that no
+    other role reads (K44), and that is read for the last time before.
+
     Example: see `sched.kernel`.
   }];
   let arguments = (ins Delta_FloatTensor:$tile,
-                       Arg<Sched_GlobalType, "", [MemWrite]>:$target);
-  let assemblyFormat =
-      "$tile `to` $target attr-dict `:` type($tile) `,` type($target)";
+                       Arg<Sched_GlobalType, "", [MemWrite]>:$target,
+                       Optional<Delta_FloatTensor>:$via);
+  let assemblyFormat = [{
+    $tile `to` $target (`via` $via^ `:` type($via) `,`)? attr-dict `:` type($tile) `,` type($target)
+  }];
   let hasVerifier = 1;
 }
 
@@ -256,13 +275,19 @@ def Sched_PutOp : Sched_Op<"put"> {
   let description = [{
     Waits until the readers have done with the chunk `depth` before.
 
+    In a role within another, the tiles may be those of a chunk `ahead` of the one that
+    the other role begins, of which there are `depth` - 1 at most (K42): no role can
+    have done with more.
+
     Example: see `sched.kernel`.
   }];
   let arguments = (ins Variadic<Delta_FloatTensor>:$tiles,
                        Arg<Sched_ChannelType, "",
-                           [MemRead, MemWrite]>:$channel);
+                           [MemRead, MemWrite]>:$channel,
+                       DefaultValuedAttr<I64Attr, "0">:$ahead);
   let assemblyFormat = [{
-    $tiles `to` $channel attr-dict `:` type($channel) `,` type($tiles)
+    $tiles `to` $channel (`ahead` $ahead^)? attr-dict
+    `:` type($channel) `,` type($tiles)
   }];
   let hasVerifier = 1;
 }

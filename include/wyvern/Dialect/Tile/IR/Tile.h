@@ -68,7 +68,7 @@ constexpr int64_t kBlockColumns = 64;
 
 /// Returns the elements of the scratch tile of an erase_factor whose merges
 /// have operands of `parts` f16.
-constexpr int64_t getFactorScratch(int64_t parts) { return 1664 + 768 * parts; }
+constexpr int64_t getFactorScratch(int64_t parts) { return 896 + 768 * parts; }
 
 /// Marks a loop of which a round begins before the last one has ended
 /// (`tile-rotate`).

@@ -104,6 +104,33 @@ def Tile_WarpgroupIdOp : Tile_Op<"warpgroup_id", [Pure]> {
   let assemblyFormat = "attr-dict";
 }
 
+def Tile_OneWarpOp : Tile_Op<"one_warp", [
+    NoTerminator, SingleBlock, NoRegionArguments, RecursiveMemoryEffects]> {
+  let summary = "what one warp of a warpgroup does while the others go on";
+  let description = [{
+    The region is run by the first warp of the warpgroup that comes here. It may do
+    what a role of one warp may: fill rings, and nothing that needs a warpgroup. Where
+    a loading warp of its own would take the registers of a warpgroup (budgets are set
+    by warpgroups), one that computes loads on the side.
+
+    Example:
+
+    ```mlir
+    tile.one_warp {
+      %t = tile.acquire %ring[%i]
+          : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+      tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%i]
+          : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>,
+            !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>
+      tile.commit %ring[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    }
+    ```
+  }];
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$body attr-dict";
+  let hasRegionVerifier = 1;
+}
+
 def Tile_SequenceOp : Tile_Op<"sequence", [Pure]> {
   let summary = "where sequence n lies";
   let description = [{

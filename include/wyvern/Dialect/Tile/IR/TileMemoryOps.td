@@ -122,20 +122,25 @@ def Tile_LoadVectorOp : Tile_Op<"load_vector"> {
   let summary = "the calling warp copies a strided vector into shared memory";
   let description = [{
     Element i < `valid` is `global[coords]` with i added to coordinate `dim`; the
-    others are zero (never read). Converted to f32.
+    others are zero (never read). Converted to f32. The tile is one of stage `index`
+    of `ring`, which is full no sooner than the elements are there; of f32 the warp
+    does not wait for them.
 
     Example:
 
     ```mlir
-    tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %v
-        : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+    tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %v of %ring[%i]
+        : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>,
+          !tile.ring<2, [!tile.smem<64xf32>]>
     ```
   }];
   let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
-                       I64Attr:$dim, Index:$valid, Tile_SmemType:$tile);
+                       I64Attr:$dim, Index:$valid, Tile_SmemType:$tile,
+                       Tile_RingType:$ring, Index:$index);
   let assemblyFormat = [{
-    $global `[` $coords `]` `dim` $dim `valid` $valid `to` $tile attr-dict
-    `:` type($global) `,` type($tile)
+    $global `[` $coords `]` `dim` $dim `valid` $valid `to` $tile
+    `of` $ring `[` $index `]` attr-dict
+    `:` type($global) `,` type($tile) `,` type($ring)
   }];
   let hasVerifier = 1;
 }

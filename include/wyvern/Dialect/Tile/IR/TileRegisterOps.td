@@ -190,11 +190,11 @@ def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let assemblyFormat = "$dim attr-dict `:` type($result)";
 }
 
-def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
+def Tile_EraseFactorOp : Tile_Op<"erase_factor"> {
   let summary = "Z = (I + L diag(c))^-1 L by blocks on the tensor cores";
   let description = [{
-    L is 64 x 64 and strictly lower triangular; its entries above the diagonal blocks
-    of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The rest of
+    L is 64 x 64 and strictly lower triangular, in registers or in shared memory; its
+    entries above the diagonal blocks of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The rest of
     each strip of 16 rows follows from its block on the tensor cores, in operands of two
     f16, whose sum is the operand to 22 bits; then each strip takes those above it out,
     by at most three dependent products with fp32 sums, of operands of `parts` f16. With
@@ -211,17 +211,18 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor", [AllTypesMatch<["l", "z"]>]> {
 
     ```mlir
     %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-        : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-          !tile.smem<2432xf32>
+        : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
+          !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
     ```
   }];
-  let arguments = (ins Tile_AnyTensor:$l, Tile_AnyTensor:$rate,
+  let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
+                       Tile_AnyTensor:$rate,
                        Tile_SmemType:$scratch, I64Attr:$parts,
                        I64Attr:$barrier_id);
   let results = (outs Tile_AnyTensor:$z);
   let assemblyFormat = [{
     $l `,` $rate `via` $scratch `parts` $parts `barrier` $barrier_id attr-dict
-    `:` type($l) `,` type($rate) `,` type($scratch)
+    `:` type($l) `,` type($rate) `,` type($scratch) `->` type($z)
   }];
   let hasVerifier = 1;
 }

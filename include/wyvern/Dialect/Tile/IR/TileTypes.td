@@ -103,12 +103,15 @@ def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
                                                "::mlir::wyvern::tile::Fill::tma">:$fill);
   let assemblyFormat = "`<` $depth `,` `[` $tiles `]` (`,` $fill^)? `>`";
   let extraClassDeclaration = [{
-    /// Byte offset of tile `i` within a stage.
+    /// Byte offset of tile `i` of the first stage. The stages of one tile follow
+    /// each other, so that a small one beside a large one pads nothing.
     int64_t getTileOffset(unsigned i) const;
+    /// Bytes from tile `i` of one stage to that of the next.
+    int64_t getTileStride(unsigned i) const;
     /// True if a tile of a stage is one that wgmma and TMA can read.
     bool hasSwizzledTile() const;
-    /// Bytes from one stage to the next.
-    int64_t getStageBytes() const;
+    /// Bytes of all tiles of all stages: where the barriers begin.
+    int64_t getTileBytes() const;
     /// Bytes of the tiles that TMA fills.
     int64_t getTransactionBytes() const;
     /// All stages and their barriers (which come last).

@@ -60,6 +60,7 @@ struct TargetInfo {
   int64_t tileRegisters = 0;       ///< in a loop
   int64_t tileRegistersOnce = 0;   ///< where there is no loop
   int64_t tileRegistersShared = 0; ///< in a block that shares an SM
+  int64_t plainRegisters = 0;      ///< a role's with a budget, beside its tiles
   int64_t stateColumns = 0;        ///< of 64 rows of a carried state
 
   /// True if a thread may set its registers to `registers`.

@@ -88,6 +88,9 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     every `tile.await` down to its first use (never past a `tile.release`, since the
     stage's tiles may still be read, nor past the await of a younger product, which
     completes it anyway), and counts the products that may still be in flight there.
+    In a role with a budget of registers, products are awaited where tiles would hold
+    more than the budget leaves for them: a product's operand in registers is free when
+    it is complete.
     A kernel with products whose tiles then hold more than `registers-shared` at some
     place gets an SM for itself (`min_blocks 1`): beside another block it would spill.
 
@@ -126,6 +129,8 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     Statistic<"numHoisted", "hoisted-products", "products issued earlier">,
     Statistic<"numOverlapped", "overlapped-awaits",
               "awaits that leave a younger product in flight">,
+    Statistic<"numRelieved", "relieved-places",
+              "places where products are awaited to free their operands">,
     Statistic<"numAlone", "kernels-alone", "kernels that get an SM for themselves">
   ];
 }

@@ -86,7 +86,8 @@ LogicalResult RoleLowering::lower() {
       lowered = storeCarry(store);
     else if (auto loop = dyn_cast<sched::EachChunkOp>(op))
       lowered = lowerLoop(loop);
-    else if (!op.hasTrait<OpTrait::ConstantLike>())
+    else if (!op.hasTrait<OpTrait::ConstantLike>() &&
+             !isa<delta::IdentityOp>(op))
       lowered = op.emitOpError() << "is not allowed in a role outside of "
                                     "sched.each_chunk";
     if (failed(lowered))
@@ -146,8 +147,12 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
       return lowerChunk(loop, visit, {}, none);
     });
   SmallVector<Value> inits;
-  for (Value init : loop.getInits())
-    inits.push_back(carried.lookup(init));
+  for (auto [init, arg] :
+       llvm::zip_equal(loop.getInits(), loop.getCarryArgs())) {
+    inits.push_back(startCarry(init, arg));
+    if (!inits.back())
+      return failure();
+  }
   FailureOr<SmallVector<Value>> finals =
       visitChunks(loop, inits,
                   [&](const Visit &visit, ValueRange carries,
@@ -256,5 +261,6 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
   }
   for (sched::GetOp get : gets)
     lowerRelease(get, lowering, visit);
+  sinkIntoRareStores();
   return success();
 }

@@ -114,12 +114,13 @@ LogicalResult RoleOp::verify() {
            << getCopies()
            << ", so what it leaves is not what the next chunk needs";
   for (Operation &op : getBlock())
-    if (!isa<EachChunkOp, LoadOp, StoreOp>(op) &&
+    if (!isa<EachChunkOp, LoadOp, StoreOp, delta::IdentityOp>(op) &&
         !op.hasTrait<OpTrait::ConstantLike>())
       return op.emitOpError()
              << "(K22) is not allowed in sched.role outside of "
-                "sched.each_chunk; a role holds constants, loads of initial "
-                "carries, one sched.each_chunk and stores of final carries";
+                "sched.each_chunk; a role holds what carries start from "
+                "(constants, delta.identity, loads), one sched.each_chunk and "
+                "stores of final carries";
   return success();
 }
 

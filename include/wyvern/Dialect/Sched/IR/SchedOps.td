@@ -130,8 +130,9 @@ def Sched_RoleOp : Sched_Op<"role", [
     block's chunks in turn. `registers` is the budget a thread (`setmaxnreg`) of
     a role of whole warpgroups; a role without one keeps what it was launched with.
 
-    The region holds loads of initial carries, `sched.each_chunk`, and stores of
-    final ones.
+    The region holds what carries start from, `sched.each_chunk`, and stores of final
+    carries. A carry starts from a load of an init, or, where every block starts alike,
+    from a constant or `delta.identity`.
 
     Example: see `sched.kernel`.
   }];

@@ -1,5 +1,6 @@
 // RUN: wyvern-opt %s -sched-separate -canonicalize | FileCheck %s
 // RUN: wyvern-opt %s -sched-separate=stages=3 | FileCheck %s --check-prefix=STAGES
+// RUN: wyvern-opt %s -sched-separate=share-runs | FileCheck %s --check-prefix=SHARE
 // What it refuses: test/Conversion/SchedToTile/invalid.mlir.
 
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -127,4 +128,24 @@ func.func @read_starts(%x: tensor<?x?x1x64xbf16>) -> tensor<?x1x64x64xf32> {
     delta.yield carry(%S1 : tensor<64x64xf32>)
   }
   return %last : tensor<?x1x64x64xf32>
+}
+
+// Two warpgroups of a block share what one warp loads, where the blocks are runs.
+// SHARE-LABEL: func.func @starts
+// SHARE-NOT: registers
+// SHARE-LABEL: func.func @shared_runs
+// SHARE: sched.kernel "shared_runs_scan" grid(heads = 1, split = 1, over = slots of 2)
+// SHARE: sched.role "compute" warps 4 split 2 registers 232 {
+// SHARE: sched.role "load" warps 1 registers 24 {
+// CHECK-LABEL: func.func @shared_runs
+// CHECK: sched.kernel "shared_runs_scan" grid(heads = 1, split = 2, over = slots of 2)
+// CHECK: sched.role "compute" warps 4 {
+func.func @shared_runs(%v: tensor<?x?x1x128xbf16>, %s0: tensor<?x1x64x128xf32>) -> tensor<?x1x64x128xf32> {
+  %sN = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%V = %v[seq, time, head, _] : tensor<?x?x1x128xbf16>)
+      carry(%S = %s0[chunk * 2, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %S1 = arith.addf %S, %V : tensor<64x128xf32>
+    delta.yield carry(%S1 : tensor<64x128xf32>)
+  }
+  return %sN : tensor<?x1x64x128xf32>
 }

@@ -26,6 +26,11 @@ using delta::ChunkProgramOpInterface;
 
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kComputeWarps = 4, kLoadWarps = 1;
+/// Warpgroups of a block that share what its warp loads, in runs of chunks, and
+/// the registers of their threads and of those that load: 2 x 232 + 24 of the
+/// 512 that an SM has for one thread of each of its warpgroups.
+static constexpr int64_t kSharingGroups = 2, kSharingRegisters = 232,
+                         kLoadRegisters = 24;
 /// Blocks an SM should hold. A scan's channel fills most of the shared memory;
 /// maps load nothing ahead, so several blocks hide their latency.
 static constexpr int64_t kMapBlocks = 3;
@@ -130,7 +135,7 @@ public:
 
   /// Adds the channel of the ins, the role that computes and the one that
   /// loads.
-  void addRoles(int64_t depth) {
+  void addRoles(int64_t depth, int64_t groups) {
     SmallVector<Type> tiles;
     for (unsigned in : ins)
       tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
@@ -138,13 +143,17 @@ public:
     channel = ChannelOp::create(builder, loc,
                                 ChannelType::get(builder.getContext(), tiles),
                                 depth, Fill::tma);
-    addCompute();
-    addLoad();
+    RoleOp compute = addCompute(), load = addLoad();
+    if (groups > 1) {
+      compute.setSplit(groups);
+      compute.setRegisters(kSharingRegisters);
+      load.setRegisters(kLoadRegisters);
+    }
   }
 
 private:
-  void addCompute();
-  void addLoad();
+  RoleOp addCompute();
+  RoleOp addLoad();
   /// Returns what the carries start from: operations that make it here, or
   /// loads.
   SmallVector<Value> addStarts();
@@ -178,8 +187,8 @@ void SeparateKernel::cloneChunk(IRMapping &mapping) {
   }
 }
 
-void SeparateKernel::addCompute() {
-  createRole(builder, kernel, "compute", kComputeWarps);
+RoleOp SeparateKernel::addCompute() {
+  RoleOp role = createRole(builder, kernel, "compute", kComputeWarps);
   EachChunkOp loop =
       createEachChunk(builder, loc, getDirection(program), addStarts());
   SmallVector<Type> tiles;
@@ -206,6 +215,7 @@ void SeparateKernel::addCompute() {
     if (!program.getFinals()[i].use_empty())
       StoreOp::create(builder, loc, final, target);
   }
+  return role;
 }
 
 SmallVector<Value> SeparateKernel::addStarts() {
@@ -223,8 +233,8 @@ SmallVector<Value> SeparateKernel::addStarts() {
   return starts;
 }
 
-void SeparateKernel::addLoad() {
-  createRole(builder, kernel, "load", kLoadWarps);
+RoleOp SeparateKernel::addLoad() {
+  RoleOp role = createRole(builder, kernel, "load", kLoadWarps);
   createEachChunk(builder, loc, getDirection(program), {});
   SmallVector<Value> tiles;
   for (unsigned number : ins) {
@@ -233,6 +243,7 @@ void SeparateKernel::addLoad() {
   }
   PutOp::create(builder, loc, tiles, channel);
   YieldOp::create(builder, loc);
+  return role;
 }
 
 //===----------------------------------------------------------------------===//
@@ -275,11 +286,17 @@ private:
     if (failed(grid))
       return failure();
     OpBuilder builder(program);
+    // Blocks of runs are as many as the runs: they need not be more by parts.
+    int64_t groups = 1;
+    if (shareRuns && grid->run > 1 && grid->split % kSharingGroups == 0) {
+      groups = kSharingGroups;
+      grid->split /= groups;
+    }
     KernelTensors tensors = getOwnTensors(program);
     KernelOp kernel = createKernel(builder, program, tensors, name, *grid);
     bool isMap = isa<delta::ChunkMapOp>(program);
     SeparateKernel(builder, program, kernel)
-        .addRoles(isMap ? 1 : fitDepth(program, kernel, stages));
+        .addRoles(isMap ? 1 : fitDepth(program, kernel, stages), groups);
     replaceByKernel(tensors, kernel);
     program->erase();
     ++numKernels;

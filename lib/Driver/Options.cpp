@@ -249,11 +249,6 @@ static std::optional<ExitCode> setSegments(DriverOptions &options) {
   if (options.segmentTokens < 0)
     return usageError("expected --segment-tokens of at least 0, found " +
                       Twine(options.segmentTokens));
-  const Phase *phase = findPhase(options.emit), *last = findPhase("rounded");
-  if (options.segmentTokens > 0 && (!phase || phase > last))
-    return usageError("--segment-tokens: segments have no GPU kernels yet; "
-                      "write a phase up to rounded (--emit), or run the "
-                      "program on the CPU (wyvern.compile, target=\"cpu\")");
   return std::nullopt;
 }
 

@@ -97,7 +97,9 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
     }
     pm.addNestedPass<func::FuncOp>(sched::createFuseForwardPass(fuse));
   }
-  pm.addNestedPass<func::FuncOp>(sched::createSeparatePass());
+  sched::SeparatePassOptions separate;
+  separate.shareRuns = options.segmentTokens > 0;
+  pm.addNestedPass<func::FuncOp>(sched::createSeparatePass(separate));
 }
 
 static void addTile(OpPassManager &pm, const PipelineOptions &) {

@@ -277,6 +277,9 @@ def parse(arguments):
     parser.add_argument("--json", type=Path, help="where to write all results")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
     parser.add_argument("--schedule", help="with --prepare, the schedule of the kernels (wyvernc --schedule)")
+    parser.add_argument(
+        "--segment-tokens", type=int, default=0, help="with --prepare, the tokens of a segment (wyvernc --segment-tokens)"
+    )
     parser.add_argument("--sanitize", action="store_true", help="small runs under compute-sanitizer instead")
     parser.add_argument("--peers", default="", help="peers to time too, of those of benchmarks/peers")
     parser.add_argument("--no-speed", dest="speed", action="store_false")

@@ -11,7 +11,7 @@ import torch
 import wyvern
 
 
-def compile_bundles(folder, layers, schedule):
+def compile_bundles(folder, layers, **options):
     """One bundle a layer; those that are there already stay. The layers that failed."""
     failed = []
     for layer in layers:
@@ -19,7 +19,7 @@ def compile_bundles(folder, layers, schedule):
             continue
         start = time.monotonic()
         try:
-            wyvern.compile(layer.spec(), target="sm_90a", output=folder / layer.name, schedule=schedule)
+            wyvern.compile(layer.spec(), target="sm_90a", output=folder / layer.name, **options)
             print(f"{layer.name}: {time.monotonic() - start:.1f} s", flush=True)
         except Exception as error:
             print(f"FAIL {layer.name}: {error}", flush=True)
@@ -27,9 +27,9 @@ def compile_bundles(folder, layers, schedule):
     return failed
 
 
-def rounded_errors(case, cases):
+def rounded_errors(case, cases, segment_tokens):
     """Errors of o and the final state of the rounded program on this CPU."""
-    program = wyvern.compile(case.layer.spec(), target="cpu", precision="rounded")
+    program = wyvern.compile(case.layer.spec(), target="cpu", precision="rounded", segment_tokens=segment_tokens)
     inputs, cu = cases.make_inputs(case), cases.make_cu_seqlens(case)
     out = program(**inputs, cu_seqlens=cu)
     references = cases.reference(case, inputs, cu)
@@ -40,7 +40,8 @@ def rounded_errors(case, cases):
 def prepare(options, cases, layers):
     torch.set_num_threads(1)
     options.bundles.mkdir(parents=True, exist_ok=True)
-    failed = compile_bundles(options.bundles, layers, options.schedule)
+    segments = {"segment_tokens": options.segment_tokens}
+    failed = compile_bundles(options.bundles, layers, schedule=options.schedule, **segments)
     path = options.bundles / "expected.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
     for case in [*cases.fixed_cases(), *cases.draw_cases(options.seed, options.configs)]:
@@ -48,7 +49,7 @@ def prepare(options, cases, layers):
         if key in expected:
             continue
         try:
-            expected[key] = rounded_errors(case, cases)
+            expected[key] = rounded_errors(case, cases, **segments)
         except Exception:
             traceback.print_exc()
             failed.append(f"{case.name} on the CPU")

@@ -42,7 +42,7 @@ def compile_bundle(options, layer, save="factor"):
 
     folder = options.bundles / bundle_name(layer, save)
     if not folder.exists():
-        wyvern.compile(layer.spec(), target="sm_90a", training=True, save=save, output=folder)
+        wyvern.compile(layer.spec(), target="sm_90a", training=True, save=save, output=folder, segment_tokens=options.segment_tokens)
 
 
 def fixed_cases():
@@ -126,7 +126,13 @@ def prepare(options):
         try:
             compile_bundle(options, case.layer)
             if cases.key(case) not in expected:
-                program = wyvern.compile(case.layer.spec(), target="cpu", precision="rounded", training=True)
+                program = wyvern.compile(
+                    case.layer.spec(),
+                    target="cpu",
+                    precision="rounded",
+                    training=True,
+                    segment_tokens=options.segment_tokens,
+                )
                 inputs, gradients, cu = cases.make_inputs(case), make_gradients(case), cases.make_cu_seqlens(case)
                 found = {n: torch.as_tensor(x) for n, x in run(program, inputs, gradients, cu).items()}
                 expected[cases.key(case)] = find_errors(found, reference(case, inputs, gradients, cu))
@@ -287,6 +293,7 @@ def main():
     parser.add_argument("--configs", type=int, default=12)
     parser.add_argument("--only", default="*", help="names to run, as a pattern")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
+    parser.add_argument("--segment-tokens", type=int, default=0, help="with --prepare, the tokens of a segment")
     options = parser.parse_args()
     BUNDLES = options.bundles = options.bundles.resolve()
     os.environ.setdefault("WYVERN_CACHE_DIR", str(BUNDLES))  # for wyvern.torch

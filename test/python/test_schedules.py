@@ -96,6 +96,18 @@ def test_strategies_change_no_bit(name):
             assert_same_bits(program.backward(**back), gradients)
 
 
+@pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
+def test_strategies_of_segments_change_no_bit(name):
+    """Carries start from zeros and the identity in kernels, and in maps of their own without."""
+    options = dict(target="cpu", precision="rounded", segment_tokens=128)
+    rounded = wyvern.compile(small(name), **options)
+    for schedule in ("separate", "fused-blocks"):
+        program = wyvern.compile(small(name), schedule=schedule, **options)
+        for place in [(2, 300, None), (1, 300, [0, 5, 5, 170, 290])]:
+            inputs = make_inputs(rounded, *place)
+            assert_same_bits(program(**inputs), rounded(**inputs))
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("path", sorted(WRITTEN.glob("delta-net-*.mlir")), ids=lambda path: path.stem)
 def test_written_schedules_change_no_bit(path, place):

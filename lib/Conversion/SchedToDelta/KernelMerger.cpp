@@ -32,15 +32,17 @@ LogicalResult KernelMerger::findCarries() {
     EachChunkOp loop = role.getEachChunk();
     for (auto [i, init] : llvm::enumerate(loop.getInits())) {
       auto load = init.getDefiningOp<LoadOp>();
-      if (!load)
+      if (!load && kernel.getOver() == GridOver::sequences)
         return loop.emitOpError()
                << "carry #" << i
-               << " does not start at what sched.load brings; a chunk program "
-                  "has an init for each carry: load one of zeros";
-      carries.push_back({cast<BlockArgument>(load.getSource()),
-                         loop.getCarryArgs()[i],
-                         cast<OpResult>(loop.getFinals()[i]),
-                         loop.getYield().getCarries()[i]});
+               << " starts from what the role makes, in a kernel over "
+                  "sequences; a chunk program has no such carry, only runs of "
+                  "chunks do: load an init of it";
+      carries.push_back(
+          {load ? cast<BlockArgument>(load.getSource()) : BlockArgument(),
+           load ? nullptr : init.getDefiningOp(), loop.getCarryArgs()[i],
+           cast<OpResult>(loop.getFinals()[i]),
+           loop.getYield().getCarries()[i]});
     }
   }
   return success();
@@ -49,7 +51,7 @@ LogicalResult KernelMerger::findCarries() {
 FailureOr<unsigned> KernelMerger::findFinal(StoreOp store) {
   auto final = cast<BlockArgument>(store.getTarget());
   for (auto [i, carry] : llvm::enumerate(carries))
-    if (carry.last == store.getTile() &&
+    if (carry.init && carry.last == store.getTile() &&
         carry.init.getType() == final.getType() &&
         kernel.getBinding(carry.init) == kernel.getBinding(final))
       return static_cast<unsigned>(i);
@@ -73,6 +75,52 @@ LogicalResult KernelMerger::findFinals() {
 // The program
 //===----------------------------------------------------------------------===//
 
+std::pair<Value, delta::BindingAttr>
+KernelMerger::createStart(Operation *made) {
+  using delta::BoundDim, delta::DimKind;
+  auto tile = cast<RankedTensorType>(made->getResult(0).getType());
+  auto bind = [&](int64_t chunks) {
+    SmallVector<BoundDim> dims = {{DimKind::chunk, chunks, 0},
+                                  {DimKind::head, 1, 0}};
+    dims.append(tile.getRank(), {DimKind::whole, 1, 0});
+    return delta::BindingAttr::get(kernel.getContext(), dims);
+  };
+  SmallVector<int64_t> shape = {ShapedType::kDynamic,
+                                static_cast<int64_t>(kernel.getHeads())};
+  llvm::append_range(shape, tile.getShape());
+  // Some in is timed (K29): it says how many slots there are.
+  BlockArgument timed = *llvm::find_if(kernel.getInArgs(), [&](auto in) {
+    return kernel.getBinding(in).has(DimKind::time);
+  });
+  int64_t tokens = static_cast<int64_t>(kernel.getChunk()) *
+                   static_cast<int64_t>(kernel.getRun());
+  Value tensor = kernel.getIns()[timed.getArgNumber()];
+  auto map = delta::ChunkMapOp::create(
+      builder, loc,
+      TypeRange(RankedTensorType::get(shape, tile.getElementType())),
+      ValueRange(tensor), kernel.getCuSeqlens(), tokens, kernel.getHeads(),
+      kernel.getCompute(), builder.getArrayAttr({kernel.getBinding(timed)}),
+      builder.getArrayAttr({bind(1)}));
+  OpBuilder::InsertionGuard guard(builder);
+  Block *block = builder.createBlock(&map.getBody());
+  block->addArgument(builder.getIndexType(), loc);
+  block->addArgument(kernel.getBinding(timed).getTileType(
+                         cast<RankedTensorType>(tensor.getType()), tokens,
+                         kernel.getCompute()),
+                     timed.getLoc());
+  delta::YieldOp::create(builder, loc, builder.clone(*made)->getResults(),
+                         ValueRange());
+  return {map.getOuts().front(), bind(kernel.getRun())};
+}
+
+std::pair<Value, delta::BindingAttr> KernelMerger::getInit(const Carry &carry) {
+  if (carry.made)
+    return createStart(carry.made);
+  unsigned number =
+      carry.init.getArgNumber() - kernel.getInitArgs().front().getArgNumber();
+  return {kernel.getInits()[number], kernel.getBinding(carry.init)};
+}
+
 Operation *KernelMerger::createProgram() {
   if (kernel.getOver() == GridOver::slots && carries.empty())
     return delta::ChunkMapOp::create(
@@ -82,10 +130,9 @@ Operation *KernelMerger::createProgram() {
   SmallVector<Value> inits;
   SmallVector<Attribute> bindings;
   for (const Carry &carry : carries) {
-    unsigned number =
-        carry.init.getArgNumber() - kernel.getInitArgs().front().getArgNumber();
-    inits.push_back(kernel.getInits()[number]);
-    bindings.push_back(kernel.getBinding(carry.init));
+    auto [init, binding] = getInit(carry);
+    inits.push_back(init);
+    bindings.push_back(binding);
   }
   delta::Direction direction = delta::Direction::forward;
   for (RoleOp role : kernel.getRoles())
@@ -121,8 +168,7 @@ void KernelMerger::addRegion(Operation *program) {
   delta::YieldOp::create(builder, loc, tiles, next);
 }
 
-/// Clones what stands in front of the loops. Carries can start at no constant
-/// (findCarries), so it is chunks that read them.
+/// Clones what stands in front of the loops, for the chunks that read it.
 void KernelMerger::cloneConstants() {
   kernel.walk([&](Operation *op) {
     if (op->hasTrait<OpTrait::ConstantLike>() &&

@@ -29,7 +29,8 @@ public:
 private:
   /// What some role hands from chunk to chunk.
   struct Carry {
-    BlockArgument init; ///< of the kernel
+    BlockArgument init; ///< of the kernel; null where `made` is there
+    Operation *made;    ///< a constant or identity that it starts from
     BlockArgument arg;  ///< of the role's loop
     OpResult last;      ///< of the loop
     Value next;         ///< what a chunk yields
@@ -40,6 +41,11 @@ private:
   FailureOr<unsigned> findFinal(sched::StoreOp store);
   LogicalResult findFinals();
 
+  /// Returns a map's out with what `made` makes for every slot, and its binding
+  /// as a carry.
+  std::pair<Value, delta::BindingAttr> createStart(Operation *made);
+  /// Returns what a carry starts from in the function, and its binding.
+  std::pair<Value, delta::BindingAttr> getInit(const Carry &carry);
   Operation *createProgram();
   void addRegion(Operation *program);
   void cloneConstants();

@@ -13,6 +13,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace mlir::wyvern;
 
@@ -30,8 +32,12 @@ private:
   void nameTensors(tile::LaunchOp launch, tile::KernelOp kernel);
   TensorInfo describeTensor(Value tensor);
   void addTensors(tile::LaunchOp launch);
-  void addTensor(Value tensor, Attribute binding);
-  LogicalResult addKernel(tile::KernelOp kernel);
+  /// `chunks` is how many of the program's chunks one of its launch is.
+  void addTensor(Value tensor, Attribute binding, int64_t chunks);
+  LogicalResult addKernel(tile::KernelOp kernel, int64_t chunks);
+  int64_t countChunks(tile::LaunchOp launch) const {
+    return static_cast<int64_t>(launch.getChunk()) / program.chunk;
+  }
   /// The parameters behind one argument of a kernel.
   LogicalResult addParams(tile::KernelOp kernel, BlockArgument argument,
                           KernelInfo &info);
@@ -42,14 +48,14 @@ private:
 };
 } // namespace
 
-static DimInfo describeDim(delta::BoundDim dim, int64_t size) {
+static DimInfo describeDim(delta::BoundDim dim, int64_t size, int64_t chunks) {
   switch (dim.kind) {
   case delta::DimKind::seq:
     return {DimRange::Seq, 0, 0};
   case delta::DimKind::time:
     return {DimRange::Time, dim.multiple, 0};
   case delta::DimKind::chunk:
-    return {DimRange::Chunk, dim.multiple, 0};
+    return {DimRange::Chunk, dim.multiple * chunks, 0};
   case delta::DimKind::head:
     return {DimRange::Head, 0, size};
   case delta::DimKind::whole:
@@ -92,7 +98,8 @@ TensorInfo ProgramDescriber::describeTensor(Value tensor) {
   return info;
 }
 
-void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
+void ProgramDescriber::addTensor(Value tensor, Attribute binding,
+                                 int64_t chunks) {
   auto name = names.find(tensor);
   if (name == names.end() || program.findTensor(name->second) >= 0)
     return;
@@ -101,15 +108,14 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding) {
   info.dtype = describeType(type.getElementType());
   for (auto [dim, size] : llvm::zip_equal(
            cast<delta::BindingAttr>(binding).getDims(), type.getShape()))
-    info.dims.push_back(describeDim(dim, size));
+    info.dims.push_back(describeDim(dim, size, chunks));
   program.tensors.push_back(std::move(info));
 }
 
 void ProgramDescriber::addTensors(tile::LaunchOp launch) {
-  program.chunk = launch.getChunk();
   auto add = [&](ValueRange tensors, ArrayAttr bindings) {
     for (auto [tensor, binding] : llvm::zip_equal(tensors, bindings))
-      addTensor(tensor, binding);
+      addTensor(tensor, binding, countChunks(launch));
   };
   add(launch.getIns(), launch.getInBindings());
   add(launch.getOuts(), launch.getOutBindings());
@@ -160,13 +166,15 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
   return success();
 }
 
-LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel) {
+LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
+                                          int64_t chunks) {
   KernelInfo info;
   info.symbol = kernel.getSymName().str();
   info.gridFactor = kernel.getGridFactor();
   info.gridCount = kernel.getGridCount() == "slots" ? GridCount::Slots
                                                     : GridCount::Sequences;
-  info.gridChunks = kernel.getGridChunks();
+  if (info.gridCount == GridCount::Slots)
+    info.gridChunks = kernel.getGridChunks() * chunks;
   info.block = kernel.getWarps() * 32;
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";
@@ -182,7 +190,15 @@ FailureOr<ProgramInfo> ProgramDescriber::describe() {
   program.name = delta::getLayerName(func).str();
   SymbolTable symbols(func->getParentOfType<ModuleOp>());
   SmallVector<tile::KernelOp> kernels;
+  // The tokens that all chunks are multiples of: a scan over segments has a
+  // segment's.
+  program.chunk = 0;
+  for (auto launch : func.getOps<tile::LaunchOp>())
+    program.chunk =
+        std::gcd(program.chunk, static_cast<int64_t>(launch.getChunk()));
+  SmallVector<int64_t> chunks;
   for (auto launch : func.getOps<tile::LaunchOp>()) {
+    chunks.push_back(countChunks(launch));
     kernels.push_back(symbols.lookup<tile::KernelOp>(launch.getKernel()));
     nameTensors(launch, kernels.back());
     addTensors(launch);
@@ -201,8 +217,8 @@ FailureOr<ProgramInfo> ProgramDescriber::describe() {
       program.tensors, [&](const TensorInfo &a, const TensorInfo &b) {
         return std::pair(a.role, getRank(a)) < std::pair(b.role, getRank(b));
       });
-  for (tile::KernelOp kernel : kernels)
-    if (failed(addKernel(kernel)))
+  for (auto [kernel, each] : llvm::zip_equal(kernels, chunks))
+    if (failed(addKernel(kernel, each)))
       return failure();
   if (program.kernels.empty())
     return func.emitError() << "expected a function of kernels, found none in "

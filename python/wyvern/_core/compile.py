@@ -73,8 +73,7 @@ def compile(
         kernels already needs no schedule.
     segment_tokens
         Cuts sequences into segments of so many tokens that run at once, exactly
-        (wyvernc --segment-tokens): for few long sequences with few heads. 0: none. On
-        the CPU only: there are no GPU kernels of segments yet.
+        (wyvernc --segment-tokens): for few long sequences with few heads. 0: none.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
@@ -96,13 +95,13 @@ def compile(
             schedule,
             segment_tokens,
         )
-    if segment_tokens:
-        raise ValueError("segment_tokens: only target='cpu' has segments so far; leave it out")
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
     if schedule is not None:
         flags.append(f"--schedule={schedule}")
+    if segment_tokens:
+        flags.append(f"--segment-tokens={segment_tokens}")
     return _compile_bundle(read_source(spec), target, layer, output, flags)
 
 

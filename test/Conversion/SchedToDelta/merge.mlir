@@ -134,3 +134,34 @@ func.func @slots(%x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64xf32>) -> tenso
   }
   return %y : tensor<?x?x1x64xbf16>
 }
+
+// Runs of chunks that start from what the role makes: a map writes it for every run.
+// CHECK-LABEL: func.func @runs
+// CHECK: %[[I:.*]] = delta.chunk_map chunk = 128 heads = 1
+// CHECK-SAME: ins(%{{[^ ]*}} = %[[XS:[^ ]*]][seq, time, head, _]
+// CHECK-SAME: cu_seqlens(%[[CU:[^ ]*]] :
+// CHECK-SAME: outs([chunk, head, _, _] : tensor<?x1x64x64xf32>)
+// CHECK-NEXT: %[[ONE:.*]] = delta.identity
+// CHECK-NEXT: delta.yield outs(%[[ONE]] :
+// CHECK: delta.chunk_scan forward chunk = 64
+// CHECK-SAME: ins(%[[X:[^ ]*]] = %[[XS]][seq, time, head, _]
+// CHECK-SAME: carry(%[[S:[^ ]*]] = %[[I]][chunk * 2, head, _, _] : tensor<?x1x64x64xf32>) cu_seqlens(%[[CU]] :
+// CHECK-SAME: outs([chunk * 2 + 1, head, _, _] : tensor<?x1x64x64xbf16>)
+// CHECK-NEXT: %[[S1:.*]] = arith.addf %[[S]], %[[X]]
+// CHECK-NEXT: delta.yield outs(%[[S1]] : tensor<64x64xf32>) carry(%[[S1]] : tensor<64x64xf32>)
+func.func @runs(%x: tensor<?x?x1x64xbf16>, %cu: tensor<?xi64>) -> tensor<?x1x64x64xbf16> {
+  %y = sched.kernel "runs" grid(heads = 1, split = 1, over = slots of 2) chunk = 64 compute = f32 min_blocks 1
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>) cu_seqlens(%cu : tensor<?xi64>)
+      outs(%Y = [chunk * 2 + 1, head, _, _] : tensor<?x1x64x64xbf16>) {
+    sched.role "state" warps 4 {
+      %I = delta.identity : tensor<64x64xf32>
+      %last = sched.each_chunk forward valid(%n) carries(%S = %I : tensor<64x64xf32>) {
+        %a = sched.load %X : <tensor<?x?x1x64xbf16>> -> tensor<64x64xf32>
+        %S1 = arith.addf %S, %a : tensor<64x64xf32>
+        sched.store %S1 to %Y : tensor<64x64xf32>, <tensor<?x1x64x64xbf16>>
+        sched.yield %S1 : tensor<64x64xf32>
+      }
+    }
+  }
+  return %y : tensor<?x1x64x64xbf16>
+}

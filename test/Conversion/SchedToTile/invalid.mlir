@@ -667,3 +667,31 @@ func.func @wide(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<?x?x1x3
   }
   return %y : tensor<?x?x1x320xbf16>
 }
+
+// -----
+
+func.func @varying_start(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x1x64x64xf32> {delta.name = "end"}) {
+  %end = sched.kernel "varying_start" grid(heads = 1, split = 1, over = slots of 2) chunk = 64 compute = f32 min_blocks 1
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs(%E = [chunk * 2 + 1, head, _, _] : tensor<?x1x64x64xf32>) {
+    %in = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    // expected-error @+1 {{'arith.constant' op starts a carry and is not one number throughout; the GPU path takes splat constants and delta.identity}}
+    %start = arith.constant dense_resource<numbers> : tensor<64x64xf32>
+    sched.role "state" warps 4 {
+      %last = sched.each_chunk forward valid(%n) carries(%S = %start : tensor<64x64xf32>) {
+        %a = sched.get %in : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %S1 = arith.addf %S, %a : tensor<64x64xf32>
+        sched.store %S1 to %E : tensor<64x64xf32>, <tensor<?x1x64x64xf32>>
+        sched.yield %S1 : tensor<64x64xf32>
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %a = sched.load %X : <tensor<?x?x1x64xbf16>> -> tensor<64x64xf32>
+        sched.put %a to %in : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %end : tensor<?x1x64x64xf32>
+}

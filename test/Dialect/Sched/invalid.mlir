@@ -367,7 +367,7 @@ func.func @role_k22(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
     sched.role "only" warps 4 {
-      // expected-error @+1 {{'tensor.empty' op (K22) is not allowed in sched.role outside of sched.each_chunk; a role holds constants, loads of initial carries, one sched.each_chunk and stores of final carries}}
+      // expected-error @+1 {{'tensor.empty' op (K22) is not allowed in sched.role outside of sched.each_chunk; a role holds what carries start from (constants, delta.identity, loads), one sched.each_chunk and stores of final carries}}
       %e = tensor.empty() : tensor<64x64xf32>
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>

@@ -1,5 +1,6 @@
 // RUN: wyvern-opt %s -sched-separate -canonicalize | FileCheck %s
 // RUN: wyvern-opt %s -sched-separate=stages=3 | FileCheck %s --check-prefix=STAGES
+// RUN: wyvern-opt %s -sched-separate=share-runs | FileCheck %s --check-prefix=SHARE
 // What it refuses: test/Conversion/SchedToTile/invalid.mlir.
 
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -70,4 +71,81 @@ func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %g: tenso
     delta.yield outs(%S : tensor<64x128xf32>) carry(%T : tensor<64x128xf32>)
   }
   return %kept, %e : tensor<?x2x64x128xbf16>, tensor<?x?x2xf32>
+}
+
+// What a map writes alike for every run, and nothing but carries starts from, is made by
+// the role; a carry whose end somebody reads has its init and final, and the map stays. The
+// channel has no tile of an in that is there for its tokens, and one stage where two do not
+// fit into shared memory.
+// CHECK-LABEL: func.func @starts
+// CHECK-NOT: "starts_map"
+// CHECK: sched.kernel "starts_scan" grid(heads = 1, split = 1, over = slots of 2)
+// CHECK-NOT: inits
+// CHECK: sched.channel depth 2 fill tma : <tensor<64x64xbf16>>
+// CHECK: sched.role "compute" warps 4 {
+// CHECK-NEXT: %[[I:.*]] = delta.identity
+// CHECK-NEXT: sched.each_chunk forward valid(%{{.*}}) carries(%{{.*}} = %[[I]] :
+// CHECK: sched.kernel "starts_scan1" grid(heads = 1, split = 1, over = sequences)
+// CHECK: sched.channel depth 1 fill tma : <tensor<1024x64xbf16>>
+func.func @starts(%t: tensor<?x?x1xf32>, %x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64xf32>) -> (tensor<?x1x64x64xf32>, tensor<?x1x64x64xf32>) {
+  %i = delta.chunk_map chunk = 128 heads = 1 compute = f32 ins(%T = %t[seq, time, head] : tensor<?x?x1xf32>)
+      outs([chunk, head, _, _] : tensor<?x1x64x64xf32>) valid(%n) {
+    %I = delta.identity : tensor<64x64xf32>
+    delta.yield outs(%I : tensor<64x64xf32>)
+  }
+  %end, %last = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%T = %t[seq, time, head] : tensor<?x?x1xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %i[chunk * 2, head, _, _] : tensor<?x1x64x64xf32>)
+      outs([chunk * 2 + 1, head, _, _] : tensor<?x1x64x64xf32>) valid(%n) {
+    %S1 = arith.addf %S, %X : tensor<64x64xf32>
+    delta.yield outs(%S1 : tensor<64x64xf32>) carry(%S1 : tensor<64x64xf32>)
+  }
+  %sN = delta.chunk_scan forward chunk = 1024 heads = 1 compute = f32
+      ins(%T = %t[seq, time, head] : tensor<?x?x1xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
+    %Xb = arith.truncf %X : tensor<1024x64xf32> to tensor<1024x64xbf16>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn]
+        ins(%Xb, %Xb : tensor<1024x64xbf16>, tensor<1024x64xbf16>) outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield carry(%S1 : tensor<64x64xf32>)
+  }
+  return %end, %sN : tensor<?x1x64x64xf32>, tensor<?x1x64x64xf32>
+}
+
+// CHECK-LABEL: func.func @read_starts
+// CHECK: sched.kernel "read_starts_map"
+// CHECK: sched.kernel "read_starts_scan"
+// CHECK: sched.load %init
+func.func @read_starts(%x: tensor<?x?x1x64xbf16>) -> tensor<?x1x64x64xf32> {
+  %i = delta.chunk_map chunk = 128 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      outs([chunk, head, _, _] : tensor<?x1x64x64xf32>) valid(%n) {
+    %I = delta.identity : tensor<64x64xf32>
+    delta.yield outs(%I : tensor<64x64xf32>)
+  }
+  %last = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %i[chunk * 2, head, _, _] : tensor<?x1x64x64xf32>) outs() valid(%n) {
+    %S1 = arith.addf %S, %X : tensor<64x64xf32>
+    delta.yield carry(%S1 : tensor<64x64xf32>)
+  }
+  return %last : tensor<?x1x64x64xf32>
+}
+
+// Two warpgroups of a block share what one warp loads, where the blocks are runs.
+// SHARE-LABEL: func.func @starts
+// SHARE-NOT: registers
+// SHARE-LABEL: func.func @shared_runs
+// SHARE: sched.kernel "shared_runs_scan" grid(heads = 1, split = 1, over = slots of 2)
+// SHARE: sched.role "compute" warps 4 split 2 registers 232 {
+// SHARE: sched.role "load" warps 1 registers 24 {
+// CHECK-LABEL: func.func @shared_runs
+// CHECK: sched.kernel "shared_runs_scan" grid(heads = 1, split = 2, over = slots of 2)
+// CHECK: sched.role "compute" warps 4 {
+func.func @shared_runs(%v: tensor<?x?x1x128xbf16>, %s0: tensor<?x1x64x128xf32>) -> tensor<?x1x64x128xf32> {
+  %sN = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%V = %v[seq, time, head, _] : tensor<?x?x1x128xbf16>)
+      carry(%S = %s0[chunk * 2, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
+    %S1 = arith.addf %S, %V : tensor<64x128xf32>
+    delta.yield carry(%S1 : tensor<64x128xf32>)
+  }
+  return %sN : tensor<?x1x64x128xf32>
 }

@@ -19,6 +19,9 @@ def ConvertSchedToDeltaPass
     splits are gone: they do not change what is computed. So a schedule, also one written
     by hand, can be read as a program, and runs on a CPU as one.
 
+    A carry that starts from a constant or `delta.identity` gets a `delta.chunk_map` that
+    writes it for every slot.
+
     A kernel over slots without carries becomes a `delta.chunk_map`, any other a
     `delta.chunk_scan`, whose carries are those of all roles.
 

@@ -105,8 +105,8 @@ void BlockLocation::countChunks(OpBuilder &builder) {
   int64_t chunk = kernel.getChunk();
   Value rounded = arith::AddIOp::create(builder, loc, length,
                                         createIndex(builder, loc, chunk - 1));
-  count = arith::DivUIOp::create(builder, loc, rounded,
-                                 createIndex(builder, loc, chunk));
+  count = chunks = arith::DivUIOp::create(builder, loc, rounded,
+                                          createIndex(builder, loc, chunk));
   if (kernel.getOver() == sched::GridOver::sequences)
     return;
   Value begin = arith::MinUIOp::create(builder, loc, firstChunk, count);

@@ -52,8 +52,8 @@ public:
   Value splitStart;
   Value sequence, head;
   Value batch, start, length, end; ///< of the sequence
-  /// The block's first chunk, and how many it visits.
-  Value firstChunk, count;
+  /// The sequence's chunks, the block's first one, and how many it visits.
+  Value chunks, firstChunk, count;
   /// Slot of the first chunk that the block visits; null where no operand has
   /// slots.
   Value firstSlot;

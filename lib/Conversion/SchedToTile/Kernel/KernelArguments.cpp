@@ -24,7 +24,8 @@ static Type getInType(const KernelContext &context, unsigned i) {
   Value in = kernel.getIns()[i];
   BlockArgument arg = kernel.getInArgs()[i];
   RankedTensorType type = tensorOf(in), tile = kernel.getTileType(arg);
-  if (tile.getRank() == 1)
+  // What no role loads says how many tokens there are, and nothing else.
+  if (tile.getRank() == 1 || arg.use_empty())
     return tile::GlobalType::get(kernel.getContext(), type, false,
                                  isBetweenKernels(in));
   // One box is one column block of the tile's rows.

@@ -18,7 +18,9 @@ StringRef TensorNames::get(Value tensor) const {
 }
 
 bool wyvern::isState(RankedTensorType type, BindingAttr binding) {
-  return binding.has(DimKind::chunk) && type.getElementType().isF32() &&
+  bool isRare = binding.getChunkMultiple() > 1;
+  return binding.has(DimKind::chunk) &&
+         (isRare || type.getElementType().isF32()) &&
          llvm::count_if(binding.getDims(), [](BoundDim dim) {
            return dim.kind == DimKind::whole;
          }) == 2;
@@ -41,6 +43,10 @@ int64_t wyvern::tensorDim(BindingAttr binding, int64_t tileDim) {
         tileDim-- == 0)
       return i;
   llvm_unreachable("a tile has no more dimensions than its binding");
+}
+
+SmallVector<int64_t> wyvern::matrixDims(BindingAttr binding, int64_t m) {
+  return {tensorDim(binding, m), tensorDim(binding, 1 - m)};
 }
 
 int64_t wyvern::timeDim(BindingAttr binding) {
@@ -159,6 +165,8 @@ static LogicalResult checkIn(sched::KernelOp kernel, const TensorNames &names,
                               << " is neither an argument "
                                  "with a delta.name nor another chunk "
                                  "program's out";
+  if (arg.use_empty())
+    return success(); // it says how many tokens there are, and nothing else
   if (failed(checkOperand(kernel, "in #" + Twine(i), tensorOf(in),
                           kernel.getBinding(arg), kernel.getTileType(arg))))
     return failure();

@@ -21,12 +21,16 @@ struct TensorNames {
   StringRef get(Value tensor) const;
 };
 
-/// True for a matrix of f32 with a slot, as states are: it goes between device
-/// memory and registers element by element.
+/// True for a matrix of f32 with a slot, or of any type with a slot every few
+/// chunks, as states are: it goes between device memory and registers element
+/// by element.
 bool isState(RankedTensorType type, delta::BindingAttr binding);
 
 /// Returns the tensor dimension behind tile dimension `tileDim` of a binding.
 int64_t tensorDim(delta::BindingAttr binding, int64_t tileDim);
+/// Returns the tensor dimensions behind the rows and columns of a register tile
+/// with M dimension `m`.
+SmallVector<int64_t> matrixDims(delta::BindingAttr binding, int64_t m);
 /// Returns the tensor's time dimension.
 int64_t timeDim(delta::BindingAttr binding);
 

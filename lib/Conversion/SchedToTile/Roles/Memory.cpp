@@ -8,53 +8,13 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/ControlFlowSinkUtils.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
-
-//===----------------------------------------------------------------------===//
-// Carries
-//===----------------------------------------------------------------------===//
-
-/// Returns the tensor dimensions behind the rows and columns of a register tile
-/// with M dimension `m`.
-static SmallVector<int64_t> getMatrixDims(BindingAttr binding, int64_t m) {
-  return {tensorDim(binding, m), tensorDim(binding, 1 - m)};
-}
-
-/// Returns the place of a carry that starts with the block's first chunk.
-static Chunk getCarryPlace(const BlockLocation &location, Value zero) {
-  Chunk start;
-  start.row = zero;
-  start.slot = location.runSlot;
-  return start;
-}
-
-LogicalResult RoleLowering::loadCarry(sched::LoadOp load) {
-  auto source = cast<BlockArgument>(load.getSource());
-  int64_t m = *context.orientation.getM(load.getTile());
-  carried[load.getTile()] = tile::LoadMatrixOp::create(
-      builder, loc, getRegisterType(load.getTile(), m, /*isSplit=*/true),
-      context.arguments.lookup(source),
-      getCoordinates(source, getCarryPlace(*context.location, index(0)), m),
-      getMatrixDims(context.kernel.getBinding(source), m));
-  return success();
-}
-
-LogicalResult RoleLowering::storeCarry(sched::StoreOp store) {
-  auto target = cast<BlockArgument>(store.getTarget());
-  // A final that nobody reads has no argument.
-  Value argument = context.arguments.lookup(target);
-  if (!argument)
-    return success();
-  int64_t m = *context.orientation.getM(store.getTile());
-  tile::StoreMatrixOp::create(
-      builder, loc, carried.lookup(store.getTile()), argument,
-      getCoordinates(target, getCarryPlace(*context.location, index(0)), m),
-      getMatrixDims(context.kernel.getBinding(target), m));
-  return success();
-}
 
 //===----------------------------------------------------------------------===//
 // Outs
@@ -90,10 +50,9 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
     storeState(store, tiles.front(), visit);
   else if (!isVector)
     storeMatrix(store, tiles,
-                store.getVia()
-                    ? lowering.getSharedTile(store.getVia())
-                    : getPart(context.staging.lookup(target),
-                              isSplit ? m : std::nullopt),
+                store.getVia() ? lowering.getSharedTile(store.getVia())
+                               : getPart(context.staging.lookup(target),
+                                         isSplit ? m : std::nullopt),
                 visit);
   else
     tile::StoreVectorOp::create(
@@ -103,26 +62,62 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
   return success();
 }
 
-/// Stores the block's part of a state, if the chunk is the first of its slot.
+/// True for the chunk of its slot that an out bound to `chunk * multiple +
+/// offset` is of; for the sequence's last one, if it comes before that.
+Value RoleLowering::isOutChunk(BindingAttr binding, Value number) {
+  int64_t offset = binding.getChunkOffset();
+  Value place = arith::RemUIOp::create(builder, loc, number,
+                                       index(binding.getChunkMultiple()));
+  Value isOf = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                     place, index(offset));
+  if (offset == 0)
+    return isOf;
+  Value isBefore = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, place, index(offset));
+  Value next = arith::AddIOp::create(builder, loc, number, index(1));
+  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       next, context.location->chunks);
+  Value isEarly = arith::AndIOp::create(builder, loc, isBefore, isLast);
+  return arith::OrIOp::create(builder, loc, isOf, isEarly);
+}
+
+/// Stores the block's part of a state, if the chunk is the one of its slot.
 void RoleLowering::storeState(sched::StoreOp store, Value tile,
                               const Visit &visit) {
   auto target = cast<BlockArgument>(store.getTarget());
   BindingAttr binding = context.kernel.getBinding(target);
-  int64_t multiple = binding.getChunkMultiple();
   int64_t m = *context.orientation.getM(store.getTile());
-  Value place =
-      arith::RemUIOp::create(builder, loc, visit.chunk.number, index(multiple));
-  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                        place, index(0));
-  auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+  Value isOf = isOutChunk(binding, visit.chunk.number);
+  auto ifOp = scf::IfOp::create(builder, loc, isOf, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   Chunk group = visit.chunk;
-  group.slot =
-      context.location->locateGroup(builder, visit.chunk.number, multiple);
+  group.slot = context.location->locateGroup(builder, visit.chunk.number,
+                                             binding.getChunkMultiple());
   tile::StoreMatrixOp::create(
       builder, loc, tile, context.arguments.lookup(target),
-      getCoordinates(target, group, m), getMatrixDims(binding, m));
+      getCoordinates(target, group, m), matrixDims(binding, m));
+  if (binding.getChunkMultiple() > 1)
+    rareStores.push_back(ifOp);
+}
+
+/// Moves what nothing but a store of every few chunks reads to where it is
+/// stored: a state is rounded, or divided into parts, only then.
+void RoleLowering::sinkIntoRareStores() {
+  for (scf::IfOp ifOp : rareStores) {
+    DominanceInfo dominance(ifOp->getParentOp());
+    Region *region = &ifOp.getThenRegion();
+    controlFlowSink(
+        region, dominance,
+        [&](Operation *op, Region *) {
+          return op->getBlock() == ifOp->getBlock() &&
+                 op->getNumRegions() == 0 && isMemoryEffectFree(op);
+        },
+        [](Operation *op, Region *into) {
+          op->moveBefore(&into->front(), into->front().begin());
+        });
+  }
+  rareStores.clear();
 }
 
 /// Stores the tiles of an out: rows of a chunk as far as they are the

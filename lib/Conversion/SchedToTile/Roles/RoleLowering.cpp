@@ -86,7 +86,8 @@ LogicalResult RoleLowering::lower() {
       lowered = storeCarry(store);
     else if (auto loop = dyn_cast<sched::EachChunkOp>(op))
       lowered = lowerLoop(loop);
-    else if (!op.hasTrait<OpTrait::ConstantLike>())
+    else if (!op.hasTrait<OpTrait::ConstantLike>() &&
+             !isa<delta::IdentityOp>(op))
       lowered = op.emitOpError() << "is not allowed in a role outside of "
                                     "sched.each_chunk";
     if (failed(lowered))
@@ -114,8 +115,8 @@ RoleLowering::visitChunk(function_ref<LogicalResult(const Visit &)> body) {
 RoleLowering::Visit RoleLowering::getVisit(sched::EachChunkOp loop, Value use) {
   Value number = use;
   if (loop.getDirection() == delta::Direction::reverse) {
-    Value last = arith::SubIOp::create(builder, loc, context.location->count,
-                                       index(1));
+    Value last =
+        arith::SubIOp::create(builder, loc, context.location->count, index(1));
     number = arith::SubIOp::create(builder, loc, last, use);
   }
   return {context.location->locateChunk(builder, number), use};
@@ -152,8 +153,12 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
       return lowerChunk(loop, visit, {}, none);
     });
   SmallVector<Value> inits;
-  for (Value init : loop.getInits())
-    inits.push_back(carried.lookup(init));
+  for (auto [init, arg] :
+       llvm::zip_equal(loop.getInits(), loop.getCarryArgs())) {
+    inits.push_back(startCarry(init, arg));
+    if (!inits.back())
+      return failure();
+  }
   FailureOr<SmallVector<Value>> finals =
       visitChunks(loop, inits,
                   [&](const Visit &visit, ValueRange carries,
@@ -263,5 +268,6 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
   }
   for (sched::GetOp get : gets)
     lowerRelease(get, lowering, visit);
+  sinkIntoRareStores();
   return success();
 }

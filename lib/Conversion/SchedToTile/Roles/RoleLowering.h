@@ -10,6 +10,8 @@
 #include "../Kernel/KernelContext.h"
 #include "../Ops/RegionLowering.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 namespace mlir::wyvern {
 
 /// Translates one role: its loop over the block's chunks, and in it what comes
@@ -72,12 +74,19 @@ private:
   LogicalResult fillByWarps(sched::PutOp put, RegionLowering &lowering,
                             const Visit &visit);
 
-  // Memory.cpp
+  // Carries.cpp
   LogicalResult loadCarry(sched::LoadOp load);
   LogicalResult storeCarry(sched::StoreOp store);
+  /// Returns the register tile that `carry` starts from: what was loaded, or a
+  /// constant or identity made here. Null, with a diagnostic, for others.
+  Value startCarry(Value init, Value carry);
+
+  // Memory.cpp
   LogicalResult storeOut(sched::StoreOp store, RegionLowering &lowering,
                          const Visit &visit);
+  Value isOutChunk(delta::BindingAttr binding, Value number);
   void storeState(sched::StoreOp store, Value tile, const Visit &visit);
+  void sinkIntoRareStores();
   /// `staging` is this group's place in shared memory that they leave through.
   void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
                    const Visit &visit);
@@ -112,6 +121,8 @@ private:
   Value group, part, copy;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
+  /// Stores, in the chunk that is being lowered, of what every few chunks have.
+  SmallVector<scf::IfOp> rareStores;
   /// The first element of its part of the split dimension.
   Value splitStart;
 };

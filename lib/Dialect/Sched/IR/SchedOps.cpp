@@ -138,12 +138,13 @@ LogicalResult RoleOp::verify() {
   if (getWithin() && failed(verifyWithin(*this)))
     return failure();
   for (Operation &op : getBlock())
-    if (!isa<EachChunkOp, LoadOp, StoreOp>(op) &&
+    if (!isa<EachChunkOp, LoadOp, StoreOp, delta::IdentityOp>(op) &&
         !op.hasTrait<OpTrait::ConstantLike>())
       return op.emitOpError()
              << "(K22) is not allowed in sched.role outside of "
-                "sched.each_chunk; a role holds constants, loads of initial "
-                "carries, one sched.each_chunk and stores of final carries";
+                "sched.each_chunk; a role holds what carries start from "
+                "(constants, delta.identity, loads), one sched.each_chunk and "
+                "stores of final carries";
   return success();
 }
 
@@ -221,11 +222,13 @@ LogicalResult LoadOp::verify() {
 /// Checks that what `store` overwrites is this role's alone.
 static LogicalResult verifyVia(StoreOp store) {
   auto get = store.getVia().getDefiningOp<GetOp>();
-  auto channel = get ? get.getChannel().getDefiningOp<ChannelOp>() : ChannelOp();
+  auto channel =
+      get ? get.getChannel().getDefiningOp<ChannelOp>() : ChannelOp();
   if (channel && channel.getReaders().size() == 1) {
     unsigned tile = cast<OpResult>(store.getVia()).getResultNumber();
-    Type element =
-        cast<GlobalType>(store.getTarget().getType()).getTensor().getElementType();
+    Type element = cast<GlobalType>(store.getTarget().getType())
+                       .getTensor()
+                       .getElementType();
     if (channel.getChannel().getType().getTiles()[tile] ==
         store.getTile().getType().clone(element))
       return success();

@@ -30,8 +30,8 @@ void RoleWriter::addChannels() {
     bool isLoaded = !channel.filler, isLate = channel.readers == ArrayRef(0u);
     // Between roles of the map one is enough: the next product is made first
     // and waits in registers.
-    bool isOfMap =
-        !isLoaded && !channel.isVector && !llvm::is_contained(channel.readers, 0);
+    bool isOfMap = !isLoaded && !channel.isVector &&
+                   !llvm::is_contained(channel.readers, 0);
     int64_t depth = isOfMap     ? 1
                     : !isLoaded ? depths.computed
                     : isLate    ? std::max<int64_t>(depths.loaded - 2, 2)

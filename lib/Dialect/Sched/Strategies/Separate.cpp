@@ -6,8 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelFrame.h"
+#include "Starts.h"
 
+#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -23,6 +26,11 @@ using delta::ChunkProgramOpInterface;
 
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kComputeWarps = 4, kLoadWarps = 1;
+/// Warpgroups of a block that share what its warp loads, in runs of chunks, and
+/// the registers of their threads and of those that load: 2 x 232 + 24 of the
+/// 512 that an SM has for one thread of each of its warpgroups.
+static constexpr int64_t kSharingGroups = 2, kSharingRegisters = 232,
+                         kLoadRegisters = 24;
 /// Blocks an SM should hold. A scan's channel fills most of the shared memory;
 /// maps load nothing ahead, so several blocks hide their latency.
 static constexpr int64_t kMapBlocks = 3;
@@ -80,6 +88,38 @@ static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
   return grid;
 }
 
+/// Returns the numbers of the ins that a chunk of `program` reads: one may be
+/// there to say how many tokens there are, and nothing else. All, if none is.
+static SmallVector<unsigned> findReadIns(ChunkProgramOpInterface program) {
+  auto all = llvm::to_vector(
+      llvm::seq<unsigned>(0, static_cast<unsigned>(program.getIns().size())));
+  auto read = llvm::to_vector(llvm::make_filter_range(
+      all, [&](unsigned i) { return !program.getInArg(i).use_empty(); }));
+  return read.empty() ? all : read;
+}
+
+/// Returns how many chunks of the ins fit into a block's shared memory, but no
+/// more than `most` and no less than one.
+static int64_t fitDepth(ChunkProgramOpInterface program, KernelOp kernel,
+                        int64_t most) {
+  delta::DimClasses classes(program);
+  std::optional<delta::TileDim> split;
+  if (auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation()))
+    split = delta::findSplitDim(scan, classes);
+  int64_t bits = 0;
+  for (unsigned i : findReadIns(program)) {
+    RankedTensorType tile = getLoadedType(kernel, kernel.getInArgs()[i]);
+    int64_t size = tile.getNumElements() * tile.getElementTypeBitWidth();
+    for (int64_t dim = 0; split && dim < tile.getRank(); ++dim)
+      if (classes.meets({program.getInArg(i), dim}, *split))
+        size /= static_cast<int64_t>(kernel.getSplit());
+    bits += size;
+  }
+  int64_t fit =
+      8 * tile::getTarget(kernel).sharedBytes / std::max<int64_t>(bits, 1);
+  return std::clamp<int64_t>(fit, 1, most);
+}
+
 //===----------------------------------------------------------------------===//
 // The roles
 //===----------------------------------------------------------------------===//
@@ -91,25 +131,32 @@ public:
   SeparateKernel(OpBuilder &builder, ChunkProgramOpInterface program,
                  KernelOp kernel)
       : builder(builder), program(program), kernel(kernel),
-        loc(program.getLoc()) {}
+        loc(program.getLoc()), ins(findReadIns(program)) {}
 
-  /// Adds the channel of all ins, the role that computes and the one that
+  /// Adds the channel of the ins, the role that computes and the one that
   /// loads.
-  void addRoles(int64_t depth) {
+  void addRoles(int64_t depth, int64_t groups) {
     SmallVector<Type> tiles;
-    for (BlockArgument in : kernel.getInArgs())
-      tiles.push_back(getLoadedType(kernel, in));
+    for (unsigned in : ins)
+      tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
     builder.setInsertionPointToEnd(&kernel.getBlock());
     channel = ChannelOp::create(builder, loc,
                                 ChannelType::get(builder.getContext(), tiles),
                                 depth, Fill::tma);
-    addCompute();
-    addLoad();
+    RoleOp compute = addCompute(), load = addLoad();
+    if (groups > 1) {
+      compute.setSplit(groups);
+      compute.setRegisters(kSharingRegisters);
+      load.setRegisters(kLoadRegisters);
+    }
   }
 
 private:
-  void addCompute();
-  void addLoad();
+  RoleOp addCompute();
+  RoleOp addLoad();
+  /// Returns what the carries start from: operations that make it here, or
+  /// loads.
+  SmallVector<Value> addStarts();
   /// Clones the chunk's operations; each out is stored where it is made, since
   /// its registers are then free for what follows.
   void cloneChunk(IRMapping &mapping);
@@ -119,6 +166,7 @@ private:
   ChunkProgramOpInterface program;
   KernelOp kernel;
   Location loc;
+  SmallVector<unsigned> ins; ///< that the program reads
   Value channel;
 };
 } // namespace
@@ -139,22 +187,18 @@ void SeparateKernel::cloneChunk(IRMapping &mapping) {
   }
 }
 
-void SeparateKernel::addCompute() {
-  createRole(builder, kernel, "compute", kComputeWarps);
-  SmallVector<Value> inits;
-  for (BlockArgument init : kernel.getInitArgs())
-    inits.push_back(
-        LoadOp::create(builder, loc, kernel.getTileType(init), init));
+RoleOp SeparateKernel::addCompute() {
+  RoleOp role = createRole(builder, kernel, "compute", kComputeWarps);
   EachChunkOp loop =
-      createEachChunk(builder, loc, getDirection(program), inits);
+      createEachChunk(builder, loc, getDirection(program), addStarts());
   SmallVector<Type> tiles;
-  for (unsigned i = 0; i < program.getIns().size(); ++i)
-    tiles.push_back(program.getInArg(i).getType());
+  for (unsigned in : ins)
+    tiles.push_back(program.getInArg(in).getType());
   auto got = GetOp::create(builder, loc, tiles, channel);
   IRMapping mapping;
   mapping.map(program.getValid(), loop.getValid());
-  for (auto [i, tile] : llvm::enumerate(got.getTiles()))
-    mapping.map(program.getInArg(i), tile);
+  for (auto [in, tile] : llvm::zip_equal(ins, got.getTiles()))
+    mapping.map(program.getInArg(in), tile);
   for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))
     mapping.map(program.getCarryArg(i), carry);
   cloneChunk(mapping);
@@ -163,20 +207,43 @@ void SeparateKernel::addCompute() {
     carries.push_back(mapping.lookup(carry));
   YieldOp::create(builder, loc, carries);
   builder.setInsertionPointAfter(loop);
-  for (auto [i, final] : llvm::enumerate(loop.getFinals()))
+  unsigned number = 0;
+  for (auto [i, final] : llvm::enumerate(loop.getFinals())) {
+    if (findStart(program, i))
+      continue;
+    BlockArgument target = kernel.getFinalArgs()[number++];
     if (!program.getFinals()[i].use_empty())
-      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i],
-                      /*via=*/Value());
+      StoreOp::create(builder, loc, final, target, /*via=*/Value());
+  }
+  return role;
 }
 
-void SeparateKernel::addLoad() {
-  createRole(builder, kernel, "load", kLoadWarps);
+SmallVector<Value> SeparateKernel::addStarts() {
+  SmallVector<Value> starts;
+  unsigned number = 0;
+  for (unsigned i = 0; i < program.getInits().size(); ++i) {
+    if (Operation *start = findStart(program, i)) {
+      starts.push_back(builder.clone(*start)->getResult(0));
+      continue;
+    }
+    BlockArgument init = kernel.getInitArgs()[number++];
+    starts.push_back(
+        LoadOp::create(builder, loc, kernel.getTileType(init), init));
+  }
+  return starts;
+}
+
+RoleOp SeparateKernel::addLoad() {
+  RoleOp role = createRole(builder, kernel, "load", kLoadWarps);
   createEachChunk(builder, loc, getDirection(program), {});
   SmallVector<Value> tiles;
-  for (BlockArgument in : kernel.getInArgs())
+  for (unsigned number : ins) {
+    BlockArgument in = kernel.getInArgs()[number];
     tiles.push_back(LoadOp::create(builder, loc, kernel.getTileType(in), in));
+  }
   PutOp::create(builder, loc, tiles, channel);
   YieldOp::create(builder, loc);
+  return role;
 }
 
 //===----------------------------------------------------------------------===//
@@ -191,13 +258,21 @@ struct Separate : sched::impl::SeparatePassBase<Separate> {
     SmallVector<ChunkProgramOpInterface> programs(
         getOperation().getOps<ChunkProgramOpInterface>());
     unsigned scans = 0, maps = 0;
+    SmallVector<delta::ChunkMapOp> starts;
     for (ChunkProgramOpInterface program : programs) {
+      auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
+      if (map && makesStartsAlone(map)) {
+        starts.push_back(map);
+        continue;
+      }
       bool isMap = isa<delta::ChunkMapOp>(program);
       std::string name =
           nameKernel(isMap ? "map" : "scan", isMap ? maps++ : scans++);
       if (failed(schedule(program, name)))
         return signalPassFailure();
     }
+    for (delta::ChunkMapOp map : starts)
+      map.erase();
   }
 
 private:
@@ -211,11 +286,18 @@ private:
     if (failed(grid))
       return failure();
     OpBuilder builder(program);
-    KernelOp kernel =
-        createKernel(builder, program, getTensors(program), name, *grid);
+    // Blocks of runs are as many as the runs: they need not be more by parts.
+    int64_t groups = 1;
+    if (shareRuns && grid->run > 1 && grid->split % kSharingGroups == 0) {
+      groups = kSharingGroups;
+      grid->split /= groups;
+    }
+    KernelTensors tensors = getOwnTensors(program);
+    KernelOp kernel = createKernel(builder, program, tensors, name, *grid);
     bool isMap = isa<delta::ChunkMapOp>(program);
-    SeparateKernel(builder, program, kernel).addRoles(isMap ? 1 : stages);
-    program->replaceAllUsesWith(kernel->getResults());
+    SeparateKernel(builder, program, kernel)
+        .addRoles(isMap ? 1 : fitDepth(program, kernel, stages), groups);
+    replaceByKernel(tensors, kernel);
     program->erase();
     ++numKernels;
     return success();

@@ -139,8 +139,9 @@ def Sched_RoleOp : Sched_Op<"role", [
     a role loads and puts, and does nothing else (K41); the role that takes it in has no
     copies and is within no other (K40).
 
-    The region holds loads of initial carries, `sched.each_chunk`, and stores of
-    final ones.
+    The region holds what carries start from, `sched.each_chunk`, and stores of final
+    carries. A carry starts from a load of an init, or, where every block starts alike,
+    from a constant or `delta.identity`.
 
     Example: see `sched.kernel`.
   }];

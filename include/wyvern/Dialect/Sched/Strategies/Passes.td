@@ -18,7 +18,12 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
 
     * A scan's blocks are for a sequence, a head and 64 elements of the split
       dimension: the one that the recurrence does not mix, so blocks share nothing.
-      Its channel is `stages` chunks deep.
+      Its channel is `stages` chunks deep, or as many as shared memory holds. Runs of
+      chunks (`chunk * m`) have blocks of their own. A carry that starts from what a
+      map writes alike for all of them (zeros, the identity) starts from that in
+      registers; the map goes. With `share-runs` the blocks of runs, of which there
+      are many, have two parts of the split dimension each, in two warpgroups that share
+      what is loaded.
     * A map's blocks are for one chunk each. Nothing is loaded ahead in a block, so
       several share an SM: three, or two where the map multiplies by what it has
       computed and so needs more registers.
@@ -48,7 +53,10 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"stages", "stages", "int64_t", /*default=*/"2",
-           "chunks that a scan's loads are ahead">
+           "chunks that a scan's loads are ahead">,
+    Option<"shareRuns", "share-runs", "bool", /*default=*/"false",
+           "blocks of runs of chunks have two parts of the split dimension, a "
+           "warpgroup each">
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">

@@ -1,0 +1,62 @@
+//===- Starts.cpp - Carries that start from what a role makes -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Starts.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+using delta::ChunkProgramOpInterface;
+
+/// Returns the constant or identity that `init` is for every slot; null if it
+/// is neither.
+static Operation *findMade(Value init) {
+  auto map = init.getDefiningOp<delta::ChunkMapOp>();
+  if (!map)
+    return nullptr;
+  unsigned number = cast<OpResult>(init).getResultNumber();
+  Operation *def = map.getYield().getOuts()[number].getDefiningOp();
+  bool isMade = def && (def->hasTrait<OpTrait::ConstantLike>() ||
+                        isa<delta::IdentityOp>(def));
+  return isMade ? def : nullptr;
+}
+
+Operation *sched::findStart(ChunkProgramOpInterface program, unsigned i) {
+  return program.getFinals()[i].use_empty() ? findMade(program.getInits()[i])
+                                            : nullptr;
+}
+
+bool sched::makesStartsAlone(delta::ChunkMapOp map) {
+  return !map->use_empty() && llvm::all_of(map->getUses(), [](OpOperand &use) {
+    auto program = dyn_cast<ChunkProgramOpInterface>(use.getOwner());
+    for (unsigned i = 0; program && i < program.getInits().size(); ++i)
+      if (program.getInits()[i] == use.get() && findStart(program, i))
+        return !llvm::is_contained(program.getIns(), use.get());
+    return false;
+  });
+}
+
+KernelTensors sched::getOwnTensors(ChunkProgramOpInterface program) {
+  KernelTensors tensors = getTensors(program);
+  tensors.inits.clear();
+  tensors.finals.clear();
+  tensors.initBindings.clear();
+  for (unsigned i = 0; i < program.getInits().size(); ++i) {
+    if (findStart(program, i))
+      continue;
+    tensors.inits.push_back(program.getInits()[i]);
+    tensors.finals.push_back(program.getFinals()[i]);
+    tensors.initBindings.push_back(program.getCarryBinding(i));
+  }
+  return tensors;
+}
+
+void sched::replaceByKernel(const KernelTensors &tensors, KernelOp kernel) {
+  SmallVector<Value> values(tensors.outs);
+  llvm::append_range(values, tensors.finals);
+  for (auto [value, result] : llvm::zip_equal(values, kernel->getResults()))
+    value.replaceAllUsesWith(result);
+}

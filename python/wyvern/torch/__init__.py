@@ -14,14 +14,17 @@ from ._functions import (
     fused_recurrent_delta_rule,
     fused_recurrent_gated_delta_rule,
 )
+from ._op import Op, op
 from .layers import DeltaNet, GatedDeltaNet
 
 __all__ = [
     "DeltaNet",
     "GatedDeltaNet",
+    "Op",
     "chunk_delta_rule",
     "chunk_gated_delta_rule",
     "fused_recurrent_delta_rule",
     "fused_recurrent_gated_delta_rule",
+    "op",
     "reference",
 ]

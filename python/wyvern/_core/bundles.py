@@ -76,7 +76,7 @@ def find_bundle(
 
 def digest(data: object) -> str:
     """Returns a short hash of plain data."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def compile_into_cache(

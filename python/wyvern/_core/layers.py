@@ -54,3 +54,25 @@ def serves(
         return False
     same = {"name": spec["name"], "scale": spec["scale"]}
     return bool(manifest["target"] == target and found | same == spec)
+
+
+def operand_roles(spec: PlainSpec) -> dict[str, str]:
+    """Returns what each operand of a layer is: query, decay, key, value, rate, or the
+    scale of a key or a value.
+
+    In a product of names the last one is the key or the value and those before it scale
+    its channels, as in `erase: b * k`; what is a key or a value anywhere is one.
+    """
+    roles = {"q": "query"}
+    if spec["decay"] != "none":
+        roles["g"] = "decay"
+    scales: dict[str, str] = {}
+    for step in spec["steps"]:
+        for term, role in (("write", "key"), ("erase", "key"), ("value", "value"), ("written", "value")):
+            *before, last = step.get(term, "none").split(" * ")
+            scales |= dict.fromkeys(before, "scale")
+            if last != "none":
+                roles.setdefault(last, role)
+        if isinstance(step["rate"], str):
+            roles.setdefault(step["rate"], "rate")
+    return scales | roles

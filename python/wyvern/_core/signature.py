@@ -25,9 +25,9 @@ class Argument(NamedTuple):
     is_gate: bool = False  # a log decay
 
     def fit(self, shape: Sequence[Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns `sizes`, and those that a tensor of this shape adds. Raises ValueError
-        for one that does not agree with them."""
-        found = {"one": 1} | dict(sizes)
+        """Returns `sizes` (of which "one" is known), and those that a tensor of this shape
+        adds. Raises ValueError for one that does not agree with them."""
+        found = dict(sizes)
         if len(shape) == len(self.shape):
             for (count, rows), n in zip(self.shape, shape):
                 if found.setdefault(count, n // rows) * rows != n:

@@ -26,7 +26,7 @@ def expect_shape(name, what, tensor, shape):
 def check_shapes(name, arguments, tensors, sizes=()):
     """Returns the sizes that tensors tell, added to those that are known. Raises ValueError
     where they do not agree."""
-    sizes = dict(sizes)
+    sizes = {"one": 1} | dict(sizes)
     for argument, tensor in zip(arguments, tensors):
         try:
             sizes = argument.fit(tensor.shape, sizes)

@@ -304,6 +304,8 @@ def _delta_rule(
 ):
     q, k, v, g, beta = operands
     expect_tensors(name, q=q, k=k, v=v, beta=beta)
+    if initial_state is not None:
+        expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
     family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
     sizes = _check_operands(name, family, q, k, v, *rates)
@@ -312,7 +314,6 @@ def _delta_rule(
     if allow_neg_eigval and not use_beta_sigmoid:
         raise ValueError(f"{name}: allow_neg_eigval needs use_beta_sigmoid_in_kernel")
     if initial_state is not None:
-        expect_tensors(name, initial_state=initial_state)
         shape = family.signature.initial_state.extents(sizes)
         expect_shape(name, "initial_state", initial_state, [*shape[:2], *shape[:1:-1]] if state_v_first else shape)
     if use_qk_l2norm:

@@ -4,7 +4,7 @@
 import inspect
 import keyword
 import threading
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 
@@ -20,6 +20,14 @@ from ._arguments import check_sequences, check_shapes, convert, expect_tensors
 
 _lock = threading.Lock()
 _OPTIONS = ("initial_state", "cu_seqlens", "output_final_state")
+
+
+class Ops(NamedTuple):
+    """The torch.library ops of a layer, of operands in order, initial_state, cu_seqlens."""
+
+    inference: Any
+    forward: Any  # also returns what is saved
+    backward: Any  # takes that, d_o and d_final_state in the place of output_final_state
 
 
 class Op:
@@ -65,6 +73,19 @@ class Op:
 
     def __reduce__(self) -> Any:
         return op, (self._source,)
+
+    def row_shape(self, operand: str) -> tuple[int, tuple[int, ...]]:
+        """Returns an operand's rows a token, and the shape of a row."""
+        (argument,) = (x for x in self._family.signature.operands if x.name == operand)
+        _, (_, rows), *sizes = argument.shape
+        return rows, tuple(n for _, n in sizes)
+
+    @property
+    def ops(self) -> Ops:
+        """What is below: torch.ops.wyvern.*, for torch.library.opcheck and graphs."""
+        name = self._family.name
+        names = (name, f"{name}_forward", f"{name}_backward")
+        return Ops(*(getattr(torch.ops.wyvern, x).default for x in names))
 
     def __call__(
         self,

@@ -144,6 +144,17 @@ def test_a_stale_folder_makes_way(cache, monkeypatch):
     assert [path.name for path in (cache / "cache").iterdir()] == [folder.name]
 
 
+def test_two_layers_of_one_name(cache, monkeypatch):
+    def compile(spec, target, output, training):
+        put(output.parent, output.name, manifest(spec))
+
+    monkeypatch.setitem(vars(wyvern), "compile", compile)
+    layers = [LAYER, LAYER | {"scale": 1.0}]
+    folders = [bundles.compile_into_cache(layer, "sm_90a", None) for layer in layers]
+    assert folders[0] != folders[1]
+    assert [find_bundle(layer, "sm_90a", None) for layer in layers] == folders
+
+
 def test_compiles_what_it_needs(cache, wyvernc):
     pytest.importorskip("wyvern._compiler")
     folder = bundles.compile_into_cache(LAYER, "sm_90a", None)

@@ -19,7 +19,7 @@ import torch.autograd.forward_ad as forward_ad
 import wyvern
 from gradient_oracle import Recurrence
 from wyvern._core.specs import read_layer, read_source
-from wyvern.torch import chunk_gated_delta_rule, op
+from wyvern.torch import _programs, chunk_gated_delta_rule, op
 
 SIZES = {"heads": {"key": 2, "value": 4}, "dims": {"key": 8, "value": 6}}
 DELTA = {"write": "k", "value": "v", "rate": "beta"}
@@ -368,6 +368,16 @@ def test_a_bundle_is_an_op(bundles):
     data = {x: torch.randn(eval(shape, {"B": 1, "T": 9})) for x, shape in layer.shapes.items()}
     data["g"] = -data["g"].abs()
     assert torch.equal(op(bundles[0])(**data)[0], layer(**data)[0])
+
+
+def test_what_a_bundle_serves(bundles):
+    """On a GPU: its own type, and training if it has a backward."""
+    with_backward, without = bundles
+    for training in (False, True):
+        assert _programs._loaded(with_backward, "bf16", training) is with_backward
+    assert _programs._loaded(without, "bf16", False) is without
+    refused(AttributeError, "gated was compiled without its backward", _programs._loaded, without, "bf16", True)
+    refused(TypeError, "gated: the bundle takes q in bf16, found f16", _programs._loaded, without, "f16", False)
 
 
 def test_bundles_that_are_no_op(bundles, tmp_path, wyvernc):

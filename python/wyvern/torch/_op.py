@@ -179,7 +179,10 @@ def _make(name: str, spec: PlainSpec, bundle: Any) -> _ops.Family:
         raise ValueError(f"op: {spec['name']}: {error}") from None
     for operand in signature.names:
         if operand in _OPTIONS or keyword.iskeyword(operand):
-            raise ValueError(f"op: {spec['name']} has an operand {operand!r}, which Python or the op itself uses; name it differently")
+            raise ValueError(
+                f"op: {spec['name']} has an operand {operand!r}, which Python or the op itself uses; "
+                "name it differently"
+            )
     return _ops.register(
         _ops.Family(name, signature, lambda _: (), lambda _, dtype: spec | {"dtype": dtype}, bundle)
     )

@@ -19,6 +19,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -140,7 +141,8 @@ static std::vector<py::tuple> describe(llvm::ArrayRef<CpuTensor> tensors) {
 //===----------------------------------------------------------------------===//
 
 /// The layers of a spec (`format`: yaml or json) as (name, sequence-level MLIR,
-/// canonical YAML). A `dtype` that is not empty replaces the spec's.
+/// canonical YAML, the same as JSON). A `dtype` that is not empty replaces the
+/// spec's.
 static std::vector<py::tuple> readSpec(const std::string &text,
                                        const std::string &fileName,
                                        const std::string &format,
@@ -182,7 +184,8 @@ static std::vector<py::tuple> readSpec(const std::string &text,
     llvm::raw_string_ostream moduleOs(module), yamlOs(yaml);
     buildModule(&context, spec)->print(moduleOs);
     printSpec(spec, yamlOs);
-    layers.push_back(py::make_tuple(spec.name, module, yaml));
+    std::string json = llvm::formatv("{0}", llvm::json::Value(toJSON(spec)));
+    layers.push_back(py::make_tuple(spec.name, module, yaml, json));
   }
   return layers;
 }
@@ -262,7 +265,7 @@ PYBIND11_MODULE(_compiler, m) {
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",
-        "The layers of a spec: (name, MLIR, YAML) each.");
+        "The layers of a spec: (name, MLIR, YAML, JSON) each.");
   m.def("check_mlir", &checkMLIR, py::arg("text"),
         "Raises ValueError where parsing MLIR text would end the process.");
   m.def("interpret", &interpret, py::arg("source"), py::arg("arrays"),

@@ -40,8 +40,8 @@ def test_shown_command_works(command, checkout):
 
 
 def run_python_of(document):
-    """Runs a document's one block of Python, and returns what it prints."""
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
+    """Runs a document's blocks of Python as one program, and returns what it prints."""
+    program = "".join(re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S))
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -53,3 +53,12 @@ def test_python_of_the_quick_start_works():
 
 def test_python_of_the_package_page_works():
     assert run_python_of("docs/python.md").endswith(" (1, 100, 2, 16)\n")
+
+
+def test_python_of_the_tutorial_works():
+    """Its recurrence is the paper's, and its model has learned."""
+    pytest.importorskip("torch")
+    printed = dict(re.findall(r"^([a-z ]+): ([\d.e+-]+)$", run_python_of("docs/tutorial.md"), re.M))
+    assert float(printed["error of o"]) < 1e-5
+    assert float(printed["error of the gradients"]) < 1e-4
+    assert float(printed["recalled"]) > 0.6  # a guess is right one time in eight

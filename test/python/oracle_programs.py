@@ -35,11 +35,11 @@ def _gradients(inputs, d_o, d_final_state, cu_seqlens=None, **more):
 class CpuOracle:
     """As a CpuProgram: NumPy arrays in, NumPy arrays of the layer's dtype out."""
 
-    def __init__(self, layer, training):
-        self.layer = layer
-        self.dtype = torch.float64 if layer.dtype == "f64" else torch.float32
+    def __init__(self, spec, training):
+        self.spec = spec
+        self.dtype = torch.float64 if spec["dtype"] == "f64" else torch.float32
         self.residuals = ["factor"] if training else []
-        self.operands = ["q", "k", "v", *(["g"] if layer.decay == "head" else []), "beta"]
+        self.operands = ["q", "k", "v", *(["g"] if spec["decay"] == "head" else []), "beta"]
         self.inputs = [*self.operands, "initial_state", "cu_seqlens"]
         if training:
             self.backward = CpuOracleBackward(self)
@@ -53,7 +53,7 @@ class CpuOracle:
 
     def __call__(self, **inputs):
         tensors = self.read(inputs)
-        o, state = delta_oracle.run(**tensors, scale=self.layer.scale)
+        o, state = delta_oracle.run(**tensors, scale=self.spec["scale"])
         out = {"o": o, "final_state": state}
         if self.residuals:
             # Something that the backward can recognize.
@@ -73,17 +73,17 @@ class CpuOracleBackward:
         assert torch.equal(saved[..., :1], tensors["v"].sum(-1, keepdim=True))
         cu = tensors.pop("cu_seqlens", None)
         d_final = None if d_final_state is None else torch.from_numpy(d_final_state)
-        found = gradients(tensors, d_o, d_final, cu, scale=self.forward.layer.scale)
+        found = gradients(tensors, d_o, d_final, cu, scale=self.forward.spec["scale"])
         return {name: x.to(self.forward.dtype).numpy() for name, x in found.items()}
 
 
 class GpuOracle:
-    """As a Program: torch tensors in, outputs written where `out` says; only the heads
+    """As a Program: torch tensors in, no output that `out` has None for; only the heads
     and head dims of the kernels, and the default scale of those."""
 
-    def __init__(self, operands, training):
-        self.names = list(operands)
-        self.dims = operands["q"].shape[3], operands["v"].shape[3]
+    def __init__(self, names, operands, training):
+        self.names = list(names)
+        self.dims = operands[0].shape[3], operands[2].shape[3]
         assert set(self.dims) <= {64, 128}
         self.residuals = ["factor"] if training else []
         if training:
@@ -92,10 +92,10 @@ class GpuOracle:
     def __call__(self, *, out, cu_seqlens, **inputs):
         inputs = {name: x for name, x in inputs.items() if x is not None}
         o, state = delta_oracle.run(**inputs, cu_seqlens=cu_seqlens)
-        if out["final_state"] is not None:
-            out["final_state"].copy_(state)
         v = inputs["v"]
         result = {"o": o.to(v.dtype)}
+        if not out:
+            result["final_state"] = state.to(inputs["beta"].dtype)
         if self.residuals:
             result["factor"] = v.sum(-1, keepdim=True).expand(*v.shape[:3], CHUNK).contiguous()
         return result
@@ -109,6 +109,5 @@ class GpuOracleBackward:
         inputs = {name: x for name, x in inputs.items() if x is not None}
         assert torch.equal(factor[..., :1], inputs["v"].sum(-1, keepdim=True))
         found = gradients(inputs, d_o, d_final_state, cu_seqlens)
-        if out["d_initial_state"] is not None:
-            out["d_initial_state"].copy_(found.pop("d_initial_state"))
+        assert ("d_initial_state" in out) == ("initial_state" not in inputs)
         return {name: x.to(inputs[name[2:]].dtype) for name, x in found.items()}

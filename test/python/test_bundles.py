@@ -2,22 +2,20 @@
 """Which bundle is taken for a layer, and how a new one comes to be."""
 
 import json
-from dataclasses import replace
-
 import pytest
 
 import wyvern
 from wyvern._core import bundles
 from wyvern._core.bundles import find_bundle
-from wyvern._core.layers import Layer, serves
+from wyvern._core.layers import delta_rule_spec, serves
 
-LAYER = Layer("head", 2, 4, 64, 128, "bf16")
+LAYER = delta_rule_spec("head", 2, 4, 64, 128, "bf16")
+FACTOR = ("factor",)
 
 
 def manifest(layer=LAYER, **spec):
-    """As wyvernc writes it: every default spelled out."""
-    step = {"write": "k", "erase": "k", "value": "v", "rate": "beta", "repeat": 1, "reads": "after_decay"}
-    full = layer.spec() | {"steps": [step]} | spec
+    """As wyvernc writes it."""
+    full = layer | {"name": "another_name"} | spec
     head = {"schema": 2, "name": "x", "target": "sm_90a", "spec": full, "residuals": [], "backward": None}
     return head | PROGRAM | {"compiler": {"wyvern": wyvern.__version__, "llvm": "22.1.8", "ptxas": "13.0"}}
 
@@ -39,51 +37,52 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_serves_exactly_its_layer():
-    assert serves(manifest(), LAYER, "sm_90a", False)
-    assert not serves(manifest(), LAYER, "sm_100a", False)
-    others = {"decay": "none", "key_heads": 4, "value_heads": 2, "key_dim": 128, "value_dim": 64, "dtype": "f16"}
-    for field, value in others.items():
-        assert not serves(manifest(), replace(LAYER, **{field: value}), "sm_90a", False), field
-    assert not serves(manifest(scale=1.0), LAYER, "sm_90a", False)
+    assert serves(manifest(), LAYER, "sm_90a", None)
+    assert not serves(manifest(), LAYER, "sm_100a", None)
+    for i, other in enumerate(("none", 4, 2, 128, 64, "f16")):
+        sizes = ["head", 2, 4, 64, 128, "bf16"]
+        sizes[i] = other
+        assert not serves(manifest(), delta_rule_spec(*sizes), "sm_90a", None), other
+    assert not serves(manifest(scale=1.0), LAYER, "sm_90a", None)
     step = manifest()["spec"]["steps"][0]
     for change in ({"repeat": 2}, {"erase": "p"}, {"rate": 1.0}, {"reads": "before_decay"}):
-        assert not serves(manifest(steps=[step | change]), LAYER, "sm_90a", False), change
-    assert not serves(manifest(steps=[step, step]), LAYER, "sm_90a", False)
-    assert not serves(manifest() | {"spec": None}, LAYER, "sm_90a", False)
+        assert not serves(manifest(steps=[step | change]), LAYER, "sm_90a", None), change
+    assert not serves(manifest(steps=[step, step]), LAYER, "sm_90a", None)
+    assert not serves(manifest() | {"spec": None}, LAYER, "sm_90a", None)
 
 
 def test_training_is_served_by_training_bundles(cache):
     """And only by those that save what the ops pass on."""
-    assert serves(manifest() | TRAINING, LAYER, "sm_90a", True)
-    assert not serves(manifest() | TRAINING, LAYER, "sm_90a", False)
-    assert not serves(manifest(), LAYER, "sm_90a", True)
-    assert not serves(manifest() | TRAINING | {"residuals": []}, LAYER, "sm_90a", True)
+    assert serves(manifest() | TRAINING, LAYER, "sm_90a", FACTOR)
+    assert not serves(manifest() | TRAINING, LAYER, "sm_90a", None)
+    assert not serves(manifest(), LAYER, "sm_90a", FACTOR)
+    assert not serves(manifest() | TRAINING | {"residuals": []}, LAYER, "sm_90a", FACTOR)
     put(cache / "cache", "a", manifest())
     put(cache / "cache", "b", manifest() | TRAINING)
-    assert find_bundle(LAYER, "sm_90a", True) == cache / "cache" / "b"
-    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "a"
+    assert find_bundle(LAYER, "sm_90a", FACTOR) == cache / "cache" / "b"
+    assert find_bundle(LAYER, "sm_90a", None) == cache / "cache" / "a"
 
 
 def test_prebuilt_before_cache(cache):
-    assert find_bundle(LAYER, "sm_90a", False) is None
+    assert find_bundle(LAYER, "sm_90a", None) is None
     put(cache / "cache", "a", manifest())
     put(cache / "cache", "old", manifest() | {"schema": 0})
-    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "a"
+    assert find_bundle(LAYER, "sm_90a", None) == cache / "cache" / "a"
     put(cache / "prebuilt", "b", manifest())
-    assert find_bundle(LAYER, "sm_90a", False) == cache / "prebuilt" / "b"
+    assert find_bundle(LAYER, "sm_90a", None) == cache / "prebuilt" / "b"
 
 
 def test_bundles_of_another_compiler_are_not_taken(cache, monkeypatch):
     older = {"wyvern": "0.0.1", "llvm": "19.0.0", "ptxas": "12.0"}
     put(cache / "cache", "a", manifest() | {"compiler": older})
     put(cache / "cache", "b", {key: x for key, x in manifest().items() if key != "compiler"})
-    assert find_bundle(LAYER, "sm_90a", False) is None
+    assert find_bundle(LAYER, "sm_90a", None) is None
     # Another build of the same version: its name says so.
     monkeypatch.setattr(bundles, "compiler_id", lambda: "12345678")
     put(cache / "cache", "c-id00000000", manifest())
-    assert find_bundle(LAYER, "sm_90a", False) is None
+    assert find_bundle(LAYER, "sm_90a", None) is None
     put(cache / "cache", "d-id12345678", manifest())
-    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "d-id12345678"
+    assert find_bundle(LAYER, "sm_90a", None) == cache / "cache" / "d-id12345678"
 
 
 def test_the_compiler_s_id_is_of_its_build(tmp_path, monkeypatch):
@@ -103,7 +102,7 @@ def test_the_compiler_s_id_is_of_its_build(tmp_path, monkeypatch):
 def test_a_manifest_that_is_wrong_is_skipped(cache, wrong):
     put(cache / "cache", "a", manifest() | wrong)
     put(cache / "cache", "b", manifest())
-    assert find_bundle(LAYER, "sm_90a", False) == cache / "cache" / "b"
+    assert find_bundle(LAYER, "sm_90a", None) == cache / "cache" / "b"
 
 
 def test_default_cache(monkeypatch):
@@ -121,10 +120,10 @@ def test_no_bundle_and_no_compiler(cache, monkeypatch):
 
     monkeypatch.setitem(vars(wyvern), "compile", missing)
     monkeypatch.setattr(_programs, "_target_of", lambda device: "sm_90a")
-    with pytest.raises(NotImplementedError, match="no prebuilt kernel for decay head, heads 2/4, dims 64x128, bf16"):
-        _programs._load_for_gpu(LAYER, "cuda", False)
+    with pytest.raises(NotImplementedError, match="no prebuilt kernel for gated_delta_rule: decay head, heads 2/4, dims 64x128, bf16"):
+        _programs._load_for_gpu(LAYER, "cuda", None)
     with pytest.raises(NotImplementedError, match="no prebuilt training kernels .* Compile it elsewhere with wyvernc --training"):
-        _programs._load_for_gpu(LAYER, "cuda", True)
+        _programs._load_for_gpu(LAYER, "cuda", FACTOR)
 
 
 def test_a_stale_folder_makes_way(cache, monkeypatch):
@@ -132,22 +131,33 @@ def test_a_stale_folder_makes_way(cache, monkeypatch):
         put(output.parent, output.name, manifest())
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)
-    folder = bundles.compile_into_cache(LAYER, "sm_90a", False)
-    assert find_bundle(LAYER, "sm_90a", False) == folder
+    folder = bundles.compile_into_cache(LAYER, "sm_90a", None)
+    assert find_bundle(LAYER, "sm_90a", None) == folder
     # Another process was faster: its bundle stays.
     stamp = (folder / "manifest.json").stat().st_ino
-    assert bundles.compile_into_cache(LAYER, "sm_90a", False) == folder
+    assert bundles.compile_into_cache(LAYER, "sm_90a", None) == folder
     assert (folder / "manifest.json").stat().st_ino == stamp
     # One of another version does not.
     (folder / "manifest.json").write_text("{}")
-    bundles.compile_into_cache(LAYER, "sm_90a", False)
-    assert find_bundle(LAYER, "sm_90a", False) == folder
+    bundles.compile_into_cache(LAYER, "sm_90a", None)
+    assert find_bundle(LAYER, "sm_90a", None) == folder
     assert [path.name for path in (cache / "cache").iterdir()] == [folder.name]
+
+
+def test_two_layers_of_one_name(cache, monkeypatch):
+    def compile(spec, target, output, training):
+        put(output.parent, output.name, manifest(spec))
+
+    monkeypatch.setitem(vars(wyvern), "compile", compile)
+    layers = [LAYER, LAYER | {"scale": 1.0}]
+    folders = [bundles.compile_into_cache(layer, "sm_90a", None) for layer in layers]
+    assert folders[0] != folders[1]
+    assert [find_bundle(layer, "sm_90a", None) for layer in layers] == folders
 
 
 def test_compiles_what_it_needs(cache, wyvernc):
     pytest.importorskip("wyvern._compiler")
-    folder = bundles.compile_into_cache(LAYER, "sm_90a", False)
-    assert find_bundle(LAYER, "sm_90a", False) == folder
+    folder = bundles.compile_into_cache(LAYER, "sm_90a", None)
+    assert find_bundle(LAYER, "sm_90a", None) == folder
     program = wyvern.load(folder)
     assert program.manifest["spec"]["heads"] == {"key": 2, "value": 4}

@@ -151,7 +151,7 @@ def test_unstaged_program(layer):
     from wyvern import _compiler
 
     text = spec(layer, "f32")
-    [(name, module, _)] = _compiler.read_spec(text, "spec", "yaml")
+    [(name, module, *_)] = _compiler.read_spec(text, "spec", "yaml")
     prog = wyvern.CpuProgram(_compiler.compile_cpu(module, name, "wy"), "f32")
     cu = np.cumsum([0, 64, 0, 1, 70, 13])
     inputs = make_inputs(prog, 1, 150, len(cu) - 1)

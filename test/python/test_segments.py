@@ -28,7 +28,7 @@ def segmented(layer, dtype, tokens, **sizes):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_is_cut(build_dir, layer):
     """The other tests would pass if it was not."""
-    [(_, module, _)] = _compiler.read_spec(spec(layer, "f32"), "spec", "yaml")
+    [(_, module, *_)] = _compiler.read_spec(spec(layer, "f32"), "spec", "yaml")
     command = [build_dir / "bin" / "wyvern-opt", "-", "--wyvern-to-staged=segment-tokens=128"]
     staged = subprocess.run(command, input=module, capture_output=True, text=True, check=True).stdout
     assert staged.count("delta.identity") == 1

@@ -115,8 +115,8 @@ def test_mismatched_saved_state():
     x = inputs(torch.float32)
     operands = [x[name] for name in ("q", "k", "v", "g", "beta")]
     ops = torch.ops.wyvern
-    o, _, factor = ops.gated_delta_rule_forward(*operands, None, None, False, False)
-    call = lambda factor: ops.gated_delta_rule_backward(*operands, None, None, factor, o, None, False)
+    o, _, factor = ops.gated_delta_rule_forward(*operands, None, None, False)
+    call = lambda factor: ops.gated_delta_rule_backward(*operands, None, None, factor, o, None)
     call(factor)
     with pytest.raises(ValueError, match=r"expected shape \[1, 77, 4, 64\], found \[1, 76, 4, 64\]"):
         call(factor[:, 1:])

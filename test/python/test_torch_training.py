@@ -24,6 +24,7 @@ from wyvern.torch._l2norm import l2norm
 
 B, T, H, HV, K, V = 2, 7, 2, 4, 8, 6
 OPS = torch.ops.wyvern
+BUILT_IN = ("delta_rule", "gated_delta_rule")
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +32,9 @@ def loaded(monkeypatch):
     """Which programs were loaded, as (decay, training)."""
     seen = []
 
-    def load(layer, training):
-        seen.append((layer.decay, training))
-        return oracle_programs.CpuOracle(layer, training)
+    def load(spec, training):
+        seen.append((spec["decay"], training))
+        return oracle_programs.CpuOracle(spec, training)
 
     monkeypatch.setattr(_programs, "_load_for_cpu", load)
     monkeypatch.setattr(_programs, "_programs", {})
@@ -273,22 +274,20 @@ def test_autocast(norm):
 
 
 @pytest.mark.parametrize("final", [False, True])
-@pytest.mark.parametrize("v_first", [False, True])
-@pytest.mark.parametrize("name", _ops.OPERANDS)
-def test_opcheck(name, v_first, final):
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_opcheck(name, final):
     data = make(torch.float32, batch=1, sequences=2)
-    operands = [data[x] for x in _ops.OPERANDS[name]]
-    h0 = data["initial_state"].detach()
-    h0 = (h0.transpose(-1, -2).contiguous() if v_first else h0).requires_grad_()
+    operands = [data[x] for x in _ops.families[name].signature.names]
+    h0 = data["initial_state"]
     cu = torch.tensor([0, 4, 7])
     for state in (h0, None):
-        torch.library.opcheck(getattr(OPS, f"{name}_forward").default, (*operands, state, cu, final, v_first))
+        torch.library.opcheck(getattr(OPS, f"{name}_forward").default, (*operands, state, cu, final))
     # As autograd calls it.
     fixed = [x.detach() for x in operands]
     with torch.no_grad():
-        o, state, factor = getattr(OPS, f"{name}_forward")(*fixed, h0.detach(), cu, True, v_first)
+        o, state, factor = getattr(OPS, f"{name}_forward")(*fixed, h0.detach(), cu, True)
     given = (*fixed, h0.detach(), cu, factor, torch.ones_like(o), torch.ones_like(state) if final else None)
-    torch.library.opcheck(getattr(OPS, f"{name}_backward").default, (*given, v_first))
+    torch.library.opcheck(getattr(OPS, f"{name}_backward").default, given)
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
@@ -339,7 +338,7 @@ def test_second_derivatives(data):
 
 
 def test_the_inference_op_has_no_backward(data):
-    o, _ = OPS.delta_rule(*(data[x] for x in ("q", "k", "v", "beta", "initial_state")), None, False, False)
+    o, _ = OPS.delta_rule(*(data[x] for x in ("q", "k", "v", "beta", "initial_state")), None, False)
     words = r"torch.ops.wyvern.delta_rule saves nothing for a backward; call the functions of wyvern.torch"
     refused(NotImplementedError, words, o.sum().backward)
 
@@ -357,17 +356,18 @@ def gpu(monkeypatch, recwarn):  # torch warns of what is overridden
     """The ops run what they run on a GPU; the sizes of the programs that were asked for."""
     seen = []
 
-    def program_for(operands, training):
-        program = oracle_programs.GpuOracle(operands, training)
+    def program_for(family, operands, training):
+        program = oracle_programs.GpuOracle(family.signature.names, operands, training)
         seen.append(program.dims)
         return program
 
     monkeypatch.setattr(_ops, "program_for", program_for)
     monkeypatch.setattr(_functions, "_takes_any", lambda x: False)
     library = torch.library.Library("wyvern", "IMPL")
-    for name, operands in _ops.OPERANDS.items():
-        for suffix, function in (("", _ops._gpu_call), ("_forward", _ops._gpu_forward), ("_backward", _ops._gpu_backward)):
-            library.impl(name + suffix, _ops._by_name(function, operands), "CPU", allow_override=True)
+    for name in BUILT_IN:
+        for suffix, runs in _ops.RUNS.items():
+            function = _ops.of_family(runs["CUDA"], _ops.families[name])
+            library.impl(name + suffix, function, "CPU", allow_override=True)
     yield seen
     library._destroy()
 

@@ -9,17 +9,18 @@ installed. What another version of the compiler has left in the cache is not tak
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 import wyvern
 
 from .compile import find_wyvernc
-from .layers import Layer, serves
+from .layers import PlainSpec, serves
 from .manifest import BundleError, Manifest, read_manifest
 
 PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
@@ -55,8 +56,10 @@ def is_current(manifest: Manifest, folder: Path) -> bool:
     return build is None or build[1] == compiler_id()
 
 
-def find_bundle(layer: Layer, target: str, training: bool) -> Optional[Path]:
-    """Returns the folder of a bundle for this layer, or None."""
+def find_bundle(
+    spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
+) -> Optional[Path]:
+    """Returns the folder of a bundle for a layer that saves this (layers.serves), or None."""
     for place in (PREBUILT, cache_folder()):
         for path in sorted(place.glob("*/manifest.json")):
             folder = path.parent
@@ -64,38 +67,45 @@ def find_bundle(layer: Layer, target: str, training: bool) -> Optional[Path]:
                 manifest = read_manifest(folder)
             except BundleError:
                 continue  # left by another version; compiling writes a new one
-            if not serves(manifest, layer, target, training):
+            if not serves(manifest, spec, target, saved):
                 continue
             if place == PREBUILT or is_current(manifest, folder):
                 return folder
     return None
 
 
-def compile_into_cache(layer: Layer, target: str, training: bool) -> Path:
+def digest(data: object) -> str:
+    """Returns a short hash of plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def compile_into_cache(
+    spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
+) -> Path:
     """Compiles into the cache; returns the folder. The bundle appears there whole or not
     at all, also when several processes compile it at once."""
     folder = cache_folder()
-    spec = layer.spec()
+    heads, dims = spec["heads"], spec["dims"]
     name = "-".join(
-        str(part)
-        for part in (
+        (
             spec["name"],
-            f"h{layer.key_heads}x{layer.value_heads}",
-            f"d{layer.key_dim}x{layer.value_dim}",
-            layer.dtype,
+            f"h{heads['key']}x{heads['value']}",
+            f"d{dims['key']}x{dims['value']}",
+            spec["dtype"],
+            digest(spec),  # two layers may have one name
             target,
-            *(["training"] if training else []),
+            *([] if saved is None else ["training"]),
             f"id{compiler_id()}",
         )
     )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "bundle"
-        wyvern.compile(spec, target=target, output=made, training=training)
+        wyvern.compile(spec, target=target, output=made, training=saved is not None)
         try:
             made.rename(folder / name)
         except OSError:  # another process was faster, or a stale one lies there
-            if find_bundle(layer, target, training) is None:
+            if find_bundle(spec, target, saved) is None:
                 shutil.rmtree(folder / name)
                 made.rename(folder / name)
     return folder / name

@@ -9,11 +9,11 @@ import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Mapping, Optional, Union
 
-from .cpu import CpuProgram
+from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
-from .programs import CompiledProgram
+from .programs import CompiledProgram, TensorInfo
 from .specs import CompileError, Source, Spec, compiler_module, read_layer, read_source
 
 # Where a precision leaves the pipeline, without and with training. Both form the
@@ -149,6 +149,19 @@ def _compile_cpu(
     forward = compile_part(False)
     backward = CpuProgram(compile_part(True), precision) if forward.has_backward else None
     return CpuProgram(forward, precision, backward)
+
+
+def describe(spec: Spec) -> tuple[Mapping[str, TensorInfo], Mapping[str, TensorInfo]]:
+    """Returns the inputs and the outputs of the forward that training of a layer runs, as
+    its GPU program has them. Takes a second; a program's own description is for free."""
+    found = read_layer(read_source(spec), None)
+    try:
+        compiled = compiler_module().compile_cpu(
+            found.module, found.name, "rounded", found.narrow_type or "bf16", training=True
+        )
+    except ValueError as error:
+        raise CompileError(str(error)) from None
+    return describe_tensors(compiled.inputs), describe_tensors(compiled.results)
 
 
 def _saved(training: bool, save: Optional[str]) -> str:

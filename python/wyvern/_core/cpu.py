@@ -14,7 +14,8 @@ from .programs import HasBackward, TensorInfo, refuse_grad
 _OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
 
 
-def _infos(described: Iterable[Any]) -> Mapping[str, TensorInfo]:
+def describe_tensors(described: Iterable[Any]) -> Mapping[str, TensorInfo]:
+    """Returns what the compiler module says of tensors, by name."""
     return {t[0]: TensorInfo._make((*t, t[0] in _OPTIONAL)) for t in described}
 
 
@@ -31,8 +32,8 @@ class CpuProgram(HasBackward):
         self._backward = backward
         self.name: str = compiled.name
         self.precision = precision
-        self.inputs = _infos(compiled.inputs)
-        self.outputs = _infos(compiled.results)
+        self.inputs = describe_tensors(compiled.inputs)
+        self.outputs = describe_tensors(compiled.results)
         self.residuals = [name for name, t in self.outputs.items() if t.is_residual]
         timed = (name for name, t in self.inputs.items() if "time" in dict(t.dims))
         self._main = next(timed, next(iter(self.inputs), ""))

@@ -54,20 +54,22 @@ def _extents(desc: Mapping[str, Any]) -> list[tuple[_Count, int]]:
     ]
 
 
-def _info(desc: Mapping[str, Any]) -> TensorInfo:
+def _info(desc: Mapping[str, Any], decay: Optional[str]) -> TensorInfo:
     return TensorInfo(
         name=desc["name"],
         dtype=desc["dtype"],
         shape=[dim.get("size", -1) for dim in desc["dims"]],
         dims=[(dim["kind"], dim.get("multiple", 1)) for dim in desc["dims"]],
-        is_gate=None,
+        is_gate=None if decay is None else desc["name"] == "g" and decay != "none",
         is_residual=bool(desc.get("residual")),
         optional=bool(desc.get("optional")),
     )
 
 
-def _infos(arguments: Iterable[Mapping[str, Any]], role: str) -> Mapping[str, TensorInfo]:
-    return {t["name"]: _info(t) for t in arguments if t["role"] == role}
+def _infos(
+    arguments: Iterable[Mapping[str, Any]], role: str, decay: Optional[str]
+) -> Mapping[str, TensorInfo]:
+    return {t["name"]: _info(t, decay) for t in arguments if t["role"] == role}
 
 
 class Program(HasBackward):
@@ -83,8 +85,10 @@ class Program(HasBackward):
         self.target: str = manifest["target"]
         self._rt = _rt.Program(manifest, str(folder))
         arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
-        self.inputs = _infos(arguments, "input")
-        self.outputs = _infos(arguments, "output")
+        spec = manifest.get("spec")
+        decay = spec.get("decay") if isinstance(spec, dict) else None
+        self.inputs = _infos(arguments, "input", decay)
+        self.outputs = _infos(arguments, "output", decay)
         self.residuals: list[str] = [residual["name"] for residual in manifest["residuals"]]
         self._main = next(
             t

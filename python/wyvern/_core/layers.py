@@ -1,65 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The delta rule that the functions of a framework compute, and which bundle serves it."""
+"""Specs as plain data with every default written out, as manifests have them, and which
+bundle serves one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional, Sequence
 
 from .manifest import Manifest
 
-
-@dataclass(frozen=True)
-class Layer:
-    """A delta rule: what a kernel is compiled for. All else is told at run time."""
-
-    decay: str  # none | head
-    key_heads: int
-    value_heads: int
-    key_dim: int
-    value_dim: int
-    dtype: str  # of q, k, v
-
-    def spec(self) -> dict[str, Any]:
-        """Returns the spec that wyvernc reads, as plain data."""
-        return {
-            "name": "delta_rule" if self.decay == "none" else "gated_delta_rule",
-            "heads": {"key": self.key_heads, "value": self.value_heads},
-            "dims": {"key": self.key_dim, "value": self.value_dim},
-            "dtype": self.dtype,
-            "decay": self.decay,
-            "scale": self.scale,
-            "steps": [{"write": "k", "value": "v", "rate": "beta"}],
-        }
-
-    @property
-    def scale(self) -> float:
-        return float(self.key_dim**-0.5)
-
-    def __str__(self) -> str:
-        return (
-            f"decay {self.decay}, heads {self.key_heads}/{self.value_heads}, "
-            f"dims {self.key_dim}x{self.value_dim}, {self.dtype}"
-        )
+PlainSpec = dict[str, Any]
 
 
-def serves(manifest: Manifest, layer: Layer, target: str, training: bool) -> bool:
-    """Whether a bundle computes exactly this layer, and saves what the ops pass on."""
-    residuals, spec = manifest["residuals"], manifest.get("spec")
-    if not isinstance(residuals, list) or not isinstance(spec, dict):
+def delta_rule_spec(
+    decay: str, key_heads: int, value_heads: int, key_dim: int, value_dim: int, dtype: str
+) -> PlainSpec:
+    """Returns the delta rule that the functions of a framework compute; decay is none or
+    head, dtype that of q, k and v."""
+    step = {"write": "k", "erase": "k", "value": "v", "rate": "beta"}
+    return {
+        "name": "delta_rule" if decay == "none" else "gated_delta_rule",
+        "heads": {"key": key_heads, "value": value_heads},
+        "dims": {"key": key_dim, "value": value_dim},
+        "dtype": dtype,
+        "decay": decay,
+        "scale": float(key_dim**-0.5),
+        "steps": [step | {"repeat": 1, "reads": "after_decay"}],
+    }
+
+
+def describe(spec: PlainSpec) -> str:
+    """Returns what a kernel for a spec is compiled for, in a line."""
+    heads, dims = spec["heads"], spec["dims"]
+    return (
+        f"{spec['name']}: decay {spec['decay']}, heads {heads['key']}/{heads['value']}, "
+        f"dims {dims['key']}x{dims['value']}, {spec['dtype']}"
+    )
+
+
+def serves(
+    manifest: Manifest, spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
+) -> bool:
+    """Whether a bundle computes exactly this layer, by whatever name, and saves for its
+    backward what is `saved`; None is for one without a backward."""
+    found, residuals = manifest.get("spec"), manifest["residuals"]
+    if not isinstance(found, dict) or not isinstance(residuals, list):
         return False  # compiled from IR, or not by us
-    if (manifest["backward"] is not None) != training or len(residuals) != training:
+    if (manifest["backward"] is None) != (saved is None):
         return False
-    wanted = layer.spec()
-    scale = spec.get("scale")
-    if manifest["target"] != target or not isinstance(scale, (int, float)):
+    if [residual.get("name") for residual in residuals] != list(saved or ()):
         return False
-    if abs(scale - layer.scale) > 1e-6:
+    scale = found.get("scale")
+    if not isinstance(scale, (int, float)) or abs(scale - spec["scale"]) > 1e-6:
         return False
-    if any(spec.get(key) != wanted[key] for key in ("heads", "dims", "dtype", "decay")):
-        return False
-    defaults = {"erase": "k", "repeat": 1, "reads": "after_decay"}
-    steps = spec.get("steps")
-    if not isinstance(steps, list) or len(steps) != 1 or not isinstance(steps[0], dict):
-        return False
-    return bool(defaults | steps[0] == defaults | wanted["steps"][0])
+    same = {"name": spec["name"], "scale": spec["scale"]}
+    return bool(manifest["target"] == target and found | same == spec)
+
+
+def operand_roles(spec: PlainSpec) -> dict[str, str]:
+    """Returns what each operand of a layer is: query, decay, key, value, rate, or the
+    scale of a key or a value.
+
+    In a product of names the last one is the key or the value and those before it scale
+    its channels, as in `erase: b * k`; what is a key or a value anywhere is one.
+    """
+    roles = {"q": "query"}
+    if spec["decay"] != "none":
+        roles["g"] = "decay"
+    scales: dict[str, str] = {}
+    for step in spec["steps"]:
+        for term, role in (("write", "key"), ("erase", "key"), ("value", "value"), ("written", "value")):
+            *before, last = step.get(term, "none").split(" * ")
+            scales |= dict.fromkeys(before, "scale")
+            if last != "none":
+                roles.setdefault(last, role)
+        if isinstance(step["rate"], str):
+            roles.setdefault(step["rate"], "rate")
+    return scales | roles

@@ -70,6 +70,6 @@ def refuse_grad(name: str, values: Iterable[Any]) -> None:
     if any(isinstance(x, torch.Tensor) and x.requires_grad for x in values):
         raise NotImplementedError(
             f"{name}: an input requires grad, but a program records no autograd graph. For "
-            "gradients call the functions of wyvern.torch, or compile with training=True and "
+            "gradients call wyvern.torch.op(spec), or compile with training=True and "
             "call program.backward; else call it under torch.no_grad(), or detach the inputs"
         )

@@ -31,6 +31,7 @@ class SpecLayer(NamedTuple):
     name: str  # empty for the only function of MLIR text
     module: str  # MLIR
     text: str  # its own spec, as YAML; empty for MLIR text
+    spec: dict[str, Any]  # the same as plain data, every default written out
 
     @property
     def narrow_type(self) -> Optional[str]:
@@ -82,14 +83,14 @@ def read_layer(source: Source, layer: Optional[str], dtype: str = "") -> SpecLay
             compiler_module().check_mlir(source.text)
         except ValueError as error:
             raise CompileError(f"{source.name}: {error}") from None
-        return SpecLayer(layer or "", source.text, "")
+        return SpecLayer(layer or "", source.text, "", {})
     try:
         layers = compiler_module().read_spec(source.text, source.name, source.format, dtype)
     except ValueError as error:
         raise CompileError(str(error)) from None
-    for name, module, text in layers:
+    for name, module, text, plain in layers:
         if name == layer or layer is None and len(layers) == 1:
-            return SpecLayer(name, module, text)
-    names = ", ".join(name for name, _, _ in layers)
+            return SpecLayer(name, module, text, json.loads(plain))
+    names = ", ".join(name for name, *_ in layers)
     wanted = "one layer; say which with layer=" if layer is None else f"a layer {layer!r}"
     raise CompileError(f"{source.name}: expected {wanted}, found {names}")

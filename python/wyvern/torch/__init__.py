@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""PyTorch functions with the argument names, shapes, defaults and meaning of
-flash-linear-attention 0.6.0 (fla.ops), served by compiled Wyvern programs.
+"""Layers as PyTorch functions and modules, served by compiled Wyvern programs: `op` and
+`Layer` of any spec, and functions with the argument names, shapes, defaults and meaning
+of flash-linear-attention 0.6.0 (fla.ops).
 
 With gradients, but for second derivatives. They are opaque `torch.library` ops
 (`torch.ops.wyvern.*`), so torch.compile(fullgraph=True) sees one node, and a call, or a
@@ -14,14 +15,18 @@ from ._functions import (
     fused_recurrent_delta_rule,
     fused_recurrent_gated_delta_rule,
 )
-from .layers import DeltaNet, GatedDeltaNet
+from ._op import Op, op
+from .layers import DeltaNet, GatedDeltaNet, Layer
 
 __all__ = [
     "DeltaNet",
     "GatedDeltaNet",
+    "Layer",
+    "Op",
     "chunk_delta_rule",
     "chunk_gated_delta_rule",
     "fused_recurrent_delta_rule",
     "fused_recurrent_gated_delta_rule",
+    "op",
     "reference",
 ]

@@ -2,38 +2,40 @@
 """Derivatives of the ops, outside of them: a `_forward` is differentiated by its
 `_backward`, and by nothing further.
 
-Saved are the operands, the initial state and the factor that the forward returns.
+Saved are the operands, the initial state and what the forward returns for its backward.
 """
 
 import torch
 
-from ._ops import OPERANDS, _library
-from ._transforms import second_derivative
+
+def second_derivative(name):
+    """What is said where one is asked for."""
+    return (
+        f"{name}: the second derivative is not supported: its backward has none. Leave "
+        "create_graph=True out, or take it through a recurrence written in torch operations"
+    )
 
 
 def _setup_forward(ctx, inputs, output):
-    *operands, initial_state, cu_seqlens, final, v_first = inputs
-    factor = output[2]
-    ctx.mark_non_differentiable(factor)
+    *operands, initial_state, cu_seqlens, final = inputs
+    residuals = output[2:]
+    ctx.mark_non_differentiable(*residuals)
     ctx.set_materialize_grads(False)
-    ctx.final, ctx.v_first = final, v_first
-    ctx.save_for_backward(*operands, initial_state, cu_seqlens, factor)
+    ctx.final, ctx.has_state, ctx.arity = final, initial_state is not None, len(inputs)
+    ctx.save_for_backward(*operands, initial_state, cu_seqlens, *residuals)
 
 
 def _backward_of(name):
     backward = getattr(torch.ops.wyvern, f"{name}_backward").default
 
-    def differentiate(ctx, d_o, d_final_state, _):
-        *operands, initial_state, cu_seqlens, factor = ctx.saved_tensors
+    def differentiate(ctx, d_o, d_final_state, *_):
         if not ctx.final:
             d_final_state = None  # of an empty tensor
         if d_o is None and d_final_state is None:
-            return (None,) * (len(operands) + 4)
-        *gradients, d_initial = backward(
-            *operands, initial_state, cu_seqlens, factor, d_o, d_final_state, ctx.v_first
-        )
-        d_initial = None if initial_state is None else d_initial
-        return *gradients, d_initial, None, None, None
+            return (None,) * ctx.arity
+        # What is saved is in the order in which the backward takes it.
+        *gradients, d_initial = backward(*ctx.saved_tensors, d_o, d_final_state)
+        return *gradients, d_initial if ctx.has_state else None, None, None
 
     return differentiate
 
@@ -45,25 +47,18 @@ def _refuse(message):
     return differentiate
 
 
-def _register(name):
-    def register(op, backward, setup=None):
-        torch.library.register_autograd(
-            f"wyvern::{op}", backward, setup_context=setup, lib=_library
-        )
+def register(library, name):
+    """Registers the derivatives of the ops of a layer."""
 
-    register(f"{name}_forward", _backward_of(name), _setup_forward)
-    register(
-        f"{name}_backward",
-        _refuse(second_derivative(name)),
-    )
-    register(
+    def of(op, backward, setup=None):
+        torch.library.register_autograd(f"wyvern::{op}", backward, setup_context=setup, lib=library)
+
+    of(f"{name}_forward", _backward_of(name), _setup_forward)
+    of(f"{name}_backward", _refuse(second_derivative(name)))
+    of(
         name,
         _refuse(
             f"torch.ops.wyvern.{name} saves nothing for a backward; call the functions of "
             f"wyvern.torch, or torch.ops.wyvern.{name}_forward"
         ),
     )
-
-
-for _name in OPERANDS:
-    _register(_name)

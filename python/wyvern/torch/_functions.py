@@ -13,8 +13,10 @@ from typing import Any, Optional
 import torch
 import torch.nn.functional as F
 
-from . import _autograd, _ops, _transforms  # noqa: F401 (_autograd registers derivatives)
-from ._gate import bounded, log_decay
+from . import _ops, _transforms
+from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
+from ._delta_rule import DELTA_RULE, GATED_DELTA_RULE
+from ._gate import log_decay
 from ._l2norm import l2norm
 from ._programs import kernel_dim
 
@@ -72,7 +74,7 @@ def fused_recurrent_delta_rule(
     [B, T, HV, V]) is another recurrence and is refused.
     """
     if beta is None:
-        _expect_tensors("fused_recurrent_delta_rule", v=v)
+        expect_tensors("fused_recurrent_delta_rule", v=v)
         beta = torch.ones(v.shape[:3], dtype=torch.float32, device=v.device)
     return _delta_rule(
         "fused_recurrent_delta_rule",
@@ -170,7 +172,7 @@ def fused_recurrent_gated_delta_rule(
     if beta is None:
         if use_beta_sigmoid_in_kernel:
             raise ValueError(f"{name}: use_beta_sigmoid_in_kernel needs beta")
-        _expect_tensors(name, v=v)
+        expect_tensors(name, v=v)
         beta = torch.ones(v.shape[:3], dtype=torch.float32, device=v.device)
     if g is None and use_gate_in_kernel:
         raise ValueError(f"{name}: use_gate_in_kernel needs g")
@@ -205,7 +207,7 @@ def _check_kwargs(name, kwargs):
 def _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias):
     if g is None:
         raise TypeError(f"{name}: g is None, expected [B, T, HV]")
-    _expect_tensors(name, q=q, v=v, g=g)
+    expect_tensors(name, q=q, v=v, g=g)
     if not use_gate_in_kernel:
         for what, parameter in (("A_log", A_log), ("dt_bias", dt_bias)):
             if parameter is not None:
@@ -215,86 +217,26 @@ def _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias):
         raise ValueError(f"{name}: use_gate_in_kernel needs A_log")
     for what, parameter in (("A_log", A_log), ("dt_bias", dt_bias)):
         if parameter is not None:
-            _expect_tensors(name, **{what: parameter})
-            _expect(name, what, parameter, v.shape[2:3])
+            expect_tensors(name, **{what: parameter})
+            expect_shape(name, what, parameter, v.shape[2:3])
     return log_decay(g.to(_ops.compute_dtype(q)), A_log, dt_bias)
 
 
-def _expect_tensors(name, **tensors):
-    for what, tensor in tensors.items():
-        if not isinstance(tensor, torch.Tensor):
-            found = "None" if tensor is None else f"a {type(tensor).__name__}"
-            raise TypeError(f"{name}: {what} is {found}, expected a tensor")
-
-
-def _expect(name, what, tensor, shape):
-    if tensor.shape != shape:
-        raise ValueError(
-            f"{name}: {what} has shape {list(tensor.shape)}, expected {list(shape)}"
-        )
-
-
-def _check_operands(name, q, k, v, g, beta):
-    for what, tensor in (("q", q), ("k", k), ("v", v)):
-        if len(tensor.shape) != 4:
-            raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected [B, T, heads, dim]")
+def _check_operands(name, family, q, k, v, *rates):
+    """The sizes that the operands tell."""
+    arguments = family.signature.operands
+    sizes = check_shapes(name, arguments[:3], (q, k, v))
+    for what, tensor in (("q", q), ("v", v)):
         if tensor.shape[3] == 0:
-            raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected a head dim of 1 or more")
-    batch, tokens, heads, _ = q.shape
-    value_heads = v.shape[2]
-    _expect(name, "k", k, q.shape)
-    _expect(name, "v", v, (batch, tokens, value_heads, v.shape[3]))
+            raise ValueError(
+                f"{name}: {what} has shape {list(tensor.shape)}, expected a head dim of 1 or more"
+            )
+    heads, value_heads = sizes["key_heads"], sizes["value_heads"]
     if heads == 0 or value_heads == 0 or value_heads % heads != 0:
         raise ValueError(
             f"{name}: v has {value_heads} heads, expected a multiple of q's and k's {heads}"
         )
-    _expect(name, "beta", beta, (batch, tokens, value_heads))
-    if g is not None:
-        _expect(name, "g", g, (batch, tokens, value_heads))
-
-
-def _check_dtypes(name, q, k, v):
-    """As the op gets them: autocast may have changed them."""
-    for what, tensor in (("k", k), ("v", v)):
-        if tensor.dtype != q.dtype:
-            raise TypeError(f"{name}: q is {q.dtype}, {what} is {tensor.dtype}; expected one dtype")
-    taken = [torch.bfloat16, torch.float16]
-    if q.device.type in ("cpu", "meta"):
-        taken += [torch.float32, torch.float64]
-    if q.dtype not in taken:
-        expected = ", ".join(str(dtype).removeprefix("torch.") for dtype in taken)
-        raise TypeError(f"{name}: q, k, v are {q.dtype} on {q.device.type}, expected one of {expected}")
-
-
-def _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first):
-    sequences = q.shape[0]
-    if cu_seqlens is not None:
-        _expect_tensors(name, cu_seqlens=cu_seqlens)
-        if cu_seqlens.dtype not in (torch.int32, torch.int64) or cu_seqlens.dim() != 1 or cu_seqlens.shape[0] == 0:
-            raise TypeError(
-                f"{name}: cu_seqlens is {cu_seqlens.dtype} of shape {list(cu_seqlens.shape)}, "
-                "expected int32 or int64 of shape [N + 1]"
-            )
-        if q.shape[0] != 1:
-            raise ValueError(
-                f"{name}: the batch size is {q.shape[0]}, expected 1 with cu_seqlens: pack "
-                "the sequences into one"
-            )
-        sequences = cu_seqlens.shape[0] - 1
-    if initial_state is not None:
-        dims = (v.shape[3], q.shape[3]) if state_v_first else (q.shape[3], v.shape[3])
-        _expect(name, "initial_state", initial_state, (sequences, v.shape[2], *dims))
-
-
-def _kernel_dtype(x):
-    """The dtype of q, k and v in the op: autocast's, where it is on. It leaves float64
-    alone, as it does in torch's own operations."""
-    device = x.device.type
-    if device == "meta":  # which torch has no autocast for
-        return x.dtype
-    if x.dtype.is_floating_point and x.dtype != torch.float64 and torch.is_autocast_enabled(device):
-        return torch.get_autocast_dtype(device)
-    return x.dtype
+    return check_shapes(name, arguments[3:], rates, sizes)
 
 
 def _scale(name, scale, key_dim):
@@ -326,30 +268,25 @@ def _kernel_dims(q, v):
     return dims if _takes_any(q) else tuple(kernel_dim(n) for n in dims)
 
 
-def _padded(operands, state, cu_seqlens, scale, final, v_first):
-    """Head dims between those of the kernels: channels of zeros change nothing, at the
-    price of a copy of each tensor."""
-    q, k, v, g, beta = operands
+def _padded(family, operands, state, cu_seqlens, scale, final):
+    """The op on head dims between those of the kernels: channels of zeros change nothing,
+    at the price of a copy of each tensor."""
+    q, k, v, *rates = operands
     dims, wide = (q.shape[3], v.shape[3]), _kernel_dims(q, v)
     if wide == dims:
-        return _call(operands, state, cu_seqlens, scale, final, v_first)
-    operands = _pad(q, wide[0]), _pad(k, wide[0]), _pad(v, wide[1]), g, beta
-    if v_first:
-        dims, wide = dims[::-1], wide[::-1]
+        return _call(family, operands, state, cu_seqlens, scale, final)
+    operands = _pad(q, wide[0]), _pad(k, wide[0]), _pad(v, wide[1]), *rates
     state = None if state is None else _pad(state, *wide)
-    o, state = _call(operands, state, cu_seqlens, scale, final, v_first)
+    o, state = _call(family, operands, state, cu_seqlens, scale, final)
     o = o[..., : v.shape[3]].contiguous()
-    return o, state[..., : dims[0], : dims[1]].contiguous() if final else state
+    return o, state[..., : dims[0], : dims[1]] if final else state
 
 
-def _call(operands, state, cu_seqlens, scale, final, v_first):
+def _call(family, operands, state, cu_seqlens, scale, final):
     """The op, and a scale that is not its own."""
-    q, k, v, g, beta = operands
-    name = "delta_rule" if g is None else "gated_delta_rule"
-    tensors = (q, k, v, beta) if g is None else (q, k, v, g, beta)
-    o, final_state = _transforms.call(name, tensors, state, cu_seqlens, final, v_first)
+    o, final_state = _transforms.call(family.name, operands, state, cu_seqlens, final)
     # The programs carry the default scale; another costs one more rounding of o.
-    ratio = scale * q.shape[3] ** 0.5
+    ratio = scale * operands[0].shape[3] ** 0.5
     return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
 
 
@@ -366,28 +303,27 @@ def _delta_rule(
     state_v_first=False,
 ):
     q, k, v, g, beta = operands
-    _expect_tensors(name, q=q, k=k, v=v, beta=beta)
+    expect_tensors(name, q=q, k=k, v=v, beta=beta)
     if initial_state is not None:
-        _expect_tensors(name, initial_state=initial_state)
+        expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
-    _check_operands(name, q, k, v, g, beta)
-    _check_sequences(name, q, v, initial_state, cu_seqlens, state_v_first)
+    family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
+    sizes = _check_operands(name, family, q, k, v, *rates)
+    sizes |= {"sequences": check_sequences(name, q.shape[0], cu_seqlens)}
     scale = _scale(name, scale, q.shape[-1])
     if allow_neg_eigval and not use_beta_sigmoid:
         raise ValueError(f"{name}: allow_neg_eigval needs use_beta_sigmoid_in_kernel")
+    if initial_state is not None:
+        shape = family.signature.initial_state.extents(sizes)
+        expect_shape(name, "initial_state", initial_state, [*shape[:2], *shape[:1:-1]] if state_v_first else shape)
     if use_qk_l2norm:
         q, k = l2norm(q), l2norm(k)
-    q, k, v = (x.to(_kernel_dtype(x)) for x in (q, k, v))
-    _check_dtypes(name, q, k, v)
-    wide = _ops.compute_dtype(q)
-    beta = beta.to(wide)
+    operands = convert(name, family.signature.operands, (q, k, v, *rates))
+    wide = _ops.compute_dtype(operands[0])
     if use_beta_sigmoid:
-        beta = beta.sigmoid()
-        if allow_neg_eigval:
-            beta = 2 * beta
-    g = None if g is None else bounded(g.to(wide))
-    initial_state = None if initial_state is None else initial_state.to(wide)
-    o, state = _padded(
-        (q, k, v, g, beta), initial_state, cu_seqlens, scale, bool(output_final_state), bool(state_v_first)
-    )
-    return o, state if output_final_state else None
+        beta = operands[-1].sigmoid()
+        operands = *operands[:-1], 2 * beta if allow_neg_eigval else beta
+    state = None if initial_state is None else initial_state.to(wide)
+    turn = (lambda x: x if x is None else x.transpose(-1, -2)) if state_v_first else lambda x: x
+    o, state = _padded(family, operands, turn(state), cu_seqlens, scale, bool(output_final_state))
+    return o, turn(state).contiguous() if output_final_state else None

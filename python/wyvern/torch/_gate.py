@@ -8,6 +8,11 @@ import torch.nn.functional as F
 _EXPONENTIAL = {torch.float32: -17.0, torch.float64: -37.0}
 
 
+def _clamp(g):
+    # exp of what is below is 0. Literals, as in _l2norm.py.
+    return g.clamp(min=-746.0 if g.dtype == torch.float64 else -104.0)
+
+
 class _Bounded(torch.autograd.Function):
     """clamp(min=floor), which saves its result, as the delta rule does, and not its input."""
 
@@ -15,8 +20,7 @@ class _Bounded(torch.autograd.Function):
 
     @staticmethod
     def forward(g):
-        # exp of what is below is 0. Literals, as in _l2norm.py.
-        return g.clamp(min=-746.0 if g.dtype == torch.float64 else -104.0)
+        return _clamp(g)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -31,7 +35,8 @@ class _Bounded(torch.autograd.Function):
 def bounded(g):
     """A log decay of which exp is the same, but that is finite: -inf resets the state,
     and a chunk adds up its decays. The gradient of what is below the floor is 0."""
-    return _Bounded.apply(g)
+    # The Function alone costs as much host time as the rest of a call.
+    return _Bounded.apply(g) if g.requires_grad and torch.is_grad_enabled() else _clamp(g)
 
 
 def log_decay(g, A_log, dt_bias):

@@ -1,33 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""torch.ops.wyvern.{delta_rule, gated_delta_rule}, and of each `_forward` and
-`_backward`, what training runs.
+"""torch.ops.wyvern: of each layer three ops. `<name>` saves nothing, `<name>_forward`
+also returns what it saves for `<name>_backward`.
 
-Defined by schema, not by the custom_op decorator, which costs microseconds a call.
-The arity is fixed: without `output_final_state` the second result is empty, and so is
-`d_initial_state` without an `initial_state`. Scale, head dims and dtypes are those of
-the programs; _functions.py brings any call to them, _autograd.py has the derivatives.
+Schemas, shapes and what runs all follow from the layer's signature. Defined by schema,
+not by the custom_op decorator, which costs microseconds a call. The arity is fixed:
+without `output_final_state` the second result is empty, and so is `d_initial_state`
+without an `initial_state`. Scale, head dims and dtypes are those of the programs.
 """
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Optional
 
 import torch
 
-from ._programs import CHUNK, program_for
+from wyvern._core.layers import PlainSpec
+from wyvern._core.signature import Signature
+
+from . import _autograd
+from ._programs import program_for
 
 _library = torch.library.Library("wyvern", "DEF")
 
-# What all three take behind the operands.
-_STATE = "Tensor? initial_state, Tensor? cu_seqlens"
+
+class Family(NamedTuple):
+    """The three ops of a layer, or of all layers whose sizes the operands tell."""
+
+    name: str
+    signature: Signature
+    # From the operands to the sizes that their program is compiled for, and from these
+    # and a dtype to the layer's spec.
+    key: Callable[[tuple[torch.Tensor, ...]], tuple[int, ...]]
+    spec: Callable[[tuple[int, ...], str], PlainSpec]
+    bundle: Any = None  # a loaded program that serves it on GPUs
 
 
-def _define(name, operands):
-    """The three ops of a layer whose tensors are `operands`."""
-    tensors = ", ".join(f"Tensor {x}" for x in operands)
-    call = f"({tensors}, {_STATE}, bool output_final_state, bool state_v_first)"
-    gradients = ", ".join(f"Tensor d_{x}" for x in (*operands, "initial_state"))
+# What the ops are of, by name. An op stays for as long as the process does.
+families: dict[str, Family] = {}
+
+
+def _define(family: Family) -> None:
+    name, signature = family.name, family.signature
+    tensors = ", ".join(f"Tensor {x}" for x in signature.names)
+    states = "Tensor? initial_state, Tensor? cu_seqlens"
+    saved = "".join(f", Tensor {x.name}" for x in signature.residuals)
+    gradients = ", ".join(f"Tensor d_{x}" for x in (*signature.names, "initial_state"))
+    call = f"({tensors}, {states}, bool output_final_state) -> (Tensor o, Tensor final_state"
     for definition in (
-        f"{name}{call} -> (Tensor o, Tensor final_state)",
-        f"{name}_forward{call} -> (Tensor o, Tensor final_state, Tensor factor)",
-        f"{name}_backward({tensors}, {_STATE}, Tensor factor, Tensor? d_o, "
-        f"Tensor? d_final_state, bool state_v_first) -> ({gradients})",
+        f"{name}{call})",
+        f"{name}_forward{call}{saved})",
+        f"{name}_backward({tensors}, {states}{saved}, Tensor? d_o, Tensor? d_final_state) "
+        f"-> ({gradients})",
     ):
         _library.define(definition, tags=(torch.Tag.pt2_compliant_tag,))
 
@@ -40,80 +62,91 @@ def compute_dtype(q):
     return torch.float64 if q.dtype == torch.float64 else torch.float32
 
 
-def _state_shape(q, v, cu_seqlens, v_first):
-    sequences = q.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    dims = (v.shape[3], q.shape[3]) if v_first else (q.shape[3], v.shape[3])
-    return (sequences, v.shape[2], *dims)
+def _sizes(signature, operands, cu_seqlens):
+    """The sizes of a call, of which nothing is checked."""
+    sizes = {"one": 1}
+    for argument, x in zip(signature.operands, operands):
+        for (count, rows), n in zip(argument.shape, x.shape):
+            sizes.setdefault(count, n // rows)
+    sizes["sequences"] = sizes["batch"] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    return sizes
 
 
-def _new_state(q, v, cu_seqlens, v_first, wanted):
-    shape = _state_shape(q, v, cu_seqlens, v_first) if wanted else (0,)
-    return torch.empty(shape, dtype=compute_dtype(q), device=q.device)
+def _new(argument, q, sizes, *, saved=False):
+    """An output. On the CPU and the meta device what is saved is in the compute type."""
+    narrow = argument.is_narrow and (not saved or q.device.type == "cuda")
+    dtype = q.dtype if narrow else compute_dtype(q)
+    return torch.empty(argument.extents(sizes), dtype=dtype, device=q.device)
 
 
-def _key_first(state, v_first):
-    return state.transpose(-1, -2) if v_first and state is not None else state
+def _absent(q):
+    """In the place of a state that is not wanted."""
+    return torch.empty(0, dtype=compute_dtype(q), device=q.device)
 
 
-def _fake_call(operands, initial_state, cu_seqlens, final, v_first):
-    q, v = operands["q"], operands["v"]
-    o = torch.empty(v.shape, dtype=v.dtype, device=v.device)
-    return o, _new_state(q, v, cu_seqlens, v_first, final)
+def _fake_call(family, operands, initial_state, cu_seqlens, final):
+    signature, q = family.signature, operands[0]
+    sizes = _sizes(signature, operands, cu_seqlens)
+    o = _new(signature.o, q, sizes)
+    return o, _new(signature.final_state, q, sizes) if final else _absent(q)
 
 
-def _fake_forward(operands, initial_state, cu_seqlens, final, v_first):
-    q, v = operands["q"], operands["v"]
-    o, state = _fake_call(operands, initial_state, cu_seqlens, final, v_first)
-    # On the meta device as on the CPU.
-    dtype = q.dtype if q.device.type == "cuda" else compute_dtype(q)
-    return o, state, torch.empty((*v.shape[:3], CHUNK), dtype=dtype, device=q.device)
+def _fake_forward(family, operands, initial_state, cu_seqlens, final):
+    sizes = _sizes(family.signature, operands, cu_seqlens)
+    saved = (_new(x, operands[0], sizes, saved=True) for x in family.signature.residuals)
+    return *_fake_call(family, operands, initial_state, cu_seqlens, final), *saved
 
 
-def _fake_backward(operands, initial_state, cu_seqlens, factor, d_o, d_final, v_first):
-    gradients = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in operands.values()]
-    q, v = operands["q"], operands["v"]
-    return *gradients, _new_state(q, v, cu_seqlens, v_first, initial_state is not None)
+def _fake_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
+    like = [*operands, _absent(operands[0]) if initial_state is None else initial_state]
+    return tuple(torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in like)
 
 
 # === On the GPU ===
 
 
-def _gpu_call(operands, initial_state, cu_seqlens, final, v_first):
-    return _gpu_run(False, operands, initial_state, cu_seqlens, final, v_first)[:2]
+def _gpu_call(*args):
+    return _gpu_run(False, *args)[:2]
 
 
-def _gpu_forward(operands, initial_state, cu_seqlens, final, v_first):
-    return _gpu_run(True, operands, initial_state, cu_seqlens, final, v_first)
+def _gpu_forward(*args):
+    return _gpu_run(True, *args)
 
 
-def _gpu_run(training, operands, initial_state, cu_seqlens, final, v_first):
-    q, v = operands["q"], operands["v"]
-    program = program_for(operands, training)
-    state = _new_state(q, v, cu_seqlens, v_first, final)
+def _gpu_run(training, family, operands, initial_state, cu_seqlens, final):
+    program = program_for(family, operands, training)
     out = program(
-        **operands,
-        initial_state=_key_first(initial_state, v_first),
+        **dict(zip(family.signature.names, operands)),
+        initial_state=initial_state,
         cu_seqlens=cu_seqlens,
-        out={"final_state": _key_first(state, v_first) if final else None},
+        out={} if final else {"final_state": None},
     )
+    state = out["final_state"] if final else _absent(operands[0])
     return out["o"], state, *(out[name] for name in program.residuals)
 
 
-def _gpu_backward(operands, initial_state, cu_seqlens, factor, d_o, d_final, v_first):
-    q, v = operands["q"], operands["v"]
-    program = program_for(operands, True)
-    given = operands | dict.fromkeys(program.residuals, factor)
-    given["d_o"] = torch.zeros_like(v) if d_o is None else d_o
-    given["initial_state"] = _key_first(initial_state, v_first)
-    given["d_final_state"] = _key_first(d_final, v_first)
-    d_initial = _new_state(q, v, cu_seqlens, v_first, initial_state is not None)
-    wanted = None if initial_state is None else _key_first(d_initial, v_first)
-    out = program.backward(
-        **{name: given[name] for name in program.backward.inputs},
+def _gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
+    program = program_for(family, operands, True).backward
+    given = _backward_inputs(family, operands, cu_seqlens, saved_and_gradients)
+    given["initial_state"] = initial_state
+    out = program(
+        **{name: given[name] for name in program.inputs},
         cu_seqlens=cu_seqlens,
-        out={"d_initial_state": wanted},
+        out={"d_initial_state": None} if initial_state is None else {},
     )
-    return *(out[f"d_{name}"] for name in operands), d_initial
+    d_initial = _absent(operands[0]) if initial_state is None else out["d_initial_state"]
+    return *(out[f"d_{name}"] for name in family.signature.names), d_initial
+
+
+def _backward_inputs(family, operands, cu_seqlens, saved_and_gradients):
+    """What a backward may read, by name; initial_state is left to the caller."""
+    signature = family.signature
+    *residuals, d_o, d_final_state = saved_and_gradients
+    if d_o is None:
+        o = _new(signature.o, operands[0], _sizes(signature, operands, cu_seqlens))
+        d_o = torch.zeros_like(o)
+    given = dict(zip(signature.names, operands), d_o=d_o, d_final_state=d_final_state)
+    return given | {x.name: saved for x, saved in zip(signature.residuals, residuals)}
 
 
 # === On the CPU: everything in the compute type ===
@@ -123,88 +156,79 @@ def _to_cpu(tensor, dtype):
     return None if tensor is None else tensor.detach().to(dtype).numpy()
 
 
-def _from_cpu(array, like):
-    return torch.from_numpy(array).to(like.dtype)
+def _cpu_call(*args):
+    return _cpu_run(False, *args)[:2]
 
 
-def _cpu_state(out, name, v_first, dtype):
-    """A state as the op returns it; empty if it is not wanted."""
-    if name is None:
-        return torch.empty(0, dtype=dtype)
-    return _key_first(torch.from_numpy(out[name]), v_first).contiguous()
+def _cpu_forward(*args):
+    return _cpu_run(True, *args)
 
 
-def _cpu_call(operands, initial_state, cu_seqlens, final, v_first):
-    return _cpu_run(False, operands, initial_state, cu_seqlens, final, v_first)[:2]
-
-
-def _cpu_forward(operands, initial_state, cu_seqlens, final, v_first):
-    return _cpu_run(True, operands, initial_state, cu_seqlens, final, v_first)
-
-
-def _cpu_run(training, operands, initial_state, cu_seqlens, final, v_first):
-    program = program_for(operands, training)
-    compute = compute_dtype(operands["q"])
+def _cpu_run(training, family, operands, initial_state, cu_seqlens, final):
+    program = program_for(family, operands, training)
+    compute = compute_dtype(operands[0])
     out = program(
-        **{name: _to_cpu(x, compute) for name, x in operands.items()},
-        initial_state=_to_cpu(_key_first(initial_state, v_first), compute),
+        **{name: _to_cpu(x, compute) for name, x in zip(family.signature.names, operands)},
+        initial_state=_to_cpu(initial_state, compute),
         cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
     )
-    state = _cpu_state(out, "final_state" if final else None, v_first, compute)
-    saved = [torch.from_numpy(out[name]) for name in program.residuals]
-    return _from_cpu(out["o"], operands["v"]), state, *saved
+    out = {name: torch.from_numpy(x) for name, x in out.items()}
+    state = out["final_state"] if final else _absent(operands[0])
+    return out["o"].to(operands[0].dtype), state, *(out[name] for name in program.residuals)
 
 
-def _cpu_backward(operands, initial_state, cu_seqlens, factor, d_o, d_final, v_first):
-    program = program_for(operands, True)
-    compute = compute_dtype(operands["q"])
-    given = operands | {
-        "initial_state": _key_first(initial_state, v_first),
-        "d_o": torch.zeros_like(operands["v"]) if d_o is None else d_o,
-        "d_final_state": _key_first(d_final, v_first),
-    }
-    given = {name: _to_cpu(x, compute) for name, x in given.items()}
-    given |= dict.fromkeys(program.residuals, factor.detach().numpy())
-    out = program.backward(
-        **{name: given[name] for name in program.backward.inputs if name != "cu_seqlens"},
+def _cpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
+    program = program_for(family, operands, True).backward
+    compute = compute_dtype(operands[0])
+    given = _backward_inputs(family, operands, cu_seqlens, saved_and_gradients)
+    given["initial_state"] = initial_state
+    saved = [x.name for x in family.signature.residuals]
+    # What was saved is not converted: a wrong type is an error.
+    given = {n: x.detach().numpy() if n in saved else _to_cpu(x, compute) for n, x in given.items()}
+    out = program(
+        **{name: given[name] for name in program.inputs if name != "cu_seqlens"},
         cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
     )
-    wanted = None if initial_state is None else "d_initial_state"
-    d_initial = _cpu_state(out, wanted, v_first, compute)
-    return *(_from_cpu(out[f"d_{name}"], x) for name, x in operands.items()), d_initial
+    gradients = (
+        torch.from_numpy(out[f"d_{name}"]).to(x.dtype)
+        for name, x in zip(family.signature.names, operands)
+    )
+    if initial_state is None:
+        return *gradients, _absent(operands[0])
+    return *gradients, torch.from_numpy(out["d_initial_state"])
 
 
 # === Registration ===
 
+# What an op runs, by the end of its name and by dispatch key; "" is its fake.
+RUNS: dict[str, dict[str, Callable[..., Any]]] = {
+    "": {"CUDA": _gpu_call, "CPU": _cpu_call, "": _fake_call},
+    "_forward": {"CUDA": _gpu_forward, "CPU": _cpu_forward, "": _fake_forward},
+    "_backward": {"CUDA": _gpu_backward, "CPU": _cpu_backward, "": _fake_backward},
+}
 
-def _by_name(function, operands):
-    """An op's arguments by position; what implements it takes the operands by name."""
-    count = len(operands)
+
+def of_family(run: Callable[..., Any], family: Family) -> Callable[..., Any]:
+    """Returns `run` as torch calls an op: with its arguments one by one."""
+    count = len(family.signature.operands)
 
     def call(*args):
-        return function(dict(zip(operands, args[:count])), *args[count:])
+        return run(family, args[:count], *args[count:])
 
     return call
 
 
-def _register(name, operands):
-    _define(name, operands)
-    kinds = {
-        "": (_gpu_call, _cpu_call, _fake_call),
-        "_forward": (_gpu_forward, _cpu_forward, _fake_forward),
-        "_backward": (_gpu_backward, _cpu_backward, _fake_backward),
-    }
-    for suffix, (gpu, cpu, fake) in kinds.items():
-        _library.impl(name + suffix, _by_name(gpu, operands), "CUDA")
-        _library.impl(name + suffix, _by_name(cpu, operands), "CPU")
-        torch.library.register_fake(
-            f"wyvern::{name}{suffix}", _by_name(fake, operands), lib=_library
-        )
-
-
-OPERANDS = {
-    "delta_rule": ("q", "k", "v", "beta"),
-    "gated_delta_rule": ("q", "k", "v", "g", "beta"),
-}
-for _name, _operands in OPERANDS.items():
-    _register(_name, _operands)
+def register(family: Family) -> Family:
+    """Defines the ops of a layer, with their fakes and derivatives."""
+    _define(family)
+    for suffix, runs in RUNS.items():
+        for key, run in runs.items():
+            function = of_family(run, family)
+            if key:
+                _library.impl(family.name + suffix, function, key)
+            else:
+                op = f"wyvern::{family.name}{suffix}"
+                torch.library.register_fake(op, function, lib=_library)
+    _autograd.register(_library, family.name)
+    families[family.name] = family
+    return family

@@ -8,7 +8,7 @@ import torch
 import wyvern
 from wyvern._core import bundles
 from wyvern._core.gpu import load
-from wyvern._core.layers import Layer
+from wyvern._core.layers import describe
 
 from ._tensors import NAMES
 
@@ -31,25 +31,26 @@ def _target_of(device):
     )
 
 
-def _load_for_gpu(layer, device, training):
+def _load_for_gpu(spec, device, saved):
+    """A program for `spec` that saves this for its backward; None for no backward."""
     target = _target_of(device)
-    folder = bundles.find_bundle(layer, target, training)
+    folder = bundles.find_bundle(spec, target, saved)
     if folder is None:
         try:
-            folder = bundles.compile_into_cache(layer, target, training)
+            folder = bundles.compile_into_cache(spec, target, saved)
         except (ImportError, FileNotFoundError) as error:
-            what, flag = ("training kernels", " --training") if training else ("kernel", "")
+            what, flag = ("kernel", "") if saved is None else ("training kernels", " --training")
             raise NotImplementedError(
-                f"no prebuilt {what} for {layer} on {target} in {bundles.PREBUILT} or "
+                f"no prebuilt {what} for {describe(spec)} on {target} in {bundles.PREBUILT} or "
                 f"{bundles.cache_folder()}, and the compiler is not installed ({error}). Compile "
                 f"it elsewhere with wyvernc{flag} and put the bundle into the latter folder"
             ) from error
     return load(folder)
 
 
-def _load_for_cpu(layer, training):
+def _load_for_cpu(spec, training):
     try:
-        return wyvern.compile(layer.spec(), target="cpu", training=training)
+        return wyvern.compile(spec, target="cpu", training=training)
     except (ImportError, FileNotFoundError) as error:
         raise NotImplementedError(
             "the tensors are on the CPU, and running there needs the compiler module, "
@@ -62,23 +63,37 @@ _programs = {}
 _lock = threading.Lock()
 
 
-def program_for(operands, training):
+def program_for(family, operands, training):
     """The program for these operands on their device, loaded once a process."""
-    q, v = operands["q"], operands["v"]
-    decay = "head" if "g" in operands else "none"
-    key = (decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], q.dtype, q.device, training)
+    q = operands[0]
+    sizes = family.key(operands)
+    key = (family.name, *sizes, q.dtype, q.device, training)
     program = _programs.get(key)
     if program is None:
         with _lock:
             program = _programs.get(key)
             if program is None:
-                program = _programs[key] = _make(decay, q, v, training)
+                program = _programs[key] = _make(family, sizes, q, training)
     return program
 
 
-def _make(decay, q, v, training):
-    cpu = q.device.type == "cpu"
-    # The CPU program computes in float32 or float64, whatever comes in.
-    dtype = ("f64" if q.dtype == torch.float64 else "f32") if cpu else NAMES[q.dtype]
-    layer = Layer(decay, q.shape[2], v.shape[2], q.shape[3], v.shape[3], dtype)
-    return _load_for_cpu(layer, training) if cpu else _load_for_gpu(layer, q.device, training)
+def _make(family, sizes, q, training):
+    if q.device.type == "cpu":
+        # The CPU program computes in float32 or float64, whatever comes in.
+        dtype = "f64" if q.dtype == torch.float64 else "f32"
+        return _load_for_cpu(family.spec(sizes, dtype), training)
+    spec = family.spec(sizes, NAMES[q.dtype])
+    if family.bundle is not None:
+        return _loaded(family.bundle, spec["dtype"], training)
+    saved = tuple(x.name for x in family.signature.residuals) if training else None
+    return _load_for_gpu(spec, q.device, saved)
+
+
+def _loaded(bundle, dtype, training):
+    """A bundle that the user has loaded, for operands of a type."""
+    compiled = bundle.manifest["spec"]["dtype"]
+    if dtype != compiled:
+        raise TypeError(f"{bundle.name}: the bundle takes q in {compiled}, found {dtype}")
+    if training:
+        _ = bundle.backward  # raises where there is none
+    return bundle

@@ -9,6 +9,9 @@ in torch.compile, the ops are called as they are.
 import torch
 import torch.autograd.forward_ad as forward_ad
 
+from . import _ops
+from ._autograd import second_derivative
+
 _OPS = torch.ops.wyvern
 
 
@@ -24,25 +27,17 @@ def refuse_forward_mode(name, tensors):
         )
 
 
-def call(name, operands, initial_state, cu_seqlens, final, v_first):
+def call(name, operands, initial_state, cu_seqlens, final):
     """The op of a layer on its operands: the one that saves for a backward only where
     there will be one. Returns o and final_state."""
     tensors = (*operands, initial_state)
     saves = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
-    inputs = (*tensors, cu_seqlens, final, v_first)
+    inputs = (*tensors, cu_seqlens, final)
     # torch.compile traces neither the question nor what torch.func does.
     if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack():
         return (_Forward if saves else _Inference).apply(name, *inputs)[:2]
     op = getattr(_OPS, f"{name}_forward" if saves else name)
     return op.default(*inputs)[:2]
-
-
-def second_derivative(name):
-    """What is said where one is asked for."""
-    return (
-        f"{name}: the second derivative is not supported: its backward has none. Leave "
-        "create_graph=True out, or take it through a recurrence written in torch operations"
-    )
 
 
 # === vmap ===
@@ -65,10 +60,11 @@ def _select(x, dim, i):
     return x if dim is None else x.select(dim, i)
 
 
-def _map(run, info, in_dims, name, inputs, cu_seqlens):
+def _map(run, info, in_dims, name, inputs):
     """`run` on mapped inputs. Sequences are rows of the batch, and so are mapped ones; but
     packed ones (cu_seqlens is not None) are run one after the other."""
     size, in_dims = info.batch_size, in_dims[1:]
+    cu_seqlens = inputs[len(_ops.families[name].signature.operands) + 1]
     if cu_seqlens is None:
         outputs = run(name, *(_fold(x, dim, size) for x, dim in zip(inputs, in_dims)))
         return tuple(_unfold(y, size) for y in outputs), (0,) * len(outputs)
@@ -93,8 +89,8 @@ class _Inference(torch.autograd.Function):
     @staticmethod
     def vmap(info, in_dims, name, *inputs):
         # Below the level of a vmap something may require a gradient.
-        run = lambda name, *inputs: call(name, inputs[:-4], *inputs[-4:])
-        return _map(run, info, in_dims, name, inputs, inputs[-3])
+        run = lambda name, *inputs: call(name, inputs[:-3], *inputs[-3:])
+        return _map(run, info, in_dims, name, inputs)
 
 
 class _Forward(torch.autograd.Function):
@@ -104,24 +100,21 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.name, *tensors, ctx.final, ctx.v_first = inputs
-        factor = output[2]
-        ctx.mark_non_differentiable(factor)
-        ctx.save_for_backward(*tensors, factor)
+        ctx.name, *tensors, ctx.final = inputs
+        residuals = output[2:]
+        ctx.has_state = tensors[-2] is not None
+        ctx.mark_non_differentiable(*residuals)
+        ctx.save_for_backward(*tensors, *residuals)
 
     @staticmethod
-    def backward(ctx, d_o, d_final_state, _):
-        *operands, initial_state, cu_seqlens, factor = ctx.saved_tensors
+    def backward(ctx, d_o, d_final_state, *_):
         d_final_state = d_final_state if ctx.final else None  # else of an empty tensor
-        *gradients, d_initial = _Backward.apply(
-            ctx.name, *operands, initial_state, cu_seqlens, factor, d_o, d_final_state, ctx.v_first
-        )
-        d_initial = None if initial_state is None else d_initial
-        return None, *gradients, d_initial, None, None, None
+        *gradients, d_initial = _Backward.apply(ctx.name, *ctx.saved_tensors, d_o, d_final_state)
+        return None, *gradients, d_initial if ctx.has_state else None, None, None
 
     @staticmethod
     def vmap(info, in_dims, name, *inputs):
-        return _map(_Forward.apply, info, in_dims, name, inputs, inputs[-3])
+        return _map(_Forward.apply, info, in_dims, name, inputs)
 
 
 class _Backward(torch.autograd.Function):
@@ -139,4 +132,4 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, name, *inputs):
-        return _map(_Backward.apply, info, in_dims, name, inputs, inputs[-5])
+        return _map(_Backward.apply, info, in_dims, name, inputs)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Sequence layers as torch modules, in the place of flash-linear-attention's.
+"""Sequence layers as torch modules: in the place of flash-linear-attention's, and one
+for any spec.
 
-The names of arguments and parameters are those of fla.layers 0.6.0, so that its
-checkpoints load; everything around the recurrence is torch's.
+In the former the names of arguments and parameters are those of fla.layers 0.6.0, so
+that its checkpoints load; everything around the recurrence is torch's.
 """
 
+from ._spec_layer import Layer
 from .delta_net import DeltaNet
 from .gated_delta_net import GatedDeltaNet
 
-__all__ = ["DeltaNet", "GatedDeltaNet"]
+__all__ = ["DeltaNet", "GatedDeltaNet", "Layer"]

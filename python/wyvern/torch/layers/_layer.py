@@ -2,7 +2,6 @@
 """What DeltaNet and GatedDeltaNet share: all but the rates and the recurrence."""
 
 import math
-import numbers
 from typing import Any, Optional
 
 import torch
@@ -26,13 +25,6 @@ def whole_number(what, value):
     if not math.isclose(value, round(value)):
         raise ValueError(f"{what} is {value}, expected a whole number")
     return round(value)
-
-
-def check_sizes(**sizes):
-    """Refuses a size that is not a whole number of 1 or more."""
-    for what, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
-            raise ValueError(f"{what} is {size!r}, expected a whole number of 1 or more")
 
 
 class DeltaLayer(nn.Module):

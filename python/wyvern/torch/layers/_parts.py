@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What the layers have around their recurrence: the short convolution, the output
-norm, and padded batches as packed ones."""
+"""What the layers have around their recurrence: the short convolution, the parameters
+of a gate, the output norm, and padded batches as packed ones."""
+
+import math
+import numbers
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+def check_sizes(**sizes):
+    """Refuses a size that is not a whole number of 1 or more."""
+    for what, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
+            raise ValueError(f"{what} is {size!r}, expected a whole number of 1 or more")
 
 
 class ShortConvolution(nn.Conv1d):
@@ -36,6 +46,19 @@ class ShortConvolution(nn.Conv1d):
     def _convolve(self, x):
         x = F.pad(x.transpose(1, 2), (self.kernel_size[0] - 1, 0))
         return super().forward(x).transpose(1, 2)
+
+
+@torch.no_grad()
+def reset_gate(A_log, dt_bias):
+    """Initializes the parameters of the log decay -exp(A_log) softplus(a + dt_bias). As in
+    Mamba-2: exp(A_log) uniform in (0, 16), softplus(dt_bias) log-uniform in (0.001, 0.1).
+    Optimizers should not decay them."""
+    A_log.uniform_(0, 16).log_()
+    log_dt = math.log(0.001) + torch.rand_like(dt_bias) * math.log(0.1 / 0.001)
+    dt = log_dt.exp().clamp(min=1e-4)
+    dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted
+    A_log._no_weight_decay = True
+    dt_bias._no_weight_decay = True
 
 
 class OutputNorm(nn.RMSNorm):

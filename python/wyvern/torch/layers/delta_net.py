@@ -9,7 +9,8 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_delta_rule
-from ._layer import DeltaLayer, check_sizes, expect_one_of, whole_number
+from ._layer import DeltaLayer, expect_one_of, whole_number
+from ._parts import check_sizes
 
 
 def _elu_plus_1(x):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The Gated DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2412.06464)."""
 
-import math
 from typing import Optional
 
 import torch
@@ -10,7 +9,8 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_gated_delta_rule
-from ._layer import DeltaLayer, check_sizes, expect_one_of, whole_number
+from ._layer import DeltaLayer, expect_one_of, whole_number
+from ._parts import check_sizes, reset_gate
 
 _GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
 
@@ -76,21 +76,11 @@ class GatedDeltaNet(DeltaLayer):
         self._make_convolutions(True)
         self._make_output(hidden_size, norm_eps, _GATES[output_gate_activation])
 
-    @torch.no_grad()
     def reset_parameters(self):
         """Initializes the parameters that are the layer's own, A_log and dt_bias; those
         of its submodules have their own reset_parameters. FSDP and accelerate call all
-        of them after to_empty().
-
-        The log decay is -exp(A_log) softplus(a + dt_bias). As in Mamba-2: exp(A_log)
-        uniform in (0, 16), softplus(dt_bias) log-uniform in (0.001, 0.1). Optimizers
-        should not decay them."""
-        self.A_log.uniform_(0, 16).log_()
-        log_dt = math.log(0.001) + torch.rand_like(self.dt_bias) * math.log(0.1 / 0.001)
-        dt = log_dt.exp().clamp(min=1e-4)
-        self.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted
-        self.A_log._no_weight_decay = True
-        self.dt_bias._no_weight_decay = True
+        of them after to_empty()."""
+        reset_gate(self.A_log, self.dt_bias)
 
     def mix(self, hidden_states, q, k, v, cu_seqlens):
         if not self.use_short_conv:

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The tensors of a call, checked and brought to what an op takes."""
+
+import torch
+
+from ._gate import bounded
+from ._ops import compute_dtype
+
+
+def expect_tensors(name, **tensors):
+    """Raises TypeError for what is no tensor."""
+    for what, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            found = "None" if tensor is None else f"a {type(tensor).__name__}"
+            raise TypeError(f"{name}: {what} is {found}, expected a tensor")
+
+
+def expect_shape(name, what, tensor, shape):
+    """Raises ValueError for another shape."""
+    if list(tensor.shape) != list(shape):
+        raise ValueError(
+            f"{name}: {what} has shape {list(tensor.shape)}, expected {list(shape)}"
+        )
+
+
+def check_shapes(name, arguments, tensors, sizes=()):
+    """Returns the sizes that tensors tell, added to those that are known. Raises ValueError
+    where they do not agree."""
+    sizes = {"one": 1} | dict(sizes)
+    for argument, tensor in zip(arguments, tensors):
+        try:
+            sizes = argument.fit(tensor.shape, sizes)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return sizes
+
+
+def check_sequences(name, batch, cu_seqlens):
+    """Returns the number of sequences. Raises TypeError or ValueError for a cu_seqlens that
+    is no vector of offsets into one batch row; the offsets themselves are not read."""
+    if cu_seqlens is None:
+        return batch
+    expect_tensors(name, cu_seqlens=cu_seqlens)
+    if cu_seqlens.dtype not in (torch.int32, torch.int64) or cu_seqlens.dim() != 1 or cu_seqlens.shape[0] == 0:
+        raise TypeError(
+            f"{name}: cu_seqlens is {cu_seqlens.dtype} of shape {list(cu_seqlens.shape)}, "
+            "expected int32 or int64 of shape [N + 1]"
+        )
+    if batch != 1:
+        raise ValueError(
+            f"{name}: the batch size is {batch}, expected 1 with cu_seqlens: pack the sequences into one"
+        )
+    return cu_seqlens.shape[0] - 1
+
+
+def convert(name, arguments, tensors):
+    """Returns tensors in the types of an op: those that are narrow in one, autocast's where
+    it is on, all others in float32 or float64. Log decays are made finite."""
+    autocast = _autocast_dtype(tensors[0].device.type)
+    narrow = {
+        x.name: _cast(tensor, autocast) if autocast and _follows_autocast(tensor) else tensor
+        for x, tensor in zip(arguments, tensors)
+        if x.is_narrow
+    }
+    _check_dtypes(name, narrow)
+    wide = compute_dtype(next(iter(narrow.values())))
+    given = (
+        narrow[x.name] if x.is_narrow else bounded(_cast(tensor, wide)) if x.is_gate else _cast(tensor, wide)
+        for x, tensor in zip(arguments, tensors)
+    )
+    return tuple(given)
+
+
+def _cast(x, dtype):
+    # Asking costs a tenth of the host time of a cast that does nothing.
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def _autocast_dtype(device):
+    """Autocast's dtype, or None where it is off. The meta device has none."""
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return None
+    return torch.get_autocast_dtype(device)
+
+
+def _follows_autocast(x):
+    """Autocast leaves float64 alone, as it does in torch's own operations."""
+    return x.dtype.is_floating_point and x.dtype != torch.float64
+
+
+def _check_dtypes(name, tensors):
+    (first, q), *others = tensors.items()
+    for what, tensor in others:
+        if tensor.dtype != q.dtype:
+            raise TypeError(
+                f"{name}: {first} is {q.dtype}, {what} is {tensor.dtype}; expected one dtype"
+            )
+    taken = [torch.bfloat16, torch.float16]
+    if q.device.type in ("cpu", "meta"):
+        taken += [torch.float32, torch.float64]
+    if q.dtype not in taken:
+        names, verb = ", ".join(tensors), "are" if others else "is"
+        expected = ", ".join(str(dtype).removeprefix("torch.") for dtype in taken)
+        raise TypeError(
+            f"{name}: {names} {verb} {q.dtype} on {q.device.type}, expected one of {expected}"
+        )

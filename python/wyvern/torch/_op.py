@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`wyvern.torch.op`: any spec as a function of tensors."""
+
+import inspect
+import keyword
+import threading
+from typing import Any, NamedTuple, Optional, Union
+
+import torch
+
+import wyvern
+from wyvern._core.bundles import digest
+from wyvern._core.compile import describe
+from wyvern._core.layers import PlainSpec
+from wyvern._core.signature import Signature, read_signature
+from wyvern._core.specs import CompileError, Spec, read_layer, read_source
+
+from . import _ops, _transforms
+from ._arguments import check_sequences, check_shapes, convert, expect_tensors
+
+_lock = threading.Lock()
+_OPTIONS = ("initial_state", "cu_seqlens", "output_final_state")
+
+
+class Ops(NamedTuple):
+    """The torch.library ops of a layer, of operands in order, initial_state, cu_seqlens."""
+
+    inference: Any
+    forward: Any  # also returns what is saved
+    backward: Any  # takes that, d_o and d_final_state in the place of output_final_state
+
+
+class Op:
+    """A layer as a function of tensors, made by `op`.
+
+    op(*operands, initial_state=None, cu_seqlens=None, output_final_state=False)
+
+    operands
+        In the order of `op.operands`, or by name; the shapes are in `op.shapes`. Keys,
+        values and q are of one type, bf16 or fp16 (on the CPU also float32 and float64);
+        rates and log decays of any floating-point type, none above 0 for a log decay.
+    initial_state
+        [N, value heads, K, V]; None is zeros.
+    cu_seqlens
+        int32 or int64 [N + 1], on the tensors' device: the one batch row holds N
+        sequences. Rows of o past the last offset are zero.
+
+    Returns (o [B, T, value heads, V] in q's type, final_state [N, value heads, K, V] in
+    float32, or float64 beside float64; None without output_final_state).
+
+    Raises TypeError for names and types, ValueError for shapes, NotImplementedError for
+    forward-mode and second derivatives and where there is no program for the device, and
+    wyvern.CompileError where the layer has no kernel.
+    """
+
+    def __init__(self, family: _ops.Family, source: Any, spec: PlainSpec):
+        self._family, self._source = family, source
+        self.spec = spec
+        self.__name__ = self.name = spec["name"]
+        self.operands = family.signature.names
+        self.shapes = _shapes(family.signature)
+        by_name = inspect.Parameter.KEYWORD_ONLY
+        parameters = [
+            *(inspect.Parameter(x, inspect.Parameter.POSITIONAL_OR_KEYWORD) for x in self.operands),
+            inspect.Parameter("initial_state", by_name, default=None),
+            inspect.Parameter("cu_seqlens", by_name, default=None),
+            inspect.Parameter("output_final_state", by_name, default=False),
+        ]
+        self.__signature__ = inspect.Signature(parameters)
+
+    def __repr__(self) -> str:
+        return f"<wyvern op {self.name}{self.__signature__}>"
+
+    def __reduce__(self) -> Any:
+        return op, (self._source,)
+
+    def row_shape(self, operand: str) -> tuple[int, tuple[int, ...]]:
+        """Returns an operand's rows a token, and the shape of a row."""
+        (argument,) = (x for x in self._family.signature.operands if x.name == operand)
+        _, (_, rows), *sizes = argument.shape
+        return rows, tuple(n for _, n in sizes)
+
+    @property
+    def ops(self) -> Ops:
+        """What is below: torch.ops.wyvern.*, for torch.library.opcheck and graphs."""
+        name = self._family.name
+        names = (name, f"{name}_forward", f"{name}_backward")
+        return Ops(*(getattr(torch.ops.wyvern, x).default for x in names))
+
+    def __call__(
+        self,
+        /,
+        *operands: torch.Tensor,
+        initial_state: Optional[torch.Tensor] = None,
+        cu_seqlens: Optional[torch.Tensor] = None,
+        output_final_state: bool = False,
+        **named: torch.Tensor,
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        name, signature = self.name, self._family.signature
+        tensors = self._bind(operands, named)
+        expect_tensors(name, **dict(zip(self.operands, tensors)))
+        sizes = check_shapes(name, signature.operands, tensors)
+        sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
+        if initial_state is not None:
+            expect_tensors(name, initial_state=initial_state)
+            check_shapes(name, (signature.initial_state,), (initial_state,), sizes)
+        _transforms.refuse_forward_mode(name, (*tensors, initial_state))
+        tensors = convert(name, signature.operands, tensors)
+        if initial_state is not None:
+            initial_state = initial_state.to(_ops.compute_dtype(tensors[0]))
+        final = bool(output_final_state)
+        o, state = _transforms.call(self._family.name, tensors, initial_state, cu_seqlens, final)
+        return o, state if final else None
+
+    def _bind(self, operands, named):
+        """The operands in order."""
+        names = self.operands
+        if len(operands) > len(names):
+            raise TypeError(
+                f"{self.name}: expected {len(names)} operands ({', '.join(names)}), found {len(operands)}; "
+                f"{', '.join(_OPTIONS)} are given by name"
+            )
+        rest = names[len(operands) :]
+        for x in named:
+            if x not in rest:
+                problem = "is given twice" if x in names else "is none of its operands"
+                raise TypeError(f"{self.name}: {x} {problem}; they are {', '.join(names)}")
+        for x in rest:
+            if x not in named:
+                raise TypeError(f"{self.name}: {x} is missing; its operands are {', '.join(names)}")
+        return (*operands, *(named[x] for x in rest))
+
+
+def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) -> Op:
+    """Makes a layer a differentiable function of tensors, on a GPU and on the CPU.
+
+    source
+        A spec, as `wyvern.compile` takes it (a path to YAML or to a model's config.json,
+        text, or a dict): programs are compiled when they are first needed, for the type
+        of the tensors. Or a program that `wyvern.load` returned: it serves GPU tensors,
+        and its spec CPU tensors.
+    layer
+        Which layer, by name, where a config.json has several.
+
+    The same spec gives the same op. Raises wyvern.CompileError for the spec, ImportError
+    where a spec needs the compiler and it is not installed, TypeError and ValueError for
+    what is neither.
+    """
+    bundle = source if isinstance(source, wyvern.Program) else None
+    spec = _plain_spec(source, layer) if bundle is None else _spec_of(bundle)
+    identity = spec if bundle is None else bundle.manifest
+    name = f"{spec['name']}_{digest(identity)}"
+    with _lock:
+        family = _ops.families.get(name) or _make(name, spec, bundle)
+    return Op(family, spec if bundle is None else bundle, spec)
+
+
+def _plain_spec(source: Any, layer: Optional[str]) -> PlainSpec:
+    if isinstance(source, wyvern.CpuProgram):
+        raise TypeError("op: a CPU program does not hold its spec: pass the spec itself")
+    found = read_source(source)
+    if found.format == "mlir":
+        raise CompileError(f"{found.name}: MLIR has no spec, which an op is made of")
+    return read_layer(found, layer).spec
+
+
+def _spec_of(bundle: Any) -> PlainSpec:
+    spec = bundle.manifest.get("spec")
+    if not isinstance(spec, dict):
+        raise ValueError(f"op: the bundle {bundle.name} was compiled from IR and has no spec")
+    return spec
+
+
+def _make(name: str, spec: PlainSpec, bundle: Any) -> _ops.Family:
+    described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
+    try:
+        signature = read_signature(*described)
+    except ValueError as error:
+        raise ValueError(f"op: {spec['name']}: {error}") from None
+    for operand in signature.names:
+        if operand in _OPTIONS or keyword.iskeyword(operand):
+            raise ValueError(
+                f"op: {spec['name']} has an operand {operand!r}, which Python or the op itself uses; "
+                "name it differently"
+            )
+    return _ops.register(
+        _ops.Family(name, signature, lambda _: (), lambda _, dtype: spec | {"dtype": dtype}, bundle)
+    )
+
+
+def _shapes(signature: Signature) -> dict[str, str]:
+    """The shapes of the operands in words: B, T, and sizes."""
+    words = {"batch": "B", "tokens": "T"}
+
+    def word(count, rows):
+        if count == "one":
+            return str(rows)
+        return words[count] if rows == 1 else f"{words[count]} * {rows}"
+
+    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in signature.operands}

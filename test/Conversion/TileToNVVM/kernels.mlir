@@ -47,9 +47,13 @@
 // CHECK: mbarrier.arrive.shared::cta.b64
 
 // The producer: one thread asks TMA for the tile and says how many bytes will come.
+// Vectors come by copies of 4 bytes that no lane waits for; lanes arrive when they have
+// ended.
 // CHECK: mbarrier.try_wait.parity.shared::cta.b64
+// CHECK: nvvm.elect.sync
 // CHECK: cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes
-// CHECK: st.shared.f32
+// CHECK-COUNT-2: cp.async.ca.shared::cta.global [$0], [$1], 4, $2;
+// CHECK: cp.async.mbarrier.arrive.shared::cta.b64
 // CHECK: mbarrier.arrive.expect_tx.shared::cta.b64
 // CHECK-NOT: tile.
 !acc = tensor<64x64xf32, #tile.layout<acc>>
@@ -90,7 +94,7 @@ tile.kernel @k(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64
     scf.for %i = %c0 to %length step %c1 {
       %t:2 = tile.acquire %ring[%i] : !ring -> !smem, !tile.smem<64xf32>
       tile.load %map[%batch, %start, %c0, %c0] to %t#0 of %ring[%i] : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !smem, !ring
-      tile.load_vector %g[%batch, %start, %c0] dim 1 valid %length to %t#1 : !tile.global<tensor<?x?x1xf32>>, !tile.smem<64xf32>
+      tile.load_vector %g[%batch, %start, %c0] dim 1 valid %length to %t#1 of %ring[%i] : !tile.global<tensor<?x?x1xf32>>, !tile.smem<64xf32>, !ring
       tile.commit %ring[%i] : !ring
     }
   }
@@ -208,15 +212,60 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 // CHECK-LABEL: gpu.module @two_parts
 // CHECK-COUNT-54: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
-tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 9728 {
+tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 6656 {
   %s = tile.alloc offset 0 : !tile.smem<1664xf32>
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
 }
-tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 12800 {
+tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 9728 {
   %s = tile.alloc offset 0 : !tile.smem<2432xf32>
   %z = tile.erase_factor %l, %c via %s parts 2 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}
+
+// -----
+
+// L in shared memory is read where it is needed: the diagonal block by the lanes that
+// solve for a column, the other blocks behind that.
+// CHECK-LABEL: gpu.module @of_shared
+// CHECK-NOT: st.shared.v2.f32
+// CHECK: ld.shared.f32
+// CHECK: ld.shared.v4.f32
+// CHECK: ld.shared.v2.f32
+// CHECK: nvvm.mma.sync
+tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 24064 {
+  %l = tile.alloc offset 0 : !tile.smem<64x64xf32>
+  %s = tile.alloc offset 17408 : !tile.smem<1664xf32>
+  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+      : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}
+
+// -----
+
+// The first warp of a warpgroup.
+
+// CHECK-LABEL: gpu.module @one_warp
+// CHECK: nvvm.shfl.sync
+// CHECK: %[[W:.*]] = nvvm.shfl.sync
+// CHECK: %[[R:.*]] = llvm.urem %[[W]]
+// CHECK: %[[FIRST:.*]] = llvm.icmp "eq" %[[R]]
+// CHECK: scf.if %[[FIRST]] {
+// CHECK: cp.async.bulk.tensor
+tile.kernel @one_warp(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>)
+    grid 1 * sequences warps 4 min_blocks 1 operands ["x"] shared_bytes 16416 {
+  %c0 = arith.constant 0 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  tile.sync
+  tile.roles warps [4] {
+    tile.one_warp {
+      %t = tile.acquire %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+      tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%c0]
+          : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>
+      tile.commit %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    }
+    %t = tile.wait %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.release %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  }
 }
 
 // -----

@@ -1,5 +1,6 @@
 // RUN: wyvern-opt %s -sched-fuse-forward -canonicalize | FileCheck %s
 // RUN: wyvern-opt %s -sched-fuse-forward="split-warps=2 split-map stages=5 depth=6 copies=3" | FileCheck %s --check-prefix=OPTIONS
+// RUN: wyvern-opt %s -sched-fuse-forward="split-warps=2 split-map copies=1" | FileCheck %s --check-prefix=SIDE
 // RUN: wyvern-opt %s -sched-fuse-forward -remark-format=emitRemark -remarks-filter=sched-fuse-forward 2>&1 | FileCheck %s --check-prefix=REMARK
 
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -21,7 +22,8 @@
 // CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
 // OPTIONS-DAG: sched.channel depth 5 fill tma
 // OPTIONS-DAG: sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
-// OPTIONS-COUNT-2: sched.channel depth 6 fill warps
+// OPTIONS-DAG: sched.channel depth 6 fill warps : <tensor<64x64xbf16>>
+// OPTIONS-DAG: sched.channel depth 3 fill warps : <tensor<64x64xf32>>
 // CHECK: sched.role "state" warps 4 registers 184 {
 // OPTIONS: sched.role "state" warps 4 split 2 {
 // CHECK: sched.each_chunk forward overlap valid(%{{.*}}) carries(
@@ -42,6 +44,21 @@
 // OPTIONS: sched.role "factor" warps 4 copies 3 {
 // OPTIONS: delta.erase_factor
 // CHECK: sched.role "load" warps 1 registers 24 {
+// Two warpgroups of the state and two of the map have all the registers: the map's warps
+// load on the side, as many chunks ahead as the roles between them and the state leave.
+// What goes from one role of the map to the other has one place.
+// SIDE-DAG: %[[KEYS:.*]] = sched.channel depth 4 fill tma : <tensor<64x64xbf16>>
+// SIDE-DAG: %[[VALUES:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
+// SIDE-DAG: %[[RATES:.*]] = sched.channel depth 4 fill tma : <tensor<64xf32>>
+// SIDE: sched.channel depth 1 fill warps : <tensor<64x64xf32>>
+// SIDE: sched.role "state" warps 4 split 2 registers 160 {
+// SIDE: sched.role "dots" warps 4 registers 96 {
+// SIDE: sched.role "factor" warps 4 registers 96 {
+// SIDE: sched.role "load_dots" warps 1 within "dots" {
+// SIDE: sched.put %{{.*}} to %[[KEYS]] ahead 1 :
+// SIDE: sched.role "load_factor" warps 1 within "factor" {
+// SIDE: sched.put %{{.*}} to %[[VALUES]] :
+// SIDE: sched.put %{{.*}} to %[[RATES]] ahead 2 :
 // CHECK: return %[[K]]#1, %[[K]]#0
 func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)
     -> (tensor<?x2x64x128xf32>, tensor<?x?x2x64xbf16>) {

@@ -64,8 +64,6 @@ func.func @memory(%g: !tile.global<tensor<?x?x4xf32>>, %out: !tile.global<tensor
   // CHECK: tile.alloc_ring producers 1 consumers 4 offset 0 : <2, [!tile.smem<64x128xbf16>]>
   %r = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [!tile.smem<64x128xbf16>]>
   %tile = tile.alloc : !tile.smem<64x64xbf16>
-  // CHECK: tile.load_vector
-  tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %vector : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
   // CHECK: tile.zero_rows
   tile.zero_rows %tile from %n : !tile.smem<64x64xbf16>
   // CHECK: tile.read transpose
@@ -91,10 +89,27 @@ func.func @memory(%g: !tile.global<tensor<?x?x4xf32>>, %out: !tile.global<tensor
 }
 
 // CHECK-LABEL: func.func @load_vector
-func.func @load_vector(%g: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index, %h: index, %n: index, %v: !tile.smem<64xf32>) {
-  // CHECK: tile.load_vector %{{.*}}[%{{.*}}] dim 1 valid
-  tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %v
-      : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+func.func @load_vector(%g: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index, %h: index, %n: index, %i: index, %v: !tile.smem<64xf32>,
+    %ring: !tile.ring<2, [!tile.smem<64xf32>]>) {
+  // CHECK: tile.load_vector %{{.*}}[%{{.*}}] dim 1 valid %{{.*}} to %{{.*}} of %{{.*}}[%{{.*}}]
+  tile.load_vector %g[%b, %t, %h] dim 1 valid %n to %v of %ring[%i]
+      : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>,
+        !tile.ring<2, [!tile.smem<64xf32>]>
+  return
+}
+
+// CHECK-LABEL: func.func @one_warp
+func.func @one_warp(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %ring: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index,
+    %c0: index) {
+  // CHECK: tile.one_warp {
+  tile.one_warp {
+    %t = tile.acquire %ring[%i]
+        : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%i]
+        : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>,
+          !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    tile.commit %ring[%i] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  }
   return
 }
 
@@ -133,7 +148,7 @@ func.func @product(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64
 }
 
 // CHECK-LABEL: func.func @registers
-func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: tensor<64x64xf32, #tile.layout<acc>>,
+func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
     %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
   // CHECK: tile.broadcast %{{.*}} : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   %m = tile.broadcast %col : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
@@ -151,8 +166,12 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
   // CHECK: tile.erase_factor
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+      : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
+        !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  // CHECK: tile.erase_factor
+  %z2 = tile.erase_factor %held, %c via %s parts 1 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-        !tile.smem<1664xf32>
+        !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 

@@ -400,17 +400,36 @@ func.func @load_c4(%m: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 
 
 // -----
 
-func.func @load_vector_c1(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %i: index) {
+func.func @load_vector_c1(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %r: !tile.ring<2, [!tile.smem<64xf32>]>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4xf32>', found 2}}
-  tile.load_vector %g[%i, %i] dim 1 valid %i to %t : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+  tile.load_vector %g[%i, %i] dim 1 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>, !tile.ring<2, [!tile.smem<64xf32>]>
   return
 }
 
 // -----
 
-func.func @load_vector_c2(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %i: index) {
+func.func @load_vector_c2(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %r: !tile.ring<2, [!tile.smem<64xf32>]>, %i: index) {
   // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4xf32>', found 3}}
-  tile.load_vector %g[%i, %i, %i] dim 3 valid %i to %t : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>
+  tile.load_vector %g[%i, %i, %i] dim 3 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>, !tile.ring<2, [!tile.smem<64xf32>]>
+  return
+}
+
+// -----
+
+func.func @load_vector_c4(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %r: !tile.ring<2, [!tile.smem<64xf32>], warps>, %i: index) {
+  // expected-error @+1 {{(C4) expected a ring that TMA fills, found '!tile.ring<2, [!tile.smem<64xf32>], warps>'}}
+  tile.load_vector %g[%i, %i, %i] dim 1 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>, !tile.ring<2, [!tile.smem<64xf32>], warps>
+  return
+}
+
+// -----
+
+func.func @one_warp_c1() {
+  // expected-error @+1 {{(C1) expected what one warp can do, found tile.barrier, for which all four of a warpgroup are needed}}
+  tile.one_warp {
+    // expected-note @+1 {{this needs a warpgroup}}
+    tile.barrier id 1
+  }
   return
 }
 
@@ -795,9 +814,9 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 
 func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
-  // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
+  // expected-error @+1 {{(C1) expected L and Z of 64 x 64 f32 in the acc layout, L else in shared memory, found 'tensor<64x32xf32, #tile.layout<acc>>' and 'tensor<64x64xf32, #tile.layout<acc>>'}}
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
+      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 
@@ -807,7 +826,7 @@ func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<1664xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 
@@ -817,7 +836,7 @@ func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
   // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<1664xf32>', found '!tile.smem<64x64xf32>'}}
   %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 
@@ -827,7 +846,7 @@ func.func @erase_factor_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C4) expected operands of 1 or 2 parts, found 3}}
   %z = tile.erase_factor %l, %c via %s parts 3 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 

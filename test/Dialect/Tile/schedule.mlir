@@ -142,7 +142,7 @@ tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
   // CHECK-NEXT: arith.addf %[[X]], %[[Z]]
   scf.for %i = %c0 to %n step %c1 {
     %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
-        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32>
+        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> !acc
     %d = tile.mma %a, %k : !half, !tile -> !fly
     %x = tile.await %d : !fly
     %o = arith.addf %x, %z : !acc
@@ -232,5 +232,38 @@ tile.kernel @shared(%a: !half, %k: !tile, %p: i1) grid 1 * slots warps 4 min_blo
     %y = tile.await %e : !fly
     %z = arith.mulf %y, %x : !acc
     %o = arith.addf %z, %x : !acc
+  }
+}
+
+// A role has a budget of 144 registers, of which 120 are left for tiles. In front of the
+// read the carry, A, and two products in flight hold 112, and V would be 16 more: both
+// are awaited there, and A is free. Without a budget only what is used is awaited.
+
+// CHECK-LABEL: tile.kernel @relieved
+tile.kernel @relieved(%n: index, %k: !tile, %v: !tile, %s: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  tile.roles warps [4] registers [144] {
+    // CHECK: scf.for
+    // CHECK-NEXT: arith.truncf
+    // CHECK-NEXT: %[[D:.*]] = tile.mma
+    // CHECK-NEXT: %[[E:.*]] = tile.mma
+    // CHECK-NEXT: %[[X:.*]] = tile.await %[[D]] pending 1
+    // CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]] :
+    // CHECK-NEXT: tile.read
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %s) -> (!acc) {
+      %a = arith.truncf %S : !acc to !half
+      %d = tile.mma %a, %k : !half, !tile -> !fly
+      %e = tile.mma %a, %v : !half, !tile -> !fly
+      %V = tile.read %v : !tile -> !half
+      %W = arith.extf %V : !half to !acc
+      %x = tile.await %d : !fly
+      %w = arith.subf %W, %x : !acc
+      %T = arith.addf %S, %w : !acc
+      %y = tile.await %e : !fly
+      %U = arith.addf %T, %y : !acc
+      scf.yield %U : !acc
+    }
   }
 }

@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -116,20 +117,20 @@ void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   tile::CommitOp::create(builder, loc, ring, visit.use);
 }
 
-/// Returns the puts of the roles within `role`.
-static SmallVector<sched::PutOp> getGuestPuts(sched::KernelOp kernel,
-                                              sched::RoleOp role) {
-  SmallVector<sched::PutOp> puts;
+/// Returns the puts of the roles within `role`, by how far ahead they are.
+static llvm::MapVector<int64_t, SmallVector<sched::PutOp>>
+getGuestPuts(sched::KernelOp kernel, sched::RoleOp role) {
+  llvm::MapVector<int64_t, SmallVector<sched::PutOp>> puts;
   for (sched::RoleOp guest : kernel.getRoles())
     if (guest.getWithin() == role.getRoleName())
-      llvm::append_range(
-          puts, guest.getEachChunk().getBlock().getOps<sched::PutOp>());
+      for (auto put : guest.getEachChunk().getBlock().getOps<sched::PutOp>())
+        puts[put.getAhead()].push_back(put);
   return puts;
 }
 
 /// Of several groups the first one's first warp does it.
-void RoleLowering::lowerGuestPut(sched::PutOp put, sched::EachChunkOp loop,
-                                 Value use) {
+void RoleLowering::lowerGuestPuts(ArrayRef<sched::PutOp> puts,
+                                  sched::EachChunkOp loop, Value use) {
   OpBuilder::InsertionGuard guard(builder);
   Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                        use, context.location->count);
@@ -142,21 +143,23 @@ void RoleLowering::lowerGuestPut(sched::PutOp put, sched::EachChunkOp loop,
   builder.setInsertionPointToStart(ifOp.thenBlock());
   auto oneWarp = tile::OneWarpOp::create(builder, loc);
   builder.createBlock(&oneWarp.getBody());
-  fillByTMA(put, getVisit(loop, use));
+  Visit visit = getVisit(loop, use);
+  for (sched::PutOp put : puts)
+    fillByTMA(put, visit);
 }
 
 void RoleLowering::beginGuests(sched::EachChunkOp loop) {
-  for (sched::PutOp put : getGuestPuts(context.kernel, role))
-    for (int64_t use = 0, n = put.getAhead(); use < n; ++use)
-      lowerGuestPut(put, loop, index(use));
+  for (auto &[ahead, puts] : getGuestPuts(context.kernel, role))
+    for (int64_t use = 0; use < ahead; ++use)
+      lowerGuestPuts(puts, loop, index(use));
 }
 
 void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
-  for (sched::PutOp put : getGuestPuts(context.kernel, role)) {
+  for (auto &[ahead, puts] : getGuestPuts(context.kernel, role)) {
     Value later = use;
-    if (int64_t ahead = put.getAhead())
+    if (ahead)
       later = arith::AddIOp::create(builder, loc, use, index(ahead));
-    lowerGuestPut(put, loop, later);
+    lowerGuestPuts(puts, loop, later);
   }
 }
 

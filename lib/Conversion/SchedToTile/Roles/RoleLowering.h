@@ -67,7 +67,8 @@ private:
   /// Puts what they put as it begins the chunk of use `use`.
   void lowerGuests(sched::EachChunkOp loop, Value use);
   /// Lets one warp put the tiles of use `use`, if there is such a chunk.
-  void lowerGuestPut(sched::PutOp put, sched::EachChunkOp loop, Value use);
+  void lowerGuestPuts(ArrayRef<sched::PutOp> puts, sched::EachChunkOp loop,
+                      Value use);
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);

@@ -198,11 +198,10 @@ private:
     grid.split = *parts / state.split;
     roles.back().copies = copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
-    PlannedRole load{"load", /*warps=*/1};
     // Two warpgroups of the state leave no registers for warps that only load.
-    if (state.split > 1)
-      load.within = roles.back().name;
-    assignRegisters(roles, load, countCarried(scan, grid.split * state.split));
+    Loading loading{/*onTheSide=*/state.split > 1 && copies == 1};
+    assignRegisters(roles, loading,
+                    countCarried(scan, grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
 
@@ -211,16 +210,16 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(scan.getOperation()),
         tensors, name, grid);
-    RoleWriter(builder, plan, kernel, {stages, depth, depths}, load).write();
+    RoleWriter(builder, plan, kernel, {stages, depth, depths}, loading).write();
     replace(program, tensors, kernel);
     ++numFused;
     return success();
   }
 
-  /// Sets the budgets of `roles` and `load`: what the options say, else what
-  /// the state needs for `carried` registers of carries, and the rest of the
-  /// 512 that four warpgroups share in equal parts.
-  void assignRegisters(MutableArrayRef<PlannedRole> roles, PlannedRole &load,
+  /// Sets the budgets of `roles` and of who loads: what the options say, else
+  /// what the state needs for `carried` registers of carries, and the rest of
+  /// the 512 that four warpgroups share in equal parts.
+  void assignRegisters(MutableArrayRef<PlannedRole> roles, Loading &loading,
                        int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     const PlannedRole &state = roles.front();
@@ -228,7 +227,7 @@ private:
     for (const PlannedRole &role : roles.drop_front())
       others += role.split * role.copies;
     constexpr int64_t kWarpgroups = 4, kAll = 512, kOfLoad = 24;
-    bool isAlone = load.within.empty();
+    bool isAlone = !loading.onTheSide;
     if (budgets.empty() && state.split + others + isAlone <= kWarpgroups) {
       // Beside the carries, two accumulators, an operand of each, and what
       // addresses take. Where one warpgroup has the state, what it multiplies
@@ -249,7 +248,7 @@ private:
     for (auto [role, budget] : llvm::zip(roles, budgets))
       role.registers = budget;
     if (budgets.size() > roles.size())
-      load.registers = budgets[roles.size()];
+      loading.registers = budgets[roles.size()];
   }
 
   static void replace(const FusedProgram &program, const KernelTensors &tensors,

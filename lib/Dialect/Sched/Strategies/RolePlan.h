@@ -18,8 +18,7 @@ struct PlannedRole {
   std::string name;
   int64_t warps = 4, split = 1, copies = 1;
   std::optional<int64_t> registers = std::nullopt;
-  bool overlap = false;    ///< of its chunks
-  std::string within = {}; ///< the role whose warp does it, if any
+  bool overlap = false; ///< of its chunks
   SmallVector<Operation *> ops = {};
 };
 

@@ -16,7 +16,7 @@ void RoleWriter::write() {
   addChannels();
   for (unsigned i = 0; i < plan.getRoles().size(); ++i)
     addRole(i);
-  addLoadRole();
+  addLoadRoles();
 }
 
 void RoleWriter::addChannels() {
@@ -28,11 +28,14 @@ void RoleWriter::addChannels() {
     // The map is two chunks ahead of the state: what the state alone reads need
     // not be there as early.
     bool isLoaded = !channel.filler, isLate = channel.readers == ArrayRef(0u);
-    // Between roles of the map one is enough: the next product is made first
-    // and waits in registers.
+    // Between roles of the map one for each copy is enough: the next product is
+    // made first and waits in registers.
     bool isOfMap = !isLoaded && !channel.isVector &&
                    !llvm::is_contained(channel.readers, 0);
-    int64_t depth = isOfMap     ? 1
+    int64_t copies = 1;
+    for (unsigned reader : channel.readers)
+      copies = std::max(copies, plan.getRoles()[reader].copies);
+    int64_t depth = isOfMap     ? copies
                     : !isLoaded ? depths.computed
                     : isLate    ? std::max<int64_t>(depths.loaded - 2, 2)
                                 : depths.loaded;
@@ -44,29 +47,53 @@ void RoleWriter::addChannels() {
   }
 }
 
-void RoleWriter::addLoadRole() {
-  RoleOp role = createRole(builder, kernel, load.name, load.warps);
-  if (load.registers)
-    role.setRegisters(*load.registers);
-  if (!load.within.empty())
-    role.setWithin(load.within);
-  delta::ChunkScanOp scan = plan.getProgram().getScan();
-  createEachChunk(builder, loc, scan.getDirection(), {});
-  for (auto [channel, value] : llvm::zip_equal(plan.getChannels(), channels)) {
+void RoleWriter::addLoadRoles() {
+  unsigned numRoles = plan.getRoles().size();
+  // By the role that they are within; 0, the state's, stands for none.
+  SmallVector<SmallVector<unsigned>> loaded(numRoles);
+  for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
     if (channel.filler)
       continue;
+    // On the side, the role that reads them first loads the map's tiles, and
+    // the one that is closest to the state loads what the state alone reads.
+    unsigned host = 0;
+    if (loading.onTheSide)
+      host = channel.readers.back() == 0 ? numRoles - 1
+             : channel.readers.front()   ? channel.readers.front()
+                                         : channel.readers[1];
+    loaded[host].push_back(number);
+  }
+  for (unsigned host = 0; host < numRoles; ++host)
+    if (!loaded[host].empty())
+      addLoadRole(loaded[host], host);
+}
+
+void RoleWriter::addLoadRole(ArrayRef<unsigned> numbers, unsigned host) {
+  std::string name = "load";
+  if (host)
+    name += "_" + plan.getRoles()[host].name;
+  RoleOp role = createRole(builder, kernel, name, /*warps=*/1);
+  if (loading.registers)
+    role.setRegisters(*loading.registers);
+  if (host)
+    role.setWithin(plan.getRoles()[host].name);
+  delta::ChunkScanOp scan = plan.getProgram().getScan();
+  createEachChunk(builder, loc, scan.getDirection(), {});
+  for (unsigned number : numbers) {
     SmallVector<Value> tiles;
-    for (unsigned in : channel.ins) {
+    for (unsigned in : plan.getChannels()[number].ins) {
       BlockArgument arg = kernel.getInArgs()[in];
       tiles.push_back(
           LoadOp::create(builder, loc, kernel.getTileType(arg), arg));
     }
-    auto put = PutOp::create(builder, loc, tiles, value);
-    // The state is a chunk behind the role that loads on the side: of its
-    // chunk and of this one the tiles are still in use.
-    if (!load.within.empty())
-      put.setAhead(std::max<int64_t>(
-          value.getDefiningOp<ChannelOp>().getDepth() - 2, 0));
+    auto put = PutOp::create(builder, loc, tiles, channels[number]);
+    if (!host)
+      continue;
+    // Roles are a chunk ahead of the next one: the tiles of the host's chunk
+    // and of those that lie between it and the state's are in use.
+    int64_t depth = channels[number].getDefiningOp<ChannelOp>().getDepth();
+    int64_t inUse = plan.getRoles().size() - host + 1;
+    put.setAhead(std::max<int64_t>(depth - inUse, 0));
   }
   YieldOp::create(builder, loc);
 }
@@ -175,7 +202,7 @@ Value RoleWriter::mapOperand(Value operand, unsigned role) {
 
 Value RoleWriter::findVia(Type stored) {
   // With warps that only load there is room for a tile of its own.
-  if (load.within.empty())
+  if (!loading.onTheSide)
     return {};
   for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
     GetOp get = gets.lookup(number);

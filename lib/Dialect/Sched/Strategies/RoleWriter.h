@@ -21,21 +21,30 @@ struct Depths {
   ArrayRef<int64_t> each = {};
 };
 
+/// Who loads: a role of one warp with this budget, or warps of the map on the
+/// side.
+struct Loading {
+  bool onTheSide = false;
+  std::optional<int64_t> registers = std::nullopt;
+};
+
 /// Writes the channels and roles of a plan into an empty kernel, and one more
 /// role, of one warp, that loads.
 class RoleWriter {
 public:
   RoleWriter(OpBuilder &builder, const RolePlan &plan, KernelOp kernel,
-             Depths depths, const PlannedRole &load)
+             Depths depths, Loading loading)
       : builder(builder), plan(plan), kernel(kernel), depths(depths),
-        load(load), loc(kernel.getLoc()) {}
+        loading(loading), loc(kernel.getLoc()) {}
 
   void write();
 
 private:
   void addChannels();
   void addRole(unsigned number);
-  void addLoadRole();
+  void addLoadRoles();
+  /// Adds the role that fills these channels; within role `host`, unless 0.
+  void addLoadRole(ArrayRef<unsigned> numbers, unsigned host);
   /// Returns the loaded init of each carry that role `number` computes.
   SmallVector<Value> loadInits(bool hasCarries);
   void cloneOp(Operation *op, unsigned role);
@@ -57,7 +66,7 @@ private:
   const RolePlan &plan;
   KernelOp kernel;
   Depths depths;
-  const PlannedRole &load; ///< the role that loads
+  Loading loading;
   Location loc;
   SmallVector<Value> channels;
 

@@ -59,28 +59,30 @@ TEST_F(TileTypeTest, SizesInSharedMemory) {
   EXPECT_EQ(smem({65, 64}, f32()).getAlignment(), 16);
 }
 
-TEST_F(TileTypeTest, TilesOfAStageDoNotOverlap) {
-  // A vector between swizzled tiles leaves a gap behind it.
+TEST_F(TileTypeTest, TilesOfARingDoNotOverlap) {
+  // Vectors between swizzled tiles: all their stages leave one gap behind them.
   SmallVector<Type> tiles = {smem({64, 64}, bf16()), smem({64}, f32()),
                              smem({32, 64}, bf16()), smem({64}, f32()),
-                             smem({32}, f32())};
+                             smem({3}, f32())};
   auto ring = RingType::get(&context, 3, tiles, Fill::tma);
   int64_t end = 0, transaction = 0;
   for (auto [i, type] : llvm::enumerate(tiles)) {
     auto tile = cast<SmemType>(type);
     EXPECT_GE(ring.getTileOffset(i), end) << "tile " << i;
     EXPECT_EQ(ring.getTileOffset(i) % tile.getAlignment(), 0) << "tile " << i;
-    end = ring.getTileOffset(i) + tile.getSizeInBytes();
+    EXPECT_GE(ring.getTileStride(i), tile.getSizeInBytes()) << "tile " << i;
+    EXPECT_EQ(ring.getTileStride(i) % tile.getAlignment(), 0) << "tile " << i;
+    end = ring.getTileOffset(i) + 3 * ring.getTileStride(i);
     if (tile.isSwizzled())
       transaction += tile.getSizeInBytes();
   }
-  EXPECT_GE(ring.getStageBytes(), end);
-  // The next stage's swizzled tiles are aligned too.
-  EXPECT_EQ(ring.getStageBytes() % ring.getAlignment(), 0);
+  EXPECT_EQ(ring.getTileBytes(), end);
+  // The vectors' 3 * 256 bytes are padded once, not in every stage.
+  EXPECT_EQ(ring.getTileOffset(2), 3 * 64 * 64 * 2 + 1024);
   // TMA brings matrices; vectors are the producer warp's own writes.
   EXPECT_EQ(ring.getTransactionBytes(), transaction);
-  // Behind the stages a full and an empty barrier of 8 bytes for each.
-  EXPECT_EQ(ring.getSizeInBytes(), 3 * ring.getStageBytes() + 3 * 16);
+  // Behind the tiles a full and an empty barrier of 8 bytes for each stage.
+  EXPECT_EQ(ring.getSizeInBytes(), ring.getTileBytes() + 3 * 16);
 }
 
 } // namespace

@@ -249,7 +249,8 @@ def Sched_StoreOp : Sched_Op<"store"> {
                        Arg<Sched_GlobalType, "", [MemWrite]>:$target,
                        Optional<Delta_FloatTensor>:$via);
   let assemblyFormat = [{
-    $tile `to` $target (`via` $via^ `:` type($via) `,`)? attr-dict `:` type($tile) `,` type($target)
+    $tile `to` $target (`via` $via^)? attr-dict
+    `:` type($tile) `,` type($target) (`,` type($via)^)?
   }];
   let hasVerifier = 1;
 }

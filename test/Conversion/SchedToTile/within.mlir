@@ -1,0 +1,52 @@
+// RUN: wyvern-opt %s -convert-sched-to-tile | FileCheck %s
+
+// A role that loads within one that computes: the block has no warps for it. Before its
+// first chunk the first warp of "copy" puts what is ahead, then, as each chunk begins,
+// the tiles of the chunk that is so far ahead, if there is one. The output leaves through
+// the place that the chunk's tile had: there is no staging tile, and the stage is handed
+// back behind a fence.
+
+// CHECK-LABEL: tile.kernel @k
+// CHECK-SAME: warps 4
+// CHECK: %[[RING:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK-NOT: tile.alloc transient
+// CHECK: tile.roles warps [4] {
+// CHECK: %[[ANY:.*]] = arith.cmpi ult, %{{.*}}, %[[COUNT:.*]] : index
+// CHECK: scf.if %[[ANY]] {
+// CHECK-NEXT: tile.one_warp {
+// CHECK: tile.acquire %[[RING]]
+// CHECK: tile.load
+// CHECK: tile.commit %[[RING]]
+// CHECK: scf.for %[[I:.*]] = %{{.*}} to %[[COUNT]]
+// CHECK: %[[NEXT:.*]] = arith.addi %[[I]], %{{.*}} : index
+// CHECK: %[[MORE:.*]] = arith.cmpi ult, %[[NEXT]], %[[COUNT]]
+// CHECK: scf.if %[[MORE]] {
+// CHECK-NEXT: tile.one_warp {
+// CHECK: tile.acquire %[[RING]][%[[NEXT]]]
+// CHECK: tile.commit %[[RING]][%[[NEXT]]]
+// CHECK: %[[T:.*]] = tile.wait %[[RING]][%[[I]]]
+// CHECK: tile.store_rows %{{.*}} via %[[T]]
+// CHECK: tile.release fenced %[[RING]][%[[I]]]
+func.func @f(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xbf16> {delta.name = "o"}) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %Y = arith.addf %X, %X : tensor<64x64xf32>
+        sched.store %Y to %out via %X : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 within "copy" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c ahead 1 : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %r#0 : tensor<?x?x2x64xbf16>
+}

@@ -93,7 +93,6 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
       fuse.splitWarps = 2;
       fuse.splitMap = true;
       fuse.copies = 1;
-      fuse.stages = 3;
     }
     pm.addNestedPass<func::FuncOp>(sched::createFuseForwardPass(fuse));
   }

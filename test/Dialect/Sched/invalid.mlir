@@ -550,8 +550,35 @@ func.func @store_k44(%x: tensor<?x?x2x64xbf16>) {
       sched.each_chunk forward valid(%n) {
         %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
         %Y = arith.addf %X, %X : tensor<64x64xf32>
-        // expected-error @+1 {{(K44) expected to leave through a tile of the target's shape and element type, out of a channel that no other role reads; what others read must not be overwritten}}
+        // expected-error @+1 {{(K44) expected to leave through a tile of the target's shape and element type, out of a channel that no other role reads, with nothing computed behind it in the chunk; what is still read must not be overwritten}}
         sched.store %X to %out via %Y : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @store_k44_behind(%x: tensor<?x?x2x64xbf16>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        // expected-error @+1 {{(K44) expected to leave through a tile of the target's shape and element type, out of a channel that no other role reads, with nothing computed behind it in the chunk; what is still read must not be overwritten}}
+        sched.store %X to %out via %X : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>, tensor<64x64xf32>
+        %Y = arith.addf %X, %X : tensor<64x64xf32>
         sched.yield
       }
     }

@@ -219,12 +219,21 @@ LogicalResult LoadOp::verify() {
   return verifyMove(*this, getSource(), getTile().getType(), /*isLoad=*/true);
 }
 
-/// Checks that what `store` overwrites is this role's alone.
+/// Returns true if something behind `op` in its chunk computes: tiles out of
+/// channels are read wherever they are used.
+static bool isComputedBehind(Operation *op) {
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode())
+    if (!isa<PutOp, StoreOp, YieldOp>(next))
+      return true;
+  return false;
+}
+
+/// Checks that what `store` overwrites is this role's alone, and read no more.
 static LogicalResult verifyVia(StoreOp store) {
   auto get = store.getVia().getDefiningOp<GetOp>();
   auto channel =
       get ? get.getChannel().getDefiningOp<ChannelOp>() : ChannelOp();
-  if (channel && channel.getReaders().size() == 1) {
+  if (channel && channel.getReaders().size() == 1 && !isComputedBehind(store)) {
     unsigned tile = cast<OpResult>(store.getVia()).getResultNumber();
     Type element = cast<GlobalType>(store.getTarget().getType())
                        .getTensor()
@@ -235,8 +244,9 @@ static LogicalResult verifyVia(StoreOp store) {
   }
   return store.emitOpError()
          << "(K44) expected to leave through a tile of the target's shape and "
-            "element type, out of a channel that no other role reads; what "
-            "others read must not be overwritten";
+            "element type, out of a channel that no other role reads, with "
+            "nothing computed behind it in the chunk; what is still read must "
+            "not be overwritten";
 }
 
 LogicalResult StoreOp::verify() {

@@ -138,7 +138,7 @@ void RoleWriter::addRole(unsigned number) {
     mapping.map(scan.getCarryArg(i), arg);
   // First what was there before: the chunk's products overwrite a carry.
   if (hasCarries)
-    storeOuts(/*op=*/nullptr);
+    storeOuts(/*op=*/nullptr, number);
   for (Operation *op : planned.ops) {
     cloneOp(op, number);
     addSinks(op, number);
@@ -216,7 +216,7 @@ Value RoleWriter::findVia(Type stored) {
   return {};
 }
 
-void RoleWriter::storeOuts(Operation *op) {
+void RoleWriter::storeOuts(Operation *op, unsigned role) {
   const FusedProgram &program = plan.getProgram();
   auto store = [&](Value tile, unsigned out) {
     if (tile.getDefiningOp() != op || !mapping.contains(tile))
@@ -225,9 +225,11 @@ void RoleWriter::storeOuts(Operation *op) {
     Value mapped = mapping.lookup(tile);
     Type element =
         cast<GlobalType>(target.getType()).getTensor().getElementType();
-    StoreOp::create(
-        builder, loc, mapped, target,
-        findVia(cast<RankedTensorType>(mapped.getType()).clone(element)));
+    // What is computed later may read the tile again.
+    Value via;
+    if (op == plan.getRoles()[role].ops.back())
+      via = findVia(cast<RankedTensorType>(mapped.getType()).clone(element));
+    StoreOp::create(builder, loc, mapped, target, via);
   };
   unsigned out = 0;
   for (Value tile : program.getScan().getYield().getOuts())
@@ -237,7 +239,7 @@ void RoleWriter::storeOuts(Operation *op) {
 }
 
 void RoleWriter::addSinks(Operation *op, unsigned role) {
-  storeOuts(op);
+  storeOuts(op, role);
   for (auto [planned, channel] :
        llvm::zip_equal(plan.getChannels(), channels)) {
     auto isHere = [&](Value value) { return mapping.contains(value); };

@@ -54,7 +54,7 @@ private:
   Value getTile(const FusedProgram::Source &source, unsigned role);
   /// Puts and stores what leaves the role once `op` is there.
   void addSinks(Operation *op, unsigned role);
-  void storeOuts(Operation *op);
+  void storeOuts(Operation *op, unsigned role);
   /// Returns a tile that this role alone has got out of a channel of loads and
   /// through whose place a tile that is stored as `stored` can leave; null if
   /// there is none, or no need of one.

@@ -241,7 +241,7 @@ def Sched_StoreOp : Sched_Op<"store"> {
 
     With `via` the tile leaves through the place that a tile out of a channel has in
     shared memory, in that of a staging tile: one of the target's element type that no
-    other role reads (K44), and that is read for the last time before.
+    other role reads, behind all that the chunk computes (K44).
 
     Example: see `sched.kernel`.
   }];

@@ -85,7 +85,9 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
 
     The split dimension is divided over `split-warps` warpgroups of the state role, and
     what is left over blocks. With few heads, blocks are better: they all compute the
-    map's part, but there are more of them.
+    map's part, but there are more of them. Two warpgroups of the state leave no registers
+    for warps that only load: without copies, the roles of the map then load on the side
+    (`within`), and outputs leave through the place of the chunk's values (`via`).
 
     A scan without such a map, or of a backward (a function that takes residuals), is
     left for `sched-separate`, with a remark.

@@ -57,7 +57,7 @@ void ResidualPlan::useFactor(IntegerAttr system, Value factor,
       tile = cast<EraseSolveAdjointOp>(op).getL().getType();
     Value arg = addIn(rewriter, program, factor, binding, tile);
     if (auto solve = dyn_cast<EraseSolveOp>(op))
-      replaceSolve(rewriter, solve, arg, Rates::onOperand);
+      replaceSolve(rewriter, solve, arg);
     else
       replaceSolve(rewriter, cast<EraseSolveAdjointOp>(op), arg);
   }
@@ -81,9 +81,7 @@ void ResidualPlan::saveFactor(EraseSolveOp solve) {
   std::string name = nameFactor(solve);
   Value factor = createFactor(rewriter, solve);
   emitFactorRemark(solve, name, factor, "saved");
-  // As the backward does when it runs the chain again: states have the same
-  // bits in both.
-  replaceSolve(rewriter, solve, factor, Rates::onOperand);
+  replaceSolve(rewriter, solve, factor);
   TileStorage storage = getStorage(factor, program, TimeDims(program));
   Value saved = addOut(rewriter, program, factor, storage);
   useFactor(system, addResidual(saved, name), storage.binding);

@@ -40,19 +40,16 @@ static Value scaleNegated(RewriterBase &rewriter, Location loc, Value rate,
   return rewriter.createOrFold<arith::NegFOp>(loc, scaled);
 }
 
-void delta::replaceSolve(RewriterBase &rewriter, EraseSolveOp op, Value factor,
-                         Rates rates) {
+void delta::replaceSolve(RewriterBase &rewriter, EraseSolveOp op,
+                         Value factor) {
   Location loc = op.getLoc();
   rewriter.setInsertionPoint(op);
   ImplicitLocOpBuilder b(loc, rewriter);
   Value w = op.getW();
   TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(w)));
-  Value left = factor, right = w;
-  if (rates == Rates::onFactor)
-    left = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/1, factor);
-  else
-    right = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/0, w);
-  Value r = tile.matmul(left, right, w);
+  // The factor takes the rates: it is made beside the chain, and W is in it.
+  Value scaled = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/1, factor);
+  Value r = tile.matmul(scaled, w, w);
   Value rate = spreadRate(rewriter, loc, op.getRate(), /*dim=*/0,
                           cast<RankedTensorType>(w.getType()));
   Value u = rewriter.createOrFold<arith::MulFOp>(loc, rate, r);

@@ -13,18 +13,10 @@
 
 namespace mlir::wyvern::delta {
 
-/// Where the rates of a solve are multiplied in.
-enum class Rates {
-  /// Into the factor, beside the chain that waits for the solve.
-  onFactor,
-  /// Into W: of a factor that is saved, which is read as it is.
-  onOperand
-};
-
-/// Replaces (R, U) = solve(L, c, W) by R = W - Z diag(c) W, U = c * R, with the
-/// factor Z = (I + stril(L) diag(c))^-1 stril(L) of the system.
-void replaceSolve(RewriterBase &rewriter, EraseSolveOp op, Value factor,
-                  Rates rates = Rates::onFactor);
+/// Replaces (R, U) = solve(L, c, W) by R = W + Zc W, U = c * R, with Zc =
+/// -Z diag(c) and the factor Z = (I + stril(L) diag(c))^-1 stril(L) of the
+/// system.
+void replaceSolve(RewriterBase &rewriter, EraseSolveOp op, Value factor);
 
 /// Replaces X = (I + diag(c) stril(L))^-T dU by X = dU - Z^T (c * dU).
 void replaceSolve(RewriterBase &rewriter, EraseSolveAdjointOp op, Value factor);

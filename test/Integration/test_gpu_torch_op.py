@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import wyvern
-from test_gpu_torch import agree, no_waiting
+from test_gpu_torch import agree, check_whole_step, no_waiting
 from wyvern.torch import op
 
 # Only so that this file itself can be tried without a GPU.
@@ -111,35 +111,7 @@ def test_the_host_never_waits():
 @pytest.mark.skipif(DEVICE == "cpu", reason="CUDA graphs")
 def test_a_whole_step_in_a_graph():
     inputs, function = make("gated"), op(spec("gated"))
-
-    def trained(steps, in_graph):
-        leaves = {name: x.cuda().requires_grad_() for name, x in inputs.items()}
-        optimizer = torch.optim.SGD(leaves.values(), lr=1e-3)
-
-        def step():
-            optimizer.zero_grad(set_to_none=False)
-            o, state = function(**leaves, output_final_state=True)
-            (o.float().square().mean() + state.square().mean()).backward()
-            optimizer.step()
-
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            step()  # loads the kernels
-        torch.cuda.current_stream().wait_stream(side)
-        run = step
-        if in_graph:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                step()
-            run = graph.replay
-        for _ in range(steps):
-            run()
-        torch.cuda.synchronize()
-        return leaves
-
-    plain, replayed = trained(3, False), trained(3, True)
-    assert all(torch.equal(plain[name], replayed[name]) for name in plain)
+    check_whole_step(inputs, lambda **leaves: function(**leaves, output_final_state=True))
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="a bundle's kernels")

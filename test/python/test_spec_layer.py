@@ -11,6 +11,7 @@ pytest.importorskip("wyvern._compiler", reason="the compiler module is not built
 import torch.nn.functional as F
 import wyvern
 from test_torch_op import close, oracle, refused, spec
+from test_torch_transforms import check_reset
 from wyvern._core.layers import operand_roles
 from wyvern.torch import GatedDeltaNet, Layer, op
 
@@ -127,12 +128,7 @@ def test_meta_device_and_copies():
     with torch.device("meta"):
         layer = Layer(spec("products"), hidden_size=X)
         assert layer(torch.empty(2, 37, X)).shape == (2, 37, X)
-    layer.to_empty(device="cpu")
-    for module in layer.modules():
-        if list(module.parameters(recurse=False)):
-            module.reset_parameters()
-    assert all(torch.isfinite(p).all() for p in layer.parameters())
-    assert (layer.A_log < torch.tensor(16.0).log()).all() and layer.A_log._no_weight_decay
+    check_reset(layer)
     x = tokens().float()
     assert torch.equal(copy.deepcopy(layer)(x), layer(x))
 

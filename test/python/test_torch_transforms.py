@@ -150,15 +150,20 @@ def test_meta_device():
     assert plain(torch.empty(1, 3, 64, device="meta"))[0].shape == (1, 3, 64)
 
 
-def test_parameters_after_to_empty():
-    with torch.device("meta"):
-        layer = GatedDeltaNet(hidden_size=64, head_dim=16, num_heads=4, expand_v=1)
+def check_reset(layer):
+    """Fills a layer of the meta device, and checks what it begins with."""
     layer.to_empty(device="cpu")
     for module in layer.modules():
         if list(module.parameters(recurse=False)):
             module.reset_parameters()
     assert all(torch.isfinite(p).all() for p in layer.parameters())
     assert (layer.A_log < torch.tensor(16.0).log()).all() and layer.A_log._no_weight_decay
+
+
+def test_parameters_after_to_empty():
+    with torch.device("meta"):
+        layer = GatedDeltaNet(hidden_size=64, head_dim=16, num_heads=4, expand_v=1)
+    check_reset(layer)
 
 
 # === Gates ===

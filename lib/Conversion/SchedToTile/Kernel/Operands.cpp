@@ -33,6 +33,13 @@ sched::StoreOp wyvern::findStore(BlockArgument target) {
   return {};
 }
 
+sched::PutOp wyvern::findPut(sched::ChannelOp channel) {
+  for (Operation *user : channel->getUsers())
+    if (auto put = dyn_cast<sched::PutOp>(user))
+      return put;
+  llvm_unreachable("the verifier asks for a role that puts");
+}
+
 //===----------------------------------------------------------------------===//
 // Bindings
 //===----------------------------------------------------------------------===//

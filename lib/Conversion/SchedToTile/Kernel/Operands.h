@@ -36,6 +36,8 @@ int64_t timeDim(delta::BindingAttr binding);
 
 /// Returns the store of an out or final, or null if none is stored.
 sched::StoreOp findStore(BlockArgument target);
+/// Returns the put that fills `channel`.
+sched::PutOp findPut(sched::ChannelOp channel);
 
 /// Diagnoses ins, outs and carries that the GPU path does not take.
 LogicalResult checkGPUOperands(sched::KernelOp kernel,

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Kernel/Operands.h"
 #include "RegionLowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -111,10 +112,8 @@ static Operation *findMaker(Value value) {
   if (!get)
     return value.getDefiningOp();
   unsigned tile = cast<OpResult>(value).getResultNumber();
-  for (Operation *user : get.getChannel().getUsers())
-    if (auto put = dyn_cast<sched::PutOp>(user))
-      return put.getTiles()[tile].getDefiningOp();
-  llvm_unreachable("the verifier asks for a role that puts");
+  auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
+  return findPut(channel).getTiles()[tile].getDefiningOp();
 }
 
 /// Returns how many f16 the operands of the factor's merges are: one where L is

@@ -17,14 +17,6 @@ static ArrayRef<Type> getStageTiles(Value ring) {
   return cast<tile::RingType>(ring.getType()).getTiles();
 }
 
-/// Returns the put that fills `channel`.
-static sched::PutOp getPut(sched::ChannelOp channel) {
-  for (Operation *user : channel->getUsers())
-    if (auto put = dyn_cast<sched::PutOp>(user))
-      return put;
-  llvm_unreachable("the verifier asks for a role that puts");
-}
-
 //===----------------------------------------------------------------------===//
 // Out of a channel
 //===----------------------------------------------------------------------===//
@@ -37,7 +29,7 @@ void RoleLowering::zeroTail(sched::GetOp get, ValueRange tiles,
   auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
   SmallVector<std::pair<Value, delta::BindingAttr>> timed;
   for (auto [tile, loaded, got] :
-       llvm::zip_equal(tiles, getPut(channel).getTiles(), get.getTiles())) {
+       llvm::zip_equal(tiles, findPut(channel).getTiles(), get.getTiles())) {
     auto source =
         cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
     delta::BindingAttr binding = context.kernel.getBinding(source);

@@ -25,11 +25,9 @@
 // CHECK-DAG: %[[Qb:.*]] = arith.truncf %[[Q]]
 // CHECK-DAG: %[[Kb:.*]] = arith.truncf %[[K]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row %[[Kb]], %[[Kb]] : tensor<64x128xbf16>, tensor<64x128xbf16> -> tensor<64x64xf32>
-// CHECK: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]]
-// CHECK: %[[cZ:.*]] = arith.mulf %{{.*}}, %[[Z]]
-// CHECK: %[[Zc:.*]] = arith.negf %[[cZ]]
+// CHECK: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]] block 32 to bf16
 // CHECK: %[[P:.*]] = delta.decay_dot upto_token %[[Qb]], %[[Kb]]
-// CHECK: delta.yield outs(%[[Zc]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
+// CHECK: delta.yield outs(%[[Z]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
 // CHECK: %[[o:.*]], %[[final:.*]] = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
 // CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[
 // CHECK-SAME: %[[K:[a-zA-Z0-9_]+]] = %arg1[
@@ -45,8 +43,7 @@
 // CHECK-DAG: %[[Sb:.*]] = arith.truncf %[[S]]
 // CHECK: %[[KS:.*]] = linalg.contract indexing_maps = [#[[MK]], #[[KN]], #[[MN]]] ins(%[[Kb]], %[[Sb]]
 // CHECK: %[[W:.*]] = arith.subf %[[V]], %[[KS]]
-// CHECK: %[[Wb:.*]] = arith.truncf %[[W]]
-// CHECK: %[[R:.*]] = linalg.contract indexing_maps = [#[[MK]], #[[KN]], #[[MN]]] ins(%[[Zb]], %[[Wb]] : {{.*}} outs(%[[W]] :
+// CHECK: %[[R:.*]] = delta.erase_apply %[[Zb]], %[[c]], %[[W]] block 32
 // CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]]
 // CHECK: %[[U:.*]] = arith.mulf %[[C]], %[[R]]
 // CHECK: %[[Ub:.*]] = arith.truncf %[[U]]
@@ -92,8 +89,7 @@ func.func @delta_net(%q: tensor<?x?x16x128xbf16>, %k: tensor<?x?x16x128xbf16>, %
 // CHECK: %[[EA:.*]] = linalg.broadcast ins(%[[ea]]
 // CHECK: %[[EKS:.*]] = arith.mulf %[[EA]], %[[KS]]
 // CHECK: %[[W:.*]] = arith.subf %[[V]], %[[EKS]]
-// CHECK: %[[Wb:.*]] = arith.truncf %[[W]]
-// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Zb]], %[[Wb]] : {{.*}} outs(%[[W]] :
+// CHECK: %[[R:.*]] = delta.erase_apply %[[Zb]], %[[c]], %[[W]] block 32
 // CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]]
 // CHECK: %[[U:.*]] = arith.mulf %[[C]], %[[R]]
 // CHECK: %[[Ub:.*]] = arith.truncf %[[U]]

@@ -206,6 +206,60 @@ def test_erase_factor(system):
     np.testing.assert_allclose(found.reshape(N, N), expected, atol=1e-9)
 
 
+def split_blocks(x, block):
+    """[i, j] is block (i, j) of a matrix."""
+    return x.reshape(N // block, block, N // block, block).swapaxes(1, 2)
+
+
+def test_erase_factor_blocks(system, block=3):
+    """On the diagonal factors, left of it L, above it what rounding takes away, untransposed."""
+    upper, l, rate, _ = system
+    body = f"%r = delta.erase_factor %l, %c block {block} to f32 : {tensor(N, N)}, {tensor(N)} -> {tensor(N, N)}"
+    found = run_map({"l": rows_in(upper), "c": rows_in(rate)}, rows_out((N, N)), body, N).reshape(N, N)
+    found, l, rates = split_blocks(found, block), split_blocks(l, block), rate.reshape(-1, block)
+    for i in range(N // block):
+        expected = np.linalg.solve(np.eye(block) + l[i, i] * rates[i], l[i, i])
+        np.testing.assert_allclose(found[i, i], expected, atol=1e-9)
+        for j in range(i):
+            np.testing.assert_array_equal(found[i, j], l[i, j])
+            np.testing.assert_array_equal(found[j, i], l[i, j] - l[i, j].astype(np.float32))
+            assert np.any(found[j, i])
+
+
+@pytest.mark.parametrize("adjoint", ["", "adjoint"])
+@pytest.mark.parametrize("block", ["", "block 3"])
+def test_erase_apply(system, adjoint, block):
+    """By its factor, a system is solved as by erase_solve."""
+    upper, l, rate, w = system
+    body = f"""%z = delta.erase_factor %l, %c {block} : {tensor(N, N)}, {tensor(N)} -> {tensor(N, N)}
+        %r = delta.erase_apply {adjoint} %z, %c, %w {block} : {tensor(N, N)}, {tensor(N)}, {tensor(N, D)}"""
+    found = run_map({"l": rows_in(upper), "c": rows_in(rate), "w": rows_in(w)}, rows_out((N, D)), body, N)
+    matrix = (np.eye(N) + rate[:, None] * l).T if adjoint else np.eye(N) + l * rate
+    np.testing.assert_allclose(found.reshape(N, D), np.linalg.solve(matrix, w), atol=1e-9)
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_erase_apply_rounds_to_the_type_of_its_factor(system, adjoint, block=3):
+    """Operands are rounded, sums are not; L is the sum of its two parts."""
+    _, l, rate, w = system
+    half = lambda x: x.astype(np.float16).astype(np.float32)
+    z = half(rng.standard_normal((N, N)))
+    z16 = tensor(N, N, dtype="f16")
+    body = f"""%h = arith.truncf %z : {tensor(N, N, dtype="f32")} to {z16}
+        %r = delta.erase_apply {"adjoint" if adjoint else ""} %h, %c, %w block {block} : {z16}, {tensor(N, dtype="f32")}, {tensor(N, D, dtype="f32")}"""
+    w, rate = w.astype(np.float32), rate.astype(np.float32)
+    inputs = {"z": rows_in(z), "c": rows_in(rate), "w": rows_in(w)}
+    found = run_map(inputs, rows_out((N, D)), body, N, compute="f32").reshape(N, D)
+    blocks, rates, r = split_blocks(z, block), rate.reshape(-1, block, 1), w.reshape(-1, block, D).copy()
+    turn = np.transpose if adjoint else lambda x: x
+    order = list(range(N // block))[:: -1 if adjoint else 1]
+    for n, i in enumerate(order):
+        for j in order[:n]:
+            r[i] -= turn(blocks[i, j] + blocks[j, i]) @ half(rates[j] * r[j])
+        r[i] -= turn(blocks[i, i]) @ half(rates[i] * r[i])
+    np.testing.assert_allclose(found, r.reshape(N, D), atol=2e-5 * np.abs(r).max())
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("shape", [(6,), (6, D)])

@@ -224,6 +224,21 @@ def test_rounded(name):
     check(text, draw(text, Law(6), batch=1, sequences=4), PACKED, phase="rounded", bound=2e-3)
 
 
+@pytest.mark.parametrize("name", ["gated_deltanet", "gated_deltaproduct"])
+def test_checkpoints_are_the_states_of_the_forward(name):
+    """The backward runs the chain again from them, or from the start, with the same bits."""
+    text = read_spec(name, "f16")
+    inputs = draw(text, Law(8), batch=1, sequences=1, time=700)
+    seeds = draw_seeds(np.random.default_rng(7), text, inputs)
+    found = []
+    for save in ("factor", "checkpoints"):
+        program = compile_pair(text, "rounded", save)
+        found.append(run_backward(program, cast(program, inputs), seeds | cast(program.backward, seeds)))
+    assert "d_k" in found[0]
+    for name, x in found[0].items():
+        np.testing.assert_array_equal(x, found[1][name], err_msg=name)
+
+
 # === Who sees what ===
 
 

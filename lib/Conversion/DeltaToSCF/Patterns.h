@@ -17,7 +17,7 @@ void populateChunkLoopPatterns(RewritePatternSet &patterns);
 void populateContractPatterns(RewritePatternSet &patterns);
 /// decay_dot, decay_apply, decay_mask.
 void populateDecayPatterns(RewritePatternSet &patterns);
-/// erase_solve, erase_solve_adjoint, erase_factor.
+/// erase_solve, erase_solve_adjoint, erase_factor, erase_apply.
 void populateErasePatterns(RewritePatternSet &patterns);
 /// cumsum, mask_rows, repeat_rows, sum_rows.
 void populateRowPatterns(RewritePatternSet &patterns);

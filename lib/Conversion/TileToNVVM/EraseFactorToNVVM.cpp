@@ -5,34 +5,28 @@
 //===----------------------------------------------------------------------===//
 
 //
-// Z = (I + L C)^-1 L with C = diag(c), by strips of 16 rows, a warp a strip:
+// The factor of L with C = diag(c), by blocks of 32 rows: Z = (I + L C)^-1 L of
+// each block on the diagonal, left of it L as it is. A block is two strips of
+// 16 rows, a warp a strip:
 //
-// L is in registers, or in shared memory, from where it is read when it is
-// needed.
+//   Z_11                Z_21 = P + P Y,   P = L_21 - (Z_22 C_2) L_21,
+//         Z_22                            Y = -C_1 Z_11
 //
-//   1. Z_ss, the block on the diagonal, in fp32: the columns of its 8 x 8
-//      blocks by substitution, a column a lane, then one product of these.
-//   2. The other blocks of the strip, with Z_ss known, on the tensor cores, in
-//      operands of two f16 each:
+// and above the two blocks what rounding takes away left of them. L is in
+// registers, or in shared memory, from where it is read when it is needed.
 //
-//        P_sj = L_sj - (Z_ss C_s) L_sj,   j = 0 ... s - 1;   P_ss = Z_ss
-//
-//   3. Y_s = -C_s P_s is copied in f16 for the warps of later strips, which a
+//   1. Z_ss in fp32: the columns of its 8 x 8 blocks by substitution, a column
+//      a lane, then one product of these.
+//   2. The first strip copies Y in f16 for the warp of the second, which a
 //      barrier is for.
-//   4. Strip s takes the strips above it out, from right to left, on the tensor
-//      cores: for k = s - 1 ... 0, with A the f16 rounding of its block k,
+//   3. The second strip forms P, with Z_22 known, on the tensor cores, in
+//      operands of two f16 each, and Z_21 with the f16 rounding of P.
 //
-//        block j  +=  A Y_kj,   j = 0 ... k
-//
-// In exact arithmetic block j of strip s is, once the strips from k on are
-// taken out,
-//
-//     k_i^T (I - c_m k_m k_m^T) ... k_j      (rows m of these strips after j)
-//
-// for a row i and a column j. Keys of norm 1 and rates from 0 to 2 make every
-// factor a map of norm at most 1, and decays make it smaller. So all that is
-// rounded to f16 is at most 2 (Y and Z C, which have a rate), far from its
-// largest number 65504.
+// In exact arithmetic P is k_i^T (I - c_m k_m k_m^T) ... k_j (rows m of the
+// second strip before i) for a row i and a column j. Keys of norm 1 and rates
+// from 0 to 2 make every factor a map of norm at most 1, and decays make it
+// smaller. So all that is rounded to f16 is at most 2 (Y and Z C, which have a
+// rate), far from its largest number 65504.
 //
 // Warps do not branch: each computes on what its strip has no block for, and
 // selects at the end.
@@ -142,27 +136,22 @@ SmallVector<Value> joinColumns(FactorScratch &scratch) {
 // The strip
 //===----------------------------------------------------------------------===//
 
-/// This warp's strip in the acc layout: block on the diagonal apart, and blocks
-/// 0 to 2, which hold nothing of use where they are not left of it.
+/// This warp's strip in the acc layout: the block on the diagonal, and the one
+/// left of it, which is of use in the second strip of a block of the factor.
 class Strip {
 public:
-  /// Takes L from registers. With `split` the operands of merges have two
-  /// parts.
-  Strip(FactorScratch &scratch, ArrayRef<Value> l, bool split)
-      : e(scratch.e), scratch(scratch), split(split) {
-    for (int64_t j = 0; j < kStrips - 1; ++j)
-      blocks.push_back(llvm::to_vector(getBlock(l, j)));
-    for (int64_t i = 0; i < kBlockElements; ++i) {
-      diagonal.push_back(getBlock(l, 0)[i]);
-      for (int64_t j = 1; j < kStrips; ++j)
-        diagonal.back() =
-            e.select(scratch.isStrip(j), getBlock(l, j)[i], diagonal.back());
-    }
+  /// Takes L from registers, for a factor that is rounded to `to`.
+  Strip(FactorScratch &scratch, ArrayRef<Value> l, Type to)
+      : e(scratch.e), scratch(scratch), l(l), to(to), split(to.isF16()) {
+    diagonal = getBlock(0);
+    for (int64_t j = 1; j < kStrips; ++j)
+      diagonal = selectBlock(scratch.isStrip(j), getBlock(j), diagonal);
   }
 
   /// Takes L from the tile `shared` of shared memory.
-  Strip(FactorScratch &scratch, Value shared, bool split)
-      : e(scratch.e), scratch(scratch), shared(shared), split(split) {}
+  Strip(FactorScratch &scratch, Value shared, Type to)
+      : e(scratch.e), scratch(scratch), shared(shared), to(to),
+        split(to.isF16()) {}
 
   void emit(Value rates, int64_t barrier) {
     // No warp still reads what the scratch tile held.
@@ -173,45 +162,95 @@ public:
     syncWarp(e);
     solveColumns(scratch, shared);
     diagonal = joinColumns(scratch);
-    if (shared)
-      loadBlocks();
-    solveBlocks();
-    // All lanes have had the block on the diagonal: copies take its place.
+    // All lanes have had the block on the diagonal: the copy takes its place.
     syncWarp(e);
-    copyBlocks();
+    copyDiagonal();
+    shareRest();
+    left = shared ? loadBlock(e.mul(scratch.firstOfBlock(), kStrip))
+                  : selectBlock(scratch.isStrip(1), getBlock(0), getBlock(2));
+    solveLeft();
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
-    for (int64_t k = kStrips - 2; k >= 0; --k)
-      takeOut(k);
+    addCopied();
   }
 
   Value result() {
+    Value isLower = scratch.isBelow(kStripsOfBlock - 1);
     SmallVector<Value> all;
-    for (int64_t j = 0; j < kStrips; ++j)
-      for (int64_t i = 0; i < kBlockElements; ++i) {
-        Value left = j < kStrips - 1 ? blocks[j][i] : e.zero(e.f32());
-        if (j > 0)
-          left = e.select(scratch.isBelow(j), left, e.zero(e.f32()));
-        all.push_back(e.select(scratch.isStrip(j), diagonal[i], left));
-      }
+    for (int64_t j = 0; j < kStrips; ++j) {
+      SmallVector<Value> zeros(kBlockElements, e.zero(e.f32()));
+      SmallVector<Value> block =
+          j < kStripsOfBlock
+              ? selectBlock(isLower, getLower(j), zeros)
+              : selectBlock(isLower, zeros, loadRest(j - kStripsOfBlock));
+      if (j % kStripsOfBlock == 0)
+        block = selectBlock(scratch.isStrip(j + 1), left, block);
+      all.append(selectBlock(scratch.isStrip(j), diagonal, block));
+    }
     return e.vectorOf(all);
   }
 
 private:
-  static ArrayRef<Value> getBlock(ArrayRef<Value> l, int64_t j) {
-    return l.slice(j * kBlockElements, kBlockElements);
+  SmallVector<Value> getBlock(int64_t j) {
+    return llvm::to_vector(l.slice(j * kBlockElements, kBlockElements));
   }
 
-  /// Reads the blocks left of the one on the diagonal.
-  void loadBlocks() {
-    for (int64_t j = 0; j < kStrips - 1; ++j) {
-      SmallVector<Value> &block = blocks.emplace_back();
-      for (int64_t right : {0, 8})
-        for (int64_t down : {0, 8})
-          block.append(e.loadSharedVector(
-              e.f32(), 2,
-              scratch.element(shared, e.add(scratch.row(), down),
-                              e.add(scratch.column(), kStrip * j + right))));
+  SmallVector<Value> selectBlock(Value condition, ArrayRef<Value> a,
+                                 ArrayRef<Value> b) {
+    SmallVector<Value> block;
+    for (auto [x, y] : llvm::zip_equal(a, b))
+      block.push_back(e.select(condition, x, y));
+    return block;
+  }
+
+  /// Reads the block of L with columns from `first` on.
+  SmallVector<Value> loadBlock(Value first) {
+    SmallVector<Value> block;
+    for (int64_t right : {0, 8})
+      for (int64_t down : {0, 8})
+        block.append(e.loadSharedVector(
+            e.f32(), 2,
+            scratch.element(shared, e.add(scratch.row(), down),
+                            e.add(e.add(scratch.column(), first), right))));
+    return block;
+  }
+
+  /// Block j of this strip of L_21, if the strip is one of it.
+  SmallVector<Value> getLower(int64_t j) {
+    return shared ? loadBlock(e.c32(kStrip * j)) : getBlock(j);
+  }
+
+  /// Writes what rounding takes away of this strip of L_21, for the warp that
+  /// holds the strip with the place for it.
+  void shareRest() {
+    auto pair = VectorType::get({2}, to), wide = VectorType::get({2}, e.f32());
+    auto round = [&](Value x) -> Value {
+      return LLVM::FPTruncOp::create(e.builder, e.loc, pair, x);
+    };
+    for (int64_t j = 0; j < kStripsOfBlock; ++j) {
+      SmallVector<Value> block = getLower(j), pairs;
+      for (int64_t i = 0; i < kBlockElements; i += 2) {
+        Value x = e.vectorOf({block[i], block[i + 1]});
+        Value kept = LLVM::FPExtOp::create(e.builder, e.loc, wide, round(x));
+        Value lost = LLVM::FSubOp::create(e.builder, e.loc, x, kept);
+        pairs.push_back(
+            LLVM::BitcastOp::create(e.builder, e.loc, e.i32(), round(lost)));
+      }
+      e.storeSharedVector(pairs, scratch.rest(scratch.warp, j));
     }
+  }
+
+  /// Reads it: block j on the right of this strip, of Z_12.
+  SmallVector<Value> loadRest(int64_t j) {
+    Value strip =
+        e.add(e.urem(scratch.warp, kStripsOfBlock), e.c32(kStripsOfBlock));
+    SmallVector<Value> block;
+    for (Value two : e.loadSharedVector(e.i32(), kBlockElements / 2,
+                                        scratch.rest(strip, j))) {
+      auto [low, high] = e.unpack(two, to);
+      for (Value x : {low, high})
+        block.push_back(LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), x));
+    }
+    return block;
   }
 
   /// Writes the block on the diagonal where all lanes of the warp find it.
@@ -235,8 +274,26 @@ private:
             mine, scratch.rate(e.urem(scratch.lane, kStrip)));
   }
 
-  /// P_sj: all blocks with one A operand.
-  void solveBlocks() {
+  /// Copies Y for the strip below.
+  void copyDiagonal() {
+    SmallVector<Value> y;
+    for (int64_t i = 0; i < kBlockElements; i += 2) {
+      Value down = e.c32(i / 2 % 2 * 8);
+      Value c = e.loadShared(e.f32(), scratch.rate(e.add(scratch.row(), down)));
+      for (int64_t k : {i, i + 1})
+        y.push_back(multiplyNegated(e, c, diagonal[k]));
+    }
+    Value isFirst =
+        e.cmp(LLVM::ICmpPredicate::eq, scratch.warp, scratch.firstOfBlock());
+    SmallVector<Value> halves = round(y);
+    storeMatricesIf(e, isFirst, halves, scratch.copy(/*lost=*/false));
+    if (split)
+      storeMatricesIf(e, isFirst, roundRemainder(y, halves),
+                      scratch.copy(/*lost=*/true));
+  }
+
+  /// Makes P of the block left of the diagonal.
+  void solveLeft() {
     SmallVector<Value> scaled;
     for (int64_t right : {0, 8}) {
       SmallVector<Value> c = e.loadSharedVector(
@@ -245,78 +302,28 @@ private:
         scaled.push_back(multiplyNegated(e, c[i % 2], diagonal[right / 2 + i]));
     }
     // Each operand as the sum of two f16: these products cancel most of L where
-    // keys repeat. Of all blocks one term after the other: a product that adds
-    // to what the one before adds to waits for it.
+    // keys repeat.
     SmallVector<Value> a = round(scaled), aLost = roundRemainder(scaled, a);
-    SmallVector<SmallVector<Value>> b, bLost;
-    for (ArrayRef<Value> block : blocks) {
-      b.push_back(round(block));
-      bLost.push_back(roundRemainder(block, b.back()));
-      for (SmallVector<Value> *part : {&b.back(), &bLost.back()})
-        for (Value &matrix : *part)
-          matrix = transposeMatrix(e, matrix);
-    }
-    for (auto [block, b] : llvm::zip_equal(blocks, b))
-      multiply(block, a, b);
-    for (auto [block, b] : llvm::zip_equal(blocks, b))
-      multiply(block, aLost, b);
-    for (auto [block, b] : llvm::zip_equal(blocks, bLost))
-      multiply(block, a, b);
+    SmallVector<Value> b = round(left), bLost = roundRemainder(left, b);
+    for (SmallVector<Value> *part : {&b, &bLost})
+      for (Value &matrix : *part)
+        matrix = transposeMatrix(e, matrix);
+    multiply(left, a, b);
+    multiply(left, aLost, b);
+    multiply(left, a, bLost);
   }
 
-  /// Copies the blocks of Y that later strips want.
-  void copyBlocks() {
-    Value c[2];
-    for (int64_t down : {0, 1})
-      c[down] =
-          e.loadShared(e.f32(), scratch.rate(e.add(scratch.row(), 8 * down)));
-    Value isWanted =
-        e.cmp(LLVM::ICmpPredicate::ult, scratch.warp, e.c32(kStrips - 1));
-    auto copy = [&](ArrayRef<Value> block, Value j, Value condition) {
-      SmallVector<Value> y;
-      for (auto [i, value] : llvm::enumerate(block))
-        y.push_back(multiplyNegated(e, c[i / 2 % 2], value));
-      SmallVector<Value> halves = round(y);
-      storeMatricesIf(e, condition, halves, scratch.copy(j, /*lost=*/false));
-      if (split)
-        storeMatricesIf(e, condition, roundRemainder(y, halves),
-                        scratch.copy(j, /*lost=*/true));
-    };
-    copy(diagonal, scratch.warp, isWanted);
-    // Of the strips that others want, the last is strip 2.
-    for (int64_t j = 0; j < kStrips - 2; ++j)
-      copy(blocks[j], e.c32(j), e.band(isWanted, scratch.isBelow(j)));
-  }
-
-  /// Takes strip `k` out. The next block to be an A operand comes first.
-  void takeOut(int64_t k) {
-    SmallVector<int64_t> taken;
-    for (int64_t j = k - 1; j >= 0; --j)
-      taken.push_back(j);
-    taken.push_back(k);
-    SmallVector<Value> a = round(blocks[k]), aLost;
+  /// Adds P Y.
+  void addCopied() {
+    SmallVector<Value> a = round(left), aLost;
     if (split)
-      aLost = roundRemainder(blocks[k], a);
-    // A strip that is not below strip k has nothing to take out.
-    for (SmallVector<Value> *part : {&a, &aLost})
-      for (Value &value : *part)
-        value = e.select(scratch.isBelow(k), value, e.c32(0));
-    auto load = [&](bool lost) {
-      return llvm::map_to_vector(taken, [&](int64_t j) {
-        return loadTransposed(e, scratch.copiedBlock(k, j, lost));
-      });
-    };
-    auto addProducts = [&](ArrayRef<Value> a,
-                           ArrayRef<SmallVector<Value>> copies) {
-      for (auto [j, b] : llvm::zip_equal(taken, copies))
-        multiply(blocks[j], a, b);
-    };
-    SmallVector<SmallVector<Value>> copies = load(/*lost=*/false);
-    addProducts(a, copies);
+      aLost = roundRemainder(left, a);
+    SmallVector<Value> y = loadTransposed(e, scratch.copy(/*lost=*/false));
+    multiply(left, a, y);
     if (!split)
       return;
-    addProducts(aLost, copies);
-    addProducts(a, load(/*lost=*/true));
+    multiply(left, aLost, y);
+    multiply(left, a, loadTransposed(e, scratch.copy(/*lost=*/true)));
   }
 
   /// Adds A B to `block`: two registers of B for each 8 of its columns.
@@ -345,10 +352,11 @@ private:
 
   Emitter &e;
   FactorScratch &scratch;
+  ArrayRef<Value> l;
   Value shared;
+  Type to;
   bool split;
-  SmallVector<Value> diagonal;
-  SmallVector<SmallVector<Value>> blocks;
+  SmallVector<Value> diagonal, left;
 };
 
 //===----------------------------------------------------------------------===//
@@ -364,9 +372,11 @@ struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
     bool isShared = isa<SmemType>(op.getL().getType());
-    bool split = op.getParts() == 2;
-    Strip strip = isShared ? Strip(scratch, adaptor.getL(), split)
-                           : Strip(scratch, e.elements(adaptor.getL()), split);
+    SmallVector<Value> l;
+    if (!isShared)
+      l = e.elements(adaptor.getL());
+    Strip strip = isShared ? Strip(scratch, adaptor.getL(), op.getTo())
+                           : Strip(scratch, l, op.getTo());
     strip.emit(adaptor.getRate(), op.getBarrierId());
     rewriter.replaceOp(op, strip.result());
     return success();

@@ -20,15 +20,14 @@ static constexpr int64_t kBlock = kStrip * kRow + kSkew;
 /// Bytes of half a row of a copy, of a copy, and the number of copies.
 static constexpr int64_t kHalf = kStrip;
 static constexpr int64_t kCopy = kStrip * 2 * kHalf;
-static constexpr int64_t kCopies = kStrips * (kStrips - 1) / 2;
 
 /// Where copies of what the rounding lost begin.
 static constexpr int64_t kLostOrigin = kRates + kStrips * kBlock;
-static_assert((kStrips - 1) * kCopy <= kBlock,
-              "the copies of a strip take the place of its diagonal block");
-static_assert(kLostOrigin == getFactorScratch(1) * 4 &&
-                  kLostOrigin + kCopies * kCopy == getFactorScratch(2) * 4,
-              "the scratch tile holds rates, diagonal blocks and copies");
+/// Bytes of a strip of what rounding L_21 takes away.
+static constexpr int64_t kRest = kStrip * kFactorBlock * 2;
+
+static_assert(kCopy + kRest <= kBlock,
+              "both take the place of the block on the diagonal");
 
 FactorScratch::FactorScratch(Emitter &e, Value base) : e(e), base(base) {
   // Opaque: a dozen addresses follow from the thread's number, and hoisted out
@@ -69,18 +68,22 @@ Value FactorScratch::copiedRow() {
   return e.add(e.mul(row, 2 * kHalf), e.mul(half, kHalf));
 }
 
-Value FactorScratch::copy(Value j, bool lost) {
-  Value first = block;
+Value FactorScratch::copy(bool lost) {
+  Value first = e.add(e.add(base, kRates), e.mul(firstOfBlock(), kBlock));
   if (lost)
     first = e.add(e.add(base, kLostOrigin),
-                  e.mul(e.udiv(e.mul(warp, e.add(warp, 1)), 2), kCopy));
-  return e.add(e.add(first, copiedRow()), e.mul(j, kCopy));
+                  e.mul(e.udiv(warp, kStripsOfBlock), kCopy));
+  return e.add(first, copiedRow());
 }
 
-Value FactorScratch::copiedBlock(int64_t s, int64_t j, bool lost) {
-  int64_t first =
-      lost ? kLostOrigin + s * (s + 1) / 2 * kCopy : kRates + s * kBlock;
-  return e.add(e.add(base, first + j * kCopy), copiedRow());
+Value FactorScratch::rest(Value strip, int64_t j) {
+  Value first = e.add(e.add(base, kRates + kCopy), e.mul(strip, kBlock));
+  return e.add(e.add(first, j * kRest / kStripsOfBlock),
+               e.mul(lane, kRest / kStripsOfBlock / 32));
+}
+
+Value FactorScratch::firstOfBlock() {
+  return e.mul(e.udiv(warp, kStripsOfBlock), kStripsOfBlock);
 }
 
 Value FactorScratch::isStrip(int64_t s) {

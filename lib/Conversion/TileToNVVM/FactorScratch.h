@@ -16,6 +16,8 @@ namespace mlir::wyvern::tile {
 /// mma.sync.
 constexpr int64_t kStrip = 16;
 constexpr int64_t kStrips = kAccRows / kStrip;
+/// Strips of a block of the factor.
+constexpr int64_t kStripsOfBlock = kFactorBlock / kStrip;
 
 /// The scratch tile of an erase_factor as one warp sees it. Strip s is rows
 /// 16 s to 16 s + 15, block (s, j) its columns 16 j to 16 j + 15. It holds
@@ -25,12 +27,13 @@ constexpr int64_t kStrips = kAccRows / kStrip;
 ///     and the lower eight rows are 16 words further, so that neither the acc
 ///     layout's accesses (4 rows of 8 words) nor those by columns (16 words of
 ///     rows r and r + 8) meet in a bank;
-///   * in the place of strip s's block, once it is solved, copies of the blocks
-///     (s, 0) to (s, s) of Y, s at most 2: 16 rows of 32 bytes of f16 each. The
-///     halves of rows 4 to 7 of each 8 are swapped, so that an ldmatrix reads
-///     all the banks;
-///   * where merges have operands of two parts, as much for what this rounding
-///     lost.
+///   * in the place of the block on the diagonal of a first strip, once it is
+///     solved, a copy of its Y: 16 rows of 32 bytes of f16. The halves of rows
+///     4 to 7 of each 8 are swapped, so that an ldmatrix reads all the banks;
+///   * behind the place of such a copy in every block of strips 2 and 3, what
+///     rounding takes away of their part of L_21, as the lanes hold it;
+///   * where the last product has operands of two parts, as much for what this
+///     rounding lost.
 class FactorScratch {
 public:
   FactorScratch(Emitter &e, Value base);
@@ -50,12 +53,16 @@ public:
   Value row() { return e.udiv(lane, 4); }
   Value column() { return e.mul(e.urem(lane, 4), 2); }
 
-  /// Address that stmatrix wants of this lane for the copy of block `j` of this
-  /// warp's strip of Y, or for that of what its rounding lost.
-  Value copy(Value j, bool lost);
-  /// Address that ldmatrix wants of this lane for block (s, j) of Y.
-  Value copiedBlock(int64_t s, int64_t j, bool lost);
+  /// Address that stmatrix and ldmatrix want of this lane for the copy of Y of
+  /// this warp's block of the factor, or for that of what its rounding lost.
+  Value copy(bool lost);
 
+  /// Address of this lane's elements of what rounding takes away of block j of
+  /// strip `strip` of L_21.
+  Value rest(Value strip, int64_t j);
+
+  /// The first strip of this warp's block of the factor.
+  Value firstOfBlock();
   /// True if this warp has strip `s`.
   Value isStrip(int64_t s);
   /// True if this warp's strip is below strip `s`.

@@ -5,56 +5,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Patterns.h"
+#include "SharedOperand.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// Contracted elements of one wgmma of 16-bit operands.
-constexpr int64_t kStep = 16;
-
-/// How wgmma walks a swizzled tile (PTX ISA 9.7.15.5.1.2): descriptor and the
-/// distance, in its 16-byte units, from one contraction step to the next.
-class SharedOperand {
-public:
-  /// `contractedInner`: the contracted dimension is the contiguous one
-  /// ("K-major").
-  SharedOperand(SmemType tile, bool contractedInner)
-      : rows(tile.getShape()[0]), contractedInner(contractedInner) {}
-
-  Value descriptor(Emitter &e, Value address) const {
-    // Bits 0-13 address / 16, 16-29 leading and 32-45 stride byte offset / 16,
-    // 62-63 the swizzle (1: 128 bytes). Eight rows of 128 bytes lie 1024 bytes
-    // apart; blocks of 64 columns lie rows * 128 bytes apart.
-    int64_t leading = contractedInner ? 1 : blockUnits();
-    int64_t constant =
-        (leading << 16) | (int64_t(1024 / 16) << 32) | (int64_t(1) << 62);
-    Value unit = e.udiv(e.band(address, e.c32(0x3FFFF)), 16);
-    Value bits = e.ext64(unit);
-    return LLVM::OrOp::create(e.builder, e.loc, bits, e.c64(constant));
-  }
-
-  /// From the tile's start to that of its 64 rows (not contracted) of `block`.
-  int64_t blockOffset(int64_t block) const {
-    return block * (contractedInner ? kAccRows * 128 / 16 : blockUnits());
-  }
-
-  int64_t stepOffset(int64_t step) const {
-    if (!contractedInner)
-      return step * kStep * 128 / 16;
-    int64_t column = step * kStep;
-    return column / kBlockColumns * blockUnits() +
-           column % kBlockColumns * 2 / 16;
-  }
-
-private:
-  int64_t blockUnits() const { return rows * 128 / 16; }
-
-  int64_t rows;
-  bool contractedInner;
-};
-
 /// Writes one asm block: fence, a wgmma a contraction step, commit. One block
 /// keeps LLVM from moving anything between the fence and the wgmmas, and the
 /// tied accumulators from being copied.
@@ -67,8 +24,6 @@ public:
 
 private:
   std::string reg(size_t i) { return "$" + std::to_string(i); }
-  /// "{$first, $first+1, ...}"
-  std::string list(size_t first, size_t count);
   void addAccumulators();
   void addOperandA();
   std::string mainLoop();
@@ -81,13 +36,6 @@ private:
   std::string outputs, inputs;
 };
 } // namespace
-
-std::string MmaBuilder::list(size_t first, size_t count) {
-  std::string text = "{";
-  for (size_t i = 0; i < count; ++i)
-    text += (i ? ", " : "") + reg(first + i);
-  return text + "}";
-}
 
 void MmaBuilder::addAccumulators() {
   auto type = op.getD().getType().getTile();
@@ -134,18 +82,18 @@ std::string MmaBuilder::mainLoop() {
     if (aSmem) {
       SharedOperand operand(aSmem, !op.getTransposeA());
       text += "add.s64 a, " + reg(firstA) + ", " +
-              std::to_string(operand.blockOffset(op.getBlock()) +
+              std::to_string(operand.rowOffset(op.getBlock() * kAccRows) +
                              operand.stepOffset(step)) +
               ";\n";
       transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
     } else {
-      a = list(firstA + 4 * step, 4);
+      a = writeRegisters(firstA + 4 * step, 4);
     }
     transposes += std::string(", ") + (op.getTransposeB() ? "0" : "1");
     bool overwrite = step == 0 && !op.getC();
     text += "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) +
-            "k16.f32." + type + "." + type + " " + list(0, accCount) + ", " +
-            a + ", b, " + (overwrite ? "never" : "always") + ", 1, 1" +
+            "k16.f32." + type + "." + type + " " + writeRegisters(0, accCount) +
+            ", " + a + ", b, " + (overwrite ? "never" : "always") + ", 1, 1" +
             transposes + ";\n";
   }
   return text;

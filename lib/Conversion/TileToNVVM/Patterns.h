@@ -40,6 +40,8 @@ void populateVectorPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateEraseApplyPatterns(LLVMTypeConverter &converter,
+                                RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
 void populateElementwisePatterns(LLVMTypeConverter &converter,

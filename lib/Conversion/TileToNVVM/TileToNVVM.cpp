@@ -45,6 +45,7 @@ struct ConvertTileToNVVM
     populateGlobalMatrixPatterns(converter, patterns);
     populateVectorPatterns(converter, patterns);
     populateReducePatterns(converter, patterns);
+    populateEraseApplyPatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);

@@ -41,3 +41,33 @@ func.func @erase_factor(%l: tensor<4x4xf32>, %c: tensor<4xf32>) -> tensor<4x4xf3
   %z = delta.erase_factor %l, %c : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x4xf32>
   return %z : tensor<4x4xf32>
 }
+
+// Blocks on the diagonal are solved for; what is left of them is copied, and what rounding
+// takes away of it put above them.
+// CHECK-LABEL: func.func @erase_factor_blocks
+// CHECK-SAME: (%[[L:[a-z0-9_]+]]: tensor<4x4xf32>
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 0] [2, 2] [1, 1]
+// CHECK: %[[LEFT:.*]] = tensor.extract_slice %[[L]][2, 0] [2, 2] [1, 1]
+// CHECK: tensor.insert_slice %[[LEFT]] into %{{.*}}[2, 0] [2, 2] [1, 1]
+// CHECK: tensor.extract %[[LEFT]]
+// CHECK: arith.subf
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 2] [2, 2] [1, 1]
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[2, 2] [2, 2] [1, 1]
+func.func @erase_factor_blocks(%l: tensor<4x4xf32>, %c: tensor<4xf32>) -> tensor<4x4xf32> {
+  %z = delta.erase_factor %l, %c block 2 to bf16 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x4xf32>
+  return %z : tensor<4x4xf32>
+}
+
+// The adjoint begins with the last rows. Both parts of Z_10 are multiplied by what is known of them.
+// CHECK-LABEL: func.func @erase_apply
+// CHECK-SAME: (%[[Z:[a-z0-9_]+]]: tensor<4x4xbf16>, %{{.*}}: tensor<4xf32>, %[[W:[a-z0-9_]+]]: tensor<4x8xf32>
+// CHECK: tensor.extract_slice %[[W]][2, 0] [2, 8] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][2, 2] [2, 2] [1, 1]
+// CHECK: tensor.insert_slice %{{.*}} into %[[W]][2, 0] [2, 8] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][0, 2] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][2, 0] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][0, 0] [2, 2] [1, 1]
+func.func @erase_apply(%z: tensor<4x4xbf16>, %c: tensor<4xf32>, %w: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %r = delta.erase_apply adjoint %z, %c, %w block 2 : tensor<4x4xbf16>, tensor<4xf32>, tensor<4x8xf32>
+  return %r : tensor<4x8xf32>
+}

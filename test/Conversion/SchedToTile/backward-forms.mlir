@@ -99,7 +99,7 @@ func.func @gated_backward(
     %Kh = arith.truncf %K : tensor<64x128xf32> to tensor<64x128xbf16>
     %P = delta.decay_dot upto_token %Qh, %Kh decay(%G : tensor<64xf32>) : tensor<64x128xbf16>, tensor<64x128xbf16> -> tensor<64x64xf32>
     %L = delta.decay_dot before_row %Kh, %Kh decay(%G : tensor<64xf32>) : tensor<64x128xbf16>, tensor<64x128xbf16> -> tensor<64x64xf32>
-    %Z = delta.erase_factor %L, %c : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    %Z = delta.erase_factor %L, %c block 32 to bf16 : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
     %half = arith.constant dense<0.5> : tensor<64x64xf32>
     %Ps = arith.mulf %P, %half : tensor<64x64xf32>
     %A = delta.cumsum %G : tensor<64xf32>

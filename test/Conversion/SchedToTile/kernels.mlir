@@ -27,10 +27,8 @@
 // CHECK: %[[L:.*]] = arith.select %[[before]], %[[KK]], %{{.*}}
 // CHECK: %[[c:.*]] = tile.read %[[t]]#2 : <64xf32> -> tensor<64xf32, #tile.layout<warp>>
 // CHECK: %[[Z:.*]] = tile.erase_factor %[[L]], %[[c]]
-// CHECK: %[[cZ:.*]] = arith.mulf %{{.*}}, %[[Z]]
-// CHECK: %[[Zc:.*]] = arith.negf %[[cZ]]
-// CHECK: %[[Zcb:.*]] = arith.truncf %[[Zc]]
-// CHECK: tile.store_rows %[[Zcb]] to
+// CHECK: %[[Zb:.*]] = arith.truncf %[[Z]]
+// CHECK: tile.store_rows %[[Zb]] to
 // CHECK: tile.release %[[ring]]
 // CHECK: }, {
 // CHECK: %[[t:.*]]:3 = tile.acquire %[[ring]]
@@ -55,8 +53,8 @@
 // CHECK: %[[KS:.*]] = tile.mma %[[Sb]], %[[t]]#1 transpose_b : tensor<64x128xbf16, #tile.layout<acc>>
 // CHECK: %[[V:.*]] = tile.read transpose %[[t]]#2
 // CHECK: %[[W:.*]] = arith.subf
-// CHECK: %[[R:.*]] = tile.mma %{{.*}}, %[[t]]#4 transpose_b into %[[W]]
 // CHECK: %[[c:.*]] = tile.read %[[t]]#3 : <64xf32> -> tensor<64xf32, #tile.layout<col>>
+// CHECK: %[[R:.*]] = tile.erase_apply %[[W]], %[[t]]#4, %[[c]]
 // CHECK: %[[C:.*]] = tile.broadcast %[[c]]
 // CHECK: tile.mma %[[Sb]], %[[t]]#0 transpose_b
 // CHECK: tile.mma %[[Ub:.*]], %[[t]]#5 transpose_b into

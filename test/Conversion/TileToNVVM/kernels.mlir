@@ -190,9 +190,8 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 // -----
 
 // The factor: a barrier before the scratch tile is written; the diagonal blocks by
-// substitution, a column a lane; the other blocks of the strip in operands of two f16,
-// three products each for two halves of three blocks; a barrier; three dependent groups of
-// 3, 2 and 1 blocks.
+// substitution, a column a lane; the copy for the strip below; the block that is left in
+// operands of two f16, three products for each of its halves; a barrier; the last product.
 
 // CHECK-LABEL: gpu.module @factor
 // CHECK: "bar.sync 1, 128;"
@@ -200,27 +199,27 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 // CHECK: @stored st.shared.f32
 // CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.bar.warp.sync
-// CHECK-COUNT-18: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
-// CHECK-NOT: nvvm.mma.sync
-// CHECK-COUNT-3: @stored stmatrix
+// CHECK: @stored stmatrix
 // CHECK-NOT: stmatrix
+// CHECK-COUNT-6: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
+// CHECK-NOT: nvvm.mma.sync
 // CHECK: "bar.sync 1, 128;"
-// CHECK-COUNT-12: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
+// CHECK-COUNT-2: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
 // CHECK-NOT: nvvm.mma.sync
 // CHECK-NOT: bar.sync
 // CHECK: llvm.return
 // CHECK-LABEL: gpu.module @two_parts
-// CHECK-COUNT-54: nvvm.mma.sync
+// CHECK-COUNT-12: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
 tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 6656 {
   %s = tile.alloc offset 0 : !tile.smem<1664xf32>
-  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
 }
 tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 9728 {
-  %s = tile.alloc offset 0 : !tile.smem<2432xf32>
-  %z = tile.erase_factor %l, %c via %s parts 2 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2432xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %s = tile.alloc offset 0 : !tile.smem<1920xf32>
+  %z = tile.erase_factor %l, %c via %s to f16 barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1920xf32> -> tensor<64x64xf32, #tile.layout<acc>>
 }
 
 // -----
@@ -236,8 +235,35 @@ tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf
 tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 24064 {
   %l = tile.alloc offset 0 : !tile.smem<64x64xf32>
   %s = tile.alloc offset 17408 : !tile.smem<1664xf32>
-  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
       : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}
+
+// -----
+
+// Three products, each complete before its result is the next one's operand: of the
+// adjoint from the last columns on, with Z across.
+
+// CHECK-LABEL: gpu.module @apply
+// CHECK: add.s64 b, $40, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {$0, {{.*}}$15}, {$32, $33, $34, $35}, b, always, -1, 1, 0;\0Aadd.s64 b, $40, 2;
+// CHECK-SAME: wgmma.wait_group.sync.aligned 0;
+// CHECK: add.s64 b, $40, 4;
+// CHECK-SAME: add.s64 b, $40, 6;
+// CHECK-SAME: add.s64 b, $40, 256;
+// CHECK-SAME: add.s64 b, $40, 258;
+// CHECK-SAME: wgmma.wait_group.sync.aligned 0;
+// CHECK: add.s64 b, $40, 260;
+// CHECK-SAME: add.s64 b, $40, 262;
+// CHECK: add.s64 b, $40, 260;
+// CHECK-SAME: b, always, -1, 1, 1;\0Aadd.s64 b, $40, 388;
+// CHECK: add.s64 b, $40, 256;
+// CHECK: add.s64 b, $40, 0;
+tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 8192 {
+  %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %r = tile.erase_apply %w, %z, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<col>>
+  %x = tile.erase_apply adjoint %r, %z, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<col>>
 }
 
 // -----

@@ -10,7 +10,8 @@
 #mn = affine_map<(m, n, k) -> (m, n)>
 
 // Operands are rounded once each, after their definition. The factor is computed
-// in f32 and rounded where it leaves the map, for the chain reads it rounded only.
+// in f32 and rounded where it leaves the map, for the chain reads it rounded only; it
+// knows to what.
 // e^a is no matmul operand, so it stays f32.
 
 // CHECK-LABEL: func.func @operands
@@ -19,7 +20,7 @@
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xbf16>, [seq, time, head] : tensor<?x?x2xf32>)
 // CHECK-NEXT: %[[Kb:.*]] = arith.truncf %[[K]] : tensor<64x32xf32> to tensor<64x32xbf16>
 // CHECK-NEXT: %[[L:.*]] = delta.decay_dot before_row %[[Kb]], %[[Kb]] decay(%[[G]] : tensor<64xf32>) : tensor<64x32xbf16>, tensor<64x32xbf16> -> tensor<64x64xf32>
-// CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]] : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+// CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]] to bf16 : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
 // CHECK: delta.yield outs(%[[Z]], %{{.*}} : tensor<64x64xf32>, tensor<64xf32>)
 // CHECK: delta.chunk_scan
 // CHECK-SAME: %[[Z:[a-zA-Z0-9_]+]] = %outs#0[seq, time, head, _] : tensor<?x?x2x64xbf16>, %{{.*}} carry(%[[S:[a-zA-Z0-9_]+]] =

@@ -78,8 +78,19 @@ func.func @decay_mask(%dM: tensor<64x64xf32>, %g: tensor<64xf32>) {
 // CHECK-LABEL: func.func @erase_factor
 // CHECK: delta.erase_factor
 func.func @erase_factor(%L: tensor<64x64xf32>, %c: tensor<64xf32>) {
-  %Z = delta.erase_factor %L, %c
+  %Z = delta.erase_factor %L, %c block 32 to bf16
       : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @erase_apply
+// CHECK: delta.erase_apply
+// CHECK: delta.erase_apply adjoint
+func.func @erase_apply(%Z: tensor<64x64xbf16>, %c: tensor<64xf32>, %W: tensor<64x128xf32>, %dU: tensor<64x128xf32>) {
+  %R = delta.erase_apply %Z, %c, %W block 32
+      : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
+  %X = delta.erase_apply adjoint %Z, %c, %dU block 32
+      : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
   return
 }
 

@@ -675,11 +675,11 @@ func.func @decay_mask_c5(%m: tensor<8x8xf32>, %g: tensor<8x8xf32>) {
 // -----
 
 //===----------------------------------------------------------------------===//
-// delta.erase_solve, delta.erase_solve_adjoint, delta.erase_factor
+// delta.erase_solve, delta.erase_solve_adjoint, delta.erase_factor, delta.erase_apply
 //===----------------------------------------------------------------------===//
 
 func.func @erase_solve_c1(%L: tensor<8x4xf32>, %c: tensor<8xf32>, %W: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C1) expected a square matrix L, found 'tensor<8x4xf32>'}}
+  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
   %R, %U = delta.erase_solve %L, %c, %W : tensor<8x4xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>, tensor<8x4xf32>
   return
 }
@@ -703,7 +703,7 @@ func.func @erase_solve_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>, %W: tensor<4x4
 // -----
 
 func.func @erase_solve_adjoint_c1(%L: tensor<8xf32>, %c: tensor<8xf32>, %dU: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C1) expected a square matrix L, found 'tensor<8xf32>'}}
+  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8xf32>'}}
   %X = delta.erase_solve_adjoint %L, %c, %dU : tensor<8xf32>, tensor<8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
   return
 }
@@ -727,7 +727,7 @@ func.func @erase_solve_adjoint_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>, %dU: t
 // -----
 
 func.func @erase_factor_c1(%L: tensor<8x4xf32>, %c: tensor<8xf32>) {
-  // expected-error @+1 {{(C1) expected a square matrix L, found 'tensor<8x4xf32>'}}
+  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
   %Z = delta.erase_factor %L, %c : tensor<8x4xf32>, tensor<8xf32> -> tensor<8x4xf32>
   return
 }
@@ -745,6 +745,54 @@ func.func @erase_factor_c2(%L: tensor<8x8xf32>, %c: tensor<4xf32>) {
 func.func @erase_factor_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
   // expected-error @+1 {{(C3) expected Z of L's type 'tensor<8x8xf32>', found 'tensor<8x8xbf16>'}}
   %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xbf16>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c4(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
+  // expected-error @+1 {{(C4) expected blocks of a number of rows that divides 8, found 3}}
+  %Z = delta.erase_factor %L, %c block 3 : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @erase_factor_c5(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
+  // expected-error @+1 {{(C5) expected a float type that Z is rounded to, found 'i16'}}
+  %Z = delta.erase_factor %L, %c to i16 : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @erase_apply_c1(%Z: tensor<8x4xf32>, %c: tensor<8xf32>, %W: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
+  %R = delta.erase_apply %Z, %c, %W : tensor<8x4xf32>, tensor<8xf32>, tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_apply_c2(%Z: tensor<8x8xf32>, %c: tensor<4xf32>, %W: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C2) expected a rate of shape [8], one a row of L, found 'tensor<4xf32>'}}
+  %R = delta.erase_apply %Z, %c, %W : tensor<8x8xf32>, tensor<4xf32>, tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_apply_c3(%Z: tensor<8x8xf32>, %c: tensor<8xf32>, %W: tensor<4x4xf32>) {
+  // expected-error @+1 {{(C3) expected right-hand side and results of one type with 8 rows, found 'tensor<4x4xf32>'}}
+  %R = delta.erase_apply %Z, %c, %W : tensor<8x8xf32>, tensor<8xf32>, tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @erase_apply_c4(%Z: tensor<8x8xf32>, %c: tensor<8xf32>, %W: tensor<8x4xf32>) {
+  // expected-error @+1 {{(C4) expected blocks of a number of rows that divides 8, found 16}}
+  %R = delta.erase_apply adjoint %Z, %c, %W block 16 : tensor<8x8xf32>, tensor<8xf32>, tensor<8x4xf32>
   return
 }
 

@@ -24,17 +24,17 @@
 // CHECK: %[[o:.*]], %[[factor:.*]], %{{.*}} = delta.chunk_scan
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x16xf32>)
 // CHECK: %[[Z:.*]] = delta.erase_factor %{{.*}}, %{{.*}} :
-// CHECK: %[[cZ:.*]] = arith.mulf %{{.*}}, %[[Z]]
-// CHECK: %[[Zc:.*]] = arith.negf %[[cZ]]
-// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Zc]],
+// CHECK: delta.erase_apply %[[Z]],
 // CHECK: delta.yield outs(%{{.*}}, %[[Z]] :
 // CHECK: return %[[o]], %[[factor]]
 // CHECK-LABEL: func.func @one_bwd(
 // CHECK-SAME: {delta.name = "initial_state"}, %[[z:[a-zA-Z0-9_]+]]: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, %{{.*}}: tensor<?x?x1x4xf32> {delta.name = "d_o"})
-// CHECK-NOT: delta.erase
-// CHECK: delta.chunk_scan forward {{.*}} = %[[z]][seq, time, head, _]
-// CHECK: delta.chunk_scan reverse {{.*}} = %[[z]][seq, time, head, _]
-// CHECK-NOT: delta.erase
+// CHECK-NOT: delta.erase_{{s|f}}
+// CHECK: delta.chunk_scan forward {{.*}} %[[Z:[a-zA-Z0-9_]+]] = %[[z]][seq, time, head, _]
+// CHECK: delta.erase_apply %[[Z]],
+// CHECK: delta.chunk_scan reverse {{.*}} %[[Z:[a-zA-Z0-9_]+]] = %[[z]][seq, time, head, _]
+// CHECK: delta.erase_apply adjoint %[[Z]],
+// CHECK-NOT: delta.erase_{{s|f}}
 // CHECK-NOT: delta.system
 // CHECK-NOT: delta.replay
 
@@ -97,10 +97,9 @@ func.func @one(%k: tensor<?x?x1x4xf32> {delta.name = "k"}, %v: tensor<?x?x1x4xf3
 // CHECK-LABEL: func.func @two_bwd(
 // CHECK-SAME: %[[z0:[a-zA-Z0-9_]+]]: tensor<?x?x1x8xf32> {delta.name = "factor", delta.residual}, %[[z1:[a-zA-Z0-9_]+]]: tensor<?x?x1x8xf32> {delta.name = "factor_1", delta.residual}
 // CHECK: delta.chunk_map
-// CHECK-SAME: %[[Z0:[a-zA-Z0-9_]+]] = %[[z0]][
 // CHECK-SAME: %[[Z1:[a-zA-Z0-9_]+]] = %[[z1]][
-// CHECK: linalg.contract {{.*}} ins(%[[Z1]],
-// CHECK: arith.mulf %{{.*}}, %[[Z0]]
+// CHECK: delta.erase_apply adjoint %[[Z1]], %delta
+// CHECK: delta.erase_apply adjoint %{{.*}}, %beta
 func.func @two(%l: tensor<?x?x1x8xf32> {delta.name = "l"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"}, %delta: tensor<?x?x1xf32> {delta.name = "delta"},
     %w: tensor<?x?x1x4xf32> {delta.name = "w"}) -> (tensor<?x?x1x4xf32> {delta.name = "u"}) {
   %u = delta.chunk_map chunk = 8 heads = 1 compute = f32

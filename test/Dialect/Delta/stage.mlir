@@ -15,19 +15,16 @@
 // CHECK-SAME: cu_seqlens(
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>)
 // CHECK-NEXT: %[[L:.*]] = delta.decay_dot before_row %[[K]], %[[K]]
-// CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]]
-// CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]] : tensor<64xf32>) {{.*}} dimensions = [0]
-// CHECK-NEXT: %[[cZ:.*]] = arith.mulf %[[C]], %[[Z]]
-// CHECK-NEXT: %[[Zc:.*]] = arith.negf %[[cZ]]
+// CHECK-NEXT: %[[Z:.*]] = delta.erase_factor %[[L]], %[[c]] block 32
 // CHECK-NEXT: %[[P:.*]] = delta.decay_dot upto_token %[[Q]], %[[K]]
-// CHECK-NEXT: delta.yield outs(%[[Zc]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
+// CHECK-NEXT: delta.yield outs(%[[Z]], %[[P]] : tensor<64x64xf32>, tensor<64x64xf32>)
 // CHECK: delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
 // CHECK-SAME: ins(%[[Q:.*]] = %[[q]][{{.*}}, %[[K:.*]] = %[[k]][{{.*}}, %[[V:.*]] = %[[v]][{{.*}}, %[[c:.*]] = %[[beta]][{{.*}}, %[[Z:.*]] = %[[before]]#0[seq, time, head, _] : tensor<?x?x2x64xf32>, %[[P:.*]] = %[[before]]#1[seq, time, head, _] : tensor<?x?x2x64xf32>)
 // CHECK-SAME: carry(%[[S:.*]] = %{{.*}}[seq, head, _, _] : tensor<?x2x32x16xf32>) cu_seqlens(
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xbf16>)
 // CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[S]]
 // CHECK: %[[W:.*]] = arith.subf %[[V]], %[[KS]]
-// CHECK: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Z]], %[[W]] : {{.*}} outs(%[[W]] :
+// CHECK: %[[R:.*]] = delta.erase_apply %[[Z]], %[[c]], %[[W]] block 32
 // CHECK: %[[C:.*]] = linalg.broadcast ins(%[[c]] : tensor<64xf32>) {{.*}} dimensions = [1]
 // CHECK: %[[U:.*]] = arith.mulf %[[C]], %[[R]]
 // CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[S]]
@@ -244,12 +241,11 @@ func.func @system_depends_on_state(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x
 // A constant rate needs no broadcast; a rate of one leaves no product.
 
 // CHECK-LABEL: func.func @constant_rate
-// CHECK: %[[Z:.*]] = delta.erase_factor
-// CHECK-NEXT: arith.negf %[[Z]]
+// CHECK: delta.erase_factor %{{.*}}, %{{.*}} : tensor<16x16xf32>
 // CHECK: delta.chunk_scan
 // CHECK-SAME: %[[Z:[a-zA-Z0-9_]+]] = %{{[a-zA-Z0-9_]+}}[seq, time, head, _] : tensor<?x?x2x16xf32>) carry
 // CHECK: %[[W:.*]] = arith.addf
-// CHECK-NEXT: %[[R:.*]] = linalg.contract {{.*}} ins(%[[Z]], %[[W]] : {{.*}} outs(%[[W]] :
+// CHECK-NEXT: %[[R:.*]] = delta.erase_apply %[[Z]], %{{.*}}, %[[W]] : tensor<16x16xf32>
 // CHECK-NEXT: delta.yield carry(%[[R]] :
 func.func @constant_rate(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -> tensor<?x2x16x16xf32> {
   %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32

@@ -67,7 +67,7 @@ func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tenso
       outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
     %Kb = arith.truncf %K : tensor<64x64xf32> to tensor<64x64xbf16>
     %L = delta.decay_dot before_row %Kb, %Kb : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
-    %Z = delta.erase_factor %L, %B : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    %Z = delta.erase_factor %L, %B block 32 to bf16 : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
     delta.yield outs(%Z : tensor<64x64xf32>)
   }
   %t = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32

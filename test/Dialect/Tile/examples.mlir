@@ -165,13 +165,26 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   // CHECK: tile.index 0
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
   // CHECK: tile.erase_factor
-  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
       : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   // CHECK: tile.erase_factor
-  %z2 = tile.erase_factor %held, %c via %s parts 1 barrier 1
+  %z2 = tile.erase_factor %held, %c via %s to bf16 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// CHECK-LABEL: func.func @erase_apply
+func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %c: tensor<64xf32, #tile.layout<col>>) {
+  // CHECK: tile.erase_apply %
+  %r = tile.erase_apply %w, %z, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+        tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.erase_apply adjoint %
+  %x = tile.erase_apply adjoint %w, %z, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+        tensor<64xf32, #tile.layout<col>>
   return
 }
 

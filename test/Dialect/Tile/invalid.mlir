@@ -815,7 +815,7 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C1) expected L and Z of 64 x 64 f32 in the acc layout, L else in shared memory, found 'tensor<64x32xf32, #tile.layout<acc>>' and 'tensor<64x64xf32, #tile.layout<acc>>'}}
-  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
       : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
@@ -825,7 +825,7 @@ func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
 func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<1664xf32>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
-  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
@@ -835,7 +835,7 @@ func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
 func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
   // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<1664xf32>', found '!tile.smem<64x64xf32>'}}
-  %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
@@ -844,9 +844,37 @@ func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 func.func @erase_factor_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
-  // expected-error @+1 {{(C4) expected operands of 1 or 2 parts, found 3}}
-  %z = tile.erase_factor %l, %c via %s parts 3 barrier 1
+  // expected-error @+1 {{(C4) expected a factor to be rounded to bf16 or f16, found 'f32'}}
+  %z = tile.erase_factor %l, %c via %s to f32 barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.erase_apply
+//===----------------------------------------------------------------------===//
+
+func.func @erase_apply_c1(%w: tensor<64x32xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %c: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C1) expected W of 64 x 64 f32 in the acc layout, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
+  %r = tile.erase_apply %w, %z, %c : tensor<64x32xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @erase_apply_c2(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xf32>, %c: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C2) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
+  %r = tile.erase_apply %w, %z, %c : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %c: tensor<64xf32, #tile.layout<row>>) {
+  // expected-error @+1 {{(C3) expected 64 rates along the columns, found 'tensor<64xf32, #tile.layout<row>>'}}
+  %r = tile.erase_apply %w, %z, %c : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<row>>
   return
 }
 

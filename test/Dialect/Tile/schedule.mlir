@@ -141,7 +141,7 @@ tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
   // CHECK-NEXT: %[[X:.*]] = tile.await
   // CHECK-NEXT: arith.addf %[[X]], %[[Z]]
   scf.for %i = %c0 to %n step %c1 {
-    %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+    %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
         : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> !acc
     %d = tile.mma %a, %k : !half, !tile -> !fly
     %x = tile.await %d : !fly

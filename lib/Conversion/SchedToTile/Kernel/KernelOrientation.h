@@ -68,9 +68,6 @@ inline RankedTensorType tensorOf(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
-/// True for what the tensor cores multiply.
-inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
-
 /// A value that has no dimensions of its own to speak of: a constant, or what
 /// linalg.fill makes of one. It takes the orientation of each of its uses.
 bool isSplat(Value value);

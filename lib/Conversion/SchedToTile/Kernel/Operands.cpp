@@ -83,7 +83,8 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
                            << "; the GPU path takes operands with a time or a "
                               "chunk dimension";
   int64_t rows = tile.getRank() ? tile.getDimSize(0) : 0;
-  if (isTimed && tile.getRank() == 1 && (isHalf(element) || element.isF32())) {
+  if (isTimed && tile.getRank() == 1 &&
+      (tile::isHalf(element) || element.isF32())) {
     if (rows % kLanes == 0)
       return success();
     return op->emitError()
@@ -92,7 +93,7 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
            << " (a warp's lanes): repeat 1 or 2 with a decay "
               "(target \"cpu\" takes all)";
   }
-  if (tile.getRank() != 2 || !isHalf(element))
+  if (tile.getRank() != 2 || !tile::isHalf(element))
     return op->emitError()
            << what << " of type " << type
            << ": the GPU path takes vectors of f32, bf16 or f16 and matrices "

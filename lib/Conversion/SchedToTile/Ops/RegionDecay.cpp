@@ -105,23 +105,14 @@ LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
   return success(masked != nullptr);
 }
 
-/// Returns the operation that makes `value`, in this role or in the one that
-/// puts it into the channel that it comes out of.
-static Operation *findMaker(Value value) {
-  auto get = value.getDefiningOp<sched::GetOp>();
-  if (!get)
-    return value.getDefiningOp();
-  unsigned tile = cast<OpResult>(value).getResultNumber();
-  auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
-  return findPut(channel).getTiles()[tile].getDefiningOp();
-}
-
-/// Returns how many f16 the operands of the factor's merges are: one where L is
-/// a product of bf16, and the factor is rounded to it in its turn. What bf16
-/// loses is eight times what f16 does.
-static int64_t getFactorParts(EraseFactorOp op) {
-  auto dots = dyn_cast_or_null<DecayDotOp>(findMaker(op.getL()));
-  return dots && getElementTypeOrSelf(dots.getA()).isBF16() ? 1 : 2;
+LogicalResult wyvern::checkFactorBlock(Operation *op,
+                                       std::optional<int64_t> block) {
+  if (block == tile::kFactorBlock)
+    return success();
+  return op->emitOpError() << "has a factor in blocks of "
+                           << block.value_or(tile::kAccRows)
+                           << " rows; the GPU path takes blocks of "
+                           << tile::kFactorBlock << " (delta-stage)";
 }
 
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
@@ -136,11 +127,15 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
     return op.emitError()
            << "expected a system of 64 rows in a chunk_map, found "
            << op.getL().getType();
-  int64_t parts = getFactorParts(op);
-  Value scratch = allocate({tile::getFactorScratch(parts)},
+  if (failed(checkFactorBlock(op, op.getBlock())))
+    return failure();
+  if (!op.getTo())
+    return op.emitOpError() << "says not what its factor is rounded to; run "
+                               "delta-assign-precision";
+  Value scratch = allocate({tile::getFactorScratch(*op.getTo())},
                            builder.getF32Type(), /*transient=*/true);
   registers[op.getZ()] = {tile::EraseFactorOp::create(
       builder, op.getLoc(), getRegisterType(op.getZ(), 0), l, rate, scratch,
-      parts, warps.barrier)};
+      *op.getTo(), warps.barrier)};
   return success();
 }

@@ -306,6 +306,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](DecayDotOp o) { return lowerDecayDot(o); })
           .Case([&](DecayMaskOp o) { return lowerDecayMask(o); })
           .Case([&](EraseFactorOp o) { return lowerEraseFactor(o); })
+          .Case([&](EraseApplyOp o) { return lowerEraseApply(o); })
           .Case([&](CumsumOp o) { return lowerCumsum(o); })
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
           .Case([&](SumRowsOp o) { return lowerSumRows(o); })

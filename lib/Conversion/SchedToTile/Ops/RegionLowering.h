@@ -15,6 +15,9 @@
 
 namespace mlir::wyvern {
 
+/// Diagnoses a factor in blocks that the GPU path does not take.
+LogicalResult checkFactorBlock(Operation *op, std::optional<int64_t> block);
+
 /// An error for a matrix that has no place to be computed in.
 LogicalResult refuseWithoutRows(Operation *op);
 
@@ -110,6 +113,7 @@ private:
   LogicalResult lowerBroadcast(linalg::BroadcastOp op);
   LogicalResult lowerReduce(linalg::ReduceOp op);
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
+  LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);

@@ -61,7 +61,7 @@ LogicalResult RegionLowering::stage(Value value, Operation *op) {
   if (!staged.contains(value))
     return success();
   RankedTensorType type = tensorOf(value);
-  if (!isHalf(type.getElementType()) ||
+  if (!tile::isHalf(type.getElementType()) ||
       type.getDimSize(1) % tile::kBlockColumns != 0)
     return op->emitOpError()
            << "computes " << type
@@ -114,7 +114,7 @@ Value RegionLowering::emitProduct(Operation *op, const Product &product,
                                   Value init, int64_t block) {
   const auto &[a, b, result, aM, bN, m] = product;
   for (Value operand : {a, b})
-    if (!isHalf(tensorOf(operand).getElementType())) {
+    if (!tile::isHalf(tensorOf(operand).getElementType())) {
       op->emitError() << "expected bf16 or f16 operands, found "
                       << operand.getType() << "; run delta-assign-precision";
       return {};
@@ -153,5 +153,28 @@ LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
     init = {};
   return keepTiles(op, [&](int64_t block) {
     return emitProduct(op, *product, init, block);
+  });
+}
+
+LogicalResult RegionLowering::lowerEraseApply(EraseApplyOp op) {
+  if (failed(checkFactorBlock(op, op.getBlock())))
+    return failure();
+  Value z = getShared(op.getZ());
+  if (!z || isMap || orientation.getM(op.getR()) != 1)
+    return op.emitOpError()
+           << "solves by a factor that is computed in the kernel, or in a map; "
+              "the GPU path takes one that is a plain in of a scan "
+              "(delta-stage)";
+  Value rate = getRegister(op.getRate(), op);
+  if (!rate)
+    return failure();
+  rate = alongTile(op.getLoc(), rate, tile::LayoutKind::col, 1);
+  return keepTiles(op, [&](int64_t block) -> Value {
+    Value w = getTile(op.getW(), block, op, 1);
+    if (!w)
+      return {};
+    numProducts += 3;
+    return tile::EraseApplyOp::create(builder, op.getLoc(), w, z, rate,
+                                      op.getAdjoint());
   });
 }

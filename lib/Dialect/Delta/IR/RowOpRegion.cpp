@@ -137,6 +137,20 @@ int64_t EraseFactorOp::getMatmulFlops() {
   return countProduct(getL(), columnsOf(getL())) / 3;
 }
 
+Loops EraseApplyOp::getLoops() {
+  return {
+      rows({{getZ(), 0}, {getZ(), 1}, {getRate(), 0}, {getW(), 0}, {getR(), 0}},
+           /*isMixed=*/true),
+      columns({{getW(), 1}, {getR(), 1}})};
+}
+bool EraseApplyOp::isCheap() { return false; }
+SmallVector<OpOperand *> EraseApplyOp::getRoundedOperands() {
+  return {&getZMutable()};
+}
+int64_t EraseApplyOp::getMatmulFlops() {
+  return countProduct(getZ(), columnsOf(getW()));
+}
+
 //===----------------------------------------------------------------------===//
 // cumsum, mask_rows, repeat_rows, sum_rows
 //===----------------------------------------------------------------------===//

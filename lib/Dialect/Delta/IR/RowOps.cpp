@@ -172,7 +172,7 @@ static LogicalResult verifySystem(Operation *op, Value l, Value rate,
   ArrayRef<int64_t> shape = shapeOf(l);
   if (shape.size() != 2 || shape[0] != shape[1])
     return op->emitOpError()
-           << "(C1) expected a square matrix L, found " << l.getType();
+           << "(C1) expected a square matrix, found " << l.getType();
   if (shapeOf(rate).size() != 1 || shapeOf(rate)[0] != shape[0])
     return op->emitOpError() << "(C2) expected a rate of shape [" << shape[0]
                              << "], one a row of L, found " << rate.getType();
@@ -193,11 +193,34 @@ LogicalResult EraseSolveAdjointOp::verify() {
   return verifySystem(*this, getL(), getRate(), {getDu(), getX()});
 }
 
+/// Blocks have the same number of rows.
+static LogicalResult verifyBlocks(Operation *op, Value matrix,
+                                  std::optional<int64_t> block) {
+  int64_t rows = shapeOf(matrix)[0];
+  if (block && (*block <= 0 || rows % *block != 0))
+    return op->emitOpError() << "(C4) expected blocks of a number of rows that "
+                                "divides "
+                             << rows << ", found " << *block;
+  return success();
+}
+
 LogicalResult EraseFactorOp::verify() {
   if (getZ().getType() != getL().getType())
     return emitOpError() << "(C3) expected Z of L's type " << getL().getType()
                          << ", found " << getZ().getType();
-  return verifySystem(*this, getL(), getRate(), {});
+  if (getTo() && !isa<FloatType>(*getTo()))
+    return emitOpError() << "(C5) expected a float type that Z is rounded to, "
+                            "found "
+                         << *getTo();
+  if (failed(verifySystem(*this, getL(), getRate(), {})))
+    return failure();
+  return verifyBlocks(*this, getL(), getBlock());
+}
+
+LogicalResult EraseApplyOp::verify() {
+  if (failed(verifySystem(*this, getZ(), getRate(), {getW(), getR()})))
+    return failure();
+  return verifyBlocks(*this, getZ(), getBlock());
 }
 
 OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {

@@ -146,6 +146,10 @@ struct AssignPrecisionPass
     });
     numRounded += rounder.getNumRounded();
     numSplit += rounder.getNumSplit();
+    getOperation()->walk([&](EraseFactorOp op) {
+      numSplit += op.getBlock().has_value();
+      op.setTo(type);
+    });
     SmallVector<ChunkProgramOpInterface> programs;
     getOperation()->walk(
         [&](ChunkProgramOpInterface program) { programs.push_back(program); });

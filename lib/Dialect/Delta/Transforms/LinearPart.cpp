@@ -75,6 +75,7 @@ static std::optional<LinearForm> getLinearForm(Operation *op) {
       .Case([&](DecayMaskOp o) { return linearIn(o.getMMutable()); })
       .Case([&](EraseSolveOp o) { return linearIn(o.getWMutable()); })
       .Case([&](EraseSolveAdjointOp o) { return linearIn(o.getDuMutable()); })
+      .Case([&](EraseApplyOp o) { return linearIn(o.getWMutable()); })
       .Case<CumsumOp, MaskRowsOp, RepeatRowsOp, SumRowsOp>(
           [&](auto o) { return linearIn(o.getXMutable()); })
       .Default([](Operation *) { return std::nullopt; });

@@ -17,52 +17,55 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Returns the rates of rows, or with `dim` 1 of columns, spread over `type`. A
-/// constant rate needs no broadcast, and a rate of 1 then folds away.
+/// Rows of a block of a factor. Two blocks of a chunk of 64 halve what forming
+/// the factor takes, and cost the chain two more products of a quarter each.
+static constexpr int64_t kBlockRows = 32;
+
+/// Returns the block attribute of a factor of so many rows: none for one block.
+static IntegerAttr getBlock(Builder &builder, int64_t rows) {
+  if (rows <= kBlockRows || rows % kBlockRows != 0)
+    return {};
+  return builder.getI64IntegerAttr(kBlockRows);
+}
+
+/// Returns the rates of rows spread over `type`. A constant rate needs no
+/// broadcast, and a rate of 1 then folds away.
 static Value spreadRate(OpBuilder &builder, Location loc, Value rate,
-                        int64_t dim, RankedTensorType type) {
+                        RankedTensorType type) {
   DenseElementsAttr constant;
   if (matchPattern(rate, m_Constant(&constant)) && constant.isSplat())
     return arith::ConstantOp::create(builder, loc, constant.resizeSplat(type));
   Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
                                         type.getElementType());
   return linalg::BroadcastOp::create(builder, loc, rate, empty,
-                                     ArrayRef<int64_t>{1 - dim})
+                                     ArrayRef<int64_t>{1})
       ->getResult(0);
 }
 
-/// Returns -(c * x), with the rates along dimension `dim`.
-static Value scaleNegated(RewriterBase &rewriter, Location loc, Value rate,
-                          int64_t dim, Value x) {
-  Value spread =
-      spreadRate(rewriter, loc, rate, dim, cast<RankedTensorType>(x.getType()));
-  Value scaled = rewriter.createOrFold<arith::MulFOp>(loc, spread, x);
-  return rewriter.createOrFold<arith::NegFOp>(loc, scaled);
+Value delta::createFactor(RewriterBase &rewriter, Operation *solve, Value l,
+                          Value rate) {
+  rewriter.setInsertionPoint(solve);
+  return EraseFactorOp::create(rewriter, solve->getLoc(), l.getType(), l, rate,
+                               getBlock(rewriter, shapeOf(l)[0]), TypeAttr());
 }
 
 void delta::replaceSolve(RewriterBase &rewriter, EraseSolveOp op,
                          Value factor) {
   Location loc = op.getLoc();
   rewriter.setInsertionPoint(op);
-  ImplicitLocOpBuilder b(loc, rewriter);
-  Value w = op.getW();
-  TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(w)));
-  // The factor takes the rates: it is made beside the chain, and W is in it.
-  Value scaled = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/1, factor);
-  Value r = tile.matmul(scaled, w, w);
-  Value rate = spreadRate(rewriter, loc, op.getRate(), /*dim=*/0,
-                          cast<RankedTensorType>(w.getType()));
+  Value r = EraseApplyOp::create(
+      rewriter, loc, op.getR().getType(), factor, op.getRate(), op.getW(),
+      getBlock(rewriter, shapeOf(factor)[0]), /*adjoint=*/false);
+  Value rate = spreadRate(rewriter, loc, op.getRate(),
+                          cast<RankedTensorType>(r.getType()));
   Value u = rewriter.createOrFold<arith::MulFOp>(loc, rate, r);
   rewriter.replaceOp(op, {r, u});
 }
 
 void delta::replaceSolve(RewriterBase &rewriter, EraseSolveAdjointOp op,
                          Value factor) {
-  Location loc = op.getLoc();
   rewriter.setInsertionPoint(op);
-  ImplicitLocOpBuilder b(loc, rewriter);
-  Value du = op.getDu();
-  TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(du)));
-  Value scaled = scaleNegated(rewriter, loc, op.getRate(), /*dim=*/0, du);
-  rewriter.replaceOp(op, tile.transposedMatmul(factor, scaled, du));
+  rewriter.replaceOpWithNewOp<EraseApplyOp>(
+      op, op.getX().getType(), factor, op.getRate(), op.getDu(),
+      getBlock(rewriter, shapeOf(factor)[0]), /*adjoint=*/true);
 }

@@ -13,20 +13,22 @@
 
 namespace mlir::wyvern::delta {
 
-/// Replaces (R, U) = solve(L, c, W) by R = W + Zc W, U = c * R, with Zc =
-/// -Z diag(c) and the factor Z = (I + stril(L) diag(c))^-1 stril(L) of the
-/// system.
+/// Returns the factor of the system (L, c), in the blocks that replaceSolve
+/// solves by; it is made before `solve`.
+Value createFactor(RewriterBase &rewriter, Operation *solve, Value l,
+                   Value rate);
+
+/// The same of a solve's system.
+template <typename OpT> Value createFactor(RewriterBase &rewriter, OpT op) {
+  return createFactor(rewriter, op, op.getL(), op.getRate());
+}
+
+/// Replaces (R, U) = solve(L, c, W) by R = erase_apply(Z, c, W), U = c * R,
+/// with the factor Z of the system.
 void replaceSolve(RewriterBase &rewriter, EraseSolveOp op, Value factor);
 
-/// Replaces X = (I + diag(c) stril(L))^-T dU by X = dU - Z^T (c * dU).
+/// Replaces X = (I + diag(c) stril(L))^-T dU by the adjoint erase_apply.
 void replaceSolve(RewriterBase &rewriter, EraseSolveAdjointOp op, Value factor);
-
-/// The factor of a solve's system, computed before it.
-template <typename OpT> Value createFactor(RewriterBase &rewriter, OpT op) {
-  rewriter.setInsertionPoint(op);
-  return EraseFactorOp::create(rewriter, op.getLoc(), op.getL().getType(),
-                               op.getL(), op.getRate());
-}
 
 } // namespace mlir::wyvern::delta
 

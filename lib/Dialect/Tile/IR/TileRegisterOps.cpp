@@ -250,13 +250,32 @@ LogicalResult EraseFactorOp::verify() {
   if (rate != getTileType({kAccRows}, element, LayoutKind::warp))
     return emitOpError() << "(C2) expected 64 rates held by every warp, found "
                          << rate;
-  if (getParts() != 1 && getParts() != 2)
-    return emitOpError() << "(C4) expected operands of 1 or 2 parts, found "
-                         << getParts();
+  if (!isHalf(getTo()))
+    return emitOpError() << "(C4) expected a factor to be rounded to bf16 or "
+                            "f16, found "
+                         << getTo();
   auto scratch =
-      SmemType::get(getContext(), {getFactorScratch(getParts())}, element);
+      SmemType::get(getContext(), {getFactorScratch(getTo())}, element);
   if (getScratch().getType() != scratch)
     return emitOpError() << "(C3) expected a scratch tile of " << scratch
                          << ", found " << getScratch().getType();
+  return success();
+}
+
+LogicalResult EraseApplyOp::verify() {
+  Type element = Float32Type::get(getContext());
+  if (getW().getType() !=
+      getTileType({kAccRows, kAccRows}, element, LayoutKind::acc))
+    return emitOpError() << "(C1) expected W of 64 x 64 f32 in the acc layout, "
+                            "found "
+                         << getW().getType();
+  SmemType z = getZ().getType();
+  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
+      !isHalf(z.getElementType()))
+    return emitOpError() << "(C2) expected Z of 64 x 64 bf16 or f16, found "
+                         << z;
+  if (getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
+    return emitOpError() << "(C3) expected 64 rates along the columns, found "
+                         << getRate().getType();
   return success();
 }

@@ -71,7 +71,7 @@ void SmemType::print(AsmPrinter &printer) const {
 
 LogicalResult SmemType::verify(function_ref<InFlightDiagnostic()> emitError,
                                ArrayRef<int64_t> shape, Type element) {
-  bool half = element.isBF16() || element.isF16();
+  bool half = isHalf(element);
   if (element.isF32() && (shape.size() == 1 || shape.size() == 2))
     return success();
   if (!half || shape.size() != 2)

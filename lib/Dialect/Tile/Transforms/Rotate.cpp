@@ -74,8 +74,10 @@ static Operation *findCut(Block &block, Operation *end) {
     if (isa<MmaOp>(op))
       ++inFlight;
     auto await = dyn_cast<AwaitOp>(op);
-    if (await && inFlight > 0) {
-      inFlight = std::min<int64_t>(inFlight, await.getPending());
+    bool completesAll = isa<EraseApplyOp>(op);
+    if (completesAll || (await && inFlight > 0)) {
+      inFlight =
+          completesAll ? 0 : std::min<int64_t>(inFlight, await.getPending());
       if (inFlight == 0)
         cut = &op;
     }

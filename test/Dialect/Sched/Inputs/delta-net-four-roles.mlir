@@ -39,12 +39,8 @@ func.func @delta_net(
       sched.each_chunk forward valid(%n) {
         %L = sched.get %dots : <tensor<64x64xf32>> -> tensor<64x64xf32>
         %b = sched.get %rates : <tensor<64xf32>> -> tensor<64xf32>
-        %Z = delta.erase_factor %L, %b : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
-        %ez = tensor.empty() : tensor<64x64xf32>
-        %bz = linalg.broadcast ins(%b : tensor<64xf32>) outs(%ez : tensor<64x64xf32>) dimensions = [0]
-        %bZ = arith.mulf %bz, %Z : tensor<64x64xf32>
-        %Zc = arith.negf %bZ : tensor<64x64xf32>
-        sched.put %Zc to %factors : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        %Z = delta.erase_factor %L, %b block 32 to bf16 : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+        sched.put %Z to %factors : <tensor<64x64xbf16>>, tensor<64x64xf32>
         sched.yield
       }
     }
@@ -65,11 +61,9 @@ func.func @delta_net(
         %b = sched.get %rates : <tensor<64xf32>> -> tensor<64xf32>
         %e = tensor.empty() : tensor<64x128xf32>
         %bs = linalg.broadcast ins(%b : tensor<64xf32>) outs(%e : tensor<64x128xf32>) dimensions = [1]
-        %Wb = arith.truncf %W : tensor<64x128xf32> to tensor<64x128xbf16>
         %Z = sched.get %factors : <tensor<64x64xbf16>> -> tensor<64x64xf32>
         %Zb = arith.truncf %Z : tensor<64x64xf32> to tensor<64x64xbf16>
-        %R = linalg.contract indexing_maps = [#mk, #kn, #mn]
-            ins(%Zb, %Wb : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%W : tensor<64x128xf32>) -> tensor<64x128xf32>
+        %R = delta.erase_apply %Zb, %b, %W block 32 : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
         %U = arith.mulf %bs, %R : tensor<64x128xf32>
         %Ub = arith.truncf %U : tensor<64x128xf32> to tensor<64x128xbf16>
         %S1 = linalg.contract indexing_maps = [#km, #kn, #mn]

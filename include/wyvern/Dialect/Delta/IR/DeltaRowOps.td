@@ -196,28 +196,80 @@ def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", ["X"]> {
 }
 
 def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", ["Z"]> {
-  let summary = "the factor Z that turns erase_solve into one matmul";
+  let summary = "the factor Z by which erase_apply solves";
   let description = [{
     ```
-    Z = (I + stril(L) diag(c))^-1 stril(L)      so that R = W - Z (c * W)
+    Z_ii = (I + stril(L_ii) diag(c_i))^-1 stril(L_ii)
+    Z_ij = L_ij,  Z_ji = L_ij - round(L_ij), j < i
     ```
 
-    Z is strictly lower triangular. Unlike the inverse it leaves the identity part
+    L and Z are in blocks of `block` rows and columns; without it they are one
+    block, and then R = W - Z (c * W) solves the system of `erase_solve`. Where Z is
+    to be rounded, `to` says to what: what L_ij loses is kept in the place above the
+    diagonal (not transposed), which is zero without it. Errors of L_ij would be most of the
+    error where keys are alike (docs/numerics.md).
+
+    Unlike the inverse, Z leaves the identity part
     of W untouched by any rounding of Z, and unlike (T - I) / c it divides by
-    nothing. `delta-stage` splits an `erase_solve` into this and a matmul.
+    nothing. Blocks are a choice between the work that the factor is and the
+    number of products, one behind the other, that `erase_apply` is.
+    `delta-stage` splits an `erase_solve` into the two.
 
     Example:
 
     ```mlir
-    %Z = delta.erase_factor %L, %c
+    %Z = delta.erase_factor %L, %c block 32 to bf16
         : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
     ```
   }];
-  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate);
+  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate,
+                       OptionalAttr<I64Attr>:$block,
+                       OptionalAttr<TypeAttr>:$to);
   let hasFolder = 1;
   let results = (outs Delta_Tile:$z);
-  let assemblyFormat =
-      "$l `,` $rate attr-dict `:` type($l) `,` type($rate) `->` type($z)";
+  let assemblyFormat = [{
+    $l `,` $rate (`block` $block^)? (`to` $to^)? attr-dict
+    `:` type($l) `,` type($rate) `->` type($z)
+  }];
+}
+
+def Delta_EraseApplyOp : Delta_RowOp<"erase_apply", ["R"],
+                                     [AllTypesMatch<["w", "r"]>]> {
+  let summary = "solves the system of erase_solve, or its adjoint, by its factor";
+  let description = [{
+    With blocks of `block` rows (without it, one of all rows), in their order:
+
+    ```
+    W'_i = W_i - sum of (Z_ij + Z_ji) (c_j * R_j), j < i
+    R_i  = W'_i - Z_ii (c_i * W'_i)
+    ```
+
+    and with `adjoint`, of the adjoint system, from the last block to the first:
+
+    ```
+    W'_i = W_i - sum of (Z_ji + Z_ij)^T (c_j * R_j), j > i
+    R_i  = W'_i - Z_ii^T (c_i * W'_i)
+    ```
+
+    Products are those of matrices with elements of the type of Z, to which c * R
+    and c * W' are rounded; sums have the type of W.
+
+    Example:
+
+    ```mlir
+    %R = delta.erase_apply %Z, %c, %W block 32
+        : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
+    %X = delta.erase_apply adjoint %Z, %c, %dU block 32
+        : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$z, Delta_Tile:$rate, Delta_Tile:$w,
+                       OptionalAttr<I64Attr>:$block, UnitAttr:$adjoint);
+  let results = (outs Delta_Tile:$r);
+  let assemblyFormat = [{
+    (`adjoint` $adjoint^)? $z `,` $rate `,` $w (`block` $block^)? attr-dict
+    `:` type($z) `,` type($rate) `,` type($w)
+  }];
 }
 
 def Delta_CumsumOp : Delta_RowOp<"cumsum", [], [SameOperandsAndResultType]> {

@@ -183,11 +183,11 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
     func.func @f_fwd(%k, ...) -> (..., {delta.name = "factor", delta.residual}) ... {
       %o, %z, %sT = delta.chunk_scan forward ... outs(..., [seq, time, head, _]) {
         %Z = delta.erase_factor %L, %c
-        %R = linalg.contract ins(%Zc, %W) outs(%W)       // W + Zc W, Zc = -Z diag(c)
+        %R = delta.erase_apply %Z, %c, %W
     ...
     func.func @f_bwd(%k, ..., %z {delta.name = "factor", delta.residual}, %d_o, ...) {
       ... delta.chunk_scan reverse ... ins(..., %Z = %z[seq, time, head, _]) {
-        %X = linalg.contract ins(%Z, %ncdU) outs(%dU)    // dU - Z^T (c * dU)
+        %X = delta.erase_apply adjoint %Z, %c, %dU
     ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
@@ -266,12 +266,12 @@ def StagePass : Pass<"delta-stage"> {
     chunk, and what else it needs of the chain and is worth a load, as outs of the
     chain. Other reads of the state stay in the chain, where the state is at hand.
 
-    First, a solve whose system depends on no carry is split into the factor
-    Z = (I + L diag(c))^-1 L, which goes to the map, and a matmul:
+    First, a solve whose system depends on no carry is split into its factor, in
+    blocks of 32 rows where there are more, which goes to the map, and products:
 
     ```
-    (R, U) = erase_solve(L, c, W)       ->   R = W + Zc W,  U = c * R,  Zc = -Z diag(c)
-    X = erase_solve_adjoint(L, c, dU)   ->   X = dU - Z^T (c * dU)
+    (R, U) = erase_solve(L, c, W)       ->   R = erase_apply(Z, c, W),  U = c * R,  Z = erase_factor(L, c)
+    X = erase_solve_adjoint(L, c, dU)   ->   X = erase_apply adjoint(Z, c, dU)
     ```
 
     A value that the chain needs and the map has crosses as a result of the map:
@@ -306,19 +306,16 @@ def StagePass : Pass<"delta-stage"> {
         ins(%K = %k[...], %c = %beta[...])
         outs([seq, time, head, _] : tensor<?x?x16x64xf32>) valid(%n) {
       %L = delta.decay_dot before_row %K, %K
-      %Z = delta.erase_factor %L, %c
-      %C = linalg.broadcast ins(%c)                       // along the columns
-      %cZ = arith.mulf %C, %Z
-      %Zc = arith.negf %cZ
-      delta.yield outs(%Zc)
+      %Z = delta.erase_factor %L, %c block 32
+      delta.yield outs(%Z)
     }
     %o, %sT = delta.chunk_scan forward chunk = 64 heads = 16 compute = f32
         ins(%K = %k[...], %V = %v[...], %c = %beta[...],
-            %Zc = %z[seq, time, head, _]) carry(%S = %s0[...])
+            %Z = %z[seq, time, head, _]) carry(%S = %s0[...])
         outs([...]) valid(%n) {
       %KS = linalg.contract ins(%K, %S) outs(%zero)
       %W = arith.subf %V, %KS
-      %R = linalg.contract ins(%Zc, %W) outs(%W)
+      %R = delta.erase_apply %Z, %c, %W block 32
       %C = linalg.broadcast ins(%c)
       %U = arith.mulf %C, %R
       %S1 = linalg.contract ins(%K, %U) outs(%S)
@@ -440,7 +437,7 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     ever read through such a truncf; it is then rounded where it leaves its program.
     Vectors (rates, gates and what is summed for their gradients) keep their type.
 
-    Three roundings would be most of an error, and get a second part with what they
+    Some roundings would be most of an error, and get a second part with what they
     took away (16 significant bits in all). A product that is added to a carry is
     computed for both parts if its operand is an in times vectors (a decay), because
     it would otherwise be the only inexact term:
@@ -454,6 +451,7 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     %S1 = linalg.contract ins(%K, %EVb) outs(%S0)
     ```
 
+    An `erase_factor` keeps what rounding takes away left of its blocks (`to`).
     And rows of tokens that go to a program which sums a vector from them (the gradient
     of a rate) are two outs; the program adds them again for the sum, and its products
     take the first. A state that another program stores and that multiplies the carry

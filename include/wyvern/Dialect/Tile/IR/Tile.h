@@ -66,9 +66,16 @@ constexpr int64_t kAccRows = 64;
 /// 16-bit elements of a 128-byte swizzled column block.
 constexpr int64_t kBlockColumns = 64;
 
-/// Returns the elements of the scratch tile of an erase_factor whose merges
-/// have operands of `parts` f16.
-constexpr int64_t getFactorScratch(int64_t parts) { return 896 + 768 * parts; }
+/// True for what the tensor cores multiply.
+inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
+
+/// Rows of a block of a factor: what erase_factor solves and erase_apply
+/// multiplies by.
+constexpr int64_t kFactorBlock = 32;
+
+/// Returns the elements of the scratch tile of an erase_factor that is rounded
+/// to `to`: for f16, operands of its last product have two parts.
+inline int64_t getFactorScratch(Type to) { return to.isF16() ? 1920 : 1664; }
 
 /// Marks a loop of which a round begins before the last one has ended
 /// (`tile-rotate`).

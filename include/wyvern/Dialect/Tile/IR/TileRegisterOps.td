@@ -191,15 +191,19 @@ def Tile_IndexOp : Tile_Op<"index", [Pure]> {
 }
 
 def Tile_EraseFactorOp : Tile_Op<"erase_factor"> {
-  let summary = "Z = (I + L diag(c))^-1 L by blocks on the tensor cores";
+  let summary = "the factor of L and c in blocks of 32 rows";
   let description = [{
+    ```
+    Z_ii = (I + L_ii diag(c_i))^-1 L_ii, i = 1, 2
+    Z_21 = L_21,  Z_12 = L_21 - round(L_21)
+    ```
+
     L is 64 x 64 and strictly lower triangular, in registers or in shared memory; its
-    entries above the diagonal blocks of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The rest of
-    each strip of 16 rows follows from its block on the tensor cores, in operands of two
-    f16, whose sum is the operand to 22 bits; then each strip takes those above it out,
-    by at most three dependent products with fp32 sums, of operands of `parts` f16. With
-    1 the error is below that of rounding Z to bf16, but for nearly equal keys at rates
-    near 2; with 2 it is that of fp32. (A Neumann series on 16 x 16 blocks fails for
+    entries above the diagonal blocks of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The one
+    that is left in a block of 32 follows from its two on the tensor cores: a product in operands of two
+    f16, whose sum is the operand to 22 bits, then one with fp32 sums. `to` is what Z is to be rounded to: for
+    bf16 the operands of the last product are f16, and its error is below that of rounding Z, but for nearly equal keys at rates
+    near 2; for f16 they are two f16, and it is that of fp32. (A Neumann series on 16 x 16 blocks fails for
     such keys: docs/numerics.md.) |Z| must stay below
     65504, as it does for keys of norm 1 and rates from 0 to 2.
 
@@ -210,19 +214,62 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor"> {
     Example:
 
     ```mlir
-    %z = tile.erase_factor %l, %c via %s parts 1 barrier 1
+    %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
         : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
           !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
                        Tile_AnyTensor:$rate,
-                       Tile_SmemType:$scratch, I64Attr:$parts,
+                       Tile_SmemType:$scratch, TypeAttr:$to,
                        I64Attr:$barrier_id);
   let results = (outs Tile_AnyTensor:$z);
   let assemblyFormat = [{
-    $l `,` $rate `via` $scratch `parts` $parts `barrier` $barrier_id attr-dict
+    $l `,` $rate `via` $scratch `to` $to `barrier` $barrier_id attr-dict
     `:` type($l) `,` type($rate) `,` type($scratch) `->` type($z)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_EraseApplyOp : Tile_Op<"erase_apply",
+                                [AllTypesMatch<["w", "r"]>]> {
+  let summary = "solve by a factor in blocks of 32 rows, on the tensor cores";
+  let description = [{
+    W and R are 64 x 64 and held transposed: what erases are solved for are their
+    columns. Z is in shared memory, of 16 bits, as `tile.erase_factor` makes it.
+
+    ```
+    R_1 = W_1 - (c_1 * W_1) Z_11^T
+    V   = W_2 - (c_1 * R_1) (Z_21 + Z_12)^T
+    R_2 = V - (c_2 * V) Z_22^T
+    ```
+
+    with columns 1 to 32 and 33 to 64 as 1 and 2; with `adjoint` the system whose
+    matrix is transposed:
+
+    ```
+    R_2 = W_2 - (c_2 * W_2) Z_22
+    V   = W_1 - (c_2 * R_2) (Z_21 + Z_12)
+    R_1 = V - (c_1 * V) Z_11
+    ```
+
+    Left operands are rounded to the type of Z; sums are in fp32. R is complete, and
+    so is every product that the warpgroup has issued before.
+
+    Example:
+
+    ```mlir
+    %r = tile.erase_apply %w, %z, %c
+        : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+          tensor<64xf32, #tile.layout<col>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$w, Tile_SmemType:$z,
+                       Tile_AnyTensor:$rate, UnitAttr:$adjoint);
+  let results = (outs Tile_AnyTensor:$r);
+  let assemblyFormat = [{
+    (`adjoint` $adjoint^)? $w `,` $z `,` $rate attr-dict
+    `:` type($w) `,` type($z) `,` type($rate)
   }];
   let hasVerifier = 1;
 }

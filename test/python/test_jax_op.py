@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""wyvern.jax.op on the CPU: any spec as a differentiable JAX function.
+
+Judged as wyvern.torch.op is, by the token recurrence in float64 and through autograd.
+"""
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+jax = pytest.importorskip("jax")
+torch = pytest.importorskip("torch")
+pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+
+import jax.numpy as jnp
+import numpy as np
+import op_cases
+import wyvern
+from op_cases import DELTA, LAYERS, close, expected, spec
+from wyvern.jax import op
+
+
+@pytest.fixture(autouse=True, scope="module")
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def make(name, dtype=jnp.float64, batch=2, tokens=71, sequences=None):
+    """Random operands and a state, by name."""
+    tensors = op_cases.make(name, op(spec(name)).shapes, batch, tokens, sequences)
+    return {operand: jnp.asarray(x.numpy(), dtype) for operand, x in tensors.items()}
+
+
+def to_torch(arrays):
+    return [torch.from_numpy(np.array(x, np.float64)) for x in arrays]
+
+
+def judged(name, data, cu_seqlens=None):
+    """What the recurrence says: its outputs, and gradients of weighted ones by name."""
+    leaves = {x: y.requires_grad_() for x, y in zip(data, to_torch(data.values()))}
+    cu_seqlens = None if cu_seqlens is None else torch.tensor(np.asarray(cu_seqlens))
+    wanted = expected(name, leaves, cu_seqlens)
+    value = sum((x * seed).sum() for x, seed in zip(wanted, op_cases.weights(wanted)))
+    gradients = torch.autograd.grad(value, list(leaves.values()))
+    return [x.detach() for x in wanted], dict(zip(data, gradients))
+
+
+def with_gradients(function, data, **options):
+    """The outputs of an op, and gradients of the same weighted ones by name."""
+    call = lambda x: function(**x, **options, output_final_state=True)
+
+    def loss(x):
+        outputs = call(x)
+        seeds = [jnp.asarray(seed.numpy()) for seed in op_cases.weights(outputs)]
+        return sum((y * seed).sum() for y, seed in zip(outputs, seeds)), outputs
+
+    (_, outputs), gradients = jax.value_and_grad(loss, has_aux=True)(data)
+    return outputs, gradients
+
+
+def check(found, wanted, bar=1e-10):
+    (outputs, gradients), (right, right_gradients) = found, wanted
+    close(to_torch(outputs), right, bar)
+    close(to_torch(gradients[x] for x in right_gradients), right_gradients.values(), bar)
+
+
+def same(found, wanted):
+    found, wanted = jax.tree.leaves(found), jax.tree.leaves(wanted)
+    assert len(found) == len(wanted)
+    assert all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(found, wanted))
+
+
+# === Values and gradients ===
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_values_and_gradients(name):
+    data, function = make(name), op(spec(name))
+    found = with_gradients(function, data)
+    check(found, judged(name, data))
+    same(jax.jit(lambda data: with_gradients(function, data))(data), found)
+    # Without gradients the bits are the same, and without states there are none.
+    same(function(**data), (found[0][0], None))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("kind", [jnp.int32, jnp.int64])
+def test_packed(name, kind):
+    data, cu = make(name, batch=1, sequences=3), jnp.array([0, 20, 20, 66], kind)
+    function = op(spec(name))
+    found = with_gradients(function, data, cu_seqlens=cu)
+    check(found, judged(name, data, cu))
+    assert not found[0][0][0, 66:].any()
+    same(jax.jit(lambda data, cu: with_gradients(function, data, cu_seqlens=cu))(data, cu), found)
+
+
+@pytest.mark.parametrize("name", ["gated", "sum"])
+def test_without_a_state(name):
+    data, function = make(name), op(spec(name))
+    zeros = data | {"initial_state": jnp.zeros_like(data["initial_state"])}
+    del data["initial_state"]
+    outputs, gradients = with_gradients(function, zeros)
+    del gradients["initial_state"]
+    same(with_gradients(function, data), (outputs, gradients))
+    cu = jnp.array([0, 20, 71])
+    packed = {x: y[:1] for x, y in data.items()}
+    zeros = packed | {"initial_state": jnp.zeros((2, 4, 8, 6))}
+    outputs, gradients = with_gradients(function, zeros, cu_seqlens=cu)
+    del gradients["initial_state"]
+    same(with_gradients(function, packed, cu_seqlens=cu), (outputs, gradients))
+
+
+@pytest.mark.parametrize("dtype, bar", [(jnp.float32, 2e-5), (jnp.float16, 4e-3), (jnp.bfloat16, 3e-2)])
+@pytest.mark.parametrize("name", ["gated", "products"])
+def test_types(name, dtype, bar):
+    """o is in q's type, states are in float32, gradients in the types of their arrays."""
+    data = make(name, dtype)
+    data["g"] = data["g"].astype(jnp.float32)
+    found = with_gradients(op(spec(name)), data)
+    (o, state), gradients = found
+    assert o.dtype == dtype and state.dtype == jnp.float32
+    assert all(gradients[x].dtype == y.dtype for x, y in data.items())
+    check(found, judged(name, data), bar)
+
+
+def test_16_bits_are_the_rounded_program():
+    """The one that judges the kernels, whose tensors the GPU's program has too."""
+    data = make("gated", jnp.bfloat16)
+    data |= {x: data[x].astype(jnp.float32) for x in ("g", "beta", "initial_state")}
+    o, state = op(spec("gated"))(**data, output_final_state=True)
+    program = wyvern.compile(spec("gated"), target="cpu", precision="rounded")
+    out = program(**{x: np.asarray(y) for x, y in data.items()})
+    assert np.array_equal(o, out["o"]) and np.array_equal(state, out["final_state"])
+
+
+def test_without_float64():
+    """As JAX is without being told: offsets of 32 bits, and nothing wider."""
+    with jax.enable_x64(False):
+        data, cu = make("gated", jnp.float32, batch=1, sequences=2), jnp.array([0, 40, 71])
+        found = with_gradients(op(spec("gated")), data, cu_seqlens=cu)
+    assert cu.dtype == jnp.int32 and found[0][1].dtype == jnp.float32
+    check(found, judged("gated", data, cu), 2e-5)
+
+
+def test_one_token_and_none():
+    function, data = op(spec("gated")), make("gated", tokens=1)
+    check(with_gradients(function, data), judged("gated", data))
+    data = make("gated", tokens=0)
+    (o, state), gradients = with_gradients(function, data)
+    assert o.shape == (2, 0, 4, 6) and gradients["q"].shape == (2, 0, 2, 8)
+    same(state, data["initial_state"])
+
+
+def test_a_gate_of_minus_infinity_resets():
+    data, function = make("products"), op(spec("products"))
+    data["g"] = data["g"].at[:, 40].set(-jnp.inf)
+    (o, _), gradients = with_gradients(function, data)
+    cut = {x: y[:, 40:] for x, y in data.items() if x != "initial_state"}
+    close(to_torch([o[:, 40:]]), to_torch(function(**cut)[:1]))
+    assert all(jnp.isfinite(x).all() for x in gradients.values())
+
+
+# === JAX's transformations ===
+
+
+@pytest.mark.parametrize("name", ["repeated", "sum"])
+def test_vmap_of_gradients(name):
+    """Gradients of each sample, of which q is the same."""
+    function, data = op(spec(name)), make(name, tokens=9)
+    more = {x: jnp.stack([y, y[:, ::-1], jnp.roll(y, 1, 0)], 1) for x, y in data.items()} | {"q": data["q"]}
+    axes = {x: None if x == "q" else 1 for x in data}
+    loss = lambda x: sum((y**2).sum() for y in function(**x, output_final_state=True))
+    found = jax.jit(jax.vmap(jax.value_and_grad(loss), (axes,)))(more)
+    each = [{x: y if x == "q" else y[:, i] for x, y in more.items()} for i in range(3)]
+    wanted = [jax.value_and_grad(loss)(data) for data in each]
+    same(found, jax.tree.map(lambda *x: jnp.stack(x), *wanted))
+
+
+def test_vmap_of_packed_sequences():
+    function, data = op(spec("gated")), make("gated", batch=1, tokens=9, sequences=2)
+    more = {x: jnp.stack([y, y[:, ::-1]]) for x, y in data.items()}
+    cu = jnp.array([[0, 4, 9], [0, 0, 7]])
+    call = lambda data, cu: with_gradients(function, data, cu_seqlens=cu)
+    found = jax.vmap(call)(more, cu)
+    wanted = [call({x: y[i] for x, y in more.items()}, cu[i]) for i in range(2)]
+    same(found, jax.tree.map(lambda *x: jnp.stack(x), *wanted))
+
+
+def test_vmap_without_states():
+    function, data = op(spec("gated")), make("gated", batch=1, tokens=9)
+    del data["initial_state"]
+    more = {x: jnp.stack([y, y[:, ::-1]]) for x, y in data.items()}
+    o, state = jax.vmap(lambda x: function(**x))(more)
+    assert state is None
+    same(o[1], function(**{x: y[1] for x, y in more.items()})[0])
+
+
+def test_jacrev():
+    function, data = op(spec("gated")), make("gated", batch=1, tokens=3)
+    call = lambda k: function(**data | {"k": k})[0].sum((0, 2))
+    found = jax.jacrev(call)(data["k"])
+    for t in range(3):
+        for d in range(6):
+            same(found[t, d], jax.grad(lambda k: call(k)[t, d])(data["k"]))
+
+
+def test_scan_and_checkpoint():
+    """A sequence in pieces gives what it gives whole, and so do its gradients."""
+    function, data = op(spec("gated")), make("gated", tokens=96)
+    state = data.pop("initial_state")
+
+    @jax.checkpoint
+    def step(state, piece):
+        o, state = function(**piece, initial_state=state, output_final_state=True)
+        return state, o
+
+    def in_pieces(data, state):
+        pieces = {x: jnp.moveaxis(y.reshape(2, 3, 32, *y.shape[2:]), 1, 0) for x, y in data.items()}
+        last, o = jax.lax.scan(step, state, pieces)
+        return (jnp.moveaxis(o, 0, 1).reshape(2, 96, 4, 6) ** 2).sum() + last.sum()
+
+    def whole(data, state):
+        o, last = function(**data, initial_state=state, output_final_state=True)
+        return (o**2).sum() + last.sum()
+
+    found, wanted = (jax.jit(jax.grad(f, (0, 1)))(data, state) for f in (in_pieces, whole))
+    close(to_torch(jax.tree.leaves(found)), to_torch(jax.tree.leaves(wanted)))
+
+
+def test_forward_mode_is_refused():
+    function, data = op(spec("gated")), make("gated", tokens=5)
+    call = lambda q: function(**data | {"q": q})[0]
+    refused(TypeError, "forward-mode.*custom_vjp", jax.jvp, call, (data["q"],), (data["q"],))
+    refused(TypeError, "forward-mode.*custom_vjp", jax.jacfwd(call), data["q"])
+
+
+def test_second_derivatives_are_refused():
+    function, data = op(spec("gated")), make("gated", tokens=5)
+    call = lambda q: (function(**data | {"q": q})[0] ** 2).sum()
+    twice = jax.grad(lambda q: jax.grad(call)(q).sum())
+    refused(NotImplementedError, "gated: the second derivative is not supported", twice, data["q"])
+    refused(NotImplementedError, "gated: the second derivative is not supported", jax.hessian(call), data["q"])
+
+
+# === What an op is ===
+
+
+def test_is_the_op_of_torch():
+    """The same names, shapes, and bits."""
+    torch_op, function = wyvern.torch.op(spec("repeated")), op(spec("repeated"))
+    assert function.operands == torch_op.operands and function.shapes == torch_op.shapes
+    assert inspect.signature(function) == inspect.signature(torch_op)
+    data = make("repeated", jnp.float32)
+    o, state = function(**data, output_final_state=True)
+    tensors = {x: torch.from_numpy(np.array(y)) for x, y in data.items()}
+    wanted = torch_op(**tensors, output_final_state=True)
+    assert np.array_equal(o, wanted[0].numpy()) and np.array_equal(state, wanted[1].numpy())
+
+
+def test_takes_operands_by_position_and_from_numpy():
+    function, data = op(spec("gated")), make("gated")
+    del data["initial_state"]
+    wanted = function(**data)
+    q, *rest = map(np.asarray, data.values())
+    same(function(q, *rest), wanted)
+    same(function(q, **dict(list(data.items())[1:])), wanted)
+
+
+def test_describes_itself_and_pickles():
+    function, data = op(spec("sum")), make("sum", tokens=5)
+    assert repr(function).startswith("<wyvern op sum(q, g, k, v, *, initial_state=None, cu_seqlens=None")
+    assert function.spec["steps"][0]["erase"] == "none" and op(spec("sum"))._family is function._family
+    for other in (copy.deepcopy(function), pickle.loads(pickle.dumps(function))):
+        same(other(**data), function(**data))
+
+
+# === Refusals ===
+
+
+def refused(kind, words, function, *args, **kwargs):
+    with pytest.raises(kind, match=words):
+        function(*args, **kwargs)
+
+
+def test_wrong_operands():
+    q, k, v, beta, _ = make("repeated").values()
+    function = op(spec("repeated"))
+    refused(TypeError, "repeated: beta is missing; its operands are q, k, v, beta", function, q, k, v)
+    refused(TypeError, "repeated: q is given twice", function, q, k, v, q=q, beta=beta)
+    refused(TypeError, "repeated: v is None, expected a JAX or NumPy array", function, q, k, None, beta)
+    refused(TypeError, "repeated: v is a list", function, q, k, [1.0], beta)
+    refused(ValueError, r"k has shape \[2, 71, 2, 8\], expected \[2, 142, 2, 8\]", function, q, k[:, :71], v, beta)
+    refused(ValueError, r"q has shape \[71, 2, 8\]", function, q[0], k, v, beta)
+    refused(TypeError, "q is float64, v is float32; expected one dtype", function, q, k, v.astype("float32"), beta)
+    refused(TypeError, "q, k, v are int64, expected one of bfloat16", function, *(x.astype(int) for x in (q, k, v)), beta)
+    refused(TypeError, "beta is int64, expected a floating-point type", function, q, k, v, beta.astype(int))
+
+
+def test_wrong_states():
+    data = make("repeated")
+    function = op(spec("repeated"))
+    state = data.pop("initial_state")
+    refused(ValueError, r"initial_state has shape \[1, 4, 8, 6\], expected \[2, 4, 8, 6\]", function, **data, initial_state=state[:1])
+    refused(TypeError, "initial_state is a int", function, **data, initial_state=0)
+    refused(TypeError, "cu_seqlens is a list", function, **data, cu_seqlens=[0, 71])
+    refused(TypeError, "cu_seqlens is float64 of shape", function, **data, cu_seqlens=jnp.array([0.0, 71]))
+    refused(ValueError, "the batch size is 2, expected 1 with cu_seqlens", function, **data, cu_seqlens=jnp.array([0, 71]))
+
+
+def test_wrong_values():
+    """Which are seen when the program runs."""
+    data, function = make("gated", batch=1), op(spec("gated"))
+    del data["initial_state"]
+    error = jax.errors.JaxRuntimeError
+    run = lambda **more: jax.block_until_ready(jax.jit(lambda x: function(**x))(data | more))
+    refused(error, "gated: g: expected log decays, none above 0", run, g=-data["g"])
+    refused(error, "gated: cu_seqlens: expected offsets that .* within the 71 tokens; found 72", run, cu_seqlens=jnp.array([0, 72]))
+
+
+def test_what_is_no_layer():
+    refused(wyvern.CompileError, "MLIR has no spec", op, "func.func @f() {\n}")
+    refused(TypeError, "a CPU program does not hold its spec", op, wyvern.compile(spec("sum"), target="cpu"))
+    refused(ValueError, "has an operand 'lambda', which", op, spec("gated", steps=[DELTA | {"rate": "lambda"}]))

@@ -58,7 +58,7 @@ struct Inputs {
 } // namespace
 
 /// Returns how many states there are: one a sequence of cu_seqlens, or one a
-/// row of the batch. JAX gives both shapes before any of the values.
+/// row of the batch.
 static int64_t countSequences(const CpuProgram &program,
                               const xla::Buffers &arguments) {
   int64_t batch = 0;

@@ -7,6 +7,7 @@ Judged as wyvern.torch.op is, by the token recurrence in float64 and through aut
 import copy
 import inspect
 import pickle
+import re
 
 import pytest
 
@@ -18,8 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import op_cases
 import wyvern
+from jax.sharding import PartitionSpec as P
 from op_cases import DELTA, LAYERS, close, expected, spec
 from wyvern.jax import op
+
+jax.config.update("jax_num_cpu_devices", 4)  # virtual ones, for shard_map
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -86,8 +90,7 @@ def test_values_and_gradients(name):
     same(function(**data), (found[0][0], None))
 
 
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("kind", [jnp.int32, jnp.int64])
+@pytest.mark.parametrize("name, kind", [(x, "int32" if x == "gated" else "int64") for x in LAYERS])
 def test_packed(name, kind):
     data, cu = make(name, batch=1, sequences=3), jnp.array([0, 20, 20, 66], kind)
     function = op(spec(name))
@@ -113,8 +116,10 @@ def test_without_a_state(name):
     same(with_gradients(function, packed, cu_seqlens=cu), (outputs, gradients))
 
 
-@pytest.mark.parametrize("dtype, bar", [(jnp.float32, 2e-5), (jnp.float16, 4e-3), (jnp.bfloat16, 3e-2)])
-@pytest.mark.parametrize("name", ["gated", "products"])
+@pytest.mark.parametrize(
+    "name, dtype, bar",
+    [("products", jnp.float32, 2e-5), ("gated", jnp.float16, 4e-3), ("gated", jnp.bfloat16, 3e-2)],
+)
 def test_types(name, dtype, bar):
     """o is in q's type, states are in float32, gradients in the types of their arrays."""
     data = make(name, dtype)
@@ -324,3 +329,121 @@ def test_what_is_no_layer():
     refused(wyvern.CompileError, "MLIR has no spec", op, "func.func @f() {\n}")
     refused(TypeError, "a CPU program does not hold its spec", op, wyvern.compile(spec("sum"), target="cpu"))
     refused(ValueError, "has an operand 'lambda', which", op, spec("gated", steps=[DELTA | {"rate": "lambda"}]))
+
+
+# === Sharding ===
+
+
+def mesh(**axes):
+    """A mesh of virtual devices of this CPU."""
+    types = (jax.sharding.AxisType.Auto,) * len(axes)
+    return jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=types)
+
+
+def sharded(function, data, axes, over, **options):
+    """An op under shard_map: operands over a batch axis and an axis of heads (or None)."""
+    batch, heads = over
+    row, state = P(batch, None, heads), P(batch, heads)
+    specs = {x: state if x == "initial_state" else row for x in data}
+    call = lambda data: function(**data, output_final_state=True)
+    return jax.shard_map(call, mesh=mesh(**axes), in_specs=(specs,), out_specs=(row, state), **options)
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+@pytest.mark.parametrize("over", [("rows", None), (None, "heads"), ("rows", "heads")])
+def test_shard_map(over, check_vma):
+    data, function = make("gated", batch=4, tokens=70), op(spec("gated"))
+    call = sharded(function, data, {"rows": 2, "heads": 2}, over, check_vma=check_vma)
+    loss = lambda call: lambda data: sum((y**2).sum() for y in call(data))
+    plain = lambda data: function(**data, output_final_state=True)
+    same(jax.jit(call)(data), plain(data))
+    same(jax.jit(jax.grad(loss(call)))(data), jax.grad(loss(plain))(data))
+
+
+def test_shard_map_of_what_all_devices_share():
+    """The gradient of an array that is the same everywhere sums over the devices."""
+    data, function = make("gated", batch=4, tokens=9), op(spec("gated"))
+    row, state = P("rows"), P("rows")
+    beta = data.pop("beta")[:1]
+    spread = lambda data, beta: function(**data, beta=jnp.broadcast_to(beta, (data["q"].shape[0], 9, 4)))[0]
+    call = jax.shard_map(spread, mesh=mesh(rows=4), in_specs=({x: row for x in data}, P()), out_specs=state)
+    found, wanted = (jax.grad(lambda beta: (f(data, beta) ** 2).sum())(beta) for f in (call, spread))
+    close(to_torch([found]), to_torch([wanted]))
+
+
+def test_shard_map_of_packed_sequences():
+    """Each device has a row of its own, with offsets of its own."""
+    data, function = make("gated", batch=2, tokens=9), op(spec("gated"))
+    del data["initial_state"]
+    cu = jnp.array([0, 4, 9, 0, 7, 7])
+    call = lambda data, cu: function(**data, cu_seqlens=cu)[0]
+    over = jax.shard_map(call, mesh=mesh(rows=2), in_specs=({x: P("rows") for x in data}, P("rows")), out_specs=P("rows"))
+    wanted = [call({x: y[i : i + 1] for x, y in data.items()}, cu[3 * i : 3 * i + 3]) for i in range(2)]
+    same(over(data, cu), jnp.concatenate(wanted))
+
+
+def test_heads_that_a_layer_cannot_have():
+    """Fewer heads are another layer, but on a device that has a part of them."""
+    data, function = make("gated"), op(spec("gated"))
+    fewer = {x: y[:, : y.shape[1] // 2] if x == "initial_state" else y[:, :, : y.shape[2] // 2] for x, y in data.items()}
+    words = r"q has shape \[2, 71, 1, 8\], expected \[batch, tokens, 2, 8\]"
+    refused(ValueError, words, function, **fewer)
+    over = jax.shard_map(lambda x: function(**x)[0], mesh=mesh(rows=3), in_specs=P(), out_specs=P())
+    refused(ValueError, words, over, fewer)
+    # Four devices for two key heads: q cannot be spread over them, and one for all is another layer too.
+    specs = {x: P() if x in ("q", "k") else P(None, "heads") if x == "initial_state" else P(None, None, "heads") for x in data}
+    over = jax.shard_map(lambda x: function(**x)[0], mesh=mesh(heads=4), in_specs=(specs,), out_specs=P(None, None, "heads"))
+    refused(ValueError, r"g has shape \[2, 71, 1\], expected \[2, 71, 4\]", over, data)
+
+
+# === Lowering for GPUs, where there is none ===
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory, wyvernc):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WYVERN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def lower(function, *arguments, platforms=("cuda",)):
+    return jax.jit(function).trace(*arguments).lower(lowering_platforms=platforms).as_text()
+
+
+def test_lowers_for_gpus(cache):
+    """A call takes the tensors of the kernels and a workspace, and a function for both
+    platforms the same tensors on both."""
+    layer = spec("gated", dims={"key": 64, "value": 64})
+    x = {"q": (2, 200, 2, 64), "g": (2, 200, 4), "k": (2, 200, 2, 64), "v": (2, 200, 4, 64), "beta": (2, 200, 4)}
+    x = {name: jax.ShapeDtypeStruct(shape, jnp.bfloat16) for name, shape in x.items()}
+    loss = lambda x: op(layer)(**x)[0].astype(jnp.float32).sum()
+    text = lower(jax.grad(loss), x)
+    calls = [line for line in text.splitlines() if "@wyvern_cuda(" in line]
+    assert [re.search(r'program = "(\w+?)_[0-9a-f]{16}_(\w+)"', line).groups() for line in calls] == [
+        ("gated", "bf16_forward"), ("gated", "bf16_backward")
+    ]
+    assert all(re.search(r"tensor<\d+xui8>\)?$", line) for line in calls)
+    assert "@wyvern_cpu(" not in text
+    both = lower(jax.grad(loss), x, platforms=("cpu", "cuda"))
+    assert both.count("@wyvern_cuda(") == both.count("@wyvern_cpu(") == 2
+
+
+def test_a_bundle_is_an_op(cache):
+    """It serves GPUs, and its spec the CPU."""
+    layer = spec("gated", dims={"key": 64, "value": 64})
+    function = op(wyvern.compile(layer))
+    x = {name: jnp.ones(eval(shape, {"B": 1, "T": 9}), jnp.bfloat16) * -0.1 for name, shape in function.shapes.items()}
+    assert function.shapes == op(layer).shapes
+    same(function(**x), op(layer)(**x))
+    assert "bf16_inference" in lower(lambda x: function(**x)[0], x)
+    refused(AttributeError, "gated was compiled without its backward", lower, jax.grad(lambda x: function(**x)[0].sum()), x)
+    half = {name: y.astype(jnp.float16) for name, y in x.items()}
+    refused(TypeError, "gated: the bundle takes q in bf16, found f16", lower, lambda x: function(**x)[0], half)
+    over = sharded(lambda **x: (function(**x)[0], x["g"]), x, {"rows": 1, "heads": 2}, (None, "heads"))
+    refused(ValueError, "q has 1 heads on a device, but the bundle was compiled for 2: make the op of the spec", over, x)
+
+
+def test_what_gpus_do_not_have(cache):
+    data = make("gated", jnp.float32)
+    refused(wyvern.CompileError, "f32", lower, lambda x: op(spec("gated"))(**x)[0], data)
+    refused(NotImplementedError, "gated: expected the platform cpu or cuda, found tpu", lower, lambda x: op(spec("gated"))(**x)[0], data, platforms=("tpu",))

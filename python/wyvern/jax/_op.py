@@ -14,7 +14,8 @@ from wyvern._core.specs import Spec
 
 from ._arguments import check_sequences, check_shapes, convert, expect_arrays
 from ._family import Family, compute_dtype, family_of
-from ._vjp import align, call
+from ._sharding import align, of_local_heads
+from ._vjp import call
 
 
 class Op:
@@ -66,9 +67,10 @@ class Op:
         output_final_state: bool = False,
         **named: Any,
     ) -> tuple[jax.Array, Optional[jax.Array]]:
-        name, family = self.name, self._family
+        name = self.name
         arrays = bind(name, self.operands, operands, named)
         expect_arrays(name, **dict(zip(self.operands, arrays)))
+        family = of_local_heads(self._family, arrays[0])
         sizes = check_shapes(name, family.signature.operands, arrays)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         arrays = convert(name, family.signature.operands, arrays)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from wyvern import _rt
 from wyvern._core.signature import Argument
 
 from . import _programs
@@ -99,18 +100,15 @@ def _run(*arguments: Any, call: Call) -> Any:
 # === Lowering ===
 
 
-def _lower(target: str, call: Call, registered: Any, workspace: int, ctx: Any, operands: Any) -> Any:
-    """Lowers to XLA's custom call: the program's tensors in the program's order, and a
-    workspace, which is a result since XLA may keep the call in a CUDA graph."""
+def _lower(target: str, call: Call, registered: Any, scratch: Sequence[Any], ctx: Any, values: Any) -> Any:
+    """Lowers to XLA's custom call, with the program's tensors in the program's order."""
     program = registered.program
-    given = dict(zip(call.operand_names, zip(operands, ctx.avals_in)))
+    given = dict(zip(call.operand_names, zip(values, ctx.avals_in)))
     results = [name for name, *_ in call.results]
     wanted = dict(zip(results, ctx.avals_out))
     # Those of a GPU's program do not name cu_seqlens, which is last there.
-    names = dict.fromkeys((*program.inputs, "cu_seqlens"))
-    inputs = [given[name] for name in names]
-    scratch = jax.core.ShapedArray((workspace,), jnp.uint8)
-    outputs = [*(wanted[name] for name in program.outputs), *([scratch] if workspace else [])]
+    inputs = [given[name] for name in dict.fromkeys((*program.inputs, "cu_seqlens"))]
+    outputs = [*(wanted[name] for name in program.outputs), *scratch]
     lowered = jax.ffi.ffi_lowering(target)(
         ctx.replace(avals_in=[aval for _, aval in inputs], avals_out=outputs),
         *(value for value, _ in inputs),
@@ -121,13 +119,32 @@ def _lower(target: str, call: Call, registered: Any, workspace: int, ctx: Any, o
 
 
 def _lower_for_cpu(ctx: Any, *operands: Any, call: Call) -> Any:
-    dtype = _programs.name_of(ctx.avals_in[0].dtype)
-    backward = call.part == "backward"
-    registered = _programs.on_cpu(call.family, dtype, call.part != "inference", backward)
-    return _lower(_programs.CPU_TARGET, call, registered, 0, ctx, operands)
+    registered = _programs.on_cpu(call.family, ctx.avals_in[0].dtype, call.part)
+    return _lower(_programs.CPU_TARGET, call, registered, (), ctx, operands)
+
+
+def _lower_for_gpu(ctx: Any, *operands: Any, call: Call) -> Any:
+    """Adds a workspace to the results. XLA's scratch memory is no place for it: a captured
+    call would be replayed when it is somebody else's."""
+    registered = _programs.on_gpu(call.family, ctx.avals_in[0].dtype, call.part)
+    cu_seqlens = ctx.avals_in[call.operand_names.index("cu_seqlens")]
+    sizes = sizes_of(call.family.signature.operands, ctx.avals_in, cu_seqlens)
+    packed = cu_seqlens.shape[0] - 1
+    size = registered.program.workspace_size(sizes["batch"], sizes["tokens"], packed)
+    scratch = jax.core.ShapedArray((size + _rt.WORKSPACE_ALIGNMENT,), jnp.uint8)
+    return _lower(_programs.GPU_TARGET, call, registered, (scratch,), ctx, operands)
+
+
+def _lower_for_others(ctx: Any, *operands: Any, call: Call) -> Any:
+    raise NotImplementedError(
+        f"{call.family.spec['name']}: expected the platform cpu or cuda, found "
+        f"{', '.join(ctx.module_context.platforms)}, for which there are no programs"
+    )
 
 
 mlir.register_lowering(call_p, _lower_for_cpu, platform="cpu")
+mlir.register_lowering(call_p, _lower_for_gpu, platform="cuda")
+mlir.register_lowering(call_p, _lower_for_others)
 
 
 # === Transformations ===

@@ -9,11 +9,13 @@ call for a platform: only there it is known which one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from wyvern import _rt
 from wyvern._core import serving
 from wyvern._core.specs import compiler_module
 
@@ -31,63 +33,74 @@ class Registered(NamedTuple):
 
 _programs: dict[tuple[Any, ...], Registered] = {}
 _targets: set[str] = set()
-_lock = threading.RLock()
+_lock = threading.Lock()
 
 
-def on_cpu(family: Family, dtype: str, training: bool, backward: bool) -> Registered:
-    """Returns the program of this machine's CPU for operands of a type (bf16, ...).
+def on_cpu(family: Family, dtype: Any, part: str) -> Registered:
+    """Returns the program of this machine's CPU for a part (inference, forward, backward)
+    of a layer on operands of a dtype.
 
     Of 16 bits it is the rounded one, which has the tensors of the GPU's, and its bits up
     to the order of sums: one traced function serves both platforms."""
+    kind = DTYPES[np.dtype(dtype).name]
 
-    def make() -> Any:
-        precision = {"f32": "f32", "f64": "f64"}.get(dtype, "rounded")
-        return serving.for_cpu(family.spec | {"dtype": dtype}, training, precision)
+    def make(training: bool) -> Any:
+        precision = kind if kind in ("f32", "f64") else "rounded"
+        return serving.for_cpu(family.spec | {"dtype": kind}, training, precision)
 
     with _lock:
         _register_target(CPU_TARGET, "cpu", lambda: compiler_module().xla_handler())
-        return _find(("cpu", family, dtype, training), make, backward)
+        return _find("cpu", family, kind, part, make)
 
 
-def on_gpu(family: Family, dtype: str, training: bool, backward: bool) -> Registered:
-    """Returns the program of the GPUs of this process."""
-    from wyvern import _rt
+def _architecture() -> str:
+    """Returns what the GPUs of this process are, or, where there is none and JAX lowers for
+    one elsewhere (jax.export), the one architecture that there are kernels for."""
+    try:
+        device = jax.local_devices(backend="cuda")[0]
+    except RuntimeError:
+        return "sm_90a"
+    capability = map(int, device.compute_capability.split("."))
+    return serving.target_of(device.device_kind, *capability)
 
-    device = jax.local_devices(backend="cuda")[0]
-    target = serving.target_of(device.device_kind, *map(int, device.compute_capability.split(".")))
 
-    def make() -> Any:
+def on_gpu(family: Family, dtype: Any, part: str) -> Registered:
+    """Returns the program of the GPUs of this process for the same."""
+    kind = DTYPES[np.dtype(dtype).name]
+    target = _architecture()
+
+    def make(training: bool) -> Any:
         if family.bundle is not None:
-            return serving.of_bundle(family.bundle, dtype, training)
+            return serving.of_bundle(family.bundle, kind, training)
         saved = tuple(x.name for x in family.signature.residuals) if training else None
-        return serving.for_gpu(family.spec | {"dtype": dtype}, target, saved)
+        return serving.for_gpu(family.spec | {"dtype": kind}, target, saved)
+
+    def stages() -> Any:
+        return {stage: _rt.xla_handler() for stage in ("initialize", "execute")}
 
     with _lock:
-        _register_target(GPU_TARGET, "CUDA", _rt.xla_handler)
-        return _find((target, family, dtype, training), make, backward)
+        _register_target(GPU_TARGET, "CUDA", stages)
+        return _find(target, family, kind, part, make)
 
 
-def _register_target(name: str, platform: str, handler: Any) -> None:
+def _register_target(name: str, platform: str, handler: Callable[[], Any]) -> None:
     if name not in _targets:
         jax.ffi.register_ffi_target(name, handler(), platform=platform)
         _targets.add(name)
 
 
-def _find(key: tuple[Any, ...], make: Any, backward: bool) -> Registered:
-    """Returns the forward or the backward of the program of a key, made once a process."""
-    if (*key, backward) not in _programs:
-        platform, family, dtype, training = key
-        program = make()
-        for is_backward in (False, True) if training else (False,):
-            part = "backward" if is_backward else "forward" if training else "inference"
-            one = Registered(
-                f"{family.name}_{dtype}_{part}", program.backward if is_backward else program
-            )
-            one.program.add_for_xla(one.name)
-            _programs[(*key, is_backward)] = one
-    return _programs[(*key, backward)]
-
-
-def name_of(dtype: Any) -> str:
-    """Returns a dtype of q in the words of specs."""
-    return DTYPES[np.dtype(dtype).name]
+def _find(
+    platform: str, family: Family, kind: str, part: str, make: Callable[[bool], Any]
+) -> Registered:
+    """Returns a part of a layer's program, which is made once a process."""
+    key = (platform, family, kind)
+    if (*key, part) not in _programs:
+        program = make(part != "inference")
+        parts = {"inference": program}
+        if part != "inference":
+            parts = {"forward": program, "backward": program.backward}
+        for each, one in parts.items():
+            name = f"{family.name}_{kind}_{each}"
+            one.add_for_xla(name)
+            _programs[(*key, each)] = Registered(name, one)
+    return _programs[(*key, part)]

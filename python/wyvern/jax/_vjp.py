@@ -14,26 +14,7 @@ import jax.numpy as jnp
 
 from ._family import Family, compute_dtype
 from ._primitive import Call, absent, call_p
-
-
-def _varying(x: Any) -> frozenset[Any]:
-    """Returns the axes of a shard_map along which an array differs."""
-    aval = jax.typeof(x)
-    kinds = getattr(aval, "manual_axis_type", None)
-    return frozenset(getattr(aval, "vma", ()) if kinds is None else kinds.varying)
-
-
-def align(*arrays: Any) -> tuple[Any, ...]:
-    """Returns arrays that differ along the same axes of a shard_map, as a primitive's
-    arguments have to. None stays."""
-    given = [x for x in arrays if x is not None]
-    axes = frozenset().union(*map(_varying, given))
-
-    def spread(x: Any) -> Any:
-        missing = tuple(axes - _varying(x))
-        return jax.lax.pcast(x, missing, to="varying") if missing else x
-
-    return tuple(None if x is None else spread(x) for x in arrays)
+from ._sharding import align
 
 
 def _bind(call: Call, operands: tuple[Any, ...], state: Any, cu_seqlens: Any, *more: Any) -> Any:

@@ -21,7 +21,7 @@ import op_cases
 import wyvern
 from jax.sharding import PartitionSpec as P
 from op_cases import DELTA, LAYERS, close, expected, spec
-from wyvern.jax import op
+from wyvern.jax import _programs, op
 
 jax.config.update("jax_num_cpu_devices", 4)  # virtual ones, for shard_map
 
@@ -29,6 +29,13 @@ jax.config.update("jax_num_cpu_devices", 4)  # virtual ones, for shard_map
 @pytest.fixture(autouse=True, scope="module")
 def float64():
     with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory, wyvernc):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WYVERN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
@@ -325,6 +332,28 @@ def test_wrong_values():
     refused(error, "gated: cu_seqlens: expected offsets that .* within the 71 tokens; found 72", run, cu_seqlens=jnp.array([0, 72]))
 
 
+def test_calls_that_no_op_makes():
+    """What an executable of another process, or of another version, may ask for."""
+    data, function = make("gated", jnp.float32), op(spec("gated"))
+    function(**data)
+    name = _programs.on_cpu(function._family, jnp.float32, "inference").name
+    error = jax.errors.JaxRuntimeError
+    run = lambda name, types, *x: jax.block_until_ready(jax.ffi.ffi_call("wyvern_cpu", types)(*x, program=name))
+    types = jax.ShapeDtypeStruct((2, 71, 4, 6), jnp.float32), jax.ShapeDtypeStruct((2, 4, 8, 6), jnp.float32)
+    given = [*data.values(), jnp.zeros(0, jnp.int32)]
+    same(run(name, types, *given), function(**data, output_final_state=True))
+    refused(error, "the program 'gated' is not known in this process: .* needs the same wyvern.jax.op", run, "gated", types, *given)
+    refused(error, "gated: expected 7 arguments and 2 results, found 6 and 2", run, name, types, *given[1:])
+    refused(error, "gated: q: expected elements of f32, found f16", run, name, types, given[0].astype(jnp.float16), *given[1:])
+    refused(error, "gated: the result final_state is not of the type that was announced", run, name, (types[0], types[0]), *given)
+
+
+def test_a_program_of_a_gpu_takes_no_jax_arrays(cache):
+    program = wyvern.compile(spec("gated", dims={"key": 64, "value": 64}))
+    x = {name: jnp.zeros((1, 9, 2, 64)) for name in program.inputs if name != "initial_state"}
+    refused(TypeError, r"'q' is a jax.* expected CUDA tensors of torch \(JAX's arrays are taken by wyvern.jax.op", program, **x)
+
+
 def test_what_is_no_layer():
     refused(wyvern.CompileError, "MLIR has no spec", op, "func.func @f() {\n}")
     refused(TypeError, "a CPU program does not hold its spec", op, wyvern.compile(spec("sum"), target="cpu"))
@@ -399,13 +428,6 @@ def test_heads_that_a_layer_cannot_have():
 # === Lowering for GPUs, where there is none ===
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory, wyvernc):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WYVERN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def lower(function, *arguments, platforms=("cuda",)):
     return jax.jit(function).trace(*arguments).lower(lowering_platforms=platforms).as_text()
 
@@ -426,6 +448,21 @@ def test_lowers_for_gpus(cache):
     assert "@wyvern_cpu(" not in text
     both = lower(jax.grad(loss), x, platforms=("cpu", "cuda"))
     assert both.count("@wyvern_cuda(") == both.count("@wyvern_cpu(") == 2
+
+
+def test_symbolic_sizes(cache):
+    """An exported function takes any batch and length, on the CPU."""
+    function = op(spec("gated", dims={"key": 64, "value": 64}))
+    sizes = dict(zip("BT", jax.export.symbolic_shape("B, T")))
+    x = {n: jax.ShapeDtypeStruct(tuple(eval(shape, sizes)), jnp.bfloat16) for n, shape in function.shapes.items()}
+    call = jax.jit(lambda x: function(**x, output_final_state=True))
+    allowed = [jax.export.DisabledSafetyCheck.custom_call("wyvern_cpu")]
+    exported = jax.export.export(call, disabled_checks=allowed)(x)
+    for some in ({"B": 2, "T": 9}, {"B": 1, "T": 70}):
+        data = {n: jnp.full(eval(shape, some), -0.1, jnp.bfloat16) for n, shape in function.shapes.items()}
+        same(exported.call(data), call(data))
+    on_gpu = jax.export.export(call, platforms=["cuda"])
+    refused(NotImplementedError, "gated: expected sizes that are known .* found B x T tokens", on_gpu, x)
 
 
 def test_a_bundle_is_an_op(cache):

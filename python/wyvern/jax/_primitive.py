@@ -130,6 +130,11 @@ def _lower_for_gpu(ctx: Any, *operands: Any, call: Call) -> Any:
     cu_seqlens = ctx.avals_in[call.operand_names.index("cu_seqlens")]
     sizes = sizes_of(call.family.signature.operands, ctx.avals_in, cu_seqlens)
     packed = cu_seqlens.shape[0] - 1
+    if not all(isinstance(n, int) for n in (*sizes.values(), packed)):
+        raise NotImplementedError(
+            f"{call.family.spec['name']}: expected sizes that are known when JAX lowers for a GPU, since "
+            f"the workspace is as large as they say; found {sizes['batch']} x {sizes['tokens']} tokens"
+        )
     size = registered.program.workspace_size(sizes["batch"], sizes["tokens"], packed)
     scratch = jax.core.ShapedArray((size + _rt.WORKSPACE_ALIGNMENT,), jnp.uint8)
     return _lower(_programs.GPU_TARGET, call, registered, (scratch,), ctx, operands)

@@ -80,8 +80,8 @@ class Op:
             initial_state = jnp.asarray(initial_state, compute_dtype(arrays[0]))
         if cu_seqlens is not None:
             cu_seqlens = jnp.asarray(cu_seqlens)
-        *arrays, initial_state, cu_seqlens = align(*arrays, initial_state, cu_seqlens)
-        return call(family, bool(output_final_state), tuple(arrays), initial_state, cu_seqlens)
+        *aligned, initial_state, cu_seqlens = align(*arrays, initial_state, cu_seqlens)
+        return call(family, bool(output_final_state), tuple(aligned), initial_state, cu_seqlens)
 
 
 def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) -> Op:

@@ -4,17 +4,18 @@
     wyvern.load(folder)            a compiled bundle, callable with CUDA tensors
     wyvern.compile(spec, target=)  the same from a layer spec
     wyvern.reference(spec, q=...)  the float64 reference, on numpy arrays
-    wyvern.torch                   PyTorch functions with FLA's signatures
+    wyvern.torch                   PyTorch functions with FLA's signatures, and ops of specs
+    wyvern.jax                     JAX functions of specs
 
-Names are imported when they are first used: only wyvern.torch needs torch, and only
-what compiles needs the compiler.
+Names are imported when they are first used: only wyvern.torch needs torch, only wyvern.jax
+needs JAX, and only what compiles needs the compiler.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import torch
+    from . import jax, torch
     from ._core.arrays import from_bf16, to_bf16
     from ._core.compile import compile
     from ._core.cpu import CpuProgram
@@ -37,6 +38,7 @@ __all__ = [
     "TensorInfo",
     "compile",
     "from_bf16",
+    "jax",
     "load",
     "reference",
     "to_bf16",
@@ -60,8 +62,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "torch":
-        return importlib.import_module(".torch", __name__)
+    if name in ("jax", "torch"):
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name], __name__), name)

@@ -10,6 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "_compiler_xla.h"
+
 #include "wyvern/Execution/CpuProgram.h"
 #include "wyvern/Reference/Interpreter.h"
 #include "wyvern/Spec/SpecReader.h"
@@ -120,6 +122,12 @@ static std::vector<ResultBuffer> run(const CpuProgram &program,
                      program.getResults()[i].dtype, results[i].buffer.data,
                      results[i].buffer.shape});
   return taken;
+}
+
+/// Keeps the program alive, which XLA may call until the process ends.
+static void addForXla(const py::object &self, const std::string &name) {
+  ::wyvern::addForXla(name, self.cast<const CpuProgram &>());
+  self.inc_ref();
 }
 
 /// (name, dtype, shape with -1 where dynamic, (kind, rows a token) a dimension,
@@ -256,7 +264,12 @@ PYBIND11_MODULE(_compiler, m) {
           "results",
           [](const CpuProgram &p) { return describe(p.getResults()); })
       .def("run", &run, py::arg("arrays"),
-           "Runs on one array an input; one buffer a result.");
+           "Runs on one array an input; one buffer a result.")
+      .def("add_for_xla", &addForXla, py::arg("name"),
+           "Makes it known to xla_handler() by this name, for good.");
+  m.def(
+      "xla_handler", [] { return py::capsule(::wyvern::getXlaHandler()); },
+      "The handler of XLA's FFI for all CPU programs.");
   m.def("compile_cpu", &compileCpu, py::arg("source"), py::arg("entry") = "",
         py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
         py::arg("training") = false, py::arg("save") = "factor",

@@ -20,6 +20,9 @@ class CpuProgram:
     @property
     def results(self) -> list[_Tensor]: ...
     def run(self, arrays: Sequence[Buffer]) -> list[ResultBuffer]: ...
+    def add_for_xla(self, name: str) -> None: ...
+
+def xla_handler() -> object: ...  # a capsule
 
 def compile_cpu(
     source: str,

@@ -10,6 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "_rt_xla.h"
+
 #include "wyvern-rt/wyvern_rt.h"
 
 #include <pybind11/pybind11.h>
@@ -179,6 +181,10 @@ public:
       tensor.attr("copy_")(copy);
   }
 
+  void addForXla(const std::string &name) const {
+    wyvern::addForXla(name, program, &desc);
+  }
+
 private:
   const char *keep(std::string text) {
     strings.push_back(std::move(text));
@@ -280,6 +286,12 @@ private:
 
 } // namespace
 
+/// Keeps the program alive, which XLA may call until the process ends.
+static void addForXla(const py::object &self, const std::string &name) {
+  self.cast<const Program &>().addForXla(name);
+  self.inc_ref();
+}
+
 PYBIND11_MODULE(_rt, module) {
   module.doc() = "The runtime's C interface (wyvern_rt.h) in Python.";
   runtimeError =
@@ -297,5 +309,11 @@ PYBIND11_MODULE(_rt, module) {
            py::arg("tokens"), py::arg("packed_sequences"))
       .def("launch", &Program::launch, py::arg("framework"),
            py::arg("arguments"), py::arg("device"), py::arg("cu_seqlens"),
-           py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"));
+           py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"))
+      .def("add_for_xla", &addForXla, py::arg("name"),
+           "Makes it known to xla_handler() by this name, for good.");
+  module.attr("WORKSPACE_ALIGNMENT") = WYVERN_WORKSPACE_ALIGNMENT;
+  module.def(
+      "xla_handler", [] { return py::capsule(wyvern::getXlaHandler()); },
+      "The handler of XLA's FFI for all GPU programs: initialize and execute.");
 }

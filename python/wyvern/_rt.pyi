@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 ABI_VERSION: int
+WORKSPACE_ALIGNMENT: int
+
+def xla_handler() -> object: ...  # a capsule
 
 class RuntimeError(builtins.RuntimeError):
     status: str  # the name of the wyvern_status
@@ -29,3 +32,4 @@ class Program:
         workspace_bytes: int,
         stream: int,
     ) -> None: ...
+    def add_for_xla(self, name: str) -> None: ...

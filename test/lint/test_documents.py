@@ -55,6 +55,13 @@ def test_python_of_the_package_page_works():
     assert run_python_of("docs/python.md").endswith(" (1, 100, 2, 16)\n")
 
 
+def test_python_of_the_jax_page_works():
+    pytest.importorskip("jax")
+    printed = run_python_of("docs/jax.md").splitlines()
+    assert printed[0].endswith("output_final_state=False)> [B, T, 2, 16]")
+    assert printed[1:] == ["(4, 100, 2, 16) (4, 2, 16, 16) (4, 100, 2)", "True"]
+
+
 def test_python_of_the_tutorial_works():
     """Its recurrence is the paper's, and its model has learned."""
     pytest.importorskip("torch")

@@ -14,74 +14,25 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
 
-import delta_oracle
+import op_cases
 import torch.autograd.forward_ad as forward_ad
 import wyvern
-from gradient_oracle import Recurrence
+from op_cases import DELTA, LAYERS, close, expected, oracle, spec
+from wyvern._core import serving
 from wyvern._core.specs import read_layer, read_source
-from wyvern.torch import _programs, chunk_gated_delta_rule, op
-
-SIZES = {"heads": {"key": 2, "value": 4}, "dims": {"key": 8, "value": 6}}
-DELTA = {"write": "k", "value": "v", "rate": "beta"}
-LAYERS = {
-    "gated": {"decay": "head", "steps": [DELTA]},
-    "repeated": {"steps": [DELTA | {"repeat": 2}]},  # two rows a token
-    "products": {"decay": "channel", "steps": [{"write": "k", "erase": "b * k", "written": "w * v"}]},
-    "sum": {"decay": "head", "scale": 0.5, "steps": [{"write": "k", "erase": "none", "value": "v"}]},  # saves nothing
-    "before": {
-        "decay": "channel",
-        "steps": [
-            {"write": "p", "erase": "r", "rate": -1, "reads": "before_decay"},
-            {"write": "k", "erase": "none", "value": "v"},
-        ],
-    },
-}
-# Operands that write or are erased, of length 1 so that the state stays bounded.
-KEYS = ("q", "k", "p", "r")
-
-
-def spec(name, **changes):
-    return {"name": name, "dtype": "bf16"} | SIZES | LAYERS[name] | changes
-
-
-def oracle(name):
-    return Recurrence(read_layer(read_source(spec(name)), None, "f64").module)
-
+from wyvern.torch import chunk_gated_delta_rule, op
 
 def make(name, dtype=torch.float64, batch=2, tokens=71, sequences=None):
     """Random operands and a state, by name; every one a leaf."""
-    torch.manual_seed(5)
-    function = op(spec(name))
-    sizes = {"B": batch, "T": tokens}
-    tensors = {}
-    for operand, shape in function.shapes.items():
-        x = torch.randn(eval(shape, sizes), dtype=torch.float64)
-        if operand in KEYS:
-            x = torch.nn.functional.normalize(x, dim=-1) * (0.5 if operand in "pr" else 1)
-        elif operand == "g":
-            x = -x.abs()
-        elif operand in ("b", "beta"):
-            x = x.sigmoid()
-        tensors[operand] = x
-    tensors["initial_state"] = torch.randn(sequences or batch, 4, 8, 6, dtype=torch.float64)
+    tensors = op_cases.make(name, op(spec(name)).shapes, batch, tokens, sequences)
     return {operand: x.to(dtype).requires_grad_() for operand, x in tensors.items()}
-
-
-def expected(name, data, cu_seqlens=None):
-    out = oracle(name)(cu_seqlens, **{x: tensor.double() for x, tensor in data.items()})
-    return out["o"], out["final_state"]
 
 
 def gradients(outputs, leaves):
     """Of a weighted sum of the outputs."""
-    torch.manual_seed(6)
-    value = sum((x.double() * torch.randn(x.shape, dtype=torch.float64)).sum() for x in outputs)
+    seeds = op_cases.weights(outputs)
+    value = sum((x.double() * seed).sum() for x, seed in zip(outputs, seeds))
     return torch.autograd.grad(value, list(leaves))
-
-
-def close(found, wanted, bar=1e-10):
-    for x, y in zip(found, wanted, strict=True):
-        assert x.shape == y.shape and delta_oracle.error(x, y.double()) < bar
 
 
 # === Values and gradients ===
@@ -374,10 +325,10 @@ def test_what_a_bundle_serves(bundles):
     """On a GPU: its own type, and training if it has a backward."""
     with_backward, without = bundles
     for training in (False, True):
-        assert _programs._loaded(with_backward, "bf16", training) is with_backward
-    assert _programs._loaded(without, "bf16", False) is without
-    refused(AttributeError, "gated was compiled without its backward", _programs._loaded, without, "bf16", True)
-    refused(TypeError, "gated: the bundle takes q in bf16, found f16", _programs._loaded, without, "f16", False)
+        assert serving.of_bundle(with_backward, "bf16", training) is with_backward
+    assert serving.of_bundle(without, "bf16", False) is without
+    refused(AttributeError, "gated was compiled without its backward", serving.of_bundle, without, "bf16", True)
+    refused(TypeError, "gated: the bundle takes q in bf16, found f16", serving.of_bundle, without, "f16", False)
 
 
 def test_bundles_that_are_no_op(bundles, tmp_path, wyvernc):

@@ -79,6 +79,17 @@ def test_the_adaptor_says_that_torch_is_missing():
     assert done.returncode != 0 and "torch" in done.stderr.splitlines()[-1]
 
 
+def test_nothing_but_its_adaptor_needs_jax():
+    script = """
+sys.modules["jax"] = None
+import wyvern, wyvern._core.op
+wyvern.load, wyvern.compile, wyvern.reference
+wyvern.jax
+"""
+    done = run_without_torch(script)
+    assert done.returncode != 0 and "import of jax halted" in done.stderr.splitlines()[-1]
+
+
 def test_the_core_imports_no_framework():
     """At run time a tensor's own framework is looked up in sys.modules."""
     core = pathlib.Path(wyvern.__file__).parent / "_core"

@@ -83,6 +83,10 @@ class CpuProgram(HasBackward):
             for name, result in zip(self.outputs, results)
         }
 
+    def add_for_xla(self, name: str) -> None:
+        """Makes it known to XLA's handler (_compiler.xla_handler) by this name, for good."""
+        self._compiled.add_for_xla(name)
+
     def _check_names(self, inputs: Mapping[str, Any]) -> None:
         for name in inputs:
             if name not in self.inputs:

@@ -165,7 +165,7 @@ class Program(HasBackward):
                 shape = [sizes[count] * factor for count, factor in extents]
                 tensor = outputs[name] = empty(shape, dtype=adaptor.dtypes[dtype], device=device)
             arguments.append(tensor)
-        size = self._rt.workspace_size(batch, tokens, packed)
+        size = self.workspace_size(batch, tokens, packed)
         workspace = empty(size, dtype=adaptor.dtypes["u8"], device=device)
         self._rt.launch(
             adaptor.framework,
@@ -178,6 +178,15 @@ class Program(HasBackward):
         )
         return outputs
 
+    def add_for_xla(self, name: str) -> None:
+        """Makes it known to XLA's handler (_rt.xla_handler) by this name, for good."""
+        self._rt.add_for_xla(name)
+
+    def workspace_size(self, batch: int, tokens: int, packed: int) -> int:
+        """Returns the bytes of memory that a call needs, at a multiple of
+        _rt.WORKSPACE_ALIGNMENT; `packed` is the number of packed sequences, or -1."""
+        return self._rt.workspace_size(batch, tokens, packed)
+
     def _adaptor(self, main: Any) -> TensorAdaptor:
         adaptor = adaptor_of(main)
         if adaptor is not None and adaptor.is_gpu(main.device):
@@ -186,7 +195,8 @@ class Program(HasBackward):
         found = f"on {main.device}" if adaptor else f"a {kind.__module__}.{kind.__qualname__}"
         raise TypeError(
             f"{self.name}: '{self._main.name}' is {found}, but the program was "
-            f"compiled for {self.target}: expected CUDA tensors"
+            f"compiled for {self.target}: expected CUDA tensors of torch (JAX's arrays are taken by "
+            "wyvern.jax.op(program))"
         )
 
     def _count_slots(self, chunks: int, batch: int, tokens: int, packed: int) -> int:

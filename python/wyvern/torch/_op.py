@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """`wyvern.torch.op`: any spec as a function of tensors."""
 
-import inspect
-import keyword
 import threading
 from typing import Any, NamedTuple, Optional, Union
 
@@ -10,16 +8,14 @@ import torch
 
 import wyvern
 from wyvern._core.bundles import digest
-from wyvern._core.compile import describe
 from wyvern._core.layers import PlainSpec
-from wyvern._core.signature import Signature, read_signature
-from wyvern._core.specs import CompileError, Spec, read_layer, read_source
+from wyvern._core.op import bind, python_signature, read_spec, shapes_in_words, sign
+from wyvern._core.specs import Spec
 
 from . import _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_tensors
 
 _lock = threading.Lock()
-_OPTIONS = ("initial_state", "cu_seqlens", "output_final_state")
 
 
 class Ops(NamedTuple):
@@ -58,15 +54,8 @@ class Op:
         self.spec = spec
         self.__name__ = self.name = spec["name"]
         self.operands = family.signature.names
-        self.shapes = _shapes(family.signature)
-        by_name = inspect.Parameter.KEYWORD_ONLY
-        parameters = [
-            *(inspect.Parameter(x, inspect.Parameter.POSITIONAL_OR_KEYWORD) for x in self.operands),
-            inspect.Parameter("initial_state", by_name, default=None),
-            inspect.Parameter("cu_seqlens", by_name, default=None),
-            inspect.Parameter("output_final_state", by_name, default=False),
-        ]
-        self.__signature__ = inspect.Signature(parameters)
+        self.shapes = shapes_in_words(family.signature)
+        self.__signature__ = python_signature(self.operands)
 
     def __repr__(self) -> str:
         return f"<wyvern op {self.name}{self.__signature__}>"
@@ -97,7 +86,7 @@ class Op:
         **named: torch.Tensor,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         name, signature = self.name, self._family.signature
-        tensors = self._bind(operands, named)
+        tensors = bind(name, self.operands, operands, named)
         expect_tensors(name, **dict(zip(self.operands, tensors)))
         sizes = check_shapes(name, signature.operands, tensors)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
@@ -111,24 +100,6 @@ class Op:
         final = bool(output_final_state)
         o, state = _transforms.call(self._family.name, tensors, initial_state, cu_seqlens, final)
         return o, state if final else None
-
-    def _bind(self, operands, named):
-        """The operands in order."""
-        names = self.operands
-        if len(operands) > len(names):
-            raise TypeError(
-                f"{self.name}: expected {len(names)} operands ({', '.join(names)}), found {len(operands)}; "
-                f"{', '.join(_OPTIONS)} are given by name"
-            )
-        rest = names[len(operands) :]
-        for x in named:
-            if x not in rest:
-                problem = "is given twice" if x in names else "is none of its operands"
-                raise TypeError(f"{self.name}: {x} {problem}; they are {', '.join(names)}")
-        for x in rest:
-            if x not in named:
-                raise TypeError(f"{self.name}: {x} is missing; its operands are {', '.join(names)}")
-        return (*operands, *(named[x] for x in rest))
 
 
 def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) -> Op:
@@ -147,7 +118,7 @@ def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) ->
     what is neither.
     """
     bundle = source if isinstance(source, wyvern.Program) else None
-    spec = _plain_spec(source, layer) if bundle is None else _spec_of(bundle)
+    spec = read_spec(source, layer)
     identity = spec if bundle is None else bundle.manifest
     name = f"{spec['name']}_{digest(identity)}"
     with _lock:
@@ -155,46 +126,6 @@ def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) ->
     return Op(family, spec if bundle is None else bundle, spec)
 
 
-def _plain_spec(source: Any, layer: Optional[str]) -> PlainSpec:
-    if isinstance(source, wyvern.CpuProgram):
-        raise TypeError("op: a CPU program does not hold its spec: pass the spec itself")
-    found = read_source(source)
-    if found.format == "mlir":
-        raise CompileError(f"{found.name}: MLIR has no spec, which an op is made of")
-    return read_layer(found, layer).spec
-
-
-def _spec_of(bundle: Any) -> PlainSpec:
-    spec = bundle.manifest.get("spec")
-    if not isinstance(spec, dict):
-        raise ValueError(f"op: the bundle {bundle.name} was compiled from IR and has no spec")
-    return spec
-
-
 def _make(name: str, spec: PlainSpec, bundle: Any) -> _ops.Family:
-    described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
-    try:
-        signature = read_signature(*described)
-    except ValueError as error:
-        raise ValueError(f"op: {spec['name']}: {error}") from None
-    for operand in signature.names:
-        if operand in _OPTIONS or keyword.iskeyword(operand):
-            raise ValueError(
-                f"op: {spec['name']} has an operand {operand!r}, which Python or the op itself uses; "
-                "name it differently"
-            )
-    return _ops.register(
-        _ops.Family(name, signature, lambda _: (), lambda _, dtype: spec | {"dtype": dtype}, bundle)
-    )
-
-
-def _shapes(signature: Signature) -> dict[str, str]:
-    """The shapes of the operands in words: B, T, and sizes."""
-    words = {"batch": "B", "tokens": "T"}
-
-    def word(count, rows):
-        if count == "one":
-            return str(rows)
-        return words[count] if rows == 1 else f"{words[count]} * {rows}"
-
-    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in signature.operands}
+    dtype_of = lambda _, dtype: spec | {"dtype": dtype}
+    return _ops.register(_ops.Family(name, sign(spec, bundle), lambda _: (), dtype_of, bundle))

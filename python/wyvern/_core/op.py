@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the op of a layer is in every framework: its spec, its operands by name and by
+position, their shapes in words."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from .compile import describe
+from .cpu import CpuProgram
+from .gpu import Program
+from .layers import PlainSpec
+from .signature import Signature, read_signature
+from .specs import CompileError, read_layer, read_source
+
+# What is given by name beside the operands.
+OPTIONS = ("initial_state", "cu_seqlens", "output_final_state")
+
+
+def read_spec(source: Any, layer: Optional[str]) -> PlainSpec:
+    """Returns the spec of what an op is made of: a spec, or a loaded bundle."""
+    if isinstance(source, Program):
+        spec = source.manifest.get("spec")
+        if not isinstance(spec, dict):
+            raise ValueError(f"op: the bundle {source.name} was compiled from IR and has no spec")
+        return spec
+    if isinstance(source, CpuProgram):
+        raise TypeError("op: a CPU program does not hold its spec: pass the spec itself")
+    found = read_source(source)
+    if found.format == "mlir":
+        raise CompileError(f"{found.name}: MLIR has no spec, which an op is made of")
+    return read_layer(found, layer).spec
+
+
+def sign(spec: PlainSpec, bundle: Optional[Program]) -> Signature:
+    """Returns the signature of a layer's op: its bundle's, or what the compiler says of
+    its spec. Raises ValueError for operands that no function can have."""
+    described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
+    try:
+        signature = read_signature(*described)
+    except ValueError as error:
+        raise ValueError(f"op: {spec['name']}: {error}") from None
+    for operand in signature.names:
+        if operand in OPTIONS or keyword.iskeyword(operand):
+            raise ValueError(
+                f"op: {spec['name']} has an operand {operand!r}, which Python or the op itself uses; "
+                "name it differently"
+            )
+    return signature
+
+
+def bind(
+    name: str, names: Sequence[str], operands: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Returns the operands of a call in order. Raises TypeError for those that are missing,
+    given twice, or not the op's."""
+    if len(operands) > len(names):
+        raise TypeError(
+            f"{name}: expected {len(names)} operands ({', '.join(names)}), found {len(operands)}; "
+            f"{', '.join(OPTIONS)} are given by name"
+        )
+    rest = names[len(operands) :]
+    for x in named:
+        if x not in rest:
+            problem = "is given twice" if x in names else "is none of its operands"
+            raise TypeError(f"{name}: {x} {problem}; they are {', '.join(names)}")
+    for x in rest:
+        if x not in named:
+            raise TypeError(f"{name}: {x} is missing; its operands are {', '.join(names)}")
+    return (*operands, *(named[x] for x in rest))
+
+
+def python_signature(names: Sequence[str]) -> inspect.Signature:
+    """Returns what `inspect.signature` says of an op."""
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    defaults = dict.fromkeys(OPTIONS) | {"output_final_state": False}
+    return inspect.Signature(
+        [
+            *(inspect.Parameter(x, inspect.Parameter.POSITIONAL_OR_KEYWORD) for x in names),
+            *(inspect.Parameter(x, by_name, default=value) for x, value in defaults.items()),
+        ]
+    )
+
+
+def shapes_in_words(signature: Signature) -> dict[str, str]:
+    """Returns the shapes of the operands: B, T, and sizes."""
+    words = {"batch": "B", "tokens": "T"}
+
+    def word(count: str, rows: int) -> str:
+        if count == "one":
+            return str(rows)
+        return words[count] if rows == 1 else f"{words[count]} * {rows}"
+
+    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in signature.operands}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The program that serves a layer on a device, or an error that says why there is none."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+import wyvern
+
+from . import bundles
+from .gpu import Program, load
+from .layers import PlainSpec, describe
+from .programs import CompiledProgram
+
+
+def target_of(device: str, major: int, minor: int) -> str:
+    """Returns the architecture that programs for a GPU are compiled for."""
+    if (major, minor) == (9, 0):
+        return "sm_90a"
+    raise NotImplementedError(
+        f"{device} is sm_{major}{minor}; this version of wyvern has kernels for sm_90a (H100, H200)"
+    )
+
+
+def for_gpu(spec: PlainSpec, target: str, saved: Optional[Sequence[str]]) -> Program:
+    """Returns a program that saves this for its backward, prebuilt, from the cache or
+    compiled into it; None is for no backward."""
+    folder = bundles.find_bundle(spec, target, saved)
+    if folder is None:
+        try:
+            folder = bundles.compile_into_cache(spec, target, saved)
+        except (ImportError, FileNotFoundError) as error:
+            what, flag = ("kernel", "") if saved is None else ("training kernels", " --training")
+            raise NotImplementedError(
+                f"no prebuilt {what} for {describe(spec)} on {target} in {bundles.PREBUILT} or "
+                f"{bundles.cache_folder()}, and the compiler is not installed ({error}). Compile "
+                f"it elsewhere with wyvernc{flag} and put the bundle into the latter folder"
+            ) from error
+    return load(folder)
+
+
+def for_cpu(
+    spec: PlainSpec, training: bool, precision: Optional[str] = None
+) -> CompiledProgram:
+    """Returns a program of this machine's CPU."""
+    try:
+        return wyvern.compile(spec, target="cpu", training=training, precision=precision)
+    except (ImportError, FileNotFoundError) as error:
+        raise NotImplementedError(
+            "the tensors are on the CPU, and running there needs the compiler module, "
+            f"which is not installed ({error}); move them to a GPU or install wyvern "
+            "with LLVM/MLIR 22"
+        ) from error
+
+
+def of_bundle(bundle: Any, dtype: str, training: bool) -> Any:
+    """Returns a bundle that the user has loaded, for operands of a type."""
+    compiled = bundle.manifest["spec"]["dtype"]
+    if dtype != compiled:
+        raise TypeError(f"{bundle.name}: the bundle takes q in {compiled}, found {dtype}")
+    if training:
+        _ = bundle.backward  # raises where there is none
+    return bundle

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A layer as a function that JAX differentiates: by its backward, and no further.
+
+Saved are the operands, the initial state and what the forward returns for its backward.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Optional
+
+import jax
+import jax.numpy as jnp
+
+from ._family import Family, compute_dtype
+from ._primitive import Call, absent, call_p
+from ._sharding import align
+
+
+def _bind(call: Call, operands: tuple[Any, ...], state: Any, cu_seqlens: Any, *more: Any) -> Any:
+    state = absent(compute_dtype(operands[0])) if state is None else state
+    cu_seqlens = absent(jnp.int32) if cu_seqlens is None else cu_seqlens
+    return call_p.bind(*align(*operands, state, cu_seqlens, *more), call=call)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def call(
+    family: Family, final: bool, operands: tuple[Any, ...], state: Any, cu_seqlens: Any
+) -> tuple[Any, Optional[Any]]:
+    """Returns o, and the final state or None."""
+    made = Call(family, "inference", final, state is not None)
+    o, last = _bind(made, operands, state, cu_seqlens)
+    return o, last if final else None
+
+
+def _forward(family: Family, final: bool, operands: Any, state: Any, cu_seqlens: Any) -> Any:
+    made = Call(family, "forward", final, state is not None)
+    o, last, *saved = _bind(made, operands, state, cu_seqlens)
+    return (o, last if final else None), (operands, state, cu_seqlens, saved)
+
+
+def _backward(family: Family, final: bool, kept: Any, gradients: Any) -> Any:
+    operands, state, cu_seqlens, saved = kept
+    d_o, d_final = gradients
+    d_final = d_final if final else absent(compute_dtype(operands[0]))
+    made = Call(family, "backward", final, state is not None)
+    *given, d_state = _bind(made, operands, state, cu_seqlens, *saved, d_o, d_final)
+    return tuple(given), None if state is None else d_state, None
+
+
+call.defvjp(_forward, _backward)

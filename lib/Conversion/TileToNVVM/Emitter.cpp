@@ -94,6 +94,9 @@ Value Emitter::ext64(Value value) {
 Value Emitter::threadId() {
   return NVVM::ThreadIdXOp::create(builder, loc, i32());
 }
+Value Emitter::threadIdAgain() {
+  return ptx("mov.u32 $0, %tid.x;", "=r", {}, i32()).front();
+}
 Value Emitter::laneId() { return band(threadId(), c32(31)); }
 Value Emitter::warpgroupThread() { return band(threadId(), c32(127)); }
 Value Emitter::warpInGroup() { return udiv(warpgroupThread(), 32); }

@@ -54,6 +54,9 @@ public:
 
   // Threads.
   Value threadId();
+  /// The same, read again here: what follows from it is not hoisted or shared,
+  /// where it would take registers meanwhile.
+  Value threadIdAgain();
   Value laneId();
   /// 0..127 within a warpgroup.
   Value warpgroupThread();

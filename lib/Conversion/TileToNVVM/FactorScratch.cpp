@@ -30,9 +30,8 @@ static_assert(kCopy + kRest <= kBlock,
               "both take the place of the block on the diagonal");
 
 FactorScratch::FactorScratch(Emitter &e, Value base) : e(e), base(base) {
-  // Opaque: a dozen addresses follow from the thread's number, and hoisted out
-  // of a loop they would take as many registers.
-  Value thread = e.ptx("mov.u32 $0, %tid.x;", "=r", {}, e.i32()).front();
+  // A dozen addresses follow from it.
+  Value thread = e.threadIdAgain();
   warp = e.urem(e.udiv(thread, 32), kStrips);
   lane = e.urem(thread, 32);
   block = e.add(e.add(base, kRates), e.mul(warp, kBlock));

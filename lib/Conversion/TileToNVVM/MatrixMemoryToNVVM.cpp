@@ -164,12 +164,23 @@ public:
     return isRegular ? e.add(address0, step * rowsPerStep * 2 * kBlockColumns)
                      : swizzledAddress(e, base, tile, row(step), column(step));
   }
-  /// Elements from a row-major matrix's start to the unit, its rows `stride`
-  /// apart; `last` is that of the step before, null for the first one.
-  Value offset(int64_t step, Value stride, Value last) {
-    if (isRegular && last)
-      return e.add(last, e.mul(stride, rowsPerStep));
-    return e.add(e.mul(e.ext64(row(step)), stride), e.ext64(column(step)));
+  /// Pointer to the unit in a row-major matrix that begins at `base`, its rows
+  /// `stride` elements apart; `last` is that of the step before, null for the
+  /// first one.
+  Value pointer(int64_t step, Value base, Value stride, Value last) {
+    Type element = tile.getElementType();
+    if (isRegular && last) {
+      // Opaque: one pointer a step, kept and moved on from chunk to chunk,
+      // would take two registers each.
+      Value bytes =
+          e.mul(stride, rowsPerStep * element.getIntOrFloatBitWidth() / 8);
+      return e
+          .ptx("add.s64 $0, $1, $2;", "=l,l,l", {last, bytes}, last.getType())
+          .front();
+    }
+    Value offset =
+        e.add(e.mul(e.ext64(row(step)), stride), e.ext64(column(step)));
+    return offsetPointer(e, base, offset, element);
   }
 
 private:
@@ -230,15 +241,14 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value valid = e.trunc32(adaptor.getValid());
     Units units(e, adaptor.getStaging(), tile);
-    Value offset;
+    Value pointer;
     for (int64_t step = 0; step < units.steps(); ++step) {
-      offset = units.offset(step, stride, offset);
+      pointer = units.pointer(step, base, stride, pointer);
       Value inside = e.cmp(LLVM::ICmpPredicate::ult, units.row(step), valid);
       e.ifThen(inside, [&] {
         SmallVector<Value> unit =
             e.loadSharedVector(e.i32(), 4, units.address(step));
-        e.storeGlobal(e.vectorOf(unit),
-                      offsetPointer(e, base, offset, element));
+        e.storeGlobal(e.vectorOf(unit), pointer);
       });
     }
     rewriter.eraseOp(op);

@@ -123,11 +123,11 @@ struct OneWarpPattern : OpConversionPattern<OneWarpOp> {
   matchAndRewrite(OneWarpOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    Value warp = e.shuffle(e.udiv(e.threadId(), 32), e.c32(0));
-    Value isFirst =
-        e.cmp(LLVM::ICmpPredicate::eq, e.urem(warp, kWarpgroupWarps), e.c32(0));
+    Value warp = e.shuffle(e.udiv(e.threadIdAgain(), 32), e.c32(0));
+    Value isThis = e.cmp(LLVM::ICmpPredicate::eq, e.urem(warp, kWarpgroupWarps),
+                         e.c32(op.getWarp()));
     auto ifOp =
-        scf::IfOp::create(rewriter, op.getLoc(), isFirst, /*withElse=*/false);
+        scf::IfOp::create(rewriter, op.getLoc(), isThis, /*withElse=*/false);
     rewriter.inlineBlockBefore(&op.getBody().front(),
                                ifOp.thenBlock()->getTerminator());
     rewriter.eraseOp(op);

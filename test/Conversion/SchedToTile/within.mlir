@@ -13,7 +13,7 @@
 // CHECK: tile.roles warps [4] {
 // CHECK: %[[ANY:.*]] = arith.cmpi ult, %{{.*}}, %[[COUNT:.*]] : index
 // CHECK: scf.if %[[ANY]] {
-// CHECK-NEXT: tile.one_warp {
+// CHECK-NEXT: tile.one_warp 0 {
 // CHECK: tile.acquire %[[RING]]
 // CHECK: tile.load
 // CHECK: tile.commit %[[RING]]
@@ -21,7 +21,7 @@
 // CHECK: %[[NEXT:.*]] = arith.addi %[[I]], %{{.*}} : index
 // CHECK: %[[MORE:.*]] = arith.cmpi ult, %[[NEXT]], %[[COUNT]]
 // CHECK: scf.if %[[MORE]] {
-// CHECK-NEXT: tile.one_warp {
+// CHECK-NEXT: tile.one_warp 0 {
 // CHECK: tile.acquire %[[RING]][%[[NEXT]]]
 // CHECK: tile.commit %[[RING]][%[[NEXT]]]
 // CHECK: %[[T:.*]] = tile.wait %[[RING]][%[[I]]]

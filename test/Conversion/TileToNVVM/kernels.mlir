@@ -268,14 +268,15 @@ tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, 
 
 // -----
 
-// The first warp of a warpgroup.
+// One warp of a warpgroup.
 
 // CHECK-LABEL: gpu.module @one_warp
 // CHECK: nvvm.shfl.sync
 // CHECK: %[[W:.*]] = nvvm.shfl.sync
 // CHECK: %[[R:.*]] = llvm.urem %[[W]]
-// CHECK: %[[FIRST:.*]] = llvm.icmp "eq" %[[R]]
-// CHECK: scf.if %[[FIRST]] {
+// CHECK: %[[TWO:.*]] = llvm.mlir.constant(2 : i32)
+// CHECK: %[[THIS:.*]] = llvm.icmp "eq" %[[R]], %[[TWO]]
+// CHECK: scf.if %[[THIS]] {
 // CHECK: cp.async.bulk.tensor
 tile.kernel @one_warp(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>)
     grid 1 * sequences warps 4 min_blocks 1 operands ["x"] shared_bytes 16416 {
@@ -283,7 +284,7 @@ tile.kernel @one_warp(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64
   %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
   tile.sync
   tile.roles warps [4] {
-    tile.one_warp {
+    tile.one_warp 2 {
       %t = tile.acquire %ring[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
       tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%c0]
           : !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, !tile.smem<64x64xbf16>, !tile.ring<2, [!tile.smem<64x64xbf16>]>

@@ -56,9 +56,9 @@
 // SIDE: sched.role "factor" warps 4 registers 96 {
 // SIDE: sched.role "load_dots" warps 1 within "dots" {
 // SIDE: sched.put %{{.*}} to %[[KEYS]] ahead 1 :
+// SIDE: sched.put %{{.*}} to %[[RATES]] ahead 1 :
 // SIDE: sched.role "load_factor" warps 1 within "factor" {
 // SIDE: sched.put %{{.*}} to %[[VALUES]] :
-// SIDE: sched.put %{{.*}} to %[[RATES]] ahead 2 :
 // CHECK: return %[[K]]#1, %[[K]]#0
 func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)
     -> (tensor<?x2x64x128xf32>, tensor<?x?x2x64xbf16>) {

@@ -101,8 +101,8 @@ func.func @load_vector(%g: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index
 // CHECK-LABEL: func.func @one_warp
 func.func @one_warp(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %ring: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index,
     %c0: index) {
-  // CHECK: tile.one_warp {
-  tile.one_warp {
+  // CHECK: tile.one_warp 1 {
+  tile.one_warp 1 {
     %t = tile.acquire %ring[%i]
         : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
     tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%i]

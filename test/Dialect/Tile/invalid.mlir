@@ -426,9 +426,18 @@ func.func @load_vector_c4(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64
 
 func.func @one_warp_c1() {
   // expected-error @+1 {{(C1) expected what one warp can do, found tile.barrier, for which all four of a warpgroup are needed}}
-  tile.one_warp {
+  tile.one_warp 0 {
     // expected-note @+1 {{this needs a warpgroup}}
     tile.barrier id 1
+  }
+  return
+}
+
+// -----
+
+func.func @one_warp_c2() {
+  // expected-error @+1 {{(C2) expected one of the 4 warps of a warpgroup, found 4}}
+  tile.one_warp 4 {
   }
   return
 }

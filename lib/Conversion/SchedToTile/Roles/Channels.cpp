@@ -109,20 +109,21 @@ void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   tile::CommitOp::create(builder, loc, ring, visit.use);
 }
 
-/// Returns the puts of the roles within `role`, by how far ahead they are.
-static llvm::MapVector<int64_t, SmallVector<sched::PutOp>>
-getGuestPuts(sched::KernelOp kernel, sched::RoleOp role) {
-  llvm::MapVector<int64_t, SmallVector<sched::PutOp>> puts;
+/// Returns the puts of the roles within `role`.
+static SmallVector<sched::PutOp> getGuestPuts(sched::KernelOp kernel,
+                                              sched::RoleOp role) {
+  SmallVector<sched::PutOp> puts;
   for (sched::RoleOp guest : kernel.getRoles())
     if (guest.getWithin() == role.getRoleName())
-      for (auto put : guest.getEachChunk().getBlock().getOps<sched::PutOp>())
-        puts[put.getAhead()].push_back(put);
+      llvm::append_range(
+          puts, guest.getEachChunk().getBlock().getOps<sched::PutOp>());
   return puts;
 }
 
-/// Of several groups the first one's first warp does it.
-void RoleLowering::lowerGuestPuts(ArrayRef<sched::PutOp> puts,
-                                  sched::EachChunkOp loop, Value use) {
+/// A warp a channel, of several groups of the first one: loads are a few
+/// hundred cycles of one warp, and the role goes on when all are under way.
+void RoleLowering::lowerGuestPut(sched::PutOp put, int64_t warp,
+                                 sched::EachChunkOp loop, Value use) {
   OpBuilder::InsertionGuard guard(builder);
   Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                        use, context.location->count);
@@ -133,25 +134,24 @@ void RoleLowering::lowerGuestPuts(ArrayRef<sched::PutOp> puts,
   }
   auto ifOp = scf::IfOp::create(builder, loc, exists, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  auto oneWarp = tile::OneWarpOp::create(builder, loc);
+  auto oneWarp =
+      tile::OneWarpOp::create(builder, loc, warp % tile::kWarpgroupWarps);
   builder.createBlock(&oneWarp.getBody());
-  Visit visit = getVisit(loop, use);
-  for (sched::PutOp put : puts)
-    fillByTMA(put, visit);
+  fillByTMA(put, getVisit(loop, use));
 }
 
 void RoleLowering::beginGuests(sched::EachChunkOp loop) {
-  for (auto &[ahead, puts] : getGuestPuts(context.kernel, role))
-    for (int64_t use = 0; use < ahead; ++use)
-      lowerGuestPuts(puts, loop, index(use));
+  for (auto [warp, put] : llvm::enumerate(getGuestPuts(context.kernel, role)))
+    for (uint64_t use = 0; use < put.getAhead(); ++use)
+      lowerGuestPut(put, warp, loop, index(use));
 }
 
 void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
-  for (auto &[ahead, puts] : getGuestPuts(context.kernel, role)) {
+  for (auto [warp, put] : llvm::enumerate(getGuestPuts(context.kernel, role))) {
     Value later = use;
-    if (ahead)
-      later = arith::AddIOp::create(builder, loc, use, index(ahead));
-    lowerGuestPuts(puts, loop, later);
+    if (put.getAhead())
+      later = arith::AddIOp::create(builder, loc, use, index(put.getAhead()));
+    lowerGuestPut(put, warp, loop, later);
   }
 }
 

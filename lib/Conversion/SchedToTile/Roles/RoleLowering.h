@@ -66,9 +66,9 @@ private:
   void beginGuests(sched::EachChunkOp loop);
   /// Puts what they put as it begins the chunk of use `use`.
   void lowerGuests(sched::EachChunkOp loop, Value use);
-  /// Lets one warp put the tiles of use `use`, if there is such a chunk.
-  void lowerGuestPuts(ArrayRef<sched::PutOp> puts, sched::EachChunkOp loop,
-                      Value use);
+  /// Lets warp `warp` put the tiles of use `use`, if there is such a chunk.
+  void lowerGuestPut(sched::PutOp put, int64_t warp, sched::EachChunkOp loop,
+                     Value use);
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);

@@ -235,7 +235,7 @@ private:
       constexpr int64_t kBeside = 128;
       int64_t ofState = kBeside + carried;
       if (state.split == 1)
-        ofState += carried / 2 + 8;
+        ofState += carried / 4 + 24;
       int64_t ofLoad = isAlone ? kOfLoad : 0;
       budgets.push_back(ofState);
       budgets.append(roles.size() - 1,

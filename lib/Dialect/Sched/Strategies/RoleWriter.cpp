@@ -54,13 +54,12 @@ void RoleWriter::addLoadRoles() {
   for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
     if (channel.filler)
       continue;
-    // On the side, the role that reads them first loads the map's tiles, and
-    // the one that is closest to the state loads what the state alone reads.
+    // On the side, the first role of the map loads, which has the least to do;
+    // but what the state alone reads, whose places are few, the one that is
+    // closest to the state.
     unsigned host = 0;
     if (loading.onTheSide)
-      host = channel.readers.back() == 0 ? numRoles - 1
-             : channel.readers.front()   ? channel.readers.front()
-                                         : channel.readers[1];
+      host = channel.readers == ArrayRef(0u) ? numRoles - 1 : 1;
     loaded[host].push_back(number);
   }
   for (unsigned host = 0; host < numRoles; ++host)

@@ -226,6 +226,13 @@ static bool needsWarpgroup(Operation *op) {
          llvm::any_of(op->getResultTypes(), isOfWarpgroup);
 }
 
+LogicalResult OneWarpOp::verify() {
+  if (getWarp() < 0 || getWarp() >= kWarpgroupWarps)
+    return emitOpError() << "(C2) expected one of the " << kWarpgroupWarps
+                         << " warps of a warpgroup, found " << getWarp();
+  return success();
+}
+
 LogicalResult OneWarpOp::verifyRegions() {
   WalkResult result = walk([&](Operation *use) {
     if (use == *this || !needsWarpgroup(use))

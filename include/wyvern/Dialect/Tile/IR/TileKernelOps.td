@@ -108,15 +108,16 @@ def Tile_OneWarpOp : Tile_Op<"one_warp", [
     NoTerminator, SingleBlock, NoRegionArguments, RecursiveMemoryEffects]> {
   let summary = "what one warp of a warpgroup does while the others go on";
   let description = [{
-    The region is run by the first warp of the warpgroup that comes here. It may do
+    The region is run by warp `warp` of the warpgroup that comes here. It may do
     what a role of one warp may: fill rings, and nothing that needs a warpgroup. Where
     a loading warp of its own would take the registers of a warpgroup (budgets are set
-    by warpgroups), one that computes loads on the side.
+    by warpgroups), one that computes loads on the side. Different warps fill different
+    rings at once.
 
     Example:
 
     ```mlir
-    tile.one_warp {
+    tile.one_warp 1 {
       %t = tile.acquire %ring[%i]
           : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
       tile.load %map[%c0, %c0, %c0, %c0] to %t of %ring[%i]
@@ -126,9 +127,11 @@ def Tile_OneWarpOp : Tile_Op<"one_warp", [
     }
     ```
   }];
+  let arguments = (ins I64Attr:$warp);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$body attr-dict";
+  let assemblyFormat = "$warp $body attr-dict";
   let hasRegionVerifier = 1;
+  let hasVerifier = 1;
 }
 
 def Tile_SequenceOp : Tile_Op<"sequence", [Pure]> {

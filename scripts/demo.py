@@ -26,7 +26,7 @@ def show_bundle(folder, milliseconds):
     for path in sorted(folder.iterdir()):
         print(f"  {path}  {path.stat().st_size:,} bytes")
     print(f"\n  {'kernel':28}{'threads':>8}{'registers':>11}{'shared memory':>15}{'spills':>8}")
-    for kernel in manifest["kernels"]:
+    for kernel in (k for variant in manifest["variants"] for k in variant["kernels"]):
         spills = kernel["spill_stores"] + kernel["spill_loads"]
         print(f"  {kernel['symbol']:28}{kernel['block']:8}{kernel['registers']:11}{kernel['dynamic_shared']:15,}{spills:8}")
     return manifest["spec"]

@@ -10,6 +10,7 @@
 #include "Lowering.h"
 #include "Options.h"
 #include "Products.h"
+#include "Variants.h"
 
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/OutputFiles.h"
@@ -67,13 +68,13 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
   if (!module || failed(module->verify()))
     return ExitCode::Diagnostics;
 
-  Lowering lowering(options, *module);
   if (!product) {
+    Lowering lowering(options, options.variants.front(), *module);
     if (failed(lowering.runTo(*findPhase(options.emit))))
       return ExitCode::Diagnostics;
     return writeText(options, lowering.print());
   }
-  FailureOr<BundleInfo> bundle = lowering.runToBundle();
+  FailureOr<BundleInfo> bundle = lowerVariants(options, *module);
   if (failed(bundle))
     return ExitCode::Diagnostics;
   return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],

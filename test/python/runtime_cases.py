@@ -55,7 +55,7 @@ def manifest():
         return {"kind": "tensor_map", "tensor": name, "box": [1, 64, 1, width], "swizzle": 128}
 
     return {
-        "schema": 2,
+        "schema": 3,
         "name": "delta_net",
         "target": "sm_90a",
         "residuals": [],
@@ -69,38 +69,49 @@ def manifest():
             tensor("initial_state", "input", "f32", state(2, 64, 128), optional=True),
             tensor("o", "output", "bf16", rows(2, 128)),
             tensor("final_state", "output", "f32", state(2, 64, 128), optional=True),
-            tensor("before_0", "workspace", "bf16", rows(2, 64)),
-            tensor("before_1", "workspace", "f32", chunks(2, 64)),
         ],
-        "kernels": [
+        "variants": [
             {
-                "symbol": "delta_net_before",
-                "image": "before.cubin",
-                "grid": {"factor": 2, "count": "slots"},
-                "block": 128,
-                "dynamic_shared": 49152,
-                "params": [tile("k", 64), pointer("beta")]
-                + strides("beta", 0, 1)
-                + [tile("before_0", 64), pointer("before_1")]
-                + CU_SEQLENS
-                + EXTENTS,
-            },
-            {
-                "symbol": "delta_net_chain",
-                "image": "chain.cubin",
-                "grid": {"factor": 4, "count": "sequences"},
-                "block": 384,
-                "dynamic_shared": 180000,
-                "params": [tile("q", 64), tile("k", 64), tile("v", 64), tile("o", 64)]
-                + [tile("before_0", 64), pointer("before_1"), pointer("initial_state")]
-                + strides("initial_state", 0, 1, 2, 3)
-                + [pointer("final_state")]
-                + strides("final_state", 0, 1, 2, 3)
-                + CU_SEQLENS
-                + EXTENTS,
-            },
+                "name": "separate",
+                "workspace": [
+                    tensor("before_0", "workspace", "bf16", rows(2, 64)),
+                    tensor("before_1", "workspace", "f32", chunks(2, 64)),
+                ],
+                "kernels": [
+                    {
+                        "symbol": "delta_net_before",
+                        "image": "before.cubin",
+                        "grid": {"factor": 2, "count": "slots"},
+                        "block": 128,
+                        "dynamic_shared": 49152,
+                        "params": [tile("k", 64), pointer("beta")]
+                        + strides("beta", 0, 1)
+                        + [tile("before_0", 64), pointer("before_1")]
+                        + CU_SEQLENS
+                        + EXTENTS,
+                    },
+                    {
+                        "symbol": "delta_net_chain",
+                        "image": "chain.cubin",
+                        "grid": {"factor": 4, "count": "sequences"},
+                        "block": 384,
+                        "dynamic_shared": 180000,
+                        "params": [tile("q", 64), tile("k", 64), tile("v", 64), tile("o", 64)]
+                        + [tile("before_0", 64), pointer("before_1"), pointer("initial_state")]
+                        + strides("initial_state", 0, 1, 2, 3)
+                        + [pointer("final_state")]
+                        + strides("final_state", 0, 1, 2, 3)
+                        + CU_SEQLENS
+                        + EXTENTS,
+                    },
+                ],
+            }
         ],
     }
+
+
+def kernels(spec):
+    return [kernel for variant in spec["variants"] for kernel in variant["kernels"]]
 
 
 def letters(kernel):
@@ -147,7 +158,7 @@ FRAMEWORK = _rt.Framework(
 
 def load(folder, spec=None):
     spec = spec or manifest()
-    for kernel in spec["kernels"]:
+    for kernel in kernels(spec):
         path = Path(folder) / kernel["image"]
         if not path.exists():
             path.write_bytes(fake_image(kernel["symbol"], letters(kernel)))
@@ -219,7 +230,7 @@ def case_dense(folder):
     q, k, v, beta, s0, o, s1 = (t.address for t in tensors)
     launch(program, tensors)
     lines = journal()
-    assert lines[:2] == ["capture mode 2", f"load delta_net_before {letters(manifest()['kernels'][0])}"]
+    assert lines[:2] == ["capture mode 2", f"load delta_net_before {letters(kernels(manifest())[0])}"]
     assert "attribute 8 = 180000 for delta_net_chain on 0" in lines
     assert not any("48 KB" in x or "delta_net_before on" in x for x in lines)
     assert "capture mode 0" in lines
@@ -273,7 +284,7 @@ def case_packed(folder):
     assert program.workspace_size(3, 100, -1) == 3 * 100 * 2 * 64 * 2 + 3 * 2 * 2 * 64 * 4
     # Slots of two chunks: 200 // 128 + 3, and ceil(200 / 128) for each of three sequences.
     spec = manifest()
-    spec["tensors"][8]["dims"] = chunks(2, 64, multiple=2)
+    spec["variants"][0]["workspace"][1]["dims"] = chunks(2, 64, multiple=2)
     program = load(folder, spec)
     assert program.workspace_size(1, 200, 3) == 200 * 2 * 64 * 2 + 4 * 2 * 64 * 4
     assert program.workspace_size(3, 200, -1) == 3 * 200 * 2 * 64 * 2 + 3 * 2 * 2 * 64 * 4
@@ -282,7 +293,7 @@ def case_packed(folder):
 def case_grid_of_slots(folder):
     def blocks(chunks, tensors, cu_seqlens=None):
         spec = manifest()
-        spec["kernels"][0]["grid"]["chunks"] = chunks
+        kernels(spec)[0]["grid"]["chunks"] = chunks
         launch(load(folder, spec), tensors, cu_seqlens)
         return int(launches(journal())[0].split("grid=")[1].split(",")[0])
 
@@ -311,7 +322,7 @@ def case_optional_absent(folder):
 def case_absent_through_a_map(folder):
     spec = manifest()
     spec["tensors"][4]["dims"] = rows(2, 64)
-    spec["kernels"][1]["params"] = [
+    kernels(spec)[1]["params"] = [
         {"kind": "tensor_map", "tensor": "initial_state", "box": [1, 64, 1, 32], "swizzle": 128}
     ]
     tensors = arguments(initial_state=None)
@@ -410,6 +421,96 @@ def case_unload(folder):
     assert journal() == ["unload delta_net_before", "unload delta_net_chain"]
 
 
+# === Variants ===
+
+
+def two_variants():
+    """The same program, with a variant of one kernel that keeps twice as many SMs busy."""
+    spec = manifest()
+    spec["machine"] = {"sms": 8, "bytes_per_cycle": 1000, "launch_cycles": 100}
+    cost = {"step_chunks": 1, "residents": 1, "block_cycles": 100, "step_work": 0, "step_bytes": 0}
+    before, chain = kernels(spec)
+    before["cost"] = cost | {"step_cycles": 100}
+    chain["cost"] = cost | {"step_cycles": 1000}
+    fused = chain | {"symbol": "delta_net_fused", "image": "fused.cubin", "cost": cost | {"step_cycles": 1100}}
+    fused["params"] = [p for p in chain["params"] if not p.get("tensor", "").startswith("before")]
+    fused["params"] += [{"kind": "pointer", "tensor": "scratch"}]
+    scratch = {"name": "scratch", "role": "workspace", "dtype": "f32", "dims": state(2, 64, 128)}
+    spec["variants"].append({"name": "fused", "workspace": [scratch], "kernels": [fused]})
+    return spec
+
+
+def case_variants_by_shapes(folder):
+    program = load(folder, two_variants())
+    # 32 blocks of the map in 4 waves of 8 SMs, then 4 chains of 16 chunks, each after a launch.
+    assert program.estimate(1, 1024, -1) == [4 * 200 + 100 + 16 * 1000 + 200, 100 + 16 * 1100 + 100]
+    assert program.choose(1, 1024, -1) == "separate"
+    assert program.choose(1, 64, -1) == "fused"
+    # Packed sequences count as equally long, here 64 tokens each; a wave is two sequences.
+    assert program.choose(1, 64 * 2, 2) == "fused"
+    with refused("WYVERN_ERROR_INVALID_ARGUMENT", "must not be negative"):
+        program.choose(-1, 64, -1)
+    names = lambda: [line.split()[1] for line in launches(journal())]
+    launch(program, arguments(1, 1024))
+    assert names() == ["delta_net_before", "delta_net_chain"]
+    launch(program, arguments(1, 64))
+    assert names() == ["delta_net_fused"]
+    # All were loaded at the first launch: this one may be under capture.
+    launch(program, arguments(1, 64))
+    assert not any(line.startswith("load") for line in journal())
+
+
+def case_workspace_of_a_variant(folder):
+    program = load(folder, two_variants())
+    large, small = program.workspace_size(1, 1024, -1), program.workspace_size(1, 64, -1)
+    assert large == 1024 * 2 * 64 * 2 + 16 * 2 * 64 * 4
+    assert small == 2 * 64 * 128 * 4
+    program.force_variant("fused")
+    assert program.workspace_size(1, 1024, -1) == small
+    launch(program, arguments(1, 1024))
+    (line,) = launches(journal())
+    assert line.startswith("launch delta_net_fused") and f" {0x900000:#x}" in line
+    program.force_variant("separate")
+    with refused("WYVERN_ERROR_WORKSPACE", str(large)):
+        launch(program, arguments(1, 1024), size=small)
+    assert program.choose(1, 64, -1) == "separate"
+    program.force_variant(None)
+    assert program.choose(1, 64, -1) == "fused"
+    with refused("WYVERN_ERROR_INVALID_ARGUMENT", "no variant 'best'; its variants are separate, fused"):
+        program.force_variant("best")
+
+
+def case_layouts_of_all_variants(folder):
+    """Whether a tensor is copied does not depend on the variant."""
+    spec = two_variants()
+    fused = kernels(spec)[2]
+    fused["params"] = [p for p in fused["params"] if p.get("tensor") != "q"] + [{"kind": "pointer", "tensor": "q"}]
+    view = Tensor("bf16", 2, 100, 2, 64, strides=[38400, 384, 64, 1])
+    for name in ("separate", "fused"):
+        program = load(folder, spec)
+        program.force_variant(name)
+        fresh_tensors.clear()
+        launch(program, arguments(q=view))
+        assert [tensor for tensor, _ in fresh_tensors] == [view]
+
+
+def case_estimates_need_costs(folder):
+    def without(change):
+        spec = two_variants()
+        change(spec)
+        return spec
+
+    with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", "a machine of 0 SMs"):
+        load(folder, without(lambda spec: spec.pop("machine")))
+    with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", "delta_net_chain has a cost with 0 chunks a step and 0 blocks"):
+        load(folder, without(lambda spec: kernels(spec)[1].pop("cost")))
+    # A single variant needs none, and has no estimate.
+    program = load(folder)
+    assert program.choose(1, 64, -1) == "separate"
+    with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", "a machine of 0 SMs"):
+        program.estimate(1, 64, -1)
+
+
 # === Refusals ===
 
 
@@ -492,7 +593,7 @@ case_wrong_arch.devices = "80,100"
 
 def case_shared_memory(folder):
     spec = manifest()
-    spec["kernels"][1]["dynamic_shared"] = 300000
+    kernels(spec)[1]["dynamic_shared"] = 300000
     with refused("WYVERN_ERROR_WRONG_ARCH", "delta_net_chain needs 300000 bytes", "has 232448"):
         launch(load(folder, spec), arguments())
 
@@ -561,20 +662,26 @@ def case_malformed_descriptors(folder):
 
         return change
 
-    box = ("kernels", 0, "params", 0)
+    def kernel(number):
+        return ("variants", 0, "kernels", number)
+
+    box = (*kernel(0), "params", 0)
     checks = [
         (set_in("chunk", value=0), "chunk"),
         (set_in("tensors", 0, "dims", 2, "size", value=0), "dimension 2 of tensor 'q'"),
-        (set_in("tensors", 8, "dims", 0, "multiple", value=0), "dimension 0 of tensor 'before_1'"),
-        (set_in("kernels", 0, "block", value=2048), "block 2048"),
-        (set_in("kernels", 0, "grid", "chunks", value=0), "delta_net_before has 0 chunks a slot"),
-        (set_in("kernels", 1, "grid", "chunks", value=1), "expected 0, since it counts sequences"),
+        (set_in("variants", 0, "workspace", 1, "dims", 0, "multiple", value=0), "dimension 0 of tensor 'before_1'"),
+        (set_in(*kernel(0), "block", value=2048), "block 2048"),
+        (set_in(*kernel(0), "grid", "chunks", value=0), "delta_net_before has 0 chunks a slot"),
+        (set_in(*kernel(1), "grid", "chunks", value=1), "expected 0, since it counts sequences"),
         (set_in(*box, "box", value=[1, 64, 1, 512]), "extent 512"),
         (set_in(*box, "box", value=[1, 64, 1, 128]), "rows of 256 bytes"),
         (set_in(*box, "swizzle", value=96), "swizzle of 96"),
-        (set_in("kernels", 0, "params", 2, "dim", value=3), "stride 3 of 'beta'"),
-        (set_in("tensors", 8, "role", value="input"), "'before_1' follows a workspace"),
-        (lambda spec: spec["kernels"][0]["params"].extend(EXTENTS * 80), "parameters"),
+        (set_in(*kernel(0), "params", 2, "dim", value=3), "stride 3 of 'beta'"),
+        (set_in("variants", 0, "workspace", 1, "role", value="input"), "'before_1' of variant 'separate' is no workspace"),
+        (set_in("tensors", 5, "role", value="workspace"), "workspace tensor 'o' is among"),
+        (set_in("variants", value=[]), "0 variants"),
+        (lambda spec: spec["variants"].extend(spec["variants"]), "a machine of 0 SMs"),
+        (lambda spec: kernels(spec)[0]["params"].extend(EXTENTS * 80), "parameters"),
     ]
     for change, word in checks:
         with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", word):
@@ -583,7 +690,7 @@ def case_malformed_descriptors(folder):
         (set_in("tensors", 0, "dtype", value="fp8"), "unknown dtype 'fp8'"),
         (set_in(*box, "tensor", value="w"), "names the tensor 'w'"),
         (set_in(*box, "kind", value="surface"), "unknown parameter kind 'surface'"),
-        (lambda spec: spec["kernels"][0].pop("grid"), "the key 'grid'"),
+        (lambda spec: kernels(spec)[0].pop("grid"), "the key 'grid'"),
     ]
     for change, word in words:
         try:

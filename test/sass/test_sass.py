@@ -83,7 +83,8 @@ def check_bundle(wyvernc, spec, folder, *flags):
     done = subprocess.run([wyvernc, spec, "--strict", "-o", bundle, *flags], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((bundle / "manifest.json").read_text())
-    kernels = manifest["kernels"] + (manifest["backward"] or {"kernels": []})["kernels"]
+    programs = filter(None, (manifest, manifest["backward"]))
+    kernels = [k for program in programs for variant in program["variants"] for k in variant["kernels"]]
     assert {kernel["image"] for kernel in kernels} == {path.name for path in bundle.glob("*.cubin")}
     for kernel in kernels:
         functions = sass_check.opcodes(bundle / kernel["image"])

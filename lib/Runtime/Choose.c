@@ -1,5 +1,4 @@
-/*===- Choose.c - Which variant a launch runs -------------------------------
-===*\
+/*===- Choose.c - Which variant a launch runs -----------------------------===*\
 |*                                                                            *|
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
 |*                                                                            *|
@@ -25,16 +24,16 @@ static double ceil_div(double a, double b) {
   return whole < quotient ? whole + 1 : whole;
 }
 
-/* The steps that a block takes. Packed, sequences count as equally long. */
+/* The steps that a block takes: through a sequence, or through a slot if that is
+   shorter. Packed, sequences count as equally long. */
 static double count_steps(const wyvern_kernel_desc *kernel,
                           const wyvern_extents *extents) {
-  double chunks = kernel->grid_chunks;
-  if (kernel->grid_count == WYVERN_COUNT_SEQUENCES) {
-    double tokens = (double)extents->tokens;
-    if (extents->packed)
-      tokens = ceil_div(tokens, (double)extents->sequences);
-    chunks = ceil_div(tokens, (double)extents->chunk);
-  }
+  double tokens = (double)extents->tokens;
+  if (extents->packed)
+    tokens = ceil_div(tokens, (double)extents->sequences);
+  double chunks = ceil_div(tokens, (double)extents->chunk);
+  if (kernel->grid_count == WYVERN_COUNT_SLOTS && kernel->grid_chunks < chunks)
+    chunks = kernel->grid_chunks;
   return ceil_div(chunks, kernel->cost.step_chunks);
 }
 

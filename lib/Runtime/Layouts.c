@@ -1,5 +1,4 @@
-/*===- Layouts.c - What kernels ask of the strides of tensors ---------------
-===*\
+/*===- Layouts.c - What kernels ask of the strides of tensors -------------===*\
 |*                                                                            *|
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
 |*                                                                            *|

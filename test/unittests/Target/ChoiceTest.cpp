@@ -55,6 +55,18 @@ TEST(ChoiceTest, WavesTimesStepsTimesCycles) {
             500 + 3 * (1000 + 4 * 1500) + 1000 + 4000 + 500 + 1000 + 80 * 1000);
 }
 
+TEST(ChoiceTest, ASlotIsNoLongerThanItsSequence) {
+  ProgramInfo program = makeProgram();
+  KernelInfo &kernel = program.variants[1].kernels[0];
+  kernel.gridCount = GridCount::Slots;
+  kernel.gridChunks = 16;
+  EXPECT_EQ(estimateVariants(program, {1, 64 * 3})[1], 500 + 1000 + 3 * 1200);
+  EXPECT_EQ(estimateVariants(program, {1, 64 * 48})[1], 500 + 1000 + 16 * 1200);
+  // A step through four chunks at once.
+  kernel.cost.stepChunks = 4;
+  EXPECT_EQ(estimateVariants(program, {1, 64 * 48})[1], 500 + 1000 + 4 * 1200);
+}
+
 TEST(ChoiceTest, NoFasterThanMemory) {
   ProgramInfo program = makeProgram();
   program.variants[1].kernels[0].cost.stepBytes = 1 << 20;

@@ -24,8 +24,8 @@ static double ceil_div(double a, double b) {
   return whole < quotient ? whole + 1 : whole;
 }
 
-/* The steps that a block takes: through a sequence, or through a slot if that is
-   shorter. Packed, sequences count as equally long. */
+/* The steps that a block takes: through a sequence, or through a slot if that
+   is shorter. Packed, sequences count as equally long. */
 static double count_steps(const wyvern_kernel_desc *kernel,
                           const wyvern_extents *extents) {
   double tokens = (double)extents->tokens;

@@ -27,8 +27,8 @@ struct TestPrintKernelCost
     getOperation().walk([](sched::KernelOp kernel) {
       sched::KernelCost cost = sched::estimateKernel(kernel);
       llvm::outs() << kernel.getKernelName() << ": cycles " << cost.stepCycles
-                   << ", work " << cost.stepWork << ", bytes "
-                   << cost.stepBytes << "\n";
+                   << ", work " << cost.stepWork << ", bytes " << cost.stepBytes
+                   << "\n";
       for (sched::RoleOp role : kernel.getRoles())
         print(role);
     });
@@ -38,8 +38,8 @@ struct TestPrintKernelCost
     sched::RoleCost cost = sched::estimateRole(role);
     llvm::outs() << "  " << role.getRoleName() << ": lanes " << cost.laneCycles
                  << ", solves " << cost.solveCycles << ", products "
-                 << cost.productCycles << ", tensor cores "
-                 << cost.tensorCycles << "\n";
+                 << cost.productCycles << ", tensor cores " << cost.tensorCycles
+                 << "\n";
   }
 };
 } // namespace

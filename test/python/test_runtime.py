@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import runtime_bundle_cases
 import runtime_cases
 import runtime_variant_cases
 
@@ -16,7 +17,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CASES = [
     (module, name)
-    for module in (runtime_cases, runtime_variant_cases)
+    for module in (runtime_cases, runtime_bundle_cases, runtime_variant_cases)
     for name in dir(module)
     if name.startswith("case_")
 ]

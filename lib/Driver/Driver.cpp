@@ -81,7 +81,7 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
                       std::move(*bundle), ptxas);
 }
 
-static ExitCode run(const DriverOptions &options) {
+static ExitCode run(DriverOptions &options) {
   llvm::SourceMgr sources;
   if (failed(openInput(options, sources)))
     return ExitCode::Diagnostics;
@@ -91,6 +91,8 @@ static ExitCode run(const DriverOptions &options) {
     if (failed(read))
       return ExitCode::Diagnostics;
     specs = std::move(*read);
+    if (failed(takeSpecVariants(specs, sources, options)))
+      return ExitCode::Diagnostics;
   }
   return options.printSpec ? printSpecs(options, specs)
                            : compile(options, sources, specs);

@@ -263,16 +263,13 @@ static std::optional<ExitCode> setVariant(DriverOptions &options) {
 /// Reads a list of variants.
 static std::optional<ExitCode> setVariantList(DriverOptions &options,
                                               StringRef list) {
-  for (StringRef name : llvm::split(list, ',')) {
-    std::optional<Variant> variant = parseVariant(name);
-    if (!variant)
-      return usageError("unknown variant '" + name +
-                        "' in --variants; expected " + "auto, or a list of " +
-                        describeVariantNames());
-    if (llvm::is_contained(options.variants, *variant))
-      return usageError("--variants has '" + name + "' twice");
-    options.variants.push_back(*variant);
-  }
+  SmallVector<StringRef> names;
+  list.split(names, ',');
+  std::string problem;
+  auto variants = parseVariants(names, problem);
+  if (!variants)
+    return usageError("--variants: " + problem);
+  options.variants = std::move(*variants);
   return std::nullopt;
 }
 
@@ -292,6 +289,7 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
     return setVariant(options);
   options.autoVariants = holdsVariants(options) &&
                          (variantsFlag.empty() || variantsFlag == "auto");
+  options.specVariants = options.autoVariants && variantsFlag.empty();
   if (options.autoVariants)
     options.variants = getCandidateVariants();
   else if (variantsFlag.empty() || variantsFlag == "auto")

@@ -37,6 +37,8 @@ struct DriverOptions {
   /// What to compile, at least one; with `autoVariants`, what to choose from.
   std::vector<Variant> variants;
   bool autoVariants = false;
+  /// True where the command line leaves the variants to the spec.
+  bool specVariants = false;
 };
 
 /// Reads the command line. Gives the exit code if there is nothing left to do:

@@ -68,6 +68,28 @@ private:
 };
 } // namespace
 
+LogicalResult mlir::wyvern::takeSpecVariants(ArrayRef<LayerSpec> specs,
+                                             llvm::SourceMgr &sources,
+                                             DriverOptions &options) {
+  for (const LayerSpec &spec : specs) {
+    SmallVector<StringRef> names(spec.variants.begin(), spec.variants.end());
+    if (names.empty() || names == ArrayRef<StringRef>("auto"))
+      continue;
+    std::string problem;
+    auto variants = parseVariants(names, problem);
+    if (!variants) {
+      sources.PrintMessage(spec.variantsLoc, llvm::SourceMgr::DK_Error,
+                           problem);
+      return failure();
+    }
+    if (options.specVariants) {
+      options.variants = std::move(*variants);
+      options.autoVariants = false;
+    }
+  }
+  return success();
+}
+
 /// The program of the candidates' forwards, by their estimates alone.
 static ProgramInfo gather(std::vector<Candidate> &candidates) {
   ProgramInfo program = candidates.front().bundle.forward;

@@ -13,8 +13,15 @@
 #include "wyvern/Target/ProgramInfo.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/SourceMgr.h"
 
 namespace mlir::wyvern {
+
+/// Takes the variants that a spec names, where the command line leaves them to
+/// it. Fails, with an error in the user's file, for one that there is not.
+LogicalResult takeSpecVariants(ArrayRef<LayerSpec> specs,
+                               llvm::SourceMgr &sources,
+                               DriverOptions &options);
 
 /// Lowers a module to PTX, as one program of all variants that the options ask
 /// for. With `--variants=auto` those that do not compile, and those that the

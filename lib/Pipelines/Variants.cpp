@@ -41,6 +41,27 @@ std::optional<Variant> mlir::wyvern::parseVariant(StringRef name) {
   return variant;
 }
 
+std::optional<std::vector<Variant>>
+mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
+  std::vector<Variant> variants;
+  for (StringRef name : names) {
+    std::optional<Variant> variant = parseVariant(name);
+    if (!variant) {
+      problem =
+          ("unknown variant '" + name + "'; expected auto, or a list of " +
+           llvm::join(getSchedules(), ", ") + ", " + kSegments + "<tokens>")
+              .str();
+      return std::nullopt;
+    }
+    if (llvm::is_contained(variants, *variant)) {
+      problem = ("variant '" + name + "' is there twice").str();
+      return std::nullopt;
+    }
+    variants.push_back(*variant);
+  }
+  return variants;
+}
+
 std::vector<Variant> mlir::wyvern::getCandidateVariants() {
   // One block a head (`fused-warps`) is not among them: at head dims of 128 it
   // spills, and where it does not, fused-blocks is as fast.
@@ -48,9 +69,4 @@ std::vector<Variant> mlir::wyvern::getCandidateVariants() {
           {"fused-blocks", 0},
           {"separate", 4096},
           {"separate", 2048}};
-}
-
-std::string mlir::wyvern::describeVariantNames() {
-  return llvm::join(getSchedules(), ", ") + " or " + kSegments.str() +
-         "<tokens>";
 }

@@ -32,11 +32,13 @@ struct Variant {
 /// Returns the variant of a name that `getName` gives, or nothing.
 std::optional<Variant> parseVariant(StringRef name);
 
+/// Returns the variants of a list of names, or nothing and in `problem` what is
+/// wrong with it.
+std::optional<std::vector<Variant>> parseVariants(ArrayRef<StringRef> names,
+                                                  std::string &problem);
+
 /// Returns those that `--variants=auto` chooses from, the fallback first.
 std::vector<Variant> getCandidateVariants();
-
-/// What names of variants look like, for diagnostics.
-std::string describeVariantNames();
 
 } // namespace mlir::wyvern
 

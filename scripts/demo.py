@@ -25,10 +25,12 @@ def show_bundle(folder, milliseconds):
           f"(LLVM {versions['llvm']}, ptxas {versions['ptxas']})")
     for path in sorted(folder.iterdir()):
         print(f"  {path}  {path.stat().st_size:,} bytes")
-    print(f"\n  {'kernel':28}{'threads':>8}{'registers':>11}{'shared memory':>15}{'spills':>8}")
-    for kernel in manifest["kernels"]:
+    print(f"\n  {'kernel':36}{'threads':>8}{'registers':>11}{'shared memory':>15}{'spills':>8}")
+    # Kernels that variants share have one image.
+    kernels = {k["image"]: k for variant in manifest["variants"] for k in variant["kernels"]}
+    for image, kernel in kernels.items():
         spills = kernel["spill_stores"] + kernel["spill_loads"]
-        print(f"  {kernel['symbol']:28}{kernel['block']:8}{kernel['registers']:11}{kernel['dynamic_shared']:15,}{spills:8}")
+        print(f"  {image.removesuffix('.cubin'):36}{kernel['block']:8}{kernel['registers']:11}{kernel['dynamic_shared']:15,}{spills:8}")
     return manifest["spec"]
 
 

@@ -8,9 +8,10 @@
 |* CUDA library: the driver is opened when a program is first prepared.       *|
 |*                                                                            *|
 |* A program is a list of kernels that run one after another on the caller's  *|
-|* stream. The descriptors below mirror manifest.json (docs/abi.md); the      *|
-|* compiler writes them into the bundle's C header, and the Python package    *|
-|* builds them from the manifest.                                             *|
+|* stream, or several such lists, its variants, of which a launch picks one   *|
+|* by the shapes of its tensors. The descriptors below mirror manifest.json   *|
+|* (docs/abi.md); the compiler writes them into the bundle's C header, and    *|
+|* the Python package builds them from the manifest.                          *|
 |*                                                                            *|
 |* The runtime creates no context, allocates no device memory, never waits    *|
 |* for the device, reads no device data and never aborts: every failure is a  *|
@@ -37,7 +38,7 @@ extern "C" {
 #endif
 
 /* Raised when a descriptor or a function changes its meaning. */
-#define WYVERN_ABI_VERSION 2u
+#define WYVERN_ABI_VERSION 3u
 
 /* cuTensorMapEncodeTiled takes at most five dimensions. */
 #define WYVERN_MAX_RANK 5
@@ -118,7 +119,8 @@ typedef enum wyvern_param_kind {
 
 typedef struct wyvern_param_desc {
   wyvern_param_kind kind;
-  uint32_t tensor;  /* TENSOR_MAP, POINTER, STRIDE: index into tensors */
+  uint32_t tensor;  /* TENSOR_MAP, POINTER, STRIDE: index into the program's
+                       tensors, then the variant's workspace */
   uint32_t dim;     /* STRIDE */
   uint32_t swizzle; /* TENSOR_MAP: 0, 32, 64 or 128 bytes */
   uint32_t box[WYVERN_MAX_RANK]; /* TENSOR_MAP: as dims, slowest first */
@@ -128,6 +130,18 @@ typedef enum wyvern_count {
   WYVERN_COUNT_SLOTS = 0,    /* as WYVERN_DIM_CHUNK of grid_chunks chunks */
   WYVERN_COUNT_SEQUENCES = 1 /* N */
 } wyvern_count;
+
+/* What a block of a kernel costs on the target, as the compiler estimates it;
+   cycles are an SM's. A block takes a step for each chunk that it goes through,
+   or for several chunks at once. Not read in a program of one variant. */
+typedef struct wyvern_cost_desc {
+  uint32_t step_chunks;  /* chunks a step; at least 1 */
+  uint32_t residents;    /* blocks that an SM holds at once; at least 1 */
+  uint32_t block_cycles; /* before the first step and after the last */
+  uint32_t step_cycles;  /* a step of a block that is alone on its SM */
+  uint32_t step_work;    /* cycles a step of what blocks of an SM share */
+  uint32_t step_bytes;   /* of device memory, read or written in a step */
+} wyvern_cost_desc;
 
 typedef struct wyvern_kernel_desc {
   const char *symbol;
@@ -141,7 +155,26 @@ typedef struct wyvern_kernel_desc {
   uint32_t dynamic_shared; /* bytes */
   uint32_t num_params;
   const wyvern_param_desc *params;
+  wyvern_cost_desc cost;
 } wyvern_kernel_desc;
+
+/* One way to compute the program: its kernels, and what they hand each other.
+ */
+typedef struct wyvern_variant_desc {
+  const char *name; /* "separate" */
+  uint32_t num_workspace;
+  const wyvern_tensor_desc *workspace;
+  uint32_t num_kernels;
+  const wyvern_kernel_desc *kernels; /* in launch order */
+} wyvern_variant_desc;
+
+/* The GPU that costs are estimated for. Not read in a program of one variant.
+ */
+typedef struct wyvern_machine_desc {
+  uint32_t sms;             /* at least 1 */
+  uint32_t bytes_per_cycle; /* of device memory, all SMs together; at least 1 */
+  uint32_t launch_cycles; /* from the end of a kernel to the next one's work */
+} wyvern_machine_desc;
 
 typedef struct wyvern_program_desc {
   uint32_t abi_version; /* WYVERN_ABI_VERSION */
@@ -149,9 +182,10 @@ typedef struct wyvern_program_desc {
   const char *target; /* "sm_90a" */
   int64_t chunk;      /* tokens a chunk */
   uint32_t num_tensors;
-  const wyvern_tensor_desc *tensors; /* workspace tensors last */
-  uint32_t num_kernels;
-  const wyvern_kernel_desc *kernels; /* in launch order */
+  const wyvern_tensor_desc *tensors; /* inputs and outputs */
+  wyvern_machine_desc machine;
+  uint32_t num_variants;
+  const wyvern_variant_desc *variants; /* the first of the fastest is taken */
 } wyvern_program_desc;
 
 /*===----------------------------------------------------------------------===*\
@@ -187,8 +221,31 @@ WYVERN_API void wyvern_program_free(wyvern_program *program);
 WYVERN_API wyvern_status wyvern_program_prepare(wyvern_program *program,
                                                 int device);
 
-/* Bytes of workspace that a launch needs: a function of these numbers alone.
-   `packed_sequences` is len(cu_seqlens) - 1, or -1 without cu_seqlens. */
+/* Cycles that one variant takes by the compiler's estimate (docs/abi.md has the
+   formula). Needs no program. Packed sequences count as equally long: how long
+   each is, only the device knows. */
+WYVERN_API wyvern_status wyvern_estimate_cycles(const wyvern_program_desc *desc,
+                                                uint32_t variant, int64_t batch,
+                                                int64_t tokens,
+                                                int64_t packed_sequences,
+                                                double *cycles);
+
+/* The variant that a launch of these shapes runs: the first of those with the
+   lowest estimate, or the one that is forced. */
+WYVERN_API wyvern_status wyvern_program_choose(const wyvern_program *program,
+                                               int64_t batch, int64_t tokens,
+                                               int64_t packed_sequences,
+                                               uint32_t *variant);
+
+/* Has every launch from now on run the variant of this name, whatever the
+   shapes; null: by shapes again. Results have the same bits in every batch
+   within a variant, and not across. */
+WYVERN_API wyvern_status wyvern_program_force_variant(wyvern_program *program,
+                                                      const char *name);
+
+/* Bytes of workspace that a launch needs: a function of these numbers, and of
+   the forced variant, alone. `packed_sequences` is len(cu_seqlens) - 1, or -1
+   without cu_seqlens. */
 WYVERN_API wyvern_status wyvern_program_workspace_size(
     const wyvern_program *program, int64_t batch, int64_t tokens,
     int64_t packed_sequences, size_t *bytes);
@@ -200,8 +257,8 @@ WYVERN_API wyvern_status wyvern_program_check_layout(
     const wyvern_program *program, uint32_t index, const wyvern_tensor *tensor);
 
 /* Enqueues the program on `stream` (a CUstream; null is the default stream).
-   `tensors` has one entry for each input and output of the descriptor, in its
-   order; workspace tensors are not listed. `cu_seqlens`: null, or a rank-1
+   `tensors` has one entry for each tensor of the descriptor, in its order.
+   `cu_seqlens`: null, or a rank-1
    WYVERN_I32 or WYVERN_I64 tensor of device memory with N + 1 offsets.
    Runs in the current context if it belongs to the tensors' device, else in
    that device's primary context. */

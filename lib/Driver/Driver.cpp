@@ -10,6 +10,7 @@
 #include "Lowering.h"
 #include "Options.h"
 #include "Products.h"
+#include "Variants.h"
 
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/OutputFiles.h"
@@ -67,20 +68,20 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
   if (!module || failed(module->verify()))
     return ExitCode::Diagnostics;
 
-  Lowering lowering(options, *module);
   if (!product) {
+    Lowering lowering(options, options.variants.front(), *module);
     if (failed(lowering.runTo(*findPhase(options.emit))))
       return ExitCode::Diagnostics;
     return writeText(options, lowering.print());
   }
-  FailureOr<BundleInfo> bundle = lowering.runToBundle();
+  FailureOr<BundleInfo> bundle = lowerVariants(options, *module);
   if (failed(bundle))
     return ExitCode::Diagnostics;
   return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],
                       std::move(*bundle), ptxas);
 }
 
-static ExitCode run(const DriverOptions &options) {
+static ExitCode run(DriverOptions &options) {
   llvm::SourceMgr sources;
   if (failed(openInput(options, sources)))
     return ExitCode::Diagnostics;
@@ -90,6 +91,8 @@ static ExitCode run(const DriverOptions &options) {
     if (failed(read))
       return ExitCode::Diagnostics;
     specs = std::move(*read);
+    if (failed(takeSpecVariants(specs, sources, options)))
+      return ExitCode::Diagnostics;
   }
   return options.printSpec ? printSpecs(options, specs)
                            : compile(options, sources, specs);

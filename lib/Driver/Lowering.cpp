@@ -20,16 +20,22 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-/// The phase after which kernels and their interface stand side by side.
-static constexpr StringLiteral describedPhase = "tile";
+/// The phase after which kernels and their interface stand side by side, and
+/// the one before it, whose kernels are estimated.
+static constexpr StringLiteral describedPhase = "tile",
+                               estimatedPhase = "scheduled";
 
-Lowering::Lowering(const DriverOptions &options, ModuleOp module)
-    : options(options), module(module), bundle(failure()) {
+Lowering::Lowering(const DriverOptions &options, const Variant &variant,
+                   ModuleOp module, bool isFirst)
+    : options(options), module(module), tempsFolder(options.saveTemps),
+      bundle(failure()) {
+  if (!isFirst && !tempsFolder.empty())
+    tempsFolder += "/" + variant.getName();
   pipelineOptions.operandType = getOperandType(module).str();
   pipelineOptions.training = options.training;
   pipelineOptions.save = options.save;
-  pipelineOptions.segmentTokens = options.segmentTokens;
-  pipelineOptions.schedule = options.schedule;
+  pipelineOptions.segmentTokens = variant.segmentTokens;
+  pipelineOptions.schedule = variant.schedule;
   if (!options.arch.empty())
     setTarget(options.arch);
 }
@@ -58,6 +64,8 @@ LogicalResult Lowering::runTo(const Phase &last) {
     if (options.training && phase.name == "differentiated" &&
         failed(checkNames(module, /*training=*/false)))
       return failure();
+    if (&phase >= &reached && phase.name == estimatedPhase)
+      costs = estimateCosts(module);
     if (&phase >= &reached && phase.name == describedPhase)
       bundle = describeBundle(module);
     if (&phase >= &reached && failed(saveTemps(phase, number)))
@@ -78,15 +86,13 @@ LogicalResult Lowering::runPasses(const Phase &phase) {
 }
 
 LogicalResult Lowering::saveTemps(const Phase &phase, unsigned number) {
-  if (options.saveTemps.empty())
+  if (tempsFolder.empty())
     return success();
-  if (std::error_code ec =
-          llvm::sys::fs::create_directories(options.saveTemps)) {
-    printError("cannot make the folder '" + options.saveTemps +
-               "': " + ec.message());
+  if (std::error_code ec = llvm::sys::fs::create_directories(tempsFolder)) {
+    printError("cannot make the folder '" + tempsFolder + "': " + ec.message());
     return failure();
   }
-  SmallString<128> path(options.saveTemps);
+  SmallString<128> path(tempsFolder);
   llvm::sys::path::append(
       path, llvm::formatv("{0}-{1}.mlir", number, phase.name).str());
   llvm::Error error = writeFile(path, print());
@@ -104,32 +110,50 @@ std::string Lowering::print() {
   return text;
 }
 
-LogicalResult Lowering::generatePTX(BundleInfo &described) {
+LogicalResult Lowering::generatePTX(BundleInfo &described, KernelCache &cache) {
   Stopwatch stopwatch(options.verbose, "ptx");
   for (KernelInfo *kernel : described.getKernels()) {
     auto gpuModule = module.lookupSymbol<gpu::GPUModuleOp>(kernel->symbol);
     if (!gpuModule)
       return module.emitError() << "kernel " << kernel->symbol
                                 << " got lost between the tile phase and PTX";
+    std::string text;
+    llvm::raw_string_ostream(text) << gpuModule;
+    if (auto known = cache.find(text); known != cache.end()) {
+      kernel->ptx = known->second;
+      continue;
+    }
     llvm::Expected<std::string> ptx = translateToPTX(gpuModule);
     if (!ptx)
       return gpuModule.emitError() << llvm::toString(ptx.takeError());
-    kernel->ptx = std::move(*ptx);
+    kernel->ptx = cache[text] = std::move(*ptx);
   }
   return success();
 }
 
-FailureOr<BundleInfo> Lowering::runToBundle() {
+FailureOr<BundleInfo> Lowering::runToKernels() {
   if (failed(checkNames(module, options.training)))
     return failure();
   if (&getReachedPhase(module) > findPhase(describedPhase))
     return module.emitError()
            << "expected an input at phase '" << describedPhase
            << "' or before, where kernels have their interface beside them";
-  if (failed(runTo(getPhases().back())) || failed(bundle) ||
-      failed(generatePTX(*bundle)))
+  if (failed(runTo(*findPhase(describedPhase))) || failed(bundle))
     return failure();
+  tile::TargetInfo target = tile::getTarget(module);
   for (ProgramInfo *program : bundle->getPrograms())
-    program->target = tile::getTarget(module).arch.str();
+    program->target = target.arch.str();
+  addCosts(costs, target, *bundle);
+  countResidents(target, *bundle);
+  return *bundle;
+}
+
+FailureOr<BundleInfo> Lowering::runToBundle(KernelCache &cache) {
+  for (auto [number, phase] : llvm::enumerate(getPhases()))
+    if (&phase > findPhase(describedPhase) &&
+        (failed(runPasses(phase)) || failed(saveTemps(phase, number))))
+      return failure();
+  if (failed(generatePTX(*bundle, cache)))
+    return failure();
   return std::move(bundle);
 }

@@ -7,6 +7,7 @@
 #ifndef WYVERN_LIB_DRIVER_LOWERING_H
 #define WYVERN_LIB_DRIVER_LOWERING_H
 
+#include "Costs.h"
 #include "Options.h"
 
 #include "wyvern/Pipelines/Pipelines.h"
@@ -16,16 +17,24 @@
 
 namespace mlir::wyvern {
 
+/// PTX by the text of the module that it was made from: variants share kernels.
+using KernelCache = llvm::StringMap<std::string>;
+
 /// Takes a module through the phases, keeping what --save-temps asks for and
 /// saying what -v does.
 class Lowering {
 public:
-  Lowering(const DriverOptions &options, ModuleOp module);
+  /// `isFirst`: of the variants of a run. What --save-temps writes of the
+  /// others goes to a folder in its folder.
+  Lowering(const DriverOptions &options, const Variant &variant,
+           ModuleOp module, bool isFirst = true);
 
   /// Runs the phases from where the module is up to and with `last`.
   LogicalResult runTo(const Phase &last);
-  /// Runs all phases and generates PTX.
-  FailureOr<BundleInfo> runToBundle();
+  /// Runs the phases up to where kernels can be described.
+  FailureOr<BundleInfo> runToKernels();
+  /// Runs all phases and generates PTX, but of what `cache` has.
+  FailureOr<BundleInfo> runToBundle(KernelCache &cache);
   std::string print();
 
 private:
@@ -33,11 +42,14 @@ private:
   void setTarget(StringRef arch);
   LogicalResult runPasses(const Phase &phase);
   LogicalResult saveTemps(const Phase &phase, unsigned number);
-  LogicalResult generatePTX(BundleInfo &bundle);
+  LogicalResult generatePTX(BundleInfo &bundle, KernelCache &cache);
 
   const DriverOptions &options;
   ModuleOp module;
   PipelineOptions pipelineOptions;
+  std::string tempsFolder;
+  /// Filled in at the phase that schedules the kernels.
+  KernelCosts costs;
   /// Filled in at the phase that describes the kernels.
   FailureOr<BundleInfo> bundle;
 };

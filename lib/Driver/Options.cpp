@@ -78,15 +78,24 @@ static cl::opt<std::string>
              cl::value_desc("what"), cl::init("factor"), cl::cat(category));
 static cl::opt<std::string>
     scheduleFlag("schedule",
-                 cl::desc("How the work is divided into kernels: separate, "
-                          "fused-blocks or fused-warps (default separate)"),
+                 cl::desc("Compile one variant: how the work is divided into "
+                          "kernels, separate, fused-blocks or fused-warps"),
                  cl::value_desc("strategy"), cl::init("separate"),
                  cl::cat(category));
+static cl::opt<std::string>
+    variantsFlag("variants",
+                 cl::desc("Which variants a bundle holds, of which a launch "
+                          "takes one by its shapes: auto (what is estimated to "
+                          "be worth it; the default of a bundle without "
+                          "--training), or a list of separate, fused-blocks, "
+                          "fused-warps, segments-<tokens>"),
+                 cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>
     segmentTokensFlag("segment-tokens",
-                      cl::desc("Cut sequences into segments of so many tokens "
-                               "that run at once, exactly: for few long "
-                               "sequences with few heads (default 0: none)"),
+                      cl::desc("Compile one variant, with sequences cut into "
+                               "segments of so many tokens that run at once, "
+                               "exactly: for few long sequences with few heads "
+                               "(0: none)"),
                       cl::value_desc("tokens"), cl::init(0), cl::cat(category));
 static cl::opt<bool> printSpecFlag("print-spec",
                                    cl::desc("Print the spec with all its "
@@ -235,20 +244,65 @@ static std::optional<ExitCode> setTraining(DriverOptions &options) {
                     llvm::join(names, ", "));
 }
 
-static std::optional<ExitCode> setSchedule(DriverOptions &options) {
-  options.schedule = scheduleFlag;
-  if (llvm::is_contained(getSchedules(), StringRef(options.schedule)))
-    return std::nullopt;
-  return usageError("unknown --schedule '" + options.schedule + "'" +
-                    didYouMean(options.schedule, getSchedules()) +
-                    "; expected one of " + llvm::join(getSchedules(), ", "));
+/// Reads --schedule and --segment-tokens: one variant.
+static std::optional<ExitCode> setVariant(DriverOptions &options) {
+  Variant variant;
+  variant.schedule = scheduleFlag;
+  variant.segmentTokens = segmentTokensFlag;
+  options.variants = {variant};
+  if (!llvm::is_contained(getSchedules(), StringRef(variant.schedule)))
+    return usageError("unknown --schedule '" + variant.schedule + "'" +
+                      didYouMean(variant.schedule, getSchedules()) +
+                      "; expected one of " + llvm::join(getSchedules(), ", "));
+  if (variant.segmentTokens < 0)
+    return usageError("expected --segment-tokens of at least 0, found " +
+                      Twine(variant.segmentTokens));
+  return std::nullopt;
 }
 
-static std::optional<ExitCode> setSegments(DriverOptions &options) {
-  options.segmentTokens = segmentTokensFlag;
-  if (options.segmentTokens < 0)
-    return usageError("expected --segment-tokens of at least 0, found " +
-                      Twine(options.segmentTokens));
+/// Reads a list of variants.
+static std::optional<ExitCode> setVariantList(DriverOptions &options,
+                                              StringRef list) {
+  SmallVector<StringRef> names;
+  list.split(names, ',');
+  std::string problem;
+  auto variants = parseVariants(names, problem);
+  if (!variants)
+    return usageError("--variants: " + problem);
+  options.variants = std::move(*variants);
+  return std::nullopt;
+}
+
+/// True for what can hold several variants.
+static bool holdsVariants(const DriverOptions &options) {
+  return (options.emit == "bundle" || options.emit == "manifest") &&
+         !options.training;
+}
+
+static std::optional<ExitCode> setVariants(DriverOptions &options) {
+  bool isOne = scheduleFlag.getNumOccurrences() > 0 ||
+               segmentTokensFlag.getNumOccurrences() > 0;
+  if (isOne && variantsFlag.getNumOccurrences() > 0)
+    return usageError("--schedule and --segment-tokens are one variant, and "
+                      "--variants says which there are; leave one of them out");
+  if (isOne)
+    return setVariant(options);
+  options.autoVariants = holdsVariants(options) &&
+                         (variantsFlag.empty() || variantsFlag == "auto");
+  options.specVariants = options.autoVariants && variantsFlag.empty();
+  if (options.autoVariants)
+    options.variants = getCandidateVariants();
+  else if (variantsFlag.empty() || variantsFlag == "auto")
+    options.variants = {Variant()};
+  else if (auto code = setVariantList(options, variantsFlag))
+    return code;
+  if (options.variants.size() > 1 && !holdsVariants(options))
+    return usageError(
+        options.training
+            ? "a bundle for training holds one variant; give --variants one, "
+              "or leave --training out"
+            : "only a bundle or a manifest holds several variants; give "
+              "--variants one, or leave --emit out");
   return std::nullopt;
 }
 
@@ -270,11 +324,9 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
     return code;
   if (auto code = setArch(options))
     return code;
-  if (auto code = setSchedule(options))
-    return code;
-  if (auto code = setSegments(options))
-    return code;
   if (auto code = setTraining(options))
+    return code;
+  if (auto code = setVariants(options))
     return code;
   if (options.printSpec && options.format == InputFormat::MLIR)
     return usageError("--print-spec needs a spec (.yaml) or a config.json; '" +

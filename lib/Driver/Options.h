@@ -9,6 +9,8 @@
 
 #include "wyvern/Driver/Driver.h"
 
+#include "wyvern/Pipelines/Variants.h"
+
 #include "mlir/Support/LLVM.h"
 
 #include <optional>
@@ -32,8 +34,11 @@ struct DriverOptions {
   bool strict = true;
   bool training = false; ///< Derive the backward too.
   std::string save;      ///< What it is given: factor, checkpoints or none.
-  int64_t segmentTokens; ///< Tokens of a segment; 0 for none.
-  std::string schedule;  ///< One of getSchedules().
+  /// What to compile, at least one; with `autoVariants`, what to choose from.
+  std::vector<Variant> variants;
+  bool autoVariants = false;
+  /// True where the command line leaves the variants to the spec.
+  bool specVariants = false;
 };
 
 /// Reads the command line. Gives the exit code if there is nothing left to do:

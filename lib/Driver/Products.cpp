@@ -5,12 +5,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "Products.h"
+#include "Costs.h"
 #include "Stopwatch.h"
+#include "Variants.h"
 
 #include "wyvern/Support/OutputFiles.h"
 #include "wyvern/Support/Version.h"
 #include "wyvern/Target/Manifest.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/WithColor.h"
@@ -51,6 +54,9 @@ public:
 
 private:
   llvm::Error assembleAll();
+  /// Refuses kernels with faults; without --strict it warns of them. With
+  /// `--variants=auto` a variant beside the first that has some is left out.
+  llvm::Error checkFaults();
   void printResources();
   llvm::Error writeProductFiles(const Product &product);
   std::string getManifest() const;
@@ -85,28 +91,71 @@ ExitCode ProductWriter::write(const Product &product) {
   return ExitCode::Diagnostics;
 }
 
+/// Costs are for a choice: where there is none, a manifest is the same whether
+/// the kernels were estimated or came as they are.
+static void dropCosts(ProgramInfo &program) {
+  program.machine = {};
+  for (KernelInfo &kernel : program.variants.front().kernels)
+    kernel.cost = {};
+}
+
 llvm::Error ProductWriter::assembleAll() {
   if (!ptxas)
     return llvm::Error::success();
-  AssembleOptions assembleOptions;
-  assembleOptions.arch = bundle.getPrograms().front()->target;
-  assembleOptions.strict = options.strict;
   llvm::Error error = [&] {
     Stopwatch stopwatch(options.verbose, "cubin");
-    return assemble(
-        *ptxas, assembleOptions, bundle, log, [](const Twine &message) {
-          llvm::WithColor::warning(llvm::errs(), "wyvernc") << message << '\n';
-        });
+    return assemble(*ptxas, bundle.forward.target, bundle, log);
   }();
-  if (!error && options.verbose)
+  if (error)
+    return error;
+  if ((error = checkFaults()))
+    return error;
+  for (ProgramInfo *program : bundle.getPrograms())
+    if (program->variants.size() == 1)
+      dropCosts(*program);
+  countResidents(*tile::findTarget(bundle.forward.target), bundle);
+  if (options.verbose) {
     printResources();
-  return error;
+    printChoices(bundle.forward, llvm::errs());
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error ProductWriter::checkFaults() {
+  std::vector<VariantInfo> &variants = bundle.forward.variants;
+  if (options.autoVariants && options.strict)
+    for (size_t v = variants.size(); v-- > 1;) {
+      std::string faults = describeFaults(variants[v]);
+      if (faults.empty())
+        continue;
+      if (options.verbose)
+        llvm::errs() << "variant " << variants[v].name
+                     << " is left out: " << faults << '\n';
+      variants.erase(variants.begin() + static_cast<ptrdiff_t>(v));
+    }
+  std::string faults;
+  for (ProgramInfo *program : bundle.getPrograms())
+    for (const VariantInfo &variant : program->variants)
+      if (std::string own = describeFaults(variant); !own.empty())
+        faults += own + "\n";
+  if (faults.empty())
+    return llvm::Error::success();
+  if (options.strict)
+    return llvm::createStringError(
+        faults + "such a kernel runs at a fraction of its speed; "
+                 "--strict=false makes this a warning");
+  for (StringRef fault : llvm::split(StringRef(faults).rtrim(), '\n'))
+    llvm::WithColor::warning(llvm::errs(), "wyvernc") << fault << '\n';
+  return llvm::Error::success();
 }
 
 void ProductWriter::printResources() {
+  llvm::StringSet<> printed;
   for (const KernelInfo *kernel : bundle.getKernels()) {
+    if (!printed.insert(kernel->file).second)
+      continue;
     const KernelResources &resources = kernel->resources;
-    llvm::errs() << kernel->symbol << ": " << resources.registers
+    llvm::errs() << kernel->file << ": " << resources.registers
                  << " registers, " << kernel->block << " threads, "
                  << kernel->dynamicShared + resources.staticShared
                  << " bytes shared memory, " << resources.spillStores << " + "
@@ -151,11 +200,12 @@ std::string ProductWriter::getHeader() const {
 
 SmallVector<OutputFile> ProductWriter::getKernelFiles(StringRef extension) {
   SmallVector<OutputFile> files;
+  llvm::StringSet<> written;
   for (const KernelInfo *kernel : bundle.getKernels()) {
     const std::string &contents =
         extension == "ptx" ? kernel->ptx : kernel->cubin;
-    if (!contents.empty())
-      files.push_back({(kernel->symbol + "." + extension).str(), contents});
+    if (!contents.empty() && written.insert(kernel->file).second)
+      files.push_back({(kernel->file + "." + extension).str(), contents});
   }
   return files;
 }

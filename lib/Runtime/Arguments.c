@@ -44,7 +44,7 @@ static wyvern_status read_extents(const wyvern_program *program,
                     program->desc->name, desc->name,
                     (long long)tensor->sizes[i], i, desc->dims[i].multiple);
   }
-  return wyvern_get_extents(program, batch, tokens,
+  return wyvern_get_extents(program->desc, batch, tokens,
                             cu_seqlens ? cu_seqlens->sizes[0] - 1 : -1,
                             extents);
 }
@@ -107,7 +107,7 @@ static wyvern_status check_strides(const wyvern_program *program, uint32_t t,
 wyvern_status wyvern_program_check_layout(const wyvern_program *program,
                                           uint32_t index,
                                           const wyvern_tensor *tensor) {
-  if (!program || !tensor || index >= program->num_arguments)
+  if (!program || !tensor || index >= program->desc->num_tensors)
     return wyvern_fail(
         WYVERN_ERROR_INVALID_ARGUMENT,
         "wyvern_program_check_layout: null program or tensor, or "
@@ -170,13 +170,14 @@ wyvern_status wyvern_resolve_call(const wyvern_program *program,
     return REFUSE("%s: cu_seqlens is on device %d, expected device %d, where "
                   "the other tensors are",
                   desc->name, cu_seqlens->device, call->device);
-  for (uint32_t t = 0; t < program->num_arguments; ++t) {
+  for (uint32_t t = 0; t < desc->num_tensors; ++t) {
     call->tensors[t] = tensors[t];
     if (tensors[t].data || !desc->tensors[t].optional)
       WYVERN_TRY(check_tensor(program, t, call));
   }
+  call->variant = wyvern_choose(program, &call->extents);
   size_t needed;
-  WYVERN_TRY(wyvern_place_workspace(program, call, workspace, &needed));
+  WYVERN_TRY(wyvern_place_workspace(desc, call, workspace, &needed));
   if (workspace_bytes < needed ||
       (needed &&
        (!workspace || (uintptr_t)workspace % WYVERN_WORKSPACE_ALIGNMENT != 0)))

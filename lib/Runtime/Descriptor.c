@@ -40,6 +40,14 @@ static wyvern_status check_tensor(const char *program,
   return WYVERN_OK;
 }
 
+const wyvern_tensor_desc *wyvern_find_tensor(const wyvern_program_desc *desc,
+                                             const wyvern_variant_desc *variant,
+                                             uint32_t index) {
+  return index < desc->num_tensors
+             ? &desc->tensors[index]
+             : &variant->workspace[index - desc->num_tensors];
+}
+
 /* The constraints of cuTensorMapEncodeTiled that do not depend on a call. */
 static wyvern_status check_box(const char *program, const char *kernel,
                                const wyvern_tensor_desc *tensor,
@@ -63,7 +71,35 @@ static wyvern_status check_box(const char *program, const char *kernel,
   return WYVERN_OK;
 }
 
+static wyvern_status check_params(const wyvern_program_desc *desc,
+                                  const wyvern_variant_desc *variant,
+                                  const wyvern_kernel_desc *kernel) {
+  uint32_t tensors = desc->num_tensors + variant->num_workspace;
+  for (uint32_t p = 0; p < kernel->num_params; ++p) {
+    const wyvern_param_desc *param = &kernel->params[p];
+    if ((unsigned)param->kind > WYVERN_PARAM_SEQUENCES)
+      return MALFORMED("%s: parameter %u of %s has the unknown kind %d",
+                       desc->name, p, kernel->symbol, (int)param->kind);
+    if (param->kind > WYVERN_PARAM_STRIDE)
+      continue;
+    if (param->tensor >= tensors)
+      return MALFORMED("%s: parameter %u of %s names tensor %u of %u",
+                       desc->name, p, kernel->symbol, param->tensor, tensors);
+    const wyvern_tensor_desc *tensor =
+        wyvern_find_tensor(desc, variant, param->tensor);
+    if (param->kind == WYVERN_PARAM_STRIDE && param->dim >= tensor->rank)
+      return MALFORMED("%s: parameter %u of %s is stride %u of '%s', which has "
+                       "rank %u",
+                       desc->name, p, kernel->symbol, param->dim, tensor->name,
+                       tensor->rank);
+    if (param->kind == WYVERN_PARAM_TENSOR_MAP)
+      WYVERN_TRY(check_box(desc->name, kernel->symbol, tensor, param));
+  }
+  return WYVERN_OK;
+}
+
 static wyvern_status check_kernel(const wyvern_program_desc *desc,
+                                  const wyvern_variant_desc *variant,
                                   const wyvern_kernel_desc *kernel) {
   if (!kernel->symbol || (!kernel->image && !kernel->file))
     return MALFORMED("%s: a kernel has no symbol or no image", desc->name);
@@ -83,37 +119,78 @@ static wyvern_status check_kernel(const wyvern_program_desc *desc,
                      desc->name, kernel->symbol, kernel->grid_chunks,
                      kernel->grid_chunks ? "0, since it counts sequences"
                                          : "at least 1");
-  for (uint32_t p = 0; p < kernel->num_params; ++p) {
-    const wyvern_param_desc *param = &kernel->params[p];
-    if ((unsigned)param->kind > WYVERN_PARAM_SEQUENCES)
-      return MALFORMED("%s: parameter %u of %s has the unknown kind %d",
-                       desc->name, p, kernel->symbol, (int)param->kind);
-    if (param->kind > WYVERN_PARAM_STRIDE)
-      continue;
-    if (param->tensor >= desc->num_tensors)
-      return MALFORMED("%s: parameter %u of %s names tensor %u of %u",
-                       desc->name, p, kernel->symbol, param->tensor,
-                       desc->num_tensors);
-    const wyvern_tensor_desc *tensor = &desc->tensors[param->tensor];
-    if (param->kind == WYVERN_PARAM_STRIDE && param->dim >= tensor->rank)
-      return MALFORMED("%s: parameter %u of %s is stride %u of '%s', which has "
-                       "rank %u",
-                       desc->name, p, kernel->symbol, param->dim, tensor->name,
-                       tensor->rank);
-    if (param->kind == WYVERN_PARAM_TENSOR_MAP)
-      WYVERN_TRY(check_box(desc->name, kernel->symbol, tensor, param));
-  }
-  return WYVERN_OK;
+  return check_params(desc, variant, kernel);
 }
 
 /* The input that says how large B and T are. */
-static int is_main(const wyvern_tensor_desc *tensor) {
+int wyvern_is_main(const wyvern_tensor_desc *tensor) {
   int seq = 0, time = 0;
   for (uint32_t i = 0; i < tensor->rank; ++i) {
     seq |= tensor->dims[i].kind == WYVERN_DIM_SEQ;
     time |= tensor->dims[i].kind == WYVERN_DIM_TIME;
   }
   return tensor->role == WYVERN_INPUT && !tensor->optional && seq && time;
+}
+
+/* An estimate divides by some of these. */
+wyvern_status wyvern_check_costs(const wyvern_program_desc *desc) {
+  const wyvern_machine_desc *machine = &desc->machine;
+  if (machine->sms < 1 || machine->bytes_per_cycle < 1)
+    return MALFORMED("%s: found a machine of %u SMs and %u bytes a cycle, "
+                     "expected at least 1 to estimate variants for",
+                     desc->name, machine->sms, machine->bytes_per_cycle);
+  for (uint32_t v = 0; v < desc->num_variants; ++v)
+    for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k) {
+      const wyvern_kernel_desc *kernel = &desc->variants[v].kernels[k];
+      if (kernel->cost.step_chunks < 1 || kernel->cost.residents < 1)
+        return MALFORMED("%s: %s has a cost with %u chunks a step and %u "
+                         "blocks an SM, expected at least 1 to estimate "
+                         "variants by",
+                         desc->name, kernel->symbol, kernel->cost.step_chunks,
+                         kernel->cost.residents);
+    }
+  return WYVERN_OK;
+}
+
+static wyvern_status check_variant(const wyvern_program_desc *desc,
+                                   const wyvern_variant_desc *variant) {
+  if (!variant->name)
+    return MALFORMED("%s: a variant has no name", desc->name);
+  if (variant->num_workspace > WYVERN_MAX_TENSORS - desc->num_tensors ||
+      variant->num_kernels > WYVERN_MAX_KERNELS ||
+      (variant->num_workspace && !variant->workspace) ||
+      (variant->num_kernels && !variant->kernels))
+    return MALFORMED(
+        "%s: variant '%s' has %u workspace tensors and %u kernels, "
+        "expected at most %u and %d",
+        desc->name, variant->name, variant->num_workspace, variant->num_kernels,
+        WYVERN_MAX_TENSORS - desc->num_tensors, WYVERN_MAX_KERNELS);
+  for (uint32_t t = 0; t < variant->num_workspace; ++t) {
+    const wyvern_tensor_desc *tensor = &variant->workspace[t];
+    WYVERN_TRY(check_tensor(desc->name, tensor));
+    if (tensor->role != WYVERN_WORKSPACE)
+      return MALFORMED("%s: tensor '%s' of variant '%s' is no workspace tensor",
+                       desc->name, tensor->name, variant->name);
+  }
+  for (uint32_t k = 0; k < variant->num_kernels; ++k)
+    WYVERN_TRY(check_kernel(desc, variant, &variant->kernels[k]));
+  return WYVERN_OK;
+}
+
+static wyvern_status check_tensors(const wyvern_program_desc *desc) {
+  int has_main = 0;
+  for (uint32_t t = 0; t < desc->num_tensors; ++t) {
+    const wyvern_tensor_desc *tensor = &desc->tensors[t];
+    WYVERN_TRY(check_tensor(desc->name, tensor));
+    has_main |= wyvern_is_main(tensor);
+    if (tensor->role == WYVERN_WORKSPACE)
+      return MALFORMED("%s: workspace tensor '%s' is among the program's "
+                       "tensors, expected it in a variant",
+                       desc->name, tensor->name);
+  }
+  if (!has_main)
+    return MALFORMED("%s: no input has a seq and a time dimension", desc->name);
+  return WYVERN_OK;
 }
 
 wyvern_status wyvern_check_desc(const wyvern_program_desc *desc) {
@@ -126,67 +203,14 @@ wyvern_status wyvern_check_desc(const wyvern_program_desc *desc) {
     return MALFORMED("a program needs a name, a target and a chunk of at least "
                      "one token and below 2^31");
   if (desc->num_tensors < 1 || desc->num_tensors > WYVERN_MAX_TENSORS ||
-      desc->num_kernels > WYVERN_MAX_KERNELS || !desc->tensors ||
-      (desc->num_kernels && !desc->kernels))
-    return MALFORMED(
-        "%s: found %u tensors and %u kernels, expected 1 to %d and "
-        "at most %d",
-        desc->name, desc->num_tensors, desc->num_kernels, WYVERN_MAX_TENSORS,
-        WYVERN_MAX_KERNELS);
-  int has_main = 0, workspace = 0;
-  for (uint32_t t = 0; t < desc->num_tensors; ++t) {
-    WYVERN_TRY(check_tensor(desc->name, &desc->tensors[t]));
-    has_main |= is_main(&desc->tensors[t]);
-    if (workspace && desc->tensors[t].role != WYVERN_WORKSPACE)
-      return MALFORMED("%s: tensor '%s' follows a workspace tensor; those come "
-                       "last",
-                       desc->name, desc->tensors[t].name);
-    workspace = desc->tensors[t].role == WYVERN_WORKSPACE;
-  }
-  if (!has_main)
-    return MALFORMED("%s: no input has a seq and a time dimension", desc->name);
-  for (uint32_t k = 0; k < desc->num_kernels; ++k)
-    WYVERN_TRY(check_kernel(desc, &desc->kernels[k]));
-  return WYVERN_OK;
-}
-
-/* A dimension whose stride a kernel is not told must be dense: through a tensor
-   map that is the last one, through a pointer every one without a STRIDE. */
-static uint32_t fixed_dims(const wyvern_kernel_desc *kernel, uint32_t tensor,
-                           uint32_t rank, int *tensor_map) {
-  uint32_t told = 0;
-  int pointer = 0;
-  for (uint32_t p = 0; p < kernel->num_params; ++p) {
-    const wyvern_param_desc *param = &kernel->params[p];
-    if (param->kind > WYVERN_PARAM_STRIDE || param->tensor != tensor)
-      continue;
-    if (param->kind == WYVERN_PARAM_STRIDE)
-      told |= 1u << param->dim;
-    *tensor_map |= param->kind == WYVERN_PARAM_TENSOR_MAP;
-    pointer |= param->kind == WYVERN_PARAM_POINTER;
-  }
-  uint32_t fixed = *tensor_map ? 1u << (rank - 1) : 0;
-  return pointer ? fixed | (~told & ((1u << rank) - 1)) : fixed;
-}
-
-void wyvern_find_layouts(wyvern_program *program) {
-  const wyvern_program_desc *desc = program->desc;
-  program->main_tensor = desc->num_tensors;
-  for (uint32_t t = 0; t < desc->num_tensors; ++t) {
-    const wyvern_tensor_desc *tensor = &desc->tensors[t];
-    wyvern_layout *layout = &program->layouts[t];
-    uint32_t last = tensor->rank - 1;
-    for (uint32_t k = 0; k < desc->num_kernels; ++k) {
-      int tensor_map = 0;
-      layout->fixed |=
-          fixed_dims(&desc->kernels[k], t, tensor->rank, &tensor_map);
-      layout->tensor_map |= tensor_map;
-    }
-    layout->whole_rows = tensor->dims[last].kind == WYVERN_DIM_WHOLE &&
-                         (layout->fixed >> last & 1);
-    if (tensor->role != WYVERN_WORKSPACE)
-      program->num_arguments = t + 1;
-    if (program->main_tensor == desc->num_tensors && is_main(tensor))
-      program->main_tensor = t;
-  }
+      desc->num_variants < 1 || desc->num_variants > WYVERN_MAX_VARIANTS ||
+      !desc->tensors || !desc->variants)
+    return MALFORMED("%s: found %u tensors and %u variants, expected 1 to %d "
+                     "and 1 to %d",
+                     desc->name, desc->num_tensors, desc->num_variants,
+                     WYVERN_MAX_TENSORS, WYVERN_MAX_VARIANTS);
+  WYVERN_TRY(check_tensors(desc));
+  for (uint32_t v = 0; v < desc->num_variants; ++v)
+    WYVERN_TRY(check_variant(desc, &desc->variants[v]));
+  return desc->num_variants > 1 ? wyvern_check_costs(desc) : WYVERN_OK;
 }

@@ -40,10 +40,10 @@ int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks) {
   return slots;
 }
 
-wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
+wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
                                  int64_t tokens, int64_t packed_sequences,
                                  wyvern_extents *extents) {
-  const char *name = program->desc->name;
+  const char *name = desc->name;
   int packed = packed_sequences >= 0;
   if (batch < 0 || tokens < 0 || packed_sequences < -1)
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
@@ -60,7 +60,7 @@ wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
   extents->tokens = tokens;
   extents->packed = packed;
   extents->sequences = packed ? packed_sequences : batch;
-  extents->chunk = program->desc->chunk;
+  extents->chunk = desc->chunk;
   int64_t slots;
   if (count_slots_of(extents, extents->chunk, &slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
@@ -89,14 +89,15 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
   return desc->size;
 }
 
-/* Lays the workspace tensors out one behind the other, dense, from `base`. */
-wyvern_status wyvern_place_workspace(const wyvern_program *program,
+/* Lays the workspace tensors of the call's variant out one behind the other,
+   dense, from `base`. */
+wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
                                      wyvern_call *call, char *base,
                                      size_t *bytes) {
-  const wyvern_program_desc *desc = program->desc;
+  const wyvern_variant_desc *variant = &desc->variants[call->variant];
   int64_t offset = 0;
-  for (uint32_t t = program->num_arguments; t < desc->num_tensors; ++t) {
-    const wyvern_tensor_desc *tensor = &desc->tensors[t];
+  for (uint32_t t = 0; t < variant->num_workspace; ++t) {
+    const wyvern_tensor_desc *tensor = &variant->workspace[t];
     int64_t sizes[WYVERN_MAX_RANK];
     int64_t total = wyvern_dtype_size(tensor->dtype);
     int overflow = 0;
@@ -104,7 +105,7 @@ wyvern_status wyvern_place_workspace(const wyvern_program *program,
       sizes[i] = wyvern_dim_extent(tensor, i, &call->extents);
       overflow |= __builtin_mul_overflow(total, sizes[i], &total);
     }
-    call->tensors[t] =
+    call->tensors[desc->num_tensors + t] =
         wyvern_tensor_dense(base ? base + offset : NULL, tensor->dtype,
                             call->device, tensor->rank, sizes);
     overflow |=
@@ -130,7 +131,8 @@ wyvern_status wyvern_program_workspace_size(const wyvern_program *program,
                        "wyvern_program_workspace_size: null program or bytes");
   wyvern_call call;
   call.device = 0;
-  WYVERN_TRY(wyvern_get_extents(program, batch, tokens, packed_sequences,
+  WYVERN_TRY(wyvern_get_extents(program->desc, batch, tokens, packed_sequences,
                                 &call.extents));
-  return wyvern_place_workspace(program, &call, NULL, bytes);
+  call.variant = wyvern_choose(program, &call.extents);
+  return wyvern_place_workspace(program->desc, &call, NULL, bytes);
 }

@@ -51,7 +51,8 @@ static wyvern_status launch_kernel(wyvern_program *program,
                                    const wyvern_driver *driver,
                                    const wyvern_call *call, uint32_t k,
                                    CUstream stream) {
-  const wyvern_kernel_desc *desc = &program->desc->kernels[k];
+  const wyvern_kernel_desc *desc =
+      &program->desc->variants[call->variant].kernels[k];
   int64_t count = desc->grid_count == WYVERN_COUNT_SLOTS
                       ? wyvern_count_slots(&call->extents, desc->grid_chunks)
                       : call->extents.sequences;
@@ -79,7 +80,8 @@ static wyvern_status launch_kernel(wyvern_program *program,
   /* A CUkernel is accepted in place of a CUfunction and means the current
      context's copy (cuLaunchKernelEx). */
   CUresult result = driver->LaunchKernelEx(
-      &config, (CUfunction)program->kernels[k].kernel, params, NULL);
+      &config, (CUfunction)program->kernels[call->variant][k].kernel, params,
+      NULL);
   if (result != CUDA_SUCCESS)
     return wyvern_driver_failed(result, "%s: cannot launch %s",
                                 program->desc->name, desc->symbol);
@@ -113,7 +115,7 @@ static CUresult zero(const wyvern_driver *driver, const wyvern_tensor *tensor,
 static wyvern_status zero_outputs(const wyvern_program *program,
                                   const wyvern_driver *driver,
                                   const wyvern_call *call, CUstream stream) {
-  for (uint32_t t = 0; t < program->num_arguments; ++t) {
+  for (uint32_t t = 0; t < program->desc->num_tensors; ++t) {
     const wyvern_tensor *tensor = &call->tensors[t];
     if (program->desc->tensors[t].role != WYVERN_OUTPUT || !tensor->data)
       continue;
@@ -131,7 +133,8 @@ static wyvern_status run(wyvern_program *program, const wyvern_driver *driver,
   WYVERN_TRY(wyvern_prepare_entered(program, driver, call->device));
   if (call->extents.sequences == 0)
     return zero_outputs(program, driver, call, stream);
-  for (uint32_t k = 0; k < program->desc->num_kernels; ++k)
+  const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
+  for (uint32_t k = 0; k < variant->num_kernels; ++k)
     WYVERN_TRY(launch_kernel(program, driver, call, k, stream));
   return WYVERN_OK;
 }

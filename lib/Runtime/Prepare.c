@@ -58,11 +58,9 @@ static wyvern_status read_file(const char *program, const char *path,
   return WYVERN_OK;
 }
 
-static wyvern_status load_image(wyvern_program *program, uint32_t k,
-                                const char *directory) {
-  const char *name = program->desc->name;
-  const wyvern_kernel_desc *desc = &program->desc->kernels[k];
-  wyvern_kernel *kernel = &program->kernels[k];
+static wyvern_status load_image(const char *name,
+                                const wyvern_kernel_desc *desc,
+                                wyvern_kernel *kernel, const char *directory) {
   size_t size = desc->image_size;
   kernel->image = desc->image;
   if (!desc->image) {
@@ -78,6 +76,16 @@ static wyvern_status load_image(wyvern_program *program, uint32_t k,
     kernel->image = kernel->owned_image;
   }
   return check_image(name, desc, kernel->image, size);
+}
+
+static wyvern_status load_images(wyvern_program *program,
+                                 const char *directory) {
+  const wyvern_program_desc *desc = program->desc;
+  for (uint32_t v = 0; v < desc->num_variants; ++v)
+    for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k)
+      WYVERN_TRY(load_image(desc->name, &desc->variants[v].kernels[k],
+                            &program->kernels[v][k], directory));
+  return WYVERN_OK;
 }
 
 wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
@@ -101,10 +109,9 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   pthread_mutex_init(&made->lock, NULL);
   pthread_mutex_init(&made->map_lock, NULL);
   made->desc = desc;
+  made->forced = -1;
   wyvern_find_layouts(made);
-  wyvern_status status = WYVERN_OK;
-  for (uint32_t k = 0; k < desc->num_kernels && status == WYVERN_OK; ++k)
-    status = load_image(made, k, directory);
+  wyvern_status status = load_images(made, directory);
   if (status == WYVERN_OK)
     *program = made;
   else
@@ -112,17 +119,21 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   return status;
 }
 
+static void free_kernel(wyvern_kernel *kernel) {
+  const wyvern_driver *driver;
+  /* At process exit the driver may be gone: it then says so, harmlessly. */
+  if (kernel->library && wyvern_driver_open(&driver) == WYVERN_OK)
+    driver->LibraryUnload(kernel->library);
+  free(kernel->owned_image);
+}
+
 void wyvern_program_free(wyvern_program *program) {
   if (!program)
     return;
-  const wyvern_driver *driver;
-  for (uint32_t k = 0; k < program->desc->num_kernels; ++k) {
-    wyvern_kernel *kernel = &program->kernels[k];
-    /* At process exit the driver may be gone: it then says so, harmlessly. */
-    if (kernel->library && wyvern_driver_open(&driver) == WYVERN_OK)
-      driver->LibraryUnload(kernel->library);
-    free(kernel->owned_image);
-  }
+  const wyvern_program_desc *desc = program->desc;
+  for (uint32_t v = 0; v < desc->num_variants; ++v)
+    for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k)
+      free_kernel(&program->kernels[v][k]);
   pthread_mutex_destroy(&program->lock);
   pthread_mutex_destroy(&program->map_lock);
   free(program->maps);
@@ -154,14 +165,18 @@ static wyvern_status check_device(const wyvern_program_desc *desc, int ordinal,
         "it for that architecture or use another GPU",
         desc->name, desc->target, ordinal, device->name, device->major,
         device->minor);
-  for (uint32_t k = 0; k < desc->num_kernels; ++k)
-    if (desc->kernels[k].dynamic_shared > (uint32_t)device->max_shared)
-      return wyvern_fail(
-          WYVERN_ERROR_WRONG_ARCH,
-          "%s: %s needs %u bytes of shared memory a block, device "
-          "%d (%s) has %d",
-          desc->name, desc->kernels[k].symbol, desc->kernels[k].dynamic_shared,
-          ordinal, device->name, device->max_shared);
+  return WYVERN_OK;
+}
+
+static wyvern_status check_shared(const wyvern_program_desc *desc,
+                                  const wyvern_kernel_desc *kernel, int ordinal,
+                                  const wyvern_device *device) {
+  if (kernel->dynamic_shared > (uint32_t)device->max_shared)
+    return wyvern_fail(WYVERN_ERROR_WRONG_ARCH,
+                       "%s: %s needs %u bytes of shared memory a block, device "
+                       "%d (%s) has %d",
+                       desc->name, kernel->symbol, kernel->dynamic_shared,
+                       ordinal, device->name, device->max_shared);
   return WYVERN_OK;
 }
 
@@ -188,34 +203,46 @@ static wyvern_status load_kernel(const wyvern_driver *driver,
                               desc->name, kernel_desc->symbol);
 }
 
+static wyvern_status prepare_kernel(const wyvern_driver *driver,
+                                    const wyvern_device *device,
+                                    const wyvern_program_desc *desc,
+                                    const wyvern_kernel_desc *kernel_desc,
+                                    wyvern_kernel *kernel) {
+  if (!kernel->library)
+    WYVERN_TRY(load_kernel(driver, desc, kernel_desc, kernel));
+  CUresult result = CUDA_SUCCESS;
+  if (kernel_desc->dynamic_shared > STATIC_SHARED_LIMIT)
+    result = driver->KernelSetAttribute(
+        CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+        (int)kernel_desc->dynamic_shared, kernel->kernel, device->handle);
+  if (result != CUDA_SUCCESS)
+    return wyvern_driver_failed(result,
+                                "%s: %s cannot have %u bytes of "
+                                "dynamic shared memory",
+                                desc->name, kernel_desc->symbol,
+                                kernel_desc->dynamic_shared);
+  /* Brings the code to the device now: lazily, the first launch would, and it
+     may be under capture. */
+  CUfunction function;
+  result = driver->KernelGetFunction(&function, kernel->kernel);
+  if (result != CUDA_SUCCESS)
+    return wyvern_driver_failed(result, "%s: cannot load %s", desc->name,
+                                kernel_desc->symbol);
+  return WYVERN_OK;
+}
+
+/* Of all variants: a later launch of other shapes may be under capture. */
 static wyvern_status prepare_kernels(wyvern_program *program,
-                                     const wyvern_driver *driver,
+                                     const wyvern_driver *driver, int ordinal,
                                      const wyvern_device *device) {
   const wyvern_program_desc *desc = program->desc;
-  for (uint32_t k = 0; k < desc->num_kernels; ++k) {
-    const wyvern_kernel_desc *kernel_desc = &desc->kernels[k];
-    wyvern_kernel *kernel = &program->kernels[k];
-    if (!kernel->library)
-      WYVERN_TRY(load_kernel(driver, desc, kernel_desc, kernel));
-    CUresult result = CUDA_SUCCESS;
-    if (kernel_desc->dynamic_shared > STATIC_SHARED_LIMIT)
-      result = driver->KernelSetAttribute(
-          CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-          (int)kernel_desc->dynamic_shared, kernel->kernel, device->handle);
-    if (result != CUDA_SUCCESS)
-      return wyvern_driver_failed(result,
-                                  "%s: %s cannot have %u bytes of "
-                                  "dynamic shared memory",
-                                  desc->name, kernel_desc->symbol,
-                                  kernel_desc->dynamic_shared);
-    /* Brings the code to the device now: lazily, the first launch would, and it
-       may be under capture. */
-    CUfunction function;
-    result = driver->KernelGetFunction(&function, kernel->kernel);
-    if (result != CUDA_SUCCESS)
-      return wyvern_driver_failed(result, "%s: cannot load %s", desc->name,
-                                  kernel_desc->symbol);
-  }
+  for (uint32_t v = 0; v < desc->num_variants; ++v)
+    for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k) {
+      const wyvern_kernel_desc *kernel = &desc->variants[v].kernels[k];
+      WYVERN_TRY(check_shared(desc, kernel, ordinal, device));
+      WYVERN_TRY(prepare_kernel(driver, device, desc, kernel,
+                                &program->kernels[v][k]));
+    }
   return WYVERN_OK;
 }
 
@@ -230,7 +257,7 @@ wyvern_status wyvern_prepare_entered(wyvern_program *program,
   int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
   pthread_mutex_lock(&program->lock);
   driver->ThreadExchangeStreamCaptureMode(&mode);
-  wyvern_status status = prepare_kernels(program, driver, device);
+  wyvern_status status = prepare_kernels(program, driver, ordinal, device);
   driver->ThreadExchangeStreamCaptureMode(&mode);
   if (status == WYVERN_OK)
     program->ready[ordinal] = 1;

@@ -13,7 +13,8 @@
 #include <pthread.h>
 
 /* Bounds of a program, so that a call needs no allocation. */
-#define WYVERN_MAX_TENSORS 64
+#define WYVERN_MAX_TENSORS 64 /* a variant's workspace among them */
+#define WYVERN_MAX_VARIANTS 8
 #define WYVERN_MAX_KERNELS 16
 #define WYVERN_MAX_PARAMS 128
 
@@ -54,11 +55,10 @@ typedef struct wyvern_map_entry {
 
 struct wyvern_program {
   const wyvern_program_desc *desc;
-  uint32_t
-      num_arguments;    /* tensors that the caller passes: all but workspace */
-  uint32_t main_tensor; /* the input that tells B and T */
-  wyvern_layout layouts[WYVERN_MAX_TENSORS];
-  wyvern_kernel kernels[WYVERN_MAX_KERNELS];
+  uint32_t main_tensor;   /* the input that tells B and T */
+  _Atomic int32_t forced; /* the variant that every launch runs, or -1 */
+  wyvern_layout layouts[WYVERN_MAX_TENSORS]; /* of the desc's tensors */
+  wyvern_kernel kernels[WYVERN_MAX_VARIANTS][WYVERN_MAX_KERNELS];
   int loaded; /* guarded by lock, as the fields of kernels */
   _Atomic int ready[WYVERN_MAX_DEVICES];
   pthread_mutex_t lock;
@@ -72,10 +72,11 @@ typedef struct wyvern_extents {
   int packed;
 } wyvern_extents;
 
-/* One launch, resolved: every tensor, the workspace's among them, with its
-   shape and strides. */
+/* One launch, resolved: its variant, and every tensor, the variant's workspace
+   among them, with its shape and strides. */
 typedef struct wyvern_call {
   wyvern_extents extents;
+  uint32_t variant;
   int device;
   const wyvern_tensor *cu_seqlens; /* null if not packed */
   wyvern_tensor tensors[WYVERN_MAX_TENSORS];
@@ -83,16 +84,27 @@ typedef struct wyvern_call {
 
 /* Descriptor.c */
 wyvern_status wyvern_check_desc(const wyvern_program_desc *desc);
+wyvern_status wyvern_check_costs(const wyvern_program_desc *desc);
+const wyvern_tensor_desc *wyvern_find_tensor(const wyvern_program_desc *desc,
+                                             const wyvern_variant_desc *variant,
+                                             uint32_t index);
+int wyvern_is_main(const wyvern_tensor_desc *tensor);
+
+/* Layouts.c */
 void wyvern_find_layouts(wyvern_program *program);
 
+/* Choose.c */
+uint32_t wyvern_choose(const wyvern_program *program,
+                       const wyvern_extents *extents);
+
 /* Extents.c */
-wyvern_status wyvern_get_extents(const wyvern_program *program, int64_t batch,
+wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
                                  int64_t tokens, int64_t packed_sequences,
                                  wyvern_extents *extents);
 int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks);
 int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
                           const wyvern_extents *extents);
-wyvern_status wyvern_place_workspace(const wyvern_program *program,
+wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
                                      wyvern_call *call, char *base,
                                      size_t *bytes);
 int64_t wyvern_dtype_size(wyvern_dtype dtype);

@@ -22,11 +22,20 @@ static int map_dtype(wyvern_dtype dtype) {
   return types[dtype];
 }
 
+static const wyvern_tensor_desc *describe(const wyvern_program *program,
+                                          const wyvern_call *call,
+                                          const wyvern_param_desc *param) {
+  return wyvern_find_tensor(
+      program->desc, &program->desc->variants[call->variant], param->tensor);
+}
+
 /* A map needs an address even if nothing is ever read through it: an absent or
    empty tensor gets that of another one, and extents of at least 1. */
 static void *any_address(const wyvern_program *program,
                          const wyvern_call *call) {
-  for (uint32_t t = 0; t < program->desc->num_tensors; ++t)
+  const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
+  uint32_t tensors = program->desc->num_tensors + variant->num_workspace;
+  for (uint32_t t = 0; t < tensors; ++t)
     if (call->tensors[t].data && (uintptr_t)call->tensors[t].data % 16 == 0)
       return call->tensors[t].data;
   return (void *)(uintptr_t)WYVERN_WORKSPACE_ALIGNMENT;
@@ -34,7 +43,7 @@ static void *any_address(const wyvern_program *program,
 
 static void fill_key(const wyvern_program *program, const wyvern_call *call,
                      const wyvern_param_desc *param, wyvern_map_key *key) {
-  const wyvern_tensor_desc *desc = &program->desc->tensors[param->tensor];
+  const wyvern_tensor_desc *desc = describe(program, call, param);
   const wyvern_tensor *tensor = &call->tensors[param->tensor];
   uint64_t size = (uint64_t)wyvern_dtype_size(desc->dtype);
   memset(key, 0, sizeof(*key));
@@ -59,6 +68,7 @@ static void fill_key(const wyvern_program *program, const wyvern_call *call,
 
 static wyvern_status encode(const wyvern_program *program,
                             const wyvern_driver *driver,
+                            const wyvern_call *call,
                             const wyvern_param_desc *param,
                             const wyvern_map_key *key, CUtensorMap *map) {
   static const uint32_t steps[WYVERN_MAX_RANK] = {1, 1, 1, 1, 1};
@@ -73,7 +83,7 @@ static wyvern_status encode(const wyvern_program *program,
   if (result != CUDA_SUCCESS)
     return wyvern_driver_failed(result, "%s: cuTensorMapEncodeTiled for '%s'",
                                 program->desc->name,
-                                program->desc->tensors[param->tensor].name);
+                                describe(program, call, param)->name);
   return WYVERN_OK;
 }
 
@@ -104,7 +114,7 @@ wyvern_status wyvern_encode_map(wyvern_program *program,
   pthread_mutex_unlock(&program->map_lock);
   if (hit)
     return WYVERN_OK;
-  WYVERN_TRY(encode(program, driver, param, &key, map));
+  WYVERN_TRY(encode(program, driver, call, param, &key, map));
   pthread_mutex_lock(&program->map_lock);
   entry->map = *map;
   entry->key = key;

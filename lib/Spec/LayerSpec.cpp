@@ -106,6 +106,8 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
   os << (spec.steps.empty() ? " []\n" : "\n");
   for (const StepSpec &step : spec.steps)
     printStep(step, os);
+  if (!spec.variants.empty())
+    os << "variants: [" << llvm::join(spec.variants, ", ") << "]\n";
 }
 
 static llvm::json::Object toJSON(const StepSpec &step) {
@@ -129,7 +131,7 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
   for (const StepSpec &step : spec.steps)
     steps.push_back(::toJSON(step));
   using llvm::json::Object;
-  return Object{
+  Object object{
       {"name", spec.name},
       {"heads", Object{{"key", spec.keyHeads}, {"value", spec.valueHeads}}},
       {"dims", Object{{"key", spec.keyDim}, {"value", spec.valueDim}}},
@@ -137,4 +139,7 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
       {"decay", stringify(spec.decay)},
       {"scale", spec.scale},
       {"steps", std::move(steps)}};
+  if (!spec.variants.empty())
+    object["variants"] = llvm::json::Array(spec.variants);
+  return object;
 }

@@ -36,6 +36,7 @@ private:
   void parseDecay(const SourceNode &root);
   void parseScale(const SourceNode &root);
   void parseSteps(const SourceNode &root);
+  void parseVariants(const SourceNode &root);
   StepSpec parseStep(const SourceNode &node);
   void parseRate(const SourceNode &node, StepSpec &step);
   /// A finite number that is neither infinite nor zero in the compute type.
@@ -57,9 +58,9 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
                            "; a spec is a mapping such as " + specExample);
     return failure();
   }
-  reader.checkKeys(
-      root, "the spec",
-      {"name", "heads", "dims", "dtype", "decay", "scale", "steps"});
+  reader.checkKeys(root, "the spec",
+                   {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
+                    "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -73,6 +74,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseDecay(root);
   parseScale(root);
   parseSteps(root);
+  parseVariants(root);
   if (reader.failed())
     return failure();
   return spec;
@@ -135,6 +137,28 @@ void SpecParser::parseScale(const SourceNode &root) {
     spec.scale = readConstant(*scale, "scale as a finite number").value_or(1.0);
   else if (spec.keyDim > 0)
     spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.keyDim));
+}
+
+void SpecParser::parseVariants(const SourceNode &root) {
+  const SourceNode *variants = root.find("variants");
+  if (!variants)
+    return;
+  spec.variantsLoc = variants->range.Start;
+  bool isList = variants->kind == SourceNode::Sequence;
+  ArrayRef<SourceNode> names =
+      isList ? ArrayRef(variants->items) : ArrayRef(*variants);
+  for (const SourceNode &name : names) {
+    if (name.kind != SourceNode::Scalar)
+      return reader.error(name, "expected variants as a name or a list of "
+                                "names, such as [separate, fused-blocks], "
+                                "found " +
+                                    name.describe());
+    spec.variants.push_back(name.text);
+  }
+  if (names.empty())
+    reader.error(*variants, "expected at least one variant, found an empty "
+                            "list; leave variants out to have the compiler "
+                            "choose");
 }
 
 void SpecParser::parseSteps(const SourceNode &root) {

@@ -10,6 +10,7 @@
 #include "wyvern/Target/PtxasLog.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -31,10 +32,10 @@ static std::string makeReproducible(StringRef log, StringRef temporary,
 }
 
 /// What is wrong with an assembled kernel, empty if nothing.
-static SmallVector<std::string> findFaults(StringRef symbol,
+static std::vector<std::string> findFaults(StringRef symbol,
                                            const KernelResources &resources,
                                            const PtxasLog &log) {
-  SmallVector<std::string> faults;
+  std::vector<std::string> faults;
   if (resources.spillStores || resources.spillLoads)
     faults.push_back(("kernel " + symbol + " spills registers: " +
                       Twine(resources.spillStores) + " bytes stored, " +
@@ -78,33 +79,44 @@ static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
   return text;
 }
 
-llvm::Error
-mlir::wyvern::assemble(const Ptxas &ptxas, const AssembleOptions &options,
-                       BundleInfo &bundle, std::string &log,
-                       llvm::function_ref<void(const Twine &)> warn) {
-  SmallVector<std::string> faults;
+/// Runs ptxas on one kernel and reads what it says.
+static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
+                                  KernelInfo &kernel, std::string &log) {
+  llvm::Expected<std::string> text = runPtxas(ptxas, arch, kernel);
+  if (!text)
+    return text.takeError();
+  log += *text;
+  PtxasLog parsed = PtxasLog::parse(*text);
+  const KernelResources *resources = parsed.find(kernel.symbol);
+  if (!resources)
+    return llvm::createStringError("ptxas " + ptxas.version +
+                                   " says nothing about kernel " +
+                                   kernel.symbol + "; its log is\n" + *text);
+  kernel.resources = *resources;
+  kernel.faults = findFaults(kernel.symbol, *resources, parsed);
+  return llvm::Error::success();
+}
+
+llvm::Error mlir::wyvern::assemble(const Ptxas &ptxas, StringRef arch,
+                                   BundleInfo &bundle, std::string &log) {
+  llvm::StringMap<const KernelInfo *> done;
   for (KernelInfo *kernel : bundle.getKernels()) {
-    llvm::Expected<std::string> text = runPtxas(ptxas, options.arch, *kernel);
-    if (!text)
-      return text.takeError();
-    log += *text;
-    PtxasLog parsed = PtxasLog::parse(*text);
-    const KernelResources *resources = parsed.find(kernel->symbol);
-    if (!resources)
-      return llvm::createStringError("ptxas " + ptxas.version +
-                                     " says nothing about kernel " +
-                                     kernel->symbol + "; its log is\n" + *text);
-    kernel->resources = *resources;
-    llvm::append_range(faults, findFaults(kernel->symbol, *resources, parsed));
-  }
-  if (!options.strict) {
-    for (const std::string &fault : faults)
-      warn(fault);
-  } else if (!faults.empty()) {
-    return llvm::createStringError(
-        llvm::join(faults, "\n") +
-        "\nsuch a kernel runs at a fraction of its speed; --strict=false makes "
-        "this a warning");
+    auto [entry, isNew] = done.try_emplace(kernel->file, kernel);
+    if (isNew) {
+      if (llvm::Error error = assembleKernel(ptxas, arch, *kernel, log))
+        return error;
+      continue;
+    }
+    kernel->cubin = entry->second->cubin;
+    kernel->resources = entry->second->resources;
+    kernel->faults = entry->second->faults;
   }
   return llvm::Error::success();
+}
+
+std::string mlir::wyvern::describeFaults(const VariantInfo &variant) {
+  std::vector<std::string> faults;
+  for (const KernelInfo &kernel : variant.kernels)
+    llvm::append_range(faults, kernel.faults);
+  return llvm::join(faults, "\n");
 }

@@ -18,10 +18,10 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-/// The images of the kernels of a program, if all of them are plain file names.
-static bool addImages(const llvm::json::Object &program,
-                      std::vector<std::string> &files) {
-  const llvm::json::Array *kernels = program.getArray("kernels");
+/// The images of the kernels of a variant, if all of them are plain file names.
+static bool addKernels(const llvm::json::Object &variant,
+                       std::vector<std::string> &files) {
+  const llvm::json::Array *kernels = variant.getArray("kernels");
   if (!kernels)
     return false;
   for (const llvm::json::Value &kernel : *kernels) {
@@ -32,6 +32,19 @@ static bool addImages(const llvm::json::Object &program,
     files.push_back(image->str());
   }
   return true;
+}
+
+/// The same for a program. Before schema 3 it had no variants, and kernels of
+/// its own.
+static bool addImages(const llvm::json::Object &program,
+                      std::vector<std::string> &files) {
+  const llvm::json::Array *variants = program.getArray("variants");
+  if (!variants)
+    return addKernels(program, files);
+  return llvm::all_of(*variants, [&](const llvm::json::Value &variant) {
+    const llvm::json::Object *object = variant.getAsObject();
+    return object && addKernels(*object, files);
+  });
 }
 
 std::vector<std::string> mlir::wyvern::listBundleFiles(StringRef manifest) {

@@ -23,18 +23,18 @@ public:
   void write();
 
 private:
-  void writeTensors();
-  void writeParams(const KernelInfo &kernel);
-  void writeKernels();
+  void writeTensors(StringRef array, ArrayRef<TensorInfo> tensors);
+  void writeParams(const VariantInfo &variant, const KernelInfo &kernel);
+  void writeKernel(StringRef stem, const KernelInfo &kernel);
+  void writeVariant(const VariantInfo &variant);
+  void writeVariants();
   void writeProgram();
   void writeLoad();
   void writeLaunch();
   /// How many slots of chunks there are, for each size of a slot.
-  void writeSlots(ArrayRef<const TensorInfo *> arguments);
+  void writeSlots();
   /// Fills `tensors[index]` of the launch function.
   void writeArgument(unsigned index, const TensorInfo &tensor);
-  /// The tensors that a caller passes.
-  SmallVector<const TensorInfo *> getArguments();
 
   const ProgramInfo &program;
   llvm::raw_ostream &os;
@@ -111,15 +111,22 @@ static std::string getExtent(const TensorInfo &tensor, const DimInfo &dim) {
   llvm_unreachable("unknown kind of dimension");
 }
 
-void HeaderWriter::writeTensors() {
+/// Before the arrays of a variant.
+static std::string getStem(const ProgramInfo &program,
+                           const VariantInfo &variant) {
+  std::string stem = program.name + "_" + variant.name;
+  llvm::replace(stem, '-', '_');
+  return stem;
+}
+
+void HeaderWriter::writeTensors(StringRef array, ArrayRef<TensorInfo> tensors) {
   static constexpr StringLiteral roles[] = {"WYVERN_INPUT", "WYVERN_OUTPUT",
                                             "WYVERN_WORKSPACE"};
   static constexpr StringLiteral kinds[] = {
       "WYVERN_DIM_SEQ", "WYVERN_DIM_TIME", "WYVERN_DIM_CHUNK",
       "WYVERN_DIM_HEAD", "WYVERN_DIM_WHOLE"};
-  os << "static const wyvern_tensor_desc " << program.name
-     << "_tensors[] = {\n";
-  for (const TensorInfo &tensor : program.tensors) {
+  os << "static const wyvern_tensor_desc " << array << "[] = {\n";
+  for (const TensorInfo &tensor : tensors) {
     os << "  {\"" << tensor.name << "\", "
        << roles[static_cast<unsigned>(tensor.role)] << ", "
        << getDtypeEnum(tensor.dtype) << ", " << tensor.optional << ", "
@@ -133,16 +140,18 @@ void HeaderWriter::writeTensors() {
   os << "};\n\n";
 }
 
-void HeaderWriter::writeParams(const KernelInfo &kernel) {
+void HeaderWriter::writeParams(const VariantInfo &variant,
+                               const KernelInfo &kernel) {
   static constexpr StringLiteral kinds[] = {
       "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",  "WYVERN_PARAM_STRIDE",
       "WYVERN_PARAM_CU_SEQLENS", "WYVERN_PARAM_CU_WIDTH", "WYVERN_PARAM_TOKENS",
       "WYVERN_PARAM_SEQUENCES"};
-  os << "static const wyvern_param_desc " << kernel.symbol << "_params[] = {\n";
+  os << "static const wyvern_param_desc " << getStem(program, variant) << '_'
+     << kernel.symbol << "_params[] = {\n";
   for (const ParamInfo &param : kernel.params) {
     os << "  {" << kinds[static_cast<unsigned>(param.kind)] << ", "
-       << std::max<int64_t>(program.findTensor(param.tensor), 0) << ", "
-       << param.dim << ", " << param.swizzle << ", {";
+       << std::max<int64_t>(findTensor(program, variant, param.tensor), 0)
+       << ", " << param.dim << ", " << param.swizzle << ", {";
     if (param.box.empty())
       os << '0';
     llvm::interleaveComma(param.box, os);
@@ -154,20 +163,43 @@ void HeaderWriter::writeParams(const KernelInfo &kernel) {
   os << "};\n\n";
 }
 
-void HeaderWriter::writeKernels() {
-  for (const KernelInfo &kernel : program.kernels)
-    writeParams(kernel);
-  os << "static const wyvern_kernel_desc " << program.name
-     << "_kernels[] = {\n";
-  for (const KernelInfo &kernel : program.kernels)
-    os << "  {\"" << kernel.symbol << "\", \"" << kernel.getImageName()
-       << "\", NULL, 0, "
-       << (kernel.gridCount == GridCount::Slots ? "WYVERN_COUNT_SLOTS"
-                                                : "WYVERN_COUNT_SEQUENCES")
-       << ", " << kernel.gridFactor << ", "
-       << (kernel.gridCount == GridCount::Slots ? kernel.gridChunks : 0) << ", "
-       << kernel.block << ", " << kernel.dynamicShared << ", "
-       << kernel.params.size() << ", " << kernel.symbol << "_params},\n";
+void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
+  bool slots = kernel.gridCount == GridCount::Slots;
+  const CostInfo &cost = kernel.cost;
+  os << "  {\"" << kernel.symbol << "\", \"" << kernel.getImageName()
+     << "\", NULL, 0, "
+     << (slots ? "WYVERN_COUNT_SLOTS" : "WYVERN_COUNT_SEQUENCES") << ", "
+     << kernel.gridFactor << ", " << (slots ? kernel.gridChunks : 0) << ", "
+     << kernel.block << ", " << kernel.dynamicShared << ", "
+     << kernel.params.size() << ", " << stem << '_' << kernel.symbol
+     << "_params,\n   {" << cost.stepChunks << ", " << cost.residents << ", "
+     << cost.blockCycles << ", " << cost.stepCycles << ", " << cost.stepWork
+     << ", " << cost.stepBytes << "}},\n";
+}
+
+void HeaderWriter::writeVariant(const VariantInfo &variant) {
+  std::string stem = getStem(program, variant);
+  if (!variant.workspace.empty())
+    writeTensors(stem + "_workspace", variant.workspace);
+  for (const KernelInfo &kernel : variant.kernels)
+    writeParams(variant, kernel);
+  os << "static const wyvern_kernel_desc " << stem << "_kernels[] = {\n";
+  for (const KernelInfo &kernel : variant.kernels)
+    writeKernel(stem, kernel);
+  os << "};\n\n";
+}
+
+void HeaderWriter::writeVariants() {
+  for (const VariantInfo &variant : program.variants)
+    writeVariant(variant);
+  os << "static const wyvern_variant_desc " << program.name
+     << "_variants[] = {\n";
+  for (const VariantInfo &variant : program.variants) {
+    std::string stem = getStem(program, variant);
+    os << "  {\"" << variant.name << "\", " << variant.workspace.size() << ", "
+       << (variant.workspace.empty() ? "NULL" : stem + "_workspace") << ", "
+       << variant.kernels.size() << ", " << stem << "_kernels},\n";
+  }
   os << "};\n\n";
 }
 
@@ -175,8 +207,10 @@ void HeaderWriter::writeProgram() {
   os << "static const wyvern_program_desc " << program.name
      << "_program = {\n  WYVERN_ABI_VERSION, \"" << program.name << "\", \""
      << program.target << "\", " << program.chunk << ",\n  "
-     << program.tensors.size() << ", " << program.name << "_tensors,\n  "
-     << program.kernels.size() << ", " << program.name << "_kernels};\n\n";
+     << program.tensors.size() << ", " << program.name << "_tensors,\n  {"
+     << program.machine.sms << ", " << program.machine.bytesPerCycle << ", "
+     << program.machine.launchCycles << "},\n  " << program.variants.size()
+     << ", " << program.name << "_variants};\n\n";
 }
 
 void HeaderWriter::writeLoad() {
@@ -185,14 +219,6 @@ void HeaderWriter::writeLoad() {
      << "_load(const char *folder, wyvern_program **program) {\n"
      << "  return wyvern_program_load(&" << program.name
      << "_program, folder, program);\n}\n\n";
-}
-
-SmallVector<const TensorInfo *> HeaderWriter::getArguments() {
-  SmallVector<const TensorInfo *> arguments;
-  for (const TensorInfo &tensor : program.tensors)
-    if (tensor.role != TensorRole::Workspace)
-      arguments.push_back(&tensor);
-  return arguments;
 }
 
 void HeaderWriter::writeArgument(unsigned index, const TensorInfo &tensor) {
@@ -205,12 +231,12 @@ void HeaderWriter::writeArgument(unsigned index, const TensorInfo &tensor) {
      << ", device, " << tensor.dims.size() << ", sizes" << index << ");\n";
 }
 
-void HeaderWriter::writeSlots(ArrayRef<const TensorInfo *> arguments) {
+void HeaderWriter::writeSlots() {
   std::set<std::pair<std::string, int64_t>> counts;
-  for (const TensorInfo *tensor : arguments)
-    for (const DimInfo &dim : tensor->dims)
+  for (const TensorInfo &tensor : program.tensors)
+    for (const DimInfo &dim : tensor.dims)
       if (dim.kind == DimRange::Chunk)
-        counts.emplace(getExtent(*tensor, dim), program.chunk * dim.multiple);
+        counts.emplace(getExtent(tensor, dim), program.chunk * dim.multiple);
   for (const auto &[name, length] : counts)
     os << "  const int64_t " << name << " = cu_seqlens ? tokens / " << length
        << " + packed : batch * ((tokens + " << length - 1 << ") / " << length
@@ -218,7 +244,6 @@ void HeaderWriter::writeSlots(ArrayRef<const TensorInfo *> arguments) {
 }
 
 void HeaderWriter::writeLaunch() {
-  SmallVector<const TensorInfo *> arguments = getArguments();
   os << "/* Launches on dense device tensors. `packed` is len(cu_seqlens) - 1, "
         "or -1\n   where cu_seqlens is NULL. For strided tensors fill in "
         "wyvern_tensor and call\n   wyvern_program_launch. 16-bit floats are "
@@ -226,36 +251,36 @@ void HeaderWriter::writeLaunch() {
      << "static inline wyvern_status " << program.name
      << "_launch(wyvern_program *program, int32_t device, int64_t batch, "
         "int64_t tokens, int64_t packed,\n";
-  for (const TensorInfo *tensor : arguments) {
-    os << "    " << (tensor->role == TensorRole::Input ? "const " : "")
-       << getCType(tensor->dtype) << " *" << getParameterName(tensor->name)
+  for (const TensorInfo &tensor : program.tensors) {
+    os << "    " << (tensor.role == TensorRole::Input ? "const " : "")
+       << getCType(tensor.dtype) << " *" << getParameterName(tensor.name)
        << ", /* ["
-       << llvm::join(llvm::map_range(tensor->dims,
+       << llvm::join(llvm::map_range(tensor.dims,
                                      [&](const DimInfo &dim) {
-                                       return getExtent(*tensor, dim);
+                                       return getExtent(tensor, dim);
                                      }),
                      ", ")
-       << "] " << tensor->dtype << (tensor->optional ? ", or NULL" : "")
+       << "] " << tensor.dtype << (tensor.optional ? ", or NULL" : "")
        << " */\n";
   }
   os << "    const int64_t *cu_seqlens, /* [packed + 1], or NULL */\n"
      << "    void *workspace, size_t workspace_bytes, void *stream) {\n"
      << "  const int64_t sequences = cu_seqlens ? packed : batch;\n"
      << "  const int64_t entries = packed + 1;\n";
-  writeSlots(arguments);
-  os << "  wyvern_tensor tensors[" << arguments.size() << "];\n"
+  writeSlots();
+  os << "  wyvern_tensor tensors[" << program.tensors.size() << "];\n"
      << "  const wyvern_tensor cu = wyvern_tensor_dense((void *)cu_seqlens, "
         "WYVERN_I64, device, 1, &entries);\n";
   os << "  (void)sequences;\n";
-  for (auto [i, tensor] : llvm::enumerate(arguments))
-    writeArgument(i, *tensor);
+  for (auto [i, tensor] : llvm::enumerate(program.tensors))
+    writeArgument(i, tensor);
   os << "  return wyvern_program_launch(program, tensors, cu_seqlens ? &cu : "
         "NULL, workspace, workspace_bytes, stream);\n}\n\n";
 }
 
 void HeaderWriter::write() {
-  writeTensors();
-  writeKernels();
+  writeTensors(program.name + "_tensors", program.tensors);
+  writeVariants();
   writeProgram();
   writeLoad();
   writeLaunch();

@@ -13,7 +13,7 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-static constexpr unsigned schemaVersion = 2;
+static constexpr unsigned schemaVersion = 3;
 
 static StringRef stringify(DimRange kind) {
   static constexpr StringLiteral names[] = {"seq", "time", "chunk", "head",
@@ -76,6 +76,15 @@ static std::string hash(StringRef bytes) {
                      /*LowerCase=*/true);
 }
 
+static void writeCost(llvm::json::OStream &json, const CostInfo &cost) {
+  json.attribute("step_chunks", cost.stepChunks);
+  json.attribute("residents", cost.residents);
+  json.attribute("block_cycles", cost.blockCycles);
+  json.attribute("step_cycles", cost.stepCycles);
+  json.attribute("step_work", cost.stepWork);
+  json.attribute("step_bytes", cost.stepBytes);
+}
+
 static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
   const KernelResources &resources = kernel.resources;
   json.object([&] {
@@ -97,6 +106,8 @@ static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
     json.attribute("stack", resources.stack);
     json.attribute("spill_stores", resources.spillStores);
     json.attribute("spill_loads", resources.spillLoads);
+    if (kernel.cost.residents > 0)
+      json.attributeObject("cost", [&] { writeCost(json, kernel.cost); });
     json.attributeArray("params", [&] {
       for (const ParamInfo &param : kernel.params)
         json.value(toJSON(param));
@@ -134,6 +145,19 @@ static void writeResiduals(llvm::json::OStream &json,
       });
 }
 
+static void writeVariant(llvm::json::OStream &json,
+                         const VariantInfo &variant) {
+  json.attribute("name", variant.name);
+  json.attributeArray("workspace", [&] {
+    for (const TensorInfo &tensor : variant.workspace)
+      writeTensor(json, tensor);
+  });
+  json.attributeArray("kernels", [&] {
+    for (const KernelInfo &kernel : variant.kernels)
+      writeKernel(json, kernel);
+  });
+}
+
 static void writeProgram(llvm::json::OStream &json,
                          const ProgramInfo &program) {
   json.attribute("chunk", program.chunk);
@@ -141,9 +165,15 @@ static void writeProgram(llvm::json::OStream &json,
     for (const TensorInfo &tensor : program.tensors)
       writeTensor(json, tensor);
   });
-  json.attributeArray("kernels", [&] {
-    for (const KernelInfo &kernel : program.kernels)
-      writeKernel(json, kernel);
+  if (program.machine.sms > 0)
+    json.attributeObject("machine", [&] {
+      json.attribute("sms", program.machine.sms);
+      json.attribute("bytes_per_cycle", program.machine.bytesPerCycle);
+      json.attribute("launch_cycles", program.machine.launchCycles);
+    });
+  json.attributeArray("variants", [&] {
+    for (const VariantInfo &variant : program.variants)
+      json.object([&] { writeVariant(json, variant); });
   });
 }
 

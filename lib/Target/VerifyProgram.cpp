@@ -27,7 +27,10 @@ public:
 
 private:
   void verifyTensor(const TensorInfo &tensor);
-  void verifyParam(const KernelInfo &kernel, const ParamInfo &param);
+  void verifyVariant(const VariantInfo &variant);
+  void verifyKernel(const VariantInfo &variant, const KernelInfo &kernel);
+  void verifyParam(const VariantInfo &variant, const KernelInfo &kernel,
+                   const ParamInfo &param);
   void expect(bool condition, const Twine &message) {
     if (!condition) {
       ok = false;
@@ -78,19 +81,25 @@ void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
   }
 }
 
-void ProgramVerifier::verifyParam(const KernelInfo &kernel,
+void ProgramVerifier::verifyParam(const VariantInfo &variant,
+                                  const KernelInfo &kernel,
                                   const ParamInfo &param) {
   bool named = param.kind == ParamKind::TensorMap ||
                param.kind == ParamKind::Pointer ||
                param.kind == ParamKind::Stride;
   if (!named)
     return;
-  int64_t index = program.findTensor(param.tensor);
+  int64_t index = findTensor(program, variant, param.tensor);
   expect(index >= 0,
          "kernel " + kernel.symbol + " names no known tensor: " + param.tensor);
   if (index < 0)
     return;
-  size_t rank = program.tensors[index].dims.size();
+  size_t inputs = program.tensors.size();
+  size_t number = static_cast<size_t>(index);
+  const TensorInfo &tensor = number < inputs
+                                 ? program.tensors[number]
+                                 : variant.workspace[number - inputs];
+  size_t rank = tensor.dims.size();
   if (param.kind == ParamKind::Stride)
     expect(param.dim >= 0 && param.dim < static_cast<int64_t>(rank),
            "kernel " + kernel.symbol + " asks for a stride that " +
@@ -109,33 +118,63 @@ void ProgramVerifier::verifyParam(const KernelInfo &kernel,
   }
 }
 
+void ProgramVerifier::verifyKernel(const VariantInfo &variant,
+                                   const KernelInfo &kernel) {
+  expect(isIdentifier(kernel.symbol),
+         "kernel '" + kernel.symbol + "' has a name that is no C identifier");
+  expect(kernel.gridFactor >= 1 && kernel.gridFactor <= UINT32_MAX &&
+             kernel.block >= 1 && kernel.block <= 1024 &&
+             kernel.dynamicShared >= 0,
+         "kernel " + kernel.symbol + " has an impossible launch");
+  expect(kernel.gridChunks >= 1 && kernel.gridChunks <= UINT32_MAX,
+         "kernel " + kernel.symbol + " has a grid of no chunks a slot");
+  expect(kernel.gridChunks == 1 || kernel.gridCount == GridCount::Slots,
+         "kernel " + kernel.symbol +
+             " has chunks a slot, but a grid of sequences");
+  expect(!kernel.params.empty(),
+         "kernel " + kernel.symbol + " has no parameters");
+  expect(program.variants.size() == 1 ||
+             (kernel.cost.residents >= 1 && kernel.cost.stepChunks >= 1),
+         "kernel " + kernel.symbol +
+             " has no cost, and there are several variants");
+  for (const ParamInfo &param : kernel.params)
+    verifyParam(variant, kernel, param);
+}
+
+void ProgramVerifier::verifyVariant(const VariantInfo &variant) {
+  expect(!variant.kernels.empty(), "there is no kernel");
+  names.clear();
+  for (const TensorInfo &tensor : program.tensors)
+    names.insert(tensor.name);
+  for (const TensorInfo &tensor : variant.workspace) {
+    verifyTensor(tensor);
+    expect(tensor.role == TensorRole::Workspace,
+           "tensor " + tensor.name + " of variant " + variant.name +
+               " is no workspace tensor");
+  }
+  for (const KernelInfo &kernel : variant.kernels)
+    verifyKernel(variant, kernel);
+}
+
 LogicalResult ProgramVerifier::verify() {
   expect(isIdentifier(program.name), "its name is no C identifier");
-  expect(!program.kernels.empty(), "there is no kernel");
+  expect(!program.variants.empty(), "there is no variant");
   expect(program.chunk >= 1, "a chunk has no tokens");
   expect(llvm::is_sorted(program.tensors,
                          [](const TensorInfo &a, const TensorInfo &b) {
                            return a.role < b.role;
                          }),
-         "tensors are not in the order input, output, workspace");
-  for (const TensorInfo &tensor : program.tensors)
+         "tensors are not in the order input, output");
+  for (const TensorInfo &tensor : program.tensors) {
     verifyTensor(tensor);
-  for (const KernelInfo &kernel : program.kernels) {
-    expect(isIdentifier(kernel.symbol),
-           "kernel '" + kernel.symbol + "' has a name that is no C identifier");
-    expect(kernel.gridFactor >= 1 && kernel.gridFactor <= UINT32_MAX &&
-               kernel.block >= 1 && kernel.block <= 1024 &&
-               kernel.dynamicShared >= 0,
-           "kernel " + kernel.symbol + " has an impossible launch");
-    expect(kernel.gridChunks >= 1 && kernel.gridChunks <= UINT32_MAX,
-           "kernel " + kernel.symbol + " has a grid of no chunks a slot");
-    expect(kernel.gridChunks == 1 || kernel.gridCount == GridCount::Slots,
-           "kernel " + kernel.symbol +
-               " has chunks a slot, but a grid of sequences");
-    expect(!kernel.params.empty(),
-           "kernel " + kernel.symbol + " has no parameters");
-    for (const ParamInfo &param : kernel.params)
-      verifyParam(kernel, param);
+    expect(tensor.role != TensorRole::Workspace,
+           "workspace tensor " + tensor.name + " is in no variant");
+  }
+  llvm::StringSet<> variants;
+  for (const VariantInfo &variant : program.variants) {
+    expect(variants.insert(variant.name).second,
+           "variant " + variant.name + " is listed twice");
+    verifyVariant(variant);
   }
   return success(ok);
 }
@@ -156,7 +195,7 @@ mlir::wyvern::verifyBundle(BundleInfo &bundle,
     if (!saved.residual)
       continue;
     int64_t index =
-        bundle.backward ? bundle.backward->findTensor(saved.name) : -1;
+        bundle.backward ? findTensor(bundle.backward->tensors, saved.name) : -1;
     if (index >= 0 && bundle.backward->tensors[index].residual &&
         bundle.backward->tensors[index].role == TensorRole::Input &&
         bundle.backward->tensors[index].dtype == saved.dtype &&

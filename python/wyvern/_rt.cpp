@@ -18,6 +18,7 @@
 #include <pybind11/stl.h>
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -118,17 +119,23 @@ class Program {
 public:
   Program(const py::dict &manifest, const std::string &directory) {
     for (py::handle tensor : get<py::list>(manifest, "tensors"))
-      addTensor(tensor.cast<py::dict>());
-    for (py::handle kernel : get<py::list>(manifest, "kernels"))
-      addKernel(kernel.cast<py::dict>());
+      tensors.push_back(readTensor(tensor.cast<py::dict>()));
+    for (py::handle variant : get<py::list>(manifest, "variants"))
+      addVariant(variant.cast<py::dict>());
+    if (manifest.contains("machine")) {
+      auto machine = get<py::dict>(manifest, "machine");
+      desc.machine = {get<uint32_t>(machine, "sms"),
+                      get<uint32_t>(machine, "bytes_per_cycle"),
+                      get<uint32_t>(machine, "launch_cycles")};
+    }
     desc.abi_version = WYVERN_ABI_VERSION;
     desc.name = keep(get<std::string>(manifest, "name"));
     desc.target = keep(get<std::string>(manifest, "target"));
     desc.chunk = get<int64_t>(manifest, "chunk");
     desc.num_tensors = (uint32_t)tensors.size();
     desc.tensors = tensors.data();
-    desc.num_kernels = (uint32_t)kernels.size();
-    desc.kernels = kernels.data();
+    desc.num_variants = (uint32_t)variants.size();
+    desc.variants = variants.data();
     check(wyvern_program_load(&desc, directory.c_str(), &program));
   }
   ~Program() { wyvern_program_free(program); }
@@ -146,6 +153,28 @@ public:
     check(
         wyvern_program_workspace_size(program, batch, tokens, packed, &bytes));
     return bytes;
+  }
+
+  /// The name of the variant that a launch of these shapes runs.
+  std::string choose(int64_t batch, int64_t tokens, int64_t packed) const {
+    uint32_t variant = 0;
+    check(wyvern_program_choose(program, batch, tokens, packed, &variant));
+    return variants[variant].name;
+  }
+
+  /// The estimate of each variant in cycles, in a program of several.
+  std::vector<double> estimate(int64_t batch, int64_t tokens,
+                               int64_t packed) const {
+    std::vector<double> cycles(variants.size());
+    for (uint32_t v = 0; v < cycles.size(); ++v)
+      check(
+          wyvern_estimate_cycles(&desc, v, batch, tokens, packed, &cycles[v]));
+    return cycles;
+  }
+
+  void forceVariant(const std::optional<std::string> &name) {
+    check(
+        wyvern_program_force_variant(program, name ? name->c_str() : nullptr));
   }
 
   /// `arguments`: one tensor or None for each input and output. Inputs whose
@@ -191,7 +220,7 @@ private:
     return strings.back().c_str();
   }
 
-  void addTensor(const py::dict &object) {
+  wyvern_tensor_desc readTensor(const py::dict &object) {
     wyvern_tensor_desc tensor = {};
     tensor.name = keep(get<std::string>(object, "name"));
     tensor.role = lookUp<wyvern_role>("role", get<std::string>(object, "role"),
@@ -219,13 +248,36 @@ private:
       if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)
         out.size = get<int64_t>(dim, "size");
     }
-    tensors.push_back(tensor);
+    return tensor;
+  }
+
+  void addVariant(const py::dict &object) {
+    workspaces.emplace_back();
+    for (py::handle tensor : get<py::list>(object, "workspace"))
+      workspaces.back().push_back(readTensor(tensor.cast<py::dict>()));
+    kernels.emplace_back();
+    for (py::handle kernel : get<py::list>(object, "kernels"))
+      addKernel(kernel.cast<py::dict>());
+    wyvern_variant_desc variant = {};
+    variant.name = keep(get<std::string>(object, "name"));
+    variant.num_workspace = (uint32_t)workspaces.back().size();
+    variant.workspace = workspaces.back().data();
+    variant.num_kernels = (uint32_t)kernels.back().size();
+    variant.kernels = kernels.back().data();
+    variants.push_back(variant);
+  }
+
+  /// The tensor that the last variant's parameters call by this name.
+  const wyvern_tensor_desc &describe(uint32_t index) const {
+    return index < tensors.size() ? tensors[index]
+                                  : workspaces.back()[index - tensors.size()];
   }
 
   uint32_t indexOf(const std::string &name) const {
-    for (size_t i = 0; i < tensors.size(); ++i)
-      if (name == tensors[i].name)
-        return (uint32_t)i;
+    auto count = (uint32_t)(tensors.size() + workspaces.back().size());
+    for (uint32_t i = 0; i < count; ++i)
+      if (name == describe(i).name)
+        return i;
     throw py::value_error("manifest: a parameter names the tensor '" + name +
                           "', which is not listed");
   }
@@ -251,7 +303,7 @@ private:
       if (param.kind == WYVERN_PARAM_TENSOR_MAP) {
         param.swizzle = get<uint32_t>(dict, "swizzle");
         auto box = get<std::vector<uint32_t>>(dict, "box");
-        if (box.size() != tensors[param.tensor].rank)
+        if (box.size() != describe(param.tensor).rank)
           throw py::value_error("manifest: the box of '" +
                                 get<std::string>(dict, "tensor") +
                                 "' has another rank than the tensor");
@@ -273,13 +325,24 @@ private:
     kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
     kernel.num_params = (uint32_t)params.back().size();
     kernel.params = params.back().data();
-    kernels.push_back(kernel);
+    if (object.contains("cost")) {
+      auto cost = get<py::dict>(object, "cost");
+      kernel.cost = {get<uint32_t>(cost, "step_chunks"),
+                     get<uint32_t>(cost, "residents"),
+                     get<uint32_t>(cost, "block_cycles"),
+                     get<uint32_t>(cost, "step_cycles"),
+                     get<uint32_t>(cost, "step_work"),
+                     get<uint32_t>(cost, "step_bytes")};
+    }
+    kernels.back().push_back(kernel);
   }
 
   std::deque<std::string> strings; // stable addresses
   std::deque<std::vector<wyvern_param_desc>> params;
   std::vector<wyvern_tensor_desc> tensors;
-  std::vector<wyvern_kernel_desc> kernels;
+  std::deque<std::vector<wyvern_tensor_desc>> workspaces;
+  std::deque<std::vector<wyvern_kernel_desc>> kernels;
+  std::vector<wyvern_variant_desc> variants;
   wyvern_program_desc desc = {};
   wyvern_program *program = nullptr;
 };
@@ -307,6 +370,11 @@ PYBIND11_MODULE(_rt, module) {
       .def("prepare", &Program::prepare, py::arg("device"))
       .def("workspace_size", &Program::workspaceSize, py::arg("batch"),
            py::arg("tokens"), py::arg("packed_sequences"))
+      .def("choose", &Program::choose, py::arg("batch"), py::arg("tokens"),
+           py::arg("packed_sequences"))
+      .def("estimate", &Program::estimate, py::arg("batch"), py::arg("tokens"),
+           py::arg("packed_sequences"))
+      .def("force_variant", &Program::forceVariant, py::arg("name"))
       .def("launch", &Program::launch, py::arg("framework"),
            py::arg("arguments"), py::arg("device"), py::arg("cu_seqlens"),
            py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"))

@@ -97,8 +97,6 @@ static xla::Error *collect(const xla::CallFrame *frame, const Known &known,
   int64_t numInputs = 0, numOutputs = 0;
   for (uint32_t i = 0; i < known.desc->num_tensors; ++i) {
     const wyvern_tensor_desc &desc = known.desc->tensors[i];
-    if (desc.role == WYVERN_WORKSPACE)
-      continue;
     bool isInput = desc.role == WYVERN_INPUT;
     const xla::Buffers &buffers = isInput ? arguments : results;
     int64_t at = isInput ? numInputs++ : numOutputs++;

@@ -15,8 +15,13 @@ import gpu_cases as cases
 
 
 class SimulatedProgram:
+    variants = ["separate"]
+
     def __init__(self, layer):
         self.layer, self.calls = layer, 0
+
+    def force_variant(self, name):
+        assert name is None or name in self.variants, name
 
     def __call__(self, *, cu_seqlens=None, out=None, **inputs):
         self.calls += 1

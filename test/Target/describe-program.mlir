@@ -17,7 +17,7 @@
 // CHECK-NEXT: {
 // CHECK-NEXT: "kind": "chunk",
 // CHECK-NEXT: "multiple": 2
-// CHECK-NOT: "workspace"
+// CHECK-NOT: "role": "workspace"
 // CHECK: "kernels": [
 // CHECK: "grid": {
 // CHECK-NEXT: "factor": 1,

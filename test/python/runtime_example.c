@@ -25,6 +25,8 @@
 static const wyvern_tensor_desc tensors[] = {
     {"x", WYVERN_INPUT, WYVERN_BF16, 0, 4, ROWS},
     {"y", WYVERN_OUTPUT, WYVERN_BF16, 0, 4, ROWS},
+};
+static const wyvern_tensor_desc workspace[] = {
     {"scratch", WYVERN_WORKSPACE, WYVERN_F32, 0, 4, ROWS},
 };
 static const wyvern_param_desc params[] = {
@@ -34,11 +36,22 @@ static const wyvern_param_desc params[] = {
     {WYVERN_PARAM_POINTER, 2, 0, 0, {0}},
     {WYVERN_PARAM_TOKENS, 0, 0, 0, {0}},
 };
-static const wyvern_kernel_desc kernels[] = {{"scale", "scale.cubin", NULL, 0,
-                                              WYVERN_COUNT_SLOTS, 4, 1, 128,
-                                              1024, 5, params}};
+static const wyvern_kernel_desc kernels[] = {{"scale",
+                                              "scale.cubin",
+                                              NULL,
+                                              0,
+                                              WYVERN_COUNT_SLOTS,
+                                              4,
+                                              1,
+                                              128,
+                                              1024,
+                                              5,
+                                              params,
+                                              {0}}};
+static const wyvern_variant_desc variants[] = {
+    {"separate", 1, workspace, 1, kernels}};
 static const wyvern_program_desc desc = {
-    WYVERN_ABI_VERSION, "scale", "sm_90a", 64, 3, tensors, 1, kernels};
+    WYVERN_ABI_VERSION, "scale", "sm_90a", 64, 2, tensors, {0}, 1, variants};
 
 static int fail(const char *what, wyvern_status status) {
   fprintf(stderr, "%s: %s: %s\n", what, wyvern_status_name(status),

@@ -244,7 +244,7 @@ def test_the_command_for_bundles_compiles_a_layer_a_head_configuration(tmp_path,
     (bundle,) = benchmarks.bundles.unpacked(archive).iterdir()
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert bundle.name == benchmarks.bundles.bundle_name(small())
-    assert manifest["spec"]["heads"] == {"key": 1, "value": 2} and len(manifest["kernels"]) == 1
+    assert manifest["spec"]["heads"] == {"key": 1, "value": 2} and len(manifest["variants"][0]["kernels"]) == 1
 
 
 # === Pictures ===

@@ -16,11 +16,11 @@ FACTOR = ("factor",)
 def manifest(layer=LAYER, **spec):
     """As wyvernc writes it."""
     full = layer | {"name": "another_name"} | spec
-    head = {"schema": 2, "name": "x", "target": "sm_90a", "spec": full, "residuals": [], "backward": None}
+    head = {"schema": 3, "name": "x", "target": "sm_90a", "spec": full, "residuals": [], "backward": None}
     return head | PROGRAM | {"compiler": {"wyvern": wyvern.__version__, "llvm": "22.1.8", "ptxas": "13.0"}}
 
 
-PROGRAM = {"chunk": 64, "tensors": [], "kernels": []}
+PROGRAM = {"chunk": 64, "tensors": [], "variants": []}
 TRAINING = {"residuals": [{"name": "factor", "bytes_per_token_head": 128}], "backward": PROGRAM}
 
 

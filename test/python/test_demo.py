@@ -15,5 +15,7 @@ def test_demo_prints_the_bundle_and_the_errors(wyvernc, root, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "1.23 s" in done.stdout and "manifest.json" in done.stdout
     # Each kernel with its registers and no spills; two rows of errors.
-    assert len(re.findall(r"^  delta_net_\w+ +\d+ +\d+ +[\d,]+ +0$", done.stdout, re.M)) == 2
+    rows = re.findall(r"^  (delta_net_[\w.-]+) +\d+ +\d+ +[\d,]+ +0$", done.stdout, re.M)
+    assert {f"{row}.cubin" for row in rows} == {path.name for path in bundle.glob("*.cubin")}
+    assert len(rows) == len(set(rows)) > 2
     assert len(re.findall(r"\d\.\de-0\d +\d\.\de-0\d +\d+\.\d\d$", done.stdout, re.M)) == 2

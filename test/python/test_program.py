@@ -20,7 +20,7 @@ from wyvern.torch._tensors import expect_zero_first
 def bundle(tmp_path):
     """A whole bundle, with images that only the fake driver can run."""
     manifest = runtime_cases.manifest()
-    for kernel in manifest["kernels"]:
+    for kernel in runtime_cases.kernels(manifest):
         image = runtime_cases.fake_image(kernel["symbol"], runtime_cases.letters(kernel))
         (tmp_path / kernel["image"]).write_bytes(image)
         kernel["sha256"] = hashlib.sha256(image).hexdigest()
@@ -51,26 +51,26 @@ def test_no_bundle(tmp_path):
 
 
 def test_damaged_manifest(bundle):
-    (bundle / "manifest.json").write_text('{"schema": 2,')
+    (bundle / "manifest.json").write_text('{"schema": 3,')
     refused(bundle, "manifest.json is damaged")
     (bundle / "manifest.json").write_text("[]")
     refused(bundle, "has no 'schema'")
 
 
 def test_another_schema(bundle):
-    change(bundle, schema=1)
-    refused(bundle, "has schema 1, this version of wyvern reads schema 2: compile the bundle again")
+    change(bundle, schema=2)
+    refused(bundle, "has schema 2, this version of wyvern reads schema 3: compile the bundle again")
 
 
 def test_missing_keys(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
-    for key in ("name", "target", "chunk", "tensors", "kernels", "residuals", "backward"):
+    for key in ("name", "target", "chunk", "tensors", "variants", "residuals", "backward"):
         (bundle / "manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != key}))
         refused(bundle, f"has no '{key}'")
-    del manifest["kernels"][0]["block"]
+    del runtime_cases.kernels(manifest)[0]["block"]
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     refused(bundle, "is malformed: manifest: expected the key 'block'")
-    del manifest["kernels"][0]["sha256"]
+    del runtime_cases.kernels(manifest)[0]["sha256"]
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     refused(bundle, "is malformed: no 'sha256'")
 
@@ -90,7 +90,7 @@ def test_allocates_slots_of_several_chunks(bundle, monkeypatch):
     for name, chunks in (("states", 1), ("kept", 2)):
         dims = runtime_cases.chunks(2, 64, multiple=chunks)
         tensor = {"name": name, "role": "output", "dtype": "f32", "residual": True, "dims": dims}
-        manifest["tensors"].insert(7, tensor)
+        manifest["tensors"].append(tensor)
     change(bundle, tensors=manifest["tensors"])
     program = wyvern.load(bundle)
 

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
+import runtime_bundle_cases
 import runtime_cases
+import runtime_variant_cases
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CASES = [name for name in dir(runtime_cases) if name.startswith("case_")]
+CASES = [
+    (module, name)
+    for module in (runtime_cases, runtime_bundle_cases, runtime_variant_cases)
+    for name in dir(module)
+    if name.startswith("case_")
+]
 
 
 def compiler():
@@ -43,10 +50,10 @@ def driver(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_driver_calls(case, driver, tmp_path):
-    devices = getattr(getattr(runtime_cases, case), "devices", "90")
-    command = [sys.executable, HERE / "runtime_cases.py", case, tmp_path]
+@pytest.mark.parametrize("module, case", CASES, ids=[name for _, name in CASES])
+def test_driver_calls(module, case, driver, tmp_path):
+    devices = getattr(getattr(module, case), "devices", "90")
+    command = [sys.executable, module.__file__, case, tmp_path]
     run(command, LD_LIBRARY_PATH=str(driver), FAKE_DEVICES=devices)
 
 

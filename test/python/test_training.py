@@ -154,6 +154,6 @@ def test_damaged_bundle(bundle, tmp_path):
     image.write_bytes(image.read_bytes()[:-1])
     refused(wyvern.BundleError, "sums_bwd_scan.cubin is damaged", wyvern.load, copy)
     manifest = json.loads((copy / "manifest.json").read_text())
-    del manifest["backward"]["kernels"]
+    del manifest["backward"]["variants"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    refused(wyvern.BundleError, "has no 'kernels' in 'backward'", wyvern.load, copy)
+    refused(wyvern.BundleError, "has no 'variants' in 'backward'", wyvern.load, copy)

@@ -24,6 +24,7 @@ namespace mlir::wyvern::test {
 void registerTestPrintCarryDependencePass();
 void registerTestPrintCutPass();
 void registerTestPrintDimClassesPass();
+void registerTestPrintKernelCostPass();
 void registerTestPrintTimeDimsPass();
 } // namespace mlir::wyvern::test
 
@@ -31,6 +32,7 @@ static void registerTestPasses() {
   mlir::wyvern::test::registerTestPrintCarryDependencePass();
   mlir::wyvern::test::registerTestPrintCutPass();
   mlir::wyvern::test::registerTestPrintDimClassesPass();
+  mlir::wyvern::test::registerTestPrintKernelCostPass();
   mlir::wyvern::test::registerTestPrintTimeDimsPass();
 }
 #endif

@@ -64,6 +64,10 @@ struct LayerSpec {
   DecayKind decay = DecayKind::None;
   double scale = 1.0;
   std::vector<StepSpec> steps;
+  /// The variants that a bundle holds, by name; empty for what the compiler
+  /// chooses. Part of how the layer is compiled, not of what it computes.
+  std::vector<std::string> variants;
+  llvm::SMLoc variantsLoc;
 
   /// The layers of the model that have this spec, from 0; empty if the spec
   /// does not come from a model.

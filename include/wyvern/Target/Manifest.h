@@ -33,7 +33,13 @@ LogicalResult verifyProgram(const ProgramInfo &program,
 LogicalResult verifyBundle(BundleInfo &bundle,
                            llvm::function_ref<void(const Twine &)> report);
 
-/// Writes manifest.json, schema 2. `spec` is the canonical spec, or null.
+/// Adds the variant of `other`, another compilation of the same program. Its
+/// kernels get files of their own, but for those that are there already.
+/// Reports and fails if callers would pass it other tensors: a compiler bug.
+LogicalResult addVariant(ProgramInfo &program, ProgramInfo other,
+                         llvm::function_ref<void(const Twine &)> report);
+
+/// Writes manifest.json, schema 3. `spec` is the canonical spec, or null.
 void writeManifest(const BundleInfo &bundle, const llvm::json::Value &spec,
                    const CompilerVersions &versions, llvm::raw_ostream &os);
 

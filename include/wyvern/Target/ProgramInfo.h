@@ -4,9 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The plain data behind manifest.json and the C header: kernels in launch
-// order, the tensors they name and how each parameter is filled; for training,
-// twice. The GPU lowering fills it in; the writers and ptxas need no MLIR.
+// The plain data behind manifest.json and the C header: the tensors of a
+// program, and its variants, each with kernels in launch order and how their
+// parameters are filled; for training, twice. The GPU lowering fills it in; the
+// writers and ptxas need no MLIR.
 //
 //===----------------------------------------------------------------------===//
 
@@ -79,6 +80,17 @@ struct KernelResources {
   int64_t spillLoads = 0;
 };
 
+/// What a block of a kernel is estimated to cost; as wyvern_cost_desc of
+/// wyvern_rt.h, and all 0 where nobody has estimated it.
+struct CostInfo {
+  int64_t stepChunks = 0;
+  int64_t residents = 0;
+  int64_t blockCycles = 0;
+  int64_t stepCycles = 0;
+  int64_t stepWork = 0;
+  int64_t stepBytes = 0;
+};
+
 struct KernelInfo {
   std::string symbol;
   GridCount gridCount = GridCount::Slots;
@@ -91,26 +103,59 @@ struct KernelInfo {
   std::string ptx;   ///< A PTX module that holds this kernel alone.
   std::string cubin; ///< Bytes; empty until assembled.
   KernelResources resources;
+  /// A spill, or a message of ptxas that costs most of a kernel's speed.
+  std::vector<std::string> faults;
+  CostInfo cost;
 
-  /// The name of its image in a bundle.
-  std::string getImageName() const { return symbol + ".cubin"; }
+  /// The name of its files in a bundle, without an extension: unlike the symbol
+  /// it is another one where another variant has a kernel of the same name.
+  /// Kernels that are the same have one file.
+  std::string file;
+  std::string getImageName() const { return file + ".cubin"; }
+};
+
+/// One way to compute a program.
+struct VariantInfo {
+  std::string name;
+  std::vector<TensorInfo> workspace;
+  std::vector<KernelInfo> kernels; ///< In launch order.
+};
+
+/// The GPU that costs are estimated for; as wyvern_machine_desc.
+struct MachineInfo {
+  int64_t sms = 0;
+  int64_t bytesPerCycle = 0;
+  int64_t launchCycles = 0;
 };
 
 struct ProgramInfo {
   std::string name;
-  std::string target; ///< The architecture, as in ptxas -arch.
-  int64_t chunk = 64; ///< Tokens.
-  std::vector<TensorInfo> tensors;
-  std::vector<KernelInfo> kernels; ///< In launch order.
-
-  /// The index of a tensor, or -1.
-  int64_t findTensor(const std::string &tensor) const {
-    for (size_t i = 0; i < tensors.size(); ++i)
-      if (tensors[i].name == tensor)
-        return static_cast<int64_t>(i);
-    return -1;
-  }
+  std::string target;              ///< The architecture, as in ptxas -arch.
+  int64_t chunk = 64;              ///< Tokens.
+  std::vector<TensorInfo> tensors; ///< Inputs, then outputs.
+  MachineInfo machine;
+  std::vector<VariantInfo> variants; ///< At least one.
 };
+
+/// Returns the index of a tensor, or -1.
+inline int64_t findTensor(const std::vector<TensorInfo> &tensors,
+                          const std::string &name) {
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].name == name)
+      return static_cast<int64_t>(i);
+  return -1;
+}
+
+/// Returns the index of a tensor as a parameter counts it, the variant's
+/// workspace behind the program's tensors; or -1.
+inline int64_t findTensor(const ProgramInfo &program,
+                          const VariantInfo &variant, const std::string &name) {
+  int64_t index = findTensor(program.tensors, name);
+  if (index >= 0)
+    return index;
+  index = findTensor(variant.workspace, name);
+  return index < 0 ? -1 : index + static_cast<int64_t>(program.tensors.size());
+}
 
 /// What a bundle holds: a program and, if it was compiled for training, the one
 /// that takes the gradients of its outputs to those of its inputs.
@@ -124,12 +169,13 @@ struct BundleInfo {
       programs.push_back(&*backward);
     return programs;
   }
-  /// The kernels of all programs.
+  /// The kernels of all variants of all programs.
   std::vector<KernelInfo *> getKernels() {
     std::vector<KernelInfo *> kernels;
     for (ProgramInfo *program : getPrograms())
-      for (KernelInfo &kernel : program->kernels)
-        kernels.push_back(&kernel);
+      for (VariantInfo &variant : program->variants)
+        for (KernelInfo &kernel : variant.kernels)
+          kernels.push_back(&kernel);
     return kernels;
   }
 };

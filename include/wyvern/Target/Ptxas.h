@@ -27,17 +27,14 @@ struct Ptxas {
 /// to type.
 llvm::Expected<Ptxas> findPtxas(StringRef path, StringRef executable);
 
-struct AssembleOptions {
-  std::string arch; ///< For ptxas -arch.
-  /// A spill or a C75xx message is an error, not a warning.
-  bool strict = true;
-};
+/// Assembles every kernel of `bundle`, those with one file once: fills in their
+/// cubins and resources, and appends ptxas's words to `log`.
+llvm::Error assemble(const Ptxas &ptxas, StringRef arch, BundleInfo &bundle,
+                     std::string &log);
 
-/// Assembles every kernel of `bundle`: fills in its cubin and resources, and
-/// appends ptxas's words to `log`. Warnings go to `warn`.
-llvm::Error assemble(const Ptxas &ptxas, const AssembleOptions &options,
-                     BundleInfo &bundle, std::string &log,
-                     llvm::function_ref<void(const Twine &)> warn);
+/// Returns what is wrong with the kernels of a variant that were assembled, a
+/// line for each fault; empty if nothing.
+std::string describeFaults(const VariantInfo &variant);
 
 } // namespace mlir::wyvern
 

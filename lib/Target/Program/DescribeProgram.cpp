@@ -45,6 +45,8 @@ private:
   func::FuncOp func;
   llvm::DenseMap<Value, std::string> names;
   ProgramInfo program;
+  VariantInfo variant;
+  std::vector<TensorInfo> tensors; ///< With the workspace, as they are met.
 };
 } // namespace
 
@@ -101,7 +103,7 @@ TensorInfo ProgramDescriber::describeTensor(Value tensor) {
 void ProgramDescriber::addTensor(Value tensor, Attribute binding,
                                  int64_t chunks) {
   auto name = names.find(tensor);
-  if (name == names.end() || program.findTensor(name->second) >= 0)
+  if (name == names.end() || findTensor(tensors, name->second) >= 0)
     return;
   TensorInfo info = describeTensor(tensor);
   auto type = cast<RankedTensorType>(tensor.getType());
@@ -109,7 +111,7 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding,
   for (auto [dim, size] : llvm::zip_equal(
            cast<delta::BindingAttr>(binding).getDims(), type.getShape()))
     info.dims.push_back(describeDim(dim, size, chunks));
-  program.tensors.push_back(std::move(info));
+  tensors.push_back(std::move(info));
 }
 
 void ProgramDescriber::addTensors(tile::LaunchOp launch) {
@@ -146,11 +148,10 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
         add(ParamKind::Stride, name, i);
     // A state that passes between kernels is always there, as is a saved one:
     // zeros in its place would be a wrong gradient.
-    int64_t index = program.findTensor(name);
+    int64_t index = findTensor(tensors, name);
     if (global.getOptional() && index >= 0)
-      program.tensors[index].optional =
-          program.tensors[index].role != TensorRole::Workspace &&
-          !program.tensors[index].residual;
+      tensors[index].optional = tensors[index].role != TensorRole::Workspace &&
+                                !tensors[index].residual;
   } else if (isa<tile::CuSeqlensType>(type)) {
     add(ParamKind::CuSeqlens);
     add(ParamKind::CuWidth);
@@ -175,6 +176,7 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
                                                     : GridCount::Sequences;
   if (info.gridCount == GridCount::Slots)
     info.gridChunks = kernel.getGridChunks() * chunks;
+  info.cost.stepChunks = chunks;
   info.block = kernel.getWarps() * 32;
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";
@@ -182,7 +184,8 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
   for (BlockArgument argument : kernel.getBody().getArguments())
     if (failed(addParams(kernel, argument, info)))
       return failure();
-  program.kernels.push_back(std::move(info));
+  info.file = info.symbol;
+  variant.kernels.push_back(std::move(info));
   return success();
 }
 
@@ -213,16 +216,19 @@ FailureOr<ProgramInfo> ProgramDescriber::describe() {
         return i;
     return 0;
   };
-  llvm::stable_sort(
-      program.tensors, [&](const TensorInfo &a, const TensorInfo &b) {
-        return std::pair(a.role, getRank(a)) < std::pair(b.role, getRank(b));
-      });
+  llvm::stable_sort(tensors, [&](const TensorInfo &a, const TensorInfo &b) {
+    return std::pair(a.role, getRank(a)) < std::pair(b.role, getRank(b));
+  });
   for (auto [kernel, each] : llvm::zip_equal(kernels, chunks))
     if (failed(addKernel(kernel, each)))
       return failure();
-  if (program.kernels.empty())
+  if (variant.kernels.empty())
     return func.emitError() << "expected a function of kernels, found none in "
                                "it; there is nothing to compile";
+  for (TensorInfo &tensor : tensors)
+    (tensor.role == TensorRole::Workspace ? variant.workspace : program.tensors)
+        .push_back(std::move(tensor));
+  program.variants.push_back(std::move(variant));
   return std::move(program);
 }
 

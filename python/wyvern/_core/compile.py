@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
@@ -40,6 +40,7 @@ def compile(
     save: Optional[str] = None,
     schedule: Optional[str] = None,
     segment_tokens: int = 0,
+    variants: Optional[Union[str, Sequence[str]]] = None,
 ) -> CompiledProgram:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -66,14 +67,20 @@ def compile(
         chunk), "checkpoints" (that, and the states that enter every 8th chunk) or "none"
         (the backward computes everything again).
     schedule
-        How chunk programs are divided into kernels: "separate" (the default for a GPU),
-        "fused-blocks", "fused-warps"; wyvernc --schedule. For the CPU, with precision
+        Compiles one variant for a GPU, by how chunk programs are divided into kernels:
+        "separate", "fused-blocks", "fused-warps"; wyvernc --schedule. For the CPU, with precision
         "rounded", runs the kernels of that strategy instead of the chunk programs that
         they are made of. The bits are the same, or the schedule is wrong. MLIR that holds
         kernels already needs no schedule.
     segment_tokens
         Cuts sequences into segments of so many tokens that run at once, exactly
-        (wyvernc --segment-tokens): for few long sequences with few heads. 0: none.
+        (wyvernc --segment-tokens): for few long sequences with few heads. 0: none. For a
+        GPU this too is one variant.
+    variants
+        For a GPU: which variants the program holds, of which a call takes the one that is
+        estimated to be the fastest for its shapes: "auto" (the default, those worth having)
+        or a list of "separate", "fused-blocks", "fused-warps", "segments-<tokens>";
+        wyvernc --variants. With `training` there is one.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
@@ -83,6 +90,10 @@ def compile(
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if segment_tokens < 0:
         raise ValueError(f"segment_tokens: expected at least 0, found {segment_tokens}")
+    if variants is not None and (schedule is not None or segment_tokens or target == "cpu"):
+        raise ValueError(
+            "variants: schedule and segment_tokens are one variant, as is a CPU program; leave it out"
+        )
     if target == "cpu":
         if output is not None:
             raise ValueError("output: a CPU program has no bundle; leave it out")
@@ -102,6 +113,9 @@ def compile(
         flags.append(f"--schedule={schedule}")
     if segment_tokens:
         flags.append(f"--segment-tokens={segment_tokens}")
+    if variants is not None:
+        names = variants if isinstance(variants, str) else ",".join(variants)
+        flags.append(f"--variants={names}")
     return _compile_bundle(read_source(spec), target, layer, output, flags)
 
 

@@ -22,10 +22,16 @@ from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
 _Count = Union[str, tuple[str, int]]
 
 
-def load(folder: Folder) -> "Program":
+def load(folder: Folder, variant: Optional[str] = None) -> "Program":
     """Loads a bundle folder. Needs no GPU and no framework before the first call.
 
-    Raises BundleError for a folder that is no bundle, is damaged or of another version.
+    variant
+        The one that every call runs, by name; without it each call runs the one that is
+        estimated to be the fastest for its shapes (`Program.choose`). Within a variant a
+        sequence gives the same bits alone, in a batch and packed.
+
+    Raises BundleError for a folder that is no bundle, is damaged or of another version,
+    ValueError for a variant that it does not have.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -34,12 +40,15 @@ def load(folder: Folder) -> "Program":
         backward = None
         if manifest["backward"] is not None:
             backward = Program(backward_manifest(manifest), folder)
-        return Program(manifest, folder, backward)
+        program = Program(manifest, folder, backward)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BundleError):
             raise
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise BundleError(f"{folder / 'manifest.json'} is malformed: {what}") from error
+    if variant is not None:
+        program.force_variant(variant)
+    return program
 
 
 def _extents(desc: Mapping[str, Any]) -> list[tuple[_Count, int]]:
@@ -84,7 +93,8 @@ class Program(HasBackward):
         self.name: str = manifest["name"]
         self.target: str = manifest["target"]
         self._rt = _rt.Program(manifest, str(folder))
-        arguments = [t for t in manifest["tensors"] if t["role"] != "workspace"]
+        arguments = manifest["tensors"]
+        self.variants: list[str] = [variant["name"] for variant in manifest["variants"]]
         spec = manifest.get("spec")
         decay = spec.get("decay") if isinstance(spec, dict) else None
         self.inputs = _infos(arguments, "input", decay)
@@ -116,6 +126,20 @@ class Program(HasBackward):
         self._rt.prepare(installed_adaptor().prepare(device))
         if self._backward is not None:
             self._backward.prepare(device)
+
+    def choose(self, batch: int, tokens: int, packed_sequences: int = -1) -> str:
+        """Returns the name of the variant that a call of these shapes runs: a function of
+        these numbers alone, and of the variant that is forced. `packed_sequences` is
+        len(cu_seqlens) - 1, or -1 without cu_seqlens."""
+        return self._rt.choose(batch, tokens, packed_sequences)
+
+    def force_variant(self, name: Optional[str]) -> None:
+        """Has every call from now on run one variant; None: by shapes again."""
+        if name is not None and name not in self.variants:
+            raise ValueError(
+                f"{self.name} has no variant {name!r}; its variants are {', '.join(self.variants)}"
+            )
+        self._rt.force_variant(name)
 
     def __call__(
         self, /, *, cu_seqlens: Any = None, out: Optional[Mapping[str, Any]] = None, **inputs: Any

@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import Any, Union
 
-SCHEMA = 2
+SCHEMA = 3
 
 Manifest = dict[str, Any]
 Folder = Union[str, "os.PathLike[str]"]
 
-_OF_A_PROGRAM = ("chunk", "tensors", "kernels")
+_OF_A_PROGRAM = ("chunk", "tensors", "variants")
 
 
 class BundleError(ValueError):
@@ -48,10 +48,20 @@ def read_manifest(folder: Folder) -> Manifest:
     return manifest
 
 
+def kernels_of(manifest: Manifest) -> list[dict[str, Any]]:
+    """Returns the kernels of all variants of a bundle's programs."""
+    programs = [manifest] + ([manifest["backward"]] if manifest["backward"] else [])
+    return [
+        kernel
+        for program in programs
+        for variant in program["variants"]
+        for kernel in variant["kernels"]
+    ]
+
+
 def check_images(manifest: Manifest, folder: Path) -> None:
     """Raises BundleError if an image is not there or not the one that was compiled."""
-    backward = manifest["backward"] or {"kernels": []}
-    for kernel in manifest["kernels"] + backward["kernels"]:
+    for kernel in kernels_of(manifest):
         path = folder / kernel["image"]
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Optional, Sequence
 
 import wyvern
@@ -36,7 +37,9 @@ def for_gpu(spec: PlainSpec, target: str, saved: Optional[Sequence[str]]) -> Pro
                 f"{bundles.cache_folder()}, and the compiler is not installed ({error}). Compile "
                 f"it elsewhere with wyvernc{flag} and put the bundle into the latter folder"
             ) from error
-    return load(folder)
+    # Training has one variant, whatever is asked for inference.
+    variant = os.environ.get("WYVERN_VARIANT") if saved is None else None
+    return load(folder, variant or None)
 
 
 def for_cpu(

@@ -6,6 +6,7 @@
 
 #include "wyvern/Target/Manifest.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <gtest/gtest.h>
@@ -42,16 +43,9 @@ ProgramInfo makeProgram() {
                       false,
                       {{DimRange::Whole, 0, 64}},
                       false,
-                      ""},
-                     {"z",
-                      TensorRole::Workspace,
-                      "f32",
-                      false,
-                      {{DimRange::Chunk, 1, 0}, {DimRange::Head, 0, 4}},
-                      false,
                       ""}};
   KernelInfo kernel;
-  kernel.symbol = "layer_chain";
+  kernel.symbol = kernel.file = "layer_chain";
   kernel.gridFactor = 8;
   kernel.gridCount = GridCount::Sequences;
   kernel.dynamicShared = 49152;
@@ -59,8 +53,25 @@ ProgramInfo makeProgram() {
                    {ParamKind::Stride, "stream", 1, {}, 0},
                    {ParamKind::CuWidth, "", 0, {}, 0}};
   kernel.cubin = "abc";
-  program.kernels = {kernel};
+  TensorInfo workspace = {"z",
+                          TensorRole::Workspace,
+                          "f32",
+                          false,
+                          {{DimRange::Chunk, 1, 0}, {DimRange::Head, 0, 4}},
+                          false,
+                          ""};
+  program.variants = {{"separate", {workspace}, {kernel}}};
   return program;
+}
+
+KernelInfo &getKernel(ProgramInfo &program) {
+  return program.variants[0].kernels[0];
+}
+
+/// The first kernel of the first variant of a manifest.
+const llvm::json::Object &getKernel(const llvm::json::Object &manifest) {
+  const llvm::json::Value &variant = (*manifest.getArray("variants"))[0];
+  return *(*variant.getAsObject()->getArray("kernels"))[0].getAsObject();
 }
 
 std::vector<std::string> findProblems(const ProgramInfo &program) {
@@ -80,13 +91,12 @@ TEST(ManifestTest, HoldsWhatTheRuntimeReads) {
   llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
   ASSERT_TRUE(bool(value));
   const llvm::json::Object &root = *value->getAsObject();
-  EXPECT_EQ(root.getInteger("schema"), 2);
+  EXPECT_EQ(root.getInteger("schema"), 3);
   EXPECT_TRUE(root.getNull("backward"));
   EXPECT_EQ(root.getObject("spec")->getString("name"), "layer");
   const llvm::json::Object &q = *(*root.getArray("tensors"))[0].getAsObject();
   EXPECT_EQ((*q.getArray("dims"))[1].getAsObject()->getInteger("multiple"), 2);
-  const llvm::json::Object &kernel =
-      *(*root.getArray("kernels"))[0].getAsObject();
+  const llvm::json::Object &kernel = getKernel(root);
   EXPECT_EQ(kernel.getString("image"), "layer_chain.cubin");
   // sha256 of "abc", from FIPS 180-4.
   EXPECT_EQ(kernel.getString("sha256"),
@@ -131,7 +141,7 @@ TEST(ManifestTest, AcceptsAGoodProgram) {
 
 TEST(ManifestTest, RefusesParametersOfUnknownTensors) {
   ProgramInfo program = makeProgram();
-  program.kernels[0].params[0].tensor = "k";
+  getKernel(program).params[0].tensor = "k";
   ASSERT_EQ(findProblems(program).size(), 1u);
   EXPECT_EQ(findProblems(program)[0],
             "program layer: kernel layer_chain names no known tensor: k");
@@ -139,7 +149,7 @@ TEST(ManifestTest, RefusesParametersOfUnknownTensors) {
 
 TEST(ManifestTest, RefusesTensorsOutOfOrder) {
   ProgramInfo program = makeProgram();
-  std::swap(program.tensors[2], program.tensors[3]);
+  std::swap(program.tensors[1], program.tensors[2]);
   EXPECT_EQ(findProblems(program).size(), 1u);
 }
 
@@ -147,19 +157,19 @@ TEST(ManifestTest, RefusesWhatDescriptorsCannotHold) {
   ProgramInfo program = makeProgram();
   program.tensors[0].dims.resize(6);
   program.tensors[1].dtype = "f8";
-  program.kernels[0].params[1].dim = 2;
-  program.kernels[0].block = 2048;
+  getKernel(program).params[1].dim = 2;
+  getKernel(program).block = 2048;
   // Six dimensions also disagree with the box, and two of them are empty.
   EXPECT_EQ(findProblems(program).size(), 7u);
 }
 
 TEST(ManifestTest, GridOfSlotsOfSeveralChunks) {
   ProgramInfo program = makeProgram();
-  program.kernels[0].gridChunks = 8;
+  getKernel(program).gridChunks = 8;
   ASSERT_EQ(findProblems(program).size(), 1u);
   EXPECT_EQ(findProblems(program)[0], "program layer: kernel layer_chain has "
                                       "chunks a slot, but a grid of sequences");
-  program.kernels[0].gridCount = GridCount::Slots;
+  getKernel(program).gridCount = GridCount::Slots;
   EXPECT_TRUE(findProblems(program).empty());
 
   std::string text, header;
@@ -167,15 +177,14 @@ TEST(ManifestTest, GridOfSlotsOfSeveralChunks) {
   writeManifest({program, std::nullopt}, nullptr, versions, os);
   llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
   ASSERT_TRUE(bool(value));
-  const llvm::json::Object &kernel =
-      *(*value->getAsObject()->getArray("kernels"))[0].getAsObject();
+  const llvm::json::Object &kernel = getKernel(*value->getAsObject());
   EXPECT_EQ(kernel.getObject("grid")->getInteger("chunks"), 8);
   writeCHeader({program, std::nullopt}, versions, headerOs);
   EXPECT_NE(header.find("NULL, 0, WYVERN_COUNT_SLOTS, 8, 8, 128,"),
             std::string::npos);
 
-  program.kernels[0].gridChunks = 0;
-  program.tensors[3].dims[0].multiple = 0;
+  getKernel(program).gridChunks = 0;
+  program.variants[0].workspace[0].dims[0].multiple = 0;
   EXPECT_EQ(findProblems(program).size(), 2u);
 }
 
@@ -217,8 +226,8 @@ TEST(ManifestTest, TrainingBundleHoldsBothPrograms) {
   EXPECT_EQ(residual.getString("what"), "the state before each chunk");
   const llvm::json::Object &backward = *root.getObject("backward");
   EXPECT_EQ(backward.getInteger("chunk"), 64);
-  EXPECT_EQ(backward.getArray("tensors")->size(), 5u);
-  EXPECT_EQ(backward.getArray("kernels")->size(), 1u);
+  EXPECT_EQ(backward.getArray("tensors")->size(), 4u);
+  EXPECT_EQ(backward.getArray("variants")->size(), 1u);
 
   writeCHeader(bundle, versions, headerOs);
   EXPECT_NE(header.find("layer_backward_launch(wyvern_program *program"),
@@ -226,6 +235,98 @@ TEST(ManifestTest, TrainingBundleHoldsBothPrograms) {
   EXPECT_NE(header.find("const int64_t slots2 = cu_seqlens ? tokens / 128 + "
                         "packed : batch * ((tokens + 127) / 128);"),
             std::string::npos);
+}
+
+/// Two variants, with costs of kernels that are the same and of one that is
+/// not.
+static ProgramInfo makeVariants() {
+  ProgramInfo program = makeProgram(), other = makeProgram();
+  program.machine = {132, 2300, 4000};
+  getKernel(program).cost = {1, 2, 6000, 1500, 1000, 65536};
+  KernelInfo shared = getKernel(program);
+  shared.symbol = shared.file = "layer_map";
+  getKernel(other).cost = {64, 1, 6000, 3000, 2000, 4096};
+  getKernel(other).ptx = "another";
+  for (ProgramInfo *each : {&program, &other})
+    each->variants[0].kernels.insert(each->variants[0].kernels.begin(), shared);
+  other.variants[0].name = "segments-4096";
+  EXPECT_TRUE(succeeded(
+      addVariant(program, std::move(other), [](const llvm::Twine &) {})));
+  return program;
+}
+
+TEST(ManifestTest, VariantsShareTheFilesOfEqualKernels) {
+  ProgramInfo program = makeVariants();
+  EXPECT_EQ(findProblems(program), std::vector<std::string>());
+  const std::vector<KernelInfo> &first = program.variants[0].kernels,
+                                &second = program.variants[1].kernels;
+  EXPECT_EQ(second[0].getImageName(), "layer_map.cubin");
+  EXPECT_EQ(first[1].getImageName(), "layer_chain.cubin");
+  EXPECT_EQ(second[1].getImageName(), "layer_chain.segments-4096.cubin");
+}
+
+TEST(ManifestTest, HoldsVariantsAndTheirCosts) {
+  std::string text, header;
+  llvm::raw_string_ostream os(text), headerOs(header);
+  writeManifest({makeVariants(), std::nullopt}, nullptr, versions, os);
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
+  ASSERT_TRUE(bool(value));
+  const llvm::json::Object &root = *value->getAsObject();
+  EXPECT_EQ(root.getObject("machine")->getInteger("sms"), 132);
+  const llvm::json::Object &second =
+      *(*root.getArray("variants"))[1].getAsObject();
+  EXPECT_EQ(second.getString("name"), "segments-4096");
+  EXPECT_EQ(second.getArray("workspace")->size(), 1u);
+  const llvm::json::Object &cost =
+      *(*second.getArray("kernels"))[1].getAsObject()->getObject("cost");
+  EXPECT_EQ(cost.getInteger("step_chunks"), 64);
+  EXPECT_EQ(cost.getInteger("residents"), 1);
+  EXPECT_EQ(cost.getInteger("step_bytes"), 4096);
+  // A bundle's files, each once or more: whoever writes a new one removes them.
+  EXPECT_TRUE(llvm::is_contained(listBundleFiles(text),
+                                 "layer_chain.segments-4096.cubin"));
+
+  writeCHeader({makeVariants(), std::nullopt}, versions, headerOs);
+  EXPECT_NE(header.find("{\"segments-4096\", 1, "
+                        "layer_segments_4096_workspace, 2, "
+                        "layer_segments_4096_kernels},"),
+            std::string::npos);
+  EXPECT_NE(header.find("{64, 1, 6000, 3000, 2000, 4096}},"),
+            std::string::npos);
+  EXPECT_NE(header.find("{132, 2300, 4000},"), std::string::npos);
+}
+
+TEST(ManifestTest, FilesOfSchema2AreABundlesToo) {
+  EXPECT_TRUE(
+      llvm::is_contained(listBundleFiles(R"({"schema": 2, "name": "layer",
+                          "compiler": {"wyvern": "0.1.0"},
+                          "kernels": [{"image": "layer_map.cubin"}],
+                          "backward": null})"),
+                         "layer_map.cubin"));
+}
+
+TEST(ManifestTest, RefusesVariantsThatDiffer) {
+  ProgramInfo program = makeProgram(), other = makeProgram();
+  other.tensors[1].optional = false;
+  std::string problem;
+  EXPECT_TRUE(
+      failed(addVariant(program, other, [&](const llvm::Twine &message) {
+        problem = message.str();
+      })));
+  EXPECT_NE(problem.find("takes other tensors"), std::string::npos);
+}
+
+TEST(ManifestTest, RefusesSeveralVariantsWithoutCosts) {
+  ProgramInfo program = makeVariants();
+  program.variants[1].name = "separate";
+  getKernel(program).cost.residents = 0;
+  ASSERT_EQ(findProblems(program).size(), 2u);
+  EXPECT_EQ(
+      findProblems(program)[0],
+      "program layer: kernel layer_map has no cost, and there are several "
+      "variants");
+  EXPECT_EQ(findProblems(program)[1],
+            "program layer: variant separate is listed twice");
 }
 
 TEST(ManifestTest, RefusesResidualsThatTheBackwardDoesNotTake) {

@@ -46,5 +46,18 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   // Beside its tiles, of a role with a budget: addresses and counters.
   target.plainRegisters = 24;
   target.stateColumns = 128;
+
+  // H100 and H200 as SXM; memory of the H200 at 1.755 GHz.
+  target.sms = 132;
+  target.memoryBytesPerCycle = 2300;
+  target.mmaFlopsPerCycle = 4096;
+  // Fitted to the kernels of docs/performance.md at 1.755 GHz.
+  target.launchCycles = 4000;
+  target.blockCycles = 6500;
+  target.loadCycles = 1500;
+  target.mmaCycles = 110;
+  target.laneCycles = 3;
+  target.decayOps = 18;
+  target.solveRowCycles = 55;
   return target;
 }

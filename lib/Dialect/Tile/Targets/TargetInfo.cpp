@@ -33,6 +33,16 @@ static constexpr TargetNumber numbers[] = {
     {"tile_registers_shared", &TargetInfo::tileRegistersShared},
     {"plain_registers", &TargetInfo::plainRegisters},
     {"state_columns", &TargetInfo::stateColumns},
+    {"sms", &TargetInfo::sms},
+    {"memory_bytes_per_cycle", &TargetInfo::memoryBytesPerCycle},
+    {"launch_cycles", &TargetInfo::launchCycles},
+    {"block_cycles", &TargetInfo::blockCycles},
+    {"load_cycles", &TargetInfo::loadCycles},
+    {"mma_flops_per_cycle", &TargetInfo::mmaFlopsPerCycle},
+    {"mma_cycles", &TargetInfo::mmaCycles},
+    {"lane_cycles", &TargetInfo::laneCycles},
+    {"decay_ops", &TargetInfo::decayOps},
+    {"solve_row_cycles", &TargetInfo::solveRowCycles},
 };
 
 llvm::ArrayRef<TargetNumber> tile::getTargetNumbers() { return numbers; }

@@ -63,6 +63,19 @@ struct TargetInfo {
   int64_t plainRegisters = 0;      ///< a role's with a budget, beside its tiles
   int64_t stateColumns = 0;        ///< of 64 rows of a carried state
 
+  // What work takes, in cycles of an SM: found by measurement, for estimates
+  // (docs/rationale/variants.md). No kernel depends on them.
+  int64_t sms = 0;                 ///< of the GPU
+  int64_t memoryBytesPerCycle = 0; ///< of device memory, all SMs together
+  int64_t launchCycles = 0; ///< from the end of a kernel to the next one's work
+  int64_t blockCycles = 0;  ///< of a block, before and after its chunks
+  int64_t loadCycles = 0;   ///< until a tile that is asked for is there
+  int64_t mmaFlopsPerCycle = 0; ///< of the tensor cores
+  int64_t mmaCycles = 0;        ///< of a product, beside its work
+  int64_t laneCycles = 0; ///< of a thread for an element of a simple operation
+  int64_t decayOps = 0;   ///< that an element of a decay's matrix is worth
+  int64_t solveRowCycles = 0; ///< of a triangular system, a row
+
   /// True if a thread may set its registers to `registers`.
   bool hasBudget(int64_t registers) const {
     return leastRegisters <= registers && registers <= mostRegisters &&

@@ -1,0 +1,45 @@
+//===- Variants.h - The ways to make kernels of a program -------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_PIPELINES_VARIANTS_H
+#define WYVERN_PIPELINES_VARIANTS_H
+
+#include "mlir/Support/LLVM.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mlir::wyvern {
+
+/// How a program is divided: a strategy for its kernels, and segments of its
+/// sequences.
+struct Variant {
+  std::string schedule = "separate"; ///< One of getSchedules().
+  int64_t segmentTokens = 0;         ///< 0: whole sequences.
+
+  /// The strategy's name, `segments-<tokens>` where it is `separate` and there
+  /// are segments, or both.
+  std::string getName() const;
+  bool operator==(const Variant &other) const {
+    return schedule == other.schedule && segmentTokens == other.segmentTokens;
+  }
+};
+
+/// Returns the variant of a name that `getName` gives, or nothing.
+std::optional<Variant> parseVariant(StringRef name);
+
+/// Returns the variants of a list of names, or nothing and in `problem` what is
+/// wrong with it.
+std::optional<std::vector<Variant>> parseVariants(ArrayRef<StringRef> names,
+                                                  std::string &problem);
+
+/// Returns those that `--variants=auto` chooses from, the fallback first.
+std::vector<Variant> getCandidateVariants();
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_PIPELINES_VARIANTS_H

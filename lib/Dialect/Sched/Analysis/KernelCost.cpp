@@ -1,0 +1,208 @@
+//===- KernelCost.cpp - What a kernel is estimated to take ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Three things take time in a chunk: warps, which do their operations one after
+// the other; triangular systems, whose rows wait for each other; and products,
+// which run on the tensor cores beside the warps, so that only the longest
+// chain of them counts. docs/rationale/variants.md has the formulas and how far
+// they are from measurements.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Sched/Analysis/KernelCost.h"
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/DenseSet.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+
+/// Of the lanes' cycles, those in which other warps cannot issue; of a system's
+/// cycles, the same.
+static constexpr int64_t kLaneShare = 2, kSolveShare = 10;
+static constexpr int64_t kWarpThreads = 32;
+
+static int64_t countElements(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getNumElements() : 1;
+}
+
+namespace {
+/// Goes through the chunk of one role.
+class RoleEstimator {
+public:
+  explicit RoleEstimator(RoleOp role)
+      : role(role), kernel(role->getParentOfType<KernelOp>()),
+        target(tile::getTarget(role)) {}
+
+  RoleCost estimate();
+
+private:
+  void visit(Operation &op);
+  void addProduct(delta::ChunkRegionOpInterface op);
+  void addLanes(Value tile, int64_t ops);
+  /// True if the split dimension runs through a tile: it is the state, or made
+  /// from it. What is not is the same for all parts of the state.
+  bool isSplit(Value value) const { return split.contains(value); }
+  bool readsSplit(Operation &op) const {
+    return llvm::any_of(op.getOperands(), [&](Value v) { return isSplit(v); });
+  }
+
+  RoleOp role;
+  KernelOp kernel;
+  tile::TargetInfo target;
+  llvm::DenseSet<Value> split;
+  /// The longest chain of products up to a tile.
+  llvm::DenseMap<Value, int64_t> chains;
+  RoleCost cost;
+};
+} // namespace
+
+/// True if an operation solves a triangular system: it mixes rows as a product
+/// does, and rounds nothing.
+static bool isSolve(delta::ChunkRegionOpInterface op) {
+  return op.getMatmulFlops() > 0 && op.getRoundedOperands().empty();
+}
+
+/// True if an operation forms a matrix of decays between rows.
+static bool formsDecays(Operation &op) {
+  if (auto dot = dyn_cast<delta::DecayDotOp>(op))
+    return dot.getG() != nullptr;
+  if (auto apply = dyn_cast<delta::DecayApplyOp>(op))
+    return apply.getG() != nullptr;
+  return isa<delta::DecayMaskOp>(op);
+}
+
+/// True if no warp does anything for an operation: what reads it reads its
+/// operand, or finds it in shared memory as it was loaded.
+static bool isFree(Operation &op) {
+  if (isa<linalg::BroadcastOp>(op) || op.getNumOperands() == 0)
+    return true;
+  return isa<arith::TruncFOp>(op) && op.getOperand(0).getDefiningOp<GetOp>();
+}
+
+void RoleEstimator::addLanes(Value tile, int64_t ops) {
+  int64_t parts =
+      isSplit(tile) ? static_cast<int64_t>(kernel.getSplit() * role.getSplit())
+                    : 1;
+  int64_t threads = static_cast<int64_t>(role.getWarps()) * kWarpThreads;
+  cost.laneCycles +=
+      countElements(tile) * ops * target.laneCycles / (parts * threads);
+}
+
+void RoleEstimator::addProduct(delta::ChunkRegionOpInterface op) {
+  int64_t groups = static_cast<int64_t>(role.getSplit());
+  bool parts = readsSplit(*op);
+  int64_t blockFlops = op.getMatmulFlops() /
+                       (parts ? static_cast<int64_t>(kernel.getSplit()) : 1);
+  int64_t groupFlops = blockFlops / (parts ? groups : 1);
+  cost.tensorCycles += groupFlops * groups / target.mmaFlopsPerCycle;
+  Value result = op->getResult(0);
+  chains[result] += target.mmaCycles + groupFlops / target.mmaFlopsPerCycle;
+  cost.productCycles = std::max(cost.productCycles, chains[result]);
+}
+
+void RoleEstimator::visit(Operation &op) {
+  int64_t chain = 0;
+  for (Value operand : op.getOperands())
+    chain = std::max(chain, chains.lookup(operand));
+  bool parts = readsSplit(op);
+  for (Value result : op.getResults()) {
+    chains[result] = chain;
+    if (parts)
+      split.insert(result);
+  }
+  if (auto put = dyn_cast<PutOp>(op)) {
+    if (cast<ChannelOp>(put.getChannel().getDefiningOp()).getFill() ==
+        Fill::warps)
+      for (Value tile : put.getTiles())
+        addLanes(tile, /*ops=*/1);
+  } else if (auto store = dyn_cast<StoreOp>(op)) {
+    addLanes(store.getTile(), /*ops=*/1);
+  }
+  auto inChunk = dyn_cast<delta::ChunkRegionOpInterface>(op);
+  if (!inChunk || isFree(op))
+    return;
+  if (isSolve(inChunk))
+    cost.solveCycles +=
+        cast<RankedTensorType>(op.getResult(0).getType()).getDimSize(0) *
+        target.solveRowCycles;
+  else if (inChunk.getMatmulFlops() > 0)
+    addProduct(inChunk);
+  else
+    addLanes(op.getResult(0), formsDecays(op) ? target.decayOps : 1);
+  if (inChunk.getMatmulFlops() > 0 && formsDecays(op))
+    addLanes(op.getResult(0), target.decayOps);
+}
+
+RoleCost RoleEstimator::estimate() {
+  EachChunkOp loop = role.getEachChunk();
+  split.insert(loop.getCarryArgs().begin(), loop.getCarryArgs().end());
+  for (Operation &op : loop.getBlock().without_terminator())
+    visit(op);
+  return cost;
+}
+
+RoleCost sched::estimateRole(RoleOp role) {
+  return RoleEstimator(role).estimate();
+}
+
+/// Returns the bytes that a block moves in a chunk for a tensor. Blocks of one
+/// head share what has no split dimension, and heads of a group share a head's
+/// tensor: each counts its part of it.
+static int64_t countBytes(KernelOp kernel, BlockArgument tensor) {
+  RankedTensorType type = cast<GlobalType>(tensor.getType()).getTensor();
+  delta::BindingAttr binding = kernel.getBinding(tensor);
+  int64_t bytes = kernel.getTileType(tensor).getNumElements() *
+                  type.getElementTypeBitWidth() / 8;
+  int64_t heads = static_cast<int64_t>(kernel.getHeads());
+  for (auto [dim, size] : llvm::zip_equal(binding.getDims(), type.getShape()))
+    if (dim.kind == delta::DimKind::head)
+      bytes = bytes * size / heads;
+  return bytes /
+         (static_cast<int64_t>(kernel.getSplit()) * binding.getChunkMultiple());
+}
+
+/// Returns the bytes that a role loads and stores in a chunk.
+static int64_t countBytes(KernelOp kernel, RoleOp role) {
+  int64_t bytes = 0;
+  for (Operation &op : role.getEachChunk().getBlock()) {
+    if (auto load = dyn_cast<LoadOp>(op))
+      bytes += countBytes(kernel, cast<BlockArgument>(load.getSource()));
+    else if (auto store = dyn_cast<StoreOp>(op))
+      bytes += countBytes(kernel, cast<BlockArgument>(store.getTarget()));
+  }
+  return bytes;
+}
+
+KernelCost sched::estimateKernel(KernelOp kernel) {
+  KernelCost cost;
+  for (RoleOp role : kernel.getRoles()) {
+    RoleCost part = estimateRole(role);
+    int64_t groups = static_cast<int64_t>(role.getSplit());
+    int64_t turns = static_cast<int64_t>(role.getCopies());
+    cost.stepCycles = std::max(cost.stepCycles, part.getCycles() / turns);
+    cost.stepWork +=
+        part.tensorCycles + groups * (part.laneCycles / kLaneShare +
+                                      part.solveCycles / kSolveShare);
+    cost.stepBytes += countBytes(kernel, role);
+  }
+  // What is not loaded ahead is waited for.
+  for (ChannelOp channel : kernel.getChannels())
+    if (channel.getDepth() == 1 && channel.getFill() == Fill::tma) {
+      cost.stepCycles += tile::getTarget(kernel).loadCycles;
+      break;
+    }
+  // The roles of one block share its SM too.
+  cost.stepCycles = std::max(cost.stepCycles, cost.stepWork);
+  return cost;
+}

@@ -23,7 +23,7 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 /// Variants that `auto` compiles at most: each takes about a second.
-static constexpr size_t kMostVariants = 3;
+static constexpr size_t kMostVariants = 4;
 
 namespace {
 /// A variant on its way.
@@ -127,7 +127,10 @@ void VariantLowering::tryToDescribe(const Variant &variant) {
     const VariantInfo &before = other.bundle.forward.variants.front();
     bool isSame = llvm::equal(before.kernels, made.kernels,
                               [](const KernelInfo &a, const KernelInfo &b) {
-                                return a.symbol == b.symbol;
+                                return a.symbol == b.symbol &&
+                                       a.block == b.block &&
+                                       a.gridFactor == b.gridFactor &&
+                                       a.dynamicShared == b.dynamicShared;
                               });
     if (!isSame || variant.segmentTokens != other.variant.segmentTokens)
       continue;

@@ -63,10 +63,9 @@ mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
 }
 
 std::vector<Variant> mlir::wyvern::getCandidateVariants() {
-  // One block a head (`fused-warps`) is not among them: at head dims of 128 it
-  // spills, and where it does not, fused-blocks is as fast.
   return {{"separate", 0},
           {"fused-blocks", 0},
+          {"fused-warps", 0},
           {"separate", 4096},
           {"separate", 2048}};
 }

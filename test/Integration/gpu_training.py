@@ -8,7 +8,7 @@
 Cases are those of gpu_cases.py. Each runs forward and backward with every output
 poisoned and is compared with float64 autograd of the token recurrence on the same
 rounded inputs and, where --prepare could run it, with the error of the same rounded
-program on the CPU (at most 1.1 times that). Then: equal bits over 20 repeats, a NaN in
+program on the CPU (at most 1.1 times that; 1.3 for gates). Then: equal bits over 20 repeats, a NaN in
 one packed sequence, checkpoints, graph capture, autograd and torch.compile of wyvern.torch.
 `wyvern` must be importable (scripts/build-runtime). The exit status is not 0 if
 anything failed. Under compute-sanitizer: --only 'small*'.
@@ -174,7 +174,10 @@ def check_case(case, expected):
     errors = find_errors(found, reference(case, inputs, gradients, cu))
     problems = []
     for name, error in errors.items():
-        bar = 1.1 * expected[name] + 1e-6 if expected else 2e-2
+        # A few tokens dominate the gradient of gates, so two programs with the
+        # same roundings are two draws of it (docs/numerics.md): 0.88 to 1.26 here.
+        draws = 1.3 if name == "d_g" else 1.1
+        bar = draws * expected[name] + 1e-6 if expected else 2e-2
         if case.name.startswith("bar-") and case.layer.dtype == "bf16":
             bar = min(bar, BARS[name])
         if not error <= bar:

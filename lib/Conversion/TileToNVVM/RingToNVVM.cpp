@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Fragments.h"
 #include "Patterns.h"
 
 using namespace mlir;
@@ -201,6 +202,8 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
                 adaptor.getIndex());
     if (op.getFenced())
       emitProxyFence(e);
+    // One lane arrives for all: their reads are before it.
+    syncWarp(e);
     arriveByWarp(e, stage.empty, /*bytes=*/Value());
     rewriter.eraseOp(op);
     return success();

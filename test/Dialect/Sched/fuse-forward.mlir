@@ -24,14 +24,14 @@
 // OPTIONS-DAG: sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
 // OPTIONS-DAG: sched.channel depth 6 fill warps : <tensor<64x64xbf16>>
 // OPTIONS-DAG: sched.channel depth 3 fill warps : <tensor<64x64xf32>>
-// CHECK: sched.role "state" warps 4 registers 184 {
+// CHECK: sched.role "state" warps 4 registers 192 {
 // OPTIONS: sched.role "state" warps 4 split 2 {
 // CHECK: sched.each_chunk forward overlap valid(%{{.*}}) carries(
 // OPTIONS: sched.each_chunk forward valid(%{{.*}}) carries(
 // CHECK-DAG: sched.get %[[VALUES]]
 // CHECK-DAG: sched.get %[[KEYS]]
 // CHECK-DAG: sched.get %[[FACTOR]]
-// CHECK: sched.role "map" warps 4 copies 2 registers 152 {
+// CHECK: sched.role "map" warps 4 copies 2 registers 144 {
 // CHECK: sched.get %[[KEYS]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row
 // CHECK: sched.get %[[RATES]]

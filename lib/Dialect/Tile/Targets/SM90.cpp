@@ -58,6 +58,6 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   target.mmaCycles = 110;
   target.laneCycles = 3;
   target.decayOps = 18;
-  target.solveRowCycles = 55;
+  target.solveRowCycles = 50;
   return target;
 }

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A function of another package, replaced by one that asks Wyvern first."""
+
+import functools
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Optional
+
+import torch
+
+import wyvern
+
+from ._calls import Calls
+
+Function = Callable[..., Any]
+# From a call's arguments to why Wyvern does not serve it; None where it does.
+WhyNot = Callable[..., Optional[str]]
+
+
+def redirect(calls: Calls, name: str, theirs: Function, ours: Function, why_not: WhyNot) -> Function:
+    """Returns what runs `ours` where it can and `theirs` elsewhere, counted by `name`.
+
+    `ours` may still decline when it looks for its program: by NotImplementedError, or by
+    CompileError where there is none for these sizes. Where the integration is off, all
+    calls are theirs and nothing is counted.
+    """
+
+    # torch.compile runs it while it traces: counting is no part of a graph.
+    @torch.compiler.assume_constant_result
+    def count(reason: Optional[str] = None) -> None:
+        calls.serve(name) if reason is None else calls.fall_back(name, reason)
+
+    @functools.wraps(theirs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not calls.enabled:
+            return theirs(*args, **kwargs)
+        reason = why_not(*args, **kwargs)
+        if reason is None:
+            try:
+                result = ours(*args, **kwargs)
+            except (NotImplementedError, wyvern.CompileError) as error:
+                reason = str(error).partition("\n")[0]
+            else:
+                count()
+                return result
+        count(reason)
+        return theirs(*args, **kwargs)
+
+    return call
+
+
+def rebind(pairs: list[tuple[Any, Any]], modules: Optional[list[ModuleType]] = None) -> None:
+    """Makes every global that is the first of a pair be the second, in these modules or in
+    all that are loaded.
+
+    Names are what modules have imported from one another, so the module that defines a
+    function is not enough.
+    """
+    new_by_id = {id(old): new for old, new in pairs}
+    for module in list(sys.modules.values()) if modules is None else modules:
+        namespace = getattr(module, "__dict__", {})
+        for name, value in list(namespace.items()):
+            if id(value) in new_by_id:
+                namespace[name] = new_by_id[id(value)]

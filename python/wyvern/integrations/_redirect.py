@@ -18,12 +18,14 @@ Function = Callable[..., Any]
 WhyNot = Callable[..., Optional[str]]
 
 
-def redirect(calls: Calls, name: str, theirs: Function, ours: Function, why_not: WhyNot) -> Function:
+def redirect(
+    calls: Calls, name: str, theirs: Function, ours: Function, why_not: WhyNot, always: bool = False
+) -> Function:
     """Returns what runs `ours` where it can and `theirs` elsewhere, counted by `name`.
 
     `ours` may still decline when it looks for its program: by NotImplementedError, or by
-    CompileError where there is none for these sizes. Where the integration is off, all
-    calls are theirs and nothing is counted.
+    CompileError where there is none for these sizes. While the integration is off, all
+    calls are theirs and nothing is counted, unless it is to serve `always`.
     """
 
     # torch.compile runs it while it traces: counting is no part of a graph.
@@ -33,7 +35,7 @@ def redirect(calls: Calls, name: str, theirs: Function, ours: Function, why_not:
 
     @functools.wraps(theirs)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not calls.enabled:
+        if not (calls.enabled or always):
             return theirs(*args, **kwargs)
         reason = why_not(*args, **kwargs)
         if reason is None:

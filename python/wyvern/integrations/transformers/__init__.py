@@ -19,9 +19,9 @@ token, and every call that no program takes, run what they run without Wyvern.
 import sys
 from types import ModuleType
 
-from .._calls import Calls, Status
+from .._calls import Status
 from .._redirect import Function, WhyNot, rebind, redirect
-from ._functions import gated_delta_rule, why_not_chunk, why_not_kda, why_not_recurrent
+from ._functions import calls, gated_delta_rule, why_not_chunk, why_not_kda, why_not_recurrent
 from ._import_hook import ImportHook
 
 # The names in models' modules, and how status() calls them.
@@ -33,7 +33,6 @@ _REDIRECTED: dict[str, tuple[str, WhyNot]] = {
 }
 _PACKAGE = "transformers.models"
 
-_calls = Calls()
 _replaced: list[tuple[Function, Function]] = []
 
 
@@ -42,7 +41,7 @@ def _redirect_in(module: ModuleType) -> None:
     for name, (label, why_not) in _REDIRECTED.items():
         theirs = vars(module).get(name)
         if callable(theirs) and not any(theirs is ours for _, ours in _replaced):
-            pair = theirs, redirect(_calls, label, theirs, gated_delta_rule, why_not)
+            pair = theirs, redirect(calls, label, theirs, gated_delta_rule, why_not)
             _replaced.append(pair)
             rebind([pair], [module])
 
@@ -57,10 +56,10 @@ def enable() -> None:
     """
     import transformers  # noqa: F401 (says that it is missing)
 
-    if _calls.enabled:
+    if calls.enabled:
         return
-    _calls.reset()
-    _calls.enabled = True
+    calls.reset()
+    calls.enabled = True
     _hook.install()
     for name, module in list(sys.modules.items()):
         if name.startswith(_PACKAGE + "."):
@@ -70,11 +69,11 @@ def enable() -> None:
 def disable() -> None:
     """Undoes enable(): every name is again what it was. Counts stay until enable()."""
     _hook.remove()
-    _calls.enabled = False
+    calls.enabled = False
     rebind([(ours, theirs) for theirs, ours in _replaced])
     _replaced.clear()
 
 
 def status() -> Status:
     """Returns what was served and what fell back to transformers, with reasons."""
-    return _calls.status()
+    return calls.status()

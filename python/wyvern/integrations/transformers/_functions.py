@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The functions that models of transformers call, with their arguments."""
+"""The functions that models of transformers call, with their arguments, and what became
+of the calls."""
 
 import inspect
 from typing import Any, Optional
@@ -8,7 +9,10 @@ import torch
 
 from wyvern.torch import chunk_gated_delta_rule
 
+from .._calls import Calls
 from .._served import ONE_TOKEN, why_not
+
+calls = Calls()
 
 # Models hand on what they were called with (position_ids, seq_idx, ...), and transformers
 # keeps of it what a function names. The chunk is the program's.

@@ -112,13 +112,15 @@ pip_stamp() { echo "$STAMPS/pip-$1-$(cksum <"$ROOT/scripts/requirements/$1.txt" 
 
 pip_is_current() { [ -e "$(pip_stamp "$1")" ]; }
 
-# pip_install <requirements name>
+# pip_install <requirements name> [pip's options]
 pip_install() {
-  pip_is_current "$1" && return
-  run_logged "pip-$1" "pip could not install scripts/requirements/$1.txt" "Check the network, then run $SCRIPT again." -- \
-    "$VENV/bin/pip" install --disable-pip-version-check --no-compile --no-deps -r "$ROOT/scripts/requirements/$1.txt"
-  rm -f "$STAMPS/pip-$1-"*
-  touch "$(pip_stamp "$1")"
+  local name=$1
+  shift
+  pip_is_current "$name" && return
+  run_logged "pip-$name" "pip could not install scripts/requirements/$name.txt" "Check the network, then run $SCRIPT again." -- \
+    "$VENV/bin/pip" install --disable-pip-version-check --no-compile --no-deps "$@" -r "$ROOT/scripts/requirements/$name.txt"
+  rm -f "$STAMPS/pip-$name-"*
+  touch "$(pip_stamp "$name")"
 }
 
 setup_python() {

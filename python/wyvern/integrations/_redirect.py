@@ -42,7 +42,7 @@ def redirect(
             try:
                 result = ours(*args, **kwargs)
             except (NotImplementedError, wyvern.CompileError) as error:
-                reason = str(error).partition("\n")[0]
+                reason = str(error).removeprefix(f"{name}: ").partition("\n")[0]
             else:
                 count()
                 return result

@@ -9,13 +9,14 @@ from typing import Any, Optional
 
 import torch
 
-import wyvern
-
 from ._calls import Calls
 
 Function = Callable[..., Any]
 # From a call's arguments to why Wyvern does not serve it; None where it does.
 WhyNot = Callable[..., Optional[str]]
+
+# Errors about a call; wyvern.CompileError is a ValueError.
+_DECLINES = NotImplementedError, TypeError, ValueError
 
 
 def redirect(
@@ -23,9 +24,10 @@ def redirect(
 ) -> Function:
     """Returns what runs `ours` where it can and `theirs` elsewhere, counted by `name`.
 
-    `ours` may still decline when it looks for its program: by NotImplementedError, or by
-    CompileError where there is none for these sizes. While the integration is off, all
-    calls are theirs and nothing is counted, unless it is to serve `always`.
+    `ours` may still decline: by an error about the arguments, or, when it looks for its
+    program, by NotImplementedError or CompileError. What is wrong with a call is then
+    for `theirs` to say. While the integration is off, all calls are theirs and nothing is
+    counted, unless it is to serve `always`.
     """
 
     # torch.compile runs it while it traces: counting is no part of a graph.
@@ -37,18 +39,20 @@ def redirect(
     def call(*args: Any, **kwargs: Any) -> Any:
         if not (calls.enabled or always):
             return theirs(*args, **kwargs)
-        reason = why_not(*args, **kwargs)
-        if reason is None:
-            try:
+        try:
+            reason = why_not(*args, **kwargs)
+            if reason is None:
                 result = ours(*args, **kwargs)
-            except (NotImplementedError, wyvern.CompileError) as error:
-                reason = str(error).removeprefix(f"{name}: ").partition("\n")[0]
-            else:
                 count()
                 return result
+        except _DECLINES as error:
+            reason = str(error).removeprefix(f"{name}: ").partition("\n")[0]
         count(reason)
         return theirs(*args, **kwargs)
 
+    # What torch.compiler.disable has left on `theirs` would send the compiler there.
+    for attribute in [x for x in vars(call) if x.startswith("_torchdynamo")]:
+        delattr(call, attribute)
     return call
 
 

@@ -43,7 +43,7 @@ def is_one_token(q: torch.Tensor, cu_seqlens: Any = None) -> bool:
     """Whether a call is a step of decoding: one token a sequence, as shapes tell it."""
     if cu_seqlens is None:
         return bool(q.shape[1] == 1)
-    return bool(q.shape[1] <= cu_seqlens.shape[0] - 1)
+    return bool(q.shape[1] < len(cu_seqlens))
 
 
 ONE_TOKEN = "one token a sequence: decoding has no program yet"

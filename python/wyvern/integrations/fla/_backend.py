@@ -16,7 +16,7 @@ class Backend:
     def __init__(self, calls: Calls, registry: str, theirs: Function, ours: Function, why_not: WhyNot) -> None:
         self._calls = calls
         self._registry = registry
-        self._theirs = theirs
+        self.theirs = theirs
         self._ours = ours
         self._why_not = why_not
         # Set in a thread that has declined a call after accepting it.
@@ -26,7 +26,7 @@ class Backend:
         """Puts Wyvern before FLA's other backends (FLA_WYVERN=0 in the environment: never)."""
         from fla.backends import BaseBackend, register
 
-        name = self._theirs.__name__
+        name = self.theirs.__name__
         attributes = {
             "backend_type": BACKEND,
             "package_name": "wyvern",
@@ -48,13 +48,13 @@ class Backend:
             return False, "declined"
         reason = self._why_not(*args, **kwargs)
         if reason is not None:
-            self._calls.fall_back(self._theirs.__name__, reason)
+            self._calls.fall_back(self.theirs.__name__, reason)
         return reason is None, reason
 
     def _go_on(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the call once more through FLA's dispatch, without us."""
         self._declining.now = True
         try:
-            return self._theirs(*args, **kwargs)
+            return self.theirs(*args, **kwargs)
         finally:
             self._declining.now = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""FLA's functions that Wyvern serves, by wyvern.torch's of the same signatures, and when."""
+"""FLA's functions that Wyvern serves, by functions of the same signatures, and when."""
 
 import inspect
 from typing import Any, Optional
@@ -10,6 +10,7 @@ import wyvern.torch
 
 from .._redirect import Function, WhyNot
 from .._served import ONE_TOKEN, is_one_token, why_not
+from ._delta_product import chunk_gated_delta_product
 
 # What is in **kwargs of the functions on both sides.
 _KEYWORDS = {"chunk_size", "transpose_state_layout", "head_first"}
@@ -65,12 +66,15 @@ REBOUND = {
     **_table("fla.ops.delta_rule", _why_not_chunk, "chunk_delta_rule"),
     **_table("fla.ops.delta_rule", _why_not_recurrent, "fused_recurrent_delta_rule"),
     **_table("fla.ops.gated_delta_rule", _why_not_recurrent, "fused_recurrent_gated_delta_rule"),
+    ("fla.ops.gated_delta_product", "chunk_gated_delta_product"): (
+        chunk_gated_delta_product,
+        _why_not_chunk(chunk_gated_delta_product),
+    ),
 }
 
 # The rest of the family: FLA's own, counted.
 NOT_SERVED = {
     "fla.ops.comba": ("chunk_comba", "fused_recurrent_comba"),
-    "fla.ops.gated_delta_product": ("chunk_gated_delta_product",),
     "fla.ops.gdn2": ("chunk_gdn2", "fused_recurrent_gdn2"),
     "fla.ops.generalized_delta_rule": (
         "chunk_dplr_delta_rule",

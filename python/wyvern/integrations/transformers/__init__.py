@@ -17,6 +17,7 @@ token, and every call that no program takes, run what they run without Wyvern.
 """
 
 import sys
+import threading
 from types import ModuleType
 
 from .._calls import Status
@@ -34,6 +35,14 @@ _REDIRECTED: dict[str, tuple[str, WhyNot]] = {
 _PACKAGE = "transformers.models"
 
 _replaced: list[tuple[Function, Function]] = []
+_lock = threading.Lock()
+
+
+def _redirect_imported(module: ModuleType) -> None:
+    """Redirects in a module that has been imported, unless disable() came before its end."""
+    with _lock:
+        if calls.enabled:
+            _redirect_in(module)
 
 
 def _redirect_in(module: ModuleType) -> None:
@@ -46,7 +55,7 @@ def _redirect_in(module: ModuleType) -> None:
             rebind([pair], [module])
 
 
-_hook = ImportHook(_PACKAGE, _redirect_in)
+_hook = ImportHook(_PACKAGE, _redirect_imported)
 
 
 def enable() -> None:
@@ -56,22 +65,24 @@ def enable() -> None:
     """
     import transformers  # noqa: F401 (says that it is missing)
 
-    if calls.enabled:
-        return
-    calls.reset()
-    calls.enabled = True
-    _hook.install()
-    for name, module in list(sys.modules.items()):
-        if name.startswith(_PACKAGE + "."):
-            _redirect_in(module)
+    with _lock:
+        if calls.enabled:
+            return
+        calls.reset()
+        calls.enabled = True
+        _hook.install()
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_PACKAGE + "."):
+                _redirect_in(module)
 
 
 def disable() -> None:
     """Undoes enable(): every name is again what it was. Counts stay until enable()."""
-    _hook.remove()
-    calls.enabled = False
-    rebind([(ours, theirs) for theirs, ours in _replaced])
-    _replaced.clear()
+    with _lock:
+        _hook.remove()
+        calls.enabled = False
+        rebind([(ours, theirs) for theirs, ours in _replaced])
+        _replaced.clear()
 
 
 def status() -> Status:

@@ -112,13 +112,15 @@ pip_stamp() { echo "$STAMPS/pip-$1-$(cksum <"$ROOT/scripts/requirements/$1.txt" 
 
 pip_is_current() { [ -e "$(pip_stamp "$1")" ]; }
 
-# pip_install <requirements name>
+# pip_install <requirements name> [pip's options]
 pip_install() {
-  pip_is_current "$1" && return
-  run_logged "pip-$1" "pip could not install scripts/requirements/$1.txt" "Check the network, then run $SCRIPT again." -- \
-    "$VENV/bin/pip" install --disable-pip-version-check --no-compile --no-deps -r "$ROOT/scripts/requirements/$1.txt"
-  rm -f "$STAMPS/pip-$1-"*
-  touch "$(pip_stamp "$1")"
+  local name=$1
+  shift
+  pip_is_current "$name" && return
+  run_logged "pip-$name" "pip could not install scripts/requirements/$name.txt" "Check the network, then run $SCRIPT again." -- \
+    "$VENV/bin/pip" install --disable-pip-version-check --no-compile --no-deps "$@" -r "$ROOT/scripts/requirements/$name.txt"
+  rm -f "$STAMPS/pip-$name-"*
+  touch "$(pip_stamp "$name")"
 }
 
 setup_python() {
@@ -130,19 +132,34 @@ setup_python() {
   pip_install test
 }
 
-# PyTorch is a download of 2 GB: it runs beside the build.
-start_torch() {
-  TORCH_PID=
-  pip_is_current torch && return
-  say "installing PyTorch into ${VENV#"$ROOT"/} in the background (2 GB to download; log: ${LOGS#"$ROOT"/}/pip-torch.log)"
-  pip_install torch &
-  TORCH_PID=$!
+# What tests import, PyTorch above all, is a download of 3 GB: it runs beside the build.
+TESTED_WITH=(torch examples jax transformers fla)
+
+install_tested_with() {
+  local name
+  for name in "${TESTED_WITH[@]}"; do
+    case $name in
+    # Beside the environment, not in it: transformers would run FLA's kernels, and torch sees Triton.
+    fla) pip_install fla --upgrade --target "$BUILD/fla" ;;
+    *) pip_install "$name" ;;
+    esac
+  done
 }
 
-wait_for_torch() {
-  [ -n "$TORCH_PID" ] || return 0
-  kill -0 "$TORCH_PID" 2>/dev/null && say "waiting for PyTorch"
-  wait "$TORCH_PID" || exit $?
+start_tested_with() {
+  TESTED_WITH_PID=
+  local name missing=()
+  for name in "${TESTED_WITH[@]}"; do pip_is_current "$name" || missing+=("$name"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing what tests import in the background: ${missing[*]} (with torch 2 GB to download; logs: ${LOGS#"$ROOT"/}/pip-*.log)"
+  install_tested_with &
+  TESTED_WITH_PID=$!
+}
+
+wait_for_tested_with() {
+  [ -n "$TESTED_WITH_PID" ] || return 0
+  kill -0 "$TESTED_WITH_PID" 2>/dev/null && say "waiting for what tests import"
+  wait "$TESTED_WITH_PID" || exit $?
 }
 
 #===-- CUDA tools ----------------------------------------------------------===#

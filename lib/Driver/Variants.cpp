@@ -150,7 +150,7 @@ void VariantLowering::pick() {
       kept.push_back(std::move(candidate));
     else
       leaveOut(candidate.variant,
-               "by estimate it saves less than a hundredth beside the others");
+               "by estimate it saves next to nothing beside the others");
   }
   candidates = std::move(kept);
 }

@@ -69,3 +69,9 @@ def test_python_of_the_tutorial_works():
     assert float(printed["error of o"]) < 1e-5
     assert float(printed["error of the gradients"]) < 1e-4
     assert float(printed["recalled"]) > 0.6  # a guess is right one time in eight
+
+
+def test_python_of_the_integrations_page_works():
+    """A layer of the model is served, forward and backward."""
+    pytest.importorskip("transformers")
+    assert run_python_of("docs/integrations.md") == "enabled\nchunk_gated_delta_rule: 2 served\n"

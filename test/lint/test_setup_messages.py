@@ -41,12 +41,25 @@ def test_no_network(root, tmp_path):
     stubs = "missing_packages() { echo cmake; }; id() { echo 0; }; apt-get() { echo 'Could not resolve'; return 100; }"
     said = run(root, tmp_path, f"{stubs}; setup_packages")
     assert "apt-get update failed" in said and "Could not resolve" in said and "Check the network" in said
-    pip = tmp_path / "build/venv/bin/pip"
-    pip.parent.mkdir(parents=True)
-    pip.write_text("#!/bin/sh\necho No matching distribution >&2\nexit 1\n")
-    pip.chmod(0o755)
+    write_pip(tmp_path, "echo No matching distribution >&2; exit 1")
     said = run(root, tmp_path, "pip_install base")
     assert "pip could not install scripts/requirements/base.txt" in said and "Check the network" in said
+
+
+def write_pip(tmp_path, commands):
+    pip = tmp_path / "build/venv/bin/pip"
+    pip.parent.mkdir(parents=True)
+    pip.write_text(f"#!/bin/sh\n{commands}\n")
+    pip.chmod(0o755)
+
+
+def test_no_network_beside_the_build(root, tmp_path):
+    """What is downloaded in the background comes in order; what fails there fails later."""
+    write_pip(tmp_path, f'echo "$@" >> {tmp_path}/calls; case "$*" in *transformers.txt) echo No route >&2; exit 1;; esac')
+    said = run(root, tmp_path, "start_tested_with; wait_for_tested_with")
+    assert "pip could not install scripts/requirements/transformers.txt" in said and "No route" in said
+    calls = [line.split("/")[-1] for line in (tmp_path / "calls").read_text().splitlines()]
+    assert calls == ["torch.txt", "examples.txt", "jax.txt", "transformers.txt"]
 
 
 def test_no_ptxas(root, tmp_path):

@@ -36,7 +36,8 @@ _lock = threading.Lock()
 
 
 def program_for(family, operands, training):
-    """The program for these operands on their device, loaded once a process."""
+    """The program for these operands on their device, loaded once a process. One that does
+    not compile is not tried again."""
     q = operands[0]
     sizes = family.key(operands)
     key = (family.name, *sizes, q.dtype, q.device, training)
@@ -45,8 +46,18 @@ def program_for(family, operands, training):
         with _lock:
             program = _programs.get(key)
             if program is None:
-                program = _programs[key] = _make(family, sizes, q, training)
+                program = _programs[key] = _make_or_fail(family, sizes, q, training)
+    if isinstance(program, wyvern.CompileError):
+        raise wyvern.CompileError(*program.args)
     return program
+
+
+def _make_or_fail(family, sizes, q, training):
+    """The program, or why it does not compile."""
+    try:
+        return _make(family, sizes, q, training)
+    except wyvern.CompileError as error:
+        return error
 
 
 def _make(family, sizes, q, training):

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Models of Hugging Face transformers with Gated DeltaNet layers: Qwen3-Next, Qwen3.5,
+Qwen4-Exp, OLMo-Hybrid, Lara.
+
+    import wyvern.integrations.transformers as integration
+
+    integration.enable()
+    model = AutoModelForCausalLM.from_pretrained(...)   # or before enable()
+    ...
+    print(integration.status())
+
+`python -m wyvern.integrations.transformers --out DIR` writes a kernel folder instead, for
+`LOCAL_KERNELS` and `KernelConfig`: no line of the model's program changes then.
+
+Chunks of tokens (training, prefill) are served, forward and backward. Decoding token by
+token, and every call that no program takes, run what they run without Wyvern.
+"""
+
+import sys
+import threading
+from types import ModuleType
+
+from .._calls import Status
+from .._redirect import Function, WhyNot, rebind, redirect
+from ._functions import calls, gated_delta_rule, why_not_chunk, why_not_kda, why_not_recurrent
+from ._import_hook import ImportHook
+
+# The names in models' modules, and how status() calls them.
+_REDIRECTED: dict[str, tuple[str, WhyNot]] = {
+    "torch_chunk_gated_delta_rule": ("chunk_gated_delta_rule", why_not_chunk),
+    "torch_recurrent_gated_delta_rule": ("fused_recurrent_gated_delta_rule", why_not_recurrent),
+    "chunk_kimi_delta_attention": ("chunk_kda", why_not_kda),
+    "recurrent_kimi_delta_attention": ("fused_recurrent_kda", why_not_kda),
+}
+_PACKAGE = "transformers.models"
+
+_replaced: list[tuple[Function, Function]] = []
+_lock = threading.Lock()
+
+
+def _redirect_imported(module: ModuleType) -> None:
+    """Redirects in a module that has been imported, unless disable() came before its end."""
+    with _lock:
+        if calls.enabled:
+            _redirect_in(module)
+
+
+def _redirect_in(module: ModuleType) -> None:
+    """Redirects the functions that a model's module calls."""
+    for name, (label, why_not) in _REDIRECTED.items():
+        theirs = vars(module).get(name)
+        if callable(theirs) and not any(theirs is ours for _, ours in _replaced):
+            pair = theirs, redirect(calls, label, theirs, gated_delta_rule, why_not)
+            _replaced.append(pair)
+            rebind([pair], [module])
+
+
+_hook = ImportHook(_PACKAGE, _redirect_imported)
+
+
+def enable() -> None:
+    """Serves the delta rule of all models, those that exist and those made later.
+
+    Raises ImportError without transformers. Calls are counted from here on.
+    """
+    import transformers  # noqa: F401 (says that it is missing)
+
+    with _lock:
+        if calls.enabled:
+            return
+        calls.reset()
+        calls.enabled = True
+        _hook.install()
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_PACKAGE + "."):
+                _redirect_in(module)
+
+
+def disable() -> None:
+    """Undoes enable(): every name is again what it was. Counts stay until enable()."""
+    with _lock:
+        _hook.remove()
+        calls.enabled = False
+        rebind([(ours, theirs) for theirs, ours in _replaced])
+        _replaced.clear()
+
+
+def status() -> Status:
+    """Returns what was served and what fell back to transformers, with reasons."""
+    return calls.status()

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What test_integrations_fla.py checks, in a process of its own that has FLA and Triton.
+
+Prints what went wrong in each case, as JSON. FLA's own kernels need a GPU: where a call
+is left to FLA, it is Triton that fails.
+"""
+
+import importlib
+import json
+import os
+import sys
+import threading
+import traceback
+import warnings
+
+warnings.simplefilter("ignore")
+
+import fla.backends
+import fla.ops.delta_rule
+import fla.ops.gated_delta_product
+import fla.ops.gated_delta_rule
+import fla.ops.kda
+import torch
+from fla.backends import _operation_registries
+from fla.ops.delta_rule import chunk_delta_rule
+from fla.ops.delta_rule.naive import delta_rule_recurrence
+from fla.ops.gated_delta_product.naive import naive_recurrent_gated_delta_product
+from fla.ops.gated_delta_rule import chunk_gated_delta_rule, naive_recurrent_gated_delta_rule
+
+from wyvern.integrations import fla as integration
+
+
+def operands(tokens=70, heads=4):
+    torch.manual_seed(0)
+    q, k = torch.nn.functional.normalize(torch.randn(2, 1, tokens, heads, 8), dim=-1)
+    v = torch.randn(1, tokens, 4, 8)
+    return {"q": q, "k": k, "v": v, "g": -torch.rand(1, tokens, 4), "beta": torch.rand(1, tokens, 4)}
+
+
+def close(x, expected):
+    assert (x - expected).norm() < 1e-5 * expected.norm()
+
+
+def fails_in_triton(function, *args, **kwargs):
+    """A call that FLA's own code gets."""
+    try:
+        function(*args, **kwargs)
+    except RuntimeError as error:
+        assert "driver" in str(error), error
+    else:
+        raise AssertionError("FLA's kernels have run, or wyvern's")
+
+
+def only(table):
+    (item,) = table.items()
+    return item
+
+
+# === Served ===
+
+
+def case_dispatched():
+    """Through FLA's backends, forward and backward, with what FLA computes in kernels."""
+    x = operands(heads=2)
+    leaves = [y.requires_grad_() for y in x.values()]
+    wide = {name: x[name].repeat_interleave(2, 2) for name in ("q", "k")}
+    expected, state = naive_recurrent_gated_delta_rule(**(x | wide), output_final_state=True)
+    o, final_state = chunk_gated_delta_rule(**x, output_final_state=True)
+    close(o, expected)
+    close(final_state, state)
+    gradients = torch.autograd.grad(o.sum() + final_state.sum(), leaves)
+    for ours, theirs in zip(gradients, torch.autograd.grad(expected.sum() + state.sum(), leaves)):
+        close(ours, theirs)
+    assert integration.status().served == {"chunk_gated_delta_rule": 1}
+    order = [x.backend_type for x in _operation_registries["gated_delta_rule"]._get_sorted_backends()]
+    assert order.index("wyvern") < order.index("flash_qla")
+
+
+def case_switched_off_by_the_environment():
+    os.environ["FLA_WYVERN"] = "0"
+    try:
+        fails_in_triton(chunk_gated_delta_rule, **operands())
+    finally:
+        del os.environ["FLA_WYVERN"]
+    assert integration.status().served == {}
+
+
+def case_rebound():
+    """Where FLA does not dispatch, in the modules that have imported a function too."""
+    x = operands()
+    x.pop("g")
+    o, _ = chunk_delta_rule(**x)
+    turned = {name: x[name].transpose(1, 2) for name in ("q", "k", "v", "beta")}
+    close(o, delta_rule_recurrence(**turned)[0].transpose(1, 2))
+    close(fla.ops.delta_rule.fused_recurrent_delta_rule(**x)[0], o)
+    zero = torch.zeros_like(x["beta"])
+    close(fla.ops.gated_delta_rule.fused_recurrent_gated_delta_rule(**x, g=zero)[0], o)
+    names = ["chunk_delta_rule", "fused_recurrent_delta_rule", "fused_recurrent_gated_delta_rule"]
+    assert integration.status().served == dict.fromkeys(names, 1)
+    assert fla.ops.chunk_delta_rule is chunk_delta_rule is fla.ops.delta_rule.chunk_delta_rule
+
+
+def product_operands(gated=True):
+    """Those of Gated DeltaProduct with two rows a token."""
+    rows = operands(tokens=140)
+    return operands() | {name: rows[name] for name in ("k", "v", "beta")} | ({} if gated else {"g": None})
+
+
+def compare_products(gated=True, sequences=1, **arguments):
+    """Compares a call, forward and backward, with FLA's recurrence in torch."""
+    x = product_operands(gated) | {"initial_state": torch.randn(sequences, 4, 8, 8)}
+    leaves = [y.requires_grad_() for y in x.values() if y is not None]
+    call = x | {"num_householder": 2, "output_final_state": True} | arguments
+    found = fla.ops.gated_delta_product.chunk_gated_delta_product(**call)
+    expected = naive_recurrent_gated_delta_product(**({"scale": 8**-0.5} | call))
+    weights = [torch.randn_like(y) for y in expected]
+    gradients = [torch.autograd.grad(y, leaves, weights) for y in (found, expected)]
+    for ours, theirs in zip([*found, *gradients[0]], [*expected, *gradients[1]]):
+        close(ours, theirs)
+
+
+def case_delta_product():
+    compare_products()
+    compare_products(gated=False)
+    compare_products(sequences=3, cu_seqlens=torch.tensor([0, 30, 30, 70]), scale=0.2)
+    x = product_operands() | {"num_householder": 2}
+    o, state = fla.ops.gated_delta_product.chunk_gated_delta_product(**x)
+    x |= {"k": 3 * x["k"], "use_qk_l2norm_in_kernel": True}
+    close(fla.ops.gated_delta_product.chunk_gated_delta_product(**x)[0], o)
+    assert state is None and integration.status().served == {"chunk_gated_delta_product": 5}
+
+
+def case_under_the_compiler():
+    """FLA has its functions left out of graphs, and Wyvern's are not left out of the call."""
+    x = operands()
+    x.pop("g")
+    compiled = torch.compile(lambda: fla.ops.delta_rule.chunk_delta_rule(**x)[0], backend="eager")
+    close(compiled(), fla.ops.delta_rule.chunk_delta_rule(**x)[0])
+    torch.compile(fla.ops.delta_rule.chunk_delta_rule, backend="eager")(**x)
+    assert integration.status().served == {"chunk_delta_rule": 3}
+
+
+def case_strides_and_few_tokens():
+    x = operands(heads=2)
+    o, state = chunk_gated_delta_rule(**x, output_final_state=True)
+    turned = {name: y.transpose(1, 2).contiguous().transpose(1, 2) for name, y in x.items()}
+    assert torch.equal(chunk_gated_delta_rule(**turned)[0], o)
+    for tokens in (0, 1):
+        few = chunk_gated_delta_rule(**{name: y[:, :tokens] for name, y in x.items()}, output_final_state=True)
+        rest = {name: y[:, tokens:] for name, y in x.items()}
+        after, final = chunk_gated_delta_rule(**rest, initial_state=few[1], output_final_state=True)
+        close(torch.cat([few[0], after], 1), o)
+        close(final, state)
+    none = chunk_gated_delta_rule(**{name: y[:0] for name, y in x.items()}, output_final_state=True)
+    assert none[0].shape == (0, 70, 4, 8) and none[1].shape == (0, 4, 8, 8)
+
+
+def case_where_fla_asks_no_backends():
+    """FLA_DISABLE_BACKEND_DISPATCH=1: that function is then rebound as the others are."""
+    integration.disable()
+    fla.backends._DISPATCH_DISABLED = True
+    try:
+        integration.enable()
+    finally:
+        fla.backends._DISPATCH_DISABLED = False
+    assert "wyvern" in chunk_gated_delta_rule.__code__.co_filename
+    chunk_gated_delta_rule(**operands())
+    assert integration.status().served == {"chunk_gated_delta_rule": 1}
+    integration.disable()
+    assert "wyvern" not in chunk_gated_delta_rule.__code__.co_filename
+
+
+def case_a_layer_of_fla():
+    """Its norm of the output is a Triton kernel, so that one is taken out."""
+    layer = fla.layers.GatedDeltaNet(hidden_size=32, head_dim=8, num_heads=2, use_short_conv=False)
+    del layer.o_norm
+    layer.o_norm = lambda o, gate: o * torch.nn.functional.silu(gate)
+    layer(torch.randn(1, 70, 32))[0].sum().backward()
+    assert layer.A_log.grad.abs().sum() > 0 and layer.b_proj.weight.grad.abs().sum() > 0
+    assert integration.status().served == {"chunk_gated_delta_rule": 1}
+
+
+# === Left to FLA ===
+
+
+def case_one_token():
+    x = operands(tokens=3)
+    fused = fla.ops.gated_delta_rule.fused_recurrent_gated_delta_rule
+    fails_in_triton(fused, **{name: y[:, :1] for name, y in x.items()})
+    fails_in_triton(fused, **x, cu_seqlens=torch.tensor([0, 1, 2, 3]))
+    name, reasons = only(integration.status().fell_back)
+    assert name == "fused_recurrent_gated_delta_rule" and only(reasons)[1] == 2
+    assert "decoding" in only(reasons)[0] and integration.status().served == {}
+
+
+def case_arguments_of_fla_alone():
+    x = operands()
+    fails_in_triton(chunk_gated_delta_rule, **x, later_argument=1)
+    fails_in_triton(fla.ops.gated_delta_rule.fused_recurrent_gated_delta_rule, **x, gk=torch.zeros(1, 70, 4, 8))
+    x.pop("g")
+    rate = x | {"beta": x["v"]}
+    fails_in_triton(fla.ops.delta_rule.fused_recurrent_delta_rule, **rate)
+    reasons = [only(x)[0] for x in integration.status().fell_back.values()]
+    assert ["later_argument" in reasons[0], "gk" in reasons[1], "a value channel" in reasons[2]] == [True] * 3, reasons
+
+
+def case_declined_after_it_was_accepted():
+    """Wyvern finds out in the call: FLA's dispatch goes on without it."""
+    x = operands()
+    context = type("Context", (), {"cu_seqlens": torch.tensor([0, 70]), "cu_seqlens_cpu": None})()
+    try:
+        chunk_gated_delta_rule(**x, cp_context=context)
+    except Exception as error:
+        assert "wyvern" not in str(error) and "not supported" not in str(error), error
+    name, reasons = only(integration.status().fell_back)
+    assert only(reasons) == ("cp_context (context parallelism) is not supported", 1)
+    chunk_gated_delta_rule(**x)
+    assert integration.status().served == {"chunk_gated_delta_rule": 1}
+
+
+def case_arguments_that_wyvern_refuses():
+    """What is wrong with them, if anything is, FLA says; scale and A_log are no error there."""
+    x = operands()
+    for change, reason in [
+        ({"scale": torch.tensor(0.3)}, "scale is a tensor"),
+        ({"A_log": torch.zeros(4)}, "A_log needs use_gate_in_kernel"),
+        ({"initial_state": torch.zeros(1, 4, 8, 7)}, "initial_state has shape"),
+    ]:
+        fails_in_triton(chunk_gated_delta_rule, **x, **change)
+        assert reason in list(integration.status().fell_back["chunk_gated_delta_rule"])[-1]
+    fails_in_triton(fla.ops.gated_delta_rule.fused_recurrent_gated_delta_rule, **x, cu_seqlens=[0, 30, 70])
+    try:
+        fla.ops.delta_rule.chunk_delta_rule(x["q"])
+    except TypeError as error:
+        assert str(error).startswith("chunk_delta_rule() missing"), error
+    assert integration.status().served == {}
+
+
+def case_functions_without_a_place():
+    x = operands()
+    fails_in_triton(fla.ops.kda.chunk_kda, **(x | {"g": torch.zeros(1, 70, 4, 8)}))
+    name, reasons = only(integration.status().fell_back)
+    assert name == "chunk_kda" and "no function" in only(reasons)[0]
+
+
+# === Undone ===
+
+
+def case_disable():
+    modules = fla.ops, fla.ops.delta_rule, fla.ops.gated_delta_rule, fla.ops.kda, sys.modules[__name__]
+    redirected = fla.ops.delta_rule.chunk_delta_rule
+    integration.enable()
+    assert fla.ops.delta_rule.chunk_delta_rule is redirected
+    integration.disable()
+    for module, names in zip(modules, BEFORE):
+        assert {name: vars(module)[name] for name in names} == names, module
+    assert [x.backend_type for x in _operation_registries["gated_delta_rule"]._backends.values()] == BACKENDS
+    x = {name: y.bfloat16() for name, y in operands().items()}
+    fails_in_triton(chunk_gated_delta_rule, **x)
+    x.pop("g")
+    fails_in_triton(redirected, **x)
+    assert integration.status().served == integration.status().fell_back == {}
+
+
+def case_loaded_again():
+    """enable() once more serves what is new."""
+    importlib.reload(sys.modules["fla.ops.delta_rule.chunk"])
+    importlib.reload(fla.ops.delta_rule)
+    new = fla.ops.delta_rule.chunk_delta_rule
+    x = operands()
+    x.pop("g")
+    integration.enable()
+    fla.ops.delta_rule.chunk_delta_rule(**x)
+    chunk_gated_delta_rule(**operands())
+    assert integration.status().served == {"chunk_delta_rule": 1, "chunk_gated_delta_rule": 1}
+    integration.disable()
+    assert fla.ops.delta_rule.chunk_delta_rule is new
+
+
+def case_another_version():
+    """Without a function that is to be served nothing is changed; one that is only counted
+    is not missed."""
+    integration.disable()
+    fused, counted = fla.ops.delta_rule.fused_recurrent_delta_rule, fla.ops.kda.chunk_kda
+    try:
+        del fla.ops.delta_rule.fused_recurrent_delta_rule, fla.ops.kda.chunk_kda
+        integration.enable()
+    except ImportError as error:
+        assert "no fla.ops.delta_rule.fused_recurrent_delta_rule" in str(error)
+    else:
+        raise AssertionError("no error")
+    finally:
+        fla.ops.delta_rule.fused_recurrent_delta_rule = fused
+    assert not integration.status().enabled
+    assert [x.backend_type for x in _operation_registries["gated_delta_rule"]._backends.values()] == BACKENDS
+    try:
+        integration.enable()
+        assert integration.status().enabled
+    finally:
+        fla.ops.kda.chunk_kda = counted
+
+
+def case_threads():
+    def switch():
+        for _ in range(5):
+            integration.enable()
+            integration.disable()
+
+    threads = [threading.Thread(target=switch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for function in (fla.ops.kda.chunk_kda, fla.ops.delta_rule.chunk_delta_rule):
+        assert "wyvern" not in function.__code__.co_filename
+    assert [x.backend_type for x in _operation_registries["gated_delta_rule"]._backends.values()] == BACKENDS
+
+
+def case_beside_the_integration_of_transformers():
+    """Each undoes what it did, in any order."""
+    from transformers.models.qwen3_5 import modeling_qwen3_5 as module
+
+    from wyvern.integrations import transformers as other
+
+    # As transformers has it where FLA is installed: a call of FLA's function.
+    before = module.torch_chunk_gated_delta_rule
+    other.enable()
+    integration.disable()
+    x = operands()
+    arguments = [x[name] for name in ("q", "k", "v", "g", "beta")]
+    module.torch_chunk_gated_delta_rule(*arguments)
+    other.disable()
+    assert module.torch_chunk_gated_delta_rule is before
+    integration.enable()
+    before(*arguments)
+    assert other.status().served == integration.status().served == {"chunk_gated_delta_rule": 1}
+
+
+def functions_of(module):
+    return {name: x for name, x in vars(module).items() if name.startswith(("chunk_", "fused_"))}
+
+
+BEFORE = [
+    functions_of(module)
+    for module in (fla.ops, fla.ops.delta_rule, fla.ops.gated_delta_rule, fla.ops.kda, sys.modules[__name__])
+]
+BACKENDS = [x.backend_type for x in _operation_registries["gated_delta_rule"]._backends.values()]
+
+
+def run(case):
+    """What went wrong, or nothing."""
+    integration.enable()
+    try:
+        case()
+    except BaseException:
+        return traceback.format_exc()
+    finally:
+        integration.disable()
+    return ""
+
+
+if __name__ == "__main__":
+    import fla.layers
+
+    cases = {name: case for name, case in list(globals().items()) if name.startswith("case_")}
+    print(json.dumps({name: run(case) for name, case in cases.items()}))

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""wyvern.integrations.transformers: small random models on the CPU, against the code in
+torch that transformers runs without Wyvern."""
+
+import importlib
+import inspect
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+
+import wyvern
+from wyvern.integrations import transformers as integration
+
+SHARED = {
+    "vocab_size": 97,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_value_head_dim": 24,
+    "pad_token_id": 0,
+}
+EXPERTS = {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "shared_expert_intermediate_size": 32,
+}
+QWEN = {"head_dim": 16, "linear_num_key_heads": 2, "linear_key_head_dim": 16}
+MODELS = {
+    "Qwen3Next": ("Qwen3NextConfig", SHARED | QWEN | EXPERTS),
+    "Qwen3_5": ("Qwen3_5TextConfig", SHARED | QWEN),
+    "OlmoHybrid": ("OlmoHybridConfig", SHARED | {"linear_num_key_heads": 4, "linear_key_head_dim": 12}),
+}
+
+
+def make(name):
+    """A model of three layers of Gated DeltaNet and one of attention, with projections
+    that are not as small and decays that are not as fast as in a new model."""
+    torch.manual_seed(0)
+    config, sizes = MODELS[name]
+    model = getattr(transformers, f"{name}ForCausalLM")(getattr(transformers, config)(**sizes))
+    assert list(model.config.layer_types).count("linear_attention") == 3
+    for parameter_name, parameter in model.named_parameters():
+        if "A_log" in parameter_name:
+            parameter.data.uniform_(-4, 0)
+        elif "_proj" in parameter_name:
+            parameter.data.normal_(0, 0.2)
+    return model
+
+
+@pytest.fixture
+def enabled():
+    integration.enable()
+    yield integration
+    integration.disable()
+
+
+def step(model, tokens):
+    """Logits, loss, and the gradients by name."""
+    model.zero_grad()
+    out = model(tokens, labels=tokens, use_cache=False)
+    out.loss.backward()
+    gradients = {name: x.grad.clone() for name, x in model.named_parameters() if x.grad is not None}
+    return out.logits.detach(), out.loss.detach(), gradients
+
+
+def error(x, expected):
+    return ((x - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_loss_and_gradients(name):
+    model = make(name)
+    tokens = torch.randint(3, 97, (2, 150))
+    logits, loss, gradients = step(model, tokens)
+    integration.enable()
+    try:
+        ours = step(model, tokens)
+        assert integration.status().served == {"chunk_gated_delta_rule": 3}
+        assert integration.status().fell_back == {}
+    finally:
+        integration.disable()
+    assert error(ours[0], logits) < 1e-5
+    assert abs(ours[1] - loss) < 1e-5 * loss
+    assert ours[2].keys() == gradients.keys()
+    everything = torch.stack([x.norm() for x in gradients.values()]).norm()
+    for name, expected in gradients.items():
+        assert (ours[2][name] - expected).norm() < 1e-5 * everything, name
+        # Those of A_log and dt_bias are small sums of large terms: both sides are as far
+        # from float64 as from each other.
+        assert error(ours[2][name], expected) < 2e-4, name
+
+
+def test_generates_the_same_tokens(enabled):
+    """Prefill is served, and each token after it is counted as left to transformers."""
+    model = make("Qwen3_5").eval()
+    tokens = torch.randint(3, 97, (2, 20))
+    ours = model.generate(tokens, max_new_tokens=5, do_sample=False)
+    status = integration.status()
+    assert status.served == {"chunk_gated_delta_rule": 3}
+    (reasons,) = status.fell_back.values()
+    assert list(status.fell_back) == ["fused_recurrent_gated_delta_rule"]
+    assert sum(reasons.values()) == 4 * 3 and "decoding" in next(iter(reasons))
+    assert "12 fell back: one token" in str(status)
+    integration.disable()
+    assert torch.equal(ours, model.generate(tokens, max_new_tokens=5, do_sample=False))
+
+
+# === What is redirected ===
+
+
+def functions():
+    from transformers.models.qwen3_5 import modeling_qwen3_5 as module
+
+    return module
+
+
+def operands(dtype=torch.float32, tokens=70):
+    torch.manual_seed(1)
+    q, k = torch.randn(2, 1, tokens, 2, 8).to(dtype)
+    v = torch.randn(1, tokens, 4, 8).to(dtype)
+    return q, k, v, -torch.rand(1, tokens, 4), torch.rand(1, tokens, 4)
+
+
+def test_disable_undoes_all():
+    module = functions()
+    before = module.torch_chunk_gated_delta_rule, module.torch_recurrent_gated_delta_rule
+    integration.enable()
+    redirected = module.torch_chunk_gated_delta_rule
+    assert redirected is not before[0] and redirected.__wrapped__ is before[0]
+    integration.enable()
+    assert module.torch_chunk_gated_delta_rule is redirected
+    finders = len(sys.meta_path)
+    integration.disable()
+    assert (module.torch_chunk_gated_delta_rule, module.torch_recurrent_gated_delta_rule) == before
+    assert len(sys.meta_path) == finders - 1
+    # Whoever has kept the function gets transformers' own, uncounted.
+    redirected(*operands())
+    assert integration.status() == type(integration.status())(False, {}, {})
+
+
+def test_models_that_are_imported_later(enabled):
+    name = "transformers.models.lara_mini.modeling_lara_mini"
+    assert name not in sys.modules
+    module = importlib.import_module(name)
+    redirected = module.torch_chunk_gated_delta_rule
+    assert "wyvern" in redirected.__code__.co_filename
+    assert "def torch_chunk_gated_delta_rule" in inspect.getsource(module)
+    integration.disable()
+    assert module.torch_chunk_gated_delta_rule is redirected.__wrapped__
+
+
+def test_without_transformers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ImportError):
+        integration.enable()
+    assert not integration.status().enabled
+
+
+# === Calls ===
+
+
+def test_packed_sequences_are_kept_apart(enabled):
+    """transformers' own code refuses them."""
+    q, k, v, g, beta = operands()
+    cu = torch.tensor([0, 30, 70], dtype=torch.int32)
+    call = functions().torch_chunk_gated_delta_rule
+    o, _ = call(q, k, v, g=g, beta=beta, cu_seqlens=cu, seq_idx=None, position_ids=None)
+    second, _ = call(*(x[:, 30:] for x in (q, k, v, g, beta)))
+    assert torch.equal(o[:, 30:], second)
+    assert integration.status().served == {"chunk_gated_delta_rule": 2}
+
+
+@pytest.mark.parametrize(
+    "reason, change, arguments",
+    [
+        ("programs take one type", lambda q, k, v: (q, k, v.double()), {}),
+        ("no programs for torch.int32", lambda *x: tuple(y.int() for y in x), {}),
+        ("cu_seq_lens_q is needed", lambda *x: x, {"seq_idx": torch.zeros(1, 70)}),
+    ],
+)
+def test_falls_back_with_the_reason(enabled, reason, change, arguments):
+    q, k, v, g, beta = operands()
+    try:
+        functions().torch_chunk_gated_delta_rule(*change(q, k, v), g, beta, **arguments)
+    except Exception as error:  # transformers' own
+        assert "wyvern" not in str(error)
+    (reasons,) = integration.status().fell_back.values()
+    assert integration.status().served == {} and reason in next(iter(reasons))
+
+
+@pytest.mark.parametrize("kind", [NotImplementedError, wyvern.CompileError])
+def test_without_a_program_falls_back(enabled, monkeypatch, kind):
+    """A program that does not compile is not tried again at every call."""
+    from wyvern.torch import _programs
+
+    tried = []
+
+    def fail(*args):
+        tried.append(args)
+        raise kind("no program\nat all")
+
+    monkeypatch.setattr(_programs, "_programs", {})
+    monkeypatch.setattr(_programs, "_make", fail)
+    x = operands()
+    o, _ = functions().torch_chunk_gated_delta_rule(*x)
+    assert torch.equal(functions().torch_chunk_gated_delta_rule(*x)[0], o)
+    assert integration.status().fell_back == {"chunk_gated_delta_rule": {"no program": 2}}
+    assert len(tried) == (1 if kind is wyvern.CompileError else 2)
+    monkeypatch.undo()
+    assert error(functions().torch_chunk_gated_delta_rule(*x)[0], o) < 1e-5
+
+
+def test_torch_compile_sees_one_graph(enabled):
+    module = functions()
+
+    def call(*x):
+        return module.torch_chunk_gated_delta_rule(*x, use_qk_l2norm_in_kernel=True, cu_seqlens=None)[0]
+
+    x = operands()
+    compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
+    for _ in range(3):
+        assert torch.equal(compiled(*x), call(*x))
+    assert integration.status().served == {"chunk_gated_delta_rule": 1 + 3}
+    assert integration.status().fell_back == {}
+
+
+def test_an_exported_model_does_not_need_wyvern(enabled):
+    module = functions()
+
+    class Layer(torch.nn.Module):
+        def forward(self, *x):
+            return module.torch_chunk_gated_delta_rule(*x)[0]
+
+    program = torch.export.export(Layer(), operands())
+    assert "wyvern" not in str(program.graph)
+    assert "torch.export" in next(iter(integration.status().fell_back["chunk_gated_delta_rule"]))

@@ -5,6 +5,7 @@ import threading
 
 import torch
 
+import wyvern
 from wyvern._core import serving
 
 from ._tensors import NAMES

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import shutil
 import subprocess
 import sys
 import tempfile

@@ -94,7 +94,7 @@ def case_is_the_launch_of_the_runtime(folder, caller):
 
 def case_absent(folder, caller):
     """Neither a state that is not given nor one that is not wanted is read or written."""
-    program = prepared(folder)
+    prepared(folder)
     assert call(caller, arguments(initial_state=ABSENT, final_state=ABSENT)) == ""
     found = launches(journal())[1]
     assert found.endswith(" 0x0 0 0 0 0 0x0 0 0 0 0 0x0 0 100 2"), found

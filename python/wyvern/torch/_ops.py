@@ -9,7 +9,7 @@ without an `initial_state`. Scale, head dims and dtypes are those of the program
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import torch
 

@@ -47,7 +47,7 @@ def adaptor_of(tensor: Any) -> Optional[TensorAdaptor]:
     for framework, (adaptor, name) in _ADAPTORS.items():
         module = sys.modules.get(framework)
         if module is not None and isinstance(tensor, getattr(module, name)):
-            return cast(TensorAdaptor, importlib.import_module(adaptor))
+            return cast(TensorAdaptor, sys.modules.get(adaptor) or importlib.import_module(adaptor))
     return None
 
 

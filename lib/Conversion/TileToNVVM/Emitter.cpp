@@ -6,6 +6,8 @@
 
 #include "Emitter.h"
 
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -94,8 +96,49 @@ Value Emitter::ext64(Value value) {
 Value Emitter::threadId() {
   return NVVM::ThreadIdXOp::create(builder, loc, i32());
 }
+/// Returns the value called `name` at the start of `block`; `make` makes it
+/// there for the first who asks.
+static Value getAtStart(Emitter &e, Block &block, StringRef name,
+                        function_ref<Value()> make) {
+  for (Operation &op : block)
+    if (op.hasAttr(name))
+      return op.getResult(0);
+  OpBuilder::InsertionGuard guard(e.builder);
+  e.builder.setInsertionPointToStart(&block);
+  // A role begins with its registers.
+  if (!block.empty() && isa<NVVM::SetMaxRegisterOp>(block.front()))
+    e.builder.setInsertionPointAfter(&block.front());
+  Value made = make();
+  made.getDefiningOp()->setAttr(name, e.builder.getUnitAttr());
+  return made;
+}
+
+/// Returns the first block of the kernel or, with `ofRole`, of the role that is
+/// being emitted, if it is of one that has set its registers.
+static Block &getFirstBlock(Emitter &e, bool ofRole) {
+  Block *block = e.builder.getInsertionBlock();
+  while (!isa<KernelOp, LLVM::LLVMFuncOp>(block->getParentOp())) {
+    if (ofRole && isa<NVVM::SetMaxRegisterOp>(block->front()))
+      return *block;
+    block = block->getParentOp()->getBlock();
+  }
+  return block->getParent()->front();
+}
+
 Value Emitter::threadIdAgain() {
-  return ptx("mov.u32 $0, %tid.x;", "=r", {}, i32()).front();
+  // Each lane asks for its own number: ptxas does not see through it.
+  Value kept = getAtStart(*this, getFirstBlock(*this, /*ofRole=*/true),
+                          "wyvern.thread_number", [&] {
+                            Value number = threadId();
+                            return shuffle(number, band(number, c32(31)));
+                          });
+  return ptx("mov.u32 $0, $1;", "=r,r", kept, i32()).front();
+}
+Value Emitter::warpNumber() {
+  // A shuffle from one lane makes it uniform for the compiler.
+  return getAtStart(*this, getFirstBlock(*this, /*ofRole=*/false),
+                    "wyvern.warp_number",
+                    [&] { return shuffle(udiv(threadId(), 32), c32(0)); });
 }
 Value Emitter::laneId() { return band(threadId(), c32(31)); }
 Value Emitter::warpgroupThread() { return band(threadId(), c32(127)); }

@@ -27,6 +27,7 @@ public:
   Type i1() { return builder.getI1Type(); }
   Type i32() { return builder.getI32Type(); }
   Type i64() { return builder.getI64Type(); }
+  Type f16() { return builder.getF16Type(); }
   Type f32() { return builder.getF32Type(); }
 
   // Constants.
@@ -54,9 +55,14 @@ public:
 
   // Threads.
   Value threadId();
-  /// The same, read again here: what follows from it is not hoisted or shared,
-  /// where it would take registers meanwhile.
+  /// The same out of a register that is read once a kernel: what follows from
+  /// it is not hoisted or shared, where it would take registers meanwhile, and
+  /// ptxas does not read the special register for each use, which takes 100
+  /// cycles behind loads.
   Value threadIdAgain();
+  /// The warp's number in the block, read once a kernel: the same register in
+  /// all lanes, which ptxas keeps as a uniform one.
+  Value warpNumber();
   Value laneId();
   /// 0..127 within a warpgroup.
   Value warpgroupThread();

@@ -18,64 +18,50 @@ constexpr int64_t kStrip = 16;
 constexpr int64_t kStrips = kAccRows / kStrip;
 /// Strips of a block of the factor.
 constexpr int64_t kStripsOfBlock = kFactorBlock / kStrip;
+/// Bytes from a row of a strip in the scratch tile to the next: 8 words more
+/// than it has.
+constexpr int64_t kStripRowBytes = (kFactorBlock + 8) * 4;
 
 /// The scratch tile of an erase_factor as one warp sees it. Strip s is rows
-/// 16 s to 16 s + 15, block (s, j) its columns 16 j to 16 j + 15. It holds
+/// 16 s to 16 s + 15 of the block of 32 columns on the diagonal. It holds
 ///
 ///   * the rates, for each strip 16;
-///   * the blocks on the diagonal, f32. A row is 24 words apart from the next
-///     and the lower eight rows are 16 words further, so that neither the acc
-///     layout's accesses (4 rows of 8 words) nor those by columns (16 words of
-///     rows r and r + 8) meet in a bank;
-///   * in the place of the block on the diagonal of a first strip, once it is
-///     solved, a copy of its Y: 16 rows of 32 bytes of f16. The halves of rows
-///     4 to 7 of each 8 are swapped, so that an ldmatrix reads all the banks;
-///   * behind the place of such a copy in every block of strips 2 and 3, what
-///     rounding takes away of their part of L_21, as the lanes hold it;
-///   * where the last product has operands of two parts, as much for what this
-///     rounding lost.
+///   * the strips, f32, once they are solved. Rows are 40 words apart: neither
+///     the acc layout's accesses (4 rows of 8 words) nor those of a row meet in
+///     a bank;
+///   * right of the diagonal in a first strip, where the solution is zero, its
+///     Y transposed: row n is column n of Y, 16 f16 and 16 for what rounding
+///     them lost. The halves of rows 4 to 7 of each 8 are swapped, so that an
+///     ldmatrix reads all the banks.
 class FactorScratch {
 public:
   FactorScratch(Emitter &e, Value base);
 
-  /// Address of element (row, column) of this warp's strip of `l`, a tile of
-  /// shared memory.
-  Value element(Value l, Value row, Value column);
-
   /// Address of rate `row` of this warp's strip.
-  Value rate(Value row);
-  /// Address of element (row, column) of this warp's block on the diagonal;
-  /// `row` is below 8, and 8 more with `lower`.
-  Value diagonal(Value row, Value column, bool lower = false);
-  /// The same of a row that is in the lower half where the lane says so.
-  Value diagonal(Value row, Value column, Value isLower);
+  Value rate(int64_t row);
+  /// Address of element (row, column) of this warp's strip.
+  Value element(Value row, Value column);
   /// Row and first column of this lane in 8 x 8 elements of the acc layout.
   Value row() { return e.udiv(lane, 4); }
   Value column() { return e.mul(e.urem(lane, 4), 2); }
 
-  /// Address that stmatrix and ldmatrix want of this lane for the copy of Y of
-  /// this warp's block of the factor, or for that of what its rounding lost.
-  Value copy(bool lost);
+  /// Address of rows 8 `half` to 8 `half` + 7 of column n of Y of this warp's
+  /// block of the factor, or of what their rounding lost.
+  Value copy(Value n, Value half, bool lost);
 
-  /// Address of this lane's elements of what rounding takes away of block j of
-  /// strip `strip` of L_21.
-  Value rest(Value strip, int64_t j);
-
-  /// The first strip of this warp's block of the factor.
-  Value firstOfBlock();
-  /// True if this warp has strip `s`.
-  Value isStrip(int64_t s);
-  /// True if this warp's strip is below strip `s`.
-  Value isBelow(int64_t s);
+  /// True if this warp has the second strip of its block.
+  Value isSecond();
+  /// True if this warp has a strip of the second block.
+  Value isLower();
 
   Emitter &e;
   Value warp, lane;
 
 private:
-  /// Where this lane's row of four matrices lies, from a copy's start.
-  Value copiedRow();
+  /// Where the rows of strip `strip` begin.
+  Value getStrip(Value strip);
 
-  Value base, block;
+  Value base;
 };
 
 } // namespace mlir::wyvern::tile

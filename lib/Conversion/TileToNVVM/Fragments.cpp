@@ -10,38 +10,36 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-Value tile::packHalves(Emitter &e, Value low, Value high) {
+Value tile::packHalves(Emitter &e, Value low, Value high, Type half) {
   // Not two truncations: of these, where one half is used too, LLVM makes two
   // conversions and a permutation.
-  Type pair = VectorType::get({2}, e.builder.getF16Type());
-  Value halves = NVVM::ConvertF32x2ToF16x2Op::create(
-      e.builder, e.loc, pair, high, low, /*random_bits=*/Value(),
-      NVVM::FPRoundingMode::RN);
+  Type pair = VectorType::get({2}, half);
+  auto convert = [&](auto op) -> Value {
+    return decltype(op)::create(e.builder, e.loc, pair, high, low,
+                                /*random_bits=*/Value(),
+                                NVVM::FPRoundingMode::RN);
+  };
+  Value halves = half.isF16() ? convert(NVVM::ConvertF32x2ToF16x2Op())
+                              : convert(NVVM::ConvertF32x2ToBF16x2Op());
   return LLVM::BitcastOp::create(e.builder, e.loc, e.i32(), halves);
 }
 
-Value tile::packRemainders(Emitter &e, Value low, Value high, Value packed) {
-  auto rounded = e.unpack(packed, e.builder.getF16Type());
+Value tile::packRemainders(Emitter &e, Value low, Value high, Value packed,
+                           Type half) {
+  auto rounded = e.unpack(packed, half);
   auto remainder = [&](Value value, Value half) -> Value {
     Value wide = LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), half);
     return LLVM::FSubOp::create(e.builder, e.loc, value, wide);
   };
   return packHalves(e, remainder(low, rounded.first),
-                    remainder(high, rounded.second));
+                    remainder(high, rounded.second), half);
 }
 
-SmallVector<Value> tile::loadTransposed(Emitter &e, Value address) {
-  return e.ptx("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 "
+SmallVector<Value> tile::loadMatrices(Emitter &e, Value address) {
+  return e.ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
                "{$0, $1, $2, $3}, [$4];",
                "=r,=r,=r,=r,r,~{memory}", address,
                SmallVector<Type>(4, e.i32()));
-}
-
-Value tile::transposeMatrix(Emitter &e, Value matrix) {
-  return e
-      .ptx("movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;", "=r,r", matrix,
-           e.i32())
-      .front();
 }
 
 void tile::multiplyHalves(Emitter &e, MutableArrayRef<Value> acc,
@@ -65,16 +63,30 @@ void tile::multiplyHalves(Emitter &e, MutableArrayRef<Value> acc,
     value = LLVM::ExtractValueOp::create(e.builder, e.loc, product, i);
 }
 
-void tile::storeMatricesIf(Emitter &e, Value condition,
-                           ArrayRef<Value> matrices, Value address) {
+void tile::storeMatrices(Emitter &e, ArrayRef<Value> matrices, Value address,
+                         Value condition) {
+  SmallVector<Value> operands = {address};
+  operands.append(matrices.begin(), matrices.end());
+  std::string store =
+      "stmatrix.sync.aligned.m8n8.x4.shared.b16 [$0], {$1, $2, $3, $4};";
+  if (!condition)
+    return (void)e.ptx(store, "r,r,r,r,r,~{memory}", operands, {});
+  operands.push_back(
+      LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), condition));
+  e.ptx("{\n.reg .pred stored;\nsetp.ne.b32 stored, $5, 0;\n@stored " + store +
+            "\n}",
+        "r,r,r,r,r,r,~{memory}", operands, {});
+}
+
+void tile::storeVectorIf(Emitter &e, Value condition, ArrayRef<Value> values,
+                         Value address) {
   Value flag = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), condition);
   SmallVector<Value> operands = {address, flag};
-  operands.append(matrices.begin(), matrices.end());
+  operands.append(values.begin(), values.end());
   e.ptx("{\n"
         ".reg .pred stored;\n"
         "setp.ne.b32 stored, $1, 0;\n"
-        "@stored stmatrix.sync.aligned.m8n8.x4.shared.b16 "
-        "[$0], {$2, $3, $4, $5};\n}",
+        "@stored st.shared.v4.b32 [$0], {$2, $3, $4, $5};\n}",
         "r,r,r,r,r,r,~{memory}", operands, {});
 }
 

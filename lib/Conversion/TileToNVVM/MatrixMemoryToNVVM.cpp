@@ -34,22 +34,27 @@ namespace {
 /// begin in a tile of more.
 class MatrixAccess {
 public:
-  MatrixAccess(Emitter &e, Value base, SmemType tile, bool transposed,
-               int64_t firstRow)
+  MatrixAccess(Emitter &e, Value thread, Value base, SmemType tile,
+               bool transposed, int64_t firstRow)
       : e(e), base(base), tile(tile), transposed(transposed) {
-    Value lane = e.laneId();
-    Value in = e.urem(lane, 8), block = e.udiv(lane, 8);
+    Value in = e.urem(thread, 8), block = e.udiv(e.urem(thread, 32), 8);
     Value low = e.mul(e.urem(block, 2), 8), high = e.mul(e.udiv(block, 2), 8);
-    Value warpRow = e.add(e.mul(e.warpInGroup(), 16), firstRow);
+    Value warp = e.urem(e.udiv(thread, 32), kWarpgroupWarps);
+    Value warpRow = e.add(e.mul(warp, 16), firstRow);
     along = e.add(warpRow, transposed ? low : e.add(low, in));
     across = transposed ? e.add(high, in) : high;
   }
 
   /// Address for the two column blocks from register column `j` on.
   Value address(int64_t j) {
-    Value column = e.add(across, j);
-    return transposed ? swizzledAddress(e, base, tile, column, along)
-                      : swizzledAddress(e, base, tile, along, column);
+    if (transposed)
+      return swizzledAddress(e, base, tile, e.add(across, j), along);
+    // Within 128 bytes, where nothing carries, a step to the right is the same
+    // bits of every lane's address: one is held, not one a step.
+    Value first = swizzledAddress(e, base, tile, along, across);
+    int64_t inBlock = j % kBlockColumns;
+    int64_t blocks = (j - inBlock) * tile.getShape()[0] * 2;
+    return e.add(e.bxor(first, e.c32(inBlock * 2)), blocks);
   }
 
   /// Columns of the register tile.
@@ -68,7 +73,7 @@ private:
 
 Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
                  int64_t firstRow) {
-  MatrixAccess access(e, base, tile, transposed, firstRow);
+  MatrixAccess access(e, e.threadId(), base, tile, transposed, firstRow);
   SmallVector<Value> values;
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> packed =
@@ -86,7 +91,8 @@ Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
 
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
                  bool transposed, int64_t firstRow = 0) {
-  MatrixAccess access(e, base, tile, transposed, firstRow);
+  // Most is held where tiles are written: the addresses are made there.
+  MatrixAccess access(e, e.threadIdAgain(), base, tile, transposed, firstRow);
   SmallVector<Value> values = e.elements(vector);
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> operands = {access.address(j)};

@@ -33,9 +33,9 @@ static Value readVector(Emitter &e, Value base, RankedTensorType type) {
   int64_t size = type.getDimSize(0);
   SmallVector<Value> values;
   if (layout == LayoutKind::warp) {
+    Value lane = e.urem(e.threadIdAgain(), kLanes);
     for (int64_t i = 0; i < size; i += kLanes)
-      values.push_back(
-          e.loadShared(e.f32(), getAddress(e, base, e.laneId(), i)));
+      values.push_back(e.loadShared(e.f32(), getAddress(e, base, lane, i)));
     return e.vectorOf(values);
   }
   AccPosition at = AccPosition::get(e);

@@ -66,21 +66,22 @@ void waitBarrier(Emitter &e, Value barrier, Value parity) {
 }
 
 /// Arrives at `barrier` once a warp, behind what all its lanes have done;
-/// `bytes`, if given, are what TMA will bring.
+/// `bytes`, if given, are what TMA will bring. The lane is elected: its number
+/// would be read or held for that.
 void arriveByWarp(Emitter &e, Value barrier, Value bytes) {
   std::string arrive = bytes ? "mbarrier.arrive.expect_tx.shared::cta.b64 _, "
-                               "[$0], $2;\n"
+                               "[$0], $1;\n"
                              : "mbarrier.arrive.shared::cta.b64 _, [$0];\n";
-  SmallVector<Value> operands = {barrier, e.laneId()};
+  SmallVector<Value> operands = {barrier};
   if (bytes)
     operands.push_back(bytes);
   e.ptx("{\n"
-        ".reg .pred first;\n"
+        ".reg .pred elected;\n"
         "bar.warp.sync 0xffffffff;\n"
-        "setp.eq.u32 first, $1, 0;\n"
-        "@first " +
+        "elect.sync _|elected, 0xffffffff;\n"
+        "@elected " +
             arrive + "}",
-        bytes ? "r,r,r,~{memory}" : "r,r,~{memory}", operands, {});
+        bytes ? "r,r,~{memory}" : "r,~{memory}", operands, {});
 }
 
 /// True in one thread of a converged warp. ptxas knows that it is one, and
@@ -275,7 +276,9 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
     Value base =
         globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
-    Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
+    // A pointer a lane would be held from chunk to chunk.
+    Value lane = e.urem(e.threadIdAgain(), kLanes);
+    Value valid = e.trunc32(adaptor.getValid());
     for (int64_t i = 0; i < size; i += kLanes) {
       Value index = e.add(lane, i);
       Value isValid = e.cmp(LLVM::ICmpPredicate::ult, index, valid);

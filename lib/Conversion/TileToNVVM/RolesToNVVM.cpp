@@ -24,8 +24,7 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     int64_t launched = registersAtLaunch(op);
-    // A shuffle makes the warp number uniform for the compiler too.
-    Value warp = e.shuffle(e.udiv(e.threadId(), 32), e.c32(0));
+    Value warp = e.warpNumber();
     int64_t end = 0;
     for (auto [i, role] : llvm::enumerate(op.getRoles())) {
       int64_t first = end;
@@ -123,9 +122,8 @@ struct OneWarpPattern : OpConversionPattern<OneWarpOp> {
   matchAndRewrite(OneWarpOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    Value warp = e.shuffle(e.udiv(e.threadIdAgain(), 32), e.c32(0));
-    Value isThis = e.cmp(LLVM::ICmpPredicate::eq, e.urem(warp, kWarpgroupWarps),
-                         e.c32(op.getWarp()));
+    Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
+    Value isThis = e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(op.getWarp()));
     auto ifOp =
         scf::IfOp::create(rewriter, op.getLoc(), isThis, /*withElse=*/false);
     rewriter.inlineBlockBefore(&op.getBody().front(),

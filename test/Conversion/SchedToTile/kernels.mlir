@@ -27,8 +27,11 @@
 // CHECK: %[[L:.*]] = arith.select %[[before]], %[[KK]], %{{.*}}
 // CHECK: %[[c:.*]] = tile.read %[[t]]#2 : <64xf32> -> tensor<64xf32, #tile.layout<warp>>
 // CHECK: %[[Z:.*]] = tile.erase_factor %[[L]], %[[c]]
-// CHECK: %[[Zb:.*]] = arith.truncf %[[Z]]
-// CHECK: tile.store_rows %[[Zb]] to
+// CHECK: tile.barrier proxy
+// CHECK: %[[Zb:.*]] = tile.read %[[Z]]
+// CHECK: %[[Zf:.*]] = arith.extf %[[Zb]]
+// CHECK: %[[Zr:.*]] = arith.truncf %[[Zf]]
+// CHECK: tile.store_rows %[[Zr]] to
 // CHECK: tile.release %[[ring]]
 // CHECK: }, {
 // CHECK: %[[t:.*]]:3 = tile.acquire %[[ring]]

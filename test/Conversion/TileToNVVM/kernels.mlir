@@ -189,54 +189,63 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 
 // -----
 
-// The factor: a barrier before the scratch tile is written; the diagonal blocks by
-// substitution, a column a lane; the copy for the strip below; the block that is left in
-// operands of two f16, three products for each of its halves; a barrier; the last product.
+// The factor of L in registers: a barrier before the scratch tile is written; what is
+// left of the blocks, and what rounding takes away of it, by the warps that have it; the
+// strips; the columns of a strip, 120 steps a lane; the copy for the strip below; a
+// barrier; the last product; the diagonal.
 
 // CHECK-LABEL: gpu.module @factor
 // CHECK: "bar.sync 1, 128;"
-// CHECK-COUNT-4: "st.shared.v2.f32
+// CHECK-COUNT-4: @stored stmatrix
+// CHECK-COUNT-8: "st.shared.v2.f32
 // CHECK: @stored st.shared.f32
 // CHECK: nvvm.bar.warp.sync
+// CHECK-COUNT-120: llvm.intr.fma
+// CHECK-NOT: llvm.intr.fma
 // CHECK: nvvm.bar.warp.sync
-// CHECK: @stored stmatrix
-// CHECK-NOT: stmatrix
-// CHECK-COUNT-6: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
-// CHECK-NOT: nvvm.mma.sync
+// CHECK-COUNT-2: @stored st.shared.v4.b32
+// CHECK-NOT: @stored
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-2: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>
 // CHECK-NOT: nvvm.mma.sync
+// CHECK-COUNT-2: "stmatrix
 // CHECK-NOT: bar.sync
 // CHECK: llvm.return
 // CHECK-LABEL: gpu.module @two_parts
-// CHECK-COUNT-12: nvvm.mma.sync
+// CHECK-COUNT-6: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
-tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 6656 {
-  %s = tile.alloc offset 0 : !tile.smem<1664xf32>
-  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 19456 {
+  %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %s = tile.alloc offset 8192 : !tile.smem<2624xf32>
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
 }
-tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 9728 {
-  %s = tile.alloc offset 0 : !tile.smem<1920xf32>
-  %z = tile.erase_factor %l, %c via %s to f16 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1920xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 19456 {
+  %z = tile.alloc offset 0 : !tile.smem<64x64xf16>
+  %s = tile.alloc offset 8192 : !tile.smem<2624xf32>
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xf16>
 }
 
 // -----
 
-// L in shared memory is read where it is needed: the diagonal block by the lanes that
-// solve for a column, the other blocks behind that.
+// L in shared memory is read where it is needed: by the lanes that solve for a column,
+// and a block of what is left of the diagonal by each warp.
 // CHECK-LABEL: gpu.module @of_shared
 // CHECK-NOT: st.shared.v2.f32
-// CHECK: ld.shared.f32
 // CHECK: ld.shared.v4.f32
-// CHECK: ld.shared.v2.f32
-// CHECK: nvvm.mma.sync
-tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 24064 {
-  %l = tile.alloc offset 0 : !tile.smem<64x64xf32>
-  %s = tile.alloc offset 17408 : !tile.smem<1664xf32>
-  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
-      : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+// CHECK: llvm.intr.fma
+// CHECK-COUNT-12: "ld.shared.v2.f32
+// CHECK-NOT: "ld.shared.v2.f32
+// CHECK-COUNT-2: nvvm.mma.sync
+// CHECK-COUNT-4: "stmatrix
+// CHECK-NOT: stmatrix
+tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 36864 {
+  %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %l = tile.alloc offset 8192 : !tile.smem<64x64xf32>
+  %s = tile.alloc offset 25600 : !tile.smem<2624xf32>
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
 }
 
 // -----
@@ -268,11 +277,11 @@ tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, 
 
 // -----
 
-// One warp of a warpgroup.
+// One warp of a warpgroup. The number of a warp is made once, for the roles too.
 
 // CHECK-LABEL: gpu.module @one_warp
-// CHECK: nvvm.shfl.sync
 // CHECK: %[[W:.*]] = nvvm.shfl.sync
+// CHECK-NOT: nvvm.shfl.sync
 // CHECK: %[[R:.*]] = llvm.urem %[[W]]
 // CHECK: %[[TWO:.*]] = llvm.mlir.constant(2 : i32)
 // CHECK: %[[THIS:.*]] = llvm.icmp "eq" %[[R]], %[[TWO]]

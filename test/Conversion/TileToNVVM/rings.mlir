@@ -23,7 +23,7 @@
 // CHECK: wgmma.mma_async.sync.aligned.m64n64k16
 // One lane a warp releases, behind a barrier of the warp.
 // CHECK: bar.warp.sync 0xffffffff;
-// CHECK-SAME: @first mbarrier.arrive.shared::cta.b64
+// CHECK-SAME: @elected mbarrier.arrive.shared::cta.b64
 // The hardware barrier is computed: 1 or 2.
 // CHECK: "bar.sync $0, 128;", "r,~{memory}"
 
@@ -36,7 +36,7 @@
 // CHECK: st.shared.v2.f32
 // CHECK: fence.proxy.async.shared::cta;
 // CHECK: bar.warp.sync 0xffffffff;
-// CHECK-SAME: @first mbarrier.arrive.shared::cta.b64
+// CHECK-SAME: @elected mbarrier.arrive.shared::cta.b64
 
 // The loading warp, and the three beside it that do nothing: one lane says how many
 // bytes will come.
@@ -45,7 +45,7 @@
 // CHECK: cp.async.bulk.tensor
 // CHECK: llvm.mlir.constant(24576 : i32)
 // CHECK: bar.warp.sync 0xffffffff;
-// CHECK-SAME: @first mbarrier.arrive.expect_tx
+// CHECK-SAME: @elected mbarrier.arrive.expect_tx
 !acc = tensor<64x64xf32, #tile.layout<acc>>
 !half = tensor<64x64xbf16, #tile.layout<acc>>
 !fly = !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>

@@ -149,7 +149,7 @@ func.func @product(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64
 
 // CHECK-LABEL: func.func @registers
 func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
-    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
+    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // CHECK: tile.broadcast %{{.*}} : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   %m = tile.broadcast %col : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   // CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64xf32, #tile.layout<warp>>
@@ -165,13 +165,13 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   // CHECK: tile.index 0
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
   // CHECK: tile.erase_factor
-  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
+  %w1 = tile.erase_factor %l, %c via %s to %z barrier 1
       : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
-        !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+        !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   // CHECK: tile.erase_factor
-  %z2 = tile.erase_factor %held, %c via %s to bf16 barrier 1
+  %w2 = tile.erase_factor %held, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
-        !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+        !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 

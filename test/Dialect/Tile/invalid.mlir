@@ -822,40 +822,40 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 //===----------------------------------------------------------------------===//
 
 func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
-  // expected-error @+1 {{(C1) expected L and Z of 64 x 64 f32 in the acc layout, L else in shared memory, found 'tensor<64x32xf32, #tile.layout<acc>>' and 'tensor<64x64xf32, #tile.layout<acc>>'}}
-  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
-      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout or in shared memory, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 
 // -----
 
 func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<1664xf32>) {
+                           %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
-  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 
 // -----
 
 func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>) {
-  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<1664xf32>', found '!tile.smem<64x64xf32>'}}
-  %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<2624xf32>', found '!tile.smem<64x64xf32>'}}
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>, !tile.smem<64x64xbf16>
   return
 }
 
 // -----
 
 func.func @erase_factor_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<1664xf32>) {
-  // expected-error @+1 {{(C4) expected a factor to be rounded to bf16 or f16, found 'f32'}}
-  %z = tile.erase_factor %l, %c via %s to f32 barrier 1
-      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xf32>) {
+  // expected-error @+1 {{(C4) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
+  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xf32>
   return
 }
 

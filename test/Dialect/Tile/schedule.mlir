@@ -134,18 +134,19 @@ tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
     grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", "", ""] {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
-  %s = tile.alloc transient : !tile.smem<1664xf32>
+  %s = tile.alloc transient : !tile.smem<2624xf32>
+  %z = tile.alloc transient : !tile.smem<64x64xbf16>
   // CHECK: scf.for
-  // CHECK-NEXT: %[[Z:.*]] = tile.erase_factor
+  // CHECK-NEXT: tile.erase_factor
   // CHECK-NEXT: tile.mma
   // CHECK-NEXT: %[[X:.*]] = tile.await
-  // CHECK-NEXT: arith.addf %[[X]], %[[Z]]
+  // CHECK-NEXT: arith.addf %[[X]], %[[X]]
   scf.for %i = %c0 to %n step %c1 {
-    %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
-        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<1664xf32> -> !acc
+    %w = tile.erase_factor %l, %c via %s to %z barrier 1
+        : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
     %d = tile.mma %a, %k : !half, !tile -> !fly
     %x = tile.await %d : !fly
-    %o = arith.addf %x, %z : !acc
+    %o = arith.addf %x, %x : !acc
   }
 }
 

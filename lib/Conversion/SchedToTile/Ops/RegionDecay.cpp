@@ -116,9 +116,10 @@ LogicalResult wyvern::checkFactorBlock(Operation *op,
 }
 
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
-  // Where L comes out of a channel it need not be held while it is solved for.
+  // Where L comes out of a channel, in f32, it need not be held while it is
+  // solved for.
   Value l = getShared(op.getL());
-  if (!l)
+  if (!l || !cast<tile::SmemType>(l.getType()).getElementType().isF32())
     l = getRegister(op.getL(), op);
   Value rate = getRegister(op.getRate(), op);
   if (!l || !rate)
@@ -132,10 +133,19 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   if (!op.getTo())
     return op.emitOpError() << "says not what its factor is rounded to; run "
                                "delta-assign-precision";
-  Value scratch = allocate({tile::getFactorScratch(*op.getTo())},
-                           builder.getF32Type(), /*transient=*/true);
-  registers[op.getZ()] = {tile::EraseFactorOp::create(
-      builder, op.getLoc(), getRegisterType(op.getZ(), 0), l, rate, scratch,
-      *op.getTo(), warps.barrier)};
+  Value scratch = allocate({tile::kFactorScratch}, builder.getF32Type(),
+                           /*transient=*/true);
+  Value place = getSharedTile(op.getZ());
+  bool isStage = place != nullptr;
+  if (!isStage)
+    place = allocate({tile::kAccRows, tile::kAccRows}, *op.getTo(),
+                     /*transient=*/false);
+  setShared(op.getZ(),
+            tile::EraseFactorOp::create(builder, op.getLoc(), l, rate, scratch,
+                                        place, warps.barrier));
+  // What a put alone takes is complete when the stage is committed.
+  if (!isStage || !op.getZ().hasOneUse())
+    tile::BarrierOp::create(builder, op.getLoc(), /*proxy=*/true,
+                            warps.barrier);
   return success();
 }

@@ -58,7 +58,7 @@ RegionLowering::getProduct(Operation *op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RegionLowering::stage(Value value, Operation *op) {
-  if (!staged.contains(value))
+  if (!staged.contains(value) || getShared(value))
     return success();
   RankedTensorType type = tensorOf(value);
   if (!tile::isHalf(type.getElementType()) ||

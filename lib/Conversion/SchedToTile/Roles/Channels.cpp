@@ -89,10 +89,8 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
 /// vectors by the role's own warps.
 void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   Value ring = context.rings.lookup(put.getChannel());
-  auto acquired = tile::AcquireOp::create(builder, loc, getStageTiles(ring),
-                                          ring, visit.use);
   for (auto [value, tile] :
-       llvm::zip_equal(put.getTiles(), acquired.getTiles())) {
+       llvm::zip_equal(put.getTiles(), acquire(ring, visit))) {
     auto source =
         cast<BlockArgument>(value.getDefiningOp<sched::LoadOp>().getSource());
     delta::BindingAttr binding = context.kernel.getBinding(source);
@@ -165,20 +163,54 @@ LogicalResult RoleLowering::lowerPut(sched::PutOp put, RegionLowering &lowering,
   return fillByWarps(put, lowering, visit);
 }
 
+void RoleLowering::acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
+                              const Visit &visit) {
+  for (Operation *user : op.getZ().getUsers()) {
+    auto put = dyn_cast<sched::PutOp>(user);
+    if (!put)
+      continue;
+    Value ring = context.rings.lookup(put.getChannel());
+    auto position = llvm::find(put.getTiles(), op.getZ()).getIndex();
+    auto held = cast<tile::SmemType>(getStageTiles(ring)[position]);
+    if (held.getElementType() != op.getTo())
+      continue;
+    SmallVector<Value> &stage = begun[put];
+    if (stage.empty())
+      llvm::append_range(stage, acquire(ring, visit));
+    return lowering.setShared(op.getZ(), stage[position]);
+  }
+}
+
+/// True for a factor that was made in `tile`.
+static bool isMadeIn(Value tile, Value value, const RegionLowering &lowering) {
+  Value made = lowering.getSharedTile(value);
+  auto factor = made ? made.getDefiningOp<tile::EraseFactorOp>() : nullptr;
+  return factor && factor.getZ() == tile;
+}
+
+SmallVector<Value> RoleLowering::acquire(Value ring, const Visit &visit) {
+  auto acquired = tile::AcquireOp::create(builder, loc, getStageTiles(ring),
+                                          ring, visit.use);
+  return llvm::to_vector_of<Value>(acquired.getTiles());
+}
+
 /// Writes computed tiles into a channel, rounded to what it holds. They are
-/// made before the stage is waited for.
+/// made before the stage is waited for, but for those that are made in it.
 LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
                                         RegionLowering &lowering,
                                         const Visit &visit) {
   Value ring = context.rings.lookup(put.getChannel());
-  ArrayRef<Type> held = getStageTiles(ring);
-  SmallVector<RegionLowering::Tiles> made;
-  for (auto [value, type] : llvm::zip_equal(put.getTiles(), held)) {
-    made.push_back(lowering.getTiles(value, put));
-    if (made.back().empty())
+  SmallVector<Value> stage = begun.lookup(put);
+  SmallVector<RegionLowering::Tiles> made(put.getTiles().size());
+  for (auto [i, value] : llvm::enumerate(put.getTiles())) {
+    if (!stage.empty() && isMadeIn(stage[i], value, lowering))
+      continue;
+    made[i] = lowering.getTiles(value, put);
+    if (made[i].empty())
       return failure();
-    Type element = cast<tile::SmemType>(type).getElementType();
-    for (Value &tile : made.back()) {
+    Type element =
+        cast<tile::SmemType>(getStageTiles(ring)[i]).getElementType();
+    for (Value &tile : made[i]) {
       RankedTensorType from = tensorOf(tile);
       auto to =
           RankedTensorType::get(from.getShape(), element, from.getEncoding());
@@ -186,9 +218,10 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
         tile = arith::TruncFOp::create(builder, loc, to, tile);
     }
   }
-  auto acquired = tile::AcquireOp::create(builder, loc, held, ring, visit.use);
+  if (stage.empty())
+    stage = acquire(ring, visit);
   for (auto [value, tiles, shared] :
-       llvm::zip_equal(put.getTiles(), made, acquired.getTiles()))
+       llvm::zip_equal(put.getTiles(), made, stage))
     for (auto [block, tile] : llvm::enumerate(tiles))
       tile::WriteOp::create(builder, loc, tile, shared,
                             /*transpose=*/tensorOf(value).getRank() == 2 &&

@@ -210,6 +210,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     return failure();
   for (Operation *op : ops) {
     waiting.erase(op);
+    if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
+      acquireFor(factor, lowering, visit);
     if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
     else if (failed(lowering.lower(op)))

@@ -71,7 +71,13 @@ private:
                      Value use);
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
+  /// Waits for the stage of `ring` to be free and returns its tiles.
+  SmallVector<Value> acquire(Value ring, const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);
+  /// Waits for the stage that the factor of `op` is put into, and lets it be
+  /// made there: in registers it would take half of a role's.
+  void acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
+                  const Visit &visit);
   LogicalResult fillByWarps(sched::PutOp put, RegionLowering &lowering,
                             const Visit &visit);
 
@@ -120,6 +126,8 @@ private:
   /// The number of the running group of warps, among those that share the split
   /// dimension and among the copies; null where there is one.
   Value group, part, copy;
+  /// The tiles of stages that were waited for before their put.
+  DenseMap<Operation *, SmallVector<Value>> begun;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
   /// Stores, in the chunk that is being lowered, of what every few chunks have.

@@ -242,20 +242,19 @@ LogicalResult EraseFactorOp::verify() {
   auto rate = cast<RankedTensorType>(getRate().getType());
   Type held = getTileType({kAccRows, kAccRows}, element, LayoutKind::acc);
   Type shared = SmemType::get(getContext(), {kAccRows, kAccRows}, element);
-  if ((getL().getType() != held && getL().getType() != shared) ||
-      getZ().getType() != held)
-    return emitOpError() << "(C1) expected L and Z of 64 x 64 f32 in the acc "
-                            "layout, L else in shared memory, found "
-                         << getL().getType() << " and " << getZ().getType();
+  if (getL().getType() != held && getL().getType() != shared)
+    return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout "
+                            "or in shared memory, found "
+                         << getL().getType();
   if (rate != getTileType({kAccRows}, element, LayoutKind::warp))
     return emitOpError() << "(C2) expected 64 rates held by every warp, found "
                          << rate;
-  if (!isHalf(getTo()))
-    return emitOpError() << "(C4) expected a factor to be rounded to bf16 or "
-                            "f16, found "
-                         << getTo();
-  auto scratch =
-      SmemType::get(getContext(), {getFactorScratch(getTo())}, element);
+  SmemType z = getZ().getType();
+  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
+      !isHalf(z.getElementType()))
+    return emitOpError() << "(C4) expected Z of 64 x 64 bf16 or f16, found "
+                         << z;
+  auto scratch = SmemType::get(getContext(), {kFactorScratch}, element);
   if (getScratch().getType() != scratch)
     return emitOpError() << "(C3) expected a scratch tile of " << scratch
                          << ", found " << getScratch().getType();

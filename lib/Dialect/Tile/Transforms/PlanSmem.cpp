@@ -99,6 +99,9 @@ void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
     users.push_back(user);
     if (auto write = dyn_cast<WriteOp>(user))
       collectUsers(write.getWritten(), users);
+    if (auto factor = dyn_cast<EraseFactorOp>(user);
+        factor && factor.getZ() == tile)
+      collectUsers(factor.getWritten(), users);
     if (auto view = dyn_cast<SubviewOp>(user))
       collectUsers(view.getView(), users);
     if (auto mma = dyn_cast<MmaOp>(user))

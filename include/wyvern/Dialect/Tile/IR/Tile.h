@@ -73,9 +73,8 @@ inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 /// multiplies by.
 constexpr int64_t kFactorBlock = 32;
 
-/// Returns the elements of the scratch tile of an erase_factor that is rounded
-/// to `to`: for f16, operands of its last product have two parts.
-inline int64_t getFactorScratch(Type to) { return to.isF16() ? 1920 : 1664; }
+/// Elements of the scratch tile of an erase_factor.
+constexpr int64_t kFactorScratch = 2624;
 
 /// Marks a loop of which a round begins before the last one has ended
 /// (`tile-rotate`).

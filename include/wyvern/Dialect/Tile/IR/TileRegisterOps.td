@@ -190,7 +190,8 @@ def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let assemblyFormat = "$dim attr-dict `:` type($result)";
 }
 
-def Tile_EraseFactorOp : Tile_Op<"erase_factor"> {
+def Tile_EraseFactorOp : Tile_Op<"erase_factor",
+                                 [AllTypesMatch<["z", "written"]>]> {
   let summary = "the factor of L and c in blocks of 32 rows";
   let description = [{
     ```
@@ -198,35 +199,39 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor"> {
     Z_21 = L_21,  Z_12 = L_21 - round(L_21)
     ```
 
-    L is 64 x 64 and strictly lower triangular, in registers or in shared memory; its
-    entries above the diagonal blocks of 16 x 16 have no effect. These blocks are formed in fp32, a warp each. The one
-    that is left in a block of 32 follows from its two on the tensor cores: a product in operands of two
-    f16, whose sum is the operand to 22 bits, then one with fp32 sums. `to` is what Z is to be rounded to: for
-    bf16 the operands of the last product are f16, and its error is below that of rounding Z, but for nearly equal keys at rates
-    near 2; for f16 they are two f16, and it is that of fp32. (A Neumann series on 16 x 16 blocks fails for
-    such keys: docs/numerics.md.) |Z| must stay below
-    65504, as it does for keys of norm 1 and rates from 0 to 2.
+    L is 64 x 64 and strictly lower triangular, zeros included, in registers or in
+    shared memory. Z goes to shared memory, in 16 bits; the result is the tile with
+    it. The blocks of 16 x 16 on its diagonal are formed by substitution in fp32, and
+    so is what is left of the lower one in a block of 32 but for a last product, on
+    the tensor cores. For bf16 its operands are f16, and its error is below that of
+    rounding Z, but for nearly equal keys at rates near 2; for f16 they are two f16,
+    and it is that of fp32. (A Neumann series on 16 x 16 blocks fails for such keys:
+    docs/numerics.md.) |Z| must stay below 65504, as it does for keys of norm 1 and
+    rates from 0 to 2.
 
-    `scratch` is where warps meet: rates, the blocks on the diagonal, copies of blocks
-    for other warps. It is in use from the first barrier of the warpgroup to the next
-    one behind the operation, another erase_factor's included. Called by a warpgroup that has hardware barrier `barrier_id` to itself.
+    `scratch` is where warps meet: rates, the strips of 16 rows, copies of blocks for
+    other warps. It is in use from the first barrier of the warpgroup, with which the
+    operation begins, to the next one behind the operation, another erase_factor's
+    included. Z is written in between: it is there for other warps behind a barrier,
+    or a `commit` where the tile is a ring's stage. Called by a warpgroup that has
+    hardware barrier `barrier_id` to itself.
 
     Example:
 
     ```mlir
-    %z = tile.erase_factor %l, %c via %s to bf16 barrier 1
+    %w = tile.erase_factor %l, %c via %s to %z barrier 1
         : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
-          !tile.smem<1664xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+          !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
                        Tile_AnyTensor:$rate,
-                       Tile_SmemType:$scratch, TypeAttr:$to,
+                       Tile_SmemType:$scratch, Tile_SmemType:$z,
                        I64Attr:$barrier_id);
-  let results = (outs Tile_AnyTensor:$z);
+  let results = (outs Tile_SmemType:$written);
   let assemblyFormat = [{
-    $l `,` $rate `via` $scratch `to` $to `barrier` $barrier_id attr-dict
-    `:` type($l) `,` type($rate) `,` type($scratch) `->` type($z)
+    $l `,` $rate `via` $scratch `to` $z `barrier` $barrier_id attr-dict
+    `:` type($l) `,` type($rate) `,` type($scratch) `,` type($z)
   }];
   let hasVerifier = 1;
 }

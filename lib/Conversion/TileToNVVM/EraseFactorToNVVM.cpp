@@ -110,35 +110,36 @@ struct BlockOfZ {
   Value strip, column;
 };
 
-/// This warp's part of a factor.
+/// This warp's part of a factor `z`.
 class Strip {
 public:
-  /// Takes L from registers or, where there are none, from the tile `shared`.
-  Strip(FactorScratch &scratch, ArrayRef<Value> l, Value shared, Value z,
-        SmemType type)
-      : e(scratch.e), scratch(scratch), l(l), shared(shared), z(z), type(type),
+  Strip(FactorScratch &scratch, Value z, SmemType type)
+      : e(scratch.e), scratch(scratch), z(z), type(type),
         to(type.getElementType()) {}
 
-  void emit(Value rates, int64_t barrier) {
+  /// Solves for the strip of L in the registers `held` or, where there are
+  /// none, in the tile `shared`, and writes Z left of the diagonal.
+  void begin(ArrayRef<Value> held, Value shared, Value rates, int64_t barrier) {
     // No warp still reads what the scratch tile held.
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
     if (!shared)
-      writeHeld();
-    StripOfL source = shareStrip();
+      writeHeld(held);
+    StripOfL source = shared ? getDiagonal(shared) : shareStrip(held);
     shareRates(rates);
     syncWarp(e);
     Column column = solve(scratch, source);
     // All lanes have had L.
     syncWarp(e);
     shareColumn(column);
-    SmallVector<Value> first = loadSolved(0), second = loadSolved(kStrip);
-    SmallVector<Value> lower;
     if (shared)
-      lower = loadLower();
+      writeShared(shared);
+  }
+
+  /// Writes the blocks on the diagonal.
+  void join(int64_t barrier) {
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    SmallVector<Value> first = loadSolved(0), second = loadSolved(kStrip);
     addCopied(first);
-    if (shared)
-      writeLower(lower, getLowerBlock(), /*condition=*/{});
     writeDiagonal(first, second);
   }
 
@@ -155,8 +156,8 @@ private:
     return block;
   }
 
-  SmallVector<Value> getBlock(int64_t j) {
-    return llvm::to_vector(l.slice(j * kBlockElements, kBlockElements));
+  static ArrayRef<Value> getBlock(ArrayRef<Value> held, int64_t j) {
+    return held.slice(j * kBlockElements, kBlockElements);
   }
 
   /// Reads a block whose element (0, 0) lies at `origin`.
@@ -173,25 +174,27 @@ private:
   }
 
   /// Rows of strip `strip` in `shared`, from column 0 on.
-  StripOfL getRows(Value strip) {
+  StripOfL getRows(Value shared, Value strip) {
     int64_t rowBytes =
         SmemType::get(e.builder.getContext(), {kAccRows, kAccRows}, e.f32())
             .getPaddedRowBytes();
     return {e.add(shared, e.mul(strip, kStrip * rowBytes)), rowBytes};
   }
 
-  /// Returns where L lies that is to be solved for: what is in registers goes
-  /// to the scratch tile.
-  StripOfL shareStrip() {
-    Value lower = scratch.isLower();
-    if (shared) {
-      StripOfL rows = getRows(scratch.warp);
-      Value right = e.select(lower, e.c32(kFactorBlock * 4), e.c32(0));
-      return {e.add(rows.origin, right), rows.rowBytes};
-    }
+  /// This warp's strip of the block on the diagonal in `shared`.
+  StripOfL getDiagonal(Value shared) {
+    StripOfL rows = getRows(shared, scratch.warp);
+    Value right =
+        e.select(scratch.isLower(), e.c32(kFactorBlock * 4), e.c32(0));
+    return {e.add(rows.origin, right), rows.rowBytes};
+  }
+
+  /// The same of what is in registers, which goes to the scratch tile.
+  StripOfL shareStrip(ArrayRef<Value> held) {
     for (int64_t j = 0; j < kStripsOfBlock; ++j) {
       SmallVector<Value> block =
-          selectBlock(lower, getBlock(j + kStripsOfBlock), getBlock(j));
+          selectBlock(scratch.isLower(), getBlock(held, j + kStripsOfBlock),
+                      getBlock(held, j));
       for (int64_t i = 0; i < kBlockElements; i += 2) {
         Value row = e.add(scratch.row(), i / 2 % 2 * 8);
         Value column = e.add(scratch.column(), j * kStrip + i / 4 * 8);
@@ -290,23 +293,21 @@ private:
   // What is left of them
   //===--------------------------------------------------------------------===//
 
-  /// The block of L_21 that this warp writes where L is in shared memory.
-  BlockOfZ getLowerBlock() {
-    return {e.add(e.udiv(scratch.warp, kStripsOfBlock), kStripsOfBlock),
-            e.urem(scratch.warp, kStripsOfBlock)};
-  }
-
-  SmallVector<Value> loadLower() {
-    BlockOfZ block = getLowerBlock();
-    StripOfL rows = getRows(block.strip);
-    return loadBlock(
-        {e.add(rows.origin, e.mul(block.column, kStrip * 4)), rows.rowBytes});
+  /// Writes a block of L_21 in `shared`, a warp a block.
+  void writeShared(Value shared) {
+    Value strip = e.add(e.udiv(scratch.warp, kStripsOfBlock), kStripsOfBlock);
+    Value column = e.urem(scratch.warp, kStripsOfBlock);
+    StripOfL rows = getRows(shared, strip);
+    SmallVector<Value> block = loadBlock(
+        {e.add(rows.origin, e.mul(column, kStrip * 4)), rows.rowBytes});
+    writeLower(block, {strip, column}, /*condition=*/{});
   }
 
   /// Writes what this strip has of L_21 in registers, if it is one of it.
-  void writeHeld() {
+  void writeHeld(ArrayRef<Value> held) {
     for (int64_t j = 0; j < kStripsOfBlock; ++j)
-      writeLower(getBlock(j), {scratch.warp, e.c32(j)}, scratch.isLower());
+      writeLower(getBlock(held, j), {scratch.warp, e.c32(j)},
+                 scratch.isLower());
   }
 
   /// Writes a block of L_21, and across the diagonal what rounding takes away
@@ -356,32 +357,45 @@ private:
 
   Emitter &e;
   FactorScratch &scratch;
-  ArrayRef<Value> l;
-  Value shared, z;
+  Value z;
   SmemType type;
   Type to;
 };
 
 //===----------------------------------------------------------------------===//
-// The pattern
+// The patterns
 //===----------------------------------------------------------------------===//
 
-struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
+struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
   using OpConversionPattern::OpConversionPattern;
 
   LogicalResult
-  matchAndRewrite(EraseFactorOp op, OpAdaptor adaptor,
+  matchAndRewrite(EraseStripsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    SmallVector<Value> l;
+    SmallVector<Value> held;
     Value shared;
     if (isa<SmemType>(op.getL().getType()))
       shared = adaptor.getL();
     else
-      l = e.elements(adaptor.getL());
-    Strip strip(scratch, l, shared, adaptor.getZ(), op.getZ().getType());
-    strip.emit(adaptor.getRate(), op.getBarrierId());
+      held = e.elements(adaptor.getL());
+    Strip(scratch, adaptor.getZ(), op.getZ().getType())
+        .begin(held, shared, adaptor.getRate(), op.getBarrierId());
+    rewriter.replaceOp(op, adaptor.getZ());
+    return success();
+  }
+};
+
+struct EraseJoinPattern : OpConversionPattern<EraseJoinOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(EraseJoinOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    FactorScratch scratch(e, adaptor.getScratch());
+    Strip(scratch, adaptor.getZ(), op.getZ().getType()).join(op.getBarrierId());
     rewriter.replaceOp(op, adaptor.getZ());
     return success();
   }
@@ -390,5 +404,6 @@ struct EraseFactorPattern : OpConversionPattern<EraseFactorOp> {
 
 void tile::populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
-  patterns.add<EraseFactorPattern>(converter, patterns.getContext());
+  patterns.add<EraseStripsPattern, EraseJoinPattern>(converter,
+                                                     patterns.getContext());
 }

@@ -22,7 +22,7 @@ constexpr int64_t kStripsOfBlock = kFactorBlock / kStrip;
 /// than it has.
 constexpr int64_t kStripRowBytes = (kFactorBlock + 8) * 4;
 
-/// The scratch tile of an erase_factor as one warp sees it. Strip s is rows
+/// The scratch tile of a factor as one warp sees it. Strip s is rows
 /// 16 s to 16 s + 15 of the block of 32 columns on the diagonal. It holds
 ///
 ///   * the rates, for each strip 16;

@@ -156,7 +156,8 @@ public:
       : e(e), base(base), tile(tile), perRow(tile.getShape()[1] / 8),
         rowsPerStep(kWarpgroupThreads / perRow),
         isRegular(kWarpgroupThreads % perRow == 0 && rowsPerStep % 8 == 0),
-        row0(e.udiv(e.warpgroupThread(), perRow)), col0(column(0)),
+        thread(e.urem(e.threadIdAgain(), kWarpgroupThreads)),
+        row0(e.udiv(thread, perRow)), col0(column(0)),
         address0(swizzledAddress(e, base, tile, row0, col0)) {}
 
   int64_t steps() const {
@@ -190,9 +191,7 @@ public:
   }
 
 private:
-  Value number(int64_t step) {
-    return e.add(e.warpgroupThread(), step * kWarpgroupThreads);
-  }
+  Value number(int64_t step) { return e.add(thread, step * kWarpgroupThreads); }
   Value column(int64_t step) { return e.mul(e.urem(number(step), perRow), 8); }
 
   Emitter &e;
@@ -200,7 +199,7 @@ private:
   SmemType tile;
   int64_t perRow, rowsPerStep;
   bool isRegular;
-  Value row0, col0, address0;
+  Value thread, row0, col0, address0;
 };
 
 struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {

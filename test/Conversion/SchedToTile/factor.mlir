@@ -6,7 +6,8 @@
 // CHECK-LABEL: tile.kernel @put
 // CHECK: %[[RING:.*]] = tile.alloc_ring producers 4
 // CHECK: %[[STAGE:.*]] = tile.acquire %[[RING]]
-// CHECK: tile.erase_factor %{{.*}}, %{{.*}} via %{{.*}} to %[[STAGE]] barrier
+// CHECK: %[[BEGUN:.*]] = tile.erase_strips %{{.*}}, %{{.*}} via %{{.*}} to %[[STAGE]] barrier
+// CHECK-NEXT: tile.erase_join %[[BEGUN]]
 // CHECK-NEXT: tile.commit %[[RING]]
 func.func @f(%l: tensor<?x?x2x64xbf16> {delta.name = "l"}, %c: tensor<?x?x2xf32> {delta.name = "c"}) -> (tensor<?x?x2x64xbf16> {delta.name = "o"}) {
   %r:1 = sched.kernel "put" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1

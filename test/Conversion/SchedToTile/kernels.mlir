@@ -26,7 +26,8 @@
 // CHECK: %[[before:.*]] = arith.cmpi ult,
 // CHECK: %[[L:.*]] = arith.select %[[before]], %[[KK]], %{{.*}}
 // CHECK: %[[c:.*]] = tile.read %[[t]]#2 : <64xf32> -> tensor<64xf32, #tile.layout<warp>>
-// CHECK: %[[Z:.*]] = tile.erase_factor %[[L]], %[[c]]
+// CHECK: %[[B:.*]] = tile.erase_strips %[[L]], %[[c]]
+// CHECK: %[[Z:.*]] = tile.erase_join %[[B]]
 // CHECK: tile.barrier proxy
 // CHECK: %[[Zb:.*]] = tile.read %[[Z]]
 // CHECK: %[[Zf:.*]] = arith.extf %[[Zb]]

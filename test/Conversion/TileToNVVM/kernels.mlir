@@ -217,14 +217,16 @@ tile.kernel @computed(%x: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots 
 tile.kernel @factor(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 19456 {
   %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
   %s = tile.alloc offset 8192 : !tile.smem<2624xf32>
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
 }
 tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 19456 {
   %z = tile.alloc offset 0 : !tile.smem<64x64xf16>
   %s = tile.alloc offset 8192 : !tile.smem<2624xf32>
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xf16>
+  %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xf16>, !tile.smem<2624xf32>
 }
 
 // -----
@@ -235,17 +237,21 @@ tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf
 // CHECK-NOT: st.shared.v2.f32
 // CHECK: ld.shared.v4.f32
 // CHECK: llvm.intr.fma
-// CHECK-COUNT-12: "ld.shared.v2.f32
+// CHECK-COUNT-4: "ld.shared.v2.f32
+// CHECK-COUNT-2: "stmatrix
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-8: "ld.shared.v2.f32
 // CHECK-NOT: "ld.shared.v2.f32
 // CHECK-COUNT-2: nvvm.mma.sync
-// CHECK-COUNT-4: "stmatrix
+// CHECK-COUNT-2: "stmatrix
 // CHECK-NOT: stmatrix
 tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 36864 {
   %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
   %l = tile.alloc offset 8192 : !tile.smem<64x64xf32>
   %s = tile.alloc offset 25600 : !tile.smem<2624xf32>
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1
       : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
 }
 
 // -----

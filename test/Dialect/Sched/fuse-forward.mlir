@@ -24,7 +24,7 @@
 // OPTIONS-DAG: sched.channel depth 3 fill tma : <tensor<64x128xbf16>>
 // OPTIONS-DAG: sched.channel depth 6 fill warps : <tensor<64x64xbf16>>
 // OPTIONS-DAG: sched.channel depth 3 fill warps : <tensor<64x64xf32>>
-// CHECK: sched.role "state" warps 4 registers 192 {
+// CHECK: sched.role "state" warps 4 registers 200 {
 // OPTIONS: sched.role "state" warps 4 split 2 {
 // CHECK: sched.each_chunk forward overlap valid(%{{.*}}) carries(
 // OPTIONS: sched.each_chunk forward valid(%{{.*}}) carries(

@@ -164,14 +164,18 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
   // CHECK: tile.index 0
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
-  // CHECK: tile.erase_factor
-  %w1 = tile.erase_factor %l, %c via %s to %z barrier 1
+  // CHECK: tile.erase_strips
+  // CHECK: tile.erase_join
+  %w1b = tile.erase_strips %l, %c via %s to %z barrier 1
       : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
-  // CHECK: tile.erase_factor
-  %w2 = tile.erase_factor %held, %c via %s to %z barrier 1
+  %w1 = tile.erase_join %w1b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+  // CHECK: tile.erase_strips
+  // CHECK: tile.erase_join
+  %w2b = tile.erase_strips %held, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  %w2 = tile.erase_join %w2b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
   return
 }
 

@@ -818,44 +818,68 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 // -----
 
 //===----------------------------------------------------------------------===//
-// tile.erase_factor
+// tile.erase_strips, tile.erase_join
 //===----------------------------------------------------------------------===//
 
-func.func @erase_factor_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
+func.func @erase_strips_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C1) expected L of 64 x 64 f32 in the acc layout or in shared memory, found 'tensor<64x32xf32, #tile.layout<acc>>'}}
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x32xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 
 // -----
 
-func.func @erase_factor_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
+func.func @erase_strips_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 
 // -----
 
-func.func @erase_factor_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
+func.func @erase_strips_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64x64xf32>, %z: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<2624xf32>', found '!tile.smem<64x64xf32>'}}
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<64x64xf32>, !tile.smem<64x64xbf16>
   return
 }
 
 // -----
 
-func.func @erase_factor_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
+func.func @erase_strips_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xf32>) {
   // expected-error @+1 {{(C4) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
-  %w = tile.erase_factor %l, %c via %s to %z barrier 1
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @erase_join_c5(%s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C5) expected the result of the tile.erase_strips that has the same scratch tile}}
+  %w = tile.erase_join %z via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+  return
+}
+
+// -----
+
+func.func @erase_join_c3(%s: !tile.smem<64xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<2624xf32>', found '!tile.smem<64xf32>'}}
+  %w = tile.erase_join %z via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @erase_join_c4(%s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xf32>) {
+  // expected-error @+1 {{(C4) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
+  %w = tile.erase_join %z via %s barrier 1 : !tile.smem<64x64xf32>, !tile.smem<2624xf32>
   return
 }
 

@@ -126,7 +126,7 @@ tile.kernel @in_order(%n: index, %a: !half, %v: !acc)
   }
 }
 
-// No accumulator beside the columns of an erase_factor.
+// No accumulator beside the columns of a factor.
 
 // CHECK-LABEL: tile.kernel @factor
 tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
@@ -137,13 +137,15 @@ tile.kernel @factor(%n: index, %a: !half, %k: !tile, %l: !acc,
   %s = tile.alloc transient : !tile.smem<2624xf32>
   %z = tile.alloc transient : !tile.smem<64x64xbf16>
   // CHECK: scf.for
-  // CHECK-NEXT: tile.erase_factor
+  // CHECK-NEXT: tile.erase_strips
+  // CHECK-NEXT: tile.erase_join
   // CHECK-NEXT: tile.mma
   // CHECK-NEXT: %[[X:.*]] = tile.await
   // CHECK-NEXT: arith.addf %[[X]], %[[X]]
   scf.for %i = %c0 to %n step %c1 {
-    %w = tile.erase_factor %l, %c via %s to %z barrier 1
+    %wb = tile.erase_strips %l, %c via %s to %z barrier 1
         : !acc, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+    %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
     %d = tile.mma %a, %k : !half, !tile -> !fly
     %x = tile.await %d : !fly
     %o = arith.addf %x, %x : !acc

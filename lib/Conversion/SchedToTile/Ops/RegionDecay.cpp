@@ -134,15 +134,16 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
     return op.emitOpError() << "says not what its factor is rounded to; run "
                                "delta-assign-precision";
   Value scratch = allocate({tile::kFactorScratch}, builder.getF32Type(),
-                           /*transient=*/true);
+                           /*transient=*/false);
   Value place = getSharedTile(op.getZ());
   bool isStage = place != nullptr;
   if (!isStage)
     place = allocate({tile::kAccRows, tile::kAccRows}, *op.getTo(),
                      /*transient=*/false);
-  setShared(op.getZ(),
-            tile::EraseFactorOp::create(builder, op.getLoc(), l, rate, scratch,
-                                        place, warps.barrier));
+  Value begun = tile::EraseStripsOp::create(builder, op.getLoc(), l, rate,
+                                            scratch, place, warps.barrier);
+  setShared(op.getZ(), tile::EraseJoinOp::create(builder, op.getLoc(), begun,
+                                                 scratch, warps.barrier));
   // What a put alone takes is complete when the stage is committed.
   if (!isStage || !op.getZ().hasOneUse())
     tile::BarrierOp::create(builder, op.getLoc(), /*proxy=*/true,

@@ -184,8 +184,9 @@ void RoleLowering::acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
 /// True for a factor that was made in `tile`.
 static bool isMadeIn(Value tile, Value value, const RegionLowering &lowering) {
   Value made = lowering.getSharedTile(value);
-  auto factor = made ? made.getDefiningOp<tile::EraseFactorOp>() : nullptr;
-  return factor && factor.getZ() == tile;
+  auto join = made ? made.getDefiningOp<tile::EraseJoinOp>() : nullptr;
+  return join &&
+         join.getZ().getDefiningOp<tile::EraseStripsOp>().getZ() == tile;
 }
 
 SmallVector<Value> RoleLowering::acquire(Value ring, const Visit &visit) {

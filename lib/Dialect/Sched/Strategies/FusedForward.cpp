@@ -124,6 +124,14 @@ static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
   return elements / parts / kThreads;
 }
 
+/// True if a product of `role` is multiplied by decays.
+static bool hasDecay(const PlannedRole &role) {
+  return llvm::any_of(role.ops, [](Operation *op) {
+    auto dot = dyn_cast<delta::DecayDotOp>(op);
+    return dot && dot.getG();
+  });
+}
+
 /// Returns what the fused kernel reads and writes.
 static KernelTensors getFusedTensors(const FusedProgram &program) {
   delta::ChunkScanOp scan = program.getScan();
@@ -235,11 +243,18 @@ private:
       constexpr int64_t kBeside = 128;
       int64_t ofState = kBeside + carried;
       if (state.split == 1)
-        ofState += carried / 4 + 24;
+        ofState += carried / 4 + 32;
       int64_t ofLoad = isAlone ? kOfLoad : 0;
       budgets.push_back(ofState);
       budgets.append(roles.size() - 1,
                      (kAll - state.split * ofState - ofLoad) / others);
+      // Products that decay have the exponents of their rows and columns beside
+      // them; a factor is made in shared memory.
+      constexpr int64_t kOfExponents = 8;
+      if (others == 2 && roles.size() == 3 && hasDecay(roles[1])) {
+        budgets[1] += kOfExponents;
+        budgets[2] -= kOfExponents;
+      }
       if (ofLoad)
         budgets.push_back(ofLoad);
       for (int64_t &budget : budgets)

@@ -237,7 +237,22 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
-LogicalResult EraseFactorOp::verify() {
+/// Diagnoses the tiles that both halves of a factor write.
+static LogicalResult verifyFactorTiles(Operation *op, SmemType z,
+                                       SmemType scratch) {
+  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
+      !isHalf(z.getElementType()))
+    return op->emitOpError()
+           << "(C4) expected Z of 64 x 64 bf16 or f16, found " << z;
+  auto expected = SmemType::get(op->getContext(), {kFactorScratch},
+                                Float32Type::get(op->getContext()));
+  if (scratch != expected)
+    return op->emitOpError() << "(C3) expected a scratch tile of " << expected
+                             << ", found " << scratch;
+  return success();
+}
+
+LogicalResult EraseStripsOp::verify() {
   Type element = Float32Type::get(getContext());
   auto rate = cast<RankedTensorType>(getRate().getType());
   Type held = getTileType({kAccRows, kAccRows}, element, LayoutKind::acc);
@@ -249,15 +264,17 @@ LogicalResult EraseFactorOp::verify() {
   if (rate != getTileType({kAccRows}, element, LayoutKind::warp))
     return emitOpError() << "(C2) expected 64 rates held by every warp, found "
                          << rate;
-  SmemType z = getZ().getType();
-  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
-      !isHalf(z.getElementType()))
-    return emitOpError() << "(C4) expected Z of 64 x 64 bf16 or f16, found "
-                         << z;
-  auto scratch = SmemType::get(getContext(), {kFactorScratch}, element);
-  if (getScratch().getType() != scratch)
-    return emitOpError() << "(C3) expected a scratch tile of " << scratch
-                         << ", found " << getScratch().getType();
+  return verifyFactorTiles(*this, getZ().getType(), getScratch().getType());
+}
+
+LogicalResult EraseJoinOp::verify() {
+  if (failed(
+          verifyFactorTiles(*this, getZ().getType(), getScratch().getType())))
+    return failure();
+  auto begun = getZ().getDefiningOp<EraseStripsOp>();
+  if (!begun || begun.getScratch() != getScratch())
+    return emitOpError() << "(C5) expected the result of the tile.erase_strips "
+                            "that has the same scratch tile";
   return success();
 }
 

@@ -99,9 +99,11 @@ void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
     users.push_back(user);
     if (auto write = dyn_cast<WriteOp>(user))
       collectUsers(write.getWritten(), users);
-    if (auto factor = dyn_cast<EraseFactorOp>(user);
-        factor && factor.getZ() == tile)
-      collectUsers(factor.getWritten(), users);
+    if (auto strips = dyn_cast<EraseStripsOp>(user);
+        strips && strips.getZ() == tile)
+      collectUsers(strips.getWritten(), users);
+    if (auto join = dyn_cast<EraseJoinOp>(user); join && join.getZ() == tile)
+      collectUsers(join.getWritten(), users);
     if (auto view = dyn_cast<SubviewOp>(user))
       collectUsers(view.getView(), users);
     if (auto mma = dyn_cast<MmaOp>(user))
@@ -129,7 +131,7 @@ Placement Lifetimes::get(AllocOp alloc) {
   // What is written first and used in one block begins anew each time that the
   // block runs.
   llvm::sort(users, byNumber);
-  if (users.empty() || !isa<WriteOp>(users.front()) ||
+  if (users.empty() || !isa<WriteOp, EraseStripsOp>(users.front()) ||
       !llvm::all_of(users, inBlockOf(users.front())))
     placement.always = true;
   else

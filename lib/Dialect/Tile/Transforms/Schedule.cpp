@@ -73,14 +73,14 @@ static Operation *skipReadyProducts(Operation *bound, MmaOp mma) {
 
 /// True if something between the two decides what the product's shared tiles
 /// hold (the ring's hand-overs, barriers, rows being zeroed, a region), or is
-/// an erase_factor: its columns fill the registers, an accumulator beside them
+/// makes a factor: its columns fill the registers, an accumulator beside them
 /// spills.
 static bool crossesHandOver(Operation *from, MmaOp mma) {
   for (Operation *op = from->getNextNode(); op && op != mma;
        op = op->getNextNode())
     if (op->getNumRegions() != 0 ||
         isa<AcquireOp, CommitOp, WaitOp, ReleaseOp, ZeroRowsOp, BarrierOp,
-            SyncOp, EraseFactorOp>(op))
+            SyncOp, EraseStripsOp, EraseJoinOp>(op))
       return true;
   return false;
 }

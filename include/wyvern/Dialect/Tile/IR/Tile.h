@@ -69,11 +69,11 @@ constexpr int64_t kBlockColumns = 64;
 /// True for what the tensor cores multiply.
 inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 
-/// Rows of a block of a factor: what erase_factor solves and erase_apply
+/// Rows of a block of a factor: what erase_strips solves and erase_apply
 /// multiplies by.
 constexpr int64_t kFactorBlock = 32;
 
-/// Elements of the scratch tile of an erase_factor.
+/// Elements of the scratch tile of a factor.
 constexpr int64_t kFactorScratch = 2624;
 
 /// Marks a loop of which a round begins before the last one has ended

@@ -190,9 +190,9 @@ def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let assemblyFormat = "$dim attr-dict `:` type($result)";
 }
 
-def Tile_EraseFactorOp : Tile_Op<"erase_factor",
+def Tile_EraseStripsOp : Tile_Op<"erase_strips",
                                  [AllTypesMatch<["z", "written"]>]> {
-  let summary = "the factor of L and c in blocks of 32 rows";
+  let summary = "the factor of L and c in blocks of 32 rows, begun";
   let description = [{
     ```
     Z_ii = (I + L_ii diag(c_i))^-1 L_ii, i = 1, 2
@@ -201,27 +201,23 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor",
 
     L is 64 x 64 and strictly lower triangular, zeros included, in registers or in
     shared memory. Z goes to shared memory, in 16 bits; the result is the tile with
-    it. The blocks of 16 x 16 on its diagonal are formed by substitution in fp32, and
-    so is what is left of the lower one in a block of 32 but for a last product, on
-    the tensor cores. For bf16 its operands are f16, and its error is below that of
-    rounding Z, but for nearly equal keys at rates near 2; for f16 they are two f16,
-    and it is that of fp32. (A Neumann series on 16 x 16 blocks fails for such keys:
-    docs/numerics.md.) |Z| must stay below 65504, as it does for keys of norm 1 and
-    rates from 0 to 2.
+    what is there of it: Z_21 and Z_12. Of the blocks on the diagonal `scratch` has the
+    strips of 16 rows, solved for by substitution in fp32. `tile.erase_join` makes Z_ii
+    of these. L is no longer read then, and its place can be filled again.
 
-    `scratch` is where warps meet: rates, the strips of 16 rows, copies of blocks for
-    other warps. It is in use from the first barrier of the warpgroup, with which the
-    operation begins, to the next one behind the operation, another erase_factor's
-    included. Z is written in between: it is there for other warps behind a barrier,
-    or a `commit` where the tile is a ring's stage. Called by a warpgroup that has
-    hardware barrier `barrier_id` to itself.
+    `scratch` is where warps meet: rates, strips, copies of blocks for other warps. It
+    is in use from the first barrier of the warpgroup, with which the operation begins,
+    to the next one behind `tile.erase_join`. Called by a warpgroup that has hardware
+    barrier `barrier_id` to itself.
 
     Example:
 
     ```mlir
-    %w = tile.erase_factor %l, %c via %s to %z barrier 1
+    %b = tile.erase_strips %l, %c via %s to %z barrier 1
         : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
           !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+    %w = tile.erase_join %b via %s barrier 1
+        : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
@@ -236,12 +232,39 @@ def Tile_EraseFactorOp : Tile_Op<"erase_factor",
   let hasVerifier = 1;
 }
 
+def Tile_EraseJoinOp : Tile_Op<"erase_join",
+                               [AllTypesMatch<["z", "written"]>]> {
+  let summary = "the factor of L and c in blocks of 32 rows, complete";
+  let description = [{
+    Writes the blocks on the diagonal of a factor that `tile.erase_strips` has begun in
+    `z`, with what is in `scratch`. What is left of the lower strip's diagonal in a
+    block needs a product, which is on the tensor cores. For bf16 its operands are f16,
+    and its error is below that of rounding Z, but for nearly equal keys at rates near
+    2; for f16 they are two f16, and it is that of fp32. (A Neumann series on 16 x 16
+    blocks fails for such keys: docs/numerics.md.) |Z| must stay below 65504, as it does
+    for keys of norm 1 and rates from 0 to 2.
+
+    It begins with barrier `barrier_id`. Z is there for other warps behind the next one,
+    or a `commit` where the tile is a ring's stage.
+
+    Example: see `tile.erase_strips`.
+  }];
+  let arguments = (ins Tile_SmemType:$z, Tile_SmemType:$scratch,
+                       I64Attr:$barrier_id);
+  let results = (outs Tile_SmemType:$written);
+  let assemblyFormat = [{
+    $z `via` $scratch `barrier` $barrier_id attr-dict
+    `:` type($z) `,` type($scratch)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_EraseApplyOp : Tile_Op<"erase_apply",
                                 [AllTypesMatch<["w", "r"]>]> {
   let summary = "solve by a factor in blocks of 32 rows, on the tensor cores";
   let description = [{
     W and R are 64 x 64 and held transposed: what erases are solved for are their
-    columns. Z is in shared memory, of 16 bits, as `tile.erase_factor` makes it.
+    columns. Z is in shared memory, of 16 bits, as `tile.erase_join` leaves it.
 
     ```
     R_1 = W_1 - (c_1 * W_1) Z_11^T

@@ -44,6 +44,7 @@ static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   delta::FormWYPassOptions formWY;
   formWY.rows = options.rows;
   pm.addPass(delta::createFormWYPass(formWY));
+  pm.addPass(delta::createFuseProloguePass());
 }
 
 static void addDifferentiated(OpPassManager &pm,

@@ -75,6 +75,8 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
 static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   if (options.operandType.getValue() == "none")
     return;
+  // Operands of its products are rounded with the others.
+  pm.addPass(delta::createHalveDecayPass());
   delta::AssignPrecisionPassOptions precision;
   precision.operandType = options.operandType;
   pm.addPass(delta::createAssignPrecisionPass(precision));

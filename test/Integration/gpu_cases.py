@@ -25,8 +25,11 @@ TORCH_DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 class Layer:
     """What one bundle is compiled for."""
 
-    kind: str  # delta | product (two steps a token) | linear (no erase)
-    decay: str  # none | head
+    # delta | product (two steps a token) | linear (no erase) | precond (write key m k) |
+    # gates (erase gate b, write gate w) | before (erases p, reads before the decay) |
+    # dplr (adds p (r^T S') and k v^T)
+    kind: str
+    decay: str  # none | head | channel
     key_heads: int
     value_heads: int
     key_dim: int
@@ -54,6 +57,15 @@ class Layer:
             step["repeat"] = 2
         if self.kind == "linear":
             step = {"write": "k", "erase": "none", "value": "v"}
+        if self.kind == "precond":
+            step |= {"write": "m * k", "erase": "k"}
+        if self.kind == "gates":
+            step = {"write": "k", "erase": "b * k", "written": "w * v"}
+        if self.kind == "before":
+            step |= {"erase": "p", "reads": "before_decay"}
+        steps = [step]
+        if self.kind == "dplr":
+            steps = [{"write": "p", "erase": "r", "rate": -1, "reads": "before_decay"}, {"write": "k", "erase": "none", "value": "v"}]
         return {
             "name": self.name,
             "heads": {"key": self.key_heads, "value": self.value_heads},
@@ -61,7 +73,7 @@ class Layer:
             "dtype": self.dtype,
             "decay": self.decay,
             "scale": self.scale,
-            "steps": [step],
+            "steps": steps,
         }
 
 
@@ -81,7 +93,7 @@ class Case:
     state_v_first: bool = False
     keys: str = "random"  # random | correlated (cosine 0.8)
     rates: str = "unit"  # unit U(0,1) | high U(.9,1) | double U(1.9,2)
-    gates: str = "mild"  # mild | strong | mixed
+    gates: str = "mild"  # mild | strong | mixed | reset (some are -inf)
     views: bool = False
 
     @property
@@ -102,7 +114,7 @@ class Case:
         return (
             f"{layer.kind}/{layer.decay} {layer.dtype} {layer.key_dim}x{layer.value_dim} "
             f"H{layer.key_heads}/{layer.value_heads} {shape} {self.keys}/{self.rates}"
-            + (f"/{self.gates}" if layer.decay == "head" else "")
+            + (f"/{self.gates}" if layer.decay != "none" else "")
             + (" h0" if self.initial_state else "")
             + (" [V,K]" if self.state_v_first else "")
             + (" views" if self.views else "")
@@ -174,6 +186,22 @@ def fixed_cases():
         rates = "double" if kind == "product" else "unit"
         yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
+    yield from family_cases()
+
+
+def family_cases():
+    """A gate a key channel, at every law of gates, and steps with keys and rows of their own."""
+    for gates in ("mild", "strong", "mixed", "reset"):
+        for dtype in ("bf16", "f16"):
+            layer = Layer("delta", "channel", 2, 4, 128, 128, dtype)
+            yield Case(f"channel-{gates}-{dtype}", layer, seed=31, batch=1, tokens=333, gates=gates)
+        layer = Layer("linear", "channel", 4, 4, 64, 64, "bf16")
+        yield Case(f"linear-channel-{gates}", layer, seed=37, batch=2, tokens=333, gates=gates)
+    for kind, decay in (("precond", "head"), ("precond", "channel"), ("gates", "channel"), ("before", "head"), ("dplr", "channel")):
+        layer = Layer(kind, decay, 2, 4, 64, 64, "bf16")
+        for gates in ("mild", "mixed"):
+            yield Case(f"{kind}-{decay}-{gates}", layer, seed=41, batch=2, tokens=333, gates=gates)
+        yield Case(f"{kind}-{decay}-packed", layer, seed=43, lengths=(70, 0, 200, 1), tail=11, gates="strong")
 
 
 def speed_layers():
@@ -207,6 +235,8 @@ def _gates(random, law, shape):
     if law == "mild":
         return -np.log1p(np.exp(-(random.standard_normal(shape) + 3))).astype(np.float32)
     strong = random.uniform(-8, 0, shape).astype(np.float32)
+    if law == "reset":
+        return np.where(strong < -7.6, -np.inf, strong / 100).astype(np.float32)
     if law == "strong":
         strong[:, ::29] = -60
         return strong
@@ -214,6 +244,25 @@ def _gates(random, law, shape):
     strong[:, : shape[1] // 2] = -8
     strong[:, shape[1] // 2 :] = -0.01
     return strong
+
+
+def _step_inputs(random, layer, inputs):
+    """What the steps of a kind read besides: gates, and keys near those that are written."""
+
+    def like(x, low, high):
+        return torch.from_numpy(random.uniform(low, high, x.shape).astype(np.float32))
+
+    k, v = inputs["k"], inputs["v"]
+    if layer.kind == "precond":
+        return {"m": like(k, 0, 1).to(k.dtype)}
+    if layer.kind == "gates":
+        return {"b": like(k, 0, 1).to(k.dtype), "w": like(v, 0, 1).to(k.dtype)}
+    if layer.kind == "before":
+        return {"p": (k.float() * like(k, 0.3, 0.9)).to(k.dtype)}
+    if layer.kind == "dplr":
+        r = torch.from_numpy(_unit(random.standard_normal(k.shape, dtype=np.float32)))
+        return {"r": r.to(k.dtype), "p": (-r * like(r, 0.3, 0.9)).to(k.dtype)}
+    return {}
 
 
 def make_inputs(case):
@@ -230,9 +279,11 @@ def make_inputs(case):
         "k": torch.from_numpy(_keys(random, case.keys, (batch, rows, *key_shape))).to(dtype),
         "v": torch.from_numpy(values).to(dtype),
     }
-    if layer.decay == "head":
-        inputs["g"] = torch.from_numpy(_gates(random, case.gates, (batch, tokens, layer.value_heads)))
-    if layer.kind != "linear":
+    if layer.decay != "none":
+        channels = (layer.key_dim,) if layer.decay == "channel" else ()
+        inputs["g"] = torch.from_numpy(_gates(random, case.gates, (batch, tokens, layer.value_heads, *channels)))
+    inputs |= _step_inputs(random, layer, inputs)
+    if layer.kind not in ("linear", "gates", "dplr"):
         inputs["beta"] = torch.from_numpy(_rates(random, case.rates, (batch, rows, layer.value_heads)))
     if case.initial_state:
         shape = (case.sequences, layer.value_heads, layer.key_dim, layer.value_dim)
@@ -255,8 +306,25 @@ def digest(inputs):
 def reference(case, inputs, cu_seqlens):
     """The float64 token recurrence on the (rounded) inputs, where they are."""
     layer = case.layer
+    steps = dict(inputs)
+    if layer.kind == "precond":
+        steps["erase_key"], steps["k"] = steps["k"], steps.pop("m").double() * steps["k"].double()
+    if layer.kind == "gates":
+        steps["erase_key"] = steps.pop("b").double() * steps["k"].double()
+        steps["v"] = steps.pop("w").double() * steps["v"].double()
+    if layer.kind == "before":
+        steps["erase_key"] = steps.pop("p")
+    if layer.kind == "dplr":
+        steps["also_k"], steps["also_v"] = steps["k"], steps["v"]
+        steps["k"], steps["erase_key"], steps["v"] = steps.pop("p"), steps.pop("r"), torch.zeros_like(steps["v"])
+        steps["beta"] = -torch.ones(steps["v"].shape[:3], device=steps["v"].device)
     return delta_oracle.run(
-        **inputs, cu_seqlens=cu_seqlens, scale=layer.scale, repeat=layer.repeat, erase=layer.kind != "linear"
+        **steps,
+        cu_seqlens=cu_seqlens,
+        scale=layer.scale,
+        repeat=layer.repeat,
+        erase=layer.kind != "linear",
+        before_decay=layer.kind in ("before", "dplr"),
     )
 
 

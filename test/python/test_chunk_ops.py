@@ -6,12 +6,16 @@ adjoints, reverse scans, chunk dimensions.
 """
 
 import itertools
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 _compiler = pytest.importorskip("wyvern._compiler", reason="built without the compiler")
 
+BUILD = Path(os.environ.get("WYVERN_BUILD_DIR", Path(__file__).resolve().parents[2] / "build"))
 D = 5
 rng = np.random.default_rng(0)
 
@@ -20,8 +24,8 @@ def tensor(*shape, dtype="f64"):
     return f"tensor<{''.join(f'{size}x' for size in shape)}{dtype}>"
 
 
-def run_map(inputs, out, body, chunk, compute="f64"):
-    """Runs a chunk_map of one head, whose body makes %r, on B = 1.
+def run_map(inputs, out, body, chunk, compute="f64", passes=str):
+    """Runs a chunk_map of one head, whose body makes %r, on B = 1, after `passes`.
 
     inputs: name -> (array, binding of its dimensions); out: (tile shape, binding).
     """
@@ -39,7 +43,7 @@ def run_map(inputs, out, body, chunk, compute="f64"):
       }}
       return %0 : {result}
     }}"""
-    program = _compiler.compile_cpu(text)
+    program = _compiler.compile_cpu(passes(text))
     [found] = program.run([array for array, _ in inputs.values()])
     return np.asarray(found)
 
@@ -134,6 +138,79 @@ def test_decay_apply(mask, decay, before, rows, transpose, tokens=7):
     w = weights(mask, g, before, na, nb, tokens)
     expected = np.einsum("ij,id,ijd->jd" if transpose else "ij,jd,ijd->id", np.where(kept, m, 0), x, w)
     np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+
+
+HALVED = [case for case in CASES if case[1] == "channel"]
+
+
+def halved(text):
+    """The program with its decay products made of plain ones."""
+    command = [BUILD / "bin" / "wyvern-opt", "-delta-halve-decay", "-"]
+    out = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    assert "decay_dot" not in out and "decay_apply" not in out
+    return out
+
+
+@pytest.mark.parametrize("tokens", [7, 8])
+@pytest.mark.parametrize("mask,decay,before,rows", HALVED)
+def test_halve_decay_dot(mask, decay, before, rows, tokens):
+    """Also where a gate is -inf: no factor is the quotient of two."""
+    na, nb = rows
+    a, b = rng.standard_normal((tokens * na, D)), rng.standard_normal((tokens * nb, D))
+    g = gate(decay, tokens)
+    g[2, 1] = g[5] = -np.inf
+    shape = (tokens * na, tokens * nb)
+    body = f"%r = delta.decay_dot {mask} %a, %b {decay_clause(decay, before, rows, tokens)} : {tensor(*a.shape)}, {tensor(*b.shape)} -> {tensor(*shape)}"
+    found = run_map({"a": rows_in(a, na), "b": rows_in(b, nb), "g": rows_in(g)}, rows_out(shape, na), body, tokens, passes=halved)
+    expected = np.einsum("id,jd,ijd->ij", a, b, weights(mask, g, before, na, nb, tokens))
+    np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("mask,decay,before,rows", HALVED)
+def test_halve_decay_apply(mask, decay, before, rows, transpose, tokens=7):
+    na, nb = rows
+    m = rng.standard_normal((tokens * na, tokens * nb))
+    kept = weights(mask, None, before, na, nb, tokens)[:, :, 0] > 0
+    x = rng.standard_normal((tokens * (na if transpose else nb), D))
+    g = gate(decay, tokens)
+    g[2, 1] = g[5] = -np.inf
+    inputs = {"m": rows_in(np.where(kept, m, np.nan), na), "x": rows_in(x, na if transpose else nb), "g": rows_in(g)}
+    n = nb if transpose else na
+    shape = (tokens * n, D)
+    body = f"%r = delta.decay_apply {mask} {'transpose' if transpose else ''} %m, %x {decay_clause(decay, before, rows, tokens)} : {tensor(*m.shape)}, {tensor(*x.shape)} -> {tensor(*shape)}"
+    found = run_map(inputs, rows_out(shape, n), body, tokens, passes=halved)
+    w = weights(mask, g, before, na, nb, tokens)
+    expected = np.einsum("ij,id,ijd->jd" if transpose else "ij,jd,ijd->id", np.where(kept, m, 0), x, w)
+    np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("half", [1, 2, 4])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_sum_to_middle(rank, half, before, tokens=7):
+    g = gate("channel" if rank == 2 else "head", tokens)
+    body = f"%r = delta.sum_to_middle %g half {half} {'before_decay' if before else ''} : {tensor(*g.shape)}"
+    found = run_map({"g": rows_in(g)}, rows_out(g.shape), body, tokens).reshape(g.shape)
+    for t in range(tokens):
+        middle = t // (2 * half) * 2 * half + half
+        summed = g[middle : t + (not before)] if t >= middle else g[t + 1 : middle]
+        np.testing.assert_allclose(found[t], summed.sum(axis=0), atol=1e-13)
+
+
+@pytest.mark.parametrize("half", [0, 1, 2, 4])
+@pytest.mark.parametrize("mask,rows", [(mask, rows) for mask, decay, before, rows in CASES if not decay])
+def test_half_of_mask(mask, rows, half, tokens=7):
+    """Every pair that the mask keeps is of one half, and no other entry is read."""
+    na, nb = rows
+    m = rng.standard_normal((tokens * na, tokens * nb))
+    t, u = np.arange(tokens * na)[:, None] // na, np.arange(tokens * nb)[None] // nb
+    block = t // max(2 * half, 1) == u // max(2 * half, 1)
+    pair = t == u if half == 0 else block & (t % (2 * half) >= half) & (u % (2 * half) < half)
+    kept = pair & (weights(mask, None, False, na, nb, tokens)[:, :, 0] > 0)
+    body = f"%r = delta.decay_mask {mask} %m rows [{na}, {nb}] half {half} : {tensor(*m.shape)}"
+    found = run_map({"m": rows_in(np.where(kept, m, np.nan), na)}, rows_out(m.shape, na), body, tokens)
+    np.testing.assert_array_equal(found.reshape(m.shape), np.where(kept, m, 0))
 
 
 @pytest.mark.parametrize("mask,decay,before,rows", [case for case in CASES if case[1] != "channel"])

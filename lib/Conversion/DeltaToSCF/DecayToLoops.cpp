@@ -305,8 +305,22 @@ struct LowerDecayMask : OpRewritePattern<DecayMaskOp> {
                                 PatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     DecayProduct product(op, tileType(op.getM()).getDimSize(0), b);
-    rewriter.replaceOp(op, product.createMaskedDecay(op.getM()));
+    rewriter.replaceOp(
+        op, op.getHalf() ? createKept(b, product, op.getM(), *op.getHalf())
+                         : product.createMaskedDecay(op.getM()));
     return success();
+  }
+
+  /// The entries of m for the pairs of one half, else zero.
+  static Value createKept(ImplicitLocOpBuilder &b, DecayProduct &product,
+                          Value m, int64_t half) {
+    auto keep = [&](Value i, Value j, Value current) {
+      return createInsert(b, createExtract(b, m, {i, j}), current, {i, j});
+    };
+    Value zeros = createZeroTile(b, tileType(m));
+    return half == 0
+               ? product.createSameTokenLoops(zeros, keep)
+               : product.createPairLoops(createIndex(b, half), zeros, keep);
   }
 };
 } // namespace

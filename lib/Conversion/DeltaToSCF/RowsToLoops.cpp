@@ -29,6 +29,32 @@ struct LowerCumsum : OpRewritePattern<CumsumOp> {
   }
 };
 
+struct LowerSumToMiddle : OpRewritePattern<SumToMiddleOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SumToMiddleOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    int64_t size = op.getHalf();
+    Value half = createIndex(b, size), g = op.getG();
+    Value second = createSegmentSum(b, g, half, /*reverse=*/false);
+    if (!op.getBeforeDecay())
+      second = arith::AddFOp::create(b, second, g);
+    Value first = createSegmentSum(b, g, half, /*reverse=*/true);
+    rewriter.replaceOp(
+        op, createElementLoops(b, first, {}, [&](ValueRange ivs, Value sums) {
+          Value number = createFloorDiv(b, ivs[0], size);
+          Value isSecond = arith::CmpIOp::create(
+              b, arith::CmpIPredicate::eq,
+              arith::RemUIOp::create(b, number, createIndex(b, 2)),
+              createIndex(b, 1));
+          return Value(arith::SelectOp::create(b, isSecond,
+                                               createExtract(b, second, ivs),
+                                               createExtract(b, sums, ivs)));
+        }));
+    return success();
+  }
+};
+
 /// The loop ends at the valid rows: what lies past them is not read.
 struct LowerMaskRows : OpRewritePattern<MaskRowsOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -104,5 +130,5 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
 
 void delta::populateRowPatterns(RewritePatternSet &patterns) {
   patterns.add<LowerCumsum, LowerIdentity, LowerMaskRows, LowerRepeatRows,
-               LowerSumRows>(patterns.getContext());
+               LowerSumRows, LowerSumToMiddle>(patterns.getContext());
 }

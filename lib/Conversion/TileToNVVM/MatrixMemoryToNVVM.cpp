@@ -226,6 +226,33 @@ struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
   }
 };
 
+/// Rows of f32 through padded rows, a unit of 16 bytes a thread and step.
+void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
+  SmemType tile = op.getStaging().getType();
+  Type element = tile.getElementType();
+  writePlainMatrix(e, e.elements(adaptor.getValue()), adaptor.getStaging(),
+                   tile, op.getTranspose(), /*firstRow=*/0);
+  emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+  Value base =
+      globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+  Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+  Value valid = e.trunc32(adaptor.getValid());
+  int64_t rows = tile.getShape()[0], perRow = tile.getShape()[1] / 4;
+  for (int64_t first = 0; first < rows * perRow; first += kWarpgroupThreads) {
+    Value number = e.add(e.warpgroupThread(), first);
+    Value row = e.udiv(number, perRow);
+    Value column = e.mul(e.urem(number, perRow), 4);
+    e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, row, valid), [&] {
+      Value from =
+          e.add(adaptor.getStaging(),
+                e.add(e.mul(row, tile.getPaddedRowBytes()), e.mul(column, 4)));
+      Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(column));
+      e.storeGlobal(e.vectorOf(e.loadSharedVector(e.f32(), 4, from)),
+                    offsetPointer(e, base, offset, element));
+    });
+  }
+}
+
 struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -236,6 +263,11 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
     SmemType tile = op.getStaging().getType();
     // The last use of the staging tile may still be read.
     emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+    if (!tile.isSwizzled()) {
+      storePlainRows(e, op, adaptor);
+      rewriter.eraseOp(op);
+      return success();
+    }
     writeMatrix(e, adaptor.getValue(), adaptor.getStaging(), tile,
                 op.getTranspose());
     emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);

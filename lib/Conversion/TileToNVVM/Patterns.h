@@ -30,6 +30,8 @@ void populateSequencePatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
 void populateRingPatterns(LLVMTypeConverter &converter,
                           RewritePatternSet &patterns);
+void populateCopyPatterns(LLVMTypeConverter &converter,
+                          RewritePatternSet &patterns);
 void populateMmaPatterns(LLVMTypeConverter &converter,
                          RewritePatternSet &patterns);
 void populateMatrixMemoryPatterns(LLVMTypeConverter &converter,
@@ -40,6 +42,8 @@ void populateVectorPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateScanRowsPatterns(LLVMTypeConverter &converter,
+                              RewritePatternSet &patterns);
 void populateEraseApplyPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
@@ -57,6 +61,9 @@ Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
 Value readPlain(Emitter &e, Value base, SmemType tile, RankedTensorType type,
                 bool transposed, int64_t firstRow);
 void writePlain(Emitter &e, WriteOp op, WriteOp::Adaptor adaptor);
+/// The same for a matrix in the acc layout of `values`.
+void writePlainMatrix(Emitter &e, ArrayRef<Value> values, Value base,
+                      SmemType tile, bool transposed, int64_t firstRow);
 
 /// Makes this thread's writes to shared memory visible to wgmma and TMA, for
 /// whoever synchronizes with it afterwards.

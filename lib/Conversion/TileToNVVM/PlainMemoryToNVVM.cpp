@@ -152,8 +152,13 @@ void tile::writePlain(Emitter &e, WriteOp op, WriteOp::Adaptor adaptor) {
   if (tile.getShape().size() == 1)
     return writeVector(e, values, adaptor.getTile(),
                        *getLayout(op.getValue().getType()));
-  PlainAccess access(e, adaptor.getTile(), tile, op.getTranspose(),
-                     op.getBlock() * kAccRows);
+  writePlainMatrix(e, values, adaptor.getTile(), tile, op.getTranspose(),
+                   op.getBlock() * kAccRows);
+}
+
+void tile::writePlainMatrix(Emitter &e, ArrayRef<Value> values, Value base,
+                            SmemType tile, bool transposed, int64_t firstRow) {
+  PlainAccess access(e, base, tile, transposed, firstRow);
   for (size_t i = 0; i < values.size(); i += 2)
-    access.store(ArrayRef(values).slice(i, 2), i);
+    access.store(values.slice(i, 2), i);
 }

@@ -6,6 +6,7 @@
 
 #include "Fragments.h"
 #include "Patterns.h"
+#include "Stage.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -32,24 +33,6 @@ struct AllocPattern : OpConversionPattern<AllocOp> {
     Emitter e(rewriter, op.getLoc());
     rewriter.replaceOp(op, sharedAddress(e, *op.getOffset()));
     return success();
-  }
-};
-
-/// A use of a ring: where its barriers lie. A ring is its tiles, for each the
-/// stages one after the other, then one full barrier a stage, then one empty
-/// barrier a stage. Stage and phase follow from the running index, so no phase
-/// is carried from use to use.
-struct Stage {
-  Value slot, full, empty, phase;
-
-  Stage(Emitter &e, RingType ring, Value base, Value index) {
-    int64_t depth = ring.getDepth();
-    Value use = e.trunc32(index);
-    slot = e.urem(use, depth);
-    phase = e.band(e.udiv(use, depth), e.c32(1));
-    Value barriers = e.add(base, ring.getTileBytes());
-    full = e.add(barriers, e.mul(slot, 8));
-    empty = e.add(full, depth * 8);
   }
 };
 
@@ -257,74 +240,11 @@ private:
           constraints + ",~{memory}", operands, {});
   }
 };
-/// A lane takes every 32nd element. Of f32 by asynchronous copies, whose lanes
-/// arrive at the full barrier when they have ended: each adds an arrival to the
-/// phase first (PTX ISA 9.7.13.15.17), which cannot end before the warp
-/// commits.
-struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(LoadVectorOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    int64_t size = op.getTile().getType().getShape()[0];
-    if (size % kLanes != 0)
-      return rewriter.notifyMatchFailure(
-          op, "expected a multiple of 32 elements: each lane writes");
-    Emitter e(rewriter, op.getLoc());
-    Type element = op.getGlobal().getType().getTensor().getElementType();
-    Value base =
-        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
-    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
-    // A pointer a lane would be held from chunk to chunk.
-    Value lane = e.urem(e.threadIdAgain(), kLanes);
-    Value valid = e.trunc32(adaptor.getValid());
-    for (int64_t i = 0; i < size; i += kLanes) {
-      Value index = e.add(lane, i);
-      Value isValid = e.cmp(LLVM::ICmpPredicate::ult, index, valid);
-      Value from =
-          offsetPointer(e, base, e.mul(e.ext64(index), stride), element);
-      Value to = e.add(adaptor.getTile(), e.mul(index, 4));
-      if (element.isF32())
-        copy(e, to, from, isValid);
-      else
-        e.storeShared(loadExtended(e, element, from, isValid), to);
-    }
-    if (element.isF32()) {
-      Stage stage(e, op.getRing().getType(), adaptor.getRing(),
-                  adaptor.getIndex());
-      e.ptx("cp.async.mbarrier.arrive.shared::cta.b64 [$0];", "r,~{memory}",
-            stage.full, {});
-    }
-    rewriter.eraseOp(op);
-    return success();
-  }
-
-private:
-  static constexpr int64_t kLanes = 32;
-
-  /// Copies 4 bytes, or zeroes them: of what is not valid no byte is read.
-  static void copy(Emitter &e, Value to, Value from, Value isValid) {
-    Value bytes = e.select(isValid, e.c32(4), e.c32(0));
-    e.ptx("cp.async.ca.shared::cta.global [$0], [$1], 4, $2;",
-          "r,l,r,~{memory}", {to, from, bytes}, {});
-  }
-
-  static Value loadExtended(Emitter &e, Type element, Value from,
-                            Value isValid) {
-    auto load = [&]() -> Value {
-      return LLVM::FPExtOp::create(e.builder, e.loc, e.f32(),
-                                   e.loadGlobal(element, from));
-    };
-    return e.ifElse(isValid, e.f32(), load, [&] { return e.cf32(0); });
-  }
-};
 } // namespace
 
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<AllocPattern, AllocRingPattern, SubviewPattern,
                StagePattern<AcquireOp>, StagePattern<WaitOp>, CommitPattern,
-               ReleasePattern, LoadPattern, LoadVectorPattern>(
-      converter, patterns.getContext());
+               ReleasePattern, LoadPattern>(converter, patterns.getContext());
 }

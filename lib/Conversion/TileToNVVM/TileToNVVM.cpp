@@ -40,11 +40,13 @@ struct ConvertTileToNVVM
     populateRolePatterns(converter, patterns);
     populateSequencePatterns(converter, patterns);
     populateRingPatterns(converter, patterns);
+    populateCopyPatterns(converter, patterns);
     populateMmaPatterns(converter, patterns);
     populateMatrixMemoryPatterns(converter, patterns);
     populateGlobalMatrixPatterns(converter, patterns);
     populateVectorPatterns(converter, patterns);
     populateReducePatterns(converter, patterns);
+    populateScanRowsPatterns(converter, patterns);
     populateEraseApplyPatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);

@@ -87,10 +87,10 @@ func.func @no_time(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %w: tensor<1x64
 
 // -----
 
-func.func @f32_matrix(%x: tensor<?x?x1x64xf32> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x64xf32>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) and no decay per channel, or target "cpu"}}
+func.func @f64_matrix(%x: tensor<?x?x1x64xf64> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x64xf64>': the GPU path takes vectors of f32, bf16 or f16, matrices of bf16 or f16, and f32 rows of tokens that are no out of a scan; choose dtype bf16 or f16 (delta-assign-precision), or target "cpu"}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xf32>)
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xf64>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
     delta.yield outs(%X : tensor<64x64xf32>)
   }
@@ -99,20 +99,30 @@ func.func @f32_matrix(%x: tensor<?x?x1x64xf32> {delta.name = "x"}) -> (tensor<?x
 
 // -----
 
-func.func @f32_out(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xf32> {delta.name = "y"}) {
-  // expected-error @+1 {{out #0 of type 'tensor<?x?x1x64xf32>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) and no decay per channel, or target "cpu"}}
-  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+func.func @f32_out_of_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x64xf32> {delta.name = "s"})
+    -> (tensor<?x?x1x64xf32> {delta.name = "y"}, tensor<?x1x64x64xf32> {delta.name = "t"}) {
+  // expected-error @+1 {{out #0 of type 'tensor<?x?x1x64xf32>': the GPU path takes vectors of f32, bf16 or f16, matrices of bf16 or f16, and f32 rows of tokens that are no out of a scan;}}
+  %y, %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x64x64xf32>)
       outs([seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
-    delta.yield outs(%X : tensor<64x64xf32>)
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Sb = arith.truncf %S : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Y = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Xb, %Sb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>) carry(%S : tensor<64x64xf32>)
   }
-  return %y : tensor<?x?x1x64xf32>
+  return %y, %t : tensor<?x?x1x64xf32>, tensor<?x1x64x64xf32>
 }
 
 // -----
 
 func.func @f64_vector(%x: tensor<?x?x1xf64> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1xf64>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16;}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1xf64>': the GPU path takes vectors of f32, bf16 or f16, matrices of bf16 or f16, and f32 rows of tokens}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head] : tensor<?x?x1xf64>)
       outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
@@ -124,7 +134,7 @@ func.func @f64_vector(%x: tensor<?x?x1xf64> {delta.name = "x"}) -> (tensor<?x?x1
 // -----
 
 func.func @three_dimensions(%x: tensor<?x?x1x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x2x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x2x64xbf16>': the GPU path takes vectors of f32, bf16 or f16 and matrices of bf16 or f16;}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x2x64xbf16>': the GPU path takes vectors of f32, bf16 or f16, matrices of bf16 or f16, and f32 rows of tokens}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _, _] : tensor<?x?x1x2x64xbf16>)
       outs([seq, time, head, _, _] : tensor<?x?x1x2x64xbf16>) valid(%n) {
@@ -329,7 +339,7 @@ func.func @f32_product(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
     %zero = arith.constant dense<0.0> : tensor<64x128xf32>
-    // expected-error @+1 {{expected bf16 or f16 operands, found 'tensor<64x128xf32>'; run delta-assign-precision}}
+    // expected-error @+1 {{expected bf16 or f16 operands, found 'tensor<64x128xf32>'; choose dtype bf16 or f16 (delta-assign-precision)}}
     %XS = linalg.contract indexing_maps = [#mk, #kn, #mn]
         ins(%X, %S : tensor<64x64xf32>, tensor<64x128xf32>) outs(%zero : tensor<64x128xf32>) -> tensor<64x128xf32>
     delta.yield carry(%XS : tensor<64x128xf32>)
@@ -381,7 +391,7 @@ func.func @cumsum_in_scan(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tens
   %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       carry(%S = %s[seq, head, _, _] : tensor<?x1x64x128xf32>) outs() valid(%n) {
-    // expected-error @+1 {{expected a running sum of a vector in a chunk_map; run delta-stage}}
+    // expected-error @+1 {{expected a running sum in a chunk_map; run delta-stage}}
     %A = delta.cumsum %G : tensor<64xf32>
     delta.yield carry(%S : tensor<64x128xf32>)
   }
@@ -458,7 +468,7 @@ func.func @channel_decay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tenso
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
     %Xb = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
-    // expected-error @+1 {{'delta.decay_dot' op has a decay per key channel; the GPU path takes no decay or one gate a head so far (target "cpu" takes all)}}
+    // expected-error @+1 {{'delta.decay_dot' op has a decay per key channel inside of its sum; the GPU path takes products of its factors (delta-halve-decay)}}
     %Y = delta.decay_dot upto_token %Xb, %Xb decay(%X : tensor<64x64xf32>) : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
     delta.yield outs(%Y : tensor<64x64xf32>)
   }

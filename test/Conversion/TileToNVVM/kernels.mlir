@@ -166,6 +166,29 @@ tile.kernel @sums(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps
 
 // -----
 
+// Running sums of rows: a thread takes a column, 16 rows loaded at a time; here 64
+// columns are half of the threads'. To the middle of blocks of 64 rows: down from it
+// without its own row, up from it with it.
+
+// CHECK-LABEL: gpu.module @running_sums
+// CHECK: "bar.sync 1, 128;"
+// CHECK: scf.if
+// CHECK-COUNT-16: "ld.shared.f32
+// CHECK-COUNT-16: "st.shared.f32
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-16: "ld.shared.v2.f32
+// CHECK: "bar.sync 1, 128;"
+// CHECK: %[[X31:.*]] = llvm.inline_asm {{.*}} "ld.shared.f32
+// CHECK: %[[ZERO:.*]] = llvm.mlir.constant(0.0{{.*}}) : f32
+tile.kernel @running_sums() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 65536 {
+  %x = tile.alloc offset 0 : !tile.smem<64x64xf32>
+  %s = tile.alloc offset 17408 : !tile.smem<64x64xf32>
+  %a = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %m = tile.scan_rows %a half 32 via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}
+
+// -----
+
 // A tile for products: a barrier before, since its place may be in use, and one behind
 // a proxy fence, since wgmma reads it. The second 64 rows of 128 start 64 * 128 bytes on.
 

@@ -151,3 +151,10 @@ func.func @identity() {
   %I = delta.identity : tensor<64x64xf32>
   return
 }
+
+// CHECK-LABEL: func.func @sum_to_middle
+// CHECK: delta.sum_to_middle
+func.func @sum_to_middle(%G: tensor<64x128xf32>) {
+  %y = delta.sum_to_middle %G half 8 : tensor<64x128xf32>
+  return
+}

@@ -156,14 +156,13 @@ func.func @write_only_leaves(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1x16xf32>,
   // CHECK: ins(%[[Q:[^ ]*]] = %arg0[{{.*}}%[[g:[^ ]*]] = %arg1[{{.*}}%[[P:[^ ]*]] = %arg2[{{.*}}%[[R:[^ ]*]] = %arg3[{{.*}}%[[K:[^ ]*]] = %arg4[{{.*}}%[[V:[^ ]*]] = %arg5[{{.*}}%[[S:[^ ]*]] = %arg6[
   // CHECK: %[[c:.*]] = arith.constant dense<-1.000000e+00> : tensor<64xf32>
   // CHECK: %[[L:.*]] = delta.decay_dot before_token %[[R]], %[[P]] decay(%[[g]] : tensor<64x16xf32>) before_decay
-  // CHECK: %[[M:.*]] = delta.decay_dot before_token %[[R]], %[[K]] decay(%[[g]] : tensor<64x16xf32>) before_decay
-  // CHECK: %[[MV:.*]] = linalg.contract {{.*}} ins(%[[M]], %[[V]]
-  // CHECK: %[[Y:.*]] = arith.negf %[[MV]]
   // CHECK: %[[h:.*]] = delta.cumsum exclusive %[[g]]
   // CHECK: %[[eh:.*]] = math.exp %[[h]]
   // CHECK: %[[Rh:.*]] = arith.mulf %[[R]], %[[eh]]
   // CHECK: %[[RS:.*]] = linalg.contract {{.*}} ins(%[[Rh]], %[[S]]
-  // CHECK: %[[W:.*]] = arith.subf %[[Y]], %[[RS]]
+  // CHECK: %[[M:.*]] = delta.decay_dot before_token %[[R]], %[[K]] decay(%[[g]] : tensor<64x16xf32>) before_decay
+  // CHECK: %[[read:.*]] = linalg.contract {{.*}} ins(%[[M]], %[[V]] {{.*}} outs(%[[RS]]
+  // CHECK: %[[W:.*]] = arith.negf %[[read]]
   // CHECK: %{{.*}}, %[[U:.*]] = delta.erase_solve %[[L]], %[[c]], %[[W]]
   // CHECK-NOT: delta.erase_solve
   // CHECK: %[[P1:.*]] = delta.decay_dot upto_token %[[Q]], %[[P]]

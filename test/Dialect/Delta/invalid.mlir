@@ -674,6 +674,30 @@ func.func @decay_mask_c5(%m: tensor<8x8xf32>, %g: tensor<8x8xf32>) {
 
 // -----
 
+func.func @decay_mask_c6(%m: tensor<8x8xf32>, %g: tensor<8xf32>) {
+  // expected-error @+1 {{(C6) expected a half of 0 or more tokens and no decay, found half 2 with a decay}}
+  %r = delta.decay_mask upto_token %m decay(%g : tensor<8xf32>) half 2 : tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @sum_to_middle_c1(%g: tensor<8x4x2xf32>) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<8x4x2xf32>'}}
+  %r = delta.sum_to_middle %g half 2 : tensor<8x4x2xf32>
+  return
+}
+
+// -----
+
+func.func @sum_to_middle_c2(%g: tensor<8xf32>) {
+  // expected-error @+1 {{(C2) expected a half of 1 or more tokens, found 0}}
+  %r = delta.sum_to_middle %g half 0 : tensor<8xf32>
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // delta.erase_solve, delta.erase_solve_adjoint, delta.erase_factor, delta.erase_apply
 //===----------------------------------------------------------------------===//

@@ -180,15 +180,17 @@ func.func @two_rows_a_token(%q: tensor<?x?x1x32xbf16>, %g: tensor<?x?x2xf32>, %k
 
 // A program that no recurrence produces. An out without the state comes from the
 // map, in its own type. A matrix without rows crosses once a chunk, a transposed
-// one keeps its rows where they are, and a per-channel sum is made again.
+// one keeps its rows where they are, and so does a per-channel sum: the chain loads no
+// matrix for it.
 
 // CHECK-LABEL: func.func @free_form
-// CHECK: %[[before:.*]]:3 = delta.chunk_map chunk = 16 heads = 2
-// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x8xf16>, [chunk, head, _, _] : tensor<?x2x16x16xf32>, [seq, head, _, time] : tensor<?x2x16x?xf32>)
+// CHECK: %[[before:.*]]:4 = delta.chunk_map chunk = 16 heads = 2
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x8xf16>, [chunk, head, _, _] : tensor<?x2x16x16xf32>, [seq, head, _, time] : tensor<?x2x16x?xf32>, [chunk, head, _] : tensor<?x2x16xf32>)
+// CHECK: linalg.reduce { arith.addf }
 // CHECK: %[[chain:.*]], %[[final:.*]] = delta.chunk_scan reverse chunk = 16 heads = 2
-// CHECK-SAME: ins(%[[X:.*]] = %{{.*}}[seq, time, head, _] : tensor<?x?x2x16xf32>, %[[G:.*]] = %[[before]]#1[chunk, head, _, _] : tensor<?x2x16x16xf32>, %[[Xt:.*]] = %[[before]]#2[seq, head, _, time] : tensor<?x2x16x?xf32>)
+// CHECK-SAME: %[[G:[a-zA-Z0-9_]+]] = %[[before]]#1[chunk, head, _, _] : tensor<?x2x16x16xf32>, %[[Xt:[a-zA-Z0-9_]+]] = %[[before]]#2[seq, head, _, time] : tensor<?x2x16x?xf32>, %[[sum:[a-zA-Z0-9_]+]] = %[[before]]#3[chunk, head, _] : tensor<?x2x16xf32>)
 // CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xf32>)
-// CHECK: linalg.reduce { arith.addf } ins(%[[X]] : tensor<16x16xf32>)
+// CHECK: linalg.broadcast ins(%[[sum]] : tensor<16xf32>)
 // CHECK: return %[[chain]], %[[before]]#0, %[[final]]
 func.func @free_form(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x8xf16>, %s0: tensor<?x2x16x16xf32>)
     -> (tensor<?x?x2x16xf32>, tensor<?x?x2x8xf16>, tensor<?x2x16x16xf32>) {

@@ -98,6 +98,25 @@ func.func @load_vector(%g: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index
   return
 }
 
+// CHECK-LABEL: func.func @load_rows
+func.func @load_rows(%g: !tile.global<tensor<?x?x4x128xf32>>, %b: index, %t: index, %h: index, %c0: index, %n: index, %i: index, %v: !tile.smem<64x128xf32>,
+    %ring: !tile.ring<2, [!tile.smem<64x128xf32>]>) {
+  // CHECK: tile.load_rows %{{.*}}[%{{.*}}] dim 1 valid %{{.*}} to %{{.*}} of %{{.*}}[%{{.*}}]
+  tile.load_rows %g[%b, %t, %h, %c0] dim 1 valid %n to %v of %ring[%i]
+      : !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x128xf32>,
+        !tile.ring<2, [!tile.smem<64x128xf32>]>
+  return
+}
+
+// CHECK-LABEL: func.func @scan_rows
+func.func @scan_rows(%g: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
+  // CHECK: tile.scan_rows reverse exclusive %{{.*}} via %{{.*}} barrier 1
+  %a = tile.scan_rows reverse exclusive %g via %s barrier 1
+      : !tile.smem<64x128xf32>, !tile.smem<64x128xf32>
+      -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
 // CHECK-LABEL: func.func @one_warp
 func.func @one_warp(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64]>, %ring: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %i: index,
     %c0: index) {

@@ -424,6 +424,46 @@ func.func @load_vector_c4(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64
 
 // -----
 
+func.func @load_rows_c1(%g: !tile.global<tensor<?x?x4x128xf32>>, %t: !tile.smem<64x128xf32>, %r: !tile.ring<2, [!tile.smem<64x128xf32>]>, %w: !tile.ring<2, [!tile.smem<64x128xf32>], warps>, %h: !tile.smem<64x128xbf16>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x128xf32>', found 2}}
+  tile.load_rows %g[%i, %i] dim 1 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x128xf32>, !tile.ring<2, [!tile.smem<64x128xf32>]>
+  return
+}
+
+// -----
+
+func.func @load_rows_c2(%g: !tile.global<tensor<?x?x4x128xf32>>, %t: !tile.smem<64x128xf32>, %r: !tile.ring<2, [!tile.smem<64x128xf32>]>, %w: !tile.ring<2, [!tile.smem<64x128xf32>], warps>, %h: !tile.smem<64x128xbf16>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4x128xf32>', found 4}}
+  tile.load_rows %g[%i, %i, %i, %i] dim 4 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x128xf32>, !tile.ring<2, [!tile.smem<64x128xf32>]>
+  return
+}
+
+// -----
+
+func.func @load_rows_c4(%g: !tile.global<tensor<?x?x4x128xf32>>, %t: !tile.smem<64x128xf32>, %r: !tile.ring<2, [!tile.smem<64x128xf32>]>, %w: !tile.ring<2, [!tile.smem<64x128xf32>], warps>, %h: !tile.smem<64x128xbf16>, %i: index) {
+  // expected-error @+1 {{(C4) expected a ring that TMA fills, found '!tile.ring<2, [!tile.smem<64x128xf32>], warps>'}}
+  tile.load_rows %g[%i, %i, %i, %i] dim 1 valid %i to %t of %w[%i] : !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x128xf32>, !tile.ring<2, [!tile.smem<64x128xf32>], warps>
+  return
+}
+
+// -----
+
+func.func @load_rows_c5(%g: !tile.global<tensor<?x?x4x128xf32>>, %t: !tile.smem<64x128xf32>, %r: !tile.ring<2, [!tile.smem<64x128xf32>]>, %w: !tile.ring<2, [!tile.smem<64x128xf32>], warps>, %h: !tile.smem<64x128xbf16>, %i: index) {
+  // expected-error @+1 {{(C5) expected a matrix of f32, found '!tile.smem<64x128xbf16>'}}
+  tile.load_rows %g[%i, %i, %i, %i] dim 1 valid %i to %h of %r[%i] : !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x128xbf16>, !tile.ring<2, [!tile.smem<64x128xf32>]>
+  return
+}
+
+// -----
+
+func.func @load_rows_c3(%g: !tile.global<tensor<?x?x4x128xbf16>>, %t: !tile.smem<64x128xf32>, %r: !tile.ring<2, [!tile.smem<64x128xf32>]>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'bf16', found 'f32'}}
+  tile.load_rows %g[%i, %i, %i, %i] dim 1 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x128xf32>, !tile.ring<2, [!tile.smem<64x128xf32>]>
+  return
+}
+
+// -----
+
 func.func @one_warp_c1() {
   // expected-error @+1 {{(C1) expected what one warp can do, found tile.barrier, for which all four of a warpgroup are needed}}
   tile.one_warp 0 {
@@ -956,6 +996,30 @@ func.func @reduce_c3(%x: tensor<64x128xf32, #tile.layout<acc>>, %s: !tile.smem<5
 func.func @reduce_c4(%x: tensor<64x128xf32, #tile.layout<acc>>, %s: !tile.smem<128xf32>) {
   // expected-error @+1 {{(C4) expected a scratch tile of 512 f32, found '!tile.smem<128xf32>'}}
   %y = tile.reduce %x dim 0 via %s barrier 1 : !tile.smem<128xf32>, tensor<64x128xf32, #tile.layout<acc>> -> tensor<128xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
+func.func @scan_rows_c1(%x: !tile.smem<64x64xf32>, %s: !tile.smem<64x128xf32>) {
+  // expected-error @+1 {{(C1) expected 64 rows of f32 in the acc layout, and as many in it or in shared memory, found 'tensor<64x128xf32, #tile.layout<acc>>' of '!tile.smem<64x64xf32>'}}
+  %y = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @scan_rows_c2(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected a scratch tile of '!tile.smem<64x128xf32>', found '!tile.smem<64xf32>'}}
+  %y = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64xf32> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @scan_rows_c3(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
+  // expected-error @+1 {{(C3) expected a half of whole blocks of the 64 rows, and a forward scan, found half 24}}
+  %y = tile.scan_rows %x half 24 via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
   return
 }
 

@@ -17,15 +17,15 @@ static bool isBetweenKernels(Value tensor) {
          llvm::none_of(tensor.getUsers(), llvm::IsaPred<func::ReturnOp>);
 }
 
-/// Returns how a kernel sees an in: matrices through a TMA descriptor, vectors
-/// through a pointer.
+/// Returns how a kernel sees an in: matrices of 16 bits through a TMA
+/// descriptor, vectors and f32 through a pointer.
 static Type getInType(const KernelContext &context, unsigned i) {
   sched::KernelOp kernel = context.kernel;
   Value in = kernel.getIns()[i];
   BlockArgument arg = kernel.getInArgs()[i];
   RankedTensorType type = tensorOf(in), tile = kernel.getTileType(arg);
   // What no role loads says how many tokens there are, and nothing else.
-  if (tile.getRank() == 1 || arg.use_empty())
+  if (tile.getRank() == 1 || type.getElementType().isF32() || arg.use_empty())
     return tile::GlobalType::get(kernel.getContext(), type, false,
                                  isBetweenKernels(in));
   // One box is one column block of the tile's rows.

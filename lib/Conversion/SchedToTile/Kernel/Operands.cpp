@@ -72,7 +72,7 @@ int64_t wyvern::timeDim(BindingAttr binding) {
 /// swizzle can take.
 static LogicalResult checkOperand(Operation *op, const Twine &what,
                                   RankedTensorType type, BindingAttr binding,
-                                  RankedTensorType tile) {
+                                  RankedTensorType tile, bool takesF32) {
   constexpr int64_t kLanes = 32;
   int64_t rowsOfMma = tile::getTarget(op).mmaDepth;
   ArrayRef<BoundDim> dims = binding.getDims();
@@ -83,8 +83,7 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
                            << "; the GPU path takes operands with a time or a "
                               "chunk dimension";
   int64_t rows = tile.getRank() ? tile.getDimSize(0) : 0;
-  if (isTimed && tile.getRank() == 1 &&
-      (tile::isHalf(element) || element.isF32())) {
+  if (tile.getRank() == 1 && (tile::isHalf(element) || element.isF32())) {
     if (rows % kLanes == 0)
       return success();
     return op->emitError()
@@ -93,13 +92,14 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
            << " (a warp's lanes): repeat 1 or 2 with a decay "
               "(target \"cpu\" takes all)";
   }
-  if (tile.getRank() != 2 || !tile::isHalf(element))
+  bool isPlain = takesF32 && isTimed && element.isF32();
+  if (tile.getRank() != 2 || !(tile::isHalf(element) || isPlain))
     return op->emitError()
            << what << " of type " << type
-           << ": the GPU path takes vectors of f32, bf16 or f16 and matrices "
-              "of "
-              "bf16 or f16; choose dtype bf16 or f16 (delta-assign-precision) "
-              "and no decay per channel, or target \"cpu\"";
+           << ": the GPU path takes vectors of f32, bf16 or f16, matrices of "
+              "bf16 or f16, and f32 rows of tokens that are no out of a scan; "
+              "choose dtype bf16 or f16 (delta-assign-precision), or target "
+              "\"cpu\"";
   if (rows % rowsOfMma != 0)
     return op->emitError()
            << what << " has " << rows
@@ -176,7 +176,8 @@ static LogicalResult checkIn(sched::KernelOp kernel, const TensorNames &names,
   if (arg.use_empty())
     return success(); // it says how many tokens there are, and nothing else
   if (failed(checkOperand(kernel, "in #" + Twine(i), tensorOf(in),
-                          kernel.getBinding(arg), kernel.getTileType(arg))))
+                          kernel.getBinding(arg), kernel.getTileType(arg),
+                          /*takesF32=*/true)))
     return failure();
   if (kernel.getBinding(arg).has(DimKind::chunk) && isa<BlockArgument>(in))
     return refuseSlots(kernel, "in #" + Twine(i));
@@ -196,7 +197,8 @@ static LogicalResult checkOut(sched::KernelOp kernel,
   if (orientation.isSplit(store) && isState(tensorOf(out), binding))
     return checkState(kernel, orientation, "out #" + Twine(i), store.getTile());
   if (failed(checkOperand(kernel, "out #" + Twine(i), tensorOf(out), binding,
-                          kernel.getTileType(arg))))
+                          kernel.getTileType(arg),
+                          /*takesF32=*/!orientation.isSplit(store))))
     return failure();
   if (binding.has(DimKind::chunk) && names.results.contains(out))
     return refuseSlots(kernel, "out #" + Twine(i));

@@ -46,6 +46,26 @@ Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
   return arith::SubFOp::create(builder, loc, h, p);
 }
 
+/// True for pairs of tokens on both sides of the middle of a block of twice
+/// `half`: of their numbers the bit of `half` is the highest that differs.
+Value RegionLowering::isOfHalf(DecayMaskOp op, RankedTensorType type, int64_t m,
+                               int64_t half) {
+  Location loc = op.getLoc();
+  Value i = tokenIndex(loc, type, m, op.getRows()[0]);
+  Value j = tokenIndex(loc, type, 1 - m, op.getRows()[1]);
+  auto compare = [&](arith::CmpIPredicate predicate, Value x,
+                     int64_t y) -> Value {
+    return arith::CmpIOp::create(builder, loc, predicate, x,
+                                 constant(loc, x.getType(), y));
+  };
+  Value bits = arith::XOrIOp::create(builder, loc, i, j);
+  if (half == 0)
+    return compare(arith::CmpIPredicate::eq, bits, 0);
+  Value above = arith::SubIOp::create(builder, loc, bits,
+                                      constant(loc, bits.getType(), half));
+  return compare(arith::CmpIPredicate::ult, above, half);
+}
+
 template <typename OpT>
 Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
   Location loc = op.getLoc();
@@ -57,6 +77,10 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
                        ? arith::CmpIPredicate::ule
                        : arith::CmpIPredicate::ult;
   Value keep = arith::CmpIOp::create(builder, loc, predicate, j, i);
+  if constexpr (std::is_same_v<OpT, DecayMaskOp>)
+    if (op.getHalf())
+      keep = arith::AndIOp::create(builder, loc, keep,
+                                   isOfHalf(op, type, m, *op.getHalf()));
   Value zero = constant(loc, type, 0);
   if (op.getG()) {
     Value exponent = decayExponent(op, type, m);
@@ -73,8 +97,8 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
 LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
   if (op.getG() && tensorOf(op.getG()).getRank() != 1)
     return op.emitOpError()
-           << "has a decay per key channel; the GPU path takes no decay or one "
-              "gate a head so far (target \"cpu\" takes all)";
+           << "has a decay per key channel inside of its sum; the GPU path "
+              "takes products of its factors (delta-halve-decay)";
   std::optional<Product> product = getProduct(op);
   if (!isMap || !product)
     return op.emitError()

@@ -308,6 +308,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](EraseFactorOp o) { return lowerEraseFactor(o); })
           .Case([&](EraseApplyOp o) { return lowerEraseApply(o); })
           .Case([&](CumsumOp o) { return lowerCumsum(o); })
+          .Case([&](SumToMiddleOp o) { return lowerSumToMiddle(o); })
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
           .Case([&](SumRowsOp o) { return lowerSumRows(o); })
           .Default([&](Operation *o) -> LogicalResult {

@@ -8,6 +8,7 @@
 #define WYVERN_LIB_CONVERSION_SCHEDTOTILE_OPS_REGIONLOWERING_H
 
 #include "../Kernel/KernelOrientation.h"
+#include "RegionOrder.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -115,6 +116,9 @@ private:
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
+  LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
+  LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
+                             bool exclusive, IntegerAttr half);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
   Value getMapVector(Operation *op, Value x);
@@ -125,6 +129,15 @@ private:
   bool isSumOfTiles(Operation *op);
   void planStaging(Block &block);
   void planFusion(Block &block);
+  /// Bytes of shared memory for staged values, of one of `blocks` blocks on an
+  /// SM: beside what was loaded, and a place as large as the largest part of
+  /// it, where an operation's threads meet.
+  int64_t getStagingRoom(int64_t blocks);
+  /// The order of the fewest registers; where it stages more at once than there
+  /// is room for, or than a second block on the SM leaves, the program's, if
+  /// that does not and its registers do.
+  SmallVector<Operation *> chooseOrder(Block &block,
+                                       const RegionOrder::Costs &costs);
   /// Registers of a thread that hold `value` between two operations.
   int64_t countRegisters(Value value);
   /// How many register tiles `value` is.
@@ -167,6 +180,8 @@ private:
   /// Mask of a decay product, and its factor where there is a decay.
   template <typename OpT>
   Value maskDecayProduct(OpT op, Value product, int64_t m);
+  Value isOfHalf(delta::DecayMaskOp op, RankedTensorType type, int64_t m,
+                 int64_t half);
   template <typename OpT>
   Value decayExponent(OpT op, RankedTensorType type, int64_t m);
   Value tokenIndex(Location loc, RankedTensorType type, int64_t dim,

@@ -22,7 +22,7 @@ RegionOrder::RegionOrder(Block &block, const Costs &costs) {
 }
 
 void RegionOrder::addUnit(Operation *op, const Costs &costs) {
-  Unit unit{op, {}, {}};
+  Unit unit{op, /*needs=*/{}, /*reads=*/{}};
   llvm::SetVector<Operation *> pending;
   pending.insert(op);
   llvm::SmallSetVector<unsigned, 4> needs, reads;
@@ -44,7 +44,8 @@ void RegionOrder::addUnit(Operation *op, const Costs &costs) {
   unit.reads = reads.takeVector();
   for (Value result : op->getResults())
     unit.registers += costs.getRegisters(result);
-  unit.isLate = unit.reads.empty() && costs.isStaged(op);
+  unit.stagedBytes = costs.getStagedBytes(op);
+  unit.isLate = unit.reads.empty() && unit.stagedBytes > 0;
   numbers[op] = units.size();
   units.push_back(std::move(unit));
 }
@@ -57,14 +58,19 @@ void RegionOrder::addUnit(Operation *op, const Costs &costs) {
 class RegionOrder::State {
 public:
   explicit State(ArrayRef<Unit> units)
-      : units(units), done(units.size()), readers(units.size()) {
-    for (const Unit &unit : units)
+      : units(units), done(units.size()), readers(units.size()),
+        users(units.size()) {
+    for (const Unit &unit : units) {
       for (unsigned read : unit.reads)
         ++readers[read];
+      for (unsigned need : unit.needs)
+        ++users[need];
+    }
   }
 
   int64_t getLive() const { return live; }
   int64_t getPeak() const { return peak; }
+  int64_t getStagedPeak() const { return stagedPeak; }
   bool isDone(unsigned i) const { return done[i]; }
   bool isReady(unsigned i) const {
     return !done[i] && llvm::all_of(units[i].needs, [&](unsigned need) {
@@ -88,9 +94,14 @@ public:
         take(need, order);
     peak = std::max(peak, live + units[i].registers);
     live += getGrowth(i);
+    staged += units[i].stagedBytes;
+    stagedPeak = std::max(stagedPeak, staged);
     done[i] = true;
     for (unsigned read : units[i].reads)
       --readers[read];
+    for (unsigned need : units[i].needs)
+      if (--users[need] == 0)
+        staged -= units[need].stagedBytes;
     if (order)
       order->push_back(i);
   }
@@ -108,8 +119,8 @@ public:
 private:
   ArrayRef<Unit> units;
   SmallVector<bool> done;
-  SmallVector<unsigned> readers;
-  int64_t live = 0, peak = 0;
+  SmallVector<unsigned> readers, users;
+  int64_t live = 0, peak = 0, staged = 0, stagedPeak = 0;
 };
 
 std::optional<unsigned> RegionOrder::findBest(const State &state) const {
@@ -130,7 +141,13 @@ std::optional<unsigned> RegionOrder::findBest(const State &state) const {
   return best;
 }
 
-SmallVector<Operation *> RegionOrder::compute() const {
+RegionOrder::Order RegionOrder::getOrder(const State &state,
+                                         ArrayRef<unsigned> order) const {
+  return {llvm::map_to_vector(order, [&](unsigned i) { return units[i].op; }),
+          state.getPeak(), state.getStagedPeak()};
+}
+
+RegionOrder::Order RegionOrder::compute() const {
   State state(units);
   SmallVector<unsigned> order;
   state.takeFree(&order);
@@ -138,5 +155,14 @@ SmallVector<Operation *> RegionOrder::compute() const {
     state.take(*best, &order);
     state.takeFree(&order);
   }
-  return llvm::map_to_vector(order, [&](unsigned i) { return units[i].op; });
+  return getOrder(state, order);
+}
+
+RegionOrder::Order RegionOrder::keep() const {
+  State state(units);
+  SmallVector<unsigned> order;
+  for (unsigned i = 0; i < units.size(); ++i)
+    if (!units[i].isLate)
+      state.take(i, &order);
+  return getOrder(state, order);
 }

@@ -22,8 +22,9 @@ public:
   struct Costs {
     /// The operation is lowered with what uses it.
     function_ref<bool(Operation *)> isMadeAtUse;
-    /// The operation's result goes to shared memory.
-    function_ref<bool(Operation *)> isStaged;
+    /// The bytes of shared memory that the operation's result goes to; 0 where
+    /// it goes to none.
+    function_ref<int64_t(Operation *)> getStagedBytes;
     /// What holding a value costs a thread, 0 for what is not held in registers
     /// or costs little.
     function_ref<int64_t(Value)> getRegisters;
@@ -36,7 +37,13 @@ public:
   /// as it can. Where all do, it is the one after which (and after all that
   /// then come for free) the fewest are live; of equals the first in the
   /// program.
-  SmallVector<Operation *> compute() const;
+  struct Order {
+    SmallVector<Operation *> ops;
+    int64_t registers, stagedBytes; ///< the most at once
+  };
+  Order compute() const;
+  /// The same in the order of the program.
+  Order keep() const;
 
 private:
   /// An operation, and what is made with it.
@@ -45,6 +52,7 @@ private:
     SmallVector<unsigned> needs; ///< units that come before
     SmallVector<unsigned> reads; ///< of these, whose registers it reads
     int64_t registers = 0;       ///< that hold its results
+    int64_t stagedBytes = 0;     ///< of shared memory, until its users are done
     bool isLate = false;         ///< comes with its first user
   };
   class State;
@@ -53,6 +61,7 @@ private:
   /// where none is left.
   std::optional<unsigned> findBest(const State &state) const;
   void addUnit(Operation *op, const Costs &costs);
+  Order getOrder(const State &state, ArrayRef<unsigned> order) const;
 
   SmallVector<Unit> units;
   DenseMap<Operation *, unsigned> numbers;

@@ -15,6 +15,10 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
+/// Registers of a thread that tiles may take at once for the sake of shared
+/// memory: what is left of all by addresses and what an operation needs.
+static constexpr int64_t kMostRegisters = 224;
+
 /// Operands of products are in shared memory: it takes them across, and their
 /// registers are free while the product runs.
 void RegionLowering::planStaging(Block &block) {
@@ -70,6 +74,30 @@ int64_t RegionLowering::countRegisters(Value value) {
          tile::kWarpgroupThreads;
 }
 
+int64_t RegionLowering::getStagingRoom(int64_t blocks) {
+  int64_t room = tile::getTarget(allocationPoint).sharedBytes / blocks;
+  int64_t largest = 0;
+  for (auto [value, tile] : shared) {
+    int64_t bytes = cast<tile::SmemType>(tile.getType()).getSizeInBytes();
+    room -= bytes;
+    largest = std::max(largest, bytes);
+  }
+  return room - largest;
+}
+
+SmallVector<Operation *>
+RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
+  RegionOrder units(block, costs);
+  RegionOrder::Order order = units.compute(), kept = units.keep();
+  int64_t roomBeside = getStagingRoom(/*blocks=*/2);
+  bool isTooWide = order.stagedBytes > getStagingRoom(/*blocks=*/1);
+  bool gainsBlock =
+      order.stagedBytes > roomBeside && kept.stagedBytes <= roomBeside;
+  bool keptIsNarrow =
+      kept.stagedBytes < order.stagedBytes && kept.registers <= kMostRegisters;
+  return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
+}
+
 SmallVector<Operation *> RegionLowering::plan(Block &block) {
   auto isHandOver = [](Operation *op) {
     return isa<sched::SchedDialect>(op->getDialect());
@@ -97,8 +125,11 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&
            (isMadeAtUse(result) || getShared(result));
   };
-  auto isStaged = [&](Operation *op) {
-    return op->getNumResults() == 1 && staged.contains(op->getResult(0));
+  auto getStagedBytes = [&](Operation *op) -> int64_t {
+    if (op->getNumResults() != 1 || !staged.contains(op->getResult(0)))
+      return 0;
+    RankedTensorType type = tensorOf(op->getResult(0));
+    return type.getNumElements() * type.getElementTypeBitWidth() / 8;
   };
   // Others wait for what a role puts: its order is the schedule's.
   if (!block.getOps<sched::PutOp>().empty()) {
@@ -109,5 +140,6 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     return ops;
   }
   auto getRegisters = [&](Value value) { return countRegisters(value); };
-  return RegionOrder(block, {isLeftOut, isStaged, getRegisters}).compute();
+  RegionOrder::Costs costs{isLeftOut, getStagedBytes, getRegisters};
+  return chooseOrder(block, costs);
 }

@@ -116,7 +116,8 @@ Value RegionLowering::emitProduct(Operation *op, const Product &product,
   for (Value operand : {a, b})
     if (!tile::isHalf(tensorOf(operand).getElementType())) {
       op->emitError() << "expected bf16 or f16 operands, found "
-                      << operand.getType() << "; run delta-assign-precision";
+                      << operand.getType()
+                      << "; choose dtype bf16 or f16 (delta-assign-precision)";
       return {};
     }
   Value sharedA = getShared(a), sharedB = getShared(b);

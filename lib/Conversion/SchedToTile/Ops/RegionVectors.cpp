@@ -100,16 +100,48 @@ LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
 }
 
 LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
-  if (!isMap || tensorOf(op.getX()).getRank() != 1)
-    return op.emitError()
-           << "expected a running sum of a vector in a chunk_map; "
-              "run delta-stage";
+  if (!isMap)
+    return op.emitError() << "expected a running sum in a chunk_map; "
+                             "run delta-stage";
+  if (tensorOf(op.getX()).getRank() == 2)
+    return lowerRowScan(op, op.getX(), op.getReverse(), op.getExclusive(),
+                        /*half=*/IntegerAttr());
   Value x = getRegister(op.getX(), op);
   if (!x)
     return failure();
   registers[op.getY()] = {
       tile::CumsumOp::create(builder, op.getLoc(), x.getType(), x,
                              op.getReverse(), op.getExclusive())};
+  return success();
+}
+
+LogicalResult RegionLowering::lowerSumToMiddle(SumToMiddleOp op) {
+  if (!isMap || tensorOf(op.getG()).getRank() != 2)
+    return op.emitError() << "expected sums of the rows of a matrix in a "
+                             "chunk_map; run delta-stage";
+  return lowerRowScan(op, op.getG(), /*reverse=*/false, op.getBeforeDecay(),
+                      op.getHalfAttr());
+}
+
+/// Sums over the rows of the matrix `x`: from shared memory where it is there.
+LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
+                                           bool exclusive, IntegerAttr half) {
+  RankedTensorType type = tensorOf(x);
+  if (type.getDimSize(0) != tile::kAccRows || orientation.getM(x) != 0)
+    return op->emitOpError()
+           << "sums over the rows of " << type << "; the GPU path takes "
+           << tile::kAccRows << " rows (one step a token)";
+  Value source = getShared(x);
+  if (!source)
+    source = getRegister(x, op);
+  if (!source)
+    return failure();
+  Value result = op->getResult(0);
+  Value scratch = allocate(type.getShape(), builder.getF32Type(),
+                           /*transient=*/true);
+  registers[result] = {tile::ScanRowsOp::create(
+      builder, op->getLoc(), getRegisterType(result, 0), source, reverse,
+      exclusive, half, scratch, warps.barrier)};
   return success();
 }
 

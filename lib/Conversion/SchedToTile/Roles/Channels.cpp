@@ -70,12 +70,14 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
 void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
                                 const Visit &visit) {
   Value ring = context.rings.lookup(get.getChannel());
-  // Vectors are written by the load role's own warps, through the same proxy.
+  // Vectors and f32 are written by the load role's own warps, through the same
+  // proxy.
   bool isFenced =
       cast<tile::RingType>(ring.getType()).getFill() == tile::Fill::tma &&
       llvm::any_of(get.getTiles(), [&](Value tile) {
-        return tensorOf(tile).getRank() == 2 &&
-               llvm::any_of(lowering.getSharedTile(tile).getUsers(),
+        Value shared = lowering.getSharedTile(tile);
+        return cast<tile::SmemType>(shared.getType()).isSwizzled() &&
+               llvm::any_of(shared.getUsers(),
                             llvm::IsaPred<tile::ReadOp, tile::StoreRowsOp>);
       });
   tile::ReleaseOp::create(builder, loc, ring, visit.use, isFenced);
@@ -85,23 +87,27 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
 // Into a channel
 //===----------------------------------------------------------------------===//
 
-/// Issues the loads of a channel that TMA fills: matrices by bulk copies,
-/// vectors by the role's own warps.
+/// Issues the loads of a channel that TMA fills: matrices of 16 bits by bulk
+/// copies, vectors and f32 by the role's own warps.
 void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   Value ring = context.rings.lookup(put.getChannel());
   for (auto [value, tile] :
        llvm::zip_equal(put.getTiles(), acquire(ring, visit))) {
     auto source =
         cast<BlockArgument>(value.getDefiningOp<sched::LoadOp>().getSource());
-    delta::BindingAttr binding = context.kernel.getBinding(source);
+    int64_t dim = tensorDim(context.kernel.getBinding(source), 0);
     Value argument = context.arguments.lookup(source);
     SmallVector<Value> at = getCoordinates(
         source, visit.chunk, context.orientation.getSplitDim(value));
-    if (tensorOf(value).getRank() == 2)
+    if (cast<tile::SmemType>(tile.getType()).isSwizzled())
       tile::LoadOp::create(builder, loc, argument, at, tile, ring, visit.use);
+    else if (tensorOf(value).getRank() == 2)
+      tile::LoadRowsOp::create(builder, loc, argument, at, dim,
+                               validRows(source, visit.chunk), tile, ring,
+                               visit.use);
     else
-      tile::LoadVectorOp::create(builder, loc, argument, at, timeDim(binding),
-                                 rows(visit.chunk.valid, binding), tile, ring,
+      tile::LoadVectorOp::create(builder, loc, argument, at, dim,
+                                 validRows(source, visit.chunk), tile, ring,
                                  visit.use);
   }
   tile::CommitOp::create(builder, loc, ring, visit.use);

@@ -57,8 +57,8 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
   else
     tile::StoreVectorOp::create(
         builder, loc, tiles.front(), context.arguments.lookup(target),
-        getCoordinates(target, visit.chunk, std::nullopt), timeDim(binding),
-        rows(visit.chunk.valid, binding));
+        getCoordinates(target, visit.chunk, std::nullopt),
+        tensorDim(binding, 0), validRows(target, visit.chunk));
   return success();
 }
 
@@ -132,9 +132,7 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
     splitDim = m;
   SmallVector<Value> coords = getCoordinates(target, visit.chunk, splitDim);
   int64_t rowDim = tensorDim(binding, 0);
-  Value valid = binding.has(DimKind::time)
-                    ? rows(visit.chunk.valid, binding)
-                    : index(getTensor(target).getDimSize(rowDim));
+  Value valid = validRows(target, visit.chunk);
   // The rows in memory are the value's dimension 0: the register tile's columns
   // where dimension 1 is M.
   int64_t blockDim = tensorDim(binding, m);

@@ -61,6 +61,13 @@ Value RoleLowering::rows(Value tokens, delta::BindingAttr binding) {
   return createRows(builder, loc, tokens, binding);
 }
 
+Value RoleLowering::validRows(BlockArgument arg, const Chunk &chunk) {
+  delta::BindingAttr binding = context.kernel.getBinding(arg);
+  if (binding.has(delta::DimKind::time))
+    return rows(chunk.valid, binding);
+  return index(getTensor(arg).getDimSize(tensorDim(binding, 0)));
+}
+
 SmallVector<Value>
 RoleLowering::getCoordinates(BlockArgument arg, const Chunk &chunk,
                              std::optional<int64_t> splitDim) {

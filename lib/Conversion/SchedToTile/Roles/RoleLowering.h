@@ -106,6 +106,9 @@ private:
                                     std::optional<int64_t> splitDim);
   Value index(int64_t value);
   Value rows(Value tokens, delta::BindingAttr binding);
+  /// Returns the rows of an operand that are the chunk's: as far as its tokens
+  /// are the sequence's, or all of what has a slot a chunk.
+  Value validRows(BlockArgument arg, const Chunk &chunk);
   RankedTensorType getTensor(BlockArgument arg) const {
     return cast<sched::GlobalType>(arg.getType()).getTensor();
   }

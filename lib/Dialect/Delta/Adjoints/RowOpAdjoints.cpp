@@ -146,7 +146,7 @@ private:
     return DecayMaskOp::create(adjoint.getBuilder(), m.getType(), m,
                                /*g=*/Value(), RowMask::before_row,
                                ArrayRef<int64_t>{1, 1},
-                               /*before_decay=*/false);
+                               /*before_decay=*/false, /*half=*/IntegerAttr());
   }
 
   /// x y^T, summed over columns.

@@ -103,9 +103,8 @@ bool Cut::isRecomputed(Operation *op) {
          getElementTypeOrSelf(result) != program.getCompute();
 }
 
-/// A vector that elementwise ops and reductions make of the scan's ins. One
-/// that is indexed by rows must come from vectors alone: the chain should not
-/// load a matrix for it.
+/// A vector that elementwise ops and reductions make of the scan's vectors: the
+/// chain should not load a matrix for it.
 bool Cut::isCheapVector(Value value) const {
   Operation *def = value.getDefiningOp();
   if (!def)
@@ -116,9 +115,8 @@ bool Cut::isCheapVector(Value value) const {
     return false;
   bool perChunk = timeDims.get(value).none();
   if (auto reduce = dyn_cast<linalg::ReduceOp>(def); reduce && perChunk)
-    return llvm::all_of(reduce.getInputs(), [&](Value in) {
-      return isa<BlockArgument>(in) || isCheapVector(in);
-    });
+    return llvm::all_of(reduce.getInputs(),
+                        [&](Value in) { return isCheapVector(in); });
   if (!isa<linalg::ReduceOp>(def) &&
       !cast<ChunkRegionOpInterface>(def).isCheap())
     return false;

@@ -152,7 +152,7 @@ int64_t EraseApplyOp::getMatmulFlops() {
 }
 
 //===----------------------------------------------------------------------===//
-// cumsum, mask_rows, repeat_rows, sum_rows
+// cumsum, sum_to_middle, mask_rows, repeat_rows, sum_rows
 //===----------------------------------------------------------------------===//
 
 /// The loops of an operation on the rows of a vector or a matrix, whose rows of
@@ -170,6 +170,13 @@ Loops CumsumOp::getLoops() {
 bool CumsumOp::isCheap() { return false; }
 SmallVector<OpOperand *> CumsumOp::getRoundedOperands() { return {}; }
 int64_t CumsumOp::getMatmulFlops() { return 0; }
+
+Loops SumToMiddleOp::getLoops() {
+  return getRowLoops(getG(), getY(), /*isMixed=*/true);
+}
+bool SumToMiddleOp::isCheap() { return false; }
+SmallVector<OpOperand *> SumToMiddleOp::getRoundedOperands() { return {}; }
+int64_t SumToMiddleOp::getMatmulFlops() { return 0; }
 
 Loops MaskRowsOp::getLoops() {
   return getRowLoops(getX(), getY(), /*isMixed=*/false);

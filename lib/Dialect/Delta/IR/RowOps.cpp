@@ -110,6 +110,10 @@ LogicalResult DecayMaskOp::verify() {
   if (getG() && (shapeOf(getG()).size() != 1 || shapeOf(getG())[0] != tokens))
     return emitOpError() << "(C5) expected a decay of shape [" << tokens
                          << "], one gate a head, found " << getG().getType();
+  if (std::optional<int64_t> half = getHalf(); half && (getG() || *half < 0))
+    return emitOpError() << "(C6) expected a half of 0 or more tokens and no "
+                            "decay, found half "
+                         << *half << (getG() ? " with a decay" : "");
   return success();
 }
 
@@ -145,7 +149,8 @@ void DecayApplyOp::getCanonicalizationPatterns(RewritePatternSet &results,
 OpFoldResult DecayMaskOp::fold(FoldAdaptor adaptor) {
   // What is masked twice is masked.
   auto inner = getM().getDefiningOp<DecayMaskOp>();
-  if (inner && inner.getMask() == getMask() && inner.getRows() == getRows()) {
+  if (inner && inner.getMask() == getMask() && inner.getRows() == getRows() &&
+      inner.getHalf() == getHalf()) {
     if (!getG())
       return getM();
     if (!inner.getG()) {
@@ -229,7 +234,7 @@ OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {
 }
 
 //===----------------------------------------------------------------------===//
-// cumsum, mask_rows, repeat_rows, sum_rows
+// cumsum, sum_to_middle, mask_rows, repeat_rows, sum_rows
 //===----------------------------------------------------------------------===//
 
 static LogicalResult verifyVectorOrMatrix(Operation *op, Value x) {
@@ -246,6 +251,15 @@ OpFoldResult CumsumOp::fold(FoldAdaptor adaptor) {
   if (shapeOf(getX())[0] == 1 && !getExclusive())
     return getX();
   return foldZero(adaptor.getX());
+}
+
+LogicalResult SumToMiddleOp::verify() {
+  if (failed(verifyVectorOrMatrix(*this, getG())))
+    return failure();
+  if (static_cast<int64_t>(getHalf()) < 1)
+    return emitOpError() << "(C2) expected a half of 1 or more tokens, found "
+                         << static_cast<int64_t>(getHalf());
+  return success();
 }
 
 LogicalResult MaskRowsOp::verify() {

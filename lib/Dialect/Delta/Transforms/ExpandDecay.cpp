@@ -29,7 +29,8 @@ struct ExpandDecayApply : OpRewritePattern<DecayApplyOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     Value masked =
         DecayMaskOp::create(b, op.getM().getType(), op.getM(), op.getG(),
-                            op.getMask(), op.getRows(), op.getBeforeDecay());
+                            op.getMask(), op.getRows(), op.getBeforeDecay(),
+                            /*half=*/IntegerAttr());
     TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(op.getR())));
     rewriter.replaceOp(op, op.getTranspose()
                                ? tile.transposedMatmul(masked, op.getX())

@@ -41,7 +41,7 @@ private:
   Value decayedState();
   Value updateOfWriteOnly(const TileStep &step);
   Value updateOfErasing(unsigned index);
-  Value withoutWriteOnly(Value rows, Value erase, unsigned index);
+  Value addWriteOnly(Value read, Value erase, unsigned index);
   Value decayDot(Value a, Value b, RowMask mask, int64_t aRows, int64_t bRows,
                  bool beforeDecay = false);
   Value rateTile(const TileStep &step);
@@ -139,16 +139,16 @@ Value ChunkBuilder::updateOfErasing(unsigned index) {
                step.beforeDecay ? RowMask::before_token : RowMask::before_row,
                step.repeat, step.repeat, step.beforeDecay);
   Value rows = step.written ? step.written : step.value;
-  rows = withoutWriteOnly(rows, erase, index);
   Span span = step.beforeDecay ? Span::before : Span::upTo;
   Value read = tile.matmul(decayed(erase, span, step.repeat), chunk.state);
+  read = addWriteOnly(read, erase, index);
   Value w = rows ? tile.sub(rows, read) : tile.neg(read);
   return EraseSolveOp::create(b, w.getType(), w.getType(), l, rate, w).getU();
 }
 
-/// `rows` less what the erase keys find of the write-only steps' updates: those
+/// `read` and what the erase keys find of the write-only steps' updates: those
 /// rows of the system are known and leave it.
-Value ChunkBuilder::withoutWriteOnly(Value rows, Value erase, unsigned index) {
+Value ChunkBuilder::addWriteOnly(Value read, Value erase, unsigned index) {
   const TileStep &step = chunk.steps[index];
   for (auto [i, other] : llvm::enumerate(chunk.steps)) {
     if (i == index)
@@ -157,10 +157,9 @@ Value ChunkBuilder::withoutWriteOnly(Value rows, Value erase, unsigned index) {
     Value m = decayDot(erase, other.write,
                        seen ? RowMask::upto_token : RowMask::before_token,
                        step.repeat, other.repeat, step.beforeDecay);
-    Value found = tile.matmul(m, updates[i].u);
-    rows = rows ? tile.sub(rows, found) : tile.neg(found);
+    read = tile.matmul(m, updates[i].u, read);
   }
-  return rows;
+  return read;
 }
 
 TileResults ChunkBuilder::build() {

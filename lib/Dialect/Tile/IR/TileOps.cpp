@@ -229,6 +229,17 @@ LogicalResult LoadVectorOp::verify() {
                       getCoords().size(), dim, /*element=*/Type());
 }
 
+LogicalResult LoadRowsOp::verify() {
+  if (failed(verifyLoadedRing(*this)))
+    return failure();
+  int64_t dim = getDim();
+  SmemType tile = getTile().getType();
+  if (tile.getShape().size() != 2 || !tile.getElementType().isF32())
+    return emitOpError() << "(C5) expected a matrix of f32, found " << tile;
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), dim, tile.getElementType());
+}
+
 LogicalResult StoreRowsOp::verify() {
   int64_t dim = getDim();
   auto value = cast<RankedTensorType>(getValue().getType());

@@ -237,6 +237,28 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
+LogicalResult ScanRowsOp::verify() {
+  auto sums = cast<RankedTensorType>(getSums().getType());
+  Type element = Float32Type::get(getContext());
+  auto shared = SmemType::get(getContext(), sums.getShape(), element);
+  if (sums.getRank() != 2 ||
+      sums != getTileType({kAccRows, sums.getDimSize(1)}, element,
+                          LayoutKind::acc) ||
+      (getX().getType() != sums && getX().getType() != shared))
+    return emitOpError() << "(C1) expected 64 rows of f32 in the acc layout, "
+                            "and as many in it or in shared memory, found "
+                         << sums << " of " << getX().getType();
+  if (getScratch().getType() != shared)
+    return emitOpError() << "(C2) expected a scratch tile of " << shared
+                         << ", found " << getScratch().getType();
+  if (std::optional<int64_t> half = getHalf();
+      half && (getReverse() || *half < 1 || kAccRows % (2 * *half) != 0))
+    return emitOpError() << "(C3) expected a half of whole blocks of the "
+                         << kAccRows << " rows, and a forward scan, found half "
+                         << *half << (getReverse() ? ", reverse" : "");
+  return success();
+}
+
 /// Diagnoses the tiles that both halves of a factor write.
 static LogicalResult verifyFactorTiles(Operation *op, SmemType z,
                                        SmemType scratch) {

@@ -122,6 +122,11 @@ def Delta_DecayMaskOp
     By selection: a NaN in a masked entry does not survive. g is one gate a head; a
     decay a channel stands inside of a contraction only.
 
+    With `half s` and no decay, of what the mask keeps only pairs of rows that
+    `delta.sum_to_middle` joins stay: t(i) in the second and t(j) in the first half of
+    one block of 2 s tokens. With `half 0` it is the pairs of one token. Each pair that
+    the mask keeps is so in one of the halves 0, 1, 2, 4, ...
+
     `decay_dot a, b` without a channel decay is the mask of a b^T, `decay_apply m, x`
     the mask of m times x.
 
@@ -135,13 +140,14 @@ def Delta_DecayMaskOp
   let arguments = (ins Delta_Tile:$m, Optional<Delta_Tile>:$g,
       Delta_RowMaskAttr:$mask,
       DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
-      UnitAttr:$before_decay);
+      UnitAttr:$before_decay, OptionalAttr<I64Attr>:$half);
   let hasCanonicalizer = 1;
   let hasFolder = 1;
   let results = (outs Delta_Tile:$r);
   let assemblyFormat = [{
     $mask $m (`decay` `(` $g^ `:` type($g) `)`)?
-    (`before_decay` $before_decay^)? (`rows` $rows^)? attr-dict `:` type($m)
+    (`before_decay` $before_decay^)? (`rows` $rows^)? (`half` $half^)? attr-dict
+    `:` type($m)
   }];
 }
 
@@ -296,6 +302,35 @@ def Delta_CumsumOp : Delta_RowOp<"cumsum", [], [SameOperandsAndResultType]> {
     (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x attr-dict `:` type($x)
   }];
   let hasFolder = 1;
+}
+
+def Delta_SumToMiddleOp
+    : Delta_RowOp<"sum_to_middle", [], [AllTypesMatch<["g", "y"]>]> {
+  let summary = "sums of gates between each token and the middle of its block";
+  let description = [{
+    In blocks of 2 s tokens with s the `half`, of which the last may be cut short, and
+    m the first token of the second half of t's block:
+
+    ```
+    y_t = sum of g_u, m <= u <= t     in the second half (u < t with before_decay)
+    y_t = sum of g_u, t < u < m       in the first half
+    ```
+
+    The decay between a token of the first half and one of the second is the product of
+    exp(y) of both, and for g <= 0 neither factor is above 1. `delta-halve-decay` makes
+    matrix products of a decay a channel so.
+
+    Example:
+
+    ```mlir
+    %y = delta.sum_to_middle %G half 8 : tensor<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$g, I64Attr:$half, UnitAttr:$before_decay);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat = [{
+    $g `half` $half (`before_decay` $before_decay^)? attr-dict `:` type($g)
+  }];
 }
 
 def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [], [AllTypesMatch<["x", "y"]>]> {

@@ -461,6 +461,56 @@ def SegmentPass : Pass<"delta-segment"> {
   ];
 }
 
+def HalveDecayPass : Pass<"delta-halve-decay"> {
+  let summary = "a decay a channel as factors of plain products, none above 1";
+  let description = [{
+    Where each channel has a decay of its own, it stands inside of the sum of
+    `delta.decay_dot`, and no matrix product can have it as it is: exp(h_i) exp(-p_j)
+    overflows. This pass halves the tokens of a chunk. Of all pairs of a token in
+    the second half of a block of 2 s and one in its first half the decay passes the
+    block's middle, and is a product of two factors of one token each, both of them at
+    most 1: those of `delta.sum_to_middle`. So with F_s = exp(sum_to_middle g half s)
+
+    ```
+    decay_dot a, b    = sum over s of (a * F_s)(b * F_s)^T, of the pairs of half s
+    decay_apply m, x  = sum over s of F_s * (m_s (x * F_s)),  m_s the pairs of half s of m
+    ```
+
+    over s = 1, 2, 4, ... below the tokens of a chunk, and for the pairs of one token
+    without a factor. No exponent is a difference of running sums, which would cancel
+    after a strong decay, and none is positive, for all gates from 0 to -inf.
+
+    Decay products of one chunk share their factors. Others are left alone.
+
+    Before (types left out):
+
+    ```mlir
+    %P = delta.decay_dot upto_token %Q, %K decay(%G : tensor<2x128xf32>)
+    ```
+
+    After:
+
+    ```mlir
+    %0 = linalg.contract ins(%Q, %K) outs(%zero)                  // Q K^T
+    %1 = delta.decay_mask upto_token %0 half 0
+    %y = delta.sum_to_middle %G half 1
+    %F = math.exp %y
+    %Q1 = arith.mulf %Q, %F
+    %K1 = arith.mulf %K, %F
+    %2 = linalg.contract ins(%Q1, %K1) outs(%zero)
+    %3 = delta.decay_mask upto_token %2 half 1
+    %P = arith.addf %1, %3
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
+  ];
+}
+
 def AssignPrecisionPass : Pass<"delta-assign-precision"> {
   let summary = "round the operands of matmuls, and nothing else";
   let description = [{

@@ -145,6 +145,34 @@ def Tile_LoadVectorOp : Tile_Op<"load_vector"> {
   let hasVerifier = 1;
 }
 
+def Tile_LoadRowsOp : Tile_Op<"load_rows"> {
+  let summary = "the calling warp copies rows of f32 into shared memory";
+  let description = [{
+    Row i < `valid` of the tile is `global[coords]` with i added to coordinate `dim`;
+    columns run along the last dimension. The others are zero (never read). The tile is
+    one of stage `index` of `ring`, which is full no sooner than the elements are
+    there; the warp does not wait for them. For matrices of f32, whose padded rows TMA
+    does not write.
+
+    Example:
+
+    ```mlir
+    tile.load_rows %g[%b, %t, %h, %c0] dim 1 valid %n to %v of %ring[%i]
+        : !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x128xf32>,
+          !tile.ring<2, [!tile.smem<64x128xf32>]>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
+                       I64Attr:$dim, Index:$valid, Tile_SmemType:$tile,
+                       Tile_RingType:$ring, Index:$index);
+  let assemblyFormat = [{
+    $global `[` $coords `]` `dim` $dim `valid` $valid `to` $tile
+    `of` $ring `[` $index `]` attr-dict
+    `:` type($global) `,` type($tile) `,` type($ring)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ZeroRowsOp : Tile_Op<"zero_rows"> {
   let summary = "zero the rows of a tile from `from` on";
   let description = [{

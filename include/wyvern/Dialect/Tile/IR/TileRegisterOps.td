@@ -180,6 +180,37 @@ def Tile_ReduceOp : Tile_Op<"reduce"> {
   let hasVerifier = 1;
 }
 
+def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
+  let summary = "running sums over the rows of a matrix";
+  let description = [{
+    As `delta.cumsum` of a matrix: inclusive or `exclusive`, forward or `reverse`. With
+    `half s` as `delta.sum_to_middle`: forward and, unless `exclusive`, with the row
+    itself in the second half of each block of 2 s rows; in the first half reverse and
+    without it. A thread sums whole columns, one row after the other. x is in registers
+    or in shared memory, `scratch` is as large. Called by a warpgroup that has hardware
+    barrier `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %a = tile.scan_rows reverse exclusive %g via %s barrier 1
+        : !tile.smem<64x128xf32>, !tile.smem<64x128xf32>
+        -> tensor<64x128xf32, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$x,
+                       UnitAttr:$reverse, UnitAttr:$exclusive,
+                       OptionalAttr<I64Attr>:$half, Tile_SmemType:$scratch,
+                       I64Attr:$barrier_id);
+  let results = (outs Tile_AnyTensor:$sums);
+  let assemblyFormat = [{
+    (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x (`half` $half^)?
+    `via` $scratch `barrier` $barrier_id attr-dict
+    `:` type($x) `,` type($scratch) `->` type($sums)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let summary = "the row or column number of every element";
   let description = [{

@@ -1,0 +1,205 @@
+//===- HalveDecay.cpp - A decay a channel in plain matrix products --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
+#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/Transforms/CSE.h"
+
+namespace mlir::wyvern::delta {
+#define GEN_PASS_DEF_HALVEDECAYPASS
+#include "wyvern/Dialect/Delta/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::delta
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+namespace {
+/// What a decay product, decay_dot or decay_apply, becomes.
+class Halves {
+public:
+  template <typename OpT>
+  Halves(ImplicitLocOpBuilder &b, OpT op)
+      : b(b), op(op), g(op.getG()), mask(op.getMask()), rows(op.getRows()),
+        beforeDecay(op.getBeforeDecay()),
+        tile(b, cast<FloatType>(getElementTypeOrSelf(op->getResult(0)))) {}
+
+  /// Makes what the product of half `half` multiplies; of half 0 that of pairs
+  /// of one token.
+  void prepare(int64_t half) {
+    if (!hasPairs(half))
+      return;
+    b.setLoc(op->getLoc());
+    if (auto dot = dyn_cast<DecayDotOp>(op)) {
+      lhs = decayed(dot.getA(), half, /*isLeft=*/true);
+      rhs = decayed(dot.getB(), half, /*isLeft=*/false);
+      return;
+    }
+    auto apply = cast<DecayApplyOp>(op);
+    lhs = masked(apply.getM(), half);
+    rhs = decayed(apply.getX(), half, /*isLeft=*/apply.getTranspose());
+  }
+
+  /// Adds that product.
+  void add(int64_t half) {
+    if (!hasPairs(half))
+      return;
+    b.setLoc(op->getLoc());
+    Value part = multiply(half);
+    sum = sum ? tile.add(sum, part) : part;
+  }
+
+  void replace(RewriterBase &rewriter) {
+    rewriter.replaceOp(op,
+                       sum ? sum : tile.splat(0.0, shapeOf(op->getResult(0))));
+  }
+
+private:
+  bool hasPairs(int64_t half) {
+    if (half > 0)
+      return half < shapeOf(g)[0];
+    return mask == RowMask::upto_token ||
+           (mask == RowMask::before_row && (rows[0] > 1 || rows[1] > 1));
+  }
+
+  Value multiply(int64_t half) {
+    auto apply = dyn_cast<DecayApplyOp>(op);
+    if (!apply)
+      return masked(timesTransposed(lhs, rhs), half);
+    bool transpose = apply.getTranspose();
+    Value r =
+        transpose ? tile.transposedMatmul(lhs, rhs) : tile.matmul(lhs, rhs);
+    return decayed(r, half, /*isLeft=*/!transpose);
+  }
+
+  /// `x` times the decay between each row's token and the middle of its block;
+  /// `isLeft` says that its rows are the i of the formulas.
+  Value decayed(Value x, int64_t half, bool isLeft) {
+    if (half == 0)
+      return x;
+    Value sums = SumToMiddleOp::create(b, g, half, isLeft && beforeDecay);
+    Value factor = tile.exp(sums);
+    if (int64_t repeat = rows[isLeft ? 0 : 1]; repeat > 1)
+      factor = RepeatRowsOp::create(b, tile.type(shapeOf(x)), factor, repeat);
+    return tile.mul(x, factor);
+  }
+
+  /// The entries of `m` for the pairs of one half.
+  Value masked(Value m, int64_t half) {
+    return DecayMaskOp::create(b, m.getType(), m, /*g=*/Value(), mask, rows,
+                               /*before_decay=*/false,
+                               b.getI64IntegerAttr(half));
+  }
+
+  /// x y^T.
+  Value timesTransposed(Value x, Value y) {
+    AffineExpr m, n, k;
+    bindDims(b.getContext(), m, n, k);
+    auto map = [&](AffineExpr row, AffineExpr column) {
+      return AffineMap::get(3, 0, {row, column}, b.getContext());
+    };
+    Value zero = tile.splat(0.0, {shapeOf(x)[0], shapeOf(y)[0]});
+    return tile.contract(x, y, zero, {map(m, k), map(n, k), map(m, n)});
+  }
+
+  ImplicitLocOpBuilder &b;
+  Operation *op;
+  Value g;
+  RowMask mask;
+  ArrayRef<int64_t> rows;
+  bool beforeDecay;
+  TileBuilder tile;
+  Value lhs, rhs, sum;
+};
+} // namespace
+
+/// Returns the gates of a decay product with one a channel; null for others.
+static Value getChannelDecay(Operation *op) {
+  Value g;
+  if (auto dot = dyn_cast<DecayDotOp>(op))
+    g = dot.getG();
+  else if (auto apply = dyn_cast<DecayApplyOp>(op))
+    g = apply.getG();
+  return g && shapeOf(g).size() == 2 ? g : Value();
+}
+
+/// Returns the decay products of `block` in groups: those of one do not lead to
+/// each other, so that they can be made together.
+static SmallVector<SmallVector<Operation *>> findGroups(Block &block) {
+  SmallVector<SmallVector<Operation *>> groups;
+  llvm::SmallPtrSet<Operation *, 32> following; // what the last group leads to
+  for (Operation &op : block) {
+    bool follows = llvm::any_of(op.getOperands(), [&](Value operand) {
+      return following.contains(operand.getDefiningOp());
+    });
+    bool isProduct = getChannelDecay(&op) != nullptr;
+    if (isProduct && (groups.empty() || follows)) {
+      groups.emplace_back();
+      following.clear();
+    }
+    if (isProduct)
+      groups.back().push_back(&op);
+    if (isProduct || follows)
+      following.insert(&op);
+  }
+  return groups;
+}
+
+/// Makes the decay products of a group half by half: what they share is then in
+/// use for the time of one.
+static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group) {
+  rewriter.setInsertionPoint(group.back());
+  ImplicitLocOpBuilder b(group.back()->getLoc(), rewriter);
+  SmallVector<Halves, 4> products;
+  int64_t tokens = 0;
+  for (Operation *op : group) {
+    tokens = std::max(tokens, shapeOf(getChannelDecay(op))[0]);
+    if (auto dot = dyn_cast<DecayDotOp>(op))
+      products.emplace_back(b, dot);
+    else
+      products.emplace_back(b, cast<DecayApplyOp>(op));
+  }
+  for (int64_t half = 0; half < tokens; half = std::max<int64_t>(2 * half, 1)) {
+    for (Halves &product : products)
+      product.prepare(half);
+    for (Halves &product : products)
+      product.add(half);
+  }
+  for (Halves &product : products)
+    product.replace(rewriter);
+}
+
+namespace {
+struct HalveDecayPass
+    : wyvern::delta::impl::HalveDecayPassBase<HalveDecayPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    bool changed = false;
+    getOperation()->walk([&](ChunkProgramOpInterface program) {
+      for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
+        numHalved += group.size();
+        halve(rewriter, group);
+        changed = true;
+      }
+      // A group stands where its last product did.
+      sortTopologically(&program.getBlock());
+    });
+    if (!changed)
+      return markAllAnalysesPreserved();
+    // Decay products of one chunk have the same factors.
+    DominanceInfo dominance(getOperation());
+    eliminateCommonSubExpressions(rewriter, dominance, getOperation());
+  }
+};
+} // namespace

@@ -1,0 +1,93 @@
+// RUN: wyvern-opt %s -delta-halve-decay -split-input-file | FileCheck %s
+
+// Four tokens: pairs of one token, then halves of 1 and 2. Both products take the
+// same keys; before_row has no pairs of one token. What reads the first product comes
+// behind the second.
+
+// CHECK-LABEL: func.func @dots(
+// CHECK: ins(%[[Q:.*]] = %arg0[{{.*}}, %[[K:.*]] = %arg1[{{.*}}, %[[G:.*]] = %arg2[
+// CHECK-NOT: delta.decay_dot
+// CHECK: %[[QK:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[K]] :
+// CHECK: %[[P0:.*]] = delta.decay_mask{{ +}}upto_token %[[QK]] half 0
+// CHECK: %[[Y1:.*]] = delta.sum_to_middle %[[G]] half 1
+// CHECK: %[[F1:.*]] = math.exp %[[Y1]]
+// CHECK: %[[K1:.*]] = arith.mulf %[[K]], %[[F1]]
+// CHECK: %[[Q1:.*]] = arith.mulf %[[Q]], %[[F1]]
+// CHECK: %[[KK1:.*]] = linalg.contract {{.*}} ins(%[[K1]], %[[K1]] :
+// CHECK: %[[L1:.*]] = delta.decay_mask{{ +}}before_row %[[KK1]] half 1
+// CHECK: %[[QK1:.*]] = linalg.contract {{.*}} ins(%[[Q1]], %[[K1]] :
+// CHECK: %[[M1:.*]] = delta.decay_mask{{ +}}upto_token %[[QK1]] half 1
+// CHECK: %[[P1:.*]] = arith.addf %[[P0]], %[[M1]]
+// CHECK: %[[Y2:.*]] = delta.sum_to_middle %[[G]] half 2
+// CHECK: %[[F2:.*]] = math.exp %[[Y2]]
+// CHECK: %[[K2:.*]] = arith.mulf %[[K]], %[[F2]]
+// CHECK: %[[Q2:.*]] = arith.mulf %[[Q]], %[[F2]]
+// CHECK: %[[KK2:.*]] = linalg.contract {{.*}} ins(%[[K2]], %[[K2]] :
+// CHECK: %[[L2:.*]] = delta.decay_mask{{ +}}before_row %[[KK2]] half 2
+// CHECK: %[[L:.*]] = arith.addf %[[L1]], %[[L2]]
+// CHECK: %[[QK2:.*]] = linalg.contract {{.*}} ins(%[[Q2]], %[[K2]] :
+// CHECK: %[[M2:.*]] = delta.decay_mask{{ +}}upto_token %[[QK2]] half 2
+// CHECK: %[[P:.*]] = arith.addf %[[P1]], %[[M2]]
+// CHECK-NOT: sum_to_middle
+// CHECK: %[[N:.*]] = arith.negf %[[L]]
+// CHECK: delta.yield outs(%[[N]], %[[P]] :
+func.func @dots(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) {
+  %l, %p = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %k[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x4xf32>, [seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %L = delta.decay_dot before_row %K, %K decay(%G : tensor<4x8xf32>) : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+    %N = arith.negf %L : tensor<4x4xf32>
+    %P = delta.decay_dot upto_token %Q, %K decay(%G : tensor<4x8xf32>) : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+    delta.yield outs(%N, %P : tensor<4x4xf32>, tensor<4x4xf32>)
+  }
+  return %l, %p : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// The adjoint in b, with two rows a token on that side: what is multiplied takes the
+// factor of a token's own row before its decay, the result that of both rows.
+
+// CHECK-LABEL: func.func @apply(
+// CHECK: ins(%[[M:.*]] = %arg0[{{.*}}, %[[X:.*]] = %arg1[{{.*}}, %[[G:.*]] = %arg2[
+// CHECK-NOT: delta.decay_apply
+// CHECK: %[[M1:.*]] = delta.decay_mask{{ +}}before_token %[[M]] rows [1, 2] half 1
+// CHECK: %[[A:.*]] = delta.sum_to_middle %[[G]] half 1 before_decay
+// CHECK: %[[FA:.*]] = math.exp %[[A]]
+// CHECK: %[[X1:.*]] = arith.mulf %[[X]], %[[FA]]
+// CHECK: %[[R1:.*]] = linalg.contract {{.*}} ins(%[[M1]], %[[X1]] : tensor<2x4xf32>, tensor<2x8xf32>)
+// CHECK: %[[B:.*]] = delta.sum_to_middle %[[G]] half 1 :
+// CHECK: %[[FB:.*]] = math.exp %[[B]]
+// CHECK: %[[FR:.*]] = delta.repeat_rows %[[FB]] by 2
+// CHECK: %[[R:.*]] = arith.mulf %[[R1]], %[[FR]]
+// CHECK: delta.yield outs(%[[R]] :
+func.func @apply(%m: tensor<?x?x1x4xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32> {
+  %r = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time * 2, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %R = delta.decay_apply before_token transpose %M, %X decay(%G : tensor<2x8xf32>) before_decay rows [1, 2] : tensor<2x4xf32>, tensor<2x8xf32> -> tensor<4x8xf32>
+    delta.yield outs(%R : tensor<4x8xf32>)
+  }
+  return %r : tensor<?x?x1x8xf32>
+}
+
+// -----
+
+// A product that reads another is made after it; one gate a head stays as it is.
+
+// CHECK-LABEL: func.func @follows(
+// CHECK: delta.sum_to_middle %{{.*}} half 1 :
+// CHECK: %[[M:.*]] = arith.addf
+// CHECK: delta.decay_mask{{ +}}upto_token %[[M]] half 0
+// CHECK: delta.decay_dot upto_token %{{.*}}, %{{.*}} decay(%{{.*}} : tensor<2xf32>)
+func.func @follows(%x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %h: tensor<?x?x1xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x2xf32>) {
+  %r, %p = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>, %H = %h[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x2xf32>) valid(%n) {
+    %M = delta.decay_dot upto_token %X, %X decay(%G : tensor<2x8xf32>) : tensor<2x8xf32>, tensor<2x8xf32> -> tensor<2x2xf32>
+    %R = delta.decay_apply upto_token %M, %X decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %P = delta.decay_dot upto_token %X, %X decay(%H : tensor<2xf32>) : tensor<2x8xf32>, tensor<2x8xf32> -> tensor<2x2xf32>
+    delta.yield outs(%R, %P : tensor<2x8xf32>, tensor<2x2xf32>)
+  }
+  return %r, %p : tensor<?x?x1x8xf32>, tensor<?x?x1x2xf32>
+}

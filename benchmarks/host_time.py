@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What a call costs the host, way by way: the public function, the op below it, the program.
+"""What a call costs the host, way by way: the public function, the op below it, the program,
+a module of tvm-ffi where apache-tvm-ffi is installed. (examples/c prints that of C.)
 
     python -m benchmarks.host_time --compile bundles     where the compiler is
     python -m benchmarks.host_time bundles               on a GPU, or --device cpu
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -39,9 +41,12 @@ def spec(device):
 def compile_bundles(folder):
     """Compiles what is timed on a GPU."""
     import wyvern
+    from wyvern._core.compile import find_wyvernc
 
     for name, training in BUNDLES.items():
         wyvern.compile(spec("cuda"), output=folder / name, training=training)
+    command = [find_wyvernc(), "-", "--input-format=yaml", "--emit=tvm-ffi", "-o", folder / "module.so"]
+    subprocess.run(command, input=json.dumps(spec("cuda")), text=True, check=True)
 
 
 def make_operands(device):
@@ -62,6 +67,22 @@ def program_of(folder, device):
     return program, lambda x: {name: value.float().numpy() for name, value in x.items()}
 
 
+def module_ways(folder, given):
+    """Those of the module, which takes outputs that are there."""
+    try:
+        import tvm_ffi
+    except ImportError:
+        return {}
+    module = tvm_ffi.load_module(str(folder / "module.so"))
+    size = module.delta_rule_workspace_size(1, SIZES["cuda"][0], -1)
+    workspace = torch.empty(size, dtype=torch.uint8, device="cuda")
+    tensors = (*given.values(), None, torch.empty_like(given["v"]), None)
+    return {
+        "tvm-ffi": lambda: module.delta_rule(*tensors),
+        "tvm-ffi, with a workspace": lambda: module.delta_rule(*tensors, None, workspace),
+    }
+
+
 def ways(folder, device):
     """{name: a call without arguments}."""
     import wyvern.torch
@@ -78,7 +99,8 @@ def ways(folder, device):
         return torch.autograd.grad(o, leaves, d_o)
 
     operands = tuple(given.values())
-    return {
+    modules = module_ways(folder, given) if device == "cuda" else {}
+    return modules | {
         "chunk_delta_rule": lambda: wyvern.torch.chunk_delta_rule(*operands),
         "chunk_delta_rule, beta in bf16": lambda: wyvern.torch.chunk_delta_rule(**narrow),
         "op(spec)": lambda: op(*operands),

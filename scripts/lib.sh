@@ -133,7 +133,7 @@ setup_python() {
 }
 
 # What tests import, PyTorch above all, is a download of 3 GB: it runs beside the build.
-TESTED_WITH=(torch examples jax transformers fla)
+TESTED_WITH=(torch examples jax tvm-ffi transformers fla)
 
 install_tested_with() {
   local name

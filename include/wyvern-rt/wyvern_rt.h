@@ -250,6 +250,18 @@ WYVERN_API wyvern_status wyvern_program_workspace_size(
     const wyvern_program *program, int64_t batch, int64_t tokens,
     int64_t packed_sequences, size_t *bytes);
 
+/* What a launch with these inputs takes. `expected` has one entry for each
+   tensor of the descriptor and gets its dtype, sizes and dense strides, null
+   data, and the device of the main tensor; that is the first input that has a
+   batch and tokens and is not optional, and all that is read of `tensors`. Of
+   cu_seqlens, which may be null, the shape is read. `workspace_bytes`: as
+   wyvern_program_workspace_size. */
+WYVERN_API wyvern_status wyvern_program_expect(const wyvern_program *program,
+                                               const wyvern_tensor *tensors,
+                                               const wyvern_tensor *cu_seqlens,
+                                               wyvern_tensor *expected,
+                                               size_t *workspace_bytes);
+
 /* Whether a launch takes this tensor's address and strides as they are; if not,
    the last error says why, and a dense copy at a multiple of 16 bytes will do.
    `index` counts as in wyvern_program_launch. */

@@ -47,14 +47,14 @@ static ExitCode printSpecs(const DriverOptions &options,
 static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
                         ArrayRef<LayerSpec> specs) {
   const Product *product = findProduct(options.emit);
-  std::optional<Ptxas> ptxas;
-  if (product && product->needsPtxas) {
-    llvm::Expected<Ptxas> found = findPtxas(options.ptxas, options.executable);
+  ProductTools tools;
+  if (product) {
+    llvm::Expected<ProductTools> found = findTools(*product, options);
     if (!found) {
       printError(llvm::toString(found.takeError()));
       return ExitCode::MissingTool;
     }
-    ptxas = std::move(*found);
+    tools = std::move(*found);
   }
 
   DialectRegistry registry;
@@ -78,7 +78,7 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
   if (failed(bundle))
     return ExitCode::Diagnostics;
   return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],
-                      std::move(*bundle), ptxas);
+                      std::move(*bundle), tools);
 }
 
 static ExitCode run(DriverOptions &options) {

@@ -60,6 +60,11 @@ static cl::opt<std::string>
               cl::desc("The ptxas to run (else WYVERN_PTXAS, a CUDA toolkit, "
                        "PATH, or a wheel)"),
               cl::value_desc("path"), cl::cat(category));
+static cl::opt<std::string>
+    compilerFlag("cc",
+                 cl::desc("The C compiler that links --emit=tvm-ffi (else CC, "
+                          "or cc, gcc or clang in PATH)"),
+                 cl::value_desc("path"), cl::cat(category));
 static cl::opt<bool>
     strictFlag("strict",
                cl::desc("Refuse kernels that spill registers or whose wgmma "
@@ -130,6 +135,8 @@ EXAMPLES:
       the program that the GPU kernels compute, as MLIR
   wyvernc layer.yaml --emit=cubin --save-temps=ir -v
       every step on the way in ir/, and registers, spills and times
+  wyvernc layer.yaml --training --emit=tvm-ffi -o layer.so
+      one shared object with the cubins inside, for apache-tvm-ffi
   wyvernc chunk_scan.mlir -o scan.wyvern
       a program written in the delta dialect itself
 )");
@@ -275,7 +282,7 @@ static std::optional<ExitCode> setVariantList(DriverOptions &options,
 
 /// True for what can hold several variants.
 static bool holdsVariants(const DriverOptions &options) {
-  return (options.emit == "bundle" || options.emit == "manifest") &&
+  return llvm::is_contained({"bundle", "manifest", "tvm-ffi"}, options.emit) &&
          !options.training;
 }
 
@@ -301,8 +308,8 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
         options.training
             ? "a bundle for training holds one variant; give --variants one, "
               "or leave --training out"
-            : "only a bundle or a manifest holds several variants; give "
-              "--variants one, or leave --emit out");
+            : "only a bundle, a manifest or a module of tvm-ffi holds several "
+              "variants; give --variants one, or leave --emit out");
   return std::nullopt;
 }
 
@@ -315,6 +322,7 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   options.output = outputFlag;
   options.saveTemps = saveTempsFlag;
   options.ptxas = ptxasFlag;
+  options.compiler = compilerFlag;
   options.printSpec = printSpecFlag;
   options.verbose = verboseFlag;
   options.strict = strictFlag;

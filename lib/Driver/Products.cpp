@@ -22,11 +22,14 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 static constexpr Product products[] = {
-    {"ptx", "PTX, one module a kernel", false},
-    {"cubin", "machine code, one cubin a kernel", true},
-    {"manifest", "manifest.json: what a launch of each kernel needs", true},
+    {"ptx", "PTX, one module a kernel", false, false},
+    {"cubin", "machine code, one cubin a kernel", true, false},
+    {"manifest", "manifest.json: what a launch of each kernel needs", true,
+     false},
     {"bundle", "a folder with the cubins, manifest.json, a C header, ptxas.log",
-     true},
+     true, false},
+    {"tvm-ffi", "a shared object with the cubins inside, for apache-tvm-ffi",
+     true, true},
 };
 
 ArrayRef<Product> mlir::wyvern::getProducts() { return products; }
@@ -39,15 +42,34 @@ const Product *mlir::wyvern::findProduct(StringRef name) {
   return product == std::end(products) ? nullptr : product;
 }
 
+llvm::Expected<ProductTools>
+mlir::wyvern::findTools(const Product &product, const DriverOptions &options) {
+  ProductTools tools;
+  if (product.needsPtxas) {
+    llvm::Expected<Ptxas> found = findPtxas(options.ptxas, options.executable);
+    if (!found)
+      return found.takeError();
+    tools.ptxas = std::move(*found);
+  }
+  if (product.needsCompiler) {
+    llvm::Expected<ModuleCompiler> found =
+        findModuleCompiler(options.compiler, options.executable);
+    if (!found)
+      return found.takeError();
+    tools.compiler = std::move(*found);
+  }
+  return tools;
+}
+
 namespace {
 /// One run's products, from its programs.
 class ProductWriter {
 public:
   ProductWriter(const DriverOptions &options, const LayerSpec *spec,
-                BundleInfo bundle, const std::optional<Ptxas> &ptxas)
-      : options(options), spec(spec), bundle(std::move(bundle)), ptxas(ptxas) {
+                BundleInfo bundle, const ProductTools &tools)
+      : options(options), spec(spec), bundle(std::move(bundle)), tools(tools) {
     versions = {getVersion().str(), getLLVMVersion().str(),
-                ptxas ? ptxas->version : ""};
+                tools.ptxas ? tools.ptxas->version : ""};
   }
 
   ExitCode write(const Product &product);
@@ -65,13 +87,15 @@ private:
   /// One file if there is one kernel and -o names a file; else a folder.
   llvm::Error writeKernels(StringRef extension);
   llvm::Error writeBundle();
+  /// A shared object, and with --save-temps its source.
+  llvm::Error writeModule();
   /// -o, or a name made from the input's.
-  std::string getFolder(StringRef suffix) const;
+  std::string getOutput(StringRef suffix) const;
 
   const DriverOptions &options;
   const LayerSpec *spec;
   BundleInfo bundle;
-  const std::optional<Ptxas> &ptxas;
+  const ProductTools &tools;
   CompilerVersions versions;
   std::string log;
 };
@@ -100,11 +124,11 @@ static void dropCosts(ProgramInfo &program) {
 }
 
 llvm::Error ProductWriter::assembleAll() {
-  if (!ptxas)
+  if (!tools.ptxas)
     return llvm::Error::success();
   llvm::Error error = [&] {
     Stopwatch stopwatch(options.verbose, "cubin");
-    return assemble(*ptxas, bundle.forward.target, bundle, log);
+    return assemble(*tools.ptxas, bundle.forward.target, bundle, log);
   }();
   if (error)
     return error;
@@ -175,6 +199,8 @@ llvm::Error ProductWriter::writeProductFiles(const Product &product) {
       }
   if (product.name == "bundle")
     return writeBundle();
+  if (product.name == "tvm-ffi")
+    return writeModule();
   if (product.name == "manifest")
     return writeFile(options.output.empty() ? "-" : options.output,
                      getManifest());
@@ -194,7 +220,7 @@ std::string ProductWriter::getManifest() const {
 std::string ProductWriter::getHeader() const {
   std::string text;
   llvm::raw_string_ostream os(text);
-  writeCHeader(bundle, versions, os);
+  writeCHeader(bundle, versions, Images::InFiles, os);
   return text;
 }
 
@@ -240,7 +266,7 @@ llvm::Error ProductWriter::writeKernels(StringRef extension) {
   if (output == "-")
     return llvm::createStringError("a cubin is no text; give a folder with -o");
   if (llvm::sys::path::extension(output) != ("." + extension).str())
-    return writeFolder(getFolder("." + extension.str() + "s"), files,
+    return writeFolder(getOutput("." + extension.str() + "s"), files,
                        listNames(files));
   if (files.size() == 1)
     return writeFile(output, files.front().contents);
@@ -257,11 +283,31 @@ llvm::Error ProductWriter::writeBundle() {
   files.push_back({"manifest.json", getManifest()});
   files.push_back({bundle.forward.name + ".h", getHeader()});
   files.push_back({"ptxas.log", log});
-  std::string folder = getFolder(".wyvern");
+  std::string folder = getOutput(".wyvern");
   return writeFolder(folder, files, listEarlierFiles(folder));
 }
 
-std::string ProductWriter::getFolder(StringRef suffix) const {
+llvm::Error ProductWriter::writeModule() {
+  if (options.output == "-")
+    return llvm::createStringError(
+        "a module is no text; give its name with -o");
+  std::string source;
+  llvm::raw_string_ostream os(source);
+  writeTvmModule(bundle, getManifest(), versions, os);
+  if (!options.saveTemps.empty()) {
+    SmallString<128> path(options.saveTemps);
+    llvm::sys::path::append(path, bundle.forward.name + ".c");
+    if (llvm::Error error = writeFile(path, source))
+      return error;
+  }
+  Stopwatch stopwatch(options.verbose, "link");
+  llvm::Expected<std::string> module = compileModule(*tools.compiler, source);
+  if (!module)
+    return module.takeError();
+  return writeFile(getOutput(".so"), *module);
+}
+
+std::string ProductWriter::getOutput(StringRef suffix) const {
   if (!options.output.empty())
     return options.output;
   StringRef stem = llvm::sys::path::stem(options.input);
@@ -273,6 +319,6 @@ std::string ProductWriter::getFolder(StringRef suffix) const {
 ExitCode mlir::wyvern::writeProduct(const DriverOptions &options,
                                     const Product &product,
                                     const LayerSpec *spec, BundleInfo bundle,
-                                    const std::optional<Ptxas> &ptxas) {
-  return ProductWriter(options, spec, std::move(bundle), ptxas).write(product);
+                                    const ProductTools &tools) {
+  return ProductWriter(options, spec, std::move(bundle), tools).write(product);
 }

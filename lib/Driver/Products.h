@@ -10,6 +10,7 @@
 #include "Options.h"
 
 #include "wyvern/Spec/LayerSpec.h"
+#include "wyvern/Target/CompileModule.h"
 #include "wyvern/Target/ProgramInfo.h"
 #include "wyvern/Target/Ptxas.h"
 
@@ -20,18 +21,29 @@ struct Product {
   StringLiteral name;
   StringLiteral description;
   bool needsPtxas;
+  bool needsCompiler;
+};
+
+/// The programs that a product is made with.
+struct ProductTools {
+  std::optional<Ptxas> ptxas;
+  std::optional<ModuleCompiler> compiler;
 };
 
 ArrayRef<Product> getProducts();
 
+/// Finds what `product` needs.
+llvm::Expected<ProductTools> findTools(const Product &product,
+                                       const DriverOptions &options);
+
 /// The product of this name, or null.
 const Product *findProduct(StringRef name);
 
-/// Assembles `bundle` if `ptxas` is given, and writes `product`. `spec` is
-/// null if the input was IR.
+/// Assembles `bundle` if there is a ptxas, and writes `product`. `spec` is null
+/// if the input was IR.
 ExitCode writeProduct(const DriverOptions &options, const Product &product,
                       const LayerSpec *spec, BundleInfo bundle,
-                      const std::optional<Ptxas> &ptxas);
+                      const ProductTools &tools);
 
 } // namespace mlir::wyvern
 

@@ -127,6 +127,37 @@ wyvern_status wyvern_program_check_layout(const wyvern_program *program,
   return check_strides(program, index, tensor);
 }
 
+/* A dense tensor of the sizes that these extents make it. */
+static wyvern_tensor expect_tensor(const wyvern_tensor_desc *desc,
+                                   const wyvern_extents *extents,
+                                   int32_t device) {
+  int64_t sizes[WYVERN_MAX_RANK];
+  for (uint32_t i = 0; i < desc->rank; ++i)
+    sizes[i] = wyvern_dim_extent(desc, i, extents);
+  return wyvern_tensor_dense(NULL, desc->dtype, device, desc->rank, sizes);
+}
+
+wyvern_status wyvern_program_expect(const wyvern_program *program,
+                                    const wyvern_tensor *tensors,
+                                    const wyvern_tensor *cu_seqlens,
+                                    wyvern_tensor *expected,
+                                    size_t *workspace_bytes) {
+  if (!program || !tensors || !expected || !workspace_bytes)
+    return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
+                       "wyvern_program_expect: null program, tensors, expected "
+                       "or workspace_bytes");
+  wyvern_call call;
+  call.device = tensors[program->main_tensor].device;
+  if (cu_seqlens)
+    WYVERN_TRY(check_cu_seqlens(program, cu_seqlens));
+  WYVERN_TRY(read_extents(program, tensors, cu_seqlens, &call.extents));
+  for (uint32_t t = 0; t < program->desc->num_tensors; ++t)
+    expected[t] =
+        expect_tensor(&program->desc->tensors[t], &call.extents, call.device);
+  call.variant = wyvern_choose(program, &call.extents);
+  return wyvern_place_workspace(program->desc, &call, NULL, workspace_bytes);
+}
+
 static wyvern_status check_tensor(const wyvern_program *program, uint32_t t,
                                   const wyvern_call *call) {
   const char *name = program->desc->name;

@@ -17,8 +17,8 @@ namespace {
 /// Writes what a header says about one program.
 class HeaderWriter {
 public:
-  HeaderWriter(const ProgramInfo &program, llvm::raw_ostream &os)
-      : program(program), os(os) {}
+  HeaderWriter(const ProgramInfo &program, Images images, llvm::raw_ostream &os)
+      : program(program), images(images), os(os) {}
 
   void write();
 
@@ -37,6 +37,7 @@ private:
   void writeArgument(unsigned index, const TensorInfo &tensor);
 
   const ProgramInfo &program;
+  Images images;
   llvm::raw_ostream &os;
 };
 } // namespace
@@ -119,6 +120,13 @@ static std::string getStem(const ProgramInfo &program,
   return stem;
 }
 
+std::string mlir::wyvern::getImageSymbol(const KernelInfo &kernel) {
+  std::string symbol = kernel.file + "_cubin";
+  for (char &c : symbol)
+    c = llvm::isAlnum(c) ? c : '_';
+  return symbol;
+}
+
 void HeaderWriter::writeTensors(StringRef array, ArrayRef<TensorInfo> tensors) {
   static constexpr StringLiteral roles[] = {"WYVERN_INPUT", "WYVERN_OUTPUT",
                                             "WYVERN_WORKSPACE"};
@@ -166,9 +174,12 @@ void HeaderWriter::writeParams(const VariantInfo &variant,
 void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
   bool slots = kernel.gridCount == GridCount::Slots;
   const CostInfo &cost = kernel.cost;
-  os << "  {\"" << kernel.symbol << "\", \"" << kernel.getImageName()
-     << "\", NULL, 0, "
-     << (slots ? "WYVERN_COUNT_SLOTS" : "WYVERN_COUNT_SEQUENCES") << ", "
+  os << "  {\"" << kernel.symbol << "\", \"" << kernel.getImageName() << "\", ";
+  if (images == Images::InFiles)
+    os << "NULL, 0, ";
+  else
+    os << getImageSymbol(kernel) << ", " << kernel.cubin.size() << ", ";
+  os << (slots ? "WYVERN_COUNT_SLOTS" : "WYVERN_COUNT_SEQUENCES") << ", "
      << kernel.gridFactor << ", " << (slots ? kernel.gridChunks : 0) << ", "
      << kernel.block << ", " << kernel.dynamicShared << ", "
      << kernel.params.size() << ", " << stem << '_' << kernel.symbol
@@ -287,7 +298,7 @@ void HeaderWriter::write() {
 }
 
 void mlir::wyvern::writeCHeader(const BundleInfo &bundle,
-                                const CompilerVersions &versions,
+                                const CompilerVersions &versions, Images images,
                                 llvm::raw_ostream &os) {
   const ProgramInfo &program = bundle.forward;
   std::string guard = "WYVERN_PROGRAM_" + StringRef(program.name).upper();
@@ -297,8 +308,8 @@ void mlir::wyvern::writeCHeader(const BundleInfo &bundle,
      << "#ifndef " << guard << "\n#define " << guard
      << "\n\n#include \"wyvern-rt/wyvern_rt.h\"\n\n"
      << "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
-  HeaderWriter(program, os).write();
+  HeaderWriter(program, images, os).write();
   if (bundle.backward)
-    HeaderWriter(*bundle.backward, os).write();
+    HeaderWriter(*bundle.backward, images, os).write();
   os << "#ifdef __cplusplus\n}\n#endif\n\n#endif /* " << guard << " */\n";
 }

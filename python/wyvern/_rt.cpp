@@ -5,11 +5,13 @@
 //===----------------------------------------------------------------------===//
 //
 // Builds the C descriptors from a parsed manifest and passes tensors on. A
-// tensor is any object with torch's data_ptr, shape, stride and dtype, so
-// neither torch nor CUDA is needed to build this module.
+// tensor is any object with torch's data_ptr, shape, stride and dtype, or one
+// that DLPack describes (_rt_exchange.h), so neither torch nor CUDA is needed
+// to build this module.
 //
 //===----------------------------------------------------------------------===//
 
+#include "_rt_exchange.h"
 #include "_rt_xla.h"
 
 #include "wyvern-rt/wyvern_rt.h"
@@ -210,11 +212,62 @@ public:
       tensor.attr("copy_")(copy);
   }
 
+  /// Runs the program on inputs that need no copy, and returns its outputs in
+  /// order; None for those that have a bit in `skipped` (bit i: output i).
+  /// Returns None where a launch does not take the inputs as they are: why, is
+  /// for launch() to say.
+  py::object runAsIs(const wyvern::Exchange &exchange, const py::tuple &inputs,
+                     const py::object &cuSeqlens, uint64_t skipped) {
+    std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
+    wyvern_tensor offsets = {};
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (!inputs[i].is_none() && !exchange.describe(inputs[i], values[i]))
+        return py::none();
+    if (!cuSeqlens.is_none() && !exchange.describe(cuSeqlens, offsets))
+      return py::none();
+    const wyvern_tensor *packed = cuSeqlens.is_none() ? nullptr : &offsets;
+    std::vector<wyvern_tensor> expected(tensors.size());
+    size_t bytes = 0;
+    if (wyvern_program_expect(program, values.data(), packed, expected.data(),
+                              &bytes) != WYVERN_OK)
+      return py::none();
+    py::object device = deviceOf(inputs), memory;
+    py::tuple outputs(tensors.size() - inputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      size_t t = inputs.size() + i;
+      outputs[i] = py::none();
+      if (!(skipped >> i & 1))
+        outputs[i] = exchange.makeEmpty(expected[t], device, values[t]);
+    }
+    wyvern_tensor workspace = {};
+    if (bytes > 0) {
+      const int64_t words = (int64_t)(bytes / 4);
+      memory = exchange.makeEmpty(
+          wyvern_tensor_dense(nullptr, WYVERN_I32, 0, 1, &words), device,
+          workspace);
+    }
+    wyvern_status status = wyvern_program_launch(
+        program, values.data(), packed, workspace.data, bytes,
+        exchange.currentStream(expected[0].device));
+    if (status == WYVERN_ERROR_INVALID_TENSOR)
+      return py::none();
+    check(status);
+    return outputs;
+  }
+
   void addForXla(const std::string &name) const {
     wyvern::addForXla(name, program, &desc);
   }
 
 private:
+  /// The framework's device of the tensors.
+  static py::object deviceOf(const py::tuple &inputs) {
+    for (py::handle input : inputs)
+      if (!input.is_none())
+        return input.attr("device");
+    return py::none();
+  }
+
   const char *keep(std::string text) {
     strings.push_back(std::move(text));
     return strings.back().c_str();
@@ -364,6 +417,11 @@ PYBIND11_MODULE(_rt, module) {
   py::class_<Framework>(module, "Framework")
       .def(py::init<const py::dict &, py::object>(), py::arg("dtypes"),
            py::arg("fresh"));
+  py::class_<wyvern::Exchange>(module, "Exchange")
+      .def(py::init<const py::capsule &, py::tuple, py::object,
+                    const py::dict &, int32_t>(),
+           py::arg("api"), py::arg("types"), py::arg("empty"),
+           py::arg("dtypes"), py::arg("device_type") = wyvern::dlpack::kCuda);
   py::class_<Program>(module, "Program")
       .def(py::init<const py::dict &, const std::string &>(),
            py::arg("manifest"), py::arg("directory"))
@@ -378,6 +436,8 @@ PYBIND11_MODULE(_rt, module) {
       .def("launch", &Program::launch, py::arg("framework"),
            py::arg("arguments"), py::arg("device"), py::arg("cu_seqlens"),
            py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"))
+      .def("run_as_is", &Program::runAsIs, py::arg("exchange"),
+           py::arg("inputs"), py::arg("cu_seqlens"), py::arg("skipped"))
       .def("add_for_xla", &addForXla, py::arg("name"),
            "Makes it known to xla_handler() by this name, for good.");
   module.attr("WORKSPACE_ALIGNMENT") = WYVERN_WORKSPACE_ALIGNMENT;

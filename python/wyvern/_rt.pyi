@@ -18,6 +18,16 @@ class Framework:
         self, dtypes: Mapping[Any, str], fresh: Callable[[Any, bool], Any]
     ) -> None: ...
 
+class Exchange:
+    def __init__(
+        self,
+        api: object,  # a capsule
+        types: tuple[type, ...],
+        empty: Callable[..., Any],
+        dtypes: Mapping[str, Any],
+        device_type: int = ...,
+    ) -> None: ...
+
 class Program:
     def __init__(self, manifest: Mapping[str, Any], directory: str) -> None: ...
     def prepare(self, device: int) -> None: ...
@@ -35,4 +45,11 @@ class Program:
         workspace_bytes: int,
         stream: int,
     ) -> None: ...
+    def run_as_is(
+        self,
+        exchange: Exchange,
+        inputs: tuple[Any, ...],
+        cu_seqlens: Optional[Any],
+        skipped: int,
+    ) -> Optional[tuple[Any, ...]]: ...
     def add_for_xla(self, name: str) -> None: ...

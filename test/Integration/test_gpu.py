@@ -36,6 +36,15 @@ def test_on_gpu(name, bundles):
 
 
 @pytest.mark.gpu
+def test_module_on_gpu(tmp_path):
+    """A module of tvm-ffi has the bundle's bits."""
+    pytest.importorskip("tvm_ffi")
+    command = [sys.executable, pathlib.Path(gpu_check.__file__).parent / "gpu_module.py", "--folder", tmp_path]
+    subprocess.run([*command, "--prepare"], check=True)
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.gpu
 def test_training_on_gpu(tmp_path):
     """All of them in two processes: it is the bundles that take the time."""
     command = [sys.executable, str(pathlib.Path(__file__).parent / "gpu_training.py"), "--bundles", str(tmp_path)]

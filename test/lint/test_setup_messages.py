@@ -59,7 +59,7 @@ def test_no_network_beside_the_build(root, tmp_path):
     said = run(root, tmp_path, "start_tested_with; wait_for_tested_with")
     assert "pip could not install scripts/requirements/transformers.txt" in said and "No route" in said
     calls = [line.split("/")[-1] for line in (tmp_path / "calls").read_text().splitlines()]
-    assert calls == ["torch.txt", "examples.txt", "jax.txt", "transformers.txt"]
+    assert calls == ["torch.txt", "examples.txt", "jax.txt", "tvm-ffi.txt", "transformers.txt"]
 
 
 def test_no_ptxas(root, tmp_path):

@@ -175,6 +175,20 @@ def test_unknown_peers_are_an_error(capsys):
     assert "expected names of flashinfer" in capsys.readouterr().err
 
 
+# === Host time ===
+
+
+def test_host_time_of_every_way(benchmarks, tmp_path, capsys):
+    from benchmarks.host_time import main
+
+    times = tmp_path / "times.json"
+    assert main(["--device", "cpu", "--rounds", "1", "--json", str(times)]) == 0
+    found = json.loads(times.read_text())
+    assert {"chunk_delta_rule", "op", "the program", "forward and backward"} < set(found)
+    assert all(x > 0 for x in found.values())
+    assert [line.split(" us  ")[1] for line in capsys.readouterr().out.splitlines()] == list(found)
+
+
 # === The report ===
 
 

@@ -16,6 +16,7 @@ from wyvern.torch import (
     _functions,
     _ops,
     _programs,
+    _tensors,
     chunk_delta_rule,
     chunk_gated_delta_rule,
     fused_recurrent_delta_rule,
@@ -351,10 +352,12 @@ def test_scale_as_a_tensor(data):
 # === The GPU's side: head dims of the kernels, everything in the tensors' dtypes
 
 
-@pytest.fixture
-def gpu(monkeypatch, recwarn):  # torch warns of what is overridden
-    """The ops run what they run on a GPU; the sizes of the programs that were asked for."""
+@pytest.fixture(params=["dispatched", "direct"])
+def gpu(monkeypatch, recwarn, request):  # torch warns of what is overridden
+    """The ops run what they run on a GPU, past the dispatcher or through it; the sizes of
+    the programs that were asked for."""
     seen = []
+    monkeypatch.setattr(_tensors, "is_gpu", lambda device: request.param == "direct")
 
     def program_for(family, operands, training):
         program = oracle_programs.GpuOracle(family.signature.names, operands, training)
@@ -389,6 +392,37 @@ def test_gpu_calls(gpu, dims, padded, v_first):
             o, state = chunk_gated_delta_rule(**data, scale=scale, state_v_first=v_first)
         assert state is None and torch.equal(o, found[0])
     assert set(gpu) == {padded}
+
+
+def test_gpu_second_derivatives(gpu):
+    data = make(key_dim=64, value_dim=64)
+    o, _ = chunk_gated_delta_rule(**data)
+    (dq,) = torch.autograd.grad(o.square().sum(), data["q"], create_graph=True)
+    refused(NotImplementedError, "gated_delta_rule: the second derivative is not supported", dq.sum().backward)
+
+
+def test_gpu_gradients_of_what_is_not_used(gpu):
+    """Of a state alone, and of neither output."""
+    data = make(key_dim=64, value_dim=64)
+    leaves = list(data.values())
+    _, state = chunk_gated_delta_rule(**data, output_final_state=True)
+    _, reference = expected(**data)
+    close(grads([state], leaves[1:]), grads([reference], leaves[1:]))  # q is not in it
+    o, _ = chunk_gated_delta_rule(**data)
+    found = torch.autograd.grad(_Drop.apply(o).sum(), leaves, allow_unused=True)
+    assert not any(x.any() for x in found if x is not None)
+
+
+class _Drop(torch.autograd.Function):
+    """Has no gradient to pass on."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, d):
+        return None
 
 
 def test_gpu_calls_without_states(gpu):

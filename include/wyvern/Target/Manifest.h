@@ -47,10 +47,22 @@ void writeManifest(const BundleInfo &bundle, const llvm::json::Value &spec,
 /// text is not a manifest of this compiler.
 std::vector<std::string> listBundleFiles(StringRef manifest);
 
+/// Where the descriptors of a C header find the kernels: in the files of the
+/// bundle, or in arrays that are defined before (getImageSymbol).
+enum class Images { InFiles, InMemory };
+
+/// Returns the name of the array that holds a kernel's cubin.
+std::string getImageSymbol(const KernelInfo &kernel);
+
 /// Writes the C header: the same as descriptors of wyvern_rt.h, with a function
 /// that loads each program and one that launches it on dense tensors.
 void writeCHeader(const BundleInfo &bundle, const CompilerVersions &versions,
-                  llvm::raw_ostream &os);
+                  Images images, llvm::raw_ostream &os);
+
+/// Writes the C source of a module of tvm-ffi: the cubins, the descriptors, and
+/// the functions that it exports. `manifest` is the bundle's.
+void writeTvmModule(BundleInfo &bundle, StringRef manifest,
+                    const CompilerVersions &versions, llvm::raw_ostream &os);
 
 } // namespace mlir::wyvern
 

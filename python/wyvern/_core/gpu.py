@@ -111,6 +111,7 @@ class Program(HasBackward):
         self._slots = {
             count for *_, dims in self._plan for count, _ in dims if isinstance(count, tuple)
         }
+        self._bits = {name: 1 << i for i, name in enumerate(self.outputs)}
         # Rates, gates and states may come narrower; what a forward has saved may not.
         self._widened = {
             t.name for t in self.inputs.values() if t.dtype == "f32" and not t.is_residual
@@ -162,14 +163,45 @@ class Program(HasBackward):
         self._check_names(inputs, out)
         main = inputs[self._main.name]
         adaptor = self._adaptor(main)
-        device = main.device
         refuse_grad(self.name, inputs.values())
-        batch, tokens = self._batch_and_tokens(main)
-        packed = -1
         if cu_seqlens is not None:
-            self._check_device("cu_seqlens", cu_seqlens, device)
+            self._check_device("cu_seqlens", cu_seqlens, main.device)
             adaptor.expect_zero_first(cu_seqlens)
-            packed = cu_seqlens.numel() - 1
+        if all(x is None for x in out.values()):
+            given = tuple(map(inputs.get, self.inputs))
+            results = self.run_as_is(adaptor, given, cu_seqlens, out)
+            if results is not None:
+                return dict(zip(self.outputs, results))
+        return self._run_on_copies(adaptor, inputs, cu_seqlens, out)
+
+    def run_as_is(
+        self,
+        adaptor: TensorAdaptor,
+        inputs: tuple[Any, ...],
+        cu_seqlens: Any,
+        skipped: Iterable[str] = (),
+    ) -> Optional[tuple[Any, ...]]:
+        """Runs the program on inputs in its order, None where one is left out, without
+        asking what a call asks. Returns the outputs in order, None in the place of those that are
+        skipped; or None where an input is not as the kernels take it, after which nothing has
+        been run. cu_seqlens starts with 0."""
+        if adaptor.exchange is None or self._empty is not None:
+            return None
+        bits = sum(self._bits[name] for name in skipped)
+        return self._rt.run_as_is(adaptor.exchange, inputs, cu_seqlens, bits)
+
+    def _run_on_copies(
+        self,
+        adaptor: TensorAdaptor,
+        inputs: Mapping[str, Any],
+        cu_seqlens: Any,
+        out: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Runs the program on what it can be brought to take, or says what is wrong."""
+        main = inputs[self._main.name]
+        device = main.device
+        batch, tokens = self._batch_and_tokens(main)
+        packed = -1 if cu_seqlens is None else cu_seqlens.numel() - 1
         sizes: dict[_Count, int] = {"batch": batch, "tokens": tokens, "one": 1}
         sizes["sequences"] = batch if cu_seqlens is None else packed
         for slots in self._slots:

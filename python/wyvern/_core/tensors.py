@@ -16,6 +16,7 @@ from .. import _rt
 
 class TensorAdaptor(Protocol):
     framework: _rt.Framework  # its dtypes, and how a tensor is copied
+    exchange: Optional[_rt.Exchange]  # what lends its tensors without Python, if it does
     dtypes: Mapping[str, Any]  # the framework's dtype by the manifest's name; "u8" for bytes
 
     def is_gpu(self, device: Any) -> bool:

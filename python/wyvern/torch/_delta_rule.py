@@ -16,8 +16,14 @@ _STATE = (("sequences", 1), ("value_heads", 1), ("key_dim", 1), ("value_dim", 1)
 
 
 def _sizes(operands):
+    """Heads and head dim of the keys, then of the values; fewer of malformed operands."""
     q, _, v, *_ = operands
-    return q.shape[2], v.shape[2], q.shape[3], v.shape[3]
+    return *q.shape[2:], *v.shape[2:]
+
+
+def _spec(decay, sizes, dtype):
+    heads, key_dim, value_heads, value_dim = sizes
+    return delta_rule_spec(decay, heads, value_heads, key_dim, value_dim, dtype)
 
 
 def _family(decay, name, *rates):
@@ -34,7 +40,7 @@ def _family(decay, name, *rates):
         residuals=(Argument("factor", (*_RATE, ("one", CHUNK)), True),),
     )
     return register(
-        Family(name, signature, _sizes, lambda sizes, dtype: delta_rule_spec(decay, *sizes, dtype))
+        Family(name, signature, _sizes, lambda sizes, dtype: _spec(decay, sizes, dtype))
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Optional
 import torch
 import torch.nn.functional as F
 
-from . import _ops, _transforms
+from . import _direct, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
 from ._delta_rule import DELTA_RULE, GATED_DELTA_RULE
 from ._gate import log_decay
@@ -290,6 +290,11 @@ def _call(family, operands, state, cu_seqlens, scale, final):
     return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
 
 
+def _is_plain(scale, q, *flags):
+    """Whether the op is all that is asked for."""
+    return not any(flags) and (scale is None or (type(scale) is float and scale == q.shape[-1] ** -0.5))
+
+
 def _delta_rule(
     name,
     operands,
@@ -308,6 +313,10 @@ def _delta_rule(
         expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
     family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
+    if _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
+        found = _direct.attempt(family, (q, k, v, *rates), initial_state, cu_seqlens, output_final_state)
+        if found is not None:
+            return found
     sizes = _check_operands(name, family, q, k, v, *rates)
     sizes |= {"sequences": check_sequences(name, q.shape[0], cu_seqlens)}
     scale = _scale(name, scale, q.shape[-1])

@@ -12,7 +12,7 @@ from wyvern._core.layers import PlainSpec
 from wyvern._core.op import bind, python_signature, read_spec, shapes_in_words, sign
 from wyvern._core.specs import Spec
 
-from . import _ops, _transforms
+from . import _direct, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_tensors
 
 _lock = threading.Lock()
@@ -88,6 +88,9 @@ class Op:
         name, signature = self.name, self._family.signature
         tensors = bind(name, self.operands, operands, named)
         expect_tensors(name, **dict(zip(self.operands, tensors)))
+        found = _direct.attempt(self._family, tensors, initial_state, cu_seqlens, output_final_state)
+        if found is not None:
+            return found
         sizes = check_shapes(name, signature.operands, tensors)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         if initial_state is not None:

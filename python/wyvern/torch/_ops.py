@@ -105,11 +105,11 @@ def _fake_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradi
 # === On the GPU ===
 
 
-def _gpu_call(*args):
+def gpu_call(*args):
     return _gpu_run(False, *args)[:2]
 
 
-def _gpu_forward(*args):
+def gpu_forward(*args):
     return _gpu_run(True, *args)
 
 
@@ -125,7 +125,7 @@ def _gpu_run(training, family, operands, initial_state, cu_seqlens, final):
     return out["o"], state, *(out[name] for name in program.residuals)
 
 
-def _gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
+def gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
     program = program_for(family, operands, True).backward
     given = _backward_inputs(family, operands, cu_seqlens, saved_and_gradients)
     given["initial_state"] = initial_state
@@ -202,9 +202,9 @@ def _cpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradie
 
 # What an op runs, by the end of its name and by dispatch key; "" is its fake.
 RUNS: dict[str, dict[str, Callable[..., Any]]] = {
-    "": {"CUDA": _gpu_call, "CPU": _cpu_call, "": _fake_call},
-    "_forward": {"CUDA": _gpu_forward, "CPU": _cpu_forward, "": _fake_forward},
-    "_backward": {"CUDA": _gpu_backward, "CPU": _cpu_backward, "": _fake_backward},
+    "": {"CUDA": gpu_call, "CPU": _cpu_call, "": _fake_call},
+    "_forward": {"CUDA": gpu_forward, "CPU": _cpu_forward, "": _fake_forward},
+    "_backward": {"CUDA": gpu_backward, "CPU": _cpu_backward, "": _fake_backward},
 }
 
 

@@ -36,6 +36,14 @@ _programs = {}
 _lock = threading.Lock()
 
 
+def loaded(family, operands, training):
+    """The program for these operands, or None where there is none yet. The operands may
+    have any shapes."""
+    q = operands[0]
+    program = _programs.get((family.name, *family.key(operands), q.dtype, q.device, training))
+    return None if isinstance(program, wyvern.CompileError) else program
+
+
 def program_for(family, operands, training):
     """The program for these operands on their device, loaded once a process. One that does
     not compile is not tried again."""

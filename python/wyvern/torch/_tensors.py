@@ -33,6 +33,17 @@ def _fresh(tensor: torch.Tensor, copy: bool) -> torch.Tensor:
 framework = _rt.Framework(NAMES, _fresh)
 
 
+def _exchange() -> Optional[_rt.Exchange]:
+    """What lends tensors without Python, in torch from 2.10 on."""
+    table = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+    if table is None:
+        return None
+    return _rt.Exchange(table, (torch.Tensor, torch.nn.Parameter), empty, dtypes)
+
+
+exchange = _exchange()
+
+
 def is_gpu(device: torch.device) -> bool:
     return device.type == "cuda"
 

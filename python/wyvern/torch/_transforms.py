@@ -9,7 +9,7 @@ in torch.compile, the ops are called as they are.
 import torch
 import torch.autograd.forward_ad as forward_ad
 
-from . import _ops
+from . import _direct, _ops
 from ._autograd import second_derivative
 
 _OPS = torch.ops.wyvern
@@ -29,9 +29,14 @@ def refuse_forward_mode(name, tensors):
 
 def call(name, operands, initial_state, cu_seqlens, final):
     """The op of a layer on its operands: the one that saves for a backward only where
-    there will be one. Returns o and final_state."""
+    there will be one. Returns o and final_state, of which nothing is said unless `final`."""
     tensors = (*operands, initial_state)
-    saves = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    saves = _direct.needs_gradient(tensors)
+    if _direct.is_open(tensors):
+        family = _ops.families[name]
+        if saves:
+            return _direct.Differentiable.apply(_ops.gpu_forward, family, cu_seqlens, final, initial_state, *operands)
+        return _ops.gpu_call(family, operands, initial_state, cu_seqlens, final)
     inputs = (*tensors, cu_seqlens, final)
     # torch.compile traces neither the question nor what torch.func does.
     if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack():

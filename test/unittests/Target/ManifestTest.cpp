@@ -113,7 +113,7 @@ TEST(ManifestTest, HoldsWhatTheRuntimeReads) {
 TEST(ManifestTest, HeaderNamesTensorsAndTypes) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  writeCHeader({makeProgram(), std::nullopt}, versions, os);
+  writeCHeader({makeProgram(), std::nullopt}, versions, Images::InFiles, os);
   EXPECT_NE(
       text.find("const uint16_t *q, /* [batch, tokens * 2, 4, 64] bf16 */"),
       std::string::npos);
@@ -129,7 +129,7 @@ TEST(ManifestTest, HeaderNamesTensorsAndTypes) {
   program.tensors[2].name = "slots8";
   std::string other;
   llvm::raw_string_ostream otherOs(other);
-  writeCHeader({program, std::nullopt}, versions, otherOs);
+  writeCHeader({program, std::nullopt}, versions, Images::InFiles, otherOs);
   EXPECT_NE(other.find("uint16_t *slots8_,"), std::string::npos);
   // The workspace is not an argument.
   EXPECT_EQ(text.find("*z"), std::string::npos);
@@ -179,7 +179,7 @@ TEST(ManifestTest, GridOfSlotsOfSeveralChunks) {
   ASSERT_TRUE(bool(value));
   const llvm::json::Object &kernel = getKernel(*value->getAsObject());
   EXPECT_EQ(kernel.getObject("grid")->getInteger("chunks"), 8);
-  writeCHeader({program, std::nullopt}, versions, headerOs);
+  writeCHeader({program, std::nullopt}, versions, Images::InFiles, headerOs);
   EXPECT_NE(header.find("NULL, 0, WYVERN_COUNT_SLOTS, 8, 8, 128,"),
             std::string::npos);
 
@@ -229,7 +229,7 @@ TEST(ManifestTest, TrainingBundleHoldsBothPrograms) {
   EXPECT_EQ(backward.getArray("tensors")->size(), 4u);
   EXPECT_EQ(backward.getArray("variants")->size(), 1u);
 
-  writeCHeader(bundle, versions, headerOs);
+  writeCHeader(bundle, versions, Images::InFiles, headerOs);
   EXPECT_NE(header.find("layer_backward_launch(wyvern_program *program"),
             std::string::npos);
   EXPECT_NE(header.find("const int64_t slots2 = cu_seqlens ? tokens / 128 + "
@@ -286,7 +286,8 @@ TEST(ManifestTest, HoldsVariantsAndTheirCosts) {
   EXPECT_TRUE(llvm::is_contained(listBundleFiles(text),
                                  "layer_chain.segments-4096.cubin"));
 
-  writeCHeader({makeVariants(), std::nullopt}, versions, headerOs);
+  writeCHeader({makeVariants(), std::nullopt}, versions, Images::InFiles,
+               headerOs);
   EXPECT_NE(header.find("{\"segments-4096\", 1, "
                         "layer_segments_4096_workspace, 2, "
                         "layer_segments_4096_kernels},"),

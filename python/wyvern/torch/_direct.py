@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Calls on a GPU that go to the program past torch's dispatcher.
+
+An op of torch.library that is written in Python costs half of a call's host time. It is
+there for what traces, transforms, records or intercepts calls; where none of that is at
+work, the program is called as the op would call it, with the same bits.
+"""
+
+import functools
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+
+from . import _ops, _tensors
+from ._gate import bounded
+from ._programs import loaded
+
+# What is no subclass: a subclass may want to see the call.
+_TYPES = (torch.Tensor, torch.nn.Parameter)
+
+
+def is_open(tensors):
+    """Whether these tensors of a GPU hold their values, and nothing but the program has to
+    see what this thread does with them."""
+    return (
+        not torch.compiler.is_compiling()
+        and not torch._C._len_torch_dispatch_stack()  # fake tensors, selective checkpoints, ...
+        and not torch._C._len_torch_function_stack()
+        and not torch._C._functorch.peek_interpreter_stack()
+        and not torch._C._get_tracing_state()  # torch.jit.trace
+        and not torch.autograd._profiler_enabled()  # which shows ops by name
+        and forward_ad._current_level < 0
+        and _tensors.is_gpu(tensors[0].device)
+        and all(x is None or (type(x) in _TYPES and not x.is_neg()) for x in tensors)
+    )
+
+
+def needs_gradient(tensors):
+    """Whether a backward has to be recorded."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+
+
+def attempt(family, operands, initial_state, cu_seqlens, final):
+    """Returns o and final_state (None where it is not wanted) of operands of which nothing
+    is known but that they are tensors. Returns None where they are not the simplest that
+    the layer takes, or its program has not been loaded: this checks nothing that the
+    program does not, and so has nothing to say about what is wrong."""
+    tensors = (*operands, initial_state)
+    if not is_open(tensors) or torch._C._is_any_autocast_enabled():
+        return None
+    saves = needs_gradient(tensors)
+    if loaded(family, operands, saves) is None:
+        return None
+    if cu_seqlens is not None:
+        if not isinstance(cu_seqlens, torch.Tensor):
+            return None
+        _tensors.expect_zero_first(cu_seqlens)
+    operands = tuple(map(_convert, family.signature.operands, operands))
+    if initial_state is not None:
+        initial_state = _tensors.widen(initial_state)
+    try:
+        if saves:
+            return Differentiable.apply(_save_as_is, family, cu_seqlens, final, initial_state, *operands)
+        return _run_as_is(False, family, operands, initial_state, cu_seqlens, final)[:2]
+    except _NotAsIs:
+        return None
+
+
+class _NotAsIs(Exception):
+    """The program does not take the operands as they are."""
+
+
+def _convert(argument, x):
+    if argument.is_narrow:
+        return x
+    x = _tensors.widen(x)
+    return bounded(x) if argument.is_gate else x
+
+
+def _run_as_is(saves, family, operands, initial_state, cu_seqlens, final):
+    """Returns o, final_state and what is saved; raises _NotAsIs."""
+    program = loaded(family, operands, saves)
+    given = dict(zip(family.signature.names, operands), initial_state=initial_state)
+    inputs = tuple(map(given.get, program.inputs))
+    outputs = program.run_as_is(_tensors, inputs, cu_seqlens, () if final else ("final_state",))
+    if outputs is None:
+        raise _NotAsIs
+    named = dict(zip(program.outputs, outputs))
+    return named["o"], named["final_state"], *map(named.get, program.residuals)
+
+
+_save_as_is = functools.partial(_run_as_is, True)
+
+
+class Differentiable(torch.autograd.Function):
+    """The op that saves for a backward, and its derivative, as _autograd registers them."""
+
+    @staticmethod
+    def forward(ctx, run, family, cu_seqlens, final, initial_state, *operands):
+        o, final_state, *residuals = run(family, operands, initial_state, cu_seqlens, final)
+        ctx.set_materialize_grads(False)
+        ctx.family, ctx.has_state = family, initial_state is not None
+        ctx.save_for_backward(*operands, initial_state, cu_seqlens, *residuals)
+        return o, final_state if final else None
+
+    @staticmethod
+    def backward(ctx, d_o, d_final_state):
+        if d_o is None and d_final_state is None:
+            return (None,) * (5 + len(ctx.family.signature.operands))
+        *gradients, d_initial = _backward(ctx.family, (*ctx.saved_tensors, d_o, d_final_state))
+        return None, None, None, None, d_initial if ctx.has_state else None, *gradients
+
+
+def _backward(family, inputs):
+    # With create_graph the op has to say that there is no second derivative.
+    if not torch.is_grad_enabled() and is_open(inputs):
+        count = len(family.signature.operands)
+        return _ops.gpu_backward(family, inputs[:count], *inputs[count:])
+    return getattr(torch.ops.wyvern, f"{family.name}_backward").default(*inputs)

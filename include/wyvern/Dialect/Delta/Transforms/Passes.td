@@ -158,10 +158,14 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
     |---|---|---|
     | `factor` | Z = (I + L diag(c))^-1 L of each triangular system | 2 C (16 bits) |
     | `checkpoints` | that, and the states that enter every `interval`-th chunk | 2 C + 4 K V / (C interval) |
+    | `states` | that, and all that the backward would run the chain again for | 2 C + 2 (K V / C + V + C) a delta rule |
     | `none` | nothing: Z is formed again in a map | 0 |
 
     States are replayed from the initial state, or from checkpoints, all segments at
-    once. Remarks of the category
+    once. With `states` nothing is replayed: what a replay makes (the state before each
+    chunk, the rows R that it takes) is looked for in the forward, by the operations that
+    make it, and saved; and so are vectors and products of rows by rows that the
+    backward's scan would take from a map before it. Remarks of the category
     `delta-plan-residuals` say what each value takes to be saved, in bytes, and to be
     made again, in FLOP (`--remarks-filter=delta-plan-residuals`).
 
@@ -195,7 +199,7 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
   let options = [
     Option<"save", "save", "std::string", /*default=*/"\"factor\"",
-           "what the forward saves: factor, checkpoints or none">,
+           "what the forward saves: factor, checkpoints, states or none">,
     Option<"interval", "interval", "int64_t", /*default=*/"8",
            "chunks from one checkpoint to the next">,
   ];

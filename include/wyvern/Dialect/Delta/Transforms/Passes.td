@@ -256,6 +256,48 @@ def SimplifyPass : Pass<"delta-simplify"> {
   ];
 }
 
+def SumProductsPass : Pass<"delta-sum-products"> {
+  let summary = "add the products of a sum to one tile";
+  let description = [{
+    In each `delta.chunk_map`, a sum of matrices is written anew: first what is no
+    product, then products that have a scale in common (a vector that is spread over
+    rows or columns, or a number), added up and scaled once, then all other products,
+    each added to the tile of the sum before it. A scale that differs in its sign alone
+    is the same one: those products come first, with their sign changed.
+
+    The sum of the rows that differentiation leaves holds as many tiles as it has
+    products; this one holds one, or two where scales differ. What a chain does is
+    left in the order in which its operands come.
+
+    Before (types left out):
+
+    ```mlir
+    %A = linalg.contract ins(%R, %dS) outs(%zero)
+    %bA = arith.mulf %beta_rows, %A
+    %B = linalg.contract ins(%dP, %Q) outs(%zero)
+    %s = arith.addf %bA, %B
+    %C = linalg.contract ins(%X, %S) outs(%zero)
+    %bC = arith.mulf %minus_beta_rows, %C
+    %t = arith.addf %s, %bC
+    ```
+
+    After:
+
+    ```mlir
+    %C = linalg.contract ins(%X, %S) outs(%zero)
+    %minus_C = arith.negf %C
+    %d = linalg.contract ins(%R, %dS) outs(%minus_C)
+    %bd = arith.mulf %beta_rows, %d
+    %t = linalg.contract ins(%dP, %Q) outs(%bd)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect"];
+  let statistics = [
+    Statistic<"numSums", "num-sums", "sums written anew">,
+  ];
+}
+
 def StagePass : Pass<"delta-stage"> {
   let summary = "cut each scan into a map, the chain that needs an order, a map";
   let description = [{

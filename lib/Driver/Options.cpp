@@ -79,7 +79,9 @@ static cl::opt<std::string>
              cl::desc("With --training: what the forward saves for the "
                       "backward: factor (the triangular factor of each "
                       "chunk), checkpoints (that, and the state every 8 "
-                      "chunks) or none (default factor)"),
+                      "chunks), states (that, and what the backward would "
+                      "run the chain again for: the state and the rows that "
+                      "it takes, every chunk) or none (default factor)"),
              cl::value_desc("what"), cl::init("factor"), cl::cat(category));
 static cl::opt<std::string>
     scheduleFlag("schedule",
@@ -237,7 +239,8 @@ static std::optional<ExitCode> setArch(DriverOptions &options) {
 }
 
 static std::optional<ExitCode> setTraining(DriverOptions &options) {
-  static constexpr StringLiteral choices[] = {"factor", "checkpoints", "none"};
+  static constexpr StringLiteral choices[] = {"factor", "checkpoints", "states",
+                                              "none"};
   options.training = trainingFlag;
   options.save = saveFlag;
   if (!options.training && saveFlag.getNumOccurrences() > 0)

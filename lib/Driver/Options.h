@@ -34,7 +34,7 @@ struct DriverOptions {
   bool verbose = false;
   bool strict = true;
   bool training = false; ///< Derive the backward too.
-  std::string save;      ///< What it is given: factor, checkpoints or none.
+  std::string save; ///< What it is given: factor, checkpoints, states or none.
   /// What to compile, at least one; with `autoVariants`, what to choose from.
   std::vector<Variant> variants;
   bool autoVariants = false;

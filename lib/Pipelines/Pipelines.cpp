@@ -63,6 +63,7 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createStagePass());
   // What one program computes is an in of the next.
   pm.addPass(delta::createSimplifyPass());
+  pm.addPass(delta::createSumProductsPass());
   if (options.segmentTokens == 0)
     return;
   delta::SegmentPassOptions segment;

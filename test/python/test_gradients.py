@@ -239,6 +239,38 @@ def test_checkpoints_are_the_states_of_the_forward(name):
         np.testing.assert_array_equal(x, found[1][name], err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "name, phase, dtype, cu_seqlens",
+    [
+        ("delta_net-1.3B", "differentiated", "f64", None),
+        ("gated_deltaproduct", "staged", "f64", PACKED),
+        ("gated_deltanet", "rounded", "f16", PACKED),
+        ("kda", "rounded", "f16", None),
+        ("linear_attention", "rounded", "f16", None),
+    ],
+)
+def test_saved_states_are_those_of_the_replay(name, phase, dtype, cu_seqlens):
+    """The backward reads what the forward's chain made in the place of running it again, with the same bits.
+
+    Rounded, the rows R are stored in 16 bits, while a replay hands them over in two parts for the
+    gradient of a rate, which sums products with them.
+    """
+    text = read_spec(name, dtype)
+    inputs = draw(text, Law(8), batch=2 if cu_seqlens is None else 1, sequences=2 if cu_seqlens is None else 4)
+    seeds = draw_seeds(np.random.default_rng(7), text, inputs)
+    found = []
+    for save in ("factor", "states"):
+        program = compile_pair(text, phase, save)
+        found.append(run_backward(program, cast(program, inputs), seeds | cast(program.backward, seeds), cu_seqlens))
+    replayed, saved = found
+    assert set(replayed) == set(saved) and "d_k" in saved
+    for gradient, x in replayed.items():
+        if phase == "rounded" and gradient == "d_beta":
+            np.testing.assert_allclose(saved[gradient], x, rtol=0, atol=2e-3 * np.abs(x).max())
+        else:
+            np.testing.assert_array_equal(saved[gradient], x, err_msg=gradient)
+
+
 # === Who sees what ===
 
 

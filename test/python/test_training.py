@@ -105,7 +105,7 @@ def test_mismatched_residuals(program, inputs, gradients):
 
 def test_options():
     refused(ValueError, "save: it says what training saves; add training=True", wyvern.compile, SPEC, "cpu", save="none")
-    refused(ValueError, "save: expected factor, checkpoints, none, found 'all'", wyvern.compile, SPEC, "cpu", training=True, save="all")
+    refused(ValueError, "save: expected factor, checkpoints, states, none, found 'all'", wyvern.compile, SPEC, "cpu", training=True, save="all")
     refused(wyvern.CompileError, "has a backward already, @sums_bwd", wyvern.compile, MODULE, "cpu", training=True)
     nothing = "func.func @nothing() {\n return }"
     refused(wyvern.CompileError, "expected a recurrence or a chunk program to differentiate", wyvern.compile, nothing, "cpu", training=True)

@@ -51,7 +51,7 @@ struct CpuOptions {
   std::string operandType = "bf16";
   /// Derive the backward; needs a phase from differentiated on.
   bool training = false;
-  /// What the forward saves for it: factor, checkpoints or none.
+  /// What the forward saves for it: factor, checkpoints, states or none.
   std::string save = "factor";
   /// Compile the backward of the function and not the function.
   bool backward = false;

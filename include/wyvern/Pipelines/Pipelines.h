@@ -36,7 +36,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "save",
       llvm::cl::desc("what the forward saves for its backward: factor (the "
                      "triangular factor of each chunk), checkpoints (that, and "
-                     "the state every 8 chunks) or none"),
+                     "the state every 8 chunks), states (that, the state "
+                     "and the rows that it takes, every chunk) or none"),
       llvm::cl::init("factor")};
   Option<int64_t> segmentTokens{
       *this, "segment-tokens",

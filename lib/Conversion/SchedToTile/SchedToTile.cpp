@@ -27,8 +27,11 @@ using namespace mlir::wyvern;
 /// kernels by its number.
 static TensorNames nameTensors(func::FuncOp func) {
   TensorNames names;
-  for (BlockArgument arg : func.getArguments())
+  for (BlockArgument arg : func.getArguments()) {
     names.names[arg] = delta::getArgName(func, arg.getArgNumber()).str();
+    if (func.getArgAttr(arg.getArgNumber(), delta::kResidualAttr))
+      names.residuals.insert(arg);
+  }
   unsigned number = 0;
   func.walk([&](sched::KernelOp kernel) {
     for (Value result : kernel->getResults())
@@ -38,6 +41,8 @@ static TensorNames nameTensors(func::FuncOp func) {
        llvm::enumerate(func.getBody().front().getTerminator()->getOperands())) {
     names.names[value] = delta::getResultName(func, i).str();
     names.results.insert(value);
+    if (func.getResultAttr(i, delta::kResidualAttr))
+      names.residuals.insert(value);
   }
   return names;
 }

@@ -26,7 +26,7 @@ _PHASES = {
 # How chunk programs are divided into kernels, as wyvernc's --schedule.
 _SCHEDULES = ("separate", "fused-blocks", "fused-warps")
 # What a forward may save for its backward, as `wyvernc --save`.
-_SAVED = ("factor", "checkpoints", "none")
+_SAVED = ("factor", "checkpoints", "states", "none")
 
 
 def compile(
@@ -64,8 +64,9 @@ def compile(
         program that takes them and `d_o` (and `d_final_state`) to `d_q`, `d_k`, ...
     save
         What the residuals are: "factor" (the default: the triangular factor of each
-        chunk), "checkpoints" (that, and the states that enter every 8th chunk) or "none"
-        (the backward computes everything again).
+        chunk), "checkpoints" (that, and the states that enter every 8th chunk), "states"
+        (that, and the states and what they take of every chunk: the most memory, and the
+        fastest backward) or "none" (the backward computes everything again).
     schedule
         Compiles one variant for a GPU, by how chunk programs are divided into kernels:
         "separate", "fused-blocks", "fused-warps"; wyvernc --schedule. For the CPU, with precision

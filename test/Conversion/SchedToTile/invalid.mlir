@@ -194,7 +194,7 @@ func.func @short_vector(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?
 // -----
 
 func.func @slots_of_a_result(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x1x64x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{out #0 has a slot a chunk and is an argument or a result of the function; the GPU path keeps such tensors in the workspace, between chunk programs}}
+  // expected-error @+1 {{out #0 has a slot a chunk and is an argument or a result of the function; the GPU path keeps such tensors in the workspace, between chunk programs, or saves them (delta.residual) for the backward}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
       outs([chunk, head, _, _] : tensor<?x1x64x64xbf16>) valid(%n) {

@@ -3,10 +3,12 @@
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=none -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=AGAIN
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify "-delta-plan-residuals=save=checkpoints interval=4" -split-input-file | FileCheck %s --check-prefix=STATES
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=states -split-input-file | FileCheck %s --check-prefix=ALL
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=states -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=ALL-REMARK
 // RUN: not wyvern-opt %s -delta-plan-residuals=save=all -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD
 // RUN: not wyvern-opt %s "-delta-plan-residuals=save=checkpoints interval=0" -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD-INTERVAL
 
-// BAD: expected save none, factor or checkpoints, found 'all': factor saves what solves the triangular systems, checkpoints that and states
+// BAD: expected save none, factor, checkpoints or states, found 'all': factor saves what solves the triangular systems, checkpoints that and some states, states all that the chain makes
 // BAD-INTERVAL: expected an interval of at least one chunk, found 0
 
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -60,6 +62,24 @@
 // STATES: delta.chunk_scan forward {{.*}} carry(%{{.*}} = %[[s]][chunk * 4, head, _, _] :
 // STATES: delta.chunk_scan reverse {{.*}} carry(%{{.*}} = %{{.*}}[seq, head, _, _] :
 // STATES-NOT: delta.replay
+
+// With states the backward replays nothing: it has the rows R and the state before
+// each chunk from the forward, whose own R and S they are.
+
+// ALL-LABEL: func.func @one_fwd(
+// ALL-SAME: tensor<?x?x1x16xf32> {delta.name = "factor", delta.residual}, tensor<?x?x1x4xf32> {delta.name = "rows", delta.residual}, tensor<?x1x4x4xf32> {delta.name = "state", delta.residual})
+// ALL: delta.chunk_scan {{.*}} carry(%[[S:[a-zA-Z0-9_]+]] =
+// ALL-SAME: outs({{.*}}, [seq, time, head, _] : tensor<?x?x1x4xf32>, [chunk, head, _, _] : tensor<?x1x4x4xf32>)
+// ALL: %[[R:.*]] = delta.erase_apply
+// ALL: delta.yield outs(%[[R]], %{{.*}}, %[[R]], %[[S]] :
+// ALL-LABEL: func.func @one_bwd(
+// ALL-NOT: delta.chunk_scan forward
+// ALL: delta.chunk_scan reverse
+// ALL-NOT: delta.replay
+
+// ALL-REMARK: remark: [Analysis] factor | Category:delta-plan-residuals | BytesPerTokenHead=32, FlopsPerTokenHead=298, Remark=saved
+// ALL-REMARK: remark: [Analysis] rows | Category:delta-plan-residuals | BytesPerTokenHead=8, FlopsPerTokenHead={{[0-9]+}}, Remark=saved
+// ALL-REMARK: remark: [Analysis] state | Category:delta-plan-residuals | BytesPerTokenHead=2, FlopsPerTokenHead=192, Remark=saved
 
 // In bytes: 4 x 4 channels of state in f32 over 16 tokens; 16 entries of a row of
 // the factor in 16 bits.
@@ -167,4 +187,80 @@ func.func @not_asked(%x: tensor<?x?x1x4xf32> {delta.name = "x"}) -> (tensor<?x?x
     delta.yield outs(%Y : tensor<8x4xf32>)
   }
   return %y : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// P, a product of rows by rows, and e^a, a vector, would come from a map before the
+// backward's chain: they are saved too.
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// ALL-LABEL: func.func @mapped_fwd(
+// ALL-SAME: tensor<?x?x1x16xf32> {delta.name = "mapped", delta.residual}, tensor<?x?x1xf32> {delta.name = "mapped_1", delta.residual})
+// ALL: %[[a:.*]] = delta.cumsum
+// ALL: %[[e:.*]] = math.exp %[[a]]
+// ALL: %[[P:.*]] = delta.decay_dot {{ ?}}upto_token
+// ALL: delta.yield outs({{.*}}, %[[P]], %[[e]] :
+// ALL-LABEL: func.func @mapped_bwd(
+// ALL: delta.chunk_scan reverse
+// ALL-SAME: %[[P:[a-zA-Z0-9_]+]] = %{{[a-z0-9]+}}[seq, time, head, _] : tensor<?x?x1x16xf32>, %[[e:[a-zA-Z0-9_]+]] = %{{[a-z0-9]+}}[seq, time, head] : tensor<?x?x1xf32>) carry
+// ALL: linalg.contract {{.*}} ins(%[[P]],
+// ALL: linalg.broadcast ins(%[[e]] :
+func.func @mapped(%q: tensor<?x?x1x4xf32> {delta.name = "q"}, %g: tensor<?x?x1xf32> {delta.name = "g"}, %v: tensor<?x?x1x4xf32> {delta.name = "v"},
+    %s0: tensor<?x1x4x4xf32> {delta.name = "initial_state"}) -> (tensor<?x?x1x4xf32> {delta.name = "o"}) {
+  %o, %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x4xf32>, %G = %g[seq, time, head] : tensor<?x?x1xf32>, %V = %v[seq, time, head, _] : tensor<?x?x1x4xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x4xf32>
+    %a = delta.cumsum %G : tensor<16xf32>
+    %e = math.exp %a : tensor<16xf32>
+    %empty = tensor.empty() : tensor<16x4xf32>
+    %E = linalg.broadcast ins(%e : tensor<16xf32>) outs(%empty : tensor<16x4xf32>) dimensions = [1]
+    %P = delta.decay_dot upto_token %Q, %Q : tensor<16x4xf32>, tensor<16x4xf32> -> tensor<16x16xf32>
+    %QS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Q, %S : tensor<16x4xf32>, tensor<4x4xf32>) outs(%zero : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %W = arith.mulf %E, %QS : tensor<16x4xf32>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%P, %V : tensor<16x16xf32>, tensor<16x4xf32>) outs(%W : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%Q, %O : tensor<16x4xf32>, tensor<16x4xf32>) outs(%S : tensor<4x4xf32>) -> tensor<4x4xf32>
+    delta.yield outs(%O : tensor<16x4xf32>) carry(%S1 : tensor<4x4xf32>)
+  }
+  return %o : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The second scan reads what the first makes. Its replay in the backward reads what
+// was saved of that, which is no tile that the forward's second scan has, so that one
+// runs again.
+
+// ALL-LABEL: func.func @chained_bwd(
+// ALL: delta.chunk_scan forward
+// ALL-NOT: delta.chunk_scan forward
+// ALL-REMARK: remark: [Missed] {{.*}}the forward has no equal of out #0 of its replay: the chain runs again for it
+func.func @chained(%q: tensor<?x?x1x4xf32> {delta.name = "q"}, %s0: tensor<?x1x4x4xf32> {delta.name = "s0"}, %t0: tensor<?x1x4x4xf32> {delta.name = "t0"}) -> (tensor<?x?x1x4xf32> {delta.name = "o"}) {
+  %x, %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x4xf32>
+    %QS = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%Q, %S : tensor<16x4xf32>, tensor<4x4xf32>) outs(%zero : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %S1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%Q, %QS : tensor<16x4xf32>, tensor<16x4xf32>) outs(%S : tensor<4x4xf32>) -> tensor<4x4xf32>
+    delta.yield outs(%QS : tensor<16x4xf32>) carry(%S1 : tensor<4x4xf32>)
+  }
+  %o, %tT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%T = %t0[seq, head, _, _] : tensor<?x1x4x4xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x4xf32>
+    %XT = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%X, %T : tensor<16x4xf32>, tensor<4x4xf32>) outs(%zero : tensor<16x4xf32>) -> tensor<16x4xf32>
+    %T1 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%X, %XT : tensor<16x4xf32>, tensor<16x4xf32>) outs(%T : tensor<4x4xf32>) -> tensor<4x4xf32>
+    delta.yield outs(%XT : tensor<16x4xf32>) carry(%T1 : tensor<4x4xf32>)
+  }
+  return %o : tensor<?x?x1x4xf32>
 }

@@ -149,3 +149,65 @@ func.func @shared_runs(%v: tensor<?x?x1x128xbf16>, %s0: tensor<?x1x64x128xf32>) 
   }
   return %sN : tensor<?x1x64x128xf32>
 }
+
+// A map whose ins take more than half of an SM's shared memory visits runs of chunks. Each
+// in has a channel: what is read last is loaded last and, where there is room, has a second
+// place. The outs are two roles' work; %D, a sum of rows, goes where there is less to do, and what both need
+// (%P) both compute.
+// CHECK-LABEL: func.func @map_of_runs
+// CHECK: sched.kernel "map_of_runs_map" grid(heads = 1, split = 1, over = slots of 4) chunk = 64 compute = f32 min_blocks 1
+// CHECK: %[[S:.*]] = sched.channel depth 1 fill tma : <tensor<128x256xbf16>>
+// CHECK: %[[T:.*]] = sched.channel depth 1 fill tma : <tensor<64x256xbf16>>
+// CHECK: %[[A:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
+// CHECK: %[[B:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
+// CHECK: sched.role "compute" warps 4 registers 232 {
+// CHECK-NEXT: sched.each_chunk
+// CHECK-NEXT: %[[a:.*]] = sched.get %[[A]]
+// CHECK-NEXT: %[[ab:.*]] = arith.truncf %[[a]]
+// CHECK-NEXT: linalg.contract {{.*}} ins(%[[ab]], %[[ab]] :
+// CHECK: sched.get %[[S]]
+// CHECK: sched.get %[[T]]
+// CHECK-NEXT: linalg.contract
+// CHECK: %[[Y:.*]] = linalg.contract
+// CHECK-NEXT: sched.store %[[Y]] to %out :
+// CHECK-NOT: sched.store
+// CHECK: sched.role "compute1" warps 4 registers 232 {
+// CHECK-NOT: sched.get %[[S]]
+// CHECK: linalg.contract {{.*}} -> tensor<64x64xf32>
+// CHECK-NOT: sched.get %[[T]]
+// CHECK: sched.get %[[B]]
+// CHECK: sched.store %{{.*}} to %[[Z:.*]] : tensor<64x128xf32>
+// CHECK: linalg.reduce
+// CHECK-NEXT: sched.store
+// CHECK: sched.role "load" warps 1 registers 40 {
+// CHECK: sched.put %{{.*}} to %[[S]]
+// CHECK: sched.put %{{.*}} to %[[T]]
+// CHECK: sched.put %{{.*}} to %[[A]]
+// CHECK: sched.put %{{.*}} to %[[B]]
+func.func @map_of_runs(%a: tensor<?x?x1x128xbf16>, %b: tensor<?x?x1x128xbf16>, %s: tensor<?x1x128x256xbf16>, %t: tensor<?x?x1x256xbf16>)
+    -> (tensor<?x?x1x256xbf16>, tensor<?x?x1x128xbf16>, tensor<?x?x1xf32>) {
+  %y, %z, %d = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%A = %a[seq, time, head, _] : tensor<?x?x1x128xbf16>, %B = %b[seq, time, head, _] : tensor<?x?x1x128xbf16>,
+          %S = %s[chunk, head, _, _] : tensor<?x1x128x256xbf16>, %T = %t[seq, time, head, _] : tensor<?x?x1x256xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x256xbf16>, [seq, time, head, _] : tensor<?x?x1x128xbf16>, [seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %Ab = arith.truncf %A : tensor<64x128xf32> to tensor<64x128xbf16>
+    %Bb = arith.truncf %B : tensor<64x128xf32> to tensor<64x128xbf16>
+    %Sb = arith.truncf %S : tensor<128x256xf32> to tensor<128x256xbf16>
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %P = linalg.contract indexing_maps = [#mk, #nk, #mn]
+        ins(%Ab, %Ab : tensor<64x128xbf16>, tensor<64x128xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %Pb = arith.truncf %P : tensor<64x64xf32> to tensor<64x64xbf16>
+    %AS = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Ab, %Sb : tensor<64x128xbf16>, tensor<128x256xbf16>) outs(%T : tensor<64x256xf32>) -> tensor<64x256xf32>
+    %ASb = arith.truncf %AS : tensor<64x256xf32> to tensor<64x256xbf16>
+    %Y = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Pb, %ASb : tensor<64x64xbf16>, tensor<64x256xbf16>) outs(%AS : tensor<64x256xf32>) -> tensor<64x256xf32>
+    %Z = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Pb, %Bb : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%B : tensor<64x128xf32>) -> tensor<64x128xf32>
+    %none = arith.constant dense<0.0> : tensor<64xf32>
+    %AB = arith.mulf %A, %B : tensor<64x128xf32>
+    %D = linalg.reduce {arith.addf} ins(%AB : tensor<64x128xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+    delta.yield outs(%Y, %Z, %D : tensor<64x256xf32>, tensor<64x128xf32>, tensor<64xf32>)
+  }
+  return %y, %z, %d : tensor<?x?x1x256xbf16>, tensor<?x?x1x128xbf16>, tensor<?x?x1xf32>
+}

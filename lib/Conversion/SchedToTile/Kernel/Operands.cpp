@@ -116,14 +116,15 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
   return success();
 }
 
-/// Unused slots hold undefined data, so such a tensor cannot be an argument or
-/// a result.
+/// Unused slots hold undefined data, so a caller can neither bring nor read
+/// such a tensor: it may only hand what a forward has saved to the backward.
 static LogicalResult refuseSlots(Operation *op, const Twine &what) {
   return op->emitError()
          << what
          << " has a slot a chunk and is an argument or a result of the "
             "function; the GPU path keeps such tensors in the workspace, "
-            "between chunk programs";
+            "between chunk programs, or saves them (delta.residual) for the "
+            "backward";
 }
 
 /// A matrix with the dimension that is split over blocks: no more of it than a
@@ -179,7 +180,8 @@ static LogicalResult checkIn(sched::KernelOp kernel, const TensorNames &names,
                           kernel.getBinding(arg), kernel.getTileType(arg),
                           /*takesF32=*/true)))
     return failure();
-  if (kernel.getBinding(arg).has(DimKind::chunk) && isa<BlockArgument>(in))
+  if (kernel.getBinding(arg).has(DimKind::chunk) && isa<BlockArgument>(in) &&
+      !names.residuals.contains(in))
     return refuseSlots(kernel, "in #" + Twine(i));
   return success();
 }
@@ -200,7 +202,8 @@ static LogicalResult checkOut(sched::KernelOp kernel,
                           kernel.getTileType(arg),
                           /*takesF32=*/!orientation.isSplit(store))))
     return failure();
-  if (binding.has(DimKind::chunk) && names.results.contains(out))
+  if (binding.has(DimKind::chunk) && names.results.contains(out) &&
+      !names.residuals.contains(out))
     return refuseSlots(kernel, "out #" + Twine(i));
   return success();
 }

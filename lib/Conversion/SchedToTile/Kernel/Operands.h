@@ -16,6 +16,8 @@ struct TensorNames {
   DenseMap<Value, std::string> names;
   /// Results of the function: their unowned rows are zeroed.
   DenseSet<Value> results;
+  /// What a forward saves for its backward, in the function of either.
+  DenseSet<Value> residuals;
 
   /// Returns the tensor's name; empty if it has none.
   StringRef get(Value tensor) const;

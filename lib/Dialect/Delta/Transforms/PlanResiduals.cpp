@@ -29,12 +29,13 @@ struct PlanResidualsPass
   using Base::Base;
 
   void runOnOperation() override {
-    if (!llvm::is_contained({"none", "factor", "checkpoints"},
+    if (!llvm::is_contained({"none", "factor", "checkpoints", "states"},
                             StringRef(save))) {
       getOperation()->emitError()
-          << "expected save none, factor or checkpoints, found '" << save
+          << "expected save none, factor, checkpoints or states, found '"
+          << save
           << "': factor saves what solves the triangular systems, checkpoints "
-             "that and states";
+             "that and some states, states all that the chain makes";
       return signalPassFailure();
     }
     if (interval < 1) {
@@ -58,7 +59,10 @@ struct PlanResidualsPass
         plan.saveFactor(solve);
         ++numSaved;
       }
-      numSaved += plan.saveStates(save == "checkpoints" ? interval : 0);
+      if (save == "states")
+        numSaved += plan.saveReplays() + plan.saveMapped();
+      else
+        numSaved += plan.saveStates(save == "checkpoints" ? interval : 0);
       plan.dropUnusedArguments();
     }
     getOperation()->walk([](Operation *op) {

@@ -11,6 +11,7 @@
 #include "SplitSolve.h"
 
 #include "wyvern/Dialect/Delta/Analysis/CarryDependence.h"
+#include "wyvern/Dialect/Delta/Analysis/Cut.h"
 #include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 
@@ -84,7 +85,9 @@ void ResidualPlan::saveFactor(EraseSolveOp solve) {
   replaceSolve(rewriter, solve, factor);
   TileStorage storage = getStorage(factor, program, TimeDims(program));
   Value saved = addOut(rewriter, program, factor, storage);
-  useFactor(system, addResidual(saved, name), storage.binding);
+  BlockArgument argument = addResidual(saved, name);
+  shared.addResidual(argument, factor);
+  useFactor(system, argument, storage.binding);
 }
 
 SmallVector<EraseSolveOp> ResidualPlan::findSystems() {
@@ -167,6 +170,88 @@ unsigned ResidualPlan::saveStates(int64_t interval) {
     }
     number += replay.getInits().size();
     saveCarries(scan, replay, interval);
+  }
+  return number;
+}
+
+//===----------------------------------------------------------------------===//
+// What the backward would make again
+//===----------------------------------------------------------------------===//
+
+BlockArgument ResidualPlan::saveShared(Value value, Value found,
+                                       TileStorage storage, StringRef name) {
+  emitSavedRemark(value, found, name);
+  auto program =
+      cast<ChunkProgramOpInterface>(value.getParentBlock()->getParentOp());
+  Value saved = addOut(rewriter, program, value, storage);
+  BlockArgument argument = addResidual(saved, name);
+  shared.addResidual(argument, value);
+  return argument;
+}
+
+unsigned ResidualPlan::saveReplay(ChunkScanOp replay) {
+  unsigned numStates = 0, numRows = 0;
+  auto program = cast<ChunkProgramOpInterface>(replay.getOperation());
+  for (auto [i, out] : llvm::enumerate(replay.getOuts())) {
+    if (out.use_empty())
+      continue;
+    Value made = replay.getYield().getOuts()[i];
+    Value value = shared.find(made);
+    if (!value) {
+      emitMissedRemark(replay, DEBUG_TYPE,
+                       ("the forward has no equal of out #" + Twine(i) +
+                        " of its replay: the chain runs again for it")
+                           .str());
+      continue;
+    }
+    bool isState = isa<BlockArgument>(made);
+    std::string name = isState ? numberName("state", numStates++)
+                               : numberName("rows", numRows++);
+    auto storedType = cast<RankedTensorType>(out.getType());
+    BlockArgument argument =
+        saveShared(value, made, {storedType, program.getOutBinding(i)}, name);
+    rewriter.replaceAllUsesWith(out, argument);
+  }
+  if (replay->use_empty())
+    rewriter.eraseOp(replay);
+  return numStates + numRows;
+}
+
+unsigned ResidualPlan::saveReplays() {
+  SmallVector<ChunkScanOp> replays;
+  backward.walk([&](ChunkScanOp scan) {
+    if (scan->hasAttr(kReplayAttr))
+      replays.push_back(scan);
+  });
+  unsigned number = 0;
+  for (ChunkScanOp replay : replays)
+    number += saveReplay(replay);
+  return number;
+}
+
+unsigned ResidualPlan::saveMapped() {
+  SmallVector<ChunkScanOp> scans;
+  backward.walk([&](ChunkScanOp scan) {
+    if (!scan->hasAttr(kReplayAttr))
+      scans.push_back(scan);
+  });
+  unsigned number = 0;
+  for (ChunkScanOp scan : scans) {
+    auto program = cast<ChunkProgramOpInterface>(scan.getOperation());
+    TimeDims timeDims(program);
+    Cut cut(scan);
+    for (Value made : cut.crossing) {
+      // What has channels is as large as the ins that it is made of.
+      Value value = timeDims.get(made).all() ? shared.find(made) : Value();
+      if (!value)
+        continue;
+      TileStorage storage = cut.getStorage(made);
+      BlockArgument argument =
+          saveShared(value, made, storage, numberName("mapped", number++));
+      Value tile =
+          addIn(rewriter, program, argument, storage.binding, made.getType());
+      rewriter.replaceAllUsesWith(made, tile);
+    }
   }
   return number;
 }

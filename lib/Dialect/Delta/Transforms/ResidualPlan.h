@@ -7,7 +7,9 @@
 #ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALPLAN_H
 #define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALPLAN_H
 
-#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "SharedValues.h"
+
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
@@ -20,7 +22,7 @@ public:
   ResidualPlan(func::FuncOp forward, func::FuncOp backward,
                RewriterBase &rewriter)
       : forward(forward), backward(backward), rewriter(rewriter),
-        position(forward.getNumArguments()) {}
+        shared(forward), position(forward.getNumArguments()) {}
 
   /// The triangular systems that no carry enters and the backward solves.
   SmallVector<EraseSolveOp> findSystems();
@@ -31,6 +33,12 @@ public:
   /// Saves the carries of each scan that is replayed every `interval` chunks;
   /// with 0 none.
   unsigned saveStates(int64_t interval);
+  /// Saves what each replay makes, of each chunk; a replay of which nothing is
+  /// read any more goes.
+  unsigned saveReplays();
+  /// Saves what the scans of the backward would take from a map before them, of
+  /// what the forward computes too: vectors and products of rows by rows.
+  unsigned saveMapped();
   /// Drops arguments of the backward that nothing reads any more.
   void dropUnusedArguments();
 
@@ -39,12 +47,17 @@ private:
   SmallVector<Operation *> findSolves(Attribute system);
   void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
   ChunkScanOp findReplay(ChunkScanOp scan);
+  unsigned saveReplay(ChunkScanOp replay);
+  /// Saves `value` of the forward for `found`, its equal in the backward.
+  BlockArgument saveShared(Value value, Value found, TileStorage storage,
+                           StringRef name);
   /// A new result of the forward and argument of the backward.
   BlockArgument addResidual(Value value, StringRef name);
   void useFactor(IntegerAttr system, Value factor, BindingAttr binding);
 
   func::FuncOp forward, backward;
   RewriterBase &rewriter;
+  SharedValues shared;
   unsigned position; ///< of the next residual among the backward's arguments
 };
 

@@ -70,3 +70,24 @@ void delta::emitStateRemarks(ChunkScanOp replay, int64_t interval) {
         flopsOf(carry), chunk);
   }
 }
+
+/// Returns the value that replaces carry `made` in the next chunk; `made`
+/// itself if it is no carry.
+static Value getWork(Value made) {
+  auto program =
+      cast<ChunkProgramOpInterface>(made.getParentBlock()->getParentOp());
+  for (unsigned i = 0, e = program.getInits().size(); i < e; ++i)
+    if (made == program.getCarryArg(i))
+      return program.getYield().getCarries()[i];
+  return made;
+}
+
+void delta::emitSavedRemark(Value value, Value made, StringRef name) {
+  auto program =
+      cast<ChunkProgramOpInterface>(made.getParentBlock()->getParentOp());
+  auto tile = cast<RankedTensorType>(made.getType());
+  int64_t bytes = tile.getRank() == 2 ? 2 : tile.getElementTypeBitWidth() / 8;
+  remarkOn(value.getLoc(), name, "saved",
+           bytesPerTokenHead(tile, program.getChunk(), bytes),
+           flopsOf(getWork(made)), program.getChunk());
+}

@@ -25,6 +25,10 @@ void emitFactorRemark(EraseSolveOp solve, StringRef name, Value factor,
 /// none), with the factors that are saved.
 void emitStateRemarks(ChunkScanOp replay, int64_t interval);
 
+/// Emits the same of `value`, which is saved so that a backward has `made`, its
+/// equal there.
+void emitSavedRemark(Value value, Value made, StringRef name);
+
 } // namespace mlir::wyvern::delta
 
 #endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RESIDUALREMARKS_H

@@ -14,6 +14,7 @@
 #include "NarrowStorage.h"
 
 #include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
+#include "wyvern/Dialect/Delta/Utils/Training.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -28,11 +29,25 @@ Value delta::createRemainder(OpBuilder &builder, Value tile, Value rounded) {
   return arith::SubFOp::create(builder, loc, tile, exact);
 }
 
-/// True if elementwise work on `tile` is summed along a dimension.
+/// True for rows that a forward has saved, in one part: they lack as much as
+/// the remainder of another factor would add.
+static bool isSaved(Value tile) {
+  auto argument = dyn_cast_if_present<BlockArgument>(
+      ChunkProgramOpInterface::getInOfTile(tile));
+  if (!argument || getTileRank(tile) != 2)
+    return false;
+  auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  return func && func.getArgAttr(argument.getArgNumber(), kResidualAttr);
+}
+
+/// True if elementwise work on `tile` is summed along a dimension, other than
+/// its product with what is saved.
 static bool isSummed(Value tile) {
   return llvm::any_of(tile.getUsers(), [](Operation *user) {
     if (isa<linalg::ReduceOp>(user))
       return true;
+    if (isa<arith::MulFOp>(user) && llvm::any_of(user->getOperands(), isSaved))
+      return false;
     return user->hasTrait<OpTrait::Elementwise>() &&
            !isa<arith::TruncFOp>(user) && isSummed(user->getResult(0));
   });

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelFrame.h"
+#include "MapOfRuns.h"
 #include "Starts.h"
 
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
@@ -37,6 +38,9 @@ static constexpr int64_t kMapBlocks = 3;
 /// Maps that multiply by what they have computed hold more at a time: as many
 /// registers as two blocks an SM leave.
 static constexpr int64_t kStagingMapBlocks = 2;
+/// Chunks that the blocks of a map visit where one fills an SM: the first waits
+/// for its loads alone. More would leave SMs without a block in small calls.
+static constexpr int64_t kMapRun = 4;
 
 //===----------------------------------------------------------------------===//
 // The grid
@@ -71,6 +75,10 @@ static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
   Grid grid;
   if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
     grid.over = GridOver::slots;
+    if (visitsRuns(map)) {
+      grid.run = kMapRun;
+      return grid;
+    }
     grid.minBlocks = multipliesComputed(map) ? kStagingMapBlocks : kMapBlocks;
     return grid;
   }
@@ -288,15 +296,19 @@ private:
     OpBuilder builder(program);
     // Blocks of runs are as many as the runs: they need not be more by parts.
     int64_t groups = 1;
-    if (shareRuns && grid->run > 1 && grid->split % kSharingGroups == 0) {
+    if (shareRuns && isa<delta::ChunkScanOp>(program) && grid->run > 1 &&
+        grid->split % kSharingGroups == 0) {
       groups = kSharingGroups;
       grid->split /= groups;
     }
     KernelTensors tensors = getOwnTensors(program);
     KernelOp kernel = createKernel(builder, program, tensors, name, *grid);
-    bool isMap = isa<delta::ChunkMapOp>(program);
-    SeparateKernel(builder, program, kernel)
-        .addRoles(isMap ? 1 : fitDepth(program, kernel, stages), groups);
+    auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
+    if (map && visitsRuns(map))
+      writeMapOfRuns(builder, map, kernel);
+    else
+      SeparateKernel(builder, program, kernel)
+          .addRoles(map ? 1 : fitDepth(program, kernel, stages), groups);
     replaceByKernel(tensors, kernel);
     program->erase();
     ++numKernels;

@@ -195,10 +195,14 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
     |---|---|---|
     | `factor` | Z = (I + L diag(c))^-1 L of each triangular system | 2 C (16 bits) |
     | `checkpoints` | that, and the states that enter every `interval`-th chunk | 2 C + 4 K V / (C interval) |
+    | `states` | that, and all that the backward would run the chain again for | 2 C + 2 (K V / C + V + C) a delta rule |
     | `none` | nothing: Z is formed again in a map | 0 |
 
     States are replayed from the initial state, or from checkpoints, all segments at
-    once. Remarks of the category
+    once. With `states` nothing is replayed: what a replay makes (the state before each
+    chunk, the rows R that it takes) is looked for in the forward, by the operations that
+    make it, and saved; and so are vectors and products of rows by rows that the
+    backward's scan would take from a map before it. Remarks of the category
     `delta-plan-residuals` say what each value takes to be saved, in bytes, and to be
     made again, in FLOP (`--remarks-filter=delta-plan-residuals`).
 
@@ -232,7 +236,7 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
   let options = [
     Option<"save", "save", "std::string", /*default=*/"\"factor\"",
-           "what the forward saves: factor, checkpoints or none">,
+           "what the forward saves: factor, checkpoints, states or none">,
     Option<"interval", "interval", "int64_t", /*default=*/"8",
            "chunks from one checkpoint to the next">,
   ];
@@ -286,6 +290,48 @@ def SimplifyPass : Pass<"delta-simplify"> {
               "scales moved off an in that a matmul reads">,
     Statistic<"numDecaysExpanded", "num-decays-expanded",
               "decay_apply turned into a mask and a contraction">,
+  ];
+}
+
+def SumProductsPass : Pass<"delta-sum-products"> {
+  let summary = "add the products of a sum to one tile";
+  let description = [{
+    In each `delta.chunk_map`, a sum of matrices is written anew: first what is no
+    product, then products that have a scale in common (a vector that is spread over
+    rows or columns, or a number), added up and scaled once, then all other products,
+    each added to the tile of the sum before it. A scale that differs in its sign alone
+    is the same one: those products come first, with their sign changed.
+
+    The sum of the rows that differentiation leaves holds as many tiles as it has
+    products; this one holds one, or two where scales differ. What a chain does is
+    left in the order in which its operands come.
+
+    Before (types left out):
+
+    ```mlir
+    %A = linalg.contract ins(%R, %dS) outs(%zero)
+    %bA = arith.mulf %beta_rows, %A
+    %B = linalg.contract ins(%dP, %Q) outs(%zero)
+    %s = arith.addf %bA, %B
+    %C = linalg.contract ins(%X, %S) outs(%zero)
+    %bC = arith.mulf %minus_beta_rows, %C
+    %t = arith.addf %s, %bC
+    ```
+
+    After:
+
+    ```mlir
+    %C = linalg.contract ins(%X, %S) outs(%zero)
+    %minus_C = arith.negf %C
+    %d = linalg.contract ins(%R, %dS) outs(%minus_C)
+    %bd = arith.mulf %beta_rows, %d
+    %t = linalg.contract ins(%dP, %Q) outs(%bd)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect"];
+  let statistics = [
+    Statistic<"numSums", "num-sums", "sums written anew">,
   ];
 }
 

@@ -27,6 +27,13 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
     * A map's blocks are for one chunk each. Nothing is loaded ahead in a block, so
       several share an SM: three, or two where the map multiplies by what it has
       computed and so needs more registers.
+    * Where the ins of one chunk leave no room for a second block, a map's blocks visit
+      runs of four chunks instead. Each in has a channel of its own, in the order in
+      which the chunk has done with them, so that a tile of the next chunk is loaded as
+      soon as nothing reads that of this one; what is in use for longest has two places,
+      where they fit. Two roles of a warpgroup compute some of the outs each. A map of which
+      one out needs nearly all that the others do (the gradient of a gate) is one role's
+      work, whose registers do not suffice for that; its blocks keep to one chunk.
 
     It is the schedule of every program that no other strategy takes.
 

@@ -167,8 +167,7 @@ func.func @product(%a: tensor<64x128xbf16, #tile.layout<acc>>, %b: !tile.smem<64
 }
 
 // CHECK-LABEL: func.func @registers
-func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32, %l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
-    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32, #tile.layout<col>>, %x: f32) {
   // CHECK: tile.broadcast %{{.*}} : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   %m = tile.broadcast %col : tensor<64xf32, #tile.layout<col>> -> tensor<64x64xf32, #tile.layout<acc>>
   // CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64xf32, #tile.layout<warp>>
@@ -183,18 +182,23 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
   // CHECK: tile.index 0
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
-  // CHECK: tile.erase_strips
-  // CHECK: tile.erase_join
-  %w1b = tile.erase_strips %l, %c via %s to %z barrier 1
+  return
+}
+
+// CHECK-LABEL: func.func @erase_factor
+func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
+    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+  // CHECK: %[[B:.*]] = tile.erase_strips
+  // CHECK: tile.erase_join %[[B]]
+  %b = tile.erase_strips %l, %c via %s to %z barrier 1
       : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
-  %w1 = tile.erase_join %w1b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+  %w = tile.erase_join %b via %s barrier 1
+      : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
   // CHECK: tile.erase_strips
-  // CHECK: tile.erase_join
-  %w2b = tile.erase_strips %held, %c via %s to %z barrier 1
+  %b2 = tile.erase_strips %held, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
-  %w2 = tile.erase_join %w2b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
   return
 }
 

@@ -136,7 +136,7 @@ func.func @read_starts(%x: tensor<?x?x1x64xbf16>) -> tensor<?x1x64x64xf32> {
 // SHARE-LABEL: func.func @shared_runs
 // SHARE: sched.kernel "shared_runs_scan" grid(heads = 1, split = 1, over = slots of 2)
 // SHARE: sched.role "compute" warps 4 split 2 registers 232 {
-// SHARE: sched.role "load" warps 1 registers 40 {
+// SHARE: sched.role "load" warps 1 registers 32 {
 // CHECK-LABEL: func.func @shared_runs
 // CHECK: sched.kernel "shared_runs_scan" grid(heads = 1, split = 2, over = slots of 2)
 // CHECK: sched.role "compute" warps 4 {

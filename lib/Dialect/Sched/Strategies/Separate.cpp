@@ -28,10 +28,10 @@ using delta::ChunkProgramOpInterface;
 /// Warps: one warpgroup that computes, then one warp that loads.
 static constexpr int64_t kComputeWarps = 4, kLoadWarps = 1;
 /// Warpgroups of a block that share what its warp loads, in runs of chunks, and
-/// the registers of their threads and of those that load: 2 x 232 + 40 of the
+/// the registers of their threads and of those that load: 2 x 232 + 32 of the
 /// 512 that an SM has for one thread of each of its warpgroups.
 static constexpr int64_t kSharingGroups = 2, kSharingRegisters = 232,
-                         kLoadRegisters = 40;
+                         kLoadRegisters = 32;
 /// Blocks an SM should hold. A scan's channel fills most of the shared memory;
 /// maps load nothing ahead, so several blocks hide their latency.
 static constexpr int64_t kMapBlocks = 3;

@@ -1,0 +1,133 @@
+//===- RoundingPasses.td - What computes in 16 bits --------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_TRANSFORMS_ROUNDINGPASSES
+#define WYVERN_DIALECT_DELTA_TRANSFORMS_ROUNDINGPASSES
+
+include "mlir/Pass/PassBase.td"
+
+def HalveDecayPass : Pass<"delta-halve-decay"> {
+  let summary = "a decay a channel as factors of plain products, none above 1";
+  let description = [{
+    Where each channel has a decay of its own, it stands inside of the sum of
+    `delta.decay_dot`, and no matrix product can have it as it is: exp(h_i) exp(-p_j)
+    overflows. This pass halves the tokens of a chunk. Of all pairs of a token in
+    the second half of a block of 2 s and one in its first half the decay passes the
+    block's middle, and is a product of two factors of one token each, both of them at
+    most 1: those of `delta.sum_to_middle`. So with F_s = exp(sum_to_middle g half s)
+
+    ```
+    decay_dot a, b    = sum over s of (a * F_s)(b * F_s)^T, of the pairs of half s
+    decay_apply m, x  = sum over s of F_s * (m_s (x * F_s)),  m_s the pairs of half s of m
+    ```
+
+    over s = 1, 2, 4, ... below the tokens of a chunk, and for the pairs of one token
+    without a factor. No exponent is a difference of running sums, which would cancel
+    after a strong decay, and none is positive, for all gates from 0 to -inf.
+
+    Decay products of one chunk share their factors. Others are left alone.
+
+    Before (types left out):
+
+    ```mlir
+    %P = delta.decay_dot upto_token %Q, %K decay(%G : tensor<2x128xf32>)
+    ```
+
+    After:
+
+    ```mlir
+    %0 = linalg.contract ins(%Q, %K) outs(%zero)                  // Q K^T
+    %1 = delta.decay_mask upto_token %0 half 0
+    %y = delta.sum_to_middle %G half 1
+    %F = math.exp %y
+    %Q1 = arith.mulf %Q, %F
+    %K1 = arith.mulf %K, %F
+    %2 = linalg.contract ins(%Q1, %K1) outs(%zero)
+    %3 = delta.decay_mask upto_token %2 half 1
+    %P = arith.addf %1, %3
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
+  ];
+}
+
+def AssignPrecisionPass : Pass<"delta-assign-precision"> {
+  let summary = "round the operands of matmuls, and nothing else";
+  let description = [{
+    Both operands of every `linalg.contract`, `delta.decay_dot` and
+    `delta.decay_apply` in a chunk program get an `arith.truncf` to the operand
+    type, each value one, right after its definition. Accumulators, decays, rates, solves and carries keep the
+    compute type. The truncf of an in that is stored in the operand type is exact.
+
+    What goes from one chunk program to another, or from a forward to its backward
+    (`delta.residual`), is stored in the operand type if it is a matrix, or is only
+    ever read through such a truncf; it is then rounded where it leaves its program.
+    Vectors (rates, gates and what is summed for their gradients) keep their type.
+
+    Some roundings would be most of an error, and get a second part with what they
+    took away (16 significant bits in all). A product that is added to a carry is
+    computed for both parts if its operand is an in times vectors (a decay), because
+    it would otherwise be the only inexact term:
+
+    ```mlir
+    %EVb = arith.truncf %EV
+    %x = arith.extf %EVb
+    %rest = arith.subf %EV, %x
+    %restb = arith.truncf %rest
+    %S0 = linalg.contract ins(%K, %restb) outs(%S)
+    %S1 = linalg.contract ins(%K, %EVb) outs(%S0)
+    ```
+
+    An `erase_factor` keeps what rounding takes away left of its blocks (`to`).
+    And rows of tokens that go to a program which sums a vector from them (the gradient
+    of a rate) are two outs; the program adds them again for the sum, and its products
+    take the first. A state that another program stores and that multiplies the carry
+    (between the segments of `delta-segment`) is two outs too, and what it is added to;
+    the product is three: of all parts but the two small ones.
+
+    This is the only pass that rounds. What it makes also runs on the CPU, which
+    is the sharpest test of a GPU kernel.
+
+    Before (some types left out):
+
+    ```mlir
+    %z = delta.chunk_map ... outs([seq, time, head, _] : tensor<?x?x16x64xf32>)
+    ...
+    %R = linalg.contract ins(%Z, %ncW : tensor<64x64xf32>, tensor<64x128xf32>)
+        outs(%W : tensor<64x128xf32>) -> tensor<64x128xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %z = delta.chunk_map ... outs([seq, time, head, _] : tensor<?x?x16x64xbf16>)
+    ...
+    %Zb = arith.truncf %Z : tensor<64x64xf32> to tensor<64x64xbf16>
+    %ncWb = arith.truncf %ncW : tensor<64x128xf32> to tensor<64x128xbf16>
+    %R = linalg.contract ins(%Zb, %ncWb : tensor<64x64xbf16>, tensor<64x128xbf16>)
+        outs(%W : tensor<64x128xf32>) -> tensor<64x128xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"operandType", "operand-type", "std::string", /*default=*/"\"bf16\"",
+           "element type of matmul operands: bf16 or f16">,
+  ];
+  let statistics = [
+    Statistic<"numRounded", "num-rounded", "truncations inserted">,
+    Statistic<"numSplit", "num-split",
+              "operands and results that get a second part">,
+    Statistic<"numNarrowed", "num-narrowed",
+              "results of chunk programs stored in the operand type">,
+  ];
+}
+
+#endif // WYVERN_DIALECT_DELTA_TRANSFORMS_ROUNDINGPASSES

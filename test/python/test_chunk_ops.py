@@ -101,43 +101,43 @@ def gate(decay, tokens):
     return -3 * rng.random(shape)
 
 
-@pytest.mark.parametrize("tokens", [7, 8])
-@pytest.mark.parametrize("mask,decay,before,rows", CASES)
-def test_decay_dot(mask, decay, before, rows, tokens):
+def check_decay_dot(mask, decay, before, rows, tokens, g, passes=str):
     na, nb = rows
     a, b = rng.standard_normal((tokens * na, D)), rng.standard_normal((tokens * nb, D))
-    inputs = {"a": rows_in(a, na), "b": rows_in(b, nb)}
-    g = None
-    if decay:
-        g = gate(decay, tokens)
-        inputs["g"] = rows_in(g)
+    inputs = {"a": rows_in(a, na), "b": rows_in(b, nb)} | ({} if g is None else {"g": rows_in(g)})
     shape = (tokens * na, tokens * nb)
     body = f"%r = delta.decay_dot {mask} %a, %b {decay_clause(decay, before, rows, tokens)} : {tensor(*a.shape)}, {tensor(*b.shape)} -> {tensor(*shape)}"
-    found = run_map(inputs, rows_out(shape, na), body, tokens)
+    found = run_map(inputs, rows_out(shape, na), body, tokens, passes=passes)
     expected = np.einsum("id,jd,ijd->ij", a, b, weights(mask, g, before, na, nb, tokens))
     np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("transpose", [False, True])
-@pytest.mark.parametrize("mask,decay,before,rows", CASES)
-def test_decay_apply(mask, decay, before, rows, transpose, tokens=7):
+def check_decay_apply(mask, decay, before, rows, tokens, transpose, g, passes=str):
     na, nb = rows
     m = rng.standard_normal((tokens * na, tokens * nb))
     kept = weights(mask, None, before, na, nb, tokens)[:, :, 0] > 0
     x = rng.standard_normal((tokens * (na if transpose else nb), D))
     # Masked entries of m are not read.
-    inputs = {"m": rows_in(np.where(kept, m, np.nan), na), "x": rows_in(x, na if transpose else nb)}
-    g = None
-    if decay:
-        g = gate(decay, tokens)
-        inputs["g"] = rows_in(g)
+    inputs = {"m": rows_in(np.where(kept, m, np.nan), na), "x": rows_in(x, na if transpose else nb)} | ({} if g is None else {"g": rows_in(g)})
     n = nb if transpose else na
     shape = (tokens * n, D)
     body = f"%r = delta.decay_apply {mask} {'transpose' if transpose else ''} %m, %x {decay_clause(decay, before, rows, tokens)} : {tensor(*m.shape)}, {tensor(*x.shape)} -> {tensor(*shape)}"
-    found = run_map(inputs, rows_out(shape, n), body, tokens)
+    found = run_map(inputs, rows_out(shape, n), body, tokens, passes=passes)
     w = weights(mask, g, before, na, nb, tokens)
     expected = np.einsum("ij,id,ijd->jd" if transpose else "ij,jd,ijd->id", np.where(kept, m, 0), x, w)
     np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("tokens", [7, 8])
+@pytest.mark.parametrize("mask,decay,before,rows", CASES)
+def test_decay_dot(mask, decay, before, rows, tokens):
+    check_decay_dot(mask, decay, before, rows, tokens, gate(decay, tokens) if decay else None)
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("mask,decay,before,rows", CASES)
+def test_decay_apply(mask, decay, before, rows, transpose, tokens=7):
+    check_decay_apply(mask, decay, before, rows, tokens, transpose, gate(decay, tokens) if decay else None)
 
 
 HALVED = [case for case in CASES if case[1] == "channel"]
@@ -151,38 +151,23 @@ def halved(text):
     return out
 
 
+def closed_gate(decay, tokens):
+    """One with entries and a row of -inf: no factor is the quotient of two."""
+    g = gate(decay, tokens)
+    g[2, 1] = g[5] = -np.inf
+    return g
+
+
 @pytest.mark.parametrize("tokens", [7, 8])
 @pytest.mark.parametrize("mask,decay,before,rows", HALVED)
 def test_halve_decay_dot(mask, decay, before, rows, tokens):
-    """Also where a gate is -inf: no factor is the quotient of two."""
-    na, nb = rows
-    a, b = rng.standard_normal((tokens * na, D)), rng.standard_normal((tokens * nb, D))
-    g = gate(decay, tokens)
-    g[2, 1] = g[5] = -np.inf
-    shape = (tokens * na, tokens * nb)
-    body = f"%r = delta.decay_dot {mask} %a, %b {decay_clause(decay, before, rows, tokens)} : {tensor(*a.shape)}, {tensor(*b.shape)} -> {tensor(*shape)}"
-    found = run_map({"a": rows_in(a, na), "b": rows_in(b, nb), "g": rows_in(g)}, rows_out(shape, na), body, tokens, passes=halved)
-    expected = np.einsum("id,jd,ijd->ij", a, b, weights(mask, g, before, na, nb, tokens))
-    np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+    check_decay_dot(mask, decay, before, rows, tokens, closed_gate(decay, tokens), passes=halved)
 
 
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("mask,decay,before,rows", HALVED)
 def test_halve_decay_apply(mask, decay, before, rows, transpose, tokens=7):
-    na, nb = rows
-    m = rng.standard_normal((tokens * na, tokens * nb))
-    kept = weights(mask, None, before, na, nb, tokens)[:, :, 0] > 0
-    x = rng.standard_normal((tokens * (na if transpose else nb), D))
-    g = gate(decay, tokens)
-    g[2, 1] = g[5] = -np.inf
-    inputs = {"m": rows_in(np.where(kept, m, np.nan), na), "x": rows_in(x, na if transpose else nb), "g": rows_in(g)}
-    n = nb if transpose else na
-    shape = (tokens * n, D)
-    body = f"%r = delta.decay_apply {mask} {'transpose' if transpose else ''} %m, %x {decay_clause(decay, before, rows, tokens)} : {tensor(*m.shape)}, {tensor(*x.shape)} -> {tensor(*shape)}"
-    found = run_map(inputs, rows_out(shape, n), body, tokens, passes=halved)
-    w = weights(mask, g, before, na, nb, tokens)
-    expected = np.einsum("ij,id,ijd->jd" if transpose else "ij,jd,ijd->id", np.where(kept, m, 0), x, w)
-    np.testing.assert_allclose(found.reshape(shape), expected, atol=1e-12)
+    check_decay_apply(mask, decay, before, rows, tokens, transpose, closed_gate(decay, tokens), passes=halved)
 
 
 @pytest.mark.parametrize("before", [False, True])

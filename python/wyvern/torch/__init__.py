@@ -16,9 +16,11 @@ from ._functions import (
     fused_recurrent_gated_delta_rule,
 )
 from ._op import Op, op
+from ._ranks.context import ContextParallel
 from .layers import DeltaNet, GatedDeltaNet, Layer
 
 __all__ = [
+    "ContextParallel",
     "DeltaNet",
     "GatedDeltaNet",
     "Layer",

@@ -18,7 +18,7 @@ import sys
 import yaml
 
 START = ["index.md", "quickstart.md", "tutorial.md", "layer-specs.md", "limits.md", "glossary.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-USE = ["python.md", "torch.md", "training.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md", "performance.md"]
+USE = ["python.md", "torch.md", "training.md", "context-parallel.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md", "performance.md"]
 COMPILER = ["layers.md", "spec.md", "sched.md", "layouts.md"]
 MODULES = ["wyvern", "wyvern.torch", "wyvern.torch.layers", "wyvern.jax", "wyvern.integrations.fla", "wyvern.integrations.transformers"]
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".h": "c", ".c": "c", ".json": "json"}

@@ -61,19 +61,24 @@ PACKAGES=(
   libgtest-dev python3 python3-dev python3-venv ca-certificates
 )
 
+# What the tests need besides: a browser, for the pages that are made here.
+TEST_PACKAGES=(chromium)
+
+# missing_packages [more packages]
 missing_packages() {
   local package
-  for package in "${PACKAGES[@]}"; do
+  for package in "${PACKAGES[@]}" "$@"; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
   done
 }
 
+# setup_packages [more packages]
 setup_packages() {
   command -v apt-get >/dev/null || fail "this is not a Debian system (no apt-get)" \
     "The scripts are written for Debian 12. Elsewhere install LLVM/MLIR $LLVM_VERSION, CMake, Ninja and GoogleTest," \
     "then build by hand: CONTRIBUTING.md, 'Building by hand'."
   local missing
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages "$@")
   if [ ${#missing[@]} -gt 0 ]; then
     local install="apt-get install -y --no-install-recommends ${missing[*]}"
     [ "$(id -u)" = 0 ] || fail "Debian packages are missing and only root can install them: ${missing[*]}" \

@@ -74,11 +74,15 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
       return ExitCode::Diagnostics;
     return writeText(options, lowering.print());
   }
-  FailureOr<BundleInfo> bundle = lowerVariants(options, *module);
+  std::optional<Report> report;
+  if (!options.report.empty())
+    report.emplace();
+  Report *wanted = report ? &*report : nullptr;
+  FailureOr<BundleInfo> bundle = lowerVariants(options, *module, wanted);
   if (failed(bundle))
     return ExitCode::Diagnostics;
   return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],
-                      std::move(*bundle), tools);
+                      std::move(*bundle), tools, wanted);
 }
 
 static ExitCode run(DriverOptions &options) {

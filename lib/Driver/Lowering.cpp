@@ -26,9 +26,9 @@ static constexpr StringLiteral describedPhase = "tile",
                                estimatedPhase = "scheduled";
 
 Lowering::Lowering(const DriverOptions &options, const Variant &variant,
-                   ModuleOp module, bool isFirst)
+                   ModuleOp module, bool isFirst, Report *report)
     : options(options), module(module), tempsFolder(options.saveTemps),
-      bundle(failure()) {
+      name(variant.getName()), report(report), bundle(failure()) {
   if (!isFirst && !tempsFolder.empty())
     tempsFolder += "/" + variant.getName();
   pipelineOptions.operandType = getOperandType(module).str();
@@ -86,6 +86,8 @@ LogicalResult Lowering::runPasses(const Phase &phase) {
 }
 
 LogicalResult Lowering::saveTemps(const Phase &phase, unsigned number) {
+  if (report)
+    report->addPhase(name, phase.name, module);
   if (tempsFolder.empty())
     return success();
   if (std::error_code ec = llvm::sys::fs::create_directories(tempsFolder)) {

@@ -9,6 +9,7 @@
 
 #include "Costs.h"
 #include "Options.h"
+#include "Report.h"
 
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Target/ProgramInfo.h"
@@ -26,8 +27,9 @@ class Lowering {
 public:
   /// `isFirst`: of the variants of a run. What --save-temps writes of the
   /// others goes to a folder in its folder.
+  /// What --report asks for is added to `report`, if there is one.
   Lowering(const DriverOptions &options, const Variant &variant,
-           ModuleOp module, bool isFirst = true);
+           ModuleOp module, bool isFirst = true, Report *report = nullptr);
 
   /// Runs the phases from where the module is up to and with `last`.
   LogicalResult runTo(const Phase &last);
@@ -41,13 +43,15 @@ private:
   /// Compiles for `arch`, whatever the input says.
   void setTarget(StringRef arch);
   LogicalResult runPasses(const Phase &phase);
+  /// Keeps the IR of a phase for --save-temps and --report.
   LogicalResult saveTemps(const Phase &phase, unsigned number);
   LogicalResult generatePTX(BundleInfo &bundle, KernelCache &cache);
 
   const DriverOptions &options;
   ModuleOp module;
   PipelineOptions pipelineOptions;
-  std::string tempsFolder;
+  std::string tempsFolder, name;
+  Report *report;
   /// Filled in at the phase that schedules the kernels.
   KernelCosts costs;
   /// Filled in at the phase that describes the kernels.

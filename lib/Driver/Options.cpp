@@ -56,6 +56,11 @@ static cl::opt<std::string>
                   cl::desc("Write the IR after every phase into this folder"),
                   cl::value_desc("folder"), cl::cat(category));
 static cl::opt<std::string>
+    reportFlag("report",
+               cl::desc("Write a page about what became of the layer: its "
+                        "recurrence, the IR after every phase, its kernels"),
+               cl::value_desc("file.html"), cl::cat(category));
+static cl::opt<std::string>
     ptxasFlag("ptxas",
               cl::desc("The ptxas to run (else WYVERN_PTXAS, a CUDA toolkit, "
                        "PATH, or a wheel)"),
@@ -324,6 +329,7 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   options.input = inputFlag;
   options.output = outputFlag;
   options.saveTemps = saveTempsFlag;
+  options.report = reportFlag;
   options.ptxas = ptxasFlag;
   options.compiler = compilerFlag;
   options.printSpec = printSpecFlag;
@@ -333,6 +339,11 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
     return code;
   if (auto code = setEmit(options))
     return code;
+  const Product *product = findProduct(options.emit);
+  if (!options.report.empty() && (!product || !product->needsPtxas))
+    return usageError("--report shows what ptxas says of the kernels, and "
+                      "--emit=" +
+                      options.emit + " ends before; leave one of them out");
   if (auto code = setArch(options))
     return code;
   if (auto code = setTraining(options))

@@ -27,6 +27,7 @@ struct DriverOptions {
   std::string emit;
   std::string output;    ///< Empty: the default of what is emitted.
   std::string saveTemps; ///< A folder, or empty.
+  std::string report;    ///< A file for the page of --report, or empty.
   std::string ptxas;     ///< A path, or empty: look for it.
   std::string compiler;  ///< A C compiler; empty: look for it.
   std::string executable;

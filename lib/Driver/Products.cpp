@@ -66,8 +66,10 @@ namespace {
 class ProductWriter {
 public:
   ProductWriter(const DriverOptions &options, const LayerSpec *spec,
-                BundleInfo bundle, const ProductTools &tools)
-      : options(options), spec(spec), bundle(std::move(bundle)), tools(tools) {
+                BundleInfo bundle, const ProductTools &tools,
+                const Report *report)
+      : options(options), spec(spec), bundle(std::move(bundle)), tools(tools),
+        report(report) {
     versions = {getVersion().str(), getLLVMVersion().str(),
                 tools.ptxas ? tools.ptxas->version : ""};
   }
@@ -96,6 +98,7 @@ private:
   const LayerSpec *spec;
   BundleInfo bundle;
   const ProductTools &tools;
+  const Report *report; ///< Null if nobody asked for one.
   CompilerVersions versions;
   std::string log;
 };
@@ -109,6 +112,8 @@ ExitCode ProductWriter::write(const Product &product) {
   llvm::Error error = assembleAll();
   if (!error)
     error = writeProductFiles(product);
+  if (!error && report)
+    error = writeFile(options.report, report->getPage(bundle, spec, versions));
   if (!error)
     return ExitCode::Success;
   printError(llvm::toString(std::move(error)));
@@ -319,6 +324,8 @@ std::string ProductWriter::getOutput(StringRef suffix) const {
 ExitCode mlir::wyvern::writeProduct(const DriverOptions &options,
                                     const Product &product,
                                     const LayerSpec *spec, BundleInfo bundle,
-                                    const ProductTools &tools) {
-  return ProductWriter(options, spec, std::move(bundle), tools).write(product);
+                                    const ProductTools &tools,
+                                    const Report *report) {
+  return ProductWriter(options, spec, std::move(bundle), tools, report)
+      .write(product);
 }

@@ -8,6 +8,7 @@
 #define WYVERN_LIB_DRIVER_PRODUCTS_H
 
 #include "Options.h"
+#include "Report.h"
 
 #include "wyvern/Spec/LayerSpec.h"
 #include "wyvern/Target/CompileModule.h"
@@ -43,7 +44,7 @@ const Product *findProduct(StringRef name);
 /// if the input was IR.
 ExitCode writeProduct(const DriverOptions &options, const Product &product,
                       const LayerSpec *spec, BundleInfo bundle,
-                      const ProductTools &tools);
+                      const ProductTools &tools, const Report *report);
 
 } // namespace mlir::wyvern
 

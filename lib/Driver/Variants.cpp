@@ -37,8 +37,8 @@ struct Candidate {
 /// Takes the variants of one module through the phases.
 class VariantLowering {
 public:
-  VariantLowering(const DriverOptions &options, ModuleOp module)
-      : options(options), module(module) {}
+  VariantLowering(const DriverOptions &options, ModuleOp module, Report *report)
+      : options(options), module(module), report(report) {}
 
   FailureOr<BundleInfo> lower();
 
@@ -63,6 +63,7 @@ private:
 
   const DriverOptions &options;
   ModuleOp module;
+  Report *report;
   std::vector<Candidate> candidates;
   KernelCache cache;
 };
@@ -103,8 +104,9 @@ LogicalResult VariantLowering::describe(const Variant &variant) {
   Candidate candidate;
   candidate.variant = variant;
   candidate.module = module.clone();
-  candidate.lowering = std::make_unique<Lowering>(
-      options, variant, *candidate.module, /*isFirst=*/candidates.empty());
+  candidate.lowering =
+      std::make_unique<Lowering>(options, variant, *candidate.module,
+                                 /*isFirst=*/candidates.empty(), report);
   FailureOr<BundleInfo> bundle = candidate.lowering->runToKernels();
   if (failed(bundle))
     return failure();
@@ -197,8 +199,9 @@ FailureOr<BundleInfo> VariantLowering::lower() {
 }
 
 FailureOr<BundleInfo> mlir::wyvern::lowerVariants(const DriverOptions &options,
-                                                  ModuleOp module) {
-  return VariantLowering(options, module).lower();
+                                                  ModuleOp module,
+                                                  Report *report) {
+  return VariantLowering(options, module, report).lower();
 }
 
 void mlir::wyvern::printChoices(const ProgramInfo &program,

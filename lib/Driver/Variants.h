@@ -8,6 +8,7 @@
 #define WYVERN_LIB_DRIVER_VARIANTS_H
 
 #include "Options.h"
+#include "Report.h"
 
 #include "wyvern/Spec/LayerSpec.h"
 #include "wyvern/Target/ProgramInfo.h"
@@ -28,7 +29,7 @@ LogicalResult takeSpecVariants(ArrayRef<LayerSpec> specs,
 /// estimates say are not worth having, are left out; with -v it says which and
 /// why.
 FailureOr<BundleInfo> lowerVariants(const DriverOptions &options,
-                                    ModuleOp module);
+                                    ModuleOp module, Report *report);
 
 /// Says, for a few shapes, what each variant is estimated to take and which one
 /// a launch runs. Nothing for a program of one variant.

@@ -28,7 +28,7 @@ struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
   LogicalResult
   matchAndRewrite(arith::ConstantOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!getLayout(op.getType()))
+    if (!getLayout(op.getType()) && !getSpread(op.getType()))
       return rewriter.notifyMatchFailure(op, "not a register tile");
     auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
     if (!splat)

@@ -4,6 +4,7 @@
 
     python test/Integration/gpu_steps.py prepare FOLDER     where the compiler is: bundles and what is expected of them
     python test/Integration/gpu_steps.py check FOLDER       where the GPU is
+    python test/Integration/gpu_steps.py long FOLDER [STEPS]
     python test/Integration/gpu_steps.py times FOLDER [NAME ...]
 
 Of the compiler and of the layer's reference the second machine needs nothing.
@@ -194,6 +195,112 @@ def check(folder):
     return 1 if failed else 0
 
 
+# === Many steps ===
+
+DRAFT, SEQUENCES, POOL = 4, 6, 20
+LONG = ("delta_net-1.3B", "gdn-vk", "gdn-kv", "kda", "deltaproduct", "rwkv7")
+
+
+def advance(state, token):
+    """One token of a layer in float64, on states [B, heads, K, V]; returns o without its scale, and the state."""
+    import torch
+
+    def read(keys, of):
+        return torch.einsum("bhk,bhkv->bhv", keys, of)
+
+    def write(keys, values):
+        return torch.einsum("bhk,bhv->bhkv", keys, values)
+
+    before, gate = state, token.get("g")
+    if gate is not None:
+        state = state * gate.exp().reshape(*gate.shape[:2], -1, 1)
+    if "p" in token:  # RWKV-7
+        state = state + write(token["p"], read(token["r"], before)) + write(token["k"], token["v"])
+    else:
+        for k, v, beta in zip(token["k"], token["v"], token["beta"]) if token["k"].dim() == 4 else [(token["k"], token["v"], token["beta"])]:
+            state = state + write(k, beta[..., None] * (v - read(k, state)))
+    return read(token["q"], state), state
+
+
+def draw_draft(rng, inputs):
+    """Operands of drafts; those of RWKV-7 with a transition that does not grow."""
+    drawn = step_cases.draw(rng, inputs, SEQUENCES, DRAFT)
+    if "p" in drawn:
+        drawn["p"] = -0.5 * drawn["r"]
+    return drawn
+
+
+def long(folder, steps):
+    """Drafts of which random numbers of tokens are accepted, states that move to other slots every step, padding, and
+    NaNs in all slots that are not in use."""
+    import torch
+
+    torch.manual_seed(0)
+    failed = []
+    for name in LONG:
+        program = wyvern.load(folder / name)
+        spec = program.manifest["spec"]
+        rng = np.random.default_rng(0)
+        turn = (lambda s: s.transpose(-1, -2)) if program.manifest["state_layout"] == "vk" else (lambda s: s)
+        info = program.inputs["state"]
+        pool = torch.full([POOL, *info.shape[1:]], float("nan"), device="cuda")
+        slots = torch.randperm(POOL - 1, device="cuda")[:SEQUENCES].int() + 1
+        pool[slots.long()] = torch.randn([SEQUENCES, *info.shape[1:]], device="cuda")
+        state = turn(pool[slots.long()]).double()
+        heads = info.shape[1]
+        worst = {"o": 0.0, "state": 0.0}
+        padding = 2
+        drafts = [draw_draft(rng, program.inputs) for _ in range(16)]
+        for step in range(steps):
+            raw = {
+                n: torch.from_numpy(x).cuda().to(torch.bfloat16 if program.inputs[n].dtype == "bf16" else torch.float32)
+                for n, x in drafts[step % 16].items()
+            }
+            # Other sequences meet other drafts in every round.
+            order = torch.randperm(SEQUENCES, device="cuda")
+            draft = {n: x[order] for n, x in raw.items()}
+            accepted = torch.randint(0, DRAFT + 1, [SEQUENCES], device="cuda").int()
+            free = torch.ones(POOL, device="cuda", dtype=torch.bool)
+            free[slots.long()] = free[0] = False
+            target = torch.nonzero(free).flatten()[torch.randperm(POOL - 1 - SEQUENCES, device="cuda")[:SEQUENCES]].int()
+            target[0] = slots[0]  # in place
+            if step % 2:  # a row of padding
+                read, write = slots.clone(), target.clone()
+                read[padding] = write[padding] = 0
+                accepted[padding] = 0
+                target[padding] = slots[padding]
+            else:
+                read, write = slots, target
+            o = program.verify(state=pool, read_slots=read, **draft)
+            program.commit(state=pool, read_slots=read, write_slots=write, lengths=accepted, **draft)
+            wide = {n: x.double().repeat_interleave(heads // x.shape[2], 2) for n, x in draft.items()}
+            rows = {n: x.shape[1] // DRAFT for n, x in draft.items()}
+            for t in range(DRAFT):
+                token = {
+                    n: x[:, t] if rows[n] == 1 else x[:, t * rows[n] : (t + 1) * rows[n]].transpose(0, 1) for n, x in wide.items()
+                }
+                found, after = advance(state, token)
+                live = t < accepted
+                if step % 50 == 0 and bool(live.any()):
+                    worst["o"] = max(worst["o"], step_cases.error(o[live, t].double().cpu(), (spec["scale"] * found[live]).cpu()))
+                state = torch.where(live[:, None, None, None], after, state)
+            moved = target != slots
+            pool[slots[moved].long()] = float("nan")
+            slots = target
+        left = turn(pool[slots.long()]).double()
+        worst["state"] = step_cases.error(left.cpu(), state.cpu())
+        unused = torch.ones(POOL, dtype=torch.bool)
+        unused[slots.long().cpu()] = False
+        holds = worst["o"] < 3e-3 and worst["state"] < 1e-4 and bool(pool[unused.cuda()].isnan().all())
+        failed += [] if holds else [name]
+        print(f"{name}: {steps} drafts of {DRAFT}, o {worst['o']:.2e}, state at the end {worst['state']:.2e}", flush=True)
+    print(f"FAILED: {failed}" if failed else "all hold")
+    return 1 if failed else 0
+
+
+# === Times ===
+
+
 def time_graph(calls, repeats=7):
     """Microseconds of a call in a CUDA graph of all of them, the least of some replays."""
     import torch
@@ -219,6 +326,24 @@ def time_graph(calls, repeats=7):
     return min(times)
 
 
+def host_time(program, pool, inputs, calls=300):
+    """Microseconds of the host for a call of few sequences, the least of some rounds."""
+    import time
+
+    import torch
+
+    inputs = {n: x[:4] for n, x in inputs.items()}
+    slots = torch.arange(4, device="cuda", dtype=torch.int32)
+    rounds = []
+    for _ in range(5):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(calls):
+            program.step(state=pool, read_slots=slots, **inputs)
+        rounds.append((time.perf_counter() - start) / calls * 1e6)
+    return min(rounds)
+
+
 def times(folder, names):
     import torch
 
@@ -242,6 +367,7 @@ def times(folder, names):
             passes = 1 if kind == "verify" else 2
             floor = batch * int(np.prod(state.shape[1:])) * size * passes / BYTES_A_SECOND * 1e6
             print(f"{name:12} B {batch:<4} T {tokens} {kind:6} {found:8.2f} us, floor {floor:7.2f}, {100 * floor / found:.0f} %", flush=True)
+        print(f"{name:12} host {host_time(program, pool, inputs):.1f} us a call", flush=True)
 
 
 if __name__ == "__main__":
@@ -250,6 +376,8 @@ if __name__ == "__main__":
         prepare(pathlib.Path(where))
     elif mode == "check":
         sys.exit(check(pathlib.Path(where)))
+    elif mode == "long":
+        sys.exit(long(pathlib.Path(where), int(rest[0]) if rest else 10000))
     elif mode == "times":
         times(pathlib.Path(where), rest)
     else:

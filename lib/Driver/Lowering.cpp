@@ -39,6 +39,7 @@ Lowering::Lowering(const DriverOptions &options, const Variant &variant,
   pipelineOptions.stateType = options.stateType;
   pipelineOptions.slotType = options.slotType;
   pipelineOptions.firstSlot = options.firstSlot;
+  pipelineOptions.prologue = options.prologue;
   pipelineOptions.segmentTokens = variant.segmentTokens;
   pipelineOptions.schedule = variant.schedule;
   if (!options.arch.empty())

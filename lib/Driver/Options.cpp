@@ -110,6 +110,13 @@ static cl::opt<int64_t>
                            "0; vLLM has 1)"),
                   cl::value_desc("slot"), cl::init(0), cl::cat(category));
 static cl::opt<std::string>
+    prologueFlag("prologue",
+                 cl::desc("With --serving: what the step computes of its "
+                          "operands, a list of norm (q and keys come without "
+                          "their L2 norm) and gates (the decay is made of a, "
+                          "A_log and dt_bias, rates of logits b)"),
+                 cl::value_desc("list"), cl::cat(category));
+static cl::opt<std::string>
     scheduleFlag("schedule",
                  cl::desc("Compile one variant: how the work is divided into "
                           "kernels, separate, fused-blocks or fused-warps"),
@@ -300,11 +307,12 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
   bool isToldMore = stateLayoutFlag.getNumOccurrences() > 0 ||
                     stateTypeFlag.getNumOccurrences() > 0 ||
                     slotTypeFlag.getNumOccurrences() > 0 ||
+                    prologueFlag.getNumOccurrences() > 0 ||
                     firstSlotFlag.getNumOccurrences() > 0;
   if (!options.serving && isToldMore)
-    return usageError("--state-layout, --state-type, --slot-type and "
-                      "--first-slot say what the pool of --serving is; add "
-                      "--serving, or leave them out");
+    return usageError("--state-layout, --state-type, --slot-type, "
+                      "--first-slot and --prologue say what the step of "
+                      "--serving is; add --serving, or leave them out");
   if (options.serving && options.training)
     return usageError("--serving makes the step of decoding, which has no "
                       "backward; leave --training or --serving out");
@@ -317,6 +325,14 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
   if (auto code =
           checkServingChoice("slot-type", options.slotType, {"i32", "i64"}))
     return code;
+  SmallVector<StringRef> parts;
+  StringRef(prologueFlag)
+      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef part : parts) {
+    if (auto code = checkServingChoice("prologue", part, {"norm", "gates"}))
+      return code;
+    options.prologue.push_back(part.str());
+  }
   if (options.firstSlot < 0)
     return usageError("expected --first-slot of at least 0, found " +
                       Twine(options.firstSlot));

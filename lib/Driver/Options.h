@@ -38,6 +38,7 @@ struct DriverOptions {
   bool serving = false;                         ///< The step of decoding.
   std::string stateLayout, stateType, slotType; ///< Of its pool of states.
   int64_t firstSlot = 0;
+  std::vector<std::string> prologue; ///< norm, gates
   /// What to compile, at least one; with `autoVariants`, what to choose from.
   std::vector<Variant> variants;
   bool autoVariants = false;

@@ -150,6 +150,7 @@ static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   pipelineOptions.stateType = options.stateType;
   pipelineOptions.slotType = options.slotType;
   pipelineOptions.firstSlot = options.firstSlot;
+  pipelineOptions.prologue = options.prologue;
   buildPipeline(pm, *phase, pipelineOptions);
   pm.addNestedPass<func::FuncOp>(createConvertSchedToDeltaPass());
   if (failed(pm.run(module)))

@@ -47,6 +47,7 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
   formStep.stateType = options.stateType;
   formStep.slotType = options.slotType;
   formStep.firstSlot = options.firstSlot;
+  formStep.prologue.assign(options.prologue.begin(), options.prologue.end());
   pm.addPass(delta::createFormStepPass(formStep));
   pm.addPass(delta::createFuseProloguePass());
 }
@@ -72,10 +73,14 @@ static void addDifferentiated(OpPassManager &pm,
 }
 
 static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
-  pm.addPass(delta::createSimplifyPass());
-  // The step is one kernel: nothing of it is worth a trip through memory.
-  if (options.serving)
+  // The step is one kernel: nothing of it is worth a trip through memory, and
+  // no product reads an operand as it was loaded, for which scales would move.
+  if (options.serving) {
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
     return;
+  }
+  pm.addPass(delta::createSimplifyPass());
   pm.addPass(delta::createStagePass());
   // What one program computes is an in of the next.
   pm.addPass(delta::createSimplifyPass());

@@ -93,13 +93,14 @@ compileCpu(const std::string &source, const std::string &entry,
            bool training, const std::string &save, bool backward,
            const std::string &schedule, int64_t segmentTokens, bool serving,
            const std::string &stateLayout, const std::string &stateType,
-           const std::string &slotType, int64_t firstSlot) {
+           const std::string &slotType, int64_t firstSlot,
+           const std::vector<std::string> &prologue) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(source,
-                               {entry, phase, operandType, training, save,
-                                backward, schedule, segmentTokens, serving,
-                                stateLayout, stateType, slotType, firstSlot});
+    return CpuProgram::compile(source, {entry, phase, operandType, training,
+                                        save, backward, schedule, segmentTokens,
+                                        serving, stateLayout, stateType,
+                                        slotType, firstSlot, prologue});
   };
   return unwrap(compileReleased());
 }
@@ -284,6 +285,7 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("segment_tokens") = 0, py::arg("serving") = false,
         py::arg("state_layout") = "vk", py::arg("state_type") = "f32",
         py::arg("slot_type") = "i32", py::arg("first_slot") = 0,
+        py::arg("prologue") = std::vector<std::string>(),
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

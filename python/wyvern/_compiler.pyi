@@ -39,6 +39,7 @@ def compile_cpu(
     state_type: str = "f32",
     slot_type: str = "i32",
     first_slot: int = 0,
+    prologue: Sequence[str] = (),
 ) -> CpuProgram: ...
 def read_spec(
     text: str, file_name: str, format: str, dtype: str = ""

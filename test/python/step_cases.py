@@ -50,3 +50,31 @@ def error(found: np.ndarray, wanted: np.ndarray) -> float:
     """Returns ||found - wanted|| / ||wanted||."""
     found, wanted = np.float64(found), np.float64(wanted)
     return float(np.linalg.norm(found - wanted) / max(np.linalg.norm(wanted), 1e-30))
+
+
+def raw_operands(rng: np.random.Generator, inputs: Any, batch: int, tokens: int) -> tuple[dict, dict]:
+    """Returns float32 operands of a step with the prologues norm and gates, and in float64 those that it makes of
+    them: gates from nearly 0 to strong, and logits of rates to where the sigmoid is 0 or 1."""
+    raw = {}
+    for name, info in inputs.items():
+        if name in ("state", "read_slots", "write_slots", "lengths"):
+            continue
+        sizes = {"seq": batch, "time": tokens}
+        shape = [sizes.get(kind, size) * rows for (kind, rows), size in zip(info.dims, map(abs, info.shape))]
+        raw[name] = (rng.standard_normal(shape) * {"a": 4, "b": 4}.get(name, 1)).astype(np.float32)
+    return raw, make_operands({name: x.astype(np.float64) for name, x in raw.items()})
+
+
+def make_operands(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns what the prologues norm and gates make of operands, in float64."""
+    made = {}
+    for name, x in raw.items():
+        if name in ("q", "k"):
+            made[name] = x / np.sqrt((x * x).sum(-1, keepdims=True) + 1e-6)
+        elif name == "a":
+            made["g"] = -np.exp(raw["A_log"]).reshape(-1, *[1] * (x.ndim - 3)) * np.logaddexp(0, x + raw["dt_bias"])
+        elif name == "b":
+            made["beta"] = 1 / (1 + np.exp(-x))
+        elif name == "v":
+            made["v"] = x
+    return made

@@ -156,6 +156,31 @@ def test_the_schedule_of_a_gpu_gives_the_bits_of_the_program(name):
     assert (bits(pools[0]) == bits(pools[1])).all()
 
 
+@pytest.mark.parametrize("name", ["gated_deltanet", "kda", "deltaproduct", "gated_deltaproduct", "delta_net-1.3B"])
+def test_a_prologue_is_what_engines_do_in_front(name):
+    """Raw operands with a prologue, against the operands that it makes, in float64, without one."""
+    text = step_cases.small((ROOT / "specs" / f"{name}.yaml").read_text(), dtype="f32")
+    program = wyvern.compile(text, target="cpu", serving=True, prologue=["norm", "gates"])
+    plain = wyvern.compile(text, target="cpu", serving=True)
+    raw, wanted = step_cases.raw_operands(np.random.default_rng(0), program.inputs, 3, 2)
+    assert set(raw) | {"state", "read_slots", "write_slots", "lengths"} == set(program.inputs)
+    pool = np.random.default_rng(1).standard_normal([4, *program.inputs["state"].shape[1:]]).astype(np.float32)
+    slots, other = np.array([2, 0, 3], np.int32), pool.copy()
+    o = program.step(state=pool, read_slots=slots, **raw)
+    expected = plain.step(state=other, read_slots=slots, **{n: x.astype(np.float32) for n, x in wanted.items()})
+    assert step_cases.error(o, expected) < 2e-6 and step_cases.error(pool, other) < 2e-6
+
+
+def test_prologues_that_are_refused():
+    text = step_cases.small((ROOT / "specs/gdn2.yaml").read_text())
+    with pytest.raises(wyvern.CompileError, match="expected q and the keys for the prologue 'norm'"):
+        wyvern.compile(text, target="cpu", serving=True, prologue=["norm"])
+    with pytest.raises(ValueError, match="prologue: expected a list of 'norm' and 'gates', found 'norm'"):
+        wyvern.compile(text, target="cpu", serving=True, prologue="norm")
+    with pytest.raises(ValueError, match="prologue: it is a step's"):
+        wyvern.compile(text, target="cpu", prologue=["norm"])
+
+
 def test_what_is_refused():
     text, program = compiled("gated_deltanet")
     call = Call(program)

@@ -49,6 +49,11 @@ def test_torch_knows_what_it_does():
     torch.library.opcheck(decoder.op, (*tensors, pool, slots, None, torch.full_like(slots, 1)))
 
 
+def test_a_prologue():
+    decoder = Decoder(SPEC, prologue=("norm", "gates"))
+    assert decoder.operands == ("q", "a", "k", "v", "b", "A_log", "dt_bias")
+
+
 def test_it_compiles_whole():
     decoder, tensors, pool, slots = make()
 
@@ -73,7 +78,7 @@ def test_what_is_refused(tmp_path):
     wide = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text(), key=64, value=64)
     bundle = wyvern.compile(wide, serving=wyvern.Pool("kv", first_slot=1), output=tmp_path / "step")
     assert Decoder(bundle).pool == wyvern.Pool("kv", first_slot=1)
-    with pytest.raises(TypeError, match="a bundle says what its pool is"):
+    with pytest.raises(TypeError, match="a bundle says what its pool and its prologue are"):
         Decoder(bundle, wyvern.Pool())
     with pytest.raises(TypeError, match="is a layer's step of decoding; pass it to wyvern.torch.Decoder"):
         op(bundle)

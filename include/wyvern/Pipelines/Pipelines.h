@@ -66,6 +66,9 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<std::string> slotType{*this, "slot-type",
                                llvm::cl::desc("of slot numbers: i32 or i64"),
                                llvm::cl::init("i32")};
+  ListOption<std::string> prologue{
+      *this, "prologue",
+      llvm::cl::desc("what a step computes of its operands: norm, gates")};
   Option<int64_t> firstSlot{
       *this, "first-slot",
       llvm::cl::desc("the first slot that is one: below it is padding"),

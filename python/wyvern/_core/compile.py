@@ -15,7 +15,7 @@ from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
 from .programs import CompiledProgram, TensorInfo
 from .specs import CompileError, Source, Spec, compiler_module, read_layer, read_source
-from .steps import Pool
+from .steps import Pool, check_prologue
 
 # Where a precision leaves the pipeline, without and with training. Both form the
 # triangular factor of a chunk, so that a layer gives the same bits.
@@ -43,6 +43,7 @@ def compile(
     segment_tokens: int = 0,
     variants: Optional[Union[str, Sequence[str]]] = None,
     serving: Union[bool, Pool] = False,
+    prologue: Sequence[str] = (),
 ) -> CompiledProgram:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -88,11 +89,16 @@ def compile(
         Compiles the step of decoding in the place of the layer: a program with `step`,
         `verify` and `commit` on a pool of states. True, or a `Pool` that says what that is;
         wyvernc --serving.
+    prologue
+        With `serving`: what the step computes of its operands, as an engine has them. "norm":
+        q and keys come without their L2 norm. "gates": rates are the sigmoid of `b`, and a log
+        decay is -exp(A_log) softplus(a + dt_bias).
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
     pool = _pool(serving, training, bool(schedule or segment_tokens or variants is not None))
+    check_prologue(prologue, pool is not None)
     save = _saved(training, save)
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
@@ -114,6 +120,7 @@ def compile(
             schedule,
             segment_tokens,
             pool,
+            prologue,
         )
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
@@ -121,6 +128,7 @@ def compile(
     if pool is not None:
         flags += ["--serving", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
         flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
+        flags += [f"--prologue={','.join(prologue)}"] if prologue else []
     if schedule is not None:
         flags.append(f"--schedule={schedule}")
     if segment_tokens:
@@ -140,6 +148,7 @@ def _compile_cpu(
     schedule: Optional[str],
     segment_tokens: int,
     pool: Optional[Pool],
+    prologue: Sequence[str],
 ) -> CpuProgram:
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
@@ -174,6 +183,7 @@ def _compile_cpu(
                 segment_tokens,
                 pool is not None,
                 *(pool or Pool()),
+                list(prologue),
             )
         except ValueError as error:
             raise CompileError(str(error)) from None

@@ -8,7 +8,7 @@ accepted, on a pool of states.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from .programs import TensorInfo
@@ -34,6 +34,14 @@ class Pool(NamedTuple):
         if self.first_slot < 0:
             raise ValueError(f"serving: first_slot: expected at least 0, found {self.first_slot}")
         return self
+
+
+def check_prologue(prologue: Sequence[str], serving: bool = True) -> None:
+    """Raises ValueError for a part that there is not, and where no step has one."""
+    if isinstance(prologue, str) or not set(prologue) <= {"norm", "gates"}:
+        raise ValueError(f"prologue: expected a list of 'norm' and 'gates', found {prologue!r}")
+    if prologue and not serving:
+        raise ValueError("prologue: it is a step's; add serving=True, or leave it out")
 
 
 class Decodes:

@@ -3,6 +3,7 @@
 torch or captured into CUDA graphs."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import torch
@@ -11,6 +12,7 @@ import wyvern
 from wyvern._core.bundles import digest
 from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
+from wyvern._core.steps import check_prologue
 
 from . import _direct
 from ._ops import _library
@@ -24,8 +26,10 @@ _decoders: dict[str, "_Programs"] = {}
 class _Programs:
     """The programs of one layer and pool, and the op that calls them."""
 
-    def __init__(self, name: str, spec: Any, pool: wyvern.Pool, bundle: Any):
-        self.name, self.spec, self.pool, self.bundle = name, spec, pool, bundle
+    def __init__(
+        self, name: str, spec: Any, pool: wyvern.Pool, prologue: tuple[str, ...], bundle: Any
+    ):
+        self.name, self.spec, self.pool, self.prologue = name, spec, pool, prologue
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
@@ -45,9 +49,11 @@ class _Programs:
         program = self.compiled.get(kind)
         if program is None:
             if kind == "cuda":
-                program = wyvern.compile(self.spec, serving=self.pool)
+                program = wyvern.compile(self.spec, serving=self.pool, prologue=self.prologue)
             else:
-                program = wyvern.compile(self.spec, target="cpu", serving=self.pool)
+                program = wyvern.compile(
+                    self.spec, target="cpu", serving=self.pool, prologue=self.prologue
+                )
             self.compiled[kind] = program
         return program
 
@@ -76,23 +82,28 @@ def _pool_of(bundle: Any) -> wyvern.Pool:
     )
 
 
-def _programs_of(source: Any, pool: Optional[wyvern.Pool], layer: Optional[str]) -> _Programs:
+def _programs_of(
+    source: Any, pool: Optional[wyvern.Pool], prologue: Sequence[str], layer: Optional[str]
+) -> _Programs:
     bundle = source if isinstance(source, wyvern.Program) else None
     if bundle is not None:
         if not bundle.decodes:
             raise TypeError(
                 f"Decoder: {bundle.name} was not compiled for serving; compile it with wyvernc --serving"
             )
-        if pool is not None:
-            raise TypeError("Decoder: a bundle says what its pool is; leave pool out")
+        if pool is not None or prologue:
+            raise TypeError(
+                "Decoder: a bundle says what its pool and its prologue are; leave them out"
+            )
         pool = _pool_of(bundle)
     pool = (pool or wyvern.Pool()).check()
+    check_prologue(prologue)
     spec = read_spec(source, layer)
-    identity = [spec if bundle is None else bundle.manifest, list(pool)]
+    identity = [spec if bundle is None else bundle.manifest, list(pool), list(prologue)]
     name = f"{spec['name']}_step_{digest(identity)}"
     with _lock:
         if name not in _decoders:
-            _decoders[name] = _Programs(name, spec, pool, bundle)
+            _decoders[name] = _Programs(name, spec, pool, tuple(prologue), bundle)
         return _decoders[name]
 
 
@@ -105,6 +116,8 @@ class Decoder:
         for serving that `wyvern.load` returned.
     pool
         What the states lie in; of a spec. Default `wyvern.Pool()`.
+    prologue
+        What a step computes of its operands, of a spec; see `wyvern.compile`.
     layer
         Which layer, by name, where a config.json has several.
 
@@ -118,9 +131,10 @@ class Decoder:
         source: Union[Spec, "wyvern.Program"],
         pool: Optional[wyvern.Pool] = None,
         *,
+        prologue: Sequence[str] = (),
         layer: Optional[str] = None,
     ):
-        self._programs = _programs_of(source, pool, layer)
+        self._programs = _programs_of(source, pool, prologue, layer)
         self.pool = self._programs.pool
         self.operands = self._programs.operands
 

@@ -1,4 +1,4 @@
-// RUN: wyvern-opt %s -delta-form-step -delta-simplify -sched-decode -convert-sched-to-tile -split-input-file -verify-diagnostics
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode -convert-sched-to-tile -split-input-file -verify-diagnostics
 
 // Rows of 16 bytes do not divide 6 keys.
 func.func @keys(%q: tensor<?x?x1x6xbf16> {delta.name = "q"}, %v: tensor<?x?x1x64xbf16> {delta.name = "v"})

@@ -1,6 +1,6 @@
-// RUN: wyvern-opt %s -delta-form-step -delta-simplify -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s
-// RUN: wyvern-opt %s -delta-form-step=layout=kv -delta-simplify -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=KV
-// RUN: wyvern-opt %s "-delta-form-step=layout=kv state-type=bf16" -delta-simplify -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=BF
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-form-step=layout=kv -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=KV
+// RUN: wyvern-opt %s "-delta-form-step=layout=kv state-type=bf16" -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=BF
 
 // Eight lanes share the rows of 128 that are summed over, in pieces of 16 bytes; padding
 // and what no slot is there for are told by numbers; the tail of o is zeroed.

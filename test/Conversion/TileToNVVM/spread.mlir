@@ -34,3 +34,20 @@ tile.kernel @spread(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>
         tensor<1x32xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
   tile.store_spread %r to %o[%c0, %c0] dims [0, 1] : tensor<1x32xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>, !tile.global<tensor<?x32xf32>>
 }
+
+// Functions of an element, each by the instruction that there is for it.
+
+// CHECK-LABEL: gpu.module @functions
+// CHECK: llvm.intr.sqrt
+// CHECK: llvm.intr.fabs
+// CHECK: llvm.call_intrinsic "llvm.nvvm.lg2.approx.ftz.f"
+// CHECK: llvm.fdiv
+// CHECK: llvm.select
+tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps 1 min_blocks 1 operands ["x"] {
+  %c0 = arith.constant 0 : index
+  %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xf32>> -> tensor<1xf32, #tile.spread<[_]>>
+  %b = math.sqrt %a : tensor<1xf32, #tile.spread<[_]>>
+  %c = math.absf %b : tensor<1xf32, #tile.spread<[_]>>
+  %d = math.log1p %c : tensor<1xf32, #tile.spread<[_]>>
+  tile.store_spread %d to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
+}

@@ -2,6 +2,7 @@
 // RUN: wyvern-opt %s -delta-form-step=layout=kv -split-input-file | FileCheck %s --check-prefix=KV
 // RUN: wyvern-opt %s "-delta-form-step=state-type=bf16 slot-type=i64 first-slot=1" -split-input-file | FileCheck %s --check-prefix=OPTIONS
 // RUN: wyvern-opt %s -delta-form-step -split-input-file | wyvern-opt -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s "-delta-form-step=prologue=norm,gates" -split-input-file | FileCheck %s --check-prefix=PROLOGUE
 
 
 // One row a token: no solve, no running sum. The pool takes the place of the states, and its
@@ -17,10 +18,11 @@
 // CHECK-SAME: carry(%[[VK:.*]] = %[[pool]][slot, head, _, _] : tensor<?x2x8x16xf32>) slots(%[[read]], %[[write]] : tensor<?xi32>, first = 0) lengths(%[[lengths]] : tensor<?xi32>)
 // CHECK-NOT: delta.
 // CHECK: %[[S:.*]] = linalg.transpose ins(%[[VK]]
+// CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[S]]
 // CHECK: %[[e:.*]] = math.exp %[[g]]
-// CHECK: %[[Ke:.*]] = arith.mulf %[[K]],
-// CHECK: %[[KS:.*]] = linalg.contract {{.*}} ins(%[[Ke]], %[[S]]
-// CHECK: %[[W:.*]] = arith.subf %{{.*}}, %[[KS]]
+// CHECK: %[[eV:.*]] = linalg.broadcast ins(%[[e]]
+// CHECK: %[[eKS:.*]] = arith.mulf %[[KS]], %[[eV]]
+// CHECK: %[[W:.*]] = arith.subf %{{.*}}, %[[eKS]]
 // CHECK: %[[cW:.*]] = linalg.broadcast ins(%[[c]]
 // CHECK: %[[U:.*]] = arith.mulf %[[W]], %[[cW]]
 // CHECK: %[[S1:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[U]] :
@@ -73,4 +75,30 @@ func.func @rwkv7(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1x16xf32>, %p: tensor<
     : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>
     -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
+}
+
+// -----
+
+// A prologue: q and k are divided by their norms, once each; the gate is made of a, A_log and dt_bias.
+
+// PROLOGUE-LABEL: func.func @raw_step
+// PROLOGUE-SAME: tensor<?x?x2xbf16> {delta.name = "a"}
+// PROLOGUE-SAME: tensor<?x?x2xbf16> {delta.name = "b"}
+// PROLOGUE-SAME: tensor<2xf32> {delta.name = "A_log"}, %{{[^ ]*}}: tensor<2xf32> {delta.name = "dt_bias"}
+// PROLOGUE: %[[Q:[^ ]*]] = %arg0[seq, time, head, _]
+// PROLOGUE-SAME: %[[K:[^ ]*]] = %arg2[seq, time, head, _]
+// PROLOGUE-SAME: [head] : tensor<2xf32>, %{{[^ ]*}} = %{{[^ ]*}}[head] : tensor<2xf32>) carry
+// PROLOGUE: linalg.contract {{.*}} ins(%[[Q]], %[[Q]] :
+// PROLOGUE: math.sqrt
+// PROLOGUE: linalg.contract {{.*}} ins(%[[K]], %[[K]] :
+// PROLOGUE: %[[Kn:.*]] = arith.mulf %[[K]], %
+// PROLOGUE: math.log1p
+// PROLOGUE: linalg.contract {{.*}} ins(%[[Kn]], %
+func.func @raw(%q: tensor<?x?x1x16xbf16> {delta.name = "q"}, %g: tensor<?x?x2xf32> {delta.name = "g"}, %k: tensor<?x?x1x16xbf16> {delta.name = "k"},
+    %v: tensor<?x?x2x8xbf16> {delta.name = "v"}, %b: tensor<?x?x2xf32> {delta.name = "beta"})
+    -> (tensor<?x?x2x8xbf16> {delta.name = "o"}, tensor<?x2x16x8xf32> {delta.name = "final_state"}) {
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %k erase %k value %v rate %b) scale 0.25
+    : tensor<?x?x1x16xbf16>, tensor<?x?x2xf32>, tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x2x8xbf16>, tensor<?x?x2xf32>
+    -> (tensor<?x?x2x8xbf16>, tensor<?x2x16x8xf32>)
+  return %o, %sT : tensor<?x?x2x8xbf16>, tensor<?x2x16x8xf32>
 }

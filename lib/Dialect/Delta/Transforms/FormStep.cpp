@@ -11,6 +11,7 @@
 
 #include "FormWY.h"
 #include "RecurrenceTiles.h"
+#include "StepPrologue.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -66,8 +67,10 @@ public:
     int64_t firstSlot = 0;
   };
 
-  StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings)
-      : func(func), op(op), settings(settings), b(op.getLoc(), op) {}
+  StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings,
+             StepPrologue &prologue)
+      : func(func), op(op), settings(settings), prologue(prologue),
+        b(op.getLoc(), op) {}
 
   /// Returns the number of triangular systems that are left.
   unsigned form();
@@ -84,6 +87,7 @@ private:
   func::FuncOp func;
   RecurrenceOp op;
   const Settings &settings;
+  StepPrologue &prologue;
   ImplicitLocOpBuilder b;
 };
 } // namespace
@@ -118,15 +122,18 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
       {{DimKind::slot}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
   auto vector =
       RankedTensorType::get({ShapedType::kDynamic}, settings.slotType);
+  SmallVector<Value> operands = ins.getOperands();
+  SmallVector<Attribute> bindings = ins.getBindings();
+  prologue.addIns(operands, bindings);
   Value pool = addArgument("state", getPoolType());
   Value read = addArgument("read_slots", vector);
   Value write = addArgument("write_slots", vector);
   Value lengths = addArgument("lengths", vector);
   auto scan = ChunkScanOp::create(
       b, TypeRange(op.getOutput().getType()), TypeRange(pool.getType()),
-      ins.getOperands(), ValueRange(pool), /*cu_seqlens=*/Value(), read, write,
-      lengths, Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
-      b.getArrayAttr(ins.getBindings()), b.getArrayAttr({pooled}),
+      operands, ValueRange(pool), /*cu_seqlens=*/Value(), read, write, lengths,
+      Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
+      b.getArrayAttr(bindings), b.getArrayAttr({pooled}),
       b.getArrayAttr({rowBinding(context, 1, 4)}), settings.firstSlot);
   addTileArguments(b, scan);
   return scan;
@@ -168,11 +175,13 @@ void StepFormer::dropArguments(ArrayRef<Value> values) {
 
 unsigned StepFormer::form() {
   SmallVector<Value> replaced = {op.getInitialState(), op.getCuSeqlens()};
+  prologue.replaceArguments(func);
   ScanIns ins = collectIns(op);
   ChunkScanOp scan = createShell(ins);
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles =
       onTiles(op, scan, ins, transposeState(scan.getCarryArg(0)));
+  prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, transposeState(results.finalState));
   replaceResults(scan);
@@ -214,6 +223,10 @@ LogicalResult FormStepPass::checkOptions() {
   auto isOneOf = [](StringRef text, StringRef a, StringRef b) {
     return text == a || text == b;
   };
+  for (const std::string &part : prologue)
+    if (failed(expect(isOneOf(part, "norm", "gates"), "prologue",
+                      "norm or gates", part)))
+      return failure();
   return success(succeeded(expect(isOneOf(layout, "vk", "kv"), "layout",
                                   "vk or kv", layout)) &&
                  succeeded(expect(isOneOf(stateType, "f32", "bf16"),
@@ -226,7 +239,10 @@ LogicalResult FormStepPass::checkOptions() {
 
 LogicalResult FormStepPass::form(RecurrenceOp op) {
   auto func = op->getParentOfType<func::FuncOp>();
-  if (failed(checkErasingSteps(op)) || failed(checkState(func, op)))
+  StepPrologue stepPrologue(op, llvm::is_contained(prologue, "norm"),
+                            llvm::is_contained(prologue, "gates"));
+  if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||
+      failed(stepPrologue.check(func)))
     return failure();
   Builder builder(&getContext());
   StepFormer::Settings settings;
@@ -238,7 +254,7 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
     settings.stateType = builder.getBF16Type();
   settings.slotType = builder.getIntegerType(slotType == "i64" ? 64 : 32);
   settings.firstSlot = firstSlot;
-  numSolves += StepFormer(func, op, settings).form();
+  numSolves += StepFormer(func, op, settings, stepPrologue).form();
   ++numFormed;
   return success();
 }

@@ -41,6 +41,7 @@ private:
   bool isOneToken() const { return tokens == 1; }
   Value dot(Value a, Value b);
   Value decayed(Value keys, Span span, int64_t repeat = 1);
+  Value readState(Value keys, Span span, int64_t repeat = 1);
   Value decayedState();
   Value updateOfWriteOnly(const TileStep &step);
   Value updateOfErasing(unsigned index);
@@ -83,6 +84,15 @@ Value ChunkBuilder::decayed(Value keys, Span span, int64_t repeat) {
   if (shapeOf(rows).size() == 1)
     rows = tile.alongRows(rows, keys);
   return tile.mul(keys, rows);
+}
+
+/// What `keys` read of the state that enters the chunk, after the decays of
+/// `span`. The gate of a head scales what one token's keys read: there are
+/// fewer of these, and the keys stay as they came.
+Value ChunkBuilder::readState(Value keys, Span span, int64_t repeat) {
+  if (isOneToken() && chunk.decay && shapeOf(chunk.decay).size() == 1)
+    return decayed(tile.matmul(keys, chunk.state), span, repeat);
+  return tile.matmul(decayed(keys, span, repeat), chunk.state);
 }
 
 /// The state after all decays of the chunk and none of its steps.
@@ -162,7 +172,7 @@ Value ChunkBuilder::updateOfErasing(unsigned index) {
                  step.repeat, step.repeat, step.beforeDecay);
   Value rows = step.written ? step.written : step.value;
   Span span = step.beforeDecay ? Span::before : Span::upTo;
-  Value read = tile.matmul(decayed(erase, span, step.repeat), chunk.state);
+  Value read = readState(erase, span, step.repeat);
   read = addWriteOnly(read, erase, index);
   Value w = rows ? tile.sub(rows, read) : tile.neg(read);
   // No row reads what another of the system adds.
@@ -200,7 +210,7 @@ TileResults ChunkBuilder::build() {
   if (erasing)
     updates[*erasing].u = updateOfErasing(*erasing);
 
-  Value output = tile.matmul(decayed(chunk.query, Span::upTo), chunk.state);
+  Value output = readState(chunk.query, Span::upTo);
   for (const Update &update : updates) {
     Value p =
         decayDot(chunk.query, update.x, RowMask::upto_token, 1, update.repeat);

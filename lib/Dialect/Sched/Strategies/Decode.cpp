@@ -30,7 +30,7 @@ using namespace mlir::wyvern::sched;
 /// rows of keys need more; with the fewer, ptxas loads them one after the
 /// other.
 static constexpr int64_t kThreadRegisters = 128, kManyKeysRegisters = 160;
-static constexpr int64_t kFewKeys = 4;
+static constexpr int64_t kFewKeys = 3;
 static constexpr int64_t kWarpThreads = 32;
 /// Lanes of a warp among which the rows of a state are dealt out.
 static constexpr int64_t kRowLanes = 4;

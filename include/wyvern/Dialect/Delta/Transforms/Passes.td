@@ -95,6 +95,10 @@ def FormStepPass : Pass<"delta-form-step"> {
     * `lengths`, if not empty, is how many tokens of each sequence count: the commit of what
       was accepted. Rows of `o` behind them are zero.
 
+    With `prologue=norm` q and the keys come without their L2 norm; with `prologue=gates`
+    rates are the sigmoid of `b`, and a decay is -e^A_log softplus(a + dt_bias): what an engine
+    has after its projections.
+
     A state is carried in the compute type from token to token, so T tokens at once give the
     bits of T steps where the pool has that type.
 
@@ -139,6 +143,8 @@ def FormStepPass : Pass<"delta-form-step"> {
            "element type of read_slots, write_slots and lengths: i32 or i64">,
     Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
            "the first slot that is one: what is below means padding">,
+    ListOption<"prologue", "prologue", "std::string",
+               "what the step computes of its operands: norm, gates">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "functions turned into steps">,

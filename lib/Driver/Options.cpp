@@ -316,6 +316,9 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
   if (options.serving && options.training)
     return usageError("--serving makes the step of decoding, which has no "
                       "backward; leave --training or --serving out");
+  if (options.serving && options.emit == "tvm-ffi")
+    return usageError("--emit=tvm-ffi makes no module of the step of decoding "
+                      "yet; leave --emit or --serving out");
   if (auto code =
           checkServingChoice("state-layout", options.stateLayout, {"vk", "kv"}))
     return code;

@@ -132,6 +132,14 @@ setup_python() {
   pip_install test
 }
 
+# Beside the environment, not in it: what tests import has versions of its own.
+MKDOCS=$BUILD/mkdocs
+
+setup_mkdocs() {
+  pip_is_current docs || say "installing MkDocs into ${MKDOCS#"$ROOT"/}"
+  pip_install docs --upgrade --target "$MKDOCS"
+}
+
 # What tests import, PyTorch above all, is a download of 3 GB: it runs beside the build.
 TESTED_WITH=(torch examples jax tvm-ffi transformers fla)
 

@@ -49,14 +49,16 @@ class Block(nn.Module):
         self.mlp_norm = nn.RMSNorm(hidden_size, eps=1e-5)
         self.mlp = SwiGLU(hidden_size)
 
-    def forward(self, x):
-        mixed = self.mixer(self.mixer_norm(x))
-        x = x + (mixed if isinstance(self.mixer, Attention) else mixed[0])
+    def forward(self, x, context=None):
+        if isinstance(self.mixer, Attention):
+            x = x + self.mixer(self.mixer_norm(x))
+        else:
+            x = x + self.mixer(self.mixer_norm(x), cp_context=context)[0]
         return x + self.mlp(self.mlp_norm(x))
 
 
 class LanguageModel(nn.Module):
-    """Tokens [B, T] -> logits [B, T, 256]."""
+    """Tokens [B, T] -> logits [B, T, 256]; with a ContextParallel they are this rank's."""
 
     def __init__(self, layer, hybrid, layers, hidden_size, heads, window, backend):
         super().__init__()
@@ -72,7 +74,7 @@ class LanguageModel(nn.Module):
             )
 
         self.embedding = nn.Embedding(256, hidden_size)
-        self.blocks = nn.Sequential(*(Block(mixer(index), hidden_size) for index in range(layers)))
+        self.blocks = nn.ModuleList(Block(mixer(index), hidden_size) for index in range(layers))
         self.norm = nn.RMSNorm(hidden_size, eps=1e-5)
         self.head = nn.Linear(hidden_size, 256, bias=False)
         self.apply(self._initialise)
@@ -82,8 +84,11 @@ class LanguageModel(nn.Module):
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=0.02)
 
-    def forward(self, tokens):
-        return self.head(self.norm(self.blocks(self.embedding(tokens))))
+    def forward(self, tokens, context=None):
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x = block(x, context)
+        return self.head(self.norm(x))
 
     def parameter_groups(self, weight_decay):
         """Matrices decay; norms, gates and biases do not."""

@@ -4,10 +4,12 @@
     python3 -m examples.language_model.train                  # on a GPU: minutes
     python3 -m examples.language_model.train --size tiny      # on a CPU: less than one
     python3 -m examples.language_model.train --resume         # goes on from the checkpoint
+    torchrun --nproc-per-node=2 -m examples.language_model.train --context-parallel 2
 """
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 import torch
@@ -17,6 +19,7 @@ from examples.common import Log, Progress, add_sizes, autocast, choose_device, p
 
 from . import checkpoint
 from .model import HYBRIDS, LAYERS, LanguageModel
+from .ranks import Ranks
 from .text import Text
 
 SIZES = {
@@ -36,18 +39,20 @@ def learning_rate(step, steps, peak):
     return peak * (0.55 + 0.45 * math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def loss_of(model, inputs, labels):
+def loss_of(model, ranks, batch):
+    """The mean over this process's tokens."""
+    inputs, labels = ranks.take(batch)
     with autocast(inputs.device):
-        logits = model(inputs)
+        logits = model(inputs, ranks.context)
     return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
 
 
 @torch.no_grad()
-def validate(model, text, options):
+def validate(model, ranks, text, options):
     """The mean loss, in nats a byte, on the same held-out crops each time."""
     generator = torch.Generator().manual_seed(0)
     batches = [text.batch(text.validation, options.batch, options.tokens, generator) for _ in range(VALIDATION_BATCHES)]
-    return torch.stack([loss_of(model, *batch) for batch in batches]).mean().item()
+    return ranks.mean(torch.stack([loss_of(model, ranks, batch) for batch in batches]).mean()).item()
 
 
 class Run:
@@ -55,7 +60,10 @@ class Run:
 
     def __init__(self, options):
         self.options = options
-        self.device = choose_device(options.device)
+        if options.context_parallel > 1 and options.hybrid != "none":
+            raise ValueError("--context-parallel with --hybrid: softmax attention over ranks is not a part of this example")
+        self.ranks = Ranks(options.context_parallel, options.order, choose_device(options.device))
+        self.device = self.ranks.device
         options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "checkpoint.pt"
         seed_all(options.seed, options.deterministic)
@@ -72,12 +80,17 @@ class Run:
 
     def _identity(self):
         """What a run is: with it equal, two runs have equal losses."""
-        others = ("out", "device", "resume", "stop_after", "text", "compile", "save_every")
+        others = ["out", "device", "resume", "stop_after", "text", "compile", "save_every"]
+        if self.ranks.size == 1:
+            others += ["context_parallel", "order"]
         settings = {name: value for name, value in vars(self.options).items() if name not in others}
+        if self.ranks.size > 1:
+            settings["processes"] = self.ranks.size
         return settings | {"text": self.text.digest}
 
     def _open_log(self):
-        path = self.options.out / "log.jsonl"
+        # The first process writes; all of them read the checkpoint.
+        path = self.options.out / "log.jsonl" if self.ranks.rank == 0 else Path(os.devnull)
         if not self.options.resume:
             self.log = Log(path)
             sizes = {"parameters": sum(p.numel() for p in self.model.parameters()), "bytes": len(self.text.training)}
@@ -100,16 +113,17 @@ class Run:
             self.step += 1
             done, message = self.step == last, None
             if done or self.step % report == 0:  # the only place that waits for the GPU
-                losses, pending = torch.stack(pending).tolist(), []
+                losses, pending = self.ranks.mean(torch.stack(pending)).tolist(), []
                 for step, loss in enumerate(losses, self.step + 1 - len(losses)):
                     self.log.write(step=step, loss=loss)
                 message = f"loss {losses[-1]:.3f}"
             if done or self.step % options.save_every == 0:
-                score = validate(self.model, self.text, options)
+                score = validate(self.model, self.ranks, self.text, options)
                 self.log.write(step=self.step, validation=score)
                 message = f"validation loss {score:.3f}"
-                checkpoint.save(self.path, self._identity(), self.step, self.model, self.optimizer, self.data)
-            progress.step(message)
+                if self.ranks.rank == 0:
+                    checkpoint.save(self.path, self._identity(), self.step, self.model, self.optimizer, self.data)
+            progress.step(message if self.ranks.rank == 0 else None)
         progress.close()
         return score
 
@@ -117,9 +131,10 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.options.steps, self.options.lr)
         batch = self.text.batch(self.text.training, self.options.batch, self.options.tokens, self.data)
-        loss = loss_of(self.model, *batch)
+        loss = loss_of(self.model, self.ranks, batch)
         self.optimizer.zero_grad()
         loss.backward()
+        self.ranks.average_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimizer.step()
         return loss.detach()
@@ -131,6 +146,8 @@ def parse(arguments=None):
     parser.add_argument("--layer", choices=LAYERS, default="gated")
     parser.add_argument("--hybrid", choices=HYBRIDS, default="none")
     parser.add_argument("--backend", choices=["wyvern", "torch"], default="wyvern", help="what runs the delta rule")
+    parser.add_argument("--context-parallel", type=int, default=1, help="processes of torchrun that share a sequence")
+    parser.add_argument("--order", choices=["contiguous", "zigzag"], default="contiguous", help="of the parts of a sequence")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--deterministic", action="store_true", help="only reproducible algorithms of torch")
     parser.add_argument("--compile", action="store_true", help="torch.compile the model")
@@ -146,6 +163,9 @@ def parse(arguments=None):
 def main(arguments=None):
     run = Run(parse(arguments))
     score = run.train()
+    run.ranks.close()
+    if run.ranks.rank > 0:
+        return
     print(f"validation loss {score:.4f} nats a byte ({score / math.log(2):.3f} bits)")
 
 

@@ -22,8 +22,8 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-/// Variants that `auto` compiles at most: each takes about a second.
-static constexpr size_t kMostVariants = 4;
+/// Variants that `auto` compiles at most: each takes about half a second.
+static constexpr size_t kMostVariants = 5;
 
 namespace {
 /// A variant on its way.
@@ -213,16 +213,21 @@ void mlir::wyvern::printChoices(const ProgramInfo &program,
   os << "estimates, in 1000 cycles of " << program.target
      << "; * is what a launch of these shapes runs\n";
   os << llvm::formatv("{0,12}", "");
-  for (const VariantInfo &variant : program.variants)
-    os << llvm::formatv("{0,16}", variant.name);
+  SmallVector<size_t> widths;
+  for (const VariantInfo &variant : program.variants) {
+    widths.push_back(std::max<size_t>(variant.name.size() + 2, 16));
+    os << llvm::right_justify(variant.name, widths.back());
+  }
   os << '\n';
   for (LaunchShape shape : shapes) {
     std::vector<double> cycles = estimateVariants(program, shape);
     os << llvm::formatv("{0,3} x {1,6}", shape.sequences, shape.tokens);
     const auto *best = &*llvm::min_element(cycles);
-    for (const double &estimate : cycles)
-      os << llvm::formatv("{0,15:F0}{1}", estimate / 1000,
-                          &estimate == best ? "*" : " ");
+    for (const auto &[estimate, width] : llvm::zip_equal(cycles, widths))
+      os << llvm::right_justify(llvm::formatv("{0:F0}{1}", estimate / 1000,
+                                              &estimate == best ? "*" : " ")
+                                    .str(),
+                                width);
     os << '\n';
   }
 }

@@ -85,12 +85,13 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   // What one program computes is an in of the next.
   pm.addPass(delta::createSimplifyPass());
   pm.addPass(delta::createSumProductsPass());
-  if (options.segmentTokens == 0)
-    return;
-  delta::SegmentPassOptions segment;
-  segment.tokens = options.segmentTokens;
-  pm.addPass(delta::createSegmentPass(segment));
-  // Drops what a transition does not read.
+  if (options.segmentTokens > 0) {
+    delta::SegmentPassOptions segment;
+    segment.tokens = options.segmentTokens;
+    pm.addPass(delta::createSegmentPass(segment));
+  }
+  pm.addPass(delta::createShareSumsPass());
+  // Drops what a transition, or a chain without its sums, does not read.
   pm.addPass(delta::createSimplifyPass());
 }
 

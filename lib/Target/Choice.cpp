@@ -113,7 +113,7 @@ std::vector<size_t> mlir::wyvern::pickVariants(const ProgramInfo &program,
       saved += 1 - std::min(row[v] / getBest(row), 1.0);
     return saved / static_cast<double>(table.size());
   };
-  constexpr double worth = 0.003;
+  constexpr double worth = 0.002;
   while (picked.size() < most) {
     size_t next = 0;
     double saving = worth;

@@ -133,8 +133,9 @@ def test_the_host_never_waits(case):
         (o.float().square().sum() + state.sum()).backward()
 
 
-def check_whole_step(inputs, function):
-    """Steps of training replayed from a CUDA graph leave the bits of steps that are not."""
+def check_whole_step(inputs, function, **options):
+    """Steps of training replayed from a CUDA graph (of these options) leave the bits of steps
+    that are not."""
 
     def trained(steps, in_graph):
         leaves = {name: x.cuda().requires_grad_() for name, x in inputs.items()}
@@ -154,7 +155,7 @@ def check_whole_step(inputs, function):
         run = step
         if in_graph:
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, **options):
                 step()
             run = graph.replay
         for _ in range(steps):

@@ -64,14 +64,14 @@ func.func @delta_net(%q: tensor<?x?x16x128xbf16>, %k: tensor<?x?x16x128xbf16>, %
 // -----
 
 // Decays stand on the computed side of each matmul. The vectors e^a and
-// e^(a_C - a) cross in f32; the chain sums g itself for e^(a_C).
+// e^(a_C - a) cross in f32; the last valid row of the former is e^(a_C), so that the
+// chain does not read g.
 
 // CHECK-LABEL: func.func @gated_delta_net
 // CHECK: %[[before:.*]]:4 = delta.chunk_map chunk = 64 heads = 16 compute = f32
 // CHECK-SAME: outs([seq, time, head] : tensor<?x?x16xf32>, [seq, time, head, _] : tensor<?x?x16x64xbf16>, [seq, time, head, _] : tensor<?x?x16x64xbf16>, [seq, time, head] : tensor<?x?x16xf32>)
 // CHECK: delta.chunk_scan forward
 // CHECK-SAME: ins(%[[Q:[a-zA-Z0-9_]+]] = %arg0[
-// CHECK-SAME: %[[G:[a-zA-Z0-9_]+]] = %arg1[seq, time, head]
 // CHECK-SAME: %[[K:[a-zA-Z0-9_]+]] = %arg2[
 // CHECK-SAME: %[[V:[a-zA-Z0-9_]+]] = %arg3[
 // CHECK-SAME: %[[c:[a-zA-Z0-9_]+]] = %arg4[
@@ -96,8 +96,7 @@ func.func @delta_net(%q: tensor<?x?x16x128xbf16>, %k: tensor<?x?x16x128xbf16>, %
 // CHECK: %[[QS:.*]] = linalg.contract {{.*}} ins(%[[Qb]], %[[Sb]]
 // CHECK: %[[EQS:.*]] = arith.mulf %[[EA]], %[[QS]]
 // CHECK: %[[PU:.*]] = linalg.contract {{.*}} ins(%[[Pb]], %[[Ub]] : {{.*}} outs(%[[EQS]] :
-// CHECK: %[[aC:.*]] = linalg.reduce { arith.addf } ins(%[[G]]
-// CHECK: %[[eaC:.*]] = math.exp %[[aC]] : tensor<f32>
+// CHECK: %[[eaC:.*]] = delta.last_row %[[ea]], %{{.*}} : tensor<64xf32> -> tensor<f32>
 // CHECK: %[[EC:.*]] = linalg.broadcast ins(%[[eaC]]
 // CHECK: %[[dS:.*]] = arith.mulf %[[EC]], %[[S]]
 // CHECK: %[[ES:.*]] = linalg.broadcast ins(%[[es]]

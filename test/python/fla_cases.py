@@ -213,9 +213,26 @@ def case_declined_after_it_was_accepted():
     except Exception as error:
         assert "wyvern" not in str(error) and "not supported" not in str(error), error
     name, reasons = only(integration.status().fell_back)
-    assert only(reasons) == ("cp_context (context parallelism) is not supported", 1)
+    assert only(reasons) == ("cp_context is a Context, expected a wyvern.torch.ContextParallel", 1)
     chunk_gated_delta_rule(**x)
     assert integration.status().served == {"chunk_gated_delta_rule": 1}
+
+
+def case_context_parallel():
+    """FLA's contexts, of a group of one; ranks_cases.py has two."""
+    import torch.distributed as dist
+    from fla.ops.cp.context import get_cp_cu_seqlens
+    from wyvern.torch import chunk_gated_delta_rule as rule
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    x, offsets = operands(), torch.tensor([0, 30, 70])
+    expected, _ = rule(**x, cu_seqlens=offsets)
+    for layout in ("contiguous", "zigzag"):
+        context = get_cp_cu_seqlens(offsets, group=dist.group.WORLD, layout=layout)
+        o, _ = chunk_gated_delta_rule(**x, cu_seqlens=context.cu_seqlens, cp_context=context)
+        assert (o - expected).norm() < 1e-6 * expected.norm()
+    assert integration.status().served == {"chunk_gated_delta_rule": 2}
+    dist.destroy_process_group()
 
 
 def case_arguments_that_wyvern_refuses():

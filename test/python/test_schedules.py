@@ -137,10 +137,11 @@ def test_kernels_of_saved_states_change_no_bit(name):
 
 @pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
 def test_strategies_of_segments_change_no_bit(name):
-    """Carries start from zeros and the identity in kernels, and in maps of their own without."""
+    """Carries start from zeros and the identity in kernels, and in maps of their own without. Fused, the last
+    chain has a kernel with what it alone reads of the map."""
     options = dict(target="cpu", precision="rounded", segment_tokens=128)
     rounded = wyvern.compile(small(name), **options)
-    for schedule in ("separate", "fused-blocks"):
+    for schedule in ("separate", "fused-blocks", "fused-warps"):
         program = wyvern.compile(small(name), schedule=schedule, **options)
         for place in [(2, 300, None), (1, 300, [0, 5, 5, 170, 290])]:
             inputs = make_inputs(rounded, *place)

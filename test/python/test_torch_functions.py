@@ -249,7 +249,7 @@ def test_arguments_that_are_not_served(data):
     q, k, v = qkv(data)
     g, beta = data["g"], data["beta"]
     f, r = chunk_gated_delta_rule, fused_recurrent_gated_delta_rule
-    refused(NotImplementedError, "cp_context", f, q, k, v, g, beta, cp_context=object())
+    refused(TypeError, "expected a wyvern.torch.ContextParallel", f, q, k, v, g, beta, cp_context=object())
     refused(NotImplementedError, "gk", r, q, k, v, gk=q)
     refused(NotImplementedError, "gv", r, q, k, v, gv=v)
     refused(ValueError, "head_first", f, q, k, v, g, beta, head_first=True)

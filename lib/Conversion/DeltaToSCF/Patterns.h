@@ -19,7 +19,7 @@ void populateContractPatterns(RewritePatternSet &patterns);
 void populateDecayPatterns(RewritePatternSet &patterns);
 /// erase_solve, erase_solve_adjoint, erase_factor, erase_apply.
 void populateErasePatterns(RewritePatternSet &patterns);
-/// cumsum, mask_rows, repeat_rows, sum_rows.
+/// cumsum, last_row, mask_rows, repeat_rows, sum_rows.
 void populateRowPatterns(RewritePatternSet &patterns);
 
 } // namespace mlir::wyvern::delta

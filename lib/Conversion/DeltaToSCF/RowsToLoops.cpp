@@ -74,6 +74,24 @@ struct LowerMaskRows : OpRewritePattern<MaskRowsOp> {
   }
 };
 
+struct LowerLastRow : OpRewritePattern<LastRowOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(LastRowOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Value rows = createMul(b, op.getValid(), op.getRows());
+    Value last = createSub(b, rows, createIndex(b, 1));
+    rewriter.replaceOp(
+        op, createElementLoops(b, createZeroTile(b, tileType(op.getY())), {},
+                               [&](ValueRange ivs, Value) {
+                                 SmallVector<Value> at = {last};
+                                 llvm::append_range(at, ivs);
+                                 return createExtract(b, op.getX(), at);
+                               }));
+    return success();
+  }
+};
+
 struct LowerRepeatRows : OpRewritePattern<RepeatRowsOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(RepeatRowsOp op,
@@ -129,6 +147,7 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
 } // namespace
 
 void delta::populateRowPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerCumsum, LowerIdentity, LowerMaskRows, LowerRepeatRows,
-               LowerSumRows, LowerSumToMiddle>(patterns.getContext());
+  patterns.add<LowerCumsum, LowerIdentity, LowerLastRow, LowerMaskRows,
+               LowerRepeatRows, LowerSumRows, LowerSumToMiddle>(
+      patterns.getContext());
 }

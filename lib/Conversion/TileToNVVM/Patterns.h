@@ -36,6 +36,8 @@ void populateMmaPatterns(LLVMTypeConverter &converter,
                          RewritePatternSet &patterns);
 void populateMatrixMemoryPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
+void populateTileRowsPatterns(LLVMTypeConverter &converter,
+                              RewritePatternSet &patterns);
 void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,
@@ -59,6 +61,10 @@ void populateElementwisePatterns(LLVMTypeConverter &converter,
 /// multiple of 8, so that 16-byte units stay whole.
 Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
                       Value col);
+
+/// A tile of 16 bits in registers into a swizzled one.
+void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
+                 bool transposed, int64_t firstRow = 0);
 
 /// A tile of f32, which is not swizzled, into registers and back; `firstRow` is
 /// where the register tile's 64 rows begin in a matrix of more.

@@ -54,6 +54,20 @@ struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
   }
 };
 
+struct ReadElementPattern : OpConversionPattern<ReadElementOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ReadElementOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value offset = e.mul(e.trunc32(adaptor.getIndex()), 4);
+    rewriter.replaceOp(op,
+                       e.loadShared(e.f32(), e.add(adaptor.getTile(), offset)));
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Between layouts
 //===----------------------------------------------------------------------===//
@@ -288,7 +302,7 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<StoreVectorPattern, BroadcastPattern, RelayoutPattern,
-               CumsumPattern, SumGroupsPattern, SumPattern, IndexPattern>(
-      converter, patterns.getContext());
+  patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
+               RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
+               IndexPattern>(converter, patterns.getContext());
 }

@@ -16,8 +16,9 @@ from .layers import PlainSpec
 from .signature import Signature, read_signature
 from .specs import CompileError, read_layer, read_source
 
-# What is given by name beside the operands.
+# What is given by name beside the operands; and that, with what an op of one framework has.
 OPTIONS = ("initial_state", "cu_seqlens", "output_final_state")
+_RESERVED = (*OPTIONS, "cp_context")
 
 
 def read_spec(source: Any, layer: Optional[str]) -> PlainSpec:
@@ -48,7 +49,7 @@ def sign(spec: PlainSpec, bundle: Optional[Program]) -> Signature:
     except ValueError as error:
         raise ValueError(f"op: {spec['name']}: {error}") from None
     for operand in signature.names:
-        if operand in OPTIONS or keyword.iskeyword(operand):
+        if operand in _RESERVED or keyword.iskeyword(operand):
             raise ValueError(
                 f"op: {spec['name']} has an operand {operand!r}, which Python or the op itself uses; "
                 "name it differently"
@@ -77,10 +78,10 @@ def bind(
     return (*operands, *(named[x] for x in rest))
 
 
-def python_signature(names: Sequence[str]) -> inspect.Signature:
-    """Returns what `inspect.signature` says of an op."""
+def python_signature(names: Sequence[str], *more: str) -> inspect.Signature:
+    """Returns what `inspect.signature` says of an op, which may have more options."""
     by_name = inspect.Parameter.KEYWORD_ONLY
-    defaults = dict.fromkeys(OPTIONS) | {"output_final_state": False}
+    defaults = dict.fromkeys((*OPTIONS, *more)) | {"output_final_state": False}
     return inspect.Signature(
         [
             *(inspect.Parameter(x, inspect.Parameter.POSITIONAL_OR_KEYWORD) for x in names),

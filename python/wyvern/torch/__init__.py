@@ -17,9 +17,11 @@ from ._functions import (
     fused_recurrent_gated_delta_rule,
 )
 from ._op import Op, op
+from ._ranks.context import ContextParallel
 from .layers import DeltaNet, GatedDeltaNet, Layer
 
 __all__ = [
+    "ContextParallel",
     "Decoder",
     "DeltaNet",
     "GatedDeltaNet",

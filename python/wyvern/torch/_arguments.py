@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The tensors of a call, checked and brought to what an op takes."""
 
+import sys
+
 import torch
 
 from ._gate import bounded
@@ -13,6 +15,19 @@ def expect_tensors(name, **tensors):
         if not isinstance(tensor, torch.Tensor):
             found = "None" if tensor is None else f"a {type(tensor).__name__}"
             raise TypeError(f"{name}: {what} is {found}, expected a tensor")
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+            _refuse_sharded(name, what, tensor)
+
+
+def _refuse_sharded(name, what, tensor):
+    """Programs have no rules by which DTensors are divided."""
+    module = sys.modules.get("torch.distributed.tensor")
+    if module is not None and isinstance(tensor, module.DTensor):
+        raise TypeError(
+            f"{name}: {what} is a DTensor, expected a tensor of this rank. Heads are independent: shard all operands "
+            "over them, pass x.to_local() of each, and make DTensor.from_local(o, mesh, [Shard(2)]) of the result. For "
+            "sequences over ranks pass local tensors with cp_context=ContextParallel(group)"
+        )
 
 
 def expect_shape(name, what, tensor, shape):

@@ -40,7 +40,7 @@ def _backward_of(name):
     return differentiate
 
 
-def _refuse(message):
+def refuse(message):
     def differentiate(ctx, *gradients):
         raise NotImplementedError(message)
 
@@ -54,10 +54,10 @@ def register(library, name):
         torch.library.register_autograd(f"wyvern::{op}", backward, setup_context=setup, lib=library)
 
     of(f"{name}_forward", _backward_of(name), _setup_forward)
-    of(f"{name}_backward", _refuse(second_derivative(name)))
+    of(f"{name}_backward", refuse(second_derivative(name)))
     of(
         name,
-        _refuse(
+        refuse(
             f"torch.ops.wyvern.{name} saves nothing for a backward; call the functions of "
             f"wyvern.torch, or torch.ops.wyvern.{name}_forward"
         ),

@@ -5,8 +5,10 @@ signatures, for any heads and head dims."""
 from wyvern._core.layers import delta_rule_spec
 from wyvern._core.signature import Argument, Signature
 
-from ._ops import Family, register
+from . import _ops
+from ._ops import Family
 from ._programs import CHUNK
+from ._ranks import ops as ranks
 
 _ROWS = (("batch", 1), ("tokens", 1))
 _KEY = (*_ROWS, ("key_heads", 1), ("key_dim", 1))
@@ -39,9 +41,8 @@ def _family(decay, name, *rates):
         final_state=Argument("final_state", _STATE, False),
         residuals=(Argument("factor", (*_RATE, ("one", CHUNK)), True),),
     )
-    return register(
-        Family(name, signature, _sizes, lambda sizes, dtype: _spec(decay, sizes, dtype))
-    )
+    family = Family(name, signature, _sizes, lambda sizes, dtype: _spec(decay, sizes, dtype))
+    return ranks.register(_ops.register(family))
 
 
 _BETA = Argument("beta", _RATE, False)

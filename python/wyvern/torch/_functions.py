@@ -19,6 +19,7 @@ from ._delta_rule import DELTA_RULE, GATED_DELTA_RULE
 from ._gate import log_decay
 from ._l2norm import l2norm
 from ._programs import kernel_dim
+from ._ranks.context import read_context
 
 
 def chunk_delta_rule(
@@ -32,6 +33,8 @@ def chunk_delta_rule(
     use_qk_l2norm_in_kernel: bool = False,
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
+    *,
+    cp_context: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """DeltaNet: S <- S + k (beta (v - S^T k))^T, o = scale S^T q.
@@ -42,6 +45,7 @@ def chunk_delta_rule(
     on the tensors' device (then B = 1); rows of o past the last offset are zero.
     cu_seqlens_cpu and the keyword chunk_size (16, 32, 64) are accepted and have no
     effect: nothing is read on the host, and the chunk is the compiled program's.
+    cp_context: a ContextParallel, by which ranks hold parts of the sequences.
 
     Returns (o [B, T, HV, V] in v's dtype, final_state [N, HV, K, V] in fp32 or None).
     """
@@ -54,6 +58,7 @@ def chunk_delta_rule(
         output_final_state,
         use_qk_l2norm_in_kernel,
         cu_seqlens,
+        cp_context=cp_context,
     )
 
 
@@ -117,11 +122,10 @@ def chunk_gated_delta_rule(
     use_gate_in_kernel, g is the raw gate: g <- -exp(A_log) softplus(g + dt_bias).
     use_beta_sigmoid_in_kernel: beta holds logits; allow_neg_eigval doubles the rate.
     state_v_first: states are [N, HV, V, K]. chunk_indices, like cu_seqlens_cpu, is
-    accepted and has no effect. cp_context (context parallelism) is refused.
+    accepted and has no effect. cp_context: a ContextParallel, by which ranks hold parts
+    of the sequences, or one of fla.ops.cp.build_cp_context, whose offsets are taken.
     """
     name = "chunk_gated_delta_rule"
-    if cp_context is not None:
-        raise NotImplementedError(f"{name}: cp_context (context parallelism) is not supported")
     state_v_first = kwargs.pop("transpose_state_layout", None) or state_v_first
     _check_kwargs(name, kwargs)
     return _delta_rule(
@@ -135,6 +139,7 @@ def chunk_gated_delta_rule(
         use_beta_sigmoid_in_kernel,
         allow_neg_eigval,
         state_v_first,
+        cp_context,
     )
 
 
@@ -268,23 +273,26 @@ def _kernel_dims(q, v):
     return dims if _takes_any(q) else tuple(kernel_dim(n) for n in dims)
 
 
-def _padded(family, operands, state, cu_seqlens, scale, final):
+def _padded(family, operands, state, cu_seqlens, scale, final, context):
     """The op on head dims between those of the kernels: channels of zeros change nothing,
     at the price of a copy of each tensor."""
     q, k, v, *rates = operands
     dims, wide = (q.shape[3], v.shape[3]), _kernel_dims(q, v)
     if wide == dims:
-        return _call(family, operands, state, cu_seqlens, scale, final)
+        return _call(family, operands, state, cu_seqlens, scale, final, context)
     operands = _pad(q, wide[0]), _pad(k, wide[0]), _pad(v, wide[1]), *rates
     state = None if state is None else _pad(state, *wide)
-    o, state = _call(family, operands, state, cu_seqlens, scale, final)
+    o, state = _call(family, operands, state, cu_seqlens, scale, final, context)
     o = o[..., : v.shape[3]].contiguous()
     return o, state[..., : dims[0], : dims[1]] if final else state
 
 
-def _call(family, operands, state, cu_seqlens, scale, final):
+def _call(family, operands, state, cu_seqlens, scale, final, context):
     """The op, and a scale that is not its own."""
-    o, final_state = _transforms.call(family.name, operands, state, cu_seqlens, final)
+    if context is None:
+        o, final_state = _transforms.call(family.name, operands, state, cu_seqlens, final)
+    else:
+        o, final_state = context.call(family, operands, state, cu_seqlens, final)
     # The programs carry the default scale; another costs one more rounding of o.
     ratio = scale * operands[0].shape[3] ** 0.5
     return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
@@ -306,14 +314,16 @@ def _delta_rule(
     use_beta_sigmoid=False,
     allow_neg_eigval=False,
     state_v_first=False,
+    cp_context=None,
 ):
     q, k, v, g, beta = operands
     expect_tensors(name, q=q, k=k, v=v, beta=beta)
+    context, cu_seqlens = read_context(name, cp_context, cu_seqlens)
     if initial_state is not None:
         expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
     family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
-    if _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
+    if context is None and _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
         found = _direct.attempt(family, (q, k, v, *rates), initial_state, cu_seqlens, output_final_state)
         if found is not None:
             return found
@@ -334,5 +344,5 @@ def _delta_rule(
         operands = *operands[:-1], 2 * beta if allow_neg_eigval else beta
     state = None if initial_state is None else initial_state.to(wide)
     turn = (lambda x: x if x is None else x.transpose(-1, -2)) if state_v_first else lambda x: x
-    o, state = _padded(family, operands, turn(state), cu_seqlens, scale, bool(output_final_state))
+    o, state = _padded(family, operands, turn(state), cu_seqlens, scale, bool(output_final_state), context)
     return o, turn(state).contiguous() if output_final_state else None

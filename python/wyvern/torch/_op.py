@@ -14,6 +14,8 @@ from wyvern._core.specs import Spec
 
 from . import _direct, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_tensors
+from ._ranks import ops as ranks
+from ._ranks.context import read_context
 
 _lock = threading.Lock()
 
@@ -29,7 +31,7 @@ class Ops(NamedTuple):
 class Op:
     """A layer as a function of tensors, made by `op`.
 
-    op(*operands, initial_state=None, cu_seqlens=None, output_final_state=False)
+    op(*operands, initial_state=None, cu_seqlens=None, output_final_state=False, cp_context=None)
 
     operands
         In the order of `op.operands`, or by name; the shapes are in `op.shapes`. Keys,
@@ -40,6 +42,8 @@ class Op:
     cu_seqlens
         int32 or int64 [N + 1], on the tensors' device: the one batch row holds N
         sequences. Rows of o past the last offset are zero.
+    cp_context
+        A ContextParallel, by which ranks hold parts of the sequences.
 
     Returns (o [B, T, value heads, V] in q's type, final_state [N, value heads, K, V] in
     float32, or float64 beside float64; None without output_final_state).
@@ -55,7 +59,7 @@ class Op:
         self.__name__ = self.name = spec["name"]
         self.operands = family.signature.names
         self.shapes = shapes_in_words(family.signature)
-        self.__signature__ = python_signature(self.operands)
+        self.__signature__ = python_signature(self.operands, "cp_context")
 
     def __repr__(self) -> str:
         return f"<wyvern op {self.name}{self.__signature__}>"
@@ -83,14 +87,17 @@ class Op:
         initial_state: Optional[torch.Tensor] = None,
         cu_seqlens: Optional[torch.Tensor] = None,
         output_final_state: bool = False,
+        cp_context: Any = None,
         **named: torch.Tensor,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         name, signature = self.name, self._family.signature
         tensors = bind(name, self.operands, operands, named)
         expect_tensors(name, **dict(zip(self.operands, tensors)))
-        found = _direct.attempt(self._family, tensors, initial_state, cu_seqlens, output_final_state)
-        if found is not None:
-            return found
+        context, cu_seqlens = read_context(name, cp_context, cu_seqlens)
+        if context is None:
+            found = _direct.attempt(self._family, tensors, initial_state, cu_seqlens, output_final_state)
+            if found is not None:
+                return found
         sizes = check_shapes(name, signature.operands, tensors)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         if initial_state is not None:
@@ -101,7 +108,10 @@ class Op:
         if initial_state is not None:
             initial_state = initial_state.to(_ops.compute_dtype(tensors[0]))
         final = bool(output_final_state)
-        o, state = _transforms.call(self._family.name, tensors, initial_state, cu_seqlens, final)
+        if context is None:
+            o, state = _transforms.call(self._family.name, tensors, initial_state, cu_seqlens, final)
+        else:
+            o, state = context.call(self._family, tensors, initial_state, cu_seqlens, final)
         return o, state if final else None
 
 
@@ -131,4 +141,5 @@ def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) ->
 
 def _make(name: str, spec: PlainSpec, bundle: Any) -> _ops.Family:
     dtype_of = lambda _, dtype: spec | {"dtype": dtype}
-    return _ops.register(_ops.Family(name, sign(spec, bundle), lambda _: (), dtype_of, bundle))
+    family = _ops.Family(name, sign(spec, bundle), lambda _: (), dtype_of, bundle)
+    return ranks.register(_ops.register(family))

@@ -19,7 +19,7 @@ from wyvern._core.signature import Signature
 from . import _autograd
 from ._programs import program_for
 
-_library = torch.library.Library("wyvern", "DEF")
+library = torch.library.Library("wyvern", "DEF")
 
 
 class Family(NamedTuple):
@@ -51,7 +51,7 @@ def _define(family: Family) -> None:
         f"{name}_backward({tensors}, {states}{saved}, Tensor? d_o, Tensor? d_final_state) "
         f"-> ({gradients})",
     ):
-        _library.define(definition, tags=(torch.Tag.pt2_compliant_tag,))
+        library.define(definition, tags=(torch.Tag.pt2_compliant_tag,))
 
 
 # === Shapes ===
@@ -62,7 +62,7 @@ def compute_dtype(q):
     return torch.float64 if q.dtype == torch.float64 else torch.float32
 
 
-def _sizes(signature, operands, cu_seqlens):
+def sizes_of(signature, operands, cu_seqlens):
     """The sizes of a call, of which nothing is checked."""
     sizes = {"one": 1}
     for argument, x in zip(signature.operands, operands):
@@ -79,26 +79,26 @@ def _new(argument, q, sizes, *, saved=False):
     return torch.empty(argument.extents(sizes), dtype=dtype, device=q.device)
 
 
-def _absent(q):
+def absent(q):
     """In the place of a state that is not wanted."""
     return torch.empty(0, dtype=compute_dtype(q), device=q.device)
 
 
 def _fake_call(family, operands, initial_state, cu_seqlens, final):
     signature, q = family.signature, operands[0]
-    sizes = _sizes(signature, operands, cu_seqlens)
+    sizes = sizes_of(signature, operands, cu_seqlens)
     o = _new(signature.o, q, sizes)
-    return o, _new(signature.final_state, q, sizes) if final else _absent(q)
+    return o, _new(signature.final_state, q, sizes) if final else absent(q)
 
 
 def _fake_forward(family, operands, initial_state, cu_seqlens, final):
-    sizes = _sizes(family.signature, operands, cu_seqlens)
+    sizes = sizes_of(family.signature, operands, cu_seqlens)
     saved = (_new(x, operands[0], sizes, saved=True) for x in family.signature.residuals)
     return *_fake_call(family, operands, initial_state, cu_seqlens, final), *saved
 
 
 def _fake_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
-    like = [*operands, _absent(operands[0]) if initial_state is None else initial_state]
+    like = [*operands, absent(operands[0]) if initial_state is None else initial_state]
     return tuple(torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in like)
 
 
@@ -121,7 +121,7 @@ def _gpu_run(training, family, operands, initial_state, cu_seqlens, final):
         cu_seqlens=cu_seqlens,
         out={} if final else {"final_state": None},
     )
-    state = out["final_state"] if final else _absent(operands[0])
+    state = out["final_state"] if final else absent(operands[0])
     return out["o"], state, *(out[name] for name in program.residuals)
 
 
@@ -134,7 +134,7 @@ def gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradien
         cu_seqlens=cu_seqlens,
         out={"d_initial_state": None} if initial_state is None else {},
     )
-    d_initial = _absent(operands[0]) if initial_state is None else out["d_initial_state"]
+    d_initial = absent(operands[0]) if initial_state is None else out["d_initial_state"]
     return *(out[f"d_{name}"] for name in family.signature.names), d_initial
 
 
@@ -143,7 +143,7 @@ def _backward_inputs(family, operands, cu_seqlens, saved_and_gradients):
     signature = family.signature
     *residuals, d_o, d_final_state = saved_and_gradients
     if d_o is None:
-        o = _new(signature.o, operands[0], _sizes(signature, operands, cu_seqlens))
+        o = _new(signature.o, operands[0], sizes_of(signature, operands, cu_seqlens))
         d_o = torch.zeros_like(o)
     given = dict(zip(signature.names, operands), d_o=d_o, d_final_state=d_final_state)
     return given | {x.name: saved for x, saved in zip(signature.residuals, residuals)}
@@ -173,7 +173,7 @@ def _cpu_run(training, family, operands, initial_state, cu_seqlens, final):
         cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
     )
     out = {name: torch.from_numpy(x) for name, x in out.items()}
-    state = out["final_state"] if final else _absent(operands[0])
+    state = out["final_state"] if final else absent(operands[0])
     return out["o"].to(operands[0].dtype), state, *(out[name] for name in program.residuals)
 
 
@@ -194,7 +194,7 @@ def _cpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradie
         for name, x in zip(family.signature.names, operands)
     )
     if initial_state is None:
-        return *gradients, _absent(operands[0])
+        return *gradients, absent(operands[0])
     return *gradients, torch.from_numpy(out["d_initial_state"])
 
 
@@ -225,10 +225,10 @@ def register(family: Family) -> Family:
         for key, run in runs.items():
             function = of_family(run, family)
             if key:
-                _library.impl(family.name + suffix, function, key)
+                library.impl(family.name + suffix, function, key)
             else:
                 op = f"wyvern::{family.name}{suffix}"
-                torch.library.register_fake(op, function, lib=_library)
-    _autograd.register(_library, family.name)
+                torch.library.register_fake(op, function, lib=library)
+    _autograd.register(library, family.name)
     families[family.name] = family
     return family

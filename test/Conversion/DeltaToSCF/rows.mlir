@@ -38,6 +38,17 @@ func.func @mask_rows(%x: tensor<8xf32>, %n: index) -> tensor<8xf32> {
   return %y : tensor<8xf32>
 }
 
+// CHECK-LABEL: func.func @last_row
+// CHECK-SAME: %[[X:[a-z0-9_]+]]: tensor<8x4xf32>, %[[N:[a-z0-9_]+]]: index
+// CHECK: %[[ROWS:[a-z0-9_]+]] = arith.muli %[[N]], %c2
+// CHECK: %[[LAST:[a-z0-9_]+]] = arith.subi %[[ROWS]], %c1
+// CHECK: scf.for %[[J:[a-z0-9_]+]] = %c0 to %c4
+// CHECK:   tensor.extract %[[X]][%[[LAST]], %[[J]]]
+func.func @last_row(%x: tensor<8x4xf32>, %n: index) -> tensor<4xf32> {
+  %y = delta.last_row %x, %n rows 2 : tensor<8x4xf32> -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
 // CHECK-LABEL: func.func @repeat_rows
 // CHECK: scf.for %[[I:[a-z0-9_]+]] = %c0 to %c8
 // CHECK:   %[[FROM:[a-z0-9_]+]] = arith.divui %[[I]], %c2

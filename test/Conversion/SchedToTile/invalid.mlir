@@ -545,6 +545,24 @@ func.func @other_op(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?
 
 // -----
 
+func.func @last_row(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
+    -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
+    %E = math.exp %G : tensor<64xf32>
+    // expected-error @+1 {{'delta.last_row' op reads a row of 'tensor<64xf32>'; the GPU path reads one element of a vector that a channel brings (delta-share-sums)}}
+    %e = delta.last_row %E, %n : tensor<64xf32> -> tensor<f32>
+    %empty = tensor.empty() : tensor<64x64xf32>
+    %spread = linalg.broadcast ins(%e : tensor<f32>) outs(%empty : tensor<64x64xf32>) dimensions = [0, 1]
+    %Y = arith.mulf %spread, %X : tensor<64x64xf32>
+    delta.yield outs(%Y : tensor<64x64xf32>)
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
 func.func @constant_tile(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?x?x1xf32> {delta.name = "g"})
     -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32

@@ -86,22 +86,26 @@ func.func @delta_net(%q: tensor<?x?x2x128xbf16> {delta.name = "q"}, %k: tensor<?
 
 // -----
 
-// One gate a head. What the mask drops is never exponentiated; e^a crosses as a
-// vector; the chain sums the gates for the decay of a whole chunk.
+// One gate a head. Sums are in units of log 2, which pairs of tokens then are too; the
+// mask selects behind the product, which may be no number where it drops it. e^a crosses
+// as a vector, whose last valid row is the decay of a whole chunk.
 
 // CHECK-LABEL: tile.kernel @gated_map
 // CHECK: tile.cumsum reverse exclusive
 // CHECK: %[[a:.*]] = tile.cumsum %
-// CHECK: tile.relayout
+// CHECK: %[[log2e:.*]] = arith.constant dense<1.442695
+// CHECK: %[[a2:.*]] = arith.mulf %[[a]], %[[log2e]] : tensor<64xf32, #tile.layout<warp>>
+// CHECK: tile.relayout %[[a2]]
 // CHECK: %[[x:.*]] = arith.subf
-// CHECK: %[[masked:.*]] = arith.select %[[keep:.*]], %[[x]], %{{.*}}
-// CHECK: %[[decay:.*]] = math.exp %[[masked]]
+// CHECK: %[[decay:.*]] = math.exp2 %[[x]]
 // CHECK: %[[product:.*]] = arith.mulf %{{.*}}, %[[decay]]
-// CHECK: arith.select %[[keep]], %[[product]],
+// CHECK: arith.select %{{.*}}, %[[product]],
 // CHECK-LABEL: tile.kernel @gated_scan
-// CHECK: tile.sum
-// CHECK: math.exp %{{.*}} : f32
-// CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64x64xf32, #tile.layout<acc>>
+// CHECK: %[[valid:.*]] = arith.minui
+// CHECK: %[[t:.*]]:8 = tile.wait
+// CHECK: %[[last:.*]] = arith.subi %{{.*}}, %c1
+// CHECK: %[[eaC:.*]] = tile.read_element %[[t]]#4[%[[last]]] : <64xf32>
+// CHECK: tile.broadcast %[[eaC]] : f32 -> tensor<64x64xf32, #tile.layout<acc>>
 func.func @gated(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}, %g: tensor<?x?x1xf32> {delta.name = "g"}, %k: tensor<?x?x1x64xbf16> {delta.name = "k"},
     %v: tensor<?x?x1x64xbf16> {delta.name = "v"}, %beta: tensor<?x?x1xf32> {delta.name = "beta"}, %s0: tensor<?x1x64x64xf32> {delta.name = "initial_state"})
     -> (tensor<?x?x1x64xbf16> {delta.name = "o"}, tensor<?x1x64x64xf32> {delta.name = "final_state"}) {

@@ -122,13 +122,16 @@ tile.kernel @wide(%n: index) grid 1 * sequences warps 4 min_blocks 1 operands ["
 
 // -----
 
-// Vectors: running sums by shuffles, in both directions; a sum in every thread.
+// Vectors: running sums by shuffles, in both directions; a sum in every thread, and an
+// element of one in shared memory.
 
 // CHECK-LABEL: gpu.module @vectors
 // CHECK: nvvm.shfl.sync up
 // CHECK: nvvm.shfl.sync down
 // CHECK: nvvm.shfl.sync {{ *}}idx
 // CHECK: nvvm.shfl.sync bfly
+// CHECK: %[[offset:.*]] = llvm.mul %{{.*}}, %{{.*}} : i32
+// CHECK: ld.shared.f32
 tile.kernel @vectors(%out: !tile.global<tensor<?x?x1xf32>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["o", "tokens"] shared_bytes 512 {
   %c0 = arith.constant 0 : index
   %t = tile.alloc offset 0 : !tile.smem<64xf32>
@@ -137,7 +140,9 @@ tile.kernel @vectors(%out: !tile.global<tensor<?x?x1xf32>>, %n: index) grid 1 * 
   %b = tile.cumsum reverse exclusive %a : tensor<64xf32, #tile.layout<warp>>
   %c = tile.relayout %b repeat 1 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<col>>
   %s = tile.sum %c : tensor<64xf32, #tile.layout<col>>
-  %w = tile.broadcast %s : f32 -> tensor<64xf32, #tile.layout<warp>>
+  %e = tile.read_element %t[%n] : !tile.smem<64xf32>
+  %p = arith.mulf %s, %e : f32
+  %w = tile.broadcast %p : f32 -> tensor<64xf32, #tile.layout<warp>>
   tile.store_vector %w to %out[%c0, %c0, %c0] dim 1 valid %n : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x1xf32>>
 }
 

@@ -117,6 +117,13 @@ func.func @mask_rows(%x: tensor<64xf32>, %n: index) {
   return
 }
 
+// CHECK-LABEL: func.func @last_row
+// CHECK: delta.last_row
+func.func @last_row(%x: tensor<64xf32>, %n: index) {
+  %y = delta.last_row %x, %n : tensor<64xf32> -> tensor<f32>
+  return
+}
+
 // CHECK-LABEL: func.func @recurrence
 // CHECK: delta.recurrence
 func.func @recurrence(%q: tensor<?x?x1x64xf32>, %g: tensor<?x?x2xf32>, %k: tensor<?x?x1x64xf32>,

@@ -823,7 +823,7 @@ func.func @erase_apply_c4(%Z: tensor<8x8xf32>, %c: tensor<8xf32>, %W: tensor<8x4
 // -----
 
 //===----------------------------------------------------------------------===//
-// delta.cumsum, delta.mask_rows, delta.repeat_rows, delta.sum_rows
+// delta.cumsum, delta.mask_rows, delta.last_row, delta.repeat_rows, delta.sum_rows
 //===----------------------------------------------------------------------===//
 
 func.func @cumsum_c1(%x: tensor<8x4x2xf32>) {
@@ -845,6 +845,30 @@ func.func @mask_rows_c1(%x: tensor<f32>, %n: index) {
 func.func @mask_rows_c2(%x: tensor<8xf32>, %n: index) {
   // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
   %y = delta.mask_rows %x, %n rows 3 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @last_row_c1(%x: tensor<f32>, %n: index) {
+  // expected-error @+1 {{(C1) expected [rows] or [rows, channels], found 'tensor<f32>'}}
+  %y = delta.last_row %x, %n : tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @last_row_c2(%x: tensor<8xf32>, %n: index) {
+  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
+  %y = delta.last_row %x, %n rows 3 : tensor<8xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @last_row_c3(%x: tensor<8x4xf32>, %n: index) {
+  // expected-error @+1 {{(C3) expected a row of 'tensor<8x4xf32>', found 'tensor<8xf32>'}}
+  %y = delta.last_row %x, %n : tensor<8x4xf32> -> tensor<8xf32>
   return
 }
 

@@ -133,6 +133,10 @@ func.func @rows(%x: tensor<8xf32>, %y: tensor<8x4xf64>, %n: index) {
   %4 = delta.mask_rows %x, %n : tensor<8xf32>
   // CHECK: delta.mask_rows %{{.*}}, %{{.*}} rows 2 : tensor<8x4xf64>
   %5 = delta.mask_rows %y, %n rows 2 : tensor<8x4xf64>
+  // CHECK: delta.last_row %{{.*}}, %{{.*}} : tensor<8xf32> -> tensor<f32>
+  %l0 = delta.last_row %x, %n : tensor<8xf32> -> tensor<f32>
+  // CHECK: delta.last_row %{{.*}}, %{{.*}} rows 2 : tensor<8x4xf64> -> tensor<4xf64>
+  %l1 = delta.last_row %y, %n rows 2 : tensor<8x4xf64> -> tensor<4xf64>
   // CHECK: delta.repeat_rows %{{.*}} by 3 : tensor<8x4xf64> -> tensor<24x4xf64>
   %6 = delta.repeat_rows %y by 3 : tensor<8x4xf64> -> tensor<24x4xf64>
   // CHECK: delta.sum_rows %{{.*}} by 3 : tensor<24x4xf64> -> tensor<8x4xf64>

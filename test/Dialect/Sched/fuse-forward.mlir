@@ -100,3 +100,55 @@ func.func @alone(%v: tensor<?x?x2x64xbf16>, %s: tensor<?x2x64x64xf32>) -> tensor
   }
   return %t : tensor<?x2x64x64xf32>
 }
+
+// Another scan, which comes first, reads the map's factor: what it reads stays in a map.
+// The products that the last scan alone reads go with it; its carries start anew every
+// eight chunks, so it has a block for each run. The first scan has no map of its own.
+// CHECK-LABEL: func.func @two_readers
+// CHECK: %[[Z:.*]] = delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x64xbf16>)
+// CHECK: delta.decay_dot before_row
+// CHECK-NOT: delta.decay_dot
+// CHECK: delta.chunk_scan forward
+// CHECK: sched.kernel "two_readers_fused" grid(heads = 2, split = 1, over = slots of 8)
+// CHECK-SAME: = %[[Z]][seq, time, head, _]
+// CHECK: sched.role "map"
+// CHECK: delta.decay_dot upto_token
+// REMARK: NotFused {{.*}}the scan keeps a kernel of its own: other programs read what its map computes too
+func.func @two_readers(%q: tensor<?x?x2x64xbf16>, %k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x64xbf16>,
+    %s: tensor<?x2x64x64xf32>, %r: tensor<?x2x64x64xf32>) -> (tensor<?x2x64x64xf32>, tensor<?x?x2x64xbf16>) {
+  %z, %p = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x64xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xbf16>, [seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+    %Qb = arith.truncf %Q : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Kb = arith.truncf %K : tensor<64x64xf32> to tensor<64x64xbf16>
+    %L = delta.decay_dot before_row %Kb, %Kb : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+    %P = delta.decay_dot upto_token %Qb, %Kb : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+    delta.yield outs(%L, %P : tensor<64x64xf32>, tensor<64x64xf32>)
+  }
+  %t = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Z = %z[seq, time, head, _] : tensor<?x?x2x64xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x2x64x64xf32>) outs() valid(%n) {
+    %Vb = arith.truncf %V : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Zb = arith.truncf %Z : tensor<64x64xf32> to tensor<64x64xbf16>
+    %T = linalg.contract indexing_maps = [#km, #kn, #mn]
+        ins(%Zb, %Vb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield carry(%T : tensor<64x64xf32>)
+  }
+  %o, %u = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+      ins(%Z = %z[seq, time, head, _] : tensor<?x?x2x64xbf16>, %P = %p[seq, time, head, _] : tensor<?x?x2x64xbf16>,
+          %V = %v[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      carry(%S = %r[chunk * 8, head, _, _] : tensor<?x2x64x64xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %Vb = arith.truncf %V : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Zb = arith.truncf %Z : tensor<64x64xf32> to tensor<64x64xbf16>
+    %Pb = arith.truncf %P : tensor<64x64xf32> to tensor<64x64xbf16>
+    %O = linalg.contract indexing_maps = [#mk, #kn, #mn]
+        ins(%Pb, %Vb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %T = linalg.contract indexing_maps = [#km, #kn, #mn]
+        ins(%Zb, %Vb : tensor<64x64xbf16>, tensor<64x64xbf16>) outs(%S : tensor<64x64xf32>) -> tensor<64x64xf32>
+    delta.yield outs(%O : tensor<64x64xf32>) carry(%T : tensor<64x64xf32>)
+  }
+  return %t, %o : tensor<?x2x64x64xf32>, tensor<?x?x2x64xbf16>
+}

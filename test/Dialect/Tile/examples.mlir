@@ -68,6 +68,8 @@ func.func @memory(%g: !tile.global<tensor<?x?x4xf32>>, %out: !tile.global<tensor
   tile.zero_rows %tile from %n : !tile.smem<64x64xbf16>
   // CHECK: tile.read transpose
   %x = tile.read transpose %tile : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  // CHECK: tile.read_element %{{.*}}[%{{.*}}] : <64xf32>
+  %element = tile.read_element %vector[%n] : !tile.smem<64xf32>
   // CHECK: tile.store_rows transpose
   tile.store_rows transpose %o to %out[%b, %t, %h, %v] dim 1 valid %n via %tile
       barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>,

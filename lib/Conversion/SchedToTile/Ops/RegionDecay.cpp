@@ -26,7 +26,8 @@ Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
                                 constant(loc, indexType, rows));
 }
 
-/// h_i - p_j: the decay between token t(j) and token t(i).
+/// (h_i - p_j) log2 e: the decay between token t(j) and token t(i) is two to
+/// this. The factor goes into the sums, of which there are fewer than pairs.
 template <typename OpT>
 Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
   Location loc = op.getLoc();
@@ -39,6 +40,12 @@ Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
   if (op.getBeforeDecay())
     read = tile::CumsumOp::create(builder, loc, g.getType(), g,
                                   /*reverse=*/false, /*exclusive=*/true);
+  auto inLog2 = [&](Value x) -> Value {
+    Value log2E = constant(loc, x.getType(), llvm::numbers::log2e);
+    return arith::MulFOp::create(builder, loc, x, log2E);
+  };
+  sum = inLog2(sum);
+  read = op.getBeforeDecay() ? inLog2(read) : sum;
   LayoutKind aLayout = m == 0 ? LayoutKind::row : LayoutKind::col;
   LayoutKind bLayout = m == 0 ? LayoutKind::col : LayoutKind::row;
   Value h = spread(loc, alongTile(loc, read, aLayout, op.getRows()[0]), type);
@@ -86,10 +93,10 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
     Value exponent = decayExponent(op, type, m);
     if (!exponent)
       return {};
-    // The mask comes before the exp: what it drops may have a huge exponent.
-    exponent = arith::SelectOp::create(builder, loc, keep, exponent, zero);
+    // Of pairs that the mask drops the exponent may be huge, and their product
+    // infinite or no number: the selection below does not look at it.
     product = arith::MulFOp::create(
-        builder, loc, product, math::ExpOp::create(builder, loc, exponent));
+        builder, loc, product, math::Exp2Op::create(builder, loc, exponent));
   }
   return arith::SelectOp::create(builder, loc, keep, product, zero);
 }

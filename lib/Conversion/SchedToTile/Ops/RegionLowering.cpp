@@ -309,6 +309,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](EraseApplyOp o) { return lowerEraseApply(o); })
           .Case([&](CumsumOp o) { return lowerCumsum(o); })
           .Case([&](SumToMiddleOp o) { return lowerSumToMiddle(o); })
+          .Case([&](LastRowOp o) { return lowerLastRow(o); })
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
           .Case([&](SumRowsOp o) { return lowerSumRows(o); })
           .Default([&](Operation *o) -> LogicalResult {

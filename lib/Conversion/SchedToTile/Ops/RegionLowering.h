@@ -116,6 +116,7 @@ private:
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
+  LogicalResult lowerLastRow(delta::LastRowOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
                              bool exclusive, IntegerAttr half);

@@ -131,11 +131,12 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     RankedTensorType type = tensorOf(op->getResult(0));
     return type.getNumElements() * type.getElementTypeBitWidth() / 8;
   };
-  // Others wait for what a role puts: its order is the schedule's.
+  // Others wait for what a role puts: its order is the schedule's, and it waits
+  // where its gets stand.
   if (!block.getOps<sched::PutOp>().empty()) {
     SmallVector<Operation *> ops;
     for (Operation &op : block.without_terminator())
-      if (!isLeftOut(&op))
+      if (!isLeftOut(&op) || isa<sched::GetOp>(op))
         ops.push_back(&op);
     return ops;
   }

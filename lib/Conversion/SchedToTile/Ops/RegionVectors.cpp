@@ -145,6 +145,25 @@ LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
   return success();
 }
 
+LogicalResult RegionLowering::lowerLastRow(LastRowOp op) {
+  Value x = getShared(op.getX());
+  if (!x || cast<tile::SmemType>(x.getType()).getShape().size() != 1)
+    return op.emitOpError()
+           << "reads a row of " << op.getX().getType()
+           << "; the GPU path reads one element of a vector that a channel "
+              "brings (delta-share-sums)";
+  Location loc = op.getLoc();
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  Value rows = arith::MulIOp::create(builder, loc,
+                                     registers.lookup(op.getValid()).front(),
+                                     index(op.getRows()));
+  Value last = arith::SubIOp::create(builder, loc, rows, index(1));
+  registers[op.getY()] = {tile::ReadElementOp::create(builder, loc, x, last)};
+  return success();
+}
+
 /// The vector `x` of a map, which `op` repeats or sums; null, with the reason,
 /// for another.
 Value RegionLowering::getMapVector(Operation *op, Value x) {

@@ -67,6 +67,25 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
     lowering.setShared(tile, shared);
 }
 
+void RoleLowering::announceGet(sched::GetOp get, RegionLowering &lowering,
+                               const Visit &visit) {
+  Block *block = builder.getInsertionBlock();
+  Block::iterator end = builder.getInsertionPoint();
+  Operation *before = end == block->begin() ? nullptr : &*std::prev(end);
+  lowerGet(get, lowering, visit);
+  Block::iterator first =
+      before ? std::next(before->getIterator()) : block->begin();
+  SmallVector<Operation *> &ops = announced[get];
+  ops.clear();
+  for (Operation &op : llvm::make_range(first, end))
+    ops.push_back(&op);
+}
+
+void RoleLowering::placeGet(sched::GetOp get) {
+  for (Operation *op : announced.lookup(get))
+    op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
+}
+
 void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
                                 const Visit &visit) {
   Value ring = context.rings.lookup(get.getChannel());

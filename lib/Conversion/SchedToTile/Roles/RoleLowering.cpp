@@ -195,6 +195,10 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
 /// chunk's products overwrite a carry.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
+  bool isSplit = context.orientation.isSplit(role);
+  if (!isSplit)
+    for (auto get : block.getOps<sched::GetOp>())
+      announceGet(get, lowering, visit);
   SmallVector<Operation *> ops = lowering.plan(block);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
@@ -219,28 +223,15 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
-    if (auto get = dyn_cast<sched::GetOp>(op))
+    auto get = dyn_cast<sched::GetOp>(op);
+    if (get && isSplit)
       lowerGet(get, lowering, visit);
+    else if (get)
+      placeGet(get);
     else if (failed(lowering.lower(op)))
       return failure();
     if (failed(lowerReadySinks()))
       return failure();
-  }
-  return success();
-}
-
-/// Diagnoses a sched.get behind a sched.put: taken earlier, it could wait for a
-/// role that waits for the put.
-static LogicalResult checkGetsFirst(Block &block) {
-  sched::PutOp put;
-  for (Operation &op : block) {
-    if (put && isa<sched::GetOp>(op))
-      return op.emitOpError()
-             << "stands behind a sched.put; a role without the split dimension "
-                "takes all tiles of a chunk before it puts any: move it up, or "
-                "divide the role";
-    if (auto found = dyn_cast<sched::PutOp>(op))
-      put = found;
   }
   return success();
 }
@@ -256,14 +247,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                                static_cast<int64_t>(role.getCopies()),
                            group, barrier});
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
-  // A role with the split dimension takes tiles when it comes to them: it has
-  // work that does not need them. The others begin with what they get.
-  if (!context.orientation.isSplit(role)) {
-    if (failed(checkGetsFirst(block)))
-      return failure();
-    for (sched::GetOp get : gets)
-      lowerGet(get, lowering, visit);
-  }
+  lowering.setRegister(loop.getValid(), visit.chunk.valid);
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
     lowering.setRegister(arg, carry);
   if (failed(lowerOps(block, lowering, visit)))

@@ -58,6 +58,11 @@ private:
 
   // Channels.cpp
   void lowerGet(sched::GetOp get, RegionLowering &lowering, const Visit &visit);
+  /// The same at the chunk's start, where the places of tiles have to be known
+  /// before operations are ordered; `placeGet` moves the wait to here.
+  void announceGet(sched::GetOp get, RegionLowering &lowering,
+                   const Visit &visit);
+  void placeGet(sched::GetOp get);
   /// Hands back what `get` took, when all of the chunk is lowered.
   void lowerRelease(sched::GetOp get, RegionLowering &lowering,
                     const Visit &visit);
@@ -131,6 +136,8 @@ private:
   Value group, part, copy;
   /// The tiles of stages that were waited for before their put.
   DenseMap<Operation *, SmallVector<Value>> begun;
+  /// What waits for a get's tiles, at the chunk's start.
+  DenseMap<Operation *, SmallVector<Operation *>> announced;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
   /// Stores, in the chunk that is being lowered, of what every few chunks have.

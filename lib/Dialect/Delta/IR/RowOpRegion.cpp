@@ -152,7 +152,7 @@ int64_t EraseApplyOp::getMatmulFlops() {
 }
 
 //===----------------------------------------------------------------------===//
-// cumsum, sum_to_middle, mask_rows, repeat_rows, sum_rows
+// cumsum, sum_to_middle, mask_rows, last_row, repeat_rows, sum_rows
 //===----------------------------------------------------------------------===//
 
 /// The loops of an operation on the rows of a vector or a matrix, whose rows of
@@ -184,6 +184,16 @@ Loops MaskRowsOp::getLoops() {
 bool MaskRowsOp::isCheap() { return true; }
 SmallVector<OpOperand *> MaskRowsOp::getRoundedOperands() { return {}; }
 int64_t MaskRowsOp::getMatmulFlops() { return 0; }
+
+Loops LastRowOp::getLoops() {
+  Loops loops = {rows({{getX(), 0}}, /*isMixed=*/true)};
+  if (getTileRank(getX()) == 2)
+    loops.push_back(columns({{getX(), 1}, {getY(), 0}}));
+  return loops;
+}
+bool LastRowOp::isCheap() { return true; }
+SmallVector<OpOperand *> LastRowOp::getRoundedOperands() { return {}; }
+int64_t LastRowOp::getMatmulFlops() { return 0; }
 
 Loops RepeatRowsOp::getLoops() {
   return getRowLoops(getX(), getY(), /*isMixed=*/false);

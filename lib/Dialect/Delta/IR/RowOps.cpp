@@ -234,7 +234,7 @@ OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {
 }
 
 //===----------------------------------------------------------------------===//
-// cumsum, sum_to_middle, mask_rows, repeat_rows, sum_rows
+// cumsum, sum_to_middle, mask_rows, last_row, repeat_rows, sum_rows
 //===----------------------------------------------------------------------===//
 
 static LogicalResult verifyVectorOrMatrix(Operation *op, Value x) {
@@ -262,12 +262,25 @@ LogicalResult SumToMiddleOp::verify() {
   return success();
 }
 
-LogicalResult MaskRowsOp::verify() {
-  if (failed(verifyVectorOrMatrix(*this, getX())))
+/// Verifies an operation that counts the valid rows of `x` by tokens.
+template <typename OpT> static LogicalResult verifyValidRows(OpT op) {
+  if (failed(verifyVectorOrMatrix(op, op.getX())))
     return failure();
-  if (getRows() < 1 || shapeOf(getX())[0] % getRows() != 0)
-    return emitOpError() << "(C2) expected rows a token that divide the "
-                         << shapeOf(getX())[0] << " rows, found " << getRows();
+  int64_t rows = shapeOf(op.getX())[0];
+  if (op.getRows() < 1 || rows % op.getRows() != 0)
+    return op.emitOpError() << "(C2) expected rows a token that divide the "
+                            << rows << " rows, found " << op.getRows();
+  return success();
+}
+
+LogicalResult MaskRowsOp::verify() { return verifyValidRows(*this); }
+
+LogicalResult LastRowOp::verify() {
+  if (failed(verifyValidRows(*this)))
+    return failure();
+  if (shapeOf(getY()) != shapeOf(getX()).drop_front())
+    return emitOpError() << "(C3) expected a row of " << getX().getType()
+                         << ", found " << getY().getType();
   return success();
 }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "OwnMap.h"
 #include "RoleWriter.h"
 
 #include "wyvern/Dialect/Delta/Utils/Training.h"
@@ -12,6 +13,7 @@
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/Remarks.h"
 
 namespace mlir::wyvern::sched {
@@ -69,15 +71,17 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   PlannedRole state{"state", tile::kWarpgroupWarps};
   PlannedRole dots{splitMap ? "dots" : "map", tile::kWarpgroupWarps};
   PlannedRole factor{"factor", tile::kWarpgroupWarps};
-  // What makes triangular factors, what needs one, and what else only these
-  // need, but for products.
+  // What makes triangular factors, what needs one, and what no product needs.
   auto factorOps =
       findDependents(program.getMap(), llvm::IsaPred<delta::EraseFactorOp>);
   for (Operation &op : llvm::reverse(program.getMap().getBlock())) {
     auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
-    if (!op.use_empty() && chunkOp && chunkOp.getMatmulFlops() == 0 &&
-        llvm::all_of(op.getUsers(),
-                     [&](Operation *user) { return factorOps.contains(user); }))
+    if (!factorOps.empty() && !op.use_empty() && chunkOp &&
+        chunkOp.getMatmulFlops() == 0 &&
+        llvm::all_of(op.getUsers(), [&](Operation *user) {
+          return factorOps.contains(user) ||
+                 user->hasTrait<OpTrait::IsTerminator>();
+        }))
       factorOps.insert(&op);
   }
   for (Operation *op : orderMap(program))
@@ -163,6 +167,25 @@ static bool isBackward(func::FuncOp func) {
   return false;
 }
 
+/// Warpgroups that share the registers of an SM at the budgets of these roles.
+static constexpr int64_t kWarpgroups = 4;
+
+/// Returns the warpgroups of `roles`.
+static int64_t countWarpgroups(ArrayRef<PlannedRole> roles) {
+  int64_t count = 0;
+  for (const PlannedRole &role : roles)
+    count += role.split * role.copies;
+  return count;
+}
+
+/// True if two warpgroups of the state and the map's leave no registers for
+/// warps that only load. Copies of a role cannot load on the side.
+static bool leavesNoWarps(ArrayRef<PlannedRole> roles) {
+  return roles.front().split > 1 && countWarpgroups(roles) == kWarpgroups &&
+         llvm::all_of(roles,
+                      [](const PlannedRole &role) { return role.copies == 1; });
+}
+
 namespace {
 struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
   using FuseForwardPassBase::FuseForwardPassBase;
@@ -170,14 +193,17 @@ struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
   void runOnOperation() override {
     SmallVector<delta::ChunkScanOp> scans(
         getOperation().getOps<delta::ChunkScanOp>());
+    IRRewriter rewriter(&getContext());
     unsigned number = 0;
     for (delta::ChunkScanOp scan : scans) {
       std::string why;
       std::optional<FusedProgram> program;
-      if (isBackward(getOperation()))
+      if (isBackward(getOperation())) {
         why = "it is of a backward, for which these roles are not made";
-      else
+      } else {
+        cutOwnMaps(rewriter, scan);
         program = FusedProgram::match(scan, why);
+      }
       if (!program) {
         remark::missed(
             scan.getLoc(),
@@ -202,12 +228,11 @@ private:
     SmallVector<PlannedRole> roles = divide(program, splitMap);
     PlannedRole &state = roles.front();
     state.split = *parts % splitWarps == 0 ? splitWarps : 1;
-    Grid grid;
+    Grid grid = getScanGrid(scan);
     grid.split = *parts / state.split;
     roles.back().copies = copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
-    // Two warpgroups of the state leave no registers for warps that only load.
-    Loading loading{/*onTheSide=*/state.split > 1 && copies == 1};
+    Loading loading{/*onTheSide=*/leavesNoWarps(roles)};
     assignRegisters(roles, loading,
                     countCarried(scan, grid.split * state.split));
     RolePlan plan(program, roles);
@@ -231,10 +256,8 @@ private:
                        int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     const PlannedRole &state = roles.front();
-    int64_t others = 0;
-    for (const PlannedRole &role : roles.drop_front())
-      others += role.split * role.copies;
-    constexpr int64_t kWarpgroups = 4, kAll = 512, kOfLoad = 24;
+    int64_t others = countWarpgroups(roles.drop_front());
+    constexpr int64_t kAll = 512, kOfLoad = 24;
     bool isAlone = !loading.onTheSide;
     if (budgets.empty() && state.split + others + isAlone <= kWarpgroups) {
       // Beside the carries, two accumulators, an operand of each, and what

@@ -7,6 +7,8 @@
 
 #include "FusedProgram.h"
 
+#include "OwnMap.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -17,21 +19,25 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 using namespace mlir::wyvern::sched;
 
-/// Returns the only map whose outs are among the ins of `scan`.
+/// Returns the only map whose outs `scan` reads, and no other program: what
+/// others read has to be in memory before they run.
 static ChunkMapOp findMap(ChunkScanOp scan, std::string &why) {
   ChunkMapOp found;
+  why = "no map computes an in of it";
   for (Value in : scan.getIns()) {
     auto map = in.getDefiningOp<ChunkMapOp>();
     if (!map || map == found)
       continue;
+    if (feedsOthers(map, scan)) {
+      why = "other programs read what its map computes too";
+      continue;
+    }
     if (found) {
       why = "it reads what two maps compute";
       return {};
     }
     found = map;
   }
-  if (!found)
-    why = "no map computes an in of it";
   return found;
 }
 
@@ -53,10 +59,6 @@ std::optional<FusedProgram> FusedProgram::match(ChunkScanOp scan,
       why = "it reads an out of its map in another way than it is written";
       return std::nullopt;
     }
-  if (!scan.getInits().empty() && scan.getCarryBinding(0).has(DimKind::chunk)) {
-    why = "its carries start anew every few chunks";
-    return std::nullopt;
-  }
   FusedProgram program(map, scan);
   program.collectIns();
   return program;

@@ -16,6 +16,16 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
 
+Grid sched::getScanGrid(delta::ChunkScanOp scan) {
+  Grid grid;
+  delta::BindingAttr first = scan.getCarryBinding(0);
+  if (first.has(delta::DimKind::chunk)) {
+    grid.over = GridOver::slots;
+    grid.run = first.getChunkMultiple();
+  }
+  return grid;
+}
+
 KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
   KernelTensors tensors;
   tensors.ins.assign(program.getIns().begin(), program.getIns().end());

@@ -24,6 +24,10 @@ struct Grid {
   int64_t minBlocks = 1;
 };
 
+/// Returns the grid of the kernel of a scan with carries: a block for each
+/// sequence, or, where carries start anew every few chunks, for each such run.
+Grid getScanGrid(delta::ChunkScanOp scan);
+
 /// What a kernel reads and writes; `outs` and `finals` are the values that its
 /// results will replace.
 struct KernelTensors {

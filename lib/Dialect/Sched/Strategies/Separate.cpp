@@ -72,27 +72,21 @@ static bool multipliesComputed(delta::ChunkMapOp map) {
 
 /// Returns how the blocks of `program` divide its work.
 static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
-  Grid grid;
   if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
+    Grid grid;
     grid.over = GridOver::slots;
-    if (visitsRuns(map)) {
+    if (visitsRuns(map))
       grid.run = kMapRun;
-      return grid;
-    }
-    grid.minBlocks = multipliesComputed(map) ? kStagingMapBlocks : kMapBlocks;
+    else
+      grid.minBlocks = multipliesComputed(map) ? kStagingMapBlocks : kMapBlocks;
     return grid;
   }
-  FailureOr<int64_t> split =
-      countSplitParts(cast<delta::ChunkScanOp>(program.getOperation()));
+  auto scan = cast<delta::ChunkScanOp>(program.getOperation());
+  FailureOr<int64_t> split = countSplitParts(scan);
   if (failed(split))
     return failure();
+  Grid grid = getScanGrid(scan);
   grid.split = *split;
-  // Carries that start anew every few chunks: a block for each such run.
-  delta::BindingAttr first = program.getCarryBinding(0);
-  if (first.has(delta::DimKind::chunk)) {
-    grid.over = GridOver::slots;
-    grid.run = first.getChunkMultiple();
-  }
   return grid;
 }
 

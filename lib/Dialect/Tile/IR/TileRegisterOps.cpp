@@ -69,6 +69,13 @@ LogicalResult ReadOp::verify() {
   return verifyLayout(*this, value);
 }
 
+LogicalResult ReadElementOp::verify() {
+  SmemType tile = getTile().getType();
+  if (tile.getShape().size() != 1 || !tile.getElementType().isF32())
+    return emitOpError() << "(C1) expected a vector of f32, found " << tile;
+  return success();
+}
+
 /// The operation that made a tile which is seen through views and writes.
 static Operation *getOrigin(Value tile) {
   while (Operation *op = tile.getDefiningOp()) {

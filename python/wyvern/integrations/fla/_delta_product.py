@@ -45,13 +45,11 @@ def chunk_gated_delta_product(
     q: [B, T, H, K]; k: [B, T * n, H, K]; v: [B, T * n, H, V]; beta: [B, T * n, H];
     g: [B, T, H], the log decay, or None for none. initial_state: [N, H, K, V] or None.
     scale: a number, by default K ** -0.5. cu_seqlens: offsets of tokens, as T counts them.
+    cp_context: FLA's, or a wyvern.torch.ContextParallel.
 
     Returns (o [B, T, H, V], final_state [N, H, K, V] in fp32 or None). Raises ValueError
-    and TypeError for shapes and types, wyvern.CompileError where there is no kernel, and
-    NotImplementedError for cp_context.
+    and TypeError for shapes and types, and wyvern.CompileError where there is no kernel.
     """
-    if cp_context is not None:
-        raise NotImplementedError("cp_context (context parallelism) is not supported")
     if isinstance(scale, torch.Tensor):
         raise TypeError("scale is a tensor, expected a number")
     if use_qk_l2norm_in_kernel:
@@ -63,6 +61,7 @@ def chunk_gated_delta_product(
         initial_state=initial_state,
         cu_seqlens=cu_seqlens,
         output_final_state=output_final_state,
+        cp_context=cp_context,
     )
     # The program's scale is the default.
     ratio = 1.0 if scale is None else float(scale) * q.shape[3] ** 0.5

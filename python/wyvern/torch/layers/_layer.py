@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .._ranks.context import ContextParallel
 from ._parts import OutputNorm, ShortConvolution, repad, unpad
+from ._ranks import Neighbours
 
 MODES = ("chunk", "fused_recurrent")
 BACKENDS = ("wyvern", "torch")
@@ -31,8 +33,8 @@ class DeltaLayer(nn.Module):
     """Projections, short convolutions, recurrence, output norm, output projection.
 
     A subclass sets the sizes, makes its parameters in FLA's order (so that one seed
-    gives the same weights in both) and has `mix(hidden_states, q, k, v, cu_seqlens)`,
-    the recurrence on heads, with the result [B, T, value heads, V].
+    gives the same weights in both) and has `mix(hidden_states, q, k, v, cu_seqlens,
+    cp_context)`, the recurrence on heads, with the result [B, T, value heads, V].
     """
 
     def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
@@ -73,6 +75,7 @@ class DeltaLayer(nn.Module):
         use_cache: bool = False,
         output_attentions: bool = False,
         cu_seqlens: Optional[torch.Tensor] = None,
+        cp_context: Optional[ContextParallel] = None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, None, None]:
         """hidden_states [B, T, hidden_size] -> (the same shape, None, None), FLA's triple.
@@ -80,7 +83,8 @@ class DeltaLayer(nn.Module):
         cu_seqlens [N + 1], on the device: N sequences packed into a batch of 1.
         attention_mask [B, T]: 0 for padding, 1 for tokens; the output is 0 at padding.
         The batch is then packed, which reads the mask on the host; without effect
-        beside cu_seqlens, as in FLA. Other keyword arguments, such as the position_ids
+        beside cu_seqlens, as in FLA. cp_context: by which ranks hold parts of the sequences;
+        hidden_states are this rank's tokens, and cu_seqlens offsets into all of them. Other keyword arguments, such as the position_ids
         that a model hands to each of its layers, have no effect. past_key_values and use_cache are refused: the
         layer computes whole sequences, it does not decode token by token.
         """
@@ -93,11 +97,15 @@ class DeltaLayer(nn.Module):
         if output_attentions:
             raise NotImplementedError(f"{name}: a recurrence has no attention weights to output")
         self._check_shapes(hidden_states, cu_seqlens)
+        if cp_context is not None:
+            self._check_context(attention_mask, cu_seqlens)
         batch, tokens, _ = hidden_states.shape
         places = None
         if attention_mask is not None and cu_seqlens is None:
             hidden_states, places, cu_seqlens = unpad(hidden_states, attention_mask)
-        o = self.mix(hidden_states, *self._heads(hidden_states, cu_seqlens), cu_seqlens)
+        neighbours = Neighbours(name, cp_context, hidden_states, cu_seqlens, self.conv_size if self.use_short_conv else 1)
+        heads = self._heads(hidden_states, neighbours)
+        o = self.mix(hidden_states, *heads, cu_seqlens, neighbours.context)
         if self.use_gate:
             o = self.o_norm(o, self.g_proj(hidden_states).unflatten(-1, o.shape[2:]))
         else:
@@ -117,14 +125,25 @@ class DeltaLayer(nn.Module):
                 "sequences into one"
             )
 
-    def _heads(self, hidden_states, cu_seqlens):
+    def _check_context(self, attention_mask, cu_seqlens):
+        name = type(self).__name__
+        if self.backend != "wyvern":
+            raise ValueError(f"{name}: cp_context needs backend='wyvern', found {self.backend!r}")
+        if attention_mask is not None and cu_seqlens is None:
+            raise ValueError(
+                f"{name}: attention_mask with cp_context is not supported: which rank has which token would depend on "
+                "the mask; pack the sequences and pass cu_seqlens"
+            )
+
+    def _heads(self, hidden_states, neighbours):
         """q, k, v [B, T, heads, dim], convolved and activated."""
-        q, k, v = self.q_proj(hidden_states), self.k_proj(hidden_states), self.v_proj(hidden_states)
         if self.use_short_conv:
-            q, k = self.q_conv1d(q, cu_seqlens), self.k_conv1d(k, cu_seqlens)
-            v = self.v_conv1d(v, cu_seqlens)
+            q = neighbours.convolve(self.q_conv1d, self.q_proj, hidden_states)
+            k = neighbours.convolve(self.k_conv1d, self.k_proj, hidden_states)
+            v = neighbours.convolve(self.v_conv1d, self.v_proj, hidden_states)
         else:
-            v = F.silu(v)
+            q, k = self.q_proj(hidden_states), self.k_proj(hidden_states)
+            v = F.silu(self.v_proj(hidden_states))
         return (
             q.unflatten(-1, (-1, self.head_k_dim)),
             k.unflatten(-1, (-1, self.head_k_dim)),

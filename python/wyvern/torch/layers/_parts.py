@@ -20,18 +20,19 @@ def check_sizes(**sizes):
 class ShortConvolution(nn.Conv1d):
     """A causal convolution of each channel on its own, and an activation.
 
-    x [B, T, D] -> [B, T, D]. With cu_seqlens no sequence sees the one before it.
+    x [B, T, D] -> [B, T, D]. With cu_seqlens no sequence sees the one before it. halo
+    [B, width - 1, D]: what is before x, of the sequence that x begins with; None for zeros.
     """
 
     def __init__(self, channels, width, bias, silu):
         super().__init__(channels, channels, width, groups=channels, bias=bias)
         self.silu = silu
 
-    def forward(self, x, cu_seqlens=None):
+    def forward(self, x, cu_seqlens=None, halo=None):
         if x.shape[1] == 0:
             y = x
         elif cu_seqlens is None:
-            y = self._convolve(x)
+            y = self._convolve(x, halo)
         else:
             # Zeros before each sequence. Its length is not needed on the host: the
             # row of a token is known on the device, the number of rows from shapes.
@@ -40,11 +41,18 @@ class ShortConvolution(nn.Conv1d):
             sequence = torch.searchsorted(cu_seqlens.to(token.dtype), token, right=True)
             row = token + gap * sequence
             spread = x.new_zeros(1, x.shape[1] + gap * cu_seqlens.shape[0], x.shape[2])
-            y = self._convolve(spread.index_copy(1, row, x)).index_select(1, row)
+            spread = spread.index_copy(1, row, x)
+            if halo is not None:
+                spread = spread.index_copy(1, row[:1] - gap + torch.arange(gap, device=x.device), halo)
+            y = self._convolve(spread, None).index_select(1, row)
         return F.silu(y) if self.silu else y
 
-    def _convolve(self, x):
-        x = F.pad(x.transpose(1, 2), (self.kernel_size[0] - 1, 0))
+    def _convolve(self, x, halo):
+        x = x.transpose(1, 2)
+        if halo is None:
+            x = F.pad(x, (self.kernel_size[0] - 1, 0))
+        else:
+            x = torch.cat([halo.transpose(1, 2), x], -1)
         return super().forward(x).transpose(1, 2)
 
 

@@ -17,7 +17,9 @@ from .._arguments import check_sequences
 from .._gate import log_decay
 from .._l2norm import l2norm
 from .._op import op
+from .._ranks.context import ContextParallel
 from ._parts import OutputNorm, ShortConvolution, check_sizes, reset_gate
+from ._ranks import Neighbours
 
 
 class Layer(nn.Module):
@@ -107,26 +109,34 @@ class Layer(nn.Module):
         return f"{self.op!r}, hidden_size={self.hidden_size}"
 
     def forward(
-        self, hidden_states: torch.Tensor, cu_seqlens: Optional[torch.Tensor] = None
+        self,
+        hidden_states: torch.Tensor,
+        cu_seqlens: Optional[torch.Tensor] = None,
+        cp_context: Optional[ContextParallel] = None,
     ) -> torch.Tensor:
         """hidden_states [B, T, hidden_size] -> the same shape.
 
         cu_seqlens [N + 1], int32 or int64 on the device: N sequences packed into a batch of
-        1, of which none sees another. Raises ValueError for other shapes.
+        1, of which none sees another. cp_context: by which ranks hold parts of the sequences;
+        hidden_states are this rank's tokens, and cu_seqlens offsets into all of them. Raises
+        ValueError for other shapes.
         """
         shape = list(hidden_states.shape)
         if len(shape) != 3 or shape[2] != self.hidden_size:
             raise ValueError(f"Layer: hidden_states has shape {shape}, expected [B, T, {self.hidden_size}]")
         check_sequences("Layer", shape[0], cu_seqlens)
-        operands = {x: self._operand(x, hidden_states, cu_seqlens) for x in self.op.operands}
-        o, _ = self.op(**operands, cu_seqlens=cu_seqlens)
+        neighbours = Neighbours("Layer", cp_context, hidden_states, cu_seqlens, self.conv_size)
+        operands = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
+        o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
         gate = None if self.o_gate is None else self.o_gate(hidden_states).unflatten(-1, o.shape[2:])
         return self.o_proj(self.o_norm(o, gate).flatten(2))
 
-    def _operand(self, name: str, hidden_states: Any, cu_seqlens: Any) -> torch.Tensor:
-        x = self.get_submodule(f"{name}_proj")(hidden_states)
+    def _operand(self, name: str, hidden_states: Any, neighbours: Any) -> torch.Tensor:
+        project = self.get_submodule(f"{name}_proj")
         if f"{name}_conv1d" in self._modules:
-            x = self.get_submodule(f"{name}_conv1d")(x, cu_seqlens)
+            x = neighbours.convolve(self.get_submodule(f"{name}_conv1d"), project, hidden_states)
+        else:
+            x = project(hidden_states)
         rows, sizes = self.op.row_shape(name)
         x = x.unflatten(-1, (rows, *sizes)).flatten(1, 2)
         if name in self.activations:

@@ -84,7 +84,7 @@ class DeltaNet(DeltaLayer):
         self._make_convolutions(qk_activation == "silu")
         self._make_output(hidden_size, norm_eps)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens):
+    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context):
         q, k = self._activate(q), self._activate(k)
         wide = torch.promote_types(q.dtype, torch.float32)
         if self.use_beta:
@@ -93,8 +93,9 @@ class DeltaNet(DeltaLayer):
             beta = torch.ones(q.shape[:3], dtype=wide, device=q.device)
         if self.allow_neg_eigval:
             beta = 2 * beta
+        ranks = {} if cp_context is None else {"cp_context": cp_context}
         return self.recurrence(
-            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", cu_seqlens=cu_seqlens
+            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", cu_seqlens=cu_seqlens, **ranks
         )
 
     def _activate(self, x):

@@ -82,7 +82,7 @@ class GatedDeltaNet(DeltaLayer):
         of them after to_empty()."""
         reset_gate(self.A_log, self.dt_bias)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens):
+    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context):
         if not self.use_short_conv:
             q, k = F.silu(q), F.silu(k)
         rule = chunk_gated_delta_rule if self.backend == "wyvern" else reference.delta_rule
@@ -99,5 +99,6 @@ class GatedDeltaNet(DeltaLayer):
             use_beta_sigmoid_in_kernel=True,
             allow_neg_eigval=self.allow_neg_eigval,
             cu_seqlens=cu_seqlens,
+            **({} if cp_context is None else {"cp_context": cp_context}),
         )
         return o

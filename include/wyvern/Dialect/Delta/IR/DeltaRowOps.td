@@ -357,6 +357,31 @@ def Delta_MaskRowsOp : Delta_RowOp<"mask_rows", [], [AllTypesMatch<["x", "y"]>]>
       "$x `,` $valid (`rows` $rows^)? attr-dict `:` type($x)";
 }
 
+def Delta_LastRowOp : Delta_RowOp<"last_row", []> {
+  let summary = "the row of the last valid token of a chunk";
+  let description = [{
+    ```
+    y = x_(n * rows - 1)
+    ```
+
+    A chunk has a token, so n is at least 1. Of running sums and products from the
+    chunk's start it is the whole chunk's (`delta-share-sums`), whatever lies in the
+    rows past the valid ones. It has no adjoint: what makes it comes after
+    differentiation.
+
+    Example:
+
+    ```mlir
+    %y = delta.last_row %x, %n : tensor<64xf32> -> tensor<f32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$x, Index:$valid,
+                       DefaultValuedAttr<I64Attr, "1">:$rows);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat =
+      "$x `,` $valid (`rows` $rows^)? attr-dict `:` type($x) `->` type($y)";
+}
+
 def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows", []> {
   let summary = "one row a token becomes n rows a token";
   let description = [{

@@ -410,6 +410,40 @@ def SumProductsPass : Pass<"delta-sum-products"> {
   ];
 }
 
+def ShareSumsPass : Pass<"delta-share-sums"> {
+  let summary = "the decay of a chunk is the last of its running decays";
+  let description = [{
+    In each `delta.chunk_scan`, the exponential of the sum of a vector becomes the last
+    valid row of the exponential of its running sum, where the scan reads one that a
+    `delta.chunk_map` has made of the same tensor. Sums over a chunk's tokens are then
+    made once, in the map, and not in the middle of the chain. Rows past the valid ones
+    are zero in the sum and not there in memory, hence the last valid row.
+
+    Before:
+
+    ```mlir
+    %ea = delta.chunk_map ... ins(%G = %g[seq, time, head] : ...) ... {
+      %a = delta.cumsum %G
+      %e = math.exp %a
+      delta.yield outs(%e)
+    }
+    %t = delta.chunk_scan ... ins(%G = %g[seq, time, head], %E = %ea[seq, time, head]) ... valid(%n) {
+      %sum = linalg.reduce { arith.addf } ins(%G) ...
+      %all = math.exp %sum
+    ```
+
+    After:
+
+    ```mlir
+    %t = delta.chunk_scan ... ins(%E = %ea[seq, time, head]) ... valid(%n) {
+      %all = delta.last_row %E, %n
+    ```
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "sums that a map has made">,
+  ];
+}
+
 def StagePass : Pass<"delta-stage"> {
   let summary = "cut each scan into a map, the chain that needs an order, a map";
   let description = [{

@@ -205,6 +205,17 @@ def Tile_ReadOp : Tile_Op<"read"> {
   let hasVerifier = 1;
 }
 
+def Tile_ReadElementOp : Tile_Op<"read_element"> {
+  let summary = "an element of a vector in shared memory, in every thread";
+  let description = [{
+    Example: `%x = tile.read_element %t[%i] : !tile.smem<64xf32>`
+  }];
+  let arguments = (ins Tile_SmemType:$tile, Index:$index);
+  let results = (outs F32:$value);
+  let assemblyFormat = "$tile `[` $index `]` attr-dict `:` type($tile)";
+  let hasVerifier = 1;
+}
+
 def Tile_SubviewOp : Tile_Op<"subview", [Pure]> {
   let summary = "one of several equal pieces of a tile in shared memory";
   let description = [{

@@ -1,0 +1,170 @@
+//===- TileRowsToNVVM.cpp - Rows of tiles in shared memory --------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+namespace {
+/// The 16-byte units of a 16-bit tile that fall to this thread of the
+/// warpgroup, in steps of all its threads. Where a step is whole groups of
+/// eight rows, the column and the swizzle stay: a step then adds a constant to
+/// the address, and no address has to be held for each.
+class Units {
+public:
+  Units(Emitter &e, Value base, SmemType tile)
+      : e(e), base(base), tile(tile), perRow(tile.getShape()[1] / 8),
+        rowsPerStep(kWarpgroupThreads / perRow),
+        isRegular(kWarpgroupThreads % perRow == 0 && rowsPerStep % 8 == 0),
+        thread(e.urem(e.threadIdAgain(), kWarpgroupThreads)),
+        row0(e.udiv(thread, perRow)), col0(column(0)),
+        address0(swizzledAddress(e, base, tile, row0, col0)) {}
+
+  int64_t steps() const {
+    return llvm::divideCeil(tile.getShape()[0] * perRow, kWarpgroupThreads);
+  }
+  Value row(int64_t step) {
+    return isRegular ? e.add(row0, step * rowsPerStep)
+                     : e.udiv(number(step), perRow);
+  }
+  Value address(int64_t step) {
+    return isRegular ? e.add(address0, step * rowsPerStep * 2 * kBlockColumns)
+                     : swizzledAddress(e, base, tile, row(step), column(step));
+  }
+  /// Pointer to the unit in a row-major matrix that begins at `base`, its rows
+  /// `stride` elements apart; `last` is that of the step before, null for the
+  /// first one.
+  Value pointer(int64_t step, Value base, Value stride, Value last) {
+    Type element = tile.getElementType();
+    if (isRegular && last) {
+      // Opaque: one pointer a step, kept and moved on from chunk to chunk,
+      // would take two registers each.
+      Value bytes =
+          e.mul(stride, rowsPerStep * element.getIntOrFloatBitWidth() / 8);
+      return e
+          .ptx("add.s64 $0, $1, $2;", "=l,l,l", {last, bytes}, last.getType())
+          .front();
+    }
+    Value offset =
+        e.add(e.mul(e.ext64(row(step)), stride), e.ext64(column(step)));
+    return offsetPointer(e, base, offset, element);
+  }
+
+private:
+  Value number(int64_t step) { return e.add(thread, step * kWarpgroupThreads); }
+  Value column(int64_t step) { return e.mul(e.urem(number(step), perRow), 8); }
+
+  Emitter &e;
+  Value base;
+  SmemType tile;
+  int64_t perRow, rowsPerStep;
+  bool isRegular;
+  Value thread, row0, col0, address0;
+};
+
+struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ZeroRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    SmemType tile = op.getTile().getType();
+    if (!tile.isSwizzled())
+      return rewriter.notifyMatchFailure(
+          op, "vectors are zero-extended by tile.load_vector");
+    Emitter e(rewriter, op.getLoc());
+    Value from = e.trunc32(adaptor.getFrom());
+    SmallVector<Value> zeros(4, e.c32(0));
+    Units units(e, adaptor.getTile(), tile);
+    for (int64_t step = 0; step < units.steps(); ++step) {
+      Value behind = e.cmp(LLVM::ICmpPredicate::uge, units.row(step), from);
+      e.ifThen(behind,
+               [&] { e.storeSharedVector(zeros, units.address(step)); });
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+/// Rows of f32 through padded rows, a unit of 16 bytes a thread and step.
+void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
+  SmemType tile = op.getStaging().getType();
+  Type element = tile.getElementType();
+  writePlainMatrix(e, e.elements(adaptor.getValue()), adaptor.getStaging(),
+                   tile, op.getTranspose(), /*firstRow=*/0);
+  emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+  Value base =
+      globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+  Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+  Value valid = e.trunc32(adaptor.getValid());
+  int64_t rows = tile.getShape()[0], perRow = tile.getShape()[1] / 4;
+  for (int64_t first = 0; first < rows * perRow; first += kWarpgroupThreads) {
+    Value number = e.add(e.warpgroupThread(), first);
+    Value row = e.udiv(number, perRow);
+    Value column = e.mul(e.urem(number, perRow), 4);
+    e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, row, valid), [&] {
+      Value from =
+          e.add(adaptor.getStaging(),
+                e.add(e.mul(row, tile.getPaddedRowBytes()), e.mul(column, 4)));
+      Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(column));
+      e.storeGlobal(e.vectorOf(e.loadSharedVector(e.f32(), 4, from)),
+                    offsetPointer(e, base, offset, element));
+    });
+  }
+}
+
+/// The 16-bit rows of a staging tile, a unit of 16 bytes a thread and step.
+void storeUnits(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
+  SmemType tile = op.getStaging().getType();
+  Type element = tile.getElementType();
+  Value base =
+      globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+  Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+  Value valid = e.trunc32(adaptor.getValid());
+  Units units(e, adaptor.getStaging(), tile);
+  Value pointer;
+  for (int64_t step = 0; step < units.steps(); ++step) {
+    pointer = units.pointer(step, base, stride, pointer);
+    Value inside = e.cmp(LLVM::ICmpPredicate::ult, units.row(step), valid);
+    e.ifThen(inside, [&] {
+      SmallVector<Value> unit =
+          e.loadSharedVector(e.i32(), 4, units.address(step));
+      e.storeGlobal(e.vectorOf(unit), pointer);
+    });
+  }
+}
+
+struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(StoreRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmemType tile = op.getStaging().getType();
+    // The last use of the staging tile may still be read.
+    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+    if (tile.isSwizzled()) {
+      writeMatrix(e, adaptor.getValue(), adaptor.getStaging(), tile,
+                  op.getTranspose());
+      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      storeUnits(e, op, adaptor);
+    } else {
+      storePlainRows(e, op, adaptor);
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void tile::populateTileRowsPatterns(LLVMTypeConverter &converter,
+                                    RewritePatternSet &patterns) {
+  patterns.add<ZeroRowsPattern, StoreRowsPattern>(converter,
+                                                  patterns.getContext());
+}

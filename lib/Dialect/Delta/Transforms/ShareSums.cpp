@@ -1,0 +1,117 @@
+//===- ShareSums.cpp - The decay of a chunk, off its running decay --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A chain multiplies its state by e^(sum of g), and reads e^(running sum of g),
+// which a map has made. The last of the latter is the former. On a GPU the sum
+// is a dozen additions and two exchanges between lanes in the middle of the
+// chain, the last element one load.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/IR/Splat.h"
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace mlir::wyvern::delta {
+#define GEN_PASS_DEF_SHARESUMSPASS
+#include "wyvern/Dialect/Delta/Transforms/Passes.h.inc"
+} // namespace mlir::wyvern::delta
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+namespace {
+/// An in of a chunk program.
+struct BoundIn {
+  Value tensor;
+  BindingAttr binding;
+};
+} // namespace
+
+/// Returns the in whose tile `value` is; nothing for another value.
+template <typename OpT>
+static std::optional<BoundIn> findIn(OpT program, Value value) {
+  auto arg = dyn_cast<BlockArgument>(value);
+  if (!arg || arg.getOwner() != &program.getBlock() ||
+      arg.getArgNumber() == 0 || arg.getArgNumber() > program.getIns().size())
+    return std::nullopt;
+  unsigned number = arg.getArgNumber() - 1;
+  return BoundIn{program.getIns()[number], program.getInBinding(number)};
+}
+
+/// Returns the vector whose sum's exponential `exp` is; null for another.
+static Value getSummed(math::ExpOp exp) {
+  auto sum = exp.getOperand().getDefiningOp<linalg::ReduceOp>();
+  if (!sum || getTileRank(exp.getResult()) != 0 || !sum->hasOneUse() ||
+      !isZero(sum.getInits().front()))
+    return {};
+  Block &body = sum.getCombiner().front();
+  bool isSum =
+      body.getOperations().size() == 2 && isa<arith::AddFOp>(body.front());
+  return isSum ? sum.getInputs().front() : Value();
+}
+
+/// True if `out` is the exponential of the running sum of `g`, a row a token.
+static bool isRunningDecay(OpResult out, const BoundIn &g, int64_t chunk) {
+  auto map = dyn_cast<ChunkMapOp>(out.getOwner());
+  if (!map || static_cast<int64_t>(map.getChunk()) != chunk)
+    return false;
+  auto exp = map.getYield()
+                 .getOuts()[out.getResultNumber()]
+                 .getDefiningOp<math::ExpOp>();
+  auto sum = exp ? exp.getOperand().getDefiningOp<CumsumOp>() : CumsumOp();
+  if (!sum || sum.getReverse() || sum.getExclusive() ||
+      cast<RankedTensorType>(sum.getType()).getShape() != ArrayRef(chunk))
+    return false;
+  std::optional<BoundIn> summed = findIn(map, sum.getX());
+  return summed && summed->tensor == g.tensor && summed->binding == g.binding;
+}
+
+/// Returns the tile of `scan` that is the running decay of `g`; null if it
+/// reads none.
+static Value findRunningDecay(ChunkScanOp scan, const BoundIn &g) {
+  for (auto [i, in] : llvm::enumerate(scan.getIns()))
+    if (auto out = dyn_cast<OpResult>(in);
+        out && isRunningDecay(out, g, scan.getChunk()))
+      return scan.getInArg(i);
+  return {};
+}
+
+namespace {
+struct ShareSumsPass : wyvern::delta::impl::ShareSumsPassBase<ShareSumsPass> {
+  void runOnOperation() override {
+    SmallVector<math::ExpOp> exps;
+    getOperation()->walk([&](math::ExpOp exp) {
+      if (isa<ChunkScanOp>(exp->getParentOp()))
+        exps.push_back(exp);
+    });
+    IRRewriter rewriter(&getContext());
+    for (math::ExpOp exp : exps)
+      numShared += succeeded(share(rewriter, exp));
+  }
+
+private:
+  static LogicalResult share(RewriterBase &rewriter, math::ExpOp exp) {
+    auto scan = cast<ChunkScanOp>(exp->getParentOp());
+    Value summed = getSummed(exp);
+    std::optional<BoundIn> g = summed ? findIn(scan, summed) : std::nullopt;
+    Value running = g ? findRunningDecay(scan, *g) : Value();
+    if (!running)
+      return failure();
+    Operation *sum = exp.getOperand().getDefiningOp();
+    rewriter.setInsertionPoint(exp);
+    rewriter.replaceOpWithNewOp<LastRowOp>(exp, exp.getType(), running,
+                                           scan.getValid());
+    rewriter.eraseOp(sum);
+    return success();
+  }
+};
+} // namespace

@@ -108,7 +108,8 @@ def add_reference(generated, pages):
 
 def public_names(root, module):
     """The names that a module says are public, and where each is defined if it says that."""
-    source = root / "python" / module.replace(".", "/") / "__init__.py"
+    path = root / "python" / module.replace(".", "/")
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     body = ast.parse(source.read_text()).body
     known = {}
     for node in body:

@@ -15,7 +15,7 @@ from wyvern._core.specs import Spec
 from wyvern._core.steps import check_prologue
 
 from . import _direct
-from ._ops import _library
+from ._ops import library
 
 _POOL = ("state", "read_slots", "write_slots", "lengths")
 
@@ -34,14 +34,14 @@ class _Programs:
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
         tensors = ", ".join(f"Tensor {x}" for x in self.operands)
-        _library.define(
+        library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
             "Tensor? lengths) -> Tensor",
             tags=(torch.Tag.pt2_compliant_tag,),
         )
         for key in ("CPU", "CUDA"):
-            _library.impl(name, self.run, key)
-        torch.library.register_fake(f"wyvern::{name}", self.shape, lib=_library)
+            library.impl(name, self.run, key)
+        torch.library.register_fake(f"wyvern::{name}", self.shape, lib=library)
         self.op = getattr(torch.ops.wyvern, name).default
 
     def of(self, kind: str) -> Any:

@@ -83,7 +83,8 @@ typedef enum wyvern_dim_kind {
   WYVERN_DIM_CHUNK = 2, /* slots of multiple * chunk = C tokens: B * ceil(T /
                            C); packed: floor(T / C) + N */
   WYVERN_DIM_HEAD = 3,  /* size */
-  WYVERN_DIM_WHOLE = 4  /* size */
+  WYVERN_DIM_WHOLE = 4, /* size */
+  WYVERN_DIM_SLOT = 5 /* slots of a pool of states: as many as the caller has */
 } wyvern_dim_kind;
 
 typedef struct wyvern_dim_desc {
@@ -254,8 +255,9 @@ WYVERN_API wyvern_status wyvern_program_workspace_size(
    tensor of the descriptor and gets its dtype, sizes and dense strides, null
    data, and the device of the main tensor; that is the first input that has a
    batch and tokens and is not optional, and all that is read of `tensors`. Of
-   cu_seqlens, which may be null, the shape is read. `workspace_bytes`: as
-   wyvern_program_workspace_size. */
+   cu_seqlens, which may be null, the shape is read. A pool's slots count 0:
+   they are the caller's. `workspace_bytes`: as wyvern_program_workspace_size.
+ */
 WYVERN_API wyvern_status wyvern_program_expect(const wyvern_program *program,
                                                const wyvern_tensor *tensors,
                                                const wyvern_tensor *cu_seqlens,

@@ -34,6 +34,12 @@ Lowering::Lowering(const DriverOptions &options, const Variant &variant,
   pipelineOptions.operandType = getOperandType(module).str();
   pipelineOptions.training = options.training;
   pipelineOptions.save = options.save;
+  pipelineOptions.serving = options.serving;
+  pipelineOptions.stateLayout = options.stateLayout;
+  pipelineOptions.stateType = options.stateType;
+  pipelineOptions.slotType = options.slotType;
+  pipelineOptions.firstSlot = options.firstSlot;
+  pipelineOptions.prologue = options.prologue;
   pipelineOptions.segmentTokens = variant.segmentTokens;
   pipelineOptions.schedule = variant.schedule;
   if (!options.arch.empty())

@@ -88,6 +88,39 @@ static cl::opt<std::string>
                       "run the chain again for: the state and the rows that "
                       "it takes, every chunk) or none (default factor)"),
              cl::value_desc("what"), cl::init("factor"), cl::cat(category));
+static cl::opt<bool>
+    servingFlag("serving",
+                cl::desc("Make the step of decoding, on a pool of states, for "
+                         "inference engines"),
+                cl::cat(category));
+static cl::opt<std::string>
+    stateLayoutFlag("state-layout",
+                    cl::desc("With --serving: order of the pool's dimensions, "
+                             "vk ([slots, heads, V, K], the default) or kv"),
+                    cl::value_desc("order"), cl::init("vk"), cl::cat(category));
+static cl::opt<std::string>
+    stateTypeFlag("state-type",
+                  cl::desc("With --serving: element type of the pool, f32 (the "
+                           "default) or bf16"),
+                  cl::value_desc("type"), cl::init("f32"), cl::cat(category));
+static cl::opt<std::string>
+    slotTypeFlag("slot-type",
+                 cl::desc("With --serving: element type of slot numbers and "
+                          "lengths, i32 (the default) or i64"),
+                 cl::value_desc("type"), cl::init("i32"), cl::cat(category));
+static cl::opt<int64_t>
+    firstSlotFlag("first-slot",
+                  cl::desc("With --serving: the first slot that is one; a "
+                           "sequence with a lower number is padding (default "
+                           "0; vLLM has 1)"),
+                  cl::value_desc("slot"), cl::init(0), cl::cat(category));
+static cl::opt<std::string>
+    prologueFlag("prologue",
+                 cl::desc("With --serving: what the step computes of its "
+                          "operands, a list of norm (q and keys come without "
+                          "their L2 norm) and gates (the decay is made of a, "
+                          "A_log and dt_bias, rates of logits b)"),
+                 cl::value_desc("list"), cl::cat(category));
 static cl::opt<std::string>
     scheduleFlag("schedule",
                  cl::desc("Compile one variant: how the work is divided into "
@@ -259,6 +292,61 @@ static std::optional<ExitCode> setTraining(DriverOptions &options) {
                     llvm::join(names, ", "));
 }
 
+/// Diagnoses a value of a flag of --serving that there is not.
+static std::optional<ExitCode> checkServingChoice(StringRef flag,
+                                                  StringRef value,
+                                                  ArrayRef<StringRef> choices) {
+  if (llvm::is_contained(choices, value))
+    return std::nullopt;
+  return usageError("unknown --" + flag + " '" + value + "'" +
+                    didYouMean(value, choices) + "; expected one of " +
+                    llvm::join(choices, ", "));
+}
+
+static std::optional<ExitCode> setServing(DriverOptions &options) {
+  options.serving = servingFlag;
+  options.stateLayout = stateLayoutFlag;
+  options.stateType = stateTypeFlag;
+  options.slotType = slotTypeFlag;
+  options.firstSlot = firstSlotFlag;
+  bool isToldMore = stateLayoutFlag.getNumOccurrences() > 0 ||
+                    stateTypeFlag.getNumOccurrences() > 0 ||
+                    slotTypeFlag.getNumOccurrences() > 0 ||
+                    prologueFlag.getNumOccurrences() > 0 ||
+                    firstSlotFlag.getNumOccurrences() > 0;
+  if (!options.serving && isToldMore)
+    return usageError("--state-layout, --state-type, --slot-type, "
+                      "--first-slot and --prologue say what the step of "
+                      "--serving is; add --serving, or leave them out");
+  if (options.serving && options.training)
+    return usageError("--serving makes the step of decoding, which has no "
+                      "backward; leave --training or --serving out");
+  if (options.serving && options.emit == "tvm-ffi")
+    return usageError("--emit=tvm-ffi makes no module of the step of decoding "
+                      "yet; leave --emit or --serving out");
+  if (auto code =
+          checkServingChoice("state-layout", options.stateLayout, {"vk", "kv"}))
+    return code;
+  if (auto code =
+          checkServingChoice("state-type", options.stateType, {"f32", "bf16"}))
+    return code;
+  if (auto code =
+          checkServingChoice("slot-type", options.slotType, {"i32", "i64"}))
+    return code;
+  SmallVector<StringRef> parts;
+  StringRef(prologueFlag)
+      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef part : parts) {
+    if (auto code = checkServingChoice("prologue", part, {"norm", "gates"}))
+      return code;
+    options.prologue.push_back(part.str());
+  }
+  if (options.firstSlot < 0)
+    return usageError("expected --first-slot of at least 0, found " +
+                      Twine(options.firstSlot));
+  return std::nullopt;
+}
+
 /// Reads --schedule and --segment-tokens: one variant.
 static std::optional<ExitCode> setVariant(DriverOptions &options) {
   Variant variant;
@@ -297,6 +385,15 @@ static bool holdsVariants(const DriverOptions &options) {
 static std::optional<ExitCode> setVariants(DriverOptions &options) {
   bool isOne = scheduleFlag.getNumOccurrences() > 0 ||
                segmentTokensFlag.getNumOccurrences() > 0;
+  if (options.serving) {
+    if (isOne || variantsFlag.getNumOccurrences() > 0)
+      return usageError("--serving has one variant, decode; leave --schedule, "
+                        "--segment-tokens and --variants out");
+    Variant decode;
+    decode.schedule = "decode";
+    options.variants = {decode};
+    return std::nullopt;
+  }
   if (isOne && variantsFlag.getNumOccurrences() > 0)
     return usageError("--schedule and --segment-tokens are one variant, and "
                       "--variants says which there are; leave one of them out");
@@ -347,6 +444,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (auto code = setArch(options))
     return code;
   if (auto code = setTraining(options))
+    return code;
+  if (auto code = setServing(options))
     return code;
   if (auto code = setVariants(options))
     return code;

@@ -36,6 +36,10 @@ struct DriverOptions {
   bool strict = true;
   bool training = false; ///< Derive the backward too.
   std::string save; ///< What it is given: factor, checkpoints, states or none.
+  bool serving = false;                         ///< The step of decoding.
+  std::string stateLayout, stateType, slotType; ///< Of its pool of states.
+  int64_t firstSlot = 0;
+  std::vector<std::string> prologue; ///< norm, gates
   /// What to compile, at least one; with `autoVariants`, what to choose from.
   std::vector<Variant> variants;
   bool autoVariants = false;

@@ -172,6 +172,8 @@ FailureOr<BundleInfo> VariantLowering::finish() {
                             [](const Twine &message) { printError(message); })))
       return failure();
   }
+  if (options.serving)
+    all.serving = ServingInfo{options.stateLayout, options.firstSlot};
   return all;
 }
 

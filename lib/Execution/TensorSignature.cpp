@@ -77,6 +77,22 @@ static Bound findBinding(Value value) {
   return {};
 }
 
+/// What the integers of `value` are to the scans that read it.
+static CpuIndices findIndices(Value value) {
+  for (Operation *user : value.getUsers()) {
+    auto scan = dyn_cast<ChunkScanOp>(user);
+    if (!scan)
+      continue;
+    if (scan.getReadSlots() == value)
+      return CpuIndices::ReadSlots;
+    if (scan.getWriteSlots() == value)
+      return CpuIndices::WriteSlots;
+    if (scan.getLengths() == value)
+      return CpuIndices::Lengths;
+  }
+  return CpuIndices::Offsets;
+}
+
 /// Reads one tensor; `what` and `bound` describe it.
 static llvm::Expected<CpuTensor> readTensor(Type type, Attribute name,
                                             Bound bound, const Twine &what) {
@@ -112,6 +128,7 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
     if (!tensor)
       return tensor.takeError();
     tensor->isResidual = function.getArgAttr(i, kResidualAttr) != nullptr;
+    tensor->indices = findIndices(argument);
     inputs.push_back(std::move(*tensor));
   }
   Operation *terminator = function.getBody().front().getTerminator();
@@ -154,6 +171,7 @@ namespace {
 /// The run-time sizes; -1 until an input has told.
 struct Sizes {
   int64_t batchRows = -1, tokens = -1, sequences = -1;
+  int64_t slots = -1; ///< of the pool
   bool packed = false;
 
   /// The size `dim` of `tensor` must have, or -1 if nothing is known of it yet:
@@ -162,6 +180,10 @@ struct Sizes {
     if (dim.kind == DimKind::time)
       return tokens;
     return isTimed(tensor) ? batchRows : sequences;
+  }
+  /// True for a size that is the caller's to choose.
+  static bool isFree(BoundDim dim) {
+    return dim.kind == DimKind::whole || dim.kind == DimKind::slot;
   }
   /// How many slots of so many tokens there are; known after all timed inputs.
   int64_t getSlots(int64_t length) const {
@@ -189,6 +211,35 @@ static std::string formatShape(ArrayRef<int64_t> shape) {
   return text;
 }
 
+static int64_t readEntry(const CpuTensor &tensor, const CpuBuffer &buffer,
+                         int64_t i) {
+  int64_t at = i * buffer.strides[0];
+  return tensor.dtype == "i32" ? static_cast<const int32_t *>(buffer.data)[at]
+                               : static_cast<const int64_t *>(buffer.data)[at];
+}
+
+/// One entry a sequence, none where they may be left out, each of a slot that
+/// the pool has or below all of them.
+static llvm::Error checkIndices(const CpuTensor &tensor,
+                                const CpuBuffer &buffer, const Sizes &sizes) {
+  int64_t entries = buffer.shape[0];
+  if (entries == 0 && tensor.mayBeEmpty())
+    return llvm::Error::success();
+  if (entries != sizes.sequences)
+    return llvm::createStringError(
+        "%s: expected one entry for each of %lld sequences%s, found %lld",
+        tensor.name.c_str(), (long long)sizes.sequences,
+        tensor.mayBeEmpty() ? ", or none" : "", (long long)entries);
+  for (int64_t i = 0; i < entries; ++i)
+    if (int64_t slot = readEntry(tensor, buffer, i);
+        tensor.indices != CpuIndices::Lengths && slot >= sizes.slots)
+      return llvm::createStringError(
+          "%s: expected slots of a pool of %lld, found %lld at entry %lld",
+          tensor.name.c_str(), (long long)sizes.slots, (long long)slot,
+          (long long)i);
+  return llvm::Error::success();
+}
+
 /// cu_seqlens is [0], or offsets that never decrease and end within the tokens.
 static llvm::Error checkCuSeqlens(const CpuTensor &tensor,
                                   const CpuBuffer &buffer, Sizes &sizes) {
@@ -201,10 +252,7 @@ static llvm::Error checkCuSeqlens(const CpuTensor &tensor,
         tensor.name.c_str(), (long long)sizes.batchRows);
   int64_t previous = 0;
   for (int64_t i = 0; i < entries; ++i) {
-    int64_t at = i * buffer.strides[0];
-    int64_t offset = tensor.dtype == "i32"
-                         ? static_cast<const int32_t *>(buffer.data)[at]
-                         : static_cast<const int64_t *>(buffer.data)[at];
+    int64_t offset = readEntry(tensor, buffer, i);
     if (offset < previous || offset > sizes.tokens)
       return llvm::createStringError(
           "%s: expected offsets that start at 0 or above, never decrease and "
@@ -225,7 +273,9 @@ static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
   bool hasRank = buffer.shape.size() == expected.size() &&
                  buffer.strides.size() == expected.size();
   for (size_t i = 0; hasRank && i < expected.size(); ++i) {
-    if (expected[i] >= 0 || tensor.dims[i].kind == DimKind::whole)
+    if (tensor.dims[i].kind == DimKind::slot)
+      sizes.slots = buffer.shape[i];
+    if (expected[i] >= 0 || Sizes::isFree(tensor.dims[i]))
       continue;
     if (tensor.dims[i].kind == DimKind::chunk) {
       expected[i] = sizes.getSlots(tensor.chunk * tensor.dims[i].multiple);
@@ -240,7 +290,7 @@ static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
   bool fits = hasRank;
   for (size_t i = 0; fits && i < expected.size(); ++i)
     fits = expected[i] == buffer.shape[i] ||
-           (expected[i] < 0 && tensor.dims[i].kind == DimKind::whole);
+           (expected[i] < 0 && Sizes::isFree(tensor.dims[i]));
   if (fits)
     return llvm::Error::success();
   return llvm::createStringError(tensor.name + ": expected shape " +
@@ -264,9 +314,18 @@ llvm::Error wyvern::checkBuffers(ArrayRef<CpuTensor> inputs,
   if (llvm::Error error = checkAll(/*timed=*/true))
     return error;
   sizes.sequences = sizes.batchRows;
+  auto isInteger = [](const CpuTensor &tensor) {
+    return StringRef(tensor.dtype).starts_with("i");
+  };
   for (auto [tensor, buffer] : llvm::zip_equal(inputs, buffers))
-    if (StringRef(tensor.dtype).starts_with("i"))
+    if (isInteger(tensor) && tensor.indices == CpuIndices::Offsets)
       if (llvm::Error error = checkCuSeqlens(tensor, buffer, sizes))
         return error;
-  return checkAll(/*timed=*/false);
+  if (llvm::Error error = checkAll(/*timed=*/false))
+    return error;
+  for (auto [tensor, buffer] : llvm::zip_equal(inputs, buffers))
+    if (isInteger(tensor) && tensor.indices != CpuIndices::Offsets)
+      if (llvm::Error error = checkIndices(tensor, buffer, sizes))
+        return error;
+  return llvm::Error::success();
 }

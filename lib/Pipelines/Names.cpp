@@ -11,6 +11,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 #include "wyvern/Pipelines/Pipelines.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -38,6 +40,8 @@ public:
 
 private:
   LogicalResult checkTensor(Location loc, const Twine &what, StringRef name);
+  /// True for a pool of states that a result is, too.
+  bool isWrittenInPlace(unsigned argument);
 
   func::FuncOp func;
   bool training;
@@ -63,6 +67,32 @@ LogicalResult NameChecker::checkTensor(Location loc, const Twine &what,
   return success();
 }
 
+/// Returns true for what has pools of states in the place of initial and final
+/// ones.
+static bool hasPools(Operation *op) {
+  if (auto scan = dyn_cast<delta::ChunkScanOp>(op))
+    return scan.hasSlots();
+  if (auto kernel = dyn_cast<sched::KernelOp>(op))
+    return kernel.getReadSlots() != nullptr;
+  auto launch = dyn_cast<tile::LaunchOp>(op);
+  return launch && !launch.getIndices().empty();
+}
+
+bool NameChecker::isWrittenInPlace(unsigned argument) {
+  if (func.isDeclaration())
+    return false;
+  Value pool = func.getArgument(argument);
+  Operation *terminator = func.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+    Operation *op = value.getDefiningOp();
+    if (op && hasPools(op) && value.getType() == pool.getType() &&
+        llvm::is_contained(op->getOperands(), pool) &&
+        delta::getResultName(func, i) == delta::getArgName(func, argument))
+      return true;
+  }
+  return false;
+}
+
 LogicalResult NameChecker::check() {
   // Results first: what training adds to them is not the user's, so that an
   // argument of the same name is what the error is about.
@@ -70,6 +100,10 @@ LogicalResult NameChecker::check() {
     if (failed(checkTensor(func.getLoc(), "result #" + Twine(i),
                            delta::getResultName(func, i))))
       return failure();
+  // What is written in place has one name as argument and as result.
+  for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i)
+    if (isWrittenInPlace(i))
+      names.erase(delta::getArgName(func, i));
   auto getLoc = [&](unsigned i) {
     return func.isDeclaration() ? func.getLoc() : func.getArgument(i).getLoc();
   };

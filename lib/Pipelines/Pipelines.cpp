@@ -40,7 +40,21 @@ static void addDelta(OpPassManager &pm, const PipelineOptions &) {
   pm.addPass(createCanonicalizerPass());
 }
 
+/// A step of decoding has the form of one token in the place of a chunk's.
+static void addStep(OpPassManager &pm, const PipelineOptions &options) {
+  delta::FormStepPassOptions formStep;
+  formStep.layout = options.stateLayout;
+  formStep.stateType = options.stateType;
+  formStep.slotType = options.slotType;
+  formStep.firstSlot = options.firstSlot;
+  formStep.prologue.assign(options.prologue.begin(), options.prologue.end());
+  pm.addPass(delta::createFormStepPass(formStep));
+  pm.addPass(delta::createFuseProloguePass());
+}
+
 static void addWY(OpPassManager &pm, const PipelineOptions &options) {
+  if (options.serving)
+    return addStep(pm, options);
   delta::FormWYPassOptions formWY;
   formWY.rows = options.rows;
   pm.addPass(delta::createFormWYPass(formWY));
@@ -59,6 +73,13 @@ static void addDifferentiated(OpPassManager &pm,
 }
 
 static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
+  // The step is one kernel: nothing of it is worth a trip through memory, and
+  // no product reads an operand as it was loaded, for which scales would move.
+  if (options.serving) {
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    return;
+  }
   pm.addPass(delta::createSimplifyPass());
   pm.addPass(delta::createStagePass());
   // What one program computes is an in of the next.
@@ -75,7 +96,8 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
-  if (options.operandType.getValue() == "none")
+  // What the CUDA cores multiply is not rounded.
+  if (options.operandType.getValue() == "none" || options.serving)
     return;
   // Operands of its products are rounded with the others.
   pm.addPass(delta::createHalveDecayPass());
@@ -92,6 +114,10 @@ ArrayRef<StringRef> mlir::wyvern::getSchedules() {
 
 static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(tile::createTileAttachTargetPass());
+  if (options.serving) {
+    pm.addNestedPass<func::FuncOp>(sched::createDecodePass());
+    return;
+  }
   if (options.schedule != "separate") {
     sched::FuseForwardPassOptions fuse;
     if (options.schedule == "fused-warps") {

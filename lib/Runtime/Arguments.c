@@ -15,8 +15,8 @@ static const char *dtype_name(wyvern_dtype dtype) {
 }
 
 static const char *dim_name(wyvern_dim_kind kind) {
-  static const char *const names[] = {"sequences", "time", "chunks", "heads",
-                                      "channels"};
+  static const char *const names[] = {"sequences", "time",     "chunks",
+                                      "heads",     "channels", "slots"};
   return names[kind];
 }
 
@@ -93,7 +93,8 @@ static wyvern_status check_strides(const wyvern_program *program, uint32_t t,
                       name, desc->name, (long long)stride,
                       (long long)(stride * size), i);
       if (stride < 0 || stride >= (INT64_C(1) << 40) / size ||
-          (stride == 0 && (layout->tensor_map || desc->role == WYVERN_OUTPUT)))
+          (stride == 0 && (layout->tensor_map || desc->role == WYVERN_OUTPUT ||
+                           desc->dims[i].kind == WYVERN_DIM_SLOT)))
         return REFUSE(
             "%s: '%s' has the stride %lld in dimension %u, expected "
             "one above 0 and below 2^40 bytes; pass a contiguous copy",
@@ -120,10 +121,14 @@ wyvern_status wyvern_program_check_layout(const wyvern_program *program,
   for (uint32_t i = 0; i < tensor->rank; ++i)
     if (tensor->sizes[i] == 0)
       return WYVERN_OK;
-  if (!tensor->data || (uintptr_t)tensor->data % 16 != 0)
-    return REFUSE("%s: '%s' starts at %p, expected a multiple of 16; pass a "
+  /* Integers are read one by one. */
+  int is_index = desc->dtype == WYVERN_I32 || desc->dtype == WYVERN_I64;
+  int64_t alignment = is_index ? wyvern_dtype_size(desc->dtype) : 16;
+  if (!tensor->data || (uintptr_t)tensor->data % (uint64_t)alignment != 0)
+    return REFUSE("%s: '%s' starts at %p, expected a multiple of %lld; pass a "
                   "contiguous copy",
-                  program->desc->name, desc->name, tensor->data);
+                  program->desc->name, desc->name, tensor->data,
+                  (long long)alignment);
   return check_strides(program, index, tensor);
 }
 
@@ -177,6 +182,8 @@ static wyvern_status check_tensor(const wyvern_program *program, uint32_t t,
                   call->device);
   for (uint32_t i = 0; i < desc->rank; ++i) {
     int64_t expected = wyvern_dim_extent(desc, i, &call->extents);
+    if (desc->dims[i].kind == WYVERN_DIM_SLOT)
+      continue;
     if (tensor->sizes[i] != expected)
       return REFUSE("%s: '%s' has extent %lld in dimension %u (%s), expected "
                     "%lld",

@@ -84,6 +84,7 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
     return wyvern_count_slots(extents, desc->multiple);
   case WYVERN_DIM_HEAD:
   case WYVERN_DIM_WHOLE:
+  case WYVERN_DIM_SLOT:
     break;
   }
   return desc->size;

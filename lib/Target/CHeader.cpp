@@ -79,7 +79,7 @@ static std::string getParameterName(StringRef name) {
       "while", "xor",
       // Ours.
       "batch", "cu", "cu_seqlens", "device", "entries", "packed", "program",
-      "sequences", "stream", "tensors", "tokens", "workspace",
+      "pool_slots", "sequences", "stream", "tensors", "tokens", "workspace",
       "workspace_bytes"};
   // Its numbered locals: slots8, sizes0.
   StringRef number = name;
@@ -105,6 +105,8 @@ static std::string getExtent(const TensorInfo &tensor, const DimInfo &dim) {
                              : "tokens * " + std::to_string(dim.multiple);
   case DimRange::Chunk:
     return dim.multiple == 1 ? "slots" : "slots" + std::to_string(dim.multiple);
+  case DimRange::Slot:
+    return "pool_slots";
   case DimRange::Head:
   case DimRange::Whole:
     return std::to_string(dim.size);
@@ -131,8 +133,8 @@ void HeaderWriter::writeTensors(StringRef array, ArrayRef<TensorInfo> tensors) {
   static constexpr StringLiteral roles[] = {"WYVERN_INPUT", "WYVERN_OUTPUT",
                                             "WYVERN_WORKSPACE"};
   static constexpr StringLiteral kinds[] = {
-      "WYVERN_DIM_SEQ", "WYVERN_DIM_TIME", "WYVERN_DIM_CHUNK",
-      "WYVERN_DIM_HEAD", "WYVERN_DIM_WHOLE"};
+      "WYVERN_DIM_SEQ",  "WYVERN_DIM_TIME",  "WYVERN_DIM_CHUNK",
+      "WYVERN_DIM_HEAD", "WYVERN_DIM_WHOLE", "WYVERN_DIM_SLOT"};
   os << "static const wyvern_tensor_desc " << array << "[] = {\n";
   for (const TensorInfo &tensor : tensors) {
     os << "  {\"" << tensor.name << "\", "
@@ -262,10 +264,14 @@ void HeaderWriter::writeLaunch() {
      << "static inline wyvern_status " << program.name
      << "_launch(wyvern_program *program, int32_t device, int64_t batch, "
         "int64_t tokens, int64_t packed,\n";
+  if (llvm::any_of(program.tensors, [](const TensorInfo &tensor) {
+        return hasKind(tensor, DimRange::Slot);
+      }))
+    os << "    int64_t pool_slots,\n";
   for (const TensorInfo &tensor : program.tensors) {
-    os << "    " << (tensor.role == TensorRole::Input ? "const " : "")
-       << getCType(tensor.dtype) << " *" << getParameterName(tensor.name)
-       << ", /* ["
+    bool isRead = tensor.role == TensorRole::Input && !tensor.inPlace;
+    os << "    " << (isRead ? "const " : "") << getCType(tensor.dtype) << " *"
+       << getParameterName(tensor.name) << ", /* ["
        << llvm::join(llvm::map_range(tensor.dims,
                                      [&](const DimInfo &dim) {
                                        return getExtent(tensor, dim);

@@ -16,8 +16,8 @@ using namespace mlir::wyvern;
 static constexpr unsigned schemaVersion = 3;
 
 static StringRef stringify(DimRange kind) {
-  static constexpr StringLiteral names[] = {"seq", "time", "chunk", "head",
-                                            "whole"};
+  static constexpr StringLiteral names[] = {"seq",  "time",  "chunk",
+                                            "head", "whole", "slot"};
   return names[static_cast<unsigned>(kind)];
 }
 
@@ -64,6 +64,8 @@ static void writeTensor(llvm::json::OStream &json, const TensorInfo &tensor) {
       json.attribute("optional", true);
     if (tensor.residual)
       json.attribute("residual", true);
+    if (tensor.inPlace)
+      json.attribute("in_place", true);
     json.attributeArray("dims", [&] {
       for (const DimInfo &dim : tensor.dims)
         json.value(toJSON(dim));
@@ -194,7 +196,13 @@ void mlir::wyvern::writeManifest(const BundleInfo &bundle,
     });
     json.attribute("spec", spec);
     json.attribute("gate_space", "log");
-    json.attribute("state_layout", "any (strides)");
+    json.attribute("state_layout", bundle.serving ? bundle.serving->stateLayout
+                                                  : "any (strides)");
+    if (bundle.serving)
+      json.attributeObject("serving", [&] {
+        json.attribute("entry", "step");
+        json.attribute("first_slot", bundle.serving->firstSlot);
+      });
     writeProgram(json, program);
     json.attributeArray("residuals", [&] { writeResiduals(json, program); });
     if (bundle.backward)

@@ -58,6 +58,8 @@ static std::string describe(const TensorInfo &tensor, const DimInfo &dim) {
     return times + "tokens";
   case DimRange::Chunk:
     return "slots of " + times + "chunks";
+  case DimRange::Slot:
+    return "slots of the pool";
   case DimRange::Head:
   case DimRange::Whole:
     return std::to_string(dim.size);

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._core.programs import CompiledProgram, TensorInfo
     from ._core.reference import reference
     from ._core.specs import CompileError
+    from ._core.steps import Pool
     from ._rt import RuntimeError
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "CompileError",
     "CompiledProgram",
     "CpuProgram",
+    "Pool",
     "Program",
     "RuntimeError",
     "TensorInfo",
@@ -50,6 +52,7 @@ _HOMES = {
     "CompileError": "._core.specs",
     "CompiledProgram": "._core.programs",
     "CpuProgram": "._core.cpu",
+    "Pool": "._core.steps",
     "Program": "._core.gpu",
     "RuntimeError": "._rt",
     "TensorInfo": "._core.programs",

@@ -91,12 +91,16 @@ static std::unique_ptr<CpuProgram>
 compileCpu(const std::string &source, const std::string &entry,
            const std::string &phase, const std::string &operandType,
            bool training, const std::string &save, bool backward,
-           const std::string &schedule, int64_t segmentTokens) {
+           const std::string &schedule, int64_t segmentTokens, bool serving,
+           const std::string &stateLayout, const std::string &stateType,
+           const std::string &slotType, int64_t firstSlot,
+           const std::vector<std::string> &prologue) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(source,
-                               {entry, phase, operandType, training, save,
-                                backward, schedule, segmentTokens});
+    return CpuProgram::compile(source, {entry, phase, operandType, training,
+                                        save, backward, schedule, segmentTokens,
+                                        serving, stateLayout, stateType,
+                                        slotType, firstSlot, prologue});
   };
   return unwrap(compileReleased());
 }
@@ -131,15 +135,19 @@ static void addForXla(const py::object &self, const std::string &name) {
 }
 
 /// (name, dtype, shape with -1 where dynamic, (kind, rows a token) a dimension,
-/// is a gate, is a residual) each.
+/// is a gate, is a residual, may be empty, is a pool of states) each.
 static std::vector<py::tuple> describe(llvm::ArrayRef<CpuTensor> tensors) {
   std::vector<py::tuple> all;
   for (const CpuTensor &tensor : tensors) {
     std::vector<std::pair<std::string, int64_t>> dims;
     for (delta::BoundDim dim : tensor.dims)
       dims.emplace_back(delta::stringifyDimKind(dim.kind).str(), dim.multiple);
+    bool isPool = llvm::any_of(tensor.dims, [](delta::BoundDim dim) {
+      return dim.kind == delta::DimKind::slot;
+    });
     all.push_back(py::make_tuple(tensor.name, tensor.dtype, tensor.shape, dims,
-                                 tensor.isGate, tensor.isResidual));
+                                 tensor.isGate, tensor.isResidual,
+                                 tensor.mayBeEmpty(), isPool));
   }
   return all;
 }
@@ -274,7 +282,10 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
         py::arg("training") = false, py::arg("save") = "factor",
         py::arg("backward") = false, py::arg("schedule") = "separate",
-        py::arg("segment_tokens") = 0,
+        py::arg("segment_tokens") = 0, py::arg("serving") = false,
+        py::arg("state_layout") = "vk", py::arg("state_type") = "f32",
+        py::arg("slot_type") = "i32", py::arg("first_slot") = 0,
+        py::arg("prologue") = std::vector<std::string>(),
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

@@ -34,6 +34,12 @@ def compile_cpu(
     backward: bool = False,
     schedule: str = "separate",
     segment_tokens: int = 0,
+    serving: bool = False,
+    state_layout: str = "vk",
+    state_type: str = "f32",
+    slot_type: str = "i32",
+    first_slot: int = 0,
+    prologue: Sequence[str] = (),
 ) -> CpuProgram: ...
 def read_spec(
     text: str, file_name: str, format: str, dtype: str = ""

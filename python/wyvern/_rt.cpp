@@ -194,7 +194,7 @@ public:
       values[i] = framework.describe(tensor, device);
       if (wyvern_program_check_layout(program, (uint32_t)i, &values[i]) ==
               WYVERN_OK ||
-          values[i].rank != tensors[i].rank)
+          values[i].rank != tensors[i].rank || isPool(tensors[i]))
         continue;
       bool isInput = tensors[i].role == WYVERN_INPUT;
       copies.push_back(framework.copy(tensor, isInput));
@@ -260,6 +260,12 @@ public:
   }
 
 private:
+  /// True for a pool of states: it is written where it is, so a copy would not
+  /// do, and a launch says what is wrong with it.
+  static bool isPool(const wyvern_tensor_desc &tensor) {
+    return tensor.rank > 0 && tensor.dims[0].kind == WYVERN_DIM_SLOT;
+  }
+
   /// The framework's device of the tensors.
   static py::object deviceOf(const py::tuple &inputs) {
     for (py::handle input : inputs)
@@ -295,7 +301,8 @@ private:
                                           {"time", WYVERN_DIM_TIME},
                                           {"chunk", WYVERN_DIM_CHUNK},
                                           {"head", WYVERN_DIM_HEAD},
-                                          {"whole", WYVERN_DIM_WHOLE}});
+                                          {"whole", WYVERN_DIM_WHOLE},
+                                          {"slot", WYVERN_DIM_SLOT}});
       if (out.kind == WYVERN_DIM_TIME || out.kind == WYVERN_DIM_CHUNK)
         out.multiple = get(dim, "multiple", 1u);
       if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)

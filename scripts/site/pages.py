@@ -18,9 +18,9 @@ import sys
 import yaml
 
 START = ["index.md", "quickstart.md", "tutorial.md", "layer-specs.md", "limits.md", "glossary.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-USE = ["python.md", "torch.md", "training.md", "context-parallel.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md", "performance.md"]
+USE = ["python.md", "torch.md", "training.md", "context-parallel.md", "serving.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md", "performance.md"]
 COMPILER = ["layers.md", "spec.md", "sched.md", "layouts.md"]
-MODULES = ["wyvern", "wyvern.torch", "wyvern.torch.layers", "wyvern.jax", "wyvern.integrations.fla", "wyvern.integrations.transformers"]
+MODULES = ["wyvern", "wyvern.torch", "wyvern.torch.layers", "wyvern.jax", "wyvern.integrations.fla", "wyvern.integrations.flashinfer", "wyvern.integrations.transformers"]
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".h": "c", ".c": "c", ".json": "json"}
 # What stands in code is no link.
 LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?P<text>!?\[[^\]]*\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^)]*)?\)", re.S)
@@ -108,7 +108,8 @@ def add_reference(generated, pages):
 
 def public_names(root, module):
     """The names that a module says are public, and where each is defined if it says that."""
-    source = root / "python" / module.replace(".", "/") / "__init__.py"
+    path = root / "python" / module.replace(".", "/")
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     body = ast.parse(source.read_text()).body
     known = {}
     for node in body:

@@ -11,13 +11,14 @@ import pytest
 
 import runtime_bundle_cases
 import runtime_cases
+import runtime_step_cases
 import runtime_variant_cases
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CASES = [
     (module, name)
-    for module in (runtime_cases, runtime_bundle_cases, runtime_variant_cases)
+    for module in (runtime_cases, runtime_bundle_cases, runtime_step_cases, runtime_variant_cases)
     for name in dir(module)
     if name.startswith("case_")
 ]

@@ -59,7 +59,15 @@ struct CpuOptions {
   std::string schedule = "separate";
   /// Tokens of the segments that `staged` cuts sequences into; 0 for none.
   int64_t segmentTokens = 0;
+  /// Make the step of decoding, on a pool of states (delta-form-step).
+  bool serving = false;
+  std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
+  int64_t firstSlot = 0;
+  std::vector<std::string> prologue; ///< norm, gates
 };
+
+/// What the integers of an argument are.
+enum class CpuIndices { Offsets, ReadSlots, WriteSlots, Lengths };
 
 /// An argument or a result of a program.
 struct CpuTensor {
@@ -68,8 +76,8 @@ struct CpuTensor {
   std::string dtype;
   /// -1 where the size is known at run time only.
   std::vector<int64_t> shape;
-  /// What each dimension is: seq, time (with its rows a token), chunk, head or
-  /// whole.
+  /// What each dimension is: seq, time (with its rows a token), chunk, head,
+  /// slot or whole.
   std::vector<delta::BoundDim> dims;
   /// Tokens a chunk; 0 if no chunk program binds the tensor.
   int64_t chunk = 0;
@@ -77,6 +85,13 @@ struct CpuTensor {
   bool isGate = false;
   /// Saved by a forward for its backward.
   bool isResidual = false;
+  /// Of a tensor of integers: what they are. All but offsets are one a
+  /// sequence.
+  CpuIndices indices = CpuIndices::Offsets;
+  /// May be empty, and then means nothing.
+  bool mayBeEmpty() const {
+    return indices == CpuIndices::WriteSlots || indices == CpuIndices::Lengths;
+  }
 };
 
 /// A tensor of the caller's: any strides, in elements.
@@ -115,7 +130,8 @@ public:
 
   /// Runs on one buffer for each of `getInputs()`, in order, and gives one
   /// result for each of `getResults()`. An error if shapes do not fit each
-  /// other or cu_seqlens is no sequence of offsets into the tokens.
+  /// other, cu_seqlens is no sequence of offsets into the tokens or a slot is
+  /// none of the pool's.
   llvm::Expected<std::vector<CpuResult>> run(ArrayRef<CpuBuffer> buffers) const;
 
 private:

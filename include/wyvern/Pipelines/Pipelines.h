@@ -51,6 +51,28 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                      "(a map and its scan in one kernel; blocks, or the "
                      "warpgroups of one, share the state's value dimension)"),
       llvm::cl::init("separate")};
+  Option<bool> serving{
+      *this, "serving",
+      llvm::cl::desc(
+          "make the step of a layer's decoding, on a pool of states"),
+      llvm::cl::init(false)};
+  Option<std::string> stateLayout{
+      *this, "state-layout",
+      llvm::cl::desc("of the pool: vk, [slots, HV, V, K], or kv"),
+      llvm::cl::init("vk")};
+  Option<std::string> stateType{*this, "state-type",
+                                llvm::cl::desc("of the pool: f32 or bf16"),
+                                llvm::cl::init("f32")};
+  Option<std::string> slotType{*this, "slot-type",
+                               llvm::cl::desc("of slot numbers: i32 or i64"),
+                               llvm::cl::init("i32")};
+  ListOption<std::string> prologue{
+      *this, "prologue",
+      llvm::cl::desc("what a step computes of its operands: norm, gates")};
+  Option<int64_t> firstSlot{
+      *this, "first-slot",
+      llvm::cl::desc("the first slot that is one: below it is padding"),
+      llvm::cl::init(0)};
 };
 
 /// The strategies that `schedule` can name.

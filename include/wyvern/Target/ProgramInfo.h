@@ -22,7 +22,7 @@
 namespace mlir::wyvern {
 
 /// What one dimension of a tensor counts; as WYVERN_DIM_* of wyvern_rt.h.
-enum class DimRange { Seq, Time, Chunk, Head, Whole };
+enum class DimRange { Seq, Time, Chunk, Head, Whole, Slot };
 
 struct DimInfo {
   DimRange kind = DimRange::Whole;
@@ -46,6 +46,8 @@ struct TensorInfo {
   /// An output of the forward that is an input of the backward.
   bool residual = false;
   std::string what; ///< A residual: what it is, in words; may be empty.
+  /// An input that kernels write, too: a pool of states.
+  bool inPlace = false;
 };
 
 enum class ParamKind {
@@ -157,11 +159,19 @@ inline int64_t findTensor(const ProgramInfo &program,
   return index < 0 ? -1 : index + static_cast<int64_t>(program.tensors.size());
 }
 
-/// What a bundle holds: a program and, if it was compiled for training, the one
-/// that takes the gradients of its outputs to those of its inputs.
+/// What a bundle for serving says of its pools of states.
+struct ServingInfo {
+  std::string stateLayout; ///< vk or kv
+  int64_t firstSlot = 0;   ///< Slots below are none.
+};
+
+/// What a bundle holds: a program (with `serving` that of the step) and, if it
+/// was compiled for training, the one that takes the gradients of its outputs
+/// to those of its inputs.
 struct BundleInfo {
   ProgramInfo forward;
   std::optional<ProgramInfo> backward;
+  std::optional<ServingInfo> serving;
 
   std::vector<ProgramInfo *> getPrograms() {
     std::vector<ProgramInfo *> programs = {&forward};

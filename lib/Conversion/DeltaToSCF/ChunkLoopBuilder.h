@@ -25,11 +25,18 @@ struct ChunkProgram {
     for (auto [init, binding] :
          llvm::zip_equal(op.getInits(), op.getCarryBindings()))
       carries.push_back({tileType(init), cast<BindingAttr>(binding), init});
+    readSlots = op.getReadSlots();
+    writeSlots = op.getWriteSlots();
+    lengths = op.getLengths();
+    firstSlot = op.getFirstSlot();
   }
   explicit ChunkProgram(ChunkMapOp op) : ChunkProgram(op, /*reverse=*/false) {}
 
   SmallVector<Bound> ins, carries, outs;
   Value cuSeqlens;
+  /// Of pools of states, and how long sequences are; null without.
+  Value readSlots, writeSlots, lengths;
+  int64_t firstSlot = 0;
   Block *body;
   int64_t chunk, heads;
   Type compute;
@@ -55,6 +62,8 @@ struct Position {
   /// time dimension; its length.
   Value sequence, batch, start, length;
   Value head, chunk;
+  /// In a pool of states: the slot to read, or to write.
+  Value poolSlot;
   /// First token of the chunk, counted in the batch row, and how many are
   /// valid.
   Value token, valid;
@@ -82,8 +91,17 @@ private:
   void createSequence(Position &at, Value sequence);
   SmallVector<Value> createHead(Position at, ValueRange results);
   SmallVector<Value> createSegments(Position at, ValueRange results);
+  SmallVector<Value> createPooled(Position at, ValueRange results);
+  Value createEntry(Value vector, Value sequence);
+  Value createEntryOr(Value vector, Value sequence, Value absent);
+  SmallVector<Value> createIfValid(Value slot, ValueRange results,
+                                   function_ref<SmallVector<Value>()> body);
   SmallVector<Value> createRun(Position at, Value first, Value chunks,
                                ValueRange results);
+  SmallVector<Value> createLoop(Position at, Value first, Value chunks,
+                                ValueRange outs);
+  SmallVector<Value> createFinals(ValueRange tiles, ValueRange wholes,
+                                  const Position &at);
   SmallVector<Value> createChunk(Position at, ValueRange results,
                                  ValueRange carries);
 

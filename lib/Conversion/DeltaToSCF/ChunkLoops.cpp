@@ -45,8 +45,10 @@ void ChunkLoopBuilder::createSizes(const Bound &timed) {
       b, packed, createSub(b, entries, index(1)), batchRows);
 }
 
-/// The whole result, zero where nothing will be stored.
+/// The whole result, zero where nothing will be stored; a pool as it was.
 Value ChunkLoopBuilder::createResult(const Bound &result) {
+  if (result.binding.has(DimKind::slot))
+    return result.operand;
   bool isTimed = result.binding.has(DimKind::time);
   SmallVector<Value> dynamicSizes;
   for (auto [dim, size] :
@@ -71,6 +73,11 @@ void ChunkLoopBuilder::createSequence(Position &at, Value sequence) {
   at.sequence = at.batch = sequence;
   at.start = index(0);
   at.length = tokens;
+  if (program.lengths) {
+    Value length = createEntryOr(program.lengths, sequence, tokens);
+    length = arith::MaxSIOp::create(b, length, index(0));
+    at.length = arith::MinSIOp::create(b, length, tokens);
+  }
   if (!packed)
     return;
   auto extract = [&](Value at) -> Value {
@@ -138,33 +145,46 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
   return next;
 }
 
-/// The chunks from `first` on, in order, between a load and a store of the
-/// carries.
+/// The chunks from `first` on, in order: outs, then the last carries, as tiles.
+SmallVector<Value> ChunkLoopBuilder::createLoop(Position at, Value first,
+                                                Value chunks, ValueRange outs) {
+  size_t numOuts = program.outs.size();
+  at.chunk = first;
+  SmallVector<Value> inits(outs);
+  for (const Bound &carry : program.carries)
+    inits.push_back(createLoad(carry, at));
+  return createFor(chunks, inits, [&](Value iv, ValueRange current) {
+    Value step =
+        program.reverse ? createSub(b, createSub(b, chunks, index(1)), iv) : iv;
+    at.chunk = createAdd(b, first, step);
+    return createChunk(at, current.take_front(numOuts),
+                       current.drop_front(numOuts));
+  });
+}
+
+/// Stores the tiles of the last carries in their results.
+SmallVector<Value> ChunkLoopBuilder::createFinals(ValueRange tiles,
+                                                  ValueRange wholes,
+                                                  const Position &at) {
+  SmallVector<Value> next;
+  for (auto [tile, whole, carry] :
+       llvm::zip_equal(tiles, wholes, program.carries))
+    next.push_back(createStore(tile, whole, carry, at));
+  return next;
+}
+
+/// The chunks from `first` on, between a load and a store of the carries.
 SmallVector<Value> ChunkLoopBuilder::createRun(Position at, Value first,
                                                Value chunks,
                                                ValueRange results) {
   size_t numOuts = program.outs.size();
-  at.chunk = first;
-  SmallVector<Value> inits(results.take_front(numOuts));
-  for (const Bound &carry : program.carries)
-    inits.push_back(createLoad(carry, at));
-
-  Position ends = at;
   SmallVector<Value> last =
-      createFor(chunks, inits, [&](Value iv, ValueRange current) {
-        Value step = program.reverse
-                         ? createSub(b, createSub(b, chunks, index(1)), iv)
-                         : iv;
-        at.chunk = createAdd(b, first, step);
-        return createChunk(at, current.take_front(numOuts),
-                           current.drop_front(numOuts));
-      });
-
+      createLoop(at, first, chunks, results.take_front(numOuts));
+  at.chunk = first;
   SmallVector<Value> next(ArrayRef<Value>(last).take_front(numOuts));
-  for (auto [tile, whole, carry] :
-       llvm::zip_equal(ArrayRef<Value>(last).drop_front(numOuts),
-                       results.drop_front(numOuts), program.carries))
-    next.push_back(createStore(tile, whole, carry, ends));
+  llvm::append_range(next,
+                     createFinals(ArrayRef<Value>(last).drop_front(numOuts),
+                                  results.drop_front(numOuts), at));
   return next;
 }
 
@@ -182,8 +202,70 @@ SmallVector<Value> ChunkLoopBuilder::createSegments(Position at,
                    });
 }
 
+//===----------------------------------------------------------------------===//
+// Pools of states
+//===----------------------------------------------------------------------===//
+
+Value ChunkLoopBuilder::createEntry(Value vector, Value sequence) {
+  return arith::IndexCastOp::create(b, b.getIndexType(),
+                                    createExtract(b, vector, sequence));
+}
+
+/// The sequence's entry of `vector`; `absent` where that is empty.
+Value ChunkLoopBuilder::createEntryOr(Value vector, Value sequence,
+                                      Value absent) {
+  Value entries = b.createOrFold<tensor::DimOp>(vector, 0);
+  Value isThere =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, entries, index(0));
+  auto ifOp = scf::IfOp::create(
+      b, isThere,
+      [&](OpBuilder &, Location) {
+        scf::YieldOp::create(b, createEntry(vector, sequence));
+      },
+      [&](OpBuilder &, Location) { scf::YieldOp::create(b, absent); });
+  return ifOp.getResult(0);
+}
+
+/// What `body` makes of `results` where `slot` is one of the pool; else these.
+SmallVector<Value>
+ChunkLoopBuilder::createIfValid(Value slot, ValueRange results,
+                                function_ref<SmallVector<Value>()> body) {
+  Value isValid = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, slot,
+                                        index(program.firstSlot));
+  auto ifOp = scf::IfOp::create(
+      b, isValid,
+      [&](OpBuilder &, Location) { scf::YieldOp::create(b, body()); },
+      [&](OpBuilder &, Location) { scf::YieldOp::create(b, results); });
+  return ifOp.getResults();
+}
+
+/// From the sequence's slot to the one that it is written to, if it has any.
+SmallVector<Value> ChunkLoopBuilder::createPooled(Position at,
+                                                  ValueRange results) {
+  size_t numOuts = program.outs.size();
+  at.poolSlot = createEntry(program.readSlots, at.sequence);
+  Value write = createEntryOr(program.writeSlots, at.sequence, index(-1));
+  return createIfValid(at.poolSlot, results, [&] {
+    SmallVector<Value> last =
+        createLoop(at, index(0), ceilDiv(at.length, program.chunk),
+                   results.take_front(numOuts));
+    SmallVector<Value> next(ArrayRef<Value>(last).take_front(numOuts));
+    Position end = at;
+    end.poolSlot = write;
+    ValueRange pools = results.drop_front(numOuts);
+    llvm::append_range(next, createIfValid(write, pools, [&] {
+                         return createFinals(
+                             ArrayRef<Value>(last).drop_front(numOuts), pools,
+                             end);
+                       }));
+    return next;
+  });
+}
+
 SmallVector<Value> ChunkLoopBuilder::createHead(Position at,
                                                 ValueRange results) {
+  if (program.readSlots)
+    return createPooled(at, results);
   bool isSegmented = !program.carries.empty() &&
                      program.carries.front().binding.has(DimKind::chunk);
   if (isSegmented)

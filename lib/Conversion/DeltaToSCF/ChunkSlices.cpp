@@ -60,6 +60,9 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
     case DimKind::chunk:
       offset = createSlot(at, dim.multiple);
       break;
+    case DimKind::slot:
+      offset = at.poolSlot;
+      break;
     case DimKind::head:
       offset = dim.multiple == 1
                    ? createFloorDiv(b, at.head, program.heads / size)

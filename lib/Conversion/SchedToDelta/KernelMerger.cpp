@@ -139,10 +139,11 @@ Operation *KernelMerger::createProgram() {
     direction = role.getEachChunk().getDirection();
   return delta::ChunkScanOp::create(
       builder, loc, kernel.getOuts().getTypes(), ValueRange(inits).getTypes(),
-      kernel.getIns(), inits, kernel.getCuSeqlens(), direction,
-      kernel.getChunk(), kernel.getHeads(), kernel.getCompute(),
-      kernel.getInBindings(), builder.getArrayAttr(bindings),
-      kernel.getOutBindings());
+      kernel.getIns(), inits, kernel.getCuSeqlens(), kernel.getReadSlots(),
+      kernel.getWriteSlots(), kernel.getLengths(), direction, kernel.getChunk(),
+      kernel.getHeads(), kernel.getCompute(), kernel.getInBindings(),
+      builder.getArrayAttr(bindings), kernel.getOutBindings(),
+      kernel.getFirstSlot());
 }
 
 void KernelMerger::addRegion(Operation *program) {

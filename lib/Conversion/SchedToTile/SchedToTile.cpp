@@ -6,6 +6,7 @@
 
 #include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 
+#include "Cores/CoresLowering.h"
 #include "Kernel/KernelContext.h"
 
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
@@ -142,6 +143,10 @@ private:
 
   LogicalResult lower(sched::KernelOp kernel, const TensorNames &names,
                       OpBuilder &builder) {
+    if (isOnCores(kernel)) {
+      ++numKernels;
+      return lowerOnCores(builder, kernel, names);
+    }
     sinkConstants(kernel);
     FailureOr<KernelOrientation> orientation =
         KernelOrientation::analyze(kernel);
@@ -159,11 +164,16 @@ private:
   /// The function keeps what the kernel's tensors are.
   static void replaceByLaunch(sched::KernelOp kernel) {
     OpBuilder builder(kernel);
+    SmallVector<Value> indices;
+    for (Value vector :
+         {kernel.getReadSlots(), kernel.getWriteSlots(), kernel.getLengths()})
+      if (vector)
+        indices.push_back(vector);
     auto launch = tile::LaunchOp::create(
         builder, kernel.getLoc(), kernel.getOuts().getTypes(),
         kernel.getFinals().getTypes(), kernel.getIns(), kernel.getInits(),
-        kernel.getCuSeqlens(), kernel.getKernelName(), kernel.getChunk(),
-        kernel.getInBindings(), kernel.getInitBindings(),
+        kernel.getCuSeqlens(), indices, kernel.getKernelName(),
+        kernel.getChunk(), kernel.getInBindings(), kernel.getInitBindings(),
         kernel.getOutBindings());
     kernel->replaceAllUsesWith(launch->getResults());
     kernel->erase();

@@ -28,7 +28,7 @@ struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
   LogicalResult
   matchAndRewrite(arith::ConstantOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!getLayout(op.getType()))
+    if (!getLayout(op.getType()) && !getSpread(op.getType()))
       return rewriter.notifyMatchFailure(op, "not a register tile");
     auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
     if (!splat)
@@ -75,6 +75,60 @@ private:
   }
 };
 
+/// Returns a call of an NVVM intrinsic of one f32.
+static Value callIntrinsic(Emitter &e, StringRef name, Value value) {
+  return LLVM::CallIntrinsicOp::create(e.builder, e.loc, e.f32(),
+                                       e.builder.getStringAttr(name), value)
+      .getResult(0);
+}
+
+/// sqrt.rn: a square root is one of a whole row.
+static Value emitSqrt(Emitter &e, Value value) {
+  return LLVM::SqrtOp::create(e.builder, e.loc, value);
+}
+
+static Value emitAbs(Emitter &e, Value value) {
+  return LLVM::FAbsOp::create(e.builder, e.loc, value);
+}
+
+/// log(1 + x) for x of 0 to 1. u = 1 + x rounds: log(u) x / (u - 1) is exact to
+/// a few ulp, since both factors err alike; where u is 1, log(1 + x) is x.
+static Value emitLog1p(Emitter &e, Value x) {
+  constexpr double kLn2 = 0.6931471805599453;
+  auto create = [&](auto op, Value a, Value b) -> Value {
+    return decltype(op)::create(e.builder, e.loc, a, b);
+  };
+  Value one = e.cf32(1.0);
+  Value u = create(LLVM::FAddOp(), one, x);
+  Value rest = create(LLVM::FSubOp(), u, one);
+  Value log =
+      create(LLVM::FMulOp(), callIntrinsic(e, "llvm.nvvm.lg2.approx.ftz.f", u),
+             e.cf32(kLn2));
+  Value quotient = create(LLVM::FDivOp(), x, rest);
+  Value isOne = LLVM::FCmpOp::create(e.builder, e.loc, LLVM::FCmpPredicate::oeq,
+                                     rest, e.cf32(0.0));
+  return e.select(isOne, x, create(LLVM::FMulOp(), log, quotient));
+}
+
+/// A function of one f32, element by element.
+template <typename OpT, Value (*emit)(Emitter &, Value)>
+struct UnaryPattern : OpConversionPattern<OpT> {
+  using OpConversionPattern<OpT>::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(OpT op, typename OpT::Adaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!getSpread(op.getType()))
+      return rewriter.notifyMatchFailure(op, "not a spread tile");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values;
+    for (Value value : e.elements(adaptor.getOperand()))
+      values.push_back(emit(e, value));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 /// Stores that are never done: a grid has one dimension, which ptxas does not
 /// know.
 struct HoldPattern : OpConversionPattern<HoldOp> {
@@ -110,6 +164,9 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
   patterns.add<TileConstantPattern, ExpPattern<math::ExpOp>,
-               ExpPattern<math::Exp2Op>>(converter, patterns.getContext(),
-                                         /*benefit=*/2);
+               ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
+               UnaryPattern<math::AbsFOp, emitAbs>,
+               UnaryPattern<math::Log1pOp, emitLog1p>>(converter,
+                                                       patterns.getContext(),
+                                                       /*benefit=*/2);
 }

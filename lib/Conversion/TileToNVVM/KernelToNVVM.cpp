@@ -21,6 +21,10 @@ void tile::addTileTypeConversions(LLVMTypeConverter &converter) {
   auto i32 = IntegerType::get(context, 32), i64 = IntegerType::get(context, 64);
   auto global = LLVM::LLVMPointerType::get(context, 1);
   converter.addConversion([=](RankedTensorType type) -> std::optional<Type> {
+    if (SpreadAttr spread = getSpread(type))
+      return VectorType::get(
+          ShapedType::getNumElements(spread.getThreadShape(type.getShape())),
+          type.getElementType());
     auto layout = dyn_cast_or_null<LayoutAttr>(type.getEncoding());
     if (!layout)
       return std::nullopt;

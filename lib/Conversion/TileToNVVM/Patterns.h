@@ -50,6 +50,10 @@ void populateEraseApplyPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
+void populateSpreadMemoryPatterns(LLVMTypeConverter &converter,
+                                  RewritePatternSet &patterns);
+void populateSpreadPatterns(LLVMTypeConverter &converter,
+                            RewritePatternSet &patterns);
 void populateElementwisePatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
 

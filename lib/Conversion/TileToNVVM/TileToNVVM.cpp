@@ -50,6 +50,8 @@ struct ConvertTileToNVVM
     populateScanRowsPatterns(converter, patterns);
     populateEraseApplyPatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
+    populateSpreadMemoryPatterns(converter, patterns);
+    populateSpreadPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
 

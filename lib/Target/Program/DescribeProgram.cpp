@@ -58,6 +58,8 @@ static DimInfo describeDim(delta::BoundDim dim, int64_t size, int64_t chunks) {
     return {DimRange::Time, dim.multiple, 0};
   case delta::DimKind::chunk:
     return {DimRange::Chunk, dim.multiple * chunks, 0};
+  case delta::DimKind::slot:
+    return {DimRange::Slot, 0, 0};
   case delta::DimKind::head:
     return {DimRange::Head, 0, size};
   case delta::DimKind::whole:
@@ -103,8 +105,14 @@ TensorInfo ProgramDescriber::describeTensor(Value tensor) {
 void ProgramDescriber::addTensor(Value tensor, Attribute binding,
                                  int64_t chunks) {
   auto name = names.find(tensor);
-  if (name == names.end() || findTensor(tensors, name->second) >= 0)
+  if (name == names.end())
     return;
+  if (int64_t known = findTensor(tensors, name->second); known >= 0) {
+    // A result under the name of an argument is that, written in place.
+    tensors[known].inPlace |= tensors[known].role == TensorRole::Input &&
+                              tensor.getDefiningOp() != nullptr;
+    return;
+  }
   TensorInfo info = describeTensor(tensor);
   auto type = cast<RankedTensorType>(tensor.getType());
   info.dtype = describeType(type.getElementType());
@@ -123,6 +131,11 @@ void ProgramDescriber::addTensors(tile::LaunchOp launch) {
   add(launch.getOuts(), launch.getOutBindings());
   add(launch.getInits(), launch.getInitBindings());
   add(launch.getFinals(), launch.getInitBindings());
+  // One entry a sequence.
+  auto sequences = delta::BindingAttr::get(
+      func.getContext(), delta::BoundDim{delta::DimKind::seq});
+  for (Value indices : launch.getIndices())
+    addTensor(indices, sequences, countChunks(launch));
 }
 
 LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
@@ -260,5 +273,5 @@ FailureOr<BundleInfo> mlir::wyvern::describeBundle(ModuleOp module) {
       ProgramDescriber(functions.front()).describe();
   if (failed(program))
     return failure();
-  return BundleInfo{std::move(*program), std::nullopt};
+  return BundleInfo{std::move(*program), std::nullopt, std::nullopt};
 }

@@ -15,6 +15,7 @@ from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
 from .programs import CompiledProgram, TensorInfo
 from .specs import CompileError, Source, Spec, compiler_module, read_layer, read_source
+from .steps import Pool, check_prologue
 
 # Where a precision leaves the pipeline, without and with training. Both form the
 # triangular factor of a chunk, so that a layer gives the same bits.
@@ -41,6 +42,8 @@ def compile(
     schedule: Optional[str] = None,
     segment_tokens: int = 0,
     variants: Optional[Union[str, Sequence[str]]] = None,
+    serving: Union[bool, Pool] = False,
+    prologue: Sequence[str] = (),
 ) -> CompiledProgram:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -82,10 +85,20 @@ def compile(
         estimated to be the fastest for its shapes: "auto" (the default, those worth having)
         or a list of "separate", "fused-blocks", "fused-warps", "segments-<tokens>";
         wyvernc --variants. With `training` there is one.
+    serving
+        Compiles the step of decoding in the place of the layer: a program with `step`,
+        `verify` and `commit` on a pool of states. True, or a `Pool` that says what that is;
+        wyvernc --serving.
+    prologue
+        With `serving`: what the step computes of its operands, as an engine has them. "norm":
+        q and keys come without their L2 norm. "gates": rates are the sigmoid of `b`, and a log
+        decay is -exp(A_log) softplus(a + dt_bias).
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
+    pool = _pool(serving, training, bool(schedule or segment_tokens or variants is not None))
+    check_prologue(prologue, pool is not None)
     save = _saved(training, save)
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
@@ -106,10 +119,16 @@ def compile(
             save,
             schedule,
             segment_tokens,
+            pool,
+            prologue,
         )
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
+    if pool is not None:
+        flags += ["--serving", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
+        flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
+        flags += [f"--prologue={','.join(prologue)}"] if prologue else []
     if schedule is not None:
         flags.append(f"--schedule={schedule}")
     if segment_tokens:
@@ -128,6 +147,8 @@ def _compile_cpu(
     save: str,
     schedule: Optional[str],
     segment_tokens: int,
+    pool: Optional[Pool],
+    prologue: Sequence[str],
 ) -> CpuProgram:
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
@@ -142,6 +163,9 @@ def _compile_cpu(
             f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
         )
     phase = "scheduled" if schedule else _PHASES[precision][training]
+    # A step rounds nothing: what is left to judge is the kernel's schedule.
+    if pool is not None and precision == "rounded":
+        phase = "scheduled"
     if segment_tokens and phase in ("wy", "differentiated"):
         phase = "staged"
 
@@ -157,6 +181,9 @@ def _compile_cpu(
                 backward,
                 schedule or "separate",
                 segment_tokens,
+                pool is not None,
+                *(pool or Pool()),
+                list(prologue),
             )
         except ValueError as error:
             raise CompileError(str(error)) from None
@@ -177,6 +204,19 @@ def describe(spec: Spec) -> tuple[Mapping[str, TensorInfo], Mapping[str, TensorI
     except ValueError as error:
         raise CompileError(str(error)) from None
     return describe_tensors(compiled.inputs), describe_tensors(compiled.results)
+
+
+def _pool(serving: Union[bool, Pool], training: bool, divided: bool) -> Optional[Pool]:
+    """Returns the pool of a program for serving; None for others."""
+    if serving is False:
+        return None
+    if training:
+        raise ValueError("serving: a step has no backward; leave it or training out")
+    if divided:
+        raise ValueError(
+            "serving: a step has one variant, decode; leave schedule, segment_tokens and variants out"
+        )
+    return (Pool() if serving is True else serving).check()
 
 
 def _saved(training: bool, save: Optional[str]) -> str:

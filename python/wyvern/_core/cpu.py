@@ -9,6 +9,7 @@ import numpy as np
 
 from . import arrays
 from .programs import HasBackward, TensorInfo, refuse_grad
+from .steps import Decodes
 
 # Inputs of which None means zeros, or no packing.
 _OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
@@ -16,10 +17,13 @@ _OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
 
 def describe_tensors(described: Iterable[Any]) -> Mapping[str, TensorInfo]:
     """Returns what the compiler module says of tensors, by name."""
-    return {t[0]: TensorInfo._make((*t, t[0] in _OPTIONAL)) for t in described}
+    return {
+        name: TensorInfo(name, *rest, optional or name in _OPTIONAL, in_place)
+        for name, *rest, optional, in_place in described
+    }
 
 
-class CpuProgram(HasBackward):
+class CpuProgram(HasBackward, Decodes):
     """A program for this machine's CPU. Call it with its inputs by name.
 
     Deterministic: the same inputs give the same bits, whatever else is in the batch.
@@ -102,15 +106,16 @@ class CpuProgram(HasBackward):
         value = inputs.get(tensor.name)
         if value is None:
             value = self._default(tensor, inputs)
-        array = arrays.as_storage(tensor.name, value, tensor.dtype, exact=tensor.is_residual)
+        exact = tensor.is_residual or tensor.in_place
+        array = arrays.as_storage(tensor.name, value, tensor.dtype, exact=exact)
         if tensor.is_gate:
             check_gate(self.name, tensor.name, array)
         return array
 
     def _default(self, tensor: TensorInfo, inputs: Mapping[str, Any]) -> np.ndarray:
-        """No packing, or zeros of one state a sequence."""
+        """No packing, slots or lengths, or zeros of one state a sequence."""
         dtype = arrays.STORAGE[tensor.dtype]
-        if tensor.name == "cu_seqlens":
+        if tensor.dtype in ("i32", "i64"):
             return np.zeros(0, dtype=dtype)
         offsets = inputs.get("cu_seqlens")
         entries = 0 if offsets is None else len(offsets)

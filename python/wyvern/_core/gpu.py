@@ -16,6 +16,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
 from .programs import HasBackward, TensorInfo, refuse_grad
+from .steps import Decodes
 from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
 
 # What a dimension's extent is a multiple of: a count by its name, or slots of some chunks.
@@ -72,6 +73,7 @@ def _info(desc: Mapping[str, Any], decay: Optional[str]) -> TensorInfo:
         is_gate=None if decay is None else desc["name"] == "g" and decay != "none",
         is_residual=bool(desc.get("residual")),
         optional=bool(desc.get("optional")),
+        in_place=bool(desc.get("in_place")),
     )
 
 
@@ -81,7 +83,7 @@ def _infos(
     return {t["name"]: _info(t, decay) for t in arguments if t["role"] == role}
 
 
-class Program(HasBackward):
+class Program(HasBackward, Decodes):
     """A compiled program. Call it with its inputs by name."""
 
     # Tests put a function here that poisons the memory; None is the framework's own.
@@ -114,7 +116,9 @@ class Program(HasBackward):
         self._bits = {name: 1 << i for i, name in enumerate(self.outputs)}
         # Rates, gates and states may come narrower; what a forward has saved may not.
         self._widened = {
-            t.name for t in self.inputs.values() if t.dtype == "f32" and not t.is_residual
+            t.name
+            for t in self.inputs.values()
+            if t.dtype == "f32" and not t.is_residual and not t.in_place
         }
 
     def __repr__(self) -> str:
@@ -189,6 +193,30 @@ class Program(HasBackward):
             return None
         bits = sum(self._bits[name] for name in skipped)
         return self._rt.run_as_is(adaptor.exchange, inputs, cu_seqlens, bits)
+
+    def _advance(
+        self,
+        state: Any,
+        read_slots: Any,
+        write_slots: Any,
+        lengths: Any,
+        inputs: Mapping[str, Any],
+    ) -> Any:
+        """As Decodes: the shortest way to the kernel, and the long one to say what is wrong."""
+        given = {
+            **inputs,
+            "state": state,
+            "read_slots": read_slots,
+            "write_slots": write_slots,
+            "lengths": lengths,
+        }
+        adaptor = adaptor_of(given.get(self._main.name))
+        if adaptor is not None and self.decodes and len(given) == len(self.inputs):
+            refuse_grad(self.name, given.values())
+            results = self.run_as_is(adaptor, tuple(map(given.get, self.inputs)), None)
+            if results is not None:
+                return results[0]
+        return super()._advance(state, read_slots, write_slots, lengths, inputs)
 
     def _run_on_copies(
         self,

@@ -45,6 +45,8 @@ def serves(
     found, residuals = manifest.get("spec"), manifest["residuals"]
     if not isinstance(found, dict) or not isinstance(residuals, list):
         return False  # compiled from IR, or not by us
+    if manifest.get("serving") is not None:
+        return False  # the step of the layer
     if (manifest["backward"] is None) != (saved is None):
         return False
     if [residual.get("name") for residual in residuals] != list(saved or ()):

@@ -39,6 +39,10 @@ def read_spec(source: Any, layer: Optional[str]) -> PlainSpec:
 def sign(spec: PlainSpec, bundle: Optional[Program]) -> Signature:
     """Returns the signature of a layer's op: its bundle's, or what the compiler says of
     its spec. Raises ValueError for operands that no function can have."""
+    if bundle is not None and bundle.decodes:
+        raise TypeError(
+            f"op: the bundle {bundle.name} is a layer's step of decoding; pass it to wyvern.torch.Decoder"
+        )
     described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
     try:
         signature = read_signature(*described)

@@ -18,6 +18,7 @@ class TensorInfo(NamedTuple):
     is_gate: Optional[bool]  # a log decay; None where a bundle does not say
     is_residual: bool  # saved by a forward for its backward
     optional: bool  # None may be given for it
+    in_place: bool = False  # an input that is written, too: a pool of states
 
 
 class CompiledProgram(Protocol):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Layers as PyTorch functions and modules, served by compiled Wyvern programs: `op` and
-`Layer` of any spec, and functions with the argument names, shapes, defaults and meaning
+`Layer` of any spec, `Decoder` for its steps of decoding, and functions with the argument names, shapes, defaults and meaning
 of flash-linear-attention 0.6.0 (fla.ops).
 
 With gradients, but for second derivatives. They are opaque `torch.library` ops
@@ -9,6 +9,7 @@ training step, can be captured into a CUDA graph after one outside.
 """
 
 from . import reference
+from ._decoder import Decoder
 from ._functions import (
     chunk_delta_rule,
     chunk_gated_delta_rule,
@@ -21,6 +22,7 @@ from .layers import DeltaNet, GatedDeltaNet, Layer
 
 __all__ = [
     "ContextParallel",
+    "Decoder",
     "DeltaNet",
     "GatedDeltaNet",
     "Layer",

@@ -458,7 +458,7 @@ func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
   // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
   %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,
       in_bindings = [#delta.binding<[seq, time, head, _]>], carry_bindings = [#delta.binding<[seq, head, _, _]>], out_bindings = [],
-      operandSegmentSizes = array<i32: 1, 1, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
+      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
   ^bb0(%n: index, %X: tensor<8x4xf32>, %S: tensor<8x4xf32>):
     delta.yield carry(%S : tensor<8x4xf32>)
   }) : (tensor<?x?x1x4xf32>, tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xbf16>
@@ -468,7 +468,7 @@ func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
 // -----
 
 func.func @chunk_program_c13(%x: tensor<?x?x1x4xf32>) {
-  // expected-error @+1 {{(C13) expected in #0 to be bound to seq, time, chunk and head at most once each, and to chunk without seq and time, found #delta.binding<[time, time, head, _]>}}
+  // expected-error @+1 {{(C13) expected in #0 to be bound to seq, time, chunk, head and slot at most once each, and to chunk or slot without the other, seq and time, found #delta.binding<[time, time, head, _]>}}
   %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[time, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
     %Y = arith.constant dense<0.0> : tensor<8x4xf32>
     delta.yield outs(%Y : tensor<8x4xf32>)
@@ -479,7 +479,7 @@ func.func @chunk_program_c13(%x: tensor<?x?x1x4xf32>) {
 // -----
 
 func.func @chunk_program_c13_slot(%x: tensor<?x?x1x4xf32>) {
-  // expected-error @+1 {{(C13) expected out #0 to be bound to seq, time, chunk and head at most once each, and to chunk without seq and time, found #delta.binding<[seq, chunk, head, _, _]>}}
+  // expected-error @+1 {{(C13) expected out #0 to be bound to seq, time, chunk, head and slot at most once each, and to chunk or slot without the other, seq and time, found #delta.binding<[seq, chunk, head, _, _]>}}
   %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, chunk, head, _, _] : tensor<?x?x1x8x4xf32>) valid(%n) {
     delta.yield outs(%X : tensor<8x4xf32>)
   }
@@ -511,7 +511,7 @@ func.func @chunk_program_c15(%x: tensor<?x?x1x4xf32>, %y: tensor<?x1x4xf32>) {
 // What the text form refuses by itself.
 
 func.func @chunk_program_binding(%x: tensor<?x?x1x4xf32>) {
-  // expected-error @+1 {{expected seq, time, chunk, head or _, found 'token'}}
+  // expected-error @+1 {{expected seq, time, chunk, head, slot or _, found 'token'}}
   %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, token, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
   }
 }
@@ -901,6 +901,56 @@ func.func @sum_rows_c1(%z: tensor<f32>) {
 func.func @sum_rows_c2(%x: tensor<8x4xf32>) {
   // expected-error @+1 {{(C2) expected 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<4x4xf32>'}}
   %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @chunk_program_c19(%x: tensor<?x?x1x4xf32>, %s: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C19) expected in #1 to be bound to something else than slot: only a state that is carried lives in a pool, found #delta.binding<[slot, head, _]>}}
+  %o = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>, %S = %s[slot, head, _] : tensor<?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c20(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>) {
+  // expected-error @+1 {{(C20) expected slots to read and to write where carries are bound to slot, all of them, and none elsewhere; found [#delta.binding<[slot, head, _, _]>] without slots}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c20_sequences(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C20) expected slots to read and to write where carries are bound to slot, all of them, and none elsewhere; found [#delta.binding<[seq, head, _, _]>] with slots}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c21(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C21) expected slots to read and to write of one type and a first valid slot of at least 0, found 'tensor<?xi32>', 'tensor<?xi32>' and -1}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = -1) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c22(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C22) expected lengths or cu_seqlens, found both: either says how long each sequence is}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) cu_seqlens(%r : tensor<?xi32>) lengths(%r : tensor<?xi32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
   return
 }
 

@@ -334,3 +334,48 @@ func.func @launch(%q: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>)
       outs(tensor<?x?x2x64xbf16>) finals(tensor<?x2x64x64xf32>)
   return %o, %sT : tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>
 }
+
+// CHECK-LABEL: tile.kernel @spread
+tile.kernel @spread(%pool: !tile.global<tensor<?x32x128x128xf32>, contiguous = true>,
+                    %read: !tile.global<tensor<?xi32>, optional = true>)
+    grid 1 * sequences warps 4 min_blocks 1 operands ["pool", "read"] {
+  %c0 = arith.constant 0 : index
+  %minus1 = arith.constant -1 : index
+  // CHECK: tile.load_index %{{.*}}[%{{.*}}] else %{{.*}} : <tensor<?xi32>, optional = true>
+  %slot = tile.load_index %read[%c0] else %minus1
+      : !tile.global<tensor<?xi32>, optional = true>
+  %head = arith.constant 1 : index
+  %v = arith.constant 64 : index
+  // CHECK: tile.load_spread {{.*}} -> tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
+  %s = tile.load_spread %pool[%slot, %head, %v, %c0] dims [2, 3]
+      : !tile.global<tensor<?x32x128x128xf32>, contiguous = true>
+      -> tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4,
+                                          piece 4 lanes 8 step 1 warps 1]>>
+  // CHECK: tile.store_spread
+  tile.store_spread %s to %pool[%slot, %head, %v, %c0] dims [2, 3]
+      : tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4,
+                                         piece 4 lanes 8 step 1 warps 1]>>,
+        !tile.global<tensor<?x32x128x128xf32>, contiguous = true>
+  %q = arith.constant dense<1.0> : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %zero = arith.constant dense<0.0> : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+  // CHECK: tile.contract
+  %r = tile.contract %q, %s into %zero
+      maps [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,
+            affine_map<(m, n, k) -> (m, n)>]
+      : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+        tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4,
+                                         piece 4 lanes 8 step 1 warps 1]>>,
+        tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+  %x = arith.constant dense<1.0> : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+  // CHECK: tile.rearrange %{{.*}} from [-1, 0]
+  %m = tile.rearrange %x from [-1, 0]
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+      -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+  %l = arith.constant dense<1.0> : tensor<2x2xf32, #tile.spread<[_, _]>>
+  %c = arith.constant dense<1.0> : tensor<2xf32, #tile.spread<[_]>>
+  %w = arith.constant dense<1.0> : tensor<2x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+  // CHECK: tile.solve_rows
+  %u = tile.solve_rows %l, %c, %w
+      : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<2xf32, #tile.spread<[_]>>,
+        tensor<2x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+}

@@ -1072,3 +1072,188 @@ func.func @launch_c3(%x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64xf32>) {
       bindings [#delta.binding<[seq, time, head, _]>], [#delta.binding<[seq, head, _, _]>], [] finals(tensor<?x1x64x64xf32>)
   return
 }
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Spread tiles
+//===----------------------------------------------------------------------===//
+
+func.func @load_index_c1(%x: !tile.global<tensor<?xf32>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a vector of integers, found 'tensor<?xf32>'}}
+  %n = tile.load_index %x[%i] else %i : !tile.global<tensor<?xf32>>
+  return
+}
+
+// -----
+
+func.func @load_spread_c1(%x: !tile.global<tensor<?x128xf32>, contiguous = true>, %i: index) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %t = tile.load_spread %x[%i, %i] dims [1] : !tile.global<tensor<?x128xf32>, contiguous = true> -> tensor<16xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>
+  return
+}
+
+// -----
+
+func.func @load_spread_c2(%x: !tile.global<tensor<?x128xf32>, contiguous = true>, %i: index) {
+  // expected-error @+1 {{(C2) expected a coordinate for each of the 2 dimensions, found 1}}
+  %t = tile.load_spread %x[%i] dims [1] : !tile.global<tensor<?x128xf32>, contiguous = true> -> tensor<128xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>
+  return
+}
+
+// -----
+
+func.func @load_spread_c3(%x: !tile.global<tensor<?x128xf32>, contiguous = true>, %i: index) {
+  // expected-error @+1 {{(C3) expected a dimension of the tensor for each of the tile's 1, found [2]}}
+  %t = tile.load_spread %x[%i, %i] dims [2] : !tile.global<tensor<?x128xf32>, contiguous = true> -> tensor<128xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>
+  return
+}
+
+// -----
+
+func.func @load_spread_c4(%x: !tile.global<tensor<?x128xbf16>, contiguous = true>, %i: index) {
+  // expected-error @+1 {{(C4) expected elements of the tensor's type 'bf16', found 'tensor<128xf32,}}
+  %t = tile.load_spread %x[%i, %i] dims [1] : !tile.global<tensor<?x128xbf16>, contiguous = true> -> tensor<128xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>
+  return
+}
+
+// -----
+
+func.func @load_spread_c5(%x: !tile.global<tensor<?x128xf32>>, %i: index) {
+  // expected-error @+1 {{(C5) expected pieces of more than one element along the last dimension of a contiguous tensor alone}}
+  %t = tile.load_spread %x[%i, %i] dims [1] : !tile.global<tensor<?x128xf32>> -> tensor<128xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>
+  return
+}
+
+// -----
+
+func.func @store_spread_c1(%x: !tile.global<tensor<?x128xf32>>, %i: index, %t: tensor<128xf32, #tile.layout<warp>>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  tile.store_spread %t to %x[%i, %i] dims [1] : tensor<128xf32, #tile.layout<warp>>, !tile.global<tensor<?x128xf32>>
+  return
+}
+
+// -----
+
+func.func @store_spread_c2(%x: !tile.global<tensor<?x128xf32>>, %i: index, %t: tensor<128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>) {
+  // expected-error @+1 {{(C2) expected a coordinate for each of the 2 dimensions, found 3}}
+  tile.store_spread %t to %x[%i, %i, %i] dims [1] : tensor<128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, !tile.global<tensor<?x128xf32>>
+  return
+}
+
+// -----
+
+func.func @store_spread_c3(%x: !tile.global<tensor<?x128xf32>>, %i: index, %t: tensor<128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>) {
+  // expected-error @+1 {{(C3) expected a dimension of the tensor for each of the tile's 1, found [0, 1]}}
+  tile.store_spread %t to %x[%i, %i] dims [0, 1] : tensor<128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, !tile.global<tensor<?x128xf32>>
+  return
+}
+
+// -----
+
+func.func @store_spread_c4(%x: !tile.global<tensor<?x128xbf16>>, %i: index, %t: tensor<128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>) {
+  // expected-error @+1 {{(C4) expected elements of the tensor's type 'bf16', found 'tensor<128xf32,}}
+  tile.store_spread %t to %x[%i, %i] dims [1] : tensor<128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, !tile.global<tensor<?x128xbf16>>
+  return
+}
+
+// -----
+
+func.func @store_spread_c5(%x: !tile.global<tensor<128x?xf32>, contiguous = true>, %i: index, %t: tensor<128xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>) {
+  // expected-error @+1 {{(C5) expected pieces of more than one element along the last dimension of a contiguous tensor alone}}
+  tile.store_spread %t to %x[%i, %i] dims [0] : tensor<128xf32, #tile.spread<[piece 4 lanes 8 step 1 warps 1]>>, !tile.global<tensor<128x?xf32>, contiguous = true>
+  return
+}
+
+// -----
+
+func.func @contract_c1(%x: tensor<64xf32>, %y: tensor<f32, #tile.spread<[]>>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>]
+      : tensor<64xf32>, tensor<64xf32>, tensor<f32, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+func.func @contract_c2(%x: tensor<64xf32, #tile.spread<[_]>>, %y: tensor<f32, #tile.spread<[]>>) {
+  // expected-error @+1 {{(C2) expected a map of the loops to the dimensions of A, B and C each}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> (k)>]
+      : tensor<64xf32, #tile.spread<[_]>>, tensor<64xf32, #tile.spread<[_]>>, tensor<f32, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+func.func @contract_c3(%x: tensor<64xf32, #tile.spread<[_]>>, %z: tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, %y: tensor<f32, #tile.spread<[]>>) {
+  // expected-error @+1 {{(C3) expected the dimensions of one loop to be equally long and spread alike, found dimension 0 of 'tensor<64xf32, #tile.spread<[_]>>' for loop 0}}
+  %r = tile.contract %x, %z into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>]
+      : tensor<64xf32, #tile.spread<[_]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+func.func @contract_c4(%x: tensor<64xbf16, #tile.spread<[_]>>, %y: tensor<bf16, #tile.spread<[]>>) {
+  // expected-error @+1 {{(C4) expected tiles of f32, found 'tensor<64xbf16, #tile.spread<[_]>>'}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>]
+      : tensor<64xbf16, #tile.spread<[_]>>, tensor<64xbf16, #tile.spread<[_]>>, tensor<bf16, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+func.func @contract_c5(%x: tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, %y: tensor<f32, #tile.spread<[]>>) {
+  // expected-error @+1 {{(C5) expected what is summed over to lie within a warp, found 4 warps along loop 0}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>]
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+func.func @rearrange_c1(%x: tensor<64xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %r = tile.rearrange %x from [0] : tensor<64xf32> -> tensor<64xf32>
+  return
+}
+
+// -----
+
+func.func @rearrange_c2(%x: tensor<64xf32, #tile.spread<[_]>>) {
+  // expected-error @+1 {{(C2) expected a dimension of the source, or -1, for each of the result's 2 and one element type}}
+  %r = tile.rearrange %x from [0] : tensor<64xf32, #tile.spread<[_]>> -> tensor<64x2xf32, #tile.spread<[_, _]>>
+  return
+}
+
+// -----
+
+func.func @rearrange_c3(%x: tensor<64xf32, #tile.spread<[_]>>) {
+  // expected-error @+1 {{(C3) expected dimension 0 to be one of the source that no other is, as long and spread alike, found dimension 0 of}}
+  %r = tile.rearrange %x from [0] : tensor<64xf32, #tile.spread<[_]>> -> tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+  return
+}
+
+// -----
+
+func.func @rearrange_c4(%x: tensor<64xf32, #tile.spread<[_]>>) {
+  // expected-error @+1 {{(C4) expected what is dropped to have one element, found dimension 0 of 'tensor<64xf32, #tile.spread<[_]>>'}}
+  %r = tile.rearrange %x from [] : tensor<64xf32, #tile.spread<[_]>> -> tensor<f32, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+func.func @solve_rows_c1(%l: tensor<2x2xf32>, %c: tensor<2xf32>, %w: tensor<2x64xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %u = tile.solve_rows %l, %c, %w : tensor<2x2xf32>, tensor<2xf32>, tensor<2x64xf32>
+  return
+}
+
+// -----
+
+func.func @solve_rows_c2(%l: tensor<2x2xf32, #tile.spread<[_, _]>>, %c: tensor<3xf32, #tile.spread<[_]>>, %w: tensor<2x64xf32, #tile.spread<[_, _]>>) {
+  // expected-error @+1 {{(C2) expected L of n x n, n rates and W of n rows, the rows whole in every thread}}
+  %u = tile.solve_rows %l, %c, %w : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<3xf32, #tile.spread<[_]>>, tensor<2x64xf32, #tile.spread<[_, _]>>
+  return
+}

@@ -158,6 +158,7 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
       ++tileDim;
       break;
     case DimKind::chunk:
+    case DimKind::slot:
       coords.push_back(chunk.slot);
       break;
     }

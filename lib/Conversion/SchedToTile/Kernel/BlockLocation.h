@@ -23,7 +23,8 @@ struct Chunk {
   Value row = {};    ///< first token of the chunk in its batch row
   Value valid = {};  ///< tokens of it that are the sequence's
   Value number = {}; ///< of the chunk in its sequence
-  /// Slot of the chunk; null where no operand has a chunk dimension.
+  /// Slot of the chunk, or the sequence's slot of a pool; null where no operand
+  /// has a dimension of slots.
   Value slot = {};
 };
 

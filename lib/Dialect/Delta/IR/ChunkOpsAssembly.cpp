@@ -38,8 +38,10 @@ struct ChunkProgramParser {
   ParseResult parseBinding(RankedTensorType &type, BindingAttr &binding);
   /// `keyword(%arg = %operand[dims] : type, ...)`, if the keyword is there.
   ParseResult parseOptionalGroup(StringRef keyword, Group &group);
-  /// `cu_seqlens(%cu : type)`, if it is there.
-  ParseResult parseOptionalCuSeqlens(Group &group);
+  /// `slots(%read, %write : type, first = 1)`, if it is there.
+  ParseResult parseOptionalSlots(Group &group, int64_t &first);
+  /// `keyword(%vector : type)`, if it is there.
+  ParseResult parseOptionalVector(StringRef keyword, Group &group);
   /// `outs([dims] : type, ...)`
   ParseResult parseOuts(Group &group);
   /// `valid(%n)` and the region, whose first argument is %n.
@@ -90,8 +92,26 @@ ParseResult ChunkProgramParser::parseOptionalGroup(StringRef keyword,
       });
 }
 
-ParseResult ChunkProgramParser::parseOptionalCuSeqlens(Group &group) {
-  if (failed(parser.parseOptionalKeyword("cu_seqlens")))
+ParseResult ChunkProgramParser::parseOptionalSlots(Group &group,
+                                                   int64_t &first) {
+  if (failed(parser.parseOptionalKeyword("slots")))
+    return success();
+  Type type;
+  if (parser.parseLParen() ||
+      parser.parseOperand(group.operands.emplace_back()) ||
+      parser.parseComma() ||
+      parser.parseOperand(group.operands.emplace_back()) ||
+      parser.parseColonType(type) || parser.parseComma() ||
+      parser.parseKeyword("first") || parser.parseEqual() ||
+      parser.parseInteger(first) || parser.parseRParen())
+    return failure();
+  group.types.assign(2, type);
+  return success();
+}
+
+ParseResult ChunkProgramParser::parseOptionalVector(StringRef keyword,
+                                                    Group &group) {
+  if (failed(parser.parseOptionalKeyword(keyword)))
     return success();
   return failure(parser.parseLParen() ||
                  parser.parseOperand(group.operands.emplace_back()) ||
@@ -128,7 +148,8 @@ ParseResult ChunkProgramParser::parseBody(OperationState &result) {
 ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   ChunkProgramParser program{parser};
-  ChunkProgramParser::Group ins, carries, cu, outs;
+  ChunkProgramParser::Group ins, carries, slots, cu, lengths, outs;
+  int64_t firstSlot = 0;
   SMLoc loc = parser.getCurrentLocation();
   StringRef keyword;
   if (parser.parseKeyword(&keyword))
@@ -139,8 +160,10 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
            << "expected forward or reverse, found '" << keyword << "'";
   if (program.parseSizes() || program.parseOptionalGroup("ins", ins) ||
       program.parseOptionalGroup("carry", carries) ||
-      program.parseOptionalCuSeqlens(cu) || program.parseOuts(outs) ||
-      program.parseBody(result))
+      program.parseOptionalSlots(slots, firstSlot) ||
+      program.parseOptionalVector("cu_seqlens", cu) ||
+      program.parseOptionalVector("lengths", lengths) ||
+      program.parseOuts(outs) || program.parseBody(result))
     return failure();
 
   auto &properties = result.getOrAddProperties<Properties>();
@@ -151,9 +174,13 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.in_bindings = builder.getArrayAttr(ins.bindings);
   properties.carry_bindings = builder.getArrayAttr(carries.bindings);
   properties.out_bindings = builder.getArrayAttr(outs.bindings);
-  properties.operandSegmentSizes = {static_cast<int32_t>(ins.types.size()),
-                                    static_cast<int32_t>(carries.types.size()),
-                                    static_cast<int32_t>(cu.types.size())};
+  properties.first_slot = builder.getI64IntegerAttr(firstSlot);
+  auto count = [](const ChunkProgramParser::Group &group) {
+    return static_cast<int32_t>(group.types.size());
+  };
+  int32_t each = count(slots) / 2;
+  properties.operandSegmentSizes = {count(ins), count(carries), count(cu),
+                                    each,       each,           count(lengths)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(carries.types.size())};
   result.addTypes(outs.types);
@@ -162,7 +189,11 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.resolveOperands(ins.operands, ins.types, loc, result.operands) ||
       parser.resolveOperands(carries.operands, carries.types, loc,
                              result.operands) ||
-      parser.resolveOperands(cu.operands, cu.types, loc, result.operands));
+      parser.resolveOperands(cu.operands, cu.types, loc, result.operands) ||
+      parser.resolveOperands(slots.operands, slots.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(lengths.operands, lengths.types, loc,
+                             result.operands));
 }
 
 ParseResult ChunkMapOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -171,8 +202,8 @@ ParseResult ChunkMapOp::parse(OpAsmParser &parser, OperationState &result) {
   ChunkProgramParser::Group ins, cu, outs;
   SMLoc loc = parser.getCurrentLocation();
   if (program.parseSizes() || program.parseOptionalGroup("ins", ins) ||
-      program.parseOptionalCuSeqlens(cu) || program.parseOuts(outs) ||
-      program.parseBody(result))
+      program.parseOptionalVector("cu_seqlens", cu) ||
+      program.parseOuts(outs) || program.parseBody(result))
     return failure();
 
   auto &properties = result.getOrAddProperties<Properties>();
@@ -206,9 +237,13 @@ static void printGroup(OpAsmPrinter &p, StringRef keyword, ValueRange args,
   p << ')';
 }
 
+/// Prints ` keyword(%vector : type)` if it is there.
+static void printVector(OpAsmPrinter &p, StringRef keyword, Value vector) {
+  if (vector)
+    p << ' ' << keyword << '(' << vector << " : " << vector.getType() << ')';
+}
+
 template <typename OpT> static void printTail(OpAsmPrinter &p, OpT op) {
-  if (Value cu = op.getCuSeqlens())
-    p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
   p << " outs(";
   llvm::interleaveComma(
       llvm::zip_equal(op.getOuts(),
@@ -220,10 +255,10 @@ template <typename OpT> static void printTail(OpAsmPrinter &p, OpT op) {
       });
   p << ") valid(" << op.getValid() << ") ";
   p.printRegion(op.getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(op->getAttrs(),
-                          {"direction", "chunk", "heads", "compute",
-                           "in_bindings", "carry_bindings", "out_bindings",
-                           "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict(
+      op->getAttrs(), {"direction", "chunk", "heads", "compute", "in_bindings",
+                       "carry_bindings", "out_bindings", "first_slot",
+                       "operandSegmentSizes", "resultSegmentSizes"});
 }
 
 template <typename OpT> static void printSizes(OpAsmPrinter &p, OpT op) {
@@ -239,6 +274,11 @@ void ChunkScanOp::print(OpAsmPrinter &p) {
              getInBindings());
   printGroup(p, "carry", args.drop_front(1 + getIns().size()), getInits(),
              getCarryBindings());
+  if (hasSlots())
+    p << " slots(" << getReadSlots() << ", " << getWriteSlots() << " : "
+      << getReadSlots().getType() << ", first = " << getFirstSlot() << ')';
+  printVector(p, "cu_seqlens", getCuSeqlens());
+  printVector(p, "lengths", getLengths());
   printTail(p, *this);
 }
 
@@ -246,5 +286,6 @@ void ChunkMapOp::print(OpAsmPrinter &p) {
   printSizes(p, *this);
   printGroup(p, "ins", getBlock().getArguments().drop_front(1), getIns(),
              getInBindings());
+  printVector(p, "cu_seqlens", getCuSeqlens());
   printTail(p, *this);
 }

@@ -63,11 +63,12 @@ static ChunkScanOp createKept(PatternRewriter &rewriter, ChunkScanOp op,
   return ChunkScanOp::create(
       rewriter, op.getLoc(), pickTypes(op.getOuts(), kept.outs),
       pickTypes(op.getFinals(), kept.carries), pick(op.getIns(), kept.ins),
-      pick(op.getInits(), kept.carries), op.getCuSeqlens(),
-      op.getDirectionAttr(), op.getChunkAttr(), op.getHeadsAttr(),
-      op.getComputeAttr(), pick(op.getInBindings(), kept.ins),
+      pick(op.getInits(), kept.carries), op.getCuSeqlens(), op.getReadSlots(),
+      op.getWriteSlots(), op.getLengths(), op.getDirectionAttr(),
+      op.getChunkAttr(), op.getHeadsAttr(), op.getComputeAttr(),
+      pick(op.getInBindings(), kept.ins),
       pick(op.getCarryBindings(), kept.carries),
-      pick(op.getOutBindings(), kept.outs));
+      pick(op.getOutBindings(), kept.outs), op.getFirstSlotAttr());
 }
 
 static ChunkMapOp createKept(PatternRewriter &rewriter, ChunkMapOp op,
@@ -227,8 +228,8 @@ struct ScanToMap : OpRewritePattern<ChunkScanOp> {
 
   LogicalResult matchAndRewrite(ChunkScanOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!op.getInits().empty())
-      return rewriter.notifyMatchFailure(op, "has a carry");
+    if (!op.getInits().empty() || op.getLengths())
+      return rewriter.notifyMatchFailure(op, "has a carry or lengths");
     auto map = ChunkMapOp::create(
         rewriter, op.getLoc(), op.getResultTypes(), op.getIns(),
         op.getCuSeqlens(), op.getChunkAttr(), op.getHeadsAttr(),

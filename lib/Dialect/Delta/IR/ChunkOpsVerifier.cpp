@@ -75,17 +75,19 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyKinds(const std::string &name,
                           [&](BoundDim dim) { return dim.kind == kind; });
   };
   constexpr DimKind kinds[] = {DimKind::seq, DimKind::time, DimKind::chunk,
-                               DimKind::head};
+                               DimKind::head, DimKind::slot};
   bool once =
       llvm::all_of(kinds, [&](DimKind kind) { return count(kind) <= 1; });
-  bool slotAlone = !binding.has(DimKind::chunk) ||
-                   (!binding.has(DimKind::seq) && !binding.has(DimKind::time));
-  if (once && slotAlone)
+  // A slot, of a chunk or of a sequence, says which sequence it is of.
+  int64_t owners = binding.has(DimKind::chunk) + binding.has(DimKind::slot);
+  bool ownerAlone = owners == 0 || (owners == 1 && !binding.has(DimKind::seq) &&
+                                    !binding.has(DimKind::time));
+  if (once && ownerAlone)
     return success();
   return op.emitOpError() << "(C13) expected " << name
-                          << " to be bound to seq, time, chunk and head at "
-                             "most once each, and to chunk without seq and "
-                             "time, found "
+                          << " to be bound to seq, time, chunk, head and slot "
+                             "at most once each, and to chunk or slot without "
+                             "the other, seq and time, found "
                           << binding;
 }
 
@@ -149,6 +151,12 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyBound(StringRef what,
                      "0 <= i < m"
                    : "without '+ i': it is the same in all chunks of a slot")
            << ", found " << binding;
+  if (what != "carry" && binding.has(DimKind::slot))
+    return op.emitOpError()
+           << "(C19) expected " << name
+           << " to be bound to something else than slot: only a state that is "
+              "carried lives in a pool, found "
+           << binding;
   if (failed(verifyKinds(name, binding)) ||
       failed(verifyDims(name, tensor, binding, what == "in")))
     return failure();
@@ -219,6 +227,34 @@ template <typename OpT> static LogicalResult verifyShared(OpT op) {
   return verifier.verifyRegionOps();
 }
 
+/// Pools of states: all carries, and the slots that sequences have in them.
+static LogicalResult verifySlots(ChunkScanOp scan) {
+  auto isPooled = [](BindingAttr binding) {
+    return binding.has(DimKind::slot);
+  };
+  auto bindings = scan.getCarryBindings().getAsRange<BindingAttr>();
+  bool fits = scan.hasSlots()
+                  ? !scan.getInits().empty() && llvm::all_of(bindings, isPooled)
+                  : llvm::none_of(bindings, isPooled);
+  if (!fits || scan.hasSlots() != (scan.getWriteSlots() != nullptr))
+    return scan.emitOpError()
+           << "(C20) expected slots to read and to write where carries are "
+              "bound to slot, all of them, and none elsewhere; found "
+           << scan.getCarryBindings()
+           << (scan.hasSlots() ? " with slots" : " without slots");
+  if (!scan.hasSlots())
+    return success();
+  if (scan.getReadSlots().getType() != scan.getWriteSlots().getType() ||
+      static_cast<int64_t>(scan.getFirstSlot()) < 0)
+    return scan.emitOpError()
+           << "(C21) expected slots to read and to write of one type and a "
+              "first valid slot of at least 0, found "
+           << scan.getReadSlots().getType() << ", "
+           << scan.getWriteSlots().getType() << " and "
+           << static_cast<int64_t>(scan.getFirstSlot());
+  return success();
+}
+
 LogicalResult ChunkScanOp::verify() {
   if (failed(verifyShared(*this)))
     return failure();
@@ -253,7 +289,10 @@ LogicalResult ChunkScanOp::verify() {
                            << " of its init's type " << init.getType()
                            << ", found " << getFinals()[i].getType();
   }
-  return success();
+  if (getLengths() && getCuSeqlens())
+    return emitOpError() << "(C22) expected lengths or cu_seqlens, found both: "
+                            "either says how long each sequence is";
+  return verifySlots(*this);
 }
 
 LogicalResult ChunkMapOp::verify() {

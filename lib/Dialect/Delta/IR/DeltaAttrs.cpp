@@ -21,6 +21,7 @@ static StringRef describeMultiple(DimKind kind) {
     return "head of the tensor a head";
   case DimKind::seq:
   case DimKind::whole:
+  case DimKind::slot:
     return "";
   }
   llvm_unreachable("unknown kind of dimension");
@@ -36,7 +37,8 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   std::optional<DimKind> kind = symbolizeDimKind(keyword);
   if (!kind)
     return parser.emitError(loc)
-           << "expected seq, time, chunk, head or _, found '" << keyword << "'";
+           << "expected seq, time, chunk, head, slot or _, found '" << keyword
+           << "'";
   dim = {*kind, 1};
   StringRef counted = describeMultiple(*kind);
   if (counted.empty() || failed(parser.parseOptionalStar()))

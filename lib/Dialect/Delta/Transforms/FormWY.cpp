@@ -5,11 +5,12 @@
 //===----------------------------------------------------------------------===//
 //
 // Here: what is refused, the size of a chunk, and the shell of the chunk_scan.
-// FormWYChunk.cpp writes its region.
+// FormWYChunk.cpp writes its region, RecurrenceTiles.cpp finds its ins.
 //
 //===----------------------------------------------------------------------===//
 
 #include "FormWY.h"
+#include "RecurrenceTiles.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
 
@@ -29,22 +30,6 @@ using namespace mlir::wyvern::delta;
 //===----------------------------------------------------------------------===//
 // What is refused
 //===----------------------------------------------------------------------===//
-
-static LogicalResult checkErasingSteps(RecurrenceOp op) {
-  std::optional<unsigned> first;
-  for (auto [i, step] : llvm::enumerate(op.getStepList())) {
-    if (!step.erase)
-      continue;
-    if (first)
-      return op.emitOpError()
-             << "expected at most one step with an erase key, found steps #"
-             << *first << " and #" << i
-             << ": their rows would interleave in one triangular system; give "
-                "equal steps as one step with 'repeat n' and n rows a token";
-    first = i;
-  }
-  return success();
-}
 
 static LogicalResult checkInitialState(RecurrenceOp op) {
   Value init = op.getInitialState();
@@ -76,59 +61,6 @@ static FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows) {
 // The shell
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// The ins of the scan: each distinct operand once.
-class ScanIns {
-public:
-  void add(Value operand, int64_t repeat = 1) {
-    if (operand && !llvm::is_contained(keys, std::pair(operand, repeat)))
-      keys.emplace_back(operand, repeat);
-  }
-  SmallVector<Value> getOperands() const {
-    return llvm::to_vector(llvm::make_first_range(keys));
-  }
-  /// [seq, time * repeat, head] or [seq, time * repeat, head, _] for each.
-  SmallVector<Attribute> getBindings() const;
-  /// The block argument of an operand; null for null.
-  Value lookup(ChunkScanOp scan, Value operand, int64_t repeat = 1) const {
-    if (!operand)
-      return {};
-    auto *it = llvm::find(keys, std::pair(operand, repeat));
-    return scan.getInArg(it - keys.begin());
-  }
-
-private:
-  SmallVector<std::pair<Value, int64_t>> keys;
-};
-} // namespace
-
-static BindingAttr rowBinding(MLIRContext *context, int64_t repeat,
-                              int64_t rank) {
-  SmallVector<BoundDim> dims = {
-      {DimKind::seq}, {DimKind::time, repeat}, {DimKind::head}};
-  dims.resize(rank, {DimKind::whole});
-  return BindingAttr::get(context, dims);
-}
-
-SmallVector<Attribute> ScanIns::getBindings() const {
-  return llvm::map_to_vector(keys, [](auto key) -> Attribute {
-    auto [operand, repeat] = key;
-    int64_t rank = cast<RankedTensorType>(operand.getType()).getRank();
-    return rowBinding(operand.getContext(), repeat, rank);
-  });
-}
-
-static ScanIns collectIns(RecurrenceOp op) {
-  ScanIns ins;
-  ins.add(op.getQuery());
-  ins.add(op.getDecay());
-  for (const RecurrenceOp::Step &step : op.getStepList())
-    for (Value operand :
-         {step.write, step.erase, step.value, step.written, step.rate})
-      ins.add(operand, step.repeat);
-  return ins;
-}
-
 /// The initial state, in the final state's type; zeros if there is none.
 static Value initialState(ImplicitLocOpBuilder &b, RecurrenceOp op) {
   RankedTensorType type = op.getFinalState().getType();
@@ -159,35 +91,8 @@ static ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
       b.getArrayAttr(ins.getBindings()), b.getArrayAttr({state}),
       b.getArrayAttr({rowBinding(context, 1, 4)}));
 
-  Block &block = scan.getBody().emplaceBlock();
-  block.addArgument(b.getIndexType(), b.getLoc());
-  auto addTile = [&](Value operand, Attribute binding) {
-    auto type = cast<RankedTensorType>(operand.getType());
-    block.addArgument(
-        cast<BindingAttr>(binding).getTileType(type, chunk, compute),
-        operand.getLoc());
-  };
-  for (auto [operand, binding] :
-       llvm::zip_equal(scan.getIns(), scan.getInBindings()))
-    addTile(operand, binding);
-  addTile(init, state);
+  addTileArguments(b, scan);
   return scan;
-}
-
-/// The recurrence with every operand replaced by its tile.
-static TileRecurrence onTiles(RecurrenceOp op, ChunkScanOp scan,
-                              const ScanIns &ins) {
-  TileRecurrence chunk;
-  chunk.query = ins.lookup(scan, op.getQuery());
-  chunk.decay = ins.lookup(scan, op.getDecay());
-  chunk.state = scan.getCarryArg(0);
-  chunk.scale = op.getScale().convertToDouble();
-  chunk.steps = op.getStepList();
-  for (TileStep &step : chunk.steps)
-    for (Value *operand :
-         {&step.write, &step.erase, &step.value, &step.written, &step.rate})
-      *operand = ins.lookup(scan, *operand, step.repeat);
-  return chunk;
 }
 
 namespace {
@@ -218,7 +123,7 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   ScanIns ins = collectIns(op);
   ChunkScanOp scan = createShell(b, op, ins, *chunk);
   b.setInsertionPointToStart(&scan.getBlock());
-  TileRecurrence tiles = onTiles(op, scan, ins);
+  TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, results.finalState);
 

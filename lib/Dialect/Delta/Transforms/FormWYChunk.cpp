@@ -37,7 +37,11 @@ private:
     int64_t repeat;
   };
 
+  /// True for a chunk of one token, as steps of decoding are.
+  bool isOneToken() const { return tokens == 1; }
+  Value dot(Value a, Value b);
   Value decayed(Value keys, Span span, int64_t repeat = 1);
+  Value readState(Value keys, Span span, int64_t repeat = 1);
   Value decayedState();
   Value updateOfWriteOnly(const TileStep &step);
   Value updateOfErasing(unsigned index);
@@ -56,17 +60,19 @@ private:
 };
 } // namespace
 
-/// `keys` with each token's row scaled by the decays of `span`.
+/// `keys` with each token's row scaled by the decays of `span`. Before and
+/// after the only token there is none.
 Value ChunkBuilder::decayed(Value keys, Span span, int64_t repeat) {
-  if (!chunk.decay)
+  if (!chunk.decay || (isOneToken() && span != Span::upTo))
     return keys;
   Value &factor = factors[static_cast<int>(span)];
   if (!factor) {
     // A suffix is summed from its end: the difference of two prefix sums
     // cancels after a strong decay.
-    Value sum = CumsumOp::create(b, chunk.decay,
-                                 /*reverse=*/span == Span::after,
-                                 /*exclusive=*/span != Span::upTo);
+    Value sum = chunk.decay;
+    if (!isOneToken())
+      sum = CumsumOp::create(b, chunk.decay, /*reverse=*/span == Span::after,
+                             /*exclusive=*/span != Span::upTo);
     factor = tile.exp(sum);
   }
   Value rows = factor;
@@ -78,6 +84,15 @@ Value ChunkBuilder::decayed(Value keys, Span span, int64_t repeat) {
   if (shapeOf(rows).size() == 1)
     rows = tile.alongRows(rows, keys);
   return tile.mul(keys, rows);
+}
+
+/// What `keys` read of the state that enters the chunk, after the decays of
+/// `span`. The gate of a head scales what one token's keys read: there are
+/// fewer of these, and the keys stay as they came.
+Value ChunkBuilder::readState(Value keys, Span span, int64_t repeat) {
+  if (isOneToken() && chunk.decay && shapeOf(chunk.decay).size() == 1)
+    return decayed(tile.matmul(keys, chunk.state), span, repeat);
+  return tile.matmul(decayed(keys, span, repeat), chunk.state);
 }
 
 /// The state after all decays of the chunk and none of its steps.
@@ -92,12 +107,28 @@ Value ChunkBuilder::decayedState() {
   return tile.mul(factor, chunk.state);
 }
 
+/// The products of rows of `a` and `b` that `mask` keeps; null if it keeps
+/// none. Between rows of one token there is no decay, and of its rows those
+/// that a solve does not read need no mask.
 Value ChunkBuilder::decayDot(Value a, Value b, RowMask mask, int64_t aRows,
                              int64_t bRows, bool beforeDecay) {
+  if (isOneToken())
+    return mask == RowMask::before_token ? Value() : dot(a, b);
   Type type = tile.type({shapeOf(a)[0], shapeOf(b)[0]});
   return DecayDotOp::create(this->b, type, a, b, chunk.decay, mask,
                             ArrayRef<int64_t>{aRows, bRows},
                             beforeDecay && chunk.decay);
+}
+
+/// a b^T.
+Value ChunkBuilder::dot(Value a, Value b) {
+  AffineExpr m, n, k;
+  bindDims(this->b.getContext(), m, n, k);
+  auto map = [&](AffineExpr row, AffineExpr column) {
+    return AffineMap::get(3, 0, {row, column}, this->b.getContext());
+  };
+  return tile.contract(a, b, tile.splat(0.0, {shapeOf(a)[0], shapeOf(b)[0]}),
+                       {map(m, k), map(n, k), map(m, n)});
 }
 
 /// The rate of each row of a step.
@@ -134,15 +165,19 @@ Value ChunkBuilder::updateOfErasing(unsigned index) {
   }
   // A read before the decay precedes the token's other steps, its own
   // repetitions among them.
-  Value l =
-      decayDot(erase, step.write,
-               step.beforeDecay ? RowMask::before_token : RowMask::before_row,
-               step.repeat, step.repeat, step.beforeDecay);
+  Value l;
+  if (!isOneToken() || step.repeat > 1)
+    l = decayDot(erase, step.write,
+                 step.beforeDecay ? RowMask::before_token : RowMask::before_row,
+                 step.repeat, step.repeat, step.beforeDecay);
   Value rows = step.written ? step.written : step.value;
   Span span = step.beforeDecay ? Span::before : Span::upTo;
-  Value read = tile.matmul(decayed(erase, span, step.repeat), chunk.state);
+  Value read = readState(erase, span, step.repeat);
   read = addWriteOnly(read, erase, index);
   Value w = rows ? tile.sub(rows, read) : tile.neg(read);
+  // No row reads what another of the system adds.
+  if (!l)
+    return step.written ? w : timesRate(w, step);
   return EraseSolveOp::create(b, w.getType(), w.getType(), l, rate, w).getU();
 }
 
@@ -157,7 +192,8 @@ Value ChunkBuilder::addWriteOnly(Value read, Value erase, unsigned index) {
     Value m = decayDot(erase, other.write,
                        seen ? RowMask::upto_token : RowMask::before_token,
                        step.repeat, other.repeat, step.beforeDecay);
-    read = tile.matmul(m, updates[i].u, read);
+    if (m)
+      read = tile.matmul(m, updates[i].u, read);
   }
   return read;
 }
@@ -174,7 +210,7 @@ TileResults ChunkBuilder::build() {
   if (erasing)
     updates[*erasing].u = updateOfErasing(*erasing);
 
-  Value output = tile.matmul(decayed(chunk.query, Span::upTo), chunk.state);
+  Value output = readState(chunk.query, Span::upTo);
   for (const Update &update : updates) {
     Value p =
         decayDot(chunk.query, update.x, RowMask::upto_token, 1, update.repeat);

@@ -50,10 +50,11 @@ static Operation *createExtended(RewriterBase &rewriter, Operation *program,
   types.push_back(type);
   return ChunkScanOp::create(
       rewriter, scan.getLoc(), types, scan.getFinals().getTypes(),
-      scan.getIns(), scan.getInits(), scan.getCuSeqlens(),
-      scan.getDirectionAttr(), scan.getChunkAttr(), scan.getHeadsAttr(),
-      scan.getComputeAttr(), scan.getInBindings(), scan.getCarryBindings(),
-      append(scan.getOutBindings(), binding));
+      scan.getIns(), scan.getInits(), scan.getCuSeqlens(), scan.getReadSlots(),
+      scan.getWriteSlots(), scan.getLengths(), scan.getDirectionAttr(),
+      scan.getChunkAttr(), scan.getHeadsAttr(), scan.getComputeAttr(),
+      scan.getInBindings(), scan.getCarryBindings(),
+      append(scan.getOutBindings(), binding), scan.getFirstSlotAttr());
 }
 
 Value delta::addOut(RewriterBase &rewriter, ChunkProgramOpInterface program,

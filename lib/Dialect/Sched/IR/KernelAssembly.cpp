@@ -59,6 +59,25 @@ static ParseResult parseOptionalGroup(OpAsmParser &parser, StringRef keyword,
   });
 }
 
+/// `keyword(%vector, ... : type)`, if it is there: `count` vectors of a type.
+static ParseResult parseOptionalVectors(OpAsmParser &parser, StringRef keyword,
+                                        unsigned count, Group &group,
+                                        function_ref<ParseResult()> parseTail) {
+  if (failed(parser.parseOptionalKeyword(keyword)))
+    return success();
+  Type type;
+  if (parser.parseLParen())
+    return failure();
+  for (unsigned i = 0; i < count; ++i)
+    if ((i > 0 && parser.parseComma()) ||
+        parser.parseOperand(group.operands.emplace_back()))
+      return failure();
+  if (parser.parseColonType(type) || parseTail() || parser.parseRParen())
+    return failure();
+  group.types.assign(count, type);
+  return success();
+}
+
 /// `keyword = value`
 static ParseResult parseNumber(OpAsmParser &parser, StringRef keyword,
                                IntegerAttr &value) {
@@ -109,16 +128,21 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.compute = TypeAttr::get(compute);
   properties.min_blocks = builder.getI64IntegerAttr(blocks);
 
-  Group ins, inits, outs, finals;
-  SmallVector<OpAsmParser::UnresolvedOperand, 1> cu;
-  SmallVector<Type, 1> cuTypes;
+  properties.first_slot = builder.getI64IntegerAttr(0);
+
+  Group ins, inits, outs, finals, slots, cu, lengths;
+  auto none = [] { return success(); };
+  auto parseFirst = [&]() -> ParseResult {
+    return failure(parser.parseComma() ||
+                   parseNumber(parser, "first", properties.first_slot));
+  };
   SMLoc loc = parser.getCurrentLocation();
   if (parseOptionalGroup(parser, "ins", ins, /*isOperand=*/true) ||
       parseOptionalGroup(parser, "inits", inits, /*isOperand=*/true))
     return failure();
-  if (succeeded(parser.parseOptionalKeyword("cu_seqlens")) &&
-      (parser.parseLParen() || parser.parseOperand(cu.emplace_back()) ||
-       parser.parseColonType(cuTypes.emplace_back()) || parser.parseRParen()))
+  if (parseOptionalVectors(parser, "slots", 2, slots, parseFirst) ||
+      parseOptionalVectors(parser, "cu_seqlens", 1, cu, none) ||
+      parseOptionalVectors(parser, "lengths", 1, lengths, none))
     return failure();
   if (parseOptionalGroup(parser, "outs", outs, /*isOperand=*/false) ||
       parseOptionalGroup(parser, "finals", finals, /*isOperand=*/false))
@@ -133,9 +157,12 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.in_bindings = builder.getArrayAttr(ins.bindings);
   properties.init_bindings = builder.getArrayAttr(inits.bindings);
   properties.out_bindings = builder.getArrayAttr(outs.bindings);
-  properties.operandSegmentSizes = {static_cast<int32_t>(ins.types.size()),
-                                    static_cast<int32_t>(inits.types.size()),
-                                    static_cast<int32_t>(cu.size())};
+  auto count = [](const Group &group) {
+    return static_cast<int32_t>(group.types.size());
+  };
+  int32_t each = count(slots) / 2;
+  properties.operandSegmentSizes = {count(ins), count(inits), count(cu),
+                                    each,       each,         count(lengths)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(finals.types.size())};
   result.addTypes(outs.types);
@@ -144,7 +171,11 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.resolveOperands(ins.operands, ins.types, loc, result.operands) ||
       parser.resolveOperands(inits.operands, inits.types, loc,
                              result.operands) ||
-      parser.resolveOperands(cu, cuTypes, loc, result.operands));
+      parser.resolveOperands(cu.operands, cu.types, loc, result.operands) ||
+      parser.resolveOperands(slots.operands, slots.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(lengths.operands, lengths.types, loc,
+                             result.operands));
 }
 
 /// Prints ` keyword(%arg = %operand[dims] : type, ...)` if there are any;
@@ -175,8 +206,13 @@ void KernelOp::print(OpAsmPrinter &p) {
     << " min_blocks " << getMinBlocks();
   printGroup(p, *this, "ins", getInArgs(), getIns());
   printGroup(p, *this, "inits", getInitArgs(), getInits());
+  if (Value read = getReadSlots())
+    p << " slots(" << read << ", " << getWriteSlots() << " : " << read.getType()
+      << ", first = " << getFirstSlot() << ')';
   if (Value cu = getCuSeqlens())
     p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
+  if (Value lengths = getLengths())
+    p << " lengths(" << lengths << " : " << lengths.getType() << ')';
   printGroup(p, *this, "outs", getOutArgs(), {});
   printGroup(p, *this, "finals", getFinalArgs(), {});
   p << ' ';
@@ -184,7 +220,7 @@ void KernelOp::print(OpAsmPrinter &p) {
   p.printOptionalAttrDict((*this)->getAttrs(),
                           {"kernel_name", "heads", "split", "over", "run",
                            "chunk", "compute", "min_blocks", "in_bindings",
-                           "init_bindings", "out_bindings",
+                           "init_bindings", "out_bindings", "first_slot",
                            "operandSegmentSizes", "resultSegmentSizes"});
 }
 

@@ -100,6 +100,38 @@ static LogicalResult verifyCarries(KernelOp kernel) {
   return success();
 }
 
+/// Checks that carries are pools where sequences have slots in them.
+static LogicalResult verifySlots(KernelOp kernel) {
+  auto isPooled = [](delta::BindingAttr binding) {
+    return binding.has(delta::DimKind::slot);
+  };
+  auto bindings = kernel.getInitBindings().getAsRange<delta::BindingAttr>();
+  bool hasSlots = kernel.getReadSlots() != nullptr;
+  bool fits = hasSlots ? !bindings.empty() && llvm::all_of(bindings, isPooled)
+                       : llvm::none_of(bindings, isPooled);
+  if (fits && hasSlots == (kernel.getWriteSlots() != nullptr) &&
+      (!hasSlots || kernel.getOver() == GridOver::sequences))
+    return success();
+  return kernel.emitOpError()
+         << "(K45) expected slots to read and to write where carries are bound "
+            "to slot, all of them, in a kernel over sequences, and none "
+            "elsewhere";
+}
+
+/// Checks that a role on the CUDA cores is alone with what it loads and stores.
+static LogicalResult verifyOnCores(KernelOp kernel) {
+  for (RoleOp role : kernel.getRoles())
+    if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
+                              !kernel.getChannels().empty() ||
+                              role.getSplit() != 1 || role.getCopies() != 1))
+      return role.emitOpError()
+             << "(K46) is on_cores: expected it to be the only role, of one "
+                "group of warps, in a kernel without channels; its tiles lie "
+                "in "
+                "registers, where no other role can reach them";
+  return success();
+}
+
 /// Checks that some in says how many tokens there are.
 static LogicalResult verifyTime(KernelOp kernel) {
   auto isTimed = [](delta::BindingAttr binding) {
@@ -126,7 +158,7 @@ LogicalResult KernelOp::verify() {
     return emitOpError() << "(K5) expected compute type f32 or f64, found "
                          << getCompute();
   if (failed(verifyBindings(*this)) || failed(verifyCarries(*this)) ||
-      failed(verifyTime(*this)))
+      failed(verifyTime(*this)) || failed(verifySlots(*this)))
     return failure();
   return verifyArguments(*this);
 }
@@ -195,7 +227,7 @@ LogicalResult KernelOp::verifyRegions() {
     sawRole |= isa<RoleOp>(op);
   }
   if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
-      failed(verifyStores(*this)))
+      failed(verifyStores(*this)) || failed(verifyOnCores(*this)))
     return failure();
   return verifyProtocol(*this);
 }

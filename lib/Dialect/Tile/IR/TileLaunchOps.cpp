@@ -24,6 +24,7 @@ SmallVector<Value> LaunchOp::getKernelTensors() {
   for (Value final : getFinals())
     if (!final.use_empty())
       tensors.push_back(final);
+  llvm::append_range(tensors, getIndices());
   return tensors;
 }
 

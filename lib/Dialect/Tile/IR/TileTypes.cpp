@@ -107,6 +107,8 @@ int64_t SmemType::getSizeInBytes() const {
 
 std::optional<int64_t> GlobalType::getStaticStride(unsigned dim) const {
   ArrayRef<int64_t> inner = getTensor().getShape().drop_front(dim + 1);
+  if (getContiguous() && inner.empty())
+    return 1;
   if (!getDense() || ShapedType::isDynamicShape(inner))
     return std::nullopt;
   return ShapedType::getNumElements(inner);

@@ -28,7 +28,7 @@ def Delta_DimKind
     : Delta_Enum<"DimKind", "what one dimension of a bound operand ranges over", [
         I32EnumAttrCase<"seq", 0>, I32EnumAttrCase<"time", 1>,
         I32EnumAttrCase<"chunk", 2>, I32EnumAttrCase<"head", 3>,
-        I32EnumAttrCase<"whole", 4, "_">]>;
+        I32EnumAttrCase<"whole", 4, "_">, I32EnumAttrCase<"slot", 5>]>;
 
 class Delta_Attr<string name, string attrMnemonic>
     : AttrDef<Delta_Dialect, name> {
@@ -64,7 +64,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
     for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
     chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
-    head i of each n), `_` (kept whole). The tile of an operand keeps `time`, as
+    head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
+    whole). The tile of an operand keeps `time`, as
     chunk * n rows, and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.
@@ -98,5 +99,7 @@ def Delta_StepArrayAttr : TypedArrayAttrBase<Delta_StepAttr, "list of steps">;
 
 def Delta_FloatTensor : RankedTensorOf<[AnyFloat]>;
 def Delta_CuSeqlens : 1DTensorOf<[I32, I64]>;
+// One integer a sequence.
+def Delta_Indices : 1DTensorOf<[I32, I64]>;
 
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAATTRS

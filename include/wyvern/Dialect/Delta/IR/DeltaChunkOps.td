@@ -66,6 +66,13 @@ def Delta_ChunkScanOp
     * A `chunk` dimension has slot floor(cu[n] / chunk) + n + c for chunk c of
       sequence n (dense: n * ceil(T / chunk) + c), and seq is then dropped.
 
+    * Slots: with `slots` the carries are pools, bound to `slot`: sequence n starts at
+      slot `read[n]` of the init and ends at slot `write[n]` of the final, all other slots
+      of which are the init's. A sequence with read[n] < `first` is padding: it has no
+      tokens, and its out rows are zero. Where write[n] < `first`, or `write` is empty,
+      nothing is written. `lengths`, if it is not empty, cuts sequence n to its first
+      lengths[n] tokens.
+
     The region may hold only: same-shape `arith`/`math` on floats, constants,
     `tensor.empty`, `linalg.{contract, elementwise, broadcast, reduce, transpose,
     fill}` and the chunk ops of this dialect. Constraints: docs/spec.md.
@@ -98,14 +105,51 @@ def Delta_ChunkScanOp
   let arguments = (ins Variadic<Delta_FloatTensor>:$ins,
                        Variadic<Delta_FloatTensor>:$inits,
                        Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       Optional<Delta_Indices>:$read_slots,
+                       Optional<Delta_Indices>:$write_slots,
+                       Optional<Delta_Indices>:$lengths,
                        Delta_DirectionAttr:$direction, I64Attr:$chunk,
                        I64Attr:$heads, TypeAttr:$compute,
                        Delta_BindingArrayAttr:$in_bindings,
                        Delta_BindingArrayAttr:$carry_bindings,
-                       Delta_BindingArrayAttr:$out_bindings);
+                       Delta_BindingArrayAttr:$out_bindings,
+                       DefaultValuedAttr<I64Attr, "0">:$first_slot);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
-  let extraClassDeclaration = sharedClassDeclaration;
+  // A scan whose carries are one a sequence, or one a run of chunks.
+  let builders = [
+    OpBuilder<(ins "::mlir::TypeRange":$outs, "::mlir::TypeRange":$finals,
+                   "::mlir::ValueRange":$ins, "::mlir::ValueRange":$inits,
+                   "::mlir::Value":$cu_seqlens, "Direction":$direction,
+                   "int64_t":$chunk, "int64_t":$heads, "::mlir::Type":$compute,
+                   "::mlir::ArrayAttr":$in_bindings,
+                   "::mlir::ArrayAttr":$carry_bindings,
+                   "::mlir::ArrayAttr":$out_bindings),
+              [{
+                build($_builder, $_state, outs, finals, ins, inits, cu_seqlens,
+                      ::mlir::Value(), ::mlir::Value(), ::mlir::Value(),
+                      direction, chunk, heads, compute, in_bindings,
+                      carry_bindings, out_bindings, /*first_slot=*/0);
+              }]>,
+    OpBuilder<(ins "::mlir::TypeRange":$outs, "::mlir::TypeRange":$finals,
+                   "::mlir::ValueRange":$ins, "::mlir::ValueRange":$inits,
+                   "::mlir::Value":$cu_seqlens, "DirectionAttr":$direction,
+                   "::mlir::IntegerAttr":$chunk, "::mlir::IntegerAttr":$heads,
+                   "::mlir::TypeAttr":$compute,
+                   "::mlir::ArrayAttr":$in_bindings,
+                   "::mlir::ArrayAttr":$carry_bindings,
+                   "::mlir::ArrayAttr":$out_bindings),
+              [{
+                build($_builder, $_state, outs, finals, ins, inits, cu_seqlens,
+                      direction.getValue(), chunk.getInt(), heads.getInt(),
+                      compute.getValue(), in_bindings, carry_bindings,
+                      out_bindings);
+              }]>
+  ];
+  let extraClassDeclaration = sharedClassDeclaration # [{
+    /// True if the carries are pools, of which each sequence has a slot.
+    bool hasSlots() { return getReadSlots() != nullptr; }
+  }];
 }
 
 def Delta_ChunkMapOp : Delta_ChunkProgramOp<"chunk_map"> {

@@ -542,5 +542,6 @@ def SegmentPass : Pass<"delta-segment"> {
 }
 
 include "wyvern/Dialect/Delta/Transforms/RoundingPasses.td"
+include "wyvern/Dialect/Delta/Transforms/ServingPasses.td"
 
 #endif // WYVERN_DIALECT_DELTA_TRANSFORMS_PASSES

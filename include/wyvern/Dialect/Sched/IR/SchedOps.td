@@ -31,6 +31,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     ins, outs, inits and finals in memory, in this order. Rows of an out that no
     sequence owns are zero.
 
+    `slots` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
+
     The region holds channels, then roles, and constants. Constraints (numbered K..):
     docs/sched.md.
 
@@ -63,12 +65,16 @@ def Sched_KernelOp : Sched_Op<"kernel", [
   let arguments = (ins Variadic<Delta_FloatTensor>:$ins,
                        Variadic<Delta_FloatTensor>:$inits,
                        Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       Optional<Delta_Indices>:$read_slots,
+                       Optional<Delta_Indices>:$write_slots,
+                       Optional<Delta_Indices>:$lengths,
                        StrAttr:$kernel_name, I64Attr:$heads, I64Attr:$split,
                        Sched_GridOverAttr:$over, I64Attr:$run, I64Attr:$chunk,
                        TypeAttr:$compute, I64Attr:$min_blocks,
                        Delta_BindingArrayAttr:$in_bindings,
                        Delta_BindingArrayAttr:$init_bindings,
-                       Delta_BindingArrayAttr:$out_bindings);
+                       Delta_BindingArrayAttr:$out_bindings,
+                       DefaultValuedAttr<I64Attr, "0">:$first_slot);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);
@@ -139,6 +145,11 @@ def Sched_RoleOp : Sched_Op<"role", [
     a role loads and puts, and does nothing else (K41); the role that takes it in has no
     copies and is within no other (K40).
 
+    A role `on_cores` multiplies on the CUDA cores: its tiles lie in registers, spread over
+    its threads so that a row of the state is summed by a few lanes, and it loads and
+    stores them itself. It suits chunks of one token, for which a tensor core's tile is
+    nearly empty. It is alone in its kernel, which has no channels (K46).
+
     The region holds what carries start from, `sched.each_chunk`, and stores of final
     carries. A carry starts from a load of an init, or, where every block starts alike,
     from a constant or `delta.identity`.
@@ -149,11 +160,12 @@ def Sched_RoleOp : Sched_Op<"role", [
                        DefaultValuedAttr<I64Attr, "1">:$split,
                        DefaultValuedAttr<I64Attr, "1">:$copies,
                        OptionalAttr<I64Attr>:$registers,
-                       OptionalAttr<StrAttr>:$within);
+                       OptionalAttr<StrAttr>:$within, UnitAttr:$on_cores);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?
-    (`registers` $registers^)? (`within` $within^)? attr-dict-with-keyword $body
+    (`registers` $registers^)? (`within` $within^)? (`on_cores` $on_cores^)?
+    attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{

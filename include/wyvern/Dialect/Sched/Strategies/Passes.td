@@ -71,6 +71,53 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }
 
+def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
+  let summary = "a step of decoding in one kernel on the CUDA cores";
+  let description = [{
+    A `delta.chunk_scan` with slots and chunks of one token becomes a `sched.kernel` of one
+    role `on_cores`. Its blocks are for a sequence, a head and a part of the split dimension.
+    What it takes is the time to read and to write the states, so what counts is that many
+    reads are in flight: the parts are so large that the role's threads hold `elements`
+    elements of the state each, and `min_blocks` is what the registers then leave room
+    for.
+
+    A program of other chunks, or without slots, is left for other strategies, with a
+    remark.
+
+    Before:
+
+    ```mlir
+    %o, %p1 = delta.chunk_scan forward chunk = 1 heads = 16 compute = f32
+        ins(%Q = %q[seq, time, head, _] : tensor<?x?x16x128xbf16>, ...)
+        carry(%S = %pool[slot, head, _, _] : tensor<?x16x128x128xf32>)
+        slots(%read, %write : tensor<?xi32>, first = 0) ... { ... }
+    ```
+
+    After:
+
+    ```mlir
+    %o, %p1 = sched.kernel "f_step_decode" grid(heads = 16, split = 2, over = sequences)
+        chunk = 1 compute = f32 min_blocks 4 ins(%in = %q[...] ...)
+        inits(%init = %pool[slot, head, _, _] ...) slots(%read, %write ...) ... {
+      sched.role "step" warps 4 on_cores {
+        %S0 = sched.load %init
+        %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : ...) {
+          %Q = sched.load %in
+          ...
+    ```
+  }];
+  let options = [
+    Option<"warps", "warps", "int64_t", /*default=*/"4",
+           "most warps of a block">,
+    Option<"elements", "elements", "int64_t", /*default=*/"64",
+           "elements of the state that a thread holds">
+  ];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "kernels made">
+  ];
+  let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
+}
+
 def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
   let summary = "a map and the scan that it feeds in one kernel of several roles";
   let description = [{

@@ -21,6 +21,27 @@
 #include "wyvern/Dialect/Tile/IR/TileDialect.h.inc"
 #include "wyvern/Dialect/Tile/IR/TileEnums.h.inc"
 
+namespace mlir::wyvern::tile {
+
+/// How one dimension of a tile is spread over lanes and warps; see SpreadAttr.
+struct DimSpread {
+  int64_t piece = 1, lanes = 1, step = 1, warps = 1;
+
+  /// True if every thread has all of the dimension.
+  bool isWhole() const { return lanes * warps == 1; }
+  bool operator==(const DimSpread &other) const {
+    return piece == other.piece && lanes == other.lanes && step == other.step &&
+           warps == other.warps;
+  }
+  bool operator!=(const DimSpread &other) const { return !(*this == other); }
+};
+
+inline llvm::hash_code hash_value(const DimSpread &dim) {
+  return llvm::hash_combine(dim.piece, dim.lanes, dim.step, dim.warps);
+}
+
+} // namespace mlir::wyvern::tile
+
 #define GET_ATTRDEF_CLASSES
 #include "wyvern/Dialect/Tile/IR/TileAttrs.h.inc"
 
@@ -38,6 +59,9 @@ std::optional<LayoutKind> getLayout(Type type);
 /// `tensor<shape x element, #tile.layout<kind>>`.
 RankedTensorType getTileType(ArrayRef<int64_t> shape, Type element,
                              LayoutKind kind);
+
+/// The spread of a register tile of the CUDA cores; null for anything else.
+SpreadAttr getSpread(Type type);
 
 /// The attribute of a module that says what it is compiled for.
 constexpr StringLiteral kTargetAttr = "tile.target";

@@ -9,6 +9,7 @@
 
 include "wyvern/Dialect/Tile/IR/TileLaunchOps.td"
 include "wyvern/Dialect/Tile/IR/TileRegisterOps.td"
+include "wyvern/Dialect/Tile/IR/TileSpreadOps.td"
 include "wyvern/Dialect/Tile/IR/TileTarget.td"
 
 #endif // WYVERN_DIALECT_TILE_IR_TILE

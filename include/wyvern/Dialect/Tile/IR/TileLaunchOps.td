@@ -17,7 +17,8 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   let description = [{
     What a function says of its kernels: in which order they run, and on what. The
     kernel's arguments are, in this order, the ins, the outs, the inits, the finals
-    that somebody reads, then cu_seqlens, tokens and sequences. The bindings say what
+    that somebody reads, the `indices` (one integer a sequence: its slots, its length),
+    then cu_seqlens, tokens and sequences. The bindings say what
     the tensors' dimensions range over; `chunk` is the tokens of a chunk. It is not
     lowered: the runtime launches, from the manifest that is written of it.
 
@@ -35,6 +36,7 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   let arguments = (ins Variadic<AnyRankedTensor>:$ins,
                        Variadic<AnyRankedTensor>:$inits,
                        Optional<AnyRankedTensor>:$cu_seqlens,
+                       Variadic<AnyRankedTensor>:$indices,
                        FlatSymbolRefAttr:$kernel, I64Attr:$chunk,
                        ArrayAttr:$in_bindings, ArrayAttr:$init_bindings,
                        ArrayAttr:$out_bindings);
@@ -44,6 +46,7 @@ def Tile_LaunchOp : Tile_Op<"launch", [
     $kernel `chunk` $chunk `ins` `(` $ins `:` type($ins) `)`
     (`inits` `(` $inits^ `:` type($inits) `)`)?
     (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)?
+    (`indices` `(` $indices^ `:` type($indices) `)`)?
     `bindings` $in_bindings `,` $init_bindings `,` $out_bindings
     (`outs` `(` type($outs)^ `)`)? (`finals` `(` type($finals)^ `)`)? attr-dict
   }];

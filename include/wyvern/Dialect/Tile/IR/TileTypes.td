@@ -45,6 +45,36 @@ def Tile_LayoutAttr : AttrDef<Tile_Dialect, "Layout"> {
   }];
 }
 
+def Tile_SpreadAttr : AttrDef<Tile_Dialect, "Spread"> {
+  let mnemonic = "spread";
+  let summary = "the distribution of a register tile over the warps of a role";
+  let description = [{
+    For what the CUDA cores multiply. One entry a dimension: `_`, every thread has all of
+    it; or `piece p lanes l step s warps w`, for a dimension cut into pieces of p elements,
+    piece n of which is held by the lanes i of a warp with (i / s) mod l = n mod l, of the
+    warps j with j mod w = (n / l) mod w. A thread holds its elements row-major, each
+    dimension's in their order.
+
+    Lanes that differ in what no dimension asks for hold the same elements.
+
+    Example: rows of 128 over 8 lanes in pieces of 4, four rows a warp, in 4 warps:
+    `#tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>`
+  }];
+  let parameters =
+      (ins ArrayRefParameter<"::mlir::wyvern::tile::DimSpread">:$dims);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    /// The part of a tensor of this shape that one thread holds.
+    ::llvm::SmallVector<int64_t>
+    getThreadShape(::llvm::ArrayRef<int64_t> shape) const;
+    /// Lanes and warps that hold the same elements, as bits of a lane's and a
+    /// warp's number that no dimension asks for.
+    int64_t getIdleLaneBits() const;
+    /// The highest number of warps that some dimension is spread over.
+    int64_t getWarps() const;
+  }];
+}
+
 class Tile_Type<string name, string typeMnemonic, string typeSummary>
     : TypeDef<Tile_Dialect, name> {
   let mnemonic = typeMnemonic;
@@ -134,12 +164,23 @@ def Tile_GlobalType
     A pointer and one run-time stride (in elements) a dimension, so that views and
     either state layout need no kernel of their own. `optional` ones may be null.
     One that is `dense` has no gaps, as what passes from kernel to kernel: strides
-    that its static dimensions tell are constants, which take no registers.
+    that its static dimensions tell are constants, which take no registers. Of one that is
+    `contiguous` the elements of the last dimension lie side by side, so that several are
+    loaded at once.
   }];
   let parameters = (ins "::mlir::RankedTensorType":$tensor,
                         DefaultValuedParameter<"bool", "false">:$optional,
-                        DefaultValuedParameter<"bool", "false">:$dense);
-  let assemblyFormat = "`<` $tensor (`,` struct($optional, $dense)^)? `>`";
+                        DefaultValuedParameter<"bool", "false">:$dense,
+                        DefaultValuedParameter<"bool", "false">:$contiguous);
+  let builders = [
+    TypeBuilder<(ins "::mlir::RankedTensorType":$tensor, "bool":$optional,
+                     "bool":$dense), [{
+      return $_get($_ctxt, tensor, optional, dense, /*contiguous=*/false);
+    }]>
+  ];
+  let assemblyFormat = [{
+    `<` $tensor (`,` struct($optional, $dense, $contiguous)^)? `>`
+  }];
   let extraClassDeclaration = [{
     /// The stride of a dimension where the type tells it.
     std::optional<int64_t> getStaticStride(unsigned dim) const;

@@ -1,0 +1,87 @@
+//===- ServingPasses.td - The step of decoding -------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_DELTA_TRANSFORMS_SERVINGPASSES
+#define WYVERN_DIALECT_DELTA_TRANSFORMS_SERVINGPASSES
+
+include "mlir/Pass/PassBase.td"
+
+def FormStepPass : Pass<"delta-form-step"> {
+  let summary = "turn a layer into the step of its decoding, on a pool of states";
+  let description = [{
+    A function of one recurrence, @f, becomes @f_step: the same recurrence as a
+    `delta.chunk_scan` with chunks of one token, whose state lies in a pool. With one row a
+    token the triangular solve is gone, and so are the running sums of decays.
+
+    * `initial_state` becomes `state`, the pool: [slots, HV, V, K] with `layout=vk`, [slots,
+      HV, K, V] with `layout=kv`, of `state-type`. The result `state`, which has its name,
+      is the pool with the states after the last tokens: a kernel writes it in place.
+    * `cu_seqlens` goes. All sequences have as many tokens, 1 to a few.
+    * `read_slots` and `write_slots` say where the state of each sequence is read and
+      written; a slot below `first-slot` is none. A sequence that reads none is padding, and its
+      rows of `o` are zero. Of one that writes none, or with an empty `write_slots`, the
+      state stays as it was: the verification of a draft.
+    * `lengths`, if not empty, is how many tokens of each sequence count: the commit of what
+      was accepted. Rows of `o` behind them are zero.
+
+    With `prologue=norm` q and the keys come without their L2 norm; with `prologue=gates`
+    rates are the sigmoid of `b`, and a decay is -e^A_log softplus(a + dt_bias): what an engine
+    has after its projections.
+
+    A state is carried in the compute type from token to token, so T tokens at once give the
+    bits of T steps where the pool has that type.
+
+    Before:
+
+    ```mlir
+    func.func @f(%q, %k, %v, %beta, %initial_state, %cu_seqlens) -> (o, final_state) {
+      %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %beta)
+          initial_state(%initial_state) cu_seqlens(%cu_seqlens) scale 0.5 : ...
+    ```
+
+    After (types left out):
+
+    ```mlir
+    func.func @f_step(%q, %k, %v, %beta, %state, %read_slots, %write_slots, %lengths)
+        -> (o, state) {
+      %o, %state_1 = delta.chunk_scan forward chunk = 1 heads = 2 compute = f32
+          ins(%Q = %q[seq, time, head, _], %K = %k[seq, time, head, _],
+              %V = %v[seq, time, head, _], %c = %beta[seq, time, head])
+          carry(%S_VK = %state[slot, head, _, _]) slots(%read_slots, %write_slots, first = 0)
+          lengths(%lengths) outs([seq, time, head, _]) valid(%n) {
+        %S = linalg.transpose %S_VK
+        %KS = linalg.contract ins(%K, %S)
+        %W = arith.subf %V, %KS
+        %U = arith.mulf %W, %cW
+        %P = linalg.contract ins(%Q, %K)
+        %QS = linalg.contract ins(%Q, %S)
+        %PU = linalg.contract ins(%P, %U) outs(%QS)
+        ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"layout", "layout", "std::string", /*default=*/"\"vk\"",
+           "order of a state's dimensions in the pool: vk or kv">,
+    Option<"stateType", "state-type", "std::string", /*default=*/"\"f32\"",
+           "element type of the pool: f32 or bf16; an f64 layer's is f64">,
+    Option<"slotType", "slot-type", "std::string", /*default=*/"\"i32\"",
+           "element type of read_slots, write_slots and lengths: i32 or i64">,
+    Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
+           "the first slot that is one: what is below means padding">,
+    ListOption<"prologue", "prologue", "std::string",
+               "what the step computes of its operands: norm, gates">,
+  ];
+  let statistics = [
+    Statistic<"numFormed", "num-formed", "functions turned into steps">,
+    Statistic<"numSolves", "num-solves", "steps with a triangular solve">,
+  ];
+}
+
+#endif // WYVERN_DIALECT_DELTA_TRANSFORMS_SERVINGPASSES

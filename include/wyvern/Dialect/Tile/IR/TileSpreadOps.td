@@ -1,0 +1,156 @@
+//===- TileSpreadOps.td - Tiles of the CUDA cores -------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_DIALECT_TILE_IR_TILESPREADOPS
+#define WYVERN_DIALECT_TILE_IR_TILESPREADOPS
+
+include "wyvern/Dialect/Tile/IR/TileMemoryOps.td"
+
+def Tile_LoadIndexOp : Tile_Op<"load_index"> {
+  let summary = "one integer of a vector in device memory";
+  let description = [{
+    Entry `at`, extended with its sign; `absent` where the tensor is optional and null.
+
+    Example: `%slot = tile.load_index %read[%n] else %minus1
+        : !tile.global<tensor<?xi32>, optional = true>`
+  }];
+  let arguments = (ins Arg<Tile_GlobalType, "", [MemRead]>:$global, Index:$at,
+                       Index:$absent);
+  let results = (outs Index:$entry);
+  let assemblyFormat = [{
+    $global `[` $at `]` `else` $absent attr-dict `:` type($global)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_LoadSpreadOp : Tile_Op<"load_spread"> {
+  let summary = "device memory into a spread tile";
+  let description = [{
+    Element (i, j) of the tile is at `coords` with i and j added to the dimensions
+    `dims`. A thread loads each piece of the last dimension at once; the pieces of a
+    tensor's last dimension lie side by side.
+
+    Example:
+
+    ```mlir
+    %s = tile.load_spread %pool[%slot, %head, %v, %c0] dims [2, 3]
+        : !tile.global<tensor<?x32x128x128xf32>, contiguous = true>
+        -> tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4,
+                                            piece 4 lanes 8 step 1 warps 1]>>
+    ```
+  }];
+  let arguments = (ins Arg<Tile_GlobalType, "", [MemRead]>:$global,
+                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims);
+  let results = (outs Tile_AnyTensor:$value);
+  let assemblyFormat = [{
+    $global `[` $coords `]` `dims` $dims attr-dict
+    `:` type($global) `->` type($value)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreSpreadOp : Tile_Op<"store_spread"> {
+  let summary = "a spread tile into device memory";
+  let description = [{
+    The inverse of `tile.load_spread`. Of the lanes that hold the same elements one stores
+    them.
+
+    Example:
+
+    ```mlir
+    tile.store_spread %s to %pool[%slot, %head, %v, %c0] dims [2, 3]
+        : tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4,
+                                           piece 4 lanes 8 step 1 warps 1]>>,
+          !tile.global<tensor<?x32x128x128xf32>, contiguous = true>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value,
+                       Arg<Tile_GlobalType, "", [MemWrite]>:$global,
+                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims);
+  let assemblyFormat = [{
+    $value `to` $global `[` $coords `]` `dims` $dims attr-dict
+    `:` type($value) `,` type($global)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
+  let summary = "D = C + the sum of A B, on the CUDA cores";
+  let description = [{
+    As `linalg.contract`: `maps` say which loops run over the dimensions of A, B and D.
+    What one loop runs over is spread alike. A thread multiplies and adds what it holds to
+    C, in the order of the elements. Where lanes share a loop that is summed over, each has
+    its sum, these are added up in a tree, and C comes last. So the order of all additions
+    follows from the types.
+
+    Example:
+
+    ```mlir
+    %r = tile.contract %q, %s into %zero
+        maps [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,
+              affine_map<(m, n, k) -> (m, n)>]
+        : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+          tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4,
+                                           piece 4 lanes 8 step 1 warps 1]>>,
+          tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$a, Tile_AnyTensor:$b, Tile_AnyTensor:$c,
+                       AffineMapArrayAttr:$maps);
+  let results = (outs Tile_AnyTensor:$d);
+  let assemblyFormat = [{
+    $a `,` $b `into` $c `maps` $maps attr-dict
+    `:` type($a) `,` type($b) `,` type($c)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The spread and the extent of each loop.
+    ::llvm::SmallVector<std::pair<DimSpread, int64_t>> getLoopSpreads();
+    /// The loops that are summed over: those of no dimension of D.
+    ::llvm::SmallVector<unsigned> getSummedLoops();
+  }];
+}
+
+def Tile_RearrangeOp : Tile_Op<"rearrange", [Pure]> {
+  let summary = "a spread tile with other dimensions";
+  let description = [{
+    Dimension k of the result is dimension `from[k]` of the source, spread alike, or for -1
+    one along which all elements are equal. Dimensions of the source that are not named have
+    one element. So it broadcasts, transposes and drops; no lane hands anything to another.
+
+    Example: `%m = tile.rearrange %v from [-1, 0]
+        : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+        -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$source, DenseI64ArrayAttr:$from);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat = [{
+    $source `from` $from attr-dict `:` type($source) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_SolveRowsOp
+    : Tile_Op<"solve_rows", [Pure, AllTypesMatch<["w", "u"]>]> {
+  let summary = "a triangular system of a few rows, by substitution";
+  let description = [{
+    U = c * R of (I + stril(L) diag(c)) R = W, as `delta.erase_solve`. Every thread has L,
+    the rates and all rows of its columns of W, so it solves for these alone.
+
+    Example: `%u = tile.solve_rows %l, %c, %w
+        : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<2xf32, #tile.spread<[_]>>,
+          tensor<2x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$l, Tile_AnyTensor:$rate,
+                       Tile_AnyTensor:$w);
+  let results = (outs Tile_AnyTensor:$u);
+  let assemblyFormat = [{
+    $l `,` $rate `,` $w attr-dict `:` type($l) `,` type($rate) `,` type($w)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // WYVERN_DIALECT_TILE_IR_TILESPREADOPS

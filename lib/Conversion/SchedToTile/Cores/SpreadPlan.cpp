@@ -1,0 +1,143 @@
+//===- SpreadPlan.cpp - Who holds what of a role on the cores -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "SpreadPlan.h"
+
+#include "../Kernel/KernelOrientation.h"
+#include "../Kernel/Operands.h"
+
+#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+/// Lanes of a warp that share the summed dimension, where it is long enough: a
+/// sum is exchanged over them in three steps, and a row of 16-byte pieces of
+/// theirs is a line of device memory.
+static constexpr int64_t kSummedLanes = 8;
+static constexpr int64_t kWarpLanes = 32;
+/// The widest access, in bits.
+static constexpr int64_t kAccessBits = 128;
+
+SpreadPlan::SpreadPlan(sched::RoleOp role) {
+  sched::EachChunkOp loop = role.getEachChunk();
+  classes.addBlock(role.getBlock());
+  classes.addBlock(loop.getBlock());
+  for (auto [init, arg, next, final] :
+       llvm::zip_equal(loop.getInits(), loop.getCarryArgs(),
+                       loop.getYield().getCarries(), loop.getFinals()))
+    for (Value other : {Value(init), Value(next), Value(final)})
+      classes.join(arg, other);
+}
+
+bool SpreadPlan::isMadeWhereUsed(Value tile) {
+  return isSplat(tile) || tile.getDefiningOp<linalg::BroadcastOp>();
+}
+
+/// Returns the bits of an element of the pool that a carry starts from.
+static int64_t getPoolBits(Value init) {
+  auto load = init.getDefiningOp<sched::LoadOp>();
+  if (!load)
+    return 0;
+  return cast<sched::GlobalType>(load.getSource().getType())
+      .getTensor()
+      .getElementTypeBitWidth();
+}
+
+LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
+  sched::RoleOp role = *kernel.getRoles().begin();
+  auto type = cast<RankedTensorType>(state.getType());
+  int64_t bits = getPoolBits(role.getEachChunk().getInits().front());
+  bool isSummedLast = summed.second == 1;
+  int64_t piece = bits == 0 ? 1 : kAccessBits / bits;
+  summedSpread.piece = isSummedLast ? piece : 1;
+  splitSpread.piece = isSummedLast ? 1 : piece;
+  int64_t summedSize = type.getDimSize(summed.second);
+  int64_t splitSize = type.getDimSize(split.second);
+  part = splitSize / static_cast<int64_t>(kernel.getSplit());
+  splitSpread.warps = role.getWarps();
+  // More lanes along the summed dimension where the block's part of the split
+  // one is too short for the others.
+  auto getUnit = [&] {
+    return splitSpread.piece * splitSpread.lanes * splitSpread.warps;
+  };
+  auto isWhole = [&] {
+    return summedSize % (summedSpread.piece * summedSpread.lanes) == 0;
+  };
+  summedSpread.lanes = kSummedLanes;
+  while (summedSpread.lanes > 1 && !isWhole())
+    summedSpread.lanes /= 2;
+  splitSpread.lanes = kWarpLanes / summedSpread.lanes;
+  while (splitSpread.lanes > 1 && part % getUnit() != 0) {
+    splitSpread.lanes /= 2;
+    summedSpread.lanes *= 2;
+  }
+  // Neighbouring lanes have neighbouring pieces.
+  summedSpread.step = isSummedLast ? 1 : splitSpread.lanes;
+  splitSpread.step = isSummedLast ? summedSpread.lanes : 1;
+  if (isWhole() && splitSize % static_cast<int64_t>(kernel.getSplit()) == 0 &&
+      part % getUnit() == 0)
+    return success();
+  return kernel.emitError()
+         << "expected a state that " << role.getWarps()
+         << " warps can share: rows in pieces of 16 bytes (" << piece
+         << " elements) along its last dimension, and along the dimension "
+            "that is not summed over a multiple of "
+         << getUnit() << " for each of " << kernel.getSplit()
+         << " blocks; found a state of " << type
+         << "; use head dimensions that are multiples of 32";
+}
+
+FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
+  sched::RoleOp role = *kernel.getRoles().begin();
+  SpreadPlan plan(role);
+  sched::EachChunkOp loop = role.getEachChunk();
+  if (loop.getCarryArgs().size() != 1 ||
+      getTileRank(loop.getCarryArgs().front()) != 2)
+    return kernel.emitError() << "expected a role on the cores to carry one "
+                                 "state of two dimensions, found "
+                              << loop.getCarryArgs().size() << " carries";
+  Value state = loop.getCarryArgs().front();
+  SmallVector<Operation *> ops =
+      llvm::to_vector(llvm::make_pointer_range(loop.getBlock()));
+  std::optional<TileDim> split = findUnmixedDim(state, ops, plan.classes);
+  if (!split)
+    return kernel.emitError()
+           << "every dimension of the carried state is summed over by some "
+              "product of the token, so no dimension can be split over blocks; "
+              "the GPU lowering needs one that is not";
+  plan.split = *split;
+  plan.summed = {state, 1 - split->second};
+  if (failed(plan.spreadState(kernel, state)))
+    return failure();
+  return plan;
+}
+
+std::optional<int64_t> SpreadPlan::getSplitDim(Value tile) const {
+  for (int64_t dim = 0; dim < getTileRank(tile); ++dim)
+    if (classes.meets({tile, dim}, split))
+      return dim;
+  return std::nullopt;
+}
+
+RankedTensorType SpreadPlan::getType(Value tile) const {
+  auto type = cast<RankedTensorType>(tile.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  SmallVector<tile::DimSpread> dims(type.getRank());
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    if (classes.meets({tile, dim}, split)) {
+      dims[dim] = splitSpread;
+      shape[dim] = part;
+    } else if (classes.meets({tile, dim}, summed)) {
+      dims[dim] = summedSpread;
+    }
+  }
+  return RankedTensorType::get(shape, type.getElementType(),
+                               tile::SpreadAttr::get(type.getContext(), dims));
+}

@@ -1,0 +1,53 @@
+//===- SpreadPlan.h - Who holds what of a role on the cores -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_CORES_SPREADPLAN_H
+#define WYVERN_LIB_CONVERSION_SCHEDTOTILE_CORES_SPREADPLAN_H
+
+#include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
+#include "wyvern/Dialect/Sched/IR/Sched.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+namespace mlir::wyvern {
+
+/// How the tiles of a role `on_cores` are spread over its threads.
+///
+/// Its state has two dimensions: the *split* one, which no operation mixes, and
+/// the *summed* one. Along the one that is last in memory a lane holds pieces
+/// of 16 bytes, as wide as an access may be. A few lanes share the summed
+/// dimension, so that a sum over it takes a few exchanges; the other lanes and
+/// all warps share the split one. Every dimension of every other tile that
+/// ranges over one of the two is spread as it is there; the rest each thread
+/// has whole.
+class SpreadPlan {
+public:
+  /// Diagnoses a kernel whose state cannot be spread so.
+  static FailureOr<SpreadPlan> analyze(sched::KernelOp kernel);
+
+  /// True for a tile whose elements follow from where it is used: one number
+  /// throughout, or a broadcast.
+  static bool isMadeWhereUsed(Value tile);
+
+  /// Returns the block's part of a tile, spread.
+  RankedTensorType getType(Value tile) const;
+  /// Returns the dimension of a tile that is the split one.
+  std::optional<int64_t> getSplitDim(Value tile) const;
+  /// Elements of the split dimension that a block has.
+  int64_t getPart() const { return part; }
+
+private:
+  explicit SpreadPlan(sched::RoleOp role);
+  LogicalResult spreadState(sched::KernelOp kernel, Value state);
+
+  delta::DimClasses classes;
+  delta::TileDim split, summed;
+  tile::DimSpread splitSpread, summedSpread;
+  int64_t part = 0;
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_LIB_CONVERSION_SCHEDTOTILE_CORES_SPREADPLAN_H

@@ -1,0 +1,84 @@
+//===- RecurrenceTiles.cpp - What a chunk sees of a recurrence ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RecurrenceTiles.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+LogicalResult delta::checkErasingSteps(RecurrenceOp op) {
+  std::optional<unsigned> first;
+  for (auto [i, step] : llvm::enumerate(op.getStepList())) {
+    if (!step.erase)
+      continue;
+    if (first)
+      return op.emitOpError()
+             << "expected at most one step with an erase key, found steps #"
+             << *first << " and #" << i
+             << ": their rows would interleave in one triangular system; give "
+                "equal steps as one step with 'repeat n' and n rows a token";
+    first = i;
+  }
+  return success();
+}
+
+BindingAttr delta::rowBinding(MLIRContext *context, int64_t repeat,
+                              int64_t rank) {
+  SmallVector<BoundDim> dims = {
+      {DimKind::seq}, {DimKind::time, repeat}, {DimKind::head}};
+  dims.resize(rank, {DimKind::whole});
+  return BindingAttr::get(context, dims);
+}
+
+SmallVector<Attribute> ScanIns::getBindings() const {
+  return llvm::map_to_vector(keys, [](auto key) -> Attribute {
+    auto [operand, repeat] = key;
+    int64_t rank = cast<RankedTensorType>(operand.getType()).getRank();
+    return rowBinding(operand.getContext(), repeat, rank);
+  });
+}
+
+ScanIns delta::collectIns(RecurrenceOp op) {
+  ScanIns ins;
+  ins.add(op.getQuery());
+  ins.add(op.getDecay());
+  for (const RecurrenceOp::Step &step : op.getStepList())
+    for (Value operand :
+         {step.write, step.erase, step.value, step.written, step.rate})
+      ins.add(operand, step.repeat);
+  return ins;
+}
+
+void delta::addTileArguments(OpBuilder &builder, ChunkScanOp scan) {
+  Block &block = scan.getBody().emplaceBlock();
+  block.addArgument(builder.getIndexType(), scan.getLoc());
+  auto add = [&](ValueRange operands, ArrayAttr bindings) {
+    for (auto [operand, binding] :
+         llvm::zip_equal(operands, bindings.getAsRange<BindingAttr>()))
+      block.addArgument(
+          binding.getTileType(cast<RankedTensorType>(operand.getType()),
+                              scan.getChunk(), scan.getCompute()),
+          operand.getLoc());
+  };
+  add(scan.getIns(), scan.getInBindings());
+  add(scan.getInits(), scan.getCarryBindings());
+}
+
+TileRecurrence delta::onTiles(RecurrenceOp op, ChunkScanOp scan,
+                              const ScanIns &ins, Value state) {
+  TileRecurrence chunk;
+  chunk.query = ins.lookup(scan, op.getQuery());
+  chunk.decay = ins.lookup(scan, op.getDecay());
+  chunk.state = state;
+  chunk.scale = op.getScale().convertToDouble();
+  chunk.steps = op.getStepList();
+  for (TileStep &step : chunk.steps)
+    for (Value *operand :
+         {&step.write, &step.erase, &step.value, &step.written, &step.rate})
+      *operand = ins.lookup(scan, *operand, step.repeat);
+  return chunk;
+}

@@ -1,0 +1,63 @@
+//===- RecurrenceTiles.h - What a chunk sees of a recurrence ----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What delta-form-wy and delta-form-step do alike: the ins of a chunk program,
+// their bindings, and a recurrence on their tiles.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RECURRENCETILES_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RECURRENCETILES_H
+
+#include "FormWY.h"
+
+namespace mlir::wyvern::delta {
+
+/// The ins of the scan: each distinct operand once.
+class ScanIns {
+public:
+  void add(Value operand, int64_t repeat = 1) {
+    if (operand && !llvm::is_contained(keys, std::pair(operand, repeat)))
+      keys.emplace_back(operand, repeat);
+  }
+  SmallVector<Value> getOperands() const {
+    return llvm::to_vector(llvm::make_first_range(keys));
+  }
+  /// [seq, time * repeat, head] or [seq, time * repeat, head, _] for each.
+  SmallVector<Attribute> getBindings() const;
+  /// The block argument of an operand; null for null.
+  Value lookup(ChunkScanOp scan, Value operand, int64_t repeat = 1) const {
+    if (!operand)
+      return {};
+    auto *it = llvm::find(keys, std::pair(operand, repeat));
+    return scan.getInArg(it - keys.begin());
+  }
+
+private:
+  SmallVector<std::pair<Value, int64_t>> keys;
+};
+
+/// Returns the distinct operands of `op` but its state.
+ScanIns collectIns(RecurrenceOp op);
+
+/// Returns [seq, time * repeat, head], and `_` up to `rank`.
+BindingAttr rowBinding(MLIRContext *context, int64_t repeat, int64_t rank);
+
+/// Adds the region's arguments to a scan that has none yet: the number of valid
+/// tokens, then a tile for each in and each carry.
+void addTileArguments(OpBuilder &builder, ChunkScanOp scan);
+
+/// Returns the recurrence with every operand replaced by its tile, and `state`
+/// for the state that enters the chunk.
+TileRecurrence onTiles(RecurrenceOp op, ChunkScanOp scan, const ScanIns &ins,
+                       Value state);
+
+/// Diagnoses a recurrence of several steps that erase.
+LogicalResult checkErasingSteps(RecurrenceOp op);
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RECURRENCETILES_H

@@ -1,0 +1,311 @@
+//===- TileSpread.cpp - Tiles of the CUDA cores: spreads, constraints ---===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The numbers (C..) are those of docs/spec.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/IR/AffineMap.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+//===----------------------------------------------------------------------===//
+// #tile.spread
+//===----------------------------------------------------------------------===//
+
+SpreadAttr tile::getSpread(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<SpreadAttr>(tensor.getEncoding())
+                : SpreadAttr();
+}
+
+/// `_`, or `piece p lanes l step s warps w`.
+static ParseResult parseDimSpread(AsmParser &parser, DimSpread &dim) {
+  if (succeeded(parser.parseOptionalKeyword("_")))
+    return success();
+  auto parseNumber = [&](StringRef keyword, int64_t &value) -> ParseResult {
+    SMLoc loc;
+    if (parser.parseKeyword(keyword) || parser.getCurrentLocation(&loc) ||
+        parser.parseInteger(value))
+      return failure();
+    if (value < 1)
+      return parser.emitError(loc)
+             << "expected " << keyword << " of at least 1, found " << value;
+    return success();
+  };
+  return failure(
+      parseNumber("piece", dim.piece) || parseNumber("lanes", dim.lanes) ||
+      parseNumber("step", dim.step) || parseNumber("warps", dim.warps));
+}
+
+Attribute SpreadAttr::parse(AsmParser &parser, Type) {
+  SmallVector<DimSpread> dims;
+  if (parser.parseLess() ||
+      parser.parseCommaSeparatedList(
+          AsmParser::Delimiter::Square,
+          [&] { return parseDimSpread(parser, dims.emplace_back()); }) ||
+      parser.parseGreater())
+    return {};
+  return SpreadAttr::get(parser.getContext(), dims);
+}
+
+void SpreadAttr::print(AsmPrinter &printer) const {
+  printer << "<[";
+  llvm::interleaveComma(getDims(), printer, [&](const DimSpread &dim) {
+    if (dim == DimSpread())
+      printer << '_';
+    else
+      printer << "piece " << dim.piece << " lanes " << dim.lanes << " step "
+              << dim.step << " warps " << dim.warps;
+  });
+  printer << "]>";
+}
+
+SmallVector<int64_t> SpreadAttr::getThreadShape(ArrayRef<int64_t> shape) const {
+  SmallVector<int64_t> held(shape);
+  for (auto [size, dim] : llvm::zip_equal(held, getDims()))
+    size /= dim.lanes * dim.warps;
+  return held;
+}
+
+int64_t SpreadAttr::getIdleLaneBits() const {
+  int64_t bits = 31;
+  for (const DimSpread &dim : getDims())
+    bits &= ~((dim.lanes - 1) * dim.step);
+  return bits;
+}
+
+int64_t SpreadAttr::getWarps() const {
+  int64_t warps = 1;
+  for (const DimSpread &dim : getDims())
+    warps = std::max(warps, dim.warps);
+  return warps;
+}
+
+//===----------------------------------------------------------------------===//
+// What every operation on such tiles asks
+//===----------------------------------------------------------------------===//
+
+/// Checks that a tile is spread over the lanes of whole warps: lanes by powers
+/// of two that no two dimensions share, sizes that pieces divide.
+static LogicalResult verifySpread(Operation *op, Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  SpreadAttr spread = getSpread(type);
+  bool fits = spread && tensor.hasStaticShape() &&
+              static_cast<int64_t>(spread.getDims().size()) == tensor.getRank();
+  int64_t taken = 0;
+  for (int64_t i = 0; fits && i < tensor.getRank(); ++i) {
+    const DimSpread &dim = spread.getDims()[i];
+    int64_t bits = (dim.lanes - 1) * dim.step;
+    fits = llvm::isPowerOf2_64(dim.lanes) && llvm::isPowerOf2_64(dim.step) &&
+           dim.lanes * dim.step <= 32 && (taken & bits) == 0 &&
+           tensor.getDimSize(i) % (dim.piece * dim.lanes * dim.warps) == 0;
+    taken |= bits;
+  }
+  if (fits)
+    return success();
+  return op->emitOpError()
+         << "(C1) expected a tile of static shape with a #tile.spread of as "
+            "many dimensions, each of whole pieces for each of its lanes and "
+            "warps, with powers of two of a warp's lanes that no other "
+            "dimension has, found "
+         << type;
+}
+
+static LogicalResult verifySpreads(Operation *op, TypeRange types) {
+  for (Type type : types)
+    if (failed(verifySpread(op, type)))
+      return failure();
+  return success();
+}
+
+/// Checks the place of a tile in a tensor.
+static LogicalResult verifyPlace(Operation *op, GlobalType global,
+                                 RankedTensorType value, size_t coords,
+                                 ArrayRef<int64_t> dims) {
+  RankedTensorType tensor = global.getTensor();
+  int64_t rank = tensor.getRank();
+  if (static_cast<int64_t>(coords) != rank)
+    return op->emitOpError() << "(C2) expected a coordinate for each of the "
+                             << rank << " dimensions, found " << coords;
+  auto isDim = [&](int64_t dim) { return dim >= 0 && dim < rank; };
+  if (static_cast<int64_t>(dims.size()) != value.getRank() ||
+      !llvm::all_of(dims, isDim))
+    return op->emitOpError()
+           << "(C3) expected a dimension of the tensor for each of the tile's "
+           << value.getRank() << ", found [" << dims << "]";
+  if (value.getElementType() != tensor.getElementType())
+    return op->emitOpError() << "(C4) expected elements of the tensor's type "
+                             << tensor.getElementType() << ", found " << value;
+  ArrayRef<DimSpread> spread = getSpread(value).getDims();
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (spread[i].piece > 1 && (dim != rank - 1 || !global.getContiguous()))
+      return op->emitOpError()
+             << "(C5) expected pieces of more than one element along the last "
+                "dimension of a contiguous tensor alone, where they lie side "
+                "by side, found "
+             << value << " along dimension " << dim << " of " << global;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+LogicalResult LoadIndexOp::verify() {
+  RankedTensorType tensor = getGlobal().getType().getTensor();
+  if (tensor.getRank() != 1 || !tensor.getElementType().isSignlessInteger())
+    return emitOpError() << "(C1) expected a vector of integers, found "
+                         << tensor;
+  return success();
+}
+
+LogicalResult LoadSpreadOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (failed(verifySpread(*this, value)))
+    return failure();
+  return verifyPlace(*this, getGlobal().getType(), value, getCoords().size(),
+                     getDims());
+}
+
+LogicalResult StoreSpreadOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (failed(verifySpread(*this, value)))
+    return failure();
+  return verifyPlace(*this, getGlobal().getType(), value, getCoords().size(),
+                     getDims());
+}
+
+//===----------------------------------------------------------------------===//
+// Registers
+//===----------------------------------------------------------------------===//
+
+SmallVector<std::pair<DimSpread, int64_t>> ContractOp::getLoopSpreads() {
+  auto maps = getMaps().getAsValueRange<AffineMapAttr>();
+  SmallVector<std::pair<DimSpread, int64_t>> loops(
+      (*maps.begin()).getNumDims());
+  for (auto [operand, map] : llvm::zip_equal(getOperands(), maps)) {
+    auto type = cast<RankedTensorType>(operand.getType());
+    for (auto [dim, expr] : llvm::enumerate(map.getResults()))
+      loops[cast<AffineDimExpr>(expr).getPosition()] = {
+          getSpread(type).getDims()[dim], type.getDimSize(dim)};
+  }
+  return loops;
+}
+
+SmallVector<unsigned> ContractOp::getSummedLoops() {
+  AffineMap result = cast<AffineMapAttr>(getMaps()[2]).getValue();
+  SmallVector<unsigned> summed;
+  for (unsigned loop = 0; loop < result.getNumDims(); ++loop)
+    if (!result.isFunctionOfDim(loop))
+      summed.push_back(loop);
+  return summed;
+}
+
+/// Checks that maps are projected permutations of one number of loops, each of
+/// which has one extent and one spread.
+static LogicalResult verifyLoops(ContractOp op) {
+  SmallVector<AffineMap> maps(op.getMaps().getAsValueRange<AffineMapAttr>());
+  auto fits = [&](AffineMap map, Value operand) {
+    return map.isProjectedPermutation() &&
+           map.getNumDims() == maps.front().getNumDims() &&
+           map.getNumResults() ==
+               cast<RankedTensorType>(operand.getType()).getRank();
+  };
+  if (maps.size() != 3 || !fits(maps[0], op.getA()) ||
+      !fits(maps[1], op.getB()) || !fits(maps[2], op.getC()))
+    return op.emitOpError() << "(C2) expected a map of the loops to the "
+                               "dimensions of A, B and C each, found "
+                            << op.getMaps();
+  SmallVector<std::pair<DimSpread, int64_t>> loops = op.getLoopSpreads();
+  for (auto [operand, map] : llvm::zip_equal(op.getOperands(), maps)) {
+    auto type = cast<RankedTensorType>(operand.getType());
+    for (auto [dim, expr] : llvm::enumerate(map.getResults()))
+      if (loops[cast<AffineDimExpr>(expr).getPosition()] !=
+          std::pair(getSpread(type).getDims()[dim], type.getDimSize(dim)))
+        return op.emitOpError()
+               << "(C3) expected the dimensions of one loop to be equally long "
+                  "and spread alike, found dimension "
+               << dim << " of " << type << " for loop "
+               << cast<AffineDimExpr>(expr).getPosition();
+  }
+  return success();
+}
+
+LogicalResult ContractOp::verify() {
+  if (failed(verifySpreads(*this, getOperandTypes())) ||
+      failed(verifyLoops(*this)))
+    return failure();
+  for (Type type : getOperandTypes())
+    if (!cast<RankedTensorType>(type).getElementType().isF32())
+      return emitOpError() << "(C4) expected tiles of f32, found " << type;
+  SmallVector<std::pair<DimSpread, int64_t>> loops = getLoopSpreads();
+  for (unsigned loop : getSummedLoops())
+    if (loops[loop].first.warps != 1)
+      return emitOpError() << "(C5) expected what is summed over to lie within "
+                              "a warp, found "
+                           << loops[loop].first.warps << " warps along loop "
+                           << loop;
+  return success();
+}
+
+LogicalResult RearrangeOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  if (failed(verifySpreads(*this, {source, result})))
+    return failure();
+  ArrayRef<int64_t> from = getFrom();
+  if (static_cast<int64_t>(from.size()) != result.getRank() ||
+      source.getElementType() != result.getElementType())
+    return emitOpError() << "(C2) expected a dimension of the source, or -1, "
+                            "for each of the result's "
+                         << result.getRank() << " and one element type, found "
+                         << source << " and " << result;
+  llvm::SmallBitVector named(source.getRank());
+  for (auto [k, dim] : llvm::enumerate(from)) {
+    if (dim == -1)
+      continue;
+    if (dim < 0 || dim >= source.getRank() || named[dim] ||
+        source.getDimSize(dim) != result.getDimSize(k) ||
+        getSpread(source).getDims()[dim] != getSpread(result).getDims()[k])
+      return emitOpError()
+             << "(C3) expected dimension " << k
+             << " to be one of the source that no other is, as long and spread "
+                "alike, found dimension "
+             << dim << " of " << source << " for " << result;
+    named.set(dim);
+  }
+  for (int64_t dim = 0; dim < source.getRank(); ++dim)
+    if (!named[dim] && source.getDimSize(dim) != 1)
+      return emitOpError() << "(C4) expected what is dropped to have one "
+                              "element, found dimension "
+                           << dim << " of " << source;
+  return success();
+}
+
+LogicalResult SolveRowsOp::verify() {
+  auto l = cast<RankedTensorType>(getL().getType());
+  auto rate = cast<RankedTensorType>(getRate().getType());
+  auto w = cast<RankedTensorType>(getW().getType());
+  if (failed(verifySpreads(*this, getOperandTypes())))
+    return failure();
+  bool fits = w.getRank() == 2 && rate.getRank() == 1 && l.getRank() == 2;
+  int64_t rows = fits ? w.getDimSize(0) : 0;
+  fits = fits && l.getDimSize(0) == rows && l.getDimSize(1) == rows &&
+         rate.getDimSize(0) == rows;
+  auto isWhole = [](const DimSpread &dim) { return dim.isWhole(); };
+  if (fits && llvm::all_of(getSpread(l).getDims(), isWhole) &&
+      llvm::all_of(getSpread(rate).getDims(), isWhole) &&
+      isWhole(getSpread(w).getDims().front()))
+    return success();
+  return emitOpError() << "(C2) expected L of n x n, n rates and W of n rows, "
+                          "the rows whole in every thread, found "
+                       << l << ", " << rate << " and " << w;
+}

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Programs that decode: a step, the verification of a draft, and the commit of what was
+accepted, on a pool of states.
+
+    program = wyvern.compile(spec, serving=True)      # or wyvern.load(folder)
+    o = program.step(q=q, k=k, v=v, beta=beta, state=pool, read_slots=slots)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
+
+from .programs import TensorInfo
+
+_CHOICES = {"layout": ("vk", "kv"), "dtype": ("f32", "bf16"), "slots": ("i32", "i64")}
+
+
+class Pool(NamedTuple):
+    """What a program for serving keeps its states in."""
+
+    layout: str = "vk"  # [slots, heads, V, K], or "kv": [slots, heads, K, V]
+    dtype: str = "f32"  # or "bf16", rounded to nearest when a state is written
+    slots: str = "i32"  # type of slot numbers and lengths, or "i64"
+    first_slot: int = 0  # a sequence whose slot is lower is padding
+
+    def check(self) -> "Pool":
+        """Returns the pool. Raises ValueError for a choice that there is not."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"serving: {name}: expected {' or '.join(choices)}, found {getattr(self, name)!r}"
+                )
+        if self.first_slot < 0:
+            raise ValueError(f"serving: first_slot: expected at least 0, found {self.first_slot}")
+        return self
+
+
+def check_prologue(prologue: Sequence[str], serving: bool = True) -> None:
+    """Raises ValueError for a part that there is not, and where no step has one."""
+    if isinstance(prologue, str) or not set(prologue) <= {"norm", "gates"}:
+        raise ValueError(f"prologue: expected a list of 'norm' and 'gates', found {prologue!r}")
+    if prologue and not serving:
+        raise ValueError("prologue: it is a step's; add serving=True, or leave it out")
+
+
+class Decodes:
+    """The part of a program that is about decoding."""
+
+    name: str
+    inputs: Mapping[str, TensorInfo]
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it was compiled for serving, and has step, verify and commit."""
+        state = self.inputs.get("state")
+        return state is not None and state.in_place
+
+    def step(
+        self,
+        *,
+        state: Any,
+        read_slots: Any,
+        write_slots: Any = None,
+        lengths: Any = None,
+        **inputs: Any,
+    ) -> Any:
+        """Advances every sequence by its tokens and returns o.
+
+        Operands are [B, T, heads, dim] as for the layer, T from 1 to a few. `state` is the
+        pool, written in place: sequence n is read at slot read_slots[n] and written at
+        write_slots[n] (None: where it was read). No slot may be written by two sequences,
+        nor read by one and written by another. A sequence with a slot below the first one
+        is padding: its rows of o are zero. `lengths`: the tokens of each sequence that
+        count; rows of o behind them are zero."""
+        write_slots = read_slots if write_slots is None else write_slots
+        return self._advance(state, read_slots, write_slots, lengths, inputs)
+
+    def verify(self, *, state: Any, read_slots: Any, lengths: Any = None, **inputs: Any) -> Any:
+        """Returns o of a draft's tokens, as a step would, and leaves the pool as it is. Keep
+        the inputs: `commit` takes them."""
+        return self._advance(state, read_slots, None, lengths, inputs)
+
+    def commit(
+        self,
+        *,
+        state: Any,
+        read_slots: Any,
+        lengths: Any,
+        write_slots: Any = None,
+        **inputs: Any,
+    ) -> None:
+        """Advances every sequence by the first lengths[n] tokens of its verified draft, with
+        the bits of a step of these. `lengths` stays on the device."""
+        write_slots = read_slots if write_slots is None else write_slots
+        self._advance(state, read_slots, write_slots, lengths, inputs)
+
+    def _advance(
+        self,
+        state: Any,
+        read_slots: Any,
+        write_slots: Any,
+        lengths: Any,
+        inputs: Mapping[str, Any],
+    ) -> Any:
+        if not self.decodes:
+            raise AttributeError(
+                f"{self.name} was not compiled for serving; compile it with "
+                "wyvern.compile(spec, serving=True) or wyvernc --serving"
+            )
+        out = self(  # type: ignore[operator]
+            state=state,
+            read_slots=read_slots,
+            write_slots=write_slots,
+            lengths=lengths,
+            **inputs,
+        )
+        # A CPU program returns the pool that it has made.
+        made: Optional[Any] = out.get("state")
+        if made is not None and write_slots is not None:
+            state[...] = made
+        return out["o"]

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""FlashInfer's functions of Gated DeltaNet decoding, on Wyvern's step.
+
+    from wyvern.integrations.flashinfer import gated_delta_rule_decode_pretranspose
+
+The names, arguments and meaning are those of flashinfer/gdn_decode.py (read at commit 0012242);
+nothing of FlashInfer is needed. One kernel a call computes gates, norms and the step. States of
+f32 and bf16 work for every T, and for head dims other than 128. What is not taken
+(`intermediate_states_buffer`, `ssm_state_indices`: a state for each token) is refused: keep the
+draft, and commit what was accepted (`wyvern.torch.Decoder`).
+
+A sequence with a negative index is padding: its rows of the output are zero, and no state is
+read or written, in every type.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Optional
+
+import torch
+
+import wyvern
+from wyvern.torch import Decoder
+
+_NAMES = {torch.bfloat16: "bf16", torch.float16: "f16", torch.float32: "f32"}
+
+__all__ = [
+    "gated_delta_rule_decode",
+    "gated_delta_rule_decode_pretranspose",
+    "gated_delta_rule_mtp",
+]
+
+
+@functools.lru_cache(maxsize=None)
+def _decoder(
+    heads: tuple[int, int],
+    dims: tuple[int, int],
+    dtype: torch.dtype,
+    pool: wyvern.Pool,
+    norm: bool,
+    scale: float,
+) -> Decoder:
+    """The step of a layer. Compiled when it is first called, once a process."""
+    spec = {
+        "name": "gated_delta_rule",
+        "heads": {"key": heads[0], "value": heads[1]},
+        "dims": {"key": dims[0], "value": dims[1]},
+        "dtype": _NAMES[dtype],
+        "decay": "head",
+        "scale": scale,
+        "steps": [{"write": "k", "value": "v", "rate": "beta"}],
+    }
+    return Decoder(spec, pool, prologue=("norm", "gates") if norm else ("gates",))
+
+
+@functools.lru_cache(maxsize=64)
+def _own_slots(batch: int, device: torch.device) -> torch.Tensor:
+    """Slot n for sequence n, where states are one a sequence."""
+    return torch.arange(batch, dtype=torch.int32, device=device)
+
+
+def _expect(name: str, holds: bool, what: str, found: Any) -> None:
+    if not holds:
+        raise ValueError(f"{name}: expected {what}, found {found}")
+
+
+def _run(
+    name: str,
+    layout: str,
+    operands: tuple[torch.Tensor, ...],
+    state: torch.Tensor,
+    slots: tuple[torch.Tensor, Optional[torch.Tensor]],
+    options: tuple[Optional[float], Optional[torch.Tensor], bool],
+    writes: bool,
+) -> torch.Tensor:
+    q, k, v, A_log, a, dt_bias, b = operands
+    scale, output, norm = options
+    batch, tokens, key_heads, key_dim = q.shape
+    value_heads, value_dim = v.shape[2:]
+    dims = (value_dim, key_dim) if layout == "vk" else (key_dim, value_dim)
+    read, write = slots
+    _expect(name, q.dtype in _NAMES, "q of bf16, fp16 or float32", q.dtype)
+    _expect(name, state.dtype in (torch.float32, torch.bfloat16), "states of float32 or bf16", state.dtype)
+    _expect(
+        name,
+        tuple(state.shape[1:]) == (value_heads, *dims),
+        f"states of shape {[value_heads, *dims]}",
+        list(state.shape[1:]),
+    )
+    _expect(name, write is None or write.dtype == read.dtype, "indices of one type", "two")
+    pool = wyvern.Pool(layout, _NAMES[state.dtype], "i64" if read.dtype == torch.int64 else "i32")
+    scale = float(key_dim**-0.5 if scale is None else scale)
+    decoder = _decoder((key_heads, value_heads), (key_dim, value_dim), q.dtype, pool, bool(norm), scale)
+    given = {"q": q, "k": k, "v": v, "a": a.to(q.dtype), "b": b.to(q.dtype)}
+    given |= {"A_log": A_log.float(), "dt_bias": dt_bias.float()}
+    if writes:
+        o = decoder.step(state=state, read_slots=read, write_slots=write, **given)
+    else:
+        o = decoder.verify(state=state, read_slots=read, **given)
+    return o if output is None else output.copy_(o)
+
+
+def gated_delta_rule_decode_pretranspose(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    state: Optional[torch.Tensor],
+    A_log: torch.Tensor,
+    a: torch.Tensor,
+    dt_bias: torch.Tensor,
+    b: torch.Tensor,
+    scale: Optional[float] = None,
+    output: Optional[torch.Tensor] = None,
+    use_qk_l2norm: bool = True,
+    initial_state: Optional[torch.Tensor] = None,
+    initial_state_indices: Optional[torch.Tensor] = None,
+    output_state_indices: Optional[torch.Tensor] = None,
+    *,
+    intermediate_states_buffer: Optional[torch.Tensor] = None,
+    disable_state_update: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A step on states [B, HV, V, K], one a sequence, or on a pool of them with indices.
+
+    Returns (output [B, T, HV, V], the states, which are written in place)."""
+    name = "gated_delta_rule_decode_pretranspose"
+    if intermediate_states_buffer is not None:
+        raise NotImplementedError(
+            f"{name}: intermediate_states_buffer: no state is kept for each token; keep the draft and "
+            "commit what is accepted (wyvern.torch.Decoder.commit)"
+        )
+    pooled = initial_state is not None
+    _expect(name, pooled == (initial_state_indices is not None), "initial_state with its indices", "one of them")
+    _expect(name, pooled or output_state_indices is None, "output_state_indices with a pool", "no pool")
+    states = initial_state if pooled else state
+    if states is None:
+        raise ValueError(f"{name}: expected state, or initial_state with its indices, found neither")
+    read = initial_state_indices if pooled else _own_slots(q.shape[0], q.device)
+    assert read is not None
+    operands = (q, k, v, A_log, a, dt_bias, b)
+    slots = (read, output_state_indices)
+    options = (scale, output, use_qk_l2norm)
+    return _run(name, "vk", operands, states, slots, options, not disable_state_update), states
+
+
+def gated_delta_rule_decode(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    state: torch.Tensor,
+    A_log: torch.Tensor,
+    a: torch.Tensor,
+    dt_bias: torch.Tensor,
+    b: torch.Tensor,
+    scale: Optional[float] = None,
+    output: Optional[torch.Tensor] = None,
+    use_qk_l2norm: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A step on states [B, HV, K, V], one a sequence.
+
+    Returns (output [B, T, HV, V], the states, which are written in place)."""
+    operands = (q, k, v, A_log, a, dt_bias, b)
+    slots = (_own_slots(q.shape[0], q.device), None)
+    options = (scale, output, use_qk_l2norm)
+    return _run("gated_delta_rule_decode", "kv", operands, state, slots, options, True), state
+
+
+def gated_delta_rule_mtp(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    initial_state: torch.Tensor,
+    initial_state_indices: torch.Tensor,
+    A_log: torch.Tensor,
+    a: torch.Tensor,
+    dt_bias: torch.Tensor,
+    b: torch.Tensor,
+    scale: Optional[float] = None,
+    output: Optional[torch.Tensor] = None,
+    intermediate_states_buffer: Optional[torch.Tensor] = None,
+    ssm_state_indices: Optional[torch.Tensor] = None,
+    disable_state_update: Optional[bool] = None,
+    use_qk_l2norm: bool = True,
+    output_state_indices: Optional[torch.Tensor] = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tokens of drafts on a pool of states [slots, HV, V, K]. As FlashInfer 0.6 the pool stays
+    as it is unless disable_state_update is False; its next version writes by default, so say it.
+
+    Returns (output [B, T, HV, V], the pool)."""
+    name = "gated_delta_rule_mtp"
+    if intermediate_states_buffer is not None or ssm_state_indices is not None:
+        raise NotImplementedError(
+            f"{name}: intermediate_states_buffer, ssm_state_indices: no state is kept for each token; keep "
+            "the draft and commit what is accepted (wyvern.torch.Decoder.commit)"
+        )
+    operands = (q, k, v, A_log, a, dt_bias, b)
+    slots = (initial_state_indices, output_state_indices)
+    options = (scale, output, use_qk_l2norm)
+    writes = disable_state_update is False
+    return _run(name, "vk", operands, initial_state, slots, options, writes), initial_state

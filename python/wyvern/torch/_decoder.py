@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`wyvern.torch.Decoder`: steps of decoding as torch ops, for models that are compiled by
+torch or captured into CUDA graphs."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Optional, Union
+
+import torch
+
+import wyvern
+from wyvern._core.bundles import digest
+from wyvern._core.op import bind, read_spec
+from wyvern._core.specs import Spec
+from wyvern._core.steps import check_prologue
+
+from . import _direct
+from ._ops import library
+
+_POOL = ("state", "read_slots", "write_slots", "lengths")
+
+_lock = threading.Lock()
+_decoders: dict[str, "_Programs"] = {}
+
+
+class _Programs:
+    """The programs of one layer and pool, and the op that calls them."""
+
+    def __init__(
+        self, name: str, spec: Any, pool: wyvern.Pool, prologue: tuple[str, ...], bundle: Any
+    ):
+        self.name, self.spec, self.pool, self.prologue = name, spec, pool, prologue
+        self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
+        inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
+        self.operands = tuple(x for x in inputs if x not in _POOL)
+        tensors = ", ".join(f"Tensor {x}" for x in self.operands)
+        library.define(
+            f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
+            "Tensor? lengths) -> Tensor",
+            tags=(torch.Tag.pt2_compliant_tag,),
+        )
+        for key in ("CPU", "CUDA"):
+            library.impl(name, self.run, key)
+        torch.library.register_fake(f"wyvern::{name}", self.shape, lib=library)
+        self.op = getattr(torch.ops.wyvern, name).default
+
+    def of(self, kind: str) -> Any:
+        """The program for a kind of device, compiled when it is first needed."""
+        program = self.compiled.get(kind)
+        if program is None:
+            if kind == "cuda":
+                program = wyvern.compile(self.spec, serving=self.pool, prologue=self.prologue)
+            else:
+                program = wyvern.compile(
+                    self.spec, target="cpu", serving=self.pool, prologue=self.prologue
+                )
+            self.compiled[kind] = program
+        return program
+
+    def run(self, *tensors: Any) -> torch.Tensor:
+        """What the op does: all arguments in order."""
+        *operands, state, read_slots, write_slots, lengths = tensors
+        program = self.of(operands[0].device.type)
+        given = dict(zip(self.operands, operands))
+        with torch.no_grad():
+            return program._advance(state, read_slots, write_slots, lengths, given)
+
+    def shape(self, *tensors: Any) -> torch.Tensor:
+        """An o of the op's arguments: a row of V for each value head and token."""
+        operands, state = tensors[: len(self.operands)], tensors[len(self.operands)]
+        batch, tokens = operands[0].shape[:2]
+        values = state.shape[2 if self.pool.layout == "vk" else 3]
+        return operands[0].new_empty((batch, tokens, state.shape[1], values))
+
+
+def _pool_of(bundle: Any) -> wyvern.Pool:
+    """The pool that a bundle was compiled for."""
+    manifest = bundle.manifest
+    state, slots = bundle.inputs["state"], bundle.inputs["read_slots"]
+    return wyvern.Pool(
+        manifest["state_layout"], state.dtype, slots.dtype, manifest["serving"]["first_slot"]
+    )
+
+
+def _programs_of(
+    source: Any, pool: Optional[wyvern.Pool], prologue: Sequence[str], layer: Optional[str]
+) -> _Programs:
+    bundle = source if isinstance(source, wyvern.Program) else None
+    if bundle is not None:
+        if not bundle.decodes:
+            raise TypeError(
+                f"Decoder: {bundle.name} was not compiled for serving; compile it with wyvernc --serving"
+            )
+        if pool is not None or prologue:
+            raise TypeError(
+                "Decoder: a bundle says what its pool and its prologue are; leave them out"
+            )
+        pool = _pool_of(bundle)
+    pool = (pool or wyvern.Pool()).check()
+    check_prologue(prologue)
+    spec = read_spec(source, layer)
+    identity = [spec if bundle is None else bundle.manifest, list(pool), list(prologue)]
+    name = f"{spec['name']}_step_{digest(identity)}"
+    with _lock:
+        if name not in _decoders:
+            _decoders[name] = _Programs(name, spec, pool, tuple(prologue), bundle)
+        return _decoders[name]
+
+
+class Decoder:
+    """A layer's step, verify and commit on a pool of states, as `wyvern.Program` has them,
+    with tensors of torch.
+
+    source
+        A spec, as `wyvern.compile` takes it: compiled when it is first needed. Or a program
+        for serving that `wyvern.load` returned.
+    pool
+        What the states lie in; of a spec. Default `wyvern.Pool()`.
+    prologue
+        What a step computes of its operands, of a spec; see `wyvern.compile`.
+    layer
+        Which layer, by name, where a config.json has several.
+
+    Operands are given in the order of `decoder.operands`, or by name. Calls are one op that
+    writes the pool: torch.compile(fullgraph=True) sees one node, and a call can be captured
+    into a CUDA graph after one outside. No gradients.
+    """
+
+    def __init__(
+        self,
+        source: Union[Spec, "wyvern.Program"],
+        pool: Optional[wyvern.Pool] = None,
+        *,
+        prologue: Sequence[str] = (),
+        layer: Optional[str] = None,
+    ):
+        self._programs = _programs_of(source, pool, prologue, layer)
+        self.pool = self._programs.pool
+        self.operands = self._programs.operands
+
+    def __repr__(self) -> str:
+        return f"<wyvern decoder {self._programs.spec['name']}({', '.join(self.operands)}) on {self.pool}>"
+
+    @property
+    def op(self) -> Any:
+        """What is below, for torch.library.opcheck and graphs."""
+        return self._programs.op
+
+    def step(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        write_slots: Optional[torch.Tensor] = None,
+        lengths: Optional[torch.Tensor] = None,
+        **named: torch.Tensor,
+    ) -> torch.Tensor:
+        """Advances every sequence by its tokens; returns o. See `wyvern.Program.step`."""
+        write_slots = read_slots if write_slots is None else write_slots
+        return self._call(operands, named, state, read_slots, write_slots, lengths)
+
+    def verify(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        lengths: Optional[torch.Tensor] = None,
+        **named: torch.Tensor,
+    ) -> torch.Tensor:
+        """Returns o of a draft and leaves the pool as it is. See `wyvern.Program.verify`."""
+        return self._call(operands, named, state, read_slots, None, lengths)
+
+    def commit(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        lengths: torch.Tensor,
+        write_slots: Optional[torch.Tensor] = None,
+        **named: torch.Tensor,
+    ) -> None:
+        """Advances every sequence by what is accepted of its draft. See `wyvern.Program.commit`."""
+        write_slots = read_slots if write_slots is None else write_slots
+        self._call(operands, named, state, read_slots, write_slots, lengths)
+
+    def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
+        programs = self._programs
+        tensors = (*bind(programs.name, self.operands, operands, named), state, read_slots, write_slots, lengths)
+        if _direct.needs_gradient(tensors):
+            raise NotImplementedError(
+                f"{programs.name}: an input requires grad, but a step has no backward; call it under "
+                "torch.no_grad(), or detach the inputs"
+            )
+        if _direct.is_open(tensors):
+            return programs.run(*tensors)
+        return programs.op(*tensors)

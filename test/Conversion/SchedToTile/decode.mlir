@@ -1,0 +1,57 @@
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-form-step=layout=kv -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=KV
+// RUN: wyvern-opt %s "-delta-form-step=layout=kv state-type=bf16" -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=BF
+
+// Eight lanes share the rows of 128 that are summed over, in pieces of 16 bytes; padding
+// and what no slot is there for are told by numbers; the tail of o is zeroed.
+
+// CHECK: #[[mk:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK-LABEL: func.func @delta_step
+// CHECK: tile.launch @delta_step_decode chunk 1 {{.*}} indices(%{{.*}}, %{{.*}}, %{{.*}} : tensor<?xi32>, tensor<?xi32>, tensor<?xi32>)
+// CHECK: tile.kernel @delta_step_decode(%[[q:[^:]*]]: !tile.global<tensor<?x?x2x128xbf16>, contiguous = true>
+// CHECK-SAME: grid 4 * sequences warps 4 min_blocks 4
+// CHECK-SAME: "state", "state", "read_slots", "write_slots", "lengths", "cu_seqlens", "tokens", "sequences"
+// CHECK-DAG: %[[zeros:.*]] = arith.constant dense<0.000000e+00> : tensor<1x64xbf16, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+// CHECK-DAG: %[[slot:.*]] = tile.load_index %{{.*}}[%[[n:.*]]] else %c-1 : <tensor<?xi32>, contiguous = true>
+// CHECK-DAG: %[[write:.*]] = tile.load_index %{{.*}}[%[[n]]] else %c-1 : <tensor<?xi32>, optional = true, contiguous = true>
+// CHECK: %[[valid:.*]] = arith.cmpi sge, %[[slot]], %c0
+// CHECK: scf.if %[[valid]] {
+// CHECK-NEXT: %[[S:.*]] = tile.load_spread %[[pool:.*]][%[[slot]], %[[head:.*]], %{{.*}}, %c0] dims [2, 3]
+// CHECK-SAME: -> tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
+// CHECK-NEXT: %[[last:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[S]])
+// CHECK: %[[Q:.*]] = tile.load_spread %[[q]]
+// CHECK: tile.contract {{.*}} maps [#[[mk]]
+// CHECK: tile.store_spread
+// CHECK: scf.yield
+// CHECK: arith.cmpi sge, %[[write]], %c0
+// CHECK: tile.store_spread %[[last]] to %{{.*}}[%[[write]], %[[head]],
+// CHECK: scf.for
+// CHECK-NEXT: tile.store_spread %[[zeros]]
+
+// What is summed over lies across lanes, whose pieces are of the other dimension.
+// KV: tile.load_spread {{.*}} -> tensor<128x64xf32, #tile.spread<[piece 1 lanes 8 step 4 warps 1, piece 4 lanes 4 step 1 warps 4]>>
+
+// Pieces of eight: more lanes along the sum, so that four warps have 64 columns.
+// BF: tile.load_spread {{.*}} -> tensor<128x64xbf16, #tile.spread<[piece 1 lanes 16 step 2 warps 1, piece 8 lanes 2 step 1 warps 4]>>
+// BF: arith.extf
+func.func @delta(%q: tensor<?x?x2x128xbf16> {delta.name = "q"}, %k: tensor<?x?x2x128xbf16> {delta.name = "k"}, %v: tensor<?x?x2x128xbf16> {delta.name = "v"},
+    %b: tensor<?x?x2xf32> {delta.name = "beta"}) -> (tensor<?x?x2x128xbf16> {delta.name = "o"}, tensor<?x2x128x128xf32> {delta.name = "final_state"}) {
+  %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %b) scale 1.0
+    : tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2xf32>
+    -> (tensor<?x?x2x128xbf16>, tensor<?x2x128x128xf32>)
+  return %o, %sT : tensor<?x?x2x128xbf16>, tensor<?x2x128x128xf32>
+}
+
+// -----
+
+// Two rows a token are solved for by every thread.
+
+// CHECK-LABEL: tile.kernel @product_step_decode
+// CHECK: tile.solve_rows %{{.*}}, %{{.*}}, %{{.*}} : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<2xf32, #tile.spread<[_]>>, tensor<2x32xf32,
+func.func @product(%q: tensor<?x?x2x128xbf16> {delta.name = "q"}, %k: tensor<?x?x2x128xbf16> {delta.name = "k"}, %v: tensor<?x?x2x128xbf16> {delta.name = "v"},
+    %b: tensor<?x?x2xf32> {delta.name = "beta"}) -> (tensor<?x?x2x128xbf16> {delta.name = "o"}, tensor<?x2x128x128xf32> {delta.name = "final_state"}) {
+  %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %b repeat 2) scale 1.0
+    : tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2xf32>
+    -> (tensor<?x?x2x128xbf16>, tensor<?x2x128x128xf32>)
+  return %o, %sT : tensor<?x?x2x128xbf16>, tensor<?x2x128x128xf32>
+}

@@ -1,0 +1,53 @@
+// RUN: wyvern-opt %s -tile-plan-smem -convert-tile-to-nvvm | FileCheck %s
+
+// A thread's part of a tile is one vector. Sums go over the lanes of a row in a tree; a row
+// of keys is loaded 16 bytes at once; one of the lanes that hold an element stores it.
+
+// CHECK-LABEL: gpu.module @spread
+// CHECK: llvm.func @spread
+// CHECK: llvm.load %{{.*}} : !llvm.ptr<1> -> i32
+// CHECK: llvm.sext
+// CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr<1> -> vector<4xi32>
+// CHECK-NOT: llvm.load
+// CHECK: llvm.fmul
+// CHECK-COUNT-15: llvm.intr.fma
+// CHECK: nvvm.shfl.sync bfly %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}
+// CHECK: nvvm.shfl.sync bfly
+// CHECK: nvvm.shfl.sync bfly
+// CHECK: llvm.fadd
+// CHECK: scf.if
+// CHECK-COUNT-2: llvm.store %{{.*}}, %{{.*}} : f32, !llvm.ptr<1>
+// CHECK-NOT: llvm.store
+tile.kernel @spread(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>, %q: !tile.global<tensor<?x128xf32>, contiguous = true>,
+                    %o: !tile.global<tensor<?x32xf32>>, %read: !tile.global<tensor<?xi32>>)
+    grid 1 * sequences warps 4 min_blocks 1 operands ["pool", "q", "o", "read"] {
+  %c0 = arith.constant 0 : index
+  %slot = tile.load_index %read[%c0] else %c0 : !tile.global<tensor<?xi32>>
+  %s = tile.load_spread %pool[%slot, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x32x128xf32>, contiguous = true>
+      -> tensor<32x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
+  %x = arith.constant dense<1.0> : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %zero = arith.constant dense<0.0> : tensor<1x32xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+  %r = tile.contract %x, %s into %zero
+      maps [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+      : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+        tensor<32x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>,
+        tensor<1x32xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+  tile.store_spread %r to %o[%c0, %c0] dims [0, 1] : tensor<1x32xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>, !tile.global<tensor<?x32xf32>>
+}
+
+// Functions of an element, each by the instruction that there is for it.
+
+// CHECK-LABEL: gpu.module @functions
+// CHECK: llvm.intr.sqrt
+// CHECK: llvm.intr.fabs
+// CHECK: llvm.call_intrinsic "llvm.nvvm.lg2.approx.ftz.f"
+// CHECK: llvm.fdiv
+// CHECK: llvm.select
+tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps 1 min_blocks 1 operands ["x"] {
+  %c0 = arith.constant 0 : index
+  %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xf32>> -> tensor<1xf32, #tile.spread<[_]>>
+  %b = math.sqrt %a : tensor<1xf32, #tile.spread<[_]>>
+  %c = math.absf %b : tensor<1xf32, #tile.spread<[_]>>
+  %d = math.log1p %c : tensor<1xf32, #tile.spread<[_]>>
+  tile.store_spread %d to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
+}

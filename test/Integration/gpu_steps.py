@@ -1,0 +1,418 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Steps of decoding on a GPU: right against float64, their promises as equality of bits, and how long they take.
+
+    python test/Integration/gpu_steps.py prepare FOLDER     where the compiler is: bundles and what is expected of them
+    python test/Integration/gpu_steps.py check FOLDER       where the GPU is
+    python test/Integration/gpu_steps.py long FOLDER [STEPS]
+    python test/Integration/gpu_steps.py times FOLDER [NAME ...]
+
+Of the compiler and of the layer's reference the second machine needs nothing.
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "python"))
+
+import step_cases  # noqa: E402
+import wyvern  # noqa: E402
+
+BATCH, TOKENS, SLOTS = 5, 3, 9
+WIDE = {"key": 128, "value": 128}
+
+# (spec, pool, sizes) of each bundle that is checked
+CHECKED = {
+    "gdn-vk": ("gated_deltanet", wyvern.Pool(first_slot=1), WIDE),
+    "gdn-kv": ("gated_deltanet", wyvern.Pool("kv"), WIDE),
+    "gdn-vk-bf16": ("gated_deltanet", wyvern.Pool("vk", "bf16", "i64", 1), WIDE),
+    "gdn-kv-bf16": ("gated_deltanet", wyvern.Pool("kv", "bf16"), WIDE),
+    "gdn-64x32": ("gated_deltanet", wyvern.Pool(), {"key": 64, "value": 32}),
+    "gdn-256x64-kv": ("gated_deltanet", wyvern.Pool("kv"), {"key": 256, "value": 64}),
+    "kda-96x192": ("kda", wyvern.Pool(), {"key": 96, "value": 192}),
+    **{
+        name: (name, wyvern.Pool(first_slot=1), WIDE)
+        for name in (
+            "delta_net-1.3B", "kda", "deltaproduct", "gated_deltaproduct", "rwkv7", "gdn2", "comba", "pgdn", "pkda", "gla",
+            "ssd", "linear_attention",
+        )
+    },
+    **{
+        f"{name}-64-kv": (name, wyvern.Pool("kv"), {"key": 64, "value": 64})
+        for name in ("delta_net-1.3B", "kda", "deltaproduct", "gdn2")
+    },
+}
+# the same of those that are timed
+LARGE = {**WIDE, "key_heads": 16, "value_heads": 32}
+TIMED = {
+    "t-gdn": ("gated_deltanet", wyvern.Pool(), LARGE),
+    "t-delta": ("delta_net-1.3B", wyvern.Pool(), LARGE),
+    "t-kda": ("kda", wyvern.Pool(), LARGE),
+    "t-product": ("deltaproduct", wyvern.Pool(), LARGE),
+    "t-rwkv7": ("rwkv7", wyvern.Pool(), LARGE),
+    "t-gdn-kv": ("gated_deltanet", wyvern.Pool("kv"), LARGE),
+    "t-gdn-bf16": ("gated_deltanet", wyvern.Pool("vk", "bf16"), LARGE),
+}
+# sequences, tokens and call
+SHAPES = ((256, 1, "step"), (64, 1, "step"), (8, 1, "step"), (1, 1, "step"), (64, 4, "step"), (64, 4, "verify"))
+BYTES_A_SECOND = 4.2e12
+
+
+def slots_of(pool):
+    """Slots to read and to write; sequence 1 is padding, 0 and 3 fork a slot."""
+    none = pool.first_slot - 1
+    return np.array([7, none, 2, 5, 4]), np.array([6, none, 2, 8, 4])
+
+
+def draw_case(inputs, name):
+    """Operands and a pool, the same on both machines."""
+    rng = np.random.default_rng(list(CHECKED).index(name))
+    operands = step_cases.draw(rng, inputs, BATCH, TOKENS)
+    return operands, rng.standard_normal([SLOTS, *inputs["state"].shape[1:]]).astype(np.float32)
+
+
+# the same with raw operands
+RAW = {f"raw-{name}": (name, wyvern.Pool(), WIDE) for name in ("gated_deltanet", "kda", "gated_deltaproduct")}
+PROLOGUE = ("norm", "gates")
+
+
+def prepare(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (spec, pool, sizes) in RAW.items():
+        text = step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
+        wyvern.compile(text, serving=pool, prologue=PROLOGUE, output=folder / name)
+        wyvern.compile(text, serving=pool, output=folder / f"{name}-plain")
+    text = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text(), **LARGE)
+    wyvern.compile(text, serving=True, prologue=PROLOGUE, output=folder / "t-gdn-raw")
+    for name, (spec, pool, sizes) in {**CHECKED, **TIMED}.items():
+        text = step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
+        wyvern.compile(text, serving=pool, output=folder / name)
+        if name in TIMED:
+            continue
+        program = wyvern.compile(text, target="cpu", serving=pool)
+        operands, states = draw_case(program.inputs, name)
+        if pool.dtype == "bf16":
+            states = wyvern.from_bf16(wyvern.to_bf16(states))
+        narrow = {n: program.inputs[n].dtype == "bf16" for n in operands}
+        given = {n: wyvern.to_bf16(x) if narrow[n] else x for n, x in operands.items()}
+
+        def turn(state):
+            return np.ascontiguousarray(state.swapaxes(-1, -2)) if pool.layout == "vk" else state
+
+        wanted = wyvern.reference(text, initial_state=turn(states[slots_of(pool)[0]]), **given)
+        np.savez(folder / f"{name}.npz", o=wanted["o"].astype(np.float32), state=turn(wanted["final_state"]).astype(np.float32))
+    (folder / "first_slots.json").write_text(json.dumps({name: pool.first_slot for name, (_, pool, _) in CHECKED.items()}))
+
+
+class Checked:
+    """One bundle's checks on a GPU."""
+
+    def __init__(self, folder, name, first_slot):
+        import torch
+
+        self.torch = torch
+        self.name = name
+        self.program = wyvern.load(folder / name)
+        self.program._empty = self.poisoned
+        self.wanted = np.load(folder / f"{name}.npz")
+        state = self.program.inputs["state"]
+        self.is_bf16 = state.dtype == "bf16"
+        index = torch.int64 if self.program.inputs["read_slots"].dtype == "i64" else torch.int32
+        read, write = slots_of(wyvern.Pool(first_slot=first_slot))
+        self.live = [n for n in range(BATCH) if read[n] >= first_slot]
+        self.padding = [n for n in range(BATCH) if read[n] < first_slot]
+        operands, states = draw_case(self.program.inputs, name)
+        self.inputs = {n: self.upload(x, self.program.inputs[n].dtype) for n, x in operands.items()}
+        self.pool = self.upload(states, state.dtype)
+        # States of nobody are NaN: they must stay so, and reach nothing.
+        self.pool[[s for s in range(SLOTS) if s not in read and s not in write]] = float("nan")
+        self.read, self.write = (torch.from_numpy(x).to("cuda", index) for x in (read, write))
+
+    def poisoned(self, shape, dtype, device):
+        tensor = self.torch.empty(shape, dtype=dtype, device=device)
+        return tensor.fill_(float("nan")) if dtype.is_floating_point else tensor
+
+    def upload(self, array, dtype):
+        tensor = self.torch.from_numpy(array).cuda()
+        return tensor.bfloat16() if dtype == "bf16" else tensor
+
+    def equal(self, a, b):
+        """True if the bits are equal, also those of NaNs."""
+        kind = {2: self.torch.int16, 4: self.torch.int32}[a.element_size()]
+        return bool((a.contiguous().view(kind) == b.contiguous().view(kind)).all())
+
+    def run(self, call, pool, which=slice(None), write=True, **more):
+        slots = {"read_slots": self.read[which], **({"write_slots": self.write[which]} if write else {})}
+        inputs = {n: x[which] for n, x in self.inputs.items()}
+        return getattr(self.program, call)(state=pool, **slots, **inputs, **more)
+
+    def step_by_step(self, accepted):
+        """The pool after single steps of the accepted tokens."""
+        torch = self.torch
+        pool, read, none = self.pool.clone(), self.read, torch.full_like(self.read, -1)
+        rows = {n: x.shape[1] // TOKENS for n, x in self.inputs.items()}
+        for t in range(TOKENS):
+            is_taken = t < accepted
+            self.program.step(
+                state=pool,
+                read_slots=torch.where(is_taken, read, none),
+                write_slots=torch.where(is_taken, self.write, none),
+                **{n: x[:, t * rows[n] : (t + 1) * rows[n]] for n, x in self.inputs.items()},
+            )
+            read = torch.where(is_taken, self.write, read)
+        return pool
+
+    def failures(self):
+        """What does not hold, in words."""
+        torch, live = self.torch, self.live
+        pool = self.pool.clone()
+        o = self.run("step", pool)
+        errors = {
+            "o": step_cases.error(o[live].float().cpu().numpy(), self.wanted["o"][live]),
+            "state": step_cases.error(pool[self.write[live]].float().cpu().numpy(), self.wanted["state"][live]),
+        }
+        written = self.write[live].tolist()
+        others = [s for s in range(SLOTS) if s not in written]
+        order = torch.tensor(np.random.default_rng(1).permutation(BATCH), device="cuda")
+        moved, alone, left, committed = (self.pool.clone() for _ in range(4))
+        one = live[:1]
+        accepted = torch.tensor([TOKENS - 1 - n % 2 for n in range(BATCH)], device="cuda", dtype=self.read.dtype)
+        draft = self.run("verify", left, write=False)
+        self.run("commit", committed, lengths=accepted)
+        holds = {
+            "o is within 2.5e-3": errors["o"] < 2.5e-3,
+            "the state is within 2e-6 (bf16: 3e-3)": errors["state"] < (3e-3 if self.is_bf16 else 2e-6),
+            "padding is zero": not self.padding or float(o[self.padding].abs().max()) == 0,
+            "other slots stay": self.equal(pool[others], self.pool[others]),
+            "any order": self.equal(self.run("step", moved, order), o[order]) and self.equal(moved, pool),
+            "alone": self.equal(self.run("step", alone, one), o[one]) and self.equal(alone[self.write[one]], pool[self.write[one]]),
+            "verify is a step that writes nothing": self.equal(draft, o) and self.equal(left, self.pool),
+            # A bf16 pool is rounded after every call.
+            "commit is steps": self.is_bf16 or self.equal(committed[written], self.step_by_step(accepted)[written]),
+        }
+        print(self.name, " ".join(f"{n} {e:.2e}" for n, e in errors.items()), flush=True)
+        return [what for what, held in holds.items() if not held]
+
+
+def check_raw(folder, name):
+    """What a prologue makes of raw operands, against the layer on operands that float64 has made of them."""
+    import torch
+
+    program, plain = wyvern.load(folder / name), wyvern.load(folder / f"{name}-plain")
+    raw, _ = step_cases.raw_operands(np.random.default_rng(3), program.inputs, BATCH, TOKENS)
+    kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
+    given = {n: torch.from_numpy(x).cuda().to(kinds[program.inputs[n].dtype]) for n, x in raw.items()}
+    made = step_cases.make_operands({n: x.double().cpu().numpy() for n, x in given.items()})
+    exact = {n: torch.from_numpy(x).cuda().to(kinds[plain.inputs[n].dtype]) for n, x in made.items()}
+    pool = torch.randn([SLOTS, *program.inputs["state"].shape[1:]], device="cuda")
+    other, slots = pool.clone(), torch.arange(BATCH, device="cuda", dtype=torch.int32)
+    o = program.step(state=pool, read_slots=slots, **given).float().cpu().numpy()
+    wanted = plain.step(state=other, read_slots=slots, **exact).float().cpu().numpy()
+    errors = step_cases.error(o, wanted), step_cases.error(pool.cpu().numpy(), other.cpu().numpy())
+    print(f"{name} o {errors[0]:.2e} state {errors[1]:.2e}", flush=True)
+    # The norms of the layer are rounded to bf16, those of the prologue are not.
+    return [] if max(errors) < 6e-3 else ["the prologue is within bf16's rounding"]
+
+
+def check(folder):
+    first_slots = json.loads((folder / "first_slots.json").read_text())
+    failed = {name: Checked(folder, name, first).failures() for name, first in first_slots.items()}
+    failed |= {name: check_raw(folder, name) for name in RAW}
+    failed = {name: what for name, what in failed.items() if what}
+    print(f"{len(first_slots) + len(RAW)} bundles,", f"FAILED: {failed}" if failed else "all hold")
+    return 1 if failed else 0
+
+
+# === Many steps ===
+
+DRAFT, SEQUENCES, POOL = 4, 6, 20
+LONG = ("delta_net-1.3B", "gdn-vk", "gdn-kv", "kda", "deltaproduct", "rwkv7")
+
+
+def advance(state, token):
+    """One token of a layer in float64, on states [B, heads, K, V]; returns o without its scale, and the state."""
+    import torch
+
+    def read(keys, of):
+        return torch.einsum("bhk,bhkv->bhv", keys, of)
+
+    def write(keys, values):
+        return torch.einsum("bhk,bhv->bhkv", keys, values)
+
+    before, gate = state, token.get("g")
+    if gate is not None:
+        state = state * gate.exp().reshape(*gate.shape[:2], -1, 1)
+    if "p" in token:  # RWKV-7
+        state = state + write(token["p"], read(token["r"], before)) + write(token["k"], token["v"])
+    else:
+        for k, v, beta in zip(token["k"], token["v"], token["beta"]) if token["k"].dim() == 4 else [(token["k"], token["v"], token["beta"])]:
+            state = state + write(k, beta[..., None] * (v - read(k, state)))
+    return read(token["q"], state), state
+
+
+def draw_draft(rng, inputs):
+    """Operands of drafts; those of RWKV-7 with a transition that does not grow."""
+    drawn = step_cases.draw(rng, inputs, SEQUENCES, DRAFT)
+    if "p" in drawn:
+        drawn["p"] = -0.5 * drawn["r"]
+    return drawn
+
+
+def long(folder, steps):
+    """Drafts of which random numbers of tokens are accepted, states that move to other slots every step, padding, and
+    NaNs in all slots that are not in use."""
+    import torch
+
+    torch.manual_seed(0)
+    failed = []
+    for name in LONG:
+        program = wyvern.load(folder / name)
+        spec = program.manifest["spec"]
+        rng = np.random.default_rng(0)
+        turn = (lambda s: s.transpose(-1, -2)) if program.manifest["state_layout"] == "vk" else (lambda s: s)
+        info = program.inputs["state"]
+        pool = torch.full([POOL, *info.shape[1:]], float("nan"), device="cuda")
+        slots = torch.randperm(POOL - 1, device="cuda")[:SEQUENCES].int() + 1
+        pool[slots.long()] = torch.randn([SEQUENCES, *info.shape[1:]], device="cuda")
+        state = turn(pool[slots.long()]).double()
+        heads = info.shape[1]
+        worst = {"o": 0.0, "state": 0.0}
+        padding = 2
+        drafts = [draw_draft(rng, program.inputs) for _ in range(16)]
+        for step in range(steps):
+            raw = {
+                n: torch.from_numpy(x).cuda().to(torch.bfloat16 if program.inputs[n].dtype == "bf16" else torch.float32)
+                for n, x in drafts[step % 16].items()
+            }
+            # Other sequences meet other drafts in every round.
+            order = torch.randperm(SEQUENCES, device="cuda")
+            draft = {n: x[order] for n, x in raw.items()}
+            accepted = torch.randint(0, DRAFT + 1, [SEQUENCES], device="cuda").int()
+            free = torch.ones(POOL, device="cuda", dtype=torch.bool)
+            free[slots.long()] = free[0] = False
+            target = torch.nonzero(free).flatten()[torch.randperm(POOL - 1 - SEQUENCES, device="cuda")[:SEQUENCES]].int()
+            target[0] = slots[0]  # in place
+            if step % 2:  # a row of padding
+                read, write = slots.clone(), target.clone()
+                read[padding] = write[padding] = 0
+                accepted[padding] = 0
+                target[padding] = slots[padding]
+            else:
+                read, write = slots, target
+            o = program.verify(state=pool, read_slots=read, **draft)
+            program.commit(state=pool, read_slots=read, write_slots=write, lengths=accepted, **draft)
+            wide = {n: x.double().repeat_interleave(heads // x.shape[2], 2) for n, x in draft.items()}
+            rows = {n: x.shape[1] // DRAFT for n, x in draft.items()}
+            for t in range(DRAFT):
+                token = {
+                    n: x[:, t] if rows[n] == 1 else x[:, t * rows[n] : (t + 1) * rows[n]].transpose(0, 1) for n, x in wide.items()
+                }
+                found, after = advance(state, token)
+                live = t < accepted
+                if step % 50 == 0 and bool(live.any()):
+                    worst["o"] = max(worst["o"], step_cases.error(o[live, t].double().cpu(), (spec["scale"] * found[live]).cpu()))
+                state = torch.where(live[:, None, None, None], after, state)
+            moved = target != slots
+            pool[slots[moved].long()] = float("nan")
+            slots = target
+        left = turn(pool[slots.long()]).double()
+        worst["state"] = step_cases.error(left.cpu(), state.cpu())
+        unused = torch.ones(POOL, dtype=torch.bool)
+        unused[slots.long().cpu()] = False
+        holds = worst["o"] < 3e-3 and worst["state"] < 1e-4 and bool(pool[unused.cuda()].isnan().all())
+        failed += [] if holds else [name]
+        print(f"{name}: {steps} drafts of {DRAFT}, o {worst['o']:.2e}, state at the end {worst['state']:.2e}", flush=True)
+    print(f"FAILED: {failed}" if failed else "all hold")
+    return 1 if failed else 0
+
+
+# === Times ===
+
+
+def time_graph(calls, repeats=7):
+    """Microseconds of a call in a CUDA graph of all of them, the least of some replays."""
+    import torch
+
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        calls[0]()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for call in calls:
+            call()
+    graph.replay()
+    times = []
+    for _ in range(repeats):
+        start, end = torch.cuda.Event(True), torch.cuda.Event(True)
+        start.record()
+        graph.replay()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) * 1e3 / len(calls))
+    return min(times)
+
+
+def host_time(program, pool, inputs, calls=300):
+    """Microseconds of the host for a call of few sequences, the least of some rounds."""
+    import time
+
+    import torch
+
+    inputs = {n: x[:4] if "time" in dict(program.inputs[n].dims) else x for n, x in inputs.items()}
+    slots = torch.arange(4, device="cuda", dtype=torch.int32)
+    rounds = []
+    for _ in range(5):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(calls):
+            program.step(state=pool, read_slots=slots, **inputs)
+        rounds.append((time.perf_counter() - start) / calls * 1e6)
+    return min(rounds)
+
+
+def times(folder, names):
+    import torch
+
+    rng = np.random.default_rng(0)
+    for name in names or (*TIMED, "t-gdn-raw"):
+        program = wyvern.load(folder / name)
+        state = program.inputs["state"]
+        dtype, size = (torch.bfloat16, 2) if state.dtype == "bf16" else (torch.float32, 4)
+        slots = 1152 // size * 2
+        pool = torch.randn([slots, *state.shape[1:]], device="cuda").mul_(0.1).to(dtype)
+        for batch, tokens, kind in SHAPES:
+            draw = step_cases.raw_operands if "A_log" in program.inputs else step_cases.draw
+            drawn = draw(rng, program.inputs, batch, tokens)
+            inputs = {
+                n: torch.from_numpy(x).cuda().to(torch.bfloat16 if program.inputs[n].dtype == "bf16" else torch.float32)
+                for n, x in (drawn[0] if isinstance(drawn, tuple) else drawn).items()
+            }
+            # Slots of their own: no step finds its states in the cache.
+            count = max(2, min(slots // batch, 32))
+            chosen = [torch.from_numpy(rng.permutation(slots)[:batch].astype(np.int32)).cuda() for _ in range(count)]
+            calls = [lambda s=s: getattr(program, kind)(state=pool, read_slots=s, **inputs) for s in chosen]
+            found = time_graph(calls)
+            passes = 1 if kind == "verify" else 2
+            floor = batch * int(np.prod(state.shape[1:])) * size * passes / BYTES_A_SECOND * 1e6
+            print(f"{name:12} B {batch:<4} T {tokens} {kind:6} {found:8.2f} us, floor {floor:7.2f}, {100 * floor / found:.0f} %", flush=True)
+        print(f"{name:12} host {host_time(program, pool, inputs):.1f} us a call", flush=True)
+
+
+if __name__ == "__main__":
+    mode, where, *rest = sys.argv[1:] or ["help", "."]
+    if mode == "prepare":
+        prepare(pathlib.Path(where))
+    elif mode == "check":
+        sys.exit(check(pathlib.Path(where)))
+    elif mode == "long":
+        sys.exit(long(pathlib.Path(where), int(rest[0]) if rest else 10000))
+    elif mode == "times":
+        times(pathlib.Path(where), rest)
+    else:
+        sys.exit(__doc__)

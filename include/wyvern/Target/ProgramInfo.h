@@ -171,7 +171,7 @@ struct ServingInfo {
 struct BundleInfo {
   ProgramInfo forward;
   std::optional<ProgramInfo> backward;
-  std::optional<ServingInfo> serving;
+  std::optional<ServingInfo> serving = std::nullopt;
 
   std::vector<ProgramInfo *> getPrograms() {
     std::vector<ProgramInfo *> programs = {&forward};

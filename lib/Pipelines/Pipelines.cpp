@@ -99,6 +99,12 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   // What the CUDA cores multiply is not rounded.
   if (options.operandType.getValue() == "none" || options.serving)
     return;
+  // What a block has is the same on all architectures so far.
+  const tile::TargetInfo &target = tile::getTargets().front();
+  delta::CutMapsPassOptions cut;
+  cut.sharedBytes = target.sharedBytes;
+  cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
+  pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   pm.addPass(delta::createHalveDecayPass());
   delta::AssignPrecisionPassOptions precision;

@@ -93,7 +93,7 @@ class Case:
     state_v_first: bool = False
     keys: str = "random"  # random | correlated (cosine 0.8)
     rates: str = "unit"  # unit U(0,1) | high U(.9,1) | double U(1.9,2)
-    gates: str = "mild"  # mild | strong | mixed | reset (some are -inf)
+    gates: str = "mild"  # mild | drawn (A_log, dt_bias) | strong | mixed | reset (some are -inf)
     views: bool = False
 
     @property
@@ -191,7 +191,7 @@ def fixed_cases():
 
 def family_cases():
     """A gate a key channel, at every law of gates, and steps with keys and rows of their own."""
-    for gates in ("mild", "strong", "mixed", "reset"):
+    for gates in ("mild", "drawn", "strong", "mixed", "reset"):
         for dtype in ("bf16", "f16"):
             layer = Layer("delta", "channel", 2, 4, 128, 128, dtype)
             yield Case(f"channel-{gates}-{dtype}", layer, seed=31, batch=1, tokens=333, gates=gates)
@@ -234,6 +234,11 @@ def _rates(random, law, shape):
 def _gates(random, law, shape):
     if law == "mild":
         return -np.log1p(np.exp(-(random.standard_normal(shape) + 3))).astype(np.float32)
+    if law == "drawn":
+        # As FLA's layers begin: -exp(A_log) softplus(x + dt_bias), dt_bias softplus' inverse of dt.
+        a = random.uniform(1, 16, shape[2:3] + (1,) * (len(shape) - 3))
+        dt = np.exp(random.uniform(np.log(1e-3), np.log(0.1), shape[2:]))
+        return (-a * np.log1p(np.exp(random.standard_normal(shape) + np.log(np.expm1(dt))))).astype(np.float32)
     strong = random.uniform(-8, 0, shape).astype(np.float32)
     if law == "reset":
         return np.where(strong < -7.6, -np.inf, strong / 100).astype(np.float32)

@@ -67,6 +67,7 @@ def fixed_cases():
     for kind in ("delta", "product", "linear"):
         layer = Layer(kind, "head", 4, 4, 128, 64, "bf16")
         yield Case(f"wide-{kind}-head", layer, 31, batch=2, tokens=190)
+    yield from cases.family_cases()
 
 
 def all_cases(options):
@@ -310,6 +311,9 @@ def main():
         layer = cases.bar_layer(decay, "bf16")
         for check in (check_repeat, check_nan, check_autograd, check_graph):
             tasks.append((f"{check.__name__[6:]}-{decay}", layer.name, lambda check=check, layer=layer: check(layer)))
+    layer = next(case.layer for case in cases.family_cases())  # a gate a channel
+    for check in (check_repeat, check_nan):
+        tasks.append((f"{check.__name__[6:]}-channel", layer.name, lambda check=check, layer=layer: check(layer)))
     layer = cases.bar_layer("head", "bf16")
     tasks.append(("checkpoints-head", layer.name, lambda: check_checkpoints(layer)))
     failed = 0

@@ -20,6 +20,18 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
+static Value emitExp2(Emitter &e, Value x) {
+  return LLVM::CallIntrinsicOp::create(
+             e.builder, e.loc, e.f32(),
+             e.builder.getStringAttr("llvm.nvvm.ex2.approx.ftz.f"), x)
+      .getResult(0);
+}
+
+Value tile::emitExp(Emitter &e, Value x) {
+  constexpr double kLog2E = 1.4426950408889634;
+  return emitExp2(e, LLVM::FMulOp::create(e.builder, e.loc, x, e.cf32(kLog2E)));
+}
+
 namespace {
 /// Splat constants of tiles.
 struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
@@ -42,8 +54,7 @@ struct TileConstantPattern : OpConversionPattern<arith::ConstantOp> {
   }
 };
 
-/// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp), element
-/// by element: llvm.exp has no NVPTX lowering and libdevice is slower.
+/// exp or exp2, element by element.
 template <typename OpT> struct ExpPattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
 
@@ -65,13 +76,9 @@ template <typename OpT> struct ExpPattern : OpConversionPattern<OpT> {
 
 private:
   static Value emit(Emitter &e, Value value) {
-    constexpr double kLog2E = 1.4426950408889634;
     if constexpr (std::is_same_v<OpT, math::ExpOp>)
-      value = LLVM::FMulOp::create(e.builder, e.loc, value, e.cf32(kLog2E));
-    return LLVM::CallIntrinsicOp::create(
-               e.builder, e.loc, e.f32(),
-               e.builder.getStringAttr("llvm.nvvm.ex2.approx.ftz.f"), value)
-        .getResult(0);
+      return emitExp(e, value);
+    return emitExp2(e, value);
   }
 };
 

@@ -63,6 +63,48 @@ struct LoadMatrixPattern : OpConversionPattern<LoadMatrixOp> {
   }
 };
 
+struct FetchRowsPattern : OpConversionPattern<FetchRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(FetchRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<VectorType>(
+        getTypeConverter()->convertType(op.getValue().getType()));
+    Type element = type.getElementType();
+    AccPosition at = AccPosition::get(e);
+    Value base =
+        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value last = e.sub(adaptor.getValid(), e.c64(1));
+    Value zeros = e.zero(VectorType::get({2}, element));
+    // Two rows a thread, and of each pairs of columns. A row that is not there
+    // is not read: the last one is, in its place.
+    Value rows[2], isThere[2];
+    for (int64_t half : {0, 1}) {
+      Value row = e.ext64(e.add(at.row0, 8 * half));
+      isThere[half] = e.cmp(LLVM::ICmpPredicate::sle, row, last);
+      row = e.select(isThere[half], row, last);
+      rows[half] = offsetPointer(
+          e, base, e.add(e.mul(row, stride), e.ext64(at.col0)), element);
+    }
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < type.getDimSize(0); i += 2) {
+      int64_t half = AccPosition::rowOffset(i) / 8;
+      Value pair = e.loadGlobal(zeros.getType(),
+                                offsetPointer(e, rows[half],
+                                              e.c64(AccPosition::colOffset(i)),
+                                              element));
+      pair = e.select(isThere[half], pair, zeros);
+      for (int64_t k : {0, 1})
+        values.push_back(e.element(pair, k));
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 struct StoreMatrixPattern : OpConversionPattern<StoreMatrixOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -128,6 +170,6 @@ struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
 
 void tile::populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                         RewritePatternSet &patterns) {
-  patterns.add<LoadMatrixPattern, StoreMatrixPattern, ZeroFillPattern>(
-      converter, patterns.getContext());
+  patterns.add<LoadMatrixPattern, FetchRowsPattern, StoreMatrixPattern,
+               ZeroFillPattern>(converter, patterns.getContext());
 }

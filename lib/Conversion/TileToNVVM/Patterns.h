@@ -57,6 +57,10 @@ void populateSpreadPatterns(LLVMTypeConverter &converter,
 void populateElementwisePatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
 
+/// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp): llvm.exp
+/// has no NVPTX lowering and libdevice is slower.
+Value emitExp(Emitter &e, Value x);
+
 /// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a
 /// multiple of 8, so that 16-byte units stay whole.
 Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,

@@ -3,97 +3,175 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-
 //
 // The rows of an acc tile lie in the lanes of four warps, so a matrix is summed
-// in shared memory: a thread takes a column, and neighbours lie in neighbouring
-// banks.
+// in shared memory. A thread takes two columns, and neighbours lie in
+// neighbouring banks. Of 64 rows in halves one thread takes the first 32, where
+// no sum crosses the middle, and another one the others.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Patterns.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 /// Rows that are loaded before they are added: their latencies overlap.
-static constexpr int64_t kRowsAtOnce = 16;
+static constexpr int64_t kRowsAtOnce = 8;
 
 namespace {
-/// Consecutive rows, from `first` on by `step` of 1 or -1, that one sum runs
-/// over.
-struct Run {
-  int64_t first, step, count;
-  bool isInclusive;
+/// Rows one after the other: the addresses of the first, and how far it is from
+/// each to the next, in bytes.
+struct Rows {
+  Value from, to, step;
 };
+
+/// The sums of two columns.
+using Sums = std::array<Value, 2>;
 
 class ScanEmitter {
 public:
   ScanEmitter(Emitter &e, ScanRowsOp op, Value source, Value scratch)
-      : e(e), source(source), scratch(scratch),
-        rowBytes(op.getScratch().getType().getPaddedRowBytes()) {
-    findRuns(op);
-  }
+      : e(e), op(op), source(source), scratch(scratch),
+        rowBytes(op.getScratch().getType().getPaddedRowBytes()) {}
 
-  /// Sums the column of this thread and those 128 columns further on.
   void sumColumns(int64_t columns) {
-    for (int64_t first = 0; first < columns; first += kWarpgroupThreads) {
-      Value column = e.add(e.warpgroupThread(), first);
-      auto sum = [&] {
-        for (const Run &run : runs)
-          sumRun(run, e.mul(column, 4));
-      };
-      if (first + kWarpgroupThreads <= columns)
+    int64_t parts = op.getHalf() ? 2 : 1;
+    int64_t pairs = std::min(columns / 2, kWarpgroupThreads / parts);
+    for (int64_t first = 0; first < columns / 2; first += pairs) {
+      Value thread = e.urem(e.threadIdAgain(), kWarpgroupThreads);
+      pairByte = e.mul(e.add(e.urem(thread, pairs), first), 8);
+      auto sum = [&] { sumPair(e.udiv(thread, pairs)); };
+      if (pairs * parts == kWarpgroupThreads)
         sum();
       else
-        e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, column, e.c32(columns)), sum);
+        e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, thread, e.c32(pairs * parts)),
+                 sum);
     }
   }
 
 private:
-  void findRuns(ScanRowsOp op) {
-    bool isInclusive = !op.getExclusive();
-    if (!op.getHalf()) {
-      runs.push_back(op.getReverse()
-                         ? Run{kAccRows - 1, -1, kAccRows, isInclusive}
-                         : Run{0, 1, kAccRows, isInclusive});
-      return;
-    }
-    int64_t half = *op.getHalf();
-    for (int64_t middle = half; middle < kAccRows; middle += 2 * half) {
-      runs.push_back({middle - 1, -1, half, /*isInclusive=*/false});
-      runs.push_back({middle, 1, half, isInclusive});
-    }
+  /// Sums two columns, of halves the rows of `part`.
+  void sumPair(Value part) {
+    if (!op.getHalf())
+      return sumAll();
+    if (static_cast<int64_t>(*op.getHalf()) < kRowsAtOnce)
+      return sumSmallHalves(part);
+    sumLargeHalves(part);
   }
 
-  void sumRun(const Run &run, Value columnByte) {
-    Value sum = e.cf32(0);
-    for (int64_t begin = 0; begin < run.count; begin += kRowsAtOnce) {
-      int64_t end = std::min(begin + kRowsAtOnce, run.count);
-      SmallVector<Value> values;
-      for (int64_t i = begin; i < end; ++i)
-        values.push_back(
-            e.loadShared(e.f32(), address(source, run, i, columnByte)));
-      for (int64_t i = begin; i < end; ++i) {
-        Value next =
-            LLVM::FAddOp::create(e.builder, e.loc, sum, values[i - begin]);
-        e.storeShared(run.isInclusive ? next : sum,
-                      address(scratch, run, i, columnByte));
+  /// All rows, up or down.
+  void sumAll() {
+    bool isDown = op.getReverse();
+    Rows rows = at(e.c32(isDown ? kAccRows - 1 : 0),
+                   e.c32(isDown ? -rowBytes : rowBytes));
+    Value stride = e.mul(rows.step, kRowsAtOnce);
+    loop(kAccRows / kRowsAtOnce, [&](Value i, Sums sums) {
+      Value offset = e.mul(i, stride);
+      Rows round = {e.add(rows.from, offset), e.add(rows.to, offset),
+                    rows.step};
+      return sumRows(round, kRowsAtOnce, sums, isInclusive(true));
+    });
+  }
+
+  /// Halves of less rows than are loaded at once, some blocks in each round.
+  void sumSmallHalves(Value part) {
+    int64_t half = *op.getHalf();
+    loop(kAccRows / 2 / kRowsAtOnce, [&](Value i, Sums sums) {
+      Value row = e.add(e.mul(part, kAccRows / 2), e.mul(i, kRowsAtOnce));
+      for (int64_t middle = half; middle < kRowsAtOnce; middle += 2 * half) {
+        sumRows(at(e.add(row, middle - 1), e.c32(-rowBytes)), half, zero(),
+                isInclusive(false));
+        sumRows(at(e.add(row, middle), e.c32(rowBytes)), half, zero(),
+                isInclusive(true));
+      }
+      return sums;
+    });
+  }
+
+  /// Halves that take one round or more. Those of even number are first
+  /// halves, summed towards their beginning; the others second ones.
+  void sumLargeHalves(Value part) {
+    int64_t half = *op.getHalf(), rounds = half / kRowsAtOnce;
+    loop(kAccRows / 2 / kRowsAtOnce, [&](Value i, Sums sums) {
+      Value unit = e.add(e.mul(part, kAccRows / 2 / kRowsAtOnce), i);
+      Value number = e.udiv(unit, rounds);
+      Value done = e.mul(e.urem(unit, rounds), kRowsAtOnce);
+      Value isSecond =
+          e.cmp(LLVM::ICmpPredicate::eq, e.urem(number, 2), e.c32(1));
+      Value middle = e.add(e.mul(e.udiv(number, 2), 2 * half), half);
+      Value row = e.select(isSecond, e.add(middle, done),
+                           e.sub(e.add(middle, -1), done));
+      Value isNew = e.cmp(LLVM::ICmpPredicate::eq, done, e.c32(0));
+      for (Value &sum : sums)
+        sum = e.select(isNew, e.cf32(0), sum);
+      Value step = e.select(isSecond, e.c32(rowBytes), e.c32(-rowBytes));
+      return sumRows(at(row, step), kRowsAtOnce, sums,
+                     op.getExclusive() ? isInclusive(false) : isSecond);
+    });
+  }
+
+  /// Adds up `count` rows and stores the sums, with the row itself where
+  /// `isInclusive` holds. Returns the sums of all.
+  Sums sumRows(Rows rows, int64_t count, Sums sums, Value isInclusive) {
+    SmallVector<SmallVector<Value>> values;
+    for (int64_t i = 0; i < count; ++i) {
+      values.push_back(e.loadSharedVector(e.f32(), 2, rows.from));
+      rows.from = e.add(rows.from, rows.step);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      SmallVector<Value> stored;
+      for (auto [sum, value] : llvm::zip_equal(sums, values[i])) {
+        Value next = LLVM::FAddOp::create(e.builder, e.loc, sum, value);
+        Value result = e.select(isInclusive, next, sum);
+        stored.push_back(op.getExp() ? emitExp(e, result) : result);
         sum = next;
       }
+      e.storeSharedVector(stored, rows.to);
+      rows.to = e.add(rows.to, rows.step);
     }
+    return sums;
   }
 
-  Value address(Value base, const Run &run, int64_t i, Value columnByte) {
-    return e.add(e.add(base, columnByte),
-                 (run.first + run.step * i) * rowBytes);
+  /// Runs `body` for 0 to `count` - 1 with the sums so far. The number is
+  /// multiplied by the grid's second dimension, which is 1 and which neither
+  /// LLVM nor ptxas knows: they would unroll the loop.
+  void loop(int64_t count, function_ref<Sums(Value, Sums)> body) {
+    Value bound = e.ptx("{\n.reg .b32 n;\nmov.u32 n, %nctaid.y;\n"
+                        "mul.lo.u32 $0, n, " +
+                            std::to_string(count) + ";\n}",
+                        "=r", {}, e.i32())[0];
+    Sums start = zero();
+    auto forOp = scf::ForOp::create(e.builder, e.loc, e.c32(0), bound, e.c32(1),
+                                    ValueRange(start));
+    OpBuilder::InsertionGuard guard(e.builder);
+    e.builder.setInsertionPointToStart(forOp.getBody());
+    ValueRange carried = forOp.getRegionIterArgs();
+    Sums sums = body(forOp.getInductionVar(), {carried[0], carried[1]});
+    scf::YieldOp::create(e.builder, e.loc, ValueRange(sums));
   }
+
+  Rows at(Value row, Value step) {
+    Value offset = e.add(e.mul(row, rowBytes), pairByte);
+    return {e.add(source, offset), e.add(scratch, offset), step};
+  }
+
+  /// Of rows that are summed away from the middle, unless the scan excludes
+  /// them.
+  Value isInclusive(bool isSecond) {
+    bool isIncluded = isSecond && !op.getExclusive();
+    return LLVM::ConstantOp::create(e.builder, e.loc, e.i1(), isIncluded);
+  }
+
+  Sums zero() { return {e.cf32(0), e.cf32(0)}; }
 
   Emitter &e;
-  Value source, scratch;
+  ScanRowsOp op;
+  Value source, scratch, pairByte;
   int64_t rowBytes;
-  SmallVector<Run> runs;
 };
 
 struct ScanRowsPattern : OpConversionPattern<ScanRowsOp> {
@@ -103,7 +181,6 @@ struct ScanRowsPattern : OpConversionPattern<ScanRowsOp> {
   matchAndRewrite(ScanRowsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    auto type = cast<RankedTensorType>(op.getSums().getType());
     SmemType tile = op.getScratch().getType();
     Value scratch = adaptor.getScratch(), source = adaptor.getX();
     auto sync = [&] {
@@ -111,16 +188,19 @@ struct ScanRowsPattern : OpConversionPattern<ScanRowsOp> {
     };
     sync();
     if (isa<RankedTensorType>(op.getX().getType())) {
-      // A thread reads an element of a run before it writes there.
+      // A thread reads rows before it writes there.
       writePlainMatrix(e, e.elements(source), scratch, tile,
                        /*transposed=*/false, /*firstRow=*/0);
       source = scratch;
       sync();
     }
-    ScanEmitter(e, op, source, scratch).sumColumns(type.getDimSize(1));
+    ScanEmitter(e, op, source, scratch).sumColumns(tile.getShape()[1]);
     sync();
-    rewriter.replaceOp(op, readPlain(e, scratch, tile, type,
-                                     /*transposed=*/false, /*firstRow=*/0));
+    auto type = dyn_cast<RankedTensorType>(op.getSums().getType());
+    rewriter.replaceOp(op, type ? readPlain(e, scratch, tile, type,
+                                            /*transposed=*/false,
+                                            /*firstRow=*/0)
+                                : scratch);
     return success();
   }
 };

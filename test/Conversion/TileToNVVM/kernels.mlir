@@ -171,25 +171,50 @@ tile.kernel @sums(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps
 
 // -----
 
-// Running sums of rows: a thread takes a column, 16 rows loaded at a time; here 64
-// columns are half of the threads'. To the middle of blocks of 64 rows: down from it
-// without its own row, up from it with it.
+// Running sums of rows: a thread takes two columns, eight rows loaded at a time in a loop
+// whose end nobody can know; here 64 columns are 32 of the threads. To the middle of blocks
+// of 64 rows: two threads, one down from it without its own row, one up from it with it.
 
 // CHECK-LABEL: gpu.module @running_sums
 // CHECK: "bar.sync 1, 128;"
 // CHECK: scf.if
-// CHECK-COUNT-16: "ld.shared.f32
-// CHECK-COUNT-16: "st.shared.f32
+// CHECK: %[[END:.*]] = llvm.inline_asm {{.*}}%nctaid.y{{.*}}mul.lo.u32 $0, n, 8;
+// CHECK: scf.for {{.*}} to %[[END]] step
+// CHECK-COUNT-8: "ld.shared.v2.f32
+// CHECK-COUNT-8: "st.shared.v2.f32
+// CHECK-NOT: shared.v2.f32
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-16: "ld.shared.v2.f32
 // CHECK: "bar.sync 1, 128;"
-// CHECK: %[[X31:.*]] = llvm.inline_asm {{.*}} "ld.shared.f32
-// CHECK: %[[ZERO:.*]] = llvm.mlir.constant(0.0{{.*}}) : f32
+// CHECK: mul.lo.u32 $0, n, 4;
+// CHECK: scf.for
+// CHECK-COUNT-8: "ld.shared.v2.f32
+// CHECK: llvm.nvvm.ex2.approx.ftz.f
+// CHECK: "bar.sync 1, 128;"
+// CHECK-NOT: ld.shared
 tile.kernel @running_sums() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 65536 {
   %x = tile.alloc offset 0 : !tile.smem<64x64xf32>
   %s = tile.alloc offset 17408 : !tile.smem<64x64xf32>
   %a = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  %m = tile.scan_rows %a half 32 via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %m = tile.scan_rows exp %a half 32 via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> !tile.smem<64x64xf32>
+}
+
+// -----
+
+// Rows from memory: two a thread, of which one that is not there is the last one, and then
+// zero; pairs of columns at once.
+
+// CHECK-LABEL: gpu.module @fetched
+// CHECK: %[[LAST:.*]] = llvm.sub
+// CHECK: %[[IS:.*]] = llvm.icmp "sle" %[[ROW:.*]], %[[LAST]]
+// CHECK: llvm.select %[[IS]], %[[ROW]], %[[LAST]]
+// CHECK: %[[X:.*]] = llvm.load {{.*}} -> vector<2xf32>
+// CHECK: llvm.select %[[IS]], %[[X]], %
+// CHECK-COUNT-15: llvm.load {{.*}} -> vector<2xf32>
+// CHECK-NOT: llvm.load
+tile.kernel @fetched(%g: !tile.global<tensor<?x?x1x64xf32>>, %i: index) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 0 {
+  %c0 = arith.constant 0 : index
+  %x = tile.fetch_rows %g[%c0, %i, %c0, %c0] dim 1 valid %i : !tile.global<tensor<?x?x1x64xf32>> -> tensor<64x64xf32, #tile.layout<acc>>
 }
 
 // -----

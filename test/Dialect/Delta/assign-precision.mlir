@@ -88,6 +88,26 @@ func.func @between(%x: tensor<?x?x2x16xf32>) -> (tensor<?x?x2x16xf32>, tensor<?x
   return %seen, %p : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
 }
 
+// A matrix that one program reads, and adds to something, is a sum that goes on.
+
+// CHECK-LABEL: func.func @goes_on
+// CHECK: delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xf32>)
+func.func @goes_on(%x: tensor<?x?x2x16xf32>) -> tensor<?x?x2x16xf32> {
+  %sum = delta.chunk_map chunk = 16 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %Y = math.exp %X : tensor<16x16xf32>
+    delta.yield outs(%Y : tensor<16x16xf32>)
+  }
+  %p = delta.chunk_map chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %S = %sum[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %P = arith.addf %S, %X : tensor<16x16xf32>
+    delta.yield outs(%P : tensor<16x16xf32>)
+  }
+  return %p : tensor<?x?x2x16xf32>
+}
+
 // The adjoint of decay_dot is a matmul too; what already has 16 bits, and decays,
 // stay as they are.
 

@@ -211,3 +211,30 @@ func.func @map_of_runs(%a: tensor<?x?x1x128xbf16>, %b: tensor<?x?x1x128xbf16>, %
   }
   return %y, %z, %d : tensor<?x?x1x256xbf16>, tensor<?x?x1x128xbf16>, tensor<?x?x1xf32>
 }
+
+// A map that sums rows of matrices loads by a warp of its own role; what it reads once comes
+// from memory, where two blocks then find room in shared memory.
+// CHECK-LABEL: func.func @fetched
+// CHECK: sched.kernel "fetched_map" {{.*}} min_blocks 3
+// CHECK: sched.channel depth 1 fill tma : <tensor<64x128xf32>, tensor<64x128xbf16>>
+// CHECK: sched.role "compute" warps 4 {
+// CHECK: %[[GX:.*]]:2 = sched.get
+// CHECK-NEXT: %[[S:.*]] = sched.load %in :
+// CHECK-NEXT: sched.load %
+// CHECK: %[[SUM:.*]] = arith.addf %[[S]],
+// CHECK: sched.role "load" warps 1 within "compute" {
+func.func @fetched(%s: tensor<?x?x1x128xf32>, %t: tensor<?x?x1x128xf32>, %g: tensor<?x?x1x128xf32>, %x: tensor<?x?x1x128xbf16>) -> tensor<?x?x1x128xf32> {
+  %d = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%S = %s[seq, time, head, _] : tensor<?x?x1x128xf32>, %T = %t[seq, time, head, _] : tensor<?x?x1x128xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x128xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x128xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x128xf32>) valid(%n) {
+    %y = delta.sum_to_middle %G half 1 : tensor<64x128xf32>
+    %z = delta.sum_to_middle %G half 2 : tensor<64x128xf32>
+    %a = arith.mulf %y, %X : tensor<64x128xf32>
+    %b = arith.mulf %z, %X : tensor<64x128xf32>
+    %c = arith.addf %a, %b : tensor<64x128xf32>
+    %e = arith.addf %S, %c : tensor<64x128xf32>
+    %f = arith.subf %e, %T : tensor<64x128xf32>
+    delta.yield outs(%f : tensor<64x128xf32>)
+  }
+  return %d : tensor<?x?x1x128xf32>
+}

@@ -110,12 +110,23 @@ func.func @load_rows(%g: !tile.global<tensor<?x?x4x128xf32>>, %b: index, %t: ind
   return
 }
 
+// CHECK-LABEL: func.func @fetch_rows
+func.func @fetch_rows(%sum: !tile.global<tensor<?x?x4x128xf32>>, %n: index, %t: index, %h: index, %c0: index, %count: index) {
+  // CHECK: tile.fetch_rows %{{.*}} dim 1 valid
+  %s = tile.fetch_rows %sum[%n, %t, %h, %c0] dim 1 valid %count
+      : !tile.global<tensor<?x?x4x128xf32>> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
 // CHECK-LABEL: func.func @scan_rows
 func.func @scan_rows(%g: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
   // CHECK: tile.scan_rows reverse exclusive %{{.*}} via %{{.*}} barrier 1
   %a = tile.scan_rows reverse exclusive %g via %s barrier 1
       : !tile.smem<64x128xf32>, !tile.smem<64x128xf32>
       -> tensor<64x128xf32, #tile.layout<acc>>
+  // CHECK: tile.scan_rows exp %{{.*}} half 8 via %{{.*}} barrier 1 : {{.*}} -> !tile.smem<64x128xf32>
+  %f = tile.scan_rows exp %g half 8 via %s barrier 1
+      : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> !tile.smem<64x128xf32>
   return
 }
 

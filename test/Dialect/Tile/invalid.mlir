@@ -564,6 +564,30 @@ func.func @load_matrix_c3(%g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
 
 // -----
 
+func.func @fetch_rows_c1(%g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x64xf32>', found 3}}
+  %x = tile.fetch_rows %g[%i, %i, %i] dim 1 valid %i : !tile.global<tensor<?x?x4x64xf32>> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @fetch_rows_c2(%g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4x64xf32>', found 4}}
+  %x = tile.fetch_rows %g[%i, %i, %i, %i] dim 4 valid %i : !tile.global<tensor<?x?x4x64xf32>> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @fetch_rows_c3(%g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'f32', found 'bf16'}}
+  %x = tile.fetch_rows %g[%i, %i, %i, %i] dim 1 valid %i : !tile.global<tensor<?x?x4x64xf32>> -> tensor<64x64xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 func.func @store_matrix_c1(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.global<tensor<?x4x64x64xf32>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x4x64x64xf32>', found 3}}
   tile.store_matrix %x to %g[%i, %i, %i] dims [3, 2] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x4x64x64xf32>>

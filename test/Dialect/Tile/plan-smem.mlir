@@ -195,3 +195,24 @@ module attributes {tile.target = #tile.target<sm_90a, shared_bytes = 4096>} {
     %t = tile.alloc : !tile.smem<1025xf32>
   }
 }
+
+// -----
+
+// Sums that stay in shared memory hold their place from the scan to the last read: what
+// is written meanwhile lies elsewhere, what comes later does not.
+
+// CHECK-LABEL: tile.kernel @factor
+// CHECK: tile.alloc offset 8192 : <64x64xf32>
+// CHECK: tile.alloc offset 0 : <64x64xbf16>
+// CHECK: tile.alloc offset 0 : <64x64xf32>
+tile.kernel @factor(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] {
+  %s = tile.alloc : !tile.smem<64x64xf32>
+  %t = tile.alloc : !tile.smem<64x64xbf16>
+  %u = tile.alloc : !tile.smem<64x64xf32>
+  %f = tile.scan_rows exp %g half 1 via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> !tile.smem<64x64xf32>
+  %w = tile.write %x to %t barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+  %y = tile.read %f : !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %z = tile.read %w : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  %h = tile.scan_rows exp %g half 2 via %u barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> !tile.smem<64x64xf32>
+  %v = tile.read %h : !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+}

@@ -221,13 +221,29 @@ tile.kernel @budget(%n: index, %a: !half, %v: !acc, %p: i1)
 }
 
 // Two accumulators are 64 registers: a kernel that holds more than a block with others
-// beside it may gets an SM for itself.
+// beside it may gets an SM for itself. Two blocks of four warps leave each other all
+// registers that a thread can have: three become two.
 
 // CHECK-LABEL: tile.kernel @shared
 // CHECK-SAME: min_blocks 2
 // ALONE-LABEL: tile.kernel @shared
 // ALONE-SAME: min_blocks 1
-tile.kernel @shared(%a: !half, %k: !tile, %p: i1) grid 1 * slots warps 4 min_blocks 2 operands ["", "", ""] {
+tile.kernel @shared(%a: !half, %k: !tile, %p: i1) grid 1 * slots warps 5 min_blocks 2 operands ["", "", ""] {
+  scf.if %p {
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %e = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %y = tile.await %e : !fly
+    %z = arith.mulf %y, %x : !acc
+    %o = arith.addf %z, %x : !acc
+  }
+}
+
+// CHECK-LABEL: tile.kernel @narrow
+// CHECK-SAME: min_blocks 3
+// ALONE-LABEL: tile.kernel @narrow
+// ALONE-SAME: min_blocks 2
+tile.kernel @narrow(%a: !half, %k: !tile, %p: i1) grid 1 * slots warps 4 min_blocks 3 operands ["", "", ""] {
   scf.if %p {
     %d = tile.mma %a, %k : !half, !tile -> !fly
     %e = tile.mma %a, %k : !half, !tile -> !fly
@@ -268,5 +284,21 @@ tile.kernel @relieved(%n: index, %k: !tile, %v: !tile, %s: !acc)
       %U = arith.addf %T, %y : !acc
       scf.yield %U : !acc
     }
+  }
+}
+
+// A matrix of f32 that a product is multiplied by is read when that is complete.
+
+// CHECK-LABEL: tile.kernel @multiplied
+// CHECK: %[[D:.*]] = tile.mma
+// CHECK-NEXT: %[[Y:.*]] = tile.await %[[D]]
+// CHECK-NEXT: %[[F:.*]] = tile.read
+// CHECK-NEXT: arith.mulf %[[Y]], %[[F]]
+tile.kernel @multiplied(%a: !half, %k: !tile, %s: !tile.smem<64x64xf32>, %p: i1) grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] {
+  scf.if %p {
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %f = tile.read %s : !tile.smem<64x64xf32> -> !acc
+    %y = tile.await %d : !fly
+    %z = arith.mulf %y, %f : !acc
   }
 }

@@ -19,13 +19,22 @@ static bool isBetweenKernels(Value tensor) {
 
 /// Returns how a kernel sees an in: matrices of 16 bits through a TMA
 /// descriptor, vectors and f32 through a pointer.
+/// True if a role that computes takes the in from memory itself.
+static bool isFetched(BlockArgument in) {
+  return llvm::any_of(in.getUsers(), [](Operation *user) {
+    auto load = dyn_cast<sched::LoadOp>(user);
+    return load && isFetched(load);
+  });
+}
+
 static Type getInType(const KernelContext &context, unsigned i) {
   sched::KernelOp kernel = context.kernel;
   Value in = kernel.getIns()[i];
   BlockArgument arg = kernel.getInArgs()[i];
   RankedTensorType type = tensorOf(in), tile = kernel.getTileType(arg);
   // What no role loads says how many tokens there are, and nothing else.
-  if (tile.getRank() == 1 || type.getElementType().isF32() || arg.use_empty())
+  if (tile.getRank() == 1 || type.getElementType().isF32() || arg.use_empty() ||
+      isFetched(arg))
     return tile::GlobalType::get(kernel.getContext(), type, false,
                                  isBetweenKernels(in));
   // One box is one column block of the tile's rows.

@@ -33,6 +33,10 @@ sched::StoreOp wyvern::findStore(BlockArgument target) {
   return {};
 }
 
+bool wyvern::isFetched(sched::LoadOp load) {
+  return llvm::none_of(load.getTile().getUsers(), llvm::IsaPred<sched::PutOp>);
+}
+
 sched::PutOp wyvern::findPut(sched::ChannelOp channel) {
   for (Operation *user : channel->getUsers())
     if (auto put = dyn_cast<sched::PutOp>(user))

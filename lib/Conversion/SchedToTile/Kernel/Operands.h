@@ -38,6 +38,8 @@ int64_t timeDim(delta::BindingAttr binding);
 
 /// Returns the store of an out or final, or null if none is stored.
 sched::StoreOp findStore(BlockArgument target);
+/// True for a load whose tile a role reads itself and hands to no channel.
+bool isFetched(sched::LoadOp load);
 /// Returns the put that fills `channel`.
 sched::PutOp findPut(sched::ChannelOp channel);
 

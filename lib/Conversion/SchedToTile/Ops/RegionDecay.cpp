@@ -54,29 +54,28 @@ Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
 }
 
 /// True for pairs of tokens on both sides of the middle of a block of twice
-/// `half`: of their numbers the bit of `half` is the highest that differs.
+/// `half`, the later one i: in halves one after the other, that of i odd. What
+/// depends on i alone is a number a row; of j some bits are known.
 Value RegionLowering::isOfHalf(DecayMaskOp op, RankedTensorType type, int64_t m,
                                int64_t half) {
   Location loc = op.getLoc();
-  Value i = tokenIndex(loc, type, m, op.getRows()[0]);
-  Value j = tokenIndex(loc, type, 1 - m, op.getRows()[1]);
-  auto compare = [&](arith::CmpIPredicate predicate, Value x,
-                     int64_t y) -> Value {
-    return arith::CmpIOp::create(builder, loc, predicate, x,
-                                 constant(loc, x.getType(), y));
-  };
-  Value bits = arith::XOrIOp::create(builder, loc, i, j);
-  if (half == 0)
-    return compare(arith::CmpIPredicate::eq, bits, 0);
-  Value above = arith::SubIOp::create(builder, loc, bits,
-                                      constant(loc, bits.getType(), half));
-  return compare(arith::CmpIPredicate::ult, above, half);
+  Value i = tokenIndex(loc, type, m, op.getRows()[0] * half);
+  Value j = tokenIndex(loc, type, 1 - m, op.getRows()[1] * half);
+  Value one = constant(loc, i.getType(), 1);
+  Value isNext =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, j,
+                            arith::SubIOp::create(builder, loc, i, one));
+  Value isOdd =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                            arith::AndIOp::create(builder, loc, i, one), one);
+  return arith::AndIOp::create(builder, loc, isNext, isOdd);
 }
 
+/// True for the entries that the mask of `op` lets pass; of half 0, of those of
+/// one token.
 template <typename OpT>
-Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
+Value RegionLowering::isKept(OpT op, RankedTensorType type, int64_t m) {
   Location loc = op.getLoc();
-  auto type = tensorOf(product);
   bool byRow = op.getMask() == RowMask::before_row;
   Value i = tokenIndex(loc, type, m, byRow ? 1 : op.getRows()[0]);
   Value j = tokenIndex(loc, type, 1 - m, byRow ? 1 : op.getRows()[1]);
@@ -85,9 +84,27 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
                        : arith::CmpIPredicate::ult;
   Value keep = arith::CmpIOp::create(builder, loc, predicate, j, i);
   if constexpr (std::is_same_v<OpT, DecayMaskOp>)
-    if (op.getHalf())
-      keep = arith::AndIOp::create(builder, loc, keep,
-                                   isOfHalf(op, type, m, *op.getHalf()));
+    if (op.getHalf()) {
+      Value isSame =
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                tokenIndex(loc, type, m, op.getRows()[0]),
+                                tokenIndex(loc, type, 1 - m, op.getRows()[1]));
+      keep = arith::AndIOp::create(builder, loc, keep, isSame);
+    }
+  return keep;
+}
+
+template <typename OpT>
+Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
+  Location loc = op.getLoc();
+  auto type = tensorOf(product);
+  Value keep;
+  // Of the later token of a pair a mask lets pass all rows of the earlier one.
+  if constexpr (std::is_same_v<OpT, DecayMaskOp>)
+    if (op.getHalf().value_or(0) > 0)
+      keep = isOfHalf(op, type, m, *op.getHalf());
+  if (!keep)
+    keep = isKept(op, type, m);
   Value zero = constant(loc, type, 0);
   if (op.getG()) {
     Value exponent = decayExponent(op, type, m);
@@ -112,28 +129,39 @@ LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
            << "expected a product in a chunk_map, with 64 rows on one side; "
               "run delta-stage";
   Value dots = emitProduct(op, *product, /*init=*/{}, /*block=*/0);
-  return dots ? lowerMask(op, op.getM(), dots) : failure();
+  Value masked = dots ? makeMasked(op, op.getM(), dots, product->m) : Value();
+  registers[op.getM()] = {masked};
+  return success(masked != nullptr);
 }
 
 LogicalResult RegionLowering::lowerDecayMask(DecayMaskOp op) {
-  if (!isMap || !orientation.getM(op.getM()))
-    return op.emitError()
-           << "expected a mask of 64 rows or columns in a chunk_map; run "
-              "delta-stage";
-  Value tile = getTile(op.getM(), 0, op);
-  return tile ? lowerMask(op, op.getR(), tile) : failure();
+  Value masked = makeMask(op);
+  registers[op.getR()] = {masked};
+  return success(masked != nullptr);
+}
+
+Value RegionLowering::makeMask(DecayMaskOp op, std::optional<int64_t> m) {
+  m = m ? m : orientation.getM(op.getM());
+  if (!isMap || !m) {
+    op.emitError()
+        << "expected a mask of 64 rows or columns in a chunk_map; run "
+           "delta-stage";
+    return {};
+  }
+  Value tile = getTile(op.getM(), 0, op, m);
+  return tile ? makeMasked(op, op.getR(), tile, *m) : Value();
 }
 
 template <typename OpT>
-LogicalResult RegionLowering::lowerMask(OpT op, Value result, Value tile) {
+Value RegionLowering::makeMasked(OpT op, Value result, Value tile, int64_t m) {
   // Tokens of a chunk go with the rows of one accumulator.
-  if (int64_t tiles = countTiles(result, std::nullopt); tiles > 1)
-    return op.emitOpError() << "has " << tiles * tile::kAccRows
-                            << " rows; the GPU path takes chunks of at most "
-                            << tile::kAccRows << " rows";
-  Value masked = maskDecayProduct(op, tile, *orientation.getM(result));
-  registers[result] = {masked};
-  return success(masked != nullptr);
+  if (int64_t tiles = countTiles(result, std::nullopt); tiles > 1) {
+    op.emitOpError() << "has " << tiles * tile::kAccRows
+                     << " rows; the GPU path takes chunks of at most "
+                     << tile::kAccRows << " rows";
+    return {};
+  }
+  return maskDecayProduct(op, tile, m);
 }
 
 LogicalResult wyvern::checkFactorBlock(Operation *op,

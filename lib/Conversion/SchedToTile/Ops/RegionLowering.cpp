@@ -55,7 +55,10 @@ bool RegionLowering::isMadeAtUse(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op || isa<sched::GetOp>(op))
     return shared.contains(value);
-  if (isa<linalg::BroadcastOp>(op))
+  if (isa<sched::LoadOp>(op))
+    return true;
+  if (isa<linalg::BroadcastOp>(op) ||
+      (isMap && (isMaskOfShared(value) || isSharedFactor(value))))
     return true;
   return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
          llvm::all_of(op->getOperands(),
@@ -140,6 +143,28 @@ Value RegionLowering::readShared(Value value, int64_t block, Operation *user,
                           : arith::ExtFOp::create(builder, loc, target, read);
 }
 
+Value RegionLowering::fetchRows(sched::LoadOp load, Operation *user) {
+  Value value = load.getTile();
+  if (!fetch || tensorOf(value).getRank() != 2 ||
+      orientation.getM(value) != 0 || countTiles(value, 0) != 1) {
+    user->emitOpError() << "reads " << value.getType()
+                        << " out of memory; the GPU path takes matrices of "
+                        << tile::kAccRows
+                        << " rows of tokens there, in a role without the split "
+                           "dimension; load it into a channel";
+    return {};
+  }
+  RankedTensorType held = getRegisterType(value, 0);
+  Type stored = cast<sched::GlobalType>(load.getSource().getType())
+                    .getTensor()
+                    .getElementType();
+  Value tile = fetch(
+      load, RankedTensorType::get(held.getShape(), stored, held.getEncoding()));
+  return tile.getType() == held
+             ? tile
+             : arith::ExtFOp::create(builder, user->getLoc(), held, tile);
+}
+
 Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
                               std::optional<int64_t> m) {
   if (auto it = registers.find(value); it != registers.end())
@@ -152,11 +177,17 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   bool isMatrix =
       isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
   Value tile;
-  if (op && !isa<sched::GetOp>(op) && isMatrix &&
-      (fused.contains(op) || isMadeAtUse(value))) {
-    auto broadcast = dyn_cast<linalg::BroadcastOp>(op);
-    tile = broadcast ? makeBroadcast(broadcast, block)
-                     : makeElementwise(op, block);
+  if (auto load = dyn_cast_or_null<sched::LoadOp>(op)) {
+    tile = fetchRows(load, user);
+  } else if (op && !isa<sched::GetOp>(op) && isMatrix &&
+             !shared.contains(value) &&
+             (fused.contains(op) || isMadeAtUse(value))) {
+    if (auto broadcast = dyn_cast<linalg::BroadcastOp>(op))
+      tile = makeBroadcast(broadcast, block);
+    else if (auto mask = dyn_cast<DecayMaskOp>(op))
+      tile = makeMask(mask, m);
+    else
+      tile = makeElementwise(op, block, m);
   } else {
     tile = readShared(value, block, user, m ? m : orientation.getM(value));
   }
@@ -225,11 +256,14 @@ static LogicalResult checkElementwise(Operation *op,
   return success();
 }
 
-Value RegionLowering::makeElementwise(Operation *op, int64_t block) {
+Value RegionLowering::makeElementwise(Operation *op, int64_t block,
+                                      std::optional<int64_t> m) {
   if (failed(checkElementwise(op, orientation)))
     return {};
   Value result = op->getResult(0);
-  std::optional<int64_t> m = orientation.getM(result);
+  // Only a mask has no other dimension to be its rows than its reader wants.
+  if (!isMaskOfShared(result) || !m)
+    m = orientation.getM(result);
   for (auto [i, operand] : llvm::enumerate(op->getOperands()))
     if (auto product = operand.getDefiningOp<linalg::ContractOp>();
         product && fused.contains(product))
@@ -268,6 +302,8 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
   if (getShared(result))
     return success(); // an in rounded to what it is stored as: still the in
+  if (registers.contains(result))
+    return success(); // made with its operand
   if (failed(checkElementwise(op, orientation)))
     return failure();
   if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))

@@ -24,6 +24,11 @@ LogicalResult refuseWithoutRows(Operation *op);
 
 /// True for what takes tiles out of a chunk: to memory, to a channel, to the
 /// next chunk.
+/// The exp of the row sums that `op` makes, if products are multiplied by it:
+/// it stays in shared memory, where registers would hold it beside the product.
+/// Null otherwise.
+Value getSharedFactor(Operation *op);
+
 inline bool isSink(Operation *op) {
   return isa<sched::StoreOp, sched::PutOp, sched::YieldOp>(op);
 }
@@ -69,6 +74,9 @@ public:
   void setShared(Value got, Value tile) { shared[got] = tile; }
   /// Returns where that is.
   Value getSharedTile(Value got) const { return shared.lookup(got); }
+  /// How what the role takes from memory itself comes into registers of a type.
+  using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
+  void setFetch(Fetch how) { fetch = std::move(how); }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// The operations to lower, in their order. In a role with the split
@@ -128,6 +136,9 @@ private:
   bool isMadeAtUse(Value value);
   /// True for an elementwise operation on several tiles that are in registers.
   bool isSumOfTiles(Operation *op);
+  bool isMaskOfShared(Value value);
+  /// True for what getSharedFactor returns of its operand.
+  bool isSharedFactor(Value value);
   void planStaging(Block &block);
   void planFusion(Block &block);
   /// Bytes of shared memory for staged values, of one of `blocks` blocks on an
@@ -144,12 +155,17 @@ private:
   /// How many register tiles `value` is.
   int64_t countTiles(Value value, std::optional<int64_t> m);
   // One tile of what is made at its use, or of what is lowered.
-  Value makeElementwise(Operation *op, int64_t block);
+  Value makeElementwise(Operation *op, int64_t block,
+                        std::optional<int64_t> m = std::nullopt);
   Value makeBroadcast(linalg::BroadcastOp op, int64_t block);
+  Value makeMask(delta::DecayMaskOp op,
+                 std::optional<int64_t> m = std::nullopt);
   Value makeSplat(Value value, Operation *user, std::optional<int64_t> m);
   /// An in, from shared memory.
   Value readShared(Value value, int64_t block, Operation *user,
                    std::optional<int64_t> m);
+  /// An in, from device memory.
+  Value fetchRows(sched::LoadOp load, Operation *user);
   /// Makes all tiles of the result of `op` and keeps them.
   LogicalResult keepTiles(Operation *op, function_ref<Value(int64_t)> make);
 
@@ -177,10 +193,12 @@ private:
   Value spread(Location loc, Value source, RankedTensorType type);
   /// `result`: `tile` as the mask and decay of `op` leave it.
   template <typename OpT>
-  LogicalResult lowerMask(OpT op, Value result, Value tile);
+  Value makeMasked(OpT op, Value result, Value tile, int64_t m);
   /// Mask of a decay product, and its factor where there is a decay.
   template <typename OpT>
   Value maskDecayProduct(OpT op, Value product, int64_t m);
+  template <typename OpT>
+  Value isKept(OpT op, RankedTensorType type, int64_t m);
   Value isOfHalf(delta::DecayMaskOp op, RankedTensorType type, int64_t m,
                  int64_t half);
   template <typename OpT>
@@ -194,6 +212,7 @@ private:
   bool isMap;
   Operation *allocationPoint;
   Warps warps;
+  Fetch fetch;
   DenseMap<Value, Value> shared;
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.

@@ -10,6 +10,7 @@
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -21,12 +22,29 @@ static constexpr int64_t kMostRegisters = 224;
 
 /// Operands of products are in shared memory: it takes them across, and their
 /// registers are free while the product runs.
+/// True for a mask of what lies in shared memory, or that rounded: it is made
+/// where it is read, as a left operand in registers.
+bool RegionLowering::isMaskOfShared(Value value) {
+  if (auto rounded = value.getDefiningOp<arith::TruncFOp>())
+    value = rounded.getIn();
+  auto mask = value.getDefiningOp<DecayMaskOp>();
+  return mask && !mask.getG() && getShared(mask.getM());
+}
+
+bool RegionLowering::isSharedFactor(Value value) {
+  auto exp = value.getDefiningOp<math::ExpOp>();
+  Operation *sums = exp ? exp.getOperand().getDefiningOp() : nullptr;
+  return sums && getSharedFactor(sums) == value;
+}
+
 void RegionLowering::planStaging(Block &block) {
   for (Operation &op : block)
-    if (std::optional<Product> product = getProduct(&op))
-      for (Value operand : {product->a, product->b})
-        if (!getShared(operand))
-          staged.insert(operand);
+    if (std::optional<Product> product = getProduct(&op)) {
+      if (!getShared(product->a) && !isMaskOfShared(product->a))
+        staged.insert(product->a);
+      if (!getShared(product->b))
+        staged.insert(product->b);
+    }
 }
 
 void RegionLowering::planFusion(Block &block) {
@@ -48,6 +66,11 @@ void RegionLowering::planFusion(Block &block) {
         fused.insert(&op);
       continue;
     }
+    // A product times what lies in shared memory frees that.
+    if (llvm::any_of(op.getOperands(),
+                     [&](Value factor) { return isSharedFactor(factor); }) &&
+        !isMadeAtUse(op.getResult(0)))
+      continue;
     // A sum of two tiles frees one: it is made as soon as it can.
     if (op.hasTrait<OpTrait::Elementwise>() && !isMadeAtUse(op.getResult(0)) &&
         !isSumOfTiles(&op) && !staged.contains(op.getResult(0)) &&
@@ -60,6 +83,8 @@ int64_t RegionLowering::countRegisters(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   std::optional<int64_t> m = orientation.getM(value);
   if (!type || type.getRank() != 2 || !m || isMadeAtUse(value))
+    return 0;
+  if (Operation *op = value.getDefiningOp(); op && getSharedFactor(op))
     return 0;
   // A staged value is read from where it is written to.
   if (staged.contains(value) &&
@@ -126,7 +151,8 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
            (isMadeAtUse(result) || getShared(result));
   };
   auto getStagedBytes = [&](Operation *op) -> int64_t {
-    if (op->getNumResults() != 1 || !staged.contains(op->getResult(0)))
+    if (op->getNumResults() != 1 ||
+        !(staged.contains(op->getResult(0)) || getSharedFactor(op)))
       return 0;
     RankedTensorType type = tensorOf(op->getResult(0));
     return type.getNumElements() * type.getElementTypeBitWidth() / 8;

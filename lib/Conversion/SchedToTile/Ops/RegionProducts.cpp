@@ -174,6 +174,11 @@ LogicalResult RegionLowering::lowerEraseApply(EraseApplyOp op) {
     Value w = getTile(op.getW(), block, op, 1);
     if (!w)
       return {};
+    // Its products add to halves of W's registers, which those of a product
+    // that W is the accumulator of cannot be (ptxas C7511): these are copied.
+    if (w.getDefiningOp<tile::AwaitOp>())
+      w = arith::AddFOp::create(builder, op.getLoc(), w,
+                                constant(op.getLoc(), w.getType(), 0));
     numProducts += 3;
     return tile::EraseApplyOp::create(builder, op.getLoc(), w, z, rate,
                                       op.getAdjoint());

@@ -9,6 +9,7 @@
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -124,6 +125,21 @@ LogicalResult RegionLowering::lowerSumToMiddle(SumToMiddleOp op) {
 }
 
 /// Sums over the rows of the matrix `x`: from shared memory where it is there.
+Value wyvern::getSharedFactor(Operation *op) {
+  if (!isa<CumsumOp, SumToMiddleOp>(op) || !op->hasOneUse())
+    return {};
+  auto exp = dyn_cast<math::ExpOp>(*op->user_begin());
+  bool isBehind =
+      exp && tensorOf(exp.getResult()).getRank() == 2 &&
+      llvm::any_of(exp->getUsers(), [](Operation *user) {
+        return isa<arith::MulFOp>(user) &&
+               llvm::any_of(user->getOperands(), [](Value operand) {
+                 return operand.getDefiningOp<linalg::ContractOp>() != nullptr;
+               });
+      });
+  return isBehind ? exp.getResult() : Value();
+}
+
 LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
                                            bool exclusive, IntegerAttr half) {
   RankedTensorType type = tensorOf(x);
@@ -137,11 +153,23 @@ LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
   if (!source)
     return failure();
   Value result = op->getResult(0);
+  // Sums that are read for their exp alone leave shared memory as that.
+  auto exp = result.hasOneUse() ? dyn_cast<math::ExpOp>(*op->user_begin())
+                                : math::ExpOp();
+  if (exp)
+    result = exp.getResult();
+  bool isShared = getSharedFactor(op) != nullptr;
   Value scratch = allocate(type.getShape(), builder.getF32Type(),
-                           /*transient=*/true);
-  registers[result] = {tile::ScanRowsOp::create(
-      builder, op->getLoc(), getRegisterType(result, 0), source, reverse,
-      exclusive, half, scratch, warps.barrier)};
+                           /*transient=*/!isShared);
+  Type resultType =
+      isShared ? scratch.getType() : Type(getRegisterType(result, 0));
+  Value sums = tile::ScanRowsOp::create(
+      builder, op->getLoc(), resultType, source, reverse, exclusive,
+      /*exp=*/exp != nullptr, half, scratch, warps.barrier);
+  if (isShared)
+    setShared(result, sums);
+  else
+    registers[result] = {sums};
   return success();
 }
 

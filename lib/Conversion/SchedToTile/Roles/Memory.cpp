@@ -17,6 +17,20 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 //===----------------------------------------------------------------------===//
+// Ins
+//===----------------------------------------------------------------------===//
+
+Value RoleLowering::fetchRows(sched::LoadOp load, RankedTensorType type,
+                              const Visit &visit) {
+  auto source = cast<BlockArgument>(load.getSource());
+  return tile::FetchRowsOp::create(
+      builder, loc, type, context.arguments.lookup(source),
+      getCoordinates(source, visit.chunk, std::nullopt),
+      tensorDim(context.kernel.getBinding(source), 0),
+      validRows(source, visit.chunk));
+}
+
+//===----------------------------------------------------------------------===//
 // Outs
 //===----------------------------------------------------------------------===//
 

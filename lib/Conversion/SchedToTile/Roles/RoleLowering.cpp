@@ -248,6 +248,10 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                            group, barrier});
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
   lowering.setRegister(loop.getValid(), visit.chunk.valid);
+  if (!context.orientation.isSplit(role))
+    lowering.setFetch([&](sched::LoadOp load, RankedTensorType type) {
+      return fetchRows(load, type, visit);
+    });
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
     lowering.setRegister(arg, carry);
   if (failed(lowerOps(block, lowering, visit)))

@@ -30,6 +30,15 @@ static bool isReadRounded(BlockArgument tile, FloatType type) {
   });
 }
 
+/// True for a sum of matrices that goes on in the one program that reads it
+/// (delta-cut-maps): a cut does not round.
+static bool isSumThatGoesOn(OpOperand &use) {
+  BlockArgument tile = getTileOf(use);
+  return use.get().hasOneUse() && !tile.use_empty() &&
+         llvm::all_of(tile.getUsers(),
+                      llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
+}
+
 /// True where a function returns what it saves for its backward, and not what
 /// its caller asked for.
 static bool isSavedBy(OpOperand &use) {
@@ -46,8 +55,10 @@ bool delta::isNarrowable(Value tensor, FloatType type, bool mayBeSaved) {
     if (mayBeSaved && isSavedBy(use))
       return true;
     BlockArgument tile = getTileOf(use);
-    return tile && (cast<RankedTensorType>(tile.getType()).getRank() == 2 ||
-                    isReadRounded(tile, type));
+    if (!tile)
+      return false;
+    return (getTileRank(tile) == 2 && !isSumThatGoesOn(use)) ||
+           isReadRounded(tile, type);
   });
 }
 

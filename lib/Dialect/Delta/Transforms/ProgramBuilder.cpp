@@ -24,35 +24,35 @@ void ProgramBuilder::addOut(Value tile, TileStorage storage) {
   outBindings.push_back(storage.binding);
 }
 
-void ProgramBuilder::addScanOut(unsigned i) {
-  addOut(scan.getYield().getOuts()[i],
-         {cast<RankedTensorType>(scan.getOuts()[i].getType()),
-          scan.getOutBinding(i)});
+void ProgramBuilder::addProgramOut(unsigned i) {
+  addOut(program.getYield().getOuts()[i],
+         {cast<RankedTensorType>(program.getOuts()[i].getType()),
+          program.getOutBinding(i)});
 }
 
 /// The scan's ins that are read, in front of the others. The tokens are counted
 /// on an in, so there is one with a time dimension even if nothing reads it.
-void ProgramBuilder::addScanIns() {
+void ProgramBuilder::addProgramIns() {
   llvm::SmallDenseSet<Value> read(outTiles.begin(), outTiles.end());
   for (Operation *op : ops)
     read.insert(op->operand_begin(), op->operand_end());
-  unsigned numIns = scan.getIns().size();
+  unsigned numIns = program.getIns().size();
   llvm::SmallBitVector used(numIns);
   bool lengthKnown = false;
   for (unsigned i = 0; i < numIns; ++i) {
-    used[i] = read.contains(scan.getInArg(i));
-    lengthKnown |= used[i] && scan.getInBinding(i).has(DimKind::time);
+    used[i] = read.contains(program.getInArg(i));
+    lengthKnown |= used[i] && program.getInBinding(i).has(DimKind::time);
   }
   for (unsigned i = 0; i < numIns && !lengthKnown; ++i)
-    if (scan.getInBinding(i).has(DimKind::time))
+    if (program.getInBinding(i).has(DimKind::time))
       lengthKnown = used[i] = true;
 
   SmallVector<Value> tiles, tensors;
   SmallVector<Attribute> bindings;
   for (unsigned i : used.set_bits()) {
-    tiles.push_back(scan.getInArg(i));
-    tensors.push_back(scan.getIns()[i]);
-    bindings.push_back(scan.getInBinding(i));
+    tiles.push_back(program.getInArg(i));
+    tensors.push_back(program.getIns()[i]);
+    bindings.push_back(program.getInBinding(i));
   }
   inTiles.insert(inTiles.begin(), tiles.begin(), tiles.end());
   ins.insert(ins.begin(), tensors.begin(), tensors.end());
@@ -67,7 +67,7 @@ void ProgramBuilder::buildBody(RewriterBase &rewriter, Region &body,
   auto addArg = [&](Value old) {
     mapping.map(old, block->addArgument(old.getType(), old.getLoc()));
   };
-  addArg(scan.getValid());
+  addArg(program.getValid());
   llvm::for_each(inTiles, addArg);
   llvm::for_each(carryArgs, addArg);
   for (Operation *op : ops)
@@ -76,22 +76,28 @@ void ProgramBuilder::buildBody(RewriterBase &rewriter, Region &body,
     return llvm::map_to_vector(
         tiles, [&](Value tile) { return mapping.lookup(tile); });
   };
-  YieldOp::create(rewriter, scan.getYield().getLoc(), map(outTiles),
+  YieldOp::create(rewriter, program.getYield().getLoc(), map(outTiles),
                   map(carries));
 }
 
 ChunkMapOp ProgramBuilder::createMap(RewriterBase &rewriter) {
-  addScanIns();
-  auto map = ChunkMapOp::create(
-      rewriter, scan.getLoc(), outTypes, ins, scan.getCuSeqlens(),
-      scan.getChunkAttr(), scan.getHeadsAttr(), scan.getComputeAttr(),
-      rewriter.getArrayAttr(inBindings), rewriter.getArrayAttr(outBindings));
+  addProgramIns();
+  auto create = [&](auto op) {
+    return ChunkMapOp::create(
+        rewriter, op.getLoc(), outTypes, ins, op.getCuSeqlens(),
+        op.getChunkAttr(), op.getHeadsAttr(), op.getComputeAttr(),
+        rewriter.getArrayAttr(inBindings), rewriter.getArrayAttr(outBindings));
+  };
+  auto scan = dyn_cast<ChunkScanOp>(program.getOperation());
+  ChunkMapOp map =
+      scan ? create(scan) : create(cast<ChunkMapOp>(program.getOperation()));
   buildBody(rewriter, map.getBody(), {}, {});
   return map;
 }
 
 ChunkScanOp ProgramBuilder::createScan(RewriterBase &rewriter) {
-  addScanIns();
+  addProgramIns();
+  auto scan = cast<ChunkScanOp>(program.getOperation());
   auto chain = ChunkScanOp::create(
       rewriter, scan.getLoc(), outTypes, scan.getFinals().getTypes(), ins,
       scan.getInits(), scan.getCuSeqlens(), scan.getDirectionAttr(),
@@ -106,21 +112,22 @@ ChunkScanOp ProgramBuilder::createScan(RewriterBase &rewriter) {
 }
 
 SmallVector<Operation *>
-delta::inOrder(ChunkScanOp scan,
+delta::inOrder(ChunkProgramOpInterface program,
                const llvm::SmallPtrSetImpl<Operation *> &set) {
   SmallVector<Operation *> ops;
-  for (Operation &op : scan.getBlock().without_terminator())
+  for (Operation &op : program.getBlock().without_terminator())
     if (set.contains(&op))
       ops.push_back(&op);
   return ops;
 }
 
-SmallVector<Operation *> delta::sliceOf(ChunkScanOp scan, ValueRange values) {
+SmallVector<Operation *> delta::sliceOf(ChunkProgramOpInterface program,
+                                        ValueRange values) {
   llvm::SmallPtrSet<Operation *, 32> slice;
   SmallVector<Value> worklist(values);
   while (!worklist.empty())
     if (Operation *def = worklist.pop_back_val().getDefiningOp();
         def && slice.insert(def).second)
       worklist.append(def->operand_begin(), def->operand_end());
-  return inOrder(scan, slice);
+  return inOrder(program, slice);
 }

@@ -17,28 +17,28 @@ namespace mlir::wyvern::delta {
 /// parts of one scan.
 class ProgramBuilder {
 public:
-  /// `ops`, in order, make `outs` and `carries` of the scan's ins and of what
-  /// `addIn` brings.
-  ProgramBuilder(ChunkScanOp scan, ArrayRef<Operation *> ops)
-      : scan(scan), ops(ops) {}
+  /// `ops`, in order, make `outs` and `carries` of the program's ins and of
+  /// what `addIn` brings.
+  ProgramBuilder(ChunkProgramOpInterface program, ArrayRef<Operation *> ops)
+      : program(program), ops(ops) {}
 
-  /// Brings in `tensor` what `tile` is in the scan's region.
+  /// Brings in `tensor` what `tile` is in the program's region.
   void addIn(Value tile, Value tensor, BindingAttr binding);
-  /// Yields a tile of the scan's region as an out.
+  /// Yields a tile of the program's region as an out.
   void addOut(Value tile, TileStorage storage);
-  /// Yields the out of the scan of this number as an out.
-  void addScanOut(unsigned i);
+  /// Yields the out of the program of this number as an out.
+  void addProgramOut(unsigned i);
 
   ChunkMapOp createMap(RewriterBase &rewriter);
-  /// A scan with all carries of the old one.
+  /// A scan with all carries of the old one, which is a scan.
   ChunkScanOp createScan(RewriterBase &rewriter);
 
 private:
-  void addScanIns();
+  void addProgramIns();
   void buildBody(RewriterBase &rewriter, Region &body, ValueRange carryArgs,
                  ValueRange carries);
 
-  ChunkScanOp scan;
+  ChunkProgramOpInterface program;
   ArrayRef<Operation *> ops;
   SmallVector<Value> inTiles, ins, outTiles;
   SmallVector<Attribute> inBindings, outBindings;
@@ -46,11 +46,12 @@ private:
 };
 
 /// The operations of `scan` that are in `set`, in order.
-SmallVector<Operation *> inOrder(ChunkScanOp scan,
+SmallVector<Operation *> inOrder(ChunkProgramOpInterface program,
                                  const llvm::SmallPtrSetImpl<Operation *> &set);
 
 /// The operations of the region from which `values` are computed, in order.
-SmallVector<Operation *> sliceOf(ChunkScanOp scan, ValueRange values);
+SmallVector<Operation *> sliceOf(ChunkProgramOpInterface program,
+                                 ValueRange values);
 
 } // namespace mlir::wyvern::delta
 

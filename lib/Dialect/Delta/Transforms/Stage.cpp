@@ -48,7 +48,7 @@ static SmallVector<Value> createBefore(RewriterBase &rewriter, ChunkScanOp scan,
   SmallVector<Operation *> ops = sliceOf(scan, results);
   ProgramBuilder program(scan, ops);
   for (unsigned out : cut.beforeOuts)
-    program.addScanOut(out);
+    program.addProgramOut(out);
   SmallVector<unsigned> places;
   unsigned numOuts = cut.beforeOuts.size();
   for (Value value : cut.crossing) {
@@ -81,7 +81,7 @@ static ChunkScanOp createChain(RewriterBase &rewriter, ChunkScanOp scan,
   for (auto [tile, tensor] : llvm::zip_equal(cut.crossing, crossed))
     program.addIn(tile, tensor, cut.getStorage(tile).binding);
   for (unsigned out : cut.chainOuts)
-    program.addScanOut(out);
+    program.addProgramOut(out);
   for (Value value : cut.chainCrossing)
     program.addOut(value, cut.getStorage(value));
   return program.createScan(rewriter);
@@ -102,7 +102,7 @@ static ChunkMapOp createAfter(RewriterBase &rewriter, ChunkScanOp scan,
   for (auto [tile, tensor] : llvm::zip_equal(cut.chainCrossing, chainCrossed))
     program.addIn(tile, tensor, cut.getStorage(tile).binding);
   for (unsigned out : cut.afterOuts)
-    program.addScanOut(out);
+    program.addProgramOut(out);
   return program.createMap(rewriter);
 }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "FetchedIns.h"
 #include "KernelFrame.h"
 #include "MapOfRuns.h"
 #include "Starts.h"
@@ -133,7 +134,12 @@ public:
   SeparateKernel(OpBuilder &builder, ChunkProgramOpInterface program,
                  KernelOp kernel)
       : builder(builder), program(program), kernel(kernel),
-        loc(program.getLoc()), ins(findReadIns(program)) {}
+        loc(program.getLoc()), ins(findReadIns(program)) {
+    if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation()))
+      fetched = findFetchedIns(map);
+    llvm::erase_if(
+        ins, [&](unsigned in) { return llvm::is_contained(fetched, in); });
+  }
 
   /// Adds the channel of the ins, the role that computes and the one that
   /// loads.
@@ -146,6 +152,12 @@ public:
                                 ChannelType::get(builder.getContext(), tiles),
                                 depth, Fill::tma);
     RoleOp compute = addCompute(), load = addLoad();
+    // A warp to load would hold as many registers as one that computes, and
+    // wait like these: nothing is loaded ahead. Two blocks of four warps leave
+    // each other all the registers that a thread can have.
+    auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
+    if (map && sumsRows(map))
+      load.setWithin(compute.getRoleName());
     if (groups > 1) {
       compute.setSplit(groups);
       compute.setRegisters(kSharingRegisters);
@@ -168,7 +180,8 @@ private:
   ChunkProgramOpInterface program;
   KernelOp kernel;
   Location loc;
-  SmallVector<unsigned> ins; ///< that the program reads
+  SmallVector<unsigned> ins;     ///< that come through the channel
+  SmallVector<unsigned> fetched; ///< that the role that computes takes itself
   Value channel;
 };
 } // namespace
@@ -201,6 +214,12 @@ RoleOp SeparateKernel::addCompute() {
   mapping.map(program.getValid(), loop.getValid());
   for (auto [in, tile] : llvm::zip_equal(ins, got.getTiles()))
     mapping.map(program.getInArg(in), tile);
+  for (unsigned in : fetched) {
+    BlockArgument arg = kernel.getInArgs()[in];
+    mapping.map(
+        program.getInArg(in),
+        LoadOp::create(builder, loc, kernel.getTileType(arg), arg).getTile());
+  }
   for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))
     mapping.map(program.getCarryArg(i), carry);
   cloneChunk(mapping);

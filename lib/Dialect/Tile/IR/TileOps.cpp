@@ -272,6 +272,13 @@ LogicalResult LoadMatrixOp::verify() {
                       getElementTypeOrSelf(getValue().getType()));
 }
 
+LogicalResult FetchRowsOp::verify() {
+  RankedTensorType tensor = getGlobal().getType().getTensor();
+  int64_t dims[] = {static_cast<int64_t>(getDim()), tensor.getRank() - 1};
+  return verifyAccess(*this, tensor, getCoords().size(), dims,
+                      getElementTypeOrSelf(getValue().getType()));
+}
+
 LogicalResult StoreMatrixOp::verify() {
   return verifyAccess(*this, getGlobal().getType().getTensor(),
                       getCoords().size(), getDims(),

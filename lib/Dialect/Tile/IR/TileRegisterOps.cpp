@@ -245,19 +245,21 @@ LogicalResult ReduceOp::verify() {
 }
 
 LogicalResult ScanRowsOp::verify() {
-  auto sums = cast<RankedTensorType>(getSums().getType());
   Type element = Float32Type::get(getContext());
-  auto shared = SmemType::get(getContext(), sums.getShape(), element);
-  if (sums.getRank() != 2 ||
-      sums != getTileType({kAccRows, sums.getDimSize(1)}, element,
-                          LayoutKind::acc) ||
-      (getX().getType() != sums && getX().getType() != shared))
+  SmemType scratch = getScratch().getType();
+  auto tile = dyn_cast<RankedTensorType>(getSums().getType());
+  int64_t columns = tile && tile.getRank() == 2 ? tile.getDimSize(1)
+                                                : scratch.getShape().back();
+  auto shared = SmemType::get(getContext(), {kAccRows, columns}, element);
+  auto sums = getTileType({kAccRows, columns}, element, LayoutKind::acc);
+  auto isEither = [&](Type type) { return type == sums || type == shared; };
+  if (!isEither(getSums().getType()) || !isEither(getX().getType()))
     return emitOpError() << "(C1) expected 64 rows of f32 in the acc layout, "
                             "and as many in it or in shared memory, found "
-                         << sums << " of " << getX().getType();
-  if (getScratch().getType() != shared)
+                         << getSums().getType() << " of " << getX().getType();
+  if (scratch != shared)
     return emitOpError() << "(C2) expected a scratch tile of " << shared
-                         << ", found " << getScratch().getType();
+                         << ", found " << scratch;
   if (std::optional<int64_t> half = getHalf();
       half && (getReverse() || *half < 1 || kAccRows % (2 * *half) != 0))
     return emitOpError() << "(C3) expected a half of whole blocks of the "

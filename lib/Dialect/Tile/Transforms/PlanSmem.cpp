@@ -102,6 +102,10 @@ void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
     if (auto strips = dyn_cast<EraseStripsOp>(user);
         strips && strips.getZ() == tile)
       collectUsers(strips.getWritten(), users);
+    if (auto scan = dyn_cast<ScanRowsOp>(user);
+        scan && scan.getScratch() == tile &&
+        isa<SmemType>(scan.getSums().getType()))
+      collectUsers(scan.getSums(), users);
     if (auto join = dyn_cast<EraseJoinOp>(user); join && join.getZ() == tile)
       collectUsers(join.getWritten(), users);
     if (auto view = dyn_cast<SubviewOp>(user))
@@ -131,7 +135,8 @@ Placement Lifetimes::get(AllocOp alloc) {
   // What is written first and used in one block begins anew each time that the
   // block runs.
   llvm::sort(users, byNumber);
-  if (users.empty() || !isa<WriteOp, EraseStripsOp>(users.front()) ||
+  if (users.empty() ||
+      !isa<WriteOp, EraseStripsOp, ScanRowsOp>(users.front()) ||
       !llvm::all_of(users, inBlockOf(users.front())))
     placement.always = true;
   else

@@ -144,8 +144,21 @@ static bool isInPlace(Operation *op) {
          });
 }
 
+/// True for a matrix of f32 that is read to be combined with the product of
+/// `await`: registers would hold both while it is in flight.
+static bool isReadFor(Operation *op, AwaitOp await) {
+  auto read = dyn_cast<ReadOp>(op);
+  if (!read || read.getTile().getType().isSwizzled() ||
+      read.getTile().getType().getShape().size() != 2)
+    return false;
+  return llvm::any_of(read->getUsers(), [&](Operation *user) {
+    return llvm::is_contained(user->getOperands(), await.getTile());
+  });
+}
+
 /// Moves `await` down to its first use in the block, at most to the next
-/// release or to where an accumulator is changed in place, and to no place
+/// release, to a matrix that is read for it, or to where an accumulator is
+/// changed in place, and to no place
 /// behind the await of a younger product: that one completes this product too,
 /// and registers of a product must not be touched first while another one is in
 /// flight (ptxas then injects a wait, C7517).
@@ -159,7 +172,7 @@ static void place(AwaitOp await) {
   Operation *target = mma->getNextNode();
   while (target->getNextNode() && !users.contains(target) &&
          !isa<ReleaseOp>(target) && !isInPlace(target) &&
-         !awaitsYounger(*target, mma))
+         !isReadFor(target, await) && !awaitsYounger(*target, mma))
     target = target->getNextNode();
   if (target != await)
     await->moveBefore(target);
@@ -242,17 +255,26 @@ private:
       target.tileRegistersShared = registersShared;
   }
 
-  /// One block an SM where more of them leave too few registers.
+  /// True if tiles of `block` find no room in the registers that `blocks`
+  /// blocks an SM leave each other.
+  bool isFull(Block &block, int64_t blocks) {
+    int64_t threads = 32 * getOperation().getWarps();
+    int64_t all = target.smRegisters / threads;
+    bool isShared = blocks * target.startRegisters > all;
+    int64_t room = isShared ? target.tileRegistersShared : target.tileRegisters;
+    LiveRegisters live(block);
+    return llvm::any_of(block,
+                        [&](Operation &op) { return live.after(&op) > room; });
+  }
+
+  /// Fewer blocks an SM where more of them leave too few registers.
   void boundBlocks(Block &block) {
     KernelOp kernel = getOperation();
-    LiveRegisters live(block);
-    bool isFull = llvm::any_of(block, [&](Operation &op) {
-      return live.after(&op) > target.tileRegistersShared;
-    });
-    if (!isFull || kernel.getMinBlocks() == 1)
-      return;
-    kernel.setMinBlocks(1);
-    ++numAlone;
+    int64_t blocks = kernel.getMinBlocks();
+    while (blocks > 1 && isFull(block, blocks))
+      --blocks;
+    numAlone += blocks == 1 && kernel.getMinBlocks() > 1;
+    kernel.setMinBlocks(blocks);
   }
 
   void scheduleBlock(Block &block) {

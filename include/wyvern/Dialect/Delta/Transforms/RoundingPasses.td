@@ -59,6 +59,64 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
   ];
 }
 
+def CutMapsPass : Pass<"delta-cut-maps"> {
+  let summary = "a map too large for a block, in several";
+  let description = [{
+    A block of a GPU holds the tiles of a `delta.chunk_map` in its shared memory and the
+    sums of products with a decay a channel (`delta.decay_apply`), which are one for each
+    half of the tokens, in its registers. This pass cuts a map that has no room for all
+    of them. Products and reductions are divided: each map takes those that it has room
+    for and that let it load the least, products of products behind the others.
+    Everything else is done where all that it reads is there, and again wherever it is
+    read if no product leads to it.
+
+    A sum whose terms are made by several maps crosses once, as it is so far: sums are
+    written anew, in the order of the maps, and a running sum of a sum as a sum of
+    running sums. A sum that goes on keeps the compute type (`delta-assign-precision`).
+    Maps without a product with a decay a channel are left alone.
+
+    Before (types left out; `%d` sums two products that do not fit together):
+
+    ```mlir
+    %d = delta.chunk_map ins(%m, %n, %X, %Y, %G) {
+      %a = delta.decay_apply upto_token %m, %X decay(%G)
+      %b = delta.decay_apply upto_token %n, %Y decay(%G)
+      %s = arith.addf %a, %b
+      %y = delta.cumsum reverse %s
+      delta.yield outs(%y)
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %p = delta.chunk_map ins(%m, %X, %G) {
+      %a = delta.decay_apply upto_token %m, %X decay(%G)
+      delta.yield outs(%a)
+    }
+    %d = delta.chunk_map ins(%n, %Y, %G, %p) {
+      %b = delta.decay_apply upto_token %n, %Y decay(%G)
+      %s = arith.addf %p, %b
+      %y = delta.cumsum reverse %s
+      delta.yield outs(%y)
+    }
+    ```
+
+    Remarks say which map was cut in how many, and which product is too large alone.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"sharedBytes", "shared-bytes", "int64_t", /*default=*/"227 * 1024",
+           "shared memory of a block">,
+    Option<"registerBytes", "register-bytes", "int64_t", /*default=*/"106496",
+           "registers of a block for sums">,
+  ];
+  let statistics = [
+    Statistic<"numCut", "num-cut", "maps cut in several">,
+    Statistic<"numCrossing", "num-crossing", "values that cross between them">,
+  ];
+}
+
 def AssignPrecisionPass : Pass<"delta-assign-precision"> {
   let summary = "round the operands of matmuls, and nothing else";
   let description = [{
@@ -70,6 +128,8 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     What goes from one chunk program to another, or from a forward to its backward
     (`delta.residual`), is stored in the operand type if it is a matrix, or is only
     ever read through such a truncf; it is then rounded where it leaves its program.
+    A matrix that one program reads, and adds to something, is a sum that goes on: it
+    keeps its type.
     Vectors (rates, gates and what is summed for their gradients) keep their type.
 
     Some roundings would be most of an error, and get a second part with what they

@@ -337,6 +337,30 @@ def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
   let hasVerifier = 1;
 }
 
+def Tile_FetchRowsOp : Tile_Op<"fetch_rows"> {
+  let summary = "rows of tokens from device memory into registers";
+  let description = [{
+    Register element (i, j) is `global[coords]` with i added to coordinate `dim` and j to
+    the last one; rows from `valid` on, of which there is at least one, read as zero.
+    Rows are contiguous. For what is read once: it needs no place in shared memory.
+
+    Example:
+
+    ```mlir
+    %s = tile.fetch_rows %sum[%n, %t, %h, %c0] dim 1 valid %count
+        : !tile.global<tensor<?x?x4x128xf32>> -> tensor<64x128xf32, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
+                       I64Attr:$dim, Index:$valid);
+  let results = (outs Tile_AnyTensor:$value);
+  let assemblyFormat = [{
+    $global `[` $coords `]` `dim` $dim `valid` $valid attr-dict
+    `:` type($global) `->` type($value)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
   let summary = "a register tile to device memory in any strides";
   let description = [{

@@ -186,9 +186,11 @@ def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
     As `delta.cumsum` of a matrix: inclusive or `exclusive`, forward or `reverse`. With
     `half s` as `delta.sum_to_middle`: forward and, unless `exclusive`, with the row
     itself in the second half of each block of 2 s rows; in the first half reverse and
-    without it. A thread sums whole columns, one row after the other. x is in registers
-    or in shared memory, `scratch` is as large. Called by a warpgroup that has hardware
-    barrier `barrier_id` to itself.
+    without it. With `exp` the result is exp of the sums. A thread sums rows one after
+    the other, in a loop: unrolled, what a chunk needs does not fit the instruction
+    cache. x is in registers or in shared memory, `scratch` is as large; the result is in
+    registers, or it is `scratch`. Called by a warpgroup that has hardware barrier
+    `barrier_id` to itself.
 
     Example:
 
@@ -200,11 +202,13 @@ def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$x,
                        UnitAttr:$reverse, UnitAttr:$exclusive,
+                       UnitAttr:$exp,
                        OptionalAttr<I64Attr>:$half, Tile_SmemType:$scratch,
                        I64Attr:$barrier_id);
-  let results = (outs Tile_AnyTensor:$sums);
+  let results = (outs AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$sums);
   let assemblyFormat = [{
-    (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x (`half` $half^)?
+    (`exp` $exp^)? (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x
+    (`half` $half^)?
     `via` $scratch `barrier` $barrier_id attr-dict
     `:` type($x) `,` type($scratch) `->` type($sums)
   }];

@@ -1,0 +1,324 @@
+//===- MapPlan.cpp - The products of a map, divided among several ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MapPlan.h"
+
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace mlir::wyvern::delta;
+
+/// The number of what is not assigned yet.
+static constexpr int kLater = std::numeric_limits<int>::max();
+/// Bytes of an element that products read, and of one in registers.
+static constexpr int64_t kOperandBytes = 2, kHeldBytes = 4;
+/// Bytes that lie between the tiles of a block: each starts at a multiple of
+/// what TMA asks for, and small ones do not fill the gaps of large ones.
+static constexpr int64_t kGap = 1024, kGaps = 8 * 1024;
+/// Tiles that registers hold at a time: of more, the addresses and masks of
+/// their operands find no room besides. Found by compiling all specs.
+static constexpr int64_t kMostHeld = 2;
+
+static int64_t countElements(Value tile) {
+  return cast<RankedTensorType>(tile.getType()).getNumElements();
+}
+
+/// True for a product with a decay a channel, which is one product for each
+/// half of the tokens (delta-halve-decay), added up in registers.
+static bool isHalved(Operation *op) {
+  auto apply = dyn_cast<DecayApplyOp>(op);
+  return apply && apply.getG() && getTileRank(apply.getG()) == 2;
+}
+
+/// True if what `op` adds up for each half is made of other products. It reads
+/// that once for each half: where it is not loaded, registers hold it
+/// meanwhile.
+static bool isHalvedProduct(Operation *op) {
+  auto apply = dyn_cast<DecayApplyOp>(op);
+  return isHalved(op) && apply.getM().getDefiningOp();
+}
+
+/// True for a product of rows that several operations read: registers hold it
+/// from the first to the last.
+static bool isHeld(Operation *op) {
+  if (isHalved(op) || !isa<linalg::ContractOp>(op) ||
+      getTileRank(op->getResult(0)) != 2)
+    return false;
+  Value value = op->getResult(0);
+  while (value.hasOneUse()) {
+    Operation *user = *value.user_begin();
+    if (!user->hasTrait<OpTrait::Elementwise>())
+      return false;
+    value = user->getResult(0);
+  }
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    return user->hasTrait<OpTrait::Elementwise>();
+  });
+}
+
+/// True if `op` reads `tile` as an operand that is rounded.
+static bool readsRounded(Operation *op, Value tile) {
+  SmallVector<OpOperand *> rounded =
+      cast<ChunkRegionOpInterface>(op).getRoundedOperands();
+  return llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+    return operand.get() != tile || llvm::is_contained(rounded, &operand);
+  });
+}
+
+bool MapPlan::isSpread(Value value) {
+  return value.getDefiningOp<linalg::BroadcastOp>() != nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// What a map needs
+//===----------------------------------------------------------------------===//
+
+/// Counts what the map of one number needs.
+class MapPlan::Counter {
+public:
+  Counter(const MapPlan &plan, int number) : plan(plan), number(number) {}
+
+  Needs count() {
+    ChunkMapOp map = plan.map;
+    for (Operation &op : map.getBlock().without_terminator())
+      if (!plan.sums.isInner(&op) && plan.numbers.lookup(&op) == number)
+        addOp(&op);
+    for (const TermSum &sum : plan.sums.get())
+      addSum(sum);
+    for (auto [tile, how] : read) {
+      int64_t bytes =
+          kGap + countElements(tile) * getElementBytes(tile, how.isRounded);
+      needs.loaded += bytes;
+      if (how.times == 1 && !how.isRounded && getTileRank(tile) == 2)
+        needs.once += bytes;
+    }
+    needs.staged += staged;
+    return needs;
+  }
+
+private:
+  void addOp(Operation *op) {
+    if (plan.sums.find(op))
+      return;
+    for (Value operand : op->getOperands())
+      addRead(operand, op);
+    for (Value result : op->getResults())
+      if (isa<CumsumOp>(op) && getTileRank(result) == 2)
+        addScan(result);
+    if (isHeld(op))
+      addHeld(op->getResult(0));
+    if (!isHalved(op))
+      return;
+    auto apply = cast<DecayApplyOp>(op);
+    addHeld(apply.getR());
+    addScan(apply.getG());
+    int64_t operands = kOperandBytes * (countElements(apply.getM()) +
+                                        countElements(apply.getX()));
+    // Those of one half, and the largest of the next.
+    staged += operands;
+    needs.staged = std::max(needs.staged, operands);
+  }
+
+  /// A sum that earlier maps began is loaded.
+  void addSum(const TermSum &sum) {
+    bool isPart = false, isLater = false;
+    for (const SumTerm &term : sum.terms) {
+      int of = plan.getNumber(sum, term);
+      isLater |= of < number;
+      if (of != number)
+        continue;
+      isPart = true;
+      addRead(term.value, sum.root);
+      if (term.scan)
+        addScan(term.value);
+    }
+    if (!isPart || !isLater)
+      return;
+    int64_t bytes = kGap + kHeldBytes * countElements(sum.root->getResult(0));
+    needs.loaded += bytes;
+    needs.once += bytes;
+  }
+
+  void addRead(Value value, Operation *reader) {
+    Operation *def = value.getDefiningOp();
+    if (def && plan.getNumber(value) == number)
+      return;
+    if (def && plan.getNumber(value) == kAnywhere) {
+      if (!visited.insert(def).second)
+        return;
+      for (Value operand : def->getOperands())
+        addRead(operand, def);
+      for (Value result : def->getResults())
+        if (isa<CumsumOp>(def) && getTileRank(result) == 2)
+          addScan(result);
+      return;
+    }
+    if (!isa<RankedTensorType>(value.getType()))
+      return;
+    bool isRounded = !plan.sums.find(reader) && readsRounded(reader, value);
+    auto [it, isNew] = read.insert({value, {isRounded, 1}});
+    if (isNew)
+      return;
+    it->second.isRounded &= isRounded;
+    ++it->second.times;
+  }
+
+  void addHeld(Value tile) {
+    int64_t bytes = kHeldBytes * countElements(tile);
+    needs.held += bytes;
+    ++needs.numHeld;
+    needs.largest = std::max(needs.largest, bytes);
+  }
+
+  /// Rows are summed in shared memory, one matrix at a time.
+  void addScan(Value tile) {
+    needs.scanned = std::max(needs.scanned, kHeldBytes * countElements(tile));
+  }
+
+  /// Bytes of an element of what is loaded, as delta-assign-precision stores
+  /// it: rows that are not only multiplied may have a second part.
+  int64_t getElementBytes(Value tile, bool isRounded) const {
+    Value in = ChunkProgramOpInterface::getInOfTile(tile);
+    int64_t bytes =
+        getElementTypeOrSelf(in ? in : tile).getIntOrFloatBitWidth() / 8;
+    bool isState = false;
+    if (in) {
+      unsigned number = cast<BlockArgument>(tile).getArgNumber() - 1;
+      ChunkMapOp map = plan.map;
+      isState = !cast<ChunkProgramOpInterface>(map.getOperation())
+                     .getInBinding(number)
+                     .has(DimKind::time);
+    }
+    bool isBetween = !in || in.getDefiningOp<ChunkProgramOpInterface>();
+    return isBetween && getTileRank(tile) == 2 && (isRounded || isState)
+               ? std::min(bytes, kOperandBytes)
+               : bytes;
+  }
+
+  const MapPlan &plan;
+  int number;
+  Needs needs;
+  int64_t staged = 0;
+  /// How a tile is read: as an operand of products alone, and how many times.
+  struct Reading {
+    bool isRounded;
+    int64_t times;
+  };
+  llvm::MapVector<Value, Reading> read;
+  llvm::SmallPtrSet<Operation *, 32> visited;
+};
+
+bool MapPlan::fits(const Needs &needs) const {
+  return needs.getShared() + kGaps <= room.shared &&
+         needs.held + 2 * needs.largest <= room.registers &&
+         needs.numHeld <= kMostHeld;
+}
+
+bool MapPlan::fitsTwice(const Needs &needs) const {
+  return 2 * (needs.getShared() - needs.once) <= room.shared && fits(needs);
+}
+
+//===----------------------------------------------------------------------===//
+// Who does what
+//===----------------------------------------------------------------------===//
+
+MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
+    : map(map), room(room), sums(map.getBlock()) {
+  for (Operation &op : map.getBlock().without_terminator())
+    if (cast<ChunkRegionOpInterface>(op).getMatmulFlops() > 0 ||
+        isa<linalg::ReduceOp>(op))
+      units.push_back(&op);
+  for (Operation *unit : units)
+    assigned[unit] = 0;
+  number();
+  if (llvm::any_of(units, isHalvedProduct) ||
+      (llvm::any_of(units, isHalved) && !fits(Counter(*this, 0).count())))
+    assign();
+}
+
+int MapPlan::getNumber(Value value) const {
+  Operation *def = value.getDefiningOp();
+  return def ? numbers.lookup(def) : kAnywhere;
+}
+
+int MapPlan::getNumber(const TermSum &sum, const SumTerm &term) const {
+  int number = getNumber(term.value);
+  if (number == kAnywhere)
+    return numbers.lookup(sum.root);
+  if (!isSpread(term.value))
+    return number;
+  // What is spread over rows or columns comes with the next matrix.
+  int next = kLater;
+  for (const SumTerm &other : sum.terms)
+    if (int of = getNumber(other.value); of >= number && !isSpread(other.value))
+      next = std::min(next, of);
+  return next == kLater ? number : next;
+}
+
+void MapPlan::number() {
+  for (Operation &op : map.getBlock().without_terminator()) {
+    auto unit = assigned.find(&op);
+    int number = unit == assigned.end() ? kAnywhere : unit->second;
+    for (Value operand : op.getOperands())
+      number = std::max(number, getNumber(operand));
+    numbers[&op] = number;
+  }
+}
+
+/// Fills one map after the other: with what it has room for and costs it least,
+/// and with more than one product only what lets two blocks share an SM.
+/// What reads no other product comes first, so that products of products find
+/// their operands made.
+void MapPlan::assign() {
+  for (Operation *unit : units)
+    assigned[unit] = kLater;
+  SmallVector<Operation *> left(units);
+  int current = 0;
+  bool isEmpty = true;
+  while (!left.empty()) {
+    number();
+    Operation *best = nullptr, *cheapest = nullptr;
+    std::pair<int64_t, int64_t> bestCost, cheapestCost;
+    for (Operation *unit : left) {
+      int64_t depth = kAnywhere;
+      for (Value operand : unit->getOperands())
+        depth = std::max<int64_t>(depth, getNumber(operand));
+      if (depth == kLater || (depth == current && isHalved(unit)))
+        continue;
+      assigned[unit] = current;
+      number();
+      Needs needs = Counter(*this, current).count();
+      assigned[unit] = kLater;
+      bool readsProduct = depth != kAnywhere;
+      std::pair<int64_t, int64_t> cost(readsProduct,
+                                       needs.getShared() - needs.once);
+      bool isRoom = isEmpty ? fits(needs) : fitsTwice(needs);
+      if (isRoom && (!best || cost < bestCost)) {
+        best = unit;
+        bestCost = cost;
+      }
+      if (!cheapest || cost < cheapestCost) {
+        cheapest = unit;
+        cheapestCost = cost;
+      }
+    }
+    if (!best && !isEmpty) {
+      ++current;
+      isEmpty = true;
+      continue;
+    }
+    exceeds |= !best;
+    best = best ? best : cheapest;
+    assigned[best] = current;
+    llvm::erase(left, best);
+    isEmpty = false;
+  }
+  number();
+  numMaps = current + 1;
+}

@@ -1,0 +1,72 @@
+//===- MapPlan.h - The products of a map, divided among several -*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_MAPPLAN_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_MAPPLAN_H
+
+#include "TermSums.h"
+
+namespace mlir::wyvern::delta {
+
+/// What a map can hold at a time, in bytes: tiles in the shared memory of a
+/// block that has an SM to itself, and sums in registers.
+struct MapRoom {
+  int64_t shared, registers;
+};
+
+/// Which of several maps makes what one map does. Work is assigned by its
+/// products and reductions: everything else is made where all that it reads is
+/// there, and again wherever it is read if it needs none of them.
+class MapPlan {
+public:
+  /// What no product leads to: it is made wherever it is read.
+  static constexpr int kAnywhere = -1;
+
+  MapPlan(ChunkMapOp map, MapRoom room);
+
+  /// True if `map` has room for all that it does.
+  bool isWhole() const { return numMaps == 1; }
+  int getNumMaps() const { return numMaps; }
+  /// True if some part is larger than what there is room for.
+  bool exceedsRoom() const { return exceeds; }
+  /// The number of the map that makes `value`, or kAnywhere.
+  int getNumber(Value value) const;
+  const TermSums &getSums() const { return sums; }
+  /// True for a vector that is spread over a matrix: the vector crosses.
+  static bool isSpread(Value value);
+  /// The number of the map that adds `term` to `sum`: what is made anywhere
+  /// comes last.
+  int getNumber(const TermSum &sum, const SumTerm &term) const;
+
+private:
+  /// What one of the maps needs.
+  struct Needs {
+    int64_t loaded = 0, scanned = 0, staged = 0;
+    int64_t once = 0; ///< of what is loaded, what is read once, no operand
+    int64_t held = 0, largest = 0, numHeld = 0;
+    int64_t getShared() const { return loaded + scanned + staged; }
+  };
+  class Counter;
+
+  void assign();
+  /// Numbers what follows from products that are assigned.
+  void number();
+  bool fits(const Needs &needs) const;
+  /// True if two blocks find room on an SM: one waits while the other computes.
+  bool fitsTwice(const Needs &needs) const;
+
+  ChunkMapOp map;
+  MapRoom room;
+  TermSums sums;
+  SmallVector<Operation *> units; ///< products and reductions, in order
+  llvm::DenseMap<Operation *, int> assigned, numbers;
+  int numMaps = 1;
+  bool exceeds = false;
+};
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_MAPPLAN_H

@@ -1,0 +1,101 @@
+//===- FetchedIns.cpp - Ins without a place in shared memory --------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What a map reads once, element by element, can come from memory when it is
+// read. It waits for that, and another block on the SM computes meanwhile, if
+// shared memory has room for two. Maps with a decay a channel are long: two of
+// them side by side are worth the wait.
+//
+//===----------------------------------------------------------------------===//
+
+#include "FetchedIns.h"
+
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+
+static int64_t countTileBytes(Value tile, Type element) {
+  return cast<RankedTensorType>(tile.getType()).getNumElements() *
+         element.getIntOrFloatBitWidth() / 8;
+}
+
+static bool isRowSum(Operation &op) {
+  return isa<delta::CumsumOp, delta::SumToMiddleOp>(op) &&
+         delta::getTileRank(op.getResult(0)) == 2;
+}
+
+bool sched::sumsRows(delta::ChunkMapOp map) {
+  return llvm::any_of(map.getBlock(), isRowSum);
+}
+
+/// True for rows of tokens that one operation reads, and no product.
+static bool isReadOnce(delta::ChunkMapOp map, unsigned in) {
+  BlockArgument tile = map.getInArg(in);
+  auto program = cast<delta::ChunkProgramOpInterface>(map.getOperation());
+  if (delta::getTileRank(tile) != 2 || !tile.hasOneUse() ||
+      cast<RankedTensorType>(tile.getType()).getDimSize(0) != tile::kAccRows ||
+      !program.getInBinding(in).has(delta::DimKind::time))
+    return false;
+  Operation *user = *tile.user_begin();
+  return isa<delta::CumsumOp>(user) ||
+         (user->hasTrait<OpTrait::Elementwise>() &&
+          !isa<arith::TruncFOp>(user));
+}
+
+/// Returns the most bytes that are in use at once besides ins: operands of one
+/// product that are computed, and rows as they are summed.
+static int64_t countComputedBytes(delta::ChunkMapOp map) {
+  int64_t staged = 0, scanned = 0;
+  for (Operation &op : map.getBlock()) {
+    if (auto product = dyn_cast<linalg::ContractOp>(op)) {
+      int64_t bytes = 0;
+      for (Value input : product.getInputs())
+        if (auto rounded = input.getDefiningOp<arith::TruncFOp>();
+            rounded && rounded.getIn().getDefiningOp())
+          bytes += countTileBytes(input, getElementTypeOrSelf(input));
+      staged = std::max(staged, bytes);
+    }
+    if (isRowSum(op))
+      scanned =
+          std::max(scanned, countTileBytes(op.getResult(0), map.getCompute()));
+  }
+  return staged + scanned;
+}
+
+SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
+  tile::TargetInfo target = tile::getTarget(map);
+  int64_t half = (target.sharedBytes + target.sharedBytesReserved) / 2 -
+                 target.sharedBytesReserved;
+  int64_t bytes = countComputedBytes(map), fetchedBytes = 0;
+  SmallVector<unsigned> fetched;
+  bool hasOther = false;
+  for (unsigned i = 0; i < map.getIns().size(); ++i) {
+    if (map.getInArg(i).use_empty())
+      continue;
+    bool isVector = delta::getTileRank(map.getInArg(i)) < 2;
+    int64_t size = countTileBytes(
+        map.getInArg(i),
+        isVector ? map.getCompute() : getElementTypeOrSelf(map.getIns()[i]));
+    bytes += size;
+    if (!isReadOnce(map, i)) {
+      hasOther = true;
+      continue;
+    }
+    fetchedBytes += size;
+    fetched.push_back(i);
+  }
+  // A channel holds something.
+  if (!sumsRows(map) || bytes <= half || bytes - fetchedBytes > half ||
+      !hasOther)
+    fetched.clear();
+  return fetched;
+}

@@ -124,16 +124,18 @@ static cl::opt<std::string>
 static cl::opt<std::string>
     scheduleFlag("schedule",
                  cl::desc("Compile one variant: how the work is divided into "
-                          "kernels, separate, fused-blocks or fused-warps"),
+                          "kernels, separate, fused-blocks, fused-warps or "
+                          "fused-backward"),
                  cl::value_desc("strategy"), cl::init("separate"),
                  cl::cat(category));
 static cl::opt<std::string>
     variantsFlag("variants",
                  cl::desc("Which variants a bundle holds, of which a launch "
                           "takes one by its shapes: auto (what is estimated to "
-                          "be worth it; the default of a bundle without "
-                          "--training), or a list of separate, fused-blocks, "
-                          "fused-warps, segments-<tokens>"),
+                          "be worth it, of its backward with --training "
+                          "--save=states; the default where there may be "
+                          "several), or a list of separate, fused-blocks, "
+                          "fused-warps, fused-backward, segments-<tokens>"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>
     segmentTokensFlag("segment-tokens",
@@ -376,10 +378,11 @@ static std::optional<ExitCode> setVariantList(DriverOptions &options,
   return std::nullopt;
 }
 
-/// True for what can hold several variants.
+/// True for what can hold several variants. Those of a backward are measured
+/// where it runs nothing of the forward again.
 static bool holdsVariants(const DriverOptions &options) {
   return llvm::is_contained({"bundle", "manifest", "tvm-ffi"}, options.emit) &&
-         !options.training;
+         (!options.training || options.save == "states");
 }
 
 static std::optional<ExitCode> setVariants(DriverOptions &options) {
@@ -401,20 +404,24 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
     return setVariant(options);
   options.autoVariants = holdsVariants(options) &&
                          (variantsFlag.empty() || variantsFlag == "auto");
-  options.specVariants = options.autoVariants && variantsFlag.empty();
+  // A spec names those of a forward.
+  options.specVariants =
+      options.autoVariants && variantsFlag.empty() && !options.training;
   if (options.autoVariants)
-    options.variants = getCandidateVariants();
+    options.variants = getCandidateVariants(options.training);
   else if (variantsFlag.empty() || variantsFlag == "auto")
     options.variants = {Variant()};
   else if (auto code = setVariantList(options, variantsFlag))
     return code;
+  if (options.variants.size() > 1 && !options.autoVariants && options.training)
+    return usageError(
+        "a bundle for training holds one variant, or those of its "
+        "backward that auto finds; give --variants one, or leave "
+        "--training out");
   if (options.variants.size() > 1 && !holdsVariants(options))
     return usageError(
-        options.training
-            ? "a bundle for training holds one variant; give --variants one, "
-              "or leave --training out"
-            : "only a bundle, a manifest or a module of tvm-ffi holds several "
-              "variants; give --variants one, or leave --emit out");
+        "only a bundle, a manifest or a module of tvm-ffi holds several "
+        "variants; give --variants one, or leave --emit out");
   return std::nullopt;
 }
 

@@ -145,13 +145,13 @@ llvm::Error ProductWriter::assembleAll() {
   countResidents(*tile::findTarget(bundle.forward.target), bundle);
   if (options.verbose) {
     printResources();
-    printChoices(bundle.forward, llvm::errs());
+    printChoices(bundle.getVaried(), llvm::errs());
   }
   return llvm::Error::success();
 }
 
 llvm::Error ProductWriter::checkFaults() {
-  std::vector<VariantInfo> &variants = bundle.forward.variants;
+  std::vector<VariantInfo> &variants = bundle.getVaried().variants;
   if (options.autoVariants && options.strict)
     for (size_t v = variants.size(); v-- > 1;) {
       std::string faults = describeFaults(variants[v]);

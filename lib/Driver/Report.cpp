@@ -123,8 +123,11 @@ void Report::addMemory(StringRef variant, ModuleOp module) {
           alloc.getTransient() ? "transient" : "tile");
     });
     kernel.walk([&](tile::AllocRingOp ring) {
-      add(ring.getOffset(), ring.getRing().getType().getSizeInBytes(),
-          ring.getRing().getType(), "ring");
+      tile::RingType type = ring.getRing().getType();
+      add(ring.getOffset(), type.getTileBytes(), type, "ring");
+      if (auto offset = ring.getOffset())
+        add(static_cast<int64_t>(*offset) + ring.getBarrierDistance(),
+            type.getBarrierBytes(), type, "barriers of ring");
     });
     variants[variant].kernels[kernel.getSymName()]["memory"] =
         std::move(places);

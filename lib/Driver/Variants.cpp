@@ -91,11 +91,11 @@ LogicalResult mlir::wyvern::takeSpecVariants(ArrayRef<LayerSpec> specs,
   return success();
 }
 
-/// The program of the candidates' forwards, by their estimates alone.
+/// The program that the candidates are variants of, by their estimates alone.
 static ProgramInfo gather(std::vector<Candidate> &candidates) {
-  ProgramInfo program = candidates.front().bundle.forward;
+  ProgramInfo program = candidates.front().bundle.getVaried();
   for (Candidate &other : llvm::drop_begin(candidates))
-    program.variants.push_back(other.bundle.forward.variants.front());
+    program.variants.push_back(other.bundle.getVaried().variants.front());
   return program;
 }
 
@@ -124,9 +124,10 @@ void VariantLowering::tryToDescribe(const Variant &variant) {
   });
   if (failed(describe(variant)))
     return leaveOut(variant, why);
-  const VariantInfo &made = candidates.back().bundle.forward.variants.front();
-  for (const Candidate &other : llvm::drop_end(candidates)) {
-    const VariantInfo &before = other.bundle.forward.variants.front();
+  const VariantInfo &made =
+      candidates.back().bundle.getVaried().variants.front();
+  for (Candidate &other : llvm::drop_end(candidates)) {
+    const VariantInfo &before = other.bundle.getVaried().variants.front();
     bool isSame = llvm::equal(before.kernels, made.kernels,
                               [](const KernelInfo &a, const KernelInfo &b) {
                                 return a.symbol == b.symbol &&
@@ -164,11 +165,12 @@ FailureOr<BundleInfo> VariantLowering::finish() {
     FailureOr<BundleInfo> bundle = candidate.lowering->runToBundle(cache);
     if (failed(bundle))
       return failure();
-    bundle->forward.variants.front().name = candidate.variant.getName();
+    for (ProgramInfo *program : bundle->getPrograms())
+      program->variants.front().name = candidate.variant.getName();
     if (i == 0)
       all = std::move(*bundle);
     else if (failed(
-                 addVariant(all.forward, std::move(bundle->forward),
+                 addVariant(all.getVaried(), std::move(bundle->getVaried()),
                             [](const Twine &message) { printError(message); })))
       return failure();
   }
@@ -191,7 +193,8 @@ FailureOr<BundleInfo> VariantLowering::lower() {
     if (candidates.empty() || !options.autoVariants) {
       if (failed(describe(variant)))
         return failure();
-    } else if (!isDivided && !candidates.front().bundle.backward) {
+    } else if (!isDivided &&
+               (options.training || !candidates.front().bundle.backward)) {
       tryToDescribe(variant);
     }
   }

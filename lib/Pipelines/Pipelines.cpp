@@ -110,11 +110,12 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   delta::AssignPrecisionPassOptions precision;
   precision.operandType = options.operandType;
   pm.addPass(delta::createAssignPrecisionPass(precision));
+  pm.addPass(delta::createTakeDiagonalsPass());
 }
 
 ArrayRef<StringRef> mlir::wyvern::getSchedules() {
   static constexpr StringRef schedules[] = {"separate", "fused-blocks",
-                                            "fused-warps"};
+                                            "fused-warps", "fused-backward"};
   return schedules;
 }
 
@@ -124,7 +125,9 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
     pm.addNestedPass<func::FuncOp>(sched::createDecodePass());
     return;
   }
-  if (options.schedule != "separate") {
+  if (options.schedule == "fused-backward")
+    pm.addNestedPass<func::FuncOp>(sched::createFuseBackwardPass());
+  else if (options.schedule != "separate") {
     sched::FuseForwardPassOptions fuse;
     if (options.schedule == "fused-warps") {
       fuse.splitWarps = 2;

@@ -42,7 +42,8 @@ def compile_bundle(options, layer, save="factor"):
 
     folder = options.bundles / bundle_name(layer, save)
     if not folder.exists():
-        wyvern.compile(layer.spec(), target="sm_90a", training=True, save=save, output=folder, segment_tokens=options.segment_tokens)
+        wyvern.compile(layer.spec(), target="sm_90a", training=True, save=save, output=folder,
+                       schedule=options.schedule, segment_tokens=options.segment_tokens)
 
 
 def fixed_cases():
@@ -125,13 +126,14 @@ def prepare(options):
     compile_bundle(options, cases.bar_layer("head", "bf16"), save="checkpoints")
     for case in all_cases(options):
         try:
-            compile_bundle(options, case.layer)
+            compile_bundle(options, case.layer, options.save)
             if cases.key(case) not in expected:
                 program = wyvern.compile(
                     case.layer.spec(),
                     target="cpu",
                     precision="rounded",
                     training=True,
+                    save=options.save,
                     segment_tokens=options.segment_tokens,
                 )
                 inputs, gradients, cu = cases.make_inputs(case), make_gradients(case), cases.make_cu_seqlens(case)
@@ -171,7 +173,7 @@ def fresh(case):
 
 def check_case(case, expected):
     inputs, gradients, cu = fresh(case)
-    found = run(load(case.layer), inputs, gradients, cu)
+    found = run(load(case.layer, SAVE), inputs, gradients, cu)
     errors = find_errors(found, reference(case, inputs, gradients, cu))
     problems = []
     for name, error in errors.items():
@@ -200,7 +202,7 @@ def check_repeat(layer):
     problems = []
     for case in (Case("", layer, 5, batch=3, tokens=700), Case("", layer, 6, lengths=(100, 0, 333, 64, 7))):
         inputs, gradients, cu = fresh(case)
-        program = load(layer)
+        program = load(layer, SAVE)
         first = run(program, inputs, gradients, cu)
         if not all(equal(first, run(program, inputs, gradients, cu)) for _ in range(20)):
             problems.append(f"repeats differ, {case.describe()}")
@@ -211,7 +213,7 @@ def check_nan(layer):
     """A NaN in one packed sequence leaves the bits of the others' gradients alone."""
     case = Case("", layer, 9, lengths=(70, 0, 45, 130, 3))
     inputs, gradients, cu = fresh(case)
-    program = load(layer)
+    program = load(layer, SAVE)
     clean = run(program, inputs, gradients, cu)
     begin, end = int(cu[2]), int(cu[3])
     keep = torch.ones(case.total, dtype=torch.bool, device=DEVICE)
@@ -290,16 +292,19 @@ def check_graph(layer):
 
 
 def main():
-    global BUNDLES
+    global BUNDLES, SAVE
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundles", type=Path, required=True, help="folder of bundles, one folder each")
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--configs", type=int, default=12)
     parser.add_argument("--only", default="*", help="names to run, as a pattern")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
+    parser.add_argument("--save", default="factor", help="what the forward saves; the same with --prepare and without")
+    parser.add_argument("--schedule", help="with --prepare, the one variant to compile")
     parser.add_argument("--segment-tokens", type=int, default=0, help="with --prepare, the tokens of a segment")
     options = parser.parse_args()
-    BUNDLES = options.bundles = options.bundles.resolve()
+    BUNDLES, SAVE = options.bundles.resolve(), options.save
+    options.bundles = BUNDLES
     os.environ.setdefault("WYVERN_CACHE_DIR", str(BUNDLES))  # for wyvern.torch
     if options.prepare:
         return prepare(options)

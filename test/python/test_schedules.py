@@ -119,13 +119,15 @@ def test_strategies_change_no_bit(name, wyvernc, tmp_path):
             assert_same_bits(backwards[kernels](**back), gradients)
 
 
+@pytest.mark.parametrize("schedule", ["separate", "fused-backward"])
 @pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
-def test_kernels_of_saved_states_change_no_bit(name):
-    """The backward is a chain and one map, whose blocks visit runs of chunks in two roles where it has no gate."""
+def test_kernels_of_saved_states_change_no_bit(name, schedule):
+    """The backward is a chain and one map, whose blocks visit runs of chunks in two roles where it has no gate;
+    or one kernel of both."""
     spec = small(name)
     rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, save="states")
-    forward = compile_part(spec, name, "separate", save="states")
-    backward = compile_part(spec, name, "separate", backward=True, save="states")
+    forward = compile_part(spec, name, schedule, save="states")
+    backward = compile_part(spec, name, schedule, backward=True, save="states")
     for place in [(1, 600, None), PLACES[1]]:
         inputs = make_inputs(rounded, *place)
         outs = rounded(**inputs)

@@ -63,7 +63,7 @@ struct CpuOptions {
   bool serving = false;
   std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
   int64_t firstSlot = 0;
-  std::vector<std::string> prologue; ///< norm, gates
+  std::vector<std::string> prologue = {}; ///< norm, gates
 };
 
 /// What the integers of an argument are.

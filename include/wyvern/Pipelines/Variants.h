@@ -37,8 +37,9 @@ std::optional<Variant> parseVariant(StringRef name);
 std::optional<std::vector<Variant>> parseVariants(ArrayRef<StringRef> names,
                                                   std::string &problem);
 
-/// Returns those that `--variants=auto` chooses from, the fallback first.
-std::vector<Variant> getCandidateVariants();
+/// Returns those that `--variants=auto` chooses from, the fallback first; for
+/// training, those of a backward, whose forward is one and the same.
+std::vector<Variant> getCandidateVariants(bool training);
 
 } // namespace mlir::wyvern
 

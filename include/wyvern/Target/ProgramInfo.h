@@ -179,6 +179,9 @@ struct BundleInfo {
       programs.push_back(&*backward);
     return programs;
   }
+  /// The program that may have several variants: the backward, where there is
+  /// one, which takes what one forward saves.
+  ProgramInfo &getVaried() { return backward ? *backward : forward; }
   /// The kernels of all variants of all programs.
   std::vector<KernelInfo *> getKernels() {
     std::vector<KernelInfo *> kernels;

@@ -72,8 +72,7 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
         e.storeShared(loadExtended(e, element, from, isValid), to);
     }
     if (element.isF32()) {
-      Stage stage(e, op.getRing().getType(), adaptor.getRing(),
-                  adaptor.getIndex());
+      Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
       arriveWhenCopied(e, stage);
     }
     rewriter.eraseOp(op);
@@ -120,8 +119,8 @@ struct LoadRowsPattern : OpConversionPattern<LoadRowsOp> {
         copyUnit(e, op, adaptor, row, e.add(e.urem(lane, units), first), unit,
                  isValid);
     }
-    arriveWhenCopied(e, Stage(e, op.getRing().getType(), adaptor.getRing(),
-                              adaptor.getIndex()));
+    arriveWhenCopied(
+        e, Stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex()));
     rewriter.eraseOp(op);
     return success();
   }

@@ -93,8 +93,8 @@ std::string MmaBuilder::mainLoop() {
     bool overwrite = step == 0 && !op.getC();
     text += "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) +
             "k16.f32." + type + "." + type + " " + writeRegisters(0, accCount) +
-            ", " + a + ", b, " + (overwrite ? "never" : "always") + ", 1, 1" +
-            transposes + ";\n";
+            ", " + a + ", b, " + (overwrite ? "never" : "always") +
+            (op.getNegateA() ? ", -1" : ", 1") + ", 1" + transposes + ";\n";
   }
   return text;
 }

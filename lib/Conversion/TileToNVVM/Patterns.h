@@ -38,6 +38,8 @@ void populateMatrixMemoryPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateTileRowsPatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
+void populateDirectRowsPatterns(LLVMTypeConverter &converter,
+                                RewritePatternSet &patterns);
 void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,

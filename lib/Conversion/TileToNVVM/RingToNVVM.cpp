@@ -88,7 +88,7 @@ struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
     Value first = e.cmp(LLVM::ICmpPredicate::eq, e.threadId(), e.c32(0));
     e.ifThen(first, [&] {
       for (int64_t i = 0; i < ring.getDepth(); ++i) {
-        Stage stage(e, ring, base, e.c32(i));
+        Stage stage(e, op.getRing(), base, e.c32(i));
         initBarrier(e, stage.full, op.getProducers());
         initBarrier(e, stage.empty, op.getConsumers());
       }
@@ -140,7 +140,7 @@ template <typename OpT> struct StagePattern : OpConversionPattern<OpT> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RingType ring = op.getRing().getType();
-    Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
+    Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     if constexpr (std::is_same_v<OpT, AcquireOp>)
       waitBarrier(e, stage.empty, e.bxor(stage.phase, e.c32(1)));
     else
@@ -158,7 +158,7 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RingType ring = op.getRing().getType();
-    Stage stage(e, ring, adaptor.getRing(), adaptor.getIndex());
+    Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     Value bytes;
     if (ring.getFill() == Fill::tma) {
       // Expecting bytes after TMA was issued is fine: the phase cannot end
@@ -182,8 +182,7 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
   matchAndRewrite(ReleaseOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    Stage stage(e, op.getRing().getType(), adaptor.getRing(),
-                adaptor.getIndex());
+    Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     if (op.getFenced())
       emitProxyFence(e);
     // One lane arrives for all: their reads are before it.
@@ -202,8 +201,7 @@ struct LoadPattern : OpConversionPattern<LoadOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     SmemType tile = op.getTile().getType();
-    Stage stage(e, op.getRing().getType(), adaptor.getRing(),
-                adaptor.getIndex());
+    Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     SmallVector<Value> coords;
     for (Value coord : llvm::reverse(adaptor.getCoords()))
       coords.push_back(e.trunc32(coord));

@@ -69,7 +69,10 @@ struct SequencePattern : OpConversionPattern<SequenceOp> {
     Value stop = entryOr(e.add(n, 1), tokens);
     Value end = entryOr(adaptor.getSequences(), tokens);
     Value batch = e.select(packed, zero, n);
-    rewriter.replaceOp(op, {batch, start, e.sub(stop, start), end});
+    // Known to fit 32 bits, it takes one register, and so does what is counted
+    // with it.
+    Value length = e.ext64(e.trunc32(e.sub(stop, start)));
+    rewriter.replaceOp(op, {batch, start, length, end});
     return success();
   }
 };

@@ -145,6 +145,8 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
   LogicalResult
   matchAndRewrite(StoreRowsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
+    if (!op.getStaging())
+      return rewriter.notifyMatchFailure(op, "it leaves from registers");
     Emitter e(rewriter, op.getLoc());
     SmemType tile = op.getStaging().getType();
     // The last use of the staging tile may still be read.

@@ -42,6 +42,7 @@ struct ConvertTileToNVVM
     populateRingPatterns(converter, patterns);
     populateCopyPatterns(converter, patterns);
     populateMmaPatterns(converter, patterns);
+    populateDirectRowsPatterns(converter, patterns);
     populateMatrixMemoryPatterns(converter, patterns);
     populateTileRowsPatterns(converter, patterns);
     populateGlobalMatrixPatterns(converter, patterns);

@@ -25,7 +25,7 @@ _PHASES = {
     "rounded": ("rounded", "rounded"),
 }
 # How chunk programs are divided into kernels, as wyvernc's --schedule.
-_SCHEDULES = ("separate", "fused-blocks", "fused-warps")
+_SCHEDULES = ("separate", "fused-blocks", "fused-warps", "fused-backward")
 # What a forward may save for its backward, as `wyvernc --save`.
 _SAVED = ("factor", "checkpoints", "states", "none")
 
@@ -72,7 +72,8 @@ def compile(
         fastest backward) or "none" (the backward computes everything again).
     schedule
         Compiles one variant for a GPU, by how chunk programs are divided into kernels:
-        "separate", "fused-blocks", "fused-warps"; wyvernc --schedule. For the CPU, with precision
+        "separate", "fused-blocks", "fused-warps", "fused-backward"; wyvernc --schedule. For
+        the CPU, with precision
         "rounded", runs the kernels of that strategy instead of the chunk programs that
         they are made of. The bits are the same, or the schedule is wrong. MLIR that holds
         kernels already needs no schedule.
@@ -84,7 +85,8 @@ def compile(
         For a GPU: which variants the program holds, of which a call takes the one that is
         estimated to be the fastest for its shapes: "auto" (the default, those worth having)
         or a list of "separate", "fused-blocks", "fused-warps", "segments-<tokens>";
-        wyvernc --variants. With `training` there is one.
+        wyvernc --variants. With `training` there is one, and with saved states those of its
+        backward.
     serving
         Compiles the step of decoding in the place of the layer: a program with `step`,
         `verify` and `commit` on a pool of states. True, or a `Pool` that says what that is;

@@ -99,3 +99,30 @@ func.func @apart(%a: tensor<?x?x1x16xf32>, %b: tensor<?x?x1x16xf32>, %beta: tens
   }
   return %d#0, %d#1, %d#2, %sT : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x1x16x16xf32>
 }
+
+// A carry that a scaled product is added to is divided by the scale, so that the product
+// goes to its tile: first of all, and multiplied again where it is read.
+
+// CHECK-LABEL: func.func @scaled
+// CHECK: delta.chunk_scan {{.*}}carry(%[[S:.*]] = %{{.*}}[seq
+// CHECK: %[[OVER:.*]] = arith.constant dense<4.000000e+00>
+// CHECK: %[[START:.*]] = arith.mulf %[[S]], %[[OVER]]
+// CHECK: %[[P:.*]] = linalg.contract {{.*}} outs(%[[START]] :
+// CHECK: math.exp
+// CHECK: %[[SCALE:.*]] = arith.constant dense<2.500000e-01>
+// CHECK: %[[S1:.*]] = arith.mulf %[[P]], %[[SCALE]]
+// CHECK: linalg.contract {{.*}} outs(%[[S1]] :
+func.func @scaled(%a: tensor<?x?x1x16xf32>, %s: tensor<?x1x16x16xf32>) -> tensor<?x1x16x16xf32> {
+  %sT = delta.chunk_scan forward chunk = 16 heads = 1 compute = f32 ins(%A = %a[seq, time, head, _] : tensor<?x?x1x16xf32>)
+      carry(%S = %s[seq, head, _, _] : tensor<?x1x16x16xf32>) outs() valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+    %quarter = arith.constant dense<0.25> : tensor<16x16xf32>
+    %P = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%A, %A : tensor<16x16xf32>, tensor<16x16xf32>) outs(%zero : tensor<16x16xf32>) -> tensor<16x16xf32>
+    %sP = arith.mulf %P, %quarter : tensor<16x16xf32>
+    %S1 = arith.addf %S, %sP : tensor<16x16xf32>
+    %E = math.exp %A : tensor<16x16xf32>
+    %S2 = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%A, %E : tensor<16x16xf32>, tensor<16x16xf32>) outs(%S1 : tensor<16x16xf32>) -> tensor<16x16xf32>
+    delta.yield carry(%S2 : tensor<16x16xf32>)
+  }
+  return %sT : tensor<?x1x16x16xf32>
+}

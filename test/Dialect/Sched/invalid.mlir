@@ -539,8 +539,8 @@ func.func @put_k42(%x: tensor<?x?x2x64xbf16>) {
     sched.role "load" warps 1 within "copy" {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
-        // expected-error @+1 {{(K42) expected at most 1 chunks ahead, one less than the channel's depth; the role it is within would wait for itself, found 2}}
-        sched.put %X to %c ahead 2 : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        // expected-error @+1 {{(K42) expected at most 2 chunks ahead, the channel's depth; the role it is within would wait for itself, found 3}}
+        sched.put %X to %c ahead 3 : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
         sched.yield
       }
     }
@@ -567,6 +567,32 @@ func.func @put_k42_alone(%x: tensor<?x?x2x64xbf16>) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
         // expected-error @+1 {{(K42) expected at most 0 chunks ahead, in a role that is within no other; it runs ahead by itself, found 1}}
         sched.put %X to %c ahead 1 : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @store_k45(%x: tensor<?x?x2xf32>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head] : tensor<?x?x2xf32>)
+      outs(%out = [seq, time, head] : tensor<?x?x2xf32>) {
+    %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64xf32>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64xf32>> -> tensor<64xf32>
+        // expected-error @+1 {{(K45) expected a matrix of tokens in 16 bits, and no via; nothing else leaves from registers in whole sectors}}
+        sched.store %X to %out direct : tensor<64xf32>, !sched.global<tensor<?x?x2xf32>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2xf32>> -> tensor<64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64xf32>>, tensor<64xf32>
         sched.yield
       }
     }

@@ -1,10 +1,17 @@
 // RUN: wyvern-opt %s -split-input-file -verify-diagnostics -tile-plan-smem | FileCheck %s
 // RUN: not wyvern-opt %s -split-input-file -tile-plan-smem=limit=34000 2>&1 | FileCheck %s --check-prefix=LIMIT
+// RUN: not wyvern-opt %s -split-input-file -tile-plan-smem=limit=34080 2>/dev/null | FileCheck %s --check-prefix=APART
+
+// Where it would not fit otherwise, barriers lie apart from the tiles of their ring.
+
+// APART-LABEL: tile.kernel @order
+// APART-SAME: shared_bytes 34080
+// APART: tile.alloc_ring producers 1 consumers 4 offset 0 barriers 34048
 
 // Largest alignment first: the ring, then the swizzled tile, then scratch; what is
 // small fills gaps.
 
-// LIMIT: error: kernel order needs 34816 bytes of shared memory, a block has 34000; use smaller head dimensions
+// LIMIT: error: kernel order needs 34080 bytes of shared memory, a block has 34000; use smaller head dimensions
 // CHECK-LABEL: tile.kernel @order
 // CHECK-SAME: shared_bytes 34816
 tile.kernel @order() grid 1 * slots warps 5 min_blocks 1 operands [] {

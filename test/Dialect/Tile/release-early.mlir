@@ -32,3 +32,30 @@ tile.kernel @early(%y: !tile.global<tensor<?x?x1x64xf32>>) grid 1 * slots warps 
     tile.commit %b[%c0] : !tile.ring<2, [!tile.smem<64xf32>]>
   }
 }
+
+// The load that fills the stage again goes with its release.
+
+// CHECK-LABEL: tile.kernel @refilled
+// CHECK: %[[X:.*]] = tile.read
+// CHECK-NEXT: tile.release
+// CHECK-NEXT: scf.if
+// CHECK: tile.acquire
+// CHECK: {tile.behind_release}
+// CHECK-NEXT: arith.negf %[[X]]
+tile.kernel @refilled(%more: i1) grid 1 * slots warps 4 min_blocks 1 operands ["more"] {
+  %c0 = arith.constant 0 : index
+  %a = tile.alloc_ring producers 1 consumers 4 : !tile.ring<1, [!tile.smem<64xf32>]>
+  tile.sync
+  tile.roles warps [4] {
+    %t = tile.wait %a[%c0] : !tile.ring<1, [!tile.smem<64xf32>]> -> !tile.smem<64xf32>
+    %x = tile.read %t : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<row>>
+    %n = arith.negf %x : tensor<64xf32, #tile.layout<row>>
+    tile.release %a[%c0] : !tile.ring<1, [!tile.smem<64xf32>]>
+    scf.if %more {
+      tile.one_warp 0 {
+        %f = tile.acquire %a[%c0] : !tile.ring<1, [!tile.smem<64xf32>]> -> !tile.smem<64xf32>
+        tile.commit %a[%c0] : !tile.ring<1, [!tile.smem<64xf32>]>
+      }
+    } {tile.behind_release}
+  }
+}

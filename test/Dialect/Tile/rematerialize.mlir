@@ -56,3 +56,21 @@ tile.kernel @masks(%x: !acc) grid 1 * slots warps 4 min_blocks 1 operands [""] {
   %y = arith.select %keep, %t, %zero : tensor<64x64xi1, #tile.layout<acc>>, !acc
   %z = arith.select %keep, %zero, %t : tensor<64x64xi1, #tile.layout<acc>>, !acc
 }
+
+// What finds a slot stands where the one role is that reads it.
+
+// CHECK-LABEL: tile.kernel @slot
+// CHECK-NOT: tile.first_slot
+// CHECK: tile.roles warps [4, 4] {
+// CHECK-NOT: tile.first_slot
+// CHECK: }, {
+// CHECK-NEXT: tile.first_slot
+tile.kernel @slot(%cu: !tile.cu_seqlens, %tokens: index, %n: index) grid 1 * slots warps 8 min_blocks 1 operands ["cu_seqlens", "tokens", "sequences"] {
+  %id = tile.block_id
+  %first = tile.first_slot %id of %cu tokens %tokens chunk 64
+  tile.roles warps [4, 4] {
+    %c0 = arith.constant 0 : index
+  }, {
+    %next = arith.addi %first, %id : index
+  }
+}

@@ -179,8 +179,8 @@ TEST(CpuProgram, ErrorsAreStrings) {
   CpuOptions schedule;
   schedule.schedule = "nonsense";
   EXPECT_EQ(compileError(sums, schedule),
-            "expected a schedule (separate, fused-blocks, fused-warps), found "
-            "'nonsense'");
+            "expected a schedule (separate, fused-blocks, fused-warps, "
+            "fused-backward), found 'nonsense'");
   CpuOptions backward;
   backward.backward = true;
   EXPECT_EQ(compileError(sums, backward),

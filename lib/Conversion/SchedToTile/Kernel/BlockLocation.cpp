@@ -94,7 +94,8 @@ void BlockLocation::locateSequence(OpBuilder &builder, Value unit) {
   } else if (hasSlots(kernel)) {
     firstSlot = tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
                                           launch.tokens, chunk);
-    firstSlot = arith::AddIOp::create(builder, loc, firstSlot, firstChunk);
+    if (isSlot)
+      firstSlot = arith::AddIOp::create(builder, loc, firstSlot, firstChunk);
   }
   batch = at.getBatch(), start = at.getStart();
   length = at.getLength(), end = at.getEnd();

@@ -72,19 +72,18 @@ void KernelOrientation::addChannel(sched::ChannelOp channel) {
 
 LogicalResult KernelOrientation::findSplit(sched::KernelOp kernel,
                                            Value carry) {
-  SmallVector<Operation *> ops;
-  for (sched::RoleOp role : kernel.getRoles())
-    for (Operation &op : role.getEachChunk().getBlock())
-      ops.push_back(&op);
+  auto role = carry.getParentRegion()->getParentOfType<sched::RoleOp>();
+  auto ops =
+      llvm::to_vector(llvm::make_pointer_range(role.getEachChunk().getBlock()));
   split = findUnmixedDim(carry, ops, classes);
   if (!split)
     return kernel.emitError()
            << "every dimension of the carried state is summed over by some "
               "product of the chunk, so no dimension can be split over blocks; "
               "the GPU lowering needs one that is not";
-  findSplitRoles(kernel);
+  if (failed(findSplitRoles(kernel)))
+    return failure();
   int64_t size = tensorOf(carry).getDimSize(split->second);
-  auto role = carry.getParentRegion()->getParentOfType<sched::RoleOp>();
   int64_t parts = kernel.getSplit() * role.getSplit();
   if (size != parts * tile::kAccRows)
     return kernel.emitError()
@@ -96,7 +95,7 @@ LogicalResult KernelOrientation::findSplit(sched::KernelOp kernel,
   return success();
 }
 
-void KernelOrientation::findSplitRoles(sched::KernelOp kernel) {
+LogicalResult KernelOrientation::findSplitRoles(sched::KernelOp kernel) {
   for (sched::RoleOp role : kernel.getRoles()) {
     Block &block = role.getEachChunk().getBlock();
     auto isSplitTile = [&](Value tile) {
@@ -105,10 +104,22 @@ void KernelOrientation::findSplitRoles(sched::KernelOp kernel) {
     auto makesSplitTile = [&](Operation &op) {
       return llvm::any_of(op.getResults(), isSplitTile);
     };
-    if (llvm::any_of(block.getArguments(), isSplitTile) ||
-        llvm::any_of(block, makesSplitTile))
+    auto sumsOver = [&](Operation &op) { return classes.mixes(&op, *split); };
+    Operation *sum = nullptr;
+    if (auto found = llvm::find_if(block, sumsOver); found != block.end())
+      sum = &*found;
+    // What sums over it needs all of it, and has it as any other dimension.
+    if (sum && kernel.getSplit() > 1)
+      return sum->emitError()
+             << "sums over the dimension that is split over "
+             << kernel.getSplit()
+             << " blocks, which share nothing; split it over warpgroups of a "
+                "role";
+    if (!sum && (llvm::any_of(block.getArguments(), isSplitTile) ||
+                 llvm::any_of(block, makesSplitTile)))
       splitRoles.insert(role);
   }
+  return success();
 }
 
 /// Diagnoses a tile whose dimensions both are the split one: a block has a part

@@ -17,10 +17,11 @@ namespace mlir::wyvern {
 /// Which dimension of each value of a kernel is the M of the tensor cores.
 ///
 /// In a role that holds values with the *split* dimension it is that one: the
-/// last dimension of the carries that no operation of the kernel mixes. Along
+/// last dimension of the carries that no operation of their role mixes. Along
 /// it the whole chunk is independent, so it is split over blocks and
 /// warpgroups, and every product keeps it as M: an accumulator is the next
-/// product's A operand as it lies.
+/// product's A operand as it lies. A role that sums over it is not one of
+/// these: it takes all parts of what the others put.
 ///
 /// In any other role it may be any dimension. It is one of 64 elements, which
 /// are one accumulator's rows, the first if both have 64: a chunk's rows lie
@@ -56,7 +57,7 @@ private:
   void addRole(sched::RoleOp role);
   void addChannel(sched::ChannelOp channel);
   LogicalResult findSplit(sched::KernelOp kernel, Value carry);
-  void findSplitRoles(sched::KernelOp kernel);
+  LogicalResult findSplitRoles(sched::KernelOp kernel);
   LogicalResult checkTiles(sched::RoleOp role) const;
 
   delta::DimClasses classes;

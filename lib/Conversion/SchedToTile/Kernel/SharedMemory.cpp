@@ -46,11 +46,13 @@ static Value addRing(OpBuilder &builder, const KernelContext &context,
       builder, channel.getLoc(),
       tile::RingType::get(builder.getContext(), channel.getDepth(), tiles,
                           fill),
-      countWarps(channel.getFiller()), consumers, IntegerAttr());
+      countWarps(channel.getFiller()), consumers, /*offset=*/IntegerAttr(),
+      /*barriers=*/IntegerAttr());
 }
 
 /// Adds the shared tile that out `i` leaves through: rows in memory by columns.
-/// Vectors, states, and what leaves through a channel's tile have none.
+/// Vectors, states, and what leaves through a channel's tile or from registers
+/// have none.
 static Value addStaging(OpBuilder &builder, const KernelContext &context,
                         unsigned i) {
   sched::KernelOp kernel = context.kernel;
@@ -58,7 +60,7 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
   RankedTensorType type = tensorOf(kernel.getOuts()[i]);
   Value stored = findStore(arg).getTile();
   if (tensorOf(stored).getRank() != 2 || findStore(arg).getVia() ||
-      isState(type, kernel.getBinding(arg)))
+      findStore(arg).getDirect() || isState(type, kernel.getBinding(arg)))
     return {};
   SmallVector<int64_t> shape(tensorOf(stored).getShape());
   // Each warpgroup has its own part.

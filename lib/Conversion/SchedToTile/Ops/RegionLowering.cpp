@@ -48,14 +48,26 @@ Value RegionLowering::getShared(Value value) {
                                                                    : Value();
 }
 
+bool RegionLowering::isShared(Value value) {
+  if (getShared(value))
+    return true;
+  auto rounded = value.getDefiningOp<arith::TruncFOp>();
+  auto got = dyn_cast<OpResult>(rounded ? rounded.getIn() : value);
+  auto get = got ? dyn_cast<sched::GetOp>(got.getOwner()) : sched::GetOp();
+  return get &&
+         getElementTypeOrSelf(
+             get.getChannel().getType().getTiles()[got.getResultNumber()]) ==
+             tensorOf(value).getElementType();
+}
+
 bool RegionLowering::isMadeAtUse(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || type.getRank() < 2 || isSplat(value))
     return true; // vectors and scalars are held, splats are constants
   Operation *op = value.getDefiningOp();
-  if (!op || isa<sched::GetOp>(op))
+  if (!op)
     return shared.contains(value);
-  if (isa<sched::LoadOp>(op))
+  if (isa<sched::LoadOp, sched::GetOp>(op))
     return true;
   if (isa<linalg::BroadcastOp>(op) ||
       (isMap && (isMaskOfShared(value) || isSharedFactor(value))))
@@ -266,9 +278,12 @@ Value RegionLowering::makeElementwise(Operation *op, int64_t block,
     m = orientation.getM(result);
   for (auto [i, operand] : llvm::enumerate(op->getOperands()))
     if (auto product = operand.getDefiningOp<linalg::ContractOp>();
-        product && fused.contains(product))
-      return emitProduct(product, *getProduct(product), op->getOperand(1 - i),
-                         block);
+        product && fused.contains(product)) {
+      bool isNegated = isa<arith::NegFOp>(op);
+      return emitProduct(product, *getProduct(product),
+                         isNegated ? Value() : op->getOperand(1 - i), block,
+                         isNegated);
+    }
   IRMapping mapping;
   for (Value operand : op->getOperands()) {
     Value tile = getTile(operand, block, op, m);

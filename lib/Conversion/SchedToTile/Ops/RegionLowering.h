@@ -83,7 +83,12 @@ public:
   /// dimension that is the program's: the chain. In another it is one that
   /// keeps few tiles in registers, and what is made at its use is left out. To
   /// be called when what comes out of channels is set.
-  SmallVector<Operation *> plan(Block &block);
+  ///
+  /// With `takesInPlace` it is the program's too, in any role, and what comes
+  /// out of channels is set where their sched.get stands in it.
+  SmallVector<Operation *> plan(Block &block, bool takesInPlace);
+  /// True for a value that products of the region read from shared memory.
+  bool isStaged(Value value) const { return staged.contains(value); }
 
   /// Lowers one operation; diagnoses what the GPU path does not take.
   LogicalResult lower(Operation *op);
@@ -172,6 +177,8 @@ private:
   /// The shared tile that `value` is, or null: an in, an in rounded to the
   /// element type it is stored in, or a staged value.
   Value getShared(Value value);
+  /// True for a value that is one when it is used: it comes out of a channel.
+  bool isShared(Value value);
   /// What `op` multiplies, or nothing where it is no product of two matrices
   /// with rows of an accumulator.
   std::optional<Product> getProduct(Operation *op);
@@ -179,13 +186,15 @@ private:
   Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
   /// Writes `value` to shared memory if some product reads it there.
   LogicalResult stage(Value value, Operation *op);
-  /// Tile `block` of the product, added to `init` if there is one.
+  /// Tile `block` of the product, added to `init` if there is one; negated, it
+  /// is taken off.
   Value emitProduct(Operation *op, const Product &product, Value init,
-                    int64_t block);
-  /// `D = A B (+ C)`, awaited. An operand in shared memory is transposed where
-  /// its contracted dimension comes first (A) or second (B).
+                    int64_t block, bool isNegated = false);
+  /// `D = (C) + A B`, or `- A B`, awaited. An operand in shared memory is
+  /// transposed where its contracted dimension comes first (A) or second (B).
   Value emitMma(Location loc, Value a, int64_t block, bool transposeA, Value b,
-                bool transposeB, Value c, RankedTensorType type);
+                bool transposeB, Value c, bool isNegated,
+                RankedTensorType type);
   /// `vector` along the rows or columns of a tile; `repeat` elements for each.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
                   int64_t repeat);

@@ -40,9 +40,9 @@ bool RegionLowering::isSharedFactor(Value value) {
 void RegionLowering::planStaging(Block &block) {
   for (Operation &op : block)
     if (std::optional<Product> product = getProduct(&op)) {
-      if (!getShared(product->a) && !isMaskOfShared(product->a))
+      if (!isShared(product->a) && !isMaskOfShared(product->a))
         staged.insert(product->a);
-      if (!getShared(product->b))
+      if (!isShared(product->b))
         staged.insert(product->b);
     }
 }
@@ -60,9 +60,11 @@ void RegionLowering::planFusion(Block &block) {
       continue;
     Operation *user = *op.user_begin();
     if (auto contract = dyn_cast<linalg::ContractOp>(op)) {
-      // One product a sum: it starts from the other term.
-      if (isa<arith::AddFOp>(user) && isZero(contract.getOutputs().front()) &&
-          getProduct(contract) && !addsProduct(user))
+      // One product a sum: it starts from the other term. One that is negated
+      // is taken off.
+      if (isa<arith::AddFOp, arith::NegFOp>(user) &&
+          isZero(contract.getOutputs().front()) && getProduct(contract) &&
+          !addsProduct(user))
         fused.insert(&op);
       continue;
     }
@@ -74,7 +76,7 @@ void RegionLowering::planFusion(Block &block) {
     // A sum of two tiles frees one: it is made as soon as it can.
     if (op.hasTrait<OpTrait::Elementwise>() && !isMadeAtUse(op.getResult(0)) &&
         !isSumOfTiles(&op) && !staged.contains(op.getResult(0)) &&
-        !addsProduct(&op) && !getShared(op.getResult(0)))
+        !addsProduct(&op) && !isShared(op.getResult(0)))
       fused.insert(&op);
   }
 }
@@ -123,15 +125,16 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
   return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
 }
 
-SmallVector<Operation *> RegionLowering::plan(Block &block) {
-  auto isHandOver = [](Operation *op) {
-    return isa<sched::SchedDialect>(op->getDialect());
+SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
+  auto isHandOver = [&](Operation *op) {
+    return isa<sched::SchedDialect>(op->getDialect()) &&
+           !(takesInPlace && isa<sched::GetOp>(op));
   };
   if (!isMap) { // between the chain's products nothing goes through shared
                 // memory
     SmallVector<Operation *> ops;
     for (Operation &op : block)
-      if (!isHandOver(&op) || isa<sched::GetOp>(op))
+      if (!isHandOver(&op))
         ops.push_back(&op);
     return ops;
   }
@@ -140,7 +143,7 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
   auto isLeftOut = [&](Operation *op) {
     if (isHandOver(op))
       return true;
-    if (op->getNumResults() != 1)
+    if (op->getNumResults() != 1 || isa<sched::GetOp>(op))
       return false;
     Value result = op->getResult(0);
     if (fused.contains(op) || isSplat(result))
@@ -148,7 +151,7 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     bool isOut = llvm::any_of(result.getUsers(), isSink);
     auto type = dyn_cast<RankedTensorType>(result.getType());
     return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&
-           (isMadeAtUse(result) || getShared(result));
+           (isMadeAtUse(result) || isShared(result));
   };
   auto getStagedBytes = [&](Operation *op) -> int64_t {
     if (op->getNumResults() != 1 ||
@@ -157,12 +160,11 @@ SmallVector<Operation *> RegionLowering::plan(Block &block) {
     RankedTensorType type = tensorOf(op->getResult(0));
     return type.getNumElements() * type.getElementTypeBitWidth() / 8;
   };
-  // Others wait for what a role puts: its order is the schedule's, and it waits
-  // where its gets stand.
-  if (!block.getOps<sched::PutOp>().empty()) {
+  // Others wait for what a role puts: its order is the schedule's.
+  if (takesInPlace || !block.getOps<sched::PutOp>().empty()) {
     SmallVector<Operation *> ops;
     for (Operation &op : block.without_terminator())
-      if (!isLeftOut(&op) || isa<sched::GetOp>(op))
+      if (!isLeftOut(&op))
         ops.push_back(&op);
     return ops;
   }

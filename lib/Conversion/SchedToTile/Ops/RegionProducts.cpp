@@ -89,11 +89,11 @@ LogicalResult RegionLowering::stage(Value value, Operation *op) {
 
 Value RegionLowering::emitMma(Location loc, Value a, int64_t block,
                               bool transposeA, Value b, bool transposeB,
-                              Value c, RankedTensorType type) {
+                              Value c, bool isNegated, RankedTensorType type) {
   ++numProducts;
   auto inflight = tile::InflightType::get(builder.getContext(), type);
   Value d = tile::MmaOp::create(builder, loc, inflight, a, b, c, transposeA,
-                                transposeB, block);
+                                transposeB, block, isNegated);
   return tile::AwaitOp::create(builder, loc, type, d);
 }
 
@@ -111,7 +111,7 @@ static LogicalResult checkProduct(Operation *op, int64_t k, int64_t n) {
 }
 
 Value RegionLowering::emitProduct(Operation *op, const Product &product,
-                                  Value init, int64_t block) {
+                                  Value init, int64_t block, bool isNegated) {
   const auto &[a, b, result, aM, bN, m] = product;
   for (Value operand : {a, b})
     if (!tile::isHalf(tensorOf(operand).getElementType())) {
@@ -138,7 +138,8 @@ Value RegionLowering::emitProduct(Operation *op, const Product &product,
     return {};
   return emitMma(op->getLoc(), tileA, sharedA ? block : 0,
                  /*transposeA=*/sharedA && aM == 1, sharedB,
-                 /*transposeB=*/bN == 0, tileC, getRegisterType(result, m));
+                 /*transposeB=*/bN == 0, tileC, isNegated,
+                 getRegisterType(result, m));
 }
 
 LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {

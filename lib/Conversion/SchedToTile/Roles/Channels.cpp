@@ -8,7 +8,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -21,23 +20,42 @@ static ArrayRef<Type> getStageTiles(Value ring) {
 // Out of a channel
 //===----------------------------------------------------------------------===//
 
-/// Overwrites what a partial chunk brought from behind its sequence's end. What
-/// has a slot a chunk is all the chunk's. Other readers of the tiles do the
-/// same, with the same zeros.
-void RoleLowering::zeroTail(sched::GetOp get, ValueRange tiles,
-                            const Visit &visit) {
+/// Returns the tiles out of `get` that a partial chunk brings rows of others
+/// in, by number, with the binding of each. What has a slot a chunk is all the
+/// chunk's, and vectors are filled with zeros as they are loaded.
+static SmallVector<std::pair<unsigned, delta::BindingAttr>>
+findTimed(sched::GetOp get) {
   auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
-  SmallVector<std::pair<Value, delta::BindingAttr>> timed;
-  for (auto [tile, loaded, got] :
-       llvm::zip_equal(tiles, findPut(channel).getTiles(), get.getTiles())) {
+  SmallVector<std::pair<unsigned, delta::BindingAttr>> timed;
+  if (channel.getFill() != sched::Fill::tma)
+    return timed;
+  for (auto [i, loaded] : llvm::enumerate(findPut(channel).getTiles())) {
     auto source =
         cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
-    delta::BindingAttr binding = context.kernel.getBinding(source);
-    if (cast<tile::SmemType>(tile.getType()).isSwizzled() &&
-        binding.has(delta::DimKind::time) && !got.use_empty())
-      timed.push_back({tile, binding});
+    auto kernel = get->getParentOfType<sched::KernelOp>();
+    delta::BindingAttr binding = kernel.getBinding(source);
+    if (tensorOf(loaded).getRank() == 2 && binding.has(delta::DimKind::time) &&
+        !get.getTiles()[i].use_empty())
+      timed.push_back({i, binding});
   }
-  if (timed.empty())
+  return timed;
+}
+
+bool RoleLowering::zeroesAtOnce() {
+  constexpr int64_t kFew = 2;
+  auto gets = role.getEachChunk().getBlock().getOps<sched::GetOp>();
+  return takesInPlace() && llvm::count_if(gets, [](sched::GetOp get) {
+                             return !findTimed(get).empty();
+                           }) > kFew;
+}
+
+/// Overwrites what a partial chunk brought from behind its sequence's end.
+/// Other readers of the tiles do the same, with the same zeros.
+void RoleLowering::zeroTails(
+    const Visit &visit,
+    ArrayRef<std::pair<sched::GetOp, SmallVector<Value>>> gets) {
+  if (llvm::all_of(
+          gets, [](const auto &get) { return findTimed(get.first).empty(); }))
     return;
   Value partial = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                         visit.chunk.valid,
@@ -45,14 +63,21 @@ void RoleLowering::zeroTail(sched::GetOp get, ValueRange tiles,
   auto ifOp = scf::IfOp::create(builder, loc, partial, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  for (auto [tile, binding] : timed)
-    tile::ZeroRowsOp::create(builder, loc, tile,
-                             rows(visit.chunk.valid, binding));
+  for (auto [get, tiles] : gets) {
+    auto timed = findTimed(get);
+    // What is taken later in the chunk is waited for here too.
+    if (!timed.empty() && tiles.empty())
+      tiles = waitForTiles(get, visit);
+    for (auto [i, binding] : timed)
+      if (cast<tile::SmemType>(tiles[i].getType()).isSwizzled())
+        tile::ZeroRowsOp::create(builder, loc, tiles[i],
+                                 rows(visit.chunk.valid, binding));
+  }
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
 }
 
-void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
-                            const Visit &visit) {
+SmallVector<Value> RoleLowering::waitForTiles(sched::GetOp get,
+                                              const Visit &visit) {
   auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
   Value ring = context.rings.lookup(get.getChannel());
   auto full =
@@ -61,29 +86,16 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
   for (auto [i, shared] : llvm::enumerate(full.getTiles()))
     parts.push_back(
         getPart(shared, context.orientation.getSplitDim(channel, i)));
-  if (channel.getFill() == sched::Fill::tma)
-    zeroTail(get, parts, visit);
-  for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), parts))
+  return parts;
+}
+
+void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
+                            const Visit &visit) {
+  SmallVector<Value> tiles = waitForTiles(get, visit);
+  if (!zeroesAtOnce())
+    zeroTails(visit, {{get, tiles}});
+  for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), tiles))
     lowering.setShared(tile, shared);
-}
-
-void RoleLowering::announceGet(sched::GetOp get, RegionLowering &lowering,
-                               const Visit &visit) {
-  Block *block = builder.getInsertionBlock();
-  Block::iterator end = builder.getInsertionPoint();
-  Operation *before = end == block->begin() ? nullptr : &*std::prev(end);
-  lowerGet(get, lowering, visit);
-  Block::iterator first =
-      before ? std::next(before->getIterator()) : block->begin();
-  SmallVector<Operation *> &ops = announced[get];
-  ops.clear();
-  for (Operation &op : llvm::make_range(first, end))
-    ops.push_back(&op);
-}
-
-void RoleLowering::placeGet(sched::GetOp get) {
-  for (Operation *op : announced.lookup(get))
-    op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
 }
 
 void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
@@ -132,52 +144,6 @@ void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   tile::CommitOp::create(builder, loc, ring, visit.use);
 }
 
-/// Returns the puts of the roles within `role`.
-static SmallVector<sched::PutOp> getGuestPuts(sched::KernelOp kernel,
-                                              sched::RoleOp role) {
-  SmallVector<sched::PutOp> puts;
-  for (sched::RoleOp guest : kernel.getRoles())
-    if (guest.getWithin() == role.getRoleName())
-      llvm::append_range(
-          puts, guest.getEachChunk().getBlock().getOps<sched::PutOp>());
-  return puts;
-}
-
-/// A warp a channel, of several groups of the first one: loads are a few
-/// hundred cycles of one warp, and the role goes on when all are under way.
-void RoleLowering::lowerGuestPut(sched::PutOp put, int64_t warp,
-                                 sched::EachChunkOp loop, Value use) {
-  OpBuilder::InsertionGuard guard(builder);
-  Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                       use, context.location->count);
-  if (part) {
-    Value isFirst = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::eq, part, index(0));
-    exists = arith::AndIOp::create(builder, loc, exists, isFirst);
-  }
-  auto ifOp = scf::IfOp::create(builder, loc, exists, /*withElse=*/false);
-  builder.setInsertionPointToStart(ifOp.thenBlock());
-  auto oneWarp =
-      tile::OneWarpOp::create(builder, loc, warp % tile::kWarpgroupWarps);
-  builder.createBlock(&oneWarp.getBody());
-  fillByTMA(put, getVisit(loop, use));
-}
-
-void RoleLowering::beginGuests(sched::EachChunkOp loop) {
-  for (auto [warp, put] : llvm::enumerate(getGuestPuts(context.kernel, role)))
-    for (uint64_t use = 0; use < put.getAhead(); ++use)
-      lowerGuestPut(put, warp, loop, index(use));
-}
-
-void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
-  for (auto [warp, put] : llvm::enumerate(getGuestPuts(context.kernel, role))) {
-    Value later = use;
-    if (put.getAhead())
-      later = arith::AddIOp::create(builder, loc, use, index(put.getAhead()));
-    lowerGuestPut(put, warp, loop, later);
-  }
-}
-
 LogicalResult RoleLowering::lowerPut(sched::PutOp put, RegionLowering &lowering,
                                      const Visit &visit) {
   auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
@@ -220,6 +186,38 @@ SmallVector<Value> RoleLowering::acquire(Value ring, const Visit &visit) {
   return llvm::to_vector_of<Value>(acquired.getTiles());
 }
 
+/// Returns what `value` is rounded to, as `tile` holds it, where products of
+/// the role read that from shared memory; null where none does.
+static Value findStagedAs(Value value, Value tile,
+                          const RegionLowering &lowering) {
+  Type element = cast<tile::SmemType>(tile.getType()).getElementType();
+  for (Operation *user : value.getUsers())
+    if (auto rounded = dyn_cast<arith::TruncFOp>(user);
+        rounded && getElementTypeOrSelf(rounded.getType()) == element &&
+        lowering.isStaged(rounded))
+      return rounded;
+  return {};
+}
+
+/// Writes the tiles of `value` to their place in a stage. Where products of
+/// this role read them too, it is from there: its warps meet before, when the
+/// last chunk's have been read, and behind.
+void RoleLowering::writeIntoStage(Value value, ArrayRef<Value> tiles,
+                                  Value shared, RegionLowering &lowering) {
+  bool isMatrix = tensorOf(value).getRank() == 2;
+  std::optional<int64_t> m = context.orientation.getM(value);
+  if (isMatrix && context.orientation.isSplit(role))
+    shared = getPart(shared, m);
+  Value staged = findStagedAs(value, shared, lowering);
+  for (auto [block, tile] : llvm::enumerate(tiles))
+    tile::WriteOp::create(builder, loc, tile, shared,
+                          /*transpose=*/isMatrix && m == 1, block,
+                          staged ? builder.getI64IntegerAttr(barrier)
+                                 : IntegerAttr());
+  if (staged)
+    lowering.setShared(staged, shared);
+}
+
 /// Writes computed tiles into a channel, rounded to what it holds. They are
 /// made before the stage is waited for, but for those that are made in it.
 LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
@@ -248,11 +246,7 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
     stage = acquire(ring, visit);
   for (auto [value, tiles, shared] :
        llvm::zip_equal(put.getTiles(), made, stage))
-    for (auto [block, tile] : llvm::enumerate(tiles))
-      tile::WriteOp::create(builder, loc, tile, shared,
-                            /*transpose=*/tensorOf(value).getRank() == 2 &&
-                                context.orientation.getM(value) == 1,
-                            block, IntegerAttr());
+    writeIntoStage(value, tiles, shared, lowering);
   tile::CommitOp::create(builder, loc, ring, visit.use);
   return success();
 }

@@ -64,9 +64,10 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
     storeState(store, tiles.front(), visit);
   else if (!isVector)
     storeMatrix(store, tiles,
-                store.getVia() ? lowering.getSharedTile(store.getVia())
-                               : getPart(context.staging.lookup(target),
-                                         isSplit ? m : std::nullopt),
+                store.getDirect() ? Value()
+                : store.getVia()  ? lowering.getSharedTile(store.getVia())
+                                  : getPart(context.staging.lookup(target),
+                                            isSplit ? m : std::nullopt),
                 visit);
   else
     tile::StoreVectorOp::create(
@@ -190,9 +191,18 @@ void RoleLowering::zeroUnownedRows() {
   const BlockLocation &location = *context.location;
   Value last =
       arith::SubIOp::create(builder, loc, context.launch.sequences, index(1));
-  Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                       location.sequence, last);
-  if (location.runSlot) {
+  Value zeroes;
+  if (!location.runSlot) {
+    // By the block's number, which need not be held as its sequence's would.
+    Value blocks = index(static_cast<int64_t>(context.kernel.getHeads()) *
+                         static_cast<int64_t>(context.kernel.getSplit()));
+    zeroes = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::uge,
+        tile::BlockIdOp::create(builder, loc),
+        arith::MulIOp::create(builder, loc, last, blocks));
+  } else {
+    zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                   location.sequence, last);
     Value isFirst = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::eq, location.firstChunk, index(0));
     zeroes = arith::AndIOp::create(builder, loc, zeroes, isFirst);
@@ -200,15 +210,20 @@ void RoleLowering::zeroUnownedRows() {
   auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
+  // Found again: held from the kernel's beginning on, it would cost registers.
+  Value end =
+      tile::SequenceOp::create(builder, loc, last, context.launch.cu,
+                               context.launch.tokens, context.launch.sequences)
+          .getEnd();
   llvm::sort(stores, [](sched::StoreOp a, sched::StoreOp b) {
     return cast<BlockArgument>(a.getTarget()).getArgNumber() <
            cast<BlockArgument>(b.getTarget()).getArgNumber();
   });
   for (sched::StoreOp store : stores)
-    zeroUnownedRows(store);
+    zeroUnownedRows(store, end);
 }
 
-void RoleLowering::zeroUnownedRows(sched::StoreOp store) {
+void RoleLowering::zeroUnownedRows(sched::StoreOp store, Value end) {
   auto target = cast<BlockArgument>(store.getTarget());
   BindingAttr binding = context.kernel.getBinding(target);
   std::optional<int64_t> splitDim;
@@ -228,7 +243,7 @@ void RoleLowering::zeroUnownedRows(sched::StoreOp store) {
     if (piece > 0)
       at.back() = index(piece * tile::kBlockColumns);
     tile::ZeroFillOp::create(builder, loc, context.arguments.lookup(target), at,
-                             dim, rows(context.location->end, binding),
+                             dim, rows(end, binding),
                              rows(context.launch.tokens, binding),
                              isVector ? 1 : tile::kBlockColumns);
   }

@@ -156,6 +156,7 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
                     context.kernel.getRun() == 1 && loop.getInits().empty();
   if (isOneChunk)
     return visitChunk([&](const Visit &visit) {
+      beginGuests(loop);
       SmallVector<Value> none;
       return lowerChunk(loop, visit, {}, none);
     });
@@ -195,11 +196,7 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
 /// chunk's products overwrite a carry.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
-  bool isSplit = context.orientation.isSplit(role);
-  if (!isSplit)
-    for (auto get : block.getOps<sched::GetOp>())
-      announceGet(get, lowering, visit);
-  SmallVector<Operation *> ops = lowering.plan(block);
+  SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
@@ -223,17 +220,29 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
-    auto get = dyn_cast<sched::GetOp>(op);
-    if (get && isSplit)
+    if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
-    else if (get)
-      placeGet(get);
     else if (failed(lowering.lower(op)))
       return failure();
     if (failed(lowerReadySinks()))
       return failure();
   }
   return success();
+}
+
+bool RoleLowering::takesInPlace() {
+  Block &block = role.getEachChunk().getBlock();
+  bool hasPut = false;
+  for (Operation &op : block) {
+    auto get = dyn_cast<sched::GetOp>(op);
+    bool isComputed =
+        get && get.getChannel().getDefiningOp<sched::ChannelOp>().getFill() ==
+                   sched::Fill::warps;
+    if (get && (hasPut || (isComputed && block.getOps<sched::PutOp>().empty())))
+      return true;
+    hasPut |= isa<sched::PutOp>(op);
+  }
+  return context.orientation.isSplit(role);
 }
 
 LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
@@ -252,6 +261,13 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     lowering.setFetch([&](sched::LoadOp load, RankedTensorType type) {
       return fetchRows(load, type, visit);
     });
+  if (zeroesAtOnce())
+    zeroTails(visit, llvm::map_to_vector(gets, [](sched::GetOp get) {
+                return std::pair(get, SmallVector<Value>());
+              }));
+  if (!takesInPlace())
+    for (sched::GetOp get : gets)
+      lowerGet(get, lowering, visit);
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
     lowering.setRegister(arg, carry);
   if (failed(lowerOps(block, lowering, visit)))
@@ -263,8 +279,11 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     if (!next.back())
       return failure();
   }
-  for (sched::GetOp get : gets)
+  for (sched::GetOp get : gets) {
     lowerRelease(get, lowering, visit);
+    lowerGuestsBehind(get, loop);
+  }
+  endGuests(loop);
   sinkIntoRareStores();
   return success();
 }

@@ -58,22 +58,42 @@ private:
 
   // Channels.cpp
   void lowerGet(sched::GetOp get, RegionLowering &lowering, const Visit &visit);
-  /// The same at the chunk's start, where the places of tiles have to be known
-  /// before operations are ordered; `placeGet` moves the wait to here.
-  void announceGet(sched::GetOp get, RegionLowering &lowering,
-                   const Visit &visit);
-  void placeGet(sched::GetOp get);
   /// Hands back what `get` took, when all of the chunk is lowered.
   void lowerRelease(sched::GetOp get, RegionLowering &lowering,
                     const Visit &visit);
-  void zeroTail(sched::GetOp get, ValueRange tiles, const Visit &visit);
-  /// Puts what the roles within this one put before its first chunk.
+  /// True if the role takes tiles out of channels where its program does: it
+  /// has work that does not need them, or puts what others need before.
+  bool takesInPlace();
+  /// Zeroes the tails of tiles; waits for those that are not given.
+  void zeroTails(const Visit &visit,
+                 ArrayRef<std::pair<sched::GetOp, SmallVector<Value>>> gets);
+  /// True if that is done in one place, in front of a chunk that takes many
+  /// tiles in place: a branch for each would take more registers.
+  bool zeroesAtOnce();
+  /// Waits until the tiles of `get` are there, and returns this group's parts.
+  SmallVector<Value> waitForTiles(sched::GetOp get, const Visit &visit);
+
+  // Guests.cpp
+  /// What a role within this one puts into a channel.
+  struct GuestPut {
+    sched::PutOp put;
+    int64_t warp; ///< that does it
+    /// The use whose tiles it puts next, and whether there is such a chunk.
+    Value use = {}, exists = {};
+  };
+  /// Finds the puts of the roles within this one, and puts what comes before
+  /// its first chunk.
   void beginGuests(sched::EachChunkOp loop);
   /// Puts what they put as it begins the chunk of use `use`.
   void lowerGuests(sched::EachChunkOp loop, Value use);
-  /// Lets warp `warp` put the tiles of use `use`, if there is such a chunk.
-  void lowerGuestPut(sched::PutOp put, int64_t warp, sched::EachChunkOp loop,
-                     Value use);
+  /// Puts into the place of what `get` took, which has been handed back.
+  void lowerGuestsBehind(sched::GetOp get, sched::EachChunkOp loop);
+  /// Puts what they put when the chunk is done with tiles of channels that this
+  /// role does not read.
+  void endGuests(sched::EachChunkOp loop);
+  void locateGuestPut(GuestPut &guest, Value use);
+  scf::IfOp lowerGuestPut(const GuestPut &guest, sched::EachChunkOp loop);
+  SmallVector<GuestPut> guests;
   LogicalResult lowerPut(sched::PutOp put, RegionLowering &lowering,
                          const Visit &visit);
   /// Waits for the stage of `ring` to be free and returns its tiles.
@@ -83,6 +103,8 @@ private:
   /// made there: in registers it would take half of a role's.
   void acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
                   const Visit &visit);
+  void writeIntoStage(Value value, ArrayRef<Value> tiles, Value shared,
+                      RegionLowering &lowering);
   LogicalResult fillByWarps(sched::PutOp put, RegionLowering &lowering,
                             const Visit &visit);
 
@@ -102,12 +124,13 @@ private:
   Value isOutChunk(delta::BindingAttr binding, Value number);
   void storeState(sched::StoreOp store, Value tile, const Visit &visit);
   void sinkIntoRareStores();
-  /// `staging` is this group's place in shared memory that they leave through.
+  /// `staging` is this group's place in shared memory that they leave through,
+  /// null if they leave from registers.
   void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
                    const Visit &visit);
   /// Zeroes what no sequence owns of the outs that this role stores.
   void zeroUnownedRows();
-  void zeroUnownedRows(sched::StoreOp store);
+  void zeroUnownedRows(sched::StoreOp store, Value end);
 
   /// Coordinates of an operand's slice for `chunk`.
   SmallVector<Value> getCoordinates(BlockArgument arg, const Chunk &chunk,
@@ -139,8 +162,6 @@ private:
   Value group, part, copy;
   /// The tiles of stages that were waited for before their put.
   DenseMap<Operation *, SmallVector<Value>> begun;
-  /// What waits for a get's tiles, at the chunk's start.
-  DenseMap<Operation *, SmallVector<Operation *>> announced;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
   /// Stores, in the chunk that is being lowered, of what every few chunks have.

@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_SUMPRODUCTSPASS
@@ -176,6 +177,90 @@ Value SumWriter::write(ArrayRef<Value> terms) {
 }
 
 //===----------------------------------------------------------------------===//
+// Scaled products of a chain
+//===----------------------------------------------------------------------===//
+
+/// Returns the product that `value` is a number times, with that number, if
+/// nothing else reads either.
+static std::optional<std::pair<linalg::ContractOp, double>>
+matchNumbered(Value value) {
+  std::optional<ScaledProduct> scaled = matchScaled(value);
+  std::optional<double> number =
+      scaled ? getSplat(scaled->scale) : std::nullopt;
+  if (!number)
+    return std::nullopt;
+  return std::pair(scaled->product, *number);
+}
+
+namespace {
+/// `term + number * product`, written so that it takes one tile: the product is
+/// added to the term over the number.
+struct AddScaledProduct : OpRewritePattern<arith::AddFOp> {
+  AddScaledProduct(MLIRContext *context, Pass::Statistic &numSums)
+      : OpRewritePattern(context), numSums(numSums) {}
+
+  LogicalResult matchAndRewrite(arith::AddFOp sum,
+                                PatternRewriter &rewriter) const override {
+    for (auto [term, scaled] : {std::pair(sum.getLhs(), sum.getRhs()),
+                                std::pair(sum.getRhs(), sum.getLhs())}) {
+      auto match = matchNumbered(scaled);
+      if (!match || !isScale(match->second))
+        continue;
+      rewriter.replaceOp(
+          sum, addOver(rewriter, sum, term, match->first, match->second));
+      ++numSums;
+      return success();
+    }
+    return rewriter.notifyMatchFailure(sum, "it adds no scaled product");
+  }
+
+private:
+  /// True for a number that a state may be divided by and multiplied with again
+  /// without coming near the ends of f32.
+  static bool isScale(double number) {
+    constexpr double kLeast = 1e-6;
+    return std::abs(number) > kLeast && std::abs(number) < 1 / kLeast;
+  }
+
+  /// Returns the first operation of the block that reads `sum`.
+  static Operation *findFirstUser(arith::AddFOp sum) {
+    Operation *first = sum->getBlock()->getTerminator();
+    for (Operation *user : sum->getUsers())
+      if (user->isBeforeInBlock(first))
+        first = user;
+    return first;
+  }
+
+  static Value addOver(PatternRewriter &rewriter, arith::AddFOp sum, Value term,
+                       linalg::ContractOp product, double number) {
+    Location loc = sum.getLoc();
+    auto type = cast<RankedTensorType>(sum.getType());
+    auto scale = [&](Value value, double by) -> Value {
+      Value splat = arith::ConstantOp::create(
+          rewriter, loc,
+          DenseElementsAttr::get(
+              type, rewriter.getFloatAttr(type.getElementType(), by)));
+      return arith::MulFOp::create(rewriter, loc, value, splat);
+    };
+    // Both change a tile that products are added to, so no product should be
+    // under way: one comes as soon as it can, the other as late.
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointAfterValue(term);
+    Value start = scale(term, 1 / number);
+    rewriter.setInsertionPoint(sum);
+    Value added = linalg::ContractOp::create(
+                      rewriter, product.getLoc(), product->getResultTypes(),
+                      product.getInputs(), start, product.getIndexingMaps())
+                      .getResult(0);
+    rewriter.setInsertionPoint(findFirstUser(sum));
+    return scale(added, number);
+  }
+
+  Pass::Statistic &numSums;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
@@ -190,9 +275,32 @@ struct SumProductsPass
     IRRewriter rewriter(&getContext());
     for (ChunkMapOp map : maps)
       rewriteSums(rewriter, map);
+    rewriteScans();
   }
 
 private:
+  static void eraseDead(Block &block) {
+    auto ops = llvm::to_vector(llvm::make_pointer_range(block));
+    for (Operation *op : llvm::reverse(ops))
+      if (isOpTriviallyDead(op))
+        op->erase();
+  }
+
+  void rewriteScans() {
+    SmallVector<Operation *> sums;
+    getOperation()->walk([&](ChunkScanOp scan) {
+      for (auto sum : scan.getBlock().getOps<arith::AddFOp>())
+        sums.push_back(sum);
+    });
+    RewritePatternSet patterns(&getContext());
+    patterns.add<AddScaledProduct>(&getContext(), numSums);
+    GreedyRewriteConfig config;
+    config.setStrictness(GreedyRewriteStrictness::ExistingOps);
+    if (failed(applyOpPatternsGreedily(sums, std::move(patterns), config)))
+      return signalPassFailure();
+    getOperation()->walk([&](ChunkScanOp scan) { eraseDead(scan.getBlock()); });
+  }
+
   /// True for an addition that is a term of another one, and of no more.
   static bool isInner(arith::AddFOp sum) {
     return sum->hasOneUse() && isa<arith::AddFOp>(*sum->user_begin());
@@ -206,10 +314,7 @@ private:
         roots.push_back(sum);
     for (arith::AddFOp root : roots)
       rewriteSum(rewriter, root);
-    auto ops = llvm::to_vector(llvm::make_pointer_range(block));
-    for (Operation *op : llvm::reverse(ops))
-      if (isOpTriviallyDead(op))
-        rewriter.eraseOp(op);
+    eraseDead(block);
   }
 
   void rewriteSum(RewriterBase &rewriter, arith::AddFOp root) {

@@ -249,9 +249,26 @@ static LogicalResult verifyVia(StoreOp store) {
             "not be overwritten";
 }
 
+/// Checks that `store` moves what can leave from registers.
+static LogicalResult verifyDirect(StoreOp store) {
+  auto kernel = store->getParentOfType<KernelOp>();
+  auto target = cast<BlockArgument>(store.getTarget());
+  Type element =
+      cast<GlobalType>(target.getType()).getTensor().getElementType();
+  if (!store.getVia() && delta::getTileRank(store.getTile()) == 2 &&
+      element.getIntOrFloatBitWidth() == 16 &&
+      kernel.getBinding(target).has(delta::DimKind::time))
+    return success();
+  return store.emitOpError()
+         << "(K45) expected a matrix of tokens in 16 bits, and no via; nothing "
+            "else leaves from registers in whole sectors";
+}
+
 LogicalResult StoreOp::verify() {
   if (failed(verifyMove(*this, getTarget(), getTile().getType(),
                         /*isLoad=*/false)))
+    return failure();
+  if (getDirect() && failed(verifyDirect(*this)))
     return failure();
   return getVia() ? verifyVia(*this) : success();
 }
@@ -287,13 +304,13 @@ static LogicalResult verifyAhead(PutOp put) {
   auto channel = put.getChannel().getDefiningOp<ChannelOp>();
   int64_t ahead = put.getAhead();
   bool isGuest = put->getParentOfType<RoleOp>().getWithin().has_value();
-  int64_t most = isGuest ? channel.getDepth() - 1 : 0;
+  int64_t most = isGuest ? channel.getDepth() : 0;
   if (0 <= ahead && ahead <= most)
     return success();
   return put.emitOpError()
          << "(K42) expected at most " << most << " chunks ahead, "
-         << (isGuest ? "one less than the channel's depth; the role it is "
-                       "within would wait for itself"
+         << (isGuest ? "the channel's depth; the role it is within would wait "
+                       "for itself"
                      : "in a role that is within no other; it runs ahead by "
                        "itself")
          << ", found " << ahead;

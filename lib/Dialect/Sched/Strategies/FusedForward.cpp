@@ -1,5 +1,4 @@
-//===- FusedForward.cpp - sched-fuse-forward
-//--------------------------------===//
+//===- FusedForward.cpp - sched-fuse-forward ------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -128,31 +127,46 @@ static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
   return elements / parts / kThreads;
 }
 
+/// Says how deep the channels of `plan` are, and who loads, on the side or not.
+static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
+                         ArrayRef<int64_t> each, bool onTheSide) {
+  unsigned numRoles = plan.getRoles().size();
+  for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
+    // The map is two chunks ahead of the state: what the state alone reads need
+    // not be there as early.
+    bool isLoaded = !channel.filler, isLate = channel.isReadBy(0);
+    // Between roles of the map one for each copy is enough: the next product is
+    // made first and waits in registers.
+    bool isOfMap = !isLoaded && !channel.isVector &&
+                   !llvm::is_contained(channel.readers, 0);
+    int64_t copies = 1;
+    for (unsigned reader : channel.readers)
+      copies = std::max(copies, plan.getRoles()[reader].copies);
+    channel.depth = isOfMap     ? copies
+                    : !isLoaded ? computed
+                    : isLate    ? std::max<int64_t>(loaded - 2, 2)
+                                : loaded;
+    if (number < each.size())
+      channel.depth = each[number];
+    if (!isLoaded || !onTheSide)
+      continue;
+    // On the side, the first role of the map loads, which has the least to do;
+    // but what the state alone reads, whose places are few, the one that is
+    // closest to the state.
+    channel.host = isLate ? numRoles - 1 : 1;
+    // Roles are a chunk ahead of the next one: the tiles of the host's chunk
+    // and of those that lie between it and the state's are in use.
+    int64_t inUse = numRoles - *channel.host + 1;
+    channel.ahead = std::max<int64_t>(channel.depth - inUse, 0);
+  }
+}
+
 /// True if a product of `role` is multiplied by decays.
 static bool hasDecay(const PlannedRole &role) {
   return llvm::any_of(role.ops, [](Operation *op) {
     auto dot = dyn_cast<delta::DecayDotOp>(op);
     return dot && dot.getG();
   });
-}
-
-/// Returns what the fused kernel reads and writes.
-static KernelTensors getFusedTensors(const FusedProgram &program) {
-  delta::ChunkScanOp scan = program.getScan();
-  delta::ChunkMapOp map = program.getMap();
-  KernelTensors tensors =
-      getTensors(cast<delta::ChunkProgramOpInterface>(scan.getOperation()));
-  tensors.ins.clear();
-  tensors.inBindings.clear();
-  for (const FusedProgram::In &in : program.getIns()) {
-    tensors.ins.push_back(in.tensor);
-    tensors.inBindings.push_back(in.binding);
-  }
-  for (unsigned kept : program.getKeptOuts()) {
-    tensors.outs.push_back(map.getOuts()[kept]);
-    tensors.outBindings.push_back(map.getOutBinding(kept));
-  }
-  return tensors;
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,34 +246,39 @@ private:
     grid.split = *parts / state.split;
     roles.back().copies = copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
-    Loading loading{/*onTheSide=*/leavesNoWarps(roles)};
-    assignRegisters(roles, loading,
-                    countCarried(scan, grid.split * state.split));
+    // Where no warps only load there is no shared memory for outs either.
+    bool onTheSide = leavesNoWarps(roles);
+    if (onTheSide)
+      for (PlannedRole &role : roles)
+        role.stores = PlannedRole::Stores::via;
+    std::optional<int64_t> loadRegisters = assignRegisters(
+        roles, !onTheSide, countCarried(scan, grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
+    planChannels(plan, stages, depth, depths, onTheSide);
 
     OpBuilder builder(scan);
     KernelTensors tensors = getFusedTensors(program);
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(scan.getOperation()),
         tensors, name, grid);
-    RoleWriter(builder, plan, kernel, {stages, depth, depths}, loading).write();
-    replace(program, tensors, kernel);
+    RoleWriter(builder, plan, kernel, loadRegisters).write();
+    replaceFused(program, tensors, kernel);
     ++numFused;
     return success();
   }
 
-  /// Sets the budgets of `roles` and of who loads: what the options say, else
-  /// what the state needs for `carried` registers of carries, and the rest of
-  /// the 512 that four warpgroups share in equal parts.
-  void assignRegisters(MutableArrayRef<PlannedRole> roles, Loading &loading,
-                       int64_t carried) {
+  /// Sets the budgets of `roles` and returns that of who loads, where that is a
+  /// role of its own: what the options say, else what the state needs for
+  /// `carried` registers of carries, and the rest of the 512 that four
+  /// warpgroups share in equal parts.
+  std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
+                                         bool loadsAlone, int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     const PlannedRole &state = roles.front();
     int64_t others = countWarpgroups(roles.drop_front());
     constexpr int64_t kAll = 512, kOfLoad = 24;
-    bool isAlone = !loading.onTheSide;
-    if (budgets.empty() && state.split + others + isAlone <= kWarpgroups) {
+    if (budgets.empty() && state.split + others + loadsAlone <= kWarpgroups) {
       // Beside the carries, two accumulators, an operand of each, and what
       // addresses take. Where one warpgroup has the state, what it multiplies
       // is held on while products run, the carries in 16 bits among it.
@@ -267,7 +286,7 @@ private:
       int64_t ofState = kBeside + carried;
       if (state.split == 1)
         ofState += carried / 4 + 32;
-      int64_t ofLoad = isAlone ? kOfLoad : 0;
+      int64_t ofLoad = loadsAlone ? kOfLoad : 0;
       budgets.push_back(ofState);
       budgets.append(roles.size() - 1,
                      (kAll - state.split * ofState - ofLoad) / others);
@@ -285,18 +304,8 @@ private:
     }
     for (auto [role, budget] : llvm::zip(roles, budgets))
       role.registers = budget;
-    if (budgets.size() > roles.size())
-      loading.registers = budgets[roles.size()];
-  }
-
-  static void replace(const FusedProgram &program, const KernelTensors &tensors,
-                      KernelOp kernel) {
-    SmallVector<Value> values(tensors.outs);
-    llvm::append_range(values, tensors.finals);
-    for (auto [value, result] : llvm::zip_equal(values, kernel->getResults()))
-      value.replaceAllUsesWith(result);
-    program.getScan()->erase();
-    program.getMap()->erase();
+    return budgets.size() > roles.size() ? std::optional(budgets[roles.size()])
+                                         : std::nullopt;
   }
 };
 } // namespace

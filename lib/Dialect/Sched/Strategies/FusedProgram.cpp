@@ -1,5 +1,4 @@
-//===- FusedProgram.cpp - A map and the scan it feeds, as one -----*- C++
-//-*-===//
+//===- FusedProgram.cpp - A map and a scan, seen as one -------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -41,27 +40,71 @@ static ChunkMapOp findMap(ChunkScanOp scan, std::string &why) {
   return found;
 }
 
+/// Returns the only map that reads outs of `scan`.
+static ChunkMapOp findMapBehind(ChunkScanOp scan, std::string &why) {
+  ChunkMapOp found;
+  for (Value out : scan.getOuts())
+    for (Operation *user : out.getUsers()) {
+      auto map = dyn_cast<ChunkMapOp>(user);
+      if (map && found && map != found) {
+        why = "two maps read what it computes";
+        return {};
+      }
+      if (map)
+        found = map;
+    }
+  if (!found)
+    why = "no map reads an out of it";
+  return found;
+}
+
+std::string FusedProgram::checkFit(ChunkMapOp map, ChunkScanOp scan,
+                                   Program first, Program second) {
+  if (map.getChunk() != scan.getChunk() || map.getHeads() != scan.getHeads() ||
+      map.getCuSeqlens() != scan.getCuSeqlens() ||
+      map.getCompute() != scan.getCompute())
+    return "its map has other chunks, heads or sequences";
+  for (auto [i, in] : llvm::enumerate(second.getIns()))
+    if (auto result = dyn_cast<OpResult>(in);
+        result && result.getOwner() == first &&
+        (result.getResultNumber() >= first.getOuts().size() ||
+         first.getOutBinding(result.getResultNumber()) !=
+             second.getInBinding(i)))
+      return first == map.getOperation()
+                 ? "it reads an out of its map in another way than it is "
+                   "written"
+                 : "its map reads an out of it in another way than it is "
+                   "written";
+  if (first == scan.getOperation() && !scan.getInits().empty() &&
+      scan.getCarryBinding(0).has(DimKind::chunk))
+    return "its carries start anew every few chunks";
+  return {};
+}
+
 std::optional<FusedProgram> FusedProgram::match(ChunkScanOp scan,
                                                 std::string &why) {
   ChunkMapOp map = findMap(scan, why);
   if (!map)
     return std::nullopt;
-  if (map.getChunk() != scan.getChunk() || map.getHeads() != scan.getHeads() ||
-      map.getCuSeqlens() != scan.getCuSeqlens() ||
-      map.getCompute() != scan.getCompute()) {
-    why = "its map has other chunks, heads or sequences";
+  auto first = cast<Program>(map.getOperation());
+  auto second = cast<Program>(scan.getOperation());
+  why = checkFit(map, scan, first, second);
+  if (!why.empty())
     return std::nullopt;
-  }
-  for (auto [i, in] : llvm::enumerate(scan.getIns()))
-    if (auto result = dyn_cast<OpResult>(in);
-        result && result.getOwner() == map &&
-        map.getOutBinding(result.getResultNumber()) != scan.getInBinding(i)) {
-      why = "it reads an out of its map in another way than it is written";
-      return std::nullopt;
-    }
-  FusedProgram program(map, scan);
-  program.collectIns();
-  return program;
+  return FusedProgram(map, scan, first, second);
+}
+
+std::optional<FusedProgram> FusedProgram::matchBehind(ChunkScanOp scan,
+                                                      std::string &why) {
+  ChunkMapOp map = findMapBehind(scan, why);
+  if (!map)
+    return std::nullopt;
+  auto first = cast<Program>(scan.getOperation());
+  auto second = cast<Program>(map.getOperation());
+  why = checkFit(map, scan, first, second);
+  if (!why.empty())
+    return std::nullopt;
+  return FusedProgram(map, scan, first, second);
 }
 
 unsigned FusedProgram::addIn(Value tensor, BindingAttr binding) {
@@ -73,29 +116,42 @@ unsigned FusedProgram::addIn(Value tensor, BindingAttr binding) {
 }
 
 void FusedProgram::collectIns() {
-  for (auto [i, in] : llvm::enumerate(map.getIns()))
-    inOfTile[map.getInArg(i)] = addIn(in, map.getInBinding(i));
-  for (auto [i, in] : llvm::enumerate(scan.getIns()))
-    if (in.getDefiningOp() != map.getOperation())
-      inOfTile[scan.getInArg(i)] = addIn(in, scan.getInBinding(i));
-  for (OpResult out : map->getResults())
-    if (llvm::any_of(out.getUsers(), [&](Operation *user) {
-          return user != scan.getOperation();
+  for (Program program : {first, second})
+    for (auto [i, in] : llvm::enumerate(program.getIns()))
+      if (in.getDefiningOp() != first)
+        inOfTile[program.getInArg(i)] = addIn(in, program.getInBinding(i));
+}
+
+void FusedProgram::addOuts(Program program) {
+  // What a scan writes is its purpose; of the outs of a map that feeds it, and
+  // of a scan that feeds a map, those that others read too.
+  for (auto [i, out] : llvm::enumerate(program.getOuts()))
+    if (program == second || llvm::any_of(out.getUsers(), [&](Operation *user) {
+          return user != second;
         }))
-      keptOuts.push_back(out.getResultNumber());
+      outs.push_back({program.getYield().getOuts()[i], cast<OpResult>(out),
+                      program.getOutBinding(i)});
+}
+
+std::optional<unsigned> FusedProgram::getCarry(Value value) const {
+  auto arg = dyn_cast_or_null<BlockArgument>(value);
+  unsigned before = 1 + scan.getIns().size();
+  if (!arg || arg.getOwner() != &scan.getBlock() || arg.getArgNumber() < before)
+    return std::nullopt;
+  return arg.getArgNumber() - before;
 }
 
 FusedProgram::Source FusedProgram::resolve(Value operand) const {
   if (auto it = inOfTile.find(operand); it != inOfTile.end())
     return {{}, it->second, {}};
   auto arg = dyn_cast<BlockArgument>(operand);
-  if (!arg || arg.getOwner() != &scan.getBlock())
+  if (!arg || arg.getOwner() != &second.getBlock())
     return {operand, std::nullopt, {}};
   unsigned number = arg.getArgNumber();
-  if (number == 0 || number > scan.getIns().size())
+  if (number == 0 || number > second.getIns().size())
     return {operand, std::nullopt, {}}; // the valid tokens, or a carry
-  auto out = cast<OpResult>(scan.getIns()[number - 1]);
-  return {map.getYield().getOuts()[out.getResultNumber()], std::nullopt,
+  auto out = cast<OpResult>(second.getIns()[number - 1]);
+  return {first.getYield().getOuts()[out.getResultNumber()], std::nullopt,
           getElementTypeOrSelf(out)};
 }
 

@@ -1,4 +1,4 @@
-//===- FusedProgram.h - A map and the scan it feeds, as one -----*- C++ -*-===//
+//===- FusedProgram.h - A map and a scan, seen as one -----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -11,8 +11,9 @@
 
 namespace mlir::wyvern::sched {
 
-/// A chunk_map and the chunk_scan that reads its outs, seen as one program: a
-/// tile that goes through memory between them is the value that made it.
+/// A chunk_map and a chunk_scan of which one reads the other's outs, seen as
+/// one program: a tile that goes through memory between them is the value that
+/// made it.
 class FusedProgram {
 public:
   /// Returns the program of `scan` and the map before it; nothing, with the
@@ -20,6 +21,9 @@ public:
   /// scan's chunk.
   static std::optional<FusedProgram> match(delta::ChunkScanOp scan,
                                            std::string &why);
+  /// The same for `scan` and the map that reads its outs.
+  static std::optional<FusedProgram> matchBehind(delta::ChunkScanOp scan,
+                                                 std::string &why);
 
   delta::ChunkMapOp getMap() const { return map; }
   delta::ChunkScanOp getScan() const { return scan; }
@@ -31,8 +35,18 @@ public:
   };
   ArrayRef<In> getIns() const { return ins; }
 
-  /// The outs of the map that others read too: they are written as well.
-  ArrayRef<unsigned> getKeptOuts() const { return keptOuts; }
+  /// What both write and others than the two read: a tile that some operation
+  /// makes or a carry, and the tensor that it is a tile of.
+  struct Out {
+    Value tile;
+    OpResult tensor;
+    delta::BindingAttr binding;
+  };
+  ArrayRef<Out> getOuts() const { return outs; }
+
+  /// Returns the number of the carry that `value` is a chunk's begin of;
+  /// nothing for what is none.
+  std::optional<unsigned> getCarry(Value value) const;
 
   /// Returns what `operand` of some operation is: a value that an operation
   /// makes, a carry, or the number of an in.
@@ -50,15 +64,29 @@ public:
   bool isFree(Operation *op) const;
 
 private:
-  FusedProgram(delta::ChunkMapOp map, delta::ChunkScanOp scan)
-      : map(map), scan(scan) {}
+  using Program = delta::ChunkProgramOpInterface;
+
+  FusedProgram(delta::ChunkMapOp map, delta::ChunkScanOp scan, Program first,
+               Program second)
+      : map(map), scan(scan), first(first), second(second) {
+    collectIns();
+    addOuts(cast<Program>(scan.getOperation()));
+    addOuts(cast<Program>(map.getOperation()));
+  }
+  /// Returns why the second of the two cannot run with the first one's chunk;
+  /// empty if it can.
+  static std::string checkFit(delta::ChunkMapOp map, delta::ChunkScanOp scan,
+                              Program first, Program second);
   unsigned addIn(Value tensor, delta::BindingAttr binding);
   void collectIns();
+  void addOuts(Program program);
 
   mutable delta::ChunkMapOp map; // op accessors are not const
   mutable delta::ChunkScanOp scan;
+  /// The same two: `second` reads outs of `first`.
+  mutable Program first, second;
   SmallVector<In> ins;
-  SmallVector<unsigned> keptOuts;
+  SmallVector<Out> outs;
   llvm::DenseMap<Value, unsigned> inOfTile;
 };
 

@@ -7,6 +7,7 @@
 
 #include "RolePlan.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -20,19 +21,37 @@ static bool areSame(const Source &a, const Source &b) {
 }
 
 RolePlan::RolePlan(const FusedProgram &program,
-                   SmallVector<PlannedRole> planned)
-    : program(program), roles(std::move(planned)) {
+                   SmallVector<PlannedRole> planned, bool apart)
+    : program(program), roles(std::move(planned)), apart(apart) {
   for (auto [i, role] : llvm::enumerate(roles))
     for (Operation *op : role.ops)
-      roleOfOp[op] = i;
+      roleOfOp.try_emplace(op, i);
   addUses();
   groupUses();
 }
 
 std::optional<unsigned> RolePlan::getRoleOf(Value value) const {
+  if (std::optional<unsigned> carry = program.getCarry(value))
+    return getRoleOf(
+        program.resolve(program.getScan().getYield().getCarries()[*carry])
+            .value);
   Operation *op = value ? value.getDefiningOp() : nullptr;
   auto it = roleOfOp.find(op);
   return it == roleOfOp.end() ? std::nullopt : std::optional(it->second);
+}
+
+bool RolePlan::computes(unsigned role, Value value) const {
+  return getRoleOf(value) == role ||
+         (value && llvm::is_contained(roles[role].ops, value.getDefiningOp()));
+}
+
+Source RolePlan::getSource(Value operand, unsigned role) const {
+  Source source = program.resolve(operand);
+  auto rounded =
+      source.value ? source.value.getDefiningOp<arith::TruncFOp>() : nullptr;
+  if (!rounded || program.isFree(rounded) || computes(role, source.value))
+    return source;
+  return {rounded.getIn(), std::nullopt, getElementTypeOrSelf(source.value)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -44,10 +63,10 @@ void RolePlan::addUse(const Source &source, unsigned role) {
   Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
   if (def && program.isFree(def)) {
     for (Value operand : def->getOperands())
-      addUse(program.resolve(operand), role);
+      addUse(getSource(operand, role), role);
     return;
   }
-  if (!source.in && (!def || getRoleOf(source.value) == role))
+  if (!source.in && (!getRoleOf(source.value) || computes(role, source.value)))
     return;
   auto *it = llvm::find_if(crossings, [&](const Crossing &crossing) {
     return areSame(crossing.source, source);
@@ -64,7 +83,7 @@ void RolePlan::addUses() {
   for (auto [i, role] : llvm::enumerate(roles))
     for (Operation *op : role.ops)
       for (Value operand : op->getOperands())
-        addUse(program.resolve(operand), i);
+        addUse(getSource(operand, i), i);
   for (Crossing &crossing : crossings)
     llvm::sort(crossing.readers);
 }
@@ -77,6 +96,14 @@ static Type getCrossingType(const Source &source) {
                                               : type;
 }
 
+bool RolePlan::isMatrixIn(const Source &source) const {
+  auto binding = program.getIns()[*source.in].binding;
+  return llvm::count_if(binding.getDims(), [](delta::BoundDim dim) {
+           return dim.kind == delta::DimKind::time ||
+                  dim.kind == delta::DimKind::whole;
+         }) > 1;
+}
+
 void RolePlan::groupUses() {
   for (const Crossing &crossing : crossings) {
     std::optional<unsigned> filler = getRoleOf(crossing.source.value);
@@ -85,9 +112,13 @@ void RolePlan::groupUses() {
     bool isVector =
         filler &&
         cast<RankedTensorType>(crossing.source.value.getType()).getRank() == 1;
+    bool isAlone = filler ? apart || !isVector
+                          : apart && crossing.readers.size() > 1 &&
+                                isMatrixIn(crossing.source);
     auto *it = llvm::find_if(channels, [&](const PlannedChannel &channel) {
-      return channel.filler == filler && channel.isVector == isVector &&
-             (!filler || isVector) && channel.readers == crossing.readers;
+      return !isAlone && channel.filler == filler &&
+             channel.isVector == isVector &&
+             channel.readers == crossing.readers;
     });
     if (it == channels.end()) {
       channels.push_back({filler, isVector, crossing.readers});
@@ -159,7 +190,7 @@ public:
       return it->second;
     int64_t level = -1;
     for (Value operand : op->getOperands())
-      level = std::max(level, getLevel(plan.getProgram().resolve(operand)));
+      level = std::max(level, getLevel(plan.getSource(operand, role)));
     return levels[op] = level;
   }
 

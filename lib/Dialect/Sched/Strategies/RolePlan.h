@@ -19,6 +19,9 @@ struct PlannedRole {
   int64_t warps = 4, split = 1, copies = 1;
   std::optional<int64_t> registers = std::nullopt;
   bool overlap = false; ///< of its chunks
+  /// How matrices leave it: through a place of their own, through a tile that
+  /// it has read where there is one, or from registers.
+  enum class Stores { staged, via, direct } stores = Stores::staged;
   SmallVector<Operation *> ops = {};
 };
 
@@ -31,24 +34,52 @@ struct PlannedChannel {
   SmallVector<unsigned> ins = {}; ///< loaded tiles, by number
   SmallVector<Value> values = {}; ///< computed tiles
   SmallVector<Type> types = {};   ///< that the channel holds
+  int64_t depth = 1;
+  /// The role that loaded tiles are put within, and how many chunks ahead of
+  /// it; nothing where a role of its own loads them.
+  std::optional<unsigned> host = std::nullopt;
+  int64_t ahead = 0;
+
+  /// True if role `role` and no other reads it.
+  bool isReadBy(unsigned role) const { return readers == ArrayRef(role); }
 };
 
 /// Which role computes what, and what they hand to each other.
 class RolePlan {
 public:
-  RolePlan(const FusedProgram &program, SmallVector<PlannedRole> roles);
+  /// With `apart` each matrix that several roles load has a channel of its own,
+  /// so that its place is free as soon as it is read, and each vector that is
+  /// computed, so that roles which read each other's need not wait for all.
+  RolePlan(const FusedProgram &program, SmallVector<PlannedRole> roles,
+           bool apart = false);
 
   const FusedProgram &getProgram() const { return program; }
   ArrayRef<PlannedRole> getRoles() const { return roles; }
   ArrayRef<PlannedChannel> getChannels() const { return channels; }
+  /// The same, for who decides how deep they are and who loads.
+  MutableArrayRef<PlannedChannel> getChannels() { return channels; }
+
+  /// Says how matrices leave all roles.
+  void setStores(PlannedRole::Stores stores) {
+    for (PlannedRole &role : roles)
+      role.stores = stores;
+  }
+
+  /// Returns what `operand` of an operation of `role` is: where it is a value
+  /// that another role makes and this one rounds, that value, which crosses
+  /// rounded.
+  FusedProgram::Source getSource(Value operand, unsigned role) const;
 
   /// Returns the channel that brings `source` to `role`, and the number of the
   /// tile in it; nothing where the role has it itself.
   std::optional<std::pair<unsigned, unsigned>>
   findChannel(const FusedProgram::Source &source, unsigned role) const;
 
-  /// Returns the role that computes `value`; nothing for ins and carries.
+  /// Returns the role that computes `value`, the first of several; of a carry
+  /// the one that computes what it becomes. Nothing for ins.
   std::optional<unsigned> getRoleOf(Value value) const;
+  /// True if `role` has `value` itself.
+  bool computes(unsigned role, Value value) const;
 
   /// Orders the operations of `role` by when their operands come: those that
   /// wait for a later channel later, and among equals what a carry depends on
@@ -60,9 +91,12 @@ private:
   void addUses();
   void addUse(const FusedProgram::Source &source, unsigned role);
   void groupUses();
+  /// True for a loaded tile of two dimensions.
+  bool isMatrixIn(const FusedProgram::Source &source) const;
 
   const FusedProgram &program;
   SmallVector<PlannedRole> roles;
+  bool apart;
   SmallVector<PlannedChannel, 0> channels;
   llvm::DenseMap<Operation *, unsigned> roleOfOp;
 

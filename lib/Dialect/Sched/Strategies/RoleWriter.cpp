@@ -7,10 +7,44 @@
 
 #include "RoleWriter.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <map>
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
 using Source = FusedProgram::Source;
+
+KernelTensors sched::getFusedTensors(const FusedProgram &program) {
+  KernelTensors tensors = getTensors(
+      cast<delta::ChunkProgramOpInterface>(program.getScan().getOperation()));
+  tensors.ins.clear();
+  tensors.inBindings.clear();
+  tensors.outs.clear();
+  tensors.outBindings.clear();
+  for (const FusedProgram::In &in : program.getIns()) {
+    tensors.ins.push_back(in.tensor);
+    tensors.inBindings.push_back(in.binding);
+  }
+  for (const FusedProgram::Out &out : program.getOuts()) {
+    tensors.outs.push_back(out.tensor);
+    tensors.outBindings.push_back(out.binding);
+  }
+  return tensors;
+}
+
+void sched::replaceFused(const FusedProgram &program,
+                         const KernelTensors &tensors, KernelOp kernel) {
+  SmallVector<Value> values(tensors.outs);
+  llvm::append_range(values, tensors.finals);
+  for (auto [value, result] : llvm::zip_equal(values, kernel->getResults()))
+    value.replaceAllUsesWith(result);
+  Operation *scan = program.getScan(), *map = program.getMap();
+  bool isScanFirst = scan->isBeforeInBlock(map);
+  (isScanFirst ? map : scan)->erase();
+  (isScanFirst ? scan : map)->erase();
+}
 
 void RoleWriter::write() {
   addChannels();
@@ -25,57 +59,32 @@ void RoleWriter::addChannels() {
     SmallVector<Type> tiles(channel.types);
     for (unsigned in : channel.ins)
       tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
-    // The map is two chunks ahead of the state: what the state alone reads need
-    // not be there as early.
-    bool isLoaded = !channel.filler, isLate = channel.readers == ArrayRef(0u);
-    // Between roles of the map one for each copy is enough: the next product is
-    // made first and waits in registers.
-    bool isOfMap = !isLoaded && !channel.isVector &&
-                   !llvm::is_contained(channel.readers, 0);
-    int64_t copies = 1;
-    for (unsigned reader : channel.readers)
-      copies = std::max(copies, plan.getRoles()[reader].copies);
-    int64_t depth = isOfMap     ? copies
-                    : !isLoaded ? depths.computed
-                    : isLate    ? std::max<int64_t>(depths.loaded - 2, 2)
-                                : depths.loaded;
-    if (channels.size() < depths.each.size())
-      depth = depths.each[channels.size()];
     channels.push_back(ChannelOp::create(
-        builder, loc, ChannelType::get(builder.getContext(), tiles), depth,
-        isLoaded ? Fill::tma : Fill::warps));
+        builder, loc, ChannelType::get(builder.getContext(), tiles),
+        channel.depth, channel.filler ? Fill::warps : Fill::tma));
   }
 }
 
 void RoleWriter::addLoadRoles() {
-  unsigned numRoles = plan.getRoles().size();
-  // By the role that they are within; 0, the state's, stands for none.
-  SmallVector<SmallVector<unsigned>> loaded(numRoles);
-  for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
-    if (channel.filler)
-      continue;
-    // On the side, the first role of the map loads, which has the least to do;
-    // but what the state alone reads, whose places are few, the one that is
-    // closest to the state.
-    unsigned host = 0;
-    if (loading.onTheSide)
-      host = channel.readers == ArrayRef(0u) ? numRoles - 1 : 1;
-    loaded[host].push_back(number);
-  }
-  for (unsigned host = 0; host < numRoles; ++host)
-    if (!loaded[host].empty())
-      addLoadRole(loaded[host], host);
+  // In the order of the roles that they are within; first those within none.
+  std::map<std::optional<unsigned>, SmallVector<unsigned>> loaded;
+  for (auto [number, channel] : llvm::enumerate(plan.getChannels()))
+    if (!channel.filler)
+      loaded[channel.host].push_back(number);
+  for (const auto &[host, numbers] : loaded)
+    addLoadRole(numbers, host);
 }
 
-void RoleWriter::addLoadRole(ArrayRef<unsigned> numbers, unsigned host) {
+void RoleWriter::addLoadRole(ArrayRef<unsigned> numbers,
+                             std::optional<unsigned> host) {
   std::string name = "load";
   if (host)
-    name += "_" + plan.getRoles()[host].name;
+    name += "_" + plan.getRoles()[*host].name;
   RoleOp role = createRole(builder, kernel, name, /*warps=*/1);
-  if (loading.registers)
-    role.setRegisters(*loading.registers);
+  if (loadRegisters && !host)
+    role.setRegisters(*loadRegisters);
   if (host)
-    role.setWithin(plan.getRoles()[host].name);
+    role.setWithin(plan.getRoles()[*host].name);
   delta::ChunkScanOp scan = plan.getProgram().getScan();
   createEachChunk(builder, loc, scan.getDirection(), {});
   for (unsigned number : numbers) {
@@ -86,13 +95,7 @@ void RoleWriter::addLoadRole(ArrayRef<unsigned> numbers, unsigned host) {
           LoadOp::create(builder, loc, kernel.getTileType(arg), arg));
     }
     auto put = PutOp::create(builder, loc, tiles, channels[number]);
-    if (!host)
-      continue;
-    // Roles are a chunk ahead of the next one: the tiles of the host's chunk
-    // and of those that lie between it and the state's are in use.
-    int64_t depth = channels[number].getDefiningOp<ChannelOp>().getDepth();
-    int64_t inUse = plan.getRoles().size() - host + 1;
-    put.setAhead(std::max<int64_t>(depth - inUse, 0));
+    put.setAhead(plan.getChannels()[number].ahead);
   }
   YieldOp::create(builder, loc);
 }
@@ -137,7 +140,7 @@ void RoleWriter::addRole(unsigned number) {
     mapping.map(scan.getCarryArg(i), arg);
   // First what was there before: the chunk's products overwrite a carry.
   if (hasCarries)
-    storeOuts(/*op=*/nullptr, number);
+    addSinks(/*op=*/nullptr, number);
   for (Operation *op : planned.ops) {
     cloneOp(op, number);
     addSinks(op, number);
@@ -183,10 +186,17 @@ Value RoleWriter::mapOperand(Value operand, unsigned role) {
   if (Value known = mapping.lookupOrNull(operand))
     return known;
   const FusedProgram &program = plan.getProgram();
-  Source source = program.resolve(operand);
+  Source source = plan.getSource(operand, role);
   Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  Value made = program.resolve(operand).value;
   if (def && program.isFree(def)) {
     cloneOp(def, role);
+  } else if (source.value && made != source.value) {
+    // It comes rounded, and in the compute type.
+    auto rounded = made.getDefiningOp<arith::TruncFOp>();
+    IRMapping operands;
+    operands.map(rounded.getIn(), getTile(source, role));
+    mapping.map(operand, builder.clone(*rounded, operands)->getResult(0));
   } else if (source.value && mapping.contains(source.value)) {
     mapping.map(operand, mapping.lookup(source.value));
   } else {
@@ -200,9 +210,6 @@ Value RoleWriter::mapOperand(Value operand, unsigned role) {
 //===----------------------------------------------------------------------===//
 
 Value RoleWriter::findVia(Type stored) {
-  // With warps that only load there is room for a tile of its own.
-  if (!loading.onTheSide)
-    return {};
   for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
     GetOp get = gets.lookup(number);
     if (!get || channel.filler || channel.readers.size() != 1)
@@ -215,6 +222,13 @@ Value RoleWriter::findVia(Type stored) {
   return {};
 }
 
+/// True for a matrix of tokens in 16 bits (K45).
+static bool canStoreDirect(RankedTensorType type, BlockArgument target) {
+  auto kernel = cast<KernelOp>(target.getOwner()->getParentOp());
+  return type.getRank() == 2 && type.getElementTypeBitWidth() == 16 &&
+         kernel.getBinding(target).has(delta::DimKind::time);
+}
+
 void RoleWriter::storeOuts(Operation *op, unsigned role) {
   const FusedProgram &program = plan.getProgram();
   auto store = [&](Value tile, unsigned out) {
@@ -224,17 +238,19 @@ void RoleWriter::storeOuts(Operation *op, unsigned role) {
     Value mapped = mapping.lookup(tile);
     Type element =
         cast<GlobalType>(target.getType()).getTensor().getElementType();
+    const PlannedRole &planned = plan.getRoles()[role];
+    using Stores = PlannedRole::Stores;
+    auto type = cast<RankedTensorType>(mapped.getType()).clone(element);
     // What is computed later may read the tile again.
     Value via;
-    if (op == plan.getRoles()[role].ops.back())
-      via = findVia(cast<RankedTensorType>(mapped.getType()).clone(element));
-    StoreOp::create(builder, loc, mapped, target, via);
+    if (planned.stores == Stores::via && op == planned.ops.back())
+      via = findVia(type);
+    bool isDirect =
+        planned.stores == Stores::direct && canStoreDirect(type, target);
+    StoreOp::create(builder, loc, mapped, target, via, isDirect);
   };
-  unsigned out = 0;
-  for (Value tile : program.getScan().getYield().getOuts())
-    store(tile, out++);
-  for (unsigned kept : program.getKeptOuts())
-    store(program.getMap().getYield().getOuts()[kept], out++);
+  for (auto [number, out] : llvm::enumerate(program.getOuts()))
+    store(out.tile, number);
 }
 
 void RoleWriter::addSinks(Operation *op, unsigned role) {

@@ -14,28 +14,22 @@
 
 namespace mlir::wyvern::sched {
 
-/// Chunks that the channels hold: those that are loaded, those that are
-/// computed, and in their place, where it is not empty, each one.
-struct Depths {
-  int64_t loaded = 2, computed = 2;
-  ArrayRef<int64_t> each = {};
-};
-
-/// Who loads: a role of one warp with this budget, or warps of the map on the
-/// side.
-struct Loading {
-  bool onTheSide = false;
-  std::optional<int64_t> registers = std::nullopt;
-};
+/// Returns what the fused kernel of `program` reads and writes.
+KernelTensors getFusedTensors(const FusedProgram &program);
+/// Replaces both programs by their kernel.
+void replaceFused(const FusedProgram &program, const KernelTensors &tensors,
+                  KernelOp kernel);
 
 /// Writes the channels and roles of a plan into an empty kernel, and one more
-/// role, of one warp, that loads.
+/// role of one warp for each that loads within another, and for what has a role
+/// of its own.
 class RoleWriter {
 public:
+  /// `loadRegisters` is the budget of the role that loads and is within none.
   RoleWriter(OpBuilder &builder, const RolePlan &plan, KernelOp kernel,
-             Depths depths, Loading loading)
-      : builder(builder), plan(plan), kernel(kernel), depths(depths),
-        loading(loading), loc(kernel.getLoc()) {}
+             std::optional<int64_t> loadRegisters)
+      : builder(builder), plan(plan), kernel(kernel),
+        loadRegisters(loadRegisters), loc(kernel.getLoc()) {}
 
   void write();
 
@@ -43,8 +37,8 @@ private:
   void addChannels();
   void addRole(unsigned number);
   void addLoadRoles();
-  /// Adds the role that fills these channels; within role `host`, unless 0.
-  void addLoadRole(ArrayRef<unsigned> numbers, unsigned host);
+  /// Adds the role that fills these channels; within role `host`, if any.
+  void addLoadRole(ArrayRef<unsigned> numbers, std::optional<unsigned> host);
   /// Returns the loaded init of each carry that role `number` computes.
   SmallVector<Value> loadInits(bool hasCarries);
   void cloneOp(Operation *op, unsigned role);
@@ -57,7 +51,7 @@ private:
   void storeOuts(Operation *op, unsigned role);
   /// Returns a tile that this role alone has got out of a channel of loads and
   /// through whose place a tile that is stored as `stored` can leave; null if
-  /// there is none, or no need of one.
+  /// there is none.
   Value findVia(Type stored);
   /// True if role `number` computes the carries.
   bool computesCarries(unsigned number) const;
@@ -65,8 +59,7 @@ private:
   OpBuilder &builder;
   const RolePlan &plan;
   KernelOp kernel;
-  Depths depths;
-  Loading loading;
+  std::optional<int64_t> loadRegisters;
   Location loc;
   SmallVector<Value> channels;
 

@@ -246,6 +246,14 @@ LogicalResult StoreRowsOp::verify() {
   if (failed(verifyAccess(*this, getGlobal().getType().getTensor(),
                           getCoords().size(), dim, value.getElementType())))
     return failure();
+  if (!getStaging()) {
+    if (isHalf(value.getElementType()) &&
+        value.getDimSize(getTranspose() ? 0 : 1) % 16 == 0)
+      return success();
+    return emitOpError() << "(C5) expected a staging tile, or bf16 or f16 and "
+                            "rows of a multiple of 16 elements, found "
+                         << value;
+  }
   SmemType staging = getStaging().getType();
   SmallVector<int64_t> shape(value.getShape());
   if (getTranspose())

@@ -162,7 +162,7 @@ int64_t RingType::getTransactionBytes() const {
   return bytes;
 }
 
-int64_t RingType::getSizeInBytes() const {
+int64_t RingType::getBarrierBytes() const {
   // A full and an empty barrier of 8 bytes for every stage.
-  return getTileBytes() + 16 * getDepth();
+  return 16 * getDepth();
 }

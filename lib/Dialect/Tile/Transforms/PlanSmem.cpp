@@ -48,6 +48,7 @@ private:
 /// lifetimes.
 struct Placement {
   Operation *op;
+  StringRef attribute; ///< of `op`, that says where it lies
   int64_t bytes, alignment;
   bool always = false;
   SmallVector<Lifetime> lifetimes = {};
@@ -117,7 +118,8 @@ void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
 
 Placement Lifetimes::get(AllocOp alloc) {
   SmemType type = alloc.getTile().getType();
-  Placement placement{alloc, type.getSizeInBytes(), type.getAlignment()};
+  Placement placement{alloc, "offset", type.getSizeInBytes(),
+                      type.getAlignment()};
   SmallVector<Operation *> users;
   collectUsers(alloc.getTile(), users);
   if (alloc.getTransient()) {
@@ -164,22 +166,15 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
   using TilePlanSmemPassBase::TilePlanSmemPassBase;
 
   void runOnOperation() override {
-    SmallVector<Placement> placements = collect();
-    llvm::stable_sort(placements, [](const Placement &a, const Placement &b) {
-      return std::pair(a.alignment, a.bytes) > std::pair(b.alignment, b.bytes);
-    });
-    Builder builder(&getContext());
-    int64_t end = 0;
-    for (auto [i, placement] : llvm::enumerate(placements)) {
-      place(placement, ArrayRef(placements).take_front(i));
-      placement.op->setAttr("offset",
-                            builder.getI64IntegerAttr(placement.offset));
-      end = std::max(end, placement.end());
-    }
     KernelOp kernel = getOperation();
     TargetInfo target = getTarget(kernel);
     if (limit > 0)
       target.sharedBytes = limit;
+    // Barriers lie behind the tiles of their ring, and the next one's tiles
+    // leave a gap of up to a kilobyte; where that does not fit, apart.
+    int64_t end = placeAll(/*apart=*/false);
+    if (end > target.sharedBytes)
+      end = placeAll(/*apart=*/true);
     kernel.setSharedBytes(end);
     sharedBytes += end;
     boundBlocks(kernel, end, target);
@@ -194,14 +189,37 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
   }
 
 private:
-  SmallVector<Placement> collect() {
+  /// Places everything and returns the bytes that it takes.
+  int64_t placeAll(bool apart) {
+    SmallVector<Placement> placements = collect(apart);
+    llvm::stable_sort(placements, [](const Placement &a, const Placement &b) {
+      return std::pair(a.alignment, a.bytes) > std::pair(b.alignment, b.bytes);
+    });
+    Builder builder(&getContext());
+    int64_t end = 0;
+    for (auto [i, placement] : llvm::enumerate(placements)) {
+      place(placement, ArrayRef(placements).take_front(i));
+      placement.op->setAttr(placement.attribute,
+                            builder.getI64IntegerAttr(placement.offset));
+      end = std::max(end, placement.end());
+    }
+    return end;
+  }
+
+  /// Returns what is to be placed: rings as one, or their barriers `apart`.
+  SmallVector<Placement> collect(bool apart) {
     SmallVector<Placement> placements;
     Lifetimes lifetimes(getOperation());
     getOperation().walk([&](Operation *op) {
       if (auto ring = dyn_cast<AllocRingOp>(op)) {
         RingType type = ring.getRing().getType();
-        placements.push_back({op, type.getSizeInBytes(), type.getAlignment(),
-                              /*always=*/true});
+        constexpr int64_t kBarrierBytes = 8;
+        int64_t behind = apart ? 0 : type.getBarrierBytes();
+        placements.push_back({op, "offset", type.getTileBytes() + behind,
+                              type.getAlignment(), /*always=*/true});
+        if (apart)
+          placements.push_back({op, "barriers", type.getBarrierBytes(),
+                                kBarrierBytes, /*always=*/true});
       } else if (auto alloc = dyn_cast<AllocOp>(op)) {
         placements.push_back(lifetimes.get(alloc));
       }

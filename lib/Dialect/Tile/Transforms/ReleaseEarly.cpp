@@ -72,7 +72,15 @@ private:
     Operation *last = findLast(users, block);
     if (last->getNextNode() == release)
       return;
-    release->moveAfter(last);
+    // What waits for the place to be free comes with it.
+    SmallVector<Operation *> moved = {release};
+    while (Operation *next = moved.back()->getNextNode()) {
+      if (!next->hasAttr(kBehindReleaseAttr))
+        break;
+      moved.push_back(next);
+    }
+    for (Operation *op : llvm::reverse(moved))
+      op->moveAfter(last);
     ++numEarlier;
   }
 };

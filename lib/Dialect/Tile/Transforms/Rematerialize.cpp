@@ -69,9 +69,29 @@ void SpreadOps::collect(Operation *op,
   needed.insert(op);
 }
 
+/// Moves what finds the block's first slot into the role that alone reads it:
+/// others would have it in registers too.
+static void sinkFirstSlot(RolesOp roles) {
+  SmallVector<FirstSlotOp> slots(roles->getBlock()->getOps<FirstSlotOp>());
+  for (FirstSlotOp slot : slots) {
+    Region *only = nullptr;
+    bool isOfOne = !slot->use_empty();
+    for (Operation *user : slot->getUsers()) {
+      Region *role = user->getParentRegion();
+      while (role && role->getParentOp() != roles)
+        role = role->getParentRegion();
+      isOfOne &= role && (!only || only == role);
+      only = role;
+    }
+    if (isOfOne)
+      slot->moveBefore(&only->front(), only->front().begin());
+  }
+}
+
 namespace {
 struct Rematerialize : tile::impl::TileRematerializePassBase<Rematerialize> {
   void runOnOperation() override {
+    getOperation().walk([](RolesOp roles) { sinkFirstSlot(roles); });
     SpreadOps spread(getOperation());
     llvm::SetVector<Operation *> users;
     for (Operation *op : spread.get())

@@ -82,7 +82,7 @@ TEST_F(TileTypeTest, TilesOfARingDoNotOverlap) {
   // TMA brings matrices; vectors are the producer warp's own writes.
   EXPECT_EQ(ring.getTransactionBytes(), transaction);
   // Behind the tiles a full and an empty barrier of 8 bytes for each stage.
-  EXPECT_EQ(ring.getSizeInBytes(), ring.getTileBytes() + 3 * 16);
+  EXPECT_EQ(ring.getBarrierBytes(), 3 * 16);
 }
 
 } // namespace

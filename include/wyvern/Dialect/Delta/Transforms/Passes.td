@@ -304,7 +304,9 @@ def SumProductsPass : Pass<"delta-sum-products"> {
 
     The sum of the rows that differentiation leaves holds as many tiles as it has
     products; this one holds one, or two where scales differ. What a chain does is
-    left in the order in which its operands come.
+    left in the order in which its operands come, but for a product that is added times
+    a number: it goes to the tile of the other term, which is divided by the number
+    before and multiplied by it behind.
 
     Before (types left out):
 

@@ -190,4 +190,36 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
   ];
 }
 
+def TakeDiagonalsPass : Pass<"delta-take-diagonals"> {
+  let summary = "row dots of two tiles out of their product";
+  let description = [{
+    In each `delta.chunk_map`, a sum over columns of x * y is read off the diagonal of
+    x y^T, where the map has that product: both of ins that the product reads as they are
+    stored, so that the numbers are the same. What is summed is then a matrix in
+    registers, and not two that are read from shared memory.
+
+    Before (types left out):
+
+    ```mlir
+    %0 = arith.truncf %X : tensor<64x128xf32> to tensor<64x128xbf16>    // X is stored so
+    %1 = arith.truncf %R : tensor<64x128xf32> to tensor<64x128xbf16>
+    %XR = linalg.contract ins(%0, %1) outs(%zero)                      // X R^T
+    %2 = arith.mulf %X, %R
+    %dbeta = linalg.reduce { arith.addf } ins(%2) dimensions = [1]
+    ```
+
+    After:
+
+    ```mlir
+    %XR = linalg.contract ins(%0, %1) outs(%zero)
+    %2 = delta.decay_mask upto_token %XR half 0
+    %dbeta = linalg.reduce { arith.addf } ins(%2) dimensions = [1]
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"numTaken", "num-taken", "row dots taken out of a product">,
+  ];
+}
+
 #endif // WYVERN_DIALECT_DELTA_TRANSFORMS_ROUNDINGPASSES

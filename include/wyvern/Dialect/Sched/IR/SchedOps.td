@@ -253,15 +253,17 @@ def Sched_StoreOp : Sched_Op<"store"> {
 
     With `via` the tile leaves through the place that a tile out of a channel has in
     shared memory, in that of a staging tile: one of the target's element type that no
-    other role reads, behind all that the chunk computes (K44).
+    other role reads, behind all that the chunk computes (K44). A `direct` one leaves
+    from registers, in pieces of 32 bytes, and needs no shared memory at all; it is a
+    tile of the chunk's rows.
 
     Example: see `sched.kernel`.
   }];
   let arguments = (ins Delta_FloatTensor:$tile,
                        Arg<Sched_GlobalType, "", [MemWrite]>:$target,
-                       Optional<Delta_FloatTensor>:$via);
+                       Optional<Delta_FloatTensor>:$via, UnitAttr:$direct);
   let assemblyFormat = [{
-    $tile `to` $target (`via` $via^)? attr-dict
+    $tile `to` $target (`via` $via^)? (`direct` $direct^)? attr-dict
     `:` type($tile) `,` type($target) (`,` type($via)^)?
   }];
   let hasVerifier = 1;
@@ -290,8 +292,9 @@ def Sched_PutOp : Sched_Op<"put"> {
     Waits until the readers have done with the chunk `depth` before.
 
     In a role within another, the tiles may be those of a chunk `ahead` of the one that
-    the other role begins, of which there are `depth` - 1 at most (K42): no role can
-    have done with more.
+    the other role begins. Where that is less than `depth`, they are put as it begins
+    the chunk. Those of `depth` ahead, the most that there are (K42), take the place of
+    the running chunk's: they are put when the other role has done with these.
 
     Example: see `sched.kernel`.
   }];

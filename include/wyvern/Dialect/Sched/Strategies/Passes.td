@@ -193,4 +193,45 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }
 
+def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
+  let summary = "a scan and the map that reads its outs in one kernel of several roles";
+  let description = [{
+    The gradients of a chunk need what the chain of the state's gradient writes for it.
+    As two kernels, that goes through memory, and all other operands are read twice. This
+    makes one kernel of a scan and the map that alone reads some of its outs: a chain of
+    as many warpgroups as the state has parts of 64 rows, and two roles for the outs of
+    the map, which take the carry and the rows of the chain out of channels. A product
+    of the map that both need, or whose result goes to products of one of them alone, is
+    made by the role that has less to do. One role loads on the side.
+
+    Scans that no map follows, those of a map that another program reads from too, and
+    kernels that have no room for it are left for `sched-separate`, with a remark.
+
+    Before:
+
+    ```mlir
+    %dv, %X, %dS, %dS0 = delta.chunk_scan reverse ... ins(%dO = %do[...], ...) carry(%S = %dsT[...]) ...
+    %dq, %dk, %db = delta.chunk_map ... ins(%X, %dS, %R = %rows[...], ...) ...
+    ```
+
+    After:
+
+    ```mlir
+    %dv, %dq, %dk, %db, %dS0 = sched.kernel "f_bwd_fused" grid(heads = 16, split = 1, over = sequences) ... {
+      %kq = sched.channel depth 2 fill tma : ...
+      %r = sched.channel depth 1 fill tma : ...
+      %x = sched.channel depth 1 fill warps : ...
+      sched.role "chain" warps 4 split 2 registers 160 { ... }
+      sched.role "map" warps 4 registers 96 { ... }
+      sched.role "map1" warps 4 registers 96 { ... }
+      sched.role "load" warps 1 within "map1" { ... }
+    }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numFused", "fused", "scans fused with the map behind them">
+  ];
+  let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
+}
+
 #endif // WYVERN_DIALECT_SCHED_STRATEGIES_PASSES

@@ -104,6 +104,10 @@ constexpr int64_t kFactorScratch = 2624;
 /// (`tile-rotate`).
 constexpr llvm::StringLiteral kOverlapRoundsAttr = "tile.overlap_rounds";
 
+/// On what stands behind a tile.release and goes with it where that is moved:
+/// it waits for the stage that is released.
+constexpr llvm::StringLiteral kBehindReleaseAttr = "tile.behind_release";
+
 } // namespace mlir::wyvern::tile
 
 #endif // WYVERN_DIALECT_TILE_IR_TILE_H

@@ -33,19 +33,30 @@ def Tile_AllocRingOp : Tile_Op<"alloc_ring"> {
   let description = [{
     `producers` and `consumers` are the warps that commit and release a stage, each
     the sum over the roles that do so. Arrival counts, bytes to expect and proxy
-    fences follow from these and the ring's type.
+    fences follow from these and the ring's type. `offset` is where the tiles lie, and
+    `barriers` where the hardware barriers of the stages do, by default behind them:
+    apart, they leave no gap in front of the next ring's tiles (`tile-plan-smem`).
 
     Example: `%r = tile.alloc_ring producers 1 consumers 4
         : !tile.ring<2, [!tile.smem<64x128xbf16>]>`
   }];
   let arguments = (ins I64Attr:$producers, I64Attr:$consumers,
-                       OptionalAttr<I64Attr>:$offset);
+                       OptionalAttr<I64Attr>:$offset,
+                       OptionalAttr<I64Attr>:$barriers);
   let results = (outs Tile_RingType:$ring);
   let assemblyFormat = [{
-    `producers` $producers `consumers` $consumers (`offset` $offset^)? attr-dict
-    `:` type($ring)
+    `producers` $producers `consumers` $consumers (`offset` $offset^)?
+    (`barriers` $barriers^)? attr-dict `:` type($ring)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Bytes from the first tile to the first barrier, once both are placed.
+    int64_t getBarrierDistance() {
+      ::std::optional<uint64_t> barriers = getBarriers();
+      return barriers ? static_cast<int64_t>(*barriers - *getOffset())
+                      : getRing().getType().getTileBytes();
+    }
+  }];
 }
 
 class Tile_StageOp<string opMnemonic> : Tile_Op<opMnemonic> {
@@ -262,14 +273,15 @@ def Tile_WriteOp : Tile_Op<"write", [AllTypesMatch<["tile", "written"]>]> {
   let hasVerifier = 1;
 }
 
-def Tile_StoreRowsOp : Tile_Op<"store_rows"> {
+def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
   let summary = "a register tile to consecutive rows in device memory";
   let description = [{
     Row i < `valid` of the tile goes to `global[coords]` with i added to
     coordinate `dim`; columns run along the last dimension, which has stride 1.
     With `transpose` the rows in memory are the register tile's columns. The tile
-    passes through `staging`, so that whole 128-byte lines are written. Called by a
-    warpgroup that has hardware barrier `barrier_id` to itself.
+    passes through `staging`, so that whole 128-byte lines are written; without, from
+    registers in pieces of 32 bytes, for kernels that have no shared memory left.
+    Called by a warpgroup that has hardware barrier `barrier_id` to itself.
 
     Example:
 
@@ -281,12 +293,12 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows"> {
   }];
   let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
                        Variadic<Index>:$coords, I64Attr:$dim, Index:$valid,
-                       Tile_SmemType:$staging, UnitAttr:$transpose,
+                       Optional<Tile_SmemType>:$staging, UnitAttr:$transpose,
                        I64Attr:$barrier_id);
   let assemblyFormat = [{
     (`transpose` $transpose^)? $value `to` $global `[` $coords `]` `dim` $dim
-    `valid` $valid `via` $staging `barrier` $barrier_id attr-dict
-    `:` type($value) `,` type($global) `,` type($staging)
+    `valid` $valid (`via` $staging^)? `barrier` $barrier_id attr-dict
+    `:` type($value) `,` type($global) (`,` type($staging)^)?
   }];
   let hasVerifier = 1;
 }

@@ -17,8 +17,8 @@ def Tile_MmaOp : Tile_Op<"mma"> {
     K x N in shared memory; C and D are 64 x N in registers, f32. A tile in shared
     memory is given as it lies: A as [64, K], or [K, 64] with `transpose_a`; B as
     [K, N], or [N, K] with `transpose_b`. Of an A with more than 64 rows it takes the 64
-    of `block`. The product joins the group of wgmmas committed by this op; D is readable after `tile.await`, and registers of A and
-    C are the tensor cores' until then.
+    of `block`. With `negate_a` the product is taken off: D = C - A B. The product joins the group of wgmmas committed by this op; D is
+    readable after `tile.await`, and registers of A and C are the tensor cores' until then.
 
     Example:
 
@@ -31,10 +31,11 @@ def Tile_MmaOp : Tile_Op<"mma"> {
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$a,
                        Tile_SmemType:$b, Optional<Tile_AnyTensor>:$c,
                        UnitAttr:$transpose_a, UnitAttr:$transpose_b,
-                       DefaultValuedAttr<I64Attr, "0">:$block);
+                       DefaultValuedAttr<I64Attr, "0">:$block,
+                       UnitAttr:$negate_a);
   let results = (outs Tile_InflightType:$d);
   let assemblyFormat = [{
-    $a (`block` $block^)? (`transpose_a` $transpose_a^)? `,` $b (`transpose_b` $transpose_b^)?
+    $a (`block` $block^)? (`transpose_a` $transpose_a^)? (`negate_a` $negate_a^)? `,` $b (`transpose_b` $transpose_b^)?
     (`into` $c^)? attr-dict
     `:` type($a) `,` type($b) (`,` type($c)^)? `->` type($d)
   }];

@@ -140,12 +140,12 @@ def Tile_RingType : Tile_Type<"Ring", "ring", "stages of tiles between warps"> {
     int64_t getTileStride(unsigned i) const;
     /// True if a tile of a stage is one that wgmma and TMA can read.
     bool hasSwizzledTile() const;
-    /// Bytes of all tiles of all stages: where the barriers begin.
+    /// Bytes of all tiles of all stages.
     int64_t getTileBytes() const;
+    /// Bytes of their barriers.
+    int64_t getBarrierBytes() const;
     /// Bytes of the tiles that TMA fills.
     int64_t getTransactionBytes() const;
-    /// All stages and their barriers (which come last).
-    int64_t getSizeInBytes() const;
     /// The alignment that its tiles need.
     int64_t getAlignment() const;
   }];

@@ -48,7 +48,8 @@ def TileRematerializePass
     A tile that is made of vectors alone (the exponents of a decay, a mask, rates
     along the rows) is made again, from the vectors on, right in front of each
     operation that needs it: a few shuffles and additions instead of 32 registers
-    held from one use to the next. Runs behind CSE, which merges such tiles.
+    held from one use to the next. Runs behind CSE, which merges such tiles. And the
+    first slot of a block's chunks is found in the role that alone reads it.
 
     Before (types left out):
 
@@ -141,7 +142,8 @@ def TileReleaseEarlyPass
   let description = [{
     Moves each `tile.release` up to just behind the last operation of its block that
     reads the stage: a read, or the await of a product. The producer can then fill the
-    stage while the consumer works on what it has read.
+    stage while the consumer works on what it has read. What is marked to stand behind
+    a release (`tile.behind_release`: the load that fills the stage) goes with it.
 
     Before:
 
@@ -239,7 +241,8 @@ def TilePlanSmemPass
     the await of the last product that reads it; a `transient` tile during each
     operation that uses it. What never holds something at the same time may share a
     place: the largest alignment and size come first, each at the lowest place that is
-    free. Bounds `min_blocks` by what the SM has room for. Fails where a block needs
+    free. The barriers of a ring lie behind its tiles; apart from them, where not all
+    fits otherwise. Bounds `min_blocks` by what the SM has room for. Fails where a block needs
     more than `limit`, or than the module's `#tile.target` says.
 
     Before:

@@ -1,0 +1,105 @@
+//===- Guests.cpp - What roles within a role put ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RoleLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+static sched::ChannelOp getChannel(sched::PutOp put) {
+  return put.getChannel().getDefiningOp<sched::ChannelOp>();
+}
+
+/// True for a put into the place of the running chunk's tiles.
+static bool takesPlace(sched::PutOp put) {
+  return put.getAhead() == getChannel(put).getDepth();
+}
+
+/// Returns the get of `role` out of the channel of `put`; null if it does not
+/// read it.
+static sched::GetOp findGet(sched::PutOp put, sched::RoleOp role) {
+  for (Operation *user : put.getChannel().getUsers())
+    if (auto get = dyn_cast<sched::GetOp>(user);
+        get && get->getParentOfType<sched::RoleOp>() == role)
+      return get;
+  return {};
+}
+
+/// True if a put that waits for the readers of its channel may do so in the
+/// middle of a chunk of `role`: no other reader waits for what `role` puts
+/// later in the chunk.
+static bool mayWaitInChunk(sched::PutOp put, sched::RoleOp role) {
+  return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty() ||
+         getChannel(put).getReaders() == ArrayRef<Operation *>(role);
+}
+
+/// A warp a channel, of several groups of the first one: loads are a few
+/// hundred cycles of one warp, and the role goes on when all are under way.
+void RoleLowering::beginGuests(sched::EachChunkOp loop) {
+  for (sched::RoleOp guest : context.kernel.getRoles())
+    if (guest.getWithin() == role.getRoleName())
+      for (auto put : guest.getEachChunk().getBlock().getOps<sched::PutOp>())
+        guests.push_back(
+            {put, static_cast<int64_t>(guests.size()) % tile::kWarpgroupWarps});
+  for (GuestPut &guest : guests)
+    for (uint64_t use = 0; use < guest.put.getAhead(); ++use) {
+      locateGuestPut(guest, index(use));
+      lowerGuestPut(guest, loop);
+    }
+}
+
+void RoleLowering::locateGuestPut(GuestPut &guest, Value use) {
+  guest.use = use;
+  guest.exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                       use, context.location->count);
+  if (!part)
+    return;
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        part, index(0));
+  guest.exists = arith::AndIOp::create(builder, loc, guest.exists, isFirst);
+}
+
+scf::IfOp RoleLowering::lowerGuestPut(const GuestPut &guest,
+                                      sched::EachChunkOp loop) {
+  OpBuilder::InsertionGuard guard(builder);
+  auto ifOp = scf::IfOp::create(builder, loc, guest.exists,
+                                /*withElse=*/false);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  auto oneWarp = tile::OneWarpOp::create(builder, loc, guest.warp);
+  builder.createBlock(&oneWarp.getBody());
+  fillByTMA(guest.put, getVisit(loop, guest.use));
+  return ifOp;
+}
+
+void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
+  for (GuestPut &guest : guests) {
+    Value later = use;
+    if (guest.put.getAhead())
+      later =
+          arith::AddIOp::create(builder, loc, use, index(guest.put.getAhead()));
+    locateGuestPut(guest, later);
+    if (!takesPlace(guest.put))
+      lowerGuestPut(guest, loop);
+  }
+}
+
+void RoleLowering::lowerGuestsBehind(sched::GetOp get,
+                                     sched::EachChunkOp loop) {
+  for (const GuestPut &guest : guests)
+    if (takesPlace(guest.put) && findGet(guest.put, role) == get)
+      if (mayWaitInChunk(guest.put, role))
+        lowerGuestPut(guest, loop)
+            ->setAttr(tile::kBehindReleaseAttr, builder.getUnitAttr());
+}
+
+void RoleLowering::endGuests(sched::EachChunkOp loop) {
+  for (const GuestPut &guest : guests)
+    if (takesPlace(guest.put) &&
+        !(findGet(guest.put, role) && mayWaitInChunk(guest.put, role)))
+      lowerGuestPut(guest, loop);
+}

@@ -1,0 +1,221 @@
+//===- FusedBackward.cpp - sched-fuse-backward ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MapPieces.h"
+#include "RoleWriter.h"
+
+#include "wyvern/Dialect/Sched/Strategies/Passes.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/IR/Remarks.h"
+
+namespace mlir::wyvern::sched {
+#define GEN_PASS_DEF_FUSEBACKWARDPASS
+#include "wyvern/Dialect/Sched/Strategies/Passes.h.inc"
+} // namespace mlir::wyvern::sched
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::sched;
+
+/// Roles of the map, the chain being one of the others.
+static constexpr unsigned kMapRoles = 2, kChain = 0;
+/// Registers of an SM for one thread of each warpgroup of a block.
+static constexpr int64_t kAllRegisters = 512;
+/// Those of the chain beside its carries: an accumulator of 64 columns, the
+/// carries in 16 bits while they are multiplied, and what addresses take.
+static constexpr int64_t kBesideCarries = 96;
+/// Bytes of shared memory for barriers and what sums of rows need.
+static constexpr int64_t kOtherBytes = 1024;
+
+//===----------------------------------------------------------------------===//
+// Roles
+//===----------------------------------------------------------------------===//
+
+/// Returns the registers of a thread that hold the carries, in `parts`
+/// warpgroups.
+static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
+  constexpr int64_t kThreads = 32 * tile::kWarpgroupWarps;
+  int64_t elements = 0;
+  for (Value carry : scan.getYield().getCarries())
+    elements += cast<RankedTensorType>(carry.getType()).getNumElements();
+  return elements / parts / kThreads;
+}
+
+/// Returns the chain, in `parts` warpgroups, and the roles of the map, with
+/// their budgets.
+static SmallVector<PlannedRole> divide(const FusedProgram &program,
+                                       int64_t parts) {
+  delta::ChunkScanOp scan = program.getScan();
+  SmallVector<PlannedRole> roles = {{"chain", tile::kWarpgroupWarps}};
+  roles[kChain].split = parts;
+  for (Operation &op : scan.getBlock().without_terminator())
+    if (!program.isFree(&op))
+      roles[kChain].ops.push_back(&op);
+  for (auto [i, ops] : llvm::enumerate(divideMap(program, kMapRoles))) {
+    PlannedRole role{"map" + (i ? std::to_string(i) : ""),
+                     tile::kWarpgroupWarps};
+    role.ops = ops;
+    roles.push_back(role);
+  }
+  tile::TargetInfo target = tile::getTarget(scan);
+  int64_t others = roles.size() - 1, groups = parts + others;
+  // All start with the same number. The chain has as many, or what it needs.
+  int64_t share =
+      llvm::alignDown(kAllRegisters / groups, target.registerGranule);
+  int64_t ofChain = std::max(share, kBesideCarries + countCarried(scan, parts));
+  int64_t ofMap = (groups * share - parts * ofChain) / others;
+  for (auto [i, role] : llvm::enumerate(roles))
+    role.registers =
+        tile::getBudget(target, i == kChain ? ofChain : ofMap, kAllRegisters);
+  return roles;
+}
+
+//===----------------------------------------------------------------------===//
+// Shared memory
+//===----------------------------------------------------------------------===//
+
+static int64_t countBytes(RankedTensorType tile) {
+  return tile.getNumElements() * tile.getElementTypeBitWidth() / 8;
+}
+
+/// Returns the bytes of one chunk's tiles in `channel`.
+static int64_t countBytes(const PlannedChannel &channel, KernelOp kernel) {
+  int64_t bytes = 0;
+  for (Type type : channel.types)
+    bytes += countBytes(cast<RankedTensorType>(type));
+  for (unsigned in : channel.ins)
+    bytes += countBytes(getLoadedType(kernel, kernel.getInArgs()[in]));
+  return bytes;
+}
+
+/// Returns the bytes of the places that matrices of `program` leave through.
+static int64_t countStaging(const FusedProgram &program) {
+  int64_t bytes = 0;
+  for (const FusedProgram::Out &out : program.getOuts())
+    if (delta::getTileRank(out.tile) == 2)
+      bytes += countBytes(cast<RankedTensorType>(out.tile.getType())
+                              .clone(getElementTypeOrSelf(out.tensor)));
+  return bytes;
+}
+
+/// Returns the role that loads `channel` on the side: of those that read it one
+/// that nobody waits for, else the last.
+static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
+  auto isWaitedFor = [&](unsigned role) {
+    return llvm::any_of(plan.getChannels(), [&](const PlannedChannel &other) {
+      return other.filler == role;
+    });
+  };
+  for (unsigned reader : channel.readers)
+    if (!isWaitedFor(reader))
+      return reader;
+  return channel.readers.back();
+}
+
+/// Says how deep the channels of `plan` are, who loads, and how outs leave.
+/// Returns the bytes that are missing for that.
+static int64_t planMemory(RolePlan &plan, KernelOp kernel) {
+  int64_t room = tile::getTarget(kernel).sharedBytes - kOtherBytes;
+  // The chain is a chunk ahead of the map: it reads what they share twice.
+  for (PlannedChannel &channel : plan.getChannels()) {
+    bool isShared = !channel.filler && channel.readers.front() == kChain &&
+                    channel.readers.size() > 1;
+    channel.depth = isShared ? 2 : 1;
+    room -= channel.depth * countBytes(channel, kernel);
+  }
+  if (room < 0)
+    return -room;
+  int64_t staging = countStaging(plan.getProgram());
+  bool isStaged = staging <= room;
+  if (isStaged)
+    room -= staging;
+  plan.setStores(isStaged ? PlannedRole::Stores::staged
+                          : PlannedRole::Stores::direct);
+  for (PlannedChannel &channel : plan.getChannels()) {
+    if (int64_t bytes = countBytes(channel, kernel);
+        channel.depth == 1 && bytes <= room) {
+      channel.depth = 2;
+      room -= bytes;
+    }
+    if (channel.filler)
+      continue;
+    // Each tile's place is filled again when the chunk is done with it.
+    channel.host = findHost(plan, channel);
+    channel.ahead = channel.depth;
+  }
+  return 0;
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct FuseBackward : sched::impl::FuseBackwardPassBase<FuseBackward> {
+  void runOnOperation() override {
+    SmallVector<delta::ChunkScanOp> scans(
+        getOperation().getOps<delta::ChunkScanOp>());
+    unsigned number = 0;
+    // Of two that one map reads from, the later one is the chain of gradients.
+    for (delta::ChunkScanOp scan : llvm::reverse(scans)) {
+      std::string why;
+      std::optional<FusedProgram> program =
+          FusedProgram::matchBehind(scan, why);
+      if (!program) {
+        decline(scan, why);
+        continue;
+      }
+      std::string name = (getOperation().getSymName() + "_fused").str();
+      if (number)
+        name += std::to_string(number);
+      FailureOr<bool> fused = fuse(*program, name);
+      if (failed(fused))
+        return signalPassFailure();
+      number += *fused;
+    }
+  }
+
+private:
+  void decline(delta::ChunkScanOp scan, StringRef why) {
+    remark::missed(scan.getLoc(),
+                   remark::RemarkOpts::name("NotFused").category(getArgument()))
+        << ("the scan keeps a kernel of its own: " + why).str();
+  }
+
+  /// Returns whether there is a kernel of both now; fails on a scan that no
+  /// kernel can be made of.
+  FailureOr<bool> fuse(const FusedProgram &program, StringRef name) {
+    delta::ChunkScanOp scan = program.getScan();
+    FailureOr<int64_t> parts = countSplitParts(scan);
+    if (failed(parts))
+      return failure();
+    constexpr int64_t kMostParts = 2;
+    if (*parts > kMostParts) {
+      decline(scan, "its carries take more than two warpgroups");
+      return false;
+    }
+    RolePlan plan(program, divide(program, *parts), /*apart=*/true);
+    delta::ChunkMapOp map = program.getMap();
+    OpBuilder builder(map);
+    KernelTensors tensors = getFusedTensors(program);
+    KernelOp kernel = createKernel(
+        builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
+        tensors, name, Grid());
+    if (int64_t missing = planMemory(plan, kernel)) {
+      kernel.erase();
+      decline(scan, "the tiles of a chunk of both take " +
+                        std::to_string(missing) +
+                        " bytes of shared memory more than a block has");
+      return false;
+    }
+    RoleWriter(builder, plan, kernel, /*loadRegisters=*/std::nullopt).write();
+    replaceFused(program, tensors, kernel);
+    ++numFused;
+    return true;
+  }
+};
+} // namespace

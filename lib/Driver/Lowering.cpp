@@ -74,7 +74,7 @@ LogicalResult Lowering::runTo(const Phase &last) {
       costs = estimateCosts(module);
     if (&phase >= &reached && phase.name == describedPhase)
       bundle = describeBundle(module);
-    if (&phase >= &reached && failed(saveTemps(phase, number)))
+    if (&phase >= &reached && failed(keepPhase(phase, number)))
       return failure();
     if (&phase == &last)
       break;
@@ -91,7 +91,7 @@ LogicalResult Lowering::runPasses(const Phase &phase) {
   return pm.run(module);
 }
 
-LogicalResult Lowering::saveTemps(const Phase &phase, unsigned number) {
+LogicalResult Lowering::keepPhase(const Phase &phase, unsigned number) {
   if (report)
     report->addPhase(name, phase.name, module);
   if (tempsFolder.empty())
@@ -159,7 +159,7 @@ FailureOr<BundleInfo> Lowering::runToKernels() {
 FailureOr<BundleInfo> Lowering::runToBundle(KernelCache &cache) {
   for (auto [number, phase] : llvm::enumerate(getPhases()))
     if (&phase > findPhase(describedPhase) &&
-        (failed(runPasses(phase)) || failed(saveTemps(phase, number))))
+        (failed(runPasses(phase)) || failed(keepPhase(phase, number))))
       return failure();
   if (failed(generatePTX(*bundle, cache)))
     return failure();

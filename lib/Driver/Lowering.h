@@ -44,7 +44,7 @@ private:
   void setTarget(StringRef arch);
   LogicalResult runPasses(const Phase &phase);
   /// Keeps the IR of a phase for --save-temps and --report.
-  LogicalResult saveTemps(const Phase &phase, unsigned number);
+  LogicalResult keepPhase(const Phase &phase, unsigned number);
   LogicalResult generatePTX(BundleInfo &bundle, KernelCache &cache);
 
   const DriverOptions &options;

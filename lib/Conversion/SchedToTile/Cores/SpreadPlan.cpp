@@ -25,16 +25,7 @@ static constexpr int64_t kWarpLanes = 32;
 /// The widest access, in bits.
 static constexpr int64_t kAccessBits = 128;
 
-SpreadPlan::SpreadPlan(sched::RoleOp role) {
-  sched::EachChunkOp loop = role.getEachChunk();
-  classes.addBlock(role.getBlock());
-  classes.addBlock(loop.getBlock());
-  for (auto [init, arg, next, final] :
-       llvm::zip_equal(loop.getInits(), loop.getCarryArgs(),
-                       loop.getYield().getCarries(), loop.getFinals()))
-    for (Value other : {Value(init), Value(next), Value(final)})
-      classes.join(arg, other);
-}
+SpreadPlan::SpreadPlan(sched::RoleOp role) { addRole(classes, role); }
 
 bool SpreadPlan::isMadeWhereUsed(Value tile) {
   return isSplat(tile) || tile.getDefiningOp<linalg::BroadcastOp>();

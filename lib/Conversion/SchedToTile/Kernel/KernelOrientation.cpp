@@ -39,7 +39,7 @@ TypedAttr wyvern::getSplatValue(Value value) {
 // The tiles of a kernel
 //===----------------------------------------------------------------------===//
 
-void KernelOrientation::addRole(sched::RoleOp role) {
+void wyvern::addRole(delta::DimClasses &classes, sched::RoleOp role) {
   sched::EachChunkOp loop = role.getEachChunk();
   classes.addBlock(role.getBlock());
   classes.addBlock(loop.getBlock());
@@ -142,7 +142,7 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
   orientation.classes.addBlock(kernel.getBlock());
   Value carry;
   for (sched::RoleOp role : kernel.getRoles()) {
-    orientation.addRole(role);
+    addRole(orientation.classes, role);
     auto carries = role.getEachChunk().getCarryArgs();
     if (!carry && !carries.empty())
       carry = carries.front();

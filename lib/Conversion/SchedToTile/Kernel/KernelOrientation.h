@@ -14,6 +14,9 @@
 
 namespace mlir::wyvern {
 
+/// Relates the dimensions of what `role` computes, from chunk to chunk too.
+void addRole(delta::DimClasses &classes, sched::RoleOp role);
+
 /// Which dimension of each value of a kernel is the M of the tensor cores.
 ///
 /// In a role that holds values with the *split* dimension it is that one: the
@@ -54,7 +57,6 @@ public:
   int64_t getBlocks(Value value, int64_t m) const;
 
 private:
-  void addRole(sched::RoleOp role);
   void addChannel(sched::ChannelOp channel);
   LogicalResult findSplit(sched::KernelOp kernel, Value carry);
   LogicalResult findSplitRoles(sched::KernelOp kernel);

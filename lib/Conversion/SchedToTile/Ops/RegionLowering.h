@@ -22,13 +22,13 @@ LogicalResult checkFactorBlock(Operation *op, std::optional<int64_t> block);
 /// An error for a matrix that has no place to be computed in.
 LogicalResult refuseWithoutRows(Operation *op);
 
-/// True for what takes tiles out of a chunk: to memory, to a channel, to the
-/// next chunk.
-/// The exp of the row sums that `op` makes, if products are multiplied by it:
-/// it stays in shared memory, where registers would hold it beside the product.
-/// Null otherwise.
+/// Returns the exp of the row sums that `op` makes, if products are multiplied
+/// by it: it stays in shared memory, where registers would hold it beside the
+/// product. Null otherwise.
 Value getSharedFactor(Operation *op);
 
+/// True for what takes tiles out of a chunk: to memory, to a channel, to the
+/// next chunk.
 inline bool isSink(Operation *op) {
   return isa<sched::StoreOp, sched::PutOp, sched::YieldOp>(op);
 }

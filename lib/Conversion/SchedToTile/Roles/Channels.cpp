@@ -22,7 +22,7 @@ static ArrayRef<Type> getStageTiles(Value ring) {
 
 /// Returns the tiles out of `get` that a partial chunk brings rows of others
 /// in, by number, with the binding of each. What has a slot a chunk is all the
-/// chunk's, and vectors are filled with zeros as they are loaded.
+/// chunk's; vectors and f32 are filled with zeros as they are loaded.
 static SmallVector<std::pair<unsigned, delta::BindingAttr>>
 findTimed(sched::GetOp get) {
   auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
@@ -34,8 +34,10 @@ findTimed(sched::GetOp get) {
         cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
     auto kernel = get->getParentOfType<sched::KernelOp>();
     delta::BindingAttr binding = kernel.getBinding(source);
-    if (tensorOf(loaded).getRank() == 2 && binding.has(delta::DimKind::time) &&
-        !get.getTiles()[i].use_empty())
+    auto held =
+        cast<RankedTensorType>(channel.getChannel().getType().getTiles()[i]);
+    if (held.getRank() == 2 && tile::isHalf(held.getElementType()) &&
+        binding.has(delta::DimKind::time) && !get.getTiles()[i].use_empty())
       timed.push_back({i, binding});
   }
   return timed;
@@ -69,9 +71,8 @@ void RoleLowering::zeroTails(
     if (!timed.empty() && tiles.empty())
       tiles = waitForTiles(get, visit);
     for (auto [i, binding] : timed)
-      if (cast<tile::SmemType>(tiles[i].getType()).isSwizzled())
-        tile::ZeroRowsOp::create(builder, loc, tiles[i],
-                                 rows(visit.chunk.valid, binding));
+      tile::ZeroRowsOp::create(builder, loc, tiles[i],
+                               rows(visit.chunk.valid, binding));
   }
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
 }

@@ -37,14 +37,13 @@ struct BoundIn {
 } // namespace
 
 /// Returns the in whose tile `value` is; nothing for another value.
-template <typename OpT>
-static std::optional<BoundIn> findIn(OpT program, Value value) {
-  auto arg = dyn_cast<BlockArgument>(value);
-  if (!arg || arg.getOwner() != &program.getBlock() ||
-      arg.getArgNumber() == 0 || arg.getArgNumber() > program.getIns().size())
+static std::optional<BoundIn> findIn(ChunkProgramOpInterface program,
+                                     Value value) {
+  Value in = ChunkProgramOpInterface::getInOfTile(value);
+  if (!in)
     return std::nullopt;
-  unsigned number = arg.getArgNumber() - 1;
-  return BoundIn{program.getIns()[number], program.getInBinding(number)};
+  unsigned number = cast<BlockArgument>(value).getArgNumber() - 1; // `valid`
+  return BoundIn{in, program.getInBinding(number)};
 }
 
 /// Returns the vector whose sum's exponential `exp` is; null for another.
@@ -71,7 +70,8 @@ static bool isRunningDecay(OpResult out, const BoundIn &g, int64_t chunk) {
   if (!sum || sum.getReverse() || sum.getExclusive() ||
       cast<RankedTensorType>(sum.getType()).getShape() != ArrayRef(chunk))
     return false;
-  std::optional<BoundIn> summed = findIn(map, sum.getX());
+  std::optional<BoundIn> summed =
+      findIn(cast<ChunkProgramOpInterface>(map.getOperation()), sum.getX());
   return summed && summed->tensor == g.tensor && summed->binding == g.binding;
 }
 
@@ -102,7 +102,10 @@ private:
   static LogicalResult share(RewriterBase &rewriter, math::ExpOp exp) {
     auto scan = cast<ChunkScanOp>(exp->getParentOp());
     Value summed = getSummed(exp);
-    std::optional<BoundIn> g = summed ? findIn(scan, summed) : std::nullopt;
+    std::optional<BoundIn> g =
+        summed
+            ? findIn(cast<ChunkProgramOpInterface>(scan.getOperation()), summed)
+            : std::nullopt;
     Value running = g ? findRunningDecay(scan, *g) : Value();
     if (!running)
       return failure();

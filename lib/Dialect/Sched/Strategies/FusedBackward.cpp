@@ -10,8 +10,6 @@
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
-#include "mlir/IR/Remarks.h"
-
 namespace mlir::wyvern::sched {
 #define GEN_PASS_DEF_FUSEBACKWARDPASS
 #include "wyvern/Dialect/Sched/Strategies/Passes.h.inc"
@@ -166,7 +164,7 @@ struct FuseBackward : sched::impl::FuseBackwardPassBase<FuseBackward> {
       std::optional<FusedProgram> program =
           FusedProgram::matchBehind(scan, why);
       if (!program) {
-        decline(scan, why);
+        FusedProgram::decline(scan, getArgument(), why);
         continue;
       }
       std::string name = (getOperation().getSymName() + "_fused").str();
@@ -180,12 +178,6 @@ struct FuseBackward : sched::impl::FuseBackwardPassBase<FuseBackward> {
   }
 
 private:
-  void decline(delta::ChunkScanOp scan, StringRef why) {
-    remark::missed(scan.getLoc(),
-                   remark::RemarkOpts::name("NotFused").category(getArgument()))
-        << ("the scan keeps a kernel of its own: " + why).str();
-  }
-
   /// Returns whether there is a kernel of both now; fails on a scan that no
   /// kernel can be made of.
   FailureOr<bool> fuse(const FusedProgram &program, StringRef name) {
@@ -195,7 +187,8 @@ private:
       return failure();
     constexpr int64_t kMostParts = 2;
     if (*parts > kMostParts) {
-      decline(scan, "its carries take more than two warpgroups");
+      FusedProgram::decline(scan, getArgument(),
+                            "its carries take more than two warpgroups");
       return false;
     }
     RolePlan plan(program, divide(program, *parts), /*apart=*/true);
@@ -207,9 +200,10 @@ private:
         tensors, name, Grid());
     if (int64_t missing = planMemory(plan, kernel)) {
       kernel.erase();
-      decline(scan, "the tiles of a chunk of both take " +
-                        std::to_string(missing) +
-                        " bytes of shared memory more than a block has");
+      FusedProgram::decline(
+          scan, getArgument(),
+          "the tiles of a chunk of both take " + std::to_string(missing) +
+              " bytes of shared memory more than a block has");
       return false;
     }
     RoleWriter(builder, plan, kernel, /*loadRegisters=*/std::nullopt).write();

@@ -13,7 +13,6 @@
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/IR/Remarks.h"
 
 namespace mlir::wyvern::sched {
 #define GEN_PASS_DEF_FUSEFORWARDPASS
@@ -219,10 +218,7 @@ struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
         program = FusedProgram::match(scan, why);
       }
       if (!program) {
-        remark::missed(
-            scan.getLoc(),
-            remark::RemarkOpts::name("NotFused").category(getArgument()))
-            << ("the scan keeps a kernel of its own: " + why);
+        FusedProgram::decline(scan, getArgument(), why);
         continue;
       }
       std::string name = (getOperation().getSymName() + "_fused").str();

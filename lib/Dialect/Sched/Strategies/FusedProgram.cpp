@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -105,6 +106,12 @@ std::optional<FusedProgram> FusedProgram::matchBehind(ChunkScanOp scan,
   if (!why.empty())
     return std::nullopt;
   return FusedProgram(map, scan, first, second);
+}
+
+void FusedProgram::decline(ChunkScanOp scan, StringRef name, StringRef why) {
+  remark::missed(scan.getLoc(),
+                 remark::RemarkOpts::name("NotFused").category(name))
+      << ("the scan keeps a kernel of its own: " + why).str();
 }
 
 unsigned FusedProgram::addIn(Value tensor, BindingAttr binding) {

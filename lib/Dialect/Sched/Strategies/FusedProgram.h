@@ -25,6 +25,9 @@ public:
   static std::optional<FusedProgram> matchBehind(delta::ChunkScanOp scan,
                                                  std::string &why);
 
+  /// Says in a remark of the pass `name` why `scan` is not fused.
+  static void decline(delta::ChunkScanOp scan, StringRef name, StringRef why);
+
   delta::ChunkMapOp getMap() const { return map; }
   delta::ChunkScanOp getScan() const { return scan; }
 

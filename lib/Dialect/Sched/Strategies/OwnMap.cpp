@@ -21,6 +21,7 @@ static bool isReadByOther(OpResult out, ChunkScanOp scan) {
   });
 }
 
+/// True if `scan` reads `out`, and nothing else does.
 static bool isReadByAlone(OpResult out, ChunkScanOp scan) {
   return !out.use_empty() && llvm::all_of(out.getUsers(), [&](Operation *user) {
     return user == scan.getOperation();

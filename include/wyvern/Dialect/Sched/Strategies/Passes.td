@@ -127,8 +127,14 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     * `state`: the scan's chain, which holds the carries in registers. Where a chunk
       waits for a product in its middle, chunks overlap;
     * `map`: the map, by `copies` groups that take the chunks in turn. With `split-map`
-      `dots`, what needs no triangular factor, and `factor`, the factor and what needs it;
+      `dots`, the products, and `factor`, the triangular factor, what needs it, and what
+      no product needs;
     * `load`: one warp that fills the channels of ins and does nothing else.
+
+    What other programs read of the map has to be in memory before they run. Such a map is
+    cut: what the scan alone reads becomes a map of its own, unless both would compute the
+    same product. So the last chain of a sequence in segments, whose carries start anew
+    every few chunks and which has a block for each such run, takes its products along.
 
     Values that cross roles become tiles of channels, one for each pair of a role that
     computes and the roles that read, so that each waits for what it needs and for
@@ -139,9 +145,9 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
 
     The split dimension is divided over `split-warps` warpgroups of the state role, and
     what is left over blocks. With few heads, blocks are better: they all compute the
-    map's part, but there are more of them. Two warpgroups of the state leave no registers
-    for warps that only load: without copies, the roles of the map then load on the side
-    (`within`), and outputs leave through the place of the chunk's values (`via`).
+    map's part, but there are more of them. Two warpgroups of the state and two of the map
+    leave no registers for warps that only load: without copies, the roles of the map then
+    load on the side (`within`), and outputs leave through the place of the chunk's values (`via`).
 
     A scan without such a map, or of a backward (a function that takes residuals), is
     left for `sched-separate`, with a remark.

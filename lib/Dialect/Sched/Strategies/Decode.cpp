@@ -6,7 +6,6 @@
 
 #include "KernelFrame.h"
 
-#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
@@ -160,12 +159,9 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
                                    delta::ChunkScanOp scan) {
   auto program = cast<delta::ChunkProgramOpInterface>(scan.getOperation());
   delta::DimClasses classes(program);
-  auto dim = delta::findSplitDim(scan, classes);
-  if (!dim)
-    return scan.emitError()
-           << "every dimension of the carried state is summed over by some "
-              "product of the token, so no dimension can be split over blocks; "
-              "the GPU lowering needs one that is not";
+  auto dim = requireSplitDim(scan, classes, "token");
+  if (failed(dim))
+    return failure();
   auto state = cast<RankedTensorType>(dim->first.getType());
   TokenRows rows = countRows(scan, classes, *dim);
   Division division =

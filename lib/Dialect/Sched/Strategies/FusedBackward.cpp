@@ -33,16 +33,6 @@ static constexpr int64_t kOtherBytes = 1024;
 // Roles
 //===----------------------------------------------------------------------===//
 
-/// Returns the registers of a thread that hold the carries, in `parts`
-/// warpgroups.
-static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
-  constexpr int64_t kThreads = 32 * tile::kWarpgroupWarps;
-  int64_t elements = 0;
-  for (Value carry : scan.getYield().getCarries())
-    elements += cast<RankedTensorType>(carry.getType()).getNumElements();
-  return elements / parts / kThreads;
-}
-
 /// Returns the chain, in `parts` warpgroups, and the roles of the map, with
 /// their budgets.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
@@ -64,7 +54,8 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   // All start with the same number. The chain has as many, or what it needs.
   int64_t share =
       llvm::alignDown(kAllRegisters / groups, target.registerGranule);
-  int64_t ofChain = std::max(share, kBesideCarries + countCarried(scan, parts));
+  int64_t ofChain =
+      std::max(share, kBesideCarries + program.countCarried(parts));
   int64_t ofMap = (groups * share - parts * ofChain) / others;
   for (auto [i, role] : llvm::enumerate(roles))
     role.registers =

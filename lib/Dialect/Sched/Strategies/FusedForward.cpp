@@ -116,16 +116,6 @@ static bool waitsForProduct(delta::ChunkScanOp scan) {
   });
 }
 
-/// Returns the registers of a thread that hold the carries where they are split
-/// over `parts` warpgroups.
-static int64_t countCarried(delta::ChunkScanOp scan, int64_t parts) {
-  constexpr int64_t kThreads = 32 * tile::kWarpgroupWarps;
-  int64_t elements = 0;
-  for (Value carry : scan.getYield().getCarries())
-    elements += cast<RankedTensorType>(carry.getType()).getNumElements();
-  return elements / parts / kThreads;
-}
-
 /// Says how deep the channels of `plan` are, and who loads, on the side or not.
 static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
                          ArrayRef<int64_t> each, bool onTheSide) {
@@ -248,7 +238,7 @@ private:
       for (PlannedRole &role : roles)
         role.stores = PlannedRole::Stores::via;
     std::optional<int64_t> loadRegisters = assignRegisters(
-        roles, !onTheSide, countCarried(scan, grid.split * state.split));
+        roles, !onTheSide, program.countCarried(grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
     planChannels(plan, stages, depth, depths, onTheSide);

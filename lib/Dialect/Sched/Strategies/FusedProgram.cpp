@@ -8,6 +8,8 @@
 
 #include "OwnMap.h"
 
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -146,6 +148,14 @@ std::optional<unsigned> FusedProgram::getCarry(Value value) const {
   if (!arg || arg.getOwner() != &scan.getBlock() || arg.getArgNumber() < before)
     return std::nullopt;
   return arg.getArgNumber() - before;
+}
+
+int64_t FusedProgram::countCarried(int64_t parts) const {
+  constexpr int64_t kThreads = 32 * tile::kWarpgroupWarps;
+  int64_t elements = 0;
+  for (Value carry : scan.getYield().getCarries())
+    elements += cast<RankedTensorType>(carry.getType()).getNumElements();
+  return elements / parts / kThreads;
 }
 
 FusedProgram::Source FusedProgram::resolve(Value operand) const {

@@ -51,6 +51,10 @@ public:
   /// nothing for what is none.
   std::optional<unsigned> getCarry(Value value) const;
 
+  /// Returns the registers of a thread that hold the carries where they are
+  /// split over `parts` warpgroups.
+  int64_t countCarried(int64_t parts) const;
+
   /// Returns what `operand` of some operation is: a value that an operation
   /// makes, a carry, or the number of an in.
   struct Source {

@@ -7,7 +7,6 @@
 
 #include "KernelFrame.h"
 
-#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/IR/Builders.h"
@@ -96,18 +95,28 @@ delta::Direction sched::getDirection(delta::ChunkProgramOpInterface program) {
   return scan ? scan.getDirection() : delta::Direction::forward;
 }
 
+FailureOr<delta::TileDim>
+sched::requireSplitDim(delta::ChunkScanOp scan,
+                       const delta::DimClasses &classes, StringRef whole) {
+  if (auto dim = delta::findSplitDim(scan, classes))
+    return *dim;
+  return scan.emitError()
+         << "every dimension of the carried state is summed over by some "
+            "product of the "
+         << whole
+         << ", so no dimension can be split over blocks; the GPU lowering "
+            "needs one that is not";
+}
+
 FailureOr<int64_t> sched::countSplitParts(delta::ChunkScanOp scan) {
   if (scan.getInits().empty())
     return scan.emitError() << "expected a carried state; use delta.chunk_map "
                                "for what is independent of the order of chunks";
   delta::DimClasses classes(
       cast<delta::ChunkProgramOpInterface>(scan.getOperation()));
-  auto dim = delta::findSplitDim(scan, classes);
-  if (!dim)
-    return scan.emitError()
-           << "every dimension of the carried state is summed over by some "
-              "product of the chunk, so no dimension can be split over blocks; "
-              "the GPU lowering needs one that is not";
+  auto dim = requireSplitDim(scan, classes, "chunk");
+  if (failed(dim))
+    return failure();
   int64_t size =
       cast<RankedTensorType>(dim->first.getType()).getDimSize(dim->second);
   if (size % tile::kAccRows != 0)

@@ -12,6 +12,7 @@
 #ifndef WYVERN_LIB_DIALECT_SCHED_STRATEGIES_KERNELFRAME_H
 #define WYVERN_LIB_DIALECT_SCHED_STRATEGIES_KERNELFRAME_H
 
+#include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
 namespace mlir::wyvern::sched {
@@ -57,6 +58,12 @@ EachChunkOp createEachChunk(OpBuilder &builder, Location loc,
 /// Returns the direction in which `program` visits its chunks; a map, which has
 /// none, goes forward.
 delta::Direction getDirection(delta::ChunkProgramOpInterface program);
+
+/// Returns the split dimension of `scan`; diagnoses a scan where the products
+/// of a `whole`, which is "chunk" or "token", leave none.
+FailureOr<delta::TileDim> requireSplitDim(delta::ChunkScanOp scan,
+                                          const delta::DimClasses &classes,
+                                          StringRef whole);
 
 /// Returns the split dimension's number of parts of 64, one accumulator's rows;
 /// diagnoses a scan whose state cannot be shared.

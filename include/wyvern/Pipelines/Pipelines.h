@@ -47,9 +47,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<std::string> schedule{
       *this, "schedule",
       llvm::cl::desc("how chunk programs are divided into kernels and roles: "
-                     "separate (one kernel each), fused-blocks or fused-warps "
+                     "separate (one kernel each), fused-blocks, fused-warps "
                      "(a map and its scan in one kernel; blocks, or the "
-                     "warpgroups of one, share the state's value dimension)"),
+                     "warpgroups of one, share the state's value dimension) "
+                     "or fused-backward (a scan and the map behind it in one "
+                     "kernel)"),
       llvm::cl::init("separate")};
   Option<bool> serving{
       *this, "serving",

@@ -23,7 +23,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Replicate
 from torch.utils.checkpoint import checkpoint
+from wyvern._core.pieces import Cut
 from wyvern.torch import ContextParallel, DeltaNet, GatedDeltaNet, Layer, chunk_delta_rule, chunk_gated_delta_rule, op
+from wyvern.torch import _delta_rule
 
 WIDE = torch.float64
 OPS = torch.ops.wyvern
@@ -205,6 +207,56 @@ def case_one_gather_a_direction():
         forward = list(wire.sent)
         o.sum().backward()
     assert forward == [2 * 8 * (8 + 8) * 4] and wire.sent == [*forward, 2 * 8 * 8 * 4]
+
+
+def case_what_needs_no_state_runs_while_ranks_wait():
+    """Played by whole programs, whose results of the wrong moment are thrown away: a forward that
+    saves, of other values, and a backward, of another gradient of the state behind."""
+    from wyvern.torch._ranks import runs, stages
+
+    order, family = [], _delta_rule.GATED_DELTA_RULE
+    kept = stages._what_saves, stages._what_waits, runs.join.gather
+
+    def note(what, run):
+        return lambda *args, **kwargs: order.append(what) or run(*args, **kwargs)
+
+    def what_saves(layer):
+        def save(cu_seqlens, out, **given):
+            given["v"] = torch.zeros_like(given["v"])
+            _, _, *saved = layer.run("_forward", [given[x] for x in family.signature.names], None, True)
+            return {x.name: value for x, value in zip(family.signature.residuals, saved)}
+
+        return piece("save", family.signature.names, save)
+
+    def what_waits(layer):
+        signature = family.signature
+        saved = [x.name for x in signature.residuals]
+        inputs = [*signature.names, "initial_state", *saved, "d_o"]
+
+        def end(cu_seqlens, out, **given):
+            assert given.pop("early") is order
+            operands = [given[x] for x in signature.names]
+            found = layer.run("_backward", operands, *(given[x] for x in ("initial_state", *saved, "d_o", "d_final_state")))
+            return dict(zip((f"d_{x}" for x in (*signature.names, "initial_state")), found))
+
+        before = piece("before", inputs, lambda **given: {"early": order})
+        return Cut(before, piece("behind", [*inputs, "d_final_state", "early"], end))
+
+    def piece(what, inputs, run):
+        made = note(what, run)
+        made.inputs = inputs
+        return made
+
+    stages._what_saves, stages._what_waits, runs.join.gather = what_saves, what_waits, note("gather", runs.join.gather)
+    try:
+        for order_of_parts, offsets in (("contiguous", None), ("zigzag", None), ("contiguous", [0, 20, 20, 61, 90])):
+            x, state = draw(90, sequences=None if offsets is None else len(offsets) - 1)
+            lengths = [41, 49] if order_of_parts == "contiguous" else [20, 30, 30, 10]
+            order.clear()
+            compare(chunk_gated_delta_rule, x, state, ContextParallel(order=order_of_parts, lengths=lengths, segments=2), offsets)
+            assert order == ["gather", "save", "gather", "before", "behind"], order
+    finally:
+        stages._what_saves, stages._what_waits, runs.join.gather = kept
 
 
 def case_only_some_gradients():

@@ -86,14 +86,14 @@ def enter(ends: torch.Tensor, transitions: torch.Tensor, wanted: list[int], is_r
     """Returns the states that enter the wanted parts, [rows, wanted, heads, K, V] in float64,
     of E and M of all parts, [parts, rows, ...]; zero enters the first one, in reverse the last."""
     count = ends.shape[0]
-    state = torch.zeros_like(ends[0], dtype=torch.float64)
     # What is behind the last of the wanted has no part in it.
     begin, order = (count - 1, range(count - 1, min(wanted), -1)) if is_reverse else (0, range(max(wanted)))
-    found = {begin: state}
+    found = {begin: torch.zeros_like(ends[begin], dtype=torch.float64)} if begin in wanted else {}
+    state = None
     for i in order:
         end = ends[i].double()
-        if i != begin:
+        if state is not None:
             step = transitions[i].double().flatten(0, 1)
             end = torch.baddbmm(end.flatten(0, 1), step, state.flatten(0, 1)).view_as(state)
         state = found[i - 1 if is_reverse else i + 1] = end
-    return torch.stack([found[i] for i in wanted], 1)
+    return torch.stack([found[i] for i in wanted], 1) if len(wanted) > 1 else found[wanted[0]][:, None]

@@ -9,6 +9,7 @@ is probe^T d_o. So neither the forward nor the backward runs twice.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -53,12 +54,18 @@ def _identity(slots: Slots, state_shape: tuple[int, ...], begin: int, dtype: tor
 
 
 def _segments(slots: Slots, *tensors: torch.Tensor) -> Any:
-    """Yields the index of each segment that has tokens, and these of tensors [rows, tokens, ...]."""
+    """Yields the index of each segment that has tokens, and these of tensors [rows, tokens,
+    heads, ...], as [heads, tokens, ...]."""
+    if slots.offsets is None and slots.count:  # in a few views of all
+        shape = slots.starts.shape
+        cut = [x.reshape(slots.count, -1, *x.shape[2:]).transpose(1, 2).unbind(0) for x in tensors]
+        yield from ((i, *segment) for i, *segment in zip(itertools.product(*map(range, shape)), *cut) if segment[0].shape[1])
+        return
     for row in range(tensors[0].shape[0]):
         for part, bounds in enumerate(slots.bounds):
             for i, (begin, end) in enumerate(zip(bounds, bounds[1:])):
                 if begin < end:
-                    yield (row, part, i), *(x[row, begin:end] for x in tensors)
+                    yield (row, part, i), *(x[row, begin:end].transpose(0, 1) for x in tensors)
 
 
 def _reached(slots: Slots, at: Any, count: int) -> Any:
@@ -75,15 +82,14 @@ def _reached(slots: Slots, at: Any, count: int) -> Any:
 
 def add_states(o: torch.Tensor, probes: torch.Tensor, states: torch.Tensor, slots: Slots) -> torch.Tensor:
     """Adds to o [rows, tokens, heads, V] what the states that enter segments, [rows, parts,
-    segments, heads, K, V], make of it; o is changed."""
-    states = states.to(o.dtype)
+    segments, heads, K, V], make of it; o, which is dense, is changed."""
+    flat = states.to(o.dtype).flatten(0, 2).unbind(0)
     for at, mine, probe in _segments(slots, o, probes):
-        mine = mine.transpose(0, 1)
-        reached = _reached(slots, at, mine.shape[1])
+        state, reached = flat[_number(slots, at)], _reached(slots, at, mine.shape[1])
         if reached is None:
-            mine.baddbmm_(probe.transpose(0, 1), states[at])
+            mine.baddbmm_(probe, state)
         else:  # by selection: a state may be NaN, and others' tokens are not to be
-            mine.copy_(torch.where(reached, torch.baddbmm(mine, probe.transpose(0, 1), states[at]), mine))
+            mine.copy_(torch.where(reached, torch.baddbmm(mine, probe, state), mine))
     return o
 
 
@@ -91,14 +97,23 @@ def state_gradients(
     d_o: torch.Tensor, probes: torch.Tensor, slots: Slots, shape: tuple[int, ...], dtype: torch.dtype
 ) -> torch.Tensor:
     """Returns the gradients of the states that enter segments by the outputs of these."""
-    out = d_o.new_zeros(*slots.starts.shape, *shape, dtype=dtype)
+    found: list[Any] = [None] * slots.starts.numel()
     for at, given, probe in _segments(slots, d_o, probes):
-        given = given.transpose(0, 1)
         reached = _reached(slots, at, given.shape[1])
         if reached is not None:
             given = torch.where(reached, given, 0.0)
-        out[at] = _product(probe.permute(1, 2, 0), given, dtype)
-    return out
+        found[_number(slots, at)] = _product(probe.mT, given, dtype)
+    if any(x is None for x in found):
+        nothing = d_o.new_zeros(shape, dtype=dtype)
+        found = [nothing if x is None else x for x in found]
+    return torch.stack(found).view(*slots.starts.shape, *shape)
+
+
+def _number(slots: Slots, at: tuple[int, int, int]) -> int:
+    """The number of a segment in order."""
+    _, parts, segments = slots.starts.shape
+    row, part, i = at
+    return (row * parts + part) * segments + i
 
 
 def _product(a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -85,11 +85,11 @@ def _chosen(program: Any, layer: Layer) -> Any:
 class Backward:
     """A backward of which has run what needs no gradient of the state behind."""
 
-    def __init__(self, layer: Layer, state: Optional[torch.Tensor], saved: Sequence[torch.Tensor], d_o: torch.Tensor) -> None:
+    def __init__(
+        self, layer: Layer, state: Optional[torch.Tensor], saved: Sequence[torch.Tensor], d_o: torch.Tensor
+    ) -> None:
         self._layer, self._state, self._saved, self._d_o = layer, state, saved, d_o
-        self._cut = None
-        if layer.is_on_gpu:
-            self._cut = program_for(layer.family, layer.operands, True).backward.cut_before("d_final_state")
+        self._cut = _what_waits(layer)
         self.is_apart = self._cut is not None
 
     def begin(self) -> None:
@@ -108,6 +108,14 @@ class Backward:
         out = _call(self._cut.behind, self._given | {"d_final_state": behind}, layer.offsets, left_out)
         d_initial = _ops.absent(layer.operands[0]) if self._state is None else out["d_initial_state"]
         return *(out[f"d_{name}"] for name in layer.family.signature.names), d_initial
+
+
+def _what_waits(layer: Layer) -> Any:
+    """The kernels before the one that takes the gradient of the state behind, and the others;
+    None where there are no such two."""
+    if not layer.is_on_gpu:
+        return None
+    return program_for(layer.family, layer.operands, True).backward.cut_before("d_final_state")
 
 
 def _named(layer: Layer) -> dict[str, Any]:

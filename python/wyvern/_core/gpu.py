@@ -94,7 +94,7 @@ class Program(HasBackward, Decodes, InPieces):
         self.manifest = manifest
         self.folder = folder
         self._backward = backward
-        self._pieces: dict[Any, Any] = {}
+        self._pieces = {}
         self.name: str = manifest["name"]
         self.target: str = manifest["target"]
         self._rt = _rt.Program(manifest, str(folder))

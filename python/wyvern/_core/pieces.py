@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Some of a program's kernels as a program of their own.
 
-The kernels of a program run one after another. A caller that waits for one of the inputs
-runs what comes before it is read, and the rest later. What a kernel of the one leaves for
-a kernel of the other is workspace of the whole, an output of the one and an input of the other.
+The kernels of a program run one after another. A caller that has to wait for an input can have
+what does not read it run before. What a kernel of one piece leaves for a kernel of
+another is workspace of the whole, an output of the one and an input of the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from .manifest import Manifest
 
 
-class Cut(NamedTuple):
-    """The kernels before one of them, and that one with all behind it."""
+class Pieces(NamedTuple):
+    """A program, cut at the first kernel that reads a tensor."""
 
-    before: Any
-    behind: Any
+    before: Any  # what else runs before; None for nothing
+    maps: Any  # the kernels right before it that go through no chain
+    rest: Any  # that kernel, and what comes behind
 
 
 class InPieces:
@@ -26,65 +27,39 @@ class InPieces:
 
     manifest: Manifest
     folder: Any
-    _pieces: dict[Any, Any]
+    _pieces: dict[str, Optional[Pieces]]
 
-    def cut_before(self, name: str) -> Optional[Cut]:
-        """Returns the program in two: all kernels before the first that takes the tensor
-        `name`, and the others. Both have tensors besides the program's, by the names of the
-        manifest. Returns None where there are no two such pieces, or the kernels depend on shapes."""
-        return self._keep(("cut", name), lambda: self._cut(name))
-
-    def until(self, names: Iterable[str]) -> Any:
-        """Returns the first kernels, up to the one that makes the last of the outputs `names`,
-        as a program of these and of other outputs that it makes. Returns None where the
+    def cut_at(self, name: str) -> Optional[Pieces]:
+        """Returns the program in pieces, of which the last one begins with the first kernel that
+        reads the tensor `name`. What they leave for one another has the manifest's names.
+        Returns None where no kernel without a chain is right before that one, or where the
         kernels depend on shapes."""
-        wanted = frozenset(names)
-        return self._keep(("until", wanted), lambda: self._until(wanted))
+        if name not in self._pieces:
+            self._pieces[name] = self._cut(name)
+        return self._pieces[name]
 
-    def _keep(self, key: Any, make: Any) -> Any:
-        if key not in self._pieces:
-            self._pieces[key] = make()
-        return self._pieces[key]
-
-    def _cut(self, name: str) -> Optional[Cut]:
-        kernels = _kernels(self.manifest)
-        takes = [i for i, kernel in enumerate(kernels) if name in _named(kernel)]
-        if not takes or takes[0] == 0:
+    def _cut(self, name: str) -> Optional[Pieces]:
+        variants = self.manifest["variants"]
+        kernels = variants[0]["kernels"] if len(variants) == 1 else []
+        end = next((i for i, kernel in enumerate(kernels) if name in _named([kernel])), 0)
+        begin = end
+        while begin > 0 and kernels[begin - 1]["grid"]["count"] == "slots":
+            begin -= 1
+        if begin == end:
             return None
-        count = takes[0]
-        whole = range(len(kernels))
-        return Cut(self._make(whole[:count], whole), self._make(whole[count:], whole))
-
-    def _until(self, names: frozenset[str]) -> Any:
-        kernels = _kernels(self.manifest)
-        if not kernels:
-            return None
-        # What is no input of the program is first named by the kernel that makes it.
-        made = [min(i for i, kernel in enumerate(kernels) if name in _named(kernel)) for name in names]
-        run = range(max(made, default=-1) + 1)
-        return self._make(run, run)
-
-    def _make(self, mine: range, run: range) -> Any:
-        """The program of the kernels `mine`, where those of `run` run in all."""
-        return type(self)(_piece(self.manifest, mine, run), self.folder)
+        make = lambda first, last: type(self)(_piece(self.manifest, first, last), self.folder)
+        return Pieces(make(0, begin) if begin else None, make(begin, end), make(end, len(kernels)))
 
 
-def _kernels(manifest: Manifest) -> list[dict[str, Any]]:
-    """The kernels of a program that has one variant; none of others."""
-    variants = manifest["variants"]
-    return variants[0]["kernels"] if len(variants) == 1 else []
+def _named(kernels: Sequence[dict[str, Any]]) -> set[str]:
+    return {param["tensor"] for kernel in kernels for param in kernel["params"] if "tensor" in param}
 
 
-def _named(kernel: dict[str, Any]) -> set[str]:
-    return {param["tensor"] for param in kernel["params"] if "tensor" in param}
-
-
-def _piece(manifest: Manifest, mine: range, run: range) -> Manifest:
-    """Returns the manifest of some of a program's kernels that are neighbours."""
+def _piece(manifest: Manifest, first: int, last: int) -> Manifest:
+    """Returns the manifest of kernels `first` to before `last` alone."""
     variant = manifest["variants"][0]
     kernels = variant["kernels"]
-    named = lambda numbers: set().union(*(_named(kernels[i]) for i in numbers))
-    here, earlier, later = named(mine), named(range(mine.start)), named(range(mine.stop, run.stop))
+    earlier, here, later = (_named(some) for some in (kernels[:first], kernels[first:last], kernels[last:]))
     tensors: dict[str, list[Any]] = {"input": [], "output": [], "workspace": []}
     for tensor in (*manifest["tensors"], *variant["workspace"]):
         name, role = tensor["name"], tensor["role"]
@@ -96,10 +71,10 @@ def _piece(manifest: Manifest, mine: range, run: range) -> Manifest:
             role = "output"
         tensors[role].append(tensor | {"role": role})
     own = {
-        "name": f"{manifest['name']}, kernels {mine.start + 1} to {mine.stop}",
+        "name": f"{manifest['name']}, kernels {first + 1} to {last}",
         "residuals": [],
         "backward": None,
         "tensors": tensors["input"] + tensors["output"],
-        "variants": [{**variant, "workspace": tensors["workspace"], "kernels": [kernels[i] for i in mine]}],
+        "variants": [{**variant, "workspace": tensors["workspace"], "kernels": kernels[first:last]}],
     }
     return manifest | own

@@ -8,78 +8,84 @@ of it is in float64, of which no setting takes digits away, and every rank compu
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
-
 import torch
 import torch.distributed as dist
 
 from .plan import Plan, group_of, indices
 
 
-class Segments(NamedTuple):
-    """What the first 1, 2, ... segments do together, in reverse what the last do."""
+class Segments:
+    """What segments do, one behind the other; in reverse the last is the first. A matrix has
+    the shape [rows, parts, heads, K, K or V], and there is one for each segment."""
 
-    runs: torch.Tensor  # [segments, rows, parts, heads, K, V + K]: E and M side by side, in float64
-    columns: int  # V
-    is_reverse: bool
+    def __init__(self, transitions: torch.Tensor, is_reverse: bool = False) -> None:
+        """Of M of each, [rows, parts, segments, heads, K, K]."""
+        self.is_reverse = is_reverse
+        self._steps = transitions.movedim(2, 0).double()
+        self._count = self._steps.shape[0]
+        self._first = self._count - 1 if is_reverse else 0
+        self._transitions = torch.empty(self._steps.shape, dtype=torch.float64, device=transitions.device)
 
-    @property
-    def whole(self) -> torch.Tensor:
-        """What all segments do."""
-        return self.runs[0 if self.is_reverse else -1]
+    def _order(self) -> list[tuple[int, int]]:
+        """Each segment but the first, with the one before it."""
+        numbers = range(self._count)
+        order = numbers[::-1] if self.is_reverse else numbers
+        return list(zip(order[1:], order))
+
+    def multiply(self) -> torch.Tensor:
+        """Returns M of all segments together, and keeps that of the first 1, 2, ..."""
+        runs, steps = self._transitions.flatten(1, -3), self._steps.flatten(1, -3)
+        runs[self._first] = steps[self._first]
+        for i, before in self._order():
+            torch.bmm(steps[i], runs[before], out=runs[i])
+        return self._transitions[-1 - self._first]
+
+    def fold(self, ends: torch.Tensor) -> torch.Tensor:
+        """Returns E of all segments together, of E of each, and keeps that of the first 1, 2, ..."""
+        ends = ends.movedim(2, 0)
+        self._ends = torch.empty(ends.shape, dtype=torch.float64, device=ends.device)
+        self._ends.copy_(ends)
+        runs, steps = self._ends.flatten(1, -3), self._steps.flatten(1, -3)
+        for i, before in self._order():
+            runs[i].baddbmm_(steps[i], runs[before])
+        return self._ends[-1 - self._first]
 
     def spread(self, first: torch.Tensor, out: torch.Tensor) -> None:
         """Writes into `out` [rows, parts, segments, heads, K, V] the states that enter segments, of
         the one that enters the first."""
-        count, *_, keys, _ = self.runs.shape
-        begin, others = (count - 1, slice(0, -1)) if self.is_reverse else (0, slice(1, None))
-        out[:, :, begin] = first
-        if count == 1:
+        out[:, :, self._first] = first
+        if self._count == 1:
             return
-        runs = (self.runs[1:] if self.is_reverse else self.runs[:-1]).flatten(0, -3)
-        state = first.expand(count - 1, *first.shape).reshape(-1, keys, self.columns)
-        found = torch.baddbmm(runs[..., : self.columns], runs[..., self.columns :], state)
-        out[:, :, others] = found.view(count - 1, *first.shape).movedim(0, 2)
+        runs, others = (slice(1, None), slice(0, -1)) if self.is_reverse else (slice(0, -1), slice(1, None))
+        ends, transitions = (x[runs].flatten(0, -3) for x in (self._ends, self._transitions))
+        state = first.expand(self._count - 1, *first.shape).reshape(ends.shape)
+        found = torch.baddbmm(ends, transitions, state)
+        out[:, :, others] = found.view(-1, *first.shape).movedim(0, 2)
 
 
-def fold(ends: torch.Tensor, transitions: torch.Tensor, is_reverse: bool = False) -> Segments:
-    """Returns what segments do, of E and M of each: [rows, parts, segments, heads, K, V and K].
-    In reverse the last is the first."""
-    columns, keys, count = ends.shape[-1], transitions.shape[-1], ends.shape[2]
-    ends, transitions = ends.movedim(2, 0), transitions.movedim(2, 0)
-    runs = torch.empty(*ends.shape[:-1], columns + keys, dtype=torch.float64, device=ends.device)
-    runs[..., :columns] = ends
-    begin, order = (count - 1, range(count - 2, -1, -1)) if is_reverse else (0, range(1, count))
-    runs[begin, ..., columns:] = transitions[begin]
-    if count > 1:
-        (runs[:-1] if is_reverse else runs[1:])[..., columns:] = 0
-        flat, steps = runs.flatten(1, -3), transitions.double().flatten(1, -3)
-        for i in order:
-            flat[i].baddbmm_(steps[i], flat[i + 1 if is_reverse else i - 1])
-    return Segments(runs, columns, is_reverse)
+def room(plan: Plan, like: torch.Tensor, columns: int) -> torch.Tensor:
+    """Returns memory for what all parts send, [all parts, rows, ..., columns], of what has rows,
+    parts and segments as `like`, [rows, parts, segments, ..., columns]."""
+    rows, parts, _, *rest, _ = like.shape
+    return like.new_empty(group_of(plan).size() * parts, rows, *rest, columns)
 
 
-def new_for_all(plan: Plan, x: torch.Tensor, dtype: Optional[torch.dtype] = None) -> torch.Tensor:
-    """Returns memory for what every part has, [all parts, rows, ...], of which this rank has x,
-    [rows, parts, ...]."""
-    rows, parts, *rest = x.shape
-    return x.new_empty(group_of(plan).size() * parts, rows, *rest, dtype=dtype)
-
-
-def gather(plan: Plan, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """Returns `out` with what every part has, [all parts, rows, ...] in order, of this rank's
-    [rows, parts, ...]: the one collective of a direction."""
+def gather(plan: Plan, out: torch.Tensor, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Writes into `out` [all parts, rows, ...] what every part has in order, of this rank's
+    [rows, parts, ...], side by side; returns each. One collective."""
     group = group_of(plan)
-    size = group.size()
-    mine = out.new_empty(x.shape[1], x.shape[0], *x.shape[2:])
-    mine.copy_(x.transpose(0, 1))
+    size, widths = group.size(), [x.shape[-1] for x in tensors]
+    mine = out.new_empty(out.shape[0] // size, *out.shape[1:])
+    for part, x in zip(mine.split(widths, -1), tensors):
+        part.copy_(x.transpose(0, 1))
     if plan.parts == 1:
         dist.all_gather_into_tensor(out, mine, group=group)
-        return out
-    held = torch.empty_like(out)
-    dist.all_gather_into_tensor(held, mine, group=group)
-    order = [index for rank in range(size) for index in indices(rank, size, plan.parts)]
-    return torch.stack([held[order.index(i)] for i in range(len(order))], out=out)
+    else:
+        held = torch.empty_like(out)
+        dist.all_gather_into_tensor(held, mine, group=group)
+        order = [index for rank in range(size) for index in indices(rank, size, plan.parts)]
+        torch.stack([held[order.index(i)] for i in range(len(order))], out=out)
+    return out.split(widths, -1)
 
 
 def enter(ends: torch.Tensor, transitions: torch.Tensor, wanted: list[int], is_reverse: bool = False) -> torch.Tensor:

@@ -2,11 +2,14 @@
 """A layer over the ranks of a group: what its ops run, forward and backward.
 
 Forward, on every rank: the program once as a probe (probe.py), and from zero (on the first
-part of a sequence from its initial state); one all-gather of end states and transitions;
-the states that enter segments, by the join; their part of the outputs. Backward: the
-gradients of these states by the outputs, one all-gather of them, the join from behind,
-and the layer's backward with the right state at each end. What the programs can do without
-the others' states runs beside all-gather and join (stages.py, beside.py).
+part of a sequence from its initial state); an all-gather of end states and transitions; the
+states that enter segments, by the join; their part of the outputs. Backward: the
+gradients of these states by the outputs, an all-gather of them, the join from behind, and
+the layer's backward with the right state at each end.
+
+On GPUs ranks wait for one another beside those kernels of the layer that no state is needed for
+(stages.py, beside.py): forward for the transitions, which the probe finds first, so that
+they go apart from the end states; backward for all.
 """
 
 from __future__ import annotations
@@ -121,22 +124,30 @@ def forward(
     probe = lambda given, states: layer.run("", [given[name] for name in names], states, True)
     values = _values(family, operands)
     probes, transitions = run_probe(probe, dict(zip(names, layer.operands)), values, slots, call.state_shape)
-    run = stages.forward(layer, _begins_with(call, initial_state, None), saves)
-    inner = at_starts(slots, transitions)
-    segments = join.fold(at_ends(slots, run.ends), at_ends(slots, transitions))
-    entering = run.ends.new_empty(*slots.starts.shape, *call.state_shape)
-    everybodys = join.new_for_all(call.plan, segments.whole, run.ends.dtype)
+    inner, outer = at_starts(slots, transitions), at_ends(slots, transitions)
+    segments = join.Segments(outer)
+    run = stages.Forward(layer, saves)
+    run.begin()
+    room = functools.partial(join.room, call.plan, outer)
     _, keys, columns = call.state_shape
-    end_states, all_transitions = everybodys.split([columns, keys], -1)
-    with beside(operands[0].device, run.is_apart) as wait:
-        join.gather(call.plan, segments.whole, everybodys)
-        segments.spread(join.enter(end_states, all_transitions, call.wanted), entering)
-    saved = run.save()
-    wait()
+    if run.is_apart:
+        for_transitions = room(keys)
+        with beside(operands[0].device) as wait:
+            (all_transitions,) = join.gather(call.plan, for_transitions, segments.multiply())
+        run.maps()
+        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+        wait()
+        (end_states,) = join.gather(call.plan, room(columns), segments.fold(at_ends(slots, ends)))
+    else:
+        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+        both = segments.fold(at_ends(slots, ends)), segments.multiply()
+        end_states, all_transitions = join.gather(call.plan, room(columns + keys), *both)
+    entering = ends.new_empty(*slots.starts.shape, *call.state_shape)
+    segments.spread(join.enter(end_states, all_transitions, call.wanted), entering)
     rows = (call.sizes["batch"], call.sizes["tokens"])
-    o, probes = (x.reshape(*rows, *x.shape[2:]) for x in (run.o, probes))
+    o, probes = (x.reshape(*rows, *x.shape[2:]) for x in (o, probes))
     o = add_states(o, probes, entering, slots)
-    state = _final_states(call, run.ends, inner, entering) if final else _ops.absent(operands[0])
+    state = _final_states(call, ends, inner, entering) if final else _ops.absent(operands[0])
     if not saves:
         return o, state
     residuals = (call.unpack(x, argument) for x, argument in zip(saved, family.signature.residuals))
@@ -162,6 +173,7 @@ def backward(
         d_o = torch.zeros(family.signature.o.extents(call.sizes), dtype=operands[0].dtype, device=operands[0].device)
     begins_with = _begins_with(call, initial_state, entering)
     run = stages.Backward(call.layer, begins_with, [call.pack(x) for x in saved], call.pack(d_o))
+    run.begin()
     behind = None  # gradients of the states that slots end with
     if d_final is not None or slots.is_packed:
         behind = _states(call)
@@ -169,13 +181,14 @@ def backward(
     if behind is not None and d_final is not None:
         behind.of_last(d_final)
         d_entering = d_entering.double() + inner.double().mT @ at_starts(slots, behind.tensor).double()
-    segments = join.fold(d_entering, _passing(slots, inner).mT, is_reverse=True)
-    from_behind = torch.empty_like(entering)
-    starts = join.new_for_all(call.plan, segments.whole[..., :columns], dtype)
+    segments = join.Segments(_passing(slots, inner).mT, is_reverse=True)
+    start = segments.fold(d_entering)
+    from_behind, everybodys = torch.empty_like(entering), join.room(call.plan, entering, columns)
     with beside(operands[0].device, run.is_apart) as wait:
-        join.gather(call.plan, segments.whole[..., :columns], starts)
+        (starts,) = join.gather(call.plan, everybodys, start)
+        segments.multiply()
         segments.spread(join.enter(starts, all_transitions.mT, call.wanted, is_reverse=True), from_behind)
-    run.begin()
+    run.maps()
     wait()
     # Else zero is behind the last of all segments.
     ends = from_behind.flatten(0, 2) if behind is None else behind.at_ends(from_behind).tensor

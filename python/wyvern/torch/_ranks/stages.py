@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What of a layer's programs needs no state, and so runs while ranks wait for one another.
+"""A layer's programs in stages: what comes before a state is needed, and what behind.
 
-On a GPU a program is a list of kernels. Those that make what a forward saves may read no
-state: then they run behind the end states. A backward runs all before the kernel that takes the
-gradient of the state behind. On the CPU, and where kernels do not fall apart so, all of
-a program runs before the others of the ranks are asked, or behind.
+On a GPU a program is a list of kernels. Some go through a chain, with a block for each: one that
+waits for a processor keeps all of them waiting. Others have many blocks, and leave room for what
+ranks exchange. Where the kernels right before the one that needs a state are such, they are
+a stage of their own. On the CPU, and where there are none, all of a program is the last stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 import torch
@@ -21,109 +21,88 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 class Layer(NamedTuple):
-    """A layer's programs on a rank's slots."""
+    """A layer on a rank's slots."""
 
     family: Any
     operands: Tensors
     offsets: Optional[torch.Tensor]  # of slots; None where they are rows of a batch
 
-    def run(self, suffix: str, operands: Sequence[torch.Tensor], *rest: Any) -> Tensors:
+    def run(self, suffix: str, operands: Sequence[torch.Tensor], state: Optional[torch.Tensor], *rest: Any) -> Tensors:
         """Runs an op of the layer: of `operands`, an initial state and what else it takes."""
-        state, *others = rest
         key = "CUDA" if self.is_on_gpu else "CPU"
-        found: Tensors = _ops.RUNS[suffix][key](self.family, tuple(operands), state, self.offsets, *others)
+        found: Tensors = _ops.RUNS[suffix][key](self.family, tuple(operands), state, self.offsets, *rest)
         return found
 
     @property
     def is_on_gpu(self) -> bool:
         return self.operands[0].device.type == "cuda"
 
-
-class Forward(NamedTuple):
-    """A forward that has run but for what it saves."""
-
-    o: torch.Tensor
-    ends: torch.Tensor
-    save: Callable[[], Sequence[torch.Tensor]]  # runs what is left, and returns what is saved
-    is_apart: bool  # whether anything is left
+    def cut(self, is_backward: bool) -> Any:
+        """The pieces of a program of the layer's training, if it falls apart."""
+        if not self.is_on_gpu:
+            return None
+        program = program_for(self.family, self.operands, True)
+        return program.backward.cut_at("d_final_state") if is_backward else program.cut_at("initial_state")
 
 
-def forward(layer: Layer, state: Optional[torch.Tensor], saves: bool) -> Forward:
-    """Runs a forward; what it saves is made later, if it can be."""
-    piece = _what_saves(layer) if saves else None
-    o, ends, *saved = layer.run("_forward" if saves and piece is None else "", layer.operands, state, True)
-    if piece is None:
-        return Forward(o, ends, lambda: saved, False)
+class Stages:
+    """A run of a program in stages: begin, maps, end."""
 
-    def save() -> Sequence[torch.Tensor]:
-        out = _call(piece, _named(layer), layer.offsets)
-        return [out[x.name] for x in layer.family.signature.residuals]
+    def __init__(self, layer: Layer, pieces: Any, **given: Any) -> None:
+        self.layer, self._pieces = layer, pieces
+        self._given = dict(zip(layer.family.signature.names, layer.operands), **given)
 
-    return Forward(o, ends, save, True)
+    @property
+    def is_apart(self) -> bool:
+        """Whether the maps are a stage of their own."""
+        return self._pieces is not None
 
+    def begin(self) -> None:
+        """Runs what comes before the maps."""
+        if self.is_apart and self._pieces.before is not None:
+            self._run(self._pieces.before)
 
-def _what_saves(layer: Layer) -> Any:
-    """The kernels that make what a forward saves, where no state has a part in that and the
-    program that saves nothing is not made of the same kernels; else None."""
-    if not layer.is_on_gpu:
-        return None
-    plain, saving = (program_for(layer.family, layer.operands, saves) for saves in (False, True))
-    piece = saving.until(saving.residuals)
-    if piece is None or "initial_state" in piece.inputs or len(_chosen(plain, layer)["kernels"]) > 1:
-        return None
-    return piece
+    def maps(self) -> None:
+        if self.is_apart:
+            self._run(self._pieces.maps)
 
+    def _rest(self, left_out: Sequence[str] = (), **given: Any) -> dict[str, Any]:
+        """Runs the rest; returns all that the stages made, by name."""
+        self._given |= given
+        self._run(self._pieces.rest, left_out)
+        return self._given
 
-def _chosen(program: Any, layer: Layer) -> Any:
-    """The variant of a program that a call runs."""
-    batch, tokens = layer.operands[0].shape[:2]
-    rows = dict(layer.family.signature.operands[0].shape)["tokens"]
-    name = program.choose(batch, tokens // rows, -1 if layer.offsets is None else layer.offsets.shape[0] - 1)
-    return program.manifest["variants"][program.variants.index(name)]
+    def _run(self, piece: Any, left_out: Sequence[str] = ()) -> None:
+        inputs = {name: self._given.get(name) for name in piece.inputs}
+        self._given |= piece(**inputs, cu_seqlens=self.layer.offsets, out=dict.fromkeys(left_out))
 
 
-class Backward:
-    """A backward of which has run what needs no gradient of the state behind."""
+class Forward(Stages):
+    def __init__(self, layer: Layer, saves: bool) -> None:
+        super().__init__(layer, layer.cut(is_backward=False) if saves else None)
+        self._saves = saves
 
+    def end(self, state: Optional[torch.Tensor]) -> Tensors:
+        """Returns o, the final state, and what is saved."""
+        if not self.is_apart:
+            return self.layer.run("_forward" if self._saves else "", self.layer.operands, state, True)
+        out = self._rest(initial_state=state)
+        return out["o"], out["final_state"], *(out[x.name] for x in self.layer.family.signature.residuals)
+
+
+class Backward(Stages):
     def __init__(
         self, layer: Layer, state: Optional[torch.Tensor], saved: Sequence[torch.Tensor], d_o: torch.Tensor
     ) -> None:
-        self._layer, self._state, self._saved, self._d_o = layer, state, saved, d_o
-        self._cut = _what_waits(layer)
-        self.is_apart = self._cut is not None
-
-    def begin(self) -> None:
-        """Runs what needs none, if anything does."""
-        self._given = _named(self._layer) | {"initial_state": self._state, "d_o": self._d_o}
-        self._given |= {x.name: saved for x, saved in zip(self._layer.family.signature.residuals, self._saved)}
-        if self._cut is not None:
-            self._given |= _call(self._cut.before, self._given, self._layer.offsets)
+        self._args = (state, *saved, d_o)
+        residuals = {x.name: value for x, value in zip(layer.family.signature.residuals, saved)}
+        super().__init__(layer, layer.cut(is_backward=True), initial_state=state, d_o=d_o, **residuals)
 
     def end(self, behind: torch.Tensor) -> Tensors:
-        """Runs the rest; returns the gradients of operands and of the initial state."""
-        layer = self._layer
-        if self._cut is None:
-            return layer.run("_backward", layer.operands, self._state, *self._saved, self._d_o, behind)
-        left_out = {"d_initial_state": None} if self._state is None else {}
-        out = _call(self._cut.behind, self._given | {"d_final_state": behind}, layer.offsets, left_out)
-        d_initial = _ops.absent(layer.operands[0]) if self._state is None else out["d_initial_state"]
-        return *(out[f"d_{name}"] for name in layer.family.signature.names), d_initial
-
-
-def _what_waits(layer: Layer) -> Any:
-    """The kernels before the one that takes the gradient of the state behind, and the others;
-    None where there are no such two."""
-    if not layer.is_on_gpu:
-        return None
-    return program_for(layer.family, layer.operands, True).backward.cut_before("d_final_state")
-
-
-def _named(layer: Layer) -> dict[str, Any]:
-    return dict(zip(layer.family.signature.names, layer.operands))
-
-
-def _call(piece: Any, given: dict[str, Any], offsets: Optional[torch.Tensor], left_out: Any = None) -> dict[str, Any]:
-    found: dict[str, Any] = piece(
-        **{name: given.get(name) for name in piece.inputs}, cu_seqlens=offsets, out=left_out or {}
-    )
-    return found
+        """Returns the gradients of operands and of the initial state, of that of the state behind."""
+        if not self.is_apart:
+            return self.layer.run("_backward", self.layer.operands, *self._args, behind)
+        has_state = self._given["initial_state"] is not None
+        out = self._rest(() if has_state else ("d_initial_state",), d_final_state=behind)
+        d_initial = out["d_initial_state"] if has_state else _ops.absent(self.layer.operands[0])
+        return *(out[f"d_{name}"] for name in self.layer.family.signature.names), d_initial

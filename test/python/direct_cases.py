@@ -93,6 +93,28 @@ def case_a_program(folder):
     assert out["final_state"] is None and len(launches(journal())) == 4
 
 
+def case_pieces(folder):
+    """Some kernels of a program alone: what one leaves for another is a tensor between them."""
+    program = load(folder)
+    given = operands()
+    before, maps, rest = program.cut_at("initial_state")
+    assert before is None and program.cut_at("initial_state").maps is maps
+    assert list(maps.inputs) == ["k", "beta"] and list(rest.outputs) == ["o", "final_state"]
+    between = maps(k=given["k"], beta=given["beta"])
+    assert list(between) == ["before_0", "before_1"] and between["before_1"].shape == (2 * 2, 2, 64)
+    lines = journal()
+    (first,) = launches(lines)
+    out = rest(q=given["q"], k=given["k"], v=given["v"], **between, out={"final_state": None})
+    (second,) = launches(later := journal())
+    program(**given)
+    assert [x.split()[:2] for x in launches(journal())] == [first.split()[:2], second.split()[:2]]
+    for name in between:
+        assert any(f"{between[name].data_ptr():#x} " in x for x in lines), name
+        assert any(f"{between[name].data_ptr():#x} " in x for x in later), name
+    assert any(f"address={out['o'].data_ptr():#x} " in x for x in later)
+    assert program.cut_at("k") is None and program.cut_at("g") is None
+
+
 def case_wide_operands(folder):
     """Rates and states of another type are converted, parameters and views taken as they are."""
     load(folder)

@@ -22,6 +22,7 @@ import torch
 
 import wyvern
 from wyvern.torch import Decoder
+from wyvern.torch._decoder import own_slots
 
 _NAMES = {torch.bfloat16: "bf16", torch.float16: "f16", torch.float32: "f32"}
 
@@ -52,12 +53,6 @@ def _decoder(
         "steps": [{"write": "k", "value": "v", "rate": "beta"}],
     }
     return Decoder(spec, pool, prologue=("norm", "gates") if norm else ("gates",))
-
-
-@functools.lru_cache(maxsize=64)
-def _own_slots(batch: int, device: torch.device) -> torch.Tensor:
-    """Slot n for sequence n, where states are one a sequence."""
-    return torch.arange(batch, dtype=torch.int32, device=device)
 
 
 def _expect(name: str, holds: bool, what: str, found: Any) -> None:
@@ -135,7 +130,7 @@ def gated_delta_rule_decode_pretranspose(
     states = initial_state if pooled else state
     if states is None:
         raise ValueError(f"{name}: expected state, or initial_state with its indices, found neither")
-    read = initial_state_indices if pooled else _own_slots(q.shape[0], q.device)
+    read = initial_state_indices if pooled else own_slots(q.shape[0], q.device)
     assert read is not None
     operands = (q, k, v, A_log, a, dt_bias, b)
     slots = (read, output_state_indices)
@@ -160,7 +155,7 @@ def gated_delta_rule_decode(
 
     Returns (output [B, T, HV, V], the states, which are written in place)."""
     operands = (q, k, v, A_log, a, dt_bias, b)
-    slots = (_own_slots(q.shape[0], q.device), None)
+    slots = (own_slots(q.shape[0], q.device), None)
     options = (scale, output, use_qk_l2norm)
     return _run("gated_delta_rule_decode", "kv", operands, state, slots, options, True), state
 

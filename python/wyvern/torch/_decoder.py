@@ -2,6 +2,7 @@
 """`wyvern.torch.Decoder`: steps of decoding as torch ops, for models that are compiled by
 torch or captured into CUDA graphs."""
 
+import functools
 import threading
 from collections.abc import Sequence
 from typing import Any, Optional, Union
@@ -9,6 +10,7 @@ from typing import Any, Optional, Union
 import torch
 
 import wyvern
+from wyvern._core import serving
 from wyvern._core.bundles import digest
 from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
@@ -16,6 +18,7 @@ from wyvern._core.steps import check_prologue
 
 from . import _direct
 from ._ops import library
+from ._programs import target_of
 
 _POOL = ("state", "read_slots", "write_slots", "lengths")
 
@@ -49,7 +52,8 @@ class _Programs:
         program = self.compiled.get(kind)
         if program is None:
             if kind == "cuda":
-                program = wyvern.compile(self.spec, serving=self.pool, prologue=self.prologue)
+                target = target_of(torch.device("cuda", torch.cuda.current_device()))
+                program = serving.step_for_gpu(self.spec, target, self.pool, self.prologue)
             else:
                 program = wyvern.compile(
                     self.spec, target="cpu", serving=self.pool, prologue=self.prologue
@@ -71,6 +75,22 @@ class _Programs:
         batch, tokens = operands[0].shape[:2]
         values = state.shape[2 if self.pool.layout == "vk" else 3]
         return operands[0].new_empty((batch, tokens, state.shape[1], values))
+
+
+def own_slots(batch: int, device: torch.device) -> torch.Tensor:
+    """Returns slot n for sequence n: where states are one a sequence. Kept from call to call, but
+    not what is made while someone traces, or while a graph is captured, whose replays fill it."""
+    is_kept = not torch.compiler.is_compiling() and not torch._C._len_torch_dispatch_stack()
+    if is_kept and device.type == "cuda":
+        is_kept = not torch.cuda.is_current_stream_capturing()
+    return _kept_slots(batch, device) if is_kept else _make_slots(batch, device)
+
+
+def _make_slots(batch: int, device: torch.device) -> torch.Tensor:
+    return torch.arange(batch, dtype=torch.int32, device=device)
+
+
+_kept_slots = functools.lru_cache(maxsize=64)(_make_slots)
 
 
 def _pool_of(bundle: Any) -> wyvern.Pool:
@@ -145,6 +165,10 @@ class Decoder:
     def op(self) -> Any:
         """What is below, for torch.library.opcheck and graphs."""
         return self._programs.op
+
+    def compile(self, device_type: str) -> None:
+        """Compiles for "cuda" or "cpu" now, and not in the first call."""
+        self._programs.of(device_type)
 
     def step(
         self,

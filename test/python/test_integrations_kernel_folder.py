@@ -93,8 +93,8 @@ assert status().served == {"chunk_gated_delta_rule": 1, "fused_recurrent_gated_d
 assert sorted(status().fell_back) == ["chunk_kda", "fused_recurrent_kda"]
 
 # By itself a layer has no other code to run.
-from wyvern.integrations.transformers._kernel_layers import recurrent_gated_delta_rule
-try: recurrent_gated_delta_rule()(q, k, v, **head)
+from wyvern.integrations.transformers._kernel_layers import recurrent_kimi_delta_attention
+try: recurrent_kimi_delta_attention()(q, k, v, **key)
 except NotImplementedError as error: assert "kernelize" in str(error)
 else: raise SystemExit("no error")
 

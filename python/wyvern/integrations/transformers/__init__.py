@@ -21,6 +21,7 @@ import threading
 from types import ModuleType
 
 from .._calls import Status
+from .._import_hook import ImportHook
 from .._redirect import Function, WhyNot, rebind, redirect
 from ._functions import (
     calls,
@@ -30,7 +31,6 @@ from ._functions import (
     why_not_kda,
     why_not_recurrent,
 )
-from ._import_hook import ImportHook
 
 # The names in models' modules: how status() calls them, what serves them, and when.
 _REDIRECTED: dict[str, tuple[str, Function, WhyNot]] = {

@@ -16,7 +16,8 @@ from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
 from wyvern._core.steps import check_prologue
 
-from . import _direct
+from . import _direct, _prefill, _trees
+from ._op import op
 from ._ops import library
 from ._programs import target_of
 
@@ -36,6 +37,7 @@ class _Programs:
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
+        self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
         tensors = ", ".join(f"Tensor {x}" for x in self.operands)
         library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
@@ -206,6 +208,60 @@ class Decoder:
         """Advances every sequence by what is accepted of its draft. See `wyvern.Program.commit`."""
         write_slots = read_slots if write_slots is None else write_slots
         self._call(operands, named, state, read_slots, write_slots, lengths)
+
+    def verify_tree(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        parents: torch.Tensor,
+        **named: torch.Tensor,
+    ) -> torch.Tensor:
+        """Returns o of drafts that are trees; the pool stays. parents, int32 or int64 [B, T] on the
+        device: the token of its row that a token follows on, -1 for none. A parent is an earlier
+        token. Each token has the bits of steps along its path."""
+        programs = self._programs
+        if parents.dim() != 2 or parents.shape[0] != read_slots.shape[0] or parents.dtype not in (torch.int32, torch.int64):
+            raise ValueError(
+                f"{programs.name}: parents is {parents.dtype} of shape {list(parents.shape)}, expected int32 or "
+                f"int64 [{read_slots.shape[0]}, T]"
+            )
+        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        call = lambda lines, slots, lengths: self.verify(state=state, read_slots=slots, lengths=lengths, **lines)
+        return _trees.verify(call, given, programs.timed, read_slots, parents)
+
+    def path(self, *operands: torch.Tensor, nodes: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns the operands of tokens `nodes` [B, N] of drafts, in this order: what `commit` takes of
+        a tree whose path `nodes` was accepted, with how many of these count."""
+        programs = self._programs
+        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        tokens = next(given[x].shape[1] for x in self.operands if x == "q")
+        return {
+            name: _trees.take(x, tokens, nodes.long()) if name in programs.timed else x for name, x in given.items()
+        }
+
+    def prefill(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        write_slots: Optional[torch.Tensor] = None,
+        cu_seqlens: Optional[torch.Tensor] = None,
+        **named: torch.Tensor,
+    ) -> torch.Tensor:
+        """Advances sequences by prompts of any length, by the layer's program of whole sequences, and
+        returns o. Operands are those of a step, or of packed sequences with cu_seqlens. A sequence
+        with a read slot that is none begins with zeros; one with such a write slot is not written.
+        A prompt that is cut at a multiple of 64 tokens gives the bits of the whole, in a pool of
+        float32. States are copied out of the pool and into it."""
+        programs = self._programs
+        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        with torch.no_grad():
+            whole = op(programs.spec)
+            made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, given)
+            form = self.pool.first_slot, self.pool.layout == "vk"
+            slots = read_slots, read_slots if write_slots is None else write_slots
+            return _prefill.prefill(whole, made, state, slots, form, cu_seqlens)
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
         programs = self._programs

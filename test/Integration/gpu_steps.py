@@ -75,6 +75,9 @@ def draw_case(inputs, name):
     return operands, rng.standard_normal([SLOTS, *inputs["state"].shape[1:]]).astype(np.float32)
 
 
+# layers whose prompts are cut
+PROMPTS = ("delta_net-1.3B", "gated_deltanet", "kda", "deltaproduct")
+
 # the same with raw operands
 RAW = {f"raw-{name}": (name, wyvern.Pool(), WIDE) for name in ("gated_deltanet", "kda", "gated_deltaproduct")}
 PROLOGUE = ("norm", "gates")
@@ -83,9 +86,11 @@ PROLOGUE = ("norm", "gates")
 def prepare(folder, names):
     """Compiles these bundles, or all, and writes what is expected of those that are checked."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = names or (*RAW, *CHECKED, *TIMED, "t-gdn-raw")
+    names = names or (*RAW, *CHECKED, *TIMED, "t-gdn-raw", *(f"prompt-{spec}" for spec in PROMPTS))
     for name in names:
-        if name in RAW:
+        if name.startswith("prompt-"):
+            wyvern.compile(sized(name.removeprefix("prompt-"), WIDE), variants=["separate"], output=folder / name)
+        elif name in RAW:
             spec, pool, sizes = RAW[name]
             text = sized(spec, sizes)
             wyvern.compile(text, serving=pool, prologue=PROLOGUE, output=folder / name)
@@ -231,13 +236,39 @@ def check_raw(folder, name):
     return [] if max(errors) < 6e-3 else ["the prologue is within bf16's rounding"]
 
 
+def check_cuts(folder, name):
+    """A prompt that is cut at multiples of 64 has the bits of the whole."""
+    import torch
+
+    program, tokens = wyvern.load(folder / name), 333
+    timed = {n: info for n, info in program.inputs.items() if "time" in dict(info.dims)}
+    drawn = step_cases.draw(np.random.default_rng(5), timed, 2, tokens)
+    given = {n: torch.from_numpy(x).cuda().to(torch.bfloat16 if timed[n].dtype == "bf16" else torch.float32) for n, x in drawn.items()}
+    state = torch.randn([2, *program.inputs["initial_state"].shape[1:]], device="cuda")
+    whole = program(**given, initial_state=state)
+    failed = []
+    for cuts in ((64, tokens), (128, 192, tokens), (320, tokens)):
+        pieces, begin, entering = [], 0, state
+        for end in cuts:
+            rows = {n: x.shape[1] // tokens for n, x in given.items()}
+            out = program(**{n: x[:, begin * rows[n] : end * rows[n]] for n, x in given.items()}, initial_state=entering)
+            pieces.append(out["o"])
+            begin, entering = end, out["final_state"]
+        equal = torch.equal(torch.cat(pieces, 1), whole["o"]) and torch.equal(entering, whole["final_state"])
+        failed += [] if equal else [f"cut at {cuts}"]
+    print(f"{name} cut at multiples of 64", flush=True)
+    return failed
+
+
 def check(folder):
     first_slots = json.loads((folder / "first_slots.json").read_text())
     failed = {name: Checked(folder, name, first).failures() for name, first in first_slots.items()}
     raw = [name for name in RAW if (folder / name).exists()]
     failed |= {name: check_raw(folder, name) for name in raw}
+    prompts = [path.name for path in sorted(folder.glob("prompt-*"))]
+    failed |= {name: check_cuts(folder, name) for name in prompts}
     failed = {name: what for name, what in failed.items() if what}
-    print(f"{len(first_slots) + len(raw)} bundles,", f"FAILED: {failed}" if failed else "all hold")
+    print(f"{len(first_slots) + len(raw) + len(prompts)} bundles,", f"FAILED: {failed}" if failed else "all hold")
     return 1 if failed else 0
 
 

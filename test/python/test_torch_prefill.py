@@ -89,6 +89,35 @@ def test_cuts_at_multiples_of_64_do_not_change_a_bit(name):
         assert torch.equal(pool[read.long()], whole[[1, 2]])
 
 
+@pytest.mark.parametrize("position, count", [(0, 3), (64, 2), (120, 2)])
+def test_states_at_multiples(position, count):
+    """At absolute ones; a slot that is none keeps nothing. From a position of no multiple the bits are not those of
+    the whole, but a state is what the tokens before it make."""
+    tokens, every = 210, 64 if position == 0 else 128
+    decoder, operands, states = make("gated_deltanet", wyvern.Pool(first_slot=1), tokens, batch=2)
+    slots, kept = torch.tensor([3, 5], dtype=torch.int32), torch.tensor([[1, 0], [2, 4], [0, 6]], dtype=torch.int32)[:count].T
+    pool, alone = states.clone(), states.clone()
+    o = decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every, keep_slots=kept, position=position)
+    wanted = decoder.prefill(**operands, state=alone, read_slots=slots)
+    exact = position % 64 == 0
+    assert torch.equal(o, wanted) if exact else error(o, wanted) < 1e-5
+    close = torch.equal if exact else lambda x, y: error(x, y) < 1e-5
+    assert close(pool[[3, 5]], alone[[3, 5]])
+    multiples = [n for n in range(position + 1, position + tokens + 1) if n % every == 0]
+    assert len(multiples) == count
+    for i, place in enumerate(multiples):
+        before = states.clone()
+        decoder.prefill(**cut(operands, 0, place - position, tokens), state=before, read_slots=slots)
+        for n in range(2):
+            if kept[n, i] > 0:
+                assert close(pool[kept[n, i]], before[slots[n]])
+    assert pool[0].isnan().all()
+    with pytest.raises(ValueError, match=r"keep_slots has shape \[2, 1\], expected \[2, .\]: a slot for each multiple"):
+        decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every, keep_slots=kept[:, :1], position=position)
+    with pytest.raises(ValueError, match="keep_every: expected keep_slots, and no cu_seqlens"):
+        decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every)
+
+
 def test_packed_prompts():
     decoder, operands, states = make("gated_deltanet", wyvern.Pool(), 90, batch=1)
     found, alone = states.clone(), states.clone()

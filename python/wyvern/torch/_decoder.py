@@ -247,13 +247,20 @@ class Decoder:
         read_slots: torch.Tensor,
         write_slots: Optional[torch.Tensor] = None,
         cu_seqlens: Optional[torch.Tensor] = None,
+        keep_every: Optional[int] = None,
+        keep_slots: Optional[torch.Tensor] = None,
+        position: int = 0,
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Advances sequences by prompts of any length, by the layer's program of whole sequences, and
         returns o. Operands are those of a step, or of packed sequences with cu_seqlens. A sequence
         with a read slot that is none begins with zeros; one with such a write slot is not written.
         A prompt that is cut at a multiple of 64 tokens gives the bits of the whole, in a pool of
-        float32. States are copied out of the pool and into it."""
+        float32. States are copied out of the pool and into it.
+
+        keep_every, of sequences that are not packed: their first token is at `position`, and the
+        state behind every multiple of keep_every tokens since position 0 goes to a slot too, those of
+        keep_slots [B, how many that are]; none where a slot is none."""
         programs = self._programs
         given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
         with torch.no_grad():
@@ -261,7 +268,12 @@ class Decoder:
             made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, given)
             form = self.pool.first_slot, self.pool.layout == "vk"
             slots = read_slots, read_slots if write_slots is None else write_slots
-            return _prefill.prefill(whole, made, state, slots, form, cu_seqlens)
+            kept = None
+            if keep_every is not None:
+                if keep_slots is None or cu_seqlens is not None:
+                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
+                kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
+            return _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
         programs = self._programs

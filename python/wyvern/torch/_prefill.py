@@ -3,7 +3,7 @@
 slots. Nothing is read on the host."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
 
@@ -61,18 +61,56 @@ def write_states(
     pool.index_copy_(0, target, torch.where(is_slot.any(), values, kept))
 
 
+class Kept(NamedTuple):
+    """States to write on the way: behind tokens `ends` of the call, to slots [B, number of ends]."""
+
+    ends: tuple[int, ...]
+    slots: torch.Tensor
+
+
+def kept_at(name: str, shape: Sequence[int], every: int, position: int, slots: torch.Tensor) -> Kept:
+    """Returns where sequences [B, T] of which the first token is at `position` pass multiples of
+    `every` tokens."""
+    if every < 1 or position < 0:
+        raise ValueError(f"{name}: keep_every is {every} and position {position}, expected at least 1 and 0")
+    last = position + shape[1]
+    ends = tuple(n * every - position for n in range(position // every + 1, last // every + 1))
+    if list(slots.shape) != [shape[0], len(ends)]:
+        raise ValueError(
+            f"{name}: keep_slots has shape {list(slots.shape)}, expected {[shape[0], len(ends)]}: a slot for each "
+            f"multiple of {every} tokens in ({position}, {last}]"
+        )
+    return Kept(ends, slots)
+
+
 def prefill(
     op: Any,
     operands: Mapping[str, torch.Tensor],
     pool: torch.Tensor,
-    slots: tuple[torch.Tensor, Optional[torch.Tensor]],
+    slots: tuple[torch.Tensor, torch.Tensor],
     form: tuple[int, bool],
     cu_seqlens: Optional[torch.Tensor],
+    kept: Optional[Kept] = None,
 ) -> torch.Tensor:
-    """Runs `op` from the states of slots[0] and writes where they end to slots[1]."""
-    read, write = slots
-    state = read_states(pool, read, *form)
-    o, final = op(**operands, initial_state=state, cu_seqlens=cu_seqlens, output_final_state=write is not None)
-    if write is not None:
-        write_states(pool, write, *form, final)
-    return o
+    """Runs `op` from the states of slots[0] and writes where they end to slots[1]; in pieces, where
+    states are kept on the way."""
+    state = read_states(pool, slots[0], *form)
+    if kept is None:
+        o, state = op(**operands, initial_state=state, cu_seqlens=cu_seqlens, output_final_state=True)
+        write_states(pool, slots[1], *form, state)
+        return o
+    tokens, begin, outputs = operands["q"].shape[1], 0, []
+    for i, end in enumerate((*kept.ends, tokens)):
+        if end > begin or not outputs:
+            piece = {n: _rows(x, begin, end, tokens) for n, x in operands.items()}
+            o, state = op(**piece, initial_state=state, output_final_state=True)
+            outputs.append(o)
+        target = kept.slots[:, i] if i < len(kept.ends) else slots[1]
+        write_states(pool, target, *form, state)
+        begin = end
+    return torch.cat(outputs, 1)
+
+
+def _rows(x: torch.Tensor, begin: int, end: int, tokens: int) -> torch.Tensor:
+    rows = x.shape[1] // tokens if tokens else 0
+    return x[:, begin * rows : end * rows]

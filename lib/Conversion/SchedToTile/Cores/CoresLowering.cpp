@@ -11,9 +11,6 @@
 //     S = state[read];   for t < count: o[t] = ...;   state[write_slots[n]] = S
 //     for t >= count: o[t] = 0
 //
-// What a token reads is loaded while the token before is computed, and what the
-// first one reads while the slot is: neither waits for memory.
-//
 //===----------------------------------------------------------------------===//
 
 #include "CoresLowering.h"
@@ -47,17 +44,10 @@ private:
   bool isLoadedInPieces(BlockArgument arg);
   void locate();
 
-  LogicalResult lowerSequence(ValueRange first);
-  LogicalResult lowerToken(CoresRegion &region, Value token, ValueRange loaded);
+  LogicalResult lowerSequence();
+  LogicalResult lowerToken(CoresRegion &region, Value token);
   void zeroRows(Value from);
-  SmallVector<sched::LoadOp> getTokenLoads();
-  /// What a token reads, as it lies in memory; nothing is read and nothing
-  /// useful returned where `exists` is false.
-  SmallVector<Value> loadToken(Value token, Value exists);
   Value load(sched::LoadOp op, const Chunk &at);
-  /// A loaded tile in the type of the computation.
-  Value extend(sched::LoadOp op, Value loaded);
-  Value zeros(RankedTensorType type);
   void store(sched::StoreOp op, Value tile, const Chunk &at);
   /// Where the tile of `arg` lies, and which dimensions of the tensor it has.
   std::pair<SmallVector<Value>, SmallVector<int64_t>>
@@ -67,9 +57,6 @@ private:
   Value isValid(Value slot) {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, slot,
                                  index(kernel.getFirstSlot()));
-  }
-  Value isLess(Value a, Value b) {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
   }
   RankedTensorType getTensor(BlockArgument arg) {
     return cast<sched::GlobalType>(arg.getType()).getTensor();
@@ -188,14 +175,12 @@ LogicalResult CoresLowering::lower() {
   OpBuilder::InsertionGuard guard(builder);
   addArguments(createShell());
   locate();
-  SmallVector<Value> first =
-      loadToken(index(0), isLess(index(0), launch.tokens));
   Value valid = isValid(slot);
   auto ifOp = scf::IfOp::create(builder, loc, valid, /*withElse=*/false);
   {
     OpBuilder::InsertionGuard inside(builder);
     builder.setInsertionPointToStart(ifOp.thenBlock());
-    if (failed(lowerSequence(first)))
+    if (failed(lowerSequence()))
       return failure();
   }
   zeroRows(arith::SelectOp::create(builder, loc, valid, count, index(0)));
@@ -223,50 +208,10 @@ Value CoresLowering::load(sched::LoadOp op, const Chunk &at) {
   RankedTensorType type = plan.getType(op.getTile());
   RankedTensorType held = type.clone(getTensor(source).getElementType());
   auto [coords, dims] = getPlace(source, op.getTile(), at);
-  return tile::LoadSpreadOp::create(builder, loc, held,
-                                    arguments.lookup(source), coords, dims);
-}
-
-Value CoresLowering::extend(sched::LoadOp op, Value loaded) {
-  RankedTensorType type = plan.getType(op.getTile());
-  if (loaded.getType() == type)
-    return loaded;
-  return arith::ExtFOp::create(builder, loc, type, loaded);
-}
-
-Value CoresLowering::zeros(RankedTensorType type) {
-  return arith::ConstantOp::create(
-      builder, loc,
-      DenseElementsAttr::get(type, builder.getZeroAttr(type.getElementType())));
-}
-
-SmallVector<sched::LoadOp> CoresLowering::getTokenLoads() {
-  return llvm::to_vector(
-      role.getEachChunk().getBlock().getOps<sched::LoadOp>());
-}
-
-SmallVector<Value> CoresLowering::loadToken(Value token, Value exists) {
-  Chunk at;
-  at.row = token;
-  SmallVector<Type> types;
-  for (sched::LoadOp op : getTokenLoads())
-    types.push_back(plan.getType(op.getTile())
-                        .clone(getTensor(cast<BlockArgument>(op.getSource()))
-                                   .getElementType()));
-  auto ifOp =
-      scf::IfOp::create(builder, loc, types, exists, /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(ifOp.thenBlock());
-  SmallVector<Value> tiles;
-  for (sched::LoadOp op : getTokenLoads())
-    tiles.push_back(load(op, at));
-  scf::YieldOp::create(builder, loc, tiles);
-  builder.setInsertionPointToStart(ifOp.elseBlock());
-  SmallVector<Value> none = llvm::map_to_vector(types, [&](Type type) {
-    return zeros(cast<RankedTensorType>(type));
-  });
-  scf::YieldOp::create(builder, loc, none);
-  return llvm::to_vector_of<Value>(ifOp.getResults());
+  Value loaded = tile::LoadSpreadOp::create(
+      builder, loc, held, arguments.lookup(source), coords, dims);
+  return held == type ? loaded
+                      : arith::ExtFOp::create(builder, loc, type, loaded);
 }
 
 void CoresLowering::store(sched::StoreOp op, Value tile, const Chunk &at) {
@@ -280,16 +225,13 @@ void CoresLowering::store(sched::StoreOp op, Value tile, const Chunk &at) {
                               coords, dims);
 }
 
-LogicalResult CoresLowering::lowerToken(CoresRegion &region, Value token,
-                                        ValueRange loaded) {
+LogicalResult CoresLowering::lowerToken(CoresRegion &region, Value token) {
   Chunk at;
   at.row = token;
-  for (auto [op, tile] : llvm::zip_equal(getTokenLoads(), loaded))
-    region.set(op.getTile(), extend(op, tile));
   for (Operation &op : role.getEachChunk().getBlock().without_terminator()) {
-    if (isa<sched::LoadOp>(op))
-      continue;
-    if (auto storeOp = dyn_cast<sched::StoreOp>(op))
+    if (auto loadOp = dyn_cast<sched::LoadOp>(op))
+      region.set(loadOp.getTile(), load(loadOp, at));
+    else if (auto storeOp = dyn_cast<sched::StoreOp>(op))
       store(storeOp, region.get(storeOp.getTile()), at);
     else if (failed(region.lower(&op)))
       return failure();
@@ -297,7 +239,7 @@ LogicalResult CoresLowering::lowerToken(CoresRegion &region, Value token,
   return success();
 }
 
-LogicalResult CoresLowering::lowerSequence(ValueRange first) {
+LogicalResult CoresLowering::lowerSequence() {
   sched::EachChunkOp loop = role.getEachChunk();
   Chunk start, end;
   start.row = end.row = index(0);
@@ -309,29 +251,22 @@ LogicalResult CoresLowering::lowerSequence(ValueRange first) {
     if (!loadOp)
       return role.emitOpError() << "carries something that it does not load; "
                                    "a state lies in a pool";
-    inits.push_back(extend(loadOp, load(loadOp, start)));
+    inits.push_back(load(loadOp, start));
   }
-  unsigned numCarries = inits.size();
-  llvm::append_range(inits, first);
   auto forOp =
       scf::ForOp::create(builder, loc, index(0), count, index(1), inits);
   {
     OpBuilder::InsertionGuard inside(builder);
     builder.setInsertionPointToStart(forOp.getBody());
     CoresRegion region(builder, plan);
-    ValueRange carries = forOp.getRegionIterArgs();
     for (auto [arg, carry] :
-         llvm::zip_equal(loop.getCarryArgs(), carries.take_front(numCarries)))
+         llvm::zip_equal(loop.getCarryArgs(), forOp.getRegionIterArgs()))
       region.set(arg, carry);
-    Value token = forOp.getInductionVar();
-    Value following = arith::AddIOp::create(builder, loc, token, index(1));
-    SmallVector<Value> ahead = loadToken(following, isLess(following, count));
-    if (failed(lowerToken(region, token, carries.drop_front(numCarries))))
+    if (failed(lowerToken(region, forOp.getInductionVar())))
       return failure();
     SmallVector<Value> next =
         llvm::map_to_vector(loop.getYield().getCarries(),
                             [&](Value tile) { return region.get(tile); });
-    llvm::append_range(next, ahead);
     scf::YieldOp::create(builder, loc, next);
   }
   auto ifOp = scf::IfOp::create(builder, loc, isValid(writeSlot),
@@ -356,7 +291,12 @@ void CoresLowering::zeroRows(Value from) {
   Chunk at;
   at.row = forOp.getInductionVar();
   for (auto storeOp : role.getEachChunk().getBlock().getOps<sched::StoreOp>()) {
-    store(storeOp, zeros(plan.getType(storeOp.getTile())), at);
+    RankedTensorType type = plan.getType(storeOp.getTile());
+    Value zeros = arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type,
+                               builder.getZeroAttr(type.getElementType())));
+    store(storeOp, zeros, at);
   }
 }
 

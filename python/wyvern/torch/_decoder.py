@@ -16,7 +16,7 @@ from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
 from wyvern._core.steps import check_prologue
 
-from . import _direct, _prefill, _trees
+from . import _direct, _prefill, _tensors, _trees
 from ._op import op
 from ._ops import library
 from ._programs import target_of
@@ -37,6 +37,7 @@ class _Programs:
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
+        self._order: Optional[tuple[int, ...]] = None  # of the program's inputs among ours
         self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
         tensors = ", ".join(f"Tensor {x}" for x in self.operands)
         library.define(
@@ -62,6 +63,18 @@ class _Programs:
                 )
             self.compiled[kind] = program
         return program
+
+    def run_open(self, *tensors: Any) -> torch.Tensor:
+        """The same past the dispatcher, for tensors of a GPU that nothing has to see."""
+        program = self.compiled.get("cuda")
+        if program is not None:
+            if self._order is None:
+                places = {name: i for i, name in enumerate((*self.operands, *_POOL))}
+                self._order = tuple(places[name] for name in program.inputs)
+            results = program.run_as_is(_tensors, tuple(tensors[i] for i in self._order), None)
+            if results is not None:
+                return results[0]
+        return self.run(*tensors)
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
@@ -284,5 +297,5 @@ class Decoder:
                 "torch.no_grad(), or detach the inputs"
             )
         if _direct.is_open(tensors):
-            return programs.run(*tensors)
+            return programs.run_open(*tensors)
         return programs.op(*tensors)

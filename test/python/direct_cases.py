@@ -177,6 +177,41 @@ def case_left_to_the_functions(folder):
         raise AssertionError
 
 
+def load_step(folder):
+    """A Decoder of the step of runtime_step_cases.py, with the lengths that wyvernc's have."""
+    import runtime_step_cases
+    from wyvern.torch import Decoder
+
+    step = runtime_step_cases.manifest()
+    step["tensors"].insert(4, {"name": "lengths", "role": "input", "dtype": "i32", "dims": [{"kind": "seq"}], "optional": True})
+    step["spec"] = {"name": "step", "decay": "none"}
+    for kernel in kernels(step):
+        image = fake_image(kernel["symbol"], letters(kernel))
+        (Path(folder) / kernel["image"]).write_bytes(image)
+        kernel["sha256"] = hashlib.sha256(image).hexdigest()
+    (Path(folder) / "manifest.json").write_text(json.dumps(step))
+    _tensors.exchange, _tensors.is_gpu = exchange(), lambda device: True
+    driver().fake_set_context(0)
+    return Decoder(wyvern.load(folder))
+
+
+def case_a_step(folder):
+    """A step of a Decoder asks the program, and nothing between; what it does not take goes the long way."""
+    decoder = load_step(folder)
+    asked = []
+    decoder._programs.run = lambda *tensors: asked.append(tensors)
+    q, pool, slots = torch.zeros(3, 1, 2, 128, dtype=torch.bfloat16), torch.zeros(10, 2, 64, 128), torch.arange(3, dtype=torch.int32)
+    o = decoder.step(q, state=pool, read_slots=slots)
+    drafted = decoder.verify(q=q, state=pool, read_slots=slots)
+    assert not asked and o.shape == drafted.shape == (3, 1, 2, 64)
+    step, draft = launches(journal())
+    place = slots.data_ptr()
+    assert f"{pool.data_ptr():#x} 16384 8192 128 {place:#x} {place:#x} {o.data_ptr():#x}" in step, step
+    assert f"{place:#x} 0x0 {drafted.data_ptr():#x}" in draft, draft
+    decoder.step(q, state=pool.transpose(2, 3).contiguous().transpose(2, 3), read_slots=slots)
+    assert len(asked) == 1 and not launches(journal())
+
+
 def case_another_table(folder):
     """Only version 1 of DLPack's functions is understood, and only their capsule."""
     words = (ctypes.c_uint64 * 16)(2)  # version 2.0, without an older one

@@ -84,7 +84,8 @@ def compare(case, contestants, repeats=25, device="cuda", measure=timing.measure
                 runs[name] = run
         for name, times in time_runs(runs, repeats, measure).items():
             results[name] |= times
-    return {"case": asdict(case), "name": case.name, "floor_ms": report.floor_ms(case), "results": results}
+    work = {"floor_ms": report.floor_ms(case), "flops": case.flops, "bytes": case.bytes}
+    return {"case": asdict(case), "name": case.name, **work, "results": results}
 
 
 def machine():

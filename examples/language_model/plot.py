@@ -24,9 +24,9 @@ def draw(folders, output):
     for folder in folders:
         records = read_log(folder / "log.jsonl")
         steps, losses = zip(*((r["step"], r["loss"]) for r in records if "loss" in r))
-        curves[f"{folder.name}: training"] = list(zip(steps, smooth(losses, max(1, len(losses) // 50))))
-        curves[f"{folder.name}: validation"] = [(r["step"], r["validation"]) for r in records if "validation" in r]
-    output.write_text(plot.lines(curves, title="loss, nats a byte", x="step", y=""))
+        curves[f"{folder.name} #training"] = list(zip(steps, smooth(losses, max(1, len(losses) // 50))))
+        curves[f"{folder.name} #validation"] = [(r["step"], r["validation"]) for r in records if "validation" in r]
+    output.write_text(plot.lines(curves, title="loss of training, and (dots) validation", x="step", y="nats a byte"))
 
 
 def main(arguments=None):

@@ -17,28 +17,15 @@ TURN, FLIP, BEGIN = 0, 1, 2  # letters
 LETTERS = 3
 
 
-def step_table(corners):
-    """[2, 2 * corners]: the element that a letter makes of one. Element a + corners * f is
-    a turn by a corners, behind a flip if f is 1."""
-    table = torch.empty(2, 2 * corners, dtype=torch.long)
-    for flipped in (0, 1):
-        for angle in range(corners):
-            element = angle + corners * flipped
-            # A flip after a turn by a is a turn by -a after a flip.
-            table[TURN, element] = (angle + 1) % corners + corners * flipped
-            table[FLIP, element] = -angle % corners + corners * (1 - flipped)
-    return table
-
-
 def word_batch(batch, letters, corners, generator):
-    """Inputs and labels, [batch, 1 + letters], int64, on the generator's device."""
+    """Inputs and labels, [batch, 1 + letters], int64, on the generator's device. Element
+    a + corners * f is a turn by a corners behind a flip if f is 1."""
     if corners < 3:
         raise ValueError(f"a polygon of {corners} corners: expected at least 3")
-    table = step_table(corners).to(generator.device)
     word = torch.randint(2, (batch, letters), generator=generator, device=generator.device)
-    element = torch.zeros(batch, dtype=torch.long, device=generator.device)
-    labels = [torch.full_like(element, IGNORE)]
-    for letter in word.unbind(1):
-        element = table[letter, element]
-        labels.append(element)
-    return torch.nn.functional.pad(word, (1, 0), value=BEGIN), torch.stack(labels, 1)
+    # A flip turns the sense of every turn before it: turn i counts (-1)^(flips after it).
+    flips = (word == FLIP).cumsum(1)
+    sense = 1 - 2 * (flips % 2)
+    angle = sense * ((word == TURN) * sense).cumsum(1) % corners
+    labels = torch.nn.functional.pad(angle + corners * (flips % 2), (1, 0), value=IGNORE)
+    return torch.nn.functional.pad(word, (1, 0), value=BEGIN), labels

@@ -19,7 +19,7 @@ from .data import word_batch
 from .model import MODELS, Tracker
 
 SIZES = {
-    "full": dict(corners=5, letters=127, hidden_size=128, heads=4, head_dim=64, batch=64, steps=1000, lr=3e-3, seeds=3, longest=8),
+    "full": dict(corners=5, letters=63, hidden_size=64, heads=4, head_dim=64, batch=32, steps=600, lr=5e-3, seeds=3, longest=8),
     "tiny": dict(corners=3, letters=31, hidden_size=32, heads=4, head_dim=16, batch=32, steps=250, lr=1e-2, seeds=1, longest=8),
 }
 HELD_OUT = 1 << 20  # the seed of the words that accuracy is measured on

@@ -4,6 +4,7 @@ in rows."""
 
 from __future__ import annotations
 
+import math
 from typing import Mapping, Sequence
 
 from . import _svg as svg
@@ -36,20 +37,21 @@ def lines(
     logs = [v for log, index in ((log_x, 0), (log_y, 1)) if log for v in (point[index] for point in points)]
     if any(value <= 0 for value in logs):
         raise ValueError("lines: expected values above 0 on a logarithmic axis, found others")
-    left, top, width, height = 62, 34, 520, 280
+    left, top, width, height = 62, 48, 520, 280
+    bottom = top + height
     xs = sorted({point[0] for point in points})
-    across = _scale(log_x, (xs[0], xs[-1]), left, left + width)
+    x_ticks = xs if len(xs) <= 10 else _ticks((xs[0], xs[-1]), log_x)
     heights = [point[1] for point in points]
-    bottom, up = top + height, _scale(log_y, y_range or (min(heights), max(heights)), top + height, top)
+    y_ticks = _ticks(y_range or (min(heights), max(heights)), log_y)
+    across = _scale(log_x, [xs[0], xs[-1], *x_ticks], left, left + width)
+    up = _scale(log_y, [*(y_range or (min(heights), max(heights))), *y_ticks], bottom, top)
 
     parts = [svg.text(left, 18, title, size=12), svg.segment(left, bottom, left + width, bottom)]
     parts += [svg.segment(left, top, left, bottom)]
-    for value in _ticks(y_range or (min(heights), max(heights)), log_y):
-        parts.append(svg.text(left - 6, up(value) + 4, f"{value:g}", "end"))
-    for value in xs if len(xs) <= 10 else _ticks((xs[0], xs[-1]), log_x):
-        parts.append(svg.text(across(value), bottom + 16, f"{value:g}", "middle"))
+    parts += [svg.text(left - 6, up(value) + 4, f"{value:g}", "end") for value in y_ticks]
+    parts += [svg.text(across(value), bottom + 16, f"{value:g}", "middle") for value in x_ticks]
     parts += [svg.segment(across(value), top, across(value), bottom, dashed=True) for value in marks]
-    parts += [svg.text(left + width, bottom + 34, x, "end"), svg.text(left + 6, top + 4, y)]
+    parts += [svg.text(left + width, bottom + 34, x, "end"), svg.text(left - 6, top - 8, y)]
     colors: dict[str, str] = {}
     for name, line in series.items():
         color = colors.setdefault(name.split(" #")[0], svg.PALETTE[len(colors) % len(svg.PALETTE)])
@@ -57,8 +59,8 @@ def lines(
         parts.append(svg.path(places, color, name))
         if len(line) <= 20:
             parts += [svg.dot(*place, color, f"{name}: {a:g}, {b:g}") for place, (a, b) in zip(places, line)]
-    parts += svg.legend(left, bottom + 54, list(colors.items()))
-    return svg.document(left + width + 20, bottom + 64, title, parts)
+    names, deep = svg.legend(left, bottom + 54, left + width, list(colors.items()))
+    return svg.document(left + width + 20, deep + 10, title, [*parts, *names])
 
 
 def dots(
@@ -89,21 +91,26 @@ def dots(
         if number in ticks:
             parts.append(svg.segment(across(ticks[number]), y - step / 2, across(ticks[number]), y + step / 2))
         parts += [svg.dot(across(value), y, colors[whose], label, filled) for whose, value, filled, label in found]
-    parts += svg.legend(left, bottom + 50, list(colors.items()))
-    return svg.document(width, bottom + 60, title, parts)
+    legend, deep = svg.legend(left, bottom + 50, width - 50, list(colors.items()))
+    return svg.document(width, deep + 10, title, [*parts, *legend])
 
 
-def _scale(log: bool, ends: tuple[float, float], start: float, end: float) -> svg.Scale:
-    low, high = ends
+def _scale(log: bool, values: Sequence[float], start: float, end: float) -> svg.Scale:
+    low, high = min(values), max(values)
     if low == high:  # one value: in the middle
         low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
     return (svg.logarithmic if log else svg.linear)(low, high, start, end)
 
 
 def _ticks(ends: tuple[float, float], log: bool) -> list[float]:
-    """Five values of an axis, or the powers of ten of a logarithmic one that are in it."""
+    """Round values around those of an axis: four to seven of a linear one, the powers of
+    ten of a logarithmic one."""
     low, high = ends
     if log:
-        found = [value for value in svg.powers(*svg.decades(ends)) if low <= value <= high]
-        return found or [low]
-    return [low + (high - low) * part / 4 for part in range(5)] if high > low else [low]
+        return svg.powers(*svg.decades(ends))
+    if low == high:
+        return [low]
+    size = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(size * n for n in (1, 2, 2.5, 5, 10) if (high - low) / (size * n) <= 5)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * n for n in range(first, last + 1)]

@@ -113,7 +113,8 @@ def roofline(result: Result, *, bytes_a_second: float = 4.2e12, flops_a_second: 
     for intensity, rate, name in _points(rows_of(result)):
         color = svg.OURS if name.startswith(NAME) else svg.PEER
         parts.append(svg.dot(across(intensity), up(rate), color, name))
-    parts += svg.legend(left + 80, top + height + 34, [("Wyvern", svg.OURS), ("best exact peer", svg.PEER)])
+    names = [("Wyvern", svg.OURS), ("best exact peer", svg.PEER)]
+    parts += svg.legend(left + 80, top + height + 34, left + width, names)[0]
     return svg.document(left + width + 20, top + height + 44, "Roofline", parts)
 
 

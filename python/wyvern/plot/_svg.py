@@ -43,13 +43,17 @@ def path(points: Iterable[tuple[float, float]], color: str, label: str) -> str:
     )
 
 
-def legend(x: float, y: float, entries: Sequence[tuple[str, str]]) -> list[str]:
-    """The names in their colors, side by side from x on."""
-    parts = []
+def legend(x: float, y: float, right: float, entries: Sequence[tuple[str, str]]) -> tuple[list[str], float]:
+    """The names in their colors from (x, y) on, side by side as far as `right`, then in the
+    next line; also the height of the last line."""
+    parts, start = [], x
     for words, color in entries:
+        length = 26 + 6.2 * len(words)
+        if x > start and x + length > right:
+            x, y = start, y + 18
         parts += [box(x, y - 8, 9, 9, color), text(x + 13, y, words)]
-        x += 26 + 6.2 * len(words)
-    return parts
+        x += length
+    return parts, y
 
 
 def logarithmic(low: float, high: float, start: float, end: float) -> Scale:

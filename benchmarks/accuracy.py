@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from .functions import TRAINED_PEERS, wyvern_call
+from .functions import PEER_FUNCTIONS, wyvern_call
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test/Integration"))
 
@@ -78,7 +78,7 @@ def compare(case, peers):
     worse = False
     for peer in peers:
         try:
-            theirs = find_errors(TRAINED_PEERS[peer](rule), inputs, upstream, wanted)
+            theirs = find_errors(PEER_FUNCTIONS[peer](rule), inputs, upstream, wanted)
         except Exception as error:  # a peer that is missing or broken is no failure
             print(f"  {peer:8}", f"{type(error).__name__}: {error}".splitlines()[0][:80], flush=True)
             continue
@@ -91,7 +91,7 @@ def compare(case, peers):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", help="cases to run, as a pattern")
-    parser.add_argument("--peers", default="fla", help="peers to compare with, of " + ", ".join(TRAINED_PEERS))
+    parser.add_argument("--peers", default="fla", help="peers to compare with, of " + ", ".join(PEER_FUNCTIONS))
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print(f"{parser.prog}: error: torch sees no GPU", file=sys.stderr)

@@ -65,9 +65,9 @@ def contestant(path):
         name = bundle_name(inputs.case)
         if name not in programs:
             programs[name] = wyvern.load(folder / name)
-        tensors = {"q": inputs.q, "k": inputs.k, "v": inputs.v, "beta": inputs.beta}
-        tensors |= {"g": inputs.g, "initial_state": inputs.initial_state}
-        tensors = {key: x for key, x in tensors.items() if x is not None}
+        tensors = dict(inputs.operands)
+        if inputs.initial_state is not None:
+            tensors["initial_state"] = inputs.initial_state
         offsets = inputs.cu_seqlens
         return Run(
             lambda: programs[name](**tensors, cu_seqlens=offsets),

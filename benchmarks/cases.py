@@ -59,6 +59,14 @@ class Case:
         return self.tokens * (rows + gates) + states
 
     @property
+    def training_bytes(self):
+        """The fewest bytes of a forward and a backward that keeps nothing but o: the operands
+        are read twice, d_o once, and their gradients are written."""
+        rows = 2 * DIM * (2 * self.key_heads + self.value_heads)
+        gates = 4 * self.value_heads * (2 if self.rule == "gated" else 1)
+        return self.bytes + self.tokens * (2 * (rows + gates) + 2 * DIM * self.value_heads)
+
+    @property
     def flops(self):
         """Operations of the chunk form with 64 tokens a chunk: K K^T, Q K^T and the
         products of the factor and of the attention matrix with values (2 * 64 * 128 a
@@ -94,7 +102,18 @@ PAPER_LENGTHS = [
 ]
 PAPER = [Case("gated", lengths, *heads, "paper", initial_state=True) for heads in PAPER_HEADS for lengths in PAPER_LENGTHS]
 
-ROWS = {"bars": BARS, "paper": PAPER}
+# A step of training: how much faster than the best exact peer its forward and backward have to be.
+TRAINING = [
+    _case("delta", 4, 4096, 16, 16, 1.7),
+    _case("delta", 1, 32768, 16, 16, 1.6),
+    _case("delta", 4, 8192, 32, 32, 1.6),
+    _case("gated", 4, 4096, 16, 16, 1.5, "strong"),
+    _case("gated", 4, 8192, 16, 32, 1.6, "strong"),
+    _case("gated", 1, 32768, 16, 32, 1.6, "weak"),
+    _case("gated", 1, 32768, 16, 32, 1.6, "strong"),
+]
+
+ROWS = {"bars": BARS, "paper": PAPER, "training": TRAINING}
 
 
 @dataclass
@@ -111,6 +130,12 @@ class Inputs:
     initial_state: Optional[torch.Tensor]  # [N, HV, K, V], float32
 
     scale = DIM**-0.5
+
+    @property
+    def operands(self):
+        """What has gradients, by name, in the order of FLA's functions."""
+        named = {"q": self.q, "k": self.k, "v": self.v, "g": self.g, "beta": self.beta}
+        return {name: x for name, x in named.items() if x is not None}
 
     @property
     def offsets(self):
@@ -153,3 +178,10 @@ def make_inputs(case, device="cuda", seed=0):
     g = log_decay(case.decay, rows, case.value_heads, normal, uniform) if case.rule == "gated" else None
     state = normal(sequences, case.value_heads, DIM, DIM) if case.initial_state else None
     return Inputs(case, q, k, v, g, uniform(*rows, case.value_heads), state)
+
+
+def gradient_of_o(inputs, seed=1):
+    """A random gradient of o in its type; the same on every run on one kind of device."""
+    v = inputs.v
+    generator = torch.Generator(v.device).manual_seed(seed)
+    return torch.randn(v.shape, device=v.device, generator=generator).to(v.dtype)

@@ -17,4 +17,4 @@ def fla_call(rule):
     return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
 
 
-TRAINED_PEERS = {"fla": fla_call}
+PEER_FUNCTIONS = {"fla": fla_call}

@@ -9,7 +9,12 @@ then o = scale (diag(exp G) Q S + tril(Q K^T o D) U) and S <- exp(G_last) S + (d
 A test holds it against the recurrence token by token.
 """
 
+from dataclasses import replace
+
 import torch
+
+from .cases import gradient_of_o
+from .peers.base import in_step_order
 
 CHUNK = 64
 
@@ -26,6 +31,15 @@ def delta_rule(inputs):
         states.append(outputs[1])
         begin += tokens
     return torch.cat(o, 1), torch.cat(states)
+
+
+def gradients(inputs):
+    """What a training step is to give (base.STEP_RESULTS), in float64, by autograd."""
+    leaves = {name: x.double().requires_grad_() for name, x in inputs.operands.items()}
+    with torch.enable_grad():
+        o, _ = delta_rule(replace(inputs, **leaves))
+    found = torch.autograd.grad(o, list(leaves.values()), gradient_of_o(inputs).double())
+    return in_step_order(dict(zip(leaves, found)))
 
 
 def _sequences(inputs, rows, tokens, states):

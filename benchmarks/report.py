@@ -1,36 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""From the JSON file of forward.py to a table, and to pictures (wyvern.plot).
+"""From the JSON file of forward.py or training.py to a table, and to pictures (wyvern.plot).
 
     python -m benchmarks.report forward.json
     python -m benchmarks.report forward.json --pictures docs/images
 
-Best peer: the fastest one that is exact. Floor: the fewest bytes a forward moves
-(Case.bytes in cases.py) over 4.2 TB/s, what a copy reaches on an H200.
+Best peer: the fastest one that is exact. Floor: the fewest bytes that are moved
+(Case.bytes and training_bytes in cases.py) over 4.2 TB/s, what a copy reaches on an H200.
 """
 
 import argparse
 import json
 import math
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
 from wyvern import plot
-from wyvern.plot._rows import best_peer, our_best, ratio, timed
+from wyvern.plot._rows import OURS, best_peer, our_best, ratio, timed
 
 BYTES_A_SECOND = 4.2e12
 PICTURES = ("bars", "times", "errors", "roofline")
 
 
-def floor_ms(case):
-    return case.bytes / BYTES_A_SECOND * 1e3
-
-
-def work(row):
-    """The operations and bytes of a row's case; files of earlier versions lack them."""
-    from .cases import Case
-
-    case = Case(**row["case"] | {"lengths": tuple(row["case"]["lengths"])})
-    return {"flops": case.flops, "bytes": case.bytes}
+def floor_ms(bytes_moved):
+    return bytes_moved / BYTES_A_SECOND * 1e3
 
 
 def geometric_mean(values):
@@ -59,7 +52,7 @@ def markdown(result):
     """The table of all rows, and below it what they come to together."""
     rows = result["rows"]
     names = list(dict.fromkeys(name for row in rows for name in row["results"] if any(name in timed(r) for r in rows)))
-    head = ["forward, ms", *names, "best exact peer / ours", "asked", "share of the floor"]
+    head = [f"{result.get('work', 'forward')}, ms", *names, "best exact peer / ours", "asked", "share of the floor"]
     table = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         value, ours, bar = ratio(row), our_best(row), row["case"]["bar"]
@@ -67,10 +60,20 @@ def markdown(result):
         cells += [f"{value:.2f}" if value else "", f"{bar}" if bar else ""]
         cells.append(f"{row['floor_ms'] / ours[1]:.2f}" if ours else "")
         table.append("| " + " | ".join(cells) + " |")
-    return "\n".join(table + ["", *summary(rows)])
+    return "\n".join(table + ["", *summary(rows, result.get("quantities", ("o", "state"))), *kernels(rows)])
 
 
-def summary(rows):
+def kernels(rows):
+    """A line for each of ours whose kernels were timed: the time of each, in their order."""
+    return [
+        f"* {row['name']}, {name}, us: " + ", ".join(f"{kernel} {us:.1f}" for kernel, us in entry["kernels"].items())
+        for row in rows
+        for name, entry in row["results"].items()
+        if "kernels" in entry
+    ]
+
+
+def summary(rows, quantities):
     """Geometric mean, worst row, bars; then host times and largest errors by name."""
     ratios = {row["name"]: ratio(row) for row in rows if ratio(row)}
     words = []
@@ -85,8 +88,9 @@ def summary(rows):
         entries = [row["results"][name] for row in rows if name in timed(row)]
         hosts = sorted(entry["host_ms"] for entry in entries if entry["host_ms"] is not None)
         host = f"host time of a call {hosts[len(hosts) // 2] * 1e3:.0f} us (median of its rows)" if hosts else "wall time of calls in a row"
-        errors = [max(entry["errors"][i] for entry in entries) for i in range(2)]
-        words.append(f"* {name}: {host}; largest errors: o {errors[0]:.1e}, state {errors[1]:.1e}.")
+        largest = [max(errors) for errors in zip_longest(*(entry["errors"] for entry in entries), fillvalue=0.0)]
+        errors = ", ".join(f"{quantity} {x:.1e}" for quantity, x in zip(quantities, largest))
+        words.append(f"* {name}: {host}; largest errors: {errors}.")
     return words
 
 
@@ -101,8 +105,6 @@ def main(arguments=None):
     print(markdown(result))
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
-        for row in result["rows"]:
-            row.update(work(row))
         for name in PICTURES:
             try:
                 (options.pictures / f"{name}.svg").write_text(getattr(plot, name)(result))

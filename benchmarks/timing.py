@@ -62,6 +62,21 @@ def measure(calls, repeats=25, warmup=3):
     }
 
 
-def median_ms(call, repeats=30):
-    """GPU time of one call; a step of training, say."""
-    return measure({"": call}, repeats, warmup=5)[""]["gpu_ms"]
+def kernel_us(call, repeats=7):
+    """{name: us} of each kernel of a call, medians, in the order in which they ran; kernels
+    of one name are numbered."""
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    runs = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        with torch.profiler.profile(activities=activities) as profile:
+            call()
+            torch.cuda.synchronize()
+        launched = (x for x in profile.events() if x.device_type == torch.autograd.DeviceType.CUDA)
+        runs.append([(x.name, x.device_time) for x in sorted(launched, key=lambda x: x.time_range.start)])
+    times = {}
+    for events in zip(*runs):
+        name = events[0][0]
+        number = sum(x.partition(" #")[0] == name for x in times)
+        times[f"{name} #{number + 1}" if number else name] = statistics.median(us for _, us in events)
+    return times

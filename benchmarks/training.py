@@ -1,89 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Times a training step of the delta rules, forward and backward, against FLA.
+"""Times a training step of the delta rules, forward and backward, against the peers that are installed.
 
-    WYVERN_CACHE_DIR=bundles python -m benchmarks.training
-    python -m benchmarks.training --only 'delta 4x4096*' --peers ''
+    python -m benchmarks.bundles --rows training states.zip --training --save=states     # where the compiler is
+    python -m benchmarks.training --ours states=states.zip --kernels                     # on the GPU machine
+    WYVERN_CACHE_DIR=bundles python -m benchmarks.training --peers fla
 
-One process, the same inputs for all (cases.py), final state requested, random gradients
-of o. One autograd step through the public functions; GPU time, L2 flushed before each,
-median of 30 (timing.py). FLA's gradients are compared with ours before it is timed.
+One process, the same inputs for all, taking turns (timing.py): one autograd step, the
+final state requested, a random gradient of o. Gradients are compared with those of the
+same rule in float64 first (comparing.py). `wyvern` are the public functions, with bundles
+of their cache; each of --ours is the op of a bundle.
 """
 
-import argparse
-import fnmatch
 import sys
 
-import torch
+from . import comparing, report
+from .peers import TRAINED_PEERS
+from .peers.base import STEP_RESULTS
+from .reference import gradients
+from .steps import of_bundles, of_functions
 
-from .cases import Case, make_inputs
-from .functions import TRAINED_PEERS, wyvern_call
-from .timing import median_ms
-
-CASES = [
-    Case("delta", (4096,) * 4, 16, 16),
-    Case("delta", (2048,) * 8, 16, 16),
-    Case("delta", (32768,), 16, 16),
-    Case("gated", (4096,) * 4, 16, 16, "strong"),
-    Case("gated", (8192,) * 4, 16, 32, "strong"),
-    Case("gated", (32768,), 16, 16, "strong"),
-]
-
-
-def step(call, leaves, d_o):
-    """One forward and backward; the gradients of the leaves."""
-    o = call(*leaves)[0]
-    return torch.autograd.grad(o, leaves, d_o)
+WORK = comparing.Work(
+    name="forward + backward",
+    results=tuple(f"d{name}" for name in STEP_RESULTS),
+    reference=gradients,
+    tolerance=3e-2,  # of dg in bf16 where gates are strong; the others are at 3e-3 to 6e-3
+    bytes=lambda case: case.training_bytes,
+)
 
 
-def compare(case, peers):
-    """{name: ms, or a reason why not}; ours first."""
-    inputs = make_inputs(case)
-    tensors = (inputs.q, inputs.k, inputs.v, inputs.g, inputs.beta)
-    leaves = [x.requires_grad_() for x in tensors if x is not None]
-    d_o = torch.randn_like(inputs.v)
-    ours = wyvern_call(case.rule)
-    gradients = step(ours, leaves, d_o)
-    times = {"wyvern": median_ms(lambda: step(ours, leaves, d_o))}
-    for name in peers:
-        try:
-            call = TRAINED_PEERS[name](case.rule)
-            for x, y in zip(gradients, step(call, leaves, d_o)):
-                difference = ((x - y).float().norm() / y.float().norm()).item()
-                if not difference < 3e-2:
-                    raise ValueError(f"a gradient differs from ours by {difference:.1e}")
-            times[name] = median_ms(lambda: step(call, leaves, d_o))
-        except Exception as error:  # a peer that is missing or broken is no failure
-            times[name] = f"{type(error).__name__}: {error}".splitlines()[0][:80]
-    return times
+def parse(arguments):
+    return comparing.parse(arguments, "benchmarks.training", __doc__, TRAINED_PEERS, rows="training", repeats=15)
 
 
-def show(times):
-    """`wyvern 0.2 ms, fla 0.5 ms (2.50x ours)`."""
-    ours = times["wyvern"]
-    words = [f"wyvern {ours:.4f} ms"]
-    for name, value in times.items():
-        if name != "wyvern":
-            numeric = isinstance(value, float)
-            words.append(f"{name} {value:.4f} ms ({value / ours:.2f}x ours)" if numeric else f"{name}: {value}")
-    return ", ".join(words)
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", default="*", help="rows to run, as a pattern")
-    parser.add_argument("--peers", default="fla", help="peers to time, of " + ", ".join(TRAINED_PEERS))
-    options = parser.parse_args()
-    if not torch.cuda.is_available():
-        print(f"{parser.prog}: error: torch sees no GPU", file=sys.stderr)
-        return 3
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}")
-    for case in CASES:
-        if fnmatch.fnmatch(case.name, options.only):
-            times = compare(case, [x for x in options.peers.split(",") if x])
-            print(f"{case.name:28} {show(times)}", flush=True)
-    return 0
+def main(arguments=None):
+    options = parse(arguments)
+    public = {} if options.ours else {report.OURS: of_functions}
+    return comparing.run(WORK, options, public | comparing.choose(options, of_bundles, TRAINED_PEERS))
 
 
 if __name__ == "__main__":

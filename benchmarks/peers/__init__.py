@@ -19,3 +19,10 @@ PEERS = {
     "cudnn": cudnn.prepare,
     "jla": jla.prepare,
 }
+
+# The same for a training step: `Run.read` returns gradients (base.STEP_RESULTS).
+TRAINED_PEERS = {
+    "fla": fla.prepare_step,
+    "flash_qla": flash_qla.prepare_step,
+    "jla": jla.prepare_step,
+}

@@ -4,6 +4,10 @@
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
+import torch
+
+from ..cases import gradient_of_o
+
 
 class Refused(Exception):
     """Why a peer does not take a case."""
@@ -14,7 +18,7 @@ class Run:
     """A peer with the inputs of a case, ready to be called."""
 
     call: Callable[[], Any]  # what is timed
-    read: Callable[[Any], tuple]  # its result as o [B, T, HV, V], states [N, HV, K, V]
+    read: Callable[[Any], tuple]  # its result as a Work's (comparing.py): o [B, T, HV, V] and states [N, HV, K, V]
     exact: bool = True  # False where the peer may drop what has decayed
     # Times itself, in ms; for a peer on a stream that CUDA events of torch do not see.
     clock: Optional[Callable[[], float]] = None
@@ -28,3 +32,25 @@ def packed(*tensors):
 def refuse_delta(inputs, name):
     if inputs.g is None:
         raise Refused(f"{name} has no rule without a gate")
+
+
+# Gradients in the order in which a step is read; a rule without a gate has no last one.
+STEP_RESULTS = ("q", "k", "v", "beta", "g")
+
+
+def in_step_order(gradients):
+    """The gradients, of {operand: gradient}, as `Run.read` of a step returns them."""
+    return tuple(gradients[name] for name in STEP_RESULTS if name in gradients)
+
+
+def autograd_step(call, inputs, exact=True):
+    """The `Run` of a training step of call(q, k, v, (g,) beta) -> o, final states, by autograd."""
+    leaves = {name: x.detach().requires_grad_() for name, x in inputs.operands.items()}
+    d_o = gradient_of_o(inputs)
+
+    def step():
+        with torch.enable_grad():
+            o = call(*leaves.values())[0]
+            return torch.autograd.grad(o, list(leaves.values()), d_o)
+
+    return Run(step, lambda found: in_step_order(dict(zip(leaves, found))), exact)

@@ -2,9 +2,10 @@
 """flash-linear-attention: Triton kernels, tuned for 80 to 100 s at the first call of
 each new head count."""
 
+import functools
 import os
 
-from .base import Refused, Run
+from .base import Refused, Run, autograd_step
 
 
 def function(rule):
@@ -19,21 +20,24 @@ def function(rule):
     return chunk_gated_delta_rule
 
 
-def prepare(inputs):
+def _call(inputs):
+    """FLA's function of the operands (q, k, v, g if gated, beta) for a case."""
     case = inputs.case
     if case.rule == "delta" and case.key_heads != case.value_heads:
         raise Refused("FLA's DeltaNet has no groups of value heads")
-    chunk = function(case.rule)
-    arguments = [x for x in (inputs.q, inputs.k, inputs.v, inputs.g, inputs.beta) if x is not None]
-    offsets = inputs.cu_seqlens
+    return functools.partial(
+        function(case.rule),
+        scale=inputs.scale,
+        initial_state=inputs.initial_state,
+        output_final_state=True,
+        cu_seqlens=inputs.cu_seqlens,
+    )
 
-    def call():
-        return chunk(
-            *arguments,
-            scale=inputs.scale,
-            initial_state=inputs.initial_state,
-            output_final_state=True,
-            cu_seqlens=offsets,
-        )
 
-    return Run(call, lambda result: result)
+def prepare(inputs):
+    call = _call(inputs)
+    return Run(lambda: call(*inputs.operands.values()), lambda result: result)
+
+
+def prepare_step(inputs):
+    return autograd_step(_call(inputs), inputs)

@@ -6,27 +6,32 @@ segment then starts from the last tokens before it alone once their decay adds u
 -10. Such a run is not exact; as a batch and with auto_cp off it is.
 """
 
-from .base import Run, packed, refuse_delta
+import functools
+
+from .base import Run, autograd_step, packed, refuse_delta
 
 
-def prepare(inputs, context_parallel):
+def _call(inputs, **options):
+    """FlashQLA's function of the operands (q, k, v, g, beta) for a case."""
     refuse_delta(inputs, "FlashQLA")
     from flash_qla import chunk_gated_delta_rule
 
-    tensors = (inputs.q, inputs.k, inputs.v, inputs.g, inputs.beta)
-    offsets = inputs.cu_seqlens
+    options = {"cu_seqlens": inputs.cu_seqlens} | options
+    return functools.partial(
+        chunk_gated_delta_rule, scale=inputs.scale, initial_state=inputs.initial_state, output_final_state=True, **options
+    )
+
+
+def prepare(inputs, context_parallel):
     if context_parallel:
-        tensors = [x[None] for x in packed(*tensors)]
-        offsets = inputs.offsets
+        call = _call(inputs, cu_seqlens=inputs.offsets, auto_cp=True)
+        tensors = [x[None] for x in packed(*inputs.operands.values())]
+    else:
+        call, tensors = _call(inputs, auto_cp=False), list(inputs.operands.values())
+    return Run(
+        lambda: call(*tensors), lambda result: (result[0].view_as(inputs.v), result[1]), exact=not context_parallel
+    )
 
-    def call():
-        return chunk_gated_delta_rule(
-            *tensors,
-            scale=inputs.scale,
-            initial_state=inputs.initial_state,
-            output_final_state=True,
-            cu_seqlens=offsets,
-            auto_cp=context_parallel,
-        )
 
-    return Run(call, lambda result: (result[0].view_as(inputs.v), result[1]), exact=not context_parallel)
+def prepare_step(inputs):
+    return autograd_step(_call(inputs, auto_cp=False), inputs)

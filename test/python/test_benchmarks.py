@@ -61,21 +61,22 @@ def times(**ms):
 
 
 def compare(contestants, case=None, **ms):
-    from benchmarks.forward import compare
+    from benchmarks.comparing import compare
+    from benchmarks.forward import WORK
 
-    return compare(case or small(), contestants, device="cpu", measure=times(**ms))
+    return compare(WORK, case or small(), contestants, device="cpu", measure=times(**ms))
 
 
 # === Cases ===
 
 
 def test_the_rows_that_are_asked_for():
-    from benchmarks.cases import BARS, PAPER, PAPER_HEADS, PAPER_LENGTHS
+    from benchmarks.cases import BARS, PAPER, PAPER_HEADS, PAPER_LENGTHS, TRAINING
 
     assert (len(PAPER_HEADS), len(PAPER_LENGTHS), len(PAPER)) == (9, 19, 171)
     assert len({case.name for case in BARS + PAPER}) == len(BARS + PAPER)
-    assert all(case.bar for case in BARS)
-    assert all(case.value_heads % case.key_heads == 0 for case in BARS + PAPER)
+    assert all(case.bar for case in BARS + TRAINING)
+    assert all(case.value_heads % case.key_heads == 0 for case in BARS + PAPER + TRAINING)
 
 
 def test_the_floor_of_a_row_is_its_bytes():
@@ -85,7 +86,7 @@ def test_the_floor_of_a_row_is_its_bytes():
     case = next(case for case in BARS if case.name == "delta 4x8192 32/32")
     tokens = 4 * 8192
     assert case.bytes == tokens * 32 * (4 * 128 * 2 + 4) + 4 * 32 * 128 * 128 * 4
-    assert floor_ms(case) == pytest.approx(0.259, abs=1e-3)
+    assert floor_ms(case.bytes) == pytest.approx(0.259, abs=1e-3)
 
 
 @pytest.mark.parametrize("law, low, high", [("strong", -1.0, -0.05), ("weak", -3e-3, -3e-4), ("paper", -0.06, -0.02)])
@@ -120,6 +121,22 @@ def test_the_chunked_reference_is_the_recurrence(changes):
     for x, reference in zip(delta_rule(inputs), oracle(inputs)):
         assert x.shape == reference.shape
         assert error(x, reference) < 1e-12
+
+
+@pytest.mark.parametrize("changes", [{}, {"rule": "delta", "decay": "", "initial_state": False}])
+def test_the_reference_of_a_step_is_the_recurrence(changes):
+    from benchmarks.cases import make_inputs
+    from benchmarks.peers.base import autograd_step
+    from benchmarks.reference import error, gradients
+
+    inputs = make_inputs(small(**changes), "cpu")
+    run = autograd_step(lambda *operands: oracle(replace(inputs, **dict(zip(inputs.operands, operands)))), inputs)
+    found = run.read(run.call())
+    references = gradients(inputs)
+    assert len(references) == len(found) == len(inputs.operands)
+    for x, reference in zip(found, references):
+        assert x.shape == reference.shape
+        assert error(x, reference) < (1e-2 if x.dtype == torch.bfloat16 else 1e-6)
 
 
 # === Who takes part ===
@@ -175,6 +192,29 @@ def test_unknown_peers_are_an_error(capsys):
     assert "expected names of flashinfer" in capsys.readouterr().err
 
 
+def test_a_training_step_is_judged_by_its_gradients():
+    from benchmarks.comparing import compare
+    from benchmarks.peers.base import autograd_step
+    from benchmarks.training import WORK
+
+    def peer(factor):
+        def prepare(inputs):
+            def call(*operands):
+                o, state = oracle(replace(inputs, **dict(zip(inputs.operands, operands))))
+                return o * factor, state
+
+            return autograd_step(call, inputs)
+
+        return prepare
+
+    kernels = lambda call: {"a_map": 3.0}  # noqa: E731
+    contestants = {"wyvern": peer(1.0), "peer": peer(1.0), "wrong": peer(1.1)}
+    row = compare(WORK, small(), contestants, device="cpu", measure=times(wyvern=1.0, peer=2.0), kernels=kernels)
+    assert row["results"]["wrong"]["refused"].startswith("wrong: errors")
+    assert row["results"]["wyvern"]["kernels"] == {"a_map": 3.0} and "kernels" not in row["results"]["peer"]
+    assert len(row["results"]["peer"]["errors"]) == len(WORK.results)
+
+
 # === Host time ===
 
 
@@ -214,6 +254,15 @@ def test_the_table_says_it_all(benchmarks):
     assert "Geometric mean of 2 rows: 1.00; worst: gated 1x64 1/2 strong, 0.50." in text
     assert "1 of 2 rows reach what is asked of them." in text
     assert "wyvern-a: host time of a call 50 us" in text
+
+
+def test_the_table_of_a_step_names_gradients_and_kernels(benchmarks):
+    row = compare({"wyvern-a": fake()}, wyvern_a=1.0)
+    row["results"]["wyvern-a"]["kernels"] = {"layer_map": 12.34}
+    text = benchmarks.report.markdown({"work": "forward + backward", "quantities": ["dq", "dk"], "rows": [row]})
+    assert text.startswith("| forward + backward, ms | wyvern-a |")
+    assert "largest errors: dq " in text
+    assert "* gated 70+3 1/2 strong, wyvern-a, us: layer_map 12.3" in text
 
 
 def test_a_row_without_a_peer_has_no_ratio(benchmarks):

@@ -67,7 +67,12 @@ def test_times_are_where_their_logarithms_are(result):
 def test_errors_of_zero_stand_at_the_smallest(result):
     places = dots(plot.errors(result))
     assert places["peer: 0.0e+00 of o"][0] == places["wyvern: 1.0e-03 of o"][0]
-    assert places["peer: 1.0e-01 of final state"][0] > places["wyvern: 2.0e-03 of final state"][0]
+    assert places["peer: 1.0e-01 of state"][0] > places["wyvern: 2.0e-03 of state"][0]
+
+
+def test_errors_have_the_names_of_the_result(result):
+    named = plot.errors(result | {"quantities": ["dq", "dk"]})
+    assert "peer: 1.0e-01 of dk" in dots(named) and "error against float64 of dq, and (hollow) of dk" in words(named)
 
 
 def test_a_run_at_the_roof_is_on_it(result):

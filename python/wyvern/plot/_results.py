@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from . import _svg as svg
 from ._charts import dots
-from ._rows import Result, Row, best_peer, our_best, ratio, rows_of, timed
+from ._rows import Result, Row, best_peer, our_best, quantities_of, ratio, rows_of, timed
 from ._rows import OURS as NAME
 
 
@@ -59,31 +59,29 @@ def times(result: Result) -> str:
 def errors(result: Result) -> str:
     """The errors of everybody in each row, relative to float64, as SVG text.
 
-    result: as of `bars`. A dot is the error of o, a hollow one that of the final state;
-    an error of 0 stands at the smallest of the others. Raises ValueError for what is no
-    result, and where it has no errors.
+    result: as of `bars`; its `quantities` name what the errors are of ("o" and "state"
+    where it has none). A dot is the error of the first, hollow ones those of the others; an
+    error of 0 stands at the smallest above it. Raises ValueError for what is no result, and
+    where it has no errors.
     """
+    rows, quantities = rows_of(result), quantities_of(result)
     found = []
-    for row in rows_of(result):
+    for row in rows:
         entries = [(name, entry["errors"]) for name, entry in row["results"].items() if entry.get("errors")]
         found += [(row["name"], entries)] if entries else []
     above = [value for _, entries in found for _, values in entries for value in values if value > 0]
     if not above:
         raise ValueError("errors: expected a row with errors above 0, found none")
-    words = ("o", "final state")
+
+    def dots_of(whose: str, values: Sequence[float]) -> Iterator[tuple[str, float, bool, str]]:
+        for index, (quantity, value) in enumerate(zip(quantities, values)):
+            yield whose, max(value, min(above)), index == 0, f"{whose}: {value:.1e} of {quantity}"
+
+    first, *others = quantities
+    hollow = f", and (hollow) of {', '.join(others)}" if others else ""
     return dots(
-        [
-            (
-                name,
-                [
-                    (whose, max(value, min(above)), index == 0, f"{whose}: {value:.1e} of {words[index]}")
-                    for whose, values in entries
-                    for index, value in enumerate(values[:2])
-                ],
-            )
-            for name, entries in found
-        ],
-        title="error against float64, of o and (hollow) of the final state",
+        [(name, [dot for entry in entries for dot in dots_of(*entry)]) for name, entries in found],
+        title=f"error against float64 of {first}{hollow}",
         unit="of the norm",
     )
 
@@ -123,8 +121,8 @@ def _points(rows: list[Row]) -> Iterator[tuple[float, float, str]]:
     for row in rows:
         if not {"flops", "bytes"} <= set(row):
             raise ValueError(
-                f"roofline: {row['name']}: expected its flops and bytes; for a file without them "
-                "type: python -m benchmarks.report FILE --pictures FOLDER"
+                f"roofline: {row['name']}: expected its flops and bytes, as `python -m benchmarks.forward --json` "
+                "writes them; a step of training has none"
             )
         for found in (our_best(row), best_peer(row)):
             if found:

@@ -2,7 +2,7 @@
 """Rows of a benchmark's result: who took part, who was the fastest.
 
 A row is an object with a `name` and with `results`, {contestant: {"gpu_ms": ..., "errors":
-[of o, of the final state], "exact": bool}} or {contestant: {"refused": why}}. What is ours
+[of each quantity], "exact": bool}} or {contestant: {"refused": why}}. What is ours
 has a name that begins with "wyvern"; a peer counts as best only if it is exact.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 Row = Mapping[str, Any]
 Result = Union[Mapping[str, Any], str, "os.PathLike[str]"]
@@ -19,21 +19,31 @@ Result = Union[Mapping[str, Any], str, "os.PathLike[str]"]
 OURS = "wyvern"
 
 
+def _read(result: Result) -> tuple[str, Any]:
+    """What a message calls a result, and its data."""
+    if isinstance(result, Mapping):
+        return "the result", result
+    return os.fspath(result), json.loads(Path(result).read_text())
+
+
 def rows_of(result: Result) -> list[Row]:
     """The rows of a result, or of the file that has it. Raises ValueError where there are
     none."""
-    where = "the result"
-    if not isinstance(result, Mapping):
-        where, result = os.fspath(result), json.loads(Path(result).read_text())
-    rows = result.get("rows") if isinstance(result, Mapping) else None
+    where, data = _read(result)
+    rows = data.get("rows") if isinstance(data, Mapping) else None
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) and {"name", "results"} <= set(row) for row in rows):
         raise ValueError(
-            f"{where}: expected an object with \"rows\", each with a name and results, as "
+            f'{where}: expected an object with "rows", each with a name and results, as '
             "`python -m benchmarks.forward --json` writes it"
         )
     if not rows:
         raise ValueError(f'{where}: expected at least one of its "rows", found none; nothing was timed')
     return rows
+
+
+def quantities_of(result: Result) -> Sequence[str]:
+    """What the errors of a result's rows are of."""
+    return _read(result)[1].get("quantities", ("o", "state"))
 
 
 def timed(row: Row) -> dict[str, float]:

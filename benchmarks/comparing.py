@@ -15,7 +15,7 @@ import time
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import torch
 
@@ -34,6 +34,7 @@ class Work:
     reference: Callable[[Inputs], tuple]  # these in float64
     tolerance: float  # the largest error of one that passes
     bytes: Callable[[Case], int]  # the fewest that are moved
+    flops: Optional[Callable[[Case], int]] = None  # for a roofline
 
 
 def poison(references):
@@ -90,8 +91,11 @@ def compare(work, case, contestants, repeats=25, device="cuda", measure=timing.m
             results[name] |= times
             if kernels and name.startswith(report.OURS):
                 results[name]["kernels"] = kernels(runs[name].call)
-    floor = report.floor_ms(work.bytes(case))
-    return {"case": asdict(case), "name": case.name, "floor_ms": floor, "results": results}
+    moved = work.bytes(case)
+    least = {"floor_ms": report.floor_ms(moved), "bytes": moved}
+    if work.flops:
+        least["flops"] = work.flops(case)
+    return {"case": asdict(case), "name": case.name, **least, "results": results}
 
 
 def machine():

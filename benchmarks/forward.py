@@ -22,6 +22,7 @@ WORK = comparing.Work(
     reference=delta_rule,
     tolerance=1e-2,  # ours and the exact peers are at 3e-3 to 5e-3 in bf16
     bytes=lambda case: case.bytes,
+    flops=lambda case: case.flops,
 )
 
 

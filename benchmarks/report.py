@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""From the JSON file of forward.py or training.py to a table, and to pictures (pictures.py).
+"""From the JSON file of forward.py or training.py to a table, and to pictures (wyvern.plot).
 
     python -m benchmarks.report forward.json
     python -m benchmarks.report forward.json --pictures docs/images
@@ -15,37 +15,15 @@ import sys
 from itertools import zip_longest
 from pathlib import Path
 
+from wyvern import plot
+from wyvern.plot._rows import OURS, best_peer, our_best, ratio, timed
+
 BYTES_A_SECOND = 4.2e12
-OURS = "wyvern"
+PICTURES = ("bars", "times", "errors", "roofline")
 
 
 def floor_ms(bytes_moved):
     return bytes_moved / BYTES_A_SECOND * 1e3
-
-
-def timed(row):
-    """{name: gpu_ms} of what took part in a row."""
-    return {name: entry["gpu_ms"] for name, entry in row["results"].items() if "gpu_ms" in entry}
-
-
-def fastest(row, wanted):
-    """(name, gpu_ms) of the fastest whose name is `wanted`; None if there is none."""
-    times = [(ms, name) for name, ms in timed(row).items() if wanted(name)]
-    return min(times)[::-1] if times else None
-
-
-def our_best(row):
-    return fastest(row, lambda name: name.startswith(OURS))
-
-
-def best_peer(row):
-    return fastest(row, lambda name: not name.startswith(OURS) and row["results"][name]["exact"])
-
-
-def ratio(row):
-    """Best exact peer over the fastest of ours; None where one of them is missing."""
-    ours, peer = our_best(row), best_peer(row)
-    return peer[1] / ours[1] if ours and peer else None
 
 
 def geometric_mean(values):
@@ -121,16 +99,17 @@ def main(arguments=None):
         prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("json", type=Path)
-    parser.add_argument("--pictures", type=Path, help="a folder for roofline.svg and bars.svg")
+    parser.add_argument("--pictures", type=Path, help=f"a folder for {', '.join(PICTURES)} as .svg")
     options = parser.parse_args(arguments)
     result = json.loads(options.json.read_text())
     print(markdown(result))
     if options.pictures:
-        from . import pictures
-
         options.pictures.mkdir(parents=True, exist_ok=True)
-        (options.pictures / "roofline.svg").write_text(pictures.roofline(result))
-        (options.pictures / "bars.svg").write_text(pictures.bars(result))
+        for name in PICTURES:
+            try:
+                (options.pictures / f"{name}.svg").write_text(getattr(plot, name)(result))
+            except ValueError as nothing:  # no peer took part, say
+                print(f"no {name}.svg: {nothing}", file=sys.stderr)
     return 0
 
 

@@ -11,17 +11,13 @@ import argparse
 from pathlib import Path
 
 import wyvern
-
-# decay, heads: all of the examples have head dim 64 and bf16 on a GPU.
-LAYERS = {
-    "recall": ("none", 2),
-    "language_model-gated": ("head", 8),
-    "language_model-delta": ("none", 8),
-    "compare": ("head", 4),
-}
+from examples.language_model import mamba2
+from examples.state_tracking import model
 
 
-def spec(decay, heads):
+def delta_rule(decay, heads):
+    """What wyvern.torch's functions compute; all of the examples have head dim 64 and bf16
+    on a GPU."""
     return {
         "name": "delta_rule" if decay == "none" else "gated_delta_rule",
         "heads": {"key": heads, "value": heads},
@@ -32,6 +28,17 @@ def spec(decay, heads):
     }
 
 
+LAYERS = {
+    "recall": delta_rule("none", 2),
+    "language_model-gated": delta_rule("head", 8),
+    "language_model-delta": delta_rule("none", 8),
+    "language_model-mamba2": mamba2.spec(16, 64, 64),
+    "compare": delta_rule("head", 4),
+    "state_tracking-one": model.spec(1, 4, 64),
+    "state_tracking-two": model.spec(2, 4, 64),
+}
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundles")
@@ -39,7 +46,7 @@ def main(arguments=None):
     for name, layer in LAYERS.items():
         for training in (False, True):  # validation runs without gradients
             folder = options.out / (name + ("-training" if training else ""))
-            wyvern.compile(spec(*layer), output=folder, training=training)
+            wyvern.compile(layer, output=folder, training=training)
             print(folder, flush=True)
 
 

@@ -2,11 +2,12 @@
 """The language model: blocks of a token mixer and a SwiGLU MLP, each after an RMSNorm
 and beside a residual.
 
-Where the hybrids of the DeltaNet paper (Yang et al. 2024, section 4) have softmax
-attention instead of a delta rule:
+The hybrids of the DeltaNet paper (Yang et al. 2024, section 4) and of Gated DeltaNet
+(https://arxiv.org/abs/2412.06464, H1 and H2) have other mixers in some layers:
 
-    sliding    every other layer, in a sliding window
-    global     layer 2 and layer N/2 + 1, over all of the past
+    sliding          softmax attention in a sliding window in every other layer (H1)
+    global           attention over all of the past in layer 2 and layer N/2 + 1
+    mamba_sliding    by turns Mamba-2, the delta rule, attention in a sliding window (H2)
 """
 
 import torch.nn.functional as F
@@ -15,18 +16,21 @@ from torch import nn
 from wyvern.torch import DeltaNet, GatedDeltaNet
 
 from .attention import Attention
+from .mamba2 import Mamba2
 
 LAYERS = ("gated", "delta")
-HYBRIDS = ("none", "sliding", "global")
+HYBRIDS = ("none", "sliding", "global", "mamba_sliding")
 
 
-def attention_layers(hybrid, layers):
-    """The layers, from 0, that are attention."""
-    if hybrid == "none":
-        return set()
-    if layers < 4:
-        raise ValueError(f"the hybrid {hybrid!r} of {layers} layers: expected at least 4")
-    return set(range(1, layers, 2)) if hybrid == "sliding" else {1, layers // 2}
+def mixers(hybrid, layers):
+    """What mixes tokens in each layer: "rule" (the delta rule), "attention", "mamba"."""
+    least = {"none": 1, "mamba_sliding": 3}.get(hybrid, 4)
+    if layers < least:
+        raise ValueError(f"the hybrid {hybrid!r} of {layers} layers: expected at least {least}")
+    if hybrid == "mamba_sliding":
+        return [("mamba", "rule", "attention")[index % 3] for index in range(layers)]
+    attention = {"none": set(), "sliding": set(range(1, layers, 2)), "global": {1, layers // 2}}[hybrid]
+    return ["attention" if index in attention else "rule" for index in range(layers)]
 
 
 class SwiGLU(nn.Module):
@@ -50,7 +54,7 @@ class Block(nn.Module):
         self.mlp = SwiGLU(hidden_size)
 
     def forward(self, x, context=None):
-        if isinstance(self.mixer, Attention):
+        if isinstance(self.mixer, (Attention, Mamba2)):
             x = x + self.mixer(self.mixer_norm(x))
         else:
             x = x + self.mixer(self.mixer_norm(x), cp_context=context)[0]
@@ -62,11 +66,12 @@ class LanguageModel(nn.Module):
 
     def __init__(self, layer, hybrid, layers, hidden_size, heads, window, backend):
         super().__init__()
-        attention = attention_layers(hybrid, layers)
 
-        def mixer(index):
-            if index in attention:
-                return Attention(hidden_size, heads, window if hybrid == "sliding" else None)
+        def mixer(kind):
+            if kind == "attention":
+                return Attention(hidden_size, heads, None if hybrid == "global" else window)
+            if kind == "mamba":
+                return Mamba2(hidden_size, backend=backend)
             if layer == "delta":
                 return DeltaNet(hidden_size=hidden_size, num_heads=heads, backend=backend)
             return GatedDeltaNet(
@@ -74,7 +79,7 @@ class LanguageModel(nn.Module):
             )
 
         self.embedding = nn.Embedding(256, hidden_size)
-        self.blocks = nn.ModuleList(Block(mixer(index), hidden_size) for index in range(layers))
+        self.blocks = nn.ModuleList(Block(mixer(kind), hidden_size) for kind in mixers(hybrid, layers))
         self.norm = nn.RMSNorm(hidden_size, eps=1e-5)
         self.head = nn.Linear(hidden_size, 256, bias=False)
         self.apply(self._initialise)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The loss curves of runs as a picture. Needs matplotlib.
+"""The loss curves of runs as a picture.
 
-    python3 -m examples.language_model.plot -o loss.png language_model_out [more folders]
+    python3 -m examples.language_model.plot -o loss.svg language_model_out [more folders]
 """
 
 import argparse
 from pathlib import Path
 
 from examples.common import read_log
+from wyvern import plot
 
 
 def smooth(values, window):
@@ -18,32 +19,22 @@ def smooth(values, window):
     return [(sums[i] - sums[max(0, i - window)]) / min(i, window) for i in range(1, len(sums))]
 
 
-def plot(folders, output):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+def draw(folders, output):
+    curves = {}
     for folder in folders:
         records = read_log(folder / "log.jsonl")
-        training = [(r["step"], r["loss"]) for r in records if "loss" in r]
-        validation = [(r["step"], r["validation"]) for r in records if "validation" in r]
-        steps, losses = zip(*training)
-        (line,) = axes.plot(steps, smooth(losses, max(1, len(losses) // 50)), label=f"{folder.name}: training")
-        axes.plot(*zip(*validation), "o--", color=line.get_color(), label=f"{folder.name}: validation")
-    axes.set(xlabel="step", ylabel="loss, nats a byte")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(output, dpi=150)
+        steps, losses = zip(*((r["step"], r["loss"]) for r in records if "loss" in r))
+        curves[f"{folder.name} #training"] = list(zip(steps, smooth(losses, max(1, len(losses) // 50))))
+        curves[f"{folder.name} #validation"] = [(r["step"], r["validation"]) for r in records if "validation" in r]
+    output.write_text(plot.lines(curves, title="loss of training, and (dots) validation", x="step", y="nats a byte"))
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="--out of train.py")
-    parser.add_argument("-o", "--output", type=Path, default=Path("loss.png"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("loss.svg"))
     options = parser.parse_args(arguments)
-    plot(options.folders, options.output)
+    draw(options.folders, options.output)
 
 
 if __name__ == "__main__":

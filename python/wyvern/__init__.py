@@ -6,6 +6,7 @@
     wyvern.reference(spec, q=...)  the float64 reference, on numpy arrays
     wyvern.torch                   PyTorch functions with FLA's signatures, and ops of specs
     wyvern.jax                     JAX functions of specs
+    wyvern.plot                    pictures of benchmarks' results, as SVG
 
 Names are imported when they are first used: only wyvern.torch needs torch, only wyvern.jax
 needs JAX, and only what compiles needs the compiler.
@@ -15,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import jax, torch
+    from . import jax, plot, torch
     from ._core.arrays import from_bf16, to_bf16
     from ._core.compile import compile
     from ._core.cpu import CpuProgram
@@ -42,6 +43,7 @@ __all__ = [
     "from_bf16",
     "jax",
     "load",
+    "plot",
     "reference",
     "to_bf16",
     "torch",
@@ -65,7 +67,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("jax", "torch"):
+    if name in ("jax", "plot", "torch"):
         return importlib.import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,7 @@ import yaml
 START = ["index.md", "quickstart.md", "tutorial.md", "layer-specs.md", "limits.md", "glossary.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 USE = ["python.md", "torch.md", "training.md", "context-parallel.md", "serving.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md", "performance.md"]
 COMPILER = ["layers.md", "spec.md", "sched.md", "layouts.md"]
-MODULES = ["wyvern", "wyvern.torch", "wyvern.torch.layers", "wyvern.jax", "wyvern.integrations.fla", "wyvern.integrations.flashinfer", "wyvern.integrations.transformers"]
+MODULES = ["wyvern", "wyvern.torch", "wyvern.torch.layers", "wyvern.jax", "wyvern.plot", "wyvern.integrations.fla", "wyvern.integrations.flashinfer", "wyvern.integrations.transformers"]
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".h": "c", ".c": "c", ".json": "json"}
 # What stands in code is no link.
 LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?P<text>!?\[[^\]]*\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^)]*)?\)", re.S)

@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
 
 from examples.common import read_log
-from examples.language_model import compare, train
+from examples.language_model import compare, plot, train
 from examples.language_model.attention import Attention, rotate
-from examples.language_model.model import LanguageModel, attention_layers
+from examples.language_model.mamba2 import Mamba2
+from examples.language_model.model import LanguageModel, mixers
 from examples.language_model.text import Text, text_files
 
 TINY = ["--size=tiny", "--device=cpu", "--layers=1", "--tokens=70", "--batch=2", "--save-every=3"]
@@ -70,16 +71,42 @@ def test_rotary_positions_are_relative():
     torch.testing.assert_close(rotate(q).norm(dim=-1), q.norm(dim=-1))
 
 
-def test_hybrids_have_attention_where_the_paper_has():
-    assert attention_layers("none", 8) == set()
-    assert attention_layers("sliding", 8) == {1, 3, 5, 7}
-    assert attention_layers("global", 8) == {1, 4}  # layers 2 and N/2 + 1, counted from 1
-    with pytest.raises(ValueError, match="expected at least 4"):
-        attention_layers("global", 3)
+def test_hybrids_have_mixers_where_the_papers_have():
+    assert mixers("none", 2) == ["rule"] * 2
+    assert mixers("sliding", 4) == ["rule", "attention"] * 2
+    # Layers 2 and N/2 + 1, counted from 1.
+    assert [index for index, kind in enumerate(mixers("global", 8)) if kind == "attention"] == [1, 4]
+    assert mixers("mamba_sliding", 7) == ["mamba", "rule", "attention"] * 2 + ["mamba"]
+    for hybrid, layers, least in (("global", 3, 4), ("mamba_sliding", 2, 3)):
+        with pytest.raises(ValueError, match=f"expected at least {least}"):
+            mixers(hybrid, layers)
     model = LanguageModel("gated", "sliding", 4, 64, 1, 32, "wyvern")
     assert [getattr(block.mixer, "window", None) for block in model.blocks] == [None, 32, None, 32]
     model = LanguageModel("gated", "global", 4, 64, 1, 32, "wyvern")
     assert [isinstance(block.mixer, Attention) for block in model.blocks] == [False, True, True, False]
+    model = LanguageModel("gated", "mamba_sliding", 3, 64, 1, 32, "wyvern")
+    assert [type(block.mixer).__name__ for block in model.blocks] == ["Mamba2", "GatedDeltaNet", "Attention"]
+    assert model.blocks[2].mixer.window == 32
+
+
+def test_mamba2_is_one_spec():
+    """The compiled program does what the recurrence says, forward and backward; a layer of it
+    sees no later token."""
+    torch.manual_seed(0)
+    layer = Mamba2(64, head_dim=32, state_size=16)
+    x = torch.randn(2, 70, 64)
+    plain = Mamba2(64, head_dim=32, state_size=16, backend="torch")
+    plain.load_state_dict(layer.state_dict())
+    found, wanted = layer(x), plain(x)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    weight = torch.randn_like(found)
+    for mixer, y in ((layer, found), (plain, wanted)):
+        (y * weight).sum().backward()
+    for (name, a), b in zip(layer.named_parameters(), plain.parameters()):
+        assert (a.grad - b.grad).norm() <= 1e-4 * b.grad.norm(), name
+    later = x.clone()
+    later[:, 50:] += 1
+    torch.testing.assert_close(layer(later)[:, :50], found[:, :50])
 
 
 def test_norms_and_gates_do_not_decay():
@@ -123,7 +150,7 @@ def test_a_run_repeats_and_resumes(tmp_path):
         train.main([*options, f"--out={tmp_path / 'none'}", "--resume"])
 
 
-@pytest.mark.parametrize("layer, hybrid", [("gated", "none"), ("delta", "none"), ("gated", "sliding"), ("delta", "global")])
+@pytest.mark.parametrize("layer, hybrid", [("gated", "none"), ("delta", "none"), ("gated", "sliding"), ("delta", "global"), ("gated", "mamba_sliding")])
 def test_learns(layer, hybrid, tmp_path):
     layers = 1 if hybrid == "none" else 4
     options = [*TINY, f"--layers={layers}", "--steps=15", f"--layer={layer}", f"--hybrid={hybrid}", f"--out={tmp_path}"]
@@ -141,10 +168,7 @@ def test_compare(tmp_path):
 
 
 def test_picture(tmp_path):
-    pytest.importorskip("matplotlib")
-    from examples.language_model import plot
-
     train.main([*TINY, "--steps=3", f"--out={tmp_path}"])
-    plot.main([str(tmp_path), "-o", str(tmp_path / "loss.png")])
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    plot.main([str(tmp_path), "-o", str(tmp_path / "loss.svg")])
+    assert (tmp_path / "loss.svg").read_text().count("<polyline") == 2  # training, validation
     assert plot.smooth([1, 2, 3, 4], 2) == [1, 1.5, 2.5, 3.5]

@@ -319,6 +319,7 @@ def test_pictures_show_every_row(benchmarks, tmp_path):
     path = tmp_path / "forward.json"
     path.write_text(json.dumps({"machine": {}, "rows": rows()}))
     assert benchmarks.report.main([str(path), "--pictures", str(tmp_path)]) == 0
+    assert {path.stem for path in tmp_path.glob("*.svg")} == {"errors", "roofline", "bars", "times"}
     space = {"svg": "http://www.w3.org/2000/svg"}
     bars, roofline = (ElementTree.parse(tmp_path / f"{name}.svg") for name in ("bars", "roofline"))
     words = [element.text for element in bars.iterfind("svg:text", space)]

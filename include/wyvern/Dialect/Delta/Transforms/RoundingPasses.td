@@ -135,7 +135,7 @@ def AssignPrecisionPass : Pass<"delta-assign-precision"> {
     Some roundings would be most of an error, and get a second part with what they
     took away (16 significant bits in all). A product that is added to a carry is
     computed for both parts if its operand is an in times vectors (a decay), because
-    it would otherwise be the only inexact term:
+    it would otherwise be the only inexact term (types left out):
 
     ```mlir
     %EVb = arith.truncf %EV

@@ -105,14 +105,14 @@ def in_turn(whole=False):
     """Nothing runs beside all-gathers and joins; `whole`: and no program is run in pieces."""
     from wyvern.torch._ranks import runs, stages
 
-    kept = runs.beside, stages.Layer.cut
+    kept = runs.beside, stages._pieces
     runs.beside = lambda device, wanted=True: kept[0](device, False)
     if whole:
-        stages.Layer.cut = lambda layer, is_backward: None
+        stages._pieces = lambda *args: None
     try:
         yield
     finally:
-        runs.beside, stages.Layer.cut = kept
+        runs.beside, stages._pieces = kept
 
 
 def milliseconds(run, hidden=True):

@@ -105,14 +105,14 @@ def in_turn(whole=False):
     """Nothing runs beside all-gathers and joins; `whole`: and no program is run in pieces."""
     from wyvern.torch._ranks import runs, stages
 
-    kept = runs.beside, stages._pieces
+    kept = runs.beside, stages.Layer.cut
     runs.beside = lambda device, wanted=True: kept[0](device, False)
     if whole:
-        stages._pieces = lambda *args: None
+        stages.Layer.cut = lambda layer, is_backward: None
     try:
         yield
     finally:
-        runs.beside, stages._pieces = kept
+        runs.beside, stages.Layer.cut = kept
 
 
 def milliseconds(run, hidden=True):

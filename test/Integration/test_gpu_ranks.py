@@ -73,7 +73,7 @@ def test_something_runs_beside(monkeypatch):
     wanted = []
     monkeypatch.setattr(runs, "beside", lambda device, x=True: wanted.append(x) or beside(device, x))
     gradients(inputs, cu_seqlens, context)
-    assert wanted == [True]  # in the backward
+    assert wanted == [True, True]  # forward and backward
 
 
 @pytest.mark.parametrize("case", CASES)

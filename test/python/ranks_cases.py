@@ -210,31 +210,33 @@ def case_one_gather_a_direction():
 
 
 def case_stages():
-    """Kernels that need no state run once for the probe and the layer, and beside what ranks
-    exchange in a backward: played by whole programs."""
+    """Where maps are a stage of their own, ranks exchange before them what they can: played by
+    whole programs."""
     from wyvern.torch._ranks import runs, stages
 
     order = []
-    kept = stages._pieces, stages.Stages._run, runs.join.gather
+    kept = stages.Layer.cut, stages.Stages._run, runs.join.gather
 
-    def pieces(layer, is_backward, values=()):
-        assert set(values) == (set() if is_backward else {"v"})
-        return Pieces(before="before", maps="maps", rest="backward" if is_backward else "forward")
+    def cut(layer, is_backward):
+        return Pieces(before="before", maps="maps", rest=("_backward" if is_backward else "_forward", layer))
 
-    def run_piece(stage, piece, given, left_out=()):
-        order.append(piece)
-        if piece in ("before", "maps"):
-            return {}
-        layer, signature = stage.layer, stage.layer.family.signature
-        operands, saved = [given[name] for name in signature.names], [x.name for x in signature.residuals]
-        if piece == "forward":
-            return dict(zip(("o", "final_state", *saved), layer.run("_forward", operands, given["initial_state"], True)))
-        rest = [given[name] for name in (*saved, "d_o", "d_final_state")]
-        made = layer.run("_backward", operands, given["initial_state"], *rest)
-        return dict(zip((f"d_{name}" for name in (*signature.names, "initial_state")), made))
+    def run_piece(stage, piece, left_out=()):
+        order.append(piece if isinstance(piece, str) else "rest")
+        if isinstance(piece, str):
+            return
+        (suffix, layer), given = piece, stage._given
+        signature = layer.family.signature
+        names, saved = signature.names, [x.name for x in signature.residuals]
+        if suffix == "_forward":
+            made = dict(zip(("o", "final_state", *saved), layer.run(suffix, layer.operands, given["initial_state"], True)))
+        else:
+            rest = [given[name] for name in (*saved, "d_o", "d_final_state")]
+            made = layer.run(suffix, layer.operands, given["initial_state"], *rest)
+            made = dict(zip((f"d_{name}" for name in (*names, "initial_state")), made))
+        stage._given |= made
 
     gather = lambda *args: order.append("gather") or kept[2](*args)
-    stages._pieces, stages.Stages._run, runs.join.gather = pieces, run_piece, gather
+    stages.Layer.cut, stages.Stages._run, runs.join.gather = cut, run_piece, gather
     try:
         for parts, lengths, offsets in (
             ("contiguous", [41, 49], None),
@@ -244,10 +246,10 @@ def case_stages():
             x, state = draw(90, sequences=None if offsets is None else len(offsets) - 1)
             order.clear()
             compare(chunk_gated_delta_rule, x, state, ContextParallel(order=parts, lengths=lengths, segments=2), offsets)
-            forward = ["before", "maps", "forward", "forward", "gather"]
-            assert order == [*forward, "before", "gather", "maps", "backward"], order
+            forward = ["before", "gather", "maps", "rest", "gather"]
+            assert order == [*forward, "before", "gather", "maps", "rest"], order
     finally:
-        stages._pieces, stages.Stages._run, runs.join.gather = kept
+        stages.Layer.cut, stages.Stages._run, runs.join.gather = kept
 
 
 def case_past_the_dispatcher():

@@ -23,9 +23,8 @@ def beside(device: torch.device, wanted: bool = True) -> Iterator[Callable[[], N
     far, and beside what it is given next. Yields what makes the current stream wait for it.
     On a CPU, or where it is not `wanted`, things run in their turn.
 
-    Results go into tensors that were made before: memory that is taken within may be taken
-    again within, as soon as it is given back. What is read within has to be kept until the
-    current stream waits.
+    Memory that is taken within has to be given back before the stream waits: results go
+    into tensors that were made before. What is read within has to be kept until then.
     """
     if device.type != "cuda" or not wanted:
         yield lambda: None

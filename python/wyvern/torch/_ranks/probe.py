@@ -18,20 +18,21 @@ from .slots import Rows, Slots
 
 
 def run_probe(
-    run: Any, values: dict[str, torch.Tensor], slots: Slots, state_shape: tuple[int, ...], dtype: torch.dtype
+    run: Any, operands: dict[str, torch.Tensor], values: set[str], slots: Slots, state_shape: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns probes [batch, tokens, heads, K] and transitions [slots, heads, K, K] by
-    `run(initial_state, **values)`, which returns o and final_state, with states of a type. A
-    transition is zero in slots that no state enters.
+    `run(operands, initial_state)`, which returns o and final_state. A transition is zero in
+    slots that no state enters.
 
     A program has V columns: it runs as often as the K of the identity need.
     """
-    _, keys, columns = state_shape
-    zeroed = {name: torch.zeros_like(x) for name, x in values.items()}
+    heads, keys, columns = state_shape
+    zeroed = {name: torch.zeros_like(x) if name in values else x for name, x in operands.items()}
+    dtype = torch.float64 if operands["q"].dtype == torch.float64 else torch.float32
     probes, transitions = [], []
     for begin in range(0, keys, columns):
         used = min(columns, keys - begin)
-        o, final = run(_identity(slots, state_shape, begin, dtype), **zeroed)
+        o, final = run(zeroed, _identity(slots, state_shape, begin, dtype))
         probes.append(o[..., :used])
         transitions.append(final[..., :used])
     if len(probes) == 1:

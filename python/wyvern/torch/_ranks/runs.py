@@ -2,13 +2,14 @@
 """A layer over the ranks of a group: what its ops run, forward and backward.
 
 Forward, on every rank: the program once as a probe (probe.py), and from zero (on the first
-part of a sequence from its initial state); one all-gather of end states and transitions;
-the states that enter segments, by the join; their part of the outputs. Backward: the
-gradients of these states by the outputs, one all-gather of them, the join from behind,
-and the layer's backward with the right state at each end.
+part of a sequence from its initial state); an all-gather of end states and transitions; the
+states that enter segments, by the join; their part of the outputs. Backward: the
+gradients of these states by the outputs, an all-gather of them, the join from behind, and
+the layer's backward with the right state at each end.
 
-On GPUs the probe and the layer share what needs no state, and a backward exchanges beside it
-(stages.py, beside.py).
+On GPUs ranks wait for one another beside those kernels of the layer that no state is needed for
+(stages.py, beside.py): forward for the transitions, which the probe finds first, so that
+they go apart from the end states; backward for all.
 """
 
 from __future__ import annotations
@@ -119,18 +120,28 @@ def forward(
     """Returns o and final_state; if it saves also probes, the states that enter segments, the
     transitions of their slots, those of all parts, and what the layer saves."""
     call = _begin(family, operands, cu_seqlens, saves, fields)
-    slots, (_, keys, columns) = call.slots, call.state_shape
+    slots, layer, names = call.slots, call.layer, family.signature.names
+    probe = lambda given, states: layer.run("", [given[name] for name in names], states, True)
     values = _values(family, operands)
-    run = stages.Forward(call.layer, saves, values)
-    run.begin()
-    run.maps()
-    given = {x: value for x, value in zip(family.signature.names, call.layer.operands) if x in values}
-    probes, transitions = run_probe(run.run, given, slots, call.state_shape, _ops.compute_dtype(operands[0]))
-    o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+    probes, transitions = run_probe(probe, dict(zip(names, layer.operands)), values, slots, call.state_shape)
     inner, outer = at_starts(slots, transitions), at_ends(slots, transitions)
     segments = join.Segments(outer)
-    both = segments.fold(at_ends(slots, ends)), segments.multiply()
-    end_states, all_transitions = join.gather(call.plan, join.room(call.plan, outer, columns + keys), *both)
+    run = stages.Forward(layer, saves)
+    run.begin()
+    room = functools.partial(join.room, call.plan, outer)
+    _, keys, columns = call.state_shape
+    if run.is_apart:
+        for_transitions = room(keys)
+        with beside(operands[0].device) as wait:
+            (all_transitions,) = join.gather(call.plan, for_transitions, segments.multiply())
+        run.maps()
+        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+        wait()
+        (end_states,) = join.gather(call.plan, room(columns), segments.fold(at_ends(slots, ends)))
+    else:
+        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+        both = segments.fold(at_ends(slots, ends)), segments.multiply()
+        end_states, all_transitions = join.gather(call.plan, room(columns + keys), *both)
     entering = ends.new_empty(*slots.starts.shape, *call.state_shape)
     segments.spread(join.enter(end_states, all_transitions, call.wanted), entering)
     rows = (call.sizes["batch"], call.sizes["tokens"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Context parallelism: layers over two processes of gloo (ranks_cases.py)."""
+"""Context parallelism: layers over two processes of gloo (ranks_cases.py), and in segments of one."""
 
 import json
 import os
@@ -45,6 +45,63 @@ def test_on_two_ranks(case, failures):
     told = [f"rank {rank}: {failure}" for rank, failure in enumerate(failures[case]) if failure]
     assert not told, "\n".join(told)
     assert len(failures[case]) == 2, "not run: a case before it failed"
+
+
+def operands(tokens=300, heads=2, dim=8):
+    torch.manual_seed(3)
+    draw = lambda *shape: torch.randn(1, tokens, heads, *shape, dtype=torch.float64)
+    unit = lambda: torch.nn.functional.normalize(draw(dim), dim=-1)
+    x = {"q": unit(), "k": unit(), "v": draw(dim), "g": -draw().exp() / 10, "beta": 2 * draw().sigmoid()}
+    return {name: tensor.requires_grad_() for name, tensor in x.items()}
+
+
+def differentiated(x, **arguments):
+    """o, the final state, and the gradients of a weighted sum of both."""
+    from wyvern.torch import chunk_gated_delta_rule
+
+    o, state = chunk_gated_delta_rule(**x, output_final_state=True, **arguments)
+    weights = torch.linspace(0.5, 1.5, o.numel(), dtype=o.dtype).view_as(o)
+    return o, state, *torch.autograd.grad((o * weights).sum() + state.square().sum(), list(x.values()))
+
+
+@pytest.mark.parametrize("offsets", [None, (0, 41, 41, 170, 290)])
+def test_segments_of_one_process(offsets):
+    from wyvern.torch import ContextParallel
+
+    x, cu_seqlens = operands(), None if offsets is None else torch.tensor(offsets)
+    one = differentiated(x, cu_seqlens=cu_seqlens)
+    for context in (ContextParallel.alone(segments=3), ContextParallel.alone(segments=1)):
+        found = differentiated(x, cu_seqlens=cu_seqlens, cp_context=context)
+        assert max((a - b).norm() / b.norm() for a, b in zip(found, one)) < 1e-12
+    # On the CPU one segment fills it, and the op is the plain one.
+    found = differentiated(x, cu_seqlens=cu_seqlens, cp_context=ContextParallel.alone())
+    assert all(torch.equal(a, b) for a, b in zip(found, one))
+
+
+def test_a_layer_in_segments():
+    from wyvern.torch import ContextParallel, GatedDeltaNet
+
+    layer = GatedDeltaNet(hidden_size=16, head_dim=8, num_heads=2, num_v_heads=4, expand_v=1).double()
+    x = torch.randn(2, 150, 16, dtype=torch.float64)
+    found, _, _ = layer(x, cp_context=ContextParallel.alone(segments=2))
+    assert torch.allclose(found, layer(x)[0], rtol=1e-10, atol=1e-12)
+
+
+def test_segments_that_pay(monkeypatch):
+    """Of itself a context of one process takes segments for a backward alone, and not too few."""
+    from wyvern.torch import ContextParallel, chunk_gated_delta_rule
+    from wyvern.torch._ranks import ops
+    from wyvern.torch._ranks.plan import Plan
+
+    x, context, taken = operands(), ContextParallel.alone(), []
+    call = ops.call
+    monkeypatch.setattr(ops, "call", lambda *args: taken.append(args[-1].segments) or call(*args))
+    for segments in (3, 4):
+        monkeypatch.setattr(context, "_plan", lambda *args: Plan("", 1, segments, [], []))
+        chunk_gated_delta_rule(**x, cp_context=context)
+        with torch.no_grad():
+            chunk_gated_delta_rule(**x, cp_context=context)
+    assert taken == [4]
 
 
 def test_without_a_group():

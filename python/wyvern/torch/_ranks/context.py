@@ -9,13 +9,16 @@ from typing import Any, Optional
 import torch
 import torch.distributed as dist
 
+from .. import _transforms
+from .._direct import needs_gradient
 from .._ops import sizes_of
 from . import ops
 from .halo import exchange
-from .plan import Part, Plan, indices, parts_of
+from .plan import ALONE, Part, Plan, indices, parts_of
 
 _ORDERS = {"contiguous": 1, "zigzag": 2}  # parts of a rank
 _PROCESSORS = 132  # of a GPU of sm_90a, where it cannot be asked
+_FEWEST = 4  # segments that pay on one GPU (docs/performance.md)
 
 
 class ContextParallel:
@@ -53,8 +56,11 @@ class ContextParallel:
             raise ValueError(f"order is {order!r}, expected one of {', '.join(map(repr, _ORDERS))}")
         if segments is not None and segments < 1:
             raise ValueError(f"segments is {segments}, expected 1 or more")
-        if not dist.is_available() or not dist.is_initialized():
-            raise RuntimeError("ContextParallel: torch.distributed is not initialized: call init_process_group first")
+        if group is not ALONE and not (dist.is_available() and dist.is_initialized()):
+            raise RuntimeError(
+                "ContextParallel: torch.distributed is not initialized: call init_process_group first. For one GPU "
+                "take ContextParallel.alone()"
+            )
         self.group = _group(group)
         self.rank, self.size = self.group.rank(), self.group.size()
         self.order = order
@@ -71,6 +77,13 @@ class ContextParallel:
                     f"lengths is {list(self.lengths)}, expected {self.size * self._parts} of 0 or more: {self.size} "
                     f"ranks hold {self._parts} parts each"
                 )
+
+    @classmethod
+    def alone(cls, segments: Optional[int] = None) -> "ContextParallel":
+        """For a training step of long sequences with few heads on one GPU, without
+        torch.distributed: it runs so many segments at once. None: as many as fill the GPU, but
+        not less than 4, and none without gradients: a forward alone finds its segments itself."""
+        return cls(ALONE, segments=segments)
 
     @classmethod
     def of_local_offsets(cls, group: Any, comes: Sequence[bool], goes: Sequence[bool]) -> "ContextParallel":
@@ -116,7 +129,8 @@ class ContextParallel:
 
     def is_trivial(self) -> bool:
         """Whether calls are those of one rank without a context."""
-        return self.size == 1 and self.segments is None and not self._borders and self.lengths is None
+        plain = self.segments is None and not self._borders and self.lengths is None
+        return self.size == 1 and plain and self.group is not ALONE
 
     def call(
         self, family: Any, operands: Sequence[torch.Tensor], initial_state: Any, cu_seqlens: Any, final: bool
@@ -128,6 +142,10 @@ class ContextParallel:
         if cu_seqlens is not None and sizes["sequences"] == 0:
             raise ValueError("cu_seqlens has 1 entry, expected at least 2 with cp_context: one sequence, which may be empty")
         plan = self._plan(sizes["batch"], heads, sizes["tokens"], operands[0].device)
+        if self.group is ALONE and self.segments is None:
+            if plan.segments < _FEWEST or not needs_gradient((*operands, initial_state)):
+                o, state = _transforms.call(family.name, operands, initial_state, cu_seqlens, final)
+                return o, state
         return ops.call(family, operands, initial_state, cu_seqlens, final, plan)
 
     def parts(self, tokens: int) -> list[Part]:
@@ -147,10 +165,10 @@ class ContextParallel:
         return exchange(x, tokens, Plan(self._name, self._parts, 1, list(self.lengths or ()), []))
 
 
-def _group(group: Any) -> dist.ProcessGroup:
+def _group(group: Any) -> Any:
     if group is None:
         return dist.group.WORLD
-    if isinstance(group, dist.ProcessGroup):
+    if group is ALONE or isinstance(group, dist.ProcessGroup):
         return group
     if hasattr(group, "get_group") and hasattr(group, "ndim"):
         if group.ndim != 1:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 
-from .plan import Plan, group_of, indices
+from .plan import Alone, Plan, group_of, indices
 
 
 class Segments:
@@ -78,7 +78,9 @@ def gather(plan: Plan, out: torch.Tensor, *tensors: torch.Tensor) -> tuple[torch
     mine = out.new_empty(out.shape[0] // size, *out.shape[1:])
     for part, x in zip(mine.split(widths, -1), tensors):
         part.copy_(x.transpose(0, 1))
-    if plan.parts == 1:
+    if isinstance(group, Alone):
+        out.copy_(mine)
+    elif plan.parts == 1:
         dist.all_gather_into_tensor(out, mine, group=group)
     else:
         held = torch.empty_like(out)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -14,7 +14,7 @@ class Plan(NamedTuple):
     """How tokens are divided: into parts over the ranks, and a part into segments that a
     rank's programs run at once."""
 
-    group: str  # its name
+    group: str  # its name; empty for no group
     parts: int  # of a rank: 1, or 2 in zigzag order
     segments: int  # of a part
     lengths: Sequence[int]  # tokens of all parts, in order; none where all are equal
@@ -41,7 +41,24 @@ class Part(NamedTuple):
     length: int
 
 
-def group_of(plan: Plan) -> ProcessGroup:
+class Alone:
+    """In the place of a group: this process, which talks to no other."""
+
+    group_name = ""
+
+    def rank(self) -> int:
+        return 0
+
+    def size(self) -> int:
+        return 1
+
+
+ALONE = Alone()
+
+
+def group_of(plan: Plan) -> Union[ProcessGroup, Alone]:
+    if not plan.group:
+        return ALONE
     # Here, since torch can be built without it.
     from torch.distributed.distributed_c10d import _resolve_process_group
 

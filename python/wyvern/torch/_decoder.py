@@ -177,6 +177,11 @@ class Decoder:
         return f"<wyvern decoder {self._programs.spec['name']}({', '.join(self.operands)}) on {self.pool}>"
 
     @property
+    def spec(self) -> Any:
+        """The layer's spec as plain data."""
+        return self._programs.spec
+
+    @property
     def op(self) -> Any:
         """What is below, for torch.library.opcheck and graphs."""
         return self._programs.op

@@ -16,7 +16,7 @@ from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
 from wyvern._core.steps import check_prologue
 
-from . import _direct, _prefill, _tensors, _trees
+from . import _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
 from ._ops import library
 from ._programs import target_of
@@ -301,6 +301,8 @@ class Decoder:
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "
                 "torch.no_grad(), or detach the inputs"
             )
+        if _slot_checks.is_on:
+            _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
         if _direct.is_open(tensors):
             return programs.run_open(*tensors)
         return programs.op(*tensors)

@@ -260,11 +260,42 @@ def check_cuts(folder, name):
     return failed
 
 
+# Of each tree the paths to its leaves; the parents are those of all nodes.
+PARENTS, PATHS = [-1, 0, 0, 1, 3], ([0, 1, 3, 4], [0, 2])
+
+
+def check_tree(folder, name):
+    """A token of a tree has the bits of its path, by wyvern.torch.Decoder."""
+    import torch
+
+    from wyvern.torch import Decoder
+
+    program = wyvern.load(folder / name)
+    decoder, inputs = Decoder(program), program.inputs
+    drawn = step_cases.draw(np.random.default_rng(7), inputs, BATCH, len(PARENTS))
+    given = {n: torch.from_numpy(x).cuda().to(torch.bfloat16 if inputs[n].dtype == "bf16" else torch.float32) for n, x in drawn.items()}
+    pool = torch.randn([SLOTS, *inputs["state"].shape[1:]], device="cuda")
+    slots = torch.arange(1, BATCH + 1, device="cuda", dtype=torch.int32)
+    parents = torch.tensor([PARENTS] * BATCH, device="cuda", dtype=torch.int32)
+    before = pool.clone()
+    o = decoder.verify_tree(**given, state=pool, read_slots=slots, parents=parents)
+    failed = [] if torch.equal(pool, before) else ["the pool stays"]
+    for path in PATHS:
+        nodes = torch.tensor([path] * BATCH, device="cuda")
+        line = decoder.verify(**decoder.path(**given, nodes=nodes), state=pool, read_slots=slots)
+        failed += [] if torch.equal(line, o[:, path]) else [f"a tree's path {path} is a line"]
+    print(f"{name} trees", flush=True)
+    return failed
+
+
 def check(folder):
     first_slots = json.loads((folder / "first_slots.json").read_text())
     failed = {name: Checked(folder, name, first).failures() for name, first in first_slots.items()}
     raw = [name for name in RAW if (folder / name).exists()]
     failed |= {name: check_raw(folder, name) for name in raw}
+    trees = [name for name in ("gdn-vk", "deltaproduct") if name in first_slots]
+    for name in trees:
+        failed[name] += check_tree(folder, name)
     prompts = [path.name for path in sorted(folder.glob("prompt-*"))]
     failed |= {name: check_cuts(folder, name) for name in prompts}
     failed = {name: what for name, what in failed.items() if what}
@@ -325,26 +356,28 @@ def time_graph(calls, repeats=7):
     return min(times)
 
 
-def host_time(program, pool, inputs, calls=300):
+def host_time(call, infos, pool, inputs, calls=300):
     """Microseconds of the host for a call of few sequences, the least of some rounds."""
     import time
 
     import torch
 
-    inputs = {n: x[:4] if "time" in dict(program.inputs[n].dims) else x for n, x in inputs.items()}
+    inputs = {n: x[:4] if "time" in dict(infos[n].dims) else x for n, x in inputs.items()}
     slots = torch.arange(4, device="cuda", dtype=torch.int32)
     rounds = []
     for _ in range(5):
         torch.cuda.synchronize()
         start = time.perf_counter()
         for _ in range(calls):
-            program.step(state=pool, read_slots=slots, **inputs)
+            call(state=pool, read_slots=slots, **inputs)
         rounds.append((time.perf_counter() - start) / calls * 1e6)
     return min(rounds)
 
 
 def times(folder, names):
     import torch
+
+    from wyvern.torch import Decoder
 
     rng = np.random.default_rng(0)
     for name in names or (*TIMED, "t-gdn-raw"):
@@ -368,7 +401,8 @@ def times(folder, names):
             passes = 1 if kind == "verify" else 2
             floor = batch * int(np.prod(state.shape[1:])) * size * passes / BYTES_A_SECOND * 1e6
             print(f"{name:12} B {batch:<4} T {tokens} {kind:6} {found:8.2f} us, floor {floor:7.2f}, {100 * floor / found:.0f} %", flush=True)
-        print(f"{name:12} host {host_time(program, pool, inputs):.1f} us a call", flush=True)
+        host = [host_time(call, program.inputs, pool, inputs) for call in (program.step, Decoder(program).step)]
+        print(f"{name:12} host {host[0]:.1f} us a call of the program, {host[1]:.1f} of a Decoder", flush=True)
 
 
 if __name__ == "__main__":

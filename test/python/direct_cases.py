@@ -199,7 +199,7 @@ def case_a_step(folder):
     """A step of a Decoder asks the program, and nothing between; what it does not take goes the long way."""
     decoder = load_step(folder)
     asked = []
-    decoder._programs.run = lambda *tensors: asked.append(tensors)
+    decoder._programs.op = lambda *tensors: asked.append(tensors)
     q, pool, slots = torch.zeros(3, 1, 2, 128, dtype=torch.bfloat16), torch.zeros(10, 2, 64, 128), torch.arange(3, dtype=torch.int32)
     o = decoder.step(q, state=pool, read_slots=slots)
     drafted = decoder.verify(q=q, state=pool, read_slots=slots)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from wyvern.torch import Cache, DeltaNet, GatedDeltaNet
+from wyvern.torch import Cache, DeltaNet, GatedDeltaNet, Layer
 
 H = 32  # hidden size
 
@@ -107,8 +107,39 @@ def test_a_cache_of_transformers(make):
     cache.activate_past_recording()
     with pytest.raises(NotImplementedError, match="cannot be cropped"):
         layers[0](x, past_key_values=cache)
-    with pytest.raises(NotImplementedError, match="use_short_conv=False needs a wyvern.torch.Cache"):
+    with pytest.raises(NotImplementedError, match="take a wyvern.torch.Cache"):
         make(use_short_conv=False)(x, past_key_values=cache)
+
+
+SPEC = """
+name: my_layer
+heads: {key: 1, value: 2}
+dims: {key: 32, value: 32}
+dtype: bf16
+decay: channel
+steps:
+  - {write: k, value: v, rate: beta, repeat: 2}
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"conv_size": 0, "use_gate": True}])
+def test_a_layer_of_any_spec(options):
+    pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+    torch.manual_seed(0)
+    layer, x, cache = Layer(SPEC, H, layer_idx=1, **options), tokens(length=30), Cache()
+    whole = layer(x)
+    pieces, begin = [], 0
+    with torch.no_grad():
+        for end in (3, 4, 5, 28, 30):
+            pieces.append(layer(x[:, begin:end], past_key_values=cache))
+            begin = end
+    close(torch.cat(pieces, 1), whole)
+    assert cache.get_seq_length(1) == 30 and cache[0] == {}
+    # Gradients go through the op, not the step.
+    layer(x[:, :2], past_key_values=cache).sum().backward()
+    assert layer.k_proj.weight.grad.abs().sum() > 0
+    with pytest.raises(NotImplementedError, match="Layer: past_key_values with cp_context"):
+        layer(x, past_key_values=cache, cp_context=object())
 
 
 def test_layers_have_their_own_part():

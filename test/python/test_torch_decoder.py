@@ -54,6 +54,31 @@ def test_a_prologue():
     assert decoder.operands == ("q", "a", "k", "v", "b", "A_log", "dt_bias")
 
 
+@pytest.mark.parametrize(
+    "read, write, message",
+    [
+        ([4, -1, 5], None, "read_slots: expected slots below 5"),
+        ([4, -1, 2], [4, -1, 7], "write_slots: expected slots below 5"),
+        ([4, 1, 2], [3, 0, 3], "write_slots: expected no slot twice"),
+        ([4, 1, 2], [4, 2, 0], "write_slots: expected no slot that another sequence reads"),
+        ([4, -1, 2], [3, 3, 0], None),  # padding writes nothing
+        ([4, 4, 2], [-1, -1, 2], None),  # a state may be read by many
+    ],
+)
+def test_slots_that_are_checked(read, write, message, monkeypatch):
+    from wyvern.torch import _slot_checks
+
+    decoder, tensors, pool, _ = make()
+    monkeypatch.setattr(_slot_checks, "is_on", True)
+    slots = {"read_slots": torch.tensor(read, dtype=torch.int32)}
+    slots |= {} if write is None else {"write_slots": torch.tensor(write, dtype=torch.int32)}
+    if message is None:
+        assert decoder.step(*tensors, state=pool, **slots).isfinite().all()
+        return
+    with pytest.raises(RuntimeError, match=message):
+        decoder.step(*tensors, state=pool, **slots)
+
+
 def test_it_compiles_whole():
     decoder, tensors, pool, slots = make()
 

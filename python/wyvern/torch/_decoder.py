@@ -16,7 +16,7 @@ from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
 from wyvern._core.steps import check_prologue
 
-from . import _direct, _prefill, _tensors, _trees
+from . import _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
 from ._ops import library
 from ._programs import target_of
@@ -64,17 +64,17 @@ class _Programs:
             self.compiled[kind] = program
         return program
 
-    def run_open(self, *tensors: Any) -> torch.Tensor:
-        """The same past the dispatcher, for tensors of a GPU that nothing has to see."""
+    def run_as_is(self, tensors: tuple[Any, ...]) -> Optional[torch.Tensor]:
+        """The same past the dispatcher; None where the tensors are not plain ones of a GPU as the
+        kernel takes them, or it has not been compiled."""
         program = self.compiled.get("cuda")
-        if program is not None:
-            if self._order is None:
-                places = {name: i for i, name in enumerate((*self.operands, *_POOL))}
-                self._order = tuple(places[name] for name in program.inputs)
-            results = program.run_as_is(_tensors, tuple(tensors[i] for i in self._order), None)
-            if results is not None:
-                return results[0]
-        return self.run(*tensors)
+        if program is None or not _tensors.is_gpu(tensors[0].device):
+            return None
+        if self._order is None:
+            places = {name: i for i, name in enumerate((*self.operands, *_POOL))}
+            self._order = tuple(places[name] for name in program.inputs)
+        results = program.run_as_is(_tensors, tuple([tensors[i] for i in self._order]), None)
+        return None if results is None else results[0]
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
@@ -175,6 +175,11 @@ class Decoder:
 
     def __repr__(self) -> str:
         return f"<wyvern decoder {self._programs.spec['name']}({', '.join(self.operands)}) on {self.pool}>"
+
+    @property
+    def spec(self) -> Any:
+        """The layer's spec as plain data."""
+        return self._programs.spec
 
     @property
     def op(self) -> Any:
@@ -296,6 +301,7 @@ class Decoder:
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "
                 "torch.no_grad(), or detach the inputs"
             )
-        if _direct.is_open(tensors):
-            return programs.run_open(*tensors)
-        return programs.op(*tensors)
+        if _slot_checks.is_on:
+            _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
+        o = programs.run_as_is(tensors) if _direct.is_quiet() else None
+        return programs.op(*tensors) if o is None else o

@@ -19,9 +19,8 @@ from ._programs import loaded
 _TYPES = (torch.Tensor, torch.nn.Parameter)
 
 
-def is_open(tensors):
-    """Whether these tensors of a GPU hold their values, and nothing but the program has to
-    see what this thread does with them."""
+def is_quiet():
+    """Whether nothing but programs has to see what this thread does with tensors."""
     return (
         not torch.compiler.is_compiling()
         and not torch._C._len_torch_dispatch_stack()  # fake tensors, selective checkpoints, ...
@@ -30,6 +29,14 @@ def is_open(tensors):
         and not torch._C._get_tracing_state()  # torch.jit.trace
         and not torch.autograd._profiler_enabled()  # which shows ops by name
         and forward_ad._current_level < 0
+    )
+
+
+def is_open(tensors):
+    """Whether these tensors of a GPU hold their values, and nothing but the program has to
+    see what this thread does with them."""
+    return (
+        is_quiet()
         and _tensors.is_gpu(tensors[0].device)
         and all(x is None or (type(x) in _TYPES and not x.is_neg()) for x in tensors)
     )

@@ -328,7 +328,8 @@ def _delta_rule(
         expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
     family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
-    few = recurrent and _few.takes((q, k, v, *rates), initial_state, cu_seqlens)
+    dims = (q.shape[-1], v.shape[-1])
+    few = recurrent and _few.takes(q, dims, (q, k, v, *rates, initial_state), cu_seqlens)
     if context is None and not few and _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
         found = _direct.attempt(family, (q, k, v, *rates), initial_state, cu_seqlens, output_final_state)
         if found is not None:
@@ -345,9 +346,10 @@ def _delta_rule(
         given = convert(name, family.signature.operands, (q, k, v, *rates))
         if use_beta_sigmoid:
             given = *given[:-1], (2 if allow_neg_eigval else 1) * given[-1].sigmoid()
-        decoder = _few.decoder_of(given, scale, bool(use_qk_l2norm), bool(state_v_first))
+        decoder = _few.of_delta_rule(given, scale, bool(use_qk_l2norm), bool(state_v_first))
         if decoder is not None:
-            return _few.run(decoder, given, initial_state, bool(output_final_state))
+            named = dict(zip(family.signature.names, given))
+            return _few.run(decoder, named, initial_state, bool(output_final_state))
     if use_qk_l2norm:
         q, k = l2norm(q), l2norm(k)
     operands = convert(name, family.signature.operands, (q, k, v, *rates))

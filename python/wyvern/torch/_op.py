@@ -80,6 +80,13 @@ class Op:
         names = (name, f"{name}_forward", f"{name}_backward")
         return Ops(*(getattr(torch.ops.wyvern, x).default for x in names))
 
+    def convert(self, tensors: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+        """Returns operands by name, checked and in the types of the programs."""
+        signature = self._family.signature
+        expect_tensors(self.name, **dict(zip(self.operands, tensors)))
+        check_shapes(self.name, signature.operands, tensors)
+        return dict(zip(self.operands, convert(self.name, signature.operands, tensors)))
+
     def __call__(
         self,
         /,

@@ -66,8 +66,8 @@ class LayerStates:
         cache, index = self.cache, self._layer_idx
         if not channels:
             raise NotImplementedError(
-                f"{name}: a cache of transformers keeps states beside those of a convolution; "
-                "use_short_conv=False needs a wyvern.torch.Cache"
+                f"{name}: a cache of transformers keeps states beside those of q, k and v of a convolution; "
+                "without these, and for wyvern.torch.Layer, take a wyvern.torch.Cache"
             )
         if cache.is_recording_past(index):
             raise NotImplementedError(

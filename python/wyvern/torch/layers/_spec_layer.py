@@ -13,11 +13,13 @@ import wyvern
 from wyvern._core.layers import operand_roles
 from wyvern._core.specs import Spec
 
+from .. import _few
 from .._arguments import check_sequences
 from .._gate import log_decay
 from .._l2norm import l2norm
 from .._op import op
 from .._ranks.context import ContextParallel
+from ._cache import Continued, LayerStates
 from ._parts import OutputNorm, ShortConvolution, check_sizes, reset_gate
 from ._ranks import Neighbours
 
@@ -50,6 +52,8 @@ class Layer(nn.Module):
         By the name of an operand: a function to take in the place of what is listed
         above, of the projected (and, for q, keys and values, convolved) tensor in the
         operand's own shape. For the log decay it has to return none above 0.
+    layer_idx
+        The layer's part of a cache.
 
     On a GPU activations are in bf16 or fp16: parameters of that type, or autocast.
     Raises ValueError for sizes and for activations of what is no operand, and what
@@ -67,8 +71,10 @@ class Layer(nn.Module):
         allow_neg_eigval: bool = False,
         activations: Optional[Mapping[str, Callable[[torch.Tensor], torch.Tensor]]] = None,
         norm_eps: float = 1e-5,
+        layer_idx: Optional[int] = None,
     ) -> None:
         super().__init__()
+        self.layer_idx = layer_idx
         check_sizes(hidden_size=hidden_size, conv_size=conv_size or 1)
         self.op = op(spec, layer=layer)
         self.hidden_size = hidden_size
@@ -113,21 +119,33 @@ class Layer(nn.Module):
         hidden_states: torch.Tensor,
         cu_seqlens: Optional[torch.Tensor] = None,
         cp_context: Optional[ContextParallel] = None,
+        past_key_values: Any = None,
     ) -> torch.Tensor:
         """hidden_states [B, T, hidden_size] -> the same shape.
 
         cu_seqlens [N + 1], int32 or int64 on the device: N sequences packed into a batch of
         1, of which none sees another. cp_context: by which ranks hold parts of the sequences;
-        hidden_states are this rank's tokens, and cu_seqlens offsets into all of them. Raises
+        hidden_states are this rank's tokens, and cu_seqlens offsets into all of them.
+        past_key_values: a `Cache`, or FLA's; the tokens follow on what it has, and it is brought up
+        to date. Up to 16 go through the program that decodes, if no gradients are recorded. Raises
         ValueError for other shapes.
         """
         shape = list(hidden_states.shape)
         if len(shape) != 3 or shape[2] != self.hidden_size:
             raise ValueError(f"Layer: hidden_states has shape {shape}, expected [B, T, {self.hidden_size}]")
         check_sequences("Layer", shape[0], cu_seqlens)
-        neighbours = Neighbours("Layer", cp_context, hidden_states, cu_seqlens, self.conv_size)
-        operands = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
-        o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
+        if past_key_values is None:
+            neighbours: Any = Neighbours("Layer", cp_context, hidden_states, cu_seqlens, self.conv_size)
+            operands = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
+            o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
+        else:
+            if cp_context is not None:
+                raise NotImplementedError("Layer: past_key_values with cp_context is not supported: decode on one rank")
+            states = LayerStates("Layer", past_key_values, self.layer_idx, ())
+            neighbours = Continued(states, cu_seqlens)
+            operands = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
+            o, state = _few.advance(self.op, operands, states.recurrent, cu_seqlens)
+            states.write(neighbours.kept, state, shape[1])
         gate = None if self.o_gate is None else self.o_gate(hidden_states).unflatten(-1, o.shape[2:])
         return self.o_proj(self.o_norm(o, gate).flatten(2))
 

@@ -63,7 +63,7 @@ def checkout(folder, build_dir):
     for python in ("python", "python3"):
         (folder / "tools" / python).symlink_to(sys.executable)
     path = f"{folder}/tools:{build_dir.resolve()}/bin:{os.environ['PATH']}"
-    return dict(os.environ, PATH=path, VIRTUAL_ENV=sys.prefix)
+    return dict(os.environ, PATH=path, VIRTUAL_ENV=sys.prefix, OMP_NUM_THREADS="1")  # tensors are tiny
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,14 @@
     WYVERN_CACHE_DIR=bundles torchrun --nproc-per-node=2 -m benchmarks.ranks --json ranks.json
 
 One card has the whole sequence, in the plain op and in as many segments as fill it; then
-the ranks share it. A time is the GPU's between two events, of the slowest rank, the median
-of the rounds; the GPU is kept busy until the host has queued all of it, and the host's time is
-told apart. "graph" is a replay of all of it as one CUDA graph, with the host's time.
+the ranks share it, and share it again with everything in its turn. A time is the GPU's between two
+events, of the slowest rank, the median of the rounds; the GPU is kept busy until the host has
+queued all of it. "graph" is a replay of all of it as one CUDA graph, with the host's time. The host's own
+time is that of calls on a short sequence, one behind the other.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -61,6 +63,11 @@ def step(x, gated, d_o, context=None):
     return {"o": o.detach()} | {f"d_{name}": leaf.grad for name, leaf in leaves.items()}
 
 
+def forward(x, gated, context=None, saves=False):
+    with torch.set_grad_enabled(saves):
+        rule(gated)(**{name: tensor.detach().requires_grad_(saves) for name, tensor in x.items()}, cp_context=context)
+
+
 def error(x, y):
     return ((x.double() - y.double()).norm() / y.double().norm()).item()
 
@@ -91,6 +98,21 @@ def errors(context, gated, tokens):
 
 
 # === Times ===
+
+
+@contextlib.contextmanager
+def in_turn(whole=False):
+    """Nothing runs beside all-gathers and joins; `whole`: and no program is run in pieces."""
+    from wyvern.torch._ranks import runs, stages
+
+    kept = runs.beside, stages.Layer.cut
+    runs.beside = lambda device, wanted=True: kept[0](device, False)
+    if whole:
+        stages.Layer.cut = lambda layer, is_backward: None
+    try:
+        yield
+    finally:
+        runs.beside, stages.Layer.cut = kept
 
 
 def milliseconds(run, hidden=True):
@@ -136,23 +158,25 @@ def times(context, alone, gated, tokens, rounds):
     d_o = torch.randn_like(x["v"])
     mine = {name: context.local(tensor).contiguous() for name, tensor in x.items()}
     d_mine = context.local(d_o).contiguous()
+    as_it_is = contextlib.nullcontext
     contestants = {
-        "one card": (x, d_o, None),
-        "one card in segments": (x, d_o, alone),
-        "all cards": (mine, d_mine, context),
+        "one card": (x, d_o, None, as_it_is),
+        "one card in segments": (x, d_o, alone, as_it_is),
+        "all cards": (mine, d_mine, context, as_it_is),
+        "all cards, in turn": (mine, d_mine, context, in_turn),
+        "all cards, in turn, whole programs": (mine, d_mine, context, lambda: in_turn(whole=True)),
     }
-    found = {name: {"forward and backward": [], "host": [], "forward": []} for name in contestants}
-
-    def forward(x, context):
-        with torch.no_grad():
-            rule(gated)(**x, cp_context=context)
+    kinds = ("forward and backward", "forward that saves", "forward", "host")
+    found = {name: {kind: [] for kind in kinds} for name in contestants}
 
     for i in range(rounds + 2):
-        for name, (operands, gradient, where) in contestants.items():
-            both, host = milliseconds(lambda: step(operands, gated, gradient, where))
-            ahead, _ = milliseconds(lambda: forward(operands, where))
+        for name, (operands, gradient, where, how) in contestants.items():
+            with how():
+                both, host = milliseconds(lambda: step(operands, gated, gradient, where))
+                saving, _ = milliseconds(lambda: forward(operands, gated, where, saves=True))
+                ahead, _ = milliseconds(lambda: forward(operands, gated, where))
             if i > 1:
-                for what, value in (("forward and backward", both), ("host", host), ("forward", ahead)):
+                for what, value in zip(kinds, (both, saving, ahead, host)):
                     found[name][what].append(value)
     with Wire() as wire:
         step(mine, gated, d_mine, context)
@@ -177,15 +201,61 @@ def graph(x, gated, d_o, context, rounds):
     return round(statistics.median(found), 3)
 
 
-def profile(context, gated, tokens):
-    """Where the time of a step on this rank goes."""
+def host_times(context, gated, tokens=4096, calls=100):
+    """Microseconds of a call where the host is what takes time."""
     x = {name: context.local(tensor).contiguous() for name, tensor in inputs(tokens, gated).items()}
     d_o = torch.randn_like(x["v"])
+    runs = {
+        "forward": lambda: forward(x, gated, context),
+        "forward that saves": lambda: forward(x, gated, context, saves=True),
+        "forward and backward": lambda: step(x, gated, d_o, context),
+        "one card, forward and backward": lambda: step(x, gated, d_o),
+    }
+    found = {}
+    for name, run in runs.items():
+        times = []
+        for _ in range(5):
+            dist.barrier()
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            for _ in range(calls):
+                run()
+            times.append(time.perf_counter() - start)
+            torch.cuda.synchronize()
+        found[name] = round(1e6 * min(times) / calls)
+    return {"gated": gated, "tokens": tokens, "host, microseconds a call": found}
+
+
+def profile(context, gated, tokens):
+    """Where the time of a step on this rank goes, and for how much of it other kernels run
+    beside those of NCCL."""
+    x = {name: context.local(tensor).contiguous() for name, tensor in inputs(tokens, gated).items()}
+    d_o = torch.randn_like(x["v"])
+    step(x, gated, d_o, context)
+    dist.barrier()
+    torch.cuda.synchronize()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as run:
+        torch.cuda._sleep(60_000_000)
         step(x, gated, d_o, context)
         torch.cuda.synchronize()
     kernels = [(e.key[:60], e.count, round(e.self_device_time_total)) for e in run.key_averages()]
-    return sorted(kernels, key=lambda kernel: -kernel[2])[:25]
+    spans = [(e.name, e.time_range.start, e.time_range.end) for e in run.events() if e.device_type.name == "CUDA"]
+    beside = [
+        {"kernel": name, "microseconds": round(end - begin, 1), "beside": together(begin, end, spans)}
+        for name, begin, end in spans
+        if "nccl" in name.lower()
+    ]
+    return {"rank": dist.get_rank(), "kernels": sorted(kernels, key=lambda kernel: -kernel[2])[:25], "collectives": beside}
+
+
+def together(begin, end, spans):
+    """Microseconds that other kernels run within a span, by name."""
+    found = {}
+    for name, first, last in spans:
+        common = min(end, last) - max(begin, first)
+        if common > 0 and "nccl" not in name.lower():
+            found[name[:60]] = round(found.get(name[:60], 0) + common, 1)
+    return found
 
 
 def long_step(context, tokens, hidden=HEADS * DIM):
@@ -245,6 +315,7 @@ def main(arguments=None):
         report(errors(context, gated, 1024))
         report(errors(ContextParallel(segments=3), gated, 1000))
         report(times(context, alone, gated, options.tokens, options.rounds))
+        report(host_times(context, gated))
         if options.profile:
             report(profile(context, gated, options.tokens))
     if options.long:

@@ -20,7 +20,7 @@ class LinearAttention(DeltaNet):
     def recurrence(self, q, k, v, beta, use_qk_l2norm_in_kernel, cu_seqlens):
         q, k = F.normalize(q, dim=-1) * q.shape[-1] ** -0.5, F.normalize(k, dim=-1)
         q, k, v = (x.transpose(1, 2) for x in (q, k, v * beta.to(v.dtype)[..., None]))
-        return ((q @ k.mT).tril() @ v).transpose(1, 2)
+        return ((q @ k.mT).tril() @ v).transpose(1, 2), None
 
 
 MIXERS = {"delta": DeltaNet, "linear": LinearAttention}

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Steps of decoding on a GPU: right against float64, their promises as equality of bits, and how long they take.
 
-    python test/Integration/gpu_steps.py prepare FOLDER     where the compiler is: bundles and what is expected of them
+    python test/Integration/gpu_steps.py prepare FOLDER [NAME ...]     where the compiler is: bundles and what is expected of them
     python test/Integration/gpu_steps.py check FOLDER       where the GPU is
-    python test/Integration/gpu_steps.py long FOLDER [STEPS]
+    python test/Integration/gpu_steps.py long FOLDER [DRAFTS]
     python test/Integration/gpu_steps.py times FOLDER [NAME ...]
 
 Of the compiler and of the layer's reference the second machine needs nothing.
@@ -75,37 +75,55 @@ def draw_case(inputs, name):
     return operands, rng.standard_normal([SLOTS, *inputs["state"].shape[1:]]).astype(np.float32)
 
 
+# layers whose prompts are cut
+PROMPTS = ("delta_net-1.3B", "gated_deltanet", "kda", "deltaproduct")
+
 # the same with raw operands
 RAW = {f"raw-{name}": (name, wyvern.Pool(), WIDE) for name in ("gated_deltanet", "kda", "gated_deltaproduct")}
 PROLOGUE = ("norm", "gates")
 
 
-def prepare(folder):
+def prepare(folder, names):
+    """Compiles these bundles, or all, and writes what is expected of those that are checked."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (spec, pool, sizes) in RAW.items():
-        text = step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
-        wyvern.compile(text, serving=pool, prologue=PROLOGUE, output=folder / name)
-        wyvern.compile(text, serving=pool, output=folder / f"{name}-plain")
-    text = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text(), **LARGE)
-    wyvern.compile(text, serving=True, prologue=PROLOGUE, output=folder / "t-gdn-raw")
-    for name, (spec, pool, sizes) in {**CHECKED, **TIMED}.items():
-        text = step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
-        wyvern.compile(text, serving=pool, output=folder / name)
-        if name in TIMED:
-            continue
-        program = wyvern.compile(text, target="cpu", serving=pool)
-        operands, states = draw_case(program.inputs, name)
-        if pool.dtype == "bf16":
-            states = wyvern.from_bf16(wyvern.to_bf16(states))
-        narrow = {n: program.inputs[n].dtype == "bf16" for n in operands}
-        given = {n: wyvern.to_bf16(x) if narrow[n] else x for n, x in operands.items()}
+    names = names or (*RAW, *CHECKED, *TIMED, "t-gdn-raw", *(f"prompt-{spec}" for spec in PROMPTS))
+    for name in names:
+        if name.startswith("prompt-"):
+            wyvern.compile(sized(name.removeprefix("prompt-"), WIDE), variants=["separate"], output=folder / name)
+        elif name in RAW:
+            spec, pool, sizes = RAW[name]
+            text = sized(spec, sizes)
+            wyvern.compile(text, serving=pool, prologue=PROLOGUE, output=folder / name)
+            wyvern.compile(text, serving=pool, output=folder / f"{name}-plain")
+        elif name == "t-gdn-raw":
+            wyvern.compile(sized("gated_deltanet", LARGE), serving=True, prologue=PROLOGUE, output=folder / name)
+        else:
+            spec, pool, sizes = {**CHECKED, **TIMED}[name]
+            wyvern.compile(sized(spec, sizes), serving=pool, output=folder / name)
+        if name in CHECKED:
+            np.savez(folder / f"{name}.npz", **expected(name))
+    (folder / "first_slots.json").write_text(json.dumps({n: CHECKED[n][1].first_slot for n in names if n in CHECKED}))
 
-        def turn(state):
-            return np.ascontiguousarray(state.swapaxes(-1, -2)) if pool.layout == "vk" else state
 
-        wanted = wyvern.reference(text, initial_state=turn(states[slots_of(pool)[0]]), **given)
-        np.savez(folder / f"{name}.npz", o=wanted["o"].astype(np.float32), state=turn(wanted["final_state"]).astype(np.float32))
-    (folder / "first_slots.json").write_text(json.dumps({name: pool.first_slot for name, (_, pool, _) in CHECKED.items()}))
+def sized(spec, sizes):
+    return step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
+
+
+def expected(name):
+    """o and the states after the step that is checked, by the reference."""
+    spec, pool, sizes = CHECKED[name]
+    text = sized(spec, sizes)
+    inputs = wyvern.compile(text, target="cpu", serving=pool).inputs
+    operands, states = draw_case(inputs, name)
+    if pool.dtype == "bf16":
+        states = wyvern.from_bf16(wyvern.to_bf16(states))
+    given = {n: wyvern.to_bf16(x) if inputs[n].dtype == "bf16" else x for n, x in operands.items()}
+
+    def turn(state):
+        return np.ascontiguousarray(state.swapaxes(-1, -2)) if pool.layout == "vk" else state
+
+    wanted = wyvern.reference(text, initial_state=turn(states[slots_of(pool)[0]]), **given)
+    return {"o": wanted["o"].astype(np.float32), "state": turn(wanted["final_state"]).astype(np.float32)}
 
 
 class Checked:
@@ -218,114 +236,63 @@ def check_raw(folder, name):
     return [] if max(errors) < 6e-3 else ["the prologue is within bf16's rounding"]
 
 
+def check_cuts(folder, name):
+    """A prompt that is cut at multiples of 64 has the bits of the whole."""
+    import torch
+
+    program, tokens = wyvern.load(folder / name), 333
+    timed = {n: info for n, info in program.inputs.items() if "time" in dict(info.dims)}
+    drawn = step_cases.draw(np.random.default_rng(5), timed, 2, tokens)
+    given = {n: torch.from_numpy(x).cuda().to(torch.bfloat16 if timed[n].dtype == "bf16" else torch.float32) for n, x in drawn.items()}
+    state = torch.randn([2, *program.inputs["initial_state"].shape[1:]], device="cuda")
+    whole = program(**given, initial_state=state)
+    failed = []
+    for cuts in ((64, tokens), (128, 192, tokens), (320, tokens)):
+        pieces, begin, entering = [], 0, state
+        for end in cuts:
+            rows = {n: x.shape[1] // tokens for n, x in given.items()}
+            out = program(**{n: x[:, begin * rows[n] : end * rows[n]] for n, x in given.items()}, initial_state=entering)
+            pieces.append(out["o"])
+            begin, entering = end, out["final_state"]
+        equal = torch.equal(torch.cat(pieces, 1), whole["o"]) and torch.equal(entering, whole["final_state"])
+        failed += [] if equal else [f"cut at {cuts}"]
+    print(f"{name} cut at multiples of 64", flush=True)
+    return failed
+
+
 def check(folder):
     first_slots = json.loads((folder / "first_slots.json").read_text())
     failed = {name: Checked(folder, name, first).failures() for name, first in first_slots.items()}
-    failed |= {name: check_raw(folder, name) for name in RAW}
+    raw = [name for name in RAW if (folder / name).exists()]
+    failed |= {name: check_raw(folder, name) for name in raw}
+    prompts = [path.name for path in sorted(folder.glob("prompt-*"))]
+    failed |= {name: check_cuts(folder, name) for name in prompts}
     failed = {name: what for name, what in failed.items() if what}
-    print(f"{len(first_slots) + len(RAW)} bundles,", f"FAILED: {failed}" if failed else "all hold")
+    print(f"{len(first_slots) + len(raw) + len(prompts)} bundles,", f"FAILED: {failed}" if failed else "all hold")
     return 1 if failed else 0
 
 
 # === Many steps ===
 
-DRAFT, SEQUENCES, POOL = 4, 6, 20
 LONG = ("delta_net-1.3B", "gdn-vk", "gdn-kv", "kda", "deltaproduct", "rwkv7")
 
 
-def advance(state, token):
-    """One token of a layer in float64, on states [B, heads, K, V]; returns o without its scale, and the state."""
+def long(folder, rounds):
+    """Drafts as an engine has them, thousands of them (test/python/long_steps.py)."""
+    import long_steps
     import torch
 
-    def read(keys, of):
-        return torch.einsum("bhk,bhkv->bhv", keys, of)
-
-    def write(keys, values):
-        return torch.einsum("bhk,bhv->bhkv", keys, values)
-
-    before, gate = state, token.get("g")
-    if gate is not None:
-        state = state * gate.exp().reshape(*gate.shape[:2], -1, 1)
-    if "p" in token:  # RWKV-7
-        state = state + write(token["p"], read(token["r"], before)) + write(token["k"], token["v"])
-    else:
-        for k, v, beta in zip(token["k"], token["v"], token["beta"]) if token["k"].dim() == 4 else [(token["k"], token["v"], token["beta"])]:
-            state = state + write(k, beta[..., None] * (v - read(k, state)))
-    return read(token["q"], state), state
-
-
-def draw_draft(rng, inputs):
-    """Operands of drafts; those of RWKV-7 with a transition that does not grow."""
-    drawn = step_cases.draw(rng, inputs, SEQUENCES, DRAFT)
-    if "p" in drawn:
-        drawn["p"] = -0.5 * drawn["r"]
-    return drawn
-
-
-def long(folder, steps):
-    """Drafts of which random numbers of tokens are accepted, states that move to other slots every step, padding, and
-    NaNs in all slots that are not in use."""
-    import torch
-
-    torch.manual_seed(0)
-    failed = []
+    failed = {}
     for name in LONG:
+        torch.manual_seed(0)
         program = wyvern.load(folder / name)
-        spec = program.manifest["spec"]
-        rng = np.random.default_rng(0)
-        turn = (lambda s: s.transpose(-1, -2)) if program.manifest["state_layout"] == "vk" else (lambda s: s)
-        info = program.inputs["state"]
-        pool = torch.full([POOL, *info.shape[1:]], float("nan"), device="cuda")
-        slots = torch.randperm(POOL - 1, device="cuda")[:SEQUENCES].int() + 1
-        pool[slots.long()] = torch.randn([SEQUENCES, *info.shape[1:]], device="cuda")
-        state = turn(pool[slots.long()]).double()
-        heads = info.shape[1]
-        worst = {"o": 0.0, "state": 0.0}
-        padding = 2
-        drafts = [draw_draft(rng, program.inputs) for _ in range(16)]
-        for step in range(steps):
-            raw = {
-                n: torch.from_numpy(x).cuda().to(torch.bfloat16 if program.inputs[n].dtype == "bf16" else torch.float32)
-                for n, x in drafts[step % 16].items()
-            }
-            # Other sequences meet other drafts in every round.
-            order = torch.randperm(SEQUENCES, device="cuda")
-            draft = {n: x[order] for n, x in raw.items()}
-            accepted = torch.randint(0, DRAFT + 1, [SEQUENCES], device="cuda").int()
-            free = torch.ones(POOL, device="cuda", dtype=torch.bool)
-            free[slots.long()] = free[0] = False
-            target = torch.nonzero(free).flatten()[torch.randperm(POOL - 1 - SEQUENCES, device="cuda")[:SEQUENCES]].int()
-            target[0] = slots[0]  # in place
-            if step % 2:  # a row of padding
-                read, write = slots.clone(), target.clone()
-                read[padding] = write[padding] = 0
-                accepted[padding] = 0
-                target[padding] = slots[padding]
-            else:
-                read, write = slots, target
-            o = program.verify(state=pool, read_slots=read, **draft)
-            program.commit(state=pool, read_slots=read, write_slots=write, lengths=accepted, **draft)
-            wide = {n: x.double().repeat_interleave(heads // x.shape[2], 2) for n, x in draft.items()}
-            rows = {n: x.shape[1] // DRAFT for n, x in draft.items()}
-            for t in range(DRAFT):
-                token = {
-                    n: x[:, t] if rows[n] == 1 else x[:, t * rows[n] : (t + 1) * rows[n]].transpose(0, 1) for n, x in wide.items()
-                }
-                found, after = advance(state, token)
-                live = t < accepted
-                if step % 50 == 0 and bool(live.any()):
-                    worst["o"] = max(worst["o"], step_cases.error(o[live, t].double().cpu(), (spec["scale"] * found[live]).cpu()))
-                state = torch.where(live[:, None, None, None], after, state)
-            moved = target != slots
-            pool[slots[moved].long()] = float("nan")
-            slots = target
-        left = turn(pool[slots.long()]).double()
-        worst["state"] = step_cases.error(left.cpu(), state.cpu())
-        unused = torch.ones(POOL, dtype=torch.bool)
-        unused[slots.long().cpu()] = False
-        holds = worst["o"] < 3e-3 and worst["state"] < 1e-4 and bool(pool[unused.cuda()].isnan().all())
-        failed += [] if holds else [name]
-        print(f"{name}: {steps} drafts of {DRAFT}, o {worst['o']:.2e}, state at the end {worst['state']:.2e}", flush=True)
+        manifest = program.manifest
+        first_slot, layout = manifest["serving"]["first_slot"], manifest["state_layout"]
+        drafts = long_steps.Long(program, first_slot, layout, manifest["spec"]["scale"], "cuda")
+        long_steps.run(drafts, rounds)
+        o, state = drafts.worst.tolist()
+        print(f"{name}: {int(drafts.count)} drafts of {long_steps.DRAFT}, o {o:.2e}, state {state:.2e}", flush=True)
+        failed |= {name: what} if (what := drafts.failures()) else {}
     print(f"FAILED: {failed}" if failed else "all hold")
     return 1 if failed else 0
 
@@ -407,7 +374,7 @@ def times(folder, names):
 if __name__ == "__main__":
     mode, where, *rest = sys.argv[1:] or ["help", "."]
     if mode == "prepare":
-        prepare(pathlib.Path(where))
+        prepare(pathlib.Path(where), rest)
     elif mode == "check":
         sys.exit(check(pathlib.Path(where)))
     elif mode == "long":

@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch")
 import torch.distributed as dist
 from test_gpu_torch import agree, check_whole_step, no_waiting
 from wyvern.torch import ContextParallel, chunk_gated_delta_rule
+from wyvern.torch._ranks import runs
+from wyvern.torch._ranks.beside import beside
 
 # Only so that this file itself can be tried without a GPU.
 DEVICE = os.environ.get("WYVERN_TEST_DEVICE", "cuda")
@@ -63,6 +65,15 @@ def test_gradients(case):
     agree(found, {name: x.cpu() for name, x in gradients(inputs, cu_seqlens, None).items()}, 1e-2)
     again = gradients(inputs, cu_seqlens, context)
     assert all(torch.equal(found[name], again[name]) for name in found)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="programs of kernels")
+def test_something_runs_beside(monkeypatch):
+    inputs, cu_seqlens, context = make(**CASES["dense"])
+    wanted = []
+    monkeypatch.setattr(runs, "beside", lambda device, x=True: wanted.append(x) or beside(device, x))
+    gradients(inputs, cu_seqlens, context)
+    assert wanted == [True, True]  # forward and backward
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -93,6 +93,28 @@ def case_a_program(folder):
     assert out["final_state"] is None and len(launches(journal())) == 4
 
 
+def case_pieces(folder):
+    """Some kernels of a program alone: what one leaves for another is a tensor between them."""
+    program = load(folder)
+    given = operands()
+    before, maps, rest = program.cut_at("initial_state")
+    assert before is None and program.cut_at("initial_state").maps is maps
+    assert list(maps.inputs) == ["k", "beta"] and list(rest.outputs) == ["o", "final_state"]
+    between = maps(k=given["k"], beta=given["beta"])
+    assert list(between) == ["before_0", "before_1"] and between["before_1"].shape == (2 * 2, 2, 64)
+    lines = journal()
+    (first,) = launches(lines)
+    out = rest(q=given["q"], k=given["k"], v=given["v"], **between, out={"final_state": None})
+    (second,) = launches(later := journal())
+    program(**given)
+    assert [x.split()[:2] for x in launches(journal())] == [first.split()[:2], second.split()[:2]]
+    for name in between:
+        assert any(f"{between[name].data_ptr():#x} " in x for x in lines), name
+        assert any(f"{between[name].data_ptr():#x} " in x for x in later), name
+    assert any(f"address={out['o'].data_ptr():#x} " in x for x in later)
+    assert program.cut_at("k") is None and program.cut_at("g") is None
+
+
 def case_wide_operands(folder):
     """Rates and states of another type are converted, parameters and views taken as they are."""
     load(folder)
@@ -153,6 +175,41 @@ def case_left_to_the_functions(folder):
         assert str(error) == "chunk_delta_rule: v has shape [2, 99, 2, 128], expected [2, 100, value_heads, value_dim]"
     else:
         raise AssertionError
+
+
+def load_step(folder):
+    """A Decoder of the step of runtime_step_cases.py, with the lengths that wyvernc's have."""
+    import runtime_step_cases
+    from wyvern.torch import Decoder
+
+    step = runtime_step_cases.manifest()
+    step["tensors"].insert(4, {"name": "lengths", "role": "input", "dtype": "i32", "dims": [{"kind": "seq"}], "optional": True})
+    step["spec"] = {"name": "step", "decay": "none"}
+    for kernel in kernels(step):
+        image = fake_image(kernel["symbol"], letters(kernel))
+        (Path(folder) / kernel["image"]).write_bytes(image)
+        kernel["sha256"] = hashlib.sha256(image).hexdigest()
+    (Path(folder) / "manifest.json").write_text(json.dumps(step))
+    _tensors.exchange, _tensors.is_gpu = exchange(), lambda device: True
+    driver().fake_set_context(0)
+    return Decoder(wyvern.load(folder))
+
+
+def case_a_step(folder):
+    """A step of a Decoder asks the program, and nothing between; what it does not take goes the long way."""
+    decoder = load_step(folder)
+    asked = []
+    decoder._programs.run = lambda *tensors: asked.append(tensors)
+    q, pool, slots = torch.zeros(3, 1, 2, 128, dtype=torch.bfloat16), torch.zeros(10, 2, 64, 128), torch.arange(3, dtype=torch.int32)
+    o = decoder.step(q, state=pool, read_slots=slots)
+    drafted = decoder.verify(q=q, state=pool, read_slots=slots)
+    assert not asked and o.shape == drafted.shape == (3, 1, 2, 64)
+    step, draft = launches(journal())
+    place = slots.data_ptr()
+    assert f"{pool.data_ptr():#x} 16384 8192 128 {place:#x} {place:#x} {o.data_ptr():#x}" in step, step
+    assert f"{place:#x} 0x0 {drafted.data_ptr():#x}" in draft, draft
+    decoder.step(q, state=pool.transpose(2, 3).contiguous().transpose(2, 3), read_slots=slots)
+    assert len(asked) == 1 and not launches(journal())
 
 
 def case_another_table(folder):

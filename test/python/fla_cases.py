@@ -184,13 +184,20 @@ def case_a_layer_of_fla():
 
 
 def case_one_token():
+    """A row a sequence is a step of Wyvern's; packed ones are FLA's."""
     x = operands(tokens=3)
     fused = fla.ops.gated_delta_rule.fused_recurrent_gated_delta_rule
-    fails_in_triton(fused, **{name: y[:, :1] for name, y in x.items()})
+    first = {name: y[:, :1] for name, y in x.items()}
+    h0 = torch.randn(1, 4, 8, 8)
+    o, state = fused(**first, initial_state=h0, output_final_state=True)
+    expected = naive_recurrent_gated_delta_rule(**first, initial_state=h0, output_final_state=True)
+    close(o, expected[0])
+    close(state, expected[1])
+    assert integration.status().served == {"fused_recurrent_gated_delta_rule": 1}
     fails_in_triton(fused, **x, cu_seqlens=torch.tensor([0, 1, 2, 3]))
     name, reasons = only(integration.status().fell_back)
-    assert name == "fused_recurrent_gated_delta_rule" and only(reasons)[1] == 2
-    assert "decoding" in only(reasons)[0] and integration.status().served == {}
+    assert name == "fused_recurrent_gated_delta_rule" and only(reasons)[1] == 1
+    assert "packed sequences of a token each" in only(reasons)[0]
 
 
 def case_arguments_of_fla_alone():

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import op_cases
 import torch
@@ -23,6 +24,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Replicate
 from torch.utils.checkpoint import checkpoint
+from wyvern._core.pieces import Pieces
 from wyvern.torch import ContextParallel, DeltaNet, GatedDeltaNet, Layer, chunk_delta_rule, chunk_gated_delta_rule, op
 
 WIDE = torch.float64
@@ -205,6 +207,69 @@ def case_one_gather_a_direction():
         forward = list(wire.sent)
         o.sum().backward()
     assert forward == [2 * 8 * (8 + 8) * 4] and wire.sent == [*forward, 2 * 8 * 8 * 4]
+
+
+def case_stages():
+    """Where maps are a stage of their own, ranks exchange before them what they can: played by
+    whole programs."""
+    from wyvern.torch._ranks import runs, stages
+
+    order = []
+    kept = stages.Layer.cut, stages.Stages._run, runs.join.gather
+
+    def cut(layer, is_backward):
+        return Pieces(before="before", maps="maps", rest=("_backward" if is_backward else "_forward", layer))
+
+    def run_piece(stage, piece, left_out=()):
+        order.append(piece if isinstance(piece, str) else "rest")
+        if isinstance(piece, str):
+            return
+        (suffix, layer), given = piece, stage._given
+        signature = layer.family.signature
+        names, saved = signature.names, [x.name for x in signature.residuals]
+        if suffix == "_forward":
+            made = dict(zip(("o", "final_state", *saved), layer.run(suffix, layer.operands, given["initial_state"], True)))
+        else:
+            rest = [given[name] for name in (*saved, "d_o", "d_final_state")]
+            made = layer.run(suffix, layer.operands, given["initial_state"], *rest)
+            made = dict(zip((f"d_{name}" for name in (*names, "initial_state")), made))
+        stage._given |= made
+
+    gather = lambda *args: order.append("gather") or kept[2](*args)
+    stages.Layer.cut, stages.Stages._run, runs.join.gather = cut, run_piece, gather
+    try:
+        for parts, lengths, offsets in (
+            ("contiguous", [41, 49], None),
+            ("zigzag", [20, 30, 30, 10], None),
+            ("contiguous", [41, 49], [0, 20, 20, 61, 90]),
+        ):
+            x, state = draw(90, sequences=None if offsets is None else len(offsets) - 1)
+            order.clear()
+            compare(chunk_gated_delta_rule, x, state, ContextParallel(order=parts, lengths=lengths, segments=2), offsets)
+            forward = ["before", "gather", "maps", "rest", "gather"]
+            assert order == [*forward, "before", "gather", "maps", "rest"], order
+    finally:
+        stages.Layer.cut, stages.Stages._run, runs.join.gather = kept
+
+
+def case_past_the_dispatcher():
+    """The way of calls on a GPU, and back to the op where a second derivative is asked for."""
+    from wyvern.torch._ranks import ops
+
+    kept, context = ops._direct, ContextParallel(lengths=[41, 49], segments=2)
+    ops._direct = SimpleNamespace(is_open=lambda tensors: True, needs_gradient=kept.needs_gradient)
+    try:
+        x, state = draw(90)
+        compare(chunk_gated_delta_rule, x, state, context)
+        mine = leaves({name: context.local(tensor) for name, tensor in x.items()})
+        o, _ = chunk_gated_delta_rule(**mine, cp_context=context)
+        assert o.grad_fn.name() == "_DifferentiableBackward"
+        with torch.no_grad():
+            assert torch.equal(chunk_gated_delta_rule(**mine, cp_context=context)[0], o)
+        (d,) = torch.autograd.grad(o.sum(), mine["v"], create_graph=True)
+        raises(NotImplementedError, "second derivative", lambda: d.sum().backward())
+    finally:
+        ops._direct = kept
 
 
 def case_only_some_gradients():

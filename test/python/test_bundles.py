@@ -119,7 +119,7 @@ def test_no_bundle_and_no_compiler(cache, monkeypatch):
         raise ImportError("no module named wyvern._compiler")
 
     monkeypatch.setitem(vars(wyvern), "compile", missing)
-    monkeypatch.setattr(_programs, "_target_of", lambda device: "sm_90a")
+    monkeypatch.setattr(_programs, "target_of", lambda device: "sm_90a")
     with pytest.raises(NotImplementedError, match="no prebuilt kernel for gated_delta_rule: decay head, heads 2/4, dims 64x128, bf16"):
         _programs._load_for_gpu(LAYER, "cuda", None)
     with pytest.raises(NotImplementedError, match="no prebuilt training kernels .* Compile it elsewhere with wyvernc --training"):

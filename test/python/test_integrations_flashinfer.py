@@ -95,9 +95,9 @@ def test_what_is_refused():
         mtp(**x, initial_state=pool, initial_state_indices=slots, intermediate_states_buffer=pool)
     with pytest.raises(ValueError, match="found neither"):
         decode(state=None, **x)
-    with pytest.raises(ValueError, match=r"expected states of shape \[2, 64, 32\], found \[2, 32, 64\]"):
+    with pytest.raises(ValueError, match=r"states have the shape \[2, 32, 64\]: expected \[2, 64, 32\]"):
         mtp(**x, initial_state=pool.transpose(-1, -2), initial_state_indices=slots)
     with pytest.raises(ValueError, match="expected indices of one type"):
         mtp(**x, initial_state=pool, initial_state_indices=slots, output_state_indices=slots.int(), disable_state_update=False)
-    with pytest.raises(ValueError, match="expected states of float32 or bf16"):
+    with pytest.raises(ValueError, match="states are torch.float16: expected float32 or bf16"):
         mtp(**x, initial_state=pool.half(), initial_state_indices=slots)

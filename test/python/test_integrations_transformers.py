@@ -98,19 +98,36 @@ def test_logits_loss_and_gradients(name):
         assert error(ours[2][name], expected) < 2e-4, name
 
 
-def test_generates_the_same_tokens(enabled):
-    """Prefill is served, and each token after it is counted as left to transformers."""
-    model = make("Qwen3_5").eval()
+@pytest.mark.parametrize("name", MODELS)
+def test_generates_the_same_tokens(name, enabled):
+    """Prompt and steps are served, on transformers' cache; two rows, of which one begins with padding."""
+    model = make(name).eval()
     tokens = torch.randint(3, 97, (2, 20))
-    ours = model.generate(tokens, max_new_tokens=5, do_sample=False)
+    tokens[0, :6] = 0
+    given = {"attention_mask": tokens.ne(0).long(), "max_new_tokens": 24, "do_sample": False, "output_logits": True}
+    ours = model.generate(tokens, **given, return_dict_in_generate=True)
     status = integration.status()
-    assert status.served == {"chunk_gated_delta_rule": 3}
-    (reasons,) = status.fell_back.values()
-    assert list(status.fell_back) == ["fused_recurrent_gated_delta_rule"]
-    assert sum(reasons.values()) == 4 * 3 and "decoding" in next(iter(reasons))
-    assert "12 fell back: one token" in str(status)
+    assert status.served == {"chunk_gated_delta_rule": 3, "fused_recurrent_gated_delta_rule": 3 * 23}
+    assert status.fell_back == {}
     integration.disable()
-    assert torch.equal(ours, model.generate(tokens, max_new_tokens=5, do_sample=False))
+    theirs = model.generate(tokens, **given, return_dict_in_generate=True)
+    assert torch.equal(ours.sequences, theirs.sequences)
+    assert error(torch.stack(ours.logits), torch.stack(theirs.logits)) < 1e-5
+
+
+def test_a_step_leaves_its_state(enabled):
+    """What is passed as initial_state is the cache's, and transformers' to change."""
+    q, k, v, g, beta = operands(tokens=3)
+    state = torch.randn(1, 4, 8, 8)
+    kept = state.clone()
+    given = {"initial_state": state, "output_final_state": True, "use_qk_l2norm_in_kernel": True}
+    function = functions().torch_recurrent_gated_delta_rule
+    o, after = function(q, k, v, g, beta, **given)
+    wanted, wanted_after = function.__wrapped__(q, k, v, g, beta, **given)
+    assert torch.equal(state, kept) and error(o, wanted) < 1e-5 and error(after, wanted_after) < 1e-5
+    with pytest.raises(ValueError, match="can't keep packed sequences apart"):  # transformers' own code says so
+        function(q, k, v, g, beta, cu_seqlens=torch.tensor([0, 1, 2, 3]))
+    assert "packed sequences" in next(iter(integration.status().fell_back["fused_recurrent_gated_delta_rule"]))
 
 
 # === What is redirected ===

@@ -131,6 +131,25 @@ def test_pools_of_other_types(pool):
     assert step_cases.error(found, expected["final_state"][call.live]) < (3e-3 if call.bf16 else 1e-6)
 
 
+@pytest.mark.parametrize("name", ["delta_net-1.3B", "gated_deltanet", "kda", "deltaproduct", "rwkv7"])
+def test_many_drafts(name):
+    """What gpu_steps.py does for 10 000 drafts, in the small."""
+    torch = pytest.importorskip("torch")
+    import long_steps
+
+    torch.manual_seed(0)
+    pool = wyvern.Pool("kv" if name == "kda" else "vk", first_slot=1)
+    text, program = compiled(name, pool, key=32, value=32)
+    scale = 1 if name == "rwkv7" else 32**-0.5
+    drafts = long_steps.Long(program, pool.first_slot, pool.layout, scale, "cpu")
+    long_steps.run(drafts, 40)
+    assert not drafts.failures() and int(drafts.count) == 40
+    # What is judged is what is there: another state beside the program's is found out.
+    drafts.state *= 1.01
+    drafts.round()
+    assert any("the state is within" in what for what in drafts.failures())
+
+
 def test_a_step_goes_on_where_a_prompt_ends():
     text, program = compiled("gated_deltanet")
     prompt = wyvern.compile(text, target="cpu")

@@ -15,13 +15,14 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import wyvern
 
 from .compile import find_wyvernc
 from .layers import PlainSpec, serves
 from .manifest import BundleError, Manifest, read_manifest
+from .steps import Pool
 
 PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
 
@@ -84,28 +85,52 @@ def compile_into_cache(
 ) -> Path:
     """Compiles into the cache; returns the folder. The bundle appears there whole or not
     at all, also when several processes compile it at once."""
-    folder = cache_folder()
-    heads, dims = spec["heads"], spec["dims"]
-    name = "-".join(
-        (
-            spec["name"],
-            f"h{heads['key']}x{heads['value']}",
-            f"d{dims['key']}x{dims['value']}",
-            spec["dtype"],
-            digest(spec),  # two layers may have one name
-            target,
-            *([] if saved is None else ["training"]),
-            f"id{compiler_id()}",
-        )
+    name = _name(spec, digest(spec), target, *([] if saved is None else ["training"]))
+    return _compile_as(
+        name,
+        lambda made: wyvern.compile(spec, target=target, output=made, training=saved is not None),
+        lambda: find_bundle(spec, target, saved) is not None,
     )
+
+
+def step_in_cache(spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str]) -> Path:
+    """Returns the folder of a layer's step in the cache, compiled if it is not there."""
+    name = _name(spec, digest([spec, list(pool), list(prologue)]), target, "step")
+
+    def is_there() -> bool:
+        try:
+            read_manifest(cache_folder() / name)
+        except BundleError:
+            return False
+        return True
+
+    if is_there():
+        return cache_folder() / name
+    return _compile_as(
+        name,
+        lambda made: wyvern.compile(spec, target=target, output=made, serving=pool, prologue=prologue),
+        is_there,
+    )
+
+
+def _name(spec: PlainSpec, identity: str, target: str, *kind: str) -> str:
+    """Returns the name of a folder of the cache; two layers may have one name."""
+    heads, dims = spec["heads"], spec["dims"]
+    sizes = f"h{heads['key']}x{heads['value']}", f"d{dims['key']}x{dims['value']}", spec["dtype"]
+    return "-".join((spec["name"], *sizes, identity, target, *kind, f"id{compiler_id()}"))
+
+
+def _compile_as(name: str, write: Callable[[Path], object], is_there: Callable[[], bool]) -> Path:
+    """Writes a bundle and moves it into the cache under a name."""
+    folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "bundle"
-        wyvern.compile(spec, target=target, output=made, training=saved is not None)
+        write(made)
         try:
             made.rename(folder / name)
         except OSError:  # another process was faster, or a stale one lies there
-            if find_bundle(spec, target, saved) is None:
+            if not is_there():
                 shutil.rmtree(folder / name)
                 made.rename(folder / name)
     return folder / name

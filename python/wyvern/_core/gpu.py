@@ -15,6 +15,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 
 from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
+from .pieces import InPieces
 from .programs import HasBackward, TensorInfo, refuse_grad
 from .steps import Decodes
 from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
@@ -83,7 +84,7 @@ def _infos(
     return {t["name"]: _info(t, decay) for t in arguments if t["role"] == role}
 
 
-class Program(HasBackward, Decodes):
+class Program(HasBackward, Decodes, InPieces):
     """A compiled program. Call it with its inputs by name."""
 
     # Tests put a function here that poisons the memory; None is the framework's own.
@@ -91,7 +92,9 @@ class Program(HasBackward, Decodes):
 
     def __init__(self, manifest: Manifest, folder: Path, backward: Optional["Program"] = None):
         self.manifest = manifest
+        self.folder = folder
         self._backward = backward
+        self._pieces = {}
         self.name: str = manifest["name"]
         self.target: str = manifest["target"]
         self._rt = _rt.Program(manifest, str(folder))

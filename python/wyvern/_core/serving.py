@@ -12,6 +12,7 @@ from . import bundles
 from .gpu import Program, load
 from .layers import PlainSpec, describe
 from .programs import CompiledProgram
+from .steps import Pool
 
 
 def target_of(device: str, major: int, minor: int) -> str:
@@ -40,6 +41,19 @@ def for_gpu(spec: PlainSpec, target: str, saved: Optional[Sequence[str]]) -> Pro
     # Training has one variant, whatever is asked for inference.
     variant = os.environ.get("WYVERN_VARIANT") if saved is None else None
     return load(folder, variant or None)
+
+
+def step_for_gpu(spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str]) -> Program:
+    """Returns the program that decodes a layer, from the cache or compiled into it."""
+    try:
+        folder = bundles.step_in_cache(spec, target, pool, prologue)
+    except (ImportError, FileNotFoundError) as error:
+        raise NotImplementedError(
+            f"no step of decoding for {describe(spec)} on {target} in {bundles.cache_folder()}, and the "
+            f"compiler is not installed ({error}). Compile it elsewhere with wyvernc --serving, and "
+            "give the Decoder what wyvern.load returns"
+        ) from error
+    return load(folder)
 
 
 def for_cpu(

@@ -39,11 +39,9 @@ def _why_no_kernel(key_dim: int, value_dim: int) -> Optional[str]:
     return None
 
 
-def is_one_token(q: torch.Tensor, cu_seqlens: Any = None) -> bool:
-    """Whether a call is a step of decoding: one token a sequence, as shapes tell it."""
-    if cu_seqlens is None:
-        return bool(q.shape[1] == 1)
+def is_one_token(q: torch.Tensor, cu_seqlens: Any) -> bool:
+    """Whether packed sequences have one token each, as shapes tell it."""
     return bool(q.shape[1] < len(cu_seqlens))
 
 
-ONE_TOKEN = "one token a sequence: decoding has no program yet"
+ONE_TOKEN = "packed sequences of a token each: a step takes a row a sequence"

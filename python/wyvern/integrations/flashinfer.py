@@ -15,49 +15,19 @@ read or written, in every type.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Optional
 
 import torch
 
-import wyvern
-from wyvern.torch import Decoder
+from wyvern.torch._decoder import own_slots
 
-_NAMES = {torch.bfloat16: "bf16", torch.float16: "f16", torch.float32: "f32"}
+from ._engine_steps import Rule, Tensors, step, why_not
 
 __all__ = [
     "gated_delta_rule_decode",
     "gated_delta_rule_decode_pretranspose",
     "gated_delta_rule_mtp",
 ]
-
-
-@functools.lru_cache(maxsize=None)
-def _decoder(
-    heads: tuple[int, int],
-    dims: tuple[int, int],
-    dtype: torch.dtype,
-    pool: wyvern.Pool,
-    norm: bool,
-    scale: float,
-) -> Decoder:
-    """The step of a layer. Compiled when it is first called, once a process."""
-    spec = {
-        "name": "gated_delta_rule",
-        "heads": {"key": heads[0], "value": heads[1]},
-        "dims": {"key": dims[0], "value": dims[1]},
-        "dtype": _NAMES[dtype],
-        "decay": "head",
-        "scale": scale,
-        "steps": [{"write": "k", "value": "v", "rate": "beta"}],
-    }
-    return Decoder(spec, pool, prologue=("norm", "gates") if norm else ("gates",))
-
-
-@functools.lru_cache(maxsize=64)
-def _own_slots(batch: int, device: torch.device) -> torch.Tensor:
-    """Slot n for sequence n, where states are one a sequence."""
-    return torch.arange(batch, dtype=torch.int32, device=device)
 
 
 def _expect(name: str, holds: bool, what: str, found: Any) -> None:
@@ -76,28 +46,14 @@ def _run(
 ) -> torch.Tensor:
     q, k, v, A_log, a, dt_bias, b = operands
     scale, output, norm = options
-    batch, tokens, key_heads, key_dim = q.shape
-    value_heads, value_dim = v.shape[2:]
-    dims = (value_dim, key_dim) if layout == "vk" else (key_dim, value_dim)
     read, write = slots
-    _expect(name, q.dtype in _NAMES, "q of bf16, fp16 or float32", q.dtype)
-    _expect(name, state.dtype in (torch.float32, torch.bfloat16), "states of float32 or bf16", state.dtype)
-    _expect(
-        name,
-        tuple(state.shape[1:]) == (value_heads, *dims),
-        f"states of shape {[value_heads, *dims]}",
-        list(state.shape[1:]),
-    )
+    given = Tensors(q, k, v, a, b, A_log, dt_bias)
+    reason = why_not(given, state, layout)
+    if reason is not None:
+        raise ValueError(f"{name}: {reason}")
     _expect(name, write is None or write.dtype == read.dtype, "indices of one type", "two")
-    pool = wyvern.Pool(layout, _NAMES[state.dtype], "i64" if read.dtype == torch.int64 else "i32")
-    scale = float(key_dim**-0.5 if scale is None else scale)
-    decoder = _decoder((key_heads, value_heads), (key_dim, value_dim), q.dtype, pool, bool(norm), scale)
-    given = {"q": q, "k": k, "v": v, "a": a.to(q.dtype), "b": b.to(q.dtype)}
-    given |= {"A_log": A_log.float(), "dt_bias": dt_bias.float()}
-    if writes:
-        o = decoder.step(state=state, read_slots=read, write_slots=write, **given)
-    else:
-        o = decoder.verify(state=state, read_slots=read, **given)
+    rule = Rule(layout, 0, float(q.shape[3] ** -0.5 if scale is None else scale), bool(norm))
+    o = step(given, state, read, write, rule, writes)
     return o if output is None else output.copy_(o)
 
 
@@ -135,7 +91,7 @@ def gated_delta_rule_decode_pretranspose(
     states = initial_state if pooled else state
     if states is None:
         raise ValueError(f"{name}: expected state, or initial_state with its indices, found neither")
-    read = initial_state_indices if pooled else _own_slots(q.shape[0], q.device)
+    read = initial_state_indices if pooled else own_slots(q.shape[0], q.device)
     assert read is not None
     operands = (q, k, v, A_log, a, dt_bias, b)
     slots = (read, output_state_indices)
@@ -160,7 +116,7 @@ def gated_delta_rule_decode(
 
     Returns (output [B, T, HV, V], the states, which are written in place)."""
     operands = (q, k, v, A_log, a, dt_bias, b)
-    slots = (_own_slots(q.shape[0], q.device), None)
+    slots = (own_slots(q.shape[0], q.device), None)
     options = (scale, output, use_qk_l2norm)
     return _run("gated_delta_rule_decode", "kv", operands, state, slots, options, True), state
 

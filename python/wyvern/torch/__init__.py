@@ -18,9 +18,10 @@ from ._functions import (
 )
 from ._op import Op, op
 from ._ranks.context import ContextParallel
-from .layers import DeltaNet, GatedDeltaNet, Layer
+from .layers import Cache, DeltaNet, GatedDeltaNet, Layer
 
 __all__ = [
+    "Cache",
     "ContextParallel",
     "Decoder",
     "DeltaNet",

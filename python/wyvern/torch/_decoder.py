@@ -2,6 +2,7 @@
 """`wyvern.torch.Decoder`: steps of decoding as torch ops, for models that are compiled by
 torch or captured into CUDA graphs."""
 
+import functools
 import threading
 from collections.abc import Sequence
 from typing import Any, Optional, Union
@@ -9,13 +10,16 @@ from typing import Any, Optional, Union
 import torch
 
 import wyvern
+from wyvern._core import serving
 from wyvern._core.bundles import digest
 from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
 from wyvern._core.steps import check_prologue
 
-from . import _direct
+from . import _direct, _prefill, _tensors, _trees
+from ._op import op
 from ._ops import library
+from ._programs import target_of
 
 _POOL = ("state", "read_slots", "write_slots", "lengths")
 
@@ -33,6 +37,8 @@ class _Programs:
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
+        self._order: Optional[tuple[int, ...]] = None  # of the program's inputs among ours
+        self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
         tensors = ", ".join(f"Tensor {x}" for x in self.operands)
         library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
@@ -49,13 +55,26 @@ class _Programs:
         program = self.compiled.get(kind)
         if program is None:
             if kind == "cuda":
-                program = wyvern.compile(self.spec, serving=self.pool, prologue=self.prologue)
+                target = target_of(torch.device("cuda", torch.cuda.current_device()))
+                program = serving.step_for_gpu(self.spec, target, self.pool, self.prologue)
             else:
                 program = wyvern.compile(
                     self.spec, target="cpu", serving=self.pool, prologue=self.prologue
                 )
             self.compiled[kind] = program
         return program
+
+    def run_open(self, *tensors: Any) -> torch.Tensor:
+        """The same past the dispatcher, for tensors of a GPU that nothing has to see."""
+        program = self.compiled.get("cuda")
+        if program is not None:
+            if self._order is None:
+                places = {name: i for i, name in enumerate((*self.operands, *_POOL))}
+                self._order = tuple(places[name] for name in program.inputs)
+            results = program.run_as_is(_tensors, tuple(tensors[i] for i in self._order), None)
+            if results is not None:
+                return results[0]
+        return self.run(*tensors)
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
@@ -71,6 +90,22 @@ class _Programs:
         batch, tokens = operands[0].shape[:2]
         values = state.shape[2 if self.pool.layout == "vk" else 3]
         return operands[0].new_empty((batch, tokens, state.shape[1], values))
+
+
+def own_slots(batch: int, device: torch.device) -> torch.Tensor:
+    """Returns slot n for sequence n: where states are one a sequence. Kept from call to call, but
+    not what is made while someone traces, or while a graph is captured, whose replays fill it."""
+    is_kept = not torch.compiler.is_compiling() and not torch._C._len_torch_dispatch_stack()
+    if is_kept and device.type == "cuda":
+        is_kept = not torch.cuda.is_current_stream_capturing()
+    return _kept_slots(batch, device) if is_kept else _make_slots(batch, device)
+
+
+def _make_slots(batch: int, device: torch.device) -> torch.Tensor:
+    return torch.arange(batch, dtype=torch.int32, device=device)
+
+
+_kept_slots = functools.lru_cache(maxsize=64)(_make_slots)
 
 
 def _pool_of(bundle: Any) -> wyvern.Pool:
@@ -146,6 +181,10 @@ class Decoder:
         """What is below, for torch.library.opcheck and graphs."""
         return self._programs.op
 
+    def compile(self, device_type: str) -> None:
+        """Compiles for "cuda" or "cpu" now, and not in the first call."""
+        self._programs.of(device_type)
+
     def step(
         self,
         *operands: torch.Tensor,
@@ -183,6 +222,72 @@ class Decoder:
         write_slots = read_slots if write_slots is None else write_slots
         self._call(operands, named, state, read_slots, write_slots, lengths)
 
+    def verify_tree(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        parents: torch.Tensor,
+        **named: torch.Tensor,
+    ) -> torch.Tensor:
+        """Returns o of drafts that are trees; the pool stays. parents, int32 or int64 [B, T] on the
+        device: the token of its row that a token follows on, -1 for none. A parent is an earlier
+        token. Each token has the bits of steps along its path."""
+        programs = self._programs
+        if parents.dim() != 2 or parents.shape[0] != read_slots.shape[0] or parents.dtype not in (torch.int32, torch.int64):
+            raise ValueError(
+                f"{programs.name}: parents is {parents.dtype} of shape {list(parents.shape)}, expected int32 or "
+                f"int64 [{read_slots.shape[0]}, T]"
+            )
+        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        call = lambda lines, slots, lengths: self.verify(state=state, read_slots=slots, lengths=lengths, **lines)
+        return _trees.verify(call, given, programs.timed, read_slots, parents)
+
+    def path(self, *operands: torch.Tensor, nodes: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns the operands of tokens `nodes` [B, N] of drafts, in this order: what `commit` takes of
+        a tree whose path `nodes` was accepted, with how many of these count."""
+        programs = self._programs
+        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        tokens = next(given[x].shape[1] for x in self.operands if x == "q")
+        return {
+            name: _trees.take(x, tokens, nodes.long()) if name in programs.timed else x for name, x in given.items()
+        }
+
+    def prefill(
+        self,
+        *operands: torch.Tensor,
+        state: torch.Tensor,
+        read_slots: torch.Tensor,
+        write_slots: Optional[torch.Tensor] = None,
+        cu_seqlens: Optional[torch.Tensor] = None,
+        keep_every: Optional[int] = None,
+        keep_slots: Optional[torch.Tensor] = None,
+        position: int = 0,
+        **named: torch.Tensor,
+    ) -> torch.Tensor:
+        """Advances sequences by prompts of any length, by the layer's program of whole sequences, and
+        returns o. Operands are those of a step, or of packed sequences with cu_seqlens. A sequence
+        with a read slot that is none begins with zeros; one with such a write slot is not written.
+        A prompt that is cut at a multiple of 64 tokens gives the bits of the whole, in a pool of
+        float32. States are copied out of the pool and into it.
+
+        keep_every, of sequences that are not packed: their first token is at `position`, and the
+        state behind every multiple of keep_every tokens since position 0 goes to a slot too, those of
+        keep_slots [B, how many that are]; none where a slot is none."""
+        programs = self._programs
+        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        with torch.no_grad():
+            whole = op(programs.spec)
+            made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, given)
+            form = self.pool.first_slot, self.pool.layout == "vk"
+            slots = read_slots, read_slots if write_slots is None else write_slots
+            kept = None
+            if keep_every is not None:
+                if keep_slots is None or cu_seqlens is not None:
+                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
+                kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
+            return _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
+
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
         programs = self._programs
         tensors = (*bind(programs.name, self.operands, operands, named), state, read_slots, write_slots, lengths)
@@ -192,5 +297,5 @@ class Decoder:
                 "torch.no_grad(), or detach the inputs"
             )
         if _direct.is_open(tensors):
-            return programs.run(*tensors)
+            return programs.run_open(*tensors)
         return programs.op(*tensors)

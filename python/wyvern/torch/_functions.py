@@ -13,7 +13,7 @@ from typing import Any, Optional
 import torch
 import torch.nn.functional as F
 
-from . import _direct, _ops, _transforms
+from . import _direct, _few, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
 from ._delta_rule import DELTA_RULE, GATED_DELTA_RULE
 from ._gate import log_decay
@@ -73,7 +73,8 @@ def fused_recurrent_delta_rule(
     use_qk_l2norm_in_kernel: bool = False,
     cu_seqlens: Optional[torch.Tensor] = None,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-    """DeltaNet by FLA's name for its token-by-token kernel, served by the chunked one.
+    """DeltaNet by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense and
+    without gradients, by the program that decodes, all else by the chunked one.
 
     As chunk_delta_rule; beta None means ones. A rate for each value channel (beta
     [B, T, HV, V]) is another recurrence and is refused.
@@ -89,6 +90,7 @@ def fused_recurrent_delta_rule(
         output_final_state,
         use_qk_l2norm_in_kernel,
         cu_seqlens,
+        recurrent=True,
     )
 
 
@@ -164,8 +166,9 @@ def fused_recurrent_gated_delta_rule(
     cu_seqlens: Optional[torch.Tensor] = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-    """Gated DeltaNet by FLA's name for its token-by-token kernel, served by the
-    chunked one. As chunk_gated_delta_rule; g None means no decay, beta None ones.
+    """Gated DeltaNet by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense
+    and without gradients, by the program that decodes, all else by the chunked one. As
+    chunk_gated_delta_rule; g None means no decay, beta None ones.
     Decays a key or value channel (gk, gv) are other recurrences and are refused.
     """
     name = "fused_recurrent_gated_delta_rule"
@@ -192,6 +195,7 @@ def fused_recurrent_gated_delta_rule(
         use_beta_sigmoid_in_kernel,
         allow_neg_eigval,
         state_v_first,
+        recurrent=True,
     )
 
 
@@ -315,6 +319,7 @@ def _delta_rule(
     allow_neg_eigval=False,
     state_v_first=False,
     cp_context=None,
+    recurrent=False,
 ):
     q, k, v, g, beta = operands
     expect_tensors(name, q=q, k=k, v=v, beta=beta)
@@ -323,7 +328,8 @@ def _delta_rule(
         expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
     family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
-    if context is None and _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
+    few = recurrent and _few.takes((q, k, v, *rates), initial_state, cu_seqlens)
+    if context is None and not few and _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
         found = _direct.attempt(family, (q, k, v, *rates), initial_state, cu_seqlens, output_final_state)
         if found is not None:
             return found
@@ -335,6 +341,13 @@ def _delta_rule(
     if initial_state is not None:
         shape = family.signature.initial_state.extents(sizes)
         expect_shape(name, "initial_state", initial_state, [*shape[:2], *shape[:1:-1]] if state_v_first else shape)
+    if few:
+        given = convert(name, family.signature.operands, (q, k, v, *rates))
+        if use_beta_sigmoid:
+            given = *given[:-1], (2 if allow_neg_eigval else 1) * given[-1].sigmoid()
+        decoder = _few.decoder_of(given, scale, bool(use_qk_l2norm), bool(state_v_first))
+        if decoder is not None:
+            return _few.run(decoder, given, initial_state, bool(output_final_state))
     if use_qk_l2norm:
         q, k = l2norm(q), l2norm(k)
     operands = convert(name, family.signature.operands, (q, k, v, *rates))

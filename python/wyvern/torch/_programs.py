@@ -19,7 +19,8 @@ def kernel_dim(dim):
     return next((n for n in _KERNEL_DIMS if dim <= n), dim)
 
 
-def _target_of(device):
+def target_of(device):
+    """The architecture that programs of a GPU are compiled for."""
     return serving.target_of(
         torch.cuda.get_device_name(device), *torch.cuda.get_device_capability(device)
     )
@@ -27,7 +28,7 @@ def _target_of(device):
 
 def _load_for_gpu(spec, device, saved):
     """A program for `spec` that saves this for its backward; None for no backward."""
-    return serving.for_gpu(spec, _target_of(device), saved)
+    return serving.for_gpu(spec, target_of(device), saved)
 
 
 _load_for_cpu = serving.for_cpu  # tests put an oracle here

@@ -44,7 +44,7 @@ def _why_not_recurrent(ours: Function) -> WhyNot:
         q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *args: Any, cu_seqlens: Any = None, **kwargs: Any
     ) -> Optional[str]:
         reason = why_not(q, k, v) or why_not_keywords(kwargs)
-        if reason is None and is_one_token(q, cu_seqlens):
+        if reason is None and cu_seqlens is not None and is_one_token(q, cu_seqlens):
             return ONE_TOKEN
         beta = kwargs.get("beta", args[0] if args else None)
         if reason is None and isinstance(beta, torch.Tensor) and beta.dim() == 4:

@@ -12,8 +12,8 @@ Qwen4-Exp, OLMo-Hybrid, Lara.
 `python -m wyvern.integrations.transformers --out DIR` writes a kernel folder instead, for
 `LOCAL_KERNELS` and `KernelConfig`: no line of the model's program changes then.
 
-Chunks of tokens (training, prefill) are served, forward and backward. Decoding token by
-token, and every call that no program takes, run what they run without Wyvern.
+Chunks of tokens (training, prefill) are served, forward and backward, and steps of decoding on
+transformers' cache. Every call that no program takes runs what it runs without Wyvern.
 """
 
 import sys
@@ -21,16 +21,27 @@ import threading
 from types import ModuleType
 
 from .._calls import Status
+from .._import_hook import ImportHook
 from .._redirect import Function, WhyNot, rebind, redirect
-from ._functions import calls, gated_delta_rule, why_not_chunk, why_not_kda, why_not_recurrent
-from ._import_hook import ImportHook
+from ._functions import (
+    calls,
+    gated_delta_rule,
+    recurrent_gated_delta_rule,
+    why_not_chunk,
+    why_not_kda,
+    why_not_recurrent,
+)
 
-# The names in models' modules, and how status() calls them.
-_REDIRECTED: dict[str, tuple[str, WhyNot]] = {
-    "torch_chunk_gated_delta_rule": ("chunk_gated_delta_rule", why_not_chunk),
-    "torch_recurrent_gated_delta_rule": ("fused_recurrent_gated_delta_rule", why_not_recurrent),
-    "chunk_kimi_delta_attention": ("chunk_kda", why_not_kda),
-    "recurrent_kimi_delta_attention": ("fused_recurrent_kda", why_not_kda),
+# The names in models' modules: how status() calls them, what serves them, and when.
+_REDIRECTED: dict[str, tuple[str, Function, WhyNot]] = {
+    "torch_chunk_gated_delta_rule": ("chunk_gated_delta_rule", gated_delta_rule, why_not_chunk),
+    "torch_recurrent_gated_delta_rule": (
+        "fused_recurrent_gated_delta_rule",
+        recurrent_gated_delta_rule,
+        why_not_recurrent,
+    ),
+    "chunk_kimi_delta_attention": ("chunk_kda", gated_delta_rule, why_not_kda),
+    "recurrent_kimi_delta_attention": ("fused_recurrent_kda", recurrent_gated_delta_rule, why_not_kda),
 }
 _PACKAGE = "transformers.models"
 
@@ -47,10 +58,10 @@ def _redirect_imported(module: ModuleType) -> None:
 
 def _redirect_in(module: ModuleType) -> None:
     """Redirects the functions that a model's module calls."""
-    for name, (label, why_not) in _REDIRECTED.items():
+    for name, (label, ours, why_not) in _REDIRECTED.items():
         theirs = vars(module).get(name)
-        if callable(theirs) and not any(theirs is ours for _, ours in _replaced):
-            pair = theirs, redirect(calls, label, theirs, gated_delta_rule, why_not)
+        if callable(theirs) and not any(theirs is new for _, new in _replaced):
+            pair = theirs, redirect(calls, label, theirs, ours, why_not)
             _replaced.append(pair)
             rebind([pair], [module])
 

@@ -13,7 +13,14 @@ from typing import Any, Optional
 import torch
 
 from .._redirect import Function, WhyNot, redirect
-from ._functions import calls, gated_delta_rule, why_not_chunk, why_not_kda, why_not_recurrent
+from ._functions import (
+    calls,
+    gated_delta_rule,
+    recurrent_gated_delta_rule,
+    why_not_chunk,
+    why_not_kda,
+    why_not_recurrent,
+)
 
 Result = tuple[torch.Tensor, Optional[torch.Tensor]]
 
@@ -25,22 +32,22 @@ def _theirs(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
     return type(module).forward(module, *args, **kwargs)
 
 
-def _redirected(name: str, why_not: WhyNot) -> Function:
+def _redirected(name: str, ours: Function, why_not: WhyNot) -> Function:
     """Returns the forward of a layer, in whose first argument is the module."""
     return redirect(
         calls,
         name,
         _theirs,
-        lambda module, *args, **kwargs: gated_delta_rule(*args, **kwargs),
+        lambda module, *args, **kwargs: ours(*args, **kwargs),
         lambda module, *args, **kwargs: why_not(*args, **kwargs),
         always=True,
     )
 
 
-_chunk = _redirected("chunk_gated_delta_rule", why_not_chunk)
-_recurrent = _redirected("fused_recurrent_gated_delta_rule", why_not_recurrent)
-_chunk_kda = _redirected("chunk_kda", why_not_kda)
-_recurrent_kda = _redirected("fused_recurrent_kda", why_not_kda)
+_chunk = _redirected("chunk_gated_delta_rule", gated_delta_rule, why_not_chunk)
+_recurrent = _redirected("fused_recurrent_gated_delta_rule", recurrent_gated_delta_rule, why_not_recurrent)
+_chunk_kda = _redirected("chunk_kda", gated_delta_rule, why_not_kda)
+_recurrent_kda = _redirected("fused_recurrent_kda", recurrent_gated_delta_rule, why_not_kda)
 
 
 class chunk_gated_delta_rule(torch.nn.Module):
@@ -71,7 +78,7 @@ class chunk_gated_delta_rule(torch.nn.Module):
 
 
 class recurrent_gated_delta_rule(torch.nn.Module):
-    """Gated DeltaNet token by token: transformers' own, counted."""
+    """Gated DeltaNet on the few tokens of a step, by a program of Wyvern."""
 
     can_torch_compile = True
     has_backward = True

@@ -19,7 +19,7 @@ class _Known:
     """What is known of a group."""
 
     def __init__(self) -> None:
-        self.agreed: set[str] = set()  # the kinds of calls
+        self.agreed: set[tuple[Any, ...]] = set()  # the kinds of calls
         self.asked = 0
 
 
@@ -29,10 +29,13 @@ _known: Any = weakref.WeakKeyDictionary()
 def agree(group: ProcessGroup, name: str, **facts: Any) -> None:
     """Raises RuntimeError on all ranks if they call with different facts, or if a rank does
     not come to its call within the group's time limit."""
-    kind = f"{name}: " + ", ".join(f"{what} {value}" for what, value in facts.items())
-    known = _known.setdefault(group, _Known())
-    if kind in known.agreed:
+    known = _known.get(group)
+    if known is None:
+        known = _known[group] = _Known()
+    key = (name, *facts.values())
+    if key in known.agreed:
         return
+    kind = f"{name}: " + ", ".join(f"{what} {value}" for what, value in facts.items())
     rank, store = group.rank(), group.get_group_store()
     prefix = f"wyvern/{known.asked}"
     known.asked += 1
@@ -44,7 +47,7 @@ def agree(group: ProcessGroup, name: str, **facts: Any) -> None:
                 f"context parallel: ranks disagree. Rank {rank} calls {kind}; rank {other} calls {found}. All "
                 "ranks of a group have to make the same calls, of these values"
             )
-    known.agreed.add(kind)
+    known.agreed.add(key)
 
 
 def _read(group: ProcessGroup, store: Any, key: str, kind: str, other: int) -> str:

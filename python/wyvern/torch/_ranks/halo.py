@@ -14,22 +14,22 @@ import torch
 from .. import _ops
 from .agree import agree
 from .join import gather
-from .plan import SCHEMA, Part, Plan, all_lengths, group_of, parts_of
+from .plan import SCHEMA, Part, Plan, all_lengths, group_of, parts_of, plan_of
 
 _NAME = "ranks_halo"
 
 
 def _begin(x: torch.Tensor, tokens: int, fields: tuple[Any, ...]) -> tuple[Plan, list[int], list[Part]]:
-    plan = Plan(*fields)
+    plan = plan_of(fields)
     group = group_of(plan)
     agree(
         group,
         _NAME,
-        shape=[x.shape[0], *x.shape[2:]],
+        shape=(x.shape[0], *x.shape[2:]),
         dtype=x.dtype,
         halo=tokens,
         parts=plan.parts,
-        tokens=list(plan.lengths) or x.shape[1],
+        tokens=plan.lengths or x.shape[1],
     )
     parts = parts_of(plan, group.rank(), group.size(), x.shape[1])
     return plan, all_lengths(plan, group.size(), x.shape[1]), parts
@@ -47,6 +47,13 @@ def _sources(index: int, tokens: int, lengths: list[int]) -> list[tuple[int, int
     return found
 
 
+def _gather(plan: Plan, x: torch.Tensor) -> torch.Tensor:
+    """What every part has, [all parts, rows, ...], of this rank's [rows, parts, ...]."""
+    rows, parts, *rest = x.shape
+    out = x.new_empty(group_of(plan).size() * parts, rows, *rest)
+    return gather(plan, out, x)[0]
+
+
 def _forward(x: torch.Tensor, tokens: int, *fields: Any) -> torch.Tensor:
     plan, lengths, parts = _begin(x, tokens, fields)
     tails = x.new_zeros(x.shape[0], len(parts), tokens, *x.shape[2:])
@@ -54,7 +61,7 @@ def _forward(x: torch.Tensor, tokens: int, *fields: Any) -> torch.Tensor:
         count = min(tokens, part.length)
         end = part.offset + part.length
         tails[:, i, tokens - count :] = x[:, end - count : end]
-    everybodys = gather(plan, tails)
+    everybodys = _gather(plan, tails)
     halo = torch.zeros_like(tails)
     for i, part in enumerate(parts):
         for source, count, near in _sources(part.index, tokens, lengths):
@@ -65,7 +72,7 @@ def _forward(x: torch.Tensor, tokens: int, *fields: Any) -> torch.Tensor:
 
 def _backward(d_halo: torch.Tensor, x: torch.Tensor, tokens: int, *fields: Any) -> torch.Tensor:
     plan, lengths, parts = _begin(x, tokens, fields)
-    everybodys = gather(plan, d_halo)
+    everybodys = _gather(plan, d_halo)
     d_x = torch.zeros_like(x)
     for part in parts:
         for index in range(part.index + 1, len(lengths)):

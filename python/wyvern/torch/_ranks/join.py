@@ -8,70 +8,98 @@ of it is in float64, of which no setting takes digits away, and every rank compu
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 
 from .plan import Plan, group_of, indices
 
 
-class Segments(NamedTuple):
-    """What the first 0, 1, ... segments do together: E and M side by side, a list of
-    [rows, parts, heads, K, V + K] in float64; of the first 0 it is None."""
+class Segments:
+    """What segments do, one behind the other; in reverse the last is the first. A matrix has
+    the shape [rows, parts, heads, K, K or V], and there is one for each segment."""
 
-    runs: list[torch.Tensor | None]
-    columns: int  # V
+    def __init__(self, transitions: torch.Tensor, is_reverse: bool = False) -> None:
+        """Of M of each, [rows, parts, segments, heads, K, K]."""
+        self.is_reverse = is_reverse
+        self._steps = transitions.movedim(2, 0).double()
+        self._count = self._steps.shape[0]
+        self._first = self._count - 1 if is_reverse else 0
+        self._transitions = torch.empty(self._steps.shape, dtype=torch.float64, device=transitions.device)
 
-    @property
-    def whole(self) -> torch.Tensor:
-        """What all segments do."""
-        run = self.runs[-1]
-        assert run is not None
-        return run
+    def _order(self) -> list[tuple[int, int]]:
+        """Each segment but the first, with the one before it."""
+        numbers = range(self._count)
+        order = numbers[::-1] if self.is_reverse else numbers
+        return list(zip(order[1:], order))
 
-    def spread(self, first: torch.Tensor) -> torch.Tensor:
-        """Returns the states that enter segments, of the one that enters the first."""
-        states = [first]
-        for run in self.runs[1:-1]:
-            assert run is not None
-            states.append(run[..., : self.columns] + run[..., self.columns :] @ first)
-        return torch.stack(states, 2)
+    def multiply(self) -> torch.Tensor:
+        """Returns M of all segments together, and keeps that of the first 1, 2, ..."""
+        runs, steps = self._transitions.flatten(1, -3), self._steps.flatten(1, -3)
+        runs[self._first] = steps[self._first]
+        for i, before in self._order():
+            torch.bmm(steps[i], runs[before], out=runs[i])
+        return self._transitions[-1 - self._first]
+
+    def fold(self, ends: torch.Tensor) -> torch.Tensor:
+        """Returns E of all segments together, of E of each, and keeps that of the first 1, 2, ..."""
+        ends = ends.movedim(2, 0)
+        self._ends = torch.empty(ends.shape, dtype=torch.float64, device=ends.device)
+        self._ends.copy_(ends)
+        runs, steps = self._ends.flatten(1, -3), self._steps.flatten(1, -3)
+        for i, before in self._order():
+            runs[i].baddbmm_(steps[i], runs[before])
+        return self._ends[-1 - self._first]
+
+    def spread(self, first: torch.Tensor, out: torch.Tensor) -> None:
+        """Writes into `out` [rows, parts, segments, heads, K, V] the states that enter segments, of
+        the one that enters the first."""
+        out[:, :, self._first] = first
+        if self._count == 1:
+            return
+        runs, others = (slice(1, None), slice(0, -1)) if self.is_reverse else (slice(0, -1), slice(1, None))
+        ends, transitions = (x[runs].flatten(0, -3) for x in (self._ends, self._transitions))
+        state = first.expand(self._count - 1, *first.shape).reshape(ends.shape)
+        found = torch.baddbmm(ends, transitions, state)
+        out[:, :, others] = found.view(-1, *first.shape).movedim(0, 2)
 
 
-def fold(ends: torch.Tensor, transitions: torch.Tensor) -> Segments:
-    """Returns what segments do, of E and M of each: [rows, parts, segments, heads, K, V and K]."""
-    columns, transitions = ends.shape[-1], transitions.double()
-    ends = F.pad(ends.double(), (0, transitions.shape[-1]))
-    run = torch.cat([ends[:, :, 0, ..., :columns], transitions[:, :, 0]], -1)
-    runs = [None, run]
-    for i in range(1, ends.shape[2]):
-        run = ends[:, :, i] + transitions[:, :, i] @ run
-        runs.append(run)
-    return Segments(runs, columns)
+def room(plan: Plan, like: torch.Tensor, columns: int) -> torch.Tensor:
+    """Returns memory for what all parts send, [all parts, rows, ..., columns], of what has rows,
+    parts and segments as `like`, [rows, parts, segments, ..., columns]."""
+    rows, parts, _, *rest, _ = like.shape
+    return like.new_empty(group_of(plan).size() * parts, rows, *rest, columns)
 
 
-def gather(plan: Plan, x: torch.Tensor) -> torch.Tensor:
-    """Returns what every part has, [all parts, rows, ...] in order, of this rank's
-    [rows, parts, ...]: the one collective of a direction."""
+def gather(plan: Plan, out: torch.Tensor, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Writes into `out` [all parts, rows, ...] what every part has in order, of this rank's
+    [rows, parts, ...], side by side; returns each. One collective."""
     group = group_of(plan)
-    size = group.size()
-    x = x.transpose(0, 1).contiguous()
-    out = x.new_empty(size * x.shape[0], *x.shape[1:])
-    dist.all_gather_into_tensor(out, x, group=group)
+    size, widths = group.size(), [x.shape[-1] for x in tensors]
+    mine = out.new_empty(out.shape[0] // size, *out.shape[1:])
+    for part, x in zip(mine.split(widths, -1), tensors):
+        part.copy_(x.transpose(0, 1))
     if plan.parts == 1:
-        return out
-    held = [index for rank in range(size) for index in indices(rank, size, plan.parts)]
-    return torch.stack([out[held.index(i)] for i in range(len(held))])
+        dist.all_gather_into_tensor(out, mine, group=group)
+    else:
+        held = torch.empty_like(out)
+        dist.all_gather_into_tensor(held, mine, group=group)
+        order = [index for rank in range(size) for index in indices(rank, size, plan.parts)]
+        torch.stack([held[order.index(i)] for i in range(len(order))], out=out)
+    return out.split(widths, -1)
 
 
-def enter(ends: torch.Tensor, transitions: torch.Tensor, wanted: list[int]) -> torch.Tensor:
+def enter(ends: torch.Tensor, transitions: torch.Tensor, wanted: list[int], is_reverse: bool = False) -> torch.Tensor:
     """Returns the states that enter the wanted parts, [rows, wanted, heads, K, V] in float64,
-    of E and M of all parts, [parts, rows, ...]; zero enters the first one."""
-    before = max(wanted)  # what is behind has no part in it
-    found = [torch.zeros_like(ends[0], dtype=torch.float64)]
-    ends, transitions = ends[:before].double(), transitions[:before].double()
-    for i in range(before):
-        found.append(ends[i] + transitions[i] @ found[i] if i else ends[i])
-    return torch.stack([found[i] for i in wanted], 1)
+    of E and M of all parts, [parts, rows, ...]; zero enters the first one, in reverse the last."""
+    count = ends.shape[0]
+    # What is behind the last of the wanted has no part in it.
+    begin, order = (count - 1, range(count - 1, min(wanted), -1)) if is_reverse else (0, range(max(wanted)))
+    found = {begin: torch.zeros_like(ends[begin], dtype=torch.float64)} if begin in wanted else {}
+    state = None
+    for i in order:
+        end = ends[i].double()
+        if state is not None:
+            step = transitions[i].double().flatten(0, 1)
+            end = torch.baddbmm(end.flatten(0, 1), step, state.flatten(0, 1)).view_as(state)
+        state = found[i - 1 if is_reverse else i + 1] = end
+    return torch.stack([found[i] for i in wanted], 1) if len(wanted) > 1 else found[wanted[0]][:, None]

@@ -108,7 +108,36 @@ def call(
             f"{family.name}: torch.func with cp_context is not supported: ranks would not know of one another's "
             "transforms. Take torch.autograd"
         )
-    suffix = "_ranks_forward" if _direct.needs_gradient((*operands, initial_state)) else "_ranks"
-    op = getattr(torch.ops.wyvern, family.name + suffix).default
-    o, state = op(*operands, initial_state, cu_seqlens, final, *plan)[:2]
+    tensors = (*operands, initial_state)
+    saves = _direct.needs_gradient(tensors)
+    if _direct.is_open(tensors) and not torch._C._is_any_autocast_enabled():
+        if saves:
+            return _Differentiable.apply(family, plan, cu_seqlens, final, initial_state, *operands)
+        o, state = runs.forward(False, family, operands, initial_state, cu_seqlens, final, *plan)
+        return o, state
+    op = getattr(torch.ops.wyvern, family.name + ("_ranks_forward" if saves else "_ranks")).default
+    o, state = op(*tensors, cu_seqlens, final, *plan)[:2]
     return o, state
+
+
+class _Differentiable(torch.autograd.Function):
+    """The op that saves for a backward, and its derivative, past torch's dispatcher (_direct.py)."""
+
+    @staticmethod
+    def forward(ctx: Any, family: Any, plan: Plan, cu_seqlens: Any, final: bool, initial_state: Any, *operands: Any) -> Any:
+        o, state, *saved = runs.forward(True, family, operands, initial_state, cu_seqlens, final, *plan)
+        ctx.set_materialize_grads(False)
+        ctx.family, ctx.plan, ctx.has_state = family, plan, initial_state is not None
+        ctx.save_for_backward(*operands, initial_state, cu_seqlens, *saved)
+        return o, state if final else None
+
+    @staticmethod
+    def backward(ctx: Any, d_o: Any, d_final_state: Any) -> Any:
+        inputs, count = (*ctx.saved_tensors, d_o, d_final_state), len(ctx.family.signature.operands)
+        # With create_graph the op has to say that there is no second derivative.
+        if not torch.is_grad_enabled() and _direct.is_open(inputs):
+            found = runs.backward(ctx.family, inputs[:count], *inputs[count:], *ctx.plan)
+        else:
+            found = getattr(torch.ops.wyvern, f"{ctx.family.name}_ranks_backward").default(*inputs, *ctx.plan)
+        *gradients, d_initial = found
+        return None, None, None, None, d_initial if ctx.has_state else None, *gradients

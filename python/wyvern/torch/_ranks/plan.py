@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -16,11 +17,16 @@ class Plan(NamedTuple):
     group: str  # its name
     parts: int  # of a rank: 1, or 2 in zigzag order
     segments: int  # of a part
-    lengths: list[int]  # tokens of all parts, in order; none where all are equal
+    lengths: Sequence[int]  # tokens of all parts, in order; none where all are equal
     # For cu_seqlens that are a rank's own: of each of its parts whether the first sequence
     # comes from the part before, and of each whether the last one goes on in the part behind.
     # None where they are everybody's.
-    borders: list[int]
+    borders: Sequence[int]
+
+
+def plan_of(fields: Sequence[Any]) -> Plan:
+    """Returns the plan that an op is given, as one that can be a key."""
+    return Plan(*(tuple(field) if isinstance(field, list) else field for field in fields))
 
 
 SCHEMA = "str group, int parts, SymInt segments, SymInt[] lengths, int[] borders"

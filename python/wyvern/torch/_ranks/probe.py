@@ -9,6 +9,7 @@ is probe^T d_o. So neither the forward nor the backward runs twice.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -28,15 +29,10 @@ def run_probe(
     heads, keys, columns = state_shape
     zeroed = {name: torch.zeros_like(x) if name in values else x for name, x in operands.items()}
     dtype = torch.float64 if operands["q"].dtype == torch.float64 else torch.float32
-    identity = torch.eye(keys, dtype=dtype, device=operands["q"].device)
     probes, transitions = [], []
     for begin in range(0, keys, columns):
-        block = identity[:, begin : begin + columns]
-        used = block.shape[1]
-        entering = block.new_zeros(heads, keys, columns)
-        entering[:, :, :used] = block
-        everywhere = entering.expand(slots.arrives.numel(), heads, keys, columns)
-        o, final = run(zeroed, Rows(slots, entering.shape, entering).at_starts(everywhere).tensor)
+        used = min(columns, keys - begin)
+        o, final = run(zeroed, _identity(slots, state_shape, begin, dtype))
         probes.append(o[..., :used])
         transitions.append(final[..., :used])
     if len(probes) == 1:
@@ -44,36 +40,56 @@ def run_probe(
     return torch.cat(probes, -1), torch.cat(transitions, -1)
 
 
-def _segments(slots: Slots, rows: int) -> Any:
-    """Yields the index of each segment that has tokens, and where they are in its row."""
-    for row in range(rows):
+def _identity(slots: Slots, state_shape: tuple[int, ...], begin: int, dtype: torch.dtype) -> torch.Tensor:
+    """The columns of the identity from `begin` on, for every slot that a state enters."""
+    heads, keys, columns = state_shape
+    key = (keys, columns, begin, dtype)
+    if key not in slots.kept:
+        block = torch.eye(keys, dtype=dtype, device=slots.arrives.device)[:, begin : begin + columns]
+        entering = block.new_zeros(1, keys, columns)
+        entering[0, :, : block.shape[1]] = block
+        everywhere = entering.expand(slots.arrives.numel(), 1, keys, columns)
+        slots.kept[key] = Rows(slots, entering.shape, entering).at_starts(everywhere).tensor
+    return slots.kept[key].expand(-1, heads, -1, -1)
+
+
+def _segments(slots: Slots, *tensors: torch.Tensor) -> Any:
+    """Yields the index of each segment that has tokens, and these of tensors [rows, tokens,
+    heads, ...], as [heads, tokens, ...]."""
+    if slots.offsets is None and slots.count:  # in a few views of all
+        shape = slots.starts.shape
+        cut = [x.reshape(slots.count, -1, *x.shape[2:]).transpose(1, 2).unbind(0) for x in tensors]
+        yield from ((i, *segment) for i, *segment in zip(itertools.product(*map(range, shape)), *cut) if segment[0].shape[1])
+        return
+    for row in range(tensors[0].shape[0]):
         for part, bounds in enumerate(slots.bounds):
             for i, (begin, end) in enumerate(zip(bounds, bounds[1:])):
                 if begin < end:
-                    yield (row, part, i), begin, end
+                    yield (row, part, i), *(x[row, begin:end].transpose(0, 1) for x in tensors)
 
 
-def _reached(slots: Slots, at: Any, begin: int, end: int) -> Any:
-    """Which tokens of a segment belong to the sequence that comes into it; None for all."""
+def _reached(slots: Slots, at: Any, count: int) -> Any:
+    """Which of the `count` tokens of a segment belong to the sequence that comes into it; None
+    for all."""
     if not slots.is_packed:
         return None
     # Not by indexing, which would read the number on the host.
+    part, i = at[1:]
     stop = slots.offsets.index_select(0, slots.starts[at].view(1) + 1)  # type: ignore[union-attr]
-    return (torch.arange(begin, end, device=stop.device) < stop)[:, None]
+    begin = slots.bounds[part][i]
+    return (torch.arange(begin, begin + count, device=stop.device) < stop)[:, None]
 
 
 def add_states(o: torch.Tensor, probes: torch.Tensor, states: torch.Tensor, slots: Slots) -> torch.Tensor:
     """Adds to o [rows, tokens, heads, V] what the states that enter segments, [rows, parts,
-    segments, heads, K, V], make of it; o is changed."""
-    states = states.to(o.dtype)
-    for at, begin, end in _segments(slots, o.shape[0]):
-        mine = o[at[0], begin:end].transpose(0, 1)
-        probe = probes[at[0], begin:end].transpose(0, 1)
-        reached = _reached(slots, at, begin, end)
+    segments, heads, K, V], make of it; o, which is dense, is changed."""
+    flat = states.to(o.dtype).flatten(0, 2).unbind(0)
+    for at, mine, probe in _segments(slots, o, probes):
+        state, reached = flat[_number(slots, at)], _reached(slots, at, mine.shape[1])
         if reached is None:
-            mine.baddbmm_(probe, states[at])
+            mine.baddbmm_(probe, state)
         else:  # by selection: a state may be NaN, and others' tokens are not to be
-            mine.copy_(torch.where(reached, torch.baddbmm(mine, probe, states[at]), mine))
+            mine.copy_(torch.where(reached, torch.baddbmm(mine, probe, state), mine))
     return o
 
 
@@ -81,15 +97,23 @@ def state_gradients(
     d_o: torch.Tensor, probes: torch.Tensor, slots: Slots, shape: tuple[int, ...], dtype: torch.dtype
 ) -> torch.Tensor:
     """Returns the gradients of the states that enter segments by the outputs of these."""
-    out = d_o.new_zeros(*slots.starts.shape, *shape, dtype=dtype)
-    for at, begin, end in _segments(slots, d_o.shape[0]):
-        given = d_o[at[0], begin:end].transpose(0, 1)
-        probe = probes[at[0], begin:end].permute(1, 2, 0)
-        reached = _reached(slots, at, begin, end)
+    found: list[Any] = [None] * slots.starts.numel()
+    for at, given, probe in _segments(slots, d_o, probes):
+        reached = _reached(slots, at, given.shape[1])
         if reached is not None:
             given = torch.where(reached, given, 0.0)
-        out[at] = _product(probe, given, dtype)
-    return out
+        found[_number(slots, at)] = _product(probe.mT, given, dtype)
+    if any(x is None for x in found):
+        nothing = d_o.new_zeros(shape, dtype=dtype)
+        found = [nothing if x is None else x for x in found]
+    return torch.stack(found).view(*slots.starts.shape, *shape)
+
+
+def _number(slots: Slots, at: tuple[int, int, int]) -> int:
+    """The number of a segment in order."""
+    _, parts, segments = slots.starts.shape
+    row, part, i = at
+    return (row * parts + part) * segments + i
 
 
 def _product(a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

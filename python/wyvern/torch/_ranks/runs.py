@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """A layer over the ranks of a group: what its ops run, forward and backward.
 
-Forward, on every rank: the program from zero (on the first part of a sequence from its
-initial state), and once more as a probe (probe.py); one all-gather of end states and
-transitions; the states that enter segments, by the join; their part of the outputs. Backward:
-the gradients of these states by the outputs, one all-gather of them, the join from behind,
-and the layer's backward with the right state at each end.
+Forward, on every rank: the program once as a probe (probe.py), and from zero (on the first
+part of a sequence from its initial state); an all-gather of end states and transitions; the
+states that enter segments, by the join; their part of the outputs. Backward: the
+gradients of these states by the outputs, an all-gather of them, the join from behind, and
+the layer's backward with the right state at each end.
+
+On GPUs ranks wait for one another beside those kernels of the layer that no state is needed for
+(stages.py, beside.py): forward for the transitions, which the probe finds first, so that
+they go apart from the end states; backward for all.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple, Optional
 
 import torch
@@ -17,9 +22,10 @@ import torch
 from wyvern._core.layers import operand_roles
 
 from .. import _ops
-from . import join
+from . import join, stages
 from .agree import agree
-from .plan import Plan, group_of, parts_of
+from .beside import beside
+from .plan import Part, Plan, group_of, parts_of, plan_of
 from .probe import add_states, run_probe, state_gradients
 from .slots import Rows, Slots, at_ends, at_starts, find_slots, of_first, of_last
 
@@ -28,37 +34,43 @@ class Call(NamedTuple):
     """A call of a layer on a rank."""
 
     family: Any
-    operands: tuple[torch.Tensor, ...]
+    layer: stages.Layer  # on slots
     plan: Plan
     sizes: dict[str, int]
     state_shape: tuple[int, ...]  # heads, K, V
     slots: Slots
     wanted: list[int]  # the parts of this rank
 
-    def run(self, suffix: str, operands: Any, initial_state: torch.Tensor, *rest: Any) -> tuple[Any, ...]:
-        """Runs an op of the layer on slots."""
-        function = _ops.RUNS[suffix]["CUDA" if operands[0].device.type == "cuda" else "CPU"]
-        return function(self.family, tuple(map(self.pack, operands)), initial_state, self.slots.offsets, *rest)
-
     def pack(self, x: torch.Tensor) -> torch.Tensor:
-        """The rows of a tensor as those of slots: each a row of a batch, or all in one."""
-        rows = self.slots.count if self.slots.offsets is None else 1
-        return x.reshape(rows, x.shape[0] * x.shape[1] // rows if rows else 0, *x.shape[2:])
+        return _pack(x, self.slots)
 
     def unpack(self, x: torch.Tensor, argument: Any) -> torch.Tensor:
         return x.reshape(argument.extents(self.sizes))
 
 
-def _values(family: Any, operands: tuple[torch.Tensor, ...]) -> set[str]:
+def _pack(x: torch.Tensor, slots: Slots) -> torch.Tensor:
+    """The rows of a tensor as those of slots: each a row of a batch, or all in one."""
+    rows = slots.count if slots.offsets is None else 1
+    return x.reshape(rows, x.shape[0] * x.shape[1] // rows if rows else 0, *x.shape[2:])
+
+
+def _values(family: Any, operands: tuple[torch.Tensor, ...]) -> frozenset[str]:
     """The operands that are written into states. Without them a layer is linear."""
-    spec = family.spec(family.key(operands), "f32")
-    return {name for name, role in operand_roles(spec).items() if role == "value"}
+    return _values_of(family.name, family.spec, family.key(operands))
 
 
-def _begin(
-    family: Any, operands: Any, initial_state: Any, cu_seqlens: Any, saves: bool, fields: tuple[Any, ...]
-) -> Call:
-    plan = Plan(*fields)
+@functools.lru_cache(maxsize=256)
+def _values_of(name: str, spec: Any, key: Any) -> frozenset[str]:
+    return frozenset(operand for operand, role in operand_roles(spec(key, "f32")).items() if role == "value")
+
+
+@functools.lru_cache(maxsize=256)
+def _parts(plan: Plan, rank: int, size: int, tokens: int) -> tuple[Part, ...]:
+    return tuple(parts_of(plan, rank, size, tokens))
+
+
+def _begin(family: Any, operands: Any, cu_seqlens: Any, saves: bool, fields: tuple[Any, ...]) -> Call:
+    plan = plan_of(fields)
     group = group_of(plan)
     sizes = _ops.sizes_of(family.signature, operands, cu_seqlens)
     sequences, *shape = family.signature.initial_state.extents(sizes)
@@ -72,22 +84,28 @@ def _begin(
         heads=tuple(shape),
         dtype=q.dtype,
         parts=plan.parts,
-        tokens=own or list(plan.lengths) or tokens,
+        tokens=own or plan.lengths or tokens,
         gradients=saves,
     )
-    parts = parts_of(plan, group.rank(), group.size(), tokens)
+    parts = _parts(plan, group.rank(), group.size(), tokens)
     last = group.size() * plan.parts - 1
     slots = find_slots(plan, parts, last, batch, cu_seqlens, q.device)
-    return Call(family, tuple(operands), plan, sizes, tuple(shape), slots, [part.index for part in parts])
+    layer = stages.Layer(family, tuple(_pack(x, slots) for x in operands), slots.offsets)
+    return Call(family, layer, plan, sizes, tuple(shape), slots, [part.index for part in parts])
 
 
 def _states(call: Call) -> Rows:
-    like = torch.empty(0, dtype=_ops.compute_dtype(call.operands[0]), device=call.operands[0].device)
-    return Rows(call.slots, call.state_shape, like)
+    q = call.layer.operands[0]
+    return Rows(call.slots, call.state_shape, torch.empty(0, dtype=_ops.compute_dtype(q), device=q.device))
 
 
-def _begins_with(call: Call, initial_state: Optional[torch.Tensor], entering: Optional[torch.Tensor]) -> torch.Tensor:
-    """The states that slots begin with: of segments, and of sequences."""
+def _begins_with(
+    call: Call, initial_state: Optional[torch.Tensor], entering: Optional[torch.Tensor]
+) -> Optional[torch.Tensor]:
+    """The states that slots begin with: of segments, and of sequences. None for zeros."""
+    if initial_state is None and (entering is None or not call.slots.is_packed):
+        # Zero enters the first of all segments.
+        return None if entering is None else entering.flatten(0, 2)
     states = _states(call)
     if entering is not None:
         states.at_starts(entering)
@@ -101,23 +119,34 @@ def forward(
 ) -> tuple[torch.Tensor, ...]:
     """Returns o and final_state; if it saves also probes, the states that enter segments, the
     transitions of their slots, those of all parts, and what the layer saves."""
-    call = _begin(family, operands, initial_state, cu_seqlens, saves, fields)
-    slots, names = call.slots, family.signature.names
-    probe = lambda given, states: call.run("", tuple(given[name] for name in names), states, True)
-    probes, transitions = run_probe(
-        probe, dict(zip(names, operands)), _values(family, operands), slots, call.state_shape
-    )
-    begins_with = _begins_with(call, initial_state, None)
-    o, ends, *saved = call.run("_forward" if saves else "", operands, begins_with, True)
-    segments = join.fold(at_ends(slots, ends), at_ends(slots, transitions))
-    everybodys = join.gather(call.plan, segments.whole.to(ends.dtype))
+    call = _begin(family, operands, cu_seqlens, saves, fields)
+    slots, layer, names = call.slots, call.layer, family.signature.names
+    probe = lambda given, states: layer.run("", [given[name] for name in names], states, True)
+    values = _values(family, operands)
+    probes, transitions = run_probe(probe, dict(zip(names, layer.operands)), values, slots, call.state_shape)
+    inner, outer = at_starts(slots, transitions), at_ends(slots, transitions)
+    segments = join.Segments(outer)
+    run = stages.Forward(layer, saves)
+    run.begin()
+    room = functools.partial(join.room, call.plan, outer)
     _, keys, columns = call.state_shape
-    end_states, all_transitions = everybodys.split([columns, keys], -1)
-    entering = segments.spread(join.enter(end_states, all_transitions, call.wanted)).to(ends.dtype)
+    if run.is_apart:
+        for_transitions = room(keys)
+        with beside(operands[0].device) as wait:
+            (all_transitions,) = join.gather(call.plan, for_transitions, segments.multiply())
+        run.maps()
+        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+        wait()
+        (end_states,) = join.gather(call.plan, room(columns), segments.fold(at_ends(slots, ends)))
+    else:
+        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
+        both = segments.fold(at_ends(slots, ends)), segments.multiply()
+        end_states, all_transitions = join.gather(call.plan, room(columns + keys), *both)
+    entering = ends.new_empty(*slots.starts.shape, *call.state_shape)
+    segments.spread(join.enter(end_states, all_transitions, call.wanted), entering)
     rows = (call.sizes["batch"], call.sizes["tokens"])
     o, probes = (x.reshape(*rows, *x.shape[2:]) for x in (o, probes))
     o = add_states(o, probes, entering, slots)
-    inner = at_starts(slots, transitions)
     state = _final_states(call, ends, inner, entering) if final else _ops.absent(operands[0])
     if not saves:
         return o, state
@@ -138,27 +167,32 @@ def backward(
     count = len(family.signature.residuals)
     (probes, entering, inner, all_transitions), saved = rest[:4], rest[4 : 4 + count]
     d_o, d_final, *fields = rest[4 + count :]
-    call = _begin(family, operands, initial_state, cu_seqlens, True, tuple(fields))
-    slots, dtype = call.slots, entering.dtype
+    call = _begin(family, operands, cu_seqlens, True, tuple(fields))
+    slots, columns, dtype = call.slots, call.state_shape[2], entering.dtype
     if d_o is None:
         d_o = torch.zeros(family.signature.o.extents(call.sizes), dtype=operands[0].dtype, device=operands[0].device)
-    behind = _states(call)  # gradients of the states that slots end with
+    begins_with = _begins_with(call, initial_state, entering)
+    run = stages.Backward(call.layer, begins_with, [call.pack(x) for x in saved], call.pack(d_o))
+    run.begin()
+    behind = None  # gradients of the states that slots end with
+    if d_final is not None or slots.is_packed:
+        behind = _states(call)
     d_entering = state_gradients(d_o, probes, slots, call.state_shape, dtype)
-    if d_final is not None:
+    if behind is not None and d_final is not None:
         behind.of_last(d_final)
         d_entering = d_entering.double() + inner.double().mT @ at_starts(slots, behind.tensor).double()
-    segments = join.fold(d_entering.flip(2), _passing(slots, inner).mT.flip(2))
-    starts = join.gather(call.plan, segments.whole[..., : call.state_shape[2]].to(dtype))
-    last = starts.shape[0] - 1
-    from_behind = join.enter(starts.flip(0), all_transitions.mT.flip(0), [last - i for i in call.wanted])
-    behind.at_ends(segments.spread(from_behind).flip(2))
-    *gradients, d_states = call.run(
-        "_backward",
-        operands,
-        _begins_with(call, initial_state, entering),
-        *map(call.pack, (*saved, d_o)),
-        behind.tensor,
-    )
+    segments = join.Segments(_passing(slots, inner).mT, is_reverse=True)
+    start = segments.fold(d_entering)
+    from_behind, everybodys = torch.empty_like(entering), join.room(call.plan, entering, columns)
+    with beside(operands[0].device, run.is_apart) as wait:
+        (starts,) = join.gather(call.plan, everybodys, start)
+        segments.multiply()
+        segments.spread(join.enter(starts, all_transitions.mT, call.wanted, is_reverse=True), from_behind)
+    run.maps()
+    wait()
+    # Else zero is behind the last of all segments.
+    ends = from_behind.flatten(0, 2) if behind is None else behind.at_ends(from_behind).tensor
+    *gradients, d_states = run.end(ends)
     gradients = [x.reshape(operand.shape) for x, operand in zip(gradients, operands)]
     if initial_state is None:
         return *gradients, _ops.absent(operands[0])

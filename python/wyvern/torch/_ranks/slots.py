@@ -9,7 +9,7 @@ and where segments begin, follows from shapes.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
 import torch
 
@@ -38,6 +38,8 @@ class Slots(NamedTuple):
     bounds: list[list[int]]
     # Whether a segment may have tokens of sequences that begin in it.
     is_packed: bool
+    # Tensors that follow from the above, made once.
+    kept: dict[Any, torch.Tensor]
 
 
 def find_slots(
@@ -57,7 +59,7 @@ def find_slots(
     # Parts lie one behind the other: the end of one is the start of the next.
     offsets = torch.cat([tables[0]["offsets"], *(table["offsets"][1:] for table in tables[1:])])
     bounds = [segment_bounds(part, plan.segments) for part in parts]
-    return Slots(count * len(parts), offsets, **joined, bounds=bounds, is_packed=True)
+    return Slots(count * len(parts), offsets, **joined, bounds=bounds, is_packed=True, kept={})
 
 
 _INDICES = ("starts", "ends", "first", "last")
@@ -95,6 +97,7 @@ def _dense(parts: tuple[Part, ...], segments: int, last_part: int, batch: int, d
         finishes=owns(last_part),
         bounds=bounds,
         is_packed=False,
+        kept={},
     )
 
 

@@ -6,8 +6,9 @@ In the former the names of arguments and parameters are those of fla.layers 0.6.
 that its checkpoints load; everything around the recurrence is torch's.
 """
 
+from ._cache import Cache
 from ._spec_layer import Layer
 from .delta_net import DeltaNet
 from .gated_delta_net import GatedDeltaNet
 
-__all__ = ["DeltaNet", "GatedDeltaNet", "Layer"]
+__all__ = ["Cache", "DeltaNet", "GatedDeltaNet", "Layer"]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .._ranks.context import ContextParallel
+from ._cache import Cache, Continued, LayerStates
 from ._parts import OutputNorm, ShortConvolution, repad, unpad
 from ._ranks import Neighbours
 
@@ -29,12 +30,18 @@ def whole_number(what, value):
     return round(value)
 
 
+def going_on(states):
+    """The arguments of a recurrence that goes on from a layer's states, if there are any."""
+    return {} if states is None else {"initial_state": states.recurrent, "output_final_state": True}
+
+
 class DeltaLayer(nn.Module):
     """Projections, short convolutions, recurrence, output norm, output projection.
 
     A subclass sets the sizes, makes its parameters in FLA's order (so that one seed
     gives the same weights in both) and has `mix(hidden_states, q, k, v, cu_seqlens,
-    cp_context)`, the recurrence on heads, with the result [B, T, value heads, V].
+    cp_context, states)`, the recurrence on heads, with the results [B, T, value heads, V] and,
+    where there are `states` to go on from, the state to keep.
     """
 
     def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
@@ -77,41 +84,60 @@ class DeltaLayer(nn.Module):
         cu_seqlens: Optional[torch.Tensor] = None,
         cp_context: Optional[ContextParallel] = None,
         **kwargs: Any,
-    ) -> tuple[torch.Tensor, None, None]:
-        """hidden_states [B, T, hidden_size] -> (the same shape, None, None), FLA's triple.
+    ) -> tuple[torch.Tensor, None, Any]:
+        """hidden_states [B, T, hidden_size] -> (the same shape, None, past_key_values), FLA's triple.
 
         cu_seqlens [N + 1], on the device: N sequences packed into a batch of 1.
         attention_mask [B, T]: 0 for padding, 1 for tokens; the output is 0 at padding.
         The batch is then packed, which reads the mask on the host; without effect
         beside cu_seqlens, as in FLA. cp_context: by which ranks hold parts of the sequences;
         hidden_states are this rank's tokens, and cu_seqlens offsets into all of them. Other keyword arguments, such as the position_ids
-        that a model hands to each of its layers, have no effect. past_key_values and use_cache are refused: the
-        layer computes whole sequences, it does not decode token by token.
+        that a model hands to each of its layers, have no effect.
+
+        past_key_values: a `Cache`, FLA's, or one of transformers' with linear attention layers; the
+        tokens follow on what it has, and it is brought up to date. Its part is `layer_idx`. use_cache
+        without one makes one. attention_mask may then be of all tokens so far; a single token a row
+        that follows on others is a token, whatever the mask says. Up to 16 tokens go through the
+        program that decodes, if no gradients are recorded.
         """
         name = type(self).__name__
-        if past_key_values is not None or use_cache:
-            raise NotImplementedError(
-                f"{name}: past_key_values and use_cache are not supported: the layer computes whole "
-                "sequences and keeps no state between calls; pass use_cache=False"
-            )
         if output_attentions:
             raise NotImplementedError(f"{name}: a recurrence has no attention weights to output")
         self._check_shapes(hidden_states, cu_seqlens)
         if cp_context is not None:
             self._check_context(attention_mask, cu_seqlens)
         batch, tokens, _ = hidden_states.shape
+        states = self._open(name, past_key_values, use_cache, cp_context)
+        if states is not None and states.recurrent is not None and attention_mask is not None:
+            attention_mask = None if tokens == 1 else attention_mask[:, -tokens:]
         places = None
         if attention_mask is not None and cu_seqlens is None:
             hidden_states, places, cu_seqlens = unpad(hidden_states, attention_mask)
-        neighbours = Neighbours(name, cp_context, hidden_states, cu_seqlens, self.conv_size if self.use_short_conv else 1)
+        if states is None:
+            width = self.conv_size if self.use_short_conv else 1
+            neighbours = Neighbours(name, cp_context, hidden_states, cu_seqlens, width)
+        else:
+            neighbours = Continued(states, cu_seqlens)
         heads = self._heads(hidden_states, neighbours)
-        o = self.mix(hidden_states, *heads, cu_seqlens, neighbours.context)
+        o, state = self.mix(hidden_states, *heads, cu_seqlens, neighbours.context, states)
+        if states is not None:
+            states.write(neighbours.kept, state, tokens)
         if self.use_gate:
             o = self.o_norm(o, self.g_proj(hidden_states).unflatten(-1, o.shape[2:]))
         else:
             o = self.o_norm(o)
         o = self.o_proj(o.flatten(2))
-        return (o if places is None else repad(o, places, batch, tokens)), None, None
+        o = o if places is None else repad(o, places, batch, tokens)
+        return o, None, past_key_values if states is None else states.cache
+
+    def _open(self, name, cache, use_cache, cp_context):
+        """This layer's states in a cache, or None where none is wanted."""
+        if cache is None and not use_cache:
+            return None
+        if cp_context is not None:
+            raise NotImplementedError(f"{name}: past_key_values with cp_context is not supported: decode on one rank")
+        channels = (self.key_dim, self.key_dim, self.value_dim) if self.use_short_conv else ()
+        return LayerStates(name, Cache() if cache is None else cache, self.layer_idx, channels)
 
     def _check_shapes(self, hidden_states, cu_seqlens):
         name, shape = type(self).__name__, list(hidden_states.shape)

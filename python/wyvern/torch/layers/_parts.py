@@ -21,7 +21,8 @@ class ShortConvolution(nn.Conv1d):
     """A causal convolution of each channel on its own, and an activation.
 
     x [B, T, D] -> [B, T, D]. With cu_seqlens no sequence sees the one before it. halo
-    [B, width - 1, D]: what is before x, of the sequence that x begins with; None for zeros.
+    [B, width - 1, D]: what is before x; None for zeros. Of packed sequences [1, width - 1, D], of
+    the one that x begins with, or [N, width - 1, D], of each.
     """
 
     def __init__(self, channels, width, bias, silu):
@@ -43,7 +44,11 @@ class ShortConvolution(nn.Conv1d):
             spread = x.new_zeros(1, x.shape[1] + gap * cu_seqlens.shape[0], x.shape[2])
             spread = spread.index_copy(1, row, x)
             if halo is not None:
-                spread = spread.index_copy(1, row[:1] - gap + torch.arange(gap, device=x.device), halo)
+                before = torch.arange(gap, device=x.device)
+                first = row[:1] - gap
+                if halo.shape[0] == cu_seqlens.shape[0] - 1:
+                    first = cu_seqlens[:-1].to(token.dtype) + gap * torch.arange(halo.shape[0], device=x.device)
+                spread = spread.index_copy(1, (first[:, None] + before).flatten(), halo.flatten(0, 1)[None])
             y = self._convolve(spread, None).index_select(1, row)
         return F.silu(y) if self.silu else y
 

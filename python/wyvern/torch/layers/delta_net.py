@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import reference
-from .._functions import chunk_delta_rule
-from ._layer import DeltaLayer, expect_one_of, whole_number
+from .._functions import chunk_delta_rule, fused_recurrent_delta_rule
+from ._layer import DeltaLayer, expect_one_of, going_on, whole_number
 from ._parts import check_sizes
 
 
@@ -84,7 +84,7 @@ class DeltaNet(DeltaLayer):
         self._make_convolutions(qk_activation == "silu")
         self._make_output(hidden_size, norm_eps)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context):
+    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
         q, k = self._activate(q), self._activate(k)
         wide = torch.promote_types(q.dtype, torch.float32)
         if self.use_beta:
@@ -93,9 +93,9 @@ class DeltaNet(DeltaLayer):
             beta = torch.ones(q.shape[:3], dtype=wide, device=q.device)
         if self.allow_neg_eigval:
             beta = 2 * beta
-        ranks = {} if cp_context is None else {"cp_context": cp_context}
         return self.recurrence(
-            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", cu_seqlens=cu_seqlens, **ranks
+            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", cu_seqlens=cu_seqlens,
+            **going_on(states), **({} if cp_context is None else {"cp_context": cp_context}),
         )
 
     def _activate(self, x):
@@ -105,5 +105,7 @@ class DeltaNet(DeltaLayer):
         return F.normalize(x, p=1, dim=-1, eps=1e-6) if self.qk_norm == "sum" else x
 
     def recurrence(self, q, k, v, **arguments):
-        rule = chunk_delta_rule if self.backend == "wyvern" else reference.delta_rule
-        return rule(q, k, v, **arguments)[0]
+        rule = reference.delta_rule
+        if self.backend == "wyvern":
+            rule = fused_recurrent_delta_rule if "output_final_state" in arguments else chunk_delta_rule
+        return rule(q, k, v, **arguments)

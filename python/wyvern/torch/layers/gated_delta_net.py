@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import reference
-from .._functions import chunk_gated_delta_rule
-from ._layer import DeltaLayer, expect_one_of, whole_number
+from .._functions import chunk_gated_delta_rule, fused_recurrent_gated_delta_rule
+from ._layer import DeltaLayer, expect_one_of, going_on, whole_number
 from ._parts import check_sizes, reset_gate
 
 _GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
@@ -82,11 +82,13 @@ class GatedDeltaNet(DeltaLayer):
         of them after to_empty()."""
         reset_gate(self.A_log, self.dt_bias)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context):
+    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
         if not self.use_short_conv:
             q, k = F.silu(q), F.silu(k)
-        rule = chunk_gated_delta_rule if self.backend == "wyvern" else reference.delta_rule
-        o, _ = rule(
+        rule = reference.delta_rule
+        if self.backend == "wyvern":
+            rule = chunk_gated_delta_rule if states is None else fused_recurrent_gated_delta_rule
+        return rule(
             q,
             k,
             v,
@@ -99,6 +101,6 @@ class GatedDeltaNet(DeltaLayer):
             use_beta_sigmoid_in_kernel=True,
             allow_neg_eigval=self.allow_neg_eigval,
             cu_seqlens=cu_seqlens,
+            **going_on(states),
             **({} if cp_context is None else {"cp_context": cp_context}),
         )
-        return o

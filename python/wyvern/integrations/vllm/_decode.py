@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""vLLM's functions of decoding, with its arguments, on Wyvern's step.
+
+Its pool is [blocks, HV, V, K]; block 0 is nobody's, and a sequence there is padding.
+"""
+
+from typing import Any, Optional
+
+import torch
+
+from .._engine_steps import Rule, Tensors, step, why_not
+
+_FIRST_BLOCK = 1
+
+
+def _unpack(mixed_qkv: torch.Tensor, a: torch.Tensor, b: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """q, k, v, a, b of one token a sequence, as views of the rows that hold q, k and v."""
+    heads, value_dim, key_dim = state.shape[1:]
+    keys = (mixed_qkv.shape[1] - heads * value_dim) // 2
+    q, k, v = mixed_qkv.split([keys, keys, heads * value_dim], 1)
+    q, k = (x.unflatten(1, (1, -1, key_dim)) for x in (q, k))
+    return q, k, v.unflatten(1, (1, heads, value_dim)), a[:, None], b[:, None]
+
+
+def why_not_packed_decode(
+    mixed_qkv: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    A_log: torch.Tensor,
+    dt_bias: torch.Tensor,
+    scale: float,
+    initial_state: torch.Tensor,
+    out: torch.Tensor,
+    ssm_state_indices: torch.Tensor,
+    use_qk_l2norm_in_kernel: bool = False,
+) -> Optional[str]:
+    """Returns why vLLM's own function has to run, or None."""
+    if mixed_qkv.dim() != 2 or initial_state.dim() != 4 or ssm_state_indices.dim() != 1:
+        return "expected rows [B, 2 H K + HV V], states of four dimensions and one index a sequence"
+    return why_not(Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias), initial_state)
+
+
+def packed_decode(
+    mixed_qkv: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    A_log: torch.Tensor,
+    dt_bias: torch.Tensor,
+    scale: float,
+    initial_state: torch.Tensor,
+    out: torch.Tensor,
+    ssm_state_indices: torch.Tensor,
+    use_qk_l2norm_in_kernel: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """fused_recurrent_gated_delta_rule_packed_decode: a token a sequence, out [B, 1, HV, V]."""
+    given = Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias)
+    rule = Rule("vk", _FIRST_BLOCK, float(scale), bool(use_qk_l2norm_in_kernel))
+    return out.copy_(step(given, initial_state, ssm_state_indices, None, rule)), initial_state
+
+
+def _tokens_each(q: torch.Tensor, cu_seqlens: Optional[torch.Tensor], indices: Any) -> Optional[int]:
+    """Tokens of each sequence, where shapes say that all have as many; None where they do not."""
+    if cu_seqlens is None or not isinstance(indices, torch.Tensor) or q.shape[0] != 1:
+        return None
+    sequences, width = cu_seqlens.shape[0] - 1, 1 if indices.dim() == 1 else indices.shape[1]
+    if sequences < 1 or indices.shape[0] < sequences or q.shape[1] != sequences * width:
+        return None
+    return width
+
+
+def _split(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, a: torch.Tensor, b: torch.Tensor, tokens: int
+) -> tuple[torch.Tensor, ...]:
+    """Packed rows [1, N T, ...] or [N T, ...] as [N, T, ...]."""
+    rows = q.shape[1]
+    return tuple(x.reshape(rows // tokens, tokens, *x.shape[x.dim() - last :]) for x, last in ((q, 2), (k, 2), (v, 2), (a, 1), (b, 1)))
+
+
+def why_not_update(
+    A_log: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    dt_bias: torch.Tensor,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: float = 1.0,
+    threshold: float = 20.0,
+    scale: Optional[float] = None,
+    initial_state: Optional[torch.Tensor] = None,
+    inplace_final_state: bool = True,
+    cu_seqlens: Optional[torch.Tensor] = None,
+    ssm_state_indices: Optional[torch.Tensor] = None,
+    num_accepted_tokens: Optional[torch.Tensor] = None,
+    use_qk_l2norm_in_kernel: bool = False,
+    is_kda: bool = False,
+) -> Optional[str]:
+    """Returns why vLLM's own function has to run, or None."""
+    if is_kda:
+        return "a decay a channel has no step here"
+    if beta != 1.0 or initial_state is None or not inplace_final_state:
+        return "expected a pool that is written in place, and a softplus of slope 1"
+    tokens = _tokens_each(q, cu_seqlens, ssm_state_indices)
+    if tokens is None:
+        return "the sequences have different numbers of tokens"
+    return why_not(Tensors(*_split(q, k, v, a, b, tokens), A_log, dt_bias), initial_state)
+
+
+def update(
+    A_log: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    dt_bias: torch.Tensor,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: float = 1.0,
+    threshold: float = 20.0,
+    scale: Optional[float] = None,
+    initial_state: Optional[torch.Tensor] = None,
+    inplace_final_state: bool = True,
+    cu_seqlens: Optional[torch.Tensor] = None,
+    ssm_state_indices: Optional[torch.Tensor] = None,
+    num_accepted_tokens: Optional[torch.Tensor] = None,
+    use_qk_l2norm_in_kernel: bool = False,
+    is_kda: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """fused_sigmoid_gating_delta_rule_update: a token a sequence, or drafts of which vLLM wants the
+    state behind each token in a block of its own; these are as many steps. Returns o [1, N T, HV, V]."""
+    assert initial_state is not None and ssm_state_indices is not None and cu_seqlens is not None
+    tokens = _tokens_each(q, cu_seqlens, ssm_state_indices)
+    assert tokens is not None
+    rows = _split(q, k, v, a, b, tokens)
+    rule = Rule("vk", _FIRST_BLOCK, float(q.shape[3] ** -0.5 if scale is None else scale), bool(use_qk_l2norm_in_kernel))
+    blocks = ssm_state_indices[: cu_seqlens.shape[0] - 1].reshape(-1, tokens)
+    read = blocks[:, 0]
+    if num_accepted_tokens is not None:
+        # The state that the last draft has left behind the tokens that were accepted.
+        last = (num_accepted_tokens[: blocks.shape[0], None].long() - 1).clamp(0, tokens - 1)
+        read = blocks.gather(1, last)[:, 0]
+    outputs = []
+    for t in range(tokens):
+        given = Tensors(*(x[:, t : t + 1] for x in rows), A_log, dt_bias)
+        outputs.append(step(given, initial_state, read.contiguous(), blocks[:, t].contiguous(), rule))
+        read = blocks[:, t]
+    o = outputs[0] if tokens == 1 else torch.cat(outputs, 1)
+    return o.reshape(1, -1, *o.shape[2:]), initial_state

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Prompts on a pool of states: the layer's program of whole sequences between reads and writes of
+slots. Nothing is read on the host."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
+
+import torch
+
+from wyvern._core.layers import PlainSpec, operand_roles
+
+from ._gate import log_decay
+from ._l2norm import l2norm
+
+
+def operands_of(
+    spec: PlainSpec, names: Sequence[str], prologue: Sequence[str], given: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Returns the layer's operands of a step's, of which a prologue is computed here."""
+    roles = operand_roles(spec)
+    # Rates come raw as b, b1, ... in the order of the steps, which is that of their roles.
+    rates = [name for name, role in roles.items() if role == "rate"]
+    raw = {name: f"b{i or ''}" for i, name in enumerate(rates)}
+    made = {}
+    for name in names:
+        role = roles[name]
+        if "gates" in prologue and role == "rate":
+            made[name] = given[raw[name]].float().sigmoid()
+        elif "gates" in prologue and role == "decay":
+            logs = given["A_log"].view(-1, *(1 for _ in given["dt_bias"].shape[1:]))
+            made[name] = log_decay(given["a"].float(), logs, given["dt_bias"])
+        elif "norm" in prologue and role in ("query", "key"):
+            made[name] = l2norm(given[name])
+        else:
+            made[name] = given[name]
+    return made
+
+
+def read_states(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool) -> torch.Tensor:
+    """Returns the states of slots as [N, HV, K, V]; zeros where a slot is none."""
+    states = pool.index_select(0, slots.clamp(min=0).long())
+    states = states.transpose(-1, -2) if v_first else states
+    wide = torch.promote_types(pool.dtype, torch.float32)
+    # By selection: a slot of nobody may hold a NaN.
+    return torch.where((slots >= first_slot)[:, None, None, None], states.to(wide), 0.0)
+
+
+def write_states(
+    pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool, states: torch.Tensor
+) -> None:
+    """Writes states [N, HV, K, V] to slots, those of none to nowhere."""
+    if slots.shape[0] == 0:
+        return
+    states = (states.transpose(-1, -2) if v_first else states).to(pool.dtype)
+    is_slot = slots >= first_slot
+    # A row without a slot writes once more what the first one with a slot does.
+    first = is_slot.to(torch.int32).argmax(0, keepdim=True)
+    target = torch.where(is_slot, slots, slots[first]).clamp(min=0).long()
+    values = torch.where(is_slot[:, None, None, None], states, states[first])
+    kept = pool.index_select(0, target)
+    pool.index_copy_(0, target, torch.where(is_slot.any(), values, kept))
+
+
+class Kept(NamedTuple):
+    """States to write on the way: behind tokens `ends` of the call, to slots [B, number of ends]."""
+
+    ends: tuple[int, ...]
+    slots: torch.Tensor
+
+
+def kept_at(name: str, shape: Sequence[int], every: int, position: int, slots: torch.Tensor) -> Kept:
+    """Returns where sequences [B, T] of which the first token is at `position` pass multiples of
+    `every` tokens."""
+    if every < 1 or position < 0:
+        raise ValueError(f"{name}: keep_every is {every} and position {position}, expected at least 1 and 0")
+    last = position + shape[1]
+    ends = tuple(n * every - position for n in range(position // every + 1, last // every + 1))
+    if list(slots.shape) != [shape[0], len(ends)]:
+        raise ValueError(
+            f"{name}: keep_slots has shape {list(slots.shape)}, expected {[shape[0], len(ends)]}: a slot for each "
+            f"multiple of {every} tokens in ({position}, {last}]"
+        )
+    return Kept(ends, slots)
+
+
+def prefill(
+    op: Any,
+    operands: Mapping[str, torch.Tensor],
+    pool: torch.Tensor,
+    slots: tuple[torch.Tensor, torch.Tensor],
+    form: tuple[int, bool],
+    cu_seqlens: Optional[torch.Tensor],
+    kept: Optional[Kept] = None,
+) -> torch.Tensor:
+    """Runs `op` from the states of slots[0] and writes where they end to slots[1]; in pieces, where
+    states are kept on the way."""
+    state = read_states(pool, slots[0], *form)
+    if kept is None:
+        o, state = op(**operands, initial_state=state, cu_seqlens=cu_seqlens, output_final_state=True)
+        write_states(pool, slots[1], *form, state)
+        return o
+    tokens, begin, outputs = operands["q"].shape[1], 0, []
+    for i, end in enumerate((*kept.ends, tokens)):
+        if end > begin or not outputs:
+            piece = {n: _rows(x, begin, end, tokens) for n, x in operands.items()}
+            o, state = op(**piece, initial_state=state, output_final_state=True)
+            outputs.append(o)
+        target = kept.slots[:, i] if i < len(kept.ends) else slots[1]
+        write_states(pool, target, *form, state)
+        begin = end
+    return torch.cat(outputs, 1)
+
+
+def _rows(x: torch.Tensor, begin: int, end: int, tokens: int) -> torch.Tensor:
+    rows = x.shape[1] // tokens if tokens else 0
+    return x[:, begin * rows : end * rows]

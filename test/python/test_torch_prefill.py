@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""wyvern.torch.Decoder.prefill and verify_tree on CPU tensors: prompts and trees on the pool of steps."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+
+import step_cases
+import wyvern
+from wyvern.torch import Decoder
+from wyvern.torch._trees import paths_of
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SLOTS = 7
+
+
+def make(name, pool, tokens, batch=3, prologue=(), dtype="f32"):
+    """A decoder, its operands, and a pool with NaNs where nobody's states are."""
+    text = step_cases.small((ROOT / "specs" / f"{name}.yaml").read_text(), dtype=dtype)
+    decoder = Decoder(text, pool, prologue=prologue)
+    inputs = wyvern.compile(text, target="cpu", serving=pool, prologue=prologue).inputs
+    rng = np.random.default_rng(0)
+    drawn = step_cases.raw_operands(rng, inputs, batch, tokens)[0] if prologue else step_cases.draw(rng, inputs, batch, tokens)
+    kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
+    operands = {x: torch.from_numpy(drawn[x]).to(kinds[inputs[x].dtype]) for x in decoder.operands}
+    states = torch.from_numpy(rng.standard_normal([SLOTS, *inputs["state"].shape[1:]])).to(kinds[pool.dtype])
+    states[[0, 6]] = float("nan")
+    return decoder, operands, states
+
+
+def cut(operands, first, last, tokens):
+    """Some tokens of operands; what has none stays."""
+    return {
+        n: x[:, first * (x.shape[1] // tokens) : last * (x.shape[1] // tokens)] if x.dim() > 2 else x
+        for n, x in operands.items()
+    }
+
+
+def error(x, wanted):
+    return step_cases.error(x.float().numpy(), wanted.float().numpy())
+
+
+@pytest.mark.parametrize("pool", [wyvern.Pool(first_slot=1), wyvern.Pool("kv", "bf16", "i64")])
+@pytest.mark.parametrize("name", ["gated_deltanet", "deltaproduct"])
+def test_a_prompt_is_many_steps(name, pool):
+    """From a state and from none, and to no slot: as steps, which begin with zeros in a slot."""
+    decoder, operands, states = make(name, pool, 10)
+    none = pool.first_slot - 1
+    index = torch.int64 if pool.slots == "i64" else torch.int32
+    read, write = torch.tensor([3, none, 5], dtype=index), torch.tensor([3, 2, none], dtype=index)
+    found, stepped = states.clone(), states.clone()
+    stepped[4] = 0
+    o = decoder.prefill(**operands, state=found, read_slots=read, write_slots=write)
+    wanted = decoder.step(
+        **operands, state=stepped, read_slots=torch.tensor([3, 4, 5], dtype=index), write_slots=torch.tensor([3, 2, none], dtype=index)
+    )
+    assert error(o, wanted) < 1e-5 and error(found[[2, 3]], stepped[[2, 3]]) < (1e-5 if pool.dtype == "f32" else 4e-3)
+    others = [0, 1, 4, 5, 6]
+    assert torch.equal(found[others].nan_to_num(7.0), states[others].nan_to_num(7.0))
+    nowhere = states.clone()
+    decoder.prefill(**operands, state=nowhere, read_slots=read, write_slots=torch.full_like(read, none))
+    assert torch.equal(nowhere.nan_to_num(7.0), states.nan_to_num(7.0))
+
+
+@pytest.mark.parametrize("name", ["gated_deltanet", "delta_net-1.3B", "kda", "deltaproduct", "rwkv7"])
+def test_cuts_at_multiples_of_64_do_not_change_a_bit(name):
+    """A prompt in pieces, as engines run it; each piece's state may stay in a slot of its own, as a prefix that
+    others go on from."""
+    tokens = 200
+    decoder, operands, states = make(name, wyvern.Pool(), tokens, batch=2, dtype="bf16")
+    if "p" in operands:  # RWKV-7, with a transition that does not grow
+        operands["p"] = -0.5 * operands["r"]
+    first = torch.tensor([-1, 3], dtype=torch.int32)
+    whole = states.clone()
+    o = decoder.prefill(**operands, state=whole, read_slots=first, write_slots=torch.tensor([1, 2], dtype=torch.int32))
+    for cuts in ((64, 200), (128, 192, 200), (64, 128, 192, 200)):
+        pieces, pool, read, begin = [], states.clone(), first, 0
+        for end in cuts:
+            write = torch.tensor([1, 2] if (end // 64) % 2 else [4, 5], dtype=torch.int32)
+            pieces.append(
+                decoder.prefill(**cut(operands, begin, end, tokens), state=pool, read_slots=read, write_slots=write)
+            )
+            read, begin = write, end
+        assert torch.equal(torch.cat(pieces, 1), o)
+        assert torch.equal(pool[read.long()], whole[[1, 2]])
+
+
+@pytest.mark.parametrize("position, count", [(0, 3), (64, 2), (120, 2)])
+def test_states_at_multiples(position, count):
+    """At absolute ones; a slot that is none keeps nothing. From a position of no multiple the bits are not those of
+    the whole, but a state is what the tokens before it make."""
+    tokens, every = 210, 64 if position == 0 else 128
+    decoder, operands, states = make("gated_deltanet", wyvern.Pool(first_slot=1), tokens, batch=2)
+    slots, kept = torch.tensor([3, 5], dtype=torch.int32), torch.tensor([[1, 0], [2, 4], [0, 6]], dtype=torch.int32)[:count].T
+    pool, alone = states.clone(), states.clone()
+    o = decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every, keep_slots=kept, position=position)
+    wanted = decoder.prefill(**operands, state=alone, read_slots=slots)
+    exact = position % 64 == 0
+    assert torch.equal(o, wanted) if exact else error(o, wanted) < 1e-5
+    close = torch.equal if exact else lambda x, y: error(x, y) < 1e-5
+    assert close(pool[[3, 5]], alone[[3, 5]])
+    multiples = [n for n in range(position + 1, position + tokens + 1) if n % every == 0]
+    assert len(multiples) == count
+    for i, place in enumerate(multiples):
+        before = states.clone()
+        decoder.prefill(**cut(operands, 0, place - position, tokens), state=before, read_slots=slots)
+        for n in range(2):
+            if kept[n, i] > 0:
+                assert close(pool[kept[n, i]], before[slots[n]])
+    assert pool[0].isnan().all()
+    with pytest.raises(ValueError, match=r"keep_slots has shape \[2, 1\], expected \[2, .\]: a slot for each multiple"):
+        decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every, keep_slots=kept[:, :1], position=position)
+    with pytest.raises(ValueError, match="keep_every: expected keep_slots, and no cu_seqlens"):
+        decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every)
+
+
+def test_packed_prompts():
+    decoder, operands, states = make("gated_deltanet", wyvern.Pool(), 90, batch=1)
+    found, alone = states.clone(), states.clone()
+    slots = torch.tensor([3, 1], dtype=torch.int32)
+    o = decoder.prefill(**operands, state=found, read_slots=slots, cu_seqlens=torch.tensor([0, 70, 90]))
+    for n, (a, b) in enumerate(((0, 70), (70, 90))):
+        piece = decoder.prefill(**cut(operands, a, b, 90), state=alone, read_slots=slots[n : n + 1])
+        assert torch.equal(piece, o[:, a:b])
+    assert torch.equal(found[1:6], alone[1:6])
+
+
+@pytest.mark.parametrize("name", ["gated_deltanet", "kda", "gated_deltaproduct"])
+def test_a_prologue_in_front_of_a_prompt(name):
+    decoder, operands, states = make(name, wyvern.Pool(), 9, prologue=("norm", "gates"))
+    found, stepped, slots = states.clone(), states.clone(), torch.tensor([3, 1, 5], dtype=torch.int32)
+    o = decoder.prefill(**operands, state=found, read_slots=slots)
+    assert error(o, decoder.step(**operands, state=stepped, read_slots=slots)) < 1e-5
+    assert error(found[1:6], stepped[1:6]) < 1e-5
+
+
+# === Trees ===
+
+# Row 0: 0 is the root of 1 and 2, 3 follows on 1, 4 on 3. Row 1: two roots. Row 2: a line.
+PARENTS = [[-1, 0, 0, 1, 3], [-1, -1, 0, 1, 1], [-1, 0, 1, 2, 3]]
+
+
+def test_paths():
+    paths, lengths = paths_of(torch.tensor(PARENTS, dtype=torch.int32))
+    assert lengths.tolist() == [[1, 2, 2, 3, 4], [1, 1, 2, 2, 2], [1, 2, 3, 4, 5]]
+    assert paths[0, 4, :4].tolist() == [0, 1, 3, 4] and paths[1, 2, :2].tolist() == [0, 2] and paths[0, 2, :2].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name, prologue", [("gated_deltanet", ("norm", "gates")), ("deltaproduct", ())])
+def test_a_token_of_a_tree_has_the_bits_of_its_path(name, prologue):
+    decoder, operands, states = make(name, wyvern.Pool(first_slot=1), 5, prologue=prologue)
+    slots, parents = torch.tensor([3, 0, 5], dtype=torch.int32), torch.tensor(PARENTS, dtype=torch.int32)
+    pool = states.clone()
+    o = decoder.verify_tree(**operands, state=pool, read_slots=slots, parents=parents)
+    assert torch.equal(pool.nan_to_num(7.0), states.nan_to_num(7.0)) and not o[1].any()
+    for n, row in ((0, [0, 1, 3, 4]), (2, [0, 1, 2, 3, 4])):
+        nodes = torch.tensor([row] * 3)
+        line = decoder.path(**operands, nodes=nodes)
+        assert torch.equal(decoder.verify(**line, state=pool, read_slots=slots)[n], o[n, row])
+    # The accepted paths are committed as lines are.
+    nodes, lengths = torch.tensor([[0, 1, 3], [0, 0, 0], [0, 1, 2]]), torch.tensor([3, 0, 2], dtype=torch.int32)
+    decoder.commit(**decoder.path(**operands, nodes=nodes), state=pool, read_slots=slots, lengths=lengths)
+    stepped = states.clone()
+    for t in range(3):
+        decoder.step(
+            **decoder.path(**operands, nodes=nodes[:, t : t + 1]), state=stepped,
+            read_slots=torch.where(t < lengths, slots, 0).int(),
+        )
+    assert torch.equal(pool[[3, 5]], stepped[[3, 5]])
+
+
+def test_what_is_refused():
+    decoder, operands, states = make("gated_deltanet", wyvern.Pool(), 2)
+    slots = torch.tensor([3, 1, 5], dtype=torch.int32)
+    with pytest.raises(ValueError, match=r"parents is torch.int32 of shape \[5\], expected int32 or int64 \[3, T\]"):
+        decoder.verify_tree(**operands, state=states, read_slots=slots, parents=torch.zeros(5, dtype=torch.int32))

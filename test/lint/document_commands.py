@@ -12,7 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ("wyvernc", "wyvern-opt", "wyvern-reduce", "wyvern-translate", "wyvern-lsp-server")
-FOREIGN = ("git", "cd", "cmake", "ninja", "cc", "pip", "http.server", "...")  # taken as they are
+FOREIGN = ("git", "cd", "cmake", "ninja", "cc", "pip", "http.server", "sglang.launch_server", "...")  # taken as they are
 WRAPPERS = ("torchrun", "ncu", "compute-sanitizer")  # another program, with its options, follows
 PASSED_ON = {"benchmarks.bundles": "wyvernc"}  # where options go that a program does not know
 

@@ -24,7 +24,7 @@ BLOCKS = {name: document_blocks.read(name, (ROOT / name).read_text()) for name i
 
 # What a block has to hold for its reason to be one.
 EVIDENCE = {
-    "gpu": r"(?i)cuda|benchmarks\.|gpu_\w+\.py|ncu |compute-sanitizer|examples\.|# where the GPU is|# a GPU",
+    "gpu": r"(?i)cuda|benchmarks\.|gpu_\w+\.py|ncu |compute-sanitizer|examples\.|# where the GPU is|# a GPU|sglang",
     "network": r"git clone|from_pretrained|pip install",
     "ci": r"scripts/test|cmake|ninja",
     "ranks": r"torchrun|ContextParallel|context\.local|mesh",

@@ -15,7 +15,12 @@ from wyvern._core.layers import delta_rule_spec
 from wyvern.torch import op
 
 
-DELTA_RULES = {"recall": ("none", 2), "language_model-gated": ("head", 8), "language_model-delta": ("none", 8), "compare": ("head", 4)}
+DELTA_RULES = {
+    "recall": ("none", 2),
+    "language_model-gated": ("head", 8),
+    "language_model-delta": ("none", 8),
+    "compare": ("head", 4),
+}
 
 
 @pytest.mark.parametrize("name", DELTA_RULES)

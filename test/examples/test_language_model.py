@@ -150,7 +150,10 @@ def test_a_run_repeats_and_resumes(tmp_path):
         train.main([*options, f"--out={tmp_path / 'none'}", "--resume"])
 
 
-@pytest.mark.parametrize("layer, hybrid", [("gated", "none"), ("delta", "none"), ("gated", "sliding"), ("delta", "global"), ("gated", "mamba_sliding")])
+LEARN = [("gated", "none"), ("delta", "none"), ("gated", "sliding"), ("delta", "global"), ("gated", "mamba_sliding")]
+
+
+@pytest.mark.parametrize("layer, hybrid", LEARN)
 def test_learns(layer, hybrid, tmp_path):
     layers = 1 if hybrid == "none" else 4
     options = [*TINY, f"--layers={layers}", "--steps=15", f"--layer={layer}", f"--hybrid={hybrid}", f"--out={tmp_path}"]

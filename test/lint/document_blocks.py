@@ -20,7 +20,7 @@ import textwrap
 
 KINDS = ("console", "python", "yaml", "mlir", "c", "text")
 REASONS = ("gpu", "network", "ranks", "ci", "tested by")
-MARK = re.compile(rf"<!-- ({'|'.join(KINDS)})(?:: (.*?))? -->")
+MARK = re.compile(rf" {{0,3}}<!-- ({'|'.join(KINDS)})(?:: (.*?))? -->")
 HIDDEN = re.compile(rf"<!-- ({'|'.join(KINDS)})")
 
 

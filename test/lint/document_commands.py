@@ -12,7 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ("wyvernc", "wyvern-opt", "wyvern-reduce", "wyvern-translate", "wyvern-lsp-server")
-FOREIGN = ("git", "cd", "cmake", "ninja", "cc", "pip", "http.server", "...")  # taken as they are
+FOREIGN = ("git", "cd", "cmake", "ninja", "cc", "pip", "http.server", "sglang.launch_server", "...")  # taken as they are
 WRAPPERS = ("torchrun", "ncu", "compute-sanitizer")  # another program, with its options, follows
 PASSED_ON = {"benchmarks.bundles": "wyvernc"}  # where options go that a program does not know
 
@@ -80,7 +80,8 @@ def source_of(module):
 def exists(program):
     """Whether a program, a module or a path of the repository is there. What runs from
     the current folder is what commands before have made."""
-    return program in TOOLS + FOREIGN + WRAPPERS or program.startswith("./") or (ROOT / program).exists() or source_of(program) is not None
+    known = program in TOOLS + FOREIGN + WRAPPERS or program.startswith("./")
+    return known or (ROOT / program).exists() or source_of(program) is not None
 
 
 def options(arguments):
@@ -96,7 +97,8 @@ class Helps:
             done = subprocess.run([build_dir / "bin" / tool, "--help-hidden"], capture_output=True, text=True)
             self.said[tool] = done.stdout
         scripts = sorted(set(programs) - set(TOOLS))
-        done = subprocess.run([sys.executable, "-c", ASK, json.dumps(scripts)], cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
+        command = [sys.executable, "-c", ASK, json.dumps(scripts)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
         assert done.returncode == 0, done.stderr
         self.said |= json.loads(done.stdout.splitlines()[-1])
 

@@ -19,38 +19,33 @@ def lines(
     x: str,
     y: str,
     log_x: bool = False,
-    log_y: bool = False,
     y_range: tuple[float, float] | None = None,
-    marks: Sequence[float] = (),
 ) -> str:
     """A line for each name of `series`, {name: [(x, y), ...]}, as SVG text.
 
     Names that are equal up to " #" and what follows it (seeds of one model, say) share a
     color and one entry in the legend. title, x and y: what stands over and beside the axes.
-    log_x, log_y: logarithmic axes, of values above 0. y_range: (lowest, highest) of the
-    vertical axis, else what the values need. marks: places of the horizontal axis with a
-    dashed line. Raises ValueError where there is nothing to draw.
+    log_x: a logarithmic horizontal axis, of values above 0. y_range: (lowest, highest) of the
+    vertical axis, else what the values need. Raises ValueError where there is nothing to
+    draw.
     """
     points = [point for line in series.values() for point in line]
     if not points:
         raise ValueError("lines: expected at least one point in series, found none")
-    logs = [v for log, index in ((log_x, 0), (log_y, 1)) if log for v in (point[index] for point in points)]
-    if any(value <= 0 for value in logs):
-        raise ValueError("lines: expected values above 0 on a logarithmic axis, found others")
+    xs, heights = sorted({point[0] for point in points}), [point[1] for point in points]
+    if log_x and xs[0] <= 0:
+        raise ValueError(f"lines: expected values above 0 on a logarithmic axis, found {xs[0]:g}")
     left, top, width, height = 62, 48, 520, 280
-    bottom = top + height
-    xs = sorted({point[0] for point in points})
+    bottom, ends = top + height, y_range or (min(heights), max(heights))
     x_ticks = xs if len(xs) <= 10 else _ticks((xs[0], xs[-1]), log_x)
-    heights = [point[1] for point in points]
-    y_ticks = _ticks(y_range or (min(heights), max(heights)), log_y)
+    y_ticks = _ticks(ends, False)
     across = _scale(log_x, [xs[0], xs[-1], *x_ticks], left, left + width)
-    up = _scale(log_y, [*(y_range or (min(heights), max(heights))), *y_ticks], bottom, top)
+    up = _scale(False, [*ends, *y_ticks], bottom, top)
 
     parts = [svg.text(left, 18, title, size=12), svg.segment(left, bottom, left + width, bottom)]
     parts += [svg.segment(left, top, left, bottom)]
     parts += [svg.text(left - 6, up(value) + 4, f"{value:g}", "end") for value in y_ticks]
     parts += [svg.text(across(value), bottom + 16, f"{value:g}", "middle") for value in x_ticks]
-    parts += [svg.segment(across(value), top, across(value), bottom, dashed=True) for value in marks]
     parts += [svg.text(left + width, bottom + 34, x, "end"), svg.text(left - 6, top - 8, y)]
     colors: dict[str, str] = {}
     for name, line in series.items():

@@ -43,7 +43,7 @@ def rows_of(result: Result) -> list[Row]:
 
 def quantities_of(result: Result) -> Sequence[str]:
     """What the errors of a result's rows are of."""
-    return _read(result)[1].get("quantities", ("o", "state"))
+    return tuple(_read(result)[1].get("quantities", ("o", "state")))
 
 
 def timed(row: Row) -> dict[str, float]:

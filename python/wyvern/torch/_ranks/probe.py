@@ -44,13 +44,17 @@ def _identity(slots: Slots, state_shape: tuple[int, ...], begin: int, dtype: tor
     """The columns of the identity from `begin` on, for every slot that a state enters."""
     heads, keys, columns = state_shape
     key = (keys, columns, begin, dtype)
-    if key not in slots.kept:
+    found = slots.kept.get(key)
+    if found is None:
         block = torch.eye(keys, dtype=dtype, device=slots.arrives.device)[:, begin : begin + columns]
         entering = block.new_zeros(1, keys, columns)
         entering[0, :, : block.shape[1]] = block
         everywhere = entering.expand(slots.arrives.numel(), 1, keys, columns)
-        slots.kept[key] = Rows(slots, entering.shape, entering).at_starts(everywhere).tensor
-    return slots.kept[key].expand(-1, heads, -1, -1)
+        found = Rows(slots, entering.shape, entering).at_starts(everywhere).tensor
+        # What is made in a CUDA graph is the graph's.
+        if not (found.is_cuda and torch.cuda.is_current_stream_capturing()):
+            slots.kept[key] = found
+    return found.expand(-1, heads, -1, -1)
 
 
 def _segments(slots: Slots, *tensors: torch.Tensor) -> Any:

@@ -63,7 +63,9 @@ def _segments(slots: Slots, *tensors: torch.Tensor) -> Any:
     if slots.offsets is None and slots.count:  # in a few views of all
         shape = slots.starts.shape
         cut = [x.reshape(slots.count, -1, *x.shape[2:]).transpose(1, 2).unbind(0) for x in tensors]
-        yield from ((i, *segment) for i, *segment in zip(itertools.product(*map(range, shape)), *cut) if segment[0].shape[1])
+        for at, *segment in zip(itertools.product(*map(range, shape)), *cut):
+            if segment[0].shape[1]:
+                yield at, *segment
         return
     for row in range(tensors[0].shape[0]):
         for part, bounds in enumerate(slots.bounds):

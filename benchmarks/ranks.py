@@ -245,7 +245,8 @@ def profile(context, gated, tokens):
         for name, begin, end in spans
         if "nccl" in name.lower()
     ]
-    return {"rank": dist.get_rank(), "kernels": sorted(kernels, key=lambda kernel: -kernel[2])[:25], "collectives": beside}
+    kernels = sorted(kernels, key=lambda kernel: -kernel[2])[:25]
+    return {"rank": dist.get_rank(), "kernels": kernels, "collectives": beside}
 
 
 def together(begin, end, spans):

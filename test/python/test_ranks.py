@@ -87,6 +87,18 @@ def test_a_layer_in_segments():
     assert torch.allclose(found, layer(x)[0], rtol=1e-10, atol=1e-12)
 
 
+def test_segments_of_a_compiled_layer():
+    """One graph; the same numbers."""
+    from wyvern.torch import ContextParallel, chunk_gated_delta_rule
+
+    x, context = operands(), ContextParallel.alone(segments=2)
+    call = lambda: chunk_gated_delta_rule(**x, cp_context=context)[0]
+    compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(), call())
+    found, expected = (torch.autograd.grad(run().square().sum(), list(x.values())) for run in (compiled, call))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected))
+
+
 def test_segments_that_pay(monkeypatch):
     """Of itself a context of one process takes segments for a backward alone, and not too few."""
     from wyvern.torch import ContextParallel, chunk_gated_delta_rule

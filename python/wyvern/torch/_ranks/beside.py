@@ -23,8 +23,9 @@ def beside(device: torch.device, wanted: bool = True) -> Iterator[Callable[[], N
     far, and beside what it is given next. Yields what makes the current stream wait for it.
     On a CPU, or where it is not `wanted`, things run in their turn.
 
-    Memory that is taken within has to be given back before the stream waits: results go
-    into tensors that were made before. What is read within has to be kept until then.
+    Results go into tensors that were made before: memory that is taken within may be taken
+    again within, as soon as it is given back. What is read within has to be kept until the
+    current stream waits.
     """
     if device.type != "cuda" or not wanted:
         yield lambda: None

@@ -124,7 +124,9 @@ class _Differentiable(torch.autograd.Function):
     """The op that saves for a backward, and its derivative, past torch's dispatcher (_direct.py)."""
 
     @staticmethod
-    def forward(ctx: Any, family: Any, plan: Plan, cu_seqlens: Any, final: bool, initial_state: Any, *operands: Any) -> Any:
+    def forward(
+        ctx: Any, family: Any, plan: Plan, cu_seqlens: Any, final: bool, initial_state: Any, *operands: Any
+    ) -> Any:
         o, state, *saved = runs.forward(True, family, operands, initial_state, cu_seqlens, final, *plan)
         ctx.set_materialize_grads(False)
         ctx.family, ctx.plan, ctx.has_state = family, plan, initial_state is not None

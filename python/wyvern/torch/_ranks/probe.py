@@ -44,13 +44,17 @@ def _identity(slots: Slots, state_shape: tuple[int, ...], begin: int, dtype: tor
     """The columns of the identity from `begin` on, for every slot that a state enters."""
     heads, keys, columns = state_shape
     key = (keys, columns, begin, dtype)
-    if key not in slots.kept:
+    found = slots.kept.get(key)
+    if found is None:
         block = torch.eye(keys, dtype=dtype, device=slots.arrives.device)[:, begin : begin + columns]
         entering = block.new_zeros(1, keys, columns)
         entering[0, :, : block.shape[1]] = block
         everywhere = entering.expand(slots.arrives.numel(), 1, keys, columns)
-        slots.kept[key] = Rows(slots, entering.shape, entering).at_starts(everywhere).tensor
-    return slots.kept[key].expand(-1, heads, -1, -1)
+        found = Rows(slots, entering.shape, entering).at_starts(everywhere).tensor
+        # What is made in a CUDA graph is the graph's.
+        if not (found.is_cuda and torch.cuda.is_current_stream_capturing()):
+            slots.kept[key] = found
+    return found.expand(-1, heads, -1, -1)
 
 
 def _segments(slots: Slots, *tensors: torch.Tensor) -> Any:
@@ -59,7 +63,9 @@ def _segments(slots: Slots, *tensors: torch.Tensor) -> Any:
     if slots.offsets is None and slots.count:  # in a few views of all
         shape = slots.starts.shape
         cut = [x.reshape(slots.count, -1, *x.shape[2:]).transpose(1, 2).unbind(0) for x in tensors]
-        yield from ((i, *segment) for i, *segment in zip(itertools.product(*map(range, shape)), *cut) if segment[0].shape[1])
+        for at, *segment in zip(itertools.product(*map(range, shape)), *cut):
+            if segment[0].shape[1]:
+                yield at, *segment
         return
     for row in range(tensors[0].shape[0]):
         for part, bounds in enumerate(slots.bounds):

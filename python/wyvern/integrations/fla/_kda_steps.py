@@ -2,40 +2,18 @@
 """FLA's fused_recurrent_kda_fwd, the one of its functions that decodes on a pool of states, on
 Wyvern's step."""
 
-import functools
 from typing import Any, Optional
 
 import torch
 
 import wyvern
-from wyvern.torch import Decoder
 from wyvern.torch._decoder import own_slots
-from wyvern.torch._few import MOST
+from wyvern.torch._few import GPU_ROWS, MOST
 from wyvern.torch._gate import bounded, log_decay
 
 from .._each_token import split, step_each, tokens_each
+from .._engine_steps import NAMES, decoder_of
 from .._served import why_not
-
-_NAMES = {torch.bfloat16: "bf16", torch.float16: "f16", torch.float32: "f32"}
-_GPU_ROWS = 32  # what the kernel divides head dims by
-
-
-@functools.lru_cache(maxsize=None)
-def _decoder(
-    heads: tuple[int, int], dims: tuple[int, int], dtype: torch.dtype, pool: wyvern.Pool, norm: bool, scale: float
-) -> Decoder:
-    """The step of Kimi Delta Attention. Compiled when it is first called, once a process."""
-    spec = {
-        "name": "kda",
-        "heads": {"key": heads[0], "value": heads[1]},
-        "dims": {"key": dims[0], "value": dims[1]},
-        "dtype": _NAMES[dtype],
-        "decay": "channel",
-        "scale": scale,
-        "steps": [{"write": "k", "value": "v", "rate": "beta"}],
-    }
-    return Decoder(spec, pool, prologue=("norm",) if norm else ())
-
 
 def _tokens(q: torch.Tensor, cu_seqlens: Any, indices: Optional[torch.Tensor]) -> Optional[int]:
     """Tokens of each sequence, as shapes tell them; None where they do not."""
@@ -79,13 +57,13 @@ def why_not_kda_step(
         (beta.dim() == 4, "beta has a rate a value channel, which is another recurrence"),
         (tokens is None, "packed sequences without a slot for each token"),
         (tokens is not None and tokens > MOST, f"more than {MOST} tokens a sequence"),
-        (q.dtype not in _NAMES, f"there is no step for {q.dtype}"),
+        (q.dtype not in NAMES, f"there is no step for {q.dtype}"),
         (state is None and ssm_state_indices is not None, "slots without a pool"),
         (state is not None and state.dtype not in (torch.float32, torch.bfloat16), "states are neither float32 nor bf16"),
         (ssm_state_indices is not None and not inplace_final_state, "a pool that is not written in place"),
         (
-            q.device.type == "cuda" and (q.shape[3] % _GPU_ROWS != 0 or v.shape[3] % _GPU_ROWS != 0),
-            f"head dims that are no multiples of {_GPU_ROWS}",
+            q.device.type == "cuda" and (q.shape[3] % GPU_ROWS != 0 or v.shape[3] % GPU_ROWS != 0),
+            f"head dims that are no multiples of {GPU_ROWS}",
         ),
     )
     return why_not(q, k, v) or next((reason for holds, reason in checks if holds), None)
@@ -135,9 +113,10 @@ def kda_step(
         fresh = torch.zeros(shape, dtype=torch.float32, device=q.device)
         pool = fresh if pool is None else fresh.copy_(pool)
     slots = own_slots(q.shape[0], q.device) if ssm_state_indices is None else ssm_state_indices
-    kind = wyvern.Pool("vk" if state_v_first else "kv", _NAMES[pool.dtype], "i64" if slots.dtype == torch.int64 else "i32")
+    kind = wyvern.Pool("vk" if state_v_first else "kv", NAMES[pool.dtype], "i64" if slots.dtype == torch.int64 else "i32")
     scale = float(dims[0] ** -0.5 if scale is None else scale)
-    decoder = _decoder((heads, value_heads), dims, q.dtype, kind, bool(use_qk_l2norm_in_kernel), scale)
+    prologue = ("norm",) if use_qk_l2norm_in_kernel else ()
+    decoder = decoder_of("channel", (heads, value_heads), dims, q.dtype, kind, prologue, scale)
     states = pool
 
     def call(rows: tuple[torch.Tensor, ...], read: torch.Tensor, write: torch.Tensor) -> torch.Tensor:

@@ -26,6 +26,7 @@ from fla.ops.delta_rule import chunk_delta_rule
 from fla.ops.delta_rule.naive import delta_rule_recurrence
 from fla.ops.gated_delta_product.naive import naive_recurrent_gated_delta_product
 from fla.ops.gated_delta_rule import chunk_gated_delta_rule, naive_recurrent_gated_delta_rule
+from fla.ops.kda.naive import naive_recurrent_kda
 
 from wyvern.integrations import fla as integration
 
@@ -198,6 +199,63 @@ def case_one_token():
     name, reasons = only(integration.status().fell_back)
     assert name == "fused_recurrent_gated_delta_rule" and only(reasons)[1] == 1
     assert "packed sequences of a token each" in only(reasons)[0]
+
+
+def kda_operands(tokens, batch=3):
+    torch.manual_seed(0)
+    q, k = torch.randn(2, batch, tokens, 2, 8)
+    v, g, beta = torch.randn(batch, tokens, 4, 8), torch.randn(batch, tokens, 4, 8), torch.randn(batch, tokens, 4)
+    return {"q": q, "k": k, "v": v, "g": g, "beta": beta}
+
+
+def kda_expected(x, A_log, dt_bias, state):
+    """What FLA's kernel computes of raw operands, by its naive function."""
+    q, k = (torch.nn.functional.normalize(x[name], dim=-1) for name in ("q", "k"))
+    g = -A_log.exp()[:, None] * torch.nn.functional.softplus(x["g"] + dt_bias.view(4, 8))
+    return naive_recurrent_kda(q, k, x["v"], g, x["beta"].sigmoid(), initial_state=state, output_final_state=True)
+
+
+RAW_KDA = {"use_qk_l2norm_in_kernel": True, "use_gate_in_kernel": True, "use_beta_sigmoid_in_kernel": True}
+
+
+def case_steps_of_kda():
+    x, A_log, dt_bias, h0 = kda_operands(3), torch.randn(4), torch.randn(32), torch.randn(3, 4, 8, 8)
+    kept = h0.clone()
+    o, state = fla.ops.kda.fused_recurrent_kda(**x, A_log=A_log, dt_bias=dt_bias, initial_state=h0, output_final_state=True, **RAW_KDA)
+    expected = kda_expected(x, A_log, dt_bias, h0)
+    close(o, expected[0])
+    close(state, expected[1])
+    assert torch.equal(h0, kept)
+    assert integration.status().served == {"fused_recurrent_kda_fwd": 1} and integration.status().fell_back == {}
+    fails_in_triton(fla.ops.kda.fused_recurrent_kda, **kda_operands(40))
+    fails_in_triton(fla.ops.kda.fused_recurrent_kda, **x, A_log=A_log, lower_bound=-5.0, **RAW_KDA)
+    reasons = "".join(only(integration.status().fell_back)[1])
+    assert "more than 16 tokens" in reasons and "lower bound" in reasons
+
+
+def case_drafts_of_kda_on_a_pool():
+    """A state for every token, from the one of the last that was accepted; V before K in memory."""
+    from fla.ops.kda.fused_recurrent import fused_recurrent_kda_fwd
+
+    x, A_log, dt_bias = kda_operands(2), torch.randn(4), torch.randn(32)
+    pool = torch.randn(9, 4, 8, 8)
+    slots, accepted = torch.tensor([[3, 4], [7, 5], [1, 2]], dtype=torch.int32), torch.tensor([2, 1, 2], dtype=torch.int32)
+    wanted = pool.clone()
+    expected = []
+    for n, first in enumerate((4, 7, 2)):
+        state = wanted[first].transpose(-1, -2)[None]
+        for t in range(2):
+            o, state = kda_expected({name: y[n : n + 1, t : t + 1] for name, y in x.items()}, A_log, dt_bias, state)
+            expected.append(o)
+            wanted[slots[n, t]] = state[0].transpose(-1, -2)
+    packed = {name: y.flatten(0, 1)[None] for name, y in x.items()}
+    o, same = fused_recurrent_kda_fwd(
+        **packed, A_log=A_log, dt_bias=dt_bias, initial_state=pool, cu_seqlens=torch.tensor([0, 2, 4, 6]), state_v_first=True,
+        ssm_state_indices=slots, num_accepted_tokens=accepted, **RAW_KDA,
+    )
+    assert same is pool and integration.status().served == {"fused_recurrent_kda_fwd": 1}
+    close(o, torch.cat(expected, 1))
+    close(pool, wanted)
 
 
 def case_arguments_of_fla_alone():

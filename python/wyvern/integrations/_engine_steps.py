@@ -12,9 +12,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 import wyvern
 from wyvern.torch import Decoder
+from wyvern.torch._few import GPU_ROWS
 
-_NAMES = {torch.bfloat16: "bf16", torch.float16: "f16", torch.float32: "f32"}
-_GPU_ROWS = 32  # what the kernel divides head dims by
+NAMES = {torch.bfloat16: "bf16", torch.float16: "f16", torch.float32: "f32"}
 
 
 class Tensors(NamedTuple):
@@ -40,39 +40,41 @@ class Rule(NamedTuple):
 
 
 @functools.lru_cache(maxsize=None)
-def _decoder(
+def decoder_of(
+    decay: str,
     heads: tuple[int, int],
     dims: tuple[int, int],
     dtype: torch.dtype,
     pool: wyvern.Pool,
-    norm: bool,
+    prologue: tuple[str, ...],
     scale: float,
 ) -> Decoder:
-    """The step of a layer. Compiled when it is first called, once a process."""
+    """Returns the step of the gated delta rule with a decay a head or a channel. Compiled when it
+    is first called, once a process."""
     spec = {
-        "name": "gated_delta_rule",
+        "name": "kda" if decay == "channel" else "gated_delta_rule",
         "heads": {"key": heads[0], "value": heads[1]},
         "dims": {"key": dims[0], "value": dims[1]},
-        "dtype": _NAMES[dtype],
-        "decay": "head",
+        "dtype": NAMES[dtype],
+        "decay": decay,
         "scale": scale,
         "steps": [{"write": "k", "value": "v", "rate": "beta"}],
     }
-    return Decoder(spec, pool, prologue=("norm", "gates") if norm else ("gates",))
+    return Decoder(spec, pool, prologue=prologue)
 
 
 def why_not(given: Tensors, state: torch.Tensor, layout: str = "vk") -> Optional[str]:
     """Returns why there is no step for these tensors, or None."""
     q, v = given.q, given.v
-    if q.dtype not in _NAMES or given.k.dtype != q.dtype or v.dtype != q.dtype:
+    if q.dtype not in NAMES or given.k.dtype != q.dtype or v.dtype != q.dtype:
         return f"q, k and v are {q.dtype}, {given.k.dtype}, {v.dtype}: expected one of bf16, fp16, float32"
     if state.dtype not in (torch.float32, torch.bfloat16):
         return f"states are {state.dtype}: expected float32 or bf16"
     dims = (v.shape[3], q.shape[3]) if layout == "vk" else (q.shape[3], v.shape[3])
     if tuple(state.shape[1:]) != (v.shape[2], *dims):
         return f"states have the shape {list(state.shape[1:])}: expected {[v.shape[2], *dims]}"
-    if q.device.type == "cuda" and (q.shape[3] % _GPU_ROWS or v.shape[3] % _GPU_ROWS):
-        return f"head dims of {q.shape[3]} and {v.shape[3]}: the kernel takes multiples of {_GPU_ROWS}"
+    if q.device.type == "cuda" and (q.shape[3] % GPU_ROWS or v.shape[3] % GPU_ROWS):
+        return f"head dims of {q.shape[3]} and {v.shape[3]}: the kernel takes multiples of {GPU_ROWS}"
     return None
 
 
@@ -88,8 +90,10 @@ def step(
     for where they were. Returns o [B, T, HV, V]; with writes False nothing else changes."""
     q, _, v, *_ = given
     slots = "i64" if read.dtype == torch.int64 else "i32"
-    pool = wyvern.Pool(rule.layout, _NAMES[state.dtype], slots, rule.first_slot)
-    decoder = _decoder((q.shape[2], v.shape[2]), (q.shape[3], v.shape[3]), q.dtype, pool, rule.norm, rule.scale)
+    pool = wyvern.Pool(rule.layout, NAMES[state.dtype], slots, rule.first_slot)
+    heads, dims = (q.shape[2], v.shape[2]), (q.shape[3], v.shape[3])
+    prologue = ("norm", "gates") if rule.norm else ("gates",)
+    decoder = decoder_of("head", heads, dims, q.dtype, pool, prologue, rule.scale)
     operands = given._replace(
         a=given.a.to(q.dtype), b=given.b.to(q.dtype), A_log=_wide(given.A_log), dt_bias=_wide(given.dt_bias)
     )._asdict()

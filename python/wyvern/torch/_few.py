@@ -19,7 +19,7 @@ from ._op import Op
 from ._tensors import NAMES
 
 MOST = 16  # tokens; more are faster in chunks
-_GPU_ROWS = 32  # what a step's kernel divides head dims by
+GPU_ROWS = 32  # what a step's kernel divides head dims by
 
 _decoders: dict[Any, Optional[Decoder]] = {}
 
@@ -38,7 +38,7 @@ def takes(
         return False
     if q.device.type not in ("cpu", "cuda") or _direct.needs_gradient(tensors):
         return False
-    return q.device.type == "cpu" or not any(n % _GPU_ROWS for n in dims)
+    return q.device.type == "cpu" or not any(n % GPU_ROWS for n in dims)
 
 
 def decoder_of(

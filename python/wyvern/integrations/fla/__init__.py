@@ -66,7 +66,8 @@ def _find_served(dispatches: bool) -> tuple[list[Backend], list[tuple[Function, 
         if _is_ours(theirs):
             continue
         if dispatches and (module, name) in DISPATCHED:
-            backends.append(Backend(_calls, module.removeprefix("fla.ops."), theirs, ours, why_not))
+            registry = module.removeprefix("fla.ops.").partition(".")[0]
+            backends.append(Backend(_calls, registry, theirs, ours, why_not))
         else:
             pairs.append((theirs, redirect(_calls, name, theirs, ours, why_not)))
     return backends, pairs

@@ -11,6 +11,7 @@ import wyvern.torch
 from .._redirect import Function, WhyNot
 from .._served import ONE_TOKEN, is_one_token, why_not
 from ._delta_product import chunk_gated_delta_product
+from ._kda_steps import kda_step, why_not_kda_step
 
 # What is in **kwargs of the functions on both sides.
 _KEYWORDS = {"chunk_size", "transpose_state_layout", "head_first"}
@@ -61,7 +62,10 @@ def _table(module: str, make: Any, *names: str) -> dict[tuple[str, str], tuple[F
 
 # By FLA's module and name: Wyvern's function, and why it does not serve a call. FLA
 # dispatches the first itself.
-DISPATCHED = _table("fla.ops.gated_delta_rule", _why_not_chunk, "chunk_gated_delta_rule")
+DISPATCHED = {
+    **_table("fla.ops.gated_delta_rule", _why_not_chunk, "chunk_gated_delta_rule"),
+    ("fla.ops.kda.fused_recurrent", "fused_recurrent_kda_fwd"): (kda_step, why_not_kda_step),
+}
 REBOUND = {
     **_table("fla.ops.delta_rule", _why_not_chunk, "chunk_delta_rule"),
     **_table("fla.ops.delta_rule", _why_not_recurrent, "fused_recurrent_delta_rule"),
@@ -82,7 +86,7 @@ NOT_SERVED = {
         "fused_recurrent_dplr_delta_rule",
         "fused_recurrent_iplr_delta_rule",
     ),
-    "fla.ops.kda": ("chunk_kda", "fused_recurrent_kda"),
+    "fla.ops.kda": ("chunk_kda",),
     "fla.ops.rwkv7": ("chunk_rwkv7", "fused_mul_recurrent_rwkv7", "fused_recurrent_rwkv7"),
 }
 

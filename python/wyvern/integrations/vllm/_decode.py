@@ -4,10 +4,11 @@
 Its pool is [blocks, HV, V, K]; block 0 is nobody's, and a sequence there is padding.
 """
 
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 
+from .._each_token import split, step_each, tokens_each
 from .._engine_steps import Rule, Tensors, step, why_not
 
 _FIRST_BLOCK = 1
@@ -58,22 +59,16 @@ def packed_decode(
     return out.copy_(step(given, initial_state, ssm_state_indices, None, rule)), initial_state
 
 
-def _tokens_each(q: torch.Tensor, cu_seqlens: Optional[torch.Tensor], indices: Any) -> Optional[int]:
-    """Tokens of each sequence, where shapes say that all have as many; None where they do not."""
-    if cu_seqlens is None or not isinstance(indices, torch.Tensor) or q.shape[0] != 1:
+def _tokens(q: torch.Tensor, cu_seqlens: Optional[torch.Tensor], indices: Optional[torch.Tensor]) -> Optional[int]:
+    if cu_seqlens is None or indices is None or q.shape[0] != 1:
         return None
-    sequences, width = cu_seqlens.shape[0] - 1, 1 if indices.dim() == 1 else indices.shape[1]
-    if sequences < 1 or indices.shape[0] < sequences or q.shape[1] != sequences * width:
-        return None
-    return width
+    return tokens_each(q.shape[1], cu_seqlens.shape[0] - 1, indices)
 
 
 def _split(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, a: torch.Tensor, b: torch.Tensor, tokens: int
 ) -> tuple[torch.Tensor, ...]:
-    """Packed rows [1, N T, ...] or [N T, ...] as [N, T, ...]."""
-    rows = q.shape[1]
-    return tuple(x.reshape(rows // tokens, tokens, *x.shape[x.dim() - last :]) for x, last in ((q, 2), (k, 2), (v, 2), (a, 1), (b, 1)))
+    return (*(split(x, tokens, 2) for x in (q, k, v)), split(a, tokens, 1), split(b, tokens, 1))
 
 
 def why_not_update(
@@ -100,7 +95,7 @@ def why_not_update(
         return "a decay a channel has no step here"
     if beta != 1.0 or initial_state is None or not inplace_final_state:
         return "expected a pool that is written in place, and a softplus of slope 1"
-    tokens = _tokens_each(q, cu_seqlens, ssm_state_indices)
+    tokens = _tokens(q, cu_seqlens, ssm_state_indices)
     if tokens is None:
         return "the sequences have different numbers of tokens"
     return why_not(Tensors(*_split(q, k, v, a, b, tokens), A_log, dt_bias), initial_state)
@@ -128,20 +123,14 @@ def update(
     """fused_sigmoid_gating_delta_rule_update: a token a sequence, or drafts of which vLLM wants the
     state behind each token in a block of its own; these are as many steps. Returns o [1, N T, HV, V]."""
     assert initial_state is not None and ssm_state_indices is not None and cu_seqlens is not None
-    tokens = _tokens_each(q, cu_seqlens, ssm_state_indices)
+    tokens = _tokens(q, cu_seqlens, ssm_state_indices)
     assert tokens is not None
-    rows = _split(q, k, v, a, b, tokens)
     rule = Rule("vk", _FIRST_BLOCK, float(q.shape[3] ** -0.5 if scale is None else scale), bool(use_qk_l2norm_in_kernel))
     blocks = ssm_state_indices[: cu_seqlens.shape[0] - 1].reshape(-1, tokens)
-    read = blocks[:, 0]
-    if num_accepted_tokens is not None:
-        # The state that the last draft has left behind the tokens that were accepted.
-        last = (num_accepted_tokens[: blocks.shape[0], None].long() - 1).clamp(0, tokens - 1)
-        read = blocks.gather(1, last)[:, 0]
-    outputs = []
-    for t in range(tokens):
-        given = Tensors(*(x[:, t : t + 1] for x in rows), A_log, dt_bias)
-        outputs.append(step(given, initial_state, read.contiguous(), blocks[:, t].contiguous(), rule))
-        read = blocks[:, t]
-    o = outputs[0] if tokens == 1 else torch.cat(outputs, 1)
-    return o.reshape(1, -1, *o.shape[2:]), initial_state
+    pool: torch.Tensor = initial_state
+
+    def call(rows: tuple[torch.Tensor, ...], read: torch.Tensor, write: torch.Tensor) -> torch.Tensor:
+        return step(Tensors(*rows, A_log, dt_bias), pool, read, write, rule)
+
+    o = step_each(call, _split(q, k, v, a, b, tokens), blocks, num_accepted_tokens)
+    return o.reshape(1, -1, *o.shape[2:]), pool

@@ -4,7 +4,7 @@ is one spec: a step that erases nothing, behind a decay a head.
 
     S <- e^(dt A) S + B (dt x)^T,   y = C^T S
 
-q is C, k is B, one head of keys for all heads of values; v is x, the rate dt.
+q is C, k is B, one head of keys for all heads of values; v is dt x, which torch computes.
 """
 
 import math
@@ -24,17 +24,16 @@ def spec(heads, head_dim, state_size):
         "dtype": "bf16",
         "decay": "head",
         "scale": 1,
-        "steps": [{"write": "k", "erase": "none", "value": "v", "rate": "dt"}],
+        "steps": [{"write": "k", "erase": "none", "value": "v"}],
     }
 
 
-def recurrence(q, k, v, dt, g):
-    """The spec token by token, in float32: q and k [B, T, 1, N], v [B, T, H, P], dt and g
-    [B, T, H] -> [B, T, H, P]."""
+def recurrence(q, k, v, g):
+    """The spec token by token, in float32: q and k [B, T, 1, N], v [B, T, H, P], g [B, T, H]
+    -> [B, T, H, P]."""
     state, outputs = 0, []
-    for q_t, k_t, v_t, dt_t, g_t in zip(*(x.float().unbind(1) for x in (q, k, v, dt, g))):
-        written = k_t[..., None] * (dt_t[..., None] * v_t)[..., None, :]
-        state = g_t.exp()[..., None, None] * state + written
+    for q_t, k_t, v_t, g_t in zip(*(x.float().unbind(1) for x in (q, k, v, g))):
+        state = g_t.exp()[..., None, None] * state + k_t[..., None] * v_t[..., None, :]
         outputs.append((q_t[..., None, :] @ state)[..., 0, :])
     return torch.stack(outputs, 1).to(v.dtype)
 
@@ -65,10 +64,11 @@ class Mamba2(nn.Module):
         z, x, B, C, dt = self.in_proj(hidden_states).split(self.sizes, -1)
         mixed = torch.cat((x, B, C), -1).transpose(1, 2)
         mixed = F.silu(self.conv1d(mixed)[..., :tokens]).transpose(1, 2)
-        v, k, q = mixed.split(self.sizes[1:4], -1)
-        v = v.unflatten(-1, (self.heads, self.head_dim))
+        x, k, q = mixed.split(self.sizes[1:4], -1)
+        x = x.unflatten(-1, (self.heads, self.head_dim))
         dt = F.softplus(dt.float() + self.dt_bias)
-        o = self.recurrence(q=q.unsqueeze(2), k=k.unsqueeze(2), v=v, dt=dt, g=-self.A_log.exp() * dt)
+        v = dt.to(x.dtype)[..., None] * x
+        o = self.recurrence(q=q.unsqueeze(2), k=k.unsqueeze(2), v=v, g=-self.A_log.exp() * dt)
         o = o[0] if isinstance(o, tuple) else o
-        o = o + self.D.to(v.dtype)[:, None] * v
+        o = o + self.D.to(x.dtype)[:, None] * x
         return self.out_proj(self.norm(o.flatten(2) * F.silu(z)))

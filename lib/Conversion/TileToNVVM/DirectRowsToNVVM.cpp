@@ -12,9 +12,18 @@
 
 #include "Patterns.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
+
+/// True if all rows of the tile are known to be stored.
+static bool storesAll(StoreRowsOp op) {
+  std::optional<int64_t> valid = getConstantIntValue(op.getValid());
+  auto tile = cast<RankedTensorType>(op.getValue().getType());
+  return valid && *valid >= tile.getDimSize(op.getTranspose() ? 1 : 0);
+}
 
 namespace {
 /// Stores one register tile, 16 elements of a row by a quad at a time.
@@ -23,7 +32,7 @@ public:
   DirectRows(StoreRowsOp op, StoreRowsOp::Adaptor adaptor, Emitter &e)
       : e(e), values(e.elements(adaptor.getValue())),
         element(op.getGlobal().getType().getTensor().getElementType()),
-        valid(e.trunc32(adaptor.getValid())),
+        isWhole(storesAll(op)), valid(e.trunc32(adaptor.getValid())),
         stride(globalStride(e, adaptor.getGlobal(), op.getDim())) {
     Value thread = e.threadIdAgain(), lane = e.urem(thread, 32);
     warpRow = e.mul(e.urem(e.udiv(thread, 32), kWarpgroupWarps), 16);
@@ -50,6 +59,16 @@ private:
   }
   /// Stores two blocks of 8 columns of the lane's row.
   void storePair(Value left, Value right, Value isInside, Value pointer);
+  /// Returns the pointer to an element. Added to the base opaquely: its distance
+  /// from there is the same in every chunk, and would be kept.
+  Value locate(Value row, Value column) {
+    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+    Value start = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
+                        {e.ext64(row), e.mul(stride, bytes), base},
+                        base.getType())
+                      .front();
+    return offsetPointer(e, start, e.ext64(column), element);
+  }
   /// `pointer`, `rows` rows further. Opaque: pointers that are known to be a
   /// constant apart would each be kept from chunk to chunk.
   Value step(Value pointer, int64_t rows) {
@@ -63,6 +82,7 @@ private:
   Emitter &e;
   SmallVector<Value> values;
   Type element;
+  bool isWhole; ///< All rows are there.
   Value valid, stride, warpRow, row, isOdd, column, base;
 };
 } // namespace
@@ -72,14 +92,16 @@ void DirectRows::storePair(Value left, Value right, Value isInside,
   Value other = e.shuffleXor(e.select(isOdd, left, right), 1);
   Value first = e.select(isOdd, other, left);
   Value second = e.select(isOdd, right, other);
-  e.ifThen(isInside,
-           [&] { e.storeGlobal(e.vectorOf({first, second}), pointer); });
+  auto store = [&] { e.storeGlobal(e.vectorOf({first, second}), pointer); };
+  if (isWhole)
+    store();
+  else
+    e.ifThen(isInside, store);
 }
 
 void DirectRows::store() {
   Value at = e.add(warpRow, row);
-  Value pointer = offsetPointer(
-      e, base, e.add(e.mul(e.ext64(at), stride), e.ext64(column)), element);
+  Value pointer = locate(at, column);
   for (size_t half : {0, 1}) {
     Value isInside = e.cmp(LLVM::ICmpPredicate::ult, at, valid);
     for (size_t i = 0; i < values.size(); i += 8)
@@ -94,10 +116,7 @@ void DirectRows::store() {
 
 void DirectRows::storeTransposed() {
   Value at = row;
-  Value pointer = offsetPointer(
-      e, base,
-      e.add(e.mul(e.ext64(row), stride), e.ext64(e.add(column, warpRow))),
-      element);
+  Value pointer = locate(row, e.add(column, warpRow));
   for (size_t i = 0; i < values.size(); i += 4) {
     if (i > 0) {
       at = e.add(at, 8);

@@ -120,6 +120,15 @@ SmallVector<Value> RoleWriter::loadInits(bool hasCarries) {
   return inits;
 }
 
+bool RoleWriter::readsProduct(Operation *op, unsigned number) const {
+  return llvm::any_of(op->getOperands(), [&](Value operand) {
+    Value made = plan.getProgram().resolve(operand).value;
+    auto def = made ? made.getDefiningOp<delta::ChunkRegionOpInterface>()
+                    : delta::ChunkRegionOpInterface();
+    return def && def.getMatmulFlops() > 0 && plan.computes(number, made);
+  });
+}
+
 void RoleWriter::addRole(unsigned number) {
   const PlannedRole &planned = plan.getRoles()[number];
   RoleOp role = createRole(builder, kernel, planned.name, planned.warps);
@@ -138,13 +147,22 @@ void RoleWriter::addRole(unsigned number) {
   mapping.map(plan.getProgram().getMap().getValid(), loop.getValid());
   for (auto [i, arg] : llvm::enumerate(loop.getCarryArgs()))
     mapping.map(scan.getCarryArg(i), arg);
-  // First what was there before: the chunk's products overwrite a carry.
+  // First what others wait for. Carries are stored beside the first products,
+  // before what is made of these: the chunk's last ones overwrite a carry.
   if (hasCarries)
-    addSinks(/*op=*/nullptr, number);
+    putTiles(/*op=*/nullptr, number);
+  bool storesCarries = hasCarries;
   for (Operation *op : planned.ops) {
+    if (storesCarries && readsProduct(op, number)) {
+      storeOuts(/*op=*/nullptr, number);
+      storesCarries = false;
+    }
     cloneOp(op, number);
-    addSinks(op, number);
+    putTiles(op, number);
+    storeOuts(op, number);
   }
+  if (storesCarries)
+    storeOuts(/*op=*/nullptr, number);
   SmallVector<Value> carries;
   if (hasCarries)
     for (Value carry : scan.getYield().getCarries())
@@ -222,11 +240,13 @@ Value RoleWriter::findVia(Type stored) {
   return {};
 }
 
-/// True for a matrix of tokens in 16 bits (K45).
+/// True for a matrix of tokens, or of a slot a chunk, in 16 bits (K45).
 static bool canStoreDirect(RankedTensorType type, BlockArgument target) {
   auto kernel = cast<KernelOp>(target.getOwner()->getParentOp());
+  delta::BindingAttr binding = kernel.getBinding(target);
   return type.getRank() == 2 && type.getElementTypeBitWidth() == 16 &&
-         kernel.getBinding(target).has(delta::DimKind::time);
+         (binding.has(delta::DimKind::time) ||
+          binding.has(delta::DimKind::chunk));
 }
 
 void RoleWriter::storeOuts(Operation *op, unsigned role) {
@@ -245,16 +265,17 @@ void RoleWriter::storeOuts(Operation *op, unsigned role) {
     Value via;
     if (planned.stores == Stores::via && op == planned.ops.back())
       via = findVia(type);
-    bool isDirect =
-        planned.stores == Stores::direct && canStoreDirect(type, target);
+    // What is saved besides has no shared memory of its own.
+    bool isDirect = (planned.stores == Stores::direct ||
+                     program.getOuts()[out].isSaved()) &&
+                    canStoreDirect(type, target);
     StoreOp::create(builder, loc, mapped, target, via, isDirect);
   };
   for (auto [number, out] : llvm::enumerate(program.getOuts()))
     store(out.tile, number);
 }
 
-void RoleWriter::addSinks(Operation *op, unsigned role) {
-  storeOuts(op, role);
+void RoleWriter::putTiles(Operation *op, unsigned role) {
   for (auto [planned, channel] :
        llvm::zip_equal(plan.getChannels(), channels)) {
     auto isHere = [&](Value value) { return mapping.contains(value); };

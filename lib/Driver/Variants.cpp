@@ -207,10 +207,9 @@ FailureOr<BundleInfo> VariantLowering::finish() {
       continue;
     }
     for (size_t number : candidate.programs)
-      if (failed(addVariant(
-              *all.getPrograms()[number],
-              std::move(*bundle->getPrograms()[number]),
-              [](const Twine &message) { printError(message); })))
+      if (failed(addVariant(*all.getPrograms()[number],
+                            std::move(*bundle->getPrograms()[number]),
+                            [](const Twine &message) { printError(message); })))
         return failure();
   }
   if (options.serving)

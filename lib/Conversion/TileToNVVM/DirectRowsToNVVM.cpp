@@ -12,18 +12,9 @@
 
 #include "Patterns.h"
 
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
-
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
-
-/// True if all rows of the tile are known to be stored.
-static bool storesAll(StoreRowsOp op) {
-  std::optional<int64_t> valid = getConstantIntValue(op.getValid());
-  auto tile = cast<RankedTensorType>(op.getValue().getType());
-  return valid && *valid >= tile.getDimSize(op.getTranspose() ? 1 : 0);
-}
 
 namespace {
 /// Stores one register tile, 16 elements of a row by a quad at a time.
@@ -32,7 +23,7 @@ public:
   DirectRows(StoreRowsOp op, StoreRowsOp::Adaptor adaptor, Emitter &e)
       : e(e), values(e.elements(adaptor.getValue())),
         element(op.getGlobal().getType().getTensor().getElementType()),
-        isWhole(storesAll(op)), valid(e.trunc32(adaptor.getValid())),
+        valid(e.trunc32(adaptor.getValid())),
         stride(globalStride(e, adaptor.getGlobal(), op.getDim())) {
     Value thread = e.threadIdAgain(), lane = e.urem(thread, 32);
     warpRow = e.mul(e.urem(e.udiv(thread, 32), kWarpgroupWarps), 16);
@@ -59,14 +50,14 @@ private:
   }
   /// Stores two blocks of 8 columns of the lane's row.
   void storePair(Value left, Value right, Value isInside, Value pointer);
-  /// Returns the pointer to an element. Added to the base opaquely: its distance
-  /// from there is the same in every chunk, and would be kept.
+  /// Returns the pointer to an element. Added to the base opaquely: its
+  /// distance from there is the same in every chunk, and would be kept.
   Value locate(Value row, Value column) {
     int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-    Value start = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
-                        {e.ext64(row), e.mul(stride, bytes), base},
-                        base.getType())
-                      .front();
+    Value start =
+        e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
+              {e.ext64(row), e.mul(stride, bytes), base}, base.getType())
+            .front();
     return offsetPointer(e, start, e.ext64(column), element);
   }
   /// `pointer`, `rows` rows further. Opaque: pointers that are known to be a
@@ -82,7 +73,6 @@ private:
   Emitter &e;
   SmallVector<Value> values;
   Type element;
-  bool isWhole; ///< All rows are there.
   Value valid, stride, warpRow, row, isOdd, column, base;
 };
 } // namespace
@@ -92,11 +82,8 @@ void DirectRows::storePair(Value left, Value right, Value isInside,
   Value other = e.shuffleXor(e.select(isOdd, left, right), 1);
   Value first = e.select(isOdd, other, left);
   Value second = e.select(isOdd, right, other);
-  auto store = [&] { e.storeGlobal(e.vectorOf({first, second}), pointer); };
-  if (isWhole)
-    store();
-  else
-    e.ifThen(isInside, store);
+  e.ifThen(isInside,
+           [&] { e.storeGlobal(e.vectorOf({first, second}), pointer); });
 }
 
 void DirectRows::store() {

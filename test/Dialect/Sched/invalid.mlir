@@ -584,7 +584,7 @@ func.func @store_k45(%x: tensor<?x?x2xf32>) {
     sched.role "copy" warps 4 {
       sched.each_chunk forward valid(%n) {
         %X = sched.get %c : !sched.channel<tensor<64xf32>> -> tensor<64xf32>
-        // expected-error @+1 {{(K45) expected a matrix of tokens, or of a slot a chunk, in 16 bits, and no via; nothing else leaves from registers in whole sectors}}
+        // expected-error @+1 {{(K45) expected a matrix of tokens in 16 bits, and no via; nothing else leaves from registers in whole sectors}}
         sched.store %X to %out direct : tensor<64xf32>, !sched.global<tensor<?x?x2xf32>>
         sched.yield
       }

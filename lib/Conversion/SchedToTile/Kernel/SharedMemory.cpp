@@ -65,8 +65,12 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
   SmallVector<int64_t> shape(tensorOf(stored).getShape());
   // Each warpgroup has its own part.
   auto role = findStore(arg)->getParentOfType<sched::RoleOp>();
-  if (std::optional<int64_t> m = context.orientation.getM(stored))
+  if (std::optional<int64_t> m = context.orientation.getM(stored)) {
     shape[*m] = tile::kAccRows * role.getSplit();
+    // Where they share an SM's memory, columns go in pieces of as many rows.
+    if (role.getSplit() > 1 && m == 1)
+      shape[0] = std::min(shape[0], tile::kAccRows);
+  }
   return tile::AllocOp::create(
       builder, kernel.getLoc(),
       tile::SmemType::get(builder.getContext(), shape, type.getElementType()),

@@ -257,13 +257,11 @@ static LogicalResult verifyDirect(StoreOp store) {
       cast<GlobalType>(target.getType()).getTensor().getElementType();
   if (!store.getVia() && delta::getTileRank(store.getTile()) == 2 &&
       element.getIntOrFloatBitWidth() == 16 &&
-      (kernel.getBinding(target).has(delta::DimKind::time) ||
-       kernel.getBinding(target).has(delta::DimKind::chunk)))
+      kernel.getBinding(target).has(delta::DimKind::time))
     return success();
   return store.emitOpError()
-         << "(K45) expected a matrix of tokens, or of a slot a chunk, in 16 "
-            "bits, and no via; nothing else leaves from registers in whole "
-            "sectors";
+         << "(K45) expected a matrix of tokens in 16 bits, and no via; nothing "
+            "else leaves from registers in whole sectors";
 }
 
 LogicalResult StoreOp::verify() {

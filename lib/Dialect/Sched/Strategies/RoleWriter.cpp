@@ -240,13 +240,11 @@ Value RoleWriter::findVia(Type stored) {
   return {};
 }
 
-/// True for a matrix of tokens, or of a slot a chunk, in 16 bits (K45).
+/// True for a matrix of tokens in 16 bits (K45).
 static bool canStoreDirect(RankedTensorType type, BlockArgument target) {
   auto kernel = cast<KernelOp>(target.getOwner()->getParentOp());
-  delta::BindingAttr binding = kernel.getBinding(target);
   return type.getRank() == 2 && type.getElementTypeBitWidth() == 16 &&
-         (binding.has(delta::DimKind::time) ||
-          binding.has(delta::DimKind::chunk));
+         kernel.getBinding(target).has(delta::DimKind::time);
 }
 
 void RoleWriter::storeOuts(Operation *op, unsigned role) {
@@ -265,10 +263,8 @@ void RoleWriter::storeOuts(Operation *op, unsigned role) {
     Value via;
     if (planned.stores == Stores::via && op == planned.ops.back())
       via = findVia(type);
-    // What is saved besides has no shared memory of its own.
-    bool isDirect = (planned.stores == Stores::direct ||
-                     program.getOuts()[out].isSaved()) &&
-                    canStoreDirect(type, target);
+    bool isDirect =
+        planned.stores == Stores::direct && canStoreDirect(type, target);
     StoreOp::create(builder, loc, mapped, target, via, isDirect);
   };
   for (auto [number, out] : llvm::enumerate(program.getOuts()))

@@ -71,10 +71,20 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
     if (role.getSplit() > 1 && m == 1)
       shape[0] = std::min(shape[0], tile::kAccRows);
   }
-  return tile::AllocOp::create(
-      builder, kernel.getLoc(),
-      tile::SmemType::get(builder.getContext(), shape, type.getElementType()),
-      /*transient=*/true, IntegerAttr());
+  auto smem =
+      tile::SmemType::get(builder.getContext(), shape, type.getElementType());
+  // Warpgroups of a role do not wait for each other, so two tiles with parts of
+  // each could not share a place: its outs have one tile in turn.
+  if (role.getSplit() > 1)
+    for (unsigned other = 0; other < i; ++other) {
+      BlockArgument before = kernel.getOutArgs()[other];
+      Value tile = context.staging.lookup(before);
+      if (tile && tile.getType() == smem &&
+          findStore(before)->getParentOfType<sched::RoleOp>() == role)
+        return tile;
+    }
+  return tile::AllocOp::create(builder, kernel.getLoc(), smem,
+                               /*transient=*/true, IntegerAttr());
 }
 
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {

@@ -137,7 +137,7 @@ static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
                                 : loaded;
     // The state reads it early, and its place is free for the next chunk's; what
     // it saves needs the other one.
-    if (isLate && saves && onTheSide)
+    if (isLoaded && isLate && saves && onTheSide)
       channel.depth = 1;
     if (number < each.size())
       channel.depth = each[number];

@@ -115,15 +115,6 @@ struct ReadPattern : OpConversionPattern<ReadOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     auto type = cast<RankedTensorType>(op.getValue().getType());
-    auto isInPlace = [](Operation *user) {
-      auto store = dyn_cast<StoreRowsOp>(user);
-      return store && storesInPlace(store);
-    };
-    if (!op->use_empty() && llvm::all_of(op->getUsers(), isInPlace)) {
-      rewriter.replaceOpWithNewOp<LLVM::PoisonOp>(
-          op, getTypeConverter()->convertType(type));
-      return success();
-    }
     SmemType tile = op.getTile().getType();
     Value base = adaptor.getTile();
     int64_t firstRow = op.getBlock() * kAccRows;

@@ -68,10 +68,6 @@ Value emitExp(Emitter &e, Value x);
 Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
                       Value col);
 
-/// True if `op` stores what its staging tile holds: nothing has to be read from
-/// there and written back.
-bool storesInPlace(StoreRowsOp op);
-
 /// A tile of 16 bits in registers into a swizzled one.
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
                  bool transposed, int64_t firstRow = 0);

@@ -38,19 +38,9 @@ public:
     return isRegular ? e.add(address0, step * rowsPerStep * 2 * kBlockColumns)
                      : swizzledAddress(e, base, tile, row(step), column(step));
   }
-  /// Pointer to the first unit in a row-major matrix that begins at `base`, its
-  /// rows `stride` elements apart. Opaque: the distance, which is the same in
-  /// every chunk, is not kept.
-  Value firstPointer(Value base, Value stride) {
-    Type element = tile.getElementType();
-    Value bytes = e.mul(stride, element.getIntOrFloatBitWidth() / 8);
-    Value start = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
-                        {e.ext64(row0), bytes, base}, base.getType())
-                      .front();
-    return offsetPointer(e, start, e.ext64(col0), element);
-  }
-  /// Pointer to the unit of `step`; `last` is that of the step before, null for
-  /// the first one.
+  /// Pointer to the unit in a row-major matrix that begins at `base`, its rows
+  /// `stride` elements apart; `last` is that of the step before, null for the
+  /// first one.
   Value pointer(int64_t step, Value base, Value stride, Value last) {
     Type element = tile.getElementType();
     if (isRegular && last) {
@@ -155,14 +145,11 @@ public:
         cast<RankedTensorType>(op.getValue().getType()).getNumElements() /
         (tile.getShape()[0] * tile.getShape()[1]);
     for (int64_t piece = 0; piece < pieces; ++piece) {
-      // The last use of the staging tile may still be read, or what is in it
-      // written.
+      // The last use of the staging tile may still be read.
       emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-      if (!storesInPlace(op)) {
-        writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
-                    op.getTranspose());
-        emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-      }
+      writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
+                  op.getTranspose());
+      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
       storeUnits(piece * tile.getShape()[0]);
     }
   }
@@ -181,10 +168,7 @@ private:
   void storeUnits(int64_t first) {
     Units units(e, adaptor.getStaging(), tile);
     for (int64_t step = 0; step < units.steps(); ++step) {
-      // Roles that make what they store have few registers.
-      pointer = storesInPlace(op) && step == 0
-                    ? units.firstPointer(base, stride)
-                    : units.pointer(step, base, stride, pointer);
+      pointer = units.pointer(step, base, stride, pointer);
       auto store = [&] {
         SmallVector<Value> unit =
             e.loadSharedVector(e.i32(), 4, units.address(step));
@@ -226,14 +210,6 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
   }
 };
 } // namespace
-
-bool tile::storesInPlace(StoreRowsOp op) {
-  auto read = op.getValue().getDefiningOp<ReadOp>();
-  return read && op.getStaging() && read.getTile() == op.getStaging() &&
-         read.getTranspose() == op.getTranspose() && read.getBlock() == 0 &&
-         op.getStaging().getType().isSwizzled() &&
-         op.getStaging().getType().getShape()[0] == kAccRows;
-}
 
 void tile::populateTileRowsPatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns) {

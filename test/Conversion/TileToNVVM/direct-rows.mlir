@@ -34,15 +34,6 @@
 // CHECK: bar.sync 1, 128
 // CHECK-COUNT-4: llvm.store {{.*}} !llvm.ptr<1>
 
-// What is stored as its staging tile holds it is not read and written back.
-
-// CHECK-LABEL: llvm.func @in_place
-// CHECK-NOT: ldmatrix
-// CHECK-NOT: stmatrix
-// CHECK: bar.sync 1, 128
-// CHECK-NOT: stmatrix
-// CHECK-COUNT-4: llvm.store {{.*}} !llvm.ptr<1>
-
 !half = tensor<64x64xbf16, #tile.layout<acc>>
 !wide = tensor<64x128xbf16, #tile.layout<acc>>
 !acc = tensor<64x64xf32, #tile.layout<acc>>
@@ -70,11 +61,4 @@ tile.kernel @pieces(%out: !tile.global<tensor<?x1x128x64xbf16>>) grid 1 * slots 
   %s = tile.alloc offset 0 : !tile.smem<64x64xbf16>
   %x = arith.constant dense<1.0> : !wide
   tile.store_rows transpose %x to %out[%c0, %c0, %c0, %c0] dim 2 valid %c128 via %s barrier 1 : !wide, !tile.global<tensor<?x1x128x64xbf16>>, !tile.smem<64x64xbf16>
-}
-
-tile.kernel @in_place(%out: !tile.global<tensor<?x?x1x64xbf16>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["y", "tokens"] shared_bytes 8192 {
-  %c0 = arith.constant 0 : index
-  %s = tile.alloc offset 0 : !tile.smem<64x64xbf16>
-  %x = tile.read %s : !tile.smem<64x64xbf16> -> !half
-  tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %s barrier 1 : !half, !tile.global<tensor<?x?x1x64xbf16>>, !tile.smem<64x64xbf16>
 }

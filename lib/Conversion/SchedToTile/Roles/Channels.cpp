@@ -249,7 +249,5 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
        llvm::zip_equal(put.getTiles(), made, stage))
     writeIntoStage(value, tiles, shared, lowering);
   tile::CommitOp::create(builder, loc, ring, visit.use);
-  for (auto [value, shared] : llvm::zip_equal(put.getTiles(), stage))
-    placed[value] = shared;
   return success();
 }

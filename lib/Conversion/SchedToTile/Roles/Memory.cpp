@@ -47,10 +47,6 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
            << "out #" << number
            << " is a vector; the GPU path writes vectors in maps "
               "only (compute it in a map: delta-stage)";
-  if (Value place = findPlace(store)) {
-    storeFromPlace(store, place, visit);
-    return success();
-  }
   std::optional<int64_t> m = context.orientation.getM(stored);
   RegionLowering::Tiles tiles = lowering.getTiles(stored, store, m);
   if (tiles.empty())
@@ -79,37 +75,6 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
         getCoordinates(target, visit.chunk, std::nullopt),
         tensorDim(binding, 0), validRows(target, visit.chunk));
   return success();
-}
-
-Value RoleLowering::findPlace(sched::StoreOp store) {
-  Value place = store.getDirect() ? placed.lookup(store.getTile()) : Value();
-  auto smem = place ? cast<tile::SmemType>(place.getType()) : tile::SmemType();
-  bool isWhole =
-      smem && smem.isSwizzled() &&
-      smem.getShape() ==
-          ArrayRef<int64_t>{tile::kAccRows, tile::kBlockColumns} &&
-      smem.getElementType() ==
-          getTensor(cast<BlockArgument>(store.getTarget())).getElementType() &&
-      !context.orientation.isSplit(role) &&
-      context.orientation.getM(store.getTile()) == 0;
-  return isWhole ? place : Value();
-}
-
-void RoleLowering::storeFromPlace(sched::StoreOp store, Value place,
-                                  const Visit &visit) {
-  auto smem = cast<tile::SmemType>(place.getType());
-  Value held = tile::ReadOp::create(builder, loc,
-                                    tile::getTileType(smem.getShape(),
-                                                      smem.getElementType(),
-                                                      tile::LayoutKind::acc),
-                                    place, /*transpose=*/false, /*block=*/0);
-  storeMatrix(store, {held}, place, visit);
-  // Warps fill the place again without waiting for each other, unless they meet
-  // in a chunk between.
-  auto ring = cast<tile::RingType>(
-      place.getDefiningOp<tile::AcquireOp>().getRing().getType());
-  if (ring.getDepth() / static_cast<int64_t>(role.getCopies()) < 2)
-    tile::BarrierOp::create(builder, loc, /*proxy=*/false, barrier);
 }
 
 /// True for the chunk of its slot that an out bound to `chunk * multiple +

@@ -128,11 +128,6 @@ private:
   /// null if they leave from registers.
   void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
                    const Visit &visit);
-  /// Returns where in its channel the tile lies that `store` takes from there:
-  /// in 16 bits and in whole, as the role has put it. Null for others.
-  Value findPlace(sched::StoreOp store);
-  /// Stores it from there.
-  void storeFromPlace(sched::StoreOp store, Value place, const Visit &visit);
   /// Zeroes what no sequence owns of the outs that this role stores.
   void zeroUnownedRows();
   void zeroUnownedRows(sched::StoreOp store, Value end);
@@ -167,8 +162,6 @@ private:
   Value group, part, copy;
   /// The tiles of stages that were waited for before their put.
   DenseMap<Operation *, SmallVector<Value>> begun;
-  /// Where the tiles lie that the running chunk has put, by what they hold.
-  DenseMap<Value, Value> placed;
   /// Its register tiles of carries before and after the loop.
   DenseMap<Value, Value> carried;
   /// Stores, in the chunk that is being lowered, of what every few chunks have.

@@ -135,8 +135,8 @@ static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
                     : !isLoaded ? computed
                     : isLate    ? std::max<int64_t>(loaded - 2, 2)
                                 : loaded;
-    // The state reads it early, and its place is free for the next chunk's;
-    // what it saves needs the other one.
+    // The state reads it early, and its place is free for the next chunk's; what
+    // it saves needs the other one.
     if (isLoaded && isLate && saves && onTheSide)
       channel.depth = 1;
     if (number < each.size())
@@ -260,8 +260,7 @@ private:
     bool onTheSide = leavesNoWarps(roles), saves = savesOuts(program);
     planStores(roles, onTheSide, saves);
     std::optional<int64_t> loadRegisters = assignRegisters(
-        roles, !onTheSide, saves,
-        program.countCarried(grid.split * state.split));
+        roles, !onTheSide, program.countCarried(grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
     planChannels(plan, stages, depth, depths, onTheSide, saves);
@@ -282,8 +281,7 @@ private:
   /// `carried` registers of carries, and the rest of the 512 that four
   /// warpgroups share in equal parts.
   std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
-                                         bool loadsAlone, bool saves,
-                                         int64_t carried) {
+                                         bool loadsAlone, int64_t carried) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     const PlannedRole &state = roles.front();
     int64_t others = countWarpgroups(roles.drop_front());
@@ -301,12 +299,11 @@ private:
       budgets.append(roles.size() - 1,
                      (kAll - state.split * ofState - ofLoad) / others);
       // Products that decay have the exponents of their rows and columns beside
-      // them, those that are saved what their store takes; a factor is made in
-      // shared memory.
-      constexpr int64_t kBesideProducts = 8;
-      if (others == 2 && roles.size() == 3 && (saves || hasDecay(roles[1]))) {
-        budgets[1] += kBesideProducts;
-        budgets[2] -= kBesideProducts;
+      // them; a factor is made in shared memory.
+      constexpr int64_t kOfExponents = 8;
+      if (others == 2 && roles.size() == 3 && hasDecay(roles[1])) {
+        budgets[1] += kOfExponents;
+        budgets[2] -= kOfExponents;
       }
       if (ofLoad)
         budgets.push_back(ofLoad);

@@ -135,8 +135,8 @@ static cl::opt<std::string>
                           "be worth it, of the forward and of the backward "
                           "with --training --save=states; the default where "
                           "there may be several), or a list of separate, "
-                          "fused-blocks, "
-                          "fused-warps, fused-backward, segments-<tokens>"),
+                          "fused-blocks, fused-warps, fused-backward, "
+                          "segments-<tokens>"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>
     segmentTokensFlag("segment-tokens",

@@ -68,7 +68,7 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
   if (std::optional<int64_t> m = context.orientation.getM(stored)) {
     shape[*m] = tile::kAccRows * role.getSplit();
     // Where they share an SM's memory, columns go in pieces of as many rows.
-    if (role.getSplit() > 1 && m == 1)
+    if (role.getSplit() > 1 && m == 1 && tile::isHalf(type.getElementType()))
       shape[0] = std::min(shape[0], tile::kAccRows);
   }
   auto smem =

@@ -135,8 +135,8 @@ static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
                     : !isLoaded ? computed
                     : isLate    ? std::max<int64_t>(loaded - 2, 2)
                                 : loaded;
-    // The state reads it early, and its place is free for the next chunk's; what
-    // it saves needs the other one.
+    // The other place is what the state stores through: an operand that is read
+    // early is there in time with one, for the host is a chunk ahead.
     if (isLoaded && isLate && saves && onTheSide)
       channel.depth = 1;
     if (number < each.size())

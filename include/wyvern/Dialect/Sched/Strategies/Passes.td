@@ -141,8 +141,9 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     nothing else. The chain's operations are put in the order in which their
     operands come; of those that could go at one time, what the next carry needs goes
     first. Outs of the map that others read too are stored by the role that makes them.
-    What a forward saves for its backward leaves from registers (`direct`), since it has
-    no shared memory of its own; a state before a chunk beside the chunk's first products.
+    What a forward saves for its backward the roles of the map store from registers
+    (`direct`); the state, with all that it stores, through one place in shared memory,
+    the carry beside the chunk's first products.
 
     The split dimension is divided over `split-warps` warpgroups of the state role, and
     what is left over blocks. With few heads, blocks are better: they all compute the

@@ -132,10 +132,11 @@ static cl::opt<std::string>
     variantsFlag("variants",
                  cl::desc("Which variants a bundle holds, of which a launch "
                           "takes one by its shapes: auto (what is estimated to "
-                          "be worth it, of its backward with --training "
-                          "--save=states; the default where there may be "
-                          "several), or a list of separate, fused-blocks, "
-                          "fused-warps, fused-backward, segments-<tokens>"),
+                          "be worth it, of the forward and of the backward "
+                          "with --training --save=states; the default where "
+                          "there may be several), or a list of separate, "
+                          "fused-blocks, fused-warps, fused-backward, "
+                          "segments-<tokens>"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>
     segmentTokensFlag("segment-tokens",
@@ -378,8 +379,8 @@ static std::optional<ExitCode> setVariantList(DriverOptions &options,
   return std::nullopt;
 }
 
-/// True for what can hold several variants. Those of a backward are measured
-/// where it runs nothing of the forward again.
+/// True for what can hold several variants. Those for training are measured
+/// where the backward runs nothing of the forward again.
 static bool holdsVariants(const DriverOptions &options) {
   return llvm::is_contained({"bundle", "manifest", "tvm-ffi"}, options.emit) &&
          (!options.training || options.save == "states");
@@ -415,8 +416,8 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
     return code;
   if (options.variants.size() > 1 && !options.autoVariants && options.training)
     return usageError(
-        "a bundle for training holds one variant, or those of its "
-        "backward that auto finds; give --variants one, or leave "
+        "a bundle for training holds one variant, or those of its forward "
+        "and of its backward that auto finds; give --variants one, or leave "
         "--training out");
   if (options.variants.size() > 1 && !holdsVariants(options))
     return usageError(

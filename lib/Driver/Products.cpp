@@ -81,6 +81,8 @@ private:
   /// Refuses kernels with faults; without --strict it warns of them. With
   /// `--variants=auto` a variant beside the first that has some is left out.
   llvm::Error checkFaults();
+  /// Leaves out what has faults, but for the first variant.
+  void dropFaulty(ProgramInfo &program);
   void printResources();
   llvm::Error writeProductFiles(const Product &product);
   std::string getManifest() const;
@@ -145,23 +147,29 @@ llvm::Error ProductWriter::assembleAll() {
   countResidents(*tile::findTarget(bundle.forward.target), bundle);
   if (options.verbose) {
     printResources();
-    printChoices(bundle.getVaried(), llvm::errs());
+    for (const ProgramInfo *program : bundle.getPrograms())
+      printChoices(*program, llvm::errs());
   }
   return llvm::Error::success();
 }
 
+void ProductWriter::dropFaulty(ProgramInfo &program) {
+  std::vector<VariantInfo> &variants = program.variants;
+  for (size_t v = variants.size(); v-- > 1;) {
+    std::string faults = describeFaults(variants[v]);
+    if (faults.empty())
+      continue;
+    if (options.verbose)
+      llvm::errs() << "variant " << variants[v].name << " of " << program.name
+                   << " is left out: " << faults << '\n';
+    variants.erase(variants.begin() + static_cast<ptrdiff_t>(v));
+  }
+}
+
 llvm::Error ProductWriter::checkFaults() {
-  std::vector<VariantInfo> &variants = bundle.getVaried().variants;
   if (options.autoVariants && options.strict)
-    for (size_t v = variants.size(); v-- > 1;) {
-      std::string faults = describeFaults(variants[v]);
-      if (faults.empty())
-        continue;
-      if (options.verbose)
-        llvm::errs() << "variant " << variants[v].name
-                     << " is left out: " << faults << '\n';
-      variants.erase(variants.begin() + static_cast<ptrdiff_t>(v));
-    }
+    for (ProgramInfo *program : bundle.getPrograms())
+      dropFaulty(*program);
   std::string faults;
   for (ProgramInfo *program : bundle.getPrograms())
     for (const VariantInfo &variant : program->variants)

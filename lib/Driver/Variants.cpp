@@ -32,6 +32,19 @@ struct Candidate {
   OwningOpRef<ModuleOp> module;
   std::unique_ptr<Lowering> lowering;
   BundleInfo bundle; ///< As described at phase `tile`.
+  /// The numbers of the programs that it is a variant of.
+  SmallVector<size_t> programs = {};
+
+  bool isOf(size_t program) const {
+    return llvm::is_contained(programs, program);
+  }
+  /// Returns program `number`, of the one variant that this is.
+  ProgramInfo &getProgram(size_t number) {
+    return *bundle.getPrograms()[number];
+  }
+  const VariantInfo &getVariant(size_t program) {
+    return getProgram(program).variants.front();
+  }
 };
 
 /// Takes the variants of one module through the phases.
@@ -47,6 +60,9 @@ private:
   LogicalResult describe(const Variant &variant);
   /// The same for one that may be left out.
   void tryToDescribe(const Variant &variant);
+  /// Returns the first candidate with the same kernels of a program; null if
+  /// there is none.
+  Candidate *findSame(Candidate &made, size_t program);
   /// Leaves out what is not worth having.
   void pick();
   FailureOr<BundleInfo> finish();
@@ -91,11 +107,12 @@ LogicalResult mlir::wyvern::takeSpecVariants(ArrayRef<LayerSpec> specs,
   return success();
 }
 
-/// The program that the candidates are variants of, by their estimates alone.
-static ProgramInfo gather(std::vector<Candidate> &candidates) {
-  ProgramInfo program = candidates.front().bundle.getVaried();
-  for (Candidate &other : llvm::drop_begin(candidates))
-    program.variants.push_back(other.bundle.getVaried().variants.front());
+/// Returns program `number` with those candidates that are variants of it, by
+/// their estimates alone.
+static ProgramInfo gather(ArrayRef<Candidate *> candidates, size_t number) {
+  ProgramInfo program = candidates.front()->getProgram(number);
+  for (Candidate *other : llvm::drop_begin(candidates))
+    program.variants.push_back(other->getVariant(number));
   return program;
 }
 
@@ -111,6 +128,8 @@ LogicalResult VariantLowering::describe(const Variant &variant) {
   if (failed(bundle))
     return failure();
   candidate.bundle = std::move(*bundle);
+  for (size_t i = 0; i < candidate.bundle.getPrograms().size(); ++i)
+    candidate.programs.push_back(i);
   candidates.push_back(std::move(candidate));
   return success();
 }
@@ -124,32 +143,48 @@ void VariantLowering::tryToDescribe(const Variant &variant) {
   });
   if (failed(describe(variant)))
     return leaveOut(variant, why);
-  const VariantInfo &made =
-      candidates.back().bundle.getVaried().variants.front();
-  for (Candidate &other : llvm::drop_end(candidates)) {
-    const VariantInfo &before = other.bundle.getVaried().variants.front();
-    bool isSame = llvm::equal(before.kernels, made.kernels,
-                              [](const KernelInfo &a, const KernelInfo &b) {
-                                return a.symbol == b.symbol &&
-                                       a.block == b.block &&
-                                       a.gridFactor == b.gridFactor &&
-                                       a.dynamicShared == b.dynamicShared;
-                              });
-    if (!isSame || variant.segmentTokens != other.variant.segmentTokens)
-      continue;
-    leaveOut(variant, "its strategy leaves the kernels of " +
-                          other.variant.getName() + " as they are");
-    candidates.pop_back();
+  Candidate &made = candidates.back();
+  Candidate *same = nullptr;
+  llvm::erase_if(made.programs, [&](size_t program) {
+    Candidate *other = findSame(made, program);
+    same = other ? other : same;
+    return other != nullptr;
+  });
+  if (!made.programs.empty())
     return;
-  }
+  leaveOut(variant, "its strategy leaves the kernels of " +
+                        same->variant.getName() + " as they are");
+  candidates.pop_back();
+}
+
+Candidate *VariantLowering::findSame(Candidate &made, size_t program) {
+  auto isSame = [](const KernelInfo &a, const KernelInfo &b) {
+    return a.symbol == b.symbol && a.block == b.block &&
+           a.gridFactor == b.gridFactor && a.dynamicShared == b.dynamicShared;
+  };
+  for (Candidate &other : llvm::drop_end(candidates))
+    if (other.variant.segmentTokens == made.variant.segmentTokens &&
+        llvm::equal(other.getVariant(program).kernels,
+                    made.getVariant(program).kernels, isSame))
+      return &other;
+  return nullptr;
 }
 
 void VariantLowering::pick() {
-  ProgramInfo program = gather(candidates);
-  std::vector<size_t> picked = pickVariants(program, kMostVariants);
+  for (size_t program : SmallVector<size_t>(candidates.front().programs)) {
+    SmallVector<Candidate *> those;
+    for (Candidate &candidate : candidates)
+      if (candidate.isOf(program))
+        those.push_back(&candidate);
+    std::vector<size_t> picked =
+        pickVariants(gather(those, program), kMostVariants);
+    for (auto [i, candidate] : llvm::enumerate(those))
+      if (!llvm::is_contained(picked, i))
+        llvm::erase(candidate->programs, program);
+  }
   std::vector<Candidate> kept;
-  for (auto [i, candidate] : llvm::enumerate(candidates)) {
-    if (llvm::is_contained(picked, i))
+  for (Candidate &candidate : candidates) {
+    if (!candidate.programs.empty())
       kept.push_back(std::move(candidate));
     else
       leaveOut(candidate.variant,
@@ -167,12 +202,15 @@ FailureOr<BundleInfo> VariantLowering::finish() {
       return failure();
     for (ProgramInfo *program : bundle->getPrograms())
       program->variants.front().name = candidate.variant.getName();
-    if (i == 0)
+    if (i == 0) {
       all = std::move(*bundle);
-    else if (failed(
-                 addVariant(all.getVaried(), std::move(bundle->getVaried()),
+      continue;
+    }
+    for (size_t number : candidate.programs)
+      if (failed(addVariant(*all.getPrograms()[number],
+                            std::move(*bundle->getPrograms()[number]),
                             [](const Twine &message) { printError(message); })))
-      return failure();
+        return failure();
   }
   if (options.serving)
     all.serving = ServingInfo{options.stateLayout, options.firstSlot};
@@ -216,8 +254,8 @@ void mlir::wyvern::printChoices(const ProgramInfo &program,
   static constexpr LaunchShape shapes[] = {{1, 2048},   {1, 8192}, {1, 32768},
                                            {1, 131072}, {4, 4096}, {8, 2048},
                                            {4, 8192},   {32, 2048}};
-  os << "estimates, in 1000 cycles of " << program.target
-     << "; * is what a launch of these shapes runs\n";
+  os << "estimates of " << program.name << ", in 1000 cycles of "
+     << program.target << "; * is what a launch of these shapes runs\n";
   os << llvm::formatv("{0,12}", "");
   SmallVector<size_t> widths;
   for (const VariantInfo &variant : program.variants) {

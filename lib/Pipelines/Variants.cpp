@@ -64,7 +64,10 @@ mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
 
 std::vector<Variant> mlir::wyvern::getCandidateVariants(bool training) {
   if (training)
-    return {{"separate", 0}, {"fused-backward", 0}};
+    return {{"separate", 0},
+            {"fused-blocks", 0},
+            {"fused-warps", 0},
+            {"fused-backward", 0}};
   return {{"separate", 0},       {"fused-blocks", 0},   {"fused-warps", 0},
           {"fused-warps", 4096}, {"fused-warps", 2048}, {"separate", 4096},
           {"separate", 2048}};

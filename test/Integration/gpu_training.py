@@ -160,7 +160,10 @@ def load(layer, save="factor"):
     import wyvern
 
     program = wyvern.load(BUNDLES / bundle_name(layer, save))
-    program._empty = program.backward._empty = poisoned
+    for part, variant in ((program, FORCED[0]), (program.backward, FORCED[1])):
+        part._empty = poisoned
+        if variant in part.variants:
+            part.force_variant(variant)
     return program
 
 
@@ -292,7 +295,7 @@ def check_graph(layer):
 
 
 def main():
-    global BUNDLES, SAVE
+    global BUNDLES, SAVE, FORCED
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundles", type=Path, required=True, help="folder of bundles, one folder each")
     parser.add_argument("--seed", type=int, default=2)
@@ -301,9 +304,12 @@ def main():
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
     parser.add_argument("--save", default="factor", help="what the forward saves; the same with --prepare and without")
     parser.add_argument("--schedule", help="with --prepare, the one variant to compile")
+    parser.add_argument("--forward", help="the variant that forwards run, where a bundle has it")
+    parser.add_argument("--backward", help="the same of backwards")
     parser.add_argument("--segment-tokens", type=int, default=0, help="with --prepare, the tokens of a segment")
     options = parser.parse_args()
     BUNDLES, SAVE = options.bundles.resolve(), options.save
+    FORCED = (options.forward, options.backward)
     options.bundles = BUNDLES
     os.environ.setdefault("WYVERN_CACHE_DIR", str(BUNDLES))  # for wyvern.torch
     if options.prepare:

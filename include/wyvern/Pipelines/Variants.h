@@ -38,7 +38,7 @@ std::optional<std::vector<Variant>> parseVariants(ArrayRef<StringRef> names,
                                                   std::string &problem);
 
 /// Returns those that `--variants=auto` chooses from, the fallback first; for
-/// training, those of a backward, whose forward is one and the same.
+/// training, those of a forward and of its backward.
 std::vector<Variant> getCandidateVariants(bool training);
 
 } // namespace mlir::wyvern

@@ -167,7 +167,8 @@ struct ServingInfo {
 
 /// What a bundle holds: a program (with `serving` that of the step) and, if it
 /// was compiled for training, the one that takes the gradients of its outputs
-/// to those of its inputs.
+/// to those of its inputs. Each has its own variants: any of the backward takes
+/// what any of the forward saves.
 struct BundleInfo {
   ProgramInfo forward;
   std::optional<ProgramInfo> backward;
@@ -179,9 +180,6 @@ struct BundleInfo {
       programs.push_back(&*backward);
     return programs;
   }
-  /// The program that may have several variants: the backward, where there is
-  /// one, which takes what one forward saves.
-  ProgramInfo &getVaried() { return backward ? *backward : forward; }
   /// The kernels of all variants of all programs.
   std::vector<KernelInfo *> getKernels() {
     std::vector<KernelInfo *> kernels;

@@ -50,6 +50,16 @@ private:
   }
   /// Stores two blocks of 8 columns of the lane's row.
   void storePair(Value left, Value right, Value isInside, Value pointer);
+  /// Returns the pointer to an element. Added to the base opaquely: its
+  /// distance from there is the same in every chunk, and would be kept.
+  Value locate(Value row, Value column) {
+    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+    Value start =
+        e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
+              {e.ext64(row), e.mul(stride, bytes), base}, base.getType())
+            .front();
+    return offsetPointer(e, start, e.ext64(column), element);
+  }
   /// `pointer`, `rows` rows further. Opaque: pointers that are known to be a
   /// constant apart would each be kept from chunk to chunk.
   Value step(Value pointer, int64_t rows) {
@@ -78,8 +88,7 @@ void DirectRows::storePair(Value left, Value right, Value isInside,
 
 void DirectRows::store() {
   Value at = e.add(warpRow, row);
-  Value pointer = offsetPointer(
-      e, base, e.add(e.mul(e.ext64(at), stride), e.ext64(column)), element);
+  Value pointer = locate(at, column);
   for (size_t half : {0, 1}) {
     Value isInside = e.cmp(LLVM::ICmpPredicate::ult, at, valid);
     for (size_t i = 0; i < values.size(); i += 8)
@@ -94,10 +103,7 @@ void DirectRows::store() {
 
 void DirectRows::storeTransposed() {
   Value at = row;
-  Value pointer = offsetPointer(
-      e, base,
-      e.add(e.mul(e.ext64(row), stride), e.ext64(e.add(column, warpRow))),
-      element);
+  Value pointer = locate(row, e.add(column, warpRow));
   for (size_t i = 0; i < values.size(); i += 4) {
     if (i > 0) {
       at = e.add(at, 8);

@@ -6,6 +6,8 @@
 
 #include "Patterns.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
@@ -95,6 +97,8 @@ struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
 void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   SmemType tile = op.getStaging().getType();
   Type element = tile.getElementType();
+  // The last use of the staging tile may still be read.
+  emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
   writePlainMatrix(e, e.elements(adaptor.getValue()), adaptor.getStaging(),
                    tile, op.getTranspose(), /*firstRow=*/0);
   emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
@@ -118,26 +122,74 @@ void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   }
 }
 
-/// The 16-bit rows of a staging tile, a unit of 16 bytes a thread and step.
-void storeUnits(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
-  SmemType tile = op.getStaging().getType();
-  Type element = tile.getElementType();
-  Value base =
-      globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
-  Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
-  Value valid = e.trunc32(adaptor.getValid());
-  Units units(e, adaptor.getStaging(), tile);
-  Value pointer;
-  for (int64_t step = 0; step < units.steps(); ++step) {
-    pointer = units.pointer(step, base, stride, pointer);
-    Value inside = e.cmp(LLVM::ICmpPredicate::ult, units.row(step), valid);
-    e.ifThen(inside, [&] {
-      SmallVector<Value> unit =
-          e.loadSharedVector(e.i32(), 4, units.address(step));
-      e.storeGlobal(e.vectorOf(unit), pointer);
-    });
-  }
+/// True if all rows of the tile are known to be stored.
+bool storesAllRows(StoreRowsOp op) {
+  std::optional<int64_t> valid = getConstantIntValue(op.getValid());
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  return valid && *valid >= type.getDimSize(op.getTranspose() ? 1 : 0);
 }
+
+/// The 16-bit rows of a staging tile, a unit of 16 bytes a thread and step.
+/// What is larger than the tile goes through it piece by piece.
+class PiecesOfRows {
+public:
+  PiecesOfRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor)
+      : e(e), op(op), adaptor(adaptor), tile(op.getStaging().getType()),
+        base(globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
+                           tile.getElementType())),
+        stride(globalStride(e, adaptor.getGlobal(), op.getDim())),
+        valid(e.trunc32(adaptor.getValid())) {}
+
+  void store() {
+    int64_t pieces =
+        cast<RankedTensorType>(op.getValue().getType()).getNumElements() /
+        (tile.getShape()[0] * tile.getShape()[1]);
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      // The last use of the staging tile may still be read.
+      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
+                  op.getTranspose());
+      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      storeUnits(piece * tile.getShape()[0]);
+    }
+  }
+
+private:
+  /// Returns the registers of so many columns: those of one piece.
+  Value getPiece(int64_t piece, int64_t pieces) {
+    if (pieces == 1)
+      return adaptor.getValue();
+    SmallVector<Value> values = e.elements(adaptor.getValue());
+    size_t size = values.size() / pieces;
+    return e.vectorOf(ArrayRef(values).slice(piece * size, size));
+  }
+
+  /// Stores what the staging tile holds, rows from `first` on.
+  void storeUnits(int64_t first) {
+    Units units(e, adaptor.getStaging(), tile);
+    for (int64_t step = 0; step < units.steps(); ++step) {
+      pointer = units.pointer(step, base, stride, pointer);
+      auto store = [&] {
+        SmallVector<Value> unit =
+            e.loadSharedVector(e.i32(), 4, units.address(step));
+        e.storeGlobal(e.vectorOf(unit), pointer);
+      };
+      if (storesAllRows(op))
+        store();
+      else
+        e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, e.add(units.row(step), first),
+                       valid),
+                 store);
+    }
+  }
+
+  Emitter &e;
+  StoreRowsOp op;
+  StoreRowsOp::Adaptor adaptor;
+  SmemType tile;
+  Value base, stride, valid;
+  Value pointer; ///< of the last step
+};
 
 struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -149,16 +201,10 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
       return rewriter.notifyMatchFailure(op, "it leaves from registers");
     Emitter e(rewriter, op.getLoc());
     SmemType tile = op.getStaging().getType();
-    // The last use of the staging tile may still be read.
-    emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-    if (tile.isSwizzled()) {
-      writeMatrix(e, adaptor.getValue(), adaptor.getStaging(), tile,
-                  op.getTranspose());
-      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-      storeUnits(e, op, adaptor);
-    } else {
+    if (tile.isSwizzled())
+      PiecesOfRows(e, op, adaptor).store();
+    else
       storePlainRows(e, op, adaptor);
-    }
     rewriter.eraseOp(op);
     return success();
   }

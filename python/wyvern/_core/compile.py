@@ -86,7 +86,7 @@ def compile(
         estimated to be the fastest for its shapes: "auto" (the default, those worth having)
         or a list of "separate", "fused-blocks", "fused-warps", "segments-<tokens>";
         wyvernc --variants. With `training` there is one, and with saved states those of its
-        backward.
+        forward and those of its backward.
     serving
         Compiles the step of decoding in the place of the layer: a program with `step`,
         `verify` and `commit` on a pool of states. True, or a `Pool` that says what that is;

@@ -65,12 +65,26 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
   SmallVector<int64_t> shape(tensorOf(stored).getShape());
   // Each warpgroup has its own part.
   auto role = findStore(arg)->getParentOfType<sched::RoleOp>();
-  if (std::optional<int64_t> m = context.orientation.getM(stored))
+  if (std::optional<int64_t> m = context.orientation.getM(stored)) {
     shape[*m] = tile::kAccRows * role.getSplit();
-  return tile::AllocOp::create(
-      builder, kernel.getLoc(),
-      tile::SmemType::get(builder.getContext(), shape, type.getElementType()),
-      /*transient=*/true, IntegerAttr());
+    // Where they share an SM's memory, columns go in pieces of as many rows.
+    if (role.getSplit() > 1 && m == 1 && tile::isHalf(type.getElementType()))
+      shape[0] = std::min(shape[0], tile::kAccRows);
+  }
+  auto smem =
+      tile::SmemType::get(builder.getContext(), shape, type.getElementType());
+  // Warpgroups of a role do not wait for each other, so two tiles with parts of
+  // each could not share a place: its outs have one tile in turn.
+  if (role.getSplit() > 1)
+    for (unsigned other = 0; other < i; ++other) {
+      BlockArgument before = kernel.getOutArgs()[other];
+      Value tile = context.staging.lookup(before);
+      if (tile && tile.getType() == smem &&
+          findStore(before)->getParentOfType<sched::RoleOp>() == role)
+        return tile;
+    }
+  return tile::AllocOp::create(builder, kernel.getLoc(), smem,
+                               /*transient=*/true, IntegerAttr());
 }
 
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {

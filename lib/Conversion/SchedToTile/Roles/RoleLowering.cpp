@@ -191,9 +191,21 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
   return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
 }
 
+/// True if `sink` stores a carry and stands behind a product that is still to be
+/// lowered: it leaves beside that.
+static bool isHeldBack(Operation *sink,
+                       const llvm::SmallPtrSetImpl<Operation *> &waiting) {
+  auto store = dyn_cast<sched::StoreOp>(sink);
+  return store && isa<BlockArgument>(store.getTile()) &&
+         llvm::any_of(waiting, [&](Operation *op) {
+           auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
+           return chunkOp && chunkOp.getMatmulFlops() > 0 &&
+                  op->isBeforeInBlock(sink);
+         });
+}
+
 /// A tile leaves as soon as it is made: its registers are free for what
-/// follows, and other roles wait for it. First what was there before: the
-/// chunk's products overwrite a carry.
+/// follows, and other roles wait for it.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
@@ -207,7 +219,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
       auto isWaiting = [&](Value operand) {
         return waiting.contains(operand.getDefiningOp());
       };
-      if (!sink || llvm::any_of(sink->getOperands(), isWaiting))
+      if (!sink || llvm::any_of(sink->getOperands(), isWaiting) ||
+          isHeldBack(sink, waiting))
         continue;
       if (failed(lowerSink(std::exchange(sink, nullptr), lowering, visit)))
         return failure();

@@ -39,14 +39,6 @@ static bool isSumThatGoesOn(OpOperand &use) {
                       llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
 }
 
-/// True where a function returns what it saves for its backward, and not what
-/// its caller asked for.
-static bool isSavedBy(OpOperand &use) {
-  auto func = dyn_cast<func::FuncOp>(use.getOwner()->getParentOp());
-  return isa<func::ReturnOp>(use.getOwner()) && func &&
-         func.getResultAttr(use.getOperandNumber(), kResidualAttr);
-}
-
 bool delta::isNarrowable(Value tensor, FloatType type, bool mayBeSaved) {
   auto wide = cast<RankedTensorType>(tensor.getType());
   if (tensor.use_empty() || wide.getElementTypeBitWidth() <= type.getWidth())

@@ -19,6 +19,12 @@ func::FuncOp delta::getBackward(func::FuncOp forward) {
   return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(forward, symbol);
 }
 
+bool delta::isSavedBy(OpOperand &use) {
+  auto func = dyn_cast<func::FuncOp>(use.getOwner()->getParentOp());
+  return isa<func::ReturnOp>(use.getOwner()) && func &&
+         func.getResultAttr(use.getOperandNumber(), kResidualAttr);
+}
+
 bool delta::isTrainingFunction(func::FuncOp func) {
   if (func->hasAttr(kBackwardAttr))
     return true;

@@ -50,6 +50,7 @@ private:
   void visit(Operation &op);
   void addProduct(delta::ChunkRegionOpInterface op);
   void addLanes(Value tile, int64_t ops);
+  void addStore(StoreOp store);
   /// True if the split dimension runs through a tile: it is the state, or made
   /// from it. What is not is the same for all parts of the state.
   bool isSplit(Value value) const { return split.contains(value); }
@@ -90,6 +91,22 @@ static bool isFree(Operation &op) {
   return isa<arith::TruncFOp>(op) && op.getOperand(0).getDefiningOp<GetOp>();
 }
 
+/// Returns the bytes that a block moves in a chunk for a tensor. Blocks of one
+/// head share what they load without a split dimension, and heads of a group
+/// share a head's tensor: each counts its part of it.
+static int64_t countBytes(KernelOp kernel, BlockArgument tensor) {
+  RankedTensorType type = cast<GlobalType>(tensor.getType()).getTensor();
+  delta::BindingAttr binding = kernel.getBinding(tensor);
+  int64_t bytes = kernel.getTileType(tensor).getNumElements() *
+                  type.getElementTypeBitWidth() / 8;
+  int64_t heads = static_cast<int64_t>(kernel.getHeads());
+  for (auto [dim, size] : llvm::zip_equal(binding.getDims(), type.getShape()))
+    if (dim.kind == delta::DimKind::head)
+      bytes = bytes * size / heads;
+  return bytes /
+         (static_cast<int64_t>(kernel.getSplit()) * binding.getChunkMultiple());
+}
+
 void RoleEstimator::addLanes(Value tile, int64_t ops) {
   int64_t parts =
       isSplit(tile) ? static_cast<int64_t>(kernel.getSplit() * role.getSplit())
@@ -111,6 +128,21 @@ void RoleEstimator::addProduct(delta::ChunkRegionOpInterface op) {
   cost.productCycles = std::max(cost.productCycles, chains[result]);
 }
 
+void RoleEstimator::addStore(StoreOp store) {
+  addLanes(store.getTile(), /*ops=*/1);
+  auto to = cast<BlockArgument>(store.getTarget());
+  delta::BindingAttr binding = kernel.getBinding(to);
+  int64_t bytes = countBytes(kernel, to);
+  // In 16 bits: the chain that joins segments stores f32, a state a segment.
+  bool isHalf = tile::isHalf(
+      cast<GlobalType>(to.getType()).getTensor().getElementType());
+  if (isHalf && binding.has(delta::DimKind::chunk) &&
+      binding.getChunkMultiple() == 1)
+    cost.storeCycles += bytes * target.sms / target.memoryBytesPerCycle;
+  if (!isSplit(store.getTile()))
+    cost.repeatedBytes += bytes * static_cast<int64_t>(kernel.getSplit() - 1);
+}
+
 void RoleEstimator::visit(Operation &op) {
   int64_t chain = 0;
   for (Value operand : op.getOperands())
@@ -127,7 +159,7 @@ void RoleEstimator::visit(Operation &op) {
       for (Value tile : put.getTiles())
         addLanes(tile, /*ops=*/1);
   } else if (auto store = dyn_cast<StoreOp>(op)) {
-    addLanes(store.getTile(), /*ops=*/1);
+    addStore(store);
   }
   auto inChunk = dyn_cast<delta::ChunkRegionOpInterface>(op);
   if (!inChunk || isFree(op))
@@ -156,22 +188,6 @@ RoleCost sched::estimateRole(RoleOp role) {
   return RoleEstimator(role).estimate();
 }
 
-/// Returns the bytes that a block moves in a chunk for a tensor. Blocks of one
-/// head share what has no split dimension, and heads of a group share a head's
-/// tensor: each counts its part of it.
-static int64_t countBytes(KernelOp kernel, BlockArgument tensor) {
-  RankedTensorType type = cast<GlobalType>(tensor.getType()).getTensor();
-  delta::BindingAttr binding = kernel.getBinding(tensor);
-  int64_t bytes = kernel.getTileType(tensor).getNumElements() *
-                  type.getElementTypeBitWidth() / 8;
-  int64_t heads = static_cast<int64_t>(kernel.getHeads());
-  for (auto [dim, size] : llvm::zip_equal(binding.getDims(), type.getShape()))
-    if (dim.kind == delta::DimKind::head)
-      bytes = bytes * size / heads;
-  return bytes /
-         (static_cast<int64_t>(kernel.getSplit()) * binding.getChunkMultiple());
-}
-
 /// Returns the bytes that a role loads and stores in a chunk.
 static int64_t countBytes(KernelOp kernel, RoleOp role) {
   int64_t bytes = 0;
@@ -184,6 +200,18 @@ static int64_t countBytes(KernelOp kernel, RoleOp role) {
   return bytes;
 }
 
+/// True if what reads `channel` waits for loads: they have one place, which is
+/// free only then. Within a role that is ahead of those that read it they come
+/// a chunk before.
+static bool waitsForLoads(ChannelOp channel) {
+  if (channel.getDepth() != 1 || channel.getFill() != Fill::tma)
+    return false;
+  auto host = cast<RoleOp>(channel.getFiller()).getWithin();
+  return !host || llvm::any_of(channel.getReaders(), [&](Operation *reader) {
+    return cast<RoleOp>(reader).getRoleName() == *host;
+  });
+}
+
 KernelCost sched::estimateKernel(KernelOp kernel) {
   KernelCost cost;
   for (RoleOp role : kernel.getRoles()) {
@@ -192,16 +220,14 @@ KernelCost sched::estimateKernel(KernelOp kernel) {
     int64_t turns = static_cast<int64_t>(role.getCopies());
     cost.stepCycles = std::max(cost.stepCycles, part.getCycles() / turns);
     cost.stepWork +=
-        part.tensorCycles + groups * (part.laneCycles / kLaneShare +
-                                      part.solveCycles / kSolveShare);
-    cost.stepBytes += countBytes(kernel, role);
+        part.tensorCycles + part.storeCycles +
+        groups * (part.laneCycles / kLaneShare +
+                  part.solveCycles / kSolveShare);
+    cost.stepBytes += countBytes(kernel, role) + part.repeatedBytes;
   }
   // What is not loaded ahead is waited for.
-  for (ChannelOp channel : kernel.getChannels())
-    if (channel.getDepth() == 1 && channel.getFill() == Fill::tma) {
-      cost.stepCycles += tile::getTarget(kernel).loadCycles;
-      break;
-    }
+  if (llvm::any_of(kernel.getChannels(), waitsForLoads))
+    cost.stepCycles += tile::getTarget(kernel).loadCycles;
   // The roles of one block share its SM too.
   cost.stepCycles = std::max(cost.stepCycles, cost.stepWork);
   return cost;

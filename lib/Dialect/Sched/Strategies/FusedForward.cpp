@@ -118,7 +118,7 @@ static bool waitsForProduct(delta::ChunkScanOp scan) {
 
 /// Says how deep the channels of `plan` are, and who loads, on the side or not.
 static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
-                         ArrayRef<int64_t> each, bool onTheSide) {
+                         ArrayRef<int64_t> each, bool onTheSide, bool saves) {
   unsigned numRoles = plan.getRoles().size();
   for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
     // The map is two chunks ahead of the state: what the state alone reads need
@@ -135,6 +135,10 @@ static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
                     : !isLoaded ? computed
                     : isLate    ? std::max<int64_t>(loaded - 2, 2)
                                 : loaded;
+    // The other place is what the state stores through: an operand that is read
+    // early is there in time with one, for the host is a chunk ahead.
+    if (isLoaded && isLate && saves && onTheSide)
+      channel.depth = 1;
     if (number < each.size())
       channel.depth = each[number];
     if (!isLoaded || !onTheSide)
@@ -148,6 +152,27 @@ static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
     int64_t inUse = numRoles - *channel.host + 1;
     channel.ahead = std::max<int64_t>(channel.depth - inUse, 0);
   }
+}
+
+/// True if the forward saves for its backward what `program` computes.
+static bool savesOuts(const FusedProgram &program) {
+  return llvm::any_of(program.getOuts(), [](const FusedProgram::Out &out) {
+    return out.isSaved();
+  });
+}
+
+/// Says how outs leave `roles`. Where no warps only load there is no shared
+/// memory for them either: they take the place of what the role has read. Where
+/// the roles of the map save something too, from their registers, and the state
+/// has a place for all that it stores.
+static void planStores(MutableArrayRef<PlannedRole> roles, bool onTheSide,
+                       bool saves) {
+  using Stores = PlannedRole::Stores;
+  for (auto [i, role] : llvm::enumerate(roles))
+    if (saves)
+      role.stores = i == 0 ? Stores::staged : Stores::direct;
+    else if (onTheSide)
+      role.stores = Stores::via;
 }
 
 /// True if a product of `role` is multiplied by decays.
@@ -232,16 +257,13 @@ private:
     grid.split = *parts / state.split;
     roles.back().copies = copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
-    // Where no warps only load there is no shared memory for outs either.
-    bool onTheSide = leavesNoWarps(roles);
-    if (onTheSide)
-      for (PlannedRole &role : roles)
-        role.stores = PlannedRole::Stores::via;
+    bool onTheSide = leavesNoWarps(roles), saves = savesOuts(program);
+    planStores(roles, onTheSide, saves);
     std::optional<int64_t> loadRegisters = assignRegisters(
         roles, !onTheSide, program.countCarried(grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
-    planChannels(plan, stages, depth, depths, onTheSide);
+    planChannels(plan, stages, depth, depths, onTheSide, saves);
 
     OpBuilder builder(scan);
     KernelTensors tensors = getFusedTensors(program);

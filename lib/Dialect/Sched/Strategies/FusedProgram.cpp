@@ -8,6 +8,7 @@
 
 #include "OwnMap.h"
 
+#include "wyvern/Dialect/Delta/Utils/Training.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -140,6 +141,10 @@ void FusedProgram::addOuts(Program program) {
         }))
       outs.push_back({program.getYield().getOuts()[i], cast<OpResult>(out),
                       program.getOutBinding(i)});
+}
+
+bool FusedProgram::Out::isSaved() const {
+  return llvm::any_of(tensor.getUses(), delta::isSavedBy);
 }
 
 std::optional<unsigned> FusedProgram::getCarry(Value value) const {

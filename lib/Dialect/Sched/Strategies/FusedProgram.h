@@ -44,6 +44,9 @@ public:
     Value tile;
     OpResult tensor;
     delta::BindingAttr binding;
+
+    /// True if a forward saves it for its backward.
+    bool isSaved() const;
   };
   ArrayRef<Out> getOuts() const { return outs; }
 

@@ -120,6 +120,15 @@ SmallVector<Value> RoleWriter::loadInits(bool hasCarries) {
   return inits;
 }
 
+bool RoleWriter::readsProduct(Operation *op, unsigned number) const {
+  return llvm::any_of(op->getOperands(), [&](Value operand) {
+    Value made = plan.getProgram().resolve(operand).value;
+    auto def = made ? made.getDefiningOp<delta::ChunkRegionOpInterface>()
+                    : delta::ChunkRegionOpInterface();
+    return def && def.getMatmulFlops() > 0 && plan.computes(number, made);
+  });
+}
+
 void RoleWriter::addRole(unsigned number) {
   const PlannedRole &planned = plan.getRoles()[number];
   RoleOp role = createRole(builder, kernel, planned.name, planned.warps);
@@ -138,13 +147,22 @@ void RoleWriter::addRole(unsigned number) {
   mapping.map(plan.getProgram().getMap().getValid(), loop.getValid());
   for (auto [i, arg] : llvm::enumerate(loop.getCarryArgs()))
     mapping.map(scan.getCarryArg(i), arg);
-  // First what was there before: the chunk's products overwrite a carry.
+  // First what others wait for. Carries are stored beside the first products,
+  // before what is made of these: the chunk's last ones overwrite a carry.
   if (hasCarries)
-    addSinks(/*op=*/nullptr, number);
+    putTiles(/*op=*/nullptr, number);
+  bool storesCarries = hasCarries;
   for (Operation *op : planned.ops) {
+    if (storesCarries && readsProduct(op, number)) {
+      storeOuts(/*op=*/nullptr, number);
+      storesCarries = false;
+    }
     cloneOp(op, number);
-    addSinks(op, number);
+    putTiles(op, number);
+    storeOuts(op, number);
   }
+  if (storesCarries)
+    storeOuts(/*op=*/nullptr, number);
   SmallVector<Value> carries;
   if (hasCarries)
     for (Value carry : scan.getYield().getCarries())
@@ -253,8 +271,7 @@ void RoleWriter::storeOuts(Operation *op, unsigned role) {
     store(out.tile, number);
 }
 
-void RoleWriter::addSinks(Operation *op, unsigned role) {
-  storeOuts(op, role);
+void RoleWriter::putTiles(Operation *op, unsigned role) {
   for (auto [planned, channel] :
        llvm::zip_equal(plan.getChannels(), channels)) {
     auto isHere = [&](Value value) { return mapping.contains(value); };

@@ -41,13 +41,16 @@ private:
   void addLoadRole(ArrayRef<unsigned> numbers, std::optional<unsigned> host);
   /// Returns the loaded init of each carry that role `number` computes.
   SmallVector<Value> loadInits(bool hasCarries);
+  /// True if `op` reads a product of role `number`.
+  bool readsProduct(Operation *op, unsigned number) const;
   void cloneOp(Operation *op, unsigned role);
   /// Returns what `operand` is in the role that is being written; makes it
   /// there if it is free, gets it out of a channel if it crosses.
   Value mapOperand(Value operand, unsigned role);
   Value getTile(const FusedProgram::Source &source, unsigned role);
-  /// Puts and stores what leaves the role once `op` is there.
-  void addSinks(Operation *op, unsigned role);
+  /// Puts what others wait for once `op` is there; null for what was before.
+  void putTiles(Operation *op, unsigned role);
+  /// Stores what leaves the kernel then.
   void storeOuts(Operation *op, unsigned role);
   /// Returns a tile that this role alone has got out of a channel of loads and
   /// through whose place a tile that is stored as `stored` can leave; null if

@@ -258,7 +258,11 @@ LogicalResult StoreRowsOp::verify() {
   SmallVector<int64_t> shape(value.getShape());
   if (getTranspose())
     std::reverse(shape.begin(), shape.end());
-  if (staging.getShape() != ArrayRef(shape) ||
+  // Columns of the value can go in pieces, one after the other.
+  bool isPiece = getTranspose() && staging.isSwizzled() &&
+                 staging.getShape()[1] == shape[1] &&
+                 shape[0] % staging.getShape()[0] == 0;
+  if ((staging.getShape() != ArrayRef(shape) && !isPiece) ||
       staging.getElementType() != value.getElementType())
     return emitOpError() << "(C4) expected a staging tile of the shape and "
                             "element type of "

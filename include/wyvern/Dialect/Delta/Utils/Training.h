@@ -31,6 +31,10 @@ inline constexpr llvm::StringLiteral kReplayAttr = "delta.replay";
 /// The backward of a forward function; null if it has none.
 func::FuncOp getBackward(func::FuncOp forward);
 
+/// True where a forward function returns what it saves for its backward, and
+/// not what its caller asked for.
+bool isSavedBy(OpOperand &use);
+
 /// True for a forward function that has a backward, and for a backward.
 bool isTrainingFunction(func::FuncOp func);
 

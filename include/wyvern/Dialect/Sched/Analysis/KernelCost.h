@@ -27,8 +27,15 @@ struct RoleCost {
   int64_t productCycles = 0;
   /// Cycles of the tensor cores for all groups.
   int64_t tensorCycles = 0;
+  /// Cycles of states that leave every chunk, for all groups: their bytes wait
+  /// for the SM's share of the memory.
+  int64_t storeCycles = 0;
+  /// Bytes that this block stores like all others of its head.
+  int64_t repeatedBytes = 0;
 
-  int64_t getCycles() const { return laneCycles + solveCycles + productCycles; }
+  int64_t getCycles() const {
+    return laneCycles + solveCycles + productCycles + storeCycles;
+  }
 };
 
 /// What a block does in one chunk.

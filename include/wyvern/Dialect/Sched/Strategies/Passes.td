@@ -140,8 +140,10 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     computes and the roles that read, so that each waits for what it needs and for
     nothing else. The chain's operations are put in the order in which their
     operands come; of those that could go at one time, what the next carry needs goes
-    first. Outs of the map that others read too (what training saves) are stored by
-    the role that makes them.
+    first. Outs of the map that others read too are stored by the role that makes them.
+    What a forward saves for its backward the roles of the map store from registers
+    (`direct`); the state, with all that it stores, through one place in shared memory,
+    the carry beside the chunk's first products.
 
     The split dimension is divided over `split-warps` warpgroups of the state role, and
     what is left over blocks. With few heads, blocks are better: they all compute the

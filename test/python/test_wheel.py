@@ -95,7 +95,8 @@ def test_what_is_inside(wheels):
     assert {"wyvern/bundles/delta-8x8/manifest.json", "wyvern/py.typed", "wyvern/torch/__init__.py"} <= set(names)
     assert not any("_compiler.a" in name or name.endswith(("wyvernc", ".cpp")) for name in names)
     compiler = zipfile.ZipFile(wheels["wyvern_compiler"])
-    assert {"wyvern_compiler/bin/wyvernc", "wyvern_compiler/_compiler.abi3.so"} <= set(compiler.namelist())
+    inside = {"bin/wyvernc", "_compiler.abi3.so", "licenses/llvm-22-dev", "licenses/libzstd-dev"}
+    assert {f"wyvern_compiler/{name}" for name in inside} <= set(compiler.namelist())
     (metadata,) = (compiler.read(name).decode() for name in compiler.namelist() if name.endswith("/METADATA"))
     assert "Requires-Dist: nvidia-cuda-nvcc" in metadata and "Requires-Dist: wyvern==0.1.0" in metadata
 

@@ -8,7 +8,7 @@ rounded to the dtype of q and k where FLA's is.
 """
 
 import math
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from ._gate import log_decay
 from ._l2norm import l2norm
 from ._programs import kernel_dim
 from ._ranks.context import read_context
+from ._scale import rescaled
 
 
 def chunk_delta_rule(
@@ -41,13 +42,19 @@ def chunk_delta_rule(
 
     q, k: [B, T, H, K]; v: [B, T, HV, V] with HV a multiple of H, in bf16 or fp16.
     beta: [B, T, HV], any floating dtype. initial_state: [N, HV, K, V] or None.
-    scale: default K ** -0.5. cu_seqlens: int32 or int64 offsets of N packed sequences
+    scale: default K ** -0.5. output_final_state: return the state after the last token.
+    use_qk_l2norm_in_kernel: q and k come without their L2 norm over K, which is taken
+    here. cu_seqlens: int32 or int64 offsets of N packed sequences
     on the tensors' device (then B = 1); rows of o past the last offset are zero.
     cu_seqlens_cpu and the keyword chunk_size (16, 32, 64) are accepted and have no
     effect: nothing is read on the host, and the chunk is the compiled program's.
     cp_context: a ContextParallel, by which ranks hold parts of the sequences.
 
     Returns (o [B, T, HV, V] in v's dtype, final_state [N, HV, K, V] in fp32 or None).
+
+    Raises TypeError for names and dtypes, ValueError for shapes and devices,
+    NotImplementedError for forward-mode and second derivatives and where there is no
+    program for the device.
     """
     _check_kwargs("chunk_delta_rule", kwargs)
     return _delta_rule(
@@ -76,8 +83,8 @@ def fused_recurrent_delta_rule(
     """DeltaNet by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense and
     without gradients, by the program that decodes, all else by the chunked one.
 
-    As chunk_delta_rule; beta None means ones. A rate for each value channel (beta
-    [B, T, HV, V]) is another recurrence and is refused.
+    The arguments are those of chunk_delta_rule; beta [B, T, HV], or None for ones. A rate for
+    each value channel (beta [B, T, HV, V]) is another recurrence and is refused.
     """
     if beta is None:
         expect_tensors("fused_recurrent_delta_rule", v=v)
@@ -119,6 +126,7 @@ def chunk_gated_delta_rule(
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet: S <- exp(g) S, then as chunk_delta_rule.
 
+    The arguments, results and errors are those of chunk_delta_rule, and these:
     g: [B, T, HV], the logarithm of the decay, not positive (a positive g grows the
     state; it is not checked, since that would read the device). With
     use_gate_in_kernel, g is the raw gate: g <- -exp(A_log) softplus(g + dt_bias).
@@ -167,9 +175,9 @@ def fused_recurrent_gated_delta_rule(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense
-    and without gradients, by the program that decodes, all else by the chunked one. As
-    chunk_gated_delta_rule; g None means no decay, beta None ones.
-    Decays a key or value channel (gk, gv) are other recurrences and are refused.
+    and without gradients, by the program that decodes, all else by the chunked one. The arguments
+    are those of chunk_gated_delta_rule, g and beta [B, T, HV]; g None means no decay, beta None
+    ones. Decays a key or value channel (gk, gv) are other recurrences and are refused.
     """
     name = "fused_recurrent_gated_delta_rule"
     state_v_first = kwargs.pop("transpose_state_layout", None) or state_v_first
@@ -293,13 +301,15 @@ def _padded(family, operands, state, cu_seqlens, scale, final, context):
 
 def _call(family, operands, state, cu_seqlens, scale, final, context):
     """The op, and a scale that is not its own."""
-    if context is None:
-        o, final_state = _transforms.call(family.name, operands, state, cu_seqlens, final)
-    else:
-        o, final_state = context.call(family, operands, state, cu_seqlens, final)
-    # The programs carry the default scale; another costs one more rounding of o.
-    ratio = scale * operands[0].shape[3] ** 0.5
-    return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
+    q, *others = operands
+
+    def call(q):
+        if context is None:
+            return _transforms.call(family.name, (q, *others), state, cu_seqlens, final)
+        return context.call(family, (q, *others), state, cu_seqlens, final)
+
+    # The programs carry the default scale.
+    return rescaled(call, q, scale * q.shape[3] ** 0.5, others[1].shape[2])
 
 
 def _is_plain(scale, q, *flags):
@@ -358,6 +368,6 @@ def _delta_rule(
         beta = operands[-1].sigmoid()
         operands = *operands[:-1], 2 * beta if allow_neg_eigval else beta
     state = None if initial_state is None else initial_state.to(wide)
-    turn = (lambda x: x if x is None else x.transpose(-1, -2)) if state_v_first else lambda x: x
+    turn: Callable[[Any], Any] = (lambda x: x if x is None else x.transpose(-1, -2)) if state_v_first else lambda x: x
     o, state = _padded(family, operands, turn(state), cu_seqlens, scale, bool(output_final_state), context)
     return o, turn(state).contiguous() if output_final_state else None

@@ -194,7 +194,7 @@ func.func @recurrence_c14_dense(%q: tensor<2x?x1x4xf32>, %s0: tensor<3x1x4x4xf32
 //===----------------------------------------------------------------------===//
 
 func.func @chunk_program_c1(%x: tensor<?x?x1x4xf32>) {
-  // expected-error @+1 {{(C1) expected chunk and heads of at least 1, found 0 and 1}}
+  // expected-error @+1 {{(C1) expected chunk and heads of 1 to 1048576, found 0 and 1}}
   %o = delta.chunk_map chunk = 0 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
     delta.yield outs(%X : tensor<0x4xf32>)
   }
@@ -204,8 +204,8 @@ func.func @chunk_program_c1(%x: tensor<?x?x1x4xf32>) {
 // -----
 
 func.func @chunk_program_c1_heads(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
-  // expected-error @+1 {{(C1) expected chunk and heads of at least 1, found 8 and 0}}
-  %sT = delta.chunk_scan forward chunk = 8 heads = 0 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
+  // expected-error @+1 {{(C1) expected chunk and heads of 1 to 1048576, found 8 and -1}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = -1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
     delta.yield carry(%X : tensor<8x4xf32>)
   }
   return

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Support/Counts.h"
 
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
@@ -267,9 +268,10 @@ template <typename OpT> static LogicalResult verifyValidRows(OpT op) {
   if (failed(verifyVectorOrMatrix(op, op.getX())))
     return failure();
   int64_t rows = shapeOf(op.getX())[0];
-  if (op.getRows() < 1 || rows % op.getRows() != 0)
-    return op.emitOpError() << "(C2) expected rows a token that divide the "
-                            << rows << " rows, found " << op.getRows();
+  if (!wyvern::isCount(op.getRows()) || rows % op.getRows() != 0)
+    return op.emitOpError()
+           << "(C2) expected rows a token that divide the " << rows
+           << " rows, found " << static_cast<int64_t>(op.getRows());
   return success();
 }
 
@@ -295,10 +297,10 @@ LogicalResult RepeatRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
-  if (getN() < 1 || x.size() != y.size() ||
+  if (!wyvern::isCount(getN()) || x.size() != y.size() ||
       y[0] != x[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
-    return emitOpError() << "(C2) expected " << getN()
+    return emitOpError() << "(C2) expected " << static_cast<int64_t>(getN())
                          << " result rows for each operand row, found "
                          << getX().getType() << " -> " << getY().getType();
   return success();
@@ -316,10 +318,10 @@ LogicalResult SumRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
-  if (getN() < 1 || x.size() != y.size() ||
+  if (!wyvern::isCount(getN()) || x.size() != y.size() ||
       x[0] != y[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
-    return emitOpError() << "(C2) expected " << getN()
+    return emitOpError() << "(C2) expected " << static_cast<int64_t>(getN())
                          << " operand rows for each result row, found "
                          << getX().getType() << " -> " << getY().getType();
   return success();

@@ -135,6 +135,16 @@ public:
       writeShared(shared);
   }
 
+  /// The same of L and rates in shared memory. The scratch tile is not needed
+  /// before the system is solved: nobody waits at the barrier then.
+  void beginShared(Value l, Value rates, int64_t barrier) {
+    scratch.setRates(rates);
+    Column column = solve(scratch, getDiagonal(l));
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    shareColumn(column);
+    writeShared(l);
+  }
+
   /// Writes the blocks on the diagonal.
   void join(int64_t barrier) {
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
@@ -374,14 +384,17 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    SmallVector<Value> held;
-    Value shared;
-    if (isa<SmemType>(op.getL().getType()))
-      shared = adaptor.getL();
-    else
-      held = e.elements(adaptor.getL());
-    Strip(scratch, adaptor.getZ(), op.getZ().getType())
-        .begin(held, shared, adaptor.getRate(), op.getBarrierId());
+    Strip strip(scratch, adaptor.getZ(), op.getZ().getType());
+    bool isShared = isa<SmemType>(op.getL().getType());
+    if (isShared && isa<SmemType>(op.getRate().getType())) {
+      strip.beginShared(adaptor.getL(), adaptor.getRate(), op.getBarrierId());
+    } else {
+      SmallVector<Value> held;
+      if (!isShared)
+        held = e.elements(adaptor.getL());
+      strip.begin(held, isShared ? adaptor.getL() : Value(), adaptor.getRate(),
+                  op.getBarrierId());
+    }
     rewriter.replaceOp(op, adaptor.getZ());
     return success();
   }

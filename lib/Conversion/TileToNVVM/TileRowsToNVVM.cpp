@@ -139,6 +139,13 @@ void storeUnits(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   }
 }
 
+/// True for a stage of a ring, or a part of it.
+bool isStage(Value tile) {
+  if (auto view = tile.getDefiningOp<SubviewOp>())
+    tile = view.getTile();
+  return tile.getDefiningOp<WaitOp>() != nullptr;
+}
+
 struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -154,7 +161,9 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
     if (tile.isSwizzled()) {
       writeMatrix(e, adaptor.getValue(), adaptor.getStaging(), tile,
                   op.getTranspose());
-      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      // What was written to a stage is complete before that is filled again.
+      emitWarpgroupBarrier(e, op.getBarrierId(),
+                           /*proxy=*/isStage(op.getStaging()));
       storeUnits(e, op, adaptor);
     } else {
       storePlainRows(e, op, adaptor);

@@ -97,6 +97,22 @@ struct BroadcastPattern : OpConversionPattern<BroadcastOp> {
   }
 };
 
+struct CopyToWarpsPattern : OpConversionPattern<CopyToWarpsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(CopyToWarpsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    int64_t bytes = tensorType(op.getX()).getDimSize(0) * 4;
+    Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
+    Value place = e.add(adaptor.getScratch(), e.mul(warp, bytes));
+    emitCopyToWarp(e, e.elements(adaptor.getX()), place);
+    rewriter.replaceOp(op, place);
+    return success();
+  }
+};
+
 /// A warp-held vector: element i is value i / 32 of lane i % 32.
 struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -173,6 +189,11 @@ struct CumsumPattern : OpConversionPattern<CumsumOp> {
       return rewriter.notifyMatchFailure(
           op, "expected a warp-held vector of a multiple of 32 elements");
     Emitter e(rewriter, op.getLoc());
+    if (CumsumOp sums = findSumsBefore(op)) {
+      rewriter.replaceOp(
+          op, emitRest(e, rewriter.getRemappedValue(sums.getResult())));
+      return success();
+    }
     SmallVector<Value> values = e.elements(adaptor.getX());
     bool forward = !op.getReverse();
     if (!forward)
@@ -195,12 +216,45 @@ struct CumsumPattern : OpConversionPattern<CumsumOp> {
   }
 
 private:
-  /// Hillis and Steele's scan over the lanes.
+  /// Returns the running sums that the role of `op` has made of the same
+  /// vector, for sums of what follows each element: where a block runs alone on
+  /// an SM nothing else is done while lanes exchange theirs. Null for others.
+  static CumsumOp findSumsBefore(CumsumOp op) {
+    auto roles = op->getParentOfType<RolesOp>();
+    if (!op.getReverse() || !op.getExclusive() || !roles ||
+        !roles.getRegisters())
+      return {};
+    for (Operation *user : op.getX().getUsers())
+      if (auto sums = dyn_cast<CumsumOp>(user);
+          sums && !sums.getReverse() && !sums.getExclusive() &&
+          sums->getBlock() == op->getBlock() && sums->isBeforeInBlock(op))
+        return sums;
+    return {};
+  }
+
+  /// What follows each element, of the sums up to it: their difference from the
+  /// last one, with its rounding, as pairs of tokens have it.
+  static Value emitRest(Emitter &e, Value sums) {
+    SmallVector<Value> values = e.elements(sums);
+    Value all = e.shuffle(values.back(), e.c32(kLanes - 1));
+    for (Value &value : values)
+      value = LLVM::FSubOp::create(e.builder, e.loc, all, value);
+    return e.vectorOf(values);
+  }
+
+  /// Hillis and Steele's scan over the lanes, to the base of four: an exchange
+  /// takes a hundred cycles where shared memory is busy, three at once no more.
   static Value scanWarp(Emitter &e, Value value, bool forward) {
-    for (int64_t distance = 1; distance < kLanes; distance *= 2) {
-      Value other = e.shuffleShift(value, distance, forward);
-      Value sum = fadd(e, value, other);
-      value = e.select(hasNeighbour(e, distance, forward), sum, value);
+    constexpr int64_t kBase = 4;
+    for (int64_t step = 1; step < kLanes; step *= kBase) {
+      Value sum = value;
+      for (int64_t distance = step;
+           distance < std::min(kBase * step, kLanes); distance += step) {
+        Value other = e.shuffleShift(value, distance, forward);
+        sum = e.select(hasNeighbour(e, distance, forward), fadd(e, sum, other),
+                       sum);
+      }
+      value = sum;
     }
     return value;
   }
@@ -303,6 +357,6 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
-               RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
                IndexPattern>(converter, patterns.getContext());
 }

@@ -42,12 +42,10 @@ std::pair<Value, Value> tile::extendHalves(Emitter &e, Value packed,
 
 Value tile::packRemainders(Emitter &e, Value low, Value high, Value packed,
                            Type half) {
-  auto rounded = extendHalves(e, packed, half);
-  auto remainder = [&](Value value, Value wide) -> Value {
-    return LLVM::FSubOp::create(e.builder, e.loc, value, wide);
-  };
-  return packHalves(e, remainder(low, rounded.first),
-                    remainder(high, rounded.second), half);
+  auto [lowRounded, highRounded] = extendHalves(e, packed, half);
+  Value lowLost = LLVM::FSubOp::create(e.builder, e.loc, low, lowRounded);
+  Value highLost = LLVM::FSubOp::create(e.builder, e.loc, high, highRounded);
+  return packHalves(e, lowLost, highLost, half);
 }
 
 SmallVector<Value> tile::loadMatrices(Emitter &e, Value address) {

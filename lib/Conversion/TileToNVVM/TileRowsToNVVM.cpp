@@ -139,11 +139,12 @@ void storeUnits(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   }
 }
 
-/// True for a stage of a ring, or a part of it.
+/// True for a stage of a ring or a part of it: what was not allocated, and may
+/// have come from the round before.
 bool isStage(Value tile) {
   if (auto view = tile.getDefiningOp<SubviewOp>())
     tile = view.getTile();
-  return tile.getDefiningOp<WaitOp>() != nullptr;
+  return !tile.getDefiningOp<AllocOp>();
 }
 
 struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {

@@ -189,11 +189,6 @@ struct CumsumPattern : OpConversionPattern<CumsumOp> {
       return rewriter.notifyMatchFailure(
           op, "expected a warp-held vector of a multiple of 32 elements");
     Emitter e(rewriter, op.getLoc());
-    if (CumsumOp sums = findSumsBefore(op)) {
-      rewriter.replaceOp(
-          op, emitRest(e, rewriter.getRemappedValue(sums.getResult())));
-      return success();
-    }
     SmallVector<Value> values = e.elements(adaptor.getX());
     bool forward = !op.getReverse();
     if (!forward)
@@ -216,32 +211,6 @@ struct CumsumPattern : OpConversionPattern<CumsumOp> {
   }
 
 private:
-  /// Returns the running sums that the role of `op` has made of the same
-  /// vector, for sums of what follows each element: where a block runs alone on
-  /// an SM nothing else is done while lanes exchange theirs. Null for others.
-  static CumsumOp findSumsBefore(CumsumOp op) {
-    auto roles = op->getParentOfType<RolesOp>();
-    if (!op.getReverse() || !op.getExclusive() || !roles ||
-        !roles.getRegisters())
-      return {};
-    for (Operation *user : op.getX().getUsers())
-      if (auto sums = dyn_cast<CumsumOp>(user);
-          sums && !sums.getReverse() && !sums.getExclusive() &&
-          sums->getBlock() == op->getBlock() && sums->isBeforeInBlock(op))
-        return sums;
-    return {};
-  }
-
-  /// What follows each element, of the sums up to it: their difference from the
-  /// last one, with its rounding, as pairs of tokens have it.
-  static Value emitRest(Emitter &e, Value sums) {
-    SmallVector<Value> values = e.elements(sums);
-    Value all = e.shuffle(values.back(), e.c32(kLanes - 1));
-    for (Value &value : values)
-      value = LLVM::FSubOp::create(e.builder, e.loc, all, value);
-    return e.vectorOf(values);
-  }
-
   /// Hillis and Steele's scan over the lanes, to the base of four: an exchange
   /// takes a hundred cycles where shared memory is busy, three at once no more.
   static Value scanWarp(Emitter &e, Value value, bool forward) {

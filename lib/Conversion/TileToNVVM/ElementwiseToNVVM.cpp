@@ -83,8 +83,8 @@ private:
   }
 };
 
-/// True for tiles of f32 that are rounded to 16 bits, or extended from them, two
-/// elements a register.
+/// True for tiles of f32 that are rounded to 16 bits, or extended from them,
+/// two elements a register.
 static bool isOfPairs(Type wide, Type narrow) {
   auto tile = dyn_cast<RankedTensorType>(narrow);
   return tile && getLayout(narrow) == LayoutKind::acc &&
@@ -92,16 +92,29 @@ static bool isOfPairs(Type wide, Type narrow) {
          cast<RankedTensorType>(wide).getElementType().isF32();
 }
 
-/// Rounds two elements by one conversion. Of a vector's, LLVM makes two where a
-/// selection stands in front, which it moves behind.
+/// True for a product, or one times decays, that a mask selects of.
+static bool isMaskedProduct(Value value) {
+  auto select = value.getDefiningOp<arith::SelectOp>();
+  Value product = select ? select.getTrueValue() : Value();
+  if (auto decayed =
+          product ? product.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+      decayed && decayed.getRhs().getDefiningOp<math::Exp2Op>())
+    product = decayed.getLhs();
+  return product && product.getDefiningOp<AwaitOp>();
+}
+
+/// Rounds two elements of a masked product by one conversion. Of a vector's
+/// LLVM makes two there, and moves the selection behind them. (Where more is
+/// done to the product first that is a register less, which a backward needs.)
 struct TruncFPattern : OpConversionPattern<arith::TruncFOp> {
   using OpConversionPattern::OpConversionPattern;
 
   LogicalResult
   matchAndRewrite(arith::TruncFOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!isOfPairs(op.getIn().getType(), op.getType()))
-      return rewriter.notifyMatchFailure(op, "not a tile of f32 in pairs");
+    if (!isOfPairs(op.getIn().getType(), op.getType()) ||
+        !isMaskedProduct(op.getIn()))
+      return rewriter.notifyMatchFailure(op, "not a masked product of f32");
     Emitter e(rewriter, op.getLoc());
     Type half = getElementTypeOrSelf(op.getType());
     SmallVector<Value> values = e.elements(adaptor.getIn()), halves;
@@ -171,12 +184,13 @@ struct CompareIndicesPattern : OpConversionPattern<arith::CmpIOp> {
     Emitter e(rewriter, op.getLoc());
     AccPosition at = AccPosition::get(e);
     bool isRow = a.getDim() == 0;
-    Value difference = isRow ? e.sub(at.row0, at.col0)
-                             : e.sub(at.col0, at.row0);
+    Value difference =
+        isRow ? e.sub(at.row0, at.col0) : e.sub(at.col0, at.row0);
     auto type = cast<VectorType>(adaptor.getLhs().getType());
     SmallVector<Value> results;
     for (int64_t i = 0; i < type.getDimSize(0); ++i) {
-      int64_t right = AccPosition::colOffset(i), down = AccPosition::rowOffset(i);
+      int64_t right = AccPosition::colOffset(i),
+              down = AccPosition::rowOffset(i);
       results.push_back(e.cmp(*predicate, difference,
                               e.c32(isRow ? right - down : down - right)));
     }
@@ -289,11 +303,10 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns.add<TileConstantPattern, TruncFPattern, ExtFPattern,
-               SubProductPattern, CompareIndicesPattern, ExpPattern<math::ExpOp>,
-               ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
-               UnaryPattern<math::AbsFOp, emitAbs>,
-               UnaryPattern<math::Log1pOp, emitLog1p>>(converter,
-                                                       patterns.getContext(),
-                                                       /*benefit=*/2);
+  patterns.add<
+      TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+      CompareIndicesPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+      UnaryPattern<math::SqrtOp, emitSqrt>, UnaryPattern<math::AbsFOp, emitAbs>,
+      UnaryPattern<math::Log1pOp, emitLog1p>>(converter, patterns.getContext(),
+                                              /*benefit=*/2);
 }

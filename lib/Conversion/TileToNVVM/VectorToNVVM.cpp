@@ -217,8 +217,8 @@ private:
     constexpr int64_t kBase = 4;
     for (int64_t step = 1; step < kLanes; step *= kBase) {
       Value sum = value;
-      for (int64_t distance = step;
-           distance < std::min(kBase * step, kLanes); distance += step) {
+      for (int64_t distance = step; distance < std::min(kBase * step, kLanes);
+           distance += step) {
         Value other = e.shuffleShift(value, distance, forward);
         sum = e.select(hasNeighbour(e, distance, forward), fadd(e, sum, other),
                        sum);
@@ -326,6 +326,7 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
-               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
-               IndexPattern>(converter, patterns.getContext());
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
+               SumGroupsPattern, SumPattern, IndexPattern>(
+      converter, patterns.getContext());
 }

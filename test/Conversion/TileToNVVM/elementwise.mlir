@@ -1,7 +1,7 @@
 // RUN: wyvern-opt %s -convert-tile-to-nvvm -split-input-file | FileCheck %s
 
-// Two elements are rounded by one conversion, a selection in front of it or not, and
-// extended by an instruction each: a bf16 is the upper half of an f32.
+// Two elements of a masked product are rounded by one conversion, which LLVM would take
+// apart, and extended by an instruction each: a bf16 is the upper half of an f32.
 
 // CHECK-LABEL: gpu.module @pairs
 // CHECK-NOT: llvm.fptrunc
@@ -12,9 +12,15 @@
 // CHECK: llvm.return
 tile.kernel @pairs(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 16384 {
   %c0 = arith.constant 0 : index
-  %t = tile.alloc offset 0 : !tile.smem<64x64xf32>
-  %x = tile.read %t : !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  %h = arith.truncf %x : tensor<64x64xf32, #tile.layout<acc>> to tensor<64x64xbf16, #tile.layout<acc>>
+  %zero = arith.constant dense<0.0> : tensor<64x64xf32, #tile.layout<acc>>
+  %k = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %d = tile.mma %k, %k transpose_b : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  %x = tile.await %d : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  %j = tile.index 1 : tensor<64x64xi32, #tile.layout<acc>>
+  %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %below = arith.cmpi ult, %j, %i : tensor<64x64xi32, #tile.layout<acc>>
+  %m = arith.select %below, %x, %zero : tensor<64x64xi1, #tile.layout<acc>>, tensor<64x64xf32, #tile.layout<acc>>
+  %h = arith.truncf %m : tensor<64x64xf32, #tile.layout<acc>> to tensor<64x64xbf16, #tile.layout<acc>>
   %y = arith.extf %h : tensor<64x64xbf16, #tile.layout<acc>> to tensor<64x64xf32, #tile.layout<acc>>
   tile.store_matrix %y to %out[%c0, %c0] dims [0, 1] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x64xf32>>
 }
@@ -28,9 +34,15 @@ tile.kernel @pairs(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4 
 // CHECK-COUNT-32: llvm.fpext
 tile.kernel @halves(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 16384 {
   %c0 = arith.constant 0 : index
-  %t = tile.alloc offset 0 : !tile.smem<64x64xf32>
-  %x = tile.read %t : !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
-  %h = arith.truncf %x : tensor<64x64xf32, #tile.layout<acc>> to tensor<64x64xf16, #tile.layout<acc>>
+  %zero = arith.constant dense<0.0> : tensor<64x64xf32, #tile.layout<acc>>
+  %k = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %d = tile.mma %k, %k transpose_b : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  %x = tile.await %d : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  %j = tile.index 1 : tensor<64x64xi32, #tile.layout<acc>>
+  %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %below = arith.cmpi ult, %j, %i : tensor<64x64xi32, #tile.layout<acc>>
+  %m = arith.select %below, %x, %zero : tensor<64x64xi1, #tile.layout<acc>>, tensor<64x64xf32, #tile.layout<acc>>
+  %h = arith.truncf %m : tensor<64x64xf32, #tile.layout<acc>> to tensor<64x64xf16, #tile.layout<acc>>
   %y = arith.extf %h : tensor<64x64xf16, #tile.layout<acc>> to tensor<64x64xf32, #tile.layout<acc>>
   tile.store_matrix %y to %out[%c0, %c0] dims [0, 1] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x64xf32>>
 }

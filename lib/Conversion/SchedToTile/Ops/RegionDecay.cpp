@@ -42,9 +42,9 @@ Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
   return arith::SubFOp::create(builder, loc, h, p);
 }
 
-/// The running sums of the decay of `op`, times log2 e. Products of a role share
-/// them: in a kernel whose roles have budgets, where no other block runs while
-/// lanes exchange what they hold, as copies in shared memory.
+/// The running sums of the decay of `op`, times log2 e. Products of a role
+/// share them: in a kernel whose roles have budgets, where no other block runs
+/// while lanes exchange what they hold, as copies in shared memory.
 template <typename OpT>
 Value RegionLowering::sumInLog2(OpT op, bool exclusive) {
   Value &known = sums[{op.getG(), exclusive ? 1u : 0u}];
@@ -70,8 +70,8 @@ Value RegionLowering::sumInLog2(OpT op, bool exclusive) {
   int64_t size = type.getDimSize(0);
   Value scratch = allocate({tile::kWarpgroupWarps * size},
                            type.getElementType(), /*transient=*/false);
-  auto copy = tile::SmemType::get(builder.getContext(), {size},
-                                  type.getElementType());
+  auto copy =
+      tile::SmemType::get(builder.getContext(), {size}, type.getElementType());
   known = tile::CopyToWarpsOp::create(builder, loc, copy, known, scratch);
   return known;
 }

@@ -314,10 +314,12 @@ LogicalResult EraseStripsOp::verify() {
   Type rate = getRate().getType();
   bool mayBeShared = getL().getType() == shared;
   if (rate != getTileType({kAccRows}, element, LayoutKind::warp) &&
-      !(mayBeShared && rate == SmemType::get(getContext(), {kAccRows}, element)))
-    return emitOpError() << "(C2) expected 64 rates held by every warp or, as L, "
-                            "in shared memory, found "
-                         << rate;
+      !(mayBeShared &&
+        rate == SmemType::get(getContext(), {kAccRows}, element)))
+    return emitOpError()
+           << "(C2) expected 64 rates held by every warp or, as L, "
+              "in shared memory, found "
+           << rate;
   return verifyFactorTiles(*this, getZ().getType(), getScratch().getType());
 }
 

@@ -56,16 +56,16 @@ struct StripOfL {
   int64_t rowBytes;
 };
 
-/// A column of a solution P, and of -C P in f16, two a register, and what this
-/// rounding lost.
+/// A column of a solution P, and of -C P in f16, two a register.
 struct Column {
-  SmallVector<Value> p, halves, lost;
+  SmallVector<Value> p, halves;
 };
 
 /// Returns column `lane` of (I + L_ss C_s)^-1 L of the strip `l`. Columns of
 /// L_ss are eliminated four at a time: rows below them do not wait for each
-/// other.
-Column solve(FactorScratch &scratch, StripOfL l) {
+/// other. With `isSplit` operands have two parts: loads of the second half then
+/// do not come ahead of the first half's work, which leaves no registers.
+Column solve(FactorScratch &scratch, StripOfL l, bool isSplit) {
   Emitter &e = scratch.e;
   Value column = e.add(l.origin, e.mul(scratch.lane, 4));
   // L_ss is right of L_21 in a second strip.
@@ -76,6 +76,8 @@ Column solve(FactorScratch &scratch, StripOfL l) {
   for (int64_t i = 0; i < kStrip; ++i)
     p.push_back(e.loadShared(e.f32(), e.add(column, i * l.rowBytes)));
   for (int64_t first = 0; first < kStrip; first += kPanel) {
+    if (isSplit && first >= kStrip / 2)
+      syncWarp(e);
     SmallVector<Value> c =
         e.loadSharedVector(e.f32(), kPanel, scratch.rate(first));
     for (int64_t i = first; i < kStrip; ++i) {
@@ -91,14 +93,34 @@ Column solve(FactorScratch &scratch, StripOfL l) {
       Value scaled = LLVM::FMulOp::create(e.builder, e.loc, c[i - first], p[i]);
       y.push_back(LLVM::FNegOp::create(e.builder, e.loc, scaled));
       // At once: half the registers.
-      if (i % 2 == 0)
-        continue;
-      result.halves.push_back(packHalves(e, y[i - 1], y[i], e.f16()));
-      result.lost.push_back(
-          packRemainders(e, y[i - 1], y[i], result.halves.back(), e.f16()));
+      if (i % 2 == 1)
+        result.halves.push_back(packHalves(e, y[i - 1], y[i], e.f16()));
     }
   }
   return result;
+}
+
+/// Returns what the rounding of `column` has lost. C P is made again for it:
+/// held, it would be registers beside those of the substitution.
+SmallVector<Value> findLost(FactorScratch &scratch, const Column &column) {
+  Emitter &e = scratch.e;
+  SmallVector<Value> lost;
+  for (int64_t first = 0; first < kStrip; first += kPanel) {
+    SmallVector<Value> c =
+        e.loadSharedVector(e.f32(), kPanel, scratch.rate(first));
+    auto findOf = [&](int64_t i, Value rounded) -> Value {
+      Value sum = LLVM::FMAOp::create(e.builder, e.loc, c[i],
+                                      column.p[first + i], rounded);
+      return LLVM::FNegOp::create(e.builder, e.loc, sum);
+    };
+    for (int64_t i = 0; i < kPanel; i += 2) {
+      auto [low, high] =
+          extendHalves(e, column.halves[(first + i) / 2], e.f16());
+      lost.push_back(
+          packHalves(e, findOf(i, low), findOf(i + 1, high), e.f16()));
+    }
+  }
+  return lost;
 }
 
 //===----------------------------------------------------------------------===//
@@ -127,12 +149,22 @@ public:
     StripOfL source = shared ? getDiagonal(shared) : shareStrip(held);
     shareRates(rates);
     syncWarp(e);
-    Column column = solve(scratch, source);
+    Column column = solve(scratch, source, isSplit());
     // All lanes have had L.
     syncWarp(e);
     shareColumn(column);
     if (shared)
       writeShared(shared);
+  }
+
+  /// The same of L and rates in shared memory. The scratch tile is not needed
+  /// before the system is solved: nobody waits at the barrier then.
+  void beginShared(Value l, Value rates, int64_t barrier) {
+    scratch.setRates(rates);
+    Column column = solve(scratch, getDiagonal(l), isSplit());
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    shareColumn(column);
+    writeShared(l);
   }
 
   /// Writes the blocks on the diagonal.
@@ -230,15 +262,14 @@ private:
     Value before = e.mul(e.urem(scratch.warp, kStripsOfBlock), kStrip);
     Value isY = e.cmp(LLVM::ICmpPredicate::ult, e.add(scratch.lane, before),
                       e.c32(kStrip));
-    for (int64_t half : {0, 1}) {
-      auto copy = [&](ArrayRef<Value> y, bool lost) {
+    auto copy = [&](ArrayRef<Value> y, bool lost) {
+      for (int64_t half : {0, 1})
         storeVectorIf(e, isY, y.slice(half * kPanel, kPanel),
                       scratch.copy(scratch.lane, e.c32(half), lost));
-      };
-      copy(column.halves, /*lost=*/false);
-      if (isSplit())
-        copy(column.lost, /*lost=*/true);
-    }
+    };
+    copy(column.halves, /*lost=*/false);
+    if (isSplit())
+      copy(findLost(scratch, column), /*lost=*/true);
   }
 
   /// Reads 16 columns of what was solved.
@@ -374,14 +405,17 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    SmallVector<Value> held;
-    Value shared;
-    if (isa<SmemType>(op.getL().getType()))
-      shared = adaptor.getL();
-    else
-      held = e.elements(adaptor.getL());
-    Strip(scratch, adaptor.getZ(), op.getZ().getType())
-        .begin(held, shared, adaptor.getRate(), op.getBarrierId());
+    Strip strip(scratch, adaptor.getZ(), op.getZ().getType());
+    bool isShared = isa<SmemType>(op.getL().getType());
+    if (isShared && isa<SmemType>(op.getRate().getType())) {
+      strip.beginShared(adaptor.getL(), adaptor.getRate(), op.getBarrierId());
+    } else {
+      SmallVector<Value> held;
+      if (!isShared)
+        held = e.elements(adaptor.getL());
+      strip.begin(held, isShared ? adaptor.getL() : Value(), adaptor.getRate(),
+                  op.getBarrierId());
+    }
     rewriter.replaceOp(op, adaptor.getZ());
     return success();
   }

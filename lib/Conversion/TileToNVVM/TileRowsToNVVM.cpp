@@ -129,6 +129,14 @@ bool storesAllRows(StoreRowsOp op) {
   return valid && *valid >= type.getDimSize(op.getTranspose() ? 1 : 0);
 }
 
+/// True for a stage of a ring or a part of it: what was not allocated, and may
+/// have come from the round before.
+bool isStage(Value tile) {
+  if (auto view = tile.getDefiningOp<SubviewOp>())
+    tile = view.getTile();
+  return !tile.getDefiningOp<AllocOp>();
+}
+
 /// The 16-bit rows of a staging tile, a unit of 16 bytes a thread and step.
 /// What is larger than the tile goes through it piece by piece.
 class PiecesOfRows {
@@ -149,7 +157,9 @@ public:
       emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
       writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
                   op.getTranspose());
-      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      // What was written to a stage is complete before that is filled again.
+      emitWarpgroupBarrier(e, op.getBarrierId(),
+                           /*proxy=*/isStage(op.getStaging()));
       storeUnits(piece * tile.getShape()[0]);
     }
   }

@@ -198,9 +198,18 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   return
 }
 
+// CHECK-LABEL: func.func @copy_to_warps
+func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<256xf32>) {
+  // CHECK: tile.copy_to_warps %{{.*}} via %{{.*}} : tensor<64xf32, #tile.layout<warp>>, <256xf32> -> <64xf32>
+  %c = tile.copy_to_warps %x via %s
+      : tensor<64xf32, #tile.layout<warp>>, !tile.smem<256xf32>
+      -> !tile.smem<64xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @erase_factor
 func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
-    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+    %c: tensor<64xf32, #tile.layout<warp>>, %rates: !tile.smem<64xf32>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // CHECK: %[[B:.*]] = tile.erase_strips
   // CHECK: tile.erase_join %[[B]]
   %b = tile.erase_strips %l, %c via %s to %z barrier 1
@@ -208,6 +217,10 @@ func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #til
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   %w = tile.erase_join %b via %s barrier 1
       : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+  // CHECK: tile.erase_strips
+  %b1 = tile.erase_strips %l, %rates via %s to %z barrier 1
+      : !tile.smem<64x64xf32>, !tile.smem<64xf32>,
+        !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   // CHECK: tile.erase_strips
   %b2 = tile.erase_strips %held, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,

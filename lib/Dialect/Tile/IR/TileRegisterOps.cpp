@@ -283,18 +283,43 @@ static LogicalResult verifyFactorTiles(Operation *op, SmemType z,
   return success();
 }
 
+LogicalResult CopyToWarpsOp::verify() {
+  auto type = cast<RankedTensorType>(getX().getType());
+  if (type.getRank() != 1 || getLayout(type) != LayoutKind::warp ||
+      !type.getElementType().isF32())
+    return emitOpError() << "(C1) expected a vector of f32 held by every warp, "
+                            "found "
+                         << type;
+  int64_t size = type.getDimSize(0);
+  Type copy = SmemType::get(getContext(), {size}, type.getElementType());
+  if (getCopy().getType() != copy)
+    return emitOpError() << "(C2) expected a copy of " << copy << ", found "
+                         << getCopy().getType();
+  Type scratch = SmemType::get(getContext(), {kWarpgroupWarps * size},
+                               type.getElementType());
+  if (getScratch().getType() != scratch)
+    return emitOpError() << "(C3) expected a scratch tile of " << scratch
+                         << ", a part a warp, found " << getScratch().getType();
+  return success();
+}
+
 LogicalResult EraseStripsOp::verify() {
   Type element = Float32Type::get(getContext());
-  auto rate = cast<RankedTensorType>(getRate().getType());
   Type held = getTileType({kAccRows, kAccRows}, element, LayoutKind::acc);
   Type shared = SmemType::get(getContext(), {kAccRows, kAccRows}, element);
   if (getL().getType() != held && getL().getType() != shared)
     return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout "
                             "or in shared memory, found "
                          << getL().getType();
-  if (rate != getTileType({kAccRows}, element, LayoutKind::warp))
-    return emitOpError() << "(C2) expected 64 rates held by every warp, found "
-                         << rate;
+  Type rate = getRate().getType();
+  bool mayBeShared = getL().getType() == shared;
+  if (rate != getTileType({kAccRows}, element, LayoutKind::warp) &&
+      !(mayBeShared &&
+        rate == SmemType::get(getContext(), {kAccRows}, element)))
+    return emitOpError()
+           << "(C2) expected 64 rates held by every warp or, as L, "
+              "in shared memory, found "
+           << rate;
   return verifyFactorTiles(*this, getZ().getType(), getScratch().getType());
 }
 

@@ -216,6 +216,29 @@ def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
   let hasVerifier = 1;
 }
 
+def Tile_CopyToWarpsOp : Tile_Op<"copy_to_warps"> {
+  let summary = "a vector that every warp holds, in shared memory";
+  let description = [{
+    Each warp of a warpgroup writes the vector to a part of `scratch` of its own, and
+    the result is that part. So lanes find elements of other lanes by `tile.read` where
+    `tile.relayout` would take an exchange for each, and no warp waits for another.
+
+    Example:
+
+    ```mlir
+    %c = tile.copy_to_warps %x via %s
+        : tensor<64xf32, #tile.layout<warp>>, !tile.smem<256xf32>
+        -> !tile.smem<64xf32>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$x, Tile_SmemType:$scratch);
+  let results = (outs Tile_SmemType:$copy);
+  let assemblyFormat = [{
+    $x `via` $scratch attr-dict `:` type($x) `,` type($scratch) `->` type($copy)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let summary = "the row or column number of every element";
   let description = [{
@@ -236,13 +259,14 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     ```
 
     L is 64 x 64 and strictly lower triangular, zeros included, in registers or in
-    shared memory. Z goes to shared memory, in 16 bits; the result is the tile with
+    shared memory, as the rates are. Z goes to shared memory, in 16 bits; the result is the tile with
     what is there of it: Z_21 and Z_12. Of the blocks on the diagonal `scratch` has the
     strips of 16 rows, solved for by substitution in fp32. `tile.erase_join` makes Z_ii
     of these. L is no longer read then, and its place can be filled again.
 
     `scratch` is where warps meet: rates, strips, copies of blocks for other warps. It
     is in use from the first barrier of the warpgroup, with which the operation begins,
+    or which stands behind the substitution where L and the rates are in shared memory,
     to the next one behind `tile.erase_join`. Called by a warpgroup that has hardware
     barrier `barrier_id` to itself.
 
@@ -257,7 +281,7 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
-                       Tile_AnyTensor:$rate,
+                       AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$rate,
                        Tile_SmemType:$scratch, Tile_SmemType:$z,
                        I64Attr:$barrier_id);
   let results = (outs Tile_SmemType:$written);

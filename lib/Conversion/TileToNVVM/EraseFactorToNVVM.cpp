@@ -12,7 +12,8 @@
 //   Z_11                Z_21 = P + P Y,   P = (I + L_22 C_2)^-1 L_21,
 //         Z_22                            Y = -C_1 Z_11
 //
-// and above the two blocks what rounding takes away left of them.
+// and above the two blocks what rounding takes away left of them. Right of both,
+// if Z has two parts, what it takes away of the blocks.
 //
 //   1. Each warp solves for the 32 columns of its block by substitution in
 //      fp32, a column a lane: for (Z_11 0) or for (P Z_22).
@@ -284,9 +285,14 @@ private:
     SmallVector<Value> zeros(kBlockElements, e.zero(e.f32()));
     second = selectBlock(scratch.isSecond(), second, zeros);
     Value column = e.mul(e.udiv(scratch.warp, kStripsOfBlock), kStripsOfBlock);
-    write(round(first, to), {scratch.warp, column}, /*condition=*/{});
-    write(round(second, to), {scratch.warp, e.add(column, 1)},
-          /*condition=*/{});
+    for (ArrayRef<Value> block : {first, ArrayRef<Value>(second)}) {
+      SmallVector<Value> halves = round(block, to);
+      write(halves, {scratch.warp, column}, /*condition=*/{});
+      if (hasTwoParts(type))
+        write(roundRemainder(block, halves, to),
+              {scratch.warp, e.add(column, kStrips)}, /*condition=*/{});
+      column = e.add(column, 1);
+    }
   }
 
   //===--------------------------------------------------------------------===//
@@ -314,11 +320,16 @@ private:
   /// of it.
   void writeLower(ArrayRef<Value> values, BlockOfZ block, Value condition) {
     SmallVector<Value> halves = round(values, to);
+    BlockOfZ across = {e.sub(block.strip, e.c32(kStripsOfBlock)),
+                       e.add(block.column, kStripsOfBlock)};
     write(halves, block, condition);
-    write(roundRemainder(values, halves, to),
-          {e.sub(block.strip, e.c32(kStripsOfBlock)),
-           e.add(block.column, kStripsOfBlock)},
-          condition);
+    write(roundRemainder(values, halves, to), across, condition);
+    if (!hasTwoParts(type))
+      return;
+    // Nothing else of the second part is not on a diagonal.
+    SmallVector<Value> zeros(halves.size(), e.c32(0));
+    for (const BlockOfZ &place : {block, across})
+      write(zeros, {place.strip, e.add(place.column, kStrips)}, condition);
   }
 
   /// Writes four matrices to a block of Z.
@@ -335,7 +346,7 @@ private:
   //===--------------------------------------------------------------------===//
 
   /// True if operands of the last product have two parts.
-  bool isSplit() { return to.isF16(); }
+  bool isSplit() { return to.isF16() || hasTwoParts(type); }
 
   /// Rounds to an operand: a block's acc layout, register for register.
   SmallVector<Value> round(ArrayRef<Value> block, Type half) {

@@ -197,7 +197,7 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   Value place = getSharedTile(op.getZ());
   bool isStage = place != nullptr;
   if (!isStage)
-    place = allocate({tile::kAccRows, tile::kAccRows}, *op.getTo(),
+    place = allocate(tensorOf(op.getZ()).getShape(), *op.getTo(),
                      /*transient=*/false);
   Value begun = tile::EraseStripsOp::create(builder, op.getLoc(), l, rate,
                                             scratch, place, warps.barrier);

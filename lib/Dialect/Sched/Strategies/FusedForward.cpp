@@ -150,6 +150,32 @@ static void planChannels(RolePlan &plan, int64_t loaded, int64_t computed,
   }
 }
 
+/// True if the factor that `map` makes has two parts.
+static bool makesTwoParts(delta::ChunkMapOp map) {
+  return llvm::any_of(map.getBlock().getOps<delta::EraseFactorOp>(),
+                      [](delta::EraseFactorOp op) {
+                        return op.getZ().getType() != op.getL().getType();
+                      });
+}
+
+/// Returns the chunks that loaded tiles are held for, of `stages` that are
+/// asked for: one less where the second part of factors would have no room. Of
+/// a block's shared memory half is what the matrices of the map may take then.
+static int64_t fitStages(const FusedProgram &program, int64_t stages) {
+  delta::ChunkMapOp map = program.getMap();
+  if (!makesTwoParts(map))
+    return stages;
+  int64_t bytes = 0;
+  for (auto [i, in] : llvm::enumerate(map.getIns())) {
+    auto tile = cast<RankedTensorType>(map.getInArg(i).getType());
+    int64_t bits = getElementTypeOrSelf(in).getIntOrFloatBitWidth();
+    if (tile.getRank() == 2)
+      bytes += tile.getNumElements() * bits / 8;
+  }
+  bool fits = stages * bytes <= tile::getTarget(map).sharedBytes / 2;
+  return fits ? stages : stages - 1;
+}
+
 /// True if a product of `role` is multiplied by decays.
 static bool hasDecay(const PlannedRole &role) {
   return llvm::any_of(role.ops, [](Operation *op) {
@@ -241,7 +267,7 @@ private:
         roles, !onTheSide, program.countCarried(grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
-    planChannels(plan, stages, depth, depths, onTheSide);
+    planChannels(plan, fitStages(program, stages), depth, depths, onTheSide);
 
     OpBuilder builder(scan);
     KernelTensors tensors = getFusedTensors(program);

@@ -105,5 +105,6 @@ class DeltaNet(DeltaLayer):
         return F.normalize(x, p=1, dim=-1, eps=1e-6) if self.qk_norm == "sum" else x
 
     def recurrence(self, q, k, v, **arguments):
-        rule = chunk_delta_rule if self.backend == "wyvern" else reference.delta_rule
-        return rule(q, k, v, **arguments)[0]
+        if self.backend != "wyvern":
+            return reference.delta_rule(q, k, v, **arguments)[0]
+        return chunk_delta_rule(q, k, v, max_rate=2.0 if self.allow_neg_eigval else 1.0, **arguments)[0]

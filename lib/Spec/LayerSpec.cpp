@@ -91,7 +91,8 @@ static void printStep(const StepSpec &step, llvm::raw_ostream &os) {
   os << ", rate: " << formatRate(step);
   if (step.maxRate)
     os << ", max_rate: " << formatNumber(*step.maxRate);
-  os << ", repeat: " << step.repeat << ", reads: " << formatReads(step) << "}\n";
+  os << ", repeat: " << step.repeat << ", reads: " << formatReads(step)
+     << "}\n";
 }
 
 void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {

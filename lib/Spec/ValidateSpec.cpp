@@ -113,9 +113,9 @@ void SpecValidator::validateStep(const StepSpec &step) {
                     "nothing; remove it");
   if (step.maxRate && step.rate.isAbsent() &&
       std::abs(step.constantRate) > *step.maxRate)
-    error(step.loc, "expected a rate of at most max_rate: " +
-                        format(*step.maxRate) +
-                        ", found rate: " + format(step.constantRate));
+    error(step.loc,
+          "expected a rate of at most max_rate: " + format(*step.maxRate) +
+              ", found rate: " + format(step.constantRate));
   validateNames(step.write, OperandRole::Key, step.repeat);
   validateNames(step.erase, OperandRole::Key, step.repeat);
   validateNames(step.value, OperandRole::Value, step.repeat);

@@ -170,10 +170,9 @@ void SpecParser::parseSteps(const SourceNode &root) {
     return reader.error(*steps, "expected steps as a list such as " + example +
                                     ", found " + steps->describe());
   for (const SourceNode &step : steps->items)
-    if (reader.checkKeys(
-            step, "a step",
-            {"write", "erase", "value", "written", "rate", "max_rate", "repeat",
-             "reads"}))
+    if (reader.checkKeys(step, "a step",
+                         {"write", "erase", "value", "written", "rate",
+                          "max_rate", "repeat", "reads"}))
       spec.steps.push_back(parseStep(step));
 }
 

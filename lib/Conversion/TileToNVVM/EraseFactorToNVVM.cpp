@@ -12,8 +12,8 @@
 //   Z_11                Z_21 = P + P Y,   P = (I + L_22 C_2)^-1 L_21,
 //         Z_22                            Y = -C_1 Z_11
 //
-// and above the two blocks what rounding takes away left of them. Right of both,
-// if Z has two parts, what it takes away of the blocks.
+// and above the two blocks what rounding takes away left of them. Right of
+// both, if Z has two parts, what it takes away of the blocks.
 //
 //   1. Each warp solves for the 32 columns of its block by substitution in
 //      fp32, a column a lane: for (Z_11 0) or for (P Z_22).
@@ -114,9 +114,9 @@ struct BlockOfZ {
 /// This warp's part of a factor `z`.
 class Strip {
 public:
-  Strip(FactorScratch &scratch, Value z, SmemType type)
+  Strip(FactorScratch &scratch, Value z, SmemType type, bool forApply = false)
       : e(scratch.e), scratch(scratch), z(z), type(type),
-        to(type.getElementType()) {}
+        to(type.getElementType()), forApply(forApply) {}
 
   /// Solves for the strip of L in the registers `held` or, where there are
   /// none, in the tile `shared`, and writes Z left of the diagonal.
@@ -237,7 +237,7 @@ private:
                       scratch.copy(scratch.lane, e.c32(half), lost));
       };
       copy(column.halves, /*lost=*/false);
-      if (isSplit())
+      if (isRightSplit())
         copy(column.lost, /*lost=*/true);
     }
   }
@@ -252,17 +252,17 @@ private:
   /// added.
   void addCopied(SmallVector<Value> &first) {
     SmallVector<Value> a = round(first, e.f16()), aLost;
-    if (isSplit())
+    if (isLeftSplit())
       aLost = roundRemainder(first, a, e.f16());
     for (SmallVector<Value> *part : {&a, &aLost})
       for (Value &x : *part)
         x = e.select(scratch.isSecond(), x, e.c32(0));
     SmallVector<Value> y = loadCopy(/*lost=*/false);
     multiply(first, a, y);
-    if (!isSplit())
-      return;
-    multiply(first, aLost, y);
-    multiply(first, a, loadCopy(/*lost=*/true));
+    if (isLeftSplit())
+      multiply(first, aLost, y);
+    if (isRightSplit())
+      multiply(first, a, loadCopy(/*lost=*/true));
   }
 
   /// Reads Y as the B operand of two products of 8 columns.
@@ -324,9 +324,9 @@ private:
                        e.add(block.column, kStripsOfBlock)};
     write(halves, block, condition);
     write(roundRemainder(values, halves, to), across, condition);
-    if (!hasTwoParts(type))
+    if (!hasTwoParts(type) || forApply)
       return;
-    // Nothing else of the second part is not on a diagonal.
+    // What is left of the second part.
     SmallVector<Value> zeros(halves.size(), e.c32(0));
     for (const BlockOfZ &place : {block, across})
       write(zeros, {place.strip, e.add(place.column, kStrips)}, condition);
@@ -345,8 +345,12 @@ private:
   // Rounding
   //===--------------------------------------------------------------------===//
 
-  /// True if operands of the last product have two parts.
-  bool isSplit() { return to.isF16() || hasTwoParts(type); }
+  /// True if the left operand of the last product, P, has two parts. Of a Z in
+  /// two parts that is enough: where keys repeat, entries of P are equal, and
+  /// so are their errors, while those of Y have either sign.
+  bool isLeftSplit() { return isRightSplit() || hasTwoParts(type); }
+  /// True if the right one, Y, has.
+  bool isRightSplit() { return to.isF16(); }
 
   /// Rounds to an operand: a block's acc layout, register for register.
   SmallVector<Value> round(ArrayRef<Value> block, Type half) {
@@ -371,6 +375,7 @@ private:
   Value z;
   SmemType type;
   Type to;
+  bool forApply;
 };
 
 //===----------------------------------------------------------------------===//
@@ -391,7 +396,7 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
       shared = adaptor.getL();
     else
       held = e.elements(adaptor.getL());
-    Strip(scratch, adaptor.getZ(), op.getZ().getType())
+    Strip(scratch, adaptor.getZ(), op.getZ().getType(), op.getForApply())
         .begin(held, shared, adaptor.getRate(), op.getBarrierId());
     rewriter.replaceOp(op, adaptor.getZ());
     return success();

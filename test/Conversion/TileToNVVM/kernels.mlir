@@ -284,21 +284,34 @@ tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf
 
 // -----
 
-// A factor in two parts: beside what is left of the blocks, in both places, zeros; right of
-// the blocks what rounding takes away of them, and the last product as for f16.
+// A factor in two parts: beside what is left of the blocks, in both places, zeros, but where
+// nobody reads them; right of the blocks what rounding takes away of them, and the left
+// operand of the last product in two parts.
 
 // CHECK-LABEL: gpu.module @factor_in_two
 // CHECK-COUNT-8: @stored stmatrix
-// CHECK-COUNT-4: @stored st.shared.v4.b32
-// CHECK-COUNT-6: nvvm.mma.sync
+// CHECK-COUNT-2: @stored st.shared.v4.b32
+// CHECK-NOT: @stored
+// CHECK-COUNT-4: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
 // CHECK-COUNT-4: "stmatrix
 // CHECK-NOT: stmatrix
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @for_apply
+// CHECK-COUNT-4: @stored stmatrix
+// CHECK-NOT: @stored stmatrix
 // CHECK: llvm.return
 tile.kernel @factor_in_two(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 27648 {
   %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>
   %s = tile.alloc offset 16384 : !tile.smem<2624xf32>
   %wb = tile.erase_strips %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x128xbf16>
+  %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x128xbf16>, !tile.smem<2624xf32>
+}
+tile.kernel @for_apply(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 27648 {
+  %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>
+  %s = tile.alloc offset 16384 : !tile.smem<2624xf32>
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1 for_apply
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x128xbf16>
   %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x128xbf16>, !tile.smem<2624xf32>
 }

@@ -318,9 +318,9 @@ LogicalResult RecurrenceVerifier::verifyStep(unsigned index,
                             << "reads before the decay, so it needs an erase "
                                "key and the recurrence a decay";
   if (step.maxRate && !(*step.maxRate > 0 && std::isfinite(*step.maxRate)))
-    return op.emitOpError() << "(C15) expected a finite number above 0 that "
-                            << name << "has rates up to, found "
-                            << *step.maxRate;
+    return op.emitOpError()
+           << "(C15) expected a finite number above 0 that " << name
+           << "has rates up to, found " << *step.maxRate;
   if (failed(verifyRows(name + "write key", step.write, step.repeat,
                         op.getKeyDim())))
     return failure();

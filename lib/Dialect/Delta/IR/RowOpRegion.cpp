@@ -139,9 +139,8 @@ static void addFactorColumns(Loops &loops, Value z) {
 }
 
 Loops EraseFactorOp::getLoops() {
-  Loops loops = {
-      rows({{getL(), 0}, {getL(), 1}, {getRate(), 0}, {getZ(), 0}},
-           /*isMixed=*/true)};
+  Loops loops = {rows({{getL(), 0}, {getL(), 1}, {getRate(), 0}, {getZ(), 0}},
+                      /*isMixed=*/true)};
   addFactorColumns(loops, getZ());
   return loops;
 }
@@ -153,10 +152,9 @@ int64_t EraseFactorOp::getMatmulFlops() {
 }
 
 Loops EraseApplyOp::getLoops() {
-  Loops loops = {
-      rows({{getZ(), 0}, {getRate(), 0}, {getW(), 0}, {getR(), 0}},
-           /*isMixed=*/true),
-      columns({{getW(), 1}, {getR(), 1}})};
+  Loops loops = {rows({{getZ(), 0}, {getRate(), 0}, {getW(), 0}, {getR(), 0}},
+                      /*isMixed=*/true),
+                 columns({{getW(), 1}, {getR(), 1}})};
   addFactorColumns(loops, getZ());
   return loops;
 }

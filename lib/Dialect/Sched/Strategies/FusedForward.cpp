@@ -158,13 +158,13 @@ static bool makesTwoParts(delta::ChunkMapOp map) {
                       });
 }
 
-/// Returns the chunks that loaded tiles are held for, of `stages` that are
-/// asked for: one less where the second part of factors would have no room. Of
-/// a block's shared memory half is what the matrices of the map may take then.
-static int64_t fitStages(const FusedProgram &program, int64_t stages) {
+/// True if the second part of factors has no room where loaded tiles are held
+/// for `stages` chunks: of a block's shared memory half is what the matrices of
+/// the map may take then.
+static bool isTight(const FusedProgram &program, int64_t stages) {
   delta::ChunkMapOp map = program.getMap();
   if (!makesTwoParts(map))
-    return stages;
+    return false;
   int64_t bytes = 0;
   for (auto [i, in] : llvm::enumerate(map.getIns())) {
     auto tile = cast<RankedTensorType>(map.getInArg(i).getType());
@@ -172,8 +172,16 @@ static int64_t fitStages(const FusedProgram &program, int64_t stages) {
     if (tile.getRank() == 2)
       bytes += tile.getNumElements() * bits / 8;
   }
-  bool fits = stages * bytes <= tile::getTarget(map).sharedBytes / 2;
-  return fits ? stages : stages - 1;
+  return stages * bytes > tile::getTarget(map).sharedBytes / 2;
+}
+
+/// Has `plan` hold factors for one chunk.
+static void holdOneFactor(RolePlan &plan) {
+  for (PlannedChannel &channel : plan.getChannels())
+    if (llvm::any_of(channel.values, [](Value value) {
+          return isa<delta::EraseFactorOp>(value.getDefiningOp());
+        }))
+      channel.depth = 1;
 }
 
 /// True if a product of `role` is multiplied by decays.
@@ -267,7 +275,14 @@ private:
         roles, !onTheSide, program.countCarried(grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
-    planChannels(plan, fitStages(program, stages), depth, depths, onTheSide);
+    // One factor costs less time than a stage less (docs/performance.md). But
+    // copies of a role, and one that overlaps its chunks, want two.
+    bool isShort = depths.empty() && isTight(program, stages);
+    bool takesOne = roles.back().copies == 1 && !state.overlap;
+    planChannels(plan, isShort && !takesOne ? stages - 1 : stages, depth,
+                 depths, onTheSide);
+    if (isShort && takesOne)
+      holdOneFactor(plan);
 
     OpBuilder builder(scan);
     KernelTensors tensors = getFusedTensors(program);

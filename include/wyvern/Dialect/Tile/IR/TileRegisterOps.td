@@ -236,7 +236,8 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     Z_13 = Z_11 - round(Z_11),  Z_24 = Z_22 - round(Z_22),  Z_14 = Z_23 = 0
     ```
 
-    the last line for a Z in two parts, of 64 x 128. L is 64 x 64 and strictly lower triangular, zeros included, in registers or in
+    the last line for a Z in two parts, of 64 x 128. With `for_apply`, where
+    `tile.erase_apply` alone reads Z, Z_14 and Z_23 are left as they are. L is 64 x 64 and strictly lower triangular, zeros included, in registers or in
     shared memory. Z goes to shared memory, in 16 bits; the result is the tile with
     what is there of it: Z_21 and Z_12. Of the blocks on the diagonal `scratch` has the
     strips of 16 rows, solved for by substitution in fp32. `tile.erase_join` makes Z_ii
@@ -260,10 +261,11 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
                        Tile_AnyTensor:$rate,
                        Tile_SmemType:$scratch, Tile_SmemType:$z,
-                       I64Attr:$barrier_id);
+                       I64Attr:$barrier_id, UnitAttr:$for_apply);
   let results = (outs Tile_SmemType:$written);
   let assemblyFormat = [{
-    $l `,` $rate `via` $scratch `to` $z `barrier` $barrier_id attr-dict
+    $l `,` $rate `via` $scratch `to` $z `barrier` $barrier_id
+    (`for_apply` $for_apply^)? attr-dict
     `:` type($l) `,` type($rate) `,` type($scratch) `,` type($z)
   }];
   let hasVerifier = 1;
@@ -277,8 +279,8 @@ def Tile_EraseJoinOp : Tile_Op<"erase_join",
     `z`, with what is in `scratch`. What is left of the lower strip's diagonal in a
     block needs a product, which is on the tensor cores. For bf16 its operands are f16,
     and its error is below that of rounding Z, but for nearly equal keys at rates near
-    2; for f16, and for a Z in two parts, they are two f16, and it is that of fp32. (A
-    Neumann series on 16 x 16 blocks fails for such keys: docs/numerics.md.) |Z| must stay below 65504, as it does
+    2; for f16 they are two f16, and it is that of fp32; for a Z in two parts the
+    left one is. (A Neumann series on 16 x 16 blocks fails for such keys: docs/numerics.md.) |Z| must stay below 65504, as it does
     for keys of norm 1 and rates from 0 to 2.
 
     It begins with barrier `barrier_id`. Z is there for other warps behind the next one,

@@ -189,6 +189,11 @@ def fixed_cases():
         rates = "double" if kind == "product" else "unit"
         yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
+    # Head dims whose tiles are larger than their tensors.
+    for name, decay, kv in (("wide", "head", (96, 192)), ("both", "none", (80, 80)), ("narrow", "channel", (48, 72))):
+        layer = Layer("delta", decay, 2, 4, *kv, "bf16", max_rate=2 if name == "wide" else 1)
+        yield Case(f"dims-{name}", layer, seed=47, batch=2, tokens=333)
+        yield Case(f"dims-{name}-packed", layer, seed=53, lengths=(70, 0, 200, 1), tail=11)
     # Keys that repeat at rates that are said to reach 2: what a factor in one part does not bear.
     for decay, dtype in (("none", "bf16"), ("none", "f16"), ("head", "bf16")):
         layer = replace(bar_layer(decay, dtype), max_rate=2)

@@ -28,8 +28,14 @@ def why_not(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Optional[str]:
     types = _GPU_TYPES if kind == "cuda" else _CPU_TYPES
     if q.dtype not in types:
         return f"there are no programs for {q.dtype} on {kind}"
-    if kind == "cuda" and q.shape[3] > 128:
-        return f"key dim {q.shape[3]}: kernels take at most 128"
+    return _why_no_kernel(q.shape[3], v.shape[3]) if kind == "cuda" else None
+
+
+def _why_no_kernel(key_dim: int, value_dim: int) -> Optional[str]:
+    if key_dim > 128:
+        return f"key dim {key_dim}: kernels take at most 128"
+    if value_dim > 128 and value_dim % 64 != 0:
+        return f"value dim {value_dim}: kernels take at most 128, or a multiple of 64"
     return None
 
 

@@ -11,12 +11,12 @@ from wyvern._core import serving
 from ._tensors import NAMES
 
 CHUNK = 64  # tokens
-_KERNEL_DIMS = 16
+_KERNEL_DIMS = (64, 128)
 
 
 def kernel_dim(dim):
     """The head dim of the kernel that serves `dim`."""
-    return -(-dim // _KERNEL_DIMS) * _KERNEL_DIMS
+    return next((n for n in _KERNEL_DIMS if dim <= n), dim)
 
 
 def _target_of(device):

@@ -12,7 +12,8 @@
 //   Z_11                Z_21 = P + P Y,   P = (I + L_22 C_2)^-1 L_21,
 //         Z_22                            Y = -C_1 Z_11
 //
-// and above the two blocks what rounding takes away left of them.
+// and above the two blocks what rounding takes away left of them. Right of
+// both, if Z has two parts, what it takes away of the blocks.
 //
 //   1. Each warp solves for the 32 columns of its block by substitution in
 //      fp32, a column a lane: for (Z_11 0) or for (P Z_22).
@@ -135,9 +136,9 @@ struct BlockOfZ {
 /// This warp's part of a factor `z`.
 class Strip {
 public:
-  Strip(FactorScratch &scratch, Value z, SmemType type)
+  Strip(FactorScratch &scratch, Value z, SmemType type, bool forApply = false)
       : e(scratch.e), scratch(scratch), z(z), type(type),
-        to(type.getElementType()) {}
+        to(type.getElementType()), forApply(forApply) {}
 
   /// Solves for the strip of L in the registers `held` or, where there are
   /// none, in the tile `shared`, and writes Z left of the diagonal.
@@ -149,7 +150,7 @@ public:
     StripOfL source = shared ? getDiagonal(shared) : shareStrip(held);
     shareRates(rates);
     syncWarp(e);
-    Column column = solve(scratch, source, isSplit());
+    Column column = solve(scratch, source, isRightSplit());
     // All lanes have had L.
     syncWarp(e);
     shareColumn(column);
@@ -161,7 +162,7 @@ public:
   /// before the system is solved: nobody waits at the barrier then.
   void beginShared(Value l, Value rates, int64_t barrier) {
     scratch.setRates(rates);
-    Column column = solve(scratch, getDiagonal(l), isSplit());
+    Column column = solve(scratch, getDiagonal(l), isRightSplit());
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
     shareColumn(column);
     writeShared(l);
@@ -268,7 +269,7 @@ private:
                       scratch.copy(scratch.lane, e.c32(half), lost));
     };
     copy(column.halves, /*lost=*/false);
-    if (isSplit())
+    if (isRightSplit())
       copy(findLost(scratch, column), /*lost=*/true);
   }
 
@@ -282,17 +283,17 @@ private:
   /// added.
   void addCopied(SmallVector<Value> &first) {
     SmallVector<Value> a = round(first, e.f16()), aLost;
-    if (isSplit())
+    if (isLeftSplit())
       aLost = roundRemainder(first, a, e.f16());
     for (SmallVector<Value> *part : {&a, &aLost})
       for (Value &x : *part)
         x = e.select(scratch.isSecond(), x, e.c32(0));
     SmallVector<Value> y = loadCopy(/*lost=*/false);
     multiply(first, a, y);
-    if (!isSplit())
-      return;
-    multiply(first, aLost, y);
-    multiply(first, a, loadCopy(/*lost=*/true));
+    if (isLeftSplit())
+      multiply(first, aLost, y);
+    if (isRightSplit())
+      multiply(first, a, loadCopy(/*lost=*/true));
   }
 
   /// Reads Y as the B operand of two products of 8 columns.
@@ -315,9 +316,14 @@ private:
     SmallVector<Value> zeros(kBlockElements, e.zero(e.f32()));
     second = selectBlock(scratch.isSecond(), second, zeros);
     Value column = e.mul(e.udiv(scratch.warp, kStripsOfBlock), kStripsOfBlock);
-    write(round(first, to), {scratch.warp, column}, /*condition=*/{});
-    write(round(second, to), {scratch.warp, e.add(column, 1)},
-          /*condition=*/{});
+    for (ArrayRef<Value> block : {first, ArrayRef<Value>(second)}) {
+      SmallVector<Value> halves = round(block, to);
+      write(halves, {scratch.warp, column}, /*condition=*/{});
+      if (hasTwoParts(type))
+        write(roundRemainder(block, halves, to),
+              {scratch.warp, e.add(column, kStrips)}, /*condition=*/{});
+      column = e.add(column, 1);
+    }
   }
 
   //===--------------------------------------------------------------------===//
@@ -345,11 +351,16 @@ private:
   /// of it.
   void writeLower(ArrayRef<Value> values, BlockOfZ block, Value condition) {
     SmallVector<Value> halves = round(values, to);
+    BlockOfZ across = {e.sub(block.strip, e.c32(kStripsOfBlock)),
+                       e.add(block.column, kStripsOfBlock)};
     write(halves, block, condition);
-    write(roundRemainder(values, halves, to),
-          {e.sub(block.strip, e.c32(kStripsOfBlock)),
-           e.add(block.column, kStripsOfBlock)},
-          condition);
+    write(roundRemainder(values, halves, to), across, condition);
+    if (!hasTwoParts(type) || forApply)
+      return;
+    // What is left of the second part.
+    SmallVector<Value> zeros(halves.size(), e.c32(0));
+    for (const BlockOfZ &place : {block, across})
+      write(zeros, {place.strip, e.add(place.column, kStrips)}, condition);
   }
 
   /// Writes four matrices to a block of Z.
@@ -365,8 +376,12 @@ private:
   // Rounding
   //===--------------------------------------------------------------------===//
 
-  /// True if operands of the last product have two parts.
-  bool isSplit() { return to.isF16(); }
+  /// True if the left operand of the last product, P, has two parts. Of a Z in
+  /// two parts that is enough: where keys repeat, entries of P are equal, and
+  /// so are their errors, while those of Y have either sign.
+  bool isLeftSplit() { return isRightSplit() || hasTwoParts(type); }
+  /// True if the right one, Y, has.
+  bool isRightSplit() { return to.isF16(); }
 
   /// Rounds to an operand: a block's acc layout, register for register.
   SmallVector<Value> round(ArrayRef<Value> block, Type half) {
@@ -391,6 +406,7 @@ private:
   Value z;
   SmemType type;
   Type to;
+  bool forApply;
 };
 
 //===----------------------------------------------------------------------===//
@@ -405,7 +421,8 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    Strip strip(scratch, adaptor.getZ(), op.getZ().getType());
+    Strip strip(scratch, adaptor.getZ(), op.getZ().getType(),
+                op.getForApply());
     bool isShared = isa<SmemType>(op.getL().getType());
     if (isShared && isa<SmemType>(op.getRate().getType())) {
       strip.beginShared(adaptor.getL(), adaptor.getRate(), op.getBarrierId());

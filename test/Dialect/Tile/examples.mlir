@@ -229,7 +229,7 @@ func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #til
 }
 
 // CHECK-LABEL: func.func @erase_apply
-func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %c: tensor<64xf32, #tile.layout<col>>) {
+func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %zz: !tile.smem<64x128xbf16>, %c: tensor<64xf32, #tile.layout<col>>) {
   // CHECK: tile.erase_apply %
   %r = tile.erase_apply %w, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
@@ -237,6 +237,10 @@ func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<
   // CHECK: tile.erase_apply adjoint %
   %x = tile.erase_apply adjoint %w, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+        tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.erase_apply {{.*}} <64x128xbf16>
+  %rr = tile.erase_apply %w, %zz, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x128xbf16>,
         tensor<64xf32, #tile.layout<col>>
   return
 }

@@ -197,6 +197,27 @@ LogicalResult wyvern::checkFactorBlock(Operation *op,
                            << tile::kFactorBlock << " (delta-stage)";
 }
 
+/// True if `factor` goes to a channel, and all that is done with it there is to
+/// solve by it.
+static bool isForApply(Value factor) {
+  auto isSolve = [](Operation *user) { return isa<EraseApplyOp>(user); };
+  auto solvesBy = [&](Value got) {
+    return llvm::all_of(got.getUsers(), [&](Operation *user) {
+      return isSolve(user) || (isa<arith::TruncFOp>(user) &&
+                               llvm::all_of(user->getUsers(), isSolve));
+    });
+  };
+  return llvm::all_of(factor.getUses(), [&](OpOperand &use) {
+    auto put = dyn_cast<sched::PutOp>(use.getOwner());
+    if (!put)
+      return false;
+    auto position = llvm::find(put.getTiles(), factor).getIndex();
+    return llvm::all_of(put.getChannel().getUsers(), [&](Operation *user) {
+      return !isa<sched::GetOp>(user) || solvesBy(user->getResult(position));
+    });
+  });
+}
+
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   // Where L comes out of a channel, in f32, it need not be held while it is
   // solved for, nor need its rates.
@@ -223,10 +244,11 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   Value place = getSharedTile(op.getZ());
   bool isStage = place != nullptr;
   if (!isStage)
-    place = allocate({tile::kAccRows, tile::kAccRows}, *op.getTo(),
+    place = allocate(tensorOf(op.getZ()).getShape(), *op.getTo(),
                      /*transient=*/false);
-  Value begun = tile::EraseStripsOp::create(builder, op.getLoc(), l, rate,
-                                            scratch, place, warps.barrier);
+  Value begun = tile::EraseStripsOp::create(
+      builder, op.getLoc(), l, rate, scratch, place, warps.barrier,
+      /*for_apply=*/isStage && isForApply(op.getZ()));
   setShared(op.getZ(), tile::EraseJoinOp::create(builder, op.getLoc(), begun,
                                                  scratch, warps.barrier));
   // What a put alone takes is complete when the stage is committed.

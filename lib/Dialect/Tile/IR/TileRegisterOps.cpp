@@ -268,13 +268,20 @@ LogicalResult ScanRowsOp::verify() {
   return success();
 }
 
+/// True for the tile of a factor, in one part or in two.
+static bool isFactor(SmemType z) {
+  return (z.getShape() == ArrayRef<int64_t>{kAccRows, kAccRows} ||
+          hasTwoParts(z)) &&
+         isHalf(z.getElementType());
+}
+
 /// Diagnoses the tiles that both halves of a factor write.
 static LogicalResult verifyFactorTiles(Operation *op, SmemType z,
                                        SmemType scratch) {
-  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
-      !isHalf(z.getElementType()))
-    return op->emitOpError()
-           << "(C4) expected Z of 64 x 64 bf16 or f16, found " << z;
+  if (!isFactor(z))
+    return op->emitOpError() << "(C4) expected Z of 64 x 64, or in two parts "
+                                "64 x 128, bf16 or f16, found "
+                             << z;
   auto expected = SmemType::get(op->getContext(), {kFactorScratch},
                                 Float32Type::get(op->getContext()));
   if (scratch != expected)
@@ -342,9 +349,9 @@ LogicalResult EraseApplyOp::verify() {
                             "found "
                          << getW().getType();
   SmemType z = getZ().getType();
-  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
-      !isHalf(z.getElementType()))
-    return emitOpError() << "(C2) expected Z of 64 x 64 bf16 or f16, found "
+  if (!isFactor(z))
+    return emitOpError() << "(C2) expected Z of 64 x 64, or in two parts "
+                            "64 x 128, bf16 or f16, found "
                          << z;
   if (getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
     return emitOpError() << "(C3) expected 64 rates along the columns, found "

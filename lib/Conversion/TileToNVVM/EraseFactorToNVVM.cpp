@@ -35,94 +35,16 @@
 #include "FactorScratch.h"
 #include "Fragments.h"
 #include "Patterns.h"
+#include "StripSolution.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// Columns of L that are one load.
-constexpr int64_t kPanel = 4;
 /// Elements of a 16 x 16 block that a thread holds, in the acc layout: rows
 /// lane / 4 and 8 below it, then the same 8 columns to the right.
 constexpr int64_t kBlockElements = kStrip * kStrip / 32;
-
-//===----------------------------------------------------------------------===//
-// The substitution
-//===----------------------------------------------------------------------===//
-
-/// Where a strip of L lies in shared memory: its 32 columns on the diagonal.
-struct StripOfL {
-  Value origin;
-  int64_t rowBytes;
-};
-
-/// A column of a solution P, and of -C P in f16, two a register.
-struct Column {
-  SmallVector<Value> p, halves;
-};
-
-/// Returns column `lane` of (I + L_ss C_s)^-1 L of the strip `l`. Columns of
-/// L_ss are eliminated four at a time: rows below them do not wait for each
-/// other. With `isSplit` operands have two parts: loads of the second half then
-/// do not come ahead of the first half's work, which leaves no registers.
-Column solve(FactorScratch &scratch, StripOfL l, bool isSplit) {
-  Emitter &e = scratch.e;
-  Value column = e.add(l.origin, e.mul(scratch.lane, 4));
-  // L_ss is right of L_21 in a second strip.
-  Value diagonal = e.add(
-      l.origin, e.select(scratch.isSecond(), e.c32(kStrip * 4), e.c32(0)));
-  Column result;
-  SmallVector<Value> &p = result.p, y;
-  for (int64_t i = 0; i < kStrip; ++i)
-    p.push_back(e.loadShared(e.f32(), e.add(column, i * l.rowBytes)));
-  for (int64_t first = 0; first < kStrip; first += kPanel) {
-    if (isSplit && first >= kStrip / 2)
-      syncWarp(e);
-    SmallVector<Value> c =
-        e.loadSharedVector(e.f32(), kPanel, scratch.rate(first));
-    for (int64_t i = first; i < kStrip; ++i) {
-      SmallVector<Value> row;
-      if (i > first)
-        row = e.loadSharedVector(e.f32(), kPanel,
-                                 e.add(diagonal, i * l.rowBytes + first * 4));
-      for (int64_t k = first; k < std::min(i, first + kPanel); ++k)
-        p[i] =
-            LLVM::FMAOp::create(e.builder, e.loc, row[k - first], y[k], p[i]);
-      if (i >= first + kPanel)
-        continue;
-      Value scaled = LLVM::FMulOp::create(e.builder, e.loc, c[i - first], p[i]);
-      y.push_back(LLVM::FNegOp::create(e.builder, e.loc, scaled));
-      // At once: half the registers.
-      if (i % 2 == 1)
-        result.halves.push_back(packHalves(e, y[i - 1], y[i], e.f16()));
-    }
-  }
-  return result;
-}
-
-/// Returns what the rounding of `column` has lost. C P is made again for it:
-/// held, it would be registers beside those of the substitution.
-SmallVector<Value> findLost(FactorScratch &scratch, const Column &column) {
-  Emitter &e = scratch.e;
-  SmallVector<Value> lost;
-  for (int64_t first = 0; first < kStrip; first += kPanel) {
-    SmallVector<Value> c =
-        e.loadSharedVector(e.f32(), kPanel, scratch.rate(first));
-    auto findOf = [&](int64_t i, Value rounded) -> Value {
-      Value sum = LLVM::FMAOp::create(e.builder, e.loc, c[i],
-                                      column.p[first + i], rounded);
-      return LLVM::FNegOp::create(e.builder, e.loc, sum);
-    };
-    for (int64_t i = 0; i < kPanel; i += 2) {
-      auto [low, high] =
-          extendHalves(e, column.halves[(first + i) / 2], e.f16());
-      lost.push_back(
-          packHalves(e, findOf(i, low), findOf(i + 1, high), e.f16()));
-    }
-  }
-  return lost;
-}
 
 //===----------------------------------------------------------------------===//
 // The strip
@@ -150,7 +72,7 @@ public:
     StripOfL source = shared ? getDiagonal(shared) : shareStrip(held);
     shareRates(rates);
     syncWarp(e);
-    Column column = solve(scratch, source, isRightSplit());
+    StripSolution column = solveStrip(scratch, source, isRightSplit());
     // All lanes have had L.
     syncWarp(e);
     shareColumn(column);
@@ -162,7 +84,7 @@ public:
   /// before the system is solved: nobody waits at the barrier then.
   void beginShared(Value l, Value rates, int64_t barrier) {
     scratch.setRates(rates);
-    Column column = solve(scratch, getDiagonal(l), isRightSplit());
+    StripSolution column = solveStrip(scratch, getDiagonal(l), isRightSplit());
     emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
     shareColumn(column);
     writeShared(l);
@@ -256,7 +178,7 @@ private:
 
   /// Writes a column of the solution and, over the zeros right of the diagonal
   /// of a first strip, one of Y for the warp of the second.
-  void shareColumn(const Column &column) {
+  void shareColumn(const StripSolution &column) {
     for (auto [i, value] : llvm::enumerate(column.p))
       e.storeShared(value, scratch.element(e.c32(i), scratch.lane));
     syncWarp(e);
@@ -421,8 +343,7 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    Strip strip(scratch, adaptor.getZ(), op.getZ().getType(),
-                op.getForApply());
+    Strip strip(scratch, adaptor.getZ(), op.getZ().getType(), op.getForApply());
     bool isShared = isa<SmemType>(op.getL().getType());
     if (isShared && isa<SmemType>(op.getRate().getType())) {
       strip.beginShared(adaptor.getL(), adaptor.getRate(), op.getBarrierId());

@@ -47,7 +47,7 @@ def test_linear_attention_is_the_sum_of_outer_products():
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, 9, 4, 8).unbind()
     beta = torch.rand(2, 9, 4)
-    o = LinearAttention(hidden_size=32, num_heads=4).recurrence(q, k, v, beta, True, None)
+    o, _ = LinearAttention(hidden_size=32, num_heads=4).recurrence(q, k, v, beta, True, None)
     unit = torch.nn.functional.normalize
     state = torch.zeros(2, 4, 8, 8)
     for t in range(9):

@@ -27,6 +27,33 @@ add_compile_options(-Wno-deprecated-declarations)
 set_target_properties(MLIRExecutionEngine PROPERTIES INTERFACE_LINK_LIBRARIES
   "LLVM;MLIRLLVMDialect;MLIRTargetLLVMIRExport;MLIRExecutionEngineUtils")
 
+# LLVM's own code comes from its archives: what is linked runs without libLLVM.so and
+# what that drags in (Z3, ICU, libedit, ...), starts sooner, and can go into a wheel.
+option(WYVERN_STATIC_LLVM "link LLVM's archives instead of libLLVM.so" ON)
+if(WYVERN_STATIC_LLVM)
+  set(LLVM_LINK_LLVM_DYLIB OFF)
+  llvm_map_components_to_libnames(wyvern_llvm_archives
+    Analysis AsmParser BitReader BitWriter CodeGen Core ExecutionEngine
+    FrontendOpenMP IRReader Linker MC MIRParser OrcDebugging OrcJIT Passes
+    PerfJITEvents ProfileData ScalarOpts Support SupportLSP Target
+    TransformUtils NVPTX X86)
+  get_property(wyvern_imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target ${wyvern_imported})
+    get_target_property(libraries ${target} INTERFACE_LINK_LIBRARIES)
+    if(libraries AND target MATCHES "^MLIR")
+      list(TRANSFORM libraries REPLACE "^LLVM$" "${wyvern_llvm_archives}")
+      set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${libraries}")
+    endif()
+  endforeach()
+  # Of what LLVMSupport names we need no SMT solver, and zstd from its archive.
+  get_target_property(libraries LLVMSupport INTERFACE_LINK_LIBRARIES)
+  list(FILTER libraries EXCLUDE REGEX "libz3")
+  list(TRANSFORM libraries REPLACE "^zstd::libzstd_shared$" "zstd::libzstd_static")
+  set_target_properties(LLVMSupport PROPERTIES INTERFACE_LINK_LIBRARIES "${libraries}")
+  # Nor a newer libstdc++ than a machine has (lib/Support/Random.cpp is for its glibc).
+  add_link_options(-static-libstdc++)
+endif()
+
 # One precompiled header for all compiler sources: MLIR's headers cost 10-20 s a
 # file without it.
 add_library(WyvernPCH OBJECT ${PROJECT_SOURCE_DIR}/cmake/pch.cpp)

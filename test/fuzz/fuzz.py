@@ -4,7 +4,7 @@
 
     fuzz.py --build build --seconds 1200 1 2 3      # cases of seed 1, then 2, then 3
 
-Wrong is: a crash, no answer within 20 s, an error without a place in the input, nonsense
+Wrong is: a crash, no answer within 20 s of a processor, an error without a place in the input, nonsense
 that is accepted, sense that is refused, and output that does not read back as itself. Each
 such input is written to --out with what was run. A case is reproduced by --only SEED:NUMBER.
 """
@@ -15,6 +15,8 @@ import itertools
 import pathlib
 import random
 import re
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,13 +29,27 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INPUTS = ROOT / "test/tools/wyvernc/Inputs"
 PHASES = ["delta", "wy", "differentiated", "staged", "rounded", "scheduled", "tile", "nvvm", "llvm"]
 SPECS = ["gated_deltanet", "delta_net-340M", "deltaproduct", "kda"]
-LIMIT = 20
+# What the modules are made for.
+FLAGS = [
+    [],
+    ["--schedule=fused-warps"],
+    ["--segment-tokens=128"],
+    ["--training"],
+    ["--training", "--save=states", "--schedule=fused-backward"],
+    ["--serving"],
+]
+LIMIT = 20  # seconds of a processor; of the clock five times that, for a busy machine
 CRASH = re.compile(r"LLVM ERROR|PLEASE submit a bug|Stack dump|terminate called|Assertion|UNREACHABLE")
 PLACED = re.compile(r":\d+:\d+: error: |^wyvernc: error: ", re.MULTILINE)
 
 
 class Wrong(Exception):
     """What the compiler did that it should not."""
+
+
+def limit_time():
+    """Ends this process when it has used up its time."""
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 1))
 
 
 class Fuzzer:
@@ -57,9 +73,11 @@ class Fuzzer:
         """Runs wyvernc; its standard output, or None where it refused."""
         self.command = [str(part) for part in (self.bin / "wyvernc", *arguments)]
         try:
-            done = subprocess.run(self.command, capture_output=True, timeout=LIMIT)
+            done = subprocess.run(self.command, capture_output=True, timeout=5 * LIMIT, preexec_fn=limit_time)
         except subprocess.TimeoutExpired:
-            raise Wrong(f"no answer within {LIMIT} s") from None
+            raise Wrong(f"no answer within {5 * LIMIT} s of the clock") from None
+        if done.returncode == -signal.SIGXCPU:
+            raise Wrong(f"no answer within {LIMIT} s of a processor")
         out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         if done.returncode not in (0, 1, 2, 3) or CRASH.search(err):
             raise Wrong(f"crashed with status {done.returncode}:\n{err[-2000:]}")
@@ -99,7 +117,7 @@ class Fuzzer:
 
     def mutated_module(self, rng):
         """IR of some phase: parsed, verified, and taken further."""
-        flags = rng.choice([[], ["--training"]])
+        flags = rng.choice(FLAGS)
         spec, phase = rng.choice(SPECS), rng.choice(PHASES)
         text = self.lower(spec, phase, *flags) or self.lower(spec, "rounded")
         path = self.write("case.mlir", mutate(rng, text))

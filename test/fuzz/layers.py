@@ -55,7 +55,7 @@ def _spec_edits(rng):
         (("scale",), number),
         (("steps",), rng.choice([None, {}, "k", [1], [[]]])),
         (("steps", 0, rng.choice(["write", "value"])), rng.choice([name, [], {}, 1, "a *", "k + v"])),
-        (("steps", 0, "rate"), rng.choice([number, name, [], None])),
+        (("steps", 0, "rate"), rng.choice([number if number != "x" else "nan", name, [], None])),  # x is a name
         (("steps", 0, "repeat"), rng.choice([*NO_SIZES, 65])),
         (("steps", 0, "reads"), rng.choice(["now", None, 1])),
         (("steps", 0, "colour"), "red"),

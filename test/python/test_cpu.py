@@ -288,3 +288,17 @@ def test_correlated_keys(beta):
     inputs["k"] = unit(0.8 * base + 0.6 * unit(inputs["k"]))
     inputs["beta"] = beta + 0.1 * inputs["beta"]
     check(prog, text, inputs, 1e-4)
+
+
+@pytest.mark.parametrize("dtype, rate, bound", [("bf16", 1.0, 0.06), ("bf16", 1.9, 0.5), ("f16", 1.9, 0.03), ("f16", 2.0, 0.9)])
+def test_one_key_over_and_over(dtype, rate, bound):
+    """A run of one token, to the length where the rounded program once was off by a thousand."""
+    tokens, rng = 1024, np.random.default_rng(1)
+    text = spec("delta_net-340M", dtype, 64, 64, (1, 1))
+    prog = compiled(text, "rounded")
+    q, v = rng.standard_normal((2, 1, tokens, 1, 64))
+    k = np.broadcast_to(unit(rng.standard_normal(64)), q.shape)
+    arrays, values = rounded_to(prog, {"q": q / 8, "k": k, "v": v, "beta": np.full((1, tokens, 1), rate)})
+    found, expected = prog(**arrays), wyvern.reference(text, **values)
+    o = wyvern.from_bf16(found["o"]) if dtype == "bf16" else found["o"]
+    assert error(o, expected["o"]) < bound and error(found["final_state"], expected["final_state"]) < bound

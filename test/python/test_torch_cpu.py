@@ -122,3 +122,24 @@ def test_mismatched_saved_state():
         call(factor[:, 1:])
     with pytest.raises(TypeError, match="expected elements of f32, found f16"):
         call(factor.half())
+
+
+@pytest.mark.parametrize(
+    "q_size, v_size, scale", [(20000, 100, 1e-4), (1e-3, 1e-2, 64.0), (1e-5, 3e4, 2e3), (1, 1, -0.37), (1, 1, 0.0)]
+)
+def test_scale_in_fp16(q_size, v_size, scale):
+    """Where o is an ordinary number it is right, however far K ** -0.5 alone would take it."""
+    rng = torch.Generator().manual_seed(3)
+    unit = lambda *shape: torch.nn.functional.normalize(torch.randn(*shape, generator=rng), dim=-1)
+    q, k, v = q_size * unit(1, 70, 1, 64), unit(1, 70, 1, 64), v_size * unit(1, 70, 2, 64)
+    q[0, 3] = 0
+    beta, d_o = torch.rand(1, 70, 2, generator=rng), unit(1, 70, 2, 64).half()
+    narrow = [x.half().requires_grad_() for x in (q, k, v)]
+    wide = [x.detach().double().requires_grad_() for x in narrow]
+    o = chunk_delta_rule(*narrow, beta, scale=scale)[0]
+    expected = chunk_delta_rule(*wide, beta.double(), scale=scale)[0]
+    close = lambda found, right, most: (found.double() - right).abs().max() <= most * right.abs().max()
+    assert o.dtype == torch.float16 and close(o, expected, 1e-3)
+    (d_v,) = torch.autograd.grad(o, narrow[2], d_o)
+    (d_v_expected,) = torch.autograd.grad(expected, wide[2], d_o.double())
+    assert close(d_v, d_v_expected, 4e-3)

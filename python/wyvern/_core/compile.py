@@ -14,7 +14,15 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
 from .programs import CompiledProgram, TensorInfo
-from .specs import CompileError, Source, Spec, compiler_module, read_layer, read_source
+from .specs import (
+    CompileError,
+    Source,
+    Spec,
+    compiler_module,
+    compiler_package,
+    read_layer,
+    read_source,
+)
 from .steps import Pool, check_prologue
 
 # Where a precision leaves the pipeline, without and with training. Both form the
@@ -233,11 +241,14 @@ def _saved(training: bool, save: Optional[str]) -> str:
 
 
 def find_wyvernc() -> str:
-    """Returns the compiler driver: $WYVERNC, beside the package, in the build tree, or on PATH."""
+    """Returns the compiler driver: $WYVERNC, beside the package, in the wheel wyvern-compiler,
+    in the build tree, or on PATH. Raises FileNotFoundError where there is none."""
     package = Path(__file__).parents[1]
+    installed = compiler_package()
     candidates = [
         os.environ.get("WYVERNC"),
         package / "bin" / "wyvernc",
+        installed and installed.WYVERNC,
         package.parent.parent / "bin" / "wyvernc",
         shutil.which("wyvernc"),
     ]
@@ -245,8 +256,8 @@ def find_wyvernc() -> str:
         if candidate and os.access(candidate, os.X_OK):
             return os.fspath(candidate)
     raise FileNotFoundError(
-        "wyvernc is not installed: expected it in $WYVERNC, beside the package or on PATH; "
-        "build it with scripts/setup"
+        "wyvernc is not installed: expected it in $WYVERNC, beside the package, in the wheel "
+        "wyvern-compiler or on PATH; type: pip install wyvern-compiler, or build it with scripts/setup"
     )
 
 

@@ -18,7 +18,7 @@ _OPTIONAL = ("initial_state", "d_final_state", "cu_seqlens")
 def describe_tensors(described: Iterable[Any]) -> Mapping[str, TensorInfo]:
     """Returns what the compiler module says of tensors, by name."""
     return {
-        name: TensorInfo(name, *rest, optional or name in _OPTIONAL, in_place)
+        name: TensorInfo(name, *rest, optional or name in _OPTIONAL, in_place)  # type: ignore[call-arg]
         for name, *rest, optional, in_place in described
     }
 

@@ -137,12 +137,14 @@ class Program(HasBackward, Decodes, InPieces):
 
     def choose(self, batch: int, tokens: int, packed_sequences: int = -1) -> str:
         """Returns the name of the variant that a call of these shapes runs: a function of
-        these numbers alone, and of the variant that is forced. `packed_sequences` is
-        len(cu_seqlens) - 1, or -1 without cu_seqlens."""
+        these numbers alone, and of the variant that is forced. `batch` and `tokens` are B
+        and T of the inputs; `packed_sequences` is len(cu_seqlens) - 1, or -1 without
+        cu_seqlens. Raises wyvern.RuntimeError for numbers that no call has."""
         return self._rt.choose(batch, tokens, packed_sequences)
 
     def force_variant(self, name: Optional[str]) -> None:
-        """Has every call from now on run one variant; None: by shapes again."""
+        """Has every call from now on run the variant of this name, one of `variants`; None:
+        by shapes again. Raises ValueError for another name."""
         if name is not None and name not in self.variants:
             raise ValueError(
                 f"{self.name} has no variant {name!r}; its variants are {', '.join(self.variants)}"
@@ -188,8 +190,9 @@ class Program(HasBackward, Decodes, InPieces):
         cu_seqlens: Any,
         skipped: Iterable[str] = (),
     ) -> Optional[tuple[Any, ...]]:
-        """Runs the program on inputs in its order, None where one is left out, without
-        asking what a call asks. Returns the outputs in order, None in the place of those that are
+        """Runs the program on inputs in its order, tensors [B, T, heads, dim] of the
+        framework that `adaptor` is for, None where one is left out, without asking what a
+        call asks. Returns the outputs in order, None in the place of those that are
         skipped; or None where an input is not as the kernels take it, after which nothing has
         been run. cu_seqlens starts with 0."""
         if adaptor.exchange is None or self._empty is not None:
@@ -270,8 +273,9 @@ class Program(HasBackward, Decodes, InPieces):
         self._rt.add_for_xla(name)
 
     def workspace_size(self, batch: int, tokens: int, packed: int) -> int:
-        """Returns the bytes of memory that a call needs, at a multiple of
-        _rt.WORKSPACE_ALIGNMENT; `packed` is the number of packed sequences, or -1."""
+        """Returns the bytes of memory that a call of B = batch, T = tokens needs, at a
+        multiple of _rt.WORKSPACE_ALIGNMENT; `packed` is the number of packed sequences, or -1.
+        Raises wyvern.RuntimeError for numbers that no call has."""
         return self._rt.workspace_size(batch, tokens, packed)
 
     def _adaptor(self, main: Any) -> TensorAdaptor:

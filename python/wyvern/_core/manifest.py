@@ -22,7 +22,8 @@ class BundleError(ValueError):
 
 
 def read_manifest(folder: Folder) -> Manifest:
-    """Reads and checks `manifest.json` of a bundle, without reading the images."""
+    """Reads and checks `manifest.json` of the bundle in `folder`, without reading the images.
+    Raises BundleError for what is no bundle, is damaged, or is of another version."""
     path = Path(folder) / "manifest.json"
     try:
         manifest = json.loads(path.read_text())

@@ -47,7 +47,8 @@ class InPieces:
             begin -= 1
         if begin == end:
             return None
-        make = lambda first, last: type(self)(_piece(self.manifest, first, last), self.folder)
+        kind: Any = type(self)  # a program
+        make = lambda first, last: kind(_piece(self.manifest, first, last), self.folder)
         return Pieces(make(0, begin) if begin else None, make(begin, end), make(end, len(kernels)))
 
 

@@ -30,13 +30,21 @@ class CompiledProgram(Protocol):
     outputs: Mapping[str, TensorInfo]
     residuals: list[str]  # the outputs that `backward` takes as they are
 
-    def __call__(self, *, cu_seqlens: Any = None, **inputs: Any) -> dict[str, Any]: ...
+    def __call__(self, *, cu_seqlens: Any = None, **inputs: Any) -> dict[str, Any]:
+        """Runs the program on its inputs by name, q, k, v [B, T, heads, dim] and so on;
+        cu_seqlens [N + 1] packs N sequences into a batch of 1. Returns the outputs by name.
+        Raises TypeError for names and types, ValueError for shapes."""
+        ...
 
     @property
-    def has_backward(self) -> bool: ...
+    def has_backward(self) -> bool:
+        """Whether it was compiled for training."""
+        ...
 
     @property
-    def backward(self) -> "CompiledProgram": ...
+    def backward(self) -> "CompiledProgram":
+        """The program of the gradients; AttributeError where there is none."""
+        ...
 
 
 class HasBackward:

@@ -65,8 +65,8 @@ def for_cpu(
     except (ImportError, FileNotFoundError) as error:
         raise NotImplementedError(
             "the tensors are on the CPU, and running there needs the compiler module, "
-            f"which is not installed ({error}); move them to a GPU or install wyvern "
-            "with LLVM/MLIR 22"
+            f"which is not installed ({error}); move them to a GPU, or type: "
+            "pip install wyvern-compiler"
         ) from error
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional, Union
+
+import wyvern
 
 Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
@@ -39,17 +42,39 @@ class SpecLayer(NamedTuple):
         return next((t for t in ("f16", "bf16") if f"x{t}>" in self.module), None)
 
 
+def compiler_package() -> Optional[Any]:
+    """Returns the package of the wheel wyvern-compiler, or None where it is not installed.
+    Raises ImportError where it is of another version."""
+    if importlib.util.find_spec("wyvern_compiler") is None:
+        return None
+    package = importlib.import_module("wyvern_compiler")
+    if package.__version__ != wyvern.__version__:
+        raise ImportError(
+            f"wyvern {wyvern.__version__} needs wyvern-compiler of the same version, found "
+            f"{package.__version__}; type: pip install wyvern-compiler=={wyvern.__version__}"
+        )
+    return package
+
+
 def compiler_module() -> Any:
-    """Imports the compiler; raises ImportError where there is none."""
+    """Imports the compiler, of this package or of the wheel wyvern-compiler; raises
+    ImportError where there is none."""
     try:
         from .. import _compiler
+
+        return _compiler
     except ImportError as error:
-        raise ImportError(
-            "this installation of wyvern has no compiler module (wyvern._compiler: "
-            f"{error}); build with WYVERN_ENABLE_COMPILER=ON, or use wyvern.load on a bundle "
-            "that wyvernc has made elsewhere"
-        ) from None
-    return _compiler
+        reason = error
+    try:
+        if compiler_package() is not None:
+            return importlib.import_module("wyvern_compiler._compiler")
+    except ImportError as error:
+        reason = error
+    raise ImportError(
+        f"this installation of wyvern has no compiler module (wyvern._compiler: {reason}); type: "
+        "pip install wyvern-compiler, or build with WYVERN_ENABLE_COMPILER=ON, or use "
+        "wyvern.load on a bundle that wyvernc has made elsewhere"
+    )
 
 
 def read_source(spec: Spec) -> Source:

@@ -72,13 +72,18 @@ class Decodes:
         write_slots[n] (None: where it was read). No slot may be written by two sequences,
         nor read by one and written by another. A sequence with a slot below the first one
         is padding: its rows of o are zero. `lengths`: the tokens of each sequence that
-        count; rows of o behind them are zero."""
+        count; rows of o behind them are zero.
+
+        Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots,
+        write_slots and lengths [B], int32 or int64 as the pool says. Returns o [B, T, value
+        heads, V]. Raises AttributeError where the program was not compiled for serving, and
+        what a call raises."""
         write_slots = read_slots if write_slots is None else write_slots
         return self._advance(state, read_slots, write_slots, lengths, inputs)
 
     def verify(self, *, state: Any, read_slots: Any, lengths: Any = None, **inputs: Any) -> Any:
-        """Returns o of a draft's tokens, as a step would, and leaves the pool as it is. Keep
-        the inputs: `commit` takes them."""
+        """Returns o of a draft's tokens, as `step` of the same arguments (state, read_slots,
+        lengths) would, and leaves the pool as it is. Keep the inputs: `commit` takes them."""
         return self._advance(state, read_slots, None, lengths, inputs)
 
     def commit(
@@ -91,7 +96,8 @@ class Decodes:
         **inputs: Any,
     ) -> None:
         """Advances every sequence by the first lengths[n] tokens of its verified draft, with
-        the bits of a step of these. `lengths` stays on the device."""
+        the bits of a step of these; state, read_slots and write_slots are those of `step`.
+        `lengths` [B] stays on the device."""
         write_slots = read_slots if write_slots is None else write_slots
         self._advance(state, read_slots, write_slots, lengths, inputs)
 

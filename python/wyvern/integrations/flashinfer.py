@@ -78,7 +78,15 @@ def gated_delta_rule_decode_pretranspose(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A step on states [B, HV, V, K], one a sequence, or on a pool of them with indices.
 
-    Returns (output [B, T, HV, V], the states, which are written in place)."""
+    q, k [B, T, H, K] (without their L2 norm if use_qk_l2norm) and v [B, T, HV, V], in bf16 or
+    fp16; a, b [B, T, HV]: the log decay is -exp(A_log) softplus(a + dt_bias) with A_log and
+    dt_bias [HV], the rate sigmoid(b). state: [B, HV, V, K] in fp32 or bf16; or None, and
+    initial_state [slots, HV, V, K] with initial_state_indices [B] and, to write elsewhere,
+    output_state_indices [B], int32 or int64. scale: default K ** -0.5. output: a tensor to
+    write to. disable_state_update: leave the states as they are.
+
+    Returns (output [B, T, HV, V], the states, which are written in place). Raises ValueError for
+    shapes and types, NotImplementedError for intermediate_states_buffer."""
     name = "gated_delta_rule_decode_pretranspose"
     if intermediate_states_buffer is not None:
         raise NotImplementedError(
@@ -112,9 +120,10 @@ def gated_delta_rule_decode(
     output: Optional[torch.Tensor] = None,
     use_qk_l2norm: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A step on states [B, HV, K, V], one a sequence.
+    """A step on states [B, HV, K, V], one a sequence: `state`, in fp32 or bf16.
 
-    Returns (output [B, T, HV, V], the states, which are written in place)."""
+    Other arguments are those of gated_delta_rule_decode_pretranspose. Returns (output
+    [B, T, HV, V], the states, which are written in place)."""
     operands = (q, k, v, A_log, a, dt_bias, b)
     slots = (own_slots(q.shape[0], q.device), None)
     options = (scale, output, use_qk_l2norm)
@@ -142,7 +151,9 @@ def gated_delta_rule_mtp(
     """The tokens of drafts on a pool of states [slots, HV, V, K]. As FlashInfer 0.6 the pool stays
     as it is unless disable_state_update is False; its next version writes by default, so say it.
 
-    Returns (output [B, T, HV, V], the pool)."""
+    Other arguments are those of gated_delta_rule_decode_pretranspose. Returns (output
+    [B, T, HV, V], the pool). Raises NotImplementedError for intermediate_states_buffer and
+    ssm_state_indices."""
     name = "gated_delta_rule_mtp"
     if intermediate_states_buffer is not None or ssm_state_indices is not None:
         raise NotImplementedError(

@@ -102,5 +102,5 @@ def _find(
         for each, one in parts.items():
             name = f"{family.name}_{kind}_{each}"
             one.add_for_xla(name)
-            _programs[(*key, each)] = Registered(name, one)
-    return _programs[(*key, part)]
+            _programs[key + (each,)] = Registered(name, one)
+    return _programs[key + (part,)]

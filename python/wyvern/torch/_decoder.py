@@ -187,7 +187,7 @@ class Decoder:
         return self._programs.op
 
     def compile(self, device_type: str) -> None:
-        """Compiles for "cuda" or "cpu" now, and not in the first call."""
+        """Compiles for the device_type "cuda" or "cpu" now, and not in the first call."""
         self._programs.of(device_type)
 
     def step(
@@ -199,7 +199,12 @@ class Decoder:
         lengths: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
-        """Advances every sequence by its tokens; returns o. See `wyvern.Program.step`."""
+        """Advances every sequence by its tokens; returns o [B, T, value heads, V].
+
+        Operands [B, T, heads, dim], in order or by name. state: the pool, [slots, value
+        heads, V, K], written in place; read_slots, write_slots (None: where it was read) and
+        lengths [B] (None: all tokens). The arguments are those of
+        `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
         write_slots = read_slots if write_slots is None else write_slots
         return self._call(operands, named, state, read_slots, write_slots, lengths)
 
@@ -211,7 +216,8 @@ class Decoder:
         lengths: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
-        """Returns o of a draft and leaves the pool as it is. See `wyvern.Program.verify`."""
+        """Returns o [B, T, value heads, V] of a draft and leaves the pool as it is. The
+        arguments are those of `step`."""
         return self._call(operands, named, state, read_slots, None, lengths)
 
     def commit(
@@ -223,7 +229,8 @@ class Decoder:
         write_slots: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> None:
-        """Advances every sequence by what is accepted of its draft. See `wyvern.Program.commit`."""
+        """Advances every sequence by the first lengths[n] tokens of its draft: what is
+        accepted, lengths [B]. The arguments are those of `step`, with the operands of `verify`."""
         write_slots = read_slots if write_slots is None else write_slots
         self._call(operands, named, state, read_slots, write_slots, lengths)
 
@@ -237,7 +244,8 @@ class Decoder:
     ) -> torch.Tensor:
         """Returns o of drafts that are trees; the pool stays. parents, int32 or int64 [B, T] on the
         device: the token of its row that a token follows on, -1 for none. A parent is an earlier
-        token. Each token has the bits of steps along its path."""
+        token. Each token has the bits of steps along its path. state and read_slots are those of
+        `step`. Raises ValueError for parents of another type or shape."""
         programs = self._programs
         if parents.dim() != 2 or parents.shape[0] != read_slots.shape[0] or parents.dtype not in (torch.int32, torch.int64):
             raise ValueError(
@@ -271,14 +279,15 @@ class Decoder:
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Advances sequences by prompts of any length, by the layer's program of whole sequences, and
-        returns o. Operands are those of a step, or of packed sequences with cu_seqlens. A sequence
-        with a read slot that is none begins with zeros; one with such a write slot is not written.
+        returns o. Operands, state, read_slots and write_slots are those of a step, or of packed
+        sequences with cu_seqlens [N + 1]. A sequence with a read slot that is none begins with zeros; one with such a write slot is not written.
         A prompt that is cut at a multiple of 64 tokens gives the bits of the whole, in a pool of
         float32. States are copied out of the pool and into it.
 
         keep_every, of sequences that are not packed: their first token is at `position`, and the
         state behind every multiple of keep_every tokens since position 0 goes to a slot too, those of
-        keep_slots [B, how many that are]; none where a slot is none."""
+        keep_slots [B, how many that are]; none where a slot is none. Raises ValueError for
+        keep_every without keep_slots, or with cu_seqlens."""
         programs = self._programs
         given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
         with torch.no_grad():

@@ -27,7 +27,7 @@ def is_quiet():
         and not torch._C._len_torch_function_stack()
         and not torch._C._functorch.peek_interpreter_stack()
         and not torch._C._get_tracing_state()  # torch.jit.trace
-        and not torch.autograd._profiler_enabled()  # which shows ops by name
+        and not torch._C._autograd._profiler_enabled()  # which shows ops by name
         and forward_ad._current_level < 0
     )
 

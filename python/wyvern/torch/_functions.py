@@ -8,18 +8,19 @@ rounded to the dtype of q and k where FLA's is.
 """
 
 import math
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import torch
 import torch.nn.functional as F
 
 from . import _direct, _few, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
-from ._delta_rule import DELTA_RULE, GATED_DELTA_RULE
+from ._delta_rule import family_of
 from ._gate import log_decay
 from ._l2norm import l2norm
 from ._programs import kernel_dim
 from ._ranks.context import read_context
+from ._scale import rescaled
 
 
 def chunk_delta_rule(
@@ -34,6 +35,7 @@ def chunk_delta_rule(
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
     *,
+    max_rate: float = 1.0,
     cp_context: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
@@ -41,13 +43,20 @@ def chunk_delta_rule(
 
     q, k: [B, T, H, K]; v: [B, T, HV, V] with HV a multiple of H, in bf16 or fp16.
     beta: [B, T, HV], any floating dtype. initial_state: [N, HV, K, V] or None.
-    scale: default K ** -0.5. cu_seqlens: int32 or int64 offsets of N packed sequences
+    scale: default K ** -0.5. output_final_state: return the state after the last token.
+    use_qk_l2norm_in_kernel: q and k come without their L2 norm over K, which is taken
+    here. cu_seqlens: int32 or int64 offsets of N packed sequences
     on the tensors' device (then B = 1); rows of o past the last offset are zero.
     cu_seqlens_cpu and the keyword chunk_size (16, 32, 64) are accepted and have no
     effect: nothing is read on the host, and the chunk is the compiled program's.
-    cp_context: a ContextParallel, by which ranks hold parts of the sequences.
+    max_rate: what beta reaches at most; above 1 (up to 2) a program is taken that bears
+    keys that repeat at such rates (docs/numerics.md). cp_context: a ContextParallel, by which ranks hold parts of the sequences.
 
     Returns (o [B, T, HV, V] in v's dtype, final_state [N, HV, K, V] in fp32 or None).
+
+    Raises TypeError for names and dtypes, ValueError for shapes and devices,
+    NotImplementedError for forward-mode and second derivatives and where there is no
+    program for the device.
     """
     _check_kwargs("chunk_delta_rule", kwargs)
     return _delta_rule(
@@ -59,6 +68,7 @@ def chunk_delta_rule(
         use_qk_l2norm_in_kernel,
         cu_seqlens,
         cp_context=cp_context,
+        max_rate=max_rate,
     )
 
 
@@ -76,8 +86,8 @@ def fused_recurrent_delta_rule(
     """DeltaNet by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense and
     without gradients, by the program that decodes, all else by the chunked one.
 
-    As chunk_delta_rule; beta None means ones. A rate for each value channel (beta
-    [B, T, HV, V]) is another recurrence and is refused.
+    The arguments are those of chunk_delta_rule; beta [B, T, HV], or None for ones. A rate for
+    each value channel (beta [B, T, HV, V]) is another recurrence and is refused.
     """
     if beta is None:
         expect_tensors("fused_recurrent_delta_rule", v=v)
@@ -115,14 +125,17 @@ def chunk_gated_delta_rule(
     use_gate_in_kernel: bool = False,
     A_log: Optional[torch.Tensor] = None,
     dt_bias: Optional[torch.Tensor] = None,
+    max_rate: float = 1.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet: S <- exp(g) S, then as chunk_delta_rule.
 
+    The arguments, results and errors are those of chunk_delta_rule, and these:
     g: [B, T, HV], the logarithm of the decay, not positive (a positive g grows the
     state; it is not checked, since that would read the device). With
     use_gate_in_kernel, g is the raw gate: g <- -exp(A_log) softplus(g + dt_bias).
-    use_beta_sigmoid_in_kernel: beta holds logits; allow_neg_eigval doubles the rate.
+    use_beta_sigmoid_in_kernel: beta holds logits; allow_neg_eigval doubles the rate, and
+    is a max_rate of 2.
     state_v_first: states are [N, HV, V, K]. chunk_indices, like cu_seqlens_cpu, is
     accepted and has no effect. cp_context: a ContextParallel, by which ranks hold parts
     of the sequences, or one of fla.ops.cp.build_cp_context, whose offsets are taken.
@@ -142,6 +155,7 @@ def chunk_gated_delta_rule(
         allow_neg_eigval,
         state_v_first,
         cp_context,
+        max_rate,
     )
 
 
@@ -167,9 +181,9 @@ def fused_recurrent_gated_delta_rule(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense
-    and without gradients, by the program that decodes, all else by the chunked one. As
-    chunk_gated_delta_rule; g None means no decay, beta None ones.
-    Decays a key or value channel (gk, gv) are other recurrences and are refused.
+    and without gradients, by the program that decodes, all else by the chunked one. The arguments
+    are those of chunk_gated_delta_rule, g and beta [B, T, HV]; g None means no decay, beta None
+    ones. Decays a key or value channel (gk, gv) are other recurrences and are refused.
     """
     name = "fused_recurrent_gated_delta_rule"
     state_v_first = kwargs.pop("transpose_state_layout", None) or state_v_first
@@ -293,13 +307,15 @@ def _padded(family, operands, state, cu_seqlens, scale, final, context):
 
 def _call(family, operands, state, cu_seqlens, scale, final, context):
     """The op, and a scale that is not its own."""
-    if context is None:
-        o, final_state = _transforms.call(family.name, operands, state, cu_seqlens, final)
-    else:
-        o, final_state = context.call(family, operands, state, cu_seqlens, final)
-    # The programs carry the default scale; another costs one more rounding of o.
-    ratio = scale * operands[0].shape[3] ** 0.5
-    return o if abs(ratio - 1) < 1e-6 else o * ratio, final_state
+    q, *others = operands
+
+    def call(q):
+        if context is None:
+            return _transforms.call(family.name, (q, *others), state, cu_seqlens, final)
+        return context.call(family, (q, *others), state, cu_seqlens, final)
+
+    # The programs carry the default scale.
+    return rescaled(call, q, scale * q.shape[3] ** 0.5, others[1].shape[2])
 
 
 def _is_plain(scale, q, *flags):
@@ -320,6 +336,7 @@ def _delta_rule(
     state_v_first=False,
     cp_context=None,
     recurrent=False,
+    max_rate=1.0,
 ):
     q, k, v, g, beta = operands
     expect_tensors(name, q=q, k=k, v=v, beta=beta)
@@ -327,7 +344,10 @@ def _delta_rule(
     if initial_state is not None:
         expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
-    family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
+    if not max_rate <= 2:
+        raise ValueError(f"{name}: max_rate is {max_rate}, expected at most 2: above it states grow")
+    family = family_of(g is not None, 2.0 if allow_neg_eigval else max_rate)
+    rates = (beta,) if g is None else (g, beta)
     dims = (q.shape[-1], v.shape[-1])
     few = recurrent and _few.takes(q, dims, (q, k, v, *rates, initial_state), cu_seqlens)
     if context is None and not few and _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):
@@ -358,6 +378,6 @@ def _delta_rule(
         beta = operands[-1].sigmoid()
         operands = *operands[:-1], 2 * beta if allow_neg_eigval else beta
     state = None if initial_state is None else initial_state.to(wide)
-    turn = (lambda x: x if x is None else x.transpose(-1, -2)) if state_v_first else lambda x: x
+    turn: Callable[[Any], Any] = (lambda x: x if x is None else x.transpose(-1, -2)) if state_v_first else lambda x: x
     o, state = _padded(family, operands, turn(state), cu_seqlens, scale, bool(output_final_state), context)
     return o, turn(state).contiguous() if output_final_state else None

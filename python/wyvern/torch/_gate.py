@@ -33,7 +33,7 @@ class _Bounded(torch.autograd.Function):
 
 
 def bounded(g):
-    """A log decay of which exp is the same, but that is finite: -inf resets the state,
+    """Returns a log decay g, of any shape, of which exp is the same, but that is finite: -inf resets the state,
     and a chunk adds up its decays. The gradient of what is below the floor is 0."""
     # The Function alone costs as much host time as the rest of a call.
     return _Bounded.apply(g) if g.requires_grad and torch.is_grad_enabled() else _clamp(g)

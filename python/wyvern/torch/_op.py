@@ -81,7 +81,8 @@ class Op:
         return Ops(*(getattr(torch.ops.wyvern, x).default for x in names))
 
     def convert(self, tensors: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
-        """Returns operands by name, checked and in the types of the programs."""
+        """Returns `tensors`, the operands in order, in the shapes of `shapes` ([B, T, heads, dim]
+        and so on), by name, checked and in the types of the programs."""
         signature = self._family.signature
         expect_tensors(self.name, **dict(zip(self.operands, tensors)))
         check_shapes(self.name, signature.operands, tensors)

@@ -99,7 +99,8 @@ def prefill(
         o, state = op(**operands, initial_state=state, cu_seqlens=cu_seqlens, output_final_state=True)
         write_states(pool, slots[1], *form, state)
         return o
-    tokens, begin, outputs = operands["q"].shape[1], 0, []
+    outputs: list[torch.Tensor] = []
+    tokens, begin = operands["q"].shape[1], 0
     for i, end in enumerate((*kept.ends, tokens)):
         if end > begin or not outputs:
             piece = {n: _rows(x, begin, end, tokens) for n, x in operands.items()}

@@ -2,6 +2,7 @@
 """From an op's operands to the program that runs them."""
 
 import threading
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ def _load_for_gpu(spec, device, saved):
 
 _load_for_cpu = serving.for_cpu  # tests put an oracle here
 
-_programs = {}
+_programs: dict[Any, Any] = {}
 _lock = threading.Lock()
 
 

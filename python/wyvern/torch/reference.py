@@ -91,8 +91,9 @@ def _packed(offsets):
     def scan(q, k, v, beta, g, initial_state):
         outputs, states = [], []
         for n, (begin, end) in enumerate(zip(offsets, offsets[1:])):
-            cut = (None if x is None else x[:, begin:end] for x in (q, k, v, beta, g))
-            o, state = _dense(*cut, None if initial_state is None else initial_state[n : n + 1])
+            cut = [None if x is None else x[:, begin:end] for x in (q, k, v, beta, g)]
+            cut.append(None if initial_state is None else initial_state[n : n + 1])
+            o, state = _dense(*cut)
             outputs.append(o)
             states.append(state)
         outputs.append(torch.zeros_like(v[:, offsets[-1] :]))

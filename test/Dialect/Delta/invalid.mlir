@@ -189,12 +189,21 @@ func.func @recurrence_c14_dense(%q: tensor<2x?x1x4xf32>, %s0: tensor<3x1x4x4xf32
 
 // -----
 
+func.func @recurrence_c15(%q: tensor<1x?x1x4xf32>) {
+  // expected-error @+1 {{(C15) expected a finite number above 0 that step #0 has rates up to, found 0.000000e+00}}
+  %o, %sT = delta.recurrence query(%q) step(write %q erase %q value %q max_rate 0.0) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // delta.chunk_scan and delta.chunk_map; C1 to C9 and C13 to C15 are shared
 //===----------------------------------------------------------------------===//
 
 func.func @chunk_program_c1(%x: tensor<?x?x1x4xf32>) {
-  // expected-error @+1 {{(C1) expected chunk and heads of at least 1, found 0 and 1}}
+  // expected-error @+1 {{(C1) expected chunk and heads of 1 to 1048576, found 0 and 1}}
   %o = delta.chunk_map chunk = 0 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) outs([seq, time, head, _] : tensor<?x?x1x4xf32>) valid(%n) {
     delta.yield outs(%X : tensor<0x4xf32>)
   }
@@ -204,8 +213,8 @@ func.func @chunk_program_c1(%x: tensor<?x?x1x4xf32>) {
 // -----
 
 func.func @chunk_program_c1_heads(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
-  // expected-error @+1 {{(C1) expected chunk and heads of at least 1, found 8 and 0}}
-  %sT = delta.chunk_scan forward chunk = 8 heads = 0 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
+  // expected-error @+1 {{(C1) expected chunk and heads of 1 to 1048576, found 8 and -1}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = -1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x4xf32>) outs() valid(%n) {
     delta.yield carry(%X : tensor<8x4xf32>)
   }
   return
@@ -767,7 +776,7 @@ func.func @erase_factor_c2(%L: tensor<8x8xf32>, %c: tensor<4xf32>) {
 // -----
 
 func.func @erase_factor_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
-  // expected-error @+1 {{(C3) expected Z of L's type 'tensor<8x8xf32>', found 'tensor<8x8xbf16>'}}
+  // expected-error @+1 {{(C3) expected Z of L's type 'tensor<8x8xf32>', or with twice its columns, found 'tensor<8x8xbf16>'}}
   %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xbf16>
   return
 }
@@ -791,7 +800,7 @@ func.func @erase_factor_c5(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
 // -----
 
 func.func @erase_apply_c1(%Z: tensor<8x4xf32>, %c: tensor<8xf32>, %W: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
+  // expected-error @+1 {{(C1) expected a square matrix, or one of twice as many columns, found 'tensor<8x4xf32>'}}
   %R = delta.erase_apply %Z, %c, %W : tensor<8x4xf32>, tensor<8xf32>, tensor<8x4xf32>
   return
 }

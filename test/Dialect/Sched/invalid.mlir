@@ -38,8 +38,8 @@ func.func @kernel_k3(%x: tensor<?x?x2x64xbf16>) {
 // -----
 
 func.func @kernel_k4(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
-  // expected-error @+1 {{(K4) expected heads, split, run, chunk and min_blocks of at least 1}}
-  %r:1 = sched.kernel "k" grid(heads = 2, split = 0, over = sequences) chunk = 64 compute = f32 min_blocks 1
+  // expected-error @+1 {{(K4) expected heads, split, run, chunk and min_blocks of 1 to 1048576, found -9223372036854775808}}
+  %r:1 = sched.kernel "k" grid(heads = 2, split = -9223372036854775808, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
     sched.role "only" warps 4 {
@@ -321,7 +321,7 @@ func.func @channel_k10(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
   %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
-    // expected-error @+1 {{(K10) expected a depth of at least one chunk, found 0}}
+    // expected-error @+1 {{(K10) expected a depth of 1 to 1024 chunks, found 0}}
     %c = sched.channel depth 0 fill tma : !sched.channel<tensor<64x64xbf16>>
     sched.role "only" warps 4 {
       sched.each_chunk forward valid(%n) {
@@ -363,7 +363,7 @@ func.func @role_k12(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
   %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
-    // expected-error @+1 {{(K12) expected at least one warp, part and copy, found 0, 1 and 1}}
+    // expected-error @+1 {{(K12) expected 1 to 1024 warps, parts and copies, found 0}}
     sched.role "only" warps 0 {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>

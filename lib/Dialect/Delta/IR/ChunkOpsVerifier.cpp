@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Support/Counts.h"
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
@@ -43,10 +44,11 @@ public:
   explicit ChunkProgramVerifier(OpT op) : op(op) {}
 
   LogicalResult verifySizes() {
-    if (op.getChunk() < 1 || op.getHeads() < 1)
+    if (!wyvern::isCount(op.getChunk()) || !wyvern::isCount(op.getHeads()))
       return op.emitOpError()
-             << "(C1) expected chunk and heads of at least 1, found "
-             << op.getChunk() << " and " << op.getHeads();
+             << "(C1) expected chunk and heads of 1 to " << wyvern::kMaxCount
+             << ", found " << static_cast<int64_t>(op.getChunk()) << " and "
+             << static_cast<int64_t>(op.getHeads());
     if (!isa<Float32Type, Float64Type>(op.getCompute()))
       return op.emitOpError() << "(C2) expected compute type f32 or f64, found "
                               << op.getCompute();

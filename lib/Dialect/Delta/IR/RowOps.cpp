@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Support/Counts.h"
 
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
@@ -170,14 +171,16 @@ void DecayMaskOp::getCanonicalizationPatterns(RewritePatternSet &results,
 // erase_solve and its kin
 //===----------------------------------------------------------------------===//
 
-/// L is square, the rate has one entry a row, and every tile of `rows` has as
-/// many rows and one type.
+/// L is square, but for the factor of one in two parts (`isSplit`), the rate
+/// has one entry a row, and every tile of `rows` has as many rows and one type.
 static LogicalResult verifySystem(Operation *op, Value l, Value rate,
-                                  ValueRange rows) {
+                                  ValueRange rows, bool isSplit = false) {
   ArrayRef<int64_t> shape = shapeOf(l);
-  if (shape.size() != 2 || shape[0] != shape[1])
+  if (!isSplit && (shape.size() != 2 || shape[0] != shape[1]))
     return op->emitOpError()
-           << "(C1) expected a square matrix, found " << l.getType();
+           << "(C1) expected a square matrix"
+           << (isa<EraseApplyOp>(op) ? ", or one of twice as many columns" : "")
+           << ", found " << l.getType();
   if (shapeOf(rate).size() != 1 || shapeOf(rate)[0] != shape[0])
     return op->emitOpError() << "(C2) expected a rate of shape [" << shape[0]
                              << "], one a row of L, found " << rate.getType();
@@ -209,10 +212,21 @@ static LogicalResult verifyBlocks(Operation *op, Value matrix,
   return success();
 }
 
+/// True for a factor in two parts.
+static bool hasTwoParts(Value z) {
+  ArrayRef<int64_t> shape = shapeOf(z);
+  return shape.size() == 2 && shape[1] == 2 * shape[0];
+}
+
 LogicalResult EraseFactorOp::verify() {
-  if (getZ().getType() != getL().getType())
-    return emitOpError() << "(C3) expected Z of L's type " << getL().getType()
-                         << ", found " << getZ().getType();
+  auto l = cast<RankedTensorType>(getL().getType());
+  auto z = cast<RankedTensorType>(getZ().getType());
+  bool isSplit = hasTwoParts(getZ()) && l.getRank() == 2 &&
+                 z.getDimSize(0) == l.getDimSize(0) &&
+                 z.getElementType() == l.getElementType();
+  if (z != l && !isSplit)
+    return emitOpError() << "(C3) expected Z of L's type " << l
+                         << ", or with twice its columns, found " << z;
   if (getTo() && !isa<FloatType>(*getTo()))
     return emitOpError() << "(C5) expected a float type that Z is rounded to, "
                             "found "
@@ -223,14 +237,18 @@ LogicalResult EraseFactorOp::verify() {
 }
 
 LogicalResult EraseApplyOp::verify() {
-  if (failed(verifySystem(*this, getZ(), getRate(), {getW(), getR()})))
+  if (failed(verifySystem(*this, getZ(), getRate(), {getW(), getR()},
+                          /*isSplit=*/hasTwoParts(getZ()))))
     return failure();
   return verifyBlocks(*this, getZ(), getBlock());
 }
 
 OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {
   // Nothing is erased twice: the system is the identity.
-  return foldZero(adaptor.getL());
+  if (!foldZero(adaptor.getL()))
+    return {};
+  return cast<SplatElementsAttr>(adaptor.getL())
+      .resizeSplat(cast<ShapedType>(getZ().getType()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -267,9 +285,10 @@ template <typename OpT> static LogicalResult verifyValidRows(OpT op) {
   if (failed(verifyVectorOrMatrix(op, op.getX())))
     return failure();
   int64_t rows = shapeOf(op.getX())[0];
-  if (op.getRows() < 1 || rows % op.getRows() != 0)
-    return op.emitOpError() << "(C2) expected rows a token that divide the "
-                            << rows << " rows, found " << op.getRows();
+  if (!wyvern::isCount(op.getRows()) || rows % op.getRows() != 0)
+    return op.emitOpError()
+           << "(C2) expected rows a token that divide the " << rows
+           << " rows, found " << static_cast<int64_t>(op.getRows());
   return success();
 }
 
@@ -295,10 +314,10 @@ LogicalResult RepeatRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
-  if (getN() < 1 || x.size() != y.size() ||
+  if (!wyvern::isCount(getN()) || x.size() != y.size() ||
       y[0] != x[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
-    return emitOpError() << "(C2) expected " << getN()
+    return emitOpError() << "(C2) expected " << static_cast<int64_t>(getN())
                          << " result rows for each operand row, found "
                          << getX().getType() << " -> " << getY().getType();
   return success();
@@ -316,10 +335,10 @@ LogicalResult SumRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
-  if (getN() < 1 || x.size() != y.size() ||
+  if (!wyvern::isCount(getN()) || x.size() != y.size() ||
       x[0] != y[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
-    return emitOpError() << "(C2) expected " << getN()
+    return emitOpError() << "(C2) expected " << static_cast<int64_t>(getN())
                          << " operand rows for each result row, found "
                          << getX().getType() << " -> " << getY().getType();
   return success();

@@ -11,6 +11,7 @@
 #include "Protocol.h"
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
+#include "wyvern/Support/Counts.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -150,10 +151,13 @@ LogicalResult KernelOp::verify() {
       getInitBindings().size() != getInits().size())
     return emitOpError() << "(K3) expected one binding for each in, init and "
                             "out";
-  if (getHeads() < 1 || getSplit() < 1 || getRun() < 1 || getChunk() < 1 ||
-      getMinBlocks() < 1)
-    return emitOpError() << "(K4) expected heads, split, run, chunk and "
-                            "min_blocks of at least 1";
+  for (uint64_t count :
+       {getHeads(), getSplit(), getRun(), getChunk(), getMinBlocks()})
+    if (!isCount(count))
+      return emitOpError() << "(K4) expected heads, split, run, chunk and "
+                              "min_blocks of 1 to "
+                           << kMaxCount << ", found "
+                           << static_cast<int64_t>(count);
   if (!isa<Float32Type, Float64Type>(getCompute()))
     return emitOpError() << "(K5) expected compute type f32 or f64, found "
                          << getCompute();

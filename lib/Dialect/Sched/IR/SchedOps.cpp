@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
+#include "wyvern/Support/Counts.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -91,10 +92,10 @@ YieldOp EachChunkOp::getYield() {
 }
 
 LogicalResult ChannelOp::verify() {
-  if (getDepth() < 1)
-    return emitOpError() << "(K10) expected a depth of at least one chunk, "
-                            "found "
-                         << getDepth();
+  if (!isCount(getDepth(), kMaxBlockCount))
+    return emitOpError() << "(K10) expected a depth of 1 to " << kMaxBlockCount
+                         << " chunks, found "
+                         << static_cast<int64_t>(getDepth());
   for (Type tile : getChannel().getType().getTiles())
     if (auto tensor = dyn_cast<RankedTensorType>(tile);
         !tensor || !tensor.hasStaticShape())
@@ -119,11 +120,11 @@ static LogicalResult verifyWithin(RoleOp role) {
 }
 
 LogicalResult RoleOp::verify() {
-  if (getWarps() < 1 || getSplit() < 1 || getCopies() < 1)
-    return emitOpError() << "(K12) expected at least one warp, part and copy, "
-                            "found "
-                         << getWarps() << ", " << getSplit() << " and "
-                         << getCopies();
+  for (uint64_t count : {getWarps(), getSplit(), getCopies()})
+    if (!isCount(count, kMaxBlockCount))
+      return emitOpError() << "(K12) expected 1 to " << kMaxBlockCount
+                           << " warps, parts and copies, found "
+                           << static_cast<int64_t>(count);
   if (llvm::range_size(getBlock().getOps<EachChunkOp>()) != 1)
     return emitOpError()
            << "(K13) expected one sched.each_chunk: the loop over "

@@ -35,7 +35,7 @@ def kernel_class() -> type:
     """Returns the class, whose base is SGLang's."""
     from sglang.srt.layers.attention.linear.kernels.kernel_backend import LinearAttnKernelBase
 
-    class WyvernGDNKernel(LinearAttnKernelBase):  # type: ignore[misc]
+    class WyvernGDNKernel(LinearAttnKernelBase):
         """Steps of Gated DeltaNet."""
 
         supports_packed_decode = True
@@ -98,7 +98,7 @@ def kernel_class() -> type:
                 )
             return _step(given, ssm_states, cache_indices, scale)
 
-        def extend(self, *args: Any, **kwargs: Any) -> tuple:  # type: ignore[type-arg]
+        def extend(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
             """Prompts, by the kernel behind."""
             return self._behind.extend(*args, **kwargs)
 

@@ -77,7 +77,7 @@ class chunk_gated_delta_rule(torch.nn.Module):
         return result
 
 
-class recurrent_gated_delta_rule(torch.nn.Module):
+class recurrent_gated_delta_rule(torch.nn.Module):  # type: ignore[no-redef]
     """Gated DeltaNet on the few tokens of a step, by a program of Wyvern."""
 
     can_torch_compile = True

@@ -27,7 +27,7 @@ from ._functions import calls
 from ._prefill import replacement_of
 
 _PACKAGE = "vllm.model_executor.layers.mamba"
-_DECODING = {
+_DECODING: dict[str, tuple[Any, Any]] = {
     "fused_recurrent_gated_delta_rule_packed_decode": (packed_decode, why_not_packed_decode),
     "fused_sigmoid_gating_delta_rule_update": (update, why_not_update),
 }

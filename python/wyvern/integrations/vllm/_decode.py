@@ -38,7 +38,7 @@ def why_not_packed_decode(
     """Returns why vLLM's own function has to run, or None."""
     if mixed_qkv.dim() != 2 or initial_state.dim() != 4 or ssm_state_indices.dim() != 1:
         return "expected rows [B, 2 H K + HV V], states of four dimensions and one index a sequence"
-    return why_not(Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias), initial_state)
+    return why_not(Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias), initial_state)  # type: ignore[call-arg]
 
 
 def packed_decode(
@@ -54,7 +54,7 @@ def packed_decode(
     use_qk_l2norm_in_kernel: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """fused_recurrent_gated_delta_rule_packed_decode: a token a sequence, out [B, 1, HV, V]."""
-    given = Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias)
+    given = Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias)  # type: ignore[call-arg]
     rule = Rule("vk", _FIRST_BLOCK, float(scale), bool(use_qk_l2norm_in_kernel))
     return out.copy_(step(given, initial_state, ssm_state_indices, None, rule)), initial_state
 
@@ -98,7 +98,7 @@ def why_not_update(
     tokens = _tokens(q, cu_seqlens, ssm_state_indices)
     if tokens is None:
         return "the sequences have different numbers of tokens"
-    return why_not(Tensors(*_split(q, k, v, a, b, tokens), A_log, dt_bias), initial_state)
+    return why_not(Tensors(*_split(q, k, v, a, b, tokens), A_log, dt_bias), initial_state)  # type: ignore[call-arg]
 
 
 def update(
@@ -130,7 +130,7 @@ def update(
     pool: torch.Tensor = initial_state
 
     def call(rows: tuple[torch.Tensor, ...], read: torch.Tensor, write: torch.Tensor) -> torch.Tensor:
-        return step(Tensors(*rows, A_log, dt_bias), pool, read, write, rule)
+        return step(Tensors(*rows, A_log, dt_bias), pool, read, write, rule)  # type: ignore[call-arg]
 
     o = step_each(call, _split(q, k, v, a, b, tokens), blocks, num_accepted_tokens)
     return o.reshape(1, -1, *o.shape[2:]), pool

@@ -46,7 +46,11 @@ def _why_not(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *args: Any, **kw
 def replacement_of(theirs: type) -> type:
     """Returns the class that stands in for vLLM's: what it does not serve is what vLLM has chosen."""
 
-    class WyvernChunkGatedDeltaRule(theirs):  # type: ignore[misc, valid-type]
+    base: Any = theirs
+
+    class WyvernChunkGatedDeltaRule(base):
+        _forward_method: Any
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._forward_method = redirect(calls, _NAME, self._forward_method, _forward, _why_not)

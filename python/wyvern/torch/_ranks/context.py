@@ -87,8 +87,8 @@ class ContextParallel:
 
     @classmethod
     def of_local_offsets(cls, group: Any, comes: Sequence[bool], goes: Sequence[bool]) -> "ContextParallel":
-        """For packed sequences of which a rank has only its own offsets: cu_seqlens of a call
-        are those of its tokens, and states those of its sequences. For its part, or for
+        """For packed sequences of which a rank of `group` has only its own offsets: cu_seqlens
+        of a call are those of its tokens, and states those of its sequences. For its part, or for
         both of zigzag order: `comes`: the first sequence has begun in the part before;
         `goes`: the last one goes on in the part behind."""
         context = cls(group, order="contiguous" if len(comes) == 1 else "zigzag")
@@ -108,7 +108,8 @@ class ContextParallel:
         return ContextParallel(self.group, order=self.order, lengths=lengths, segments=self.segments)
 
     def local(self, x: torch.Tensor, dim: int = 1) -> torch.Tensor:
-        """Returns this rank's tokens of a tensor that has all of them along `dim`."""
+        """Returns this rank's tokens of x [B, T, ...], which has those of all ranks along
+        `dim`. Raises ValueError where they do not divide, or are not those of `lengths`."""
         count, tokens = self.size * self._parts, x.shape[dim]
         lengths = self.lengths or (tokens // count,) * count
         if sum(lengths) != tokens:
@@ -135,7 +136,9 @@ class ContextParallel:
     def call(
         self, family: Any, operands: Sequence[torch.Tensor], initial_state: Any, cu_seqlens: Any, final: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns o and final_state (of which nothing is said unless `final`) of a layer."""
+        """Returns o and final_state (of which nothing is said unless `final`) of a layer: its
+        `family`, its operands in order, [B, T, heads, dim] of this rank, initial_state
+        [N, heads, K, V] or None, cu_seqlens [N + 1] or None. Raises ValueError for lengths."""
         sizes = sizes_of(family.signature, operands, cu_seqlens)
         _, heads, *_ = family.signature.initial_state.extents(sizes)
         self.parts(sizes["tokens"])  # an error about a length is one of the caller's line
@@ -158,7 +161,7 @@ class ContextParallel:
         """Returns the tokens before each part of this rank, [B, parts, tokens, ...] of
         x [B, T, ...], with gradients; zeros before the first token of all. For what looks
         back a few tokens: short convolutions, token shifts. One all-gather, and one in the
-        backward."""
+        backward. Raises ValueError for a context of offsets of its rank alone."""
         if self._borders:
             raise ValueError("ContextParallel.halo: the context has offsets of its rank alone, which do not say enough")
         self.parts(x.shape[1])

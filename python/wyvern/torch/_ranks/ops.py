@@ -80,7 +80,7 @@ def _differentiate(name: str, ctx: Any, d_o: Any, d_final_state: Any, *_: Any) -
 def register(family: Any) -> Any:
     """Defines the ops of a layer that run over ranks, with fakes and derivatives."""
     _define(family)
-    runs_of = {
+    runs_of: dict[str, tuple[Any, Any]] = {
         "_ranks": (functools.partial(runs.forward, False), _fake_call),
         "_ranks_forward": (functools.partial(runs.forward, True), _fake_forward),
         "_ranks_backward": (runs.backward, _fake_backward),

@@ -26,7 +26,8 @@ class Plan(NamedTuple):
 
 def plan_of(fields: Sequence[Any]) -> Plan:
     """Returns the plan that an op is given, as one that can be a key."""
-    return Plan(*(tuple(field) if isinstance(field, list) else field for field in fields))
+    values: Any = (tuple(field) if isinstance(field, list) else field for field in fields)
+    return Plan(*values)
 
 
 SCHEMA = "str group, int parts, SymInt segments, SymInt[] lengths, int[] borders"
@@ -35,7 +36,7 @@ SCHEMA = "str group, int parts, SymInt segments, SymInt[] lengths, int[] borders
 class Part(NamedTuple):
     """A run of tokens that a rank holds."""
 
-    index: int  # among the parts of all ranks
+    index: int  # type: ignore[assignment]  # among the parts of all ranks; hides tuple.index
     start: int  # among the tokens that cu_seqlens counts: those of all ranks
     offset: int  # among those of this rank
     length: int
@@ -60,9 +61,10 @@ def group_of(plan: Plan) -> Union[ProcessGroup, Alone]:
     if not plan.group:
         return ALONE
     # Here, since torch can be built without it.
-    from torch.distributed.distributed_c10d import _resolve_process_group
+    from torch.distributed import distributed_c10d
 
-    return _resolve_process_group(plan.group)
+    resolve: Any = distributed_c10d._resolve_process_group
+    return resolve(plan.group)
 
 
 def indices(rank: int, size: int, parts: int) -> list[int]:

@@ -10,6 +10,7 @@ is probe^T d_o. So neither the forward nor the backward runs twice.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Set
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from .slots import Rows, Slots
 
 
 def run_probe(
-    run: Any, operands: dict[str, torch.Tensor], values: set[str], slots: Slots, state_shape: tuple[int, ...]
+    run: Any, operands: dict[str, torch.Tensor], values: Set[str], slots: Slots, state_shape: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns probes [batch, tokens, heads, K] and transitions [slots, heads, K, K] by
     `run(operands, initial_state)`, which returns o and final_state. A transition is zero in

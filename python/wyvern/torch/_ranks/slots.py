@@ -19,7 +19,7 @@ from .plan import Part, Plan, segment_bounds
 class Slots(NamedTuple):
     """Indices of slots. `rows` are those of the batch, 1 of a packed one."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     # [count + 1]; None where all slots have as many tokens and are rows of a batch.
     offsets: Optional[torch.Tensor]
     # [rows, parts, segments]: the slot that begins with a segment and the one that ends with
@@ -48,8 +48,8 @@ def find_slots(
     """Returns the slots of a rank's tokens."""
     if cu_seqlens is None:
         return _dense(tuple(parts), plan.segments, last_part, batch, device)
-    tables = [_packed_part(plan, parts, i, last_part, cu_seqlens) for i in range(len(parts))]
-    count = tables[0]["count"]
+    made = [_packed_part(plan, parts, i, last_part, cu_seqlens) for i in range(len(parts))]
+    count, tables = made[0][0], [table for _, table in made]
     joined = {
         name: torch.stack([table[name] + i * count if name in _INDICES else table[name] for i, table in enumerate(tables)])
         for name in (*_INDICES, *_FLAGS)
@@ -108,13 +108,13 @@ def _constant(values: tuple[int, ...], device: torch.device) -> torch.Tensor:
 
 def _packed_part(
     plan: Plan, parts: Sequence[Part], number: int, last_part: int, cu_seqlens: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """The slots of a part of packed sequences, counted from 0."""
+) -> tuple[int, dict[str, torch.Tensor]]:
+    """How many slots a part of packed sequences has, and what they are, counted from 0."""
     part = parts[number]
     device, cu = cu_seqlens.device, cu_seqlens.to(torch.int64)
     count = cu.shape[0] - 1
     # Tokens behind the last sequence are in no slot.
-    valid = sum((cu[-1] - x.start).clamp(0, x.length) for x in parts)
+    valid = torch.stack([(cu[-1] - x.start).clamp(0, x.length) for x in parts]).sum()
     place = torch.minimum((cu - part.start).clamp(0, part.length) + part.offset, valid)
     inner = segment_bounds(part, plan.segments)[1:-1]
     cuts = torch.minimum(_constant(tuple(inner), device), valid)
@@ -132,8 +132,7 @@ def _packed_part(
     if plan.borders:  # else these are other parts' anyway
         begins = begins.index_fill(0, arriving, False).where(arrives, begins)
         finishes = finishes.index_fill(0, leaving, False).where(leaves, finishes)
-    return {
-        "count": count + len(inner),
+    return count + len(inner), {
         "offsets": offsets,
         "starts": torch.cat([entry[arriving], cut]),
         "ends": torch.cat([cut, entry[leaving + 1]]) - 1,

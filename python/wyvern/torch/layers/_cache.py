@@ -26,7 +26,7 @@ class Cache:
         return self._layers.get(layer_idx, {})
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Returns how many tokens a layer has seen; padding counts."""
+        """Returns how many tokens the layer `layer_idx` has seen; padding counts."""
         return self._tokens.get(layer_idx, 0)
 
     def update(
@@ -36,7 +36,8 @@ class Cache:
         layer_idx: int = 0,
         offset: int = 0,
     ) -> dict[str, Any]:
-        """Keeps a layer's states after `offset` more tokens."""
+        """Keeps the states of the layer `layer_idx` after `offset` more tokens, recurrent_state
+        [N, HV, K, V] and conv_state, [N, channels, conv_size] for q, k and v. Returns them."""
         self._layers[layer_idx] = {"recurrent_state": recurrent_state, "conv_state": conv_state}
         self._tokens[layer_idx] = self.get_seq_length(layer_idx) + offset
         return self._layers[layer_idx]

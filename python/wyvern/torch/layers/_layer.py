@@ -2,7 +2,7 @@
 """What DeltaNet and GatedDeltaNet share: all but the rates and the recurrence."""
 
 import math
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,11 @@ class DeltaLayer(nn.Module):
     cp_context, states)`, the recurrence on heads, with the results [B, T, value heads, V] and,
     where there are `states` to go on from, the state to keep.
     """
+
+    key_dim: int
+    value_dim: int
+    head_v_dim: int
+    mix: Callable[..., torch.Tensor]
 
     def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
         super().__init__()
@@ -98,7 +103,8 @@ class DeltaLayer(nn.Module):
         tokens follow on what it has, and it is brought up to date. Its part is `layer_idx`. use_cache
         without one makes one. attention_mask may then be of all tokens so far; a single token a row
         that follows on others is a token, whatever the mask says. Up to 16 tokens go through the
-        program that decodes, if no gradients are recorded.
+        program that decodes, if no gradients are recorded. Raises ValueError for shapes, and
+        NotImplementedError for output_attentions.
         """
         name = type(self).__name__
         if output_attentions:
@@ -111,6 +117,7 @@ class DeltaLayer(nn.Module):
         if states is not None and states.recurrent is not None and attention_mask is not None:
             attention_mask = None if tokens == 1 else attention_mask[:, -tokens:]
         places = None
+        neighbours: Any
         if attention_mask is not None and cu_seqlens is None:
             hidden_states, places, cu_seqlens = unpad(hidden_states, attention_mask)
         if states is None:

@@ -52,6 +52,8 @@ class Layer(nn.Module):
         By the name of an operand: a function to take in the place of what is listed
         above, of the projected (and, for q, keys and values, convolved) tensor in the
         operand's own shape. For the log decay it has to return none above 0.
+    norm_eps
+        What the RMSNorm of o adds to the mean square.
     layer_idx
         The layer's part of a cache.
 
@@ -112,6 +114,7 @@ class Layer(nn.Module):
             reset_gate(self.A_log, self.dt_bias)
 
     def extra_repr(self) -> str:
+        """Returns what repr shows of the layer beside its submodules."""
         return f"{self.op!r}, hidden_size={self.hidden_size}"
 
     def forward(
@@ -136,7 +139,7 @@ class Layer(nn.Module):
         check_sequences("Layer", shape[0], cu_seqlens)
         if past_key_values is None:
             neighbours: Any = Neighbours("Layer", cp_context, hidden_states, cu_seqlens, self.conv_size)
-            operands = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
+            operands: dict[str, Any] = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
             o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
         else:
             if cp_context is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2406.06484)."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ def _elu_plus_1(x):
     return torch.where(x > 0, x + 1, x.clamp(max=0).exp())
 
 
-_ACTIVATIONS = {"silu": F.silu, "relu": F.relu, "elu": _elu_plus_1, "identity": None}
+_ACTIVATIONS: dict[str, Any] = {"silu": F.silu, "relu": F.relu, "elu": _elu_plus_1, "identity": None}
 
 
 class DeltaNet(DeltaLayer):
@@ -35,7 +35,7 @@ class DeltaNet(DeltaLayer):
     type, or autocast) and head dims up to 128: 64 and 128 as they are, others padded
     with zeros. FLA's default, 1024 / 4 heads = 256, is more: choose num_heads so that
     hidden_size * expand / num_heads is 64 or 128. On the CPU any head dim and
-    floating-point type works.
+    floating-point type works. Raises ValueError for sizes that do not divide.
     """
 
     def __init__(
@@ -85,6 +85,9 @@ class DeltaNet(DeltaLayer):
         self._make_output(hidden_size, norm_eps)
 
     def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
+        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
+        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
         q, k = self._activate(q), self._activate(k)
         wide = torch.promote_types(q.dtype, torch.float32)
         if self.use_beta:
@@ -105,7 +108,9 @@ class DeltaNet(DeltaLayer):
         return F.normalize(x, p=1, dim=-1, eps=1e-6) if self.qk_norm == "sum" else x
 
     def recurrence(self, q, k, v, **arguments):
-        rule = reference.delta_rule
+        """Returns (o [B, T, heads, V], the state or None) of q, k [B, T, heads, K] and v, by the
+        layer's backend; more arguments are those of chunk_delta_rule."""
+        rule: Any = reference.delta_rule
         if self.backend == "wyvern":
             rule = fused_recurrent_delta_rule if "output_final_state" in arguments else chunk_delta_rule
         return rule(q, k, v, **arguments)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The Gated DeltaNet layer (Yang et al. 2024, https://arxiv.org/abs/2412.06464)."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class GatedDeltaNet(DeltaLayer):
     type, or autocast) and head dims up to 128: 64 and 128 as they are, others padded
     with zeros. FLA's defaults, head_dim 256 and expand_v 2, are more: head_dim=64 with
     expand_v=2, or head_dim=128 with expand_v=1, are the largest. On the CPU any head
-    dim and floating-point type works.
+    dim and floating-point type works. Raises ValueError for sizes that do not divide.
     """
 
     def __init__(
@@ -83,9 +83,12 @@ class GatedDeltaNet(DeltaLayer):
         reset_gate(self.A_log, self.dt_bias)
 
     def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
+        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
+        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
         if not self.use_short_conv:
             q, k = F.silu(q), F.silu(k)
-        rule = reference.delta_rule
+        rule: Any = reference.delta_rule
         if self.backend == "wyvern":
             rule = chunk_gated_delta_rule if states is None else fused_recurrent_gated_delta_rule
         return rule(

@@ -945,8 +945,8 @@ func.func @erase_strips_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 // -----
 
-func.func @erase_strips_c2_shared(%l: tensor<64x64xf32, #tile.layout<acc>>,
-                                  %c: !tile.smem<64xf32>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+func.func @erase_strips_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
+                           %c: !tile.smem<64xf32>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C2) expected 64 rates held by every warp or, as L, in shared memory, found '!tile.smem<64xf32>'}}
   %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64xf32>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>

@@ -125,6 +125,9 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
     pm.addNestedPass<func::FuncOp>(sched::createDecodePass());
     return;
   }
+  delta::PadDimsPassOptions pad;
+  pad.columns = tile::kBlockColumns;
+  pm.addPass(delta::createPadDimsPass(pad));
   if (options.schedule == "fused-backward")
     pm.addNestedPass<func::FuncOp>(sched::createFuseBackwardPass());
   else if (options.schedule != "separate") {

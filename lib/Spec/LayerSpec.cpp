@@ -88,8 +88,11 @@ static void printStep(const StepSpec &step, llvm::raw_ostream &os) {
     os << ", value: " << step.value.str();
   if (!step.written.isAbsent())
     os << ", written: " << step.written.str();
-  os << ", rate: " << formatRate(step) << ", repeat: " << step.repeat
-     << ", reads: " << formatReads(step) << "}\n";
+  os << ", rate: " << formatRate(step);
+  if (step.maxRate)
+    os << ", max_rate: " << formatNumber(*step.maxRate);
+  os << ", repeat: " << step.repeat << ", reads: " << formatReads(step)
+     << "}\n";
 }
 
 void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
@@ -123,6 +126,8 @@ static llvm::json::Object toJSON(const StepSpec &step) {
     object["rate"] = step.constantRate;
   else
     object["rate"] = step.rate.str();
+  if (step.maxRate)
+    object["max_rate"] = *step.maxRate;
   return object;
 }
 

@@ -49,7 +49,8 @@ private:
   /// The share of one of `heads` heads of `total` channels.
   int64_t getHeadDim(StringRef what, int64_t total, int64_t heads);
   bool getFlag(StringRef key, bool fallback);
-  /// The step every layer here has: k, v, with rate beta.
+  /// The step every layer here has: k, v, with rate beta, which reaches 2 where
+  /// the config allows negative eigenvalues.
   StepSpec &addDeltaStep();
   void addLayersExcept(const SourceNode *excluded, int64_t base);
   /// The layers whose `layer_types` entry says linear attention.
@@ -153,6 +154,9 @@ StepSpec &ModelReader::addDeltaStep() {
   step.erase = step.write;
   step.value.factors.push_back({"v", spec.loc});
   step.rate.factors.push_back({"beta", spec.loc});
+  for (StringRef key : {"allow_neg_eigval", "linear_allow_neg_eigval"})
+    if (getFlag(key, false))
+      step.maxRate = 2.0;
   step.loc = spec.loc;
   return step;
 }

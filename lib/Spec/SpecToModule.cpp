@@ -146,10 +146,12 @@ delta::StepAttr EntryBuilder::createStep(const StepSpec &step,
   for (Value operand : {write, erase, value, written, rate})
     if (operand)
       operands.push_back(operand);
-  return delta::StepAttr::get(builder.getContext(), bool(erase), bool(value),
-                              bool(written), bool(rate), step.readsBeforeDecay,
-                              step.repeat,
-                              builder.getF64FloatAttr(step.constantRate));
+  delta::RecurrenceOp::Step made{write, erase, value, written, rate};
+  made.constantRate = step.constantRate;
+  made.maxRate = step.maxRate;
+  made.repeat = step.repeat;
+  made.beforeDecay = step.readsBeforeDecay;
+  return made.getAttr(builder.getContext());
 }
 
 void EntryBuilder::build() {

@@ -8,6 +8,9 @@
 
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Format.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -29,6 +32,12 @@ static StringRef describe(OperandRole role) {
     return "an operand that every entry function has";
   }
   llvm_unreachable("unknown operand role");
+}
+
+static std::string format(double value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", value);
+  return text;
 }
 
 namespace {
@@ -96,6 +105,17 @@ void SpecValidator::validateStep(const StepSpec &step) {
     error(step.loc,
           "reads: before_decay needs an erase key, for only the erase "
           "term reads the state; found erase: none");
+  if (step.maxRate && *step.maxRate <= 0)
+    error(step.loc,
+          "expected a max_rate above 0, found " + format(*step.maxRate));
+  if (step.maxRate && step.erase.isAbsent())
+    error(step.loc, "max_rate is of what a step erases, and this one erases "
+                    "nothing; remove it");
+  if (step.maxRate && step.rate.isAbsent() &&
+      std::abs(step.constantRate) > *step.maxRate)
+    error(step.loc,
+          "expected a rate of at most max_rate: " + format(*step.maxRate) +
+              ", found rate: " + format(step.constantRate));
   validateNames(step.write, OperandRole::Key, step.repeat);
   validateNames(step.erase, OperandRole::Key, step.repeat);
   validateNames(step.value, OperandRole::Value, step.repeat);

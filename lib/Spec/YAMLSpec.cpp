@@ -170,9 +170,9 @@ void SpecParser::parseSteps(const SourceNode &root) {
     return reader.error(*steps, "expected steps as a list such as " + example +
                                     ", found " + steps->describe());
   for (const SourceNode &step : steps->items)
-    if (reader.checkKeys(
-            step, "a step",
-            {"write", "erase", "value", "written", "rate", "repeat", "reads"}))
+    if (reader.checkKeys(step, "a step",
+                         {"write", "erase", "value", "written", "rate",
+                          "max_rate", "repeat", "reads"}))
       spec.steps.push_back(parseStep(step));
 }
 
@@ -186,6 +186,9 @@ StepSpec SpecParser::parseStep(const SourceNode &node) {
   step.value = parseOptionalProduct(node, "value");
   step.written = parseOptionalProduct(node, "written");
   parseRate(node, step);
+  if (const SourceNode *most = node.find("max_rate"))
+    step.maxRate = readConstant(*most, "max_rate as a finite number, which the "
+                                       "rates of this step reach at most");
   if (const SourceNode *repeat = node.find("repeat"))
     step.repeat =
         reader.readInteger(*repeat, "repeat", 1, limits::maxRepeat).value_or(1);

@@ -35,6 +35,7 @@ class Layer:
     key_dim: int
     value_dim: int
     dtype: str
+    max_rate: int = 1
 
     @property
     def repeat(self):
@@ -49,7 +50,7 @@ class Layer:
         return (
             f"{self.kind}_{self.decay}_h{self.key_heads}x{self.value_heads}"
             f"_d{self.key_dim}x{self.value_dim}_{self.dtype}"
-        )
+        ) + (f"_to{self.max_rate}" if self.max_rate > 1 else "")
 
     def spec(self):
         step = {"write": "k", "value": "v", "rate": "beta"}
@@ -63,6 +64,8 @@ class Layer:
             step = {"write": "k", "erase": "b * k", "written": "w * v"}
         if self.kind == "before":
             step |= {"erase": "p", "reads": "before_decay"}
+        if self.max_rate > 1:
+            step["max_rate"] = self.max_rate
         steps = [step]
         if self.kind == "dplr":
             steps = [{"write": "p", "erase": "r", "rate": -1, "reads": "before_decay"}, {"write": "k", "erase": "none", "value": "v"}]
@@ -91,8 +94,8 @@ class Case:
     cu_dtype: str = "int64"
     initial_state: bool = True
     state_v_first: bool = False
-    keys: str = "random"  # random | correlated (cosine 0.8)
-    rates: str = "unit"  # unit U(0,1) | high U(.9,1) | double U(1.9,2)
+    keys: str = "random"  # random | correlated (cosine 0.8) | near (0.995) | one (the same)
+    rates: str = "unit"  # unit U(0,1) | high U(.9,1) | double U(1.9,2) | most (1.9)
     gates: str = "mild"  # mild | drawn (A_log, dt_bias) | strong | mixed | reset (some are -inf)
     views: bool = False
 
@@ -182,10 +185,20 @@ def fixed_cases():
         for dtype in ("bf16", "f16"):
             yield Case(f"bar-{decay}-{dtype}", bar_layer(decay, dtype), seed=17, batch=1, tokens=1024)
     for kind, decay in (("product", "none"), ("product", "head"), ("linear", "head"), ("linear", "none")):
-        layer = Layer(kind, decay, 4, 4, 64, 64, "bf16")
+        layer = Layer(kind, decay, 4, 4, 64, 64, "bf16", max_rate=2 if kind == "product" else 1)
         rates = "double" if kind == "product" else "unit"
         yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
+    # Head dims whose tiles are larger than their tensors.
+    for name, decay, kv in (("wide", "head", (96, 192)), ("both", "none", (80, 80)), ("narrow", "channel", (48, 72))):
+        layer = Layer("delta", decay, 2, 4, *kv, "bf16", max_rate=2 if name == "wide" else 1)
+        yield Case(f"dims-{name}", layer, seed=47, batch=2, tokens=333)
+        yield Case(f"dims-{name}-packed", layer, seed=53, lengths=(70, 0, 200, 1), tail=11)
+    # Keys that repeat at rates that are said to reach 2: what a factor in one part does not bear.
+    for decay, dtype in (("none", "bf16"), ("none", "f16"), ("head", "bf16")):
+        layer = replace(bar_layer(decay, dtype), max_rate=2)
+        for keys, rates in (("one", "most"), ("near", "double"), ("correlated", "double")):
+            yield Case(f"rates-{decay}-{dtype}-{keys}", layer, seed=19, batch=1, tokens=1024, keys=keys, rates=rates)
     yield from family_cases()
 
 
@@ -223,11 +236,12 @@ def _keys(random, law, shape):
     if law == "random":
         return noise
     shared = _unit(random.standard_normal((shape[0], 1, *shape[2:]), dtype=np.float32))
-    return _unit(np.sqrt(0.8) * shared + np.sqrt(0.2) * noise)
+    cosine = {"correlated": 0.8, "near": 0.995, "one": 1.0}[law]
+    return _unit(np.sqrt(cosine) * shared + np.sqrt(1 - cosine) * noise)
 
 
 def _rates(random, law, shape):
-    low, high = {"unit": (0, 1), "high": (0.9, 1), "double": (1.9, 2)}[law]
+    low, high = {"unit": (0, 1), "high": (0.9, 1), "double": (1.9, 2), "most": (1.9, 1.9)}[law]
     return random.uniform(low, high, shape).astype(np.float32)
 
 

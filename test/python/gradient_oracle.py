@@ -20,7 +20,7 @@ import torch
 class Step:
     def __init__(self, text):
         self.operands = dict(re.findall(r"(write|erase|value|written|rate) %(\w+)", text))
-        constant = re.search(r"rate (-?\d[\d.e+-]*)", text)
+        constant = re.search(r"\brate (-?\d[\d.e+-]*)", text)
         self.rate = float(constant[1]) if constant else 1.0
         repeat = re.search(r"repeat (\d+)", text)
         self.repeat = int(repeat[1]) if repeat else 1

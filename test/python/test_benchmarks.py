@@ -326,3 +326,12 @@ def test_pictures_show_every_row(benchmarks, tmp_path):
     assert {"gated 70+3 1/2 strong", "gated 1x64 1/2 strong", "2.00", "0.50"} <= set(words)
     circles = [element.find("svg:title", space).text for element in roofline.iterfind("svg:circle", space)]
     assert circles == ["wyvern-a", "exact", "wyvern-b", "exact"]
+
+
+def test_variants_are_shown_with_the_one_that_runs(benchmarks):
+    from benchmarks.variants import parse_shape, show
+
+    assert parse_shape("4x8192") == (8192,) * 4
+    assert show({"separate": 0.2, "fused-warps": 0.15}, "fused-warps") == "separate 0.2000, fused-warps 0.1500*"
+    with pytest.raises(ValueError):
+        parse_shape("4")

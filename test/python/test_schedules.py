@@ -119,6 +119,21 @@ def test_strategies_change_no_bit(name, wyvernc, tmp_path):
             assert_same_bits(backwards[kernels](**back), gradients)
 
 
+@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("gated_deltaproduct", "32, value: 192")])
+def test_padded_head_dims_change_no_bit(name, dims):
+    """Tiles of whole blocks of columns, with zeros behind what the tensors have (delta-pad-dims)."""
+    spec = small(name).replace("64, value: 128", dims)
+    rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True)
+    forward, backward = (compile_part(spec, name, "separate", part) for part in (False, True))
+    for place in PLACES:
+        inputs = make_inputs(rounded, *place)
+        outs = rounded(**inputs)
+        assert_same_bits(forward(**inputs), outs)
+        known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
+        back = make_inputs(rounded.backward, *place, known)
+        assert_same_bits(backward(**back), rounded.backward(**back))
+
+
 @pytest.mark.parametrize("schedules", [("separate", "separate"), ("fused-warps", "fused-backward"), ("fused-blocks", None)])
 @pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
 def test_kernels_of_saved_states_change_no_bit(name, schedules):

@@ -264,6 +264,17 @@ def test_arguments_that_are_not_served(data):
     f(q, k, v, g, beta, chunk_size=32)
 
 
+def test_rates_to_2_take_a_program_of_their_own(data):
+    """Where nothing is rounded, as on the CPU, the numbers are the same."""
+    beta = 2 * data["beta"]
+    expected = chunk_delta_rule(*qkv(data), beta)[0]
+    with torch.profiler.profile() as profile:
+        found = chunk_delta_rule(*qkv(data), beta, max_rate=2.0)[0]
+    assert "wyvern::delta_rule_to_2" in {event.name for event in profile.events()}
+    close(found, expected)
+    refused(ValueError, "max_rate is 3", chunk_delta_rule, *qkv(data), beta, max_rate=3)
+
+
 def test_no_compiler(data, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(_programs, "_programs", {})

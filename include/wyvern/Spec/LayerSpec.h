@@ -18,6 +18,7 @@
 #include "llvm/Support/SMLoc.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,7 @@ struct StepSpec {
   SpecProduct write, erase, value, written;
   SpecProduct rate; ///< At most one name.
   double constantRate = 1.0;
+  std::optional<double> maxRate; ///< What b may reach, if the spec says so.
   int64_t repeat = 1;
   bool readsBeforeDecay = false;
   llvm::SMLoc loc;

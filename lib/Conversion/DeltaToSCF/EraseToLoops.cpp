@@ -84,6 +84,11 @@ static Value createFactor(ImplicitLocOpBuilder &b, Value l, Value rate) {
   return createSubstitution(b, l, rate, lower, /*transpose=*/false);
 }
 
+/// True for a factor in two parts.
+static bool hasTwoParts(Value z) {
+  return tileType(z).getDimSize(1) == 2 * tileType(z).getDimSize(0);
+}
+
 namespace {
 /// Blocks of rows and columns.
 struct Blocks {
@@ -158,11 +163,8 @@ struct LowerEraseFactor : OpRewritePattern<EraseFactorOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     Value l = op.getL();
     Blocks blocks(b, tileType(l).getDimSize(0), op.getBlock());
-    if (blocks.count == 1) {
-      rewriter.replaceOp(op, createFactor(b, l, op.getRate()));
-      return success();
-    }
-    Value z = createZeroTile(b, tileType(l));
+    bool isSplit = hasTwoParts(op.getZ());
+    Value z = createZeroTile(b, tileType(op.getZ()));
     for (int64_t i = 0; i < blocks.count; ++i) {
       for (int64_t j = 0; j < i; ++j) {
         Value block = blocks.get(l, i, j);
@@ -170,9 +172,12 @@ struct LowerEraseFactor : OpRewritePattern<EraseFactorOp> {
         if (op.getTo())
           z = blocks.insert(createRest(b, block, *op.getTo()), z, j, i);
       }
-      z = blocks.insert(
-          createFactor(b, blocks.get(l, i, i), blocks.getRows(op.getRate(), i)),
-          z, i, i);
+      Value factor =
+          createFactor(b, blocks.get(l, i, i), blocks.getRows(op.getRate(), i));
+      z = blocks.insert(factor, z, i, i);
+      if (isSplit && op.getTo())
+        z = blocks.insert(createRest(b, factor, *op.getTo()), z, i,
+                          blocks.count + i);
     }
     rewriter.replaceOp(op, z);
     return success();
@@ -194,8 +199,9 @@ struct LowerEraseApply : OpRewritePattern<EraseApplyOp> {
          {k, j},
          {i, j}},
         b.getContext());
+    bool isSplit = hasTwoParts(z);
     // Takes (Z_ij + Z_ji) (c_j * R_j) from block i; of the adjoint, with these
-    // transposed.
+    // transposed. On the diagonal it is the sum of the parts.
     auto subtract = [&](Value rows, int64_t i, int64_t j, Value other) {
       Value scaled = createRowScale(b, blocks.getRows(op.getRate(), j), other);
       Value operand = createCast(b, createNegation(b, scaled),
@@ -204,6 +210,9 @@ struct LowerEraseApply : OpRewritePattern<EraseApplyOp> {
         rows =
             createContraction(b, blocks.get(z, std::min(i, j), std::max(i, j)),
                               operand, rows, maps);
+      else if (isSplit)
+        rows = createContraction(b, blocks.get(z, i, blocks.count + i), operand,
+                                 rows, maps);
       return createContraction(b, blocks.get(z, std::max(i, j), std::min(i, j)),
                                operand, rows, maps);
     };

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ColumnBound.h"
 #include "Patterns.h"
 #include "Stage.h"
 
@@ -138,6 +139,9 @@ private:
     Value from =
         offsetPointer(e, globalAddress(e, global, adaptor.getCoords(), element),
                       offset, element);
+    ColumnBound bound(e, op.getGlobal().getType(), adaptor.getCoords()[last],
+                      tile.getShape()[1]);
+    isValid = bound.andInside(isValid, column);
     Value to =
         e.add(e.add(adaptor.getTile(), e.mul(row, tile.getPaddedRowBytes())),
               e.mul(column, 4));

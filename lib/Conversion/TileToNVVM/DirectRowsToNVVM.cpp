@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ColumnBound.h"
 #include "Patterns.h"
 
 using namespace mlir;
@@ -32,6 +33,9 @@ public:
     column =
         e.add(e.mul(e.urem(lane, 4), 2), e.select(isOdd, e.c32(6), e.c32(0)));
     base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+    auto tile = cast<RankedTensorType>(op.getValue().getType());
+    bound.emplace(e, op.getGlobal().getType(), adaptor.getCoords().back(),
+                  tile.getDimSize(op.getTranspose() ? 0 : 1));
   }
 
   /// Rows in memory are the tile's rows.
@@ -74,6 +78,7 @@ private:
   SmallVector<Value> values;
   Type element;
   Value valid, stride, warpRow, row, isOdd, column, base;
+  std::optional<ColumnBound> bound;
 };
 } // namespace
 
@@ -92,7 +97,8 @@ void DirectRows::store() {
   for (size_t half : {0, 1}) {
     Value isInside = e.cmp(LLVM::ICmpPredicate::ult, at, valid);
     for (size_t i = 0; i < values.size(); i += 8)
-      storePair(pack(i + 2 * half), pack(i + 4 + 2 * half), isInside,
+      storePair(pack(i + 2 * half), pack(i + 4 + 2 * half),
+                bound->andInside(isInside, e.add(column, 2 * i)),
                 offsetPointer(e, pointer, e.c64(2 * i), element));
     if (half)
       break;
@@ -110,7 +116,8 @@ void DirectRows::storeTransposed() {
       pointer = step(pointer, 8);
     }
     Value isInside = e.cmp(LLVM::ICmpPredicate::ult, at, valid);
-    storePair(packTurned(i), packTurned(i + 2), isInside, pointer);
+    storePair(packTurned(i), packTurned(i + 2),
+              bound->andInside(isInside, e.add(column, warpRow)), pointer);
   }
 }
 

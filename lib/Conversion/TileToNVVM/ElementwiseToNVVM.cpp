@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Fragments.h"
 #include "Patterns.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -79,6 +80,138 @@ private:
     if constexpr (std::is_same_v<OpT, math::ExpOp>)
       return emitExp(e, value);
     return emitExp2(e, value);
+  }
+};
+
+/// True for tiles of f32 that are rounded to 16 bits, or extended from them,
+/// two elements a register.
+static bool isOfPairs(Type wide, Type narrow) {
+  auto tile = dyn_cast<RankedTensorType>(narrow);
+  return tile && getLayout(narrow) == LayoutKind::acc &&
+         isHalf(tile.getElementType()) &&
+         cast<RankedTensorType>(wide).getElementType().isF32();
+}
+
+/// True for a product, or one times decays, that a mask selects of.
+static bool isMaskedProduct(Value value) {
+  auto select = value.getDefiningOp<arith::SelectOp>();
+  Value product = select ? select.getTrueValue() : Value();
+  if (auto decayed =
+          product ? product.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+      decayed && decayed.getRhs().getDefiningOp<math::Exp2Op>())
+    product = decayed.getLhs();
+  return product && product.getDefiningOp<AwaitOp>();
+}
+
+/// Rounds two elements of a masked product by one conversion. Of a vector's
+/// LLVM makes two there, and moves the selection behind them. (Where more is
+/// done to the product first that is a register less, which a backward needs.)
+struct TruncFPattern : OpConversionPattern<arith::TruncFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::TruncFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!isOfPairs(op.getIn().getType(), op.getType()) ||
+        !isMaskedProduct(op.getIn()))
+      return rewriter.notifyMatchFailure(op, "not a masked product of f32");
+    Emitter e(rewriter, op.getLoc());
+    Type half = getElementTypeOrSelf(op.getType());
+    SmallVector<Value> values = e.elements(adaptor.getIn()), halves;
+    for (size_t i = 0; i < values.size(); i += 2) {
+      auto [low, high] =
+          e.unpack(packHalves(e, values[i], values[i + 1], half), half);
+      halves.append({low, high});
+    }
+    rewriter.replaceOp(op, e.vectorOf(halves));
+    return success();
+  }
+};
+
+struct ExtFPattern : OpConversionPattern<arith::ExtFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::ExtFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!isOfPairs(op.getType(), op.getIn().getType()))
+      return rewriter.notifyMatchFailure(op, "not a tile of pairs to f32");
+    Emitter e(rewriter, op.getLoc());
+    Type half = getElementTypeOrSelf(op.getIn().getType());
+    SmallVector<Value> halves = e.elements(adaptor.getIn()), values;
+    for (size_t i = 0; i < halves.size(); i += 2) {
+      auto [low, high] =
+          extendHalves(e, e.pack(halves[i], halves[i + 1]), half);
+      values.append({low, high});
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
+/// a - b c of tiles as one operation an element, rounded once.
+struct SubProductPattern : OpConversionPattern<arith::SubFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::SubFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto product = op.getRhs().getDefiningOp<arith::MulFOp>();
+    if (getLayout(op.getType()) != LayoutKind::acc || !product ||
+        !product->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "takes no product of tiles off");
+    Value b = rewriter.getRemappedValue(product.getLhs());
+    Value c = rewriter.getRemappedValue(product.getRhs());
+    Value negated = LLVM::FNegOp::create(rewriter, op.getLoc(), b);
+    rewriter.replaceOpWithNewOp<LLVM::FMAOp>(op, negated, c, adaptor.getLhs());
+    return success();
+  }
+};
+
+/// Compares row and column numbers of elements: one difference a thread with a
+/// constant an element, where each number would be held in a register.
+struct CompareIndicesPattern : OpConversionPattern<arith::CmpIOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::CmpIOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto a = op.getLhs().getDefiningOp<IndexOp>();
+    auto b = op.getRhs().getDefiningOp<IndexOp>();
+    std::optional<LLVM::ICmpPredicate> predicate = getSigned(op.getPredicate());
+    if (!a || !b || a.getDim() == b.getDim() || !predicate)
+      return rewriter.notifyMatchFailure(op, "not rows with columns, by order");
+    Emitter e(rewriter, op.getLoc());
+    AccPosition at = AccPosition::get(e);
+    bool isRow = a.getDim() == 0;
+    Value difference =
+        isRow ? e.sub(at.row0, at.col0) : e.sub(at.col0, at.row0);
+    auto type = cast<VectorType>(adaptor.getLhs().getType());
+    SmallVector<Value> results;
+    for (int64_t i = 0; i < type.getDimSize(0); ++i) {
+      int64_t right = AccPosition::colOffset(i),
+              down = AccPosition::rowOffset(i);
+      results.push_back(e.cmp(*predicate, difference,
+                              e.c32(isRow ? right - down : down - right)));
+    }
+    rewriter.replaceOp(op, e.vectorOf(results));
+    return success();
+  }
+
+private:
+  /// Numbers of rows are not negative: their order is that of the differences.
+  static std::optional<LLVM::ICmpPredicate>
+  getSigned(arith::CmpIPredicate predicate) {
+    switch (predicate) {
+    case arith::CmpIPredicate::ult:
+    case arith::CmpIPredicate::slt:
+      return LLVM::ICmpPredicate::slt;
+    case arith::CmpIPredicate::ule:
+    case arith::CmpIPredicate::sle:
+      return LLVM::ICmpPredicate::sle;
+    default:
+      return std::nullopt;
+    }
   }
 };
 
@@ -170,10 +303,10 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns.add<TileConstantPattern, ExpPattern<math::ExpOp>,
-               ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
-               UnaryPattern<math::AbsFOp, emitAbs>,
-               UnaryPattern<math::Log1pOp, emitLog1p>>(converter,
-                                                       patterns.getContext(),
-                                                       /*benefit=*/2);
+  patterns.add<
+      TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+      CompareIndicesPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+      UnaryPattern<math::SqrtOp, emitSqrt>, UnaryPattern<math::AbsFOp, emitAbs>,
+      UnaryPattern<math::Log1pOp, emitLog1p>>(converter, patterns.getContext(),
+                                              /*benefit=*/2);
 }

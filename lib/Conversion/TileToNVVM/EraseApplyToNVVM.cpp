@@ -66,8 +66,8 @@ private:
     return registers;
   }
 
-  /// parts[i] -= (c_j * parts[j]) B, with B = Z_ii, or Z_21 + Z_12, of the
-  /// adjoint transposed.
+  /// parts[i] -= (c_j * parts[j]) B, with B = Z_ii, or the sum of its parts, or
+  /// Z_21 + Z_12, of the adjoint transposed.
   void subtract(int64_t i, int64_t j) {
     SmallVector<Value> operands(parts[i]);
     std::string outputs, inputs;
@@ -108,6 +108,8 @@ private:
     };
     if (i != j)
       add(0, 1);
+    else if (hasTwoParts(op.getZ().getType()))
+      add(i, i + kAccRows / kFactorBlock);
     add(std::max(i, j), std::min(i, j));
     return text + "wgmma.commit_group.sync.aligned;\n"
                   "wgmma.wait_group.sync.aligned 0;\n}";

@@ -12,7 +12,8 @@
 //   Z_11                Z_21 = P + P Y,   P = (I + L_22 C_2)^-1 L_21,
 //         Z_22                            Y = -C_1 Z_11
 //
-// and above the two blocks what rounding takes away left of them.
+// and above the two blocks what rounding takes away left of them. Right of
+// both, if Z has two parts, what it takes away of the blocks.
 //
 //   1. Each warp solves for the 32 columns of its block by substitution in
 //      fp32, a column a lane: for (Z_11 0) or for (P Z_22).
@@ -34,72 +35,16 @@
 #include "FactorScratch.h"
 #include "Fragments.h"
 #include "Patterns.h"
+#include "StripSolution.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// Columns of L that are one load.
-constexpr int64_t kPanel = 4;
 /// Elements of a 16 x 16 block that a thread holds, in the acc layout: rows
 /// lane / 4 and 8 below it, then the same 8 columns to the right.
 constexpr int64_t kBlockElements = kStrip * kStrip / 32;
-
-//===----------------------------------------------------------------------===//
-// The substitution
-//===----------------------------------------------------------------------===//
-
-/// Where a strip of L lies in shared memory: its 32 columns on the diagonal.
-struct StripOfL {
-  Value origin;
-  int64_t rowBytes;
-};
-
-/// A column of a solution P, and of -C P in f16, two a register, and what this
-/// rounding lost.
-struct Column {
-  SmallVector<Value> p, halves, lost;
-};
-
-/// Returns column `lane` of (I + L_ss C_s)^-1 L of the strip `l`. Columns of
-/// L_ss are eliminated four at a time: rows below them do not wait for each
-/// other.
-Column solve(FactorScratch &scratch, StripOfL l) {
-  Emitter &e = scratch.e;
-  Value column = e.add(l.origin, e.mul(scratch.lane, 4));
-  // L_ss is right of L_21 in a second strip.
-  Value diagonal = e.add(
-      l.origin, e.select(scratch.isSecond(), e.c32(kStrip * 4), e.c32(0)));
-  Column result;
-  SmallVector<Value> &p = result.p, y;
-  for (int64_t i = 0; i < kStrip; ++i)
-    p.push_back(e.loadShared(e.f32(), e.add(column, i * l.rowBytes)));
-  for (int64_t first = 0; first < kStrip; first += kPanel) {
-    SmallVector<Value> c =
-        e.loadSharedVector(e.f32(), kPanel, scratch.rate(first));
-    for (int64_t i = first; i < kStrip; ++i) {
-      SmallVector<Value> row;
-      if (i > first)
-        row = e.loadSharedVector(e.f32(), kPanel,
-                                 e.add(diagonal, i * l.rowBytes + first * 4));
-      for (int64_t k = first; k < std::min(i, first + kPanel); ++k)
-        p[i] =
-            LLVM::FMAOp::create(e.builder, e.loc, row[k - first], y[k], p[i]);
-      if (i >= first + kPanel)
-        continue;
-      Value scaled = LLVM::FMulOp::create(e.builder, e.loc, c[i - first], p[i]);
-      y.push_back(LLVM::FNegOp::create(e.builder, e.loc, scaled));
-      // At once: half the registers.
-      if (i % 2 == 0)
-        continue;
-      result.halves.push_back(packHalves(e, y[i - 1], y[i], e.f16()));
-      result.lost.push_back(
-          packRemainders(e, y[i - 1], y[i], result.halves.back(), e.f16()));
-    }
-  }
-  return result;
-}
 
 //===----------------------------------------------------------------------===//
 // The strip
@@ -113,9 +58,9 @@ struct BlockOfZ {
 /// This warp's part of a factor `z`.
 class Strip {
 public:
-  Strip(FactorScratch &scratch, Value z, SmemType type)
+  Strip(FactorScratch &scratch, Value z, SmemType type, bool forApply = false)
       : e(scratch.e), scratch(scratch), z(z), type(type),
-        to(type.getElementType()) {}
+        to(type.getElementType()), forApply(forApply) {}
 
   /// Solves for the strip of L in the registers `held` or, where there are
   /// none, in the tile `shared`, and writes Z left of the diagonal.
@@ -127,12 +72,22 @@ public:
     StripOfL source = shared ? getDiagonal(shared) : shareStrip(held);
     shareRates(rates);
     syncWarp(e);
-    Column column = solve(scratch, source);
+    StripSolution column = solveStrip(scratch, source, isRightSplit());
     // All lanes have had L.
     syncWarp(e);
     shareColumn(column);
     if (shared)
       writeShared(shared);
+  }
+
+  /// The same of L and rates in shared memory. The scratch tile is not needed
+  /// before the system is solved: nobody waits at the barrier then.
+  void beginShared(Value l, Value rates, int64_t barrier) {
+    scratch.setRates(rates);
+    StripSolution column = solveStrip(scratch, getDiagonal(l), isRightSplit());
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    shareColumn(column);
+    writeShared(l);
   }
 
   /// Writes the blocks on the diagonal.
@@ -223,22 +178,21 @@ private:
 
   /// Writes a column of the solution and, over the zeros right of the diagonal
   /// of a first strip, one of Y for the warp of the second.
-  void shareColumn(const Column &column) {
+  void shareColumn(const StripSolution &column) {
     for (auto [i, value] : llvm::enumerate(column.p))
       e.storeShared(value, scratch.element(e.c32(i), scratch.lane));
     syncWarp(e);
     Value before = e.mul(e.urem(scratch.warp, kStripsOfBlock), kStrip);
     Value isY = e.cmp(LLVM::ICmpPredicate::ult, e.add(scratch.lane, before),
                       e.c32(kStrip));
-    for (int64_t half : {0, 1}) {
-      auto copy = [&](ArrayRef<Value> y, bool lost) {
+    auto copy = [&](ArrayRef<Value> y, bool lost) {
+      for (int64_t half : {0, 1})
         storeVectorIf(e, isY, y.slice(half * kPanel, kPanel),
                       scratch.copy(scratch.lane, e.c32(half), lost));
-      };
-      copy(column.halves, /*lost=*/false);
-      if (isSplit())
-        copy(column.lost, /*lost=*/true);
-    }
+    };
+    copy(column.halves, /*lost=*/false);
+    if (isRightSplit())
+      copy(findLost(scratch, column), /*lost=*/true);
   }
 
   /// Reads 16 columns of what was solved.
@@ -251,17 +205,17 @@ private:
   /// added.
   void addCopied(SmallVector<Value> &first) {
     SmallVector<Value> a = round(first, e.f16()), aLost;
-    if (isSplit())
+    if (isLeftSplit())
       aLost = roundRemainder(first, a, e.f16());
     for (SmallVector<Value> *part : {&a, &aLost})
       for (Value &x : *part)
         x = e.select(scratch.isSecond(), x, e.c32(0));
     SmallVector<Value> y = loadCopy(/*lost=*/false);
     multiply(first, a, y);
-    if (!isSplit())
-      return;
-    multiply(first, aLost, y);
-    multiply(first, a, loadCopy(/*lost=*/true));
+    if (isLeftSplit())
+      multiply(first, aLost, y);
+    if (isRightSplit())
+      multiply(first, a, loadCopy(/*lost=*/true));
   }
 
   /// Reads Y as the B operand of two products of 8 columns.
@@ -284,9 +238,14 @@ private:
     SmallVector<Value> zeros(kBlockElements, e.zero(e.f32()));
     second = selectBlock(scratch.isSecond(), second, zeros);
     Value column = e.mul(e.udiv(scratch.warp, kStripsOfBlock), kStripsOfBlock);
-    write(round(first, to), {scratch.warp, column}, /*condition=*/{});
-    write(round(second, to), {scratch.warp, e.add(column, 1)},
-          /*condition=*/{});
+    for (ArrayRef<Value> block : {first, ArrayRef<Value>(second)}) {
+      SmallVector<Value> halves = round(block, to);
+      write(halves, {scratch.warp, column}, /*condition=*/{});
+      if (hasTwoParts(type))
+        write(roundRemainder(block, halves, to),
+              {scratch.warp, e.add(column, kStrips)}, /*condition=*/{});
+      column = e.add(column, 1);
+    }
   }
 
   //===--------------------------------------------------------------------===//
@@ -314,11 +273,16 @@ private:
   /// of it.
   void writeLower(ArrayRef<Value> values, BlockOfZ block, Value condition) {
     SmallVector<Value> halves = round(values, to);
+    BlockOfZ across = {e.sub(block.strip, e.c32(kStripsOfBlock)),
+                       e.add(block.column, kStripsOfBlock)};
     write(halves, block, condition);
-    write(roundRemainder(values, halves, to),
-          {e.sub(block.strip, e.c32(kStripsOfBlock)),
-           e.add(block.column, kStripsOfBlock)},
-          condition);
+    write(roundRemainder(values, halves, to), across, condition);
+    if (!hasTwoParts(type) || forApply)
+      return;
+    // What is left of the second part.
+    SmallVector<Value> zeros(halves.size(), e.c32(0));
+    for (const BlockOfZ &place : {block, across})
+      write(zeros, {place.strip, e.add(place.column, kStrips)}, condition);
   }
 
   /// Writes four matrices to a block of Z.
@@ -334,8 +298,12 @@ private:
   // Rounding
   //===--------------------------------------------------------------------===//
 
-  /// True if operands of the last product have two parts.
-  bool isSplit() { return to.isF16(); }
+  /// True if the left operand of the last product, P, has two parts. Of a Z in
+  /// two parts that is enough: where keys repeat, entries of P are equal, and
+  /// so are their errors, while those of Y have either sign.
+  bool isLeftSplit() { return isRightSplit() || hasTwoParts(type); }
+  /// True if the right one, Y, has.
+  bool isRightSplit() { return to.isF16(); }
 
   /// Rounds to an operand: a block's acc layout, register for register.
   SmallVector<Value> round(ArrayRef<Value> block, Type half) {
@@ -360,6 +328,7 @@ private:
   Value z;
   SmemType type;
   Type to;
+  bool forApply;
 };
 
 //===----------------------------------------------------------------------===//
@@ -374,14 +343,17 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    SmallVector<Value> held;
-    Value shared;
-    if (isa<SmemType>(op.getL().getType()))
-      shared = adaptor.getL();
-    else
-      held = e.elements(adaptor.getL());
-    Strip(scratch, adaptor.getZ(), op.getZ().getType())
-        .begin(held, shared, adaptor.getRate(), op.getBarrierId());
+    Strip strip(scratch, adaptor.getZ(), op.getZ().getType(), op.getForApply());
+    bool isShared = isa<SmemType>(op.getL().getType());
+    if (isShared && isa<SmemType>(op.getRate().getType())) {
+      strip.beginShared(adaptor.getL(), adaptor.getRate(), op.getBarrierId());
+    } else {
+      SmallVector<Value> held;
+      if (!isShared)
+        held = e.elements(adaptor.getL());
+      strip.begin(held, isShared ? adaptor.getL() : Value(), adaptor.getRate(),
+                  op.getBarrierId());
+    }
     rewriter.replaceOp(op, adaptor.getZ());
     return success();
   }

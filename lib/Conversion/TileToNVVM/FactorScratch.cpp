@@ -19,7 +19,8 @@ static constexpr int64_t kCopy = kStrip * 4;
 
 static_assert(kRates + kStrips * kStripBytes == kFactorScratch * 4);
 
-FactorScratch::FactorScratch(Emitter &e, Value base) : e(e), base(base) {
+FactorScratch::FactorScratch(Emitter &e, Value base)
+    : e(e), base(base), rates(base) {
   warp = e.urem(e.warpNumber(), kStrips);
   // A dozen addresses follow from it.
   lane = e.urem(e.threadIdAgain(), 32);
@@ -30,7 +31,7 @@ Value FactorScratch::getStrip(Value strip) {
 }
 
 Value FactorScratch::rate(int64_t row) {
-  return e.add(e.add(base, e.mul(warp, kStrip * 4)), row * 4);
+  return e.add(e.add(rates, e.mul(warp, kStrip * 4)), row * 4);
 }
 
 Value FactorScratch::element(Value row, Value column) {

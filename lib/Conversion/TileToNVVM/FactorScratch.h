@@ -37,8 +37,10 @@ class FactorScratch {
 public:
   FactorScratch(Emitter &e, Value base);
 
-  /// Address of rate `row` of this warp's strip.
+  /// Address of rate `row` of this warp's strip: in the scratch tile, unless
+  /// all rates lie elsewhere.
   Value rate(int64_t row);
+  void setRates(Value place) { rates = place; }
   /// Address of element (row, column) of this warp's strip.
   Value element(Value row, Value column);
   /// Row and first column of this lane in 8 x 8 elements of the acc layout.
@@ -61,7 +63,7 @@ private:
   /// Where the rows of strip `strip` begin.
   Value getStrip(Value strip);
 
-  Value base;
+  Value base, rates;
 };
 
 } // namespace mlir::wyvern::tile

@@ -24,15 +24,28 @@ Value tile::packHalves(Emitter &e, Value low, Value high, Type half) {
   return LLVM::BitcastOp::create(e.builder, e.loc, e.i32(), halves);
 }
 
+std::pair<Value, Value> tile::extendHalves(Emitter &e, Value packed,
+                                           Type half) {
+  if (!half.isBF16()) {
+    auto [low, high] = e.unpack(packed, half);
+    return {LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), low),
+            LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), high)};
+  }
+  // A bf16 is the upper half of an f32: an instruction each, where LLVM would
+  // take the upper one out of the register first.
+  auto asFloat = [&](Value bits) -> Value {
+    return LLVM::BitcastOp::create(e.builder, e.loc, e.f32(), bits);
+  };
+  Value low = LLVM::ShlOp::create(e.builder, e.loc, packed, e.c32(16));
+  return {asFloat(low), asFloat(e.band(packed, e.c32(~0xffff)))};
+}
+
 Value tile::packRemainders(Emitter &e, Value low, Value high, Value packed,
                            Type half) {
-  auto rounded = e.unpack(packed, half);
-  auto remainder = [&](Value value, Value half) -> Value {
-    Value wide = LLVM::FPExtOp::create(e.builder, e.loc, e.f32(), half);
-    return LLVM::FSubOp::create(e.builder, e.loc, value, wide);
-  };
-  return packHalves(e, remainder(low, rounded.first),
-                    remainder(high, rounded.second), half);
+  auto [lowRounded, highRounded] = extendHalves(e, packed, half);
+  Value lowLost = LLVM::FSubOp::create(e.builder, e.loc, low, lowRounded);
+  Value highLost = LLVM::FSubOp::create(e.builder, e.loc, high, highRounded);
+  return packHalves(e, lowLost, highLost, half);
 }
 
 SmallVector<Value> tile::loadMatrices(Emitter &e, Value address) {

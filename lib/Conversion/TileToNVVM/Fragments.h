@@ -15,6 +15,9 @@ namespace mlir::wyvern::tile {
 /// register, `low` in its lower half.
 Value packHalves(Emitter &e, Value low, Value high, Type half);
 
+/// Returns the two f32 of a register that packHalves has made, exactly.
+std::pair<Value, Value> extendHalves(Emitter &e, Value packed, Type half);
+
 /// Returns what `packed`, the result of packHalves, lost of the two, rounded in
 /// its turn.
 Value packRemainders(Emitter &e, Value low, Value high, Value packed,

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ColumnBound.h"
 #include "Patterns.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -16,15 +17,48 @@ namespace {
 /// Pointers to the elements of an acc tile that this thread holds.
 class ElementPointers {
 public:
-  ElementPointers(Emitter &e, Value global, ValueRange coords,
-                  ArrayRef<int64_t> dims, Type element)
-      : e(e), element(element), rowStride(globalStride(e, global, dims[0])),
+  ElementPointers(Emitter &e, GlobalType type, Value global, ValueRange coords,
+                  ArrayRef<int64_t> dims, int64_t columns)
+      : e(e), element(type.getTensor().getElementType()),
+        rowStride(globalStride(e, global, dims[0])),
         colStride(globalStride(e, global, dims[1])) {
     AccPosition at = AccPosition::get(e);
+    auto bound = [&](int64_t dim, int64_t tileSize, Value first) {
+      int64_t size = type.getTensor().getDimSize(dim);
+      Value left;
+      if (size % tileSize != 0)
+        left = e.sub(e.sub(e.c32(size), e.trunc32(coords[dim])), first);
+      return left;
+    };
+    rowsLeft = bound(dims[0], kAccRows, at.row0);
+    colsLeft = bound(dims[1], columns, at.col0);
     Value offset = e.add(e.mul(e.ext64(at.row0), rowStride),
                          e.mul(e.ext64(at.col0), colStride));
+    start = globalPointer(e, global);
     base = offsetPointer(e, globalAddress(e, global, coords, element), offset,
                          element);
+  }
+
+  /// Returns whether the tensor has element i; null if it has all that the
+  /// tile has (delta-pad-dims).
+  Value isInside(int64_t i) {
+    auto isBefore = [&](int64_t offset, Value left) {
+      return e.cmp(LLVM::ICmpPredicate::slt, e.c32(offset), left);
+    };
+    Value inside;
+    if (rowsLeft)
+      inside = isBefore(AccPosition::rowOffset(i), rowsLeft);
+    if (colsLeft) {
+      Value column = isBefore(AccPosition::colOffset(i), colsLeft);
+      inside = inside ? e.band(inside, column) : column;
+    }
+    return inside;
+  }
+
+  /// Pointer to element i; to the first one where the tensor has none there.
+  Value clamped(int64_t i) {
+    Value inside = isInside(i);
+    return inside ? e.select(inside, (*this)(i), start) : (*this)(i);
   }
 
   Value operator()(int64_t i) {
@@ -36,7 +70,10 @@ public:
 private:
   Emitter &e;
   Type element;
-  Value rowStride, colStride, base;
+  Value rowStride, colStride, start, base;
+  /// Rows and columns of the tensor from the thread's first element on; null
+  /// where the tile has no more.
+  Value rowsLeft, colsLeft;
 };
 
 struct LoadMatrixPattern : OpConversionPattern<LoadMatrixOp> {
@@ -50,11 +87,16 @@ struct LoadMatrixPattern : OpConversionPattern<LoadMatrixOp> {
         getTypeConverter()->convertType(op.getValue().getType()));
     Value global = adaptor.getGlobal();
     auto load = [&]() -> Value {
-      ElementPointers pointers(e, global, adaptor.getCoords(), op.getDims(),
-                               type.getElementType());
+      ElementPointers pointers(
+          e, op.getGlobal().getType(), global, adaptor.getCoords(),
+          op.getDims(), cast<RankedTensorType>(op.getType()).getDimSize(1));
+      Value zero = e.zero(type.getElementType());
       SmallVector<Value> values;
-      for (int64_t i = 0; i < type.getDimSize(0); ++i)
-        values.push_back(e.loadGlobal(type.getElementType(), pointers(i)));
+      for (int64_t i = 0; i < type.getDimSize(0); ++i) {
+        Value loaded = e.loadGlobal(type.getElementType(), pointers.clamped(i));
+        Value inside = pointers.isInside(i);
+        values.push_back(inside ? e.select(inside, loaded, zero) : loaded);
+      }
       return e.vectorOf(values);
     };
     rewriter.replaceOp(op, e.ifElse(isPresent(e, globalPointer(e, global)),
@@ -79,6 +121,8 @@ struct FetchRowsPattern : OpConversionPattern<FetchRowsOp> {
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value last = e.sub(adaptor.getValid(), e.c64(1));
     Value zeros = e.zero(VectorType::get({2}, element));
+    ColumnBound bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),
+                      cast<RankedTensorType>(op.getType()).getDimSize(1));
     // Two rows a thread, and of each pairs of columns. A row that is not there
     // is not read: the last one is, in its place.
     Value rows[2], isThere[2];
@@ -92,11 +136,17 @@ struct FetchRowsPattern : OpConversionPattern<FetchRowsOp> {
     SmallVector<Value> values;
     for (int64_t i = 0; i < type.getDimSize(0); i += 2) {
       int64_t half = AccPosition::rowOffset(i) / 8;
-      Value pair = e.loadGlobal(zeros.getType(),
-                                offsetPointer(e, rows[half],
-                                              e.c64(AccPosition::colOffset(i)),
-                                              element));
-      pair = e.select(isThere[half], pair, zeros);
+      int64_t offset = AccPosition::colOffset(i);
+      Value from = offsetPointer(e, rows[half], e.c64(offset), element);
+      Value isInside = isThere[half];
+      if (!bound.holdsAlways()) {
+        // What is not there is not read: the row's first pair is.
+        Value column = bound.isInside(e.add(at.col0, offset));
+        from = e.select(column, from, rows[half]);
+        isInside = e.band(isInside, column);
+      }
+      Value pair = e.loadGlobal(zeros.getType(), from);
+      pair = e.select(isInside, pair, zeros);
       for (int64_t k : {0, 1})
         values.push_back(e.element(pair, k));
     }
@@ -113,12 +163,21 @@ struct StoreMatrixPattern : OpConversionPattern<StoreMatrixOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Value global = adaptor.getGlobal();
-    Type element = op.getGlobal().getType().getTensor().getElementType();
+    auto tile = cast<RankedTensorType>(op.getValue().getType());
     e.ifThen(isPresent(e, globalPointer(e, global)), [&] {
-      ElementPointers pointers(e, global, adaptor.getCoords(), op.getDims(),
-                               element);
-      for (auto [i, value] : llvm::enumerate(e.elements(adaptor.getValue())))
-        e.storeGlobal(value, pointers(i));
+      ElementPointers pointers(e, op.getGlobal().getType(), global,
+                               adaptor.getCoords(), op.getDims(),
+                               tile.getDimSize(1));
+      for (auto [i, value] : llvm::enumerate(e.elements(adaptor.getValue()))) {
+        Value inside = pointers.isInside(i);
+        auto store = [&, i = i, value = value] {
+          e.storeGlobal(value, pointers(i));
+        };
+        if (inside)
+          e.ifThen(inside, store);
+        else
+          store();
+      }
     });
     rewriter.eraseOp(op);
     return success();
@@ -150,10 +209,18 @@ struct ZeroFillPattern : OpConversionPattern<ZeroFillOp> {
     Value zeros =
         perUnit == 1 ? e.zero(element) : e.zero(VectorType::get({4}, e.i32()));
     Value step = e.c64(kWarpgroupThreads / units);
+    // No round for a lane behind the last column.
+    Value to = adaptor.getTo();
+    if (op.getColumns() > 1) {
+      ColumnBound bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),
+                        op.getColumns());
+      if (!bound.holdsAlways())
+        to = e.select(bound.isInside(e.trunc32(col)), to, first);
+    }
     scf::WhileOp::create(
         rewriter, op.getLoc(), TypeRange{e.i64()}, ValueRange{first},
         [&](OpBuilder &, Location, ValueRange row) {
-          Value more = e.cmp(LLVM::ICmpPredicate::slt, row[0], adaptor.getTo());
+          Value more = e.cmp(LLVM::ICmpPredicate::slt, row[0], to);
           scf::ConditionOp::create(e.builder, e.loc, more, row);
         },
         [&](OpBuilder &, Location, ValueRange row) {

@@ -81,6 +81,9 @@ void writePlain(Emitter &e, WriteOp op, WriteOp::Adaptor adaptor);
 void writePlainMatrix(Emitter &e, ArrayRef<Value> values, Value base,
                       SmemType tile, bool transposed, int64_t firstRow);
 
+/// Writes a vector that every warp holds to this warp's place `base`.
+void emitCopyToWarp(Emitter &e, ArrayRef<Value> values, Value base);
+
 /// Makes this thread's writes to shared memory visible to wgmma and TMA, for
 /// whoever synchronizes with it afterwards.
 void emitProxyFence(Emitter &e);

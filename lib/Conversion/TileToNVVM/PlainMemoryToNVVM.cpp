@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Fragments.h"
 #include "Patterns.h"
 
 using namespace mlir;
@@ -83,6 +84,14 @@ static void writeVector(Emitter &e, ArrayRef<Value> values, Value base,
     break;
   }
   llvm_unreachable("a vector has no acc layout");
+}
+
+void tile::emitCopyToWarp(Emitter &e, ArrayRef<Value> values, Value base) {
+  // Lanes may still read what the place held.
+  syncWarp(e);
+  for (auto [i, value] : llvm::enumerate(values))
+    e.storeShared(value, getAddress(e, base, e.laneId(), i * kLanes));
+  syncWarp(e);
 }
 
 //===----------------------------------------------------------------------===//

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ColumnBound.h"
 #include "Patterns.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -24,7 +25,7 @@ public:
         rowsPerStep(kWarpgroupThreads / perRow),
         isRegular(kWarpgroupThreads % perRow == 0 && rowsPerStep % 8 == 0),
         thread(e.urem(e.threadIdAgain(), kWarpgroupThreads)),
-        row0(e.udiv(thread, perRow)), col0(column(0)),
+        row0(e.udiv(thread, perRow)), col0(columnOf(0)),
         address0(swizzledAddress(e, base, tile, row0, col0)) {}
 
   int64_t steps() const {
@@ -34,9 +35,11 @@ public:
     return isRegular ? e.add(row0, step * rowsPerStep)
                      : e.udiv(number(step), perRow);
   }
+  Value column(int64_t step) { return isRegular ? col0 : columnOf(step); }
   Value address(int64_t step) {
-    return isRegular ? e.add(address0, step * rowsPerStep * 2 * kBlockColumns)
-                     : swizzledAddress(e, base, tile, row(step), column(step));
+    return isRegular
+               ? e.add(address0, step * rowsPerStep * 2 * kBlockColumns)
+               : swizzledAddress(e, base, tile, row(step), columnOf(step));
   }
   /// Pointer to the unit in a row-major matrix that begins at `base`, its rows
   /// `stride` elements apart; `last` is that of the step before, null for the
@@ -53,13 +56,15 @@ public:
           .front();
     }
     Value offset =
-        e.add(e.mul(e.ext64(row(step)), stride), e.ext64(column(step)));
+        e.add(e.mul(e.ext64(row(step)), stride), e.ext64(columnOf(step)));
     return offsetPointer(e, base, offset, element);
   }
 
 private:
   Value number(int64_t step) { return e.add(thread, step * kWarpgroupThreads); }
-  Value column(int64_t step) { return e.mul(e.urem(number(step), perRow), 8); }
+  Value columnOf(int64_t step) {
+    return e.mul(e.urem(number(step), perRow), 8);
+  }
 
   Emitter &e;
   Value base;
@@ -107,11 +112,14 @@ void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
   Value valid = e.trunc32(adaptor.getValid());
   int64_t rows = tile.getShape()[0], perRow = tile.getShape()[1] / 4;
+  ColumnBound bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),
+                    tile.getShape()[1]);
   for (int64_t first = 0; first < rows * perRow; first += kWarpgroupThreads) {
     Value number = e.add(e.warpgroupThread(), first);
     Value row = e.udiv(number, perRow);
     Value column = e.mul(e.urem(number, perRow), 4);
-    e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, row, valid), [&] {
+    Value isValid = e.cmp(LLVM::ICmpPredicate::ult, row, valid);
+    e.ifThen(bound.andInside(isValid, column), [&] {
       Value from =
           e.add(adaptor.getStaging(),
                 e.add(e.mul(row, tile.getPaddedRowBytes()), e.mul(column, 4)));
@@ -129,6 +137,14 @@ bool storesAllRows(StoreRowsOp op) {
   return valid && *valid >= type.getDimSize(op.getTranspose() ? 1 : 0);
 }
 
+/// True for a stage of a ring or a part of it: what was not allocated, and may
+/// have come from the round before.
+bool isStage(Value tile) {
+  if (auto view = tile.getDefiningOp<SubviewOp>())
+    tile = view.getTile();
+  return !tile.getDefiningOp<AllocOp>();
+}
+
 /// The 16-bit rows of a staging tile, a unit of 16 bytes a thread and step.
 /// What is larger than the tile goes through it piece by piece.
 class PiecesOfRows {
@@ -138,7 +154,9 @@ public:
         base(globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
                            tile.getElementType())),
         stride(globalStride(e, adaptor.getGlobal(), op.getDim())),
-        valid(e.trunc32(adaptor.getValid())) {}
+        valid(e.trunc32(adaptor.getValid())),
+        bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),
+              tile.getShape()[1]) {}
 
   void store() {
     int64_t pieces =
@@ -149,7 +167,9 @@ public:
       emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
       writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
                   op.getTranspose());
-      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      // What was written to a stage is complete before that is filled again.
+      emitWarpgroupBarrier(e, op.getBarrierId(),
+                           /*proxy=*/isStage(op.getStaging()));
       storeUnits(piece * tile.getShape()[0]);
     }
   }
@@ -174,13 +194,19 @@ private:
             e.loadSharedVector(e.i32(), 4, units.address(step));
         e.storeGlobal(e.vectorOf(unit), pointer);
       };
-      if (storesAllRows(op))
-        store();
+      if (Value inside = isInside(e.add(units.row(step), first), units, step))
+        e.ifThen(inside, store);
       else
-        e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, e.add(units.row(step), first),
-                       valid),
-                 store);
+        store();
     }
+  }
+
+  /// Returns whether the tensor has a unit; null if it has all.
+  Value isInside(Value row, Units &units, int64_t step) {
+    if (!storesAllRows(op))
+      return bound.andInside(e.cmp(LLVM::ICmpPredicate::ult, row, valid),
+                             units.column(step));
+    return bound.holdsAlways() ? Value() : bound.isInside(units.column(step));
   }
 
   Emitter &e;
@@ -188,6 +214,7 @@ private:
   StoreRowsOp::Adaptor adaptor;
   SmemType tile;
   Value base, stride, valid;
+  ColumnBound bound;
   Value pointer; ///< of the last step
 };
 

@@ -97,6 +97,22 @@ struct BroadcastPattern : OpConversionPattern<BroadcastOp> {
   }
 };
 
+struct CopyToWarpsPattern : OpConversionPattern<CopyToWarpsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(CopyToWarpsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    int64_t bytes = tensorType(op.getX()).getDimSize(0) * 4;
+    Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
+    Value place = e.add(adaptor.getScratch(), e.mul(warp, bytes));
+    emitCopyToWarp(e, e.elements(adaptor.getX()), place);
+    rewriter.replaceOp(op, place);
+    return success();
+  }
+};
+
 /// A warp-held vector: element i is value i / 32 of lane i % 32.
 struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -195,12 +211,19 @@ struct CumsumPattern : OpConversionPattern<CumsumOp> {
   }
 
 private:
-  /// Hillis and Steele's scan over the lanes.
+  /// Hillis and Steele's scan over the lanes, to the base of four: an exchange
+  /// takes a hundred cycles where shared memory is busy, three at once no more.
   static Value scanWarp(Emitter &e, Value value, bool forward) {
-    for (int64_t distance = 1; distance < kLanes; distance *= 2) {
-      Value other = e.shuffleShift(value, distance, forward);
-      Value sum = fadd(e, value, other);
-      value = e.select(hasNeighbour(e, distance, forward), sum, value);
+    constexpr int64_t kBase = 4;
+    for (int64_t step = 1; step < kLanes; step *= kBase) {
+      Value sum = value;
+      for (int64_t distance = step; distance < std::min(kBase * step, kLanes);
+           distance += step) {
+        Value other = e.shuffleShift(value, distance, forward);
+        sum = e.select(hasNeighbour(e, distance, forward), fadd(e, sum, other),
+                       sum);
+      }
+      value = sum;
     }
     return value;
   }
@@ -303,6 +326,7 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
-               RelayoutPattern, CumsumPattern, SumGroupsPattern, SumPattern,
-               IndexPattern>(converter, patterns.getContext());
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
+               SumGroupsPattern, SumPattern, IndexPattern>(
+      converter, patterns.getContext());
 }

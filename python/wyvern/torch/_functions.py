@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from . import _direct, _few, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
-from ._delta_rule import DELTA_RULE, GATED_DELTA_RULE
+from ._delta_rule import family_of
 from ._gate import log_decay
 from ._l2norm import l2norm
 from ._programs import kernel_dim
@@ -35,6 +35,7 @@ def chunk_delta_rule(
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
     *,
+    max_rate: float = 1.0,
     cp_context: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
@@ -48,7 +49,8 @@ def chunk_delta_rule(
     on the tensors' device (then B = 1); rows of o past the last offset are zero.
     cu_seqlens_cpu and the keyword chunk_size (16, 32, 64) are accepted and have no
     effect: nothing is read on the host, and the chunk is the compiled program's.
-    cp_context: a ContextParallel, by which ranks hold parts of the sequences.
+    max_rate: what beta reaches at most; above 1 (up to 2) a program is taken that bears
+    keys that repeat at such rates (docs/numerics.md). cp_context: a ContextParallel, by which ranks hold parts of the sequences.
 
     Returns (o [B, T, HV, V] in v's dtype, final_state [N, HV, K, V] in fp32 or None).
 
@@ -66,6 +68,7 @@ def chunk_delta_rule(
         use_qk_l2norm_in_kernel,
         cu_seqlens,
         cp_context=cp_context,
+        max_rate=max_rate,
     )
 
 
@@ -122,6 +125,7 @@ def chunk_gated_delta_rule(
     use_gate_in_kernel: bool = False,
     A_log: Optional[torch.Tensor] = None,
     dt_bias: Optional[torch.Tensor] = None,
+    max_rate: float = 1.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet: S <- exp(g) S, then as chunk_delta_rule.
@@ -130,7 +134,8 @@ def chunk_gated_delta_rule(
     g: [B, T, HV], the logarithm of the decay, not positive (a positive g grows the
     state; it is not checked, since that would read the device). With
     use_gate_in_kernel, g is the raw gate: g <- -exp(A_log) softplus(g + dt_bias).
-    use_beta_sigmoid_in_kernel: beta holds logits; allow_neg_eigval doubles the rate.
+    use_beta_sigmoid_in_kernel: beta holds logits; allow_neg_eigval doubles the rate, and
+    is a max_rate of 2.
     state_v_first: states are [N, HV, V, K]. chunk_indices, like cu_seqlens_cpu, is
     accepted and has no effect. cp_context: a ContextParallel, by which ranks hold parts
     of the sequences, or one of fla.ops.cp.build_cp_context, whose offsets are taken.
@@ -150,6 +155,7 @@ def chunk_gated_delta_rule(
         allow_neg_eigval,
         state_v_first,
         cp_context,
+        max_rate,
     )
 
 
@@ -330,6 +336,7 @@ def _delta_rule(
     state_v_first=False,
     cp_context=None,
     recurrent=False,
+    max_rate=1.0,
 ):
     q, k, v, g, beta = operands
     expect_tensors(name, q=q, k=k, v=v, beta=beta)
@@ -337,7 +344,10 @@ def _delta_rule(
     if initial_state is not None:
         expect_tensors(name, initial_state=initial_state)
     _transforms.refuse_forward_mode(name, (*operands, initial_state))
-    family, rates = (DELTA_RULE, (beta,)) if g is None else (GATED_DELTA_RULE, (g, beta))
+    if not max_rate <= 2:
+        raise ValueError(f"{name}: max_rate is {max_rate}, expected at most 2: above it states grow")
+    family = family_of(g is not None, 2.0 if allow_neg_eigval else max_rate)
+    rates = (beta,) if g is None else (g, beta)
     dims = (q.shape[-1], v.shape[-1])
     few = recurrent and _few.takes(q, dims, (q, k, v, *rates, initial_state), cu_seqlens)
     if context is None and not few and _is_plain(scale, q, use_qk_l2norm, use_beta_sigmoid, allow_neg_eigval, state_v_first):

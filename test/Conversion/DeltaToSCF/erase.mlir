@@ -71,3 +71,38 @@ func.func @erase_apply(%z: tensor<4x4xbf16>, %c: tensor<4xf32>, %w: tensor<4x8xf
   %r = delta.erase_apply adjoint %z, %c, %w block 2 : tensor<4x4xbf16>, tensor<4xf32>, tensor<4x8xf32>
   return %r : tensor<4x8xf32>
 }
+
+// Of a factor in two parts the second, for the blocks on the diagonal, is right of them; where
+// nothing is rounded it is zero.
+// CHECK-LABEL: func.func @two_parts
+// CHECK: tensor.insert_slice %[[Z0:.*]] into %{{.*}}[0, 0] [2, 2] [1, 1]
+// CHECK: tensor.extract %[[Z0]]
+// CHECK: arith.subf
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 4] [2, 2] [1, 1]
+// CHECK: tensor.insert_slice %[[Z1:.*]] into %{{.*}}[2, 2] [2, 2] [1, 1]
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[2, 6] [2, 2] [1, 1]
+func.func @two_parts(%l: tensor<4x4xf32>, %c: tensor<4xf32>) -> tensor<4x8xf32> {
+  %z = delta.erase_factor %l, %c block 2 to bf16 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x8xf32>
+  return %z : tensor<4x8xf32>
+}
+
+// CHECK-LABEL: func.func @not_rounded
+// CHECK-NOT: arith.truncf
+// CHECK: return
+func.func @not_rounded(%l: tensor<4x4xf32>, %c: tensor<4xf32>) -> tensor<4x8xf32> {
+  %z = delta.erase_factor %l, %c block 2 : tensor<4x4xf32>, tensor<4xf32> -> tensor<4x8xf32>
+  return %z : tensor<4x8xf32>
+}
+
+// CHECK-LABEL: func.func @apply_in_two
+// CHECK-SAME: (%[[Z:[a-z0-9_]+]]: tensor<4x8xbf16>
+// CHECK: tensor.extract_slice %[[Z]][0, 4] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][0, 0] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][0, 2] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][2, 0] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][2, 6] [2, 2] [1, 1]
+// CHECK: tensor.extract_slice %[[Z]][2, 2] [2, 2] [1, 1]
+func.func @apply_in_two(%z: tensor<4x8xbf16>, %c: tensor<4xf32>, %w: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %r = delta.erase_apply %z, %c, %w block 2 : tensor<4x8xbf16>, tensor<4xf32>, tensor<4x8xf32>
+  return %r : tensor<4x8xf32>
+}

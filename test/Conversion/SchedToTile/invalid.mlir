@@ -146,7 +146,7 @@ func.func @three_dimensions(%x: tensor<?x?x1x2x64xbf16> {delta.name = "x"}) -> (
 // -----
 
 func.func @narrow_head(%x: tensor<?x?x1x96xbf16> {delta.name = "x"}) -> (tensor<?x?x1x96xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x96xbf16>': expected a last dimension that is kept whole and a multiple of 64 (128-byte rows for TMA and wgmma); use head dimensions 64 or 128}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x?x1x96xbf16>': expected a last dimension that is kept whole and a multiple of 8 (TMA), in tiles of a multiple of 64 (wgmma; delta-pad-dims makes them)}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x96xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x96xbf16>) valid(%n) {
@@ -158,7 +158,7 @@ func.func @narrow_head(%x: tensor<?x?x1x96xbf16> {delta.name = "x"}) -> (tensor<
 // -----
 
 func.func @time_last(%x: tensor<?x1x64x?xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 of type 'tensor<?x1x64x?xbf16>': expected a last dimension that is kept whole and a multiple of 64}}
+  // expected-error @+1 {{in #0 of type 'tensor<?x1x64x?xbf16>': expected a last dimension that is kept whole and a multiple of 8}}
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, head, _, time] : tensor<?x1x64x?xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
@@ -258,7 +258,7 @@ func.func @vector_carry(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor
 
 func.func @narrow_values(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %s: tensor<?x1x64x96xf32> {delta.name = "s"})
     -> (tensor<?x1x64x96xf32> {delta.name = "t"}) {
-  // expected-error @+1 {{expected the state's value dimension to be a multiple of 64 (the rows of a wgmma accumulator), found 96; use 64 or 128}}
+  // expected-error @+1 {{expected the state's value dimension to be a multiple of 64 (the rows of a wgmma accumulator), found 96; run delta-pad-dims first}}
   %t = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
       carry(%S = %s[seq, head, _, _] : tensor<?x1x64x96xf32>) outs() valid(%n) {

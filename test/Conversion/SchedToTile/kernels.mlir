@@ -91,7 +91,7 @@ func.func @delta_net(%q: tensor<?x?x2x128xbf16> {delta.name = "q"}, %k: tensor<?
 // as a vector, whose last valid row is the decay of a whole chunk.
 
 // CHECK-LABEL: tile.kernel @gated_map
-// CHECK: tile.cumsum reverse exclusive
+// CHECK: tile.cumsum %
 // CHECK: %[[a:.*]] = tile.cumsum %
 // CHECK: %[[log2e:.*]] = arith.constant dense<1.442695
 // CHECK: %[[a2:.*]] = arith.mulf %[[a]], %[[log2e]] : tensor<64xf32, #tile.layout<warp>>
@@ -100,6 +100,8 @@ func.func @delta_net(%q: tensor<?x?x2x128xbf16> {delta.name = "q"}, %k: tensor<?
 // CHECK: %[[decay:.*]] = math.exp2 %[[x]]
 // CHECK: %[[product:.*]] = arith.mulf %{{.*}}, %[[decay]]
 // CHECK: arith.select %{{.*}}, %[[product]],
+// CHECK-NOT: tile.cumsum %
+// CHECK: tile.cumsum reverse exclusive
 // CHECK-LABEL: tile.kernel @gated_scan
 // CHECK: %[[valid:.*]] = arith.minui
 // CHECK: %[[t:.*]]:8 = tile.wait

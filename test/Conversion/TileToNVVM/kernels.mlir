@@ -284,6 +284,40 @@ tile.kernel @two_parts(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf
 
 // -----
 
+// A factor in two parts: beside what is left of the blocks, in both places, zeros, but where
+// nobody reads them; right of the blocks what rounding takes away of them, and the left
+// operand of the last product in two parts.
+
+// CHECK-LABEL: gpu.module @factor_in_two
+// CHECK-COUNT-8: @stored stmatrix
+// CHECK-COUNT-2: @stored st.shared.v4.b32
+// CHECK-NOT: @stored
+// CHECK-COUNT-4: nvvm.mma.sync
+// CHECK-NOT: nvvm.mma.sync
+// CHECK-COUNT-4: "stmatrix
+// CHECK-NOT: stmatrix
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @for_apply
+// CHECK-COUNT-4: @stored stmatrix
+// CHECK-NOT: @stored stmatrix
+// CHECK: llvm.return
+tile.kernel @factor_in_two(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 27648 {
+  %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>
+  %s = tile.alloc offset 16384 : !tile.smem<2624xf32>
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x128xbf16>
+  %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x128xbf16>, !tile.smem<2624xf32>
+}
+tile.kernel @for_apply(%l: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 27648 {
+  %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>
+  %s = tile.alloc offset 16384 : !tile.smem<2624xf32>
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1 for_apply
+      : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x128xbf16>
+  %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x128xbf16>, !tile.smem<2624xf32>
+}
+
+// -----
+
 // L in shared memory is read where it is needed: by the lanes that solve for a column,
 // and a block of what is left of the diagonal by each warp.
 // CHECK-LABEL: gpu.module @of_shared
@@ -332,6 +366,34 @@ tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, 
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<col>>
   %x = tile.erase_apply adjoint %r, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<col>>
+}
+
+// -----
+
+// By a factor in two parts: the second lies 512 units of 16 bytes on, and counts only on
+// the diagonal.
+
+// CHECK-LABEL: gpu.module @apply_in_two
+// CHECK: add.s64 b, $40, 512;
+// CHECK-SAME: add.s64 b, $40, 514;
+// CHECK-SAME: add.s64 b, $40, 0;
+// CHECK-SAME: add.s64 b, $40, 2;
+// CHECK-SAME: wgmma.wait_group.sync.aligned 0;
+// CHECK: add.s64 b, $40, 4;
+// CHECK-SAME: add.s64 b, $40, 6;
+// CHECK-SAME: add.s64 b, $40, 256;
+// CHECK: add.s64 b, $40, 772;
+// CHECK-SAME: add.s64 b, $40, 774;
+// CHECK-SAME: add.s64 b, $40, 260;
+// CHECK: add.s64 b, $40, 772;
+// CHECK-SAME: b, always, -1, 1, 1;\0Aadd.s64 b, $40, 900;
+// CHECK-SAME: add.s64 b, $40, 260;
+tile.kernel @apply_in_two(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 16384 {
+  %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>
+  %r = tile.erase_apply %w, %z, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x128xbf16>, tensor<64xf32, #tile.layout<col>>
+  %x = tile.erase_apply adjoint %r, %z, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x128xbf16>, tensor<64xf32, #tile.layout<col>>
 }
 
 // -----

@@ -7,12 +7,12 @@
 // exp(0) = 1; the first step of a token reads the same state either way.
 
 // CHECK-LABEL: func.func @zero_decay
-// CHECK: delta.recurrence query(%{{.*}}) step(write %{{.*}} erase %{{.*}} value %{{.*}} rate %{{.*}}) scale
+// CHECK: delta.recurrence query(%{{.*}}) step(write %{{.*}} erase %{{.*}} value %{{.*}} rate %{{.*}} max_rate 2.000000e+00) scale
 func.func @zero_decay(%q: tensor<?x?x1x4xf32>, %v: tensor<?x?x1x4xf32>, %b: tensor<?x?x1xf32>, %B: index, %T: index) -> tensor<?x?x1x4xf32> {
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty(%B, %T) : tensor<?x?x1xf32>
   %g = linalg.fill ins(%zero : f32) outs(%e : tensor<?x?x1xf32>) -> tensor<?x?x1xf32>
-  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %q erase %q value %v rate %b before_decay) scale 1.0
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %q erase %q value %v rate %b max_rate 2.0 before_decay) scale 1.0
     : tensor<?x?x1x4xf32>, tensor<?x?x1xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1xf32>
     -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return %o : tensor<?x?x1x4xf32>
@@ -350,4 +350,13 @@ func.func @erase_factor(%c: tensor<8xf32>) -> tensor<8x8xf32> {
   %L = arith.constant dense<0.0> : tensor<8x8xf32>
   %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xf32>
   return %Z : tensor<8x8xf32>
+}
+
+// CHECK-LABEL: func.func @two_parts
+// CHECK: %[[zero:.*]] = arith.constant dense<0.000000e+00> : tensor<8x16xf32>
+// CHECK: return %[[zero]]
+func.func @two_parts(%c: tensor<8xf32>) -> tensor<8x16xf32> {
+  %L = arith.constant dense<0.0> : tensor<8x8xf32>
+  %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x16xf32>
+  return %Z : tensor<8x16xf32>
 }

@@ -77,9 +77,26 @@ func.func @decay_mask(%dM: tensor<64x64xf32>, %g: tensor<64xf32>) {
 
 // CHECK-LABEL: func.func @erase_factor
 // CHECK: delta.erase_factor
+// CHECK: delta.erase_factor {{.*}} -> tensor<64x128xf32>
 func.func @erase_factor(%L: tensor<64x64xf32>, %c: tensor<64xf32>) {
   %Z = delta.erase_factor %L, %c block 32 to bf16
       : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+  %ZZ = delta.erase_factor %L, %c block 32 to bf16
+      : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @two_parts
+// CHECK: delta.erase_apply adjoint {{.*}} : tensor<64x128xbf16>
+// CHECK: delta.erase_solve above_one %
+// CHECK: delta.erase_solve_adjoint above_one %
+func.func @two_parts(%ZZ: tensor<64x128xbf16>, %L: tensor<64x64xf32>, %c: tensor<64xf32>, %W: tensor<64x128xf32>) {
+  %R = delta.erase_apply adjoint %ZZ, %c, %W block 32
+      : tensor<64x128xbf16>, tensor<64xf32>, tensor<64x128xf32>
+  %R1, %U = delta.erase_solve above_one %L, %c, %W : tensor<64x64xf32>, tensor<64xf32>,
+      tensor<64x128xf32> -> tensor<64x128xf32>, tensor<64x128xf32>
+  %X = delta.erase_solve_adjoint above_one %L, %c, %W : tensor<64x64xf32>,
+      tensor<64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
   return
 }
 

@@ -236,3 +236,26 @@ func.func @no_step_no_state(%q: tensor<?x?x1x16xf32>, %cu: tensor<?xi32>) -> (te
   %o, %sT = delta.recurrence query(%q) cu_seqlens(%cu) scale 1.0 : tensor<?x?x1x16xf32>, tensor<?xi32> -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
 }
+
+// -----
+
+// Rates that are said to reach more than 1, and a number above 1, are of a solve
+// that is told so.
+
+// CHECK-LABEL: func.func @rates_above_one
+func.func @rates_above_one(%q: tensor<?x?x1x16xbf16>, %k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>, %b: tensor<?x?x1xf32>)
+    -> (tensor<?x?x1x8xbf16>, tensor<?x?x1x8xbf16>, tensor<?x?x1x8xbf16>) {
+  // CHECK: delta.erase_solve above_one %
+  %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %b max_rate 2.0) scale 1.0
+    : tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x8xbf16>, tensor<?x?x1xf32>
+    -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>)
+  // CHECK: delta.erase_solve above_one %
+  %o1, %sT1 = delta.recurrence query(%q) step(write %k erase %k value %v rate 1.5) scale 1.0
+    : tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x8xbf16>
+    -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>)
+  // CHECK: delta.erase_solve %
+  %o2, %sT2 = delta.recurrence query(%q) step(write %k erase %k value %v rate %b max_rate 1.0) scale 1.0
+    : tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x8xbf16>, tensor<?x?x1xf32>
+    -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>)
+  return %o, %o1, %o2 : tensor<?x?x1x8xbf16>, tensor<?x?x1x8xbf16>, tensor<?x?x1x8xbf16>
+}

@@ -189,6 +189,15 @@ func.func @recurrence_c14_dense(%q: tensor<2x?x1x4xf32>, %s0: tensor<3x1x4x4xf32
 
 // -----
 
+func.func @recurrence_c15(%q: tensor<1x?x1x4xf32>) {
+  // expected-error @+1 {{(C15) expected a finite number above 0 that step #0 has rates up to, found 0.000000e+00}}
+  %o, %sT = delta.recurrence query(%q) step(write %q erase %q value %q max_rate 0.0) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // delta.chunk_scan and delta.chunk_map; C1 to C9 and C13 to C15 are shared
 //===----------------------------------------------------------------------===//
@@ -767,7 +776,7 @@ func.func @erase_factor_c2(%L: tensor<8x8xf32>, %c: tensor<4xf32>) {
 // -----
 
 func.func @erase_factor_c3(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
-  // expected-error @+1 {{(C3) expected Z of L's type 'tensor<8x8xf32>', found 'tensor<8x8xbf16>'}}
+  // expected-error @+1 {{(C3) expected Z of L's type 'tensor<8x8xf32>', or with twice its columns, found 'tensor<8x8xbf16>'}}
   %Z = delta.erase_factor %L, %c : tensor<8x8xf32>, tensor<8xf32> -> tensor<8x8xbf16>
   return
 }
@@ -791,7 +800,7 @@ func.func @erase_factor_c5(%L: tensor<8x8xf32>, %c: tensor<8xf32>) {
 // -----
 
 func.func @erase_apply_c1(%Z: tensor<8x4xf32>, %c: tensor<8xf32>, %W: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
+  // expected-error @+1 {{(C1) expected a square matrix, or one of twice as many columns, found 'tensor<8x4xf32>'}}
   %R = delta.erase_apply %Z, %c, %W : tensor<8x4xf32>, tensor<8xf32>, tensor<8x4xf32>
   return
 }

@@ -198,9 +198,18 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   return
 }
 
+// CHECK-LABEL: func.func @copy_to_warps
+func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<256xf32>) {
+  // CHECK: tile.copy_to_warps %{{.*}} via %{{.*}} : tensor<64xf32, #tile.layout<warp>>, <256xf32> -> <64xf32>
+  %c = tile.copy_to_warps %x via %s
+      : tensor<64xf32, #tile.layout<warp>>, !tile.smem<256xf32>
+      -> !tile.smem<64xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @erase_factor
 func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
-    %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+    %c: tensor<64xf32, #tile.layout<warp>>, %rates: !tile.smem<64xf32>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // CHECK: %[[B:.*]] = tile.erase_strips
   // CHECK: tile.erase_join %[[B]]
   %b = tile.erase_strips %l, %c via %s to %z barrier 1
@@ -209,6 +218,10 @@ func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #til
   %w = tile.erase_join %b via %s barrier 1
       : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
   // CHECK: tile.erase_strips
+  %b1 = tile.erase_strips %l, %rates via %s to %z barrier 1
+      : !tile.smem<64x64xf32>, !tile.smem<64xf32>,
+        !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  // CHECK: tile.erase_strips
   %b2 = tile.erase_strips %held, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
@@ -216,7 +229,7 @@ func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #til
 }
 
 // CHECK-LABEL: func.func @erase_apply
-func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %c: tensor<64xf32, #tile.layout<col>>) {
+func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %zz: !tile.smem<64x128xbf16>, %c: tensor<64xf32, #tile.layout<col>>) {
   // CHECK: tile.erase_apply %
   %r = tile.erase_apply %w, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
@@ -224,6 +237,10 @@ func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<
   // CHECK: tile.erase_apply adjoint %
   %x = tile.erase_apply adjoint %w, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+        tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.erase_apply {{.*}} <64x128xbf16>
+  %rr = tile.erase_apply %w, %zz, %c
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x128xbf16>,
         tensor<64xf32, #tile.layout<col>>
   return
 }

@@ -894,6 +894,34 @@ func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
 // -----
 
 //===----------------------------------------------------------------------===//
+// tile.copy_to_warps
+//===----------------------------------------------------------------------===//
+
+func.func @copy_to_warps_c1(%x: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<256xf32>) {
+  // expected-error @+1 {{(C1) expected a vector of f32 held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
+  %c = tile.copy_to_warps %x via %s : tensor<64xf32, #tile.layout<col>>, !tile.smem<256xf32> -> !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @copy_to_warps_c2(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<256xf32>) {
+  // expected-error @+1 {{(C2) expected a copy of '!tile.smem<64xf32>', found '!tile.smem<32xf32>'}}
+  %c = tile.copy_to_warps %x via %s : tensor<64xf32, #tile.layout<warp>>, !tile.smem<256xf32> -> !tile.smem<32xf32>
+  return
+}
+
+// -----
+
+func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<256xf32>', a part a warp, found '!tile.smem<64xf32>'}}
+  %c = tile.copy_to_warps %x via %s : tensor<64xf32, #tile.layout<warp>>, !tile.smem<64xf32> -> !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
 // tile.erase_strips, tile.erase_join
 //===----------------------------------------------------------------------===//
 
@@ -909,9 +937,19 @@ func.func @erase_strips_c1(%l: tensor<64x32xf32, #tile.layout<acc>>,
 
 func.func @erase_strips_c2(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<col>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
-  // expected-error @+1 {{(C2) expected 64 rates held by every warp, found 'tensor<64xf32, #tile.layout<col>>'}}
+  // expected-error @+1 {{(C2) expected 64 rates held by every warp or, as L, in shared memory, found 'tensor<64xf32, #tile.layout<col>>'}}
   %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @erase_strips_c2_shared(%l: tensor<64x64xf32, #tile.layout<acc>>,
+                                  %c: !tile.smem<64xf32>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C2) expected 64 rates held by every warp or, as L, in shared memory, found '!tile.smem<64xf32>'}}
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64xf32>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 
@@ -929,7 +967,7 @@ func.func @erase_strips_c3(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 func.func @erase_strips_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
                            %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xf32>) {
-  // expected-error @+1 {{(C4) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
+  // expected-error @+1 {{(C4) expected Z of 64 x 64, or in two parts 64 x 128, bf16 or f16, found '!tile.smem<64x64xf32>'}}
   %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xf32>
   return
@@ -954,7 +992,7 @@ func.func @erase_join_c3(%s: !tile.smem<64xf32>, %z: !tile.smem<64x64xbf16>) {
 // -----
 
 func.func @erase_join_c4(%s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xf32>) {
-  // expected-error @+1 {{(C4) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
+  // expected-error @+1 {{(C4) expected Z of 64 x 64, or in two parts 64 x 128, bf16 or f16, found '!tile.smem<64x64xf32>'}}
   %w = tile.erase_join %z via %s barrier 1 : !tile.smem<64x64xf32>, !tile.smem<2624xf32>
   return
 }
@@ -974,7 +1012,7 @@ func.func @erase_apply_c1(%w: tensor<64x32xf32, #tile.layout<acc>>, %z: !tile.sm
 // -----
 
 func.func @erase_apply_c2(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xf32>, %c: tensor<64xf32, #tile.layout<col>>) {
-  // expected-error @+1 {{(C2) expected Z of 64 x 64 bf16 or f16, found '!tile.smem<64x64xf32>'}}
+  // expected-error @+1 {{(C2) expected Z of 64 x 64, or in two parts 64 x 128, bf16 or f16, found '!tile.smem<64x64xf32>'}}
   %r = tile.erase_apply %w, %z, %c : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<col>>
   return
 }

@@ -33,6 +33,31 @@ tile.kernel @early(%y: !tile.global<tensor<?x?x1x64xf32>>) grid 1 * slots warps 
   }
 }
 
+// A factor is made in another tile than L: L's stage goes back before it is complete.
+
+// CHECK-LABEL: tile.kernel @factor
+// CHECK: tile.wait %[[A:.*]][%[[C:.*]]] : <1, [!tile.smem<64x64xf32>]>
+// CHECK: %[[Z:.*]] = tile.erase_strips
+// CHECK-NEXT: tile.release %[[A]][%[[C]]]
+// CHECK-NEXT: tile.erase_join %[[Z]]
+tile.kernel @factor(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 5 min_blocks 1 operands [""] {
+  %c0 = arith.constant 0 : index
+  %a = tile.alloc_ring producers 1 consumers 4 : !tile.ring<1, [!tile.smem<64x64xf32>]>
+  %s = tile.alloc : !tile.smem<2624xf32>
+  %z = tile.alloc : !tile.smem<64x64xbf16>
+  tile.sync
+  tile.roles warps [4, 1] {
+    %l = tile.wait %a[%c0] : !tile.ring<1, [!tile.smem<64x64xf32>]> -> !tile.smem<64x64xf32>
+    %b = tile.erase_strips %l, %c via %s to %z barrier 1
+        : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+    %w = tile.erase_join %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+    tile.release %a[%c0] : !tile.ring<1, [!tile.smem<64x64xf32>]>
+  }, {
+    %l = tile.acquire %a[%c0] : !tile.ring<1, [!tile.smem<64x64xf32>]> -> !tile.smem<64x64xf32>
+    tile.commit %a[%c0] : !tile.ring<1, [!tile.smem<64x64xf32>]>
+  }
+}
+
 // The load that fills the stage again goes with its release.
 
 // CHECK-LABEL: tile.kernel @refilled

@@ -109,14 +109,17 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
            << what << " has " << rows
            << " rows a chunk; the GPU path takes a multiple of " << rowsOfMma
            << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
+  // A row and its parts that threads move are whole pieces of 16 bytes.
+  constexpr int64_t kPiece = 8;
   if (dims.back().kind != DimKind::whole ||
-      type.getShape().back() % tile::kBlockColumns != 0)
+      type.getShape().back() % kPiece != 0 ||
+      tile.getShape().back() % tile::kBlockColumns != 0)
     return op->emitError() << what << " of type " << type
                            << ": expected a last dimension that is kept whole "
                               "and a multiple of "
+                           << kPiece << " (TMA), in tiles of a multiple of "
                            << tile::kBlockColumns
-                           << " (128-byte rows for TMA and wgmma); use head "
-                              "dimensions 64 or 128";
+                           << " (wgmma; delta-pad-dims makes them)";
   return success();
 }
 
@@ -148,7 +151,7 @@ static LogicalResult checkState(sched::KernelOp kernel,
            << what << " has " << depth
            << " elements beside the value dimension; the GPU path keeps "
            << tile::kAccRows << " x " << most
-           << " of it in a warpgroup's registers: use key dimensions 64 or 128 "
+           << " of it in a warpgroup's registers: use key dimensions up to 128 "
               "(target \"cpu\" takes all)";
   return success();
 }

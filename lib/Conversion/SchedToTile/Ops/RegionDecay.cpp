@@ -31,26 +31,49 @@ Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
 template <typename OpT>
 Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
   Location loc = op.getLoc();
-  Value g = getRegister(op.getG(), op);
-  if (!g)
+  Value sum = sumInLog2(op, /*exclusive=*/false);
+  Value read = op.getBeforeDecay() ? sumInLog2(op, /*exclusive=*/true) : sum;
+  if (!sum || !read)
     return {};
-  Value sum = tile::CumsumOp::create(builder, loc, g.getType(), g,
-                                     /*reverse=*/false, /*exclusive=*/false);
-  Value read = sum;
-  if (op.getBeforeDecay())
-    read = tile::CumsumOp::create(builder, loc, g.getType(), g,
-                                  /*reverse=*/false, /*exclusive=*/true);
-  auto inLog2 = [&](Value x) -> Value {
-    Value log2E = constant(loc, x.getType(), llvm::numbers::log2e);
-    return arith::MulFOp::create(builder, loc, x, log2E);
-  };
-  sum = inLog2(sum);
-  read = op.getBeforeDecay() ? inLog2(read) : sum;
   LayoutKind aLayout = m == 0 ? LayoutKind::row : LayoutKind::col;
   LayoutKind bLayout = m == 0 ? LayoutKind::col : LayoutKind::row;
   Value h = spread(loc, alongTile(loc, read, aLayout, op.getRows()[0]), type);
   Value p = spread(loc, alongTile(loc, sum, bLayout, op.getRows()[1]), type);
   return arith::SubFOp::create(builder, loc, h, p);
+}
+
+/// The running sums of the decay of `op`, times log2 e. Products of a role
+/// share them: in a kernel whose roles have budgets, where no other block runs
+/// while lanes exchange what they hold, as copies in shared memory.
+template <typename OpT>
+Value RegionLowering::sumInLog2(OpT op, bool exclusive) {
+  Value &known = sums[{op.getG(), exclusive ? 1u : 0u}];
+  if (known)
+    return known;
+  Location loc = op.getLoc();
+  auto roles = dyn_cast<tile::RolesOp>(allocationPoint);
+  bool isCopied = roles && roles.getRegisters();
+  // ptxas spreads the instructions of a product that is being issued over what
+  // follows it, so that each exchange would hold the next one up.
+  if (isCopied)
+    tile::BarrierOp::create(builder, loc, /*proxy=*/false, warps.barrier);
+  Value g = getRegister(op.getG(), op);
+  if (!g)
+    return {};
+  Value sum = tile::CumsumOp::create(builder, loc, g.getType(), g,
+                                     /*reverse=*/false, exclusive);
+  Value log2E = constant(loc, g.getType(), llvm::numbers::log2e);
+  known = arith::MulFOp::create(builder, loc, sum, log2E);
+  if (!isCopied)
+    return known;
+  RankedTensorType type = tensorOf(known);
+  int64_t size = type.getDimSize(0);
+  Value scratch = allocate({tile::kWarpgroupWarps * size},
+                           type.getElementType(), /*transient=*/false);
+  auto copy =
+      tile::SmemType::get(builder.getContext(), {size}, type.getElementType());
+  known = tile::CopyToWarpsOp::create(builder, loc, copy, known, scratch);
+  return known;
 }
 
 /// True for pairs of tokens on both sides of the middle of a block of twice
@@ -174,13 +197,37 @@ LogicalResult wyvern::checkFactorBlock(Operation *op,
                            << tile::kFactorBlock << " (delta-stage)";
 }
 
+/// True if `factor` goes to a channel, and all that is done with it there is to
+/// solve by it.
+static bool isForApply(Value factor) {
+  auto isSolve = [](Operation *user) { return isa<EraseApplyOp>(user); };
+  auto solvesBy = [&](Value got) {
+    return llvm::all_of(got.getUsers(), [&](Operation *user) {
+      return isSolve(user) || (isa<arith::TruncFOp>(user) &&
+                               llvm::all_of(user->getUsers(), isSolve));
+    });
+  };
+  return llvm::all_of(factor.getUses(), [&](OpOperand &use) {
+    auto put = dyn_cast<sched::PutOp>(use.getOwner());
+    if (!put)
+      return false;
+    auto position = llvm::find(put.getTiles(), factor).getIndex();
+    return llvm::all_of(put.getChannel().getUsers(), [&](Operation *user) {
+      return !isa<sched::GetOp>(user) || solvesBy(user->getResult(position));
+    });
+  });
+}
+
 LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   // Where L comes out of a channel, in f32, it need not be held while it is
-  // solved for.
+  // solved for, nor need its rates.
   Value l = getShared(op.getL());
   if (!l || !cast<tile::SmemType>(l.getType()).getElementType().isF32())
     l = getRegister(op.getL(), op);
-  Value rate = getRegister(op.getRate(), op);
+  bool isShared = l && isa<tile::SmemType>(l.getType());
+  Value rate = isShared ? getShared(op.getRate()) : Value();
+  if (!rate)
+    rate = getRegister(op.getRate(), op);
   if (!l || !rate)
     return failure();
   if (!isMap || tensorOf(op.getL()).getDimSize(0) != tile::kAccRows)
@@ -197,10 +244,11 @@ LogicalResult RegionLowering::lowerEraseFactor(EraseFactorOp op) {
   Value place = getSharedTile(op.getZ());
   bool isStage = place != nullptr;
   if (!isStage)
-    place = allocate({tile::kAccRows, tile::kAccRows}, *op.getTo(),
+    place = allocate(tensorOf(op.getZ()).getShape(), *op.getTo(),
                      /*transient=*/false);
-  Value begun = tile::EraseStripsOp::create(builder, op.getLoc(), l, rate,
-                                            scratch, place, warps.barrier);
+  Value begun = tile::EraseStripsOp::create(
+      builder, op.getLoc(), l, rate, scratch, place, warps.barrier,
+      /*for_apply=*/isStage && isForApply(op.getZ()));
   setShared(op.getZ(), tile::EraseJoinOp::create(builder, op.getLoc(), begun,
                                                  scratch, warps.barrier));
   // What a put alone takes is complete when the stage is committed.

@@ -195,7 +195,8 @@ private:
   Value emitMma(Location loc, Value a, int64_t block, bool transposeA, Value b,
                 bool transposeB, Value c, bool isNegated,
                 RankedTensorType type);
-  /// `vector` along the rows or columns of a tile; `repeat` elements for each.
+  /// `vector`, in registers or in shared memory, along the rows or columns of a
+  /// tile; `repeat` elements for each.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
                   int64_t repeat);
   /// `source` spread over a tile of `type`.
@@ -210,6 +211,7 @@ private:
   Value isKept(OpT op, RankedTensorType type, int64_t m);
   Value isOfHalf(delta::DecayMaskOp op, RankedTensorType type, int64_t m,
                  int64_t half);
+  template <typename OpT> Value sumInLog2(OpT op, bool exclusive);
   template <typename OpT>
   Value decayExponent(OpT op, RankedTensorType type, int64_t m);
   Value tokenIndex(Location loc, RankedTensorType type, int64_t dim,
@@ -226,6 +228,8 @@ private:
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.
   DenseMap<std::pair<Value, int64_t>, Value> made;
+  /// Running sums of decays, exclusive or not.
+  DenseMap<std::pair<Value, unsigned>, Value> sums;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
   /// Operations of a map with one use that are lowered with it: elementwise

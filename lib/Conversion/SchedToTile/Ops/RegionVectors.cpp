@@ -22,6 +22,12 @@ using tile::LayoutKind;
 
 Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
                                 int64_t repeat) {
+  if (auto copy = dyn_cast<tile::SmemType>(vector.getType())) {
+    auto target = tile::getTileType(copy.getShape(), copy.getElementType(),
+                                    repeat == 1 ? layout : LayoutKind::warp);
+    vector = tile::ReadOp::create(builder, loc, target, vector,
+                                  /*transpose=*/false, /*block=*/0);
+  }
   RankedTensorType type = tensorOf(vector);
   if (tile::getLayout(type) == layout && repeat == 1)
     return vector;

@@ -103,14 +103,16 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
                                 const Visit &visit) {
   Value ring = context.rings.lookup(get.getChannel());
   // Vectors and f32 are written by the load role's own warps, through the same
-  // proxy.
+  // proxy. Rows that leave through a tile are fenced as they are written there;
+  // then it is only read.
   bool isFenced =
       cast<tile::RingType>(ring.getType()).getFill() == tile::Fill::tma &&
       llvm::any_of(get.getTiles(), [&](Value tile) {
         Value shared = lowering.getSharedTile(tile);
         return cast<tile::SmemType>(shared.getType()).isSwizzled() &&
-               llvm::any_of(shared.getUsers(),
-                            llvm::IsaPred<tile::ReadOp, tile::StoreRowsOp>);
+               llvm::any_of(shared.getUsers(), llvm::IsaPred<tile::ReadOp>) &&
+               llvm::none_of(shared.getUsers(),
+                             llvm::IsaPred<tile::StoreRowsOp>);
       });
   tile::ReleaseOp::create(builder, loc, ring, visit.use, isFenced);
 }

@@ -236,9 +236,10 @@ void RoleLowering::zeroUnownedRows(sched::StoreOp store, Value end) {
   at[dim] = index(0);
   // This block's columns; of a vector, one element a row.
   bool isVector = tensorOf(store.getTile()).getRank() == 1;
-  int64_t pieces = isVector || splitDim ? 1
-                                        : getTensor(target).getShape().back() /
-                                              tile::kBlockColumns;
+  int64_t pieces = isVector || splitDim
+                       ? 1
+                       : llvm::divideCeil(getTensor(target).getShape().back(),
+                                          tile::kBlockColumns);
   for (int64_t piece = 0; piece < pieces; ++piece) {
     if (piece > 0)
       at.back() = index(piece * tile::kBlockColumns);

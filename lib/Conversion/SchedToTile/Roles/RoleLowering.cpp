@@ -191,8 +191,8 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
   return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
 }
 
-/// True if `sink` stores a carry and stands behind a product that is still to be
-/// lowered: it leaves beside that.
+/// True if `sink` stores a carry and stands behind a product that is still to
+/// be lowered: it leaves beside that.
 static bool isHeldBack(Operation *sink,
                        const llvm::SmallPtrSetImpl<Operation *> &waiting) {
   auto store = dyn_cast<sched::StoreOp>(sink);

@@ -137,7 +137,8 @@ private:
       du = tile.splat(0.0, shapeOf(op.getU()));
     if (dr)
       du = tile.sub(du, tile.transposedMatmul(strictlyLower(adjoint, l), dr));
-    auto x = EraseSolveAdjointOp::create(b, du.getType(), l, rate, du);
+    auto x = EraseSolveAdjointOp::create(b, du.getType(), l, rate, du,
+                                         op.getAboveOne());
     x->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     return x;
   }

@@ -19,8 +19,9 @@ static StringRef describeMultiple(DimKind kind) {
     return "chunk a slot";
   case DimKind::head:
     return "head of the tensor a head";
-  case DimKind::seq:
   case DimKind::whole:
+    return "element that a tile has a multiple of";
+  case DimKind::seq:
   case DimKind::slot:
     return "";
   }
@@ -122,7 +123,9 @@ RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,
     if (dim.kind == DimKind::time)
       shape.push_back(chunk * dim.multiple);
     else if (dim.kind == DimKind::whole)
-      shape.push_back(size);
+      shape.push_back(ShapedType::isDynamic(size)
+                          ? size
+                          : llvm::alignTo(size, dim.multiple));
   }
   return RankedTensorType::get(shape, compute);
 }

@@ -45,15 +45,12 @@ struct DropZeroDecay : OpRewritePattern<RecurrenceOp> {
     if (!isGivenZero(op.getDecay()))
       return rewriter.notifyMatchFailure(op, "no decay that is known to be 0");
     SmallVector<Attribute> steps;
-    for (auto [i, step] :
-         llvm::enumerate(op.getSteps().getAsRange<StepAttr>())) {
-      if (step.getBeforeDecay() && (i > 0 || step.getRepeat() > 1))
+    for (auto [i, step] : llvm::enumerate(op.getStepList())) {
+      if (step.beforeDecay && (i > 0 || step.repeat > 1))
         return rewriter.notifyMatchFailure(
             op, "a step reads the state from before an earlier step");
-      steps.push_back(StepAttr::get(op.getContext(), step.getHasErase(),
-                                    step.getHasValue(), step.getHasWritten(),
-                                    step.getHasRate(), /*beforeDecay=*/false,
-                                    step.getRepeat(), step.getRate()));
+      step.beforeDecay = false;
+      steps.push_back(step.getAttr(op.getContext()));
     }
     rewriter.modifyOpInPlace(op, [&] {
       op.getDecayMutable().clear();
@@ -96,10 +93,7 @@ struct SimplifySteps : OpRewritePattern<RecurrenceOp> {
            {step.write, step.erase, step.value, step.written, step.rate})
         if (operand)
           operands.push_back(operand);
-      steps.push_back(StepAttr::get(
-          op.getContext(), !!step.erase, !!step.value, !!step.written,
-          !!step.rate, step.beforeDecay, step.repeat,
-          rewriter.getF64FloatAttr(step.constantRate)));
+      steps.push_back(step.getAttr(op.getContext()));
     }
     if (steps == op.getSteps().getValue())
       return rewriter.notifyMatchFailure(op,

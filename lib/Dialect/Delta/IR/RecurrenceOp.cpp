@@ -22,11 +22,23 @@ SmallVector<RecurrenceOp::Step> RecurrenceOp::getStepList() {
     step.written = attr.getHasWritten() ? *next++ : Value();
     step.rate = attr.getHasRate() ? *next++ : Value();
     step.constantRate = attr.getRate().getValueAsDouble();
+    if (attr.getMaxRate())
+      step.maxRate = attr.getMaxRate().getValueAsDouble();
     step.repeat = attr.getRepeat();
     step.beforeDecay = attr.getBeforeDecay();
     list.push_back(step);
   }
   return list;
+}
+
+StepAttr RecurrenceOp::Step::getAttr(MLIRContext *context) const {
+  Builder builder(context);
+  FloatAttr most;
+  if (maxRate)
+    most = builder.getF64FloatAttr(*maxRate);
+  return StepAttr::get(context, !!erase, !!value, !!written, !!rate,
+                       beforeDecay, repeat,
+                       builder.getF64FloatAttr(constantRate), most);
 }
 
 //===----------------------------------------------------------------------===//
@@ -36,7 +48,8 @@ SmallVector<RecurrenceOp::Step> RecurrenceOp::getStepList() {
 using Unresolved = OpAsmParser::UnresolvedOperand;
 
 /// `write %x (erase %e)? (value %v | written %y)? (rate (%b | float))?
-///  (repeat n)? before_decay?`, after the opening parenthesis.
+///  (max_rate float)? (repeat n)? before_decay?`, after the opening
+/// parenthesis.
 static ParseResult parseStep(OpAsmParser &parser,
                              SmallVectorImpl<Unresolved> &operands,
                              StepAttr &attr) {
@@ -63,6 +76,13 @@ static ParseResult parseStep(OpAsmParser &parser,
     if (hasRate)
       operands.push_back(operand);
   }
+  FloatAttr maxRate;
+  if (succeeded(parser.parseOptionalKeyword("max_rate"))) {
+    double most = 1.0;
+    if (parser.parseFloat(most))
+      return failure();
+    maxRate = builder.getF64FloatAttr(most);
+  }
   int64_t repeat = 1;
   if (succeeded(parser.parseOptionalKeyword("repeat")) &&
       parser.parseInteger(repeat))
@@ -70,7 +90,7 @@ static ParseResult parseStep(OpAsmParser &parser,
   bool beforeDecay = succeeded(parser.parseOptionalKeyword("before_decay"));
   attr = StepAttr::get(builder.getContext(), hasErase, hasValue, hasWritten,
                        hasRate, beforeDecay, repeat,
-                       builder.getF64FloatAttr(rate));
+                       builder.getF64FloatAttr(rate), maxRate);
   return success();
 }
 
@@ -137,6 +157,8 @@ static void printStep(OpAsmPrinter &p, const RecurrenceOp::Step &step) {
   optional("rate", step.rate);
   if (!step.rate && step.constantRate != 1.0)
     p << " rate " << step.constantRate;
+  if (step.maxRate)
+    p << " max_rate " << *step.maxRate;
   if (step.repeat != 1)
     p << " repeat " << step.repeat;
   if (step.beforeDecay)
@@ -295,6 +317,10 @@ LogicalResult RecurrenceVerifier::verifyStep(unsigned index,
     return op.emitOpError() << "(C11) " << name
                             << "reads before the decay, so it needs an erase "
                                "key and the recurrence a decay";
+  if (step.maxRate && !(*step.maxRate > 0 && std::isfinite(*step.maxRate)))
+    return op.emitOpError()
+           << "(C15) expected a finite number above 0 that " << name
+           << "has rates up to, found " << *step.maxRate;
   if (failed(verifyRows(name + "write key", step.write, step.repeat,
                         op.getKeyDim())))
     return failure();

@@ -125,10 +125,24 @@ int64_t EraseSolveAdjointOp::getMatmulFlops() {
   return countProduct(getL(), columnsOf(getX()));
 }
 
+/// Adds the columns of a factor to `loops`, the first of which is over the rows
+/// of its system: they are these, but for those of a factor in two parts.
+static void addFactorColumns(Loops &loops, Value z) {
+  auto type = cast<RankedTensorType>(z.getType());
+  if (type.getDimSize(0) == type.getDimSize(1)) {
+    loops.front().dims.push_back({z, 1});
+    return;
+  }
+  TileLoop parts = columns({{z, 1}}, /*isMixed=*/true);
+  parts.isPlaced = true;
+  loops.push_back(parts);
+}
+
 Loops EraseFactorOp::getLoops() {
-  return {
-      rows({{getL(), 0}, {getL(), 1}, {getRate(), 0}, {getZ(), 0}, {getZ(), 1}},
-           /*isMixed=*/true)};
+  Loops loops = {rows({{getL(), 0}, {getL(), 1}, {getRate(), 0}, {getZ(), 0}},
+                      /*isMixed=*/true)};
+  addFactorColumns(loops, getZ());
+  return loops;
 }
 bool EraseFactorOp::isCheap() { return false; }
 SmallVector<OpOperand *> EraseFactorOp::getRoundedOperands() { return {}; }
@@ -138,10 +152,11 @@ int64_t EraseFactorOp::getMatmulFlops() {
 }
 
 Loops EraseApplyOp::getLoops() {
-  return {
-      rows({{getZ(), 0}, {getZ(), 1}, {getRate(), 0}, {getW(), 0}, {getR(), 0}},
-           /*isMixed=*/true),
-      columns({{getW(), 1}, {getR(), 1}})};
+  Loops loops = {rows({{getZ(), 0}, {getRate(), 0}, {getW(), 0}, {getR(), 0}},
+                      /*isMixed=*/true),
+                 columns({{getW(), 1}, {getR(), 1}})};
+  addFactorColumns(loops, getZ());
+  return loops;
 }
 bool EraseApplyOp::isCheap() { return false; }
 SmallVector<OpOperand *> EraseApplyOp::getRoundedOperands() {

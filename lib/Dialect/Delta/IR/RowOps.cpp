@@ -171,14 +171,16 @@ void DecayMaskOp::getCanonicalizationPatterns(RewritePatternSet &results,
 // erase_solve and its kin
 //===----------------------------------------------------------------------===//
 
-/// L is square, the rate has one entry a row, and every tile of `rows` has as
-/// many rows and one type.
+/// L is square, but for the factor of one in two parts (`isSplit`), the rate
+/// has one entry a row, and every tile of `rows` has as many rows and one type.
 static LogicalResult verifySystem(Operation *op, Value l, Value rate,
-                                  ValueRange rows) {
+                                  ValueRange rows, bool isSplit = false) {
   ArrayRef<int64_t> shape = shapeOf(l);
-  if (shape.size() != 2 || shape[0] != shape[1])
+  if (!isSplit && (shape.size() != 2 || shape[0] != shape[1]))
     return op->emitOpError()
-           << "(C1) expected a square matrix, found " << l.getType();
+           << "(C1) expected a square matrix"
+           << (isa<EraseApplyOp>(op) ? ", or one of twice as many columns" : "")
+           << ", found " << l.getType();
   if (shapeOf(rate).size() != 1 || shapeOf(rate)[0] != shape[0])
     return op->emitOpError() << "(C2) expected a rate of shape [" << shape[0]
                              << "], one a row of L, found " << rate.getType();
@@ -210,10 +212,21 @@ static LogicalResult verifyBlocks(Operation *op, Value matrix,
   return success();
 }
 
+/// True for a factor in two parts.
+static bool hasTwoParts(Value z) {
+  ArrayRef<int64_t> shape = shapeOf(z);
+  return shape.size() == 2 && shape[1] == 2 * shape[0];
+}
+
 LogicalResult EraseFactorOp::verify() {
-  if (getZ().getType() != getL().getType())
-    return emitOpError() << "(C3) expected Z of L's type " << getL().getType()
-                         << ", found " << getZ().getType();
+  auto l = cast<RankedTensorType>(getL().getType());
+  auto z = cast<RankedTensorType>(getZ().getType());
+  bool isSplit = hasTwoParts(getZ()) && l.getRank() == 2 &&
+                 z.getDimSize(0) == l.getDimSize(0) &&
+                 z.getElementType() == l.getElementType();
+  if (z != l && !isSplit)
+    return emitOpError() << "(C3) expected Z of L's type " << l
+                         << ", or with twice its columns, found " << z;
   if (getTo() && !isa<FloatType>(*getTo()))
     return emitOpError() << "(C5) expected a float type that Z is rounded to, "
                             "found "
@@ -224,14 +237,18 @@ LogicalResult EraseFactorOp::verify() {
 }
 
 LogicalResult EraseApplyOp::verify() {
-  if (failed(verifySystem(*this, getZ(), getRate(), {getW(), getR()})))
+  if (failed(verifySystem(*this, getZ(), getRate(), {getW(), getR()},
+                          /*isSplit=*/hasTwoParts(getZ()))))
     return failure();
   return verifyBlocks(*this, getZ(), getBlock());
 }
 
 OpFoldResult EraseFactorOp::fold(FoldAdaptor adaptor) {
   // Nothing is erased twice: the system is the identity.
-  return foldZero(adaptor.getL());
+  if (!foldZero(adaptor.getL()))
+    return {};
+  return cast<SplatElementsAttr>(adaptor.getL())
+      .resizeSplat(cast<ShapedType>(getZ().getType()));
 }
 
 //===----------------------------------------------------------------------===//

@@ -178,7 +178,9 @@ Value ChunkBuilder::updateOfErasing(unsigned index) {
   // No row reads what another of the system adds.
   if (!l)
     return step.written ? w : timesRate(w, step);
-  return EraseSolveOp::create(b, w.getType(), w.getType(), l, rate, w).getU();
+  return EraseSolveOp::create(b, w.getType(), w.getType(), l, rate, w,
+                              step.mayExceedOne())
+      .getU();
 }
 
 /// `read` and what the erase keys find of the write-only steps' updates: those

@@ -25,8 +25,14 @@ static constexpr int64_t kGap = 1024, kGaps = 8 * 1024;
 /// their operands find no room besides. Found by compiling all specs.
 static constexpr int64_t kMostHeld = 2;
 
+/// Returns the elements of a tile in shared memory, where head dimensions are
+/// whole blocks of columns (delta-pad-dims, by its default).
 static int64_t countElements(Value tile) {
-  return cast<RankedTensorType>(tile.getType()).getNumElements();
+  constexpr int64_t kColumns = 64, kLeast = 32;
+  int64_t count = 1;
+  for (int64_t size : cast<RankedTensorType>(tile.getType()).getShape())
+    count *= size > kLeast ? llvm::alignTo(size, kColumns) : size;
+  return count;
 }
 
 /// True for a product with a decay a channel, which is one product for each
@@ -72,7 +78,8 @@ static bool readsRounded(Operation *op, Value tile) {
 }
 
 bool MapPlan::isSpread(Value value) {
-  return value.getDefiningOp<linalg::BroadcastOp>() != nullptr;
+  Operation *def = value.getDefiningOp();
+  return def && (isa<linalg::BroadcastOp>(def) || getTileRank(value) == 0);
 }
 
 //===----------------------------------------------------------------------===//
@@ -237,8 +244,12 @@ MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
   for (Operation *unit : units)
     assigned[unit] = 0;
   number();
+  // A map without a decay a channel holds little in registers beside what it
+  // loads.
+  Needs needs = Counter(*this, 0).count();
   if (llvm::any_of(units, isHalvedProduct) ||
-      (llvm::any_of(units, isHalved) && !fits(Counter(*this, 0).count())))
+      (llvm::any_of(units, isHalved) ? !fits(needs)
+                                     : needs.getShared() > room.shared))
     assign();
 }
 

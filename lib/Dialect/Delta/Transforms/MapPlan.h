@@ -35,7 +35,8 @@ public:
   /// The number of the map that makes `value`, or kAnywhere.
   int getNumber(Value value) const;
   const TermSums &getSums() const { return sums; }
-  /// True for a vector that is spread over a matrix: the vector crosses.
+  /// True for a vector that is spread over a matrix, and for a scalar: the
+  /// vector that it is made of crosses.
   static bool isSpread(Value value);
   /// The number of the map that adds `term` to `sum`: what is made anywhere
   /// comes last.

@@ -47,15 +47,10 @@ SmallVector<Operation *> ResidualPlan::findSolves(Attribute system) {
 }
 
 /// In the backward the system of this number is solved by its factor.
-void ResidualPlan::useFactor(IntegerAttr system, Value factor,
+void ResidualPlan::useFactor(IntegerAttr system, Value factor, Type tile,
                              BindingAttr binding) {
   for (Operation *op : findSolves(system)) {
     auto program = cast<ChunkProgramOpInterface>(op->getParentOp());
-    Type tile;
-    if (auto solve = dyn_cast<EraseSolveOp>(op))
-      tile = solve.getL().getType();
-    else
-      tile = cast<EraseSolveAdjointOp>(op).getL().getType();
     Value arg = addIn(rewriter, program, factor, binding, tile);
     if (auto solve = dyn_cast<EraseSolveOp>(op))
       replaceSolve(rewriter, solve, arg);
@@ -87,7 +82,7 @@ void ResidualPlan::saveFactor(EraseSolveOp solve) {
   Value saved = addOut(rewriter, program, factor, storage);
   BlockArgument argument = addResidual(saved, name);
   shared.addResidual(argument, factor);
-  useFactor(system, argument, storage.binding);
+  useFactor(system, argument, factor.getType(), storage.binding);
 }
 
 SmallVector<EraseSolveOp> ResidualPlan::findSystems() {

@@ -53,7 +53,8 @@ private:
                            StringRef name);
   /// A new result of the forward and argument of the backward.
   BlockArgument addResidual(Value value, StringRef name);
-  void useFactor(IntegerAttr system, Value factor, BindingAttr binding);
+  void useFactor(IntegerAttr system, Value factor, Type tile,
+                 BindingAttr binding);
 
   func::FuncOp forward, backward;
   RewriterBase &rewriter;

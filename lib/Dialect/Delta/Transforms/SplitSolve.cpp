@@ -43,10 +43,14 @@ static Value spreadRate(OpBuilder &builder, Location loc, Value rate,
 }
 
 Value delta::createFactor(RewriterBase &rewriter, Operation *solve, Value l,
-                          Value rate) {
+                          Value rate, bool aboveOne) {
   rewriter.setInsertionPoint(solve);
-  return EraseFactorOp::create(rewriter, solve->getLoc(), l.getType(), l, rate,
-                               getBlock(rewriter, shapeOf(l)[0]), TypeAttr());
+  auto type = cast<RankedTensorType>(l.getType());
+  int64_t rows = type.getDimSize(0);
+  if (aboveOne)
+    type = type.clone({rows, 2 * rows});
+  return EraseFactorOp::create(rewriter, solve->getLoc(), type, l, rate,
+                               getBlock(rewriter, rows), TypeAttr());
 }
 
 void delta::replaceSolve(RewriterBase &rewriter, EraseSolveOp op,

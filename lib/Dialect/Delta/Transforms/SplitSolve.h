@@ -14,13 +14,14 @@
 namespace mlir::wyvern::delta {
 
 /// Returns the factor of the system (L, c), in the blocks that replaceSolve
-/// solves by; it is made before `solve`.
+/// solves by; it is made before `solve`. Where rates may be above 1
+/// it has two parts.
 Value createFactor(RewriterBase &rewriter, Operation *solve, Value l,
-                   Value rate);
+                   Value rate, bool aboveOne);
 
 /// The same of a solve's system.
 template <typename OpT> Value createFactor(RewriterBase &rewriter, OpT op) {
-  return createFactor(rewriter, op, op.getL(), op.getRate());
+  return createFactor(rewriter, op, op.getL(), op.getRate(), op.getAboveOne());
 }
 
 /// Replaces (R, U) = solve(L, c, W) by R = erase_apply(Z, c, W), U = c * R,

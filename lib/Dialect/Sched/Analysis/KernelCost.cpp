@@ -134,8 +134,8 @@ void RoleEstimator::addStore(StoreOp store) {
   delta::BindingAttr binding = kernel.getBinding(to);
   int64_t bytes = countBytes(kernel, to);
   // In 16 bits: the chain that joins segments stores f32, a state a segment.
-  bool isHalf = tile::isHalf(
-      cast<GlobalType>(to.getType()).getTensor().getElementType());
+  bool isHalf =
+      tile::isHalf(cast<GlobalType>(to.getType()).getTensor().getElementType());
   if (isHalf && binding.has(delta::DimKind::chunk) &&
       binding.getChunkMultiple() == 1)
     cost.storeCycles += bytes * target.sms / target.memoryBytesPerCycle;
@@ -219,10 +219,9 @@ KernelCost sched::estimateKernel(KernelOp kernel) {
     int64_t groups = static_cast<int64_t>(role.getSplit());
     int64_t turns = static_cast<int64_t>(role.getCopies());
     cost.stepCycles = std::max(cost.stepCycles, part.getCycles() / turns);
-    cost.stepWork +=
-        part.tensorCycles + part.storeCycles +
-        groups * (part.laneCycles / kLaneShare +
-                  part.solveCycles / kSolveShare);
+    cost.stepWork += part.tensorCycles + part.storeCycles +
+                     groups * (part.laneCycles / kLaneShare +
+                               part.solveCycles / kSolveShare);
     cost.stepBytes += countBytes(kernel, role) + part.repeatedBytes;
   }
   // What is not loaded ahead is waited for.

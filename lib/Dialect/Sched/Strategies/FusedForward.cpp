@@ -175,6 +175,40 @@ static void planStores(MutableArrayRef<PlannedRole> roles, bool onTheSide,
       role.stores = Stores::via;
 }
 
+/// True if the factor that `map` makes has two parts.
+static bool makesTwoParts(delta::ChunkMapOp map) {
+  return llvm::any_of(map.getBlock().getOps<delta::EraseFactorOp>(),
+                      [](delta::EraseFactorOp op) {
+                        return op.getZ().getType() != op.getL().getType();
+                      });
+}
+
+/// True if the second part of factors has no room where loaded tiles are held
+/// for `stages` chunks: of a block's shared memory half is what the matrices of
+/// the map may take then.
+static bool isTight(const FusedProgram &program, int64_t stages) {
+  delta::ChunkMapOp map = program.getMap();
+  if (!makesTwoParts(map))
+    return false;
+  int64_t bytes = 0;
+  for (auto [i, in] : llvm::enumerate(map.getIns())) {
+    auto tile = cast<RankedTensorType>(map.getInArg(i).getType());
+    int64_t bits = getElementTypeOrSelf(in).getIntOrFloatBitWidth();
+    if (tile.getRank() == 2)
+      bytes += tile.getNumElements() * bits / 8;
+  }
+  return stages * bytes > tile::getTarget(map).sharedBytes / 2;
+}
+
+/// Has `plan` hold factors for one chunk.
+static void holdOneFactor(RolePlan &plan) {
+  for (PlannedChannel &channel : plan.getChannels())
+    if (llvm::any_of(channel.values, [](Value value) {
+          return isa<delta::EraseFactorOp>(value.getDefiningOp());
+        }))
+      channel.depth = 1;
+}
+
 /// True if a product of `role` is multiplied by decays.
 static bool hasDecay(const PlannedRole &role) {
   return llvm::any_of(role.ops, [](Operation *op) {
@@ -263,7 +297,14 @@ private:
         roles, !onTheSide, program.countCarried(grid.split * state.split));
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
-    planChannels(plan, stages, depth, depths, onTheSide, saves);
+    // One factor costs less time than a stage less (docs/performance.md). But
+    // copies of a role, and one that overlaps its chunks, want two.
+    bool isShort = depths.empty() && isTight(program, stages);
+    bool takesOne = roles.back().copies == 1 && !state.overlap;
+    planChannels(plan, isShort && !takesOne ? stages - 1 : stages, depth,
+                 depths, onTheSide, saves);
+    if (isShort && takesOne)
+      holdOneFactor(plan);
 
     OpBuilder builder(scan);
     KernelTensors tensors = getFusedTensors(program);

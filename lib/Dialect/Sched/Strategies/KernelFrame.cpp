@@ -123,7 +123,7 @@ FailureOr<int64_t> sched::countSplitParts(delta::ChunkScanOp scan) {
     return scan.emitError()
            << "expected the state's value dimension to be a multiple of "
            << tile::kAccRows << " (the rows of a wgmma accumulator), found "
-           << size << "; use 64 or 128";
+           << size << "; run delta-pad-dims first";
   return size / tile::kAccRows;
 }
 

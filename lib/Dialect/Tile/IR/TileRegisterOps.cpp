@@ -268,13 +268,20 @@ LogicalResult ScanRowsOp::verify() {
   return success();
 }
 
+/// True for the tile of a factor, in one part or in two.
+static bool isFactor(SmemType z) {
+  return (z.getShape() == ArrayRef<int64_t>{kAccRows, kAccRows} ||
+          hasTwoParts(z)) &&
+         isHalf(z.getElementType());
+}
+
 /// Diagnoses the tiles that both halves of a factor write.
 static LogicalResult verifyFactorTiles(Operation *op, SmemType z,
                                        SmemType scratch) {
-  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
-      !isHalf(z.getElementType()))
-    return op->emitOpError()
-           << "(C4) expected Z of 64 x 64 bf16 or f16, found " << z;
+  if (!isFactor(z))
+    return op->emitOpError() << "(C4) expected Z of 64 x 64, or in two parts "
+                                "64 x 128, bf16 or f16, found "
+                             << z;
   auto expected = SmemType::get(op->getContext(), {kFactorScratch},
                                 Float32Type::get(op->getContext()));
   if (scratch != expected)
@@ -283,18 +290,43 @@ static LogicalResult verifyFactorTiles(Operation *op, SmemType z,
   return success();
 }
 
+LogicalResult CopyToWarpsOp::verify() {
+  auto type = cast<RankedTensorType>(getX().getType());
+  if (type.getRank() != 1 || getLayout(type) != LayoutKind::warp ||
+      !type.getElementType().isF32())
+    return emitOpError() << "(C1) expected a vector of f32 held by every warp, "
+                            "found "
+                         << type;
+  int64_t size = type.getDimSize(0);
+  Type copy = SmemType::get(getContext(), {size}, type.getElementType());
+  if (getCopy().getType() != copy)
+    return emitOpError() << "(C2) expected a copy of " << copy << ", found "
+                         << getCopy().getType();
+  Type scratch = SmemType::get(getContext(), {kWarpgroupWarps * size},
+                               type.getElementType());
+  if (getScratch().getType() != scratch)
+    return emitOpError() << "(C3) expected a scratch tile of " << scratch
+                         << ", a part a warp, found " << getScratch().getType();
+  return success();
+}
+
 LogicalResult EraseStripsOp::verify() {
   Type element = Float32Type::get(getContext());
-  auto rate = cast<RankedTensorType>(getRate().getType());
   Type held = getTileType({kAccRows, kAccRows}, element, LayoutKind::acc);
   Type shared = SmemType::get(getContext(), {kAccRows, kAccRows}, element);
   if (getL().getType() != held && getL().getType() != shared)
     return emitOpError() << "(C1) expected L of 64 x 64 f32 in the acc layout "
                             "or in shared memory, found "
                          << getL().getType();
-  if (rate != getTileType({kAccRows}, element, LayoutKind::warp))
-    return emitOpError() << "(C2) expected 64 rates held by every warp, found "
-                         << rate;
+  Type rate = getRate().getType();
+  bool mayBeShared = getL().getType() == shared;
+  if (rate != getTileType({kAccRows}, element, LayoutKind::warp) &&
+      !(mayBeShared &&
+        rate == SmemType::get(getContext(), {kAccRows}, element)))
+    return emitOpError()
+           << "(C2) expected 64 rates held by every warp or, as L, "
+              "in shared memory, found "
+           << rate;
   return verifyFactorTiles(*this, getZ().getType(), getScratch().getType());
 }
 
@@ -317,9 +349,9 @@ LogicalResult EraseApplyOp::verify() {
                             "found "
                          << getW().getType();
   SmemType z = getZ().getType();
-  if (z.getShape() != ArrayRef<int64_t>{kAccRows, kAccRows} ||
-      !isHalf(z.getElementType()))
-    return emitOpError() << "(C2) expected Z of 64 x 64 bf16 or f16, found "
+  if (!isFactor(z))
+    return emitOpError() << "(C2) expected Z of 64 x 64, or in two parts "
+                            "64 x 128, bf16 or f16, found "
                          << z;
   if (getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
     return emitOpError() << "(C3) expected 64 rates along the columns, found "

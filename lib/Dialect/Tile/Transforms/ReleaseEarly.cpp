@@ -26,12 +26,16 @@ static WaitOp findWait(ReleaseOp release) {
 }
 
 /// Adds the operations that touch what `tile` holds: its users, the awaits of
-/// products that read it, and those of parts of it.
+/// products that read it, and those of parts of it. What a factor is made in is
+/// another tile than the one that it is made of.
 static void collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
   for (Operation *user : tile.getUsers()) {
     users.push_back(user);
     if (auto mma = dyn_cast<MmaOp>(user))
       llvm::append_range(users, mma.getD().getUsers());
+    if (auto strips = dyn_cast<EraseStripsOp>(user);
+        strips && strips.getZ() != tile)
+      continue;
     for (Value result : user->getResults())
       if (isa<SmemType>(result.getType()))
         collectUsers(result, users);

@@ -19,7 +19,8 @@ def _op(is_gated: bool, steps: int, heads: int, key_dim: int, value_dim: int) ->
             "heads": {"key": heads, "value": heads},
             "dims": {"key": key_dim, "value": value_dim},
             "decay": "head" if is_gated else "none",
-            "steps": [{"write": "k", "value": "v", "rate": "beta", "repeat": steps}],
+            # FLA's layer has negative eigenvalues, and its function does not say.
+            "steps": [{"write": "k", "value": "v", "rate": "beta", "max_rate": 2, "repeat": steps}],
         }
     )
 

@@ -30,7 +30,8 @@ inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
 /// One dimension of a bound operand; `multiple` is the rows a token of a `time`
 /// dimension, the chunks a slot of a `chunk` dimension, of which `offset` says
 /// which is stored, the tensor's heads for each of the program's in a `head`
-/// dimension, of which `offset` says which is read, and 1 for every other kind.
+/// dimension, of which `offset` says which is read, what the tile has a multiple
+/// of elements of in one that is kept whole, and 1 for every other kind.
 struct BoundDim {
   DimKind kind;
   int64_t multiple = 1;

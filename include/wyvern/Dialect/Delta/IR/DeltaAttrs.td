@@ -42,13 +42,15 @@ def Delta_StepAttr : Delta_Attr<"Step", "step"> {
     `delta.recurrence`. The operands of all steps are one flat list; a step owns,
     in this order, its write key `x`, its erase key `e` (if `hasErase`), its value
     `v` (`term` is `value`: y = b v) or written row `y` (`term` is `written`), and
-    its rate `b` (if `hasRate`; otherwise b is the constant `rate`).
+    its rate `b` (if `hasRate`; otherwise b is the constant `rate`). `maxRate` is what
+    the rate may reach at most, where that is said.
     `repeat` = n means n such steps a token, their operands of `T * n` rows.
     With `beforeDecay` S* is the state before the token's decay.
   }];
   let parameters = (ins "bool":$hasErase, "bool":$hasValue, "bool":$hasWritten,
                         "bool":$hasRate, "bool":$beforeDecay, "int64_t":$repeat,
-                        "::mlir::FloatAttr":$rate);
+                        "::mlir::FloatAttr":$rate,
+                        OptionalParameter<"::mlir::FloatAttr">:$maxRate);
   let assemblyFormat = "`<` struct(params) `>`";
   let extraClassDeclaration = [{
     /// Operands this step owns in the flat list of `delta.recurrence`.
@@ -65,7 +67,7 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
     chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
-    whole). The tile of an operand keeps `time`, as
+    whole; `_ * n` with zeros behind it, up to a multiple of n). The tile of an operand keeps `time`, as
     chunk * n rows, and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.

@@ -159,7 +159,9 @@ def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", ["R", "U"]> {
     ```
 
     Only the strictly lower triangle of L is read. The rate c stays an operand:
-    nothing is divided by it, so c = 0 is no special case.
+    nothing is divided by it, so c = 0 is no special case. `above_one` says that rates,
+    or what is in L in their place, may be above 1: a factor of the system is then kept
+    in two parts where it is rounded.
 
     Example:
 
@@ -168,10 +170,11 @@ def Delta_EraseSolveOp : Delta_RowOp<"erase_solve", ["R", "U"]> {
         tensor<64x128xf32> -> tensor<64x128xf32>, tensor<64x128xf32>
     ```
   }];
-  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate, Delta_Tile:$w);
+  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate, Delta_Tile:$w,
+                       UnitAttr:$above_one);
   let results = (outs Delta_Tile:$r, Delta_Tile:$u);
   let assemblyFormat = [{
-    $l `,` $rate `,` $w attr-dict
+    (`above_one` $above_one^)? $l `,` $rate `,` $w attr-dict
     `:` type($l) `,` type($rate) `,` type($w) `->` type($r) `,` type($u)
   }];
 }
@@ -184,7 +187,7 @@ def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", ["X"]> {
     ```
 
     The gradients of `erase_solve` are then dW = c * X, dL = -stril(dW U^T) and
-    dc = rowdot(X, R).
+    dc = rowdot(X, R). `above_one` is that of the `erase_solve`.
 
     Example:
 
@@ -193,10 +196,11 @@ def Delta_EraseSolveAdjointOp : Delta_RowOp<"erase_solve_adjoint", ["X"]> {
         tensor<64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
     ```
   }];
-  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate, Delta_Tile:$du);
+  let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate, Delta_Tile:$du,
+                       UnitAttr:$above_one);
   let results = (outs Delta_Tile:$x);
   let assemblyFormat = [{
-    $l `,` $rate `,` $du attr-dict
+    (`above_one` $above_one^)? $l `,` $rate `,` $du attr-dict
     `:` type($l) `,` type($rate) `,` type($du) `->` type($x)
   }];
 }
@@ -215,6 +219,16 @@ def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", ["Z"]> {
     diagonal (not transposed), which is zero without it. Errors of L_ij would be most of the
     error where keys are alike (docs/numerics.md).
 
+    A Z of twice as many columns has two parts. The blocks on the diagonal go on in as
+    many columns to the right, and what is left of these is zero:
+
+    ```
+    Z_i(n+i) = Z_ii - round(Z_ii), with n blocks
+    ```
+
+    That is for rates above 1: where keys repeat, entries of Z that should cancel are
+    rounded alike, and a state grows by it from chunk to chunk.
+
     Unlike the inverse, Z leaves the identity part
     of W untouched by any rounding of Z, and unlike (T - I) / c it divides by
     nothing. Blocks are a choice between the work that the factor is and the
@@ -226,6 +240,8 @@ def Delta_EraseFactorOp : Delta_RowOp<"erase_factor", ["Z"]> {
     ```mlir
     %Z = delta.erase_factor %L, %c block 32 to bf16
         : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    %ZZ = delta.erase_factor %L, %c block 32 to bf16
+        : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x128xf32>
     ```
   }];
   let arguments = (ins Delta_Tile:$l, Delta_Tile:$rate,
@@ -258,7 +274,8 @@ def Delta_EraseApplyOp : Delta_RowOp<"erase_apply", ["R"],
     ```
 
     Products are those of matrices with elements of the type of Z, to which c * R
-    and c * W' are rounded; sums have the type of W.
+    and c * W' are rounded; sums have the type of W. Of a Z in two parts, Z_ii stands
+    for the sum of its parts.
 
     Example:
 

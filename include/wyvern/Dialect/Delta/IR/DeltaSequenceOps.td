@@ -29,7 +29,9 @@ def Delta_RecurrenceOp
 
     x is the write key, e the erase key (no erase term if absent), b the rate, S*
     is the current S, or S' for a `before_decay` step. `final_state` is S after the
-    last token. `g` is the *log* decay and must be <= 0.
+    last token. `g` is the *log* decay and must be <= 0. `max_rate` of a step is what b
+    may reach at most, 1 if nothing is said: it changes no result but for its rounding
+    (docs/numerics.md).
 
     Heads: `output` has HV value heads; every other operand has h heads, h divides
     HV, and value head j uses head floor(j / (HV / h)).
@@ -69,8 +71,18 @@ def Delta_RecurrenceOp
     struct Step {
       Value write, erase, value, written, rate;
       double constantRate = 1.0;
+      std::optional<double> maxRate;
       int64_t repeat = 1;
       bool beforeDecay = false;
+
+      /// Returns the step without its operands.
+      StepAttr getAttr(MLIRContext *context) const;
+      /// True if the erase term may have a factor above 1: the step may then
+      /// reflect a key's value, not only shrink it.
+      bool mayExceedOne() const {
+        double least = rate ? 1.0 : std::abs(constantRate);
+        return std::max(maxRate.value_or(1.0), least) > 1.0;
+      }
     };
     SmallVector<Step> getStepList();
 

@@ -222,4 +222,35 @@ def TakeDiagonalsPass : Pass<"delta-take-diagonals"> {
   ];
 }
 
+def PadDimsPass : Pass<"delta-pad-dims"> {
+  let summary = "tiles of head dimensions in whole blocks of columns";
+  let description = [{
+    What the tensor cores multiply lies in shared memory in blocks of 64 columns. In
+    every chunk program a dimension that is kept whole and is no multiple of `columns`
+    is bound to `_ * columns`: its tiles go on to a multiple, with zeros in an in, and
+    what an out has there is not stored. Tensors stay as they are, and nothing is
+    copied. Zeros add nothing to a product, so results have the same bits.
+
+    Before:
+
+    ```mlir
+    ins(%K = %k[seq, time, head, _] : tensor<?x?x4x96xbf16>)     // %K : tensor<64x96xf32>
+    ```
+
+    After, with columns = 64:
+
+    ```mlir
+    ins(%K = %k[seq, time, head, _ * 64] : tensor<?x?x4x96xbf16>)  // %K : tensor<64x128xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"columns", "columns", "int64_t", /*default=*/"64",
+           "what dimensions are padded to a multiple of">,
+  ];
+  let statistics = [
+    Statistic<"numPadded", "num-padded", "operands and results with other tiles">,
+  ];
+}
+
 #endif // WYVERN_DIALECT_DELTA_TRANSFORMS_ROUNDINGPASSES

@@ -97,6 +97,12 @@ inline bool isHalf(Type type) { return type.isBF16() || type.isF16(); }
 /// multiplies by.
 constexpr int64_t kFactorBlock = 32;
 
+/// True for the tile of a factor in two parts (delta.erase_factor): what
+/// rounding takes away of its blocks is as many columns to their right.
+inline bool hasTwoParts(SmemType factor) {
+  return factor.getShape() == llvm::ArrayRef<int64_t>{kAccRows, 2 * kAccRows};
+}
+
 /// Elements of the scratch tile of a factor.
 constexpr int64_t kFactorScratch = 2624;
 

@@ -279,8 +279,10 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
     Row i < `valid` of the tile goes to `global[coords]` with i added to
     coordinate `dim`; columns run along the last dimension, which has stride 1.
     With `transpose` the rows in memory are the register tile's columns. The tile
-    passes through `staging`, so that whole 128-byte lines are written; without, from
-    registers in pieces of 32 bytes, for kernels that have no shared memory left.
+    passes through `staging`, so that whole 128-byte lines are written; if that has fewer
+    rows, which divide those in memory, the register tile's columns pass piece by piece.
+    Without, it leaves from registers in pieces of 32 bytes, for kernels that have no
+    shared memory left.
     Called by a warpgroup that has hardware barrier `barrier_id` to itself.
 
     Example:

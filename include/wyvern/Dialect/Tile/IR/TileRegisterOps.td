@@ -216,6 +216,29 @@ def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
   let hasVerifier = 1;
 }
 
+def Tile_CopyToWarpsOp : Tile_Op<"copy_to_warps"> {
+  let summary = "a vector that every warp holds, in shared memory";
+  let description = [{
+    Each warp of a warpgroup writes the vector to a part of `scratch` of its own, and
+    the result is that part. So lanes find elements of other lanes by `tile.read` where
+    `tile.relayout` would take an exchange for each, and no warp waits for another.
+
+    Example:
+
+    ```mlir
+    %c = tile.copy_to_warps %x via %s
+        : tensor<64xf32, #tile.layout<warp>>, !tile.smem<256xf32>
+        -> !tile.smem<64xf32>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$x, Tile_SmemType:$scratch);
+  let results = (outs Tile_SmemType:$copy);
+  let assemblyFormat = [{
+    $x `via` $scratch attr-dict `:` type($x) `,` type($scratch) `->` type($copy)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let summary = "the row or column number of every element";
   let description = [{
@@ -233,16 +256,20 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     ```
     Z_ii = (I + L_ii diag(c_i))^-1 L_ii, i = 1, 2
     Z_21 = L_21,  Z_12 = L_21 - round(L_21)
+    Z_13 = Z_11 - round(Z_11),  Z_24 = Z_22 - round(Z_22),  Z_14 = Z_23 = 0
     ```
 
-    L is 64 x 64 and strictly lower triangular, zeros included, in registers or in
-    shared memory. Z goes to shared memory, in 16 bits; the result is the tile with
+    the last line for a Z in two parts, of 64 x 128. With `for_apply`, where
+    `tile.erase_apply` alone reads Z, Z_14 and Z_23 are left as they are. L is 64 x 64
+    and strictly lower triangular, zeros included, in registers or in shared memory, as
+    the rates are. Z goes to shared memory, in 16 bits; the result is the tile with
     what is there of it: Z_21 and Z_12. Of the blocks on the diagonal `scratch` has the
     strips of 16 rows, solved for by substitution in fp32. `tile.erase_join` makes Z_ii
     of these. L is no longer read then, and its place can be filled again.
 
     `scratch` is where warps meet: rates, strips, copies of blocks for other warps. It
     is in use from the first barrier of the warpgroup, with which the operation begins,
+    or which stands behind the substitution where L and the rates are in shared memory,
     to the next one behind `tile.erase_join`. Called by a warpgroup that has hardware
     barrier `barrier_id` to itself.
 
@@ -257,12 +284,13 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     ```
   }];
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
-                       Tile_AnyTensor:$rate,
+                       AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$rate,
                        Tile_SmemType:$scratch, Tile_SmemType:$z,
-                       I64Attr:$barrier_id);
+                       I64Attr:$barrier_id, UnitAttr:$for_apply);
   let results = (outs Tile_SmemType:$written);
   let assemblyFormat = [{
-    $l `,` $rate `via` $scratch `to` $z `barrier` $barrier_id attr-dict
+    $l `,` $rate `via` $scratch `to` $z `barrier` $barrier_id
+    (`for_apply` $for_apply^)? attr-dict
     `:` type($l) `,` type($rate) `,` type($scratch) `,` type($z)
   }];
   let hasVerifier = 1;
@@ -276,8 +304,8 @@ def Tile_EraseJoinOp : Tile_Op<"erase_join",
     `z`, with what is in `scratch`. What is left of the lower strip's diagonal in a
     block needs a product, which is on the tensor cores. For bf16 its operands are f16,
     and its error is below that of rounding Z, but for nearly equal keys at rates near
-    2; for f16 they are two f16, and it is that of fp32. (A Neumann series on 16 x 16
-    blocks fails for such keys: docs/numerics.md.) |Z| must stay below 65504, as it does
+    2; for f16 they are two f16, and it is that of fp32; for a Z in two parts the
+    left one is. (A Neumann series on 16 x 16 blocks fails for such keys: docs/numerics.md.) |Z| must stay below 65504, as it does
     for keys of norm 1 and rates from 0 to 2.
 
     It begins with barrier `barrier_id`. Z is there for other warps behind the next one,
@@ -317,7 +345,8 @@ def Tile_EraseApplyOp : Tile_Op<"erase_apply",
     R_1 = V - (c_1 * V) Z_11
     ```
 
-    Left operands are rounded to the type of Z; sums are in fp32. R is complete, and
+    Of a Z in two parts, Z_11 stands for Z_11 + Z_13, and Z_22 for Z_22 + Z_24. Left
+    operands are rounded to the type of Z; sums are in fp32. R is complete, and
     so is every product that the warpgroup has issued before.
 
     Example:

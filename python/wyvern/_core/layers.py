@@ -22,7 +22,7 @@ def delta_rule_spec(
 ) -> PlainSpec:
     """Returns the delta rule that the functions of a framework compute; decay is none or
     head, dtype that of q, k and v, max_rate what rates reach at most."""
-    step = {"write": "k", "erase": "k", "value": "v", "rate": "beta"}
+    step: dict[str, Any] = {"write": "k", "erase": "k", "value": "v", "rate": "beta"}
     if max_rate > 1:
         step["max_rate"] = max_rate
     return {

@@ -123,7 +123,7 @@ def kda_step(
         named = dict(zip(("q", "k", "v", "g", "beta"), rows))
         return decoder.step(state=states, read_slots=read, write_slots=write, **named)
 
-    rows = (q, k, v, bounded(g), beta)
+    rows: tuple[torch.Tensor, ...] = (q, k, v, bounded(g), beta)
     with torch.no_grad():
         if ssm_state_indices is None:
             o = call(rows, slots, slots)

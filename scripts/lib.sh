@@ -131,7 +131,7 @@ pip_install() {
 setup_python() {
   setup_venv
   if ! pip_is_current base || ! pip_is_current test; then
-    say "installing numpy and pytest into ${VENV#"$ROOT"/}"
+    say "installing numpy, pybind11 and pytest into ${VENV#"$ROOT"/}"
   fi
   pip_install base
   pip_install test
@@ -232,7 +232,7 @@ setup_nvdisasm() {
 configure() {
   local options=(
     -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 -DLLVM_USE_LINKER=lld
-    "-DPython3_EXECUTABLE=$VENV/bin/python" "-DPython_EXECUTABLE=$VENV/bin/python"
+    "-DPython3_EXECUTABLE=$VENV/bin/python" "-DPython_EXECUTABLE=$VENV/bin/python" "-Dpybind11_DIR=$("$VENV/bin/python" -m pybind11 --cmakedir)"
   )
   # CMake reruns by itself when its files change; this is for our own options.
   local stamp

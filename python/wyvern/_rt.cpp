@@ -16,9 +16,15 @@
 
 #include "wyvern-rt/wyvern_rt.h"
 
-#include <deque>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
-namespace py = wyvern::py;
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace py = pybind11;
 
 namespace {
 
@@ -28,12 +34,10 @@ PyObject *runtimeError = nullptr;
 void check(wyvern_status status) {
   if (status == WYVERN_OK)
     return;
-  py::Object error =
-      py::Object::share(runtimeError)({py::from(wyvern_last_error())});
-  py::Object name = py::from(wyvern_status_name(status));
-  if (PyObject_SetAttrString(error.get(), "status", name.get()) == 0)
-    PyErr_SetObject(runtimeError, error.get());
-  throw py::Raised();
+  py::object error = py::handle(runtimeError)(wyvern_last_error());
+  error.attr("status") = wyvern_status_name(status);
+  PyErr_SetObject(runtimeError, error.ptr());
+  throw py::error_already_set();
 }
 
 template <typename T>
@@ -45,8 +49,8 @@ T lookUp(const char *what, const std::string &key,
       return value;
     known += std::string(known.empty() ? "" : ", ") + name;
   }
-  py::raiseValueError("manifest: unknown " + std::string(what) + " '" + key +
-                      "', expected one of " + known);
+  throw py::value_error("manifest: unknown " + std::string(what) + " '" + key +
+                        "', expected one of " + known);
 }
 
 wyvern_dtype dtypeOf(const std::string &name) {
@@ -59,28 +63,16 @@ wyvern_dtype dtypeOf(const std::string &name) {
                                {"i64", WYVERN_I64}});
 }
 
-/// A member of a manifest object, null where it is not there.
-PyObject *find(const py::Object &object, const char *key) {
-  return PyDict_GetItemString(object.get(), key);
-}
-
 /// A member of a manifest object; its absence names the key.
-template <typename T> T get(const py::Object &object, const char *key) {
-  PyObject *member = find(object, key);
-  if (!member)
-    py::raiseValueError("manifest: expected the key '" + std::string(key) +
-                        "' in " + py::repr(object.get()));
-  return py::to<T>(member);
+template <typename T> T get(const py::dict &object, const char *key) {
+  if (!object.contains(key))
+    throw py::value_error("manifest: expected the key '" + std::string(key) +
+                          "' in " + py::repr(object).cast<std::string>());
+  return object[key].cast<T>();
 }
 
-template <typename T>
-T get(const py::Object &object, const char *key, T absent) {
-  PyObject *member = find(object, key);
-  return member ? py::to<T>(member) : absent;
-}
-
-std::vector<py::Object> getList(const py::Object &object, const char *key) {
-  return get<std::vector<py::Object>>(object, key);
+template <typename T> T get(const py::dict &object, const char *key, T absent) {
+  return object.contains(key) ? object[key].cast<T>() : absent;
 }
 
 /// How the tensors of a framework are read and copied.
@@ -88,56 +80,52 @@ class Framework {
 public:
   /// `dtypes` maps the framework's dtypes to manifest names; `fresh(tensor,
   /// copy)` returns a dense tensor like `tensor`.
-  Framework(py::Object dtypes, py::Object fresh)
-      : dtypes(std::move(dtypes)), fresh(std::move(fresh)) {}
-
-  py::Object copy(const py::Object &tensor, bool withValues) const {
-    return fresh({tensor, py::from(withValues)});
+  Framework(const py::dict &dtypes, py::object fresh)
+      : fresh(std::move(fresh)) {
+    for (auto [dtype, name] : dtypes)
+      this->dtypes[dtype] = (int)dtypeOf(name.cast<std::string>());
   }
 
-  wyvern_tensor describe(const py::Object &tensor, int device) const {
+  py::object copy(const py::object &tensor, bool withValues) const {
+    return fresh(tensor, withValues);
+  }
+
+  wyvern_tensor describe(const py::object &tensor, int device) const {
     wyvern_tensor value = {};
-    auto sizes = getSizes(tensor.getAttr("shape"));
-    auto strides = getSizes(tensor.getAttr("stride")());
+    py::tuple sizes = tensor.attr("shape"), strides = tensor.attr("stride")();
+    py::object dtype = tensor.attr("dtype");
     if (sizes.size() > WYVERN_MAX_RANK)
-      py::raiseValueError("a tensor has rank " + std::to_string(sizes.size()) +
-                          ", expected at most 5");
-    value.data = (void *)py::to<uintptr_t>(tensor.getAttr("data_ptr")().get());
-    value.dtype = getDtype(tensor.getAttr("dtype"));
+      throw py::value_error("a tensor has rank " +
+                            std::to_string(sizes.size()) +
+                            ", expected at most 5");
+    if (!dtypes.contains(dtype))
+      throw py::type_error("a tensor has the unsupported dtype " +
+                           py::repr(dtype).cast<std::string>());
+    value.data = (void *)tensor.attr("data_ptr")().cast<uintptr_t>();
+    value.dtype = (wyvern_dtype)dtypes[dtype].cast<int>();
     value.device = device;
     value.rank = (uint32_t)sizes.size();
-    std::copy(sizes.begin(), sizes.end(), value.sizes);
-    std::copy(strides.begin(), strides.end(), value.strides);
+    for (uint32_t i = 0; i < value.rank; ++i) {
+      value.sizes[i] = PyLong_AsLongLong(sizes[i].ptr());
+      value.strides[i] = PyLong_AsLongLong(strides[i].ptr());
+    }
     return value;
   }
 
 private:
-  static std::vector<int64_t> getSizes(const py::Object &tuple) {
-    return py::to<std::vector<int64_t>>(tuple.get());
-  }
-
-  wyvern_dtype getDtype(const py::Object &dtype) const {
-    PyObject *name = PyDict_GetItemWithError(dtypes.get(), dtype.get());
-    if (!name && PyErr_Occurred())
-      throw py::Raised();
-    if (!name)
-      py::raiseTypeError("a tensor has the unsupported dtype " +
-                         py::repr(dtype.get()));
-    return dtypeOf(py::to<std::string>(name));
-  }
-
-  py::Object dtypes, fresh;
+  py::dict dtypes;
+  py::object fresh;
 };
 
 class Program {
 public:
-  Program(const py::Object &manifest, const std::string &directory) {
-    for (const py::Object &tensor : getList(manifest, "tensors"))
-      tensors.push_back(readTensor(tensor));
-    for (const py::Object &variant : getList(manifest, "variants"))
-      addVariant(variant);
-    if (PyObject *member = find(manifest, "machine")) {
-      auto machine = py::Object::share(member);
+  Program(const py::dict &manifest, const std::string &directory) {
+    for (py::handle tensor : get<py::list>(manifest, "tensors"))
+      tensors.push_back(readTensor(tensor.cast<py::dict>()));
+    for (py::handle variant : get<py::list>(manifest, "variants"))
+      addVariant(variant.cast<py::dict>());
+    if (manifest.contains("machine")) {
+      auto machine = get<py::dict>(manifest, "machine");
       desc.machine = {get<uint32_t>(machine, "sms"),
                       get<uint32_t>(machine, "bytes_per_cycle"),
                       get<uint32_t>(machine, "launch_cycles")};
@@ -156,11 +144,10 @@ public:
   Program(const Program &) = delete;
 
   void prepare(int device) {
-    auto prepareUnlocked = [&] {
-      py::Unlocked unlocked;
-      return wyvern_program_prepare(program, device);
-    };
-    check(prepareUnlocked());
+    py::gil_scoped_release release;
+    wyvern_status status = wyvern_program_prepare(program, device);
+    py::gil_scoped_acquire acquire;
+    check(status);
   }
 
   size_t workspaceSize(int64_t batch, int64_t tokens, int64_t packed) const {
@@ -194,18 +181,15 @@ public:
 
   /// `arguments`: one tensor or None for each input and output. Inputs whose
   /// layout the kernels cannot take are copied, outputs are copied back.
-  void launch(const Framework &framework,
-              const std::vector<py::Object> &arguments, int device,
-              const py::Object &cuSeqlens, uintptr_t workspace,
-              size_t workspaceBytes, uintptr_t stream) {
-    if (arguments.size() != tensors.size())
-      py::raiseValueError("expected one argument a tensor");
+  void launch(const Framework &framework, const py::list &arguments, int device,
+              py::object cuSeqlens, uintptr_t workspace, size_t workspaceBytes,
+              uintptr_t stream) {
     std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
-    std::vector<py::Object> copies;
-    std::vector<std::pair<py::Object, py::Object>> copyBack;
+    std::vector<py::object> copies;
+    std::vector<std::pair<py::object, py::object>> copyBack;
     for (size_t i = 0; i < arguments.size(); ++i) {
-      const py::Object &tensor = arguments[i];
-      if (tensor.isNone())
+      py::object tensor = arguments[i];
+      if (tensor.is_none())
         continue;
       values[i] = framework.describe(tensor, device);
       if (wyvern_program_check_layout(program, (uint32_t)i, &values[i]) ==
@@ -219,46 +203,41 @@ public:
         copyBack.emplace_back(tensor, copies.back());
     }
     wyvern_tensor offsets = {};
-    if (!cuSeqlens.isNone())
+    if (!cuSeqlens.is_none())
       offsets = framework.describe(cuSeqlens, device);
     check(wyvern_program_launch(
-        program, values.data(), cuSeqlens.isNone() ? nullptr : &offsets,
+        program, values.data(), cuSeqlens.is_none() ? nullptr : &offsets,
         (void *)workspace, workspaceBytes, (void *)stream));
     for (auto &[tensor, copy] : copyBack)
-      tensor.getAttr("copy_")({copy});
+      tensor.attr("copy_")(copy);
   }
 
   /// Runs the program on inputs that need no copy, and returns its outputs in
   /// order; None for those that have a bit in `skipped` (bit i: output i).
   /// Returns None where a launch does not take the inputs as they are: why, is
   /// for launch() to say.
-  py::Object runAsIs(const wyvern::Exchange &exchange,
-                     const std::vector<py::Object> &inputs,
-                     const py::Object &cuSeqlens, uint64_t skipped) {
-    if (inputs.size() > tensors.size())
-      return py::Object::none();
+  py::object runAsIs(const wyvern::Exchange &exchange, const py::tuple &inputs,
+                     const py::object &cuSeqlens, uint64_t skipped) {
     std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
     wyvern_tensor offsets = {};
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (!inputs[i].isNone() && !exchange.describe(inputs[i].get(), values[i]))
-        return py::Object::none();
-    if (!cuSeqlens.isNone() && !exchange.describe(cuSeqlens.get(), offsets))
-      return py::Object::none();
-    const wyvern_tensor *packed = cuSeqlens.isNone() ? nullptr : &offsets;
+      if (!inputs[i].is_none() && !exchange.describe(inputs[i], values[i]))
+        return py::none();
+    if (!cuSeqlens.is_none() && !exchange.describe(cuSeqlens, offsets))
+      return py::none();
+    const wyvern_tensor *packed = cuSeqlens.is_none() ? nullptr : &offsets;
     std::vector<wyvern_tensor> expected(tensors.size());
     size_t bytes = 0;
     if (wyvern_program_expect(program, values.data(), packed, expected.data(),
                               &bytes) != WYVERN_OK)
-      return py::Object::none();
-    py::Object device = deviceOf(inputs), memory;
-    size_t numOutputs = tensors.size() - inputs.size();
-    py::Object outputs = py::Object::take(PyTuple_New(numOutputs));
-    for (size_t i = 0; i < numOutputs; ++i) {
+      return py::none();
+    py::object device = deviceOf(inputs), memory;
+    py::tuple outputs(tensors.size() - inputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
       size_t t = inputs.size() + i;
-      py::Object output = py::Object::none();
+      outputs[i] = py::none();
       if (!(skipped >> i & 1))
-        output = exchange.makeEmpty(expected[t], device, values[t]);
-      PyTuple_SetItem(outputs.get(), i, output.release());
+        outputs[i] = exchange.makeEmpty(expected[t], device, values[t]);
     }
     wyvern_tensor workspace = {};
     if (bytes > 0) {
@@ -271,7 +250,7 @@ public:
         program, values.data(), packed, workspace.data, bytes,
         exchange.currentStream(expected[0].device));
     if (status == WYVERN_ERROR_INVALID_TENSOR)
-      return py::Object::none();
+      return py::none();
     check(status);
     return outputs;
   }
@@ -288,11 +267,11 @@ private:
   }
 
   /// The framework's device of the tensors.
-  static py::Object deviceOf(const std::vector<py::Object> &inputs) {
-    for (const py::Object &input : inputs)
-      if (!input.isNone())
-        return input.getAttr("device");
-    return py::Object::none();
+  static py::object deviceOf(const py::tuple &inputs) {
+    for (py::handle input : inputs)
+      if (!input.is_none())
+        return input.attr("device");
+    return py::none();
   }
 
   const char *keep(std::string text) {
@@ -300,7 +279,7 @@ private:
     return strings.back().c_str();
   }
 
-  wyvern_tensor_desc readTensor(const py::Object &object) {
+  wyvern_tensor_desc readTensor(const py::dict &object) {
     wyvern_tensor_desc tensor = {};
     tensor.name = keep(get<std::string>(object, "name"));
     tensor.role = lookUp<wyvern_role>("role", get<std::string>(object, "role"),
@@ -309,11 +288,12 @@ private:
                                        {"workspace", WYVERN_WORKSPACE}});
     tensor.dtype = dtypeOf(get<std::string>(object, "dtype"));
     tensor.optional = get(object, "optional", false);
-    std::vector<py::Object> dims = getList(object, "dims");
+    py::list dims = get<py::list>(object, "dims");
     if (dims.size() > WYVERN_MAX_RANK)
-      py::raiseValueError("manifest: tensor '" + std::string(tensor.name) +
-                          "' has more than 5 dimensions");
-    for (const py::Object &dim : dims) {
+      throw py::value_error("manifest: tensor '" + std::string(tensor.name) +
+                            "' has more than 5 dimensions");
+    for (py::handle handle : dims) {
+      auto dim = handle.cast<py::dict>();
       wyvern_dim_desc &out = tensor.dims[tensor.rank++];
       out.kind = lookUp<wyvern_dim_kind>("dimension kind",
                                          get<std::string>(dim, "kind"),
@@ -331,13 +311,13 @@ private:
     return tensor;
   }
 
-  void addVariant(const py::Object &object) {
+  void addVariant(const py::dict &object) {
     workspaces.emplace_back();
-    for (const py::Object &tensor : getList(object, "workspace"))
-      workspaces.back().push_back(readTensor(tensor));
+    for (py::handle tensor : get<py::list>(object, "workspace"))
+      workspaces.back().push_back(readTensor(tensor.cast<py::dict>()));
     kernels.emplace_back();
-    for (const py::Object &kernel : getList(object, "kernels"))
-      addKernel(kernel);
+    for (py::handle kernel : get<py::list>(object, "kernels"))
+      addKernel(kernel.cast<py::dict>());
     wyvern_variant_desc variant = {};
     variant.name = keep(get<std::string>(object, "name"));
     variant.num_workspace = (uint32_t)workspaces.back().size();
@@ -358,13 +338,14 @@ private:
     for (uint32_t i = 0; i < count; ++i)
       if (name == describe(i).name)
         return i;
-    py::raiseValueError("manifest: a parameter names the tensor '" + name +
-                        "', which is not listed");
+    throw py::value_error("manifest: a parameter names the tensor '" + name +
+                          "', which is not listed");
   }
 
-  void addKernel(const py::Object &object) {
+  void addKernel(const py::dict &object) {
     params.emplace_back();
-    for (const py::Object &dict : getList(object, "params")) {
+    for (py::handle handle : get<py::list>(object, "params")) {
+      auto dict = handle.cast<py::dict>();
       wyvern_param_desc param = {};
       param.kind = lookUp<wyvern_param_kind>(
           "parameter kind", get<std::string>(dict, "kind"),
@@ -383,14 +364,14 @@ private:
         param.swizzle = get<uint32_t>(dict, "swizzle");
         auto box = get<std::vector<uint32_t>>(dict, "box");
         if (box.size() != describe(param.tensor).rank)
-          py::raiseValueError("manifest: the box of '" +
-                              get<std::string>(dict, "tensor") +
-                              "' has another rank than the tensor");
+          throw py::value_error("manifest: the box of '" +
+                                get<std::string>(dict, "tensor") +
+                                "' has another rank than the tensor");
         std::copy(box.begin(), box.end(), param.box);
       }
       params.back().push_back(param);
     }
-    auto grid = get<py::Object>(object, "grid");
+    auto grid = get<py::dict>(object, "grid");
     wyvern_kernel_desc kernel = {};
     kernel.symbol = keep(get<std::string>(object, "symbol"));
     kernel.file = keep(get<std::string>(object, "image"));
@@ -404,8 +385,8 @@ private:
     kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
     kernel.num_params = (uint32_t)params.back().size();
     kernel.params = params.back().data();
-    if (PyObject *member = find(object, "cost")) {
-      auto cost = py::Object::share(member);
+    if (object.contains("cost")) {
+      auto cost = get<py::dict>(object, "cost");
       kernel.cost = {get<uint32_t>(cost, "step_chunks"),
                      get<uint32_t>(cost, "residents"),
                      get<uint32_t>(cost, "block_cycles"),
@@ -428,166 +409,46 @@ private:
 
 } // namespace
 
-//===----------------------------------------------------------------------===//
-// The module
-//===----------------------------------------------------------------------===//
-
-static PyObject *makeFramework(PyTypeObject *, PyObject *positional,
-                               PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("Framework", {"dtypes", "fresh"}, 2, positional, named);
-    return py::wrap(std::make_unique<Framework>(given.get<py::Object>(0),
-                                                given.get<py::Object>(1)));
-  });
-}
-
-static PyObject *makeExchange(PyTypeObject *, PyObject *positional,
-                              PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("Exchange",
-                        {"api", "types", "empty", "dtypes", "device_type"}, 4,
-                        positional, named);
-    return py::wrap(std::make_unique<wyvern::Exchange>(
-        given.get<py::Object>(0), given.get<std::vector<py::Object>>(1),
-        given.get<py::Object>(2), given.get<py::Object>(3),
-        given.get<int32_t>(4, wyvern::dlpack::kCuda)));
-  });
-}
-
-static PyObject *makeProgram(PyTypeObject *, PyObject *positional,
-                             PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("Program", {"manifest", "directory"}, 2, positional,
-                        named);
-    return py::wrap(std::make_unique<Program>(given.get<py::Object>(0),
-                                              given.get<std::string>(1)));
-  });
-}
-
-static PyObject *prepare(PyObject *self, PyObject *positional,
-                         PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("prepare", {"device"}, 1, positional, named);
-    py::unwrap<Program>(self).prepare(given.get<int>(0));
-    return py::Object::none();
-  });
-}
-
-/// Calls a method that asks something of a call's shapes.
-template <auto method>
-static PyObject *askOfShapes(PyObject *self, PyObject *positional,
-                             PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("a call's shapes",
-                        {"batch", "tokens", "packed_sequences"}, 3, positional,
-                        named);
-    return py::from((py::unwrap<Program>(self).*method)(
-        given.get<int64_t>(0), given.get<int64_t>(1), given.get<int64_t>(2)));
-  });
-}
-
-static PyObject *forceVariant(PyObject *self, PyObject *positional,
-                              PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("force_variant", {"name"}, 1, positional, named);
-    py::unwrap<Program>(self).forceVariant(
-        given.get<std::optional<std::string>>(0));
-    return py::Object::none();
-  });
-}
-
-static PyObject *launch(PyObject *self, PyObject *positional, PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("launch",
-                        {"framework", "arguments", "device", "cu_seqlens",
-                         "workspace", "workspace_bytes", "stream"},
-                        7, positional, named);
-    py::unwrap<Program>(self).launch(
-        py::unwrap<Framework>(given[0]), given.get<std::vector<py::Object>>(1),
-        given.get<int>(2), given.get<py::Object>(3), given.get<uintptr_t>(4),
-        given.get<size_t>(5), given.get<uintptr_t>(6));
-    return py::Object::none();
-  });
-}
-
-static PyObject *runAsIs(PyObject *self, PyObject *positional,
-                         PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("run_as_is",
-                        {"exchange", "inputs", "cu_seqlens", "skipped"}, 4,
-                        positional, named);
-    return py::unwrap<Program>(self).runAsIs(
-        py::unwrap<wyvern::Exchange>(given[0]),
-        given.get<std::vector<py::Object>>(1), given.get<py::Object>(2),
-        given.get<uint64_t>(3));
-  });
-}
-
 /// Keeps the program alive, which XLA may call until the process ends.
-static PyObject *addForXla(PyObject *self, PyObject *positional,
-                           PyObject *named) {
-  return py::guard([&] {
-    py::Arguments given("add_for_xla", {"name"}, 1, positional, named);
-    py::unwrap<Program>(self).addForXla(given.get<std::string>(0));
-    Py_INCREF(self);
-    return py::Object::none();
-  });
+static void addForXla(const py::object &self, const std::string &name) {
+  self.cast<const Program &>().addForXla(name);
+  self.inc_ref();
 }
 
-static PyObject *getXlaHandler(PyObject *, PyObject *) {
-  return PyCapsule_New(wyvern::getXlaHandler(), nullptr, nullptr);
-}
-
-static PyMethodDef programMethods[] = {
-    py::method("prepare", &prepare, "Loads the kernels onto a device."),
-    py::method("workspace_size", &askOfShapes<&Program::workspaceSize>,
-               "Returns the bytes of workspace of a call."),
-    py::method("choose", &askOfShapes<&Program::choose>,
-               "Returns the variant that a call runs."),
-    py::method("estimate", &askOfShapes<&Program::estimate>,
-               "Returns the cycles of each variant in a call."),
-    py::method("force_variant", &forceVariant,
-               "Calls run this variant from now on; None: the fastest."),
-    py::method("launch", &launch, "Runs the program on tensors in order."),
-    py::method("run_as_is", &runAsIs,
-               "Runs the program on inputs that need no copy."),
-    py::method("add_for_xla", &addForXla,
-               "Makes it known to xla_handler() by this name, for good."),
-    {}};
-
-static PyMethodDef noMethods[] = {{}};
-static PyGetSetDef noProperties[] = {{}};
-static PyMethodDef functions[] = {
-    {"xla_handler", &getXlaHandler, METH_NOARGS,
-     "The handler of XLA's FFI for all GPU programs: initialize and execute."},
-    {}};
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    "_rt",
-    "The runtime's C interface (wyvern_rt.h) in Python.",
-    /*m_size=*/-1,
-    functions,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr};
-
-static py::Object makeModule() {
-  py::Object made = py::Object::take(PyModule_Create(&definition));
-  PyObject *module = made.get();
+PYBIND11_MODULE(_rt, module) {
+  module.doc() = "The runtime's C interface (wyvern_rt.h) in Python.";
   runtimeError =
       PyErr_NewException("wyvern.RuntimeError", PyExc_RuntimeError, nullptr);
-  py::addObject(module, "RuntimeError", py::Object::share(runtimeError));
-  py::addObject(module, "ABI_VERSION", py::from((int64_t)wyvern_abi_version()));
-  py::addObject(module, "WORKSPACE_ALIGNMENT",
-                py::from((int64_t)WYVERN_WORKSPACE_ALIGNMENT));
-  py::addClass<Framework>(module, "wyvern._rt.Framework", &makeFramework,
-                          noMethods, noProperties);
-  py::addClass<wyvern::Exchange>(module, "wyvern._rt.Exchange", &makeExchange,
-                                 noMethods, noProperties);
-  py::addClass<Program>(module, "wyvern._rt.Program", &makeProgram,
-                        programMethods, noProperties);
-  return made;
+  module.attr("RuntimeError") = py::handle(runtimeError);
+  module.attr("ABI_VERSION") = wyvern_abi_version();
+  py::class_<Framework>(module, "Framework")
+      .def(py::init<const py::dict &, py::object>(), py::arg("dtypes"),
+           py::arg("fresh"));
+  py::class_<wyvern::Exchange>(module, "Exchange")
+      .def(py::init<const py::capsule &, py::tuple, py::object,
+                    const py::dict &, int32_t>(),
+           py::arg("api"), py::arg("types"), py::arg("empty"),
+           py::arg("dtypes"), py::arg("device_type") = wyvern::dlpack::kCuda);
+  py::class_<Program>(module, "Program")
+      .def(py::init<const py::dict &, const std::string &>(),
+           py::arg("manifest"), py::arg("directory"))
+      .def("prepare", &Program::prepare, py::arg("device"))
+      .def("workspace_size", &Program::workspaceSize, py::arg("batch"),
+           py::arg("tokens"), py::arg("packed_sequences"))
+      .def("choose", &Program::choose, py::arg("batch"), py::arg("tokens"),
+           py::arg("packed_sequences"))
+      .def("estimate", &Program::estimate, py::arg("batch"), py::arg("tokens"),
+           py::arg("packed_sequences"))
+      .def("force_variant", &Program::forceVariant, py::arg("name"))
+      .def("launch", &Program::launch, py::arg("framework"),
+           py::arg("arguments"), py::arg("device"), py::arg("cu_seqlens"),
+           py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"))
+      .def("run_as_is", &Program::runAsIs, py::arg("exchange"),
+           py::arg("inputs"), py::arg("cu_seqlens"), py::arg("skipped"))
+      .def("add_for_xla", &addForXla, py::arg("name"),
+           "Makes it known to xla_handler() by this name, for good.");
+  module.attr("WORKSPACE_ALIGNMENT") = WYVERN_WORKSPACE_ALIGNMENT;
+  module.def(
+      "xla_handler", [] { return py::capsule(wyvern::getXlaHandler()); },
+      "The handler of XLA's FFI for all GPU programs: initialize and execute.");
 }
-
-PyMODINIT_FUNC PyInit__rt() { return py::guard(makeModule); }

@@ -7,18 +7,21 @@
 #include "_rt_exchange.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
+namespace py = pybind11;
 using namespace wyvern;
 
-static const dlpack::ExchangeApi *findTable(const py::Object &capsule) {
+static const dlpack::ExchangeApi *findTable(const py::capsule &capsule) {
   auto *api = static_cast<const dlpack::ExchangeApi *>(
-      PyCapsule_GetPointer(capsule.get(), dlpack::kCapsule));
+      PyCapsule_GetPointer(capsule.ptr(), dlpack::kCapsule));
   if (!api)
-    throw py::Raised();
+    throw py::error_already_set();
   while (api && api->major != dlpack::kMajorVersion)
     api = api->previous;
   if (!api || !api->describe || !api->currentStream)
-    py::raiseValueError(
+    throw py::value_error(
         "expected DLPack's exchange functions of version 1, found others");
   return api;
 }
@@ -43,41 +46,33 @@ static std::optional<wyvern_dtype> readDtype(dlpack::DataType type) {
   return std::nullopt;
 }
 
-static py::Object getDtype(const py::Object &dtypes, const char *name) {
-  PyObject *dtype = PyDict_GetItemString(dtypes.get(), name);
-  if (!dtype)
-    py::raiseValueError(std::string("dtypes: expected one for ") + name);
-  return py::Object::share(dtype);
-}
-
-Exchange::Exchange(py::Object api, std::vector<py::Object> types,
-                   py::Object empty, const py::Object &dtypes,
-                   int32_t deviceType)
-    : api(findTable(api)), deviceType(deviceType), owner(std::move(api)),
+Exchange::Exchange(const py::capsule &api, py::tuple types, py::object empty,
+                   const py::dict &dtypes, int32_t deviceType)
+    : api(findTable(api)), deviceType(deviceType), owner(api),
       types(std::move(types)), empty(std::move(empty)),
-      isNegated(py::from("is_neg")),
-      dtypes{getDtype(dtypes, "bf16"), getDtype(dtypes, "f16"),
-             getDtype(dtypes, "f32"),  getDtype(dtypes, "f64"),
-             getDtype(dtypes, "i32"),  getDtype(dtypes, "i64")} {}
+      isNegated(py::str("is_neg")),
+      dtypes{dtypes["bf16"], dtypes["f16"], dtypes["f32"],
+             dtypes["f64"],  dtypes["i32"], dtypes["i64"]},
+      keywords(py::make_tuple("dtype", "device")) {}
 
 /// Whether the tensor's memory holds its values: a subclass may mean anything
 /// by it, and a lazy negation is not in it.
-bool Exchange::isReadable(PyObject *tensor) const {
-  auto isType = [&](const py::Object &type) {
-    return type.get() == reinterpret_cast<PyObject *>(Py_TYPE(tensor));
-  };
+bool Exchange::isReadable(py::handle tensor) const {
+  auto isType = [&](py::handle type) { return tensor.get_type().is(type); };
   if (std::none_of(types.begin(), types.end(), isType))
     return false;
-  py::Object negated = py::Object::take(
-      PyObject_CallMethodObjArgs(tensor, isNegated.get(), nullptr));
-  return negated.get() == Py_False;
+  PyObject *negated = PyObject_CallMethodNoArgs(tensor.ptr(), isNegated.ptr());
+  if (!negated)
+    throw py::error_already_set();
+  Py_DECREF(negated);
+  return negated == Py_False;
 }
 
-bool Exchange::describe(PyObject *tensor, wyvern_tensor &out) const {
+bool Exchange::describe(py::handle tensor, wyvern_tensor &out) const {
   if (!isReadable(tensor))
     return false;
   dlpack::Tensor view = {};
-  if (api->describe(tensor, &view) != 0) {
+  if (api->describe(tensor.ptr(), &view) != 0) {
     PyErr_Clear(); // one without memory, say
     return false;
   }
@@ -94,25 +89,26 @@ bool Exchange::describe(PyObject *tensor, wyvern_tensor &out) const {
   return true;
 }
 
-py::Object Exchange::makeEmpty(const wyvern_tensor &shape,
-                               const py::Object &device,
+py::object Exchange::makeEmpty(const wyvern_tensor &shape,
+                               const py::object &device,
                                wyvern_tensor &made) const {
-  py::Object sizes = py::Object::take(PyTuple_New(shape.rank));
+  py::tuple sizes(shape.rank);
   for (uint32_t i = 0; i < shape.rank; ++i)
-    PyTuple_SetItem(sizes.get(), i, py::from(shape.sizes[i]).release());
-  py::Object keywords = py::Object::take(PyDict_New());
-  py::setItem(keywords, "dtype", dtypes[shape.dtype]);
-  py::setItem(keywords, "device", device);
-  py::Object tensor = py::Object::take(
-      PyObject_Call(empty.get(), py::makeTuple(sizes).get(), keywords.get()));
-  if (!describe(tensor.get(), made))
-    py::raiseTypeError("expected the framework to make a plain tensor");
+    sizes[i] = py::int_(shape.sizes[i]);
+  PyObject *arguments[] = {sizes.ptr(), dtypes[shape.dtype].ptr(),
+                           device.ptr()};
+  auto tensor = py::reinterpret_steal<py::object>(
+      PyObject_Vectorcall(empty.ptr(), arguments, 1, keywords.ptr()));
+  if (!tensor)
+    throw py::error_already_set();
+  if (!describe(tensor, made))
+    throw py::type_error("expected the framework to make a plain tensor");
   return tensor;
 }
 
 void *Exchange::currentStream(int32_t device) const {
   void *stream = nullptr;
   if (api->currentStream(deviceType, device, &stream) != 0)
-    throw py::Raised();
+    throw py::error_already_set();
   return stream;
 }

@@ -8,9 +8,10 @@
 #define WYVERN_PYTHON_RT_EXCHANGE_H
 
 #include "_dlpack.h"
-#include "_py.h"
 
 #include "wyvern-rt/wyvern_rt.h"
+
+#include <pybind11/pybind11.h>
 
 #include <array>
 
@@ -25,29 +26,32 @@ public:
   /// dense tensor; `dtypes` are the framework's by manifest name; `deviceType`
   /// is DLPack's number of the devices that programs run on. Throws ValueError
   /// for a table of another version.
-  Exchange(py::Object api, std::vector<py::Object> types, py::Object empty,
-           const py::Object &dtypes, int32_t deviceType);
+  Exchange(const pybind11::capsule &api, pybind11::tuple types,
+           pybind11::object empty, const pybind11::dict &dtypes,
+           int32_t deviceType);
 
   /// Describes a tensor; false where it is none that a program reads as it is.
-  bool describe(PyObject *tensor, wyvern_tensor &out) const;
+  bool describe(pybind11::handle tensor, wyvern_tensor &out) const;
 
   /// Makes a tensor of the dtype and sizes of `shape`, and describes it.
   /// `device` is the framework's name of one.
-  py::Object makeEmpty(const wyvern_tensor &shape, const py::Object &device,
-                       wyvern_tensor &made) const;
+  pybind11::object makeEmpty(const wyvern_tensor &shape,
+                             const pybind11::object &device,
+                             wyvern_tensor &made) const;
 
   /// The stream of a device that the framework's own work goes to.
   void *currentStream(int32_t device) const;
 
 private:
-  bool isReadable(PyObject *tensor) const;
+  bool isReadable(pybind11::handle tensor) const;
 
   const dlpack::ExchangeApi *api;
   int32_t deviceType;
-  py::Object owner;
-  std::vector<py::Object> types;
-  py::Object empty, isNegated;
-  std::array<py::Object, WYVERN_I64 + 1> dtypes;
+  pybind11::capsule owner;
+  pybind11::tuple types;
+  pybind11::object empty, isNegated;
+  std::array<pybind11::object, WYVERN_I64 + 1> dtypes;
+  pybind11::tuple keywords;
 };
 
 } // namespace wyvern

@@ -12,7 +12,7 @@ compares with the float64 token recurrence on the same rounded inputs and, where
 1.1 times that). Then: equal bits over repeats and alone / in a batch / packed, NaN
 isolation, rows past cu_seqlens[-1], graph capture, streams, wyvern.torch, speed.
 
-The GPU machine needs Python (with its headers), torch and numpy, cmake and a C++ compiler;
+The GPU machine needs Python with torch, numpy and pybind11, cmake and a C++ compiler;
 no LLVM. Runs are made by a process of their own under a timeout: a kernel that hangs
 or faults is one failed line. The exit status is not 0 if anything failed.
 """

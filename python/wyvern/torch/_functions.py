@@ -155,7 +155,7 @@ def chunk_gated_delta_rule(
         allow_neg_eigval,
         state_v_first,
         cp_context,
-        max_rate,
+        max_rate=max_rate,
     )
 
 
@@ -335,6 +335,7 @@ def _delta_rule(
     allow_neg_eigval=False,
     state_v_first=False,
     cp_context=None,
+    *,
     recurrent=False,
     max_rate=1.0,
 ):

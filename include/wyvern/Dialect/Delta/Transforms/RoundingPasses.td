@@ -234,13 +234,13 @@ def PadDimsPass : Pass<"delta-pad-dims"> {
     Before:
 
     ```mlir
-    ins(%K = %k[seq, time, head, _] : tensor<?x?x4x96xbf16>)     // %K : tensor<64x96xf32>
+    ins(%K = %k[seq, time, head, _] : tensor<?x?x4x96xbf16>) ...     // %K : tensor<64x96xf32>
     ```
 
     After, with columns = 64:
 
     ```mlir
-    ins(%K = %k[seq, time, head, _ * 64] : tensor<?x?x4x96xbf16>)  // %K : tensor<64x128xf32>
+    ins(%K = %k[seq, time, head, _ * 64] : tensor<?x?x4x96xbf16>) ...  // %K : tensor<64x128xf32>
     ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];

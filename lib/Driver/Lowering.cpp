@@ -32,14 +32,7 @@ Lowering::Lowering(const DriverOptions &options, const Variant &variant,
   if (!isFirst && !tempsFolder.empty())
     tempsFolder += "/" + variant.getName();
   pipelineOptions.operandType = getOperandType(module).str();
-  pipelineOptions.training = options.training;
-  pipelineOptions.save = options.save;
-  pipelineOptions.serving = options.serving;
-  pipelineOptions.stateLayout = options.stateLayout;
-  pipelineOptions.stateType = options.stateType;
-  pipelineOptions.slotType = options.slotType;
-  pipelineOptions.firstSlot = options.firstSlot;
-  pipelineOptions.prologue = options.prologue;
+  pipelineOptions.set(options);
   pipelineOptions.segmentTokens = variant.segmentTokens;
   pipelineOptions.schedule = variant.schedule;
   if (!options.arch.empty())

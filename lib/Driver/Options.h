@@ -9,6 +9,7 @@
 
 #include "wyvern/Driver/Driver.h"
 
+#include "wyvern/Pipelines/ProgramOptions.h"
 #include "wyvern/Pipelines/Variants.h"
 
 #include "mlir/Support/LLVM.h"
@@ -20,7 +21,7 @@ namespace mlir::wyvern {
 
 enum class InputFormat { YAML, JSON, MLIR };
 
-struct DriverOptions {
+struct DriverOptions : ProgramOptions {
   std::string input;
   InputFormat format = InputFormat::YAML;
   std::string arch; ///< Empty: what the input says, or the default.
@@ -34,12 +35,6 @@ struct DriverOptions {
   bool printSpec = false;
   bool verbose = false;
   bool strict = true;
-  bool training = false; ///< Derive the backward too.
-  std::string save; ///< What it is given: factor, checkpoints, states or none.
-  bool serving = false;                         ///< The step of decoding.
-  std::string stateLayout, stateType, slotType; ///< Of its pool of states.
-  int64_t firstSlot = 0;
-  std::vector<std::string> prologue; ///< norm, gates
   /// What to compile, at least one; with `autoVariants`, what to choose from.
   std::vector<Variant> variants;
   bool autoVariants = false;

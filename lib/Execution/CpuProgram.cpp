@@ -141,16 +141,9 @@ static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   PassManager pm(module.getContext());
   PipelineOptions pipelineOptions;
   pipelineOptions.operandType = options.operandType;
-  pipelineOptions.training = options.training;
-  pipelineOptions.save = options.save;
+  pipelineOptions.set(options);
   pipelineOptions.schedule = options.schedule;
   pipelineOptions.segmentTokens = options.segmentTokens;
-  pipelineOptions.serving = options.serving;
-  pipelineOptions.stateLayout = options.stateLayout;
-  pipelineOptions.stateType = options.stateType;
-  pipelineOptions.slotType = options.slotType;
-  pipelineOptions.firstSlot = options.firstSlot;
-  pipelineOptions.prologue = options.prologue;
   buildPipeline(pm, *phase, pipelineOptions);
   pm.addNestedPass<func::FuncOp>(createConvertSchedToDeltaPass());
   if (failed(pm.run(module)))

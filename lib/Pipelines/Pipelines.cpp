@@ -34,6 +34,17 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
+void PipelineOptions::set(const ProgramOptions &program) {
+  training = program.training;
+  save = program.save;
+  serving = program.serving;
+  stateLayout = program.stateLayout;
+  stateType = program.stateType;
+  slotType = program.slotType;
+  firstSlot = program.firstSlot;
+  prologue = program.prologue;
+}
+
 static void addInput(OpPassManager &, const PipelineOptions &) {}
 
 static void addDelta(OpPassManager &pm, const PipelineOptions &) {

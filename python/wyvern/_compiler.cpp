@@ -97,10 +97,15 @@ compileCpu(const std::string &source, const std::string &entry,
            const std::vector<std::string> &prologue) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(source, {entry, phase, operandType, training,
-                                        save, backward, schedule, segmentTokens,
-                                        serving, stateLayout, stateType,
-                                        slotType, firstSlot, prologue});
+    return CpuProgram::compile(source,
+                               {{training, save, serving, stateLayout,
+                                 stateType, slotType, firstSlot, prologue},
+                                entry,
+                                phase,
+                                operandType,
+                                backward,
+                                schedule,
+                                segmentTokens});
   };
   return unwrap(compileReleased());
 }

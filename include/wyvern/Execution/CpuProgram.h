@@ -14,6 +14,7 @@
 #define WYVERN_EXECUTION_CPUPROGRAM_H
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Pipelines/ProgramOptions.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -40,7 +41,7 @@ void buildCpuPipeline(OpPassManager &pm);
 /// Registers it as --wyvern-lower-to-cpu.
 void registerCpuPipeline();
 
-struct CpuOptions {
+struct CpuOptions : ProgramOptions {
   /// The function to compile; empty for the module's only one, or its forward.
   std::string entry;
   /// How far passes bring the module before it is lowered to loops: wy,
@@ -49,21 +50,12 @@ struct CpuOptions {
   std::string phase = "wy";
   /// What `rounded` rounds to: bf16 or f16.
   std::string operandType = "bf16";
-  /// Derive the backward; needs a phase from differentiated on.
-  bool training = false;
-  /// What the forward saves for it: factor, checkpoints, states or none.
-  std::string save = "factor";
   /// Compile the backward of the function and not the function.
   bool backward = false;
   /// The strategy of the phase scheduled: one of getSchedules().
   std::string schedule = "separate";
   /// Tokens of the segments that `staged` cuts sequences into; 0 for none.
   int64_t segmentTokens = 0;
-  /// Make the step of decoding, on a pool of states (delta-form-step).
-  bool serving = false;
-  std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
-  int64_t firstSlot = 0;
-  std::vector<std::string> prologue = {}; ///< norm, gates
 };
 
 /// What the integers of an argument are.

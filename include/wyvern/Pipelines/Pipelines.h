@@ -12,6 +12,8 @@
 #ifndef WYVERN_PIPELINES_PIPELINES_H
 #define WYVERN_PIPELINES_PIPELINES_H
 
+#include "wyvern/Pipelines/ProgramOptions.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
@@ -75,6 +77,9 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "first-slot",
       llvm::cl::desc("the first slot that is one: below it is padding"),
       llvm::cl::init(0)};
+
+  /// Sets what `program` says; the others stay as they are.
+  void set(const ProgramOptions &program);
 };
 
 /// The strategies that `schedule` can name.

@@ -185,7 +185,8 @@ TEST(CpuProgram, ErrorsAreStrings) {
   backward.backward = true;
   EXPECT_EQ(compileError(sums, backward),
             "sums has no backward; derive it (training)");
-  EXPECT_EQ(compileError(pair, CpuOptions{"totals_bwd"}), "");
+  other.entry = "totals_bwd";
+  EXPECT_EQ(compileError(pair, other), "");
   CpuOptions training;
   training.training = true;
   EXPECT_NE(compileError(pair, training).find("has a backward already"),

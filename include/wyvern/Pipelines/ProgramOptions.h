@@ -1,0 +1,38 @@
+//===- ProgramOptions.h - What is compiled of a layer -----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// wyvernc and compiled programs of the CPU make the same programs of a layer,
+// and are told in the same words which: PipelineOptions::set gives them on.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_PIPELINES_PROGRAMOPTIONS_H
+#define WYVERN_PIPELINES_PROGRAMOPTIONS_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mlir::wyvern {
+
+struct ProgramOptions {
+  /// Derive the backward too.
+  bool training = false;
+  /// What the forward saves for it: factor, checkpoints, states or none.
+  std::string save = "factor";
+  /// Make the step of decoding, on a pool of states (delta-form-step).
+  bool serving = false;
+  /// Of the pool: vk or kv; f32 or bf16; of slot numbers: i32 or i64.
+  std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
+  /// Slots below are none: padding.
+  int64_t firstSlot = 0;
+  /// What a step computes of its operands: norm, gates.
+  std::vector<std::string> prologue = {};
+};
+
+} // namespace mlir::wyvern
+
+#endif // WYVERN_PIPELINES_PROGRAMOPTIONS_H

@@ -15,6 +15,7 @@ from .._each_token import split, step_each, tokens_each
 from .._engine_steps import NAMES, decoder_of
 from .._served import why_not
 
+
 def _tokens(q: torch.Tensor, cu_seqlens: Any, indices: Optional[torch.Tensor]) -> Optional[int]:
     """Tokens of each sequence, as shapes tell them; None where they do not."""
     if indices is None:

@@ -16,13 +16,9 @@ Chunks of tokens (training, prefill) are served, forward and backward, and steps
 transformers' cache. Every call that no program takes runs what it runs without Wyvern.
 """
 
-import sys
-import threading
-from types import ModuleType
-
 from .._calls import Status
-from .._import_hook import ImportHook
-from .._redirect import Function, WhyNot, rebind, redirect
+from .._package import Package
+from .._redirect import Function, WhyNot
 from ._functions import (
     calls,
     gated_delta_rule,
@@ -43,30 +39,7 @@ _REDIRECTED: dict[str, tuple[str, Function, WhyNot]] = {
     "chunk_kimi_delta_attention": ("chunk_kda", gated_delta_rule, why_not_kda),
     "recurrent_kimi_delta_attention": ("fused_recurrent_kda", recurrent_gated_delta_rule, why_not_kda),
 }
-_PACKAGE = "transformers.models"
-
-_replaced: list[tuple[Function, Function]] = []
-_lock = threading.Lock()
-
-
-def _redirect_imported(module: ModuleType) -> None:
-    """Redirects in a module that has been imported, unless disable() came before its end."""
-    with _lock:
-        if calls.enabled:
-            _redirect_in(module)
-
-
-def _redirect_in(module: ModuleType) -> None:
-    """Redirects the functions that a model's module calls."""
-    for name, (label, ours, why_not) in _REDIRECTED.items():
-        theirs = vars(module).get(name)
-        if callable(theirs) and not any(theirs is new for _, new in _replaced):
-            pair = theirs, redirect(calls, label, theirs, ours, why_not)
-            _replaced.append(pair)
-            rebind([pair], [module])
-
-
-_hook = ImportHook(_PACKAGE, _redirect_imported)
+_models = Package("transformers.models", calls, _REDIRECTED)
 
 
 def enable() -> None:
@@ -76,24 +49,12 @@ def enable() -> None:
     """
     import transformers  # noqa: F401 (says that it is missing)
 
-    with _lock:
-        if calls.enabled:
-            return
-        calls.reset()
-        calls.enabled = True
-        _hook.install()
-        for name, module in list(sys.modules.items()):
-            if name.startswith(_PACKAGE + "."):
-                _redirect_in(module)
+    _models.enable()
 
 
 def disable() -> None:
     """Undoes enable(): every name is again what it was. Counts stay until enable()."""
-    with _lock:
-        _hook.remove()
-        calls.enabled = False
-        rebind([(ours, theirs) for theirs, ours in _replaced])
-        _replaced.clear()
+    _models.disable()
 
 
 def status() -> Status:

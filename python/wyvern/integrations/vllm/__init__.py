@@ -14,28 +14,22 @@ Wyvern does not serve runs vLLM's own code, and `status()` has it with the reaso
 """
 
 import os
-import sys
-import threading
 from types import ModuleType
-from typing import Any
 
 from .._calls import Status
-from .._redirect import rebind, redirect
-from .._import_hook import ImportHook
+from .._package import Package
+from .._redirect import Function, WhyNot
 from ._decode import packed_decode, update, why_not_packed_decode, why_not_update
 from ._functions import calls
 from ._prefill import replacement_of
 
 _PACKAGE = "vllm.model_executor.layers.mamba"
-_DECODING: dict[str, tuple[Any, Any]] = {
+_DECODING: dict[str, tuple[Function, WhyNot]] = {
     "fused_recurrent_gated_delta_rule_packed_decode": (packed_decode, why_not_packed_decode),
     "fused_sigmoid_gating_delta_rule_update": (update, why_not_update),
 }
 _PREFILL = "ChunkGatedDeltaRule"
 _PARTS = ("decode", "prefill")
-
-_lock = threading.Lock()
-_replaced: list[tuple[Any, Any]] = []
 
 
 def _parts() -> tuple[str, ...]:
@@ -47,52 +41,33 @@ def _parts() -> tuple[str, ...]:
     return chosen
 
 
-def _redirect_in(module: ModuleType) -> None:
-    """Redirects what a module of vLLM's layers calls."""
-    parts = _parts()
-    if "decode" in parts:
-        for name, (ours, why_not) in _DECODING.items():
-            theirs = vars(module).get(name)
-            if callable(theirs) and not any(theirs is new for _, new in _replaced):
-                pair = theirs, redirect(calls, name, theirs, ours, why_not)
-                _replaced.append(pair)
-                rebind([pair], [module])
-    theirs = vars(module).get(_PREFILL)
-    if "prefill" in parts and isinstance(theirs, type) and theirs.__module__ == module.__name__:
-        theirs.register_oot(name=_PREFILL)(replacement_of(theirs))  # type: ignore[attr-defined]
+class _Layers(Package):
+    """vLLM's layers: their functions of decoding, and their class of prefill."""
+
+    def redirect_in(self, module: ModuleType) -> None:
+        parts = _parts()
+        if "decode" in parts:
+            super().redirect_in(module)
+        theirs = vars(module).get(_PREFILL)
+        if "prefill" in parts and isinstance(theirs, type) and theirs.__module__ == module.__name__:
+            theirs.register_oot(name=_PREFILL)(replacement_of(theirs))  # type: ignore[attr-defined]
 
 
-def _redirect_imported(module: ModuleType) -> None:
-    with _lock:
-        if calls.enabled:
-            _redirect_in(module)
-
-
-_hook = ImportHook(_PACKAGE, _redirect_imported)
+_layers = _Layers(_PACKAGE, calls, {name: (name, *pair) for name, pair in _DECODING.items()})
 
 
 def register() -> None:
     """What vLLM calls: serves its layers from here on. A second call does nothing."""
-    with _lock:
-        if calls.enabled:
-            return
-        _parts()  # a wrong WYVERN_VLLM is an error at once
-        calls.reset()
-        calls.enabled = True
-        _hook.install()
-        for name, module in list(sys.modules.items()):
-            if name.startswith(_PACKAGE + "."):
-                _redirect_in(module)
+    if calls.enabled:
+        return
+    _parts()  # a wrong WYVERN_VLLM is an error at once
+    _layers.enable()
 
 
 def disable() -> None:
     """Gives vLLM's functions their names back. Layers that were made with Wyvern's prefill stay, and
     run vLLM's code."""
-    with _lock:
-        _hook.remove()
-        calls.enabled = False
-        rebind([(new, theirs) for theirs, new in _replaced])
-        _replaced.clear()
+    _layers.disable()
 
 
 def status() -> Status:

@@ -55,9 +55,9 @@ public:
     return inside;
   }
 
-  /// Pointer to element i; to the first one where the tensor has none there.
-  Value clamped(int64_t i) {
-    Value inside = isInside(i);
+  /// Pointer to element i; to the first one where the tensor has none there,
+  /// which `inside` says (isInside).
+  Value clamped(int64_t i, Value inside) {
     return inside ? e.select(inside, (*this)(i), start) : (*this)(i);
   }
 
@@ -93,8 +93,9 @@ struct LoadMatrixPattern : OpConversionPattern<LoadMatrixOp> {
       Value zero = e.zero(type.getElementType());
       SmallVector<Value> values;
       for (int64_t i = 0; i < type.getDimSize(0); ++i) {
-        Value loaded = e.loadGlobal(type.getElementType(), pointers.clamped(i));
         Value inside = pointers.isInside(i);
+        Value loaded =
+            e.loadGlobal(type.getElementType(), pointers.clamped(i, inside));
         values.push_back(inside ? e.select(inside, loaded, zero) : loaded);
       }
       return e.vectorOf(values);

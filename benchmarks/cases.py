@@ -50,21 +50,24 @@ class Case:
         return " ".join(filter(None, [self.rule, lengths, f"{self.key_heads}/{self.value_heads}", self.decay]))
 
     @property
+    def gate_bytes(self):
+        """What rates and decays of a token have, in float32."""
+        return 4 * self.value_heads * (2 if self.rule == "gated" else 1)
+
+    @property
     def bytes(self):
         """The fewest bytes of device memory that a forward moves: q, k, v and o in
         bf16, g and beta in float32, the states at both ends in float32."""
         rows = 2 * DIM * (2 * self.key_heads + 2 * self.value_heads)
-        gates = 4 * self.value_heads * (2 if self.rule == "gated" else 1)
         states = 4 * DIM * DIM * self.value_heads * len(self.lengths) * (2 if self.initial_state else 1)
-        return self.tokens * (rows + gates) + states
+        return self.tokens * (rows + self.gate_bytes) + states
 
     @property
     def training_bytes(self):
         """The fewest bytes of a forward and a backward that keeps nothing but o: the operands
         are read twice, d_o once, and their gradients are written."""
         rows = 2 * DIM * (2 * self.key_heads + self.value_heads)
-        gates = 4 * self.value_heads * (2 if self.rule == "gated" else 1)
-        return self.bytes + self.tokens * (2 * (rows + gates) + 2 * DIM * self.value_heads)
+        return self.bytes + self.tokens * (2 * (rows + self.gate_bytes) + 2 * DIM * self.value_heads)
 
     @property
     def flops(self):

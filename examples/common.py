@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -28,6 +29,26 @@ def parse_sized(parser, sizes, arguments):
         if getattr(options, name) is None:
             setattr(options, name, value)
     return options
+
+
+def add_runs(parser, models, out):
+    """Which runs there are, where, and the folder that they write to."""
+    parser.add_argument("--models", nargs="+", choices=models, default=list(models))
+    parser.add_argument("--device", help="default: the GPU if there is one")
+    parser.add_argument("--deterministic", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(out), help="folder of log.jsonl and summary.json")
+
+
+def train_all(options, train):
+    """{model: what train(model, seed, options, device, log) returns for each seed}, of the options of
+    add_sizes and add_runs; summary.json gets it as `accuracy`."""
+    device = choose_device(options.device)
+    options.out.mkdir(parents=True, exist_ok=True)
+    log = Log(options.out / "log.jsonl")
+    found = {kind: [train(kind, seed, options, device, log) for seed in range(options.seeds)] for kind in options.models}
+    summary = {"options": {name: str(value) for name, value in vars(options).items()}, "accuracy": found}
+    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return found
 
 
 def choose_device(name):

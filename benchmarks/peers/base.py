@@ -43,7 +43,7 @@ def in_step_order(gradients):
     return tuple(gradients[name] for name in STEP_RESULTS if name in gradients)
 
 
-def autograd_step(call, inputs, exact=True):
+def autograd_step(call, inputs):
     """The `Run` of a training step of call(q, k, v, (g,) beta) -> o, final states, by autograd."""
     leaves = {name: x.detach().requires_grad_() for name, x in inputs.operands.items()}
     d_o = gradient_of_o(inputs)
@@ -53,4 +53,4 @@ def autograd_step(call, inputs, exact=True):
             o = call(*leaves.values())[0]
             return torch.autograd.grad(o, list(leaves.values()), d_o)
 
-    return Run(step, lambda found: in_step_order(dict(zip(leaves, found))), exact)
+    return Run(step, lambda found: in_step_order(dict(zip(leaves, found))))

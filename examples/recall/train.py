@@ -6,14 +6,12 @@
 """
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from examples.common import Log, Progress, add_sizes, autocast, choose_device, parse_sized, seed_all
+from examples.common import Progress, add_runs, add_sizes, autocast, parse_sized, seed_all, train_all
 
 from .data import IGNORE, recall_batch
 from .model import MIXERS, RecallModel
@@ -79,22 +77,14 @@ def train(kind, seed, options, device, log):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_sizes(parser, SIZES)
-    parser.add_argument("--models", nargs="+", choices=MIXERS, default=list(MIXERS))
     parser.add_argument("--backend", choices=["wyvern", "torch"], default="wyvern", help="what runs the delta rule")
-    parser.add_argument("--device", help="default: the GPU if there is one")
-    parser.add_argument("--deterministic", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("recall_out"), help="folder of log.jsonl and summary.json")
+    add_runs(parser, MIXERS, "recall_out")
     return parse_sized(parser, SIZES, arguments)
 
 
 def main(arguments=None):
     options = parse(arguments)
-    device = choose_device(options.device)
-    options.out.mkdir(parents=True, exist_ok=True)
-    log = Log(options.out / "log.jsonl")
-    scores = {kind: [train(kind, seed, options, device, log) for seed in range(options.seeds)] for kind in options.models}
-    summary = {"options": {name: str(value) for name, value in vars(options).items()}, "accuracy": scores}
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    scores = train_all(options, train)
     for kind, values in scores.items():
         print(f"{kind}: accuracy " + ", ".join(f"{100 * value:.2f} %" for value in values))
     if set(scores) == set(MIXERS):

@@ -6,14 +6,12 @@
 """
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from examples.common import Log, Progress, add_sizes, autocast, choose_device, parse_sized, seed_all
+from examples.common import Progress, add_runs, add_sizes, autocast, parse_sized, seed_all, train_all
 
 from .data import word_batch
 from .model import MODELS, Tracker
@@ -65,21 +63,13 @@ def train(kind, seed, options, device, log):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_sizes(parser, SIZES)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--device", help="default: the GPU if there is one")
-    parser.add_argument("--deterministic", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("state_tracking_out"), help="folder of log.jsonl and summary.json")
+    add_runs(parser, MODELS, "state_tracking_out")
     return parse_sized(parser, SIZES, arguments)
 
 
 def main(arguments=None):
     options = parse(arguments)
-    device = choose_device(options.device)
-    options.out.mkdir(parents=True, exist_ok=True)
-    log = Log(options.out / "log.jsonl")
-    found = {kind: [train(kind, seed, options, device, log) for seed in range(options.seeds)] for kind in options.models}
-    summary = {"options": {name: str(value) for name, value in vars(options).items()}, "accuracy": found}
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    found = train_all(options, train)
     for kind, curves in found.items():
         for curve in curves:
             print(f"{kind}: " + ", ".join(f"{100 * right:.1f} % of {letters}" for letters, right in curve))

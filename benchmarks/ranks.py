@@ -31,11 +31,11 @@ def prepare(folder):
     """Compiles the bundles."""
     import wyvern
 
-    from examples.kernels import spec
+    from examples.kernels import delta_rule
 
     for decay in ("none", "head"):
         for training in (False, True):
-            layer = spec(decay, HEADS) | {"dims": {"key": DIM, "value": DIM}}
+            layer = delta_rule(decay, HEADS) | {"dims": {"key": DIM, "value": DIM}}
             wyvern.compile(layer, output=Path(folder) / f"ranks-{decay}{'-training' * training}", training=training)
 
 
@@ -165,7 +165,7 @@ def times(context, gated, tokens, rounds):
         "one card": (x, d_o, None, as_it_is),
         "one card in segments": (x, d_o, ContextParallel.alone(segments=4), as_it_is),
         "all cards": (mine, d_mine, context, as_it_is),
-        "all cards, one all-gather": (mine, d_mine, ContextParallel(gathers=1), as_it_is),
+        "all cards, two all-gathers": (mine, d_mine, ContextParallel(gathers=2), as_it_is),
         "all cards, in turn": (mine, d_mine, context, in_turn),
         "all cards, in turn, whole programs": (mine, d_mine, context, lambda: in_turn(whole=True)),
     }

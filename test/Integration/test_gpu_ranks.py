@@ -26,8 +26,8 @@ CASES = {
     "packed": dict(offsets=OFFSETS, segments=3),
     "packed, zigzag": dict(offsets=OFFSETS, order="zigzag", lengths=(290, 350), segments=2),
     "an empty part": dict(offsets=OFFSETS, order="zigzag", lengths=(640, 0), segments=1),
-    "one all-gather": dict(segments=3, gathers=1),
-    "one all-gather, packed, zigzag": dict(offsets=OFFSETS, order="zigzag", segments=2, gathers=1),
+    "two all-gathers": dict(segments=3, gathers=2),
+    "two all-gathers, packed, zigzag": dict(offsets=OFFSETS, order="zigzag", segments=2, gathers=2),
 }
 
 

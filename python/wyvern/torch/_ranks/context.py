@@ -40,10 +40,9 @@ class ContextParallel:
         How many runs of a part's tokens a rank computes at once: with few heads one run
         leaves most of a GPU idle. None: as many as fill the GPU, on the CPU one.
     gathers
-        All-gathers of a forward in training, on GPUs: 2, of transitions beside the layer's
-        kernels, then of end states; or 1, of both beside kernels that run once more for it. Two are faster
-        within a host. Where ranks are many and far apart, what the second one waits for may take
-        longer than these kernels, 4 to 9 % of a forward. Else there is one, whatever this says.
+        All-gathers of a forward in training, on GPUs: 1, of end states and transitions beside
+        kernels that run once more for it, 2 to 5 % of a forward; or 2, of transitions beside the layer's
+        own kernels, then of end states, which nothing runs beside: for a few ranks of one host.
 
     Raises ValueError for lengths, orders and numbers that are none, RuntimeError where
     torch.distributed is not initialized.
@@ -56,7 +55,7 @@ class ContextParallel:
         order: str = "contiguous",
         lengths: Optional[Sequence[int]] = None,
         segments: Optional[int] = None,
-        gathers: int = 2,
+        gathers: int = 1,
     ) -> None:
         if order not in _ORDERS:
             raise ValueError(f"order is {order!r}, expected one of {', '.join(map(repr, _ORDERS))}")
@@ -91,7 +90,7 @@ class ContextParallel:
         """For a training step of long sequences with few heads on one GPU, without
         torch.distributed: it runs so many segments at once. None: as many as fill the GPU, but
         not less than 4, and none without gradients: a forward alone finds its segments itself."""
-        return cls(ALONE, segments=segments)
+        return cls(ALONE, segments=segments, gathers=2)  # nobody is waited for
 
     @classmethod
     def of_local_offsets(cls, group: Any, comes: Sequence[bool], goes: Sequence[bool]) -> "ContextParallel":

@@ -91,9 +91,9 @@ int64_t ModelReader::getExpanded(const SourceNode &node, StringRef key,
 
 int64_t ModelReader::getHeadDim(StringRef what, int64_t total, int64_t heads) {
   if (total % heads != 0)
-    reader.error(config, "expected " + what + " = " + Twine(total) +
-                             " to be a multiple of num_heads = " +
-                             Twine(heads));
+    reader.error(config,
+                 "expected " + what + " = " + Twine(total) +
+                     " to be a multiple of num_heads = " + Twine(heads));
   return total / heads;
 }
 
@@ -116,8 +116,8 @@ const SourceNode *ModelReader::getMapping(const SourceNode &node,
 }
 
 void ModelReader::refuse(StringRef key, StringRef what) {
-  reader.error(*config.find(key), key + " asks for " + what +
-                                      ", which no spec of wyvernc has");
+  reader.error(*config.find(key),
+               key + " asks for " + what + ", which no spec of wyvernc has");
 }
 
 int64_t ModelReader::getSameSize(StringRef key, int64_t fallback) {

@@ -21,8 +21,8 @@
 
 namespace mlir::wyvern {
 
-/// Reads the sizes of one model into a spec. Errors are printed; after one, what
-/// is read goes on with a size that is none.
+/// Reads the sizes of one model into a spec. Errors are printed; after one,
+/// what is read goes on with a size that is none.
 class ModelReader {
 public:
   /// `name` is the model's type, found at `loc`.
@@ -38,7 +38,8 @@ public:
   /// is missing or null and there is a fallback.
   int64_t getSize(const SourceNode &node, StringRef key,
                   std::optional<int64_t> fallback = std::nullopt);
-  int64_t getSize(StringRef key, std::optional<int64_t> fallback = std::nullopt);
+  int64_t getSize(StringRef key,
+                  std::optional<int64_t> fallback = std::nullopt);
 
   /// A size that is one for all layers, or a list with one a layer, which have
   /// to be the same.

@@ -27,7 +27,8 @@ static void addLayersWithoutAttention(ModelReader &model) {
   model.addLayersExcept(attention ? attention->find("layers") : nullptr, 0);
 }
 
-/// Reads heads of their own for values, and dims of a key and an expanded value.
+/// Reads heads of their own for values, and dims of a key and an expanded
+/// value.
 static void readHeads(ModelReader &model, double expandV) {
   int64_t heads = model.getSize("num_heads"), dim = model.getSize("head_dim");
   model.setHeads(heads, model.getSize("num_v_heads", heads));
@@ -102,7 +103,8 @@ static void readComba(ModelReader &model) {
   model.addStep({"k"}, "p", "v", "beta").readsBeforeDecay = true;
 }
 
-/// Fewer heads of keys and values are repeated before, for each has its queries.
+/// Fewer heads of keys and values are repeated before, for each has its
+/// queries.
 static void readGatedLinearAttention(ModelReader &model) {
   if (model.getFlag("use_gk", true))
     model.spec.decay = DecayKind::Channel;
@@ -114,10 +116,10 @@ static void readGatedLinearAttention(ModelReader &model) {
 
 static void readRWKV7(ModelReader &model) {
   int64_t hidden = model.getSize("hidden_size");
-  int64_t heads = model.has(model.getConfig(), "num_heads")
-                      ? model.getSize("num_heads")
-                      : model.getHeadDim("hidden_size", hidden,
-                                         model.getSize("head_dim"));
+  int64_t heads =
+      model.has(model.getConfig(), "num_heads")
+          ? model.getSize("num_heads")
+          : model.getHeadDim("hidden_size", hidden, model.getSize("head_dim"));
   model.spec.decay = DecayKind::Channel;
   model.setHeads(heads, heads);
   model.setDims(model.getHeadDim("hidden_size", hidden, heads),
@@ -182,10 +184,10 @@ static void readOlmoHybrid(ModelReader &model) {
                  model.getSize("linear_num_value_heads", attentionHeads));
   model.setDims(dim, model.getSize("linear_value_head_dim", 2 * dim));
   model.addDeltaStep(model.getFlag("linear_allow_neg_eigval", true));
-  model.addLayersOfType(
-      {"linear_attention", "full_attention"}, [](int64_t i, int64_t count) {
-        return i % 4 != 3 && (count > 3 || i + 1 < count);
-      });
+  model.addLayersOfType({"linear_attention", "full_attention"},
+                        [](int64_t i, int64_t count) {
+                          return i % 4 != 3 && (count > 3 || i + 1 < count);
+                        });
 }
 
 /// JetBlock: its convolution depends on the tokens, its recurrence is this.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 from .layers import PlainSpec, operand_roles
 from .signature import Argument, Extent, Signature
 
-CHUNK = 64  # tokens
+CHUNK = 64  # rows
 _DEFAULTS = {"rate": 1, "reads": "after_decay"}
 
 _ROWS: tuple[Extent, ...] = (("batch", 1), ("tokens", 1))
@@ -94,7 +94,8 @@ class Rule(NamedTuple):
         """The triangular factor of a chunk, where a step erases: in two parts where rates may be above 1."""
         if all(step["erase"] == "none" for step in self._plain_steps()):
             return ()
-        shape = (_ROWS[0], ("tokens", self.repeat), ("value_heads", 1), ("one", self.max_rate * CHUNK))
+        rows = CHUNK // self.repeat * self.repeat  # of whole tokens
+        shape = (_ROWS[0], ("tokens", self.repeat), ("value_heads", 1), ("one", self.max_rate * rows))
         return (Argument("factor", shape, True),)
 
 

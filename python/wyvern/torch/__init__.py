@@ -8,8 +8,9 @@ With gradients, but for second derivatives. They are opaque `torch.library` ops
 training step, can be captured into a CUDA graph after one outside.
 """
 
-from . import reference
+from . import _family, reference
 from ._decoder import Decoder
+from ._family import *  # noqa: F403
 from ._functions import (
     chunk_delta_rule,
     chunk_gated_delta_rule,
@@ -28,6 +29,7 @@ __all__ = [
     "GatedDeltaNet",
     "Layer",
     "Op",
+    *_family.__all__,
     "chunk_delta_rule",
     "chunk_gated_delta_rule",
     "fused_recurrent_delta_rule",

@@ -5,7 +5,8 @@ from typing import Any, Optional
 
 import torch
 
-from ._call import call, check_kwargs, gate, ones_of, refuse
+from ._call import call
+from ._front import check_kwargs, gate, ones_of, refuse, v_first_of
 
 
 def chunk_delta_rule(
@@ -126,7 +127,7 @@ def chunk_gated_delta_rule(
     of the sequences, or one of fla.ops.cp.build_cp_context, whose offsets are taken.
     """
     name = "chunk_gated_delta_rule"
-    state_v_first = kwargs.pop("transpose_state_layout", None) or state_v_first
+    state_v_first = v_first_of(kwargs, state_v_first)
     check_kwargs(name, kwargs)
     return call(
         name,
@@ -172,7 +173,7 @@ def fused_recurrent_gated_delta_rule(
     ones. Decays a key or value channel (gk, gv) are other recurrences and are refused.
     """
     name = "fused_recurrent_gated_delta_rule"
-    state_v_first = kwargs.pop("transpose_state_layout", None) or state_v_first
+    state_v_first = v_first_of(kwargs, state_v_first)
     check_kwargs(name, kwargs)
     refuse(name, gk=gk, gv=gv)
     if beta is None and use_beta_sigmoid_in_kernel:

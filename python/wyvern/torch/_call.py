@@ -58,7 +58,7 @@ def call(
         expect_tensors(name, initial_state=initial_state)
     if not max_rate <= 2:
         raise ValueError(f"{name}: max_rate is {max_rate}, expected at most 2: above it states grow")
-    family = family_of(rule, 2.0 if doubled else max_rate, repeat)
+    family = family_of(rule, 2 if doubled or max_rate > 1 else 1, repeat)
     arguments = family.signature.operands
     tensors = tuple(operands[x.name] for x in arguments)
     _transforms.refuse_forward_mode(name, (*tensors, initial_state))

@@ -34,10 +34,10 @@ def _make(name, max_rate, repeat):
 
 # torch.compile does not trace how ops are registered.
 @torch.compiler.assume_constant_result
-def family_of(name: str, max_rate: float = 1, repeat: int = 1) -> Family:
-    """Returns the ops of a rule that takes rates up to `max_rate`, `repeat` steps a token;
+def family_of(name: str, max_rate: int = 1, repeat: int = 1) -> Family:
+    """Returns the ops of a rule that takes rates up to `max_rate`, 1 or 2, `repeat` steps a token;
     registered when they are first asked for."""
-    key = (name, 2 if max_rate > 1 else 1, repeat)
+    key = (name, max_rate, repeat)
     family = _families.get(key)
     if family is None:
         with _lock:

@@ -18,9 +18,9 @@ def draw(*shape):
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def keys(batch, tokens, heads=H):
+def keys(batch, tokens):
     """Unit keys, of which every third is the one before again, or nearly."""
-    k = draw(batch, tokens, heads, K)
+    k = draw(batch, tokens, H, K)
     k[:, 1::3] = k[:, : k[:, 1::3].shape[1] * 3 : 3] + 0.1 * k[:, 1::3]
     return F.normalize(k, dim=-1)
 

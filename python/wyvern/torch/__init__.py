@@ -19,14 +19,27 @@ from ._functions import (
 )
 from ._op import Op, op
 from ._ranks.context import ContextParallel
-from .layers import Cache, DeltaNet, GatedDeltaNet, Layer
+from .layers import (
+    Cache,
+    Comba,
+    DeltaNet,
+    GatedDeltaNet,
+    GatedDeltaNet2,
+    GatedDeltaProduct,
+    KimiDeltaAttention,
+    Layer,
+)
 
 __all__ = [
     "Cache",
+    "Comba",
     "ContextParallel",
     "Decoder",
     "DeltaNet",
     "GatedDeltaNet",
+    "GatedDeltaNet2",
+    "GatedDeltaProduct",
+    "KimiDeltaAttention",
     "Layer",
     "Op",
     *_family.__all__,

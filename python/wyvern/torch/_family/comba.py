@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Comba: what is erased is looked up with p, in the state before its decay."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 
@@ -22,6 +22,8 @@ def chunk_comba(
     use_qk_l2norm_in_kernel: bool = False,
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
+    *,
+    cp_context: Any = None,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Comba: S <- exp(g) S' + k (beta (v - S'^T p))^T of the state S' before, o = scale S^T q.
 
@@ -31,7 +33,7 @@ def chunk_comba(
     return _comba(
         "chunk_comba",
         (q, k, v, p, g, beta),
-        (scale, initial_state, output_final_state, cu_seqlens),
+        (scale, initial_state, output_final_state, cu_seqlens, cp_context),
         norm=use_qk_l2norm_in_kernel,
     )
 

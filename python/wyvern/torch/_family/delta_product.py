@@ -33,20 +33,18 @@ def chunk_gated_delta_product(
     cu_seqlens: offsets of tokens, as T counts them. max_rate: what beta reaches at most; FLA's layer lets it
     reach 2, and its function does not say.
     """
+    arguments = scale, initial_state, output_final_state, cu_seqlens, cp_context
+    return delta_product(
+        (q, k, v, g, beta), num_householder, arguments, norm=use_qk_l2norm_in_kernel, max_rate=max_rate
+    )
+
+
+def delta_product(operands, num_householder, arguments, **options):
+    """chunk_gated_delta_product on its operands in order; arguments and options as `call` has them."""
     name = "chunk_gated_delta_product"
     if isinstance(num_householder, bool) or not isinstance(num_householder, int) or num_householder < 1:
         raise ValueError(f"{name}: num_householder is {num_householder!r}, expected a whole number of 1 or more")
-    operands = {"q": q, "k": k, "v": v, "beta": beta}
-    return call(
-        name,
-        "delta_rule" if g is None else "gated_delta_rule",
-        operands if g is None else operands | {"g": g},
-        scale,
-        initial_state,
-        output_final_state,
-        cu_seqlens,
-        cp_context,
-        norm=use_qk_l2norm_in_kernel,
-        max_rate=max_rate,
-        repeat=num_householder,
-    )
+    q, k, v, g, beta = operands
+    named = {"q": q, "k": k, "v": v, "beta": beta} | ({} if g is None else {"g": g})
+    rule = "delta_rule" if g is None else "gated_delta_rule"
+    return call(name, rule, named, *arguments, repeat=num_householder, **options)

@@ -76,6 +76,8 @@ def chunk_iplr_delta_rule(
     output_final_state: bool = False,
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
+    *,
+    cp_context: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """An identity plus low-rank transition: S <- S + b (S^T a)^T + k v^T, o = scale S^T q. By the program of
@@ -85,7 +87,7 @@ def chunk_iplr_delta_rule(
     """
     name = "chunk_iplr_delta_rule"
     check_kwargs(name, kwargs)
-    return _dplr(name, "dplr", (q, k, v, a, b, _no_decay(name, q)), (scale, initial_state, output_final_state, cu_seqlens))
+    return _dplr(name, "dplr", (q, k, v, a, b, _no_decay(name, q)), (scale, initial_state, output_final_state, cu_seqlens, cp_context))
 
 
 def fused_recurrent_iplr_delta_rule(

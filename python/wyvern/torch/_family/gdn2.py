@@ -6,7 +6,7 @@ from typing import Any, Optional
 import torch
 
 from .._call import call
-from .._front import check_kwargs, check_safe_gate, expect_equal_heads, gate, refuse, v_first_of
+from .._front import check_kwargs, check_safe_gate, gate, refuse, v_first_of
 
 
 def chunk_gdn2(
@@ -37,8 +37,8 @@ def chunk_gdn2(
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet-2: S <- Diag(exp(g)) S, then S <- S + k (w * v - S^T (b * k))^T, o = scale S^T q.
 
-    The arguments, results and errors are those of chunk_kda, but for these: H heads of q, k and v;
-    b: [B, T, H, K], gates of what is erased, w: [B, T, H, V], of what is written, both of q's type.
+    The arguments, results and errors are those of chunk_kda without beta, and these: b: [B, T, H, K], gates of
+    what is erased, w: [B, T, HV, V], of what is written, both of q's type.
     max_rate: what b reaches at most; FLA's layer lets it reach 2, and its function does not say.
     """
     name = "chunk_gdn2"
@@ -78,7 +78,7 @@ def fused_recurrent_gdn2(
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated DeltaNet-2 by FLA's name for its token-by-token kernel: up to 16 tokens a sequence, dense
     and without gradients, by the program that decodes, all else by the chunked one. The arguments
-    are those of chunk_gdn2, with b [B, T, H, K] and w [B, T, H, V].
+    are those of chunk_gdn2, with b [B, T, H, K] and w [B, T, HV, V].
     """
     name = "fused_recurrent_gdn2"
     state_v_first = v_first_of(kwargs, state_v_first)
@@ -97,6 +97,5 @@ def fused_recurrent_gdn2(
 
 def _gdn2(name, operands, raw_gate, arguments, **options):
     q, k, v, g, b, w = operands
-    expect_equal_heads(name, q, v)
     operands = {"q": q, "k": k, "v": v, "b": b, "w": w, "g": gate(name, q, v, g, *raw_gate, channels=True)}
     return call(name, "gdn2", operands, *arguments, **options)

@@ -21,6 +21,8 @@ def chunk_gla(
     state_v_first: bool = False,
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
+    *,
+    cp_context: Any = None,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Gated linear attention: S <- Diag(exp(g)) S + k v^T, o = scale S^T q.
 
@@ -28,7 +30,7 @@ def chunk_gla(
     the log decay, none above 0.
     """
     expect_tensors("chunk_gla", g=g)
-    arguments = scale, initial_state, output_final_state, cu_seqlens
+    arguments = scale, initial_state, output_final_state, cu_seqlens, cp_context
     return _gla("chunk_gla", "gla", (q, k, v, g), arguments, state_v_first=state_v_first)
 
 
@@ -70,6 +72,8 @@ def chunk_simple_gla(
     state_v_first: bool = False,
     cu_seqlens: Optional[torch.Tensor] = None,
     cu_seqlens_cpu: Optional[torch.Tensor] = None,
+    *,
+    cp_context: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
     """Linear attention with a decay a head: S <- exp(g) S + k v^T, o = scale S^T q.
@@ -80,7 +84,7 @@ def chunk_simple_gla(
     name = "chunk_simple_gla"
     state_v_first = v_first_of(kwargs, state_v_first)
     check_kwargs(name, kwargs)
-    arguments = scale, initial_state, output_final_state, cu_seqlens
+    arguments = scale, initial_state, output_final_state, cu_seqlens, cp_context
     return _gla(name, "simple_gla", (q, k, v, _head_gate(name, v, g, g_gamma)), arguments, state_v_first=state_v_first)
 
 

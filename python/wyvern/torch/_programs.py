@@ -11,7 +11,6 @@ from wyvern._core import serving
 
 from ._tensors import NAMES
 
-CHUNK = 64  # tokens
 _KERNEL_DIMS = (64, 128)
 
 

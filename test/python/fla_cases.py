@@ -45,6 +45,7 @@ from fla.ops.kda.naive import naive_recurrent_kda
 from fla.ops.precond_kda.naive import naive_recurrent_precond_kda
 from fla.ops.simple_gla.naive import naive_recurrent_simple_gla
 
+import wyvern.torch
 from wyvern.integrations import fla as integration
 
 
@@ -228,6 +229,72 @@ def case_layers_of_the_family():
     names = ["fused_recurrent_kda", "fused_recurrent_gated_delta_rule", "fused_recurrent_comba", "fused_recurrent_gdn2"]
     assert {name: served[name] for name in names} == dict.fromkeys(names, 1)
     assert integration.status().fell_back == {}
+
+
+class NormInTorch(torch.nn.Module):
+    """What FLA's norm of the output computes in a Triton kernel."""
+
+    def __init__(self, norm, activation):
+        super().__init__()
+        self.norm, self.activation = norm, activation
+
+    def forward(self, o, gate=None):
+        o = torch.nn.functional.rms_norm(o, o.shape[-1:], self.norm.weight, self.norm.eps)
+        return o if gate is None else o * self.activation(gate)
+
+
+def without_triton(layer, activation):
+    """FLA's layer, with its norm and convolutions in torch."""
+    layer.o_norm = NormInTorch(layer.o_norm, activation)
+    for name in ("q_conv1d", "k_conv1d", "v_conv1d"):
+        if hasattr(layer, name):
+            convolution = getattr(layer, name)
+            width, groups = convolution.weight.shape[2], convolution.weight.shape[0]
+
+            def convolve(x, convolution=convolution, width=width, groups=groups, **_):
+                x = torch.nn.functional.pad(x.transpose(1, 2), (width - 1, 0))
+                y = torch.nn.functional.conv1d(x, convolution.weight, convolution.bias, groups=groups)
+                return torch.nn.functional.silu(y.transpose(1, 2)), None
+
+            delattr(layer, name)
+            setattr(layer, name, convolve)
+    return layer
+
+
+# Few programs, since each is compiled here.
+LAYERS = [
+    ("KimiDeltaAttention", {"num_v_heads": 4}, torch.sigmoid),
+    ("KimiDeltaAttention", {"num_v_heads": 4, "safe_gate": True, "lower_bound": -5.0, "use_short_conv": False}, torch.sigmoid),
+    ("GatedDeltaProduct", {"num_v_heads": 4, "conv_bias": True}, torch.nn.functional.silu),
+    ("GatedDeltaProduct", {"use_forget_gate": False, "num_householder": 3, "use_output_gate": False}, None),
+    ("GatedDeltaNet2", {"allow_neg_eigval": True}, torch.sigmoid),
+    ("Comba", {"num_v_heads": 4}, torch.sigmoid),
+    ("Comba", {"num_v_heads": 4, "use_inner_decay": False, "use_output_correction": False}, torch.sigmoid),
+]
+
+
+def case_layers_of_ours_are_theirs():
+    """One seed makes the same parameters, by the same names; and the same results, forward and backward."""
+    x = torch.randn(2, 70, 32)
+    for name, options, activation in LAYERS:
+        sizes = {"hidden_size": 32, "head_dim": 8, "num_heads": 2, "expand_v": 1, **options}
+        theirs, ours = (seeded(getattr(package, name), sizes) for package in (fla.layers, wyvern.torch))
+        assert list(ours.state_dict()) == list(theirs.state_dict()), name
+        for key, value in theirs.state_dict().items():
+            torch.testing.assert_close(ours.state_dict()[key], value, msg=f"{name}.{key}")
+        ours.load_state_dict(seeded(getattr(fla.layers, name), sizes, 1).state_dict(), strict=True)
+        theirs.load_state_dict(ours.state_dict())
+        theirs = without_triton(theirs, activation)
+        results = [layer(x)[0] for layer in (ours, theirs)]
+        close(results[0], results[1])
+        weights = torch.randn_like(x)
+        gradients = [torch.autograd.grad((y * weights).sum(), layer.b_proj.weight) for y, layer in zip(results, (ours, theirs))]
+        close(gradients[0][0], gradients[1][0])
+
+
+def seeded(make, sizes, seed=0):
+    torch.manual_seed(seed)
+    return make(**sizes)
 
 
 def case_under_the_compiler():

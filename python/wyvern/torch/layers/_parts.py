@@ -64,9 +64,12 @@ class ShortConvolution(nn.Conv1d):
 @torch.no_grad()
 def reset_gate(A_log, dt_bias, least=0):
     """Initializes the parameters of the log decay -exp(A_log) softplus(a + dt_bias). As in
-    Mamba-2: exp(A_log) uniform in (least, 16), softplus(dt_bias) log-uniform in (0.001, 0.1).
-    Optimizers should not decay them."""
-    A_log.uniform_(least, 16).log_()
+    Mamba-2: exp(A_log) uniform in (least, 16), or 1 where that is None, softplus(dt_bias) log-uniform
+    in (0.001, 0.1). Optimizers should not decay them."""
+    if least is None:
+        A_log.zero_()
+    else:
+        A_log.uniform_(least, 16).log_()
     log_dt = math.log(0.001) + torch.rand_like(dt_bias) * math.log(0.1 / 0.001)
     dt = log_dt.exp().clamp(min=1e-4)
     dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted

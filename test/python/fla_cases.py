@@ -292,6 +292,42 @@ def case_layers_of_ours_are_theirs():
         close(gradients[0][0], gradients[1][0])
 
 
+def case_rwkv7_of_ours_is_theirs():
+    """Two layers, of which the second takes the values of the first; theirs with its Triton kernels in torch."""
+    import fla.layers.rwkv7 as module
+    from fla.modules.token_shift import token_shift_ref
+    from fla.ops.rwkv7.fused_addcmul import torch_addcmul_rwkv7
+    from fla.ops.rwkv7.fused_k_update import k_update_ref
+    from fla.ops.rwkv7.gate_output_correction import gate_output_correction_ref
+
+    module.token_shift = lambda x, cu_seqlens, **_: (token_shift_ref(x, cu_seqlens), None)
+    module.fused_addcmul_rwkv7, module.fused_k_rwkv7 = torch_addcmul_rwkv7, k_update_ref
+    module.gate_output_correction = gate_output_correction_ref
+    x, firsts = torch.randn(1, 70, 32), [None, None]
+    for index in range(2):
+        sizes = {"hidden_size": 32, "head_dim": 8, "layer_idx": index, "num_hidden_layers": 2}
+        ours, theirs = wyvern.torch.RWKV7Attention(**sizes), module.RWKV7Attention(**sizes)
+        mine = ours.state_dict()
+        assert list(mine) == list(theirs.state_dict())
+        for name, value in theirs.state_dict().items():
+            # What is not drawn at random begins as theirs.
+            if "_proj" not in name and "lora.0" not in name and not name.endswith("lora.2.weight"):
+                torch.testing.assert_close(mine[name], value, msg=name)
+        for parameter in theirs.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+        ours.load_state_dict(theirs.state_dict(), strict=True)
+        for cu_seqlens in (None, torch.tensor([0, 30, 70])):
+            results = [
+                layer(x, v_first=first, cu_seqlens=cu_seqlens) for layer, first in zip((ours, theirs), firsts)
+            ]
+            close(results[0][0], results[1][0])
+            close(results[0][3], results[1][3])
+            gradients = [torch.autograd.grad(y[0].sum(), layer.k_k, retain_graph=True) for y, layer in zip(results, (ours, theirs))]
+            close(gradients[0][0], gradients[1][0])
+        firsts = [y[3] for y in results]
+    assert integration.status().fell_back == {}
+
+
 def seeded(make, sizes, seed=0):
     torch.manual_seed(seed)
     return make(**sizes)

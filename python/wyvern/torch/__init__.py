@@ -28,6 +28,7 @@ from .layers import (
     GatedDeltaProduct,
     KimiDeltaAttention,
     Layer,
+    RWKV7Attention,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "KimiDeltaAttention",
     "Layer",
     "Op",
+    "RWKV7Attention",
     *_family.__all__,
     "chunk_delta_rule",
     "chunk_gated_delta_rule",

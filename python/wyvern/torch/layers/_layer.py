@@ -50,6 +50,14 @@ class DeltaLayer(nn.Module):
     """
 
     steps = 1  # rows of k and v a token
+    # What _make_projections, _make_convolutions and _make_output make.
+    q_proj: nn.Linear
+    k_proj: nn.Linear
+    v_proj: nn.Linear
+    q_conv1d: ShortConvolution
+    k_conv1d: ShortConvolution
+    v_conv1d: ShortConvolution
+    g_proj: nn.Module
     key_dim: int
     value_dim: int
     head_v_dim: int

@@ -4,6 +4,7 @@ of a gate, the output norm, and padded batches as packed ones."""
 
 import math
 import numbers
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,9 @@ class _Causal:
     [B, width - 1, D]: what is before x; None for zeros. Of packed sequences [1, width - 1, D], of
     the one that x begins with, or [N, width - 1, D], of each.
     """
+
+    kernel_size: tuple[int, ...]
+    _convolve: Callable[..., torch.Tensor]
 
     def look_back(self, x, cu_seqlens, halo):
         """Returns `_convolve` of each sequence; that takes a row of tokens, and what is before it."""

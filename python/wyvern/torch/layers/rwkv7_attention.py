@@ -23,20 +23,21 @@ def _identity(x):
     return x
 
 
+def _bias(low_rank):
+    return low_rank.lora[2].bias
+
+
 class _LowRank(nn.Module):
     """Two projections and what is between them; the last one begins as a tenth of an orthogonal one."""
 
     def __init__(self, inputs, rank, outputs, activation, bias=True):
         super().__init__()
-        self.lora = nn.Sequential(nn.Linear(inputs, rank, bias=False), activation, nn.Linear(rank, outputs, bias=bias))
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        first, _, last = self.lora
+        first, last = nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs, bias=bias)
         nn.init.zeros_(first.weight)
-        nn.init.orthogonal_(last.weight, gain=0.1 * max(1.0, math.sqrt(last.in_features / last.out_features)))
-        if last.bias is not None:
+        nn.init.orthogonal_(last.weight, gain=0.1 * max(1.0, math.sqrt(rank / outputs)))
+        if bias:
             nn.init.zeros_(last.bias)
+        self.lora = nn.Sequential(first, activation, last)
 
     def forward(self, x):
         return self.lora(x)
@@ -63,7 +64,7 @@ class RWKV7Attention(DeltaLayer):
         gate_low_rank_dim: Optional[int] = None,
         a_low_rank_dim: Optional[int] = None,
         v_low_rank_dim: Optional[int] = None,
-        elementwise_affine: Optional[bool] = True,
+        elementwise_affine: bool = True,
         norm_eps: float = 1e-5,
         layer_idx: Optional[int] = None,
         fuse_norm: bool = False,
@@ -120,10 +121,10 @@ class RWKV7Attention(DeltaLayer):
         self.k_k.copy_(0.71 - 0.1 * linear)
         self.k_a.fill_(1.02)
         self.r_k.fill_(-0.04)
-        self.w_lora.lora[2].bias.copy_(-5.5 + 6 * slope ** (1 + depth**0.3) + 2.5 * zigzag)
-        self.a_lora.lora[2].bias.copy_(-0.19 + 0.3 * zigzag + 0.4 * linear)
+        _bias(self.w_lora).copy_(-5.5 + 6 * slope ** (1 + depth**0.3) + 2.5 * zigzag)
+        _bias(self.a_lora).copy_(-0.19 + 0.3 * zigzag + 0.4 * linear)
         if self.layer_idx != 0 and self.value_dim == self.hidden_size:
-            self.v_lora.lora[2].bias.copy_(0.73 - 0.4 * linear)
+            _bias(self.v_lora).copy_(0.73 - 0.4 * linear)
         if self.g_norm.affine:
             self.g_norm.weight.fill_(((self.layer_idx + 1) / self.num_hidden_layers) ** 0.7)
         for projection, gain in ((self.r_proj, 1.0), (self.k_proj, 0.1), (self.v_proj, 1.0)):
@@ -135,7 +136,7 @@ class RWKV7Attention(DeltaLayer):
         """Of what is shifted."""
         return (self.hidden_size,)
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         hidden_states: torch.Tensor,
         attention_mask: Optional[torch.Tensor] = None,

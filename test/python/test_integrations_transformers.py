@@ -33,15 +33,33 @@ EXPERTS = {
     "shared_expert_intermediate_size": 32,
 }
 QWEN = {"head_dim": 16, "linear_num_key_heads": 2, "linear_key_head_dim": 16}
+KIMI = {
+    "linear_head_dim": 16,
+    "linear_num_heads": 4,
+    "layer_types": ["linear_attention"] * 3 + ["full_attention"],
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 16,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 16,
+    "mlp_layer_types": ["dense"] * 4,
+}
 MODELS = {
+    "KimiLinear": ("KimiLinearConfig", SHARED | KIMI),
     "Qwen3Next": ("Qwen3NextConfig", SHARED | QWEN | EXPERTS),
     "Qwen3_5": ("Qwen3_5TextConfig", SHARED | QWEN),
     "OlmoHybrid": ("OlmoHybridConfig", SHARED | {"linear_num_key_heads": 4, "linear_key_head_dim": 12}),
 }
 
 
+def functions_of(name):
+    """How a model's functions of chunks and of steps are counted."""
+    rule = "kda" if name.startswith("Kimi") else "gated_delta_rule"
+    return f"chunk_{rule}", f"fused_recurrent_{rule}"
+
+
 def make(name):
-    """A model of three layers of Gated DeltaNet and one of attention, with projections
+    """A model of three layers of Gated DeltaNet or Kimi Delta Attention and one of attention, with projections
     that are not as small and decays that are not as fast as in a new model."""
     torch.manual_seed(0)
     config, sizes = MODELS[name]
@@ -83,7 +101,7 @@ def test_logits_loss_and_gradients(name):
     integration.enable()
     try:
         ours = step(model, tokens)
-        assert integration.status().served == {"chunk_gated_delta_rule": 3}
+        assert integration.status().served == {functions_of(name)[0]: 3}
         assert integration.status().fell_back == {}
     finally:
         integration.disable()
@@ -107,7 +125,7 @@ def test_generates_the_same_tokens(name, enabled):
     given = {"attention_mask": tokens.ne(0).long(), "max_new_tokens": 24, "do_sample": False, "output_logits": True}
     ours = model.generate(tokens, **given, return_dict_in_generate=True)
     status = integration.status()
-    assert status.served == {"chunk_gated_delta_rule": 3, "fused_recurrent_gated_delta_rule": 3 * 23}
+    assert status.served == dict(zip(functions_of(name), (3, 3 * 23)))
     assert status.fell_back == {}
     integration.disable()
     theirs = model.generate(tokens, **given, return_dict_in_generate=True)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""past_key_values of wyvern.torch.DeltaNet and GatedDeltaNet: tokens that follow on others give what the whole
-sequence gives."""
+"""past_key_values of the layers of wyvern.torch: tokens that follow on others give what the whole sequence gives."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+import wyvern.torch
 from wyvern.torch import Cache, DeltaNet, GatedDeltaNet, Layer
 
 H = 32  # hidden size
@@ -57,6 +57,44 @@ def test_pieces_are_the_whole(make, options):
     close(o, whole)
     assert isinstance(cache, Cache) and cache.get_seq_length() == 48 and len(cache) == 1
     assert cache[0]["recurrent_state"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["KimiDeltaAttention", "GatedDeltaProduct", "GatedDeltaNet2", "Comba"])
+def test_pieces_of_the_family(name):
+    pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+    torch.manual_seed(0)
+    options = {"allow_neg_eigval": True} if name != "Comba" else {}
+    layer = getattr(wyvern.torch, name)(hidden_size=H, head_dim=8, num_heads=2, num_v_heads=4, expand_v=1, **options)
+    x = tokens(length=40)
+    with torch.no_grad():
+        whole = layer(x)[0]
+    o, cache = in_pieces(layer, x, (9, 10, 14, 40))
+    close(o, whole)
+    assert cache[0]["recurrent_state"].shape == (2, 4, 8, 8)
+
+
+def test_pieces_of_rwkv7():
+    """Padded, too; what a token mixes with is the one before, and v_first is of the tokens of a call."""
+    pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
+    torch.manual_seed(0)
+    layer = wyvern.torch.RWKV7Attention(hidden_size=H, head_dim=8, layer_idx=1)
+    for parameter in layer.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    x, first = tokens(length=40), torch.randn(2, 40, H)
+    with torch.no_grad():
+        whole = layer(x, v_first=first)[0]
+        cache, outputs, begin = Cache(), [], 0
+        for end in (9, 10, 14, 40):
+            outputs.append(layer(x[:, begin:end], v_first=first[:, begin:end], past_key_values=cache)[0])
+            begin = end
+        close(torch.cat(outputs, 1), whole)
+        mask = torch.ones(2, 40, dtype=torch.int64)
+        mask[0, :4] = 0
+        padded = layer(x, v_first=first, attention_mask=mask)[0]
+        close(padded[0, 4:], layer(x[:1, 4:], v_first=first[:1, 4:])[0][0])
+        assert not padded[0, :4].any()
+    with pytest.raises(ValueError, match="v_first is None"):
+        layer(x)
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -51,7 +51,7 @@ class Rule(NamedTuple):
         }
 
     def _plain_steps(self) -> list[dict[str, Any]]:
-        steps = [_DEFAULTS | {"repeat": self.repeat} | step for step in self.steps]
+        steps = [{**_DEFAULTS, "repeat": self.repeat, **step} for step in self.steps]
         for step in steps:
             step.setdefault("erase", step["write"])
             if self.max_rate > 1 and step["erase"] != "none":

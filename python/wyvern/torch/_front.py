@@ -62,10 +62,19 @@ def check_safe_gate(name, is_safe, lower_bound):
         raise ValueError(f"{name}: safe_gate with use_gate_in_kernel needs a lower_bound, by which the gate is computed")
 
 
-def gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound=None, channels=False):
+def gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias):
     """Returns the log decays of a function, which are g itself, or with use_gate_in_kernel what follows from
-    raw g [B, T, HV], with a decay a key channel [B, T, HV, K]: -exp(A_log) softplus(g + dt_bias), and with
-    a lower_bound lower_bound sigmoid(exp(A_log) (g + dt_bias)). A_log has HV numbers, dt_bias as many as a token's g."""
+    raw g [B, T, HV]: -exp(A_log) softplus(g + dt_bias) with A_log and dt_bias [HV]."""
+    return _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, None, False)
+
+
+def channel_gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound):
+    """As gate, with a decay a key channel: g is [B, T, HV, K] and dt_bias has HV * K numbers. With a lower_bound:
+    lower_bound sigmoid(exp(A_log) (g + dt_bias)), where A_log may be None."""
+    return _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound, True)
+
+
+def _gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound, channels):
     if g is None:
         raise TypeError(f"{name}: g is None, expected [B, T, HV{', K' if channels else ''}]")
     expect_tensors(name, q=q, v=v, g=g)
@@ -80,8 +89,8 @@ def gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound=None, ch
     if lower_bound is not None and not lower_bound < 0:
         raise ValueError(f"{name}: lower_bound is {lower_bound}, expected less than 0: g is a log decay")
     expect_tensors(name, **given)
-    heads, dim = v.shape[2], q.shape[-1]
-    rows = {"A_log": (heads, 1), "dt_bias": (heads, dim)} if channels else dict.fromkeys(given, (heads,))
+    heads = tuple(v.shape[2:3])
+    rows = {"A_log": (*heads, 1), "dt_bias": (*heads, *q.shape[-1:])} if channels else dict.fromkeys(parameters, heads)
     for what, x in given.items():
         if list(x.shape) != list(rows[what]):
             expect_shape(name, what, x, [math.prod(rows[what])])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""flash-linear-attention 0.6: its functions, layers and models of DeltaNet, Gated DeltaNet
-and Gated DeltaProduct on Wyvern's programs.
+"""flash-linear-attention 0.6: its functions, layers and models of the DeltaNet family on
+Wyvern's programs.
 
     import wyvern.integrations.fla as integration
 

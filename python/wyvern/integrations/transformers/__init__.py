@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Models of Hugging Face transformers with Gated DeltaNet layers: Qwen3-Next, Qwen3.5,
-Qwen4-Exp, OLMo-Hybrid, Lara.
+"""Models of Hugging Face transformers with layers of Gated DeltaNet (Qwen3-Next, Qwen3.5, Qwen4-Exp,
+OLMo-Hybrid, Lara) or Kimi Delta Attention (Kimi-Linear, GLM5-Next, Bailing-Hybrid).
 
     import wyvern.integrations.transformers as integration
 
@@ -22,9 +22,10 @@ from .._redirect import Function, WhyNot
 from ._functions import (
     calls,
     gated_delta_rule,
+    kimi_delta_attention,
     recurrent_gated_delta_rule,
+    recurrent_kimi_delta_attention,
     why_not_chunk,
-    why_not_kda,
     why_not_recurrent,
 )
 
@@ -36,8 +37,12 @@ _REDIRECTED: dict[str, tuple[str, Function, WhyNot]] = {
         recurrent_gated_delta_rule,
         why_not_recurrent,
     ),
-    "chunk_kimi_delta_attention": ("chunk_kda", gated_delta_rule, why_not_kda),
-    "recurrent_kimi_delta_attention": ("fused_recurrent_kda", recurrent_gated_delta_rule, why_not_kda),
+    "chunk_kimi_delta_attention": ("chunk_kda", kimi_delta_attention, why_not_chunk),
+    "recurrent_kimi_delta_attention": (
+        "fused_recurrent_kda",
+        recurrent_kimi_delta_attention,
+        why_not_recurrent,
+    ),
 }
 _models = Package("transformers.models", calls, _REDIRECTED)
 

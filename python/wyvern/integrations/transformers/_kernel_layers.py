@@ -13,14 +13,8 @@ from typing import Any, Optional
 import torch
 
 from .._redirect import Function, WhyNot, redirect
-from ._functions import (
-    calls,
-    gated_delta_rule,
-    recurrent_gated_delta_rule,
-    why_not_chunk,
-    why_not_kda,
-    why_not_recurrent,
-)
+from . import _functions
+from ._functions import calls, gated_delta_rule, recurrent_gated_delta_rule, why_not_chunk, why_not_recurrent
 
 Result = tuple[torch.Tensor, Optional[torch.Tensor]]
 
@@ -46,8 +40,8 @@ def _redirected(name: str, ours: Function, why_not: WhyNot) -> Function:
 
 _chunk = _redirected("chunk_gated_delta_rule", gated_delta_rule, why_not_chunk)
 _recurrent = _redirected("fused_recurrent_gated_delta_rule", recurrent_gated_delta_rule, why_not_recurrent)
-_chunk_kda = _redirected("chunk_kda", gated_delta_rule, why_not_kda)
-_recurrent_kda = _redirected("fused_recurrent_kda", recurrent_gated_delta_rule, why_not_kda)
+_chunk_kda = _redirected("chunk_kda", _functions.kimi_delta_attention, why_not_chunk)
+_recurrent_kda = _redirected("fused_recurrent_kda", _functions.recurrent_kimi_delta_attention, why_not_recurrent)
 
 
 class chunk_gated_delta_rule(torch.nn.Module):
@@ -103,7 +97,7 @@ class recurrent_gated_delta_rule(torch.nn.Module):  # type: ignore[no-redef]
 
 
 class chunk_kimi_delta_attention(torch.nn.Module):
-    """Kimi Delta Attention on whole sequences: transformers' own, counted."""
+    """Kimi Delta Attention on whole sequences, by a program of Wyvern."""
 
     can_torch_compile = True
     has_backward = True
@@ -130,7 +124,7 @@ class chunk_kimi_delta_attention(torch.nn.Module):
 
 
 class recurrent_kimi_delta_attention(torch.nn.Module):
-    """Kimi Delta Attention token by token: transformers' own, counted."""
+    """Kimi Delta Attention on the few tokens of a step, by a program of Wyvern."""
 
     can_torch_compile = True
     has_backward = True

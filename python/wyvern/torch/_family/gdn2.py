@@ -6,7 +6,7 @@ from typing import Any, Optional
 import torch
 
 from .._call import call
-from .._front import check_kwargs, check_safe_gate, gate, refuse, v_first_of
+from .._front import channel_gate, check_kwargs, check_safe_gate, refuse, v_first_of
 
 
 def chunk_gdn2(
@@ -97,5 +97,5 @@ def fused_recurrent_gdn2(
 
 def _gdn2(name, operands, raw_gate, arguments, **options):
     q, k, v, g, b, w = operands
-    operands = {"q": q, "k": k, "v": v, "b": b, "w": w, "g": gate(name, q, v, g, *raw_gate, channels=True)}
+    operands = {"q": q, "k": k, "v": v, "b": b, "w": w, "g": channel_gate(name, q, v, g, *raw_gate)}
     return call(name, "gdn2", operands, *arguments, **options)

@@ -6,7 +6,7 @@ from typing import Any, Optional
 import torch
 
 from .._call import call
-from .._front import check_kwargs, check_safe_gate, gate, refuse, v_first_of
+from .._front import channel_gate, check_kwargs, check_safe_gate, refuse, v_first_of
 
 
 def chunk_kda(
@@ -108,5 +108,5 @@ def fused_recurrent_kda(
 
 def _kda(name, operands, raw_gate, arguments, **options):
     q, k, v, g, beta = operands
-    operands = {"q": q, "k": k, "v": v, "beta": beta, "g": gate(name, q, v, g, *raw_gate, channels=True)}
+    operands = {"q": q, "k": k, "v": v, "beta": beta, "g": channel_gate(name, q, v, g, *raw_gate)}
     return call(name, "kda", operands, *arguments, **options)

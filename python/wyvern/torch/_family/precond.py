@@ -9,7 +9,7 @@ import torch
 
 from .._arguments import check_sequences, expect_shape, expect_tensors
 from .._call import call
-from .._front import check_kwargs, check_safe_gate, expect_equal_heads, gate, ones_of, refuse, v_first_of
+from .._front import channel_gate, check_kwargs, check_safe_gate, expect_equal_heads, ones_of, refuse, v_first_of
 from .._l2norm import l2norm
 from .._ops import compute_dtype
 from .scan import decayed_sums
@@ -20,8 +20,8 @@ _Result = tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]
 class _Atk(NamedTuple):
     """What the running sum is of."""
 
-    g: torch.Tensor
-    beta: torch.Tensor
+    g: Any
+    beta: Any
     initial: Optional[torch.Tensor]
     x: float
     eps: float
@@ -151,7 +151,7 @@ def chunk_precond_kda(
     refuse(name, return_intermediate_states=return_intermediate_states)
     check_safe_gate(name, safe_gate and use_gate_in_kernel, lower_bound)
     expect_equal_heads(name, q, v)
-    g = gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound, channels=True)
+    g = channel_gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound)
     return _precond(
         name,
         "pkda",
@@ -194,7 +194,7 @@ def fused_recurrent_precond_kda(
     name = "fused_recurrent_precond_kda"
     check_kwargs(name, kwargs)
     expect_equal_heads(name, q, v)
-    g = gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound, channels=True)
+    g = channel_gate(name, q, v, g, use_gate_in_kernel, A_log, dt_bias, lower_bound)
     return _precond(
         name,
         "pkda",

@@ -14,6 +14,7 @@ from .gated_delta_net import GatedDeltaNet
 from .gated_delta_net_2 import GatedDeltaNet2
 from .gated_delta_product import GatedDeltaProduct
 from .kimi_delta_attention import KimiDeltaAttention
+from .rwkv7_attention import RWKV7Attention
 
 __all__ = [
     "Cache",
@@ -24,4 +25,5 @@ __all__ = [
     "GatedDeltaProduct",
     "KimiDeltaAttention",
     "Layer",
+    "RWKV7Attention",
 ]

@@ -50,6 +50,14 @@ class DeltaLayer(nn.Module):
     """
 
     steps = 1  # rows of k and v a token
+    # What _make_projections, _make_convolutions and _make_output make.
+    q_proj: nn.Linear
+    k_proj: nn.Linear
+    v_proj: nn.Linear
+    q_conv1d: ShortConvolution
+    k_conv1d: ShortConvolution
+    v_conv1d: ShortConvolution
+    g_proj: nn.Module
     key_dim: int
     value_dim: int
     head_v_dim: int
@@ -135,9 +143,15 @@ class DeltaLayer(nn.Module):
         program that decodes, if no gradients are recorded. Raises ValueError for shapes, and
         NotImplementedError for output_attentions.
         """
-        name = type(self).__name__
         if output_attentions:
+            name = type(self).__name__
             raise NotImplementedError(f"{name}: a recurrence has no attention weights to output")
+        return self._through(hidden_states, attention_mask, past_key_values, use_cache, cu_seqlens, cp_context, self._body)
+
+    def _through(self, hidden_states, attention_mask, past_key_values, use_cache, cu_seqlens, cp_context, body):
+        """The forward pass, with `body(hidden_states, cu_seqlens, neighbours, states, places)` on tokens without
+        padding; it returns what is projected to the output, and the state to keep."""
+        name = type(self).__name__
         self._check_shapes(hidden_states, cu_seqlens)
         if cp_context is not None:
             self._check_context(attention_mask, cu_seqlens)
@@ -154,17 +168,21 @@ class DeltaLayer(nn.Module):
             neighbours = Neighbours(name, cp_context, hidden_states, cu_seqlens, width)
         else:
             neighbours = Continued(states, cu_seqlens)
-        heads = self._heads(hidden_states, neighbours)
-        o, state = self.mix(hidden_states, *heads, cu_seqlens, neighbours.context, states)
+        o, state = body(hidden_states, cu_seqlens, neighbours, states, places)
         if states is not None:
             states.write(neighbours.kept, state, tokens)
+        o = self.o_proj(o)
+        o = o if places is None else repad(o, places, batch, tokens)
+        return o, None, past_key_values if states is None else states.cache
+
+    def _body(self, hidden_states, cu_seqlens, neighbours, states, places):
+        heads = self._heads(hidden_states, neighbours)
+        o, state = self.mix(hidden_states, *heads, cu_seqlens, neighbours.context, states)
         if self.use_gate:
             o = self.o_norm(o, self.g_proj(hidden_states).unflatten(-1, o.shape[2:]))
         else:
             o = self.o_norm(o)
-        o = self.o_proj(o.flatten(2))
-        o = o if places is None else repad(o, places, batch, tokens)
-        return o, None, past_key_values if states is None else states.cache
+        return o.flatten(2), state
 
     def _open(self, name, cache, use_cache, cp_context):
         """This layer's states in a cache, or None where none is wanted."""

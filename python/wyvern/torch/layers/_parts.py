@@ -4,6 +4,7 @@ of a gate, the output norm, and padded batches as packed ones."""
 
 import math
 import numbers
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -17,39 +18,62 @@ def check_sizes(**sizes):
             raise ValueError(f"{what} is {size!r}, expected a whole number of 1 or more")
 
 
-class ShortConvolution(nn.Conv1d):
-    """A causal convolution of each channel on its own, and an activation.
+class _Causal:
+    """A function of each channel that looks back kernel_size - 1 tokens.
 
     x [B, T, D] -> [B, T, D]. With cu_seqlens no sequence sees the one before it. halo
     [B, width - 1, D]: what is before x; None for zeros. Of packed sequences [1, width - 1, D], of
     the one that x begins with, or [N, width - 1, D], of each.
     """
 
+    kernel_size: tuple[int, ...]
+    _convolve: Callable[..., torch.Tensor]
+
+    def look_back(self, x, cu_seqlens, halo):
+        """Returns `_convolve` of each sequence; that takes a row of tokens, and what is before it."""
+        if x.shape[1] == 0:
+            return x
+        if cu_seqlens is None:
+            return self._convolve(x, halo)
+        # Zeros before each sequence. Its length is not needed on the host: the
+        # row of a token is known on the device, the number of rows from shapes.
+        gap = self.kernel_size[0] - 1
+        token = torch.arange(x.shape[1], device=x.device)
+        sequence = torch.searchsorted(cu_seqlens.to(token.dtype), token, right=True)
+        row = token + gap * sequence
+        spread = x.new_zeros(1, x.shape[1] + gap * cu_seqlens.shape[0], x.shape[2])
+        spread = spread.index_copy(1, row, x)
+        if halo is not None:
+            before = torch.arange(gap, device=x.device)
+            first = row[:1] - gap
+            if halo.shape[0] == cu_seqlens.shape[0] - 1:
+                first = cu_seqlens[:-1].to(token.dtype) + gap * torch.arange(halo.shape[0], device=x.device)
+            spread = spread.index_copy(1, (first[:, None] + before).flatten(), halo.flatten(0, 1)[None])
+        return self._convolve(spread, None).index_select(1, row)
+
+
+class TokenShift(_Causal):
+    """The token before each one."""
+
+    kernel_size = (2,)
+
+    def __call__(self, x, cu_seqlens=None, halo=None):
+        return self.look_back(x, cu_seqlens, halo)
+
+    def _convolve(self, x, halo):
+        before = torch.zeros_like(x[:, :1]) if halo is None else halo
+        return torch.cat([before, x[:, :-1]], 1)
+
+
+class ShortConvolution(_Causal, nn.Conv1d):
+    """A causal convolution of each channel on its own, and an activation."""
+
     def __init__(self, channels, width, bias, silu):
         super().__init__(channels, channels, width, groups=channels, bias=bias)
         self.silu = silu
 
     def forward(self, x, cu_seqlens=None, halo=None):
-        if x.shape[1] == 0:
-            y = x
-        elif cu_seqlens is None:
-            y = self._convolve(x, halo)
-        else:
-            # Zeros before each sequence. Its length is not needed on the host: the
-            # row of a token is known on the device, the number of rows from shapes.
-            gap = self.kernel_size[0] - 1
-            token = torch.arange(x.shape[1], device=x.device)
-            sequence = torch.searchsorted(cu_seqlens.to(token.dtype), token, right=True)
-            row = token + gap * sequence
-            spread = x.new_zeros(1, x.shape[1] + gap * cu_seqlens.shape[0], x.shape[2])
-            spread = spread.index_copy(1, row, x)
-            if halo is not None:
-                before = torch.arange(gap, device=x.device)
-                first = row[:1] - gap
-                if halo.shape[0] == cu_seqlens.shape[0] - 1:
-                    first = cu_seqlens[:-1].to(token.dtype) + gap * torch.arange(halo.shape[0], device=x.device)
-                spread = spread.index_copy(1, (first[:, None] + before).flatten(), halo.flatten(0, 1)[None])
-            y = self._convolve(spread, None).index_select(1, row)
+        y = self.look_back(x, cu_seqlens, halo)
         return F.silu(y) if self.silu else y
 
     def _convolve(self, x, halo):
@@ -58,15 +82,18 @@ class ShortConvolution(nn.Conv1d):
             x = F.pad(x, (self.kernel_size[0] - 1, 0))
         else:
             x = torch.cat([halo.transpose(1, 2), x], -1)
-        return super().forward(x).transpose(1, 2)
+        return nn.Conv1d.forward(self, x).transpose(1, 2)
 
 
 @torch.no_grad()
 def reset_gate(A_log, dt_bias, least=0):
     """Initializes the parameters of the log decay -exp(A_log) softplus(a + dt_bias). As in
-    Mamba-2: exp(A_log) uniform in (least, 16), softplus(dt_bias) log-uniform in (0.001, 0.1).
-    Optimizers should not decay them."""
-    A_log.uniform_(least, 16).log_()
+    Mamba-2: exp(A_log) uniform in (least, 16), or 1 where that is None, softplus(dt_bias) log-uniform
+    in (0.001, 0.1). Optimizers should not decay them."""
+    if least is None:
+        A_log.zero_()
+    else:
+        A_log.uniform_(least, 16).log_()
     log_dt = math.log(0.001) + torch.rand_like(dt_bias) * math.log(0.1 / 0.001)
     dt = log_dt.exp().clamp(min=1e-4)
     dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted

@@ -68,7 +68,7 @@ class Comba(DeltaLayer):
             nn.init.ones_(self.decay)
         if self.use_output_correction:
             nn.init.constant_(self.D, self.correction_factor)
-            self.D._no_weight_decay = True
+            setattr(self.D, "_no_weight_decay", True)
 
     def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k

@@ -61,9 +61,7 @@ class KimiDeltaAttention(DeltaLayer):
 
     def reset_parameters(self):
         """Initializes the parameters that are the layer's own, A_log and dt_bias."""
-        reset_gate(self.A_log, self.dt_bias, least=1)
-        if self.safe_gate:
-            nn.init.zeros_(self.A_log)
+        reset_gate(self.A_log, self.dt_bias, least=None if self.safe_gate else 1)
 
     def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k

@@ -186,6 +186,7 @@ private:
   Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
   /// Writes `value` to shared memory if some product reads it there.
   LogicalResult stage(Value value, Operation *op);
+  void planStates(Block &block);
   /// Tile `block` of the product, added to `init` if there is one; negated, it
   /// is taken off.
   Value emitProduct(Operation *op, const Product &product, Value init,

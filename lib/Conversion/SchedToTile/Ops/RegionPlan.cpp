@@ -8,6 +8,7 @@
 #include "RegionOrder.h"
 
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+#include "wyvern/Dialect/Tile/Targets/StateRoom.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -125,13 +126,27 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
   return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
 }
 
+/// A chain's products read what it carries from registers, but for a state that
+/// leaves no room there for its rounded copy.
+void RegionLowering::planStates(Block &block) {
+  tile::TargetInfo target = tile::getTarget(allocationPoint);
+  for (Operation &op : block) {
+    std::optional<Product> product = getProduct(&op);
+    if (!product || isShared(product->a))
+      continue;
+    int64_t columns = tensorOf(product->a).getDimSize(1 - product->aM);
+    if (!tile::holdsRoundedState(target, columns))
+      staged.insert(product->a);
+  }
+}
+
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
   auto isHandOver = [&](Operation *op) {
     return isa<sched::SchedDialect>(op->getDialect()) &&
            !(takesInPlace && isa<sched::GetOp>(op));
   };
-  if (!isMap) { // between the chain's products nothing goes through shared
-                // memory
+  if (!isMap) {
+    planStates(block);
     SmallVector<Operation *> ops;
     for (Operation &op : block)
       if (!isHandOver(&op))

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CutSums.h"
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
 
@@ -189,6 +190,9 @@ void MapCutter::cut() {
 // The pass
 //===----------------------------------------------------------------------===//
 
+/// Columns that a part of a sum has a multiple of: what delta-pad-dims pads to.
+static constexpr int64_t kLeastColumns = 64;
+
 namespace {
 struct CutMapsPass : wyvern::delta::impl::CutMapsPassBase<CutMapsPass> {
   using Base::Base;
@@ -202,7 +206,29 @@ struct CutMapsPass : wyvern::delta::impl::CutMapsPassBase<CutMapsPass> {
   }
 
 private:
+  /// Cuts the sums of `map` where a product alone needs more memory than a
+  /// block has, into as few parts as there is room for. Returns the map in its
+  /// place.
+  ChunkMapOp cutSumsToFit(RewriterBase &rewriter, ChunkMapOp map) {
+    MapRoom room{sharedBytes, registerBytes};
+    if (!MapPlan(map, room).exceedsShared())
+      return map;
+    int64_t size = findCuttableSum(map);
+    for (int64_t parts = 2, columns = size; columns > kLeastColumns; ++parts) {
+      columns = llvm::alignTo(llvm::divideCeil(size, parts), kLeastColumns);
+      ChunkMapOp cut = cutSums(rewriter, map, columns);
+      if (!MapPlan(cut, room).exceedsShared()) {
+        ++numCutSums;
+        rewriter.replaceOp(map, cut.getOuts());
+        return cut;
+      }
+      rewriter.eraseOp(cut);
+    }
+    return map;
+  }
+
   void cut(RewriterBase &rewriter, ChunkMapOp map) {
+    map = cutSumsToFit(rewriter, map);
     MapPlan plan(map, {sharedBytes, registerBytes});
     if (plan.isWhole())
       return;

@@ -106,10 +106,40 @@ public:
         needs.once += bytes;
     }
     needs.staged += staged;
+    // Where products are made in halves, what leaves takes the place of their
+    // operands.
+    if (llvm::none_of(plan.units, isHalved))
+      addStored();
     return needs;
   }
 
 private:
+  /// Outs of this map, and what later ones read of it.
+  void addStored() {
+    ChunkMapOp map = plan.map;
+    for (auto [tensor, tile] :
+         llvm::zip_equal(map.getOuts(), map.getYield().getOuts()))
+      if (std::max(plan.getNumber(tile), 0) == number)
+        addStored(tile,
+                  getElementTypeOrSelf(tensor).getIntOrFloatBitWidth() / 8);
+    for (Operation &op : map.getBlock().without_terminator()) {
+      if (plan.numbers.lookup(&op) != number || plan.sums.isInner(&op))
+        continue;
+      for (OpOperand &use : op.getUses())
+        if (!isa<YieldOp>(use.getOwner()) && !plan.isSpread(use.get()) &&
+            plan.numbers.lookup(use.getOwner()) > number)
+          addStored(use.get(), readsRounded(use.getOwner(), use.get())
+                                   ? kOperandBytes
+                                   : kHeldBytes);
+    }
+  }
+
+  void addStored(Value tile, int64_t elementBytes) {
+    if (getTileRank(tile) == 2)
+      needs.stored =
+          std::max(needs.stored, kGap + elementBytes * countElements(tile));
+  }
+
   void addOp(Operation *op) {
     if (plan.sums.find(op))
       return;
@@ -221,8 +251,12 @@ private:
   llvm::SmallPtrSet<Operation *, 32> visited;
 };
 
+bool MapPlan::fitsShared(const Needs &needs) const {
+  return needs.getShared() + kGaps <= room.shared;
+}
+
 bool MapPlan::fits(const Needs &needs) const {
-  return needs.getShared() + kGaps <= room.shared &&
+  return fitsShared(needs) &&
          needs.held + 2 * needs.largest <= room.registers &&
          needs.numHeld <= kMostHeld;
 }
@@ -306,6 +340,7 @@ void MapPlan::assign() {
       number();
       Needs needs = Counter(*this, current).count();
       assigned[unit] = kLater;
+      number();
       bool readsProduct = depth != kAnywhere;
       std::pair<int64_t, int64_t> cost(readsProduct,
                                        needs.getShared() - needs.once);
@@ -324,8 +359,13 @@ void MapPlan::assign() {
       isEmpty = true;
       continue;
     }
-    exceeds |= !best;
-    best = best ? best : cheapest;
+    if (!best) {
+      exceeds = true;
+      best = cheapest;
+      assigned[best] = current;
+      number();
+      exceedsMemory |= !fitsShared(Counter(*this, current).count());
+    }
     assigned[best] = current;
     llvm::erase(left, best);
     isEmpty = false;

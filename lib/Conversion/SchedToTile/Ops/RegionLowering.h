@@ -233,6 +233,9 @@ private:
   DenseMap<std::pair<Value, unsigned>, Value> sums;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
+  /// False where a state fills the registers: vectors of a chunk are then read
+  /// from shared memory wherever they are used.
+  bool holdsVectors = true;
   /// Operations of a map with one use that are lowered with it: elementwise
   /// ones, and products that are added to something.
   DenseSet<Operation *> fused;

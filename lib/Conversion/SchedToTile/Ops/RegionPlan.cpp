@@ -17,10 +17,6 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Registers of a thread that tiles may take at once for the sake of shared
-/// memory: what is left of all by addresses and what an operation needs.
-static constexpr int64_t kMostRegisters = 224;
-
 /// Operands of products are in shared memory: it takes them across, and their
 /// registers are free while the product runs.
 /// True for a mask of what lies in shared memory, or that rounded: it is made
@@ -121,8 +117,8 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
   bool isTooWide = order.stagedBytes > getStagingRoom(/*blocks=*/1);
   bool gainsBlock =
       order.stagedBytes > roomBeside && kept.stagedBytes <= roomBeside;
-  bool keptIsNarrow =
-      kept.stagedBytes < order.stagedBytes && kept.registers <= kMostRegisters;
+  bool keptIsNarrow = kept.stagedBytes < order.stagedBytes &&
+                      kept.registers <= RegionOrder::kMostRegisters;
   return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
 }
 
@@ -135,8 +131,10 @@ void RegionLowering::planStates(Block &block) {
     if (!product || isShared(product->a))
       continue;
     int64_t columns = tensorOf(product->a).getDimSize(1 - product->aM);
-    if (!tile::holdsRoundedState(target, columns))
-      staged.insert(product->a);
+    if (tile::holdsRoundedState(target, columns))
+      continue;
+    staged.insert(product->a);
+    holdsVectors = false;
   }
 }
 

@@ -7,7 +7,8 @@
 // What a map reads once, element by element, can come from memory when it is
 // read. It waits for that, and another block on the SM computes meanwhile, if
 // shared memory has room for two. Maps with a decay a channel are long: two of
-// them side by side are worth the wait.
+// them side by side are worth the wait. Others have it so where their tiles
+// find no room in a block otherwise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +23,9 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
+
+/// Bytes that lie between the tiles of a block.
+static constexpr int64_t kGaps = 12 * 1024;
 
 static int64_t countTileBytes(Value tile, Type element) {
   return cast<RankedTensorType>(tile.getType()).getNumElements() *
@@ -71,6 +75,18 @@ static int64_t countComputedBytes(delta::ChunkMapOp map) {
   return staged + scanned;
 }
 
+int64_t sched::countStoredBytes(delta::ChunkMapOp map,
+                                ArrayRef<unsigned> outs) {
+  int64_t most = 0;
+  for (unsigned i : outs) {
+    Value tile = map.getYield().getOuts()[i];
+    if (delta::getTileRank(tile) == 2)
+      most = std::max(
+          most, countTileBytes(tile, getElementTypeOrSelf(map.getOuts()[i])));
+  }
+  return most;
+}
+
 SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
   tile::TargetInfo target = tile::getTarget(map);
   int64_t half = (target.sharedBytes + target.sharedBytesReserved) / 2 -
@@ -93,9 +109,13 @@ SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
     fetchedBytes += size;
     fetched.push_back(i);
   }
+  auto outs = llvm::to_vector(
+      llvm::seq<unsigned>(0, static_cast<unsigned>(map.getOuts().size())));
+  int64_t stored = countStoredBytes(map, outs);
+  bool isWorthIt = sumsRows(map) ? bytes > half && bytes - fetchedBytes <= half
+                                 : bytes + stored + kGaps > target.sharedBytes;
   // A channel holds something.
-  if (!sumsRows(map) || bytes <= half || bytes - fetchedBytes > half ||
-      !hasOther)
+  if (!isWorthIt || !hasOther)
     fetched.clear();
   return fetched;
 }

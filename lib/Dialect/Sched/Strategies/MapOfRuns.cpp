@@ -6,6 +6,8 @@
 
 #include "MapOfRuns.h"
 
+#include "FetchedIns.h"
+
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -95,8 +97,14 @@ static SmallVector<OutGroup> groupOuts(delta::ChunkMapOp map) {
 }
 
 bool sched::visitsRuns(delta::ChunkMapOp map) {
-  return 2 * countBytes(map) > tile::getTarget(map).sharedBytes &&
-         groupOuts(map).size() == 2;
+  int64_t room = tile::getTarget(map).sharedBytes, bytes = countBytes(map);
+  if (2 * bytes <= room || !findFetchedIns(map).empty())
+    return false;
+  SmallVector<OutGroup> groups = groupOuts(map);
+  // Roles store at the same time.
+  for (const OutGroup &group : groups)
+    bytes += countStoredBytes(map, group.outs);
+  return bytes <= room && groups.size() == 2;
 }
 
 //===----------------------------------------------------------------------===//

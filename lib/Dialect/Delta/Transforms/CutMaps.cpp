@@ -190,6 +190,30 @@ void MapCutter::cut() {
 // The pass
 //===----------------------------------------------------------------------===//
 
+/// Makes a product that is added to something and read otherwise too once for
+/// each, where registers cannot hold two such tiles: then it starts from what
+/// it is added to.
+static void repeatWideProducts(RewriterBase &rewriter, ChunkMapOp map,
+                               int64_t registerBytes) {
+  constexpr int64_t kHeldBytes = 4;
+  SmallVector<linalg::ContractOp> products(
+      map.getBlock().getOps<linalg::ContractOp>());
+  for (linalg::ContractOp product : products) {
+    Value tile = product.getResult(0);
+    int64_t bytes =
+        kHeldBytes * cast<RankedTensorType>(tile.getType()).getNumElements();
+    if (2 * bytes <= registerBytes || tile.hasOneUse())
+      continue;
+    for (OpOperand &use : llvm::make_early_inc_range(tile.getUses()))
+      if (isa<arith::AddFOp, arith::SubFOp>(use.getOwner())) {
+        rewriter.setInsertionPoint(use.getOwner());
+        use.set(rewriter.clone(*product)->getResult(0));
+      }
+    if (tile.use_empty())
+      rewriter.eraseOp(product);
+  }
+}
+
 /// Columns that a part of a sum has a multiple of: what delta-pad-dims pads to.
 static constexpr int64_t kLeastColumns = 64;
 
@@ -228,6 +252,7 @@ private:
   }
 
   void cut(RewriterBase &rewriter, ChunkMapOp map) {
+    repeatWideProducts(rewriter, map, registerBytes);
     map = cutSumsToFit(rewriter, map);
     MapPlan plan(map, {sharedBytes, registerBytes});
     if (plan.isWhole())

@@ -101,7 +101,7 @@ public:
       if (getenv("DBG2"))
         llvm::errs() << "   reads " << bytes << " " << tile << "\n";
       if (how.times == 1 && !how.isRounded && getTileRank(tile) == 2)
-        addOnce(tile, bytes);
+        needs.once += bytes;
     }
     needs.staged += staged;
     // Where products are made in halves, what leaves takes the place of their
@@ -198,7 +198,11 @@ private:
     Value tile = sum.root->getResult(0);
     int64_t bytes = kGap + kHeldBytes * countElements(tile);
     needs.loaded += bytes;
-    addOnce(tile, bytes);
+    needs.once += bytes;
+    // A product takes its registers, out of memory (sched-separate).
+    if (!plan.isHalvedMap &&
+        cast<RankedTensorType>(tile.getType()).getDimSize(0) == kRows)
+      needs.fetched += bytes;
   }
 
   void addRead(Value value, Operation *reader) {
@@ -223,15 +227,6 @@ private:
       return;
     it->second.isRounded &= isRounded;
     ++it->second.times;
-  }
-
-  /// What is read once, element by element, as rows of a chunk need not pass
-  /// through shared memory (sched-separate).
-  void addOnce(Value tile, int64_t bytes) {
-    needs.once += bytes;
-    if (!plan.isHalvedMap &&
-        cast<RankedTensorType>(tile.getType()).getDimSize(0) == kRows)
-      needs.fetched += bytes;
   }
 
   void addHeld(Value tile) {

@@ -254,6 +254,8 @@ RoleOp MapWriter::addLoadRole() {
 /// Bytes of shared memory for what is not loaded: operands of products that
 /// are computed, and what is stored.
 static constexpr int64_t kComputedBytes = 64 * 1024;
+/// Of these, what operands take beside what is stored.
+static constexpr int64_t kOperandBytes = 24 * 1024;
 
 /// Registers of two roles that compute and of the one that loads: 2 x 232 + 40
 /// of the 512 that an SM has for one thread of each of its warpgroups.
@@ -262,8 +264,11 @@ static constexpr int64_t kComputeRegisters = 232, kLoadRegisters = 40;
 void MapWriter::write() {
   SmallVector<OutGroup> groups = groupOuts(map);
   orderIns(groups);
+  int64_t stored = kOperandBytes;
+  for (const OutGroup &group : groups)
+    stored += countStoredBytes(map, group.outs);
   addChannels(tile::getTarget(kernel).sharedBytes - countBytes(map) -
-              kComputedBytes);
+              std::max(kComputedBytes, stored));
   SmallVector<RoleOp> roles;
   for (auto [i, group] : llvm::enumerate(groups))
     roles.push_back(addRole(group, "compute" + (i ? std::to_string(i) : "")));

@@ -255,7 +255,7 @@ RoleOp MapWriter::addLoadRole() {
 /// are computed, and what is stored.
 static constexpr int64_t kComputedBytes = 64 * 1024;
 /// Of these, what operands take beside what is stored.
-static constexpr int64_t kOperandBytes = 24 * 1024;
+static constexpr int64_t kOperandBytes = 16 * 1024;
 
 /// Registers of two roles that compute and of the one that loads: 2 x 232 + 40
 /// of the 512 that an SM has for one thread of each of its warpgroups.

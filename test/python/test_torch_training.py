@@ -375,7 +375,7 @@ def gpu(monkeypatch, recwarn, request):  # torch warns of what is overridden
     library._destroy()
 
 
-@pytest.mark.parametrize("dims, padded", [((64, 128), (64, 128)), ((60, 100), (64, 128)), ((96, 8), (128, 64))])
+@pytest.mark.parametrize("dims, padded", [((64, 128), (64, 128)), ((60, 100), (64, 112)), ((96, 8), (96, 16)), ((132, 64), (192, 64))])
 @pytest.mark.parametrize("v_first", [False, True])
 def test_gpu_calls(gpu, dims, padded, v_first):
     data = make(key_dim=dims[0], value_dim=dims[1])

@@ -394,6 +394,13 @@ def test_gpu_calls(gpu, dims, padded, v_first):
     assert set(gpu) == {padded}
 
 
+def test_gpu_dims_without_the_compiler(monkeypatch):
+    """What is prebuilt has head dims of 64 and 128."""
+    monkeypatch.setattr(_programs, "_HAS_COMPILER", False)
+    assert _programs.kernel_dims(60, 100) == (64, 128)
+    assert _programs.kernel_dims(128, 192) == (128, 192)
+
+
 def test_gpu_second_derivatives(gpu):
     data = make(key_dim=64, value_dim=64)
     o, _ = chunk_gated_delta_rule(**data)

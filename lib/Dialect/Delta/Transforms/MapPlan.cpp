@@ -98,8 +98,6 @@ public:
       int64_t bytes =
           kGap + countElements(tile) * getElementBytes(tile, how.isRounded);
       needs.loaded += bytes;
-      if (getenv("DBG2"))
-        llvm::errs() << "   reads " << bytes << " " << tile << "\n";
       if (how.times == 1 && !how.isRounded && getTileRank(tile) == 2)
         needs.once += bytes;
     }
@@ -394,12 +392,6 @@ void MapPlan::assign() {
       assigned[best] = current;
       number();
       exceedsMemory |= !fitsShared(Counter(*this, current).count());
-      if (getenv("DBG")) {
-        auto n = Counter(*this, current).count();
-        llvm::errs() << n.loaded << " " << n.scanned << " " << n.staged
-                     << " stored " << n.stored << " held " << n.held << " "
-                     << n.numHeld << " " << *best << "\n";
-      }
     }
     assigned[best] = current;
     llvm::erase(left, best);

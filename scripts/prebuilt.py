@@ -33,6 +33,8 @@ LAYERS = [
     ("head", 8, 32, 128, 128),
     ("head", 4, 16, 128, 128),
     ("head", 2, 8, 128, 128),
+    ("head", 30, 30, 96, 192),  # OLMo-Hybrid 7B
+    ("head", 6, 6, 256, 512),  # flash-linear-attention's default layer, 1.3B
     ("channel", 32, 32, 128, 128),  # Kimi Linear 48B-A3B
 ]
 RULES = {"none": "delta", "head": "gated", "channel": "kda"}

@@ -15,7 +15,7 @@
 /* Bounds of a program, so that a call needs no allocation. */
 #define WYVERN_MAX_TENSORS 64 /* a variant's workspace among them */
 #define WYVERN_MAX_VARIANTS 8
-#define WYVERN_MAX_KERNELS 16
+#define WYVERN_MAX_KERNELS 24
 #define WYVERN_MAX_PARAMS 128
 
 /* Tensor maps kept per program; a power of two. */

@@ -48,8 +48,14 @@ static std::vector<std::string> findFaults(StringRef symbol,
   return faults;
 }
 
+/// What is asked of ptxas where it spills: 5 is its default, and with less it
+/// makes fewer values again that it could hold. A kernel that is just full is
+/// one that it then finds registers for.
+static constexpr StringLiteral kLessReuse = "--register-usage-level=3";
+
 /// One ptxas run; fills in the kernel's cubin and gives the log.
 static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
+                                            StringRef option,
                                             KernelInfo &kernel) {
   llvm::Expected<TemporaryFile> input = TemporaryFile::create("ptx");
   if (!input)
@@ -61,10 +67,12 @@ static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
     return std::move(error);
   int exitCode = 0;
   std::string archFlag = ("-arch=" + arch).str();
-  llvm::Expected<std::string> log = runCaptured(
-      ptxas.path,
-      {archFlag, "-O3", "-v", input->getPath(), "-o", output->getPath()},
-      &exitCode);
+  SmallVector<StringRef> arguments = {
+      archFlag, "-O3", "-v", input->getPath(), "-o", output->getPath()};
+  if (!option.empty())
+    arguments.push_back(option);
+  llvm::Expected<std::string> log =
+      runCaptured(ptxas.path, arguments, &exitCode);
   if (!log)
     return log.takeError();
   std::string text =
@@ -79,13 +87,15 @@ static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
   return text;
 }
 
-/// Runs ptxas on one kernel and reads what it says.
-static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
-                                  KernelInfo &kernel, std::string &log) {
-  llvm::Expected<std::string> text = runPtxas(ptxas, arch, kernel);
+/// Runs ptxas on one kernel, with `option` if it is not empty, and reads what
+/// it says.
+static llvm::Error assembleOnce(const Ptxas &ptxas, StringRef arch,
+                                StringRef option, KernelInfo &kernel,
+                                std::string &log) {
+  llvm::Expected<std::string> text = runPtxas(ptxas, arch, option, kernel);
   if (!text)
     return text.takeError();
-  log += *text;
+  log = *text;
   PtxasLog parsed = PtxasLog::parse(*text);
   const KernelResources *resources = parsed.find(kernel.symbol);
   if (!resources)
@@ -94,6 +104,28 @@ static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
                                    kernel.symbol + "; its log is\n" + *text);
   kernel.resources = *resources;
   kernel.faults = findFaults(kernel.symbol, *resources, parsed);
+  return llvm::Error::success();
+}
+
+/// The same, and once more where registers are spilled: what is without is
+/// taken.
+static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
+                                  KernelInfo &kernel, std::string &log) {
+  std::string text;
+  if (llvm::Error error = assembleOnce(ptxas, arch, "", kernel, text))
+    return error;
+  if (kernel.resources.spillStores || kernel.resources.spillLoads) {
+    KernelInfo again = kernel;
+    std::string second;
+    if (llvm::Error error =
+            assembleOnce(ptxas, arch, kLessReuse, again, second))
+      return error;
+    if (again.faults.empty()) {
+      kernel = std::move(again);
+      text = std::move(second);
+    }
+  }
+  log += text;
   return llvm::Error::success();
 }
 

@@ -189,11 +189,7 @@ def fixed_cases():
         rates = "double" if kind == "product" else "unit"
         yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
-    # Head dims whose tiles are larger than their tensors.
-    for name, decay, kv in (("wide", "head", (96, 192)), ("both", "none", (80, 80)), ("narrow", "channel", (48, 72))):
-        layer = Layer("delta", decay, 2, 4, *kv, "bf16", max_rate=2 if name == "wide" else 1)
-        yield Case(f"dims-{name}", layer, seed=47, batch=2, tokens=333)
-        yield Case(f"dims-{name}-packed", layer, seed=53, lengths=(70, 0, 200, 1), tail=11)
+    yield from dims_cases()
     # Keys that repeat at rates that are said to reach 2: what a factor in one part does not bear. Errors
     # grow there, and two programs with the same roundings agree on an average of many heads alone.
     for decay, dtype in (("none", "bf16"), ("none", "f16"), ("head", "bf16")):
@@ -201,6 +197,22 @@ def fixed_cases():
         for keys, rates in (("one", "most"), ("near", "double"), ("correlated", "double")):
             yield Case(f"rates-{decay}-{dtype}-{keys}", layer, seed=19, batch=16, tokens=1024, keys=keys, rates=rates)
     yield from family_cases()
+
+
+def dims_cases():
+    """Head dims whose tiles are larger than their tensors, and those above 128."""
+    for name, decay, kv, max_rate in (
+        ("wide", "head", (96, 192), 2),
+        ("both", "none", (80, 80), 1),
+        ("narrow", "channel", (48, 72), 1),
+        ("key192", "head", (192, 192), 1),
+        ("key192-twice", "none", (192, 384), 2),
+        ("key256", "none", (256, 256), 1),
+        ("key256-value512", "head", (256, 512), 1),
+    ):
+        layer = Layer("delta", decay, 2, 4 if kv[0] < 128 else 2, *kv, "bf16", max_rate=max_rate)
+        yield Case(f"dims-{name}", layer, seed=47, batch=2, tokens=333)
+        yield Case(f"dims-{name}-packed", layer, seed=53, lengths=(70, 0, 200, 1), tail=11)
 
 
 def family_cases():

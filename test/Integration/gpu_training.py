@@ -68,6 +68,7 @@ def fixed_cases():
     for kind in ("delta", "product", "linear"):
         layer = Layer(kind, "head", 4, 4, 128, 64, "bf16")
         yield Case(f"wide-{kind}-head", layer, 31, batch=2, tokens=190)
+    yield from cases.dims_cases()
     yield from cases.family_cases()
 
 

@@ -84,7 +84,7 @@ class GpuOracle:
     def __init__(self, names, operands, training):
         self.names = list(names)
         self.dims = operands[0].shape[3], operands[2].shape[3]
-        assert set(self.dims) <= {64, 128}
+        assert all(dim % 16 == 0 for dim in self.dims) and (self.dims[0] <= 128 or self.dims[0] % 64 == 0)
         self.residuals = ["factor"] if training else []
         if training:
             self.backward = GpuOracleBackward(self.names)

@@ -375,7 +375,7 @@ def gpu(monkeypatch, recwarn, request):  # torch warns of what is overridden
     library._destroy()
 
 
-@pytest.mark.parametrize("dims, padded", [((64, 128), (64, 128)), ((60, 100), (64, 128)), ((96, 8), (128, 64))])
+@pytest.mark.parametrize("dims, padded", [((64, 128), (64, 128)), ((60, 100), (64, 112)), ((96, 8), (96, 16)), ((132, 64), (192, 64))])
 @pytest.mark.parametrize("v_first", [False, True])
 def test_gpu_calls(gpu, dims, padded, v_first):
     data = make(key_dim=dims[0], value_dim=dims[1])
@@ -392,6 +392,13 @@ def test_gpu_calls(gpu, dims, padded, v_first):
             o, state = chunk_gated_delta_rule(**data, scale=scale, state_v_first=v_first)
         assert state is None and torch.equal(o, found[0])
     assert set(gpu) == {padded}
+
+
+def test_gpu_dims_without_the_compiler(monkeypatch):
+    """What is prebuilt has head dims of 64 and 128."""
+    monkeypatch.setattr(_programs, "_HAS_COMPILER", False)
+    assert _programs.kernel_dims(60, 100) == (64, 128)
+    assert _programs.kernel_dims(128, 192) == (128, 192)
 
 
 def test_gpu_second_derivatives(gpu):

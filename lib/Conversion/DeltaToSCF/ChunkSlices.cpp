@@ -75,7 +75,8 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
       keep(extent);
       break;
     case DimKind::whole:
-      extent = b.getIndexAttr(size);
+      offset = b.getIndexAttr(dim.offset);
+      extent = b.getIndexAttr(dim.getExtent(size));
       keep(extent);
       break;
     }

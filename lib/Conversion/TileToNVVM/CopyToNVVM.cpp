@@ -91,8 +91,9 @@ private:
   }
 };
 
-/// Lanes take the units of a row in turn, then those of the next row. Only what
-/// is dense is known to lie at multiples of 16 bytes.
+/// Lanes take the units of a row in turn, then those of the next row: of as
+/// many rows as they fill, or as fill them. Only what is dense is known to lie
+/// at multiples of 16 bytes.
 struct LoadRowsPattern : OpConversionPattern<LoadRowsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -102,11 +103,11 @@ struct LoadRowsPattern : OpConversionPattern<LoadRowsOp> {
     SmemType tile = op.getTile().getType();
     int64_t unit = op.getGlobal().getType().getDense() ? 4 : 1;
     int64_t units = tile.getShape()[1] / unit;
-    if (units % kLanes != 0 && kLanes % units != 0)
+    int64_t rowsPerStep = kLanes / std::gcd(units, kLanes);
+    if (tile.getShape()[0] % rowsPerStep != 0)
       return rewriter.notifyMatchFailure(
           op, "expected rows that 32 lanes can share");
     Emitter e(rewriter, op.getLoc());
-    int64_t rowsPerStep = std::max<int64_t>(kLanes / units, 1);
     Value lane = e.laneId(), valid = e.trunc32(adaptor.getValid());
     Value lower = e.c32(0), upper = e.c32(tile.getShape()[0]);
     auto loop = scf::ForOp::create(rewriter, op.getLoc(), lower, upper,
@@ -114,11 +115,12 @@ struct LoadRowsPattern : OpConversionPattern<LoadRowsOp> {
     {
       OpBuilder::InsertionGuard guard(rewriter);
       rewriter.setInsertionPointToStart(loop.getBody());
-      Value row = e.add(loop.getInductionVar(), e.udiv(lane, units));
-      Value isValid = e.cmp(LLVM::ICmpPredicate::ult, row, valid);
-      for (int64_t first = 0; first < units; first += kLanes)
-        copyUnit(e, op, adaptor, row, e.add(e.urem(lane, units), first), unit,
-                 isValid);
+      for (int64_t first = 0; first < rowsPerStep * units; first += kLanes) {
+        Value number = e.add(lane, first);
+        Value row = e.add(loop.getInductionVar(), e.udiv(number, units));
+        copyUnit(e, op, adaptor, row, e.urem(number, units), unit,
+                 e.cmp(LLVM::ICmpPredicate::ult, row, valid));
+      }
     }
     arriveWhenCopied(
         e, Stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex()));

@@ -32,10 +32,10 @@ def why_not(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Optional[str]:
 
 
 def _why_no_kernel(key_dim: int, value_dim: int) -> Optional[str]:
-    if key_dim > 128:
-        return f"key dim {key_dim}: kernels take at most 128"
-    if value_dim > 128 and value_dim % 64 != 0:
-        return f"value dim {value_dim}: kernels take at most 128, or a multiple of 64"
+    if key_dim > 256:
+        return f"key dim {key_dim}: kernels take at most 256"
+    if value_dim > 512:
+        return f"value dim {value_dim}: kernels take at most 512"
     return None
 
 

@@ -18,7 +18,7 @@ from wyvern._core.rules import RULES
 from . import _direct, _few, _ops, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
 from ._l2norm import l2norm
-from ._programs import kernel_dim
+from ._programs import kernel_dims
 from ._ranks.context import read_context
 from ._rules import family_of
 from ._scale import rescaled
@@ -154,7 +154,7 @@ def _takes_any(x):
 def _kernel_dims(q, v):
     """The head dims of the program."""
     dims = q.shape[3], v.shape[3]
-    return dims if _takes_any(q) else tuple(kernel_dim(n) for n in dims)
+    return dims if _takes_any(q) else kernel_dims(*dims)
 
 
 def _pad(tensor, *dims):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """From an op's operands to the program that runs them."""
 
+import importlib.util
 import threading
 from typing import Any
 
@@ -11,12 +12,20 @@ from wyvern._core import serving
 
 from ._tensors import NAMES
 
-_KERNEL_DIMS = (64, 128)
+_PREBUILT_DIMS = (64, 128)
+_HAS_COMPILER = importlib.util.find_spec("wyvern._compiler") is not None
 
 
-def kernel_dim(dim):
-    """The head dim of the kernel that serves `dim`."""
-    return next((n for n in _KERNEL_DIMS if dim <= n), dim)
+def kernel_dims(key_dim, value_dim):
+    """The head dims of the kernels that serve these: multiples of 16, which kernels fill up
+    as they load; of 64, of key dims above 128. Without the compiler those of prebuilt bundles."""
+    if not _HAS_COMPILER:
+        return tuple(next((n for n in _PREBUILT_DIMS if dim <= n), dim) for dim in (key_dim, value_dim))
+    return _round_up(key_dim, 16 if key_dim <= 128 else 64), _round_up(value_dim, 16)
+
+
+def _round_up(dim, multiple):
+    return -(-dim // multiple) * multiple
 
 
 def target_of(device):

@@ -107,3 +107,16 @@ func.func @members(%x: tensor<?x?x6x4xbf16>) -> tensor<?x?x2x4xbf16> {
   }
   return %o : tensor<?x?x2x4xbf16>
 }
+
+// A part of what is kept whole is a slice of it.
+// CHECK-LABEL: func.func @part
+// CHECK: tensor.extract_slice %{{.*}}[%{{.*}}, %{{.*}}, 2] [1, %{{.*}}, 4]
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[%{{.*}}, %{{.*}}, 0] [1, %{{.*}}, 4]
+func.func @part(%x: tensor<?x?x8xf32>) -> tensor<?x?x4xf32> {
+  %o = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%X = %x[seq, time, _ from 2 to 6] : tensor<?x?x8xf32>)
+      outs([seq, time, _] : tensor<?x?x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<4x4xf32>)
+  }
+  return %o : tensor<?x?x4xf32>
+}

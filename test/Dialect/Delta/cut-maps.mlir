@@ -63,7 +63,7 @@ func.func @gradient(%x: tensor<?x?x1x64xbf16>, %do: tensor<?x?x1x64xbf16>, %g: t
 
 // -----
 
-// Without a decay a channel a map is left alone.
+// Without a decay a channel a map that fits is left alone.
 
 // CHECK-LABEL: func.func @plain
 // CHECK-COUNT-1: delta.chunk_map
@@ -81,4 +81,75 @@ func.func @plain(%x: tensor<?x?x1x64xbf16>, %g: tensor<?x?x1xf32>) -> tensor<?x?
     delta.yield outs(%A : tensor<64x64xf32>)
   }
   return %d : tensor<?x?x1x64xf32>
+}
+
+// -----
+
+// A product that no block has room for alone is one of parts of what it sums over, and each map
+// makes one of them: it loads the sum so far, and nothing else of the others. What has the
+// dimension is written once for each part.
+
+// CHECK-LABEL: func.func @wide
+// CHECK: %[[FIRST:.*]] = delta.chunk_map
+// CHECK-SAME: ins(%[[X0:.*]] = %{{.*}}[seq, time, head, _ from 384 to 512] : tensor<?x?x1x512xbf16>, %[[S0:.*]] = %{{.*}}[chunk, head, _, _ from 384 to 512] : tensor<?x1x256x512xbf16>, %[[C0:.*]] = %{{.*}}[seq, time, head] : tensor<?x?x1xf32>)
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x256xf32>)
+// CHECK: %[[B:.*]] = linalg.broadcast ins(%[[C0]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x128xf32>)
+// CHECK: %[[CX:.*]] = arith.mulf %[[B]], %[[X0]] : tensor<64x128xf32>
+// CHECK: linalg.contract {{.*}} ins(%[[CX]], %[[S0]] : tensor<64x128xf32>, tensor<256x128xf32>)
+// CHECK: %[[NEXT:.*]] = delta.chunk_map
+// CHECK-SAME: _ from 0 to 192] : tensor<?x?x1x512xbf16>
+// CHECK-SAME: %[[SUM:[a-z0-9]+]] = %[[FIRST]][
+// CHECK: %[[P:.*]] = linalg.contract
+// CHECK: arith.addf %[[SUM]], %[[P]]
+// CHECK: delta.chunk_map
+// CHECK-SAME: _ from 192 to 384] : tensor<?x?x1x512xbf16>
+// CHECK-SAME: = %[[NEXT]][
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x256xbf16>)
+// CHECK: linalg.contract {{.*}} ins(%{{.*}}, %{{.*}} : tensor<64x192xf32>, tensor<256x192xf32>)
+// CHECK-NOT: delta.chunk_map
+// REMARK: remark: [Passed] Cut | Category:delta-cut-maps{{.*}}Crossing=2, Maps=3
+#mn = affine_map<(m, n, k) -> (m, n)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+func.func @wide(%x: tensor<?x?x1x512xbf16>, %s: tensor<?x1x256x512xbf16>, %c: tensor<?x?x1xf32>, %y: tensor<?x?x1x256xbf16>) -> tensor<?x?x1x256xbf16> {
+  %d = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x512xbf16>, %S = %s[chunk, head, _, _] : tensor<?x1x256x512xbf16>,
+          %C = %c[seq, time, head] : tensor<?x?x1xf32>, %Y = %y[seq, time, head, _] : tensor<?x?x1x256xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x256xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x256xf32>
+    %e = tensor.empty() : tensor<64x512xf32>
+    %B = linalg.broadcast ins(%C : tensor<64xf32>) outs(%e : tensor<64x512xf32>) dimensions = [1]
+    %CX = arith.mulf %B, %X : tensor<64x512xf32>
+    %P = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%CX, %S : tensor<64x512xf32>, tensor<256x512xf32>) outs(%zero : tensor<64x256xf32>) -> tensor<64x256xf32>
+    %D = arith.subf %P, %Y : tensor<64x256xf32>
+    delta.yield outs(%D : tensor<64x256xf32>)
+  }
+  return %d : tensor<?x?x1x256xbf16>
+}
+
+// -----
+
+// A product that is read twice is made twice where two such tiles fill the registers.
+
+// CHECK-LABEL: func.func @twice
+// CHECK-NOT: from
+// CHECK: %[[P:.*]] = linalg.contract
+// CHECK: %[[PX:.*]] = arith.mulf %[[P]],
+// CHECK: linalg.reduce {{.*}} ins(%[[PX]] :
+// CHECK: %[[Q:.*]] = linalg.contract
+// CHECK: arith.addf %[[Q]],
+func.func @twice(%x: tensor<?x?x1x256xbf16>, %p: tensor<?x?x1x64xbf16>, %y: tensor<?x?x1x256xbf16>) -> (tensor<?x?x1x256xbf16>, tensor<?x?x1xf32>) {
+  %d:2 = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x256xbf16>, %M = %p[seq, time, head, _] : tensor<?x?x1x64xbf16>,
+          %Y = %y[seq, time, head, _] : tensor<?x?x1x256xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x256xbf16>, [seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x256xf32>
+    %none = arith.constant dense<0.0> : tensor<64xf32>
+    %P = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>] ins(%M, %X : tensor<64x64xf32>, tensor<64x256xf32>) outs(%zero : tensor<64x256xf32>) -> tensor<64x256xf32>
+    %PX = arith.mulf %P, %X : tensor<64x256xf32>
+    %r = linalg.reduce {arith.addf} ins(%PX : tensor<64x256xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+    %D = arith.addf %P, %Y : tensor<64x256xf32>
+    delta.yield outs(%D, %r : tensor<64x256xf32>, tensor<64xf32>)
+  }
+  return %d#0, %d#1 : tensor<?x?x1x256xbf16>, tensor<?x?x1xf32>
 }

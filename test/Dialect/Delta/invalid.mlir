@@ -965,6 +965,31 @@ func.func @chunk_scan_c22(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r:
 
 // -----
 
+func.func @chunk_program_c23(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C23) expected a part of a dimension of an in, within its 4 elements, found #delta.binding<[seq, time, head, _ from 2 to 6]> for in #0}}
+  delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _ from 2 to 6] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c23_out(%x: tensor<?x?x1x4xf32>) -> tensor<?x?x1x4xf32> {
+  // expected-error @+1 {{(C23) expected a part of a dimension of an in, within its 4 elements, found #delta.binding<[seq, time, head, _ from 0 to 2]> for out #0}}
+  %y = delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _ from 2 to 4] : tensor<?x?x1x4xf32>) outs([seq, time, head, _ from 0 to 2] : tensor<?x?x1x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x2xf32>)
+  }
+  return %y : tensor<?x?x1x4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{expected a part of some elements, found 2 to 2}}
+func.func private @empty_part() attributes {binding = #delta.binding<[seq, _ from 2 to 2]>}
+
+// -----
+
 func.func @identity_c1() {
   // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
   %I = delta.identity : tensor<8x4xf32>

@@ -77,3 +77,25 @@ func.func @factor(%z: tensor<?x?x1x63xbf16>, %b: tensor<?x?x1xf32>, %v: tensor<?
   }
   return %o : tensor<?x?x1x32xbf16>
 }
+
+// -----
+
+// The last part of a dimension gets whole columns, those before have them.
+
+// CHECK-LABEL: func.func @parts
+// CHECK: _ from 0 to 64] : tensor<?x?x1x96xf32>
+// CHECK-SAME: _ from 64 to 96 * 64] : tensor<?x?x1x96xf32>
+// CHECK: arith.addf %{{.*}} : tensor<64x64xf32>
+func.func @parts(%x: tensor<?x?x1x96xf32>) -> tensor<?x?x1xf32> {
+  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _ from 0 to 64] : tensor<?x?x1x96xf32>, %Y = %x[seq, time, head, _ from 64 to 96] : tensor<?x?x1x96xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %none = arith.constant dense<0.0> : tensor<64xf32>
+    %YY = arith.addf %Y, %Y : tensor<64x32xf32>
+    %a = linalg.reduce {arith.addf} ins(%X : tensor<64x64xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+    %b = linalg.reduce {arith.addf} ins(%YY : tensor<64x32xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+    %c = arith.addf %a, %b : tensor<64xf32>
+    delta.yield outs(%c : tensor<64xf32>)
+  }
+  return %o : tensor<?x?x1xf32>
+}

@@ -154,8 +154,12 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
       ++tileDim;
       break;
     case DimKind::whole:
-      coords.push_back(splitDim == tileDim ? splitStart
-                                           : createIndex(builder, loc, 0));
+      coords.push_back(createIndex(builder, loc, dim.offset));
+      if (splitDim == tileDim)
+        coords.back() = dim.isPart()
+                            ? Value(arith::AddIOp::create(
+                                  builder, loc, coords.back(), splitStart))
+                            : splitStart;
       ++tileDim;
       break;
     case DimKind::chunk:

@@ -151,8 +151,8 @@ static LogicalResult checkState(sched::KernelOp kernel,
            << what << " has " << depth
            << " elements beside the value dimension; the GPU path keeps "
            << tile::kAccRows << " x " << most
-           << " of it in a warpgroup's registers: use key dimensions up to 128 "
-              "(target \"cpu\" takes all)";
+           << " of it in a warpgroup's registers: use key dimensions up to "
+           << most << " (target \"cpu\" takes all)";
   return success();
 }
 

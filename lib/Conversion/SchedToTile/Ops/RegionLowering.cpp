@@ -189,6 +189,7 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   bool isMatrix =
       isa<RankedTensorType>(value.getType()) && tensorOf(value).getRank() == 2;
   Value tile;
+  bool isReadAgain = false;
   if (auto load = dyn_cast_or_null<sched::LoadOp>(op)) {
     tile = fetchRows(load, user);
   } else if (op && !isa<sched::GetOp>(op) && isMatrix &&
@@ -202,8 +203,9 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
       tile = makeElementwise(op, block, m);
   } else {
     tile = readShared(value, block, user, m ? m : orientation.getM(value));
+    isReadAgain = !holdsVectors;
   }
-  if (tile && isMatrix)
+  if (tile && (isMatrix || isReadAgain))
     made[{value, block}] = tile;
   else if (tile)
     registers[value] = {tile};

@@ -186,6 +186,7 @@ private:
   Value allocate(ArrayRef<int64_t> shape, Type element, bool transient);
   /// Writes `value` to shared memory if some product reads it there.
   LogicalResult stage(Value value, Operation *op);
+  void planStates(Block &block);
   /// Tile `block` of the product, added to `init` if there is one; negated, it
   /// is taken off.
   Value emitProduct(Operation *op, const Product &product, Value init,
@@ -232,6 +233,9 @@ private:
   DenseMap<std::pair<Value, unsigned>, Value> sums;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
+  /// False where a state fills the registers: vectors of a chunk are then read
+  /// from shared memory wherever they are used.
+  bool holdsVectors = true;
   /// Operations of a map with one use that are lowered with it: elementwise
   /// ones, and products that are added to something.
   DenseSet<Operation *> fused;

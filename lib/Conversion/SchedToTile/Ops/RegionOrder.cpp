@@ -107,13 +107,23 @@ public:
   }
 
   /// Takes the units that do not raise the live registers, as long as there
-  /// are some.
+  /// are some: first those that find room beside what is live.
   void takeFree(SmallVectorImpl<unsigned> *order) {
-    for (unsigned i = 0; i < units.size(); ++i)
-      if (!units[i].isLate && isReady(i) && getGrowth(i) <= 0) {
-        take(i, order);
-        i = -1; // an earlier one may be ready now
-      }
+    auto isFree = [&](unsigned i) {
+      return !units[i].isLate && isReady(i) && getGrowth(i) <= 0;
+    };
+    auto hasRoom = [&](unsigned i) {
+      return isFree(i) && live + units[i].registers <= kMostRegisters;
+    };
+    auto numbers = llvm::seq<unsigned>(0, units.size());
+    while (true) {
+      auto next = llvm::find_if(numbers, hasRoom);
+      if (next == numbers.end())
+        next = llvm::find_if(numbers, isFree);
+      if (next == numbers.end())
+        return;
+      take(*next, order);
+    }
   }
 
 private:

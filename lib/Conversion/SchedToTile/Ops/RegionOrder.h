@@ -18,6 +18,10 @@ namespace mlir::wyvern {
 /// once.
 class RegionOrder {
 public:
+  /// Registers of a thread that tiles may take at once: what is left of all by
+  /// addresses and what an operation needs.
+  static constexpr int64_t kMostRegisters = 224;
+
   /// What the order is found by.
   struct Costs {
     /// The operation is lowered with what uses it.

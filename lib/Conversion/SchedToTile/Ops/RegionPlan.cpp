@@ -8,17 +8,15 @@
 #include "RegionOrder.h"
 
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+#include "wyvern/Dialect/Tile/Targets/StateRoom.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
-
-/// Registers of a thread that tiles may take at once for the sake of shared
-/// memory: what is left of all by addresses and what an operation needs.
-static constexpr int64_t kMostRegisters = 224;
 
 /// Operands of products are in shared memory: it takes them across, and their
 /// registers are free while the product runs.
@@ -120,9 +118,85 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
   bool isTooWide = order.stagedBytes > getStagingRoom(/*blocks=*/1);
   bool gainsBlock =
       order.stagedBytes > roomBeside && kept.stagedBytes <= roomBeside;
-  bool keptIsNarrow =
-      kept.stagedBytes < order.stagedBytes && kept.registers <= kMostRegisters;
+  bool keptIsNarrow = kept.stagedBytes < order.stagedBytes &&
+                      kept.registers <= RegionOrder::kMostRegisters;
   return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
+}
+
+/// A chain's products read what it carries from registers, but for a state that
+/// leaves no room there for its rounded copy.
+void RegionLowering::planStates(Block &block) {
+  tile::TargetInfo target = tile::getTarget(allocationPoint);
+  for (Operation &op : block) {
+    std::optional<Product> product = getProduct(&op);
+    if (!product || isShared(product->a))
+      continue;
+    int64_t columns = tensorOf(product->a).getDimSize(1 - product->aM);
+    if (tile::holdsRoundedState(target, columns))
+      continue;
+    staged.insert(product->a);
+    holdsVectors = false;
+  }
+}
+
+/// Returns the operations that lead to what `block` carries on.
+static llvm::SmallPtrSet<Operation *, 32> findCarried(Block &block) {
+  llvm::SmallPtrSet<Operation *, 32> carried;
+  SmallVector<Value> worklist(
+      cast<sched::YieldOp>(block.getTerminator()).getCarries());
+  while (!worklist.empty()) {
+    Operation *def = worklist.pop_back_val().getDefiningOp();
+    if (def && def->getBlock() == &block && carried.insert(def).second)
+      worklist.append(def->operand_begin(), def->operand_end());
+  }
+  return carried;
+}
+
+/// True for what is made of vectors wherever it is read.
+static bool isSpreadVector(Operation *op) {
+  return isa<linalg::BroadcastOp, tensor::EmptyOp>(op) ||
+         op->hasTrait<OpTrait::ConstantLike>();
+}
+
+/// Orders the operations of a chain whose state fills the registers, and whose
+/// rounded copy the products read from shared memory: first what leads to the
+/// next state, then what else reads the copy. What is done to tiles element by
+/// element comes right behind what made them: of a tile that several products
+/// read as something else, these are held and not the tile. What reads a carry
+/// stays, since others may still read that.
+static SmallVector<Operation *> orderByState(Block &block,
+                                             ArrayRef<Operation *> all) {
+  llvm::SmallPtrSet<Operation *, 32> carried = findCarried(block);
+  SmallVector<Operation *> ops(all), ordered;
+  llvm::stable_sort(ops, [&](Operation *a, Operation *b) {
+    return carried.contains(a) > carried.contains(b);
+  });
+  llvm::DenseMap<Operation *, size_t> places;
+  std::function<std::optional<size_t>(Operation *)> findPlace =
+      [&](Operation *op) -> std::optional<size_t> {
+    size_t place = 0;
+    for (Value operand : op->getOperands()) {
+      Operation *def = operand.getDefiningOp();
+      bool isCarry = !def && isa<RankedTensorType>(operand.getType());
+      if (isCarry || (def && !places.contains(def) && !isSpreadVector(def)))
+        return std::nullopt;
+      if (def)
+        place = std::max(place, places.lookup(def));
+    }
+    return place;
+  };
+  // Places are numbers of the program, so that what is moved keeps its order.
+  SmallVector<std::pair<size_t, Operation *>> keyed;
+  for (auto [i, op] : llvm::enumerate(ops)) {
+    bool isMoved = op->hasTrait<OpTrait::Elementwise>() || isSpreadVector(op);
+    std::optional<size_t> place = isMoved ? findPlace(op) : std::nullopt;
+    places[op] = place.value_or(i + 1);
+    keyed.push_back({places[op], op});
+  }
+  llvm::stable_sort(keyed, llvm::less_first());
+  for (auto [place, op] : keyed)
+    ordered.push_back(op);
+  return ordered;
 }
 
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
@@ -130,13 +204,13 @@ SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
     return isa<sched::SchedDialect>(op->getDialect()) &&
            !(takesInPlace && isa<sched::GetOp>(op));
   };
-  if (!isMap) { // between the chain's products nothing goes through shared
-                // memory
+  if (!isMap) {
+    planStates(block);
     SmallVector<Operation *> ops;
     for (Operation &op : block)
       if (!isHandOver(&op))
         ops.push_back(&op);
-    return ops;
+    return holdsVectors ? ops : orderByState(block, ops);
   }
   planStaging(block);
   planFusion(block);

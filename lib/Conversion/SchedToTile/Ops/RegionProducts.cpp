@@ -72,8 +72,10 @@ LogicalResult RegionLowering::stage(Value value, Operation *op) {
   Tiles tiles = getTiles(value, op);
   if (tiles.empty())
     return failure();
-  Value tile = allocate(type.getShape(), type.getElementType(),
-                        /*transient=*/false);
+  // In a role with the split dimension it has its part of that.
+  SmallVector<int64_t> shape(type.getShape());
+  shape[*m] = tile::kAccRows * static_cast<int64_t>(tiles.size());
+  Value tile = allocate(shape, type.getElementType(), /*transient=*/false);
   for (auto [i, part] : llvm::enumerate(tiles))
     tile = tile::WriteOp::create(builder, op->getLoc(), part, tile,
                                  /*transpose=*/*m == 1, i,

@@ -104,6 +104,11 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
     if (dim.kind == DimKind::whole && !isStatic)
       return op.emitOpError() << "(C4) expected a static size where " << name
                               << " is kept whole, found " << type;
+    if (dim.isPart() && (!isIn || dim.end > size))
+      return op.emitOpError()
+             << "(C23) expected a part of a dimension of an in, within its "
+             << size << " elements, found " << binding << " for " << name
+             << " of type " << type;
     if (dim.kind != DimKind::head)
       continue;
     bool isMember = dim.multiple != 1 || dim.offset != 0;

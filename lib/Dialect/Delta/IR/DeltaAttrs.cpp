@@ -28,8 +28,23 @@ static StringRef describeMultiple(DimKind kind) {
   llvm_unreachable("unknown kind of dimension");
 }
 
-/// Parses one entry of a binding: a keyword, after some perhaps `* n`, and
-/// after `head * n` and `chunk * n` perhaps `+ i`.
+/// Parses `from a to b` if it is there.
+static ParseResult parsePart(AsmParser &parser, BoundDim &dim) {
+  if (failed(parser.parseOptionalKeyword("from")))
+    return success();
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseInteger(dim.offset) || parser.parseKeyword("to") ||
+      parser.parseInteger(dim.end))
+    return failure();
+  if (dim.offset < 0 || dim.end <= dim.offset)
+    return parser.emitError(loc) << "expected a part of some elements, found "
+                                 << dim.offset << " to " << dim.end;
+  return success();
+}
+
+/// Parses one entry of a binding: a keyword, after `_` perhaps `from a to b`,
+/// after some perhaps `* n`, and after `head * n` and `chunk * n` perhaps `+
+/// i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -41,6 +56,8 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
            << "expected seq, time, chunk, head, slot or _, found '" << keyword
            << "'";
   dim = {*kind, 1};
+  if (*kind == DimKind::whole && parsePart(parser, dim))
+    return failure();
   StringRef counted = describeMultiple(*kind);
   if (counted.empty() || failed(parser.parseOptionalStar()))
     return success();
@@ -68,9 +85,11 @@ void BindingAttr::printDims(llvm::raw_ostream &os) const {
   os << '[';
   llvm::interleaveComma(getDims(), os, [&](BoundDim dim) {
     os << stringifyDimKind(dim.kind);
+    if (dim.isPart())
+      os << " from " << dim.offset << " to " << dim.end;
     if (dim.multiple != 1)
       os << " * " << dim.multiple;
-    if (dim.offset != 0)
+    if (dim.offset != 0 && !dim.isPart())
       os << " + " << dim.offset;
   });
   os << ']';
@@ -125,7 +144,7 @@ RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,
     else if (dim.kind == DimKind::whole)
       shape.push_back(ShapedType::isDynamic(size)
                           ? size
-                          : llvm::alignTo(size, dim.multiple));
+                          : llvm::alignTo(dim.getExtent(size), dim.multiple));
   }
   return RankedTensorType::get(shape, compute);
 }

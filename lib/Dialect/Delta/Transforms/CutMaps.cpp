@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CutSums.h"
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
 
@@ -189,6 +190,33 @@ void MapCutter::cut() {
 // The pass
 //===----------------------------------------------------------------------===//
 
+/// Makes a product that is added to something and read otherwise too once for
+/// each, where registers cannot hold two such tiles: then it starts from what
+/// it is added to.
+static void repeatWideProducts(RewriterBase &rewriter, ChunkMapOp map,
+                               int64_t registerBytes) {
+  constexpr int64_t kHeldBytes = 4;
+  SmallVector<linalg::ContractOp> products(
+      map.getBlock().getOps<linalg::ContractOp>());
+  for (linalg::ContractOp product : products) {
+    Value tile = product.getResult(0);
+    int64_t bytes =
+        kHeldBytes * cast<RankedTensorType>(tile.getType()).getNumElements();
+    if (2 * bytes <= registerBytes || tile.hasOneUse())
+      continue;
+    for (OpOperand &use : llvm::make_early_inc_range(tile.getUses()))
+      if (isa<arith::AddFOp, arith::SubFOp>(use.getOwner())) {
+        rewriter.setInsertionPoint(use.getOwner());
+        use.set(rewriter.clone(*product)->getResult(0));
+      }
+    if (tile.use_empty())
+      rewriter.eraseOp(product);
+  }
+}
+
+/// Columns that a part of a sum has a multiple of: what delta-pad-dims pads to.
+static constexpr int64_t kLeastColumns = 64;
+
 namespace {
 struct CutMapsPass : wyvern::delta::impl::CutMapsPassBase<CutMapsPass> {
   using Base::Base;
@@ -202,7 +230,30 @@ struct CutMapsPass : wyvern::delta::impl::CutMapsPassBase<CutMapsPass> {
   }
 
 private:
+  /// Cuts the sums of `map` where a product alone needs more memory than a
+  /// block has, into as few parts as there is room for. Returns the map in its
+  /// place.
+  ChunkMapOp cutSumsToFit(RewriterBase &rewriter, ChunkMapOp map) {
+    MapRoom room{sharedBytes, registerBytes};
+    if (!MapPlan(map, room).exceedsShared())
+      return map;
+    int64_t size = findCuttableSum(map);
+    for (int64_t parts = 2, columns = size; columns > kLeastColumns; ++parts) {
+      columns = llvm::alignTo(llvm::divideCeil(size, parts), kLeastColumns);
+      ChunkMapOp cut = cutSums(rewriter, map, columns);
+      if (!MapPlan(cut, room).exceedsShared()) {
+        ++numCutSums;
+        rewriter.replaceOp(map, cut.getOuts());
+        return cut;
+      }
+      rewriter.eraseOp(cut);
+    }
+    return map;
+  }
+
   void cut(RewriterBase &rewriter, ChunkMapOp map) {
+    repeatWideProducts(rewriter, map, registerBytes);
+    map = cutSumsToFit(rewriter, map);
     MapPlan plan(map, {sharedBytes, registerBytes});
     if (plan.isWhole())
       return;

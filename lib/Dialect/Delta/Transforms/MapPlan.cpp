@@ -7,7 +7,9 @@
 #include "MapPlan.h"
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+#include "wyvern/Dialect/Delta/Utils/Training.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -20,7 +22,9 @@ static constexpr int kLater = std::numeric_limits<int>::max();
 static constexpr int64_t kOperandBytes = 2, kHeldBytes = 4;
 /// Bytes that lie between the tiles of a block: each starts at a multiple of
 /// what TMA asks for, and small ones do not fill the gaps of large ones.
-static constexpr int64_t kGap = 1024, kGaps = 8 * 1024;
+static constexpr int64_t kGap = 1024, kGaps = 8 * 1024, kLeastGaps = 4 * 1024;
+/// Rows of a chunk that registers hold as one tile.
+static constexpr int64_t kRows = 64;
 /// Tiles that registers hold at a time: of more, the addresses and masks of
 /// their operands find no room besides. Found by compiling all specs.
 static constexpr int64_t kMostHeld = 2;
@@ -50,24 +54,6 @@ static bool isHalvedProduct(Operation *op) {
   return isHalved(op) && apply.getM().getDefiningOp();
 }
 
-/// True for a product of rows that several operations read: registers hold it
-/// from the first to the last.
-static bool isHeld(Operation *op) {
-  if (isHalved(op) || !isa<linalg::ContractOp>(op) ||
-      getTileRank(op->getResult(0)) != 2)
-    return false;
-  Value value = op->getResult(0);
-  while (value.hasOneUse()) {
-    Operation *user = *value.user_begin();
-    if (!user->hasTrait<OpTrait::Elementwise>())
-      return false;
-    value = user->getResult(0);
-  }
-  return llvm::any_of(value.getUsers(), [](Operation *user) {
-    return user->hasTrait<OpTrait::Elementwise>();
-  });
-}
-
 /// True if `op` reads `tile` as an operand that is rounded.
 static bool readsRounded(Operation *op, Value tile) {
   SmallVector<OpOperand *> rounded =
@@ -75,6 +61,16 @@ static bool readsRounded(Operation *op, Value tile) {
   return llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
     return operand.get() != tile || llvm::is_contained(rounded, &operand);
   });
+}
+
+/// True for what a forward has saved, which is stored as what programs hand
+/// each other.
+static bool isSaved(Value tensor) {
+  auto argument = dyn_cast<BlockArgument>(tensor);
+  auto func = argument
+                  ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
+                  : func::FuncOp();
+  return func && func.getArgAttr(argument.getArgNumber(), kResidualAttr);
 }
 
 bool MapPlan::isSpread(Value value) {
@@ -106,10 +102,60 @@ public:
         needs.once += bytes;
     }
     needs.staged += staged;
+    // Where products are made in halves, what leaves takes the place of their
+    // operands.
+    if (!plan.isHalvedMap)
+      addStored();
     return needs;
   }
 
 private:
+  /// Outs of this map, and what later ones read of it.
+  void addStored() {
+    ChunkMapOp map = plan.map;
+    for (auto [tensor, tile] :
+         llvm::zip_equal(map.getOuts(), map.getYield().getOuts()))
+      if (std::max(plan.getNumber(tile), 0) == number)
+        addStored(tile,
+                  getElementTypeOrSelf(tensor).getIntOrFloatBitWidth() / 8);
+    for (Operation &op : map.getBlock().without_terminator()) {
+      if (plan.numbers.lookup(&op) != number || plan.sums.isInner(&op))
+        continue;
+      for (OpOperand &use : op.getUses())
+        if (!isa<YieldOp>(use.getOwner()) && !plan.isSpread(use.get()) &&
+            plan.numbers.lookup(use.getOwner()) > number)
+          addStored(use.get(), readsRounded(use.getOwner(), use.get())
+                                   ? kOperandBytes
+                                   : kHeldBytes);
+    }
+  }
+
+  void addStored(Value tile, int64_t elementBytes) {
+    if (getTileRank(tile) == 2)
+      needs.stored =
+          std::max(needs.stored, kGap + elementBytes * countElements(tile));
+  }
+
+  /// True for a product of rows that several operations read: registers hold it
+  /// from the first to the last. What is part of a sum that another map ends is
+  /// read there.
+  bool isHeld(Operation *op) const {
+    if (isHalved(op) || !isa<linalg::ContractOp>(op) ||
+        getTileRank(op->getResult(0)) != 2)
+      return false;
+    Value value = op->getResult(0);
+    while (value.hasOneUse()) {
+      Operation *user = *value.user_begin();
+      if (!user->hasTrait<OpTrait::Elementwise>() ||
+          (!plan.isHalvedMap && plan.numbers.lookup(user) != number))
+        return false;
+      value = user->getResult(0);
+    }
+    return llvm::any_of(value.getUsers(), [](Operation *user) {
+      return user->hasTrait<OpTrait::Elementwise>();
+    });
+  }
+
   void addOp(Operation *op) {
     if (plan.sums.find(op))
       return;
@@ -147,9 +193,14 @@ private:
     }
     if (!isPart || !isLater)
       return;
-    int64_t bytes = kGap + kHeldBytes * countElements(sum.root->getResult(0));
+    Value tile = sum.root->getResult(0);
+    int64_t bytes = kGap + kHeldBytes * countElements(tile);
     needs.loaded += bytes;
     needs.once += bytes;
+    // A product takes its registers, out of memory (sched-separate).
+    if (!plan.isHalvedMap &&
+        cast<RankedTensorType>(tile.getType()).getDimSize(0) == kRows)
+      needs.fetched += bytes;
   }
 
   void addRead(Value value, Operation *reader) {
@@ -202,7 +253,8 @@ private:
                      .getInBinding(number)
                      .has(DimKind::time);
     }
-    bool isBetween = !in || in.getDefiningOp<ChunkProgramOpInterface>();
+    bool isBetween = !in || in.getDefiningOp<ChunkProgramOpInterface>() ||
+                     (!plan.isHalvedMap && isSaved(in));
     return isBetween && getTileRank(tile) == 2 && (isRounded || isState)
                ? std::min(bytes, kOperandBytes)
                : bytes;
@@ -221,14 +273,21 @@ private:
   llvm::SmallPtrSet<Operation *, 32> visited;
 };
 
+bool MapPlan::fitsShared(const Needs &needs) const {
+  return needs.getShared() - needs.fetched + kGaps <= room.shared;
+}
+
 bool MapPlan::fits(const Needs &needs) const {
-  return needs.getShared() + kGaps <= room.shared &&
-         needs.held + 2 * needs.largest <= room.registers &&
+  // One that is held alone is what the next product adds to.
+  bool isAlone = !isHalvedMap && needs.numHeld <= 1;
+  return fitsShared(needs) &&
+         (isAlone || needs.held + 2 * needs.largest <= room.registers) &&
          needs.numHeld <= kMostHeld;
 }
 
-bool MapPlan::fitsTwice(const Needs &needs) const {
-  return 2 * (needs.getShared() - needs.once) <= room.shared && fits(needs);
+bool MapPlan::fitsBeside(const Needs &needs) const {
+  return fits(needs) &&
+         (!isHalvedMap || 2 * (needs.getShared() - needs.once) <= room.shared);
 }
 
 //===----------------------------------------------------------------------===//
@@ -241,15 +300,16 @@ MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
     if (cast<ChunkRegionOpInterface>(op).getMatmulFlops() > 0 ||
         isa<linalg::ReduceOp>(op))
       units.push_back(&op);
+  isHalvedMap = llvm::any_of(units, isHalved);
   for (Operation *unit : units)
     assigned[unit] = 0;
   number();
   // A map without a decay a channel holds little in registers beside what it
   // loads.
   Needs needs = Counter(*this, 0).count();
+  int64_t bytes = needs.getShared() - needs.fetched - needs.gaps + kLeastGaps;
   if (llvm::any_of(units, isHalvedProduct) ||
-      (llvm::any_of(units, isHalved) ? !fits(needs)
-                                     : needs.getShared() > room.shared))
+      (isHalvedMap ? !fits(needs) : bytes > room.shared))
     assign();
 }
 
@@ -282,8 +342,9 @@ void MapPlan::number() {
   }
 }
 
-/// Fills one map after the other: with what it has room for and costs it least,
-/// and with more than one product only what lets two blocks share an SM.
+/// Fills one map after the other: with what it has room for and costs it least.
+/// With products made in halves, which take long, more than one only where it
+/// lets two blocks share an SM.
 /// What reads no other product comes first, so that products of products find
 /// their operands made.
 void MapPlan::assign() {
@@ -306,10 +367,11 @@ void MapPlan::assign() {
       number();
       Needs needs = Counter(*this, current).count();
       assigned[unit] = kLater;
+      number();
       bool readsProduct = depth != kAnywhere;
       std::pair<int64_t, int64_t> cost(readsProduct,
                                        needs.getShared() - needs.once);
-      bool isRoom = isEmpty ? fits(needs) : fitsTwice(needs);
+      bool isRoom = isEmpty ? fits(needs) : fitsBeside(needs);
       if (isRoom && (!best || cost < bestCost)) {
         best = unit;
         bestCost = cost;
@@ -324,8 +386,13 @@ void MapPlan::assign() {
       isEmpty = true;
       continue;
     }
-    exceeds |= !best;
-    best = best ? best : cheapest;
+    if (!best) {
+      exceeds = true;
+      best = cheapest;
+      assigned[best] = current;
+      number();
+      exceedsMemory |= !fitsShared(Counter(*this, current).count());
+    }
     assigned[best] = current;
     llvm::erase(left, best);
     isEmpty = false;

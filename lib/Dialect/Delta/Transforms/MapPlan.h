@@ -32,6 +32,8 @@ public:
   int getNumMaps() const { return numMaps; }
   /// True if some part is larger than what there is room for.
   bool exceedsRoom() const { return exceeds; }
+  /// True if it is larger than a block's shared memory.
+  bool exceedsShared() const { return exceedsMemory; }
   /// The number of the map that makes `value`, or kAnywhere.
   int getNumber(Value value) const;
   const TermSums &getSums() const { return sums; }
@@ -46,26 +48,33 @@ private:
   /// What one of the maps needs.
   struct Needs {
     int64_t loaded = 0, scanned = 0, staged = 0;
-    int64_t once = 0; ///< of what is loaded, what is read once, no operand
+    int64_t gaps = 0;    ///< of what is loaded, what lies between tiles
+    int64_t fetched = 0; ///< of that, what need not be in shared memory
+    int64_t stored = 0;  ///< the largest matrix that leaves
+    int64_t once = 0;    ///< of what is loaded, what is read once, no operand
     int64_t held = 0, largest = 0, numHeld = 0;
-    int64_t getShared() const { return loaded + scanned + staged; }
+    int64_t getShared() const { return loaded + scanned + staged + stored; }
   };
   class Counter;
 
   void assign();
   /// Numbers what follows from products that are assigned.
   void number();
+  bool fitsShared(const Needs &needs) const;
   bool fits(const Needs &needs) const;
-  /// True if two blocks find room on an SM: one waits while the other computes.
-  bool fitsTwice(const Needs &needs) const;
+  /// True if a map that has a product may have another. Where these are made in
+  /// halves, two blocks then find room on an SM: one waits while the other
+  /// computes.
+  bool fitsBeside(const Needs &needs) const;
 
   ChunkMapOp map;
   MapRoom room;
   TermSums sums;
   SmallVector<Operation *> units; ///< products and reductions, in order
   llvm::DenseMap<Operation *, int> assigned, numbers;
+  bool isHalvedMap = false; ///< some product is made in halves
   int numMaps = 1;
-  bool exceeds = false;
+  bool exceeds = false, exceedsMemory = false;
 };
 
 } // namespace mlir::wyvern::delta

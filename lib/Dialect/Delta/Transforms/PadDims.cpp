@@ -11,12 +11,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SizeClasses.h"
+
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace mlir::wyvern::delta {
@@ -47,10 +46,6 @@ private:
 
   /// True if some dimension may have to grow.
   bool isNarrow();
-  /// Gives every use of a constant, and of a tile that says only its shape,
-  /// one of its own: two may be of different sizes.
-  void separateUses();
-  void collectClasses();
   /// Marks the classes of dimensions that are rows of tokens: these stay, in a
   /// factor as columns too.
   void markRows(ArrayRef<Bound> all);
@@ -58,60 +53,13 @@ private:
   void grow(StringRef name, ArrayRef<Bound> all);
   void retype(Value value);
 
-  unsigned number(TileDim dim) {
-    auto [it, isNew] =
-        numbers.try_emplace(dim, static_cast<unsigned>(numbers.size()));
-    if (isNew)
-      classes.insert(it->second);
-    return it->second;
-  }
-  void join(TileDim a, TileDim b) { classes.unionSets(number(a), number(b)); }
-
   ChunkProgramOpInterface program;
   int64_t columns;
-  llvm::DenseMap<TileDim, unsigned> numbers;
-  llvm::EquivalenceClasses<unsigned> classes;
-  llvm::DenseSet<unsigned> rows, grown; ///< leaders of classes
+  std::optional<SizeClasses> classes;
+  llvm::DenseSet<unsigned> rows, grown; ///< classes
   unsigned numPadded = 0;
 };
 } // namespace
-
-void ProgramPadder::separateUses() {
-  for (Operation &op : llvm::make_early_inc_range(program.getBlock())) {
-    if (!op.hasTrait<OpTrait::ConstantLike>() &&
-        !isa<tensor::EmptyOp, linalg::FillOp>(op))
-      continue;
-    OpBuilder builder(&op);
-    for (OpOperand &use : llvm::make_early_inc_range(
-             llvm::drop_begin(op.getResult(0).getUses())))
-      use.set(builder.clone(op)->getResult(0));
-  }
-}
-
-void ProgramPadder::collectClasses() {
-  for (Operation &op : program.getBlock()) {
-    if (auto tileOp = dyn_cast<ChunkRegionOpInterface>(op))
-      for (const TileLoop &loop : tileOp.getLoops())
-        for (TileDim dim : loop.dims)
-          join(loop.dims.front(), dim);
-    // What is not read still has the shape of the result.
-    if (auto dest = dyn_cast<DestinationStyleOpInterface>(op))
-      for (OpOperand &init : dest.getDpsInitsMutable())
-        for (int64_t d = 0; d < getTileRank(init.get()); ++d)
-          join({init.get(), d}, {dest.getTiedOpResult(&init), d});
-  }
-}
-
-/// Calls `visit` with each dimension of the tile that `binding` gives, its
-/// place among those of the tensor and its number in the tile.
-static void
-forEachTileDim(BindingAttr binding,
-               function_ref<void(BoundDim, size_t, int64_t)> visit) {
-  int64_t inTile = 0;
-  for (auto [i, dim] : llvm::enumerate(binding.getDims()))
-    if (dim.kind == DimKind::whole || dim.kind == DimKind::time)
-      visit(dim, i, inTile++);
-}
 
 void ProgramPadder::markRows(ArrayRef<Bound> all) {
   // Columns of a factor, of either part, are rows of its system.
@@ -122,12 +70,12 @@ void ProgramPadder::markRows(ArrayRef<Bound> all) {
     else if (auto apply = dyn_cast<EraseApplyOp>(op))
       factor = apply.getZ();
     if (factor)
-      rows.insert(classes.getLeaderValue(number({factor, 1})));
+      rows.insert(classes->get({factor, 1}));
   }
   for (const Bound &bound : all)
     forEachTileDim(bound.binding, [&](BoundDim dim, size_t, int64_t d) {
       if (dim.kind == DimKind::time)
-        rows.insert(classes.getLeaderValue(number({bound.tile, d})));
+        rows.insert(classes->get({bound.tile, d}));
     });
 }
 
@@ -138,8 +86,9 @@ void ProgramPadder::grow(StringRef name, ArrayRef<Bound> all) {
     auto type = cast<RankedTensorType>(bound.tensor.getType());
     bool grows = false;
     forEachTileDim(bound.binding, [&](BoundDim dim, size_t i, int64_t d) {
-      unsigned leader = classes.getLeaderValue(number({bound.tile, d}));
-      if (dim.kind != DimKind::whole || type.getDimSize(i) % columns == 0 ||
+      unsigned leader = classes->get({bound.tile, d});
+      if (dim.kind != DimKind::whole ||
+          dim.getExtent(type.getDimSize(i)) % columns == 0 ||
           rows.contains(leader))
         return;
       dims[i].multiple = columns;
@@ -159,9 +108,9 @@ void ProgramPadder::retype(Value value) {
     return;
   SmallVector<int64_t> shape(type.getShape());
   for (auto [d, size] : llvm::enumerate(shape))
-    if (auto it = numbers.find({value, d});
-        it != numbers.end() &&
-        grown.contains(classes.getLeaderValue(it->second)))
+    if (std::optional<unsigned> of =
+            classes->find({value, static_cast<int64_t>(d)});
+        of && grown.contains(*of))
       size = llvm::alignTo(size, columns);
   value.setType(type.clone(shape));
   if (auto constant = value.getDefiningOp<arith::ConstantOp>())
@@ -196,7 +145,8 @@ bool ProgramPadder::isNarrow() {
     auto type = cast<RankedTensorType>(bound.tensor.getType());
     bool found = false;
     forEachTileDim(bound.binding, [&](BoundDim dim, size_t i, int64_t) {
-      found |= dim.kind == DimKind::whole && type.getDimSize(i) % columns != 0;
+      found |= dim.kind == DimKind::whole &&
+               dim.getExtent(type.getDimSize(i)) % columns != 0;
     });
     return found;
   };
@@ -207,14 +157,13 @@ bool ProgramPadder::isNarrow() {
 unsigned ProgramPadder::pad() {
   if (!isNarrow())
     return 0;
-  separateUses();
-  collectClasses();
+  classes.emplace(program);
   SmallVector<Bound> ins = getIns(), carries = getCarries(), outs = getOuts();
   // What a carry becomes is one.
   for (auto [carry, next] :
        llvm::zip_equal(carries, program.getYield().getCarries()))
     for (int64_t d = 0; d < getTileRank(next); ++d)
-      join({carry.tile, d}, {next, d});
+      classes->join({carry.tile, d}, {next, d});
   markRows(ins);
   markRows(outs);
   grow("in_bindings", ins);

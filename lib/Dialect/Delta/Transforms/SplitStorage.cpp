@@ -96,9 +96,13 @@ unsigned delta::splitOuts(RewriterBase &rewriter,
     Value remainder =
         addOut(rewriter, program, rest, {stored, program.getOutBinding(i)});
     program = remainder.getDefiningOp<ChunkProgramOpInterface>();
+    // Its uses move as their programs get more operands.
+    SmallVector<std::pair<Operation *, unsigned>> summed;
     for (OpOperand &use : program.getOuts()[i].getUses())
       if (isSummed(getTileOf(use)))
-        addRemainder(rewriter, use, remainder);
+        summed.push_back({use.getOwner(), use.getOperandNumber()});
+    for (auto [reader, operand] : summed)
+      addRemainder(rewriter, reader->getOpOperand(operand), remainder);
     ++number;
   }
   return number;

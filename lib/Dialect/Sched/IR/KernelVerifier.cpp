@@ -54,6 +54,8 @@ static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
        llvm::zip_equal(binding.getDims(), tensor.getShape())) {
     if (dim.kind == delta::DimKind::whole && ShapedType::isDynamic(size))
       return error("a static size where a dimension is kept whole");
+    if (dim.isPart() && dim.end > size)
+      return error("a part within the dimension");
     if (dim.kind == delta::DimKind::head &&
         (ShapedType::isDynamic(size) || size < 1 ||
          heads * dim.multiple % size != 0))

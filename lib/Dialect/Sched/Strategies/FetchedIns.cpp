@@ -7,7 +7,8 @@
 // What a map reads once, element by element, can come from memory when it is
 // read. It waits for that, and another block on the SM computes meanwhile, if
 // shared memory has room for two. Maps with a decay a channel are long: two of
-// them side by side are worth the wait.
+// them side by side are worth the wait. Others have it so where their tiles
+// find no room in a block otherwise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +23,9 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
+
+/// Bytes that lie between the tiles of a block.
+static constexpr int64_t kGaps = 12 * 1024;
 
 static int64_t countTileBytes(Value tile, Type element) {
   return cast<RankedTensorType>(tile.getType()).getNumElements() *
@@ -71,22 +75,55 @@ static int64_t countComputedBytes(delta::ChunkMapOp map) {
   return staged + scanned;
 }
 
+int64_t sched::countStoredBytes(delta::ChunkMapOp map,
+                                ArrayRef<unsigned> outs) {
+  int64_t most = 0;
+  for (unsigned i : outs) {
+    Value tile = map.getYield().getOuts()[i];
+    if (delta::getTileRank(tile) == 2)
+      most = std::max(
+          most, countTileBytes(tile, getElementTypeOrSelf(map.getOuts()[i])));
+  }
+  return most;
+}
+
+/// Returns the bytes of the tile of in `i` in shared memory.
+static int64_t countInBytes(delta::ChunkMapOp map, unsigned i) {
+  bool isVector = delta::getTileRank(map.getInArg(i)) < 2;
+  return countTileBytes(map.getInArg(i),
+                        isVector ? map.getCompute()
+                                 : getElementTypeOrSelf(map.getIns()[i]));
+}
+
+/// Drops those of `fetched` without which the others leave as much room as is
+/// missing, the largest staying: registers hold what is fetched.
+static void keepFewest(SmallVectorImpl<unsigned> &fetched,
+                       delta::ChunkMapOp map, int64_t missing) {
+  llvm::stable_sort(fetched, [&](unsigned a, unsigned b) {
+    return countInBytes(map, a) > countInBytes(map, b);
+  });
+  size_t number = 0;
+  while (number < fetched.size() && missing > 0)
+    missing -= countInBytes(map, fetched[number++]);
+  fetched.truncate(number);
+  llvm::sort(fetched);
+}
+
 SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
   tile::TargetInfo target = tile::getTarget(map);
   int64_t half = (target.sharedBytes + target.sharedBytesReserved) / 2 -
                  target.sharedBytesReserved;
   int64_t bytes = countComputedBytes(map), fetchedBytes = 0;
   SmallVector<unsigned> fetched;
-  bool hasOther = false;
+  bool hasOther = false, sums = sumsRows(map);
   for (unsigned i = 0; i < map.getIns().size(); ++i) {
     if (map.getInArg(i).use_empty())
       continue;
-    bool isVector = delta::getTileRank(map.getInArg(i)) < 2;
-    int64_t size = countTileBytes(
-        map.getInArg(i),
-        isVector ? map.getCompute() : getElementTypeOrSelf(map.getIns()[i]));
+    int64_t size = countInBytes(map, i);
     bytes += size;
-    if (!isReadOnce(map, i)) {
+    // Of others, a sum that goes on: a product takes its registers.
+    if (!isReadOnce(map, i) ||
+        !(sums || getElementTypeOrSelf(map.getIns()[i]).isF32())) {
       hasOther = true;
       continue;
     }
@@ -94,8 +131,15 @@ SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
     fetched.push_back(i);
   }
   // A channel holds something.
-  if (!sumsRows(map) || bytes <= half || bytes - fetchedBytes > half ||
-      !hasOther)
-    fetched.clear();
+  if (!hasOther)
+    return {};
+  if (sums) {
+    bool gainsBlock = bytes > half && bytes - fetchedBytes <= half;
+    return gainsBlock ? fetched : SmallVector<unsigned>();
+  }
+  auto outs = llvm::to_vector(
+      llvm::seq<unsigned>(0, static_cast<unsigned>(map.getOuts().size())));
+  keepFewest(fetched, map,
+             bytes + countStoredBytes(map, outs) + kGaps - target.sharedBytes);
   return fetched;
 }

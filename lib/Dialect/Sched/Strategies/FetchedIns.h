@@ -15,9 +15,13 @@ namespace mlir::wyvern::sched {
 bool sumsRows(delta::ChunkMapOp map);
 
 /// Returns the numbers of the ins that the role of `map` that computes should
-/// take from memory itself, since a second block on the SM then finds room;
-/// none, where one does so anyway or does not.
+/// take from memory itself, since a second block on the SM then finds room, or
+/// the one block; none, where they do so anyway or do not.
 SmallVector<unsigned> findFetchedIns(delta::ChunkMapOp map);
+
+/// Returns the bytes of the largest matrix among `outs` of `map`, which leave
+/// through shared memory one after the other.
+int64_t countStoredBytes(delta::ChunkMapOp map, ArrayRef<unsigned> outs);
 
 } // namespace mlir::wyvern::sched
 

@@ -6,6 +6,8 @@
 
 #include "MapOfRuns.h"
 
+#include "FetchedIns.h"
+
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -95,8 +97,14 @@ static SmallVector<OutGroup> groupOuts(delta::ChunkMapOp map) {
 }
 
 bool sched::visitsRuns(delta::ChunkMapOp map) {
-  return 2 * countBytes(map) > tile::getTarget(map).sharedBytes &&
-         groupOuts(map).size() == 2;
+  int64_t room = tile::getTarget(map).sharedBytes, bytes = countBytes(map);
+  if (2 * bytes <= room || !findFetchedIns(map).empty())
+    return false;
+  SmallVector<OutGroup> groups = groupOuts(map);
+  // Roles store at the same time.
+  for (const OutGroup &group : groups)
+    bytes += countStoredBytes(map, group.outs);
+  return bytes <= room && groups.size() == 2;
 }
 
 //===----------------------------------------------------------------------===//
@@ -246,6 +254,8 @@ RoleOp MapWriter::addLoadRole() {
 /// Bytes of shared memory for what is not loaded: operands of products that
 /// are computed, and what is stored.
 static constexpr int64_t kComputedBytes = 64 * 1024;
+/// Of these, what operands take beside what is stored.
+static constexpr int64_t kOperandBytes = 16 * 1024;
 
 /// Registers of two roles that compute and of the one that loads: 2 x 232 + 40
 /// of the 512 that an SM has for one thread of each of its warpgroups.
@@ -254,8 +264,11 @@ static constexpr int64_t kComputeRegisters = 232, kLoadRegisters = 40;
 void MapWriter::write() {
   SmallVector<OutGroup> groups = groupOuts(map);
   orderIns(groups);
+  int64_t stored = kOperandBytes;
+  for (const OutGroup &group : groups)
+    stored += countStoredBytes(map, group.outs);
   addChannels(tile::getTarget(kernel).sharedBytes - countBytes(map) -
-              kComputedBytes);
+              std::max(kComputedBytes, stored));
   SmallVector<RoleOp> roles;
   for (auto [i, group] : llvm::enumerate(groups))
     roles.push_back(addRole(group, "compute" + (i ? std::to_string(i) : "")));

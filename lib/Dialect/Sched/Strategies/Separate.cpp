@@ -13,6 +13,7 @@
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
+#include "wyvern/Dialect/Tile/Targets/StateRoom.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -101,10 +102,23 @@ static SmallVector<unsigned> findReadIns(ChunkProgramOpInterface program) {
   return read.empty() ? all : read;
 }
 
+/// Returns the bytes of shared memory that a warpgroup's part of the rounded
+/// state takes, split along `split`: none where it is in registers.
+static int64_t countStagedBytes(const tile::TargetInfo &target,
+                                delta::TileDim split) {
+  constexpr int64_t kBytes = 2;
+  auto state = cast<RankedTensorType>(split.first.getType());
+  int64_t columns = state.getDimSize(1 - split.second);
+  return tile::holdsRoundedState(target, columns)
+             ? 0
+             : columns * tile::kAccRows * kBytes;
+}
+
 /// Returns how many chunks of the ins fit into a block's shared memory, but no
 /// more than `most` and no less than one.
 static int64_t fitDepth(ChunkProgramOpInterface program, KernelOp kernel,
                         int64_t most) {
+  tile::TargetInfo target = tile::getTarget(kernel);
   delta::DimClasses classes(program);
   std::optional<delta::TileDim> split;
   if (auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation()))
@@ -118,8 +132,10 @@ static int64_t fitDepth(ChunkProgramOpInterface program, KernelOp kernel,
         size /= static_cast<int64_t>(kernel.getSplit());
     bits += size;
   }
-  int64_t fit =
-      8 * tile::getTarget(kernel).sharedBytes / std::max<int64_t>(bits, 1);
+  int64_t room = target.sharedBytes;
+  if (split)
+    room -= countStagedBytes(target, *split);
+  int64_t fit = 8 * room / std::max<int64_t>(bits, 1);
   return std::clamp<int64_t>(fit, 1, most);
 }
 

@@ -45,7 +45,7 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   target.tileRegistersShared = 90;
   // Beside its tiles, of a role with a budget: addresses and counters.
   target.plainRegisters = 24;
-  target.stateColumns = 128;
+  target.stateColumns = 256;
 
   // H100 and H200 as SXM; memory of the H200 at 1.755 GHz.
   target.sms = 132;

@@ -32,10 +32,9 @@ class DeltaNet(DeltaLayer):
     operations, token by token in float32 (`wyvern.torch.reference`).
 
     On a GPU the backend "wyvern" takes bf16 or fp16 activations (parameters of that
-    type, or autocast) and head dims up to 128: 64 and 128 as they are, others padded
-    with zeros. FLA's default, 1024 / 4 heads = 256, is more: choose num_heads so that
-    hidden_size * expand / num_heads is 64 or 128. On the CPU any head dim and
-    floating-point type works. Raises ValueError for sizes that do not divide.
+    type, or autocast) and head dims up to 256: multiples of 16 as they are (64 above
+    128), others padded with zeros. 64 and 128 are the fastest. On the CPU any head dim
+    and floating-point type works. Raises ValueError for sizes that do not divide.
     """
 
     def __init__(

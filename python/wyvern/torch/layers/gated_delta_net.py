@@ -26,10 +26,10 @@ class GatedDeltaNet(DeltaLayer):
     operations, token by token in float32 (`wyvern.torch.reference`).
 
     On a GPU the backend "wyvern" takes bf16 or fp16 activations (parameters of that
-    type, or autocast) and head dims up to 128: 64 and 128 as they are, others padded
-    with zeros. FLA's defaults, head_dim 256 and expand_v 2, are more: head_dim=64 with
-    expand_v=2, or head_dim=128 with expand_v=1, are the largest. On the CPU any head
-    dim and floating-point type works. Raises ValueError for sizes that do not divide.
+    type, or autocast) and key dims up to 256, value dims up to 512: multiples of 16 as
+    they are (64 of key dims above 128), others padded with zeros. 64 and 128 are the
+    fastest. On the CPU any head dim and floating-point type works. Raises ValueError for
+    sizes that do not divide.
     """
 
     def __init__(

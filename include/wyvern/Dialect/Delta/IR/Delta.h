@@ -37,16 +37,21 @@ struct BoundDim {
   DimKind kind;
   int64_t multiple = 1;
   int64_t offset = 0;
+  int64_t end = 0; ///< of a part of what is kept whole, behind it; 0: no part
+
+  /// Elements of a dimension of `size` elements, kept whole, that a tile has.
+  int64_t getExtent(int64_t size) const { return end ? end - offset : size; }
+  bool isPart() const { return end != 0; }
 
   bool operator==(const BoundDim &other) const {
     return kind == other.kind && multiple == other.multiple &&
-           offset == other.offset;
+           offset == other.offset && end == other.end;
   }
 };
 
 inline llvm::hash_code hash_value(const BoundDim &dim) {
   return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple,
-                            dim.offset);
+                            dim.offset, dim.end);
 }
 
 } // namespace mlir::wyvern::delta

@@ -67,7 +67,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
     chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
-    whole; `_ * n` with zeros behind it, up to a multiple of n). The tile of an operand keeps `time`, as
+    whole; `_ * n` with zeros behind it, up to a multiple of n; `_ from a to b`, of an in, for
+    its elements a to b - 1). The tile of an operand keeps `time`, as
     chunk * n rows, and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.

@@ -73,7 +73,34 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     A sum whose terms are made by several maps crosses once, as it is so far: sums are
     written anew, in the order of the maps, and a running sum of a sum as a sum of
     running sums. A sum that goes on keeps the compute type (`delta-assign-precision`).
-    Maps without a product with a decay a channel are left alone.
+    A map without a product with a decay a channel is cut only where a block's memory is
+    too small for it.
+
+    Where one product alone is larger than that memory, its sum is cut first: over the
+    parts of a head dimension that no out has. Ins are bound to a part each (`_ from a to
+    b`), everything that has the dimension is written once for each part, and the sums
+    are added up. `%S` below is 256 x 512:
+
+    ```mlir
+    %d = delta.chunk_map ins(%X[seq, time, head, _], %S[chunk, head, _, _]) {
+      %p = linalg.contract %X, %S
+      delta.yield outs(%p)
+    }
+    ```
+
+    becomes, in one map (and then in two, the second with `%p` as an in):
+
+    ```mlir
+    %d = delta.chunk_map ins(%X[seq, time, head, _ from 0 to 256],
+                             %X[seq, time, head, _ from 256 to 512],
+                             %S[chunk, head, _, _ from 0 to 256],
+                             %S[chunk, head, _, _ from 256 to 512]) {
+      %p = linalg.contract %X0, %S0
+      %q = linalg.contract %X1, %S1
+      %s = arith.addf %p, %q
+      delta.yield outs(%s)
+    }
+    ```
 
     Before (types left out; `%d` sums two products that do not fit together):
 
@@ -113,6 +140,7 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
   ];
   let statistics = [
     Statistic<"numCut", "num-cut", "maps cut in several">,
+    Statistic<"numCutSums", "num-cut-sums", "maps whose sums were cut first">,
     Statistic<"numCrossing", "num-crossing", "values that cross between them">,
   ];
 }

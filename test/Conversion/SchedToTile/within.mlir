@@ -50,3 +50,43 @@ func.func @f(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xb
   }
   return %r#0 : tensor<?x?x2x64xbf16>
 }
+
+// Copies that take chunks in turn: each puts what is of its own chunks, the first one with
+// its number, then that of the chunk after its next one.
+
+// CHECK-LABEL: tile.kernel @turns
+// CHECK: %[[RING:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK: tile.roles warps [8] {
+// CHECK: %[[COPY:.*]] = arith.subi %{{.*}}, %{{.*}} : index
+// CHECK: %[[ANY:.*]] = arith.cmpi ult, %[[FIRST:.*]], %[[COUNT:.*]] : index
+// CHECK: scf.if %[[ANY]] {
+// CHECK-NEXT: tile.one_warp 0 {
+// CHECK: tile.acquire %[[RING]][%[[FIRST]]]
+// CHECK-NOT: tile.acquire
+// CHECK: scf.for %[[I:.*]] = %[[COPY]] to %[[COUNT]] step %{{.*}} {
+// CHECK: %[[NEXT:.*]] = arith.addi %[[I]], %{{.*}} : index
+// CHECK: tile.acquire %[[RING]][%[[NEXT]]]
+// CHECK: tile.wait %[[RING]][%[[I]]]
+func.func @g(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xbf16> {delta.name = "o"}) {
+  %r:1 = sched.kernel "turns" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 4 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 copies 2 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %Y = arith.addf %X, %X : tensor<64x64xf32>
+        sched.store %Y to %out direct : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 within "copy" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c ahead 2 : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %r#0 : tensor<?x?x2x64xbf16>
+}

@@ -477,6 +477,32 @@ func.func @role_k40(%x: tensor<?x?x2x64xbf16>) {
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
     %c = sched.channel depth 2 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    // expected-error @+1 {{(K40) is within "other": expected the name of a role of this kernel that is within no other and ends each chunk before the next (no overlap)}}
+    sched.role "load" warps 1 within "other" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k40_copies(%x: tensor<?x?x2x64xbf16>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 4 fill tma : !sched.channel<tensor<64x64xbf16>>
     sched.role "copy" warps 4 copies 2 {
       sched.each_chunk forward valid(%n) {
         %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
@@ -484,11 +510,11 @@ func.func @role_k40(%x: tensor<?x?x2x64xbf16>) {
         sched.yield
       }
     }
-    // expected-error @+1 {{(K40) is within "copy": expected the name of a role of this kernel that is within no other, takes every chunk (no copies) and ends each before the next (no overlap)}}
+    // expected-error @+1 {{(K40) is within "copy", of which 2 copies take chunks in turn: expected puts a multiple of these and less than the channel's depth ahead, and depths that are multiples too; a copy brings tiles of the chunks that it takes}}
     sched.role "load" warps 1 within "copy" {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
-        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.put %X to %c ahead 1 : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
         sched.yield
       }
     }

@@ -84,3 +84,38 @@ tile.kernel @refilled(%more: i1) grid 1 * slots warps 4 min_blocks 1 operands ["
     } {tile.behind_release}
   }
 }
+
+// The second product adds to the first without having waited for it: the first one's tile
+// is read until the second is complete.
+
+// CHECK-LABEL: tile.kernel @added
+// CHECK: tile.wait %[[A:.*]][%[[C:.*]]] :
+// CHECK: tile.wait %[[B:.*]][%[[C]]] :
+// CHECK: tile.await
+// CHECK-NEXT: %[[E:.*]] = tile.mma
+// CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]]
+// CHECK-NEXT: tile.release %[[A]][%[[C]]]
+// CHECK-NEXT: tile.release %[[B]][%[[C]]]
+// CHECK-NEXT: arith.negf %[[Y]]
+tile.kernel @added(%h: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots warps 5 min_blocks 1 operands [""] {
+  %c0 = arith.constant 0 : index
+  %a = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  %b = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  tile.sync
+  tile.roles warps [4, 1] {
+    %t = tile.wait %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    %v = tile.wait %b[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    %d = tile.mma %h, %t : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    %x = tile.await %d pending 1 : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    %e = tile.mma %h, %v into %x : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64x64xf32, #tile.layout<acc>> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    %y = tile.await %e : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+    %n = arith.negf %y : tensor<64x64xf32, #tile.layout<acc>>
+    tile.release %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    tile.release %b[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  }, {
+    %t = tile.acquire %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.commit %a[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+    %v = tile.acquire %b[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+    tile.commit %b[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  }
+}

@@ -302,3 +302,38 @@ tile.kernel @multiplied(%a: !half, %k: !tile, %s: !tile.smem<64x64xf32>, %p: i1)
     %z = arith.mulf %y, %f : !acc
   }
 }
+
+// A product that adds to the one right before it does not wait for that, but for one whose
+// operand lies in shared memory of the block's own, where the next tile may be written.
+
+// CHECK-LABEL: tile.kernel @added
+tile.kernel @added(%n: index, %a: !half, %b: !half, %s: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 : !ring
+  %own = tile.alloc : !tile
+  // CHECK: scf.for
+  // CHECK: %[[D:.*]] = tile.mma
+  // CHECK-NEXT: %[[X:.*]] = tile.await %[[D]] pending 1
+  // CHECK-NEXT: %[[E:.*]] = tile.mma %{{.*}} into %[[X]]
+  // CHECK-NEXT: %[[Y:.*]] = tile.await %[[E]] :
+  // CHECK-NEXT: arith.mulf %[[Y]]
+  // CHECK: %[[F:.*]] = tile.mma
+  // CHECK-NEXT: %[[Z:.*]] = tile.await %[[F]] :
+  // CHECK-NEXT: tile.mma %{{.*}} into %[[Z]]
+  scf.for %i = %c0 to %n step %c1 {
+    %k = tile.wait %ring[%i] : !ring -> !tile
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %x = tile.await %d : !fly
+    %e = tile.mma %b, %k into %x : !half, !tile, !acc -> !fly
+    %y = tile.await %e : !fly
+    %o = arith.mulf %y, %s : !acc
+    %h = arith.truncf %o : !acc to !half
+    %f = tile.mma %h, %own : !half, !tile -> !fly
+    %z = tile.await %f : !fly
+    %g = tile.mma %h, %own into %z : !half, !tile, !acc -> !fly
+    %u = tile.await %g : !fly
+    %p = arith.mulf %u, %s : !acc
+  }
+}

@@ -46,9 +46,14 @@ void RoleLowering::beginGuests(sched::EachChunkOp loop) {
       for (auto put : guest.getEachChunk().getBlock().getOps<sched::PutOp>())
         guests.push_back(
             {put, static_cast<int64_t>(guests.size()) % tile::kWarpgroupWarps});
+  // A copy brings what is of the chunks that it takes.
   for (GuestPut &guest : guests)
-    for (uint64_t use = 0; use < guest.put.getAhead(); ++use) {
-      locateGuestPut(guest, index(use));
+    for (uint64_t use = 0; use < guest.put.getAhead();
+         use += role.getCopies()) {
+      Value first = index(use);
+      if (copy)
+        first = arith::AddIOp::create(builder, loc, first, copy);
+      locateGuestPut(guest, first);
       lowerGuestPut(guest, loop);
     }
 }

@@ -180,6 +180,18 @@ static LogicalResult verifyNames(KernelOp kernel) {
   return success();
 }
 
+/// True if groups that take the chunks of a host in turn can each put what
+/// `guest` puts for the chunks that they come to.
+static bool canTakeTurns(RoleOp guest, int64_t copies) {
+  auto isTaken = [&](PutOp put) {
+    auto channel = put.getChannel().getDefiningOp<ChannelOp>();
+    int64_t depth = channel.getDepth(), ahead = put.getAhead();
+    return depth % copies == 0 && ahead % copies == 0 && ahead < depth;
+  };
+  return copies == 1 ||
+         llvm::all_of(guest.getEachChunk().getBlock().getOps<PutOp>(), isTaken);
+}
+
 /// Checks that what a role within another needs of it is there: one warp that
 /// comes to every chunk, before anything of the chunk is done.
 static LogicalResult verifyHosts(KernelOp kernel) {
@@ -187,13 +199,20 @@ static LogicalResult verifyHosts(KernelOp kernel) {
     if (!role.getWithin())
       continue;
     RoleOp host = kernel.findRole(*role.getWithin());
-    if (!host || host.getWithin() || host.getCopies() != 1 ||
-        host.getEachChunk().getOverlap())
+    if (!host || host.getWithin() || host.getEachChunk().getOverlap())
       return role.emitOpError()
              << "(K40) is within " << role.getWithinAttr()
              << ": expected the name of a role of this kernel that is within "
-                "no other, takes every chunk (no copies) and ends each before "
-                "the next (no overlap)";
+                "no other and ends each chunk before the next (no overlap)";
+    auto copies = static_cast<int64_t>(host.getCopies());
+    if (!canTakeTurns(role, copies))
+      return role.emitOpError()
+             << "(K40) is within " << role.getWithinAttr() << ", of which "
+             << copies
+             << " copies take chunks in turn: expected puts a multiple of "
+                "these and less than the channel's depth ahead, and depths "
+                "that are multiples too; a copy brings tiles of the chunks "
+                "that it takes";
   }
   return success();
 }

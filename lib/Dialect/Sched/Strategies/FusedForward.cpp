@@ -60,6 +60,14 @@ static SmallVector<Operation *> orderMap(const FusedProgram &program) {
   return order;
 }
 
+/// True if the scan of `program` makes rows that leave it in each chunk.
+static bool storesRows(const FusedProgram &program) {
+  return llvm::any_of(program.getOuts(), [&](const FusedProgram::Out &out) {
+    return out.tensor.getOwner() == program.getScan() &&
+           out.binding.has(delta::DimKind::time);
+  });
+}
+
 /// Returns the roles of `program`: the state's chain, and the map, which is a
 /// chunk or two ahead of it. With `splitMap` the map is two roles, one ahead of
 /// the other: the products of the chunk with itself, and, if it solves a
@@ -70,12 +78,14 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   PlannedRole dots{splitMap ? "dots" : "map", tile::kWarpgroupWarps};
   PlannedRole factor{"factor", tile::kWarpgroupWarps};
   // What makes triangular factors, what needs one, and what no product needs.
+  // But where there are no rows, there are no products for them either: then
+  // the role of products has the least to do.
   auto factorOps =
       findDependents(program.getMap(), llvm::IsaPred<delta::EraseFactorOp>);
   for (Operation &op : llvm::reverse(program.getMap().getBlock())) {
     auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
-    if (!factorOps.empty() && !op.use_empty() && chunkOp &&
-        chunkOp.getMatmulFlops() == 0 &&
+    if (!factorOps.empty() && storesRows(program) && !op.use_empty() &&
+        chunkOp && chunkOp.getMatmulFlops() == 0 &&
         llvm::all_of(op.getUsers(), [&](Operation *user) {
           return factorOps.contains(user) ||
                  user->hasTrait<OpTrait::IsTerminator>();
@@ -114,6 +124,32 @@ static bool waitsForProduct(delta::ChunkScanOp scan) {
     Operation *def = carry.getDefiningOp();
     return def && isProduct(def) && countProducts(def) > 0;
   });
+}
+
+/// Says how deep the channels of `plan` are, whose last role loads on the side
+/// in copies that take the chunks in turn.
+static void planChannelsOfCopies(RolePlan &plan, int64_t loaded,
+                                 int64_t computed, ArrayRef<int64_t> each) {
+  int64_t copies = plan.getRoles().back().copies;
+  // As a copy begins a chunk, others are at those before it, and the state is
+  // behind them by as many as it finds computed.
+  int64_t inUse = copies + computed;
+  for (auto [number, channel] : llvm::enumerate(plan.getChannels())) {
+    // Vectors are made first, and no copy should wait for their place. Of what
+    // is loaded, what the state alone reads is early enough where the copy
+    // begins its chunk.
+    int64_t depth = channel.isVector ? inUse : computed;
+    if (!channel.filler)
+      depth = channel.isReadBy(0) ? inUse : std::max(inUse, computed + loaded);
+    if (number < each.size())
+      depth = each[number];
+    channel.depth = llvm::divideCeil(depth, copies) * copies;
+    if (channel.filler)
+      continue;
+    channel.host = plan.getRoles().size() - 1;
+    channel.ahead =
+        std::max<int64_t>(channel.depth - inUse, 0) / copies * copies;
+  }
 }
 
 /// Says how deep the channels of `plan` are, and who loads, on the side or not.
@@ -162,16 +198,17 @@ static bool savesOuts(const FusedProgram &program) {
 }
 
 /// Says how outs leave `roles`. Where no warps only load there is no shared
-/// memory for them either: they take the place of what the role has read. Where
-/// the roles of the map save something too, from their registers, and the state
-/// has a place for all that it stores.
+/// memory for them either: those of the state take the place of what it has
+/// read, those of the map leave from registers. Where a forward saves them
+/// everything of the map does, and the state has a place for all that it
+/// stores.
 static void planStores(MutableArrayRef<PlannedRole> roles, bool onTheSide,
                        bool saves) {
   using Stores = PlannedRole::Stores;
   for (auto [i, role] : llvm::enumerate(roles))
-    if (saves)
-      role.stores = i == 0 ? Stores::staged : Stores::direct;
-    else if (onTheSide)
+    if (i > 0 && (saves || onTheSide))
+      role.stores = Stores::direct;
+    else if (i == 0 && onTheSide && !saves)
       role.stores = Stores::via;
 }
 
@@ -181,6 +218,19 @@ static bool makesTwoParts(delta::ChunkMapOp map) {
                       [](delta::EraseFactorOp op) {
                         return op.getZ().getType() != op.getL().getType();
                       });
+}
+
+/// True if the scan of `program` is faster than the factor of its map: it makes
+/// no rows beside its chain. Then all of the map is one role, of which copies
+/// take the chunks in turn. Not where decays make products as long as a factor,
+/// nor with a factor of two parts, for which there is too little shared memory.
+static bool mapTakesTurns(const FusedProgram &program) {
+  delta::ChunkMapOp map = program.getMap();
+  bool hasDecay =
+      llvm::any_of(map.getBlock().getOps<delta::DecayDotOp>(),
+                   [](delta::DecayDotOp op) { return op.getG() != nullptr; });
+  return !map.getBlock().getOps<delta::EraseFactorOp>().empty() &&
+         !storesRows(program) && !hasDecay && !makesTwoParts(map);
 }
 
 /// True if the second part of factors has no room where loaded tiles are held
@@ -241,11 +291,9 @@ static int64_t countWarpgroups(ArrayRef<PlannedRole> roles) {
 }
 
 /// True if two warpgroups of the state and the map's leave no registers for
-/// warps that only load. Copies of a role cannot load on the side.
+/// warps that only load.
 static bool leavesNoWarps(ArrayRef<PlannedRole> roles) {
-  return roles.front().split > 1 && countWarpgroups(roles) == kWarpgroups &&
-         llvm::all_of(roles,
-                      [](const PlannedRole &role) { return role.copies == 1; });
+  return roles.front().split > 1 && countWarpgroups(roles) == kWarpgroups;
 }
 
 namespace {
@@ -257,15 +305,19 @@ struct FuseForward : sched::impl::FuseForwardPassBase<FuseForward> {
         getOperation().getOps<delta::ChunkScanOp>());
     IRRewriter rewriter(&getContext());
     unsigned number = 0;
+    bool isOfBackward = isBackward(getOperation());
+    // First all maps are cut: what a later scan alone reads is not made by the
+    // one that takes the rest of its map.
+    for (delta::ChunkScanOp scan : scans)
+      if (!isOfBackward)
+        cutOwnMaps(rewriter, scan);
     for (delta::ChunkScanOp scan : scans) {
       std::string why;
       std::optional<FusedProgram> program;
-      if (isBackward(getOperation())) {
+      if (isOfBackward)
         why = "it is of a backward, for which these roles are not made";
-      } else {
-        cutOwnMaps(rewriter, scan);
+      else
         program = FusedProgram::match(scan, why);
-      }
       if (!program) {
         FusedProgram::decline(scan, getArgument(), why);
         continue;
@@ -284,25 +336,34 @@ private:
     FailureOr<int64_t> parts = countSplitParts(scan);
     if (failed(parts))
       return failure();
-    SmallVector<PlannedRole> roles = divide(program, splitMap);
+    int64_t split = *parts % splitWarps == 0 ? splitWarps : 1;
+    bool takesTurns = splitMap && split > 1 && mapTakesTurns(program);
+    SmallVector<PlannedRole> roles = divide(program, splitMap && !takesTurns);
     PlannedRole &state = roles.front();
-    state.split = *parts % splitWarps == 0 ? splitWarps : 1;
+    state.split = split;
     Grid grid = getScanGrid(scan);
     grid.split = *parts / state.split;
-    roles.back().copies = copies;
+    roles.back().copies = takesTurns ? std::max<int64_t>(copies, 2) : copies;
     state.overlap = state.split == 1 && waitsForProduct(scan);
     bool onTheSide = leavesNoWarps(roles), saves = savesOuts(program);
     planStores(roles, onTheSide, saves);
-    std::optional<int64_t> loadRegisters = assignRegisters(
-        roles, !onTheSide, program.countCarried(grid.split * state.split));
+    // Beside the carries, an accumulator of what they become and one of rows,
+    // an operand of each, and what addresses take.
+    int64_t beside = storesRows(program) ? 128 : takesTurns ? 104 : 112;
+    std::optional<int64_t> loadRegisters =
+        assignRegisters(roles, !onTheSide,
+                        program.countCarried(grid.split * state.split), beside);
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
     // One factor costs less time than a stage less (docs/performance.md). But
     // copies of a role, and one that overlaps its chunks, want two.
     bool isShort = depths.empty() && isTight(program, stages);
     bool takesOne = roles.back().copies == 1 && !state.overlap;
-    planChannels(plan, isShort && !takesOne ? stages - 1 : stages, depth,
-                 depths, onTheSide, saves);
+    if (onTheSide && roles.back().copies > 1)
+      planChannelsOfCopies(plan, stages, depth, depths);
+    else
+      planChannels(plan, isShort && !takesOne ? stages - 1 : stages, depth,
+                   depths, onTheSide, saves);
     if (isShort && takesOne)
       holdOneFactor(plan);
 
@@ -319,20 +380,19 @@ private:
 
   /// Sets the budgets of `roles` and returns that of who loads, where that is a
   /// role of its own: what the options say, else what the state needs for
-  /// `carried` registers of carries, and the rest of the 512 that four
-  /// warpgroups share in equal parts.
+  /// `carried` registers of carries and `beside` them, and the rest of the 512
+  /// that four warpgroups share in equal parts.
   std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
-                                         bool loadsAlone, int64_t carried) {
+                                         bool loadsAlone, int64_t carried,
+                                         int64_t beside) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     const PlannedRole &state = roles.front();
     int64_t others = countWarpgroups(roles.drop_front());
     constexpr int64_t kAll = 512, kOfLoad = 24;
     if (budgets.empty() && state.split + others + loadsAlone <= kWarpgroups) {
-      // Beside the carries, two accumulators, an operand of each, and what
-      // addresses take. Where one warpgroup has the state, what it multiplies
-      // is held on while products run, the carries in 16 bits among it.
-      constexpr int64_t kBeside = 128;
-      int64_t ofState = kBeside + carried;
+      // Where one warpgroup has the state, what it multiplies is held on while
+      // products run, the carries in 16 bits among it.
+      int64_t ofState = beside + carried;
       if (state.split == 1)
         ofState += carried / 4 + 32;
       int64_t ofLoad = loadsAlone ? kOfLoad : 0;

@@ -22,8 +22,8 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 using namespace mlir::wyvern::sched;
 
-/// Returns the only map whose outs `scan` reads, and no other program: what
-/// others read has to be in memory before they run.
+/// Returns the only map whose outs `scan` reads, and nothing in front of it:
+/// what is read there has to be in memory before.
 static ChunkMapOp findMap(ChunkScanOp scan, std::string &why) {
   ChunkMapOp found;
   why = "no map computes an in of it";
@@ -31,8 +31,8 @@ static ChunkMapOp findMap(ChunkScanOp scan, std::string &why) {
     auto map = in.getDefiningOp<ChunkMapOp>();
     if (!map || map == found)
       continue;
-    if (feedsOthers(map, scan)) {
-      why = "other programs read what its map computes too";
+    if (isReadBefore(map, scan)) {
+      why = "programs in front of it read what its map computes too";
       continue;
     }
     if (found) {

@@ -14,13 +14,6 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 using namespace mlir::wyvern::sched;
 
-/// True if a chunk program other than `scan` reads `out`.
-static bool isReadByOther(OpResult out, ChunkScanOp scan) {
-  return llvm::any_of(out.getUsers(), [&](Operation *user) {
-    return user != scan.getOperation() && isa<ChunkProgramOpInterface>(user);
-  });
-}
-
 /// True if `scan` reads `out`, and nothing else does.
 static bool isReadByAlone(OpResult out, ChunkScanOp scan) {
   return !out.use_empty() && llvm::all_of(out.getUsers(), [&](Operation *user) {
@@ -28,9 +21,10 @@ static bool isReadByAlone(OpResult out, ChunkScanOp scan) {
   });
 }
 
-bool sched::feedsOthers(ChunkMapOp map, ChunkScanOp scan) {
-  return llvm::any_of(map->getResults(),
-                      [&](OpResult out) { return isReadByOther(out, scan); });
+bool sched::isReadBefore(ChunkMapOp map, ChunkScanOp scan) {
+  return llvm::any_of(map->getUsers(), [&](Operation *user) {
+    return user->isBeforeInBlock(scan);
+  });
 }
 
 /// Returns the products that make those outs of `map` that `isAsked` holds for.
@@ -71,7 +65,7 @@ void sched::cutOwnMaps(RewriterBase &rewriter, ChunkScanOp scan) {
   SetVector<Operation *> maps;
   for (Value in : scan.getIns())
     if (auto map = in.getDefiningOp<ChunkMapOp>())
-      if (feedsOthers(map, scan))
+      if (isReadBefore(map, scan))
         maps.insert(map);
   SmallVector<Operation *> halves;
   for (Operation *map : maps) {

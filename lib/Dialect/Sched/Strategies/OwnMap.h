@@ -13,11 +13,11 @@
 
 namespace mlir::wyvern::sched {
 
-/// True if a chunk program other than `scan` reads an out of `map`: it has to
-/// be in memory before that program runs.
-bool feedsOthers(delta::ChunkMapOp map, delta::ChunkScanOp scan);
+/// True if something in front of `scan` reads an out of `map`, which has to be
+/// in memory by then. What reads it behind `scan` finds it there in any case.
+bool isReadBefore(delta::ChunkMapOp map, delta::ChunkScanOp scan);
 
-/// Cuts each map that feeds `scan` and other programs in two: what `scan` alone
+/// Cuts each map that is read in front of `scan` too in two: what `scan` alone
 /// reads becomes a map of its own in front of `scan`. A map stays whole where
 /// both halves would compute the same product.
 void cutOwnMaps(RewriterBase &rewriter, delta::ChunkScanOp scan);

@@ -7,7 +7,10 @@
 
 #include "RoleWriter.h"
 
+#include "Starts.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <map>
 
@@ -17,7 +20,7 @@ using namespace mlir::wyvern::sched;
 using Source = FusedProgram::Source;
 
 KernelTensors sched::getFusedTensors(const FusedProgram &program) {
-  KernelTensors tensors = getTensors(
+  KernelTensors tensors = getOwnTensors(
       cast<delta::ChunkProgramOpInterface>(program.getScan().getOperation()));
   tensors.ins.clear();
   tensors.inBindings.clear();
@@ -40,10 +43,18 @@ void sched::replaceFused(const FusedProgram &program,
   llvm::append_range(values, tensors.finals);
   for (auto [value, result] : llvm::zip_equal(values, kernel->getResults()))
     value.replaceAllUsesWith(result);
+  llvm::SmallSetVector<Operation *, 2> starts;
+  for (Value init : program.getScan().getInits())
+    if (auto made = init.getDefiningOp<delta::ChunkMapOp>())
+      starts.insert(made);
   Operation *scan = program.getScan(), *map = program.getMap();
   bool isScanFirst = scan->isBeforeInBlock(map);
   (isScanFirst ? map : scan)->erase();
   (isScanFirst ? scan : map)->erase();
+  // A role makes what such a map wrote for this scan alone.
+  for (Operation *made : starts)
+    if (made->use_empty())
+      made->erase();
 }
 
 void RoleWriter::write() {
@@ -111,15 +122,6 @@ bool RoleWriter::computesCarries(unsigned number) const {
   });
 }
 
-SmallVector<Value> RoleWriter::loadInits(bool hasCarries) {
-  SmallVector<Value> inits;
-  if (hasCarries)
-    for (BlockArgument init : kernel.getInitArgs())
-      inits.push_back(
-          LoadOp::create(builder, loc, kernel.getTileType(init), init));
-  return inits;
-}
-
 bool RoleWriter::readsProduct(Operation *op, unsigned number) const {
   return llvm::any_of(op->getOperands(), [&](Value operand) {
     Value made = plan.getProgram().resolve(operand).value;
@@ -140,8 +142,11 @@ void RoleWriter::addRole(unsigned number) {
   gets.clear();
   delta::ChunkScanOp scan = plan.getProgram().getScan();
   bool hasCarries = computesCarries(number);
-  EachChunkOp loop =
-      createEachChunk(builder, loc, scan.getDirection(), loadInits(hasCarries));
+  auto ofScan = cast<delta::ChunkProgramOpInterface>(scan.getOperation());
+  SmallVector<Value> starts;
+  if (hasCarries)
+    starts = createStarts(builder, ofScan, kernel);
+  EachChunkOp loop = createEachChunk(builder, loc, scan.getDirection(), starts);
   loop.setOverlap(planned.overlap);
   mapping.map(scan.getValid(), loop.getValid());
   mapping.map(plan.getProgram().getMap().getValid(), loop.getValid());
@@ -168,11 +173,8 @@ void RoleWriter::addRole(unsigned number) {
     for (Value carry : scan.getYield().getCarries())
       carries.push_back(mapOperand(carry, number));
   YieldOp::create(builder, loc, carries);
-  builder.setInsertionPointAfter(loop);
-  for (auto [i, final] : llvm::enumerate(loop.getFinals()))
-    if (!scan.getFinals()[i].use_empty())
-      StoreOp::create(builder, loc, final, kernel.getFinalArgs()[i],
-                      /*via=*/Value());
+  if (hasCarries)
+    storeFinals(builder, ofScan, kernel, loop);
 }
 
 void RoleWriter::cloneOp(Operation *op, unsigned role) {

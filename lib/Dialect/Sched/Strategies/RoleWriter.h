@@ -39,8 +39,6 @@ private:
   void addLoadRoles();
   /// Adds the role that fills these channels; within role `host`, if any.
   void addLoadRole(ArrayRef<unsigned> numbers, std::optional<unsigned> host);
-  /// Returns the loaded init of each carry that role `number` computes.
-  SmallVector<Value> loadInits(bool hasCarries);
   /// True if `op` reads a product of role `number`.
   bool readsProduct(Operation *op, unsigned number) const;
   void cloneOp(Operation *op, unsigned role);

@@ -184,9 +184,6 @@ public:
 private:
   RoleOp addCompute();
   RoleOp addLoad();
-  /// Returns what the carries start from: operations that make it here, or
-  /// loads.
-  SmallVector<Value> addStarts();
   /// Clones the chunk's operations; each out is stored where it is made, since
   /// its registers are then free for what follows.
   void cloneChunk(IRMapping &mapping);
@@ -209,19 +206,43 @@ void SeparateKernel::storeOutsOf(Operation *op, const IRMapping &mapping) {
                       kernel.getOutArgs()[i], /*via=*/Value());
 }
 
+/// Returns the product beside which the carries are stored: the first one,
+/// where they leave in each chunk, which takes no branch, from registers (f32),
+/// and it does not add to one. Null where they leave before.
+static Operation *findBeside(ChunkProgramOpInterface program) {
+  for (auto [i, tile] : llvm::enumerate(program.getYield().getOuts()))
+    if (isa<BlockArgument>(tile) &&
+        (!getElementTypeOrSelf(program.getOuts()[i]).isF32() ||
+         program.getOutBinding(i).getChunkMultiple() != 1))
+      return nullptr;
+  for (Operation &op : program.getBlock()) {
+    auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
+    if (chunkOp && chunkOp.getMatmulFlops() > 0)
+      return llvm::any_of(op.getOperands(), llvm::IsaPred<BlockArgument>)
+                 ? nullptr
+                 : &op;
+  }
+  return nullptr;
+}
+
 void SeparateKernel::cloneChunk(IRMapping &mapping) {
-  // First what was there before: the chunk's products overwrite a carry.
-  storeOutsOf(/*op=*/nullptr, mapping);
+  // First what was there before: the chunk's products overwrite a carry. What
+  // leaves from registers does so beside the first of them, if that does not.
+  Operation *beside = findBeside(program);
+  if (!beside)
+    storeOutsOf(/*op=*/nullptr, mapping);
   for (Operation &op : program.getBlock().without_terminator()) {
     builder.clone(op, mapping);
     storeOutsOf(&op, mapping);
+    if (&op == beside)
+      storeOutsOf(/*op=*/nullptr, mapping);
   }
 }
 
 RoleOp SeparateKernel::addCompute() {
   RoleOp role = createRole(builder, kernel, "compute", kComputeWarps);
-  EachChunkOp loop =
-      createEachChunk(builder, loc, getDirection(program), addStarts());
+  EachChunkOp loop = createEachChunk(builder, loc, getDirection(program),
+                                     createStarts(builder, program, kernel));
   SmallVector<Type> tiles;
   for (unsigned in : ins)
     tiles.push_back(program.getInArg(in).getType());
@@ -243,31 +264,8 @@ RoleOp SeparateKernel::addCompute() {
   for (Value carry : program.getYield().getCarries())
     carries.push_back(mapping.lookup(carry));
   YieldOp::create(builder, loc, carries);
-  builder.setInsertionPointAfter(loop);
-  unsigned number = 0;
-  for (auto [i, final] : llvm::enumerate(loop.getFinals())) {
-    if (findStart(program, i))
-      continue;
-    BlockArgument target = kernel.getFinalArgs()[number++];
-    if (!program.getFinals()[i].use_empty())
-      StoreOp::create(builder, loc, final, target, /*via=*/Value());
-  }
+  storeFinals(builder, program, kernel, loop);
   return role;
-}
-
-SmallVector<Value> SeparateKernel::addStarts() {
-  SmallVector<Value> starts;
-  unsigned number = 0;
-  for (unsigned i = 0; i < program.getInits().size(); ++i) {
-    if (Operation *start = findStart(program, i)) {
-      starts.push_back(builder.clone(*start)->getResult(0));
-      continue;
-    }
-    BlockArgument init = kernel.getInitArgs()[number++];
-    starts.push_back(
-        LoadOp::create(builder, loc, kernel.getTileType(init), init));
-  }
-  return starts;
 }
 
 RoleOp SeparateKernel::addLoad() {

@@ -54,6 +54,37 @@ KernelTensors sched::getOwnTensors(ChunkProgramOpInterface program) {
   return tensors;
 }
 
+SmallVector<Value> sched::createStarts(OpBuilder &builder,
+                                       ChunkProgramOpInterface program,
+                                       KernelOp kernel) {
+  SmallVector<Value> starts;
+  unsigned number = 0;
+  for (unsigned i = 0; i < program.getInits().size(); ++i) {
+    if (Operation *start = findStart(program, i)) {
+      starts.push_back(builder.clone(*start)->getResult(0));
+      continue;
+    }
+    BlockArgument init = kernel.getInitArgs()[number++];
+    starts.push_back(LoadOp::create(builder, program.getLoc(),
+                                    kernel.getTileType(init), init));
+  }
+  return starts;
+}
+
+void sched::storeFinals(OpBuilder &builder, ChunkProgramOpInterface program,
+                        KernelOp kernel, EachChunkOp loop) {
+  builder.setInsertionPointAfter(loop);
+  unsigned number = 0;
+  for (auto [i, final] : llvm::enumerate(loop.getFinals())) {
+    if (findStart(program, i))
+      continue;
+    BlockArgument target = kernel.getFinalArgs()[number++];
+    if (!program.getFinals()[i].use_empty())
+      StoreOp::create(builder, program.getLoc(), final, target,
+                      /*via=*/Value());
+  }
+}
+
 void sched::replaceByKernel(const KernelTensors &tensors, KernelOp kernel) {
   SmallVector<Value> values(tensors.outs);
   llvm::append_range(values, tensors.finals);

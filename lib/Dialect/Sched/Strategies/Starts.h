@@ -25,6 +25,16 @@ bool makesStartsAlone(delta::ChunkMapOp map);
 /// make the start of.
 KernelTensors getOwnTensors(delta::ChunkProgramOpInterface program);
 
+/// Creates what the carries of `program` start from in the role that `builder`
+/// stands in: operations that make it there, or loads of the inits of `kernel`.
+SmallVector<Value> createStarts(OpBuilder &builder,
+                                delta::ChunkProgramOpInterface program,
+                                KernelOp kernel);
+
+/// Stores what the carries end in behind `loop`, where somebody reads it.
+void storeFinals(OpBuilder &builder, delta::ChunkProgramOpInterface program,
+                 KernelOp kernel, EachChunkOp loop);
+
 /// Replaces the outs and finals of `tensors` by the results of their kernel.
 void replaceByKernel(const KernelTensors &tensors, KernelOp kernel);
 

@@ -16,6 +16,11 @@ namespace mlir::wyvern::tile {
 /// product is not in the await's block.
 int64_t countPending(AwaitOp await);
 
+/// True for an await of a product to which the next operation, a product too,
+/// adds: accumulators are added to in the order of the products, so none has to
+/// wait. What the first one reads lies in registers and in a stage of a ring.
+bool isChained(AwaitOp await);
+
 } // namespace mlir::wyvern::tile
 
 #endif // WYVERN_LIB_DIALECT_TILE_TRANSFORMS_INFLIGHT_H

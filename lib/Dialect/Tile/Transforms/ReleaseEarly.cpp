@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "InFlight.h"
+
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
 namespace mlir::wyvern::tile {
@@ -25,6 +27,17 @@ static WaitOp findWait(ReleaseOp release) {
   return {};
 }
 
+/// Adds the awaits of `mma`, and those of the products that add to it without
+/// having waited for it.
+static void collectAwaits(MmaOp mma, SmallVectorImpl<Operation *> &users) {
+  for (Operation *user : mma.getD().getUsers()) {
+    users.push_back(user);
+    auto await = dyn_cast<AwaitOp>(user);
+    if (await && isChained(await))
+      collectAwaits(cast<MmaOp>(*await->user_begin()), users);
+  }
+}
+
 /// Adds the operations that touch what `tile` holds: its users, the awaits of
 /// products that read it, and those of parts of it. What a factor is made in is
 /// another tile than the one that it is made of.
@@ -32,7 +45,7 @@ static void collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
   for (Operation *user : tile.getUsers()) {
     users.push_back(user);
     if (auto mma = dyn_cast<MmaOp>(user))
-      llvm::append_range(users, mma.getD().getUsers());
+      collectAwaits(mma, users);
     if (auto strips = dyn_cast<EraseStripsOp>(user);
         strips && strips.getZ() != tile)
       continue;

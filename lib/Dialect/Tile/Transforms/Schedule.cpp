@@ -294,7 +294,7 @@ private:
       numRelieved += relieve(block, awaits, budget);
     for (AwaitOp await : awaits) {
       int64_t pending = countPending(await);
-      await.setPending(pending);
+      await.setPending(pending + isChained(await));
       numOverlapped += pending > 0;
     }
   }

@@ -122,19 +122,24 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
   let summary = "a map and the scan that it feeds in one kernel of several roles";
   let description = [{
     A `delta.chunk_scan` and the one `delta.chunk_map` whose outs it reads become a
-    `sched.kernel` in which nothing goes through memory between them. Its roles:
+    `sched.kernel` in which nothing goes through memory between them. Of several scans that
+    read a map the first takes it along, and stores for the others what they read. Its roles:
 
     * `state`: the scan's chain, which holds the carries in registers. Where a chunk
       waits for a product in its middle, chunks overlap;
     * `map`: the map, by `copies` groups that take the chunks in turn. With `split-map`
       `dots`, the products, and `factor`, the triangular factor, what needs it, and what
-      no product needs;
+      no product needs. Where the state makes no rows (the ends of segments) it is faster
+      than a factor: then what no product needs is made with the products, and without
+      decays a map beside two warpgroups of the state is one role that has two copies;
     * `load`: one warp that fills the channels of ins and does nothing else.
 
-    What other programs read of the map has to be in memory before they run. Such a map is
-    cut: what the scan alone reads becomes a map of its own, unless both would compute the
-    same product. So the last chain of a sequence in segments, whose carries start anew
-    every few chunks and which has a block for each such run, takes its products along.
+    What is read in front of a scan has to be in memory before. A map that another program
+    reads there is cut: what the scan alone reads becomes a map of its own, unless both would
+    compute the same product. So of a sequence in segments the chain that finds their ends
+    takes the factor along, and the last chain, whose carries start anew every few chunks and
+    which has a block for each such run, its products. Carries that a map of zeros or of the
+    identity starts begin with that in registers, as in `sched-separate`.
 
     Values that cross roles become tiles of channels, one for each pair of a role that
     computes and the roles that read, so that each waits for what it needs and for
@@ -148,8 +153,9 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     The split dimension is divided over `split-warps` warpgroups of the state role, and
     what is left over blocks. With few heads, blocks are better: they all compute the
     map's part, but there are more of them. Two warpgroups of the state and two of the map
-    leave no registers for warps that only load: without copies, the roles of the map then
-    load on the side (`within`), and outputs leave through the place of the chunk's values (`via`).
+    leave no registers for warps that only load: the roles of the map then load on the side
+    (`within`), each copy for the chunks that it takes, and outputs leave through the place of
+    the chunk's values (`via`), those of the map from registers (`direct`).
 
     A scan without such a map, or of a backward (a function that takes residuals), is
     left for `sched-separate`, with a remark.

@@ -88,7 +88,9 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     SM to run beside it. Ring hand-overs and barriers are not crossed. Then moves
     every `tile.await` down to its first use (never past a `tile.release`, since the
     stage's tiles may still be read, nor past the await of a younger product, which
-    completes it anyway), and counts the products that may still be in flight there.
+    completes it anyway), and counts the products that may still be in flight there. One
+    to which the next operation, a product too, adds counts as such: accumulators are
+    added to in order, so nothing waits in between.
     In a role with a budget of registers, products are awaited where tiles would hold
     more than the budget leaves for them: a product's operand in registers is free when
     it is complete.

@@ -31,11 +31,11 @@ def prepare(folder):
     """Compiles the bundles."""
     import wyvern
 
-    from examples.kernels import spec
+    from examples.kernels import delta_rule
 
     for decay in ("none", "head"):
         for training in (False, True):
-            layer = spec(decay, HEADS) | {"dims": {"key": DIM, "value": DIM}}
+            layer = delta_rule(decay, HEADS) | {"dims": {"key": DIM, "value": DIM}}
             wyvern.compile(layer, output=Path(folder) / f"ranks-{decay}{'-training' * training}", training=training)
 
 
@@ -103,16 +103,16 @@ def errors(context, gated, tokens):
 @contextlib.contextmanager
 def in_turn(whole=False):
     """Nothing runs beside all-gathers and joins; `whole`: and no program is run in pieces."""
-    from wyvern.torch._ranks import runs, stages
+    from wyvern.torch._ranks import exchange, runs, stages
 
-    kept = runs.beside, stages.Layer.cut
-    runs.beside = lambda device, wanted=True: kept[0](device, False)
+    beside, cut = runs.beside, stages.Layer.cut
+    runs.beside = exchange.beside = lambda device, wanted=True: beside(device, False)
     if whole:
         stages.Layer.cut = lambda layer, is_backward: None
     try:
         yield
     finally:
-        runs.beside, stages.Layer.cut = kept
+        runs.beside, exchange.beside, stages.Layer.cut = beside, beside, cut
 
 
 def milliseconds(run, hidden=True):
@@ -152,8 +152,10 @@ class Wire:
         dist.all_gather_into_tensor = self._gather
 
 
-def times(context, alone, gated, tokens, rounds):
+def times(context, gated, tokens, rounds):
     """Of a forward and a backward, and of the forward alone."""
+    from wyvern.torch import ContextParallel
+
     x = inputs(tokens, gated)
     d_o = torch.randn_like(x["v"])
     mine = {name: context.local(tensor).contiguous() for name, tensor in x.items()}
@@ -161,8 +163,9 @@ def times(context, alone, gated, tokens, rounds):
     as_it_is = contextlib.nullcontext
     contestants = {
         "one card": (x, d_o, None, as_it_is),
-        "one card in segments": (x, d_o, alone, as_it_is),
+        "one card in segments": (x, d_o, ContextParallel.alone(segments=4), as_it_is),
         "all cards": (mine, d_mine, context, as_it_is),
+        "all cards, two all-gathers": (mine, d_mine, ContextParallel(gathers=2), as_it_is),
         "all cards, in turn": (mine, d_mine, context, in_turn),
         "all cards, in turn, whole programs": (mine, d_mine, context, lambda: in_turn(whole=True)),
     }
@@ -303,9 +306,6 @@ def main(arguments=None):
     from wyvern.torch import ContextParallel
 
     context = ContextParallel()
-    # A group of this rank alone: every rank makes all of them.
-    groups = [dist.new_group([rank]) for rank in range(dist.get_world_size())]
-    alone = ContextParallel(groups[dist.get_rank()], segments=4)
     records = []
 
     def report(record):
@@ -315,7 +315,7 @@ def main(arguments=None):
     for gated in (False, True):
         report(errors(context, gated, 1024))
         report(errors(ContextParallel(segments=3), gated, 1000))
-        report(times(context, alone, gated, options.tokens, options.rounds))
+        report(times(context, gated, options.tokens, options.rounds))
         report(host_times(context, gated))
         if options.profile:
             report(profile(context, gated, options.tokens))

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import wyvern
-from wyvern._core.layers import delta_rule_spec
+from wyvern._core.rules import delta_rule_spec
 
 # Decay, key heads, value heads: of models, and of their parts on 2, 4 and 8 GPUs; the
 # dims of a key and a value head.

@@ -21,13 +21,13 @@ MODELS = {"two": (2, True), "one": (1, True), "two_positive": (2, False), "one_p
 
 
 def spec(steps, heads, head_dim):
-    """DeltaProduct with that many Householder steps a token."""
+    """DeltaProduct with that many Householder steps a token, whose rates may reach 2."""
     return {
         "name": f"delta_product_{steps}",
         "heads": {"key": heads, "value": heads},
         "dims": {"key": head_dim, "value": head_dim},
         "dtype": "bf16",
-        "steps": [{"write": "k", "value": "v", "rate": "beta", "repeat": steps}],
+        "steps": [{"write": "k", "value": "v", "rate": "beta", "max_rate": 2, "repeat": steps}],
     }
 
 

@@ -190,11 +190,12 @@ def fixed_cases():
         yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
     yield from dims_cases()
-    # Keys that repeat at rates that are said to reach 2: what a factor in one part does not bear.
+    # Keys that repeat at rates that are said to reach 2: what a factor in one part does not bear. Errors
+    # grow there, and two programs with the same roundings agree on an average of many heads alone.
     for decay, dtype in (("none", "bf16"), ("none", "f16"), ("head", "bf16")):
         layer = replace(bar_layer(decay, dtype), max_rate=2)
         for keys, rates in (("one", "most"), ("near", "double"), ("correlated", "double")):
-            yield Case(f"rates-{decay}-{dtype}-{keys}", layer, seed=19, batch=1, tokens=1024, keys=keys, rates=rates)
+            yield Case(f"rates-{decay}-{dtype}-{keys}", layer, seed=19, batch=16, tokens=1024, keys=keys, rates=rates)
     yield from family_cases()
 
 

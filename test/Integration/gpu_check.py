@@ -135,7 +135,10 @@ def bars_for(case, expected):
     rounded program on the CPU if known, and the published ones where they apply."""
     fixed = {"bf16": (4.2e-3, 3.9e-3), "f16": (1e-3, 1e-3)}
     if expected:
-        bars = [1.1 * error + 1e-6 for error in expected["errors"]]
+        # One key over and over shows the one f16 part of the product that joins the blocks of a
+        # factor: 1.22 times the rounded program's error was measured (docs/numerics.md).
+        share = 1.35 if case.keys == "one" and case.layer.dtype == "bf16" else 1.1
+        bars = [share * error + 1e-6 for error in expected["errors"]]
     else:
         bars = [{"bf16": 1.5e-2, "f16": 2e-3}[case.layer.dtype]] * 2
     if case.name.startswith("bar-"):

@@ -124,7 +124,8 @@ def prepare(options):
     path = options.bundles / "expected_training.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
     failed = []
-    compile_bundle(options, cases.bar_layer("head", "bf16"), save="checkpoints")
+    if SAVE == "factor":
+        compile_bundle(options, cases.bar_layer("head", "bf16"), save="checkpoints")
     for case in all_cases(options):
         try:
             compile_bundle(options, case.layer, options.save)
@@ -295,6 +296,21 @@ def check_graph(layer):
     return [] if equal(captured, autograd(call, names, inputs, gradients)) else ["replay differs"]
 
 
+def all_tasks(options, expected):
+    """Name, description and what to run of each check."""
+    tasks = [(case.name, case.describe(), lambda case=case: check_case(case, expected.get(cases.key(case))))
+             for case in all_cases(options)]
+    bar, channel = ({decay: cases.bar_layer(decay, "bf16") for decay in ("none", "head")},
+                    {"channel": next(case.layer for case in cases.family_cases())})
+    checks = [(check, bar | channel) for check in (check_repeat, check_nan)]
+    if SAVE == "factor":  # what wyvern.torch's functions save
+        checks += [(check_autograd, bar), (check_graph, bar), (check_checkpoints, {"head": bar["head"]})]
+    for check, layers in checks:
+        for decay, layer in layers.items():
+            tasks.append((f"{check.__name__[6:]}-{decay}", layer.name, lambda check=check, layer=layer: check(layer)))
+    return tasks
+
+
 def main():
     global BUNDLES, SAVE, FORCED
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -317,19 +333,8 @@ def main():
         return prepare(options)
     path = options.bundles / "expected_training.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
-    tasks = [(case.name, case.describe(), lambda case=case: check_case(case, expected.get(cases.key(case))))
-             for case in all_cases(options)]
-    for decay in ("none", "head"):
-        layer = cases.bar_layer(decay, "bf16")
-        for check in (check_repeat, check_nan, check_autograd, check_graph):
-            tasks.append((f"{check.__name__[6:]}-{decay}", layer.name, lambda check=check, layer=layer: check(layer)))
-    layer = next(case.layer for case in cases.family_cases())  # a gate a channel
-    for check in (check_repeat, check_nan):
-        tasks.append((f"{check.__name__[6:]}-channel", layer.name, lambda check=check, layer=layer: check(layer)))
-    layer = cases.bar_layer("head", "bf16")
-    tasks.append(("checkpoints-head", layer.name, lambda: check_checkpoints(layer)))
     failed = 0
-    for name, description, task in tasks:
+    for name, description, task in all_tasks(options, expected):
         if not fnmatch.fnmatch(name, options.only):
             continue
         try:

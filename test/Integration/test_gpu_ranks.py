@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 import torch.distributed as dist
 from test_gpu_torch import agree, check_whole_step, no_waiting
 from wyvern.torch import ContextParallel, chunk_gated_delta_rule
-from wyvern.torch._ranks import runs
+from wyvern.torch._ranks import exchange, join, runs
 from wyvern.torch._ranks.beside import beside
 
 # Only so that this file itself can be tried without a GPU.
@@ -26,6 +26,8 @@ CASES = {
     "packed": dict(offsets=OFFSETS, segments=3),
     "packed, zigzag": dict(offsets=OFFSETS, order="zigzag", lengths=(290, 350), segments=2),
     "an empty part": dict(offsets=OFFSETS, order="zigzag", lengths=(640, 0), segments=1),
+    "two all-gathers": dict(segments=3, gathers=2),
+    "two all-gathers, packed, zigzag": dict(offsets=OFFSETS, order="zigzag", segments=2, gathers=2),
 }
 
 
@@ -68,12 +70,18 @@ def test_gradients(case):
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="programs of kernels")
-def test_something_runs_beside(monkeypatch):
-    inputs, cu_seqlens, context = make(**CASES["dense"])
-    wanted = []
-    monkeypatch.setattr(runs, "beside", lambda device, x=True: wanted.append(x) or beside(device, x))
+@pytest.mark.parametrize("gathers", [1, 2])
+def test_something_runs_beside(monkeypatch, gathers):
+    """A forward gathers so often as it was told, and the backward once; forward and backward have
+    something beside it."""
+    inputs, cu_seqlens, context = make(segments=3, gathers=gathers)
+    wanted, gathered = [], []
+    for module in (runs, exchange):
+        monkeypatch.setattr(module, "beside", lambda device, x=True: wanted.append(x) or beside(device, x))
+    gather = join.gather
+    monkeypatch.setattr(join, "gather", lambda *args: gathered.append(1) or gather(*args))
     gradients(inputs, cu_seqlens, context)
-    assert wanted == [True, True]  # forward and backward
+    assert wanted == [True, True] and len(gathered) == gathers + 1
 
 
 @pytest.mark.parametrize("case", CASES)

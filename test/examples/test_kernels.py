@@ -11,7 +11,7 @@ from examples.language_model.mamba2 import Mamba2
 from examples.recall import train as recall
 from examples.state_tracking import train as state_tracking
 from examples.state_tracking.model import Tracker
-from wyvern._core.layers import delta_rule_spec
+from wyvern._core.rules import delta_rule_spec
 from wyvern.torch import op
 
 

@@ -18,9 +18,9 @@ from runtime_cases import driver, fake_image, journal, kernels, launches, letter
 import wyvern
 from wyvern import _rt
 from wyvern.torch import _direct, _programs, _tensors, chunk_delta_rule
-from wyvern.torch._delta_rule import family_of
+from wyvern.torch._rules import family_of
 
-DELTA_RULE = family_of(is_gated=False, max_rate=1)
+DELTA_RULE = family_of("delta_rule")
 
 CPU = 1  # to DLPack
 TYPES = (torch.Tensor, torch.nn.Parameter)

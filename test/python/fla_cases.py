@@ -16,17 +16,34 @@ import warnings
 warnings.simplefilter("ignore")
 
 import fla.backends
+import fla.layers
+import fla.ops.comba
 import fla.ops.delta_rule
 import fla.ops.gated_delta_product
 import fla.ops.gated_delta_rule
+import fla.ops.gated_oja_rule
+import fla.ops.gdn2
+import fla.ops.generalized_delta_rule
+import fla.ops.gla
 import fla.ops.kda
+import fla.ops.log_linear_attn
+import fla.ops.precond_kda
+import fla.ops.rwkv7
+import fla.ops.simple_gla
 import torch
 from fla.backends import _operation_registries
+from fla.ops.comba.naive import naive_chunk_comba
 from fla.ops.delta_rule import chunk_delta_rule
 from fla.ops.delta_rule.naive import delta_rule_recurrence
 from fla.ops.gated_delta_product.naive import naive_recurrent_gated_delta_product
 from fla.ops.gated_delta_rule import chunk_gated_delta_rule, naive_recurrent_gated_delta_rule
+from fla.ops.gdn2.naive import naive_recurrent_gdn2
+from fla.ops.generalized_delta_rule.dplr.naive import dplr_recurrence
+from fla.ops.gla.naive import naive_recurrent_gla
+from fla.ops.kda.fused_recurrent import fused_recurrent_kda_fwd
 from fla.ops.kda.naive import naive_recurrent_kda
+from fla.ops.precond_kda.naive import naive_recurrent_precond_kda
+from fla.ops.simple_gla.naive import naive_recurrent_simple_gla
 
 from wyvern.integrations import fla as integration
 
@@ -131,6 +148,88 @@ def case_delta_product():
     assert state is None and integration.status().served == {"chunk_gated_delta_product": 5}
 
 
+def family_operands(channels=True):
+    x = operands()
+    x.pop("beta")
+    return x | ({"g": -torch.rand(1, 70, 4, 8)} if channels else {})
+
+
+def same_as(found, expected, leaves):
+    """Compares results, and gradients by weights of one's own."""
+    weights = [torch.randn_like(y) for y in expected]
+    gradients = [torch.autograd.grad(y, leaves, weights) for y in (found, expected)]
+    for ours, theirs in zip([*found, *gradients[0]], [*expected, *gradients[1]]):
+        close(ours, theirs)
+
+
+def compare_family(function, naive, x):
+    """Compares one of FLA's functions with its recurrence in torch, forward and backward."""
+    leaves = [y.requires_grad_() for y in x.values()]
+    same_as(function(**x, output_final_state=True), naive(**x, output_final_state=True), leaves)
+
+
+def case_the_family():
+    """Each function by another of FLA's own definitions."""
+    rates = {"beta": torch.rand(1, 70, 4)}
+    compare_family(fla.ops.kda.chunk_kda, naive_recurrent_kda, family_operands() | rates)
+    gates = {"b": torch.rand(1, 70, 4, 8), "w": torch.rand(1, 70, 4, 8)}
+    compare_family(fla.ops.gdn2.chunk_gdn2, naive_recurrent_gdn2, family_operands() | gates)
+    p = {"p": 0.5 * torch.randn(1, 70, 4, 8)}
+    compare_family(fla.ops.comba.chunk_comba, naive_chunk_comba, family_operands(channels=False) | p | rates)
+    compare_family(fla.ops.simple_gla.chunk_simple_gla, naive_recurrent_simple_gla, family_operands(channels=False))
+    atk = {"g_atk": -torch.rand(1, 70, 4), "beta_atk": torch.rand(1, 70, 4)}
+    normed = lambda q, k, **x: naive_recurrent_precond_kda(*(torch.nn.functional.normalize(y, dim=-1) for y in (q, k)), **x)
+    compare_family(fla.ops.precond_kda.chunk_precond_kda, normed, family_operands() | atk | rates)
+    x = family_operands()
+    gk = x.pop("g")
+    compare_family(lambda gk, **x: fla.ops.gla.chunk_gla(g=gk, **x), naive_recurrent_gla, x | {"gk": gk})
+    served = ["chunk_kda", "chunk_gdn2", "chunk_comba", "chunk_simple_gla", "chunk_precond_kda", "chunk_gla"]
+    assert integration.status().served == dict.fromkeys(served, 1)
+
+
+def case_diagonal_plus_low_rank():
+    """RWKV-7 is DPLR by other names, and with other defaults."""
+    x = family_operands()
+    a = torch.nn.functional.normalize(torch.randn(1, 70, 4, 8), dim=-1)
+    x |= {"alpha": -a, "beta": torch.rand_like(a) * a, "gk": x.pop("g")}
+    turned = {name: y.transpose(1, 2) for name, y in x.items()}
+    o, state = dplr_recurrence(**turned)
+    a, b, gk = (x.pop(name) for name in ("alpha", "beta", "gk"))
+    ops = fla.ops.generalized_delta_rule
+    for found in (
+        ops.chunk_dplr_delta_rule(**x, a=a, b=b, gk=gk, output_final_state=True, safe_gate=True, chunk_size=16),
+        ops.fused_recurrent_dplr_delta_rule(**x, a=a, b=b, gk=gk, output_final_state=True),
+        fla.ops.rwkv7.fused_recurrent_rwkv7(x["q"], gk, x["k"], x["v"], a, b),
+        fla.ops.rwkv7.chunk_rwkv7(x["q"], gk, x["k"], x["v"], a, b, 8**-0.5, output_final_state=True),
+    ):
+        close(found[0], o.transpose(1, 2))
+        close(found[1], state)
+    assert list(integration.status().served.values()) == [1] * 4
+
+
+def case_layers_of_the_family():
+    """Those whose recurrences were not served before; the norms of outputs are Triton kernels, and taken out."""
+    norm = lambda o, gate: o * torch.sigmoid(gate)
+    layers = fla.layers.KimiDeltaAttention, fla.layers.GatedDeltaProduct, fla.layers.Comba, fla.layers.GatedDeltaNet2
+    for make in layers:
+        layer = make(hidden_size=32, head_dim=8, num_heads=2, expand_v=1, use_short_conv=False)
+        del layer.o_norm
+        layer.o_norm = norm
+        x = torch.randn(1, 70, 32)
+        layer(x)[0].sum().backward()
+        assert layer.A_log.grad.abs().sum() > 0 and layer.b_proj.weight.grad.abs().sum() > 0
+        with torch.no_grad():
+            layer.eval()
+            few = layer(x[:, :20])[0]
+            assert (few - layer.train()(x)[0][:, :20]).norm() < 1e-5 * few.norm()
+    served = integration.status().served
+    names = ["chunk_kda", "chunk_gated_delta_product", "chunk_comba", "chunk_gdn2"]
+    assert {name: served[name] for name in names} == dict.fromkeys(names, 2)
+    names = ["fused_recurrent_kda", "fused_recurrent_gated_delta_rule", "fused_recurrent_comba", "fused_recurrent_gdn2"]
+    assert {name: served[name] for name in names} == dict.fromkeys(names, 1)
+    assert integration.status().fell_back == {}
+
+
 def case_under_the_compiler():
     """FLA has its functions left out of graphs, and Wyvern's are not left out of the call."""
     x = operands()
@@ -221,22 +320,23 @@ RAW_KDA = {"use_qk_l2norm_in_kernel": True, "use_gate_in_kernel": True, "use_bet
 def case_steps_of_kda():
     x, A_log, dt_bias, h0 = kda_operands(3), torch.randn(4), torch.randn(32), torch.randn(3, 4, 8, 8)
     kept = h0.clone()
-    o, state = fla.ops.kda.fused_recurrent_kda(**x, A_log=A_log, dt_bias=dt_bias, initial_state=h0, output_final_state=True, **RAW_KDA)
     expected = kda_expected(x, A_log, dt_bias, h0)
-    close(o, expected[0])
-    close(state, expected[1])
-    assert torch.equal(h0, kept)
-    assert integration.status().served == {"fused_recurrent_kda_fwd": 1} and integration.status().fell_back == {}
-    fails_in_triton(fla.ops.kda.fused_recurrent_kda, **kda_operands(40))
-    fails_in_triton(fla.ops.kda.fused_recurrent_kda, **x, A_log=A_log, lower_bound=-5.0, **RAW_KDA)
+    arguments = {"A_log": A_log, "dt_bias": dt_bias, "initial_state": h0, "output_final_state": True, **RAW_KDA}
+    for function, more in ((fla.ops.kda.fused_recurrent_kda, {}), (fused_recurrent_kda_fwd, {"inplace_final_state": False})):
+        o, state = function(**x, **arguments, **more)
+        close(o, expected[0])
+        close(state, expected[1])
+        assert torch.equal(h0, kept)
+    assert integration.status().served == {"fused_recurrent_kda": 1, "fused_recurrent_kda_fwd": 1}
+    assert integration.status().fell_back == {}
+    fails_in_triton(fused_recurrent_kda_fwd, **kda_operands(40), inplace_final_state=False)
+    fails_in_triton(fused_recurrent_kda_fwd, **x, A_log=A_log, lower_bound=-5.0, inplace_final_state=False, **RAW_KDA)
     reasons = "".join(only(integration.status().fell_back)[1])
     assert "more than 16 tokens" in reasons and "lower bound" in reasons
 
 
 def case_drafts_of_kda_on_a_pool():
     """A state for every token, from the one of the last that was accepted; V before K in memory."""
-    from fla.ops.kda.fused_recurrent import fused_recurrent_kda_fwd
-
     x, A_log, dt_bias = kda_operands(2), torch.randn(4), torch.randn(32)
     pool = torch.randn(9, 4, 8, 8)
     slots, accepted = torch.tensor([[3, 4], [7, 5], [1, 2]], dtype=torch.int32), torch.tensor([2, 1, 2], dtype=torch.int32)
@@ -320,9 +420,11 @@ def case_arguments_that_wyvern_refuses():
 
 def case_functions_without_a_place():
     x = operands()
-    fails_in_triton(fla.ops.kda.chunk_kda, **(x | {"g": torch.zeros(1, 70, 4, 8)}))
+    x["gv"] = torch.zeros_like(x["v"])
+    x.pop("g")
+    fails_in_triton(fla.ops.gated_oja_rule.chunk_gated_oja_rule, **x)
     name, reasons = only(integration.status().fell_back)
-    assert name == "chunk_kda" and "no function" in only(reasons)[0]
+    assert name == "chunk_gated_oja_rule" and "no function" in only(reasons)[0]
 
 
 # === Undone ===
@@ -363,9 +465,9 @@ def case_another_version():
     """Without a function that is to be served nothing is changed; one that is only counted
     is not missed."""
     integration.disable()
-    fused, counted = fla.ops.delta_rule.fused_recurrent_delta_rule, fla.ops.kda.chunk_kda
+    fused, counted = fla.ops.delta_rule.fused_recurrent_delta_rule, fla.ops.log_linear_attn.chunk_log_linear_attn
     try:
-        del fla.ops.delta_rule.fused_recurrent_delta_rule, fla.ops.kda.chunk_kda
+        del fla.ops.delta_rule.fused_recurrent_delta_rule, fla.ops.log_linear_attn.chunk_log_linear_attn
         integration.enable()
     except ImportError as error:
         assert "no fla.ops.delta_rule.fused_recurrent_delta_rule" in str(error)
@@ -379,7 +481,7 @@ def case_another_version():
         integration.enable()
         assert integration.status().enabled
     finally:
-        fla.ops.kda.chunk_kda = counted
+        fla.ops.log_linear_attn.chunk_log_linear_attn = counted
 
 
 def case_threads():

@@ -7,6 +7,7 @@ it can run the layer alone, and its part of them.
 """
 
 import datetime
+import itertools
 import json
 import os
 import sys
@@ -214,39 +215,44 @@ def case_stages():
     whole programs."""
     from wyvern.torch._ranks import runs, stages
 
+    Piece = namedtuple("Piece", "name is_backward outputs")
     order = []
     kept = stages.Layer.cut, stages.Stages._run, runs.join.gather
 
     def cut(layer, is_backward):
-        return Pieces(before="before", maps="maps", rest=("_backward" if is_backward else "_forward", layer))
+        saved = () if is_backward else [x.name for x in layer.family.signature.residuals]
+        made = {"before": (), "maps": saved, "rest": ()}
+        return Pieces(*(Piece(name, is_backward, outputs) for name, outputs in made.items()))
 
     def run_piece(stage, piece, left_out=()):
-        order.append(piece if isinstance(piece, str) else "rest")
-        if isinstance(piece, str):
-            return
-        (suffix, layer), given = piece, stage._given
-        signature = layer.family.signature
-        names, saved = signature.names, [x.name for x in signature.residuals]
-        if suffix == "_forward":
-            made = dict(zip(("o", "final_state", *saved), layer.run(suffix, layer.operands, given["initial_state"], True)))
-        else:
+        order.append(piece.name)
+        layer, given = stage.layer, stage._given
+        names, saved = layer.family.signature.names, [x.name for x in layer.family.signature.residuals]
+        if not piece.is_backward and piece.name != "before":
+            found = layer.run("_forward", layer.operands, given.get("initial_state"), True)
+            made = dict(zip(("o", "final_state", *saved), found))
+            given |= made if piece.name == "rest" else {name: made[name] for name in saved}
+        elif piece.name == "rest":
             rest = [given[name] for name in (*saved, "d_o", "d_final_state")]
-            made = layer.run(suffix, layer.operands, given["initial_state"], *rest)
-            made = dict(zip((f"d_{name}" for name in (*names, "initial_state")), made))
-        stage._given |= made
+            found = layer.run("_backward", layer.operands, given["initial_state"], *rest)
+            given |= zip((f"d_{name}" for name in (*names, "initial_state")), found)
 
     gather = lambda *args: order.append("gather") or kept[2](*args)
     stages.Layer.cut, stages.Stages._run, runs.join.gather = cut, run_piece, gather
     try:
-        for parts, lengths, offsets in (
-            ("contiguous", [41, 49], None),
-            ("zigzag", [20, 30, 30, 10], None),
-            ("contiguous", [41, 49], [0, 20, 20, 61, 90]),
+        for (parts, lengths, offsets), gathers in itertools.product(
+            (
+                ("contiguous", [41, 49], None),
+                ("zigzag", [20, 30, 30, 10], None),
+                ("contiguous", [41, 49], [0, 20, 20, 61, 90]),
+            ),
+            (1, 2),
         ):
             x, state = draw(90, sequences=None if offsets is None else len(offsets) - 1)
             order.clear()
-            compare(chunk_gated_delta_rule, x, state, ContextParallel(order=parts, lengths=lengths, segments=2), offsets)
-            forward = ["before", "gather", "maps", "rest", "gather"]
+            context = ContextParallel(order=parts, lengths=lengths, segments=2, gathers=gathers)
+            compare(chunk_gated_delta_rule, x, state, context, offsets)
+            forward = ["before", "gather", "maps"] if gathers == 1 else ["before", "gather", "maps", "rest", "gather"]
             assert order == [*forward, "before", "gather", "maps", "rest"], order
     finally:
         stages.Layer.cut, stages.Stages._run, runs.join.gather = kept
@@ -464,6 +470,7 @@ def case_refused():
     raises(ValueError, "expected 2 of 0 or more", lambda: ContextParallel(lengths=[3]))
     raises(ValueError, "expected one of 'contiguous'", lambda: ContextParallel(order="striped"))
     raises(ValueError, "expected 1 or more", lambda: ContextParallel(segments=0))
+    raises(ValueError, "expected 1 or 2", lambda: ContextParallel(gathers=3))
     raises(ValueError, "take divide", lambda: context.local(x["q"][:, :7]))
     none = torch.zeros(1, dtype=torch.int64)
     raises(ValueError, "expected at least 2", lambda: call(cu_seqlens=none))

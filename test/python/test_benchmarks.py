@@ -313,6 +313,19 @@ def test_the_command_for_bundles_compiles_a_layer_a_head_configuration(tmp_path,
 # === Pictures ===
 
 
+def test_bundles_of_ranks_are_those_of_the_public_functions(tmp_path, monkeypatch, benchmarks):
+    import benchmarks.ranks
+
+    import wyvern
+
+    made = []
+    monkeypatch.setattr(wyvern, "compile", lambda layer, output, training: made.append((layer, training)))
+    benchmarks.ranks.main(["--prepare", str(tmp_path)])
+    assert [training for _, training in made] == [False, True] * 2
+    for (layer, _), name, decay in zip(made[::2], ("delta_rule", "gated_delta_rule"), ("none", "head")):
+        assert (layer["name"], layer["decay"], layer["dims"]) == (name, decay, {"key": 128, "value": 128})
+
+
 def test_pictures_show_every_row(benchmarks, tmp_path):
     from xml.etree import ElementTree
 

@@ -7,7 +7,8 @@ import pytest
 import wyvern
 from wyvern._core import bundles
 from wyvern._core.bundles import find_bundle
-from wyvern._core.layers import delta_rule_spec, serves
+from wyvern._core.layers import serves
+from wyvern._core.rules import delta_rule_spec
 
 LAYER = delta_rule_spec("head", 2, 4, 64, 128, "bf16")
 FACTOR = ("factor",)

@@ -279,6 +279,17 @@ def test_head_dim_128():
     assert error(found["final_state"], expected["final_state"]) < 3.9e-3
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "specs/models").glob("*.yaml")), ids=lambda path: path.stem)
+def test_models(path):
+    """The layers of public models with all of their heads."""
+    text = path.read_text()
+    prog = compiled(text, "rounded")
+    arrays, values = rounded_to(prog, make_inputs(prog, 1, 70))
+    found, expected = prog(**arrays), wyvern.reference(text, **values)
+    assert error(wyvern.from_bf16(found["o"]), expected["o"]) < 4.2e-3
+    assert error(found["final_state"], expected["final_state"]) < 3.9e-3
+
+
 @pytest.mark.parametrize("beta", [0.9, 1.8])
 def test_correlated_keys(beta):
     """Keys at cosine 0.8 and rates near 1 or 2: triangular systems far from easy."""

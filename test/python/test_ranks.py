@@ -109,7 +109,7 @@ def test_segments_that_pay(monkeypatch):
     call = ops.call
     monkeypatch.setattr(ops, "call", lambda *args: taken.append(args[-1].segments) or call(*args))
     for segments in (3, 4):
-        monkeypatch.setattr(context, "_plan", lambda *args: Plan("", 1, segments, [], []))
+        monkeypatch.setattr(context, "_plan", lambda *args: Plan("", 1, segments, [], [], 2))
         chunk_gated_delta_rule(**x, cp_context=context)
         with torch.no_grad():
             chunk_gated_delta_rule(**x, cp_context=context)

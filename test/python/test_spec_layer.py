@@ -16,11 +16,12 @@ from wyvern._core.layers import operand_roles
 from wyvern.torch import GatedDeltaNet, Layer, op
 
 X = 16  # hidden_size
+TO_TWO = [{"write": "k", "value": "v", "rate": "beta", "max_rate": 2}]
 
 
-def make(name, **options):
+def make(name, changes=(), **options):
     torch.manual_seed(7)
-    return Layer(spec(name), hidden_size=X, **options).double()
+    return Layer(spec(name, **dict(changes)), hidden_size=X, **options).double()
 
 
 def tokens(batch=2, count=37):
@@ -32,7 +33,7 @@ def test_is_the_gated_layer():
     """With the weights of GatedDeltaNet it computes the same."""
     torch.manual_seed(7)
     theirs = GatedDeltaNet(hidden_size=X, head_dim=8, num_heads=2, num_v_heads=4, expand_v=0.75, allow_neg_eigval=True).double()
-    ours = make("gated", use_gate=True, allow_neg_eigval=True)
+    ours = make("gated", {"steps": TO_TWO}, use_gate=True, allow_neg_eigval=True)
     names = {"a_proj": "g_proj", "b_proj": "beta_proj", "g_proj": "o_gate"}
     weights = {}
     for name, x in theirs.state_dict().items():
@@ -69,6 +70,11 @@ def test_roles():
     roles = operand_roles(layer.spec)
     assert roles == {"q": "query", "g": "decay", "m": "scale", "k": "key", "v": "value", "b": "rate", "w": "key", "u": "scale"}
     assert set(roles) == set(layer.operands)
+
+
+def test_rates_that_the_spec_does_not_expect():
+    with pytest.raises(ValueError, match="allow_neg_eigval: beta then reaches 2, .*write max_rate: 2"):
+        make("gated", allow_neg_eigval=True)
 
 
 @pytest.mark.parametrize("name", ["repeated", "sum", "before"])

@@ -13,7 +13,7 @@ import delta_oracle
 import oracle_programs
 from torch.utils.checkpoint import checkpoint
 from wyvern.torch import (
-    _functions,
+    _call,
     _ops,
     _programs,
     _tensors,
@@ -365,7 +365,7 @@ def gpu(monkeypatch, recwarn, request):  # torch warns of what is overridden
         return program
 
     monkeypatch.setattr(_ops, "program_for", program_for)
-    monkeypatch.setattr(_functions, "_takes_any", lambda x: False)
+    monkeypatch.setattr(_call, "_takes_any", lambda x: False)
     library = torch.library.Library("wyvern", "IMPL")
     for name in BUILT_IN:
         for suffix, runs in _ops.RUNS.items():

@@ -15,7 +15,7 @@ LAYER = "delta_rule_spec('none', 8, 8, 128, 128, 'bf16')"
 FIND = f"""
 import wyvern
 from wyvern._core import serving
-from wyvern._core.layers import delta_rule_spec
+from wyvern._core.rules import delta_rule_spec
 
 print(serving.for_gpu({LAYER}, "sm_90a", None).variants)
 try:
@@ -30,7 +30,7 @@ COMPILE = f"""
 import numpy as np
 import wyvern
 from wyvern._core.compile import find_wyvernc
-from wyvern._core.layers import delta_rule_spec
+from wyvern._core.rules import delta_rule_spec
 
 spec = {LAYER}
 print(wyvern.compile(spec, variants="separate").name)

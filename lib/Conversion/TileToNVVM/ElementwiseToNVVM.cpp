@@ -269,6 +269,35 @@ struct UnaryPattern : OpConversionPattern<OpT> {
   }
 };
 
+/// bf16 to f32, two of a word at once: one is the word's upper half, the other
+/// its lower one moved up.
+struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::ExtFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto narrow = dyn_cast<VectorType>(adaptor.getIn().getType());
+    if (!getSpread(op.getType()) || !narrow ||
+        !narrow.getElementType().isBF16() || narrow.getNumElements() % 2 != 0)
+      return rewriter.notifyMatchFailure(op, "not pairs of a spread tile");
+    Emitter e(rewriter, op.getLoc());
+    auto bitcast = [&](Type type, Value value) -> Value {
+      return LLVM::BitcastOp::create(rewriter, op.getLoc(), type, value);
+    };
+    auto words = VectorType::get({narrow.getNumElements() / 2}, e.i32());
+    SmallVector<Value> values;
+    for (Value word : e.elements(bitcast(words, adaptor.getIn()))) {
+      Value low = LLVM::ShlOp::create(rewriter, op.getLoc(), word, e.c32(16));
+      Value high = e.band(word, e.c32(static_cast<int32_t>(0xffff0000)));
+      values.push_back(bitcast(e.f32(), low));
+      values.push_back(bitcast(e.f32(), high));
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 /// Stores that are never done: a grid has one dimension, which ptxas does not
 /// know.
 struct HoldPattern : OpConversionPattern<HoldOp> {
@@ -307,6 +336,6 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
       TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
       CompareIndicesPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
       UnaryPattern<math::SqrtOp, emitSqrt>, UnaryPattern<math::AbsFOp, emitAbs>,
-      UnaryPattern<math::Log1pOp, emitLog1p>>(converter, patterns.getContext(),
-                                              /*benefit=*/2);
+      UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
+      converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -12,6 +12,7 @@
 #include "Patterns.h"
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -121,16 +122,19 @@ Value ContractEmitter::sumLanes(Value sum) {
 Value ContractEmitter::emit() {
   SmallVector<Value> results;
   bool exchanges = areLanesSummed();
+  bool isFromZero = matchPattern(op.getC(), m_PosZeroFloat());
   forEachPlace(
       getThreadShape(op.getD().getType()), [&](ArrayRef<int64_t> place) {
         SmallVector<int64_t> at(loops.size(), 0);
         for (auto [expr, index] : llvm::zip_equal(maps[2].getResults(), place))
           at[cast<AffineDimExpr>(expr).getPosition()] = index;
-        Value start = c(place);
+        Value start = isFromZero ? Value() : c(place);
         if (!exchanges)
           return results.push_back(sumOwn(at, start));
         Value sum = sumLanes(sumOwn(at, Value()));
-        results.push_back(LLVM::FAddOp::create(e.builder, e.loc, sum, start));
+        if (start)
+          sum = LLVM::FAddOp::create(e.builder, e.loc, sum, start);
+        results.push_back(sum);
       });
   return e.vectorOf(results);
 }

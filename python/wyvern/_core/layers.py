@@ -11,31 +11,6 @@ from .manifest import Manifest
 PlainSpec = dict[str, Any]
 
 
-def delta_rule_spec(
-    decay: str,
-    key_heads: int,
-    value_heads: int,
-    key_dim: int,
-    value_dim: int,
-    dtype: str,
-    max_rate: int = 1,
-) -> PlainSpec:
-    """Returns the delta rule that the functions of a framework compute; decay is none or
-    head, dtype that of q, k and v, max_rate what rates reach at most."""
-    step: dict[str, Any] = {"write": "k", "erase": "k", "value": "v", "rate": "beta"}
-    if max_rate > 1:
-        step["max_rate"] = max_rate
-    return {
-        "name": "delta_rule" if decay == "none" else "gated_delta_rule",
-        "heads": {"key": key_heads, "value": value_heads},
-        "dims": {"key": key_dim, "value": value_dim},
-        "dtype": dtype,
-        "decay": decay,
-        "scale": float(key_dim**-0.5),
-        "steps": [step | {"repeat": 1, "reads": "after_decay"}],
-    }
-
-
 def describe(spec: PlainSpec) -> str:
     """Returns what a kernel for a spec is compiled for, in a line."""
     heads, dims = spec["heads"], spec["dims"]

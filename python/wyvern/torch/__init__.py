@@ -8,8 +8,9 @@ With gradients, but for second derivatives. They are opaque `torch.library` ops
 training step, can be captured into a CUDA graph after one outside.
 """
 
-from . import reference
+from . import _family, reference
 from ._decoder import Decoder
+from ._family import *  # noqa: F403
 from ._functions import (
     chunk_delta_rule,
     chunk_gated_delta_rule,
@@ -18,16 +19,30 @@ from ._functions import (
 )
 from ._op import Op, op
 from ._ranks.context import ContextParallel
-from .layers import Cache, DeltaNet, GatedDeltaNet, Layer
+from .layers import (
+    Cache,
+    Comba,
+    DeltaNet,
+    GatedDeltaNet,
+    GatedDeltaNet2,
+    GatedDeltaProduct,
+    KimiDeltaAttention,
+    Layer,
+)
 
 __all__ = [
     "Cache",
+    "Comba",
     "ContextParallel",
     "Decoder",
     "DeltaNet",
     "GatedDeltaNet",
+    "GatedDeltaNet2",
+    "GatedDeltaProduct",
+    "KimiDeltaAttention",
     "Layer",
     "Op",
+    *_family.__all__,
     "chunk_delta_rule",
     "chunk_gated_delta_rule",
     "fused_recurrent_delta_rule",

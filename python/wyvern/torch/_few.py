@@ -11,11 +11,12 @@ from typing import Any, Optional
 import torch
 
 import wyvern
-from wyvern._core.layers import PlainSpec, delta_rule_spec
+from wyvern._core.layers import PlainSpec
 
 from . import _direct
 from ._decoder import Decoder, own_slots
 from ._op import Op
+from ._ops import Family
 from ._tensors import NAMES
 
 MOST = 16  # tokens; more are faster in chunks
@@ -61,15 +62,14 @@ def _make(spec: PlainSpec, kind: str, norm: bool, v_first: bool) -> Optional[Dec
     return decoder
 
 
-def of_delta_rule(
-    operands: tuple[torch.Tensor, ...], scale: float, norm: bool, v_first: bool
+def of_family(
+    family: Family, operands: Mapping[str, torch.Tensor], scale: float, norm: bool, v_first: bool
 ) -> Optional[Decoder]:
-    """Returns the step of operands (q, k, v, beta) or (q, k, v, g, beta)."""
-    q, _, v, *rates = operands
-    decay = "head" if len(rates) == 2 else "none"
-    sizes = (q.shape[2], v.shape[2], q.shape[3], v.shape[3], NAMES[q.dtype])
-    make = lambda: delta_rule_spec(decay, *sizes) | {"scale": scale}
-    return decoder_of(make, (decay, *sizes, scale), q.device.type, norm, v_first)
+    """Returns the step of a layer of the functions with FLA's signatures, on these operands."""
+    q = operands["q"]
+    sizes, dtype = family.key(tuple(operands.values())), NAMES[q.dtype]
+    make = lambda: family.spec(sizes, dtype) | {"scale": scale}
+    return decoder_of(make, (family.name, *sizes, dtype, scale), q.device.type, norm, v_first)
 
 
 def run(

@@ -50,3 +50,9 @@ def log_decay(g, A_log, dt_bias):
     log_softplus = torch.where(x < edge, x, F.softplus(x.clamp(min=edge)).log())
     # exp(80) is finite in either dtype, and beyond the floor.
     return -(A_log.to(g.dtype) + log_softplus).clamp(max=80).exp()
+
+
+def bounded_gate(g, A_log, dt_bias, lower_bound):
+    """lower_bound sigmoid(exp(A_log) (g + dt_bias)), in the dtype of g; either parameter may be None, for 0."""
+    x = g if dt_bias is None else g + dt_bias.to(g.dtype)
+    return lower_bound * torch.sigmoid(x if A_log is None else A_log.to(g.dtype).exp() * x)

@@ -12,7 +12,6 @@ from wyvern._core import serving
 
 from ._tensors import NAMES
 
-CHUNK = 64  # tokens
 _PREBUILT_DIMS = (64, 128)
 _HAS_COMPILER = importlib.util.find_spec("wyvern._compiler") is not None
 

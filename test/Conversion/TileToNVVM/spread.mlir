@@ -35,6 +35,23 @@ tile.kernel @spread(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>
   tile.store_spread %r to %o[%c0, %c0] dims [0, 1] : tensor<1x32xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>, !tile.global<tensor<?x32xf32>>
 }
 
+// Two numbers of 16 bits are widened a word: one is moved up, the other masked.
+
+// CHECK-LABEL: gpu.module @widen
+// CHECK: llvm.bitcast %{{.*}} : vector<2xbf16> to vector<1xi32>
+// CHECK: %[[low:.*]] = llvm.shl %[[word:[0-9]+]],
+// CHECK: %[[high:.*]] = llvm.and %[[word]],
+// CHECK: llvm.bitcast %[[low]] : i32 to f32
+// CHECK: llvm.bitcast %[[high]] : i32 to f32
+// CHECK-NOT: llvm.fpext
+tile.kernel @widen(%x: !tile.global<tensor<?xbf16>, contiguous = true>, %y: !tile.global<tensor<?xf32>, contiguous = true>)
+    grid 1 * sequences warps 1 min_blocks 1 operands ["x", "y"] {
+  %c0 = arith.constant 0 : index
+  %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xbf16>, contiguous = true> -> tensor<64xbf16, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>
+  %b = arith.extf %a : tensor<64xbf16, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>> to tensor<64xf32, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>
+  tile.store_spread %b to %y[%c0] dims [0] : tensor<64xf32, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?xf32>, contiguous = true>
+}
+
 // Functions of an element, each by the instruction that there is for it.
 
 // CHECK-LABEL: gpu.module @functions

@@ -39,8 +39,12 @@ class ContextParallel:
     segments
         How many runs of a part's tokens a rank computes at once: with few heads one run
         leaves most of a GPU idle. None: as many as fill the GPU, on the CPU one.
+    gathers
+        All-gathers of a forward in training, on GPUs: 1, of end states and transitions beside
+        kernels that run once more for it, 2 to 5 % of a forward; or 2, of transitions beside the layer's
+        own kernels, then of end states, which nothing runs beside: for a few ranks of one host.
 
-    Raises ValueError for lengths and orders that are none, RuntimeError where
+    Raises ValueError for lengths, orders and numbers that are none, RuntimeError where
     torch.distributed is not initialized.
     """
 
@@ -51,11 +55,14 @@ class ContextParallel:
         order: str = "contiguous",
         lengths: Optional[Sequence[int]] = None,
         segments: Optional[int] = None,
+        gathers: int = 1,
     ) -> None:
         if order not in _ORDERS:
             raise ValueError(f"order is {order!r}, expected one of {', '.join(map(repr, _ORDERS))}")
         if segments is not None and segments < 1:
             raise ValueError(f"segments is {segments}, expected 1 or more")
+        if gathers not in (1, 2):
+            raise ValueError(f"gathers is {gathers}, expected 1 or 2")
         if group is not ALONE and not (dist.is_available() and dist.is_initialized()):
             raise RuntimeError(
                 "ContextParallel: torch.distributed is not initialized: call init_process_group first. For one GPU "
@@ -65,7 +72,7 @@ class ContextParallel:
         self.rank, self.size = self.group.rank(), self.group.size()
         self.order = order
         self.lengths = None if lengths is None else tuple(int(n) for n in lengths)
-        self.segments = segments
+        self.segments, self.gathers = segments, gathers
         self._name, self._parts = self.group.group_name, _ORDERS[order]
         self._borders: tuple[int, ...] = ()
         self._processors = _PROCESSORS
@@ -83,7 +90,7 @@ class ContextParallel:
         """For a training step of long sequences with few heads on one GPU, without
         torch.distributed: it runs so many segments at once. None: as many as fill the GPU, but
         not less than 4, and none without gradients: a forward alone finds its segments itself."""
-        return cls(ALONE, segments=segments)
+        return cls(ALONE, segments=segments, gathers=2)  # nobody is waited for
 
     @classmethod
     def of_local_offsets(cls, group: Any, comes: Sequence[bool], goes: Sequence[bool]) -> "ContextParallel":
@@ -105,7 +112,7 @@ class ContextParallel:
         count = self.size * self._parts
         length = -(-tokens // count)
         lengths = [min(length, max(0, tokens - i * length)) for i in range(count)]
-        return ContextParallel(self.group, order=self.order, lengths=lengths, segments=self.segments)
+        return ContextParallel(self.group, order=self.order, lengths=lengths, segments=self.segments, gathers=self.gathers)
 
     def local(self, x: torch.Tensor, dim: int = 1) -> torch.Tensor:
         """Returns this rank's tokens of x [B, T, ...], which has those of all ranks along
@@ -126,7 +133,11 @@ class ContextParallel:
             # A chain of chunks runs on two blocks of a GPU; less than 16 chunks are no use.
             chains = max(1, 2 * batch * heads * self._parts)
             segments = max(1, min(self._processors // chains, tokens // self._parts // 1024))
-        return Plan(self._name, self._parts, segments, list(self.lengths or ()), list(self._borders))
+        return self._divided(segments)
+
+    def _divided(self, segments: int = 1) -> Plan:
+        lengths, borders = list(self.lengths or ()), list(self._borders)
+        return Plan(self._name, self._parts, segments, lengths, borders, self.gathers)
 
     def is_trivial(self) -> bool:
         """Whether calls are those of one rank without a context."""
@@ -154,8 +165,7 @@ class ContextParallel:
     def parts(self, tokens: int) -> list[Part]:
         """Returns the parts of this rank, which has so many tokens. Raises ValueError for
         another number."""
-        plan = Plan(self._name, self._parts, 1, list(self.lengths or ()), list(self._borders))
-        return parts_of(plan, self.rank, self.size, tokens)
+        return parts_of(self._divided(), self.rank, self.size, tokens)
 
     def halo(self, x: torch.Tensor, tokens: int) -> torch.Tensor:
         """Returns the tokens before each part of this rank, [B, parts, tokens, ...] of
@@ -165,7 +175,7 @@ class ContextParallel:
         if self._borders:
             raise ValueError("ContextParallel.halo: the context has offsets of its rank alone, which do not say enough")
         self.parts(x.shape[1])
-        return exchange(x, tokens, Plan(self._name, self._parts, 1, list(self.lengths or ()), []))
+        return exchange(x, tokens, self._divided())
 
 
 def _group(group: Any) -> Any:

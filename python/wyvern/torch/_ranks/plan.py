@@ -22,6 +22,7 @@ class Plan(NamedTuple):
     # comes from the part before, and of each whether the last one goes on in the part behind.
     # None where they are everybody's.
     borders: Sequence[int]
+    gathers: int  # of a forward that saves, at most: 1 or 2 (exchange.py)
 
 
 def plan_of(fields: Sequence[Any]) -> Plan:
@@ -30,7 +31,7 @@ def plan_of(fields: Sequence[Any]) -> Plan:
     return Plan(*values)
 
 
-SCHEMA = "str group, int parts, SymInt segments, SymInt[] lengths, int[] borders"
+SCHEMA = "str group, int parts, SymInt segments, SymInt[] lengths, int[] borders, int gathers"
 
 
 class Part(NamedTuple):

@@ -8,8 +8,7 @@ gradients of these states by the outputs, an all-gather of them, the join from b
 the layer's backward with the right state at each end.
 
 On GPUs ranks wait for one another beside those kernels of the layer that no state is needed for
-(stages.py, beside.py): forward for the transitions, which the probe finds first, so that
-they go apart from the end states; backward for all.
+(stages.py, beside.py; forward: exchange.py).
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from .. import _ops
 from . import join, stages
 from .agree import agree
 from .beside import beside
+from .exchange import Exchange
 from .plan import Part, Plan, group_of, parts_of, plan_of
 from .probe import add_states, run_probe, state_gradients
 from .slots import Rows, Slots, at_ends, at_starts, find_slots, of_first, of_last
@@ -126,22 +126,8 @@ def forward(
     probes, transitions = run_probe(probe, dict(zip(names, layer.operands)), values, slots, call.state_shape)
     inner, outer = at_starts(slots, transitions), at_ends(slots, transitions)
     segments = join.Segments(outer)
-    run = stages.Forward(layer, saves)
-    run.begin()
-    room = functools.partial(join.room, call.plan, outer)
-    _, keys, columns = call.state_shape
-    if run.is_apart:
-        for_transitions = room(keys)
-        with beside(operands[0].device) as wait:
-            (all_transitions,) = join.gather(call.plan, for_transitions, segments.multiply())
-        run.maps()
-        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
-        wait()
-        (end_states,) = join.gather(call.plan, room(columns), segments.fold(at_ends(slots, ends)))
-    else:
-        o, ends, *saved = run.end(_begins_with(call, initial_state, None))
-        both = segments.fold(at_ends(slots, ends)), segments.multiply()
-        end_states, all_transitions = join.gather(call.plan, room(columns + keys), *both)
+    exchange = Exchange(call.plan, slots, stages.Forward(layer, saves), outer, segments, call.state_shape[2])
+    o, ends, saved, end_states, all_transitions = exchange(_begins_with(call, initial_state, None))
     entering = ends.new_empty(*slots.starts.shape, *call.state_shape)
     segments.spread(join.enter(end_states, all_transitions, call.wanted), entering)
     rows = (call.sizes["batch"], call.sizes["tokens"])

@@ -82,12 +82,27 @@ class Forward(Stages):
         super().__init__(layer, layer.cut(is_backward=False) if saves else None)
         self._saves = saves
 
+    @property
+    def saves_first(self) -> bool:
+        """Whether all that is saved comes before the stage that needs the state."""
+        pieces = [piece for piece in self._pieces[:2] if piece is not None] if self.is_apart else []
+        made = {name for piece in pieces for name in piece.outputs}
+        return self.is_apart and made.issuperset(x.name for x in self.layer.family.signature.residuals)
+
+    def saved(self) -> Tensors:
+        """Returns what is saved, once it has been made."""
+        return tuple(self._given[x.name] for x in self.layer.family.signature.residuals)
+
+    def alone(self, state: Optional[torch.Tensor]) -> Tensors:
+        """Returns o and the final state of the layer's program that saves nothing."""
+        return self.layer.run("", self.layer.operands, state, True)
+
     def end(self, state: Optional[torch.Tensor]) -> Tensors:
         """Returns o, the final state, and what is saved."""
         if not self.is_apart:
             return self.layer.run("_forward" if self._saves else "", self.layer.operands, state, True)
         out = self._rest(initial_state=state)
-        return out["o"], out["final_state"], *(out[x.name] for x in self.layer.family.signature.residuals)
+        return out["o"], out["final_state"], *self.saved()
 
 
 class Backward(Stages):

@@ -8,7 +8,20 @@ that its checkpoints load; everything around the recurrence is torch's.
 
 from ._cache import Cache
 from ._spec_layer import Layer
+from .comba import Comba
 from .delta_net import DeltaNet
 from .gated_delta_net import GatedDeltaNet
+from .gated_delta_net_2 import GatedDeltaNet2
+from .gated_delta_product import GatedDeltaProduct
+from .kimi_delta_attention import KimiDeltaAttention
 
-__all__ = ["Cache", "DeltaNet", "GatedDeltaNet", "Layer"]
+__all__ = [
+    "Cache",
+    "Comba",
+    "DeltaNet",
+    "GatedDeltaNet",
+    "GatedDeltaNet2",
+    "GatedDeltaProduct",
+    "KimiDeltaAttention",
+    "Layer",
+]

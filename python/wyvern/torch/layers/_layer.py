@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What DeltaNet and GatedDeltaNet share: all but the rates and the recurrence."""
+"""What the layers in the place of FLA's share: all but the rates and the recurrence."""
 
 import math
 from typing import Any, Callable, Optional
@@ -10,7 +10,7 @@ from torch import nn
 
 from .._ranks.context import ContextParallel
 from ._cache import Cache, Continued, LayerStates
-from ._parts import OutputNorm, ShortConvolution, repad, unpad
+from ._parts import OutputNorm, ShortConvolution, check_sizes, low_rank_projection, repad, unpad
 from ._ranks import Neighbours
 
 MODES = ("chunk", "fused_recurrent")
@@ -30,9 +30,14 @@ def whole_number(what, value):
     return round(value)
 
 
-def going_on(states):
-    """The arguments of a recurrence that goes on from a layer's states, if there are any."""
-    return {} if states is None else {"initial_state": states.recurrent, "output_final_state": True}
+def arguments_of(cu_seqlens, cp_context, states):
+    """The arguments of a recurrence that a layer's call has, which goes on from states if there are any."""
+    arguments = {"cu_seqlens": cu_seqlens}
+    if cp_context is not None:
+        arguments["cp_context"] = cp_context
+    if states is not None:
+        arguments |= {"initial_state": states.recurrent, "output_final_state": True}
+    return arguments
 
 
 class DeltaLayer(nn.Module):
@@ -44,6 +49,7 @@ class DeltaLayer(nn.Module):
     where there are `states` to go on from, the state to keep.
     """
 
+    steps = 1  # rows of k and v a token
     key_dim: int
     value_dim: int
     head_v_dim: int
@@ -61,21 +67,44 @@ class DeltaLayer(nn.Module):
         self.conv_size = conv_size
         self.conv_bias = conv_bias
 
+    def _set_heads(self, hidden_size, expand_v, head_dim, num_heads, num_v_heads):
+        """Sets the sizes of heads with one head_dim, and more value heads than key heads."""
+        check_sizes(hidden_size=hidden_size, head_dim=head_dim, num_heads=num_heads, conv_size=self.conv_size)
+        self.hidden_size = hidden_size
+        self.expand_v = expand_v
+        self.head_dim = head_dim
+        self.num_heads = num_heads
+        self.num_v_heads = num_heads if num_v_heads is None else num_v_heads
+        check_sizes(num_v_heads=self.num_v_heads)
+        if self.num_v_heads % num_heads != 0:
+            raise ValueError(f"num_v_heads is {num_v_heads}, expected a multiple of num_heads, {num_heads}")
+        self.head_k_dim = head_dim
+        self.head_v_dim = whole_number("head_dim * expand_v", head_dim * expand_v)
+        self.key_dim = num_heads * self.head_k_dim
+        self.value_dim = self.num_v_heads * self.head_v_dim
+
+    @property
+    def _channels(self):
+        """Of q, k and v, side by side."""
+        return self.key_dim, self.steps * self.key_dim, self.steps * self.value_dim
+
     def _make_projections(self, hidden_size):
-        self.q_proj = nn.Linear(hidden_size, self.key_dim, bias=False)
-        self.k_proj = nn.Linear(hidden_size, self.key_dim, bias=False)
-        self.v_proj = nn.Linear(hidden_size, self.value_dim, bias=False)
+        for name, channels in zip("qkv", self._channels):
+            setattr(self, f"{name}_proj", nn.Linear(hidden_size, channels, bias=False))
 
     def _make_convolutions(self, qk_silu):
         if not self.use_short_conv:
             return
-        self.q_conv1d = ShortConvolution(self.key_dim, self.conv_size, self.conv_bias, qk_silu)
-        self.k_conv1d = ShortConvolution(self.key_dim, self.conv_size, self.conv_bias, qk_silu)
-        self.v_conv1d = ShortConvolution(self.value_dim, self.conv_size, self.conv_bias, True)
+        for name, channels in zip("qkv", self._channels):
+            silu = qk_silu or name == "v"
+            setattr(self, f"{name}_conv1d", ShortConvolution(channels, self.conv_size, self.conv_bias, silu))
 
-    def _make_output(self, hidden_size, norm_eps, gate_activation=F.silu):
-        if self.use_gate:
+    def _make_output(self, hidden_size, norm_eps, gate_activation=F.silu, low_rank=None):
+        """low_rank: of the gate's projection, whose second part then has a bias."""
+        if self.use_gate and low_rank is None:
             self.g_proj = nn.Linear(hidden_size, self.value_dim, bias=False)
+        elif self.use_gate:
+            self.g_proj = low_rank_projection(hidden_size, low_rank, self.value_dim, bias=True)
         self.o_norm = OutputNorm(self.head_v_dim, norm_eps, gate_activation)
         self.o_proj = nn.Linear(self.value_dim, hidden_size, bias=False)
 
@@ -143,7 +172,7 @@ class DeltaLayer(nn.Module):
             return None
         if cp_context is not None:
             raise NotImplementedError(f"{name}: past_key_values with cp_context is not supported: decode on one rank")
-        channels = (self.key_dim, self.key_dim, self.value_dim) if self.use_short_conv else ()
+        channels = self._channels if self.use_short_conv else ()
         return LayerStates(name, Cache() if cache is None else cache, self.layer_idx, channels)
 
     def _check_shapes(self, hidden_states, cu_seqlens):
@@ -177,8 +206,6 @@ class DeltaLayer(nn.Module):
         else:
             q, k = self.q_proj(hidden_states), self.k_proj(hidden_states)
             v = F.silu(self.v_proj(hidden_states))
-        return (
-            q.unflatten(-1, (-1, self.head_k_dim)),
-            k.unflatten(-1, (-1, self.head_k_dim)),
-            v.unflatten(-1, (-1, self.head_v_dim)),
-        )
+        # A token's rows of k and v lie side by side.
+        k, v = (x.unflatten(-1, (self.steps, -1, dim)).flatten(1, 2) for x, dim in ((k, self.head_k_dim), (v, self.head_v_dim)))
+        return q.unflatten(-1, (-1, self.head_k_dim)), k, v

@@ -62,16 +62,21 @@ class ShortConvolution(nn.Conv1d):
 
 
 @torch.no_grad()
-def reset_gate(A_log, dt_bias):
+def reset_gate(A_log, dt_bias, least=0):
     """Initializes the parameters of the log decay -exp(A_log) softplus(a + dt_bias). As in
-    Mamba-2: exp(A_log) uniform in (0, 16), softplus(dt_bias) log-uniform in (0.001, 0.1).
+    Mamba-2: exp(A_log) uniform in (least, 16), softplus(dt_bias) log-uniform in (0.001, 0.1).
     Optimizers should not decay them."""
-    A_log.uniform_(0, 16).log_()
+    A_log.uniform_(least, 16).log_()
     log_dt = math.log(0.001) + torch.rand_like(dt_bias) * math.log(0.1 / 0.001)
     dt = log_dt.exp().clamp(min=1e-4)
     dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus inverted
     A_log._no_weight_decay = True
     dt_bias._no_weight_decay = True
+
+
+def low_rank_projection(inputs, rank, outputs, bias=False):
+    """Two projections, one after the other."""
+    return nn.Sequential(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs, bias=bias))
 
 
 class OutputNorm(nn.RMSNorm):

@@ -48,6 +48,8 @@ class Layer(nn.Module):
         Channels of the input and of the output.
     conv_size
         Tokens of the short convolutions; 0 for none, and then the same activations.
+    allow_neg_eigval
+        Rates reach 2, of which the spec says so: `max_rate: 2` of each step.
     activations
         By the name of an operand: a function to take in the place of what is listed
         above, of the projected (and, for q, keys and values, convolved) tensor in the
@@ -86,6 +88,8 @@ class Layer(nn.Module):
         for name in self.activations:
             if name not in self.op.operands:
                 raise ValueError(f"activations: {name} is no operand; those are {', '.join(self.op.operands)}")
+        if allow_neg_eigval:
+            _expect_rates_to_two(self.op.spec)
         self.roles = operand_roles(self.op.spec)
         self.erases = any(step["erase"] != "none" for step in self.op.spec["steps"])
         heads, dims = self.op.spec["heads"]["value"], self.op.spec["dims"]["value"]
@@ -176,3 +180,13 @@ class Layer(nn.Module):
             return (2 if self.allow_neg_eigval else 1) * wide.sigmoid()
         A_log = self.A_log.view(-1, *(1 for _ in self.dt_bias.shape[1:]))
         return log_decay(wide, A_log, self.dt_bias)
+
+
+def _expect_rates_to_two(spec: dict[str, Any]) -> None:
+    """Programs of other specs let states grow where keys repeat (docs/numerics.md)."""
+    for step in spec["steps"]:
+        if isinstance(step["rate"], str) and step.get("max_rate", 1) < 2:
+            raise ValueError(
+                f"allow_neg_eigval: {step['rate']} then reaches 2, and the spec says nothing of it: write max_rate: 2 into "
+                "the step"
+            )

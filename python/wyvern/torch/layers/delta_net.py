@@ -9,7 +9,7 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_delta_rule, fused_recurrent_delta_rule
-from ._layer import DeltaLayer, expect_one_of, going_on, whole_number
+from ._layer import DeltaLayer, arguments_of, expect_one_of, whole_number
 from ._parts import check_sizes
 
 
@@ -96,8 +96,8 @@ class DeltaNet(DeltaLayer):
         if self.allow_neg_eigval:
             beta = 2 * beta
         return self.recurrence(
-            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", cu_seqlens=cu_seqlens,
-            **going_on(states), **({} if cp_context is None else {"cp_context": cp_context}),
+            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2",
+            **arguments_of(cu_seqlens, cp_context, states),
         )
 
     def _activate(self, x):

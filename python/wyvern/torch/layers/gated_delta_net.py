@@ -9,8 +9,8 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_gated_delta_rule, fused_recurrent_gated_delta_rule
-from ._layer import DeltaLayer, expect_one_of, going_on, whole_number
-from ._parts import check_sizes, reset_gate
+from ._layer import DeltaLayer, arguments_of, expect_one_of
+from ._parts import reset_gate
 
 _GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
 
@@ -52,20 +52,8 @@ class GatedDeltaNet(DeltaLayer):
     ) -> None:
         super().__init__(mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias)
         expect_one_of("output_gate_activation", output_gate_activation, _GATES)
-        check_sizes(hidden_size=hidden_size, head_dim=head_dim, num_heads=num_heads, conv_size=conv_size)
-        self.hidden_size = hidden_size
-        self.expand_v = expand_v
-        self.head_dim = head_dim
-        self.num_heads = num_heads
-        self.num_v_heads = num_heads if num_v_heads is None else num_v_heads
+        self._set_heads(hidden_size, expand_v, head_dim, num_heads, num_v_heads)
         self.allow_neg_eigval = allow_neg_eigval
-        check_sizes(num_v_heads=self.num_v_heads)
-        if self.num_v_heads % num_heads != 0:
-            raise ValueError(f"num_v_heads is {num_v_heads}, expected a multiple of num_heads, {num_heads}")
-        self.head_k_dim = head_dim
-        self.head_v_dim = whole_number("head_dim * expand_v", head_dim * expand_v)
-        self.key_dim = num_heads * self.head_k_dim
-        self.value_dim = self.num_v_heads * self.head_v_dim
 
         self._make_projections(hidden_size)
         self.a_proj = nn.Linear(hidden_size, self.num_v_heads, bias=False)
@@ -103,7 +91,5 @@ class GatedDeltaNet(DeltaLayer):
             dt_bias=self.dt_bias,
             use_beta_sigmoid_in_kernel=True,
             allow_neg_eigval=self.allow_neg_eigval,
-            cu_seqlens=cu_seqlens,
-            **going_on(states),
-            **({} if cp_context is None else {"cp_context": cp_context}),
+            **arguments_of(cu_seqlens, cp_context, states),
         )

@@ -55,8 +55,8 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
           op, "expected a multiple of 32 elements: each lane writes");
     Emitter e(rewriter, op.getLoc());
     Type element = op.getGlobal().getType().getTensor().getElementType();
-    Value base =
-        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+    Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
+                                    element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     // A pointer a lane would be held from chunk to chunk.
     Value lane = e.urem(e.threadIdAgain(), kLanes);

@@ -335,6 +335,18 @@ Value tile::globalAddress(Emitter &e, Value global, ValueRange coords,
   return offsetPointer(e, globalPointer(e, global), offset, element);
 }
 
+Value tile::globalAddressAgain(Emitter &e, Value global, ValueRange coords,
+                               Type element) {
+  Value pointer = globalPointer(e, global);
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  for (auto [dim, coord] : llvm::enumerate(coords))
+    pointer = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
+                    {coord, e.mul(globalStride(e, global, dim), bytes), pointer},
+                    pointer.getType())
+                  .front();
+  return pointer;
+}
+
 Value tile::isPresent(Emitter &e, Value pointer) {
   return e.cmp(LLVM::ICmpPredicate::ne, pointer, e.zero(pointer.getType()));
 }

@@ -109,6 +109,10 @@ Value globalPointer(Emitter &e, Value global);
 Value globalStride(Emitter &e, Value global, int64_t dim);
 /// Address of `global[coords]`.
 Value globalAddress(Emitter &e, Value global, ValueRange coords, Type element);
+/// The same, made anew each time: a pointer that is moved on from chunk to chunk
+/// would hold four registers, and one for each of a role's vectors.
+Value globalAddressAgain(Emitter &e, Value global, ValueRange coords,
+                         Type element);
 /// `pointer` moved by `elements` of `element`.
 Value offsetPointer(Emitter &e, Value pointer, Value elements, Type element);
 /// True where the pointer is not null.

@@ -34,8 +34,8 @@ struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Type element = tensorType(op.getValue()).getElementType();
-    Value base =
-        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+    Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
+                                    element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
     Value valid = e.trunc32(adaptor.getValid());
     // Every warp holds the vector; the first one of the warpgroup stores it.
@@ -104,9 +104,12 @@ struct CopyToWarpsPattern : OpConversionPattern<CopyToWarpsOp> {
   matchAndRewrite(CopyToWarpsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    int64_t bytes = tensorType(op.getX()).getDimSize(0) * 4;
-    Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
-    Value place = e.add(adaptor.getScratch(), e.mul(warp, bytes));
+    Value place = adaptor.getScratch();
+    if (op.getScratch().getType() != op.getCopy().getType()) {
+      int64_t bytes = tensorType(op.getX()).getDimSize(0) * 4;
+      Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
+      place = e.add(place, e.mul(warp, bytes));
+    }
     emitCopyToWarp(e, e.elements(adaptor.getX()), place);
     rewriter.replaceOp(op, place);
     return success();

@@ -48,6 +48,11 @@ void RegionLowering::planStaging(Block &block) {
 }
 
 void RegionLowering::planFusion(Block &block) {
+  for (Operation &op : block)
+    if (std::optional<ScaledSum> sum = matchScaledSum(&op)) {
+      fused.insert(sum->product);
+      fused.insert(*sum->product->user_begin());
+    }
   auto addsProduct = [&](Operation *op) {
     return llvm::any_of(op->getOperands(), [&](Value operand) {
       Operation *def = operand.getDefiningOp();
@@ -126,6 +131,7 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
 }
 
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
+  isTight = takesInPlace;
   auto isHandOver = [&](Operation *op) {
     return isa<sched::SchedDialect>(op->getDialect()) &&
            !(takesInPlace && isa<sched::GetOp>(op));

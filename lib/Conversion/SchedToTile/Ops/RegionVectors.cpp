@@ -72,6 +72,26 @@ Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
 // Sums
 //===----------------------------------------------------------------------===//
 
+/// The sum of all elements of a product of two tiles that lie in shared memory,
+/// of which `op` sums the rows; null for another.
+Value RegionLowering::makeDot(linalg::ReduceOp op) {
+  auto all = op->hasOneUse()
+                 ? dyn_cast<linalg::ReduceOp>(*op->user_begin())
+                 : linalg::ReduceOp();
+  auto products = op.getInputs().front().getDefiningOp<arith::MulFOp>();
+  if (!all || !products || !products->hasOneUse())
+    return {};
+  Value a = shared.lookup(products.getLhs());
+  Value b = shared.lookup(products.getRhs());
+  if (!a || !b || a.getType() != b.getType() ||
+      !cast<tile::SmemType>(a.getType()).isSwizzled())
+    return {};
+  Value scratch = allocate({tile::kWarpgroupWarps}, builder.getF32Type(),
+                           /*transient=*/true);
+  return tile::DotOp::create(builder, op.getLoc(), a, b, scratch,
+                             warps.barrier);
+}
+
 LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
   Block *body = op.getBlock();
   bool isSum = body->getOperations().size() == 2 &&
@@ -83,6 +103,12 @@ LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
     return op.emitError() << "expected the sum of a vector, or in a map of one "
                              "dimension of a matrix, from zero; the GPU path "
                              "takes no other reduction so far";
+  if (registers.contains(result))
+    return success(); // made with its operand
+  if (Value dot = rank == 2 ? makeDot(op) : Value()) {
+    registers[op->user_begin()->getResult(0)] = {dot};
+    return success();
+  }
   Tiles tiles = getTiles(source, op);
   if (tiles.empty())
     return failure();

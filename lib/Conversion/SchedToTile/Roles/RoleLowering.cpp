@@ -191,10 +191,21 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
   return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
 }
 
+/// True for a sum of the rows or columns of a matrix.
+static bool isSumOfMatrix(Operation *op) {
+  return isa<linalg::ReduceOp>(op) &&
+         cast<RankedTensorType>(op->getOperand(0).getType()).getRank() == 2;
+}
+
 /// True if `sink` stores a carry and stands behind a product that is still to
-/// be lowered: it leaves beside that.
+/// be lowered: it leaves beside that. Or if it is put behind sums, which are
+/// made in its place first.
 static bool isHeldBack(Operation *sink,
                        const llvm::SmallPtrSetImpl<Operation *> &waiting) {
+  if (isa<sched::PutOp>(sink) && llvm::any_of(waiting, [&](Operation *op) {
+        return isSumOfMatrix(op) && op->isBeforeInBlock(sink);
+      }))
+    return true;
   auto store = dyn_cast<sched::StoreOp>(sink);
   return store && isa<BlockArgument>(store.getTile()) &&
          llvm::any_of(waiting, [&](Operation *op) {
@@ -233,6 +244,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
+    if (takesInPlace() && isSumOfMatrix(op))
+      acquireForSums(op, visit);
     if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
     else if (failed(lowering.lower(op)))

@@ -50,31 +50,52 @@ private:
   }
 
   SmallVector<Value> multiply(int64_t part) {
-    std::string outputs;
-    for (int64_t i = 0; i < kPartElements; ++i)
+    std::string outputs, inputs;
+    for (int64_t i = 0; i < kPartElements; ++i) {
       outputs += "=f,";
-    return e.ptx(write(part), outputs + "l,l,~{memory}",
-                 {aDescriptor, bDescriptor},
+      if (part)
+        inputs += std::to_string(i) + ",";
+    }
+    SmallVector<Value> operands(last);
+    size_t first = kPartElements + operands.size();
+    operands.append({aDescriptor.base, bDescriptor.base});
+    inputs += "l,l,";
+    if (part) {
+      operands.push_back(sum[part * kPartElements - 1]);
+      inputs += "f,";
+    }
+    last = e.ptx(write(part, first), outputs + inputs + "~{memory}", operands,
                  SmallVector<Type>(kPartElements, e.f32()));
+    return last;
   }
 
-  /// The wgmmas of a part, one a contraction step.
-  std::string write(int64_t part) {
+  /// The wgmmas of a part, one a contraction step, with descriptors from operand
+  /// `first` on. A part takes the registers of the one before, which its first
+  /// wgmma overwrites: that is said by a predicate which ptxas does not know,
+  /// and which needs what was added last. Else it issues all parts first, and
+  /// holds the registers of all.
+  std::string write(int64_t part, size_t first) {
     std::string type =
         op.getB().getType().getElementType().isBF16() ? "bf16" : "f16";
     int64_t depth = op.getB().getType().getShape()[op.getTransposeB() ? 1 : 0];
     std::string text = "{\n.reg .pred always, never;\n.reg .b64 a, b;\n"
-                       "setp.eq.u32 always, 0, 0;\n"
-                       "setp.ne.u32 never, 0, 0;\n"
-                       "wgmma.fence.sync.aligned;\n";
-    auto advance = [&](StringRef to, int64_t from, int64_t by) {
+                       ".reg .b32 ones;\n"
+                       "setp.eq.u32 always, 0, 0;\n";
+    if (part)
+      text += "mov.b32 ones, $" + std::to_string(first + 2) +
+              ";\npopc.b32 ones, ones;\nsetp.gt.u32 never, ones, 32;\n";
+    else
+      text += "setp.ne.u32 never, 0, 0;\n";
+    text += "wgmma.fence.sync.aligned;\n";
+    auto advance = [&](StringRef to, size_t from, int64_t by) {
       text += ("add.s64 " + to + ", $" + Twine(from) + ", " + Twine(by) + ";\n")
                   .str();
     };
     for (int64_t step = 0; step < depth / kStep; ++step) {
-      advance("a", kPartElements, a.stepOffset(step));
-      advance("b", kPartElements + 1,
-              b.rowOffset(part * kPartColumns) + b.stepOffset(step));
+      advance("a", first, aDescriptor.units + a.stepOffset(step));
+      advance("b", first + 1,
+              bDescriptor.units + b.rowOffset(part * kPartColumns) +
+                  b.stepOffset(step));
       text += "wgmma.mma_async.sync.aligned.m64n" +
               std::to_string(kPartColumns) + "k16.f32." + type + "." + type +
               " " + writeRegisters(0, kPartElements) + ", a, b, " +
@@ -89,8 +110,8 @@ private:
   AddScaledOp op;
   Emitter &e;
   SharedOperand a, b;
-  Value aDescriptor, bDescriptor;
-  SmallVector<Value> scales, sum;
+  SharedOperand::Descriptor aDescriptor, bDescriptor;
+  SmallVector<Value> scales, sum, last;
 };
 
 struct AddScaledPattern : OpConversionPattern<AddScaledOp> {

@@ -134,6 +134,9 @@ Value Emitter::threadIdAgain() {
                           });
   return ptx("mov.u32 $0, $1;", "=r,r", kept, i32()).front();
 }
+Value Emitter::opaque(Value value) {
+  return ptx("mov.u32 $0, $1;", "=r,r", value, i32()).front();
+}
 Value Emitter::warpNumber() {
   // A shuffle from one lane makes it uniform for the compiler.
   return getAtStart(*this, getFirstBlock(*this, /*ofRole=*/false),
@@ -335,15 +338,41 @@ Value tile::globalAddress(Emitter &e, Value global, ValueRange coords,
   return offsetPointer(e, globalPointer(e, global), offset, element);
 }
 
+/// Returns what `global`, a struct of arguments of the kernel, has as `field`.
+static Value findField(Value global, int64_t field) {
+  while (auto insert = global.getDefiningOp<LLVM::InsertValueOp>()) {
+    if (insert.getPosition().front() == field)
+      return insert.getValue();
+    global = insert.getContainer();
+  }
+  return {};
+}
+
+Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
+                             Value varying) {
+  auto arg = dyn_cast_or_null<BlockArgument>(findField(global, field));
+  auto kernel = arg ? dyn_cast<LLVM::LLVMFuncOp>(arg.getOwner()->getParentOp())
+                    : LLVM::LLVMFuncOp();
+  if (!kernel)
+    return LLVM::ExtractValueOp::create(e.builder, e.loc, global, field);
+  // The address is a parameter's and zero, which is made of a number.
+  std::string text = "{\n.reg .b64 at, zero;\nshr.u64 zero, $1, 63;\nmov.b64 at, " +
+                     kernel.getSymName().str() + "_param_" +
+                     std::to_string(arg.getArgNumber()) +
+                     ";\nadd.s64 at, at, zero;\nld.param.b64 $0, [at];\n}";
+  return e.ptx(text, "=l,l", e.ext64(varying), arg.getType()).front();
+}
+
 Value tile::globalAddressAgain(Emitter &e, Value global, ValueRange coords,
-                               Type element) {
-  Value pointer = globalPointer(e, global);
+                               Type element, Value varying) {
+  Value pointer = globalFieldAgain(e, global, 0, varying);
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-  for (auto [dim, coord] : llvm::enumerate(coords))
+  for (auto [dim, coord] : llvm::enumerate(coords)) {
+    Value stride = globalFieldAgain(e, global, dim + 1, varying);
     pointer = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
-                    {coord, e.mul(globalStride(e, global, dim), bytes), pointer},
-                    pointer.getType())
+                    {coord, e.mul(stride, bytes), pointer}, pointer.getType())
                   .front();
+  }
   return pointer;
 }
 

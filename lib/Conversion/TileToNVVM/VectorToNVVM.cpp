@@ -34,9 +34,11 @@ struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Type element = tensorType(op.getValue()).getElementType();
+    Value varying = adaptor.getCoords()[op.getDim()];
     Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
-                                    element);
-    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+                                    element, varying);
+    Value stride = globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1,
+                                    varying);
     Value valid = e.trunc32(adaptor.getValid());
     // Every warp holds the vector; the first one of the warpgroup stores it.
     Value first =

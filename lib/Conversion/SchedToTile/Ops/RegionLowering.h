@@ -210,6 +210,7 @@ private:
   /// tile; `repeat` elements for each.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
                   int64_t repeat);
+  Value makeAlong(Location loc, Value value, tile::LayoutKind layout);
   /// `source` spread over a tile of `type`.
   Value spread(Location loc, Value source, RankedTensorType type);
   /// `result`: `tile` as the mask and decay of `op` leave it.

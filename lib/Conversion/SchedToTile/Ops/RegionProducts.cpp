@@ -194,10 +194,14 @@ LogicalResult RegionLowering::lowerScaledSum(Operation *op,
   Location loc = op->getLoc();
   Product product = *getProduct(sum.product);
   Value term = getTile(sum.term, 0, op);
-  Value scale = getRegister(sum.scale.getInput(), op);
+  Value vector = sum.scale.getInput();
+  Value scale = makeAlong(loc, vector, tile::LayoutKind::row);
+  if (!scale) {
+    Value held = getRegister(vector, op);
+    scale = held ? alongTile(loc, held, tile::LayoutKind::row, 1) : Value();
+  }
   if (!term || !scale)
     return failure();
-  scale = alongTile(loc, scale, tile::LayoutKind::row, 1);
   ++numProducts;
   registers[op->getResult(0)] = {tile::AddScaledOp::create(
       builder, loc, term, scale, getShared(product.a), getShared(product.b),

@@ -107,7 +107,9 @@ private:
       for (int64_t part = 0; part < parts; ++part)
         sum = fadd(sum, e.loadShared(e.f32(),
                                      e.add(first, 4 * (part * size + i))));
-      sums.push_back(sum);
+      // ptxas adds as late as it can, and would hold all parts until then; it
+      // does not put off an exchange between lanes, here of each with itself.
+      sums.push_back(parts > 1 ? e.shuffleXor(sum, 0) : sum);
     }
     return e.vectorOf(sums);
   }

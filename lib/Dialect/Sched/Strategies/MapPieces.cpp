@@ -124,15 +124,17 @@ PieceFinder::withVectors(ArrayRef<Operation *> part) const {
   return ordered;
 }
 
-/// Returns `sum` and what is made for it alone out of tiles, in their order.
-static SmallVector<Operation *> getSummed(Operation *sum) {
+/// Returns `sum` and what `part` makes for it alone out of tiles, in their
+/// order.
+static SmallVector<Operation *> getSummed(Operation *sum,
+                                          ArrayRef<Operation *> part) {
   SmallVector<Operation *> made = {sum};
   for (size_t i = 0; i < made.size(); ++i)
     for (Value operand : made[i]->getOperands()) {
       Operation *def = operand.getDefiningOp();
       if (def && def->hasOneUse() && countFlops(def) == 0 &&
-          delta::getTileRank(operand) == 2 && !isa<linalg::BroadcastOp>(def) &&
-          !def->hasTrait<OpTrait::ConstantLike>())
+          !isa<linalg::BroadcastOp>(def) && llvm::is_contained(part, def) &&
+          delta::getTileRank(operand) == 2)
         made.push_back(def);
     }
   std::reverse(made.begin(), made.end());
@@ -176,7 +178,7 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
     if (!isa<linalg::ReduceOp>(sum) ||
         delta::getTileRank(sum->getOperand(0)) != 2)
       continue;
-    SmallVector<Operation *> made = getSummed(sum);
+    SmallVector<Operation *> made = getSummed(sum, part);
     // Behind the last that it reads; of tiles that come from elsewhere, behind
     // the last product that waits for one of them first.
     Operation *last = nullptr, *firstReader = nullptr;
@@ -197,7 +199,7 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
         firstReader = op;
     }
     Operation *anchor = last ? last : firstReader;
-    if (!anchor)
+    if (!anchor || llvm::find(ordered, sum) < llvm::find(ordered, anchor))
       continue;
     llvm::erase_if(ordered,
                    [&](Operation *op) { return llvm::is_contained(made, op); });

@@ -131,7 +131,7 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
 }
 
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
-  isTight = takesInPlace;
+  isTight = takesInPlace && isMap;
   auto isHandOver = [&](Operation *op) {
     return isa<sched::SchedDialect>(op->getDialect()) &&
            !(takesInPlace && isa<sched::GetOp>(op));

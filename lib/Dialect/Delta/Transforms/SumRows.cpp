@@ -372,15 +372,9 @@ private:
                                   });
     if (!hasRowDot)
       return success();
-    RewritePatternSet patterns(&getContext());
-    patterns.add<TakeOutOfSum, JoinScales, ScaleEachSum>(&getContext());
-    GreedyRewriteConfig config;
-    config.enableFolding(false);
-    SmallVector<Operation *> ops;
-    for (Operation &op : block.without_terminator())
-      ops.push_back(&op);
-    config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
-    if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
+    // A scale that a sum has read too is another one's own afterwards.
+    if (failed(apply<TakeOutOfSum>(block)) ||
+        failed(apply<JoinScales, ScaleEachSum>(block)))
       return failure();
     joinEqual(rewriter, block);
     for (auto sum : llvm::to_vector(block.getOps<arith::AddFOp>()))
@@ -392,6 +386,18 @@ private:
         numRunning += joinRunning(rewriter, sum);
     eraseDead(block);
     return success();
+  }
+
+  template <typename... PatternTs> LogicalResult apply(Block &block) {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<PatternTs...>(&getContext());
+    GreedyRewriteConfig config;
+    config.enableFolding(false);
+    config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
+    SmallVector<Operation *> ops;
+    for (Operation &op : block.without_terminator())
+      ops.push_back(&op);
+    return applyOpPatternsGreedily(ops, std::move(patterns), config);
   }
 
   static bool isInner(arith::AddFOp sum) {

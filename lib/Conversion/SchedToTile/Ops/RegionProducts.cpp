@@ -160,7 +160,7 @@ LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
 
 std::optional<RegionLowering::ScaledSum>
 RegionLowering::matchScaledSum(Operation *op) {
-  if (!isTight || !isMap || !isa<arith::AddFOp>(op) ||
+  if (!isMap || !isa<arith::AddFOp>(op) ||
       tensorOf(op->getResult(0)).getRank() != 2 ||
       countTiles(op->getResult(0), std::nullopt) != 1)
     return std::nullopt;

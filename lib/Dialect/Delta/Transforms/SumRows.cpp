@@ -167,7 +167,7 @@ struct ScaleEachSum : OpRewritePattern<arith::MulFOp> {
     for (auto [scale, scaled] : {std::pair(mul.getLhs(), mul.getRhs()),
                                  std::pair(mul.getRhs(), mul.getLhs())}) {
       Operation *def = scaled.getDefiningOp();
-      if (!def || !scaled.hasOneUse() || isScaledSum(scale))
+      if (!def || isScaledSum(scale))
         continue;
       Location loc = mul.getLoc();
       auto times = [&](Value a, Value b) -> Value {

@@ -134,7 +134,15 @@ Value Emitter::threadIdAgain() {
                           });
   return ptx("mov.u32 $0, $1;", "=r,r", kept, i32()).front();
 }
+bool Emitter::hasFewRegisters() {
+  Operation *kernel = builder.getInsertionBlock()->getParentOp();
+  while (!isa<KernelOp, LLVM::LLVMFuncOp>(kernel))
+    kernel = kernel->getParentOp();
+  return kernel->hasAttr(kFewRegistersAttr);
+}
 Value Emitter::opaque(Value value) {
+  if (!hasFewRegisters())
+    return value;
   return ptx("mov.u32 $0, $1;", "=r,r", value, i32()).front();
 }
 Value Emitter::warpNumber() {
@@ -350,7 +358,9 @@ static Value findField(Value global, int64_t field) {
 
 Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
                              Value varying) {
-  auto arg = dyn_cast_or_null<BlockArgument>(findField(global, field));
+  auto arg = e.hasFewRegisters()
+                 ? dyn_cast_or_null<BlockArgument>(findField(global, field))
+                 : BlockArgument();
   auto kernel = arg ? dyn_cast<LLVM::LLVMFuncOp>(arg.getOwner()->getParentOp())
                     : LLVM::LLVMFuncOp();
   if (!kernel)
@@ -365,6 +375,8 @@ Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
 
 Value tile::globalAddressAgain(Emitter &e, Value global, ValueRange coords,
                                Type element, Value varying) {
+  if (!e.hasFewRegisters())
+    return globalAddress(e, global, coords, element);
   Value pointer = globalFieldAgain(e, global, 0, varying);
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   for (auto [dim, coord] : llvm::enumerate(coords)) {

@@ -63,8 +63,11 @@ public:
   /// The warp's number in the block, read once a kernel: the same register in
   /// all lanes, which ptxas keeps as a uniform one.
   Value warpNumber();
-  /// `value`, of 32 bits, of which LLVM knows no bit: so that constants added to
-  /// an address stay apart from it, where an instruction can take them.
+  /// True in a kernel that is marked so (kFewRegistersAttr).
+  bool hasFewRegisters();
+  /// `value`, of 32 bits, of which LLVM knows no bit where registers are few: so
+  /// constants added to an address stay apart from it, where an instruction can
+  /// take them.
   Value opaque(Value value);
   Value laneId();
   /// 0..127 within a warpgroup.
@@ -113,8 +116,7 @@ Value globalStride(Emitter &e, Value global, int64_t dim);
 /// Address of `global[coords]`.
 Value globalAddress(Emitter &e, Value global, ValueRange coords, Type element);
 /// The field of a lowered `!tile.global`, 0 its pointer and i + 1 the stride of
-/// dimension i, read anew from the kernel's parameters: held, it would take
-/// registers all along. `varying` is a number from 0 on that ptxas does not
+/// dimension i; where registers are few, read anew from the kernel's parameters. `varying` is a number from 0 on that ptxas does not
 /// know.
 Value globalFieldAgain(Emitter &e, Value global, int64_t field, Value varying);
 /// The address of `global[coords]`, made of such fields; a pointer that is moved

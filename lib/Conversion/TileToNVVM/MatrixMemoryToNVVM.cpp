@@ -81,7 +81,8 @@ private:
 
 Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
                  int64_t firstRow) {
-  MatrixAccess access(e, e.threadIdAgain(), base, tile, transposed, firstRow);
+  Value thread = e.hasFewRegisters() ? e.threadIdAgain() : e.threadId();
+  MatrixAccess access(e, thread, base, tile, transposed, firstRow);
   SmallVector<Value> values;
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> packed = access.read(j);

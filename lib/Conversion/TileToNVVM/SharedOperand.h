@@ -33,15 +33,17 @@ public:
       : rows(tile.getShape()[0]), contractedInner(contractedInner) {}
 
   /// A descriptor less its tile's fixed distance, in units of 16 bytes, from what
-  /// the address is otherwise made of: the same number for many tiles. One
-  /// for each would be more uniform registers than there are.
+  /// the address is otherwise made of: where registers are few, the same number
+  /// for many tiles. One for each would be more than there are uniform ones.
   struct Descriptor {
     Value base;
     int64_t units;
   };
 
   Descriptor descriptor(Emitter &e, Value address) const {
-    auto [rest, distance] = splitConstant(e, address);
+    auto [rest, distance] = e.hasFewRegisters()
+                                ? splitConstant(e, address)
+                                : std::pair(address, int64_t(0));
     if (!rest || distance % 16 != 0) {
       rest = address;
       distance = 0;

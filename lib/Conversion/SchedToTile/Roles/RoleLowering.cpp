@@ -215,11 +215,22 @@ static bool isHeldBack(Operation *sink,
          });
 }
 
+/// Says that the kernel that is being built has a role which sums rows of
+/// products beside the products: it is these that registers are short of.
+static void markFewRegisters(OpBuilder &builder) {
+  Operation *parent = builder.getInsertionBlock()->getParentOp();
+  parent->getParentOfType<tile::KernelOp>()->setAttr(tile::kFewRegistersAttr,
+                                                     builder.getUnitAttr());
+}
+
 /// A tile leaves as soon as it is made: its registers are free for what
 /// follows, and other roles wait for it.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
+  if (!context.orientation.isSplit(role) &&
+      llvm::any_of(block, [](Operation &op) { return isSumOfMatrix(&op); }))
+    markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)

@@ -198,8 +198,8 @@ static bool isSumOfMatrix(Operation *op) {
 }
 
 /// True if `sink` stores a carry and stands behind a product that is still to
-/// be lowered: it leaves beside that. Or if it is put behind sums, which are
-/// made in its place first.
+/// be lowered: it leaves beside that. Or if it is put behind sums, whose
+/// registers are free then.
 static bool isHeldBack(Operation *sink,
                        const llvm::SmallPtrSetImpl<Operation *> &waiting) {
   if (isa<sched::PutOp>(sink) && llvm::any_of(waiting, [&](Operation *op) {
@@ -215,8 +215,16 @@ static bool isHeldBack(Operation *sink,
          });
 }
 
-/// Says that the kernel that is being built has a role which sums rows of
-/// products beside the products: it is these that registers are short of.
+/// True for the sums of a matrix over its rows, as gradients of gates have them.
+static bool isSumOfColumns(Operation *op) {
+  auto sum = dyn_cast<linalg::ReduceOp>(op);
+  return sum && isSumOfMatrix(op) &&
+         sum.getDimensions() == ArrayRef<int64_t>(0);
+}
+
+/// Says that the kernel that is being built has a role which sums the rows and
+/// the columns of products beside the products: it is these that registers are
+/// short of.
 static void markFewRegisters(OpBuilder &builder) {
   Operation *parent = builder.getInsertionBlock()->getParentOp();
   parent->getParentOfType<tile::KernelOp>()->setAttr(tile::kFewRegistersAttr,
@@ -229,7 +237,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   if (!context.orientation.isSplit(role) &&
-      llvm::any_of(block, [](Operation &op) { return isSumOfMatrix(&op); }))
+      llvm::any_of(block, [](Operation &op) { return isSumOfColumns(&op); }))
     markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
@@ -255,8 +263,6 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
-    if (takesInPlace() && isSumOfMatrix(op))
-      acquireForSums(op, visit);
     if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
     else if (failed(lowering.lower(op)))

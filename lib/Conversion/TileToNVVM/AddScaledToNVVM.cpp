@@ -69,11 +69,11 @@ private:
     return last;
   }
 
-  /// The wgmmas of a part, one a contraction step, with descriptors from operand
-  /// `first` on. A part takes the registers of the one before, which its first
-  /// wgmma overwrites: that is said by a predicate which ptxas does not know,
-  /// and which needs what was added last. Else it issues all parts first, and
-  /// holds the registers of all.
+  /// The wgmmas of a part, one a contraction step, with descriptors from
+  /// operand `first` on. A part takes the registers of the one before, which
+  /// its first wgmma overwrites: that is said by a predicate which ptxas does
+  /// not know, and which needs what was added last. Else it issues all parts
+  /// first, and holds the registers of all.
   std::string write(int64_t part, size_t first) {
     std::string type =
         op.getB().getType().getElementType().isBF16() ? "bf16" : "f16";

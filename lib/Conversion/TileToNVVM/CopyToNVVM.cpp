@@ -58,8 +58,8 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
     Value varying = adaptor.getCoords()[op.getDim()];
     Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
                                     element, varying);
-    Value stride = globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1,
-                                    varying);
+    Value stride =
+        globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1, varying);
     // A pointer a lane would be held from chunk to chunk.
     Value lane = e.urem(e.threadIdAgain(), kLanes);
     Value valid = e.trunc32(adaptor.getValid());

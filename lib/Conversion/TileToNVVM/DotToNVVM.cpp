@@ -84,8 +84,8 @@ private:
 
   Value sumLanes(Value sum) {
     for (int64_t mask : {1, 2, 4, 8, 16})
-      sum = LLVM::FAddOp::create(e.builder, e.loc, sum,
-                                 e.shuffleXor(sum, mask));
+      sum =
+          LLVM::FAddOp::create(e.builder, e.loc, sum, e.shuffleXor(sum, mask));
     return sum;
   }
 

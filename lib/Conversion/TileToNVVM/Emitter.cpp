@@ -366,10 +366,11 @@ Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
   if (!kernel)
     return LLVM::ExtractValueOp::create(e.builder, e.loc, global, field);
   // The address is a parameter's and zero, which is made of a number.
-  std::string text = "{\n.reg .b64 at, zero;\nshr.u64 zero, $1, 63;\nmov.b64 at, " +
-                     kernel.getSymName().str() + "_param_" +
-                     std::to_string(arg.getArgNumber()) +
-                     ";\nadd.s64 at, at, zero;\nld.param.b64 $0, [at];\n}";
+  std::string text =
+      "{\n.reg .b64 at, zero;\nshr.u64 zero, $1, 63;\nmov.b64 at, " +
+      kernel.getSymName().str() + "_param_" +
+      std::to_string(arg.getArgNumber()) +
+      ";\nadd.s64 at, at, zero;\nld.param.b64 $0, [at];\n}";
   return e.ptx(text, "=l,l", e.ext64(varying), arg.getType()).front();
 }
 

@@ -65,9 +65,9 @@ public:
   Value warpNumber();
   /// True in a kernel that is marked so (kFewRegistersAttr).
   bool hasFewRegisters();
-  /// `value`, of 32 bits, of which LLVM knows no bit where registers are few: so
-  /// constants added to an address stay apart from it, where an instruction can
-  /// take them.
+  /// `value`, of 32 bits, of which LLVM knows no bit where registers are few:
+  /// so constants added to an address stay apart from it, where an instruction
+  /// can take them.
   Value opaque(Value value);
   Value laneId();
   /// 0..127 within a warpgroup.
@@ -116,11 +116,12 @@ Value globalStride(Emitter &e, Value global, int64_t dim);
 /// Address of `global[coords]`.
 Value globalAddress(Emitter &e, Value global, ValueRange coords, Type element);
 /// The field of a lowered `!tile.global`, 0 its pointer and i + 1 the stride of
-/// dimension i; where registers are few, read anew from the kernel's parameters. `varying` is a number from 0 on that ptxas does not
-/// know.
+/// dimension i; where registers are few, read anew from the kernel's
+/// parameters. `varying` is a number from 0 on that ptxas does not know.
 Value globalFieldAgain(Emitter &e, Value global, int64_t field, Value varying);
-/// The address of `global[coords]`, made of such fields; a pointer that is moved
-/// on from chunk to chunk would hold four registers for each vector of a role.
+/// The address of `global[coords]`, made of such fields; a pointer that is
+/// moved on from chunk to chunk would hold four registers for each vector of a
+/// role.
 Value globalAddressAgain(Emitter &e, Value global, ValueRange coords,
                          Type element, Value varying);
 /// `pointer` moved by `elements` of `element`.

@@ -59,10 +59,9 @@ public:
 
   /// The four registers of the two column blocks from `j` on.
   SmallVector<Value> read(int64_t j) {
-    return e.ptx("ldmatrix.sync.aligned.m8n8" + suffix() +
-                     "{$0, $1, $2, $3}, [$4];",
-                 "=r,=r,=r,=r,r,~{memory}", address(j),
-                 SmallVector<Type>(4, e.i32()));
+    return e.ptx(
+        "ldmatrix.sync.aligned.m8n8" + suffix() + "{$0, $1, $2, $3}, [$4];",
+        "=r,=r,=r,=r,r,~{memory}", address(j), SmallVector<Type>(4, e.i32()));
   }
 
   /// Columns of the register tile.

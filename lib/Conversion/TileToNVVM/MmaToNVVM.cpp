@@ -84,11 +84,11 @@ std::string MmaBuilder::mainLoop() {
     std::string a = "a", transposes;
     if (aSmem) {
       SharedOperand operand(aSmem, !op.getTransposeA());
-      text += "add.s64 a, " + reg(firstA) + ", " +
-              std::to_string(aUnits +
-                             operand.rowOffset(op.getBlock() * kAccRows) +
-                             operand.stepOffset(step)) +
-              ";\n";
+      text +=
+          "add.s64 a, " + reg(firstA) + ", " +
+          std::to_string(aUnits + operand.rowOffset(op.getBlock() * kAccRows) +
+                         operand.stepOffset(step)) +
+          ";\n";
       transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
     } else {
       a = writeRegisters(firstA + 4 * step, 4);

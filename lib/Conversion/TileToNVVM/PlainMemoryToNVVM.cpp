@@ -42,8 +42,7 @@ static Value readVector(Emitter &e, Value base, RankedTensorType type) {
   }
   AccPosition at = AccPosition::get(e);
   bool isOfRows = layout == LayoutKind::row;
-  Value first =
-      e.add(base, e.opaque(e.mul(isOfRows ? at.row0 : at.col0, 4)));
+  Value first = e.add(base, e.opaque(e.mul(isOfRows ? at.row0 : at.col0, 4)));
   auto address = [&](int64_t index) { return e.add(first, 4 * index); };
   if (isOfRows) {
     for (int64_t i = 0; i < size; i += kAccRows)

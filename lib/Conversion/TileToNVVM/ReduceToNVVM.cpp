@@ -93,9 +93,8 @@ private:
           pair[i % 2] = fadd(pair[i % 2], elements[i]);
       for (Value &sum : pair)
         sum = sumLanes(sum, {4, 8, 16});
-      e.ifThen(first, [&] {
-        e.storeSharedVector(pair, e.add(row, 4 * column));
-      });
+      e.ifThen(first,
+               [&] { e.storeSharedVector(pair, e.add(row, 4 * column)); });
     }
   }
 
@@ -105,8 +104,8 @@ private:
     for (int64_t i = 0; i < size; i += kLanes) {
       Value sum;
       for (int64_t part = 0; part < parts; ++part)
-        sum = fadd(sum, e.loadShared(e.f32(),
-                                     e.add(first, 4 * (part * size + i))));
+        sum = fadd(sum,
+                   e.loadShared(e.f32(), e.add(first, 4 * (part * size + i))));
       // ptxas adds as late as it can, and would hold all parts until then; it
       // does not put off an exchange between lanes, here of each with itself.
       sums.push_back(parts > 1 ? e.shuffleXor(sum, 0) : sum);

@@ -32,9 +32,10 @@ public:
   SharedOperand(SmemType tile, bool contractedInner)
       : rows(tile.getShape()[0]), contractedInner(contractedInner) {}
 
-  /// A descriptor less its tile's fixed distance, in units of 16 bytes, from what
-  /// the address is otherwise made of: where registers are few, the same number
-  /// for many tiles. One for each would be more than there are uniform ones.
+  /// A descriptor less its tile's fixed distance, in units of 16 bytes, from
+  /// what the address is otherwise made of: where registers are few, the same
+  /// number for many tiles. One for each would be more than there are uniform
+  /// ones.
   struct Descriptor {
     Value base;
     int64_t units;

@@ -37,8 +37,8 @@ struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
     Value varying = adaptor.getCoords()[op.getDim()];
     Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
                                     element, varying);
-    Value stride = globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1,
-                                    varying);
+    Value stride =
+        globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1, varying);
     Value valid = e.trunc32(adaptor.getValid());
     // Every warp holds the vector; the first one of the warpgroup stores it.
     Value first =

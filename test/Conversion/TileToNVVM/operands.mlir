@@ -129,11 +129,11 @@ tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index)
 // one, and its first product overwrites them by a predicate that needs what was added.
 
 // CHECK-LABEL: llvm.func @parts
-// CHECK: add.s64 a, $16, 0;\0Aadd.s64 b, $17, 512;\0Awgmma.mma_async.sync.aligned.m64n32k16
+// CHECK: add.s64 a, $16, 0;\0Aadd.s64 b, $17, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16
 // CHECK-SAME: a, b, never, 1, 1, 0, 0
 // CHECK: llvm.intr.fma
 // CHECK: popc.b32 ones, ones;\0Asetp.gt.u32 never, ones, 32;
-// CHECK-SAME: add.s64 a, $32, 0;\0Aadd.s64 b, $33, 768;
+// CHECK-SAME: add.s64 a, $32, 0;\0Aadd.s64 b, $33, 256;
 tile.kernel @parts(%c: tensor<64x64xf32, #tile.layout<acc>>, %s: tensor<64xf32, #tile.layout<row>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 16384 {
   %a = tile.alloc offset 0 : !tile.smem<64x64xbf16>
   %b = tile.alloc offset 8192 : !tile.smem<64x64xbf16>

@@ -189,8 +189,7 @@ RegionLowering::matchScaledSum(Operation *op) {
   return std::nullopt;
 }
 
-LogicalResult RegionLowering::lowerScaledSum(Operation *op,
-                                             ScaledSum sum) {
+LogicalResult RegionLowering::lowerScaledSum(Operation *op, ScaledSum sum) {
   Location loc = op->getLoc();
   Product product = *getProduct(sum.product);
   Value term = getTile(sum.term, 0, op);

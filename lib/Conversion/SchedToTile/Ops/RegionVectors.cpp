@@ -105,9 +105,8 @@ Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
 /// The sum of all elements of a product of two tiles that lie in shared memory,
 /// of which `op` sums the rows; null for another.
 Value RegionLowering::makeDot(linalg::ReduceOp op) {
-  auto all = op->hasOneUse()
-                 ? dyn_cast<linalg::ReduceOp>(*op->user_begin())
-                 : linalg::ReduceOp();
+  auto all = op->hasOneUse() ? dyn_cast<linalg::ReduceOp>(*op->user_begin())
+                             : linalg::ReduceOp();
   auto products = op.getInputs().front().getDefiningOp<arith::MulFOp>();
   if (!all || !products || !products->hasOneUse())
     return {};

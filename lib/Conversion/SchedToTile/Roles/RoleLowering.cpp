@@ -215,7 +215,8 @@ static bool isHeldBack(Operation *sink,
          });
 }
 
-/// True for the sums of a matrix over its rows, as gradients of gates have them.
+/// True for the sums of a matrix over its rows, as gradients of gates have
+/// them.
 static bool isSumOfColumns(Operation *op) {
   auto sum = dyn_cast<linalg::ReduceOp>(op);
   return sum && isSumOfMatrix(op) &&

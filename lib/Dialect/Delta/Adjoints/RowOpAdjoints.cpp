@@ -76,10 +76,9 @@ struct DecayDotRule : AdjointRule<DecayDotRule, DecayDotOp> {
     if (!gates)
       return success();
     bool isOfChannel = shapeOf(g).size() == 2;
-    auto [dh, dp] = isOfChannel
-                        ? std::pair(adjoint.tiles(da).mul(a, da),
-                                    adjoint.tiles(db).mul(b, db))
-                        : sumPairs(op, adjoint, dm, a, b);
+    auto [dh, dp] = isOfChannel ? std::pair(adjoint.tiles(da).mul(a, da),
+                                            adjoint.tiles(db).mul(b, db))
+                                : sumPairs(op, adjoint, dm, a, b);
     addGates(op, adjoint, sumToTokens(adjoint, dh, op.getRows()[0]),
              sumToTokens(adjoint, dp, op.getRows()[1]));
     return success();

@@ -104,10 +104,9 @@ struct TakeOutOfSum : OpRewritePattern<linalg::ReduceOp> {
       Value sums = createRowDot(rewriter, sum, scaled->tile, other);
       ImplicitLocOpBuilder b(sum.getLoc(), rewriter);
       TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(sums)));
-      Value scale =
-          scaled->number
-              ? tile.splat(*getSplat(scaled->number), shapeOf(sums))
-              : scaled->spread.getInput();
+      Value scale = scaled->number
+                        ? tile.splat(*getSplat(scaled->number), shapeOf(sums))
+                        : scaled->spread.getInput();
       rewriter.replaceOp(sum, tile.mul(scale, sums));
       return success();
     }
@@ -123,9 +122,9 @@ struct JoinScales : OpRewritePattern<arith::MulFOp> {
   LogicalResult matchAndRewrite(arith::MulFOp mul,
                                 PatternRewriter &rewriter) const override {
     std::optional<Scaled> outer = matchScaled(mul);
-    std::optional<Scaled> inner =
-        outer && outer->tile.hasOneUse() ? matchScaled(outer->tile)
-                                         : std::nullopt;
+    std::optional<Scaled> inner = outer && outer->tile.hasOneUse()
+                                      ? matchScaled(outer->tile)
+                                      : std::nullopt;
     if (!inner || !(outer->spread || inner->spread) ||
         (outer->spread && inner->spread &&
          outer->spread.getDimensions() != inner->spread.getDimensions()))
@@ -226,8 +225,8 @@ static std::optional<Term> matchTerm(Value value) {
     Value scale = scaled->spread.getInput();
     if (!times || !llvm::is_contained(times->getOperands(), scale))
       continue;
-    Value factor = dots.getLhs() == scaled->tile ? dots.getRhs()
-                                                 : dots.getLhs();
+    Value factor =
+        dots.getLhs() == scaled->tile ? dots.getRhs() : dots.getLhs();
     return Term{product, sum, factor, times};
   }
   return std::nullopt;
@@ -293,8 +292,8 @@ static void collectParts(Value vector, SmallVectorImpl<Value> &parts) {
 /// True for the difference that dotWithSum has made: what comes last.
 static bool isDifferenceOfDots(Value vector) {
   auto sub = vector.getDefiningOp<arith::SubFOp>();
-  auto dots = sub ? sub.getLhs().getDefiningOp<linalg::ReduceOp>()
-                  : linalg::ReduceOp();
+  auto dots =
+      sub ? sub.getLhs().getDefiningOp<linalg::ReduceOp>() : linalg::ReduceOp();
   arith::MulFOp mul = dots ? matchRowDot(dots) : arith::MulFOp();
   return mul && llvm::any_of(mul->getOperands(), [](Value operand) {
            return operand.getDefiningOp<arith::AddFOp>() != nullptr;
@@ -366,10 +365,9 @@ struct SumRowsPass : wyvern::delta::impl::SumRowsPassBase<SumRowsPass> {
 private:
   LogicalResult rewrite(IRRewriter &rewriter, ChunkMapOp map) {
     Block &block = map.getBlock();
-    bool hasRowDot = llvm::any_of(block.getOps<linalg::ReduceOp>(),
-                                  [](linalg::ReduceOp sum) {
-                                    return matchRowDot(sum) != nullptr;
-                                  });
+    bool hasRowDot = llvm::any_of(
+        block.getOps<linalg::ReduceOp>(),
+        [](linalg::ReduceOp sum) { return matchRowDot(sum) != nullptr; });
     if (!hasRowDot)
       return success();
     // A scale that a sum has read too is another one's own afterwards.

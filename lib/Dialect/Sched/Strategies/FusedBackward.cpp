@@ -27,8 +27,8 @@ static constexpr int64_t kAllRegisters = 512;
 /// carries in 16 bits while they are multiplied, and what addresses take.
 static constexpr int64_t kBesideCarries = 96;
 /// Registers of a role of a map that sums its pairs and rows for the gradient
-/// of a decay: an accumulator of 128 columns, a part of a product beside it, and
-/// what addresses take.
+/// of a decay: an accumulator of 128 columns, a part of a product beside it,
+/// and what addresses take.
 static constexpr int64_t kOfDecay = 128;
 /// Bytes of shared memory for barriers and what sums of rows need.
 static constexpr int64_t kOtherBytes = 1024;

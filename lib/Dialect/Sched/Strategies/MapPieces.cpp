@@ -193,9 +193,8 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
       if (llvm::any_of(made, isReadBy))
         last = op;
       if (!firstReader && countFlops(op) > 0 &&
-          llvm::any_of(made, [&](Operation *reader) {
-            return readsTileOf(op, reader);
-          }))
+          llvm::any_of(
+              made, [&](Operation *reader) { return readsTileOf(op, reader); }))
         firstReader = op;
     }
     Operation *anchor = last ? last : firstReader;

@@ -83,7 +83,8 @@ public:
 
   /// Returns the operation of `role` behind which it puts `value`: the one that
   /// makes it, or, with `apart`, the last sum of rows or columns of what
-  /// elementwise work makes of it: what is summed needs no other registers then.
+  /// elementwise work makes of it: what is summed needs no other registers
+  /// then.
   Operation *getPutPoint(Value value, unsigned role) const;
 
   /// Orders the operations of `role` by when their operands come: those that

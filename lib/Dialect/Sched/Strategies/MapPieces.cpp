@@ -208,6 +208,16 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
   return ordered;
 }
 
+/// True if the map sums rows and columns of tiles, for the gradient of a gate:
+/// other sums are few, and can wait for what others wait for.
+static bool sumsPairs(const FusedProgram &program) {
+  return llvm::any_of(program.getMap().getBlock().getOps<linalg::ReduceOp>(),
+                      [](linalg::ReduceOp sum) {
+                        return delta::getTileRank(sum.getInputs()[0]) == 2 &&
+                               sum.getDimensions() == ArrayRef<int64_t>(0);
+                      });
+}
+
 /// True for an operation on vectors and numbers.
 static bool isOfVectors(Operation *op) {
   auto isVector = [](Type type) {
@@ -265,6 +275,7 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
   parts.front().ops.append(others);
   addVectors(parts, vectors);
   return llvm::map_to_vector(parts, [&](const Piece &part) {
-    return finder.sumEarly(finder.withVectors(part.ops));
+    SmallVector<Operation *> ops = finder.withVectors(part.ops);
+    return sumsPairs(program) ? finder.sumEarly(ops) : ops;
   });
 }

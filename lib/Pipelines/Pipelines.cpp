@@ -96,6 +96,7 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   // What one program computes is an in of the next.
   pm.addPass(delta::createSimplifyPass());
   pm.addPass(delta::createSumProductsPass());
+  pm.addPass(delta::createSumRowsPass());
   if (options.segmentTokens > 0) {
     delta::SegmentPassOptions segment;
     segment.tokens = options.segmentTokens;

@@ -55,9 +55,11 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
           op, "expected a multiple of 32 elements: each lane writes");
     Emitter e(rewriter, op.getLoc());
     Type element = op.getGlobal().getType().getTensor().getElementType();
-    Value base =
-        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
-    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value varying = adaptor.getCoords()[op.getDim()];
+    Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
+                                    element, varying);
+    Value stride =
+        globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1, varying);
     // A pointer a lane would be held from chunk to chunk.
     Value lane = e.urem(e.threadIdAgain(), kLanes);
     Value valid = e.trunc32(adaptor.getValid());

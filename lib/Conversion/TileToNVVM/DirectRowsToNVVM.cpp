@@ -24,15 +24,17 @@ public:
   DirectRows(StoreRowsOp op, StoreRowsOp::Adaptor adaptor, Emitter &e)
       : e(e), values(e.elements(adaptor.getValue())),
         element(op.getGlobal().getType().getTensor().getElementType()),
-        valid(e.trunc32(adaptor.getValid())),
-        stride(globalStride(e, adaptor.getGlobal(), op.getDim())) {
+        valid(e.trunc32(adaptor.getValid())) {
+    Value varying = adaptor.getCoords()[op.getDim()];
+    stride = globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1, varying);
     Value thread = e.threadIdAgain(), lane = e.urem(thread, 32);
     warpRow = e.mul(e.urem(e.udiv(thread, 32), kWarpgroupWarps), 16);
     row = e.udiv(lane, 4);
     isOdd = e.cmp(LLVM::ICmpPredicate::ne, e.urem(lane, 2), e.c32(0));
     column =
         e.add(e.mul(e.urem(lane, 4), 2), e.select(isOdd, e.c32(6), e.c32(0)));
-    base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
+    base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
+                              element, varying);
     auto tile = cast<RankedTensorType>(op.getValue().getType());
     bound.emplace(e, op.getGlobal().getType(), adaptor.getCoords().back(),
                   tile.getDimSize(op.getTranspose() ? 0 : 1));

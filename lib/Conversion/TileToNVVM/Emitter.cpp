@@ -134,6 +134,17 @@ Value Emitter::threadIdAgain() {
                           });
   return ptx("mov.u32 $0, $1;", "=r,r", kept, i32()).front();
 }
+bool Emitter::hasFewRegisters() {
+  Operation *kernel = builder.getInsertionBlock()->getParentOp();
+  while (!isa<KernelOp, LLVM::LLVMFuncOp>(kernel))
+    kernel = kernel->getParentOp();
+  return kernel->hasAttr(kFewRegistersAttr);
+}
+Value Emitter::opaque(Value value) {
+  if (!hasFewRegisters())
+    return value;
+  return ptx("mov.u32 $0, $1;", "=r,r", value, i32()).front();
+}
 Value Emitter::warpNumber() {
   // A shuffle from one lane makes it uniform for the compiler.
   return getAtStart(*this, getFirstBlock(*this, /*ofRole=*/false),
@@ -333,6 +344,49 @@ Value tile::globalAddress(Emitter &e, Value global, ValueRange coords,
   for (auto [dim, coord] : llvm::enumerate(coords))
     offset = e.add(offset, e.mul(coord, globalStride(e, global, dim)));
   return offsetPointer(e, globalPointer(e, global), offset, element);
+}
+
+/// Returns what `global`, a struct of arguments of the kernel, has as `field`.
+static Value findField(Value global, int64_t field) {
+  while (auto insert = global.getDefiningOp<LLVM::InsertValueOp>()) {
+    if (insert.getPosition().front() == field)
+      return insert.getValue();
+    global = insert.getContainer();
+  }
+  return {};
+}
+
+Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
+                             Value varying) {
+  auto arg = e.hasFewRegisters()
+                 ? dyn_cast_or_null<BlockArgument>(findField(global, field))
+                 : BlockArgument();
+  auto kernel = arg ? dyn_cast<LLVM::LLVMFuncOp>(arg.getOwner()->getParentOp())
+                    : LLVM::LLVMFuncOp();
+  if (!kernel)
+    return LLVM::ExtractValueOp::create(e.builder, e.loc, global, field);
+  // The address is a parameter's and zero, which is made of a number.
+  std::string text =
+      "{\n.reg .b64 at, zero;\nshr.u64 zero, $1, 63;\nmov.b64 at, " +
+      kernel.getSymName().str() + "_param_" +
+      std::to_string(arg.getArgNumber()) +
+      ";\nadd.s64 at, at, zero;\nld.param.b64 $0, [at];\n}";
+  return e.ptx(text, "=l,l", e.ext64(varying), arg.getType()).front();
+}
+
+Value tile::globalAddressAgain(Emitter &e, Value global, ValueRange coords,
+                               Type element, Value varying) {
+  if (!e.hasFewRegisters())
+    return globalAddress(e, global, coords, element);
+  Value pointer = globalFieldAgain(e, global, 0, varying);
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  for (auto [dim, coord] : llvm::enumerate(coords)) {
+    Value stride = globalFieldAgain(e, global, dim + 1, varying);
+    pointer = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
+                    {coord, e.mul(stride, bytes), pointer}, pointer.getType())
+                  .front();
+  }
+  return pointer;
 }
 
 Value tile::isPresent(Emitter &e, Value pointer) {

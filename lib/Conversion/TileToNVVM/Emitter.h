@@ -63,6 +63,12 @@ public:
   /// The warp's number in the block, read once a kernel: the same register in
   /// all lanes, which ptxas keeps as a uniform one.
   Value warpNumber();
+  /// True in a kernel that is marked so (kFewRegistersAttr).
+  bool hasFewRegisters();
+  /// `value`, of 32 bits, of which LLVM knows no bit where registers are few:
+  /// so constants added to an address stay apart from it, where an instruction
+  /// can take them.
+  Value opaque(Value value);
   Value laneId();
   /// 0..127 within a warpgroup.
   Value warpgroupThread();
@@ -109,6 +115,15 @@ Value globalPointer(Emitter &e, Value global);
 Value globalStride(Emitter &e, Value global, int64_t dim);
 /// Address of `global[coords]`.
 Value globalAddress(Emitter &e, Value global, ValueRange coords, Type element);
+/// The field of a lowered `!tile.global`, 0 its pointer and i + 1 the stride of
+/// dimension i; where registers are few, read anew from the kernel's
+/// parameters. `varying` is a number from 0 on that ptxas does not know.
+Value globalFieldAgain(Emitter &e, Value global, int64_t field, Value varying);
+/// The address of `global[coords]`, made of such fields; a pointer that is
+/// moved on from chunk to chunk would hold four registers for each vector of a
+/// role.
+Value globalAddressAgain(Emitter &e, Value global, ValueRange coords,
+                         Type element, Value varying);
 /// `pointer` moved by `elements` of `element`.
 Value offsetPointer(Emitter &e, Value pointer, Value elements, Type element);
 /// True where the pointer is not null.

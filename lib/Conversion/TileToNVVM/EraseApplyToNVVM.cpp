@@ -30,7 +30,9 @@ public:
       : op(op), e(e), operand(op.getZ().getType(), !op.getAdjoint()),
         half(op.getZ().getType().getElementType()),
         rates(e.elements(adaptor.getRate())) {
-    descriptor = operand.descriptor(e, adaptor.getZ());
+    SharedOperand::Descriptor z = operand.descriptor(e, adaptor.getZ());
+    descriptor = z.base;
+    units = z.units;
     SmallVector<Value> w = e.elements(adaptor.getW());
     for (int64_t part : {0, 1})
       parts.push_back(llvm::to_vector(
@@ -95,7 +97,7 @@ private:
       if (op.getAdjoint())
         std::swap(row, column);
       for (int64_t step = 0; step < kSteps; ++step) {
-        int64_t offset = operand.rowOffset(row * kFactorBlock) +
+        int64_t offset = units + operand.rowOffset(row * kFactorBlock) +
                          operand.stepOffset(column * kSteps + step);
         text += "add.s64 b, $" + std::to_string(last) + ", " +
                 std::to_string(offset) +
@@ -121,6 +123,7 @@ private:
   Type half;
   SmallVector<Value> rates;
   Value descriptor;
+  int64_t units = 0;
   SmallVector<SmallVector<Value>, 2> parts;
 };
 

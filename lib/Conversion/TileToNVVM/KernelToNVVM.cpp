@@ -80,6 +80,8 @@ struct KernelPattern : OpConversionPattern<KernelOp> {
         rewriter, loc, op.getSymName(),
         LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), params));
     setAttributes(op, func, rewriter);
+    if (Attribute few = op->getAttr(kFewRegistersAttr))
+      func->setAttr(kFewRegistersAttr, few);
 
     Block *entry = func.addEntryBlock(rewriter);
     rewriter.setInsertionPointToEnd(entry);

@@ -57,6 +57,13 @@ public:
     return e.add(e.bxor(first, e.c32(inBlock * 2)), blocks);
   }
 
+  /// The four registers of the two column blocks from `j` on.
+  SmallVector<Value> read(int64_t j) {
+    return e.ptx(
+        "ldmatrix.sync.aligned.m8n8" + suffix() + "{$0, $1, $2, $3}, [$4];",
+        "=r,=r,=r,=r,r,~{memory}", address(j), SmallVector<Type>(4, e.i32()));
+  }
+
   /// Columns of the register tile.
   int64_t columns() const { return tile.getShape()[transposed ? 0 : 1]; }
   std::string suffix() const {
@@ -73,14 +80,11 @@ private:
 
 Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
                  int64_t firstRow) {
-  MatrixAccess access(e, e.threadId(), base, tile, transposed, firstRow);
+  Value thread = e.hasFewRegisters() ? e.threadIdAgain() : e.threadId();
+  MatrixAccess access(e, thread, base, tile, transposed, firstRow);
   SmallVector<Value> values;
   for (int64_t j = 0; j < access.columns(); j += 16) {
-    SmallVector<Value> packed =
-        e.ptx("ldmatrix.sync.aligned.m8n8" + access.suffix() +
-                  "{$0, $1, $2, $3}, [$4];",
-              "=r,=r,=r,=r,r,~{memory}", access.address(j),
-              SmallVector<Type>(4, e.i32()));
+    SmallVector<Value> packed = access.read(j);
     for (Value pair : packed) {
       auto [low, high] = e.unpack(pair, tile.getElementType());
       values.append({low, high});
@@ -90,6 +94,13 @@ Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
 }
 
 } // namespace
+
+SmallVector<Value> tile::readFragment(Emitter &e, Value thread, Value base,
+                                      SmemType tile, int64_t firstRow,
+                                      int64_t j) {
+  MatrixAccess access(e, thread, base, tile, /*transposed=*/false, firstRow);
+  return access.read(j);
+}
 
 void tile::writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
                        bool transposed, int64_t firstRow) {

@@ -32,6 +32,7 @@ private:
   MmaOp::Adaptor adaptor;
   Emitter &e;
   size_t accCount = 0, firstA = 0, firstB = 0;
+  int64_t aUnits = 0, bUnits = 0;
   SmallVector<Value> operands;
   std::string outputs, inputs;
 };
@@ -54,7 +55,9 @@ void MmaBuilder::addOperandA() {
   firstA = accCount + operands.size();
   if (auto smem = dyn_cast<SmemType>(op.getA().getType())) {
     SharedOperand a(smem, !op.getTransposeA());
-    operands.push_back(a.descriptor(e, adaptor.getA()));
+    auto [base, units] = a.descriptor(e, adaptor.getA());
+    operands.push_back(base);
+    aUnits = units;
     inputs += "l,";
     return;
   }
@@ -77,14 +80,15 @@ std::string MmaBuilder::mainLoop() {
   std::string text;
   for (int64_t step = 0; step < depth / kStep; ++step) {
     text += "add.s64 b, " + reg(firstB) + ", " +
-            std::to_string(b.stepOffset(step)) + ";\n";
+            std::to_string(bUnits + b.stepOffset(step)) + ";\n";
     std::string a = "a", transposes;
     if (aSmem) {
       SharedOperand operand(aSmem, !op.getTransposeA());
-      text += "add.s64 a, " + reg(firstA) + ", " +
-              std::to_string(operand.rowOffset(op.getBlock() * kAccRows) +
-                             operand.stepOffset(step)) +
-              ";\n";
+      text +=
+          "add.s64 a, " + reg(firstA) + ", " +
+          std::to_string(aUnits + operand.rowOffset(op.getBlock() * kAccRows) +
+                         operand.stepOffset(step)) +
+          ";\n";
       transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
     } else {
       a = writeRegisters(firstA + 4 * step, 4);
@@ -104,7 +108,9 @@ Value MmaBuilder::build() {
   addOperandA();
   firstB = accCount + operands.size();
   SharedOperand b(op.getB().getType(), op.getTransposeB());
-  operands.push_back(b.descriptor(e, adaptor.getB()));
+  auto [base, units] = b.descriptor(e, adaptor.getB());
+  operands.push_back(base);
+  bUnits = units;
   inputs += "l";
   std::string text = "{\n.reg .pred always, never;\n.reg .b64 a, b;\n"
                      "setp.eq.u32 always, 0, 0;\n"

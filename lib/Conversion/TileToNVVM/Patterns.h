@@ -48,6 +48,10 @@ void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateScanRowsPatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
+void populateAddScaledPatterns(LLVMTypeConverter &converter,
+                               RewritePatternSet &patterns);
+void populateDotPatterns(LLVMTypeConverter &converter,
+                         RewritePatternSet &patterns);
 void populateEraseApplyPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
@@ -67,6 +71,12 @@ Value emitExp(Emitter &e, Value x);
 /// multiple of 8, so that 16-byte units stay whole.
 Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
                       Value col);
+
+/// The 16 x 16 elements of a swizzled tile from column `j` on, of the 16 rows
+/// that the warp has of the 64 from `firstRow` on: as a left operand of
+/// mma.sync.
+SmallVector<Value> readFragment(Emitter &e, Value thread, Value base,
+                                SmemType tile, int64_t firstRow, int64_t j);
 
 /// A tile of 16 bits in registers into a swizzled one.
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,

@@ -35,21 +35,23 @@ static Value readVector(Emitter &e, Value base, RankedTensorType type) {
   SmallVector<Value> values;
   if (layout == LayoutKind::warp) {
     Value lane = e.urem(e.threadIdAgain(), kLanes);
+    Value first = e.add(base, e.opaque(e.mul(lane, 4)));
     for (int64_t i = 0; i < size; i += kLanes)
-      values.push_back(e.loadShared(e.f32(), getAddress(e, base, lane, i)));
+      values.push_back(e.loadShared(e.f32(), e.add(first, 4 * i)));
     return e.vectorOf(values);
   }
   AccPosition at = AccPosition::get(e);
-  if (layout == LayoutKind::row) {
+  bool isOfRows = layout == LayoutKind::row;
+  Value first = e.add(base, e.opaque(e.mul(isOfRows ? at.row0 : at.col0, 4)));
+  auto address = [&](int64_t index) { return e.add(first, 4 * index); };
+  if (isOfRows) {
     for (int64_t i = 0; i < size; i += kAccRows)
       for (int64_t half : {0, 8})
-        values.push_back(
-            e.loadShared(e.f32(), getAddress(e, base, at.row0, i + half)));
+        values.push_back(e.loadShared(e.f32(), address(i + half)));
     return e.vectorOf(values);
   }
   for (int64_t i = 0; i < size; i += 8)
-    values.append(
-        e.loadSharedVector(e.f32(), 2, getAddress(e, base, at.col0, i)));
+    values.append(e.loadSharedVector(e.f32(), 2, address(i)));
   return e.vectorOf(values);
 }
 
@@ -89,8 +91,9 @@ static void writeVector(Emitter &e, ArrayRef<Value> values, Value base,
 void tile::emitCopyToWarp(Emitter &e, ArrayRef<Value> values, Value base) {
   // Lanes may still read what the place held.
   syncWarp(e);
+  Value first = e.add(base, e.opaque(e.mul(e.laneId(), 4)));
   for (auto [i, value] : llvm::enumerate(values))
-    e.storeShared(value, getAddress(e, base, e.laneId(), i * kLanes));
+    e.storeShared(value, e.add(first, 4 * i * kLanes));
   syncWarp(e);
 }
 

@@ -52,7 +52,10 @@ public:
 
 private:
   void sync() { emitWarpgroupBarrier(e, barrier, /*proxy=*/false); }
-  Value address(Value index) { return e.add(scratch, e.mul(index, 4)); }
+  /// Where element `index` of the scratch lies, for some that follow it.
+  Value address(Value index) {
+    return e.add(scratch, e.opaque(e.mul(index, 4)));
+  }
   Value fadd(Value a, Value b) {
     return a ? LLVM::FAddOp::create(e.builder, e.loc, a, b).getResult() : b;
   }
@@ -73,15 +76,16 @@ private:
       sum = sumLanes(sum, {1, 2});
     Value first = e.cmp(LLVM::ICmpPredicate::eq, at.col0, e.c32(0));
     e.ifThen(first, [&] {
-      e.storeShared(sums[0], address(e.add(at.row0, firstRow)));
-      e.storeShared(sums[1], address(e.add(at.row0, firstRow + 8)));
+      Value row = e.add(address(at.row0), 4 * firstRow);
+      e.storeShared(sums[0], row);
+      e.storeShared(sums[1], e.add(row, 4 * 8));
     });
   }
 
   /// Column 2 (l % 4) + c + 8 j of this warp's rows, for lanes l of 0 to 3.
   void writeColumns() {
     Value first = e.cmp(LLVM::ICmpPredicate::ult, e.laneId(), e.c32(4));
-    Value row = e.mul(e.warpInGroup(), size);
+    Value row = address(e.add(e.mul(e.warpInGroup(), size), at.col0));
     for (int64_t column = 0; column < size; column += 8) {
       SmallVector<Value> pair(2);
       for (ArrayRef<Value> elements : blocks)
@@ -89,20 +93,22 @@ private:
           pair[i % 2] = fadd(pair[i % 2], elements[i]);
       for (Value &sum : pair)
         sum = sumLanes(sum, {4, 8, 16});
-      e.ifThen(first, [&] {
-        e.storeSharedVector(pair, address(e.add(e.add(row, at.col0), column)));
-      });
+      e.ifThen(first,
+               [&] { e.storeSharedVector(pair, e.add(row, 4 * column)); });
     }
   }
 
   Value readSums(int64_t parts) {
     SmallVector<Value> sums;
+    Value first = address(e.laneId());
     for (int64_t i = 0; i < size; i += kLanes) {
       Value sum;
       for (int64_t part = 0; part < parts; ++part)
-        sum = fadd(sum, e.loadShared(e.f32(), address(e.add(e.laneId(),
-                                                            part * size + i))));
-      sums.push_back(sum);
+        sum = fadd(sum,
+                   e.loadShared(e.f32(), e.add(first, 4 * (part * size + i))));
+      // ptxas adds as late as it can, and would hold all parts until then; it
+      // does not put off an exchange between lanes, here of each with itself.
+      sums.push_back(parts > 1 ? e.shuffleXor(sum, 0) : sum);
     }
     return e.vectorOf(sums);
   }

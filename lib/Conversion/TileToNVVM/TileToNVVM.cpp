@@ -49,6 +49,8 @@ struct ConvertTileToNVVM
     populateVectorPatterns(converter, patterns);
     populateReducePatterns(converter, patterns);
     populateScanRowsPatterns(converter, patterns);
+    populateAddScaledPatterns(converter, patterns);
+    populateDotPatterns(converter, patterns);
     populateEraseApplyPatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
     populateSpreadMemoryPatterns(converter, patterns);

@@ -34,9 +34,11 @@ struct StoreVectorPattern : OpConversionPattern<StoreVectorOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Type element = tensorType(op.getValue()).getElementType();
-    Value base =
-        globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
-    Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    Value varying = adaptor.getCoords()[op.getDim()];
+    Value base = globalAddressAgain(e, adaptor.getGlobal(), adaptor.getCoords(),
+                                    element, varying);
+    Value stride =
+        globalFieldAgain(e, adaptor.getGlobal(), op.getDim() + 1, varying);
     Value valid = e.trunc32(adaptor.getValid());
     // Every warp holds the vector; the first one of the warpgroup stores it.
     Value first =
@@ -104,9 +106,12 @@ struct CopyToWarpsPattern : OpConversionPattern<CopyToWarpsOp> {
   matchAndRewrite(CopyToWarpsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    int64_t bytes = tensorType(op.getX()).getDimSize(0) * 4;
-    Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
-    Value place = e.add(adaptor.getScratch(), e.mul(warp, bytes));
+    Value place = adaptor.getScratch();
+    if (op.getScratch().getType() != op.getCopy().getType()) {
+      int64_t bytes = tensorType(op.getX()).getDimSize(0) * 4;
+      Value warp = e.urem(e.warpNumber(), kWarpgroupWarps);
+      place = e.add(place, e.mul(warp, bytes));
+    }
     emitCopyToWarp(e, e.elements(adaptor.getX()), place);
     rewriter.replaceOp(op, place);
     return success();

@@ -40,15 +40,9 @@
 // CHECK-NOT: tile.zero_rows
 // CHECK: tile.barrier proxy
 
-// The sum of S * dS: two blocks of 64 rows, one after the other; sums of rows, then a
-// scalar.
+// The sum of S * dS, which both lie in shared memory, is one operation.
 
-// CHECK: tile.read %[[T]]#5 : <128x128xbf16>
-// CHECK: tile.read %[[T]]#6 : <128x128xbf16>
-// CHECK: tile.read %[[T]]#5 block 1
-// CHECK: tile.read %[[T]]#6 block 1
-// CHECK: %[[ROWS:.*]] = tile.reduce %{{.*}}, %{{.*}} dim 1 via %{{.*}} barrier 1 : <128xf32>
-// CHECK: tile.sum %[[ROWS]]
+// CHECK: tile.dot %[[T]]#5, %[[T]]#6 via %{{.*}} barrier 1 : <128x128xbf16>, <4xf32>
 
 // U is written once, with its first product, and read by two; masked products are
 // written and read as they lie and across.

@@ -122,3 +122,37 @@ tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index)
   %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64
   %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
 }
+
+// -----
+
+// A scaled product in parts of 32 columns. The second part has the registers of the first
+// one, and its first product overwrites them by a predicate that needs what was added.
+
+// CHECK-LABEL: llvm.func @parts
+// CHECK: add.s64 a, $16, 0;\0Aadd.s64 b, $17, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16
+// CHECK-SAME: a, b, never, 1, 1, 0, 0
+// CHECK: llvm.intr.fma
+// CHECK: popc.b32 ones, ones;\0Asetp.gt.u32 never, ones, 32;
+// CHECK-SAME: add.s64 a, $32, 0;\0Aadd.s64 b, $33, 256;
+tile.kernel @parts(%c: tensor<64x64xf32, #tile.layout<acc>>, %s: tensor<64xf32, #tile.layout<row>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 16384 {
+  %a = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %b = tile.alloc offset 8192 : !tile.smem<64x64xbf16>
+  %d = tile.add_scaled %c, %s, %a, %b transpose_b : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>
+}
+
+// -----
+
+// Row i of A with row i of B: two products of eight rows of B for 16 columns, and the
+// diagonals of both.
+
+// CHECK-LABEL: llvm.func @dot
+// CHECK-COUNT-8: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// CHECK-NOT: mma.sync
+// CHECK: llvm.select
+// CHECK: nvvm.shfl.sync bfly
+tile.kernel @dot() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 16400 {
+  %a = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %b = tile.alloc offset 8192 : !tile.smem<64x64xbf16>
+  %s = tile.alloc offset 16384 : !tile.smem<4xf32>
+  %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<4xf32>
+}

@@ -47,9 +47,9 @@ func.func @carry(%q: tensor<?x?x2x4xf32> {delta.name = "q"}, %v: tensor<?x?x2x8x
 
 // -----
 
-// A decay stays inside the product, and its gradient costs no other one: row dots,
-// summed over the rows of a token and over later tokens, without the token itself
-// on the side that reads before the decay.
+// A decay stays inside the product, whose pairs have one decay each: their gradient times
+// what they are, summed to the rows of a token and over later tokens, without the token
+// itself on the side that reads before the decay.
 
 // CHECK-LABEL: func.func @decay_bwd(
 // CHECK: delta.chunk_map
@@ -58,11 +58,10 @@ func.func @carry(%q: tensor<?x?x2x4xf32> {delta.name = "q"}, %v: tensor<?x?x2x8x
 // CHECK: %[[D:.*]] = delta.decay_mask{{ +}}before_token %[[dM]] decay(%[[G]] : tensor<8xf32>) before_decay rows [1, 2]
 // CHECK: %[[dA:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[B]] :
 // CHECK: %[[dB:.*]] = linalg.contract {{.*}} ins(%[[D]], %[[A]] :
-// CHECK-NOT: linalg.contract
-// CHECK: %[[dA2:.*]] = arith.mulf %[[A]], %[[dA]]
-// CHECK: %[[dh:.*]] = linalg.reduce { arith.addf } ins(%[[dA2]] : {{.*}} dimensions = [1]
-// CHECK: %[[dB2:.*]] = arith.mulf %[[B]], %[[dB]]
-// CHECK: %[[rows:.*]] = linalg.reduce { arith.addf } ins(%[[dB2]] : {{.*}} dimensions = [1]
+// CHECK: %[[AB:.*]] = linalg.contract {{.*}} ins(%[[A]], %[[B]] : {{.*}} -> tensor<8x16xf32>
+// CHECK: %[[N:.*]] = arith.mulf %[[AB]], %[[D]]
+// CHECK: %[[dh:.*]] = linalg.reduce { arith.addf } ins(%[[N]] : {{.*}} dimensions = [1]
+// CHECK: %[[rows:.*]] = linalg.reduce { arith.addf } ins(%[[N]] : {{.*}} dimensions = [0]
 // CHECK: %[[dp:.*]] = delta.sum_rows %[[rows]] by 2
 // CHECK: %[[h:.*]] = delta.cumsum reverse exclusive %[[dh]]
 // CHECK: %[[p:.*]] = delta.cumsum reverse %[[dp]]

@@ -65,3 +65,33 @@ func.func @other(%g: tensor<?x?x1xf32>, %h: tensor<?x?x1xf32>, %s: tensor<?x1x4x
   }
   return %t : tensor<?x1x4x4xf32>
 }
+
+// A backward finds it among what its forward has saved.
+
+// CHECK-LABEL: func.func @trained_bwd
+// CHECK-SAME: %[[SAVED:[a-zA-Z0-9_]+]]: tensor<?x?x1xf32> {delta.name = "mapped", delta.residual}
+// CHECK: delta.chunk_map
+// CHECK-SAME: ins(%[[E:[a-zA-Z0-9_]+]] = %[[SAVED]][seq, time, head] : tensor<?x?x1xf32>)
+// CHECK: delta.last_row %[[E]]
+func.func @trained_fwd(%g: tensor<?x?x1xf32> {delta.name = "g"}) -> (tensor<?x?x1xf32> {delta.name = "mapped", delta.residual}) attributes {delta.backward = @trained_bwd} {
+  %e = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%G = %g[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %a = delta.cumsum %G : tensor<8xf32>
+    %x = math.exp %a : tensor<8xf32>
+    delta.yield outs(%x : tensor<8xf32>)
+  }
+  return %e : tensor<?x?x1xf32>
+}
+func.func @trained_bwd(%g: tensor<?x?x1xf32> {delta.name = "g"}, %e: tensor<?x?x1xf32> {delta.name = "mapped", delta.residual}) -> (tensor<?x?x1xf32> {delta.name = "d_g"}) {
+  %d = delta.chunk_map chunk = 8 heads = 1 compute = f32
+      ins(%G = %g[seq, time, head] : tensor<?x?x1xf32>, %E = %e[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<f32>
+    %sum = linalg.reduce { arith.addf } ins(%G : tensor<8xf32>) outs(%zero : tensor<f32>) dimensions = [0]
+    %all = math.exp %sum : tensor<f32>
+    %empty = tensor.empty() : tensor<8xf32>
+    %spread = linalg.broadcast ins(%all : tensor<f32>) outs(%empty : tensor<8xf32>) dimensions = [0]
+    %T = arith.mulf %spread, %E : tensor<8xf32>
+    delta.yield outs(%T : tensor<8xf32>)
+  }
+  return %d : tensor<?x?x1xf32>
+}

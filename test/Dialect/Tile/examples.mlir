@@ -207,6 +207,23 @@ func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<
   return
 }
 
+// CHECK-LABEL: func.func @dot
+func.func @dot(%a: !tile.smem<128x128xbf16>, %b: !tile.smem<128x128xbf16>, %scratch: !tile.smem<4xf32>) {
+  // CHECK: tile.dot %{{.*}}, %{{.*}} via %{{.*}} barrier 1 : <128x128xbf16>, <4xf32>
+  %s = tile.dot %a, %b via %scratch barrier 1
+      : !tile.smem<128x128xbf16>, !tile.smem<4xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @add_scaled
+func.func @add_scaled(%c: tensor<64x128xf32, #tile.layout<acc>>, %s: tensor<64xf32, #tile.layout<row>>, %a: !tile.smem<64x128xbf16>, %b: !tile.smem<128x128xbf16>) {
+  // CHECK: tile.add_scaled %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} transpose_b : tensor<64x128xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, <64x128xbf16>, <128x128xbf16>
+  %d = tile.add_scaled %c, %s, %a, %b transpose_b
+      : tensor<64x128xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>,
+        !tile.smem<64x128xbf16>, !tile.smem<128x128xbf16>
+  return
+}
+
 // CHECK-LABEL: func.func @erase_factor
 func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #tile.layout<acc>>,
     %c: tensor<64xf32, #tile.layout<warp>>, %rates: !tile.smem<64xf32>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {

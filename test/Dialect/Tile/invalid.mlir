@@ -913,9 +913,69 @@ func.func @copy_to_warps_c2(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.sm
 
 // -----
 
-func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<256xf32>', a part a warp, found '!tile.smem<64xf32>'}}
-  %c = tile.copy_to_warps %x via %s : tensor<64xf32, #tile.layout<warp>>, !tile.smem<64xf32> -> !tile.smem<64xf32>
+func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C3) expected a scratch tile of '!tile.smem<256xf32>', a part a warp, or of '!tile.smem<64xf32>', one for all, found '!tile.smem<128xf32>'}}
+  %c = tile.copy_to_warps %x via %s : tensor<64xf32, #tile.layout<warp>>, !tile.smem<128xf32> -> !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// tile.dot, tile.add_scaled
+//===----------------------------------------------------------------------===//
+
+func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
+  // expected-error @+1 {{(C1) expected matrices of 16 bits with a multiple of 64 rows, found '!tile.smem<32x64xbf16>'}}
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<4xf32>
+  return
+}
+
+// -----
+
+func.func @dot_c2(%a: !tile.smem<64x64xbf16>, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected a scratch tile of '!tile.smem<4xf32>', found '!tile.smem<64xf32>'}}
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @add_scaled_c1(%c: tensor<64x64xf32, #tile.layout<acc>>, %s: tensor<64xf32, #tile.layout<row>>, %a: !tile.smem<64xf32>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C1) expected matrices}}
+  %d = tile.add_scaled %c, %s, %a, %b : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, !tile.smem<64xf32>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @add_scaled_c2(%c: tensor<64x64xf32, #tile.layout<acc>>, %s: tensor<64xf32, #tile.layout<row>>, %a: !tile.smem<64x128xbf16>, %b: !tile.smem<64x128xbf16>) {
+  // expected-error @+1 {{(C2) expected [m, k] x [k, n] -> [m, n], found [64, 128] x [64, 128] -> 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  %d = tile.add_scaled %c, %s, %a, %b : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, !tile.smem<64x128xbf16>, !tile.smem<64x128xbf16>
+  return
+}
+
+// -----
+
+func.func @add_scaled_c3(%c: tensor<128x64xf32, #tile.layout<acc>>, %s: tensor<128xf32, #tile.layout<row>>, %a: !tile.smem<128x64xbf16>, %b: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C3) expected m = 64, k a multiple of 16 and n a multiple of 32, found m = 128, k = 64, n = 64}}
+  %d = tile.add_scaled %c, %s, %a, %b : tensor<128x64xf32, #tile.layout<acc>>, tensor<128xf32, #tile.layout<row>>, !tile.smem<128x64xbf16>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @add_scaled_c4(%c: tensor<64x64xf32>, %s: tensor<64xf32, #tile.layout<row>>, %a: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C4) expected the acc layout, found 'tensor<64x64xf32>'}}
+  %d = tile.add_scaled %c, %s, %a, %a : tensor<64x64xf32>, tensor<64xf32, #tile.layout<row>>, !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @add_scaled_c5(%c: tensor<64x64xf32, #tile.layout<acc>>, %s: tensor<64xf32, #tile.layout<col>>, %a: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C5) expected 64 numbers along the rows, found 'tensor<64xf32, #tile.layout<col>>'}}
+  %d = tile.add_scaled %c, %s, %a, %a : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<col>>, !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>
   return
 }
 

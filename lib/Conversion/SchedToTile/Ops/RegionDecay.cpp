@@ -68,8 +68,10 @@ Value RegionLowering::sumInLog2(OpT op, bool exclusive) {
     return known;
   RankedTensorType type = tensorOf(known);
   int64_t size = type.getDimSize(0);
-  Value scratch = allocate({tile::kWarpgroupWarps * size},
-                           type.getElementType(), /*transient=*/false);
+  // Behind the barrier all warps may write to one place.
+  int64_t copies = isTight ? 1 : tile::kWarpgroupWarps;
+  Value scratch =
+      allocate({copies * size}, type.getElementType(), /*transient=*/false);
   auto copy =
       tile::SmemType::get(builder.getContext(), {size}, type.getElementType());
   known = tile::CopyToWarpsOp::create(builder, loc, copy, known, scratch);

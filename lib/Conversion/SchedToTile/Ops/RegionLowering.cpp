@@ -321,6 +321,8 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
     return success(); // an in rounded to what it is stored as: still the in
   if (registers.contains(result))
     return success(); // made with its operand
+  if (std::optional<ScaledSum> sum = matchScaledSum(op))
+    return lowerScaledSum(op, *sum);
   if (failed(checkElementwise(op, orientation)))
     return failure();
   if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))

@@ -120,12 +120,23 @@ private:
     int64_t aM, bN, m;
   };
 
+  /// A sum of a tile and a product that is scaled by rows, made in parts.
+  struct ScaledSum {
+    Value term;
+    linalg::BroadcastOp scale;
+    linalg::ContractOp product;
+  };
+
   LogicalResult lowerElementwise(Operation *op);
+  /// Returns what `op` adds, if it can be made in parts for few registers.
+  std::optional<ScaledSum> matchScaledSum(Operation *op);
+  LogicalResult lowerScaledSum(Operation *op, ScaledSum sum);
   LogicalResult lowerContract(linalg::ContractOp op);
   LogicalResult lowerDecayDot(delta::DecayDotOp op);
   LogicalResult lowerDecayMask(delta::DecayMaskOp op);
   LogicalResult lowerBroadcast(linalg::BroadcastOp op);
   LogicalResult lowerReduce(linalg::ReduceOp op);
+  Value makeDot(linalg::ReduceOp op);
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
@@ -200,6 +211,7 @@ private:
   /// tile; `repeat` elements for each.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
                   int64_t repeat);
+  Value makeAlong(Location loc, Value value, tile::LayoutKind layout);
   /// `source` spread over a tile of `type`.
   Value spread(Location loc, Value source, RankedTensorType type);
   /// `result`: `tile` as the mask and decay of `op` leave it.
@@ -222,6 +234,9 @@ private:
   OpBuilder &builder;
   const KernelOrientation &orientation;
   bool isMap;
+  /// The role takes what comes out of channels where its schedule says: its
+  /// registers are few, and shared memory is full.
+  bool isTight = false;
   Operation *allocationPoint;
   Warps warps;
   Fetch fetch;

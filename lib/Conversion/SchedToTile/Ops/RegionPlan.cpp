@@ -46,6 +46,11 @@ void RegionLowering::planStaging(Block &block) {
 }
 
 void RegionLowering::planFusion(Block &block) {
+  for (Operation &op : block)
+    if (std::optional<ScaledSum> sum = matchScaledSum(&op)) {
+      fused.insert(sum->product);
+      fused.insert(*sum->product->user_begin());
+    }
   auto addsProduct = [&](Operation *op) {
     return llvm::any_of(op->getOperands(), [&](Value operand) {
       Operation *def = operand.getDefiningOp();
@@ -200,6 +205,7 @@ static SmallVector<Operation *> orderByState(Block &block,
 }
 
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
+  isTight = takesInPlace && isMap;
   auto isHandOver = [&](Operation *op) {
     return isa<sched::SchedDialect>(op->getDialect()) &&
            !(takesInPlace && isa<sched::GetOp>(op));

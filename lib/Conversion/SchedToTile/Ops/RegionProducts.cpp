@@ -160,6 +160,56 @@ LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {
   });
 }
 
+std::optional<RegionLowering::ScaledSum>
+RegionLowering::matchScaledSum(Operation *op) {
+  if (!isMap || !isa<arith::AddFOp>(op) ||
+      tensorOf(op->getResult(0)).getRank() != 2 ||
+      countTiles(op->getResult(0), std::nullopt) != 1)
+    return std::nullopt;
+  constexpr int64_t kPartColumns = 32;
+  for (unsigned i : {1u, 0u}) {
+    auto scaled = op->getOperand(i).getDefiningOp<arith::MulFOp>();
+    if (!scaled || !scaled->hasOneUse() || isMadeAtUse(op->getOperand(1 - i)))
+      continue;
+    for (unsigned j : {0u, 1u}) {
+      auto scale = scaled->getOperand(j).getDefiningOp<linalg::BroadcastOp>();
+      auto product =
+          scaled->getOperand(1 - j).getDefiningOp<linalg::ContractOp>();
+      std::optional<Product> operands =
+          product ? getProduct(product) : std::nullopt;
+      if (!scale || !operands || !product->hasOneUse() ||
+          !isZero(product.getOutputs().front()) || !isShared(operands->a) ||
+          !isShared(operands->b) ||
+          scale.getDimensions() != ArrayRef<int64_t>(1 - operands->m) ||
+          tensorOf(operands->result).getDimSize(1 - operands->m) %
+                  kPartColumns !=
+              0)
+        continue;
+      return ScaledSum{op->getOperand(1 - i), scale, product};
+    }
+  }
+  return std::nullopt;
+}
+
+LogicalResult RegionLowering::lowerScaledSum(Operation *op, ScaledSum sum) {
+  Location loc = op->getLoc();
+  Product product = *getProduct(sum.product);
+  Value term = getTile(sum.term, 0, op);
+  Value vector = sum.scale.getInput();
+  Value scale = makeAlong(loc, vector, tile::LayoutKind::row);
+  if (!scale) {
+    Value held = getRegister(vector, op);
+    scale = held ? alongTile(loc, held, tile::LayoutKind::row, 1) : Value();
+  }
+  if (!term || !scale)
+    return failure();
+  ++numProducts;
+  registers[op->getResult(0)] = {tile::AddScaledOp::create(
+      builder, loc, term, scale, getShared(product.a), getShared(product.b),
+      /*transpose_a=*/product.aM == 1, /*transpose_b=*/product.bN == 0)};
+  return success();
+}
+
 LogicalResult RegionLowering::lowerEraseApply(EraseApplyOp op) {
   if (failed(checkFactorBlock(op, op.getBlock())))
     return failure();

@@ -41,6 +41,34 @@ Value RegionLowering::spread(Location loc, Value source,
   return tile::BroadcastOp::create(builder, loc, type, source);
 }
 
+/// The vector `value` along the rows or columns of a tile, made there if it is
+/// made of what lies in shared memory; null for another, which lanes exchange.
+Value RegionLowering::makeAlong(Location loc, Value value, LayoutKind layout) {
+  auto target = tile::getTileType(tensorOf(value).getShape(),
+                                  builder.getF32Type(), layout);
+  if (isSplat(value))
+    return constant(loc, target,
+                    cast<FloatAttr>(getSplatValue(value)).getValueAsDouble());
+  if (Value tile = shared.lookup(value)) {
+    auto smem = cast<tile::SmemType>(tile.getType());
+    return smem.getElementType().isF32() ? alongTile(loc, tile, layout, 1)
+                                         : Value();
+  }
+  Operation *op = value.getDefiningOp();
+  if (!op || !isa<arith::MulFOp, arith::NegFOp>(op))
+    return {};
+  IRMapping mapping;
+  for (Value operand : op->getOperands()) {
+    Value along = makeAlong(loc, operand, layout);
+    if (!along)
+      return {};
+    mapping.map(operand, along);
+  }
+  Operation *clone = builder.clone(*op, mapping);
+  clone->getResult(0).setType(target);
+  return clone->getResult(0);
+}
+
 Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
   Value result = op->getResult(0);
   std::optional<int64_t> m = orientation.getM(result);
@@ -62,8 +90,10 @@ Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
                           "takes it)";
       return {};
     }
-    source = alongTile(op.getLoc(), source,
-                       kept == *m ? LayoutKind::row : LayoutKind::col, 1);
+    LayoutKind layout = kept == *m ? LayoutKind::row : LayoutKind::col;
+    Value along =
+        isTight ? makeAlong(op.getLoc(), op.getInput(), layout) : Value();
+    source = along ? along : alongTile(op.getLoc(), source, layout, 1);
   }
   return spread(op.getLoc(), source, getRegisterType(result, m));
 }
@@ -71,6 +101,25 @@ Value RegionLowering::makeBroadcast(linalg::BroadcastOp op, int64_t block) {
 //===----------------------------------------------------------------------===//
 // Sums
 //===----------------------------------------------------------------------===//
+
+/// The sum of all elements of a product of two tiles that lie in shared memory,
+/// of which `op` sums the rows; null for another.
+Value RegionLowering::makeDot(linalg::ReduceOp op) {
+  auto all = op->hasOneUse() ? dyn_cast<linalg::ReduceOp>(*op->user_begin())
+                             : linalg::ReduceOp();
+  auto products = op.getInputs().front().getDefiningOp<arith::MulFOp>();
+  if (!all || !products || !products->hasOneUse())
+    return {};
+  Value a = shared.lookup(products.getLhs());
+  Value b = shared.lookup(products.getRhs());
+  if (!a || !b || a.getType() != b.getType() ||
+      !cast<tile::SmemType>(a.getType()).isSwizzled())
+    return {};
+  Value scratch = allocate({tile::kWarpgroupWarps}, builder.getF32Type(),
+                           /*transient=*/true);
+  return tile::DotOp::create(builder, op.getLoc(), a, b, scratch,
+                             warps.barrier);
+}
 
 LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
   Block *body = op.getBlock();
@@ -83,6 +132,12 @@ LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
     return op.emitError() << "expected the sum of a vector, or in a map of one "
                              "dimension of a matrix, from zero; the GPU path "
                              "takes no other reduction so far";
+  if (registers.contains(result))
+    return success(); // made with its operand
+  if (Value dot = rank == 2 ? makeDot(op) : Value()) {
+    registers[op->user_begin()->getResult(0)] = {dot};
+    return success();
+  }
   Tiles tiles = getTiles(source, op);
   if (tiles.empty())
     return failure();

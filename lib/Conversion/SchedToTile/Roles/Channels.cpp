@@ -110,7 +110,8 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
       llvm::any_of(get.getTiles(), [&](Value tile) {
         Value shared = lowering.getSharedTile(tile);
         return cast<tile::SmemType>(shared.getType()).isSwizzled() &&
-               llvm::any_of(shared.getUsers(), llvm::IsaPred<tile::ReadOp>) &&
+               llvm::any_of(shared.getUsers(),
+                            llvm::IsaPred<tile::ReadOp, tile::DotOp>) &&
                llvm::none_of(shared.getUsers(),
                              llvm::IsaPred<tile::StoreRowsOp>);
       });

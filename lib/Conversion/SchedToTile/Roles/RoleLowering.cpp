@@ -191,10 +191,21 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
   return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
 }
 
+/// True for a sum of the rows or columns of a matrix.
+static bool isSumOfMatrix(Operation *op) {
+  return isa<linalg::ReduceOp>(op) &&
+         cast<RankedTensorType>(op->getOperand(0).getType()).getRank() == 2;
+}
+
 /// True if `sink` stores a carry and stands behind a product that is still to
-/// be lowered: it leaves beside that.
+/// be lowered: it leaves beside that. Or if it is put behind sums, whose
+/// registers are free then.
 static bool isHeldBack(Operation *sink,
                        const llvm::SmallPtrSetImpl<Operation *> &waiting) {
+  if (isa<sched::PutOp>(sink) && llvm::any_of(waiting, [&](Operation *op) {
+        return isSumOfMatrix(op) && op->isBeforeInBlock(sink);
+      }))
+    return true;
   auto store = dyn_cast<sched::StoreOp>(sink);
   return store && isa<BlockArgument>(store.getTile()) &&
          llvm::any_of(waiting, [&](Operation *op) {
@@ -204,11 +215,31 @@ static bool isHeldBack(Operation *sink,
          });
 }
 
+/// True for the sums of a matrix over its rows, as gradients of gates have
+/// them.
+static bool isSumOfColumns(Operation *op) {
+  auto sum = dyn_cast<linalg::ReduceOp>(op);
+  return sum && isSumOfMatrix(op) &&
+         sum.getDimensions() == ArrayRef<int64_t>(0);
+}
+
+/// Says that the kernel that is being built has a role which sums the rows and
+/// the columns of products beside the products: it is these that registers are
+/// short of.
+static void markFewRegisters(OpBuilder &builder) {
+  Operation *parent = builder.getInsertionBlock()->getParentOp();
+  parent->getParentOfType<tile::KernelOp>()->setAttr(tile::kFewRegistersAttr,
+                                                     builder.getUnitAttr());
+}
+
 /// A tile leaves as soon as it is made: its registers are free for what
 /// follows, and other roles wait for it.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
+  if (!context.orientation.isSplit(role) &&
+      llvm::any_of(block, [](Operation &op) { return isSumOfColumns(&op); }))
+    markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)

@@ -18,28 +18,46 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// What one side of a decay product adds to the gradient of the gates: x dx,
-/// summed to the shape of a gate a token.
-static Value perToken(Adjoint &adjoint, Value x, Value dx, int64_t rows,
-                      bool channel) {
-  ImplicitLocOpBuilder &b = adjoint.getBuilder();
-  TileBuilder tile = adjoint.tiles(dx);
-  Value sum = tile.mul(x, dx);
-  if (!channel)
-    sum = tile.sum(sum, 1);
+/// Returns the sums of `x`, one a row, in the shape of a gate a token.
+static Value sumToTokens(Adjoint &adjoint, Value x, int64_t rows) {
   if (rows == 1)
-    return sum;
-  SmallVector<int64_t> shape(shapeOf(sum));
+    return x;
+  SmallVector<int64_t> shape(shapeOf(x));
   shape[0] /= rows;
-  return SumRowsOp::create(b, tile.type(shape), sum, rows);
+  TileBuilder tile = adjoint.tiles(x);
+  return SumRowsOp::create(adjoint.getBuilder(), tile.type(shape), x, rows);
+}
+
+/// Returns x y^T, summed over columns.
+static Value outer(TileBuilder &tile, Value x, Value y) {
+  AffineExpr m, n, k;
+  bindDims(x.getContext(), m, n, k);
+  auto map = [&](AffineExpr row, AffineExpr column) {
+    return AffineMap::get(3, 0, {row, column}, x.getContext());
+  };
+  Value zero = tile.splat(0.0, {shapeOf(x)[0], shapeOf(y)[0]});
+  return tile.contract(x, y, zero, {map(m, k), map(n, k), map(m, n)});
+}
+
+/// Returns `m` where the row is later than the column, else 0.
+static Value strictlyLower(Adjoint &adjoint, Value m) {
+  return DecayMaskOp::create(adjoint.getBuilder(), m.getType(), m,
+                             /*g=*/Value(), RowMask::before_row,
+                             ArrayRef<int64_t>{1, 1},
+                             /*before_decay=*/false, /*half=*/IntegerAttr());
 }
 
 namespace {
 /// m_ij = sum_d a_id b_jd e^(h_id - p_jd):
 ///   da = decay_apply dm, b      db = decay_apply transpose dm, a
+/// With a decay a channel, whose sum over d has no tile of its own,
 ///   dh_i += a_i da_i            dp_j -= b_j db_j
-/// h and p are running sums of the gates, so dg is the sum of dh and dp over
-/// later tokens.
+/// With one decay a head, where all of a pair (i, j) is one number,
+///   n_ij = dm_ij m_ij           dh_i += sum_j n_ij     dp_j -= sum_i n_ij
+/// and pairs of one row, which no gate stands between, are left out: both sums
+/// would have them, and what is left of the two is far less where gates are
+/// strong. h and p are running sums of the gates, so dg is the sum of dh and dp
+/// over later tokens.
 struct DecayDotRule : AdjointRule<DecayDotRule, DecayDotOp> {
   static LogicalResult derive(DecayDotOp op, Adjoint &adjoint) {
     Value dm = adjoint.getGradient(op.getM()), g = op.getG();
@@ -55,8 +73,14 @@ struct DecayDotRule : AdjointRule<DecayDotRule, DecayDotOp> {
       db = apply(op, adjoint, dm, a, /*transpose=*/true);
       adjoint.addGradient(op.getB(), db);
     }
-    if (gates)
-      deriveGates(op, adjoint, {a, da}, {b, db});
+    if (!gates)
+      return success();
+    bool isOfChannel = shapeOf(g).size() == 2;
+    auto [dh, dp] = isOfChannel ? std::pair(adjoint.tiles(da).mul(a, da),
+                                            adjoint.tiles(db).mul(b, db))
+                                : sumPairs(op, adjoint, dm, a, b);
+    addGates(op, adjoint, sumToTokens(adjoint, dh, op.getRows()[0]),
+             sumToTokens(adjoint, dp, op.getRows()[1]));
     return success();
   }
 
@@ -70,13 +94,23 @@ private:
                                 transpose);
   }
 
-  static void deriveGates(DecayDotOp op, Adjoint &adjoint,
-                          std::pair<Value, Value> a,
-                          std::pair<Value, Value> b) {
+  /// Returns the sums of n over columns and over rows.
+  static std::pair<Value, Value> sumPairs(DecayDotOp op, Adjoint &adjoint,
+                                          Value dm, Value a, Value b) {
+    TileBuilder tile = adjoint.tiles(dm);
+    Value decayed = DecayMaskOp::create(
+        adjoint.getBuilder(), dm.getType(), dm, adjoint.getPrimal(op.getG()),
+        op.getMask(), op.getRows(), op.getBeforeDecay(),
+        /*half=*/IntegerAttr());
+    Value n = tile.mul(outer(tile, a, b), decayed);
+    bool isOneRow = llvm::all_equal(op.getRows()) && op.getRows()[0] == 1;
+    if (isOneRow && op.getMask() == RowMask::upto_token)
+      n = strictlyLower(adjoint, n);
+    return {tile.sum(n, 1), tile.sum(n, 0)};
+  }
+
+  static void addGates(DecayDotOp op, Adjoint &adjoint, Value dh, Value dp) {
     ImplicitLocOpBuilder &builder = adjoint.getBuilder();
-    bool channel = shapeOf(op.getG()).size() == 2;
-    Value dh = perToken(adjoint, a.first, a.second, op.getRows()[0], channel);
-    Value dp = perToken(adjoint, b.first, b.second, op.getRows()[1], channel);
     auto later = [&](Value x, bool exclusive) -> Value {
       return CumsumOp::create(builder, x, /*reverse=*/true, exclusive);
     };
@@ -141,24 +175,6 @@ private:
                                          op.getAboveOne());
     x->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     return x;
-  }
-
-  static Value strictlyLower(Adjoint &adjoint, Value m) {
-    return DecayMaskOp::create(adjoint.getBuilder(), m.getType(), m,
-                               /*g=*/Value(), RowMask::before_row,
-                               ArrayRef<int64_t>{1, 1},
-                               /*before_decay=*/false, /*half=*/IntegerAttr());
-  }
-
-  /// x y^T, summed over columns.
-  static Value outer(TileBuilder &tile, Value x, Value y) {
-    AffineExpr m, n, k;
-    bindDims(x.getContext(), m, n, k);
-    auto map = [&](AffineExpr row, AffineExpr column) {
-      return AffineMap::get(3, 0, {row, column}, x.getContext());
-    };
-    Value zero = tile.splat(0.0, {shapeOf(x)[0], shapeOf(y)[0]});
-    return tile.contract(x, y, zero, {map(m, k), map(n, k), map(m, n)});
   }
 };
 

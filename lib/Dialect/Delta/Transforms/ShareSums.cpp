@@ -14,6 +14,7 @@
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -58,6 +59,39 @@ static Value getSummed(math::ExpOp exp) {
   return isSum ? sum.getInputs().front() : Value();
 }
 
+/// Returns what the forward saves as the residual that `tensor`, an argument of
+/// its backward, is; null for any other value.
+static OpResult findSaved(Value tensor) {
+  auto arg = dyn_cast<BlockArgument>(tensor);
+  auto backward =
+      arg ? dyn_cast<func::FuncOp>(arg.getOwner()->getParentOp()) : nullptr;
+  if (!backward || !backward.getArgAttr(arg.getArgNumber(), kResidualAttr))
+    return {};
+  StringRef name = getArgName(backward, arg.getArgNumber());
+  for (auto forward :
+       backward->getParentOfType<ModuleOp>().getOps<func::FuncOp>()) {
+    if (getBackward(forward) != backward)
+      continue;
+    Operation *end = forward.getBody().front().getTerminator();
+    for (unsigned i = 0; i < forward.getNumResults(); ++i)
+      if (getResultName(forward, i) == name)
+        return dyn_cast<OpResult>(end->getOperand(i));
+  }
+  return {};
+}
+
+/// True for one tensor, or for an argument of a forward and that of its
+/// backward which is the same operand.
+static bool isSameTensor(Value a, Value b) {
+  auto getName = [](Value value) -> StringRef {
+    auto arg = dyn_cast<BlockArgument>(value);
+    auto func =
+        arg ? dyn_cast<func::FuncOp>(arg.getOwner()->getParentOp()) : nullptr;
+    return func ? getArgName(func, arg.getArgNumber()) : StringRef();
+  };
+  return a == b || (!getName(a).empty() && getName(a) == getName(b));
+}
+
 /// True if `out` is the exponential of the running sum of `g`, a row a token.
 static bool isRunningDecay(OpResult out, const BoundIn &g, int64_t chunk) {
   auto map = dyn_cast<ChunkMapOp>(out.getOwner());
@@ -72,16 +106,20 @@ static bool isRunningDecay(OpResult out, const BoundIn &g, int64_t chunk) {
     return false;
   std::optional<BoundIn> summed =
       findIn(cast<ChunkProgramOpInterface>(map.getOperation()), sum.getX());
-  return summed && summed->tensor == g.tensor && summed->binding == g.binding;
+  return summed && isSameTensor(summed->tensor, g.tensor) &&
+         summed->binding == g.binding;
 }
 
-/// Returns the tile of `scan` that is the running decay of `g`; null if it
+/// Returns the tile of `program` that is the running decay of `g`; null if it
 /// reads none.
-static Value findRunningDecay(ChunkScanOp scan, const BoundIn &g) {
-  for (auto [i, in] : llvm::enumerate(scan.getIns()))
-    if (auto out = dyn_cast<OpResult>(in);
-        out && isRunningDecay(out, g, scan.getChunk()))
-      return scan.getInArg(i);
+static Value findRunningDecay(ChunkProgramOpInterface program,
+                              const BoundIn &g) {
+  for (auto [i, in] : llvm::enumerate(program.getIns())) {
+    OpResult saved = findSaved(in);
+    auto out = saved ? saved : dyn_cast<OpResult>(in);
+    if (out && isRunningDecay(out, g, program.getChunk()))
+      return program.getInArg(i);
+  }
   return {};
 }
 
@@ -90,7 +128,7 @@ struct ShareSumsPass : wyvern::delta::impl::ShareSumsPassBase<ShareSumsPass> {
   void runOnOperation() override {
     SmallVector<math::ExpOp> exps;
     getOperation()->walk([&](math::ExpOp exp) {
-      if (isa<ChunkScanOp>(exp->getParentOp()))
+      if (isa<ChunkScanOp, ChunkMapOp>(exp->getParentOp()))
         exps.push_back(exp);
     });
     IRRewriter rewriter(&getContext());
@@ -100,19 +138,16 @@ struct ShareSumsPass : wyvern::delta::impl::ShareSumsPassBase<ShareSumsPass> {
 
 private:
   static LogicalResult share(RewriterBase &rewriter, math::ExpOp exp) {
-    auto scan = cast<ChunkScanOp>(exp->getParentOp());
+    auto program = cast<ChunkProgramOpInterface>(exp->getParentOp());
     Value summed = getSummed(exp);
-    std::optional<BoundIn> g =
-        summed
-            ? findIn(cast<ChunkProgramOpInterface>(scan.getOperation()), summed)
-            : std::nullopt;
-    Value running = g ? findRunningDecay(scan, *g) : Value();
+    std::optional<BoundIn> g = summed ? findIn(program, summed) : std::nullopt;
+    Value running = g ? findRunningDecay(program, *g) : Value();
     if (!running)
       return failure();
     Operation *sum = exp.getOperand().getDefiningOp();
     rewriter.setInsertionPoint(exp);
     rewriter.replaceOpWithNewOp<LastRowOp>(exp, exp.getType(), running,
-                                           scan.getValid());
+                                           program.getValid());
     rewriter.eraseOp(sum);
     return success();
   }

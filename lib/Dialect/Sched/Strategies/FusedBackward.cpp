@@ -26,6 +26,10 @@ static constexpr int64_t kAllRegisters = 512;
 /// Those of the chain beside its carries: an accumulator of 64 columns, the
 /// carries in 16 bits while they are multiplied, and what addresses take.
 static constexpr int64_t kBesideCarries = 96;
+/// Registers of a role of a map that sums its pairs and rows for the gradient
+/// of a decay: an accumulator of 128 columns, a part of a product beside it,
+/// and what addresses take.
+static constexpr int64_t kOfDecay = 128;
 /// Bytes of shared memory for barriers and what sums of rows need.
 static constexpr int64_t kOtherBytes = 1024;
 
@@ -61,6 +65,13 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
     role.registers =
         tile::getBudget(target, i == kChain ? ofChain : ofMap, kAllRegisters);
   return roles;
+}
+
+/// True if the map of `program` multiplies pairs of tokens by their decay.
+static bool hasDecay(const FusedProgram &program) {
+  return llvm::any_of(
+      program.getMap().getBlock().getOps<delta::DecayMaskOp>(),
+      [](delta::DecayMaskOp mask) { return mask.getG() != nullptr; });
 }
 
 //===----------------------------------------------------------------------===//
@@ -182,7 +193,17 @@ private:
                             "its carries take more than two warpgroups");
       return false;
     }
-    RolePlan plan(program, divide(program, *parts), /*apart=*/true);
+    SmallVector<PlannedRole> roles = divide(program, *parts);
+    int64_t ofMap = *roles.back().registers;
+    if (ofMap < kOfDecay && hasDecay(program)) {
+      FusedProgram::decline(scan, getArgument(),
+                            "the chain leaves " + std::to_string(ofMap) +
+                                " registers to the roles of the map, which "
+                                "with a decay need " +
+                                std::to_string(kOfDecay));
+      return false;
+    }
+    RolePlan plan(program, roles, /*apart=*/true);
     delta::ChunkMapOp map = program.getMap();
     OpBuilder builder(map);
     KernelTensors tensors = getFusedTensors(program);

@@ -40,6 +40,9 @@ public:
   /// The operations on loaded vectors that `ops` need, and `ops`, in the map's
   /// order.
   SmallVector<Operation *> withVectors(ArrayRef<Operation *> ops) const;
+  /// Returns `ops` with the sums of matrices as early as what they sum is
+  /// there: what is added to a product has to wait for its row dot.
+  SmallVector<Operation *> sumEarly(ArrayRef<Operation *> ops) const;
 
 private:
   void add(Operation *op);
@@ -61,6 +64,8 @@ bool PieceFinder::isMadeOfLoadedVectors(Operation *op) const {
       !(isSpread || llvm::all_of(op->getResults(), isVector)))
     return false;
   return llvm::all_of(op->getOperands(), [&](Value operand) {
+    if (operand.getType().isIndex()) // how many tokens the chunk has
+      return true;
     FusedProgram::Source source = program.resolve(operand);
     if (source.in)
       return isVector(operand);
@@ -119,10 +124,141 @@ PieceFinder::withVectors(ArrayRef<Operation *> part) const {
   return ordered;
 }
 
+/// Returns `sum` and what `part` makes for it alone out of tiles, in their
+/// order.
+static SmallVector<Operation *> getSummed(Operation *sum,
+                                          ArrayRef<Operation *> part) {
+  SmallVector<Operation *> made = {sum};
+  for (size_t i = 0; i < made.size(); ++i)
+    for (Value operand : made[i]->getOperands()) {
+      Operation *def = operand.getDefiningOp();
+      if (def && def->hasOneUse() && countFlops(def) == 0 &&
+          !isa<linalg::BroadcastOp>(def) && llvm::is_contained(part, def) &&
+          delta::getTileRank(operand) == 2)
+        made.push_back(def);
+    }
+  std::reverse(made.begin(), made.end());
+  return made;
+}
+
+/// Moves what is rounded ahead of sums behind them, to where it is read: its
+/// place in shared memory is that of a tile which is put behind the sums.
+static void roundLate(SmallVectorImpl<Operation *> &ops) {
+  for (Operation *rounded : llvm::to_vector(ops)) {
+    if (!isa<arith::TruncFOp>(rounded))
+      continue;
+    auto *from = llvm::find(ops, rounded);
+    auto *reader = std::find_if(from, ops.end(), [&](Operation *op) {
+      return llvm::is_contained(op->getOperands(), rounded->getResult(0));
+    });
+    if (reader == ops.end() ||
+        std::none_of(from, reader, llvm::IsaPred<linalg::ReduceOp>))
+      continue;
+    std::rotate(from, from + 1, reader);
+  }
+}
+
+SmallVector<Operation *>
+PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
+  SmallVector<Operation *> ordered(part);
+  auto readsTileOf = [&](Operation *product, Operation *op) {
+    return llvm::any_of(op->getOperands(), [&](Value operand) {
+      FusedProgram::Source source = program.resolve(operand);
+      return delta::getTileRank(operand) == 2 &&
+             llvm::any_of(product->getOperands(), [&](Value factor) {
+               auto rounded = factor.getDefiningOp<arith::TruncFOp>();
+               FusedProgram::Source other =
+                   program.resolve(rounded ? rounded.getIn() : factor);
+               return other.in ? other.in == source.in
+                               : other.value == source.value && !source.in;
+             });
+    });
+  };
+  for (Operation *sum : llvm::reverse(part)) {
+    if (!isa<linalg::ReduceOp>(sum) ||
+        delta::getTileRank(sum->getOperand(0)) != 2)
+      continue;
+    SmallVector<Operation *> made = getSummed(sum, part);
+    // Behind the last that it reads; of tiles that come from elsewhere, behind
+    // the last product that waits for one of them first.
+    Operation *last = nullptr, *firstReader = nullptr;
+    for (Operation *op : ordered) {
+      if (llvm::is_contained(made, op))
+        continue;
+      auto isReadBy = [&](Operation *reader) {
+        return llvm::any_of(reader->getOperands(), [&](Value operand) {
+          return operand.getDefiningOp() == op;
+        });
+      };
+      if (llvm::any_of(made, isReadBy))
+        last = op;
+      if (!firstReader && countFlops(op) > 0 &&
+          llvm::any_of(
+              made, [&](Operation *reader) { return readsTileOf(op, reader); }))
+        firstReader = op;
+    }
+    Operation *anchor = last ? last : firstReader;
+    if (!anchor || llvm::find(ordered, sum) < llvm::find(ordered, anchor))
+      continue;
+    llvm::erase_if(ordered,
+                   [&](Operation *op) { return llvm::is_contained(made, op); });
+    ordered.insert(llvm::find(ordered, anchor) + 1, made.begin(), made.end());
+  }
+  roundLate(ordered);
+  return ordered;
+}
+
+/// True if the map sums rows and columns of tiles, for the gradient of a gate:
+/// other sums are few, and can wait for what others wait for.
+static bool sumsPairs(const FusedProgram &program) {
+  return llvm::any_of(program.getMap().getBlock().getOps<linalg::ReduceOp>(),
+                      [](linalg::ReduceOp sum) {
+                        return delta::getTileRank(sum.getInputs()[0]) == 2 &&
+                               sum.getDimensions() == ArrayRef<int64_t>(0);
+                      });
+}
+
+/// True for an operation on vectors and numbers.
+static bool isOfVectors(Operation *op) {
+  auto isVector = [](Type type) {
+    auto tile = dyn_cast<RankedTensorType>(type);
+    return !tile || tile.getRank() < 2;
+  };
+  return llvm::all_of(op->getOperandTypes(), isVector) &&
+         llvm::all_of(op->getResultTypes(), isVector);
+}
+
+/// Gives each of `vectors`, in the map's order, to the part that makes all of
+/// its operands that are made; what several make goes to the first, which has
+/// most to do and so ends last.
+static void addVectors(MutableArrayRef<Piece> parts,
+                       ArrayRef<Operation *> vectors) {
+  llvm::DenseMap<Operation *, unsigned> partOf;
+  for (auto [i, part] : llvm::enumerate(parts))
+    for (Operation *op : part.ops)
+      partOf[op] = i;
+  for (Operation *op : vectors) {
+    std::optional<unsigned> number;
+    for (Value operand : op->getOperands())
+      if (auto it = partOf.find(operand.getDefiningOp()); it != partOf.end())
+        number = number.value_or(it->second) == it->second ? it->second : 0;
+    partOf[op] = number.value_or(0);
+    parts[partOf[op]].ops.push_back(op);
+  }
+}
+
 SmallVector<SmallVector<Operation *>>
 sched::divideMap(const FusedProgram &program, unsigned count) {
   PieceFinder finder(program);
-  SmallVector<Piece> pieces = finder.getPieces();
+  SmallVector<Piece> pieces;
+  SmallVector<Operation *> vectors, others;
+  for (const Piece &piece : finder.getPieces())
+    if (llvm::all_of(piece.ops, isOfVectors))
+      vectors.append(piece.ops);
+    else if (piece.flops == 0)
+      others.append(piece.ops);
+    else
+      pieces.push_back(piece);
   llvm::stable_sort(
       pieces, [](const Piece &a, const Piece &b) { return a.flops > b.flops; });
   SmallVector<Piece> parts(std::min<size_t>(count, pieces.size()));
@@ -135,6 +271,11 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
   }
   llvm::stable_sort(
       parts, [](const Piece &a, const Piece &b) { return a.flops > b.flops; });
-  return llvm::map_to_vector(
-      parts, [&](const Piece &part) { return finder.withVectors(part.ops); });
+  // Where most vectors end.
+  parts.front().ops.append(others);
+  addVectors(parts, vectors);
+  return llvm::map_to_vector(parts, [&](const Piece &part) {
+    SmallVector<Operation *> ops = finder.withVectors(part.ops);
+    return sumsPairs(program) ? finder.sumEarly(ops) : ops;
+  });
 }

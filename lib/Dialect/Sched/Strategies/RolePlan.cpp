@@ -8,6 +8,7 @@
 #include "RolePlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -43,6 +44,27 @@ std::optional<unsigned> RolePlan::getRoleOf(Value value) const {
 bool RolePlan::computes(unsigned role, Value value) const {
   return getRoleOf(value) == role ||
          (value && llvm::is_contained(roles[role].ops, value.getDefiningOp()));
+}
+
+Operation *RolePlan::getPutPoint(Value value, unsigned role) const {
+  Operation *point = value.getDefiningOp();
+  if (!apart || !point || delta::getTileRank(value) != 2)
+    return point;
+  llvm::SmallPtrSet<Operation *, 8> made = {point};
+  for (Operation *op : roles[role].ops) {
+    auto chunkOp = dyn_cast<delta::ChunkRegionOpInterface>(op);
+    bool isProduct = chunkOp && chunkOp.getMatmulFlops() > 0;
+    bool isOfIt = llvm::any_of(op->getOperands(), [&](Value operand) {
+      return made.contains(operand.getDefiningOp());
+    });
+    if (isProduct || !isOfIt)
+      continue;
+    if (isa<linalg::ReduceOp>(op))
+      point = op;
+    else if (delta::getTileRank(op->getResult(0)) == 2)
+      made.insert(op);
+  }
+  return point;
 }
 
 Source RolePlan::getSource(Value operand, unsigned role) const {

@@ -81,6 +81,12 @@ public:
   /// True if `role` has `value` itself.
   bool computes(unsigned role, Value value) const;
 
+  /// Returns the operation of `role` behind which it puts `value`: the one that
+  /// makes it, or, with `apart`, the last sum of rows or columns of what
+  /// elementwise work makes of it: what is summed needs no other registers
+  /// then.
+  Operation *getPutPoint(Value value, unsigned role) const;
+
   /// Orders the operations of `role` by when their operands come: those that
   /// wait for a later channel later, and among equals what a carry depends on
   /// first. So nothing waits for what it does not need. Elementwise work that

@@ -278,7 +278,7 @@ void RoleWriter::putTiles(Operation *op, unsigned role) {
        llvm::zip_equal(plan.getChannels(), channels)) {
     auto isHere = [&](Value value) { return mapping.contains(value); };
     bool makesOne = llvm::any_of(planned.values, [&](Value value) {
-      return value.getDefiningOp() == op;
+      return plan.getPutPoint(value, role) == op;
     });
     if (planned.filler != role || !makesOne ||
         !llvm::all_of(planned.values, isHere))

@@ -217,6 +217,21 @@ LogicalResult HoldOp::verify() {
   return success();
 }
 
+LogicalResult DotOp::verify() {
+  SmemType a = getA().getType(), scratch = getScratch().getType();
+  ArrayRef<int64_t> shape = a.getShape();
+  if (!a.isSwizzled() || shape[0] % kAccRows != 0)
+    return emitOpError() << "(C1) expected matrices of 16 bits with a multiple "
+                            "of "
+                         << kAccRows << " rows, found " << a;
+  SmemType room = SmemType::get(getContext(), {kWarpgroupWarps},
+                                Float32Type::get(getContext()));
+  if (scratch != room)
+    return emitOpError() << "(C2) expected a scratch tile of " << room
+                         << ", found " << scratch;
+  return success();
+}
+
 LogicalResult ReduceOp::verify() {
   int64_t blocks = getTiles().size();
   auto first = blocks ? cast<RankedTensorType>(getTiles().front().getType())
@@ -304,9 +319,43 @@ LogicalResult CopyToWarpsOp::verify() {
                          << getCopy().getType();
   Type scratch = SmemType::get(getContext(), {kWarpgroupWarps * size},
                                type.getElementType());
-  if (getScratch().getType() != scratch)
+  if (getScratch().getType() != scratch && getScratch().getType() != copy)
     return emitOpError() << "(C3) expected a scratch tile of " << scratch
-                         << ", a part a warp, found " << getScratch().getType();
+                         << ", a part a warp, or of " << copy
+                         << ", one for all, found " << getScratch().getType();
+  return success();
+}
+
+LogicalResult AddScaledOp::verify() {
+  auto c = cast<RankedTensorType>(getC().getType());
+  SmemType a = getA().getType(), b = getB().getType();
+  if (a.getShape().size() != 2 || b.getShape().size() != 2 || c.getRank() != 2)
+    return emitOpError() << "(C1) expected matrices";
+  auto at = [](SmemType tile, bool isSecond) {
+    return tile.getShape()[isSecond ? 1 : 0];
+  };
+  int64_t m = at(a, getTransposeA()), ka = at(a, !getTransposeA());
+  int64_t n = at(b, !getTransposeB()), kb = at(b, getTransposeB());
+  if (ka != kb || c.getDimSize(0) != m || c.getDimSize(1) != n)
+    return emitOpError() << "(C2) expected [m, k] x [k, n] -> [m, n], found ["
+                         << m << ", " << ka << "] x [" << kb << ", " << n
+                         << "] -> " << c;
+  constexpr int64_t kPartColumns = 32;
+  TargetInfo target = getTarget(*this);
+  if (m != kAccRows || n % kPartColumns != 0 ||
+      !target.hasProduct(ka, kPartColumns))
+    return emitOpError() << "(C3) expected m = " << kAccRows
+                         << ", k a multiple of " << target.mmaDepth
+                         << " and n a multiple of " << kPartColumns
+                         << ", found m = " << m << ", k = " << ka
+                         << ", n = " << n;
+  if (getLayout(c) != LayoutKind::acc)
+    return emitOpError() << "(C4) expected the acc layout, found " << c;
+  if (getScale().getType() !=
+      getTileType({m}, c.getElementType(), LayoutKind::row))
+    return emitOpError() << "(C5) expected " << m
+                         << " numbers along the rows, found "
+                         << getScale().getType();
   return success();
 }
 

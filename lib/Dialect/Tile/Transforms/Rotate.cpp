@@ -74,7 +74,7 @@ static Operation *findCut(Block &block, Operation *end) {
     if (isa<MmaOp>(op))
       ++inFlight;
     auto await = dyn_cast<AwaitOp>(op);
-    bool completesAll = isa<EraseApplyOp>(op);
+    bool completesAll = isa<EraseApplyOp, AddScaledOp>(op);
     if (completesAll || (await && inFlight > 0)) {
       inFlight =
           completesAll ? 0 : std::min<int64_t>(inFlight, await.getPending());

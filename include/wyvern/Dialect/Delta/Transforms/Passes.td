@@ -337,6 +337,53 @@ def SumProductsPass : Pass<"delta-sum-products"> {
   ];
 }
 
+def SumRowsPass : Pass<"delta-sum-rows"> {
+  let summary = "row dots of products with few registers and instructions";
+  let description = [{
+    In each `delta.chunk_map` that sums rows of products of tiles, for gradients of gates:
+
+    * a scale of rows, or a number, comes out of the sum, sum_j s_i x_ij y_ij = s_i sum_j
+      x_ij y_ij, and two scales of a tile are one, so that a tile is scaled once;
+    * of z = s x + t y, x and y products, the row dot of t y is that of z less that of s x:
+      a product need not be there beside the sum that it is added to;
+    * running sums that are added are one running sum, of what they run over, added; what
+      waits for most products is added last.
+
+    Before (types left out):
+
+    ```mlir
+    %sx = arith.mulf %s_rows, %x
+    %sxk = arith.mulf %sx, %k
+    %a = linalg.reduce { arith.addf } ins(%sxk) dimensions = [1]
+    %ty = arith.mulf %t_rows, %y
+    %tyk = arith.mulf %ty, %k
+    %b = linalg.reduce { arith.addf } ins(%tyk) dimensions = [1]
+    %z = arith.addf %sx, %ty
+    ```
+
+    After:
+
+    ```mlir
+    %sx = arith.mulf %s_rows, %x
+    %xk = arith.mulf %x, %k
+    %a0 = linalg.reduce { arith.addf } ins(%xk) dimensions = [1]
+    %a = arith.mulf %s, %a0
+    %ty = arith.mulf %t_rows, %y
+    %z = arith.addf %sx, %ty
+    %zk = arith.mulf %z, %k
+    %ab = linalg.reduce { arith.addf } ins(%zk) dimensions = [1]
+    %b = arith.subf %ab, %a
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect"];
+  let statistics = [
+    Statistic<"numDifferences", "num-differences",
+              "row dots that are differences of two">,
+    Statistic<"numRunning", "num-running", "running sums joined">,
+  ];
+}
+
 def ShareSumsPass : Pass<"delta-share-sums"> {
   let summary = "the decay of a chunk is the last of its running decays";
   let description = [{

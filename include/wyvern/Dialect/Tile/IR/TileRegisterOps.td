@@ -181,6 +181,35 @@ def Tile_ReduceOp : Tile_Op<"reduce"> {
   let hasVerifier = 1;
 }
 
+def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["a", "b"]>]> {
+  let summary = "the sum of all products of two matrices, element by element";
+  let description = [{
+    ```
+    s = sum_ij a_ij b_ij
+    ```
+
+    of two matrices of 16 bits in shared memory, in every thread. The products are the
+    diagonals of small ones on the tensor cores, exact and added in f32, so that no
+    element is taken apart. The warps' sums are added in their order, through
+    `scratch`. Called by a warpgroup that has hardware barrier `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %s = tile.dot %a, %b via %scratch barrier 1
+        : !tile.smem<128x128xbf16>, !tile.smem<4xf32>
+    ```
+  }];
+  let arguments = (ins Tile_SmemType:$a, Tile_SmemType:$b,
+                       Tile_SmemType:$scratch, I64Attr:$barrier_id);
+  let results = (outs F32:$sum);
+  let assemblyFormat = [{
+    $a `,` $b `via` $scratch `barrier` $barrier_id attr-dict
+    `:` type($a) `,` type($scratch)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
   let summary = "running sums over the rows of a matrix";
   let description = [{
@@ -222,6 +251,8 @@ def Tile_CopyToWarpsOp : Tile_Op<"copy_to_warps"> {
     Each warp of a warpgroup writes the vector to a part of `scratch` of its own, and
     the result is that part. So lanes find elements of other lanes by `tile.read` where
     `tile.relayout` would take an exchange for each, and no warp waits for another.
+    A scratch of the vector's size is the part of all warps, which write the same to it:
+    they have to meet before, behind the last read of what was there.
 
     Example:
 
@@ -363,6 +394,39 @@ def Tile_EraseApplyOp : Tile_Op<"erase_apply",
   let assemblyFormat = [{
     (`adjoint` $adjoint^)? $w `,` $z `,` $rate attr-dict
     `:` type($w) `,` type($z) `,` type($rate)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_AddScaledOp : Tile_Op<"add_scaled", [AllTypesMatch<["c", "d"]>]> {
+  let summary = "D = C + s A B, in parts of few registers";
+  let description = [{
+    A is 64 x K and B K x N, both in shared memory and given as for `tile.mma`; s has a
+    number for each row. As a product of its own, A B would be as many registers again as
+    C. Here it is made 32 columns at a time, each part awaited and added:
+
+    ```
+    d_ij = c_ij + s_i sum_k a_ik b_kj
+    ```
+
+    D is complete, and so is every product that the warpgroup has issued before.
+
+    Example:
+
+    ```mlir
+    %d = tile.add_scaled %c, %s, %a, %b transpose_b
+        : tensor<64x128xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>,
+          !tile.smem<64x128xbf16>, !tile.smem<128x128xbf16>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$c, Tile_AnyTensor:$scale,
+                       Tile_SmemType:$a, Tile_SmemType:$b,
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let results = (outs Tile_AnyTensor:$d);
+  let assemblyFormat = [{
+    $c `,` $scale `,` $a (`transpose_a` $transpose_a^)? `,` $b
+    (`transpose_b` $transpose_b^)? attr-dict
+    `:` type($c) `,` type($scale) `,` type($a) `,` type($b)
   }];
   let hasVerifier = 1;
 }

@@ -140,6 +140,10 @@ Value Emitter::warpNumber() {
                     "wyvern.warp_number",
                     [&] { return shuffle(udiv(threadId(), 32), c32(0)); });
 }
+Value Emitter::warpNumberAgain() {
+  Value thread = ptx("mov.u32 $0, %tid.x;", "=r", {}, i32()).front();
+  return shuffle(udiv(thread, 32), c32(0));
+}
 Value Emitter::laneId() { return band(threadId(), c32(31)); }
 Value Emitter::warpgroupThread() { return band(threadId(), c32(127)); }
 Value Emitter::warpInGroup() { return udiv(warpgroupThread(), 32); }

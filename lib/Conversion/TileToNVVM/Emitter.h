@@ -63,6 +63,9 @@ public:
   /// The warp's number in the block, read once a kernel: the same register in
   /// all lanes, which ptxas keeps as a uniform one.
   Value warpNumber();
+  /// The same, found again here: held, it would be a register of the code
+  /// between.
+  Value warpNumberAgain();
   Value laneId();
   /// 0..127 within a warpgroup.
   Value warpgroupThread();

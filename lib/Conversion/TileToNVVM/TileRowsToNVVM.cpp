@@ -164,9 +164,10 @@ public:
         (tile.getShape()[0] * tile.getShape()[1]);
     for (int64_t piece = 0; piece < pieces; ++piece) {
       // The last use of the staging tile may still be read.
-      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      if (!op.getOwn())
+        emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
       writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
-                  op.getTranspose());
+                  op.getTranspose(), /*firstRow=*/0, /*asRead=*/op.getOwn());
       // What was written to a stage is complete before that is filled again.
       emitWarpgroupBarrier(e, op.getBarrierId(),
                            /*proxy=*/isStage(op.getStaging()));

@@ -47,9 +47,9 @@ static Value readVector(Emitter &e, Value base, RankedTensorType type) {
             e.loadShared(e.f32(), getAddress(e, base, at.row0, i + half)));
     return e.vectorOf(values);
   }
+  Value first = getAddress(e, base, at.col0, 0);
   for (int64_t i = 0; i < size; i += 8)
-    values.append(
-        e.loadSharedVector(e.f32(), 2, getAddress(e, base, at.col0, i)));
+    values.append(e.loadSharedVector(e.f32(), 2, first, 4 * i));
   return e.vectorOf(values);
 }
 

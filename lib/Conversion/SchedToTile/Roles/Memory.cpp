@@ -181,10 +181,9 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
             builder, loc, valid,
             arith::MinUIOp::create(builder, loc, valid, first));
     }
-    tile::StoreRowsOp::create(builder, loc, tile,
-                              context.arguments.lookup(target), at, rowDim,
-                              left, staging, /*transpose=*/m == 1, barrier,
-                              isOwn);
+    tile::StoreRowsOp::create(
+        builder, loc, tile, context.arguments.lookup(target), at, rowDim, left,
+        staging, /*transpose=*/m == 1, barrier, isOwn);
   }
 }
 

@@ -85,10 +85,12 @@ TEST_F(ChunkRegionTest, DeltaNetBackward) {
   EXPECT_GT(count(*module, "f_bwd"), 20.0);
 }
 
+// Two more of 64 x 64 x 128: the gradient of the gates is summed over pairs of
+// tokens, Q K^T and K K^T by their gradients.
 TEST_F(ChunkRegionTest, GatedDeltaNetBackward) {
   OwningOpRef<ModuleOp> module = differentiate(/*gated=*/true);
   ASSERT_TRUE(module);
-  EXPECT_LE(count(*module, "f_bwd"), 27.3);
+  EXPECT_LE(count(*module, "f_bwd"), 29.4);
   EXPECT_GT(count(*module, "f_bwd"), 20.0);
 }
 

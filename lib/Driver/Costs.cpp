@@ -60,6 +60,9 @@ void mlir::wyvern::countResidents(const tile::TargetInfo &target,
           llvm::alignTo(kernel->resources.registers, registerUnit) *
           llvm::alignTo(kernel->block, warpThreads));
       fit = std::min(fit, target.smRegisters / registers);
+    } else {
+      // Registers are not known yet: ptxas is asked for room for so many.
+      fit = std::min(fit, kernel->cost.residents);
     }
     kernel->cost.residents = std::max<int64_t>(fit, 1);
   }

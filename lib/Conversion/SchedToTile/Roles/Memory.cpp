@@ -144,14 +144,12 @@ static bool isOwnPlace(Value staging, bool transpose) {
     return isa<tile::ZeroRowsOp>(user) ||
            (read && read.getTranspose() == transpose && read.getBlock() == 0);
   };
-  auto isViewForReads = [&](Operation *user) {
-    return isa<tile::SubviewOp>(user) && llvm::all_of(user->getUsers(), isRead);
-  };
-  if (!cast<tile::SmemType>(staging.getType()).isSwizzled())
-    return false;
   if (auto view = staging.getDefiningOp<tile::SubviewOp>())
-    return llvm::all_of(view.getTile().getUsers(), isViewForReads);
-  return llvm::all_of(staging.getUsers(), isRead);
+    if (!llvm::all_of(view.getTile().getUsers(),
+                      llvm::IsaPred<tile::SubviewOp>))
+      return false;
+  return cast<tile::SmemType>(staging.getType()).isSwizzled() &&
+         llvm::all_of(staging.getUsers(), isRead);
 }
 
 /// Stores the tiles of an out: rows of a chunk as far as they are the

@@ -118,13 +118,14 @@ static void waitLate(Value z, Operation *op) {
 }
 
 /// Solves for scaled rows of scaled ones.
-/// (`tile-rematerialize` makes spread rates again where they are read.)
 static void scale(Solve solve) {
   EraseApplyOp apply = solve.apply;
   OpBuilder builder(apply);
+  Value rates = solve.scaling.getLhs() == apply.getR() ? solve.scaling.getRhs()
+                                                       : solve.scaling.getLhs();
   Location loc = apply.getLoc();
-  Value spread = BroadcastOp::create(builder, loc, apply.getW().getType(),
-                                     apply.getRate());
+  Value spread = BroadcastOp::create(builder, loc, rates.getType(),
+                                     rates.getDefiningOp()->getOperand(0));
   Value w = arith::MulFOp::create(builder, loc, spread, apply.getW());
   Value scaled = EraseApplyOp::create(builder, loc, w, apply.getZ(),
                                       /*rate=*/Value(), /*adjoint=*/false);
@@ -132,6 +133,8 @@ static void scale(Solve solve) {
   solve.scaling.getResult().replaceAllUsesWith(scaled);
   solve.scaling.erase();
   apply.erase();
+  if (rates.use_empty())
+    rates.getDefiningOp()->erase();
 }
 
 namespace {

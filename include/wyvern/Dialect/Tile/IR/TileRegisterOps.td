@@ -293,8 +293,8 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     the last line for a Z in two parts, of 64 x 128. With `for_apply`, where
     `tile.erase_apply` alone reads Z, Z_14 and Z_23 are left as they are. With `scaled`
     rows of Z, and L_21 in it, are multiplied by c: for one that solves without rates. L
-    is 64 x 64 and strictly lower triangular, zeros included, in registers or in shared
-    memory, as the rates are. Z goes to shared memory, in 16 bits; the result is the tile with
+    is 64 x 64 and strictly lower triangular, zeros included, in registers or in shared memory, as
+    the rates are. Z goes to shared memory, in 16 bits; the result is the tile with
     what is there of it: Z_21 and Z_12. Of the blocks on the diagonal `scratch` has the
     strips of 16 rows, solved for by substitution in fp32. `tile.erase_join` makes Z_ii
     of these. L is no longer read then, and its place can be filled again.

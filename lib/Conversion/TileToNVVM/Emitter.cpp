@@ -151,10 +151,6 @@ Value Emitter::warpNumber() {
                     "wyvern.warp_number",
                     [&] { return shuffle(udiv(threadId(), 32), c32(0)); });
 }
-Value Emitter::warpNumberAgain() {
-  Value thread = ptx("mov.u32 $0, %tid.x;", "=r", {}, i32()).front();
-  return shuffle(udiv(thread, 32), c32(0));
-}
 Value Emitter::laneId() { return band(threadId(), c32(31)); }
 Value Emitter::warpgroupThread() { return band(threadId(), c32(127)); }
 Value Emitter::warpInGroup() { return udiv(warpgroupThread(), 32); }
@@ -250,7 +246,7 @@ void Emitter::storeShared(Value value, Value address) {
 }
 
 SmallVector<Value> Emitter::loadSharedVector(Type type, unsigned count,
-                                             Value address, int64_t offset) {
+                                             Value address) {
   auto [suffix, letter] = registerClass(type);
   std::string registers, constraints;
   for (unsigned i = 0; i < count; ++i) {
@@ -258,8 +254,7 @@ SmallVector<Value> Emitter::loadSharedVector(Type type, unsigned count,
     constraints += ("=" + letter + ",").str();
   }
   return ptx("ld.shared.v" + std::to_string(count) + "." + suffix.str() + " {" +
-                 registers + "}, [$" + std::to_string(count) +
-                 (offset ? "+" + std::to_string(offset) : "") + "];",
+                 registers + "}, [$" + std::to_string(count) + "];",
              constraints + "r", address, SmallVector<Type>(count, type));
 }
 

@@ -63,9 +63,6 @@ public:
   /// The warp's number in the block, read once a kernel: the same register in
   /// all lanes, which ptxas keeps as a uniform one.
   Value warpNumber();
-  /// The same, found again here: held, it would be a register of the code
-  /// between.
-  Value warpNumberAgain();
   /// True in a kernel that is marked so (kFewRegistersAttr).
   bool hasFewRegisters();
   /// `value`, of 32 bits, of which LLVM knows no bit where registers are few:
@@ -89,10 +86,9 @@ public:
   // Memory.
   Value loadShared(Type type, Value address);
   void storeShared(Value value, Value address);
-  /// Vectors of 2 or 4 f32 (or i32) at once. `offset` is the instruction's: of
-  /// an address that is aligned LLVM would make another one.
+  /// Vectors of 2 or 4 f32 (or i32) at once.
   SmallVector<Value> loadSharedVector(Type element, unsigned count,
-                                      Value address, int64_t offset = 0);
+                                      Value address);
   void storeSharedVector(ArrayRef<Value> values, Value address);
   Value loadGlobal(Type type, Value pointer);
   void storeGlobal(Value value, Value pointer);

@@ -24,6 +24,7 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     int64_t launched = registersAtLaunch(op);
+    Value warp = e.warpNumber();
     int64_t end = 0;
     for (auto [i, role] : llvm::enumerate(op.getRoles())) {
       int64_t first = end;
@@ -33,7 +34,6 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
       // nothing.
       int64_t lastOfGroup = llvm::alignTo(end, 4);
       OpBuilder::InsertionGuard guard(rewriter);
-      Value warp = i == 0 ? e.warpNumber() : e.warpNumberAgain();
       auto ifOp = ifWarps(e, warp, first, budget ? lastOfGroup : end);
       rewriter.setInsertionPointToStart(ifOp.thenBlock());
       setRegisters(budget, launched, e);

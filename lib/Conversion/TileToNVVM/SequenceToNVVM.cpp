@@ -34,14 +34,6 @@ struct CuSeqlens {
       : pointer(LLVM::ExtractValueOp::create(e.builder, e.loc, packed, 0)),
         width(LLVM::ExtractValueOp::create(e.builder, e.loc, packed, 1)) {}
 
-  /// Hides that they are what they were: conditions on them are found again
-  /// instead of held, which costs a role its last predicates.
-  void forget(Emitter &e) {
-    for (Value *value : {&pointer, &width})
-      *value = e.ptx("mov.b64 $0, $1;", "=l,l", {*value}, (*value).getType())
-                   .front();
-  }
-
   /// Entry `index`, widened from 4 bytes where they are narrow.
   Value entry(Emitter &e, Value index) {
     Value wide = e.cmp(LLVM::ICmpPredicate::eq, width, e.c64(8));
@@ -66,8 +58,6 @@ struct SequencePattern : OpConversionPattern<SequenceOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     CuSeqlens cu(e, adaptor.getCu());
-    if (isa<scf::IfOp>(op->getParentOp()))
-      cu.forget(e);
     Value packed = isPresent(e, cu.pointer), n = adaptor.getN();
     Value zero = e.c64(0), tokens = adaptor.getTokens();
     auto entryOr = [&](Value index, Value dense) {

@@ -108,13 +108,17 @@ static llvm::Error assembleOnce(const Ptxas &ptxas, StringRef arch,
 }
 
 /// The same, and once more where registers are spilled: what is without is
-/// taken.
+/// taken. Not of roles that hand registers over: with less reuse ptxas 13.0
+/// made a kernel of such, the fused backward of groups of value heads, that
+/// computes something else.
 static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
                                   KernelInfo &kernel, std::string &log) {
   std::string text;
   if (llvm::Error error = assembleOnce(ptxas, arch, "", kernel, text))
     return error;
-  if (kernel.resources.spillStores || kernel.resources.spillLoads) {
+  bool hasBudgets = StringRef(kernel.ptx).contains("setmaxnreg");
+  if (!hasBudgets &&
+      (kernel.resources.spillStores || kernel.resources.spillLoads)) {
     KernelInfo again = kernel;
     std::string second;
     if (llvm::Error error =

@@ -79,7 +79,7 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     Where one product alone is larger than that memory, its sum is cut first: over the
     parts of a head dimension that no out has. Ins are bound to a part each (`_ from a to
     b`), everything that has the dimension is written once for each part, and the sums
-    are added up. `%S` below is 256 x 512:
+    are added up. Of an `%S` of 256 x 512 (types left out)
 
     ```mlir
     %d = delta.chunk_map ins(%X[seq, time, head, _], %S[chunk, head, _, _]) {
@@ -88,7 +88,7 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     }
     ```
 
-    becomes, in one map (and then in two, the second with `%p` as an in):
+    becomes, in one map (and then in two, the second with `%p` as an in; types left out):
 
     ```mlir
     %d = delta.chunk_map ins(%X[seq, time, head, _ from 0 to 256],

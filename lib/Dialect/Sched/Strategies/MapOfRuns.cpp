@@ -96,15 +96,23 @@ static SmallVector<OutGroup> groupOuts(delta::ChunkMapOp map) {
   return groups;
 }
 
+/// Returns the bytes that the roles need at the same time, besides what is
+/// loaded and operands that are computed: for what they store, and for the rows
+/// that they sum.
+static int64_t countOwnBytes(delta::ChunkMapOp map, ArrayRef<OutGroup> groups) {
+  int64_t bytes = 0;
+  for (const OutGroup &group : groups)
+    bytes +=
+        countStoredBytes(map, group.outs) + countSummedBytes(map, group.ops);
+  return bytes;
+}
+
 bool sched::visitsRuns(delta::ChunkMapOp map) {
   int64_t room = tile::getTarget(map).sharedBytes, bytes = countBytes(map);
   if (2 * bytes <= room || !findFetchedIns(map).empty())
     return false;
   SmallVector<OutGroup> groups = groupOuts(map);
-  // Roles store at the same time.
-  for (const OutGroup &group : groups)
-    bytes += countStoredBytes(map, group.outs);
-  return bytes <= room && groups.size() == 2;
+  return bytes + countOwnBytes(map, groups) <= room && groups.size() == 2;
 }
 
 //===----------------------------------------------------------------------===//
@@ -259,16 +267,14 @@ static constexpr int64_t kOperandBytes = 16 * 1024;
 
 /// Registers of two roles that compute and of the one that loads: 2 x 232 + 40
 /// of the 512 that an SM has for one thread of each of its warpgroups.
-static constexpr int64_t kComputeRegisters = 232, kLoadRegisters = 40;
+static constexpr int64_t kComputeRegisters = 240, kLoadRegisters = 24;
 
 void MapWriter::write() {
   SmallVector<OutGroup> groups = groupOuts(map);
   orderIns(groups);
-  int64_t stored = kOperandBytes;
-  for (const OutGroup &group : groups)
-    stored += countStoredBytes(map, group.outs);
-  addChannels(tile::getTarget(kernel).sharedBytes - countBytes(map) -
-              std::max(kComputedBytes, stored));
+  addChannels(
+      tile::getTarget(kernel).sharedBytes - countBytes(map) -
+      std::max(kComputedBytes, kOperandBytes + countOwnBytes(map, groups)));
   SmallVector<RoleOp> roles;
   for (auto [i, group] : llvm::enumerate(groups))
     roles.push_back(addRole(group, "compute" + (i ? std::to_string(i) : "")));

@@ -55,33 +55,24 @@ static bool isReadOnce(delta::ChunkMapOp map, unsigned in) {
           !isa<arith::TruncFOp>(user));
 }
 
-int64_t sched::countSummedBytes(delta::ChunkMapOp map,
-                                const llvm::SmallPtrSetImpl<Operation *> &ops) {
-  int64_t most = 0;
-  for (Operation *op : ops)
-    if (isRowSum(*op))
-      most = std::max(most, countTileBytes(op->getResult(0), map.getCompute()));
-  return most;
-}
-
 /// Returns the most bytes that are in use at once besides ins: operands of one
 /// product that are computed, and rows as they are summed.
 static int64_t countComputedBytes(delta::ChunkMapOp map) {
-  int64_t staged = 0;
-  llvm::SmallPtrSet<Operation *, 32> ops;
+  int64_t staged = 0, scanned = 0;
   for (Operation &op : map.getBlock()) {
-    ops.insert(&op);
-    auto product = dyn_cast<linalg::ContractOp>(op);
-    if (!product)
-      continue;
-    int64_t bytes = 0;
-    for (Value input : product.getInputs())
-      if (auto rounded = input.getDefiningOp<arith::TruncFOp>();
-          rounded && rounded.getIn().getDefiningOp())
-        bytes += countTileBytes(input, getElementTypeOrSelf(input));
-    staged = std::max(staged, bytes);
+    if (auto product = dyn_cast<linalg::ContractOp>(op)) {
+      int64_t bytes = 0;
+      for (Value input : product.getInputs())
+        if (auto rounded = input.getDefiningOp<arith::TruncFOp>();
+            rounded && rounded.getIn().getDefiningOp())
+          bytes += countTileBytes(input, getElementTypeOrSelf(input));
+      staged = std::max(staged, bytes);
+    }
+    if (isRowSum(op))
+      scanned =
+          std::max(scanned, countTileBytes(op.getResult(0), map.getCompute()));
   }
-  return staged + countSummedBytes(map, ops);
+  return staged + scanned;
 }
 
 int64_t sched::countStoredBytes(delta::ChunkMapOp map,

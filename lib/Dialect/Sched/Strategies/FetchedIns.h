@@ -19,11 +19,6 @@ bool sumsRows(delta::ChunkMapOp map);
 /// the one block; none, where they do so anyway or do not.
 SmallVector<unsigned> findFetchedIns(delta::ChunkMapOp map);
 
-/// Returns the bytes of the largest matrix of which one of `ops` sums rows, as
-/// that lies in shared memory.
-int64_t countSummedBytes(delta::ChunkMapOp map,
-                         const llvm::SmallPtrSetImpl<Operation *> &ops);
-
 /// Returns the bytes of the largest matrix among `outs` of `map`, which leave
 /// through shared memory one after the other.
 int64_t countStoredBytes(delta::ChunkMapOp map, ArrayRef<unsigned> outs);

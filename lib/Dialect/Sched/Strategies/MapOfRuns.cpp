@@ -96,23 +96,15 @@ static SmallVector<OutGroup> groupOuts(delta::ChunkMapOp map) {
   return groups;
 }
 
-/// Returns the bytes that the roles need at the same time, besides what is
-/// loaded and operands that are computed: for what they store, and for the rows
-/// that they sum.
-static int64_t countOwnBytes(delta::ChunkMapOp map, ArrayRef<OutGroup> groups) {
-  int64_t bytes = 0;
-  for (const OutGroup &group : groups)
-    bytes +=
-        countStoredBytes(map, group.outs) + countSummedBytes(map, group.ops);
-  return bytes;
-}
-
 bool sched::visitsRuns(delta::ChunkMapOp map) {
   int64_t room = tile::getTarget(map).sharedBytes, bytes = countBytes(map);
-  if (2 * bytes <= room || !findFetchedIns(map).empty())
+  if (2 * bytes <= room || sumsRows(map) || !findFetchedIns(map).empty())
     return false;
   SmallVector<OutGroup> groups = groupOuts(map);
-  return bytes + countOwnBytes(map, groups) <= room && groups.size() == 2;
+  // Roles store at the same time.
+  for (const OutGroup &group : groups)
+    bytes += countStoredBytes(map, group.outs);
+  return bytes <= room && groups.size() == 2;
 }
 
 //===----------------------------------------------------------------------===//
@@ -265,16 +257,18 @@ static constexpr int64_t kComputedBytes = 64 * 1024;
 /// Of these, what operands take beside what is stored.
 static constexpr int64_t kOperandBytes = 16 * 1024;
 
-/// Registers of two roles that compute and of the one that loads: 2 x 232 + 40
+/// Registers of two roles that compute and of the one that loads: 2 x 240 + 24
 /// of the 512 that an SM has for one thread of each of its warpgroups.
 static constexpr int64_t kComputeRegisters = 240, kLoadRegisters = 24;
 
 void MapWriter::write() {
   SmallVector<OutGroup> groups = groupOuts(map);
   orderIns(groups);
-  addChannels(
-      tile::getTarget(kernel).sharedBytes - countBytes(map) -
-      std::max(kComputedBytes, kOperandBytes + countOwnBytes(map, groups)));
+  int64_t stored = kOperandBytes;
+  for (const OutGroup &group : groups)
+    stored += countStoredBytes(map, group.outs);
+  addChannels(tile::getTarget(kernel).sharedBytes - countBytes(map) -
+              std::max(kComputedBytes, stored));
   SmallVector<RoleOp> roles;
   for (auto [i, group] : llvm::enumerate(groups))
     roles.push_back(addRole(group, "compute" + (i ? std::to_string(i) : "")));

@@ -47,9 +47,8 @@ static SmallVector<StringRef> splitOperands(StringRef text) {
 
 /// True if the first two operands may change places.
 static bool isSameEitherWay(StringRef opcode) {
-  return llvm::any_of(
-      ArrayRef<StringRef>{"add", "mul", "fma", "mad"},
-      [&](StringRef name) { return opcode.starts_with(name); });
+  return llvm::any_of(ArrayRef<StringRef>{"add", "mul", "fma", "mad"},
+                      [&](StringRef name) { return opcode.starts_with(name); });
 }
 
 namespace {

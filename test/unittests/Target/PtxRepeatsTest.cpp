@@ -50,17 +50,22 @@ TEST(PtxRepeatsTest, WhatDiffersIsNoRepeat) {
   };
   const char *product = "	mul.f32 	%f3, %f1, %f9;";
   // The sign, another register, a factor that has been written between.
-  EXPECT_TRUE(isFree("	neg.f32 	%f8, %f9;\n	mul.f32 	%f3, %f1, %f8;",
-                     "	mul.f32 	%f4, %f1, %f9;"));
+  EXPECT_TRUE(
+      isFree("	neg.f32 	%f8, %f9;\n	mul.f32 	%f3, %f1, %f8;",
+             "	mul.f32 	%f4, %f1, %f9;"));
   EXPECT_TRUE(isFree(product, "	mul.f32 	%f4, %f5, %f9;"));
-  EXPECT_TRUE(isFree(product, "	mov.f32 	%f9, %f7;\n	mul.f32 	%f4, %f1, %f9;"));
+  EXPECT_TRUE(isFree(
+      product,
+      "	mov.f32 	%f9, %f7;\n	mul.f32 	%f4, %f1, %f9;"));
   // Nothing is added between.
-  EXPECT_TRUE(isFree("	mul.f32 	%f3, %f1, %f9;\n	mul.f32 	%f4, %f9, %f1;", ""));
+  EXPECT_TRUE(isFree(
+      "	mul.f32 	%f3, %f1, %f9;\n	mul.f32 	%f4, %f9, %f1;",
+      ""));
   // Memory and other threads are read anew.
   EXPECT_TRUE(isFree("	shfl.sync.bfly.b32 	%f3, %f1, 1, 31, -1;",
                      "	shfl.sync.bfly.b32 	%f4, %f1, 1, 31, -1;"));
-  EXPECT_TRUE(isFree("	st.shared.f32 	[%r7], %f1;",
-                     "	st.shared.f32 	[%r7], %f1;"));
+  EXPECT_TRUE(
+      isFree("	st.shared.f32 	[%r7], %f1;", "	st.shared.f32 	[%r7], %f1;"));
 }
 
 TEST(PtxRepeatsTest, ASumThatIsWrittenAnewIsAnother) {

@@ -25,6 +25,8 @@ class Family:
     def __init__(self, name: str, spec: PlainSpec, bundle: Optional[Program]):
         self.name, self.spec, self.bundle = name, spec, bundle
         self.signature = sign(spec, bundle)
+        if self.signature.initial_state is None:
+            raise NotImplementedError(f"op: {name}: layers with levels are not taken in JAX so far")
 
     def __repr__(self) -> str:
         return self.name

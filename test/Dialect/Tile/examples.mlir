@@ -195,6 +195,8 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
   // CHECK: tile.index 0
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  // CHECK: tile.index 0 : tensor<64xi32, #tile.layout<warp>>
+  %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   return
 }
 

@@ -25,7 +25,7 @@ def spread(x, heads):
 def run(tensors, steps, scale, heads):
     """One sequence: tensors [T, heads, ...] by name -> o [T, heads, V]."""
     tokens, lam = tensors["q"].shape[0], tensors["level_scales"]
-    lam = lam.reshape(tokens, heads, -1)
+    lam = lam.unflatten(1, (heads, -1))
     rows = {name: spread(x, heads) for name, x in tensors.items() if name != "level_scales"}
     product = lambda text, row: torch.stack([rows[name][row] for name in text.split(" * ")]).prod(0)
     key_dim, value_dim = rows["q"].shape[2], rows[steps[0]["value"].split(" * ")[0]].shape[2]

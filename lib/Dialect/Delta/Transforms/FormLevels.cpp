@@ -7,7 +7,7 @@
 // Level l of a Fenwick tree is one ordinary state: emptied every 2^l tokens,
 // written by the first half of these and read by the second. So a recurrence
 // with L levels is one without, of L heads for each value head, that differ in
-// their gates, values and queries by numbers of the place in the sequence
+// their gates, values and reads by numbers of the place in the sequence
 // (docs/rationale/levels.md).
 //
 //===----------------------------------------------------------------------===//
@@ -57,10 +57,6 @@ private:
     return LevelRowsOp::create(b, tile.type({tokens * repeat}), role, levels,
                                repeat);
   }
-  /// `x` with each row multiplied by an entry of `vector`.
-  Value scaleRows(Value x, Value vector) {
-    return tile.mul(x, tile.alongRows(vector, x));
-  }
   void maskWrites(TileStep &step);
   void addStarts(double gate);
 
@@ -76,7 +72,8 @@ private:
 void LevelBuilder::maskWrites(TileStep &step) {
   for (Value *row : {&step.value, &step.written})
     if (*row)
-      *row = scaleRows(*row, getRows(LevelRole::writes, step.repeat));
+      *row = tile.mul(
+          *row, tile.alongRows(getRows(LevelRole::writes, step.repeat), *row));
 }
 
 /// The state is emptied by the gate of the token that it starts at.
@@ -96,8 +93,7 @@ TileResults LevelBuilder::build(Value scales, FloatType compute) {
   for (TileStep &step : tiles.steps)
     maskWrites(step);
   addStarts(getEmptyingGate(compute));
-  Value read = tile.mul(scales, getRows(LevelRole::reads));
-  tiles.query = scaleRows(tiles.query, read);
+  tiles.readScale = tile.mul(scales, getRows(LevelRole::reads));
   return buildWYChunk(b, tiles);
 }
 

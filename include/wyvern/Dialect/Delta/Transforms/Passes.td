@@ -88,8 +88,8 @@ def FormLevelsPass : Pass<"delta-form-levels"> {
     ```
     g' = g + gate * starts      the state is emptied every 2^l tokens (gate = -32; -64 in f64)
     v' = writes * v             tokens of the first half of these are written to it
-    q' = lam * reads * q        those of the second half read it, with the level's scale
-    o  = sum over the levels of what they read
+    o' = lam * reads * o        those of the second half read it, with the level's scale
+    o  = sum of o' over the levels
     ```
 
     So a level costs what a value head costs. A sequence has at most 2^(L-1) tokens: the
@@ -119,8 +119,8 @@ def FormLevelsPass : Pass<"delta-form-levels"> {
       %g1 = arith.addf %g0, %e
       %r = delta.level_rows reads of 4
       %lr = arith.mulf %l, %r
-      %Q1 = arith.mulf %Q, %lr_rows
-      ... // delta-form-wy's region of %Q1, %g1, %K, %V1
+      ... // delta-form-wy's region of %Q, %g1, %K, %V1, with rows of its P and of
+          // (Q * e^a) multiplied by %lr
     }
     %o = delta.chunk_map chunk = 64 heads = 2 compute = f32
         ins(%O0 = %os[seq, time, head * 4, _], %O1 = %os[seq, time, head * 4 + 1, _],

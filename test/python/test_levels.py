@@ -30,7 +30,7 @@ LAYERS = {
 PLACES = [(2, 1, None), (1, 2, None), (1, 63, None), (2, 65, None), (1, 150, None), (1, 150, [0, 1, 1, 66, 140])]
 
 
-def spec(name, dtype="f64", heads=(2, 4), most=MOST, **changes):
+def spec(name, dtype="f64", heads=(1, 2), most=MOST, **changes):
     layer = {"name": name, "heads": {"key": heads[0], "value": heads[1]}, "dims": {"key": 12, "value": 10}}
     return layer | LAYERS[name] | {"dtype": dtype, "levels": "log", "max_tokens": most} | changes
 
@@ -81,12 +81,11 @@ def error(found, wanted):
 @pytest.mark.parametrize("name", LAYERS)
 def test_reference_and_program_are_the_definition(name, batch, tokens, cu):
     program = compiled(name)
-    for strong in (False, True):
-        inputs = draw(program, batch, tokens, strong)
-        wanted = expected(name, inputs, cu)
-        reference = wyvern.reference(spec(name), cu_seqlens=offsets(cu), **inputs)
-        assert error(reference["o"], wanted) < 1e-13
-        assert error(program(cu_seqlens=offsets(cu), **inputs)["o"], wanted) < 1e-11
+    inputs = draw(program, batch, tokens, strong=tokens == 65)
+    wanted = expected(name, inputs, cu)
+    reference = wyvern.reference(spec(name), cu_seqlens=offsets(cu), **inputs)
+    assert error(reference["o"], wanted) < 1e-13
+    assert error(program(cu_seqlens=offsets(cu), **inputs)["o"], wanted) < 1e-11
 
 
 def test_as_many_tokens_as_there_are_levels_for():
@@ -116,7 +115,7 @@ def test_gradients_are_those_of_the_definition(name, batch, tokens, cu):
 @pytest.mark.parametrize("name", ["log_linear_gdn", "log_linear_mamba2"])
 def test_rounded_programs_lose_what_rounding_takes(name):
     """Of bf16, which the kernels of a GPU compute with."""
-    program = wyvern.compile(spec(name, "bf16"), target="cpu", precision="bf16")
+    program = compiled(name, "bf16", "rounded")
     inputs = draw(compiled(name), 1, 150)
     given = {n: wyvern.to_bf16(x) if program.inputs[n].dtype == "bf16" else x for n, x in inputs.items()}
     wanted = wyvern.reference(spec(name, "bf16"), **given)["o"]
@@ -146,7 +145,7 @@ def test_refuses_more_tokens_than_there_are_levels_for(cu):
 
 def test_reference_refuses_a_sequence_without_levels():
     inputs = draw(compiled("log_linear_gdn"), 1, MOST + 1)
-    with pytest.raises(wyvern.CompileError, match=f"at most {MOST} tokens, of which 9 levels are, found one of {MOST + 1}"):
+    with pytest.raises(ValueError, match=f"at most {MOST} tokens, of which 9 levels are, found one of {MOST + 1}"):
         wyvern.reference(spec("log_linear_gdn"), **inputs)
 
 
@@ -156,7 +155,7 @@ def test_reference_refuses_a_sequence_without_levels():
 @pytest.mark.parametrize("name", ["log_linear_gdn", "log_linear_mamba2"])
 def test_torch_op(name):
     function = wyvern.torch.op(spec(name))
-    assert function.operands[-1] == "level_scales" and function.shapes["level_scales"] == "[B, T, 36]"
+    assert function.operands[-1] == "level_scales" and function.shapes["level_scales"] == "[B, T, 18]"
     inputs = draw(compiled(name), 2, 71)
     tensors = {n: torch.tensor(x, requires_grad=True) for n, x in inputs.items()}
     o, state = function(**tensors)
@@ -176,7 +175,7 @@ def test_torch_op_has_no_states():
     function = wyvern.torch.op(spec("log_linear_gdn"))
     tensors = {n: torch.tensor(x) for n, x in draw(compiled("log_linear_gdn"), 1, 5).items()}
     with pytest.raises(TypeError, match="initial_state is given, but a layer with levels has no states"):
-        function(**tensors, initial_state=torch.zeros(1, 4, 12, 10))
+        function(**tensors, initial_state=torch.zeros(1, 2, 12, 10))
     with pytest.raises(TypeError, match="output_final_state is given"):
         function(**tensors, output_final_state=True)
     with pytest.raises(ValueError, match=f"at most {MOST} tokens"):

@@ -121,7 +121,7 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding,
     info.dims.push_back(describeDim(dim, size, chunks));
   // A limit is one of the caller's tensors.
   auto most = func->getAttrOfType<IntegerAttr>(delta::kMaxTokensAttr);
-  if (most && info.role == TensorRole::Input)
+  if (most && info.role == TensorRole::Input && !info.residual)
     for (DimInfo &dim : info.dims)
       if (dim.kind == DimRange::Time)
         dim.size = most.getInt();

@@ -222,9 +222,9 @@ void RecurrenceEvaluator::runSequence(int64_t n, Sequence sequence,
   llvm::copy(state, finalState.data.begin() + (n * heads + head) * K * V);
 }
 
-/// As a Fenwick tree is kept: before token t the levels below the lowest set bit
-/// of t fill, and go up into the level of that bit; every level then decays and
-/// is erased from, and token t is written to level 0.
+/// As a Fenwick tree is kept: before token t the levels below the lowest set
+/// bit of t fill, and go up into the level of that bit; every level then decays
+/// and is erased from, and token t is written to level 0.
 void RecurrenceEvaluator::runLevels(int64_t n, Sequence sequence,
                                     int64_t head) {
   int64_t count = op.getNumLevels();
@@ -263,8 +263,7 @@ FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
     return op.emitError() << "expected one initial state for each of " << count
                           << " sequences, found " << init->shape[0];
   for (const Sequence &sequence : *sequences)
-    if (int64_t most = op.getMostTokens();
-        sequence.end - sequence.begin > most)
+    if (int64_t most = op.getMostTokens(); sequence.end - sequence.begin > most)
       return op.emitError()
              << "expected sequences of at most " << most << " tokens, of which "
              << op.getNumLevels() << " levels are, found one of "

@@ -137,8 +137,8 @@ Value ChunkLoopBuilder::createLevelRows(LevelRowsOp op, const Position &at) {
       [&](ValueRange ivs, Value) -> Value {
         Value t = createAdd(b, first, createFloorDiv(b, ivs[0], op.getRows()));
         Value found = arith::AndIOp::create(b, t, bits);
-        Value holds = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, found,
-                                            wanted);
+        Value holds =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::eq, found, wanted);
         return arith::SelectOp::create(b, holds, one, zero);
       });
 }
@@ -155,7 +155,8 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
     arguments.push_back(createLoad(in, at));
   llvm::append_range(arguments, carries);
 
-  for (auto op : llvm::make_early_inc_range(program.body->getOps<LevelRowsOp>()))
+  for (auto op :
+       llvm::make_early_inc_range(program.body->getOps<LevelRowsOp>()))
     rewriter.replaceOp(op, createLevelRows(op, at));
 
   Block *loopBody = b.getInsertionBlock();

@@ -132,7 +132,8 @@ KernelMerger::createZeros(RankedTensorType tile) {
         if (dim.kind == DimKind::seq &&
             kernel.getBinding(in).has(DimKind::time))
           return delta::countSequences(
-              b, tensor::DimOp::create(b, kernel.getIns()[in.getArgNumber()], i),
+              b,
+              tensor::DimOp::create(b, kernel.getIns()[in.getArgNumber()], i),
               kernel.getCuSeqlens());
     return delta::countSequences(b, arith::ConstantIndexOp::create(b, 1),
                                  kernel.getCuSeqlens());

@@ -77,8 +77,8 @@ public:
   /// How what the role takes from memory itself comes into registers of a type.
   using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
   void setFetch(Fetch how) { fetch = std::move(how); }
-  /// The chunk that is lowered begins with token `position` of its sequence, and
-  /// is of head `head`; both are index values.
+  /// The chunk that is lowered begins with token `position` of its sequence,
+  /// and is of head `head`; both are index values.
   void setPlace(Value position, Value head) {
     this->position = position;
     this->head = head;

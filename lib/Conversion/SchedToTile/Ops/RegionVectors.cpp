@@ -296,8 +296,8 @@ LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
   RankedTensorType type = getRegisterType(op.getY(), std::nullopt);
   RankedTensorType places = type.clone(builder.getI32Type());
   auto everywhere = [&](Value scalar) {
-    Value number = arith::IndexCastOp::create(builder, loc,
-                                              builder.getI32Type(), scalar);
+    Value number =
+        arith::IndexCastOp::create(builder, loc, builder.getI32Type(), scalar);
     return spread(loc, number, places);
   };
   Value level =
@@ -307,8 +307,8 @@ LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
   Value inside = arith::SubIOp::create(builder, loc, block, index(1));
   bool isStart = op.getRole() == LevelRole::starts;
   Value bits = everywhere(isStart ? inside : half);
-  Value wanted = op.getRole() == LevelRole::reads ? bits
-                                                  : constant(loc, places, 0);
+  Value wanted =
+      op.getRole() == LevelRole::reads ? bits : constant(loc, places, 0);
 
   Value t = tile::IndexOp::create(builder, loc, places, /*dim=*/0);
   if (op.getRows() != 1)
@@ -319,7 +319,6 @@ LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
   Value holds = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                       found, wanted);
   registers[op.getY()] = {arith::SelectOp::create(
-      builder, loc, holds, constant(loc, type, 1.0),
-      constant(loc, type, 0.0))};
+      builder, loc, holds, constant(loc, type, 1.0), constant(loc, type, 0.0))};
   return success();
 }

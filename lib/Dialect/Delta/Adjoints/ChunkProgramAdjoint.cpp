@@ -36,8 +36,9 @@ static LogicalResult checkProgram(ChunkProgramOpInterface program,
 }
 
 /// True for a sum over the heads that another program has stored for nothing
-/// else. Each of them has the gradient of its group's sum, which the backward of
-/// that program reads as an in that its heads share: it is not stored for each.
+/// else. Each of them has the gradient of its group's sum, which the backward
+/// of that program reads as an in that its heads share: it is not stored for
+/// each.
 static bool passesGradientOn(ChunkProgramOpInterface program) {
   if (!isHeadSum(program))
     return false;

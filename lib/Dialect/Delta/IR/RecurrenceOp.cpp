@@ -139,7 +139,8 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   auto &properties = result.getOrAddProperties<RecurrenceOp::Properties>();
   properties.steps = builder.getArrayAttr(steps);
   properties.scale = builder.getF64FloatAttr(scale);
-  properties.operandSegmentSizes = {1, static_cast<int32_t>(decay.size()),
+  properties.operandSegmentSizes = {1,
+                                    static_cast<int32_t>(decay.size()),
                                     static_cast<int32_t>(stepOperands.size()),
                                     static_cast<int32_t>(init.size()),
                                     static_cast<int32_t>(cu.size()),

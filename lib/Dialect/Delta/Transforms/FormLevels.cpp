@@ -78,8 +78,8 @@ void LevelBuilder::maskWrites(TileStep &step) {
 
 /// The state is emptied by the gate of the token that it starts at.
 void LevelBuilder::addStarts(double gate) {
-  Value starts = tile.mul(getRows(LevelRole::starts),
-                          tile.splat(gate, {tokens}));
+  Value starts =
+      tile.mul(getRows(LevelRole::starts), tile.splat(gate, {tokens}));
   if (!tiles.decay) {
     tiles.decay = starts;
     return;
@@ -121,7 +121,8 @@ static void limitTokens(RecurrenceOp op) {
 }
 
 namespace {
-struct FormLevelsPass : wyvern::delta::impl::FormLevelsPassBase<FormLevelsPass> {
+struct FormLevelsPass
+    : wyvern::delta::impl::FormLevelsPassBase<FormLevelsPass> {
   using Base::Base;
 
   void runOnOperation() override {
@@ -169,10 +170,10 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
     YieldOp::create(b, results.output, results.finalState);
   }
   BindingAttr binding = rowBinding(b.getContext(), 1, 4);
-  auto tile = RankedTensorType::get({*chunk, op.getValueDim()},
-                                    getComputeType(op));
-  PerHead summands = {scan.getOuts().front(), binding, tile, op.getCuSeqlens(),
-                      *chunk, heads};
+  auto tile =
+      RankedTensorType::get({*chunk, op.getValueDim()}, getComputeType(op));
+  PerHead summands = {scan.getOuts().front(), binding, tile,
+                      op.getCuSeqlens(),      *chunk,  heads};
   op.getOutput().replaceAllUsesWith(
       createHeadSum(b, summands, {output, binding}));
   limitTokens(op);

@@ -105,7 +105,8 @@ Value ChunkBuilder::readOutput() {
   Value keys = decayed(chunk.query, Span::upTo);
   bool isOfHead = chunk.decay && shapeOf(chunk.decay).size() == 1;
   if (isOfHead) {
-    Value rows = tile.mul(factors[static_cast<int>(Span::upTo)], chunk.readScale);
+    Value rows =
+        tile.mul(factors[static_cast<int>(Span::upTo)], chunk.readScale);
     keys = tile.mul(chunk.query, tile.alongRows(rows, chunk.query));
   } else {
     keys = tile.mul(keys, tile.alongRows(chunk.readScale, keys));

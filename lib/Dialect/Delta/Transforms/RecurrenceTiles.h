@@ -65,9 +65,9 @@ FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows);
 /// Returns the type that a chunk of `op` is computed in.
 FloatType getComputeType(RecurrenceOp op);
 
-/// Returns a scan over the chunks of `op` with `heads` heads, whose states start
-/// at `init` and whose region has arguments and no operation yet. `output` is
-/// the type of its out.
+/// Returns a scan over the chunks of `op` with `heads` heads, whose states
+/// start at `init` and whose region has arguments and no operation yet.
+/// `output` is the type of its out.
 ChunkScanOp createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
                        const ScanIns &ins, Value init, RankedTensorType output,
                        int64_t chunk, int64_t heads);

@@ -84,8 +84,7 @@ Value delta::createHeadSum(ImplicitLocOpBuilder &b, const PerHead &summands,
       storage = {type.clone(shape, summands.tile.getElementType()),
                  summands.binding};
     }
-    current.tensor =
-        sumMembers(b, current, members, current.heads, storage);
+    current.tensor = sumMembers(b, current, members, current.heads, storage);
   } while (current.heads != heads);
   return current.tensor;
 }
@@ -105,7 +104,6 @@ bool delta::isHeadSum(ChunkProgramOpInterface program) {
       return false;
   }
   return llvm::all_of(
-      program.getBlock().without_terminator(), [](Operation &op) {
-        return isa<arith::AddFOp>(op) && op.hasOneUse();
-      });
+      program.getBlock().without_terminator(),
+      [](Operation &op) { return isa<arith::AddFOp>(op) && op.hasOneUse(); });
 }

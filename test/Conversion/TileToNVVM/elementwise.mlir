@@ -138,14 +138,11 @@ tile.kernel @rates_of_shared() grid 1 * slots warps 4 min_blocks 1 operands [] s
 
 // -----
 
-// Places in a vector: lane l of a warp holds l and l + 32; a thread has those of its
-// columns, two of each eight, and of its rows, eight apart.
+// Places in a vector that every warp holds: lane l has l and l + 32.
 
 // CHECK-LABEL: gpu.module @places
-// CHECK: %[[lane:.*]] = llvm.and %{{.*}}, %{{.*}} : i32
-// CHECK: %[[all:.*]] = llvm.mlir.constant(32 : i32) : i32
-// CHECK-NEXT: %[[next:.*]] = llvm.add %{{.*}}, %[[all]] : i32
-// CHECK: llvm.insertelement %[[next]], %{{.*}} : vector<2xi32>
+// CHECK: llvm.insertelement %[[lane:.*]], %[[none:.*]][
+// CHECK: llvm.insertelement %[[next:.*]], %{{.*}} : vector<2xi32>
 // CHECK: llvm.icmp "ult" %{{.*}}, %{{.*}} : vector<2xi32>
 // CHECK: llvm.select %{{.*}} : vector<2xi1>, vector<2xf32>
 tile.kernel @places(%out: !tile.global<tensor<?xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 0 {

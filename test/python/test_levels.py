@@ -193,3 +193,42 @@ def test_torch_layer():
     assert layer.roles["level_scales"] == "level"
     # A token sees nothing behind it.
     torch.testing.assert_close(layer(x[:, :50]), y[:, :50], rtol=0, atol=1e-12)
+
+
+def test_what_needs_states_is_refused():
+    function = wyvern.torch.op(spec("log_linear_gdn"))
+    tensors = {n: torch.tensor(x) for n, x in draw(compiled("log_linear_gdn"), 1, 5).items()}
+    with pytest.raises(NotImplementedError, match="cp_context with levels is not supported"):
+        function(**tensors, cp_context=wyvern.torch.ContextParallel.alone(segments=2))
+    layer = wyvern.torch.Layer(spec("log_linear_gdn"), hidden_size=16).double()
+    with pytest.raises(NotImplementedError, match="past_key_values with levels is not supported"):
+        layer(torch.zeros(1, 3, 16, dtype=torch.float64), past_key_values=[])
+    with pytest.raises(wyvern.CompileError, match="has level scales; a step of decoding has one state a head"):
+        wyvern.compile(spec("log_linear_gdn", "f32"), target="cpu", serving=True)
+
+
+def test_jax_says_that_it_takes_none():
+    pytest.importorskip("jax")
+    import wyvern.jax
+
+    with pytest.raises(NotImplementedError, match="layers with levels are not taken in JAX so far"):
+        wyvern.jax.op(spec("log_linear_gdn"))
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 64])
+def test_few_tokens(most):
+    """One level, and numbers that are no powers of two."""
+    name, few = "log_linear_gdn", spec("log_linear_gdn", most=most)
+    program = wyvern.compile(few, target="cpu")
+    tokens = 1 << (most - 1).bit_length()  # as many as there are levels for
+    assert program.inputs["level_scales"].shape[-1] == 2 * (1 + (most - 1).bit_length())
+    inputs = draw(program, 2, tokens)
+    assert error(program(**inputs)["o"], expected(name, inputs)) < 1e-11
+
+
+@pytest.mark.parametrize("cu", [None, [0, 70, 71, 200]])
+def test_segments(cu):
+    """Positions go on from one segment to the next."""
+    program = wyvern.compile(spec("log_linear_gdn"), target="cpu", segment_tokens=64)
+    inputs = draw(program, 1, 200)
+    assert error(program(cu_seqlens=offsets(cu), **inputs)["o"], expected("log_linear_gdn", inputs, cu)) < 1e-10

@@ -193,8 +193,10 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %b = tile.cumsum reverse exclusive %v : tensor<64xf32, #tile.layout<warp>>
   // CHECK: tile.sum
   %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
-  // CHECK: tile.index 0
+  // CHECK: tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  // CHECK: tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   return
 }
 

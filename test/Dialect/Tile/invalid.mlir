@@ -853,6 +853,14 @@ func.func @broadcast_c1(%s: f64) {
 
 // -----
 
+func.func @index_c1() {
+  // expected-error @+1 {{(C1) expected a register tile and one of its 1 dimensions, found 'tensor<64xi32, #tile.layout<warp>>' and dimension 1}}
+  %x = tile.index 1 : tensor<64xi32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
 func.func @broadcast_c2(%s: tensor<64xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile, found 'tensor<64xf32, #tile.layout<warp>>' for 'tensor<64x64xf32, #tile.layout<acc>>'}}
   %x = tile.broadcast %s : tensor<64xf32, #tile.layout<warp>> -> tensor<64x64xf32, #tile.layout<acc>>

@@ -77,6 +77,12 @@ public:
   /// How what the role takes from memory itself comes into registers of a type.
   using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
   void setFetch(Fetch how) { fetch = std::move(how); }
+  /// The chunk that is lowered begins with token `position` of its sequence,
+  /// and is of head `head`; both are index values.
+  void setPlace(Value position, Value head) {
+    this->position = position;
+    this->head = head;
+  }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// The operations to lower, in their order. In a role with the split
@@ -146,6 +152,7 @@ private:
                              bool exclusive, IntegerAttr half);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
+  LogicalResult lowerLevelRows(delta::LevelRowsOp op);
   Value getMapVector(Operation *op, Value x);
 
   /// True for a matrix that is made again for each use.
@@ -240,6 +247,7 @@ private:
   Operation *allocationPoint;
   Warps warps;
   Fetch fetch;
+  Value position, head;
   DenseMap<Value, Value> shared;
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.

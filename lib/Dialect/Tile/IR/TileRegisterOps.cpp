@@ -178,6 +178,16 @@ LogicalResult BroadcastOp::verify() {
   return success();
 }
 
+LogicalResult IndexOp::verify() {
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t dim = getDim();
+  if (!getLayout(result) || dim < 0 || dim >= result.getRank())
+    return emitOpError() << "(C1) expected a register tile and one of its "
+                         << result.getRank() << " dimensions, found " << result
+                         << " and dimension " << dim;
+  return success();
+}
+
 LogicalResult RelayoutOp::verify() {
   auto source = cast<RankedTensorType>(getSource().getType());
   auto result = cast<RankedTensorType>(getResult().getType());

@@ -273,11 +273,17 @@ def Tile_CopyToWarpsOp : Tile_Op<"copy_to_warps"> {
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let summary = "the row or column number of every element";
   let description = [{
-    Example: `%i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>`
+    Of a vector its place. Examples:
+
+    ```mlir
+    %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+    %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
+    ```
   }];
   let arguments = (ins I64Attr:$dim);
   let results = (outs Tile_AnyTensor:$result);
   let assemblyFormat = "$dim attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Tile_EraseStripsOp : Tile_Op<"erase_strips",

@@ -60,12 +60,12 @@ def fixed_cases():
         yield Case(f"grouped-{decay}", grouped, 20, batch=2, tokens=190)
     yield Case("strong-head", cases.bar_layer("head", "bf16"), 21, batch=1, tokens=500, gates="strong")
     yield Case("mixed-head", cases.bar_layer("head", "bf16"), 22, batch=1, tokens=500, gates="mixed")
-    for kind, decay in (("product", "none"), ("product", "head"), ("linear", "none"), ("linear", "head")):
+    for kind, decay in [(k, d) for k in ("product", "product3", "product4", "linear") for d in ("none", "head")]:
         layer = Layer(kind, decay, 4, 4, 64, 64, "bf16")
-        rates = "double" if kind == "product" else "unit"
+        rates = "unit" if kind == "linear" else "double"
         yield Case(f"{kind}-{decay}", layer, 23, batch=2, tokens=333, rates=rates)
         yield Case(f"small-{kind}-{decay}", layer, 29, lengths=(70, 0, 33), tail=11, rates=rates)
-    for kind in ("delta", "product", "linear"):
+    for kind in ("delta", "product", "product3", "linear"):
         layer = Layer(kind, "head", 4, 4, 128, 64, "bf16")
         yield Case(f"wide-{kind}-head", layer, 31, batch=2, tokens=190)
     yield from cases.dims_cases()

@@ -102,7 +102,7 @@ static bool isRunningDecay(OpResult out, const BoundIn &g, int64_t chunk) {
                  .getDefiningOp<math::ExpOp>();
   auto sum = exp ? exp.getOperand().getDefiningOp<CumsumOp>() : CumsumOp();
   if (!sum || sum.getReverse() || sum.getExclusive() ||
-      cast<RankedTensorType>(sum.getType()).getShape() != ArrayRef(chunk))
+      getTileRank(sum) != 1 || g.binding.getTimeMultiple() != 1)
     return false;
   std::optional<BoundIn> summed =
       findIn(cast<ChunkProgramOpInterface>(map.getOperation()), sum.getX());

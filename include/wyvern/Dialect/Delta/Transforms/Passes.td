@@ -27,6 +27,9 @@ def FormWYPass : Pass<"delta-form-wy"> {
     ```
 
     * A step with `repeat n` has n rows a token; the chunk then has 64 / n tokens.
+      Tiles have rows for tensor cores nevertheless, 64 of the step and a multiple of
+      16 of what has a row a token (of 32 where gates do): `time * 3 in 64`. Zeros
+      behind a chunk's rows are as those behind a sequence's end.
     * A step that reads before the decay takes the exclusive running sum, and
       pairs with earlier tokens only.
     * Steps that erase nothing leave the system: what they add to W is subtracted
@@ -68,6 +71,10 @@ def FormWYPass : Pass<"delta-form-wy"> {
   let options = [
     Option<"rows", "rows", "int64_t", /*default=*/"64",
            "most rows (tokens times repeat) of a chunk">,
+    Option<"multiple", "multiple", "int64_t", /*default=*/"16",
+           "tiles with a row a token have a multiple of so many rows">,
+    Option<"gateMultiple", "gate-multiple", "int64_t", /*default=*/"32",
+           "the same where each token has a gate">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,

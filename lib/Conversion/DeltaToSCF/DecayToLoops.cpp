@@ -43,9 +43,9 @@ public:
       : b(b), decay(op.getG()), mask(op.getMask()), rows(op.getRows()),
         sizes(entries.getShape()), beforeDecay(op.getBeforeDecay()),
         tokens(decay ? tileType(decay).getDimSize(0)
-                     : std::max<int64_t>(
-                           llvm::divideCeil(sizes[0], rows[0]),
-                           llvm::divideCeil(sizes[1], rows[1]))) {}
+                     : std::max<int64_t>(llvm::divideCeil(sizes[0], rows[0]),
+                                         llvm::divideCeil(sizes[1], rows[1]))) {
+  }
 
   bool hasChannelDecay() { return decay && tileType(decay).getRank() == 2; }
 

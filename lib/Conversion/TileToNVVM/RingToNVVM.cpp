@@ -200,13 +200,13 @@ struct ClearStagesPattern : OpConversionPattern<ClearStagesOp> {
       OpBuilder::InsertionGuard guard(rewriter);
       rewriter.setInsertionPointToStart(loop.getBody());
       Value unit = loop.getInductionVar(), inStage = e.urem(unit, perStage);
-      Value place = e.add(e.add(adaptor.getRing(), ring.getTileOffset(number)),
-                          e.mul(e.udiv(unit, perStage),
-                                ring.getTileStride(number)));
-      e.storeSharedVector(
-          zeros, swizzledAddress(e, place, tile,
-                                 e.add(e.udiv(inStage, perRow), from),
-                                 e.mul(e.urem(inStage, perRow), 8)));
+      Value place =
+          e.add(e.add(adaptor.getRing(), ring.getTileOffset(number)),
+                e.mul(e.udiv(unit, perStage), ring.getTileStride(number)));
+      e.storeSharedVector(zeros,
+                          swizzledAddress(e, place, tile,
+                                          e.add(e.udiv(inStage, perRow), from),
+                                          e.mul(e.urem(inStage, perRow), 8)));
     }
     emitProxyFence(e);
     rewriter.eraseOp(op);
@@ -282,7 +282,7 @@ private:
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<AllocPattern, AllocRingPattern, ClearStagesPattern,
-               SubviewPattern,
-               StagePattern<AcquireOp>, StagePattern<WaitOp>, CommitPattern,
-               ReleasePattern, LoadPattern>(converter, patterns.getContext());
+               SubviewPattern, StagePattern<AcquireOp>, StagePattern<WaitOp>,
+               CommitPattern, ReleasePattern, LoadPattern>(
+      converter, patterns.getContext());
 }

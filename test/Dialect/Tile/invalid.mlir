@@ -1112,7 +1112,7 @@ func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.sm
 // -----
 
 func.func @sum_groups_c1(%v: tensor<64xf32, #tile.layout<warp>>) {
-  // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 1 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<warp>>'}}
+  // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 1 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<32xf32, #tile.layout<warp>>'}}
   %s = tile.sum_groups %v by 1 : tensor<64xf32, #tile.layout<warp>> -> tensor<32xf32, #tile.layout<warp>>
   return
 }

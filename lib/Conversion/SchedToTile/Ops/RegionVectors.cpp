@@ -33,8 +33,8 @@ Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
   if (tile::getLayout(type) == layout && size.value_or(whole) == whole &&
       repeat == 1)
     return vector;
-  auto target = tile::getTileType({size.value_or(whole)}, type.getElementType(),
-                                  layout);
+  auto target =
+      tile::getTileType({size.value_or(whole)}, type.getElementType(), layout);
   return tile::RelayoutOp::create(builder, loc, target, vector, repeat);
 }
 
@@ -268,9 +268,8 @@ LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
   Value x = getMapVector(op, op.getX());
   if (!x)
     return failure();
-  registers[op.getY()] = {
-      alongTile(op.getLoc(), x, LayoutKind::warp, op.getN(),
-                tensorOf(op.getY()).getDimSize(0))};
+  registers[op.getY()] = {alongTile(op.getLoc(), x, LayoutKind::warp, op.getN(),
+                                    tensorOf(op.getY()).getDimSize(0))};
   return success();
 }
 

@@ -67,12 +67,13 @@ bool RoleLowering::zeroesAtOnce() {
   // What every chunk needs zeros in is waited for where it is read.
   return takesInPlace() && llvm::none_of(gets, isOverfilled) &&
          llvm::count_if(gets, [](sched::GetOp get) {
-                             return !findTimed(get).empty();
-                           }) > kFew;
+           return !findTimed(get).empty();
+         }) > kFew;
 }
 
 /// Overwrites what a partial chunk brought from behind its sequence's end, and
-/// every chunk from behind its own where tiles have more rows than it. Other readers of the tiles do the same, with the same zeros.
+/// every chunk from behind its own where tiles have more rows than it. Other
+/// readers of the tiles do the same, with the same zeros.
 void RoleLowering::zeroTails(
     const Visit &visit,
     ArrayRef<std::pair<sched::GetOp, SmallVector<Value>>> gets) {
@@ -80,7 +81,8 @@ void RoleLowering::zeroTails(
           gets, [](const auto &get) { return findTimed(get.first).empty(); }))
     return;
   OpBuilder::InsertionGuard guard(builder);
-  if (llvm::none_of(gets, [](const auto &get) { return isOverfilled(get.first); })) {
+  if (llvm::none_of(gets,
+                    [](const auto &get) { return isOverfilled(get.first); })) {
     Value partial = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::ult, visit.chunk.valid,
         index(context.kernel.getChunk()));

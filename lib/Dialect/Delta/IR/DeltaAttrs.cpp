@@ -83,8 +83,8 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   dim = {*kind, 1};
   if (*kind == DimKind::whole && parsePart(parser, dim))
     return failure();
-  bool isCounted = !describeMultiple(*kind).empty() &&
-                   succeeded(parser.parseOptionalStar());
+  bool isCounted =
+      !describeMultiple(*kind).empty() && succeeded(parser.parseOptionalStar());
   if (isCounted && parseMultiple(parser, dim))
     return failure();
   if (*kind == DimKind::time)

@@ -74,10 +74,9 @@ static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
     bool head = shape.size() == 1 && shape[0] >= tokens;
     bool channel = shape.size() == 2 && shape[0] >= tokens && shape[1] == depth;
     if (!head && !channel)
-      return op.emitOpError()
-             << "(C5) expected a decay of shape [" << tokens << "] or ["
-             << tokens << ", " << depth
-             << "], or of more tokens, found " << g.getType();
+      return op.emitOpError() << "(C5) expected a decay of shape [" << tokens
+                              << "] or [" << tokens << ", " << depth
+                              << "], or of more tokens, found " << g.getType();
   }
   return success();
 }

@@ -134,7 +134,8 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
       operands, ValueRange(pool), /*cu_seqlens=*/Value(), read, write, lengths,
       Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
       b.getArrayAttr(bindings), b.getArrayAttr({pooled}),
-      b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}), settings.firstSlot);
+      b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}),
+      settings.firstSlot);
   addTileArguments(b, scan);
   return scan;
 }

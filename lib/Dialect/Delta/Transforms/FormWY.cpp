@@ -128,7 +128,6 @@ ChunkScanOp FormWYPass::createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
   return scan;
 }
 
-
 LogicalResult FormWYPass::form(RecurrenceOp op) {
   if (failed(checkErasingSteps(op)) || failed(checkInitialState(op)))
     return failure();

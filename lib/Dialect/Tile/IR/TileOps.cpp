@@ -232,10 +232,10 @@ LogicalResult ClearStagesOp::verify() {
                   ? cast<SmemType>(tiles[number])
                   : SmemType();
   if (!tile || !tile.isSwizzled() || from < 0 || from >= tile.getShape()[0])
-    return emitOpError() << "(C1) expected the number of a matrix of 16 bits of "
-                            "the ring and a row of it, found tile "
-                         << number << " and row " << from << " of "
-                         << getRing().getType();
+    return emitOpError()
+           << "(C1) expected the number of a matrix of 16 bits of "
+              "the ring and a row of it, found tile "
+           << number << " and row " << from << " of " << getRing().getType();
   return success();
 }
 

@@ -27,9 +27,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
     ```
 
     * A step with `repeat n` has n rows a token; the chunk then has 64 / n tokens.
-      Tiles have rows for tensor cores nevertheless, 64 of the step and a multiple of
-      16 of what has a row a token (of 32 where gates do): `time * 3 in 64`. Zeros
-      behind a chunk's rows are as those behind a sequence's end.
+      Tiles have 64 of such a step nevertheless, and a multiple of 16 tokens (of 32 with
+      gates): `time * 3 in 64`, with zeros behind a chunk's as behind a sequence's end.
     * A step that reads before the decay takes the exclusive running sum, and
       pairs with earlier tokens only.
     * Steps that erase nothing leave the system: what they add to W is subtracted
@@ -71,10 +70,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
   let options = [
     Option<"rows", "rows", "int64_t", /*default=*/"64",
            "most rows (tokens times repeat) of a chunk">,
-    Option<"multiple", "multiple", "int64_t", /*default=*/"16",
-           "tiles with a row a token have a multiple of so many rows">,
-    Option<"gateMultiple", "gate-multiple", "int64_t", /*default=*/"32",
-           "the same where each token has a gate">,
+    Option<"multiple", "multiple", "int64_t", "16", "rows that a tile of tokens has a multiple of">,
+    Option<"gateMultiple", "gate-multiple", "int64_t", "32", "the same where tokens have gates">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,

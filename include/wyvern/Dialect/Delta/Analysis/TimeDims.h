@@ -14,7 +14,8 @@
 namespace mlir::wyvern::delta {
 
 /// For every tile of some blocks, the dimensions that run over the rows of the
-/// chunk, and how many a token these are. Sizes cannot tell: 64 may be tokens as well as channels.
+/// chunk, and how many a token these are. Sizes cannot tell: 64 may be tokens
+/// as well as channels.
 class TimeDims {
 public:
   TimeDims() = default;

@@ -43,7 +43,9 @@ struct BoundDim {
   int64_t rows = 0;
 
   /// Rows of a `time` dimension that the tile of `chunk` tokens has.
-  int64_t getRows(int64_t chunk) const { return rows ? rows : chunk * multiple; }
+  int64_t getRows(int64_t chunk) const {
+    return rows ? rows : chunk * multiple;
+  }
   /// Elements of a dimension of `size` elements, kept whole, that a tile has.
   int64_t getExtent(int64_t size) const { return end ? end - offset : size; }
   bool isPart() const { return end != 0; }

@@ -29,8 +29,8 @@ struct Timed {
 } // namespace
 
 /// Returns the tiles out of `get` that a partial chunk brings rows of others
-/// in. What has a slot a chunk is all the
-/// chunk's; vectors and f32 are filled with zeros as they are loaded.
+/// in. What has a slot a chunk is all the chunk's; vectors and f32 are filled
+/// with zeros as they are loaded.
 static SmallVector<Timed> findTimed(sched::GetOp get) {
   auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
   SmallVector<Timed> timed;

@@ -65,8 +65,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
   let description = [{
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
     for n rows a token; `time * n in m` for a tile of m rows, more than a chunk's n rows
-    a token, with zeros behind these in an in), `chunk` (one slot a chunk; `chunk * n` for one every n
-    chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
+    a token, with zeros behind these in an in), `chunk` (one slot a chunk; `chunk * n`
+    for one every n chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
     whole; `_ * n` with zeros behind it, up to a multiple of n; `_ from a to b`, of an in, for
     its elements a to b - 1). The tile of an operand keeps `time`, as

@@ -99,19 +99,20 @@ KernelMerger::createStart(Operation *made) {
   int64_t tokens = static_cast<int64_t>(kernel.getChunk()) *
                    static_cast<int64_t>(kernel.getRun());
   Value tensor = kernel.getIns()[timed.getArgNumber()];
+  delta::BindingAttr binding = kernel.getBinding(timed).withOwnRows();
   auto map = delta::ChunkMapOp::create(
       builder, loc,
       TypeRange(RankedTensorType::get(shape, tile.getElementType())),
       ValueRange(tensor), kernel.getCuSeqlens(), tokens, kernel.getHeads(),
-      kernel.getCompute(), builder.getArrayAttr({kernel.getBinding(timed)}),
+      kernel.getCompute(), builder.getArrayAttr({binding}),
       builder.getArrayAttr({bind(1)}));
   OpBuilder::InsertionGuard guard(builder);
   Block *block = builder.createBlock(&map.getBody());
   block->addArgument(builder.getIndexType(), loc);
-  block->addArgument(kernel.getBinding(timed).getTileType(
-                         cast<RankedTensorType>(tensor.getType()), tokens,
-                         kernel.getCompute()),
-                     timed.getLoc());
+  block->addArgument(
+      binding.getTileType(cast<RankedTensorType>(tensor.getType()), tokens,
+                          kernel.getCompute()),
+      timed.getLoc());
   delta::YieldOp::create(builder, loc, builder.clone(*made)->getResults(),
                          ValueRange());
   return {map.getOuts().front(), bind(kernel.getRun())};

@@ -127,9 +127,6 @@ struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     int64_t repeat = op.getRepeat();
-    if (!llvm::isPowerOf2_64(repeat) || repeat > kLanes)
-      return rewriter.notifyMatchFailure(
-          op, "expected a power of two up to 32 of repetitions");
     SmallVector<Value> source = e.elements(adaptor.getSource());
     AccPosition at = AccPosition::get(e);
     RankedTensorType type = tensorType(op.getResult());
@@ -159,9 +156,12 @@ struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
 
 private:
   /// Source element index / repeat, where `index` and the constant `near` lie
-  /// in one aligned group of 8 or 32, so the value a lane gives is known.
+  /// in one aligned group of 8 or 32: so the value that a lane gives is known,
+  /// but for groups that a number of repetitions does not divide.
   static Value fetch(Emitter &e, ArrayRef<Value> source, Value index,
                      int64_t near, int64_t repeat) {
+    if (!llvm::isPowerOf2_64(repeat))
+      return fetchAny(e, source, index, repeat);
     return e.shuffle(source[near / repeat / kLanes],
                      e.urem(e.udiv(index, repeat), kLanes));
   }
@@ -260,11 +260,13 @@ struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
     SmallVector<Value> source = e.elements(adaptor.getSource()), sums;
     for (int64_t i = 0; i < size; i += kLanes) {
       // This lane's group begins at n (i + lane), in one of n values.
-      ArrayRef<Value> near = ArrayRef(source).slice(i / kLanes * n, n);
-      Value first = e.mul(e.laneId(), n), sum;
-      for (int64_t k = 0; k < n; ++k) {
-        Value element = fetch(e, near, e.add(first, k));
-        sum = sum ? fadd(e, sum, element) : element;
+      ArrayRef<Value> near = ArrayRef(source).drop_front(
+          std::min<size_t>(i / kLanes * n, source.size()));
+      near = near.take_front(n);
+      Value first = e.mul(e.laneId(), n), sum = e.cf32(0);
+      for (int64_t k = 0; k < n && !near.empty(); ++k) {
+        Value element = fetch(e, near, e.add(first, k), n);
+        sum = k > 0 ? fadd(e, sum, element) : element;
       }
       sums.push_back(sum);
     }
@@ -273,14 +275,21 @@ struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
   }
 
 private:
-  static Value fetch(Emitter &e, ArrayRef<Value> source, Value index) {
+  /// Element `index` of `source`, of which n registers would be all; zero
+  /// behind its end.
+  static Value fetch(Emitter &e, ArrayRef<Value> source, Value index,
+                     int64_t n) {
     Value lane = e.urem(index, kLanes);
     Value result = e.shuffle(source.front(), lane);
     for (size_t i = 1; i < source.size(); ++i) {
       Value here = e.cmp(LLVM::ICmpPredicate::uge, index, e.c32(i * kLanes));
       result = e.select(here, e.shuffle(source[i], lane), result);
     }
-    return result;
+    if (static_cast<int64_t>(source.size()) == n)
+      return result;
+    Value inside =
+        e.cmp(LLVM::ICmpPredicate::ult, index, e.c32(source.size() * kLanes));
+    return e.select(inside, result, e.cf32(0));
   }
 };
 

@@ -600,8 +600,8 @@ func.func @decay_dot_c1(%a: tensor<8x4xf32>, %b: tensor<8x5xf32>) {
 // -----
 
 func.func @decay_dot_c2(%a: tensor<8x4xf32>, %b: tensor<12x4xf32>) {
-  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 12 / nb the same number of tokens, found [1, 2]}}
-  %m = delta.decay_dot upto_token %a, %b rows [1, 2] : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x12xf32>
+  // expected-error @+1 {{(C2) expected rows = [na, nb] of 1 to 1048576 rows a token, found [1, 0]}}
+  %m = delta.decay_dot upto_token %a, %b rows [1, 0] : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x12xf32>
   return
 }
 
@@ -624,7 +624,7 @@ func.func @decay_dot_c4(%a: tensor<8x4xf32>, %g: tensor<8xf32>) {
 // -----
 
 func.func @decay_dot_c5(%a: tensor<8x4xf32>, %g: tensor<8x2xf32>) {
-  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<8x2xf32>'}}
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], or of more tokens, found 'tensor<8x2xf32>'}}
   %m = delta.decay_dot upto_token %a, %a decay(%g : tensor<8x2xf32>) : tensor<8x4xf32>, tensor<8x4xf32> -> tensor<8x8xf32>
   return
 }
@@ -648,8 +648,8 @@ func.func @decay_apply_c1_transpose(%m: tensor<4x8xf32>, %x: tensor<8x4xf32>) {
 // -----
 
 func.func @decay_apply_c2(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 8 / nb the same number of tokens, found [3, 3]}}
-  %r = delta.decay_apply upto_token %m, %x rows [3, 3] : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  // expected-error @+1 {{(C2) expected rows = [na, nb] of 1 to 1048576 rows a token, found [0, 3]}}
+  %r = delta.decay_apply upto_token %m, %x rows [0, 3] : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
   return
 }
 
@@ -672,7 +672,7 @@ func.func @decay_apply_c4(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<8
 // -----
 
 func.func @decay_apply_c5(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<4xf32>) {
-  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<4xf32>'}}
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], or of more tokens, found 'tensor<4xf32>'}}
   %r = delta.decay_apply upto_token %m, %x decay(%g : tensor<4xf32>) : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
   return
 }
@@ -688,8 +688,8 @@ func.func @decay_mask_c1(%m: tensor<8xf32>) {
 // -----
 
 func.func @decay_mask_c2(%m: tensor<8x12xf32>) {
-  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 12 / nb the same number of tokens, found [1, 2]}}
-  %r = delta.decay_mask upto_token %m rows [1, 2] : tensor<8x12xf32>
+  // expected-error @+1 {{(C2) expected rows = [na, nb] of 1 to 1048576 rows a token, found [1, 0]}}
+  %r = delta.decay_mask upto_token %m rows [1, 0] : tensor<8x12xf32>
   return
 }
 
@@ -712,7 +712,7 @@ func.func @decay_mask_c4(%m: tensor<8x8xf32>, %g: tensor<8xf32>) {
 // -----
 
 func.func @decay_mask_c5(%m: tensor<8x8xf32>, %g: tensor<8x8xf32>) {
-  // expected-error @+1 {{(C5) expected a decay of shape [8], one gate a head, found 'tensor<8x8xf32>'}}
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or of more tokens, one gate a head, found 'tensor<8x8xf32>'}}
   %r = delta.decay_mask upto_token %m decay(%g : tensor<8x8xf32>) : tensor<8x8xf32>
   return
 }
@@ -888,8 +888,8 @@ func.func @mask_rows_c1(%x: tensor<f32>, %n: index) {
 // -----
 
 func.func @mask_rows_c2(%x: tensor<8xf32>, %n: index) {
-  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
-  %y = delta.mask_rows %x, %n rows 3 : tensor<8xf32>
+  // expected-error @+1 {{(C2) expected 1 to 8 rows a token, found 9}}
+  %y = delta.mask_rows %x, %n rows 9 : tensor<8xf32>
   return
 }
 
@@ -904,8 +904,8 @@ func.func @last_row_c1(%x: tensor<f32>, %n: index) {
 // -----
 
 func.func @last_row_c2(%x: tensor<8xf32>, %n: index) {
-  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
-  %y = delta.last_row %x, %n rows 3 : tensor<8xf32> -> tensor<f32>
+  // expected-error @+1 {{(C2) expected 1 to 8 rows a token, found 9}}
+  %y = delta.last_row %x, %n rows 9 : tensor<8xf32> -> tensor<f32>
   return
 }
 
@@ -928,8 +928,8 @@ func.func @repeat_rows_c1(%x: tensor<f32>) {
 // -----
 
 func.func @repeat_rows_c2(%x: tensor<8xf32>) {
-  // expected-error @+1 {{(C2) expected 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<8xf32>'}}
-  %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<8xf32>
+  // expected-error @+1 {{(C2) expected at most 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<17xf32>'}}
+  %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<17xf32>
   return
 }
 
@@ -944,8 +944,8 @@ func.func @sum_rows_c1(%z: tensor<f32>) {
 // -----
 
 func.func @sum_rows_c2(%x: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C2) expected 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<4x4xf32>'}}
-  %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<4x4xf32>
+  // expected-error @+1 {{(C2) expected at most 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<2x4xf32>'}}
+  %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<2x4xf32>
   return
 }
 
@@ -1018,6 +1018,21 @@ func.func @chunk_program_c23_out(%x: tensor<?x?x1x4xf32>) -> tensor<?x?x1x4xf32>
   }
   return %y : tensor<?x?x1x4xf32>
 }
+
+// -----
+
+func.func @chunk_program_c24(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C24) expected the tile of in #0 to hold the 24 rows of a chunk, found #delta.binding<[seq, time * 3 in 16, head, _]>}}
+  delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time * 3 in 16, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expected a tile of some rows, found 0}}
+func.func private @empty_tile() attributes {binding = #delta.binding<[seq, time in 0]>}
 
 // -----
 

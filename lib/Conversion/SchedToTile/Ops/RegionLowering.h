@@ -215,9 +215,9 @@ private:
                 bool transposeB, Value c, bool isNegated,
                 RankedTensorType type);
   /// `vector`, in registers or in shared memory, along the rows or columns of a
-  /// tile; `repeat` elements for each.
+  /// tile; `repeat` elements for each, `size` in all if that is fewer.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
-                  int64_t repeat);
+                  int64_t repeat, std::optional<int64_t> size = std::nullopt);
   Value makeAlong(Location loc, Value value, tile::LayoutKind layout);
   /// `source` spread over a tile of `type`.
   Value spread(Location loc, Value source, RankedTensorType type);

@@ -21,7 +21,7 @@ using tile::LayoutKind;
 //===----------------------------------------------------------------------===//
 
 Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
-                                int64_t repeat) {
+                                int64_t repeat, std::optional<int64_t> size) {
   if (auto copy = dyn_cast<tile::SmemType>(vector.getType())) {
     auto target = tile::getTileType(copy.getShape(), copy.getElementType(),
                                     repeat == 1 ? layout : LayoutKind::warp);
@@ -29,10 +29,12 @@ Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
                                   /*transpose=*/false, /*block=*/0);
   }
   RankedTensorType type = tensorOf(vector);
-  if (tile::getLayout(type) == layout && repeat == 1)
+  int64_t whole = type.getDimSize(0) * repeat;
+  if (tile::getLayout(type) == layout && size.value_or(whole) == whole &&
+      repeat == 1)
     return vector;
-  auto target = tile::getTileType({type.getDimSize(0) * repeat},
-                                  type.getElementType(), layout);
+  auto target =
+      tile::getTileType({size.value_or(whole)}, type.getElementType(), layout);
   return tile::RelayoutOp::create(builder, loc, target, vector, repeat);
 }
 
@@ -266,8 +268,8 @@ LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
   Value x = getMapVector(op, op.getX());
   if (!x)
     return failure();
-  registers[op.getY()] = {
-      alongTile(op.getLoc(), x, LayoutKind::warp, op.getN())};
+  registers[op.getY()] = {alongTile(op.getLoc(), x, LayoutKind::warp, op.getN(),
+                                    tensorOf(op.getY()).getDimSize(0))};
   return success();
 }
 

@@ -74,8 +74,45 @@ struct FormWYPass : wyvern::delta::impl::FormWYPassBase<FormWYPass> {
 
 private:
   LogicalResult form(RecurrenceOp op);
+  int64_t getTileRows(RecurrenceOp op, int64_t chunk, int64_t repeat);
+  ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
+                          const ScanIns &ins, int64_t chunk);
 };
 } // namespace
+
+/// Returns the rows of tiles with `repeat` rows a token: what tensor cores and
+/// warps take whole. 0 where a chunk has these.
+int64_t FormWYPass::getTileRows(RecurrenceOp op, int64_t chunk,
+                                int64_t repeat) {
+  int64_t own = chunk * repeat;
+  int64_t whole = repeat > 1 ? rows
+                             : llvm::alignTo(chunk, op.getDecay() ? gateMultiple
+                                                                  : multiple);
+  whole = std::min<int64_t>(whole, rows);
+  return whole > own ? whole : 0;
+}
+
+ChunkScanOp FormWYPass::createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
+                                    const ScanIns &ins, int64_t chunk) {
+  MLIRContext *context = b.getContext();
+  FloatType compute = b.getF32Type();
+  if (op.getQuery().getType().getElementType().isF64())
+    compute = b.getF64Type();
+  auto state = BindingAttr::get(
+      context,
+      {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
+  auto getRows = [&](int64_t repeat) { return getTileRows(op, chunk, repeat); };
+  Value init = initialState(b, op);
+  auto scan = ChunkScanOp::create(
+      b, TypeRange(op.getOutput().getType()), TypeRange(init.getType()),
+      ins.getOperands(), ValueRange(init), op.getCuSeqlens(),
+      Direction::forward, chunk, op.getValueHeads(), compute,
+      b.getArrayAttr(ins.getBindings(getRows)), b.getArrayAttr({state}),
+      b.getArrayAttr({rowBinding(context, 1, 4, getRows(1))}));
+
+  addTileArguments(b, scan);
+  return scan;
+}
 
 LogicalResult FormWYPass::form(RecurrenceOp op) {
   if (op.getLevelScales())

@@ -80,7 +80,7 @@ Value ChunkBuilder::decayed(Value keys, Span span, int64_t repeat) {
   Value rows = factor;
   if (repeat != 1) {
     SmallVector<int64_t> shape(shapeOf(factor));
-    shape[0] *= repeat;
+    shape[0] = shapeOf(keys)[0];
     rows = RepeatRowsOp::create(b, tile.type(shape), factor, repeat);
   }
   if (shapeOf(rows).size() == 1)
@@ -162,7 +162,7 @@ Value ChunkBuilder::dot(Value a, Value b) {
 Value ChunkBuilder::rateTile(const TileStep &step) {
   if (step.rate)
     return step.rate;
-  return tile.splat(step.constantRate, {tokens * step.repeat});
+  return tile.splat(step.constantRate, {shapeOf(step.write)[0]});
 }
 
 Value ChunkBuilder::timesRate(Value rows, const TileStep &step) {
@@ -186,7 +186,7 @@ Value ChunkBuilder::updateOfErasing(unsigned index) {
   Value erase = step.erase, rate;
   if (step.written) {
     erase = timesRate(erase, step);
-    rate = tile.splat(1.0, {tokens * step.repeat});
+    rate = tile.splat(1.0, {shapeOf(erase)[0]});
   } else {
     rate = rateTile(step);
   }

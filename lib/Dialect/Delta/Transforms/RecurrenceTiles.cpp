@@ -27,18 +27,20 @@ LogicalResult delta::checkErasingSteps(RecurrenceOp op) {
 }
 
 BindingAttr delta::rowBinding(MLIRContext *context, int64_t repeat,
-                              int64_t rank) {
+                              int64_t rank, int64_t tileRows) {
   SmallVector<BoundDim> dims = {
       {DimKind::seq}, {DimKind::time, repeat}, {DimKind::head}};
+  dims[1].rows = tileRows;
   dims.resize(rank, {DimKind::whole});
   return BindingAttr::get(context, dims);
 }
 
-SmallVector<Attribute> ScanIns::getBindings() const {
-  return llvm::map_to_vector(keys, [](auto key) -> Attribute {
+SmallVector<Attribute>
+ScanIns::getBindings(function_ref<int64_t(int64_t)> getTileRows) const {
+  return llvm::map_to_vector(keys, [&](auto key) -> Attribute {
     auto [operand, repeat] = key;
     int64_t rank = cast<RankedTensorType>(operand.getType()).getRank();
-    return rowBinding(operand.getContext(), repeat, rank);
+    return rowBinding(operand.getContext(), repeat, rank, getTileRows(repeat));
   });
 }
 

@@ -196,9 +196,9 @@ LogicalResult RelayoutOp::verify() {
     return emitOpError() << "(C1) expected a warp-held vector, and row, col or "
                             "warp of it, found "
                          << source << " and " << result;
-  if (result.getDimSize(0) !=
+  if (result.getDimSize(0) >
       source.getDimSize(0) * static_cast<int64_t>(getRepeat()))
-    return emitOpError() << "(C2) expected " << getRepeat()
+    return emitOpError() << "(C2) expected at most " << getRepeat()
                          << " result elements for each of the source's, found "
                          << source << " and " << result;
   return success();
@@ -209,9 +209,9 @@ LogicalResult SumGroupsOp::verify() {
   auto result = cast<RankedTensorType>(getResult().getType());
   int64_t n = getN();
   if (n < 1 || getLayout(source) != LayoutKind::warp ||
-      source.getDimSize(0) % n != 0 ||
-      result != getTileType({source.getDimSize(0) / n}, source.getElementType(),
-                            LayoutKind::warp))
+      getLayout(result) != LayoutKind::warp ||
+      result.getElementType() != source.getElementType() ||
+      source.getDimSize(0) > result.getDimSize(0) * n)
     return emitOpError() << "(C1) expected a warp-held vector, and one with an "
                             "element for each "
                          << n << " of it, found " << source << " and "

@@ -50,9 +50,11 @@ def Delta_DecayDotOp : Delta_RowOp<"decay_dot", ["M"]> {
     ```
 
     Rows map to tokens by t(i) = floor(i / rows[0]), t(j) = floor(j / rows[1])
-    (`rows` defaults to [1, 1]). p_j = sum of g over the tokens up to and with t(j);
-    h_i likewise for t(i), or without token t(i) itself with `before_decay`. Without
-    `decay` both are 0. g is `[tokens]` (one gate a head) or `[tokens, d]`.
+    (`rows` defaults to [1, 1]). A tile may end within a token, and before the last
+    token of another or of g: rows of zeros are behind those of a chunk.
+    p_j = sum of g over the tokens up to and with t(j); h_i likewise for t(i), or
+    without token t(i) itself with `before_decay`. Without `decay` both are 0. g is
+    `[tokens]` (one gate a head) or `[tokens, d]`.
 
     The mask keeps `upto_token`: t(j) <= t(i); `before_token`: t(j) < t(i);
     `before_row`: j < i. So for g <= 0 no exponent is positive: the decay is never
@@ -406,6 +408,8 @@ def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows", []> {
     y_i = x_floor(i / n)
     ```
 
+    y may end before the copies of the last rows of x do.
+
     Example:
 
     ```mlir
@@ -427,6 +431,8 @@ def Delta_SumRowsOp : Delta_RowOp<"sum_rows", []> {
     ```
     y_i = x_(n i) + ... + x_(n i + n - 1)
     ```
+
+    What x has no row for is zero.
 
     Example:
 

@@ -27,6 +27,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
     ```
 
     * A step with `repeat n` has n rows a token; the chunk then has 64 / n tokens.
+      Tiles have 64 of such a step nevertheless, and a multiple of 16 tokens (of 32 with
+      gates): `time * 3 in 64`, with zeros behind a chunk's as behind a sequence's end.
     * A step that reads before the decay takes the exclusive running sum, and
       pairs with earlier tokens only.
     * Steps that erase nothing leave the system: what they add to W is subtracted
@@ -68,6 +70,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
   let options = [
     Option<"rows", "rows", "int64_t", /*default=*/"64",
            "most rows (tokens times repeat) of a chunk">,
+    Option<"multiple", "multiple", "int64_t", "16", "rows that a tile of tokens has a multiple of">,
+    Option<"gateMultiple", "gate-multiple", "int64_t", "32", "the same where tokens have gates">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,

@@ -96,7 +96,8 @@ def Tile_SumGroupsOp : Tile_Op<"sum_groups", [Pure]> {
   let summary = "sums of neighbours in a warp-held vector";
   let description = [{
     Element i of the result is the sum of the source's elements n i to n i + n - 1, in
-    this order: the adjoint of a `tile.relayout` that repeats.
+    this order: the adjoint of a `tile.relayout` that repeats. Those that the source
+    does not have are zero.
 
     Example:
 

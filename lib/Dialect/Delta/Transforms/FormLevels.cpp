@@ -158,8 +158,10 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   RankedTensorType output = op.getOutput().getType();
   SmallVector<int64_t> shape(output.getShape());
   shape[2] = heads;
+  // The rows of a level are those of a chunk.
+  auto ofChunk = [](int64_t) -> int64_t { return 0; };
   ChunkScanOp scan = createScan(b, op, ins, createStates(b, op, heads),
-                                output.clone(shape), *chunk, heads);
+                                output.clone(shape), *chunk, heads, ofChunk);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(&scan.getBlock());
@@ -169,7 +171,7 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
         LevelBuilder(b, levels, tiles).build(scales, getComputeType(op));
     YieldOp::create(b, results.output, results.finalState);
   }
-  BindingAttr binding = rowBinding(b.getContext(), 1, 4);
+  BindingAttr binding = rowBinding(b.getContext(), 1, 4, /*tileRows=*/0);
   auto tile =
       RankedTensorType::get({*chunk, op.getValueDim()}, getComputeType(op));
   PerHead summands = {scan.getOuts().front(), binding, tile,

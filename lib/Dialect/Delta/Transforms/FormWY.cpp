@@ -75,8 +75,6 @@ struct FormWYPass : wyvern::delta::impl::FormWYPassBase<FormWYPass> {
 private:
   LogicalResult form(RecurrenceOp op);
   int64_t getTileRows(RecurrenceOp op, int64_t chunk, int64_t repeat);
-  ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
-                          const ScanIns &ins, int64_t chunk);
 };
 } // namespace
 
@@ -92,28 +90,6 @@ int64_t FormWYPass::getTileRows(RecurrenceOp op, int64_t chunk,
   return whole > own ? whole : 0;
 }
 
-ChunkScanOp FormWYPass::createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
-                                    const ScanIns &ins, int64_t chunk) {
-  MLIRContext *context = b.getContext();
-  FloatType compute = b.getF32Type();
-  if (op.getQuery().getType().getElementType().isF64())
-    compute = b.getF64Type();
-  auto state = BindingAttr::get(
-      context,
-      {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
-  auto getRows = [&](int64_t repeat) { return getTileRows(op, chunk, repeat); };
-  Value init = initialState(b, op);
-  auto scan = ChunkScanOp::create(
-      b, TypeRange(op.getOutput().getType()), TypeRange(init.getType()),
-      ins.getOperands(), ValueRange(init), op.getCuSeqlens(),
-      Direction::forward, chunk, op.getValueHeads(), compute,
-      b.getArrayAttr(ins.getBindings(getRows)), b.getArrayAttr({state}),
-      b.getArrayAttr({rowBinding(context, 1, 4, getRows(1))}));
-
-  addTileArguments(b, scan);
-  return scan;
-}
-
 LogicalResult FormWYPass::form(RecurrenceOp op) {
   if (op.getLevelScales())
     return op.emitOpError() << "expected no level scales; run "
@@ -126,9 +102,10 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   ScanIns ins = collectIns(op);
-  ChunkScanOp scan =
-      createScan(b, op, ins, initialState(b, op), op.getOutput().getType(),
-                 *chunk, op.getValueHeads());
+  ChunkScanOp scan = createScan(
+      b, op, ins, initialState(b, op), op.getOutput().getType(), *chunk,
+      op.getValueHeads(),
+      [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); });
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
   TileResults results = buildWYChunk(b, tiles);

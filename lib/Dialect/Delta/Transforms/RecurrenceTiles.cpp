@@ -108,7 +108,8 @@ FloatType delta::getComputeType(RecurrenceOp op) {
 ChunkScanOp delta::createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
                               const ScanIns &ins, Value init,
                               RankedTensorType output, int64_t chunk,
-                              int64_t heads) {
+                              int64_t heads,
+                              function_ref<int64_t(int64_t)> getTileRows) {
   MLIRContext *context = b.getContext();
   auto state = BindingAttr::get(
       context,
@@ -116,8 +117,9 @@ ChunkScanOp delta::createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
   auto scan = ChunkScanOp::create(
       b, TypeRange(output), TypeRange(init.getType()), ins.getOperands(),
       ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk, heads,
-      getComputeType(op), b.getArrayAttr(ins.getBindings()),
-      b.getArrayAttr({state}), b.getArrayAttr({rowBinding(context, 1, 4)}));
+      getComputeType(op), b.getArrayAttr(ins.getBindings(getTileRows)),
+      b.getArrayAttr({state}),
+      b.getArrayAttr({rowBinding(context, 1, 4, getTileRows(1))}));
   addTileArguments(b, scan);
   return scan;
 }

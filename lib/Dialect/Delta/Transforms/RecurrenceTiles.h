@@ -71,10 +71,11 @@ FloatType getComputeType(RecurrenceOp op);
 
 /// Returns a scan over the chunks of `op` with `heads` heads, whose states
 /// start at `init` and whose region has arguments and no operation yet.
-/// `output` is the type of its out.
+/// `output` is the type of its out, `getTileRows` as ScanIns has it.
 ChunkScanOp createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
                        const ScanIns &ins, Value init, RankedTensorType output,
-                       int64_t chunk, int64_t heads);
+                       int64_t chunk, int64_t heads,
+                       function_ref<int64_t(int64_t)> getTileRows);
 
 } // namespace mlir::wyvern::delta
 

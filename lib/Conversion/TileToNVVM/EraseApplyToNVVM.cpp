@@ -28,8 +28,9 @@ class Solve {
 public:
   Solve(EraseApplyOp op, EraseApplyOp::Adaptor adaptor, Emitter &e)
       : op(op), e(e), operand(op.getZ().getType(), !op.getAdjoint()),
-        half(op.getZ().getType().getElementType()),
-        rates(e.elements(adaptor.getRate())) {
+        half(op.getZ().getType().getElementType()) {
+    if (adaptor.getRate())
+      rates = e.elements(adaptor.getRate());
     SharedOperand::Descriptor z = operand.descriptor(e, adaptor.getZ());
     descriptor = z.base;
     units = z.units;
@@ -49,7 +50,7 @@ public:
   }
 
 private:
-  /// Rounds c_j * parts[j] to a left operand.
+  /// Rounds c_j * parts[j], or parts[j] without rates, to a left operand.
   SmallVector<Value> scale(int64_t j) {
     SmallVector<Value> registers;
     for (int64_t i = 0; i < kPartElements; i += 2) {
@@ -57,8 +58,10 @@ private:
       int64_t column = (j * kPartElements + i) / 4 * 2;
       SmallVector<Value, 2> scaled;
       for (int64_t k : {0, 1})
-        scaled.push_back(LLVM::FMulOp::create(
-            e.builder, e.loc, rates[column + k], parts[j][i + k]));
+        scaled.push_back(rates.empty() ? parts[j][i + k]
+                                       : LLVM::FMulOp::create(e.builder, e.loc,
+                                                              rates[column + k],
+                                                              parts[j][i + k]));
       auto pair = VectorType::get({2}, half);
       Value rounded =
           LLVM::FPTruncOp::create(e.builder, e.loc, pair, e.vectorOf(scaled));

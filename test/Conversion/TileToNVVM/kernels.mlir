@@ -343,6 +343,34 @@ tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots wa
 
 // -----
 
+// Scaled rows are those of C P, which the substitution has; rows of L_21 are multiplied by
+// two rates a lane. What is solved with them needs no rates.
+
+// CHECK-LABEL: gpu.module @scaled
+// CHECK: %[[c:.*]] = llvm.fmul %[[rate:.*]], %[[p:.*]] : f32
+// CHECK: llvm.fneg %[[c]]
+// CHECK: "bar.sync 1, 128;"
+// CHECK: "st.shared.f32 [$0], $1;", {{.*}}, %[[c]]
+// CHECK-COUNT-2: "ld.shared.f32
+// CHECK-COUNT-8: llvm.fmul
+// CHECK-NOT: llvm.fmul
+// CHECK: "stmatrix
+// CHECK: wgmma
+// CHECK-NOT: llvm.fmul
+// CHECK: llvm.return
+tile.kernel @scaled(%w: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 37120 {
+  %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %l = tile.alloc offset 8192 : !tile.smem<64x64xf32>
+  %s = tile.alloc offset 25600 : !tile.smem<2624xf32>
+  %c = tile.alloc offset 36864 : !tile.smem<64xf32>
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1 for_apply scaled
+      : !tile.smem<64x64xf32>, !tile.smem<64xf32>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  %j = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+  %r = tile.erase_apply %w, %j : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+}
+
+// -----
+
 // Three products, each complete before its result is the next one's operand: of the
 // adjoint from the last columns on, with Z across.
 

@@ -376,6 +376,10 @@ LogicalResult EraseStripsOp::verify() {
            << "(C2) expected 64 rates held by every warp or, as L, "
               "in shared memory, found "
            << rate;
+  if (getScaled() && !isa<SmemType>(rate))
+    return emitOpError() << "(C6) expected rates in shared memory to scale the "
+                            "rows of other warps with, found "
+                         << rate;
   return verifyFactorTiles(*this, getZ().getType(), getScratch().getType());
 }
 
@@ -402,7 +406,8 @@ LogicalResult EraseApplyOp::verify() {
     return emitOpError() << "(C2) expected Z of 64 x 64, or in two parts "
                             "64 x 128, bf16 or f16, found "
                          << z;
-  if (getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
+  if (getRate() &&
+      getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
     return emitOpError() << "(C3) expected 64 rates along the columns, found "
                          << getRate().getType();
   return success();

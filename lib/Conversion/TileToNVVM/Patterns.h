@@ -80,7 +80,7 @@ SmallVector<Value> readFragment(Emitter &e, Value thread, Value base,
 
 /// A tile of 16 bits in registers into a swizzled one.
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
-                 bool transposed, int64_t firstRow = 0);
+                 bool transposed, int64_t firstRow = 0, bool asRead = false);
 
 /// A tile of f32, which is not swizzled, into registers and back; `firstRow` is
 /// where the register tile's 64 rows begin in a matrix of more.

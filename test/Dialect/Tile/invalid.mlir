@@ -516,6 +516,14 @@ func.func @store_rows_c4(%x: tensor<64x128xbf16, #tile.layout<acc>>, %g: !tile.g
 
 // -----
 
+func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x128xf32>>, %s: !tile.smem<64x64xf32>, %i: index) {
+  // expected-error @+1 {{(C6) expected a staging tile of 16 bits for the whole of 'tensor<64x64xf32, #tile.layout<acc>>', found '!tile.smem<64x64xf32>'}}
+  tile.store_rows %x to %g[%i, %i, %i, %i] dim 1 valid %i via %s own barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x64xf32>
+  return
+}
+
+// -----
+
 func.func @store_vector_c1(%x: tensor<64xf32, #tile.layout<warp>>, %g: !tile.global<tensor<?x?x4xf32>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4xf32>', found 2}}
   tile.store_vector %x to %g[%i, %i] dim 1 valid %i : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
@@ -1030,6 +1038,16 @@ func.func @erase_strips_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
   // expected-error @+1 {{(C4) expected Z of 64 x 64, or in two parts 64 x 128, bf16 or f16, found '!tile.smem<64x64xf32>'}}
   %w = tile.erase_strips %l, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @erase_strips_c6(%l: !tile.smem<64x64xf32>,
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C6) expected rates in shared memory to scale the rows of other warps with, found 'tensor<64xf32, #tile.layout<warp>>'}}
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1 scaled
+      : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   return
 }
 

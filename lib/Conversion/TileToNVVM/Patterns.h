@@ -44,6 +44,8 @@ void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateTrianglePatterns(LLVMTypeConverter &converter,
+                              RewritePatternSet &patterns);
 void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateScanRowsPatterns(LLVMTypeConverter &converter,
@@ -66,6 +68,8 @@ void populateElementwisePatterns(LLVMTypeConverter &converter,
 /// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp): llvm.exp
 /// has no NVPTX lowering and libdevice is slower.
 Value emitExp(Emitter &e, Value x);
+/// 2^x by the same instruction.
+Value emitExp2(Emitter &e, Value x);
 
 /// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a
 /// multiple of 8, so that 16-byte units stay whole.

@@ -46,8 +46,7 @@ static Value readVector(Emitter &e, Value base, RankedTensorType type) {
   if (isOfRows) {
     for (int64_t i = 0; i < size; i += kAccRows)
       for (int64_t half : {0, 8})
-        values.push_back(
-            e.loadShared(e.f32(), e.add(first, 4 * (i + half))));
+        values.push_back(e.loadShared(e.f32(), e.add(first, 4 * (i + half))));
     return e.vectorOf(values);
   }
   for (int64_t i = 0; i < size; i += 8)

@@ -371,6 +371,34 @@ tile.kernel @scaled(%w: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots war
 
 // -----
 
+// Each warp has code for its own rows: a block on the diagonal takes 6 decays, one below
+// it 4, whose later rows are 8 further down by one factor, and one above it none. What is
+// selected are the 4 elements on the diagonal of the block.
+
+// CHECK-LABEL: gpu.module @triangle
+// CHECK-COUNT-3: scf.if
+// CHECK-NOT: scf.if
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @triangle_decays
+// CHECK-COUNT-51: "llvm.nvvm.ex2.approx.ftz.f"
+// CHECK-NOT: ex2
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @triangle_selects
+// CHECK-COUNT-16: llvm.select
+// CHECK-NOT: llvm.select
+// CHECK: llvm.return
+tile.kernel @triangle(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] shared_bytes 1024 {
+  %r = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+}
+tile.kernel @triangle_decays(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] shared_bytes 1024 {
+  %r = tile.triangle %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+}
+tile.kernel @triangle_selects(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] shared_bytes 1024 {
+  %r = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+}
+
+// -----
+
 // Three products, each complete before its result is the next one's operand: of the
 // adjoint from the last columns on, with Z across.
 

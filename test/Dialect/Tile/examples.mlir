@@ -335,6 +335,23 @@ func.func @first_slot(%n: index, %cu: !tile.cu_seqlens, %T: index) {
   return
 }
 
+// CHECK-LABEL: func.func @last
+func.func @last(%a: tensor<64xf32, #tile.layout<warp>>) {
+  // CHECK: tile.last %
+  %s = tile.last %a : tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// CHECK-LABEL: func.func @triangle
+func.func @triangle(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) {
+  // CHECK: tile.triangle strict %{{.*}} decay %{{.*}}, %
+  %l = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>,
+      tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.triangle %{{[^,]*}} : tensor<64x64xf32
+  %q = tile.triangle %m : tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
 // CHECK-LABEL: func.func @sum_groups
 func.func @sum_groups(%v: tensor<64xf32, #tile.layout<warp>>) {
   // CHECK: tile.sum_groups %{{.*}} by 2

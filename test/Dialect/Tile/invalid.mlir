@@ -1105,6 +1105,30 @@ func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.sm
 
 // -----
 
+func.func @last_c1(%v: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C1) expected a warp-held vector of a multiple of 32 elements, found 'tensor<64xf32, #tile.layout<col>>'}}
+  %s = tile.last %v : tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @triangle_c1(%m: tensor<64x128xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C1) expected 64 x 64 f32 in the acc layout, found 'tensor<64x128xf32, #tile.layout<acc>>'}}
+  %r = tile.triangle %m decay %h, %p : tensor<64x128xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @triangle_c2(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>) {
+  // expected-error @+1 {{(C2) expected 64 sums along the rows and 64 along the columns, found 'tensor<64xf32, #tile.layout<row>>' and 'tensor<64xf32, #tile.layout<row>>'}}
+  %r = tile.triangle %m decay %h, %h : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<row>>
+  return
+}
+
+// -----
+
 func.func @sum_groups_c1(%v: tensor<64xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 2 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<warp>>'}}
   %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<warp>>

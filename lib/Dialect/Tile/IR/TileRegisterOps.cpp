@@ -209,6 +209,31 @@ LogicalResult SumGroupsOp::verify() {
   return success();
 }
 
+LogicalResult LastOp::verify() {
+  constexpr int64_t kLanes = 32;
+  auto type = cast<RankedTensorType>(getX().getType());
+  if (getLayout(type) != LayoutKind::warp || type.getDimSize(0) % kLanes != 0)
+    return emitOpError() << "(C1) expected a warp-held vector of a multiple of "
+                         << kLanes << " elements, found " << type;
+  return success();
+}
+
+LogicalResult TriangleOp::verify() {
+  auto type = cast<RankedTensorType>(getM().getType());
+  Type element = Float32Type::get(getContext());
+  if (type != getTileType({kAccRows, kAccRows}, element, LayoutKind::acc))
+    return emitOpError()
+           << "(C1) expected 64 x 64 f32 in the acc layout, found " << type;
+  if (!getH())
+    return success();
+  if (getH().getType() != getTileType({kAccRows}, element, LayoutKind::row) ||
+      getP().getType() != getTileType({kAccRows}, element, LayoutKind::col))
+    return emitOpError() << "(C2) expected 64 sums along the rows and 64 along "
+                            "the columns, found "
+                         << getH().getType() << " and " << getP().getType();
+  return success();
+}
+
 LogicalResult HoldOp::verify() {
   auto type = cast<RankedTensorType>(getValue().getType());
   if (getLayout(type) != LayoutKind::acc || !type.getElementType().isF32())

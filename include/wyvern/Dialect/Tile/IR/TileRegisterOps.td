@@ -129,6 +129,50 @@ def Tile_CumsumOp : Tile_Op<"cumsum", [Pure, SameOperandsAndResultType]> {
   }];
 }
 
+def Tile_LastOp : Tile_Op<"last", [Pure]> {
+  let summary = "the last element of a warp-held vector, in every thread";
+  let description = [{
+    One exchange: what is behind an element is the last running sum less its own.
+
+    Example: `%s = tile.last %a : tensor<64xf32, #tile.layout<warp>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$x);
+  let results = (outs F32:$y);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def Tile_TriangleOp : Tile_Op<"triangle", [
+    Pure, AttrSizedOperandSegments, AllTypesMatch<["m", "r"]>]> {
+  let summary = "the lower triangle of a matrix of pairs, with their decays";
+  let description = [{
+    ```
+    r_ij = m_ij 2^(h_i - p_j)    where j <= i; with `strict` j < i
+    r_ij = 0                     elsewhere, whatever m_ij and the exponent are
+    ```
+
+    of sums h and p that do not grow; without them r_ij = m_ij there. A warp has 16 rows, and does
+    what its rows need: nothing is masked in blocks of 16 columns below the diagonal, and
+    nothing is computed above it. Below it rows are taken in pairs eight apart, the later
+    one's decays those of the earlier one times 2^(h_(i+8) - h_i).
+
+    Example:
+
+    ```mlir
+    %l = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>,
+        tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$m, Optional<Tile_AnyTensor>:$h,
+                       Optional<Tile_AnyTensor>:$p, UnitAttr:$strict);
+  let results = (outs Tile_AnyTensor:$r);
+  let assemblyFormat = [{
+    (`strict` $strict^)? $m (`decay` $h^ `,` $p)? attr-dict
+    `:` type($m) (`,` type($h)^ `,` type($p))?
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_SumOp : Tile_Op<"sum", [Pure]> {
   let summary = "the sum of a vector, in every thread";
   let description = [{

@@ -164,6 +164,7 @@ static void addTile(OpPassManager &pm, const PipelineOptions &) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
+  kernels.addPass(tile::createTileScaleSolvePass());
   kernels.addPass(tile::createTileRematerializePass());
   kernels.addPass(tile::createTileSchedulePass());
   kernels.addPass(tile::createTileReleaseEarlyPass());

@@ -246,6 +246,19 @@ private:
   }
 };
 
+struct LastPattern : OpConversionPattern<LastOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(LastOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    rewriter.replaceOp(
+        op, e.shuffle(e.elements(adaptor.getX()).back(), e.c32(kLanes - 1)));
+    return success();
+  }
+};
+
 struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -357,7 +370,7 @@ private:
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
-               CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, LastPattern,
                SumGroupsPattern, SumPattern, IndexPattern>(
       converter, patterns.getContext());
 }

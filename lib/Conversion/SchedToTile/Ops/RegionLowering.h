@@ -146,6 +146,7 @@ private:
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
+  Value findSumsUpTo(delta::CumsumOp op);
   LogicalResult lowerLastRow(delta::LastRowOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
@@ -234,6 +235,11 @@ private:
   template <typename OpT> Value sumInLog2(OpT op, bool exclusive);
   template <typename OpT>
   Value decayExponent(OpT op, RankedTensorType type, int64_t m);
+  template <typename OpT>
+  std::pair<Value, Value> pairSums(OpT op, RankedTensorType type, int64_t m);
+  bool isTriangle(delta::DecayDotOp op, int64_t m);
+  /// True in a kernel whose roles have budgets of registers.
+  bool hasBudgets();
   Value tokenIndex(Location loc, RankedTensorType type, int64_t dim,
                    int64_t rows);
   Value constant(Location loc, Type type, double value);

@@ -109,6 +109,8 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
   os << (spec.steps.empty() ? " []\n" : "\n");
   for (const StepSpec &step : spec.steps)
     printStep(step, os);
+  if (!spec.prologue.empty())
+    os << "prologue: [" << llvm::join(spec.prologue, ", ") << "]\n";
   if (!spec.variants.empty())
     os << "variants: [" << llvm::join(spec.variants, ", ") << "]\n";
 }
@@ -144,6 +146,8 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
       {"decay", stringify(spec.decay)},
       {"scale", spec.scale},
       {"steps", std::move(steps)}};
+  if (!spec.prologue.empty())
+    object["prologue"] = llvm::json::Array(spec.prologue);
   if (!spec.variants.empty())
     object["variants"] = llvm::json::Array(spec.variants);
   return object;

@@ -7,6 +7,7 @@
 #include "SourceTree.h"
 #include "SpecLimits.h"
 
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Spec/SpecReader.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -36,6 +37,7 @@ private:
   void parseDecay(const SourceNode &root);
   void parseScale(const SourceNode &root);
   void parseSteps(const SourceNode &root);
+  void parsePrologue(const SourceNode &root);
   void parseVariants(const SourceNode &root);
   StepSpec parseStep(const SourceNode &node);
   void parseRate(const SourceNode &node, StepSpec &step);
@@ -60,7 +62,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "variants"});
+                    "prologue", "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -74,6 +76,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseDecay(root);
   parseScale(root);
   parseSteps(root);
+  parsePrologue(root);
   parseVariants(root);
   if (reader.failed())
     return failure();
@@ -137,6 +140,20 @@ void SpecParser::parseScale(const SourceNode &root) {
     spec.scale = readConstant(*scale, "scale as a finite number").value_or(1.0);
   else if (spec.keyDim > 0)
     spec.scale = 1.0 / std::sqrt(static_cast<double>(spec.keyDim));
+}
+
+void SpecParser::parsePrologue(const SourceNode &root) {
+  const SourceNode *prologue = root.find("prologue");
+  if (!prologue)
+    return;
+  if (prologue->kind != SourceNode::Sequence)
+    return reader.error(*prologue, "expected prologue as a list such as [norm, "
+                                   "gates], found " +
+                                       prologue->describe());
+  ArrayRef<StringRef> parts = delta::getPrologueParts();
+  for (const SourceNode &part : prologue->items)
+    if (auto choice = reader.readChoice(part, "a part of the prologue", parts))
+      spec.prologue.push_back(parts[*choice].str());
 }
 
 void SpecParser::parseVariants(const SourceNode &root) {

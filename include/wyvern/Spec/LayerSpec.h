@@ -66,6 +66,8 @@ struct LayerSpec {
   DecayKind decay = DecayKind::None;
   double scale = 1.0;
   std::vector<StepSpec> steps;
+  /// What the layer computes of its operands: norm, gates (delta-form-wy).
+  std::vector<std::string> prologue;
   /// The variants that a bundle holds, by name; empty for what the compiler
   /// chooses. Part of how the layer is compiled, not of what it computes.
   std::vector<std::string> variants;

@@ -70,6 +70,26 @@ struct ReadElementPattern : OpConversionPattern<ReadElementOp> {
   }
 };
 
+/// Element i is value i / 32 of lane i % 32.
+struct MaskVectorPattern : OpConversionPattern<MaskVectorOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(MaskVectorOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value valid = e.trunc32(adaptor.getValid());
+    SmallVector<Value> values = e.elements(adaptor.getX());
+    for (auto [i, value] : llvm::enumerate(values)) {
+      Value index = e.add(e.laneId(), i * kLanes);
+      value = e.select(e.cmp(LLVM::ICmpPredicate::ult, index, valid), value,
+                       e.cf32(0));
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Between layouts
 //===----------------------------------------------------------------------===//
@@ -330,7 +350,8 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
+  patterns.add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
+               BroadcastPattern,
                CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
                SumGroupsPattern, SumPattern, IndexPattern>(
       converter, patterns.getContext());

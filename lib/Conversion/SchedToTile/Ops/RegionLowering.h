@@ -74,7 +74,8 @@ public:
   void setShared(Value got, Value tile) { shared[got] = tile; }
   /// Returns where that is.
   Value getSharedTile(Value got) const { return shared.lookup(got); }
-  /// How what the role takes from memory itself comes into registers of a type.
+  /// How what the role takes from memory itself comes into registers of a type:
+  /// a tile, or for a tensor of rank 0 its element.
   using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
   void setFetch(Fetch how) { fetch = std::move(how); }
   /// `value` is the register tile, vector or scalar `lowered`.
@@ -141,6 +142,7 @@ private:
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
   LogicalResult lowerLastRow(delta::LastRowOp op);
+  LogicalResult lowerMaskRows(delta::MaskRowsOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
                              bool exclusive, IntegerAttr half);
@@ -180,8 +182,8 @@ private:
   /// An in, from shared memory.
   Value readShared(Value value, int64_t block, Operation *user,
                    std::optional<int64_t> m);
-  /// An in, from device memory.
-  Value fetchRows(sched::LoadOp load, Operation *user);
+  /// An in, from device memory: rows of tokens, or a number.
+  Value fetchIn(sched::LoadOp load, Operation *user);
   /// Makes all tiles of the result of `op` and keeps them.
   LogicalResult keepTiles(Operation *op, function_ref<Value(int64_t)> make);
 

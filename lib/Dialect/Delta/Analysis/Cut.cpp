@@ -6,7 +6,9 @@
 
 #include "wyvern/Dialect/Delta/Analysis/Cut.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -111,7 +113,9 @@ bool Cut::isCheapVector(Value value) const {
     return getTileRank(value) <= 1;
   if (def->hasTrait<OpTrait::ConstantLike>() || isa<tensor::EmptyOp>(def))
     return true;
-  if (getTileRank(value) > 1)
+  // What the chain would compute again in each of its warps is worth a load.
+  if (getTileRank(value) > 1 || isa<math::MathDialect>(def->getDialect()) ||
+      isa<arith::DivFOp>(def))
     return false;
   bool perChunk = timeDims.get(value).none();
   if (auto reduce = dyn_cast<linalg::ReduceOp>(def); reduce && perChunk)

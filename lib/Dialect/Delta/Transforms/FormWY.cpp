@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FormWY.h"
+#include "Prologue.h"
 #include "RecurrenceTiles.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
@@ -75,7 +76,8 @@ static Value initialState(ImplicitLocOpBuilder &b, RecurrenceOp op) {
 }
 
 static ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
-                               const ScanIns &ins, int64_t chunk) {
+                               const ScanIns &ins, Prologue &prologue,
+                               int64_t chunk) {
   MLIRContext *context = b.getContext();
   FloatType compute = b.getF32Type();
   if (op.getQuery().getType().getElementType().isF64())
@@ -84,11 +86,14 @@ static ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
       context,
       {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
   Value init = initialState(b, op);
+  SmallVector<Value> operands = ins.getOperands();
+  SmallVector<Attribute> bindings = ins.getBindings();
+  prologue.addIns(operands, bindings);
   auto scan = ChunkScanOp::create(
       b, TypeRange(op.getOutput().getType()), TypeRange(init.getType()),
-      ins.getOperands(), ValueRange(init), op.getCuSeqlens(),
-      Direction::forward, chunk, op.getValueHeads(), compute,
-      b.getArrayAttr(ins.getBindings()), b.getArrayAttr({state}),
+      operands, ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk,
+      op.getValueHeads(), compute, b.getArrayAttr(bindings),
+      b.getArrayAttr({state}),
       b.getArrayAttr({rowBinding(context, 1, 4)}));
 
   addTileArguments(b, scan);
@@ -100,6 +105,8 @@ struct FormWYPass : wyvern::delta::impl::FormWYPassBase<FormWYPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (failed(Prologue::checkParts(getOperation(), "delta-form-wy", prologue)))
+      return signalPassFailure();
     WalkResult result = getOperation()->walk([&](RecurrenceOp op) {
       return failed(form(op)) ? WalkResult::interrupt() : WalkResult::advance();
     });
@@ -118,12 +125,20 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   FailureOr<int64_t> chunk = chooseChunk(op, rows);
   if (failed(chunk))
     return failure();
+  Prologue prologue(op, ArrayRef<std::string>(this->prologue));
+  if (!prologue.isEmpty()) {
+    auto func = op->getParentOfType<func::FuncOp>();
+    if (failed(prologue.check(func)))
+      return failure();
+    prologue.replaceArguments(func);
+  }
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   ScanIns ins = collectIns(op);
-  ChunkScanOp scan = createShell(b, op, ins, *chunk);
+  ChunkScanOp scan = createShell(b, op, ins, prologue, *chunk);
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
+  prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, results.finalState);
 

@@ -33,6 +33,16 @@ def FormWYPass : Pass<"delta-form-wy"> {
       beforehand, so RWKV-7 solves one row a token and linear attention nothing.
     * At most one step may erase. Equal steps are one step with `repeat n`.
 
+    What a layer computes of each token in front of its recurrence can be part of the
+    region: a *prologue*. The function then takes what it is computed of, under names of
+    its own and in the type of the query.
+
+    ```
+    norm     q and the keys x become       x / sqrt(sum of x^2 + 1e-6)
+    gates    the log decay g becomes       -e^A_log log(1 + e^(a + dt_bias))
+             a rate becomes                max_rate / (1 + e^-b)
+    ```
+
     Before:
 
     ```mlir
@@ -68,6 +78,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
   let options = [
     Option<"rows", "rows", "int64_t", /*default=*/"64",
            "most rows (tokens times repeat) of a chunk">,
+    ListOption<"prologue", "prologue", "std::string",
+               "what the region computes of its operands: norm, gates">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,
@@ -257,7 +269,8 @@ def SimplifyPass : Pass<"delta-simplify"> {
       anyway. Between two ins the second operand takes it. So the in can be read
       by the matmul as it was loaded, and the decays of a head cost a product on
       an accumulator. A scale that varies over kept and summed dimensions at once
-      (a decay for each channel) stays.
+      (a decay for each channel) stays. A scale of the rows of an in that `decay_dot`
+      multiplies moves to rows or columns of the result, whatever the decay.
     * `delta.decay_apply` without a decay a channel becomes `delta.decay_mask` and a
       contraction: its two sides share the masked matrix.
     * Common subexpressions are then merged.

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Layers with a prologue: random raw operands, and what the layer makes of them in float64, with gradients by
+autograd, for CPU and GPU tests."""
+
+import numpy as np
+import torch
+import wyvern._compiler as compiler
+from gradient_oracle import Recurrence
+
+
+def draw(rng, inputs, batch, tokens, sequences=None, alike=0.0):
+    """Returns float32 operands: rows of q and k of many sizes, of which `alike` says how far keys of a head point
+    the same way; gates from nearly 0 to strong ones; logits of rates to where the sigmoid is 0 or 1."""
+    raw = {}
+    for name, info in inputs.items():
+        if name == "cu_seqlens" or info.is_residual:
+            continue
+        sizes = {"seq": batch, "time": tokens}
+        kinds = [kind for kind, _ in info.dims]
+        if "seq" in kinds and "time" not in kinds:
+            sizes["seq"] = sequences or batch
+        shape = [sizes.get(kind, size) * rows for (kind, rows), size in zip(info.dims, map(abs, info.shape))]
+        x = rng.standard_normal(shape)
+        if name in ("q", "k"):
+            x = x + 4 * alike * rng.standard_normal((1, 1, *shape[2:]))
+            x = x * np.exp(rng.standard_normal((*shape[:-1], 1)))
+        raw[name] = (x * {"a": 2, "b": 2, "A_log": 0.7}.get(name, 1)).astype(np.float32)
+    return raw
+
+
+def make(raw, parts, max_rate=1.0):
+    """Returns the layer's operands, of tensors of torch."""
+    made = {}
+    for name, x in raw.items():
+        if name in ("q", "k") and "norm" in parts:
+            made[name] = x * torch.rsqrt((x * x).sum(-1, keepdim=True) + 1e-6)
+        elif name == "a" and "gates" in parts:
+            logs = raw["A_log"].reshape(-1, *[1] * (x.ndim - 3))
+            made["g"] = -logs.exp() * torch.nn.functional.softplus(x + raw["dt_bias"], threshold=1e9)
+        elif name == "b" and "gates" in parts:
+            made["beta"] = max_rate * x.sigmoid()
+        elif name not in ("A_log", "dt_bias"):
+            made[name] = x
+    return made
+
+
+def reference(spec, raw, parts, seeds, cu_seqlens=None):
+    """Returns outputs and gradients in float64, by autograd through the prologue and the recurrence, token by
+    token."""
+    text = compiler.read_spec(spec, "layer", "yaml", "f64")[0][1]
+    given = {name: torch.tensor(x, dtype=torch.float64, requires_grad=True) for name, x in raw.items()}
+    max_rate = 2.0 if "max_rate: 2" in spec else 1.0
+    out = Recurrence(text)(cu_seqlens, **make(given, parts, max_rate))
+    loss = sum((out[name[2:]] * torch.tensor(seed, dtype=torch.float64)).sum() for name, seed in seeds.items())
+    found = torch.autograd.grad(loss, list(given.values()))
+    return {name: x.detach().numpy() for name, x in out.items()} | {
+        f"d_{name}": d.numpy() for name, d in zip(given, found)
+    }

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Norms and gates in the chunk programs of whole sequences, forward and backward, on the CPU.
+
+Judged by autograd through float64's prologue and recurrence, token by token (prologue_cases.py)."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wyvern
+from step_cases import error, small
+
+pytest.importorskip("wyvern._compiler", reason="built without the compiler")
+pytest.importorskip("torch")
+
+import prologue_cases
+
+ROOT = Path(__file__).resolve().parents[2]
+TIME = 83  # one chunk of 64 rows and a part
+PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that nobody owns
+PARTS = ("norm", "gates")
+LAYERS = ["gated_deltanet", "delta_net-340M", "kda", "deltaproduct", "gated_deltaproduct"]
+
+
+def spec_of(layer, **sizes):
+    return small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
+
+
+@functools.lru_cache(maxsize=None)
+def program_of(spec, precision, parts):
+    return wyvern.compile(spec, target="cpu", precision=precision, training=True, prologue=parts)
+
+
+def store(info, x):
+    """Returns the array as the tensor's type has it."""
+    kinds = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
+    return wyvern.to_bf16(x.astype(np.float32)) if info.dtype == "bf16" else x.astype(kinds[info.dtype])
+
+
+def read(info, x):
+    """Returns the numbers of a stored array, in float64."""
+    return (wyvern.from_bf16(x) if info.dtype == "bf16" else np.asarray(x)).astype(np.float64)
+
+
+def run(program, raw, seeds, cu_seqlens=None):
+    """Returns outputs and gradients of a compiled program, in float64."""
+    given = {name: store(program.inputs[name], x) for name, x in raw.items()}
+    out = program(**given, cu_seqlens=cu_seqlens)
+    backward = program.backward
+    every = {**given, **{name: out[name] for name in program.residuals}, "cu_seqlens": cu_seqlens}
+    every |= {name: store(backward.inputs[name], x) for name, x in seeds.items()}
+    gradients = backward(**{name: x for name, x in every.items() if name in backward.inputs})
+    found = {name: read(backward.outputs[name], x) for name, x in gradients.items()}
+    return found | {name: read(program.outputs[name], out[name]) for name in ("o", "final_state")}
+
+
+def draw(program, seed, packed=False, alike=0.0):
+    """Returns operands and gradients of outputs that are numbers of the program's types."""
+    rng = np.random.default_rng(seed)
+    batch, tokens, sequences = (1, int(PACKED[-1]) + 3, len(PACKED) - 1) if packed else (2, TIME, 2)
+    raw = prologue_cases.draw(rng, program.inputs, batch, tokens, sequences, alike)
+    heads, key, value = program.outputs["final_state"].shape[-3:]
+    seeds = {
+        "d_o": rng.standard_normal((batch, tokens, heads, value)),
+        "d_final_state": rng.standard_normal((sequences, heads, key, value)),
+    }
+    types = {**program.inputs, **program.backward.inputs}
+    narrow = lambda name, x: read(types[name], store(types[name], x))
+    return tuple({name: narrow(name, x) for name, x in part.items()} for part in (raw, seeds))
+
+
+def errors(program, spec, parts, seed, packed=False, alike=0.0):
+    """Returns the error of each output and gradient, by name."""
+    raw, seeds = draw(program, seed, packed, alike)
+    cu_seqlens = PACKED if packed else None
+    found = run(program, raw, seeds, cu_seqlens)
+    wanted = prologue_cases.reference(spec, raw, parts, seeds, cu_seqlens)
+    assert set(found) == set(wanted)
+    return {name: error(found[name], wanted[name]) for name in wanted}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_prologue_is_exact_in_float64(layer, packed):
+    spec = spec_of(layer, key=16, value=8, dtype="f64")
+    program = program_of(spec, "f64", PARTS)
+    found = errors(program, spec, PARTS, seed=1, packed=packed)
+    assert max(found.values()) < 1e-9, found

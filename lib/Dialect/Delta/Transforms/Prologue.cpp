@@ -210,11 +210,15 @@ Value PrologueBuilder::normalize(Value rows) {
   return tile.mul(rows, tile.alongRows(factors, rows));
 }
 
-/// Past a sequence's end keys are zero, whatever the rate is there.
+/// Past a sequence's end keys are zero, whatever the rate is there. Below the
+/// bound the rate is 0 to any digit; what is infinite would have no gradient.
 Value PrologueBuilder::rate(Value logits, double most) {
+  constexpr double kBound = -80;
   Value one = splat(1.0, logits);
+  Value bounded =
+      arith::MaximumFOp::create(b, logits, splat(kBound, logits));
   return arith::DivFOp::create(b, splat(most, logits),
-                               tile.add(one, tile.exp(tile.neg(logits))));
+                               tile.add(one, tile.exp(tile.neg(bounded))));
 }
 
 Value PrologueBuilder::softplus(Value x) {

@@ -38,6 +38,7 @@ struct SimplifyPass : wyvern::delta::impl::SimplifyPassBase<SimplifyPass> {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
     populateMoveScalePatterns(patterns, numScalesMoved);
+    populatePushScalePatterns(patterns, numScalesPushed);
     populateExpandDecayPatterns(patterns, numDecaysExpanded);
     ChunkScanOp::getCanonicalizationPatterns(patterns, context);
     ChunkMapOp::getCanonicalizationPatterns(patterns, context);

@@ -12,6 +12,9 @@
 
 namespace mlir::wyvern::delta {
 
+/// Scales of rows that go into a sum of products.
+void populatePushScalePatterns(RewritePatternSet &patterns,
+                               Pass::Statistic &numPushed);
 /// Scales that leave an in which a contraction reads.
 void populateMoveScalePatterns(RewritePatternSet &patterns,
                                Pass::Statistic &numMoved);

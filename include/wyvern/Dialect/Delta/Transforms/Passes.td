@@ -271,6 +271,10 @@ def SimplifyPass : Pass<"delta-simplify"> {
       an accumulator. A scale that varies over kept and summed dimensions at once
       (a decay for each channel) stays. A scale of the rows of an in that `decay_dot`
       multiplies moves to rows or columns of the result, whatever the decay.
+    * A scale of the rows of a sum of products moves into its terms, where it joins
+      scales that are there; row dots of the sum are taken of the scaled one. So the
+      gradient of rows that were scaled holds one sum, and both sides of a matrix of
+      pairs share it.
     * `delta.decay_apply` without a decay a channel becomes `delta.decay_mask` and a
       contraction: its two sides share the masked matrix.
     * Common subexpressions are then merged.
@@ -301,6 +305,8 @@ def SimplifyPass : Pass<"delta-simplify"> {
   let statistics = [
     Statistic<"numScalesMoved", "num-scales-moved",
               "scales moved off an in that a matmul reads">,
+    Statistic<"numScalesPushed", "num-scales-pushed",
+              "scales of rows moved into a sum of products">,
     Statistic<"numDecaysExpanded", "num-decays-expanded",
               "decay_apply turned into a mask and a contraction">,
   ];

@@ -204,6 +204,56 @@ static SmallVector<Operation *> orderByState(Block &block,
   return ordered;
 }
 
+/// True for elementwise work on vectors and numbers that come out of memory, of
+/// which some is a function such as a logarithm: gates of a layer's own.
+static bool isOfRawVectors(Operation *op, bool &hasFunction) {
+  bool isVectorWork =
+      op->getNumResults() == 1 && getTileRank(op->getResult(0)) <= 1 &&
+      (op->hasTrait<OpTrait::Elementwise>() || isa<linalg::BroadcastOp>(op));
+  if (!isVectorWork)
+    return false;
+  hasFunction |= isa<math::MathDialect>(op->getDialect());
+  return llvm::all_of(op->getOperands(), [&](Value operand) {
+    Operation *def = operand.getDefiningOp();
+    return def && (isa<sched::GetOp, sched::LoadOp, tensor::EmptyOp>(def) ||
+                   def->hasTrait<OpTrait::ConstantLike>() ||
+                   isOfRawVectors(def, hasFunction));
+  });
+}
+
+/// Moves such work to where it is first read: it can be made at any time, and
+/// would hold registers of all threads meanwhile.
+static SmallVector<Operation *> delayRawVectors(ArrayRef<Operation *> ops) {
+  llvm::DenseMap<Operation *, size_t> places;
+  for (auto [i, op] : llvm::enumerate(ops))
+    places[op] = i;
+  // What is made at its use has the place of that.
+  std::function<size_t(Operation *)> getFirstUse = [&](Operation *op) {
+    size_t first = ops.size();
+    for (Operation *user : op->getUsers()) {
+      auto it = places.find(user);
+      first = std::min(first,
+                       it == places.end() ? getFirstUse(user) : it->second);
+    }
+    return first;
+  };
+  SmallVector<std::pair<size_t, Operation *>> keyed;
+  for (Operation *op : llvm::reverse(ops)) {
+    bool hasFunction = false;
+    if (isOfRawVectors(op, hasFunction) && hasFunction)
+      places[op] = getFirstUse(op);
+    keyed.push_back({places[op], op});
+  }
+  std::reverse(keyed.begin(), keyed.end());
+  llvm::stable_sort(keyed, [&](const auto &a, const auto &b) {
+    // What moved comes before what stands there.
+    return a.first < b.first ||
+           (a.first == b.first && a.second != ops[a.first % ops.size()] &&
+            b.second == ops[b.first % ops.size()]);
+  });
+  return llvm::to_vector(llvm::make_second_range(keyed));
+}
+
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
   isTight = takesInPlace && isMap;
   auto isHandOver = [&](Operation *op) {
@@ -250,5 +300,5 @@ SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
   }
   auto getRegisters = [&](Value value) { return countRegisters(value); };
   RegionOrder::Costs costs{isLeftOut, getStagedBytes, getRegisters};
-  return chooseOrder(block, costs);
+  return delayRawVectors(chooseOrder(block, costs));
 }

@@ -137,6 +137,27 @@ void Cut::findAfter() {
     needAfter(yield.getOuts()[out]);
 }
 
+/// A vector that is a function of sums, such as the norms of rows: more work than
+/// to read it.
+bool Cut::isFunctionOfSums(Value value) const {
+  Operation *def = value.getDefiningOp();
+  if (!def || getTileRank(value) != 1 || !isa<math::MathDialect>(def->getDialect()))
+    return false;
+  SmallVector<Operation *> worklist = {def};
+  llvm::SmallDenseSet<Operation *> seen;
+  while (!worklist.empty()) {
+    Operation *op = worklist.pop_back_val();
+    if (!seen.insert(op).second)
+      continue;
+    if (!cast<ChunkRegionOpInterface>(op).isCheap())
+      return true;
+    for (Value operand : op->getOperands())
+      if (Operation *made = operand.getDefiningOp())
+        worklist.push_back(made);
+  }
+  return false;
+}
+
 /// What the chain has done is loaded where it is worth a load; what no carry
 /// enters is computed here, unless the map before has it for the chain anyway.
 void Cut::needAfter(Value value) {
@@ -152,6 +173,12 @@ void Cut::needAfter(Value value) {
   }
   if (!def)
     return;
+  // The map before makes it on the way to what the chain reads.
+  if (!crossing.empty() && isFunctionOfSums(value) &&
+      !dependence.reaches(value)) {
+    crossing.push_back(value);
+    return;
+  }
   afterOps.insert(def);
   for (Value operand : def->getOperands())
     needAfter(operand);

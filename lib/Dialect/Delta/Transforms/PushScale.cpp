@@ -84,6 +84,63 @@ struct OrderScales : OpRewritePattern<arith::MulFOp> {
 };
 } // namespace
 
+/// Returns the user of `tile` that is it times this scale; null if there is none.
+static Value findScaled(Value tile, const Scaled &like) {
+  for (Operation *user : tile.getUsers()) {
+    if (user->getNumResults() != 1)
+      continue;
+    std::optional<Scaled> scaled = matchScaled(user->getResult(0));
+    if (scaled && scaled->tile == tile && scaled->scale == like.scale &&
+        scaled->dim == like.dim)
+      return user->getResult(0);
+  }
+  return {};
+}
+
+namespace {
+/// Scales go where the same ones are already: (s_i t_j x_ij) y_ij is
+/// x_ij (s_i t_j y_ij), if that is made of y anyway.
+struct ShareScales : OpRewritePattern<arith::MulFOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(arith::MulFOp mul,
+                                PatternRewriter &rewriter) const override {
+    if (getTileRank(mul.getResult()) != 2)
+      return rewriter.notifyMatchFailure(mul, "no matrix");
+    for (auto [x, y] : {std::pair(mul.getLhs(), mul.getRhs()),
+                        std::pair(mul.getRhs(), mul.getLhs())}) {
+      SmallVector<Scaled> scales; // the last one first
+      Value core = x;
+      for (auto scaled = matchScaled(core); scaled && core.hasOneUse();
+           scaled = matchScaled(core)) {
+        scales.push_back(*scaled);
+        core = scaled->tile;
+      }
+      Value known = y;
+      for (const Scaled &scaled : llvm::reverse(scales))
+        known = known ? findScaled(known, scaled) : Value();
+      if (scales.empty() || !known || known == mul.getResult())
+        continue;
+      ImplicitLocOpBuilder b(mul.getLoc(), rewriter);
+      TileBuilder tiles(b,
+                        cast<FloatType>(getElementTypeOrSelf(mul.getType())));
+      Value shared = y;
+      for (const Scaled &scaled : llvm::reverse(scales))
+        shared = createScaled(tiles, shared, scaled.scale, scaled.dim);
+      rewriter.replaceOp(mul, tiles.mul(core, shared));
+      // Else the factors would look as if they could change places again.
+      for (Operation *op = x.getDefiningOp(); op && op != core.getDefiningOp();) {
+        std::optional<Scaled> scaled = matchScaled(op->getResult(0));
+        rewriter.eraseOp(op);
+        op = scaled->tile.getDefiningOp();
+      }
+      return success();
+    }
+    return rewriter.notifyMatchFailure(mul, "no factor has the other's scales");
+  }
+};
+} // namespace
+
 //===----------------------------------------------------------------------===//
 // Into a sum
 //===----------------------------------------------------------------------===//
@@ -257,6 +314,6 @@ struct DotScaledSum : OpRewritePattern<arith::MulFOp> {
 
 void delta::populatePushScalePatterns(RewritePatternSet &patterns,
                                       Pass::Statistic &numPushed) {
-  patterns.add<OrderScales, DotScaledSum>(patterns.getContext());
+  patterns.add<OrderScales, ShareScales, DotScaledSum>(patterns.getContext());
   patterns.add<ScaleTermsOfSum>(patterns.getContext(), numPushed);
 }

@@ -81,3 +81,62 @@ def timed(fs, rounds=12, reps=5):
             e.record(); torch.cuda.synchronize()
             best[i] = min(best[i], s.elapsed_time(e) / reps)
     return best
+
+def l2norm(x):
+    w = x.float()
+    return (w * torch.rsqrt(w.square().sum(-1, keepdim=True) + 1e-6)).to(x.dtype)
+
+def gate(a, A_log, dt_bias):
+    return -A_log.exp() * torch.nn.functional.softplus(a.float() + dt_bias)
+
+def try_compile(f, *args):
+    try:
+        c = torch.compile(f); c(*args); return c
+    except Exception as e:
+        print("   no torch.compile:", str(e)[:80].replace("\n", " ")); return f
+
+def times(B, T):
+    H = 16
+    raw, grads = draw(H, H, 128, 128, B, T, B, 0, 3, torch.bfloat16)
+    q, k, v, a, b = (raw[n] for n in ("q", "k", "v", "a", "b"))
+    A, dt, s0 = raw["A_log"], raw["dt_bias"], raw["initial_state"]
+    norm = try_compile(lambda x: l2norm(x), q)
+    gates = try_compile(lambda a, b, A, dt: (gate(a, A, dt), b.float().sigmoid()), a, b, A, dt)
+    def made(eager):
+        n, f = (l2norm, lambda *x: (gate(x[0], x[2], x[3]), x[1].float().sigmoid())) if eager else (norm, gates)
+        g, beta = f(a, b, A, dt)
+        return {"q": n(q), "k": n(k), "v": v, "g": g, "beta": beta}
+    plain_in = made(True)
+    for variant in ("separate", "fused-blocks"):
+        pl, pr = load(f"fwd_plain_{variant}", False), load(f"fwd_p_{variant}", False)
+        fs = [lambda: pr(**raw), lambda: pl(**plain_in, initial_state=s0), lambda: pl(**made(True), initial_state=s0), lambda: pl(**made(False), initial_state=s0)]
+        o1, o2 = fs[0]()["o"], fs[1]()["o"]
+        t = timed([graph(f) for f in fs])
+        print(f"fwd {variant} {B}x{T} H16: prologue {t[0]:.4f} plain {t[1]:.4f} eager+plain {t[2]:.4f} compiled+plain {t[3]:.4f} ms; ratio to plain {t[0]/t[1]:.3f}; o differs {err(o1, o2):.1e}", flush=True)
+    pl, pr = load("large_plain", False), load("large_p", False)
+    def train(p, ins):
+        out = p(**ins)
+        given = ins | grads | {n: out[n] for n in p.residuals}
+        return p.backward(**{n: given[n] for n in p.backward.inputs if n in given})
+    leaves = {n: raw[n].clone().requires_grad_() for n in ("q", "k", "a", "b", "A_log", "dt_bias")}
+    gr = train(pl, plain_in | {"initial_state": s0})
+    def around():
+        # what torch does around the plain program: prologue and its backward
+        qn, kn = l2norm(leaves["q"]), l2norm(leaves["k"])
+        g = gate(leaves["a"], leaves["A_log"], leaves["dt_bias"]); beta = leaves["b"].float().sigmoid()
+        return torch.autograd.grad([qn, kn, g, beta], list(leaves.values()), [gr["d_q"], gr["d_k"], gr["d_g"], gr["d_beta"]])
+    fs = [lambda: train(pr, raw), lambda: train(pl, plain_in | {"initial_state": s0}), around]
+    t = timed([graph(f) for f in fs])
+    print(f"train separate {B}x{T} H16: prologue {t[0]:.4f} plain {t[1]:.4f} torch's prologue and its backward, eager {t[2]:.4f} ms; ratio to plain {t[0]/t[1]:.3f}", flush=True)
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    print(torch.cuda.get_device_name(), torch.__version__)
+    for case in ({"B": 2, "T": 333, "seed": 1}, {"B": 1, "T": 300, "alike": 1, "seed": 2}, {"lengths": [70, 0, 1, 129], "T": 210, "seed": 3}):
+        try: check("small_p", 2, 2, 128, 128, case)
+        except Exception as e:
+            import traceback; traceback.print_exc()
+    for B, T in ((4, 4096), (1, 8192)):
+        try: times(B, T)
+        except Exception as e:
+            import traceback; traceback.print_exc()

@@ -314,6 +314,10 @@ struct DotScaledSum : OpRewritePattern<arith::MulFOp> {
 
 void delta::populatePushScalePatterns(RewritePatternSet &patterns,
                                       Pass::Statistic &numPushed) {
-  patterns.add<OrderScales, ShareScales, DotScaledSum>(patterns.getContext());
+  patterns.add<OrderScales, DotScaledSum>(patterns.getContext());
   patterns.add<ScaleTermsOfSum>(patterns.getContext(), numPushed);
+}
+
+void delta::populateShareScalePatterns(RewritePatternSet &patterns) {
+  patterns.add<ShareScales>(patterns.getContext());
 }

@@ -342,11 +342,9 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
   if (auto code =
           checkChoice("state-layout", options.stateLayout, {"vk", "kv"}))
     return code;
-  if (auto code =
-          checkChoice("state-type", options.stateType, {"f32", "bf16"}))
+  if (auto code = checkChoice("state-type", options.stateType, {"f32", "bf16"}))
     return code;
-  if (auto code =
-          checkChoice("slot-type", options.slotType, {"i32", "i64"}))
+  if (auto code = checkChoice("slot-type", options.slotType, {"i32", "i64"}))
     return code;
   if (options.firstSlot < 0)
     return usageError("expected --first-slot of at least 0, found " +

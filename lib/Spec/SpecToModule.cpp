@@ -120,8 +120,7 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
   if (!spec.prologue.empty())
     function->setAttr(
         delta::kPrologueAttr,
-        builder.getStrArrayAttr(
-            llvm::to_vector_of<StringRef>(spec.prologue)));
+        builder.getStrArrayAttr(llvm::to_vector_of<StringRef>(spec.prologue)));
   Block *entry = function.addEntryBlock();
   for (auto [operand, argument] : llvm::zip(operands, entry->getArguments())) {
     argument.setLoc(getLoc(operand.loc));

@@ -57,8 +57,7 @@ static LogicalResult checkResults(func::FuncOp func) {
        llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
     if (!isa_and_nonnull<sched::KernelOp, tile::LaunchOp>(
             value.getDefiningOp()) ||
-        !seen.insert(value).second ||
-        !func.getResultAttr(i, delta::kNameAttr))
+        !seen.insert(value).second || !func.getResultAttr(i, delta::kNameAttr))
       return func.emitError()
              << "result #" << i
              << ": expected a result of a kernel that is returned once, "
@@ -148,7 +147,8 @@ private:
   LogicalResult lowerSums(func::FuncOp func, const TensorNames &names,
                           OpBuilder &builder) {
     unsigned number = 0;
-    for (auto op : llvm::make_early_inc_range(func.getOps<delta::SumTokensOp>())) {
+    for (auto op :
+         llvm::make_early_inc_range(func.getOps<delta::SumTokensOp>())) {
       std::string name = (func.getSymName() + "_sum").str();
       if (number > 0)
         name += std::to_string(number);

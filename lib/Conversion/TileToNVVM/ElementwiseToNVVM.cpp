@@ -337,12 +337,12 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns.add<
-      TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
-      CompareIndicesPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
-      UnaryPattern<math::SqrtOp, emitSqrt>,
-      UnaryPattern<math::RsqrtOp, emitRsqrt>,
-      UnaryPattern<math::AbsFOp, emitAbs>,
-      UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
-      converter, patterns.getContext(), /*benefit=*/2);
+  patterns
+      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+           CompareIndicesPattern, ExpPattern<math::ExpOp>,
+           ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
+           UnaryPattern<math::RsqrtOp, emitRsqrt>,
+           UnaryPattern<math::AbsFOp, emitAbs>,
+           UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
+          converter, patterns.getContext(), /*benefit=*/2);
 }

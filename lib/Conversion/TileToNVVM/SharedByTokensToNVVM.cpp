@@ -37,11 +37,11 @@ struct LoadScalarPattern : OpConversionPattern<LoadScalarOp> {
     Value from =
         globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value loaded = e.loadGlobal(element, from);
-    rewriter.replaceOp(op, element.isF32() ? loaded
-                                           : LLVM::FPExtOp::create(
-                                                 rewriter, op.getLoc(), e.f32(),
-                                                 loaded)
-                                                 .getResult());
+    rewriter.replaceOp(
+        op, element.isF32()
+                ? loaded
+                : LLVM::FPExtOp::create(rewriter, op.getLoc(), e.f32(), loaded)
+                      .getResult());
     return success();
   }
 };
@@ -59,9 +59,8 @@ struct SumTokensPattern : OpConversionPattern<SumTokensOp> {
     Value scratch = adaptor.getScratch();
     // What the block summed before is read.
     sync(e);
-    e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)), [&] {
-      e.storeShared(sum, e.add(scratch, e.mul(warp, 4)));
-    });
+    e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)),
+             [&] { e.storeShared(sum, e.add(scratch, e.mul(warp, 4))); });
     sync(e);
     e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(0)), [&] {
       Value lane = e.laneId();
@@ -69,9 +68,7 @@ struct SumTokensPattern : OpConversionPattern<SumTokensOp> {
           e.cmp(LLVM::ICmpPredicate::ult, lane, e.udiv(threads, kLanes));
       Value part = e.ifElse(
           isWarp, e.f32(),
-          [&] {
-            return e.loadShared(e.f32(), e.add(scratch, e.mul(lane, 4)));
-          },
+          [&] { return e.loadShared(e.f32(), e.add(scratch, e.mul(lane, 4))); },
           [&] { return e.cf32(0); });
       Value total = sumLanes(e, part);
       e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, lane, e.c32(0)), [&] {

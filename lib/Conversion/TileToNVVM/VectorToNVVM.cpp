@@ -351,8 +351,7 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
-               BroadcastPattern,
-               CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
-               SumGroupsPattern, SumPattern, IndexPattern>(
+               BroadcastPattern, CopyToWarpsPattern, RelayoutPattern,
+               CumsumPattern, SumGroupsPattern, SumPattern, IndexPattern>(
       converter, patterns.getContext());
 }

@@ -93,33 +93,32 @@ void TokenSums::createShell() {
     tensors.push_back(add(tensor, /*dense=*/true));
   for (Value sum : op.getSums())
     sums.push_back(add(sum, /*dense=*/false));
-  launch.cu = addArgument(tile::CuSeqlensType::get(builder.getContext()),
-                          "cu_seqlens");
+  launch.cu =
+      addArgument(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
   launch.tokens = addArgument(builder.getIndexType(), "tokens");
   launch.sequences = addArgument(builder.getIndexType(), "sequences");
   kernel.setOperandsAttr(builder.getArrayAttr(operandNames));
 }
 
 Value TokenSums::countRows() {
-  Value last =
-      arith::SubIOp::create(builder, loc, launch.sequences, index(1));
+  Value last = arith::SubIOp::create(builder, loc, launch.sequences, index(1));
   auto sequence = tile::SequenceOp::create(builder, loc, last, launch.cu,
                                            launch.tokens, launch.sequences);
-  Value before = arith::MulIOp::create(builder, loc, sequence.getBatch(),
-                                       launch.tokens);
+  Value before =
+      arith::MulIOp::create(builder, loc, sequence.getBatch(), launch.tokens);
   return arith::AddIOp::create(builder, loc, before, sequence.getEnd());
 }
 
 void TokenSums::lower() {
   OpBuilder::InsertionGuard guard(builder);
   createShell();
-  auto scratchType = tile::SmemType::get(builder.getContext(), {32},
-                                         builder.getF32Type());
+  auto scratchType =
+      tile::SmemType::get(builder.getContext(), {32}, builder.getF32Type());
   Value scratch = tile::AllocOp::create(builder, loc, scratchType,
                                         /*transient=*/false, IntegerAttr());
   Value block = tile::BlockIdOp::create(builder, loc);
-  Value isFirst = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::ult, block, index(heads));
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                        block, index(heads));
   auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   Value rows = countRows();

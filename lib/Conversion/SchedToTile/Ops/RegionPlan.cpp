@@ -205,16 +205,19 @@ static SmallVector<Operation *> orderByState(Block &block,
 }
 
 /// True for elementwise work on vectors and numbers that come out of memory, of
-/// which some is a function such as a logarithm: gates of a layer's own.
+/// which some is more than a sum or a product, such as a logarithm, or reads a
+/// number: the gates of a layer's own.
 static bool isOfRawVectors(Operation *op, bool &hasFunction) {
   bool isVectorWork =
       op->getNumResults() == 1 && getTileRank(op->getResult(0)) <= 1 &&
       (op->hasTrait<OpTrait::Elementwise>() || isa<linalg::BroadcastOp>(op));
   if (!isVectorWork)
     return false;
-  hasFunction |= isa<math::MathDialect>(op->getDialect());
+  hasFunction |= !isa<arith::AddFOp, arith::MulFOp, arith::NegFOp,
+                      arith::SubFOp, linalg::BroadcastOp>(op);
   return llvm::all_of(op->getOperands(), [&](Value operand) {
     Operation *def = operand.getDefiningOp();
+    hasFunction |= isa_and_nonnull<sched::LoadOp>(def);
     return def && (isa<sched::GetOp, sched::LoadOp, tensor::EmptyOp>(def) ||
                    def->hasTrait<OpTrait::ConstantLike>() ||
                    isOfRawVectors(def, hasFunction));
@@ -232,25 +235,23 @@ static SmallVector<Operation *> delayRawVectors(ArrayRef<Operation *> ops) {
     size_t first = ops.size();
     for (Operation *user : op->getUsers()) {
       auto it = places.find(user);
-      first = std::min(first,
-                       it == places.end() ? getFirstUse(user) : it->second);
+      first =
+          std::min(first, it == places.end() ? getFirstUse(user) : it->second);
     }
     return first;
   };
-  SmallVector<std::pair<size_t, Operation *>> keyed;
+  // What moves comes before what stands there.
+  using Key = std::pair<size_t, bool>;
+  SmallVector<std::pair<Key, Operation *>> keyed;
   for (Operation *op : llvm::reverse(ops)) {
     bool hasFunction = false;
-    if (isOfRawVectors(op, hasFunction) && hasFunction)
+    bool moves = isOfRawVectors(op, hasFunction) && hasFunction;
+    if (moves)
       places[op] = getFirstUse(op);
-    keyed.push_back({places[op], op});
+    keyed.push_back({{places[op], !moves}, op});
   }
   std::reverse(keyed.begin(), keyed.end());
-  llvm::stable_sort(keyed, [&](const auto &a, const auto &b) {
-    // What moved comes before what stands there.
-    return a.first < b.first ||
-           (a.first == b.first && a.second != ops[a.first % ops.size()] &&
-            b.second == ops[b.first % ops.size()]);
-  });
+  llvm::stable_sort(keyed, llvm::less_first());
   return llvm::to_vector(llvm::make_second_range(keyed));
 }
 

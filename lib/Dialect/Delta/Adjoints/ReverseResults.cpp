@@ -95,8 +95,9 @@ Value ReverseProgram::findRows(Value sum) {
   }
   if (!isa_and_nonnull<arith::MulFOp>(def))
     return {};
-  for (auto [factor, other] : {std::pair(def->getOperand(0), def->getOperand(1)),
-                               std::pair(def->getOperand(1), def->getOperand(0))})
+  for (auto [factor, other] :
+       {std::pair(def->getOperand(0), def->getOperand(1)),
+        std::pair(def->getOperand(1), def->getOperand(0))})
     if (Value rows = findRows(factor)) {
       TileBuilder tile(inside, compute);
       return tile.mul(rows, tile.broadcast(other, shapeOf(rows), {0}));
@@ -107,8 +108,8 @@ Value ReverseProgram::findRows(Value sum) {
 /// The gradient of an in without time, as a row a token that is summed behind
 /// the program: nothing but a sum over tokens would be carried. Nothing, if it
 /// is no such sum, or of heads that several of the program's share.
-std::optional<ReverseProgram::Result>
-ReverseProgram::describeRows(unsigned in, Value tile) {
+std::optional<ReverseProgram::Result> ReverseProgram::describeRows(unsigned in,
+                                                                   Value tile) {
   Result result = describeResult(in, tile);
   auto primal = cast<RankedTensorType>(result.primal.getType());
   std::optional<unsigned> head = findHead(result.binding.getDims());

@@ -137,11 +137,12 @@ void Cut::findAfter() {
     needAfter(yield.getOuts()[out]);
 }
 
-/// A vector that is a function of sums, such as the norms of rows: more work than
-/// to read it.
+/// A vector that is a function of sums, such as the norms of rows: more work
+/// than to read it.
 bool Cut::isFunctionOfSums(Value value) const {
   Operation *def = value.getDefiningOp();
-  if (!def || getTileRank(value) != 1 || !isa<math::MathDialect>(def->getDialect()))
+  if (!def || getTileRank(value) != 1 ||
+      !isa<math::MathDialect>(def->getDialect()))
     return false;
   SmallVector<Operation *> worklist = {def};
   llvm::SmallDenseSet<Operation *> seen;

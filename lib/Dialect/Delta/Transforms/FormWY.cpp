@@ -93,8 +93,7 @@ static ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
       b, TypeRange(op.getOutput().getType()), TypeRange(init.getType()),
       operands, ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk,
       op.getValueHeads(), compute, b.getArrayAttr(bindings),
-      b.getArrayAttr({state}),
-      b.getArrayAttr({rowBinding(context, 1, 4)}));
+      b.getArrayAttr({state}), b.getArrayAttr({rowBinding(context, 1, 4)}));
 
   addTileArguments(b, scan);
   return scan;

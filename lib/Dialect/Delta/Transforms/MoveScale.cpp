@@ -31,8 +31,8 @@ struct ScaledIn {
 };
 } // namespace
 
-/// Returns what `operand` is, if it is an in times a scale, or times several, of
-/// which this is the last.
+/// Returns what `operand` is, if it is an in times a scale, or times several,
+/// of which this is the last.
 static std::optional<ScaledIn> matchScaledIn(Value operand);
 
 namespace {
@@ -203,8 +203,8 @@ MoveScaleOffDecayed::matchAndRewrite(DecayDotOp op,
     auto product = cast<DecayDotOp>(rewriter.clone(*op));
     product->setOperand(i, scaled->tile);
     SmallVector<int64_t> dims(scaled->dims.size(), i);
-    rewriter.replaceOp(op, createScaled(rewriter, op.getLoc(), product.getM(),
-                                        *scaled, dims));
+    rewriter.replaceOp(
+        op, createScaled(rewriter, op.getLoc(), product.getM(), *scaled, dims));
     ++numMoved;
     return success();
   }

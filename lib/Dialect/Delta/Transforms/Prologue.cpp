@@ -64,7 +64,8 @@ LogicalResult Prologue::checkNames(func::FuncOp func) {
     replaced.push_back(step.rate);
   for (unsigned i = 0; i < func.getNumArguments(); ++i) {
     auto name = func.getArgAttrOfType<StringAttr>(i, kNameAttr);
-    if (name && !llvm::is_contained(replaced, func.getArgument(i)) && llvm::is_contained(names, name.getValue()))
+    if (name && !llvm::is_contained(replaced, func.getArgument(i)) &&
+        llvm::is_contained(names, name.getValue()))
       return op.emitOpError()
              << "has an operand '" << name.getValue()
              << "', which is what the prologue 'gates' calls one of its own; "
@@ -98,7 +99,7 @@ LogicalResult Prologue::check(func::FuncOp func) {
 
 /// Returns an argument in the place of `value`, of the query's element type.
 Value Prologue::replaceArgument(func::FuncOp func, Value value,
-                                    StringRef name) {
+                                StringRef name) {
   auto arg = cast<BlockArgument>(value);
   unsigned number = arg.getArgNumber();
   auto type = cast<RankedTensorType>(arg.getType())
@@ -145,7 +146,7 @@ void Prologue::replaceArguments(func::FuncOp func) {
 }
 
 void Prologue::addIns(SmallVectorImpl<Value> &ins,
-                          SmallVectorImpl<Attribute> &bindings) {
+                      SmallVectorImpl<Attribute> &bindings) {
   for (Value value : {logA, bias}) {
     if (!value)
       continue;
@@ -205,8 +206,8 @@ Value PrologueBuilder::sumOfSquares(Value rows) {
 /// Rows past a sequence's end are zero, and stay so.
 Value PrologueBuilder::normalize(Value rows) {
   Value squares = sumOfSquares(rows);
-  Value factors = math::RsqrtOp::create(
-      b, tile.add(squares, splat(kNormEpsilon, squares)));
+  Value factors =
+      math::RsqrtOp::create(b, tile.add(squares, splat(kNormEpsilon, squares)));
   return tile.mul(rows, tile.alongRows(factors, rows));
 }
 
@@ -215,8 +216,7 @@ Value PrologueBuilder::normalize(Value rows) {
 Value PrologueBuilder::rate(Value logits, double most) {
   constexpr double kBound = -80;
   Value one = splat(1.0, logits);
-  Value bounded =
-      arith::MaximumFOp::create(b, logits, splat(kBound, logits));
+  Value bounded = arith::MaximumFOp::create(b, logits, splat(kBound, logits));
   return arith::DivFOp::create(b, splat(most, logits),
                                tile.add(one, tile.exp(tile.neg(bounded))));
 }

@@ -73,18 +73,20 @@ struct OrderScales : OpRewritePattern<arith::MulFOp> {
     TileBuilder tiles(b, cast<FloatType>(getElementTypeOrSelf(mul.getType())));
     if (outer->dim == inner->dim) {
       Value scale = tiles.mul(outer->scale, inner->scale);
-      rewriter.replaceOp(
-          mul, createScaled(tiles, inner->tile, scale, outer->dim));
+      rewriter.replaceOp(mul,
+                         createScaled(tiles, inner->tile, scale, outer->dim));
       return success();
     }
     Value tile = createScaled(tiles, inner->tile, outer->scale, outer->dim);
-    rewriter.replaceOp(mul, createScaled(tiles, tile, inner->scale, inner->dim));
+    rewriter.replaceOp(mul,
+                       createScaled(tiles, tile, inner->scale, inner->dim));
     return success();
   }
 };
 } // namespace
 
-/// Returns the user of `tile` that is it times this scale; null if there is none.
+/// Returns the user of `tile` that is it times this scale; null if there is
+/// none.
 static Value findScaled(Value tile, const Scaled &like) {
   for (Operation *user : tile.getUsers()) {
     if (user->getNumResults() != 1)
@@ -129,7 +131,8 @@ struct ShareScales : OpRewritePattern<arith::MulFOp> {
         shared = createScaled(tiles, shared, scaled.scale, scaled.dim);
       rewriter.replaceOp(mul, tiles.mul(core, shared));
       // Else the factors would look as if they could change places again.
-      for (Operation *op = x.getDefiningOp(); op && op != core.getDefiningOp();) {
+      for (Operation *op = x.getDefiningOp();
+           op && op != core.getDefiningOp();) {
         std::optional<Scaled> scaled = matchScaled(op->getResult(0));
         rewriter.eraseOp(op);
         op = scaled->tile.getDefiningOp();
@@ -162,8 +165,8 @@ static std::optional<unsigned> findRowOperand(linalg::ContractOp op) {
     return std::nullopt;
   AffineExpr row = maps[2].getResult(0);
   for (unsigned i : {0u, 1u})
-    if (maps[i].getResultPosition(row) &&
-        !maps[1 - i].getResultPosition(row) && isComputed(op.getInputs()[i]))
+    if (maps[i].getResultPosition(row) && !maps[1 - i].getResultPosition(row) &&
+        isComputed(op.getInputs()[i]))
       return i;
   return std::nullopt;
 }
@@ -205,8 +208,8 @@ struct ScaleTermsOfSum : OpRewritePattern<arith::MulFOp> {
     auto product = scaled && scaled->dim == 0
                        ? scaled->tile.getDefiningOp<linalg::ContractOp>()
                        : linalg::ContractOp();
-    if (!product || !product->hasOneUse() ||
-        isZero(product.getOutputs()[0]) || !findRowOperand(product))
+    if (!product || !product->hasOneUse() || isZero(product.getOutputs()[0]) ||
+        !findRowOperand(product))
       return rewriter.notifyMatchFailure(mul, "scales no rows of a sum");
     ImplicitLocOpBuilder b(mul.getLoc(), rewriter);
     rewriter.replaceOp(mul, scaleSum(b, scaled->tile, scaled->scale));
@@ -268,7 +271,8 @@ struct RowDots {
 
 /// Of a sum that is read twice, scaled and in row dots that are multiplied by
 /// the same scale among others, the row dots are of what is scaled:
-///   n_i z_ij,  t_i n_i sum_j z_ij y_ij     =>   w_ij = n_i z_ij,  t_i sum_j w_ij y_ij
+///   n_i z_ij,  t_i n_i sum_j z_ij y_ij     =>   w_ij = n_i z_ij,  t_i sum_j
+///   w_ij y_ij
 /// Then the sum is not needed without its scale.
 struct DotScaledSum : OpRewritePattern<arith::MulFOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -285,9 +289,9 @@ struct DotScaledSum : OpRewritePattern<arith::MulFOp> {
       if (user != mul)
         other = user;
     auto dots = dyn_cast_or_null<arith::MulFOp>(other);
-    std::optional<RowDots> found =
-        dots && dots.getLhs() != dots.getRhs() ? RowDots::match(dots)
-                                               : std::nullopt;
+    std::optional<RowDots> found = dots && dots.getLhs() != dots.getRhs()
+                                       ? RowDots::match(dots)
+                                       : std::nullopt;
     if (!found)
       return rewriter.notifyMatchFailure(mul, "there are no row dots");
     ImplicitLocOpBuilder b(found->times.getLoc(), rewriter);

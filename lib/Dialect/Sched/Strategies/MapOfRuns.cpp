@@ -204,9 +204,9 @@ void MapWriter::bring(Value operand) {
   BlockArgument arg = map.getInArg(*in);
   if (!mapping.contains(arg) && delta::getTileRank(arg) == 0) {
     BlockArgument source = kernel.getInArgs()[*in];
-    mapping.map(arg, LoadOp::create(builder, loc, kernel.getTileType(source),
-                                    source)
-                         .getTile());
+    mapping.map(arg,
+                LoadOp::create(builder, loc, kernel.getTileType(source), source)
+                    .getTile());
   } else if (!mapping.contains(arg)) {
     auto get = GetOp::create(builder, loc, arg.getType(), channels.lookup(*in));
     mapping.map(arg, get.getTiles()[0]);

@@ -196,7 +196,7 @@ def test_prologues_that_are_refused():
         wyvern.compile(text, target="cpu", serving=True, prologue=["norm"])
     with pytest.raises(ValueError, match="prologue: expected a list of 'norm' and 'gates', found 'norm'"):
         wyvern.compile(text, target="cpu", serving=True, prologue="norm")
-    with pytest.raises(ValueError, match="prologue: it is a step's"):
+    with pytest.raises(wyvern.CompileError, match="expected q and the keys for the prologue 'norm'"):
         wyvern.compile(text, target="cpu", prologue=["norm"])
 
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Ops of programs that compute norms and gates themselves, beside torch operations in front of plain ones."""
+
+import pytest
+
+pytest.importorskip("wyvern._compiler", reason="built without the compiler")
+torch = pytest.importorskip("torch")
+
+import prologue_cases
+import wyvern
+import wyvern.torch
+from wyvern.torch import _transforms
+from wyvern.torch._rules import family_of
+
+B, T, H, K, V = 2, 70, 2, 16, 8
+PARTS = ("norm", "gates")
+
+
+def raw_operands(rule):
+    """Returns float64 leaves of a rule's raw operands, by name."""
+    generator = torch.Generator().manual_seed(5)
+    shapes = {x.name: x.shape for x in family_of(rule, prologue=PARTS).signature.operands}
+    sizes = dict(batch=B, tokens=T, key_heads=H, value_heads=H, key_dim=K, value_dim=V)
+    draw = lambda shape: torch.randn([sizes[n] * rows for n, rows in shape], generator=generator, dtype=torch.float64)
+    return {name: draw(shape).requires_grad_() for name, shape in shapes.items()}
+
+
+def gradients(o, state, leaves):
+    generator = torch.Generator().manual_seed(6)
+    loss = sum((x * torch.randn(x.shape, generator=generator, dtype=x.dtype)).sum() for x in (o, state))
+    return torch.autograd.grad(loss, list(leaves.values()))
+
+
+@pytest.mark.parametrize("rule", ["delta_rule", "gated_delta_rule", "kda"])
+def test_ops_with_a_prologue_are_those_without_behind_torch(rule):
+    leaves = raw_operands(rule)
+    family, plain = family_of(rule, prologue=PARTS), family_of(rule)
+    o, state = _transforms.call(family.name, tuple(leaves.values()), None, None, True)
+    made = prologue_cases.make(leaves, PARTS)
+    wanted = _transforms.call(plain.name, tuple(made[name] for name in plain.signature.names), None, None, True)
+    torch.testing.assert_close((o, state), wanted)
+    torch.testing.assert_close(gradients(o, state, leaves), gradients(*wanted, leaves))
+
+
+def test_schemas_have_the_raw_operands():
+    names = family_of("gated_delta_rule", prologue=PARTS).signature.names
+    assert names == ("q", "k", "v", "a", "b", "A_log", "dt_bias")
+    assert family_of("delta_rule", prologue=PARTS).signature.names == ("q", "k", "v", "b")
+    assert family_of("gated_delta_rule", prologue=("norm",)).signature.names == family_of("gated_delta_rule").signature.names
+
+
+def test_op_of_a_spec_with_a_prologue():
+    spec = {
+        "name": "raw",
+        "heads": {"key": H, "value": H},
+        "dims": {"key": K, "value": V},
+        "decay": "head",
+        "steps": [{"write": "k", "value": "v", "rate": "beta"}],
+        "prologue": list(PARTS),
+    }
+    op = wyvern.torch.op(spec)
+    assert set(op.operands) == {"q", "k", "v", "a", "b", "A_log", "dt_bias"}
+    assert op.shapes["A_log"] == f"[{H}]"
+    leaves = raw_operands("gated_delta_rule")
+    o, state = op(**leaves, output_final_state=True)
+    family = family_of("gated_delta_rule", prologue=PARTS)
+    torch.testing.assert_close((o, state), _transforms.call(family.name, tuple(leaves.values()), None, None, True))
+    found = dict(zip(leaves, gradients(o, state, leaves)))
+    assert all(x.abs().max() > 0 for x in found.values())
+
+
+def test_a_spec_names_parts_that_there_are():
+    spec = "{name: x, heads: {key: 1, value: 1}, dims: {key: 8, value: 8}, steps: [{write: k, value: v}], prologue: [norms]}"
+    with pytest.raises(wyvern.CompileError, match="expected a part of the prologue to be one of norm, gates, found 'norms'"):
+        wyvern.compile(spec, target="cpu")

@@ -89,43 +89,6 @@ def FormWYPass : Pass<"delta-form-wy"> {
   ];
 }
 
-def FuseProloguePass : Pass<"delta-fuse-prologue"> {
-  let summary = "compute what a token needs inside of the chunk programs that read it";
-  let description = [{
-    An elementwise operation on whole tensors whose result is an in of a chunk program
-    (an erase key `b * k`, a written row `w * v`) moves into the region of the program,
-    which then reads the operands. Nothing is written to memory for it, and its
-    gradient comes with that of the region. Each program that reads the result computes
-    it; where nothing else does, the operation outside goes.
-
-    * The operation computes in the type of the region: in f32 for bf16 tensors.
-    * Past the end of a sequence ins are zero. What an operation makes of zeros goes
-      through `delta.mask_rows`, unless it is zero.
-    * Operands have the shape of the result, and so its binding. Others stay outside,
-      with a remark of the category `delta-fuse-prologue`.
-
-    Before (types left out):
-
-    ```mlir
-    %e = arith.mulf %b, %k
-    %o, %sT = delta.chunk_scan ... ins(%E = %e[seq, time, head, _], ...) ... {
-      %L = delta.decay_dot before_row %E, %K
-    ```
-
-    After:
-
-    ```mlir
-    %o, %sT = delta.chunk_scan ...
-        ins(..., %B = %b[seq, time, head, _], %K = %k[seq, time, head, _]) ... {
-      %E = arith.mulf %B, %K
-      %L = delta.decay_dot before_row %E, %K
-    ```
-  }];
-  let statistics = [
-    Statistic<"numFused", "num-fused", "operations computed in a chunk program">,
-  ];
-}
-
 def DifferentiatePass : Pass<"delta-differentiate", "::mlir::ModuleOp"> {
   let summary = "derive the backward of each function of chunk programs";
   let description = [{
@@ -146,7 +109,9 @@ def DifferentiatePass : Pass<"delta-differentiate", "::mlir::ModuleOp"> {
     * An in whose heads are shared by several of the program's heads gets its
       gradient one a head, in the compute type, and then summed over each group.
     * An in without a time dimension gets its gradient as one more carry, from
-      zero, and then summed over the sequences.
+      zero, and then summed over the sequences; where it is a sum over rows that
+      are zero past a sequence's end, each token's row leaves the program instead,
+      and `delta.sum_tokens` adds them up.
     * Run `delta-simplify` afterwards: it drops what nothing reads of the replays.
 
     Before (types left out):
@@ -609,6 +574,7 @@ def SegmentPass : Pass<"delta-segment"> {
   ];
 }
 
+include "wyvern/Dialect/Delta/Transforms/ProloguePasses.td"
 include "wyvern/Dialect/Delta/Transforms/RoundingPasses.td"
 include "wyvern/Dialect/Delta/Transforms/ServingPasses.td"
 

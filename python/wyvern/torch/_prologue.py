@@ -15,7 +15,9 @@ def normed(rule, max_rate, repeat, tensors):
     """Returns the ops of a rule whose program takes the L2 norm of q and keys itself, where there is one for
     these operands; else None. In fp16 there is none: scaled gradients of raw rows may leave its range."""
     q = tensors[0]
-    if not is_gpu(q.device) or q.dtype != torch.bfloat16 or not _direct.is_quiet():
+    # A compiler has kernels of its own around an op; of transformed tensors it is not known what gradients they want.
+    traced = torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack()
+    if traced or not is_gpu(q.device) or q.dtype != torch.bfloat16:
         return None
     family = family_of(rule, max_rate, repeat, ("norm",))
     v = tensors[family.signature.names.index("v")]

@@ -15,6 +15,7 @@ pytest.importorskip("wyvern._compiler", reason="built without the compiler")
 pytest.importorskip("torch")
 
 import prologue_cases
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 TIME = 83  # one chunk of 64 rows and a part
@@ -87,3 +88,36 @@ def test_prologue_is_exact_in_float64(layer, packed):
     program = program_of(spec, "f64", PARTS)
     found = errors(program, spec, PARTS, seed=1, packed=packed)
     assert max(found.values()) < 1e-9, found
+
+
+def run_in_front(plain, types, raw, parts, seeds, cu_seqlens):
+    """Returns what `run` does, of the program without a prologue: that is made in front of it in float32, rounded to
+    the types of the program, and differentiated by autograd."""
+    given = {name: torch.tensor(x, dtype=torch.float32, requires_grad=True) for name, x in raw.items()}
+    made = prologue_cases.make(given, parts)
+    found = run(plain, {name: x.detach().double().numpy() for name, x in made.items()}, seeds, cu_seqlens)
+    into = [torch.tensor(found.pop(f"d_{name}"), dtype=torch.float32) for name in made]
+    for (name, info), d in zip(types.items(), torch.autograd.grad(list(made.values()), list(given.values()), into)):
+        found[f"d_{name}"] = read(info, store(info, d.double().numpy()))
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+@pytest.mark.parametrize("layer", ["gated_deltanet", "delta_net-340M"])
+def test_prologue_in_the_program_rounds_no_more_than_in_front_of_it(layer, dtype):
+    """Over four draws, as gradients of gates are sums that cancel to a different part in each."""
+    spec = spec_of(layer, key=64, value=32, dtype=dtype)
+    program, plain = program_of(spec, "rounded", PARTS), program_of(spec, "rounded", ())
+    squares = []
+    for seed, packed, alike in ((1, False, 0.0), (2, False, 1.0), (3, True, 0.3), (4, True, 0.0)):
+        raw, seeds = draw(program, seed, packed, alike)
+        cu_seqlens = PACKED if packed else None
+        types = {name: program.inputs[name] for name in raw}
+        wanted = prologue_cases.reference(spec, raw, PARTS, seeds, cu_seqlens)
+        inside = run(program, raw, seeds, cu_seqlens)
+        front = run_in_front(plain, types, raw, PARTS, seeds, cu_seqlens)
+        assert set(inside) == set(front) == set(wanted)
+        squares.append({name: [error(part[name], x) ** 2 for part in (inside, front)] for name, x in wanted.items()})
+    for name in squares[0]:
+        inside, front = np.sqrt(np.mean([found[name] for found in squares], axis=0))
+        assert inside <= 1.1 * front, (name, inside, front)

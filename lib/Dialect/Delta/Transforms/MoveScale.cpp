@@ -33,7 +33,30 @@ struct ScaledIn {
 
 /// Returns what `operand` is, if it is an in times a scale, or times several,
 /// of which this is the last.
-static std::optional<ScaledIn> matchScaledIn(Value operand);
+static std::optional<ScaledIn> matchScaledIn(Value operand) {
+  auto neg = operand.getDefiningOp<arith::NegFOp>();
+  auto mul = (neg ? neg.getOperand() : operand).getDefiningOp<arith::MulFOp>();
+  if (!mul)
+    return std::nullopt;
+  bool isNegated = neg != nullptr;
+  for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
+                             std::pair(mul.getRhs(), mul.getLhs())}) {
+    if (!isPlainIn(tile) && !matchScaledIn(tile))
+      continue;
+    if (getSplat(scale))
+      return ScaledIn{tile, scale, {}, isNegated};
+    auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
+    if (!broadcast)
+      continue;
+    ScaledIn scaled{tile, broadcast.getInput(), {}, isNegated};
+    int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
+    for (int64_t dim = 0; dim < rank; ++dim)
+      if (!llvm::is_contained(broadcast.getDimensions(), dim))
+        scaled.dims.push_back(dim);
+    return scaled;
+  }
+  return std::nullopt;
+}
 
 namespace {
 /// Takes the scale off an in that is an operand of a contraction.
@@ -84,31 +107,6 @@ private:
   Pass::Statistic &numMoved;
 };
 } // namespace
-
-static std::optional<ScaledIn> matchScaledIn(Value operand) {
-  auto neg = operand.getDefiningOp<arith::NegFOp>();
-  auto mul = (neg ? neg.getOperand() : operand).getDefiningOp<arith::MulFOp>();
-  if (!mul)
-    return std::nullopt;
-  bool isNegated = neg != nullptr;
-  for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
-                             std::pair(mul.getRhs(), mul.getLhs())}) {
-    if (!isPlainIn(tile) && !matchScaledIn(tile))
-      continue;
-    if (getSplat(scale))
-      return ScaledIn{tile, scale, {}, isNegated};
-    auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
-    if (!broadcast)
-      continue;
-    ScaledIn scaled{tile, broadcast.getInput(), {}, isNegated};
-    int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
-    for (int64_t dim = 0; dim < rank; ++dim)
-      if (!llvm::is_contained(broadcast.getDimensions(), dim))
-        scaled.dims.push_back(dim);
-    return scaled;
-  }
-  return std::nullopt;
-}
 
 /// For the dimensions of operand `i` that index a scale, those of a tile with
 /// the map `to`; fails if the tile lacks one or orders them differently.

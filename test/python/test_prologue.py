@@ -33,29 +33,6 @@ def program_of(spec, precision, parts):
     return wyvern.compile(spec, target="cpu", precision=precision, training=True, prologue=parts)
 
 
-def store(info, x):
-    """Returns the array as the tensor's type has it."""
-    kinds = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
-    return wyvern.to_bf16(x.astype(np.float32)) if info.dtype == "bf16" else x.astype(kinds[info.dtype])
-
-
-def read(info, x):
-    """Returns the numbers of a stored array, in float64."""
-    return (wyvern.from_bf16(x) if info.dtype == "bf16" else np.asarray(x)).astype(np.float64)
-
-
-def run(program, raw, seeds, cu_seqlens=None):
-    """Returns outputs and gradients of a compiled program, in float64."""
-    given = {name: store(program.inputs[name], x) for name, x in raw.items()}
-    out = program(**given, cu_seqlens=cu_seqlens)
-    backward = program.backward
-    every = {**given, **{name: out[name] for name in program.residuals}, "cu_seqlens": cu_seqlens}
-    every |= {name: store(backward.inputs[name], x) for name, x in seeds.items()}
-    gradients = backward(**{name: x for name, x in every.items() if name in backward.inputs})
-    found = {name: read(backward.outputs[name], x) for name, x in gradients.items()}
-    return found | {name: read(program.outputs[name], out[name]) for name in ("o", "final_state")}
-
-
 def draw(program, seed, packed=False, alike=0.0):
     """Returns operands and gradients of outputs that are numbers of the program's types."""
     rng = np.random.default_rng(seed)
@@ -67,7 +44,7 @@ def draw(program, seed, packed=False, alike=0.0):
         "d_final_state": rng.standard_normal((sequences, heads, key, value)),
     }
     types = {**program.inputs, **program.backward.inputs}
-    narrow = lambda name, x: read(types[name], store(types[name], x))
+    narrow = lambda name, x: prologue_cases.read(types[name], prologue_cases.store(types[name], x))
     return tuple({name: narrow(name, x) for name, x in part.items()} for part in (raw, seeds))
 
 
@@ -75,8 +52,8 @@ def errors(program, spec, parts, seed, packed=False, alike=0.0):
     """Returns the error of each output and gradient, by name."""
     raw, seeds = draw(program, seed, packed, alike)
     cu_seqlens = PACKED if packed else None
-    found = run(program, raw, seeds, cu_seqlens)
-    wanted = prologue_cases.reference(spec, raw, parts, seeds, cu_seqlens)
+    found = prologue_cases.run(program, raw, seeds, cu_seqlens)
+    wanted = prologue_cases.reference(prologue_cases.text_of(spec), raw, parts, seeds, cu_seqlens)
     assert set(found) == set(wanted)
     return {name: error(found[name], wanted[name]) for name in wanted}
 
@@ -91,14 +68,14 @@ def test_prologue_is_exact_in_float64(layer, packed):
 
 
 def run_in_front(plain, types, raw, parts, seeds, cu_seqlens):
-    """Returns what `run` does, of the program without a prologue: that is made in front of it in float32, rounded to
+    """Returns what prologue_cases.run does, of the program without a prologue: that is made in front of it in float32, rounded to
     the types of the program, and differentiated by autograd."""
     given = {name: torch.tensor(x, dtype=torch.float32, requires_grad=True) for name, x in raw.items()}
     made = prologue_cases.make(given, parts)
-    found = run(plain, {name: x.detach().double().numpy() for name, x in made.items()}, seeds, cu_seqlens)
+    found = prologue_cases.run(plain, {name: x.detach().double().numpy() for name, x in made.items()}, seeds, cu_seqlens)
     into = [torch.tensor(found.pop(f"d_{name}"), dtype=torch.float32) for name in made]
     for (name, info), d in zip(types.items(), torch.autograd.grad(list(made.values()), list(given.values()), into)):
-        found[f"d_{name}"] = read(info, store(info, d.double().numpy()))
+        found[f"d_{name}"] = prologue_cases.read(info, prologue_cases.store(info, d.double().numpy()))
     return found
 
 
@@ -113,8 +90,8 @@ def test_prologue_in_the_program_rounds_no_more_than_in_front_of_it(layer, dtype
         raw, seeds = draw(program, seed, packed, alike)
         cu_seqlens = PACKED if packed else None
         types = {name: program.inputs[name] for name in raw}
-        wanted = prologue_cases.reference(spec, raw, PARTS, seeds, cu_seqlens)
-        inside = run(program, raw, seeds, cu_seqlens)
+        wanted = prologue_cases.reference(prologue_cases.text_of(spec), raw, PARTS, seeds, cu_seqlens)
+        inside = prologue_cases.run(program, raw, seeds, cu_seqlens)
         front = run_in_front(plain, types, raw, PARTS, seeds, cu_seqlens)
         assert set(inside) == set(front) == set(wanted)
         squares.append({name: [error(part[name], x) ** 2 for part in (inside, front)] for name, x in wanted.items()})

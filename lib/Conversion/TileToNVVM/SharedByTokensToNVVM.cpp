@@ -24,6 +24,8 @@ using namespace mlir::wyvern::tile;
 
 /// Lanes of a warp.
 static constexpr int64_t kLanes = 32;
+/// Loads of a thread that are under way together.
+static constexpr int64_t kRowsAtOnce = 8;
 
 namespace {
 struct LoadScalarPattern : OpConversionPattern<LoadScalarOp> {
@@ -93,23 +95,32 @@ private:
     return sum;
   }
 
-  /// The thread's sum of rows of a dense tensor [batch, tokens, heads].
+  /// The thread's sum of rows of a dense tensor [batch, tokens, heads]. It loads
+  /// several at once, the last one again in the place of those past the end.
   static Value sumRows(Emitter &e, SumTokensOp op, OpAdaptor adaptor,
                        Value threads) {
     int64_t heads = op.getGlobal().getType().getTensor().getDimSize(2);
-    Value first = e.ext64(e.threadId());
-    Value pointer =
-        offsetPointer(e, globalPointer(e, adaptor.getGlobal()),
-                      e.add(e.mul(first, heads), adaptor.getHead()), e.f32());
-    auto loop = scf::ForOp::create(e.builder, e.loc, first, adaptor.getRows(),
-                                   e.ext64(threads), {e.cf32(0), pointer});
+    Value first = e.ext64(e.threadId()), step = e.ext64(threads);
+    Value rows = adaptor.getRows(), last = e.sub(rows, e.c64(1));
+    Value pointer = globalPointer(e, adaptor.getGlobal());
+    auto loop = scf::ForOp::create(e.builder, e.loc, first, rows,
+                                   e.mul(step, kRowsAtOnce), {e.cf32(0)});
     OpBuilder::InsertionGuard guard(e.builder);
     e.builder.setInsertionPointToStart(loop.getBody());
-    Value sum = loop.getRegionIterArg(0), from = loop.getRegionIterArg(1);
-    Value next =
-        offsetPointer(e, from, e.mul(e.ext64(threads), heads), e.f32());
-    scf::YieldOp::create(e.builder, e.loc,
-                         {fadd(e, sum, e.loadGlobal(e.f32(), from)), next});
+    Value sum = loop.getRegionIterArg(0), row = loop.getInductionVar();
+    SmallVector<Value> loaded;
+    for (int64_t i = 0; i < kRowsAtOnce; ++i) {
+      Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
+      Value element = e.add(e.mul(e.select(isRow, row, last), heads),
+                            adaptor.getHead());
+      Value x = e.loadGlobal(e.f32(),
+                             offsetPointer(e, pointer, element, e.f32()));
+      loaded.push_back(e.select(isRow, x, e.cf32(0)));
+      row = e.add(row, step);
+    }
+    for (Value x : loaded)
+      sum = fadd(e, sum, x);
+    scf::YieldOp::create(e.builder, e.loc, sum);
     return loop.getResult(0);
   }
 };

@@ -31,7 +31,9 @@
 // CHECK: math.exp %[[TA]] : tensor<f32>
 // CHECK: %[[x:.*]] = arith.addf %[[Ta]], %{{.*}} : tensor<64xf32>
 // CHECK: math.log1p
-// CHECK: %[[g:.*]] = delta.mask_rows %{{.*}}, %[[n]] : tensor<64xf32>
+// CHECK: %[[floor:.*]] = arith.constant dense<-1.040000e+02>
+// CHECK: %[[bounded:.*]] = arith.maximumf %{{.*}}, %[[floor]]
+// CHECK: %[[g:.*]] = delta.mask_rows %[[bounded]], %[[n]] : tensor<64xf32>
 // CHECK: %[[M:.*]] = delta.decay_dot before_row %[[Kn]], %[[Kn]] decay(%[[g]] : tensor<64xf32>)
 // CHECK: delta.erase_solve %[[M]], %[[rate]],
 // CHECK: delta.decay_dot upto_token %[[Qn]], %[[Kn]]

@@ -235,12 +235,16 @@ Value PrologueBuilder::along(Value x, Value like) {
 }
 
 /// Past a sequence's end there is no decay, though the gate of a zero is one.
+/// Chunks add up their decays: below the bound e^g is 0, and the sums would lose
+/// digits, or be no numbers.
 Value PrologueBuilder::decay(Value raw, Value logA, Value bias) {
   Value rate = tile.neg(tile.exp(logA));
   Value step = softplus(tile.add(raw, along(bias, raw)));
   Value gates = tile.mul(along(rate, raw), step);
   if (isOneToken())
     return gates;
+  double bound = scan.getCompute().isF64() ? -746 : -104;
+  gates = arith::MaximumFOp::create(b, gates, splat(bound, gates));
   return MaskRowsOp::create(b, gates.getType(), gates, scan.getValid(),
                             /*rows=*/1);
 }

@@ -95,8 +95,9 @@ private:
     return sum;
   }
 
-  /// The thread's sum of rows of a dense tensor [batch, tokens, heads]. It loads
-  /// several at once, the last one again in the place of those past the end.
+  /// The thread's sum of rows of a dense tensor [batch, tokens, heads]. It
+  /// loads several at once, the last one again in the place of those past the
+  /// end.
   static Value sumRows(Emitter &e, SumTokensOp op, OpAdaptor adaptor,
                        Value threads) {
     int64_t heads = op.getGlobal().getType().getTensor().getDimSize(2);
@@ -111,10 +112,10 @@ private:
     SmallVector<Value> loaded;
     for (int64_t i = 0; i < kRowsAtOnce; ++i) {
       Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
-      Value element = e.add(e.mul(e.select(isRow, row, last), heads),
-                            adaptor.getHead());
-      Value x = e.loadGlobal(e.f32(),
-                             offsetPointer(e, pointer, element, e.f32()));
+      Value element =
+          e.add(e.mul(e.select(isRow, row, last), heads), adaptor.getHead());
+      Value x =
+          e.loadGlobal(e.f32(), offsetPointer(e, pointer, element, e.f32()));
       loaded.push_back(e.select(isRow, x, e.cf32(0)));
       row = e.add(row, step);
     }

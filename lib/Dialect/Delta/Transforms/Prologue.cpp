@@ -235,8 +235,8 @@ Value PrologueBuilder::along(Value x, Value like) {
 }
 
 /// Past a sequence's end there is no decay, though the gate of a zero is one.
-/// Chunks add up their decays: below the bound e^g is 0, and the sums would lose
-/// digits, or be no numbers.
+/// Chunks add up their decays: below the bound e^g is 0, and the sums would
+/// lose digits, or be no numbers.
 Value PrologueBuilder::decay(Value raw, Value logA, Value bias) {
   Value rate = tile.neg(tile.exp(logA));
   Value step = softplus(tile.add(raw, along(bias, raw)));

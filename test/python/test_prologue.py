@@ -98,3 +98,18 @@ def test_prologue_in_the_program_rounds_no_more_than_in_front_of_it(layer, dtype
     for name in squares[0]:
         inside, front = np.sqrt(np.mean([found[name] for found in squares], axis=0))
         assert inside <= 1.1 * front, (name, inside, front)
+
+
+@pytest.mark.parametrize("most", [1e4, np.inf])
+def test_a_gate_without_bound_resets(most):
+    """And a large one gives gradients that are numbers, as do rates of 0 and 1."""
+    spec = spec_of("gated_deltanet", key=16, value=8, dtype="f64")
+    program = program_of(spec, "f64", PARTS)
+    raw, seeds = draw(program, 9)
+    raw["a"][:, 40], raw["a"][:, 50], raw["b"][:, 45], raw["b"][:, 46] = most, -most, -most, most
+    found = prologue_cases.run(program, raw, seeds)
+    assert np.isfinite(found["o"]).all() and np.isfinite(found["final_state"]).all()
+    assert most == np.inf or all(np.isfinite(x).all() for x in found.values())
+    tail = {name: x[:, 40:] if name in ("q", "k", "v", "a", "b") else x for name, x in raw.items()}
+    behind = program(**tail | {"initial_state": np.zeros_like(raw["initial_state"])})
+    assert error(found["o"][:, 40:], behind["o"]) < 1e-12

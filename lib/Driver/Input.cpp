@@ -30,15 +30,35 @@ LogicalResult mlir::wyvern::openInput(const DriverOptions &options,
   return success();
 }
 
-FailureOr<std::vector<LayerSpec>>
-mlir::wyvern::readSpecs(const DriverOptions &options,
-                        llvm::SourceMgr &sources) {
+static FailureOr<std::vector<LayerSpec>>
+readLayers(const DriverOptions &options, llvm::SourceMgr &sources) {
   if (options.format == InputFormat::JSON)
     return readModelConfig(sources);
   FailureOr<LayerSpec> spec = readYAMLSpec(sources);
   if (failed(spec))
     return failure();
   return std::vector<LayerSpec>{*spec};
+}
+
+/// What the command line says of whole sequences is the layer's: a manifest has
+/// it with the rest of the spec. Of a step it is the step's.
+static void addPrologue(const DriverOptions &options,
+                        std::vector<LayerSpec> &specs) {
+  if (options.serving)
+    return;
+  for (LayerSpec &spec : specs)
+    for (const std::string &part : options.prologue)
+      if (!llvm::is_contained(spec.prologue, part))
+        spec.prologue.push_back(part);
+}
+
+FailureOr<std::vector<LayerSpec>>
+mlir::wyvern::readSpecs(const DriverOptions &options,
+                        llvm::SourceMgr &sources) {
+  FailureOr<std::vector<LayerSpec>> specs = readLayers(options, sources);
+  if (succeeded(specs))
+    addPrologue(options, *specs);
+  return specs;
 }
 
 OwningOpRef<ModuleOp> mlir::wyvern::loadModule(const DriverOptions &options,

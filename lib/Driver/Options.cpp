@@ -7,6 +7,7 @@
 #include "Options.h"
 #include "Products.h"
 
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Tile/Targets/TargetInfo.h"
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/Spelling.h"
@@ -116,10 +117,10 @@ static cl::opt<int64_t>
                   cl::value_desc("slot"), cl::init(0), cl::cat(category));
 static cl::opt<std::string>
     prologueFlag("prologue",
-                 cl::desc("With --serving: what the step computes of its "
-                          "operands, a list of norm (q and keys come without "
-                          "their L2 norm) and gates (the decay is made of a, "
-                          "A_log and dt_bias, rates of logits b)"),
+                 cl::desc("What the program computes of its operands, a list "
+                          "of norm (q and keys come without their L2 norm) and "
+                          "gates (the decay is made of a, A_log and dt_bias, "
+                          "rates of logits b)"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<std::string>
     scheduleFlag("schedule",
@@ -295,15 +296,27 @@ static std::optional<ExitCode> setTraining(DriverOptions &options) {
                     llvm::join(names, ", "));
 }
 
-/// Diagnoses a value of a flag of --serving that there is not.
-static std::optional<ExitCode> checkServingChoice(StringRef flag,
-                                                  StringRef value,
-                                                  ArrayRef<StringRef> choices) {
+/// Diagnoses a value of a flag that there is not.
+static std::optional<ExitCode> checkChoice(StringRef flag, StringRef value,
+                                           ArrayRef<StringRef> choices) {
   if (llvm::is_contained(choices, value))
     return std::nullopt;
   return usageError("unknown --" + flag + " '" + value + "'" +
                     didYouMean(value, choices) + "; expected one of " +
                     llvm::join(choices, ", "));
+}
+
+/// Reads --prologue, of steps and of whole sequences.
+static std::optional<ExitCode> setPrologue(DriverOptions &options) {
+  SmallVector<StringRef> parts;
+  StringRef(prologueFlag)
+      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef part : parts) {
+    if (auto code = checkChoice("prologue", part, delta::getPrologueParts()))
+      return code;
+    options.prologue.push_back(part.str());
+  }
+  return std::nullopt;
 }
 
 static std::optional<ExitCode> setServing(DriverOptions &options) {
@@ -315,12 +328,11 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
   bool isToldMore = stateLayoutFlag.getNumOccurrences() > 0 ||
                     stateTypeFlag.getNumOccurrences() > 0 ||
                     slotTypeFlag.getNumOccurrences() > 0 ||
-                    prologueFlag.getNumOccurrences() > 0 ||
                     firstSlotFlag.getNumOccurrences() > 0;
   if (!options.serving && isToldMore)
-    return usageError("--state-layout, --state-type, --slot-type, "
-                      "--first-slot and --prologue say what the step of "
-                      "--serving is; add --serving, or leave them out");
+    return usageError("--state-layout, --state-type, --slot-type and "
+                      "--first-slot say what the step of --serving is; add "
+                      "--serving, or leave them out");
   if (options.serving && options.training)
     return usageError("--serving makes the step of decoding, which has no "
                       "backward; leave --training or --serving out");
@@ -328,22 +340,12 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
     return usageError("--emit=tvm-ffi makes no module of the step of decoding "
                       "yet; leave --emit or --serving out");
   if (auto code =
-          checkServingChoice("state-layout", options.stateLayout, {"vk", "kv"}))
+          checkChoice("state-layout", options.stateLayout, {"vk", "kv"}))
     return code;
-  if (auto code =
-          checkServingChoice("state-type", options.stateType, {"f32", "bf16"}))
+  if (auto code = checkChoice("state-type", options.stateType, {"f32", "bf16"}))
     return code;
-  if (auto code =
-          checkServingChoice("slot-type", options.slotType, {"i32", "i64"}))
+  if (auto code = checkChoice("slot-type", options.slotType, {"i32", "i64"}))
     return code;
-  SmallVector<StringRef> parts;
-  StringRef(prologueFlag)
-      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
-  for (StringRef part : parts) {
-    if (auto code = checkServingChoice("prologue", part, {"norm", "gates"}))
-      return code;
-    options.prologue.push_back(part.str());
-  }
   if (options.firstSlot < 0)
     return usageError("expected --first-slot of at least 0, found " +
                       Twine(options.firstSlot));
@@ -454,6 +456,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (auto code = setTraining(options))
     return code;
   if (auto code = setServing(options))
+    return code;
+  if (auto code = setPrologue(options))
     return code;
   if (auto code = setVariants(options))
     return code;

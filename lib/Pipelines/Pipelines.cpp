@@ -71,6 +71,7 @@ static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createFormLevelsPass(formLevels));
   delta::FormWYPassOptions formWY;
   formWY.rows = options.rows;
+  formWY.prologue.assign(options.prologue.begin(), options.prologue.end());
   pm.addPass(delta::createFormWYPass(formWY));
   pm.addPass(delta::createFuseProloguePass());
 }

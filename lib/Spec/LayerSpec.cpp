@@ -120,6 +120,8 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
   if (spec.levels != LevelKind::None)
     os << "levels: " << stringify(spec.levels)
        << "\nmax_tokens: " << spec.maxTokens << '\n';
+  if (!spec.prologue.empty())
+    os << "prologue: [" << llvm::join(spec.prologue, ", ") << "]\n";
   if (!spec.variants.empty())
     os << "variants: [" << llvm::join(spec.variants, ", ") << "]\n";
 }
@@ -159,6 +161,8 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
     object["levels"] = stringify(spec.levels);
     object["max_tokens"] = spec.maxTokens;
   }
+  if (!spec.prologue.empty())
+    object["prologue"] = llvm::json::Array(spec.prologue);
   if (!spec.variants.empty())
     object["variants"] = llvm::json::Array(spec.variants);
   return object;

@@ -7,6 +7,7 @@
 #include "wyvern/Spec/SpecToModule.h"
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -120,6 +121,10 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
   if (results.size() > 1)
     function.setResultAttr(1, delta::kNameAttr,
                            builder.getStringAttr("final_state"));
+  if (!spec.prologue.empty())
+    function->setAttr(
+        delta::kPrologueAttr,
+        builder.getStrArrayAttr(llvm::to_vector_of<StringRef>(spec.prologue)));
   Block *entry = function.addEntryBlock();
   for (auto [operand, argument] : llvm::zip(operands, entry->getArguments())) {
     argument.setLoc(getLoc(operand.loc));

@@ -7,6 +7,7 @@
 #include "SourceTree.h"
 #include "SpecLimits.h"
 
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Spec/SpecReader.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -37,6 +38,7 @@ private:
   void parseScale(const SourceNode &root);
   void parseSteps(const SourceNode &root);
   void parseLevels(const SourceNode &root);
+  void parsePrologue(const SourceNode &root);
   void parseVariants(const SourceNode &root);
   StepSpec parseStep(const SourceNode &node);
   void parseRate(const SourceNode &node, StepSpec &step);
@@ -61,7 +63,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "levels", "max_tokens", "variants"});
+                    "prologue", "levels", "max_tokens", "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -76,6 +78,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseScale(root);
   parseSteps(root);
   parseLevels(root);
+  parsePrologue(root);
   parseVariants(root);
   if (reader.failed())
     return failure();
@@ -163,6 +166,23 @@ void SpecParser::parseLevels(const SourceNode &root) {
     spec.maxTokens =
         reader.readInteger(*most, "max_tokens", 1, limits::maxTokens)
             .value_or(1);
+}
+
+void SpecParser::parsePrologue(const SourceNode &root) {
+  const SourceNode *prologue = root.find("prologue");
+  if (!prologue)
+    return;
+  if (prologue->kind != SourceNode::Sequence)
+    return reader.error(*prologue, "expected prologue as a list such as [norm, "
+                                   "gates], found " +
+                                       prologue->describe());
+  ArrayRef<StringRef> parts = delta::getPrologueParts();
+  for (const SourceNode &part : prologue->items)
+    if (auto choice = reader.readChoice(part, "a part of the prologue", parts))
+      spec.prologue.push_back(parts[*choice].str());
+  if (spec.levels != LevelKind::None && !spec.prologue.empty())
+    reader.error(*prologue, "a layer with levels: log has no prologue yet; "
+                            "remove it, and compute it in front of the layer");
 }
 
 void SpecParser::parseVariants(const SourceNode &root) {

@@ -224,7 +224,9 @@ def check_raw(folder, name):
     raw, _ = step_cases.raw_operands(np.random.default_rng(3), program.inputs, BATCH, TOKENS)
     kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
     given = {n: torch.from_numpy(x).cuda().to(kinds[program.inputs[n].dtype]) for n, x in raw.items()}
-    made = step_cases.make_operands({n: x.double().cpu().numpy() for n, x in given.items()})
+    steps = json.loads((folder / name / "manifest.json").read_text())["spec"]["steps"]
+    max_rate = max(step.get("max_rate", 1) for step in steps)
+    made = step_cases.make_operands({n: x.double().cpu().numpy() for n, x in given.items()}, max_rate)
     exact = {n: torch.from_numpy(x).cuda().to(kinds[plain.inputs[n].dtype]) for n, x in made.items()}
     pool = torch.randn([SLOTS, *program.inputs["state"].shape[1:]], device="cuda")
     other, slots = pool.clone(), torch.arange(BATCH, device="cuda", dtype=torch.int32)

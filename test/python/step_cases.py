@@ -52,7 +52,7 @@ def error(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.linalg.norm(found - wanted) / max(np.linalg.norm(wanted), 1e-30))
 
 
-def raw_operands(rng: np.random.Generator, inputs: Any, batch: int, tokens: int) -> tuple[dict, dict]:
+def raw_operands(rng: np.random.Generator, inputs: Any, batch: int, tokens: int, max_rate: int = 1) -> tuple[dict, dict]:
     """Returns float32 operands of a step with the prologues norm and gates, and in float64 those that it makes of
     them: gates from nearly 0 to strong, and logits of rates to where the sigmoid is 0 or 1."""
     raw = {}
@@ -62,10 +62,10 @@ def raw_operands(rng: np.random.Generator, inputs: Any, batch: int, tokens: int)
         sizes = {"seq": batch, "time": tokens}
         shape = [sizes.get(kind, size) * rows for (kind, rows), size in zip(info.dims, map(abs, info.shape))]
         raw[name] = (rng.standard_normal(shape) * {"a": 4, "b": 4}.get(name, 1)).astype(np.float32)
-    return raw, make_operands({name: x.astype(np.float64) for name, x in raw.items()})
+    return raw, make_operands({name: x.astype(np.float64) for name, x in raw.items()}, max_rate)
 
 
-def make_operands(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def make_operands(raw: dict[str, np.ndarray], max_rate: int = 1) -> dict[str, np.ndarray]:
     """Returns what the prologues norm and gates make of operands, in float64."""
     made = {}
     for name, x in raw.items():
@@ -74,7 +74,7 @@ def make_operands(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         elif name == "a":
             made["g"] = -np.exp(raw["A_log"]).reshape(-1, *[1] * (x.ndim - 3)) * np.logaddexp(0, x + raw["dt_bias"])
         elif name == "b":
-            made["beta"] = 1 / (1 + np.exp(-x))
+            made["beta"] = max_rate / (1 + np.exp(-x))
         elif name == "v":
             made["v"] = x
     return made

@@ -72,7 +72,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                                llvm::cl::init("i32")};
   ListOption<std::string> prologue{
       *this, "prologue",
-      llvm::cl::desc("what a step computes of its operands: norm, gates")};
+      llvm::cl::desc("what is computed of operands: norm, gates")};
   Option<int64_t> firstSlot{
       *this, "first-slot",
       llvm::cl::desc("the first slot that is one: below it is padding"),

@@ -29,7 +29,7 @@ struct ProgramOptions {
   std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
   /// Slots below are none: padding.
   int64_t firstSlot = 0;
-  /// What a step computes of its operands: norm, gates.
+  /// What is computed of operands: norm, gates.
   std::vector<std::string> prologue = {};
 };
 

@@ -74,6 +74,8 @@ struct LayerSpec {
   LevelKind levels = LevelKind::None;
   int64_t maxTokens = 0;
   llvm::SMLoc levelsLoc;
+  /// What the layer computes of its operands: norm, gates (delta-form-wy).
+  std::vector<std::string> prologue;
   /// The variants that a bundle holds, by name; empty for what the compiler
   /// chooses. Part of how the layer is compiled, not of what it computes.
   std::vector<std::string> variants;

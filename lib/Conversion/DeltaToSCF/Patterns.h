@@ -21,6 +21,8 @@ void populateDecayPatterns(RewritePatternSet &patterns);
 void populateErasePatterns(RewritePatternSet &patterns);
 /// cumsum, last_row, mask_rows, repeat_rows, sum_rows.
 void populateRowPatterns(RewritePatternSet &patterns);
+/// sum_tokens.
+void populateSumTokensPatterns(RewritePatternSet &patterns);
 
 } // namespace mlir::wyvern::delta
 

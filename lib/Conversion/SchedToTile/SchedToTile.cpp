@@ -8,6 +8,7 @@
 
 #include "Cores/CoresLowering.h"
 #include "Kernel/KernelContext.h"
+#include "Kernel/TokenSums.h"
 
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 
@@ -54,8 +55,9 @@ static LogicalResult checkResults(func::FuncOp func) {
   llvm::SmallDenseSet<Value> seen;
   for (auto [i, value] :
        llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
-    if (!value.getDefiningOp<sched::KernelOp>() || !seen.insert(value).second ||
-        !func.getResultAttr(i, delta::kNameAttr))
+    if (!isa_and_nonnull<sched::KernelOp, tile::LaunchOp>(
+            value.getDefiningOp()) ||
+        !seen.insert(value).second || !func.getResultAttr(i, delta::kNameAttr))
       return func.emitError()
              << "result #" << i
              << ": expected a result of a kernel that is returned once, "
@@ -66,7 +68,7 @@ static LogicalResult checkResults(func::FuncOp func) {
 /// Diagnoses what stands beside the kernels of a function.
 static LogicalResult checkBody(func::FuncOp func) {
   for (Operation &op : func.getBody().front().without_terminator()) {
-    if (isa<sched::KernelOp>(op))
+    if (isa<sched::KernelOp, delta::SumTokensOp>(op))
       continue;
     if (isa<delta::ChunkProgramOpInterface>(op))
       return op.emitError("expected a kernel, found a chunk program; run a "
@@ -134,10 +136,29 @@ private:
     for (sched::KernelOp kernel : kernels)
       if (failed(lower(kernel, names, builder)))
         return failure();
-    if (failed(checkResults(func)))
+    if (failed(lowerSums(func, names, builder)) || failed(checkResults(func)))
       return failure();
     for (sched::KernelOp kernel : kernels)
       replaceByLaunch(kernel);
+    return success();
+  }
+
+  /// Sums over tokens are of what kernels of the function have made.
+  LogicalResult lowerSums(func::FuncOp func, const TensorNames &names,
+                          OpBuilder &builder) {
+    unsigned number = 0;
+    for (auto op :
+         llvm::make_early_inc_range(func.getOps<delta::SumTokensOp>())) {
+      std::string name = (func.getSymName() + "_sum").str();
+      if (number > 0)
+        name += std::to_string(number);
+      ++number;
+      if (failed(lowerTokenSums(builder, op, name, names)))
+        return failure();
+      auto maker = op.getTensors().front().getDefiningOp<sched::KernelOp>();
+      wyvern::replaceByLaunch(op, name, maker.getChunk());
+      ++numKernels;
+    }
     return success();
   }
 

@@ -63,16 +63,29 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
     // A pointer a lane would be held from chunk to chunk.
     Value lane = e.urem(e.threadIdAgain(), kLanes);
     Value valid = e.trunc32(adaptor.getValid());
+    auto pointTo = [&](Value index) {
+      return offsetPointer(e, base, e.mul(e.ext64(index), stride), element);
+    };
+    // Of 16 bits no copy is asynchronous: all are asked for before the first is
+    // waited for. A chunk has a token; what is behind its last one is not read.
+    Value last = e.sub(valid, e.c32(1));
+    SmallVector<Value> loaded;
     for (int64_t i = 0; i < size; i += kLanes) {
       Value index = e.add(lane, i);
       Value isValid = e.cmp(LLVM::ICmpPredicate::ult, index, valid);
-      Value from =
-          offsetPointer(e, base, e.mul(e.ext64(index), stride), element);
-      Value to = e.add(adaptor.getTile(), e.mul(index, 4));
       if (element.isF32())
-        copy(e, to, from, isValid, 4);
+        copy(e, e.add(adaptor.getTile(), e.mul(index, 4)), pointTo(index),
+             isValid, 4);
       else
-        e.storeShared(loadExtended(e, element, from, isValid), to);
+        loaded.push_back(
+            e.loadGlobal(element, pointTo(e.select(isValid, index, last))));
+    }
+    for (auto [i, value] : llvm::enumerate(loaded)) {
+      Value index = e.add(lane, i * kLanes);
+      Value isValid = e.cmp(LLVM::ICmpPredicate::ult, index, valid);
+      Value wide = LLVM::FPExtOp::create(rewriter, op.getLoc(), e.f32(), value);
+      e.storeShared(e.select(isValid, wide, e.cf32(0)),
+                    e.add(adaptor.getTile(), e.mul(index, 4)));
     }
     if (element.isF32()) {
       Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
@@ -80,16 +93,6 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
     }
     rewriter.eraseOp(op);
     return success();
-  }
-
-private:
-  static Value loadExtended(Emitter &e, Type element, Value from,
-                            Value isValid) {
-    auto load = [&]() -> Value {
-      return LLVM::FPExtOp::create(e.builder, e.loc, e.f32(),
-                                   e.loadGlobal(element, from));
-    };
-    return e.ifElse(isValid, e.f32(), load, [&] { return e.cf32(0); });
   }
 };
 

@@ -227,6 +227,11 @@ static Value emitSqrt(Emitter &e, Value value) {
   return LLVM::SqrtOp::create(e.builder, e.loc, value);
 }
 
+/// rsqrt.approx.ftz: 2^-22.9 of the value (PTX ISA 9.7.3.17).
+static Value emitRsqrt(Emitter &e, Value value) {
+  return callIntrinsic(e, "llvm.nvvm.rsqrt.approx.ftz.f", value);
+}
+
 static Value emitAbs(Emitter &e, Value value) {
   return LLVM::FAbsOp::create(e.builder, e.loc, value);
 }
@@ -258,8 +263,8 @@ struct UnaryPattern : OpConversionPattern<OpT> {
   LogicalResult
   matchAndRewrite(OpT op, typename OpT::Adaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!getSpread(op.getType()))
-      return rewriter.notifyMatchFailure(op, "not a spread tile");
+    if (!getSpread(op.getType()) && !getLayout(op.getType()))
+      return rewriter.notifyMatchFailure(op, "not a tile in registers");
     Emitter e(rewriter, op.getLoc());
     SmallVector<Value> values;
     for (Value value : e.elements(adaptor.getOperand()))
@@ -332,10 +337,12 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns.add<
-      TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
-      CompareIndicesPattern, ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
-      UnaryPattern<math::SqrtOp, emitSqrt>, UnaryPattern<math::AbsFOp, emitAbs>,
-      UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
-      converter, patterns.getContext(), /*benefit=*/2);
+  patterns
+      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+           CompareIndicesPattern, ExpPattern<math::ExpOp>,
+           ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
+           UnaryPattern<math::RsqrtOp, emitRsqrt>,
+           UnaryPattern<math::AbsFOp, emitAbs>,
+           UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
+          converter, patterns.getContext(), /*benefit=*/2);
 }

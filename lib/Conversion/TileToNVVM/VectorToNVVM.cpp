@@ -70,6 +70,26 @@ struct ReadElementPattern : OpConversionPattern<ReadElementOp> {
   }
 };
 
+/// Element i is value i / 32 of lane i % 32.
+struct MaskVectorPattern : OpConversionPattern<MaskVectorOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(MaskVectorOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value valid = e.trunc32(adaptor.getValid());
+    SmallVector<Value> values = e.elements(adaptor.getX());
+    for (auto [i, value] : llvm::enumerate(values)) {
+      Value index = e.add(e.laneId(), i * kLanes);
+      value = e.select(e.cmp(LLVM::ICmpPredicate::ult, index, valid), value,
+                       e.cf32(0));
+    }
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Between layouts
 //===----------------------------------------------------------------------===//
@@ -369,8 +389,9 @@ private:
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
-               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, LastPattern,
-               SumGroupsPattern, SumPattern, IndexPattern>(
+  patterns.add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
+               BroadcastPattern, CopyToWarpsPattern, RelayoutPattern,
+               CumsumPattern, LastPattern, SumGroupsPattern, SumPattern,
+               IndexPattern>(
       converter, patterns.getContext());
 }

@@ -100,15 +100,16 @@ def compile(
         `verify` and `commit` on a pool of states. True, or a `Pool` that says what that is;
         wyvernc --serving.
     prologue
-        With `serving`: what the step computes of its operands, as an engine has them. "norm":
-        q and keys come without their L2 norm. "gates": rates are the sigmoid of `b`, and a log
-        decay is -exp(A_log) softplus(a + dt_bias).
+        What the program computes of its operands, which come as they leave a model's
+        projections; with `training` their gradients too. "norm": q and keys come without
+        their L2 norm. "gates": rates are max_rate times the sigmoid of `b`, and a log decay is
+        -exp(A_log) softplus(a + dt_bias).
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
     pool = _pool(serving, training, bool(schedule or segment_tokens or variants is not None))
-    check_prologue(prologue, pool is not None)
+    check_prologue(prologue)
     save = _saved(training, save)
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
@@ -138,7 +139,7 @@ def compile(
     if pool is not None:
         flags += ["--serving", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
         flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
-        flags += [f"--prologue={','.join(prologue)}"] if prologue else []
+    flags += [f"--prologue={','.join(prologue)}"] if prologue else []
     if schedule is not None:
         flags.append(f"--schedule={schedule}")
     if segment_tokens:

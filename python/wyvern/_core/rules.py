@@ -36,11 +36,12 @@ class Rule(NamedTuple):
     scale: Optional[float] = None  # K ** -0.5
     max_rate: int = 1
     repeat: int = 1
+    prologue: tuple[str, ...] = ()  # what the program computes of its operands
 
     def spec(self, sizes: Sizes, dtype: str) -> PlainSpec:
         """Returns the layer of these sizes, as `wyvernc --print-spec` has it."""
         scale = sizes.key_dim**-0.5 if self.scale is None else self.scale
-        return {
+        spec: PlainSpec = {
             "name": self.name,
             "heads": {"key": sizes.key_heads, "value": sizes.value_heads},
             "dims": {"key": sizes.key_dim, "value": sizes.value_dim},
@@ -49,6 +50,7 @@ class Rule(NamedTuple):
             "scale": float(scale),
             "steps": self._plain_steps(),
         }
+        return spec | {"prologue": list(self.prologue)} if self.prologue else spec
 
     def _plain_steps(self) -> list[dict[str, Any]]:
         steps = [{**_DEFAULTS, "repeat": self.repeat, **step} for step in self.steps]
@@ -72,18 +74,25 @@ class Rule(NamedTuple):
         rows = ("tokens", self.repeat)
         of_keys = {name for step in self.steps for x in ("write", "erase") for name in _product(step.get(x))}
 
+        raw = "gates" in self.prologue
+        channels: tuple[Extent, ...] = (("key_dim", 1),) if self.decay == "channel" else ()
+
         def operand(name: str, role: str) -> Argument:
             if role == "decay":
-                channels = (("key_dim", 1),) if self.decay == "channel" else ()
-                return Argument(name, (*_RATE, *channels), False, is_gate=True)
+                return Argument("a" if raw else name, (*_RATE, *channels), raw, is_gate=not raw)
             own = _ROWS if role == "query" else (_ROWS[0], rows)
             if role == "rate":
-                return Argument(name, (*own, ("value_heads", 1)), False)
+                return Argument("b" if raw else name, (*own, ("value_heads", 1)), raw)
             side = "key" if name == "q" or name in of_keys else "value"
             return Argument(name, (*own, (f"{side}_heads", 1), (f"{side}_dim", 1)), True)
 
+        heads: Extent = ("value_heads", 1)
+        parameters = (Argument("A_log", (heads,), False), Argument("dt_bias", (heads, *channels), False))
         return Signature(
-            operands=tuple(operand(*item) for item in self.roles().items()),
+            operands=(
+                *(operand(*item) for item in self.roles().items()),
+                *(parameters if raw and self.decay != "none" else ()),
+            ),
             initial_state=Argument("initial_state", _STATE, False),
             o=Argument("o", (*_RATE, ("value_dim", 1)), True),
             final_state=Argument("final_state", _STATE, False),

@@ -36,12 +36,10 @@ class Pool(NamedTuple):
         return self
 
 
-def check_prologue(prologue: Sequence[str], serving: bool = True) -> None:
-    """Raises ValueError for a part that there is not, and where no step has one."""
+def check_prologue(prologue: Sequence[str]) -> None:
+    """Raises ValueError for a part that there is not."""
     if isinstance(prologue, str) or not set(prologue) <= {"norm", "gates"}:
         raise ValueError(f"prologue: expected a list of 'norm' and 'gates', found {prologue!r}")
-    if prologue and not serving:
-        raise ValueError("prologue: it is a step's; add serving=True, or leave it out")
 
 
 class Decodes:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from wyvern._core.rules import RULES
 
-from . import _direct, _few, _ops, _transforms
+from . import _direct, _few, _ops, _prologue, _transforms
 from ._arguments import check_sequences, check_shapes, convert, expect_shape, expect_tensors
 from ._l2norm import l2norm
 from ._programs import kernel_dims
@@ -65,6 +65,9 @@ def call(
     q, v = operands["q"], operands["v"]
     few = recurrent and _few.takes(q, (q.shape[-1], v.shape[-1]), (*tensors, initial_state), cu_seqlens)
     own_scale = RULES[rule].scale
+    if norm and context is None and not few and _is_plain(scale, own_scale, q, sigmoid, doubled, state_v_first):
+        with_norm = _prologue.normed(rule, 2 if max_rate > 1 else 1, repeat, (*tensors, initial_state))
+        family, norm = (family, norm) if with_norm is None else (with_norm, False)
     if context is None and not few and _is_plain(scale, own_scale, q, norm, sigmoid, doubled, state_v_first):
         found = _direct.attempt(family, tensors, initial_state, cu_seqlens, output_final_state)
         if found is not None:

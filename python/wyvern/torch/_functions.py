@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 import torch
 
+from . import _prologue
 from ._call import call
 from ._front import check_kwargs, gate, ones_of, refuse, v_first_of
 
@@ -129,6 +130,21 @@ def chunk_gated_delta_rule(
     name = "chunk_gated_delta_rule"
     state_v_first = v_first_of(kwargs, state_v_first)
     check_kwargs(name, kwargs)
+    is_raw = use_gate_in_kernel and use_beta_sigmoid_in_kernel
+    if is_raw and not state_v_first and cp_context is None and max_rate <= 1:
+        raw = {"q": q, "k": k, "v": v, "a": g, "b": beta, "A_log": A_log, "dt_bias": dt_bias}
+        found = _prologue.attempt(
+            "gated_delta_rule",
+            2 if allow_neg_eigval else 1,
+            use_qk_l2norm_in_kernel,
+            raw,
+            scale,
+            initial_state,
+            cu_seqlens,
+            output_final_state,
+        )
+        if found is not None:
+            return found
     return call(
         name,
         "gated_delta_rule",

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The ops of the functions with FLA's signatures, for any heads and head dims:
 torch.ops.wyvern.delta_rule, gated_delta_rule, kda and so on. `_to_2` is for rates up to 2,
-`_times_n` for n steps a token."""
+`_times_n` for n steps a token, `_norm` and `_gates` for programs with a prologue."""
 
 import functools
 import threading
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from . import _ops
 from ._ops import Family
 from ._ranks import ops as ranks
 
-_families: dict[tuple[str, int, int], Family] = {}
+_families: dict[tuple[Any, ...], Family] = {}
 _lock = threading.Lock()
 
 
@@ -23,10 +24,11 @@ def _sizes(value, operands):
     return *operands[0].shape[2:], *operands[value].shape[2:]
 
 
-def _make(name, max_rate, repeat):
-    rule = RULES[name]._replace(max_rate=max_rate, repeat=repeat)
+def _make(name, max_rate, repeat, prologue):
+    rule = RULES[name]._replace(max_rate=max_rate, repeat=repeat, prologue=prologue)
     signature = rule.signature()
     title = name + (f"_times_{repeat}" if repeat > 1 else "") + ("_to_2" if max_rate > 1 else "")
+    title += "".join(f"_{part}" for part in prologue)
     key = functools.partial(_sizes, signature.names.index("v"))
     family = Family(title, signature, key, lambda sizes, dtype: rule.spec(Sizes(*sizes), dtype))
     return ranks.register(_ops.register(family))
@@ -34,10 +36,10 @@ def _make(name, max_rate, repeat):
 
 # torch.compile does not trace how ops are registered.
 @torch.compiler.assume_constant_result
-def family_of(name: str, max_rate: int = 1, repeat: int = 1) -> Family:
-    """Returns the ops of a rule that takes rates up to `max_rate`, 1 or 2, `repeat` steps a token;
-    registered when they are first asked for."""
-    key = (name, max_rate, repeat)
+def family_of(name: str, max_rate: int = 1, repeat: int = 1, prologue: tuple[str, ...] = ()) -> Family:
+    """Returns the ops of a rule that takes rates up to `max_rate`, 1 or 2, `repeat` steps a token, of operands as
+    they are in front of a prologue; registered when they are first asked for."""
+    key = (name, max_rate, repeat, prologue)
     family = _families.get(key)
     if family is None:
         with _lock:

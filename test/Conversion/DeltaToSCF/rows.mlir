@@ -82,3 +82,19 @@ func.func @identity() -> tensor<8x8xf32> {
   %I = delta.identity : tensor<8x8xf32>
   return %I : tensor<8x8xf32>
 }
+
+// As far as sequences own tokens: all of them, or packed ones up to the last bound.
+// CHECK-LABEL: func.func @sum_tokens
+// CHECK-SAME: (%[[X:[a-z0-9_]+]]: tensor<?x?x4xf32>, %[[CU:[a-z0-9_]+]]: tensor<?xi32>)
+// CHECK-DAG: %[[TOKENS:[a-z0-9_]+]] = tensor.dim %[[X]], %c1
+// CHECK-DAG: %[[ENTRIES:[a-z0-9_]+]] = tensor.dim %[[CU]], %c0
+// CHECK: %[[END:[a-z0-9_]+]] = scf.if
+// CHECK:   %[[LAST:[a-z0-9_]+]] = arith.subi %[[ENTRIES]], %c1
+// CHECK:   tensor.extract %[[CU]][%[[LAST]]]
+// CHECK:   scf.yield %[[TOKENS]]
+// CHECK: %[[OWNED:.*]] = tensor.extract_slice %[[X]][0, 0, 0] [%{{.*}}, %[[END]], 4] [1, 1, 1]
+// CHECK: linalg.reduce { arith.addf } ins(%[[OWNED]] : tensor<?x?x4xf32>) {{.*}} dimensions = [0, 1]
+func.func @sum_tokens(%x: tensor<?x?x4xf32>, %cu: tensor<?xi32>) -> tensor<4xf32> {
+  %y = delta.sum_tokens %x cu_seqlens(%cu : tensor<?xi32>) : tensor<?x?x4xf32> -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}

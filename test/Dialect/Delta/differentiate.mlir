@@ -189,8 +189,39 @@ func.func @large_group(%x: tensor<?x?x1xbf16> {delta.name = "x"}) -> (tensor<?x?
 
 // -----
 
-// An in without time is read by every chunk: its gradient is carried, from zeros
-// for each sequence, and then summed over them. So the backward of a map is a scan.
+// An in without time is read by every chunk. Where its gradient is a sum over tokens, what each has of it leaves
+// the program and is summed behind it; factors that all have go into each.
+
+// CHECK-LABEL: func.func @of_tokens_bwd(
+// CHECK-SAME: %[[cu:[a-zA-Z0-9_]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}
+// CHECK-SAME: -> (tensor<?x?x2xf32> {delta.name = "d_x"}, tensor<2xf32> {delta.name = "d_A_log"})
+// CHECK: %[[dx:.*]], %[[rows:.*]] = delta.chunk_map {{.*}} outs([seq, time, head] : tensor<?x?x2xf32>, [seq, time, head] : tensor<?x?x2xf32>)
+// CHECK: %[[dY:.*]] = delta.mask_rows
+// CHECK: %[[e:.*]] = math.exp
+// CHECK: %[[E:.*]] = linalg.broadcast ins(%[[e]] : tensor<f32>)
+// CHECK: arith.mulf %[[dY]], %[[E]]
+// CHECK: %[[dP:.*]] = arith.mulf %[[dY]], %{{.*}} : tensor<8xf32>
+// CHECK: %[[dA:.*]] = arith.mulf %[[dP]], %[[E]]
+// CHECK: delta.yield outs(%{{.*}}, %[[dA]] :
+// CHECK: %[[sum:.*]] = delta.sum_tokens %[[rows]] cu_seqlens(%[[cu]] : tensor<?xi64>) : tensor<?x?x2xf32> -> tensor<2xf32>
+// CHECK: return %[[dx]], %[[sum]]
+func.func @of_tokens(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32> {delta.name = "A_log"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"}) -> (tensor<?x?x2xf32> {delta.name = "o"}) {
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x2xf32>, %a = %A[head] : tensor<2xf32>)
+      cu_seqlens(%cu : tensor<?xi64>) outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<8xf32>
+    %E = math.exp %a : tensor<f32>
+    %B = linalg.broadcast ins(%E : tensor<f32>) outs(%e : tensor<8xf32>) dimensions = [0]
+    %P = arith.mulf %X, %B : tensor<8xf32>
+    %Y = delta.mask_rows %P, %n : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  return %o : tensor<?x?x2xf32>
+}
+
+// -----
+
+// What is not known to be zero past a sequence's end is no such sum: it is carried, from zeros for each sequence,
+// and then summed over these. So the backward of a map is a scan.
 
 // CHECK-LABEL: func.func @no_time_bwd(
 // CHECK-SAME: %[[cu:[a-zA-Z0-9_]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}
@@ -203,9 +234,8 @@ func.func @large_group(%x: tensor<?x?x1xbf16> {delta.name = "x"}) -> (tensor<?x?
 // CHECK: %[[zeros:.*]] = linalg.fill {{.*}} outs(%[[empty]]
 // CHECK: %[[dx:.*]], %[[sums:.*]] = delta.chunk_scan reverse
 // CHECK-SAME: carry(%[[sum:[a-zA-Z0-9_]+]] = %[[zeros]][seq, head] : tensor<?x2xf32>)
-// CHECK: %[[dY:.*]] = delta.mask_rows
-// CHECK: %[[dB:.*]] = arith.mulf %[[dY]],
-// CHECK: %[[dP:.*]] = arith.mulf %[[dY]],
+// CHECK: %[[dB:.*]] = arith.mulf
+// CHECK: %[[dP:.*]] = arith.mulf
 // CHECK: %[[da:.*]] = linalg.reduce { arith.addf } ins(%[[dP]] :
 // CHECK: %[[next:.*]] = arith.addf %[[sum]], %[[da]]
 // CHECK: delta.yield outs(%[[dB]] : {{.*}}) carry(%[[next]] :
@@ -217,8 +247,7 @@ func.func @no_time(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32> {
     %e = tensor.empty() : tensor<8xf32>
     %B = linalg.broadcast ins(%a : tensor<f32>) outs(%e : tensor<8xf32>) dimensions = [0]
     %P = arith.mulf %X, %B : tensor<8xf32>
-    %Y = delta.mask_rows %P, %n : tensor<8xf32>
-    delta.yield outs(%Y : tensor<8xf32>)
+    delta.yield outs(%P : tensor<8xf32>)
   }
   return %o : tensor<?x?x2xf32>
 }

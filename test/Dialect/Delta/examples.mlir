@@ -17,6 +17,14 @@ func.func @chunk_map(%q: tensor<?x?x1x64xbf16>, %k: tensor<?x?x1x64xbf16>) {
   return
 }
 
+// CHECK-LABEL: func.func @sum_tokens
+// CHECK: delta.sum_tokens
+func.func @sum_tokens(%x: tensor<?x?x4xf32>, %y: tensor<?x?x4xf32>, %cu: tensor<?xi64>) {
+  %dA, %dbias = delta.sum_tokens %x, %y cu_seqlens(%cu : tensor<?xi64>)
+      : tensor<?x?x4xf32>, tensor<?x?x4xf32> -> tensor<4xf32>, tensor<4xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @chunk_scan
 // CHECK: delta.chunk_scan
 func.func @chunk_scan(%q: tensor<?x?x1x64xbf16>, %v: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {

@@ -89,7 +89,7 @@ func.func @rwkv7(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1x16xf32>, %p: tensor<
 // PROLOGUE-SAME: %[[K:[^ ]*]] = %arg2[seq, time, head, _]
 // PROLOGUE-SAME: [head] : tensor<2xf32>, %{{[^ ]*}} = %{{[^ ]*}}[head] : tensor<2xf32>) carry
 // PROLOGUE: linalg.contract {{.*}} ins(%[[Q]], %[[Q]] :
-// PROLOGUE: math.sqrt
+// PROLOGUE: math.rsqrt
 // PROLOGUE: linalg.contract {{.*}} ins(%[[K]], %[[K]] :
 // PROLOGUE: %[[Kn:.*]] = arith.mulf %[[K]], %
 // PROLOGUE: math.log1p

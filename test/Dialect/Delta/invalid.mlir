@@ -198,6 +198,30 @@ func.func @recurrence_c15(%q: tensor<1x?x1x4xf32>) {
 
 // -----
 
+func.func @sum_tokens_c1(%x: tensor<?x?x4xf32>) {
+  // expected-error @+1 {{(C1) expected a result for each of one or more tensors, found 1 tensors and 2 results}}
+  %a:2 = delta.sum_tokens %x : tensor<?x?x4xf32> -> tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @sum_tokens_c2(%x: tensor<?x4xf32>) {
+  // expected-error @+1 {{(C2) expected tensors [batch, time, heads, ...], found 'tensor<?x4xf32>'}}
+  %a = delta.sum_tokens %x : tensor<?x4xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @sum_tokens_c3(%x: tensor<?x?x4xf32>) {
+  // expected-error @+1 {{(C3) expected a sum of type 'tensor<4xf32>' for 'tensor<?x?x4xf32>', found 'tensor<8xf32>'}}
+  %a = delta.sum_tokens %x : tensor<?x?x4xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
 func.func @recurrence_c16(%q: tensor<1x?x1x4xf32>, %lam: tensor<1x?x1x3xf32>) {
   // expected-error @+1 {{(C16) expected level scales of shape [batch, time, 1 * levels] with the query's batch and time, found 'tensor<1x?x1x3xf32>'}}
   %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) scale 1.0

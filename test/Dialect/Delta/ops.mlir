@@ -28,6 +28,15 @@ func.func @recurrence_forms(%q: tensor<2x3x1x4xbf16>, %g: tensor<2x3x1x4xf32>, %
   return %o : tensor<2x3x2x8xbf16>
 }
 
+// CHECK-LABEL: func.func @sum_tokens
+func.func @sum_tokens(%x: tensor<?x?x4xf32>, %y: tensor<2x?x4x8xf64>, %cu: tensor<?xi32>) -> (tensor<4xf32>, tensor<4x8xf64>) {
+  // CHECK: delta.sum_tokens %{{.*}}, %{{.*}} cu_seqlens(%{{.*}} : tensor<?xi32>) : tensor<?x?x4xf32>, tensor<2x?x4x8xf64> -> tensor<4xf32>, tensor<4x8xf64>
+  %a, %b = delta.sum_tokens %x, %y cu_seqlens(%cu : tensor<?xi32>) : tensor<?x?x4xf32>, tensor<2x?x4x8xf64> -> tensor<4xf32>, tensor<4x8xf64>
+  // CHECK: delta.sum_tokens %{{[a-z0-9]+}} : tensor<?x?x4xf32> -> tensor<4xf32>
+  %c = delta.sum_tokens %x : tensor<?x?x4xf32> -> tensor<4xf32>
+  return %c, %b : tensor<4xf32>, tensor<4x8xf64>
+}
+
 // CHECK-LABEL: func.func @chunk_scan
 func.func @chunk_scan(%x: tensor<?x?x1x64xbf16>, %a: tensor<2xf32>, %m: tensor<?x2x8x64xf32>, %s0: tensor<?x2x8x64xf32>, %cu: tensor<?xi32>)
     -> (tensor<?x?x2x64xbf16>, tensor<?x2x8x64xf32>) {

@@ -169,21 +169,21 @@ func.func @dead(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x16xf32>, %s0: tensor<
 #mn = affine_map<(m, n, k) -> (m, n)>
 
 // Which operand, and which way the result lies, makes no difference. A scale of the
-// whole chunk goes to the result too. Both ins of one product lose theirs.
+// whole chunk goes to the result too. Both ins of one product lose theirs; two scales of one dimension are one, and
+// that of rows comes first.
 
 // CHECK-LABEL: func.func @orders
 // CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %[[a:[a-zA-Z0-9_]+]] = {{.*}}, %[[b:[a-zA-Z0-9_]+]] = {{.*}}, %[[c:[a-zA-Z0-9_]+]] = {{.*}}) carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK: %[[SK:.*]] = linalg.contract {{.*}} ins(%[[S]], %[[K]] : {{.*}} -> tensor<16x64xf32>
-// CHECK: %[[A:.*]] = linalg.broadcast ins(%[[a]] : tensor<64xf32>) outs(%{{.*}} : tensor<16x64xf32>) dimensions = [0]
-// CHECK: %[[SKA:.*]] = arith.mulf %[[A]], %[[SK]]
-// CHECK: %[[B:.*]] = linalg.broadcast ins(%[[b]] : tensor<64xf32>) outs(%{{.*}} : tensor<16x64xf32>) dimensions = [0]
-// CHECK: %[[SKB:.*]] = arith.mulf %[[B]], %[[SKA]]
+// CHECK: %[[ba:.*]] = arith.mulf %[[b]], %[[a]]
+// CHECK: %[[BA:.*]] = linalg.broadcast ins(%[[ba]] : tensor<64xf32>) outs(%{{.*}} : tensor<16x64xf32>) dimensions = [0]
+// CHECK: %[[SKB:.*]] = arith.mulf %[[BA]], %[[SK]]
 // CHECK: %[[S1:.*]] = linalg.contract {{.*}} ins(%[[SKB]], %[[K]] : {{.*}} outs(%[[S]]
 // CHECK: %[[KK:.*]] = linalg.contract {{.*}} ins(%[[K]], %[[K]] : {{.*}} -> tensor<64x64xf32>
-// CHECK: %[[BR:.*]] = linalg.broadcast ins(%[[b]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x64xf32>) dimensions = [0]
-// CHECK: %[[KKB:.*]] = arith.mulf %[[BR]], %[[KK]]
 // CHECK: %[[AR:.*]] = linalg.broadcast ins(%[[a]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x64xf32>) dimensions = [1]
-// CHECK: arith.mulf %[[AR]], %[[KKB]]
+// CHECK: %[[KKA:.*]] = arith.mulf %[[AR]], %[[KK]]
+// CHECK: %[[BR:.*]] = linalg.broadcast ins(%[[b]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x64xf32>) dimensions = [0]
+// CHECK: arith.mulf %[[BR]], %[[KKA]]
 // CHECK: linalg.contract {{.*}} ins(%[[K]], %[[S]]
 // CHECK: linalg.broadcast ins(%[[c]] : tensor<f32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [0, 1]
 func.func @orders(%k: tensor<?x?x2x32xbf16>, %a_: tensor<?x?x2xf32>, %b_: tensor<?x?x2xf32>, %c_: tensor<2xf32>, %s0: tensor<?x2x32x16xf32>)
@@ -298,4 +298,90 @@ func.func @negated(%x: tensor<?x?x1x16xbf16>, %y: tensor<?x1x16x16xbf16>, %b: te
     delta.yield outs(%O : tensor<16x16xf32>)
   }
   return %o : tensor<?x?x1x16xbf16>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// A decay product of scaled rows is that of the rows, with rows and columns scaled.
+
+// CHECK-LABEL: func.func @decayed
+// CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %[[g:[a-zA-Z0-9_]+]] = {{.*}}, %[[s:[a-zA-Z0-9_]+]] =
+// CHECK: %[[M:.*]] = delta.decay_dot before_row %[[K]], %[[K]] decay(%[[g]] : tensor<64xf32>)
+// CHECK: %[[R:.*]] = linalg.broadcast ins(%[[s]] {{.*}} dimensions = [1]
+// CHECK: %[[MR:.*]] = arith.mulf %[[R]], %[[M]]
+// CHECK: %[[C:.*]] = linalg.broadcast ins(%[[s]] {{.*}} dimensions = [0]
+// CHECK: %[[MRC:.*]] = arith.mulf %[[C]], %[[MR]]
+// CHECK: delta.yield outs(%[[MRC]]
+func.func @decayed(%k: tensor<?x?x2x32xbf16>, %g_: tensor<?x?x2xf32>, %s_: tensor<?x?x2xf32>) -> tensor<?x?x2x64xf32> {
+  %o = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %g = %g_[seq, time, head] : tensor<?x?x2xf32>, %s = %s_[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<64x32xf32>
+    %B = linalg.broadcast ins(%s : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %KS = arith.mulf %K, %B : tensor<64x32xf32>
+    %M = delta.decay_dot before_row %KS, %KS decay(%g : tensor<64xf32>) : tensor<64x32xf32>, tensor<64x32xf32> -> tensor<64x64xf32>
+    delta.yield outs(%M : tensor<64x64xf32>)
+  }
+  return %o : tensor<?x?x2x64xf32>
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#km = affine_map<(m, n, k) -> (k, m)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// The gradient of scaled rows: the scale goes into the sum, where both sides of D share one matrix, and the row dots
+// with K, which have the scale three times, are of what is scaled: then twice. D * P takes the scaled D too.
+
+// CHECK-LABEL: func.func @gradient
+// CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %{{.*}} = {{.*}}, %[[P:[a-zA-Z0-9_]+]] = {{.*}}, %[[s:[a-zA-Z0-9_]+]] =
+// CHECK: %[[D:.*]] = math.exp
+// CHECK: %[[R:.*]] = linalg.broadcast ins(%[[s]] {{.*}} outs(%{{.*}} : tensor<64x64xf32>) dimensions = [1]
+// CHECK: %[[DR:.*]] = arith.mulf %[[R]], %[[D]]
+// CHECK: %[[C:.*]] = linalg.broadcast ins(%[[s]] {{.*}} outs(%{{.*}} : tensor<64x64xf32>) dimensions = [0]
+// CHECK: %[[DRC:.*]] = arith.mulf %[[C]], %[[DR]]
+// CHECK: %[[A:.*]] = linalg.contract {{.*}} ins(%[[DRC]], %[[K]] :
+// CHECK: %[[B:.*]] = linalg.contract {{.*}} ins(%[[DRC]], %[[K]] : {{.*}} outs(%[[A]] :
+// CHECK: %[[twice:.*]] = arith.mulf %[[s]], %[[s]]
+// CHECK: %[[dots:.*]] = arith.mulf %[[B]], %[[K]]
+// CHECK: %[[sum:.*]] = linalg.reduce { arith.addf } ins(%[[dots]]
+// CHECK: %[[ds:.*]] = arith.mulf %[[sum]], %[[twice]]
+// CHECK: %[[PD:.*]] = arith.mulf %[[P]], %[[DRC]]
+// CHECK: delta.yield outs(%[[B]], %[[ds]], %[[PD]] :
+func.func @gradient(%k: tensor<?x?x2x32xbf16>, %d: tensor<?x?x2x64xf32>, %p: tensor<?x?x2x64xf32>, %s_: tensor<?x?x2xf32>)
+    -> (tensor<?x?x2x32xf32>, tensor<?x?x2xf32>, tensor<?x?x2x64xf32>) {
+  %o:3 = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %X = %d[seq, time, head, _] : tensor<?x?x2x64xf32>,
+          %P = %p[seq, time, head, _] : tensor<?x?x2x64xf32>, %s = %s_[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x32xf32>, [seq, time, head] : tensor<?x?x2xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x32xf32>
+    %zeros = arith.constant dense<0.0> : tensor<64xf32>
+    %e = tensor.empty() : tensor<64x32xf32>
+    %f = tensor.empty() : tensor<64x64xf32>
+    %S = linalg.broadcast ins(%s : tensor<64xf32>) outs(%e : tensor<64x32xf32>) dimensions = [1]
+    %SR = linalg.broadcast ins(%s : tensor<64xf32>) outs(%f : tensor<64x64xf32>) dimensions = [1]
+    %SC = linalg.broadcast ins(%s : tensor<64xf32>) outs(%f : tensor<64x64xf32>) dimensions = [0]
+    %KS = arith.mulf %K, %S : tensor<64x32xf32>
+    %D = math.exp %X : tensor<64x64xf32>
+    %A = linalg.contract indexing_maps = [#mk, #kn, #mn] ins(%D, %KS : tensor<64x64xf32>, tensor<64x32xf32>) outs(%zero : tensor<64x32xf32>) -> tensor<64x32xf32>
+    %B = linalg.contract indexing_maps = [#km, #kn, #mn] ins(%D, %KS : tensor<64x64xf32>, tensor<64x32xf32>) outs(%A : tensor<64x32xf32>) -> tensor<64x32xf32>
+    %dK = arith.mulf %B, %S : tensor<64x32xf32>
+    %dots = arith.mulf %B, %K : tensor<64x32xf32>
+    %sum = linalg.reduce { arith.addf } ins(%dots : tensor<64x32xf32>) outs(%zeros : tensor<64xf32>) dimensions = [1]
+    %s2 = arith.mulf %s, %s : tensor<64xf32>
+    %s3 = arith.mulf %s2, %s : tensor<64xf32>
+    %ds = arith.mulf %sum, %s3 : tensor<64xf32>
+    %PR = arith.mulf %P, %SR : tensor<64x64xf32>
+    %PS = arith.mulf %PR, %SC : tensor<64x64xf32>
+    %PD = arith.mulf %PS, %D : tensor<64x64xf32>
+    delta.yield outs(%dK, %ds, %PD : tensor<64x32xf32>, tensor<64xf32>, tensor<64x64xf32>)
+  }
+  return %o#0, %o#1, %o#2 : tensor<?x?x2x32xf32>, tensor<?x?x2xf32>, tensor<?x?x2x64xf32>
 }

@@ -96,6 +96,25 @@ func.func @memory(%g: !tile.global<tensor<?x?x4xf32>>, %out: !tile.global<tensor
   return
 }
 
+// CHECK-LABEL: func.func @shared_by_tokens
+func.func @shared_by_tokens(%log: !tile.global<tensor<4xf32>>, %x: !tile.global<tensor<?x?x4xf32>, dense = true>, %y: !tile.global<tensor<4xf32>>, %h: index,
+    %n: index, %s: !tile.smem<32xf32>) {
+  // CHECK: tile.load_scalar %{{.*}}[%{{.*}}] : <tensor<4xf32>>
+  %a = tile.load_scalar %log[%h] : !tile.global<tensor<4xf32>>
+  // CHECK: tile.sum_tokens %{{.*}} to %{{.*}} head %{{.*}} rows %{{.*}} via %{{.*}}
+  tile.sum_tokens %x to %y head %h rows %n via %s
+      : !tile.global<tensor<?x?x4xf32>, dense = true>, !tile.global<tensor<4xf32>>,
+        !tile.smem<32xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @mask_vector
+func.func @mask_vector(%x: tensor<64xf32, #tile.layout<warp>>, %n: index) {
+  // CHECK: tile.mask_vector %{{.*}} valid %{{.*}} : tensor<64xf32, #tile.layout<warp>>
+  %y = tile.mask_vector %x valid %n : tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
 // CHECK-LABEL: func.func @load_vector
 func.func @load_vector(%g: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index, %h: index, %n: index, %i: index, %v: !tile.smem<64xf32>,
     %ring: !tile.ring<2, [!tile.smem<64xf32>]>) {

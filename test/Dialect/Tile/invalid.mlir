@@ -440,6 +440,38 @@ func.func @load_vector_c2(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64
 
 // -----
 
+func.func @load_scalar_c1(%g: !tile.global<tensor<4xf32>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<4xf32>', found 2}}
+  %x = tile.load_scalar %g[%i, %i] : !tile.global<tensor<4xf32>>
+  return
+}
+
+// -----
+
+func.func @sum_tokens_c1(%x: !tile.global<tensor<?x?x4xf32>>, %y: !tile.global<tensor<4xf32>>, %s: !tile.smem<32xf32>, %i: index) {
+  // expected-error @+1 {{(C1) expected a dense tensor [batch, tokens, heads] and one of its heads, of f32, found '!tile.global<tensor<?x?x4xf32>>' and 'tensor<4xf32>'}}
+  tile.sum_tokens %x to %y head %i rows %i via %s : !tile.global<tensor<?x?x4xf32>>, !tile.global<tensor<4xf32>>, !tile.smem<32xf32>
+  return
+}
+
+// -----
+
+func.func @sum_tokens_c2(%x: !tile.global<tensor<?x?x4xf32>, dense = true>, %y: !tile.global<tensor<4xf32>>, %s: !tile.smem<16xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected scratch for a number of each of the 32 warps that a block may have, found '!tile.smem<16xf32>'}}
+  tile.sum_tokens %x to %y head %i rows %i via %s : !tile.global<tensor<?x?x4xf32>, dense = true>, !tile.global<tensor<4xf32>>, !tile.smem<16xf32>
+  return
+}
+
+// -----
+
+func.func @mask_vector_c1(%x: tensor<64xf32, #tile.layout<col>>, %n: index) {
+  // expected-error @+1 {{(C1) expected a warp-held vector, found 'tensor<64xf32, #tile.layout<col>>'}}
+  %y = tile.mask_vector %x valid %n : tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
 func.func @load_vector_c4(%g: !tile.global<tensor<?x?x4xf32>>, %t: !tile.smem<64xf32>, %r: !tile.ring<2, [!tile.smem<64xf32>], warps>, %i: index) {
   // expected-error @+1 {{(C4) expected a ring that TMA fills, found '!tile.ring<2, [!tile.smem<64xf32>], warps>'}}
   tile.load_vector %g[%i, %i, %i] dim 1 valid %i to %t of %r[%i] : !tile.global<tensor<?x?x4xf32>>, !tile.smem<64xf32>, !tile.ring<2, [!tile.smem<64xf32>], warps>

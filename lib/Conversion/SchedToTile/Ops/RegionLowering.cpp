@@ -155,8 +155,10 @@ Value RegionLowering::readShared(Value value, int64_t block, Operation *user,
                           : arith::ExtFOp::create(builder, loc, target, read);
 }
 
-Value RegionLowering::fetchRows(sched::LoadOp load, Operation *user) {
+Value RegionLowering::fetchIn(sched::LoadOp load, Operation *user) {
   Value value = load.getTile();
+  if (fetch && tensorOf(value).getRank() == 0)
+    return fetch(load, tensorOf(value));
   if (!fetch || tensorOf(value).getRank() != 2 ||
       orientation.getM(value) != 0 || countTiles(value, 0) != 1) {
     user->emitOpError() << "reads " << value.getType()
@@ -191,7 +193,7 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   Value tile;
   bool isReadAgain = false;
   if (auto load = dyn_cast_or_null<sched::LoadOp>(op)) {
-    tile = fetchRows(load, user);
+    tile = fetchIn(load, user);
   } else if (op && !isa<sched::GetOp>(op) && isMatrix &&
              !shared.contains(value) &&
              (fused.contains(op) || isMadeAtUse(value))) {
@@ -262,9 +264,11 @@ static LogicalResult checkElementwise(Operation *op,
                                       const KernelOrientation &orientation) {
   Value result = op->getResult(0);
   if (isa<math::MathDialect>(op->getDialect()) &&
-      !isa<math::ExpOp, math::Exp2Op>(op))
+      !isa<math::ExpOp, math::Exp2Op, math::AbsFOp, math::Log1pOp,
+           math::RsqrtOp, math::SqrtOp>(op))
     return op->emitOpError() << "has no lowering to the GPU so far: of math, "
-                                "only exp and exp2 (target \"cpu\" takes it)";
+                                "only exp, exp2, absf, log1p, rsqrt and sqrt "
+                                "(target \"cpu\" takes it)";
   if (tensorOf(result).getRank() == 2 && !orientation.getM(result))
     return refuseWithoutRows(op);
   return success();
@@ -365,6 +369,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](CumsumOp o) { return lowerCumsum(o); })
           .Case([&](SumToMiddleOp o) { return lowerSumToMiddle(o); })
           .Case([&](LastRowOp o) { return lowerLastRow(o); })
+          .Case([&](MaskRowsOp o) { return lowerMaskRows(o); })
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
           .Case([&](SumRowsOp o) { return lowerSumRows(o); })
           .Case([&](LevelRowsOp o) { return lowerLevelRows(o); })

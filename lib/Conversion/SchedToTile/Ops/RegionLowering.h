@@ -74,7 +74,8 @@ public:
   void setShared(Value got, Value tile) { shared[got] = tile; }
   /// Returns where that is.
   Value getSharedTile(Value got) const { return shared.lookup(got); }
-  /// How what the role takes from memory itself comes into registers of a type.
+  /// How what the role takes from memory itself comes into registers of a type:
+  /// a tile, or for a tensor of rank 0 its element.
   using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
   void setFetch(Fetch how) { fetch = std::move(how); }
   /// The chunk that is lowered begins with token `position` of its sequence,
@@ -148,6 +149,7 @@ private:
   LogicalResult lowerCumsum(delta::CumsumOp op);
   Value findSumsUpTo(delta::CumsumOp op);
   LogicalResult lowerLastRow(delta::LastRowOp op);
+  LogicalResult lowerMaskRows(delta::MaskRowsOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
                              bool exclusive, IntegerAttr half);
@@ -188,8 +190,8 @@ private:
   /// An in, from shared memory.
   Value readShared(Value value, int64_t block, Operation *user,
                    std::optional<int64_t> m);
-  /// An in, from device memory.
-  Value fetchRows(sched::LoadOp load, Operation *user);
+  /// An in, from device memory: rows of tokens, or a number.
+  Value fetchIn(sched::LoadOp load, Operation *user);
   /// Makes all tiles of the result of `op` and keeps them.
   LogicalResult keepTiles(Operation *op, function_ref<Value(int64_t)> make);
 

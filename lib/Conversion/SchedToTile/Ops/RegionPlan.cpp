@@ -204,6 +204,57 @@ static SmallVector<Operation *> orderByState(Block &block,
   return ordered;
 }
 
+/// True for elementwise work on vectors and numbers that come out of memory, of
+/// which some is more than a sum or a product, such as a logarithm, or reads a
+/// number: the gates of a layer's own.
+static bool isOfRawVectors(Operation *op, bool &hasFunction) {
+  bool isVectorWork =
+      op->getNumResults() == 1 && getTileRank(op->getResult(0)) <= 1 &&
+      (op->hasTrait<OpTrait::Elementwise>() || isa<linalg::BroadcastOp>(op));
+  if (!isVectorWork)
+    return false;
+  hasFunction |= !isa<arith::AddFOp, arith::MulFOp, arith::NegFOp,
+                      arith::SubFOp, linalg::BroadcastOp>(op);
+  return llvm::all_of(op->getOperands(), [&](Value operand) {
+    Operation *def = operand.getDefiningOp();
+    hasFunction |= isa_and_nonnull<sched::LoadOp>(def);
+    return def && (isa<sched::GetOp, sched::LoadOp, tensor::EmptyOp>(def) ||
+                   def->hasTrait<OpTrait::ConstantLike>() ||
+                   isOfRawVectors(def, hasFunction));
+  });
+}
+
+/// Moves such work to where it is first read: it can be made at any time, and
+/// would hold registers of all threads meanwhile.
+static SmallVector<Operation *> delayRawVectors(ArrayRef<Operation *> ops) {
+  llvm::DenseMap<Operation *, size_t> places;
+  for (auto [i, op] : llvm::enumerate(ops))
+    places[op] = i;
+  // What is made at its use has the place of that.
+  std::function<size_t(Operation *)> getFirstUse = [&](Operation *op) {
+    size_t first = ops.size();
+    for (Operation *user : op->getUsers()) {
+      auto it = places.find(user);
+      first =
+          std::min(first, it == places.end() ? getFirstUse(user) : it->second);
+    }
+    return first;
+  };
+  // What moves comes before what stands there.
+  using Key = std::pair<size_t, bool>;
+  SmallVector<std::pair<Key, Operation *>> keyed;
+  for (Operation *op : llvm::reverse(ops)) {
+    bool hasFunction = false;
+    bool moves = isOfRawVectors(op, hasFunction) && hasFunction;
+    if (moves)
+      places[op] = getFirstUse(op);
+    keyed.push_back({{places[op], !moves}, op});
+  }
+  std::reverse(keyed.begin(), keyed.end());
+  llvm::stable_sort(keyed, llvm::less_first());
+  return llvm::to_vector(llvm::make_second_range(keyed));
+}
+
 SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
   isTight = takesInPlace && isMap;
   auto isHandOver = [&](Operation *op) {
@@ -250,5 +301,5 @@ SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
   }
   auto getRegisters = [&](Value value) { return countRegisters(value); };
   RegionOrder::Costs costs{isLeftOut, getStagedBytes, getRegisters};
-  return chooseOrder(block, costs);
+  return delayRawVectors(chooseOrder(block, costs));
 }

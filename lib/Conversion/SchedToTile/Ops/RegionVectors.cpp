@@ -280,6 +280,22 @@ LogicalResult RegionLowering::lowerLastRow(LastRowOp op) {
   return success();
 }
 
+LogicalResult RegionLowering::lowerMaskRows(MaskRowsOp op) {
+  if (!isMap || tensorOf(op.getX()).getRank() != 1)
+    return op.emitError() << "expected a vector in a chunk_map, found "
+                          << op.getX().getType()
+                          << "; run delta-stage (target \"cpu\" takes all)";
+  Value x = getRegister(op.getX(), op);
+  if (!x)
+    return failure();
+  Location loc = op.getLoc();
+  Value rows = arith::MulIOp::create(
+      builder, loc, registers.lookup(op.getValid()).front(),
+      arith::ConstantIndexOp::create(builder, loc, op.getRows()));
+  registers[op.getY()] = {tile::MaskVectorOp::create(builder, loc, x, rows)};
+  return success();
+}
+
 /// The vector `x` of a map, which `op` repeats or sums; null, with the reason,
 /// for another.
 Value RegionLowering::getMapVector(Operation *op, Value x) {

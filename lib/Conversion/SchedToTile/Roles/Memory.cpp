@@ -20,9 +20,13 @@ using namespace mlir::wyvern::delta;
 // Ins
 //===----------------------------------------------------------------------===//
 
-Value RoleLowering::fetchRows(sched::LoadOp load, RankedTensorType type,
-                              const Visit &visit) {
+Value RoleLowering::fetchIn(sched::LoadOp load, RankedTensorType type,
+                            const Visit &visit) {
   auto source = cast<BlockArgument>(load.getSource());
+  if (type.getRank() == 0)
+    return tile::LoadScalarOp::create(
+        builder, loc, context.arguments.lookup(source),
+        getCoordinates(source, visit.chunk, std::nullopt));
   return tile::FetchRowsOp::create(
       builder, loc, type, context.arguments.lookup(source),
       getCoordinates(source, visit.chunk, std::nullopt),

@@ -304,7 +304,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
   lowering.setPlace(visit.chunk.position, context.location->head);
   if (!context.orientation.isSplit(role))
     lowering.setFetch([&](sched::LoadOp load, RankedTensorType type) {
-      return fetchRows(load, type, visit);
+      return fetchIn(load, type, visit);
     });
   if (zeroesAtOnce())
     zeroTails(visit, llvm::map_to_vector(gets, [](sched::GetOp get) {

@@ -117,8 +117,7 @@ private:
 
   // Memory.cpp
   /// Returns the rows of an in that the role takes from memory itself.
-  Value fetchRows(sched::LoadOp load, RankedTensorType type,
-                  const Visit &visit);
+  Value fetchIn(sched::LoadOp load, RankedTensorType type, const Visit &visit);
   LogicalResult storeOut(sched::StoreOp store, RegionLowering &lowering,
                          const Visit &visit);
   Value isOutChunk(delta::BindingAttr binding, Value number);

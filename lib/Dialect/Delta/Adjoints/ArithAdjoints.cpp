@@ -52,10 +52,17 @@ struct NegFRule : AdjointRule<NegFRule, arith::NegFOp> {
   }
 };
 
-/// y = a b:  da += dy b, db += dy a
+/// y = a b:  da += dy b, db += dy a;  of y = a a:  da += dy 2 a
 struct MulFRule : AdjointRule<MulFRule, arith::MulFOp> {
   static LogicalResult derive(arith::MulFOp op, Adjoint &adjoint) {
     Value dy = adjoint.getGradient(op.getResult());
+    if (op.getLhs() == op.getRhs()) {
+      ImplicitLocOpBuilder &b = adjoint.getBuilder();
+      Value twice = arith::MulFOp::create(b, dy, createConstant(b, dy, 2.0));
+      Value a = adjoint.getPrimal(op.getLhs());
+      adjoint.addGradient(op.getLhs(), arith::MulFOp::create(b, twice, a));
+      return success();
+    }
     for (auto [operand, other] : {std::pair(op.getLhs(), op.getRhs()),
                                   std::pair(op.getRhs(), op.getLhs())})
       if (adjoint.isActive(operand)) {

@@ -51,6 +51,7 @@ private:
     Value tile;            ///< of the new region
     bool addedSeq = false; ///< one a sequence, to be summed
     bool addedHead = false;
+    bool isOfTokens = false; ///< one a token, to be summed by sum_tokens
   };
 
   BlockArgument addIn(Value tensor, BindingAttr binding, Type tile);
@@ -64,6 +65,8 @@ private:
   LogicalResult sweep();
   void collectResults();
   Result describeResult(unsigned in, Value tile);
+  std::optional<Result> describeRows(unsigned in, Value tile);
+  Value findRows(Value sum);
   Value getGradientOrZero(Value value);
   Value getInitialGradient(unsigned carry);
   Value createZeros(RankedTensorType type);
@@ -73,7 +76,9 @@ private:
   Operation *createProgram();
   void addGradients(Operation *op);
   Value sumOverHeads(const Result &result, Value gradient);
+  void addSumsOverTokens(ArrayRef<Result> results, ValueRange rows);
   Value sumOverAll(const Result &result, Value gradient);
+  Value convert(const Result &result, Value gradient);
   Value sumOverShared(const Result &result, Value gradient);
 
   ChunkProgramOpInterface program;

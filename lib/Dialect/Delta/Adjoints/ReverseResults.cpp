@@ -57,13 +57,107 @@ ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
   return result;
 }
 
-/// An in without time is read by every chunk: its gradient is a sum that is
-/// carried along.
+//===----------------------------------------------------------------------===//
+// Sums over tokens
+//===----------------------------------------------------------------------===//
+
+/// True for a tile whose rows are a chunk's tokens, zero past its sequence's
+/// end.
+static bool isMasked(Value tile) {
+  Operation *def = tile.getDefiningOp();
+  if (auto mask = dyn_cast_or_null<MaskRowsOp>(def))
+    return mask.getRows() == 1;
+  auto isMaskedOrZero = [](Value operand) {
+    return isZero(operand) || isMasked(operand);
+  };
+  if (isa_and_nonnull<arith::MulFOp>(def))
+    return llvm::any_of(def->getOperands(), isMasked);
+  if (isa_and_nonnull<arith::DivFOp>(def))
+    return isMasked(def->getOperand(0));
+  if (isa_and_nonnull<arith::SelectOp>(def))
+    return llvm::all_of(llvm::drop_begin(def->getOperands()), isMaskedOrZero);
+  return isa_and_nonnull<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
+         llvm::all_of(def->getOperands(), isMaskedOrZero);
+}
+
+/// Returns a tile of a row a token, zero past the sequence's end, whose rows
+/// sum up to `sum`; null if none is found. Factors that rows have in common go
+/// into each.
+Value ReverseProgram::findRows(Value sum) {
+  Operation *def = sum.getDefiningOp();
+  if (auto reduce = dyn_cast_or_null<linalg::ReduceOp>(def)) {
+    Value rows = reduce.getInputs().front();
+    bool isSum = reduce.getDimensions() == ArrayRef<int64_t>(0) &&
+                 isZero(reduce.getInits().front()) && isMasked(rows);
+    return isSum ? rows : Value();
+  }
+  if (isa_and_nonnull<arith::NegFOp>(def)) {
+    Value rows = findRows(def->getOperand(0));
+    return rows ? arith::NegFOp::create(inside, rows).getResult() : Value();
+  }
+  if (!isa_and_nonnull<arith::MulFOp>(def))
+    return {};
+  for (auto [factor, other] :
+       {std::pair(def->getOperand(0), def->getOperand(1)),
+        std::pair(def->getOperand(1), def->getOperand(0))})
+    if (Value rows = findRows(factor)) {
+      TileBuilder tile(inside, compute);
+      return tile.mul(rows, tile.broadcast(other, shapeOf(rows), {0}));
+    }
+  return {};
+}
+
+/// The gradient of an in without time, as a row a token that is summed behind
+/// the program: nothing but a sum over tokens would be carried. Nothing, if it
+/// is no such sum, or of heads that several of the program's share.
+std::optional<ReverseProgram::Result> ReverseProgram::describeRows(unsigned in,
+                                                                   Value tile) {
+  Result result = describeResult(in, tile);
+  auto primal = cast<RankedTensorType>(result.primal.getType());
+  std::optional<unsigned> head = findHead(result.binding.getDims());
+  if (!result.addedSeq || result.addedHead || head != 0u ||
+      primal.getDimSize(0) != program.getHeads())
+    return std::nullopt;
+  Value rows = findRows(tile);
+  if (!rows)
+    return std::nullopt;
+  result.tile = rows;
+  result.isOfTokens = true;
+  SmallVector<BoundDim> dims(result.storage.binding.getDims());
+  SmallVector<int64_t> shape(result.storage.type.getShape());
+  dims.insert(dims.begin() + 1, {DimKind::time});
+  shape.insert(shape.begin() + 1, ShapedType::kDynamic);
+  result.storage = {RankedTensorType::get(shape, compute),
+                    BindingAttr::get(b.getContext(), dims)};
+  return result;
+}
+
+/// Adds the sums of `rows`, one tensor for each of `results`.
+void ReverseProgram::addSumsOverTokens(ArrayRef<Result> results,
+                                       ValueRange rows) {
+  if (results.empty())
+    return;
+  auto types = llvm::map_to_vector(rows, [](Value tensor) -> Type {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    return RankedTensorType::get(type.getShape().drop_front(2),
+                                 type.getElementType());
+  });
+  auto sums = SumTokensOp::create(b, types, rows, getCuSeqlens());
+  for (auto [result, sum] : llvm::zip_equal(results, sums.getSums()))
+    outer.addGradient(result.primal, convert(result, sum));
+}
+
+/// An in without time is read by every chunk: its gradient is a sum, over what
+/// tokens have of it, or that is carried along.
 void ReverseProgram::collectResults() {
   for (auto [i, in] : llvm::enumerate(program.getIns())) {
     Value gradient = inner.getGradient(program.getInArg(i));
     if (!gradient || !outer.isActive(in))
       continue;
+    if (std::optional<Result> rows = describeRows(i, gradient)) {
+      outs.push_back(*rows);
+      continue;
+    }
     Result result = describeResult(i, gradient);
     BindingAttr binding = result.storage.binding;
     if (binding.has(DimKind::time) || binding.has(DimKind::chunk)) {
@@ -135,6 +229,12 @@ Value ReverseProgram::sumOverAll(const Result &result, Value gradient) {
             type.getDimSize(dim) &&
         !type.isDynamicDim(dim))
       gradient = sumOverGroups(b, gradient, dim, type.getDimSize(dim));
+  return convert(result, gradient);
+}
+
+/// `gradient` in the element type of what it belongs to.
+Value ReverseProgram::convert(const Result &result, Value gradient) {
+  auto type = cast<RankedTensorType>(result.primal.getType());
   unsigned width = getElementTypeOrSelf(gradient).getIntOrFloatBitWidth();
   if (type.getElementTypeBitWidth() < width)
     return arith::TruncFOp::create(b, type, gradient);
@@ -157,9 +257,18 @@ Value ReverseProgram::sumOverShared(const Result &result, Value gradient) {
 void ReverseProgram::addGradients(Operation *op) {
   ResultRange results = op->getResults();
   unsigned numCarries = program.getInits().size();
+  SmallVector<Result> ofTokens;
+  SmallVector<Value> rows;
   for (auto [result, gradient] :
-       llvm::zip_equal(outs, results.take_front(outs.size())))
-    outer.addGradient(result.primal, sumOverShared(result, gradient));
+       llvm::zip_equal(outs, results.take_front(outs.size()))) {
+    if (!result.isOfTokens) {
+      outer.addGradient(result.primal, sumOverShared(result, gradient));
+      continue;
+    }
+    ofTokens.push_back(result);
+    rows.push_back(gradient);
+  }
+  addSumsOverTokens(ofTokens, rows);
   results = results.drop_front(outs.size());
   for (auto [init, gradient] :
        llvm::zip_equal(program.getInits(), results.take_front(numCarries)))

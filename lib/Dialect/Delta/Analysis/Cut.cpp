@@ -6,7 +6,9 @@
 
 #include "wyvern/Dialect/Delta/Analysis/Cut.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -111,7 +113,9 @@ bool Cut::isCheapVector(Value value) const {
     return getTileRank(value) <= 1;
   if (def->hasTrait<OpTrait::ConstantLike>() || isa<tensor::EmptyOp>(def))
     return true;
-  if (getTileRank(value) > 1)
+  // What the chain would compute again in each of its warps is worth a load.
+  if (getTileRank(value) > 1 || isa<math::MathDialect>(def->getDialect()) ||
+      isa<arith::DivFOp>(def))
     return false;
   bool perChunk = timeDims.get(value).none();
   if (auto reduce = dyn_cast<linalg::ReduceOp>(def); reduce && perChunk)
@@ -133,6 +137,28 @@ void Cut::findAfter() {
     needAfter(yield.getOuts()[out]);
 }
 
+/// A vector that is a function of sums, such as the norms of rows: more work
+/// than to read it.
+bool Cut::isFunctionOfSums(Value value) const {
+  Operation *def = value.getDefiningOp();
+  if (!def || getTileRank(value) != 1 ||
+      !isa<math::MathDialect>(def->getDialect()))
+    return false;
+  SmallVector<Operation *> worklist = {def};
+  llvm::SmallDenseSet<Operation *> seen;
+  while (!worklist.empty()) {
+    Operation *op = worklist.pop_back_val();
+    if (!seen.insert(op).second)
+      continue;
+    if (!cast<ChunkRegionOpInterface>(op).isCheap())
+      return true;
+    for (Value operand : op->getOperands())
+      if (Operation *made = operand.getDefiningOp())
+        worklist.push_back(made);
+  }
+  return false;
+}
+
 /// What the chain has done is loaded where it is worth a load; what no carry
 /// enters is computed here, unless the map before has it for the chain anyway.
 void Cut::needAfter(Value value) {
@@ -148,6 +174,12 @@ void Cut::needAfter(Value value) {
   }
   if (!def)
     return;
+  // The map before makes it on the way to what the chain reads.
+  if (!crossing.empty() && isFunctionOfSums(value) &&
+      !dependence.reaches(value)) {
+    crossing.push_back(value);
+    return;
+  }
   afterOps.insert(def);
   for (Value operand : def->getOperands())
     needAfter(operand);

@@ -17,6 +17,7 @@
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/HeadSums.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -145,6 +146,10 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
            << "expected nothing to read the final state of a recurrence with "
               "levels: it is the sum of its levels, which the heads of the "
               "chunk program do not have at a sequence's end";
+  if (op->getParentOp()->hasAttr(kPrologueAttr))
+    return op.emitOpError()
+           << "expected no prologue of a layer with levels; what it would "
+              "compute, compute in front of the layer";
   if (failed(checkErasingSteps(op)))
     return failure();
   FailureOr<int64_t> chunk = chooseChunk(op, rows);
@@ -160,8 +165,9 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   shape[2] = heads;
   // The rows of a level are those of a chunk.
   auto ofChunk = [](int64_t) -> int64_t { return 0; };
-  ChunkScanOp scan = createScan(b, op, ins, createStates(b, op, heads),
-                                output.clone(shape), *chunk, heads, ofChunk);
+  ChunkScanOp scan = createScan(
+      b, op, ins.getOperands(), ins.getBindings(ofChunk),
+      createStates(b, op, heads), {output.clone(shape), 0, *chunk, heads});
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(&scan.getBlock());

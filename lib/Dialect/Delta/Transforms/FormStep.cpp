@@ -10,8 +10,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "FormWY.h"
+#include "Prologue.h"
 #include "RecurrenceTiles.h"
-#include "StepPrologue.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -68,7 +68,7 @@ public:
   };
 
   StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings,
-             StepPrologue &prologue)
+             Prologue &prologue)
       : func(func), op(op), settings(settings), prologue(prologue),
         b(op.getLoc(), op) {}
 
@@ -87,7 +87,7 @@ private:
   func::FuncOp func;
   RecurrenceOp op;
   const Settings &settings;
-  StepPrologue &prologue;
+  Prologue &prologue;
   ImplicitLocOpBuilder b;
 };
 } // namespace
@@ -224,11 +224,9 @@ LogicalResult FormStepPass::checkOptions() {
   auto isOneOf = [](StringRef text, StringRef a, StringRef b) {
     return text == a || text == b;
   };
-  for (const std::string &part : prologue)
-    if (failed(expect(isOneOf(part, "norm", "gates"), "prologue",
-                      "norm or gates", part)))
-      return failure();
-  return success(succeeded(expect(isOneOf(layout, "vk", "kv"), "layout",
+  return success(succeeded(Prologue::checkParts(getOperation(),
+                                                "delta-form-step", prologue)) &&
+                 succeeded(expect(isOneOf(layout, "vk", "kv"), "layout",
                                   "vk or kv", layout)) &&
                  succeeded(expect(isOneOf(stateType, "f32", "bf16"),
                                   "state-type", "f32 or bf16", stateType)) &&
@@ -245,8 +243,7 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
               "one a level, and does not know a token's position; leave out "
               "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
-  StepPrologue stepPrologue(op, llvm::is_contained(prologue, "norm"),
-                            llvm::is_contained(prologue, "gates"));
+  Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
   if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||
       failed(stepPrologue.check(func)))
     return failure();

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "FormWY.h"
+#include "Prologue.h"
 #include "RecurrenceTiles.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
@@ -65,6 +66,8 @@ struct FormWYPass : wyvern::delta::impl::FormWYPassBase<FormWYPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (failed(Prologue::checkParts(getOperation(), "delta-form-wy", prologue)))
+      return signalPassFailure();
     WalkResult result = getOperation()->walk([&](RecurrenceOp op) {
       return failed(form(op)) ? WalkResult::interrupt() : WalkResult::advance();
     });
@@ -99,15 +102,29 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   FailureOr<int64_t> chunk = chooseChunk(op, rows);
   if (failed(chunk))
     return failure();
+  Prologue prologue(op, ArrayRef<std::string>(this->prologue));
+  if (!prologue.isEmpty()) {
+    auto func = op->getParentOfType<func::FuncOp>();
+    if (failed(prologue.check(func)))
+      return failure();
+    prologue.replaceArguments(func);
+  }
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   ScanIns ins = collectIns(op);
-  ChunkScanOp scan = createScan(
-      b, op, ins, initialState(b, op), op.getOutput().getType(), *chunk,
-      op.getValueHeads(),
-      [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); });
+  auto ofTile = [&](int64_t repeat) {
+    return getTileRows(op, *chunk, repeat);
+  };
+  SmallVector<Value> operands = ins.getOperands();
+  SmallVector<Attribute> bindings = ins.getBindings(ofTile);
+  prologue.addIns(operands, bindings);
+  ScanShape shape = {op.getOutput().getType(), ofTile(1), *chunk,
+                     static_cast<int64_t>(op.getValueHeads())};
+  ChunkScanOp scan =
+      createScan(b, op, operands, bindings, initialState(b, op), shape);
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
+  prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, results.finalState);
 

@@ -29,7 +29,36 @@ struct ScaledIn {
   SmallVector<int64_t> dims;
   bool isNegated = false;
 };
+} // namespace
 
+/// Returns what `operand` is, if it is an in times a scale, or times several,
+/// of which this is the last.
+static std::optional<ScaledIn> matchScaledIn(Value operand) {
+  auto neg = operand.getDefiningOp<arith::NegFOp>();
+  auto mul = (neg ? neg.getOperand() : operand).getDefiningOp<arith::MulFOp>();
+  if (!mul)
+    return std::nullopt;
+  bool isNegated = neg != nullptr;
+  for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
+                             std::pair(mul.getRhs(), mul.getLhs())}) {
+    if (!isPlainIn(tile) && !matchScaledIn(tile))
+      continue;
+    if (getSplat(scale))
+      return ScaledIn{tile, scale, {}, isNegated};
+    auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
+    if (!broadcast)
+      continue;
+    ScaledIn scaled{tile, broadcast.getInput(), {}, isNegated};
+    int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
+    for (int64_t dim = 0; dim < rank; ++dim)
+      if (!llvm::is_contained(broadcast.getDimensions(), dim))
+        scaled.dims.push_back(dim);
+    return scaled;
+  }
+  return std::nullopt;
+}
+
+namespace {
 /// Takes the scale off an in that is an operand of a contraction.
 ///
 /// A scale over dimensions that the result keeps moves to the result. One over
@@ -55,7 +84,6 @@ struct MoveScaleOffIn : OpRewritePattern<linalg::ContractOp> {
   }
 
 private:
-  static std::optional<ScaledIn> matchScaledIn(Value operand);
   LogicalResult moveToResult(linalg::ContractOp op, unsigned i,
                              const ScaledIn &scaled,
                              PatternRewriter &rewriter) const;
@@ -65,32 +93,20 @@ private:
 
   Pass::Statistic &numMoved;
 };
-} // namespace
 
-std::optional<ScaledIn> MoveScaleOffIn::matchScaledIn(Value operand) {
-  auto neg = operand.getDefiningOp<arith::NegFOp>();
-  auto mul = (neg ? neg.getOperand() : operand).getDefiningOp<arith::MulFOp>();
-  if (!mul)
-    return std::nullopt;
-  bool isNegated = neg != nullptr;
-  for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
-                             std::pair(mul.getRhs(), mul.getLhs())}) {
-    if (!isPlainIn(tile))
-      continue;
-    if (getSplat(scale))
-      return ScaledIn{tile, scale, {}, isNegated};
-    auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
-    if (!broadcast)
-      continue;
-    ScaledIn scaled{tile, broadcast.getInput(), {}, isNegated};
-    int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
-    for (int64_t dim = 0; dim < rank; ++dim)
-      if (!llvm::is_contained(broadcast.getDimensions(), dim))
-        scaled.dims.push_back(dim);
-    return scaled;
-  }
-  return std::nullopt;
-}
+/// Takes the scale of rows off an in that is an operand of a decay product: it
+/// scales rows or columns of the result, whatever the decay.
+struct MoveScaleOffDecayed : OpRewritePattern<DecayDotOp> {
+  MoveScaleOffDecayed(MLIRContext *context, Pass::Statistic &numMoved)
+      : OpRewritePattern(context), numMoved(numMoved) {}
+
+  LogicalResult matchAndRewrite(DecayDotOp op,
+                                PatternRewriter &rewriter) const override;
+
+private:
+  Pass::Statistic &numMoved;
+};
+} // namespace
 
 /// For the dimensions of operand `i` that index a scale, those of a tile with
 /// the map `to`; fails if the tile lacks one or orders them differently.
@@ -175,7 +191,27 @@ LogicalResult MoveScaleOffIn::moveToOther(linalg::ContractOp op, unsigned i,
   return success();
 }
 
+LogicalResult
+MoveScaleOffDecayed::matchAndRewrite(DecayDotOp op,
+                                     PatternRewriter &rewriter) const {
+  for (int64_t i : {0, 1}) {
+    std::optional<ScaledIn> scaled = matchScaledIn(op->getOperand(i));
+    if (!scaled || llvm::is_contained(scaled->dims, 1))
+      continue;
+    auto product = cast<DecayDotOp>(rewriter.clone(*op));
+    product->setOperand(i, scaled->tile);
+    SmallVector<int64_t> dims(scaled->dims.size(), i);
+    rewriter.replaceOp(
+        op, createScaled(rewriter, op.getLoc(), product.getM(), *scaled, dims));
+    ++numMoved;
+    return success();
+  }
+  return rewriter.notifyMatchFailure(op, "no operand is an in with a scale of "
+                                         "rows");
+}
+
 void delta::populateMoveScalePatterns(RewritePatternSet &patterns,
                                       Pass::Statistic &numMoved) {
-  patterns.add<MoveScaleOffIn>(patterns.getContext(), numMoved);
+  patterns.add<MoveScaleOffIn, MoveScaleOffDecayed>(patterns.getContext(),
+                                                    numMoved);
 }

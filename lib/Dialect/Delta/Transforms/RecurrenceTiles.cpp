@@ -106,20 +106,18 @@ FloatType delta::getComputeType(RecurrenceOp op) {
 }
 
 ChunkScanOp delta::createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
-                              const ScanIns &ins, Value init,
-                              RankedTensorType output, int64_t chunk,
-                              int64_t heads,
-                              function_ref<int64_t(int64_t)> getTileRows) {
+                              ValueRange ins, ArrayRef<Attribute> bindings,
+                              Value init, const ScanShape &shape) {
   MLIRContext *context = b.getContext();
   auto state = BindingAttr::get(
       context,
       {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
+  BindingAttr output = rowBinding(context, 1, 4, shape.outputRows);
   auto scan = ChunkScanOp::create(
-      b, TypeRange(output), TypeRange(init.getType()), ins.getOperands(),
-      ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk, heads,
-      getComputeType(op), b.getArrayAttr(ins.getBindings(getTileRows)),
-      b.getArrayAttr({state}),
-      b.getArrayAttr({rowBinding(context, 1, 4, getTileRows(1))}));
+      b, TypeRange(shape.output), TypeRange(init.getType()), ins,
+      ValueRange(init), op.getCuSeqlens(), Direction::forward, shape.chunk,
+      shape.heads, getComputeType(op), b.getArrayAttr(bindings),
+      b.getArrayAttr({state}), b.getArrayAttr({output}));
   addTileArguments(b, scan);
   return scan;
 }

@@ -69,13 +69,19 @@ FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows);
 /// Returns the type that a chunk of `op` is computed in.
 FloatType getComputeType(RecurrenceOp op);
 
-/// Returns a scan over the chunks of `op` with `heads` heads, whose states
-/// start at `init` and whose region has arguments and no operation yet.
-/// `output` is the type of its out, `getTileRows` as ScanIns has it.
-ChunkScanOp createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
-                       const ScanIns &ins, Value init, RankedTensorType output,
-                       int64_t chunk, int64_t heads,
-                       function_ref<int64_t(int64_t)> getTileRows);
+/// What a scan over the chunks of a recurrence makes.
+struct ScanShape {
+  RankedTensorType output; ///< the type of its out
+  int64_t outputRows;      ///< of a tile of that; 0 for a chunk's
+  int64_t chunk, heads;
+};
+
+/// Returns a scan over the chunks of `op`, whose states start at `init` and
+/// whose region has arguments, for `ins` bound to `bindings` and the states,
+/// and no operation yet.
+ChunkScanOp createScan(ImplicitLocOpBuilder &b, RecurrenceOp op, ValueRange ins,
+                       ArrayRef<Attribute> bindings, Value init,
+                       const ScanShape &shape);
 
 } // namespace mlir::wyvern::delta
 

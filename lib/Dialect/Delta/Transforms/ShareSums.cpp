@@ -14,6 +14,7 @@
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -123,6 +124,30 @@ static Value findRunningDecay(ChunkProgramOpInterface program,
   return {};
 }
 
+/// Returns the running decay of the gates that a map makes for `program` as one
+/// more in of it, which is as large as the gates are; null where none makes
+/// them, or not a row a token.
+static Value addRunningDecay(RewriterBase &rewriter,
+                             ChunkProgramOpInterface program,
+                             const BoundIn &g) {
+  auto made = dyn_cast<OpResult>(g.tensor);
+  auto map = made ? dyn_cast<ChunkMapOp>(made.getOwner()) : ChunkMapOp();
+  auto type = cast<RankedTensorType>(g.tensor.getType());
+  if (!map || map.getChunk() != program.getChunk() || type.getRank() != 3 ||
+      g.binding.getTimeMultiple() != 1)
+    return {};
+  auto maker = cast<ChunkProgramOpInterface>(map.getOperation());
+  Operation *end = maker.getYield();
+  Value gates = end->getOperand(made.getResultNumber());
+  rewriter.setInsertionPoint(end);
+  Value sum = CumsumOp::create(rewriter, map.getLoc(), gates.getType(), gates,
+                               /*reverse=*/false, /*exclusive=*/false);
+  Value running = math::ExpOp::create(rewriter, map.getLoc(), sum);
+  rewriter.setInsertionPoint(map);
+  Value out = addOut(rewriter, maker, running, {type, g.binding});
+  return addIn(rewriter, program, out, g.binding, running.getType());
+}
+
 namespace {
 struct ShareSumsPass : wyvern::delta::impl::ShareSumsPassBase<ShareSumsPass> {
   void runOnOperation() override {
@@ -142,6 +167,8 @@ private:
     Value summed = getSummed(exp);
     std::optional<BoundIn> g = summed ? findIn(program, summed) : std::nullopt;
     Value running = g ? findRunningDecay(program, *g) : Value();
+    if (g && !running && isa<ChunkScanOp>(program))
+      running = addRunningDecay(rewriter, program, *g);
     if (!running)
       return failure();
     Operation *sum = exp.getOperand().getDefiningOp();

@@ -38,11 +38,15 @@ struct SimplifyPass : wyvern::delta::impl::SimplifyPassBase<SimplifyPass> {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
     populateMoveScalePatterns(patterns, numScalesMoved);
+    populatePushScalePatterns(patterns, numScalesPushed);
     populateExpandDecayPatterns(patterns, numDecaysExpanded);
     ChunkScanOp::getCanonicalizationPatterns(patterns, context);
     ChunkMapOp::getCanonicalizationPatterns(patterns, context);
     DecayMaskOp::getCanonicalizationPatterns(patterns, context);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    RewritePatternSet sharing(context);
+    populateShareScalePatterns(sharing);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(sharing))))
       return signalPassFailure();
     // Moved scales are broadcast once for each matmul they left.
     IRRewriter rewriter(context);

@@ -12,6 +12,11 @@
 
 namespace mlir::wyvern::delta {
 
+/// Scales of rows that go into a sum of products.
+void populatePushScalePatterns(RewritePatternSet &patterns,
+                               Pass::Statistic &numPushed);
+/// Scales that go to another factor, which has them too: once all are in place.
+void populateShareScalePatterns(RewritePatternSet &patterns);
 /// Scales that leave an in which a contraction reads.
 void populateMoveScalePatterns(RewritePatternSet &patterns,
                                Pass::Statistic &numMoved);

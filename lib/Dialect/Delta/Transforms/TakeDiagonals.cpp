@@ -15,6 +15,7 @@
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
+#include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Dominance.h"
@@ -85,6 +86,8 @@ struct TakeDiagonalsPass
           map.getBlock().getOps<linalg::ReduceOp>());
       for (linalg::ReduceOp sum : sums)
         takeDiagonal(sum);
+      // What follows from a sum that has moved comes behind it.
+      sortTopologically(&map.getBlock());
     });
   }
 

@@ -171,8 +171,9 @@ void MapWriter::orderIns(ArrayRef<OutGroup> groups) {
           lastUse[*in] = std::max(lastUse[*in], place / group.ops.size());
     }
   }
+  // A number a head has no place in a channel.
   for (unsigned i = 0; i < map.getIns().size(); ++i)
-    if (lastUse.contains(i))
+    if (lastUse.contains(i) && delta::getTileRank(map.getInArg(i)) > 0)
       ins.push_back(i);
   llvm::stable_sort(
       ins, [&](unsigned a, unsigned b) { return lastUse[a] < lastUse[b]; });
@@ -201,7 +202,12 @@ void MapWriter::bring(Value operand) {
   if (!in || mapping.contains(operand))
     return;
   BlockArgument arg = map.getInArg(*in);
-  if (!mapping.contains(arg)) {
+  if (!mapping.contains(arg) && delta::getTileRank(arg) == 0) {
+    BlockArgument source = kernel.getInArgs()[*in];
+    mapping.map(arg,
+                LoadOp::create(builder, loc, kernel.getTileType(source), source)
+                    .getTile());
+  } else if (!mapping.contains(arg)) {
     auto get = GetOp::create(builder, loc, arg.getType(), channels.lookup(*in));
     mapping.map(arg, get.getTiles()[0]);
   }

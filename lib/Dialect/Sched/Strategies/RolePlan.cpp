@@ -88,6 +88,8 @@ void RolePlan::addUse(const Source &source, unsigned role) {
       addUse(getSource(operand, role), role);
     return;
   }
+  if (isNumber(source))
+    return;
   if (!source.in && (!getRoleOf(source.value) || computes(role, source.value)))
     return;
   auto *it = llvm::find_if(crossings, [&](const Crossing &crossing) {
@@ -118,12 +120,16 @@ static Type getCrossingType(const Source &source) {
                                               : type;
 }
 
-bool RolePlan::isMatrixIn(const Source &source) const {
+int64_t RolePlan::countDims(const Source &source) const {
   auto binding = program.getIns()[*source.in].binding;
   return llvm::count_if(binding.getDims(), [](delta::BoundDim dim) {
-           return dim.kind == delta::DimKind::time ||
-                  dim.kind == delta::DimKind::whole;
-         }) > 1;
+    return dim.kind == delta::DimKind::time ||
+           dim.kind == delta::DimKind::whole;
+  });
+}
+
+bool RolePlan::isNumber(const Source &source) const {
+  return source.in && countDims(source) == 0;
 }
 
 void RolePlan::groupUses() {
@@ -136,7 +142,7 @@ void RolePlan::groupUses() {
         cast<RankedTensorType>(crossing.source.value.getType()).getRank() == 1;
     bool isAlone = filler ? apart || !isVector
                           : apart && crossing.readers.size() > 1 &&
-                                isMatrixIn(crossing.source);
+                                countDims(crossing.source) > 1;
     auto *it = llvm::find_if(channels, [&](const PlannedChannel &channel) {
       return !isAlone && channel.filler == filler &&
              channel.isVector == isVector &&

@@ -87,6 +87,9 @@ public:
   /// then.
   Operation *getPutPoint(Value value, unsigned role) const;
 
+  /// True for an in that is one number a head: each role loads it itself.
+  bool isNumber(const FusedProgram::Source &source) const;
+
   /// Orders the operations of `role` by when their operands come: those that
   /// wait for a later channel later, and among equals what a carry depends on
   /// first. So nothing waits for what it does not need. Elementwise work that
@@ -97,8 +100,8 @@ private:
   void addUses();
   void addUse(const FusedProgram::Source &source, unsigned role);
   void groupUses();
-  /// True for a loaded tile of two dimensions.
-  bool isMatrixIn(const FusedProgram::Source &source) const;
+  /// Returns the dimensions of a loaded tile.
+  int64_t countDims(const FusedProgram::Source &source) const;
 
   const FusedProgram &program;
   SmallVector<PlannedRole> roles;

@@ -219,6 +219,10 @@ Value RoleWriter::mapOperand(Value operand, unsigned role) {
     mapping.map(operand, builder.clone(*rounded, operands)->getResult(0));
   } else if (source.value && mapping.contains(source.value)) {
     mapping.map(operand, mapping.lookup(source.value));
+  } else if (plan.isNumber(source)) {
+    BlockArgument arg = kernel.getInArgs()[*source.in];
+    auto load = LoadOp::create(builder, loc, kernel.getTileType(arg), arg);
+    mapping.map(operand, load.getTile());
   } else {
     mapping.map(operand, getTile(source, role));
   }

@@ -154,6 +154,10 @@ public:
         loc(program.getLoc()), ins(findReadIns(program)) {
     if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation()))
       fetched = findFetchedIns(map);
+    // A number a head has no place in a channel.
+    for (unsigned in : ins)
+      if (delta::getTileRank(program.getInArg(in)) == 0)
+        fetched.push_back(in);
     llvm::erase_if(
         ins, [&](unsigned in) { return llvm::is_contained(fetched, in); });
   }

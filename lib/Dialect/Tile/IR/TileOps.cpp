@@ -254,6 +254,32 @@ LogicalResult LoadVectorOp::verify() {
                       getCoords().size(), dim, /*element=*/Type());
 }
 
+LogicalResult LoadScalarOp::verify() {
+  return verifyAccess(*this, getGlobal().getType().getTensor(),
+                      getCoords().size(), {}, /*element=*/Type());
+}
+
+LogicalResult SumTokensOp::verify() {
+  RankedTensorType tensor = getGlobal().getType().getTensor();
+  RankedTensorType sums = getResult().getType().getTensor();
+  SmemType scratch = getScratch().getType();
+  bool isOfHeads = tensor.getRank() == 3 && sums.getRank() == 1 &&
+                   tensor.getDimSize(2) == sums.getDimSize(0) &&
+                   tensor.getElementType().isF32() &&
+                   sums.getElementType().isF32();
+  if (!isOfHeads || !getGlobal().getType().getDense())
+    return emitOpError() << "(C1) expected a dense tensor [batch, tokens, "
+                            "heads] and one of its heads, of f32, found "
+                         << getGlobal().getType() << " and " << sums;
+  constexpr int64_t mostWarps = 32;
+  if (scratch.getShape().size() != 1 || !scratch.getElementType().isF32() ||
+      scratch.getShape()[0] < mostWarps)
+    return emitOpError() << "(C2) expected scratch for a number of each of the "
+                         << mostWarps << " warps that a block may have, found "
+                         << scratch;
+  return success();
+}
+
 LogicalResult LoadRowsOp::verify() {
   if (failed(verifyLoadedRing(*this)))
     return failure();

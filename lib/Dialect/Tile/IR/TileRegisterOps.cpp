@@ -244,6 +244,13 @@ LogicalResult TriangleOp::verify() {
   return success();
 }
 
+LogicalResult MaskVectorOp::verify() {
+  auto type = cast<RankedTensorType>(getX().getType());
+  if (getLayout(type) == LayoutKind::warp)
+    return success();
+  return emitOpError() << "(C1) expected a warp-held vector, found " << type;
+}
+
 LogicalResult HoldOp::verify() {
   auto type = cast<RankedTensorType>(getValue().getType());
   if (getLayout(type) != LayoutKind::acc || !type.getElementType().isF32())

@@ -53,6 +53,7 @@ private:
   void needAfter(Value value);
   bool isRecomputed(Operation *op);
   bool isCheapVector(Value value) const;
+  bool isFunctionOfSums(Value value) const;
   bool hasSplitDim(Value value) const;
 
   ChunkProgramOpInterface program;

@@ -126,4 +126,36 @@ def Delta_RecurrenceOp
   }];
 }
 
+def Delta_SumTokensOp
+    : Delta_Op<"sum_tokens", [Pure, AttrSizedOperandSegments]> {
+  let summary = "sums over the tokens of all sequences";
+  let description = [{
+    The gradient of what all tokens share, such as a bias a head, is the sum of what each
+    token has of it. Every result has the shape of its operand without the first two
+    dimensions, batch and tokens:
+
+    ```
+    y_h = sum of x_bth over all b and t that sequences own
+    ```
+
+    With a `cu_seqlens` that is not empty those are b = 0 and t < cu_seqlens[N]. The order
+    of the sum is fixed by the shapes alone, so that every run gives the same bits.
+
+    Example:
+
+    ```mlir
+    %dA, %dbias = delta.sum_tokens %x, %y cu_seqlens(%cu : tensor<?xi64>)
+        : tensor<?x?x4xf32>, tensor<?x?x4xf32> -> tensor<4xf32>, tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Delta_FloatTensor>:$tensors,
+                       Optional<Delta_CuSeqlens>:$cu_seqlens);
+  let results = (outs Variadic<Delta_FloatTensor>:$sums);
+  let assemblyFormat = [{
+    $tensors (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)? attr-dict
+    `:` type($tensors) `->` type($sums)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // WYVERN_DIALECT_DELTA_IR_DELTASEQUENCEOPS

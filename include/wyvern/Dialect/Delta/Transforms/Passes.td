@@ -35,6 +35,16 @@ def FormWYPass : Pass<"delta-form-wy"> {
       beforehand, so RWKV-7 solves one row a token and linear attention nothing.
     * At most one step may erase. Equal steps are one step with `repeat n`.
 
+    What a layer computes of each token in front of its recurrence can be part of the
+    region: a *prologue*. The function then takes what it is computed of, under names of
+    its own and in the type of the query.
+
+    ```
+    norm     q and the keys x become       x / sqrt(sum of x^2 + 1e-6)
+    gates    the log decay g becomes       -e^A_log log(1 + e^(a + dt_bias))
+             a rate becomes                max_rate / (1 + e^-b)
+    ```
+
     Before:
 
     ```mlir
@@ -72,49 +82,14 @@ def FormWYPass : Pass<"delta-form-wy"> {
            "most rows (tokens times repeat) of a chunk">,
     Option<"multiple", "multiple", "int64_t", "16", "rows that a tile of tokens has a multiple of">,
     Option<"gateMultiple", "gate-multiple", "int64_t", "32", "the same where tokens have gates">,
+    ListOption<"prologue", "prologue", "std::string",
+               "what the region computes of its operands: norm, gates">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,
     Statistic<"numSolves", "num-solves", "chunk scans with a triangular solve">,
     Statistic<"numEliminated", "num-eliminated",
               "write-only steps taken out of a triangular system">,
-  ];
-}
-
-def FuseProloguePass : Pass<"delta-fuse-prologue"> {
-  let summary = "compute what a token needs inside of the chunk programs that read it";
-  let description = [{
-    An elementwise operation on whole tensors whose result is an in of a chunk program
-    (an erase key `b * k`, a written row `w * v`) moves into the region of the program,
-    which then reads the operands. Nothing is written to memory for it, and its
-    gradient comes with that of the region. Each program that reads the result computes
-    it; where nothing else does, the operation outside goes.
-
-    * The operation computes in the type of the region: in f32 for bf16 tensors.
-    * Past the end of a sequence ins are zero. What an operation makes of zeros goes
-      through `delta.mask_rows`, unless it is zero.
-    * Operands have the shape of the result, and so its binding. Others stay outside,
-      with a remark of the category `delta-fuse-prologue`.
-
-    Before (types left out):
-
-    ```mlir
-    %e = arith.mulf %b, %k
-    %o, %sT = delta.chunk_scan ... ins(%E = %e[seq, time, head, _], ...) ... {
-      %L = delta.decay_dot before_row %E, %K
-    ```
-
-    After:
-
-    ```mlir
-    %o, %sT = delta.chunk_scan ...
-        ins(..., %B = %b[seq, time, head, _], %K = %k[seq, time, head, _]) ... {
-      %E = arith.mulf %B, %K
-      %L = delta.decay_dot before_row %E, %K
-    ```
-  }];
-  let statistics = [
-    Statistic<"numFused", "num-fused", "operations computed in a chunk program">,
   ];
 }
 
@@ -138,7 +113,9 @@ def DifferentiatePass : Pass<"delta-differentiate", "::mlir::ModuleOp"> {
     * An in whose heads are shared by several of the program's heads gets its
       gradient one a head, in the compute type, and then summed over each group.
     * An in without a time dimension gets its gradient as one more carry, from
-      zero, and then summed over the sequences.
+      zero, and then summed over the sequences; where it is a sum over rows that
+      are zero past a sequence's end, each token's row leaves the program instead,
+      and `delta.sum_tokens` adds them up.
     * Run `delta-simplify` afterwards: it drops what nothing reads of the replays.
 
     Before (types left out):
@@ -261,7 +238,12 @@ def SimplifyPass : Pass<"delta-simplify"> {
       anyway. Between two ins the second operand takes it. So the in can be read
       by the matmul as it was loaded, and the decays of a head cost a product on
       an accumulator. A scale that varies over kept and summed dimensions at once
-      (a decay for each channel) stays.
+      (a decay for each channel) stays. A scale of the rows of an in that `decay_dot`
+      multiplies moves to rows or columns of the result, whatever the decay.
+    * A scale of the rows of a sum of products moves into its terms, where it joins
+      scales that are there; row dots of the sum are taken of the scaled one. So the
+      gradient of rows that were scaled holds one sum, and both sides of a matrix of
+      pairs share it.
     * `delta.decay_apply` without a decay a channel becomes `delta.decay_mask` and a
       contraction: its two sides share the masked matrix.
     * Common subexpressions are then merged.
@@ -292,6 +274,8 @@ def SimplifyPass : Pass<"delta-simplify"> {
   let statistics = [
     Statistic<"numScalesMoved", "num-scales-moved",
               "scales moved off an in that a matmul reads">,
+    Statistic<"numScalesPushed", "num-scales-pushed",
+              "scales of rows moved into a sum of products">,
     Statistic<"numDecaysExpanded", "num-decays-expanded",
               "decay_apply turned into a mask and a contraction">,
   ];
@@ -595,6 +579,7 @@ def SegmentPass : Pass<"delta-segment"> {
 }
 
 include "wyvern/Dialect/Delta/Transforms/LevelPasses.td"
+include "wyvern/Dialect/Delta/Transforms/ProloguePasses.td"
 include "wyvern/Dialect/Delta/Transforms/RoundingPasses.td"
 include "wyvern/Dialect/Delta/Transforms/ServingPasses.td"
 

@@ -27,9 +27,8 @@ def FormStepPass : Pass<"delta-form-step"> {
     * `lengths`, if not empty, is how many tokens of each sequence count: the commit of what
       was accepted. Rows of `o` behind them are zero.
 
-    With `prologue=norm` q and the keys come without their L2 norm; with `prologue=gates`
-    rates are the sigmoid of `b`, and a decay is -e^A_log softplus(a + dt_bias): what an engine
-    has after its projections.
+    With `prologue` the step takes what an engine has after its projections: what
+    `delta-form-wy` takes with the same option.
 
     A state is carried in the compute type from token to token, so T tokens at once give the
     bits of T steps where the pool has that type.

@@ -203,6 +203,19 @@ def Tile_LoadRowsOp : Tile_Op<"load_rows"> {
   let hasVerifier = 1;
 }
 
+def Tile_LoadScalarOp : Tile_Op<"load_scalar"> {
+  let summary = "one element of device memory, in every thread";
+  let description = [{
+    For what all tokens of a head share. Converted to f32.
+
+    Example: `%a = tile.load_scalar %log[%h] : !tile.global<tensor<4xf32>>`
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords);
+  let results = (outs F32:$value);
+  let assemblyFormat = "$global `[` $coords `]` attr-dict `:` type($global)";
+  let hasVerifier = 1;
+}
+
 def Tile_ZeroRowsOp : Tile_Op<"zero_rows"> {
   let summary = "zero the rows of a tile from `from` on";
   let description = [{
@@ -436,6 +449,32 @@ def Tile_ZeroFillOp : Tile_Op<"zero_fill"> {
   let assemblyFormat = [{
     $global `[` $coords `]` `dim` $dim `from` $from `to` $to `columns` $columns
     attr-dict `:` type($global)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_SumTokensOp : Tile_Op<"sum_tokens"> {
+  let summary = "the block sums what its head has of every token";
+  let description = [{
+    `result[head]` becomes the sum of `global[b, t, head]` over the first `rows` pairs
+    (b, t), of which the batch row changes last: all, or of packed sequences those that
+    they own. `global` is dense. In one order, so that every run gives the same bits: a
+    thread adds every n-th row, n threads of the block in all, from the first one on, then
+    the lanes of a warp and the warps are added in pairs. Called by the whole block.
+
+    Example:
+
+    ```mlir
+    tile.sum_tokens %x to %y head %h rows %n via %s
+        : !tile.global<tensor<?x?x4xf32>, dense = true>, !tile.global<tensor<4xf32>>,
+          !tile.smem<32xf32>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Tile_GlobalType:$result,
+                       Index:$head, Index:$rows, Tile_SmemType:$scratch);
+  let assemblyFormat = [{
+    $global `to` $result `head` $head `rows` $rows `via` $scratch attr-dict
+    `:` type($global) `,` type($result) `,` type($scratch)
   }];
   let hasVerifier = 1;
 }

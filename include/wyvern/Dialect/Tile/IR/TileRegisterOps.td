@@ -174,6 +174,21 @@ def Tile_TriangleOp : Tile_Op<"triangle", [
   let hasVerifier = 1;
 }
 
+def Tile_MaskVectorOp : Tile_Op<"mask_vector",
+                                [Pure, AllTypesMatch<["x", "y"]>]> {
+  let summary = "a warp-held vector, zero from an element on";
+  let description = [{
+    As `delta.mask_rows`: y_i = x_i for i < `valid`, else 0. By selection, so that what was
+    no number is zero too.
+
+    Example: `%y = tile.mask_vector %x valid %n : tensor<64xf32, #tile.layout<warp>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$x, Index:$valid);
+  let results = (outs Tile_AnyTensor:$y);
+  let assemblyFormat = "$x `valid` $valid attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
 def Tile_SumOp : Tile_Op<"sum", [Pure]> {
   let summary = "the sum of a vector, in every thread";
   let description = [{

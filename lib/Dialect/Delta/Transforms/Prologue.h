@@ -1,11 +1,11 @@
-//===- StepPrologue.h - Norms and gates in front of a step ------*- C++ -*-===//
+//===- Prologue.h - Norms and gates in front of a layer ---------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_STEPPROLOGUE_H
-#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_STEPPROLOGUE_H
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUE_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUE_H
 
 #include "RecurrenceTiles.h"
 
@@ -13,16 +13,26 @@
 
 namespace mlir::wyvern::delta {
 
-/// What a step computes of its operands, which an engine has as they leave its
-/// projections:
+/// What a chunk program computes of its operands, which come as they leave a
+/// model's projections:
 ///
 ///   norm     q and the keys x are          x / sqrt(sum of x^2 + 1e-6)
 ///   gates    the log decay g is            -e^A_log softplus(a + dt_bias)
-///            a rate b is                   1 / (1 + e^-b)
-class StepPrologue {
+///            a rate is                     max_rate / (1 + e^-b)
+///
+/// As operations of the region, it is differentiated, staged and scheduled with
+/// all else there.
+class Prologue {
 public:
-  StepPrologue(RecurrenceOp op, bool norm, bool gates)
-      : op(op), norm(norm), gates(gates) {}
+  /// With `parts`, and those that the function around `op` names
+  /// (kPrologueAttr).
+  Prologue(RecurrenceOp op, ArrayRef<std::string> parts);
+
+  bool isEmpty() const { return !norm && !gates; }
+
+  /// Diagnoses a part of which there is none, at `root` for the pass `pass`.
+  static LogicalResult checkParts(Operation *root, StringRef pass,
+                                  ArrayRef<std::string> parts);
 
   /// Diagnoses operands that are no arguments of the function alone.
   LogicalResult check(func::FuncOp func);
@@ -33,17 +43,18 @@ public:
   void addIns(SmallVectorImpl<Value> &ins,
               SmallVectorImpl<Attribute> &bindings);
   /// Computes operands of `chunk`, whose tiles are raw, in the region of
-  /// `scan`.
+  /// `scan`, at the builder's place.
   void build(ImplicitLocOpBuilder &b, ChunkScanOp scan, TileRecurrence &chunk);
 
 private:
+  LogicalResult checkNames(func::FuncOp func);
   Value replaceArgument(func::FuncOp func, Value value, StringRef name);
 
   RecurrenceOp op;
-  bool norm, gates;
+  bool norm = false, gates = false;
   Value logA, bias; ///< arguments; null without a decay
 };
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_STEPPROLOGUE_H
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUE_H

@@ -1,0 +1,155 @@
+//===- TokenSums.cpp - From delta.sum_tokens to tile.kernel -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block sums what its head has of every token, one tensor after the other.
+// Grids are of blocks a sequence: those of the first one do it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "TokenSums.h"
+
+#include "BlockLocation.h"
+
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+
+/// Warps of a block: one pass over the memory of a long sequence waits for it a
+/// few times.
+static constexpr int64_t kWarps = 16;
+
+/// Diagnoses sums of what no kernel has made of tokens and heads.
+static LogicalResult checkSums(delta::SumTokensOp op) {
+  Type first = op.getTensors().front().getType();
+  for (Value tensor : op.getTensors())
+    if (!tensor.getDefiningOp<sched::KernelOp>() || tensor.getType() != first ||
+        tensorOf(tensor).getRank() != 3 ||
+        !tensorOf(tensor).getElementType().isF32() ||
+        llvm::any_of(tensor.getUsers(), llvm::IsaPred<func::ReturnOp>))
+      return op.emitOpError()
+             << "sums a tensor of type " << tensor.getType()
+             << "; the GPU path takes tensors [batch, time, heads] of f32 and "
+                "of one type, which a kernel makes and nobody else reads "
+                "(target \"cpu\" takes all)";
+  return success();
+}
+
+namespace {
+/// Builds the kernel of one operation.
+class TokenSums {
+public:
+  TokenSums(OpBuilder &builder, delta::SumTokensOp op, StringRef name,
+            const TensorNames &names)
+      : builder(builder), op(op), loc(op.getLoc()), name(name), names(names),
+        heads(tensorOf(op.getTensors().front()).getDimSize(2)) {}
+
+  void lower();
+
+private:
+  void createShell();
+  Value addArgument(Type type, StringRef tensor);
+  /// Returns how many rows of all batch rows sequences own.
+  Value countRows();
+  Value index(int64_t value) { return createIndex(builder, loc, value); }
+
+  OpBuilder &builder;
+  delta::SumTokensOp op;
+  Location loc;
+  StringRef name;
+  const TensorNames &names;
+  int64_t heads;
+  tile::KernelOp kernel;
+  SmallVector<Attribute> operandNames;
+  SmallVector<Value> tensors, sums;
+  LaunchArguments launch;
+};
+} // namespace
+
+Value TokenSums::addArgument(Type type, StringRef tensor) {
+  operandNames.push_back(builder.getStringAttr(tensor));
+  return kernel.getBody().front().addArgument(type, loc);
+}
+
+void TokenSums::createShell() {
+  kernel = tile::KernelOp::create(builder, loc, name, heads, "sequences",
+                                  /*grid_chunks=*/1, kWarps, /*min_blocks=*/1,
+                                  builder.getArrayAttr({}), IntegerAttr());
+  builder.createBlock(&kernel.getBody());
+  auto add = [&](Value tensor, bool dense) {
+    return addArgument(tile::GlobalType::get(builder.getContext(),
+                                             tensorOf(tensor),
+                                             /*optional=*/false, dense),
+                       names.get(tensor));
+  };
+  for (Value tensor : op.getTensors())
+    tensors.push_back(add(tensor, /*dense=*/true));
+  for (Value sum : op.getSums())
+    sums.push_back(add(sum, /*dense=*/false));
+  launch.cu =
+      addArgument(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
+  launch.tokens = addArgument(builder.getIndexType(), "tokens");
+  launch.sequences = addArgument(builder.getIndexType(), "sequences");
+  kernel.setOperandsAttr(builder.getArrayAttr(operandNames));
+}
+
+Value TokenSums::countRows() {
+  Value last = arith::SubIOp::create(builder, loc, launch.sequences, index(1));
+  auto sequence = tile::SequenceOp::create(builder, loc, last, launch.cu,
+                                           launch.tokens, launch.sequences);
+  Value before =
+      arith::MulIOp::create(builder, loc, sequence.getBatch(), launch.tokens);
+  return arith::AddIOp::create(builder, loc, before, sequence.getEnd());
+}
+
+void TokenSums::lower() {
+  OpBuilder::InsertionGuard guard(builder);
+  createShell();
+  auto scratchType =
+      tile::SmemType::get(builder.getContext(), {32}, builder.getF32Type());
+  Value scratch = tile::AllocOp::create(builder, loc, scratchType,
+                                        /*transient=*/false, IntegerAttr());
+  Value block = tile::BlockIdOp::create(builder, loc);
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                        block, index(heads));
+  auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  Value rows = countRows();
+  for (auto [tensor, sum] : llvm::zip_equal(tensors, sums))
+    tile::SumTokensOp::create(builder, loc, tensor, sum, block, rows, scratch);
+}
+
+LogicalResult wyvern::lowerTokenSums(OpBuilder &builder, delta::SumTokensOp op,
+                                     StringRef name, const TensorNames &names) {
+  if (failed(checkSums(op)))
+    return failure();
+  TokenSums(builder, op, name, names).lower();
+  return success();
+}
+
+void wyvern::replaceByLaunch(delta::SumTokensOp op, StringRef name,
+                             int64_t chunk) {
+  using delta::BoundDim;
+  using delta::DimKind;
+  OpBuilder builder(op);
+  MLIRContext *context = builder.getContext();
+  auto rows = delta::BindingAttr::get(
+      context, {{DimKind::seq}, {DimKind::time}, {DimKind::head}});
+  auto head = delta::BindingAttr::get(context, BoundDim{DimKind::head});
+  SmallVector<Attribute> ins(op.getTensors().size(), rows);
+  SmallVector<Attribute> outs(op.getSums().size(), head);
+  auto launch = tile::LaunchOp::create(
+      builder, op.getLoc(), op.getSums().getTypes(), TypeRange(),
+      op.getTensors(), ValueRange(), op.getCuSeqlens(), ValueRange(), name,
+      chunk, builder.getArrayAttr(ins), builder.getArrayAttr({}),
+      builder.getArrayAttr(outs));
+  op->replaceAllUsesWith(launch->getResults());
+  op->erase();
+}

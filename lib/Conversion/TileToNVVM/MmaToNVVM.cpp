@@ -27,6 +27,7 @@ private:
   void addAccumulators();
   void addOperandA();
   std::string mainLoop();
+  std::string multiply(int64_t step, int64_t first, int64_t columns);
 
   MmaOp op;
   MmaOp::Adaptor adaptor;
@@ -70,35 +71,52 @@ void MmaBuilder::addOperandA() {
   }
 }
 
-std::string MmaBuilder::mainLoop() {
+/// Returns a step of the product into `columns` columns from `first` on.
+std::string MmaBuilder::multiply(int64_t step, int64_t first, int64_t columns) {
   SmemType bType = op.getB().getType();
   auto aSmem = dyn_cast<SmemType>(op.getA().getType());
-  int64_t depth = bType.getShape()[op.getTransposeB() ? 1 : 0];
   int64_t n = op.getD().getType().getTile().getDimSize(1);
   SharedOperand b(bType, op.getTransposeB());
   std::string type = bType.getElementType().isBF16() ? "bf16" : "f16";
+  std::string text =
+      "add.s64 b, " + reg(firstB) + ", " +
+      std::to_string(bUnits + b.rowOffset(first) + b.stepOffset(step)) + ";\n";
+  std::string a = "a", transposes;
+  if (aSmem) {
+    SharedOperand operand(aSmem, !op.getTransposeA());
+    text +=
+        "add.s64 a, " + reg(firstA) + ", " +
+        std::to_string(aUnits + operand.rowOffset(op.getBlock() * kAccRows) +
+                       operand.stepOffset(step)) +
+        ";\n";
+    transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
+  } else {
+    a = writeRegisters(firstA + 4 * step, 4);
+  }
+  transposes += std::string(", ") + (op.getTransposeB() ? "0" : "1");
+  bool overwrite = step == 0 && !op.getC();
+  return text + "wgmma.mma_async.sync.aligned.m64n" + std::to_string(columns) +
+         "k16.f32." + type + "." + type + " " +
+         writeRegisters(accCount * first / n, accCount * columns / n) + ", " +
+         a + ", b, " + (overwrite ? "never" : "always") +
+         (op.getNegateA() ? ", -1" : ", 1") + ", 1" + transposes + ";\n";
+}
+
+std::string MmaBuilder::mainLoop() {
+  int64_t steps =
+      op.getB().getType().getShape()[op.getTransposeB() ? 1 : 0] / kStep;
+  int64_t n = op.getD().getType().getTile().getDimSize(1);
+  bool isLower = op->hasAttr(kLowerTriangleAttr);
   std::string text;
-  for (int64_t step = 0; step < depth / kStep; ++step) {
-    text += "add.s64 b, " + reg(firstB) + ", " +
-            std::to_string(bUnits + b.stepOffset(step)) + ";\n";
-    std::string a = "a", transposes;
-    if (aSmem) {
-      SharedOperand operand(aSmem, !op.getTransposeA());
-      text +=
-          "add.s64 a, " + reg(firstA) + ", " +
-          std::to_string(aUnits + operand.rowOffset(op.getBlock() * kAccRows) +
-                         operand.stepOffset(step)) +
-          ";\n";
-      transposes = std::string(", ") + (op.getTransposeA() ? "1" : "0");
-    } else {
-      a = writeRegisters(firstA + 4 * step, 4);
+  for (int64_t step = 0; step < steps; ++step) {
+    if (!isLower) {
+      text += multiply(step, 0, n);
+      continue;
     }
-    transposes += std::string(", ") + (op.getTransposeB() ? "0" : "1");
-    bool overwrite = step == 0 && !op.getC();
-    text += "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) +
-            "k16.f32." + type + "." + type + " " + writeRegisters(0, accCount) +
-            ", " + a + ", b, " + (overwrite ? "never" : "always") +
-            (op.getNegateA() ? ", -1" : ", 1") + ", 1" + transposes + ";\n";
+    // Row i of B has nothing behind column i.
+    text += multiply(step, n / 2, n / 2);
+    if (step < steps / 2)
+      text += multiply(step, 0, n / 2);
   }
   return text;
 }

@@ -131,11 +131,10 @@ void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   }
 }
 
-/// True if all rows of the tile are known to be stored.
-bool storesAllRows(StoreRowsOp op) {
-  std::optional<int64_t> valid = getConstantIntValue(op.getValid());
-  auto type = cast<RankedTensorType>(op.getValue().getType());
-  return valid && *valid >= type.getDimSize(op.getTranspose() ? 1 : 0);
+/// True if all of so many rows are known to be stored.
+bool storesAll(Value valid, int64_t rows) {
+  std::optional<int64_t> known = getConstantIntValue(valid);
+  return known && *known >= rows;
 }
 
 /// True for a stage of a ring or a part of it: what was not allocated, and may
@@ -146,49 +145,25 @@ bool isStage(Value tile) {
   return !tile.getDefiningOp<AllocOp>();
 }
 
-/// The 16-bit rows of a staging tile, a unit of 16 bytes a thread and step.
-/// What is larger than the tile goes through it piece by piece.
-class PiecesOfRows {
+/// The 16-bit rows of a tile in shared memory, a unit of 16 bytes a thread and
+/// step, on their way to consecutive rows.
+class RowsFromTile {
 public:
-  PiecesOfRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor)
-      : e(e), op(op), adaptor(adaptor), tile(op.getStaging().getType()),
-        base(globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
-                           tile.getElementType())),
+  /// The first row goes to `base`.
+  template <typename OpT>
+  RowsFromTile(Emitter &e, OpT op, typename OpT::Adaptor adaptor, SmemType tile,
+               int64_t rows, Value base)
+      : e(e), tile(tile), base(base),
         stride(globalStride(e, adaptor.getGlobal(), op.getDim())),
         valid(e.trunc32(adaptor.getValid())),
+        isWhole(storesAll(op.getValid(), rows)),
         bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),
               tile.getShape()[1]) {}
 
-  void store() {
-    int64_t pieces =
-        cast<RankedTensorType>(op.getValue().getType()).getNumElements() /
-        (tile.getShape()[0] * tile.getShape()[1]);
-    for (int64_t piece = 0; piece < pieces; ++piece) {
-      // The last use of the staging tile may still be read.
-      if (!op.getOwn())
-        emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-      writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
-                  op.getTranspose(), /*firstRow=*/0, /*asRead=*/op.getOwn());
-      // What was written to a stage is complete before that is filled again.
-      emitWarpgroupBarrier(e, op.getBarrierId(),
-                           /*proxy=*/isStage(op.getStaging()));
-      storeUnits(piece * tile.getShape()[0]);
-    }
-  }
-
-private:
-  /// Returns the registers of so many columns: those of one piece.
-  Value getPiece(int64_t piece, int64_t pieces) {
-    if (pieces == 1)
-      return adaptor.getValue();
-    SmallVector<Value> values = e.elements(adaptor.getValue());
-    size_t size = values.size() / pieces;
-    return e.vectorOf(ArrayRef(values).slice(piece * size, size));
-  }
-
-  /// Stores what the staging tile holds, rows from `first` on.
-  void storeUnits(int64_t first) {
-    Units units(e, adaptor.getStaging(), tile, op.getOwn());
+  /// Stores what the tile at `address` holds, rows from `first` on of those
+  /// that are stored in all. The addresses are `held` with those of reads.
+  void store(Value address, int64_t first, bool held) {
+    Units units(e, address, tile, held);
     for (int64_t step = 0; step < units.steps(); ++step) {
       pointer = units.pointer(step, base, stride, pointer);
       auto store = [&] {
@@ -203,21 +178,88 @@ private:
     }
   }
 
+private:
   /// Returns whether the tensor has a unit; null if it has all.
   Value isInside(Value row, Units &units, int64_t step) {
-    if (!storesAllRows(op))
+    if (!isWhole)
       return bound.andInside(e.cmp(LLVM::ICmpPredicate::ult, row, valid),
                              units.column(step));
     return bound.holdsAlways() ? Value() : bound.isInside(units.column(step));
   }
 
   Emitter &e;
+  SmemType tile;
+  Value base, stride, valid;
+  bool isWhole;
+  ColumnBound bound;
+  Value pointer; ///< of the last step
+};
+
+/// The 16-bit rows of a register tile, through a staging tile. What is larger
+/// than that goes through it piece by piece.
+class PiecesOfRows {
+public:
+  PiecesOfRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor)
+      : e(e), op(op), adaptor(adaptor), tile(op.getStaging().getType()),
+        rows(e, op, adaptor, tile,
+             cast<RankedTensorType>(op.getValue().getType())
+                 .getDimSize(op.getTranspose() ? 1 : 0),
+             globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
+                           tile.getElementType())) {}
+
+  void store() {
+    int64_t pieces =
+        cast<RankedTensorType>(op.getValue().getType()).getNumElements() /
+        (tile.getShape()[0] * tile.getShape()[1]);
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      // The last use of the staging tile may still be read.
+      if (!op.getOwn())
+        emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
+                  op.getTranspose(), /*firstRow=*/0, /*asRead=*/op.getOwn());
+      // What was written to a stage is complete before that is filled again.
+      emitWarpgroupBarrier(e, op.getBarrierId(),
+                           /*proxy=*/isStage(op.getStaging()));
+      rows.store(adaptor.getStaging(), piece * tile.getShape()[0],
+                 /*held=*/op.getOwn());
+    }
+  }
+
+private:
+  /// Returns the registers of so many columns: those of one piece.
+  Value getPiece(int64_t piece, int64_t pieces) {
+    if (pieces == 1)
+      return adaptor.getValue();
+    SmallVector<Value> values = e.elements(adaptor.getValue());
+    size_t size = values.size() / pieces;
+    return e.vectorOf(ArrayRef(values).slice(piece * size, size));
+  }
+
+  Emitter &e;
   StoreRowsOp op;
   StoreRowsOp::Adaptor adaptor;
   SmemType tile;
-  Value base, stride, valid;
-  ColumnBound bound;
-  Value pointer; ///< of the last step
+  RowsFromTile rows;
+};
+
+struct CopyRowsPattern : OpConversionPattern<CopyRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(CopyRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmemType tile = op.getTile().getType();
+    Value base = globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(),
+                               tile.getElementType());
+    // Opaque: found again in every chunk. Moved on from one to the next it
+    // would take registers of roles that have few.
+    base = e.ptx("mov.b64 $0, $1;", "=l,l", {base}, base.getType()).front();
+    RowsFromTile(e, op, adaptor, tile, tile.getShape()[0], base)
+        .store(adaptor.getTile(), /*first=*/0, /*held=*/false);
+    rewriter.eraseOp(op);
+    return success();
+  }
 };
 
 struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
@@ -242,6 +284,6 @@ struct StoreRowsPattern : OpConversionPattern<StoreRowsOp> {
 
 void tile::populateTileRowsPatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns) {
-  patterns.add<ZeroRowsPattern, StoreRowsPattern>(converter,
-                                                  patterns.getContext());
+  patterns.add<ZeroRowsPattern, CopyRowsPattern, StoreRowsPattern>(
+      converter, patterns.getContext());
 }

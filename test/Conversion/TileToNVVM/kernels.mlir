@@ -371,6 +371,25 @@ tile.kernel @scaled(%w: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots war
 
 // -----
 
+// With a lower triangle the left half of the columns takes the first half of the steps, the
+// right half, 32 rows of B further (4096 bytes), all of them.
+
+// CHECK-LABEL: gpu.module @lower
+// CHECK: add.s64 b, $80, [[#RIGHT:]];\0Awgmma{{[^;]*}}m64n32k16{{[^;]*}}{$16, {{[^;]*}}$31}, {$64, $65, $66, $67}, b, always
+// CHECK-SAME: add.s64 b, $80, [[#RIGHT-256]];\0Awgmma{{[^;]*}}m64n32k16{{[^;]*}}{$0, {{[^;]*}}$15}, {$64, $65, $66, $67}, b, always
+// CHECK-SAME: add.s64 b, $80, [[#RIGHT+2]];\0Awgmma{{[^;]*}}{$16, {{[^;]*}}$31}, {$68, $69, $70, $71}
+// CHECK-SAME: add.s64 b, $80, [[#RIGHT-254]];\0Awgmma{{[^;]*}}{$0, {{[^;]*}}$15}, {$68, $69, $70, $71}
+// CHECK-SAME: add.s64 b, $80, [[#RIGHT+4]];\0Awgmma{{[^;]*}}{$16, {{[^;]*}}$31}, {$72, $73, $74, $75}
+// CHECK-SAME: add.s64 b, $80, [[#RIGHT+6]];\0Awgmma{{[^;]*}}{$16, {{[^;]*}}$31}
+// CHECK-NOT: wgmma.mma_async
+tile.kernel @lower(%a: tensor<64x64xbf16, #tile.layout<acc>>, %c: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 8448 {
+  %b = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %d = tile.mma %a, %b transpose_b into %c {tile.lower_triangle} : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64x64xf32, #tile.layout<acc>> -> !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+  %x = tile.await %d : !tile.inflight<tensor<64x64xf32, #tile.layout<acc>>>
+}
+
+// -----
+
 // Each warp has code for its own rows: a block on the diagonal takes 6 decays, one below
 // it 4, whose later rows are 8 further down by one factor, and one above it none. What is
 // selected are the 4 elements on the diagonal of the block.

@@ -183,6 +183,10 @@ tile.kernel @plain(%out: !tile.global<tensor<?x64x64xf32>>, %v: !tile.global<ten
 // CHECK: "fence.proxy.async.shared::cta;"
 // CHECK-NEXT: bar.sync 1, 128;
 // CHECK: ld.shared.v4
+// CHECK-LABEL: gpu.module @copied
+// CHECK-NOT: bar.sync
+// CHECK-COUNT-4: ld.shared.v4
+// CHECK-NOT: ld.shared.v4
 // CHECK-LABEL: gpu.module @through_tile
 // CHECK: "stmatrix
 // CHECK-NOT: fence.proxy
@@ -199,6 +203,11 @@ tile.kernel @through_own(%out: !tile.global<tensor<?x?x1x64xbf16>>, %n: index) g
   %t = tile.wait %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
   %x = tile.read %t : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
   tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %t own barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x1x64xbf16>>, !tile.smem<64x64xbf16>
+}
+tile.kernel @copied(%out: !tile.global<tensor<?x?x1x64xbf16>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["o", "tokens"] shared_bytes 8448 {
+  %c0 = arith.constant 0 : index
+  %t = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  tile.copy_rows %t to %out[%c0, %c0, %c0, %c0] dim 1 valid %n : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x1x64xbf16>>
 }
 tile.kernel @through_tile(%x: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile.global<tensor<?x?x1x64xbf16>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["", "o", "tokens"] shared_bytes 8448 {
   %c0 = arith.constant 0 : index

@@ -180,6 +180,14 @@ func.func @store(%o: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile.global<t
   return
 }
 
+// CHECK-LABEL: func.func @copy_rows
+func.func @copy_rows(%z: !tile.smem<64x64xbf16>, %out: !tile.global<tensor<?x?x4x64xbf16>>, %b: index, %t: index, %h: index, %v: index, %n: index) {
+  // CHECK: tile.copy_rows %{{.*}} to %{{.*}} dim 1 valid
+  tile.copy_rows %z to %out[%b, %t, %h, %v] dim 1 valid %n
+      : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>
+  return
+}
+
 // CHECK-LABEL: func.func @store_own
 func.func @store_own(%out: !tile.global<tensor<?x?x4x128xbf16>>, %b: index, %t: index, %h: index, %v: index, %n: index, %s: !tile.smem<64x64xbf16>) {
   %o = tile.read transpose %s : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>

@@ -580,6 +580,38 @@ func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.glo
 
 // -----
 
+func.func @copy_rows_c1(%z: !tile.smem<64x64xbf16>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x64xbf16>', found 3}}
+  tile.copy_rows %z to %g[%i, %i, %i] dim 1 valid %i : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>
+  return
+}
+
+// -----
+
+func.func @copy_rows_c2(%z: !tile.smem<64x64xbf16>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a dimension of 'tensor<?x?x4x64xbf16>', found 4}}
+  tile.copy_rows %z to %g[%i, %i, %i, %i] dim 4 valid %i : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>
+  return
+}
+
+// -----
+
+func.func @copy_rows_c3(%z: !tile.smem<64x64xbf16>, %g: !tile.global<tensor<?x?x4x64xf16>>, %i: index) {
+  // expected-error @+1 {{(C3) expected elements of 'f16', found 'bf16'}}
+  tile.copy_rows %z to %g[%i, %i, %i, %i] dim 1 valid %i : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xf16>>
+  return
+}
+
+// -----
+
+func.func @copy_rows_c4(%z: !tile.smem<64x64xf32>, %g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C4) expected a matrix of 16 bits, found '!tile.smem<64x64xf32>'}}
+  tile.copy_rows %z to %g[%i, %i, %i, %i] dim 1 valid %i : !tile.smem<64x64xf32>, !tile.global<tensor<?x?x4x64xf32>>
+  return
+}
+
+// -----
+
 func.func @store_vector_c1(%x: tensor<64xf32, #tile.layout<warp>>, %g: !tile.global<tensor<?x?x4xf32>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4xf32>', found 2}}
   tile.store_vector %x to %g[%i, %i] dim 1 valid %i : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>

@@ -112,6 +112,32 @@ static LogicalResult checkProduct(Operation *op, int64_t k, int64_t n) {
          << ": use other head dimensions or fewer rows a token";
 }
 
+/// True for pairs of tokens, one row each, that come out of a channel: a lower
+/// triangle.
+static bool isLowerTriangle(Value tile) {
+  if (auto rounded = tile.getDefiningOp<arith::TruncFOp>())
+    tile = rounded.getIn();
+  auto get = tile.getDefiningOp<sched::GetOp>();
+  if (!get)
+    return false;
+  unsigned position = cast<OpResult>(tile).getResultNumber();
+  for (Operation *user : get.getChannel().getUsers())
+    if (auto put = dyn_cast<sched::PutOp>(user)) {
+      auto dot = put.getTiles()[position].getDefiningOp<DecayDotOp>();
+      return dot && dot.getRows() == ArrayRef<int64_t>{1, 1};
+    }
+  return false;
+}
+
+/// True if a product of 64 x 64 that adds to `c` can be in two pieces of
+/// columns: accumulators of a whole product would be copied for that (ptxas
+/// C7511).
+static bool takesPieces(Value c) {
+  return c && !c.getDefiningOp<tile::AwaitOp>() &&
+         cast<RankedTensorType>(c.getType()).getShape() ==
+             ArrayRef<int64_t>{tile::kAccRows, tile::kAccRows};
+}
+
 Value RegionLowering::emitProduct(Operation *op, const Product &product,
                                   Value init, int64_t block, bool isNegated) {
   const auto &[a, b, result, aM, bN, m] = product;
@@ -138,10 +164,14 @@ Value RegionLowering::emitProduct(Operation *op, const Product &product,
   Value tileC = init ? getTile(init, block, op, m) : Value();
   if (!tileA || (init && !tileC))
     return {};
-  return emitMma(op->getLoc(), tileA, sharedA ? block : 0,
-                 /*transposeA=*/sharedA && aM == 1, sharedB,
-                 /*transposeB=*/bN == 0, tileC, isNegated,
-                 getRegisterType(result, m));
+  Value made = emitMma(op->getLoc(), tileA, sharedA ? block : 0,
+                       /*transposeA=*/sharedA && aM == 1, sharedB,
+                       /*transposeB=*/bN == 0, tileC, isNegated,
+                       getRegisterType(result, m));
+  if (bN == 0 && !sharedA && takesPieces(tileC) && isLowerTriangle(b))
+    made.getDefiningOp<tile::AwaitOp>().getValue().getDefiningOp()->setAttr(
+        tile::kLowerTriangleAttr, builder.getUnitAttr());
+  return made;
 }
 
 LogicalResult RegionLowering::lowerContract(linalg::ContractOp op) {

@@ -51,6 +51,8 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
            << "out #" << number
            << " is a vector; the GPU path writes vectors in maps "
               "only (compute it in a map: delta-stage)";
+  if (copyFactor(store, lowering, visit))
+    return success();
   std::optional<int64_t> m = context.orientation.getM(stored);
   RegionLowering::Tiles tiles = lowering.getTiles(stored, store, m);
   if (tiles.empty())
@@ -79,6 +81,26 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
         getCoordinates(target, visit.chunk, std::nullopt),
         tensorDim(binding, 0), validRows(target, visit.chunk));
   return success();
+}
+
+/// Copies a factor that would leave from registers from where it was made: all
+/// warps have written there behind a barrier, and the next factor is begun with
+/// one. Returns false for another out.
+bool RoleLowering::copyFactor(sched::StoreOp store, RegionLowering &lowering,
+                              const Visit &visit) {
+  auto target = cast<BlockArgument>(store.getTarget());
+  Value place = lowering.getSharedTile(store.getTile());
+  if (!store.getDirect() || !place ||
+      !place.getDefiningOp<tile::EraseJoinOp>() ||
+      cast<tile::SmemType>(place.getType()).getElementType() !=
+          getTensor(target).getElementType())
+    return false;
+  tile::CopyRowsOp::create(builder, loc, place,
+                           context.arguments.lookup(target),
+                           getCoordinates(target, visit.chunk, std::nullopt),
+                           tensorDim(context.kernel.getBinding(target), 0),
+                           validRows(target, visit.chunk));
+  return true;
 }
 
 /// True for the chunk of its slot that an out bound to `chunk * multiple +

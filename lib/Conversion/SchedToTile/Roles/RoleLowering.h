@@ -125,6 +125,8 @@ private:
   void sinkIntoRareStores();
   /// `staging` is this group's place in shared memory that they leave through,
   /// null if they leave from registers.
+  bool copyFactor(sched::StoreOp store, RegionLowering &lowering,
+                  const Visit &visit);
   void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
                    const Visit &visit);
   /// Zeroes what no sequence owns of the outs that this role stores.

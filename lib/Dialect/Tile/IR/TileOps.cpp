@@ -327,6 +327,17 @@ LogicalResult StoreRowsOp::verify() {
   return success();
 }
 
+LogicalResult CopyRowsOp::verify() {
+  SmemType tile = getTile().getType();
+  int64_t dim = getDim();
+  if (failed(verifyAccess(*this, getGlobal().getType().getTensor(),
+                          getCoords().size(), dim, tile.getElementType())))
+    return failure();
+  if (!tile.isSwizzled())
+    return emitOpError() << "(C4) expected a matrix of 16 bits, found " << tile;
+  return success();
+}
+
 LogicalResult StoreVectorOp::verify() {
   int64_t dim = getDim();
   return verifyAccess(*this, getGlobal().getType().getTensor(),

@@ -113,6 +113,9 @@ constexpr llvm::StringLiteral kOverlapRoundsAttr = "tile.overlap_rounds";
 /// On what stands behind a tile.release and goes with it where that is moved:
 /// it waits for the stage that is released.
 constexpr llvm::StringLiteral kBehindReleaseAttr = "tile.behind_release";
+/// On a product of 64 x 64 whose B is transposed and a lower triangle: its
+/// first 32 columns take the first half of the steps alone.
+constexpr llvm::StringLiteral kLowerTriangleAttr = "tile.lower_triangle";
 /// On a kernel whose roles have no registers to spare: what an address or a
 /// descriptor is made of is made again where it is used, and not held.
 constexpr llvm::StringLiteral kFewRegistersAttr = "tile.few_registers";

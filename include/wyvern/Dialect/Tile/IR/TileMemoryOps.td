@@ -339,6 +339,31 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
+def Tile_CopyRowsOp : Tile_Op<"copy_rows"> {
+  let summary = "a tile in shared memory to consecutive rows in device memory";
+  let description = [{
+    Row i < `valid` of the tile, of 16 bits an element, goes to `global[coords]` with i
+    added to coordinate `dim`; columns run along the last dimension, which has stride 1.
+    The threads of a warpgroup take 16 bytes each in turn, rows of other warps too: the
+    tile is complete behind a barrier of the warpgroup, and is not written again before
+    the next one.
+
+    Example:
+
+    ```mlir
+    tile.copy_rows %z to %out[%b, %t, %h, %v] dim 1 valid %n
+        : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>
+    ```
+  }];
+  let arguments = (ins Tile_SmemType:$tile, Tile_GlobalType:$global,
+                       Variadic<Index>:$coords, I64Attr:$dim, Index:$valid);
+  let assemblyFormat = [{
+    $tile `to` $global `[` $coords `]` `dim` $dim `valid` $valid attr-dict
+    `:` type($tile) `,` type($global)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_StoreVectorOp : Tile_Op<"store_vector"> {
   let summary = "a vector that every warp holds to device memory";
   let description = [{

@@ -152,10 +152,10 @@ def Tile_TriangleOp : Tile_Op<"triangle", [
     r_ij = 0                     elsewhere, whatever m_ij and the exponent are
     ```
 
-    of sums h and p that do not grow; without them r_ij = m_ij there. A warp has 16 rows, and does
-    what its rows need: nothing is masked in blocks of 16 columns below the diagonal, and
-    nothing is computed above it. Below it rows are taken in pairs eight apart, the later
-    one's decays those of the earlier one times 2^(h_(i+8) - h_i).
+    of sums h and p that do not grow; without them r_ij = m_ij there. A warp has 16 rows,
+    and does what its rows need: nothing is masked in blocks of 16 columns below the
+    diagonal, and nothing is computed above it. Below it rows are taken in pairs eight
+    apart, the later one's decays those of the earlier one times 2^(h_(i+8) - h_i).
 
     Example:
 

@@ -66,6 +66,9 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
 static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   if (options.serving)
     return addStep(pm, options);
+  delta::FormLevelsPassOptions formLevels;
+  formLevels.rows = options.rows;
+  pm.addPass(delta::createFormLevelsPass(formLevels));
   delta::FormWYPassOptions formWY;
   formWY.rows = options.rows;
   pm.addPass(delta::createFormWYPass(formWY));
@@ -161,6 +164,7 @@ static void addTile(OpPassManager &pm, const PipelineOptions &) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
+  kernels.addPass(tile::createTileScaleSolvePass());
   kernels.addPass(tile::createTileRematerializePass());
   kernels.addPass(tile::createTileSchedulePass());
   kernels.addPass(tile::createTileReleaseEarlyPass());

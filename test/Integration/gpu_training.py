@@ -68,6 +68,11 @@ def fixed_cases():
     for kind in ("delta", "product", "product3", "linear"):
         layer = Layer(kind, "head", 4, 4, 128, 64, "bf16")
         yield Case(f"wide-{kind}-head", layer, 31, batch=2, tokens=190)
+    # Whose maps just find room in a block.
+    for kind, decay in (("product", "head"), ("linear", "channel"), ("precond", "head")):
+        layer = Layer(kind, decay, 2, 4, 128, 128, "bf16", max_rate=2 if kind == "product" else 1)
+        rates = "double" if kind == "product" else "unit"
+        yield Case(f"full-{kind}-{decay}", layer, 37, batch=2, tokens=190, rates=rates)
     yield from cases.dims_cases()
     yield from cases.family_cases()
 

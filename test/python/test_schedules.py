@@ -40,6 +40,7 @@ def small(name):
     text = text.replace("repeat: 2", f"repeat: {repeat or 2}")
     key, value = map(int, re.search(r"^heads: \{key: (\d+), value: (\d+)\}", text, re.M).groups())
     text = re.sub(r"^heads:.*$", f"heads: {{key: 1, value: {value // key}}}", text, flags=re.M)
+    text = re.sub(r"^max_tokens:.*$", "max_tokens: 256", text, flags=re.M)
     return re.sub(r"^dims:.*$", "dims: {key: 64, value: 128}", text, flags=re.M)
 
 

@@ -21,7 +21,7 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-static Value emitExp2(Emitter &e, Value x) {
+Value tile::emitExp2(Emitter &e, Value x) {
   return LLVM::CallIntrinsicOp::create(
              e.builder, e.loc, e.f32(),
              e.builder.getStringAttr("llvm.nvvm.ex2.approx.ftz.f"), x)

@@ -246,7 +246,7 @@ void Emitter::storeShared(Value value, Value address) {
 }
 
 SmallVector<Value> Emitter::loadSharedVector(Type type, unsigned count,
-                                             Value address) {
+                                             Value address, int64_t offset) {
   auto [suffix, letter] = registerClass(type);
   std::string registers, constraints;
   for (unsigned i = 0; i < count; ++i) {
@@ -254,7 +254,8 @@ SmallVector<Value> Emitter::loadSharedVector(Type type, unsigned count,
     constraints += ("=" + letter + ",").str();
   }
   return ptx("ld.shared.v" + std::to_string(count) + "." + suffix.str() + " {" +
-                 registers + "}, [$" + std::to_string(count) + "];",
+                 registers + "}, [$" + std::to_string(count) +
+                 (offset ? "+" + std::to_string(offset) : "") + "];",
              constraints + "r", address, SmallVector<Type>(count, type));
 }
 

@@ -86,9 +86,10 @@ public:
   // Memory.
   Value loadShared(Type type, Value address);
   void storeShared(Value value, Value address);
-  /// Vectors of 2 or 4 f32 (or i32) at once.
+  /// Vectors of 2 or 4 f32 (or i32) at once. `offset` is the instruction's: of
+  /// an address that is aligned LLVM would make another one.
   SmallVector<Value> loadSharedVector(Type element, unsigned count,
-                                      Value address);
+                                      Value address, int64_t offset = 0);
   void storeSharedVector(ArrayRef<Value> values, Value address);
   Value loadGlobal(Type type, Value pointer);
   void storeGlobal(Value value, Value pointer);

@@ -58,9 +58,10 @@ struct BlockOfZ {
 /// This warp's part of a factor `z`.
 class Strip {
 public:
-  Strip(FactorScratch &scratch, Value z, SmemType type, bool forApply = false)
+  Strip(FactorScratch &scratch, Value z, SmemType type, bool forApply = false,
+        bool scaled = false)
       : e(scratch.e), scratch(scratch), z(z), type(type),
-        to(type.getElementType()), forApply(forApply) {}
+        to(type.getElementType()), forApply(forApply), scaled(scaled) {}
 
   /// Solves for the strip of L in the registers `held` or, where there are
   /// none, in the tile `shared`, and writes Z left of the diagonal.
@@ -179,7 +180,7 @@ private:
   /// Writes a column of the solution and, over the zeros right of the diagonal
   /// of a first strip, one of Y for the warp of the second.
   void shareColumn(const StripSolution &column) {
-    for (auto [i, value] : llvm::enumerate(column.p))
+    for (auto [i, value] : llvm::enumerate(scaled ? column.scaled : column.p))
       e.storeShared(value, scratch.element(e.c32(i), scratch.lane));
     syncWarp(e);
     Value before = e.mul(e.urem(scratch.warp, kStripsOfBlock), kStrip);
@@ -259,7 +260,20 @@ private:
     StripOfL rows = getRows(shared, strip);
     SmallVector<Value> block = loadBlock(
         {e.add(rows.origin, e.mul(column, kStrip * 4)), rows.rowBytes});
+    if (scaled)
+      scaleRows(block, strip);
     writeLower(block, {strip, column}, /*condition=*/{});
+  }
+
+  /// Multiplies the rows of a block of strip `strip` by their rates.
+  void scaleRows(MutableArrayRef<Value> block, Value strip) {
+    Value first = e.add(e.mul(strip, kStrip), scratch.row());
+    SmallVector<Value, 2> rates;
+    for (int64_t down : {0, 8})
+      rates.push_back(e.loadShared(
+          e.f32(), e.add(scratch.rateOf(first), down * sizeof(float))));
+    for (auto [i, x] : llvm::enumerate(block))
+      x = LLVM::FMulOp::create(e.builder, e.loc, rates[i / 2 % 2], x);
   }
 
   /// Writes what this strip has of L_21 in registers, if it is one of it.
@@ -328,7 +342,7 @@ private:
   Value z;
   SmemType type;
   Type to;
-  bool forApply;
+  bool forApply, scaled;
 };
 
 //===----------------------------------------------------------------------===//
@@ -343,7 +357,8 @@ struct EraseStripsPattern : OpConversionPattern<EraseStripsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     FactorScratch scratch(e, adaptor.getScratch());
-    Strip strip(scratch, adaptor.getZ(), op.getZ().getType(), op.getForApply());
+    Strip strip(scratch, adaptor.getZ(), op.getZ().getType(), op.getForApply(),
+                op.getScaled());
     bool isShared = isa<SmemType>(op.getL().getType());
     if (isShared && isa<SmemType>(op.getRate().getType())) {
       strip.beginShared(adaptor.getL(), adaptor.getRate(), op.getBarrierId());

@@ -41,6 +41,8 @@ public:
   /// all rates lie elsewhere.
   Value rate(int64_t row);
   void setRates(Value place) { rates = place; }
+  /// Address of the rate of a row of any strip, where all lie elsewhere.
+  Value rateOf(Value row) { return e.add(rates, e.mul(row, 4)); }
   /// Address of element (row, column) of this warp's strip.
   Value element(Value row, Value column);
   /// Row and first column of this lane in 8 x 8 elements of the acc layout.

@@ -103,9 +103,11 @@ SmallVector<Value> tile::readFragment(Emitter &e, Value thread, Value base,
 }
 
 void tile::writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
-                       bool transposed, int64_t firstRow) {
-  // Most is held where tiles are written: the addresses are made there.
-  MatrixAccess access(e, e.threadIdAgain(), base, tile, transposed, firstRow);
+                       bool transposed, int64_t firstRow, bool asRead) {
+  // Most is held where tiles are written: the addresses are made there, unless
+  // those of reads are held anyway.
+  Value thread = asRead ? e.threadId() : e.threadIdAgain();
+  MatrixAccess access(e, thread, base, tile, transposed, firstRow);
   SmallVector<Value> values = e.elements(vector);
   for (int64_t j = 0; j < access.columns(); j += 16) {
     SmallVector<Value> operands = {access.address(j)};

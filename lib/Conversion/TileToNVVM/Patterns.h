@@ -44,6 +44,8 @@ void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
+void populateTrianglePatterns(LLVMTypeConverter &converter,
+                              RewritePatternSet &patterns);
 void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateScanRowsPatterns(LLVMTypeConverter &converter,
@@ -66,6 +68,8 @@ void populateElementwisePatterns(LLVMTypeConverter &converter,
 /// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp): llvm.exp
 /// has no NVPTX lowering and libdevice is slower.
 Value emitExp(Emitter &e, Value x);
+/// 2^x by the same instruction.
+Value emitExp2(Emitter &e, Value x);
 
 /// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a
 /// multiple of 8, so that 16-byte units stay whole.
@@ -80,7 +84,7 @@ SmallVector<Value> readFragment(Emitter &e, Value thread, Value base,
 
 /// A tile of 16 bits in registers into a swizzled one.
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,
-                 bool transposed, int64_t firstRow = 0);
+                 bool transposed, int64_t firstRow = 0, bool asRead = false);
 
 /// A tile of f32, which is not swizzled, into registers and back; `firstRow` is
 /// where the register tile's 64 rows begin in a matrix of more.

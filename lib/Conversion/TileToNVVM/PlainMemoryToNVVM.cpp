@@ -43,15 +43,14 @@ static Value readVector(Emitter &e, Value base, RankedTensorType type) {
   AccPosition at = AccPosition::get(e);
   bool isOfRows = layout == LayoutKind::row;
   Value first = e.add(base, e.opaque(e.mul(isOfRows ? at.row0 : at.col0, 4)));
-  auto address = [&](int64_t index) { return e.add(first, 4 * index); };
   if (isOfRows) {
     for (int64_t i = 0; i < size; i += kAccRows)
       for (int64_t half : {0, 8})
-        values.push_back(e.loadShared(e.f32(), address(i + half)));
+        values.push_back(e.loadShared(e.f32(), e.add(first, 4 * (i + half))));
     return e.vectorOf(values);
   }
   for (int64_t i = 0; i < size; i += 8)
-    values.append(e.loadSharedVector(e.f32(), 2, address(i)));
+    values.append(e.loadSharedVector(e.f32(), 2, first, 4 * i));
   return e.vectorOf(values);
 }
 

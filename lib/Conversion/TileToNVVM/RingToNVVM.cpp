@@ -224,8 +224,6 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
     Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     if (op.getFenced())
       emitProxyFence(e);
-    // One lane arrives for all: their reads are before it.
-    syncWarp(e);
     arriveByWarp(e, stage.empty, /*bytes=*/Value());
     rewriter.eraseOp(op);
     return success();

@@ -39,6 +39,7 @@ StripSolution tile::solveStrip(FactorScratch &scratch, StripOfL l,
       if (i >= first + kPanel)
         continue;
       Value scaled = LLVM::FMulOp::create(e.builder, e.loc, c[i - first], p[i]);
+      result.scaled.push_back(scaled);
       y.push_back(LLVM::FNegOp::create(e.builder, e.loc, scaled));
       // At once: half the registers.
       if (i % 2 == 1)

@@ -20,9 +20,9 @@ struct StripOfL {
   int64_t rowBytes;
 };
 
-/// A column of a solution P, and of -C P in f16, two a register.
+/// A column of a solution P, of C P, and of -C P in f16, two a register.
 struct StripSolution {
-  SmallVector<Value> p, halves;
+  SmallVector<Value> p, scaled, halves;
 };
 
 /// Returns column `lane` of (I + L_ss C_s)^-1 L of the strip `l`. Columns of

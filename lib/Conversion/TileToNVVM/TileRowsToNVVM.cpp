@@ -20,11 +20,12 @@ namespace {
 /// the address, and no address has to be held for each.
 class Units {
 public:
-  Units(Emitter &e, Value base, SmemType tile)
+  Units(Emitter &e, Value base, SmemType tile, bool held = false)
       : e(e), base(base), tile(tile), perRow(tile.getShape()[1] / 8),
         rowsPerStep(kWarpgroupThreads / perRow),
         isRegular(kWarpgroupThreads % perRow == 0 && rowsPerStep % 8 == 0),
-        thread(e.urem(e.threadIdAgain(), kWarpgroupThreads)),
+        thread(
+            e.urem(held ? e.threadId() : e.threadIdAgain(), kWarpgroupThreads)),
         row0(e.udiv(thread, perRow)), col0(columnOf(0)),
         address0(swizzledAddress(e, base, tile, row0, col0)) {}
 
@@ -164,9 +165,10 @@ public:
         (tile.getShape()[0] * tile.getShape()[1]);
     for (int64_t piece = 0; piece < pieces; ++piece) {
       // The last use of the staging tile may still be read.
-      emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+      if (!op.getOwn())
+        emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
       writeMatrix(e, getPiece(piece, pieces), adaptor.getStaging(), tile,
-                  op.getTranspose());
+                  op.getTranspose(), /*firstRow=*/0, /*asRead=*/op.getOwn());
       // What was written to a stage is complete before that is filled again.
       emitWarpgroupBarrier(e, op.getBarrierId(),
                            /*proxy=*/isStage(op.getStaging()));
@@ -186,7 +188,7 @@ private:
 
   /// Stores what the staging tile holds, rows from `first` on.
   void storeUnits(int64_t first) {
-    Units units(e, adaptor.getStaging(), tile);
+    Units units(e, adaptor.getStaging(), tile, op.getOwn());
     for (int64_t step = 0; step < units.steps(); ++step) {
       pointer = units.pointer(step, base, stride, pointer);
       auto store = [&] {

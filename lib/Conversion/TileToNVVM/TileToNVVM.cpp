@@ -47,6 +47,7 @@ struct ConvertTileToNVVM
     populateTileRowsPatterns(converter, patterns);
     populateGlobalMatrixPatterns(converter, patterns);
     populateVectorPatterns(converter, patterns);
+    populateTrianglePatterns(converter, patterns);
     populateReducePatterns(converter, patterns);
     populateScanRowsPatterns(converter, patterns);
     populateAddScaledPatterns(converter, patterns);

@@ -246,6 +246,19 @@ private:
   }
 };
 
+struct LastPattern : OpConversionPattern<LastOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(LastOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    rewriter.replaceOp(
+        op, e.shuffle(e.elements(adaptor.getX()).back(), e.c32(kLanes - 1)));
+    return success();
+  }
+};
+
 struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -325,14 +338,31 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
     Emitter e(rewriter, op.getLoc());
     auto type = cast<VectorType>(
         getTypeConverter()->convertType(op.getResult().getType()));
+    LayoutKind layout = *getLayout(op.getResult().getType());
     AccPosition at = AccPosition::get(e);
     SmallVector<Value> values;
     for (int64_t i = 0; i < type.getDimSize(0); ++i)
-      values.push_back(op.getDim() == 0
-                           ? e.add(at.row0, AccPosition::rowOffset(i))
-                           : e.add(at.col0, AccPosition::colOffset(i)));
+      values.push_back(getPlace(e, at, layout, op.getDim(), i));
     rewriter.replaceOp(op, e.vectorOf(values));
     return success();
+  }
+
+private:
+  /// Where element i of those that a thread holds is.
+  static Value getPlace(Emitter &e, const AccPosition &at, LayoutKind layout,
+                        int64_t dim, int64_t i) {
+    switch (layout) {
+    case LayoutKind::acc:
+      return dim == 0 ? e.add(at.row0, AccPosition::rowOffset(i))
+                      : e.add(at.col0, AccPosition::colOffset(i));
+    case LayoutKind::warp:
+      return e.add(e.laneId(), i * kLanes);
+    case LayoutKind::row:
+      return e.add(at.row0, 8 * i);
+    case LayoutKind::col:
+      return e.add(at.col0, 8 * (i / 2) + i % 2);
+    }
+    llvm_unreachable("unknown layout");
   }
 };
 } // namespace
@@ -340,7 +370,7 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   patterns.add<StoreVectorPattern, ReadElementPattern, BroadcastPattern,
-               CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, LastPattern,
                SumGroupsPattern, SumPattern, IndexPattern>(
       converter, patterns.getContext());
 }

@@ -4,7 +4,8 @@
 // first chunk the first warp of "copy" puts what is ahead, then, as each chunk begins,
 // the tiles of the chunk that is so far ahead, if there is one. The output leaves through
 // the place that the chunk's tile had: there is no staging tile. What is written there is
-// fenced where it is written, so the stage is handed back without a fence.
+// fenced where it is written, so the stage is handed back without a fence. Each warp writes
+// where it has read.
 
 // CHECK-LABEL: tile.kernel @k
 // CHECK-SAME: warps 4
@@ -25,7 +26,7 @@
 // CHECK: tile.acquire %[[RING]][%[[NEXT]]]
 // CHECK: tile.commit %[[RING]][%[[NEXT]]]
 // CHECK: %[[T:.*]] = tile.wait %[[RING]][%[[I]]]
-// CHECK: tile.store_rows %{{.*}} via %[[T]]
+// CHECK: tile.store_rows %{{.*}} via %[[T]] own barrier
 // CHECK: tile.release %[[RING]][%[[I]]]
 func.func @f(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xbf16> {delta.name = "o"}) {
   %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1

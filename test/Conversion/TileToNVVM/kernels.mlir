@@ -343,21 +343,83 @@ tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots wa
 
 // -----
 
+// Scaled rows are those of C P, which the substitution has; rows of L_21 are multiplied by
+// two rates a lane. What is solved with them needs no rates.
+
+// CHECK-LABEL: gpu.module @scaled
+// CHECK: %[[c:.*]] = llvm.fmul %[[rate:.*]], %[[p:.*]] : f32
+// CHECK: llvm.fneg %[[c]]
+// CHECK: "bar.sync 1, 128;"
+// CHECK: "st.shared.f32 [$0], $1;", {{.*}}, %[[c]]
+// CHECK-COUNT-2: "ld.shared.f32
+// CHECK-COUNT-8: llvm.fmul
+// CHECK-NOT: llvm.fmul
+// CHECK: "stmatrix
+// CHECK: wgmma
+// CHECK-NOT: llvm.fmul
+// CHECK: llvm.return
+tile.kernel @scaled(%w: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 37120 {
+  %z = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %l = tile.alloc offset 8192 : !tile.smem<64x64xf32>
+  %s = tile.alloc offset 25600 : !tile.smem<2624xf32>
+  %c = tile.alloc offset 36864 : !tile.smem<64xf32>
+  %wb = tile.erase_strips %l, %c via %s to %z barrier 1 for_apply scaled
+      : !tile.smem<64x64xf32>, !tile.smem<64xf32>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  %j = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
+  %r = tile.erase_apply %w, %j : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+}
+
+// -----
+
+// Each warp has code for its own rows: a block on the diagonal takes 6 decays, one below
+// it 4, whose later rows are 8 further down by one factor, and one above it none. What is
+// selected are the 4 elements on the diagonal of the block.
+
+// CHECK-LABEL: gpu.module @triangle
+// CHECK-COUNT-3: scf.if
+// CHECK-NOT: scf.if
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @triangle_decays
+// CHECK-COUNT-51: "llvm.nvvm.ex2.approx.ftz.f"
+// CHECK-NOT: ex2
+// CHECK: llvm.return
+// CHECK-LABEL: gpu.module @triangle_selects
+// CHECK-COUNT-16: llvm.select
+// CHECK-NOT: llvm.select
+// CHECK: llvm.return
+tile.kernel @triangle(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] shared_bytes 1024 {
+  %r = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+}
+tile.kernel @triangle_decays(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] shared_bytes 1024 {
+  %r = tile.triangle %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+}
+tile.kernel @triangle_selects(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] shared_bytes 1024 {
+  %r = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+}
+
+// -----
+
 // Three products, each complete before its result is the next one's operand: of the
-// adjoint from the last columns on, with Z across.
+// adjoint from the last columns on, with Z across. Of a part's product with itself the
+// rates are negated, and it is added: ptxas must not find the same values before it and
+// behind it.
 
 // CHECK-LABEL: gpu.module @apply
-// CHECK: add.s64 b, $40, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {$0, {{.*}}$15}, {$32, $33, $34, $35}, b, always, -1, 1, 0;\0Aadd.s64 b, $40, 2;
+// CHECK: %[[C:.*]] = llvm.extractelement %{{.*}}[%{{.*}} : i32] : vector<16xf32>
+// CHECK: %[[NEGATED:.*]] = llvm.fneg %[[C]]
+// CHECK: llvm.fmul %[[NEGATED]], %{{.*}} : f32
+// CHECK: add.s64 b, $40, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {$0, {{.*}}$15}, {$32, $33, $34, $35}, b, always, 1, 1, 0;\0Aadd.s64 b, $40, 2;
 // CHECK-SAME: wgmma.wait_group.sync.aligned 0;
+// CHECK: llvm.fmul %[[C]], %{{.*}} : f32
 // CHECK: add.s64 b, $40, 4;
-// CHECK-SAME: add.s64 b, $40, 6;
+// CHECK-SAME: b, always, -1, 1, 0;\0Aadd.s64 b, $40, 6;
 // CHECK-SAME: add.s64 b, $40, 256;
 // CHECK-SAME: add.s64 b, $40, 258;
 // CHECK-SAME: wgmma.wait_group.sync.aligned 0;
 // CHECK: add.s64 b, $40, 260;
-// CHECK-SAME: add.s64 b, $40, 262;
+// CHECK-SAME: b, always, 1, 1, 0;\0Aadd.s64 b, $40, 262;
 // CHECK: add.s64 b, $40, 260;
-// CHECK-SAME: b, always, -1, 1, 1;\0Aadd.s64 b, $40, 388;
+// CHECK-SAME: b, always, 1, 1, 1;\0Aadd.s64 b, $40, 388;
 // CHECK: add.s64 b, $40, 256;
 // CHECK: add.s64 b, $40, 0;
 tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 8192 {
@@ -386,7 +448,7 @@ tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, 
 // CHECK-SAME: add.s64 b, $40, 774;
 // CHECK-SAME: add.s64 b, $40, 260;
 // CHECK: add.s64 b, $40, 772;
-// CHECK-SAME: b, always, -1, 1, 1;\0Aadd.s64 b, $40, 900;
+// CHECK-SAME: b, always, 1, 1, 1;\0Aadd.s64 b, $40, 900;
 // CHECK-SAME: add.s64 b, $40, 260;
 tile.kernel @apply_in_two(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 16384 {
   %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>

@@ -169,7 +169,7 @@ tile.kernel @plain(%out: !tile.global<tensor<?x64x64xf32>>, %v: !tile.global<ten
 
 // Rows that leave through a stage are fenced between their writes and the barrier behind
 // them, since TMA fills the stage again; those that leave through a tile of the block's
-// own are not.
+// own are not. Where each warp writes what it alone has read, none waits before that.
 
 // CHECK-LABEL: gpu.module @through_stage
 // CHECK: "stmatrix
@@ -177,6 +177,12 @@ tile.kernel @plain(%out: !tile.global<tensor<?x64x64xf32>>, %v: !tile.global<ten
 // CHECK-NEXT: bar.sync 1, 128;
 // CHECK: ld.shared.v4
 // CHECK-NOT: fence.proxy
+// CHECK-LABEL: gpu.module @through_own
+// CHECK-NOT: bar.sync
+// CHECK: "stmatrix
+// CHECK: "fence.proxy.async.shared::cta;"
+// CHECK-NEXT: bar.sync 1, 128;
+// CHECK: ld.shared.v4
 // CHECK-LABEL: gpu.module @through_tile
 // CHECK: "stmatrix
 // CHECK-NOT: fence.proxy
@@ -186,6 +192,13 @@ tile.kernel @through_stage(%x: tensor<64x64xbf16, #tile.layout<acc>>, %out: !til
   %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<1, [!tile.smem<64x64xbf16>]>
   %t = tile.wait %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
   tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %t barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x1x64xbf16>>, !tile.smem<64x64xbf16>
+}
+tile.kernel @through_own(%out: !tile.global<tensor<?x?x1x64xbf16>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["o", "tokens"] shared_bytes 8448 {
+  %c0 = arith.constant 0 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<1, [!tile.smem<64x64xbf16>]>
+  %t = tile.wait %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>]> -> !tile.smem<64x64xbf16>
+  %x = tile.read %t : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %t own barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x1x64xbf16>>, !tile.smem<64x64xbf16>
 }
 tile.kernel @through_tile(%x: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile.global<tensor<?x?x1x64xbf16>>, %n: index) grid 1 * slots warps 4 min_blocks 1 operands ["", "o", "tokens"] shared_bytes 8448 {
   %c0 = arith.constant 0 : index

@@ -101,7 +101,7 @@ func.func @recurrence_c7(%q: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C7) expected 2 step operands as listed in steps, found 1}}
   %o, %sT = "delta.recurrence"(%q, %q) <{
       steps = [#delta.step<hasErase = false, hasValue = true, hasWritten = false, hasRate = false, beforeDecay = false, repeat = 1, rate = 1.0 : f64>],
-      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0>}>
+      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0, 0>}>
     : (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return
 }
@@ -193,6 +193,42 @@ func.func @recurrence_c15(%q: tensor<1x?x1x4xf32>) {
   // expected-error @+1 {{(C15) expected a finite number above 0 that step #0 has rates up to, found 0.000000e+00}}
   %o, %sT = delta.recurrence query(%q) step(write %q erase %q value %q max_rate 0.0) scale 1.0
     : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c16(%q: tensor<1x?x1x4xf32>, %lam: tensor<1x?x1x3xf32>) {
+  // expected-error @+1 {{(C16) expected level scales of shape [batch, time, 1 * levels] with the query's batch and time, found 'tensor<1x?x1x3xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c16_heads(%q: tensor<1x?x2x4xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C16) expected level scales of shape [batch, time, 2 * levels] with the query's batch and time, found 'tensor<1x?x3xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) scale 1.0
+    : tensor<1x?x2x4xf32>, tensor<1x?x2x4xf32>, tensor<1x?x2x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x2x4xf32>, tensor<1x2x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c17(%q: tensor<1x?x1x4xf32>, %s0: tensor<1x1x4x4xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C17) expected no initial state beside level scales, for a state from before the sequence is of no level; found 'tensor<1x1x4x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) initial_state(%s0) level_scales(%lam) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c18(%q: tensor<1x?x1x4xf32>, %g: tensor<1x?x1xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C18) expected no step that reads before the decay beside level scales, found step #0: what it reads would be another level's}}
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %q erase %q value %q before_decay) level_scales(%lam) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
   return
 }
 
@@ -1008,6 +1044,42 @@ func.func private @empty_part() attributes {binding = #delta.binding<[seq, _ fro
 func.func @identity_c1() {
   // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
   %I = delta.identity : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c1() {
+  // expected-error @+1 {{(C1) expected a vector, one entry a row, found 'tensor<8x4xf32>'}}
+  %y = delta.level_rows reads of 3 : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c2() {
+  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
+  %y = delta.level_rows reads of 3 rows 3 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c3() {
+  // expected-error @+1 {{(C3) expected 1 to 31 levels, found 32}}
+  %y = delta.level_rows reads of 32 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c4(%x: tensor<?x?x4xf32>) {
+  %y = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x4xf32>)
+      outs([seq, time, head] : tensor<?x?x4xf32>) valid(%n) {
+    // expected-error @+1 {{(C4) expected a program with a head for each of 3 levels of each value head, found 4 heads}}
+    %r = delta.level_rows reads of 3 : tensor<8xf32>
+    delta.yield outs(%r : tensor<8xf32>)
+  }
   return
 }
 

@@ -161,6 +161,16 @@ func.func @store(%o: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile.global<t
   return
 }
 
+// CHECK-LABEL: func.func @store_own
+func.func @store_own(%out: !tile.global<tensor<?x?x4x128xbf16>>, %b: index, %t: index, %h: index, %v: index, %n: index, %s: !tile.smem<64x64xbf16>) {
+  %o = tile.read transpose %s : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  // CHECK: tile.store_rows transpose {{.*}} own barrier 1
+  tile.store_rows transpose %o to %out[%b, %t, %h, %v] dim 1 valid %n via %s own
+      barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>,
+      !tile.global<tensor<?x?x4x128xbf16>>, !tile.smem<64x64xbf16>
+  return
+}
+
 // CHECK-LABEL: func.func @store_vector
 func.func @store_vector(%a: tensor<64xf32, #tile.layout<warp>>, %out: !tile.global<tensor<?x?x4xf32>>, %b: index, %t: index, %h: index, %n: index) {
   // CHECK: tile.store_vector
@@ -199,8 +209,10 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %b = tile.cumsum reverse exclusive %v : tensor<64xf32, #tile.layout<warp>>
   // CHECK: tile.sum
   %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
-  // CHECK: tile.index 0
+  // CHECK: tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  // CHECK: tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   return
 }
 
@@ -244,6 +256,10 @@ func.func @erase_factor(%l: !tile.smem<64x64xf32>, %held: tensor<64x64xf32, #til
   %b1 = tile.erase_strips %l, %rates via %s to %z barrier 1
       : !tile.smem<64x64xf32>, !tile.smem<64xf32>,
         !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  // CHECK: tile.erase_strips {{.*}} for_apply scaled :
+  %b3 = tile.erase_strips %l, %rates via %s to %z barrier 1 for_apply scaled
+      : !tile.smem<64x64xf32>, !tile.smem<64xf32>,
+        !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   // CHECK: tile.erase_strips
   %b2 = tile.erase_strips %held, %c via %s to %z barrier 1
       : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<warp>>,
@@ -257,6 +273,9 @@ func.func @erase_apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<
   %r = tile.erase_apply %w, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
         tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.erase_apply %{{[^,]*}}, %{{[^,]*}} :
+  %s = tile.erase_apply %w, %z
+      : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>
   // CHECK: tile.erase_apply adjoint %
   %x = tile.erase_apply adjoint %w, %z, %c
       : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
@@ -321,6 +340,23 @@ func.func @sums(%x: tensor<64x128xf32, #tile.layout<acc>>, %scratch: !tile.smem<
 func.func @first_slot(%n: index, %cu: !tile.cu_seqlens, %T: index) {
   // CHECK: tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk 64
   %slot = tile.first_slot %n of %cu tokens %T chunk 64
+  return
+}
+
+// CHECK-LABEL: func.func @last
+func.func @last(%a: tensor<64xf32, #tile.layout<warp>>) {
+  // CHECK: tile.last %
+  %s = tile.last %a : tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// CHECK-LABEL: func.func @triangle
+func.func @triangle(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) {
+  // CHECK: tile.triangle strict %{{.*}} decay %{{.*}}, %
+  %l = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>,
+      tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+  // CHECK: tile.triangle %{{[^,]*}} : tensor<64x64xf32
+  %q = tile.triangle %m : tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 

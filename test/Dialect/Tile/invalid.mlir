@@ -540,6 +540,14 @@ func.func @store_rows_c4(%x: tensor<64x128xbf16, #tile.layout<acc>>, %g: !tile.g
 
 // -----
 
+func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x128xf32>>, %s: !tile.smem<64x64xf32>, %i: index) {
+  // expected-error @+1 {{(C6) expected a staging tile of 16 bits for the whole of 'tensor<64x64xf32, #tile.layout<acc>>', found '!tile.smem<64x64xf32>'}}
+  tile.store_rows %x to %g[%i, %i, %i, %i] dim 1 valid %i via %s own barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x?x4x128xf32>>, !tile.smem<64x64xf32>
+  return
+}
+
+// -----
+
 func.func @store_vector_c1(%x: tensor<64xf32, #tile.layout<warp>>, %g: !tile.global<tensor<?x?x4xf32>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4xf32>', found 2}}
   tile.store_vector %x to %g[%i, %i] dim 1 valid %i : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?x?x4xf32>>
@@ -877,6 +885,14 @@ func.func @broadcast_c1(%s: f64) {
 
 // -----
 
+func.func @index_c1() {
+  // expected-error @+1 {{(C1) expected a register tile and one of its 1 dimensions, found 'tensor<64xi32, #tile.layout<warp>>' and dimension 1}}
+  %x = tile.index 1 : tensor<64xi32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
 func.func @broadcast_c2(%s: tensor<64xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile, found 'tensor<64xf32, #tile.layout<warp>>' for 'tensor<64x64xf32, #tile.layout<acc>>'}}
   %x = tile.broadcast %s : tensor<64xf32, #tile.layout<warp>> -> tensor<64x64xf32, #tile.layout<acc>>
@@ -1059,6 +1075,16 @@ func.func @erase_strips_c4(%l: tensor<64x64xf32, #tile.layout<acc>>,
 
 // -----
 
+func.func @erase_strips_c6(%l: !tile.smem<64x64xf32>,
+                           %c: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
+  // expected-error @+1 {{(C6) expected rates in shared memory to scale the rows of other warps with, found 'tensor<64xf32, #tile.layout<warp>>'}}
+  %w = tile.erase_strips %l, %c via %s to %z barrier 1 scaled
+      : !tile.smem<64x64xf32>, tensor<64xf32, #tile.layout<warp>>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
 func.func @erase_join_c5(%s: !tile.smem<2624xf32>, %z: !tile.smem<64x64xbf16>) {
   // expected-error @+1 {{(C5) expected the result of the tile.erase_strips that has the same scratch tile}}
   %w = tile.erase_join %z via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
@@ -1106,6 +1132,30 @@ func.func @erase_apply_c2(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.sm
 func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.smem<64x64xbf16>, %c: tensor<64xf32, #tile.layout<row>>) {
   // expected-error @+1 {{(C3) expected 64 rates along the columns, found 'tensor<64xf32, #tile.layout<row>>'}}
   %r = tile.erase_apply %w, %z, %c : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xbf16>, tensor<64xf32, #tile.layout<row>>
+  return
+}
+
+// -----
+
+func.func @last_c1(%v: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C1) expected a warp-held vector of a multiple of 32 elements, found 'tensor<64xf32, #tile.layout<col>>'}}
+  %s = tile.last %v : tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @triangle_c1(%m: tensor<64x128xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>, %p: tensor<64xf32, #tile.layout<col>>) {
+  // expected-error @+1 {{(C1) expected 64 x 64 f32 in the acc layout, found 'tensor<64x128xf32, #tile.layout<acc>>'}}
+  %r = tile.triangle %m decay %h, %p : tensor<64x128xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+  return
+}
+
+// -----
+
+func.func @triangle_c2(%m: tensor<64x64xf32, #tile.layout<acc>>, %h: tensor<64xf32, #tile.layout<row>>) {
+  // expected-error @+1 {{(C2) expected 64 sums along the rows and 64 along the columns, found 'tensor<64xf32, #tile.layout<row>>' and 'tensor<64xf32, #tile.layout<row>>'}}
+  %r = tile.triangle %m decay %h, %h : tensor<64x64xf32, #tile.layout<acc>>, tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<row>>
   return
 }
 

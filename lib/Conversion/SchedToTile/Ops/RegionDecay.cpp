@@ -26,10 +26,12 @@ Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
                                 constant(loc, indexType, rows));
 }
 
-/// (h_i - p_j) log2 e: the decay between token t(j) and token t(i) is two to
-/// this. The factor goes into the sums, of which there are fewer than pairs.
+/// Sums h and p, times log2 e, along the rows and columns of a tile of pairs:
+/// the decay between token t(j) and token t(i) is two to h_i - p_j. The factor
+/// goes into the sums, of which there are fewer than pairs.
 template <typename OpT>
-Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
+std::pair<Value, Value>
+RegionLowering::pairSums(OpT op, RankedTensorType type, int64_t m) {
   Location loc = op.getLoc();
   Value sum = sumInLog2(op, /*exclusive=*/false);
   Value read = op.getBeforeDecay() ? sumInLog2(op, /*exclusive=*/true) : sum;
@@ -37,15 +39,25 @@ Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
     return {};
   LayoutKind aLayout = m == 0 ? LayoutKind::row : LayoutKind::col;
   LayoutKind bLayout = m == 0 ? LayoutKind::col : LayoutKind::row;
-  Value h = spread(loc,
-                   alongTile(loc, read, aLayout, op.getRows()[0],
-                             type.getDimSize(m == 0 ? 0 : 1)),
-                   type);
-  Value p = spread(loc,
-                   alongTile(loc, sum, bLayout, op.getRows()[1],
-                             type.getDimSize(m == 0 ? 1 : 0)),
-                   type);
-  return arith::SubFOp::create(builder, loc, h, p);
+  return {alongTile(loc, read, aLayout, op.getRows()[0],
+                    type.getDimSize(m == 0 ? 0 : 1)),
+          alongTile(loc, sum, bLayout, op.getRows()[1],
+                    type.getDimSize(m == 0 ? 1 : 0))};
+}
+
+template <typename OpT>
+Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
+  auto [h, p] = pairSums(op, type, m);
+  if (!h)
+    return {};
+  Location loc = op.getLoc();
+  h = spread(loc, h, type);
+  return arith::SubFOp::create(builder, loc, h, spread(loc, p, type));
+}
+
+bool RegionLowering::hasBudgets() {
+  auto roles = dyn_cast<tile::RolesOp>(allocationPoint);
+  return roles && roles.getRegisters();
 }
 
 /// The running sums of the decay of `op`, times log2 e. Products of a role
@@ -57,8 +69,7 @@ Value RegionLowering::sumInLog2(OpT op, bool exclusive) {
   if (known)
     return known;
   Location loc = op.getLoc();
-  auto roles = dyn_cast<tile::RolesOp>(allocationPoint);
-  bool isCopied = roles && roles.getRegisters();
+  bool isCopied = hasBudgets();
   // ptxas spreads the instructions of a product that is being issued over what
   // follows it, so that each exchange would hold the next one up.
   if (isCopied)
@@ -125,10 +136,29 @@ Value RegionLowering::isKept(OpT op, RankedTensorType type, int64_t m) {
   return keep;
 }
 
+/// True for pairs of tokens of one row each, the later ones along the rows of
+/// an accumulator, in a kernel whose roles have budgets: there warps of other
+/// roles take what issue slots a warp leaves.
+bool RegionLowering::isTriangle(DecayDotOp op, int64_t m) {
+  return m == 0 && hasBudgets() && op.getRows() == ArrayRef<int64_t>{1, 1} &&
+         tensorOf(op.getM()).getShape() ==
+             ArrayRef<int64_t>{tile::kAccRows, tile::kAccRows};
+}
+
 template <typename OpT>
 Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
   Location loc = op.getLoc();
   auto type = tensorOf(product);
+  if constexpr (std::is_same_v<OpT, DecayDotOp>)
+    if (isTriangle(op, m)) {
+      Value h, p;
+      if (op.getG())
+        std::tie(h, p) = pairSums(op, type, m);
+      if (op.getG() && !h)
+        return {};
+      return tile::TriangleOp::create(builder, loc, type, product, h, p,
+                                      op.getMask() != RowMask::upto_token);
+    }
   Value keep;
   // Of the later token of a pair a mask lets pass all rows of the earlier one.
   if constexpr (std::is_same_v<OpT, DecayMaskOp>)

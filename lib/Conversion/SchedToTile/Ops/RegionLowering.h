@@ -77,6 +77,12 @@ public:
   /// How what the role takes from memory itself comes into registers of a type.
   using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
   void setFetch(Fetch how) { fetch = std::move(how); }
+  /// The chunk that is lowered begins with token `position` of its sequence,
+  /// and is of head `head`; both are index values.
+  void setPlace(Value position, Value head) {
+    this->position = position;
+    this->head = head;
+  }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// The operations to lower, in their order. In a role with the split
@@ -140,12 +146,14 @@ private:
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
+  Value findSumsUpTo(delta::CumsumOp op);
   LogicalResult lowerLastRow(delta::LastRowOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
                              bool exclusive, IntegerAttr half);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
+  LogicalResult lowerLevelRows(delta::LevelRowsOp op);
   Value getMapVector(Operation *op, Value x);
 
   /// True for a matrix that is made again for each use.
@@ -227,6 +235,11 @@ private:
   template <typename OpT> Value sumInLog2(OpT op, bool exclusive);
   template <typename OpT>
   Value decayExponent(OpT op, RankedTensorType type, int64_t m);
+  template <typename OpT>
+  std::pair<Value, Value> pairSums(OpT op, RankedTensorType type, int64_t m);
+  bool isTriangle(delta::DecayDotOp op, int64_t m);
+  /// True in a kernel whose roles have budgets of registers.
+  bool hasBudgets();
   Value tokenIndex(Location loc, RankedTensorType type, int64_t dim,
                    int64_t rows);
   Value constant(Location loc, Type type, double value);
@@ -240,6 +253,7 @@ private:
   Operation *allocationPoint;
   Warps warps;
   Fetch fetch;
+  Value position, head;
   DenseMap<Value, Value> shared;
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.

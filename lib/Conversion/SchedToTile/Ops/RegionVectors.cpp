@@ -170,6 +170,13 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
   if (tensorOf(op.getX()).getRank() == 2)
     return lowerRowScan(op, op.getX(), op.getReverse(), op.getExclusive(),
                         /*half=*/IntegerAttr());
+  if (Value sums = findSumsUpTo(op)) {
+    Location loc = op.getLoc();
+    Value all =
+        spread(loc, tile::LastOp::create(builder, loc, sums), tensorOf(sums));
+    registers[op.getY()] = {arith::SubFOp::create(builder, loc, all, sums)};
+    return success();
+  }
   Value x = getRegister(op.getX(), op);
   if (!x)
     return failure();
@@ -177,6 +184,24 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
       tile::CumsumOp::create(builder, op.getLoc(), x.getType(), x,
                              op.getReverse(), op.getExclusive())};
   return success();
+}
+
+/// Returns the sums up to each element where `op` wants those behind it, and
+/// the role has the former: the last one less each is what is wanted, with the
+/// rounding that decays of pairs have. Another scan is five exchanges between
+/// lanes, one behind the other, in a kernel whose roles keep shared memory
+/// busy.
+Value RegionLowering::findSumsUpTo(CumsumOp op) {
+  if (!op.getReverse() || !op.getExclusive() || !hasBudgets())
+    return {};
+  for (Operation *user : op.getX().getUsers()) {
+    auto other = dyn_cast<CumsumOp>(user);
+    if (!other || other.getReverse() || other.getExclusive())
+      continue;
+    if (auto known = registers.find(other.getY()); known != registers.end())
+      return known->second.front();
+  }
+  return {};
 }
 
 LogicalResult RegionLowering::lowerSumToMiddle(SumToMiddleOp op) {
@@ -280,5 +305,47 @@ LogicalResult RegionLowering::lowerSumRows(SumRowsOp op) {
   registers[op.getY()] = {tile::SumGroupsOp::create(
       builder, op.getLoc(), getRegisterType(op.getY(), std::nullopt), x,
       op.getN())};
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Levels
+//===----------------------------------------------------------------------===//
+
+/// As convert-delta-to-scf does it: of a position t the bit that tells the
+/// halves of the level's block apart is `half`, and those within the block are
+/// `block` - 1.
+LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
+  Location loc = op.getLoc();
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  RankedTensorType type = getRegisterType(op.getY(), std::nullopt);
+  RankedTensorType places = type.clone(builder.getI32Type());
+  auto everywhere = [&](Value scalar) {
+    Value number =
+        arith::IndexCastOp::create(builder, loc, builder.getI32Type(), scalar);
+    return spread(loc, number, places);
+  };
+  Value level =
+      arith::RemUIOp::create(builder, loc, head, index(op.getLevels()));
+  Value block = arith::ShLIOp::create(builder, loc, index(1), level);
+  Value half = arith::ShRUIOp::create(builder, loc, block, index(1));
+  Value inside = arith::SubIOp::create(builder, loc, block, index(1));
+  bool isStart = op.getRole() == LevelRole::starts;
+  Value bits = everywhere(isStart ? inside : half);
+  Value wanted =
+      op.getRole() == LevelRole::reads ? bits : constant(loc, places, 0);
+
+  Value t = tile::IndexOp::create(builder, loc, places, /*dim=*/0);
+  if (op.getRows() != 1)
+    t = arith::DivUIOp::create(builder, loc, t,
+                               constant(loc, places, op.getRows()));
+  t = arith::AddIOp::create(builder, loc, everywhere(position), t);
+  Value found = arith::AndIOp::create(builder, loc, t, bits);
+  Value holds = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                      found, wanted);
+  registers[op.getY()] = {arith::SelectOp::create(
+      builder, loc, holds, constant(loc, type, 1.0), constant(loc, type, 0.0))};
   return success();
 }

@@ -135,6 +135,25 @@ void RoleLowering::sinkIntoRareStores() {
   rareStores.clear();
 }
 
+/// True if each warp alone has read of `staging` what it would write there: all
+/// reads are of register tiles of the whole. (Rows past the end that are zeroed
+/// have a barrier behind them.)
+static bool isOwnPlace(Value staging, bool transpose) {
+  auto isRead = [&](Operation *user) {
+    auto read = dyn_cast<tile::ReadOp>(user);
+    return isa<tile::ZeroRowsOp>(user) ||
+           (read && read.getTranspose() == transpose && read.getBlock() == 0);
+  };
+  auto isViewForReads = [&](Operation *user) {
+    return isa<tile::SubviewOp>(user) && llvm::all_of(user->getUsers(), isRead);
+  };
+  if (!cast<tile::SmemType>(staging.getType()).isSwizzled())
+    return false;
+  if (auto view = staging.getDefiningOp<tile::SubviewOp>())
+    return llvm::all_of(view.getTile().getUsers(), isViewForReads);
+  return llvm::all_of(staging.getUsers(), isRead);
+}
+
 /// Stores the tiles of an out: rows of a chunk as far as they are the
 /// sequence's, or all rows of what has a slot a chunk.
 void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
@@ -151,6 +170,8 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   // The rows in memory are the value's dimension 0: the register tile's columns
   // where dimension 1 is M.
   int64_t blockDim = tensorDim(binding, m);
+  bool isOwn = store.getVia() && tiles.size() == 1 &&
+               isOwnPlace(staging, /*transpose=*/m == 1);
   for (auto [block, tile] : llvm::enumerate(tiles)) {
     SmallVector<Value> at = coords;
     Value left = valid;
@@ -162,9 +183,9 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
             builder, loc, valid,
             arith::MinUIOp::create(builder, loc, valid, first));
     }
-    tile::StoreRowsOp::create(builder, loc, tile,
-                              context.arguments.lookup(target), at, rowDim,
-                              left, staging, /*transpose=*/m == 1, barrier);
+    tile::StoreRowsOp::create(
+        builder, loc, tile, context.arguments.lookup(target), at, rowDim, left,
+        staging, /*transpose=*/m == 1, barrier, isOwn);
   }
 }
 

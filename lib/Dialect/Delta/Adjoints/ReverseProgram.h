@@ -72,9 +72,7 @@ private:
   void buildReplay();
   Operation *createProgram();
   void addGradients(Operation *op);
-  Value sumOverHeads(const Result &result, Value gradient, int64_t heads);
-  Value sumMembers(const Result &result, Value gradient, int64_t members,
-                   int64_t heads, TileStorage storage);
+  Value sumOverHeads(const Result &result, Value gradient);
   Value sumOverAll(const Result &result, Value gradient);
   Value sumOverShared(const Result &result, Value gradient);
 

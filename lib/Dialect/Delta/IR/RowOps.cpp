@@ -370,6 +370,31 @@ LogicalResult IdentityOp::verify() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// level_rows
+//===----------------------------------------------------------------------===//
+
+LogicalResult LevelRowsOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getY());
+  int64_t levels = getLevels(), rows = getRows();
+  if (shape.size() != 1)
+    return emitOpError() << "(C1) expected a vector, one entry a row, found "
+                         << getY().getType();
+  if (rows < 1 || shape[0] % rows != 0)
+    return emitOpError() << "(C2) expected rows a token that divide the "
+                         << shape[0] << " rows, found " << rows;
+  if (levels < 1 || levels > kMaxLevels)
+    return emitOpError() << "(C3) expected 1 to " << kMaxLevels
+                         << " levels, found " << levels;
+  auto program = dyn_cast<ChunkProgramOpInterface>((*this)->getParentOp());
+  if (program && static_cast<int64_t>(program.getHeads()) % levels != 0)
+    return emitOpError() << "(C4) expected a program with a head for each of "
+                         << levels << " levels of each value head, found "
+                         << static_cast<int64_t>(program.getHeads())
+                         << " heads";
+  return success();
+}
+
 namespace {
 struct MergeRepeats : OpRewritePattern<RepeatRowsOp> {
   using OpRewritePattern::OpRewritePattern;

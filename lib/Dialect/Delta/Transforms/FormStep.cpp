@@ -239,6 +239,11 @@ LogicalResult FormStepPass::checkOptions() {
 }
 
 LogicalResult FormStepPass::form(RecurrenceOp op) {
+  if (op.getLevelScales())
+    return op.emitOpError()
+           << "has level scales; a step of decoding has one state a head, not "
+              "one a level, and does not know a token's position; leave out "
+              "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
   StepPrologue stepPrologue(op, llvm::is_contained(prologue, "norm"),
                             llvm::is_contained(prologue, "gates"));

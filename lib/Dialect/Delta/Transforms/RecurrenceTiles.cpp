@@ -84,3 +84,42 @@ TileRecurrence delta::onTiles(RecurrenceOp op, ChunkScanOp scan,
       *operand = ins.lookup(scan, *operand, step.repeat);
   return chunk;
 }
+
+FailureOr<int64_t> delta::chooseChunk(RecurrenceOp op, int64_t rows) {
+  int64_t repeat = 1;
+  for (const RecurrenceOp::Step &step : op.getStepList())
+    repeat = std::max(repeat, step.repeat);
+  if (repeat > rows)
+    return op.emitOpError()
+           << "expected at most " << rows
+           << " rows a token, found a step that repeats " << repeat
+           << " times: one token must fit a chunk; raise the "
+              "option 'rows' of delta-form-wy";
+  return rows / repeat;
+}
+
+FloatType delta::getComputeType(RecurrenceOp op) {
+  Builder builder(op.getContext());
+  if (op.getQuery().getType().getElementType().isF64())
+    return builder.getF64Type();
+  return builder.getF32Type();
+}
+
+ChunkScanOp delta::createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
+                              const ScanIns &ins, Value init,
+                              RankedTensorType output, int64_t chunk,
+                              int64_t heads,
+                              function_ref<int64_t(int64_t)> getTileRows) {
+  MLIRContext *context = b.getContext();
+  auto state = BindingAttr::get(
+      context,
+      {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
+  auto scan = ChunkScanOp::create(
+      b, TypeRange(output), TypeRange(init.getType()), ins.getOperands(),
+      ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk, heads,
+      getComputeType(op), b.getArrayAttr(ins.getBindings(getTileRows)),
+      b.getArrayAttr({state}),
+      b.getArrayAttr({rowBinding(context, 1, 4, getTileRows(1))}));
+  addTileArguments(b, scan);
+  return scan;
+}

@@ -62,6 +62,21 @@ TileRecurrence onTiles(RecurrenceOp op, ChunkScanOp scan, const ScanIns &ins,
 /// Diagnoses a recurrence of several steps that erase.
 LogicalResult checkErasingSteps(RecurrenceOp op);
 
+/// Returns the tokens of a chunk, so that no step has more than `rows` rows in
+/// it; diagnoses a step that repeats more often.
+FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows);
+
+/// Returns the type that a chunk of `op` is computed in.
+FloatType getComputeType(RecurrenceOp op);
+
+/// Returns a scan over the chunks of `op` with `heads` heads, whose states
+/// start at `init` and whose region has arguments and no operation yet.
+/// `output` is the type of its out, `getTileRows` as ScanIns has it.
+ChunkScanOp createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
+                       const ScanIns &ins, Value init, RankedTensorType output,
+                       int64_t chunk, int64_t heads,
+                       function_ref<int64_t(int64_t)> getTileRows);
+
 } // namespace mlir::wyvern::delta
 
 #endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_RECURRENCETILES_H

@@ -286,6 +286,7 @@ LogicalResult StoreRowsOp::verify() {
   // Columns of the value can go in pieces, one after the other.
   bool isPiece = getTranspose() && staging.isSwizzled() &&
                  staging.getShape()[1] == shape[1] &&
+                 staging.getShape()[0] != shape[0] &&
                  shape[0] % staging.getShape()[0] == 0;
   if ((staging.getShape() != ArrayRef(shape) && !isPiece) ||
       staging.getElementType() != value.getElementType())
@@ -293,6 +294,10 @@ LogicalResult StoreRowsOp::verify() {
                             "element type of "
                          << value << (getTranspose() ? ", transposed" : "")
                          << ", found " << staging;
+  if (getOwn() && (!staging.isSwizzled() || isPiece))
+    return emitOpError() << "(C6) expected a staging tile of 16 bits for the "
+                            "whole of "
+                         << value << ", found " << staging;
   return success();
 }
 

@@ -178,6 +178,16 @@ LogicalResult BroadcastOp::verify() {
   return success();
 }
 
+LogicalResult IndexOp::verify() {
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t dim = getDim();
+  if (!getLayout(result) || dim < 0 || dim >= result.getRank())
+    return emitOpError() << "(C1) expected a register tile and one of its "
+                         << result.getRank() << " dimensions, found " << result
+                         << " and dimension " << dim;
+  return success();
+}
+
 LogicalResult RelayoutOp::verify() {
   auto source = cast<RankedTensorType>(getSource().getType());
   auto result = cast<RankedTensorType>(getResult().getType());
@@ -206,6 +216,31 @@ LogicalResult SumGroupsOp::verify() {
                             "element for each "
                          << n << " of it, found " << source << " and "
                          << result;
+  return success();
+}
+
+LogicalResult LastOp::verify() {
+  constexpr int64_t kLanes = 32;
+  auto type = cast<RankedTensorType>(getX().getType());
+  if (getLayout(type) != LayoutKind::warp || type.getDimSize(0) % kLanes != 0)
+    return emitOpError() << "(C1) expected a warp-held vector of a multiple of "
+                         << kLanes << " elements, found " << type;
+  return success();
+}
+
+LogicalResult TriangleOp::verify() {
+  auto type = cast<RankedTensorType>(getM().getType());
+  Type element = Float32Type::get(getContext());
+  if (type != getTileType({kAccRows, kAccRows}, element, LayoutKind::acc))
+    return emitOpError()
+           << "(C1) expected 64 x 64 f32 in the acc layout, found " << type;
+  if (!getH())
+    return success();
+  if (getH().getType() != getTileType({kAccRows}, element, LayoutKind::row) ||
+      getP().getType() != getTileType({kAccRows}, element, LayoutKind::col))
+    return emitOpError() << "(C2) expected 64 sums along the rows and 64 along "
+                            "the columns, found "
+                         << getH().getType() << " and " << getP().getType();
   return success();
 }
 
@@ -376,6 +411,10 @@ LogicalResult EraseStripsOp::verify() {
            << "(C2) expected 64 rates held by every warp or, as L, "
               "in shared memory, found "
            << rate;
+  if (getScaled() && !isa<SmemType>(rate))
+    return emitOpError() << "(C6) expected rates in shared memory to scale the "
+                            "rows of other warps with, found "
+                         << rate;
   return verifyFactorTiles(*this, getZ().getType(), getScratch().getType());
 }
 
@@ -402,7 +441,8 @@ LogicalResult EraseApplyOp::verify() {
     return emitOpError() << "(C2) expected Z of 64 x 64, or in two parts "
                             "64 x 128, bf16 or f16, found "
                          << z;
-  if (getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
+  if (getRate() &&
+      getRate().getType() != getTileType({kAccRows}, element, LayoutKind::col))
     return emitOpError() << "(C3) expected 64 rates along the columns, found "
                          << getRate().getType();
   return success();

@@ -27,6 +27,12 @@ namespace mlir::wyvern::delta {
 /// On an argument or result of a function: what callers name the tensor.
 inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
 
+/// On a function: the most tokens that its tensors may have.
+inline constexpr llvm::StringLiteral kMaxTokensAttr = "delta.max_tokens";
+
+/// Levels that a value head has at most: positions are numbers of 32 bits.
+inline constexpr int64_t kMaxLevels = 31;
+
 /// One dimension of a bound operand; `multiple` is the rows a token of a `time`
 /// dimension, the chunks a slot of a `chunk` dimension, of which `offset` says
 /// which is stored, the tensor's heads for each of the program's in a `head`

@@ -465,4 +465,43 @@ def Delta_IdentityOp : Delta_RowOp<"identity", ["I"]> {
   let assemblyFormat = "attr-dict `:` type($y)";
 }
 
+def Delta_LevelRole
+    : Delta_Enum<"LevelRole", "what a level does in the rows of a chunk", [
+        I32EnumAttrCase<"writes", 0>, I32EnumAttrCase<"reads", 1>,
+        I32EnumAttrCase<"starts", 2>]>;
+def Delta_LevelRoleAttr
+    : EnumAttr<Delta_Dialect, Delta_LevelRole, "level_role"> {
+  let assemblyFormat = "$value";
+}
+
+def Delta_LevelRowsOp : Delta_RowOp<"level_rows", []> {
+  let summary = "the rows of a chunk that a level writes, reads or starts at";
+  let description = [{
+    Of a program whose heads are `levels` for each value head. With l the running
+    head's level, its number modulo `levels`, and t the position in its sequence of the
+    token of row i, of which a token has `rows`:
+
+    ```
+    writes:  y_i = 1 if l = 0 or bit l - 1 of t is clear, else 0
+    reads:   y_i = 1 if l = 0 or bit l - 1 of t is set, else 0
+    starts:  y_i = 1 if t is a multiple of 2^l, else 0
+    ```
+
+    A state that is emptied at the tokens where it starts, takes what the first half of
+    2^l tokens writes and is read by the second half: level l of a Fenwick tree
+    (`delta-form-levels`). The value depends on where the region runs, as `n` does.
+
+    Example:
+
+    ```mlir
+    %w = delta.level_rows writes of 14 : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_LevelRoleAttr:$role, I64Attr:$levels,
+                       DefaultValuedAttr<I64Attr, "1">:$rows);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat =
+      "$role `of` $levels (`rows` $rows^)? attr-dict `:` type($y)";
+}
+
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAROWOPS

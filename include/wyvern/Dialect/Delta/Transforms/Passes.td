@@ -594,6 +594,7 @@ def SegmentPass : Pass<"delta-segment"> {
   ];
 }
 
+include "wyvern/Dialect/Delta/Transforms/LevelPasses.td"
 include "wyvern/Dialect/Delta/Transforms/RoundingPasses.td"
 include "wyvern/Dialect/Delta/Transforms/ServingPasses.td"
 

@@ -302,6 +302,8 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
     rows, which divide those in memory, the register tile's columns pass piece by piece.
     Without, it leaves from registers in pieces of 32 bytes, for kernels that have no
     shared memory left.
+    With `own` each warp writes to the staging tile where it alone has read, by
+    `tile.read` of a tile as the one that is stored: it waits for no other warp first.
     Called by a warpgroup that has hardware barrier `barrier_id` to itself.
 
     Example:
@@ -315,10 +317,10 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
   let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
                        Variadic<Index>:$coords, I64Attr:$dim, Index:$valid,
                        Optional<Tile_SmemType>:$staging, UnitAttr:$transpose,
-                       I64Attr:$barrier_id);
+                       I64Attr:$barrier_id, UnitAttr:$own);
   let assemblyFormat = [{
     (`transpose` $transpose^)? $value `to` $global `[` $coords `]` `dim` $dim
-    `valid` $valid (`via` $staging^)? `barrier` $barrier_id attr-dict
+    `valid` $valid (`via` $staging^)? (`own` $own^)? `barrier` $barrier_id attr-dict
     `:` type($value) `,` type($global) (`,` type($staging)^)?
   }];
   let hasVerifier = 1;

@@ -130,6 +130,50 @@ def Tile_CumsumOp : Tile_Op<"cumsum", [Pure, SameOperandsAndResultType]> {
   }];
 }
 
+def Tile_LastOp : Tile_Op<"last", [Pure]> {
+  let summary = "the last element of a warp-held vector, in every thread";
+  let description = [{
+    One exchange: what is behind an element is the last running sum less its own.
+
+    Example: `%s = tile.last %a : tensor<64xf32, #tile.layout<warp>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$x);
+  let results = (outs F32:$y);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def Tile_TriangleOp : Tile_Op<"triangle", [
+    Pure, AttrSizedOperandSegments, AllTypesMatch<["m", "r"]>]> {
+  let summary = "the lower triangle of a matrix of pairs, with their decays";
+  let description = [{
+    ```
+    r_ij = m_ij 2^(h_i - p_j)    where j <= i; with `strict` j < i
+    r_ij = 0                     elsewhere, whatever m_ij and the exponent are
+    ```
+
+    of sums h and p that do not grow; without them r_ij = m_ij there. A warp has 16 rows, and does
+    what its rows need: nothing is masked in blocks of 16 columns below the diagonal, and
+    nothing is computed above it. Below it rows are taken in pairs eight apart, the later
+    one's decays those of the earlier one times 2^(h_(i+8) - h_i).
+
+    Example:
+
+    ```mlir
+    %l = tile.triangle strict %m decay %h, %p : tensor<64x64xf32, #tile.layout<acc>>,
+        tensor<64xf32, #tile.layout<row>>, tensor<64xf32, #tile.layout<col>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$m, Optional<Tile_AnyTensor>:$h,
+                       Optional<Tile_AnyTensor>:$p, UnitAttr:$strict);
+  let results = (outs Tile_AnyTensor:$r);
+  let assemblyFormat = [{
+    (`strict` $strict^)? $m (`decay` $h^ `,` $p)? attr-dict
+    `:` type($m) (`,` type($h)^ `,` type($p))?
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_SumOp : Tile_Op<"sum", [Pure]> {
   let summary = "the sum of a vector, in every thread";
   let description = [{
@@ -274,11 +318,17 @@ def Tile_CopyToWarpsOp : Tile_Op<"copy_to_warps"> {
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let summary = "the row or column number of every element";
   let description = [{
-    Example: `%i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>`
+    Of a vector its place. Examples:
+
+    ```mlir
+    %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+    %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
+    ```
   }];
   let arguments = (ins I64Attr:$dim);
   let results = (outs Tile_AnyTensor:$result);
   let assemblyFormat = "$dim attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Tile_EraseStripsOp : Tile_Op<"erase_strips",
@@ -292,9 +342,10 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
     ```
 
     the last line for a Z in two parts, of 64 x 128. With `for_apply`, where
-    `tile.erase_apply` alone reads Z, Z_14 and Z_23 are left as they are. L is 64 x 64
-    and strictly lower triangular, zeros included, in registers or in shared memory, as
-    the rates are. Z goes to shared memory, in 16 bits; the result is the tile with
+    `tile.erase_apply` alone reads Z, Z_14 and Z_23 are left as they are. With `scaled`
+    rows of Z, and L_21 in it, are multiplied by c: for one that solves without rates. L
+    is 64 x 64 and strictly lower triangular, zeros included, in registers or in shared
+    memory, as the rates are. Z goes to shared memory, in 16 bits; the result is the tile with
     what is there of it: Z_21 and Z_12. Of the blocks on the diagonal `scratch` has the
     strips of 16 rows, solved for by substitution in fp32. `tile.erase_join` makes Z_ii
     of these. L is no longer read then, and its place can be filled again.
@@ -318,11 +369,12 @@ def Tile_EraseStripsOp : Tile_Op<"erase_strips",
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$l,
                        AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$rate,
                        Tile_SmemType:$scratch, Tile_SmemType:$z,
-                       I64Attr:$barrier_id, UnitAttr:$for_apply);
+                       I64Attr:$barrier_id, UnitAttr:$for_apply,
+                       UnitAttr:$scaled);
   let results = (outs Tile_SmemType:$written);
   let assemblyFormat = [{
     $l `,` $rate `via` $scratch `to` $z `barrier` $barrier_id
-    (`for_apply` $for_apply^)? attr-dict
+    (`for_apply` $for_apply^)? (`scaled` $scaled^)? attr-dict
     `:` type($l) `,` type($rate) `,` type($scratch) `,` type($z)
   }];
   let hasVerifier = 1;
@@ -377,6 +429,15 @@ def Tile_EraseApplyOp : Tile_Op<"erase_apply",
     R_1 = V - (c_1 * V) Z_11
     ```
 
+    Without rates Z is `scaled`, and so are W and R: c * R is solved for, of c * W, and
+    nothing is multiplied between the products.
+
+    ```
+    R_1 = W_1 - W_1 Z_11^T
+    V   = W_2 - R_1 (Z_21 + Z_12)^T
+    R_2 = V - V Z_22^T
+    ```
+
     Of a Z in two parts, Z_11 stands for Z_11 + Z_13, and Z_22 for Z_22 + Z_24. Left
     operands are rounded to the type of Z; sums are in fp32. R is complete, and
     so is every product that the warpgroup has issued before.
@@ -390,11 +451,11 @@ def Tile_EraseApplyOp : Tile_Op<"erase_apply",
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$w, Tile_SmemType:$z,
-                       Tile_AnyTensor:$rate, UnitAttr:$adjoint);
+                       Optional<Tile_AnyTensor>:$rate, UnitAttr:$adjoint);
   let results = (outs Tile_AnyTensor:$r);
   let assemblyFormat = [{
-    (`adjoint` $adjoint^)? $w `,` $z `,` $rate attr-dict
-    `:` type($w) `,` type($z) `,` type($rate)
+    (`adjoint` $adjoint^)? $w `,` $z (`,` $rate^)? attr-dict
+    `:` type($w) `,` type($z) (`,` type($rate)^)?
   }];
   let hasVerifier = 1;
 }

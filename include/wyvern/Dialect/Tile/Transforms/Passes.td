@@ -172,6 +172,47 @@ def TileReleaseEarlyPass
   ];
 }
 
+def TileScaleSolvePass
+    : Pass<"tile-scale-solve", "::mlir::wyvern::tile::KernelOp"> {
+  let summary = "solve for rows that are multiplied by their rates already";
+  let description = [{
+    What `tile.erase_apply` solves for is often multiplied by the rates that it was
+    solved with, diag(c) R, and those are also what its products multiply. So it solves
+    for that instead, of diag(c) W with diag(c) Z, and multiplies nothing between one
+    product and the next. Who makes Z multiplies its rows, which costs it less: C P is
+    at hand where the system is solved by substitution.
+
+    This needs a factor that goes through a ring, made of L and rates in shared memory,
+    whose readers all solve so, with the rates that it was made with. Others stay as
+    they are, with a remark.
+
+    Before:
+
+    ```mlir
+    // in one role
+    %b = tile.erase_strips %l, %c via %s to %z barrier 4 for_apply ...
+    // in another
+    %r = tile.erase_apply %w, %z, %v ...
+    %d = tile.broadcast %v
+    %u = arith.mulf %d, %r
+    ```
+
+    After:
+
+    ```mlir
+    %b = tile.erase_strips %l, %c via %s to %z barrier 4 for_apply scaled ...
+
+    %d = tile.broadcast %v
+    %x = arith.mulf %d, %w
+    %u = tile.erase_apply %x, %z ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numScaled", "scaled-factors",
+              "factors whose rows are multiplied by their rates">
+  ];
+}
+
 def TileRotatePass : Pass<"tile-rotate", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "begin a chunk while the one before it ends";
   let description = [{

@@ -102,10 +102,11 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   ScanIns ins = collectIns(op);
-  ChunkScanOp scan = createScan(
-      b, op, ins, initialState(b, op), op.getOutput().getType(), *chunk,
-      op.getValueHeads(),
-      [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); });
+  ChunkScanOp scan =
+      createScan(b, op, ins, initialState(b, op), op.getOutput().getType(),
+                 *chunk, op.getValueHeads(), [&](int64_t repeat) {
+                   return getTileRows(op, *chunk, repeat);
+                 });
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
   TileResults results = buildWYChunk(b, tiles);

@@ -14,8 +14,8 @@ namespace mlir::wyvern {
 /// Returns the first instruction of `ptx` that computes, by its words, what one
 /// before it has computed, but of registers that a wgmma between the two has
 /// added to; empty if there is none. Where it is asked for less reuse of
-/// registers (--register-usage-level below 4), ptxas 13.0 uses the earlier value
-/// in the place of the later one.
+/// registers (--register-usage-level below 4), ptxas 13.0 uses the earlier
+/// value in the place of the later one.
 llvm::StringRef findRepeatOfSum(llvm::StringRef ptx);
 
 } // namespace mlir::wyvern

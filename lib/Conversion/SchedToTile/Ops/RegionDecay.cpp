@@ -30,8 +30,8 @@ Value RegionLowering::tokenIndex(Location loc, RankedTensorType type,
 /// the decay between token t(j) and token t(i) is two to h_i - p_j. The factor
 /// goes into the sums, of which there are fewer than pairs.
 template <typename OpT>
-std::pair<Value, Value>
-RegionLowering::pairSums(OpT op, RankedTensorType type, int64_t m) {
+std::pair<Value, Value> RegionLowering::pairSums(OpT op, RankedTensorType type,
+                                                 int64_t m) {
   Location loc = op.getLoc();
   Value sum = sumInLog2(op, /*exclusive=*/false);
   Value read = op.getBeforeDecay() ? sumInLog2(op, /*exclusive=*/true) : sum;

@@ -201,12 +201,12 @@ static bool savesOuts(const FusedProgram &program) {
 /// memory for them either: those of the state take the place of what it has
 /// read, those of the map leave from registers. Where a forward saves them
 /// everything of the map does, and the state has a place for all that it
-/// stores.
+/// stores. Copies of a role run at once: one place would not do for them.
 static void planStores(MutableArrayRef<PlannedRole> roles, bool onTheSide,
                        bool saves) {
   using Stores = PlannedRole::Stores;
   for (auto [i, role] : llvm::enumerate(roles))
-    if (i > 0 && (saves || onTheSide))
+    if (i > 0 && (saves || onTheSide || role.copies > 1))
       role.stores = Stores::direct;
     else if (i == 0 && onTheSide && !saves)
       role.stores = Stores::via;

@@ -79,7 +79,7 @@ def Tile_RelayoutOp : Tile_Op<"relayout", [Pure]> {
   let summary = "a warp-held vector as the rows or columns of a tile";
   let description = [{
     Element i of the result is element floor(i / repeat) of the source, by warp
-    shuffles.
+    shuffles. It may end before the copies of the source's last elements do.
 
     Example: `%c = tile.relayout %v repeat 1 : tensor<64xf32, #tile.layout<warp>>
         -> tensor<64xf32, #tile.layout<col>>`

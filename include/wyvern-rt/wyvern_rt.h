@@ -90,7 +90,8 @@ typedef enum wyvern_dim_kind {
 typedef struct wyvern_dim_desc {
   wyvern_dim_kind kind;
   uint32_t multiple; /* TIME: rows a token, CHUNK: chunks a slot; at least 1 */
-  int64_t size;      /* HEAD, WHOLE: the extent; else 0 */
+  int64_t size;      /* HEAD, WHOLE: the extent; TIME: the most tokens, or 0 for
+                        any number; else 0 */
 } wyvern_dim_desc;
 
 typedef enum wyvern_role {

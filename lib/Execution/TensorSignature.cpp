@@ -129,6 +129,8 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
       return tensor.takeError();
     tensor->isResidual = function.getArgAttr(i, kResidualAttr) != nullptr;
     tensor->indices = findIndices(argument);
+    if (auto most = function->getAttrOfType<IntegerAttr>(kMaxTokensAttr))
+      tensor->mostTokens = most.getInt();
     inputs.push_back(std::move(*tensor));
   }
   Operation *terminator = function.getBody().front().getTerminator();
@@ -313,6 +315,12 @@ llvm::Error wyvern::checkBuffers(ArrayRef<CpuTensor> inputs,
   };
   if (llvm::Error error = checkAll(/*timed=*/true))
     return error;
+  for (const CpuTensor &tensor : inputs)
+    if (tensor.mostTokens && sizes.tokens > tensor.mostTokens)
+      return llvm::createStringError(
+          "expected at most %lld tokens (of packed sequences, in all of them), "
+          "found %lld; compile the layer with a larger max_tokens",
+          (long long)tensor.mostTokens, (long long)sizes.tokens);
   sizes.sequences = sizes.batchRows;
   auto isInteger = [](const CpuTensor &tensor) {
     return StringRef(tensor.dtype).starts_with("i");

@@ -66,6 +66,9 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
 static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   if (options.serving)
     return addStep(pm, options);
+  delta::FormLevelsPassOptions formLevels;
+  formLevels.rows = options.rows;
+  pm.addPass(delta::createFormLevelsPass(formLevels));
   delta::FormWYPassOptions formWY;
   formWY.rows = options.rows;
   formWY.prologue.assign(options.prologue.begin(), options.prologue.end());

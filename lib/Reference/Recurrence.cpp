@@ -10,6 +10,8 @@
 
 #include "Evaluate.h"
 
+#include "llvm/ADT/bit.h"
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::reference;
@@ -43,9 +45,15 @@ private:
   LogicalResult verify();
   FailureOr<SmallVector<Sequence>> getSequences();
   void runSequence(int64_t n, Sequence sequence, int64_t head);
+  void runToken(int64_t batch, int64_t t, int64_t head, bool writes,
+                std::vector<double> &state);
+  void readState(int64_t batch, int64_t t, int64_t head, double scale,
+                 const std::vector<double> &state);
+  void runLevels(int64_t n, Sequence sequence, int64_t head);
   void decayState(std::vector<double> &state, const double *g);
   void applyStep(const Step &step, int64_t batch, int64_t row, int64_t head,
-                 const std::vector<double> &read, std::vector<double> &state);
+                 bool writes, const std::vector<double> &read,
+                 std::vector<double> &state);
   /// Row `t` of `array` for a value head: heads come in equal groups.
   const double *row(const NDArray *array, int64_t batch, int64_t t,
                     int64_t head) const {
@@ -54,7 +62,7 @@ private:
 
   delta::RecurrenceOp op;
   const Environment &env;
-  const NDArray *query, *decay, *init, *cuSeqlens;
+  const NDArray *query, *decay, *init, *cuSeqlens, *levelScales;
   SmallVector<Step> steps;
   int64_t heads, K, V;
   double scale;
@@ -66,7 +74,8 @@ RecurrenceEvaluator::RecurrenceEvaluator(delta::RecurrenceOp op,
                                          const Environment &env)
     : op(op), env(env), query(lookup(op.getQuery())),
       decay(lookup(op.getDecay())), init(lookup(op.getInitialState())),
-      cuSeqlens(lookup(op.getCuSeqlens())), heads(op.getValueHeads()),
+      cuSeqlens(lookup(op.getCuSeqlens())),
+      levelScales(lookup(op.getLevelScales())), heads(op.getValueHeads()),
       K(op.getKeyDim()), V(op.getValueDim()),
       scale(op.getScale().convertToDouble()) {
   for (const delta::RecurrenceOp::Step &step : op.getStepList())
@@ -93,7 +102,8 @@ LogicalResult RecurrenceEvaluator::verifyRows(const Twine &what,
 }
 
 LogicalResult RecurrenceEvaluator::verify() {
-  if (failed(verifyRows("decay", decay, 1)))
+  if (failed(verifyRows("decay", decay, 1)) ||
+      failed(verifyRows("level scales", levelScales, 1)))
     return failure();
   for (auto [i, step] : llvm::enumerate(steps))
     for (const NDArray *operand :
@@ -147,9 +157,9 @@ void RecurrenceEvaluator::decayState(std::vector<double> &state,
   }
 }
 
-/// S <- S + x (y - b e^T S*), where S* is `read`.
+/// S <- S + x (y - b e^T S*), where S* is `read`; without y unless it `writes`.
 void RecurrenceEvaluator::applyStep(const Step &step, int64_t batch,
-                                    int64_t row, int64_t head,
+                                    int64_t row, int64_t head, bool writes,
                                     const std::vector<double> &read,
                                     std::vector<double> &state) {
   double b =
@@ -161,7 +171,7 @@ void RecurrenceEvaluator::applyStep(const Step &step, int64_t batch,
       for (int64_t v = 0; v < V; ++v)
         u[v] -= b * e[k] * read[k * V + v];
   }
-  if (step.value || step.written) {
+  if (writes && (step.value || step.written)) {
     const double *y =
         this->row(step.value ? step.value : step.written, batch, row, head);
     for (int64_t v = 0; v < V; ++v)
@@ -173,33 +183,73 @@ void RecurrenceEvaluator::applyStep(const Step &step, int64_t batch,
       state[k * V + v] += x[k] * u[v];
 }
 
+/// The decay and the steps of token `t`.
+void RecurrenceEvaluator::runToken(int64_t batch, int64_t t, int64_t head,
+                                   bool writes, std::vector<double> &state) {
+  std::vector<double> previous;
+  if (llvm::any_of(steps, [](const Step &step) { return step.beforeDecay; }))
+    previous = state;
+  if (decay)
+    decayState(state, row(decay, batch, t, head));
+  for (const Step &step : steps)
+    for (int64_t i = 0; i < step.repeat; ++i)
+      applyStep(step, batch, t * step.repeat + i, head, writes,
+                step.beforeDecay ? previous : state, state);
+}
+
+/// o <- o + scale q^T S
+void RecurrenceEvaluator::readState(int64_t batch, int64_t t, int64_t head,
+                                    double scale,
+                                    const std::vector<double> &state) {
+  const double *q = row(query, batch, t, head);
+  double *o = output.row(batch, t, head);
+  for (int64_t k = 0; k < K; ++k)
+    for (int64_t v = 0; v < V; ++v)
+      o[v] += scale * q[k] * state[k * V + v];
+}
+
 void RecurrenceEvaluator::runSequence(int64_t n, Sequence sequence,
                                       int64_t head) {
-  int64_t batch = sequence.batch;
   std::vector<double> state(K * V, 0.0);
   if (init) {
     const double *from = init->data.data() + (n * heads + head) * K * V;
     state.assign(from, from + K * V);
   }
-  bool keepPrevious =
-      llvm::any_of(steps, [](const Step &step) { return step.beforeDecay; });
-  std::vector<double> previous;
   for (int64_t t = sequence.begin; t < sequence.end; ++t) {
-    if (keepPrevious)
-      previous = state;
-    if (decay)
-      decayState(state, row(decay, batch, t, head));
-    for (const Step &step : steps)
-      for (int64_t i = 0; i < step.repeat; ++i)
-        applyStep(step, batch, t * step.repeat + i, head,
-                  step.beforeDecay ? previous : state, state);
-    const double *q = row(query, batch, t, head);
-    double *o = output.row(batch, t, head);
-    for (int64_t k = 0; k < K; ++k)
-      for (int64_t v = 0; v < V; ++v)
-        o[v] += scale * q[k] * state[k * V + v];
+    runToken(sequence.batch, t, head, /*writes=*/true, state);
+    readState(sequence.batch, t, head, scale, state);
   }
   llvm::copy(state, finalState.data.begin() + (n * heads + head) * K * V);
+}
+
+/// As a Fenwick tree is kept: before token t the levels below the lowest set
+/// bit of t fill, and go up into the level of that bit; every level then decays
+/// and is erased from, and token t is written to level 0.
+void RecurrenceEvaluator::runLevels(int64_t n, Sequence sequence,
+                                    int64_t head) {
+  int64_t count = op.getNumLevels();
+  std::vector<std::vector<double>> levels(count,
+                                          std::vector<double>(K * V, 0.0));
+  auto moveUp = [&](int64_t from, int64_t to) {
+    for (int64_t i = 0; i < K * V; ++i)
+      levels[to][i] += std::exchange(levels[from][i], 0.0);
+  };
+  for (int64_t t = sequence.begin; t < sequence.end; ++t) {
+    if (auto position = static_cast<uint64_t>(t - sequence.begin)) {
+      int64_t bit = llvm::countr_zero(position);
+      for (int64_t l = 0; l <= bit; ++l)
+        moveUp(l, bit + 1);
+    }
+    const double *scales = levelScales->row(sequence.batch, t, head * count);
+    for (int64_t l = 0; l < count; ++l) {
+      runToken(sequence.batch, t, head, /*writes=*/l == 0, levels[l]);
+      readState(sequence.batch, t, head, scale * scales[l], levels[l]);
+    }
+  }
+  for (int64_t l = 0; l + 1 < count; ++l)
+    moveUp(l, count - 1);
+  llvm::copy(levels.back(),
+             finalState.data.begin() + (n * heads + head) * K * V);
 }
 
 FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
@@ -212,11 +262,21 @@ FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
   if (init && init->shape[0] != count)
     return op.emitError() << "expected one initial state for each of " << count
                           << " sequences, found " << init->shape[0];
+  for (const Sequence &sequence : *sequences)
+    if (int64_t most = op.getMostTokens(); sequence.end - sequence.begin > most)
+      return op.emitError()
+             << "expected sequences of at most " << most << " tokens, of which "
+             << op.getNumLevels() << " levels are, found one of "
+             << sequence.end - sequence.begin;
   output = NDArray({query->shape[0], query->shape[1], heads, V});
   finalState = NDArray({count, heads, K, V});
   for (auto [n, sequence] : llvm::enumerate(*sequences))
-    for (int64_t head = 0; head < heads; ++head)
-      runSequence(n, sequence, head);
+    for (int64_t head = 0; head < heads; ++head) {
+      if (levelScales)
+        runLevels(n, sequence, head);
+      else
+        runSequence(n, sequence, head);
+    }
   return std::pair(std::move(output), std::move(finalState));
 }
 

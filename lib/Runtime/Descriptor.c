@@ -31,7 +31,7 @@ static wyvern_status check_tensor(const char *program,
     int counted = dim->kind == WYVERN_DIM_TIME || dim->kind == WYVERN_DIM_CHUNK;
     int sized = dim->kind == WYVERN_DIM_HEAD || dim->kind == WYVERN_DIM_WHOLE;
     if ((unsigned)dim->kind > WYVERN_DIM_SLOT || (sized && dim->size < 1) ||
-        (counted && dim->multiple < 1))
+        (counted && (dim->multiple < 1 || dim->size < 0)))
       return MALFORMED("%s: dimension %u of tensor '%s' is ill formed (kind "
                        "%d, size %lld, multiple %u)",
                        program, i, tensor->name, (int)dim->kind,

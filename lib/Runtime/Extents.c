@@ -40,6 +40,24 @@ int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks) {
   return slots;
 }
 
+/* Some tensor may say how many tokens there are at most. Packed, all count: how
+   long a sequence is lies on the device. */
+static wyvern_status check_tokens(const wyvern_program_desc *desc,
+                                  int64_t tokens, int packed) {
+  for (uint32_t t = 0; t < desc->num_tensors; ++t)
+    for (uint32_t i = 0; i < desc->tensors[t].rank; ++i) {
+      const wyvern_dim_desc *dim = &desc->tensors[t].dims[i];
+      if (dim->kind == WYVERN_DIM_TIME && dim->size > 0 && tokens > dim->size)
+        return wyvern_fail(WYVERN_ERROR_INVALID_TENSOR,
+                           "%s: expected at most %lld tokens%s, found %lld; "
+                           "compile the layer with a larger max_tokens",
+                           desc->name, (long long)dim->size,
+                           packed ? " in all packed sequences" : "",
+                           (long long)tokens);
+    }
+  return WYVERN_OK;
+}
+
 wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
                                  int64_t tokens, int64_t packed_sequences,
                                  wyvern_extents *extents) {
@@ -56,6 +74,7 @@ wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
                        "%s: with cu_seqlens the tensors hold one packed batch, "
                        "so dimension 0 must be 1; found %lld",
                        name, (long long)batch);
+  WYVERN_TRY(check_tokens(desc, tokens, packed));
   extents->batch = batch;
   extents->tokens = tokens;
   extents->packed = packed;

@@ -24,6 +24,10 @@ StringRef mlir::wyvern::stringify(DecayKind kind) {
   return names[static_cast<unsigned>(kind)];
 }
 
+StringRef mlir::wyvern::stringify(LevelKind kind) {
+  return kind == LevelKind::None ? "none" : "log";
+}
+
 std::string SpecProduct::str() const {
   if (isAbsent())
     return "none";
@@ -52,7 +56,11 @@ SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
     add(step.written, OperandRole::Value, step.repeat);
     add(step.rate, OperandRole::Rate, step.repeat);
   }
-  operands.push_back({"initial_state", OperandRole::InitialState});
+  if (spec.levels == LevelKind::None)
+    operands.push_back({"initial_state", OperandRole::InitialState});
+  else
+    operands.push_back(
+        {"level_scales", OperandRole::LevelScales, 1, spec.levelsLoc});
   operands.push_back({"cu_seqlens", OperandRole::CuSeqlens});
   for (SpecOperand &operand : operands)
     if (!operand.loc.isValid())
@@ -111,6 +119,9 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
     printStep(step, os);
   if (!spec.prologue.empty())
     os << "prologue: [" << llvm::join(spec.prologue, ", ") << "]\n";
+  if (spec.levels != LevelKind::None)
+    os << "levels: " << stringify(spec.levels)
+       << "\nmax_tokens: " << spec.maxTokens << '\n';
   if (!spec.variants.empty())
     os << "variants: [" << llvm::join(spec.variants, ", ") << "]\n";
 }
@@ -148,6 +159,10 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
       {"steps", std::move(steps)}};
   if (!spec.prologue.empty())
     object["prologue"] = llvm::json::Array(spec.prologue);
+  if (spec.levels != LevelKind::None) {
+    object["levels"] = stringify(spec.levels);
+    object["max_tokens"] = spec.maxTokens;
+  }
   if (!spec.variants.empty())
     object["variants"] = llvm::json::Array(spec.variants);
   return object;

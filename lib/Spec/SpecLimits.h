@@ -20,6 +20,9 @@ inline constexpr int64_t maxDim = 1024;
 /// A chunk holds at most 64 rows, and a token's rows never straddle chunks.
 inline constexpr int64_t maxRepeat = 64;
 
+/// Of a layer with levels; 31 of them.
+inline constexpr int64_t maxTokens = int64_t(1) << 30;
+
 } // namespace mlir::wyvern::limits
 
 #endif // WYVERN_LIB_SPEC_SPECLIMITS_H

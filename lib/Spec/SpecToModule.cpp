@@ -92,6 +92,9 @@ Type EntryBuilder::getType(const SpecOperand &operand) {
   case OperandRole::HeadDecay:
   case OperandRole::Rate:
     return RankedTensorType::get({any, any, spec.valueHeads}, wide);
+  case OperandRole::LevelScales:
+    return RankedTensorType::get(
+        {any, any, spec.valueHeads * spec.getNumStates()}, wide);
   case OperandRole::ChannelDecay:
     return RankedTensorType::get({any, any, spec.valueHeads, spec.keyDim},
                                  wide);
@@ -115,8 +118,9 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
     function.setArgAttr(i, delta::kNameAttr,
                         builder.getStringAttr(operand.name));
   function.setResultAttr(0, delta::kNameAttr, builder.getStringAttr("o"));
-  function.setResultAttr(1, delta::kNameAttr,
-                         builder.getStringAttr("final_state"));
+  if (results.size() > 1)
+    function.setResultAttr(1, delta::kNameAttr,
+                           builder.getStringAttr("final_state"));
   if (!spec.prologue.empty())
     function->setAttr(
         delta::kPrologueAttr,
@@ -168,7 +172,9 @@ void EntryBuilder::build() {
                             getElementType()),
       RankedTensorType::get({any, spec.valueHeads, spec.keyDim, spec.valueDim},
                             getStateType())};
-  createFunction(operands, results);
+  // With levels a sequence ends in many states, of which a caller has no use.
+  bool hasLevels = spec.levels != LevelKind::None;
+  createFunction(operands, ArrayRef(results).drop_back(hasLevels));
   SmallVector<Attribute> steps;
   SmallVector<Value> stepOperands;
   for (const StepSpec &step : spec.steps)
@@ -176,9 +182,10 @@ void EntryBuilder::build() {
   auto recurrence = delta::RecurrenceOp::create(
       builder, getLoc(spec.loc), results, values.lookup("q"),
       values.lookup("g"), stepOperands, values.lookup("initial_state"),
-      values.lookup("cu_seqlens"), builder.getArrayAttr(steps),
-      builder.getF64FloatAttr(spec.scale));
-  func::ReturnOp::create(builder, getLoc(spec.loc), recurrence.getResults());
+      values.lookup("cu_seqlens"), values.lookup("level_scales"),
+      builder.getArrayAttr(steps), builder.getF64FloatAttr(spec.scale));
+  func::ReturnOp::create(builder, getLoc(spec.loc),
+                         recurrence.getResults().drop_back(hasLevels));
 }
 
 OwningOpRef<ModuleOp>

@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SpecLimits.h"
+
 #include "wyvern/Spec/SpecReader.h"
 
 #include "llvm/ADT/SmallPtrSet.h"
@@ -27,6 +29,8 @@ static StringRef describe(OperandRole role) {
   case OperandRole::HeadDecay:
   case OperandRole::ChannelDecay:
     return "the decay";
+  case OperandRole::LevelScales:
+    return "the scales of the levels";
   case OperandRole::InitialState:
   case OperandRole::CuSeqlens:
     return "an operand that every entry function has";
@@ -50,6 +54,7 @@ public:
 
 private:
   void validateStep(const StepSpec &step);
+  void validateLevels();
   /// Every name of `product` is used in this role only, with one repeat.
   void validateNames(const SpecProduct &product, OperandRole role,
                      int64_t repeat);
@@ -82,6 +87,8 @@ LogicalResult SpecValidator::validate() {
               Twine(spec.keyHeads) + " key heads");
   uses["q"] = {"q", OperandRole::Key};
   uses["g"] = {"g", OperandRole::HeadDecay};
+  if (spec.levels != LevelKind::None)
+    validateLevels();
   for (StringRef reserved : {"o", "initial_state", "final_state", "cu_seqlens"})
     uses[reserved] = {reserved.str(), OperandRole::CuSeqlens};
   for (const StepSpec &step : spec.steps)
@@ -89,6 +96,23 @@ LogicalResult SpecValidator::validate() {
   for (const SpecOperand &operand : getOperands(spec))
     validateCallName(operand);
   return success(ok);
+}
+
+void SpecValidator::validateLevels() {
+  uses["level_scales"] = {"level_scales", OperandRole::LevelScales};
+  constexpr int64_t most = limits::maxHeads;
+  int64_t heads = spec.valueHeads * spec.getNumStates();
+  if (heads > most)
+    error(spec.levelsLoc, "expected at most " + Twine(most) +
+                              " states, one for each level of a value head, "
+                              "found " +
+                              Twine(spec.getNumStates()) + " levels of " +
+                              Twine(spec.valueHeads) + " heads");
+  for (const StepSpec &step : spec.steps)
+    if (step.readsBeforeDecay)
+      error(step.loc,
+            "reads: before_decay is not taken with levels: log, for the state "
+            "before a token may be another level's; remove one of them");
 }
 
 void SpecValidator::validateStep(const StepSpec &step) {

@@ -38,6 +38,7 @@ private:
   void parseScale(const SourceNode &root);
   void parseSteps(const SourceNode &root);
   void parsePrologue(const SourceNode &root);
+  void parseLevels(const SourceNode &root);
   void parseVariants(const SourceNode &root);
   StepSpec parseStep(const SourceNode &node);
   void parseRate(const SourceNode &node, StepSpec &step);
@@ -62,7 +63,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "prologue", "variants"});
+                     "prologue", "levels", "max_tokens", "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -77,6 +78,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseScale(root);
   parseSteps(root);
   parsePrologue(root);
+  parseLevels(root);
   parseVariants(root);
   if (reader.failed())
     return failure();
@@ -154,6 +156,30 @@ void SpecParser::parsePrologue(const SourceNode &root) {
   for (const SourceNode &part : prologue->items)
     if (auto choice = reader.readChoice(part, "a part of the prologue", parts))
       spec.prologue.push_back(parts[*choice].str());
+}
+
+void SpecParser::parseLevels(const SourceNode &root) {
+  const SourceNode *levels = root.find("levels");
+  const SourceNode *most = root.find("max_tokens");
+  if (levels) {
+    spec.levelsLoc = levels->range.Start;
+    if (auto choice = reader.readChoice(*levels, "levels", {"none", "log"}))
+      spec.levels = static_cast<LevelKind>(*choice);
+  }
+  bool isLog = spec.levels == LevelKind::Log;
+  if (isLog && !most)
+    return reader.error(*levels,
+                        "levels: log needs max_tokens, for a layer of T tokens "
+                        "has 1 + log2(T) levels and a scale for each; add for "
+                        "instance `max_tokens: 8192`");
+  if (most && !isLog)
+    return reader.error(*most, "max_tokens says how many levels there are, and "
+                               "this layer has none; add `levels: log`, or "
+                               "remove it");
+  if (isLog)
+    spec.maxTokens =
+        reader.readInteger(*most, "max_tokens", 1, limits::maxTokens)
+            .value_or(1);
 }
 
 void SpecParser::parseVariants(const SourceNode &root) {

@@ -6,6 +6,7 @@
 
 #include "Subprocess.h"
 
+#include "wyvern/Target/PtxRepeats.h"
 #include "wyvern/Target/Ptxas.h"
 #include "wyvern/Target/PtxasLog.h"
 
@@ -108,17 +109,15 @@ static llvm::Error assembleOnce(const Ptxas &ptxas, StringRef arch,
 }
 
 /// The same, and once more where registers are spilled: what is without is
-/// taken. Not of roles that hand registers over: with less reuse ptxas 13.0
-/// made a kernel of such, the fused backward of groups of value heads, that
-/// computes something else.
+/// taken. Not of a kernel in which ptxas 13.0 would then take what it has made
+/// of a sum for what it makes of it when a product has been added.
 static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
                                   KernelInfo &kernel, std::string &log) {
   std::string text;
   if (llvm::Error error = assembleOnce(ptxas, arch, "", kernel, text))
     return error;
-  bool hasBudgets = StringRef(kernel.ptx).contains("setmaxnreg");
-  if (!hasBudgets &&
-      (kernel.resources.spillStores || kernel.resources.spillLoads)) {
+  bool spills = kernel.resources.spillStores || kernel.resources.spillLoads;
+  if (spills && findRepeatOfSum(kernel.ptx).empty()) {
     KernelInfo again = kernel;
     std::string second;
     if (llvm::Error error =

@@ -39,6 +39,8 @@ static llvm::json::Object toJSON(const DimInfo &dim) {
     object["multiple"] = dim.multiple;
   if (dim.kind == DimRange::Head || dim.kind == DimRange::Whole)
     object["size"] = dim.size;
+  if (dim.kind == DimRange::Time && dim.size)
+    object["most"] = dim.size;
   return object;
 }
 

@@ -307,6 +307,8 @@ private:
         out.multiple = get(dim, "multiple", 1u);
       if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)
         out.size = get<int64_t>(dim, "size");
+      if (out.kind == WYVERN_DIM_TIME)
+        out.size = get<int64_t>(dim, "most", 0);
     }
     return tensor;
   }

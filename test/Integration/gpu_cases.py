@@ -25,7 +25,7 @@ TORCH_DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 class Layer:
     """What one bundle is compiled for."""
 
-    # delta | product (two steps a token) | linear (no erase) | precond (write key m k) |
+    # delta | product (two steps a token; product3, product4: three, four) | linear (no erase) | precond (write key m k) |
     # gates (erase gate b, write gate w) | before (erases p, reads before the decay) |
     # dplr (adds p (r^T S') and k v^T)
     kind: str
@@ -39,7 +39,7 @@ class Layer:
 
     @property
     def repeat(self):
-        return 2 if self.kind == "product" else 1
+        return {"product": 2, "product3": 3, "product4": 4}.get(self.kind, 1)
 
     @property
     def scale(self):
@@ -54,8 +54,8 @@ class Layer:
 
     def spec(self):
         step = {"write": "k", "value": "v", "rate": "beta"}
-        if self.kind == "product":
-            step["repeat"] = 2
+        if self.repeat > 1:
+            step["repeat"] = self.repeat
         if self.kind == "linear":
             step = {"write": "k", "erase": "none", "value": "v"}
         if self.kind == "precond":
@@ -184,9 +184,10 @@ def fixed_cases():
     for decay in ("none", "head"):
         for dtype in ("bf16", "f16"):
             yield Case(f"bar-{decay}-{dtype}", bar_layer(decay, dtype), seed=17, batch=1, tokens=1024)
-    for kind, decay in (("product", "none"), ("product", "head"), ("linear", "head"), ("linear", "none")):
-        layer = Layer(kind, decay, 4, 4, 64, 64, "bf16", max_rate=2 if kind == "product" else 1)
-        rates = "double" if kind == "product" else "unit"
+    products = [(kind, decay) for kind in ("product", "product3", "product4") for decay in ("none", "head")]
+    for kind, decay in (*products, ("linear", "head"), ("linear", "none")):
+        layer = Layer(kind, decay, 4, 4, 64, 64, "bf16", max_rate=2 if kind != "linear" else 1)
+        rates = "double" if kind != "linear" else "unit"
         yield Case(f"{kind}-{decay}", layer, seed=23, batch=2, tokens=333, rates=rates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=29, lengths=(70, 0, 200, 1), tail=11, rates=rates)
     yield from dims_cases()

@@ -219,7 +219,7 @@ def run_checks(options, cases):
 def run_sanitizers(options, cases):
     """Small runs of every kind of kernel under compute-sanitizer."""
     layers = [cases.bar_layer(d, "bf16") for d in ("none", "head")]
-    layers += [cases.Layer(k, d, 4, 4, 64, 64, "bf16") for k, d in (("product", "none"), ("linear", "head"))]
+    layers += [cases.Layer(k, d, 4, 4, 64, 64, "bf16") for k, d in (("product", "none"), ("product3", "head"), ("linear", "head"))]
     results = {}
     for tool in SANITIZERS:
         for layer in layers:

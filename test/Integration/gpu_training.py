@@ -60,14 +60,19 @@ def fixed_cases():
         yield Case(f"grouped-{decay}", grouped, 20, batch=2, tokens=190)
     yield Case("strong-head", cases.bar_layer("head", "bf16"), 21, batch=1, tokens=500, gates="strong")
     yield Case("mixed-head", cases.bar_layer("head", "bf16"), 22, batch=1, tokens=500, gates="mixed")
-    for kind, decay in (("product", "none"), ("product", "head"), ("linear", "none"), ("linear", "head")):
+    for kind, decay in [(k, d) for k in ("product", "product3", "product4", "linear") for d in ("none", "head")]:
         layer = Layer(kind, decay, 4, 4, 64, 64, "bf16")
-        rates = "double" if kind == "product" else "unit"
+        rates = "unit" if kind == "linear" else "double"
         yield Case(f"{kind}-{decay}", layer, 23, batch=2, tokens=333, rates=rates)
         yield Case(f"small-{kind}-{decay}", layer, 29, lengths=(70, 0, 33), tail=11, rates=rates)
-    for kind in ("delta", "product", "linear"):
+    for kind in ("delta", "product", "product3", "linear"):
         layer = Layer(kind, "head", 4, 4, 128, 64, "bf16")
         yield Case(f"wide-{kind}-head", layer, 31, batch=2, tokens=190)
+    # Whose maps just find room in a block.
+    for kind, decay in (("product", "head"), ("linear", "channel"), ("precond", "head")):
+        layer = Layer(kind, decay, 2, 4, 128, 128, "bf16", max_rate=2 if kind == "product" else 1)
+        rates = "double" if kind == "product" else "unit"
+        yield Case(f"full-{kind}-{decay}", layer, 37, batch=2, tokens=190, rates=rates)
     yield from cases.dims_cases()
     yield from cases.family_cases()
 
@@ -221,16 +226,22 @@ def check_nan(layer):
     program = load(layer, SAVE)
     clean = run(program, inputs, gradients, cu)
     begin, end = int(cu[2]), int(cu[3])
-    keep = torch.ones(case.total, dtype=torch.bool, device=DEVICE)
-    keep[begin:end] = False
+
+    def of_sequence(name):
+        rows = layer.repeat if name.removeprefix("d_") in ("k", "v", "beta") else 1
+        return slice(begin * rows, end * rows)
+
+    def others(found):
+        rows = {n: x for n, x in found.items() if n != "d_initial_state"}
+        return {n: torch.cat([x[:, : of_sequence(n).start], x[:, of_sequence(n).stop :]], dim=1) for n, x in rows.items()}
+
     problems = []
     for name in (*inputs, *gradients):
         dirty = {x: y.clone() for x, y in (inputs | gradients).items()}
-        rows = 2 if name in ("initial_state", "d_final_state") else (slice(None), slice(begin, end))
+        rows = 2 if name in ("initial_state", "d_final_state") else (slice(None), of_sequence(name))
         dirty[name][rows] = float("nan")
         found = run(program, {x: dirty[x] for x in inputs}, {x: dirty[x] for x in gradients}, cu)
-        others = {n: x[:, keep] for n, x in found.items() if n != "d_initial_state"}
-        if not equal(others, {n: clean[n][:, keep] for n in others}):
+        if not equal(others(found), others(clean)):
             problems.append(f"NaN in {name} reaches other sequences")
     return problems
 
@@ -302,7 +313,8 @@ def all_tasks(options, expected):
              for case in all_cases(options)]
     bar, channel = ({decay: cases.bar_layer(decay, "bf16") for decay in ("none", "head")},
                     {"channel": next(case.layer for case in cases.family_cases())})
-    checks = [(check, bar | channel) for check in (check_repeat, check_nan)]
+    three = {f"three-{decay}": Layer("product3", decay, 4, 4, 64, 64, "bf16") for decay in ("none", "head")}
+    checks = [(check, bar | channel | three) for check in (check_repeat, check_nan)]
     if SAVE == "factor":  # what wyvern.torch's functions save
         checks += [(check_autograd, bar), (check_graph, bar), (check_checkpoints, {"head": bar["head"]})]
     for check, layers in checks:

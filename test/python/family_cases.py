@@ -164,6 +164,9 @@ CASES = {
     "product": Case(
         ("chunk_gated_delta_product",), product(3, True), lambda **x: x | {"repeat": 3}, {"num_householder": 3}
     ),
+    "product_of_four": Case(
+        ("chunk_gated_delta_product",), product(4, True), lambda **x: x | {"repeat": 4}, {"num_householder": 4}
+    ),
     "product_without_decay": Case(
         ("chunk_gated_delta_product",), product(2, False), lambda **x: x | {"repeat": 2}, {"num_householder": 2}
     ),

@@ -444,6 +444,19 @@ def case_wrong_tensors(folder):
     assert launches(journal()) == []
 
 
+def case_more_tokens_than_the_most(folder):
+    spec = manifest()
+    spec["tensors"][0]["dims"][1]["most"] = 128
+    program = load(folder, spec)
+    launch(program, arguments(2, 128))
+    assert len(launches(journal())) == 2
+    with refused("WYVERN_ERROR_INVALID_TENSOR", "expected at most 128 tokens, found 129", "a larger max_tokens"):
+        launch(program, arguments(1, 129))
+    with refused("WYVERN_ERROR_INVALID_TENSOR", "at most 128 tokens in all packed sequences, found 129"):
+        launch(program, arguments(1, 129, sequences=3), Tensor("i64", 4))
+    assert launches(journal()) == []
+
+
 def case_wrong_cu_seqlens(folder):
     program = load(folder)
     tensor = "WYVERN_ERROR_INVALID_TENSOR"

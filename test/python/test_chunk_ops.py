@@ -54,19 +54,24 @@ def whole(binding, sizes, dtype):
 
 
 def kinds(binding):
-    return [part.split("*")[0].strip() for part in binding.strip("[]").split(",")]
+    return [part.split()[0] for part in binding.strip("[]").split(",")]
 
 
-def rows_in(x, n=1):
+def time_of(n, tile):
+    """n rows a token, in a tile of so many rows, or of a chunk's."""
+    return ("time" if n == 1 else f"time * {n}") + (f" in {tile}" if tile else "")
+
+
+def rows_in(x, n=1, tile=None):
     """A tile as an in of one sequence and head."""
-    time = f"time * {n}" if n > 1 else "time"
+    time = time_of(n, tile)
     if x.ndim == 1:
         return x.reshape(1, -1, 1), f"[seq, {time}, head]"
     return x.reshape(1, x.shape[0], 1, x.shape[1]), f"[seq, {time}, head, _]"
 
 
-def rows_out(shape, n=1):
-    time = f"time * {n}" if n > 1 else "time"
+def rows_out(shape, n=1, tile=None):
+    time = time_of(n, tile)
     return shape, f"[seq, {time}, head{', _' if len(shape) == 2 else ''}]"
 
 
@@ -132,6 +137,57 @@ def check_decay_apply(mask, decay, before, rows, tokens, transpose, g, passes=st
 @pytest.mark.parametrize("mask,decay,before,rows", CASES)
 def test_decay_dot(mask, decay, before, rows, tokens):
     check_decay_dot(mask, decay, before, rows, tokens, gate(decay, tokens) if decay else None)
+
+
+# Tiles go on behind the rows of a chunk: to the middle of a token, and not all to the same one.
+ROOM = {"a": 1, "b": 4, "g": 5}
+IN_ROOM = [
+    (mask, decay, before, rows)
+    for mask, decay, before, _ in CASES
+    for rows in ((1, 3), (3, 3))
+    if not (mask == "before_row" and rows[0] != rows[1])
+]
+
+
+def with_room(inputs, tokens, rows):
+    """Ins in tiles with room behind the rows of a chunk, and these tiles' rows."""
+    tiles = {name: tokens * n + ROOM[name] for name, n in zip("abg", (*rows, 1))}
+    return {name: rows_in(x, n, tiles[side]) for name, (x, n, side) in inputs.items()}, tiles
+
+
+@pytest.mark.parametrize("mask,decay,before,rows", IN_ROOM)
+def test_decay_dot_of_larger_tiles(mask, decay, before, rows, tokens=5):
+    na, nb = rows
+    g = gate(decay, tokens) if decay else None
+    a, b = rng.standard_normal((tokens * na, D)), rng.standard_normal((tokens * nb, D))
+    inputs, tiles = with_room({"a": (a, na, "a"), "b": (b, nb, "b")} | ({} if g is None else {"g": (g, 1, "g")}), tokens, rows)
+    shape = (tiles["a"], tiles["b"])
+    body = f"%r = delta.decay_dot {mask} %a, %b {decay_clause(decay, before, rows, tiles['g'])} : {tensor(tiles['a'], D)}, {tensor(tiles['b'], D)} -> {tensor(*shape)}"
+    found = run_map(inputs, rows_out(shape, na, tiles["a"]), body, tokens)
+    expected = np.zeros((tokens * na, tiles["b"]))
+    expected[:, : tokens * nb] = np.einsum("id,jd,ijd->ij", a, b, weights(mask, g, before, na, nb, tokens))
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("mask,decay,before,rows", IN_ROOM)
+def test_decay_apply_of_larger_tiles(mask, decay, before, rows, transpose, tokens=5):
+    na, nb = rows
+    g = gate(decay, tokens) if decay else None
+    m = np.full((tokens * na, tokens * nb + ROOM["b"]), np.nan)
+    kept = weights(mask, None, before, na, nb, tokens)[:, :, 0] > 0
+    m[:, : tokens * nb][kept] = rng.standard_normal(kept.sum())
+    x, other = rng.standard_normal((tokens * (na if transpose else nb), D)), "b" if transpose else "a"
+    read = ("a", na) if transpose else ("b", nb)
+    inputs, tiles = with_room(
+        {"m": (m, na, "a"), "x": (x, read[1], read[0])} | ({} if g is None else {"g": (g, 1, "g")}), tokens, rows
+    )
+    n, shape = (nb if transpose else na), (tiles[other], D)
+    body = f"%r = delta.decay_apply {mask} {'transpose' if transpose else ''} %m, %x {decay_clause(decay, before, rows, tiles['g'])} : {tensor(tiles['a'], tiles['b'])}, {tensor(tiles[read[0]], D)} -> {tensor(*shape)}"
+    found = run_map(inputs, rows_out(shape, n, tiles[other]), body, tokens)
+    w = weights(mask, g, before, na, nb, tokens)
+    expected = np.einsum("ij,id,ijd->jd" if transpose else "ij,jd,ijd->id", np.nan_to_num(m[:, : tokens * nb]), x, w)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("transpose", [False, True])
@@ -353,6 +409,22 @@ def test_repeat_rows():
     body = f"%r = delta.repeat_rows %x by 3 : {tensor(4, D)} -> {tensor(12, D)}"
     found = run_map({"x": rows_in(x)}, rows_out((12, D), 3), body, 4)
     assert np.array_equal(found.reshape(12, D), np.repeat(x, 3, axis=0))
+
+
+@pytest.mark.parametrize("tile", [12, 13, 17])
+def test_repeat_rows_of_larger_tiles(tile):
+    x = rng.standard_normal((4, D))
+    body = f"%r = delta.repeat_rows %x by 3 : {tensor(6, D)} -> {tensor(tile, D)}"
+    found = run_map({"x": rows_in(x, 1, 6)}, rows_out((tile, D), 3, tile), body, 4)
+    assert np.array_equal(found.reshape(12, D), np.repeat(x, 3, axis=0))
+
+
+@pytest.mark.parametrize("tile", [12, 13, 17])
+def test_sum_rows_of_larger_tiles(tile):
+    x = rng.standard_normal((12, D))
+    body = f"%r = delta.sum_rows %x by 3 : {tensor(tile, D)} -> {tensor(6, D)}"
+    found = run_map({"x": rows_in(x, 3, tile)}, rows_out((6, D), 1, 6), body, 4)
+    np.testing.assert_allclose(found.reshape(4, D), x.reshape(4, 3, D).sum(axis=1), atol=1e-12)
 
 
 SCAN = """

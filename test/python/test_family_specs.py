@@ -18,7 +18,7 @@ PLACES = {"heads": f"{{key: {KEY_HEADS}, value: {VALUE_HEADS}}}", "dims": f"{{ke
 
 
 def gated_delta_product(q, g, k, v, beta, S0):
-    return papers.delta_product(q, k, v, beta, S0, n=2, alpha=np.exp(g))
+    return papers.delta_product(q, k, v, beta, S0, n=len(k) // len(q), alpha=np.exp(g))
 
 
 def rwkv7(q, g, p, r, k, v, S0):
@@ -37,6 +37,7 @@ SPECS = {
     "gated_deltanet": (papers.gated_delta_net, "gated-delta-net"),
     "deltaproduct": (papers.delta_product, "delta-product"),
     "gated_deltaproduct": (gated_delta_product, "gated-delta-net"),
+    "gated_deltaproduct-3": (gated_delta_product, "gated-delta-net"),
     "kda": (papers.kimi_delta_attention, "kimi-delta-attention"),
     "gdn2": (papers.gdn2, "gdn2"),
     "comba": (papers.comba, "comba"),
@@ -50,6 +51,7 @@ SPECS = {
 # Inputs of specs that the programs of test/Reference do not have in this form.
 INPUTS = {
     "gated_deltaproduct": (papers.LAYERS["gated-delta-net"][1], 2),
+    "gated_deltaproduct-3": (papers.LAYERS["gated-delta-net"][1], 3),
     "ssd": ({**papers.QUERY, **papers.GATE, **papers.WRITE}, 1),
 }
 
@@ -77,6 +79,7 @@ def test_spec_agrees_with_its_paper(name, tmp_path, monkeypatch):
 
 
 def test_every_spec_has_its_paper():
-    """Model specs repeat a layer at another size; the test above takes one of each."""
-    models = {"delta_net-1.3B", "gated_deltanet-1.3B", "qwen3-next", "qwen3.5-27B"}
-    assert {os.path.splitext(path)[0] for path in os.listdir(ROOT / "specs") if path.endswith(".yaml")} == models | set(SPECS)
+    """Model specs repeat a layer at another size; the test above takes one of each. Layers
+    with levels are test_levels.py's."""
+    others = {"delta_net-1.3B", "gated_deltanet-1.3B", "qwen3-next", "qwen3.5-27B", "log_linear_gdn", "log_linear_mamba2"}
+    assert {os.path.splitext(path)[0] for path in os.listdir(ROOT / "specs") if path.endswith(".yaml")} == others | set(SPECS)

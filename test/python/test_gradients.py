@@ -34,10 +34,12 @@ KINDS = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
 
 
 def read_spec(name, dtype, value_heads=2):
-    """The sequence-level module of a spec, with 8 channels and one key head."""
+    """The sequence-level module of a spec, with 8 channels and one key head; of "name of n" with n rows a token."""
+    name, _, repeat = name.partition(" of ")
     text = small((ROOT / "specs" / f"{name}.yaml").read_text())
     text = text.replace("value: 10}", "value: 8}").replace("key: 12,", "key: 8,")
     text = text.replace("{key: 2, value: 4}", f"{{key: 1, value: {value_heads}}}").replace("dtype: f64", f"dtype: {dtype}")
+    text = text.replace("repeat: 2", f"repeat: {repeat or 2}")
     return _compiler.read_spec(text, name, "yaml", "")[0][1]
 
 
@@ -191,7 +193,7 @@ def test_large_group(value_heads):
     assert_unowned_rows_are_zero(check(text, inputs, PACKED)[0])
 
 
-@pytest.mark.parametrize("name, save", [("gated_deltanet", "factor"), ("gated_deltaproduct", "none"), ("kda", "factor")])
+@pytest.mark.parametrize("name, save", [("gated_deltanet", "factor"), ("gated_deltaproduct", "none"), ("gated_deltaproduct of 3", "factor"), ("kda", "factor")])
 def test_staged(name, save):
     text = read_spec(name, "f64")
     inputs = draw(text, Law(5, strong=True), batch=1, sequences=4)
@@ -202,7 +204,7 @@ def test_staged(name, save):
 
 
 @pytest.mark.parametrize("gates", ["-8 and below", "-8, then weak"])
-@pytest.mark.parametrize("name", ["gated_deltanet", "gated_deltaproduct", "kda", "rwkv7"])
+@pytest.mark.parametrize("name", ["gated_deltanet", "gated_deltaproduct", "gated_deltaproduct of 5", "kda", "rwkv7"])
 def test_float32(name, gates):
     """Where a mask after an exponential gives NaN, and at rates of 0, which nothing may divide by."""
     text = read_spec(name, "f32")

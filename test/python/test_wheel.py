@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -50,29 +51,71 @@ exec "$@"
 """
 
 
-@pytest.fixture(scope="module")
-def wheels(root, build_dir, tmp_path_factory):
-    """The wheels by name; `wyvern` has the inference of one layer, which is all that --only names."""
-    folder = tmp_path_factory.mktemp("wheel")
-    environment = os.environ | {"WYVERN_BUILD_DIR": str(build_dir)}
-    command = [root / "scripts/wheel", folder, "--only", "delta-8x8"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = {path.name.split("-")[0]: path for path in folder.glob("*.whl")}
-    assert sorted(found) == ["wyvern", "wyvern_compiler"]
-    assert all(f"made {path}" in done.stdout for path in found.values())
+DESCRIBE = """
+import os, sys, sysconfig
+assert sys.implementation.name == "cpython" and os.path.exists(sysconfig.get_paths()["include"] + "/Python.h")
+print("cp%d%d" % sys.version_info[:2])
+"""
+OWN = f"cp{sys.version_info.major}{sys.version_info.minor}"
+
+
+def find_others():
+    """Other CPythons of this machine that wheels can be made for: their interpreters by tag."""
+    found = {}
+    places = [*os.environ["PATH"].split(os.pathsep), *Path.home().glob(".pyenv/versions/3.1[0-3].*/bin")]
+    for python in (Path(place) / f"python3.{minor}" for minor in (10, 11, 12, 13) for place in places):
+        if python.exists():
+            done = subprocess.run([python, "-c", DESCRIBE], capture_output=True, text=True)
+            if done.returncode == 0 and done.stdout.strip() != OWN:
+                found[done.stdout.strip()] = python
     return found
 
 
-def install(folder, *wheels):
-    """A virtual environment with wheels, and NumPy from where the tests have it."""
-    import numpy
+@pytest.fixture(scope="module")
+def other():
+    """The tag and the interpreter of the newest of them."""
+    found = find_others()
+    return max(found.items(), key=lambda item: item[0]) if found else (None, None)
 
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+
+@pytest.fixture(scope="module")
+def made(root, build_dir, tmp_path_factory, other):
+    """The wheels by tag and name; `wyvern` has the inference of one layer, which is all that --only names."""
+    folder = tmp_path_factory.mktemp("wheel")
+    environment = os.environ | {"WYVERN_BUILD_DIR": str(build_dir)}
+    pythons = ["/usr/bin/python3", *([other[1]] if other[1] else [])]
+    command = [root / "scripts/wheel", folder, "--only", "delta-8x8"]
+    command += [argument for python in pythons for argument in ("--python", python)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    paths = list(folder.glob("*.whl"))
+    assert len(paths) == 2 * len(pythons) and all(f"made {path}" in done.stdout for path in paths)
+    return {(path.name.split("-")[2], path.name.split("-")[0]): path for path in paths}
+
+
+@pytest.fixture(scope="module")
+def wheels(made):
+    """Those of the Python that runs the tests, by name."""
+    found = {name: path for (tag, name), path in made.items() if tag == OWN}
+    assert sorted(found) == ["wyvern", "wyvern_compiler"]
+    return found
+
+
+def make_environment(folder, python, *wheels):
+    """A virtual environment of an interpreter with wheels; returns where its packages are."""
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "install"]
     pip += ["--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
     subprocess.run([*pip, *wheels], check=True, capture_output=True)
     (packages,) = folder.glob("lib/python3*/site-packages")
+    return packages
+
+
+def install(folder, *wheels):
+    """An environment of the Python that runs the tests, with NumPy from where that has it."""
+    import numpy
+
+    packages = make_environment(folder, sys.executable, *wheels)
     (packages / "numpy").symlink_to(os.path.dirname(numpy.__file__))
     (packages / "numpy.libs").symlink_to(os.path.dirname(numpy.__file__) + ".libs")
     return packages
@@ -88,9 +131,9 @@ def run(folder, command, *, bare=False):
 
 
 @pytest.mark.parametrize("name, oldest", [("wyvern", "2_34"), ("wyvern_compiler", "2_34")])
-def test_wheels_say_what_they_serve(wheels, name, oldest):
-    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    assert wheels[name].name == f"{name}-0.1.0-{python}-{python}-manylinux_{oldest}_x86_64.whl"
+def test_wheels_say_what_they_serve(made, name, oldest):
+    for tag, path in ((tag, path) for (tag, what), path in made.items() if what == name):
+        assert path.name == f"{name}-0.1.0-{tag}-{tag}-manylinux_{oldest}_x86_64.whl"
 
 
 def test_what_is_inside(wheels):
@@ -134,6 +177,21 @@ def test_the_compiler_needs_no_llvm(wheels, tmp_path):
     assert f"({ptxas})" in done.stdout, done.stderr
 
 
+def test_another_python(root, made, other, tmp_path):
+    tag, python = other
+    if python is None:
+        pytest.skip("there is one CPython with headers on this machine")
+    make_environment(tmp_path / "venv", python, made[tag, "wyvern"], made[tag, "wyvern_compiler"])
+    numpy = next(line for line in (root / "scripts/requirements/base.txt").read_text().split() if "numpy" in line)
+    pip = [sys.executable, "-m", "pip", "--python", tmp_path / "venv/bin/python", "install", "--no-compile"]
+    subprocess.run([*pip, "--disable-pip-version-check", numpy], check=True, capture_output=True)
+    done = run(tmp_path, [tmp_path / "venv/bin/python", "-c", FIND.split("try:")[0]])
+    assert "'separate'" in done.stdout, done.stderr
+    needs_ptxas = 'print(wyvern.compile(spec, variants="separate").name)\n'
+    done = run(tmp_path, [tmp_path / "venv/bin/python", "-c", COMPILE.replace(needs_ptxas, "")])
+    assert done.stdout.split("\n")[0] == "True", done.stderr
+
+
 def test_versions_that_do_not_match(wheels, tmp_path):
     packages = install(tmp_path / "venv", *wheels.values())
     init = packages / "wyvern_compiler/__init__.py"
@@ -142,7 +200,15 @@ def test_versions_that_do_not_match(wheels, tmp_path):
     assert "wyvern 0.1.0 needs wyvern-compiler of the same version, found 0.0.9" in done.stderr
 
 
-@pytest.mark.parametrize("arguments, words", [(["--only"], "--only needs a pattern"), (["--all"], "unknown option --all")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--only"], "--only needs a pattern"),
+        (["--all"], "unknown option --all"),
+        (["--python"], "--python needs an interpreter"),
+        (["--python", "cat"], "--python cat: expected CPython 3.10 to 3.13, found nothing that runs"),
+    ],
+)
 def test_wrong_options(root, arguments, words):
     done = subprocess.run([root / "scripts/wheel", *arguments], capture_output=True, text=True)
     assert done.returncode == 3 and words in done.stderr

@@ -73,6 +73,8 @@ struct CpuTensor {
   std::vector<delta::BoundDim> dims;
   /// Tokens a chunk; 0 if no chunk program binds the tensor.
   int64_t chunk = 0;
+  /// The most tokens that there may be; 0 for any number.
+  int64_t mostTokens = 0;
   /// A log decay of a recurrence: no element may be positive.
   bool isGate = false;
   /// Saved by a forward for its backward.

@@ -15,6 +15,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/SMLoc.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -26,9 +27,11 @@ namespace mlir::wyvern {
 
 enum class ElementKind { BF16, F16, F32, F64 };
 enum class DecayKind { None, Head, Channel };
+enum class LevelKind { None, Log };
 
 llvm::StringRef stringify(ElementKind kind);
 llvm::StringRef stringify(DecayKind kind);
+llvm::StringRef stringify(LevelKind kind);
 
 /// A name in the spec, with the place that said so (null if no file did; valid
 /// while the SourceMgr that was read from lives).
@@ -68,6 +71,11 @@ struct LayerSpec {
   std::vector<StepSpec> steps;
   /// What the layer computes of its operands: norm, gates (delta-form-wy).
   std::vector<std::string> prologue;
+  /// Log: a state for each level of a Fenwick tree over the tokens, of which
+  /// there are at most `maxTokens`.
+  LevelKind levels = LevelKind::None;
+  int64_t maxTokens = 0;
+  llvm::SMLoc levelsLoc;
   /// The variants that a bundle holds, by name; empty for what the compiler
   /// chooses. Part of how the layer is compiled, not of what it computes.
   std::vector<std::string> variants;
@@ -77,6 +85,11 @@ struct LayerSpec {
   /// does not come from a model.
   std::vector<int64_t> modelLayers;
   llvm::SMLoc loc;
+
+  /// The states of a value head: one, or one a level.
+  int64_t getNumStates() const {
+    return levels == LevelKind::None ? 1 : 1 + llvm::Log2_64_Ceil(maxTokens);
+  }
 };
 
 /// What an operand of the entry function is; fixes its shape and element type.
@@ -87,6 +100,7 @@ enum class OperandRole {
   Key,          ///< [B, T * n, H, K] in the spec's dtype
   Value,        ///< [B, T * n, HV, V] in the spec's dtype
   Rate,         ///< [B, T * n, HV], f32 (f64 for f64)
+  LevelScales,  ///< [B, T, HV * levels], f32 (f64 for f64)
   InitialState, ///< [N, HV, K, V], f32 (f64 for f64)
   CuSeqlens     ///< [N + 1] i64, or [0]: not packed
 };
@@ -99,7 +113,8 @@ struct SpecOperand {
 };
 
 /// The operands of the entry function in order: q, the decay g, those of the
-/// steps in order of first appearance, initial_state, cu_seqlens.
+/// steps in order of first appearance, then initial_state, or level_scales in a
+/// layer with levels, and cu_seqlens.
 llvm::SmallVector<SpecOperand> getOperands(const LayerSpec &spec);
 
 /// Prints `spec` as a YAML spec with every default written out; reading it back

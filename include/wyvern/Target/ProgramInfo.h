@@ -27,7 +27,8 @@ enum class DimRange { Seq, Time, Chunk, Head, Whole, Slot };
 struct DimInfo {
   DimRange kind = DimRange::Whole;
   int64_t multiple = 0; ///< Time: rows a token. Chunk: chunks a slot.
-  int64_t size = 0;     ///< Head, Whole: the extent.
+  /// Head, Whole: the extent. Time: the most tokens, or 0 for any number.
+  int64_t size = 0;
 
   bool operator==(const DimInfo &other) const {
     return kind == other.kind && multiple == other.multiple &&

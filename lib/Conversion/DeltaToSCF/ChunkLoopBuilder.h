@@ -105,6 +105,8 @@ private:
   SmallVector<Value> createChunk(Position at, ValueRange results,
                                  ValueRange carries);
 
+  /// The value of `op`, which is in the region, at `at`.
+  Value createLevelRows(LevelRowsOp op, const Position &at);
   Slice getSlice(const Bound &bound, const Position &at);
   Value createLoad(const Bound &bound, const Position &at);
   Value createStore(Value tile, Value whole, const Bound &bound,

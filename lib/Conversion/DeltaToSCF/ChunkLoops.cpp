@@ -116,6 +116,33 @@ SmallVector<Value> ChunkLoopBuilder::createFor(
   return loop.getResults();
 }
 
+/// With the level's block of 2^l tokens: of a position t the bit that tells its
+/// halves apart is `half`, and those within the block are `block` - 1. For
+/// level 0 both are 0, as every token writes, reads and starts.
+Value ChunkLoopBuilder::createLevelRows(LevelRowsOp op, const Position &at) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op);
+  Value level = arith::RemUIOp::create(b, at.head, index(op.getLevels()));
+  Value block = arith::ShLIOp::create(b, index(1), level);
+  Value half = arith::ShRUIOp::create(b, block, index(1));
+  bool isStart = op.getRole() == LevelRole::starts;
+  Value bits = isStart ? createSub(b, block, index(1)) : half;
+  Value wanted = op.getRole() == LevelRole::reads ? half : index(0);
+  Value first = createMul(b, at.chunk, program.chunk);
+  Type element = tileType(op.getY()).getElementType();
+  Value one = arith::ConstantOp::create(b, b.getFloatAttr(element, 1.0));
+  Value zero = arith::ConstantOp::create(b, b.getFloatAttr(element, 0.0));
+  return createElementLoops(
+      b, createZeroTile(b, tileType(op.getY())), {},
+      [&](ValueRange ivs, Value) -> Value {
+        Value t = createAdd(b, first, createFloorDiv(b, ivs[0], op.getRows()));
+        Value found = arith::AndIOp::create(b, t, bits);
+        Value holds =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::eq, found, wanted);
+        return arith::SelectOp::create(b, holds, one, zero);
+      });
+}
+
 SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
                                                  ValueRange results,
                                                  ValueRange carries) {
@@ -127,6 +154,10 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
   for (const Bound &in : program.ins)
     arguments.push_back(createLoad(in, at));
   llvm::append_range(arguments, carries);
+
+  for (auto op :
+       llvm::make_early_inc_range(program.body->getOps<LevelRowsOp>()))
+    rewriter.replaceOp(op, createLevelRows(op, at));
 
   Block *loopBody = b.getInsertionBlock();
   rewriter.inlineBlockBefore(program.body, loopBody, loopBody->end(),

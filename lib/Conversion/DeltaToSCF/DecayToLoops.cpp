@@ -26,6 +26,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -37,9 +38,14 @@ namespace {
 class DecayProduct {
 public:
   template <typename OpT>
-  DecayProduct(OpT op, int64_t leftRows, ImplicitLocOpBuilder &b)
+  /// `entries` is the matrix with an entry for each pair of rows.
+  DecayProduct(OpT op, RankedTensorType entries, ImplicitLocOpBuilder &b)
       : b(b), decay(op.getG()), mask(op.getMask()), rows(op.getRows()),
-        beforeDecay(op.getBeforeDecay()), tokens(leftRows / rows[0]) {}
+        sizes(entries.getShape()), beforeDecay(op.getBeforeDecay()),
+        tokens(decay ? tileType(decay).getDimSize(0)
+                     : std::max<int64_t>(llvm::divideCeil(sizes[0], rows[0]),
+                                         llvm::divideCeil(sizes[1], rows[1]))) {
+  }
 
   bool hasChannelDecay() { return decay && tileType(decay).getRank() == 2; }
 
@@ -59,6 +65,9 @@ public:
   Value createPairLoops(Value half, Value init, PairBody body);
 
 private:
+  /// The first row (`side` 0) or column of `token`; one past the last where the
+  /// tile ends before it.
+  Value createFirst(Value token, int64_t side);
   /// One past the last column that the mask keeps of row i.
   Value createColumnEnd(Value i);
   /// s_tu = sum of g over the tokens after u, up to and with t.
@@ -68,10 +77,18 @@ private:
   Value decay;
   RowMask mask;
   ArrayRef<int64_t> rows;
+  ArrayRef<int64_t> sizes; ///< of the matrix of pairs
   bool beforeDecay;
   int64_t tokens;
 };
 } // namespace
+
+Value DecayProduct::createFirst(Value token, int64_t side) {
+  Value first = createMul(b, token, rows[side]);
+  if (tokens * rows[side] <= sizes[side])
+    return first;
+  return arith::MinUIOp::create(b, first, createIndex(b, sizes[side]));
+}
 
 Value DecayProduct::createColumnEnd(Value i) {
   Value token = createFloorDiv(b, i, rows[0]);
@@ -79,9 +96,9 @@ Value DecayProduct::createColumnEnd(Value i) {
   case RowMask::before_row:
     return i;
   case RowMask::before_token:
-    return createMul(b, token, rows[1]);
+    return createFirst(token, 1);
   case RowMask::upto_token:
-    return createMul(b, createAdd(b, token, createIndex(b, 1)), rows[1]);
+    return createFirst(createAdd(b, token, createIndex(b, 1)), 1);
   }
   llvm_unreachable("a row mask that is not listed");
 }
@@ -135,12 +152,12 @@ Value DecayProduct::createMaskedDecay(Value m) {
 Value DecayProduct::createSameTokenLoops(Value init, PairBody body) {
   if (mask == RowMask::before_token)
     return init;
-  Value end = createIndex(b, tokens * rows[0]);
+  Value end = createIndex(b, sizes[0]);
   return createLoop(
       b, createIndex(b, 0), end, init, [&](Value i, Value current) {
         Value token = createFloorDiv(b, i, rows[0]);
         return createLoop(
-            b, createMul(b, token, rows[1]), createColumnEnd(i), current,
+            b, createFirst(token, 1), createColumnEnd(i), current,
             [&](Value j, Value current) { return body(i, j, current); });
       });
 }
@@ -160,7 +177,8 @@ Value DecayProduct::createFactor(Value x, Value half, bool left) {
   if (left && !beforeDecay)
     sums = arith::AddFOp::create(b, sums, decay);
   Value factor =
-      createRepeatRows(b, math::ExpOp::create(b, sums), rows[left ? 0 : 1]);
+      createRepeatRows(b, math::ExpOp::create(b, sums), rows[left ? 0 : 1],
+                       tileType(x).getDimSize(0));
   return arith::MulFOp::create(b, x, factor);
 }
 
@@ -174,12 +192,11 @@ Value DecayProduct::createPairLoops(Value half, Value init, PairBody body) {
     Value begin = arith::MulIOp::create(b, p, block);
     Value middle = createAdd(b, begin, half);
     Value end = arith::MinUIOp::create(b, createAdd(b, begin, block), last);
-    return createLoop(b, createMul(b, middle, rows[0]),
-                      createMul(b, end, rows[0]), current,
+    return createLoop(b, createFirst(middle, 0), createFirst(end, 0), current,
                       [&](Value i, Value current) {
-                        return createLoop(b, createMul(b, begin, rows[1]),
-                                          createMul(b, middle, rows[1]),
-                                          current, [&](Value j, Value current) {
+                        return createLoop(b, createFirst(begin, 1),
+                                          createFirst(middle, 1), current,
+                                          [&](Value j, Value current) {
                                             return body(i, j, current);
                                           });
                       });
@@ -208,7 +225,7 @@ struct LowerDecayDot : OpRewritePattern<DecayDotOp> {
     auto type = cast<RankedTensorType>(op.getM().getType());
     Value lhs = createCast(b, op.getA(), type.getElementType());
     Value rhs = createCast(b, op.getB(), type.getElementType());
-    DecayProduct product(op, type.getDimSize(0), b);
+    DecayProduct product(op, type, b);
     if (!product.hasChannelDecay()) {
       Value dots = createProduct(b, lhs, rhs, type, {{0, 2}, {1, 2}, {0, 1}});
       rewriter.replaceOp(op, product.createMaskedDecay(dots));
@@ -257,7 +274,7 @@ struct LowerDecayApply : OpRewritePattern<DecayApplyOp> {
     Value m = createCast(b, op.getM(), type.getElementType());
     Value x = createCast(b, op.getX(), type.getElementType());
     bool transpose = op.getTranspose();
-    DecayProduct product(op, tileType(m).getDimSize(0), b);
+    DecayProduct product(op, tileType(m), b);
     if (!product.hasChannelDecay()) {
       Value kept = product.createMaskedDecay(m);
       rewriter.replaceOp(
@@ -304,7 +321,7 @@ struct LowerDecayMask : OpRewritePattern<DecayMaskOp> {
   LogicalResult matchAndRewrite(DecayMaskOp op,
                                 PatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    DecayProduct product(op, tileType(op.getM()).getDimSize(0), b);
+    DecayProduct product(op, tileType(op.getM()), b);
     rewriter.replaceOp(
         op, op.getHalf() ? createKept(b, product, op.getM(), *op.getHalf())
                          : product.createMaskedDecay(op.getM()));

@@ -97,7 +97,8 @@ struct LowerRepeatRows : OpRewritePattern<RepeatRowsOp> {
   LogicalResult matchAndRewrite(RepeatRowsOp op,
                                 PatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    rewriter.replaceOp(op, createRepeatRows(b, op.getX(), op.getN()));
+    rewriter.replaceOp(op, createRepeatRows(b, op.getX(), op.getN(),
+                                            tileType(op.getY()).getDimSize(0)));
     return success();
   }
 };

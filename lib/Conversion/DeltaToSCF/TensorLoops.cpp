@@ -117,12 +117,13 @@ Value delta::createSegmentSum(ImplicitLocOpBuilder &b, Value x, Value length,
       });
 }
 
-Value delta::createRepeatRows(ImplicitLocOpBuilder &b, Value x, int64_t n) {
-  if (n == 1)
-    return x;
+Value delta::createRepeatRows(ImplicitLocOpBuilder &b, Value x, int64_t n,
+                              int64_t rows) {
   RankedTensorType type = tileType(x);
   SmallVector<int64_t> shape(type.getShape());
-  shape[0] *= n;
+  if (n == 1 && shape[0] == rows)
+    return x;
+  shape[0] = rows;
   Value empty = tensor::EmptyOp::create(b, shape, type.getElementType());
   return createElementLoops(b, empty, {}, [&](ValueRange ivs, Value) {
     SmallVector<Value> from(ivs);

@@ -58,8 +58,9 @@ Value createCast(ImplicitLocOpBuilder &b, Value tile, Type type);
 Value createSegmentSum(ImplicitLocOpBuilder &b, Value x, Value length,
                        bool reverse);
 
-/// y_i = x_floor(i / n)
-Value createRepeatRows(ImplicitLocOpBuilder &b, Value x, int64_t n);
+/// y_i = x_floor(i / n), i < rows
+Value createRepeatRows(ImplicitLocOpBuilder &b, Value x, int64_t n,
+                       int64_t rows);
 
 /// What `linalg.contract` with these maps computes, with operands extended to
 /// the type of `init` and loops in the order of memory.

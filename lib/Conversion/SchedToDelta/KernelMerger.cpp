@@ -6,9 +6,12 @@
 
 #include "KernelMerger.h"
 
+#include "wyvern/Dialect/Delta/IR/Splat.h"
+#include "wyvern/Dialect/Delta/Utils/Sequences.h"
 #include "wyvern/Dialect/Sched/IR/ChunkOrder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -32,12 +35,13 @@ LogicalResult KernelMerger::findCarries() {
     EachChunkOp loop = role.getEachChunk();
     for (auto [i, init] : llvm::enumerate(loop.getInits())) {
       auto load = init.getDefiningOp<LoadOp>();
-      if (!load && kernel.getOver() == GridOver::sequences)
+      if (!load && kernel.getOver() == GridOver::sequences &&
+          !delta::isZero(init))
         return loop.emitOpError()
                << "carry #" << i
-               << " starts from what the role makes, in a kernel over "
-                  "sequences; a chunk program has no such carry, only runs of "
-                  "chunks do: load an init of it";
+               << " starts from what the role makes and is not zero, in a "
+                  "kernel over sequences; a chunk program has such a carry for "
+                  "runs of chunks only: load an init of it";
       carries.push_back(
           {load ? cast<BlockArgument>(load.getSource()) : BlockArgument(),
            load ? nullptr : init.getDefiningOp(), loop.getCarryArgs()[i],
@@ -95,25 +99,54 @@ KernelMerger::createStart(Operation *made) {
   int64_t tokens = static_cast<int64_t>(kernel.getChunk()) *
                    static_cast<int64_t>(kernel.getRun());
   Value tensor = kernel.getIns()[timed.getArgNumber()];
+  delta::BindingAttr binding = kernel.getBinding(timed).withOwnRows();
   auto map = delta::ChunkMapOp::create(
       builder, loc,
       TypeRange(RankedTensorType::get(shape, tile.getElementType())),
       ValueRange(tensor), kernel.getCuSeqlens(), tokens, kernel.getHeads(),
-      kernel.getCompute(), builder.getArrayAttr({kernel.getBinding(timed)}),
+      kernel.getCompute(), builder.getArrayAttr({binding}),
       builder.getArrayAttr({bind(1)}));
   OpBuilder::InsertionGuard guard(builder);
   Block *block = builder.createBlock(&map.getBody());
   block->addArgument(builder.getIndexType(), loc);
-  block->addArgument(kernel.getBinding(timed).getTileType(
-                         cast<RankedTensorType>(tensor.getType()), tokens,
-                         kernel.getCompute()),
-                     timed.getLoc());
+  block->addArgument(
+      binding.getTileType(cast<RankedTensorType>(tensor.getType()), tokens,
+                          kernel.getCompute()),
+      timed.getLoc());
   delta::YieldOp::create(builder, loc, builder.clone(*made)->getResults(),
                          ValueRange());
   return {map.getOuts().front(), bind(kernel.getRun())};
 }
 
+std::pair<Value, delta::BindingAttr>
+KernelMerger::createZeros(RankedTensorType tile) {
+  using delta::BoundDim, delta::DimKind;
+  SmallVector<BoundDim> dims = {{DimKind::seq}, {DimKind::head}};
+  dims.append(tile.getRank(), {DimKind::whole});
+  SmallVector<int64_t> shape = {ShapedType::kDynamic,
+                                static_cast<int64_t>(kernel.getHeads())};
+  llvm::append_range(shape, tile.getShape());
+  ImplicitLocOpBuilder b(loc, builder);
+  auto countSequences = [&]() -> Value {
+    for (BlockArgument in : kernel.getInArgs())
+      for (auto [i, dim] : llvm::enumerate(kernel.getBinding(in).getDims()))
+        if (dim.kind == DimKind::seq &&
+            kernel.getBinding(in).has(DimKind::time))
+          return delta::countSequences(
+              b,
+              tensor::DimOp::create(b, kernel.getIns()[in.getArgNumber()], i),
+              kernel.getCuSeqlens());
+    return delta::countSequences(b, arith::ConstantIndexOp::create(b, 1),
+                                 kernel.getCuSeqlens());
+  };
+  auto type = RankedTensorType::get(shape, tile.getElementType());
+  return {delta::createZeroStates(b, type, countSequences),
+          delta::BindingAttr::get(kernel.getContext(), dims)};
+}
+
 std::pair<Value, delta::BindingAttr> KernelMerger::getInit(const Carry &carry) {
+  if (carry.made && kernel.getOver() == GridOver::sequences)
+    return createZeros(cast<RankedTensorType>(carry.arg.getType()));
   if (carry.made)
     return createStart(carry.made);
   unsigned number =

@@ -44,6 +44,8 @@ private:
   /// Returns a map's out with what `made` makes for every slot, and its binding
   /// as a carry.
   std::pair<Value, delta::BindingAttr> createStart(Operation *made);
+  /// Returns a zero tile for every sequence, and its binding as a carry.
+  std::pair<Value, delta::BindingAttr> createZeros(RankedTensorType tile);
   /// Returns what a carry starts from in the function, and its binding.
   std::pair<Value, delta::BindingAttr> getInit(const Carry &carry);
   Operation *createProgram();

@@ -30,6 +30,8 @@ public:
       : op(op), e(e), operand(op.getZ().getType(), !op.getAdjoint()),
         half(op.getZ().getType().getElementType()),
         rates(e.elements(adaptor.getRate())) {
+    for (Value rate : rates)
+      negatedRates.push_back(LLVM::FNegOp::create(e.builder, e.loc, rate));
     SharedOperand::Descriptor z = operand.descriptor(e, adaptor.getZ());
     descriptor = z.base;
     units = z.units;
@@ -49,16 +51,21 @@ public:
   }
 
 private:
-  /// Rounds c_j * parts[j] to a left operand.
-  SmallVector<Value> scale(int64_t j) {
+  /// Rounds c_j * parts[j] to a left operand. Of a product that part j itself
+  /// takes it is -c_j * parts[j], and that is added: c_j times the same
+  /// registers is asked for again behind the product, and a pass of ptxas 13.0
+  /// (with --register-usage-level below 4) does not see that a wgmma changes
+  /// the registers that it adds to. It would take the one for the other.
+  SmallVector<Value> scale(int64_t j, bool isOfItself) {
     SmallVector<Value> registers;
+    ArrayRef<Value> factors = isOfItself ? negatedRates : rates;
     for (int64_t i = 0; i < kPartElements; i += 2) {
       // In the acc layout two neighbours stand twice, in two rows.
       int64_t column = (j * kPartElements + i) / 4 * 2;
       SmallVector<Value, 2> scaled;
       for (int64_t k : {0, 1})
         scaled.push_back(LLVM::FMulOp::create(
-            e.builder, e.loc, rates[column + k], parts[j][i + k]));
+            e.builder, e.loc, factors[column + k], parts[j][i + k]));
       auto pair = VectorType::get({2}, half);
       Value rounded =
           LLVM::FPTruncOp::create(e.builder, e.loc, pair, e.vectorOf(scaled));
@@ -77,7 +84,7 @@ private:
       outputs += "=f,";
       inputs += std::to_string(k) + ",";
     }
-    for (Value value : scale(j)) {
+    for (Value value : scale(j, i == j)) {
       operands.push_back(value);
       inputs += "r,";
     }
@@ -88,6 +95,7 @@ private:
 
   std::string write(int64_t i, int64_t j) {
     std::string type = half.isBF16() ? "bf16" : "f16";
+    std::string sign = i == j ? "1" : "-1";
     size_t firstA = 2 * kPartElements;
     size_t last = firstA + kSteps * kStepRegisters;
     std::string text = "{\n.reg .pred always;\n.reg .b64 b;\n"
@@ -105,7 +113,8 @@ private:
                 std::to_string(kFactorBlock) + "k16.f32." + type + "." + type +
                 " " + writeRegisters(0, kPartElements) + ", " +
                 writeRegisters(firstA + step * kStepRegisters, kStepRegisters) +
-                ", b, always, -1, 1, " + (op.getAdjoint() ? "1" : "0") + ";\n";
+                ", b, always, " + sign + ", 1, " +
+                (op.getAdjoint() ? "1" : "0") + ";\n";
       }
     };
     if (i != j)
@@ -121,7 +130,7 @@ private:
   Emitter &e;
   SharedOperand operand;
   Type half;
-  SmallVector<Value> rates;
+  SmallVector<Value> rates, negatedRates;
   Value descriptor;
   int64_t units = 0;
   SmallVector<SmallVector<Value>, 2> parts;

@@ -8,6 +8,8 @@
 #include "Patterns.h"
 #include "Stage.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
@@ -164,12 +166,49 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
       // Expecting bytes after TMA was issued is fine: the phase cannot end
       // before this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
       // negative).
-      bytes = e.c32(ring.getTransactionBytes());
+      bytes = e.c32(op.getBytes().value_or(ring.getTransactionBytes()));
     } else if (ring.hasSwizzledTile()) {
       // The consumers may read by wgmma or TMA.
       emitProxyFence(e);
     }
     arriveByWarp(e, stage.full, bytes);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+/// Threads take the units of 16 bytes of all stages in turn. What the roles
+/// read of these is behind the block's barrier.
+struct ClearStagesPattern : OpConversionPattern<ClearStagesOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ClearStagesOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RingType ring = op.getRing().getType();
+    unsigned number = op.getTile();
+    auto tile = cast<SmemType>(ring.getTiles()[number]);
+    int64_t from = op.getFrom(), perRow = tile.getShape()[1] / 8;
+    int64_t perStage = (tile.getShape()[0] - from) * perRow;
+    SmallVector<Value> zeros(4, e.c32(0));
+    Value threads = NVVM::BlockDimXOp::create(rewriter, op.getLoc(), e.i32());
+    Value lower = e.threadId(), upper = e.c32(ring.getDepth() * perStage);
+    auto loop =
+        scf::ForOp::create(rewriter, op.getLoc(), lower, upper, threads);
+    {
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(loop.getBody());
+      Value unit = loop.getInductionVar(), inStage = e.urem(unit, perStage);
+      Value place =
+          e.add(e.add(adaptor.getRing(), ring.getTileOffset(number)),
+                e.mul(e.udiv(unit, perStage), ring.getTileStride(number)));
+      e.storeSharedVector(zeros,
+                          swizzledAddress(e, place, tile,
+                                          e.add(e.udiv(inStage, perRow), from),
+                                          e.mul(e.urem(inStage, perRow), 8)));
+    }
+    emitProxyFence(e);
     rewriter.eraseOp(op);
     return success();
   }
@@ -242,7 +281,8 @@ private:
 
 void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
-  patterns.add<AllocPattern, AllocRingPattern, SubviewPattern,
-               StagePattern<AcquireOp>, StagePattern<WaitOp>, CommitPattern,
-               ReleasePattern, LoadPattern>(converter, patterns.getContext());
+  patterns.add<AllocPattern, AllocRingPattern, ClearStagesPattern,
+               SubviewPattern, StagePattern<AcquireOp>, StagePattern<WaitOp>,
+               CommitPattern, ReleasePattern, LoadPattern>(
+      converter, patterns.getContext());
 }

@@ -147,9 +147,6 @@ struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     int64_t repeat = op.getRepeat();
-    if (!llvm::isPowerOf2_64(repeat) || repeat > kLanes)
-      return rewriter.notifyMatchFailure(
-          op, "expected a power of two up to 32 of repetitions");
     SmallVector<Value> source = e.elements(adaptor.getSource());
     AccPosition at = AccPosition::get(e);
     RankedTensorType type = tensorType(op.getResult());
@@ -179,9 +176,12 @@ struct RelayoutPattern : OpConversionPattern<RelayoutOp> {
 
 private:
   /// Source element index / repeat, where `index` and the constant `near` lie
-  /// in one aligned group of 8 or 32, so the value a lane gives is known.
+  /// in one aligned group of 8 or 32: so the value that a lane gives is known,
+  /// but for groups that a number of repetitions does not divide.
   static Value fetch(Emitter &e, ArrayRef<Value> source, Value index,
                      int64_t near, int64_t repeat) {
+    if (!llvm::isPowerOf2_64(repeat))
+      return fetchAny(e, source, index, repeat);
     return e.shuffle(source[near / repeat / kLanes],
                      e.urem(e.udiv(index, repeat), kLanes));
   }
@@ -280,11 +280,13 @@ struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
     SmallVector<Value> source = e.elements(adaptor.getSource()), sums;
     for (int64_t i = 0; i < size; i += kLanes) {
       // This lane's group begins at n (i + lane), in one of n values.
-      ArrayRef<Value> near = ArrayRef(source).slice(i / kLanes * n, n);
-      Value first = e.mul(e.laneId(), n), sum;
-      for (int64_t k = 0; k < n; ++k) {
-        Value element = fetch(e, near, e.add(first, k));
-        sum = sum ? fadd(e, sum, element) : element;
+      ArrayRef<Value> near = ArrayRef(source).drop_front(
+          std::min<size_t>(i / kLanes * n, source.size()));
+      near = near.take_front(n);
+      Value first = e.mul(e.laneId(), n), sum = e.cf32(0);
+      for (int64_t k = 0; k < n && !near.empty(); ++k) {
+        Value element = fetch(e, near, e.add(first, k), n);
+        sum = k > 0 ? fadd(e, sum, element) : element;
       }
       sums.push_back(sum);
     }
@@ -293,14 +295,21 @@ struct SumGroupsPattern : OpConversionPattern<SumGroupsOp> {
   }
 
 private:
-  static Value fetch(Emitter &e, ArrayRef<Value> source, Value index) {
+  /// Element `index` of `source`, of which n registers would be all; zero
+  /// behind its end.
+  static Value fetch(Emitter &e, ArrayRef<Value> source, Value index,
+                     int64_t n) {
     Value lane = e.urem(index, kLanes);
     Value result = e.shuffle(source.front(), lane);
     for (size_t i = 1; i < source.size(); ++i) {
       Value here = e.cmp(LLVM::ICmpPredicate::uge, index, e.c32(i * kLanes));
       result = e.select(here, e.shuffle(source[i], lane), result);
     }
-    return result;
+    if (static_cast<int64_t>(source.size()) == n)
+      return result;
+    Value inside =
+        e.cmp(LLVM::ICmpPredicate::ult, index, e.c32(source.size() * kLanes));
+    return e.select(inside, result, e.cf32(0));
   }
 };
 
@@ -336,14 +345,31 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
     Emitter e(rewriter, op.getLoc());
     auto type = cast<VectorType>(
         getTypeConverter()->convertType(op.getResult().getType()));
+    LayoutKind layout = *getLayout(op.getResult().getType());
     AccPosition at = AccPosition::get(e);
     SmallVector<Value> values;
     for (int64_t i = 0; i < type.getDimSize(0); ++i)
-      values.push_back(op.getDim() == 0
-                           ? e.add(at.row0, AccPosition::rowOffset(i))
-                           : e.add(at.col0, AccPosition::colOffset(i)));
+      values.push_back(getPlace(e, at, layout, op.getDim(), i));
     rewriter.replaceOp(op, e.vectorOf(values));
     return success();
+  }
+
+private:
+  /// Where element i of those that a thread holds is.
+  static Value getPlace(Emitter &e, const AccPosition &at, LayoutKind layout,
+                        int64_t dim, int64_t i) {
+    switch (layout) {
+    case LayoutKind::acc:
+      return dim == 0 ? e.add(at.row0, AccPosition::rowOffset(i))
+                      : e.add(at.col0, AccPosition::colOffset(i));
+    case LayoutKind::warp:
+      return e.add(e.laneId(), i * kLanes);
+    case LayoutKind::row:
+      return e.add(at.row0, 8 * i);
+    case LayoutKind::col:
+      return e.add(at.col0, 8 * (i / 2) + i % 2);
+    }
+    llvm_unreachable("unknown layout");
   }
 };
 } // namespace

@@ -119,6 +119,12 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding,
   for (auto [dim, size] : llvm::zip_equal(
            cast<delta::BindingAttr>(binding).getDims(), type.getShape()))
     info.dims.push_back(describeDim(dim, size, chunks));
+  // A limit is one of the caller's tensors.
+  auto most = func->getAttrOfType<IntegerAttr>(delta::kMaxTokensAttr);
+  if (most && info.role == TensorRole::Input && !info.residual)
+    for (DimInfo &dim : info.dims)
+      if (dim.kind == DimRange::Time)
+        dim.size = most.getInt();
   tensors.push_back(std::move(info));
 }
 

@@ -42,8 +42,8 @@ def serves(
 
 
 def operand_roles(spec: PlainSpec) -> dict[str, str]:
-    """Returns what each operand of a layer is: query, decay, key, value, rate, or the
-    scale of a key or a value.
+    """Returns what each operand of a layer is: query, decay, key, value, rate, level (the
+    scales of levels), or the scale of a key or a value.
 
     In a product of names the last one is the key or the value and those before it scale
     its channels, as in `erase: b * k`; what is a key or a value anywhere is one.
@@ -51,6 +51,8 @@ def operand_roles(spec: PlainSpec) -> dict[str, str]:
     roles = {"q": "query"}
     if spec["decay"] != "none":
         roles["g"] = "decay"
+    if spec.get("levels", "none") != "none":
+        roles["level_scales"] = "level"
     scales: dict[str, str] = {}
     for step in spec["steps"]:
         for term, role in (("write", "key"), ("erase", "key"), ("value", "value"), ("written", "value")):

@@ -78,6 +78,16 @@ def bind(
     return (*operands, *(named[x] for x in rest))
 
 
+def refuse_states(name: str, signature: Signature, initial_state: Any, output_final_state: bool) -> None:
+    """Raises TypeError for states of a layer that takes and returns none."""
+    if signature.initial_state is None and (initial_state is not None or output_final_state):
+        found = "output_final_state" if initial_state is None else "initial_state"
+        raise TypeError(
+            f"{name}: {found} is given, but a layer with levels has no states to go on from: they "
+            "belong to positions in the sequence"
+        )
+
+
 def python_signature(names: Sequence[str], *more: str) -> inspect.Signature:
     """Returns what `inspect.signature` says of an op, which may have more options."""
     by_name = inspect.Parameter.KEYWORD_ONLY

@@ -103,8 +103,7 @@ class Rule(NamedTuple):
         """The triangular factor of a chunk, where a step erases: in two parts where rates may be above 1."""
         if all(step["erase"] == "none" for step in self._plain_steps()):
             return ()
-        rows = CHUNK // self.repeat * self.repeat  # of whole tokens
-        shape = (_ROWS[0], ("tokens", self.repeat), ("value_heads", 1), ("one", self.max_rate * rows))
+        shape = (_ROWS[0], ("tokens", self.repeat), ("value_heads", 1), ("one", self.max_rate * CHUNK))
         return (Argument("factor", shape, True),)
 
 

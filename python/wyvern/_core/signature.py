@@ -7,7 +7,7 @@ A framework's adaptor has schemas, shapes and types of gradients from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from .programs import TensorInfo
 
@@ -49,9 +49,9 @@ class Argument(NamedTuple):
 
 class Signature(NamedTuple):
     operands: tuple[Argument, ...]  # q is the first
-    initial_state: Argument  # may be left out
+    initial_state: Optional[Argument]  # may be left out; None where a layer takes none
     o: Argument
-    final_state: Argument
+    final_state: Optional[Argument]
     residuals: tuple[Argument, ...]  # what training saves besides
 
     @property
@@ -84,8 +84,8 @@ def read_signature(
             )
     return Signature(
         operands=tuple(_argument(info) for info in inputs.values() if not info.optional),
-        initial_state=_argument(inputs["initial_state"]),
+        initial_state=_argument(inputs["initial_state"]) if "initial_state" in inputs else None,
         o=_argument(outputs["o"]),
-        final_state=_argument(outputs["final_state"]),
+        final_state=_argument(outputs["final_state"]) if "final_state" in outputs else None,
         residuals=tuple(_argument(info) for info in outputs.values() if info.is_residual),
     )

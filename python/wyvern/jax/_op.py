@@ -76,7 +76,7 @@ class Op:
         arrays = convert(name, family.signature.operands, arrays)
         if initial_state is not None:
             expect_arrays(name, initial_state=initial_state)
-            check_shapes(name, (family.signature.initial_state,), (initial_state,), sizes)
+            check_shapes(name, (family.initial_state,), (initial_state,), sizes)
             initial_state = jnp.asarray(initial_state, compute_dtype(arrays[0]))
         if cu_seqlens is not None:
             cu_seqlens = jnp.asarray(cu_seqlens)

@@ -55,9 +55,9 @@ class Call(NamedTuple):
         signature = self.family.signature
         if self.part == "backward":
             gradients = [(f"d_{x.name}", x, True) for x in signature.operands]
-            return (*gradients, ("d_initial_state", signature.initial_state, self.state))
+            return (*gradients, ("d_initial_state", self.family.initial_state, self.state))
         saved = signature.residuals if self.part == "forward" else ()
-        own = [("o", signature.o, True), ("final_state", signature.final_state, self.final)]
+        own = [("o", signature.o, True), ("final_state", self.family.final_state, self.final)]
         return (*own, *((x.name, x, True) for x in saved))
 
 

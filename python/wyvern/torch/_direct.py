@@ -89,11 +89,12 @@ def _run_as_is(saves, family, operands, initial_state, cu_seqlens, final):
     program = loaded(family, operands, saves)
     given = dict(zip(family.signature.names, operands), initial_state=initial_state)
     inputs = tuple(map(given.get, program.inputs))
-    outputs = program.run_as_is(_tensors, inputs, cu_seqlens, () if final else ("final_state",))
+    unwanted = () if final or family.signature.final_state is None else ("final_state",)
+    outputs = program.run_as_is(_tensors, inputs, cu_seqlens, unwanted)
     if outputs is None:
         raise _NotAsIs
     named = dict(zip(program.outputs, outputs))
-    return named["o"], named["final_state"], *map(named.get, program.residuals)
+    return named["o"], named.get("final_state"), *map(named.get, program.residuals)
 
 
 _save_as_is = functools.partial(_run_as_is, True)

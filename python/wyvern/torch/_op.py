@@ -9,7 +9,7 @@ import torch
 import wyvern
 from wyvern._core.bundles import digest
 from wyvern._core.layers import PlainSpec
-from wyvern._core.op import bind, python_signature, read_spec, shapes_in_words, sign
+from wyvern._core.op import bind, python_signature, read_spec, refuse_states, shapes_in_words, sign
 from wyvern._core.specs import Spec
 
 from . import _direct, _ops, _transforms
@@ -38,7 +38,7 @@ class Op:
         values and q are of one type, bf16 or fp16 (on the CPU also float32 and float64);
         rates and log decays of any floating-point type, none above 0 for a log decay.
     initial_state
-        [N, value heads, K, V]; None is zeros.
+        [N, value heads, K, V]; None is zeros. A layer with levels takes and returns none.
     cu_seqlens
         int32 or int64 [N + 1], on the tensors' device: the one batch row holds N
         sequences. Rows of o past the last offset are zero.
@@ -101,6 +101,7 @@ class Op:
         name, signature = self.name, self._family.signature
         tensors = bind(name, self.operands, operands, named)
         expect_tensors(name, **dict(zip(self.operands, tensors)))
+        refuse_states(name, signature, initial_state, output_final_state)
         context, cu_seqlens = read_context(name, cp_context, cu_seqlens)
         if context is None:
             found = _direct.attempt(self._family, tensors, initial_state, cu_seqlens, output_final_state)

@@ -102,6 +102,16 @@ def _fake_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradi
     return tuple(torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in like)
 
 
+def _states(family, initial_state):
+    """The initial state by name, if the layer takes one."""
+    return {} if family.signature.initial_state is None else {"initial_state": initial_state}
+
+
+def _unwanted(family, output, is_wanted):
+    """What a program is told of an output of states."""
+    return {} if is_wanted or family.signature.initial_state is None else {output: None}
+
+
 # === On the GPU ===
 
 
@@ -117,9 +127,9 @@ def _gpu_run(training, family, operands, initial_state, cu_seqlens, final):
     program = program_for(family, operands, training)
     out = program(
         **dict(zip(family.signature.names, operands)),
-        initial_state=initial_state,
+        **_states(family, initial_state),
         cu_seqlens=cu_seqlens,
-        out={} if final else {"final_state": None},
+        out=_unwanted(family, "final_state", final),
     )
     state = out["final_state"] if final else absent(operands[0])
     return out["o"], state, *(out[name] for name in program.residuals)
@@ -132,7 +142,7 @@ def gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradien
     out = program(
         **{name: given[name] for name in program.inputs},
         cu_seqlens=cu_seqlens,
-        out={"d_initial_state": None} if initial_state is None else {},
+        out=_unwanted(family, "d_initial_state", initial_state is not None),
     )
     d_initial = absent(operands[0]) if initial_state is None else out["d_initial_state"]
     return *(out[f"d_{name}"] for name in family.signature.names), d_initial
@@ -169,7 +179,7 @@ def _cpu_run(training, family, operands, initial_state, cu_seqlens, final):
     compute = compute_dtype(operands[0])
     out = program(
         **{name: _to_cpu(x, compute) for name, x in zip(family.signature.names, operands)},
-        initial_state=_to_cpu(initial_state, compute),
+        **_states(family, _to_cpu(initial_state, compute)),
         cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
     )
     out = {name: torch.from_numpy(x) for name, x in out.items()}

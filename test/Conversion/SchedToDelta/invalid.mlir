@@ -7,10 +7,10 @@ func.func @carry_of_a_constant(%x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64x
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
       inits(%S0 = %s0[seq, head, _, _] : tensor<?x1x64x64xf32>)
       finals(%SN = [seq, head, _, _] : tensor<?x1x64x64xf32>) {
-    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %one = arith.constant dense<1.0> : tensor<64x64xf32>
     sched.role "state" warps 4 {
-      // expected-error @+1 {{carry #0 starts from what the role makes, in a kernel over sequences; a chunk program has no such carry, only runs of chunks do: load an init of it}}
-      %last = sched.each_chunk forward valid(%n) carries(%S = %zero : tensor<64x64xf32>) {
+      // expected-error @+1 {{carry #0 starts from what the role makes and is not zero, in a kernel over sequences; a chunk program has such a carry for runs of chunks only: load an init of it}}
+      %last = sched.each_chunk forward valid(%n) carries(%S = %one : tensor<64x64xf32>) {
         %a = sched.load %X : <tensor<?x?x1x64xbf16>> -> tensor<64x64xf32>
         %S1 = arith.addf %S, %a : tensor<64x64xf32>
         sched.yield %S1 : tensor<64x64xf32>

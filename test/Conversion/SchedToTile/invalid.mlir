@@ -170,7 +170,7 @@ func.func @time_last(%x: tensor<?x1x64x?xbf16> {delta.name = "x"}) -> (tensor<?x
 // -----
 
 func.func @odd_rows(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 has 63 rows a chunk; the GPU path takes a multiple of 16 (what wgmma sums over): repeat a step 1, 2 or 4 times}}
+  // expected-error @+1 {{in #0 has 63 rows a chunk; the GPU path takes a multiple of 16 (what wgmma sums over): bind it to time * n in m, which has as many (delta-form-wy)}}
   %y = delta.chunk_map chunk = 63 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
@@ -182,7 +182,7 @@ func.func @odd_rows(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?
 // -----
 
 func.func @short_vector(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
-  // expected-error @+1 {{in #0 has 16 elements a chunk; the GPU path takes multiples of 32 (a warp's lanes): repeat 1 or 2 with a decay (target "cpu" takes all)}}
+  // expected-error @+1 {{in #0 has 16 elements a chunk; the GPU path takes multiples of 32 (a warp's lanes): bind it to time * n in m, which has as many (delta-form-wy; target "cpu" takes all)}}
   %y = delta.chunk_map chunk = 16 heads = 1 compute = f32
       ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>)
       outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {

@@ -135,3 +135,24 @@ tile.kernel @rates_of_shared() grid 1 * slots warps 4 min_blocks 1 operands [] s
       : !tile.smem<64x64xf32>, !tile.smem<64xf32>, !tile.smem<2624xf32>, !tile.smem<64x64xbf16>
   %w = tile.erase_join %wb via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<2624xf32>
 }
+
+// -----
+
+// Places in a vector that every warp holds: lane l has l and l + 32.
+
+// CHECK-LABEL: gpu.module @places
+// CHECK: llvm.insertelement %[[lane:.*]], %[[none:.*]][
+// CHECK: llvm.insertelement %[[next:.*]], %{{.*}} : vector<2xi32>
+// CHECK: llvm.icmp "ult" %{{.*}}, %{{.*}} : vector<2xi32>
+// CHECK: llvm.select %{{.*}} : vector<2xi1>, vector<2xf32>
+tile.kernel @places(%out: !tile.global<tensor<?xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 0 {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %zero = arith.constant dense<0.0> : tensor<64xf32, #tile.layout<warp>>
+  %one = arith.constant dense<1.0> : tensor<64xf32, #tile.layout<warp>>
+  %most = arith.constant dense<40> : tensor<64xi32, #tile.layout<warp>>
+  %i = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
+  %below = arith.cmpi ult, %i, %most : tensor<64xi32, #tile.layout<warp>>
+  %x = arith.select %below, %one, %zero : tensor<64xi1, #tile.layout<warp>>, tensor<64xf32, #tile.layout<warp>>
+  tile.store_vector %x to %out[%c0] dim 0 valid %c64 : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?xf32>>
+}

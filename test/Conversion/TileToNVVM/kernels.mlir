@@ -344,20 +344,26 @@ tile.kernel @of_shared(%c: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots wa
 // -----
 
 // Three products, each complete before its result is the next one's operand: of the
-// adjoint from the last columns on, with Z across.
+// adjoint from the last columns on, with Z across. Of a part's product with itself the
+// rates are negated, and it is added: ptxas must not find the same values before it and
+// behind it.
 
 // CHECK-LABEL: gpu.module @apply
-// CHECK: add.s64 b, $40, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {$0, {{.*}}$15}, {$32, $33, $34, $35}, b, always, -1, 1, 0;\0Aadd.s64 b, $40, 2;
+// CHECK: %[[C:.*]] = llvm.extractelement %{{.*}}[%{{.*}} : i32] : vector<16xf32>
+// CHECK: %[[NEGATED:.*]] = llvm.fneg %[[C]]
+// CHECK: llvm.fmul %[[NEGATED]], %{{.*}} : f32
+// CHECK: add.s64 b, $40, 0;\0Awgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {$0, {{.*}}$15}, {$32, $33, $34, $35}, b, always, 1, 1, 0;\0Aadd.s64 b, $40, 2;
 // CHECK-SAME: wgmma.wait_group.sync.aligned 0;
+// CHECK: llvm.fmul %[[C]], %{{.*}} : f32
 // CHECK: add.s64 b, $40, 4;
-// CHECK-SAME: add.s64 b, $40, 6;
+// CHECK-SAME: b, always, -1, 1, 0;\0Aadd.s64 b, $40, 6;
 // CHECK-SAME: add.s64 b, $40, 256;
 // CHECK-SAME: add.s64 b, $40, 258;
 // CHECK-SAME: wgmma.wait_group.sync.aligned 0;
 // CHECK: add.s64 b, $40, 260;
-// CHECK-SAME: add.s64 b, $40, 262;
+// CHECK-SAME: b, always, 1, 1, 0;\0Aadd.s64 b, $40, 262;
 // CHECK: add.s64 b, $40, 260;
-// CHECK-SAME: b, always, -1, 1, 1;\0Aadd.s64 b, $40, 388;
+// CHECK-SAME: b, always, 1, 1, 1;\0Aadd.s64 b, $40, 388;
 // CHECK: add.s64 b, $40, 256;
 // CHECK: add.s64 b, $40, 0;
 tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 8192 {
@@ -386,7 +392,7 @@ tile.kernel @apply(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, 
 // CHECK-SAME: add.s64 b, $40, 774;
 // CHECK-SAME: add.s64 b, $40, 260;
 // CHECK: add.s64 b, $40, 772;
-// CHECK-SAME: b, always, -1, 1, 1;\0Aadd.s64 b, $40, 900;
+// CHECK-SAME: b, always, 1, 1, 1;\0Aadd.s64 b, $40, 900;
 // CHECK-SAME: add.s64 b, $40, 260;
 tile.kernel @apply_in_two(%w: tensor<64x64xf32, #tile.layout<acc>>, %c: tensor<64xf32, #tile.layout<col>>) grid 1 * slots warps 4 min_blocks 1 operands ["", ""] shared_bytes 16384 {
   %z = tile.alloc offset 0 : !tile.smem<64x128xbf16>

@@ -142,6 +142,33 @@ func.func @groups(%x: tensor<?x?x2xbf16> {delta.name = "x"}, %y: tensor<?x?xf32>
 
 // -----
 
+// Each member of a group has the gradient of the group's sum, which the backward of
+// what made them reads as an in that its heads share: no program is made for it.
+
+// CHECK-LABEL: func.func @sum_of_heads_bwd(
+// CHECK-SAME: %[[x:.*]]: tensor<?x?x4xf32> {delta.name = "x"}, %[[do:.*]]: tensor<?x?x2xf32> {delta.name = "d_o"}
+// CHECK: %[[dx:.*]] = delta.chunk_map chunk = 8 heads = 4
+// CHECK-SAME: = %[[do]][seq, time, head] : tensor<?x?x2xf32>
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x4xf32>)
+// CHECK-NOT: delta.chunk_map
+// CHECK: return %[[dx]]
+func.func @sum_of_heads(%x: tensor<?x?x4xf32> {delta.name = "x"}) -> (tensor<?x?x2xf32> {delta.name = "o"}) {
+  %y = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x4xf32>)
+      outs([seq, time, head] : tensor<?x?x4xf32>) valid(%n) {
+    %Y = arith.mulf %X, %X : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32
+      ins(%A = %y[seq, time, head * 2] : tensor<?x?x4xf32>, %B = %y[seq, time, head * 2 + 1] : tensor<?x?x4xf32>)
+      outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %S = arith.addf %A, %B : tensor<8xf32>
+    delta.yield outs(%S : tensor<8xf32>)
+  }
+  return %o : tensor<?x?x2xf32>
+}
+
+// -----
+
 // No program holds a large group: 24 heads are summed 8 at a time, then 3.
 
 // CHECK-LABEL: func.func @large_group_bwd(

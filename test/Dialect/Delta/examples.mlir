@@ -152,13 +152,19 @@ func.func @last_row(%x: tensor<64xf32>, %n: index) {
 // CHECK-LABEL: func.func @recurrence
 // CHECK: delta.recurrence
 func.func @recurrence(%q: tensor<?x?x1x64xf32>, %g: tensor<?x?x2xf32>, %k: tensor<?x?x1x64xf32>,
-    %v: tensor<?x?x2x64xf32>, %beta: tensor<?x?x2xf32>, %s0: tensor<?x2x64x64xf32>, %cu: tensor<?xi64>) {
+    %v: tensor<?x?x2x64xf32>, %beta: tensor<?x?x2xf32>, %s0: tensor<?x2x64x64xf32>, %cu: tensor<?xi64>,
+    %lam: tensor<?x?x28xf32>) {
   %o, %sT = delta.recurrence query(%q) decay(%g)
       step(write %k erase %k value %v rate %beta)
       initial_state(%s0) cu_seqlens(%cu) scale 0.125
       : tensor<?x?x1x64xf32>, tensor<?x?x2xf32>, tensor<?x?x1x64xf32>,
         tensor<?x?x1x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2xf32>,
         tensor<?x2x64x64xf32>, tensor<?xi64>
+      -> (tensor<?x?x2x64xf32>, tensor<?x2x64x64xf32>)
+  %p, %pT = delta.recurrence query(%q) decay(%g)
+      step(write %k value %v) cu_seqlens(%cu) level_scales(%lam) scale 1.0
+      : tensor<?x?x1x64xf32>, tensor<?x?x2xf32>, tensor<?x?x1x64xf32>,
+        tensor<?x?x2x64xf32>, tensor<?xi64>, tensor<?x?x28xf32>
       -> (tensor<?x?x2x64xf32>, tensor<?x2x64x64xf32>)
   return
 }
@@ -188,5 +194,12 @@ func.func @identity() {
 // CHECK: delta.sum_to_middle
 func.func @sum_to_middle(%G: tensor<64x128xf32>) {
   %y = delta.sum_to_middle %G half 8 : tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @level_rows
+// CHECK: delta.level_rows
+func.func @level_rows() {
+  %w = delta.level_rows writes of 14 : tensor<64xf32>
   return
 }

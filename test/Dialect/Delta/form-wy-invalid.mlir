@@ -24,3 +24,12 @@ func.func @state_types_differ(%q: tensor<?x?x1x16xf32>, %s0: tensor<?x1x16x8xbf1
   %o, %sT = delta.recurrence query(%q) initial_state(%s0) scale 1.0 : tensor<?x?x1x16xf32>, tensor<?x1x16x8xbf16> -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
 }
+
+// -----
+
+func.func @levels(%q: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %lam: tensor<?x?x4xf32>) -> tensor<?x?x1x8xf32> {
+  // expected-error @+1 {{expected no level scales; run delta-form-levels first}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %v) level_scales(%lam) scale 1.0
+    : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x4xf32> -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
+  return %o : tensor<?x?x1x8xf32>
+}

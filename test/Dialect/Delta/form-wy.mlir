@@ -104,22 +104,37 @@ func.func @channel_decay_two_keys(%q: tensor<?x?x1x16xf64>, %g: tensor<?x?x1x16x
 
 // -----
 
-// Three rows a token: 21 tokens of 63 rows (42 of 126 with rows = 128); decay
-// vectors are repeated. Only the last row of a token is read.
+// Three rows a token: 21 tokens of 63 rows (42 of 126 with rows = 128), in tiles
+// of 32 tokens and 64 rows; decay vectors are repeated. Only the last row of a
+// token is read.
 
 // CHECK-LABEL: func.func @repeat
 // ROWS-LABEL: func.func @repeat
 func.func @repeat(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1xf32>, %k: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %b: tensor<?x?x1xf32>,
     %s0: tensor<?x1x16x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
-  // ROWS: chunk = 42
-  // CHECK: chunk = 21 {{.*}}[seq, time, head] : tensor<?x?x1xf32>, %[[K:[^ ]*]] = %arg2[seq, time * 3, head, _] : {{.*}} = %arg3[seq, time * 3, head, _] : {{.*}} = %arg4[seq, time * 3, head] :
-  // CHECK: delta.decay_dot before_row %[[K]], %[[K]] decay(%[[g:[^ ]*]] : tensor<21xf32>) rows [3, 3] : tensor<63x16xf32>, tensor<63x16xf32> -> tensor<63x63xf32>
-  // CHECK: %[[ea:.*]] = math.exp %{{.*}} : tensor<21xf32>
-  // CHECK: %[[rows:.*]] = delta.repeat_rows %[[ea]] by 3 : tensor<21xf32> -> tensor<63xf32>
-  // CHECK: linalg.broadcast ins(%[[rows]] : tensor<63xf32>) outs(%{{.*}} : tensor<63x16xf32>) dimensions = [1]
-  // CHECK: delta.decay_dot upto_token %{{.*}}, %[[K]] decay(%[[g]] : tensor<21xf32>) rows [1, 3] : tensor<21x16xf32>, tensor<63x16xf32> -> tensor<21x63xf32>
+  // ROWS: chunk = 42 {{.*}}[seq, time in 64, head] : {{.*}}[seq, time * 3 in 128, head, _]
+  // CHECK: chunk = 21 {{.*}}[seq, time in 32, head] : tensor<?x?x1xf32>, %[[K:[^ ]*]] = %arg2[seq, time * 3 in 64, head, _] : {{.*}} = %arg3[seq, time * 3 in 64, head, _] : {{.*}} = %arg4[seq, time * 3 in 64, head] :
+  // CHECK: delta.decay_dot before_row %[[K]], %[[K]] decay(%[[g:[^ ]*]] : tensor<32xf32>) rows [3, 3] : tensor<64x16xf32>, tensor<64x16xf32> -> tensor<64x64xf32>
+  // CHECK: %[[ea:.*]] = math.exp %{{.*}} : tensor<32xf32>
+  // CHECK: %[[rows:.*]] = delta.repeat_rows %[[ea]] by 3 : tensor<32xf32> -> tensor<64xf32>
+  // CHECK: linalg.broadcast ins(%[[rows]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [1]
+  // CHECK: delta.decay_dot upto_token %{{.*}}, %[[K]] decay(%[[g]] : tensor<32xf32>) rows [1, 3] : tensor<32x16xf32>, tensor<64x16xf32> -> tensor<32x64xf32>
   %o, %sT = delta.recurrence query(%q) decay(%g) step(write %k erase %k value %v rate %b repeat 3) initial_state(%s0) scale 1.0
     : tensor<?x?x1x16xf32>, tensor<?x?x1xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1xf32>, tensor<?x1x16x8xf32>
+    -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
+  return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
+}
+
+// -----
+
+// Four rows a token are whole tiles. Without gates 16 tokens are one too.
+
+// CHECK-LABEL: func.func @repeat_without_decay
+func.func @repeat_without_decay(%q: tensor<?x?x1x16xf32>, %k: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %b: tensor<?x?x1xf32>,
+    %s0: tensor<?x1x16x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
+  // CHECK: chunk = 16 {{.*}}[seq, time, head, _] : {{.*}}[seq, time * 4, head, _] : {{.*}} outs([seq, time, head, _] :
+  %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %b repeat 4) initial_state(%s0) scale 1.0
+    : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1xf32>, tensor<?x1x16x8xf32>
     -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
 }

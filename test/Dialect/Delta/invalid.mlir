@@ -101,7 +101,7 @@ func.func @recurrence_c7(%q: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C7) expected 2 step operands as listed in steps, found 1}}
   %o, %sT = "delta.recurrence"(%q, %q) <{
       steps = [#delta.step<hasErase = false, hasValue = true, hasWritten = false, hasRate = false, beforeDecay = false, repeat = 1, rate = 1.0 : f64>],
-      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0>}>
+      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0, 0>}>
     : (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return
 }
@@ -193,6 +193,42 @@ func.func @recurrence_c15(%q: tensor<1x?x1x4xf32>) {
   // expected-error @+1 {{(C15) expected a finite number above 0 that step #0 has rates up to, found 0.000000e+00}}
   %o, %sT = delta.recurrence query(%q) step(write %q erase %q value %q max_rate 0.0) scale 1.0
     : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c16(%q: tensor<1x?x1x4xf32>, %lam: tensor<1x?x1x3xf32>) {
+  // expected-error @+1 {{(C16) expected level scales of shape [batch, time, 1 * levels] with the query's batch and time, found 'tensor<1x?x1x3xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c16_heads(%q: tensor<1x?x2x4xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C16) expected level scales of shape [batch, time, 2 * levels] with the query's batch and time, found 'tensor<1x?x3xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) scale 1.0
+    : tensor<1x?x2x4xf32>, tensor<1x?x2x4xf32>, tensor<1x?x2x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x2x4xf32>, tensor<1x2x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c17(%q: tensor<1x?x1x4xf32>, %s0: tensor<1x1x4x4xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C17) expected no initial state beside level scales, for a state from before the sequence is of no level; found 'tensor<1x1x4x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) initial_state(%s0) level_scales(%lam) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c18(%q: tensor<1x?x1x4xf32>, %g: tensor<1x?x1xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C18) expected no step that reads before the decay beside level scales, found step #0: what it reads would be another level's}}
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %q erase %q value %q before_decay) level_scales(%lam) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
   return
 }
 
@@ -588,8 +624,8 @@ func.func @decay_dot_c1(%a: tensor<8x4xf32>, %b: tensor<8x5xf32>) {
 // -----
 
 func.func @decay_dot_c2(%a: tensor<8x4xf32>, %b: tensor<12x4xf32>) {
-  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 12 / nb the same number of tokens, found [1, 2]}}
-  %m = delta.decay_dot upto_token %a, %b rows [1, 2] : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x12xf32>
+  // expected-error @+1 {{(C2) expected rows = [na, nb] of 1 to 1048576 rows a token, found [1, 0]}}
+  %m = delta.decay_dot upto_token %a, %b rows [1, 0] : tensor<8x4xf32>, tensor<12x4xf32> -> tensor<8x12xf32>
   return
 }
 
@@ -612,7 +648,7 @@ func.func @decay_dot_c4(%a: tensor<8x4xf32>, %g: tensor<8xf32>) {
 // -----
 
 func.func @decay_dot_c5(%a: tensor<8x4xf32>, %g: tensor<8x2xf32>) {
-  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<8x2xf32>'}}
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], or of more tokens, found 'tensor<8x2xf32>'}}
   %m = delta.decay_dot upto_token %a, %a decay(%g : tensor<8x2xf32>) : tensor<8x4xf32>, tensor<8x4xf32> -> tensor<8x8xf32>
   return
 }
@@ -636,8 +672,8 @@ func.func @decay_apply_c1_transpose(%m: tensor<4x8xf32>, %x: tensor<8x4xf32>) {
 // -----
 
 func.func @decay_apply_c2(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 8 / nb the same number of tokens, found [3, 3]}}
-  %r = delta.decay_apply upto_token %m, %x rows [3, 3] : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
+  // expected-error @+1 {{(C2) expected rows = [na, nb] of 1 to 1048576 rows a token, found [0, 3]}}
+  %r = delta.decay_apply upto_token %m, %x rows [0, 3] : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
   return
 }
 
@@ -660,7 +696,7 @@ func.func @decay_apply_c4(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<8
 // -----
 
 func.func @decay_apply_c5(%m: tensor<8x8xf32>, %x: tensor<8x4xf32>, %g: tensor<4xf32>) {
-  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], found 'tensor<4xf32>'}}
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or [8, 4], or of more tokens, found 'tensor<4xf32>'}}
   %r = delta.decay_apply upto_token %m, %x decay(%g : tensor<4xf32>) : tensor<8x8xf32>, tensor<8x4xf32> -> tensor<8x4xf32>
   return
 }
@@ -676,8 +712,8 @@ func.func @decay_mask_c1(%m: tensor<8xf32>) {
 // -----
 
 func.func @decay_mask_c2(%m: tensor<8x12xf32>) {
-  // expected-error @+1 {{(C2) expected rows = [na, nb] with 8 / na and 12 / nb the same number of tokens, found [1, 2]}}
-  %r = delta.decay_mask upto_token %m rows [1, 2] : tensor<8x12xf32>
+  // expected-error @+1 {{(C2) expected rows = [na, nb] of 1 to 1048576 rows a token, found [1, 0]}}
+  %r = delta.decay_mask upto_token %m rows [1, 0] : tensor<8x12xf32>
   return
 }
 
@@ -700,7 +736,7 @@ func.func @decay_mask_c4(%m: tensor<8x8xf32>, %g: tensor<8xf32>) {
 // -----
 
 func.func @decay_mask_c5(%m: tensor<8x8xf32>, %g: tensor<8x8xf32>) {
-  // expected-error @+1 {{(C5) expected a decay of shape [8], one gate a head, found 'tensor<8x8xf32>'}}
+  // expected-error @+1 {{(C5) expected a decay of shape [8] or of more tokens, one gate a head, found 'tensor<8x8xf32>'}}
   %r = delta.decay_mask upto_token %m decay(%g : tensor<8x8xf32>) : tensor<8x8xf32>
   return
 }
@@ -876,8 +912,8 @@ func.func @mask_rows_c1(%x: tensor<f32>, %n: index) {
 // -----
 
 func.func @mask_rows_c2(%x: tensor<8xf32>, %n: index) {
-  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
-  %y = delta.mask_rows %x, %n rows 3 : tensor<8xf32>
+  // expected-error @+1 {{(C2) expected 1 to 8 rows a token, found 9}}
+  %y = delta.mask_rows %x, %n rows 9 : tensor<8xf32>
   return
 }
 
@@ -892,8 +928,8 @@ func.func @last_row_c1(%x: tensor<f32>, %n: index) {
 // -----
 
 func.func @last_row_c2(%x: tensor<8xf32>, %n: index) {
-  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
-  %y = delta.last_row %x, %n rows 3 : tensor<8xf32> -> tensor<f32>
+  // expected-error @+1 {{(C2) expected 1 to 8 rows a token, found 9}}
+  %y = delta.last_row %x, %n rows 9 : tensor<8xf32> -> tensor<f32>
   return
 }
 
@@ -916,8 +952,8 @@ func.func @repeat_rows_c1(%x: tensor<f32>) {
 // -----
 
 func.func @repeat_rows_c2(%x: tensor<8xf32>) {
-  // expected-error @+1 {{(C2) expected 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<8xf32>'}}
-  %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<8xf32>
+  // expected-error @+1 {{(C2) expected at most 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<17xf32>'}}
+  %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<17xf32>
   return
 }
 
@@ -932,8 +968,8 @@ func.func @sum_rows_c1(%z: tensor<f32>) {
 // -----
 
 func.func @sum_rows_c2(%x: tensor<8x4xf32>) {
-  // expected-error @+1 {{(C2) expected 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<4x4xf32>'}}
-  %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<4x4xf32>
+  // expected-error @+1 {{(C2) expected at most 3 operand rows for each result row, found 'tensor<8x4xf32>' -> 'tensor<2x4xf32>'}}
+  %y = delta.sum_rows %x by 3 : tensor<8x4xf32> -> tensor<2x4xf32>
   return
 }
 
@@ -1009,6 +1045,21 @@ func.func @chunk_program_c23_out(%x: tensor<?x?x1x4xf32>) -> tensor<?x?x1x4xf32>
 
 // -----
 
+func.func @chunk_program_c24(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C24) expected the tile of in #0 to hold the 24 rows of a chunk, found #delta.binding<[seq, time * 3 in 16, head, _]>}}
+  delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time * 3 in 16, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expected a tile of some rows, found 0}}
+func.func private @empty_tile() attributes {binding = #delta.binding<[seq, time in 0]>}
+
+// -----
+
 // expected-error @+1 {{expected a part of some elements, found 2 to 2}}
 func.func private @empty_part() attributes {binding = #delta.binding<[seq, _ from 2 to 2]>}
 
@@ -1017,6 +1068,42 @@ func.func private @empty_part() attributes {binding = #delta.binding<[seq, _ fro
 func.func @identity_c1() {
   // expected-error @+1 {{(C1) expected a square matrix, found 'tensor<8x4xf32>'}}
   %I = delta.identity : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c1() {
+  // expected-error @+1 {{(C1) expected a vector, one entry a row, found 'tensor<8x4xf32>'}}
+  %y = delta.level_rows reads of 3 : tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c2() {
+  // expected-error @+1 {{(C2) expected rows a token that divide the 8 rows, found 3}}
+  %y = delta.level_rows reads of 3 rows 3 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c3() {
+  // expected-error @+1 {{(C3) expected 1 to 31 levels, found 32}}
+  %y = delta.level_rows reads of 32 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c4(%x: tensor<?x?x4xf32>) {
+  %y = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x4xf32>)
+      outs([seq, time, head] : tensor<?x?x4xf32>) valid(%n) {
+    // expected-error @+1 {{(C4) expected a program with a head for each of 3 levels of each value head, found 4 heads}}
+    %r = delta.level_rows reads of 3 : tensor<8xf32>
+    delta.yield outs(%r : tensor<8xf32>)
+  }
   return
 }
 

@@ -160,7 +160,7 @@ func.func @shared_runs(%v: tensor<?x?x1x128xbf16>, %s0: tensor<?x1x64x128xf32>) 
 // CHECK: %[[T:.*]] = sched.channel depth 1 fill tma : <tensor<64x256xbf16>>
 // CHECK: %[[A:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
 // CHECK: %[[B:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
-// CHECK: sched.role "compute" warps 4 registers 232 {
+// CHECK: sched.role "compute" warps 4 registers 240 {
 // CHECK-NEXT: sched.each_chunk
 // CHECK-NEXT: %[[a:.*]] = sched.get %[[A]]
 // CHECK-NEXT: %[[ab:.*]] = arith.truncf %[[a]]
@@ -171,7 +171,7 @@ func.func @shared_runs(%v: tensor<?x?x1x128xbf16>, %s0: tensor<?x1x64x128xf32>) 
 // CHECK: %[[Y:.*]] = linalg.contract
 // CHECK-NEXT: sched.store %[[Y]] to %out :
 // CHECK-NOT: sched.store
-// CHECK: sched.role "compute1" warps 4 registers 232 {
+// CHECK: sched.role "compute1" warps 4 registers 240 {
 // CHECK-NOT: sched.get %[[S]]
 // CHECK: linalg.contract {{.*}} -> tensor<64x64xf32>
 // CHECK-NOT: sched.get %[[T]]
@@ -179,7 +179,7 @@ func.func @shared_runs(%v: tensor<?x?x1x128xbf16>, %s0: tensor<?x1x64x128xf32>) 
 // CHECK: sched.store %{{.*}} to %[[Z:.*]] : tensor<64x128xf32>
 // CHECK: linalg.reduce
 // CHECK-NEXT: sched.store
-// CHECK: sched.role "load" warps 1 registers 40 {
+// CHECK: sched.role "load" warps 1 registers 24 {
 // CHECK: sched.put %{{.*}} to %[[S]]
 // CHECK: sched.put %{{.*}} to %[[T]]
 // CHECK: sched.put %{{.*}} to %[[A]]

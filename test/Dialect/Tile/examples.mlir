@@ -64,6 +64,12 @@ func.func @memory(%g: !tile.global<tensor<?x?x4xf32>>, %out: !tile.global<tensor
   // CHECK: tile.alloc_ring producers 1 consumers 4 offset 0 : <2, [!tile.smem<64x128xbf16>]>
   %r = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<2, [!tile.smem<64x128xbf16>]>
   %tile = tile.alloc : !tile.smem<64x64xbf16>
+  %ring = tile.alloc_ring producers 1 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  // CHECK: tile.clear_stages %{{.*}} tile 0 from 63
+  tile.clear_stages %ring tile 0 from 63
+      : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  // CHECK: tile.commit %{{.*}}[%{{.*}}] bytes 8064
+  tile.commit %ring[%n] bytes 8064 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
   // CHECK: tile.zero_rows
   tile.zero_rows %tile from %n : !tile.smem<64x64xbf16>
   // CHECK: tile.read transpose
@@ -212,8 +218,10 @@ func.func @registers(%v: tensor<64xf32, #tile.layout<warp>>, %col: tensor<64xf32
   %b = tile.cumsum reverse exclusive %v : tensor<64xf32, #tile.layout<warp>>
   // CHECK: tile.sum
   %sum = tile.sum %col : tensor<64xf32, #tile.layout<col>>
-  // CHECK: tile.index 0
+  // CHECK: tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  // CHECK: tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
   return
 }
 

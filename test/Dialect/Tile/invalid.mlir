@@ -262,6 +262,30 @@ tile.kernel @roles_c7_release() grid 1 * slots warps 8 min_blocks 1 operands [] 
 
 // -----
 
+func.func @commit_c1(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>, %n: index) {
+  // expected-error @+1 {{(C1) expected 1 to 8192 bytes that TMA brings into a stage, found 8193}}
+  tile.commit %r[%n] bytes 8193 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
+func.func @clear_stages_c1(%r: !tile.ring<2, [!tile.smem<64xf32>]>) {
+  // expected-error @+1 {{(C1) expected the number of a matrix of 16 bits of the ring and a row of it, found tile 0 and row 63 of}}
+  tile.clear_stages %r tile 0 from 63 : !tile.ring<2, [!tile.smem<64xf32>]>
+  return
+}
+
+// -----
+
+func.func @clear_stages_c1_row(%r: !tile.ring<2, [!tile.smem<64x64xbf16>]>) {
+  // expected-error @+1 {{(C1) expected the number of a matrix of 16 bits of the ring and a row of it, found tile 0 and row 64 of}}
+  tile.clear_stages %r tile 0 from 64 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
 tile.kernel @roles_c7_commit() grid 1 * slots warps 8 min_blocks 1 operands [] {
   %c0 = arith.constant 0 : index
   // expected-note @+1 {{the ring}}
@@ -885,6 +909,14 @@ func.func @broadcast_c1(%s: f64) {
 
 // -----
 
+func.func @index_c1() {
+  // expected-error @+1 {{(C1) expected a register tile and one of its 1 dimensions, found 'tensor<64xi32, #tile.layout<warp>>' and dimension 1}}
+  %x = tile.index 1 : tensor<64xi32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
 func.func @broadcast_c2(%s: tensor<64xf32, #tile.layout<warp>>) {
   // expected-error @+1 {{(C2) expected a row or col vector as long as that dimension of an acc tile, found 'tensor<64xf32, #tile.layout<warp>>' for 'tensor<64x64xf32, #tile.layout<acc>>'}}
   %x = tile.broadcast %s : tensor<64xf32, #tile.layout<warp>> -> tensor<64x64xf32, #tile.layout<acc>>
@@ -918,7 +950,7 @@ func.func @relayout_c1_to(%s: tensor<64xf32, #tile.layout<warp>>) {
 // -----
 
 func.func @relayout_c2(%s: tensor<32xf32, #tile.layout<warp>>) {
-  // expected-error @+1 {{(C2) expected 1 result elements for each of the source's, found 'tensor<32xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<col>>'}}
+  // expected-error @+1 {{(C2) expected at most 1 result elements for each of the source's, found 'tensor<32xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<col>>'}}
   %x = tile.relayout %s repeat 1 : tensor<32xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<col>>
   return
 }
@@ -1120,8 +1152,8 @@ func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.sm
 // -----
 
 func.func @sum_groups_c1(%v: tensor<64xf32, #tile.layout<warp>>) {
-  // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 2 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<64xf32, #tile.layout<warp>>'}}
-  %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<64xf32, #tile.layout<warp>>
+  // expected-error @+1 {{(C1) expected a warp-held vector, and one with an element for each 1 of it, found 'tensor<64xf32, #tile.layout<warp>>' and 'tensor<32xf32, #tile.layout<warp>>'}}
+  %s = tile.sum_groups %v by 1 : tensor<64xf32, #tile.layout<warp>> -> tensor<32xf32, #tile.layout<warp>>
   return
 }
 

@@ -59,7 +59,8 @@ def ConvertSchedToDeltaPass
     Statistic<"numRounded", "rounded-tiles", "tiles that a channel rounds">
   ];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::wyvern::delta::DeltaDialect"
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::wyvern::delta::DeltaDialect"
   ];
 }
 

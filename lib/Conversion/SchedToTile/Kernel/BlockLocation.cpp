@@ -192,6 +192,7 @@ Chunk BlockLocation::locateChunk(OpBuilder &builder, Value number) const {
   Value offset = arith::MulIOp::create(builder, loc, chunk.number,
                                        createIndex(builder, loc, tokens));
   Value left = arith::SubIOp::create(builder, loc, length, offset);
+  chunk.position = offset;
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
   chunk.valid = arith::MinUIOp::create(builder, loc, left,
                                        createIndex(builder, loc, tokens));

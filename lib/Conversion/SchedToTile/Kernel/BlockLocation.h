@@ -20,9 +20,10 @@ struct LaunchArguments {
 
 /// Where the running chunk lies; all index values.
 struct Chunk {
-  Value row = {};    ///< first token of the chunk in its batch row
-  Value valid = {};  ///< tokens of it that are the sequence's
-  Value number = {}; ///< of the chunk in its sequence
+  Value row = {};      ///< first token of the chunk in its batch row
+  Value valid = {};    ///< tokens of it that are the sequence's
+  Value number = {};   ///< of the chunk in its sequence
+  Value position = {}; ///< of its first token in its sequence
   /// Slot of the chunk, or the sequence's slot of a pool; null where no operand
   /// has a dimension of slots.
   Value slot = {};

@@ -39,7 +39,7 @@ static Type getInType(const KernelContext &context, unsigned i) {
                                  isBetweenKernels(in));
   // One box is one column block of the tile's rows.
   SmallVector<int64_t> box(type.getRank(), 1);
-  box[tensorDim(kernel.getBinding(arg), 0)] = tile.getDimSize(0);
+  box[tensorDim(kernel.getBinding(arg), 0)] = getLoadedRows(kernel, arg);
   box.back() = tile::kBlockColumns;
   return tile::TensorMapType::get(kernel.getContext(), type, box);
 }

@@ -44,6 +44,36 @@ sched::PutOp wyvern::findPut(sched::ChannelOp channel) {
   llvm_unreachable("the verifier asks for a role that puts");
 }
 
+/// True if some out leaves through the tile of a channel that `load` fills.
+static bool isStoredThrough(sched::LoadOp load) {
+  for (OpOperand &use : load.getTile().getUses()) {
+    auto put = dyn_cast<sched::PutOp>(use.getOwner());
+    if (!put)
+      continue;
+    auto position = llvm::find(put.getTiles(), load.getTile()).getIndex();
+    for (Operation *user : put.getChannel().getUsers())
+      if (auto get = dyn_cast<sched::GetOp>(user))
+        for (Operation *reader : get.getTiles()[position].getUsers())
+          if (auto store = dyn_cast<sched::StoreOp>(reader);
+              store && store.getVia() == get.getTiles()[position])
+            return true;
+  }
+  return false;
+}
+
+int64_t wyvern::getLoadedRows(sched::KernelOp kernel, BlockArgument in) {
+  BindingAttr binding = kernel.getBinding(in);
+  int64_t rows = kernel.getTileType(in).getDimSize(0);
+  if (!binding.has(DimKind::time) ||
+      llvm::any_of(in.getUsers(), [](Operation *user) {
+        auto load = dyn_cast<sched::LoadOp>(user);
+        return load && isStoredThrough(load);
+      }))
+    return rows;
+  return std::min<int64_t>(rows, static_cast<int64_t>(kernel.getChunk()) *
+                                     binding.getTimeMultiple());
+}
+
 //===----------------------------------------------------------------------===//
 // Bindings
 //===----------------------------------------------------------------------===//
@@ -98,8 +128,8 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
     return op->emitError()
            << what << " has " << rows
            << " elements a chunk; the GPU path takes multiples of " << kLanes
-           << " (a warp's lanes): repeat 1 or 2 with a decay "
-              "(target \"cpu\" takes all)";
+           << " (a warp's lanes): bind it to time * n in m, which has as many "
+              "(delta-form-wy; target \"cpu\" takes all)";
   }
   bool isPlain = takesF32 && isTimed && element.isF32();
   if (tile.getRank() != 2 || !(tile::isHalf(element) || isPlain))
@@ -113,7 +143,8 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
     return op->emitError()
            << what << " has " << rows
            << " rows a chunk; the GPU path takes a multiple of " << rowsOfMma
-           << " (what wgmma sums over): repeat a step 1, 2 or 4 times";
+           << " (what wgmma sums over): bind it to time * n in m, which has as "
+              "many (delta-form-wy)";
   // A row and its parts that threads move are whole pieces of 16 bytes.
   constexpr int64_t kPiece = 8;
   if (dims.back().kind != DimKind::whole ||

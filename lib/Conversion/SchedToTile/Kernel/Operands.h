@@ -43,6 +43,10 @@ bool isFetched(sched::LoadOp load);
 /// Returns the put that fills `channel`.
 sched::PutOp findPut(sched::ChannelOp channel);
 
+/// Returns the rows of an in's tile that TMA brings: a chunk's, or all where an
+/// out leaves through the tile, and writes the rows behind these too.
+int64_t getLoadedRows(sched::KernelOp kernel, BlockArgument in);
+
 /// Diagnoses ins, outs and carries that the GPU path does not take.
 LogicalResult checkGPUOperands(sched::KernelOp kernel,
                                const KernelOrientation &orientation,

@@ -50,6 +50,25 @@ static Value addRing(OpBuilder &builder, const KernelContext &context,
       /*barriers=*/IntegerAttr());
 }
 
+/// Zeroes the rows of the ring of `channel` that its loads leave alone.
+static void clearStages(OpBuilder &builder, const KernelContext &context,
+                        sched::ChannelOp channel) {
+  if (channel.getFill() != sched::Fill::tma)
+    return;
+  Value ring = context.rings.lookup(channel.getChannel());
+  ArrayRef<Type> tiles = cast<tile::RingType>(ring.getType()).getTiles();
+  for (auto [i, loaded] : llvm::enumerate(findPut(channel).getTiles())) {
+    auto tile = cast<tile::SmemType>(tiles[i]);
+    auto source =
+        cast<BlockArgument>(loaded.getDefiningOp<sched::LoadOp>().getSource());
+    if (!tile.isSwizzled())
+      continue;
+    if (int64_t rows = getLoadedRows(context.kernel, source);
+        rows < tile.getShape()[0])
+      tile::ClearStagesOp::create(builder, channel.getLoc(), ring, i, rows);
+  }
+}
+
 /// Adds the shared tile that out `i` leaves through: rows in memory by columns.
 /// Vectors, states, and what leaves through a channel's tile or from registers
 /// have none.
@@ -90,6 +109,8 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
   for (sched::ChannelOp channel : context.kernel.getChannels())
     context.rings[channel.getChannel()] = addRing(builder, context, channel);
+  for (sched::ChannelOp channel : context.kernel.getChannels())
+    clearStages(builder, context, channel);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     context.staging[context.kernel.getOutArgs()[i]] =
         addStaging(builder, context, i);

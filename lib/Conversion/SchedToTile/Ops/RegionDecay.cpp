@@ -37,8 +37,14 @@ Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
     return {};
   LayoutKind aLayout = m == 0 ? LayoutKind::row : LayoutKind::col;
   LayoutKind bLayout = m == 0 ? LayoutKind::col : LayoutKind::row;
-  Value h = spread(loc, alongTile(loc, read, aLayout, op.getRows()[0]), type);
-  Value p = spread(loc, alongTile(loc, sum, bLayout, op.getRows()[1]), type);
+  Value h = spread(loc,
+                   alongTile(loc, read, aLayout, op.getRows()[0],
+                             type.getDimSize(m == 0 ? 0 : 1)),
+                   type);
+  Value p = spread(loc,
+                   alongTile(loc, sum, bLayout, op.getRows()[1],
+                             type.getDimSize(m == 0 ? 1 : 0)),
+                   type);
   return arith::SubFOp::create(builder, loc, h, p);
 }
 

@@ -372,6 +372,7 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](MaskRowsOp o) { return lowerMaskRows(o); })
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
           .Case([&](SumRowsOp o) { return lowerSumRows(o); })
+          .Case([&](LevelRowsOp o) { return lowerLevelRows(o); })
           .Default([&](Operation *o) -> LogicalResult {
             if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
               return lowerElementwise(o);

@@ -78,6 +78,12 @@ public:
   /// a tile, or for a tensor of rank 0 its element.
   using Fetch = std::function<Value(sched::LoadOp, RankedTensorType)>;
   void setFetch(Fetch how) { fetch = std::move(how); }
+  /// The chunk that is lowered begins with token `position` of its sequence,
+  /// and is of head `head`; both are index values.
+  void setPlace(Value position, Value head) {
+    this->position = position;
+    this->head = head;
+  }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// The operations to lower, in their order. In a role with the split
@@ -148,6 +154,7 @@ private:
                              bool exclusive, IntegerAttr half);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
+  LogicalResult lowerLevelRows(delta::LevelRowsOp op);
   Value getMapVector(Operation *op, Value x);
 
   /// True for a matrix that is made again for each use.
@@ -210,9 +217,9 @@ private:
                 bool transposeB, Value c, bool isNegated,
                 RankedTensorType type);
   /// `vector`, in registers or in shared memory, along the rows or columns of a
-  /// tile; `repeat` elements for each.
+  /// tile; `repeat` elements for each, `size` in all if that is fewer.
   Value alongTile(Location loc, Value vector, tile::LayoutKind layout,
-                  int64_t repeat);
+                  int64_t repeat, std::optional<int64_t> size = std::nullopt);
   Value makeAlong(Location loc, Value value, tile::LayoutKind layout);
   /// `source` spread over a tile of `type`.
   Value spread(Location loc, Value source, RankedTensorType type);
@@ -242,6 +249,7 @@ private:
   Operation *allocationPoint;
   Warps warps;
   Fetch fetch;
+  Value position, head;
   DenseMap<Value, Value> shared;
   DenseMap<Value, Tiles> registers;
   /// What is made at its use, of the operation that is being lowered.

@@ -21,7 +21,7 @@ using tile::LayoutKind;
 //===----------------------------------------------------------------------===//
 
 Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
-                                int64_t repeat) {
+                                int64_t repeat, std::optional<int64_t> size) {
   if (auto copy = dyn_cast<tile::SmemType>(vector.getType())) {
     auto target = tile::getTileType(copy.getShape(), copy.getElementType(),
                                     repeat == 1 ? layout : LayoutKind::warp);
@@ -29,10 +29,12 @@ Value RegionLowering::alongTile(Location loc, Value vector, LayoutKind layout,
                                   /*transpose=*/false, /*block=*/0);
   }
   RankedTensorType type = tensorOf(vector);
-  if (tile::getLayout(type) == layout && repeat == 1)
+  int64_t whole = type.getDimSize(0) * repeat;
+  if (tile::getLayout(type) == layout && size.value_or(whole) == whole &&
+      repeat == 1)
     return vector;
-  auto target = tile::getTileType({type.getDimSize(0) * repeat},
-                                  type.getElementType(), layout);
+  auto target =
+      tile::getTileType({size.value_or(whole)}, type.getElementType(), layout);
   return tile::RelayoutOp::create(builder, loc, target, vector, repeat);
 }
 
@@ -282,8 +284,8 @@ LogicalResult RegionLowering::lowerRepeatRows(RepeatRowsOp op) {
   Value x = getMapVector(op, op.getX());
   if (!x)
     return failure();
-  registers[op.getY()] = {
-      alongTile(op.getLoc(), x, LayoutKind::warp, op.getN())};
+  registers[op.getY()] = {alongTile(op.getLoc(), x, LayoutKind::warp, op.getN(),
+                                    tensorOf(op.getY()).getDimSize(0))};
   return success();
 }
 
@@ -294,5 +296,47 @@ LogicalResult RegionLowering::lowerSumRows(SumRowsOp op) {
   registers[op.getY()] = {tile::SumGroupsOp::create(
       builder, op.getLoc(), getRegisterType(op.getY(), std::nullopt), x,
       op.getN())};
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Levels
+//===----------------------------------------------------------------------===//
+
+/// As convert-delta-to-scf does it: of a position t the bit that tells the
+/// halves of the level's block apart is `half`, and those within the block are
+/// `block` - 1.
+LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
+  Location loc = op.getLoc();
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  RankedTensorType type = getRegisterType(op.getY(), std::nullopt);
+  RankedTensorType places = type.clone(builder.getI32Type());
+  auto everywhere = [&](Value scalar) {
+    Value number =
+        arith::IndexCastOp::create(builder, loc, builder.getI32Type(), scalar);
+    return spread(loc, number, places);
+  };
+  Value level =
+      arith::RemUIOp::create(builder, loc, head, index(op.getLevels()));
+  Value block = arith::ShLIOp::create(builder, loc, index(1), level);
+  Value half = arith::ShRUIOp::create(builder, loc, block, index(1));
+  Value inside = arith::SubIOp::create(builder, loc, block, index(1));
+  bool isStart = op.getRole() == LevelRole::starts;
+  Value bits = everywhere(isStart ? inside : half);
+  Value wanted =
+      op.getRole() == LevelRole::reads ? bits : constant(loc, places, 0);
+
+  Value t = tile::IndexOp::create(builder, loc, places, /*dim=*/0);
+  if (op.getRows() != 1)
+    t = arith::DivUIOp::create(builder, loc, t,
+                               constant(loc, places, op.getRows()));
+  t = arith::AddIOp::create(builder, loc, everywhere(position), t);
+  Value found = arith::AndIOp::create(builder, loc, t, bits);
+  Value holds = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                      found, wanted);
+  registers[op.getY()] = {arith::SelectOp::create(
+      builder, loc, holds, constant(loc, type, 1.0), constant(loc, type, 0.0))};
   return success();
 }

@@ -20,13 +20,20 @@ static ArrayRef<Type> getStageTiles(Value ring) {
 // Out of a channel
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// A tile out of a get, by number, and the in that it is loaded from.
+struct Timed {
+  unsigned number;
+  BlockArgument source;
+};
+} // namespace
+
 /// Returns the tiles out of `get` that a partial chunk brings rows of others
-/// in, by number, with the binding of each. What has a slot a chunk is all the
-/// chunk's; vectors and f32 are filled with zeros as they are loaded.
-static SmallVector<std::pair<unsigned, delta::BindingAttr>>
-findTimed(sched::GetOp get) {
+/// in. What has a slot a chunk is all the chunk's; vectors and f32 are filled
+/// with zeros as they are loaded.
+static SmallVector<Timed> findTimed(sched::GetOp get) {
   auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
-  SmallVector<std::pair<unsigned, delta::BindingAttr>> timed;
+  SmallVector<Timed> timed;
   if (channel.getFill() != sched::Fill::tma)
     return timed;
   for (auto [i, loaded] : llvm::enumerate(findPut(channel).getTiles())) {
@@ -38,41 +45,58 @@ findTimed(sched::GetOp get) {
         cast<RankedTensorType>(channel.getChannel().getType().getTiles()[i]);
     if (held.getRank() == 2 && tile::isHalf(held.getElementType()) &&
         binding.has(delta::DimKind::time) && !get.getTiles()[i].use_empty())
-      timed.push_back({i, binding});
+      timed.push_back({static_cast<unsigned>(i), source});
   }
   return timed;
+}
+
+/// True if every chunk brings rows of others in tiles out of `get`: these have
+/// more rows than a chunk, and loads fill them all.
+static bool isOverfilled(sched::GetOp get) {
+  auto kernel = get->getParentOfType<sched::KernelOp>();
+  int64_t chunk = kernel.getChunk();
+  return llvm::any_of(findTimed(get), [&](const Timed &timed) {
+    return getLoadedRows(kernel, timed.source) >
+           chunk * kernel.getBinding(timed.source).getTimeMultiple();
+  });
 }
 
 bool RoleLowering::zeroesAtOnce() {
   constexpr int64_t kFew = 2;
   auto gets = role.getEachChunk().getBlock().getOps<sched::GetOp>();
-  return takesInPlace() && llvm::count_if(gets, [](sched::GetOp get) {
-                             return !findTimed(get).empty();
-                           }) > kFew;
+  // What every chunk needs zeros in is waited for where it is read.
+  return takesInPlace() && llvm::none_of(gets, isOverfilled) &&
+         llvm::count_if(gets, [](sched::GetOp get) {
+           return !findTimed(get).empty();
+         }) > kFew;
 }
 
-/// Overwrites what a partial chunk brought from behind its sequence's end.
-/// Other readers of the tiles do the same, with the same zeros.
+/// Overwrites what a partial chunk brought from behind its sequence's end, and
+/// every chunk from behind its own where tiles have more rows than it. Other
+/// readers of the tiles do the same, with the same zeros.
 void RoleLowering::zeroTails(
     const Visit &visit,
     ArrayRef<std::pair<sched::GetOp, SmallVector<Value>>> gets) {
   if (llvm::all_of(
           gets, [](const auto &get) { return findTimed(get.first).empty(); }))
     return;
-  Value partial = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                        visit.chunk.valid,
-                                        index(context.kernel.getChunk()));
-  auto ifOp = scf::IfOp::create(builder, loc, partial, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(ifOp.thenBlock());
+  if (llvm::none_of(gets,
+                    [](const auto &get) { return isOverfilled(get.first); })) {
+    Value partial = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ult, visit.chunk.valid,
+        index(context.kernel.getChunk()));
+    auto ifOp = scf::IfOp::create(builder, loc, partial, /*withElse=*/false);
+    builder.setInsertionPointToStart(ifOp.thenBlock());
+  }
   for (auto [get, tiles] : gets) {
     auto timed = findTimed(get);
     // What is taken later in the chunk is waited for here too.
     if (!timed.empty() && tiles.empty())
       tiles = waitForTiles(get, visit);
-    for (auto [i, binding] : timed)
+    for (auto [i, source] : timed)
       tile::ZeroRowsOp::create(builder, loc, tiles[i],
-                               rows(visit.chunk.valid, binding));
+                               validRows(source, visit.chunk));
   }
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
 }
@@ -126,26 +150,35 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
 /// copies, vectors and f32 by the role's own warps.
 void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   Value ring = context.rings.lookup(put.getChannel());
+  int64_t bytes = 0;
   for (auto [value, tile] :
        llvm::zip_equal(put.getTiles(), acquire(ring, visit))) {
     auto source =
         cast<BlockArgument>(value.getDefiningOp<sched::LoadOp>().getSource());
+    auto smem = cast<tile::SmemType>(tile.getType());
     int64_t dim = tensorDim(context.kernel.getBinding(source), 0);
     Value argument = context.arguments.lookup(source);
     SmallVector<Value> at = getCoordinates(
         source, visit.chunk, context.orientation.getSplitDim(value));
-    if (cast<tile::SmemType>(tile.getType()).isSwizzled())
+    if (smem.isSwizzled()) {
       tile::LoadOp::create(builder, loc, argument, at, tile, ring, visit.use);
-    else if (tensorOf(value).getRank() == 2)
+      bytes += smem.getSizeInBytes() / smem.getShape()[0] *
+               getLoadedRows(context.kernel, source);
+    } else if (tensorOf(value).getRank() == 2) {
       tile::LoadRowsOp::create(builder, loc, argument, at, dim,
                                validRows(source, visit.chunk), tile, ring,
                                visit.use);
-    else
+    } else {
       tile::LoadVectorOp::create(builder, loc, argument, at, dim,
                                  validRows(source, visit.chunk), tile, ring,
                                  visit.use);
+    }
   }
-  tile::CommitOp::create(builder, loc, ring, visit.use);
+  bool isPart =
+      bytes < cast<tile::RingType>(ring.getType()).getTransactionBytes();
+  tile::CommitOp::create(builder, loc, ring, visit.use,
+                         isPart ? builder.getI64IntegerAttr(bytes)
+                                : IntegerAttr());
 }
 
 LogicalResult RoleLowering::lowerPut(sched::PutOp put, RegionLowering &lowering,
@@ -251,6 +284,7 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
   for (auto [value, tiles, shared] :
        llvm::zip_equal(put.getTiles(), made, stage))
     writeIntoStage(value, tiles, shared, lowering);
-  tile::CommitOp::create(builder, loc, ring, visit.use);
+  tile::CommitOp::create(builder, loc, ring, visit.use,
+                         /*bytes=*/IntegerAttr());
   return success();
 }

@@ -301,6 +301,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                            group, barrier});
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
   lowering.setRegister(loop.getValid(), visit.chunk.valid);
+  lowering.setPlace(visit.chunk.position, context.location->head);
   if (!context.orientation.isSplit(role))
     lowering.setFetch([&](sched::LoadOp load, RankedTensorType type) {
       return fetchIn(load, type, visit);

@@ -7,6 +7,8 @@
 #include "ReverseProgram.h"
 #include "Rules.h"
 
+#include "wyvern/Dialect/Delta/Utils/HeadSums.h"
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
@@ -33,11 +35,29 @@ static LogicalResult checkProgram(ChunkProgramOpInterface program,
   return success();
 }
 
+/// True for a sum over the heads that another program has stored for nothing
+/// else. Each of them has the gradient of its group's sum, which the backward
+/// of that program reads as an in that its heads share: it is not stored for
+/// each.
+static bool passesGradientOn(ChunkProgramOpInterface program) {
+  if (!isHeadSum(program))
+    return false;
+  Value summed = program.getIns().front();
+  return isa_and_nonnull<ChunkProgramOpInterface>(summed.getDefiningOp()) &&
+         llvm::all_of(summed.getUsers(),
+                      [&](Operation *user) { return user == program; });
+}
+
 namespace {
 template <typename OpT>
 struct ChunkProgramRule : AdjointRule<ChunkProgramRule<OpT>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
     auto program = cast<ChunkProgramOpInterface>(op.getOperation());
+    if (passesGradientOn(program)) {
+      adjoint.addGradient(program.getIns().front(),
+                          adjoint.getGradient(program.getOuts().front()));
+      return success();
+    }
     if (failed(checkProgram(program, adjoint)))
       return failure();
     return ReverseProgram(program, adjoint).build();

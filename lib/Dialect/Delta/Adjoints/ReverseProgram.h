@@ -76,9 +76,7 @@ private:
   Operation *createProgram();
   void addGradients(Operation *op);
   void addSumsOverTokens(ArrayRef<Result> results, ValueRange rows);
-  Value sumOverHeads(const Result &result, Value gradient, int64_t heads);
-  Value sumMembers(const Result &result, Value gradient, int64_t members,
-                   int64_t heads, TileStorage storage);
+  Value sumOverHeads(const Result &result, Value gradient);
   Value sumOverAll(const Result &result, Value gradient);
   Value convert(const Result &result, Value gradient);
   Value sumOverShared(const Result &result, Value gradient);

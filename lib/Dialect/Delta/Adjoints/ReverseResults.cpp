@@ -6,6 +6,8 @@
 
 #include "ReverseProgram.h"
 
+#include "wyvern/Dialect/Delta/Utils/HeadSums.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -123,7 +125,11 @@ std::optional<ReverseProgram::Result> ReverseProgram::describeRows(unsigned in,
   result.isOfTokens = true;
   SmallVector<BoundDim> dims(result.storage.binding.getDims());
   SmallVector<int64_t> shape(result.storage.type.getShape());
-  dims.insert(dims.begin() + 1, {DimKind::time});
+  BoundDim time = {DimKind::time};
+  if (int64_t count = shapeOf(rows).front();
+      count != static_cast<int64_t>(program.getChunk()))
+    time.rows = count;
+  dims.insert(dims.begin() + 1, time);
   shape.insert(shape.begin() + 1, ShapedType::kDynamic);
   result.storage = {RankedTensorType::get(shape, compute),
                     BindingAttr::get(b.getContext(), dims)};
@@ -168,75 +174,18 @@ void ReverseProgram::collectResults() {
   }
 }
 
-/// Heads that one map sums: of larger groups no program holds all.
-static constexpr int64_t kMembers = 8;
-
-/// How many heads a map sums on the way to one for each `group`: the most of
-/// `kMembers` that divide it, or all.
-static int64_t getMembers(int64_t group) {
-  for (int64_t members = std::min(group, kMembers); members > 1; --members)
-    if (group % members == 0)
-      return members;
-  return group;
-}
-
-/// `binding` with head i of each `group` in the place of every head.
-static BindingAttr bindMember(BindingAttr binding, int64_t group, int64_t i) {
-  SmallVector<BoundDim> dims(binding.getDims());
-  dims[*findHead(dims)] = {DimKind::head, group, i};
-  return BindingAttr::get(binding.getContext(), dims);
-}
-
-static TileStorage withHeads(TileStorage storage, int64_t heads) {
-  SmallVector<int64_t> shape(storage.type.getShape());
-  shape[*findHead(storage.binding.getDims())] = heads;
-  storage.type = storage.type.clone(shape);
-  return storage;
-}
-
 /// From a gradient with a head of its own for each of the program's to that of
-/// the tensor with `heads` heads which they share.
-Value ReverseProgram::sumOverHeads(const Result &result, Value gradient,
-                                   int64_t heads) {
-  int64_t current = program.getHeads();
-  do {
-    int64_t members = getMembers(current / heads);
-    current /= members;
-    TileStorage storage = withHeads(result.storage, current);
-    if (current == heads)
-      storage = {cast<RankedTensorType>(result.primal.getType()),
-                 result.binding};
-    gradient = sumMembers(result, gradient, members, current, storage);
-  } while (current != heads);
-  return gradient;
-}
-
-/// A map over `heads` heads that reads `members` of the gradient for each, the
-/// first one first, and stores their sum as `storage`.
-Value ReverseProgram::sumMembers(const Result &result, Value gradient,
-                                 int64_t members, int64_t heads,
-                                 TileStorage storage) {
-  SmallVector<Attribute> bindings;
-  for (int64_t i = 0; i < members; ++i)
-    bindings.push_back(bindMember(result.storage.binding, members, i));
-  SmallVector<Value> ins(members, gradient);
-  auto sum = ChunkMapOp::create(
-      b, storage.type, ins, getCuSeqlens(),
-      b.getI64IntegerAttr(program.getChunk()), b.getI64IntegerAttr(heads),
-      TypeAttr::get(compute), b.getArrayAttr(bindings),
-      b.getArrayAttr(storage.binding));
-
-  Location loc = sum.getLoc();
-  Block &body = sum.getBody().emplaceBlock();
-  body.addArgument(b.getIndexType(), loc);
-  SmallVector<Type> types(members, result.tile.getType());
-  auto tiles = body.addArguments(types, SmallVector<Location>(members, loc));
-  auto inside = ImplicitLocOpBuilder::atBlockEnd(loc, &body);
-  Value total = body.getArgument(1);
-  for (Value tile : llvm::drop_begin(tiles))
-    total = arith::AddFOp::create(inside, total, tile);
-  YieldOp::create(inside, total, ValueRange());
-  return sum.getResult(0);
+/// the tensor with fewer heads, which they share.
+Value ReverseProgram::sumOverHeads(const Result &result, Value gradient) {
+  PerHead summands = {gradient,
+                      result.storage.binding,
+                      cast<RankedTensorType>(result.tile.getType()),
+                      getCuSeqlens(),
+                      static_cast<int64_t>(program.getChunk()),
+                      static_cast<int64_t>(program.getHeads())};
+  return createHeadSum(
+      b, summands,
+      {cast<RankedTensorType>(result.primal.getType()), result.binding});
 }
 
 /// The sum over one dimension, of dynamic tensors too.
@@ -306,7 +255,7 @@ Value ReverseProgram::sumOverShared(const Result &result, Value gradient) {
   std::optional<unsigned> head = findHead(result.binding.getDims());
   int64_t heads = head ? type.getDimSize(*head) : 1;
   bool isWhole = !result.addedHead && heads == program.getHeads();
-  return isWhole ? gradient : sumOverHeads(result, gradient, heads);
+  return isWhole ? gradient : sumOverHeads(result, gradient);
 }
 
 void ReverseProgram::addGradients(Operation *op) {

@@ -18,14 +18,13 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Returns the sums of `x`, one a row, in the shape of a gate a token.
-static Value sumToTokens(Adjoint &adjoint, Value x, int64_t rows) {
-  if (rows == 1)
+/// Returns the sums of `x`, one a row, in the shape of `g`, a gate a token.
+static Value sumToTokens(Adjoint &adjoint, Value x, int64_t rows, Value g) {
+  if (rows == 1 && shapeOf(x) == shapeOf(g))
     return x;
-  SmallVector<int64_t> shape(shapeOf(x));
-  shape[0] /= rows;
   TileBuilder tile = adjoint.tiles(x);
-  return SumRowsOp::create(adjoint.getBuilder(), tile.type(shape), x, rows);
+  return SumRowsOp::create(adjoint.getBuilder(), tile.type(shapeOf(g)), x,
+                           rows);
 }
 
 /// Returns x y^T, summed over columns.
@@ -79,8 +78,8 @@ struct DecayDotRule : AdjointRule<DecayDotRule, DecayDotOp> {
     auto [dh, dp] = isOfChannel ? std::pair(adjoint.tiles(da).mul(a, da),
                                             adjoint.tiles(db).mul(b, db))
                                 : sumPairs(op, adjoint, dm, a, b);
-    addGates(op, adjoint, sumToTokens(adjoint, dh, op.getRows()[0]),
-             sumToTokens(adjoint, dp, op.getRows()[1]));
+    addGates(op, adjoint, sumToTokens(adjoint, dh, op.getRows()[0], g),
+             sumToTokens(adjoint, dp, op.getRows()[1], g));
     return success();
   }
 

@@ -29,7 +29,12 @@ TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,
       add(DimKind::whole, size);
       continue;
     }
-    add(DimKind::time, ShapedType::kDynamic, size / program.getChunk());
+    int64_t chunk = program.getChunk(), rows = timeDims.getRows(value, i);
+    if (rows == TimeDims::kUnknown)
+      rows = size / chunk;
+    add(DimKind::time, ShapedType::kDynamic, rows);
+    if (size != chunk * rows)
+      dims.back().rows = size;
     if (time == 0)
       add(DimKind::head, program.getHeads());
   }

@@ -16,39 +16,56 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 using llvm::SmallBitVector;
 
-SmallBitVector TimeDims::get(Value tile) const {
+int64_t TimeDims::getRows(Value tile, int64_t dim) const {
   auto it = dims.find(tile);
-  return it == dims.end() ? SmallBitVector(getTileRank(tile)) : it->second;
+  return it == dims.end() ? 0 : it->second[dim];
 }
 
-void TimeDims::set(Value tile, SmallBitVector bits) {
-  dims[tile] = std::move(bits);
+SmallBitVector TimeDims::get(Value tile) const {
+  SmallBitVector bits(getTileRank(tile));
+  for (int64_t dim = 0; dim < getTileRank(tile); ++dim)
+    bits[dim] = getRows(tile, dim) != 0;
+  return bits;
+}
+
+void TimeDims::set(Value tile, SmallVector<int64_t> rows) {
+  dims[tile] = std::move(rows);
 }
 
 /// The tile of a bound operand keeps `time` and `_`, in their order.
-static SmallBitVector ofBinding(BindingAttr binding) {
-  SmallBitVector bits;
-  for (BoundDim dim : binding.getDims()) {
-    if (dim.kind != DimKind::time && dim.kind != DimKind::whole)
-      continue;
-    bits.resize(bits.size() + 1);
-    bits[bits.size() - 1] = dim.kind == DimKind::time;
-  }
-  return bits;
+static SmallVector<int64_t> ofBinding(BindingAttr binding) {
+  SmallVector<int64_t> rows;
+  for (BoundDim dim : binding.getDims())
+    if (dim.kind == DimKind::time || dim.kind == DimKind::whole)
+      rows.push_back(dim.kind == DimKind::time ? dim.multiple : 0);
+  return rows;
+}
+
+/// Returns the rows a token of what `op` makes of a tile with `rows`.
+static int64_t changeRows(Operation *op, int64_t rows) {
+  if (rows == TimeDims::kUnknown)
+    return rows;
+  if (auto repeat = dyn_cast<RepeatRowsOp>(op))
+    return rows * static_cast<int64_t>(repeat.getN());
+  if (auto sum = dyn_cast<SumRowsOp>(op))
+    return rows / static_cast<int64_t>(sum.getN());
+  return rows;
 }
 
 /// A loop runs over rows by definition, or if it does over those of an operand.
 void TimeDims::addOp(ChunkRegionOpInterface op) {
   for (Value result : op->getResults())
-    set(result, SmallBitVector(getTileRank(result)));
+    set(result, SmallVector<int64_t>(getTileRank(result), 0));
   for (const TileLoop &loop : op.getLoops()) {
-    if (!loop.isTime && llvm::none_of(loop.dims, [&](TileDim dim) {
-          return get(dim.first).test(dim.second);
-        }))
+    int64_t rows = loop.isTime ? kUnknown : 0;
+    for (auto [tile, dim] : loop.dims)
+      if (int64_t known = getRows(tile, dim); known != 0 && rows <= 0)
+        rows = known;
+    if (rows == 0)
       continue;
     for (auto [tile, dim] : loop.dims)
       if (tile.getDefiningOp() == op)
-        dims[tile].set(dim);
+        dims[tile][dim] = changeRows(op, rows);
   }
 }
 

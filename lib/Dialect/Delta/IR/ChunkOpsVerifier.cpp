@@ -109,6 +109,13 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
              << "(C23) expected a part of a dimension of an in, within its "
              << size << " elements, found " << binding << " for " << name
              << " of type " << type;
+    if (dim.kind == DimKind::time &&
+        dim.getRows(op.getChunk()) <
+            static_cast<int64_t>(op.getChunk()) * dim.multiple)
+      return op.emitOpError()
+             << "(C24) expected the tile of " << name << " to hold the "
+             << static_cast<int64_t>(op.getChunk()) * dim.multiple
+             << " rows of a chunk, found " << binding;
     if (dim.kind != DimKind::head)
       continue;
     bool isMember = dim.multiple != 1 || dim.offset != 0;

@@ -42,9 +42,34 @@ static ParseResult parsePart(AsmParser &parser, BoundDim &dim) {
   return success();
 }
 
+/// Parses the n of `* n`.
+static ParseResult parseMultiple(AsmParser &parser, BoundDim &dim) {
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseInteger(dim.multiple))
+    return failure();
+  if (dim.multiple < 1)
+    return parser.emitError(loc)
+           << "expected at least one " << describeMultiple(dim.kind)
+           << ", found " << dim.multiple;
+  return success();
+}
+
+/// Parses `in m` if it is there.
+static ParseResult parseRows(AsmParser &parser, BoundDim &dim) {
+  if (failed(parser.parseOptionalKeyword("in")))
+    return success();
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseInteger(dim.rows))
+    return failure();
+  if (dim.rows < 1)
+    return parser.emitError(loc)
+           << "expected a tile of some rows, found " << dim.rows;
+  return success();
+}
+
 /// Parses one entry of a binding: a keyword, after `_` perhaps `from a to b`,
-/// after some perhaps `* n`, and after `head * n` and `chunk * n` perhaps `+
-/// i`.
+/// after some perhaps `* n`, after `time` and `time * n` perhaps `in m`, and
+/// after `head * n` and `chunk * n` perhaps `+ i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -58,17 +83,14 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   dim = {*kind, 1};
   if (*kind == DimKind::whole && parsePart(parser, dim))
     return failure();
-  StringRef counted = describeMultiple(*kind);
-  if (counted.empty() || failed(parser.parseOptionalStar()))
-    return success();
-  loc = parser.getCurrentLocation();
-  if (parser.parseInteger(dim.multiple))
+  bool isCounted =
+      !describeMultiple(*kind).empty() && succeeded(parser.parseOptionalStar());
+  if (isCounted && parseMultiple(parser, dim))
     return failure();
-  if (dim.multiple < 1)
-    return parser.emitError(loc)
-           << "expected at least one " << counted << ", found " << dim.multiple;
+  if (*kind == DimKind::time)
+    return parseRows(parser, dim);
   bool isMember = *kind == DimKind::head || *kind == DimKind::chunk;
-  if (!isMember || failed(parser.parseOptionalPlus()))
+  if (!isCounted || !isMember || failed(parser.parseOptionalPlus()))
     return success();
   return parser.parseInteger(dim.offset);
 }
@@ -89,6 +111,8 @@ void BindingAttr::printDims(llvm::raw_ostream &os) const {
       os << " from " << dim.offset << " to " << dim.end;
     if (dim.multiple != 1)
       os << " * " << dim.multiple;
+    if (dim.rows != 0)
+      os << " in " << dim.rows;
     if (dim.offset != 0 && !dim.isPart())
       os << " + " << dim.offset;
   });
@@ -127,6 +151,13 @@ int64_t BindingAttr::getTimeMultiple() const {
   return findDim(*this, DimKind::time).multiple;
 }
 
+BindingAttr BindingAttr::withOwnRows() const {
+  SmallVector<BoundDim> dims(getDims());
+  for (BoundDim &dim : dims)
+    dim.rows = 0;
+  return get(getContext(), dims);
+}
+
 int64_t BindingAttr::getChunkMultiple() const {
   return findDim(*this, DimKind::chunk).multiple;
 }
@@ -140,7 +171,7 @@ RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,
   SmallVector<int64_t> shape;
   for (auto [dim, size] : llvm::zip_equal(getDims(), type.getShape())) {
     if (dim.kind == DimKind::time)
-      shape.push_back(chunk * dim.multiple);
+      shape.push_back(dim.getRows(chunk));
     else if (dim.kind == DimKind::whole)
       shape.push_back(ShapedType::isDynamic(size)
                           ? size

@@ -106,7 +106,7 @@ static ParseResult parseOptionalGroup(OpAsmParser &parser, StringRef keyword,
 
 ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
-  SmallVector<Unresolved> query, decay, stepOperands, init, cu;
+  SmallVector<Unresolved> query, decay, stepOperands, init, cu, levels;
   SmallVector<Attribute> steps;
   if (parser.parseKeyword("query") || parser.parseLParen() ||
       parser.parseOperand(query.emplace_back()) || parser.parseRParen() ||
@@ -122,6 +122,7 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   double scale = 1.0;
   if (parseOptionalGroup(parser, "initial_state", init) ||
       parseOptionalGroup(parser, "cu_seqlens", cu) ||
+      parseOptionalGroup(parser, "level_scales", levels) ||
       parser.parseKeyword("scale") || parser.parseFloat(scale) ||
       parser.parseOptionalAttrDict(result.attributes))
     return failure();
@@ -132,16 +133,18 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseArrowTypeList(result.types))
     return failure();
   SmallVector<Unresolved> operands;
-  for (auto *group : {&query, &decay, &stepOperands, &init, &cu})
+  for (auto *group : {&query, &decay, &stepOperands, &init, &cu, &levels})
     operands.append(*group);
 
   auto &properties = result.getOrAddProperties<RecurrenceOp::Properties>();
   properties.steps = builder.getArrayAttr(steps);
   properties.scale = builder.getF64FloatAttr(scale);
-  properties.operandSegmentSizes = {1, static_cast<int32_t>(decay.size()),
+  properties.operandSegmentSizes = {1,
+                                    static_cast<int32_t>(decay.size()),
                                     static_cast<int32_t>(stepOperands.size()),
                                     static_cast<int32_t>(init.size()),
-                                    static_cast<int32_t>(cu.size())};
+                                    static_cast<int32_t>(cu.size()),
+                                    static_cast<int32_t>(levels.size())};
   return parser.resolveOperands(operands, operandTypes, loc, result.operands);
 }
 
@@ -177,6 +180,7 @@ void RecurrenceOp::print(OpAsmPrinter &p) {
     printStep(p, step);
   optional("initial_state", getInitialState());
   optional("cu_seqlens", getCuSeqlens());
+  optional("level_scales", getLevelScales());
   p << " scale ";
   p.printAttributeWithoutType(getScaleAttr());
   p.printOptionalAttrDict((*this)->getAttrs(),
@@ -199,7 +203,7 @@ public:
   LogicalResult verify() {
     if (failed(verifyQueryAndOutput()) || failed(verifyDecay()) ||
         failed(verifyStepCount()) || failed(verifyStates()) ||
-        failed(verifyCuSeqlens()))
+        failed(verifyCuSeqlens()) || failed(verifyLevels()))
       return failure();
     for (auto [i, step] : llvm::enumerate(op.getStepList()))
       if (failed(verifyStep(i, step)))
@@ -216,6 +220,7 @@ private:
   int64_t getNumSequences();
   LogicalResult verifyStates();
   LogicalResult verifyCuSeqlens();
+  LogicalResult verifyLevels();
   /// Batch and time agree with the query's, the head dimension divides HV, and
   /// the last dimension (if `last`) is as given.
   LogicalResult verifyRows(const Twine &what, Value value, int64_t repeat,
@@ -379,6 +384,33 @@ LogicalResult RecurrenceVerifier::verifyCuSeqlens() {
     return op.emitOpError() << "(C13) packed sequences share batch row 0: "
                                "expected batch size 1, found "
                             << batch;
+  return success();
+}
+
+LogicalResult RecurrenceVerifier::verifyLevels() {
+  if (!op.getLevelScales())
+    return success();
+  RankedTensorType type = op.getLevelScales().getType();
+  ArrayRef<int64_t> query = op.getQuery().getType().getShape();
+  bool isPerToken = type.getRank() == 3 &&
+                    compatible(type.getDimSize(0), query[0]) &&
+                    compatible(type.getDimSize(1), query[1]);
+  if (!isPerToken || type.isDynamicDim(2) || type.getDimSize(2) == 0 ||
+      type.getDimSize(2) % heads != 0)
+    return op.emitOpError()
+           << "(C16) expected level scales of shape [batch, time, " << heads
+           << " * levels] with the query's batch and time, found " << type;
+  if (op.getInitialState())
+    return op.emitOpError()
+           << "(C17) expected no initial state beside level scales, for a "
+              "state from before the sequence is of no level; found "
+           << op.getInitialState().getType();
+  for (auto [i, step] : llvm::enumerate(op.getStepList()))
+    if (step.beforeDecay)
+      return op.emitOpError()
+             << "(C18) expected no step that reads before the decay beside "
+                "level scales, found step #"
+             << i << ": what it reads would be another level's";
   return success();
 }
 

@@ -251,3 +251,12 @@ int64_t ChunkProgramOpInterface::countMatmulFlops() {
     sum += cast<ChunkRegionOpInterface>(op).getMatmulFlops();
   return sum;
 }
+
+//===----------------------------------------------------------------------===//
+// level_rows
+//===----------------------------------------------------------------------===//
+
+Loops LevelRowsOp::getLoops() { return {rows({{getY(), 0}})}; }
+bool LevelRowsOp::isCheap() { return true; }
+SmallVector<OpOperand *> LevelRowsOp::getRoundedOperands() { return {}; }
+int64_t LevelRowsOp::getMatmulFlops() { return 0; }

@@ -13,6 +13,7 @@
 
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
@@ -33,16 +34,14 @@ static OpFoldResult foldZero(Attribute x) {
 // decay_dot, decay_apply, decay_mask
 //===----------------------------------------------------------------------===//
 
-/// Checks mask and rows of `aRows` by `bRows` entries.
-template <typename OpT>
-static LogicalResult verifyRowMask(OpT op, int64_t aRows, int64_t bRows) {
+/// Checks mask and rows a token.
+template <typename OpT> static LogicalResult verifyRowMask(OpT op) {
   ArrayRef<int64_t> rows = op.getRows();
-  if (rows.size() != 2 || rows[0] < 1 || rows[1] < 1 || aRows % rows[0] != 0 ||
-      bRows % rows[1] != 0 || aRows / rows[0] != bRows / rows[1])
+  if (rows.size() != 2 || !wyvern::isCount(rows[0]) ||
+      !wyvern::isCount(rows[1]))
     return op.emitOpError()
-           << "(C2) expected rows = [na, nb] with " << aRows << " / na and "
-           << bRows << " / nb the same number of tokens, found [" << rows
-           << "]";
+           << "(C2) expected rows = [na, nb] of 1 to " << wyvern::kMaxCount
+           << " rows a token, found [" << rows << "]";
   if (op.getMask() == RowMask::before_row && rows[0] != rows[1])
     return op.emitOpError()
            << "(C3) before_row compares rows, so both operands "
@@ -55,22 +54,29 @@ static LogicalResult verifyRowMask(OpT op, int64_t aRows, int64_t bRows) {
   return success();
 }
 
+/// Tokens that `aRows` by `bRows` rows are of.
+template <typename OpT>
+static int64_t countTokens(OpT op, int64_t aRows, int64_t bRows) {
+  return std::max<int64_t>(llvm::divideCeil(aRows, op.getRows()[0]),
+                           llvm::divideCeil(bRows, op.getRows()[1]));
+}
+
 /// Checks mask, rows and decay of a product of `aRows` by `bRows` rows over
 /// `depth` channels.
 template <typename OpT>
 static LogicalResult verifyDecayProduct(OpT op, int64_t aRows, int64_t bRows,
                                         int64_t depth) {
-  if (failed(verifyRowMask(op, aRows, bRows)))
+  if (failed(verifyRowMask(op)))
     return failure();
-  int64_t tokens = aRows / op.getRows()[0];
   if (Value g = op.getG()) {
+    int64_t tokens = countTokens(op, aRows, bRows);
     ArrayRef<int64_t> shape = shapeOf(g);
-    bool head = shape.size() == 1 && shape[0] == tokens;
-    bool channel = shape.size() == 2 && shape[0] == tokens && shape[1] == depth;
+    bool head = shape.size() == 1 && shape[0] >= tokens;
+    bool channel = shape.size() == 2 && shape[0] >= tokens && shape[1] == depth;
     if (!head && !channel)
-      return op.emitOpError()
-             << "(C5) expected a decay of shape [" << tokens << "] or ["
-             << tokens << ", " << depth << "], found " << g.getType();
+      return op.emitOpError() << "(C5) expected a decay of shape [" << tokens
+                              << "] or [" << tokens << ", " << depth
+                              << "], or of more tokens, found " << g.getType();
   }
   return success();
 }
@@ -105,12 +111,13 @@ LogicalResult DecayMaskOp::verify() {
   if (m.size() != 2)
     return emitOpError() << "(C1) expected a matrix [i, j], found "
                          << getM().getType();
-  if (failed(verifyRowMask(*this, m[0], m[1])))
+  if (failed(verifyRowMask(*this)))
     return failure();
-  int64_t tokens = m[0] / getRows()[0];
-  if (getG() && (shapeOf(getG()).size() != 1 || shapeOf(getG())[0] != tokens))
+  int64_t tokens = countTokens(*this, m[0], m[1]);
+  if (getG() && (shapeOf(getG()).size() != 1 || shapeOf(getG())[0] < tokens))
     return emitOpError() << "(C5) expected a decay of shape [" << tokens
-                         << "], one gate a head, found " << getG().getType();
+                         << "] or of more tokens, one gate a head, found "
+                         << getG().getType();
   if (std::optional<int64_t> half = getHalf(); half && (getG() || *half < 0))
     return emitOpError() << "(C6) expected a half of 0 or more tokens and no "
                             "decay, found half "
@@ -285,10 +292,11 @@ template <typename OpT> static LogicalResult verifyValidRows(OpT op) {
   if (failed(verifyVectorOrMatrix(op, op.getX())))
     return failure();
   int64_t rows = shapeOf(op.getX())[0];
-  if (!wyvern::isCount(op.getRows()) || rows % op.getRows() != 0)
+  if (!wyvern::isCount(op.getRows()) ||
+      rows < static_cast<int64_t>(op.getRows()))
     return op.emitOpError()
-           << "(C2) expected rows a token that divide the " << rows
-           << " rows, found " << static_cast<int64_t>(op.getRows());
+           << "(C2) expected 1 to " << rows << " rows a token, found "
+           << static_cast<int64_t>(op.getRows());
   return success();
 }
 
@@ -315,16 +323,17 @@ LogicalResult RepeatRowsOp::verify() {
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
   if (!wyvern::isCount(getN()) || x.size() != y.size() ||
-      y[0] != x[0] * static_cast<int64_t>(getN()) ||
+      y[0] > x[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
-    return emitOpError() << "(C2) expected " << static_cast<int64_t>(getN())
+    return emitOpError() << "(C2) expected at most "
+                         << static_cast<int64_t>(getN())
                          << " result rows for each operand row, found "
                          << getX().getType() << " -> " << getY().getType();
   return success();
 }
 
 OpFoldResult RepeatRowsOp::fold(FoldAdaptor adaptor) {
-  if (getN() == 1)
+  if (getN() == 1 && getX().getType() == getType())
     return getX();
   if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX()))
     return splat.resizeSplat(cast<ShapedType>(getType()));
@@ -336,16 +345,17 @@ LogicalResult SumRowsOp::verify() {
     return failure();
   ArrayRef<int64_t> x = shapeOf(getX()), y = shapeOf(getY());
   if (!wyvern::isCount(getN()) || x.size() != y.size() ||
-      x[0] != y[0] * static_cast<int64_t>(getN()) ||
+      x[0] > y[0] * static_cast<int64_t>(getN()) ||
       y.drop_front() != x.drop_front())
-    return emitOpError() << "(C2) expected " << static_cast<int64_t>(getN())
+    return emitOpError() << "(C2) expected at most "
+                         << static_cast<int64_t>(getN())
                          << " operand rows for each result row, found "
                          << getX().getType() << " -> " << getY().getType();
   return success();
 }
 
 OpFoldResult SumRowsOp::fold(FoldAdaptor adaptor) {
-  return getN() == 1 ? getX() : Value();
+  return getN() == 1 && getX().getType() == getType() ? getX() : Value();
 }
 
 //===----------------------------------------------------------------------===//
@@ -357,6 +367,31 @@ LogicalResult IdentityOp::verify() {
   if (shape.size() != 2 || shape[0] != shape[1])
     return emitOpError() << "(C1) expected a square matrix, found "
                          << getY().getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// level_rows
+//===----------------------------------------------------------------------===//
+
+LogicalResult LevelRowsOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getY());
+  int64_t levels = getLevels(), rows = getRows();
+  if (shape.size() != 1)
+    return emitOpError() << "(C1) expected a vector, one entry a row, found "
+                         << getY().getType();
+  if (rows < 1 || shape[0] % rows != 0)
+    return emitOpError() << "(C2) expected rows a token that divide the "
+                         << shape[0] << " rows, found " << rows;
+  if (levels < 1 || levels > kMaxLevels)
+    return emitOpError() << "(C3) expected 1 to " << kMaxLevels
+                         << " levels, found " << levels;
+  auto program = dyn_cast<ChunkProgramOpInterface>((*this)->getParentOp());
+  if (program && static_cast<int64_t>(program.getHeads()) % levels != 0)
+    return emitOpError() << "(C4) expected a program with a head for each of "
+                         << levels << " levels of each value head, found "
+                         << static_cast<int64_t>(program.getHeads())
+                         << " heads";
   return success();
 }
 

@@ -219,6 +219,8 @@ LogicalResult DifferentiatePass::differentiate(func::FuncOp func) {
     return failure();
   func.setSymName(name + kForwardSuffix.str());
   func->setAttr(kBackwardAttr, FlatSymbolRefAttr::get(*backward));
+  if (Attribute most = func->getAttr(kMaxTokensAttr))
+    (*backward)->setAttr(kMaxTokensAttr, most);
   ++numDifferentiated;
   return success();
 }

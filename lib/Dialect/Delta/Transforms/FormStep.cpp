@@ -123,7 +123,7 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
   auto vector =
       RankedTensorType::get({ShapedType::kDynamic}, settings.slotType);
   SmallVector<Value> operands = ins.getOperands();
-  SmallVector<Attribute> bindings = ins.getBindings();
+  SmallVector<Attribute> bindings = ins.getBindings([](int64_t) { return 0; });
   prologue.addIns(operands, bindings);
   Value pool = addArgument("state", getPoolType());
   Value read = addArgument("read_slots", vector);
@@ -134,7 +134,8 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
       operands, ValueRange(pool), /*cu_seqlens=*/Value(), read, write, lengths,
       Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
       b.getArrayAttr(bindings), b.getArrayAttr({pooled}),
-      b.getArrayAttr({rowBinding(context, 1, 4)}), settings.firstSlot);
+      b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}),
+      settings.firstSlot);
   addTileArguments(b, scan);
   return scan;
 }
@@ -236,6 +237,11 @@ LogicalResult FormStepPass::checkOptions() {
 }
 
 LogicalResult FormStepPass::form(RecurrenceOp op) {
+  if (op.getLevelScales())
+    return op.emitOpError()
+           << "has level scales; a step of decoding has one state a head, not "
+              "one a level, and does not know a token's position; leave out "
+              "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
   Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
   if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Here: what is refused, the size of a chunk, and the shell of the chunk_scan.
-// FormWYChunk.cpp writes its region, RecurrenceTiles.cpp finds its ins.
+// Here: what is refused, and the initial state. FormWYChunk.cpp writes the
+// region, RecurrenceTiles.cpp finds the ins and makes the shell around it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,20 +44,6 @@ static LogicalResult checkInitialState(RecurrenceOp op) {
   return success();
 }
 
-/// Tokens a chunk, so that no step has more than `rows` rows in it.
-static FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows) {
-  int64_t repeat = 1;
-  for (const RecurrenceOp::Step &step : op.getStepList())
-    repeat = std::max(repeat, step.repeat);
-  if (repeat > rows)
-    return op.emitOpError()
-           << "expected at most " << rows
-           << " rows a token, found a step that repeats " << repeat
-           << " times: one token must fit a chunk; raise the "
-              "option 'rows' of delta-form-wy";
-  return rows / repeat;
-}
-
 //===----------------------------------------------------------------------===//
 // The shell
 //===----------------------------------------------------------------------===//
@@ -73,30 +59,6 @@ static Value initialState(ImplicitLocOpBuilder &b, RecurrenceOp op) {
     Value batch = tensor::DimOp::create(b, op.getQuery(), 0);
     return countSequences(b, batch, op.getCuSeqlens());
   });
-}
-
-static ChunkScanOp createShell(ImplicitLocOpBuilder &b, RecurrenceOp op,
-                               const ScanIns &ins, Prologue &prologue,
-                               int64_t chunk) {
-  MLIRContext *context = b.getContext();
-  FloatType compute = b.getF32Type();
-  if (op.getQuery().getType().getElementType().isF64())
-    compute = b.getF64Type();
-  auto state = BindingAttr::get(
-      context,
-      {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
-  Value init = initialState(b, op);
-  SmallVector<Value> operands = ins.getOperands();
-  SmallVector<Attribute> bindings = ins.getBindings();
-  prologue.addIns(operands, bindings);
-  auto scan = ChunkScanOp::create(
-      b, TypeRange(op.getOutput().getType()), TypeRange(init.getType()),
-      operands, ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk,
-      op.getValueHeads(), compute, b.getArrayAttr(bindings),
-      b.getArrayAttr({state}), b.getArrayAttr({rowBinding(context, 1, 4)}));
-
-  addTileArguments(b, scan);
-  return scan;
 }
 
 namespace {
@@ -115,10 +77,26 @@ struct FormWYPass : wyvern::delta::impl::FormWYPassBase<FormWYPass> {
 
 private:
   LogicalResult form(RecurrenceOp op);
+  int64_t getTileRows(RecurrenceOp op, int64_t chunk, int64_t repeat);
 };
 } // namespace
 
+/// Returns the rows of tiles with `repeat` rows a token: what tensor cores and
+/// warps take whole. 0 where a chunk has these.
+int64_t FormWYPass::getTileRows(RecurrenceOp op, int64_t chunk,
+                                int64_t repeat) {
+  int64_t own = chunk * repeat;
+  int64_t whole = repeat > 1 ? rows
+                             : llvm::alignTo(chunk, op.getDecay() ? gateMultiple
+                                                                  : multiple);
+  whole = std::min<int64_t>(whole, rows);
+  return whole > own ? whole : 0;
+}
+
 LogicalResult FormWYPass::form(RecurrenceOp op) {
+  if (op.getLevelScales())
+    return op.emitOpError() << "expected no level scales; run "
+                               "delta-form-levels first";
   if (failed(checkErasingSteps(op)) || failed(checkInitialState(op)))
     return failure();
   FailureOr<int64_t> chunk = chooseChunk(op, rows);
@@ -134,7 +112,13 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   ScanIns ins = collectIns(op);
-  ChunkScanOp scan = createShell(b, op, ins, prologue, *chunk);
+  ChunkScanOp scan = createScan(
+      b, op, ins, initialState(b, op), op.getOutput().getType(), *chunk,
+      op.getValueHeads(),
+      [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); },
+      [&](auto &operands, auto &bindings) {
+        prologue.addIns(operands, bindings);
+      });
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
   prologue.build(b, scan, tiles);

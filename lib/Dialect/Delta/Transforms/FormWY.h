@@ -23,6 +23,7 @@ struct TileRecurrence {
   Value state;                 // [K, V], before the chunk
   SmallVector<TileStep> steps; // at most one of them erases
   double scale = 1.0;
+  Value readScale; // [tokens], what each read is multiplied by; null if nothing
 };
 
 /// What one chunk hands on.

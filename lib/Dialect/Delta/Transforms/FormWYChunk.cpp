@@ -42,6 +42,8 @@ private:
   Value dot(Value a, Value b);
   Value decayed(Value keys, Span span, int64_t repeat = 1);
   Value readState(Value keys, Span span, int64_t repeat = 1);
+  Value readOutput();
+  Value pairsOfQuery(const Update &update);
   Value decayedState();
   Value updateOfWriteOnly(const TileStep &step);
   Value updateOfErasing(unsigned index);
@@ -78,7 +80,7 @@ Value ChunkBuilder::decayed(Value keys, Span span, int64_t repeat) {
   Value rows = factor;
   if (repeat != 1) {
     SmallVector<int64_t> shape(shapeOf(factor));
-    shape[0] *= repeat;
+    shape[0] = shapeOf(keys)[0];
     rows = RepeatRowsOp::create(b, tile.type(shape), factor, repeat);
   }
   if (shapeOf(rows).size() == 1)
@@ -93,6 +95,31 @@ Value ChunkBuilder::readState(Value keys, Span span, int64_t repeat) {
   if (isOneToken() && chunk.decay && shapeOf(chunk.decay).size() == 1)
     return decayed(tile.matmul(keys, chunk.state), span, repeat);
   return tile.matmul(decayed(keys, span, repeat), chunk.state);
+}
+
+/// What the queries read of the state that enters the chunk. A scale of the
+/// reads is on their side, as decays are.
+Value ChunkBuilder::readOutput() {
+  if (!chunk.readScale)
+    return readState(chunk.query, Span::upTo);
+  Value keys = decayed(chunk.query, Span::upTo);
+  bool isOfHead = chunk.decay && shapeOf(chunk.decay).size() == 1;
+  if (isOfHead) {
+    Value rows =
+        tile.mul(factors[static_cast<int>(Span::upTo)], chunk.readScale);
+    keys = tile.mul(chunk.query, tile.alongRows(rows, chunk.query));
+  } else {
+    keys = tile.mul(keys, tile.alongRows(chunk.readScale, keys));
+  }
+  return tile.matmul(keys, chunk.state);
+}
+
+/// The products of queries and a step's write keys. Their scale stands behind
+/// them, so that the product is of the queries as they came.
+Value ChunkBuilder::pairsOfQuery(const Update &update) {
+  Value p =
+      decayDot(chunk.query, update.x, RowMask::upto_token, 1, update.repeat);
+  return chunk.readScale ? tile.mul(p, tile.alongRows(chunk.readScale, p)) : p;
 }
 
 /// The state after all decays of the chunk and none of its steps.
@@ -135,7 +162,7 @@ Value ChunkBuilder::dot(Value a, Value b) {
 Value ChunkBuilder::rateTile(const TileStep &step) {
   if (step.rate)
     return step.rate;
-  return tile.splat(step.constantRate, {tokens * step.repeat});
+  return tile.splat(step.constantRate, {shapeOf(step.write)[0]});
 }
 
 Value ChunkBuilder::timesRate(Value rows, const TileStep &step) {
@@ -159,7 +186,7 @@ Value ChunkBuilder::updateOfErasing(unsigned index) {
   Value erase = step.erase, rate;
   if (step.written) {
     erase = timesRate(erase, step);
-    rate = tile.splat(1.0, {tokens * step.repeat});
+    rate = tile.splat(1.0, {shapeOf(erase)[0]});
   } else {
     rate = rateTile(step);
   }
@@ -212,12 +239,9 @@ TileResults ChunkBuilder::build() {
   if (erasing)
     updates[*erasing].u = updateOfErasing(*erasing);
 
-  Value output = readState(chunk.query, Span::upTo);
-  for (const Update &update : updates) {
-    Value p =
-        decayDot(chunk.query, update.x, RowMask::upto_token, 1, update.repeat);
-    output = tile.matmul(p, update.u, output);
-  }
+  Value output = readOutput();
+  for (const Update &update : updates)
+    output = tile.matmul(pairsOfQuery(update), update.u, output);
   if (chunk.scale != 1.0)
     output = tile.mul(output, tile.splat(chunk.scale, shapeOf(output)));
 

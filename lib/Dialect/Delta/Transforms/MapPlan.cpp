@@ -166,6 +166,8 @@ private:
         addScan(result);
     if (isHeld(op))
       addHeld(op->getResult(0));
+    if (!plan.isHalvedMap)
+      addComputed(op);
     if (!isHalved(op))
       return;
     auto apply = cast<DecayApplyOp>(op);
@@ -176,6 +178,23 @@ private:
     // Those of one half, and the largest of the next.
     staged += operands;
     needs.staged = std::max(needs.staged, operands);
+  }
+
+  /// Rows that are computed and multiplied lie in shared memory as those that
+  /// are loaded. (Pairs of tokens, which are fewer, take what gaps leave.)
+  void addComputed(Operation *op) {
+    if (!isa<linalg::ContractOp>(op))
+      return;
+    for (OpOperand *operand :
+         cast<ChunkRegionOpInterface>(op).getRoundedOperands()) {
+      Value tile = operand->get();
+      int64_t elements = countElements(tile);
+      int of = plan.getNumber(tile);
+      if (tile.getDefiningOp() && elements > kRows * kRows &&
+          (of == number || of == MapPlan::kAnywhere) &&
+          computed.insert(tile).second)
+        needs.staged += kGap + kOperandBytes * elements;
+    }
   }
 
   /// A sum that earlier maps began is loaded.
@@ -271,6 +290,7 @@ private:
   };
   llvm::MapVector<Value, Reading> read;
   llvm::SmallPtrSet<Operation *, 32> visited;
+  llvm::SmallDenseSet<Value, 8> computed; ///< rows that products read
 };
 
 bool MapPlan::fitsShared(const Needs &needs) const {
@@ -307,7 +327,7 @@ MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
   // A map without a decay a channel holds little in registers beside what it
   // loads.
   Needs needs = Counter(*this, 0).count();
-  int64_t bytes = needs.getShared() - needs.fetched - needs.gaps + kLeastGaps;
+  int64_t bytes = needs.getShared() - needs.fetched + kLeastGaps;
   if (llvm::any_of(units, isHalvedProduct) ||
       (isHalvedMap ? !fits(needs) : bytes > room.shared))
     assign();

@@ -48,7 +48,6 @@ private:
   /// What one of the maps needs.
   struct Needs {
     int64_t loaded = 0, scanned = 0, staged = 0;
-    int64_t gaps = 0;    ///< of what is loaded, what lies between tiles
     int64_t fetched = 0; ///< of that, what need not be in shared memory
     int64_t stored = 0;  ///< the largest matrix that leaves
     int64_t once = 0;    ///< of what is loaded, what is read once, no operand

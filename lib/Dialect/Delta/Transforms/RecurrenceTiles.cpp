@@ -27,18 +27,20 @@ LogicalResult delta::checkErasingSteps(RecurrenceOp op) {
 }
 
 BindingAttr delta::rowBinding(MLIRContext *context, int64_t repeat,
-                              int64_t rank) {
+                              int64_t rank, int64_t tileRows) {
   SmallVector<BoundDim> dims = {
       {DimKind::seq}, {DimKind::time, repeat}, {DimKind::head}};
+  dims[1].rows = tileRows;
   dims.resize(rank, {DimKind::whole});
   return BindingAttr::get(context, dims);
 }
 
-SmallVector<Attribute> ScanIns::getBindings() const {
-  return llvm::map_to_vector(keys, [](auto key) -> Attribute {
+SmallVector<Attribute>
+ScanIns::getBindings(function_ref<int64_t(int64_t)> getTileRows) const {
+  return llvm::map_to_vector(keys, [&](auto key) -> Attribute {
     auto [operand, repeat] = key;
     int64_t rank = cast<RankedTensorType>(operand.getType()).getRank();
-    return rowBinding(operand.getContext(), repeat, rank);
+    return rowBinding(operand.getContext(), repeat, rank, getTileRows(repeat));
   });
 }
 
@@ -81,4 +83,47 @@ TileRecurrence delta::onTiles(RecurrenceOp op, ChunkScanOp scan,
          {&step.write, &step.erase, &step.value, &step.written, &step.rate})
       *operand = ins.lookup(scan, *operand, step.repeat);
   return chunk;
+}
+
+FailureOr<int64_t> delta::chooseChunk(RecurrenceOp op, int64_t rows) {
+  int64_t repeat = 1;
+  for (const RecurrenceOp::Step &step : op.getStepList())
+    repeat = std::max(repeat, step.repeat);
+  if (repeat > rows)
+    return op.emitOpError()
+           << "expected at most " << rows
+           << " rows a token, found a step that repeats " << repeat
+           << " times: one token must fit a chunk; raise the "
+              "option 'rows' of delta-form-wy";
+  return rows / repeat;
+}
+
+FloatType delta::getComputeType(RecurrenceOp op) {
+  Builder builder(op.getContext());
+  if (op.getQuery().getType().getElementType().isF64())
+    return builder.getF64Type();
+  return builder.getF32Type();
+}
+
+ChunkScanOp delta::createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
+                              const ScanIns &ins, Value init,
+                              RankedTensorType output, int64_t chunk,
+                              int64_t heads,
+                              function_ref<int64_t(int64_t)> getTileRows,
+                              AddIns addIns) {
+  MLIRContext *context = b.getContext();
+  SmallVector<Value> operands = ins.getOperands();
+  SmallVector<Attribute> bindings = ins.getBindings(getTileRows);
+  if (addIns)
+    addIns(operands, bindings);
+  auto state = BindingAttr::get(
+      context,
+      {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
+  auto scan = ChunkScanOp::create(
+      b, TypeRange(output), TypeRange(init.getType()), operands,
+      ValueRange(init), op.getCuSeqlens(), Direction::forward, chunk, heads,
+      getComputeType(op), b.getArrayAttr(bindings), b.getArrayAttr({state}),
+      b.getArrayAttr({rowBinding(context, 1, 4, getTileRows(1))}));
+  addTileArguments(b, scan);
+  return scan;
 }

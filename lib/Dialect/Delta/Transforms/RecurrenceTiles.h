@@ -26,8 +26,10 @@ public:
   SmallVector<Value> getOperands() const {
     return llvm::to_vector(llvm::make_first_range(keys));
   }
-  /// [seq, time * repeat, head] or [seq, time * repeat, head, _] for each.
-  SmallVector<Attribute> getBindings() const;
+  /// [seq, time * repeat, head] or [seq, time * repeat, head, _] for each, with
+  /// the rows that tiles of `repeat` rows a token have; 0 for a chunk's.
+  SmallVector<Attribute>
+  getBindings(function_ref<int64_t(int64_t)> getTileRows) const;
   /// The block argument of an operand; null for null.
   Value lookup(ChunkScanOp scan, Value operand, int64_t repeat = 1) const {
     if (!operand)
@@ -43,8 +45,10 @@ private:
 /// Returns the distinct operands of `op` but its state.
 ScanIns collectIns(RecurrenceOp op);
 
-/// Returns [seq, time * repeat, head], and `_` up to `rank`.
-BindingAttr rowBinding(MLIRContext *context, int64_t repeat, int64_t rank);
+/// Returns [seq, time * repeat, head], and `_` up to `rank`. Tiles have
+/// `tileRows` rows; with 0 those of a chunk.
+BindingAttr rowBinding(MLIRContext *context, int64_t repeat, int64_t rank,
+                       int64_t tileRows);
 
 /// Adds the region's arguments to a scan that has none yet: the number of valid
 /// tokens, then a tile for each in and each carry.
@@ -57,6 +61,26 @@ TileRecurrence onTiles(RecurrenceOp op, ChunkScanOp scan, const ScanIns &ins,
 
 /// Diagnoses a recurrence of several steps that erase.
 LogicalResult checkErasingSteps(RecurrenceOp op);
+
+/// Returns the tokens of a chunk, so that no step has more than `rows` rows in
+/// it; diagnoses a step that repeats more often.
+FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows);
+
+/// Returns the type that a chunk of `op` is computed in.
+FloatType getComputeType(RecurrenceOp op);
+
+/// Adds ins of a scan, and their bindings, behind those of its recurrence.
+using AddIns = function_ref<void(SmallVectorImpl<Value> &,
+                                 SmallVectorImpl<Attribute> &)>;
+
+/// Returns a scan over the chunks of `op` with `heads` heads, whose states
+/// start at `init` and whose region has arguments and no operation yet.
+/// `output` is the type of its out, `getTileRows` as ScanIns has it.
+ChunkScanOp createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
+                       const ScanIns &ins, Value init, RankedTensorType output,
+                       int64_t chunk, int64_t heads,
+                       function_ref<int64_t(int64_t)> getTileRows,
+                       AddIns addIns = {});
 
 } // namespace mlir::wyvern::delta
 

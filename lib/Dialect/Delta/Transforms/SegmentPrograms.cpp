@@ -30,7 +30,7 @@ struct TimedIn {
 } // namespace
 
 /// Returns an in with a time dimension whose tiles are smallest: nothing but
-/// its length is read.
+/// its length is read, by programs of longer chunks.
 static TimedIn findTimedIn(ChunkScanOp scan) {
   std::optional<unsigned> found;
   auto getSize = [&](unsigned i) {
@@ -40,7 +40,7 @@ static TimedIn findTimedIn(ChunkScanOp scan) {
     if (scan.getInBinding(i).has(DimKind::time) &&
         (!found || getSize(i) < getSize(*found)))
       found = i;
-  return {scan.getIns()[*found], scan.getInBinding(*found)};
+  return {scan.getIns()[*found], scan.getInBinding(*found).withOwnRows()};
 }
 
 /// Returns the binding of a carry with a slot for every `chunks` chunks in the

@@ -102,8 +102,8 @@ static bool isRunningDecay(OpResult out, const BoundIn &g, int64_t chunk) {
                  .getOuts()[out.getResultNumber()]
                  .getDefiningOp<math::ExpOp>();
   auto sum = exp ? exp.getOperand().getDefiningOp<CumsumOp>() : CumsumOp();
-  if (!sum || sum.getReverse() || sum.getExclusive() ||
-      cast<RankedTensorType>(sum.getType()).getShape() != ArrayRef(chunk))
+  if (!sum || sum.getReverse() || sum.getExclusive() || getTileRank(sum) != 1 ||
+      g.binding.getTimeMultiple() != 1)
     return false;
   std::optional<BoundIn> summed =
       findIn(cast<ChunkProgramOpInterface>(map.getOperation()), sum.getX());

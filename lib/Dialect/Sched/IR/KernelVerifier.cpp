@@ -56,6 +56,10 @@ static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
       return error("a static size where a dimension is kept whole");
     if (dim.isPart() && dim.end > size)
       return error("a part within the dimension");
+    if (dim.kind == delta::DimKind::time &&
+        dim.getRows(kernel.getChunk()) <
+            static_cast<int64_t>(kernel.getChunk()) * dim.multiple)
+      return error("a tile that holds the rows of a chunk");
     if (dim.kind == delta::DimKind::head &&
         (ShapedType::isDynamic(size) || size < 1 ||
          heads * dim.multiple % size != 0))

@@ -55,6 +55,13 @@ static bool isReadOnce(delta::ChunkMapOp map, unsigned in) {
           !isa<arith::TruncFOp>(user));
 }
 
+/// True for a map of elementwise operations alone, such as a sum of heads.
+static bool isElementwise(delta::ChunkMapOp map) {
+  return llvm::all_of(map.getBlock().without_terminator(), [](Operation &op) {
+    return op.hasTrait<OpTrait::Elementwise>();
+  });
+}
+
 /// Returns the most bytes that are in use at once besides ins: operands of one
 /// product that are computed, and rows as they are summed.
 static int64_t countComputedBytes(delta::ChunkMapOp map) {
@@ -115,15 +122,15 @@ SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
                  target.sharedBytesReserved;
   int64_t bytes = countComputedBytes(map), fetchedBytes = 0;
   SmallVector<unsigned> fetched;
-  bool hasOther = false, sums = sumsRows(map);
+  bool hasOther = false, sums = sumsRows(map), isPlain = isElementwise(map);
   for (unsigned i = 0; i < map.getIns().size(); ++i) {
     if (map.getInArg(i).use_empty())
       continue;
     int64_t size = countInBytes(map, i);
     bytes += size;
-    // Of others, a sum that goes on: a product takes its registers.
+    // Beside products, a sum that goes on: these take its registers.
     if (!isReadOnce(map, i) ||
-        !(sums || getElementTypeOrSelf(map.getIns()[i]).isF32())) {
+        !(sums || isPlain || getElementTypeOrSelf(map.getIns()[i]).isF32())) {
       hasOther = true;
       continue;
     }
@@ -131,7 +138,9 @@ SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
     fetched.push_back(i);
   }
   // A channel holds something.
-  if (!hasOther)
+  if (!hasOther && isPlain && !fetched.empty())
+    fetched.erase(fetched.begin());
+  else if (!hasOther)
     return {};
   if (sums) {
     bool gainsBlock = bytes > half && bytes - fetchedBytes <= half;

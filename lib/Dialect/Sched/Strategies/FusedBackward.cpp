@@ -74,21 +74,6 @@ static bool hasDecay(const FusedProgram &program) {
       [](delta::DecayMaskOp mask) { return mask.getG() != nullptr; });
 }
 
-/// Returns what of `scan` the kernel has not been seen to be right with: groups
-/// of value heads, and f16 (docs/limits.md). Empty if nothing is.
-static StringRef findUnchecked(delta::ChunkScanOp scan) {
-  for (unsigned i = 0, e = scan.getIns().size(); i < e; ++i) {
-    auto tensor = cast<RankedTensorType>(scan.getIns()[i].getType());
-    if (tensor.getElementType().isF16())
-      return "its operands are f16";
-    for (auto [dim, bound] : llvm::enumerate(scan.getInBinding(i).getDims()))
-      if (bound.kind == delta::DimKind::head &&
-          tensor.getDimSize(dim) < static_cast<int64_t>(scan.getHeads()))
-        return "value heads share a key head";
-  }
-  return "";
-}
-
 //===----------------------------------------------------------------------===//
 // Shared memory
 //===----------------------------------------------------------------------===//
@@ -202,10 +187,6 @@ private:
     FailureOr<int64_t> parts = countSplitParts(scan);
     if (failed(parts))
       return failure();
-    if (StringRef unchecked = findUnchecked(scan); !unchecked.empty()) {
-      FusedProgram::decline(scan, getArgument(), unchecked.str());
-      return false;
-    }
     constexpr int64_t kMostParts = 2;
     if (*parts > kMostParts) {
       FusedProgram::decline(scan, getArgument(),

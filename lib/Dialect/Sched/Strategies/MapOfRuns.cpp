@@ -98,7 +98,7 @@ static SmallVector<OutGroup> groupOuts(delta::ChunkMapOp map) {
 
 bool sched::visitsRuns(delta::ChunkMapOp map) {
   int64_t room = tile::getTarget(map).sharedBytes, bytes = countBytes(map);
-  if (2 * bytes <= room || !findFetchedIns(map).empty())
+  if (2 * bytes <= room || sumsRows(map) || !findFetchedIns(map).empty())
     return false;
   SmallVector<OutGroup> groups = groupOuts(map);
   // Roles store at the same time.
@@ -263,9 +263,9 @@ static constexpr int64_t kComputedBytes = 64 * 1024;
 /// Of these, what operands take beside what is stored.
 static constexpr int64_t kOperandBytes = 16 * 1024;
 
-/// Registers of two roles that compute and of the one that loads: 2 x 232 + 40
+/// Registers of two roles that compute and of the one that loads: 2 x 240 + 24
 /// of the 512 that an SM has for one thread of each of its warpgroups.
-static constexpr int64_t kComputeRegisters = 232, kLoadRegisters = 40;
+static constexpr int64_t kComputeRegisters = 240, kLoadRegisters = 24;
 
 void MapWriter::write() {
   SmallVector<OutGroup> groups = groupOuts(map);

@@ -16,6 +16,7 @@
 #include "wyvern/Dialect/Tile/Targets/StateRoom.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace mlir::wyvern::sched {
 #define GEN_PASS_DEF_SEPARATEPASS
@@ -312,9 +313,18 @@ struct Separate : sched::impl::SeparatePassBase<Separate> {
     }
     for (delta::ChunkMapOp map : starts)
       map.erase();
+    dropUnread();
   }
 
 private:
+  /// Drops the tensors in whose place roles make what carries start from.
+  void dropUnread() {
+    Block &block = getOperation().getBody().front();
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&op))
+        op.erase();
+  }
+
   std::string nameKernel(StringRef kind, unsigned number) {
     std::string name = (getOperation().getSymName() + "_" + kind).str();
     return number ? name + std::to_string(number) : name;

@@ -6,14 +6,21 @@
 
 #include "Starts.h"
 
+#include "wyvern/Dialect/Delta/IR/Splat.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
 using delta::ChunkProgramOpInterface;
 
-/// Returns the constant or identity that `init` is for every slot; null if it
-/// is neither.
+/// Returns the constant or identity that `init` is for every slot, or the fill
+/// that makes it zero for every sequence; null if it is neither.
 static Operation *findMade(Value init) {
+  if (auto fill = init.getDefiningOp<linalg::FillOp>())
+    return delta::isZero(init) ? fill.getOperation() : nullptr;
   auto map = init.getDefiningOp<delta::ChunkMapOp>();
   if (!map)
     return nullptr;
@@ -54,6 +61,15 @@ KernelTensors sched::getOwnTensors(ChunkProgramOpInterface program) {
   return tensors;
 }
 
+/// Creates the tile that `start` makes for every slot or sequence.
+static Value createStart(OpBuilder &builder, Operation *start,
+                         RankedTensorType tile) {
+  if (!isa<linalg::FillOp>(start))
+    return builder.clone(*start)->getResult(0);
+  return arith::ConstantOp::create(builder, start->getLoc(),
+                                   builder.getZeroAttr(tile));
+}
+
 SmallVector<Value> sched::createStarts(OpBuilder &builder,
                                        ChunkProgramOpInterface program,
                                        KernelOp kernel) {
@@ -61,7 +77,8 @@ SmallVector<Value> sched::createStarts(OpBuilder &builder,
   unsigned number = 0;
   for (unsigned i = 0; i < program.getInits().size(); ++i) {
     if (Operation *start = findStart(program, i)) {
-      starts.push_back(builder.clone(*start)->getResult(0));
+      auto tile = cast<RankedTensorType>(program.getCarryArg(i).getType());
+      starts.push_back(createStart(builder, start, tile));
       continue;
     }
     BlockArgument init = kernel.getInitArgs()[number++];

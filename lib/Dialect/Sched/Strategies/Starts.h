@@ -12,9 +12,9 @@
 namespace mlir::wyvern::sched {
 
 /// Returns the constant or identity that carry `i` of `program` starts from
-/// everywhere, if a map writes it for this alone and nobody reads what the
-/// carry ends in: a role makes it in registers, and no tensor of it is needed.
-/// Null for every other carry.
+/// everywhere, if a map writes it for this alone or a fill does, and nobody
+/// reads what the carry ends in: a role makes it in registers, and no tensor of
+/// it is needed. Null for every other carry.
 Operation *findStart(delta::ChunkProgramOpInterface program, unsigned i);
 
 /// True if nothing of what `map` writes is read, once roles make the starts

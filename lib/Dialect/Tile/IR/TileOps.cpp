@@ -214,6 +214,31 @@ template <typename OpT> static LogicalResult verifyLoadedRing(OpT op) {
                           << op.getRing().getType();
 }
 
+LogicalResult CommitOp::verify() {
+  RingType ring = getRing().getType();
+  int64_t most = ring.getTransactionBytes();
+  if (std::optional<int64_t> bytes = getBytes();
+      bytes && (*bytes < 1 || *bytes > most))
+    return emitOpError() << "(C1) expected 1 to " << most
+                         << " bytes that TMA brings into a stage, found "
+                         << *bytes;
+  return success();
+}
+
+LogicalResult ClearStagesOp::verify() {
+  ArrayRef<Type> tiles = getRing().getType().getTiles();
+  int64_t number = getTile(), from = getFrom();
+  auto tile = number >= 0 && number < static_cast<int64_t>(tiles.size())
+                  ? cast<SmemType>(tiles[number])
+                  : SmemType();
+  if (!tile || !tile.isSwizzled() || from < 0 || from >= tile.getShape()[0])
+    return emitOpError()
+           << "(C1) expected the number of a matrix of 16 bits of "
+              "the ring and a row of it, found tile "
+           << number << " and row " << from << " of " << getRing().getType();
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
   if (failed(verifyLoadedRing(*this)))
     return failure();

@@ -178,6 +178,16 @@ LogicalResult BroadcastOp::verify() {
   return success();
 }
 
+LogicalResult IndexOp::verify() {
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t dim = getDim();
+  if (!getLayout(result) || dim < 0 || dim >= result.getRank())
+    return emitOpError() << "(C1) expected a register tile and one of its "
+                         << result.getRank() << " dimensions, found " << result
+                         << " and dimension " << dim;
+  return success();
+}
+
 LogicalResult RelayoutOp::verify() {
   auto source = cast<RankedTensorType>(getSource().getType());
   auto result = cast<RankedTensorType>(getResult().getType());
@@ -186,9 +196,9 @@ LogicalResult RelayoutOp::verify() {
     return emitOpError() << "(C1) expected a warp-held vector, and row, col or "
                             "warp of it, found "
                          << source << " and " << result;
-  if (result.getDimSize(0) !=
+  if (result.getDimSize(0) >
       source.getDimSize(0) * static_cast<int64_t>(getRepeat()))
-    return emitOpError() << "(C2) expected " << getRepeat()
+    return emitOpError() << "(C2) expected at most " << getRepeat()
                          << " result elements for each of the source's, found "
                          << source << " and " << result;
   return success();
@@ -199,9 +209,9 @@ LogicalResult SumGroupsOp::verify() {
   auto result = cast<RankedTensorType>(getResult().getType());
   int64_t n = getN();
   if (n < 1 || getLayout(source) != LayoutKind::warp ||
-      source.getDimSize(0) % n != 0 ||
-      result != getTileType({source.getDimSize(0) / n}, source.getElementType(),
-                            LayoutKind::warp))
+      getLayout(result) != LayoutKind::warp ||
+      result.getElementType() != source.getElementType() ||
+      source.getDimSize(0) > result.getDimSize(0) * n)
     return emitOpError() << "(C1) expected a warp-held vector, and one with an "
                             "element for each "
                          << n << " of it, found " << source << " and "

@@ -150,6 +150,11 @@ class ContextParallel:
         """Returns o and final_state (of which nothing is said unless `final`) of a layer: its
         `family`, its operands in order, [B, T, heads, dim] of this rank, initial_state
         [N, heads, K, V] or None, cu_seqlens [N + 1] or None. Raises ValueError for lengths."""
+        if family.signature.initial_state is None:
+            raise NotImplementedError(
+                f"{family.name}: cp_context with levels is not supported: a rank hands its state on, and levels "
+                "belong to positions in the whole sequence"
+            )
         sizes = sizes_of(family.signature, operands, cu_seqlens)
         _, heads, *_ = family.signature.initial_state.extents(sizes)
         self.parts(sizes["tokens"])  # an error about a length is one of the caller's line

@@ -36,6 +36,7 @@ class Layer(nn.Module):
     rates           a sigmoid in float32, times 2 with allow_neg_eigval
     the log decay   -exp(A_log) softplus(x + dt_bias) in float32, with A_log a head and
                     dt_bias a head or, in a decay a channel, a channel; as in Mamba-2
+    level_scales    a softplus in float32
     scales          a sigmoid: those are names before the last one of a product, such as
                     b in `erase: b * k`
 
@@ -146,6 +147,8 @@ class Layer(nn.Module):
             operands: dict[str, Any] = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
             o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
         else:
+            if "level" in self.roles.values():
+                raise NotImplementedError("Layer: past_key_values with levels is not supported: there is no step of decoding")
             if cp_context is not None:
                 raise NotImplementedError("Layer: past_key_values with cp_context is not supported: decode on one rank")
             states = LayerStates("Layer", past_key_values, self.layer_idx, ())
@@ -176,6 +179,8 @@ class Layer(nn.Module):
         if role == "scale":
             return x.sigmoid()
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        if role == "level":
+            return F.softplus(wide)
         if role == "rate":
             return (2 if self.allow_neg_eigval else 1) * wide.sigmoid()
         A_log = self.A_log.view(-1, *(1 for _ in self.dt_bias.shape[1:]))

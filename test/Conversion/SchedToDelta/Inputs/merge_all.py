@@ -43,6 +43,10 @@ def unordered(text):
 specs = sorted(pathlib.Path(sys.argv[1]).glob("*.yaml"))
 compared = 0
 for spec in specs:
+    # The zeros that states with levels start from are made in kernels, and anew behind them:
+    # what says how many there are has another name. test_schedules.py compares their bits.
+    if "levels:" in spec.read_text():
+        continue
     for training in ([], ["--training"]):
         rounded = run(["wyvernc", spec, "--emit=rounded", *training]).stdout
         merged = run(["wyvern-opt", "-", "-sched-separate", "-convert-sched-to-delta", *CLEAN], rounded, check=False)

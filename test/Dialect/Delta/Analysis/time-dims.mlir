@@ -41,3 +41,28 @@ func.func @rows(%q: tensor<?x?x1x4xf32> {delta.name = "q"}, %beta: tensor<?x?x1x
   }
   return %o, %sT : tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>
 }
+
+// Tiles with more rows than a chunk: how many a token is told by what they are
+// made of, not by their size.
+// CHECK-LABEL: @tiles delta.chunk_map
+// CHECK-NEXT: %Q: time = [0], stored as tensor<?x?x1x4xf32> #delta.binding<[seq, time in 4, head, _]>{{$}}
+// CHECK-NEXT: %g: time = [0], stored as tensor<?x?x1xf32> #delta.binding<[seq, time in 4, head]>{{$}}
+// CHECK-NEXT: %K: time = [0], stored as tensor<?x?x1x4xf32> #delta.binding<[seq, time * 3 in 8, head, _]>{{$}}
+// CHECK-NEXT: %M: time = [0, 1], stored as tensor<?x?x1x8xf32> #delta.binding<[seq, time in 4, head, _]>{{$}}
+// CHECK-NEXT: %M_0: time = [0, 1], stored as tensor<?x?x1x8xf32> #delta.binding<[seq, time * 3 in 8, head, _]>{{$}}
+// CHECK-NEXT: %0: time = [0], stored as tensor<?x?x1xf32> #delta.binding<[seq, time * 3 in 8, head]>{{$}}
+// CHECK-NEXT: %1: time = [0], stored as tensor<?x?x1xf32> #delta.binding<[seq, time in 4, head]>{{$}}
+func.func @tiles(%q: tensor<?x?x1x4xf32> {delta.name = "q"}, %gates: tensor<?x?x1xf32> {delta.name = "g"}, %k: tensor<?x?x1x4xf32> {delta.name = "k"})
+    -> tensor<?x?x1xf32> {
+  %s = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%Q = %q[seq, time in 4, head, _] : tensor<?x?x1x4xf32>, %g = %gates[seq, time in 4, head] : tensor<?x?x1xf32>,
+          %K = %k[seq, time * 3 in 8, head, _] : tensor<?x?x1x4xf32>)
+      outs([seq, time in 4, head] : tensor<?x?x1xf32>) valid(%n) {
+    %P = delta.decay_dot upto_token %Q, %K decay(%g : tensor<4xf32>) rows [1, 3] : tensor<4x4xf32>, tensor<8x4xf32> -> tensor<4x8xf32>
+    %L = delta.decay_dot before_row %K, %K decay(%g : tensor<4xf32>) rows [3, 3] : tensor<8x4xf32>, tensor<8x4xf32> -> tensor<8x8xf32>
+    %rows = delta.repeat_rows %g by 3 : tensor<4xf32> -> tensor<8xf32>
+    %sums = delta.sum_rows %rows by 3 : tensor<8xf32> -> tensor<4xf32>
+    delta.yield outs(%sums : tensor<4xf32>)
+  }
+  return %s : tensor<?x?x1xf32>
+}

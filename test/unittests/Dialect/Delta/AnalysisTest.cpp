@@ -78,7 +78,7 @@ TEST_F(AnalysisTest, TimeGoesWhereItIsSet) {
   EXPECT_EQ(dims.get(made).count(), 2u);
   dims.addBlock(*use);
   EXPECT_TRUE(dims.get(result).none());
-  dims.set(use->getArgument(0), dims.get(made));
+  dims.set(use->getArgument(0), {dims.getRows(made, 0), dims.getRows(made, 1)});
   dims.addBlock(*use);
   EXPECT_TRUE(dims.get(result).test(0));
   EXPECT_FALSE(dims.get(result).test(1));

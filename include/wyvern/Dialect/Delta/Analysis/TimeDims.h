@@ -14,7 +14,8 @@
 namespace mlir::wyvern::delta {
 
 /// For every tile of some blocks, the dimensions that run over the rows of the
-/// chunk. Sizes cannot tell: 64 may be tokens as well as channels.
+/// chunk, and how many a token these are. Sizes cannot tell: 64 may be tokens
+/// as well as channels.
 class TimeDims {
 public:
   TimeDims() = default;
@@ -25,16 +26,21 @@ public:
   /// What an operation without ChunkRegionOpInterface brings has no rows but
   /// for those that `set` says.
   void addBlock(Block &block);
-  /// Says that `tile` has rows in the dimensions `bits`.
-  void set(Value tile, llvm::SmallBitVector bits);
+  /// Says how many rows a token each dimension of `tile` has; 0 for one that
+  /// does not run over rows.
+  void set(Value tile, SmallVector<int64_t> rows);
 
   /// One bit a dimension of `tile`.
   llvm::SmallBitVector get(Value tile) const;
+  /// Rows a token of dimension `dim` of `tile`; 0 if it does not run over rows,
+  /// and kUnknown of one that nothing with a binding leads to.
+  int64_t getRows(Value tile, int64_t dim) const;
+  static constexpr int64_t kUnknown = -1;
 
 private:
   void addOp(ChunkRegionOpInterface op);
 
-  llvm::DenseMap<Value, llvm::SmallBitVector> dims;
+  llvm::DenseMap<Value, SmallVector<int64_t>> dims;
 };
 
 } // namespace mlir::wyvern::delta

@@ -27,6 +27,12 @@ namespace mlir::wyvern::delta {
 /// On an argument or result of a function: what callers name the tensor.
 inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
 
+/// On a function: the most tokens that its tensors may have.
+inline constexpr llvm::StringLiteral kMaxTokensAttr = "delta.max_tokens";
+
+/// Levels that a value head has at most: positions are numbers of 32 bits.
+inline constexpr int64_t kMaxLevels = 31;
+
 /// One dimension of a bound operand; `multiple` is the rows a token of a `time`
 /// dimension, the chunks a slot of a `chunk` dimension, of which `offset` says
 /// which is stored, the tensor's heads for each of the program's in a `head`
@@ -38,20 +44,27 @@ struct BoundDim {
   int64_t multiple = 1;
   int64_t offset = 0;
   int64_t end = 0; ///< of a part of what is kept whole, behind it; 0: no part
+  /// Rows of the tile of a `time` dimension, where these are more than a
+  /// chunk's: zeros are behind the chunk's in an in. 0 where it has these only.
+  int64_t rows = 0;
 
+  /// Rows of a `time` dimension that the tile of `chunk` tokens has.
+  int64_t getRows(int64_t chunk) const {
+    return rows ? rows : chunk * multiple;
+  }
   /// Elements of a dimension of `size` elements, kept whole, that a tile has.
   int64_t getExtent(int64_t size) const { return end ? end - offset : size; }
   bool isPart() const { return end != 0; }
 
   bool operator==(const BoundDim &other) const {
     return kind == other.kind && multiple == other.multiple &&
-           offset == other.offset && end == other.end;
+           offset == other.offset && end == other.end && rows == other.rows;
   }
 };
 
 inline llvm::hash_code hash_value(const BoundDim &dim) {
   return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple,
-                            dim.offset, dim.end);
+                            dim.offset, dim.end, dim.rows);
 }
 
 } // namespace mlir::wyvern::delta

@@ -64,12 +64,13 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
   let summary = "what each dimension of a chunk operand ranges over";
   let description = [{
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
-    for n rows a token), `chunk` (one slot a chunk; `chunk * n` for one every n
-    chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
+    for n rows a token; `time * n in m` for a tile of m rows, more than a chunk's n rows
+    a token, with zeros behind these in an in), `chunk` (one slot a chunk; `chunk * n`
+    for one every n chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
     whole; `_ * n` with zeros behind it, up to a multiple of n; `_ from a to b`, of an in, for
     its elements a to b - 1). The tile of an operand keeps `time`, as
-    chunk * n rows, and `_`; the other dimensions are dropped.
+    chunk * n rows (or m), and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.
   }];
@@ -84,6 +85,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     bool has(DimKind kind) const;
     /// Rows a token of the `time` dimension; 1 if there is none.
     int64_t getTimeMultiple() const;
+    /// The same with tiles of a chunk's rows only.
+    BindingAttr withOwnRows() const;
     /// Chunks a slot of the `chunk` dimension; 1 if there is none.
     int64_t getChunkMultiple() const;
     /// Which of these chunks an out is of; 0 if there is none.

@@ -50,9 +50,11 @@ def Delta_DecayDotOp : Delta_RowOp<"decay_dot", ["M"]> {
     ```
 
     Rows map to tokens by t(i) = floor(i / rows[0]), t(j) = floor(j / rows[1])
-    (`rows` defaults to [1, 1]). p_j = sum of g over the tokens up to and with t(j);
-    h_i likewise for t(i), or without token t(i) itself with `before_decay`. Without
-    `decay` both are 0. g is `[tokens]` (one gate a head) or `[tokens, d]`.
+    (`rows` defaults to [1, 1]). A tile may end within a token, and before the last
+    token of another or of g: rows of zeros are behind those of a chunk.
+    p_j = sum of g over the tokens up to and with t(j); h_i likewise for t(i), or
+    without token t(i) itself with `before_decay`. Without `decay` both are 0. g is
+    `[tokens]` (one gate a head) or `[tokens, d]`.
 
     The mask keeps `upto_token`: t(j) <= t(i); `before_token`: t(j) < t(i);
     `before_row`: j < i. So for g <= 0 no exponent is positive: the decay is never
@@ -406,6 +408,8 @@ def Delta_RepeatRowsOp : Delta_RowOp<"repeat_rows", []> {
     y_i = x_floor(i / n)
     ```
 
+    y may end before the copies of the last rows of x do.
+
     Example:
 
     ```mlir
@@ -427,6 +431,8 @@ def Delta_SumRowsOp : Delta_RowOp<"sum_rows", []> {
     ```
     y_i = x_(n i) + ... + x_(n i + n - 1)
     ```
+
+    What x has no row for is zero.
 
     Example:
 
@@ -457,6 +463,45 @@ def Delta_IdentityOp : Delta_RowOp<"identity", ["I"]> {
   }];
   let results = (outs Delta_Tile:$y);
   let assemblyFormat = "attr-dict `:` type($y)";
+}
+
+def Delta_LevelRole
+    : Delta_Enum<"LevelRole", "what a level does in the rows of a chunk", [
+        I32EnumAttrCase<"writes", 0>, I32EnumAttrCase<"reads", 1>,
+        I32EnumAttrCase<"starts", 2>]>;
+def Delta_LevelRoleAttr
+    : EnumAttr<Delta_Dialect, Delta_LevelRole, "level_role"> {
+  let assemblyFormat = "$value";
+}
+
+def Delta_LevelRowsOp : Delta_RowOp<"level_rows", []> {
+  let summary = "the rows of a chunk that a level writes, reads or starts at";
+  let description = [{
+    Of a program whose heads are `levels` for each value head. With l the running
+    head's level, its number modulo `levels`, and t the position in its sequence of the
+    token of row i, of which a token has `rows`:
+
+    ```
+    writes:  y_i = 1 if l = 0 or bit l - 1 of t is clear, else 0
+    reads:   y_i = 1 if l = 0 or bit l - 1 of t is set, else 0
+    starts:  y_i = 1 if t is a multiple of 2^l, else 0
+    ```
+
+    A state that is emptied at the tokens where it starts, takes what the first half of
+    2^l tokens writes and is read by the second half: level l of a Fenwick tree
+    (`delta-form-levels`). The value depends on where the region runs, as `n` does.
+
+    Example:
+
+    ```mlir
+    %w = delta.level_rows writes of 14 : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_LevelRoleAttr:$role, I64Attr:$levels,
+                       DefaultValuedAttr<I64Attr, "1">:$rows);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat =
+      "$role `of` $levels (`rows` $rows^)? attr-dict `:` type($y)";
 }
 
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAROWOPS

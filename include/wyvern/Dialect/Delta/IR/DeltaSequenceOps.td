@@ -33,6 +33,18 @@ def Delta_RecurrenceOp
     may reach at most, 1 if nothing is said: it changes no result but for its rounding
     (docs/numerics.md).
 
+    With `level_scales` lam of L levels a value head, S is the sum of L states: what
+    token s wrote is in state level(t, s) when token t reads, and each is read with a
+    scale of its own. Levels are those of a Fenwick tree over positions in the sequence:
+
+    ```
+    o_t = scale * q_t^T (lam_t[0] S[0] + ... + lam_t[L-1] S[L-1])
+    level(t, t) = 0,   level(t, s) = 1 + the highest bit in which t and s differ
+    ```
+
+    A sequence then has at most 2^(L-1) tokens and no initial state, and no step reads
+    before the decay. `final_state` is the sum of all levels.
+
     Heads: `output` has HV value heads; every other operand has h heads, h divides
     HV, and value head j uses head floor(j / (HV / h)).
 
@@ -53,6 +65,11 @@ def Delta_RecurrenceOp
           tensor<?x?x1x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2xf32>,
           tensor<?x2x64x64xf32>, tensor<?xi64>
         -> (tensor<?x?x2x64xf32>, tensor<?x2x64x64xf32>)
+    %p, %pT = delta.recurrence query(%q) decay(%g)
+        step(write %k value %v) cu_seqlens(%cu) level_scales(%lam) scale 1.0
+        : tensor<?x?x1x64xf32>, tensor<?x?x2xf32>, tensor<?x?x1x64xf32>,
+          tensor<?x?x2x64xf32>, tensor<?xi64>, tensor<?x?x28xf32>
+        -> (tensor<?x?x2x64xf32>, tensor<?x2x64x64xf32>)
     ```
   }];
   let arguments = (ins Delta_FloatTensor:$query,
@@ -60,6 +77,7 @@ def Delta_RecurrenceOp
                        Variadic<Delta_FloatTensor>:$step_operands,
                        Optional<Delta_FloatTensor>:$initial_state,
                        Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       Optional<Delta_FloatTensor>:$level_scales,
                        Delta_StepArrayAttr:$steps, F64Attr:$scale);
   let results = (outs Delta_FloatTensor:$output,
                       Delta_FloatTensor:$final_state);
@@ -89,6 +107,18 @@ def Delta_RecurrenceOp
     int64_t getValueHeads() { return getOutput().getType().getDimSize(2); }
     int64_t getKeyDim() { return getQuery().getType().getDimSize(3); }
     int64_t getValueDim() { return getOutput().getType().getDimSize(3); }
+    /// Returns the levels of a value head; 0 without level scales.
+    int64_t getNumLevels() {
+      return getLevelScales()
+                 ? getLevelScales().getType().getDimSize(2) / getValueHeads()
+                 : 0;
+    }
+    /// Returns how many tokens a sequence has at most: any number without levels.
+    int64_t getMostTokens() {
+      int64_t levels = getNumLevels();
+      return levels ? int64_t(1) << (levels - 1)
+                    : std::numeric_limits<int64_t>::max();
+    }
     /// True if there is a decay and it has one gate a key channel.
     bool hasChannelDecay() {
       return getDecay() && getDecay().getType().getRank() == 4;

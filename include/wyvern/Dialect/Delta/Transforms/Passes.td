@@ -27,6 +27,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
     ```
 
     * A step with `repeat n` has n rows a token; the chunk then has 64 / n tokens.
+      Tiles have 64 of such a step nevertheless, and a multiple of 16 tokens (of 32 with
+      gates): `time * 3 in 64`, with zeros behind a chunk's as behind a sequence's end.
     * A step that reads before the decay takes the exclusive running sum, and
       pairs with earlier tokens only.
     * Steps that erase nothing leave the system: what they add to W is subtracted
@@ -80,6 +82,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
            "most rows (tokens times repeat) of a chunk">,
     ListOption<"prologue", "prologue", "std::string",
                "what the region computes of its operands: norm, gates">,
+    Option<"multiple", "multiple", "int64_t", "16", "rows that a tile of tokens has a multiple of">,
+    Option<"gateMultiple", "gate-multiple", "int64_t", "32", "the same where tokens have gates">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,
@@ -575,6 +579,7 @@ def SegmentPass : Pass<"delta-segment"> {
 }
 
 include "wyvern/Dialect/Delta/Transforms/ProloguePasses.td"
+include "wyvern/Dialect/Delta/Transforms/LevelPasses.td"
 include "wyvern/Dialect/Delta/Transforms/RoundingPasses.td"
 include "wyvern/Dialect/Delta/Transforms/ServingPasses.td"
 

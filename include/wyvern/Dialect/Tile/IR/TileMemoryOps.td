@@ -81,19 +81,38 @@ def Tile_WaitOp : Tile_StageOp<"wait"> {
   let description = [{ Example: see `tile.roles`. }];
 }
 
-class Tile_StageEndOp<string opMnemonic> : Tile_Op<opMnemonic> {
-  let arguments = (ins Tile_RingType:$ring, Index:$index);
-  let assemblyFormat = "$ring `[` $index `]` attr-dict `:` type($ring)";
-}
-
-def Tile_CommitOp : Tile_StageEndOp<"commit"> {
+def Tile_CommitOp : Tile_Op<"commit"> {
   let summary = "the producer has issued everything of a stage";
   let description = [{
     The stage is full when the producer's own writes are done and TMA has brought
-    the bytes of every swizzled tile of the stage.
+    the bytes of every swizzled tile of the stage, or `bytes` where loads bring fewer
+    rows than tiles have.
 
     Example: see `tile.roles`.
   }];
+  let arguments = (ins Tile_RingType:$ring, Index:$index,
+                       OptionalAttr<I64Attr>:$bytes);
+  let assemblyFormat = [{
+    $ring `[` $index `]` (`bytes` $bytes^)? attr-dict `:` type($ring)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_ClearStagesOp : Tile_Op<"clear_stages"> {
+  let summary = "zero the rows of a ring's tile that no load writes";
+  let description = [{
+    In each stage, rows `from` and later of tile number `tile`, once: loads of fewer
+    rows leave them alone. Called by all threads of the block, before the `tile.sync`
+    in front of its roles.
+
+    Example: `tile.clear_stages %ring tile 0 from 63
+        : !tile.ring<2, [!tile.smem<64x64xbf16>]>`
+  }];
+  let arguments = (ins Tile_RingType:$ring, I64Attr:$tile, I64Attr:$from);
+  let assemblyFormat = [{
+    $ring `tile` $tile `from` $from attr-dict `:` type($ring)
+  }];
+  let hasVerifier = 1;
 }
 
 def Tile_ReleaseOp : Tile_Op<"release"> {

@@ -96,7 +96,8 @@ def Tile_SumGroupsOp : Tile_Op<"sum_groups", [Pure]> {
   let summary = "sums of neighbours in a warp-held vector";
   let description = [{
     Element i of the result is the sum of the source's elements n i to n i + n - 1, in
-    this order: the adjoint of a `tile.relayout` that repeats.
+    this order: the adjoint of a `tile.relayout` that repeats. Those that the source
+    does not have are zero.
 
     Example:
 
@@ -288,11 +289,17 @@ def Tile_CopyToWarpsOp : Tile_Op<"copy_to_warps"> {
 def Tile_IndexOp : Tile_Op<"index", [Pure]> {
   let summary = "the row or column number of every element";
   let description = [{
-    Example: `%i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>`
+    Of a vector its place. Examples:
+
+    ```mlir
+    %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+    %t = tile.index 0 : tensor<64xi32, #tile.layout<warp>>
+    ```
   }];
   let arguments = (ins I64Attr:$dim);
   let results = (outs Tile_AnyTensor:$result);
   let assemblyFormat = "$dim attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Tile_EraseStripsOp : Tile_Op<"erase_strips",

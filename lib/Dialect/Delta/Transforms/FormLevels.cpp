@@ -15,8 +15,8 @@
 #include "FormWY.h"
 #include "RecurrenceTiles.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
-#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/HeadSums.h"
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 

@@ -70,8 +70,8 @@ FailureOr<int64_t> chooseChunk(RecurrenceOp op, int64_t rows);
 FloatType getComputeType(RecurrenceOp op);
 
 /// Adds ins of a scan, and their bindings, behind those of its recurrence.
-using AddIns = function_ref<void(SmallVectorImpl<Value> &,
-                                 SmallVectorImpl<Attribute> &)>;
+using AddIns =
+    function_ref<void(SmallVectorImpl<Value> &, SmallVectorImpl<Attribute> &)>;
 
 /// Returns a scan over the chunks of `op` with `heads` heads, whose states
 /// start at `init` and whose region has arguments and no operation yet.

@@ -125,7 +125,11 @@ std::optional<ReverseProgram::Result> ReverseProgram::describeRows(unsigned in,
   result.isOfTokens = true;
   SmallVector<BoundDim> dims(result.storage.binding.getDims());
   SmallVector<int64_t> shape(result.storage.type.getShape());
-  dims.insert(dims.begin() + 1, {DimKind::time});
+  BoundDim time = {DimKind::time};
+  if (int64_t count = shapeOf(rows).front();
+      count != static_cast<int64_t>(program.getChunk()))
+    time.rows = count;
+  dims.insert(dims.begin() + 1, time);
   shape.insert(shape.begin() + 1, ShapedType::kDynamic);
   result.storage = {RankedTensorType::get(shape, compute),
                     BindingAttr::get(b.getContext(), dims)};

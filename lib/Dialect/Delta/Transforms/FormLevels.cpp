@@ -146,10 +146,10 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
            << "expected nothing to read the final state of a recurrence with "
               "levels: it is the sum of its levels, which the heads of the "
               "chunk program do not have at a sequence's end";
-  if (op->getParentOp()->hasAttr(kPrologueAttr))
+  if (op->getParentOfType<func::FuncOp>()->hasAttr(kPrologueAttr))
     return op.emitOpError()
-           << "expected no prologue of a layer with levels; what it would "
-              "compute, compute in front of the layer";
+           << "expected no prologue beside level scales, which have none yet; "
+              "compute norms and gates in front of the layer";
   if (failed(checkErasingSteps(op)))
     return failure();
   FailureOr<int64_t> chunk = chooseChunk(op, rows);

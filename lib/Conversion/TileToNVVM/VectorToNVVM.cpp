@@ -389,9 +389,9 @@ private:
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
-               BroadcastPattern, CopyToWarpsPattern, RelayoutPattern,
-               CumsumPattern, LastPattern, SumGroupsPattern, SumPattern,
-               IndexPattern>(
-      converter, patterns.getContext());
+  patterns
+      .add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
+           BroadcastPattern, CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
+           LastPattern, SumGroupsPattern, SumPattern, IndexPattern>(
+          converter, patterns.getContext());
 }

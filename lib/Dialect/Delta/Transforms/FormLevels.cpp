@@ -16,8 +16,8 @@
 #include "RecurrenceTiles.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/HeadSums.h"
-#include "wyvern/Dialect/Delta/Utils/Sequences.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
+#include "wyvern/Dialect/Delta/Utils/Sequences.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -112,9 +112,7 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   ScanIns ins = collectIns(op);
-  auto ofTile = [&](int64_t repeat) {
-    return getTileRows(op, *chunk, repeat);
-  };
+  auto ofTile = [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); };
   SmallVector<Value> operands = ins.getOperands();
   SmallVector<Attribute> bindings = ins.getBindings(ofTile);
   prologue.addIns(operands, bindings);

@@ -101,12 +101,16 @@ def wheels(made):
     return found
 
 
+def pip_install(folder, *arguments):
+    """Installs into an environment by its own pip: one of another Python may not know this one."""
+    pip = [folder / "bin/python", "-m", "pip", "install", "--no-compile", "--disable-pip-version-check"]
+    subprocess.run([*pip, *arguments], check=True, capture_output=True)
+
+
 def make_environment(folder, python, *wheels):
     """A virtual environment of an interpreter with wheels; returns where its packages are."""
-    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "install"]
-    pip += ["--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*pip, *wheels], check=True, capture_output=True)
+    subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True)
+    pip_install(folder, "--no-deps", "--no-index", *wheels)
     (packages,) = folder.glob("lib/python3*/site-packages")
     return packages
 
@@ -183,8 +187,7 @@ def test_another_python(root, made, other, tmp_path):
         pytest.skip("there is one CPython with headers on this machine")
     make_environment(tmp_path / "venv", python, made[tag, "wyvern"], made[tag, "wyvern_compiler"])
     numpy = next(line for line in (root / "scripts/requirements/base.txt").read_text().split() if "numpy" in line)
-    pip = [sys.executable, "-m", "pip", "--python", tmp_path / "venv/bin/python", "install", "--no-compile"]
-    subprocess.run([*pip, "--disable-pip-version-check", numpy], check=True, capture_output=True)
+    pip_install(tmp_path / "venv", numpy)
     done = run(tmp_path, [tmp_path / "venv/bin/python", "-c", FIND.split("try:")[0]])
     assert "'separate'" in done.stdout, done.stderr
     needs_ptxas = 'print(wyvern.compile(spec, variants="separate").name)\n'

@@ -21,11 +21,12 @@ def operands_of(
     # Rates come raw as b, b1, ... in the order of the steps, which is that of their roles.
     rates = [name for name, role in roles.items() if role == "rate"]
     raw = {name: f"b{i or ''}" for i, name in enumerate(rates)}
+    most = {step["rate"]: step.get("max_rate", 1) for step in spec["steps"] if "rate" in step}
     made = {}
     for name in names:
         role = roles[name]
         if "gates" in prologue and role == "rate":
-            made[name] = given[raw[name]].float().sigmoid()
+            made[name] = most[name] * given[raw[name]].float().sigmoid()
         elif "gates" in prologue and role == "decay":
             logs = given["A_log"].view(-1, *(1 for _ in given["dt_bias"].shape[1:]))
             made[name] = log_decay(given["a"].float(), logs, given["dt_bias"])

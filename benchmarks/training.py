@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times a training step of the delta rules, forward and backward, against the peers that are installed.
 
-    python -m benchmarks.bundles --rows training factor.zip --training                 # where the compiler is
-    python -m benchmarks.training --ours factor=factor.zip --kernels                     # on the GPU machine
+    python -m benchmarks.bundles --rows training factor.zip --training    # where the compiler is
+    python -m benchmarks.training --ours factor=factor.zip --kernels           # on the GPU machine
     WYVERN_CACHE_DIR=bundles python -m benchmarks.training --peers fla
 
 One process, the same inputs for all, taking turns (timing.py): one autograd step, the

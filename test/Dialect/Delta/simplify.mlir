@@ -1,4 +1,5 @@
 // RUN: wyvern-opt %s -delta-simplify -split-input-file | FileCheck %s
+// RUN: sed 's/chunk_scan reverse/chunk_scan forward/' %s | wyvern-opt -delta-simplify -split-input-file | FileCheck %s --check-prefix=APART
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #km = affine_map<(m, n, k) -> (k, m)>
@@ -170,8 +171,13 @@ func.func @dead(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x16xf32>, %s0: tensor<
 
 // Which operand, and which way the result lies, makes no difference. A scale of the
 // whole chunk goes to the result too. Both ins of one product lose theirs; two scales of one dimension are one, and
-// that of rows comes first.
+// that of rows comes first. A forward scan keeps the two: a backward that runs it again has to round as it did.
 
+// APART-LABEL: func.func @orders
+// APART: %[[SK:.*]] = linalg.contract {{.*}} -> tensor<16x64xf32>
+// APART: %[[SKA:.*]] = arith.mulf %{{.*}}, %[[SK]]
+// APART: %[[SKB:.*]] = arith.mulf %{{.*}}, %[[SKA]]
+// APART: linalg.contract {{.*}} ins(%[[SKB]],
 // CHECK-LABEL: func.func @orders
 // CHECK: ins(%[[K:[a-zA-Z0-9_]+]] = {{.*}}, %[[a:[a-zA-Z0-9_]+]] = {{.*}}, %[[b:[a-zA-Z0-9_]+]] = {{.*}}, %[[c:[a-zA-Z0-9_]+]] = {{.*}}) carry(%[[S:[a-zA-Z0-9_]+]] =
 // CHECK: %[[SK:.*]] = linalg.contract {{.*}} ins(%[[S]], %[[K]] : {{.*}} -> tensor<16x64xf32>
@@ -188,7 +194,7 @@ func.func @dead(%x: tensor<?x?x2x16xf32>, %y: tensor<?x?x2x16xf32>, %s0: tensor<
 // CHECK: linalg.broadcast ins(%[[c]] : tensor<f32>) outs(%{{.*}} : tensor<64x16xf32>) dimensions = [0, 1]
 func.func @orders(%k: tensor<?x?x2x32xbf16>, %a_: tensor<?x?x2xf32>, %b_: tensor<?x?x2xf32>, %c_: tensor<2xf32>, %s0: tensor<?x2x32x16xf32>)
     -> (tensor<?x2x32x16xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x16xf32>) {
-  %p, %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32
+  %p, %o, %sT = delta.chunk_scan reverse chunk = 64 heads = 2 compute = f32
       ins(%K = %k[seq, time, head, _] : tensor<?x?x2x32xbf16>, %a = %a_[seq, time, head] : tensor<?x?x2xf32>, %b = %b_[seq, time, head] : tensor<?x?x2xf32>, %c = %c_[head] : tensor<2xf32>)
       carry(%S = %s0[seq, head, _, _] : tensor<?x2x32x16xf32>)
       outs([seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {

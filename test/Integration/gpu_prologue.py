@@ -47,15 +47,7 @@ def draw(program, number):
     batch, tokens, alike, cu_seqlens = DRAWS[number]
     sequences = batch if cu_seqlens is None else len(cu_seqlens) - 1
     rng = np.random.default_rng(number)
-    raw = prologue_cases.draw(rng, program.inputs, batch, tokens, sequences, alike)
-    heads, key, value = program.outputs["final_state"].shape[-3:]
-    seeds = {
-        "d_o": rng.standard_normal((batch, tokens, heads, value)),
-        "d_final_state": rng.standard_normal((sequences, heads, key, value)),
-    }
-    types = {**program.inputs, **program.backward.inputs}
-    hold = lambda name, x: prologue_cases.read(types[name], prologue_cases.store(types[name], x))
-    return tuple({name: hold(name, x) for name, x in part.items()} for part in (raw, seeds)) + (cu_seqlens,)
+    return (*prologue_cases.draw_held(rng, program, batch, tokens, sequences, alike), cu_seqlens)
 
 
 # === Where the compiler is ===

@@ -77,6 +77,19 @@ def read(info, x):
     return (wyvern.from_bf16(x) if info.dtype == "bf16" else np.asarray(x)).astype(np.float64)
 
 
+def draw_held(rng, program, batch, tokens, sequences, alike=0.0):
+    """Returns raw operands and gradients of outputs that are numbers of the program's types."""
+    raw = draw(rng, program.inputs, batch, tokens, sequences, alike)
+    heads, key, value = program.outputs["final_state"].shape[-3:]
+    seeds = {
+        "d_o": rng.standard_normal((batch, tokens, heads, value)),
+        "d_final_state": rng.standard_normal((sequences, heads, key, value)),
+    }
+    types = {**program.inputs, **program.backward.inputs}
+    hold = lambda name, x: read(types[name], store(types[name], x))
+    return tuple({name: hold(name, x) for name, x in part.items()} for part in (raw, seeds))
+
+
 def run(program, raw, seeds, cu_seqlens=None):
     """Returns outputs and gradients of a compiled program, in float64."""
     given = {name: store(program.inputs[name], x) for name, x in raw.items()}

@@ -37,15 +37,7 @@ def draw(program, seed, packed=False, alike=0.0):
     """Returns operands and gradients of outputs that are numbers of the program's types."""
     rng = np.random.default_rng(seed)
     batch, tokens, sequences = (1, int(PACKED[-1]) + 3, len(PACKED) - 1) if packed else (2, TIME, 2)
-    raw = prologue_cases.draw(rng, program.inputs, batch, tokens, sequences, alike)
-    heads, key, value = program.outputs["final_state"].shape[-3:]
-    seeds = {
-        "d_o": rng.standard_normal((batch, tokens, heads, value)),
-        "d_final_state": rng.standard_normal((sequences, heads, key, value)),
-    }
-    types = {**program.inputs, **program.backward.inputs}
-    narrow = lambda name, x: prologue_cases.read(types[name], prologue_cases.store(types[name], x))
-    return tuple({name: narrow(name, x) for name, x in part.items()} for part in (raw, seeds))
+    return prologue_cases.draw_held(rng, program, batch, tokens, sequences, alike)
 
 
 def errors(program, spec, parts, seed, packed=False, alike=0.0):

@@ -19,6 +19,12 @@ from ._programs import loaded
 _TYPES = (torch.Tensor, torch.nn.Parameter)
 
 
+def is_traced():
+    """Whether torch sees a call before it runs: a compiler has kernels of its own around an op, and of transformed
+    tensors it is not known what gradients they want."""
+    return torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def is_quiet():
     """Whether nothing but programs has to see what this thread does with tensors."""
     return (

@@ -35,7 +35,7 @@ def takes(
     on that has to see the op of whole sequences. dims: K and V."""
     if q.dim() != 4 or cu_seqlens is not None or not 1 <= q.shape[1] <= MOST:
         return False
-    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack():
+    if _direct.is_traced():
         return False
     if q.device.type not in ("cpu", "cuda") or _direct.needs_gradient(tensors):
         return False

@@ -14,7 +14,7 @@ from ._tensors import is_gpu
 def normed(rule, max_rate, repeat, tensors):
     """Returns the ops of a rule whose program takes the L2 norm of q and keys itself, where there is one for
     these operands; else None."""
-    if _is_traced():
+    if _direct.is_traced():
         return None
     family = family_of(rule, max_rate, repeat, ("norm",))
     v = tensors[family.signature.names.index("v")]
@@ -24,7 +24,7 @@ def normed(rule, max_rate, repeat, tensors):
 def attempt(rule, max_rate, norm, operands, scale, initial_state, cu_seqlens, final):
     """Returns o and the final state by a program that makes gates and rates of raw a, b, A_log and dt_bias, and takes
     the L2 norm if `norm`; None where there is none for these operands, or more than the program has to see them."""
-    if _is_traced() or not all(isinstance(x, torch.Tensor) for x in operands.values()):
+    if _direct.is_traced() or not all(isinstance(x, torch.Tensor) for x in operands.values()):
         return None
     q, v, a, b = (operands[x] for x in ("q", "v", "a", "b"))
     heads = v.shape[2:3]
@@ -39,12 +39,6 @@ def attempt(rule, max_rate, norm, operands, scale, initial_state, cu_seqlens, fi
     if not _has_program(family, q, v, (*tensors, initial_state)):
         return None
     return _direct.attempt(family, tensors, initial_state, cu_seqlens, final)
-
-
-def _is_traced():
-    """Whether torch sees the call before it runs: a compiler has kernels of its own around an op, and of transformed
-    tensors it is not known what gradients they want."""
-    return torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _has_program(family, q, v, tensors):

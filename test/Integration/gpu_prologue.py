@@ -36,7 +36,7 @@ LAYERS = {
     "gdn-bound": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}, -5),
     "kda": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "kda-64": ("kda", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
-    "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}, -5),
+    "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
 }
 PACKED = np.array([0, 70, 70, 71, 200])
 # (batch, tokens, how far keys are alike, offsets) of each kind of draw

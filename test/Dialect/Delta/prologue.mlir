@@ -1,7 +1,7 @@
 // RUN: wyvern-opt %s -delta-form-wy=prologue=norm,gates -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-form-wy=prologue=norm -split-input-file | FileCheck %s --check-prefix=NORM
 // RUN: not wyvern-opt %s -delta-form-wy=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
-// PART: delta-form-wy: prologue: expected norm or gates, found conv
+// PART: delta-form-wy: prologue: expected one of norm, gates, decay, rates, scale, found conv
 
 // Norms, gates and rates of raw operands, in the region; the gates of tokens past a sequence's end are none.
 

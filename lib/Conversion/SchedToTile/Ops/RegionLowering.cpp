@@ -331,7 +331,12 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
     return failure();
   if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))
     return success();
-  bool isHeld = isSumOfTiles(op) && tensorOf(result).getElementType().isF32() &&
+  // What is chosen of tiles is held for several users: each would choose anew,
+  // of tiles that are then held.
+  bool isChosen = isa<arith::SelectOp>(op) &&
+                  tensorOf(result).getRank() == 2 && !result.hasOneUse();
+  bool isHeld = (isChosen || isSumOfTiles(op)) &&
+                tensorOf(result).getElementType().isF32() &&
                 llvm::any_of(op->getUsers(),
                              [](Operation *user) { return !isSink(user); });
   return keepTiles(op, [&](int64_t block) -> Value {

@@ -47,6 +47,8 @@ public:
     auto apply = cast<DecayApplyOp>(op);
     lhs = masked(apply.getM(), half);
     rhs = decayed(apply.getX(), half, /*isLeft=*/apply.getTranspose());
+    if (half == 0)
+      takeScaleOfRows();
   }
 
   /// Adds that product.
@@ -64,6 +66,28 @@ public:
   }
 
 private:
+  /// Takes a scale of rows off what the diagonal matrix of a token with itself
+  /// multiplies: it goes to the rows of the result. An in is exact then, where
+  /// its scaled rows would be rounded: the gradients of both sides have this
+  /// term, which is the largest under a strong decay, and that of a gate is the
+  /// difference.
+  void takeScaleOfRows() {
+    rowScale = {};
+    auto scaled = rhs.getDefiningOp<arith::MulFOp>();
+    if (!scaled || rows[0] > 1 || rows[1] > 1)
+      return;
+    for (auto [x, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()),
+                            std::pair(scaled.getRhs(), scaled.getLhs())}) {
+      auto spread = scale.getDefiningOp<linalg::BroadcastOp>();
+      if (!spread || spread.getDimensions() != ArrayRef<int64_t>(1) ||
+          !ChunkProgramOpInterface::getInOfTile(x))
+        continue;
+      rhs = x;
+      rowScale = scale;
+      return;
+    }
+  }
+
   bool hasPairs(int64_t half) {
     if (half > 0)
       return half < shapeOf(g)[0];
@@ -78,6 +102,8 @@ private:
     bool transpose = apply.getTranspose();
     Value r =
         transpose ? tile.transposedMatmul(lhs, rhs) : tile.matmul(lhs, rhs);
+    if (half == 0 && rowScale)
+      r = tile.mul(r, rowScale);
     return decayed(r, half, /*isLeft=*/!transpose);
   }
 
@@ -119,6 +145,7 @@ private:
   bool beforeDecay;
   TileBuilder tile;
   Value lhs, rhs, sum;
+  Value rowScale; ///< of the rows of the product of half 0; null for none
 };
 } // namespace
 

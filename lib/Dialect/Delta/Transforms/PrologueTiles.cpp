@@ -47,11 +47,15 @@ Value PrologueTiles::rate(Value logits, double most) {
                                tile.add(one, tile.exp(tile.neg(bounded))));
 }
 
-/// log(1 + e^x), without overflow and exact for every x.
+/// log(1 + e^x), without overflow and exact for every x: from 80 on it is x. Its
+/// derivative holds two tiles. At a bound there is none, so the bounds of the
+/// two parts are not one number, but neighbours in f32.
 Value PrologueTiles::softplus(Value x) {
-  Value positive = arith::MaximumFOp::create(b, x, splat(0.0, x));
-  Value tail = tile.exp(tile.neg(math::AbsFOp::create(b, x)));
-  return tile.add(positive, math::Log1pOp::create(b, tail));
+  constexpr double kBound = 80, kNext = 80.00000762939453125;
+  Value low = arith::MinimumFOp::create(b, x, splat(kNext, x));
+  Value high = arith::MaximumFOp::create(b, x, splat(kBound, x));
+  return tile.add(math::Log1pOp::create(b, tile.exp(low)),
+                  tile.sub(high, splat(kBound, x)));
 }
 
 /// The trailing dimensions of `x`, along those in front of it in `like`.

@@ -75,13 +75,13 @@ static bool multipliesComputed(delta::ChunkMapOp map) {
 }
 
 /// Returns how many blocks of a map that makes gradients of gates an SM should
-/// hold: one for which a thread has registers for four tiles at once.
+/// hold: as many as have registers for four tiles at once.
 static int64_t countGateBlocks(delta::ChunkMapOp map) {
-  constexpr int64_t kTwoBlocksColumns = 64;
+  constexpr int64_t kFewColumns = 64;
   Type gates = map.getYield().getOuts().front().getType();
-  return cast<RankedTensorType>(gates).getShape().back() > kTwoBlocksColumns
-             ? 1
-             : kStagingMapBlocks;
+  return cast<RankedTensorType>(gates).getShape().back() > kFewColumns
+             ? kStagingMapBlocks
+             : kMapBlocks;
 }
 
 /// Returns how the blocks of `program` divide its work.
@@ -190,7 +190,7 @@ public:
     // wait like these: nothing is loaded ahead. Two blocks of four warps leave
     // each other all the registers that a thread can have.
     auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
-    if (map && sumsRows(map))
+    if (map && (sumsRows(map) || map->hasAttr(delta::kExactAttr)))
       load.setWithin(compute.getRoleName());
     if (groups > 1) {
       compute.setSplit(groups);

@@ -64,7 +64,8 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "prologue", "lower_bound", "levels", "max_tokens", "variants"});
+                    "prologue", "lower_bound", "levels", "max_tokens",
+                    "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,

@@ -29,9 +29,7 @@ static constexpr int64_t kLanes = 32;
 /// Loads of a thread that are under way together.
 static constexpr int64_t kRowsAtOnce = 8;
 
-static void syncBlock(Emitter &e) {
-  e.ptx("bar.sync 0;", "~{memory}", {}, {});
-}
+static void syncBlock(Emitter &e) { e.ptx("bar.sync 0;", "~{memory}", {}, {}); }
 
 static Value addFloats(Emitter &e, Value a, Value b) {
   return LLVM::FAddOp::create(e.builder, e.loc, a, b);
@@ -142,8 +140,8 @@ struct SumTokenColumnsPattern : OpConversionPattern<SumTokenColumnsOp> {
     Value scratch = adaptor.getScratch();
     ArrayRef<int64_t> shape = op.getResult().getType().getTensor().getShape();
     int64_t columns = shape[0] * shape[1];
-    Value column = e.add(e.mul(adaptor.getBlock(), kLanes),
-                         e.ext64(e.laneId()));
+    Value column =
+        e.add(e.mul(adaptor.getBlock(), kLanes), e.ext64(e.laneId()));
     // Lanes past the last column add it again.
     Value last = e.c64(columns - 1);
     Value isColumn = e.cmp(LLVM::ICmpPredicate::sle, column, last);
@@ -194,8 +192,7 @@ private:
     SmallVector<Value> loaded;
     for (int64_t i = 0; i < kRowsAtOnce; ++i) {
       Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
-      Value element =
-          e.add(e.mul(e.select(isRow, row, last), columns), column);
+      Value element = e.add(e.mul(e.select(isRow, row, last), columns), column);
       Value x =
           e.loadGlobal(e.f32(), offsetPointer(e, pointer, element, e.f32()));
       loaded.push_back(e.select(isRow, x, e.cf32(0)));

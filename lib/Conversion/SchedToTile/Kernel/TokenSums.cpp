@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A block sums what its head has of every token, or 32 of all heads' channels,
-// one tensor after the other. Grids are of blocks a sequence: those of the first
-// one do it.
+// one tensor after the other. Grids are of blocks a sequence: those of the
+// first one do it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,7 +51,8 @@ static LogicalResult checkSums(delta::SumTokensOp op) {
       return op.emitOpError()
              << "sums a tensor of type " << type
              << "; the GPU path takes tensors [batch, time, heads] and [batch, "
-                "time, heads, channels] of f32, which a kernel makes and nobody "
+                "time, heads, channels] of f32, which a kernel makes and "
+                "nobody "
                 "else reads (target \"cpu\" takes all)";
   return success();
 }
@@ -130,14 +131,13 @@ Value TokenSums::countRows() {
 void TokenSums::addSum(Value tensor, Value sum, Value block, Value rows) {
   RankedTensorType type = cast<tile::GlobalType>(tensor.getType()).getTensor();
   bool hasChannels = type.getRank() == 4;
-  auto scratchType = tile::SmemType::get(
-      builder.getContext(), {hasChannels ? kThreads : kMostWarps},
-      builder.getF32Type());
+  auto scratchType = tile::SmemType::get(builder.getContext(),
+                                         {hasChannels ? kThreads : kMostWarps},
+                                         builder.getF32Type());
   Value scratch = tile::AllocOp::create(builder, loc, scratchType,
                                         /*transient=*/false, IntegerAttr());
-  Value takesPart =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, block,
-                            index(countBlocks(type)));
+  Value takesPart = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, block, index(countBlocks(type)));
   auto ifOp = scf::IfOp::create(builder, loc, takesPart, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());

@@ -333,8 +333,8 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
     return success();
   // What is chosen of tiles is held for several users: each would choose anew,
   // of tiles that are then held.
-  bool isChosen = isa<arith::SelectOp>(op) &&
-                  tensorOf(result).getRank() == 2 && !result.hasOneUse();
+  bool isChosen = isa<arith::SelectOp>(op) && tensorOf(result).getRank() == 2 &&
+                  !result.hasOneUse();
   bool isHeld = (isChosen || isSumOfTiles(op)) &&
                 tensorOf(result).getElementType().isF32() &&
                 llvm::any_of(op->getUsers(),

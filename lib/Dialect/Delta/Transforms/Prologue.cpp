@@ -180,8 +180,7 @@ void Prologue::makeChannelDecay(ImplicitLocOpBuilder &b, int64_t chunk,
   FloatType compute = getComputeType(op);
   Value raw = op.getDecay();
   auto type = cast<RankedTensorType>(raw.getType());
-  BindingAttr rows =
-      rowBinding(b.getContext(), 1, type.getRank(), tileRows);
+  BindingAttr rows = rowBinding(b.getContext(), 1, type.getRank(), tileRows);
   SmallVector<BindingAttr> bindings = {rows, bindShared(logA),
                                        bindShared(bias)};
   SmallVector<Attribute> inBindings(bindings.begin(), bindings.end());
@@ -202,9 +201,9 @@ void Prologue::makeChannelDecay(ImplicitLocOpBuilder &b, int64_t chunk,
         b.getLoc()));
   auto inside = ImplicitLocOpBuilder::atBlockEnd(b.getLoc(), &body);
   PrologueTiles prologue(inside, compute, /*isOneToken=*/false);
-  YieldOp::create(
-      inside, prologue.decay(tiles[0], tiles[1], tiles[2], lowerBound),
-      ValueRange());
+  YieldOp::create(inside,
+                  prologue.decay(tiles[0], tiles[1], tiles[2], lowerBound),
+                  ValueRange());
   op.getDecayMutable().assign(map.getOuts().front());
   logA = bias = {};
   decay = false;

@@ -18,7 +18,8 @@ namespace mlir::wyvern::delta {
 ///
 ///   norm     q and the keys x are          x / sqrt(sum of x^2 + 1e-6)
 ///   decay    the log decay g is            -e^A_log softplus(a + dt_bias)
-///            with a lower bound            bound sigmoid(e^A_log (a + dt_bias))
+///            with a lower bound            bound sigmoid(e^A_log (a +
+///            dt_bias))
 ///   rates    a rate is                     max_rate / (1 + e^-b)
 ///   gates    decay and rates
 ///   scale    o has a factor that a call brings, one a head

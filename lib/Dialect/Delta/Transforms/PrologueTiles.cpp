@@ -47,9 +47,9 @@ Value PrologueTiles::rate(Value logits, double most) {
                                tile.add(one, tile.exp(tile.neg(bounded))));
 }
 
-/// log(1 + e^x), without overflow and exact for every x: from 80 on it is x. Its
-/// derivative holds two tiles. At a bound there is none, so the bounds of the
-/// two parts are not one number, but neighbours in f32.
+/// log(1 + e^x), without overflow and exact for every x: from 80 on it is x.
+/// Its derivative holds two tiles. At a bound there is none, so the bounds of
+/// the two parts are not one number, but neighbours in f32.
 Value PrologueTiles::softplus(Value x) {
   constexpr double kBound = 80, kNext = 80.00000762939453125;
   Value low = arith::MinimumFOp::create(b, x, splat(kNext, x));

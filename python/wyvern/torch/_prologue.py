@@ -68,7 +68,9 @@ def attempt_gates(rule, operands, gate, rate, norm, call, lower_bound=None):
         operands = operands | {"g": g}
     operands = operands | {"b" if raw_rate else "beta": beta}
     parts = parts_of(norm, raw_gate, raw_rate)
-    return attempt(rule, 2 if doubled or max_rate > 1 else 1, parts, operands, *call, lower_bound=lower_bound)
+    most = 2 if doubled or max_rate > 1 else 1
+    scale, initial_state, cu_seqlens, final = call
+    return attempt(rule, most, parts, operands, scale, initial_state, cu_seqlens, final, lower_bound)
 
 
 def attempt(rule, max_rate, parts, operands, scale, initial_state, cu_seqlens, final, lower_bound=None):

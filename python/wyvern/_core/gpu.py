@@ -17,6 +17,7 @@ from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
 from .pieces import InPieces
 from .programs import HasBackward, TensorInfo, refuse_grad
+from .signature import count_slots
 from .steps import Decodes
 from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
 
@@ -291,10 +292,8 @@ class Program(HasBackward, Decodes, InPieces):
         )
 
     def _count_slots(self, chunks: int, batch: int, tokens: int, packed: int) -> int:
-        tokens_a_slot = chunks * int(self.manifest["chunk"])
-        if packed >= 0:
-            return tokens // tokens_a_slot + packed
-        return batch * -(-tokens // tokens_a_slot)
+        length = chunks * int(self.manifest["chunk"])
+        return int(count_slots(length, batch, tokens, packed if packed >= 0 else None))
 
     def _check_names(self, inputs: Mapping[str, Any], out: Mapping[str, Any]) -> None:
         for given, known, what in ((inputs, self.inputs, "input"), (out, self.outputs, "output")):

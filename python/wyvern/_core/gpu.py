@@ -198,7 +198,9 @@ class Program(HasBackward, Decodes, InPieces):
         been run. cu_seqlens starts with 0."""
         if adaptor.exchange is None or self._empty is not None:
             return None
-        bits = sum(self._bits[name] for name in skipped)
+        bits = 0
+        for name in skipped:
+            bits |= self._bits[name]
         return self._rt.run_as_is(adaptor.exchange, inputs, cu_seqlens, bits)
 
     def _advance(

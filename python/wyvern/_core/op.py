@@ -61,6 +61,8 @@ def bind(
 ) -> tuple[Any, ...]:
     """Returns the operands of a call in order. Raises TypeError for those that are missing,
     given twice, or not the op's."""
+    if not named and len(operands) == len(names):
+        return tuple(operands)
     if len(operands) > len(names):
         raise TypeError(
             f"{name}: expected {len(names)} operands ({', '.join(names)}), found {len(operands)}; "

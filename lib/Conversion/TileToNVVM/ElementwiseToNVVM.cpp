@@ -274,6 +274,36 @@ struct UnaryPattern : OpConversionPattern<OpT> {
   }
 };
 
+/// True for a tile of exp of sums of rows.
+static bool isExpOfSums(Value value) {
+  if (auto read = value.getDefiningOp<ReadOp>())
+    value = read.getTile();
+  auto scan = value.getDefiningOp<ScanRowsOp>();
+  return scan && scan.getExp();
+}
+
+/// A tile over a factor of decays. The reciprocal is that of a power of e that
+/// rcp.approx.ftz takes, right to an ulp.
+struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::DivFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (getLayout(op.getType()) != LayoutKind::acc ||
+        !isExpOfSums(op.getRhs()))
+      return rewriter.notifyMatchFailure(op, "not over a factor of decays");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values;
+    for (Value divisor : e.elements(adaptor.getRhs()))
+      values.push_back(
+          callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", divisor));
+    rewriter.replaceOpWithNewOp<LLVM::FMulOp>(op, adaptor.getLhs(),
+                                              e.vectorOf(values));
+    return success();
+  }
+};
+
 /// bf16 to f32, two of a word at once: one is the word's upper half, the other
 /// its lower one moved up.
 struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
@@ -343,6 +373,7 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
            ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
            UnaryPattern<math::RsqrtOp, emitRsqrt>,
            UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
+           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
+           WidenPattern>(
           converter, patterns.getContext(), /*benefit=*/2);
 }

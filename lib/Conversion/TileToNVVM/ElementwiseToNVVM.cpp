@@ -168,6 +168,33 @@ struct SubProductPattern : OpConversionPattern<arith::SubFOp> {
   }
 };
 
+/// True for a tile of exp of sums of rows.
+static bool isExpOfSums(Value value) {
+  if (auto read = value.getDefiningOp<ReadOp>())
+    value = read.getTile();
+  auto scan = value.getDefiningOp<ScanRowsOp>();
+  return scan && scan.getExp();
+}
+
+/// A sum and a product that a factor of decays is multiplied by, as one
+/// operation an element.
+struct AddProductPattern : OpConversionPattern<arith::AddFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::AddFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto product = op.getRhs().getDefiningOp<arith::MulFOp>();
+    if (getLayout(op.getType()) != LayoutKind::acc || !product ||
+        !product->hasOneUse() || !isExpOfSums(product.getRhs()))
+      return rewriter.notifyMatchFailure(op, "adds no decayed product");
+    rewriter.replaceOpWithNewOp<LLVM::FMAOp>(
+        op, rewriter.getRemappedValue(product.getLhs()),
+        rewriter.getRemappedValue(product.getRhs()), adaptor.getLhs());
+    return success();
+  }
+};
+
 /// Compares row and column numbers of elements: one difference a thread with a
 /// constant an element, where each number would be held in a register.
 struct CompareIndicesPattern : OpConversionPattern<arith::CmpIOp> {
@@ -274,14 +301,6 @@ struct UnaryPattern : OpConversionPattern<OpT> {
   }
 };
 
-/// True for a tile of exp of sums of rows.
-static bool isExpOfSums(Value value) {
-  if (auto read = value.getDefiningOp<ReadOp>())
-    value = read.getTile();
-  auto scan = value.getDefiningOp<ScanRowsOp>();
-  return scan && scan.getExp();
-}
-
 /// A tile over a factor of decays. The reciprocal is that of a power of e that
 /// rcp.approx.ftz takes, right to an ulp.
 struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
@@ -368,7 +387,7 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
   patterns
-      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern, AddProductPattern,
            CompareIndicesPattern, ExpPattern<math::ExpOp>,
            ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
            UnaryPattern<math::RsqrtOp, emitRsqrt>,

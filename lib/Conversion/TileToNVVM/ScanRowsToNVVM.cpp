@@ -125,13 +125,12 @@ private:
     for (int64_t i = 0; i < count; ++i) {
       SmallVector<Value> stored;
       for (auto [sum, value] : llvm::zip_equal(sums, values[i])) {
-        Value next =
-            LLVM::FAddOp::create(e.builder, e.loc, sum, bounded(value));
+        Value next = add(sum, bounded(value));
         Value result = e.select(isInclusive, next, sum);
         if (op.getLeast())
           result = e.select(isSecond, result,
                             LLVM::FNegOp::create(e.builder, e.loc, result));
-        stored.push_back(op.getExp() ? emitExp(e, result) : result);
+        stored.push_back(op.getExp() ? emitExp2(e, result) : result);
         sum = next;
       }
       e.storeSharedVector(stored, rows.to);
@@ -170,6 +169,15 @@ private:
       return isSecond;
     return op.getLeast() ? e.select(isSecond, constant(false), constant(true))
                             : constant(false);
+  }
+
+  /// Sums whose exp is stored are exponents of two: one operation has the
+  /// product and the sum.
+  Value add(Value sum, Value value) {
+    if (!op.getExp())
+      return LLVM::FAddOp::create(e.builder, e.loc, sum, value);
+    return LLVM::FMAOp::create(e.builder, e.loc, value,
+                               e.cf32(llvm::numbers::log2e), sum);
   }
 
   /// A row of signed sums, where gates count as no less than a bound.

@@ -127,8 +127,9 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
                                            (sumsRows ? kScanBytes : 0);
   bool gainsBlock =
       order.stagedBytes > roomBeside && kept.stagedBytes <= roomBeside;
-  bool keptIsNarrow = kept.stagedBytes < order.stagedBytes &&
-                      kept.registers <= RegionOrder::kMostRegisters;
+  bool keptIsNarrow =
+      kept.stagedBytes < order.stagedBytes &&
+      kept.registers <= std::max(RegionOrder::kMostRegisters, order.registers);
   return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
 }
 

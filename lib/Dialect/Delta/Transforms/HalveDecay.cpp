@@ -24,8 +24,9 @@ using namespace mlir;
 using namespace mlir::wyvern::delta;
 
 namespace {
-/// Some of the pairs of a chunk: those of one block of `near` tokens, or across
-/// the middle of a block of twice `half`.
+/// Some of the pairs of a chunk: those of one token (near 1), of different ones
+/// of one block of `near` tokens, or across the middle of a block of twice
+/// `half`.
 struct Pairs {
   int64_t near, half;
 };
@@ -73,7 +74,9 @@ private:
     int64_t tokens = shapeOf(g)[0];
     if (pairs.half)
       return pairs.half < tokens;
-    return mask == RowMask::upto_token || (pairs.near > 1 && tokens > 1) ||
+    if (pairs.near > 1)
+      return tokens > 1;
+    return mask == RowMask::upto_token ||
            (mask == RowMask::before_row && (rows[0] > 1 || rows[1] > 1));
   }
 
@@ -108,8 +111,9 @@ private:
     auto get = [&](int64_t size) {
       return size ? b.getI64IntegerAttr(size) : IntegerAttr();
     };
-    return DecayMaskOp::create(b, m.getType(), m, /*g=*/Value(), mask, rows,
-                               /*before_decay=*/false, get(pairs.half),
+    return DecayMaskOp::create(b, m.getType(), m, /*g=*/Value(),
+                               pairs.near > 1 ? RowMask::before_token : mask,
+                               rows, /*before_decay=*/false, get(pairs.half),
                                get(pairs.near));
   }
 
@@ -167,8 +171,9 @@ static SmallVector<SmallVector<Operation *>> findGroups(Block &block) {
   return groups;
 }
 
-/// Makes the decay products of a group half by half, behind the pairs of `near`
-/// tokens: what they share is then in use for the time of one.
+/// Makes the decay products of a group half by half, behind the pairs of one
+/// token and of `near` ones: what they share is then in use for the time of
+/// one.
 static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
                   int64_t near) {
   rewriter.setInsertionPoint(group.back());
@@ -183,10 +188,14 @@ static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
       products.emplace_back(b, cast<DecayApplyOp>(op));
   }
   // An operand of near tokens on both sides is two: one product at a time.
-  for (Halves &product : products) {
-    product.prepare({near, 0});
-    product.add({near, 0});
-  }
+  SmallVector<int64_t> blocks = {1};
+  if (near > 1)
+    blocks.push_back(near);
+  for (int64_t block : blocks)
+    for (Halves &product : products) {
+      product.prepare({block, 0});
+      product.add({block, 0});
+    }
   for (int64_t half = near; half < tokens; half *= 2) {
     for (Halves &product : products)
       product.prepare({0, half});

@@ -29,10 +29,10 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     after a strong decay, and none is positive, for all gates from 0 to -inf.
 
     Blocks of `near` tokens are not halved. Signed sums from their middle are factors of
-    all their pairs in one product, F and 1 / F:
+    all their pairs of different tokens in one product, F and 1 / F:
 
     ```
-    decay_dot a, b    = (a * F)(b / F)^T, of the pairs of near tokens, + ...
+    decay_dot a, b    = (a * F)(b / F)^T, of such pairs, + ...
     decay_apply m, x  = F * (m_near (x / F)) + ...
     ```
 

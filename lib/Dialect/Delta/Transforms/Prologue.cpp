@@ -215,29 +215,76 @@ static Value maskDecay(ImplicitLocOpBuilder &b, ChunkScanOp scan, Value gates) {
                             /*rows=*/1);
 }
 
+/// Divides q and the keys of one token by their norms.
+static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
+  llvm::SmallDenseMap<Value, Value> done;
+  auto normalize = [&](Value &rows) {
+    if (!rows)
+      return;
+    Value &made = done[rows];
+    if (!made)
+      made = prologue.normalize(rows);
+    rows = made;
+  };
+  normalize(chunk.query);
+  for (TileStep &step : chunk.steps) {
+    normalize(step.write);
+    normalize(step.erase);
+  }
+}
+
+/// The same of a chunk, in its vectors: with norms |x|, |e| and |q|
+///
+///   x/|x| (y - b (e/|e|)^T S)  is  x (y/|x| - b/(|x| |e|) e^T S)
+///   and with y = b v               x b/(|x| |e|) (|e| v - e^T S)
+///   o                          is  (q^T S) / |q|
+///
+/// so products read rows as they are, and no matrix of pairs has a scale.
+void Prologue::scaleRates(ImplicitLocOpBuilder &b, ChunkScanOp scan,
+                          TileRecurrence &chunk) {
+  auto compute = cast<FloatType>(scan.getCompute());
+  PrologueTiles prologue(b, compute, /*isOneToken=*/false);
+  TileBuilder tile(b, compute);
+  llvm::SmallDenseMap<Value, Value> squares, factors;
+  auto getSquares = [&](Value rows) {
+    Value &made = squares[rows];
+    return made ? made : made = prologue.squares(rows);
+  };
+  auto getFactors = [&](Value rows) {
+    Value &made = factors[rows];
+    return made ? made : made = prologue.factors(getSquares(rows));
+  };
+  chunk.outputRows = getFactors(chunk.query);
+  for (TileStep &step : chunk.steps) {
+    Value write = getFactors(step.write);
+    if (step.written)
+      step.written = prologue.timesRows(step.written, write);
+    if (!step.erase && step.written)
+      continue; // without a rate
+    Value scale = step.erase ? tile.mul(write, getFactors(step.erase)) : write;
+    if (step.erase && step.value)
+      step.value = prologue.timesRows(
+          step.value, prologue.lengths(getSquares(step.erase)));
+    if (!step.rate) {
+      step.maxRate =
+          std::max(step.maxRate.value_or(1.0), std::abs(step.constantRate));
+      step.rate = tile.splat(step.constantRate, shapeOf(scale));
+    }
+    step.rate = tile.mul(step.rate, scale);
+  }
+}
+
 void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                      TileRecurrence &chunk) {
   bool isOneToken = scan.getChunk() == 1;
   PrologueTiles prologue(b, cast<FloatType>(scan.getCompute()), isOneToken);
-  if (norm) {
-    llvm::SmallDenseMap<Value, Value> done;
-    auto normalize = [&](Value &rows) {
-      if (!rows)
-        return;
-      Value &made = done[rows];
-      if (!made)
-        made = prologue.normalize(rows);
-      rows = made;
-    };
-    normalize(chunk.query);
-    for (TileStep &step : chunk.steps) {
-      normalize(step.write);
-      normalize(step.erase);
-    }
-  }
   for (TileStep &step : chunk.steps)
     if (rates && step.rate)
       step.rate = prologue.rate(step.rate, step.maxRate.value_or(1.0));
+  if (norm && isOneToken)
+    normalizeRows(prologue, chunk);
+  else if (norm)
+    scaleRates(b, scan, chunk);
   unsigned last = scan.getIns().size();
   if (scale) {
     chunk.outputScale = scan.getInArg(--last);

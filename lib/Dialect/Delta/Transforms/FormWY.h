@@ -25,9 +25,6 @@ struct TileRecurrence {
   double scale = 1.0;
   /// What every output is multiplied by in the place of `scale`; null if that.
   Value outputScale;
-  /// [tokens], what rows of the output are multiplied by besides; null if
-  /// nothing.
-  Value outputRows;
   Value readScale; // [tokens], what each read is multiplied by; null if nothing
 };
 

@@ -42,7 +42,6 @@ private:
   Value dot(Value a, Value b);
   Value decayed(Value keys, Span span, int64_t repeat = 1);
   Value readState(Value keys, Span span, int64_t repeat = 1);
-  Value scaled(Value output);
   Value readOutput();
   Value pairsOfQuery(const Update &update);
   Value decayedState();
@@ -228,22 +227,6 @@ Value ChunkBuilder::addWriteOnly(Value read, Value erase, unsigned index) {
   return read;
 }
 
-/// `output` times the scale of the layer or of the call, and that of its rows.
-Value ChunkBuilder::scaled(Value output) {
-  Value rows = chunk.outputRows, like = rows ? rows : output;
-  Value scale;
-  if (chunk.outputScale)
-    scale = tile.broadcast(
-        chunk.outputScale, shapeOf(like),
-        llvm::to_vector(llvm::seq<int64_t>(0, shapeOf(like).size())));
-  else if (chunk.scale != 1.0)
-    scale = tile.splat(chunk.scale, shapeOf(like));
-  if (!rows)
-    return scale ? tile.mul(output, scale) : output;
-  return tile.mul(output,
-                  tile.alongRows(scale ? tile.mul(rows, scale) : rows, output));
-}
-
 TileResults ChunkBuilder::build() {
   std::optional<unsigned> erasing;
   for (auto [i, step] : llvm::enumerate(chunk.steps)) {
@@ -259,7 +242,11 @@ TileResults ChunkBuilder::build() {
   Value output = readOutput();
   for (const Update &update : updates)
     output = tile.matmul(pairsOfQuery(update), update.u, output);
-  output = scaled(output);
+  if (chunk.outputScale)
+    output = tile.mul(
+        output, tile.broadcast(chunk.outputScale, shapeOf(output), {0, 1}));
+  else if (chunk.scale != 1.0)
+    output = tile.mul(output, tile.splat(chunk.scale, shapeOf(output)));
 
   Value state = decayedState();
   for (const Update &update : updates)

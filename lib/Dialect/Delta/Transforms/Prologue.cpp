@@ -233,13 +233,14 @@ static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
   }
 }
 
-/// The same of a chunk, in its vectors: with norms |x|, |e| and |q|
+/// The same of a chunk. The norms |x| and |e| of keys go into rates and values:
 ///
 ///   x/|x| (y - b (e/|e|)^T S)  is  x (y/|x| - b/(|x| |e|) e^T S)
 ///   and with y = b v               x b/(|x| |e|) (|e| v - e^T S)
-///   o                          is  (q^T S) / |q|
 ///
-/// so products read rows as they are, and no matrix of pairs has a scale.
+/// so products read keys as they are, and no matrix of their pairs has a scale.
+/// The query's is a scale of its rows: of the output's the gradient would take
+/// the output without it, which a backward does not have.
 void Prologue::scaleRates(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                           TileRecurrence &chunk) {
   auto compute = cast<FloatType>(scan.getCompute());
@@ -254,7 +255,7 @@ void Prologue::scaleRates(ImplicitLocOpBuilder &b, ChunkScanOp scan,
     Value &made = factors[rows];
     return made ? made : made = prologue.factors(getSquares(rows));
   };
-  chunk.outputRows = getFactors(chunk.query);
+  chunk.query = prologue.timesRows(chunk.query, getFactors(chunk.query));
   for (TileStep &step : chunk.steps) {
     Value write = getFactors(step.write);
     if (step.written)

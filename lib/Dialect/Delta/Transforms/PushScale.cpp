@@ -223,11 +223,9 @@ struct ScaleTermsOfSum : OpRewritePattern<arith::MulFOp> {
     auto product = scaled && scaled->dim == 0
                        ? scaled->tile.getDefiningOp<linalg::ContractOp>()
                        : linalg::ContractOp();
-    auto scan = mul->getParentOfType<ChunkScanOp>();
-    bool isOutput = scan && scan.getDirection() == Direction::forward;
-    if (isOutput || !product || !product->hasOneUse() ||
-        isZero(product.getOutputs()[0]) || !findRowOperand(product))
-      return rewriter.notifyMatchFailure(mul, "scales no rows of a gradient");
+    if (!product || !product->hasOneUse() || isZero(product.getOutputs()[0]) ||
+        !findRowOperand(product))
+      return rewriter.notifyMatchFailure(mul, "scales no rows of a sum");
     ImplicitLocOpBuilder b(mul.getLoc(), rewriter);
     rewriter.replaceOp(mul, scaleSum(b, scaled->tile, scaled->scale));
     ++numPushed;

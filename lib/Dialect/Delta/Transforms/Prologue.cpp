@@ -215,7 +215,7 @@ static Value maskDecay(ImplicitLocOpBuilder &b, ChunkScanOp scan, Value gates) {
                             /*rows=*/1);
 }
 
-/// Divides q and the keys of one token by their norms.
+/// Divides q and keys by their norms.
 static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
   llvm::SmallDenseMap<Value, Value> done;
   auto normalize = [&](Value &rows) {
@@ -233,14 +233,16 @@ static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
   }
 }
 
-/// The same of a chunk. The norms |x| and |e| of keys go into rates and values:
+/// The same where scales of rows cannot leave what products read, which is keys
+/// times a decay a channel. The norms |x| and |e| of keys go into rates and
+/// values:
 ///
 ///   x/|x| (y - b (e/|e|)^T S)  is  x (y/|x| - b/(|x| |e|) e^T S)
 ///   and with y = b v               x b/(|x| |e|) (|e| v - e^T S)
 ///
-/// so products read keys as they are, and no matrix of their pairs has a scale.
-/// The query's is a scale of its rows: of the output's the gradient would take
-/// the output without it, which a backward does not have.
+/// so products read what they do without a norm. The query's is a scale of its
+/// rows: of the output's the gradient would take the output without it, which a
+/// backward does not have.
 void Prologue::scaleRates(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                           TileRecurrence &chunk) {
   auto compute = cast<FloatType>(scan.getCompute());
@@ -279,12 +281,13 @@ void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                      TileRecurrence &chunk) {
   bool isOneToken = scan.getChunk() == 1;
   PrologueTiles prologue(b, cast<FloatType>(scan.getCompute()), isOneToken);
+  bool isInRates = norm && !isOneToken && op.hasChannelDecay();
+  if (norm && !isInRates)
+    normalizeRows(prologue, chunk);
   for (TileStep &step : chunk.steps)
     if (rates && step.rate)
       step.rate = prologue.rate(step.rate, step.maxRate.value_or(1.0));
-  if (norm && isOneToken)
-    normalizeRows(prologue, chunk);
-  else if (norm)
+  if (isInRates)
     scaleRates(b, scan, chunk);
   unsigned last = scan.getIns().size();
   if (scale) {

@@ -162,7 +162,7 @@ private:
   bool beforeDecay;
   TileBuilder tile;
   Value lhs, rhs, sum;
-  Value rowScale; ///< of the rows of the product of half 0; null for none
+  Value rowScale; ///< of the rows of a token with itself; null for none
 };
 } // namespace
 

@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The gradient of a decay a channel is a running sum of (a x + b y) F, where a F
-// and b F are terms of other gradients. As it is differentiated, a map holds F
-// and all of a F, a x, b F and b y.
+// The gradient of a decay a channel is a running sum of (a x + b y) F, where a
+// F and b F are terms of other gradients. As it is differentiated, a map holds
+// F and all of a F, a x, b F and b y.
 //
 //===----------------------------------------------------------------------===//
 
@@ -109,8 +109,8 @@ unsigned delta::reuseDecayedTerms(RewriterBase &rewriter, ChunkMapOp map) {
       numReused += Decayed(rewriter, exp.getResult()).reuse();
   if (numReused == 0)
     return 0;
-  auto ops = llvm::to_vector(
-      llvm::make_pointer_range(block.without_terminator()));
+  auto ops =
+      llvm::to_vector(llvm::make_pointer_range(block.without_terminator()));
   for (Operation *op : llvm::reverse(ops))
     if (isOpTriviallyDead(op))
       rewriter.eraseOp(op);

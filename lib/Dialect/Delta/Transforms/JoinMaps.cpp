@@ -9,6 +9,7 @@
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/CSE.h"
@@ -83,8 +84,7 @@ ChunkMapOp Pair::makeAll() {
   all->setDiscardableAttrs(first->getDiscardableAttrDictionary());
   Block *block = rewriter.createBlock(&all.getBody());
   IRMapping mapping;
-  Value valid =
-      block->addArgument(rewriter.getIndexType(), first.getLoc());
+  Value valid = block->addArgument(rewriter.getIndexType(), first.getLoc());
   for (const auto &[in, args] : ins) {
     Value tile = block->addArgument(args.front().getType(), first.getLoc());
     for (BlockArgument arg : args)
@@ -118,6 +118,24 @@ SmallVector<unsigned> Pair::findSame(ChunkMapOp all) {
   return same;
 }
 
+/// Moves products that leave behind what they are made of: of two maps one
+/// after the other, the second's come late, and decays that both have would be
+/// held for them.
+static void makeOutsEarly(RewriterBase &rewriter, ChunkMapOp map) {
+  for (Value out : map.getYield().getOuts()) {
+    auto product = out.getDefiningOp<arith::MulFOp>();
+    if (!product || !product->hasOneUse())
+      continue;
+    Operation *last = nullptr;
+    for (Value operand : product->getOperands())
+      if (Operation *def = operand.getDefiningOp();
+          def && (!last || last->isBeforeInBlock(def)))
+        last = def;
+    if (last)
+      rewriter.moveOpAfter(product, last);
+  }
+}
+
 bool Pair::join() {
   ChunkMapOp all = makeAll();
   DominanceInfo dominance(all->getParentOp());
@@ -131,6 +149,7 @@ bool Pair::join() {
     rewriter.eraseOp(all);
     return false;
   }
+  makeOutsEarly(rewriter, all);
   auto program = cast<ChunkProgramOpInterface>(all.getOperation());
   auto ops = llvm::to_vector(
       llvm::make_pointer_range(all.getBlock().without_terminator()));

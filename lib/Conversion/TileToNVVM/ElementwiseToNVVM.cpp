@@ -236,7 +236,7 @@ static Value emitAbs(Emitter &e, Value value) {
   return LLVM::FAbsOp::create(e.builder, e.loc, value);
 }
 
-/// log(1 + x) for x of 0 to 1. u = 1 + x rounds: log(u) x / (u - 1) is exact to
+/// log(1 + x) for x from 0 on. u = 1 + x rounds: log(u) x / (u - 1) is exact to
 /// a few ulp, since both factors err alike; where u is 1, log(1 + x) is x.
 static Value emitLog1p(Emitter &e, Value x) {
   constexpr double kLn2 = 0.6931471805599453;

@@ -339,7 +339,11 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   bool isBegin = isDecayed && result.hasOneUse() &&
                  isa<arith::AddFOp>(*result.user_begin()) &&
                  result.use_begin()->getOperandNumber() == 0;
-  bool isHeld = (isSumOfTiles(op) || isBegin) &&
+  // What is chosen of tiles is held for several users: each would choose anew,
+  // of tiles that are then held.
+  bool isChosen = isa<arith::SelectOp>(op) && tensorOf(result).getRank() == 2 &&
+                  !result.hasOneUse();
+  bool isHeld = (isChosen || isSumOfTiles(op) || isBegin) &&
                 tensorOf(result).getElementType().isF32() &&
                 llvm::any_of(op->getUsers(),
                              [](Operation *user) { return !isSink(user); });

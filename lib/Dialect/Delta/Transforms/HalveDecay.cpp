@@ -53,6 +53,8 @@ public:
     auto apply = cast<DecayApplyOp>(op);
     lhs = masked(apply.getM(), pairs);
     rhs = decayed(apply.getX(), pairs, /*isLeft=*/apply.getTranspose());
+    if (pairs.near == 1)
+      takeScaleOfRows();
   }
 
   /// Adds that product.
@@ -70,6 +72,28 @@ public:
   }
 
 private:
+  /// Takes a scale of rows off what the diagonal matrix of a token with itself
+  /// multiplies: it goes to the rows of the result. An in is exact then, where
+  /// its scaled rows would be rounded: the gradients of both sides have this
+  /// term, which is the largest under a strong decay, and that of a gate is the
+  /// difference.
+  void takeScaleOfRows() {
+    rowScale = {};
+    auto scaled = rhs.getDefiningOp<arith::MulFOp>();
+    if (!scaled || rows[0] > 1 || rows[1] > 1)
+      return;
+    for (auto [x, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()),
+                            std::pair(scaled.getRhs(), scaled.getLhs())}) {
+      auto spread = scale.getDefiningOp<linalg::BroadcastOp>();
+      if (!spread || spread.getDimensions() != ArrayRef<int64_t>(1) ||
+          !ChunkProgramOpInterface::getInOfTile(x))
+        continue;
+      rhs = x;
+      rowScale = scale;
+      return;
+    }
+  }
+
   bool hasPairs(Pairs pairs) {
     int64_t tokens = shapeOf(g)[0];
     if (pairs.half)
@@ -87,6 +111,8 @@ private:
     bool transpose = apply.getTranspose();
     Value r =
         transpose ? tile.transposedMatmul(lhs, rhs) : tile.matmul(lhs, rhs);
+    if (pairs.near == 1 && rowScale)
+      r = tile.mul(r, rowScale);
     return decayed(r, pairs, /*isLeft=*/!transpose);
   }
 
@@ -137,6 +163,7 @@ private:
   bool beforeDecay;
   TileBuilder tile;
   Value lhs, rhs, sum;
+  Value rowScale; ///< of the rows of the product of half 0; null for none
 };
 } // namespace
 

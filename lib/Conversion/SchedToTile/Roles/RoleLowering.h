@@ -101,6 +101,9 @@ private:
   void fillByTMA(sched::PutOp put, const Visit &visit);
   /// Waits for the stage that the factor of `op` is put into, and lets it be
   /// made there: in registers it would take half of a role's.
+  /// Acquires the place of the next matrix that the role puts, if it does:
+  /// until that is written, `sum` may use it (tile-plan-smem).
+  void acquireForSums(Operation *sum, const Visit &visit);
   void acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
                   const Visit &visit);
   void writeIntoStage(Value value, ArrayRef<Value> tiles, Value shared,

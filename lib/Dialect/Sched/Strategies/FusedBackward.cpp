@@ -29,7 +29,7 @@ static constexpr int64_t kBesideCarries = 96;
 /// Registers of a role of a map that sums its pairs and rows for the gradient
 /// of a decay: an accumulator of 128 columns, a part of a product beside it,
 /// and what addresses take.
-static constexpr int64_t kOfDecay = 128;
+static constexpr int64_t kOfDecay = 96;
 /// Bytes of shared memory for barriers and what sums of rows need.
 static constexpr int64_t kOtherBytes = 1024;
 
@@ -60,6 +60,7 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
       llvm::alignDown(kAllRegisters / groups, target.registerGranule);
   int64_t ofChain =
       std::max(share, kBesideCarries + program.countCarried(parts));
+  if (const char *x = getenv("TRCHAIN")) ofChain = atoi(x);
   int64_t ofMap = (groups * share - parts * ofChain) / others;
   for (auto [i, role] : llvm::enumerate(roles))
     role.registers =
@@ -110,6 +111,7 @@ static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
       return other.filler == role;
     });
   };
+  if (getenv("TRHOST") && channel.readers.front() != kChain) return channel.readers.back();
   for (unsigned reader : channel.readers)
     if (!isWaitedFor(reader))
       return reader;

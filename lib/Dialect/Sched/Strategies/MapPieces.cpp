@@ -202,7 +202,7 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
       continue;
     llvm::erase_if(ordered,
                    [&](Operation *op) { return llvm::is_contained(made, op); });
-    ordered.insert(llvm::find(ordered, anchor) + 1, made.begin(), made.end());
+    ordered.insert(llvm::find(ordered, anchor) + (last || !getenv("TRDOT") ? 1 : 0), made.begin(), made.end());
   }
   roundLate(ordered);
   return ordered;
@@ -247,6 +247,50 @@ static void addVectors(MutableArrayRef<Piece> parts,
   }
 }
 
+/// Moves what other parts read of part `number`, and what that is made of, ahead
+/// of the rest.
+static void putEarly(unsigned number,
+                     MutableArrayRef<SmallVector<Operation *>> parts) {
+  SmallVector<Operation *> &own = parts[number];
+  llvm::SmallPtrSet<Operation *, 32> mine(own.begin(), own.end());
+  llvm::SetVector<Operation *> asked;
+  auto ask = [&](Value value) {
+    if (Operation *def = value.getDefiningOp(); def && mine.contains(def))
+      asked.insert(def);
+  };
+  for (auto [i, ops] : llvm::enumerate(parts)) {
+    if (i == number)
+      continue;
+    for (Operation *op : ops)
+      for (Value operand : op->getOperands()) {
+        auto rounded = operand.getDefiningOp<arith::TruncFOp>();
+        Value made = rounded ? rounded.getIn() : operand;
+        if (delta::getTileRank(made) == 2 && !llvm::is_contained(ops, made.getDefiningOp()))
+          ask(made);
+      }
+  }
+  for (size_t i = 0; i < asked.size(); ++i)
+    for (Value operand : asked[i]->getOperands())
+      ask(operand);
+  // Sums of what is asked for come with it: it need not be kept for them.
+  llvm::SmallPtrSet<Operation *, 32> ofAsked(asked.begin(), asked.end());
+  for (Operation *op : own) {
+    if (llvm::any_of(op->getOperands(), [&](Value operand) {
+          return delta::getTileRank(operand) == 2 &&
+                 ofAsked.contains(operand.getDefiningOp());
+        }) && countFlops(op) == 0 && !isa<arith::TruncFOp>(op))
+      ofAsked.insert(op);
+    if (isa<linalg::ReduceOp>(op) && ofAsked.contains(op))
+      asked.insert(op);
+  }
+  for (size_t i = 0; i < asked.size(); ++i)
+    for (Value operand : asked[i]->getOperands())
+      ask(operand);
+  llvm::stable_sort(own, [&](Operation *a, Operation *b) {
+    return asked.contains(a) > asked.contains(b);
+  });
+}
+
 SmallVector<SmallVector<Operation *>>
 sched::divideMap(const FusedProgram &program, unsigned count) {
   PieceFinder finder(program);
@@ -274,8 +318,13 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
   // Where most vectors end.
   parts.front().ops.append(others);
   addVectors(parts, vectors);
-  return llvm::map_to_vector(parts, [&](const Piece &part) {
-    SmallVector<Operation *> ops = finder.withVectors(part.ops);
-    return sumsPairs(program) ? finder.sumEarly(ops) : ops;
-  });
+  SmallVector<SmallVector<Operation *>> divided =
+      llvm::map_to_vector(parts, [&](const Piece &part) {
+        SmallVector<Operation *> ops = finder.withVectors(part.ops);
+        return sumsPairs(program) ? finder.sumEarly(ops) : ops;
+      });
+  if (getenv("TRORDER"))
+    for (auto [i, ops] : llvm::enumerate(divided))
+      putEarly(i, divided);
+  return divided;
 }

@@ -30,14 +30,13 @@ static sched::GetOp findGet(sched::PutOp put, sched::RoleOp role) {
   return {};
 }
 
-/// True if a put that waits for the readers of its channel may do so in the
-/// middle of a chunk of `role`: no other reader waits for what `role` puts
-/// later in the chunk.
-static bool mayWaitInChunk(sched::PutOp put, sched::RoleOp role) {
-  if (getenv("TREND") && getChannel(put).getDepth() > 1 && getChannel(put).getReaders().size() > 1) return false;
-  if (getenv("TRWAIT") && getChannel(put).getReaders().size() == 2) return true;
-  return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty() ||
-         getChannel(put).getReaders() == ArrayRef<Operation *>(role);
+/// True if a put goes behind what `role` does last with its tiles: nobody else
+/// reads them, or there is no other place. Where there are more places, the put
+/// waits for others at the end of the chunk, and in the middle nothing does.
+static bool goesBehindRelease(sched::PutOp put, sched::RoleOp role) {
+  sched::ChannelOp channel = getChannel(put);
+  return channel.getDepth() == 1 ||
+         channel.getReaders() == ArrayRef<Operation *>(role);
 }
 
 /// A warp a channel, of several groups of the first one: loads are a few
@@ -99,7 +98,7 @@ void RoleLowering::lowerGuestsBehind(sched::GetOp get,
                                      sched::EachChunkOp loop) {
   for (const GuestPut &guest : guests)
     if (takesPlace(guest.put) && findGet(guest.put, role) == get)
-      if (mayWaitInChunk(guest.put, role))
+      if (goesBehindRelease(guest.put, role))
         lowerGuestPut(guest, loop)
             ->setAttr(tile::kBehindReleaseAttr, builder.getUnitAttr());
 }
@@ -107,6 +106,6 @@ void RoleLowering::lowerGuestsBehind(sched::GetOp get,
 void RoleLowering::endGuests(sched::EachChunkOp loop) {
   for (const GuestPut &guest : guests)
     if (takesPlace(guest.put) &&
-        !(findGet(guest.put, role) && mayWaitInChunk(guest.put, role)))
+        !(findGet(guest.put, role) && goesBehindRelease(guest.put, role)))
       lowerGuestPut(guest, loop);
 }

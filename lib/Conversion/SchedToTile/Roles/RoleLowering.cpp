@@ -238,7 +238,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   if (!context.orientation.isSplit(role) &&
-      llvm::any_of(block, [](Operation &op) { return getenv("TRFEW") ? isSumOfMatrix(&op) : isSumOfColumns(&op); }))
+      llvm::any_of(block, [](Operation &op) { return isSumOfColumns(&op); }))
     markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;

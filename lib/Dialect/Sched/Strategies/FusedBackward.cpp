@@ -30,12 +30,23 @@ static constexpr int64_t kBesideCarries = 96;
 /// of a decay: an accumulator of 128 columns, a part of a product beside it,
 /// and what addresses take.
 static constexpr int64_t kOfDecay = 96;
+/// Those of a chain that decays, beyond one that does not: vectors that it
+/// multiplies its rows by. It has them where the roles of the map keep so many
+/// that nothing is made again in them.
+static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
 /// Bytes of shared memory for barriers and what sums of rows need.
 static constexpr int64_t kOtherBytes = 1024;
 
 //===----------------------------------------------------------------------===//
 // Roles
 //===----------------------------------------------------------------------===//
+
+/// True if the map of `program` multiplies pairs of tokens by their decay.
+static bool hasDecay(const FusedProgram &program) {
+  return llvm::any_of(
+      program.getMap().getBlock().getOps<delta::DecayMaskOp>(),
+      [](delta::DecayMaskOp mask) { return mask.getG() != nullptr; });
+}
 
 /// Returns the chain, in `parts` warpgroups, and the roles of the map, with
 /// their budgets.
@@ -60,19 +71,15 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
       llvm::alignDown(kAllRegisters / groups, target.registerGranule);
   int64_t ofChain =
       std::max(share, kBesideCarries + program.countCarried(parts));
-  if (const char *x = getenv("TRCHAIN")) ofChain = atoi(x);
-  int64_t ofMap = (groups * share - parts * ofChain) / others;
+  auto countOfMap = [&] { return (groups * share - parts * ofChain) / others; };
+  if (hasDecay(program) &&
+      countOfMap() - parts * kOfDecayingChain / others >= kPlenty)
+    ofChain += kOfDecayingChain;
+  int64_t ofMap = countOfMap();
   for (auto [i, role] : llvm::enumerate(roles))
     role.registers =
         tile::getBudget(target, i == kChain ? ofChain : ofMap, kAllRegisters);
   return roles;
-}
-
-/// True if the map of `program` multiplies pairs of tokens by their decay.
-static bool hasDecay(const FusedProgram &program) {
-  return llvm::any_of(
-      program.getMap().getBlock().getOps<delta::DecayMaskOp>(),
-      [](delta::DecayMaskOp mask) { return mask.getG() != nullptr; });
 }
 
 //===----------------------------------------------------------------------===//
@@ -103,17 +110,18 @@ static int64_t countStaging(const FusedProgram &program) {
   return bytes;
 }
 
-/// Returns the role that loads `channel` on the side: of those that read it one
-/// that nobody waits for, else the last.
+/// Returns the role that loads `channel` on the side. Of those that read it one
+/// that nobody waits for; where only the map reads it, one that others wait
+/// for: it needs the next chunk's tile first.
 static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   auto isWaitedFor = [&](unsigned role) {
     return llvm::any_of(plan.getChannels(), [&](const PlannedChannel &other) {
       return other.filler == role;
     });
   };
-  if (getenv("TRHOST") && channel.readers.front() != kChain) return channel.readers.back();
+  bool isOfMap = !llvm::is_contained(channel.readers, kChain);
   for (unsigned reader : channel.readers)
-    if (!isWaitedFor(reader))
+    if (isWaitedFor(reader) == isOfMap)
       return reader;
   return channel.readers.back();
 }

@@ -119,3 +119,107 @@ tile.kernel @added(%h: tensor<64x64xbf16, #tile.layout<acc>>) grid 1 * slots war
     tile.commit %b[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>]>
   }
 }
+
+// In a role that hands over a tile itself, what waits for the place goes with the release if
+// every other reader gives the place back before it needs that tile ...
+
+!a = !tile.ring<1, [!tile.smem<64xf32>]>
+!b = !tile.ring<1, [!tile.smem<64xf32>], warps>
+!v = tensor<64xf32, #tile.layout<row>>
+
+// CHECK-LABEL: tile.kernel @handed
+// CHECK: %[[A:.*]] = tile.alloc_ring producers 1 consumers 8
+// CHECK: %[[B:.*]] = tile.alloc_ring producers 4 consumers 4
+// CHECK: tile.read
+// CHECK-NEXT: tile.release %[[A]]
+// CHECK-NEXT: scf.if
+// CHECK: {tile.behind_release}
+// CHECK-NEXT: tile.acquire %[[B]]
+tile.kernel @handed(%n: index) grid 1 * slots warps 8 min_blocks 1 operands ["n"] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %a = tile.alloc_ring producers 1 consumers 8 : !a
+  %b = tile.alloc_ring producers 4 consumers 4 : !b
+  tile.sync
+  tile.roles warps [4, 4] {
+    tile.one_warp 0 {
+      %f = tile.acquire %a[%c0] : !a -> !tile.smem<64xf32>
+      tile.commit %a[%c0] : !a
+    }
+    scf.for %i = %c0 to %n step %c1 {
+      %next = arith.addi %i, %c1 : index
+      %more = arith.cmpi ult, %next, %n : index
+      %t = tile.wait %a[%i] : !a -> !tile.smem<64xf32>
+      %x = tile.read %t : !tile.smem<64xf32> -> !v
+      %p = tile.acquire %b[%i] : !b -> !tile.smem<64xf32>
+      %w = tile.write %x to %p : !v, !tile.smem<64xf32>
+      tile.commit %b[%i] : !b
+      tile.release %a[%i] : !a
+      scf.if %more {
+        tile.one_warp 0 {
+          %f = tile.acquire %a[%next] : !a -> !tile.smem<64xf32>
+          tile.commit %a[%next] : !a
+        }
+      } {tile.behind_release}
+    }
+  }, {
+    scf.for %i = %c0 to %n step %c1 {
+      %t = tile.wait %a[%i] : !a -> !tile.smem<64xf32>
+      %x = tile.read %t : !tile.smem<64xf32> -> !v
+      %u = tile.wait %b[%i] : !b -> !tile.smem<64xf32>
+      %y = tile.read %u : !tile.smem<64xf32> -> !v
+      tile.release %a[%i] : !a
+      tile.release %b[%i] : !b
+    }
+  }
+}
+
+// ... and stays where it stood if one reads the place again behind it: both would wait for
+// ever. The release itself goes.
+
+// CHECK-LABEL: tile.kernel @left
+// CHECK: %[[A:.*]] = tile.alloc_ring producers 1 consumers 8
+// CHECK: %[[B:.*]] = tile.alloc_ring producers 4 consumers 4
+// CHECK: scf.for
+// CHECK: tile.read
+// CHECK-NEXT: tile.release %[[A]]
+// CHECK: tile.commit %[[B]]
+// CHECK-NEXT: scf.if
+tile.kernel @left(%n: index) grid 1 * slots warps 8 min_blocks 1 operands ["n"] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %a = tile.alloc_ring producers 1 consumers 8 : !a
+  %b = tile.alloc_ring producers 4 consumers 4 : !b
+  tile.sync
+  tile.roles warps [4, 4] {
+    tile.one_warp 0 {
+      %f = tile.acquire %a[%c0] : !a -> !tile.smem<64xf32>
+      tile.commit %a[%c0] : !a
+    }
+    scf.for %i = %c0 to %n step %c1 {
+      %next = arith.addi %i, %c1 : index
+      %more = arith.cmpi ult, %next, %n : index
+      %t = tile.wait %a[%i] : !a -> !tile.smem<64xf32>
+      %x = tile.read %t : !tile.smem<64xf32> -> !v
+      %p = tile.acquire %b[%i] : !b -> !tile.smem<64xf32>
+      %w = tile.write %x to %p : !v, !tile.smem<64xf32>
+      tile.commit %b[%i] : !b
+      tile.release %a[%i] : !a
+      scf.if %more {
+        tile.one_warp 0 {
+          %f = tile.acquire %a[%next] : !a -> !tile.smem<64xf32>
+          tile.commit %a[%next] : !a
+        }
+      } {tile.behind_release}
+    }
+  }, {
+    scf.for %i = %c0 to %n step %c1 {
+      %t = tile.wait %a[%i] : !a -> !tile.smem<64xf32>
+      %u = tile.wait %b[%i] : !b -> !tile.smem<64xf32>
+      %y = tile.read %u : !tile.smem<64xf32> -> !v
+      %x = tile.read %t : !tile.smem<64xf32> -> !v
+      tile.release %a[%i] : !a
+      tile.release %b[%i] : !b
+    }
+  }
+}

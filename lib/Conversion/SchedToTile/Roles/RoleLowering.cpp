@@ -198,8 +198,8 @@ static bool isSumOfMatrix(Operation *op) {
 }
 
 /// True if `sink` stores a carry and stands behind a product that is still to
-/// be lowered: it leaves beside that. Or if it is put behind sums, whose
-/// registers are free then.
+/// be lowered: it leaves beside that. Or if it is put behind sums, which are
+/// made in its place first.
 static bool isHeldBack(Operation *sink,
                        const llvm::SmallPtrSetImpl<Operation *> &waiting) {
   if (isa<sched::PutOp>(sink) && llvm::any_of(waiting, [&](Operation *op) {

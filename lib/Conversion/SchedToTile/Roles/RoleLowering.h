@@ -99,11 +99,11 @@ private:
   /// Waits for the stage of `ring` to be free and returns its tiles.
   SmallVector<Value> acquire(Value ring, const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);
+  /// Acquires the place of what the role puts next behind `sum`, if it does:
+  /// until that is written, the sum may use it (tile-plan-smem).
+  void acquireForSums(Operation *sum, const Visit &visit);
   /// Waits for the stage that the factor of `op` is put into, and lets it be
   /// made there: in registers it would take half of a role's.
-  /// Acquires the place of the next matrix that the role puts, if it does:
-  /// until that is written, `sum` may use it (tile-plan-smem).
-  void acquireForSums(Operation *sum, const Visit &visit);
   void acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
                   const Visit &visit);
   void writeIntoStage(Value value, ArrayRef<Value> tiles, Value shared,

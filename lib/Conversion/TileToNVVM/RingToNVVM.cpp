@@ -268,11 +268,27 @@ private:
       constraints += ",r";
       operands.push_back(coord);
     }
-    e.ptx("cp.async.bulk.tensor." + std::to_string(coords.size()) +
-              "d.shared::cluster.global.mbarrier::complete_tx::bytes [$0], "
-              "[$1, {" +
-              list + "}], [$2];",
-          constraints + ",~{memory}", operands, {});
+    std::string copy = "cp.async.bulk.tensor." + std::to_string(coords.size()) +
+                       "d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                       "[$0], [$1, {" +
+                       list + "}], [$2];";
+    if (e.hasFewRegisters())
+      copy = withWholeCoordinates(coords, copy);
+    e.ptx(copy, constraints + ",~{memory}", operands, {});
+  }
+
+  /// Returns `copy`, done where no coordinate is the smallest number, which none
+  /// is. ptxas 13.0 takes a bulk copy to read 16 bits of a coordinate: one that
+  /// it has no uniform register for it moves and spills without the upper half.
+  /// What compares a coordinate reads all of it.
+  static std::string withWholeCoordinates(ArrayRef<Value> coords,
+                                          StringRef copy) {
+    std::string text = "{\n.reg .pred whole;\nsetp.eq.u32 whole, 0, 0;\n";
+    for (auto [i, coord] : llvm::enumerate(coords))
+      if (!coord.getDefiningOp<LLVM::ConstantOp>())
+        text += "setp.ne.and.s32 whole, $" + std::to_string(i + 3) +
+                ", -2147483648, whole;\n";
+    return text + "@whole " + copy.str() + "\n}";
   }
 };
 } // namespace

@@ -30,15 +30,6 @@ static sched::GetOp findGet(sched::PutOp put, sched::RoleOp role) {
   return {};
 }
 
-/// True if a put goes behind what `role` does last with its tiles: nobody else
-/// reads them, or there is no other place. Where there are more places, the put
-/// waits for others at the end of the chunk, and in the middle nothing does.
-static bool goesBehindRelease(sched::PutOp put, sched::RoleOp role) {
-  sched::ChannelOp channel = getChannel(put);
-  return channel.getDepth() == 1 ||
-         channel.getReaders() == ArrayRef<Operation *>(role);
-}
-
 /// A warp a channel, of several groups of the first one: loads are a few
 /// hundred cycles of one warp, and the role goes on when all are under way.
 void RoleLowering::beginGuests(sched::EachChunkOp loop) {
@@ -94,11 +85,24 @@ void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
   }
 }
 
+bool RoleLowering::goesBehindRelease(sched::PutOp put) {
+  sched::ChannelOp channel = getChannel(put);
+  if (channel.getReaders() == ArrayRef<Operation *>(role))
+    return true;
+  if (!sumsColumns())
+    // No other reader waits for what this role puts later in the chunk.
+    return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty();
+  // Its roles are not equally long: what has another place for the next chunk
+  // waits for other readers where nothing waits for it. The rest is looked at
+  // when all releases are where they will be (tile-release-early).
+  return channel.getDepth() == 1;
+}
+
 void RoleLowering::lowerGuestsBehind(sched::GetOp get,
                                      sched::EachChunkOp loop) {
   for (const GuestPut &guest : guests)
     if (takesPlace(guest.put) && findGet(guest.put, role) == get)
-      if (goesBehindRelease(guest.put, role))
+      if (goesBehindRelease(guest.put))
         lowerGuestPut(guest, loop)
             ->setAttr(tile::kBehindReleaseAttr, builder.getUnitAttr());
 }
@@ -106,6 +110,6 @@ void RoleLowering::lowerGuestsBehind(sched::GetOp get,
 void RoleLowering::endGuests(sched::EachChunkOp loop) {
   for (const GuestPut &guest : guests)
     if (takesPlace(guest.put) &&
-        !(findGet(guest.put, role) && goesBehindRelease(guest.put, role)))
+        !(findGet(guest.put, role) && goesBehindRelease(guest.put)))
       lowerGuestPut(guest, loop);
 }

@@ -122,16 +122,18 @@ static int64_t countStaging(const FusedProgram &program) {
   return bytes;
 }
 
-/// Returns the role that loads `channel` on the side. Of those that read it one
-/// that nobody waits for; where only the map reads it, one that others wait
-/// for: it needs the next chunk's tile first.
+/// Returns the role that loads `channel` on the side: of those that read it one
+/// that nobody waits for, else the last. What only the map reads, one loads that
+/// others wait for, where these sum pairs: the chain is ahead of them, and that
+/// one needs the next chunk's tile first.
 static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   auto isWaitedFor = [&](unsigned role) {
     return llvm::any_of(plan.getChannels(), [&](const PlannedChannel &other) {
       return other.filler == role;
     });
   };
-  bool isOfMap = !llvm::is_contained(channel.readers, kChain);
+  bool isOfMap = hasDecay(plan.getProgram()) &&
+                 !llvm::is_contained(channel.readers, kChain);
   for (unsigned reader : channel.readers)
     if (isWaitedFor(reader) == isOfMap)
       return reader;

@@ -359,6 +359,9 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
         SmallVector<Operation *> ops = finder.withVectors(part.ops);
         return sumsPairs(program) ? finder.sumEarly(ops) : ops;
       });
+  if (!sumsPairs(program))
+    return divided;
+  // The chain is ahead of a map that sums pairs.
   for (auto [i, part] : llvm::enumerate(divided)) {
     sumVectorsLate(part);
     SmallVector<Operation *> others;

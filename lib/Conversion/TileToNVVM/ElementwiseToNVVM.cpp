@@ -169,8 +169,8 @@ struct SubProductPattern : OpConversionPattern<arith::SubFOp> {
 };
 
 /// What is made of a sum, where registers are few: ptxas makes it as late as it
-/// can, and would hold all that it is made of until then. It does not put off an
-/// exchange between lanes, here of each with itself.
+/// can, and would hold all that it is made of until then. It does not put off
+/// an exchange between lanes, here of each with itself.
 template <typename OpT, typename MadeT>
 struct OfSumPattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
@@ -369,13 +369,13 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns
-      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
-           OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
-           OfSumPattern<arith::MulFOp, LLVM::FMulOp>,           CompareIndicesPattern, ExpPattern<math::ExpOp>,
-           ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
-           UnaryPattern<math::RsqrtOp, emitRsqrt>,
-           UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
-          converter, patterns.getContext(), /*benefit=*/2);
+  patterns.add<TileConstantPattern, TruncFPattern, ExtFPattern,
+               SubProductPattern, OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+               OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
+               ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+               UnaryPattern<math::SqrtOp, emitSqrt>,
+               UnaryPattern<math::RsqrtOp, emitRsqrt>,
+               UnaryPattern<math::AbsFOp, emitAbs>,
+               UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
+      converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -115,11 +115,11 @@ private:
   using Pair = SmallVector<Value, 2>;
 
   /// Returns each second pair, of even number in the lanes without `mask`,
-  /// summed over the lanes whose numbers differ in it: each gives the other what
-  /// it does not keep.
+  /// summed over the lanes whose numbers differ in it: each gives the other
+  /// what it does not keep.
   SmallVector<Pair> exchange(ArrayRef<Pair> pairs, Value lane, int64_t mask) {
-    Value isEven = e.cmp(LLVM::ICmpPredicate::eq, e.band(lane, e.c32(mask)),
-                         e.c32(0));
+    Value isEven =
+        e.cmp(LLVM::ICmpPredicate::eq, e.band(lane, e.c32(mask)), e.c32(0));
     SmallVector<Pair> kept;
     for (size_t i = 0; i < pairs.size(); i += 2) {
       kept.emplace_back();

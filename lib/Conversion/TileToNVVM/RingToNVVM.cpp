@@ -282,10 +282,10 @@ private:
     e.ptx(copy, constraints + ",~{memory}", operands, {});
   }
 
-  /// Returns `copy`, done where no coordinate is the smallest number, which none
-  /// is. ptxas 13.0 takes a bulk copy to read 16 bits of a coordinate: one that
-  /// it has no uniform register for it moves and spills without the upper half.
-  /// What compares a coordinate reads all of it.
+  /// Returns `copy`, done where no coordinate is the smallest number, which
+  /// none is. ptxas 13.0 takes a bulk copy to read 16 bits of a coordinate: one
+  /// that it has no uniform register for it moves and spills without the upper
+  /// half. What compares a coordinate reads all of it.
   static std::string withWholeCoordinates(ArrayRef<unsigned> varying,
                                           StringRef copy) {
     std::string text = "{\n.reg .pred whole;\nsetp.eq.u32 whole, 0, 0;\n";

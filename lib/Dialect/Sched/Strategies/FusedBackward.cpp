@@ -83,9 +83,8 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   int64_t ofChain =
       std::max(share, kBesideCarries + program.countCarried(parts));
   auto countOfMap = [&] { return (groups * share - parts * ofChain) / others; };
-  if (hasDecay(program) &&
-      countOfMap() - parts * kOfDecayingChain / others >=
-          kPlenty * countRows(program))
+  if (hasDecay(program) && countOfMap() - parts * kOfDecayingChain / others >=
+                               kPlenty * countRows(program))
     ofChain += kOfDecayingChain;
   int64_t ofMap = countOfMap();
   for (auto [i, role] : llvm::enumerate(roles))
@@ -123,9 +122,9 @@ static int64_t countStaging(const FusedProgram &program) {
 }
 
 /// Returns the role that loads `channel` on the side: of those that read it one
-/// that nobody waits for, else the last. What only the map reads, one loads that
-/// others wait for, where these sum pairs: the chain is ahead of them, and that
-/// one needs the next chunk's tile first.
+/// that nobody waits for, else the last. What only the map reads, one loads
+/// that others wait for, where these sum pairs: the chain is ahead of them, and
+/// that one needs the next chunk's tile first.
 static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   auto isWaitedFor = [&](unsigned role) {
     return llvm::any_of(plan.getChannels(), [&](const PlannedChannel &other) {

@@ -179,8 +179,8 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
         delta::getTileRank(sum->getOperand(0)) != 2)
       continue;
     SmallVector<Operation *> made = getSummed(sum, part);
-    // Behind the last that it reads; of tiles that come from elsewhere, ahead of
-    // the product that waits for one of them first: nothing is held then.
+    // Behind the last that it reads; of tiles that come from elsewhere, ahead
+    // of the product that waits for one of them first: nothing is held then.
     Operation *last = nullptr, *firstReader = nullptr;
     for (Operation *op : ordered) {
       if (llvm::is_contained(made, op))

@@ -122,19 +122,15 @@ static int64_t countStaging(const FusedProgram &program) {
 }
 
 /// Returns the role that loads `channel` on the side: of those that read it one
-/// that nobody waits for, else the last. What only the map reads, one loads
-/// that others wait for, where these sum pairs: the chain is ahead of them, and
-/// that one needs the next chunk's tile first.
+/// that nobody waits for, else the last.
 static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   auto isWaitedFor = [&](unsigned role) {
     return llvm::any_of(plan.getChannels(), [&](const PlannedChannel &other) {
       return other.filler == role;
     });
   };
-  bool isOfMap = hasDecay(plan.getProgram()) &&
-                 !llvm::is_contained(channel.readers, kChain);
   for (unsigned reader : channel.readers)
-    if (isWaitedFor(reader) == isOfMap)
+    if (!isWaitedFor(reader))
       return reader;
   return channel.readers.back();
 }

@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "InFlight.h"
-#include "Progress.h"
 
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
@@ -72,39 +71,14 @@ struct ReleaseEarly : tile::impl::TileReleaseEarlyPassBase<ReleaseEarly> {
   using TileReleaseEarlyPassBase::TileReleaseEarlyPassBase;
 
   void runOnOperation() override {
-    SmallVector<Held> all;
-    getOperation().walk([&](ReleaseOp op) { all.push_back(collect(op)); });
-    for (const Held &held : llvm::reverse(all))
-      moveUp(held);
-    for (const Held &held : all)
-      if (!held.waiting.empty() && handsOver(*held.release->getBlock()))
-        moveBehind(held);
+    SmallVector<ReleaseOp> releases;
+    getOperation().walk([&](ReleaseOp op) { releases.push_back(op); });
+    for (ReleaseOp release : llvm::reverse(releases))
+      moveUp(release);
   }
 
 private:
-  /// A release, and what stands behind it and waits for the place to be free.
-  struct Held {
-    ReleaseOp release;
-    SmallVector<Operation *> waiting;
-  };
-
-  static Held collect(ReleaseOp release) {
-    Held held{release, {}};
-    for (Operation *next = release->getNextNode();
-         next && next->hasAttr(kBehindReleaseAttr); next = next->getNextNode())
-      held.waiting.push_back(next);
-    return held;
-  }
-
-  /// True if the role that runs `block` hands stages to others.
-  static bool handsOver(Block &block) {
-    return !block.getOps<CommitOp>().empty();
-  }
-
-  /// Moves a release up, and what waits for it too, unless its role hands over
-  /// stages: others may wait for these.
-  void moveUp(const Held &held) {
-    ReleaseOp release = held.release;
+  void moveUp(ReleaseOp release) {
     WaitOp wait = findWait(release);
     if (!wait)
       return;
@@ -115,26 +89,16 @@ private:
     Operation *last = findLast(users, block);
     if (last->getNextNode() == release)
       return;
-    release->moveAfter(last);
+    // What waits for the place to be free comes with it.
+    SmallVector<Operation *> moved = {release};
+    while (Operation *next = moved.back()->getNextNode()) {
+      if (!next->hasAttr(kBehindReleaseAttr))
+        break;
+      moved.push_back(next);
+    }
+    for (Operation *op : llvm::reverse(moved))
+      op->moveAfter(last);
     ++numEarlier;
-    if (!handsOver(block))
-      moveAll(held.waiting, release);
-  }
-
-  static void moveAll(ArrayRef<Operation *> ops, Operation *place) {
-    for (Operation *op : llvm::reverse(ops))
-      op->moveAfter(place);
-  }
-
-  /// Moves what waits behind the release, unless some role then waits for ever
-  /// for what this one hands over later.
-  void moveBehind(const Held &held) {
-    Operation *before = held.waiting.front()->getPrevNode();
-    moveAll(held.waiting, held.release);
-    if (mayProgress(getOperation()))
-      return;
-    moveAll(held.waiting, before);
-    ++numLeft;
   }
 };
 } // namespace

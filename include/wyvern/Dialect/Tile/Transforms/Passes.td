@@ -168,9 +168,7 @@ def TileReleaseEarlyPass
     ```
   }];
   let statistics = [
-    Statistic<"numEarlier", "earlier-releases", "stages handed back earlier">,
-    Statistic<"numLeft", "waits-left",
-              "loads behind a release left where they stood, since a reader would wait for ever">
+    Statistic<"numEarlier", "earlier-releases", "stages handed back earlier">
   ];
 }
 

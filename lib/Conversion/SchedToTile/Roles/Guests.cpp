@@ -93,7 +93,7 @@ bool RoleLowering::goesBehindRelease(sched::PutOp put) {
   // sum pairs, they are not equally long: what has another place for the next
   // chunk waits for the others where nothing waits for it.
   return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty() &&
-         (channel.getDepth() == 1 || !sumsColumns() || getenv("TRBEHIND"));
+         (channel.getDepth() == 1 || !sumsColumns());
 }
 
 void RoleLowering::lowerGuestsBehind(sched::GetOp get,

@@ -88,11 +88,28 @@ static void sinkFirstSlot(RolesOp roles) {
   }
 }
 
+/// True in a role whose budget two warpgroups of a state have at most: beside
+/// what they carry, rows and what these are made of, it has little.
+static bool isShortOfRegisters(EraseApplyOp solve) {
+  constexpr int64_t kBudget = 192;
+  Region *role = solve->getParentRegion();
+  while (role && !isa<RolesOp>(role->getParentOp()))
+    role = role->getParentRegion();
+  if (!role)
+    return false;
+  std::optional<ArrayRef<int64_t>> budgets =
+      cast<RolesOp>(role->getParentOp()).getRegisters();
+  return budgets && (*budgets)[role->getRegionNumber()] <= kBudget;
+}
+
 namespace {
 struct Rematerialize : tile::impl::TileRematerializePassBase<Rematerialize> {
   void runOnOperation() override {
     getOperation().walk([](RolesOp roles) { sinkFirstSlot(roles); });
-    getOperation().walk([&](EraseApplyOp solve) { readAgain(solve); });
+    getOperation().walk([&](EraseApplyOp solve) {
+      if (!solve.getAdjoint() && isShortOfRegisters(solve))
+        readAgain(solve);
+    });
     SpreadOps spread(getOperation());
     llvm::SetVector<Operation *> users;
     for (Operation *op : spread.get())

@@ -23,7 +23,7 @@
 #define DRIVER(NAME, TYPES, ...)                                               \
   device_check(#NAME, ((int(*) TYPES)device_find(#NAME))(__VA_ARGS__))
 
-static void *device_find(const char *name) {
+static inline void *device_find(const char *name) {
   static void *library;
   if (!library)
     library = dlopen("libcuda.so.1", RTLD_NOW);
@@ -34,7 +34,7 @@ static void *device_find(const char *name) {
   exit(3);
 }
 
-static void device_check(const char *what, int status) {
+static inline void device_check(const char *what, int status) {
   if (status == 0)
     return;
   fprintf(stderr, "%s: CUDA error %d\n", what, status);
@@ -42,7 +42,7 @@ static void device_check(const char *what, int status) {
 }
 
 /* Makes the context of GPU 0 current. */
-static void device_open(void) {
+static inline void device_open(void) {
   void *context;
   DRIVER(cuInit, (unsigned), 0);
   DRIVER(cuDevicePrimaryCtxRetain, (void **, int), &context, 0);
@@ -50,7 +50,7 @@ static void device_open(void) {
 }
 
 /* Memory for `bytes`, with the bytes of `from` if it is not null. */
-static void *device_make(size_t bytes, const void *from) {
+static inline void *device_make(size_t bytes, const void *from) {
   uint64_t pointer;
   DRIVER(cuMemAlloc_v2, (uint64_t *, size_t), &pointer, bytes ? bytes : 1);
   if (from)
@@ -60,7 +60,7 @@ static void *device_make(size_t bytes, const void *from) {
 }
 
 /* Waits for what was launched before, and copies. */
-static void device_read(void *to, const void *from, size_t bytes) {
+static inline void device_read(void *to, const void *from, size_t bytes) {
   DRIVER(cuMemcpyDtoH_v2, (void *, uint64_t, size_t), to, (uintptr_t)from,
          bytes);
 }

@@ -43,6 +43,9 @@ static wyvern_status set_param(wyvern_program *program,
   case WYVERN_PARAM_SEQUENCES:
     value->integer = call->extents.sequences;
     break;
+  case WYVERN_PARAM_SEGMENT:
+    value->integer = call->extents.segment * call->extents.chunk;
+    break;
   }
   return WYVERN_OK;
 }
@@ -53,9 +56,7 @@ static wyvern_status launch_kernel(wyvern_program *program,
                                    CUstream stream) {
   const wyvern_kernel_desc *desc =
       &program->desc->variants[call->variant].kernels[k];
-  int64_t count = desc->grid_count == WYVERN_COUNT_SLOTS
-                      ? wyvern_count_slots(&call->extents, desc->grid_chunks)
-                      : call->extents.sequences;
+  int64_t count = wyvern_count_grid(desc, &call->extents);
   int64_t blocks;
   if (__builtin_mul_overflow(count, (int64_t)desc->grid_factor, &blocks) ||
       blocks > INT_MAX)
@@ -64,8 +65,8 @@ static wyvern_status launch_kernel(wyvern_program *program,
         "%s: %s needs %u blocks for each of %lld %s, more than a "
         "grid's 2^31 - 1: split the batch",
         program->desc->name, desc->symbol, desc->grid_factor, (long long)count,
-        desc->grid_count == WYVERN_COUNT_SLOTS ? "slots of chunks"
-                                               : "sequences");
+        desc->grid_count == WYVERN_COUNT_SEQUENCES ? "sequences"
+                                                   : "slots of chunks");
   if (blocks == 0)
     return WYVERN_OK;
   wyvern_value values[WYVERN_MAX_PARAMS];

@@ -115,6 +115,20 @@ def test_a_whole_step_in_a_graph():
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="a bundle's kernels")
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("save", ["checkpoints", "states", "none"])
+def test_what_a_bundle_saves(save, packed):
+    """States of chunks too, of which the op's fake has to know how many there are."""
+    cu = torch.tensor([0, 70, 70, 582]) if packed else None
+    inputs = make("gated", batch=1, tokens=600, sequences=3) if packed else make("gated", tokens=600)
+    function = op(wyvern.compile(spec("gated"), training=True, save=save))
+    wanted = gradients(op(spec("gated")), inputs, "cpu", cu)
+    agree(gradients(function, inputs, DEVICE, cu), wanted)
+    compiled = torch.compile(function, fullgraph=True, dynamic=True, backend="aot_eager")
+    agree(gradients(compiled, inputs, DEVICE, cu), wanted)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="a bundle's kernels")
 def test_bundles():
     """A loaded bundle gives the bits of its spec; one without a backward says so."""
     layer, inputs = spec("gated"), make("gated")

@@ -35,7 +35,7 @@ def _gradients(inputs, d_o, d_final_state, cu_seqlens=None, **more):
 class CpuOracle:
     """As a CpuProgram: NumPy arrays in, NumPy arrays of the layer's dtype out."""
 
-    def __init__(self, spec, training):
+    def __init__(self, spec, training, save=None):
         self.spec = spec
         self.dtype = torch.float64 if spec["dtype"] == "f64" else torch.float32
         self.residuals = ["factor"] if training else []

@@ -482,6 +482,28 @@ def test_a_bundle_is_an_op(cache):
     refused(ValueError, "q has 1 heads on a device, but the bundle was compiled for 2: make the op of the spec", over, x)
 
 
+@pytest.mark.parametrize("save", ["checkpoints", "states", "none"])
+def test_what_a_bundle_saves(cache, save):
+    """States of chunks too: as many as the sequences have, packed or not, and those of a mapped batch."""
+    layer = spec("gated", dims={"key": 64, "value": 64})
+    function, judge = op(wyvern.compile(layer, training=True, save=save)), op(layer)
+    sizes = {"B": 1, "T": 128}
+    x = {name: jnp.full(eval(shape, sizes), -0.1, jnp.float32) for name, shape in function.shapes.items()}
+
+    def step(function, cu):
+        return jax.grad(lambda x: jnp.square(function(**x, cu_seqlens=cu)[0]).sum())
+
+    for cu in (None, jnp.array([0, 128]), jnp.array([0, 20, 20, 100])):
+        found, wanted = step(function, cu)(x), step(judge, cu)(x)
+        assert all(jnp.allclose(found[name], wanted[name], rtol=1e-3, atol=1e-5) for name in x)
+    more = {name: jnp.stack([y, y / 2]) for name, y in x.items()}
+    found = jax.vmap(step(function, None))(more)
+    for i in range(2):
+        wanted = step(judge, None)({name: y[i] for name, y in more.items()})
+        assert all(jnp.allclose(found[name][i], wanted[name], rtol=1e-3, atol=1e-5) for name in x)
+    assert "bf16_forward" in lower(step(function, None), {name: y.astype(jnp.bfloat16) for name, y in x.items()})
+
+
 def test_what_gpus_do_not_have(cache):
     data = make("gated", jnp.float32)
     refused(wyvern.CompileError, "f32", lower, lambda x: op(spec("gated"))(**x)[0], data)

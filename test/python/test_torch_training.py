@@ -33,7 +33,7 @@ def loaded(monkeypatch):
     """Which programs were loaded, as (decay, training)."""
     seen = []
 
-    def load(spec, training):
+    def load(spec, training, save=None):
         seen.append((spec["decay"], training))
         return oracle_programs.CpuOracle(spec, training)
 

@@ -17,6 +17,7 @@ from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
 from .pieces import InPieces
 from .programs import HasBackward, TensorInfo, refuse_grad
+from .signature import count_slots
 from .steps import Decodes
 from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
 
@@ -144,8 +145,11 @@ class Program(HasBackward, Decodes, InPieces):
 
     def force_variant(self, name: Optional[str]) -> None:
         """Has every call from now on run the variant of this name, one of `variants`; None:
-        by shapes again. Raises ValueError for another name."""
-        if name is not None and name not in self.variants:
+        by shapes again. Behind "segments" may stand how many tokens they are to have
+        ("fused-warps-segments-4096"). Raises ValueError for another name."""
+        known, _, tokens = (name or "").rpartition("-")
+        sized = known.endswith("segments") and known in self.variants and tokens.isdigit() and int(tokens) > 0
+        if name is not None and name not in self.variants and not sized:
             raise ValueError(
                 f"{self.name} has no variant {name!r}; its variants are {', '.join(self.variants)}"
             )
@@ -197,7 +201,9 @@ class Program(HasBackward, Decodes, InPieces):
         been run. cu_seqlens starts with 0."""
         if adaptor.exchange is None or self._empty is not None:
             return None
-        bits = sum(self._bits[name] for name in skipped)
+        bits = 0
+        for name in skipped:
+            bits |= self._bits[name]
         return self._rt.run_as_is(adaptor.exchange, inputs, cu_seqlens, bits)
 
     def _advance(
@@ -291,10 +297,8 @@ class Program(HasBackward, Decodes, InPieces):
         )
 
     def _count_slots(self, chunks: int, batch: int, tokens: int, packed: int) -> int:
-        tokens_a_slot = chunks * int(self.manifest["chunk"])
-        if packed >= 0:
-            return tokens // tokens_a_slot + packed
-        return batch * -(-tokens // tokens_a_slot)
+        length = chunks * int(self.manifest["chunk"])
+        return int(count_slots(length, batch, tokens, packed if packed >= 0 else None))
 
     def _check_names(self, inputs: Mapping[str, Any], out: Mapping[str, Any]) -> None:
         for given, known, what in ((inputs, self.inputs, "input"), (out, self.outputs, "output")):

@@ -13,7 +13,8 @@ from .compile import describe
 from .cpu import CpuProgram
 from .gpu import Program
 from .layers import PlainSpec
-from .signature import Signature, read_signature
+from .rules import CHUNK
+from .signature import Count, Signature, read_signature
 from .specs import CompileError, read_layer, read_source
 
 # What is given by name beside the operands; and that, with what an op of one framework has.
@@ -44,10 +45,8 @@ def sign(spec: PlainSpec, bundle: Optional[Program]) -> Signature:
             f"op: the bundle {bundle.name} is a layer's step of decoding; pass it to wyvern.torch.Decoder"
         )
     described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
-    try:
-        signature = read_signature(*described)
-    except ValueError as error:
-        raise ValueError(f"op: {spec['name']}: {error}") from None
+    # What is described saves the factor, of which nothing has a slot a chunk.
+    signature = read_signature(*described, CHUNK if bundle is None else bundle.manifest["chunk"])
     for operand in signature.names:
         if operand in _RESERVED or keyword.iskeyword(operand):
             raise ValueError(
@@ -62,6 +61,8 @@ def bind(
 ) -> tuple[Any, ...]:
     """Returns the operands of a call in order. Raises TypeError for those that are missing,
     given twice, or not the op's."""
+    if not named and len(operands) == len(names):
+        return tuple(operands)
     if len(operands) > len(names):
         raise TypeError(
             f"{name}: expected {len(names)} operands ({', '.join(names)}), found {len(operands)}; "
@@ -102,9 +103,9 @@ def python_signature(names: Sequence[str], *more: str) -> inspect.Signature:
 
 def shapes_in_words(signature: Signature) -> dict[str, str]:
     """Returns the shapes of the operands: B, T, and sizes."""
-    words = {"batch": "B", "tokens": "T"}
+    words: Mapping[Count, str] = {"batch": "B", "tokens": "T"}
 
-    def word(count: str, rows: int) -> str:
+    def word(count: Count, rows: int) -> str:
         if count == "one":
             return str(rows)
         return words[count] if rows == 1 else f"{words[count]} * {rows}"

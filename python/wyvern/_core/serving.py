@@ -57,11 +57,12 @@ def step_for_gpu(spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[st
 
 
 def for_cpu(
-    spec: PlainSpec, training: bool, precision: Optional[str] = None
+    spec: PlainSpec, training: bool, precision: Optional[str] = None, save: Optional[str] = None
 ) -> CompiledProgram:
-    """Returns a program of this machine's CPU."""
+    """Returns a program of this machine's CPU; `save` is `wyvern.compile`'s, if it is for training."""
+    save = save if training else None
     try:
-        return wyvern.compile(spec, target="cpu", training=training, precision=precision)
+        return wyvern.compile(spec, target="cpu", training=training, precision=precision, save=save)
     except (ImportError, FileNotFoundError) as error:
         raise NotImplementedError(
             "the tensors are on the CPU, and running there needs the compiler module, "
@@ -78,3 +79,14 @@ def of_bundle(bundle: Any, dtype: str, training: bool) -> Any:
     if training:
         _ = bundle.backward  # raises where there is none
     return bundle
+
+
+def saved_by(bundle: Optional[Program]) -> Optional[str]:
+    """Returns the `save` of `wyvern.compile` that gives a program on the CPU what a bundle saves;
+    None, the default, without a bundle."""
+    if bundle is None:
+        return None
+    chunks = {n for name in bundle.residuals for kind, n in bundle.outputs[name].dims if kind == "chunk"}
+    if not chunks:
+        return "factor" if bundle.residuals else "none"
+    return "states" if 1 in chunks else "checkpoints"

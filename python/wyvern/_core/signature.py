@@ -7,13 +7,22 @@ A framework's adaptor has schemas, shapes and types of gradients from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from .programs import TensorInfo
 
-# A dimension: what is counted, and how many rows of it there are. "batch", "tokens" and
-# "sequences" are known of a call, "one" is 1, and a layer may count sizes of its own.
-Extent = tuple[str, int]
+# What a dimension counts. "batch", "tokens" and "sequences" are known of a call, "one" is 1,
+# ("slots", n) are runs of n tokens, and a layer may count sizes of its own.
+Count = Union[str, tuple[str, int]]
+# That, and how many rows of it there are.
+Extent = tuple[Count, int]
+
+
+def count_slots(length: int, batch: Any, tokens: Any, packed: Optional[Any] = None) -> Any:
+    """Returns how many runs of `length` tokens the sequences of a call have, the last one of each
+    as long as it may be. `packed`: the number of packed sequences, whose runs are counted as if
+    each ended with one that is not full, since where they end the device alone knows."""
+    return batch * -(-tokens // length) if packed is None else tokens // length + packed
 
 
 class Argument(NamedTuple):
@@ -24,7 +33,7 @@ class Argument(NamedTuple):
     is_narrow: bool  # in the type of q, k and v; all else is in f32, or in f64 beside f64
     is_gate: bool = False  # a log decay
 
-    def fit(self, shape: Sequence[Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
+    def fit(self, shape: Sequence[Any], sizes: Mapping[Count, Any]) -> dict[Count, Any]:
         """Returns `sizes` (of which "one" is known), and those that a tensor of this shape
         adds. Raises ValueError for one that does not agree with them."""
         found = dict(sizes)
@@ -35,14 +44,14 @@ class Argument(NamedTuple):
             else:
                 return found
         expected = (
-            str(rows) if count == "one" else str(sizes[count] * rows) if count in sizes else count
+            str(rows) if count == "one" else str(sizes[count] * rows) if count in sizes else str(count)
             for count, rows in self.shape
         )
         raise ValueError(
             f"{self.name} has shape {list(shape)}, expected [{', '.join(expected)}]"
         )
 
-    def extents(self, sizes: Mapping[str, Any]) -> list[Any]:
+    def extents(self, sizes: Mapping[Count, Any]) -> list[Any]:
         """Returns the shape in a call of these sizes."""
         return [rows if count == "one" else sizes[count] * rows for count, rows in self.shape]
 
@@ -58,34 +67,45 @@ class Signature(NamedTuple):
     def names(self) -> tuple[str, ...]:
         return tuple(operand.name for operand in self.operands)
 
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The lengths of the slots that what is saved has a row of, in tokens."""
+        counts = {count for x in self.residuals for count, _ in x.shape}
+        return tuple(sorted(count[1] for count in counts if isinstance(count, tuple)))
 
-def _argument(info: TensorInfo) -> Argument:
+    def add_counts(self, sizes: dict[Count, Any], packed: Optional[Any]) -> dict[Count, Any]:
+        """Returns `sizes`, of which batch and tokens are known, and what follows from these and
+        from the number of packed sequences; None where there are none."""
+        sizes["sequences"] = sizes["batch"] if packed is None else packed
+        for length in self.slots:
+            sizes["slots", length] = count_slots(length, sizes["batch"], sizes["tokens"], packed)
+        return sizes
+
+
+def _argument(info: TensorInfo, chunk: int) -> Argument:
     timed = "time" in dict(info.dims)
     counted = {"seq": "batch" if timed else "sequences", "time": "tokens"}
-    shape = tuple(
-        (counted[kind], rows) if kind in counted else ("one", size)
-        for (kind, rows), size in zip(info.dims, info.shape)
-    )
+
+    def extent(kind: str, rows: int, size: int) -> Extent:
+        if kind == "chunk":
+            return ("slots", rows * chunk), 1
+        return (counted[kind], rows) if kind in counted else ("one", size)
+
+    shape = tuple(extent(kind, rows, size) for (kind, rows), size in zip(info.dims, info.shape))
     narrow = info.dtype in ("bf16", "f16")
     return Argument(info.name, shape, narrow, bool(info.is_gate))
 
 
 def read_signature(
-    inputs: Mapping[str, TensorInfo], outputs: Mapping[str, TensorInfo]
+    inputs: Mapping[str, TensorInfo], outputs: Mapping[str, TensorInfo], chunk: int
 ) -> Signature:
-    """Returns the signature of a program whose layer's type has 16 bits.
-
-    Raises ValueError for a program that saves states of some chunks: how many, its
-    signature cannot say."""
-    for info in outputs.values():
-        if "chunk" in dict(info.dims):
-            raise ValueError(
-                f"it saves '{info.name}', which has no row a token; compile it with save='factor'"
-            )
+    """Returns the signature of a program whose layer's type has 16 bits; `chunk`: the tokens of
+    one of its chunks."""
+    read = lambda info: _argument(info, chunk)
     return Signature(
-        operands=tuple(_argument(info) for info in inputs.values() if not info.optional),
-        initial_state=_argument(inputs["initial_state"]) if "initial_state" in inputs else None,
-        o=_argument(outputs["o"]),
-        final_state=_argument(outputs["final_state"]) if "final_state" in outputs else None,
-        residuals=tuple(_argument(info) for info in outputs.values() if info.is_residual),
+        operands=tuple(read(info) for info in inputs.values() if not info.optional),
+        initial_state=read(inputs["initial_state"]) if "initial_state" in inputs else None,
+        o=read(outputs["o"]),
+        final_state=read(outputs["final_state"]) if "final_state" in outputs else None,
+        residuals=tuple(read(info) for info in outputs.values() if info.is_residual),
     )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wyvern._core.signature import Argument
+from wyvern._core.signature import Argument, Count
 
 from ._family import DTYPES, compute_dtype
 
@@ -24,11 +24,11 @@ def expect_arrays(name: str, **arrays: Any) -> None:
 
 
 def check_shapes(
-    name: str, arguments: Sequence[Argument], arrays: Sequence[Any], sizes: Mapping[str, int] = {}
-) -> dict[str, int]:
+    name: str, arguments: Sequence[Argument], arrays: Sequence[Any], sizes: Mapping[Count, int] = {}
+) -> dict[Count, int]:
     """Returns the sizes that arrays tell, added to those that are known. Raises ValueError
     where they do not agree."""
-    found: dict[str, int] = {"one": 1, **sizes}
+    found: dict[Count, int] = {"one": 1, **sizes}
     for argument, x in zip(arguments, arrays):
         try:
             found = argument.fit(x.shape, found)

@@ -13,7 +13,7 @@ from wyvern._core.bundles import digest
 from wyvern._core.gpu import Program
 from wyvern._core.layers import PlainSpec
 from wyvern._core.op import sign
-from wyvern._core.signature import Argument
+from wyvern._core.signature import Argument, Count, Signature
 
 # By the dtype of q, k and v.
 DTYPES = {"bfloat16": "bf16", "float16": "f16", "float32": "f32", "float64": "f64"}
@@ -52,18 +52,17 @@ def compute_dtype(q: Any) -> Any:
     return jnp.dtype(jnp.float64 if q.dtype == jnp.float64 else jnp.float32)
 
 
-def sizes_of(arguments: Sequence[Argument], arrays: Sequence[Any], cu_seqlens: Any) -> dict[str, int]:
+def sizes_of(signature: Signature, arrays: Sequence[Any], cu_seqlens: Any) -> dict[Count, int]:
     """Returns the sizes of a call, of which nothing is checked. A cu_seqlens without an
     element is none."""
-    sizes = {"one": 1}
-    for argument, x in zip(arguments, arrays):
+    sizes: dict[Count, int] = {"one": 1}
+    for argument, x in zip(signature.operands, arrays):
         for (count, rows), n in zip(argument.shape, x.shape):
             sizes.setdefault(count, n // rows)
-    packed = cu_seqlens.shape[0] > 0
-    return sizes | {"sequences": cu_seqlens.shape[0] - 1 if packed else sizes["batch"]}
+    return signature.add_counts(sizes, cu_seqlens.shape[0] - 1 if cu_seqlens.shape[0] > 0 else None)
 
 
-def type_of(argument: Argument, q: Any, sizes: Mapping[str, int]) -> tuple[tuple[int, ...], Any]:
+def type_of(argument: Argument, q: Any, sizes: Mapping[Count, int]) -> tuple[tuple[int, ...], Any]:
     """Returns the shape and the dtype of a tensor in a call with this q."""
     dtype = q.dtype if argument.is_narrow else compute_dtype(q)
     return tuple(argument.extents(sizes)), dtype

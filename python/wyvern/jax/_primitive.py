@@ -68,8 +68,8 @@ def absent(dtype: Any) -> jax.Array:
 
 def _types(call: Call, arguments: Sequence[Any]) -> list[tuple[tuple[int, ...], Any]]:
     """Returns the shapes and dtypes of the results."""
-    operands = call.family.signature.operands
-    sizes = sizes_of(operands, arguments, arguments[len(operands) + 1])
+    signature = call.family.signature
+    sizes = sizes_of(signature, arguments, arguments[len(signature.operands) + 1])
     q = arguments[0]
     return [
         type_of(argument, q, sizes) if wanted else ((0,), compute_dtype(q))
@@ -128,7 +128,7 @@ def _lower_for_gpu(ctx: Any, *operands: Any, call: Call) -> Any:
     call would be replayed when it is somebody else's."""
     registered = _programs.on_gpu(call.family, ctx.avals_in[0].dtype, call.part)
     cu_seqlens = ctx.avals_in[call.operand_names.index("cu_seqlens")]
-    sizes = sizes_of(call.family.signature.operands, ctx.avals_in, cu_seqlens)
+    sizes = sizes_of(call.family.signature, ctx.avals_in, cu_seqlens)
     packed = cu_seqlens.shape[0] - 1
     if not all(isinstance(n, int) for n in (*sizes.values(), packed)):
         raise NotImplementedError(

@@ -46,7 +46,7 @@ def on_cpu(family: Family, dtype: Any, part: str) -> Registered:
 
     def make(training: bool) -> Any:
         precision = kind if kind in ("f32", "f64") else "rounded"
-        return serving.for_cpu(family.spec | {"dtype": kind}, training, precision)
+        return serving.for_cpu(family.spec | {"dtype": kind}, training, precision, serving.saved_by(family.bundle))
 
     with _lock:
         _register_target(CPU_TARGET, "cpu", lambda: compiler_module().xla_handler())

@@ -9,14 +9,18 @@ from ._gate import bounded
 from ._ops import compute_dtype
 
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
 def expect_tensors(name, **tensors):
     """Raises TypeError for what is no tensor."""
     for what, tensor in tensors.items():
+        if type(tensor) in _PLAIN:
+            continue
         if not isinstance(tensor, torch.Tensor):
             found = "None" if tensor is None else f"a {type(tensor).__name__}"
             raise TypeError(f"{name}: {what} is {found}, expected a tensor")
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
-            _refuse_sharded(name, what, tensor)
+        _refuse_sharded(name, what, tensor)
 
 
 def _refuse_sharded(name, what, tensor):

@@ -6,7 +6,7 @@ there for what traces, transforms, records or intercepts calls; where none of th
 work, the program is called as the op would call it, with the same bits.
 """
 
-import functools
+import operator
 
 import torch
 import torch.autograd.forward_ad as forward_ad
@@ -38,14 +38,20 @@ def is_quiet():
     )
 
 
+def _is_plain(x):
+    """Whether a tensor's memory holds its values, and no subclass has to see what is done with it."""
+    return type(x) in _TYPES and not x.is_neg()
+
+
 def is_open(tensors):
     """Whether these tensors of a GPU hold their values, and nothing but the program has to
     see what this thread does with them."""
-    return (
-        is_quiet()
-        and _tensors.is_gpu(tensors[0].device)
-        and all(x is None or (type(x) in _TYPES and not x.is_neg()) for x in tensors)
-    )
+    if not is_quiet() or not _tensors.is_gpu(tensors[0].device):
+        return False
+    for x in tensors:  # all() of a generator takes twice as long
+        if x is not None and not _is_plain(x):
+            return False
+    return True
 
 
 def needs_gradient(tensors):
@@ -55,26 +61,33 @@ def needs_gradient(tensors):
 
 def attempt(family, operands, initial_state, cu_seqlens, final):
     """Returns o and final_state (None where it is not wanted) of operands of which nothing
-    is known but that they are tensors. Returns None where they are not the simplest that
-    the layer takes, or its program has not been loaded: this checks nothing that the
-    program does not, and so has nothing to say about what is wrong."""
-    tensors = (*operands, initial_state)
-    if not is_open(tensors) or torch._C._is_any_autocast_enabled():
+    is known. Returns None where they are not the simplest that the layer takes, or its
+    program has not been loaded: this checks nothing that the program does not, and so has
+    nothing to say about what is wrong."""
+    if not is_quiet() or torch._C._is_any_autocast_enabled():
         return None
+    for x in operands:
+        if not _is_plain(x):
+            return None
+    if not _tensors.is_gpu(operands[0].device) or (initial_state is not None and not _is_plain(initial_state)):
+        return None
+    tensors = (*operands, initial_state)
     saves = needs_gradient(tensors)
-    if loaded(family, operands, saves) is None:
+    program = loaded(family, operands, saves)
+    if program is None:
         return None
     if cu_seqlens is not None:
         if not isinstance(cu_seqlens, torch.Tensor):
             return None
         _tensors.expect_zero_first(cu_seqlens)
-    operands = tuple(map(_convert, family.signature.operands, operands))
+    way = _way(family, program)
+    operands = way.converted(operands)
     if initial_state is not None:
         initial_state = _tensors.widen(initial_state)
     try:
         if saves:
-            return Differentiable.apply(_save_as_is, family, cu_seqlens, final, initial_state, *operands)
-        return _run_as_is(False, family, operands, initial_state, cu_seqlens, final)[:2]
+            return Differentiable.apply(way.run, family, cu_seqlens, final, initial_state, *operands)
+        return way.run(family, operands, initial_state, cu_seqlens, final)[:2]
     except _NotAsIs:
         return None
 
@@ -83,27 +96,53 @@ class _NotAsIs(Exception):
     """The program does not take the operands as they are."""
 
 
-def _convert(argument, x):
-    if argument.is_narrow:
-        return x
-    x = _tensors.widen(x)
-    return bounded(x) if argument.is_gate else x
+class _Way:
+    """How the operands of a layer go to its program, and what of its outputs comes back where: asked for
+    once, since a call would take longer to find it out than the launch of a kernel."""
+
+    def __init__(self, family, program):
+        signature = family.signature
+        given = (*signature.names, "initial_state")
+        # What there is not is behind the last one.
+        self._inputs = _picker([given.index(x) if x in given else len(given) for x in program.inputs])
+        made = list(program.outputs)
+        wanted = ("o", "final_state", *program.residuals)
+        self._outputs = _picker([made.index(x) if x in made else len(made) for x in wanted])
+        self._without_state = () if signature.final_state is None else ("final_state",)
+        self._wide = [(i, x.is_gate) for i, x in enumerate(signature.operands) if not x.is_narrow]
+        self._program = program
+
+    def converted(self, operands):
+        """Returns operands with rates and log decays in the program's type, these made finite."""
+        operands = list(operands)
+        for i, is_gate in self._wide:
+            x = _tensors.widen(operands[i])
+            operands[i] = bounded(x) if is_gate else x
+        return operands
+
+    def run(self, family, operands, initial_state, cu_seqlens, final):
+        """Returns o, final_state and what is saved; raises _NotAsIs."""
+        inputs = self._inputs((*operands, initial_state, None))
+        outputs = self._program.run_as_is(_tensors, inputs, cu_seqlens, () if final else self._without_state)
+        if outputs is None:
+            raise _NotAsIs
+        return self._outputs((*outputs, None))
 
 
-def _run_as_is(saves, family, operands, initial_state, cu_seqlens, final):
-    """Returns o, final_state and what is saved; raises _NotAsIs."""
-    program = loaded(family, operands, saves)
-    given = dict(zip(family.signature.names, operands), initial_state=initial_state)
-    inputs = tuple(map(given.get, program.inputs))
-    unwanted = () if final or family.signature.final_state is None else ("final_state",)
-    outputs = program.run_as_is(_tensors, inputs, cu_seqlens, unwanted)
-    if outputs is None:
-        raise _NotAsIs
-    named = dict(zip(program.outputs, outputs))
-    return named["o"], named.get("final_state"), *map(named.get, program.residuals)
+def _picker(indices):
+    """Returns the function of a tuple that has its entries at two indices or more."""
+    return operator.itemgetter(*indices)
 
 
-_save_as_is = functools.partial(_run_as_is, True)
+_ways: dict[tuple[str, object], _Way] = {}  # by layer and program, which stay
+
+
+def _way(family, program):
+    key = family.name, program
+    way = _ways.get(key)
+    if way is None:
+        way = _ways[key] = _Way(family, program)
+    return way
 
 
 class Differentiable(torch.autograd.Function):

@@ -100,13 +100,13 @@ class Op:
     ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         name, signature = self.name, self._family.signature
         tensors = bind(name, self.operands, operands, named)
-        expect_tensors(name, **dict(zip(self.operands, tensors)))
         refuse_states(name, signature, initial_state, output_final_state)
         context, cu_seqlens = read_context(name, cp_context, cu_seqlens)
         if context is None:
             found = _direct.attempt(self._family, tensors, initial_state, cu_seqlens, output_final_state)
             if found is not None:
                 return found
+        expect_tensors(name, **dict(zip(self.operands, tensors)))
         sizes = check_shapes(name, signature.operands, tensors)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         if initial_state is not None:

@@ -68,8 +68,7 @@ def sizes_of(signature, operands, cu_seqlens):
     for argument, x in zip(signature.operands, operands):
         for (count, rows), n in zip(argument.shape, x.shape):
             sizes.setdefault(count, n // rows)
-    sizes["sequences"] = sizes["batch"] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    return sizes
+    return signature.add_counts(sizes, None if cu_seqlens is None else cu_seqlens.shape[0] - 1)
 
 
 def _new(argument, q, sizes, *, saved=False):

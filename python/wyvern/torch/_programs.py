@@ -83,7 +83,7 @@ def _make(family, sizes, q, training):
     if q.device.type == "cpu":
         # The CPU program computes in float32 or float64, whatever comes in.
         dtype = "f64" if q.dtype == torch.float64 else "f32"
-        return _load_for_cpu(family.spec(sizes, dtype), training)
+        return _load_for_cpu(family.spec(sizes, dtype), training, save=serving.saved_by(family.bundle))
     spec = family.spec(sizes, NAMES[q.dtype])
     if family.bundle is not None:
         return serving.of_bundle(family.bundle, spec["dtype"], training)

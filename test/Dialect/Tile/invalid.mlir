@@ -79,7 +79,7 @@ module attributes {tile.target = "sm_90a"} {}
 // tile.kernel
 //===----------------------------------------------------------------------===//
 
-// expected-error @+1 {{(C1) expected a grid of sequences or slots, found heads}}
+// expected-error @+1 {{(C1) expected a grid of sequences, slots or segments, found heads}}
 tile.kernel @kernel_c1() grid 1 * heads warps 4 min_blocks 1 operands [] {
 }
 
@@ -103,7 +103,7 @@ tile.kernel @kernel_c3_none() grid 1 * slots warps 0 min_blocks 1 operands [] {
 
 // -----
 
-// expected-error @+1 {{(C4) expected one or more chunks a slot, and one in a grid of sequences, found 2 for a grid of sequences}}
+// expected-error @+1 {{(C4) expected one or more chunks a slot, and one in another grid, found 2 for a grid of sequences}}
 tile.kernel @kernel_c4() grid 1 * sequences of 2 warps 5 min_blocks 1 operands [] {
 }
 
@@ -459,6 +459,22 @@ func.func @sum_tokens_c1(%x: !tile.global<tensor<?x?x4xf32>>, %y: !tile.global<t
 func.func @sum_tokens_c2(%x: !tile.global<tensor<?x?x4xf32>, dense = true>, %y: !tile.global<tensor<4xf32>>, %s: !tile.smem<16xf32>, %i: index) {
   // expected-error @+1 {{(C2) expected scratch for a number of each of the 32 warps that a block may have, found '!tile.smem<16xf32>'}}
   tile.sum_tokens %x to %y head %i rows %i via %s : !tile.global<tensor<?x?x4xf32>, dense = true>, !tile.global<tensor<4xf32>>, !tile.smem<16xf32>
+  return
+}
+
+// -----
+
+func.func @sum_token_columns_c1(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y: !tile.global<tensor<4x32xf32>>, %s: !tile.smem<1024xf32>, %i: index) {
+  // expected-error @+1 {{(C1) expected a dense tensor [batch, tokens, heads, channels] and one of its heads and channels, of f32, found '!tile.global<tensor<?x?x4x64xf32>, dense = true>' and 'tensor<4x32xf32>'}}
+  tile.sum_token_columns %x to %y block %i rows %i via %s : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<4x32xf32>>, !tile.smem<1024xf32>
+  return
+}
+
+// -----
+
+func.func @sum_token_columns_c2(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y: !tile.global<tensor<4x64xf32>>, %s: !tile.smem<512xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected scratch for a number of each of the 1024 threads that a block may have, found '!tile.smem<512xf32>'}}
+  tile.sum_token_columns %x to %y block %i rows %i via %s : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<4x64xf32>>, !tile.smem<512xf32>
   return
 }
 
@@ -1297,6 +1313,14 @@ func.func @scan_rows_c3(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) 
 
 // -----
 
+func.func @scan_rows_c4(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
+  // expected-error @+1 {{(C4) expected a half beside at_least, found none}}
+  %y = tile.scan_rows %x at_least -1.6e+01 via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // tile.launch
 //===----------------------------------------------------------------------===//
@@ -1314,7 +1338,7 @@ tile.kernel @two(%x: !tile.global<tensor<?x?x1x64xbf16>>, %y: !tile.global<tenso
     grid 1 * slots warps 4 min_blocks 1 operands ["x", "y", "cu_seqlens", "tokens", "sequences"] {
 }
 func.func @launch_c2(%x: tensor<?x?x1x64xbf16>) {
-  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences, found 5 arguments}}
+  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences (and the segment, if it names one), found 5 arguments}}
   tile.launch @two chunk 64 ins(%x : tensor<?x?x1x64xbf16>) bindings [#delta.binding<[seq, time, head, _]>], [], []
   return
 }

@@ -104,9 +104,11 @@ static LogicalResult verifyBoxes(KernelOp kernel, const TargetInfo &target) {
 
 LogicalResult KernelOp::verify() {
   TargetInfo target = getTarget(*this);
-  if (getGridCount() != "sequences" && getGridCount() != "slots")
-    return emitOpError() << "(C1) expected a grid of sequences or slots, found "
-                         << getGridCount();
+  if (getGridCount() != "sequences" && getGridCount() != "slots" &&
+      getGridCount() != "segments")
+    return emitOpError()
+           << "(C1) expected a grid of sequences, slots or segments, found "
+           << getGridCount();
   if (getOperandsAttr().size() != getBody().getNumArguments())
     return emitOpError() << "(C2) expected one operand name an argument, found "
                          << getOperandsAttr().size() << " for "
@@ -120,7 +122,7 @@ LogicalResult KernelOp::verify() {
                          << static_cast<int64_t>(getWarps());
   if (getGridChunks() < 1 || (getGridChunks() > 1 && getGridCount() != "slots"))
     return emitOpError() << "(C4) expected one or more chunks a slot, and one "
-                            "in a grid of sequences, found "
+                            "in another grid, found "
                          << getGridChunks() << " for a grid of "
                          << getGridCount();
   if (!isWithin(getMinBlocks(), target.smBlocks))
@@ -277,6 +279,28 @@ LogicalResult SumTokensOp::verify() {
     return emitOpError() << "(C2) expected scratch for a number of each of the "
                          << mostWarps << " warps that a block may have, found "
                          << scratch;
+  return success();
+}
+
+LogicalResult SumTokenColumnsOp::verify() {
+  RankedTensorType tensor = getGlobal().getType().getTensor();
+  RankedTensorType sums = getResult().getType().getTensor();
+  SmemType scratch = getScratch().getType();
+  bool isOfChannels = tensor.getRank() == 4 && sums.getRank() == 2 &&
+                      tensor.getShape().drop_front(2) == sums.getShape() &&
+                      tensor.getElementType().isF32() &&
+                      sums.getElementType().isF32();
+  if (!isOfChannels || !getGlobal().getType().getDense())
+    return emitOpError() << "(C1) expected a dense tensor [batch, tokens, "
+                            "heads, channels] and one of its heads and "
+                            "channels, of f32, found "
+                         << getGlobal().getType() << " and " << sums;
+  constexpr int64_t mostThreads = 1024;
+  if (scratch.getShape().size() != 1 || !scratch.getElementType().isF32() ||
+      scratch.getShape()[0] < mostThreads)
+    return emitOpError() << "(C2) expected scratch for a number of each of the "
+                         << mostThreads
+                         << " threads that a block may have, found " << scratch;
   return success();
 }
 

@@ -155,6 +155,11 @@ class ContextParallel:
                 f"{family.name}: cp_context with levels is not supported: a rank hands its state on, and levels "
                 "belong to positions in the whole sequence"
             )
+        if family.signature.slots:
+            raise NotImplementedError(
+                f"{family.name}: cp_context with a bundle that saves states of chunks is not supported: the chunks of "
+                "ranks are not those of one call. Compile it with save='factor', or make the op of the spec"
+            )
         sizes = sizes_of(family.signature, operands, cu_seqlens)
         _, heads, *_ = family.signature.initial_state.extents(sizes)
         self.parts(sizes["tokens"])  # an error about a length is one of the caller's line

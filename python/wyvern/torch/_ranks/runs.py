@@ -36,7 +36,7 @@ class Call(NamedTuple):
     family: Any
     layer: stages.Layer  # on slots
     plan: Plan
-    sizes: dict[str, int]
+    sizes: dict[Any, int]  # by what is counted
     state_shape: tuple[int, ...]  # heads, K, V
     slots: Slots
     wanted: list[int]  # the parts of this rank

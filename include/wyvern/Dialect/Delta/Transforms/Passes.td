@@ -41,9 +41,16 @@ def FormWYPass : Pass<"delta-form-wy"> {
 
     ```
     norm     q and the keys x become       x / sqrt(sum of x^2 + 1e-6)
-    gates    the log decay g becomes       -e^A_log log(1 + e^(a + dt_bias))
-             a rate becomes                max_rate / (1 + e^-b)
+    decay    the log decay g becomes       -e^A_log log(1 + e^(a + dt_bias))
+             with delta.lower_bound on     bound / (1 + e^-(e^A_log (a + dt_bias)))
+             the function
+    rates    a rate becomes                max_rate / (1 + e^-b)
+    gates    decay and rates
+    scale    o is multiplied by scale [heads] of the call; no gradient
     ```
+
+    A decay a channel is read many times, in f32, by all maps of a layer: a `chunk_map` in
+    front of the scan makes it.
 
     Before:
 
@@ -83,7 +90,7 @@ def FormWYPass : Pass<"delta-form-wy"> {
     Option<"multiple", "multiple", "int64_t", "16", "rows that a tile of tokens has a multiple of">,
     Option<"gateMultiple", "gate-multiple", "int64_t", "32", "the same where tokens have gates">,
     ListOption<"prologue", "prologue", "std::string",
-               "what the region computes of its operands: norm, gates">,
+               "what the region computes of its operands: norm, gates, decay, rates, scale">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,
@@ -510,8 +517,10 @@ def SegmentPass : Pass<"delta-segment"> {
 
     Segments are runs of chunks of one sequence, with slots as in `chunk * m`: no
     segment crosses from a sequence to the next, and how many there can be follows from
-    the number of tokens and sequences alone. Other scans stay as they are, with a
-    remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
+    the number of tokens and sequences alone. With `at-launch` the function gets their tokens as
+    `delta.segment_tokens`: kernels take that number from the launch then, which
+    chooses it by the shapes of its tensors; all other programs (the CPU's among them) have
+    it as it stands. Other scans stay as they are, with a remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
     ins that the transition does not read.
 
     Before (types and most bindings left out):
@@ -572,6 +581,8 @@ def SegmentPass : Pass<"delta-segment"> {
   let options = [
     Option<"tokens", "tokens", "int64_t", /*default=*/"4096",
            "tokens of a segment, rounded up to whole chunks">,
+    Option<"atLaunch", "at-launch", "bool", /*default=*/"false",
+           "let a launch choose another number of chunks">,
   ];
   let statistics = [
     Statistic<"numSegmented", "num-segmented", "scans cut into segments">,

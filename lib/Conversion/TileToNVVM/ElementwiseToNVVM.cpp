@@ -168,6 +168,38 @@ struct SubProductPattern : OpConversionPattern<arith::SubFOp> {
   }
 };
 
+/// What is made of a sum, where registers are few: ptxas makes it as late as it
+/// can, and would hold all that it is made of until then. It does not put off
+/// an exchange between lanes, here of each with itself.
+template <typename OpT, typename MadeT>
+struct OfSumPattern : OpConversionPattern<OpT> {
+  using OpConversionPattern<OpT>::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(OpT op, typename OpT::Adaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto isSum = [](Value operand) {
+      return isa_and_nonnull<ReduceOp, DotOp>(operand.getDefiningOp());
+    };
+    if (llvm::none_of(op->getOperands(), isSum) || !e.hasFewRegisters())
+      return rewriter.notifyMatchFailure(op, "not made of a sum");
+    auto make = [&](Value a, Value b) {
+      return e.shuffleXor(MadeT::create(rewriter, op.getLoc(), a, b), 0);
+    };
+    if (!isa<VectorType>(adaptor.getLhs().getType())) {
+      rewriter.replaceOp(op, make(adaptor.getLhs(), adaptor.getRhs()));
+      return success();
+    }
+    SmallVector<Value> values;
+    for (auto [a, b] : llvm::zip_equal(e.elements(adaptor.getLhs()),
+                                       e.elements(adaptor.getRhs())))
+      values.push_back(make(a, b));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 /// Compares row and column numbers of elements: one difference a thread with a
 /// constant an element, where each number would be held in a register.
 struct CompareIndicesPattern : OpConversionPattern<arith::CmpIOp> {
@@ -393,12 +425,14 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns
-      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
-           AddDecayedPattern, CompareIndicesPattern, ExpPattern<math::ExpOp>,
-           ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
-           UnaryPattern<math::RsqrtOp, emitRsqrt>,
-           UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
-           WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
+  patterns.add<TileConstantPattern, TruncFPattern, ExtFPattern,
+               SubProductPattern, AddDecayedPattern,
+               OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+               OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
+               ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+               UnaryPattern<math::SqrtOp, emitSqrt>,
+               UnaryPattern<math::RsqrtOp, emitRsqrt>,
+               UnaryPattern<math::AbsFOp, emitAbs>,
+               UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
+               WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -280,7 +280,9 @@ void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                      TileRecurrence &chunk) {
   bool isOneToken = scan.getChunk() == 1;
   PrologueTiles prologue(b, cast<FloatType>(scan.getCompute()), isOneToken);
-  bool isInRates = norm && !isOneToken && op.hasChannelDecay();
+  // Products of raw keys may leave the range of f16.
+  bool isInRates = norm && !isOneToken && op.hasChannelDecay() &&
+                   !op.getQuery().getType().getElementType().isF16();
   if (norm && !isInRates)
     normalizeRows(prologue, chunk);
   for (TileStep &step : chunk.steps)

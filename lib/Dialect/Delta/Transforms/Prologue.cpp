@@ -10,6 +10,8 @@
 
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 

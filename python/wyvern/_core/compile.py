@@ -92,8 +92,9 @@ def compile(
     variants
         For a GPU: which variants the program holds, of which a call takes the one that is
         estimated to be the fastest for its shapes: "auto" (the default, those worth having)
-        or a list of "separate", "fused-blocks", "fused-warps", "segments-<tokens>";
-        wyvernc --variants. With `training` there is one, and with saved states those of its
+        or a list of "separate", "fused-blocks", "fused-warps", "segments" (of a length that
+        the call's shapes decide, also behind the others: "fused-warps-segments"),
+        "segments-<tokens>"; wyvernc --variants. With `training` there is one, and with saved states those of its
         forward and those of its backward.
     serving
         Compiles the step of decoding in the place of the layer: a program with `step`,

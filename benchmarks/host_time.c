@@ -80,17 +80,16 @@ static empty_kernel make_empty(size_t bytes) {
   snprintf(text, sizeof(text), form, bytes);
   *(void **)&kernel.launch = device_find("cuLaunchKernel");
   DRIVER(cuModuleLoadData, (void **, const void *), &module, text);
-  DRIVER(cuModuleGetFunction, (void **, void *, const char *),
-         &kernel.function, module, "empty");
+  DRIVER(cuModuleGetFunction, (void **, void *, const char *), &kernel.function,
+         module, "empty");
   return kernel;
 }
 
 static void launch_empty(void *of) {
   empty_kernel *kernel = of;
   void *params[] = {kernel->bytes};
-  device_check("cuLaunchKernel",
-               kernel->launch(kernel->function, 1, 1, 1, 32, 1, 1, 0, NULL,
-                              params, NULL));
+  device_check("cuLaunchKernel", kernel->launch(kernel->function, 1, 1, 1, 32,
+                                                1, 1, 0, NULL, params, NULL));
 }
 
 /* === The bundle ========================================================== */

@@ -98,9 +98,15 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   WYVERN_TRY(wyvern_check_desc(desc));
   wyvern_program *made = calloc(1, sizeof(*made));
   size_t cache = WYVERN_MAP_CACHE * sizeof(wyvern_map_entry);
-  if (made)
+  if (made) {
     made->maps = aligned_alloc(_Alignof(wyvern_map_entry), cache);
-  if (!made || !made->maps) {
+    made->graphs = wyvern_make_graphs();
+  }
+  if (!made || !made->maps || !made->graphs) {
+    if (made) {
+      free(made->maps);
+      free(made->graphs);
+    }
     free(made);
     return wyvern_fail(WYVERN_ERROR_OUT_OF_MEMORY, "%s: out of memory",
                        desc->name);
@@ -108,6 +114,7 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   memset(made->maps, 0, cache);
   pthread_mutex_init(&made->lock, NULL);
   pthread_mutex_init(&made->map_lock, NULL);
+  pthread_mutex_init(&made->graph_lock, NULL);
   made->desc = desc;
   made->forced = -1;
   wyvern_find_layouts(made);
@@ -130,12 +137,14 @@ static void free_kernel(wyvern_kernel *kernel) {
 void wyvern_program_free(wyvern_program *program) {
   if (!program)
     return;
+  wyvern_free_graphs(program->graphs);
   const wyvern_program_desc *desc = program->desc;
   for (uint32_t v = 0; v < desc->num_variants; ++v)
     for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k)
       free_kernel(&program->kernels[v][k]);
   pthread_mutex_destroy(&program->lock);
   pthread_mutex_destroy(&program->map_lock);
+  pthread_mutex_destroy(&program->graph_lock);
   free(program->maps);
   free(program);
 }

@@ -134,7 +134,7 @@ def _picker(indices):
     return operator.itemgetter(*indices)
 
 
-_ways = {}  # by layer and program, which stay
+_ways: dict[tuple[str, object], _Way] = {}  # by layer and program, which stay
 
 
 def _way(family, program):

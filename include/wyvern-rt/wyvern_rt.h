@@ -78,13 +78,16 @@ typedef enum wyvern_dtype {
    packed tokens if cu_seqlens is given), N the sequences (B, or
    len(cu_seqlens) - 1). */
 typedef enum wyvern_dim_kind {
-  WYVERN_DIM_SEQ = 0,   /* B beside a time dimension, else N */
-  WYVERN_DIM_TIME = 1,  /* T * multiple */
-  WYVERN_DIM_CHUNK = 2, /* slots of multiple * chunk = C tokens: B * ceil(T /
-                           C); packed: floor(T / C) + N */
-  WYVERN_DIM_HEAD = 3,  /* size */
-  WYVERN_DIM_WHOLE = 4, /* size */
-  WYVERN_DIM_SLOT = 5 /* slots of a pool of states: as many as the caller has */
+  WYVERN_DIM_SEQ = 0,    /* B beside a time dimension, else N */
+  WYVERN_DIM_TIME = 1,   /* T * multiple */
+  WYVERN_DIM_CHUNK = 2,  /* slots of multiple * chunk = C tokens: B * ceil(T /
+                            C); packed: floor(T / C) + N */
+  WYVERN_DIM_HEAD = 3,   /* size */
+  WYVERN_DIM_WHOLE = 4,  /* size */
+  WYVERN_DIM_SLOT = 5,   /* slots of a pool of states: as many as the caller has
+                          */
+  WYVERN_DIM_SEGMENT = 6 /* WORKSPACE: slots of a segment, as CHUNK, of as many
+                            tokens as the launch has chosen */
 } wyvern_dim_kind;
 
 typedef struct wyvern_dim_desc {
@@ -116,7 +119,8 @@ typedef enum wyvern_param_kind {
   WYVERN_PARAM_CU_SEQLENS = 3, /* device pointer; null if not packed */
   WYVERN_PARAM_CU_WIDTH = 4,   /* i64 bytes an entry: 4, 8; 0 if not packed */
   WYVERN_PARAM_TOKENS = 5,     /* i64: T */
-  WYVERN_PARAM_SEQUENCES = 6   /* i64: N */
+  WYVERN_PARAM_SEQUENCES = 6,  /* i64: N */
+  WYVERN_PARAM_SEGMENT = 7     /* i64: the tokens of a segment */
 } wyvern_param_kind;
 
 typedef struct wyvern_param_desc {
@@ -129,15 +133,17 @@ typedef struct wyvern_param_desc {
 } wyvern_param_desc;
 
 typedef enum wyvern_count {
-  WYVERN_COUNT_SLOTS = 0,    /* as WYVERN_DIM_CHUNK of grid_chunks chunks */
-  WYVERN_COUNT_SEQUENCES = 1 /* N */
+  WYVERN_COUNT_SLOTS = 0,     /* as WYVERN_DIM_CHUNK of grid_chunks chunks */
+  WYVERN_COUNT_SEQUENCES = 1, /* N */
+  WYVERN_COUNT_SEGMENTS = 2   /* as WYVERN_DIM_SEGMENT */
 } wyvern_count;
 
 /* What a block of a kernel costs on the target, as the compiler estimates it;
    cycles are an SM's. A block takes a step for each chunk that it goes through,
-   or for several chunks at once. Not read in a program of one variant. */
+   or for several chunks at once. Not read in a program of one variant without
+   segments. */
 typedef struct wyvern_cost_desc {
-  uint32_t step_chunks;  /* chunks a step; at least 1 */
+  uint32_t step_chunks;  /* chunks a step; 0: those of a segment */
   uint32_t residents;    /* blocks that an SM holds at once; at least 1 */
   uint32_t block_cycles; /* before the first step and after the last */
   uint32_t step_cycles;  /* a step of a block that is alone on its SM */
@@ -170,8 +176,8 @@ typedef struct wyvern_variant_desc {
   const wyvern_kernel_desc *kernels; /* in launch order */
 } wyvern_variant_desc;
 
-/* The GPU that costs are estimated for. Not read in a program of one variant.
- */
+/* The GPU that costs are estimated for. Not read in a program of one variant
+   without segments. */
 typedef struct wyvern_machine_desc {
   uint32_t sms;             /* at least 1 */
   uint32_t bytes_per_cycle; /* of device memory, all SMs together; at least 1 */
@@ -224,8 +230,8 @@ WYVERN_API wyvern_status wyvern_program_prepare(wyvern_program *program,
                                                 int device);
 
 /* Cycles that one variant takes by the compiler's estimate (docs/abi.md has the
-   formula). Needs no program. Packed sequences count as equally long: how long
-   each is, only the device knows. */
+   formula). Needs no program. Packed sequences count as if their lengths were
+   drawn at random: how long each is, only the device knows. */
 WYVERN_API wyvern_status wyvern_estimate_cycles(const wyvern_program_desc *desc,
                                                 uint32_t variant, int64_t batch,
                                                 int64_t tokens,
@@ -240,8 +246,10 @@ WYVERN_API wyvern_status wyvern_program_choose(const wyvern_program *program,
                                                uint32_t *variant);
 
 /* Has every launch from now on run the variant of this name, whatever the
-   shapes; null: by shapes again. Results have the same bits in every batch
-   within a variant, and not across. */
+   shapes; null: by shapes again. Behind the name of one with segments may stand
+   how many tokens these are to have ("segments-4096"), rounded up to chunks.
+   Results have the same bits in every batch within a variant, and within one
+   length of segments, and not across. */
 WYVERN_API wyvern_status wyvern_program_force_variant(wyvern_program *program,
                                                       const char *name);
 

@@ -34,6 +34,7 @@ Lowering::Lowering(const DriverOptions &options, const Variant &variant,
   pipelineOptions.operandType = getOperandType(module).str();
   pipelineOptions.set(options);
   pipelineOptions.segmentTokens = variant.segmentTokens;
+  pipelineOptions.segmentsAtLaunch = variant.segmentsAtLaunch;
   pipelineOptions.schedule = variant.schedule;
   if (!options.arch.empty())
     setTarget(options.arch);

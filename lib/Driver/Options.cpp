@@ -137,6 +137,7 @@ static cl::opt<std::string>
                           "with --training --save=states; the default where "
                           "there may be several), or a list of separate, "
                           "fused-blocks, fused-warps, fused-backward, "
+                          "segments (of a length that the launch chooses), "
                           "segments-<tokens>"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>

@@ -159,8 +159,7 @@ json::Object Report::describe(const VariantInfo &variant) const {
     described["symbol"] = kernel.symbol;
     described["threads"] = kernel.block;
     described["blocks"] = kernel.gridFactor;
-    described["over"] =
-        kernel.gridCount == GridCount::Slots ? "slots" : "sequences";
+    described["over"] = getName(kernel.gridCount);
     described["chunks"] = kernel.gridChunks;
     described["shared"] = kernel.dynamicShared + resources.staticShared;
     described["registers"] = resources.registers;

@@ -164,6 +164,7 @@ Candidate *VariantLowering::findSame(Candidate &made, size_t program) {
   };
   for (Candidate &other : llvm::drop_end(candidates))
     if (other.variant.segmentTokens == made.variant.segmentTokens &&
+        other.variant.segmentsAtLaunch == made.variant.segmentsAtLaunch &&
         llvm::equal(other.getVariant(program).kernels,
                     made.getVariant(program).kernels, isSame))
       return &other;

@@ -104,6 +104,7 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   if (options.segmentTokens > 0) {
     delta::SegmentPassOptions segment;
     segment.tokens = options.segmentTokens;
+    segment.atLaunch = options.segmentsAtLaunch;
     pm.addPass(delta::createSegmentPass(segment));
   }
   pm.addPass(delta::createShareSumsPass());

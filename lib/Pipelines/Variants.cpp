@@ -14,12 +14,14 @@
 using namespace mlir;
 using namespace mlir::wyvern;
 
-static constexpr StringLiteral kSegments = "segments-";
+static constexpr StringLiteral kSegments = "segments";
 
 std::string Variant::getName() const {
   if (segmentTokens == 0)
     return schedule;
-  std::string segments = kSegments.str() + std::to_string(segmentTokens);
+  std::string segments = kSegments.str();
+  if (!segmentsAtLaunch)
+    segments += "-" + std::to_string(segmentTokens);
   return schedule == "separate" ? segments : schedule + "-" + segments;
 }
 
@@ -35,8 +37,13 @@ std::optional<Variant> mlir::wyvern::parseVariant(StringRef name) {
     if (rest.consume_front("-"))
       name = rest;
   }
-  if (!name.consume_front(kSegments) ||
-      name.getAsInteger(10, variant.segmentTokens) || variant.segmentTokens < 1)
+  if (!name.consume_front(kSegments))
+    return std::nullopt;
+  variant.segmentsAtLaunch = name.empty();
+  variant.segmentTokens = Variant::typicalSegment;
+  if (!name.empty() && (!name.consume_front("-") ||
+                        name.getAsInteger(10, variant.segmentTokens) ||
+                        variant.segmentTokens < 1))
     return std::nullopt;
   return variant;
 }
@@ -49,7 +56,8 @@ mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
     if (!variant) {
       problem =
           ("unknown variant '" + name + "'; expected auto, or a list of " +
-           llvm::join(getSchedules(), ", ") + ", " + kSegments + "<tokens>")
+           llvm::join(getSchedules(), ", ") + ", " + kSegments + ", " +
+           kSegments + "-<tokens>")
               .str();
       return std::nullopt;
     }
@@ -64,11 +72,11 @@ mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
 
 std::vector<Variant> mlir::wyvern::getCandidateVariants(bool training) {
   if (training)
-    return {{"separate", 0},
-            {"fused-blocks", 0},
-            {"fused-warps", 0},
-            {"fused-backward", 0}};
-  return {{"separate", 0},       {"fused-blocks", 0},   {"fused-warps", 0},
-          {"fused-warps", 4096}, {"fused-warps", 2048}, {"separate", 4096},
-          {"separate", 2048}};
+    return {
+        {"separate"}, {"fused-blocks"}, {"fused-warps"}, {"fused-backward"}};
+  return {{"separate"},
+          {"fused-blocks"},
+          {"fused-warps"},
+          {"fused-warps", Variant::typicalSegment, /*segmentsAtLaunch=*/true},
+          {"separate", Variant::typicalSegment, /*segmentsAtLaunch=*/true}};
 }

@@ -15,8 +15,8 @@ static const char *dtype_name(wyvern_dtype dtype) {
 }
 
 static const char *dim_name(wyvern_dim_kind kind) {
-  static const char *const names[] = {"sequences", "time",     "chunks",
-                                      "heads",     "channels", "slots"};
+  static const char *const names[] = {"sequences", "time",  "chunks",  "heads",
+                                      "channels",  "slots", "segments"};
   return names[kind];
 }
 

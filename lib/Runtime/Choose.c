@@ -14,7 +14,15 @@
 #include "Program.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* A segment has at least so many chunks: shorter ones are not worth a join. */
+#define LEAST_SEGMENT 4
+
+/* Segments are so long that their blocks fill all SMs once, or up to so many
+   times. */
+#define MOST_ROUNDS 3
 
 /* Double, since products of extents may pass 64 bits; exact as long as the
    numbers are of this world. */
@@ -24,17 +32,38 @@ static double ceil_div(double a, double b) {
   return whole < quotient ? whole + 1 : whole;
 }
 
-/* The steps that a block takes: through a sequence, or through a slot if that
-   is shorter. Packed, sequences count as equally long. */
-static double count_steps(const wyvern_kernel_desc *kernel,
-                          const wyvern_extents *extents) {
+/* The chunks of all sequences on average. */
+static double mean_chunks(const wyvern_extents *extents) {
   double tokens = (double)extents->tokens;
   if (extents->packed)
-    tokens = ceil_div(tokens, (double)extents->sequences);
-  double chunks = ceil_div(tokens, (double)extents->chunk);
-  if (kernel->grid_count == WYVERN_COUNT_SLOTS && kernel->grid_chunks < chunks)
-    chunks = kernel->grid_chunks;
-  return ceil_div(chunks, kernel->cost.step_chunks);
+    tokens /= (double)extents->sequences;
+  return ceil_div(tokens, (double)extents->chunk);
+}
+
+/* The chunks of the longest sequence. How long packed ones are, the host does
+   not know: of N lengths drawn at random the longest has 1 + 1/2 + .. + 1/N
+   times the mean, about .65 more each time that N doubles. */
+static double longest_chunks(const wyvern_extents *extents) {
+  double all = ceil_div((double)extents->tokens, (double)extents->chunk);
+  if (!extents->packed)
+    return all;
+  double longest = mean_chunks(extents);
+  for (int64_t n = extents->sequences; n > 1; n /= 2)
+    longest += 0.65 * mean_chunks(extents);
+  return longest < all ? longest : all;
+}
+
+/* The steps that a block takes through `chunks` chunks of a sequence, or
+   through a slot if that is shorter. */
+static double count_steps(const wyvern_kernel_desc *kernel,
+                          const wyvern_extents *extents, double chunks) {
+  double slot = chunks, segment = (double)extents->segment;
+  if (kernel->grid_count == WYVERN_COUNT_SLOTS)
+    slot = kernel->grid_chunks;
+  if (kernel->grid_count == WYVERN_COUNT_SEGMENTS)
+    slot = segment;
+  double step = kernel->cost.step_chunks ? kernel->cost.step_chunks : segment;
+  return ceil_div(slot < chunks ? slot : chunks, step);
 }
 
 /* The cycles of `count` blocks that share an SM. */
@@ -45,15 +74,10 @@ static double block_cycles(const wyvern_cost_desc *cost, double steps,
   return cost->block_cycles + steps * step;
 }
 
-static double kernel_cycles(const wyvern_machine_desc *machine,
-                            const wyvern_kernel_desc *kernel,
-                            const wyvern_extents *extents) {
-  const wyvern_cost_desc *cost = &kernel->cost;
-  double count = kernel->grid_count == WYVERN_COUNT_SLOTS
-                     ? (double)wyvern_count_slots(extents, kernel->grid_chunks)
-                     : (double)extents->sequences;
-  double blocks = count * kernel->grid_factor;
-  double steps = count_steps(kernel, extents);
+/* The cycles of all blocks, where SMs take them in rounds. */
+static double rounds_cycles(const wyvern_machine_desc *machine,
+                            const wyvern_cost_desc *cost, double blocks,
+                            double steps) {
   double waves =
       ceil_div(blocks, (double)machine->sms); /* of one block an SM */
   double full = (double)(int64_t)(waves / cost->residents);
@@ -61,8 +85,45 @@ static double kernel_cycles(const wyvern_machine_desc *machine,
   double cycles = full * block_cycles(cost, steps, cost->residents);
   if (rest > 0)
     cycles += block_cycles(cost, steps, rest);
+  return cycles;
+}
+
+/* The cycles of the segments of packed sequences: many are shorter than the
+   others, and SMs that have done with one take the next. Half a segment more
+   than there is stands for those that come last. */
+static double segments_cycles(const wyvern_machine_desc *machine,
+                              const wyvern_kernel_desc *kernel,
+                              const wyvern_extents *extents) {
+  const wyvern_cost_desc *cost = &kernel->cost;
+  double segment = (double)extents->segment;
+  double chunks = ceil_div((double)extents->tokens, (double)extents->chunk);
+  double factor = (double)kernel->grid_factor / machine->sms;
+  double blocks = (chunks / segment + (double)extents->sequences / 2) * factor;
+  double steps = (chunks + segment / 2) * factor;
+  double share = blocks < 1                 ? 1
+                 : blocks < cost->residents ? blocks
+                                            : cost->residents;
+  double step = block_cycles(cost, 1, share) - cost->block_cycles;
+  return (blocks * cost->block_cycles + steps * step) / share;
+}
+
+static double kernel_cycles(const wyvern_machine_desc *machine,
+                            const wyvern_kernel_desc *kernel,
+                            const wyvern_extents *extents) {
+  const wyvern_cost_desc *cost = &kernel->cost;
+  double blocks =
+      (double)wyvern_count_grid(kernel, extents) * kernel->grid_factor;
+  double steps = count_steps(kernel, extents, mean_chunks(extents));
+  double longest = block_cycles(
+      cost, count_steps(kernel, extents, longest_chunks(extents)), 1);
+  int is_uneven =
+      extents->packed && kernel->grid_count == WYVERN_COUNT_SEGMENTS;
+  double cycles = is_uneven ? segments_cycles(machine, kernel, extents)
+                            : rounds_cycles(machine, cost, blocks, steps);
   double transfer =
       blocks * steps * cost->step_bytes / machine->bytes_per_cycle;
+  if (cycles < longest)
+    cycles = longest;
   return machine->launch_cycles + (cycles > transfer ? cycles : transfer);
 }
 
@@ -77,21 +138,62 @@ static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
   return cycles;
 }
 
-uint32_t wyvern_choose(const wyvern_program *program,
-                       const wyvern_extents *extents) {
+/* The chunks of a segment with which `rounds` blocks an SM, one after another,
+   take all segments. */
+static int64_t segment_of(const wyvern_extents *extents, double blocks,
+                          double factor) {
+  double all = ceil_div((double)extents->tokens, (double)extents->chunk);
+  double each = (double)(int64_t)(blocks / factor);
+  if (!extents->packed)
+    each = (double)(int64_t)(each / (double)extents->sequences);
+  double chunks = ceil_div(all, each < 1 ? 1 : each);
+  return chunks < LEAST_SEGMENT ? LEAST_SEGMENT : (int64_t)chunks;
+}
+
+/* Returns the cycles of a variant with segments of the best length, and that
+   length, 0 for a variant without, in `extents`. */
+static double choose_segment(const wyvern_program_desc *desc, uint32_t number,
+                             wyvern_extents *extents) {
+  const wyvern_variant_desc *variant = &desc->variants[number];
+  uint32_t factor = 0;
+  for (uint32_t k = 0; k < variant->num_kernels; ++k)
+    if (variant->kernels[k].grid_count == WYVERN_COUNT_SEGMENTS &&
+        variant->kernels[k].grid_factor > factor)
+      factor = variant->kernels[k].grid_factor;
+  extents->segment = factor ? LEAST_SEGMENT : 0;
+  if (factor == 0 || extents->sequences == 0)
+    return variant_cycles(desc, number, extents);
+  wyvern_extents trial = *extents;
+  double least = 0;
+  for (uint32_t rounds = 1; rounds <= MOST_ROUNDS; ++rounds) {
+    trial.segment =
+        segment_of(extents, (double)rounds * desc->machine.sms, factor);
+    double cycles = variant_cycles(desc, number, &trial);
+    if (rounds == 1 || cycles < least) {
+      least = cycles;
+      extents->segment = trial.segment;
+    }
+  }
+  return least;
+}
+
+/* The variant that a launch runs; `extents` gets the length of its segments. */
+uint32_t wyvern_choose(const wyvern_program *program, wyvern_extents *extents) {
   const wyvern_program_desc *desc = program->desc;
   int32_t forced = program->forced;
-  if (forced >= 0)
-    return (uint32_t)forced;
-  uint32_t best = 0;
-  if (desc->num_variants == 1)
+  uint32_t best = forced >= 0 ? (uint32_t)forced : 0;
+  if (desc->num_variants == 1 && !wyvern_has_segments(&desc->variants[0]))
     return best;
-  double least = variant_cycles(desc, 0, extents);
-  for (uint32_t v = 1; v < desc->num_variants; ++v) {
-    double cycles = variant_cycles(desc, v, extents);
+  double least = choose_segment(desc, best, extents);
+  if (forced >= 0 && program->forced_segment > 0)
+    extents->segment = program->forced_segment;
+  for (uint32_t v = 1; forced < 0 && v < desc->num_variants; ++v) {
+    wyvern_extents trial = *extents;
+    double cycles = choose_segment(desc, v, &trial);
     if (cycles < least) {
       least = cycles;
       best = v;
+      *extents = trial;
     }
   }
   return best;
@@ -112,7 +214,7 @@ wyvern_status wyvern_estimate_cycles(const wyvern_program_desc *desc,
   wyvern_extents extents;
   WYVERN_TRY(
       wyvern_get_extents(desc, batch, tokens, packed_sequences, &extents));
-  *cycles = variant_cycles(desc, variant, &extents);
+  *cycles = choose_segment(desc, variant, &extents);
   return WYVERN_OK;
 }
 
@@ -142,6 +244,27 @@ static void list_variants(const wyvern_program_desc *desc, char *text,
   }
 }
 
+/* Whether `name` is that of a variant, with or without the tokens of its
+   segments behind it (`segments-4096`); then these in chunks, or 0. */
+static int is_called(const wyvern_program_desc *desc,
+                     const wyvern_variant_desc *variant, const char *name,
+                     int64_t *segment) {
+  size_t length = strlen(variant->name);
+  *segment = 0;
+  if (strncmp(name, variant->name, length) != 0)
+    return 0;
+  if (name[length] == 0)
+    return 1;
+  char *end;
+  long long tokens = strtoll(name + length, &end, 10);
+  /* A number below 0 begins with the dash that is to stand there. */
+  if (name[length] != '-' || *end || tokens >= 0 || tokens < -INT32_MAX ||
+      !wyvern_has_segments(variant))
+    return 0;
+  *segment = (-tokens + desc->chunk - 1) / desc->chunk;
+  return 1;
+}
+
 wyvern_status wyvern_program_force_variant(wyvern_program *program,
                                            const char *name) {
   if (!program)
@@ -152,11 +275,14 @@ wyvern_status wyvern_program_force_variant(wyvern_program *program,
     program->forced = -1;
     return WYVERN_OK;
   }
-  for (uint32_t v = 0; v < desc->num_variants; ++v)
-    if (strcmp(desc->variants[v].name, name) == 0) {
-      program->forced = (int32_t)v;
-      return WYVERN_OK;
-    }
+  for (uint32_t v = 0; v < desc->num_variants; ++v) {
+    int64_t segment;
+    if (!is_called(desc, &desc->variants[v], name, &segment))
+      continue;
+    program->forced_segment = segment;
+    program->forced = (int32_t)v;
+    return WYVERN_OK;
+  }
   char names[256];
   list_variants(desc, names, sizeof(names));
   return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,

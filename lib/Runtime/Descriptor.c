@@ -30,7 +30,11 @@ static wyvern_status check_tensor(const char *program,
     const wyvern_dim_desc *dim = &tensor->dims[i];
     int counted = dim->kind == WYVERN_DIM_TIME || dim->kind == WYVERN_DIM_CHUNK;
     int sized = dim->kind == WYVERN_DIM_HEAD || dim->kind == WYVERN_DIM_WHOLE;
-    if ((unsigned)dim->kind > WYVERN_DIM_SLOT || (sized && dim->size < 1) ||
+    /* How long segments are is known once a variant has been chosen. */
+    int early =
+        dim->kind == WYVERN_DIM_SEGMENT && tensor->role != WYVERN_WORKSPACE;
+    if ((unsigned)dim->kind > WYVERN_DIM_SEGMENT || early ||
+        (sized && dim->size < 1) ||
         (counted && (dim->multiple < 1 || dim->size < 0)))
       return MALFORMED("%s: dimension %u of tensor '%s' is ill formed (kind "
                        "%d, size %lld, multiple %u)",
@@ -77,7 +81,7 @@ static wyvern_status check_params(const wyvern_program_desc *desc,
   uint32_t tensors = desc->num_tensors + variant->num_workspace;
   for (uint32_t p = 0; p < kernel->num_params; ++p) {
     const wyvern_param_desc *param = &kernel->params[p];
-    if ((unsigned)param->kind > WYVERN_PARAM_SEQUENCES)
+    if ((unsigned)param->kind > WYVERN_PARAM_SEGMENT)
       return MALFORMED("%s: parameter %u of %s has the unknown kind %d",
                        desc->name, p, kernel->symbol, (int)param->kind);
     if (param->kind > WYVERN_PARAM_STRIDE)
@@ -109,7 +113,7 @@ static wyvern_status check_kernel(const wyvern_program_desc *desc,
                      desc->name, kernel->symbol, kernel->num_params,
                      WYVERN_MAX_PARAMS);
   if (kernel->block < 1 || kernel->block > 1024 || kernel->grid_factor < 1 ||
-      (unsigned)kernel->grid_count > WYVERN_COUNT_SEQUENCES)
+      (unsigned)kernel->grid_count > WYVERN_COUNT_SEGMENTS)
     return MALFORMED("%s: %s has the block %u, the grid factor %u and the "
                      "count %d",
                      desc->name, kernel->symbol, kernel->block,
@@ -117,7 +121,7 @@ static wyvern_status check_kernel(const wyvern_program_desc *desc,
   if ((kernel->grid_count == WYVERN_COUNT_SLOTS) != (kernel->grid_chunks > 0))
     return MALFORMED("%s: %s has %u chunks a slot of its grid, expected %s",
                      desc->name, kernel->symbol, kernel->grid_chunks,
-                     kernel->grid_chunks ? "0, since it counts sequences"
+                     kernel->grid_chunks ? "0, since it counts no slots"
                                          : "at least 1");
   return check_params(desc, variant, kernel);
 }
@@ -132,6 +136,14 @@ int wyvern_is_main(const wyvern_tensor_desc *tensor) {
   return tensor->role == WYVERN_INPUT && !tensor->optional && seq && time;
 }
 
+/* True if each launch chooses how long the variant's segments are. */
+int wyvern_has_segments(const wyvern_variant_desc *variant) {
+  for (uint32_t k = 0; k < variant->num_kernels; ++k)
+    if (variant->kernels[k].grid_count == WYVERN_COUNT_SEGMENTS)
+      return 1;
+  return 0;
+}
+
 /* An estimate divides by some of these. */
 wyvern_status wyvern_check_costs(const wyvern_program_desc *desc) {
   const wyvern_machine_desc *machine = &desc->machine;
@@ -142,7 +154,9 @@ wyvern_status wyvern_check_costs(const wyvern_program_desc *desc) {
   for (uint32_t v = 0; v < desc->num_variants; ++v)
     for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k) {
       const wyvern_kernel_desc *kernel = &desc->variants[v].kernels[k];
-      if (kernel->cost.step_chunks < 1 || kernel->cost.residents < 1)
+      int has_step = kernel->cost.step_chunks > 0 ||
+                     wyvern_has_segments(&desc->variants[v]);
+      if (!has_step || kernel->cost.residents < 1)
         return MALFORMED("%s: %s has a cost with %u chunks a step and %u "
                          "blocks an SM, expected at least 1 to estimate "
                          "variants by",
@@ -212,5 +226,7 @@ wyvern_status wyvern_check_desc(const wyvern_program_desc *desc) {
   WYVERN_TRY(check_tensors(desc));
   for (uint32_t v = 0; v < desc->num_variants; ++v)
     WYVERN_TRY(check_variant(desc, &desc->variants[v]));
-  return desc->num_variants > 1 ? wyvern_check_costs(desc) : WYVERN_OK;
+  int estimates =
+      desc->num_variants > 1 || wyvern_has_segments(&desc->variants[0]);
+  return estimates ? wyvern_check_costs(desc) : WYVERN_OK;
 }

@@ -34,10 +34,24 @@ static int count_slots_of(const wyvern_extents *extents, int64_t tokens,
 
 /* Slots of so many chunks each. There are no more than slots of one chunk,
    which wyvern_get_extents has counted; chunk is below 2^31. */
-int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks) {
+int64_t wyvern_count_slots(const wyvern_extents *extents, int64_t chunks) {
   int64_t slots;
   count_slots_of(extents, extents->chunk * chunks, &slots);
   return slots;
+}
+
+/* What a kernel's grid is a multiple of. */
+int64_t wyvern_count_grid(const wyvern_kernel_desc *kernel,
+                          const wyvern_extents *extents) {
+  switch (kernel->grid_count) {
+  case WYVERN_COUNT_SLOTS:
+    return wyvern_count_slots(extents, kernel->grid_chunks);
+  case WYVERN_COUNT_SEGMENTS:
+    return wyvern_count_slots(extents, extents->segment);
+  case WYVERN_COUNT_SEQUENCES:
+    break;
+  }
+  return extents->sequences;
 }
 
 /* Some tensor may say how many tokens there are at most. Packed, all count: how
@@ -80,6 +94,7 @@ wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
   extents->packed = packed;
   extents->sequences = packed ? packed_sequences : batch;
   extents->chunk = desc->chunk;
+  extents->segment = 0;
   int64_t slots;
   if (count_slots_of(extents, extents->chunk, &slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
@@ -101,6 +116,8 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
     return extents->tokens * desc->multiple;
   case WYVERN_DIM_CHUNK:
     return wyvern_count_slots(extents, desc->multiple);
+  case WYVERN_DIM_SEGMENT:
+    return wyvern_count_slots(extents, extents->segment);
   case WYVERN_DIM_HEAD:
   case WYVERN_DIM_WHOLE:
   case WYVERN_DIM_SLOT:

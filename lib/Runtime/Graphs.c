@@ -59,6 +59,7 @@ static void fill_key(const wyvern_program *program, const wyvern_call *call,
   add(key, (uint64_t)call->extents.tokens);
   add(key, (uint64_t)call->extents.sequences);
   add(key, (uint64_t)call->extents.packed);
+  add(key, (uint64_t)call->extents.segment);
   if (call->cu_seqlens)
     add_tensor(key, call->cu_seqlens);
   uint32_t tensors = program->desc->num_tensors + variant->num_workspace;

@@ -43,6 +43,9 @@ static wyvern_status set_param(wyvern_program *program,
   case WYVERN_PARAM_SEQUENCES:
     value->integer = call->extents.sequences;
     break;
+  case WYVERN_PARAM_SEGMENT:
+    value->integer = call->extents.segment * call->extents.chunk;
+    break;
   }
   return WYVERN_OK;
 }
@@ -61,9 +64,7 @@ static wyvern_status fill(wyvern_program *program, const wyvern_driver *driver,
                           wyvern_kernel_call *out) {
   const wyvern_kernel_desc *desc =
       &program->desc->variants[call->variant].kernels[k];
-  int64_t count = desc->grid_count == WYVERN_COUNT_SLOTS
-                      ? wyvern_count_slots(&call->extents, desc->grid_chunks)
-                      : call->extents.sequences;
+  int64_t count = wyvern_count_grid(desc, &call->extents);
   int64_t blocks;
   if (__builtin_mul_overflow(count, (int64_t)desc->grid_factor, &blocks) ||
       blocks > INT_MAX)
@@ -72,8 +73,8 @@ static wyvern_status fill(wyvern_program *program, const wyvern_driver *driver,
         "%s: %s needs %u blocks for each of %lld %s, more than a "
         "grid's 2^31 - 1: split the batch",
         program->desc->name, desc->symbol, desc->grid_factor, (long long)count,
-        desc->grid_count == WYVERN_COUNT_SLOTS ? "slots of chunks"
-                                               : "sequences");
+        desc->grid_count == WYVERN_COUNT_SEQUENCES ? "sequences"
+                                                   : "slots of chunks");
   out->desc = desc;
   out->kernel = program->kernels[call->variant][k].kernel;
   out->blocks = (unsigned)blocks;

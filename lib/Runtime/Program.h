@@ -62,6 +62,7 @@ struct wyvern_program {
   const wyvern_program_desc *desc;
   uint32_t main_tensor;   /* the input that tells B and T */
   _Atomic int32_t forced; /* the variant that every launch runs, or -1 */
+  _Atomic int64_t forced_segment; /* chunks of its segments; 0: by shapes */
   wyvern_layout layouts[WYVERN_MAX_TENSORS]; /* of the desc's tensors */
   wyvern_kernel kernels[WYVERN_MAX_VARIANTS][WYVERN_MAX_KERNELS];
   int loaded; /* guarded by lock, as the fields of kernels */
@@ -75,7 +76,8 @@ struct wyvern_program {
 
 typedef struct wyvern_extents {
   int64_t batch, tokens, sequences;
-  int64_t chunk; /* tokens */
+  int64_t chunk;   /* tokens */
+  int64_t segment; /* chunks; 0 where the chosen variant has no segments */
   int packed;
 } wyvern_extents;
 
@@ -92,6 +94,7 @@ typedef struct wyvern_call {
 /* Descriptor.c */
 wyvern_status wyvern_check_desc(const wyvern_program_desc *desc);
 wyvern_status wyvern_check_costs(const wyvern_program_desc *desc);
+int wyvern_has_segments(const wyvern_variant_desc *variant);
 const wyvern_tensor_desc *wyvern_find_tensor(const wyvern_program_desc *desc,
                                              const wyvern_variant_desc *variant,
                                              uint32_t index);
@@ -101,14 +104,15 @@ int wyvern_is_main(const wyvern_tensor_desc *tensor);
 void wyvern_find_layouts(wyvern_program *program);
 
 /* Choose.c */
-uint32_t wyvern_choose(const wyvern_program *program,
-                       const wyvern_extents *extents);
+uint32_t wyvern_choose(const wyvern_program *program, wyvern_extents *extents);
 
 /* Extents.c */
 wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
                                  int64_t tokens, int64_t packed_sequences,
                                  wyvern_extents *extents);
-int64_t wyvern_count_slots(const wyvern_extents *extents, uint32_t chunks);
+int64_t wyvern_count_slots(const wyvern_extents *extents, int64_t chunks);
+int64_t wyvern_count_grid(const wyvern_kernel_desc *kernel,
+                          const wyvern_extents *extents);
 int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
                           const wyvern_extents *extents);
 wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,

@@ -107,6 +107,8 @@ static std::string getExtent(const TensorInfo &tensor, const DimInfo &dim) {
     return dim.multiple == 1 ? "slots" : "slots" + std::to_string(dim.multiple);
   case DimRange::Slot:
     return "pool_slots";
+  case DimRange::Segment:
+    break; // of the workspace, which the runtime lays out
   case DimRange::Head:
   case DimRange::Whole:
     return std::to_string(dim.size);
@@ -133,8 +135,9 @@ void HeaderWriter::writeTensors(StringRef array, ArrayRef<TensorInfo> tensors) {
   static constexpr StringLiteral roles[] = {"WYVERN_INPUT", "WYVERN_OUTPUT",
                                             "WYVERN_WORKSPACE"};
   static constexpr StringLiteral kinds[] = {
-      "WYVERN_DIM_SEQ",  "WYVERN_DIM_TIME",  "WYVERN_DIM_CHUNK",
-      "WYVERN_DIM_HEAD", "WYVERN_DIM_WHOLE", "WYVERN_DIM_SLOT"};
+      "WYVERN_DIM_SEQ",    "WYVERN_DIM_TIME",  "WYVERN_DIM_CHUNK",
+      "WYVERN_DIM_HEAD",   "WYVERN_DIM_WHOLE", "WYVERN_DIM_SLOT",
+      "WYVERN_DIM_SEGMENT"};
   os << "static const wyvern_tensor_desc " << array << "[] = {\n";
   for (const TensorInfo &tensor : tensors) {
     os << "  {\"" << tensor.name << "\", "
@@ -155,7 +158,7 @@ void HeaderWriter::writeParams(const VariantInfo &variant,
   static constexpr StringLiteral kinds[] = {
       "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",  "WYVERN_PARAM_STRIDE",
       "WYVERN_PARAM_CU_SEQLENS", "WYVERN_PARAM_CU_WIDTH", "WYVERN_PARAM_TOKENS",
-      "WYVERN_PARAM_SEQUENCES"};
+      "WYVERN_PARAM_SEQUENCES",  "WYVERN_PARAM_SEGMENT"};
   os << "static const wyvern_param_desc " << getStem(program, variant) << '_'
      << kernel.symbol << "_params[] = {\n";
   for (const ParamInfo &param : kernel.params) {
@@ -174,6 +177,8 @@ void HeaderWriter::writeParams(const VariantInfo &variant,
 }
 
 void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
+  static constexpr StringLiteral counts[] = {
+      "WYVERN_COUNT_SLOTS", "WYVERN_COUNT_SEQUENCES", "WYVERN_COUNT_SEGMENTS"};
   bool slots = kernel.gridCount == GridCount::Slots;
   const CostInfo &cost = kernel.cost;
   os << "  {\"" << kernel.symbol << "\", \"" << kernel.getImageName() << "\", ";
@@ -181,7 +186,7 @@ void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
     os << "NULL, 0, ";
   else
     os << getImageSymbol(kernel) << ", " << kernel.cubin.size() << ", ";
-  os << (slots ? "WYVERN_COUNT_SLOTS" : "WYVERN_COUNT_SEQUENCES") << ", "
+  os << counts[static_cast<unsigned>(kernel.gridCount)] << ", "
      << kernel.gridFactor << ", " << (slots ? kernel.gridChunks : 0) << ", "
      << kernel.block << ", " << kernel.dynamicShared << ", "
      << kernel.params.size() << ", " << stem << '_' << kernel.symbol

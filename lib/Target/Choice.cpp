@@ -41,9 +41,11 @@ private:
 static wyvern_kernel_desc describe(const KernelInfo &kernel) {
   auto narrow = [](int64_t value) { return static_cast<uint32_t>(value); };
   wyvern_kernel_desc desc = {};
+  static constexpr wyvern_count counts[] = {
+      WYVERN_COUNT_SLOTS, WYVERN_COUNT_SEQUENCES, WYVERN_COUNT_SEGMENTS};
   bool slots = kernel.gridCount == GridCount::Slots;
   desc.symbol = kernel.symbol.c_str();
-  desc.grid_count = slots ? WYVERN_COUNT_SLOTS : WYVERN_COUNT_SEQUENCES;
+  desc.grid_count = counts[static_cast<unsigned>(kernel.gridCount)];
   desc.grid_factor = narrow(kernel.gridFactor);
   desc.grid_chunks = slots ? narrow(kernel.gridChunks) : 0;
   desc.cost = {narrow(kernel.cost.stepChunks),  narrow(kernel.cost.residents),

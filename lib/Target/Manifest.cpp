@@ -16,8 +16,8 @@ using namespace mlir::wyvern;
 static constexpr unsigned schemaVersion = 3;
 
 static StringRef stringify(DimRange kind) {
-  static constexpr StringLiteral names[] = {"seq",  "time",  "chunk",
-                                            "head", "whole", "slot"};
+  static constexpr StringLiteral names[] = {"seq",   "time", "chunk",  "head",
+                                            "whole", "slot", "segment"};
   return names[static_cast<unsigned>(kind)];
 }
 
@@ -29,7 +29,7 @@ static StringRef stringify(TensorRole role) {
 static StringRef stringify(ParamKind kind) {
   static constexpr StringLiteral names[] = {"tensor_map", "pointer",  "stride",
                                             "cu_seqlens", "cu_width", "tokens",
-                                            "sequences"};
+                                            "sequences",  "segment"};
   return names[static_cast<unsigned>(kind)];
 }
 
@@ -97,9 +97,7 @@ static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
     json.attribute("sha256", hash(kernel.cubin));
     json.attributeObject("grid", [&] {
       json.attribute("factor", kernel.gridFactor);
-      json.attribute("count", kernel.gridCount == GridCount::Slots
-                                  ? "slots"
-                                  : "sequences");
+      json.attribute("count", getName(kernel.gridCount));
       if (kernel.gridChunks != 1)
         json.attribute("chunks", kernel.gridChunks);
     });

@@ -60,6 +60,8 @@ static std::string describe(const TensorInfo &tensor, const DimInfo &dim) {
     return "slots of " + times + "chunks";
   case DimRange::Slot:
     return "slots of the pool";
+  case DimRange::Segment:
+    return "segments";
   case DimRange::Head:
   case DimRange::Whole:
     return std::to_string(dim.size);

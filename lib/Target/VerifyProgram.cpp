@@ -75,6 +75,11 @@ void ProgramVerifier::verifyTensor(const TensorInfo &tensor) {
       expect(dim.multiple >= 1,
              "tensor " + tensor.name +
                  " has a chunk dimension of no chunks a slot");
+    if (dim.kind == DimRange::Segment)
+      expect(tensor.role == TensorRole::Workspace,
+             "tensor " + tensor.name +
+                 " has a dimension of segments, which a launch counts, and is "
+                 "no workspace");
     if (dim.kind == DimRange::Head || dim.kind == DimRange::Whole)
       expect(dim.size >= 1,
              "tensor " + tensor.name + " has a dimension of no elements");
@@ -129,12 +134,11 @@ void ProgramVerifier::verifyKernel(const VariantInfo &variant,
   expect(kernel.gridChunks >= 1 && kernel.gridChunks <= UINT32_MAX,
          "kernel " + kernel.symbol + " has a grid of no chunks a slot");
   expect(kernel.gridChunks == 1 || kernel.gridCount == GridCount::Slots,
-         "kernel " + kernel.symbol +
-             " has chunks a slot, but a grid of sequences");
+         "kernel " + kernel.symbol + " has chunks a slot, but another grid");
   expect(!kernel.params.empty(),
          "kernel " + kernel.symbol + " has no parameters");
   expect(program.variants.size() == 1 ||
-             (kernel.cost.residents >= 1 && kernel.cost.stepChunks >= 1),
+             (kernel.cost.residents >= 1 && kernel.cost.stepChunks >= 0),
          "kernel " + kernel.symbol +
              " has no cost, and there are several variants");
   for (const ParamInfo &param : kernel.params)

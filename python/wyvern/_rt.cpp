@@ -302,7 +302,8 @@ private:
                                           {"chunk", WYVERN_DIM_CHUNK},
                                           {"head", WYVERN_DIM_HEAD},
                                           {"whole", WYVERN_DIM_WHOLE},
-                                          {"slot", WYVERN_DIM_SLOT}});
+                                          {"slot", WYVERN_DIM_SLOT},
+                                          {"segment", WYVERN_DIM_SEGMENT}});
       if (out.kind == WYVERN_DIM_TIME || out.kind == WYVERN_DIM_CHUNK)
         out.multiple = get(dim, "multiple", 1u);
       if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)
@@ -357,7 +358,8 @@ private:
            {"cu_seqlens", WYVERN_PARAM_CU_SEQLENS},
            {"cu_width", WYVERN_PARAM_CU_WIDTH},
            {"tokens", WYVERN_PARAM_TOKENS},
-           {"sequences", WYVERN_PARAM_SEQUENCES}});
+           {"sequences", WYVERN_PARAM_SEQUENCES},
+           {"segment", WYVERN_PARAM_SEGMENT}});
       if (param.kind <= WYVERN_PARAM_STRIDE)
         param.tensor = indexOf(get<std::string>(dict, "tensor"));
       if (param.kind == WYVERN_PARAM_STRIDE)
@@ -377,9 +379,11 @@ private:
     wyvern_kernel_desc kernel = {};
     kernel.symbol = keep(get<std::string>(object, "symbol"));
     kernel.file = keep(get<std::string>(object, "image"));
-    kernel.grid_count = lookUp<wyvern_count>(
-        "grid count", get<std::string>(grid, "count"),
-        {{"slots", WYVERN_COUNT_SLOTS}, {"sequences", WYVERN_COUNT_SEQUENCES}});
+    kernel.grid_count =
+        lookUp<wyvern_count>("grid count", get<std::string>(grid, "count"),
+                             {{"slots", WYVERN_COUNT_SLOTS},
+                              {"sequences", WYVERN_COUNT_SEQUENCES},
+                              {"segments", WYVERN_COUNT_SEGMENTS}});
     kernel.grid_factor = get<uint32_t>(grid, "factor");
     kernel.grid_chunks =
         get(grid, "chunks", kernel.grid_count == WYVERN_COUNT_SLOTS ? 1u : 0u);

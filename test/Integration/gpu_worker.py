@@ -126,10 +126,11 @@ def check_repeat(layer):
 
 
 def check_alone_batch_packed(layer):
-    """Within each variant, a sequence gives the same bits alone, in a batch, and packed."""
+    """Within each variant, and one length of its segments, a sequence gives the same bits alone,
+    in a batch, and packed."""
     program, problems = program_for(layer), []
     for variant in program.variants:
-        program.force_variant(variant)
+        program.force_variant(variant + "-256" * variant.endswith("segments"))
         problems += [f"{problem}, {variant}" for problem in alone_batch_packed(layer)]
     program.force_variant(None)
     return {"ok": not problems, "problems": problems}

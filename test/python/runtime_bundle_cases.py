@@ -47,7 +47,7 @@ def case_malformed_descriptors(folder):
         (set_in("variants", 0, "workspace", 1, "dims", 0, "multiple", value=0), "dimension 0 of tensor 'before_1'"),
         (set_in(*kernel(0), "block", value=2048), "block 2048"),
         (set_in(*kernel(0), "grid", "chunks", value=0), "delta_net_before has 0 chunks a slot"),
-        (set_in(*kernel(1), "grid", "chunks", value=1), "expected 0, since it counts sequences"),
+        (set_in(*kernel(1), "grid", "chunks", value=1), "expected 0, since it counts no slots"),
         (set_in(*box, "box", value=[1, 64, 1, 512]), "extent 512"),
         (set_in(*box, "box", value=[1, 64, 1, 128]), "rows of 256 bytes"),
         (set_in(*box, "swizzle", value=96), "swizzle of 96"),

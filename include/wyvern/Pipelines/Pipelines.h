@@ -46,6 +46,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("tokens of the segments that long sequences are cut into, "
                      "to run at once; 0 to leave them whole"),
       llvm::cl::init(0)};
+  Option<bool> segmentsAtLaunch{
+      *this, "segments-at-launch",
+      llvm::cl::desc("let each launch choose the segments' length, of which "
+                     "segment-tokens is one"),
+      llvm::cl::init(false)};
   Option<std::string> schedule{
       *this, "schedule",
       llvm::cl::desc("how chunk programs are divided into kernels and roles: "

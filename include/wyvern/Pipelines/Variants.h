@@ -18,14 +18,19 @@ namespace mlir::wyvern {
 /// How a program is divided: a strategy for its kernels, and segments of its
 /// sequences.
 struct Variant {
+  /// Tokens of the segments in the IR of a variant whose launches choose.
+  static constexpr int64_t typicalSegment = 4096;
+
   std::string schedule = "separate"; ///< One of getSchedules().
   int64_t segmentTokens = 0;         ///< 0: whole sequences.
+  bool segmentsAtLaunch = false;     ///< A launch chooses other tokens.
 
-  /// The strategy's name, `segments-<tokens>` where it is `separate` and there
-  /// are segments, or both.
+  /// The strategy's name, `segments` or `segments-<tokens>` where it is
+  /// `separate` and there are segments, or both.
   std::string getName() const;
   bool operator==(const Variant &other) const {
-    return schedule == other.schedule && segmentTokens == other.segmentTokens;
+    return schedule == other.schedule && segmentTokens == other.segmentTokens &&
+           segmentsAtLaunch == other.segmentsAtLaunch;
   }
 };
 

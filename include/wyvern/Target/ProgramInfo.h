@@ -22,7 +22,7 @@
 namespace mlir::wyvern {
 
 /// What one dimension of a tensor counts; as WYVERN_DIM_* of wyvern_rt.h.
-enum class DimRange { Seq, Time, Chunk, Head, Whole, Slot };
+enum class DimRange { Seq, Time, Chunk, Head, Whole, Slot, Segment };
 
 struct DimInfo {
   DimRange kind = DimRange::Whole;
@@ -58,7 +58,8 @@ enum class ParamKind {
   CuSeqlens,
   CuWidth,
   Tokens,
-  Sequences
+  Sequences,
+  Segment
 };
 
 /// How the runtime fills one kernel parameter.
@@ -70,8 +71,15 @@ struct ParamInfo {
   int64_t swizzle = 0;      ///< TensorMap: bytes.
 };
 
-/// gridDim.x is `gridFactor` times this; slots are of `gridChunks` chunks.
-enum class GridCount { Slots, Sequences };
+/// gridDim.x is `gridFactor` times this; slots are of `gridChunks` chunks,
+/// segments of as many as the launch chooses.
+enum class GridCount { Slots, Sequences, Segments };
+
+/// Returns its name in manifests and in `tile.kernel`.
+inline const char *getName(GridCount count) {
+  constexpr const char *names[] = {"slots", "sequences", "segments"};
+  return names[static_cast<unsigned>(count)];
+}
 
 /// What ptxas said about one kernel.
 struct KernelResources {
@@ -86,7 +94,7 @@ struct KernelResources {
 /// What a block of a kernel is estimated to cost; as wyvern_cost_desc of
 /// wyvern_rt.h, and all 0 where nobody has estimated it.
 struct CostInfo {
-  int64_t stepChunks = 0;
+  int64_t stepChunks = 0; ///< 0, where there is an estimate: a segment's.
   int64_t residents = 0;
   int64_t blockCycles = 0;
   int64_t stepCycles = 0;

@@ -12,6 +12,11 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
+/// Returns ceil(tokens / chunk).
+static Value countChunks(Emitter &e, Value tokens, Value chunk) {
+  return e.udiv(e.add(tokens, e.sub(chunk, e.c64(1))), chunk);
+}
+
 namespace {
 struct BlockIdPattern : OpConversionPattern<BlockIdOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -85,15 +90,13 @@ struct FirstSlotPattern : OpConversionPattern<FirstSlotOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     CuSeqlens cu(e, adaptor.getCu());
-    Value n = adaptor.getN();
-    int64_t chunk = op.getChunk();
+    Value n = adaptor.getN(), chunk = adaptor.getChunk();
     rewriter.replaceOp(
         op, e.ifElse(
                 isPresent(e, cu.pointer), e.i64(),
                 [&] { return e.add(e.udiv(cu.entry(e, n), chunk), n); },
                 [&] {
-                  Value rounded = e.add(adaptor.getTokens(), chunk - 1);
-                  return e.mul(n, e.udiv(rounded, chunk));
+                  return e.mul(n, countChunks(e, adaptor.getTokens(), chunk));
                 }));
     return success();
   }
@@ -110,8 +113,8 @@ struct FindChunkPattern : OpConversionPattern<FindChunkOp> {
     Emitter e(rewriter, op.getLoc());
     CuSeqlens cu(e, adaptor.getCu());
     Value packed = isPresent(e, cu.pointer), slot = adaptor.getSlot();
-    int64_t chunk = op.getChunk();
-    Value perRow = e.udiv(e.add(adaptor.getTokens(), chunk - 1), chunk);
+    Value chunk = adaptor.getChunk();
+    Value perRow = countChunks(e, adaptor.getTokens(), chunk);
     auto firstSlot = [&](Value n) {
       return e.add(e.udiv(cu.entry(e, n), chunk), n);
     };

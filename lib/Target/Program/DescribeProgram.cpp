@@ -38,6 +38,12 @@ private:
   int64_t countChunks(tile::LaunchOp launch) const {
     return static_cast<int64_t>(launch.getChunk()) / program.chunk;
   }
+  /// Returns the program's chunks of a segment whose length the launch chooses;
+  /// 0 where there is none.
+  int64_t getSegmentChunks() const {
+    auto tokens = func->getAttrOfType<IntegerAttr>(delta::kSegmentAttr);
+    return tokens ? tokens.getInt() / program.chunk : 0;
+  }
   /// The parameters behind one argument of a kernel.
   LogicalResult addParams(tile::KernelOp kernel, BlockArgument argument,
                           KernelInfo &info);
@@ -117,8 +123,12 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding,
   auto type = cast<RankedTensorType>(tensor.getType());
   info.dtype = describeType(type.getElementType());
   for (auto [dim, size] : llvm::zip_equal(
-           cast<delta::BindingAttr>(binding).getDims(), type.getShape()))
+           cast<delta::BindingAttr>(binding).getDims(), type.getShape())) {
     info.dims.push_back(describeDim(dim, size, chunks));
+    DimInfo &last = info.dims.back();
+    if (last.kind == DimRange::Chunk && last.multiple == getSegmentChunks())
+      last = {DimRange::Segment, 0, 0};
+  }
   // A limit is one of the caller's tensors.
   auto most = func->getAttrOfType<IntegerAttr>(delta::kMaxTokensAttr);
   if (most && info.role == TensorRole::Input && !info.residual)
@@ -178,6 +188,8 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
     add(ParamKind::Tokens);
   } else if (name == "sequences") {
     add(ParamKind::Sequences);
+  } else if (name == "segment") {
+    add(ParamKind::Segment);
   } else {
     return kernel.emitError()
            << "argument #" << argument.getArgNumber() << " of type " << type
@@ -191,11 +203,13 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
   KernelInfo info;
   info.symbol = kernel.getSymName().str();
   info.gridFactor = kernel.getGridFactor();
-  info.gridCount = kernel.getGridCount() == "slots" ? GridCount::Slots
-                                                    : GridCount::Sequences;
+  for (GridCount count :
+       {GridCount::Slots, GridCount::Sequences, GridCount::Segments})
+    if (kernel.getGridCount() == getName(count))
+      info.gridCount = count;
   if (info.gridCount == GridCount::Slots)
     info.gridChunks = kernel.getGridChunks() * chunks;
-  info.cost.stepChunks = chunks;
+  info.cost.stepChunks = chunks == getSegmentChunks() ? 0 : chunks;
   info.block = kernel.getWarps() * 32;
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";

@@ -41,6 +41,8 @@ class InPieces:
     def _cut(self, name: str) -> Optional[Pieces]:
         variants = self.manifest["variants"]
         kernels = variants[0]["kernels"] if len(variants) == 1 else []
+        if any(kernel["grid"]["count"] == "segments" for kernel in kernels):
+            return None  # each piece would choose a length of its own
         end = next((i for i, kernel in enumerate(kernels) if name in _named([kernel])), 0)
         begin = end
         while begin > 0 and kernels[begin - 1]["grid"]["count"] == "slots":

@@ -14,7 +14,7 @@
 // chunk's slot; rows of a chunk as far as they are the sequence's.
 
 // CHECK-LABEL: tile.kernel @gated_backward_scan(
-// CHECK: %[[FIRST:.*]] = tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk 64
+// CHECK: %[[FIRST:.*]] = tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk %c64
 // CHECK: scf.for %[[USE:.*]] = %{{.*}} iter_args(%[[S:.*]] = %
 // CHECK: %[[SLOT:.*]] = arith.addi %[[FIRST]], %[[USE]]
 // CHECK: %[[SB:.*]] = arith.truncf %[[S]]

@@ -14,7 +14,7 @@
 // CHECK: %[[place:.*]] = arith.remui %{{.*}}, %c2
 // CHECK: %[[first:.*]] = arith.cmpi eq, %[[place]], %c0
 // CHECK: scf.if %[[first]] {
-// CHECK: tile.first_slot {{.*}} chunk 128
+// CHECK: tile.first_slot {{.*}} chunk %c128
 // CHECK: tile.store_matrix
 // CHECK: tile.wait
 func.func @save(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1x64xbf16> {delta.name = "v"},
@@ -38,7 +38,7 @@ func.func @save(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1x6
 // CHECK-SAME: grid 1 * slots of 2 warps 5
 // CHECK-SAME: operands ["x", "v", "o", "state", "cu_seqlens", "tokens", "sequences"]
 // CHECK: %[[unit:.*]] = tile.block_id
-// CHECK: %[[n:.*]], %[[run:.*]] = tile.find_chunk %[[unit]] {{.*}} chunk 128
+// CHECK: %[[n:.*]], %[[run:.*]] = tile.find_chunk %[[unit]] {{.*}} chunk %c128
 // CHECK: %[[firstChunk:.*]] = arith.muli %[[run]], %c2
 // CHECK: arith.minui %{{.*}}, %c2
 // CHECK: tile.load_matrix %{{.*}}[%[[unit]], %c0, %c0, %{{.*}}]
@@ -68,8 +68,10 @@ func.func @replay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1
 // CHECK-SAME: grid 2 * slots of 2 warps 5
 // CHECK-SAME: operands ["t", "x", "v", "end", "cu_seqlens", "tokens", "sequences"]
 // CHECK: %[[start:.*]] = arith.muli %{{.*}}, %c64
+// CHECK: %[[firstChunk:.*]] = arith.muli %{{.*}}, %c2
 // CHECK: %[[rounded:.*]] = arith.addi %{{.*}}, %c63
-// CHECK: %[[chunks:.*]] = arith.divui %[[rounded]], %c64
+// CHECK: arith.divui %[[rounded]], %c64
+// CHECK: %[[count:.*]] = arith.minui %{{.*}}, %c2
 // CHECK: %[[start32:.*]] = arith.index_cast %[[start]] : index to i32
 // CHECK: %[[first:.*]] = tile.broadcast %[[start32]]
 // CHECK: %[[i:.*]] = tile.index 0
@@ -81,13 +83,9 @@ func.func @replay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1
 // CHECK: %[[number:.*]] = arith.addi
 // CHECK: %[[S1:.*]] = tile.await
 // CHECK-NOT: arith.truncf %[[S1]]
-// CHECK: %[[place:.*]] = arith.remui %[[number]], %c2
-// CHECK: %[[isLastOfRun:.*]] = arith.cmpi eq, %[[place]], %c1
-// CHECK: %[[isBefore:.*]] = arith.cmpi ult, %[[place]], %c1
 // CHECK: %[[next:.*]] = arith.addi %[[number]], %c1
-// CHECK: %[[isLast:.*]] = arith.cmpi eq, %[[next]], %[[chunks]]
-// CHECK: %[[isEarly:.*]] = arith.andi %[[isBefore]], %[[isLast]]
-// CHECK: %[[stores:.*]] = arith.ori %[[isLastOfRun]], %[[isEarly]]
+// CHECK: %[[behind:.*]] = arith.addi %[[firstChunk]], %[[count]]
+// CHECK: %[[stores:.*]] = arith.cmpi eq, %[[next]], %[[behind]]
 // CHECK: scf.if %[[stores]] {
 // CHECK: %[[end:.*]] = arith.truncf %[[S1]]
 // CHECK: tile.store_matrix %[[end]]

@@ -528,7 +528,8 @@ tile.kernel @held(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps
 // CHECK: llvm.mul
 // CHECK-COUNT-4: nvvm.shfl.sync {{ *}}idx
 tile.kernel @slots(%n: index, %cu: !tile.cu_seqlens, %T: index, %v: tensor<64xf32, #tile.layout<warp>>) grid 1 * slots warps 4 min_blocks 1 operands ["", "", "", ""] shared_bytes 0 {
-  %slot = tile.first_slot %n of %cu tokens %T chunk 64
+  %c64 = arith.constant 64 : index
+  %slot = tile.first_slot %n of %cu tokens %T chunk %c64
   %s = tile.sum_groups %v by 2 : tensor<64xf32, #tile.layout<warp>> -> tensor<32xf32, #tile.layout<warp>>
 }
 

@@ -119,7 +119,8 @@ tile.kernel @two_blocks() grid 1 * slots warps 8 min_blocks 2 operands [] shared
 tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index)
     grid 1 * slots warps 4 min_blocks 1 operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 0 {
   %slot = tile.block_id
-  %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64
+  %c64 = arith.constant 64 : index
+  %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk %c64
   %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
 }
 

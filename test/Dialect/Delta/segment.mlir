@@ -2,6 +2,10 @@
 // RUN: wyvern-opt %s -delta-segment=tokens=100 -split-input-file --remarks-filter=delta-segment -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: not wyvern-opt %s -delta-segment=tokens=0 -split-input-file -o /dev/null 2>&1 | FileCheck %s --check-prefix=TOKENS
 
+// RUN: wyvern-opt %s -delta-segment="tokens=100 at-launch=true" -split-input-file | FileCheck %s --check-prefix=LAUNCH
+// LAUNCH: func.func @delta_net
+// LAUNCH-SAME: attributes {delta.segment_tokens = 128 : i64}
+
 // TOKENS: error: expected tokens of at least 1, found 0: a segment is as many tokens of a sequence
 
 #mk = affine_map<(m, n, k) -> (m, k)>

@@ -39,11 +39,12 @@ tile.kernel @copy(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1,
 tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index) grid 4 * slots warps 8 min_blocks 2
     operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 4096 {
   // CHECK: tile.block_id
-  // CHECK: tile.find_chunk %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}} chunk 64
+  // CHECK: tile.find_chunk %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}} chunk %{{.*}}
   // CHECK: tile.sequence %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}}
   tile.roles warps [4, 4] registers [216, 40] {
     %slot = tile.block_id
-    %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64
+    %c64 = arith.constant 64 : index
+    %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk %c64
     %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
   }, {
     // CHECK: tile.barrier proxy id 1
@@ -365,8 +366,8 @@ func.func @sums(%x: tensor<64x128xf32, #tile.layout<acc>>, %scratch: !tile.smem<
 
 // CHECK-LABEL: func.func @first_slot
 func.func @first_slot(%n: index, %cu: !tile.cu_seqlens, %T: index) {
-  // CHECK: tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk 64
-  %slot = tile.first_slot %n of %cu tokens %T chunk 64
+  // CHECK: tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk %{{.*}}
+  %slot = tile.first_slot %n of %cu tokens %T chunk %T
   return
 }
 

@@ -79,7 +79,7 @@ module attributes {tile.target = "sm_90a"} {}
 // tile.kernel
 //===----------------------------------------------------------------------===//
 
-// expected-error @+1 {{(C1) expected a grid of sequences or slots, found heads}}
+// expected-error @+1 {{(C1) expected a grid of sequences, slots or segments, found heads}}
 tile.kernel @kernel_c1() grid 1 * heads warps 4 min_blocks 1 operands [] {
 }
 
@@ -103,7 +103,7 @@ tile.kernel @kernel_c3_none() grid 1 * slots warps 0 min_blocks 1 operands [] {
 
 // -----
 
-// expected-error @+1 {{(C4) expected one or more chunks a slot, and one in a grid of sequences, found 2 for a grid of sequences}}
+// expected-error @+1 {{(C4) expected one or more chunks a slot, and one in another grid, found 2 for a grid of sequences}}
 tile.kernel @kernel_c4() grid 1 * sequences of 2 warps 5 min_blocks 1 operands [] {
 }
 
@@ -1314,7 +1314,7 @@ tile.kernel @two(%x: !tile.global<tensor<?x?x1x64xbf16>>, %y: !tile.global<tenso
     grid 1 * slots warps 4 min_blocks 1 operands ["x", "y", "cu_seqlens", "tokens", "sequences"] {
 }
 func.func @launch_c2(%x: tensor<?x?x1x64xbf16>) {
-  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences, found 5 arguments}}
+  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences (and the segment, if it names one), found 5 arguments}}
   tile.launch @two chunk 64 ins(%x : tensor<?x?x1x64xbf16>) bindings [#delta.binding<[seq, time, head, _]>], [], []
   return
 }

@@ -67,7 +67,7 @@ tile.kernel @masks(%x: !acc) grid 1 * slots warps 4 min_blocks 1 operands [""] {
 // CHECK-NEXT: tile.first_slot
 tile.kernel @slot(%cu: !tile.cu_seqlens, %tokens: index, %n: index) grid 1 * slots warps 8 min_blocks 1 operands ["cu_seqlens", "tokens", "sequences"] {
   %id = tile.block_id
-  %first = tile.first_slot %id of %cu tokens %tokens chunk 64
+  %first = tile.first_slot %id of %cu tokens %tokens chunk %tokens
   tile.roles warps [4, 4] {
     %c0 = arith.constant 0 : index
   }, {

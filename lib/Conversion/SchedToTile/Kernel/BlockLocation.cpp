@@ -6,9 +6,11 @@
 
 #include "BlockLocation.h"
 
+#include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -46,6 +48,16 @@ static bool hasSlots(sched::KernelOp kernel) {
          llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);
 }
 
+bool wyvern::hasSegments(sched::KernelOp kernel) {
+  auto func = kernel->getParentOfType<func::FuncOp>();
+  auto tokens = func->getAttrOfType<IntegerAttr>(kSegmentAttr);
+  int64_t run = kernel.getOver() == sched::GridOver::slots
+                    ? static_cast<int64_t>(kernel.getRun())
+                    : 1;
+  return tokens &&
+         tokens.getInt() == run * static_cast<int64_t>(kernel.getChunk());
+}
+
 /// From the block's number to its head, its part of the split dimension, its
 /// sequence, and how many chunks it visits: all of a sequence or those of a
 /// slot; none where the slot is between two sequences.
@@ -73,27 +85,27 @@ BlockLocation::BlockLocation(OpBuilder &builder, sched::KernelOp kernel,
 
 void BlockLocation::locateSequence(OpBuilder &builder, Value unit) {
   Location loc = kernel.getLoc();
-  int64_t run = kernel.getRun(), chunk = kernel.getChunk();
   bool isSlot = kernel.getOver() == sched::GridOver::slots;
   sequence = unit;
   firstChunk = createIndex(builder, loc, 0);
   if (isSlot) {
     auto found =
         tile::FindChunkOp::create(builder, loc, unit, launch.cu, launch.tokens,
-                                  launch.sequences, run * chunk);
+                                  launch.sequences, getRunTokens(builder));
     sequence = found.getN();
-    firstChunk = arith::MulIOp::create(builder, loc, found.getC(),
-                                       createIndex(builder, loc, run));
+    firstChunk =
+        arith::MulIOp::create(builder, loc, found.getC(), getRun(builder));
     runSlot = unit;
   }
   auto at = tile::SequenceOp::create(builder, loc, sequence, launch.cu,
                                      launch.tokens, launch.sequences);
   // A block of one chunk is that of a slot.
-  if (isSlot && run == 1 && hasSlots(kernel)) {
+  if (isSlot && kernel.getRun() == 1 && hasSlots(kernel)) {
     firstSlot = unit;
   } else if (hasSlots(kernel)) {
-    firstSlot = tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
-                                          launch.tokens, chunk);
+    firstSlot =
+        tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
+                                  launch.tokens, getChunkTokens(builder));
     if (isSlot)
       firstSlot = arith::AddIOp::create(builder, loc, firstSlot, firstChunk);
   }
@@ -103,17 +115,36 @@ void BlockLocation::locateSequence(OpBuilder &builder, Value unit) {
 
 void BlockLocation::countChunks(OpBuilder &builder) {
   Location loc = kernel.getLoc();
-  int64_t chunk = kernel.getChunk();
-  Value rounded = arith::AddIOp::create(builder, loc, length,
-                                        createIndex(builder, loc, chunk - 1));
-  count = chunks = arith::DivUIOp::create(builder, loc, rounded,
-                                          createIndex(builder, loc, chunk));
+  Value chunk = getChunkTokens(builder);
+  Value most = builder.createOrFold<arith::SubIOp>(
+      loc, chunk, createIndex(builder, loc, 1));
+  Value rounded = arith::AddIOp::create(builder, loc, length, most);
+  count = chunks = arith::DivUIOp::create(builder, loc, rounded, chunk);
   if (kernel.getOver() == sched::GridOver::sequences)
     return;
   Value begin = arith::MinUIOp::create(builder, loc, firstChunk, count);
   Value left = arith::SubIOp::create(builder, loc, count, begin);
-  count = arith::MinUIOp::create(builder, loc, left,
-                                 createIndex(builder, loc, kernel.getRun()));
+  count = arith::MinUIOp::create(builder, loc, left, getRun(builder));
+}
+
+Value BlockLocation::getChunkTokens(OpBuilder &builder) const {
+  if (launch.segment && kernel.getOver() == sched::GridOver::sequences)
+    return launch.segment;
+  return createIndex(builder, kernel.getLoc(), kernel.getChunk());
+}
+
+Value BlockLocation::getRunTokens(OpBuilder &builder) const {
+  if (launch.segment)
+    return launch.segment;
+  return createIndex(builder, kernel.getLoc(),
+                     static_cast<int64_t>(kernel.getRun() * kernel.getChunk()));
+}
+
+Value BlockLocation::getRun(OpBuilder &builder) const {
+  if (launch.segment)
+    return arith::DivUIOp::create(builder, kernel.getLoc(), launch.segment,
+                                  getChunkTokens(builder));
+  return createIndex(builder, kernel.getLoc(), kernel.getRun());
 }
 
 //===----------------------------------------------------------------------===//
@@ -171,12 +202,19 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
   return coords;
 }
 
+bool BlockLocation::hasRunsOf(int64_t multiple) const {
+  return runSlot && multiple == static_cast<int64_t>(kernel.getRun());
+}
+
 Value BlockLocation::locateGroup(OpBuilder &builder, Value number,
                                  int64_t multiple) const {
   Location loc = kernel.getLoc();
-  Value first =
-      tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
-                                launch.tokens, multiple * kernel.getChunk());
+  if (hasRunsOf(multiple))
+    return runSlot;
+  Value tokens = builder.createOrFold<arith::MulIOp>(
+      loc, createIndex(builder, loc, multiple), getChunkTokens(builder));
+  Value first = tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
+                                          launch.tokens, tokens);
   Value group = arith::DivUIOp::create(builder, loc, number,
                                        createIndex(builder, loc, multiple));
   return arith::AddIOp::create(builder, loc, first, group);
@@ -184,17 +222,15 @@ Value BlockLocation::locateGroup(OpBuilder &builder, Value number,
 
 Chunk BlockLocation::locateChunk(OpBuilder &builder, Value number) const {
   Location loc = kernel.getLoc();
-  int64_t tokens = kernel.getChunk();
+  Value tokens = getChunkTokens(builder);
   Chunk chunk;
   if (firstSlot)
     chunk.slot = arith::AddIOp::create(builder, loc, firstSlot, number);
   chunk.number = arith::AddIOp::create(builder, loc, firstChunk, number);
-  Value offset = arith::MulIOp::create(builder, loc, chunk.number,
-                                       createIndex(builder, loc, tokens));
+  Value offset = arith::MulIOp::create(builder, loc, chunk.number, tokens);
   Value left = arith::SubIOp::create(builder, loc, length, offset);
   chunk.position = offset;
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
-  chunk.valid = arith::MinUIOp::create(builder, loc, left,
-                                       createIndex(builder, loc, tokens));
+  chunk.valid = arith::MinUIOp::create(builder, loc, left, tokens);
   return chunk;
 }

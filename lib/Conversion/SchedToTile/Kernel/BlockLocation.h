@@ -16,7 +16,13 @@ namespace mlir::wyvern {
 /// What a kernel is launched with besides its tensors.
 struct LaunchArguments {
   Value cu, tokens, sequences;
+  /// Tokens of a segment; null where the kernel knows how long its runs are.
+  Value segment = {};
 };
+
+/// True if how many tokens the kernel's runs of chunks have, or its chunks
+/// where a block has a whole sequence, is for the launch to choose.
+bool hasSegments(sched::KernelOp kernel);
 
 /// Where the running chunk lies; all index values.
 struct Chunk {
@@ -38,6 +44,8 @@ public:
 
   /// Returns where chunk `number` of the block's sequence lies.
   Chunk locateChunk(OpBuilder &builder, Value number) const;
+  /// True if the block has a run of `multiple` chunks.
+  bool hasRunsOf(int64_t multiple) const;
   /// Returns the slot of the first chunk of chunk `number`'s group of
   /// `multiple`: that of a state that is kept every few chunks.
   Value locateGroup(OpBuilder &builder, Value number, int64_t multiple) const;
@@ -66,6 +74,10 @@ private:
   void locateSequence(OpBuilder &builder, Value unit);
   void countChunks(OpBuilder &builder);
   Value locateHead(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
+  /// Returns the tokens of a chunk, and the chunks and the tokens of a run.
+  Value getChunkTokens(OpBuilder &builder) const;
+  Value getRun(OpBuilder &builder) const;
+  Value getRunTokens(OpBuilder &builder) const;
 
   mutable sched::KernelOp kernel; // op accessors are not const
   LaunchArguments launch;

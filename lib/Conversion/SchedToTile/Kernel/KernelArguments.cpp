@@ -76,5 +76,7 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
       add(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
   context.launch.tokens = add(builder.getIndexType(), "tokens");
   context.launch.sequences = add(builder.getIndexType(), "sequences");
+  if (hasSegments(kernel))
+    context.launch.segment = add(builder.getIndexType(), "segment");
   return operandNames;
 }

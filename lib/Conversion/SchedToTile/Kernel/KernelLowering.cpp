@@ -23,11 +23,15 @@ static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
   // do nothing.
   if (hasBudgets)
     warps = llvm::alignTo(warps, 4);
+  bool isSegments = isSlots && hasSegments(kernel);
   auto shell = tile::KernelOp::create(
       builder, kernel.getLoc(), kernel.getKernelName(),
-      kernel.getHeads() * kernel.getSplit(), isSlots ? "slots" : "sequences",
-      isSlots ? kernel.getRun() : 1, warps, kernel.getMinBlocks(),
-      builder.getArrayAttr({}), IntegerAttr());
+      kernel.getHeads() * kernel.getSplit(),
+      isSegments ? "segments"
+      : isSlots  ? "slots"
+                 : "sequences",
+      isSlots && !isSegments ? kernel.getRun() : 1, warps,
+      kernel.getMinBlocks(), builder.getArrayAttr({}), IntegerAttr());
   builder.createBlock(&shell.getBody());
   return shell;
 }

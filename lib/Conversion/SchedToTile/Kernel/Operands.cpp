@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Operands.h"
+#include "BlockLocation.h"
 
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
@@ -251,6 +252,24 @@ static LogicalResult checkOut(sched::KernelOp kernel,
   return success();
 }
 
+/// What is kept of every few chunks is kept of a run, if the launch chooses how
+/// many these are: of its first chunk, or of its last one.
+static LogicalResult checkRuns(sched::KernelOp kernel) {
+  int64_t run = kernel.getRun();
+  for (BindingAttr binding :
+       kernel.getOutBindings().getAsRange<BindingAttr>()) {
+    int64_t multiple = binding.getChunkMultiple();
+    int64_t offset = binding.getChunkOffset();
+    if (multiple > 1 && (multiple != run || (offset != 0 && offset != run - 1)))
+      return kernel.emitError()
+             << "binds an out to " << binding
+             << "; the launch chooses how long a segment is, so expected the "
+                "first or the last chunk of one, "
+             << run;
+  }
+  return success();
+}
+
 LogicalResult wyvern::checkGPUOperands(sched::KernelOp kernel,
                                        const KernelOrientation &orientation,
                                        const TensorNames &names) {
@@ -267,5 +286,5 @@ LogicalResult wyvern::checkGPUOperands(sched::KernelOp kernel,
   for (unsigned i = 0; i < kernel.getInits().size(); ++i)
     if (failed(checkCarry(kernel, orientation, names, i)))
       return failure();
-  return success();
+  return hasSegments(kernel) ? checkRuns(kernel) : success();
 }

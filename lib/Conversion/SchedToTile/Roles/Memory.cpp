@@ -106,18 +106,28 @@ bool RoleLowering::copyFactor(sched::StoreOp store, RegionLowering &lowering,
 /// True for the chunk of its slot that an out bound to `chunk * multiple +
 /// offset` is of; for the sequence's last one, if it comes before that.
 Value RoleLowering::isOutChunk(BindingAttr binding, Value number) {
+  const BlockLocation &location = *context.location;
   int64_t offset = binding.getChunkOffset();
-  Value place = arith::RemUIOp::create(builder, loc, number,
-                                       index(binding.getChunkMultiple()));
-  Value isOf = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                     place, index(offset));
+  int64_t multiple = binding.getChunkMultiple();
+  auto compare = [&](arith::CmpIPredicate predicate, Value a, Value b) {
+    return arith::CmpIOp::create(builder, loc, predicate, a, b);
+  };
+  auto add = [&](Value a, Value b) {
+    return arith::AddIOp::create(builder, loc, a, b);
+  };
+  // The block's own first or last chunk, however long its run is.
+  if (location.hasRunsOf(multiple) && offset == 0)
+    return compare(arith::CmpIPredicate::eq, number, location.firstChunk);
+  if (location.hasRunsOf(multiple) && offset == multiple - 1)
+    return compare(arith::CmpIPredicate::eq, add(number, index(1)),
+                   add(location.firstChunk, location.count));
+  Value place = arith::RemUIOp::create(builder, loc, number, index(multiple));
+  Value isOf = compare(arith::CmpIPredicate::eq, place, index(offset));
   if (offset == 0)
     return isOf;
-  Value isBefore = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::ult, place, index(offset));
-  Value next = arith::AddIOp::create(builder, loc, number, index(1));
-  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                       next, context.location->chunks);
+  Value isBefore = compare(arith::CmpIPredicate::ult, place, index(offset));
+  Value isLast =
+      compare(arith::CmpIPredicate::eq, add(number, index(1)), location.chunks);
   Value isEarly = arith::AndIOp::create(builder, loc, isBefore, isLast);
   return arith::OrIOp::create(builder, loc, isOf, isEarly);
 }

@@ -17,6 +17,9 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 
 #define DEBUG_TYPE "delta-segment"
 
@@ -70,12 +73,25 @@ struct SegmentPass : wyvern::delta::impl::SegmentPassBase<SegmentPass> {
     SmallVector<ChunkScanOp> scans;
     getOperation()->walk([&](ChunkScanOp scan) { scans.push_back(scan); });
     IRRewriter rewriter(&getContext());
+    // Of each function, how many tokens its segments have.
+    llvm::MapVector<Operation *, llvm::SmallSetVector<int64_t, 1>> lengths;
     for (ChunkScanOp scan : scans)
-      if (succeeded(segment(rewriter, scan)))
+      if (succeeded(segment(rewriter, scan))) {
         ++numSegmented;
+        lengths[scan->getParentOfType<FunctionOpInterface>()].insert(
+            countChunks(scan) * int64_t(scan.getChunk()));
+      }
+    // A launch has one number to give.
+    for (auto &[func, tokens] : lengths)
+      if (atLaunch && tokens.size() == 1)
+        func->setAttr(kSegmentAttr, rewriter.getI64IntegerAttr(tokens.front()));
   }
 
 private:
+  /// Returns the chunks of a segment.
+  int64_t countChunks(ChunkScanOp scan) {
+    return llvm::divideCeil(int64_t(tokens), int64_t(scan.getChunk()));
+  }
   LogicalResult segment(RewriterBase &rewriter, ChunkScanOp scan);
 };
 } // namespace
@@ -85,7 +101,7 @@ LogicalResult SegmentPass::segment(RewriterBase &rewriter, ChunkScanOp scan) {
     emitMissedRemark(op, DEBUG_TYPE, reason);
     return failure();
   };
-  int64_t chunks = llvm::divideCeil(int64_t(tokens), int64_t(scan.getChunk()));
+  int64_t chunks = countChunks(scan);
   if (std::optional<int64_t> most = getMaxTokens(scan);
       most && *most <= chunks * int64_t(scan.getChunk()))
     return refuse(scan, "its sequences have no more tokens than one segment");

@@ -46,10 +46,14 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
                          << getKernelAttr();
   SmallVector<Value> tensors = getKernelTensors();
   TypeRange arguments = kernel.getBody().getArgumentTypes();
-  if (arguments.size() != tensors.size() + kLaunchArguments)
+  bool isOfSegments = !kernel.getOperands().empty() &&
+                      kernel.getOperands().getValue().back() ==
+                          StringAttr::get(getContext(), "segment");
+  if (arguments.size() != tensors.size() + kLaunchArguments + isOfSegments)
     return emitOpError() << "(C2) expected the kernel to take the "
                          << tensors.size()
-                         << " tensors, cu_seqlens, tokens and sequences, found "
+                         << " tensors, cu_seqlens, tokens and sequences (and "
+                            "the segment, if it names one), found "
                          << arguments.size() << " arguments";
   for (auto [i, tensor] : llvm::enumerate(tensors))
     if (getTensor(arguments[i]) != tensor.getType())

@@ -104,9 +104,11 @@ static LogicalResult verifyBoxes(KernelOp kernel, const TargetInfo &target) {
 
 LogicalResult KernelOp::verify() {
   TargetInfo target = getTarget(*this);
-  if (getGridCount() != "sequences" && getGridCount() != "slots")
-    return emitOpError() << "(C1) expected a grid of sequences or slots, found "
-                         << getGridCount();
+  if (getGridCount() != "sequences" && getGridCount() != "slots" &&
+      getGridCount() != "segments")
+    return emitOpError()
+           << "(C1) expected a grid of sequences, slots or segments, found "
+           << getGridCount();
   if (getOperandsAttr().size() != getBody().getNumArguments())
     return emitOpError() << "(C2) expected one operand name an argument, found "
                          << getOperandsAttr().size() << " for "
@@ -120,7 +122,7 @@ LogicalResult KernelOp::verify() {
                          << static_cast<int64_t>(getWarps());
   if (getGridChunks() < 1 || (getGridChunks() > 1 && getGridCount() != "slots"))
     return emitOpError() << "(C4) expected one or more chunks a slot, and one "
-                            "in a grid of sequences, found "
+                            "in another grid, found "
                          << getGridChunks() << " for a grid of "
                          << getGridCount();
   if (!isWithin(getMinBlocks(), target.smBlocks))

@@ -30,6 +30,10 @@ inline constexpr llvm::StringLiteral kNameAttr = "delta.name";
 /// On a function: the most tokens that its tensors may have.
 inline constexpr llvm::StringLiteral kMaxTokensAttr = "delta.max_tokens";
 
+/// On a function: the tokens of the segments that its sequences are cut into,
+/// where each launch may choose another number of chunks.
+inline constexpr llvm::StringLiteral kSegmentAttr = "delta.segment_tokens";
+
 /// Levels that a value head has at most: positions are numbers of 32 bits.
 inline constexpr int64_t kMaxLevels = 31;
 

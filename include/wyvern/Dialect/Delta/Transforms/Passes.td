@@ -510,8 +510,10 @@ def SegmentPass : Pass<"delta-segment"> {
 
     Segments are runs of chunks of one sequence, with slots as in `chunk * m`: no
     segment crosses from a sequence to the next, and how many there can be follows from
-    the number of tokens and sequences alone. Other scans stay as they are, with a
-    remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
+    the number of tokens and sequences alone. With `at-launch` the function gets their tokens as
+    `delta.segment_tokens`: kernels take that number from the launch then, which
+    chooses it by the shapes of its tensors; all other programs (the CPU's among them) have
+    it as it stands. Other scans stay as they are, with a remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
     ins that the transition does not read.
 
     Before (types and most bindings left out):
@@ -572,6 +574,8 @@ def SegmentPass : Pass<"delta-segment"> {
   let options = [
     Option<"tokens", "tokens", "int64_t", /*default=*/"4096",
            "tokens of a segment, rounded up to whole chunks">,
+    Option<"atLaunch", "at-launch", "bool", /*default=*/"false",
+           "let a launch choose another number of chunks">,
   ];
   let statistics = [
     Statistic<"numSegmented", "num-segmented", "scans cut into segments">,

@@ -19,9 +19,10 @@ def Tile_KernelOp : Tile_Op<"kernel", [
   let summary = "what one thread block runs";
   let description = [{
     `gridDim.x = grid_factor * grid_count`, where the count is the number of
-    `sequences` or of chunk `slots`, both known at launch; with `slots of n` a slot
-    is that of n chunks. `operands` names the
-    program tensor behind each block argument ("" for what is not a tensor);
+    `sequences`, of chunk `slots` or of `segments`, all known at launch; with `slots of n` a
+    slot is that of n chunks, and how long a segment is the launch chooses. `operands` names
+    the program tensor behind each block argument ("tokens", "sequences" and "segment", the
+    tokens of a segment, for what is not a tensor);
     `warps` is the block's size, `min_blocks` the blocks an SM should hold, which
     bounds the registers a thread may use.
 
@@ -161,10 +162,12 @@ def Tile_FindChunkOp : Tile_Op<"find_chunk", [Pure]> {
     + n + c, inverted by bisection over n; a slot between two sequences has a c at
     or past its sequence's end, so the caller compares c * chunk with the length.
 
-    Example: `%n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk 64`
+    `chunk` is a constant, or the tokens of a segment that the launch has chosen.
+
+    Example: `%n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk %c64`
   }];
   let arguments = (ins Index:$slot, Tile_CuSeqlensType:$cu, Index:$tokens,
-                       Index:$sequences, I64Attr:$chunk);
+                       Index:$sequences, Index:$chunk);
   let results = (outs Index:$n, Index:$c);
   let assemblyFormat = [{
     $slot `of` $cu `tokens` $tokens `sequences` $sequences `chunk` $chunk attr-dict
@@ -177,10 +180,10 @@ def Tile_FirstSlotOp : Tile_Op<"first_slot", [Pure]> {
     n * ceil(tokens / chunk), or packed floor(cu[n] / chunk) + n. Chunk c of the
     sequence has the c-th slot after it: the inverse of `tile.find_chunk`.
 
-    Example: `%slot = tile.first_slot %n of %cu tokens %T chunk 64`
+    Example: `%slot = tile.first_slot %n of %cu tokens %T chunk %c64`
   }];
   let arguments = (ins Index:$n, Tile_CuSeqlensType:$cu, Index:$tokens,
-                       I64Attr:$chunk);
+                       Index:$chunk);
   let results = (outs Index:$slot);
   let assemblyFormat = "$n `of` $cu `tokens` $tokens `chunk` $chunk attr-dict";
 }

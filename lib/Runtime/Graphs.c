@@ -154,12 +154,11 @@ static wyvern_status launch_locked(wyvern_program *program,
     remember(driver, entry, hash, key);
     return WYVERN_OK;
   }
-  if (!entry->graph && !entry->is_refused) {
-    if (has_priority(driver, stream))
-      entry->is_refused = 1;
-    else
-      WYVERN_TRY(make(program, driver, call, &entry->graph));
-  }
+  /* A driver that makes no graph, of memory that is out, say, may still launch
+     kernels, and if not it says why. */
+  if (!entry->graph && !entry->is_refused)
+    entry->is_refused = has_priority(driver, stream) ||
+                        make(program, driver, call, &entry->graph) != WYVERN_OK;
   if (!entry->graph)
     return WYVERN_OK;
   CUresult result = driver->GraphLaunch(entry->graph, stream);

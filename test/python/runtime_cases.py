@@ -632,14 +632,20 @@ def case_launch_fails(folder):
 
 
 def case_a_graph_fails(folder):
+    """A launch that fails is an error; a graph that cannot be made is kernels."""
     program, tensors = load(folder), arguments()
     launch(program, tensors)
-    os.environ["FAKE_FAIL"] = "cuGraphInstantiateWithFlags=701"
-    with refused("WYVERN_ERROR_DRIVER", "cannot instantiate a graph", "701"):
-        launch(program, tensors)
     os.environ["FAKE_FAIL"] = "cuGraphLaunch=701"
     with refused("WYVERN_ERROR_DRIVER", "cannot launch a graph", "701"):
         launch(program, tensors)
+    other = arguments()
+    os.environ["FAKE_FAIL"] = "cuGraphInstantiateWithFlags=2"
+    launch(program, other)
+    journal()
+    for _ in range(2):
+        launch(program, other)
+        lines = journal()
+        assert not is_graph(lines) and len(launches(lines)) == 2
 
 
 if __name__ == "__main__":

@@ -118,9 +118,10 @@ static cl::opt<int64_t>
 static cl::opt<std::string>
     prologueFlag("prologue",
                  cl::desc("What the program computes of its operands, a list "
-                          "of norm (q and keys come without their L2 norm) and "
-                          "gates (the decay is made of a, A_log and dt_bias, "
-                          "rates of logits b)"),
+                          "of norm (q and keys come without their L2 norm), "
+                          "decay (it is made of a, A_log and dt_bias), rates "
+                          "(of logits b), gates (decay and rates) and scale "
+                          "(o is multiplied by scale, a number a head)"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<std::string>
     scheduleFlag("schedule",

@@ -112,6 +112,10 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createSimplifyPass());
 }
 
+/// Tokens of a block that is one product with a decay a channel: of twice as
+/// many, decays would be right to 3.4e-4 only (delta-halve-decay).
+static constexpr int64_t kNearTokens = 8;
+
 static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   // What the CUDA cores multiply is not rounded.
   if (options.operandType.getValue() == "none" || options.serving)
@@ -123,7 +127,10 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
-  pm.addPass(delta::createHalveDecayPass());
+  delta::HalveDecayPassOptions halve;
+  if (options.operandType.getValue() == "bf16")
+    halve.near = kNearTokens;
+  pm.addPass(delta::createHalveDecayPass(halve));
   delta::AssignPrecisionPassOptions precision;
   precision.operandType = options.operandType;
   pm.addPass(delta::createAssignPrecisionPass(precision));

@@ -122,6 +122,8 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
        << "\nmax_tokens: " << spec.maxTokens << '\n';
   if (!spec.prologue.empty())
     os << "prologue: [" << llvm::join(spec.prologue, ", ") << "]\n";
+  if (spec.lowerBound)
+    os << "lower_bound: " << formatNumber(*spec.lowerBound) << '\n';
   if (!spec.variants.empty())
     os << "variants: [" << llvm::join(spec.variants, ", ") << "]\n";
 }
@@ -163,6 +165,8 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
   }
   if (!spec.prologue.empty())
     object["prologue"] = llvm::json::Array(spec.prologue);
+  if (spec.lowerBound)
+    object["lower_bound"] = *spec.lowerBound;
   if (!spec.variants.empty())
     object["variants"] = llvm::json::Array(spec.variants);
   return object;

@@ -125,6 +125,9 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
     function->setAttr(
         delta::kPrologueAttr,
         builder.getStrArrayAttr(llvm::to_vector_of<StringRef>(spec.prologue)));
+  if (spec.lowerBound)
+    function->setAttr(delta::kLowerBoundAttr,
+                      builder.getF64FloatAttr(*spec.lowerBound));
   Block *entry = function.addEntryBlock();
   for (auto [operand, argument] : llvm::zip(operands, entry->getArguments())) {
     argument.setLoc(getLoc(operand.loc));

@@ -39,6 +39,7 @@ private:
   void parseSteps(const SourceNode &root);
   void parseLevels(const SourceNode &root);
   void parsePrologue(const SourceNode &root);
+  void parseLowerBound(const SourceNode &root);
   void parseVariants(const SourceNode &root);
   StepSpec parseStep(const SourceNode &node);
   void parseRate(const SourceNode &node, StepSpec &step);
@@ -63,7 +64,8 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "prologue", "levels", "max_tokens", "variants"});
+                    "prologue", "lower_bound", "levels", "max_tokens",
+                    "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -79,6 +81,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseSteps(root);
   parseLevels(root);
   parsePrologue(root);
+  parseLowerBound(root);
   parseVariants(root);
   if (reader.failed())
     return failure();
@@ -183,6 +186,21 @@ void SpecParser::parsePrologue(const SourceNode &root) {
   if (spec.levels != LevelKind::None && !spec.prologue.empty())
     reader.error(*prologue, "a layer with levels: log has no prologue yet; "
                             "remove it, and compute it in front of the layer");
+}
+
+void SpecParser::parseLowerBound(const SourceNode &root) {
+  const SourceNode *bound = root.find("lower_bound");
+  if (!bound)
+    return;
+  constexpr StringLiteral expected =
+      "lower_bound as a number below 0, which log decays are at least";
+  spec.lowerBound = readConstant(*bound, expected);
+  if (spec.lowerBound && *spec.lowerBound >= 0)
+    reader.error(*bound, "expected " + expected + ", found " + bound->text);
+  if (spec.decay == DecayKind::None)
+    reader.error(*bound, "lower_bound says how log decays are made, and this "
+                         "layer has none; add `decay: head` or `decay: "
+                         "channel`, or remove it");
 }
 
 void SpecParser::parseVariants(const SourceNode &root) {

@@ -5,9 +5,11 @@
     python test/Integration/gpu_prologue.py prepare FOLDER [NAME ...]    where the compiler is
     python test/Integration/gpu_prologue.py check FOLDER                 where the GPU is
 
-Errors are at most 1.1 times those of the same rounded program on the CPU, 1.3 times for what is a sum over
-tokens. Outputs are poisoned. Two runs give the same bits, and NaN in a packed sequence, or in rows that no sequence
-owns, reaches no other.
+Errors, as root mean squares over four draws, are at most 1.1 times those of the same rounded program on the CPU, 1.3
+times for what is a sum over tokens. (Of one draw they are up to 1.2 times: five of 600 numbers make 29 to 77 % of the
+squares of the errors of d_b with keys that are alike, and the same program with the channels of its keys in
+another order gives .89 to 1.06 of them.) Outputs are poisoned. Two runs give the same bits, and NaN in a packed
+sequence, or in rows that no sequence owns, reaches no other.
 """
 
 import json
@@ -24,33 +26,56 @@ import step_cases  # noqa: E402
 import wyvern  # noqa: E402
 
 PARTS = ("norm", "gates")
-# (spec, sizes) of each bundle
+# (spec, sizes and, of bounded gates, the bound) of each bundle
 LAYERS = {
     "gdn": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "gdn-groups": ("gated_deltanet", {"key_heads": 2, "value_heads": 4, "key": 128, "value": 128}),
     "gdn-f16": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128, "dtype": "f16"}),
     "gdn-64": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
     "delta": ("delta_net-340M", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    "gdn-bound": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}, -5),
+    "kda": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    "kda-64": ("kda", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
+    "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
 }
 PACKED = np.array([0, 70, 70, 71, 200])
-# (batch, tokens, how far keys are alike, offsets) of each draw
-DRAWS = ((2, 200, 0.0, None), (1, 203, 1.0, PACKED))
+# (batch, tokens, how far keys are alike, offsets) of each kind of draw
+KINDS = ((2, 200, 0.0, None), (1, 203, 1.0, PACKED))
+SEEDS = range(4)  # of the draws of a kind
+OVER_TOKENS = ("d_A_log", "d_dt_bias")  # sums over tokens
 
 
 def spec_of(name):
-    layer, sizes = LAYERS[name]
-    return step_cases.small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
+    layer, sizes, *bound = LAYERS[name]
+    spec = step_cases.small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
+    return spec + "".join(f"lower_bound: {x}\n" for x in bound)
 
 
-def draw(program, number):
+def draw(program, kind, seed):
     """Returns raw operands and gradients of outputs, the same on both machines, that the program's types hold."""
-    batch, tokens, alike, cu_seqlens = DRAWS[number]
+    batch, tokens, alike, cu_seqlens = KINDS[kind]
     sequences = batch if cu_seqlens is None else len(cu_seqlens) - 1
-    rng = np.random.default_rng(number)
+    rng = np.random.default_rng((kind, seed))
     return (*prologue_cases.draw_held(rng, program, batch, tokens, sequences, alike), cu_seqlens)
 
 
+def root_mean_squares(errors):
+    """Returns those of the errors of several draws, by name."""
+    return {name: float(np.sqrt(np.mean([found[name] ** 2 for found in errors]))) for name in errors[0]}
+
+
 # === Where the compiler is ===
+
+
+def cpu_errors(program, spec, kind):
+    """Returns the errors of the rounded program on the CPU, by name."""
+    errors = []
+    for seed in SEEDS:
+        raw, seeds, cu_seqlens = draw(program, kind, seed)
+        found = prologue_cases.run(program, raw, seeds, cu_seqlens)
+        wanted = prologue_cases.reference(prologue_cases.text_of(spec), raw, PARTS, seeds, cu_seqlens)
+        errors.append({n: step_cases.error(found[n], x) for n, x in wanted.items()})
+    return root_mean_squares(errors)
 
 
 def prepare(folder, names):
@@ -59,12 +84,7 @@ def prepare(folder, names):
         wyvern.compile(spec, target="sm_90a", training=True, prologue=PARTS, output=folder / name)
         (folder / name / "recurrence.txt").write_text(prologue_cases.text_of(spec))
         program = wyvern.compile(spec, target="cpu", precision="rounded", training=True, prologue=PARTS)
-        errors = []
-        for number in range(len(DRAWS)):
-            raw, seeds, cu_seqlens = draw(program, number)
-            found = prologue_cases.run(program, raw, seeds, cu_seqlens)
-            wanted = prologue_cases.reference(prologue_cases.text_of(spec), raw, PARTS, seeds, cu_seqlens)
-            errors.append({n: step_cases.error(found[n], x) for n, x in wanted.items()})
+        errors = [cpu_errors(program, spec, kind) for kind in range(len(KINDS))]
         (folder / name / "expected.json").write_text(json.dumps(errors))
         print(name, flush=True)
 
@@ -88,34 +108,43 @@ def run(program, raw, seeds, cu_seqlens):
     return {**gradients, "o": out["o"], "final_state": out["final_state"]}
 
 
-def check_draw(folder, name, number):
-    """Returns what does not hold, in words."""
+def check_draw(program, text, kind, seed):
+    """Returns the errors by name, and what does not hold, in words."""
     import torch
 
-    program = wyvern.load(folder / name)
-    program._empty = program.backward._empty = poisoned
-    drawn, seeds, offsets = draw(program, number)
+    drawn, seeds, offsets = draw(program, kind, seed)
     kinds = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
     types = {**program.inputs, **program.backward.inputs}
     move = lambda part: {n: torch.from_numpy(x).cuda().to(kinds[types[n].dtype]) for n, x in part.items()}
     raw, upstream = move(drawn), move(seeds)
     cu_seqlens = None if offsets is None else torch.from_numpy(offsets).cuda()
     found = run(program, raw, upstream, cu_seqlens)
-    text = (folder / name / "recurrence.txt").read_text()
-    wanted = prologue_cases.reference(text, drawn, PARTS, seeds, offsets)
-    expected = json.loads((folder / name / "expected.json").read_text())[number]
+    wanted = prologue_cases.reference(text, drawn, PARTS, seeds, offsets, device="cuda")
+    errors = {n: step_cases.error(found[n].double().cpu().numpy(), x) for n, x in wanted.items()}
     problems = []
-    for output, x in wanted.items():
-        error = step_cases.error(found[output].double().cpu().numpy(), x)
-        ratio = error / max(expected[output], 1e-30)
-        print(f"{name} {number} {output} {error:.2e}, {ratio:.2f} of the CPU's", flush=True)
-        if not ratio <= (1.1 if found[output].ndim == 4 else 1.3):
-            problems.append(f"{name} {number}: {output} is {ratio:.2f} times as far off as on the CPU")
     again = run(program, raw, upstream, cu_seqlens)
     if not all(torch.equal(again[n], x) for n, x in found.items()):
-        problems.append(f"{name} {number}: two runs differ")
+        problems.append(f"kind {kind} draw {seed}: two runs differ")
     if offsets is not None:
         problems += check_nan(program, raw, upstream, cu_seqlens, found)
+    return errors, problems
+
+
+def check_layer(folder, name, kind):
+    """Returns what does not hold, in words."""
+    program = wyvern.load(folder / name)
+    program._empty = program.backward._empty = poisoned
+    text = (folder / name / "recurrence.txt").read_text()
+    results = [check_draw(program, text, kind, seed) for seed in SEEDS]
+    problems = [f"{name}: {problem}" for _, found in results for problem in found]
+    expected = json.loads((folder / name / "expected.json").read_text())[kind]
+    ratios = []
+    for output, error in root_mean_squares([errors for errors, _ in results]).items():
+        ratio = error / max(expected[output], 1e-30)
+        ratios.append(f"{output} {error:.1e} {ratio:.2f}")
+        if not ratio <= (1.3 if output in OVER_TOKENS else 1.1):
+            problems.append(f"{name} {kind}: {output} is {ratio:.2f} times as far off as on the CPU")
+    print(f"{name} {kind}, errors and of the CPU's:", ", ".join(ratios), flush=True)
     return problems
 
 
@@ -133,7 +162,7 @@ def check_nan(program, raw, upstream, cu_seqlens, clean):
                     x[:, rows] = float("nan")
         found = run(program, *dirty, cu_seqlens)
         for n, x in found.items():
-            shared = n in ("d_A_log", "d_dt_bias")
+            shared = n in OVER_TOKENS
             if shared and kept == first:
                 continue  # a sum over all sequences
             ends = slice(None) if shared else slice(len(cu_seqlens) - 2) if "state" in n else (slice(None), slice(kept))
@@ -147,8 +176,8 @@ def check_nan(program, raw, upstream, cu_seqlens, clean):
 def check(folder):
     problems = []
     for path in sorted(folder.glob("*/expected.json")):
-        for number in range(len(DRAWS)):
-            problems += check_draw(folder, path.parent.name, number)
+        for kind in range(len(KINDS)):
+            problems += check_layer(folder, path.parent.name, kind)
     print("\n".join(problems) or "all hold", flush=True)
     return len(problems) > 0
 

@@ -26,24 +26,35 @@ def draw(rng, inputs, batch, tokens, sequences=None, alike=0.0):
         if name in ("q", "k"):
             x = x + 4 * alike * rng.standard_normal((1, 1, *shape[2:]))
             x = x * np.exp(rng.standard_normal((*shape[:-1], 1)))
+        if name == "scale":
+            x = np.exp(x)
+        if info.is_gate:
+            x = -np.abs(x)
         raw[name] = (x * {"a": 2, "b": 2, "A_log": 0.7}.get(name, 1)).astype(np.float32)
     return raw
 
 
-def make(raw, parts, max_rate=1.0):
+def make(raw, parts, max_rate=1.0, lower_bound=None):
     """Returns the layer's operands, of tensors of torch."""
     made = {}
     for name, x in raw.items():
         if name in ("q", "k") and "norm" in parts:
             made[name] = x * torch.rsqrt((x * x).sum(-1, keepdim=True) + 1e-6)
-        elif name == "a" and "gates" in parts:
-            logs = raw["A_log"].reshape(-1, *[1] * (x.ndim - 3))
-            made["g"] = -logs.exp() * torch.nn.functional.softplus(x + raw["dt_bias"], threshold=1e9)
-        elif name == "b" and "gates" in parts:
+        elif name == "a":
+            made["g"] = decay(x, raw["A_log"], raw["dt_bias"], lower_bound)
+        elif name == "b":
             made["beta"] = max_rate * x.sigmoid()
-        elif name not in ("A_log", "dt_bias"):
+        elif name not in ("A_log", "dt_bias", "scale"):
             made[name] = x
     return made
+
+
+def decay(a, A_log, dt_bias, lower_bound=None):
+    """Returns the log decays of raw ones, a number or a row of channels a head, by bounded gates with a bound."""
+    speed = A_log.exp().reshape(-1, *[1] * (a.ndim - 3))
+    if lower_bound is not None:
+        return lower_bound * (speed * (a + dt_bias)).sigmoid()
+    return -speed * torch.nn.functional.softplus(a + dt_bias, threshold=1e9)
 
 
 def text_of(spec):
@@ -53,16 +64,24 @@ def text_of(spec):
     return compiler.read_spec(spec, "layer", "yaml", "f64")[0][1]
 
 
-def reference(text, raw, parts, seeds, cu_seqlens=None):
+def reference(text, raw, parts, seeds, cu_seqlens=None, device="cpu"):
     """Returns outputs and gradients in float64, by autograd through the prologue and the recurrence, token by
-    token."""
-    given = {name: torch.tensor(x, dtype=torch.float64, requires_grad=True) for name, x in raw.items()}
+    token, on a device."""
+    put = lambda x: torch.tensor(x, dtype=torch.float64, device=device)
+    given = {name: put(x).requires_grad_(name != "scale") for name, x in raw.items()}
     max_rate = max(map(float, re.findall(r"max_rate ([\d.e+]+)", text)), default=1.0)
-    out = Recurrence(text)(cu_seqlens, **make(given, parts, max_rate))
-    loss = sum((out[name[2:]] * torch.tensor(seed, dtype=torch.float64)).sum() for name, seed in seeds.items())
+    bound = re.search(r"delta.lower_bound = (-[\d.e+-]+)", text)
+    recurrence = Recurrence(text)
+    factor = given.pop("scale", None)
+    if factor is not None:
+        recurrence.scale = 1.0
+    out = recurrence(cu_seqlens, **make(given, parts, max_rate, bound and float(bound[1])))
+    if factor is not None:
+        out["o"] = out["o"] * factor[:, None]
+    loss = sum((out[name[2:]] * put(seed)).sum() for name, seed in seeds.items())
     found = torch.autograd.grad(loss, list(given.values()))
-    return {name: x.detach().numpy() for name, x in out.items()} | {
-        f"d_{name}": d.numpy() for name, d in zip(given, found)
+    return {name: x.detach().cpu().numpy() for name, x in out.items()} | {
+        f"d_{name}": d.cpu().numpy() for name, d in zip(given, found)
     }
 
 

@@ -24,8 +24,9 @@ PARTS = ("norm", "gates")
 LAYERS = ["gated_deltanet", "delta_net-340M", "kda", "deltaproduct", "gated_deltaproduct"]
 
 
-def spec_of(layer, **sizes):
-    return small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
+def spec_of(layer, bound=None, **sizes):
+    text = small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
+    return text if bound is None else f"{text}lower_bound: {bound}\n"
 
 
 @functools.lru_cache(maxsize=None)
@@ -59,6 +60,25 @@ def test_prologue_is_exact_in_float64(layer, packed):
     assert max(found.values()) < 1e-9, found
 
 
+@pytest.mark.parametrize(
+    "layer, bound, parts",
+    [
+        ("gated_deltanet", -5, PARTS),
+        ("gated_deltanet", -200, ("decay",)),
+        ("gated_deltanet", None, ("norm", "rates", "scale")),
+        ("kda", -5, (*PARTS, "scale")),
+        ("kda", None, ("decay",)),
+    ],
+)
+def test_parts_and_bounds_are_exact_in_float64(layer, bound, parts):
+    """A scale of the call has no gradient, and is in the place of the spec's."""
+    spec = spec_of(layer, bound, key=16, value=8, dtype="f64")
+    program = program_of(spec, "f64", parts)
+    assert ("scale" in program.inputs) == ("scale" in parts) and "d_scale" not in program.backward.outputs
+    found = errors(program, spec, parts, seed=1, packed=True)
+    assert max(found.values()) < 1e-9, found
+
+
 def run_in_front(plain, types, raw, parts, seeds, cu_seqlens):
     """Returns what prologue_cases.run does, of the program without a prologue: that is made in front of it in float32, rounded to
     the types of the program, and differentiated by autograd."""
@@ -72,7 +92,7 @@ def run_in_front(plain, types, raw, parts, seeds, cu_seqlens):
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "f16"])
-@pytest.mark.parametrize("layer", ["gated_deltanet", "delta_net-340M"])
+@pytest.mark.parametrize("layer", ["gated_deltanet", "delta_net-340M", "kda"])
 def test_prologue_in_the_program_rounds_no_more_than_in_front_of_it(layer, dtype):
     """Over four draws, as gradients of gates are sums that cancel to a different part in each."""
     spec = spec_of(layer, key=64, value=32, dtype=dtype)
@@ -93,9 +113,10 @@ def test_prologue_in_the_program_rounds_no_more_than_in_front_of_it(layer, dtype
 
 
 @pytest.mark.parametrize("most", [1e4, np.inf])
-def test_a_gate_without_bound_resets(most):
+@pytest.mark.parametrize("layer", ["gated_deltanet", "kda"])
+def test_a_gate_without_bound_resets(layer, most):
     """And a large one gives gradients that are numbers, as do rates of 0 and 1."""
-    spec = spec_of("gated_deltanet", key=16, value=8, dtype="f64")
+    spec = spec_of(layer, key=16, value=8, dtype="f64")
     program = program_of(spec, "f64", PARTS)
     raw, seeds = draw(program, 9)
     raw["a"][:, 40], raw["a"][:, 50], raw["b"][:, 45], raw["b"][:, 46] = most, -most, -most, most

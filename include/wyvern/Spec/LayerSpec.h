@@ -76,6 +76,8 @@ struct LayerSpec {
   llvm::SMLoc levelsLoc;
   /// What the layer computes of its operands: norm, gates (delta-form-wy).
   std::vector<std::string> prologue;
+  /// What log decays are at least, if gates are made with a bound.
+  std::optional<double> lowerBound;
   /// The variants that a bundle holds, by name; empty for what the compiler
   /// chooses. Part of how the layer is compiled, not of what it computes.
   std::vector<std::string> variants;

@@ -53,8 +53,9 @@ public:
   Value createMaskedDecay(Value m);
 
   using PairBody = function_ref<Value(Value i, Value j, Value current)>;
-  /// Runs over the kept pairs of rows within one token, which do not decay.
-  Value createSameTokenLoops(Value init, PairBody body);
+  /// Runs over the kept pairs of rows within one block of `near` tokens; of one
+  /// token, they do not decay.
+  Value createNearLoops(int64_t near, Value init, PairBody body);
   /// Runs over the levels of a channel decay, with the half block s of each.
   Value createLevelLoop(Value init,
                         function_ref<Value(Value half, Value current)> body);
@@ -149,15 +150,16 @@ Value DecayProduct::createMaskedDecay(Value m) {
       });
 }
 
-Value DecayProduct::createSameTokenLoops(Value init, PairBody body) {
-  if (mask == RowMask::before_token)
+Value DecayProduct::createNearLoops(int64_t near, Value init, PairBody body) {
+  if (near == 1 && mask == RowMask::before_token)
     return init;
   Value end = createIndex(b, sizes[0]);
   return createLoop(
       b, createIndex(b, 0), end, init, [&](Value i, Value current) {
-        Value token = createFloorDiv(b, i, rows[0]);
+        Value block = createFloorDiv(b, i, rows[0] * near);
         return createLoop(
-            b, createFirst(token, 1), createColumnEnd(i), current,
+            b, createFirst(createMul(b, block, near), 1), createColumnEnd(i),
+            current,
             [&](Value j, Value current) { return body(i, j, current); });
       });
 }
@@ -237,7 +239,7 @@ struct LowerDecayDot : OpRewritePattern<DecayDotOp> {
                             {i, j});
       };
     };
-    Value result = product.createSameTokenLoops(createZeroTile(b, type),
+    Value result = product.createNearLoops(/*near=*/1, createZeroTile(b, type),
                                                 createDots(lhs, rhs));
     result = product.createLevelLoop(result, [&](Value half, Value current) {
       Value left = product.createFactor(lhs, half, /*left=*/true);
@@ -291,7 +293,7 @@ struct LowerDecayApply : OpRewritePattern<DecayApplyOp> {
       };
     };
     Value result =
-        product.createSameTokenLoops(createZeroTile(b, type), createUpdates(x));
+        product.createNearLoops(/*near=*/1, createZeroTile(b, type), createUpdates(x));
     result = product.createLevelLoop(result, [&](Value half, Value current) {
       Value factor = product.createFactor(x, half, /*left=*/transpose);
       Value sums = product.createPairLoops(half, createZeroTile(b, type),
@@ -323,21 +325,23 @@ struct LowerDecayMask : OpRewritePattern<DecayMaskOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     DecayProduct product(op, tileType(op.getM()), b);
     rewriter.replaceOp(
-        op, op.getHalf() ? createKept(b, product, op.getM(), *op.getHalf())
-                         : product.createMaskedDecay(op.getM()));
+        op, op.getHalf() || op.getNear()
+                ? createKept(b, product, op)
+                : product.createMaskedDecay(op.getM()));
     return success();
   }
 
-  /// The entries of m for the pairs of one half, else zero.
+  /// The entries of m for the pairs of one half, or of near tokens, else zero.
   static Value createKept(ImplicitLocOpBuilder &b, DecayProduct &product,
-                          Value m, int64_t half) {
+                          DecayMaskOp op) {
+    Value m = op.getM();
     auto keep = [&](Value i, Value j, Value current) {
       return createInsert(b, createExtract(b, m, {i, j}), current, {i, j});
     };
     Value zeros = createZeroTile(b, tileType(m));
-    return half == 0
-               ? product.createSameTokenLoops(zeros, keep)
-               : product.createPairLoops(createIndex(b, half), zeros, keep);
+    if (std::optional<int64_t> near = op.getNear())
+      return product.createNearLoops(*near, zeros, keep);
+    return product.createPairLoops(createIndex(b, *op.getHalf()), zeros, keep);
   }
 };
 } // namespace

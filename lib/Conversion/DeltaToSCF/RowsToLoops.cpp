@@ -36,10 +36,17 @@ struct LowerSumToMiddle : OpRewritePattern<SumToMiddleOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     int64_t size = op.getHalf();
     Value half = createIndex(b, size), g = op.getG();
+    bool isSigned = op.getIsSigned();
+    if (isSigned)
+      g = arith::MaximumFOp::create(b, g, createLeast(b, op));
     Value second = createSegmentSum(b, g, half, /*reverse=*/false);
+    Value first = createSegmentSum(b, g, half, /*reverse=*/true);
     if (!op.getBeforeDecay())
       second = arith::AddFOp::create(b, second, g);
-    Value first = createSegmentSum(b, g, half, /*reverse=*/true);
+    else if (isSigned)
+      first = arith::AddFOp::create(b, first, g);
+    if (isSigned)
+      first = arith::NegFOp::create(b, first);
     rewriter.replaceOp(
         op, createElementLoops(b, first, {}, [&](ValueRange ivs, Value sums) {
           Value number = createFloorDiv(b, ivs[0], size);
@@ -52,6 +59,15 @@ struct LowerSumToMiddle : OpRewritePattern<SumToMiddleOp> {
                                                createExtract(b, sums, ivs)));
         }));
     return success();
+  }
+
+private:
+  /// The least that a gate of signed sums counts as, a tile of it.
+  static Value createLeast(ImplicitLocOpBuilder &b, SumToMiddleOp op) {
+    RankedTensorType type = tileType(op.getG());
+    TypedAttr least =
+        b.getFloatAttr(type.getElementType(), op.getLeastGate());
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(type, least));
   }
 };
 

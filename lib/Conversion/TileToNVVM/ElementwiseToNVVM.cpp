@@ -168,6 +168,33 @@ struct SubProductPattern : OpConversionPattern<arith::SubFOp> {
   }
 };
 
+/// True for a tile of exp of sums of rows.
+static bool isExpOfSums(Value value) {
+  if (auto read = value.getDefiningOp<ReadOp>())
+    value = read.getTile();
+  auto scan = value.getDefiningOp<ScanRowsOp>();
+  return scan && scan.getExp();
+}
+
+/// A sum and a product that a factor of decays is multiplied by, as one
+/// operation an element.
+struct AddProductPattern : OpConversionPattern<arith::AddFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::AddFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto product = op.getRhs().getDefiningOp<arith::MulFOp>();
+    if (getLayout(op.getType()) != LayoutKind::acc || !product ||
+        !product->hasOneUse() || !isExpOfSums(product.getRhs()))
+      return rewriter.notifyMatchFailure(op, "adds no decayed product");
+    rewriter.replaceOpWithNewOp<LLVM::FMAOp>(
+        op, rewriter.getRemappedValue(product.getLhs()),
+        rewriter.getRemappedValue(product.getRhs()), adaptor.getLhs());
+    return success();
+  }
+};
+
 /// Compares row and column numbers of elements: one difference a thread with a
 /// constant an element, where each number would be held in a register.
 struct CompareIndicesPattern : OpConversionPattern<arith::CmpIOp> {
@@ -236,7 +263,7 @@ static Value emitAbs(Emitter &e, Value value) {
   return LLVM::FAbsOp::create(e.builder, e.loc, value);
 }
 
-/// log(1 + x) for x of 0 to 1. u = 1 + x rounds: log(u) x / (u - 1) is exact to
+/// log(1 + x) for x from 0 on. u = 1 + x rounds: log(u) x / (u - 1) is exact to
 /// a few ulp, since both factors err alike; where u is 1, log(1 + x) is x.
 static Value emitLog1p(Emitter &e, Value x) {
   constexpr double kLn2 = 0.6931471805599453;
@@ -270,6 +297,28 @@ struct UnaryPattern : OpConversionPattern<OpT> {
     for (Value value : e.elements(adaptor.getOperand()))
       values.push_back(emit(e, value));
     rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
+/// A tile over a factor of decays. The reciprocal is that of a power of e that
+/// rcp.approx.ftz takes, right to an ulp.
+struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::DivFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (getLayout(op.getType()) != LayoutKind::acc ||
+        !isExpOfSums(op.getRhs()))
+      return rewriter.notifyMatchFailure(op, "not over a factor of decays");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values;
+    for (Value divisor : e.elements(adaptor.getRhs()))
+      values.push_back(
+          callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", divisor));
+    rewriter.replaceOpWithNewOp<LLVM::FMulOp>(op, adaptor.getLhs(),
+                                              e.vectorOf(values));
     return success();
   }
 };
@@ -338,11 +387,12 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
   patterns
-      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern, AddProductPattern,
            CompareIndicesPattern, ExpPattern<math::ExpOp>,
            ExpPattern<math::Exp2Op>, UnaryPattern<math::SqrtOp, emitSqrt>,
            UnaryPattern<math::RsqrtOp, emitRsqrt>,
            UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>, WidenPattern>(
+           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
+           WidenPattern>(
           converter, patterns.getContext(), /*benefit=*/2);
 }

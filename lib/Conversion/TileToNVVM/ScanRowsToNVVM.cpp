@@ -73,7 +73,7 @@ private:
       Value offset = e.mul(i, stride);
       Rows round = {e.add(rows.from, offset), e.add(rows.to, offset),
                     rows.step};
-      return sumRows(round, kRowsAtOnce, sums, isInclusive(true));
+      return sumRows(round, kRowsAtOnce, sums, constant(true));
     });
   }
 
@@ -84,9 +84,9 @@ private:
       Value row = e.add(e.mul(part, kAccRows / 2), e.mul(i, kRowsAtOnce));
       for (int64_t middle = half; middle < kRowsAtOnce; middle += 2 * half) {
         sumRows(at(e.add(row, middle - 1), e.c32(-rowBytes)), half, zero(),
-                isInclusive(false));
+                constant(false));
         sumRows(at(e.add(row, middle), e.c32(rowBytes)), half, zero(),
-                isInclusive(true));
+                constant(true));
       }
       return sums;
     });
@@ -109,14 +109,14 @@ private:
       for (Value &sum : sums)
         sum = e.select(isNew, e.cf32(0), sum);
       Value step = e.select(isSecond, e.c32(rowBytes), e.c32(-rowBytes));
-      return sumRows(at(row, step), kRowsAtOnce, sums,
-                     op.getExclusive() ? isInclusive(false) : isSecond);
+      return sumRows(at(row, step), kRowsAtOnce, sums, isSecond);
     });
   }
 
-  /// Adds up `count` rows and stores the sums, with the row itself where
-  /// `isInclusive` holds. Returns the sums of all.
-  Sums sumRows(Rows rows, int64_t count, Sums sums, Value isInclusive) {
+  /// Adds up `count` rows and stores the sums; `isSecond` holds for rows that
+  /// are summed away from the middle, or all. Returns the sums of all.
+  Sums sumRows(Rows rows, int64_t count, Sums sums, Value isSecond) {
+    Value isInclusive = this->isInclusive(isSecond);
     SmallVector<SmallVector<Value>> values;
     for (int64_t i = 0; i < count; ++i) {
       values.push_back(e.loadSharedVector(e.f32(), 2, rows.from));
@@ -125,9 +125,12 @@ private:
     for (int64_t i = 0; i < count; ++i) {
       SmallVector<Value> stored;
       for (auto [sum, value] : llvm::zip_equal(sums, values[i])) {
-        Value next = LLVM::FAddOp::create(e.builder, e.loc, sum, value);
+        Value next = add(sum, bounded(value));
         Value result = e.select(isInclusive, next, sum);
-        stored.push_back(op.getExp() ? emitExp(e, result) : result);
+        if (op.getLeast())
+          result = e.select(isSecond, result,
+                            LLVM::FNegOp::create(e.builder, e.loc, result));
+        stored.push_back(op.getExp() ? emitExp2(e, result) : result);
         sum = next;
       }
       e.storeSharedVector(stored, rows.to);
@@ -159,11 +162,34 @@ private:
     return {e.add(source, offset), e.add(scratch, offset), step};
   }
 
-  /// Of rows that are summed away from the middle, unless the scan excludes
-  /// them.
-  Value isInclusive(bool isSecond) {
-    bool isIncluded = isSecond && !op.getExclusive();
-    return LLVM::ConstantOp::create(e.builder, e.loc, e.i1(), isIncluded);
+  /// The sums of a second half have the row itself, unless the scan excludes
+  /// it; those of a first half do if they are signed and it is excluded.
+  Value isInclusive(Value isSecond) {
+    if (!op.getExclusive())
+      return isSecond;
+    return op.getLeast() ? e.select(isSecond, constant(false), constant(true))
+                            : constant(false);
+  }
+
+  /// Sums whose exp is stored are exponents of two: one operation has the
+  /// product and the sum.
+  Value add(Value sum, Value value) {
+    if (!op.getExp())
+      return LLVM::FAddOp::create(e.builder, e.loc, sum, value);
+    return LLVM::FMAOp::create(e.builder, e.loc, value,
+                               e.cf32(llvm::numbers::log2e), sum);
+  }
+
+  /// A row of signed sums, where gates count as no less than a bound.
+  Value bounded(Value row) {
+    if (!op.getLeast())
+      return row;
+    return LLVM::MaximumOp::create(e.builder, e.loc, row,
+                                   e.cf32(op.getLeast()->convertToFloat()));
+  }
+
+  Value constant(bool value) {
+    return LLVM::ConstantOp::create(e.builder, e.loc, e.i1(), value);
   }
 
   Sums zero() { return {e.cf32(0), e.cf32(0)}; }

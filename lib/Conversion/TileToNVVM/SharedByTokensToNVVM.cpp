@@ -12,6 +12,8 @@
 //   a warp     its lanes in pairs, 16 apart, then 8 ...
 //   the block  its warps in the same way, by the first warp
 //
+// One of channels has a lane a column, and the warps the rows.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Patterns.h"
@@ -26,6 +28,12 @@ using namespace mlir::wyvern::tile;
 static constexpr int64_t kLanes = 32;
 /// Loads of a thread that are under way together.
 static constexpr int64_t kRowsAtOnce = 8;
+
+static void syncBlock(Emitter &e) { e.ptx("bar.sync 0;", "~{memory}", {}, {}); }
+
+static Value addFloats(Emitter &e, Value a, Value b) {
+  return LLVM::FAddOp::create(e.builder, e.loc, a, b);
+}
 
 namespace {
 struct LoadScalarPattern : OpConversionPattern<LoadScalarOp> {
@@ -60,10 +68,10 @@ struct SumTokensPattern : OpConversionPattern<SumTokensOp> {
     Value warp = e.udiv(e.threadId(), kLanes);
     Value scratch = adaptor.getScratch();
     // What the block summed before is read.
-    sync(e);
+    syncBlock(e);
     e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)),
              [&] { e.storeShared(sum, e.add(scratch, e.mul(warp, 4))); });
-    sync(e);
+    syncBlock(e);
     e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(0)), [&] {
       Value lane = e.laneId();
       Value isWarp =
@@ -83,15 +91,9 @@ struct SumTokensPattern : OpConversionPattern<SumTokensOp> {
   }
 
 private:
-  static void sync(Emitter &e) { e.ptx("bar.sync 0;", "~{memory}", {}, {}); }
-
-  static Value fadd(Emitter &e, Value a, Value b) {
-    return LLVM::FAddOp::create(e.builder, e.loc, a, b);
-  }
-
   static Value sumLanes(Emitter &e, Value sum) {
     for (int64_t mask = kLanes / 2; mask > 0; mask /= 2)
-      sum = fadd(e, sum, e.shuffleXor(sum, mask));
+      sum = addFloats(e, sum, e.shuffleXor(sum, mask));
     return sum;
   }
 
@@ -120,7 +122,84 @@ private:
       row = e.add(row, step);
     }
     for (Value x : loaded)
-      sum = fadd(e, sum, x);
+      sum = addFloats(e, sum, x);
+    scf::YieldOp::create(e.builder, e.loc, sum);
+    return loop.getResult(0);
+  }
+};
+
+struct SumTokenColumnsPattern : OpConversionPattern<SumTokenColumnsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SumTokenColumnsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value threads = NVVM::BlockDimXOp::create(rewriter, op.getLoc(), e.i32());
+    Value warps = e.udiv(threads, kLanes);
+    Value scratch = adaptor.getScratch();
+    ArrayRef<int64_t> shape = op.getResult().getType().getTensor().getShape();
+    int64_t columns = shape[0] * shape[1];
+    Value column =
+        e.add(e.mul(adaptor.getBlock(), kLanes), e.ext64(e.laneId()));
+    // Lanes past the last column add it again.
+    Value last = e.c64(columns - 1);
+    Value isColumn = e.cmp(LLVM::ICmpPredicate::sle, column, last);
+    Value sum = sumRows(e, op, adaptor, e.select(isColumn, column, last),
+                        columns, warps);
+    syncBlock(e); // What the block summed before is read.
+    e.storeShared(sum, e.add(scratch, e.mul(e.threadId(), 4)));
+    syncBlock(e);
+    Value warp = e.udiv(e.threadId(), kLanes);
+    Value isFirst = e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(0));
+    e.ifThen(e.band(isFirst, isColumn), [&] {
+      Value total = sumWarps(e, scratch, threads);
+      e.storeGlobal(total, globalAddress(e, adaptor.getResult(),
+                                         {e.udiv(column, shape[1]),
+                                          e.urem(column, shape[1])},
+                                         e.f32()));
+    });
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// The sum of what each warp's lane of this number has put into `scratch`.
+  static Value sumWarps(Emitter &e, Value scratch, Value threads) {
+    auto loop = scf::ForOp::create(e.builder, e.loc, e.c32(0), threads,
+                                   e.c32(kLanes), {e.cf32(0)});
+    OpBuilder::InsertionGuard guard(e.builder);
+    e.builder.setInsertionPointToStart(loop.getBody());
+    Value number = e.add(loop.getInductionVar(), e.laneId());
+    Value part = e.loadShared(e.f32(), e.add(scratch, e.mul(number, 4)));
+    Value sum = addFloats(e, loop.getRegionIterArg(0), part);
+    scf::YieldOp::create(e.builder, e.loc, sum);
+    return loop.getResult(0);
+  }
+
+  /// The warp's sum of rows, a column a lane; several are loaded at once.
+  static Value sumRows(Emitter &e, SumTokenColumnsOp op, OpAdaptor adaptor,
+                       Value column, int64_t columns, Value warps) {
+    Value warp = e.ext64(e.udiv(e.threadId(), kLanes));
+    Value step = e.ext64(warps);
+    Value rows = adaptor.getRows(), last = e.sub(rows, e.c64(1));
+    Value pointer = globalPointer(e, adaptor.getGlobal());
+    auto loop = scf::ForOp::create(e.builder, e.loc, warp, rows,
+                                   e.mul(step, kRowsAtOnce), {e.cf32(0)});
+    OpBuilder::InsertionGuard guard(e.builder);
+    e.builder.setInsertionPointToStart(loop.getBody());
+    Value sum = loop.getRegionIterArg(0), row = loop.getInductionVar();
+    SmallVector<Value> loaded;
+    for (int64_t i = 0; i < kRowsAtOnce; ++i) {
+      Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
+      Value element = e.add(e.mul(e.select(isRow, row, last), columns), column);
+      Value x =
+          e.loadGlobal(e.f32(), offsetPointer(e, pointer, element, e.f32()));
+      loaded.push_back(e.select(isRow, x, e.cf32(0)));
+      row = e.add(row, step);
+    }
+    for (Value x : loaded)
+      sum = addFloats(e, sum, x);
     scf::YieldOp::create(e.builder, e.loc, sum);
     return loop.getResult(0);
   }
@@ -129,6 +208,6 @@ private:
 
 void tile::populateSharedByTokensPatterns(LLVMTypeConverter &converter,
                                           RewritePatternSet &patterns) {
-  patterns.add<LoadScalarPattern, SumTokensPattern>(converter,
-                                                    patterns.getContext());
+  patterns.add<LoadScalarPattern, SumTokensPattern, SumTokenColumnsPattern>(
+      converter, patterns.getContext());
 }

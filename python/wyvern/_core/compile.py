@@ -102,8 +102,10 @@ def compile(
     prologue
         What the program computes of its operands, which come as they leave a model's
         projections; with `training` their gradients too. "norm": q and keys come without
-        their L2 norm. "gates": rates are max_rate times the sigmoid of `b`, and a log decay is
-        -exp(A_log) softplus(a + dt_bias).
+        their L2 norm. "rates": they are max_rate times the sigmoid of `b`. "decay": its
+        logarithm is -exp(A_log) softplus(a + dt_bias), or with a lower_bound in the spec
+        lower_bound sigmoid(exp(A_log) (a + dt_bias)). "gates": decay and rates. "scale": o is
+        multiplied by `scale` [value heads], which has no gradient, in the place of the spec's.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.

@@ -37,6 +37,7 @@ class Rule(NamedTuple):
     max_rate: int = 1
     repeat: int = 1
     prologue: tuple[str, ...] = ()  # what the program computes of its operands
+    lower_bound: Optional[float] = None  # of log decays, where gates are made with one
 
     def spec(self, sizes: Sizes, dtype: str) -> PlainSpec:
         """Returns the layer of these sizes, as `wyvernc --print-spec` has it."""
@@ -50,7 +51,15 @@ class Rule(NamedTuple):
             "scale": float(scale),
             "steps": self._plain_steps(),
         }
-        return spec | {"prologue": list(self.prologue)} if self.prologue else spec
+        if self.prologue:
+            spec["prologue"] = list(self.prologue)
+        if self.lower_bound is not None:
+            spec["lower_bound"] = float(self.lower_bound)
+        return spec
+
+    def makes(self, part: str) -> bool:
+        """Whether the program computes this part, "decay" or "rates", itself."""
+        return part in self.prologue or "gates" in self.prologue
 
     def _plain_steps(self) -> list[dict[str, Any]]:
         steps = [{**_DEFAULTS, "repeat": self.repeat, **step} for step in self.steps]
@@ -74,15 +83,15 @@ class Rule(NamedTuple):
         rows = ("tokens", self.repeat)
         of_keys = {name for step in self.steps for x in ("write", "erase") for name in _product(step.get(x))}
 
-        raw = "gates" in self.prologue
+        raw_decay, raw_rates = self.makes("decay"), self.makes("rates")
         channels: tuple[Extent, ...] = (("key_dim", 1),) if self.decay == "channel" else ()
 
         def operand(name: str, role: str) -> Argument:
             if role == "decay":
-                return Argument("a" if raw else name, (*_RATE, *channels), raw, is_gate=not raw)
+                return Argument("a" if raw_decay else name, (*_RATE, *channels), raw_decay, is_gate=not raw_decay)
             own = _ROWS if role == "query" else (_ROWS[0], rows)
             if role == "rate":
-                return Argument("b" if raw else name, (*own, ("value_heads", 1)), raw)
+                return Argument("b" if raw_rates else name, (*own, ("value_heads", 1)), raw_rates)
             side = "key" if name == "q" or name in of_keys else "value"
             return Argument(name, (*own, (f"{side}_heads", 1), (f"{side}_dim", 1)), True)
 
@@ -91,7 +100,7 @@ class Rule(NamedTuple):
         return Signature(
             operands=(
                 *(operand(*item) for item in self.roles().items()),
-                *(parameters if raw and self.decay != "none" else ()),
+                *(parameters if raw_decay and self.decay != "none" else ()),
             ),
             initial_state=Argument("initial_state", _STATE, False),
             o=Argument("o", (*_RATE, ("value_dim", 1)), True),

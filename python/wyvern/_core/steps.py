@@ -36,10 +36,13 @@ class Pool(NamedTuple):
         return self
 
 
+_PARTS = ("norm", "gates", "decay", "rates", "scale")
+
+
 def check_prologue(prologue: Sequence[str]) -> None:
     """Raises ValueError for a part that there is not."""
-    if isinstance(prologue, str) or not set(prologue) <= {"norm", "gates"}:
-        raise ValueError(f"prologue: expected a list of 'norm' and 'gates', found {prologue!r}")
+    if isinstance(prologue, str) or not set(prologue) <= set(_PARTS):
+        raise ValueError(f"prologue: expected a list of {', '.join(_PARTS)}, found {prologue!r}")
 
 
 class Decodes:

@@ -130,18 +130,14 @@ def chunk_gated_delta_rule(
     name = "chunk_gated_delta_rule"
     state_v_first = v_first_of(kwargs, state_v_first)
     check_kwargs(name, kwargs)
-    is_raw = use_gate_in_kernel and use_beta_sigmoid_in_kernel
-    if is_raw and not state_v_first and cp_context is None and max_rate <= 1:
-        raw = {"q": q, "k": k, "v": v, "a": g, "b": beta, "A_log": A_log, "dt_bias": dt_bias}
-        found = _prologue.attempt(
+    if not state_v_first and cp_context is None:
+        found = _prologue.attempt_gates(
             "gated_delta_rule",
-            2 if allow_neg_eigval else 1,
+            {"q": q, "k": k, "v": v},
+            (g, use_gate_in_kernel, A_log, dt_bias),
+            (beta, use_beta_sigmoid_in_kernel, allow_neg_eigval, max_rate),
             use_qk_l2norm_in_kernel,
-            raw,
-            scale,
-            initial_state,
-            cu_seqlens,
-            output_final_state,
+            (scale, initial_state, cu_seqlens, output_final_state),
         )
         if found is not None:
             return found

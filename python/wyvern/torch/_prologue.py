@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Programs that compute norms and gates themselves, in the place of torch operations in front of an op."""
 
+import math
+
 import torch
 
 import wyvern
@@ -21,24 +23,62 @@ def normed(rule, max_rate, repeat, tensors):
     return family if _has_program(family, tensors[0], v, tensors) else None
 
 
-def attempt(rule, max_rate, norm, operands, scale, initial_state, cu_seqlens, final):
-    """Returns o and the final state by a program that makes gates and rates of raw a, b, A_log and dt_bias, and takes
-    the L2 norm if `norm`; None where there is none for these operands, or more than the program has to see them."""
+def parts_of(norm, decay, rates):
+    """Returns the parts of a prologue by name."""
+    gates = ("gates",) if decay and rates else ("decay",) if decay else ("rates",) if rates else ()
+    return ("norm", *gates) if norm else gates
+
+
+def attempt_gates(rule, operands, gate, rate, norm, call, lower_bound=None):
+    """As `attempt`, of a function's arguments: `gate` g, whether it is raw, A_log and dt_bias; `rate` beta, whether it
+    holds logits, whether its rates are doubled, and what they reach at most."""
+    g, raw_gate, A_log, dt_bias = gate
+    beta, raw_rate, doubled, max_rate = rate
+    # What is no gate, or makes no sense, is told in front of a plain program.
+    if not (raw_gate or raw_rate) or g is None or (doubled and not raw_rate) or (raw_rate and max_rate > 1):
+        return None
+    if raw_gate:
+        operands = operands | {"a": g, "A_log": A_log, "dt_bias": dt_bias}
+    elif A_log is not None or dt_bias is not None:
+        return None
+    else:
+        operands = operands | {"g": g}
+    operands = operands | {"b" if raw_rate else "beta": beta}
+    parts = parts_of(norm, raw_gate, raw_rate)
+    return attempt(rule, 2 if doubled or max_rate > 1 else 1, parts, operands, *call, lower_bound)
+
+
+def attempt(rule, max_rate, parts, operands, scale, initial_state, cu_seqlens, final, lower_bound=None):
+    """Returns o and the final state by a program that makes gates and rates of raw a, b, A_log and dt_bias, as far as
+    `parts` say; None where there is none for these operands, or more than the program has to see them."""
     if _direct.is_traced() or not all(isinstance(x, torch.Tensor) for x in operands.values()):
         return None
-    q, v, a, b = (operands[x] for x in ("q", "v", "a", "b"))
-    heads = v.shape[2:3]
+    q = operands["q"]
     if q.dim() != 4 or not (scale is None or (type(scale) is float and scale == q.shape[3] ** -0.5)):
         return None
-    if a.dtype != q.dtype or b.dtype != q.dtype or a.shape != v.shape[:3] or b.shape != a.shape:
-        return None
-    if operands["A_log"].shape != heads or operands["dt_bias"].shape != heads:
-        return None
-    family = family_of(rule, max_rate, 1, ("norm", "gates") if norm else ("gates",))
+    family = family_of(rule, max_rate, 1, parts, None if lower_bound is None else float(lower_bound))
     tensors = tuple(operands[x] for x in family.signature.names)
-    if not _has_program(family, q, v, (*tensors, initial_state)):
+    if not _fits(family.signature.operands, tensors):
+        return None
+    if not _has_program(family, q, operands["v"], (*tensors, initial_state)):
         return None
     return _direct.attempt(family, tensors, initial_state, cu_seqlens, final)
+
+
+def per_head(x, *shape):
+    """Returns a parameter of a number a head, or a row a head, in the shape that programs take; as it is if it is none."""
+    return x.reshape(shape) if isinstance(x, torch.Tensor) and x.numel() == math.prod(shape) else x
+
+
+def _fits(arguments, tensors):
+    """Whether tensors have the shapes of a program's operands, and raw ones the type of q."""
+    sizes = {"one": 1}
+    try:
+        for argument, x in zip(arguments, tensors):
+            sizes = argument.fit(x.shape, sizes)
+    except ValueError:
+        return False
+    return all(x.dtype == tensors[0].dtype for argument, x in zip(arguments, tensors) if argument.is_narrow)
 
 
 def _has_program(family, q, v, tensors):

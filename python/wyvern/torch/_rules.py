@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The ops of the functions with FLA's signatures, for any heads and head dims:
 torch.ops.wyvern.delta_rule, gated_delta_rule, kda and so on. `_to_2` is for rates up to 2,
-`_times_n` for n steps a token, `_norm` and `_gates` for programs with a prologue."""
+`_times_n` for n steps a token, `_norm`, `_gates` and so on for programs with a prologue, `_from_5` for gates of a
+lower bound of -5."""
 
 import functools
 import threading
-from typing import Any
+from typing import Any, Optional
 
 import torch
 
@@ -24,11 +25,13 @@ def _sizes(value, operands):
     return *operands[0].shape[2:], *operands[value].shape[2:]
 
 
-def _make(name, max_rate, repeat, prologue):
-    rule = RULES[name]._replace(max_rate=max_rate, repeat=repeat, prologue=prologue)
+def _make(name, max_rate, repeat, prologue, lower_bound):
+    rule = RULES[name]._replace(max_rate=max_rate, repeat=repeat, prologue=prologue, lower_bound=lower_bound)
     signature = rule.signature()
     title = name + (f"_times_{repeat}" if repeat > 1 else "") + ("_to_2" if max_rate > 1 else "")
     title += "".join(f"_{part}" for part in prologue)
+    if lower_bound is not None:
+        title += "_from_" + f"{-lower_bound:g}".translate(str.maketrans(".-+", "pm_"))
     key = functools.partial(_sizes, signature.names.index("v"))
     family = Family(title, signature, key, lambda sizes, dtype: rule.spec(Sizes(*sizes), dtype))
     return ranks.register(_ops.register(family))
@@ -36,10 +39,12 @@ def _make(name, max_rate, repeat, prologue):
 
 # torch.compile does not trace how ops are registered.
 @torch.compiler.assume_constant_result
-def family_of(name: str, max_rate: int = 1, repeat: int = 1, prologue: tuple[str, ...] = ()) -> Family:
+def family_of(
+    name: str, max_rate: int = 1, repeat: int = 1, prologue: tuple[str, ...] = (), lower_bound: Optional[float] = None
+) -> Family:
     """Returns the ops of a rule that takes rates up to `max_rate`, 1 or 2, `repeat` steps a token, of operands as
-    they are in front of a prologue; registered when they are first asked for."""
-    key = (name, max_rate, repeat, prologue)
+    they are in front of a prologue, whose gates may have a lower bound; registered when they are first asked for."""
+    key = (name, max_rate, repeat, prologue, lower_bound)
     family = _families.get(key)
     if family is None:
         with _lock:

@@ -221,7 +221,7 @@ func.func @of_tokens(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32>
 // -----
 
 // What is not known to be zero past a sequence's end is no such sum: it is carried, from zeros for each sequence,
-// and then summed over these. So the backward of a map is a scan.
+// and then summed over these. So the backward of a map is a scan. (Of a product with an in it would be known: ins are.)
 
 // CHECK-LABEL: func.func @no_time_bwd(
 // CHECK-SAME: %[[cu:[a-zA-Z0-9_]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}
@@ -234,11 +234,10 @@ func.func @of_tokens(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32>
 // CHECK: %[[zeros:.*]] = linalg.fill {{.*}} outs(%[[empty]]
 // CHECK: %[[dx:.*]], %[[sums:.*]] = delta.chunk_scan reverse
 // CHECK-SAME: carry(%[[sum:[a-zA-Z0-9_]+]] = %[[zeros]][seq, head] : tensor<?x2xf32>)
-// CHECK: %[[dB:.*]] = arith.mulf
-// CHECK: %[[dP:.*]] = arith.mulf
+// CHECK: %[[dP:.*]] = delta.cumsum reverse
 // CHECK: %[[da:.*]] = linalg.reduce { arith.addf } ins(%[[dP]] :
 // CHECK: %[[next:.*]] = arith.addf %[[sum]], %[[da]]
-// CHECK: delta.yield outs(%[[dB]] : {{.*}}) carry(%[[next]] :
+// CHECK: delta.yield outs(%[[dP]] : {{.*}}) carry(%[[next]] :
 // CHECK: %[[dA:.*]] = linalg.reduce { arith.addf } ins(%[[sums]] : tensor<?x2xf32>) {{.*}} dimensions = [0]
 // CHECK: return %[[dx]], %[[dA]]
 func.func @no_time(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32> {delta.name = "A_log"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"}) -> (tensor<?x?x2xf32> {delta.name = "o"}) {
@@ -246,10 +245,41 @@ func.func @no_time(%x: tensor<?x?x2xf32> {delta.name = "x"}, %A: tensor<2xf32> {
       cu_seqlens(%cu : tensor<?xi64>) outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
     %e = tensor.empty() : tensor<8xf32>
     %B = linalg.broadcast ins(%a : tensor<f32>) outs(%e : tensor<8xf32>) dimensions = [0]
-    %P = arith.mulf %X, %B : tensor<8xf32>
-    delta.yield outs(%P : tensor<8xf32>)
+    %P = arith.addf %X, %B : tensor<8xf32>
+    %Y = delta.cumsum %P : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
   }
   return %o : tensor<?x?x2xf32>
+}
+
+// -----
+
+// Ins are zero there, and sums along rows of zeros. A constant has no gradient: nothing is returned for it. What a
+// map that is exact makes is stored as it is, in its derivative too.
+
+// CHECK-LABEL: func.func @of_channels_bwd(
+// CHECK-SAME: -> (tensor<?x?x2x4xf32> {delta.name = "d_x"}, tensor<2xf32> {delta.name = "d_A_log"}, tensor<2x4xf32> {delta.name = "d_bias"})
+// CHECK: %[[dx:.*]], %[[rows:.*]]:2 = delta.chunk_map
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x4xf32>, [seq, time, head] : tensor<?x?x2xf32>, [seq, time, head, _] : tensor<?x?x2x4xf32>)
+// CHECK: %[[sum:.*]] = linalg.reduce { arith.addf } {{.*}} dimensions = [1]
+// CHECK: delta.yield outs(%{{.*}}, %[[sum]], %{{.*}} :
+// CHECK: } {delta.exact}
+// CHECK: %[[sums:.*]]:2 = delta.sum_tokens %[[rows]]#0, %[[rows]]#1
+// CHECK: return %[[dx]], %[[sums]]#0, %[[sums]]#1
+func.func @of_channels(%x: tensor<?x?x2x4xf32> {delta.name = "x"}, %A: tensor<2xf32> {delta.name = "A_log"}, %b: tensor<2x4xf32> {delta.name = "bias"},
+    %c: tensor<2xf32> {delta.name = "c", delta.constant}) -> (tensor<?x?x2x4xf32> {delta.name = "o"}) {
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>, %a = %A[head] : tensor<2xf32>, %B = %b[head, _] : tensor<2x4xf32>, %C = %c[head] : tensor<2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x4xf32>) valid(%n) {
+    %e = tensor.empty() : tensor<8x4xf32>
+    %XB = linalg.broadcast ins(%B : tensor<4xf32>) outs(%e : tensor<8x4xf32>) dimensions = [0]
+    %XA = linalg.broadcast ins(%a : tensor<f32>) outs(%e : tensor<8x4xf32>) dimensions = [0, 1]
+    %XC = linalg.broadcast ins(%C : tensor<f32>) outs(%e : tensor<8x4xf32>) dimensions = [0, 1]
+    %P = arith.addf %X, %XB : tensor<8x4xf32>
+    %Q = arith.mulf %P, %XA : tensor<8x4xf32>
+    %Y = arith.mulf %Q, %XC : tensor<8x4xf32>
+    delta.yield outs(%Y : tensor<8x4xf32>)
+  } {delta.exact}
+  return %o : tensor<?x?x2x4xf32>
 }
 
 // -----
@@ -321,7 +351,7 @@ func.func @constants(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1x
 
 // -----
 
-// Two equal operands of a maximum share the gradient.
+// Two equal operands of a maximum share the gradient. What is at a bound, or below it, has none.
 
 // CHECK-LABEL: func.func @maximum_bwd(
 // CHECK: ins(%[[dY:[a-zA-Z0-9_]+]] = %arg2{{.*}}, %[[X:[a-zA-Z0-9_]+]] = %arg0{{.*}}, %[[Z:[a-zA-Z0-9_]+]] = %arg1
@@ -337,6 +367,23 @@ func.func @maximum(%x: tensor<?x?x1xf32> {delta.name = "x"}, %z: tensor<?x?x1xf3
   %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>, %Z = %z[seq, time, head] : tensor<?x?x1xf32>)
       outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
     %Y = arith.maximumf %X, %Z : tensor<4xf32>
+    delta.yield outs(%Y : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @bound_bwd(
+// CHECK: ins(%[[dY:[a-zA-Z0-9_]+]] = %arg1{{.*}}, %[[X:[a-zA-Z0-9_]+]] = %arg0
+// CHECK: %[[above:.*]] = arith.cmpf ogt, %[[X]], %{{.*}}
+// CHECK: %[[dX:.*]] = arith.select %[[above]], %[[dY]], %{{.*}} :
+// CHECK: delta.yield outs(%[[dX]] :
+func.func @bound(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
+  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %least = arith.constant dense<-80.0> : tensor<4xf32>
+    %Y = arith.maximumf %X, %least : tensor<4xf32>
     delta.yield outs(%Y : tensor<4xf32>)
   }
   return %y : tensor<?x?x1xf32>

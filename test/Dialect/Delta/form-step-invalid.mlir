@@ -8,7 +8,7 @@
 // TYPE: delta-form-step: state-type: expected f32 or bf16, found f16
 // SLOT: delta-form-step: slot-type: expected i32 or i64, found i8
 // RUN: not wyvern-opt %s -delta-form-step=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
-// PART: delta-form-step: prologue: expected norm or gates, found conv
+// PART: delta-form-step: prologue: expected one of norm, gates, decay, rates, scale, found conv
 // FIRST: delta-form-step: first-slot: expected at least 0, found -1
 
 // A state that is more than what enters and leaves.

@@ -8,7 +8,7 @@
 // CHECK: ins(%[[Q:.*]] = %arg0[{{.*}}, %[[K:.*]] = %arg1[{{.*}}, %[[G:.*]] = %arg2[
 // CHECK-NOT: delta.decay_dot
 // CHECK: %[[QK:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[K]] :
-// CHECK: %[[P0:.*]] = delta.decay_mask{{ +}}upto_token %[[QK]] half 0
+// CHECK: %[[P0:.*]] = delta.decay_mask{{ +}}upto_token %[[QK]] near 1
 // CHECK: %[[Y1:.*]] = delta.sum_to_middle %[[G]] half 1
 // CHECK: %[[F1:.*]] = math.exp %[[Y1]]
 // CHECK: %[[K1:.*]] = arith.mulf %[[K]], %[[F1]]
@@ -78,7 +78,7 @@ func.func @apply(%m: tensor<?x?x1x4xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?x
 // CHECK-LABEL: func.func @follows(
 // CHECK: delta.sum_to_middle %{{.*}} half 1 :
 // CHECK: %[[M:.*]] = arith.addf
-// CHECK: delta.decay_mask{{ +}}upto_token %[[M]] half 0
+// CHECK: delta.decay_mask{{ +}}upto_token %[[M]] near 1
 // CHECK: delta.decay_dot upto_token %{{.*}}, %{{.*}} decay(%{{.*}} : tensor<2xf32>)
 func.func @follows(%x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %h: tensor<?x?x1xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x2xf32>) {
   %r, %p = delta.chunk_map chunk = 2 heads = 1 compute = f32

@@ -744,8 +744,24 @@ func.func @decay_mask_c5(%m: tensor<8x8xf32>, %g: tensor<8x8xf32>) {
 // -----
 
 func.func @decay_mask_c6(%m: tensor<8x8xf32>, %g: tensor<8xf32>) {
-  // expected-error @+1 {{(C6) expected a half of 0 or more tokens and no decay, found half 2 with a decay}}
+  // expected-error @+1 {{(C6) expected a half of 1 or more tokens and no decay, found half 2 with a decay}}
   %r = delta.decay_mask upto_token %m decay(%g : tensor<8xf32>) half 2 : tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c6_near(%m: tensor<8x8xf32>) {
+  // expected-error @+1 {{(C6) expected a near of 1 or more tokens and no decay, found near 0}}
+  %r = delta.decay_mask upto_token %m near 0 : tensor<8x8xf32>
+  return
+}
+
+// -----
+
+func.func @decay_mask_c7(%m: tensor<8x8xf32>) {
+  // expected-error @+1 {{(C7) expected half or near, found both}}
+  %r = delta.decay_mask upto_token %m half 2 near 2 : tensor<8x8xf32>
   return
 }
 

@@ -108,8 +108,8 @@ func.func @decay(%a: tensor<8x4xf32>, %b: tensor<16x4xbf16>, %g: tensor<8xf32>, 
   %5 = delta.decay_mask upto_token %0 : tensor<8x8xf32>
   // CHECK: delta.decay_mask before_token %{{.*}} decay(%{{.*}} : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>
   %6 = delta.decay_mask before_token %2 decay(%g : tensor<8xf32>) before_decay rows [1, 2] : tensor<8x16xf32>
-  // CHECK: delta.decay_mask before_token %{{.*}} rows [1, 2] half 0 : tensor<8x16xf32>
-  %7 = delta.decay_mask before_token %2 rows [1, 2] half 0 : tensor<8x16xf32>
+  // CHECK: delta.decay_mask before_token %{{.*}} rows [1, 2] near 1 : tensor<8x16xf32>
+  %7 = delta.decay_mask before_token %2 rows [1, 2] near 1 : tensor<8x16xf32>
   return
 }
 
@@ -138,6 +138,8 @@ func.func @rows(%x: tensor<8xf32>, %y: tensor<8x4xf64>, %n: index) {
   %m0 = delta.sum_to_middle %x half 2 : tensor<8xf32>
   // CHECK: delta.sum_to_middle %{{.*}} half 4 before_decay : tensor<8x4xf64>
   %m1 = delta.sum_to_middle %y half 4 before_decay : tensor<8x4xf64>
+  // CHECK: delta.sum_to_middle %{{.*}} half 4 signed before_decay : tensor<8x4xf64>
+  %m2 = delta.sum_to_middle %y half 4 signed before_decay : tensor<8x4xf64>
   // CHECK: delta.mask_rows %{{.*}}, %{{.*}} : tensor<8xf32>
   %4 = delta.mask_rows %x, %n : tensor<8xf32>
   // CHECK: delta.mask_rows %{{.*}}, %{{.*}} rows 2 : tensor<8x4xf64>

@@ -13,7 +13,7 @@ func.func @product(%q: tensor<?x?x1x16xf32> {delta.name = "q"}, %k: tensor<?x?x1
 
 func.func @name_taken(%q: tensor<?x?x1x16xf32> {delta.name = "q"}, %k: tensor<?x?x1x16xf32> {delta.name = "b"}, %v: tensor<?x?x1x8xf32> {delta.name = "v"},
     %b: tensor<?x?x1xf32> {delta.name = "beta"}) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
-  // expected-error @+1 {{has an operand 'b', which is what the prologue 'gates' calls one of its own; use another name}}
+  // expected-error @+1 {{has an operand 'b', which is what its prologue calls one of its own; use another name}}
   %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %b) scale 1.0
     : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1xf32> -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>

@@ -12,7 +12,7 @@
 // CHECK: %[[XR:.*]] = linalg.contract
 // CHECK: %[[WR:.*]] = linalg.contract
 // CHECK: %[[DOTS:.*]] = arith.mulf %[[W:.*]], %[[R:.*]] :
-// CHECK: %[[D:.*]] = delta.decay_mask upto_token %[[XR]] half 0
+// CHECK: %[[D:.*]] = delta.decay_mask upto_token %[[XR]] near 1
 // CHECK: %[[SUM:.*]] = linalg.reduce {{.*}} ins(%[[D]] : tensor<16x16xf32>)
 // CHECK: %[[OTHER:.*]] = linalg.reduce {{.*}} ins(%[[DOTS]] : tensor<16x32xf32>)
 // CHECK: delta.yield outs(%[[XR]], %[[WR]], %[[SUM]], %[[OTHER]] :

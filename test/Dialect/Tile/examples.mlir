@@ -109,6 +109,15 @@ func.func @shared_by_tokens(%log: !tile.global<tensor<4xf32>>, %x: !tile.global<
   return
 }
 
+// CHECK-LABEL: func.func @shared_by_tokens_channels
+func.func @shared_by_tokens_channels(%x: !tile.global<tensor<?x?x4x128xf32>, dense = true>, %y: !tile.global<tensor<4x128xf32>>, %c: index, %n: index, %s: !tile.smem<1024xf32>) {
+  // CHECK: tile.sum_token_columns %{{.*}} to %{{.*}} block %{{.*}} rows %{{.*}} via %{{.*}}
+  tile.sum_token_columns %x to %y block %c rows %n via %s
+      : !tile.global<tensor<?x?x4x128xf32>, dense = true>,
+        !tile.global<tensor<4x128xf32>>, !tile.smem<1024xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @mask_vector
 func.func @mask_vector(%x: tensor<64xf32, #tile.layout<warp>>, %n: index) {
   // CHECK: tile.mask_vector %{{.*}} valid %{{.*}} : tensor<64xf32, #tile.layout<warp>>

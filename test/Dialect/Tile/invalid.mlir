@@ -464,6 +464,22 @@ func.func @sum_tokens_c2(%x: !tile.global<tensor<?x?x4xf32>, dense = true>, %y: 
 
 // -----
 
+func.func @sum_token_columns_c1(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y: !tile.global<tensor<4x32xf32>>, %s: !tile.smem<1024xf32>, %i: index) {
+  // expected-error @+1 {{(C1) expected a dense tensor [batch, tokens, heads, channels] and one of its heads and channels, of f32, found '!tile.global<tensor<?x?x4x64xf32>, dense = true>' and 'tensor<4x32xf32>'}}
+  tile.sum_token_columns %x to %y block %i rows %i via %s : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<4x32xf32>>, !tile.smem<1024xf32>
+  return
+}
+
+// -----
+
+func.func @sum_token_columns_c2(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y: !tile.global<tensor<4x64xf32>>, %s: !tile.smem<512xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected scratch for a number of each of the 1024 threads that a block may have, found '!tile.smem<512xf32>'}}
+  tile.sum_token_columns %x to %y block %i rows %i via %s : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<4x64xf32>>, !tile.smem<512xf32>
+  return
+}
+
+// -----
+
 func.func @mask_vector_c1(%x: tensor<64xf32, #tile.layout<col>>, %n: index) {
   // expected-error @+1 {{(C1) expected a warp-held vector, found 'tensor<64xf32, #tile.layout<col>>'}}
   %y = tile.mask_vector %x valid %n : tensor<64xf32, #tile.layout<col>>
@@ -1292,6 +1308,14 @@ func.func @scan_rows_c2(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64xf32>) {
 func.func @scan_rows_c3(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
   // expected-error @+1 {{(C3) expected a half of whole blocks of the 64 rows, and a forward scan, found half 24}}
   %y = tile.scan_rows %x half 24 via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @scan_rows_c4(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
+  // expected-error @+1 {{(C4) expected a half beside at_least, found none}}
+  %y = tile.scan_rows %x at_least -1.6e+01 via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
   return
 }
 

@@ -113,12 +113,14 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
   ArrayRef<BoundDim> dims = binding.getDims();
   Type element = type.getElementType();
   bool isTimed = binding.has(DimKind::time);
-  // One number a head, which a role reads itself.
-  if (tile.getRank() == 0 && dims.size() == 1 &&
-      dims.front().kind == DimKind::head &&
+  // One number a head, which a role reads itself, or a vector a head, which it
+  // gets with each chunk.
+  bool isOfHead = !dims.empty() && dims.front().kind == DimKind::head;
+  if (tile.getRank() == 0 && dims.size() == 1 && isOfHead &&
       (tile::isHalf(element) || element.isF32()))
     return success();
-  if (!isTimed && !binding.has(DimKind::chunk))
+  bool isVectorOfHead = tile.getRank() == 1 && dims.size() == 2 && isOfHead;
+  if (!isTimed && !isVectorOfHead && !binding.has(DimKind::chunk))
     return op->emitError() << what << " is bound to " << binding
                            << "; the GPU path takes operands with a time or a "
                               "chunk dimension";

@@ -4,8 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A block sums what its head has of every token, one tensor after the other.
-// Grids are of blocks a sequence: those of the first one do it.
+// A block sums what its head has of every token, or 32 of all heads' channels,
+// one tensor after the other. Grids are of blocks a sequence: those of the
+// first one do it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,19 +27,33 @@ using namespace mlir::wyvern;
 /// few times.
 static constexpr int64_t kWarps = 16;
 
+/// Lanes of a warp, each of which has a column of channels.
+static constexpr int64_t kLanes = 32;
+/// Numbers that a block's threads, or its warps, hand to one another.
+static constexpr int64_t kThreads = 1024, kMostWarps = 32;
+
+/// Returns how many blocks sum what tokens have of `tensor`.
+static int64_t countBlocks(RankedTensorType tensor) {
+  int64_t heads = tensor.getDimSize(2);
+  return tensor.getRank() == 3
+             ? heads
+             : llvm::divideCeil(heads * tensor.getDimSize(3), kLanes);
+}
+
 /// Diagnoses sums of what no kernel has made of tokens and heads.
 static LogicalResult checkSums(delta::SumTokensOp op) {
-  Type first = op.getTensors().front().getType();
   for (Value tensor : op.getTensors())
-    if (!tensor.getDefiningOp<sched::KernelOp>() || tensor.getType() != first ||
-        tensorOf(tensor).getRank() != 3 ||
-        !tensorOf(tensor).getElementType().isF32() ||
+    if (RankedTensorType type = tensorOf(tensor);
+        !tensor.getDefiningOp<sched::KernelOp>() ||
+        (type.getRank() != 3 && type.getRank() != 4) ||
+        !type.getElementType().isF32() ||
         llvm::any_of(tensor.getUsers(), llvm::IsaPred<func::ReturnOp>))
       return op.emitOpError()
-             << "sums a tensor of type " << tensor.getType()
-             << "; the GPU path takes tensors [batch, time, heads] of f32 and "
-                "of one type, which a kernel makes and nobody else reads "
-                "(target \"cpu\" takes all)";
+             << "sums a tensor of type " << type
+             << "; the GPU path takes tensors [batch, time, heads] and [batch, "
+                "time, heads, channels] of f32, which a kernel makes and "
+                "nobody "
+                "else reads (target \"cpu\" takes all)";
   return success();
 }
 
@@ -48,8 +63,10 @@ class TokenSums {
 public:
   TokenSums(OpBuilder &builder, delta::SumTokensOp op, StringRef name,
             const TensorNames &names)
-      : builder(builder), op(op), loc(op.getLoc()), name(name), names(names),
-        heads(tensorOf(op.getTensors().front()).getDimSize(2)) {}
+      : builder(builder), op(op), loc(op.getLoc()), name(name), names(names) {
+    for (Value tensor : op.getTensors())
+      blocks = std::max(blocks, countBlocks(tensorOf(tensor)));
+  }
 
   void lower();
 
@@ -58,6 +75,8 @@ private:
   Value addArgument(Type type, StringRef tensor);
   /// Returns how many rows of all batch rows sequences own.
   Value countRows();
+  /// Sums `tensor` into `sum`, by the blocks that it takes.
+  void addSum(Value tensor, Value sum, Value block, Value rows);
   Value index(int64_t value) { return createIndex(builder, loc, value); }
 
   OpBuilder &builder;
@@ -65,7 +84,7 @@ private:
   Location loc;
   StringRef name;
   const TensorNames &names;
-  int64_t heads;
+  int64_t blocks = 1;
   tile::KernelOp kernel;
   SmallVector<Attribute> operandNames;
   SmallVector<Value> tensors, sums;
@@ -79,7 +98,7 @@ Value TokenSums::addArgument(Type type, StringRef tensor) {
 }
 
 void TokenSums::createShell() {
-  kernel = tile::KernelOp::create(builder, loc, name, heads, "sequences",
+  kernel = tile::KernelOp::create(builder, loc, name, blocks, "sequences",
                                   /*grid_chunks=*/1, kWarps, /*min_blocks=*/1,
                                   builder.getArrayAttr({}), IntegerAttr());
   builder.createBlock(&kernel.getBody());
@@ -109,21 +128,33 @@ Value TokenSums::countRows() {
   return arith::AddIOp::create(builder, loc, before, sequence.getEnd());
 }
 
+void TokenSums::addSum(Value tensor, Value sum, Value block, Value rows) {
+  RankedTensorType type = cast<tile::GlobalType>(tensor.getType()).getTensor();
+  bool hasChannels = type.getRank() == 4;
+  auto scratchType = tile::SmemType::get(builder.getContext(),
+                                         {hasChannels ? kThreads : kMostWarps},
+                                         builder.getF32Type());
+  Value scratch = tile::AllocOp::create(builder, loc, scratchType,
+                                        /*transient=*/false, IntegerAttr());
+  Value takesPart = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, block, index(countBlocks(type)));
+  auto ifOp = scf::IfOp::create(builder, loc, takesPart, /*withElse=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  if (hasChannels)
+    tile::SumTokenColumnsOp::create(builder, loc, tensor, sum, block, rows,
+                                    scratch);
+  else
+    tile::SumTokensOp::create(builder, loc, tensor, sum, block, rows, scratch);
+}
+
 void TokenSums::lower() {
   OpBuilder::InsertionGuard guard(builder);
   createShell();
-  auto scratchType =
-      tile::SmemType::get(builder.getContext(), {32}, builder.getF32Type());
-  Value scratch = tile::AllocOp::create(builder, loc, scratchType,
-                                        /*transient=*/false, IntegerAttr());
   Value block = tile::BlockIdOp::create(builder, loc);
-  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                        block, index(heads));
-  auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
-  builder.setInsertionPointToStart(ifOp.thenBlock());
   Value rows = countRows();
   for (auto [tensor, sum] : llvm::zip_equal(tensors, sums))
-    tile::SumTokensOp::create(builder, loc, tensor, sum, block, rows, scratch);
+    addSum(tensor, sum, block, rows);
 }
 
 LogicalResult wyvern::lowerTokenSums(OpBuilder &builder, delta::SumTokensOp op,
@@ -140,11 +171,18 @@ void wyvern::replaceByLaunch(delta::SumTokensOp op, StringRef name,
   using delta::DimKind;
   OpBuilder builder(op);
   MLIRContext *context = builder.getContext();
-  auto rows = delta::BindingAttr::get(
-      context, {{DimKind::seq}, {DimKind::time}, {DimKind::head}});
-  auto head = delta::BindingAttr::get(context, BoundDim{DimKind::head});
-  SmallVector<Attribute> ins(op.getTensors().size(), rows);
-  SmallVector<Attribute> outs(op.getSums().size(), head);
+  auto bind = [&](Value tensor, ArrayRef<BoundDim> tokens) {
+    SmallVector<BoundDim> dims(tokens);
+    dims.push_back({DimKind::head});
+    int64_t trailing = tensorOf(tensor).getRank() - dims.size();
+    dims.append(trailing, {DimKind::whole});
+    return delta::BindingAttr::get(context, dims);
+  };
+  SmallVector<Attribute> ins, outs;
+  for (auto [tensor, sum] : llvm::zip_equal(op.getTensors(), op.getSums())) {
+    ins.push_back(bind(tensor, {{DimKind::seq}, {DimKind::time}}));
+    outs.push_back(bind(sum, {}));
+  }
   auto launch = tile::LaunchOp::create(
       builder, op.getLoc(), op.getSums().getTypes(), TypeRange(),
       op.getTensors(), ValueRange(), op.getCuSeqlens(), ValueRange(), name,

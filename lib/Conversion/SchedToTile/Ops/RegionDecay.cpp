@@ -113,8 +113,8 @@ Value RegionLowering::isOfHalf(DecayMaskOp op, RankedTensorType type, int64_t m,
   return arith::AndIOp::create(builder, loc, isNext, isOdd);
 }
 
-/// True for the entries that the mask of `op` lets pass; of half 0, of those of
-/// one token.
+/// True for the entries that the mask of `op` lets pass; of near tokens, of
+/// those of one block.
 template <typename OpT>
 Value RegionLowering::isKept(OpT op, RankedTensorType type, int64_t m) {
   Location loc = op.getLoc();
@@ -126,11 +126,11 @@ Value RegionLowering::isKept(OpT op, RankedTensorType type, int64_t m) {
                        : arith::CmpIPredicate::ult;
   Value keep = arith::CmpIOp::create(builder, loc, predicate, j, i);
   if constexpr (std::is_same_v<OpT, DecayMaskOp>)
-    if (op.getHalf()) {
-      Value isSame =
-          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                tokenIndex(loc, type, m, op.getRows()[0]),
-                                tokenIndex(loc, type, 1 - m, op.getRows()[1]));
+    if (std::optional<int64_t> near = op.getNear()) {
+      Value isSame = arith::CmpIOp::create(
+          builder, loc, arith::CmpIPredicate::eq,
+          tokenIndex(loc, type, m, op.getRows()[0] * *near),
+          tokenIndex(loc, type, 1 - m, op.getRows()[1] * *near));
       keep = arith::AndIOp::create(builder, loc, keep, isSame);
     }
   return keep;
@@ -162,7 +162,7 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
   Value keep;
   // Of the later token of a pair a mask lets pass all rows of the earlier one.
   if constexpr (std::is_same_v<OpT, DecayMaskOp>)
-    if (op.getHalf().value_or(0) > 0)
+    if (op.getHalf())
       keep = isOfHalf(op, type, m, *op.getHalf());
   if (!keep)
     keep = isKept(op, type, m);

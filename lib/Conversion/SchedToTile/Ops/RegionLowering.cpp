@@ -331,7 +331,20 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
     return failure();
   if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))
     return success();
-  bool isHeld = isSumOfTiles(op) && tensorOf(result).getElementType().isF32() &&
+  // A product times a factor that a sum begins with would be made where it is
+  // added to, with the factor in registers meanwhile.
+  bool isDecayed = llvm::any_of(op->getOperands(), [&](Value operand) {
+    return isSharedFactor(operand);
+  });
+  bool isBegin = isDecayed && result.hasOneUse() &&
+                 isa<arith::AddFOp>(*result.user_begin()) &&
+                 result.use_begin()->getOperandNumber() == 0;
+  // What is chosen of tiles is held for several users: each would choose anew,
+  // of tiles that are then held.
+  bool isChosen = isa<arith::SelectOp>(op) && tensorOf(result).getRank() == 2 &&
+                  !result.hasOneUse();
+  bool isHeld = (isChosen || isSumOfTiles(op) || isBegin) &&
+                tensorOf(result).getElementType().isF32() &&
                 llvm::any_of(op->getUsers(),
                              [](Operation *user) { return !isSink(user); });
   return keepTiles(op, [&](int64_t block) -> Value {

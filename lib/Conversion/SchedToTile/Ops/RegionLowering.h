@@ -22,8 +22,11 @@ LogicalResult checkFactorBlock(Operation *op, std::optional<int64_t> block);
 /// An error for a matrix that has no place to be computed in.
 LogicalResult refuseWithoutRows(Operation *op);
 
-/// Returns the exp of the row sums that `op` makes, if products are multiplied
-/// by it: it stays in shared memory, where registers would hold it beside the
+/// Returns the exp of the row sums that `op` makes, if nothing else is done with
+/// these: it is made in their place. Null otherwise.
+Value getExpOfSums(Operation *op);
+
+/// Returns the same, if products are multiplied by it: it stays in shared memory, where registers would hold it beside the
 /// product. Null otherwise.
 Value getSharedFactor(Operation *op);
 
@@ -152,7 +155,7 @@ private:
   LogicalResult lowerMaskRows(delta::MaskRowsOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
-                             bool exclusive, IntegerAttr half);
+                             bool exclusive, IntegerAttr half, FloatAttr least);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
   LogicalResult lowerLevelRows(delta::LevelRowsOp op);

@@ -120,11 +120,16 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
   RegionOrder units(block, costs);
   RegionOrder::Order order = units.compute(), kept = units.keep();
   int64_t roomBeside = getStagingRoom(/*blocks=*/2);
-  bool isTooWide = order.stagedBytes > getStagingRoom(/*blocks=*/1);
+  // Rows that are summed have a place of their own besides.
+  constexpr int64_t kScanBytes = 32 * 1024;
+  bool sumsRows = !block.getOps<SumToMiddleOp>().empty();
+  bool isTooWide = order.stagedBytes > getStagingRoom(/*blocks=*/1) -
+                                           (sumsRows ? kScanBytes : 0);
   bool gainsBlock =
       order.stagedBytes > roomBeside && kept.stagedBytes <= roomBeside;
-  bool keptIsNarrow = kept.stagedBytes < order.stagedBytes &&
-                      kept.registers <= RegionOrder::kMostRegisters;
+  bool keptIsNarrow =
+      kept.stagedBytes < order.stagedBytes &&
+      kept.registers <= std::max(RegionOrder::kMostRegisters, order.registers);
   return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
 }
 
@@ -279,6 +284,11 @@ SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
     Value result = op->getResult(0);
     if (fused.contains(op) || isSplat(result))
       return true;
+    // Made in the place of the sums, whose registers it has.
+    if (isa<math::ExpOp>(op))
+      if (Operation *sums = op->getOperand(0).getDefiningOp();
+          sums && getExpOfSums(sums))
+        return true;
     bool isOut = llvm::any_of(result.getUsers(), isSink);
     auto type = dyn_cast<RankedTensorType>(result.getType());
     return !isOut && !staged.contains(result) && type && type.getRank() == 2 &&

@@ -169,7 +169,7 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
                              "run delta-stage";
   if (tensorOf(op.getX()).getRank() == 2)
     return lowerRowScan(op, op.getX(), op.getReverse(), op.getExclusive(),
-                        /*half=*/IntegerAttr());
+                        /*half=*/IntegerAttr(), /*least=*/FloatAttr());
   if (Value sums = findSumsUpTo(op)) {
     Location loc = op.getLoc();
     Value all =
@@ -208,28 +208,38 @@ LogicalResult RegionLowering::lowerSumToMiddle(SumToMiddleOp op) {
   if (!isMap || tensorOf(op.getG()).getRank() != 2)
     return op.emitError() << "expected sums of the rows of a matrix in a "
                              "chunk_map; run delta-stage";
+  FloatAttr least = op.getIsSigned()
+                        ? builder.getF32FloatAttr(op.getLeastGate())
+                        : FloatAttr();
   return lowerRowScan(op, op.getG(), /*reverse=*/false, op.getBeforeDecay(),
-                      op.getHalfAttr());
+                      op.getHalfAttr(), least);
 }
 
-/// Sums over the rows of the matrix `x`: from shared memory where it is there.
-Value wyvern::getSharedFactor(Operation *op) {
-  if (!isa<CumsumOp, SumToMiddleOp>(op) || !op->hasOneUse())
+Value wyvern::getExpOfSums(Operation *op) {
+  if (!isa<CumsumOp, SumToMiddleOp>(op) || !op->hasOneUse() ||
+      tensorOf(op->getResult(0)).getRank() != 2)
     return {};
   auto exp = dyn_cast<math::ExpOp>(*op->user_begin());
+  return exp ? exp.getResult() : Value();
+}
+
+Value wyvern::getSharedFactor(Operation *op) {
+  Value exp = getExpOfSums(op);
   bool isBehind =
-      exp && tensorOf(exp.getResult()).getRank() == 2 &&
-      llvm::any_of(exp->getUsers(), [](Operation *user) {
-        return isa<arith::MulFOp>(user) &&
+      exp &&
+      llvm::any_of(exp.getUsers(), [](Operation *user) {
+        return isa<arith::MulFOp, arith::DivFOp>(user) &&
                llvm::any_of(user->getOperands(), [](Value operand) {
                  return operand.getDefiningOp<linalg::ContractOp>() != nullptr;
                });
       });
-  return isBehind ? exp.getResult() : Value();
+  return isBehind ? exp : Value();
 }
 
+/// Sums over the rows of the matrix `x`: from shared memory where it is there.
 LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
-                                           bool exclusive, IntegerAttr half) {
+                                           bool exclusive, IntegerAttr half,
+                                           FloatAttr least) {
   RankedTensorType type = tensorOf(x);
   if (type.getDimSize(0) != tile::kAccRows || orientation.getM(x) != 0)
     return op->emitOpError()
@@ -242,10 +252,9 @@ LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
     return failure();
   Value result = op->getResult(0);
   // Sums that are read for their exp alone leave shared memory as that.
-  auto exp = result.hasOneUse() ? dyn_cast<math::ExpOp>(*op->user_begin())
-                                : math::ExpOp();
+  Value exp = getExpOfSums(op);
   if (exp)
-    result = exp.getResult();
+    result = exp;
   bool isShared = getSharedFactor(op) != nullptr;
   Value scratch = allocate(type.getShape(), builder.getF32Type(),
                            /*transient=*/!isShared);
@@ -253,7 +262,7 @@ LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
       isShared ? scratch.getType() : Type(getRegisterType(result, 0));
   Value sums = tile::ScanRowsOp::create(
       builder, op->getLoc(), resultType, source, reverse, exclusive,
-      /*exp=*/exp != nullptr, half, scratch, warps.barrier);
+      /*exp=*/exp != nullptr, half, least, scratch, warps.barrier);
   if (isShared)
     setShared(result, sums);
   else

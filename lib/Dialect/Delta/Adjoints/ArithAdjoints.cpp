@@ -109,7 +109,7 @@ struct SelectRule : AdjointRule<SelectRule, arith::SelectOp> {
 /// y = max(a, b) or min(a, b): dy goes to the operand that was taken, and half
 /// of it to each of two equal ones. With the slope 0 of |x| at 0, what is
 /// smooth but written with kinks, such as softplus, then has its derivative
-/// there too.
+/// there too. What is at a bound, a constant other than 0, has no slope.
 template <typename OpT, arith::CmpFPredicate takesFirst>
 struct ExtremumRule : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
@@ -118,9 +118,14 @@ struct ExtremumRule : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
     Value lhs = adjoint.getPrimal(op.getLhs());
     Value rhs = adjoint.getPrimal(op.getRhs());
     Value first = arith::CmpFOp::create(b, takesFirst, lhs, rhs);
-    Value equal = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
     Value zero = arith::ConstantOp::create(
         b, cast<TypedAttr>(b.getZeroAttr(dy.getType())));
+    if (std::optional<double> bound = getSplat(op.getRhs()); bound && *bound) {
+      adjoint.addGradient(op.getLhs(),
+                          arith::SelectOp::create(b, first, dy, zero));
+      return success();
+    }
+    Value equal = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
     Value half = arith::MulFOp::create(b, dy, createConstant(b, dy, 0.5));
     auto add = [&](Value operand, Value ifFirst, Value ifSecond) {
       Value taken = arith::SelectOp::create(b, first, ifFirst, ifSecond);

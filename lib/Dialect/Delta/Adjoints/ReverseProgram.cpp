@@ -6,6 +6,7 @@
 
 #include "ReverseProgram.h"
 
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -221,6 +222,8 @@ Operation *ReverseProgram::createProgram() {
         b.getArrayAttr(carryBindings), b.getArrayAttr(outBindings));
   }
   op->getRegion(0).takeBody(region);
+  if (program->hasAttr(kExactAttr))
+    op->setAttr(kExactAttr, b.getUnitAttr());
   return op;
 }
 

@@ -66,6 +66,7 @@ private:
   void collectResults();
   Result describeResult(unsigned in, Value tile);
   std::optional<Result> describeRows(unsigned in, Value tile);
+  bool isMasked(Value tile);
   Value findRows(Value sum);
   Value getGradientOrZero(Value value);
   Value getInitialGradient(unsigned carry);

@@ -62,21 +62,33 @@ ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
 //===----------------------------------------------------------------------===//
 
 /// True for a tile whose rows are a chunk's tokens, zero past its sequence's
-/// end.
-static bool isMasked(Value tile) {
+/// end: as ins are, masked rows, and what makes zeros of these.
+bool ReverseProgram::isMasked(Value tile) {
+  if (auto arg = dyn_cast<BlockArgument>(tile)) {
+    unsigned number = arg.getArgNumber();
+    return arg.getOwner() == block && number > 0 && number <= ins.size() &&
+           ins[number - 1].binding.has(DimKind::time) &&
+           ins[number - 1].binding.getTimeMultiple() == 1;
+  }
   Operation *def = tile.getDefiningOp();
-  if (auto mask = dyn_cast_or_null<MaskRowsOp>(def))
+  if (auto mask = dyn_cast<MaskRowsOp>(def))
     return mask.getRows() == 1;
-  auto isMaskedOrZero = [](Value operand) {
+  auto isMaskedOrZero = [&](Value operand) {
     return isZero(operand) || isMasked(operand);
   };
-  if (isa_and_nonnull<arith::MulFOp>(def))
-    return llvm::any_of(def->getOperands(), isMasked);
-  if (isa_and_nonnull<arith::DivFOp>(def))
+  if (isa<arith::MulFOp>(def))
+    return llvm::any_of(def->getOperands(),
+                        [&](Value operand) { return isMasked(operand); });
+  if (isa<arith::DivFOp>(def))
     return isMasked(def->getOperand(0));
-  if (isa_and_nonnull<arith::SelectOp>(def))
+  if (isa<arith::SelectOp>(def))
     return llvm::all_of(llvm::drop_begin(def->getOperands()), isMaskedOrZero);
-  return isa_and_nonnull<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
+  // Sums along the rows themselves.
+  if (auto reduce = dyn_cast<linalg::ReduceOp>(def))
+    return !llvm::is_contained(reduce.getDimensions(), 0) &&
+           isZero(reduce.getInits().front()) &&
+           isMasked(reduce.getInputs().front());
+  return isa<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
          llvm::all_of(def->getOperands(), isMaskedOrZero);
 }
 

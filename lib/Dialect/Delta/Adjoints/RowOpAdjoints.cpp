@@ -43,7 +43,7 @@ static Value strictlyLower(Adjoint &adjoint, Value m) {
   return DecayMaskOp::create(adjoint.getBuilder(), m.getType(), m,
                              /*g=*/Value(), RowMask::before_row,
                              ArrayRef<int64_t>{1, 1},
-                             /*before_decay=*/false, /*half=*/IntegerAttr());
+                             /*before_decay=*/false, /*half=*/IntegerAttr(), /*near=*/IntegerAttr());
 }
 
 namespace {
@@ -100,7 +100,7 @@ private:
     Value decayed = DecayMaskOp::create(
         adjoint.getBuilder(), dm.getType(), dm, adjoint.getPrimal(op.getG()),
         op.getMask(), op.getRows(), op.getBeforeDecay(),
-        /*half=*/IntegerAttr());
+        /*half=*/IntegerAttr(), /*near=*/IntegerAttr());
     Value n = tile.mul(outer(tile, a, b), decayed);
     bool isOneRow = llvm::all_equal(op.getRows()) && op.getRows()[0] == 1;
     if (isOneRow && op.getMask() == RowMask::upto_token)

@@ -118,10 +118,16 @@ LogicalResult DecayMaskOp::verify() {
     return emitOpError() << "(C5) expected a decay of shape [" << tokens
                          << "] or of more tokens, one gate a head, found "
                          << getG().getType();
-  if (std::optional<int64_t> half = getHalf(); half && (getG() || *half < 0))
-    return emitOpError() << "(C6) expected a half of 0 or more tokens and no "
-                            "decay, found half "
-                         << *half << (getG() ? " with a decay" : "");
+  for (auto [name, size] : {std::pair<StringRef, std::optional<int64_t>>(
+                                "half", getHalf()),
+                            {"near", getNear()}})
+    if (size && (getG() || *size < 1))
+      return emitOpError() << "(C6) expected a " << name
+                           << " of 1 or more tokens and no decay, found "
+                           << name << " " << *size
+                           << (getG() ? " with a decay" : "");
+  if (getHalf() && getNear())
+    return emitOpError() << "(C7) expected half or near, found both";
   return success();
 }
 
@@ -158,7 +164,7 @@ OpFoldResult DecayMaskOp::fold(FoldAdaptor adaptor) {
   // What is masked twice is masked.
   auto inner = getM().getDefiningOp<DecayMaskOp>();
   if (inner && inner.getMask() == getMask() && inner.getRows() == getRows() &&
-      inner.getHalf() == getHalf()) {
+      inner.getHalf() == getHalf() && inner.getNear() == getNear()) {
     if (!getG())
       return getM();
     if (!inner.getG()) {

@@ -11,6 +11,7 @@
 
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,6 +30,13 @@ using namespace mlir::wyvern::delta;
 
 static bool isFloat(Value value) {
   return isa<FloatType>(getElementTypeOrSelf(value));
+}
+
+/// True for an argument that has a gradient.
+static bool isDifferentiable(BlockArgument argument) {
+  auto func = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  return isFloat(argument) &&
+         !func.getArgAttr(argument.getArgNumber(), kConstantAttr);
 }
 
 namespace {
@@ -85,7 +93,7 @@ void BackwardBuilder::createFunction(StringRef name) {
   SmallVector<DictionaryAttr> argAttrs, resultAttrs;
   for (BlockArgument argument : forward.getArguments()) {
     argAttrs.push_back(forward.getArgAttrDict(argument.getArgNumber()));
-    if (!isFloat(argument))
+    if (!isDifferentiable(argument))
       continue;
     results.push_back(argument.getType());
     resultAttrs.push_back(nameGradient(argAttrs.back()));
@@ -122,7 +130,7 @@ FailureOr<func::FuncOp> BackwardBuilder::build(StringRef name) {
   Adjoint adjoint(b, [](Value) { return Value(); });
   for (BlockArgument argument : forward.getArguments()) {
     adjoint.setPrimal(argument, backward.getArgument(argument.getArgNumber()));
-    if (isFloat(argument))
+    if (isDifferentiable(argument))
       adjoint.setActive(argument);
   }
   Block &block = forward.getBody().front();
@@ -137,7 +145,7 @@ FailureOr<func::FuncOp> BackwardBuilder::build(StringRef name) {
     return failure();
   SmallVector<Value> gradients;
   for (BlockArgument argument : forward.getArguments())
-    if (isFloat(argument))
+    if (isDifferentiable(argument))
       gradients.push_back(getResult(adjoint, argument));
   b.setLoc(forward.getLoc());
   func::ReturnOp::create(b, gradients);

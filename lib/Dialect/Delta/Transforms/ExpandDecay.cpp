@@ -30,7 +30,7 @@ struct ExpandDecayApply : OpRewritePattern<DecayApplyOp> {
     Value masked =
         DecayMaskOp::create(b, op.getM().getType(), op.getM(), op.getG(),
                             op.getMask(), op.getRows(), op.getBeforeDecay(),
-                            /*half=*/IntegerAttr());
+                            /*half=*/IntegerAttr(), /*near=*/IntegerAttr());
     TileBuilder tile(b, cast<FloatType>(getElementTypeOrSelf(op.getR())));
     rewriter.replaceOp(op, op.getTranspose()
                                ? tile.transposedMatmul(masked, op.getX())

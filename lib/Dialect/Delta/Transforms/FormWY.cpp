@@ -111,8 +111,9 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   }
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
-  ScanIns ins = collectIns(op);
   auto ofTile = [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); };
+  prologue.makeChannelDecay(b, *chunk, ofTile(1));
+  ScanIns ins = collectIns(op);
   SmallVector<Value> operands = ins.getOperands();
   SmallVector<Attribute> bindings = ins.getBindings(ofTile);
   prologue.addIns(operands, bindings);

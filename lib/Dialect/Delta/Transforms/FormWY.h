@@ -23,6 +23,8 @@ struct TileRecurrence {
   Value state;                 // [K, V], before the chunk
   SmallVector<TileStep> steps; // at most one of them erases
   double scale = 1.0;
+  /// What every output is multiplied by in the place of `scale`; null if that.
+  Value outputScale;
   Value readScale; // [tokens], what each read is multiplied by; null if nothing
 };
 

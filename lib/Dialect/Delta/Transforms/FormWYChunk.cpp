@@ -242,7 +242,10 @@ TileResults ChunkBuilder::build() {
   Value output = readOutput();
   for (const Update &update : updates)
     output = tile.matmul(pairsOfQuery(update), update.u, output);
-  if (chunk.scale != 1.0)
+  if (chunk.outputScale)
+    output = tile.mul(
+        output, tile.broadcast(chunk.outputScale, shapeOf(output), {0, 1}));
+  else if (chunk.scale != 1.0)
     output = tile.mul(output, tile.splat(chunk.scale, shapeOf(output)));
 
   Value state = decayedState();

@@ -24,6 +24,13 @@ using namespace mlir;
 using namespace mlir::wyvern::delta;
 
 namespace {
+/// Some of the pairs of a chunk: those of one token (near 1), of different ones
+/// of one block of `near` tokens, or across the middle of a block of twice
+/// `half`.
+struct Pairs {
+  int64_t near, half;
+};
+
 /// What a decay product, decay_dot or decay_apply, becomes.
 class Halves {
 public:
@@ -33,28 +40,29 @@ public:
         beforeDecay(op.getBeforeDecay()),
         tile(b, cast<FloatType>(getElementTypeOrSelf(op->getResult(0)))) {}
 
-  /// Makes what the product of half `half` multiplies; of half 0 that of pairs
-  /// of one token.
-  void prepare(int64_t half) {
-    if (!hasPairs(half))
+  /// Makes what the product of some pairs multiplies.
+  void prepare(Pairs pairs) {
+    if (!hasPairs(pairs))
       return;
     b.setLoc(op->getLoc());
     if (auto dot = dyn_cast<DecayDotOp>(op)) {
-      lhs = decayed(dot.getA(), half, /*isLeft=*/true);
-      rhs = decayed(dot.getB(), half, /*isLeft=*/false);
+      lhs = decayed(dot.getA(), pairs, /*isLeft=*/true);
+      rhs = decayed(dot.getB(), pairs, /*isLeft=*/false);
       return;
     }
     auto apply = cast<DecayApplyOp>(op);
-    lhs = masked(apply.getM(), half);
-    rhs = decayed(apply.getX(), half, /*isLeft=*/apply.getTranspose());
+    lhs = masked(apply.getM(), pairs);
+    rhs = decayed(apply.getX(), pairs, /*isLeft=*/apply.getTranspose());
+    if (pairs.near == 1)
+      takeScaleOfRows();
   }
 
   /// Adds that product.
-  void add(int64_t half) {
-    if (!hasPairs(half))
+  void add(Pairs pairs) {
+    if (!hasPairs(pairs))
       return;
     b.setLoc(op->getLoc());
-    Value part = multiply(half);
+    Value part = multiply(pairs);
     sum = sum ? tile.add(sum, part) : part;
   }
 
@@ -64,40 +72,75 @@ public:
   }
 
 private:
-  bool hasPairs(int64_t half) {
-    if (half > 0)
-      return half < shapeOf(g)[0];
+  /// Takes a scale of rows off what the diagonal matrix of a token with itself
+  /// multiplies: it goes to the rows of the result. An in is exact then, where
+  /// its scaled rows would be rounded: the gradients of both sides have this
+  /// term, which is the largest under a strong decay, and that of a gate is the
+  /// difference.
+  void takeScaleOfRows() {
+    rowScale = {};
+    auto scaled = rhs.getDefiningOp<arith::MulFOp>();
+    if (!scaled || rows[0] > 1 || rows[1] > 1)
+      return;
+    for (auto [x, scale] : {std::pair(scaled.getLhs(), scaled.getRhs()),
+                            std::pair(scaled.getRhs(), scaled.getLhs())}) {
+      auto spread = scale.getDefiningOp<linalg::BroadcastOp>();
+      if (!spread || spread.getDimensions() != ArrayRef<int64_t>(1) ||
+          !ChunkProgramOpInterface::getInOfTile(x))
+        continue;
+      rhs = x;
+      rowScale = scale;
+      return;
+    }
+  }
+
+  bool hasPairs(Pairs pairs) {
+    int64_t tokens = shapeOf(g)[0];
+    if (pairs.half)
+      return pairs.half < tokens;
+    if (pairs.near > 1)
+      return tokens > 1;
     return mask == RowMask::upto_token ||
            (mask == RowMask::before_row && (rows[0] > 1 || rows[1] > 1));
   }
 
-  Value multiply(int64_t half) {
+  Value multiply(Pairs pairs) {
     auto apply = dyn_cast<DecayApplyOp>(op);
     if (!apply)
-      return masked(timesTransposed(lhs, rhs), half);
+      return masked(timesTransposed(lhs, rhs), pairs);
     bool transpose = apply.getTranspose();
     Value r =
         transpose ? tile.transposedMatmul(lhs, rhs) : tile.matmul(lhs, rhs);
-    return decayed(r, half, /*isLeft=*/!transpose);
+    if (pairs.near == 1 && rowScale)
+      r = tile.mul(r, rowScale);
+    return decayed(r, pairs, /*isLeft=*/!transpose);
   }
 
   /// `x` times the decay between each row's token and the middle of its block;
   /// `isLeft` says that its rows are the i of the formulas.
-  Value decayed(Value x, int64_t half, bool isLeft) {
-    if (half == 0)
+  Value decayed(Value x, Pairs pairs, bool isLeft) {
+    if (pairs.near == 1)
       return x;
-    Value sums = SumToMiddleOp::create(b, g, half, isLeft && beforeDecay);
+    bool isNear = pairs.near > 0;
+    Value sums = SumToMiddleOp::create(b, g, isNear ? pairs.near / 2 : pairs.half,
+                                       isLeft && beforeDecay, isNear);
     Value factor = tile.exp(sums);
     if (int64_t repeat = rows[isLeft ? 0 : 1]; repeat > 1)
       factor = RepeatRowsOp::create(b, tile.type(shapeOf(x)), factor, repeat);
+    if (isNear && !isLeft)
+      return arith::DivFOp::create(b, x, factor);
     return tile.mul(x, factor);
   }
 
-  /// The entries of `m` for the pairs of one half.
-  Value masked(Value m, int64_t half) {
-    return DecayMaskOp::create(b, m.getType(), m, /*g=*/Value(), mask, rows,
-                               /*before_decay=*/false,
-                               b.getI64IntegerAttr(half));
+  /// The entries of `m` for such pairs.
+  Value masked(Value m, Pairs pairs) {
+    auto get = [&](int64_t size) {
+      return size ? b.getI64IntegerAttr(size) : IntegerAttr();
+    };
+    return DecayMaskOp::create(b, m.getType(), m, /*g=*/Value(),
+                               pairs.near > 1 ? RowMask::before_token : mask,
+                               rows, /*before_decay=*/false, get(pairs.half),
+                               get(pairs.near));
   }
 
   /// x y^T.
@@ -119,6 +162,7 @@ private:
   bool beforeDecay;
   TileBuilder tile;
   Value lhs, rhs, sum;
+  Value rowScale; ///< of the rows of the product of half 0; null for none
 };
 } // namespace
 
@@ -154,9 +198,11 @@ static SmallVector<SmallVector<Operation *>> findGroups(Block &block) {
   return groups;
 }
 
-/// Makes the decay products of a group half by half: what they share is then in
-/// use for the time of one.
-static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group) {
+/// Makes the decay products of a group half by half, behind the pairs of one
+/// token and of `near` ones: what they share is then in use for the time of
+/// one.
+static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
+                  int64_t near) {
   rewriter.setInsertionPoint(group.back());
   ImplicitLocOpBuilder b(group.back()->getLoc(), rewriter);
   SmallVector<Halves, 4> products;
@@ -168,11 +214,20 @@ static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group) {
     else
       products.emplace_back(b, cast<DecayApplyOp>(op));
   }
-  for (int64_t half = 0; half < tokens; half = std::max<int64_t>(2 * half, 1)) {
+  // An operand of near tokens on both sides is two: one product at a time.
+  SmallVector<int64_t> blocks = {1};
+  if (near > 1)
+    blocks.push_back(near);
+  for (int64_t block : blocks)
+    for (Halves &product : products) {
+      product.prepare({block, 0});
+      product.add({block, 0});
+    }
+  for (int64_t half = near; half < tokens; half *= 2) {
     for (Halves &product : products)
-      product.prepare(half);
+      product.prepare({0, half});
     for (Halves &product : products)
-      product.add(half);
+      product.add({0, half});
   }
   for (Halves &product : products)
     product.replace(rewriter);
@@ -184,12 +239,17 @@ struct HalveDecayPass
   using Base::Base;
 
   void runOnOperation() override {
+    if (near < 1 || !llvm::isPowerOf2_64(near)) {
+      getOperation()->emitError()
+          << "expected near to be a power of two, found " << near;
+      return signalPassFailure();
+    }
     IRRewriter rewriter(&getContext());
     bool changed = false;
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
-        halve(rewriter, group);
+        halve(rewriter, group, near);
         changed = true;
       }
       // A group stands where its last product did.

@@ -101,7 +101,10 @@ public:
       if (how.times == 1 && !how.isRounded && getTileRank(tile) == 2)
         needs.once += bytes;
     }
-    needs.staged += staged;
+    if (needs.sharesOperand)
+      needs.staged = staged; // a half's is done with before the next one's
+    else
+      needs.staged += staged;
     // Where products are made in halves, what leaves takes the place of their
     // operands.
     if (!plan.isHalvedMap)
@@ -170,14 +173,24 @@ private:
       addComputed(op);
     if (!isHalved(op))
       return;
-    auto apply = cast<DecayApplyOp>(op);
+    addHalved(cast<DecayApplyOp>(op));
+  }
+
+  /// Products of a half share what they multiply, scaled. Masks of what is
+  /// loaded are left operands in registers.
+  void addHalved(DecayApplyOp apply) {
     addHeld(apply.getR());
     addScan(apply.getG());
-    int64_t operands = kOperandBytes * (countElements(apply.getM()) +
-                                        countElements(apply.getX()));
+    int64_t operands = 0;
+    if (scaled.insert(apply.getX()).second)
+      operands += kOperandBytes * countElements(apply.getX());
+    if (plan.getNumber(apply.getM()) == number)
+      operands += kOperandBytes * countElements(apply.getM());
     // Those of one half, and the largest of the next.
     staged += operands;
     needs.staged = std::max(needs.staged, operands);
+    ++numHalved;
+    needs.sharesOperand = numHalved > 1 && scaled.size() == 1;
   }
 
   /// Rows that are computed and multiplied lie in shared memory as those that
@@ -291,6 +304,9 @@ private:
   llvm::MapVector<Value, Reading> read;
   llvm::SmallPtrSet<Operation *, 32> visited;
   llvm::SmallDenseSet<Value, 8> computed; ///< rows that products read
+  /// What halved products multiply.
+  llvm::SmallDenseSet<Value, 4> scaled;
+  int64_t numHalved = 0;
 };
 
 bool MapPlan::fitsShared(const Needs &needs) const {
@@ -300,8 +316,10 @@ bool MapPlan::fitsShared(const Needs &needs) const {
 bool MapPlan::fits(const Needs &needs) const {
   // One that is held alone is what the next product adds to.
   bool isAlone = !isHalvedMap && needs.numHeld <= 1;
+  // Beside sums there is a product, and what it multiplies next.
+  int64_t beside = (needs.sharesOperand ? 1 : 2) * needs.largest;
   return fitsShared(needs) &&
-         (isAlone || needs.held + 2 * needs.largest <= room.registers) &&
+         (isAlone || needs.held + beside <= room.registers) &&
          needs.numHeld <= kMostHeld;
 }
 

@@ -52,6 +52,7 @@ private:
     int64_t stored = 0;  ///< the largest matrix that leaves
     int64_t once = 0;    ///< of what is loaded, what is read once, no operand
     int64_t held = 0, largest = 0, numHeld = 0;
+    bool sharesOperand = false; ///< products made in halves multiply one matrix
     int64_t getShared() const { return loaded + scanned + staged + stored; }
   };
   class Counter;

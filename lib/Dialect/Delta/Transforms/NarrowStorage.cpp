@@ -6,6 +6,7 @@
 
 #include "NarrowStorage.h"
 
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -39,9 +40,17 @@ static bool isSumThatGoesOn(OpOperand &use) {
                       llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
 }
 
+/// True for a tensor that a map of gates makes or reads.
+static bool isExact(Value tensor) {
+  auto isMarked = [](Operation *op) { return op && op->hasAttr(kExactAttr); };
+  return isMarked(tensor.getDefiningOp()) ||
+         llvm::any_of(tensor.getUsers(), isMarked);
+}
+
 bool delta::isNarrowable(Value tensor, FloatType type, bool mayBeSaved) {
   auto wide = cast<RankedTensorType>(tensor.getType());
-  if (tensor.use_empty() || wide.getElementTypeBitWidth() <= type.getWidth())
+  if (tensor.use_empty() || isExact(tensor) ||
+      wide.getElementTypeBitWidth() <= type.getWidth())
     return false;
   return llvm::all_of(tensor.getUses(), [&](OpOperand &use) {
     if (mayBeSaved && isSavedBy(use))

@@ -6,17 +6,12 @@
 
 #include "Prologue.h"
 
-#include "wyvern/Dialect/Delta/Utils/Prologue.h"
-#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+#include "PrologueTiles.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
-
-/// Added to the sum of squares of a norm.
-static constexpr double kNormEpsilon = 1e-6;
 
 //===----------------------------------------------------------------------===//
 // Arguments
@@ -31,18 +26,25 @@ LogicalResult Prologue::checkParts(Operation *root, StringRef pass,
                                    ArrayRef<std::string> parts) {
   for (StringRef part : parts)
     if (!llvm::is_contained(getPrologueParts(), part))
-      return root->emitError() << pass << ": prologue: expected norm or gates, "
-                               << "found " << part;
+      return root->emitError()
+             << pass << ": prologue: expected one of "
+             << llvm::join(getPrologueParts(), ", ") << ", found " << part;
   return success();
 }
 
 Prologue::Prologue(RecurrenceOp op, ArrayRef<std::string> parts) : op(op) {
   SmallVector<StringRef> all(parts.begin(), parts.end());
-  if (auto func = op->getParentOfType<func::FuncOp>())
+  if (auto func = op->getParentOfType<func::FuncOp>()) {
     if (auto named = func->getAttrOfType<ArrayAttr>(kPrologueAttr))
       llvm::append_range(all, named.getAsValueRange<StringAttr>());
-  norm = llvm::is_contained(all, "norm");
-  gates = llvm::is_contained(all, "gates");
+    if (auto bound = func->getAttrOfType<FloatAttr>(kLowerBoundAttr))
+      lowerBound = bound.getValueAsDouble();
+  }
+  auto has = [&](StringRef part) { return llvm::is_contained(all, part); };
+  norm = has("norm");
+  decay = op.getDecay() && (has("gates") || has("decay"));
+  rates = has("gates") || has("rates");
+  scale = has("scale");
 }
 
 /// The name of the logits of rate `number` of a layer.
@@ -55,10 +57,12 @@ LogicalResult Prologue::checkNames(func::FuncOp func) {
   SmallVector<std::string> names;
   unsigned number = 0;
   for (const RecurrenceOp::Step &step : op.getStepList())
-    if (gates && step.rate)
+    if (rates && step.rate)
       names.push_back(nameRate(number++));
-  if (gates && op.getDecay())
+  if (decay)
     llvm::append_range(names, ArrayRef<StringRef>{"a", "A_log", "dt_bias"});
+  if (scale)
+    names.push_back("scale");
   SmallVector<Value> replaced = {op.getDecay()};
   for (const RecurrenceOp::Step &step : op.getStepList())
     replaced.push_back(step.rate);
@@ -68,7 +72,7 @@ LogicalResult Prologue::checkNames(func::FuncOp func) {
         llvm::is_contained(names, name.getValue()))
       return op.emitOpError()
              << "has an operand '" << name.getValue()
-             << "', which is what the prologue 'gates' calls one of its own; "
+             << "', which is what its prologue calls one of its own; "
                 "use another name";
   }
   return success();
@@ -79,13 +83,13 @@ LogicalResult Prologue::check(func::FuncOp func) {
   for (const RecurrenceOp::Step &step : op.getStepList()) {
     if (norm)
       fits &= isArgument(func, step.write) && isArgument(func, step.erase);
-    if (gates)
+    if (rates)
       fits &=
           isArgument(func, step.rate) && (!step.rate || step.rate.hasOneUse());
   }
   if (norm)
     fits &= isArgument(func, op.getQuery());
-  if (gates && op.getDecay())
+  if (decay)
     fits &= isArgument(func, op.getDecay()) && op.getDecay().hasOneUse();
   if (fits)
     return checkNames(func);
@@ -112,49 +116,56 @@ Value Prologue::replaceArgument(func::FuncOp func, Value value,
   return arg;
 }
 
-void Prologue::replaceArguments(func::FuncOp func) {
-  if (!gates)
-    return;
-  unsigned number = 0;
-  for (const RecurrenceOp::Step &step : op.getStepList()) {
-    if (!step.rate)
-      continue;
-    replaceArgument(func, step.rate, nameRate(number++));
-  }
-  if (!op.getDecay())
-    return;
-  replaceArgument(func, op.getDecay(), "a");
+/// Returns a new last argument, of the type that the region computes in.
+Value Prologue::addArgument(func::FuncOp func, StringRef name,
+                            ArrayRef<int64_t> shape) {
   MLIRContext *context = func.getContext();
-  Type element = op.getQuery().getType().getElementType();
-  if (!element.isF64())
-    element = Float32Type::get(context);
-  auto add = [&](StringRef name, ArrayRef<int64_t> shape) -> Value {
-    auto type = RankedTensorType::get(shape, element);
-    auto attrs = DictionaryAttr::get(
-        context, NamedAttribute(StringAttr::get(context, kNameAttr),
-                                StringAttr::get(context, name)));
-    LogicalResult inserted =
-        func.insertArgument(func.getNumArguments(), type, attrs, op.getLoc());
-    assert(succeeded(inserted) && "a function can take another argument");
-    (void)inserted;
-    return func.getArguments().back();
-  };
-  ArrayRef<int64_t> shape =
-      cast<RankedTensorType>(op.getDecay().getType()).getShape().drop_front(2);
-  logA = add("A_log", shape.take_front(1));
-  bias = add("dt_bias", shape);
+  auto type = RankedTensorType::get(shape, getComputeType(op));
+  auto attrs = DictionaryAttr::get(
+      context, NamedAttribute(StringAttr::get(context, kNameAttr),
+                              StringAttr::get(context, name)));
+  LogicalResult inserted =
+      func.insertArgument(func.getNumArguments(), type, attrs, op.getLoc());
+  assert(succeeded(inserted) && "a function can take another argument");
+  (void)inserted;
+  return func.getArguments().back();
+}
+
+void Prologue::replaceArguments(func::FuncOp func) {
+  unsigned number = 0;
+  for (const RecurrenceOp::Step &step : op.getStepList())
+    if (rates && step.rate)
+      replaceArgument(func, step.rate, nameRate(number++));
+  if (decay) {
+    replaceArgument(func, op.getDecay(), "a");
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getDecay().getType())
+                                  .getShape()
+                                  .drop_front(2);
+    logA = addArgument(func, "A_log", shape.take_front(1));
+    bias = addArgument(func, "dt_bias", shape);
+  }
+  if (scale) {
+    factor = addArgument(func, "scale", {op.getValueHeads()});
+    func.setArgAttr(func.getNumArguments() - 1, kConstantAttr,
+                    UnitAttr::get(func.getContext()));
+  }
+}
+
+/// The binding of what all tokens of a head share.
+static BindingAttr bindShared(Value tensor) {
+  SmallVector<BoundDim> dims = {{DimKind::head}};
+  dims.resize(cast<RankedTensorType>(tensor.getType()).getRank(),
+              {DimKind::whole});
+  return BindingAttr::get(tensor.getContext(), dims);
 }
 
 void Prologue::addIns(SmallVectorImpl<Value> &ins,
                       SmallVectorImpl<Attribute> &bindings) {
-  for (Value value : {logA, bias}) {
+  for (Value value : {logA, bias, factor}) {
     if (!value)
       continue;
-    SmallVector<BoundDim> dims = {{DimKind::head}};
-    dims.resize(cast<RankedTensorType>(value.getType()).getRank(),
-                {DimKind::whole});
     ins.push_back(value);
-    bindings.push_back(BindingAttr::get(op.getContext(), dims));
+    bindings.push_back(bindShared(value));
   }
 }
 
@@ -162,96 +173,52 @@ void Prologue::addIns(SmallVectorImpl<Value> &ins,
 // Tiles
 //===----------------------------------------------------------------------===//
 
-namespace {
-class PrologueBuilder {
-public:
-  PrologueBuilder(ImplicitLocOpBuilder &b, ChunkScanOp scan)
-      : b(b), scan(scan), tile(b, cast<FloatType>(scan.getCompute())) {}
-
-  Value normalize(Value rows);
-  Value rate(Value logits, double most);
-  Value decay(Value raw, Value logA, Value bias);
-
-private:
-  bool isOneToken() { return scan.getChunk() == 1; }
-  Value splat(double value, Value like) {
-    return tile.splat(value, shapeOf(like));
-  }
-  Value sumOfSquares(Value rows);
-  /// log(1 + e^x), without overflow and exact for every x.
-  Value softplus(Value x);
-  /// The trailing dimensions of `x`, along those in front of it in `like`.
-  Value along(Value x, Value like);
-
-  ImplicitLocOpBuilder &b;
-  ChunkScanOp scan;
-  TileBuilder tile;
-};
-} // namespace
-
-/// The sums of the squares of rows: for a step as the product that roles on the
-/// CUDA cores have sums in, else as a sum, which has a derivative.
-Value PrologueBuilder::sumOfSquares(Value rows) {
-  if (!isOneToken())
-    return tile.sum(tile.mul(rows, rows), /*dim=*/1);
-  AffineExpr m, k;
-  bindDims(b.getContext(), m, k);
-  auto map = [&](ArrayRef<AffineExpr> results) {
-    return AffineMap::get(2, 0, results, b.getContext());
-  };
-  return tile.contract(rows, rows, tile.splat(0.0, {shapeOf(rows)[0]}),
-                       {map({m, k}), map({m, k}), map({m})});
-}
-
-/// Rows past a sequence's end are zero, and stay so.
-Value PrologueBuilder::normalize(Value rows) {
-  Value squares = sumOfSquares(rows);
-  Value factors =
-      math::RsqrtOp::create(b, tile.add(squares, splat(kNormEpsilon, squares)));
-  return tile.mul(rows, tile.alongRows(factors, rows));
-}
-
-/// Past a sequence's end keys are zero, whatever the rate is there. Below the
-/// bound the rate is 0 to any digit; what is infinite would have no gradient.
-Value PrologueBuilder::rate(Value logits, double most) {
-  constexpr double kBound = -80;
-  Value one = splat(1.0, logits);
-  Value bounded = arith::MaximumFOp::create(b, logits, splat(kBound, logits));
-  return arith::DivFOp::create(b, splat(most, logits),
-                               tile.add(one, tile.exp(tile.neg(bounded))));
-}
-
-Value PrologueBuilder::softplus(Value x) {
-  Value positive = arith::MaximumFOp::create(b, x, splat(0.0, x));
-  Value tail = tile.exp(tile.neg(math::AbsFOp::create(b, x)));
-  return tile.add(positive, math::Log1pOp::create(b, tail));
-}
-
-Value PrologueBuilder::along(Value x, Value like) {
-  int64_t rank = static_cast<int64_t>(shapeOf(like).size());
-  int64_t added = rank - static_cast<int64_t>(shapeOf(x).size());
-  return tile.broadcast(x, shapeOf(like),
-                        llvm::to_vector(llvm::seq<int64_t>(0, added)));
+void Prologue::makeChannelDecay(ImplicitLocOpBuilder &b, int64_t chunk,
+                                int64_t tileRows) {
+  if (!decay || !op.hasChannelDecay())
+    return;
+  FloatType compute = getComputeType(op);
+  Value raw = op.getDecay();
+  auto type = cast<RankedTensorType>(raw.getType());
+  BindingAttr rows = rowBinding(b.getContext(), 1, type.getRank(), tileRows);
+  SmallVector<BindingAttr> bindings = {rows, bindShared(logA),
+                                       bindShared(bias)};
+  SmallVector<Attribute> inBindings(bindings.begin(), bindings.end());
+  SmallVector<Value> ins = {raw, logA, bias};
+  auto map = ChunkMapOp::create(
+      b, TypeRange(type.clone(compute)), ins, op.getCuSeqlens(),
+      b.getI64IntegerAttr(chunk), b.getI64IntegerAttr(op.getValueHeads()),
+      TypeAttr::get(compute), b.getArrayAttr(inBindings),
+      b.getArrayAttr({rows}));
+  map->setAttr(kExactAttr, b.getUnitAttr());
+  Block &body = map.getBody().emplaceBlock();
+  body.addArgument(b.getIndexType(), b.getLoc());
+  SmallVector<Value> tiles;
+  for (auto [in, binding] : llvm::zip_equal(ins, bindings))
+    tiles.push_back(body.addArgument(
+        binding.getTileType(cast<RankedTensorType>(in.getType()), chunk,
+                            compute),
+        b.getLoc()));
+  auto inside = ImplicitLocOpBuilder::atBlockEnd(b.getLoc(), &body);
+  PrologueTiles prologue(inside, compute, /*isOneToken=*/false);
+  YieldOp::create(inside,
+                  prologue.decay(tiles[0], tiles[1], tiles[2], lowerBound),
+                  ValueRange());
+  op.getDecayMutable().assign(map.getOuts().front());
+  logA = bias = {};
+  decay = false;
 }
 
 /// Past a sequence's end there is no decay, though the gate of a zero is one.
-/// Chunks add up their decays: below the bound e^g is 0, and the sums would
-/// lose digits, or be no numbers.
-Value PrologueBuilder::decay(Value raw, Value logA, Value bias) {
-  Value rate = tile.neg(tile.exp(logA));
-  Value step = softplus(tile.add(raw, along(bias, raw)));
-  Value gates = tile.mul(along(rate, raw), step);
-  if (isOneToken())
-    return gates;
-  double bound = scan.getCompute().isF64() ? -746 : -104;
-  gates = arith::MaximumFOp::create(b, gates, splat(bound, gates));
+static Value maskDecay(ImplicitLocOpBuilder &b, ChunkScanOp scan, Value gates) {
   return MaskRowsOp::create(b, gates.getType(), gates, scan.getValid(),
                             /*rows=*/1);
 }
 
 void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                      TileRecurrence &chunk) {
-  PrologueBuilder prologue(b, scan);
+  bool isOneToken = scan.getChunk() == 1;
+  PrologueTiles prologue(b, cast<FloatType>(scan.getCompute()), isOneToken);
   if (norm) {
     llvm::SmallDenseMap<Value, Value> done;
     auto normalize = [&](Value &rows) {
@@ -268,14 +235,18 @@ void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
       normalize(step.erase);
     }
   }
-  if (!gates)
-    return;
   for (TileStep &step : chunk.steps)
-    if (step.rate)
+    if (rates && step.rate)
       step.rate = prologue.rate(step.rate, step.maxRate.value_or(1.0));
-  if (!chunk.decay)
-    return;
   unsigned last = scan.getIns().size();
+  if (scale) {
+    chunk.outputScale = scan.getInArg(--last);
+    chunk.scale = 1.0;
+  }
+  if (!decay)
+    return;
   chunk.decay = prologue.decay(chunk.decay, scan.getInArg(last - 2),
-                               scan.getInArg(last - 1));
+                               scan.getInArg(last - 1), lowerBound);
+  if (!isOneToken)
+    chunk.decay = maskDecay(b, scan, chunk.decay);
 }

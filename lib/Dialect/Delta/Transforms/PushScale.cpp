@@ -54,29 +54,39 @@ static Value createScaled(TileBuilder &tiles, Value tile, Value scale,
 // Two scales
 //===----------------------------------------------------------------------===//
 
+/// True for solved rows times their rate, and for a tile with a scale of the
+/// same dimension, with which that of `scaled` is to be one first.
+static bool isSolvedOrScaled(const Scaled &scaled) {
+  std::optional<Scaled> inner = matchScaled(scaled.tile);
+  return (inner && inner->dim == scaled.dim) ||
+         scaled.tile.getDefiningOp<EraseApplyOp>();
+}
+
 namespace {
 /// Two scales over one dimension are one, and one of rows comes before one of
 /// columns, so that equal tiles are told to be equal:
 ///   t_i (s_i x_ij) = (t_i s_i) x_ij     s_i (t_j x_ij) = t_j (s_i x_ij)
-/// A forward scan keeps them apart: where a backward runs it again, with fewer
-/// uses of its tiles, it has to round as it did.
+/// A backward runs a forward scan again, with fewer uses of its tiles, and that
+/// has to round as it did: there two scales are one whoever else reads the
+/// inner one's tile, but for rates of solved rows, which products read too.
 struct OrderScales : OpRewritePattern<arith::MulFOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(arith::MulFOp mul,
                                 PatternRewriter &rewriter) const override {
     std::optional<Scaled> outer = matchScaled(mul);
-    std::optional<Scaled> inner = outer && outer->tile.hasOneUse()
-                                      ? matchScaled(outer->tile)
-                                      : std::nullopt;
+    std::optional<Scaled> inner =
+        outer ? matchScaled(outer->tile) : std::nullopt;
     if (!inner || outer->dim > inner->dim)
       return rewriter.notifyMatchFailure(mul, "its scales are in order");
+    auto scan = mul->getParentOfType<ChunkScanOp>();
+    bool mayRunAgain = outer->dim == inner->dim && scan &&
+                       scan.getDirection() == Direction::forward;
+    if (mayRunAgain ? isSolvedOrScaled(*inner) : !outer->tile.hasOneUse())
+      return rewriter.notifyMatchFailure(mul, "others read its tile");
     ImplicitLocOpBuilder b(mul.getLoc(), rewriter);
     TileBuilder tiles(b, cast<FloatType>(getElementTypeOrSelf(mul.getType())));
     if (outer->dim == inner->dim) {
-      auto scan = mul->getParentOfType<ChunkScanOp>();
-      if (scan && scan.getDirection() == Direction::forward)
-        return rewriter.notifyMatchFailure(mul, "it may be run again");
       Value scale = tiles.mul(outer->scale, inner->scale);
       rewriter.replaceOp(mul,
                          createScaled(tiles, inner->tile, scale, outer->dim));

@@ -107,7 +107,7 @@ private:
     auto diagonal = DecayMaskOp::create(
         builder, sum.getLoc(), tile.getType(), tile, /*g=*/Value(),
         RowMask::upto_token, ArrayRef<int64_t>{1, 1}, /*before_decay=*/false,
-        builder.getI64IntegerAttr(0));
+        /*half=*/IntegerAttr(), /*near=*/builder.getI64IntegerAttr(1));
     sum->setOperand(0, diagonal);
     if (sum->isBeforeInBlock(diagonal))
       sum->moveAfter(diagonal);

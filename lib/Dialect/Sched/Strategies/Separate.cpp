@@ -11,6 +11,7 @@
 #include "Starts.h"
 
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+#include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 #include "wyvern/Dialect/Tile/Targets/StateRoom.h"
@@ -73,6 +74,16 @@ static bool multipliesComputed(delta::ChunkMapOp map) {
   return false;
 }
 
+/// Returns how many blocks of a map that makes gradients of gates an SM should
+/// hold: as many as have registers for four tiles at once.
+static int64_t countGateBlocks(delta::ChunkMapOp map) {
+  constexpr int64_t kFewColumns = 64;
+  Type gates = map.getYield().getOuts().front().getType();
+  return cast<RankedTensorType>(gates).getShape().back() > kFewColumns
+             ? kStagingMapBlocks
+             : kMapBlocks;
+}
+
 /// Returns how the blocks of `program` divide its work.
 static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
   if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
@@ -80,6 +91,8 @@ static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
     grid.over = GridOver::slots;
     if (visitsRuns(map))
       grid.run = kMapRun;
+    else if (map->hasAttr(delta::kExactAttr) && map.getOuts().size() > 1)
+      grid.minBlocks = countGateBlocks(map);
     else
       grid.minBlocks = multipliesComputed(map) ? kStagingMapBlocks : kMapBlocks;
     return grid;
@@ -177,7 +190,7 @@ public:
     // wait like these: nothing is loaded ahead. Two blocks of four warps leave
     // each other all the registers that a thread can have.
     auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
-    if (map && sumsRows(map))
+    if (map && (sumsRows(map) || map->hasAttr(delta::kExactAttr)))
       load.setWithin(compute.getRoleName());
     if (groups > 1) {
       compute.setSplit(groups);

@@ -282,6 +282,28 @@ LogicalResult SumTokensOp::verify() {
   return success();
 }
 
+LogicalResult SumTokenColumnsOp::verify() {
+  RankedTensorType tensor = getGlobal().getType().getTensor();
+  RankedTensorType sums = getResult().getType().getTensor();
+  SmemType scratch = getScratch().getType();
+  bool isOfChannels = tensor.getRank() == 4 && sums.getRank() == 2 &&
+                      tensor.getShape().drop_front(2) == sums.getShape() &&
+                      tensor.getElementType().isF32() &&
+                      sums.getElementType().isF32();
+  if (!isOfChannels || !getGlobal().getType().getDense())
+    return emitOpError() << "(C1) expected a dense tensor [batch, tokens, "
+                            "heads, channels] and one of its heads and "
+                            "channels, of f32, found "
+                         << getGlobal().getType() << " and " << sums;
+  constexpr int64_t mostThreads = 1024;
+  if (scratch.getShape().size() != 1 || !scratch.getElementType().isF32() ||
+      scratch.getShape()[0] < mostThreads)
+    return emitOpError() << "(C2) expected scratch for a number of each of the "
+                         << mostThreads
+                         << " threads that a block may have, found " << scratch;
+  return success();
+}
+
 LogicalResult LoadRowsOp::verify() {
   if (failed(verifyLoadedRing(*this)))
     return failure();

@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 import torch
 
+from .. import _prologue
 from .._call import call
 from .._front import channel_gate, check_kwargs, check_safe_gate, refuse, v_first_of
 
@@ -53,6 +54,19 @@ def chunk_kda(
     check_kwargs(name, kwargs)
     refuse(name, return_intermediate_states=return_intermediate_states)
     check_safe_gate(name, safe_gate and use_gate_in_kernel, lower_bound)
+    if not state_v_first and cp_context is None and all(isinstance(x, torch.Tensor) for x in (k, v)):
+        heads = v.shape[2:3]
+        found = _prologue.attempt_gates(
+            "kda",
+            {"q": q, "k": k, "v": v},
+            (g, use_gate_in_kernel, _prologue.per_head(A_log, *heads), _prologue.per_head(dt_bias, *heads, *k.shape[3:])),
+            (beta, use_beta_sigmoid_in_kernel, allow_neg_eigval, max_rate),
+            use_qk_l2norm_in_kernel,
+            (scale, initial_state, cu_seqlens, output_final_state),
+            lower_bound if use_gate_in_kernel else None,
+        )
+        if found is not None:
+            return found
     return _kda(
         name,
         (q, k, v, g, beta),

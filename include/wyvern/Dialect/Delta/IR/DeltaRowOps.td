@@ -126,8 +126,9 @@ def Delta_DecayMaskOp
 
     With `half s` and no decay, of what the mask keeps only pairs of rows that
     `delta.sum_to_middle` joins stay: t(i) in the second and t(j) in the first half of
-    one block of 2 s tokens. With `half 0` it is the pairs of one token. Each pair that
-    the mask keeps is so in one of the halves 0, 1, 2, 4, ...
+    one block of 2 s tokens. With `near n` it is the pairs of one block of n tokens, of
+    one token with `near 1`. Each pair that the mask keeps is so in one of `near n` and
+    the halves n, 2 n, 4 n, ...
 
     `decay_dot a, b` without a channel decay is the mask of a b^T, `decay_apply m, x`
     the mask of m times x.
@@ -142,14 +143,15 @@ def Delta_DecayMaskOp
   let arguments = (ins Delta_Tile:$m, Optional<Delta_Tile>:$g,
       Delta_RowMaskAttr:$mask,
       DefaultValuedAttr<DenseI64ArrayAttr, "{1, 1}">:$rows,
-      UnitAttr:$before_decay, OptionalAttr<I64Attr>:$half);
+      UnitAttr:$before_decay, OptionalAttr<I64Attr>:$half,
+      OptionalAttr<I64Attr>:$near);
   let hasCanonicalizer = 1;
   let hasFolder = 1;
   let results = (outs Delta_Tile:$r);
   let assemblyFormat = [{
     $mask $m (`decay` `(` $g^ `:` type($g) `)`)?
-    (`before_decay` $before_decay^)? (`rows` $rows^)? (`half` $half^)? attr-dict
-    `:` type($m)
+    (`before_decay` $before_decay^)? (`rows` $rows^)? (`half` $half^)?
+    (`near` $near^)? attr-dict `:` type($m)
   }];
 }
 
@@ -339,16 +341,36 @@ def Delta_SumToMiddleOp
     exp(y) of both, and for g <= 0 neither factor is above 1. `delta-halve-decay` makes
     matrix products of a decay a channel so.
 
+    `signed`, y is a running sum that is 0 at the middle, of gates of which those below
+    -64 / s count as that:
+
+    ```
+    y_t =   sum of max(g_u, -64 / s), m <= u <= t   in the second half (u < t with before_decay)
+    y_t = - sum of max(g_u, -64 / s), t < u < m     in the first half (t <= u with before_decay)
+    ```
+
+    Then exp(y_t) exp(-y_u) is the decay between any two tokens u <= t of a block, and
+    for g <= 0 both factors are within e^-64 and e^64. A decay below e^(-64 / s) counts
+    as that: 1.1e-7 for blocks of 8 tokens.
+
     Example:
 
     ```mlir
     %y = delta.sum_to_middle %G half 8 : tensor<64x128xf32>
     ```
   }];
-  let arguments = (ins Delta_Tile:$g, I64Attr:$half, UnitAttr:$before_decay);
+  let arguments = (ins Delta_Tile:$g, I64Attr:$half, UnitAttr:$before_decay,
+                       UnitAttr:$is_signed);
   let results = (outs Delta_Tile:$y);
   let assemblyFormat = [{
-    $g `half` $half (`before_decay` $before_decay^)? attr-dict `:` type($g)
+    $g `half` $half (`signed` $is_signed^)? (`before_decay` $before_decay^)?
+    attr-dict `:` type($g)
+  }];
+  let extraClassDeclaration = [{
+    /// The largest |y| of signed sums.
+    static constexpr double kMostSum = 64;
+    /// What gates below it count as in signed sums.
+    double getLeastGate() { return -kMostSum / getHalf(); }
   }];
 }
 

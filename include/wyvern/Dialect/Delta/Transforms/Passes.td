@@ -41,9 +41,16 @@ def FormWYPass : Pass<"delta-form-wy"> {
 
     ```
     norm     q and the keys x become       x / sqrt(sum of x^2 + 1e-6)
-    gates    the log decay g becomes       -e^A_log log(1 + e^(a + dt_bias))
-             a rate becomes                max_rate / (1 + e^-b)
+    decay    the log decay g becomes       -e^A_log log(1 + e^(a + dt_bias))
+             with delta.lower_bound on     bound / (1 + e^-(e^A_log (a + dt_bias)))
+             the function
+    rates    a rate becomes                max_rate / (1 + e^-b)
+    gates    decay and rates
+    scale    o is multiplied by scale [heads] of the call; no gradient
     ```
+
+    A decay a channel is read many times, in f32, by all maps of a layer: a `chunk_map` in
+    front of the scan makes it.
 
     Before:
 
@@ -83,7 +90,7 @@ def FormWYPass : Pass<"delta-form-wy"> {
     Option<"multiple", "multiple", "int64_t", "16", "rows that a tile of tokens has a multiple of">,
     Option<"gateMultiple", "gate-multiple", "int64_t", "32", "the same where tokens have gates">,
     ListOption<"prologue", "prologue", "std::string",
-               "what the region computes of its operands: norm, gates">,
+               "what the region computes of its operands: norm, gates, decay, rates, scale">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,

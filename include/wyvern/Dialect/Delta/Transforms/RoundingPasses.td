@@ -10,7 +10,7 @@
 include "mlir/Pass/PassBase.td"
 
 def HalveDecayPass : Pass<"delta-halve-decay"> {
-  let summary = "a decay a channel as factors of plain products, none above 1";
+  let summary = "a decay a channel as factors of plain products";
   let description = [{
     Where each channel has a decay of its own, it stands inside of the sum of
     `delta.decay_dot`, and no matrix product can have it as it is: exp(h_i) exp(-p_j)
@@ -28,6 +28,18 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     without a factor. No exponent is a difference of running sums, which would cancel
     after a strong decay, and none is positive, for all gates from 0 to -inf.
 
+    Blocks of `near` tokens are not halved. Signed sums from their middle are factors of
+    all their pairs of different tokens in one product, F and 1 / F:
+
+    ```
+    decay_dot a, b    = (a * F)(b / F)^T, of such pairs, + ...
+    decay_apply m, x  = F * (m_near (x / F)) + ...
+    ```
+
+    which are within e^-64 and e^64: operands of bf16 lose nothing by them, as they have
+    the exponents of f32; those of f16 cannot hold them. Gates below -64 / (near / 2)
+    count as that there, so that with 8 near tokens decays are right to 1.1e-7.
+
     Decay products of one chunk share their factors. Others are left alone.
 
     Before (types left out):
@@ -40,7 +52,7 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
 
     ```mlir
     %0 = linalg.contract ins(%Q, %K) outs(%zero)                  // Q K^T
-    %1 = delta.decay_mask upto_token %0 half 0
+    %1 = delta.decay_mask upto_token %0 near 1
     %y = delta.sum_to_middle %G half 1
     %F = math.exp %y
     %Q1 = arith.mulf %Q, %F
@@ -54,6 +66,11 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::math::MathDialect",
                            "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"near", "near", "int64_t", "1",
+           "tokens of a block that is one product: a power of two, 1 for operands "
+           "of 16 bits that are no bf16">,
+  ];
   let statistics = [
     Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
   ];
@@ -240,7 +257,7 @@ def TakeDiagonalsPass : Pass<"delta-take-diagonals"> {
 
     ```mlir
     %XR = linalg.contract ins(%0, %1) outs(%zero)
-    %2 = delta.decay_mask upto_token %XR half 0
+    %2 = delta.decay_mask upto_token %XR near 1
     %dbeta = linalg.reduce { arith.addf } ins(%2) dimensions = [1]
     ```
   }];

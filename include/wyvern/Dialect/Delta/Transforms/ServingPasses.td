@@ -75,7 +75,7 @@ def FormStepPass : Pass<"delta-form-step"> {
     Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
            "the first slot that is one: what is below means padding">,
     ListOption<"prologue", "prologue", "std::string",
-               "what the step computes of its operands: norm, gates">,
+               "what the step computes of its operands: norm, gates, decay, rates, scale">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "functions turned into steps">,

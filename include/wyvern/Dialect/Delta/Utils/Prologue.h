@@ -16,9 +16,21 @@ namespace mlir::wyvern::delta {
 /// strings, as delta-form-wy has them.
 inline constexpr llvm::StringLiteral kPrologueAttr = "delta.prologue";
 
-/// Returns the parts that there are.
+/// On the same function, a number: what log decays are at least where gates are
+/// made with a bound.
+inline constexpr llvm::StringLiteral kLowerBoundAttr = "delta.lower_bound";
+
+/// On a map of gates and its derivative: what it takes and makes of f32 is
+/// stored as that. Gates of a chunk are added up before they are rounded.
+inline constexpr llvm::StringLiteral kExactAttr = "delta.exact";
+
+/// On an argument that has no gradient.
+inline constexpr llvm::StringLiteral kConstantAttr = "delta.constant";
+
+/// Returns the parts that there are; gates are decay and rates.
 inline llvm::ArrayRef<llvm::StringRef> getPrologueParts() {
-  static constexpr llvm::StringRef parts[] = {"norm", "gates"};
+  static constexpr llvm::StringRef parts[] = {"norm", "gates", "decay", "rates",
+                                              "scale"};
   return parts;
 }
 

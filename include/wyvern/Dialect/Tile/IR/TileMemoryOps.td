@@ -504,4 +504,31 @@ def Tile_SumTokensOp : Tile_Op<"sum_tokens"> {
   let hasVerifier = 1;
 }
 
+def Tile_SumTokenColumnsOp : Tile_Op<"sum_token_columns"> {
+  let summary = "the block sums a lane's columns of every token";
+  let description = [{
+    Of `global[b, t, head, channel]` as a matrix with a row a token and a column for each
+    head and channel, `result` gets the sums of 32 columns, from 32 `block` on, over the
+    first `rows` rows: as `tile.sum_tokens` counts them. `global` is dense. In one order, so
+    that every run gives the same bits: warp i of n adds rows i, i + n, i + 2 n ..., of
+    which each lane has a column; then the warps are added from the first on. Called by
+    the whole block.
+
+    Example:
+
+    ```mlir
+    tile.sum_token_columns %x to %y block %c rows %n via %s
+        : !tile.global<tensor<?x?x4x128xf32>, dense = true>,
+          !tile.global<tensor<4x128xf32>>, !tile.smem<1024xf32>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$global, Tile_GlobalType:$result,
+                       Index:$block, Index:$rows, Tile_SmemType:$scratch);
+  let assemblyFormat = [{
+    $global `to` $result `block` $block `rows` $rows `via` $scratch attr-dict
+    `:` type($global) `,` type($result) `,` type($scratch)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // WYVERN_DIALECT_TILE_IR_TILEMEMORYOPS

@@ -1,0 +1,48 @@
+//===- PrologueTiles.h - Norms and gates of a chunk -------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUETILES_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUETILES_H
+
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
+#include <optional>
+
+namespace mlir::wyvern::delta {
+
+/// Writes what a prologue computes of the rows of a chunk.
+class PrologueTiles {
+public:
+  /// With `isOneToken` in a step of decoding, whose roles are CUDA cores.
+  PrologueTiles(ImplicitLocOpBuilder &b, FloatType compute, bool isOneToken)
+      : b(b), compute(compute), isOneToken(isOneToken), tile(b, compute) {}
+
+  /// Returns rows divided by their L2 norm.
+  Value normalize(Value rows);
+  /// Returns `most` times the sigmoid of `logits`.
+  Value rate(Value logits, double most);
+  /// Returns the log decay of `raw`, of a number or a row of channels a token:
+  /// -e^A softplus(raw + bias), or with a bound below 0
+  /// bound * sigmoid(e^A (raw + bias)).
+  Value decay(Value raw, Value logA, Value bias, std::optional<double> bound);
+
+private:
+  Value splat(double value, Value like) {
+    return tile.splat(value, shapeOf(like));
+  }
+  Value sumOfSquares(Value rows);
+  Value softplus(Value x);
+  Value along(Value x, Value like);
+
+  ImplicitLocOpBuilder &b;
+  FloatType compute;
+  bool isOneToken;
+  TileBuilder tile;
+};
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUETILES_H

@@ -29,8 +29,8 @@ typedef struct graph_key {
 } graph_key;
 
 struct wyvern_graph {
-  uint64_t hash;
-  size_t count; /* of words; 0 for no call */
+  uint64_t hash, used; /* used: of two, the one used later has the more */
+  size_t count;        /* of words; 0 for no call */
   uint64_t *words;
   CUgraphExec graph;
   int is_refused; /* no graph is made of it */
@@ -83,6 +83,24 @@ static int is_same(const wyvern_graph *entry, uint64_t hash,
                    const graph_key *key) {
   return entry->hash == hash && entry->count == key->count &&
          memcmp(entry->words, key->words, key->count * sizeof(uint64_t)) == 0;
+}
+
+/* Calls whose hashes are alike share a few places. */
+enum { WAYS = 4 };
+
+/* Returns the place of a call: its own, or the one that has been used least
+   lately of those that it may have. */
+static wyvern_graph *find(wyvern_graph *graphs, uint64_t hash,
+                          const graph_key *key) {
+  wyvern_graph *first = &graphs[hash % (WYVERN_GRAPHS / WAYS) * WAYS];
+  wyvern_graph *oldest = first;
+  for (wyvern_graph *entry = first; entry < first + WAYS; ++entry) {
+    if (is_same(entry, hash, key))
+      return entry;
+    if (entry->used < oldest->used)
+      oldest = entry;
+  }
+  return oldest;
 }
 
 static void forget(const wyvern_driver *driver, wyvern_graph *entry) {
@@ -149,11 +167,13 @@ static wyvern_status launch_locked(wyvern_program *program,
                                    const graph_key *key, CUstream stream,
                                    int *launched) {
   uint64_t hash = hash_words(key);
-  wyvern_graph *entry = &program->graphs[hash & (WYVERN_GRAPHS - 1)];
-  if (!is_same(entry, hash, key)) {
+  wyvern_graph *entry = find(program->graphs, hash, key);
+  int is_again = is_same(entry, hash, key);
+  if (!is_again)
     remember(driver, entry, hash, key);
+  entry->used = ++program->graph_clock;
+  if (!is_again)
     return WYVERN_OK;
-  }
   /* A driver that makes no graph, of memory that is out, say, may still launch
      kernels, and if not it says why. */
   if (!entry->graph && !entry->is_refused)

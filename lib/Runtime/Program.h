@@ -53,8 +53,8 @@ typedef struct wyvern_map_entry {
   int valid;
 } wyvern_map_entry;
 
-/* Calls remembered per program; a power of two. */
-#define WYVERN_GRAPHS 64
+/* Calls remembered per program. */
+#define WYVERN_GRAPHS 128
 
 typedef struct wyvern_graph wyvern_graph;
 
@@ -71,7 +71,8 @@ struct wyvern_program {
   pthread_mutex_t map_lock;
   wyvern_map_entry *maps; /* guarded by map_lock */
   pthread_mutex_t graph_lock;
-  wyvern_graph *graphs; /* guarded by graph_lock */
+  wyvern_graph *graphs; /* guarded by graph_lock, as the clock */
+  uint64_t graph_clock;
 };
 
 typedef struct wyvern_extents {

@@ -333,17 +333,23 @@ def case_calls_that_are_no_graphs(folder):
 
 
 def case_more_calls_than_are_remembered(folder):
-    """Graphs make place for others."""
+    """Graphs make place for others, and a model's layers do not for one another."""
     program, lines = load(folder), []
-    for tokens in range(1, 300):
-        tensors = arguments(1, tokens)
+    calls = [arguments(1, tokens) for tokens in range(1, 300)]
+    for tensors in calls:
         for _ in range(2):
             launch(program, tensors)
         lines += journal()
     made, destroyed = lines.count("graph of 2"), lines.count("graph destroyed")
-    assert made == 299
+    assert made == 299 and 64 < made - destroyed <= 128
     del program
-    assert 0 < made - destroyed == journal().count("graph destroyed") <= 64
+    assert journal().count("graph destroyed") == made - destroyed
+    program, layers = load(folder), calls[:32]
+    for _ in range(3):
+        for tensors in layers:
+            launch(program, tensors)
+        last = journal()
+    assert last.count("graph launch") > 28
 
 
 def case_packed(folder):

@@ -143,13 +143,9 @@ static wyvern_status make(wyvern_program *program, const wyvern_driver *driver,
   if (result != CUDA_SUCCESS)
     return wyvern_driver_failed(result, "%s: cannot make a graph",
                                 program->desc->name);
-  /* As loading code, harmless while another stream is captured. */
-  int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-  driver->ThreadExchangeStreamCaptureMode(&mode);
   wyvern_status status = wyvern_add_kernels(program, driver, call, graph);
   if (status == WYVERN_OK)
     status = instantiate(program, driver, graph, made);
-  driver->ThreadExchangeStreamCaptureMode(&mode);
   driver->GraphDestroy(graph);
   return status;
 }
@@ -202,9 +198,14 @@ wyvern_status wyvern_launch_graph(wyvern_program *program,
     return WYVERN_OK;
   graph_key key;
   fill_key(program, call, context, stream, &key);
+  /* As loading code, a graph that goes to the device is harmless while another
+     thread captures. */
+  int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
   pthread_mutex_lock(&program->graph_lock);
+  driver->ThreadExchangeStreamCaptureMode(&mode);
   wyvern_status status =
       launch_locked(program, driver, call, &key, stream, launched);
+  driver->ThreadExchangeStreamCaptureMode(&mode);
   pthread_mutex_unlock(&program->graph_lock);
   return status;
 }

@@ -125,6 +125,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   delta::CutMapsPassOptions cut;
   cut.sharedBytes = target.sharedBytes;
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
+  pm.addPass(delta::createJoinMapsPass());
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;

@@ -282,6 +282,18 @@ def test_the_table_of_a_step_names_gradients_and_kernels(benchmarks):
     assert "* gated 70+3 1/2 strong, wyvern-a, us: layer_map 12.3" in text
 
 
+def test_the_matrix_has_a_line_for_the_tokens_and_a_column_for_the_heads(benchmarks):
+    other = compare({"wyvern-a": fake(), "exact": fake()}, small(key_heads=2), wyvern_a=1.0, exact=8.0)
+    text = benchmarks.report.matrix([*rows(), other])
+    assert text.splitlines() == [
+        "| best exact peer / ours | 1/2 | 2/2 |",
+        "|---|---|---|",
+        "| 70+3 | 2.00 | 8.00 |",
+        "| 1x64 | 0.50 |  |",
+        "| geometric mean | 1.00 | 8.00 |",
+    ]
+
+
 def test_a_row_without_a_peer_has_no_ratio(benchmarks):
     row = compare({"wyvern-a": fake(), "inexact": fake(exact=False)}, wyvern_a=1.0, inexact=0.5)
     assert benchmarks.report.ratio(row) is None

@@ -104,7 +104,8 @@ private:
       all = all ? LLVM::FAddOp::create(e.builder, e.loc, all, part).getResult()
                 : part;
     }
-    return all;
+    // ptxas adds as late as it can, and would hold all parts until then.
+    return e.hasFewRegisters() ? e.shuffleXor(all, 0) : all;
   }
 
   DotOp op;

@@ -82,20 +82,62 @@ private:
     });
   }
 
-  /// Column 2 (l % 4) + c + 8 j of this warp's rows, for lanes l of 0 to 3.
+  /// A warp's sums of the columns, which stand in pairs: its lane l has columns
+  /// 2 (l % 4) and the next one of every eight, in the rows of l / 4.
   void writeColumns() {
-    Value first = e.cmp(LLVM::ICmpPredicate::ult, e.laneId(), e.c32(4));
-    Value row = address(e.add(e.mul(e.warpInGroup(), size), at.col0));
-    for (int64_t column = 0; column < size; column += 8) {
-      SmallVector<Value> pair(2);
+    SmallVector<Pair> pairs(size / 8, Pair(2));
+    for (auto [number, pair] : llvm::enumerate(pairs))
       for (ArrayRef<Value> elements : blocks)
-        for (int64_t i = column / 2; i < column / 2 + 4; ++i)
+        for (int64_t i = 4 * number; i < 4 * (static_cast<int64_t>(number) + 1);
+             ++i)
           pair[i % 2] = fadd(pair[i % 2], elements[i]);
-      for (Value &sum : pair)
-        sum = sumLanes(sum, {4, 8, 16});
-      e.ifThen(first,
-               [&] { e.storeSharedVector(pair, e.add(row, 4 * column)); });
+    Value lane = e.laneId();
+    int64_t shares = 1; // of the lanes of a column, each with a share of pairs
+    for (int64_t mask : {4, 8, 16}) {
+      bool isEven = pairs.size() % 2 == 0;
+      pairs = isEven ? exchange(pairs, lane, mask) : sumOver(pairs, mask);
+      shares *= isEven ? 2 : 1;
     }
+    // Pairs 0, shares, 2 shares ... of the lane's first.
+    Value first = e.urem(e.udiv(lane, 4), shares);
+    Value column = e.add(at.col0, e.mul(first, 8));
+    Value row = address(e.add(e.mul(e.warpInGroup(), size), column));
+    auto store = [&] {
+      for (auto [number, pair] : llvm::enumerate(pairs))
+        e.storeSharedVector(pair, e.add(row, 4 * 8 * shares * number));
+    };
+    if (shares == kLanes / 4)
+      store();
+    else
+      e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, lane, e.c32(4 * shares)), store);
+  }
+
+  using Pair = SmallVector<Value, 2>;
+
+  /// Returns each second pair, of even number in the lanes without `mask`,
+  /// summed over the lanes whose numbers differ in it: each gives the other
+  /// what it does not keep.
+  SmallVector<Pair> exchange(ArrayRef<Pair> pairs, Value lane, int64_t mask) {
+    Value isEven =
+        e.cmp(LLVM::ICmpPredicate::eq, e.band(lane, e.c32(mask)), e.c32(0));
+    SmallVector<Pair> kept;
+    for (size_t i = 0; i < pairs.size(); i += 2) {
+      kept.emplace_back();
+      for (auto [even, odd] : llvm::zip_equal(pairs[i], pairs[i + 1])) {
+        Value given = e.select(isEven, odd, even);
+        kept.back().push_back(
+            fadd(e.select(isEven, even, odd), e.shuffleXor(given, mask)));
+      }
+    }
+    return kept;
+  }
+
+  /// Returns all pairs, summed over the lanes whose numbers differ in `mask`.
+  SmallVector<Pair> sumOver(ArrayRef<Pair> pairs, int64_t mask) {
+    SmallVector<Pair> sums;
+    for (const Pair &pair : pairs)
+      sums.push_back({sumLanes(pair[0], {mask}), sumLanes(pair[1], {mask})});
+    return sums;
   }
 
   Value readSums(int64_t parts) {

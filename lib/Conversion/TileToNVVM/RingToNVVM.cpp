@@ -8,6 +8,7 @@
 #include "Patterns.h"
 #include "Stage.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -240,15 +241,19 @@ struct LoadPattern : OpConversionPattern<LoadOp> {
     SmemType tile = op.getTile().getType();
     Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     SmallVector<Value> coords;
-    for (Value coord : llvm::reverse(adaptor.getCoords()))
-      coords.push_back(e.trunc32(coord));
+    SmallVector<unsigned> varying;
+    for (size_t i = op.getCoords().size(); i-- > 0;) {
+      if (!op.getCoords()[i].getDefiningOp<arith::ConstantOp>())
+        varying.push_back(coords.size());
+      coords.push_back(e.trunc32(adaptor.getCoords()[i]));
+    }
     int64_t rows = tile.getShape()[0];
     int64_t blocks = tile.getShape()[1] / kBlockColumns;
     e.ifThen(isElected(e), [&] {
       for (int64_t block = 0; block < blocks; ++block) {
         SmallVector<Value> at = coords;
         at.front() = e.add(at.front(), block * kBlockColumns);
-        issue(e, adaptor.getMap(), at,
+        issue(e, adaptor.getMap(), at, varying,
               e.add(adaptor.getTile(), block * rows * 2 * kBlockColumns),
               stage.full);
       }
@@ -259,8 +264,8 @@ struct LoadPattern : OpConversionPattern<LoadOp> {
 
 private:
   /// One bulk tensor copy (PTX ISA 9.7.9.27.1.2), innermost coordinate first.
-  static void issue(Emitter &e, Value map, ArrayRef<Value> coords, Value tile,
-                    Value barrier) {
+  static void issue(Emitter &e, Value map, ArrayRef<Value> coords,
+                    ArrayRef<unsigned> varying, Value tile, Value barrier) {
     std::string list, constraints = "r,l,r";
     SmallVector<Value> operands = {tile, map, barrier};
     for (auto [i, coord] : llvm::enumerate(coords)) {
@@ -268,11 +273,26 @@ private:
       constraints += ",r";
       operands.push_back(coord);
     }
-    e.ptx("cp.async.bulk.tensor." + std::to_string(coords.size()) +
-              "d.shared::cluster.global.mbarrier::complete_tx::bytes [$0], "
-              "[$1, {" +
-              list + "}], [$2];",
-          constraints + ",~{memory}", operands, {});
+    std::string copy = "cp.async.bulk.tensor." + std::to_string(coords.size()) +
+                       "d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                       "[$0], [$1, {" +
+                       list + "}], [$2];";
+    if (e.hasFewRegisters())
+      copy = withWholeCoordinates(varying, copy);
+    e.ptx(copy, constraints + ",~{memory}", operands, {});
+  }
+
+  /// Returns `copy`, done where no coordinate is the smallest number, which
+  /// none is. ptxas 13.0 takes a bulk copy to read 16 bits of a coordinate: one
+  /// that it has no uniform register for it moves and spills without the upper
+  /// half. What compares a coordinate reads all of it.
+  static std::string withWholeCoordinates(ArrayRef<unsigned> varying,
+                                          StringRef copy) {
+    std::string text = "{\n.reg .pred whole;\nsetp.eq.u32 whole, 0, 0;\n";
+    for (unsigned i : varying)
+      text += "setp.ne.and.s32 whole, $" + std::to_string(i + 3) +
+              ", -2147483648, whole;\n";
+    return text + "@whole " + copy.str() + "\n}";
   }
 };
 } // namespace

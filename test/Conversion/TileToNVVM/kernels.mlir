@@ -149,7 +149,8 @@ tile.kernel @vectors(%out: !tile.global<tensor<?x?x1xf32>>, %n: index) grid 1 * 
 // -----
 
 // Sums of rows: the four lanes of a row by shuffles, one of them writes; all lanes read.
-// Of columns: eight lanes, then four warps, whose sums are added when they are read.
+// Of columns: eight lanes, of which each keeps half of what it has at each step, so that 14
+// shuffles sum 16 columns; then four warps, whose sums are added when they are read.
 
 // CHECK-LABEL: gpu.module @sums
 // CHECK: "bar.sync 1, 128;"
@@ -158,7 +159,9 @@ tile.kernel @vectors(%out: !tile.global<tensor<?x?x1xf32>>, %n: index) grid 1 * 
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-2: "ld.shared.f32
 // CHECK: "bar.sync 1, 128;"
-// CHECK-COUNT-48: nvvm.shfl.sync bfly
+// CHECK-COUNT-14: nvvm.shfl.sync bfly
+// CHECK-NOT: nvvm.shfl.sync
+// CHECK: "st.shared.v2.f32
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-8: "ld.shared.f32
 // CHECK-NOT: "ld.shared.f32

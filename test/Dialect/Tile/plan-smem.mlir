@@ -223,3 +223,40 @@ tile.kernel @factor(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: tensor<64x64x
   %h = tile.scan_rows exp %g half 2 via %u barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> !tile.smem<64x64xf32>
   %v = tile.read %h : !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
 }
+
+// -----
+
+// Where memory is short, what a role sums in lies in the place of a tile that it has
+// acquired and not written; what is used before it is acquired, or behind the first
+// write, does not.
+
+!x = tensor<64x64xbf16, #tile.layout<acc>>
+!sum = tensor<64x64xf32, #tile.layout<acc>>
+!ring = !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+
+// CHECK-LABEL: tile.kernel @acquired
+// CHECK-SAME: shared_bytes 8464
+// CHECK: tile.alloc_ring {{.*}} offset 0
+// CHECK: tile.alloc transient offset 8192 : <64xf32>
+// CHECK: tile.alloc transient offset 0 : <256xf32>
+// CHECK: tile.alloc transient offset 8192 : <64xf32>
+module attributes {tile.target = #tile.target<sm_90a, shared_bytes = 8704>} {
+  tile.kernel @acquired(%x: !x, %y: !sum) grid 1 * slots warps 8 min_blocks 1 operands ["", ""] {
+    %c0 = arith.constant 0 : index
+    %ring = tile.alloc_ring producers 4 consumers 4 : !ring
+    %a = tile.alloc transient : !tile.smem<64xf32>
+    %b = tile.alloc transient : !tile.smem<256xf32>
+    %c = tile.alloc transient : !tile.smem<64xf32>
+    tile.roles warps [4, 4] {
+      %0 = tile.reduce %y dim 1 via %a barrier 1 : !tile.smem<64xf32>, !sum -> tensor<64xf32, #tile.layout<warp>>
+      %t = tile.acquire %ring[%c0] : !ring -> !tile.smem<64x64xbf16>
+      %1 = tile.reduce %y dim 0 via %b barrier 1 : !tile.smem<256xf32>, !sum -> tensor<64xf32, #tile.layout<warp>>
+      %w = tile.write %x to %t : !x, !tile.smem<64x64xbf16>
+      %2 = tile.reduce %y dim 1 via %c barrier 1 : !tile.smem<64xf32>, !sum -> tensor<64xf32, #tile.layout<warp>>
+      tile.commit %ring[%c0] : !ring
+    }, {
+      %t = tile.wait %ring[%c0] : !ring -> !tile.smem<64x64xbf16>
+      tile.release %ring[%c0] : !ring
+    }
+  }
+}

@@ -209,6 +209,18 @@ void RoleLowering::acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
   }
 }
 
+void RoleLowering::acquireForSums(Operation *sum, const Visit &visit) {
+  for (auto put : sum->getBlock()->getOps<sched::PutOp>()) {
+    if (!sum->isBeforeInBlock(put))
+      continue;
+    SmallVector<Value> &stage = begun[put];
+    if (stage.empty())
+      llvm::append_range(
+          stage, acquire(context.rings.lookup(put.getChannel()), visit));
+    return;
+  }
+}
+
 /// True for a factor that was made in `tile`.
 static bool isMadeIn(Value tile, Value value, const RegionLowering &lowering) {
   Value made = lowering.getSharedTile(value);
@@ -281,6 +293,9 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
   }
   if (stage.empty())
     stage = acquire(ring, visit);
+  else if (llvm::any_of(made, [](const auto &tiles) { return !tiles.empty(); }))
+    // What was in the place meanwhile has been read.
+    tile::BarrierOp::create(builder, loc, /*proxy=*/false, barrier);
   for (auto [value, tiles, shared] :
        llvm::zip_equal(put.getTiles(), made, stage))
     writeIntoStage(value, tiles, shared, lowering);

@@ -30,14 +30,6 @@ static sched::GetOp findGet(sched::PutOp put, sched::RoleOp role) {
   return {};
 }
 
-/// True if a put that waits for the readers of its channel may do so in the
-/// middle of a chunk of `role`: no other reader waits for what `role` puts
-/// later in the chunk.
-static bool mayWaitInChunk(sched::PutOp put, sched::RoleOp role) {
-  return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty() ||
-         getChannel(put).getReaders() == ArrayRef<Operation *>(role);
-}
-
 /// A warp a channel, of several groups of the first one: loads are a few
 /// hundred cycles of one warp, and the role goes on when all are under way.
 void RoleLowering::beginGuests(sched::EachChunkOp loop) {
@@ -93,11 +85,22 @@ void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
   }
 }
 
+bool RoleLowering::goesBehindRelease(sched::PutOp put) {
+  sched::ChannelOp channel = getChannel(put);
+  if (channel.getReaders() == ArrayRef<Operation *>(role))
+    return true;
+  // Other readers wait for what this role puts later in the chunk. Where roles
+  // sum pairs, they are not equally long: what has another place for the next
+  // chunk waits for the others where nothing waits for it.
+  return role.getEachChunk().getBlock().getOps<sched::PutOp>().empty() &&
+         (channel.getDepth() == 1 || !sumsColumns());
+}
+
 void RoleLowering::lowerGuestsBehind(sched::GetOp get,
                                      sched::EachChunkOp loop) {
   for (const GuestPut &guest : guests)
     if (takesPlace(guest.put) && findGet(guest.put, role) == get)
-      if (mayWaitInChunk(guest.put, role))
+      if (goesBehindRelease(guest.put))
         lowerGuestPut(guest, loop)
             ->setAttr(tile::kBehindReleaseAttr, builder.getUnitAttr());
 }
@@ -105,6 +108,6 @@ void RoleLowering::lowerGuestsBehind(sched::GetOp get,
 void RoleLowering::endGuests(sched::EachChunkOp loop) {
   for (const GuestPut &guest : guests)
     if (takesPlace(guest.put) &&
-        !(findGet(guest.put, role) && mayWaitInChunk(guest.put, role)))
+        !(findGet(guest.put, role) && goesBehindRelease(guest.put)))
       lowerGuestPut(guest, loop);
 }

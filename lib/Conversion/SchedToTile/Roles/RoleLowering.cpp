@@ -198,8 +198,8 @@ static bool isSumOfMatrix(Operation *op) {
 }
 
 /// True if `sink` stores a carry and stands behind a product that is still to
-/// be lowered: it leaves beside that. Or if it is put behind sums, whose
-/// registers are free then.
+/// be lowered: it leaves beside that. Or if it is put behind sums, which are
+/// made in its place first.
 static bool isHeldBack(Operation *sink,
                        const llvm::SmallPtrSetImpl<Operation *> &waiting) {
   if (isa<sched::PutOp>(sink) && llvm::any_of(waiting, [&](Operation *op) {
@@ -215,12 +215,16 @@ static bool isHeldBack(Operation *sink,
          });
 }
 
-/// True for the sums of a matrix over its rows, as gradients of gates have
-/// them.
-static bool isSumOfColumns(Operation *op) {
-  auto sum = dyn_cast<linalg::ReduceOp>(op);
-  return sum && isSumOfMatrix(op) &&
-         sum.getDimensions() == ArrayRef<int64_t>(0);
+bool RoleLowering::sumsColumns() {
+  auto isSumOfColumns = [](linalg::ReduceOp sum) {
+    return isSumOfMatrix(sum) && sum.getDimensions() == ArrayRef<int64_t>(0);
+  };
+  return llvm::any_of(context.kernel.getRoles(), [&](sched::RoleOp other) {
+    return !context.orientation.isSplit(other) &&
+           llvm::any_of(
+               other.getEachChunk().getBlock().getOps<linalg::ReduceOp>(),
+               isSumOfColumns);
+  });
 }
 
 /// Says that the kernel that is being built has a role which sums the rows and
@@ -237,8 +241,7 @@ static void markFewRegisters(OpBuilder &builder) {
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
-  if (!context.orientation.isSplit(role) &&
-      llvm::any_of(block, [](Operation &op) { return isSumOfColumns(&op); }))
+  if (sumsColumns())
     markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
@@ -264,6 +267,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
+    if (takesInPlace() && isSumOfMatrix(op))
+      acquireForSums(op, visit);
     if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
     else if (failed(lowering.lower(op)))

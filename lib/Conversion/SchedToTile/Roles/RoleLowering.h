@@ -64,6 +64,9 @@ private:
   /// True if the role takes tiles out of channels where its program does: it
   /// has work that does not need them, or puts what others need before.
   bool takesInPlace();
+  /// True if roles of the kernel sum columns of what is whole in them, as the
+  /// gradients of gates do.
+  bool sumsColumns();
   /// Zeroes the tails of tiles; waits for those that are not given.
   void zeroTails(const Visit &visit,
                  ArrayRef<std::pair<sched::GetOp, SmallVector<Value>>> gets);
@@ -88,6 +91,9 @@ private:
   void lowerGuests(sched::EachChunkOp loop, Value use);
   /// Puts into the place of what `get` took, which has been handed back.
   void lowerGuestsBehind(sched::GetOp get, sched::EachChunkOp loop);
+  /// True if a put goes behind what the role does last with the tiles that it
+  /// replaces; else it is done as the chunk ends.
+  bool goesBehindRelease(sched::PutOp put);
   /// Puts what they put when the chunk is done with tiles of channels that this
   /// role does not read.
   void endGuests(sched::EachChunkOp loop);
@@ -99,6 +105,9 @@ private:
   /// Waits for the stage of `ring` to be free and returns its tiles.
   SmallVector<Value> acquire(Value ring, const Visit &visit);
   void fillByTMA(sched::PutOp put, const Visit &visit);
+  /// Acquires the place of what the role puts next behind `sum`, if it does:
+  /// until that is written, the sum may use it (tile-plan-smem).
+  void acquireForSums(Operation *sum, const Visit &visit);
   /// Waits for the stage that the factor of `op` is put into, and lets it be
   /// made there: in registers it would take half of a role's.
   void acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,

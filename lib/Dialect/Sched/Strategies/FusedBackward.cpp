@@ -26,16 +26,38 @@ static constexpr int64_t kAllRegisters = 512;
 /// Those of the chain beside its carries: an accumulator of 64 columns, the
 /// carries in 16 bits while they are multiplied, and what addresses take.
 static constexpr int64_t kBesideCarries = 96;
-/// Registers of a role of a map that sums its pairs and rows for the gradient
-/// of a decay: an accumulator of 128 columns, a part of a product beside it,
-/// and what addresses take.
-static constexpr int64_t kOfDecay = 128;
+/// Those of a chain that decays, beyond one that does not: vectors that it
+/// multiplies its rows by. It has them where the roles of the map keep so many,
+/// for each row of a token, that they need not make things again.
+static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
+/// Registers of a role of a map that sums pairs of tokens, of which each has
+/// several rows.
+static constexpr int64_t kOfRowsWithDecay = 128;
 /// Bytes of shared memory for barriers and what sums of rows need.
 static constexpr int64_t kOtherBytes = 1024;
+/// Those that sums of columns need of their own, unless the place of a tile
+/// that is put behind them, and has no other place, is all there is.
+static constexpr int64_t kSumBytes = 1024;
 
 //===----------------------------------------------------------------------===//
 // Roles
 //===----------------------------------------------------------------------===//
+
+/// True if the map of `program` multiplies pairs of tokens by their decay.
+static bool hasDecay(const FusedProgram &program) {
+  return llvm::any_of(
+      program.getMap().getBlock().getOps<delta::DecayMaskOp>(),
+      [](delta::DecayMaskOp mask) { return mask.getG() != nullptr; });
+}
+
+/// Returns the most rows that a token has in a tile of `program`.
+static int64_t countRows(const FusedProgram &program) {
+  int64_t rows = 1;
+  for (const FusedProgram::In &in : program.getIns())
+    if (in.binding.has(delta::DimKind::time))
+      rows = std::max(rows, in.binding.getTimeMultiple());
+  return rows;
+}
 
 /// Returns the chain, in `parts` warpgroups, and the roles of the map, with
 /// their budgets.
@@ -60,18 +82,15 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
       llvm::alignDown(kAllRegisters / groups, target.registerGranule);
   int64_t ofChain =
       std::max(share, kBesideCarries + program.countCarried(parts));
-  int64_t ofMap = (groups * share - parts * ofChain) / others;
+  auto countOfMap = [&] { return (groups * share - parts * ofChain) / others; };
+  if (hasDecay(program) && countOfMap() - parts * kOfDecayingChain / others >=
+                               kPlenty * countRows(program))
+    ofChain += kOfDecayingChain;
+  int64_t ofMap = countOfMap();
   for (auto [i, role] : llvm::enumerate(roles))
     role.registers =
         tile::getBudget(target, i == kChain ? ofChain : ofMap, kAllRegisters);
   return roles;
-}
-
-/// True if the map of `program` multiplies pairs of tokens by their decay.
-static bool hasDecay(const FusedProgram &program) {
-  return llvm::any_of(
-      program.getMap().getBlock().getOps<delta::DecayMaskOp>(),
-      [](delta::DecayMaskOp mask) { return mask.getG() != nullptr; });
 }
 
 //===----------------------------------------------------------------------===//
@@ -129,6 +148,8 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel) {
   }
   if (room < 0)
     return -room;
+  if (hasDecay(plan.getProgram()))
+    room = std::max<int64_t>(room - kSumBytes, 0);
   int64_t staging = countStaging(plan.getProgram());
   bool isStaged = staging <= room;
   if (isStaged)
@@ -195,12 +216,13 @@ private:
     }
     SmallVector<PlannedRole> roles = divide(program, *parts);
     int64_t ofMap = *roles.back().registers;
-    if (ofMap < kOfDecay && hasDecay(program)) {
+    if (ofMap < kOfRowsWithDecay && hasDecay(program) &&
+        countRows(program) > 1) {
       FusedProgram::decline(scan, getArgument(),
                             "the chain leaves " + std::to_string(ofMap) +
                                 " registers to the roles of the map, which "
-                                "with a decay need " +
-                                std::to_string(kOfDecay));
+                                "with a decay and several rows a token need " +
+                                std::to_string(kOfRowsWithDecay));
       return false;
     }
     RolePlan plan(program, roles, /*apart=*/true);

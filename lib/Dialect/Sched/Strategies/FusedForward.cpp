@@ -351,7 +351,7 @@ private:
     // an operand of each, and what addresses take.
     int64_t beside = storesRows(program) ? 128 : takesTurns ? 104 : 112;
     std::optional<int64_t> loadRegisters =
-        assignRegisters(roles, !onTheSide,
+        assignRegisters(roles, !onTheSide, storesRows(program),
                         program.countCarried(grid.split * state.split), beside);
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
@@ -383,8 +383,8 @@ private:
   /// `carried` registers of carries and `beside` them, and the rest of the 512
   /// that four warpgroups share in equal parts.
   std::optional<int64_t> assignRegisters(MutableArrayRef<PlannedRole> roles,
-                                         bool loadsAlone, int64_t carried,
-                                         int64_t beside) {
+                                         bool loadsAlone, bool storesRows,
+                                         int64_t carried, int64_t beside) {
     SmallVector<int64_t> budgets(registers.begin(), registers.end());
     const PlannedRole &state = roles.front();
     int64_t others = countWarpgroups(roles.drop_front());
@@ -400,9 +400,10 @@ private:
       budgets.append(roles.size() - 1,
                      (kAll - state.split * ofState - ofLoad) / others);
       // Products that decay have the exponents of their rows and columns beside
-      // them; a factor is made in shared memory.
+      // them; a factor is made in shared memory, and read from there where it
+      // leaves with the rows.
       constexpr int64_t kOfExponents = 8;
-      if (others == 2 && roles.size() == 3 && hasDecay(roles[1])) {
+      if (others == 2 && roles.size() == 3 && hasDecay(roles[1]) && !storesRows) {
         budgets[1] += kOfExponents;
         budgets[2] -= kOfExponents;
       }

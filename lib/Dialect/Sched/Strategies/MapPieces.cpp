@@ -179,8 +179,8 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
         delta::getTileRank(sum->getOperand(0)) != 2)
       continue;
     SmallVector<Operation *> made = getSummed(sum, part);
-    // Behind the last that it reads; of tiles that come from elsewhere, behind
-    // the last product that waits for one of them first.
+    // Behind the last that it reads; of tiles that come from elsewhere, ahead
+    // of the product that waits for one of them first: nothing is held then.
     Operation *last = nullptr, *firstReader = nullptr;
     for (Operation *op : ordered) {
       if (llvm::is_contained(made, op))
@@ -202,7 +202,8 @@ PieceFinder::sumEarly(ArrayRef<Operation *> part) const {
       continue;
     llvm::erase_if(ordered,
                    [&](Operation *op) { return llvm::is_contained(made, op); });
-    ordered.insert(llvm::find(ordered, anchor) + 1, made.begin(), made.end());
+    ordered.insert(llvm::find(ordered, anchor) + (last ? 1 : 0), made.begin(),
+                   made.end());
   }
   roundLate(ordered);
   return ordered;
@@ -247,6 +248,85 @@ static void addVectors(MutableArrayRef<Piece> parts,
   }
 }
 
+/// Moves sums over the rows before one ahead of what reads them: until then,
+/// what is summed is read by others, and held once.
+static void sumVectorsLate(SmallVectorImpl<Operation *> &ops) {
+  for (Operation *sum : llvm::to_vector(llvm::reverse(ops))) {
+    if (!isa<delta::CumsumOp>(sum))
+      continue;
+    auto *from = llvm::find(ops, sum);
+    auto *reader = std::find_if(from, ops.end(), [&](Operation *op) {
+      return llvm::is_contained(op->getOperands(), sum->getResult(0));
+    });
+    if (reader != ops.end())
+      std::rotate(from, from + 1, reader);
+  }
+}
+
+/// Returns the matrices that `ops` read and do not make, rounded or not.
+static SmallVector<Value> getMatricesRead(ArrayRef<Operation *> ops) {
+  SmallVector<Value> read;
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands()) {
+      auto rounded = operand.getDefiningOp<arith::TruncFOp>();
+      Value made = rounded ? rounded.getIn() : operand;
+      if (delta::getTileRank(made) == 2 &&
+          !llvm::is_contained(ops, made.getDefiningOp()))
+        read.push_back(made);
+    }
+  return read;
+}
+
+namespace {
+/// Some operations of a part, and what of the part they are made of.
+class MadeOf {
+public:
+  explicit MadeOf(ArrayRef<Operation *> part)
+      : part(part.begin(), part.end()) {}
+
+  void add(Value value) {
+    if (Operation *def = value.getDefiningOp(); def && part.contains(def))
+      ops.insert(def);
+    for (; next < ops.size(); ++next)
+      for (Value operand : ops[next]->getOperands())
+        if (Operation *def = operand.getDefiningOp(); def && part.contains(def))
+          ops.insert(def);
+  }
+  bool contains(Operation *op) const { return ops.contains(op); }
+
+private:
+  llvm::SmallPtrSet<Operation *, 32> part;
+  llvm::SetVector<Operation *> ops;
+  size_t next = 0;
+};
+} // namespace
+
+/// Moves the matrices that `others` read of `part`, with their sums, and what
+/// these are made of, ahead of the rest: nobody waits for that.
+static void makeEarly(SmallVectorImpl<Operation *> &part,
+                      ArrayRef<Operation *> others) {
+  MadeOf early(part);
+  for (Value matrix : getMatricesRead(others))
+    early.add(matrix);
+  // They would be held for sums of them.
+  llvm::SmallPtrSet<Operation *, 32> ofEarly;
+  for (Operation *op : part) {
+    bool readsEarly = llvm::any_of(op->getOperands(), [&](Value operand) {
+      Operation *def = operand.getDefiningOp();
+      return delta::getTileRank(operand) == 2 &&
+             (early.contains(def) || ofEarly.contains(def));
+    });
+    if (!readsEarly || countFlops(op) > 0 || isa<arith::TruncFOp>(op))
+      continue;
+    ofEarly.insert(op);
+    if (isa<linalg::ReduceOp>(op))
+      early.add(op->getResult(0));
+  }
+  llvm::stable_sort(part, [&](Operation *a, Operation *b) {
+    return early.contains(a) > early.contains(b);
+  });
+}
+
 SmallVector<SmallVector<Operation *>>
 sched::divideMap(const FusedProgram &program, unsigned count) {
   PieceFinder finder(program);
@@ -274,8 +354,21 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
   // Where most vectors end.
   parts.front().ops.append(others);
   addVectors(parts, vectors);
-  return llvm::map_to_vector(parts, [&](const Piece &part) {
-    SmallVector<Operation *> ops = finder.withVectors(part.ops);
-    return sumsPairs(program) ? finder.sumEarly(ops) : ops;
-  });
+  SmallVector<SmallVector<Operation *>> divided =
+      llvm::map_to_vector(parts, [&](const Piece &part) {
+        SmallVector<Operation *> ops = finder.withVectors(part.ops);
+        return sumsPairs(program) ? finder.sumEarly(ops) : ops;
+      });
+  if (!sumsPairs(program))
+    return divided;
+  // The chain is ahead of a map that sums pairs.
+  for (auto [i, part] : llvm::enumerate(divided)) {
+    sumVectorsLate(part);
+    SmallVector<Operation *> others;
+    for (auto [k, other] : llvm::enumerate(divided))
+      if (k != i)
+        others.append(other);
+    makeEarly(part, others);
+  }
+  return divided;
 }

@@ -35,6 +35,12 @@ struct Lifetime {
            (first <= other.last && other.first <= last);
   }
 
+  /// True if this one is over in the course of `other`, in its role.
+  bool isWithin(const Lifetime &other) const {
+    return role == other.role && !hasSeveralWarpgroups() &&
+           other.first < first && last < other.last;
+  }
+
 private:
   bool hasSeveralWarpgroups() const {
     if (!role)
@@ -52,10 +58,22 @@ struct Placement {
   int64_t bytes, alignment;
   bool always = false;
   SmallVector<Lifetime> lifetimes = {};
+  /// Of a ring of one stage: from when a role has acquired it to when it writes
+  /// there. The place is that role's own.
+  std::optional<Lifetime> unwritten = std::nullopt;
   int64_t offset = 0;
 
   int64_t end() const { return offset + bytes; }
   bool conflicts(const Placement &other) const;
+
+private:
+  /// True if all that this one holds is over before `ring` is written.
+  bool isOverIn(const Placement &ring) const {
+    return ring.unwritten && !always && !lifetimes.empty() &&
+           llvm::all_of(lifetimes, [&](const Lifetime &lifetime) {
+             return lifetime.isWithin(*ring.unwritten);
+           });
+  }
 };
 
 /// Finds when the tiles of a kernel hold something.
@@ -67,6 +85,9 @@ public:
   }
 
   Placement get(AllocOp alloc);
+  /// Returns when the only stage of `ring` is acquired and not written yet;
+  /// nothing where that is not in one block of one role.
+  std::optional<Lifetime> getUnwritten(AllocRingOp ring);
 
 private:
   Lifetime between(Operation *first, Operation *last);
@@ -79,6 +100,8 @@ private:
 } // namespace
 
 bool Placement::conflicts(const Placement &other) const {
+  if (isOverIn(other) || other.isOverIn(*this))
+    return false;
   if (always || other.always)
     return true;
   return llvm::any_of(lifetimes, [&](const Lifetime &mine) {
@@ -144,6 +167,29 @@ Placement Lifetimes::get(AllocOp alloc) {
   else
     placement.lifetimes.push_back(between(users.front(), users.back()));
   return placement;
+}
+
+std::optional<Lifetime> Lifetimes::getUnwritten(AllocRingOp ring) {
+  AcquireOp acquire;
+  for (Operation *user : ring.getRing().getUsers())
+    if (auto found = dyn_cast<AcquireOp>(user)) {
+      if (acquire)
+        return std::nullopt;
+      acquire = found;
+    }
+  if (ring.getRing().getType().getDepth() != 1 || !acquire)
+    return std::nullopt;
+  Operation *first = nullptr;
+  for (Value tile : acquire.getTiles())
+    for (Operation *user : tile.getUsers()) {
+      if (user->getBlock() != acquire->getBlock())
+        return std::nullopt;
+      if (!first || user->isBeforeInBlock(first))
+        first = user;
+    }
+  if (!first)
+    return std::nullopt;
+  return between(acquire, first);
 }
 
 /// The lowest place that nothing has which holds something at the same time.
@@ -217,6 +263,8 @@ private:
         int64_t behind = apart ? 0 : type.getBarrierBytes();
         placements.push_back({op, "offset", type.getTileBytes() + behind,
                               type.getAlignment(), /*always=*/true});
+        if (apart)
+          placements.back().unwritten = lifetimes.getUnwritten(ring);
         if (apart)
           placements.push_back({op, "barriers", type.getBarrierBytes(),
                                 kBarrierBytes, /*always=*/true});

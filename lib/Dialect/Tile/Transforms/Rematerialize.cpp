@@ -88,10 +88,28 @@ static void sinkFirstSlot(RolesOp roles) {
   }
 }
 
+/// True in a role whose budget two warpgroups of a state have at most: beside
+/// what they carry, rows and what these are made of, it has little.
+static bool isShortOfRegisters(EraseApplyOp solve) {
+  constexpr int64_t kBudget = 192;
+  Region *role = solve->getParentRegion();
+  while (role && !isa<RolesOp>(role->getParentOp()))
+    role = role->getParentRegion();
+  if (!role)
+    return false;
+  std::optional<ArrayRef<int64_t>> budgets =
+      cast<RolesOp>(role->getParentOp()).getRegisters();
+  return budgets && (*budgets)[role->getRegionNumber()] <= kBudget;
+}
+
 namespace {
 struct Rematerialize : tile::impl::TileRematerializePassBase<Rematerialize> {
   void runOnOperation() override {
     getOperation().walk([](RolesOp roles) { sinkFirstSlot(roles); });
+    getOperation().walk([&](EraseApplyOp solve) {
+      if (!solve.getAdjoint() && isShortOfRegisters(solve))
+        readAgain(solve);
+    });
     SpreadOps spread(getOperation());
     llvm::SetVector<Operation *> users;
     for (Operation *op : spread.get())
@@ -106,6 +124,31 @@ struct Rematerialize : tile::impl::TileRematerializePassBase<Rematerialize> {
   }
 
 private:
+  /// Reads rates of `solve` again for what stands behind rows that it makes and
+  /// that leave: they would be held while these do.
+  void readAgain(EraseApplyOp solve) {
+    for (Value operand : solve->getOperands()) {
+      auto read = operand.getDefiningOp<ReadOp>();
+      if (!read || cast<RankedTensorType>(read.getType()).getRank() != 1)
+        continue;
+      Operation *store = solve->getNextNode();
+      while (store && !isa<StoreRowsOp>(store))
+        store = store->getNextNode();
+      auto isBehind = [&](OpOperand &use) {
+        Operation *user = use.getOwner();
+        return store && user->getBlock() == store->getBlock() &&
+               store->isBeforeInBlock(user);
+      };
+      if (llvm::none_of(read->getUses(), isBehind))
+        continue;
+      OpBuilder builder(store->getContext());
+      builder.setInsertionPointAfter(store);
+      Value again = builder.clone(*read)->getResult(0);
+      read.getResult().replaceUsesWithIf(again, isBehind);
+      ++numMade;
+    }
+  }
+
   void makeOperands(Operation *user, const SpreadOps &spread) {
     llvm::SetVector<Operation *> needed;
     for (Value operand : user->getOperands())

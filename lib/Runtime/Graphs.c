@@ -10,7 +10,8 @@
 |* hands the same ones out), so a call that comes a second time becomes a     *|
 |* graph. Its kernels, their parameters and their order are those of the      *|
 |* launches; what is captured, or goes to a stream with a priority, which a   *|
-|* graph would not have, is launched.                                         *|
+|* graph would not have, is launched. With WYVERN_GRAPHS=1 in the             *|
+|* environment, when a program is loaded.                                     *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -190,6 +191,8 @@ wyvern_status wyvern_launch_graph(wyvern_program *program,
                                   const wyvern_call *call, CUstream stream,
                                   int *launched) {
   *launched = 0;
+  if (!program->graphs)
+    return WYVERN_OK;
   int capturing = 0;
   CUcontext context = NULL;
   /* An error is one of a stream that cannot be asked, nor take a graph. */
@@ -211,7 +214,10 @@ wyvern_status wyvern_launch_graph(wyvern_program *program,
 }
 
 wyvern_graph *wyvern_make_graphs(void) {
-  return calloc(WYVERN_GRAPHS, sizeof(wyvern_graph));
+  const char *wanted = getenv("WYVERN_GRAPHS");
+  return wanted && strcmp(wanted, "1") == 0
+             ? calloc(WYVERN_GRAPHS, sizeof(wyvern_graph))
+             : NULL;
 }
 
 void wyvern_free_graphs(wyvern_graph *graphs) {

@@ -98,15 +98,9 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   WYVERN_TRY(wyvern_check_desc(desc));
   wyvern_program *made = calloc(1, sizeof(*made));
   size_t cache = WYVERN_MAP_CACHE * sizeof(wyvern_map_entry);
-  if (made) {
+  if (made)
     made->maps = aligned_alloc(_Alignof(wyvern_map_entry), cache);
-    made->graphs = wyvern_make_graphs();
-  }
-  if (!made || !made->maps || !made->graphs) {
-    if (made) {
-      free(made->maps);
-      free(made->graphs);
-    }
+  if (!made || !made->maps) {
     free(made);
     return wyvern_fail(WYVERN_ERROR_OUT_OF_MEMORY, "%s: out of memory",
                        desc->name);
@@ -117,6 +111,7 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   pthread_mutex_init(&made->graph_lock, NULL);
   made->desc = desc;
   made->forced = -1;
+  made->graphs = wyvern_make_graphs();
   wyvern_find_layouts(made);
   wyvern_status status = load_images(made, directory);
   if (status == WYVERN_OK)

@@ -71,7 +71,7 @@ struct wyvern_program {
   pthread_mutex_t map_lock;
   wyvern_map_entry *maps; /* guarded by map_lock */
   pthread_mutex_t graph_lock;
-  wyvern_graph *graphs; /* guarded by graph_lock, as the clock */
+  wyvern_graph *graphs; /* or null; guarded by graph_lock, as the clock */
   uint64_t graph_clock;
 };
 
@@ -136,7 +136,7 @@ wyvern_status wyvern_launch_graph(wyvern_program *program,
                                   const wyvern_driver *driver,
                                   const wyvern_call *call, CUstream stream,
                                   int *launched);
-wyvern_graph *wyvern_make_graphs(void); /* null where memory is out */
+wyvern_graph *wyvern_make_graphs(void); /* null where none are wanted */
 void wyvern_free_graphs(wyvern_graph *graphs);
 
 /* Launch.c */

@@ -8,7 +8,13 @@ Each `case_*` function runs in a process of its own, started by test_runtime.py:
 import os
 import sys
 
-from runtime_cases import Tensor, arguments, driver, journal, launch, launches, load, refused
+import runtime_cases
+from runtime_cases import Tensor, arguments, driver, journal, launch, launches, refused
+
+
+def load(folder):
+    os.environ["WYVERN_GRAPHS"] = "1"
+    return runtime_cases.load(folder)
 
 
 def is_graph(lines):
@@ -29,6 +35,14 @@ def case_a_call_that_comes_again(folder):
     assert launches(first) == launches(second) == launches(third)
     del program
     assert journal() == ["graph destroyed", "unload delta_net_before", "unload delta_net_chain"]
+
+
+def case_no_graphs_without_being_asked(folder):
+    program, tensors = runtime_cases.load(folder), arguments()
+    for _ in range(3):
+        launch(program, tensors)
+    lines = journal()
+    assert not is_graph(lines) and len(launches(lines)) == 6
 
 
 def case_calls_that_are_others(folder):

@@ -341,14 +341,12 @@ struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
   LogicalResult
   matchAndRewrite(arith::DivFOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (getLayout(op.getType()) != LayoutKind::acc ||
-        !isExpOfSums(op.getRhs()))
+    if (getLayout(op.getType()) != LayoutKind::acc || !isExpOfSums(op.getRhs()))
       return rewriter.notifyMatchFailure(op, "not over a factor of decays");
     Emitter e(rewriter, op.getLoc());
     SmallVector<Value> values;
     for (Value divisor : e.elements(adaptor.getRhs()))
-      values.push_back(
-          callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", divisor));
+      values.push_back(callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", divisor));
     rewriter.replaceOpWithNewOp<LLVM::FMulOp>(op, adaptor.getLhs(),
                                               e.vectorOf(values));
     return success();
@@ -418,14 +416,14 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns.add<TileConstantPattern, TruncFPattern, ExtFPattern,
-               SubProductPattern, AddProductPattern,
-               OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
-               OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
-               ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
-               UnaryPattern<math::SqrtOp, emitSqrt>,
-               UnaryPattern<math::RsqrtOp, emitRsqrt>,
-               UnaryPattern<math::AbsFOp, emitAbs>,
-               UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
-               WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
+  patterns
+      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+           AddProductPattern, OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+           OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
+           ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+           UnaryPattern<math::SqrtOp, emitSqrt>,
+           UnaryPattern<math::RsqrtOp, emitRsqrt>,
+           UnaryPattern<math::AbsFOp, emitAbs>,
+           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
+           WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -51,6 +51,9 @@ def TileRematerializePass
     held from one use to the next. Runs behind CSE, which merges such tiles. And the
     first slot of a block's chunks is found in the role that alone reads it.
 
+    In a role of few registers, rates that `tile.erase_apply` solves with are read again
+    for what stands behind its rows as they leave (`tile.store_rows`).
+
     Before (types left out):
 
     ```mlir
@@ -146,9 +149,6 @@ def TileReleaseEarlyPass
     reads the stage: a read, or the await of a product. The producer can then fill the
     stage while the consumer works on what it has read. What is marked to stand behind
     a release (`tile.behind_release`: the load that fills the stage) goes with it.
-
-    In a role of few registers, rates that `tile.erase_apply` solves with are read again
-    for what stands behind its rows as they leave (`tile.store_rows`).
 
     Before:
 

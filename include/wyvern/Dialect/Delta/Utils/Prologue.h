@@ -16,6 +16,13 @@ namespace mlir::wyvern::delta {
 /// strings, as delta-form-wy has them.
 inline constexpr llvm::StringLiteral kPrologueAttr = "delta.prologue";
 
+/// Returns the parts of an epilogue that there are, as delta-form-step has
+/// them.
+inline llvm::ArrayRef<llvm::StringRef> getEpilogueParts() {
+  static constexpr llvm::StringRef parts[] = {"norm", "gate"};
+  return parts;
+}
+
 /// Returns the parts that there are.
 inline llvm::ArrayRef<llvm::StringRef> getPrologueParts() {
   static constexpr llvm::StringRef parts[] = {"norm", "gates"};

@@ -3,6 +3,7 @@
 peers are made up here, and no GPU is needed."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -229,6 +230,20 @@ def test_host_time_of_every_way(benchmarks, tmp_path, capsys):
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == ["in", "a", "row", "alone"]
     assert [line.split(" us  ")[1] for line in lines] == list(found)
+
+
+def test_host_time_compiles_what_is_timed_on_a_gpu(benchmarks, tmp_path, wyvernc):
+    from benchmarks.host_time import KERNELS, main
+
+    assert main(["--compile", str(tmp_path)]) == 0
+    manifest = json.loads((tmp_path / "inference" / "manifest.json").read_text())
+    kernels = {variant["name"]: len(variant["kernels"]) for variant in manifest["variants"]}
+    assert KERNELS.items() <= kernels.items()
+    assert all((tmp_path / f"{variant}.so").exists() for variant in KERNELS)
+    (tmp_path / "libcuda.so.1").write_text("not a library")
+    command = [tmp_path / "c", tmp_path / "inference", *KERNELS]
+    done = subprocess.run(command, env={"LD_LIBRARY_PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 3 and "no NVIDIA driver: " in done.stderr
 
 
 # === The report ===

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIME = 83  # one chunk of 64 rows and a part
 PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that nobody owns
 PARTS = ("norm", "gates")
-LAYERS = ["gated_deltanet", "delta_net-340M", "kda", "deltaproduct", "gated_deltaproduct"]
+LAYERS = ["gated_deltanet", "delta_net-340M", "kda", "gla", "deltaproduct", "gated_deltaproduct"]
 
 
 def spec_of(layer, bound=None, **sizes):

@@ -74,3 +74,46 @@ tile.kernel @slot(%cu: !tile.cu_seqlens, %tokens: index, %n: index) grid 1 * slo
     %next = arith.addi %first, %id : index
   }
 }
+
+// Rates that a system is solved with are read again for what stands behind its rows as they
+// leave, in a role of few registers; in another one they are held.
+
+!smem = !tile.smem<64xf32>
+!out = !tile.global<tensor<?x?x1x64xbf16>>
+!z = !tile.smem<64x64xbf16>
+
+// CHECK-LABEL: tile.kernel @rates
+// CHECK: tile.roles warps [4, 4] registers [192, 216] {
+// CHECK: %[[R:.*]] = tile.read
+// CHECK: tile.erase_apply %{{.*}}, %{{.*}}, %[[R]]
+// CHECK: tile.store_rows
+// CHECK: %[[AGAIN:.*]] = tile.read
+// CHECK: tile.broadcast %[[AGAIN]]
+// CHECK: }, {
+// CHECK: %[[H:.*]] = tile.read
+// CHECK: tile.erase_apply %{{.*}}, %{{.*}}, %[[H]]
+// CHECK-NOT: tile.read
+// CHECK: tile.broadcast %[[H]]
+tile.kernel @rates(%w: !acc, %o: !out) grid 1 * slots warps 8 min_blocks 1 operands ["", "o"] {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c = tile.alloc : !smem
+  %z = tile.alloc : !z
+  %via = tile.alloc : !z
+  tile.sync
+  tile.roles warps [4, 4] registers [192, 216] {
+    %r = tile.read %c : !smem -> !col
+    %s = tile.erase_apply %w, %z, %r : !acc, !z, !col
+    %h = arith.truncf %s : !acc to tensor<64x64xbf16, #tile.layout<acc>>
+    tile.store_rows transpose %h to %o[%c0, %c0, %c0, %c0] dim 1 valid %c64 via %via barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !out, !z
+    %b = tile.broadcast %r : !col -> !acc
+    %y = arith.mulf %b, %s : !acc
+  }, {
+    %r = tile.read %c : !smem -> !col
+    %s = tile.erase_apply %w, %z, %r : !acc, !z, !col
+    %h = arith.truncf %s : !acc to tensor<64x64xbf16, #tile.layout<acc>>
+    tile.store_rows transpose %h to %o[%c0, %c0, %c0, %c0] dim 1 valid %c64 via %via barrier 2 : tensor<64x64xbf16, #tile.layout<acc>>, !out, !z
+    %b = tile.broadcast %r : !col -> !acc
+    %y = arith.mulf %b, %s : !acc
+  }
+}

@@ -243,9 +243,8 @@ static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
 /// so products read what they do without a norm. The query's is a scale of its
 /// rows: of the output's the gradient would take the output without it, which a
 /// backward does not have.
-void Prologue::scaleRates(ImplicitLocOpBuilder &b, ChunkScanOp scan,
-                          TileRecurrence &chunk) {
-  auto compute = cast<FloatType>(scan.getCompute());
+void Prologue::scaleRates(ImplicitLocOpBuilder &b, TileRecurrence &chunk) {
+  FloatType compute = getComputeType(op);
   PrologueTiles prologue(b, compute, /*isOneToken=*/false);
   TileBuilder tile(b, compute);
   llvm::SmallDenseMap<Value, Value> squares, factors;
@@ -266,8 +265,8 @@ void Prologue::scaleRates(ImplicitLocOpBuilder &b, ChunkScanOp scan,
       continue; // without a rate
     Value scale = step.erase ? tile.mul(write, getFactors(step.erase)) : write;
     if (step.erase && step.value)
-      step.value = prologue.timesRows(
-          step.value, prologue.lengths(getSquares(step.erase)));
+      step.value = prologue.timesRows(step.value,
+                                      prologue.lengths(getSquares(step.erase)));
     if (!step.rate) {
       step.maxRate =
           std::max(step.maxRate.value_or(1.0), std::abs(step.constantRate));
@@ -288,7 +287,7 @@ void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
     if (rates && step.rate)
       step.rate = prologue.rate(step.rate, step.maxRate.value_or(1.0));
   if (isInRates)
-    scaleRates(b, scan, chunk);
+    scaleRates(b, chunk);
   unsigned last = scan.getIns().size();
   if (scale) {
     chunk.outputScale = scan.getInArg(--last);

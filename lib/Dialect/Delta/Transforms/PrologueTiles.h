@@ -24,9 +24,11 @@ public:
   Value normalize(Value rows);
   /// Returns the square of the L2 norm of each row, and what keeps that from 0.
   Value squares(Value rows);
-  /// Returns one over the square root of each of `squares`, and that.
+  /// Returns one over the square root of each of `squares`.
   Value factors(Value squares);
+  /// Returns the square root of each of `squares`.
   Value lengths(Value squares);
+  /// Returns `tile` with each row times its entry of `vector`.
   Value timesRows(Value tile, Value vector);
   /// Returns `most` times the sigmoid of `logits`.
   Value rate(Value logits, double most);

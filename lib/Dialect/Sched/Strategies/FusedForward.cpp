@@ -403,7 +403,8 @@ private:
       // them; a factor is made in shared memory, and read from there where it
       // leaves with the rows.
       constexpr int64_t kOfExponents = 8;
-      if (others == 2 && roles.size() == 3 && hasDecay(roles[1]) && !storesRows) {
+      if (others == 2 && roles.size() == 3 && hasDecay(roles[1]) &&
+          !storesRows) {
         budgets[1] += kOfExponents;
         budgets[2] -= kOfExponents;
       }

@@ -51,6 +51,9 @@ def TileRematerializePass
     held from one use to the next. Runs behind CSE, which merges such tiles. And the
     first slot of a block's chunks is found in the role that alone reads it.
 
+    In a role of few registers, rates that `tile.erase_apply` solves with are read again
+    for what stands behind its rows as they leave (`tile.store_rows`).
+
     Before (types left out):
 
     ```mlir
@@ -283,7 +286,7 @@ def TilePlanSmemPass
     `shared_bytes`. Rings hold something all the time; a tile from its `tile.write` to
     the await of the last product that reads it; a `transient` tile during each
     operation that uses it. What never holds something at the same time may share a
-    place: the largest alignment and size come first, each at the lowest place that is
+    place, also with a ring of one stage that its role has acquired and not written: the largest alignment and size come first, each at the lowest place that is
     free. The barriers of a ring lie behind its tiles; apart from them, where not all
     fits otherwise. Bounds `min_blocks` by what the SM has room for. Fails where a block needs
     more than `limit`, or than the module's `#tile.target` says.

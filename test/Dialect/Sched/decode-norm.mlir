@@ -5,11 +5,11 @@
 // elements a thread. Sums of warps meet in shared memory.
 
 // CHECK-LABEL: func.func @delta_step
-// CHECK: sched.kernel "delta_step_decode" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 2
+// CHECK: sched.kernel "delta_step_decode" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
 // CHECK: sched.role "step" warps 8 on_cores
 
 // TILE: tile.kernel @delta_step_decode
-// TILE-SAME: warps 8 min_blocks 2
+// TILE-SAME: warps 8 min_blocks 1
 // TILE: %[[scratch:.*]] = tile.alloc : <8xf32>
 // TILE: tile.contract %[[o:.*]], %[[o]] into %{{.*}} through %[[scratch]] : !tile.smem<8xf32>,
 // TILE-SAME: : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 8]>>

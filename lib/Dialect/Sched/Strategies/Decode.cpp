@@ -30,8 +30,6 @@ using namespace mlir::wyvern::sched;
 /// other.
 static constexpr int64_t kThreadRegisters = 128, kManyKeysRegisters = 160;
 static constexpr int64_t kFewKeys = 3;
-/// Operands have addresses: a raw layer with an epilogue has more than these.
-static constexpr unsigned kFewOperands = 8;
 static constexpr int64_t kWarpThreads = 32;
 /// Lanes of a warp among which the rows of a state are dealt out.
 static constexpr int64_t kRowLanes = 4;
@@ -79,8 +77,8 @@ static std::optional<Division> takeWhole(const tile::TargetInfo &target,
   division.warps = static_cast<int64_t>(
       llvm::PowerOf2Ceil(llvm::divideCeil(state.getNumElements(), held)));
   int64_t threads = division.warps * kWarpThreads;
-  if (division.warps > target.blockWarps ||
-      threads * registers > target.smRegisters)
+  registers = std::min(registers, target.smRegisters / threads);
+  if (division.warps > target.blockWarps || registers < kThreadRegisters)
     return std::nullopt;
   division.minBlocks = std::clamp<int64_t>(
       target.smRegisters / (threads * registers), 1, target.smBlocks);
@@ -189,8 +187,8 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   int64_t held = std::max<int64_t>(elements / rows.most, 1);
   bool isSummed = llvm::any_of(
       scan.getBlock(), [&](Operation &op) { return classes.mixes(&op, *dim); });
-  bool areMany =
-      rows.keys > kFewKeys || (isSummed && scan.getIns().size() > kFewOperands);
+  // An epilogue has operands and addresses of its own.
+  bool areMany = rows.keys > kFewKeys || isSummed;
   int64_t registers = areMany ? kManyKeysRegisters : kThreadRegisters;
   Division division = divide(target, state, state.getDimSize(dim->second),
                              warps, held, registers);

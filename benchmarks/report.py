@@ -3,6 +3,7 @@
 
     python -m benchmarks.report forward.json
     python -m benchmarks.report forward.json --pictures docs/images
+    python -m benchmarks.report paper.json --matrix
 
 Best peer: the fastest one that is exact. Floor: the fewest bytes that are moved
 (Case.bytes and training_bytes in cases.py) over 4.2 TB/s, what a copy reaches on an H200.
@@ -63,6 +64,26 @@ def markdown(result):
     return "\n".join(table + ["", *summary(rows, result.get("quantities", ("o", "state"))), *kernels(rows)])
 
 
+def matrix(rows):
+    """Best exact peer / ours: a line for the tokens of all sequences, a column for the key and
+    value heads, and the geometric mean of each column below it."""
+    lengths, heads = {}, {}
+    for row in rows:
+        case = row["case"]
+        each = case["lengths"]
+        name = f"{len(each)}x{each[0]}" if len(set(each)) == 1 else "+".join(map(str, each))
+        column = f"{case['key_heads']}/{case['value_heads']}"
+        lengths.setdefault(name, {})[column] = ratio(row)
+        heads.setdefault(column, []).append(ratio(row))
+    table = ["| best exact peer / ours | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]
+    for name, ratios in lengths.items():
+        cells = (f"{ratios[column]:.2f}" if ratios.get(column) else "" for column in heads)
+        table.append(f"| {name} | " + " | ".join(cells) + " |")
+    means = (list(filter(None, ratios)) for ratios in heads.values())
+    cells = (f"{geometric_mean(ratios):.2f}" if ratios else "" for ratios in means)
+    return "\n".join([*table, "| geometric mean | " + " | ".join(cells) + " |"])
+
+
 def kernels(rows):
     """A line for each of ours whose kernels were timed: the time of each, in their order."""
     return [
@@ -99,10 +120,11 @@ def main(arguments=None):
         prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("json", type=Path)
+    parser.add_argument("--matrix", action="store_true", help="only how much faster ours is, tokens by heads")
     parser.add_argument("--pictures", type=Path, help=f"a folder for {', '.join(PICTURES)} as .svg")
     options = parser.parse_args(arguments)
     result = json.loads(options.json.read_text())
-    print(markdown(result))
+    print(matrix(result["rows"]) if options.matrix else markdown(result))
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
         for name in PICTURES:

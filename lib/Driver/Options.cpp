@@ -124,6 +124,18 @@ static cl::opt<std::string>
                           "(o is multiplied by scale, a number a head)"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<std::string>
+    epilogueFlag("epilogue",
+                 cl::desc("With --serving: what the step computes of its "
+                          "output, a list of norm (an RMS norm of each head's "
+                          "row, with norm_weight) and gate (times z and its "
+                          "sigmoid)"),
+                 cl::value_desc("list"), cl::cat(category));
+static cl::opt<double> normEpsilonFlag(
+    "norm-epsilon",
+    cl::desc("With --epilogue=norm: what is added to the mean of squares "
+             "(default 1e-6)"),
+    cl::value_desc("number"), cl::init(1e-6), cl::cat(category));
+static cl::opt<std::string>
     scheduleFlag("schedule",
                  cl::desc("Compile one variant: how the work is divided into "
                           "kernels, separate, fused-blocks, fused-warps or "
@@ -321,6 +333,30 @@ static std::optional<ExitCode> setPrologue(DriverOptions &options) {
   return std::nullopt;
 }
 
+/// Reads --epilogue, of steps alone.
+static std::optional<ExitCode> setEpilogue(DriverOptions &options) {
+  SmallVector<StringRef> parts;
+  StringRef(epilogueFlag)
+      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef part : parts) {
+    if (auto code = checkChoice("epilogue", part, delta::getEpilogueParts()))
+      return code;
+    options.epilogue.push_back(part.str());
+  }
+  options.normEpsilon = normEpsilonFlag;
+  if (!parts.empty() && !options.serving)
+    return usageError("--epilogue is computed by the step of --serving; add "
+                      "--serving, or leave it out");
+  bool hasNorm = llvm::is_contained(options.epilogue, "norm");
+  if (normEpsilonFlag.getNumOccurrences() > 0 && !hasNorm)
+    return usageError("--norm-epsilon is of --epilogue=norm; add that, or "
+                      "leave it out");
+  if (options.normEpsilon < 0)
+    return usageError("expected --norm-epsilon of at least 0, found " +
+                      llvm::Twine(std::to_string(options.normEpsilon)));
+  return std::nullopt;
+}
+
 static std::optional<ExitCode> setServing(DriverOptions &options) {
   options.serving = servingFlag;
   options.stateLayout = stateLayoutFlag;
@@ -460,6 +496,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (auto code = setServing(options))
     return code;
   if (auto code = setPrologue(options))
+    return code;
+  if (auto code = setEpilogue(options))
     return code;
   if (auto code = setVariants(options))
     return code;

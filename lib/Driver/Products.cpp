@@ -142,7 +142,8 @@ llvm::Error ProductWriter::assembleAll() {
   if ((error = checkFaults()))
     return error;
   for (ProgramInfo *program : bundle.getPrograms())
-    if (program->variants.size() == 1)
+    if (program->variants.size() == 1 &&
+        !hasSegments(program->variants.front()))
       dropCosts(*program);
   countResidents(*tile::findTarget(bundle.forward.target), bundle);
   if (options.verbose) {

@@ -43,6 +43,8 @@ void PipelineOptions::set(const ProgramOptions &program) {
   slotType = program.slotType;
   firstSlot = program.firstSlot;
   prologue = program.prologue;
+  epilogue = program.epilogue;
+  normEpsilon = program.normEpsilon;
 }
 
 static void addInput(OpPassManager &, const PipelineOptions &) {}
@@ -59,6 +61,8 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
   formStep.slotType = options.slotType;
   formStep.firstSlot = options.firstSlot;
   formStep.prologue.assign(options.prologue.begin(), options.prologue.end());
+  formStep.epilogue.assign(options.epilogue.begin(), options.epilogue.end());
+  formStep.normEpsilon = options.normEpsilon;
   pm.addPass(delta::createFormStepPass(formStep));
   pm.addPass(delta::createFuseProloguePass());
 }
@@ -125,6 +129,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   delta::CutMapsPassOptions cut;
   cut.sharedBytes = target.sharedBytes;
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
+  pm.addPass(delta::createJoinMapsPass());
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;

@@ -88,23 +88,31 @@ static double rounds_cycles(const wyvern_machine_desc *machine,
   return cycles;
 }
 
-/* The cycles of the segments of packed sequences: many are shorter than the
-   others, and SMs that have done with one take the next. Half a segment more
-   than there is stands for those that come last. */
-static double segments_cycles(const wyvern_machine_desc *machine,
-                              const wyvern_kernel_desc *kernel,
-                              const wyvern_extents *extents) {
+/* The cycles of all blocks of packed sequences: some are shorter than others,
+   and an SM that has done with one takes the next. Of their segments most are
+   equally long: half of one more than there is stands for those that come
+   last. */
+static double uneven_cycles(const wyvern_machine_desc *machine,
+                            const wyvern_kernel_desc *kernel,
+                            const wyvern_extents *extents) {
   const wyvern_cost_desc *cost = &kernel->cost;
-  double segment = (double)extents->segment;
-  double chunks = ceil_div((double)extents->tokens, (double)extents->chunk);
+  double sequences = (double)extents->sequences, blocks = sequences;
+  double steps = blocks * count_steps(kernel, extents, mean_chunks(extents));
+  if (kernel->grid_count == WYVERN_COUNT_SEGMENTS) {
+    double segment = (double)extents->segment;
+    double chunks = ceil_div((double)extents->tokens, (double)extents->chunk);
+    blocks = chunks / segment + sequences / 2;
+    steps = chunks + segment / 2;
+  }
+  /* Of each SM. */
   double factor = (double)kernel->grid_factor / machine->sms;
-  double blocks = (chunks / segment + (double)extents->sequences / 2) * factor;
-  double steps = (chunks + segment / 2) * factor;
-  double share = blocks < 1                 ? 1
-                 : blocks < cost->residents ? blocks
-                                            : cost->residents;
+  double share = blocks * factor;
+  if (share > cost->residents)
+    share = cost->residents;
+  if (share < 1)
+    share = 1;
   double step = block_cycles(cost, 1, share) - cost->block_cycles;
-  return (blocks * cost->block_cycles + steps * step) / share;
+  return factor * (blocks * cost->block_cycles + steps * step) / share;
 }
 
 static double kernel_cycles(const wyvern_machine_desc *machine,
@@ -116,9 +124,8 @@ static double kernel_cycles(const wyvern_machine_desc *machine,
   double steps = count_steps(kernel, extents, mean_chunks(extents));
   double longest = block_cycles(
       cost, count_steps(kernel, extents, longest_chunks(extents)), 1);
-  int is_uneven =
-      extents->packed && kernel->grid_count == WYVERN_COUNT_SEGMENTS;
-  double cycles = is_uneven ? segments_cycles(machine, kernel, extents)
+  int is_uneven = extents->packed && kernel->grid_count != WYVERN_COUNT_SLOTS;
+  double cycles = is_uneven ? uneven_cycles(machine, kernel, extents)
                             : rounds_cycles(machine, cost, blocks, steps);
   double transfer =
       blocks * steps * cost->step_bytes / machine->bytes_per_cycle;

@@ -26,6 +26,9 @@ typedef struct CUstream_st *CUstream;
 typedef struct CUlib_st *CUlibrary;
 typedef struct CUkern_st *CUkernel;
 typedef struct CUfunc_st *CUfunction;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphExec_st *CUgraphExec;
+typedef struct CUgraphNode_st *CUgraphNode;
 
 /* CUresult */
 enum {
@@ -75,6 +78,18 @@ typedef struct CUlaunchConfig_st {
   unsigned int numAttrs;
 } CUlaunchConfig;
 
+/* CUDA_KERNEL_NODE_PARAMS_v2; a kernel without a function is the current
+   context's copy. */
+typedef struct CUkernelNodeParams {
+  CUfunction func;
+  unsigned int gridDimX, gridDimY, gridDimZ;
+  unsigned int blockDimX, blockDimY, blockDimZ;
+  unsigned int sharedMemBytes;
+  void **kernelParams, **extra;
+  CUkernel kern;
+  CUcontext ctx;
+} CUkernelNodeParams;
+
 /* X(return type, field, symbol, parameters): one line a driver function. The
    symbol carries the version that the reference's signature belongs to. */
 #define WYVERN_DRIVER_FUNCTIONS(X)                                             \
@@ -106,6 +121,17 @@ typedef struct CUlaunchConfig_st {
      const uint32_t *, const uint32_t *, int, int, int, int))                  \
   X(LaunchKernelEx, "cuLaunchKernelEx",                                        \
     (const CUlaunchConfig *, CUfunction, void **, void **))                    \
+  X(StreamIsCapturing, "cuStreamIsCapturing", (CUstream, int *))               \
+  X(StreamGetPriority, "cuStreamGetPriority", (CUstream, int *))               \
+  X(GraphCreate, "cuGraphCreate", (CUgraph *, unsigned int))                   \
+  X(GraphDestroy, "cuGraphDestroy", (CUgraph))                                 \
+  X(GraphAddKernelNode, "cuGraphAddKernelNode_v2",                             \
+    (CUgraphNode *, CUgraph, const CUgraphNode *, size_t,                      \
+     const CUkernelNodeParams *))                                              \
+  X(GraphInstantiateWithFlags, "cuGraphInstantiateWithFlags",                  \
+    (CUgraphExec *, CUgraph, unsigned long long))                              \
+  X(GraphLaunch, "cuGraphLaunch", (CUgraphExec, CUstream))                     \
+  X(GraphExecDestroy, "cuGraphExecDestroy", (CUgraphExec))                     \
   X(MemsetD8Async, "cuMemsetD8Async",                                          \
     (CUdeviceptr, unsigned char, size_t, CUstream))
 

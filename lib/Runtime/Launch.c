@@ -50,10 +50,18 @@ static wyvern_status set_param(wyvern_program *program,
   return WYVERN_OK;
 }
 
-static wyvern_status launch_kernel(wyvern_program *program,
-                                   const wyvern_driver *driver,
-                                   const wyvern_call *call, uint32_t k,
-                                   CUstream stream) {
+/* A kernel of a call, as the driver takes it. */
+typedef struct wyvern_kernel_call {
+  const wyvern_kernel_desc *desc;
+  CUkernel kernel;
+  unsigned blocks; /* 0: there is nothing to run */
+  wyvern_value values[WYVERN_MAX_PARAMS];
+  void *params[WYVERN_MAX_PARAMS];
+} wyvern_kernel_call;
+
+static wyvern_status fill(wyvern_program *program, const wyvern_driver *driver,
+                          const wyvern_call *call, uint32_t k,
+                          wyvern_kernel_call *out) {
   const wyvern_kernel_desc *desc =
       &program->desc->variants[call->variant].kernels[k];
   int64_t count = wyvern_count_grid(desc, &call->extents);
@@ -67,25 +75,72 @@ static wyvern_status launch_kernel(wyvern_program *program,
         program->desc->name, desc->symbol, desc->grid_factor, (long long)count,
         desc->grid_count == WYVERN_COUNT_SEQUENCES ? "sequences"
                                                    : "slots of chunks");
-  if (blocks == 0)
-    return WYVERN_OK;
-  wyvern_value values[WYVERN_MAX_PARAMS];
-  void *params[WYVERN_MAX_PARAMS];
-  for (uint32_t p = 0; p < desc->num_params; ++p) {
-    params[p] = &values[p];
-    WYVERN_TRY(set_param(program, driver, call, &desc->params[p], &values[p]));
+  out->desc = desc;
+  out->kernel = program->kernels[call->variant][k].kernel;
+  out->blocks = (unsigned)blocks;
+  for (uint32_t p = 0; blocks > 0 && p < desc->num_params; ++p) {
+    out->params[p] = &out->values[p];
+    WYVERN_TRY(
+        set_param(program, driver, call, &desc->params[p], &out->values[p]));
   }
-  CUlaunchConfig config = {
-      (unsigned)blocks, 1,    1, desc->block, 1, 1, desc->dynamic_shared,
-      stream,           NULL, 0};
+  return WYVERN_OK;
+}
+
+static wyvern_status launch_kernel(wyvern_program *program,
+                                   const wyvern_driver *driver,
+                                   const wyvern_call *call, uint32_t k,
+                                   CUstream stream) {
+  wyvern_kernel_call kernel;
+  WYVERN_TRY(fill(program, driver, call, k, &kernel));
+  if (kernel.blocks == 0)
+    return WYVERN_OK;
+  CUlaunchConfig config = {kernel.blocks,
+                           1,
+                           1,
+                           kernel.desc->block,
+                           1,
+                           1,
+                           kernel.desc->dynamic_shared,
+                           stream,
+                           NULL,
+                           0};
   /* A CUkernel is accepted in place of a CUfunction and means the current
      context's copy (cuLaunchKernelEx). */
-  CUresult result = driver->LaunchKernelEx(
-      &config, (CUfunction)program->kernels[call->variant][k].kernel, params,
-      NULL);
+  CUresult result = driver->LaunchKernelEx(&config, (CUfunction)kernel.kernel,
+                                           kernel.params, NULL);
   if (result != CUDA_SUCCESS)
     return wyvern_driver_failed(result, "%s: cannot launch %s",
-                                program->desc->name, desc->symbol);
+                                program->desc->name, kernel.desc->symbol);
+  return WYVERN_OK;
+}
+
+wyvern_status wyvern_add_kernels(wyvern_program *program,
+                                 const wyvern_driver *driver,
+                                 const wyvern_call *call, CUgraph graph) {
+  CUgraphNode last = NULL;
+  const uint32_t count = program->desc->variants[call->variant].num_kernels;
+  for (uint32_t k = 0; k < count; ++k) {
+    wyvern_kernel_call kernel;
+    WYVERN_TRY(fill(program, driver, call, k, &kernel));
+    if (kernel.blocks == 0)
+      continue;
+    const CUkernelNodeParams node = {.gridDimX = kernel.blocks,
+                                     .gridDimY = 1,
+                                     .gridDimZ = 1,
+                                     .blockDimX = kernel.desc->block,
+                                     .blockDimY = 1,
+                                     .blockDimZ = 1,
+                                     .sharedMemBytes =
+                                         kernel.desc->dynamic_shared,
+                                     .kernelParams = kernel.params,
+                                     .kern = kernel.kernel};
+    CUgraphNode before = last;
+    CUresult result = driver->GraphAddKernelNode(&last, graph, &before,
+                                                 before ? 1 : 0, &node);
+    if (result != CUDA_SUCCESS)
+      return wyvern_driver_failed(result, "%s: cannot add %s to a graph",
+                                  program->desc->name, kernel.desc->symbol);
+  }
   return WYVERN_OK;
 }
 
@@ -134,8 +189,10 @@ static wyvern_status run(wyvern_program *program, const wyvern_driver *driver,
   WYVERN_TRY(wyvern_prepare_entered(program, driver, call->device));
   if (call->extents.sequences == 0)
     return zero_outputs(program, driver, call, stream);
-  const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
-  for (uint32_t k = 0; k < variant->num_kernels; ++k)
+  int launched;
+  WYVERN_TRY(wyvern_launch_graph(program, driver, call, stream, &launched));
+  const uint32_t count = program->desc->variants[call->variant].num_kernels;
+  for (uint32_t k = 0; !launched && k < count; ++k)
     WYVERN_TRY(launch_kernel(program, driver, call, k, stream));
   return WYVERN_OK;
 }

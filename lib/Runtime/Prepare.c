@@ -108,8 +108,10 @@ wyvern_status wyvern_program_load(const wyvern_program_desc *desc,
   memset(made->maps, 0, cache);
   pthread_mutex_init(&made->lock, NULL);
   pthread_mutex_init(&made->map_lock, NULL);
+  pthread_mutex_init(&made->graph_lock, NULL);
   made->desc = desc;
   made->forced = -1;
+  made->graphs = wyvern_make_graphs();
   wyvern_find_layouts(made);
   wyvern_status status = load_images(made, directory);
   if (status == WYVERN_OK)
@@ -130,12 +132,14 @@ static void free_kernel(wyvern_kernel *kernel) {
 void wyvern_program_free(wyvern_program *program) {
   if (!program)
     return;
+  wyvern_free_graphs(program->graphs);
   const wyvern_program_desc *desc = program->desc;
   for (uint32_t v = 0; v < desc->num_variants; ++v)
     for (uint32_t k = 0; k < desc->variants[v].num_kernels; ++k)
       free_kernel(&program->kernels[v][k]);
   pthread_mutex_destroy(&program->lock);
   pthread_mutex_destroy(&program->map_lock);
+  pthread_mutex_destroy(&program->graph_lock);
   free(program->maps);
   free(program);
 }

@@ -53,6 +53,11 @@ typedef struct wyvern_map_entry {
   int valid;
 } wyvern_map_entry;
 
+/* Calls remembered per program. */
+#define WYVERN_GRAPHS 128
+
+typedef struct wyvern_graph wyvern_graph;
+
 struct wyvern_program {
   const wyvern_program_desc *desc;
   uint32_t main_tensor;   /* the input that tells B and T */
@@ -65,6 +70,9 @@ struct wyvern_program {
   pthread_mutex_t lock;
   pthread_mutex_t map_lock;
   wyvern_map_entry *maps; /* guarded by map_lock */
+  pthread_mutex_t graph_lock;
+  wyvern_graph *graphs; /* or null; guarded by graph_lock, as the clock */
+  uint64_t graph_clock;
 };
 
 typedef struct wyvern_extents {
@@ -119,6 +127,24 @@ wyvern_status wyvern_resolve_call(const wyvern_program *program,
                                   const wyvern_tensor *cu_seqlens,
                                   void *workspace, size_t workspace_bytes,
                                   wyvern_call *call);
+
+/* Graphs.c */
+
+/* Launches a call as a graph, if it is the one before again; `*launched` says
+   whether it was, and the caller launches the kernels if not. */
+wyvern_status wyvern_launch_graph(wyvern_program *program,
+                                  const wyvern_driver *driver,
+                                  const wyvern_call *call, CUstream stream,
+                                  int *launched);
+wyvern_graph *wyvern_make_graphs(void); /* null where none are wanted */
+void wyvern_free_graphs(wyvern_graph *graphs);
+
+/* Launch.c */
+
+/* Adds the kernels of a call to a graph, one behind the other. */
+wyvern_status wyvern_add_kernels(wyvern_program *program,
+                                 const wyvern_driver *driver,
+                                 const wyvern_call *call, CUgraph graph);
 
 /* Prepare.c */
 wyvern_status wyvern_prepare_entered(wyvern_program *program,

@@ -137,10 +137,12 @@ void ProgramVerifier::verifyKernel(const VariantInfo &variant,
          "kernel " + kernel.symbol + " has chunks a slot, but another grid");
   expect(!kernel.params.empty(),
          "kernel " + kernel.symbol + " has no parameters");
-  expect(program.variants.size() == 1 ||
+  bool isChosen = program.variants.size() > 1 || hasSegments(variant);
+  expect(!isChosen ||
              (kernel.cost.residents >= 1 && kernel.cost.stepChunks >= 0),
          "kernel " + kernel.symbol +
-             " has no cost, and there are several variants");
+             " has no cost, by which a launch chooses a variant or the length "
+             "of segments");
   for (const ParamInfo &param : kernel.params)
     verifyParam(variant, kernel, param);
 }

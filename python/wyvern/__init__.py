@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._core.programs import CompiledProgram, TensorInfo
     from ._core.reference import reference
     from ._core.specs import CompileError
-    from ._core.steps import Pool
+    from ._core.steps import Epilogue, Pool
     from ._rt import RuntimeError
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "CompileError",
     "CompiledProgram",
     "CpuProgram",
+    "Epilogue",
     "Pool",
     "Program",
     "RuntimeError",
@@ -54,6 +55,7 @@ _HOMES = {
     "CompileError": "._core.specs",
     "CompiledProgram": "._core.programs",
     "CpuProgram": "._core.cpu",
+    "Epilogue": "._core.steps",
     "Pool": "._core.steps",
     "Program": "._core.gpu",
     "RuntimeError": "._rt",

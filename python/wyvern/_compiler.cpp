@@ -94,18 +94,19 @@ compileCpu(const std::string &source, const std::string &entry,
            const std::string &schedule, int64_t segmentTokens, bool serving,
            const std::string &stateLayout, const std::string &stateType,
            const std::string &slotType, int64_t firstSlot,
-           const std::vector<std::string> &prologue) {
+           const std::vector<std::string> &prologue,
+           const std::vector<std::string> &epilogue, double normEpsilon) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(source,
-                               {{training, save, serving, stateLayout,
-                                 stateType, slotType, firstSlot, prologue},
-                                entry,
-                                phase,
-                                operandType,
-                                backward,
-                                schedule,
-                                segmentTokens});
+    return CpuProgram::compile(
+        source, {{training, save, serving, stateLayout, stateType, slotType,
+                  firstSlot, prologue, epilogue, normEpsilon},
+                 entry,
+                 phase,
+                 operandType,
+                 backward,
+                 schedule,
+                 segmentTokens});
   };
   return unwrap(compileReleased());
 }
@@ -291,6 +292,8 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("state_layout") = "vk", py::arg("state_type") = "f32",
         py::arg("slot_type") = "i32", py::arg("first_slot") = 0,
         py::arg("prologue") = std::vector<std::string>(),
+        py::arg("epilogue") = std::vector<std::string>(),
+        py::arg("norm_epsilon") = 1e-6,
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

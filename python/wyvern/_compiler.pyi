@@ -40,6 +40,8 @@ def compile_cpu(
     slot_type: str = "i32",
     first_slot: int = 0,
     prologue: Sequence[str] = (),
+    epilogue: Sequence[str] = (),
+    norm_epsilon: float = 1e-6,
 ) -> CpuProgram: ...
 def read_spec(
     text: str, file_name: str, format: str, dtype: str = ""

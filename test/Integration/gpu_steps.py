@@ -81,12 +81,14 @@ PROMPTS = ("delta_net-1.3B", "gated_deltanet", "kda", "deltaproduct")
 # the same with raw operands
 RAW = {f"raw-{name}": (name, wyvern.Pool(), WIDE) for name in ("gated_deltanet", "kda", "gated_deltaproduct")}
 PROLOGUE = ("norm", "gates")
+# the same with a norm and a gate of the output
+BEHIND = {f"behind-{name}": name for name in ("gated_deltanet", "kda")}
 
 
 def prepare(folder, names):
     """Compiles these bundles, or all, and writes what is expected of those that are checked."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = names or (*RAW, *CHECKED, *TIMED, "t-gdn-raw", *(f"prompt-{spec}" for spec in PROMPTS))
+    names = names or (*RAW, *BEHIND, *CHECKED, *TIMED, "t-gdn-raw", "t-gdn-all", *(f"prompt-{spec}" for spec in PROMPTS))
     for name in names:
         if name.startswith("prompt-"):
             wyvern.compile(sized(name.removeprefix("prompt-"), WIDE), variants=["separate"], output=folder / name)
@@ -95,8 +97,14 @@ def prepare(folder, names):
             text = sized(spec, sizes)
             wyvern.compile(text, serving=pool, prologue=PROLOGUE, output=folder / name)
             wyvern.compile(text, serving=pool, output=folder / f"{name}-plain")
-        elif name == "t-gdn-raw":
-            wyvern.compile(sized("gated_deltanet", LARGE), serving=True, prologue=PROLOGUE, output=folder / name)
+        elif name in BEHIND:
+            text = sized(BEHIND[name], WIDE)
+            wyvern.compile(text, serving=True, prologue=PROLOGUE, epilogue=wyvern.Epilogue(), output=folder / name)
+            wyvern.compile(text, serving=True, prologue=PROLOGUE, output=folder / f"{name}-plain")
+        elif name in ("t-gdn-raw", "t-gdn-all"):
+            behind = wyvern.Epilogue() if name == "t-gdn-all" else None
+            text = sized("gated_deltanet", LARGE)
+            wyvern.compile(text, serving=True, prologue=PROLOGUE, epilogue=behind, output=folder / name)
         else:
             spec, pool, sizes = {**CHECKED, **TIMED}[name]
             wyvern.compile(sized(spec, sizes), serving=pool, output=folder / name)
@@ -238,6 +246,33 @@ def check_raw(folder, name):
     return [] if max(errors) < 6e-3 else ["the prologue is within bf16's rounding"]
 
 
+def check_epilogue(folder, name):
+    """What an epilogue makes of o, against float64 on the o of the same step without one."""
+    import torch
+
+    program, plain = wyvern.load(folder / name), wyvern.load(folder / f"{name}-plain")
+    raw, _ = step_cases.raw_operands(np.random.default_rng(4), program.inputs, BATCH, TOKENS)
+    kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
+    given = {n: torch.from_numpy(x).cuda().to(kinds[program.inputs[n].dtype]) for n, x in raw.items()}
+    pool = torch.randn([SLOTS, *program.inputs["state"].shape[1:]], device="cuda")
+    other, left = pool.clone(), pool.clone()
+    slots = torch.tensor([4, 1, -1, 8, 2], device="cuda", dtype=torch.int32)
+    o = plain.step(state=other, read_slots=slots, **{n: given[n] for n in plain.inputs if n in given}).double()
+    z = given["z"].double()
+    wanted = o / (o.square().mean(-1, keepdim=True) + 1e-6).sqrt() * given["norm_weight"].double() * z * z.sigmoid()
+    draft = program.verify(state=left, read_slots=slots, **given)
+    found = program.step(state=pool, read_slots=slots, **given)
+    error = step_cases.error(found.double().cpu().numpy(), wanted.cpu().numpy())
+    print(f"{name} o {error:.2e}", flush=True)
+    holds = {
+        "o is within 5e-3, which is rounded twice": error < 5e-3,
+        "padding is zero": not found[2].any(),
+        "states know nothing of it": torch.equal(pool, other),
+        "verify is a step": torch.equal(draft, found),
+    }
+    return [what for what, held in holds.items() if not held]
+
+
 def check_cuts(folder, name):
     """A prompt that is cut at multiples of 64 has the bits of the whole."""
     import torch
@@ -295,13 +330,15 @@ def check(folder):
     failed = {name: Checked(folder, name, first).failures() for name, first in first_slots.items()}
     raw = [name for name in RAW if (folder / name).exists()]
     failed |= {name: check_raw(folder, name) for name in raw}
+    behind = [name for name in BEHIND if (folder / name).exists()]
+    failed |= {name: check_epilogue(folder, name) for name in behind}
     trees = [name for name in ("gdn-vk", "deltaproduct") if name in first_slots]
     for name in trees:
         failed[name] += check_tree(folder, name)
     prompts = [path.name for path in sorted(folder.glob("prompt-*"))]
     failed |= {name: check_cuts(folder, name) for name in prompts}
     failed = {name: what for name, what in failed.items() if what}
-    print(f"{len(first_slots) + len(raw) + len(prompts)} bundles,", f"FAILED: {failed}" if failed else "all hold")
+    print(f"{len(first_slots) + len(raw) + len(behind) + len(prompts)} bundles,", f"FAILED: {failed}" if failed else "all hold")
     return 1 if failed else 0
 
 
@@ -382,7 +419,7 @@ def times(folder, names):
     from wyvern.torch import Decoder
 
     rng = np.random.default_rng(0)
-    for name in names or (*TIMED, "t-gdn-raw"):
+    for name in names or (*TIMED, "t-gdn-raw", "t-gdn-all"):
         program = wyvern.load(folder / name)
         state = program.inputs["state"]
         dtype, size = (torch.bfloat16, 2) if state.dtype == "bf16" else (torch.float32, 4)

@@ -3,6 +3,7 @@
 peers are made up here, and no GPU is needed."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -231,6 +232,20 @@ def test_host_time_of_every_way(benchmarks, tmp_path, capsys):
     assert [line.split(" us  ")[1] for line in lines] == list(found)
 
 
+def test_host_time_compiles_what_is_timed_on_a_gpu(benchmarks, tmp_path, wyvernc):
+    from benchmarks.host_time import KERNELS, main
+
+    assert main(["--compile", str(tmp_path)]) == 0
+    manifest = json.loads((tmp_path / "inference" / "manifest.json").read_text())
+    kernels = {variant["name"]: len(variant["kernels"]) for variant in manifest["variants"]}
+    assert KERNELS.items() <= kernels.items()
+    assert all((tmp_path / f"{variant}.so").exists() for variant in KERNELS)
+    (tmp_path / "libcuda.so.1").write_text("not a library")
+    command = [tmp_path / "c", tmp_path / "inference", *KERNELS]
+    done = subprocess.run(command, env={"LD_LIBRARY_PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 3 and "no NVIDIA driver: " in done.stderr
+
+
 # === The report ===
 
 
@@ -265,6 +280,18 @@ def test_the_table_of_a_step_names_gradients_and_kernels(benchmarks):
     assert text.startswith("| forward + backward, ms | wyvern-a |")
     assert "largest errors: dq " in text
     assert "* gated 70+3 1/2 strong, wyvern-a, us: layer_map 12.3" in text
+
+
+def test_the_matrix_has_a_line_for_the_tokens_and_a_column_for_the_heads(benchmarks):
+    other = compare({"wyvern-a": fake(), "exact": fake()}, small(key_heads=2), wyvern_a=1.0, exact=8.0)
+    text = benchmarks.report.matrix([*rows(), other])
+    assert text.splitlines() == [
+        "| best exact peer / ours | 1/2 | 2/2 |",
+        "|---|---|---|",
+        "| 70+3 | 2.00 | 8.00 |",
+        "| 1x64 | 0.50 |  |",
+        "| geometric mean | 1.00 | 8.00 |",
+    ]
 
 
 def test_a_row_without_a_peer_has_no_ratio(benchmarks):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIME = 83  # one chunk of 64 rows and a part
 PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that nobody owns
 PARTS = ("norm", "gates")
-LAYERS = ["gated_deltanet", "delta_net-340M", "kda", "deltaproduct", "gated_deltaproduct"]
+LAYERS = ["gated_deltanet", "delta_net-340M", "kda", "gla", "deltaproduct", "gated_deltaproduct"]
 
 
 def spec_of(layer, bound=None, **sizes):
@@ -126,3 +126,17 @@ def test_a_gate_without_bound_resets(layer, most):
     tail = {name: x[:, 40:] if name in ("q", "k", "v", "a", "b") else x for name, x in raw.items()}
     behind = program(**tail | {"initial_state": np.zeros_like(raw["initial_state"])})
     assert error(found["o"][:, 40:], behind["o"]) < 1e-12
+
+
+@pytest.mark.parametrize("layer", ["gated_deltanet", "kda"])
+def test_a_replay_rounds_as_the_forward(layer):
+    """Gradients have the same bits whether states are made again from the first or from checkpoints of the forward."""
+    spec = spec_of(layer, key=16, value=8)
+    compiled = [
+        wyvern.compile(spec, target="cpu", precision="rounded", training=True, save=save, prologue=PARTS)
+        for save in ("factor", "checkpoints")
+    ]
+    rng = np.random.default_rng(7)
+    raw, seeds = prologue_cases.draw_held(rng, compiled[0], 1, 600, 1)
+    factor, checkpoints = (prologue_cases.run(program, raw, seeds) for program in compiled)
+    assert all(np.array_equal(checkpoints[name], x) for name, x in factor.items())

@@ -11,6 +11,7 @@ import pytest
 
 import runtime_bundle_cases
 import runtime_cases
+import runtime_graph_cases
 import runtime_step_cases
 import runtime_variant_cases
 
@@ -18,7 +19,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CASES = [
     (module, name)
-    for module in (runtime_cases, runtime_bundle_cases, runtime_step_cases, runtime_variant_cases)
+    for module in (
+        runtime_cases,
+        runtime_bundle_cases,
+        runtime_graph_cases,
+        runtime_step_cases,
+        runtime_variant_cases,
+    )
     for name in dir(module)
     if name.startswith("case_")
 ]

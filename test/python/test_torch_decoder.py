@@ -103,7 +103,7 @@ def test_what_is_refused(tmp_path):
     wide = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text(), key=64, value=64)
     bundle = wyvern.compile(wide, serving=wyvern.Pool("kv", first_slot=1), output=tmp_path / "step")
     assert Decoder(bundle).pool == wyvern.Pool("kv", first_slot=1)
-    with pytest.raises(TypeError, match="a bundle says what its pool and its prologue are"):
+    with pytest.raises(TypeError, match="a bundle says what its pool, its prologue and its epilogue are"):
         Decoder(bundle, wyvern.Pool())
     with pytest.raises(TypeError, match="is a layer's step of decoding; pass it to wyvern.torch.Decoder"):
         op(bundle)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Ops of programs that compute norms and gates themselves, beside torch operations in front of plain ones."""
 
+import math
+
 import pytest
 
 pytest.importorskip("wyvern._compiler", reason="built without the compiler")
@@ -81,7 +83,7 @@ def taken(monkeypatch):
     found = []
 
     def attempt(family, tensors, initial_state, cu_seqlens, final):
-        if not family.name.endswith("_gates"):
+        if not family.signature.operands[-1].name in ("b", "beta", "dt_bias", "scale") or family.name == "gated_delta_rule":
             return None
         found.append((family.name, tensors))
         return "o", "state"
@@ -111,12 +113,48 @@ def test_raw_gates_go_to_a_program_with_gates(taken):
     assert taken[1][0] == "gated_delta_rule_gates"
 
 
+def test_parts_that_are_raw_go_to_a_program_with_them(taken):
+    """A scale that is not the program's own is an operand, the same tensor in each call."""
+    raw_call(use_beta_sigmoid_in_kernel=False)
+    raw_call(use_gate_in_kernel=False, A_log=None, dt_bias=None)
+    raw_call(scale=1.0)
+    raw_call(scale=1)
+    (decay, given), (rates, _), (scaled, a), (_, b) = taken
+    assert (decay, rates, scaled) == tuple(f"gated_delta_rule_norm_{x}" for x in ("decay", "rates", "gates_scale"))
+    assert family_of("gated_delta_rule", prologue=("norm", "decay")).signature.names[3:] == ("a", "beta", "A_log", "dt_bias")
+    assert a[-1] is b[-1] and a[-1].tolist() == [1.0] * H and given[-1].shape == (H,)
+
+
+def test_kda_goes_to_a_program_with_gates(taken):
+    draw = lambda *shape: torch.randn(shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    given = {x: draw(B, T, H, K) for x in "qkg"} | {"v": draw(B, T, H, K), "beta": draw(B, T, H)}
+    raw = {"use_qk_l2norm_in_kernel": True, "use_gate_in_kernel": True, "A_log": torch.zeros(H, 1), "dt_bias": torch.ones(H * K)}
+    wyvern.torch.chunk_kda(**given, **raw, use_beta_sigmoid_in_kernel=True)
+    wyvern.torch.chunk_kda(**given, **raw, safe_gate=True, lower_bound=-5.0)
+    (plain, tensors), (bounded, _) = taken
+    assert (plain, bounded) == ("kda_norm_gates", "kda_norm_decay_from_5")
+    assert tensors[-2].shape == (H,) and tensors[-1].shape == (H, K)
+    sizes = (H, K, H, V)
+    spec = family_of("kda", 1, 1, ("norm", "decay"), -5.0).spec(sizes, "bf16")
+    assert spec["lower_bound"] == -5 and spec["prologue"] == ["norm", "decay"]
+
+
+def test_op_with_a_scale_has_no_gradient_of_it():
+    leaves = raw_operands("kda")
+    factor = torch.tensor([2.0, 0.5], dtype=torch.float64)
+    family = family_of("kda", prologue=(*PARTS, "scale"))
+    o, state = _transforms.call(family.name, (*leaves.values(), factor), None, None, True)
+    plain = family_of("kda", prologue=PARTS)
+    wanted, final = _transforms.call(plain.name, tuple(leaves.values()), None, None, True)
+    torch.testing.assert_close((o, state), (wanted * K**0.5 * factor[:, None], final))
+    torch.testing.assert_close(gradients(o, state, leaves), gradients(wanted * K**0.5 * factor[:, None], final, leaves))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"use_beta_sigmoid_in_kernel": False},
-        {"scale": 1.0},
         {"dt_bias": None},
+        {"scale": math.inf},
         {"g": torch.Tensor.float},
         {"state_v_first": True},
         {"max_rate": 2.0},

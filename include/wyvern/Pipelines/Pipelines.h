@@ -78,6 +78,13 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   ListOption<std::string> prologue{
       *this, "prologue",
       llvm::cl::desc("what is computed of operands: norm, gates")};
+  ListOption<std::string> epilogue{
+      *this, "epilogue",
+      llvm::cl::desc("what a step computes of its output: norm, gate")};
+  Option<double> normEpsilon{
+      *this, "norm-epsilon",
+      llvm::cl::desc("added to the mean of squares in the epilogue's norm"),
+      llvm::cl::init(1e-6)};
   Option<int64_t> firstSlot{
       *this, "first-slot",
       llvm::cl::desc("the first slot that is one: below it is padding"),

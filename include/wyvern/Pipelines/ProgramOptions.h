@@ -31,6 +31,10 @@ struct ProgramOptions {
   int64_t firstSlot = 0;
   /// What is computed of operands: norm, gates.
   std::vector<std::string> prologue = {};
+  /// What a step computes of its output: norm, gate.
+  std::vector<std::string> epilogue = {};
+  /// Added to the mean of squares in the epilogue's norm.
+  double normEpsilon = 1e-6;
 };
 
 } // namespace mlir::wyvern

@@ -132,6 +132,14 @@ struct VariantInfo {
   std::vector<KernelInfo> kernels; ///< In launch order.
 };
 
+/// True if each launch chooses how long the variant's segments are.
+inline bool hasSegments(const VariantInfo &variant) {
+  for (const KernelInfo &kernel : variant.kernels)
+    if (kernel.gridCount == GridCount::Segments)
+      return true;
+  return false;
+}
+
 /// The GPU that costs are estimated for; as wyvern_machine_desc.
 struct MachineInfo {
   int64_t sms = 0;

@@ -240,7 +240,7 @@ struct LowerDecayDot : OpRewritePattern<DecayDotOp> {
       };
     };
     Value result = product.createNearLoops(/*near=*/1, createZeroTile(b, type),
-                                                createDots(lhs, rhs));
+                                           createDots(lhs, rhs));
     result = product.createLevelLoop(result, [&](Value half, Value current) {
       Value left = product.createFactor(lhs, half, /*left=*/true);
       Value right = product.createFactor(rhs, half, /*left=*/false);
@@ -292,8 +292,8 @@ struct LowerDecayApply : OpRewritePattern<DecayApplyOp> {
                                transpose ? i : j);
       };
     };
-    Value result =
-        product.createNearLoops(/*near=*/1, createZeroTile(b, type), createUpdates(x));
+    Value result = product.createNearLoops(/*near=*/1, createZeroTile(b, type),
+                                           createUpdates(x));
     result = product.createLevelLoop(result, [&](Value half, Value current) {
       Value factor = product.createFactor(x, half, /*left=*/transpose);
       Value sums = product.createPairLoops(half, createZeroTile(b, type),
@@ -324,10 +324,9 @@ struct LowerDecayMask : OpRewritePattern<DecayMaskOp> {
                                 PatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     DecayProduct product(op, tileType(op.getM()), b);
-    rewriter.replaceOp(
-        op, op.getHalf() || op.getNear()
-                ? createKept(b, product, op)
-                : product.createMaskedDecay(op.getM()));
+    rewriter.replaceOp(op, op.getHalf() || op.getNear()
+                               ? createKept(b, product, op)
+                               : product.createMaskedDecay(op.getM()));
     return success();
   }
 

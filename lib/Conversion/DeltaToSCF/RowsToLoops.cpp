@@ -65,8 +65,7 @@ private:
   /// The least that a gate of signed sums counts as, a tile of it.
   static Value createLeast(ImplicitLocOpBuilder &b, SumToMiddleOp op) {
     RankedTensorType type = tileType(op.getG());
-    TypedAttr least =
-        b.getFloatAttr(type.getElementType(), op.getLeastGate());
+    TypedAttr least = b.getFloatAttr(type.getElementType(), op.getLeastGate());
     return arith::ConstantOp::create(b, DenseElementsAttr::get(type, least));
   }
 };

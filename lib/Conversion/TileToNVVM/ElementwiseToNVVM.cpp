@@ -200,33 +200,6 @@ struct OfSumPattern : OpConversionPattern<OpT> {
   }
 };
 
-/// True for a tile of exp of sums of rows.
-static bool isExpOfSums(Value value) {
-  if (auto read = value.getDefiningOp<ReadOp>())
-    value = read.getTile();
-  auto scan = value.getDefiningOp<ScanRowsOp>();
-  return scan && scan.getExp();
-}
-
-/// A sum and a product that a factor of decays is multiplied by, as one
-/// operation an element.
-struct AddProductPattern : OpConversionPattern<arith::AddFOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(arith::AddFOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    auto product = op.getRhs().getDefiningOp<arith::MulFOp>();
-    if (getLayout(op.getType()) != LayoutKind::acc || !product ||
-        !product->hasOneUse() || !isExpOfSums(product.getRhs()))
-      return rewriter.notifyMatchFailure(op, "adds no decayed product");
-    rewriter.replaceOpWithNewOp<LLVM::FMAOp>(
-        op, rewriter.getRemappedValue(product.getLhs()),
-        rewriter.getRemappedValue(product.getRhs()), adaptor.getLhs());
-    return success();
-  }
-};
-
 /// Compares row and column numbers of elements: one difference a thread with a
 /// constant an element, where each number would be held in a register.
 struct CompareIndicesPattern : OpConversionPattern<arith::CmpIOp> {
@@ -333,8 +306,23 @@ struct UnaryPattern : OpConversionPattern<OpT> {
   }
 };
 
-/// A tile over a factor of decays. The reciprocal is that of a power of e that
-/// rcp.approx.ftz takes, right to an ulp.
+/// True for a tile of exp of sums of rows.
+static bool isExpOfSums(Value value) {
+  if (auto read = value.getDefiningOp<ReadOp>())
+    value = read.getTile();
+  auto scan = value.getDefiningOp<ScanRowsOp>();
+  return scan && scan.getExp();
+}
+
+/// Returns one over each element of a factor of decays. These are powers of e
+/// that rcp.approx.ftz takes, right to an ulp.
+static SmallVector<Value> getReciprocals(Emitter &e, Value factor) {
+  return llvm::map_to_vector(e.elements(factor), [&](Value divisor) {
+    return callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", divisor);
+  });
+}
+
+/// A tile over a factor of decays.
 struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -344,11 +332,32 @@ struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
     if (getLayout(op.getType()) != LayoutKind::acc || !isExpOfSums(op.getRhs()))
       return rewriter.notifyMatchFailure(op, "not over a factor of decays");
     Emitter e(rewriter, op.getLoc());
-    SmallVector<Value> values;
-    for (Value divisor : e.elements(adaptor.getRhs()))
-      values.push_back(callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", divisor));
-    rewriter.replaceOpWithNewOp<LLVM::FMulOp>(op, adaptor.getLhs(),
-                                              e.vectorOf(values));
+    rewriter.replaceOpWithNewOp<LLVM::FMulOp>(
+        op, adaptor.getLhs(), e.vectorOf(getReciprocals(e, adaptor.getRhs())));
+    return success();
+  }
+};
+
+/// A sum and a product that a factor of decays multiplies or divides, as one
+/// operation an element.
+struct AddDecayedPattern : OpConversionPattern<arith::AddFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::AddFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Operation *decayed = op.getRhs().getDefiningOp();
+    if (getLayout(op.getType()) != LayoutKind::acc ||
+        !isa_and_nonnull<arith::MulFOp, arith::DivFOp>(decayed) ||
+        !decayed->hasOneUse() || !isExpOfSums(decayed->getOperand(1)))
+      return rewriter.notifyMatchFailure(op, "adds no decayed product");
+    Emitter e(rewriter, op.getLoc());
+    Value factor = rewriter.getRemappedValue(decayed->getOperand(1));
+    if (isa<arith::DivFOp>(decayed))
+      factor = e.vectorOf(getReciprocals(e, factor));
+    rewriter.replaceOpWithNewOp<LLVM::FMAOp>(
+        op, rewriter.getRemappedValue(decayed->getOperand(0)), factor,
+        adaptor.getLhs());
     return success();
   }
 };
@@ -416,14 +425,14 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns
-      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
-           AddProductPattern, OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
-           OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
-           ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
-           UnaryPattern<math::SqrtOp, emitSqrt>,
-           UnaryPattern<math::RsqrtOp, emitRsqrt>,
-           UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
-           WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
+  patterns.add<TileConstantPattern, TruncFPattern, ExtFPattern,
+               SubProductPattern, AddDecayedPattern,
+               OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+               OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
+               ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+               UnaryPattern<math::SqrtOp, emitSqrt>,
+               UnaryPattern<math::RsqrtOp, emitRsqrt>,
+               UnaryPattern<math::AbsFOp, emitAbs>,
+               UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
+               WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -168,7 +168,7 @@ private:
     if (!op.getExclusive())
       return isSecond;
     return op.getLeast() ? e.select(isSecond, constant(false), constant(true))
-                            : constant(false);
+                         : constant(false);
   }
 
   /// Sums whose exp is stored are exponents of two: one operation has the

@@ -61,6 +61,7 @@ public:
       : e(e), op(op), a(e, op.getA().getType(), adaptor.getA()),
         b(e, op.getB().getType(), adaptor.getB()),
         c(e, op.getC().getType(), adaptor.getC()),
+        scratch(adaptor.getScratch()),
         maps(op.getMaps().getAsValueRange<AffineMapAttr>()),
         loops(op.getLoopSpreads()), summed(op.getSummedLoops()) {
     for (unsigned loop : summed)
@@ -79,18 +80,22 @@ private:
         });
   }
   bool areLanesSummed() {
-    return llvm::any_of(
-        summed, [&](unsigned loop) { return loops[loop].first.lanes > 1; });
+    return scratch || llvm::any_of(summed, [&](unsigned loop) {
+             return loops[loop].first.lanes > 1;
+           });
   }
   /// What this thread holds of the sum for one element, added to `sum` if there
   /// is one.
   Value sumOwn(SmallVector<int64_t> at, Value sum);
   /// The sum over the lanes that share what is summed over.
   Value sumLanes(Value sum);
+  /// Sums of all warps, in the order of the warps, of those of each.
+  SmallVector<Value> sumWarps(ArrayRef<Value> sums);
 
   Emitter &e;
   ContractOp op;
   ThreadTile a, b, c;
+  Value scratch;
   SmallVector<AffineMap> maps;
   SmallVector<std::pair<DimSpread, int64_t>> loops;
   SmallVector<unsigned> summed;
@@ -119,8 +124,35 @@ Value ContractEmitter::sumLanes(Value sum) {
   return sum;
 }
 
+SmallVector<Value> ContractEmitter::sumWarps(ArrayRef<Value> sums) {
+  int64_t count = static_cast<int64_t>(sums.size()),
+          warps = op.getSummedWarps();
+  constexpr int64_t kBytes = 4;
+  auto meet = [&] { e.ptx("bar.sync 0;", "~{memory}", {}, {}); };
+  // What was there has been read.
+  meet();
+  Value own = e.add(scratch, e.mul(e.udiv(e.threadId(), 32), count * kBytes));
+  e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)), [&] {
+    for (auto [i, sum] : llvm::enumerate(sums))
+      e.storeShared(sum, e.add(own, static_cast<int64_t>(i) * kBytes));
+  });
+  meet();
+  SmallVector<Value> totals;
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t warp = 0; warp < warps; ++warp) {
+      Value sum =
+          e.loadShared(e.f32(), e.add(scratch, (warp * count + i) * kBytes));
+      if (warp == 0)
+        totals.push_back(sum);
+      else
+        totals.back() =
+            LLVM::FAddOp::create(e.builder, e.loc, totals.back(), sum);
+    }
+  return totals;
+}
+
 Value ContractEmitter::emit() {
-  SmallVector<Value> results;
+  SmallVector<Value> results, starts;
   bool exchanges = areLanesSummed();
   bool isFromZero = matchPattern(op.getC(), m_PosZeroFloat());
   forEachPlace(
@@ -131,11 +163,14 @@ Value ContractEmitter::emit() {
         Value start = isFromZero ? Value() : c(place);
         if (!exchanges)
           return results.push_back(sumOwn(at, start));
-        Value sum = sumLanes(sumOwn(at, Value()));
-        if (start)
-          sum = LLVM::FAddOp::create(e.builder, e.loc, sum, start);
-        results.push_back(sum);
+        results.push_back(sumLanes(sumOwn(at, Value())));
+        starts.push_back(start);
       });
+  if (scratch)
+    results = sumWarps(results);
+  for (auto [result, start] : llvm::zip(results, starts))
+    if (start)
+      result = LLVM::FAddOp::create(e.builder, e.loc, result, start);
   return e.vectorOf(results);
 }
 

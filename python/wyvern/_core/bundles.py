@@ -22,7 +22,7 @@ import wyvern
 from .compile import find_wyvernc
 from .layers import PlainSpec, serves
 from .manifest import BundleError, Manifest, read_manifest
-from .steps import Pool
+from .steps import Epilogue, Pool
 
 PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
 
@@ -93,9 +93,12 @@ def compile_into_cache(
     )
 
 
-def step_in_cache(spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str]) -> Path:
+def step_in_cache(
+    spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str], epilogue: Optional[Epilogue]
+) -> Path:
     """Returns the folder of a layer's step in the cache, compiled if it is not there."""
-    name = _name(spec, digest([spec, list(pool), list(prologue)]), target, "step")
+    behind = [] if epilogue is None else [list(epilogue)]
+    name = _name(spec, digest([spec, list(pool), list(prologue), *behind]), target, "step")
 
     def is_there() -> bool:
         try:
@@ -108,7 +111,9 @@ def step_in_cache(spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[s
         return cache_folder() / name
     return _compile_as(
         name,
-        lambda made: wyvern.compile(spec, target=target, output=made, serving=pool, prologue=prologue),
+        lambda made: wyvern.compile(
+            spec, target=target, output=made, serving=pool, prologue=prologue, epilogue=epilogue
+        ),
         is_there,
     )
 

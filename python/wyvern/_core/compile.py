@@ -23,7 +23,7 @@ from .specs import (
     read_layer,
     read_source,
 )
-from .steps import Pool, check_prologue
+from .steps import Epilogue, Pool, check_prologue
 
 # Where a precision leaves the pipeline, without and with training. Both form the
 # triangular factor of a chunk, so that a layer gives the same bits.
@@ -52,6 +52,7 @@ def compile(
     variants: Optional[Union[str, Sequence[str]]] = None,
     serving: Union[bool, Pool] = False,
     prologue: Sequence[str] = (),
+    epilogue: Optional[Epilogue] = None,
 ) -> CompiledProgram:
     """Compiles one layer to a program that is called with its tensors by name.
 
@@ -92,8 +93,9 @@ def compile(
     variants
         For a GPU: which variants the program holds, of which a call takes the one that is
         estimated to be the fastest for its shapes: "auto" (the default, those worth having)
-        or a list of "separate", "fused-blocks", "fused-warps", "segments-<tokens>";
-        wyvernc --variants. With `training` there is one, and with saved states those of its
+        or a list of "separate", "fused-blocks", "fused-warps", "segments" (of a length that
+        the call's shapes decide, also behind the others: "fused-warps-segments"),
+        "segments-<tokens>"; wyvernc --variants. With `training` there is one, and with saved states those of its
         forward and those of its backward.
     serving
         Compiles the step of decoding in the place of the layer: a program with `step`,
@@ -106,12 +108,18 @@ def compile(
         logarithm is -exp(A_log) softplus(a + dt_bias), or with a lower_bound in the spec
         lower_bound sigmoid(exp(A_log) (a + dt_bias)). "gates": decay and rates. "scale": o is
         multiplied by `scale` [value heads], which has no gradient, in the place of the spec's.
+    epilogue
+        With `serving`: the norm and the gate that the step computes of its output, an
+        `Epilogue`; wyvernc --epilogue.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
     pool = _pool(serving, training, bool(schedule or segment_tokens or variants is not None))
     check_prologue(prologue)
+    if epilogue is not None and pool is None:
+        raise ValueError("epilogue: it is a step's; add serving=True, or leave it out")
+    behind = (epilogue or Epilogue(norm=False, gate=False)).check()
     save = _saved(training, save)
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
@@ -134,6 +142,7 @@ def compile(
             segment_tokens,
             pool,
             prologue,
+            behind,
         )
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
@@ -142,6 +151,8 @@ def compile(
         flags += ["--serving", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
         flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
     flags += [f"--prologue={','.join(prologue)}"] if prologue else []
+    flags += [f"--epilogue={','.join(behind.parts)}"] if behind.parts else []
+    flags += [f"--norm-epsilon={behind.epsilon!r}"] if behind.norm else []
     if schedule is not None:
         flags.append(f"--schedule={schedule}")
     if segment_tokens:
@@ -162,6 +173,7 @@ def _compile_cpu(
     segment_tokens: int,
     pool: Optional[Pool],
     prologue: Sequence[str],
+    behind: Epilogue,
 ) -> CpuProgram:
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
@@ -197,6 +209,8 @@ def _compile_cpu(
                 pool is not None,
                 *(pool or Pool()),
                 list(prologue),
+                behind.parts,
+                behind.epsilon,
             )
         except ValueError as error:
             raise CompileError(str(error)) from None

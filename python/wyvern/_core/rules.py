@@ -101,6 +101,7 @@ class Rule(NamedTuple):
             operands=(
                 *(operand(*item) for item in self.roles().items()),
                 *(parameters if raw_decay and self.decay != "none" else ()),
+                *((Argument("scale", (heads,), False),) if "scale" in self.prologue else ()),
             ),
             initial_state=Argument("initial_state", _STATE, False),
             o=Argument("o", (*_RATE, ("value_dim", 1)), True),

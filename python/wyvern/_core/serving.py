@@ -12,7 +12,7 @@ from . import bundles
 from .gpu import Program, load
 from .layers import PlainSpec, describe
 from .programs import CompiledProgram
-from .steps import Pool
+from .steps import Epilogue, Pool
 
 
 def target_of(device: str, major: int, minor: int) -> str:
@@ -43,10 +43,12 @@ def for_gpu(spec: PlainSpec, target: str, saved: Optional[Sequence[str]]) -> Pro
     return load(folder, variant or None)
 
 
-def step_for_gpu(spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str]) -> Program:
+def step_for_gpu(
+    spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str], epilogue: Optional[Epilogue]
+) -> Program:
     """Returns the program that decodes a layer, from the cache or compiled into it."""
     try:
-        folder = bundles.step_in_cache(spec, target, pool, prologue)
+        folder = bundles.step_in_cache(spec, target, pool, prologue, epilogue)
     except (ImportError, FileNotFoundError) as error:
         raise NotImplementedError(
             f"no step of decoding for {describe(spec)} on {target} in {bundles.cache_folder()}, and the "

@@ -45,6 +45,26 @@ def check_prologue(prologue: Sequence[str]) -> None:
         raise ValueError(f"prologue: expected a list of {', '.join(_PARTS)}, found {prologue!r}")
 
 
+class Epilogue(NamedTuple):
+    """What a step computes of its output, in f32: an RMS norm of each head's row, times
+    `norm_weight` [V], and a gate, times z / (1 + exp(-z)) of the logits `z` [B, T, heads, V]."""
+
+    norm: bool = True
+    gate: bool = True
+    epsilon: float = 1e-6  # added to the mean of squares
+
+    @property
+    def parts(self) -> list[str]:
+        """Its parts, as wyvernc --epilogue has them."""
+        return ["norm"] * self.norm + ["gate"] * self.gate
+
+    def check(self) -> "Epilogue":
+        """Returns the epilogue. Raises ValueError for an epsilon that is negative."""
+        if self.epsilon < 0:
+            raise ValueError(f"epilogue: epsilon: expected at least 0, found {self.epsilon}")
+        return self
+
+
 class Decodes:
     """The part of a program that is about decoding."""
 

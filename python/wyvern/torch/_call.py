@@ -65,9 +65,18 @@ def call(
     q, v = operands["q"], operands["v"]
     few = recurrent and _few.takes(q, (q.shape[-1], v.shape[-1]), (*tensors, initial_state), cu_seqlens)
     own_scale = RULES[rule].scale
-    if norm and context is None and not few and _is_plain(scale, own_scale, q, sigmoid, doubled, state_v_first):
-        with_norm = _prologue.normed(rule, 2 if max_rate > 1 else 1, repeat, (*tensors, initial_state))
-        family, norm = (family, norm) if with_norm is None else (with_norm, False)
+    if context is None and not few and not (sigmoid or doubled or state_v_first):
+        factor = _prologue.factor_of(scale, own_scale, q, v)
+        if (norm or factor is not None) and (factor is not None or _is_plain(scale, own_scale, q)):
+            most = 2 if max_rate > 1 else 1
+            other = _prologue.with_parts(rule, most, repeat, (*tensors, initial_state), norm, factor)
+            if other is not None:
+                given = tensors if factor is None else (*tensors, factor)
+                found = _direct.attempt(other, given, initial_state, cu_seqlens, output_final_state)
+                if found is not None:
+                    return found
+                if factor is None:
+                    family, norm = other, False
     if context is None and not few and _is_plain(scale, own_scale, q, norm, sigmoid, doubled, state_v_first):
         found = _direct.attempt(family, tensors, initial_state, cu_seqlens, output_final_state)
         if found is not None:

@@ -14,7 +14,7 @@ from wyvern._core import serving
 from wyvern._core.bundles import digest
 from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
-from wyvern._core.steps import check_prologue
+from wyvern._core.steps import Epilogue, check_prologue
 
 from . import _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
@@ -31,9 +31,16 @@ class _Programs:
     """The programs of one layer and pool, and the op that calls them."""
 
     def __init__(
-        self, name: str, spec: Any, pool: wyvern.Pool, prologue: tuple[str, ...], bundle: Any
+        self,
+        name: str,
+        spec: Any,
+        pool: wyvern.Pool,
+        prologue: tuple[str, ...],
+        epilogue: Optional[Epilogue],
+        bundle: Any,
     ):
-        self.name, self.spec, self.pool, self.prologue = name, spec, pool, prologue
+        self.name, self.spec, self.pool = name, spec, pool
+        self.prologue, self.epilogue = prologue, epilogue
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
@@ -56,10 +63,16 @@ class _Programs:
         if program is None:
             if kind == "cuda":
                 target = target_of(torch.device("cuda", torch.cuda.current_device()))
-                program = serving.step_for_gpu(self.spec, target, self.pool, self.prologue)
+                program = serving.step_for_gpu(
+                    self.spec, target, self.pool, self.prologue, self.epilogue
+                )
             else:
                 program = wyvern.compile(
-                    self.spec, target="cpu", serving=self.pool, prologue=self.prologue
+                    self.spec,
+                    target="cpu",
+                    serving=self.pool,
+                    prologue=self.prologue,
+                    epilogue=self.epilogue,
                 )
             self.compiled[kind] = program
         return program
@@ -118,7 +131,11 @@ def _pool_of(bundle: Any) -> wyvern.Pool:
 
 
 def _programs_of(
-    source: Any, pool: Optional[wyvern.Pool], prologue: Sequence[str], layer: Optional[str]
+    source: Any,
+    pool: Optional[wyvern.Pool],
+    prologue: Sequence[str],
+    epilogue: Optional[Epilogue],
+    layer: Optional[str],
 ) -> _Programs:
     bundle = source if isinstance(source, wyvern.Program) else None
     if bundle is not None:
@@ -126,19 +143,20 @@ def _programs_of(
             raise TypeError(
                 f"Decoder: {bundle.name} was not compiled for serving; compile it with wyvernc --serving"
             )
-        if pool is not None or prologue:
+        if pool is not None or prologue or epilogue is not None:
             raise TypeError(
-                "Decoder: a bundle says what its pool and its prologue are; leave them out"
+                "Decoder: a bundle says what its pool, its prologue and its epilogue are; leave them out"
             )
         pool = _pool_of(bundle)
     pool = (pool or wyvern.Pool()).check()
     check_prologue(prologue)
     spec = read_spec(source, layer)
     identity = [spec if bundle is None else bundle.manifest, list(pool), list(prologue)]
+    identity += [] if epilogue is None else [list(epilogue.check())]
     name = f"{spec['name']}_step_{digest(identity)}"
     with _lock:
         if name not in _decoders:
-            _decoders[name] = _Programs(name, spec, pool, tuple(prologue), bundle)
+            _decoders[name] = _Programs(name, spec, pool, tuple(prologue), epilogue, bundle)
         return _decoders[name]
 
 
@@ -153,6 +171,8 @@ class Decoder:
         What the states lie in; of a spec. Default `wyvern.Pool()`.
     prologue
         What a step computes of its operands, of a spec; see `wyvern.compile`.
+    epilogue
+        The norm and the gate that it computes of its output, of a spec: a `wyvern.Epilogue`.
     layer
         Which layer, by name, where a config.json has several.
 
@@ -167,9 +187,10 @@ class Decoder:
         pool: Optional[wyvern.Pool] = None,
         *,
         prologue: Sequence[str] = (),
+        epilogue: Optional[Epilogue] = None,
         layer: Optional[str] = None,
     ):
-        self._programs = _programs_of(source, pool, prologue, layer)
+        self._programs = _programs_of(source, pool, prologue, epilogue, layer)
         self.pool = self._programs.pool
         self.operands = self._programs.operands
 
@@ -300,7 +321,8 @@ class Decoder:
                 if keep_slots is None or cu_seqlens is not None:
                     raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
                 kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
-            return _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
+            o = _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
+            return _prefill.finished(o, given, programs.epilogue)
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
         programs = self._programs

@@ -144,7 +144,13 @@ def gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradien
         out=_unwanted(family, "d_initial_state", initial_state is not None),
     )
     d_initial = absent(operands[0]) if initial_state is None else out["d_initial_state"]
-    return *(out[f"d_{name}"] for name in family.signature.names), d_initial
+    gradients = (out.get(f"d_{name}") for name in family.signature.names)
+    return *(_or_unset(d, x) for d, x in zip(gradients, operands)), d_initial
+
+
+def _or_unset(gradient, operand):
+    """The gradient of an operand; of a scale, which has none, a tensor of its shape that nobody reads."""
+    return torch.empty_like(operand) if gradient is None else gradient
 
 
 def _backward_inputs(family, operands, cu_seqlens, saved_and_gradients):
@@ -199,7 +205,7 @@ def _cpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradie
         cu_seqlens=_to_cpu(cu_seqlens, torch.int64),
     )
     gradients = (
-        torch.from_numpy(out[f"d_{name}"]).to(x.dtype)
+        torch.from_numpy(out[f"d_{name}"]).to(x.dtype) if f"d_{name}" in out else torch.empty_like(x)
         for name, x in zip(family.signature.names, operands)
     )
     if initial_state is None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 import torch
 
 from wyvern._core.layers import PlainSpec, operand_roles
+from wyvern._core.steps import Epilogue
 
 from ._gate import log_decay
 from ._l2norm import l2norm
@@ -35,6 +36,21 @@ def operands_of(
         else:
             made[name] = given[name]
     return made
+
+
+def finished(
+    o: torch.Tensor, given: Mapping[str, torch.Tensor], epilogue: Optional[Epilogue]
+) -> torch.Tensor:
+    """Returns what a step's epilogue makes of o, in f32 and rounded once."""
+    if epilogue is None:
+        return o
+    rows = o.to(torch.promote_types(o.dtype, torch.float32))
+    if epilogue.norm:
+        means = rows.square().mean(-1, keepdim=True)
+        rows = rows * (means + epilogue.epsilon).rsqrt() * given["norm_weight"]
+    if epilogue.gate:
+        rows = rows * torch.nn.functional.silu(given["z"].to(rows.dtype))
+    return rows.to(o.dtype)
 
 
 def read_states(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool) -> torch.Tensor:

@@ -2,6 +2,7 @@
 """Programs that compute norms and gates themselves, in the place of torch operations in front of an op."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -13,14 +14,36 @@ from ._rules import family_of
 from ._tensors import is_gpu
 
 
-def normed(rule, max_rate, repeat, tensors):
-    """Returns the ops of a rule whose program takes the L2 norm of q and keys itself, where there is one for
-    these operands; else None."""
+def with_parts(rule, max_rate, repeat, tensors, norm, factor):
+    """Returns the ops of a rule whose program takes the L2 norm of q and keys itself, and with a `factor` scales its
+    output by that, where there is one for these operands; else None."""
     if _direct.is_traced():
         return None
-    family = family_of(rule, max_rate, repeat, ("norm",))
+    family = family_of(rule, max_rate, repeat, ("norm",) * bool(norm) + ("scale",) * (factor is not None))
     v = tensors[family.signature.names.index("v")]
     return family if _has_program(family, tensors[0], v, tensors) else None
+
+
+_factors: dict[tuple[Any, ...], torch.Tensor] = {}
+
+
+def factor_of(scale, own, q, v):
+    """Returns a scale that is a number and not a program's own as what a program takes, a number a head in device
+    memory; None for others."""
+    is_number = isinstance(scale, (int, float)) and math.isfinite(scale)
+    if not is_number or q.dim() != 4 or v.dim() != 4 or not is_gpu(q.device):
+        return None
+    if scale == (q.shape[3] ** -0.5 if own is None else own):
+        return None
+    key = (float(scale), v.shape[2], q.device)
+    factor = _factors.get(key)
+    if factor is None:
+        with torch.inference_mode(False):
+            factor = torch.full(key[1:2], key[0], dtype=torch.float32, device=key[2])
+        # What is made while a graph is captured is the graph's.
+        if not (factor.is_cuda and torch.cuda.is_current_stream_capturing()):
+            _factors[key] = factor
+    return factor
 
 
 def parts_of(norm, decay, rates):
@@ -45,7 +68,9 @@ def attempt_gates(rule, operands, gate, rate, norm, call, lower_bound=None):
         operands = operands | {"g": g}
     operands = operands | {"b" if raw_rate else "beta": beta}
     parts = parts_of(norm, raw_gate, raw_rate)
-    return attempt(rule, 2 if doubled or max_rate > 1 else 1, parts, operands, *call, lower_bound)
+    most = 2 if doubled or max_rate > 1 else 1
+    scale, initial_state, cu_seqlens, final = call
+    return attempt(rule, most, parts, operands, scale, initial_state, cu_seqlens, final, lower_bound)
 
 
 def attempt(rule, max_rate, parts, operands, scale, initial_state, cu_seqlens, final, lower_bound=None):
@@ -54,7 +79,10 @@ def attempt(rule, max_rate, parts, operands, scale, initial_state, cu_seqlens, f
     if _direct.is_traced() or not all(isinstance(x, torch.Tensor) for x in operands.values()):
         return None
     q = operands["q"]
-    if q.dim() != 4 or not (scale is None or (type(scale) is float and scale == q.shape[3] ** -0.5)):
+    factor = None if scale is None else factor_of(scale, None, q, operands["v"])
+    if factor is not None:
+        parts, operands = (*parts, "scale"), operands | {"scale": factor}
+    elif q.dim() != 4 or not (scale is None or (type(scale) is float and scale == q.shape[3] ** -0.5)):
         return None
     family = family_of(rule, max_rate, 1, parts, None if lower_bound is None else float(lower_bound))
     tensors = tuple(operands[x] for x in family.signature.names)
@@ -67,7 +95,8 @@ def attempt(rule, max_rate, parts, operands, scale, initial_state, cu_seqlens, f
 
 def per_head(x, *shape):
     """Returns a parameter of a number a head, or a row a head, in the shape that programs take; as it is if it is none."""
-    return x.reshape(shape) if isinstance(x, torch.Tensor) and x.numel() == math.prod(shape) else x
+    forms = (list(shape), [*shape, 1], [math.prod(shape)])
+    return x.reshape(shape) if isinstance(x, torch.Tensor) and list(x.shape) in forms else x
 
 
 def _fits(arguments, tensors):
@@ -82,9 +111,10 @@ def _fits(arguments, tensors):
 
 
 def _has_program(family, q, v, tensors):
-    """Whether there is a program for operands of these types and sizes. In fp16 there is none: scaled gradients of raw
-    rows may leave its range."""
-    if not is_gpu(q.device) or q.dtype != torch.bfloat16:
+    """Whether there is a program for operands of these types and sizes. In fp16 there is none with a norm: scaled
+    gradients of raw rows may leave its range."""
+    kinds = (torch.bfloat16,) if "_norm" in family.name else (torch.bfloat16, torch.float16)
+    if not is_gpu(q.device) or q.dtype not in kinds:
         return False
     if q.dim() != 4 or v.dim() != 4 or kernel_dims(q.shape[3], v.shape[3]) != (q.shape[3], v.shape[3]):
         return False

@@ -153,3 +153,45 @@ func.func @twice(%x: tensor<?x?x1x256xbf16>, %p: tensor<?x?x1x64xbf16>, %y: tens
   }
   return %d#0, %d#1 : tensor<?x?x1x256xbf16>, tensor<?x?x1xf32>
 }
+
+// -----
+
+// What is multiplied by decays twice, as a term and within the gradient of gates, is once:
+// the sum is made of the decayed terms. Of the second one there is none.
+
+// CHECK-LABEL: func.func @terms(
+// CHECK: ins(%[[A:.*]] = %arg0[{{.*}}, %[[B:.*]] = %arg1[{{.*}}, %[[X:.*]] = %arg2[{{.*}}, %[[G:.*]] = %arg3[
+// CHECK: %[[F:.*]] = math.exp
+// CHECK: %[[ONE:.*]] = arith.negf %[[A]]
+// CHECK: %[[TWO:.*]] = arith.negf %[[B]]
+// CHECK: %[[AF:.*]] = arith.mulf %[[ONE]], %[[F]]
+// CHECK: %[[BF:.*]] = arith.mulf %[[TWO]], %[[F]]
+// CHECK: %[[AFX:.*]] = arith.mulf %[[AF]], %[[X]]
+// CHECK: %[[BFX:.*]] = arith.mulf %[[BF]], %[[X]]
+// CHECK: %[[BOTH:.*]] = arith.addf %[[AFX]], %[[BFX]]
+// CHECK: %[[XX:.*]] = arith.mulf %[[X]], %[[X]]
+// CHECK: %[[OTHER:.*]] = arith.mulf %[[XX]], %[[F]]
+// CHECK: delta.yield outs(%[[AF]], %[[BF]], %[[BOTH]], %[[OTHER]] :
+func.func @terms(%a: tensor<?x?x1x8xf32>, %b: tensor<?x?x1x8xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>)
+    -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
+  %r:4 = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%A = %a[seq, time, head, _] : tensor<?x?x1x8xf32>, %B = %b[seq, time, head, _] : tensor<?x?x1x8xf32>,
+          %X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>,
+           [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %s = delta.cumsum %G : tensor<4x8xf32>
+    %F = math.exp %s : tensor<4x8xf32>
+    %one = arith.negf %A : tensor<4x8xf32>
+    %two = arith.negf %B : tensor<4x8xf32>
+    %AF = arith.mulf %one, %F : tensor<4x8xf32>
+    %BF = arith.mulf %two, %F : tensor<4x8xf32>
+    %AX = arith.mulf %one, %X : tensor<4x8xf32>
+    %BX = arith.mulf %X, %two : tensor<4x8xf32>
+    %sum = arith.addf %AX, %BX : tensor<4x8xf32>
+    %decayed = arith.mulf %sum, %F : tensor<4x8xf32>
+    %XX = arith.mulf %X, %X : tensor<4x8xf32>
+    %other = arith.mulf %XX, %F : tensor<4x8xf32>
+    delta.yield outs(%AF, %BF, %decayed, %other : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+  }
+  return %r#0, %r#1, %r#2, %r#3 : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
+}

@@ -9,6 +9,8 @@
 // SLOT: delta-form-step: slot-type: expected i32 or i64, found i8
 // RUN: not wyvern-opt %s -delta-form-step=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
 // PART: delta-form-step: prologue: expected one of norm, gates, decay, rates, scale, found conv
+// RUN: not wyvern-opt %s -delta-form-step=epilogue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=BEHIND
+// BEHIND: delta-form-step: epilogue: expected norm or gate, found conv
 // FIRST: delta-form-step: first-slot: expected at least 0, found -1
 
 // A state that is more than what enters and leaves.

@@ -3,6 +3,7 @@
 // RUN: wyvern-opt %s "-delta-form-step=state-type=bf16 slot-type=i64 first-slot=1" -split-input-file | FileCheck %s --check-prefix=OPTIONS
 // RUN: wyvern-opt %s -delta-form-step -split-input-file | wyvern-opt -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s "-delta-form-step=prologue=norm,gates" -split-input-file | FileCheck %s --check-prefix=PROLOGUE
+// RUN: wyvern-opt %s "-delta-form-step=epilogue=norm,gate norm-epsilon=0.25" -split-input-file | FileCheck %s --check-prefix=EPILOGUE
 
 
 // One row a token: no solve, no running sum. The pool takes the place of the states, and its
@@ -35,6 +36,31 @@
 
 // OPTIONS-LABEL: func.func @gated_step
 // OPTIONS: carry(%{{.*}} = %{{.*}}[slot, head, _, _] : tensor<?x2x8x16xbf16>) slots(%{{.*}}, %{{.*}} : tensor<?xi64>, first = 1)
+
+// A norm sums over a row of the output as a product does; the gate and the weight are one
+// factor of it.
+
+// EPILOGUE-LABEL: func.func @gated_step
+// EPILOGUE-SAME: %[[w:[^ ]*]]: tensor<8xf32> {delta.name = "norm_weight"}, %[[z:[^ ]*]]: tensor<?x?x2x8xbf16> {delta.name = "z"}, %{{[^ ]*}}: tensor<?x2x8x16xf32> {delta.name = "state"}
+// EPILOGUE: %[[W:[^ ]*]] = %[[w]][_] : tensor<8xf32>, %[[Z:[^ ]*]] = %[[z]][seq, time, head, _]
+// EPILOGUE: %[[scale:.*]] = arith.constant dense<2.500000e-01> : tensor<1x8xf32>
+// EPILOGUE-NEXT: %[[o:.*]] = arith.mulf %{{.*}}, %[[scale]] : tensor<1x8xf32>
+// EPILOGUE: arith.negf %[[Z]]
+// EPILOGUE: %[[root:.*]] = math.rsqrt
+// EPILOGUE: %[[sigmoid:.*]] = arith.mulf %[[root]], %[[root]]
+// EPILOGUE: %[[gate:.*]] = arith.mulf %[[Z]], %[[sigmoid]]
+// EPILOGUE: %[[weights:.*]] = linalg.broadcast ins(%[[W]]
+// EPILOGUE: %[[factor:.*]] = arith.mulf %[[gate]], %[[weights]]
+// EPILOGUE: %[[squares:.*]] = linalg.contract {{.*}} ins(%[[o]], %[[o]]
+// EPILOGUE-NEXT: %[[eighth:.*]] = arith.constant dense<1.250000e-01> : tensor<1xf32>
+// EPILOGUE-NEXT: %[[mean:.*]] = arith.mulf %[[squares]], %[[eighth]] : tensor<1xf32>
+// EPILOGUE-NEXT: %[[epsilon:.*]] = arith.constant dense<2.500000e-01> : tensor<1xf32>
+// EPILOGUE-NEXT: %[[sum:.*]] = arith.addf %[[mean]], %[[epsilon]] : tensor<1xf32>
+// EPILOGUE-NEXT: %[[norm:.*]] = math.rsqrt %[[sum]]
+// EPILOGUE: %[[norms:.*]] = linalg.broadcast ins(%[[norm]]
+// EPILOGUE: %[[even:.*]] = arith.mulf %[[o]], %[[norms]]
+// EPILOGUE: %[[out:.*]] = arith.mulf %[[even]], %[[factor]]
+// EPILOGUE: delta.yield outs(%[[out]]
 func.func @gated(%q: tensor<?x?x1x16xbf16> {delta.name = "q"}, %g: tensor<?x?x2xf32> {delta.name = "g"}, %k: tensor<?x?x1x16xbf16> {delta.name = "k"},
     %v: tensor<?x?x2x8xbf16> {delta.name = "v"}, %b: tensor<?x?x2xf32> {delta.name = "beta"}, %s0: tensor<?x2x16x8xf32> {delta.name = "initial_state"},
     %cu: tensor<?xi64> {delta.name = "cu_seqlens"}) -> (tensor<?x?x2x8xbf16> {delta.name = "o"}, tensor<?x2x16x8xf32> {delta.name = "final_state"}) {

@@ -1,4 +1,8 @@
 // RUN: wyvern-opt %s -delta-halve-decay -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-halve-decay=near=2 -split-input-file | FileCheck %s --check-prefix=NEAR
+// RUN: not wyvern-opt %s -delta-halve-decay=near=3 -split-input-file 2>&1 | FileCheck %s --check-prefix=POWER
+
+// POWER: error: expected near to be a power of two, found 3
 
 // Four tokens: pairs of one token, then halves of 1 and 2. Both products take the
 // same keys; before_row has no pairs of one token. What reads the first product comes
@@ -31,6 +35,26 @@
 // CHECK-NOT: sum_to_middle
 // CHECK: %[[N:.*]] = arith.negf %[[L]]
 // CHECK: delta.yield outs(%[[N]], %[[P]] :
+
+// Blocks of two tokens: one product of each, whose right operand is divided by what the
+// left one is multiplied by. Pairs of one token come first, and have no factor.
+
+// NEAR-LABEL: func.func @dots(
+// NEAR: ins(%[[Q:.*]] = %arg0[{{.*}}, %[[K:.*]] = %arg1[{{.*}}, %[[G:.*]] = %arg2[
+// NEAR: %[[QK:.*]] = linalg.contract {{.*}} ins(%[[Q]], %[[K]] :
+// NEAR: %[[P0:.*]] = delta.decay_mask{{ +}}upto_token %[[QK]] near 1
+// NEAR: %[[Y:.*]] = delta.sum_to_middle %[[G]] half 1 signed
+// NEAR: %[[F:.*]] = math.exp %[[Y]]
+// NEAR: %[[KF:.*]] = arith.mulf %[[K]], %[[F]]
+// NEAR: %[[KR:.*]] = arith.divf %[[K]], %[[F]]
+// NEAR: %[[KK:.*]] = linalg.contract {{.*}} ins(%[[KF]], %[[KR]] :
+// NEAR: %[[L1:.*]] = delta.decay_mask{{ +}}before_token %[[KK]] near 2
+// NEAR: %[[QF:.*]] = arith.mulf %[[Q]], %[[F]]
+// NEAR: %[[QK2:.*]] = linalg.contract {{.*}} ins(%[[QF]], %[[KR]] :
+// NEAR: %[[P1:.*]] = delta.decay_mask{{ +}}before_token %[[QK2]] near 2
+// NEAR: arith.addf %[[P0]], %[[P1]]
+// NEAR: delta.sum_to_middle %[[G]] half 2 :
+// NEAR-NOT: sum_to_middle
 func.func @dots(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) {
   %l, %p = delta.chunk_map chunk = 4 heads = 1 compute = f32
       ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %k[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
@@ -61,6 +85,18 @@ func.func @dots(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %g: tensor<?x?
 // CHECK: %[[FR:.*]] = delta.repeat_rows %[[FB]] by 2
 // CHECK: %[[R:.*]] = arith.mulf %[[R1]], %[[FR]]
 // CHECK: delta.yield outs(%[[R]] :
+
+// NEAR-LABEL: func.func @apply(
+// NEAR: ins(%[[M:.*]] = %arg0[{{.*}}, %[[X:.*]] = %arg1[{{.*}}, %[[G:.*]] = %arg2[
+// NEAR: %[[M1:.*]] = delta.decay_mask{{ +}}before_token %[[M]] rows [1, 2] near 2
+// NEAR: %[[A:.*]] = delta.sum_to_middle %[[G]] half 1 signed before_decay
+// NEAR: %[[FA:.*]] = math.exp %[[A]]
+// NEAR: %[[X1:.*]] = arith.mulf %[[X]], %[[FA]]
+// NEAR: %[[R1:.*]] = linalg.contract {{.*}} ins(%[[M1]], %[[X1]] :
+// NEAR: %[[B:.*]] = delta.sum_to_middle %[[G]] half 1 signed :
+// NEAR: %[[FB:.*]] = math.exp %[[B]]
+// NEAR: %[[FR:.*]] = delta.repeat_rows %[[FB]] by 2
+// NEAR: arith.divf %[[R1]], %[[FR]]
 func.func @apply(%m: tensor<?x?x1x4xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32> {
   %r = delta.chunk_map chunk = 2 heads = 1 compute = f32
       ins(%M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)

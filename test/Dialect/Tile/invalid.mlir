@@ -1488,10 +1488,30 @@ func.func @contract_c4(%x: tensor<64xbf16, #tile.spread<[_]>>, %y: tensor<bf16, 
 // -----
 
 func.func @contract_c5(%x: tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, %y: tensor<f32, #tile.spread<[]>>) {
-  // expected-error @+1 {{(C5) expected what is summed over to lie within a warp, found 4 warps along loop 0}}
+  // expected-error @+1 {{(C5) expected what is summed over to lie within a warp, or scratch of a number of f32 for each of the warps and elements of D, found 4 warps, 1 elements and no scratch}}
   %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>]
       : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
   return
+}
+
+// -----
+
+func.func @contract_c5_scratch(%x: tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, %y: tensor<f32, #tile.spread<[]>>, %s: !tile.smem<8xf32>) {
+  // expected-error @+1 {{found 4 warps, 1 elements and scratch}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %s : !tile.smem<8xf32>,
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
+  return
+}
+
+// -----
+
+tile.kernel @contract_c6() grid 1 * sequences warps 8 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<4xf32>
+  %x = arith.constant dense<1.0> : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+  %y = arith.constant dense<0.0> : tensor<f32, #tile.spread<[]>>
+  // expected-error @+1 {{(C6) expected all warps of the kernel to share what is summed over, and each thread to have all of D, found 4 warps and 'tensor<f32, #tile.spread<[]>>'}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %s : !tile.smem<4xf32>,
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
 }
 
 // -----

@@ -324,8 +324,8 @@ TEST(ManifestTest, RefusesSeveralVariantsWithoutCosts) {
   ASSERT_EQ(findProblems(program).size(), 2u);
   EXPECT_EQ(
       findProblems(program)[0],
-      "program layer: kernel layer_map has no cost, and there are several "
-      "variants");
+      "program layer: kernel layer_map has no cost, by which a launch chooses "
+      "a variant or the length of segments");
   EXPECT_EQ(findProblems(program)[1],
             "program layer: variant separate is listed twice");
 }

@@ -89,9 +89,31 @@ void CoresRegion::lowerContract(linalg::ContractOp op) {
   SmallVector<Value, 3> lowered;
   for (auto [operand, map] : llvm::zip_equal(operands, maps))
     lowered.push_back(get(operand, makeType(map)));
+  // What all warps share is summed up in shared memory.
+  int64_t warps = 1;
+  for (auto [loop, spread] : llvm::enumerate(loops))
+    if (!maps[2].isFunctionOfDim(loop))
+      warps *= spread.second.warps;
+  Value scratch =
+      warps == 1 ? Value()
+                 : createScratch(op.getLoc(), warps * result.getNumElements());
   set(op->getResult(0),
       tile::ContractOp::create(builder, op.getLoc(), result, lowered[0],
-                               lowered[1], lowered[2], op.getIndexingMaps()));
+                               lowered[1], lowered[2], scratch,
+                               op.getIndexingMaps()));
+}
+
+/// Returns a vector of f32 in shared memory.
+Value CoresRegion::createScratch(Location loc, int64_t size) {
+  OpBuilder::InsertionGuard guard(builder);
+  Operation *op = builder.getInsertionBlock()->getParentOp();
+  auto kernel = isa<tile::KernelOp>(op) ? cast<tile::KernelOp>(op)
+                                        : op->getParentOfType<tile::KernelOp>();
+  builder.setInsertionPointToStart(&kernel.getBody().front());
+  auto type =
+      tile::SmemType::get(builder.getContext(), {size}, builder.getF32Type());
+  return tile::AllocOp::create(builder, loc, type, /*transient=*/false,
+                               /*offset=*/IntegerAttr());
 }
 
 void CoresRegion::lowerElementwise(Operation *op) {

@@ -33,6 +33,7 @@ private:
   Value get(Value tile, RankedTensorType type);
   Value makeBroadcast(linalg::BroadcastOp op, RankedTensorType type);
   void lowerContract(linalg::ContractOp op);
+  Value createScratch(Location loc, int64_t size);
   void lowerElementwise(Operation *op);
   LogicalResult lowerReduce(linalg::ReduceOp op);
   LogicalResult lowerSolve(delta::EraseSolveOp op);

@@ -85,6 +85,17 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
          << "; use head dimensions that are multiples of 32";
 }
 
+/// Returns the operations that the next state is made of.
+static SmallVector<Operation *> findRecurrence(sched::EachChunkOp loop) {
+  SetVector<Operation *> ops;
+  SmallVector<Value> worklist(loop.getYield().getCarries());
+  while (!worklist.empty())
+    if (Operation *def = worklist.pop_back_val().getDefiningOp();
+        def && def->getBlock() == &loop.getBlock() && ops.insert(def))
+      worklist.append(def->operand_begin(), def->operand_end());
+  return ops.takeVector();
+}
+
 FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   sched::RoleOp role = *kernel.getRoles().begin();
   SpreadPlan plan(role);
@@ -98,6 +109,9 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   SmallVector<Operation *> ops =
       llvm::to_vector(llvm::make_pointer_range(loop.getBlock()));
   std::optional<TileDim> split = findUnmixedDim(state, ops, plan.classes);
+  // A sum that only an out reads is one of a block that has all of a head.
+  if (!split && kernel.getSplit() == 1)
+    split = findUnmixedDim(state, findRecurrence(loop), plan.classes);
   if (!split)
     return kernel.emitError()
            << "every dimension of the carried state is summed over by some "

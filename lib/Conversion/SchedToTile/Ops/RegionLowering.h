@@ -22,12 +22,12 @@ LogicalResult checkFactorBlock(Operation *op, std::optional<int64_t> block);
 /// An error for a matrix that has no place to be computed in.
 LogicalResult refuseWithoutRows(Operation *op);
 
-/// Returns the exp of the row sums that `op` makes, if nothing else is done with
-/// these: it is made in their place. Null otherwise.
+/// Returns the exp of the row sums that `op` makes, if nothing else is done
+/// with these: it is made in their place. Null otherwise.
 Value getExpOfSums(Operation *op);
 
-/// Returns the same, if products are multiplied by it: it stays in shared memory, where registers would hold it beside the
-/// product. Null otherwise.
+/// Returns the same, if products are multiplied by it: it stays in shared
+/// memory, where registers would hold it beside the product. Null otherwise.
 Value getSharedFactor(Operation *op);
 
 /// True for what takes tiles out of a chunk: to memory, to a channel, to the

@@ -123,14 +123,15 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
   // Rows that are summed have a place of their own besides.
   constexpr int64_t kScanBytes = 32 * 1024;
   bool sumsRows = !block.getOps<SumToMiddleOp>().empty();
-  bool isTooWide = order.stagedBytes > getStagingRoom(/*blocks=*/1) -
-                                           (sumsRows ? kScanBytes : 0);
+  bool isTooWide = order.stagedBytes >
+                   getStagingRoom(/*blocks=*/1) - (sumsRows ? kScanBytes : 0);
   bool gainsBlock =
       order.stagedBytes > roomBeside && kept.stagedBytes <= roomBeside;
   bool keptIsNarrow =
-      kept.stagedBytes < order.stagedBytes &&
       kept.registers <= std::max(RegionOrder::kMostRegisters, order.registers);
-  return (isTooWide || gainsBlock) && keptIsNarrow ? kept.ops : order.ops;
+  bool takesKept = isTooWide || (gainsBlock && keptIsNarrow);
+  return takesKept && kept.stagedBytes < order.stagedBytes ? kept.ops
+                                                           : order.ops;
 }
 
 /// A chain's products read what it carries from registers, but for a state that

@@ -226,8 +226,7 @@ Value wyvern::getExpOfSums(Operation *op) {
 Value wyvern::getSharedFactor(Operation *op) {
   Value exp = getExpOfSums(op);
   bool isBehind =
-      exp &&
-      llvm::any_of(exp.getUsers(), [](Operation *user) {
+      exp && llvm::any_of(exp.getUsers(), [](Operation *user) {
         return isa<arith::MulFOp, arith::DivFOp>(user) &&
                llvm::any_of(user->getOperands(), [](Value operand) {
                  return operand.getDefiningOp<linalg::ContractOp>() != nullptr;

@@ -40,10 +40,10 @@ static Value outer(TileBuilder &tile, Value x, Value y) {
 
 /// Returns `m` where the row is later than the column, else 0.
 static Value strictlyLower(Adjoint &adjoint, Value m) {
-  return DecayMaskOp::create(adjoint.getBuilder(), m.getType(), m,
-                             /*g=*/Value(), RowMask::before_row,
-                             ArrayRef<int64_t>{1, 1},
-                             /*before_decay=*/false, /*half=*/IntegerAttr(), /*near=*/IntegerAttr());
+  return DecayMaskOp::create(
+      adjoint.getBuilder(), m.getType(), m,
+      /*g=*/Value(), RowMask::before_row, ArrayRef<int64_t>{1, 1},
+      /*before_decay=*/false, /*half=*/IntegerAttr(), /*near=*/IntegerAttr());
 }
 
 namespace {

@@ -118,9 +118,9 @@ LogicalResult DecayMaskOp::verify() {
     return emitOpError() << "(C5) expected a decay of shape [" << tokens
                          << "] or of more tokens, one gate a head, found "
                          << getG().getType();
-  for (auto [name, size] : {std::pair<StringRef, std::optional<int64_t>>(
-                                "half", getHalf()),
-                            {"near", getNear()}})
+  for (auto [name, size] :
+       {std::pair<StringRef, std::optional<int64_t>>("half", getHalf()),
+        {"near", getNear()}})
     if (size && (getG() || *size < 1))
       return emitOpError() << "(C6) expected a " << name
                            << " of 1 or more tokens and no decay, found "

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CutSums.h"
+#include "DecayedTerms.h"
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
 
@@ -252,6 +253,7 @@ private:
   }
 
   void cut(RewriterBase &rewriter, ChunkMapOp map) {
+    numReused += reuseDecayedTerms(rewriter, map);
     repeatWideProducts(rewriter, map, registerBytes);
     map = cutSumsToFit(rewriter, map);
     MapPlan plan(map, {sharedBytes, registerBytes});

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Epilogue.h"
 #include "FormWY.h"
 #include "Prologue.h"
 #include "RecurrenceTiles.h"
@@ -68,9 +69,9 @@ public:
   };
 
   StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings,
-             Prologue &prologue)
+             Prologue &prologue, Epilogue &epilogue)
       : func(func), op(op), settings(settings), prologue(prologue),
-        b(op.getLoc(), op) {}
+        epilogue(epilogue), b(op.getLoc(), op) {}
 
   /// Returns the number of triangular systems that are left.
   unsigned form();
@@ -88,6 +89,7 @@ private:
   RecurrenceOp op;
   const Settings &settings;
   Prologue &prologue;
+  Epilogue &epilogue;
   ImplicitLocOpBuilder b;
 };
 } // namespace
@@ -124,6 +126,7 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
       RankedTensorType::get({ShapedType::kDynamic}, settings.slotType);
   SmallVector<Value> operands = ins.getOperands();
   SmallVector<Attribute> bindings = ins.getBindings([](int64_t) { return 0; });
+  epilogue.addIns(operands, bindings);
   prologue.addIns(operands, bindings);
   Value pool = addArgument("state", getPoolType());
   Value read = addArgument("read_slots", vector);
@@ -177,6 +180,7 @@ void StepFormer::dropArguments(ArrayRef<Value> values) {
 unsigned StepFormer::form() {
   SmallVector<Value> replaced = {op.getInitialState(), op.getCuSeqlens()};
   prologue.replaceArguments(func);
+  epilogue.addArguments(func);
   ScanIns ins = collectIns(op);
   ChunkScanOp scan = createShell(ins);
   b.setInsertionPointToStart(&scan.getBlock());
@@ -184,7 +188,8 @@ unsigned StepFormer::form() {
       onTiles(op, scan, ins, transposeState(scan.getCarryArg(0)));
   prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
-  YieldOp::create(b, results.output, transposeState(results.finalState));
+  Value output = epilogue.build(b, scan, results.output);
+  YieldOp::create(b, output, transposeState(results.finalState));
   replaceResults(scan);
   op.erase();
   dropArguments(replaced);
@@ -226,6 +231,8 @@ LogicalResult FormStepPass::checkOptions() {
   };
   return success(succeeded(Prologue::checkParts(getOperation(),
                                                 "delta-form-step", prologue)) &&
+                 succeeded(Epilogue::checkParts(getOperation(),
+                                                "delta-form-step", epilogue)) &&
                  succeeded(expect(isOneOf(layout, "vk", "kv"), "layout",
                                   "vk or kv", layout)) &&
                  succeeded(expect(isOneOf(stateType, "f32", "bf16"),
@@ -244,8 +251,9 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
               "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
   Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
+  Epilogue stepEpilogue(op, ArrayRef<std::string>(epilogue), normEpsilon);
   if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||
-      failed(stepPrologue.check(func)))
+      failed(stepPrologue.check(func)) || failed(stepEpilogue.check(func)))
     return failure();
   Builder builder(&getContext());
   StepFormer::Settings settings;
@@ -257,7 +265,8 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
     settings.stateType = builder.getBF16Type();
   settings.slotType = builder.getIntegerType(slotType == "i64" ? 64 : 32);
   settings.firstSlot = firstSlot;
-  numSolves += StepFormer(func, op, settings, stepPrologue).form();
+  numSolves +=
+      StepFormer(func, op, settings, stepPrologue, stepEpilogue).form();
   ++numFormed;
   return success();
 }

@@ -122,8 +122,9 @@ private:
     if (pairs.near == 1)
       return x;
     bool isNear = pairs.near > 0;
-    Value sums = SumToMiddleOp::create(b, g, isNear ? pairs.near / 2 : pairs.half,
-                                       isLeft && beforeDecay, isNear);
+    Value sums =
+        SumToMiddleOp::create(b, g, isNear ? pairs.near / 2 : pairs.half,
+                              isLeft && beforeDecay, isNear);
     Value factor = tile.exp(sums);
     if (int64_t repeat = rows[isLeft ? 0 : 1]; repeat > 1)
       factor = RepeatRowsOp::create(b, tile.type(shapeOf(x)), factor, repeat);
@@ -162,7 +163,7 @@ private:
   bool beforeDecay;
   TileBuilder tile;
   Value lhs, rhs, sum;
-  Value rowScale; ///< of the rows of the product of half 0; null for none
+  Value rowScale; ///< of the rows of a token with itself; null for none
 };
 } // namespace
 
@@ -241,7 +242,7 @@ struct HalveDecayPass
   void runOnOperation() override {
     if (near < 1 || !llvm::isPowerOf2_64(near)) {
       getOperation()->emitError()
-          << "expected near to be a power of two, found " << near;
+          << "expected near to be a power of two, found " << near.getValue();
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());

@@ -316,8 +316,9 @@ bool MapPlan::fitsShared(const Needs &needs) const {
 bool MapPlan::fits(const Needs &needs) const {
   // One that is held alone is what the next product adds to.
   bool isAlone = !isHalvedMap && needs.numHeld <= 1;
-  // Beside sums there is a product, and what it multiplies next.
-  int64_t beside = (needs.sharesOperand ? 1 : 2) * needs.largest;
+  // Beside sums there is a product, and what the next half multiplies.
+  bool isNarrow = needs.sharesOperand || (isHalvedMap && needs.staged == 0);
+  int64_t beside = (isNarrow ? 1 : 2) * needs.largest;
   return fitsShared(needs) &&
          (isAlone || needs.held + beside <= room.registers) &&
          needs.numHeld <= kMostHeld;

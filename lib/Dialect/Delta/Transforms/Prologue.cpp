@@ -215,29 +215,79 @@ static Value maskDecay(ImplicitLocOpBuilder &b, ChunkScanOp scan, Value gates) {
                             /*rows=*/1);
 }
 
+/// Divides q and keys by their norms.
+static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
+  llvm::SmallDenseMap<Value, Value> done;
+  auto normalize = [&](Value &rows) {
+    if (!rows)
+      return;
+    Value &made = done[rows];
+    if (!made)
+      made = prologue.normalize(rows);
+    rows = made;
+  };
+  normalize(chunk.query);
+  for (TileStep &step : chunk.steps) {
+    normalize(step.write);
+    normalize(step.erase);
+  }
+}
+
+/// The same where scales of rows cannot leave what products read, which is keys
+/// times a decay a channel. The norms |x| and |e| of keys go into rates and
+/// values:
+///
+///   x/|x| (y - b (e/|e|)^T S)  is  x (y/|x| - b/(|x| |e|) e^T S)
+///   and with y = b v               x b/(|x| |e|) (|e| v - e^T S)
+///
+/// so products read what they do without a norm. The query's is a scale of its
+/// rows: of the output's the gradient would take the output without it, which a
+/// backward does not have.
+void Prologue::scaleRates(ImplicitLocOpBuilder &b, TileRecurrence &chunk) {
+  FloatType compute = getComputeType(op);
+  PrologueTiles prologue(b, compute, /*isOneToken=*/false);
+  TileBuilder tile(b, compute);
+  llvm::SmallDenseMap<Value, Value> squares, factors;
+  auto getSquares = [&](Value rows) {
+    Value &made = squares[rows];
+    return made ? made : made = prologue.squares(rows);
+  };
+  auto getFactors = [&](Value rows) {
+    Value &made = factors[rows];
+    return made ? made : made = prologue.factors(getSquares(rows));
+  };
+  chunk.query = prologue.timesRows(chunk.query, getFactors(chunk.query));
+  for (TileStep &step : chunk.steps) {
+    Value write = getFactors(step.write);
+    if (step.written)
+      step.written = prologue.timesRows(step.written, write);
+    if (!step.erase && step.written)
+      continue; // without a rate
+    Value scale = step.erase ? tile.mul(write, getFactors(step.erase)) : write;
+    if (step.erase && step.value)
+      step.value = prologue.timesRows(step.value,
+                                      prologue.lengths(getSquares(step.erase)));
+    if (!step.rate) {
+      step.maxRate =
+          std::max(step.maxRate.value_or(1.0), std::abs(step.constantRate));
+      step.rate = tile.splat(step.constantRate, shapeOf(scale));
+    }
+    step.rate = tile.mul(step.rate, scale);
+  }
+}
+
 void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                      TileRecurrence &chunk) {
   bool isOneToken = scan.getChunk() == 1;
   PrologueTiles prologue(b, cast<FloatType>(scan.getCompute()), isOneToken);
-  if (norm) {
-    llvm::SmallDenseMap<Value, Value> done;
-    auto normalize = [&](Value &rows) {
-      if (!rows)
-        return;
-      Value &made = done[rows];
-      if (!made)
-        made = prologue.normalize(rows);
-      rows = made;
-    };
-    normalize(chunk.query);
-    for (TileStep &step : chunk.steps) {
-      normalize(step.write);
-      normalize(step.erase);
-    }
-  }
+  bool isInRates = norm && !isOneToken && op.hasChannelDecay();
+  if (norm && !isInRates)
+    normalizeRows(prologue, chunk);
   for (TileStep &step : chunk.steps)
     if (rates && step.rate)
       step.rate = prologue.rate(step.rate, step.maxRate.value_or(1.0));
+  if (isInRates)
+    scaleRates(b, chunk);
   unsigned last = scan.getIns().size();
   if (scale) {
     chunk.outputScale = scan.getInArg(--last);

@@ -56,6 +56,7 @@ public:
   void build(ImplicitLocOpBuilder &b, ChunkScanOp scan, TileRecurrence &chunk);
 
 private:
+  void scaleRates(ImplicitLocOpBuilder &b, TileRecurrence &chunk);
   LogicalResult checkNames(func::FuncOp func);
   Value addArgument(func::FuncOp func, StringRef name, ArrayRef<int64_t> shape);
   Value replaceArgument(func::FuncOp func, Value value, StringRef name);

@@ -29,12 +29,26 @@ Value PrologueTiles::sumOfSquares(Value rows) {
                        {map({m, k}), map({m, k}), map({m})});
 }
 
+Value PrologueTiles::squares(Value rows) {
+  Value sums = sumOfSquares(rows);
+  return tile.add(sums, splat(kNormEpsilon, sums));
+}
+
+Value PrologueTiles::factors(Value squares) {
+  return math::RsqrtOp::create(b, squares);
+}
+
+Value PrologueTiles::lengths(Value squares) {
+  return math::SqrtOp::create(b, squares);
+}
+
 /// Rows past a sequence's end are zero, and stay so.
 Value PrologueTiles::normalize(Value rows) {
-  Value squares = sumOfSquares(rows);
-  Value factors =
-      math::RsqrtOp::create(b, tile.add(squares, splat(kNormEpsilon, squares)));
-  return tile.mul(rows, tile.alongRows(factors, rows));
+  return timesRows(rows, factors(squares(rows)));
+}
+
+Value PrologueTiles::timesRows(Value x, Value vector) {
+  return tile.mul(x, tile.alongRows(vector, x));
 }
 
 /// Past a sequence's end keys are zero, whatever the rate is there. Below the

@@ -22,6 +22,14 @@ public:
 
   /// Returns rows divided by their L2 norm.
   Value normalize(Value rows);
+  /// Returns the square of the L2 norm of each row, and what keeps that from 0.
+  Value squares(Value rows);
+  /// Returns one over the square root of each of `squares`.
+  Value factors(Value squares);
+  /// Returns the square root of each of `squares`.
+  Value lengths(Value squares);
+  /// Returns `tile` with each row times its entry of `vector`.
+  Value timesRows(Value tile, Value vector);
   /// Returns `most` times the sigmoid of `logits`.
   Value rate(Value logits, double most);
   /// Returns the log decay of `raw`, of a number or a row of channels a token:

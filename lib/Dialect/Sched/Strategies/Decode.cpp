@@ -30,6 +30,8 @@ using namespace mlir::wyvern::sched;
 /// other.
 static constexpr int64_t kThreadRegisters = 128, kManyKeysRegisters = 160;
 static constexpr int64_t kFewKeys = 3;
+/// Operands have addresses: a raw layer with an epilogue has more than these.
+static constexpr unsigned kFewOperands = 8;
 static constexpr int64_t kWarpThreads = 32;
 /// Lanes of a warp among which the rows of a state are dealt out.
 static constexpr int64_t kRowLanes = 4;
@@ -61,6 +63,25 @@ static Division divide(const tile::TargetInfo &target, RankedTensorType state,
   while (division.warps > 1 && rows % (division.warps * kRowLanes) != 0)
     division.warps /= 2;
   int64_t threads = division.warps * kWarpThreads;
+  division.minBlocks = std::clamp<int64_t>(
+      target.smRegisters / (threads * registers), 1, target.smBlocks);
+  return division;
+}
+
+/// Returns the blocks of a step that sums over the split dimension, each of
+/// which has all of a head: as many warps as hold it; none if those are too
+/// many.
+static std::optional<Division> takeWhole(const tile::TargetInfo &target,
+                                         RankedTensorType state,
+                                         int64_t elements, int64_t registers) {
+  Division division;
+  int64_t held = kWarpThreads * elements;
+  division.warps = static_cast<int64_t>(
+      llvm::PowerOf2Ceil(llvm::divideCeil(state.getNumElements(), held)));
+  int64_t threads = division.warps * kWarpThreads;
+  if (division.warps > target.blockWarps ||
+      threads * registers > target.smRegisters)
+    return std::nullopt;
   division.minBlocks = std::clamp<int64_t>(
       target.smRegisters / (threads * registers), 1, target.smBlocks);
   return division;
@@ -164,10 +185,24 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
     return failure();
   auto state = cast<RankedTensorType>(dim->first.getType());
   TokenRows rows = countRows(scan, classes, *dim);
-  Division division =
-      divide(tile::getTarget(scan), state, state.getDimSize(dim->second), warps,
-             std::max<int64_t>(elements / rows.most, 1),
-             rows.keys > kFewKeys ? kManyKeysRegisters : kThreadRegisters);
+  tile::TargetInfo target = tile::getTarget(scan);
+  int64_t held = std::max<int64_t>(elements / rows.most, 1);
+  bool isSummed = llvm::any_of(
+      scan.getBlock(), [&](Operation &op) { return classes.mixes(&op, *dim); });
+  bool areMany =
+      rows.keys > kFewKeys || (isSummed && scan.getIns().size() > kFewOperands);
+  int64_t registers = areMany ? kManyKeysRegisters : kThreadRegisters;
+  Division division = divide(target, state, state.getDimSize(dim->second),
+                             warps, held, registers);
+  if (isSummed) {
+    std::optional<Division> whole = takeWhole(target, state, held, registers);
+    if (!whole)
+      return scan.emitError()
+             << "expected a state that one block can hold, since the step sums "
+                "over its value dimension (the norm of an epilogue), found "
+             << state << "; leave the norm out";
+    division = *whole;
+  }
   Grid grid;
   grid.split = division.split;
   grid.minBlocks = division.minBlocks;

@@ -144,7 +144,8 @@ SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
     return {};
   if (sums) {
     bool gainsBlock = bytes > half && bytes - fetchedBytes <= half;
-    return gainsBlock ? fetched : SmallVector<unsigned>();
+    bool isTooWide = bytes + kGaps > target.sharedBytes;
+    return gainsBlock || isTooWide ? fetched : SmallVector<unsigned>();
   }
   auto outs = llvm::to_vector(
       llvm::seq<unsigned>(0, static_cast<unsigned>(map.getOuts().size())));

@@ -323,8 +323,7 @@ LogicalResult ScanRowsOp::verify() {
                          << kAccRows << " rows, and a forward scan, found half "
                          << *half << (getReverse() ? ", reverse" : "");
   if (getLeast() && !getHalf())
-    return emitOpError()
-           << "(C4) expected a half beside at_least, found none";
+    return emitOpError() << "(C4) expected a half beside at_least, found none";
   return success();
 }
 

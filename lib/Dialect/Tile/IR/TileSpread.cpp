@@ -191,7 +191,7 @@ SmallVector<std::pair<DimSpread, int64_t>> ContractOp::getLoopSpreads() {
   auto maps = getMaps().getAsValueRange<AffineMapAttr>();
   SmallVector<std::pair<DimSpread, int64_t>> loops(
       (*maps.begin()).getNumDims());
-  for (auto [operand, map] : llvm::zip_equal(getOperands(), maps)) {
+  for (auto [operand, map] : llvm::zip_equal(getTiles(), maps)) {
     auto type = cast<RankedTensorType>(operand.getType());
     for (auto [dim, expr] : llvm::enumerate(map.getResults()))
       loops[cast<AffineDimExpr>(expr).getPosition()] = {
@@ -225,7 +225,7 @@ static LogicalResult verifyLoops(ContractOp op) {
                                "dimensions of A, B and C each, found "
                             << op.getMaps();
   SmallVector<std::pair<DimSpread, int64_t>> loops = op.getLoopSpreads();
-  for (auto [operand, map] : llvm::zip_equal(op.getOperands(), maps)) {
+  for (auto [operand, map] : llvm::zip_equal(op.getTiles(), maps)) {
     auto type = cast<RankedTensorType>(operand.getType());
     for (auto [dim, expr] : llvm::enumerate(map.getResults()))
       if (loops[cast<AffineDimExpr>(expr).getPosition()] !=
@@ -239,21 +239,51 @@ static LogicalResult verifyLoops(ContractOp op) {
   return success();
 }
 
+int64_t ContractOp::getSummedWarps() {
+  SmallVector<std::pair<DimSpread, int64_t>> loops = getLoopSpreads();
+  int64_t warps = 1;
+  for (unsigned loop : getSummedLoops())
+    warps *= loops[loop].first.warps;
+  return warps;
+}
+
+/// Checks that sums over several warps have a place to meet in, and that there
+/// are no other warps.
+static LogicalResult verifyWarpSums(ContractOp op) {
+  int64_t warps = op.getSummedWarps();
+  if (warps == 1 && !op.getScratch())
+    return success();
+  auto result = cast<RankedTensorType>(op.getD().getType());
+  int64_t wanted = warps * result.getNumElements();
+  SmemType scratch = op.getScratch() ? op.getScratch().getType() : SmemType();
+  if (warps == 1 || !scratch || !scratch.getElementType().isF32() ||
+      scratch.getShape() != ArrayRef<int64_t>(wanted))
+    return op.emitOpError()
+           << "(C5) expected what is summed over to lie within a warp, or "
+              "scratch of a number of f32 for each of the warps and elements "
+              "of D, found "
+           << warps << " warps, " << result.getNumElements() << " elements and "
+           << (scratch ? "scratch" : "no scratch");
+  auto kernel = op->getParentOfType<KernelOp>();
+  bool isWhole =
+      llvm::all_of(getSpread(result).getDims(),
+                   [](const DimSpread &dim) { return dim.isWhole(); });
+  if (isWhole && (!kernel || static_cast<int64_t>(kernel.getWarps()) == warps))
+    return success();
+  return op.emitOpError() << "(C6) expected all warps of the kernel to share "
+                             "what is summed over, and each thread to have all "
+                             "of D, found "
+                          << warps << " warps and " << result;
+}
+
 LogicalResult ContractOp::verify() {
-  if (failed(verifySpreads(*this, getOperandTypes())) ||
+  if (failed(verifySpreads(*this, getTiles().getTypes())) ||
       failed(verifyLoops(*this)))
     return failure();
-  for (Type type : getOperandTypes())
+  for (Type type : getTiles().getTypes())
     if (!cast<RankedTensorType>(type).getElementType().isF32())
       return emitOpError() << "(C4) expected tiles of f32, found " << type;
-  SmallVector<std::pair<DimSpread, int64_t>> loops = getLoopSpreads();
-  for (unsigned loop : getSummedLoops())
-    if (loops[loop].first.warps != 1)
-      return emitOpError() << "(C5) expected what is summed over to lie within "
-                              "a warp, found "
-                           << loops[loop].first.warps << " warps along loop "
-                           << loop;
-  return success();
+  return verifyWarpSums(*this);
 }
 
 LogicalResult RearrangeOp::verify() {

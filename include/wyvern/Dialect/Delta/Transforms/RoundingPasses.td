@@ -76,6 +76,34 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
   ];
 }
 
+def JoinMapsPass : Pass<"delta-join-maps"> {
+  let summary = "maps that make the same matrix, as one";
+  let description = [{
+    A backward that runs the chain again needs keys times their decays for that, and
+    for its own chain, and so has two maps that make them, of the same ins. This pass
+    makes one of two maps that both make a matrix of rows, where the first of them
+    stands, if all that the second reads is there.
+
+    Before (types and bindings left out):
+
+    ```mlir
+    %a = delta.chunk_map ins(%G = %g, %K = %k) outs(...) { ... yield outs(%decayed) }
+    %o = delta.chunk_scan ins(... = %a) ...
+    %b:2 = delta.chunk_map ins(%Q = %q, %G = %g, %K = %k) outs(...) { ... yield outs(%decayed, %P) }
+    ```
+
+    After:
+
+    ```mlir
+    %ab:2 = delta.chunk_map ins(%G = %g, %K = %k, %Q = %q) outs(...) { ... yield outs(%decayed, %P) }
+    %o = delta.chunk_scan ins(... = %ab#0) ...
+    ```
+  }];
+  let statistics = [
+    Statistic<"numJoined", "num-joined", "maps joined to another">,
+  ];
+}
+
 def CutMapsPass : Pass<"delta-cut-maps"> {
   let summary = "a map too large for a block, in several";
   let description = [{
@@ -86,6 +114,9 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     for and that let it load the least, products of products behind the others.
     Everything else is done where all that it reads is there, and again wherever it is
     read if no product leads to it.
+
+    A sum of products (a x + b y) F with decays F of a key channel is made of a F and
+    b F where the map has these as well: then it holds neither F nor a and b for it.
 
     A sum whose terms are made by several maps crosses once, as it is so far: sums are
     written anew, in the order of the maps, and a running sum of a sum as a sum of
@@ -159,6 +190,8 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     Statistic<"numCut", "num-cut", "maps cut in several">,
     Statistic<"numCutSums", "num-cut-sums", "maps whose sums were cut first">,
     Statistic<"numCrossing", "num-crossing", "values that cross between them">,
+    Statistic<"numReused", "num-reused",
+              "sums times decays made of terms that have them">,
   ];
 }
 

@@ -30,6 +30,14 @@ def FormStepPass : Pass<"delta-form-step"> {
     With `prologue` the step takes what an engine has after its projections: what
     `delta-form-wy` takes with the same option.
 
+    With `epilogue` the step computes what a layer has behind its recurrence: a norm of each
+    row of `o` (with a `norm_weight` [V]), and a gate of the logits `z` [B, T, HV, V]:
+
+    ```
+    norm    norm_weight o / sqrt(mean of o^2 + norm-epsilon)
+    gate    o z / (1 + e^-z)
+    ```
+
     A state is carried in the compute type from token to token, so T tokens at once give the
     bits of T steps where the pool has that type.
 
@@ -76,6 +84,10 @@ def FormStepPass : Pass<"delta-form-step"> {
            "the first slot that is one: what is below means padding">,
     ListOption<"prologue", "prologue", "std::string",
                "what the step computes of its operands: norm, gates, decay, rates, scale">,
+    ListOption<"epilogue", "epilogue", "std::string",
+               "what the step computes of its output: norm, gate">,
+    Option<"normEpsilon", "norm-epsilon", "double", /*default=*/"1e-6",
+           "added to the mean of squares in the norm of the epilogue">,
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "functions turned into steps">,

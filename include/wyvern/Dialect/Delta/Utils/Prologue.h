@@ -27,6 +27,13 @@ inline constexpr llvm::StringLiteral kExactAttr = "delta.exact";
 /// On an argument that has no gradient.
 inline constexpr llvm::StringLiteral kConstantAttr = "delta.constant";
 
+/// Returns the parts of an epilogue that there are, as delta-form-step has
+/// them.
+inline llvm::ArrayRef<llvm::StringRef> getEpilogueParts() {
+  static constexpr llvm::StringRef parts[] = {"norm", "gate"};
+  return parts;
+}
+
 /// Returns the parts that there are; gates are decay and rates.
 inline llvm::ArrayRef<llvm::StringRef> getPrologueParts() {
   static constexpr llvm::StringRef parts[] = {"norm", "gates", "decay", "rates",

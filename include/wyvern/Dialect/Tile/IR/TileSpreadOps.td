@@ -86,6 +86,10 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
     its sum, these are added up in a tree, and C comes last. So the order of all additions
     follows from the types.
 
+    Where all warps of the kernel share such a loop, sums of warps are added up in their order,
+    through `scratch` in shared memory, a number a warp and element of D; then every thread
+    has all of D, and all warps come here together.
+
     Example:
 
     ```mlir
@@ -99,18 +103,23 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$a, Tile_AnyTensor:$b, Tile_AnyTensor:$c,
+                       Optional<Tile_SmemType>:$scratch,
                        AffineMapArrayAttr:$maps);
   let results = (outs Tile_AnyTensor:$d);
   let assemblyFormat = [{
-    $a `,` $b `into` $c `maps` $maps attr-dict
-    `:` type($a) `,` type($b) `,` type($c)
+    $a `,` $b `into` $c `maps` $maps (`through` $scratch^ `:` type($scratch) `,`)?
+    attr-dict `:` type($a) `,` type($b) `,` type($c)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
+    /// A, B and C.
+    ::mlir::ValueRange getTiles() { return getOperands().take_front(3); }
     /// The spread and the extent of each loop.
     ::llvm::SmallVector<std::pair<DimSpread, int64_t>> getLoopSpreads();
     /// The loops that are summed over: those of no dimension of D.
     ::llvm::SmallVector<unsigned> getSummedLoops();
+    /// The warps that share a loop that is summed over; 1 if each has it whole.
+    int64_t getSummedWarps();
   }];
 }
 

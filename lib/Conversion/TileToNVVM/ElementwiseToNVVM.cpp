@@ -425,14 +425,14 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns.add<TileConstantPattern, TruncFPattern, ExtFPattern,
-               SubProductPattern, AddDecayedPattern,
-               OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
-               OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
-               ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
-               UnaryPattern<math::SqrtOp, emitSqrt>,
-               UnaryPattern<math::RsqrtOp, emitRsqrt>,
-               UnaryPattern<math::AbsFOp, emitAbs>,
-               UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
-               WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
+  patterns
+      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
+           AddDecayedPattern, OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+           OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
+           ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+           UnaryPattern<math::SqrtOp, emitSqrt>,
+           UnaryPattern<math::RsqrtOp, emitRsqrt>,
+           UnaryPattern<math::AbsFOp, emitAbs>,
+           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
+           WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -55,6 +55,11 @@ def step(function, data, **options):
     return [*outputs, *torch.autograd.grad(value, list(data.values()))]
 
 
+def saved_slots(op):
+    """The tokens of the slots that an op's forward saves a row of."""
+    return {tokens for _, tokens in op._family.signature.find_slots()}
+
+
 def test_what_is_saved(bundles):
     """The schema has what the bundle saves, and the program of the CPU saves the same."""
     for save, names in SAVED.items():
@@ -63,9 +68,9 @@ def test_what_is_saved(bundles):
         assert [x.name for x in saved] == bundle.residuals == names and serving.saved_by(bundle) == save
         returned = [x.name for x in function.ops.forward._schema.returns]
         assert returned == ["o", "final_state", *names]
-    assert op(bundles["states"])._family.signature.slots == (64,)
-    assert op(bundles["checkpoints"])._family.signature.slots == (512,)
-    assert op(bundles["factor"])._family.signature.slots == op(bundles["none"])._family.signature.slots == ()
+    assert saved_slots(op(bundles["states"])) == {64}
+    assert saved_slots(op(bundles["checkpoints"])) == {512}
+    assert saved_slots(op(bundles["factor"])) == saved_slots(op(bundles["none"])) == set()
 
 
 def test_values_and_gradients(bundle):
@@ -119,7 +124,7 @@ def test_gradients_of_each_sample(bundle):
 def test_two_rows_a_token(tmp_path, wyvernc):
     """A chunk is fewer tokens then, and so is a slot."""
     bundle = wyvern.compile(TWO_ROWS, output=tmp_path / "two", training=True, save="states")
-    assert op(bundle)._family.signature.slots == (32,)
+    assert saved_slots(op(bundle)) == {32}
     data = make(TWO_ROWS, tokens=71)
     close(step(op(bundle), data), step(op(TWO_ROWS), data))
 

@@ -67,18 +67,18 @@ class Signature(NamedTuple):
     def names(self) -> tuple[str, ...]:
         return tuple(operand.name for operand in self.operands)
 
-    @property
-    def slots(self) -> tuple[int, ...]:
-        """The lengths of the slots that what is saved has a row of, in tokens."""
-        counts = {count for x in self.residuals for count, _ in x.shape}
-        return tuple(sorted(count[1] for count in counts if isinstance(count, tuple)))
+    # No property: torch.compile traces none of a named tuple.
+    def find_slots(self) -> list[tuple[str, int]]:
+        """Returns the counts of slots that what is saved has rows of; behind "slots" stand
+        their tokens."""
+        return [count for x in self.residuals for count, _ in x.shape if isinstance(count, tuple)]
 
     def add_counts(self, sizes: dict[Count, Any], packed: Optional[Any]) -> dict[Count, Any]:
         """Returns `sizes`, of which batch and tokens are known, and what follows from these and
         from the number of packed sequences; None where there are none."""
         sizes["sequences"] = sizes["batch"] if packed is None else packed
-        for length in self.slots:
-            sizes["slots", length] = count_slots(length, sizes["batch"], sizes["tokens"], packed)
+        for count in self.find_slots():
+            sizes[count] = count_slots(count[1], sizes["batch"], sizes["tokens"], packed)
         return sizes
 
 

@@ -155,7 +155,7 @@ class ContextParallel:
                 f"{family.name}: cp_context with levels is not supported: a rank hands its state on, and levels "
                 "belong to positions in the whole sequence"
             )
-        if family.signature.slots:
+        if family.signature.find_slots():
             raise NotImplementedError(
                 f"{family.name}: cp_context with a bundle that saves states of chunks is not supported: the chunks of "
                 "ranks are not those of one call. Compile it with save='factor', or make the op of the spec"

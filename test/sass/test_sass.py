@@ -95,7 +95,7 @@ def check_bundle(wyvernc, spec, folder, *flags):
         # Some maps of a backward make gates, or sum a group of heads, and multiply nothing;
         # nor do the transitions of segments, and what is made for them, if the layer erases nothing.
         multiplies = not flags or "_scan" in kernel["symbol"]
-        if "segments-" in kernel["image"] and kernel["symbol"].endswith(("_scan", "_scan1", "_map")):
+        if "segments" in kernel["image"] and kernel["symbol"].endswith(("_scan", "_scan1", "_map")):
             multiplies = any(step["erase"] != "none" for step in manifest["spec"]["steps"])
         assert sass_check.problems(functions[kernel["symbol"]], wants_wgmma=multiplies) == []
         assert kernel["spill_stores"] == kernel["spill_loads"] == 0

@@ -168,7 +168,7 @@ TEST(ManifestTest, GridOfSlotsOfSeveralChunks) {
   getKernel(program).gridChunks = 8;
   ASSERT_EQ(findProblems(program).size(), 1u);
   EXPECT_EQ(findProblems(program)[0], "program layer: kernel layer_chain has "
-                                      "chunks a slot, but a grid of sequences");
+                                      "chunks a slot, but another grid");
   getKernel(program).gridCount = GridCount::Slots;
   EXPECT_TRUE(findProblems(program).empty());
 

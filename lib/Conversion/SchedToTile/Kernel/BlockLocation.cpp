@@ -49,6 +49,7 @@ static bool hasSlots(sched::KernelOp kernel) {
 }
 
 bool wyvern::hasSegments(sched::KernelOp kernel) {
+  // The pass that lowers kernels finds them in functions.
   auto func = kernel->getParentOfType<func::FuncOp>();
   auto tokens = func->getAttrOfType<IntegerAttr>(kSegmentAttr);
   int64_t run = kernel.getOver() == sched::GridOver::slots

@@ -69,10 +69,7 @@ def matrix(rows):
     value heads, and the geometric mean of each column below it."""
     lengths, heads = {}, {}
     for row in rows:
-        case = row["case"]
-        each = case["lengths"]
-        name = f"{len(each)}x{each[0]}" if len(set(each)) == 1 else "+".join(map(str, each))
-        column = f"{case['key_heads']}/{case['value_heads']}"
+        _, name, column, *_ = row["name"].split()  # as Case.name has them
         lengths.setdefault(name, {})[column] = ratio(row)
         heads.setdefault(column, []).append(ratio(row))
     table = ["| best exact peer / ours | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]

@@ -320,31 +320,27 @@ static std::optional<ExitCode> checkChoice(StringRef flag, StringRef value,
                     llvm::join(choices, ", "));
 }
 
-/// Reads --prologue, of steps and of whole sequences.
-static std::optional<ExitCode> setPrologue(DriverOptions &options) {
-  SmallVector<StringRef> parts;
-  StringRef(prologueFlag)
-      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
-  for (StringRef part : parts) {
-    if (auto code = checkChoice("prologue", part, delta::getPrologueParts()))
+/// Reads a list of parts, of which there are `choices`.
+static std::optional<ExitCode> setParts(StringRef flag, StringRef list,
+                                        ArrayRef<StringRef> choices,
+                                        std::vector<std::string> &parts) {
+  SmallVector<StringRef> words;
+  list.split(words, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef part : words) {
+    if (auto code = checkChoice(flag, part, choices))
       return code;
-    options.prologue.push_back(part.str());
+    parts.push_back(part.str());
   }
   return std::nullopt;
 }
 
 /// Reads --epilogue, of steps alone.
 static std::optional<ExitCode> setEpilogue(DriverOptions &options) {
-  SmallVector<StringRef> parts;
-  StringRef(epilogueFlag)
-      .split(parts, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
-  for (StringRef part : parts) {
-    if (auto code = checkChoice("epilogue", part, delta::getEpilogueParts()))
-      return code;
-    options.epilogue.push_back(part.str());
-  }
+  if (auto code = setParts("epilogue", epilogueFlag.getValue(),
+                           delta::getEpilogueParts(), options.epilogue))
+    return code;
   options.normEpsilon = normEpsilonFlag;
-  if (!parts.empty() && !options.serving)
+  if (!options.epilogue.empty() && !options.serving)
     return usageError("--epilogue is computed by the step of --serving; add "
                       "--serving, or leave it out");
   bool hasNorm = llvm::is_contained(options.epilogue, "norm");
@@ -495,7 +491,8 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
     return code;
   if (auto code = setServing(options))
     return code;
-  if (auto code = setPrologue(options))
+  if (auto code = setParts("prologue", prologueFlag.getValue(),
+                           delta::getPrologueParts(), options.prologue))
     return code;
   if (auto code = setEpilogue(options))
     return code;

@@ -47,9 +47,9 @@ static double longest_chunks(const wyvern_extents *extents) {
   double all = ceil_div((double)extents->tokens, (double)extents->chunk);
   if (!extents->packed)
     return all;
-  double longest = mean_chunks(extents);
+  double mean = mean_chunks(extents), longest = mean;
   for (int64_t n = extents->sequences; n > 1; n /= 2)
-    longest += 0.65 * mean_chunks(extents);
+    longest += 0.65 * mean;
   return longest < all ? longest : all;
 }
 
@@ -184,17 +184,27 @@ static double choose_segment(const wyvern_program_desc *desc, uint32_t number,
   return least;
 }
 
+/* The variant that every launch is to run. */
+static uint32_t take_forced(const wyvern_program *program, uint32_t forced,
+                            wyvern_extents *extents) {
+  if (program->forced_segment > 0)
+    extents->segment = program->forced_segment;
+  else if (wyvern_has_segments(&program->desc->variants[forced]))
+    choose_segment(program->desc, forced, extents);
+  return forced;
+}
+
 /* The variant that a launch runs; `extents` gets the length of its segments. */
 uint32_t wyvern_choose(const wyvern_program *program, wyvern_extents *extents) {
   const wyvern_program_desc *desc = program->desc;
   int32_t forced = program->forced;
-  uint32_t best = forced >= 0 ? (uint32_t)forced : 0;
+  if (forced >= 0)
+    return take_forced(program, (uint32_t)forced, extents);
+  uint32_t best = 0;
   if (desc->num_variants == 1 && !wyvern_has_segments(&desc->variants[0]))
     return best;
   double least = choose_segment(desc, best, extents);
-  if (forced >= 0 && program->forced_segment > 0)
-    extents->segment = program->forced_segment;
-  for (uint32_t v = 1; forced < 0 && v < desc->num_variants; ++v) {
+  for (uint32_t v = 1; v < desc->num_variants; ++v) {
     wyvern_extents trial = *extents;
     double cycles = choose_segment(desc, v, &trial);
     if (cycles < least) {

@@ -35,6 +35,32 @@ static Value addFloats(Emitter &e, Value a, Value b) {
   return LLVM::FAddOp::create(e.builder, e.loc, a, b);
 }
 
+/// Returns the thread's sum of one column of f32 rows of `columns` elements:
+/// of every `step`-th row from `first` to before `rows`. It loads several at
+/// once, the last one again in the place of those past the end.
+static Value sumColumn(Emitter &e, Value pointer, Value first, Value step,
+                       Value rows, int64_t columns, Value column) {
+  Value last = e.sub(rows, e.c64(1));
+  auto loop = scf::ForOp::create(e.builder, e.loc, first, rows,
+                                 e.mul(step, kRowsAtOnce), {e.cf32(0)});
+  OpBuilder::InsertionGuard guard(e.builder);
+  e.builder.setInsertionPointToStart(loop.getBody());
+  Value sum = loop.getRegionIterArg(0), row = loop.getInductionVar();
+  SmallVector<Value> loaded;
+  for (int64_t i = 0; i < kRowsAtOnce; ++i) {
+    Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
+    Value element = e.add(e.mul(e.select(isRow, row, last), columns), column);
+    Value x =
+        e.loadGlobal(e.f32(), offsetPointer(e, pointer, element, e.f32()));
+    loaded.push_back(e.select(isRow, x, e.cf32(0)));
+    row = e.add(row, step);
+  }
+  for (Value x : loaded)
+    sum = addFloats(e, sum, x);
+  scf::YieldOp::create(e.builder, e.loc, sum);
+  return loop.getResult(0);
+}
+
 namespace {
 struct LoadScalarPattern : OpConversionPattern<LoadScalarOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -64,7 +90,12 @@ struct SumTokensPattern : OpConversionPattern<SumTokensOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Value threads = NVVM::BlockDimXOp::create(rewriter, op.getLoc(), e.i32());
-    Value sum = sumLanes(e, sumRows(e, op, adaptor, threads));
+    // Rows of a dense tensor [batch, tokens, heads].
+    Value sum = sumLanes(
+        e, sumColumn(e, globalPointer(e, adaptor.getGlobal()),
+                     e.ext64(e.threadId()), e.ext64(threads), adaptor.getRows(),
+                     op.getGlobal().getType().getTensor().getDimSize(2),
+                     adaptor.getHead()));
     Value warp = e.udiv(e.threadId(), kLanes);
     Value scratch = adaptor.getScratch();
     // What the block summed before is read.
@@ -96,36 +127,6 @@ private:
       sum = addFloats(e, sum, e.shuffleXor(sum, mask));
     return sum;
   }
-
-  /// The thread's sum of rows of a dense tensor [batch, tokens, heads]. It
-  /// loads several at once, the last one again in the place of those past the
-  /// end.
-  static Value sumRows(Emitter &e, SumTokensOp op, OpAdaptor adaptor,
-                       Value threads) {
-    int64_t heads = op.getGlobal().getType().getTensor().getDimSize(2);
-    Value first = e.ext64(e.threadId()), step = e.ext64(threads);
-    Value rows = adaptor.getRows(), last = e.sub(rows, e.c64(1));
-    Value pointer = globalPointer(e, adaptor.getGlobal());
-    auto loop = scf::ForOp::create(e.builder, e.loc, first, rows,
-                                   e.mul(step, kRowsAtOnce), {e.cf32(0)});
-    OpBuilder::InsertionGuard guard(e.builder);
-    e.builder.setInsertionPointToStart(loop.getBody());
-    Value sum = loop.getRegionIterArg(0), row = loop.getInductionVar();
-    SmallVector<Value> loaded;
-    for (int64_t i = 0; i < kRowsAtOnce; ++i) {
-      Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
-      Value element =
-          e.add(e.mul(e.select(isRow, row, last), heads), adaptor.getHead());
-      Value x =
-          e.loadGlobal(e.f32(), offsetPointer(e, pointer, element, e.f32()));
-      loaded.push_back(e.select(isRow, x, e.cf32(0)));
-      row = e.add(row, step);
-    }
-    for (Value x : loaded)
-      sum = addFloats(e, sum, x);
-    scf::YieldOp::create(e.builder, e.loc, sum);
-    return loop.getResult(0);
-  }
 };
 
 struct SumTokenColumnsPattern : OpConversionPattern<SumTokenColumnsOp> {
@@ -145,12 +146,13 @@ struct SumTokenColumnsPattern : OpConversionPattern<SumTokenColumnsOp> {
     // Lanes past the last column add it again.
     Value last = e.c64(columns - 1);
     Value isColumn = e.cmp(LLVM::ICmpPredicate::sle, column, last);
-    Value sum = sumRows(e, op, adaptor, e.select(isColumn, column, last),
-                        columns, warps);
+    Value warp = e.udiv(e.threadId(), kLanes);
+    Value sum = sumColumn(e, globalPointer(e, adaptor.getGlobal()),
+                          e.ext64(warp), e.ext64(warps), adaptor.getRows(),
+                          columns, e.select(isColumn, column, last));
     syncBlock(e); // What the block summed before is read.
     e.storeShared(sum, e.add(scratch, e.mul(e.threadId(), 4)));
     syncBlock(e);
-    Value warp = e.udiv(e.threadId(), kLanes);
     Value isFirst = e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(0));
     e.ifThen(e.band(isFirst, isColumn), [&] {
       Value total = sumWarps(e, scratch, threads);
@@ -173,33 +175,6 @@ private:
     Value number = e.add(loop.getInductionVar(), e.laneId());
     Value part = e.loadShared(e.f32(), e.add(scratch, e.mul(number, 4)));
     Value sum = addFloats(e, loop.getRegionIterArg(0), part);
-    scf::YieldOp::create(e.builder, e.loc, sum);
-    return loop.getResult(0);
-  }
-
-  /// The warp's sum of rows, a column a lane; several are loaded at once.
-  static Value sumRows(Emitter &e, SumTokenColumnsOp op, OpAdaptor adaptor,
-                       Value column, int64_t columns, Value warps) {
-    Value warp = e.ext64(e.udiv(e.threadId(), kLanes));
-    Value step = e.ext64(warps);
-    Value rows = adaptor.getRows(), last = e.sub(rows, e.c64(1));
-    Value pointer = globalPointer(e, adaptor.getGlobal());
-    auto loop = scf::ForOp::create(e.builder, e.loc, warp, rows,
-                                   e.mul(step, kRowsAtOnce), {e.cf32(0)});
-    OpBuilder::InsertionGuard guard(e.builder);
-    e.builder.setInsertionPointToStart(loop.getBody());
-    Value sum = loop.getRegionIterArg(0), row = loop.getInductionVar();
-    SmallVector<Value> loaded;
-    for (int64_t i = 0; i < kRowsAtOnce; ++i) {
-      Value isRow = e.cmp(LLVM::ICmpPredicate::slt, row, rows);
-      Value element = e.add(e.mul(e.select(isRow, row, last), columns), column);
-      Value x =
-          e.loadGlobal(e.f32(), offsetPointer(e, pointer, element, e.f32()));
-      loaded.push_back(e.select(isRow, x, e.cf32(0)));
-      row = e.add(row, step);
-    }
-    for (Value x : loaded)
-      sum = addFloats(e, sum, x);
     scf::YieldOp::create(e.builder, e.loc, sum);
     return loop.getResult(0);
   }

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Epilogue.h"
+#include "NewArguments.h"
+#include "RecurrenceTiles.h"
 
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
@@ -31,40 +33,23 @@ LogicalResult Epilogue::checkParts(Operation *root, StringRef pass,
 }
 
 LogicalResult Epilogue::check(func::FuncOp func) {
-  for (unsigned i = 0; i < func.getNumArguments(); ++i) {
-    auto name = func.getArgAttrOfType<StringAttr>(i, kNameAttr);
-    bool isTaken = name && ((norm && name.getValue() == kWeightName) ||
-                            (gate && name.getValue() == kLogitsName));
-    if (isTaken)
-      return op.emitOpError()
-             << "has an operand '" << name.getValue()
-             << "', which is what the epilogue calls one of its own; use "
-                "another name";
-  }
-  return success();
+  SmallVector<std::string> names;
+  if (norm)
+    names.push_back(kWeightName.str());
+  if (gate)
+    names.push_back(kLogitsName.str());
+  return checkNewNames(op, func, names, "the epilogue");
 }
 
 void Epilogue::addArguments(func::FuncOp func) {
-  MLIRContext *context = func.getContext();
-  auto add = [&](StringRef name, RankedTensorType type) -> Value {
-    auto attrs = DictionaryAttr::get(
-        context, NamedAttribute(StringAttr::get(context, kNameAttr),
-                                StringAttr::get(context, name)));
-    LogicalResult inserted =
-        func.insertArgument(func.getNumArguments(), type, attrs, op.getLoc());
-    assert(succeeded(inserted) && "a function can take another argument");
-    (void)inserted;
-    return func.getArguments().back();
-  };
-  auto output = cast<RankedTensorType>(op.getOutput().getType());
-  Type element = output.getElementType();
-  if (!element.isF64())
-    element = Float32Type::get(context);
   if (norm)
-    weight =
-        add(kWeightName, RankedTensorType::get({op.getValueDim()}, element));
+    weight = addLastArgument(
+        func, kWeightName,
+        RankedTensorType::get({op.getValueDim()}, getComputeType(op)),
+        op.getLoc());
   if (gate)
-    logits = add(kLogitsName, output);
+    logits = addLastArgument(func, kLogitsName, op.getOutput().getType(),
+                             op.getLoc());
 }
 
 void Epilogue::addIns(SmallVectorImpl<Value> &ins,

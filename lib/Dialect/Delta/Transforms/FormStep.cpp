@@ -11,6 +11,7 @@
 
 #include "Epilogue.h"
 #include "FormWY.h"
+#include "NewArguments.h"
 #include "Prologue.h"
 #include "RecurrenceTiles.h"
 
@@ -104,14 +105,7 @@ RankedTensorType StepFormer::getPoolType() {
 }
 
 Value StepFormer::addArgument(StringRef name, Type type) {
-  unsigned number = func.getNumArguments();
-  auto attrs = DictionaryAttr::get(
-      b.getContext(), b.getNamedAttr(kNameAttr, b.getStringAttr(name)));
-  LogicalResult inserted =
-      func.insertArgument(number, type, attrs, op.getLoc());
-  assert(succeeded(inserted) && "a function can take another argument");
-  (void)inserted;
-  return func.getArgument(number);
+  return addLastArgument(func, name, type, op.getLoc());
 }
 
 ChunkScanOp StepFormer::createShell(const ScanIns &ins) {

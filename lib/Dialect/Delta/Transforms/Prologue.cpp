@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Prologue.h"
+#include "NewArguments.h"
 
 #include "PrologueTiles.h"
 
@@ -68,16 +69,7 @@ LogicalResult Prologue::checkNames(func::FuncOp func) {
   SmallVector<Value> replaced = {op.getDecay()};
   for (const RecurrenceOp::Step &step : op.getStepList())
     replaced.push_back(step.rate);
-  for (unsigned i = 0; i < func.getNumArguments(); ++i) {
-    auto name = func.getArgAttrOfType<StringAttr>(i, kNameAttr);
-    if (name && !llvm::is_contained(replaced, func.getArgument(i)) &&
-        llvm::is_contained(names, name.getValue()))
-      return op.emitOpError()
-             << "has an operand '" << name.getValue()
-             << "', which is what its prologue calls one of its own; "
-                "use another name";
-  }
-  return success();
+  return checkNewNames(op, func, names, "its prologue", replaced);
 }
 
 LogicalResult Prologue::check(func::FuncOp func) {
@@ -121,16 +113,9 @@ Value Prologue::replaceArgument(func::FuncOp func, Value value,
 /// Returns a new last argument, of the type that the region computes in.
 Value Prologue::addArgument(func::FuncOp func, StringRef name,
                             ArrayRef<int64_t> shape) {
-  MLIRContext *context = func.getContext();
-  auto type = RankedTensorType::get(shape, getComputeType(op));
-  auto attrs = DictionaryAttr::get(
-      context, NamedAttribute(StringAttr::get(context, kNameAttr),
-                              StringAttr::get(context, name)));
-  LogicalResult inserted =
-      func.insertArgument(func.getNumArguments(), type, attrs, op.getLoc());
-  assert(succeeded(inserted) && "a function can take another argument");
-  (void)inserted;
-  return func.getArguments().back();
+  return addLastArgument(func, name,
+                         RankedTensorType::get(shape, getComputeType(op)),
+                         op.getLoc());
 }
 
 void Prologue::replaceArguments(func::FuncOp func) {

@@ -126,6 +126,11 @@ void BlockLocation::countChunks(OpBuilder &builder) {
   Value begin = arith::MinUIOp::create(builder, loc, firstChunk, count);
   Value left = arith::SubIOp::create(builder, loc, count, begin);
   count = arith::MinUIOp::create(builder, loc, left, getRun(builder));
+  // From here on a run is a sequence of its own: the loop over its chunks holds
+  // no number more.
+  Value before = arith::MulIOp::create(builder, loc, firstChunk, chunk);
+  start = arith::AddIOp::create(builder, loc, start, before);
+  length = arith::SubIOp::create(builder, loc, length, before);
 }
 
 Value BlockLocation::getChunkTokens(OpBuilder &builder) const {
@@ -228,9 +233,10 @@ Chunk BlockLocation::locateChunk(OpBuilder &builder, Value number) const {
   if (firstSlot)
     chunk.slot = arith::AddIOp::create(builder, loc, firstSlot, number);
   chunk.number = arith::AddIOp::create(builder, loc, firstChunk, number);
-  Value offset = arith::MulIOp::create(builder, loc, chunk.number, tokens);
+  Value offset = arith::MulIOp::create(builder, loc, number, tokens);
   Value left = arith::SubIOp::create(builder, loc, length, offset);
-  chunk.position = offset;
+  chunk.position =
+      arith::MulIOp::create(builder, loc, chunk.number, tokens);
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
   chunk.valid = arith::MinUIOp::create(builder, loc, left, tokens);
   return chunk;

@@ -61,7 +61,10 @@ public:
   /// The first element of the block's part of the split dimension.
   Value splitStart;
   Value sequence, head;
-  Value batch, start, length, end; ///< of the sequence
+  Value batch, end; ///< of the sequence
+  /// The first token that the block visits, in its batch row, and how many the
+  /// sequence has from there on.
+  Value start, length;
   /// The sequence's chunks, the block's first one, and how many it visits.
   Value chunks, firstChunk, count;
   /// Slot of the first chunk that the block visits; null where no operand has

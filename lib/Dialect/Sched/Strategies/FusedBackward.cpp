@@ -231,7 +231,7 @@ private:
     KernelTensors tensors = getFusedTensors(program);
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
-        tensors, name, Grid());
+        tensors, name, getScanGrid(scan));
     if (int64_t missing = planMemory(plan, kernel)) {
       kernel.erase();
       FusedProgram::decline(

@@ -129,8 +129,18 @@ void BlockLocation::countChunks(OpBuilder &builder) {
   // From here on a run is a sequence of its own: the loop over its chunks holds
   // no number more.
   Value before = arith::MulIOp::create(builder, loc, firstChunk, chunk);
+  auto narrow = [&](Value value) -> Value {
+    return arith::AndIOp::create(builder, loc, value, createIndex(builder, loc, 0xffffffffll));
+  };
+  auto has = [&](char c) { return getenv("NN") && strchr(getenv("NN"), c); };
   start = arith::AddIOp::create(builder, loc, start, before);
   length = arith::SubIOp::create(builder, loc, length, before);
+  if (has('s')) start = narrow(start);
+  if (has('l')) length = narrow(length);
+  if (has('c')) count = narrow(count);
+  if (has('f') && firstSlot) firstSlot = narrow(firstSlot);
+  if (has('r')) runSlot = narrow(runSlot);
+  if (has('b')) batch = narrow(batch);
 }
 
 Value BlockLocation::getChunkTokens(OpBuilder &builder) const {
@@ -206,6 +216,14 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
     }
   }
   return coords;
+}
+
+Value BlockLocation::locateFirstUnit(OpBuilder &builder, Value sequence) const {
+  if (!runSlot)
+    return sequence;
+  return tile::FirstSlotOp::create(builder, kernel.getLoc(), sequence,
+                                   launch.cu, launch.tokens,
+                                   getRunTokens(builder));
 }
 
 bool BlockLocation::hasRunsOf(int64_t multiple) const {

@@ -44,6 +44,9 @@ public:
 
   /// Returns where chunk `number` of the block's sequence lies.
   Chunk locateChunk(OpBuilder &builder, Value number) const;
+  /// Returns the number of the first sequence or slot of chunks, of which each
+  /// is for as many blocks, that `sequence` has.
+  Value locateFirstUnit(OpBuilder &builder, Value sequence) const;
   /// True if the block has a run of `multiple` chunks.
   bool hasRunsOf(int64_t multiple) const;
   /// Returns the slot of the first chunk of chunk `number`'s group of

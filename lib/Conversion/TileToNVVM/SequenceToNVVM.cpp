@@ -162,11 +162,25 @@ private:
     return loop.getResult(0);
   }
 };
+
+struct UniformPattern : OpConversionPattern<UniformOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(UniformOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value number = e.trunc32(adaptor.getOperand());
+    // A shuffle from one lane: ptxas does not see through it.
+    rewriter.replaceOp(op, e.ext64(e.shuffle(number, e.c32(0))));
+    return success();
+  }
+};
 } // namespace
 
 void tile::populateSequencePatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns) {
   patterns
-      .add<BlockIdPattern, SequencePattern, FirstSlotPattern, FindChunkPattern>(
-          converter, patterns.getContext());
+      .add<BlockIdPattern, SequencePattern, FirstSlotPattern, FindChunkPattern,
+           UniformPattern>(converter, patterns.getContext());
 }

@@ -127,20 +127,15 @@ void BlockLocation::countChunks(OpBuilder &builder) {
   Value left = arith::SubIOp::create(builder, loc, count, begin);
   count = arith::MinUIOp::create(builder, loc, left, getRun(builder));
   // From here on a run is a sequence of its own: the loop over its chunks holds
-  // no number more.
+  // no number more, and nothing that a search has left.
   Value before = arith::MulIOp::create(builder, loc, firstChunk, chunk);
-  auto narrow = [&](Value value) -> Value {
-    return arith::AndIOp::create(builder, loc, value, createIndex(builder, loc, 0xffffffffll));
-  };
-  auto has = [&](char c) { return getenv("NN") && strchr(getenv("NN"), c); };
   start = arith::AddIOp::create(builder, loc, start, before);
   length = arith::SubIOp::create(builder, loc, length, before);
-  if (has('s')) start = narrow(start);
-  if (has('l')) length = narrow(length);
-  if (has('c')) count = narrow(count);
-  if (has('f') && firstSlot) firstSlot = narrow(firstSlot);
-  if (has('r')) runSlot = narrow(runSlot);
-  if (has('b')) batch = narrow(batch);
+  if (kernel.getRun() == 1)
+    return;
+  for (Value *number : {&batch, &start, &length, &count, &firstSlot})
+    if (*number)
+      *number = tile::UniformOp::create(builder, loc, *number);
 }
 
 Value BlockLocation::getChunkTokens(OpBuilder &builder) const {
@@ -219,11 +214,13 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
 }
 
 Value BlockLocation::locateFirstUnit(OpBuilder &builder, Value sequence) const {
+  Location loc = kernel.getLoc();
   if (!runSlot)
     return sequence;
-  return tile::FirstSlotOp::create(builder, kernel.getLoc(), sequence,
-                                   launch.cu, launch.tokens,
-                                   getRunTokens(builder));
+  // Counted again: held from the kernel's beginning on, it would cost registers.
+  Value run = tile::UniformOp::create(builder, loc, getRunTokens(builder));
+  return tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
+                                   launch.tokens, run);
 }
 
 bool BlockLocation::hasRunsOf(int64_t multiple) const {

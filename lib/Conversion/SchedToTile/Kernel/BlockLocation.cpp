@@ -121,6 +121,7 @@ void BlockLocation::countChunks(OpBuilder &builder) {
       loc, chunk, createIndex(builder, loc, 1));
   Value rounded = arith::AddIOp::create(builder, loc, length, most);
   count = chunks = arith::DivUIOp::create(builder, loc, rounded, chunk);
+  before = createIndex(builder, loc, 0);
   if (kernel.getOver() == sched::GridOver::sequences)
     return;
   Value begin = arith::MinUIOp::create(builder, loc, firstChunk, count);
@@ -128,7 +129,7 @@ void BlockLocation::countChunks(OpBuilder &builder) {
   count = arith::MinUIOp::create(builder, loc, left, getRun(builder));
   // From here on a run is a sequence of its own: the loop over its chunks holds
   // no number more, and nothing that a search has left.
-  Value before = arith::MulIOp::create(builder, loc, firstChunk, chunk);
+  before = arith::MulIOp::create(builder, loc, firstChunk, chunk);
   start = arith::AddIOp::create(builder, loc, start, before);
   length = arith::SubIOp::create(builder, loc, length, before);
   if (kernel.getRun() == 1)
@@ -250,8 +251,7 @@ Chunk BlockLocation::locateChunk(OpBuilder &builder, Value number) const {
   chunk.number = arith::AddIOp::create(builder, loc, firstChunk, number);
   Value offset = arith::MulIOp::create(builder, loc, number, tokens);
   Value left = arith::SubIOp::create(builder, loc, length, offset);
-  chunk.position =
-      arith::MulIOp::create(builder, loc, chunk.number, tokens);
+  chunk.position = arith::AddIOp::create(builder, loc, before, offset);
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
   chunk.valid = arith::MinUIOp::create(builder, loc, left, tokens);
   return chunk;

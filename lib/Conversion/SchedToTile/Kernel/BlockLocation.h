@@ -66,8 +66,8 @@ public:
   Value sequence, head;
   Value batch, end; ///< of the sequence
   /// The first token that the block visits, in its batch row, and how many the
-  /// sequence has from there on.
-  Value start, length;
+  /// sequence has before it and from there on.
+  Value start, before, length;
   /// The sequence's chunks, the block's first one, and how many it visits.
   Value chunks, firstChunk, count;
   /// Slot of the first chunk that the block visits; null where no operand has

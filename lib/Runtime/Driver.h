@@ -69,12 +69,23 @@ typedef struct CUtensorMap_st {
   _Alignas(128) uint64_t opaque[16];
 } CUtensorMap;
 
+/* CUlaunchAttributeID, CUlaunchAttribute */
+enum { CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6 };
+
+typedef struct CUlaunchAttribute_st {
+  _Alignas(8) int id;
+  _Alignas(8) union {
+    int programmaticStreamSerializationAllowed;
+    char pad[64];
+  } value;
+} CUlaunchAttribute;
+
 typedef struct CUlaunchConfig_st {
   unsigned int gridDimX, gridDimY, gridDimZ;
   unsigned int blockDimX, blockDimY, blockDimZ;
   unsigned int sharedMemBytes;
   CUstream hStream;
-  void *attrs;
+  CUlaunchAttribute *attrs;
   unsigned int numAttrs;
 } CUlaunchConfig;
 

@@ -183,11 +183,24 @@ int cuTensorMapEncodeTiled(uint64_t *map, int dtype, uint32_t rank,
   return status("cuTensorMapEncodeTiled");
 }
 
+struct attribute {
+  _Alignas(8) int id;
+  _Alignas(8) int value[16];
+};
+
 struct config {
   unsigned grid[3], block[3], shared;
-  void *stream, *attributes;
+  void *stream;
+  struct attribute *attributes;
   unsigned num_attributes;
 };
+
+/* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, allowed. */
+static const char *name_attributes(const struct config *c) {
+  int overlaps = c->num_attributes == 1 && c->attributes->id == 6 &&
+                 c->attributes->value[0] == 1;
+  return overlaps ? "overlap" : c->num_attributes ? "unknown" : "none";
+}
 
 static int note_params(const char *layout, void **params) {
   for (int i = 0; layout[i] && layout[i] != '\n'; ++i) {
@@ -209,10 +222,10 @@ static int note_params(const char *layout, void **params) {
 static int note_launch(const struct config *c, const char **kernel,
                        void **params) {
   note("launch %.*s grid=%u,%u,%u block=%u,%u,%u shared=%u stream=%p "
-       "attributes=%u context=%d",
+       "attributes=%s context=%d",
        (int)strcspn(*kernel, " "), *kernel, c->grid[0], c->grid[1], c->grid[2],
        c->block[0], c->block[1], c->block[2], c->shared, c->stream,
-       c->num_attributes, (int)current - 1);
+       name_attributes(c), (int)current - 1);
   return note_params(strchr(*kernel, ' ') + 1, params);
 }
 

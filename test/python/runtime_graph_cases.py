@@ -32,7 +32,9 @@ def case_a_call_that_comes_again(folder):
     third = journal()
     assert not is_graph(first) and "graph of 2" in second and "graph of 2" not in third
     assert is_graph(second) and is_graph(third)
-    assert launches(first) == launches(second) == launches(third)
+    # Nodes of a graph start behind each other.
+    behind = [line.replace("attributes=overlap", "attributes=none") for line in launches(first)]
+    assert behind == launches(second) == launches(third)
     del program
     assert journal() == ["graph destroyed", "unload delta_net_before", "unload delta_net_chain"]
 

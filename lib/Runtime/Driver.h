@@ -33,6 +33,7 @@ typedef struct CUgraphNode_st *CUgraphNode;
 /* CUresult */
 enum {
   CUDA_SUCCESS = 0,
+  CUDA_ERROR_OUT_OF_MEMORY = 2,
   CUDA_ERROR_NO_DEVICE = 100,
   CUDA_ERROR_INVALID_IMAGE = 200,
   CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
@@ -103,6 +104,7 @@ typedef struct CUkernelNodeParams {
   X(PrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))     \
   X(CtxGetCurrent, "cuCtxGetCurrent", (CUcontext *))                           \
   X(CtxGetDevice, "cuCtxGetDevice", (CUdevice *))                              \
+  X(CtxGetId, "cuCtxGetId", (CUcontext, unsigned long long *))                 \
   X(CtxPushCurrent, "cuCtxPushCurrent_v2", (CUcontext))                        \
   X(CtxPopCurrent, "cuCtxPopCurrent_v2", (CUcontext *))                        \
   X(ThreadExchangeStreamCaptureMode, "cuThreadExchangeStreamCaptureMode",      \
@@ -123,6 +125,8 @@ typedef struct CUkernelNodeParams {
     (const CUlaunchConfig *, CUfunction, void **, void **))                    \
   X(StreamIsCapturing, "cuStreamIsCapturing", (CUstream, int *))               \
   X(StreamGetPriority, "cuStreamGetPriority", (CUstream, int *))               \
+  X(StreamGetCtx, "cuStreamGetCtx", (CUstream, CUcontext *))                   \
+  X(StreamGetId, "cuStreamGetId", (CUstream, unsigned long long *))            \
   X(GraphCreate, "cuGraphCreate", (CUgraph *, unsigned int))                   \
   X(GraphDestroy, "cuGraphDestroy", (CUgraph))                                 \
   X(GraphAddKernelNode, "cuGraphAddKernelNode_v2",                             \

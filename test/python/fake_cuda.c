@@ -14,7 +14,10 @@
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,20 +25,36 @@
 
 static char journal[1 << 16];
 static size_t used;
-static uintptr_t current; /* device + 1; 0 means no context */
+static _Thread_local uintptr_t current; /* device + 1; 0: no context */
 static int maps;
 static const char *images[64];
 static int num_images;
 
+static pthread_mutex_t journal_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void note(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  pthread_mutex_lock(&journal_lock);
+  if (used > sizeof(journal) - 4096)
+    used = 0; /* nobody reads it */
   used += (size_t)vsnprintf(journal + used, sizeof(journal) - used, format,
                             arguments);
+  pthread_mutex_unlock(&journal_lock);
   va_end(arguments);
 }
 
+/* What a driver may not be asked, and how often kernels were launched, as graphs
+   or by themselves. */
+static _Atomic int wrongs, launched;
+static void wrong(const char *what) {
+  ++wrongs;
+  note("WRONG: %s\n", what);
+}
+
 /* For the tests. */
+int fake_wrongs(void) { return wrongs; }
+int fake_launched(void) { return launched; }
 const char *fake_journal(void) {
   journal[used] = 0;
   used = 0;
@@ -106,7 +125,7 @@ int cuCtxGetDevice(int *device) {
   *device = (int)current - 1;
   return 0;
 }
-static uintptr_t below;
+static _Thread_local uintptr_t below;
 int cuCtxPushCurrent_v2(void *context) {
   note("push %d\n", (int)(uintptr_t)context - 1);
   below = current;
@@ -119,8 +138,19 @@ int cuCtxPopCurrent_v2(void **context) {
   current = below;
   return 0;
 }
+static _Thread_local int held; /* this thread's mode of capture */
+static int is_capture_elsewhere;
+
+/* For the tests: whether another thread captures, in the mode "global". */
+void fake_capture_elsewhere(int is_so) { is_capture_elsewhere = is_so; }
+
+/* What may take memory ends such a capture, but for a thread that is exempt. */
+static void unsafe(void) {
+  if (is_capture_elsewhere && held != 2)
+    wrong("ends the capture of another thread");
+}
+
 int cuThreadExchangeStreamCaptureMode(int *mode) {
-  static int held = 0;
   int old = held;
   held = *mode;
   *mode = old;
@@ -130,6 +160,7 @@ int cuThreadExchangeStreamCaptureMode(int *mode) {
 int cuLibraryLoadData(void **library, const char *image, void *a, void *b,
                       unsigned c, void *d, void *e, unsigned f) {
   (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+  unsafe();
   if (status("cuLibraryLoadData"))
     return status("cuLibraryLoadData");
   images[num_images] = image + 64;
@@ -208,6 +239,7 @@ static int note_params(const char *layout, void **params) {
 
 static int note_launch(const struct config *c, const char **kernel,
                        void **params) {
+  ++launched;
   note("launch %.*s grid=%u,%u,%u block=%u,%u,%u shared=%u stream=%p "
        "attributes=%u context=%d",
        (int)strcspn(*kernel, " "), *kernel, c->grid[0], c->grid[1], c->grid[2],
@@ -238,6 +270,7 @@ struct node_params {
 };
 struct graph {
   int count;
+  _Atomic int is_running;
   struct {
     struct node node;
     _Alignas(128) char values[64][128];
@@ -245,13 +278,22 @@ struct graph {
   } nodes[8];
 };
 static int capturing, priority;
+static unsigned long long generation; /* of handles */
+static void *context_of_stream;       /* null: the current one */
 
 /* For the tests. */
-void fake_set_stream(int is_capturing, int stream_priority) {
+void fake_set_stream(int is_capturing, int stream_priority, int device) {
   capturing = is_capturing;
   priority = stream_priority;
+  context_of_stream = (void *)(uintptr_t)(device + 1);
 }
+/* Contexts and streams end, and others get their handles. */
+void fake_renew_handles(void) { ++generation; }
 
+int cuCtxGetId(void *context, unsigned long long *id) {
+  *id = generation << 32 | (context ? (uintptr_t)context : current);
+  return 0;
+}
 int cuStreamIsCapturing(void *stream, int *is_capturing) {
   (void)stream;
   *is_capturing = capturing;
@@ -262,7 +304,17 @@ int cuStreamGetPriority(void *stream, int *found) {
   *found = priority;
   return 0;
 }
+int cuStreamGetCtx(void *stream, void **context) {
+  (void)stream;
+  *context = context_of_stream ? context_of_stream : (void *)current;
+  return 0;
+}
+int cuStreamGetId(void *stream, unsigned long long *id) {
+  *id = generation << 32 | (uintptr_t)stream;
+  return capturing ? 900 : 0;
+}
 int cuGraphCreate(struct graph **graph, unsigned flags) {
+  unsafe();
   *graph = aligned_alloc(128, sizeof(**graph));
   memset(*graph, 0, sizeof(**graph));
   return (int)flags;
@@ -274,6 +326,7 @@ int cuGraphDestroy(struct graph *graph) {
 int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
                             void *const *before, size_t count,
                             const struct node_params *params) {
+  unsafe();
   int last = graph->count - 1;
   if (params->function || count != (last >= 0) ||
       (count && before[0] != &graph->nodes[last]) || last == 7)
@@ -291,13 +344,31 @@ int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
 }
 int cuGraphInstantiateWithFlags(struct graph **made, struct graph *graph,
                                 unsigned long long flags) {
+  unsafe();
+  graph->is_running = 0;
   *made = graph;
   note("graph of %d\n", graph->count);
   return flags ? 1 : status("cuGraphInstantiateWithFlags");
 }
+
+/* For the tests: a stream that is full, on which launches wait. */
+static _Atomic uintptr_t full_stream;
+static _Atomic int waiting;
+void fake_set_full_stream(void *stream) { full_stream = (uintptr_t)stream; }
+int fake_waiting(void) { return waiting; }
+
 int cuGraphLaunch(struct graph *graph, void *stream) {
+  unsafe();
   if (status("cuGraphLaunch"))
     return status("cuGraphLaunch");
+  if (atomic_exchange(&graph->is_running, 1)) {
+    wrong("two threads launch a graph");
+    return 1;
+  }
+  ++waiting;
+  while (full_stream && full_stream == (uintptr_t)stream)
+    sched_yield();
+  --waiting;
   note("graph launch\n");
   for (int i = 0; i < graph->count; ++i) {
     struct config c = {.stream = stream, .shared = graph->nodes[i].node.shared};
@@ -306,9 +377,13 @@ int cuGraphLaunch(struct graph *graph, void *stream) {
     if (note_launch(&c, graph->nodes[i].node.kernel, graph->nodes[i].params))
       return 1;
   }
+  graph->is_running = 0;
   return 0;
 }
 int cuGraphExecDestroy(struct graph *graph) {
+  unsafe();
+  if (graph->is_running)
+    wrong("a graph is destroyed while a thread launches it");
   note("graph destroyed\n");
   free(graph);
   return 0;

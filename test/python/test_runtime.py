@@ -118,6 +118,16 @@ def test_c_example_without_the_bundle(example, tmp_path):
     assert f"WYVERN_ERROR_FILE: scale: cannot open {tmp_path}/scale.cubin" in done.stderr
 
 
+def test_threads(driver, tmp_path):
+    """Launches of many threads at once, watched by ThreadSanitizer."""
+    program = tmp_path / "threads"
+    sources = [HERE / "runtime_threads.c", *sorted((ROOT / "lib/Runtime").glob("*.c"))]
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-g", "-O1", "-fsanitize=thread", "-I", ROOT / "include"]
+    run([compiler(), *flags, *sources, "-o", program, driver / "libcuda.so.1", "-ldl", "-lpthread"])
+    (tmp_path / "scale.cubin").write_bytes(runtime_cases.fake_image("scale", "mpi"))
+    run([program, tmp_path], LD_LIBRARY_PATH=str(driver), TSAN_OPTIONS="halt_on_error=1")
+
+
 def test_builds_and_installs_alone(driver, tmp_path):
     build, prefix = tmp_path / "build", tmp_path / "prefix"
     run(["cmake", "-S", ROOT / "lib/Runtime", "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DCMAKE_INSTALL_LIBDIR=lib"])

@@ -36,7 +36,8 @@ def case_a_call_that_comes_again(folder):
     assert is_graph(second) and is_graph(third)
     assert launches(first) == launches(second) == launches(third) and len(launches(first)) == 2
     del program
-    assert journal() == ["graph destroyed", "unload delta_net_before", "unload delta_net_chain"]
+    lines = ["capture mode 2", "graph destroyed", "capture mode 0"]
+    assert journal() == [*lines, "unload delta_net_before", "unload delta_net_chain"]
 
 
 def case_no_graphs_on_request(folder):

@@ -182,7 +182,32 @@ static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
 
 /* === Making and launching ================================================ */
 
-/* Adds the kernels of a call to a graph, one behind the other. */
+/* Adds a kernel to a graph, behind another one if that is not null. A kernel that
+   waits itself for those before it starts beside the other, as a launch does. */
+static CUresult add_kernel(const wyvern_driver *driver,
+                           wyvern_kernel_call *kernel, CUgraph graph,
+                           CUgraphNode before, CUgraphNode *made) {
+  const CUkernelNodeParams node = {.gridDimX = kernel->blocks,
+                                   .gridDimY = 1,
+                                   .gridDimZ = 1,
+                                   .blockDimX = kernel->desc->block,
+                                   .blockDimY = 1,
+                                   .blockDimZ = 1,
+                                   .sharedMemBytes =
+                                       kernel->desc->dynamic_shared,
+                                   .kernelParams = kernel->params,
+                                   .kern = kernel->kernel};
+  const CUgraphEdgeData beside = {.from_port = CU_GRAPH_PORT_PROGRAMMATIC,
+                                  .type = CU_GRAPH_TYPE_PROGRAMMATIC};
+  int overlaps = before && kernel->desc->waits && driver->GraphAddDependencies;
+  CUresult result = driver->GraphAddKernelNode(
+      made, graph, &before, before && !overlaps ? 1 : 0, &node);
+  if (result == CUDA_SUCCESS && overlaps)
+    result = driver->GraphAddDependencies(graph, &before, made, &beside, 1);
+  return result;
+}
+
+/* Adds the kernels of a call to a graph, in their order. */
 static wyvern_status add_kernels(wyvern_program *program,
                                  const wyvern_driver *driver,
                                  const wyvern_call *call, CUgraph graph) {
@@ -193,19 +218,8 @@ static wyvern_status add_kernels(wyvern_program *program,
     WYVERN_TRY(wyvern_fill_kernel(program, driver, call, k, &kernel));
     if (kernel.blocks == 0)
       continue;
-    const CUkernelNodeParams node = {.gridDimX = kernel.blocks,
-                                     .gridDimY = 1,
-                                     .gridDimZ = 1,
-                                     .blockDimX = kernel.desc->block,
-                                     .blockDimY = 1,
-                                     .blockDimZ = 1,
-                                     .sharedMemBytes =
-                                         kernel.desc->dynamic_shared,
-                                     .kernelParams = kernel.params,
-                                     .kern = kernel.kernel};
     CUgraphNode before = last;
-    CUresult result = driver->GraphAddKernelNode(&last, graph, &before,
-                                                 before ? 1 : 0, &node);
+    CUresult result = add_kernel(driver, &kernel, graph, before, &last);
     if (result != CUDA_SUCCESS)
       return wyvern_driver_failed(result, "%s: cannot add %s to a graph",
                                   program->desc->name, kernel.desc->symbol);

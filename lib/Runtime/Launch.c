@@ -14,6 +14,10 @@ static wyvern_status launch_kernel(wyvern_program *program,
   WYVERN_TRY(wyvern_fill_kernel(program, driver, call, k, &kernel));
   if (kernel.blocks == 0)
     return WYVERN_OK;
+  /* A kernel that waits for those before it starts beside the last of them. */
+  CUlaunchAttribute overlap = {
+      CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+      {.programmaticStreamSerializationAllowed = 1}};
   CUlaunchConfig config = {kernel.blocks,
                            1,
                            1,
@@ -22,8 +26,8 @@ static wyvern_status launch_kernel(wyvern_program *program,
                            1,
                            kernel.desc->dynamic_shared,
                            stream,
-                           NULL,
-                           0};
+                           kernel.desc->waits ? &overlap : NULL,
+                           kernel.desc->waits};
   /* A CUkernel is accepted in place of a CUfunction and means the current
      context's copy (cuLaunchKernelEx). */
   CUresult result = driver->LaunchKernelEx(&config, (CUfunction)kernel.kernel,

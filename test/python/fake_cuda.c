@@ -214,11 +214,24 @@ int cuTensorMapEncodeTiled(uint64_t *map, int dtype, uint32_t rank,
   return status("cuTensorMapEncodeTiled");
 }
 
+struct attribute {
+  _Alignas(8) int id;
+  _Alignas(8) int value[16];
+};
+
 struct config {
   unsigned grid[3], block[3], shared;
-  void *stream, *attributes;
+  void *stream;
+  struct attribute *attributes;
   unsigned num_attributes;
 };
+
+/* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, allowed. */
+static const char *name_attributes(const struct config *c) {
+  int overlaps = c->num_attributes == 1 && c->attributes->id == 6 &&
+                 c->attributes->value[0] == 1;
+  return overlaps ? "overlap" : c->num_attributes ? "unknown" : "none";
+}
 
 static int note_params(const char *layout, void **params) {
   for (int i = 0; layout[i] && layout[i] != '\n'; ++i) {
@@ -241,10 +254,10 @@ static int note_launch(const struct config *c, const char **kernel,
                        void **params) {
   ++launched;
   note("launch %.*s grid=%u,%u,%u block=%u,%u,%u shared=%u stream=%p "
-       "attributes=%u context=%d",
+       "attributes=%s context=%d",
        (int)strcspn(*kernel, " "), *kernel, c->grid[0], c->grid[1], c->grid[2],
        c->block[0], c->block[1], c->block[2], c->shared, c->stream,
-       c->num_attributes, (int)current - 1);
+       name_attributes(c), (int)current - 1);
   return note_params(strchr(*kernel, ' ') + 1, params);
 }
 
@@ -275,6 +288,8 @@ struct graph {
     struct node node;
     _Alignas(128) char values[64][128];
     void *params[64];
+    int edges; /* from the one before */
+    struct attribute attribute;
   } nodes[8];
 };
 static int capturing, priority;
@@ -328,12 +343,13 @@ int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
                             const struct node_params *params) {
   unsafe();
   int last = graph->count - 1;
-  if (params->function || count != (last >= 0) ||
-      (count && before[0] != &graph->nodes[last]) || last == 7)
+  if (params->function || (count && before[0] != &graph->nodes[last]) ||
+      last == 7)
     return 1;
   const char *layout = strchr(*params->rest.kernel, ' ') + 1;
   *made = &graph->nodes[++last];
   graph->nodes[last].node = params->rest;
+  graph->nodes[last].edges = (int)count;
   for (int i = 0; i < 64 && layout[i] && layout[i] != '\n'; ++i) {
     graph->nodes[last].params[i] = graph->nodes[last].values[i];
     memcpy(graph->nodes[last].values[i], params->rest.params[i],
@@ -342,10 +358,27 @@ int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
   graph->count = last + 1;
   return 0;
 }
+#ifndef CUDA_12_0
+/* Of the one before, from the port where it lets the next one start beside it. */
+int cuGraphAddDependencies_v2(struct graph *graph, void *const *from,
+                              void *const *to, const unsigned char *data,
+                              size_t count) {
+  unsafe();
+  int last = graph->count - 1;
+  if (count != 1 || last < 1 || from[0] != &graph->nodes[last - 1] ||
+      to[0] != &graph->nodes[last] || data[0] != 1 || data[2] != 1)
+    return 1;
+  ++graph->nodes[last].edges;
+  graph->nodes[last].attribute = (struct attribute){6, {1}};
+  return 0;
+}
+#endif
 int cuGraphInstantiateWithFlags(struct graph **made, struct graph *graph,
                                 unsigned long long flags) {
   unsafe();
-  graph->is_running = 0;
+  for (int i = 1; i < graph->count; ++i)
+    if (graph->nodes[i].edges != 1)
+      wrong("kernels of a graph are not one behind the other");
   *made = graph;
   note("graph of %d\n", graph->count);
   return flags ? 1 : status("cuGraphInstantiateWithFlags");
@@ -371,7 +404,10 @@ int cuGraphLaunch(struct graph *graph, void *stream) {
   --waiting;
   note("graph launch\n");
   for (int i = 0; i < graph->count; ++i) {
-    struct config c = {.stream = stream, .shared = graph->nodes[i].node.shared};
+    struct config c = {.stream = stream,
+                       .shared = graph->nodes[i].node.shared,
+                       .attributes = &graph->nodes[i].attribute,
+                       .num_attributes = graph->nodes[i].attribute.id != 0};
     memcpy(c.grid, graph->nodes[i].node.grid, sizeof(c.grid));
     memcpy(c.block, graph->nodes[i].node.block, sizeof(c.block));
     if (note_launch(&c, graph->nodes[i].node.kernel, graph->nodes[i].params))

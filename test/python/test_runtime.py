@@ -48,14 +48,16 @@ def run(command, **more):
     return done.stdout
 
 
+def make_driver(folder, *flags):
+    """Makes a libcuda.so.1 that writes down what it is asked, and returns its folder."""
+    command = [compiler(), "-std=c11", "-Wall", "-Werror", "-fPIC", "-shared", *flags]
+    run([*command, "-Wl,-soname,libcuda.so.1", HERE / "fake_cuda.c", "-o", folder / "libcuda.so.1"])
+    return folder
+
+
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory):
-    """The folder of a libcuda.so.1 that writes down what it is asked."""
-    folder = tmp_path_factory.mktemp("driver")
-    library = folder / "libcuda.so.1"
-    command = [compiler(), "-std=c11", "-Wall", "-Werror", "-fPIC", "-shared"]
-    run([*command, "-Wl,-soname,libcuda.so.1", HERE / "fake_cuda.c", "-o", library])
-    return folder
+    return make_driver(tmp_path_factory.mktemp("driver"))
 
 
 @pytest.mark.parametrize("module, case", CASES, ids=[name for _, name in CASES])
@@ -90,6 +92,18 @@ def test_old_driver(tmp_path):
         "    cases.launch(program, cases.arguments())\n"
     )
     run([sys.executable, "-c", script, tmp_path], LD_LIBRARY_PATH=str(tmp_path))
+
+
+def test_the_first_driver_that_is_taken(tmp_path):
+    """It has no graphs of kernels that overlap."""
+    script = (
+        "import sys, runtime_graph_cases as cases\n"
+        "program, tensors = cases.load(sys.argv[1]), cases.arguments()\n"
+        "lines = cases.again(program, tensors, cases.TIMES + 1)[-5:]\n"
+        "assert cases.is_graph(lines) and all('attributes=none' in x for x in cases.launches(lines)), lines\n"
+        "assert cases.driver().fake_wrongs() == 0\n"
+    )
+    run([sys.executable, "-c", script, tmp_path], LD_LIBRARY_PATH=str(make_driver(tmp_path, "-DCUDA_12_0")), FAKE_DEVICES="90")
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@
 |*===----------------------------------------------------------------------===*|
 |*                                                                            *|
 |* Types, enumerators and signatures as documented in the CUDA Driver API     *|
-|* reference (CUDA 13.0; all but a few exist since 12.0): sections "Data types used by  *|
-|* CUDA driver" (the values), "Library Management", "Execution Control",      *|
-|* "Tensor Map Object Management", "Primary Context Management", "Stream      *|
-|* Management". They are declared here so that the runtime builds without a   *|
-|* CUDA toolkit; all are part of the driver's stable ABI.                     *|
+|* reference (CUDA 13.0; but for WYVERN_LATER_DRIVER_FUNCTIONS all exist      *|
+|* since 12.0): sections "Data types used by CUDA driver" (the values),       *|
+|* "Library Management", "Execution Control", "Tensor Map Object Management", *|
+|* "Primary Context Management", "Stream Management", "Graph Management".     *|
+|* They are declared here so that the runtime builds without a CUDA toolkit;  *|
+|* all are part of the driver's stable ABI.                                   *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 

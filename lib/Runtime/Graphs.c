@@ -28,7 +28,7 @@ enum {
   SEEN = 512,   /* calls whose times are counted */
   GRAPHS = 128, /* calls that are graphs; of about .1 MiB of the device each */
   WAYS = 4,     /* calls whose hashes are alike share so many places */
-  TIMES = 8     /* launches by which a graph has saved what it costs to make */
+  TIMES = 16    /* launches by which a graph has saved what it costs to make */
 };
 
 /* All that the kernels of a call are told: of each tensor an address, a type, a
@@ -55,6 +55,8 @@ typedef struct graph_call {
   size_t count; /* of words */
   uint64_t *words;
   CUgraphExec exec; /* null: none is made of this call */
+  int device;       /* of exec, as its context */
+  uint64_t context;
 } graph_call;
 
 struct wyvern_graphs {
@@ -89,7 +91,8 @@ static uint64_t hash_words(const graph_key *key) {
   return hash ^ hash >> 32;
 }
 
-/* Handles of contexts and streams are given out anew, their numbers are not. */
+/* Handles of contexts and streams are given out anew, their numbers are not. The
+   context is the first word. */
 static void fill_key(const wyvern_program *program, const wyvern_call *call,
                      uint64_t context, uint64_t stream, graph_key *key) {
   const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
@@ -259,11 +262,25 @@ static int is_plain(const wyvern_driver *driver, CUstream stream) {
          driver->CtxGetCurrent(&current) == CUDA_SUCCESS && own == current;
 }
 
-/* Empties a place. The driver keeps what is running until it has ended. */
-static void forget(const wyvern_driver *driver, graph_call *call) {
-  if (call->exec)
-    driver->GraphExecDestroy(call->exec);
+/* Destroys a graph; the driver keeps what is running until it has ended. Of a
+   context that has ended nothing is left to destroy, and the driver would fault
+   on it. Of one that is not the device's current or primary one nobody can tell:
+   the graph is left to it. */
+static void destroy(const wyvern_driver *driver, graph_call *call) {
+  int pushed;
+  unsigned long long context;
+  if (call->exec && wyvern_driver_enter(call->device, &pushed) == WYVERN_OK) {
+    if (driver->CtxGetId(NULL, &context) == CUDA_SUCCESS &&
+        context == call->context)
+      driver->GraphExecDestroy(call->exec);
+    wyvern_driver_leave(pushed);
+  }
   call->exec = NULL;
+}
+
+/* Empties a place. */
+static void forget(const wyvern_driver *driver, graph_call *call) {
+  destroy(driver, call);
   free(call->words);
   call->words = NULL;
   call->count = 0;
@@ -281,6 +298,8 @@ static void make(wyvern_program *program, const wyvern_driver *driver,
     return;
   memcpy(place->words, key->words, bytes);
   place->count = key->count;
+  place->device = call->device;
+  place->context = key->words[0];
   if (is_plain(driver, stream))
     make_exec(program, driver, call, &place->exec);
 }
@@ -294,8 +313,7 @@ static wyvern_status launch(const wyvern_program *program,
   *launched = result == CUDA_SUCCESS;
   if (*launched)
     return WYVERN_OK;
-  driver->GraphExecDestroy(call->exec);
-  call->exec = NULL;
+  destroy(driver, call);
   if (result == CUDA_ERROR_OUT_OF_MEMORY)
     return WYVERN_OK;
   return wyvern_driver_failed(result, "%s: cannot launch a graph",

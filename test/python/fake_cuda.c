@@ -284,6 +284,7 @@ struct node_params {
 struct graph {
   int count;
   _Atomic int is_running;
+  unsigned long long context;
   struct {
     struct node node;
     _Alignas(128) char values[64][128];
@@ -379,6 +380,7 @@ int cuGraphInstantiateWithFlags(struct graph **made, struct graph *graph,
   for (int i = 1; i < graph->count; ++i)
     if (graph->nodes[i].edges != 1)
       wrong("kernels of a graph are not one behind the other");
+  cuCtxGetId(NULL, &graph->context);
   *made = graph;
   note("graph of %d\n", graph->count);
   return flags ? 1 : status("cuGraphInstantiateWithFlags");
@@ -420,6 +422,10 @@ int cuGraphExecDestroy(struct graph *graph) {
   unsafe();
   if (graph->is_running)
     wrong("a graph is destroyed while a thread launches it");
+  unsigned long long context;
+  cuCtxGetId(NULL, &context);
+  if (graph->context != context)
+    wrong("a graph is destroyed whose context is not there");
   note("graph destroyed\n");
   free(graph);
   return 0;

@@ -10,7 +10,7 @@ import sys
 
 from runtime_cases import Tensor, arguments, driver, journal, launch, launches, load, refused
 
-TIMES = 8  # launches of kernels, before a call is a graph
+TIMES = 16  # launches of kernels, before a call is a graph
 
 
 def again(program, tensors, times=TIMES, **more):
@@ -27,7 +27,8 @@ def is_graph(lines):
 
 
 def case_a_call_that_comes_again(folder):
-    """Having come eight times it becomes a graph, of the same launches in the same order."""
+    """Having come sixteen times it becomes a graph, of the same launches in the same order."""
+    driver().fake_set_context(0)
     program, tensors = load(folder), arguments()
     first = again(program, tensors, 1)
     assert not is_graph(again(program, tensors, TIMES - 1))
@@ -76,6 +77,8 @@ def case_handles_given_out_anew(folder):
     driver().fake_renew_handles()
     assert not is_graph(again(program, tensors))
     assert "graph of 2" in again(program, tensors, 1)
+    del program  # the first graph is gone with its context
+    assert journal().count("graph destroyed") == 1 and driver().fake_wrongs() == 0
 
 
 def case_devices(folder):
@@ -87,6 +90,8 @@ def case_devices(folder):
     lines = again(program, tensors, 1, device=1)
     assert is_graph(lines) and all("context=1" in x for x in launches(lines))
     assert all("context=0" in x for x in launches(again(program, tensors, 1)))
+    del program
+    assert journal().count("graph destroyed") == 2 and driver().fake_wrongs() == 0
 
 
 case_devices.devices = "90,90"

@@ -7,6 +7,7 @@
 #include "KernelOrientation.h"
 
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+#include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -175,36 +176,13 @@ KernelOrientation::checkChannel(sched::ChannelOp channel) const {
   return success();
 }
 
-bool KernelOrientation::canDivide(sched::RoleOp role, TileDim dim) const {
-  Block &block = role.getEachChunk().getBlock();
-  if (classes.isUniform(dim) || (split && classes.meets(dim, *split)))
-    return false;
-  return llvm::none_of(block, [&](Operation &op) {
-    if (classes.mixes(&op, dim))
-      return true;
-    auto put = dyn_cast<sched::PutOp>(op);
-    return put && llvm::any_of(put.getTiles(), [&](Value tile) {
-             for (int64_t i = 0; i < getTileRank(tile); ++i)
-               if (classes.meets({tile, i}, dim))
-                 return true;
-             return false;
-           });
-  });
-}
-
 LogicalResult KernelOrientation::findDivided(sched::RoleOp role) {
+  if (std::optional<TileDim> dim = sched::findDividedDim(role, classes)) {
+    divided[role] = *dim;
+    return success();
+  }
   auto parts =
       static_cast<int64_t>(role->getParentOfType<sched::KernelOp>().getSplit());
-  for (auto store : role.getEachChunk().getBlock().getOps<sched::StoreOp>()) {
-    if (getTileRank(store.getTile()) != 2)
-      continue;
-    TileDim dim{store.getTile(), 1};
-    int64_t size = tensorOf(store.getTile()).getDimSize(1);
-    if (size % (parts * tile::kBlockColumns) == 0 && canDivide(role, dim)) {
-      divided[role] = dim;
-      return success();
-    }
-  }
   return role.emitError()
          << "is divided: expected it to store a matrix whose columns, a "
             "multiple of "

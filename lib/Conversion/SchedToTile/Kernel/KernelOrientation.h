@@ -85,8 +85,6 @@ private:
   LogicalResult checkTiles(sched::RoleOp role) const;
   LogicalResult checkChannel(sched::ChannelOp channel) const;
   LogicalResult findDivided(sched::RoleOp role);
-  /// True if `role` can make a part of `dim` of what it stores.
-  bool canDivide(sched::RoleOp role, delta::TileDim dim) const;
 
   delta::DimClasses classes;
   std::optional<delta::TileDim> split;

@@ -6,7 +6,7 @@
 
 #include "DividedMap.h"
 
-#include "wyvern/Dialect/Tile/IR/Tile.h"
+#include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -29,27 +29,14 @@ bool DividedMap::storesMatrix(unsigned role) const {
 }
 
 std::optional<delta::TileDim> DividedMap::findDim(unsigned role) const {
-  auto canDivide = [&](delta::TileDim dim) {
-    int64_t size =
-        cast<RankedTensorType>(dim.first.getType()).getDimSize(dim.second);
-    auto mixes = [&](Operation *op) { return classes.mixes(op, dim); };
-    auto isPut = [&](const PlannedChannel &channel) {
-      return channel.filler == role &&
-             llvm::any_of(channel.values, [&](Value value) {
-               for (int64_t i = 0; i < delta::getTileRank(value); ++i)
-                 if (classes.meets({value, i}, dim))
-                   return true;
-               return false;
-             });
-    };
-    return size % (blocks * tile::kBlockColumns) == 0 &&
-           !classes.isUniform(dim) &&
-           llvm::none_of(plan.getRoles()[role].ops, mixes) &&
-           llvm::none_of(plan.getChannels(), isPut);
-  };
+  SmallVector<Value> put;
+  for (const PlannedChannel &channel : plan.getChannels())
+    if (channel.filler == role)
+      llvm::append_range(put, channel.values);
   for (const FusedProgram::Out &out : plan.getProgram().getOuts())
-    if (delta::getTileRank(out.tile) == 2 && plan.computes(role, out.tile) &&
-        canDivide({out.tile, 1}))
+    if (plan.computes(role, out.tile) &&
+        canDivideColumns(out.tile, plan.getRoles()[role].ops, put, blocks,
+                         classes))
       return delta::TileDim{out.tile, 1};
   return std::nullopt;
 }

@@ -64,7 +64,7 @@ static LogicalResult matchOperands(Operation *op) {
     if (tensorOf(value).getShape() == shape)
       continue;
     if (!isSplat(value))
-      return op->emitError()
+      return op->emitOpError()
              << "is of a divided role: expected operands of which a block has "
                 "the same part as of the result, "
              << tensorOf(op->getResult(0)) << ", found " << tensorOf(value)

@@ -164,12 +164,12 @@ KernelOrientation::checkChannel(sched::ChannelOp channel) const {
                        getSplitDim(channel, i) == 1;
   }
   if (crosses && !channel.getAcross())
-    return channel.emitError()
+    return channel.emitOpError()
            << "is filled by a role that has a part of the split dimension in "
               "each block, and read by one that sums over it: expected a "
               "channel across blocks";
   if (channel.getAcross() && !(crosses && isPartOfColumns))
-    return channel.emitError()
+    return channel.emitOpError()
            << "is across blocks: expected matrices of 16 bits, with the split "
               "dimension as their columns, that a role which has a part of it "
               "computes and one that sums over it reads";
@@ -183,7 +183,7 @@ LogicalResult KernelOrientation::findDivided(sched::RoleOp role) {
   }
   auto parts =
       static_cast<int64_t>(role->getParentOfType<sched::KernelOp>().getSplit());
-  return role.emitError()
+  return role.emitOpError()
          << "is divided: expected it to store a matrix whose columns, a "
             "multiple of "
          << parts * tile::kBlockColumns
@@ -247,7 +247,7 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
   for (sched::ChannelOp channel : kernel.getChannels())
     orientation.addChannel(channel);
   if (!carry && kernel.getCluster())
-    return kernel.emitError()
+    return kernel.emitOpError()
            << "is of clusters and carries nothing; expected a state, whose "
               "dimension is split over the blocks of a cluster";
   if (!carry)

@@ -203,8 +203,10 @@ static std::string share(RolePlan &plan, const DividedMap &divided) {
   }
   if (const PlannedRole *role = divided.findUndivided())
     return "role " + role->name +
-           " of its map sums over the columns of all that it stores, so that "
-           "blocks of a cluster cannot each do a part";
+           " of its map sums over the columns of all that it stores, or these "
+           "are no multiple of " +
+           std::to_string(kClusterBlocks * tile::kBlockColumns) +
+           ": blocks of a cluster cannot each do a part";
   for (unsigned role = 1; role < plan.getRoles().size(); ++role)
     if (divided.isDivided(role))
       plan.setDivided(role);

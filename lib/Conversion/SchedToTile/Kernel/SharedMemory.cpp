@@ -10,7 +10,8 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 /// Returns the shape of a channel's tile in one block: its part of the split
-/// dimension.
+/// dimension, unless a role needs all of it, or of that which the roles that
+/// read it are divided along.
 static SmallVector<int64_t> getBlockShape(const KernelContext &context,
                                           sched::ChannelOp channel,
                                           unsigned tile) {
@@ -18,7 +19,9 @@ static SmallVector<int64_t> getBlockShape(const KernelContext &context,
       cast<RankedTensorType>(channel.getChannel().getType().getTiles()[tile]);
   SmallVector<int64_t> shape(type.getShape());
   if (auto dim = context.orientation.getSplitDim(channel, tile);
-      dim && shape.size() == 2)
+      dim && shape.size() == 2 && !context.orientation.isWhole(channel))
+    shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
+  if (auto dim = context.orientation.getDividedDim(channel, tile))
     shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
   return shape;
 }
@@ -47,7 +50,9 @@ static Value addRing(OpBuilder &builder, const KernelContext &context,
       tile::RingType::get(builder.getContext(), channel.getDepth(), tiles,
                           fill),
       countWarps(channel.getFiller()), consumers, /*offset=*/IntegerAttr(),
-      /*barriers=*/IntegerAttr());
+      /*barriers=*/IntegerAttr(),
+      channel.getAcross() ? static_cast<int64_t>(context.kernel.getSplit())
+                          : 1);
 }
 
 /// Zeroes the rows of the ring of `channel` that its loads leave alone.

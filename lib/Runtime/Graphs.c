@@ -91,8 +91,8 @@ static uint64_t hash_words(const graph_key *key) {
   return hash ^ hash >> 32;
 }
 
-/* Handles of contexts and streams are given out anew, their numbers are not. The
-   context is the first word. */
+/* Handles of contexts and streams are given out anew, their numbers are not.
+   The context is the first word. */
 static void fill_key(const wyvern_program *program, const wyvern_call *call,
                      uint64_t context, uint64_t stream, graph_key *key) {
   const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
@@ -151,8 +151,7 @@ static int is_due(wyvern_graphs *graphs, uint64_t hash) {
    the place of one that has been used least lately. */
 static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
                         int *is_new) {
-  graph_call *first =
-      &graphs->calls[key->hash % (GRAPHS / WAYS) * WAYS];
+  graph_call *first = &graphs->calls[key->hash % (GRAPHS / WAYS) * WAYS];
   graph_call *found = NULL;
   *is_new = 0;
   for (graph_call *call = first; call < first + WAYS; ++call) {
@@ -185,8 +184,9 @@ static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
 
 /* === Making and launching ================================================ */
 
-/* Adds a kernel to a graph, behind another one if that is not null. A kernel that
-   waits itself for those before it starts beside the other, as a launch does. */
+/* Adds a kernel to a graph, behind another one if that is not null. A kernel
+   that waits itself for those before it starts beside the other, as a launch
+   does. */
 static CUresult add_kernel(const wyvern_driver *driver,
                            wyvern_kernel_call *kernel, CUgraph graph,
                            CUgraphNode before, CUgraphNode *made) {
@@ -257,15 +257,14 @@ static int is_plain(const wyvern_driver *driver, CUstream stream) {
   int priority = 0;
   CUcontext own = NULL, current = NULL;
   return driver->StreamGetPriority(stream, &priority) == CUDA_SUCCESS &&
-         priority == 0 &&
-         driver->StreamGetCtx(stream, &own) == CUDA_SUCCESS &&
+         priority == 0 && driver->StreamGetCtx(stream, &own) == CUDA_SUCCESS &&
          driver->CtxGetCurrent(&current) == CUDA_SUCCESS && own == current;
 }
 
 /* Destroys a graph; the driver keeps what is running until it has ended. Of a
    context that has ended nothing is left to destroy, and the driver would fault
-   on it. Of one that is not the device's current or primary one nobody can tell:
-   the graph is left to it. */
+   on it. Of one that is not the device's current or primary one nobody can
+   tell: the graph is left to it. */
 static void destroy(const wyvern_driver *driver, graph_call *call) {
   int pushed;
   unsigned long long context;

@@ -67,7 +67,7 @@ struct wyvern_program {
   pthread_mutex_t lock;
   pthread_mutex_t map_lock;
   wyvern_map_entry *maps; /* guarded by map_lock */
-  wyvern_graphs *graphs; /* or null, where none are wanted */
+  wyvern_graphs *graphs;  /* or null, where none are wanted */
 };
 
 typedef struct wyvern_extents {

@@ -44,8 +44,8 @@ static void note(const char *format, ...) {
   va_end(arguments);
 }
 
-/* What a driver may not be asked, and how often kernels were launched, as graphs
-   or by themselves. */
+/* What a driver may not be asked, and how often kernels were launched, as
+   graphs or by themselves. */
 static _Atomic int wrongs, launched;
 static void wrong(const char *what) {
   ++wrongs;
@@ -360,7 +360,8 @@ int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
   return 0;
 }
 #ifndef CUDA_12_0
-/* Of the one before, from the port where it lets the next one start beside it. */
+/* Of the one before, from the port where it lets the next one start beside it.
+ */
 int cuGraphAddDependencies_v2(struct graph *graph, void *const *from,
                               void *const *to, const unsigned char *data,
                               size_t count) {

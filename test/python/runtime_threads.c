@@ -44,9 +44,19 @@ static const wyvern_param_desc params[] = {
     {WYVERN_PARAM_POINTER, 1, 0, 0, {0}},
     {WYVERN_PARAM_TOKENS, 0, 0, 0, {0}},
 };
-static const wyvern_kernel_desc kernels[] = {
-    {"scale", "scale.cubin", NULL, 0, WYVERN_COUNT_SLOTS, 1, 1, 128, 1024, 0, 3,
-     params, {0}}};
+static const wyvern_kernel_desc kernels[] = {{"scale",
+                                              "scale.cubin",
+                                              NULL,
+                                              0,
+                                              WYVERN_COUNT_SLOTS,
+                                              1,
+                                              1,
+                                              128,
+                                              1024,
+                                              0,
+                                              3,
+                                              params,
+                                              {0}}};
 static const wyvern_variant_desc variants[] = {{"only", 0, NULL, 1, kernels}};
 static const wyvern_program_desc desc = {
     WYVERN_ABI_VERSION, "scale", "sm_90a", 64, 2, tensors, {0}, 1, variants};

@@ -127,10 +127,12 @@ int64_t wyvern_count_grid(const wyvern_kernel_desc *kernel,
                           const wyvern_extents *extents);
 int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
                           const wyvern_extents *extents);
+int64_t wyvern_dtype_size(wyvern_dtype dtype);
+
+/* Workspace.c */
 wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
                                      wyvern_call *call, char *base,
                                      size_t *bytes);
-int64_t wyvern_dtype_size(wyvern_dtype dtype);
 
 /* Arguments.c */
 wyvern_status wyvern_resolve_call(const wyvern_program *program,

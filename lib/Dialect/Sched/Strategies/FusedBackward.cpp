@@ -35,6 +35,9 @@ static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
 /// its block: an accumulator, the carries in 16 bits while they are multiplied,
 /// and those of the rows that it takes from registers, beside its carries.
 static constexpr int64_t kClusterBlocks = 2, kOfLoneChain = 208;
+/// Roles of a map that sums pairs of tokens, in a cluster: of these one makes
+/// what sums over the columns that the others are divided along.
+static constexpr unsigned kMapRolesOfPairs = 3;
 /// Registers of a role of a map that sums pairs of tokens, of which each has
 /// several rows.
 static constexpr int64_t kOfRowsWithDecay = 128;
@@ -325,8 +328,9 @@ private:
       grid.cluster = true;
       *parts /= kClusterBlocks;
     }
-    SmallVector<PlannedRole> roles =
-        divide(program, *parts, kMapRoles, cluster);
+    SmallVector<PlannedRole> roles = divide(
+        program, *parts,
+        cluster && hasDecay(program) ? kMapRolesOfPairs : kMapRoles, cluster);
     int64_t ofMap = *roles.back().registers;
     if (ofMap < kOfRowsWithDecay && hasDecay(program) &&
         countRows(program) > 1) {

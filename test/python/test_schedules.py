@@ -195,7 +195,7 @@ def test_kernels_of_clusters_change_no_bit():
 
 
 def recurrence_of_cluster(k, beta, state, start, end):
-    """What Inputs/cluster.mlir computes of one sequence, in float64: x, y and pairs of its tokens."""
+    """What Inputs/cluster.mlir computes of one sequence, in float64: x, y, pairs and dots of its tokens."""
     x, y = np.zeros((2, 0, *k.shape[1:]))
     pairs = np.zeros((0, k.shape[1], 64))
     for first in range(start, end, 64):
@@ -206,7 +206,7 @@ def recurrence_of_cluster(k, beta, state, start, end):
         y = np.concatenate([y, np.einsum("thv,hkv->thk", rows, state) + np.einsum("ths,shk->thk", dots, keys)])
         pairs = np.concatenate([pairs, np.pad(dots, ((0, 0), (0, 0), (0, 64 - len(keys))))])
         state = state - np.einsum("thk,thv->hkv", keys, rows)
-    return x, y, pairs, state
+    return x, y, pairs, (y * k[start:end]).sum(-1) + beta[start:end], state
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -221,8 +221,8 @@ def test_blocks_of_a_cluster_compute_one_program(place):
     for number, (row, start, end) in enumerate(bounds):
         state = inputs["initial_state"][number].astype(np.float64)
         *expected, last = recurrence_of_cluster(k[row], beta[row], state, start, end)
-        for name, rows in zip(("x", "y", "pairs"), expected):
-            given = wyvern.from_bf16(outs[name])[row, start:end]
+        for name, rows in zip(("x", "y", "pairs", "dots"), expected):
+            given = (outs[name] if name == "dots" else wyvern.from_bf16(outs[name]))[row, start:end]
             assert np.linalg.norm(given - rows) <= 1e-2 * np.linalg.norm(rows), name
         assert np.linalg.norm(outs["final_state"][number] - last) <= 1e-2 * np.linalg.norm(last)
 

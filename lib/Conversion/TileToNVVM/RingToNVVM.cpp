@@ -278,8 +278,7 @@ struct SendPattern : OpConversionPattern<SendOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
-    SmemType piece = op.getPiece().getType();
-    Value bytes = e.c32(piece.getShape()[0] * 2 * kBlockColumns);
+    Value bytes = e.c32(op.getPiece().getType().getSizeInBytes());
     Value block = e.trunc32(adaptor.getBlock());
     e.ifThen(isElected(e), [&] {
       // PTX ISA 9.7.9.25.4.1: between the shared memories of a cluster.

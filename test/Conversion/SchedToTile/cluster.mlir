@@ -9,10 +9,12 @@
 
 // CHECK: tile.kernel @cluster_kernel
 // CHECK-SAME: grid 4 * sequences cluster 2 warps 16
+// CHECK: %[[HALF_OF:.*]] = arith.constant dense<5.000000e-01> : tensor<64xf32, #tile.layout<warp>>
 // CHECK: %[[KEYS:.*]] = tile.alloc_ring producers 1 consumers 8 : <2, [!tile.smem<64x128xbf16>, !tile.smem<64xf32>]>
 // CHECK: %[[STATES:.*]] = tile.alloc_ring producers 4 consumers 4 across 2 : <1, [!tile.smem<128x128xbf16>], warps>
 // CHECK: %[[ROWS:.*]] = tile.alloc_ring producers 4 consumers 8 across 2 : <2, [!tile.smem<64x128xbf16>], warps>
 // CHECK: %[[PAIRS:.*]] = tile.alloc_ring producers 4 consumers 4 : <1, [!tile.smem<64x64xbf16>], warps>
+// CHECK: %[[SUMS:.*]] = tile.alloc_ring producers 4 consumers 4 across 2 : <1, [!tile.smem<128xf32>], warps>
 // CHECK: %[[RANK:.*]] = arith.remui %{{.*}}, %c2
 // CHECK: tile.sync cluster
 
@@ -42,6 +44,26 @@
 // CHECK: %[[COLUMNS:.*]] = tile.subview %[[K]]#0[%[[RANK]]] : <64x128xbf16> -> <64x64xbf16>
 // CHECK: tile.mma %{{.*}}, %[[COLUMNS]] into
 // CHECK: tile.store_rows %{{.*}} : tensor<64x64xbf16, #tile.layout<acc>>, <tensor<?x?x2x128xbf16>>
+
+// A sum over these: each block sends the other its summand, with half of what both add, and adds
+// up what there is in the blocks' order.
+
+// CHECK: %[[SUM:.*]] = tile.reduce %{{.*}} dim 1
+// CHECK: %[[SHARE:.*]] = arith.mulf %{{.*}}, %[[HALF_OF]]
+// CHECK: %[[SUMMAND:.*]] = arith.addf %[[SUM]], %[[SHARE]]
+// CHECK: tile.acquire %[[SUMS]]
+// CHECK: %[[OWN:.*]] = tile.subview %{{.*}}[%[[RANK]]] : <128xf32> -> <64xf32>
+// CHECK: tile.write %[[SUMMAND]] to %[[OWN]]
+// CHECK: tile.send %[[OWN]] to %{{.*}} of %[[SUMS]]
+// CHECK: tile.commit %[[SUMS]]{{.*}} bytes 256
+// CHECK: %[[BOTH:.*]] = tile.wait %[[SUMS]]
+// CHECK: %[[ONE:.*]] = tile.read
+// CHECK: %[[TWO:.*]] = tile.read
+// CHECK: %[[DOTS:.*]] = arith.addf %[[ONE]], %[[TWO]]
+// CHECK: tile.release fenced %[[SUMS]]
+// CHECK: arith.cmpi eq, %[[RANK]]
+// CHECK-NEXT: scf.if
+// CHECK-NEXT: tile.store_vector %[[DOTS]]
 
 // What both make, the first one stores.
 

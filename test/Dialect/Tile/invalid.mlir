@@ -433,7 +433,7 @@ func.func @send_c1(%t: !tile.smem<64x64xbf16>, %i: index) {
 // -----
 
 func.func @send_c2(%t: !tile.smem<64x128xbf16>, %r: !tile.ring<1, [!tile.smem<64x256xbf16>], warps>, %i: index) {
-  // expected-error @+1 {{(C2) expected a piece of 64 columns of 16 bits, which lie side by side, found '!tile.smem<64x128xbf16>'}}
+  // expected-error @+1 {{(C2) expected a piece of 64 columns of 16 bits, or a vector of a multiple of 4, which lie side by side, found '!tile.smem<64x128xbf16>'}}
   tile.send %t to %i of %r[%i] : !tile.smem<64x128xbf16>, !tile.ring<1, [!tile.smem<64x256xbf16>], warps>
   return
 }
@@ -1135,7 +1135,7 @@ func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.sm
 
 func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
   // expected-error @+1 {{(C1) expected matrices of 16 bits with a multiple of 64 rows, found '!tile.smem<32x64xbf16>'}}
-  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<4xf32>
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<32x64xbf16>, !tile.smem<4xf32>
   return
 }
 
@@ -1143,7 +1143,15 @@ func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
 
 func.func @dot_c2(%a: !tile.smem<64x64xbf16>, %s: !tile.smem<64xf32>) {
   // expected-error @+1 {{(C2) expected a scratch tile of '!tile.smem<4xf32>', found '!tile.smem<64xf32>'}}
-  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @dot_c3(%a: !tile.smem<64x64xbf16>, %b: !tile.smem<64x128xbf16>, %s: !tile.smem<4xf32>) {
+  // expected-error @+1 {{(C3) expected matrices of one shape and element type, found '!tile.smem<64x64xbf16>' and '!tile.smem<64x128xbf16>'}}
+  %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x128xbf16>, !tile.smem<4xf32>
   return
 }
 

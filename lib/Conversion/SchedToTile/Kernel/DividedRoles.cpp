@@ -75,13 +75,36 @@ static LogicalResult matchOperands(Operation *op) {
   return success();
 }
 
+/// Divides what all blocks have, of the operands of a sum that each has a
+/// summand of, by their number: it is in the sum of all once.
+static void shareOperands(Operation *op, int64_t blocks,
+                          const KernelOrientation &orientation) {
+  OpBuilder builder(op);
+  for (OpOperand &operand : op->getOpOperands()) {
+    Value value = operand.get();
+    if (orientation.isSummand(value))
+      continue;
+    auto share = DenseElementsAttr::get(
+        tensorOf(value),
+        builder.getFloatAttr(tensorOf(value).getElementType(),
+                             1.0 / static_cast<double>(blocks)));
+    operand.set(arith::MulFOp::create(
+        builder, op->getLoc(), value,
+        arith::ConstantOp::create(builder, op->getLoc(), share)));
+  }
+}
+
 LogicalResult wyvern::divideTiles(sched::KernelOp kernel,
                                   const KernelOrientation &orientation) {
   auto parts = static_cast<int64_t>(kernel.getSplit());
   for (sched::RoleOp role : kernel.getRoles()) {
+    Block &block = role.getEachChunk().getBlock();
+    for (Operation &op : llvm::make_early_inc_range(block))
+      if (isa<arith::AddFOp, arith::SubFOp>(op) &&
+          orientation.isSummand(op.getResult(0)))
+        shareOperands(&op, parts, orientation);
     if (!role.getDivided())
       continue;
-    Block &block = role.getEachChunk().getBlock();
     for (Operation &op : block)
       for (Value result : op.getResults())
         divideTile(result, parts, orientation);

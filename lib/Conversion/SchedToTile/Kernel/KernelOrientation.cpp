@@ -187,8 +187,21 @@ LogicalResult KernelOrientation::findDivided(sched::RoleOp role) {
          << "is divided: expected it to store a matrix whose columns, a "
             "multiple of "
          << parts * tile::kBlockColumns
-         << ", it neither sums over nor puts; found none that " << parts
-         << " blocks could each make a part of";
+         << ", no product of it sums over and it does not put; found none that "
+         << parts << " blocks could each make a part of";
+}
+
+LogicalResult KernelOrientation::findSummands(sched::KernelOp kernel) {
+  auto isOverParts = [&](Operation *op) {
+    auto it = divided.find(op->getParentOfType<sched::RoleOp>());
+    return it != divided.end() && classes.mixes(op, it->second);
+  };
+  if (Operation *op = summands.follow(kernel, isOverParts))
+    return op->emitOpError()
+           << "makes something of a sum over what blocks have parts of; "
+              "expected what keeps sums, and a vector that is stored, which the "
+              "blocks sum up";
+  return success();
 }
 
 std::optional<int64_t> KernelOrientation::getDividedDim(Value value) const {
@@ -261,6 +274,8 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
   for (sched::ChannelOp channel : kernel.getChannels())
     if (failed(orientation.checkChannel(channel)))
       return failure();
+  if (failed(orientation.findSummands(kernel)))
+    return failure();
   return orientation;
 }
 

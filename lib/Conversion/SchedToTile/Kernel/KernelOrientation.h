@@ -8,6 +8,7 @@
 #define WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H
 
 #include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
+#include "wyvern/Dialect/Sched/Analysis/PartialSums.h"
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -71,6 +72,9 @@ public:
   std::optional<int64_t> getReadDim(sched::ChannelOp channel,
                                     unsigned tile) const;
 
+  /// True if each block of a cluster has a summand of `value`.
+  bool isSummand(Value value) const { return summands.contains(value); }
+
   /// True if `op` is in a role that holds values with the split dimension.
   bool isSplit(Operation *op) const;
 
@@ -85,12 +89,14 @@ private:
   LogicalResult checkTiles(sched::RoleOp role) const;
   LogicalResult checkChannel(sched::ChannelOp channel) const;
   LogicalResult findDivided(sched::RoleOp role);
+  LogicalResult findSummands(sched::KernelOp kernel);
 
   delta::DimClasses classes;
   std::optional<delta::TileDim> split;
   llvm::SmallPtrSet<Operation *, 4> splitRoles;
   /// A dimension of the class that each divided role has a part of.
   DenseMap<Operation *, delta::TileDim> divided;
+  sched::PartialSums summands;
 };
 
 inline RankedTensorType tensorOf(Value value) {

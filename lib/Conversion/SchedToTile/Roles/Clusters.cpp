@@ -42,34 +42,76 @@ Value RoleLowering::getDividedStart(int64_t size) {
                                index(size));
 }
 
+/// The bytes of a piece of a shared tile.
+static int64_t countBytes(Value piece) {
+  return cast<tile::SmemType>(piece.getType()).getSizeInBytes();
+}
+
+void RoleLowering::forOtherBlocks(function_ref<void(Value)> send) {
+  auto blocks = static_cast<int64_t>(context.kernel.getSplit());
+  tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
+  OpBuilder::InsertionGuard guard(builder);
+  auto oneWarp = tile::OneWarpOp::create(builder, loc, /*warp=*/0);
+  builder.createBlock(&oneWarp.getBody());
+  for (int64_t distance = 1; distance < blocks; ++distance)
+    send(arith::RemUIOp::create(
+        builder, loc,
+        arith::AddIOp::create(builder, loc, context.location->splitPart,
+                              index(distance)),
+        index(blocks)));
+}
+
 int64_t RoleLowering::sendParts(sched::PutOp put, ValueRange parts,
                                 const Visit &visit) {
   auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
   Value ring = context.rings.lookup(put.getChannel());
   auto blocks = static_cast<int64_t>(context.kernel.getSplit());
   int64_t bytes = 0;
-  tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
-  OpBuilder::InsertionGuard guard(builder);
-  auto oneWarp = tile::OneWarpOp::create(builder, loc, /*warp=*/0);
-  builder.createBlock(&oneWarp.getBody());
-  for (int64_t distance = 1; distance < blocks; ++distance) {
-    Value block = arith::RemUIOp::create(
-        builder, loc,
-        arith::AddIOp::create(builder, loc, context.location->splitPart,
-                              index(distance)),
-        index(blocks));
+  forOtherBlocks([&](Value block) {
     for (auto [i, part] : llvm::enumerate(parts)) {
       // Another block needs no more of it than its readers take there.
       Value piece = part;
       if (context.orientation.getReadDim(channel, i) == 0)
         piece = createPiece(builder, loc, piece, /*dim=*/0, blocks, block);
       tile::SendOp::create(builder, loc, piece, block, ring, visit.use);
-      ArrayRef<int64_t> shape =
-          cast<tile::SmemType>(piece.getType()).getShape();
-      bytes += shape[0] * shape[1] * 2;
+      bytes += countBytes(piece);
     }
-  }
+  });
   return bytes * static_cast<int64_t>(role.getSplit());
+}
+
+Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
+                                  const Visit &visit) {
+  Value ring = context.exchanges.lookup(store);
+  auto blocks = static_cast<int64_t>(context.kernel.getSplit());
+  auto getPiece = [&](Value all, Value number) {
+    return createPiece(builder, loc, all, /*dim=*/0, blocks, number);
+  };
+  Value own =
+      getPiece(acquire(ring, visit).front(), context.location->splitPart);
+  tile::WriteOp::create(builder, loc, summand, own, /*transpose=*/false,
+                        /*block=*/0, /*barrier_id=*/IntegerAttr());
+  forOtherBlocks([&](Value block) {
+    tile::SendOp::create(builder, loc, own, block, ring, visit.use);
+  });
+  tile::CommitOp::create(
+      builder, loc, ring, visit.use,
+      builder.getI64IntegerAttr((blocks - 1) * countBytes(own)));
+  auto full = tile::WaitOp::create(
+      builder, loc, cast<tile::RingType>(ring.getType()).getTiles(), ring,
+      visit.use);
+  Value sum;
+  for (int64_t block = 0; block < blocks; ++block) {
+    Value part = tile::ReadOp::create(
+        builder, loc, summand.getType(),
+        getPiece(full.getTiles().front(), index(block)), /*transpose=*/false,
+        /*block=*/0);
+    sum = sum ? arith::AddFOp::create(builder, loc, sum, part).getResult()
+              : part;
+  }
+  // Read by its threads, and written by copies.
+  tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/true);
+  return sum;
 }
 
 void RoleLowering::enterFirstBlock(sched::StoreOp store) {

@@ -66,6 +66,8 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
     if (rounded != held)
       tile = arith::TruncFOp::create(builder, loc, rounded, tile);
   }
+  if (context.orientation.isSummand(stored))
+    tiles.front() = sumOverBlocks(store, tiles.front(), visit);
   OpBuilder::InsertionGuard guard(builder);
   enterFirstBlock(store);
   if (isState(type, binding))

@@ -168,9 +168,15 @@ private:
   /// Returns the first element of this block's part of a dimension of `size`
   /// elements of a part.
   Value getDividedStart(int64_t size);
+  /// Meets the other warps of the group, and lets one of them `send` what they
+  /// have written to each other block.
+  void forOtherBlocks(function_ref<void(Value block)> send);
   /// Sends this group's parts of the tiles of a stage, `parts`, to the other
   /// blocks. Returns the bytes that these send here.
   int64_t sendParts(sched::PutOp put, ValueRange parts, const Visit &visit);
+  /// Returns the sum of the blocks' summands of what `store` stores, of which
+  /// `summand` is this block's: the same bits in all of them.
+  Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
   /// Goes on in a branch of the first block of a cluster, if `store` is of what
   /// every block makes.
   void enterFirstBlock(sched::StoreOp store);

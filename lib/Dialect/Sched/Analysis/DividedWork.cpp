@@ -6,6 +6,7 @@
 
 #include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
 
+#include "wyvern/Dialect/Sched/Analysis/PartialSums.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 using namespace mlir;
@@ -23,7 +24,9 @@ bool sched::canDivideColumns(Value stored, ArrayRef<Operation *> ops,
         llvm::seq<int64_t>(delta::getTileRank(tile)),
         [&](int64_t dim) { return classes.meets({tile, dim}, columns); });
   };
-  auto mixes = [&](Operation *op) { return classes.mixes(op, columns); };
+  auto mixes = [&](Operation *op) {
+    return classes.mixes(op, columns) && !isSum(op);
+  };
   int64_t size = cast<RankedTensorType>(stored.getType()).getDimSize(1);
   return size % (blocks * tile::kBlockColumns) == 0 &&
          !classes.isUniform(columns) && llvm::none_of(ops, mixes) &&

@@ -48,6 +48,25 @@ const PlannedRole *DividedMap::findUndivided() const {
   return nullptr;
 }
 
+Operation *DividedMap::findMisusedSum() const {
+  PartialSums sums;
+  auto map = plan.getProgram().getMap();
+  for (Operation &op : map.getBlock().without_terminator()) {
+    // What several roles make is made of loaded vectors alone.
+    bool isOverParts = llvm::any_of(
+        llvm::seq<unsigned>(1, dims.size()), [&](unsigned role) {
+          return dims[role] && classes.mixes(&op, *dims[role]) &&
+                 llvm::is_contained(plan.getRoles()[role].ops, &op);
+        });
+    if (!sums.follow(&op, isOverParts))
+      return &op;
+  }
+  for (const FusedProgram::Out &out : plan.getProgram().getOuts())
+    if (sums.contains(out.tile) && delta::getTileRank(out.tile) != 1)
+      return out.tile.getDefiningOp();
+  return nullptr;
+}
+
 std::optional<int64_t> DividedMap::getReadDim(unsigned role,
                                               unsigned in) const {
   if (!dims[role])

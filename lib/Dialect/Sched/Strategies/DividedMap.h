@@ -16,6 +16,8 @@
 
 #include "RolePlan.h"
 
+#include "wyvern/Dialect/Sched/Analysis/PartialSums.h"
+
 #include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
 
 namespace mlir::wyvern::sched {
@@ -30,6 +32,9 @@ public:
   const PlannedRole *findUndivided() const;
   /// True if blocks divide `role`: it stores a matrix.
   bool isDivided(unsigned role) const { return dims[role].has_value(); }
+  /// Returns what makes something of a sum over what blocks have parts of, and
+  /// is no sum; null if nothing does.
+  Operation *findMisusedSum() const;
   /// Returns how many parts of in `in` blocks load, of `channel`.
   int64_t countParts(const PlannedChannel &channel, unsigned in) const;
 

@@ -35,6 +35,9 @@ static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
 /// its block: an accumulator, the carries in 16 bits while they are multiplied,
 /// and those of the rows that it takes from registers, beside its carries.
 static constexpr int64_t kClusterBlocks = 2, kOfLoneChain = 208;
+/// Roles of a map that sums pairs of tokens, in a cluster: of these one makes
+/// what sums over the columns that the others are divided along.
+static constexpr unsigned kMapRolesOfPairs = 3;
 /// Registers of a role of a map that sums pairs of tokens, of which each has
 /// several rows.
 static constexpr int64_t kOfRowsWithDecay = 128;
@@ -43,6 +46,8 @@ static constexpr int64_t kOtherBytes = 1024;
 /// Those that sums of columns need of their own, unless the place of a tile
 /// that is put behind them, and has no other place, is all there is.
 static constexpr int64_t kSumBytes = 1024;
+/// What blocks of a cluster hand each other for a sum of a vector, at most.
+static constexpr int64_t kExchangeBytes = 1024;
 
 //===----------------------------------------------------------------------===//
 // Roles
@@ -144,6 +149,50 @@ static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   return channel.readers.back();
 }
 
+/// True if `operand` of an operation of `role` comes out of channel `number`,
+/// or is made there of what does.
+static bool isOutOf(const RolePlan &plan, Value operand, unsigned role,
+                    unsigned number) {
+  FusedProgram::Source source = plan.getSource(operand, role);
+  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  if (def && plan.getProgram().isFree(def))
+    return llvm::any_of(def->getOperands(), [&](Value from) {
+      return isOutOf(plan, from, role, number);
+    });
+  auto place = plan.findChannel(source, role);
+  return place && place->first == number;
+}
+
+/// Returns over how many operations some role holds the tiles of channel
+/// `number`, from its first to its last that reads them.
+static int64_t countHeld(const RolePlan &plan, unsigned number) {
+  int64_t most = 0;
+  for (unsigned role : plan.getChannels()[number].readers) {
+    std::optional<int64_t> first;
+    for (auto [i, op] : llvm::enumerate(plan.getRoles()[role].ops))
+      for (Value operand : op->getOperands())
+        if (isOutOf(plan, operand, role, number)) {
+          first = first.value_or(i);
+          most = std::max<int64_t>(most, i - *first);
+        }
+  }
+  return most;
+}
+
+/// Returns the numbers of channels in the order in which they are given a
+/// second place. Blocks of a cluster wait for each other's roles: first what a
+/// role holds longest, whose next tiles would come last.
+static SmallVector<unsigned> orderByNeed(const RolePlan &plan,
+                                         bool isCluster) {
+  auto order =
+      llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
+  if (isCluster)
+    llvm::stable_sort(order, [&](unsigned a, unsigned b) {
+      return countHeld(plan, a) > countHeld(plan, b);
+    });
+  return order;
+}
+
 /// Says how deep the channels of `plan` are, who loads, and how outs leave.
 /// Returns the bytes that are missing for that. `divided` says what a block has
 /// of what is loaded, null where it has all.
@@ -160,7 +209,8 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
   if (room < 0)
     return -room;
   if (hasDecay(plan.getProgram()))
-    room = std::max<int64_t>(room - kSumBytes, 0);
+    room = std::max<int64_t>(
+        room - kSumBytes - (divided ? kExchangeBytes : 0), 0);
   int64_t staging = countStaging(plan.getProgram()) /
                     static_cast<int64_t>(kernel.getSplit());
   bool isStaged = staging <= room;
@@ -168,12 +218,15 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
     room -= staging;
   plan.setStores(isStaged ? PlannedRole::Stores::staged
                           : PlannedRole::Stores::direct);
-  for (PlannedChannel &channel : plan.getChannels()) {
+  for (unsigned number : orderByNeed(plan, divided != nullptr)) {
+    PlannedChannel &channel = plan.getChannels()[number];
     if (int64_t bytes = countBytes(channel, kernel, divided);
         channel.depth == 1 && bytes <= room) {
       channel.depth = 2;
       room -= bytes;
     }
+  }
+  for (PlannedChannel &channel : plan.getChannels()) {
     if (channel.filler)
       continue;
     // Each tile's place is filled again when the chunk is done with it.
@@ -207,6 +260,11 @@ static std::string share(RolePlan &plan, const DividedMap &divided) {
            "are no multiple of " +
            std::to_string(kClusterBlocks * tile::kBlockColumns) +
            ": blocks of a cluster cannot each do a part";
+  if (Operation *op = divided.findMisusedSum())
+    return ("its map makes something of a sum over the columns that blocks of a "
+            "cluster have parts of, by " +
+            op->getName().getStringRef() + ", that is no sum of theirs")
+        .str();
   for (unsigned role = 1; role < plan.getRoles().size(); ++role)
     if (divided.isDivided(role))
       plan.setDivided(role);
@@ -270,8 +328,9 @@ private:
       grid.cluster = true;
       *parts /= kClusterBlocks;
     }
-    SmallVector<PlannedRole> roles =
-        divide(program, *parts, kMapRoles, cluster);
+    SmallVector<PlannedRole> roles = divide(
+        program, *parts,
+        cluster && hasDecay(program) ? kMapRolesOfPairs : kMapRoles, cluster);
     int64_t ofMap = *roles.back().registers;
     if (ofMap < kOfRowsWithDecay && hasDecay(program) &&
         countRows(program) > 1) {

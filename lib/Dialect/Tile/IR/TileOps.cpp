@@ -217,10 +217,12 @@ LogicalResult SendOp::verify() {
     return emitOpError() << "(C1) expected a ring across blocks, found one "
                             "whose stages are this block's alone";
   SmemType piece = getPiece().getType();
-  if (!piece.isSwizzled() || piece.getShape()[1] != kBlockColumns)
+  bool isVector = piece.getShape().size() == 1 && piece.getShape()[0] % 4 == 0;
+  bool isBlock = piece.isSwizzled() && piece.getShape()[1] == kBlockColumns;
+  if (!isVector && !isBlock)
     return emitOpError() << "(C2) expected a piece of " << kBlockColumns
-                         << " columns of 16 bits, which lie side by side, "
-                            "found "
+                         << " columns of 16 bits, or a vector of a multiple of "
+                            "4, which lie side by side, found "
                          << piece;
   return success();
 }

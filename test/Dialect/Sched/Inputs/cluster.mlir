@@ -1,7 +1,8 @@
 // A head has two blocks, each with half of the values. The chain of each carries its half of S
 // and hands that, and its half of X = K S, to both blocks: what is read of them sums over all
-// values. Role "sum" makes half of the key channels of y in each block; role "pairs" has nothing
-// that could be divided, and the first block stores what it makes.
+// values. Role "sum" makes half of the key channels of y in each block, and a summand of what it
+// sums over them, dots; role "pairs" has nothing that could be divided, and the first block stores
+// what it makes.
 
 #rows = affine_map<(i, j, k) -> (i, k)>
 #columns = affine_map<(i, j, k) -> (k, j)>
@@ -14,8 +15,9 @@ func.func @cluster(%k: tensor<?x?x2x128xbf16> {delta.name = "k"},
                    %s0: tensor<?x2x128x128xf32> {delta.name = "initial_state"},
                    %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
     -> (tensor<?x?x2x128xbf16> {delta.name = "x"}, tensor<?x?x2x128xbf16> {delta.name = "y"},
-        tensor<?x?x2x64xbf16> {delta.name = "pairs"}, tensor<?x2x128x128xf32> {delta.name = "final_state"}) {
-  %0:4 = sched.kernel "cluster_kernel" grid(heads = 2, split = 2 cluster, over = sequences)
+        tensor<?x?x2x64xbf16> {delta.name = "pairs"}, tensor<?x?x2xf32> {delta.name = "dots"},
+        tensor<?x2x128x128xf32> {delta.name = "final_state"}) {
+  %0:5 = sched.kernel "cluster_kernel" grid(heads = 2, split = 2 cluster, over = sequences)
       chunk = 64 compute = f32 min_blocks 1
       ins(%in = %k[seq, time, head, _] : tensor<?x?x2x128xbf16>,
           %in_0 = %beta[seq, time, head] : tensor<?x?x2xf32>)
@@ -23,7 +25,8 @@ func.func @cluster(%k: tensor<?x?x2x128xbf16> {delta.name = "k"},
       cu_seqlens(%cu : tensor<?xi64>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x128xbf16>,
            %out_1 = [seq, time, head, _] : tensor<?x?x2x128xbf16>,
-           %out_2 = [seq, time, head, _] : tensor<?x?x2x64xbf16>)
+           %out_2 = [seq, time, head, _] : tensor<?x?x2x64xbf16>,
+           %out_3 = [seq, time, head] : tensor<?x?x2xf32>)
       finals(%final = [seq, head, _, _] : tensor<?x2x128x128xf32>) {
     %kb = sched.channel depth 2 fill tma : <tensor<64x128xbf16>, tensor<64xf32>>
     %sc = sched.channel depth 1 fill warps across : <tensor<128x128xbf16>>
@@ -64,6 +67,11 @@ func.func @cluster(%k: tensor<?x?x2x128xbf16> {delta.name = "k"},
         %Kh = arith.truncf %K#0 : tensor<64x128xf32> to tensor<64x128xbf16>
         %Y = linalg.contract indexing_maps = [#rows, #columns, #out] ins(%Ph, %Kh : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%XS : tensor<64x128xf32>) -> tensor<64x128xf32>
         sched.store %Y to %out_1 : tensor<64x128xf32>, <tensor<?x?x2x128xbf16>>
+        %YK = arith.mulf %Y, %K#0 : tensor<64x128xf32>
+        %none = arith.constant dense<0.0> : tensor<64xf32>
+        %sum = linalg.reduce { arith.addf } ins(%YK : tensor<64x128xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+        %dots = arith.addf %sum, %K#1 : tensor<64xf32>
+        sched.store %dots to %out_3 : tensor<64xf32>, <tensor<?x?x2xf32>>
         sched.yield
       }
     }
@@ -87,5 +95,5 @@ func.func @cluster(%k: tensor<?x?x2x128xbf16> {delta.name = "k"},
       }
     }
   }
-  return %0#0, %0#1, %0#2, %0#3 : tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2x64xbf16>, tensor<?x2x128x128xf32>
+  return %0#0, %0#1, %0#2, %0#3, %0#4 : tensor<?x?x2x128xbf16>, tensor<?x?x2x128xbf16>, tensor<?x?x2x64xbf16>, tensor<?x?x2xf32>, tensor<?x2x128x128xf32>
 }

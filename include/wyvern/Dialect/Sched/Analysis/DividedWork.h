@@ -13,8 +13,8 @@
 namespace mlir::wyvern::sched {
 
 /// True if each of `blocks` blocks can make a part of the columns of `stored`,
-/// which some of `ops` makes: none of these mixes them, and of `put`, what they
-/// hand to others, nothing has them.
+/// which some of `ops` makes: none of these mixes them, but for sums over them
+/// (PartialSums.h), and of `put`, what they hand to others, nothing has them.
 bool canDivideColumns(Value stored, ArrayRef<Operation *> ops, ValueRange put,
                       int64_t blocks, const delta::DimClasses &classes);
 

@@ -110,8 +110,8 @@ def Tile_SendOp : Tile_Op<"send"> {
   let summary = "copy a piece of a stage to the same place in another block";
   let description = [{
     A bulk copy to block `block` of the cluster, whose stage counts the bytes. The piece
-    has been written, behind a barrier with a proxy fence; its columns are one column
-    block, so that it lies in one piece. Issued by one thread of the calling warp, between
+    has been written, behind a barrier with a proxy fence. It is a vector, or its columns
+    are one column block, so that it lies in one piece. Issued by one thread of the calling warp, between
     `tile.acquire` and `tile.commit`: the stage is free in all blocks then.
 
     Example:

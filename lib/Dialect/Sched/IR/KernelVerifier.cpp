@@ -56,6 +56,8 @@ static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
       return error("a static size where a dimension is kept whole");
     if (dim.isPart() && dim.end > size)
       return error("a part within the dimension");
+    if (dim.parts > 1 && (size % dim.parts != 0 || heads % dim.parts != 0))
+      return error("parts that divide the dimension and the grid's heads");
     if (dim.kind == delta::DimKind::time &&
         dim.getRows(kernel.getChunk()) <
             static_cast<int64_t>(kernel.getChunk()) * dim.multiple)

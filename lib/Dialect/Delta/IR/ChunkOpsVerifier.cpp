@@ -130,11 +130,13 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
                << ", found " << binding << " for " << type;
       continue;
     }
-    if (isIn && (!isStatic || size == 0 || heads % size != 0))
+    // Heads that share what they carry in a pool all end with the same tile.
+    bool isShared = isIn || (binding.has(DimKind::slot) && !isMember);
+    if (isShared && (!isStatic || size == 0 || heads % size != 0))
       return op.emitOpError()
              << "(C5) expected the head dimension of " << name
              << " to divide heads = " << heads << ", found " << type;
-    if (!isIn && (size != heads || isMember))
+    if (!isShared && (size != heads || isMember))
       return op.emitOpError()
              << "(C6) expected the head dimension of " << name
              << " to equal heads = " << heads << ", found " << binding

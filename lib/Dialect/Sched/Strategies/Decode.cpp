@@ -101,6 +101,9 @@ static TokenRows countRows(delta::ChunkScanOp scan,
   delta::TileDim summed = {split.first, 1 - split.second};
   TokenRows rows;
   for (unsigned i = 0; i < scan.getIns().size(); ++i) {
+    // A filter is a row's, an element a thread.
+    if (!scan.getInBinding(i).has(delta::DimKind::time))
+      continue;
     int64_t multiple = scan.getInBinding(i).getTimeMultiple();
     rows.most = std::max(rows.most, multiple);
     BlockArgument tile = scan.getInArg(i);
@@ -142,10 +145,11 @@ private:
 
 /// Moves the region of `scan` into a role, between loads and stores.
 static void writeRole(OpBuilder &builder, delta::ChunkScanOp scan,
-                      KernelOp kernel, int64_t warps) {
+                      KernelOp kernel, int64_t warps, bool shareRows) {
   Location loc = scan.getLoc();
   RoleOp role = createRole(builder, kernel, "step", warps);
   role.setOnCores(true);
+  role.setShareRows(shareRows);
   SmallVector<Value> inits;
   for (BlockArgument init : kernel.getInitArgs())
     inits.push_back(
@@ -187,8 +191,10 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   int64_t held = std::max<int64_t>(elements / rows.most, 1);
   bool isSummed = llvm::any_of(
       scan.getBlock(), [&](Operation &op) { return classes.mixes(&op, *dim); });
-  // An epilogue has operands and addresses of its own.
-  bool areMany = rows.keys > kFewKeys || isSummed;
+  bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
+  // An epilogue has operands and addresses of its own, a convolution windows
+  // and filters.
+  bool areMany = rows.keys > kFewKeys || isSummed || isConvolved;
   int64_t registers = areMany ? kManyKeysRegisters : kThreadRegisters;
   Division division = divide(target, state, state.getDimSize(dim->second),
                              warps, held, registers);
@@ -213,7 +219,8 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   if (scan.getLengths())
     kernel.getLengthsMutable().assign(scan.getLengths());
   kernel.setFirstSlot(scan.getFirstSlot());
-  writeRole(builder, scan, kernel, division.warps);
+  writeRole(builder, scan, kernel, division.warps, isConvolved || shareRows);
+  numShared += isConvolved || shareRows;
   scan->replaceAllUsesWith(kernel->getResults());
   scan.erase();
   return success();

@@ -26,7 +26,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   auto &properties = result.getOrAddProperties<Properties>();
   SmallVector<OpAsmParser::Argument> args;
-  int64_t factor, chunks = 1, warps, minBlocks;
+  int64_t factor, chunks = 1, cluster = 1, warps, minBlocks;
   StringRef count;
   ArrayAttr operands;
   if (parser.parseSymbolName(properties.sym_name) ||
@@ -36,6 +36,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseStar() || parser.parseKeyword(&count) ||
       (succeeded(parser.parseOptionalKeyword("of")) &&
        parser.parseInteger(chunks)) ||
+      (succeeded(parser.parseOptionalKeyword("cluster")) &&
+       parser.parseInteger(cluster)) ||
       parser.parseKeyword("warps") || parser.parseInteger(warps) ||
       parser.parseKeyword("min_blocks") || parser.parseInteger(minBlocks) ||
       parser.parseKeyword("operands") || parser.parseAttribute(operands))
@@ -49,6 +51,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.grid_factor = builder.getI64IntegerAttr(factor);
   properties.grid_count = builder.getStringAttr(count);
   properties.grid_chunks = builder.getI64IntegerAttr(chunks);
+  properties.cluster = builder.getI64IntegerAttr(cluster);
   properties.warps = builder.getI64IntegerAttr(warps);
   properties.min_blocks = builder.getI64IntegerAttr(minBlocks);
   properties.operands = operands;
@@ -70,6 +73,8 @@ void KernelOp::print(OpAsmPrinter &p) {
   p << ") grid " << getGridFactor() << " * " << getGridCount();
   if (getGridChunks() != 1)
     p << " of " << getGridChunks();
+  if (getCluster() != 1)
+    p << " cluster " << getCluster();
   p << " warps " << getWarps() << " min_blocks " << getMinBlocks()
     << " operands " << getOperandsAttr();
   if (getSharedBytes())
@@ -79,7 +84,7 @@ void KernelOp::print(OpAsmPrinter &p) {
   p.printOptionalAttrDict((*this)->getAttrs(),
                           {"sym_name", "grid_factor", "grid_count",
                            "grid_chunks", "warps", "min_blocks", "operands",
-                           "shared_bytes"});
+                           "shared_bytes", "cluster"});
 }
 
 /// Checks that TMA can bring the boxes of the kernel's descriptors.
@@ -134,6 +139,14 @@ LogicalResult KernelOp::verify() {
                             "each of its "
                          << getGridCount() << ", found "
                          << static_cast<int64_t>(getGridFactor());
+  if (!isWithin(getCluster(), target.clusterBlocks) ||
+      getGridFactor() % getCluster() != 0)
+    return emitOpError() << "(C8) expected clusters of 1 to "
+                         << target.clusterBlocks
+                         << " blocks that divide the grid's "
+                         << static_cast<int64_t>(getGridFactor())
+                         << " blocks for each of its " << getGridCount()
+                         << ", found " << static_cast<int64_t>(getCluster());
   return verifyBoxes(*this, target);
 }
 

@@ -339,3 +339,66 @@ LogicalResult SolveRowsOp::verify() {
                           "the rows whole in every thread, found "
                        << l << ", " << rate << " and " << w;
 }
+
+LogicalResult ConvRowOp::verify() {
+  auto x = cast<RankedTensorType>(getX().getType());
+  auto window = cast<RankedTensorType>(getWindow().getType());
+  auto filter = cast<RankedTensorType>(getFilter().getType());
+  if (failed(verifySpreads(*this, getOperandTypes())))
+    return failure();
+  bool fits = x.getRank() == 2 && window.getRank() == 2 &&
+              filter.getRank() == 2 && x.getDimSize(0) == 1 &&
+              window.getDimSize(1) == x.getDimSize(1) &&
+              filter.getDimSize(0) == x.getDimSize(1) &&
+              filter.getDimSize(1) == window.getDimSize(0) + 1;
+  auto getDim = [](RankedTensorType type, unsigned dim) {
+    return getSpread(type).getDims()[dim];
+  };
+  if (fits && getDim(x, 0).isWhole() && getDim(window, 0).isWhole() &&
+      getDim(filter, 1).isWhole() && getDim(x, 1) == getDim(window, 1) &&
+      getDim(x, 1) == getDim(filter, 0))
+    return success();
+  return emitOpError() << "(C2) expected one row of d channels, a window of "
+                          "w - 1 rows and a filter of d x w, channels spread "
+                          "alike and all else whole in every thread, found "
+                       << x << ", " << window << " and " << filter;
+}
+
+LogicalResult ShareRowsOp::verify() {
+  if (failed(verifySpreads(*this, getTiles().getTypes())) ||
+      failed(verifySpreads(*this, getShared().getTypes())))
+    return failure();
+  int64_t elements = 0;
+  bool fits = getTiles().size() == getShared().size();
+  for (auto [tile, shared] : llvm::zip(getTiles(), getShared())) {
+    auto type = cast<RankedTensorType>(tile.getType());
+    auto result = cast<RankedTensorType>(shared.getType());
+    fits &= type.getShape() == result.getShape() &&
+            type.getElementType().isF32() && result.getElementType().isF32();
+    elements += type.getNumElements();
+  }
+  SmemType scratch = getScratch().getType();
+  if (fits && scratch.getElementType().isF32() &&
+      scratch.getShape() == ArrayRef<int64_t>(2 * elements))
+    return success();
+  return emitOpError() << "(C2) expected a result of the same f32 elements for "
+                          "each tile, and scratch of twice as many f32 as these "
+                          "have together, "
+                       << 2 * elements << ", found " << getTiles().getTypes()
+                       << " -> " << getShared().getTypes() << " through "
+                       << scratch;
+}
+
+/// Checks that there are other blocks to wait for.
+static LogicalResult verifyCluster(Operation *op) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  if (!kernel || kernel.getCluster() > 1)
+    return success();
+  return op->emitOpError()
+         << "(C1) expected a kernel whose blocks form clusters, found one of "
+            "single blocks, which wait for no other";
+}
+
+LogicalResult ClusterArriveOp::verify() { return verifyCluster(*this); }
+
+LogicalResult ClusterWaitOp::verify() { return verifyCluster(*this); }

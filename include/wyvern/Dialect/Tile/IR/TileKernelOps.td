@@ -24,7 +24,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     the program tensor behind each block argument ("tokens", "sequences" and "segment", the
     tokens of a segment, for what is not a tensor);
     `warps` is the block's size, `min_blocks` the blocks an SM should hold, which
-    bounds the registers a thread may use.
+    bounds the registers a thread may use. `cluster n` launches n blocks that follow each
+    other as one cluster: they run at once and reach each other's shared memory.
 
     Example: see `tile.roles`.
   }];
@@ -33,7 +34,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
                        DefaultValuedAttr<I64Attr, "1">:$grid_chunks,
                        I64Attr:$warps, I64Attr:$min_blocks,
                        StrArrayAttr:$operands,
-                       OptionalAttr<I64Attr>:$shared_bytes);
+                       OptionalAttr<I64Attr>:$shared_bytes,
+                       DefaultValuedAttr<I64Attr, "1">:$cluster);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;

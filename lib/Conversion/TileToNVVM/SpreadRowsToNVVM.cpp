@@ -111,14 +111,15 @@ private:
     for (int64_t n = 0; n < pieces.getCount(); ++n) {
       // As wide as one access is.
       constexpr int64_t kMost = 4;
-      int64_t left = pieces.getPiece();
-      for (Value from = pieces(n); left > 0; left -= kMost) {
-        int64_t count = std::min(left, kMost);
-        if (count == 1)
+      int64_t piece = pieces.getPiece();
+      for (int64_t i = 0; i < piece; i += kMost) {
+        Value from = e.add(pieces(n), i * kBytes);
+        if (piece == 1)
           values.push_back(e.loadShared(e.f32(), from));
         else
-          llvm::append_range(values, e.loadSharedVector(e.f32(), count, from));
-        from = e.add(from, count * kBytes);
+          llvm::append_range(
+              values,
+              e.loadSharedVector(e.f32(), std::min(piece - i, kMost), from));
       }
     }
     return e.vectorOf(values);

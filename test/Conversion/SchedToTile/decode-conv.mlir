@@ -5,7 +5,7 @@
 // next one when all have read. A block has the window of its own values alone.
 
 // CHECK-LABEL: tile.kernel @delta_step_decode(
-// CHECK-SAME: grid 8 * sequences cluster 4 warps 4 min_blocks 3
+// CHECK-SAME: grid 4 * sequences cluster 4 warps 4 min_blocks 3
 // CHECK-DAG: %[[scratch:.*]] = tile.alloc : <640xf32>
 // CHECK-DAG: %[[c4:.*]] = arith.constant 4 : index
 // CHECK: scf.if

@@ -78,7 +78,7 @@ tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps
 // CHECK: llvm.fmul
 // CHECK-COUNT-3: llvm.intr.fma
 // CHECK: scf.if
-// CHECK: llvm.store %{{.*}}, %{{.*}} : f32, !llvm.ptr<3>
+// CHECK: "st.shared.f32
 // CHECK: "bar.sync 0;"
 // CHECK-COUNT-4: "ld.shared.v4.f32
 // CHECK: "barrier.cluster.arrive.release.aligned;"

@@ -12,7 +12,7 @@
 // RUN: not wyvern-opt %s -delta-form-step=epilogue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=BEHIND
 // RUN: not wyvern-opt %s -delta-form-step=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=CONV
 // CONV: expected one row a token for the prologue 'conv', found a step that repeats 2 times, of which each has a convolution of its own; leave out conv
-// CONV: expected q, the keys and the values for the prologue 'conv' to be arguments of the function; found one that is computed
+// CONV: expected q, the keys and the values for the prologue 'conv' to be arguments of the function with a delta.name, after which their filters and windows are named; found one that is computed or has none
 // BEHIND: delta-form-step: epilogue: expected norm or gate, found conv
 // FIRST: delta-form-step: first-slot: expected at least 0, found -1
 

@@ -4,7 +4,6 @@
 // RUN: wyvern-opt %s -delta-form-step -split-input-file | wyvern-opt -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s "-delta-form-step=prologue=norm,gates" -split-input-file | FileCheck %s --check-prefix=PROLOGUE
 // RUN: wyvern-opt %s "-delta-form-step=epilogue=norm,gate norm-epsilon=0.25" -split-input-file | FileCheck %s --check-prefix=EPILOGUE
-// RUN: wyvern-opt %s "-delta-form-step=prologue=conv,norm" -split-input-file | FileCheck %s --check-prefix=CONV
 
 
 // One row a token: no solve, no running sum. The pool takes the place of the states, and its
@@ -105,21 +104,6 @@ func.func @rwkv7(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1x16xf32>, %p: tensor<
 }
 
 // -----
-
-// Rows pass through a convolution in front of their norm. Windows are pools beside that of states, at the same slots, of which key heads have one
-// for all of their value heads.
-
-// CONV-LABEL: func.func @raw_step
-// CONV-SAME: tensor<1x16x4xbf16> {delta.name = "q_filter"}
-// CONV-SAME: tensor<?x3x1x16xbf16> {delta.name = "q_window"}
-// CONV-SAME: tensor<?x3x2x8xbf16> {delta.name = "v_window"}, %{{[^ ]*}}: tensor<?xi32> {delta.name = "read_slots"}
-// CONV-SAME: -> (tensor<?x?x2x8xbf16> {delta.name = "o"}, tensor<?x2x8x16xf32> {delta.name = "state"}, tensor<?x3x1x16xbf16> {delta.name = "q_window"},
-// CONV: %[[Q:[^ ]*]] = %arg0[seq, time, head, _]
-// CONV-SAME: %[[F:[^ ]*]] = %{{[^ ]*}}[head, _, _] : tensor<1x16x4xbf16>
-// CONV-SAME: %[[W:[^ ]*]] = %{{[^ ]*}}[slot, _, head, _] : tensor<?x3x1x16xbf16>
-// CONV: %[[Y:.*]], %[[next:.*]] = delta.conv_row %[[Q]] behind %[[W]] filter %[[F]]
-// CONV: linalg.contract {{.*}} ins(%[[Y]], %[[Y]] :
-// CONV: delta.yield outs({{.*}}) carry(%{{[^,]*}}, %[[next]],
 
 // A prologue: q and k are divided by their norms, once each; the gate is made of a, A_log and dt_bias.
 

@@ -41,18 +41,20 @@ LogicalResult Convolution::check(func::FuncOp func) {
   SmallVector<std::string> names;
   for (Value value : collectRows(op)) {
     auto arg = dyn_cast<BlockArgument>(value);
-    if (!arg || arg.getOwner() != &func.getBody().front())
+    bool isArgument = arg && arg.getOwner() == &func.getBody().front();
+    auto name = isArgument ? func.getArgAttrOfType<StringAttr>(
+                                 arg.getArgNumber(), kNameAttr)
+                           : StringAttr();
+    if (!name)
       return op.emitOpError()
              << "expected q, the keys and the values for the prologue 'conv' "
-                "to be arguments of the function; found one that is computed, "
-                "so that it is not clear what comes raw";
-    StringRef name =
-        func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), kNameAttr)
-            .getValue();
+                "to be arguments of the function with a delta.name, after "
+                "which their filters and windows are named; found one that is "
+                "computed or has none";
     Rows &row = rows.emplace_back();
     row.argument = arg;
-    row.filter = (name + "_filter").str();
-    row.window = (name + "_window").str();
+    row.filter = (name.getValue() + "_filter").str();
+    row.window = (name.getValue() + "_window").str();
     names.append({row.filter, row.window});
   }
   return checkNewNames(op, func, names, "the prologue 'conv'");

@@ -116,10 +116,10 @@ struct LowerConvRow : OpRewritePattern<ConvRowOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     int64_t before = tileType(op.getWindow()).getDimSize(0);
     auto getRow = [&](int64_t j, Value channel) {
-      return j < before ? createExtract(b, op.getWindow(),
-                                        {createIndex(b, j), channel})
-                        : createExtract(b, op.getX(),
-                                        {createIndex(b, 0), channel});
+      return j < before
+                 ? createExtract(b, op.getWindow(),
+                                 {createIndex(b, j), channel})
+                 : createExtract(b, op.getX(), {createIndex(b, 0), channel});
     };
     Value y = createElementLoops(
         b, createZeroTile(b, tileType(op.getX())), {},
@@ -127,7 +127,8 @@ struct LowerConvRow : OpRewritePattern<ConvRowOp> {
           Value sum;
           for (int64_t j = 0; j <= before; ++j) {
             Value product = arith::MulFOp::create(
-                b, createExtract(b, op.getFilter(), {ivs[1], createIndex(b, j)}),
+                b,
+                createExtract(b, op.getFilter(), {ivs[1], createIndex(b, j)}),
                 getRow(j, ivs[1]));
             sum = sum ? arith::AddFOp::create(b, sum, product) : product;
           }
@@ -135,13 +136,12 @@ struct LowerConvRow : OpRewritePattern<ConvRowOp> {
         });
     Value next = createZeroTile(b, tileType(op.getWindow()));
     for (int64_t j = 0; j < before; ++j)
-      next = createLoop(
-          b, createIndex(b, 0),
-          createIndex(b, tileType(op.getX()).getDimSize(1)), next,
-          [&](Value channel, Value tile) {
-            return createInsert(b, getRow(j + 1, channel), tile,
-                                {createIndex(b, j), channel});
-          });
+      next = createLoop(b, createIndex(b, 0),
+                        createIndex(b, tileType(op.getX()).getDimSize(1)), next,
+                        [&](Value channel, Value tile) {
+                          return createInsert(b, getRow(j + 1, channel), tile,
+                                              {createIndex(b, j), channel});
+                        });
     rewriter.replaceOp(op, {y, next});
     return success();
   }
@@ -149,8 +149,7 @@ struct LowerConvRow : OpRewritePattern<ConvRowOp> {
 private:
   /// x / (1 + e^-x)
   static Value createSilu(ImplicitLocOpBuilder &b, Value x) {
-    Value one =
-        arith::ConstantOp::create(b, b.getFloatAttr(x.getType(), 1.0));
+    Value one = arith::ConstantOp::create(b, b.getFloatAttr(x.getType(), 1.0));
     Value power = math::ExpOp::create(b, arith::NegFOp::create(b, x));
     return arith::DivFOp::create(b, x, arith::AddFOp::create(b, one, power));
   }

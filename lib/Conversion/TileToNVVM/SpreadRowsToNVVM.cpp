@@ -19,6 +19,14 @@ using namespace mlir::wyvern::tile;
 
 static constexpr int64_t kBytes = 4; // of an f32
 
+void tile::emitClusterArrive(Emitter &e) {
+  e.ptx("barrier.cluster.arrive.release.aligned;", "~{memory}", {}, {});
+}
+
+void tile::emitClusterWait(Emitter &e) {
+  e.ptx("barrier.cluster.wait.acquire.aligned;", "~{memory}", {}, {});
+}
+
 namespace {
 /// Where this thread's pieces of a spread tile lie in shared memory that holds
 /// the tile row-major.
@@ -72,23 +80,22 @@ struct ShareRowsPattern : OpConversionPattern<ShareRowsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     int64_t half = op.getScratch().getType().getShape().front() / 2 * kBytes;
-    Value start = e.add(adaptor.getScratch(),
-                        e.mul(e.trunc32(adaptor.getHalf()), half));
+    Value start =
+        e.add(adaptor.getScratch(), e.mul(e.trunc32(adaptor.getHalf()), half));
     SmallVector<Value> starts, results;
     Value next = start;
     for (Value tile : op.getTiles()) {
       starts.push_back(next);
-      next = e.add(next, cast<RankedTensorType>(tile.getType())
-                                 .getNumElements() *
-                             kBytes);
+      next =
+          e.add(next, cast<RankedTensorType>(tile.getType()).getNumElements() *
+                          kBytes);
     }
     for (auto [tile, held, at] :
          llvm::zip_equal(op.getTiles(), adaptor.getTiles(), starts))
       store(e, cast<RankedTensorType>(tile.getType()), held, at);
     e.ptx("bar.sync 0;", "~{memory}", {}, {});
     for (auto [shared, at] : llvm::zip_equal(op.getShared(), starts))
-      results.push_back(
-          load(e, cast<RankedTensorType>(shared.getType()), at));
+      results.push_back(load(e, cast<RankedTensorType>(shared.getType()), at));
     rewriter.replaceOp(op, results);
     return success();
   }
@@ -141,32 +148,72 @@ struct ConvRowPattern : OpConversionPattern<ConvRowOp> {
     auto channels = static_cast<int64_t>(rows.size()) / width;
     SmallVector<Value> sums;
     for (int64_t d = 0; d < channels; ++d) {
-      Value sum = LLVM::FMulOp::create(rewriter, op.getLoc(),
-                                       filter[d * width], rows[d]);
+      Value sum = LLVM::FMulOp::create(rewriter, op.getLoc(), filter[d * width],
+                                       rows[d]);
       for (int64_t j = 1; j < width; ++j)
         sum = LLVM::FMAOp::create(rewriter, op.getLoc(), filter[d * width + j],
                                   rows[j * channels + d], sum);
       sums.push_back(sum);
     }
-    rewriter.replaceOp(
-        op, {e.vectorOf(sums),
-             e.vectorOf(ArrayRef(rows).drop_front(channels))});
+    rewriter.replaceOp(op, {e.vectorOf(sums),
+                            e.vectorOf(ArrayRef(rows).drop_front(channels))});
     return success();
   }
 };
 
-/// The blocks of a cluster wait for each other (PTX ISA 9.7.13.4).
-template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
+/// Where this thread's first element lies in a place of its own: those of all
+/// threads side by side, so that no two lanes meet in a bank.
+Value getOwnPlace(Emitter &e, Value place) {
+  return e.add(place, e.mul(e.threadId(), kBytes));
+}
+
+struct KeepPattern : OpConversionPattern<KeepOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(KeepOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getTile());
+    int64_t bytes = op.getPlace().getType().getShape().front() * kBytes;
+    int64_t step = bytes / static_cast<int64_t>(values.size());
+    Value own = getOwnPlace(e, adaptor.getPlace());
+    for (auto [i, value] : llvm::enumerate(values))
+      e.storeShared(value, e.add(own, static_cast<int64_t>(i) * step));
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct KeptPattern : OpConversionPattern<KeptOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(KeptOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<RankedTensorType>(op.getTile().getType());
+    int64_t count = ShapedType::getNumElements(
+        getSpread(type).getThreadShape(type.getShape()));
+    int64_t step = op.getPlace().getType().getShape().front() * kBytes / count;
+    Value own = getOwnPlace(e, adaptor.getPlace());
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < count; ++i)
+      values.push_back(e.loadShared(e.f32(), e.add(own, i * step)));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
+template <typename OpT, void (*emit)(Emitter &)>
+struct ClusterPattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
 
   LogicalResult
   matchAndRewrite(OpT op, typename OpT::Adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    constexpr bool isArrival = std::is_same_v<OpT, ClusterArriveOp>;
-    e.ptx(isArrival ? "barrier.cluster.arrive.release.aligned;"
-                    : "barrier.cluster.wait.acquire.aligned;",
-          "~{memory}", {}, {});
+    emit(e);
     rewriter.eraseOp(op);
     return success();
   }
@@ -175,7 +222,8 @@ template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
 
 void tile::populateSpreadRowsPatterns(LLVMTypeConverter &converter,
                                       RewritePatternSet &patterns) {
-  patterns.add<ShareRowsPattern, ConvRowPattern,
-               ClusterPattern<ClusterArriveOp>, ClusterPattern<ClusterWaitOp>>(
+  patterns.add<ShareRowsPattern, ConvRowPattern, KeepPattern, KeptPattern,
+               ClusterPattern<ClusterArriveOp, emitClusterArrive>,
+               ClusterPattern<ClusterWaitOp, emitClusterWait>>(
       converter, patterns.getContext());
 }

@@ -40,13 +40,15 @@ private:
   LogicalResult lowerSequence();
   void loadAhead(Value token, SmallVectorImpl<Value> &rows);
   void loadShared();
-  SmallVector<Value> loadInits();
+  Value loadInits();
+  void keep(Value tile, Value held);
+  Value getKept(Value tile);
   LogicalResult lowerToken(CoresRegion &region, Value token,
                            ValueRange rowsAhead);
   void lowerRows(CoresRegion &region, Value token, ValueRange rowsAhead);
-  Value convolve(CoresRegion &region, delta::ConvRowOp op, Value row);
+  Value convolve(delta::ConvRowOp op, Value row);
   Value createScratch(ArrayRef<Value> rows);
-  void storeFinals(ValueRange finals);
+  void storeFinals(Value state);
   void zeroRows(Value from);
 
   Value loadHeld(sched::LoadOp op, const Chunk &at);
@@ -84,6 +86,8 @@ private:
   /// With rows that are shared: loads of a token's, and what all tokens have.
   SmallVector<sched::LoadOp> ahead;
   DenseMap<Value, Value> fixed;
+  /// Where each thread keeps what it has of filters and windows.
+  DenseMap<Value, Value> places;
 };
 
 } // namespace mlir::wyvern

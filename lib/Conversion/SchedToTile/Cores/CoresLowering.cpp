@@ -33,12 +33,11 @@ using namespace mlir::wyvern::delta;
 //===----------------------------------------------------------------------===//
 
 tile::KernelOp CoresKernel::createShell() {
-  auto shell = tile::KernelOp::create(builder, loc, kernel.getKernelName(),
-                                      kernel.getHeads() * kernel.getSplit(),
-                                      "sequences", /*grid_chunks=*/1,
-                                      role.getWarps(), kernel.getMinBlocks(),
-                                      builder.getArrayAttr({}), IntegerAttr(),
-                                      plan.getCluster());
+  auto shell = tile::KernelOp::create(
+      builder, loc, kernel.getKernelName(),
+      kernel.getHeads() * kernel.getSplit(), "sequences", /*grid_chunks=*/1,
+      role.getWarps(), kernel.getMinBlocks(), builder.getArrayAttr({}),
+      IntegerAttr(), plan.getCluster());
   builder.createBlock(&shell.getBody());
   return shell;
 }
@@ -57,7 +56,7 @@ bool CoresKernel::isLoadedInPieces(BlockArgument arg) {
 }
 
 Value CoresKernel::addGlobal(tile::KernelOp shell, Value tensor, Value named,
-                               bool optional, bool contiguous) {
+                             bool optional, bool contiguous) {
   operandNames.push_back(builder.getStringAttr(names.get(named)));
   return shell.getBody().front().addArgument(
       tile::GlobalType::get(builder.getContext(),
@@ -154,14 +153,21 @@ static LogicalResult checkConvolution(sched::RoleOp role, ConvRowOp conv) {
   auto isOwnLoad = [](Value tile) {
     return tile.hasOneUse() && tile.getDefiningOp<sched::LoadOp>();
   };
-  auto window = dyn_cast<BlockArgument>(conv.getWindow());
-  bool isCarried = window && window.hasOneUse() && conv.getNext().hasOneUse();
+  sched::EachChunkOp loop = role.getEachChunk();
+  bool isCarried = llvm::any_of(
+      llvm::zip_equal(loop.getCarryArgs(), loop.getYield().getCarries()),
+      [&](auto carry) {
+        auto [window, next] = carry;
+        return window == conv.getWindow() && next == conv.getNext() &&
+               window.hasOneUse() && next.hasOneUse();
+      });
   if (role.getShareRows() && isOwnLoad(conv.getX()) &&
       isOwnLoad(conv.getFilter()) && isCarried)
     return success();
   return conv.emitOpError()
          << "expected a role that has share_rows, a row and a filter that are "
-            "loaded for it alone, and a window that is carried; the path of the "
+            "loaded for it alone, and a window that is carried; the path of "
+            "the "
             "CUDA cores takes no other (target \"cpu\" takes all)";
 }
 

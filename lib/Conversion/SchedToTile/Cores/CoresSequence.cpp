@@ -42,8 +42,7 @@ Value CoresKernel::loadHeld(sched::LoadOp op, const Chunk &at) {
 Value CoresKernel::widen(Value held) {
   auto type = cast<RankedTensorType>(held.getType());
   RankedTensorType wide = type.clone(kernel.getCompute());
-  return wide == type ? held
-                      : arith::ExtFOp::create(builder, loc, wide, held);
+  return wide == type ? held : arith::ExtFOp::create(builder, loc, wide, held);
 }
 
 void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at) {
@@ -87,37 +86,62 @@ static Value createSilu(OpBuilder &builder, Location loc, Value x) {
   auto type = cast<RankedTensorType>(x.getType());
   Value one = arith::ConstantOp::create(
       builder, loc,
-      DenseElementsAttr::get(type, builder.getFloatAttr(type.getElementType(),
-                                                        1.0)));
-  Value power = math::ExpOp::create(
-      builder, loc, arith::NegFOp::create(builder, loc, x));
+      DenseElementsAttr::get(type,
+                             builder.getFloatAttr(type.getElementType(), 1.0)));
+  Value power =
+      math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
   Value root = math::RsqrtOp::create(
       builder, loc, arith::AddFOp::create(builder, loc, one, power));
   Value sigmoid = arith::MulFOp::create(builder, loc, root, root);
   return arith::MulFOp::create(builder, loc, x, sigmoid);
 }
 
-Value CoresKernel::convolve(CoresRegion &region, ConvRowOp op, Value row) {
-  auto conv = tile::ConvRowOp::create(builder, loc, row,
-                                      region.get(op.getWindow()),
-                                      fixed.lookup(op.getFilter()));
-  region.set(op.getNext(), conv.getNext());
+Value CoresKernel::convolve(ConvRowOp op, Value row) {
+  auto conv =
+      tile::ConvRowOp::create(builder, loc, row, getKept(op.getWindow()),
+                              getKept(op.getFilter()));
+  tile::KeepOp::create(builder, loc, conv.getNext(),
+                       places.lookup(op.getWindow()));
   return createSilu(builder, loc, conv.getY());
+}
+
+/// Returns a vector in shared memory.
+static Value createVector(OpBuilder &builder, Location loc, int64_t size) {
+  OpBuilder::InsertionGuard guard(builder);
+  auto shell = builder.getInsertionBlock()
+                   ->getParentOp()
+                   ->getParentOfType<tile::KernelOp>();
+  builder.setInsertionPointToStart(&shell.getBody().front());
+  auto type = tile::SmemType::get(builder.getContext(), {size},
+                                  builder.getF32Type());
+  return tile::AllocOp::create(builder, loc, type, /*transient=*/false,
+                               /*offset=*/IntegerAttr());
 }
 
 /// Returns the two halves that rows are shared through.
 Value CoresKernel::createScratch(ArrayRef<Value> rows) {
-  OpBuilder::InsertionGuard guard(builder);
-  auto shell =
-      builder.getInsertionBlock()->getParentOp()->getParentOfType<tile::KernelOp>();
-  builder.setInsertionPointToStart(&shell.getBody().front());
   int64_t elements = 0;
   for (Value row : rows)
     elements += cast<RankedTensorType>(row.getType()).getNumElements();
-  auto type = tile::SmemType::get(builder.getContext(), {2 * elements},
-                                  kernel.getCompute());
-  return tile::AllocOp::create(builder, loc, type, /*transient=*/false,
-                               /*offset=*/IntegerAttr());
+  return createVector(builder, loc, 2 * elements);
+}
+
+/// Keeps what threads have of `tile` out of their registers: filters and
+/// windows would take as many as a token's rows.
+void CoresKernel::keep(Value tile, Value held) {
+  auto type = cast<RankedTensorType>(held.getType());
+  int64_t elements = ShapedType::getNumElements(
+      tile::getSpread(type).getThreadShape(type.getShape()));
+  constexpr int64_t kWarpThreads = 32;
+  places[tile] = createVector(
+      builder, loc,
+      elements * kWarpThreads * static_cast<int64_t>(role.getWarps()));
+  tile::KeepOp::create(builder, loc, held, places[tile]);
+}
+
+Value CoresKernel::getKept(Value tile) {
+  return tile::KeptOp::create(builder, loc, plan.getHeldType(tile),
+                              places.lookup(tile));
 }
 
 /// Says what the rows of `token` have become, once they are convolved and every
@@ -134,7 +158,7 @@ void CoresKernel::lowerRows(CoresRegion &region, Value token,
     }
     if (tile.hasOneUse())
       if (auto conv = dyn_cast<ConvRowOp>(*tile.user_begin())) {
-        row = convolve(region, conv, row);
+        row = convolve(conv, row);
         tile = conv.getY();
       }
     tiles.push_back(tile);
@@ -177,17 +201,22 @@ LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
   return success();
 }
 
-/// Loads what the sequence starts from: windows before the state, which is
-/// waited for last.
-SmallVector<Value> CoresKernel::loadInits() {
+/// Loads what the sequence starts from, and returns its state, which is waited
+/// for last.
+Value CoresKernel::loadInits() {
   Chunk start;
   start.row = index(0);
   start.slot = slot;
-  ValueRange inits = role.getEachChunk().getInits();
-  SmallVector<Value> loaded(inits.size());
-  for (unsigned i = inits.size(); i-- > 0;)
-    loaded[i] = load(inits[i].getDefiningOp<sched::LoadOp>(), start);
-  return loaded;
+  sched::EachChunkOp loop = role.getEachChunk();
+  SmallVector<Value> loaded(loop.getInits().size());
+  for (unsigned i = loaded.size(); i-- > 0;)
+    loaded[i] = load(loop.getInits()[i].getDefiningOp<sched::LoadOp>(), start);
+  for (auto conv : loop.getBlock().getOps<ConvRowOp>())
+    keep(conv.getFilter(), fixed.lookup(conv.getFilter()));
+  for (auto [window, held] :
+       llvm::drop_begin(llvm::zip_equal(loop.getCarryArgs(), loaded)))
+    keep(window, held);
+  return loaded.front();
 }
 
 LogicalResult CoresKernel::lowerSequence() {
@@ -196,12 +225,10 @@ LogicalResult CoresKernel::lowerSequence() {
     if (!init.getDefiningOp<sched::LoadOp>())
       return role.emitOpError() << "carries something that it does not load; "
                                    "a state lies in a pool";
-  SmallVector<Value> rows;
+  SmallVector<Value> inits;
   loadShared();
-  loadAhead(index(0), rows);
-  SmallVector<Value> inits = loadInits();
-  size_t carries = inits.size();
-  llvm::append_range(inits, rows);
+  loadAhead(index(0), inits);
+  inits.insert(inits.begin(), loadInits());
   auto forOp =
       scf::ForOp::create(builder, loc, index(0), count, index(1), inits);
   {
@@ -209,33 +236,36 @@ LogicalResult CoresKernel::lowerSequence() {
     builder.setInsertionPointToStart(forOp.getBody());
     ValueRange carried = forOp.getRegionIterArgs();
     Value token = forOp.getInductionVar();
-    SmallVector<Value> rowsAhead;
+    SmallVector<Value> next(1);
     if (!ahead.empty()) {
       // Behind the last token its own once more.
       Value last = arith::SubIOp::create(builder, loc, count, index(1));
-      Value next = arith::AddIOp::create(builder, loc, token, index(1));
-      loadAhead(arith::MinUIOp::create(builder, loc, next, last), rowsAhead);
+      Value following = arith::AddIOp::create(builder, loc, token, index(1));
+      loadAhead(arith::MinUIOp::create(builder, loc, following, last), next);
     }
     CoresRegion region(builder, plan);
-    for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(),
-                                             carried.take_front(carries)))
-      region.set(arg, carry);
-    if (failed(lowerToken(region, token, carried.drop_front(carries))))
+    region.set(loop.getCarryArgs().front(), carried.front());
+    if (failed(lowerToken(region, token, carried.drop_front())))
       return failure();
-    SmallVector<Value> next =
-        llvm::map_to_vector(loop.getYield().getCarries(),
-                            [&](Value tile) { return region.get(tile); });
-    llvm::append_range(next, rowsAhead);
+    next.front() = region.get(loop.getYield().getCarries().front());
     scf::YieldOp::create(builder, loc, next);
   }
-  storeFinals(forOp.getResults().take_front(carries));
+  storeFinals(forOp.getResult(0));
   return success();
 }
 
 /// Stores what the sequence ends in, if it has a slot to be written to. What
 /// several blocks have read, the first of them writes when all have.
-void CoresKernel::storeFinals(ValueRange finals) {
-  bool isShared = plan.getCluster() > 1;
+void CoresKernel::storeFinals(Value state) {
+  sched::EachChunkOp loop = role.getEachChunk();
+  auto getFinal = [&](unsigned i) {
+    return i == 0 ? state : getKept(loop.getCarryArgs()[i]);
+  };
+  bool isShared = llvm::any_of(
+      role.getBlock().getOps<sched::StoreOp>(), [&](sched::StoreOp op) {
+        return plan.getSharers(kernel, cast<BlockArgument>(op.getTarget()),
+                               op.getTile()) > 1;
+      });
   if (isShared)
     tile::ClusterArriveOp::create(builder, loc);
   Chunk end;
@@ -259,7 +289,7 @@ void CoresKernel::storeFinals(ValueRange finals) {
             scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
         builder.setInsertionPointToStart(ifFirst.thenBlock());
       }
-      store(op, finals[result.getResultNumber()], end);
+      store(op, getFinal(result.getResultNumber()), end);
     }
   };
   auto ifWritten = [&](bool ofCluster) {

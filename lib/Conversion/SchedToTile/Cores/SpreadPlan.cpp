@@ -116,8 +116,9 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   SmallVector<Operation *> ops =
       llvm::to_vector(llvm::make_pointer_range(loop.getBlock()));
   std::optional<TileDim> split = findUnmixedDim(state, ops, plan.classes);
-  // A sum that only an out reads is one of a block that has all of a head.
-  if (!split && kernel.getSplit() == 1)
+  // A sum that only an out reads is one of all blocks of a head.
+  bool isSummed = !split;
+  if (isSummed)
     split = findUnmixedDim(state, findRecurrence(loop), plan.classes);
   if (!split)
     return kernel.emitError()
@@ -127,6 +128,9 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   plan.split = *split;
   plan.summed = {state, 1 - split->second};
   plan.warps = static_cast<int64_t>(role.getWarps());
+  plan.blocks = static_cast<int64_t>(kernel.getSplit());
+  if (isSummed)
+    plan.cluster = plan.blocks;
   plan.findShared(role);
   if (failed(plan.spreadState(kernel, state)) ||
       failed(plan.findCluster(kernel)))
@@ -175,10 +179,10 @@ void SpreadPlan::findShared(sched::RoleOp role) {
     shared.insert(conv.getFilter());
   // Windows, as they are loaded and stored.
   sched::EachChunkOp loop = role.getEachChunk();
-  for (auto [init, final] :
-       llvm::drop_begin(llvm::zip_equal(loop.getInits(), loop.getFinals())))
-    for (Value window : {Value(init), Value(final)})
-      shared.insert(window);
+  for (auto [init, window, final] : llvm::drop_begin(llvm::zip_equal(
+           loop.getInits(), loop.getCarryArgs(), loop.getFinals())))
+    for (Value tile : {init, Value(window), Value(final)})
+      shared.insert(tile);
 }
 
 /// Returns an element a thread, or as few as lanes and warps by powers of two
@@ -210,8 +214,8 @@ int64_t SpreadPlan::getSharers(sched::KernelOp kernel, BlockArgument pool,
   auto type = cast<sched::GlobalType>(pool.getType()).getTensor();
   int64_t sharers =
       getSplitDim(tile) ? 1 : static_cast<int64_t>(kernel.getSplit());
-  for (auto [dim, size] : llvm::zip_equal(kernel.getBinding(pool).getDims(),
-                                          type.getShape()))
+  for (auto [dim, size] :
+       llvm::zip_equal(kernel.getBinding(pool).getDims(), type.getShape()))
     if (dim.kind == DimKind::head)
       sharers *= static_cast<int64_t>(kernel.getHeads()) / size;
   return sharers;
@@ -232,7 +236,8 @@ LogicalResult SpreadPlan::findCluster(sched::KernelOp kernel) {
       return kernel.emitError()
              << "has " << cluster
              << " blocks that read one window of a convolution, which one of "
-                "them writes when all have read it: expected at most "
+                "them writes when all have read it, or that sum over values "
+                "together: expected at most "
              << most
              << ", the blocks of a cluster; use fewer value heads a key head, "
                 "or convolve in front of the step";

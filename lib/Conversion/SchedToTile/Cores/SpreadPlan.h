@@ -43,8 +43,10 @@ public:
   /// Blocks that follow each other and carry the same tile of `pool`.
   int64_t getSharers(sched::KernelOp kernel, BlockArgument pool,
                      Value tile) const;
-  /// The most blocks that share what they carry.
+  /// The blocks that share what they carry, or what they sum over.
   int64_t getCluster() const { return cluster; }
+  /// Blocks that the split dimension is split over.
+  int64_t getSplit() const { return blocks; }
   /// Returns the dimension of a tile that is the split one.
   std::optional<int64_t> getSplitDim(Value tile) const;
   /// Elements of the split dimension that a block has.
@@ -60,7 +62,7 @@ private:
   delta::TileDim split, summed;
   tile::DimSpread splitSpread, summedSpread;
   int64_t part = 0, cluster = 1;
-  int64_t warps = 1;
+  int64_t warps = 1, blocks = 1;
   /// Tiles with an element a thread.
   llvm::SmallDenseSet<Value> shared;
 };

@@ -33,7 +33,8 @@ LogicalResult Convolution::check(func::FuncOp func) {
   for (const RecurrenceOp::Step &step : op.getStepList())
     if (step.repeat != 1)
       return op.emitOpError()
-             << "expected one row a token for the prologue 'conv', found a step "
+             << "expected one row a token for the prologue 'conv', found a "
+                "step "
                 "that repeats "
              << step.repeat
              << " times, of which each has a convolution of its own; leave out "
@@ -42,9 +43,10 @@ LogicalResult Convolution::check(func::FuncOp func) {
   for (Value value : collectRows(op)) {
     auto arg = dyn_cast<BlockArgument>(value);
     bool isArgument = arg && arg.getOwner() == &func.getBody().front();
-    auto name = isArgument ? func.getArgAttrOfType<StringAttr>(
-                                 arg.getArgNumber(), kNameAttr)
-                           : StringAttr();
+    auto name =
+        isArgument
+            ? func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), kNameAttr)
+            : StringAttr();
     if (!name)
       return op.emitOpError()
              << "expected q, the keys and the values for the prologue 'conv' "
@@ -93,9 +95,10 @@ void Convolution::addWindows(func::FuncOp func, SmallVectorImpl<Value> &inits,
                                type.getDimSize(2), type.getDimSize(3)},
                               type.getElementType()),
         op.getLoc()));
-    bindings.push_back(BindingAttr::get(
-        op.getContext(),
-        {{DimKind::slot}, {DimKind::whole}, {DimKind::head}, {DimKind::whole}}));
+    bindings.push_back(BindingAttr::get(op.getContext(), {{DimKind::slot},
+                                                          {DimKind::whole},
+                                                          {DimKind::head},
+                                                          {DimKind::whole}}));
   }
 }
 
@@ -103,11 +106,11 @@ void Convolution::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
                         TileRecurrence &chunk) {
   llvm::SmallDenseMap<Value, Value> convolved;
   for (const Rows &row : rows) {
-    auto number = llvm::find(scan.getIns(), row.argument) - scan.getIns().begin();
+    auto number =
+        llvm::find(scan.getIns(), row.argument) - scan.getIns().begin();
     Value x = scan.getInArg(number);
-    auto conv =
-        ConvRowOp::create(b, x, scan.getCarryArg(row.windowNumber),
-                          scan.getInArg(row.filterNumber));
+    auto conv = ConvRowOp::create(b, x, scan.getCarryArg(row.windowNumber),
+                                  scan.getInArg(row.filterNumber));
     convolved[x] = conv.getY();
     next.push_back(conv.getNext());
   }

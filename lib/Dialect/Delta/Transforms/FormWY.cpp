@@ -105,7 +105,8 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   Prologue prologue(op, ArrayRef<std::string>(this->prologue));
   if (prologue.hasConvolution())
     return op.emitOpError()
-           << "has the prologue 'conv', which only a step of decoding computes; "
+           << "has the prologue 'conv', which only a step of decoding "
+              "computes; "
               "add --serving, or convolve q, k and v in front of the layer";
   if (!prologue.isEmpty()) {
     auto func = op->getParentOfType<func::FuncOp>();

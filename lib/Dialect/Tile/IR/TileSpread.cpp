@@ -251,12 +251,13 @@ int64_t ContractOp::getSummedWarps() {
 /// are no other warps.
 static LogicalResult verifyWarpSums(ContractOp op) {
   int64_t warps = op.getSummedWarps();
-  if (warps == 1 && !op.getScratch())
+  auto blocks = static_cast<int64_t>(op.getBlocks());
+  if (warps * blocks == 1 && !op.getScratch())
     return success();
   auto result = cast<RankedTensorType>(op.getD().getType());
-  int64_t wanted = warps * result.getNumElements();
+  int64_t wanted = warps * blocks * result.getNumElements();
   SmemType scratch = op.getScratch() ? op.getScratch().getType() : SmemType();
-  if (warps == 1 || !scratch || !scratch.getElementType().isF32() ||
+  if (warps * blocks == 1 || !scratch || !scratch.getElementType().isF32() ||
       scratch.getShape() != ArrayRef<int64_t>(wanted))
     return op.emitOpError()
            << "(C5) expected what is summed over to lie within a warp, or "
@@ -265,6 +266,11 @@ static LogicalResult verifyWarpSums(ContractOp op) {
            << warps << " warps, " << result.getNumElements() << " elements and "
            << (scratch ? "scratch" : "no scratch");
   auto kernel = op->getParentOfType<KernelOp>();
+  if (blocks < 1 || (kernel && kernel.getCluster() % blocks != 0))
+    return op.emitOpError()
+           << "(C7) expected blocks that sum together to divide a cluster of "
+              "the kernel, found "
+           << blocks;
   bool isWhole =
       llvm::all_of(getSpread(result).getDims(),
                    [](const DimSpread &dim) { return dim.isWhole(); });
@@ -381,12 +387,12 @@ LogicalResult ShareRowsOp::verify() {
   if (fits && scratch.getElementType().isF32() &&
       scratch.getShape() == ArrayRef<int64_t>(2 * elements))
     return success();
-  return emitOpError() << "(C2) expected a result of the same f32 elements for "
-                          "each tile, and scratch of twice as many f32 as these "
-                          "have together, "
-                       << 2 * elements << ", found " << getTiles().getTypes()
-                       << " -> " << getShared().getTypes() << " through "
-                       << scratch;
+  return emitOpError()
+         << "(C2) expected a result of the same f32 elements for "
+            "each tile, and scratch of twice as many f32 as these "
+            "have together, "
+         << 2 * elements << ", found " << getTiles().getTypes() << " -> "
+         << getShared().getTypes() << " through " << scratch;
 }
 
 /// Checks that there are other blocks to wait for.
@@ -402,3 +408,31 @@ static LogicalResult verifyCluster(Operation *op) {
 LogicalResult ClusterArriveOp::verify() { return verifyCluster(*this); }
 
 LogicalResult ClusterWaitOp::verify() { return verifyCluster(*this); }
+
+/// Checks that there is a place for what each thread holds of a tile.
+static LogicalResult verifyOwnPlace(Operation *op, Value tile, SmemType place) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (failed(verifySpread(op, type)))
+    return failure();
+  auto kernel = op->getParentOfType<KernelOp>();
+  int64_t held = ShapedType::getNumElements(
+      getSpread(type).getThreadShape(type.getShape()));
+  int64_t threads = kernel ? static_cast<int64_t>(kernel.getWarps()) * 32 : 0;
+  bool fits = type.getElementType().isF32() && place.getElementType().isF32() &&
+              place.getShape().size() == 1;
+  if (fits && (!kernel || place.getShape().front() == held * threads))
+    return success();
+  return op->emitOpError() << "(C2) expected a tile of f32, and a vector of "
+                              "f32 with an entry for each of the "
+                           << held << " elements of each of the kernel's "
+                           << threads << " threads, found " << type << " and "
+                           << place;
+}
+
+LogicalResult KeepOp::verify() {
+  return verifyOwnPlace(*this, getTile(), getPlace().getType());
+}
+
+LogicalResult KeptOp::verify() {
+  return verifyOwnPlace(*this, getTile(), getPlace().getType());
+}

@@ -88,7 +88,9 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
 
     Where all warps of the kernel share such a loop, sums of warps are added up in their order,
     through `scratch` in shared memory, a number a warp and element of D; then every thread
-    has all of D, and all warps come here together.
+    has all of D, and all warps come here together. With `blocks` the n blocks of a cluster that
+    follow each other share the loop too: each writes the sums of its warps to the scratch of
+    all, and all come here together.
 
     Example:
 
@@ -104,7 +106,8 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
   }];
   let arguments = (ins Tile_AnyTensor:$a, Tile_AnyTensor:$b, Tile_AnyTensor:$c,
                        Optional<Tile_SmemType>:$scratch,
-                       AffineMapArrayAttr:$maps);
+                       AffineMapArrayAttr:$maps,
+                       DefaultValuedAttr<I64Attr, "1">:$blocks);
   let results = (outs Tile_AnyTensor:$d);
   let assemblyFormat = [{
     $a `,` $b `into` $c `maps` $maps (`through` $scratch^ `:` type($scratch) `,`)?
@@ -214,6 +217,34 @@ def Tile_ShareRowsOp : Tile_Op<"share_rows"> {
     $tiles `half` $half `through` $scratch attr-dict
     `:` type($scratch) `,` functional-type($tiles, $shared)
   }];
+  let hasVerifier = 1;
+}
+
+def Tile_KeepOp : Tile_Op<"keep"> {
+  let summary = "what a thread holds of a spread tile, into a place of its own";
+  let description = [{
+    In shared memory: a number for each element that a thread holds and thread of the kernel. No
+    thread sees another's, so nobody waits. For what is read seldom and would take registers
+    meanwhile.
+
+    Example: `tile.keep %x in %s : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$tile,
+                       Arg<Tile_SmemType, "", [MemWrite]>:$place);
+  let assemblyFormat = "$tile `in` $place attr-dict `:` type($tile) `,` type($place)";
+  let hasVerifier = 1;
+}
+
+def Tile_KeptOp : Tile_Op<"kept"> {
+  let summary = "what a thread has put into a place of its own";
+  let description = [{
+    The tile that the last `tile.keep` of the same type has put there.
+
+    Example: `%x = tile.kept %s : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>`
+  }];
+  let arguments = (ins Arg<Tile_SmemType, "", [MemRead]>:$place);
+  let results = (outs Tile_AnyTensor:$tile);
+  let assemblyFormat = "$place attr-dict `:` type($place) `->` type($tile)";
   let hasVerifier = 1;
 }
 

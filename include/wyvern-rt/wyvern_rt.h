@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Raised when a descriptor or a function changes its meaning. */
-#define WYVERN_ABI_VERSION 3u
+#define WYVERN_ABI_VERSION 4u
 
 /* cuTensorMapEncodeTiled takes at most five dimensions. */
 #define WYVERN_MAX_RANK 5
@@ -162,6 +162,8 @@ typedef struct wyvern_kernel_desc {
   uint32_t grid_chunks;    /* SLOTS: chunks a slot, at least 1; else 0 */
   uint32_t block;          /* threads a block */
   uint32_t dynamic_shared; /* bytes */
+  uint32_t waits; /* 1: its blocks may start before the kernels launched before
+                     it end, since they wait for those themselves; else 0 */
   uint32_t num_params;
   const wyvern_param_desc *params;
   wyvern_cost_desc cost;

@@ -133,8 +133,8 @@ private:
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
     SmallVector<sched::KernelOp> kernels(func.getOps<sched::KernelOp>());
-    for (sched::KernelOp kernel : kernels)
-      if (failed(lower(kernel, names, builder)))
+    for (auto [i, kernel] : llvm::enumerate(kernels))
+      if (failed(lower(kernel, names, builder, /*hasPrevious=*/i > 0)))
         return failure();
     if (failed(lowerSums(func, names, builder)) || failed(checkResults(func)))
       return failure();
@@ -163,7 +163,7 @@ private:
   }
 
   LogicalResult lower(sched::KernelOp kernel, const TensorNames &names,
-                      OpBuilder &builder) {
+                      OpBuilder &builder, bool hasPrevious) {
     if (isOnCores(kernel)) {
       ++numKernels;
       return lowerOnCores(builder, kernel, names);
@@ -173,7 +173,7 @@ private:
         KernelOrientation::analyze(kernel);
     if (failed(orientation))
       return failure();
-    KernelContext context{kernel, *orientation, names};
+    KernelContext context{kernel, *orientation, names, hasPrevious};
     if (failed(lowerKernel(builder, context)))
       return failure();
     ++numKernels;

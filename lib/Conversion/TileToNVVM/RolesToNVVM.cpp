@@ -98,6 +98,21 @@ struct SyncPattern : OpConversionPattern<SyncOp> {
   }
 };
 
+struct AwaitKernelsPattern : OpConversionPattern<AwaitKernelsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AwaitKernelsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    // LLVM's intrinsic (nvvm.griddepcontrol) touches no memory: loads of what
+    // the other kernels write could be moved in front of it.
+    Emitter(rewriter, op.getLoc())
+        .ptx("griddepcontrol.wait;", "~{memory}", {}, {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct WarpgroupIdPattern : OpConversionPattern<WarpgroupIdOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -169,5 +184,6 @@ void tile::emitProxyFence(Emitter &e) {
 void tile::populateRolePatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<RolesPattern, WarpgroupIdPattern, OneWarpPattern, SyncPattern,
-               BarrierPattern>(converter, patterns.getContext());
+               AwaitKernelsPattern, BarrierPattern>(converter,
+                                                    patterns.getContext());
 }

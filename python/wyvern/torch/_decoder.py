@@ -191,7 +191,7 @@ class Decoder:
         prologue: Sequence[str] = (),
         epilogue: Optional[Epilogue] = None,
         layer: Optional[str] = None,
-    ):
+    ) -> None:
         self._programs = _programs_of(source, pool, prologue, epilogue, layer)
         self.pool = self._programs.pool
         self.operands = self._programs.operands

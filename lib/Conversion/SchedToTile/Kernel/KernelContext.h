@@ -20,6 +20,8 @@ struct KernelContext {
   mutable sched::KernelOp kernel; // op accessors are not const
   const KernelOrientation &orientation;
   const TensorNames &names;
+  /// Another kernel of the function is launched before it.
+  bool hasPrevious = false;
 
   /// The tile.kernel's argument for each argument of the region; a final that
   /// nobody reads has none.

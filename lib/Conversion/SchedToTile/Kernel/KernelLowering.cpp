@@ -68,6 +68,8 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   shell.setOperandsAttr(
       builder.getArrayAttr(addKernelArguments(builder, context, shell)));
   addSharedMemory(builder, context);
+  if (context.hasPrevious)
+    tile::AwaitKernelsOp::create(builder, kernel.getLoc());
   context.location.emplace(builder, kernel, context.launch);
   tile::SyncOp::create(builder, kernel.getLoc());
   context.roles = createRoles(builder, kernel);

@@ -200,6 +200,22 @@ def Tile_SyncOp : Tile_Op<"sync"> {
   let assemblyFormat = "attr-dict";
 }
 
+def Tile_AwaitKernelsOp : Tile_Op<"await_kernels"> {
+  let summary = "waits for the kernels that were launched before this one";
+  let description = [{
+    After it they have ended, and what they wrote is visible. A kernel that has it may
+    be launched beside the end of the one before (programmatic dependent launch; the
+    manifest's `waits`): its blocks start as SMs become free, and what stands in front
+    of it, the initialisation of barriers, is done by the time that the last block
+    of the one before has ended. Nothing in front of it may touch device memory. Every
+    thread of the block executes it: a block without it could end, and with the
+    kernel's last block every later kernel would start, before earlier ones have ended.
+
+    Example: `tile.await_kernels`
+  }];
+  let assemblyFormat = "attr-dict";
+}
+
 def Tile_BarrierOp : Tile_Op<"barrier"> {
   let summary = "the four warps of a warpgroup wait for each other";
   let description = [{

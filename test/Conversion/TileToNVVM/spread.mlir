@@ -99,3 +99,30 @@ tile.kernel @rows(%x: !tile.global<tensor<?x1x128xf32>>, %w: !tile.global<tensor
   tile.cluster_arrive
   tile.cluster_wait
 }
+
+// Two blocks of a cluster sum together: lane 0 sends the sums of its warp to the first of them, lane 1 to the second, between
+// two barriers of the cluster; eight numbers are added up in their order.
+
+// CHECK-LABEL: gpu.module @together
+// CHECK: "barrier.cluster.wait.acquire.aligned;"
+// CHECK: "mov.u32 $0, %cluster_ctarank;"
+// CHECK: scf.if
+// CHECK: "mapa.shared::cluster.u32
+// CHECK: "st.shared::cluster.f32
+// CHECK: "barrier.cluster.wait.acquire.aligned;"
+// CHECK-COUNT-7: llvm.fadd
+// CHECK: "st.shared.f32
+// CHECK: "ld.shared.f32
+tile.kernel @together(%x: !tile.global<tensor<?xf32>>) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["x"] {
+  %c0 = arith.constant 0 : index
+  %scratch = tile.alloc : !tile.smem<8xf32>
+  %place = tile.alloc : !tile.smem<128xf32>
+  %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xf32>> -> tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>
+  %zero = arith.constant dense<0.0> : tensor<f32, #tile.spread<[]>>
+  %r = tile.contract %a, %a into %zero maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %scratch : !tile.smem<8xf32>, {blocks = 2 : i64}
+      : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, tensor<f32, #tile.spread<[]>>
+  tile.store_spread %r to %x[%c0] dims [] : tensor<f32, #tile.spread<[]>>, !tile.global<tensor<?xf32>>
+  tile.keep %a in %place : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
+  %b = tile.kept %place : !tile.smem<128xf32> -> tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>
+  tile.store_spread %b to %x[%c0] dims [0] : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?xf32>>
+}

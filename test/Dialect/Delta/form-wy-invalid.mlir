@@ -1,6 +1,4 @@
 // RUN: wyvern-opt %s -delta-form-wy -split-input-file -verify-diagnostics
-// RUN: not wyvern-opt %s -delta-form-wy=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=CONV
-// CONV: has the prologue 'conv', which only a step of decoding computes; add --serving, or convolve q, k and v in front of the layer
 
 func.func @two_erasing_steps(%q: tensor<?x?x1x16xf32>, %k: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
   // expected-error @+1 {{expected at most one step with an erase key, found steps #0 and #2: their rows would interleave in one triangular system; give equal steps as one step with 'repeat n' and n rows a token}}

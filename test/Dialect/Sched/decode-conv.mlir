@@ -1,9 +1,9 @@
 // RUN: wyvern-opt %s -delta-form-step=prologue=conv -sched-decode | FileCheck %s
 // RUN: wyvern-opt %s -delta-form-step=prologue=conv -sched-decode -convert-sched-to-delta | FileCheck %s --check-prefix=BACK
 
-// What passes through a convolution is computed once a block. Windows and filters take registers: three blocks an SM.
+// What passes through a convolution is computed once a block. Filters are no rows of keys, so blocks have as many registers as without one.
 
-// CHECK: sched.kernel "delta_step_decode" grid(heads = 4, split = 2, over = sequences) chunk = 1 compute = f32 min_blocks 3
+// CHECK: sched.kernel "delta_step_decode" grid(heads = 4, split = 2, over = sequences) chunk = 1 compute = f32 min_blocks 4
 // CHECK-SAME: %[[window:[^ ]*]] = %{{[^ ]*}}[slot, _, head, _] : tensor<?x3x2x128xbf16>
 // CHECK: sched.role "step" warps 4 on_cores share_rows {
 // CHECK: sched.load %[[window]] : <tensor<?x3x2x128xbf16>> -> tensor<3x128xf32>

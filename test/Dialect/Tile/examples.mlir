@@ -525,6 +525,11 @@ tile.kernel @rows() grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands [
          tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>)
         -> (tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
             tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>)
+  %place = tile.alloc : !tile.smem<128xf32>
+  // CHECK: tile.keep %{{.*}} in %{{.*}} : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, <128xf32>
+  tile.keep %x in %place : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
+  // CHECK: tile.kept %{{.*}} : <128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %kept = tile.kept %place : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
   // CHECK: tile.cluster_arrive
   tile.cluster_arrive
   // CHECK: tile.cluster_wait

@@ -1522,6 +1522,17 @@ tile.kernel @contract_c6() grid 1 * sequences warps 8 min_blocks 1 operands [] {
 
 // -----
 
+tile.kernel @contract_c7() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<8xf32>
+  %x = arith.constant dense<1.0> : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+  %y = arith.constant dense<0.0> : tensor<f32, #tile.spread<[]>>
+  // expected-error @+1 {{(C7) expected blocks that sum together to divide a cluster of the kernel, found 2}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %s : !tile.smem<8xf32>, {blocks = 2 : i64}
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
+}
+
+// -----
+
 func.func @rearrange_c1(%x: tensor<64xf32>) {
   // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
   %r = tile.rearrange %x from [0] : tensor<64xf32> -> tensor<64xf32>
@@ -1614,4 +1625,38 @@ tile.kernel @cluster_arrive_c1() grid 2 * sequences warps 4 min_blocks 1 operand
 tile.kernel @cluster_wait_c1() grid 2 * sequences warps 4 min_blocks 1 operands [] {
   // expected-error @+1 {{(C1) expected a kernel whose blocks form clusters, found one of single blocks, which wait for no other}}
   tile.cluster_wait
+}
+
+// -----
+
+func.func @keep_c1(%x: tensor<1x64xf32>, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  tile.keep %x in %s : tensor<1x64xf32>, !tile.smem<128xf32>
+  return
+}
+
+// -----
+
+// Warps that hold the same keep it each for itself.
+tile.kernel @keep_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<64xf32>
+  %x = arith.constant dense<1.0> : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
+  // expected-error @+1 {{(C2) expected a tile of f32, and a vector of f32 with an entry for each of the 1 elements of each of the kernel's 128 threads, found}}
+  tile.keep %x in %s : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, !tile.smem<64xf32>
+}
+
+// -----
+
+func.func @kept_c1(%s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %x = tile.kept %s : !tile.smem<128xf32> -> tensor<1x64xf32>
+  return
+}
+
+// -----
+
+tile.kernel @kept_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<64xf32>
+  // expected-error @+1 {{(C2) expected a tile of f32, and a vector of f32 with an entry for each of the 1 elements of each of the kernel's 128 threads, found}}
+  %x = tile.kept %s : !tile.smem<64xf32> -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
 }

@@ -13,12 +13,13 @@
 |* (docs/abi.md); the compiler writes them into the bundle's C header, and    *|
 |* the Python package builds them from the manifest.                          *|
 |*                                                                            *|
-|* The runtime creates no context, allocates no device memory of its own,     *|
-|* never waits for the device, reads no device data and never aborts: every   *|
-|* failure is a status, and wyvern_last_error() says what happened on this    *|
-|* thread. A launch may be captured into a CUDA graph; one that comes a       *|
-|* second time may go to the driver as a graph. All functions may be called   *|
-|* from several threads at once.                                              *|
+|* The runtime creates no context, allocates no device memory of its own but  *|
+|* for graphs of calls that come again, never waits for the device, reads no  *|
+|* device data and never aborts: every failure is a status, and               *|
+|* wyvern_last_error() says what happened on this thread. A launch may be     *|
+|* captured into a CUDA graph; one that has come often goes to the driver as  *|
+|* a graph (docs/abi.md). All functions may be called from several threads at *|
+|* once.                                                                      *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -39,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a descriptor or a function changes its meaning. */
-#define WYVERN_ABI_VERSION 3u
+#define WYVERN_ABI_VERSION 4u
 
 /* cuTensorMapEncodeTiled takes at most five dimensions. */
 #define WYVERN_MAX_RANK 5
@@ -162,6 +163,8 @@ typedef struct wyvern_kernel_desc {
   uint32_t grid_chunks;    /* SLOTS: chunks a slot, at least 1; else 0 */
   uint32_t block;          /* threads a block */
   uint32_t dynamic_shared; /* bytes */
+  uint32_t waits; /* 1: its blocks may start before the kernels launched before
+                     it end, since they wait for those themselves; else 0 */
   uint32_t num_params;
   const wyvern_param_desc *params;
   wyvern_cost_desc cost;

@@ -82,6 +82,7 @@ std::vector<Variant> mlir::wyvern::getCandidateVariants(bool training) {
             {"fused-blocks"},
             {"fused-warps"},
             {"fused-backward"},
+            {"clustered-backward"},
             inSegments("separate"),
             inSegments("fused-warps"),
             inSegments("fused-backward")};

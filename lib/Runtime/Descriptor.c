@@ -118,6 +118,9 @@ static wyvern_status check_kernel(const wyvern_program_desc *desc,
                      "count %d",
                      desc->name, kernel->symbol, kernel->block,
                      kernel->grid_factor, (int)kernel->grid_count);
+  if (kernel->waits > 1)
+    return MALFORMED("%s: %s has waits %u, expected 0 or 1", desc->name,
+                     kernel->symbol, kernel->waits);
   if ((kernel->grid_count == WYVERN_COUNT_SLOTS) != (kernel->grid_chunks > 0))
     return MALFORMED("%s: %s has %u chunks a slot of its grid, expected %s",
                      desc->name, kernel->symbol, kernel->grid_chunks,

@@ -188,8 +188,8 @@ void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
     os << getImageSymbol(kernel) << ", " << kernel.cubin.size() << ", ";
   os << counts[static_cast<unsigned>(kernel.gridCount)] << ", "
      << kernel.gridFactor << ", " << (slots ? kernel.gridChunks : 0) << ", "
-     << kernel.block << ", " << kernel.dynamicShared << ", "
-     << kernel.params.size() << ", " << stem << '_' << kernel.symbol
+     << kernel.block << ", " << kernel.dynamicShared << ", " << kernel.waits
+     << ", " << kernel.params.size() << ", " << stem << '_' << kernel.symbol
      << "_params,\n   {" << cost.stepChunks << ", " << cost.residents << ", "
      << cost.blockCycles << ", " << cost.stepCycles << ", " << cost.stepWork
      << ", " << cost.stepBytes << "}},\n";

@@ -103,6 +103,8 @@ static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
     });
     json.attribute("block", kernel.block);
     json.attribute("dynamic_shared", kernel.dynamicShared);
+    if (kernel.waits)
+      json.attribute("waits", true);
     json.attribute("static_shared", resources.staticShared);
     json.attribute("registers", resources.registers);
     json.attribute("stack", resources.stack);

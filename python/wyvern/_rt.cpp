@@ -389,6 +389,7 @@ private:
         get(grid, "chunks", kernel.grid_count == WYVERN_COUNT_SLOTS ? 1u : 0u);
     kernel.block = get<uint32_t>(object, "block");
     kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
+    kernel.waits = get(object, "waits", false) ? 1 : 0;
     kernel.num_params = (uint32_t)params.back().size();
     kernel.params = params.back().data();
     if (object.contains("cost")) {

@@ -96,6 +96,7 @@ def manifest():
                         "grid": {"factor": 4, "count": "sequences"},
                         "block": 384,
                         "dynamic_shared": 180000,
+                        "waits": True,
                         "params": [tile("q", 64), tile("k", 64), tile("v", 64), tile("o", 64)]
                         + [tile("before_0", 64), pointer("before_1"), pointer("initial_state")]
                         + strides("initial_state", 0, 1, 2, 3)
@@ -243,11 +244,11 @@ def case_dense(folder):
     assert before.startswith("launch delta_net_before grid=8,1,1 block=128,1,1 shared=49152 stream=0x77 ")
     work0, work1 = 0x900000, 0x900000 + 2 * 100 * 2 * 64 * 2
     assert work1 % 256 == 0
-    expected = f"attributes=0 context=0 map{maps[hex(k)]} {beta:#x} 200 2 map{maps[hex(work0)]} {work1:#x} 0x0 0 100 2"
+    expected = f"attributes=none context=0 map{maps[hex(k)]} {beta:#x} 200 2 map{maps[hex(work0)]} {work1:#x} 0x0 0 100 2"
     assert before.endswith(expected), (before, expected)
     state_strides = "16384 8192 128 1"
     expected = (
-        f"grid=8,1,1 block=384,1,1 shared=180000 stream=0x77 attributes=0 context=0 map{maps[hex(q)]} "
+        f"grid=8,1,1 block=384,1,1 shared=180000 stream=0x77 attributes=overlap context=0 map{maps[hex(q)]} "
         f"map{maps[hex(k)]} map{maps[hex(v)]} map{maps[hex(o)]} map{maps[hex(work0)]} {work1:#x} "
         f"{s0:#x} {state_strides} {s1:#x} {state_strides} 0x0 0 100 2"
     )

@@ -45,6 +45,7 @@ static const wyvern_kernel_desc kernels[] = {{"scale",
                                               1,
                                               128,
                                               1024,
+                                              0,
                                               5,
                                               params,
                                               {0}}};

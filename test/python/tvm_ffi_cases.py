@@ -80,7 +80,7 @@ def case_a_launch(module):
     with tvm_ffi.use_raw_stream(tvm_ffi.device("cuda:0"), 0x77):
         module.scale(rows(address=0x20000), None, rows(address=0x30000, offset=64), None, scratch())
     (launch,) = [x for x in journal() if x.startswith("launch")]
-    expected = "launch scale grid=8,1,1 block=128,1,1 shared=1024 stream=0x77 attributes=0 context=0 "
+    expected = "launch scale grid=8,1,1 block=128,1,1 shared=1024 stream=0x77 attributes=none context=0 "
     assert launch == expected + "0x20000 0x30040 256 0x900000 100", launch
     view = rows(strides=[25600, 512, 64, 1])
     module.scale(rows(), Tensor("f32", 2, 100, 4, 64), view, None, scratch())

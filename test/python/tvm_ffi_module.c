@@ -48,6 +48,7 @@ static const wyvern_kernel_desc kernels[] = {{"scale",
                                               0,
                                               128,
                                               1024,
+                                              0,
                                               5,
                                               params,
                                               {0}}};

@@ -109,6 +109,7 @@ struct KernelInfo {
   int64_t gridChunks = 1; ///< Slots: chunks a slot.
   int64_t block = 128;
   int64_t dynamicShared = 0;
+  bool waits = false; ///< Itself, for the kernels that are launched before it.
   std::vector<ParamInfo> params;
 
   std::string ptx;   ///< A PTX module that holds this kernel alone.

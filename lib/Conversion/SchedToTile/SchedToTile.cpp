@@ -7,6 +7,7 @@
 #include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 
 #include "Cores/CoresLowering.h"
+#include "Kernel/DividedRoles.h"
 #include "Kernel/KernelContext.h"
 #include "Kernel/TokenSums.h"
 
@@ -133,8 +134,8 @@ private:
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
     SmallVector<sched::KernelOp> kernels(func.getOps<sched::KernelOp>());
-    for (sched::KernelOp kernel : kernels)
-      if (failed(lower(kernel, names, builder)))
+    for (auto [i, kernel] : llvm::enumerate(kernels))
+      if (failed(lower(kernel, names, builder, /*hasPrevious=*/i > 0)))
         return failure();
     if (failed(lowerSums(func, names, builder)) || failed(checkResults(func)))
       return failure();
@@ -163,7 +164,7 @@ private:
   }
 
   LogicalResult lower(sched::KernelOp kernel, const TensorNames &names,
-                      OpBuilder &builder) {
+                      OpBuilder &builder, bool hasPrevious) {
     if (isOnCores(kernel)) {
       ++numKernels;
       return lowerOnCores(builder, kernel, names);
@@ -171,9 +172,9 @@ private:
     sinkConstants(kernel);
     FailureOr<KernelOrientation> orientation =
         KernelOrientation::analyze(kernel);
-    if (failed(orientation))
+    if (failed(orientation) || failed(divideTiles(kernel, *orientation)))
       return failure();
-    KernelContext context{kernel, *orientation, names};
+    KernelContext context{kernel, *orientation, names, hasPrevious};
     if (failed(lowerKernel(builder, context)))
       return failure();
     ++numKernels;

@@ -92,7 +92,28 @@ struct SyncPattern : OpConversionPattern<SyncOp> {
     // PTX ISA 9.7.13.4: barrier initialisation becomes visible to the async
     // proxy.
     e.ptx("fence.mbarrier_init.release.cluster;", "", {}, {});
-    e.ptx("bar.sync 0;", "~{memory}", {}, {});
+    if (op.getCluster())
+      // PTX ISA 9.7.13.3. Roles end with their warps apart.
+      e.ptx("barrier.cluster.arrive.release;\n"
+            "barrier.cluster.wait.acquire;",
+            "~{memory}", {}, {});
+    else
+      e.ptx("bar.sync 0;", "~{memory}", {}, {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct AwaitKernelsPattern : OpConversionPattern<AwaitKernelsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AwaitKernelsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    // LLVM's intrinsic (nvvm.griddepcontrol) touches no memory: loads of what
+    // the other kernels write could be moved in front of it.
+    Emitter(rewriter, op.getLoc())
+        .ptx("griddepcontrol.wait;", "~{memory}", {}, {});
     rewriter.eraseOp(op);
     return success();
   }
@@ -169,5 +190,6 @@ void tile::emitProxyFence(Emitter &e) {
 void tile::populateRolePatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<RolesPattern, WarpgroupIdPattern, OneWarpPattern, SyncPattern,
-               BarrierPattern>(converter, patterns.getContext());
+               AwaitKernelsPattern, BarrierPattern>(converter,
+                                                    patterns.getContext());
 }

@@ -214,6 +214,7 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";
   info.dynamicShared = *kernel.getSharedBytes();
+  info.waits = !kernel.getBody().getOps<tile::AwaitKernelsOp>().empty();
   for (BlockArgument argument : kernel.getBody().getArguments())
     if (failed(addParams(kernel, argument, info)))
       return failure();

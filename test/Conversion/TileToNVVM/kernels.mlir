@@ -11,6 +11,8 @@
 
 // Two barriers a stage, made by one thread and made visible before anybody waits.
 // CHECK-COUNT-4: mbarrier.init.shared::cta.b64
+// It waits for the kernels before it behind its barriers; nothing is moved across.
+// CHECK: "griddepcontrol.wait;", "~{memory}"
 // CHECK: fence.mbarrier_init.release.cluster
 // CHECK: bar.sync 0;
 
@@ -66,6 +68,7 @@ tile.kernel @k(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64
   %c1 = arith.constant 1 : index
   %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !ring
   %st = tile.alloc transient offset 32768 : !smem
+  tile.await_kernels
   %b = tile.block_id
   %batch, %start, %length, %end = tile.sequence %b of %cu tokens %T sequences %N
   tile.sync

@@ -20,6 +20,8 @@ struct KernelContext {
   mutable sched::KernelOp kernel; // op accessors are not const
   const KernelOrientation &orientation;
   const TensorNames &names;
+  /// Another kernel of the function is launched before it.
+  bool hasPrevious = false;
 
   /// The tile.kernel's argument for each argument of the region; a final that
   /// nobody reads has none.
@@ -27,6 +29,9 @@ struct KernelContext {
   LaunchArguments launch = {};
   /// The ring of each channel.
   DenseMap<Value, Value> rings = DenseMap<Value, Value>();
+  /// The ring in which blocks of a cluster hand each other their summands of
+  /// what a store stores.
+  DenseMap<Operation *, Value> exchanges = DenseMap<Operation *, Value>();
   /// The shared tile that each out of matrices leaves through.
   DenseMap<Value, Value> staging = DenseMap<Value, Value>();
   std::optional<BlockLocation> location = std::nullopt;

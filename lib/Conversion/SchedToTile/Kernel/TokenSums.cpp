@@ -151,6 +151,7 @@ void TokenSums::addSum(Value tensor, Value sum, Value block, Value rows) {
 void TokenSums::lower() {
   OpBuilder::InsertionGuard guard(builder);
   createShell();
+  tile::AwaitKernelsOp::create(builder, loc);
   Value block = tile::BlockIdOp::create(builder, loc);
   Value rows = countRows();
   for (auto [tensor, sum] : llvm::zip_equal(tensors, sums))

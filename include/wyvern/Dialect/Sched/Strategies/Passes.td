@@ -140,8 +140,8 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     * `load`: one warp that fills the channels of ins and does nothing else.
 
     What is read in front of a scan has to be in memory before. A map that another program
-    reads there is cut: what the scan alone reads becomes a map of its own, unless both would
-    compute the same product. So of a sequence in segments the chain that finds their ends
+    reads there is cut: what the scan alone reads becomes a map of its own, saved for a
+    backward or not, unless both would compute the same product. So of a sequence in segments the chain that finds their ends
     takes the factor along, and the last chain, whose carries start anew every few chunks and
     which has a block for each such run, its products. Carries that a map of zeros or of the
     identity starts begin with that in registers, as in `sched-separate`.
@@ -221,7 +221,9 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     as many warpgroups as the state has parts of 64 rows, and two roles for the outs of
     the map, which take the carry and the rows of the chain out of channels. A product
     of the map that both need, or whose result goes to products of one of them alone, is
-    made by the role that has less to do. One role loads on the side.
+    made by the role that has less to do. One role loads on the side. Of a sequence in
+    segments the last chain, whose carry starts anew every few chunks, has a block for each
+    such run.
 
     With `cluster` a head and sequence has two blocks, which are a cluster: the chain of
     each has half of the state, hands what it makes to both, and the roles of the map are

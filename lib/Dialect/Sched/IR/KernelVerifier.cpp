@@ -129,7 +129,11 @@ static LogicalResult verifySlots(KernelOp kernel) {
 
 /// Checks that a role on the CUDA cores is alone with what it loads and stores.
 static LogicalResult verifyOnCores(KernelOp kernel) {
-  for (RoleOp role : kernel.getRoles())
+  for (RoleOp role : kernel.getRoles()) {
+    if (role.getShareRows() && !role.getOnCores())
+      return role.emitOpError()
+             << "(K50) has share_rows: expected a role on_cores; others get "
+                "their rows from channels";
     if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
                               !kernel.getChannels().empty() ||
                               role.getSplit() != 1 || role.getCopies() != 1))
@@ -138,6 +142,7 @@ static LogicalResult verifyOnCores(KernelOp kernel) {
                 "group of warps, in a kernel without channels; its tiles lie "
                 "in "
                 "registers, where no other role can reach them";
+  }
   return success();
 }
 

@@ -209,9 +209,8 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   SmallVector<Value> coords = getCoordinates(target, visit.chunk, splitDim);
   if (auto dim = context.orientation.getDividedDim(store.getTile())) {
     Value start = getDividedStart(tensorOf(store.getTile()).getDimSize(*dim));
-    coords = context.location->getCoordinates(builder, binding,
-                                              getTensor(target), visit.chunk,
-                                              dim, start);
+    coords = context.location->getCoordinates(
+        builder, binding, getTensor(target), visit.chunk, dim, start);
   }
   int64_t rowDim = tensorDim(binding, 0);
   Value valid = validRows(target, visit.chunk);

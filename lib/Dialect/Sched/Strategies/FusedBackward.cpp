@@ -31,9 +31,10 @@ static constexpr int64_t kBesideCarries = 96;
 /// multiplies its rows by. It has them where the roles of the map keep so many,
 /// for each row of a token, that they need not make things again.
 static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
-/// Blocks of a cluster, and the registers of a chain whose warpgroup is alone in
-/// its block: an accumulator, the carries in 16 bits while they are multiplied,
-/// and those of the rows that it takes from registers, beside its carries.
+/// Blocks of a cluster, and the registers of a chain whose warpgroup is alone
+/// in its block: an accumulator, the carries in 16 bits while they are
+/// multiplied, and those of the rows that it takes from registers, beside its
+/// carries.
 static constexpr int64_t kClusterBlocks = 2, kOfLoneChain = 208;
 /// Roles of a map that sums pairs of tokens, in a cluster: of these one makes
 /// what sums over the columns that the others are divided along.
@@ -182,10 +183,8 @@ static int64_t countHeld(const RolePlan &plan, unsigned number) {
 /// Returns the numbers of channels in the order in which they are given a
 /// second place. Blocks of a cluster wait for each other's roles: first what a
 /// role holds longest, whose next tiles would come last.
-static SmallVector<unsigned> orderByNeed(const RolePlan &plan,
-                                         bool isCluster) {
-  auto order =
-      llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
+static SmallVector<unsigned> orderByNeed(const RolePlan &plan, bool isCluster) {
+  auto order = llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
   if (isCluster)
     llvm::stable_sort(order, [&](unsigned a, unsigned b) {
       return countHeld(plan, a) > countHeld(plan, b);
@@ -209,10 +208,10 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
   if (room < 0)
     return -room;
   if (hasDecay(plan.getProgram()))
-    room = std::max<int64_t>(
-        room - kSumBytes - (divided ? kExchangeBytes : 0), 0);
-  int64_t staging = countStaging(plan.getProgram()) /
-                    static_cast<int64_t>(kernel.getSplit());
+    room =
+        std::max<int64_t>(room - kSumBytes - (divided ? kExchangeBytes : 0), 0);
+  int64_t staging =
+      countStaging(plan.getProgram()) / static_cast<int64_t>(kernel.getSplit());
   bool isStaged = staging <= room;
   if (isStaged)
     room -= staging;
@@ -261,7 +260,8 @@ static std::string share(RolePlan &plan, const DividedMap &divided) {
            std::to_string(kClusterBlocks * tile::kBlockColumns) +
            ": blocks of a cluster cannot each do a part";
   if (Operation *op = divided.findMisusedSum())
-    return ("its map makes something of a sum over the columns that blocks of a "
+    return ("its map makes something of a sum over the columns that blocks of "
+            "a "
             "cluster have parts of, by " +
             op->getName().getStringRef() + ", that is no sum of theirs")
         .str();

@@ -181,11 +181,12 @@ def test_written_schedules_change_no_bit(path, place):
     assert_same_bits(program(**inputs), rounded(**inputs))
 
 
-def test_kernels_of_clusters_change_no_bit():
+@pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
+def test_kernels_of_clusters_change_no_bit(name):
     """The backward of two blocks a head, each with half of the values and, in the map, of the key channels."""
-    spec = small("delta_net-340M").replace("key: 64, value: 128", "key: 128, value: 128")
+    spec = small(name).replace("key: 64, value: 128", "key: 128, value: 128")
     rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, save="states")
-    backward = compile_part(spec, "delta_net", "clustered-backward", backward=True, save="states")
+    backward = compile_part(spec, name, "clustered-backward", backward=True, save="states")
     for place in PLACES:
         inputs = make_inputs(rounded, *place)
         outs = rounded(**inputs)

@@ -130,6 +130,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   cut.sharedBytes = target.sharedBytes;
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
   pm.addPass(delta::createJoinMapsPass());
+  pm.addPass(delta::createSplitMapsPass());
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;

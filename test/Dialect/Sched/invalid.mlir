@@ -339,6 +339,24 @@ func.func @role_k46(%x: tensor<?x?x2x64xbf16>) {
 
 // -----
 
+func.func @role_k47(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K50) has share_rows: expected a role on_cores; others get their rows from channels}}
+    sched.role "plain" warps 4 share_rows {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
+        sched.store %X to %out : tensor<1x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
 func.func @kernel_k29(%w: tensor<2x64xbf16>) {
   // expected-error @+1 {{(K29) expected an in with a time dimension, which says how many tokens there are}}
   sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1

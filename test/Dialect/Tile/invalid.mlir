@@ -136,6 +136,12 @@ tile.kernel @kernel_c6() grid -1 * slots warps 4 min_blocks 1 operands [] {
 
 // -----
 
+// expected-error @+1 {{(C8) expected clusters of 1 to 8 blocks that divide the grid's 4 blocks for each of its sequences, found 3}}
+tile.kernel @kernel_c8() grid 4 * sequences cluster 3 warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
 // expected-error @+1 {{(C7) expected boxes of 1 to 256 elements in each of a tensor's up to 5 dimensions, found '!tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 512, 1, 64]>'}}
 tile.kernel @kernel_c7(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 512, 1, 64]>) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
 }
@@ -1612,6 +1618,17 @@ tile.kernel @contract_c6() grid 1 * sequences warps 8 min_blocks 1 operands [] {
 
 // -----
 
+tile.kernel @contract_c7() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<8xf32>
+  %x = arith.constant dense<1.0> : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+  %y = arith.constant dense<0.0> : tensor<f32, #tile.spread<[]>>
+  // expected-error @+1 {{(C7) expected blocks that sum together to divide a cluster of the kernel, found 2}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %s : !tile.smem<8xf32>, {blocks = 2 : i64}
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
+}
+
+// -----
+
 func.func @rearrange_c1(%x: tensor<64xf32>) {
   // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
   %r = tile.rearrange %x from [0] : tensor<64xf32> -> tensor<64xf32>
@@ -1656,4 +1673,86 @@ func.func @solve_rows_c2(%l: tensor<2x2xf32, #tile.spread<[_, _]>>, %c: tensor<3
   // expected-error @+1 {{(C2) expected L of n x n, n rates and W of n rows, the rows whole in every thread}}
   %u = tile.solve_rows %l, %c, %w : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<3xf32, #tile.spread<[_]>>, tensor<2x64xf32, #tile.spread<[_, _]>>
   return
+}
+
+// -----
+
+func.func @conv_row_c1(%x: tensor<1x64xf32>, %w: tensor<3x64xf32>, %f: tensor<64x4xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %y, %next = tile.conv_row %x behind %w filter %f : tensor<1x64xf32>, tensor<3x64xf32>, tensor<64x4xf32>
+  return
+}
+
+// -----
+
+func.func @conv_row_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>, %w: tensor<3x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>,
+                       %f: tensor<64x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 2, _]>>) {
+  // expected-error @+1 {{(C2) expected one row of d channels, a window of w - 1 rows and a filter of d x w, channels spread alike and all else whole in every thread}}
+  %y, %next = tile.conv_row %x behind %w filter %f : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>,
+      tensor<3x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>, tensor<64x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 2, _]>>
+  return
+}
+
+// -----
+
+func.func @share_rows_c1(%x: tensor<1x64xf32>, %h: index, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %y = tile.share_rows %x half %h through %s : !tile.smem<128xf32>, (tensor<1x64xf32>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+  return
+}
+
+// -----
+
+func.func @share_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %h: index, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected a result of the same f32 elements for each tile, and scratch of twice as many f32 as these have together, 128, found}}
+  %y = tile.share_rows %x half %h through %s : !tile.smem<64xf32>, (tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+  return
+}
+
+// -----
+
+tile.kernel @cluster_arrive_c1() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C1) expected a kernel whose blocks form clusters, found one of single blocks, which wait for no other}}
+  tile.cluster_arrive
+}
+
+// -----
+
+tile.kernel @cluster_wait_c1() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C1) expected a kernel whose blocks form clusters, found one of single blocks, which wait for no other}}
+  tile.cluster_wait
+}
+
+// -----
+
+func.func @keep_c1(%x: tensor<1x64xf32>, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  tile.keep %x in %s : tensor<1x64xf32>, !tile.smem<128xf32>
+  return
+}
+
+// -----
+
+// Warps that hold the same keep it each for itself.
+tile.kernel @keep_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<64xf32>
+  %x = arith.constant dense<1.0> : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
+  // expected-error @+1 {{(C2) expected a tile of f32, and a vector of f32 with an entry for each of the 1 elements of each of the kernel's 128 threads, found}}
+  tile.keep %x in %s : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, !tile.smem<64xf32>
+}
+
+// -----
+
+func.func @kept_c1(%s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %x = tile.kept %s : !tile.smem<128xf32> -> tensor<1x64xf32>
+  return
+}
+
+// -----
+
+tile.kernel @kept_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<64xf32>
+  // expected-error @+1 {{(C2) expected a tile of f32, and a vector of f32 with an entry for each of the 1 elements of each of the kernel's 128 threads, found}}
+  %x = tile.kept %s : !tile.smem<64xf32> -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
 }

@@ -75,6 +75,9 @@ private:
   void locateSequence(OpBuilder &builder, Value unit);
   void countChunks(OpBuilder &builder);
   Value locateHead(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
+  /// The first element of what the block's head has of a dimension of `size`
+  /// elements that is kept whole.
+  Value locatePart(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
   /// Returns the tokens of a chunk, and the chunks and the tokens of a run.
   Value getChunkTokens(OpBuilder &builder) const;
   Value getRun(OpBuilder &builder) const;

@@ -304,13 +304,17 @@ void RoleLowering::zeroUnownedRows(sched::StoreOp store, Value end) {
   at[dim] = index(0);
   // This block's columns; of a vector, one element a row.
   bool isVector = tensorOf(store.getTile()).getRank() == 1;
-  int64_t pieces = isVector || splitDim
-                       ? 1
-                       : llvm::divideCeil(getTensor(target).getShape().back(),
-                                          tile::kBlockColumns);
+  int64_t pieces =
+      isVector || splitDim
+          ? 1
+          : llvm::divideCeil(binding.getDims().back().getExtent(
+                                 getTensor(target).getShape().back()),
+                             tile::kBlockColumns);
+  Value column = at.back();
   for (int64_t piece = 0; piece < pieces; ++piece) {
     if (piece > 0)
-      at.back() = index(piece * tile::kBlockColumns);
+      at.back() = arith::AddIOp::create(builder, loc, column,
+                                        index(piece * tile::kBlockColumns));
     tile::ZeroFillOp::create(builder, loc, context.arguments.lookup(target), at,
                              dim, rows(end, binding),
                              rows(context.launch.tokens, binding),

@@ -105,7 +105,8 @@ static bool isFree(Operation &op) {
 
 /// Returns the bytes that a block moves in a chunk for a tensor. Blocks of one
 /// head share what they load without a split dimension, and heads of a group
-/// share a head's tensor: each counts its part of it.
+/// share a head's tensor: each counts its part of it, but what it has of a
+/// split dimension is its own.
 static int64_t countBytes(KernelOp kernel, BlockArgument tensor) {
   RankedTensorType type = cast<GlobalType>(tensor.getType()).getTensor();
   delta::BindingAttr binding = kernel.getBinding(tensor);
@@ -114,7 +115,7 @@ static int64_t countBytes(KernelOp kernel, BlockArgument tensor) {
   int64_t heads = static_cast<int64_t>(kernel.getHeads());
   for (auto [dim, size] : llvm::zip_equal(binding.getDims(), type.getShape()))
     if (dim.kind == delta::DimKind::head)
-      bytes = bytes * size / heads;
+      bytes = bytes * size * binding.getParts() / heads;
   return bytes /
          (static_cast<int64_t>(kernel.getSplit()) * binding.getChunkMultiple());
 }

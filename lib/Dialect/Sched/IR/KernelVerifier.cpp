@@ -56,6 +56,8 @@ static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
       return error("a static size where a dimension is kept whole");
     if (dim.isPart() && dim.end > size)
       return error("a part within the dimension");
+    if (dim.parts > 1 && (size % dim.parts != 0 || heads % dim.parts != 0))
+      return error("parts that divide the dimension and the grid's heads");
     if (dim.kind == delta::DimKind::time &&
         dim.getRows(kernel.getChunk()) <
             static_cast<int64_t>(kernel.getChunk()) * dim.multiple)
@@ -127,7 +129,11 @@ static LogicalResult verifySlots(KernelOp kernel) {
 
 /// Checks that a role on the CUDA cores is alone with what it loads and stores.
 static LogicalResult verifyOnCores(KernelOp kernel) {
-  for (RoleOp role : kernel.getRoles())
+  for (RoleOp role : kernel.getRoles()) {
+    if (role.getShareRows() && !role.getOnCores())
+      return role.emitOpError()
+             << "(K50) has share_rows: expected a role on_cores; others get "
+                "their rows from channels";
     if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
                               !kernel.getChannels().empty() ||
                               role.getSplit() != 1 || role.getCopies() != 1))
@@ -136,6 +142,7 @@ static LogicalResult verifyOnCores(KernelOp kernel) {
                 "group of warps, in a kernel without channels; its tiles lie "
                 "in "
                 "registers, where no other role can reach them";
+  }
   return success();
 }
 

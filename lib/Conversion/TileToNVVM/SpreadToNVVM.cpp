@@ -143,9 +143,9 @@ void ContractEmitter::sendSums(ArrayRef<Value> sums, Value offset) {
   Value own = e.urem(rank, blocks);
   Value lane = e.laneId();
   Value place = e.add(scratch, offset);
-  place = e.add(place, e.mul(own, op.getSummedWarps() *
-                                      static_cast<int64_t>(sums.size()) *
-                                      kBytes));
+  place =
+      e.add(place, e.mul(own, op.getSummedWarps() *
+                                  static_cast<int64_t>(sums.size()) * kBytes));
   Value isSender = e.cmp(LLVM::ICmpPredicate::ult, lane, e.c32(blocks));
   e.ifThen(isSender, [&] {
     Value target = e.add(e.sub(rank, own), lane);

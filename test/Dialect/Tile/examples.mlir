@@ -264,9 +264,9 @@ func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<
 
 // CHECK-LABEL: func.func @dot
 func.func @dot(%a: !tile.smem<128x128xbf16>, %b: !tile.smem<128x128xbf16>, %scratch: !tile.smem<4xf32>) {
-  // CHECK: tile.dot %{{.*}}, %{{.*}} via %{{.*}} barrier 1 : <128x128xbf16>, <4xf32>
+  // CHECK: tile.dot %{{.*}}, %{{.*}} via %{{.*}} barrier 1 : <128x128xbf16>, <128x128xbf16>, <4xf32>
   %s = tile.dot %a, %b via %scratch barrier 1
-      : !tile.smem<128x128xbf16>, !tile.smem<4xf32>
+      : !tile.smem<128x128xbf16>, !tile.smem<128x128xbf16>, !tile.smem<4xf32>
   return
 }
 

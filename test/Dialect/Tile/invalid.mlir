@@ -31,6 +31,16 @@ func.func @smem_c2_columns(%t: !tile.smem<64x96xf16>) { return }
 
 // -----
 
+// expected-error @+1 {{(C3) expected some rows of a matrix of bf16 or f16 that has more, a multiple of 8, found 64 of 64 rows of 'bf16'}}
+func.func @smem_c3(%t: !tile.smem<64x64xbf16, of 64>) { return }
+
+// -----
+
+// expected-error @+1 {{(C3) expected some rows of a matrix of bf16 or f16 that has more, a multiple of 8, found 64 of 128 rows of 'f32'}}
+func.func @smem_c3_type(%t: !tile.smem<64x64xf32, of 128>) { return }
+
+// -----
+
 // Two layouts do not mix: there is no implicit conversion.
 
 func.func @layouts(%x: tensor<64x64xf32, #tile.layout<acc>>) {
@@ -140,6 +150,25 @@ tile.kernel @kernel_c7(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 5
 
 // expected-error @+1 {{(C7) expected boxes of 1 to 256 elements in each of a tensor's up to 5 dimensions, found '!tile.tensor_map<tensor<?x64xbf16>, box = [64]>'}}
 tile.kernel @kernel_c7_rank(%map: !tile.tensor_map<tensor<?x64xbf16>, box = [64]>) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
+}
+
+// -----
+
+// expected-error @+1 {{(C8) expected clusters of 1 to 8 blocks that divide the grid's 3 blocks for each of its slots, found 2}}
+tile.kernel @kernel_c8() grid 3 * slots cluster 2 warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
+// expected-error @+1 {{(C8) expected clusters of 1 to 8 blocks that divide the grid's 16 blocks for each of its slots, found 16}}
+tile.kernel @kernel_c8_most() grid 16 * slots cluster 16 warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
+tile.kernel @sync_c1() grid 2 * slots warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C1) expected a kernel of clusters, found one whose blocks are launched one by one}}
+  tile.sync cluster
 }
 
 // -----
@@ -380,6 +409,56 @@ tile.kernel @roles_c10_own() grid 1 * slots warps 12 min_blocks 1 operands [] {
 func.func @alloc_ring_c1() {
   // expected-error @+1 {{(C1) expected one producer warp of a ring that TMA fills, found 4}}
   %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
+func.func @alloc_ring_c2() {
+  // expected-error @+1 {{(C2) expected a ring across the blocks of the kernel's cluster, which warps fill, found 2 blocks and '!tile.ring<2, [!tile.smem<64x64xbf16>]>'}}
+  %r = tile.alloc_ring producers 1 consumers 4 across 2 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
+tile.kernel @alloc_ring_c2_blocks() grid 4 * slots cluster 4 warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C2) expected a ring across the blocks of the kernel's cluster, which warps fill, found 2 blocks and '!tile.ring<1, [!tile.smem<64x128xbf16>], warps>'}}
+  %r = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+}
+
+// -----
+
+func.func @send_c1(%t: !tile.smem<64x64xbf16>, %i: index) {
+  %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  // expected-error @+1 {{(C1) expected a ring across blocks, found one whose stages are this block's alone}}
+  tile.send %t to %i of %r[%i] : !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  return
+}
+
+// -----
+
+func.func @send_c2(%t: !tile.smem<64x128xbf16>, %r: !tile.ring<1, [!tile.smem<64x256xbf16>], warps>, %i: index) {
+  // expected-error @+1 {{(C2) expected a piece of 64 columns of 16 bits, or a vector of a multiple of 4, which lie side by side, found '!tile.smem<64x128xbf16>'}}
+  tile.send %t to %i of %r[%i] : !tile.smem<64x128xbf16>, !tile.ring<1, [!tile.smem<64x256xbf16>], warps>
+  return
+}
+
+// -----
+
+func.func @commit_c2(%i: index) {
+  %r = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // expected-error @+1 {{(C2) expected the bytes that other blocks send into a stage of a ring across blocks, a multiple of its 4 producers, found none}}
+  tile.commit %r[%i] : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  return
+}
+
+// -----
+
+func.func @commit_c2_bytes(%i: index) {
+  %r = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // expected-error @+1 {{(C2) expected the bytes that other blocks send into a stage of a ring across blocks, a multiple of its 4 producers, found 8190}}
+  tile.commit %r[%i] bytes 8190 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
   return
 }
 
@@ -822,8 +901,17 @@ func.func @write_c5(%x: tensor<64x64xbf16, #tile.layout<acc>>, %r: !tile.ring<2,
 // -----
 
 func.func @subview_c1(%t: !tile.smem<64x192xbf16>, %i: index) {
-  // expected-error @+1 {{(C1) expected one of several equal pieces of a tile: blocks of 64 columns of a 16-bit matrix, else rows; found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
+  // expected-error @+1 {{(C1) expected one of several equal pieces of a tile: blocks of 64 columns of a 16-bit matrix, or rows of it, which say of how many, else rows; found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
   %s = tile.subview %t[%i] : !tile.smem<64x192xbf16> -> !tile.smem<64x128xbf16>
+  return
+}
+
+// -----
+
+// A view of rows has the column blocks of the tile.
+func.func @subview_c1_rows(%t: !tile.smem<128x128xbf16>, %i: index) {
+  // expected-error @+1 {{found '!tile.smem<64x128xbf16>' of '!tile.smem<128x128xbf16>'}}
+  %s = tile.subview %t[%i] : !tile.smem<128x128xbf16> -> !tile.smem<64x128xbf16>
   return
 }
 
@@ -1053,7 +1141,7 @@ func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.sm
 
 func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
   // expected-error @+1 {{(C1) expected matrices of 16 bits with a multiple of 64 rows, found '!tile.smem<32x64xbf16>'}}
-  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<4xf32>
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<32x64xbf16>, !tile.smem<4xf32>
   return
 }
 
@@ -1061,7 +1149,15 @@ func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
 
 func.func @dot_c2(%a: !tile.smem<64x64xbf16>, %s: !tile.smem<64xf32>) {
   // expected-error @+1 {{(C2) expected a scratch tile of '!tile.smem<4xf32>', found '!tile.smem<64xf32>'}}
-  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @dot_c3(%a: !tile.smem<64x64xbf16>, %b: !tile.smem<64x128xbf16>, %s: !tile.smem<4xf32>) {
+  // expected-error @+1 {{(C3) expected matrices of one shape and element type, found '!tile.smem<64x64xbf16>' and '!tile.smem<64x128xbf16>'}}
+  %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x128xbf16>, !tile.smem<4xf32>
   return
 }
 

@@ -74,8 +74,9 @@ BlockLocation::BlockLocation(OpBuilder &builder, sched::KernelOp kernel,
   };
   Value id = tile::BlockIdOp::create(builder, loc);
   Value splits = createIndex(builder, loc, kernel.getSplit());
+  splitPart = rem(id, splits);
   splitStart =
-      arith::MulIOp::create(builder, loc, rem(id, splits),
+      arith::MulIOp::create(builder, loc, splitPart,
                             createIndex(builder, loc, getBlockSplit(kernel)));
   Value rest = div(id, splits);
   Value heads = createIndex(builder, loc, kernel.getHeads());
@@ -165,6 +166,17 @@ Value BlockLocation::locateHead(OpBuilder &builder, BoundDim dim,
                                createIndex(builder, loc, dim.offset));
 }
 
+Value BlockLocation::locatePart(OpBuilder &builder, BoundDim dim,
+                                int64_t size) const {
+  Location loc = kernel.getLoc();
+  if (dim.parts == 1)
+    return createIndex(builder, loc, dim.offset);
+  Value part = arith::RemUIOp::create(builder, loc, head,
+                                      createIndex(builder, loc, dim.parts));
+  return arith::MulIOp::create(
+      builder, loc, part, createIndex(builder, loc, dim.getExtent(size)));
+}
+
 SmallVector<Value>
 BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
                               RankedTensorType type, const Chunk &chunk,
@@ -186,9 +198,9 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
       ++tileDim;
       break;
     case DimKind::whole:
-      coords.push_back(createIndex(builder, loc, dim.offset));
+      coords.push_back(locatePart(builder, dim, size));
       if (splitDim == tileDim)
-        coords.back() = dim.isPart()
+        coords.back() = dim.isPart() || dim.parts > 1
                             ? Value(arith::AddIOp::create(
                                   builder, loc, coords.back(), splitStart))
                             : splitStart;

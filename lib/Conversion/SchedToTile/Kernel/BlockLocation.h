@@ -58,8 +58,9 @@ public:
                                     std::optional<int64_t> splitDim,
                                     Value splitStart) const;
 
-  /// The first element of the block's part of the split dimension.
-  Value splitStart;
+  /// The number of the block's part of the split dimension, which is that of
+  /// the block in a cluster, and the part's first element.
+  Value splitPart, splitStart;
   Value sequence, head;
   Value batch, start, length, end; ///< of the sequence
   /// The sequence's chunks, the block's first one, and how many it visits.
@@ -74,6 +75,9 @@ private:
   void locateSequence(OpBuilder &builder, Value unit);
   void countChunks(OpBuilder &builder);
   Value locateHead(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
+  /// The first element of what the block's head has of a dimension of `size`
+  /// elements that is kept whole.
+  Value locatePart(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
   /// Returns the tokens of a chunk, and the chunks and the tokens of a run.
   Value getChunkTokens(OpBuilder &builder) const;
   Value getRun(OpBuilder &builder) const;

@@ -66,6 +66,10 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
     if (rounded != held)
       tile = arith::TruncFOp::create(builder, loc, rounded, tile);
   }
+  if (context.orientation.isSummand(stored))
+    tiles.front() = sumOverBlocks(store, tiles.front(), visit);
+  OpBuilder::InsertionGuard guard(builder);
+  enterFirstBlock(store);
   if (isState(type, binding))
     storeState(store, tiles.front(), visit);
   else if (!isVector)
@@ -95,6 +99,8 @@ bool RoleLowering::copyFactor(sched::StoreOp store, RegionLowering &lowering,
       cast<tile::SmemType>(place.getType()).getElementType() !=
           getTensor(target).getElementType())
     return false;
+  OpBuilder::InsertionGuard guard(builder);
+  enterFirstBlock(store);
   tile::CopyRowsOp::create(builder, loc, place,
                            context.arguments.lookup(target),
                            getCoordinates(target, visit.chunk, std::nullopt),
@@ -201,6 +207,12 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   if (context.orientation.isSplit(role))
     splitDim = m;
   SmallVector<Value> coords = getCoordinates(target, visit.chunk, splitDim);
+  if (auto dim = context.orientation.getDividedDim(store.getTile())) {
+    Value start = getDividedStart(tensorOf(store.getTile()).getDimSize(*dim));
+    coords = context.location->getCoordinates(builder, binding,
+                                              getTensor(target), visit.chunk,
+                                              dim, start);
+  }
   int64_t rowDim = tensorDim(binding, 0);
   Value valid = validRows(target, visit.chunk);
   // The rows in memory are the value's dimension 0: the register tile's columns
@@ -293,13 +305,17 @@ void RoleLowering::zeroUnownedRows(sched::StoreOp store, Value end) {
   at[dim] = index(0);
   // This block's columns; of a vector, one element a row.
   bool isVector = tensorOf(store.getTile()).getRank() == 1;
-  int64_t pieces = isVector || splitDim
-                       ? 1
-                       : llvm::divideCeil(getTensor(target).getShape().back(),
-                                          tile::kBlockColumns);
+  int64_t pieces =
+      isVector || splitDim
+          ? 1
+          : llvm::divideCeil(binding.getDims().back().getExtent(
+                                 getTensor(target).getShape().back()),
+                             tile::kBlockColumns);
+  Value column = at.back();
   for (int64_t piece = 0; piece < pieces; ++piece) {
     if (piece > 0)
-      at.back() = index(piece * tile::kBlockColumns);
+      at.back() = arith::AddIOp::create(builder, loc, column,
+                                        index(piece * tile::kBlockColumns));
     tile::ZeroFillOp::create(builder, loc, context.arguments.lookup(target), at,
                              dim, rows(end, binding),
                              rows(context.launch.tokens, binding),

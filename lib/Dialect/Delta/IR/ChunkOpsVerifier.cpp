@@ -109,6 +109,13 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
              << "(C23) expected a part of a dimension of an in, within its "
              << size << " elements, found " << binding << " for " << name
              << " of type " << type;
+    if (dim.parts > 1 && (!isStatic || dim.isPart() || heads % dim.parts != 0 ||
+                          size % dim.parts != 0))
+      return op.emitOpError()
+             << "(C25) expected " << name << " to be split into parts that "
+             << "divide its " << size << " elements and heads = " << heads
+             << ", of a dimension that is no part itself, found " << binding
+             << " for " << type;
     if (dim.kind == DimKind::time &&
         dim.getRows(op.getChunk()) <
             static_cast<int64_t>(op.getChunk()) * dim.multiple)
@@ -136,10 +143,13 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
       return op.emitOpError()
              << "(C5) expected the head dimension of " << name
              << " to divide heads = " << heads << ", found " << type;
-    if (!isShared && (size != heads || isMember))
+    // Heads that have a part of the elements each share one of the tensor's.
+    int64_t parts = binding.getParts();
+    if (!isShared && (size * parts != heads || isMember))
       return op.emitOpError()
              << "(C6) expected the head dimension of " << name
-             << " to equal heads = " << heads << ", found " << binding
+             << " to equal heads = " << heads
+             << (parts > 1 ? " by its parts" : "") << ", found " << binding
              << " for " << type
              << "; sum over a group of heads with a chunk_map that reads each "
                 "of them, [head * n + i]";

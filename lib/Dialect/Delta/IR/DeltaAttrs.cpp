@@ -42,6 +42,20 @@ static ParseResult parsePart(AsmParser &parser, BoundDim &dim) {
   return success();
 }
 
+/// Parses `split n` if it is there.
+static ParseResult parseSplit(AsmParser &parser, BoundDim &dim) {
+  if (failed(parser.parseOptionalKeyword("split")))
+    return success();
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseInteger(dim.parts))
+    return failure();
+  if (dim.parts < 2)
+    return parser.emitError(loc)
+           << "expected two or more parts, one for each head in turn, found "
+           << dim.parts;
+  return success();
+}
+
 /// Parses the n of `* n`.
 static ParseResult parseMultiple(AsmParser &parser, BoundDim &dim) {
   SMLoc loc = parser.getCurrentLocation();
@@ -67,8 +81,8 @@ static ParseResult parseRows(AsmParser &parser, BoundDim &dim) {
   return success();
 }
 
-/// Parses one entry of a binding: a keyword, after `_` perhaps `from a to b`,
-/// after some perhaps `* n`, after `time` and `time * n` perhaps `in m`, and
+/// Parses one entry of a binding: a keyword, after `_` perhaps `from a to b` or
+/// `split n`, after some perhaps `* n`, after `time` and `time * n` perhaps `in m`, and
 /// after `head * n` and `chunk * n` perhaps `+ i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
@@ -81,7 +95,8 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
            << "expected seq, time, chunk, head, slot or _, found '" << keyword
            << "'";
   dim = {*kind, 1};
-  if (*kind == DimKind::whole && parsePart(parser, dim))
+  if (*kind == DimKind::whole &&
+      (parsePart(parser, dim) || parseSplit(parser, dim)))
     return failure();
   bool isCounted =
       !describeMultiple(*kind).empty() && succeeded(parser.parseOptionalStar());
@@ -109,6 +124,8 @@ void BindingAttr::printDims(llvm::raw_ostream &os) const {
     os << stringifyDimKind(dim.kind);
     if (dim.isPart())
       os << " from " << dim.offset << " to " << dim.end;
+    if (dim.parts != 1)
+      os << " split " << dim.parts;
     if (dim.multiple != 1)
       os << " * " << dim.multiple;
     if (dim.rows != 0)
@@ -164,6 +181,13 @@ int64_t BindingAttr::getChunkMultiple() const {
 
 int64_t BindingAttr::getChunkOffset() const {
   return findDim(*this, DimKind::chunk).offset;
+}
+
+int64_t BindingAttr::getParts() const {
+  int64_t parts = 1;
+  for (BoundDim dim : getDims())
+    parts *= dim.parts;
+  return parts;
 }
 
 RankedTensorType BindingAttr::getTileType(RankedTensorType type, int64_t chunk,

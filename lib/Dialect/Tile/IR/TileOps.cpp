@@ -163,12 +163,25 @@ template <typename OpT> static LogicalResult verifyStage(OpT op) {
   return success();
 }
 
+/// True for a view of equally many rows, in all columns, of a 16-bit matrix.
+static bool isViewOfRows(SmemType tile, SmemType view) {
+  if (!tile.isSwizzled() || tile.getElementType() != view.getElementType())
+    return false;
+  int64_t rows = view.getShape()[0];
+  return rows < tile.getShape()[0] && tile.getShape()[0] % rows == 0 &&
+         view.getShape()[1] == tile.getShape()[1] &&
+         view.getWholeRows() == tile.getBlockRows();
+}
+
 LogicalResult SubviewOp::verify() {
   SmemType tile = getTile().getType(), view = getView().getType();
+  if (isViewOfRows(tile, view))
+    return success();
   // What lies in one piece: blocks of 64 columns of a 16-bit matrix, else rows.
   size_t dim = tile.isSwizzled() ? 1 : 0;
   bool matches = tile.getElementType() == view.getElementType() &&
-                 tile.getShape().size() == view.getShape().size();
+                 tile.getShape().size() == view.getShape().size() &&
+                 tile.getWholeRows() == view.getWholeRows();
   for (size_t i = 0; matches && i < tile.getShape().size(); ++i) {
     int64_t whole = tile.getShape()[i], piece = view.getShape()[i];
     matches = i == dim ? whole % piece == 0 : whole == piece;
@@ -178,8 +191,39 @@ LogicalResult SubviewOp::verify() {
     return emitOpError() << "(C1) expected one of several equal pieces of a "
                             "tile: blocks of "
                          << kBlockColumns
-                         << " columns of a 16-bit matrix, else rows; found "
+                         << " columns of a 16-bit matrix, or rows of it, which "
+                            "say of how many, else rows; found "
                          << view << " of " << tile;
+  return success();
+}
+
+/// True if the rings and barriers of `op` are those of a cluster of `blocks`.
+static bool isInCluster(Operation *op, int64_t blocks) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  return !kernel || static_cast<int64_t>(kernel.getCluster()) == blocks;
+}
+
+LogicalResult SyncOp::verify() {
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (getCluster() && kernel && kernel.getCluster() == 1)
+    return emitOpError() << "(C1) expected a kernel of clusters, found one "
+                            "whose blocks are launched one by one";
+  return success();
+}
+
+LogicalResult SendOp::verify() {
+  auto ring = getRing().getDefiningOp<AllocRingOp>();
+  if (ring && ring.getAcross() == 1)
+    return emitOpError() << "(C1) expected a ring across blocks, found one "
+                            "whose stages are this block's alone";
+  SmemType piece = getPiece().getType();
+  bool isVector = piece.getShape().size() == 1 && piece.getShape()[0] % 4 == 0;
+  bool isBlock = piece.isSwizzled() && piece.getShape()[1] == kBlockColumns;
+  if (!isVector && !isBlock)
+    return emitOpError() << "(C2) expected a piece of " << kBlockColumns
+                         << " columns of 16 bits, or a vector of a multiple of "
+                            "4, which lie side by side, found "
+                         << piece;
   return success();
 }
 
@@ -190,6 +234,12 @@ LogicalResult AllocRingOp::verify() {
            << "(C1) expected one producer warp of a ring that TMA "
               "fills, found "
            << getProducers();
+  int64_t across = getAcross();
+  if (across != 1 && (across < 1 || !isInCluster(*this, across) ||
+                      getRing().getType().getFill() != Fill::warps))
+    return emitOpError() << "(C2) expected a ring across the blocks of the "
+                            "kernel's cluster, which warps fill, found "
+                         << across << " blocks and " << getRing().getType();
   return success();
 }
 
@@ -229,8 +279,26 @@ template <typename OpT> static LogicalResult verifyLoadedRing(OpT op) {
                           << op.getRing().getType();
 }
 
+/// Checks the bytes that other blocks send into a stage.
+static LogicalResult verifySentBytes(CommitOp op, AllocRingOp ring) {
+  int64_t producers = ring.getProducers();
+  std::optional<int64_t> bytes = op.getBytes();
+  if (bytes && *bytes > 0 && *bytes % producers == 0)
+    return success();
+  InFlightDiagnostic diagnostic =
+      op.emitOpError() << "(C2) expected the bytes that other blocks send into "
+                          "a stage of a ring across blocks, a multiple of its "
+                       << producers << " producers, found ";
+  if (bytes)
+    return diagnostic << *bytes;
+  return diagnostic << "none";
+}
+
 LogicalResult CommitOp::verify() {
   RingType ring = getRing().getType();
+  auto alloc = getRing().getDefiningOp<AllocRingOp>();
+  if (alloc && alloc.getAcross() > 1)
+    return verifySentBytes(*this, alloc);
   int64_t most = ring.getTransactionBytes();
   if (std::optional<int64_t> bytes = getBytes();
       bytes && (*bytes < 1 || *bytes > most))

@@ -48,6 +48,9 @@ struct BoundDim {
   int64_t multiple = 1;
   int64_t offset = 0;
   int64_t end = 0; ///< of a part of what is kept whole, behind it; 0: no part
+  /// Equal parts of a dimension that is kept whole, of which the heads of the
+  /// program have one each in turn.
+  int64_t parts = 1;
   /// Rows of the tile of a `time` dimension, where these are more than a
   /// chunk's: zeros are behind the chunk's in an in. 0 where it has these only.
   int64_t rows = 0;
@@ -57,18 +60,21 @@ struct BoundDim {
     return rows ? rows : chunk * multiple;
   }
   /// Elements of a dimension of `size` elements, kept whole, that a tile has.
-  int64_t getExtent(int64_t size) const { return end ? end - offset : size; }
+  int64_t getExtent(int64_t size) const {
+    return (end ? end - offset : size) / parts;
+  }
   bool isPart() const { return end != 0; }
 
   bool operator==(const BoundDim &other) const {
     return kind == other.kind && multiple == other.multiple &&
-           offset == other.offset && end == other.end && rows == other.rows;
+           offset == other.offset && end == other.end &&
+           parts == other.parts && rows == other.rows;
   }
 };
 
 inline llvm::hash_code hash_value(const BoundDim &dim) {
   return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple,
-                            dim.offset, dim.end, dim.rows);
+                            dim.offset, dim.end, dim.parts, dim.rows);
 }
 
 } // namespace mlir::wyvern::delta

@@ -69,7 +69,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     for one every n chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
     whole; `_ * n` with zeros behind it, up to a multiple of n; `_ from a to b`, of an in, for
-    its elements a to b - 1). The tile of an operand keeps `time`, as
+    its elements a to b - 1; `_ split n` for one of n equal parts, that of head j being part
+    j modulo n, and an out then having one head for n of the program's). The tile of an operand keeps `time`, as
     chunk * n rows (or m), and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.
@@ -91,6 +92,9 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     int64_t getChunkMultiple() const;
     /// Which of these chunks an out is of; 0 if there is none.
     int64_t getChunkOffset() const;
+    /// Heads of the program that share one of an out's, each with a part of its
+    /// elements; 1 if none is split.
+    int64_t getParts() const;
     /// The tile of `type` for one (sequence, head, chunk): `chunk` tokens, floats
     /// as `compute`.
     ::mlir::RankedTensorType getTileType(::mlir::RankedTensorType type,

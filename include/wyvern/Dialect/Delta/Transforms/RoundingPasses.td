@@ -104,6 +104,60 @@ def JoinMapsPass : Pass<"delta-join-maps"> {
   ];
 }
 
+def SplitMapsPass : Pass<"delta-split-maps"> {
+  let summary = "maps of wide channels as one for each part of these";
+  let description = [{
+    Products with a decay a channel (`delta.decay_apply`) sum over tokens, never over
+    channels: of d_q, d_k and d_g, and of what the states add to them, a block can make
+    some channels as well as all. This pass finds the channels of such products in a
+    `delta.chunk_map` whose key dimension is wide, and makes two maps of it. The first one
+    has what the other cannot have in parts: operations that sum over the channels, and
+    products without them (the gradients of the factors), which would be made once for
+    each part. The second one has as many heads for each as there are parts, whose
+    tensors are bound to `_ split n`: head j has part j modulo n. All its tiles are so
+    much narrower, so that a block has room for sums that would else go from map to map
+    through memory (`delta-cut-maps`).
+
+    Before, with key dimension 128 (types left out):
+
+    ```mlir
+    %d = delta.chunk_map heads = 4 ins(%dO[seq, time, head, _], %R[seq, time, head, _],
+                                       %K[seq, time, head, _], %G[seq, time, head, _])
+        outs([seq, time, head, _]) {
+      %m = linalg.contract %dO, %R
+      %a = delta.decay_apply upto_token %m, %K decay(%G)
+      delta.yield outs(%a)
+    }
+    ```
+
+    After, with `columns=64`:
+
+    ```mlir
+    %M = delta.chunk_map heads = 4 ins(%dO[seq, time, head, _], %R[seq, time, head, _]) {
+      %m = linalg.contract %dO, %R
+      delta.yield outs(%m)
+    }
+    %d = delta.chunk_map heads = 8 ins(%m = %M[seq, time, head, _], %K[seq, time, head, _ split 2],
+                                       %G[seq, time, head, _ split 2])
+        outs([seq, time, head, _ split 2]) {
+      %a = delta.decay_apply upto_token %m, %K decay(%G)
+      delta.yield outs(%a)
+    }
+    ```
+
+    A map stays whole where its channels are no multiple of `columns`, or no more than
+    these, or where a sum over the channels reads products with them, as the gradient
+    of a norm does. Remarks say so.
+  }];
+  let options = [
+    Option<"columns", "columns", "int64_t", /*default=*/"64",
+           "channels of a part">,
+  ];
+  let statistics = [
+    Statistic<"numSplit", "num-split", "maps made for parts of channels">,
+  ];
+}
+
 def CutMapsPass : Pass<"delta-cut-maps"> {
   let summary = "a map too large for a block, in several";
   let description = [{

@@ -224,6 +224,10 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     of the map that both need, or whose result goes to products of one of them alone, is
     made by the role that has less to do. One role loads on the side.
 
+    With `cluster` a head and sequence has two blocks, which are a cluster: the chain of
+    each has half of the state, hands what it makes to both, and the roles of the map are
+    divided. With few heads and sequences twice as many SMs then have work.
+
     Scans that no map follows, those of a map that another program reads from too, and
     kernels that have no room for it are left for `sched-separate`, with a remark.
 
@@ -248,6 +252,10 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     }
     ```
   }];
+  let options = [
+    Option<"cluster", "cluster", "bool", "false",
+           "two blocks a head and sequence, which are a cluster: for few of them">
+  ];
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with the map behind them">
   ];

@@ -193,11 +193,16 @@ def Tile_FirstSlotOp : Tile_Op<"first_slot", [Pure]> {
 def Tile_SyncOp : Tile_Op<"sync"> {
   let summary = "all warps of the block wait for each other";
   let description = [{
-    Also makes the barriers of rings visible to every thread and to TMA.
+    Also makes the barriers of rings visible to every thread and to TMA. With `cluster`
+    it is the warps of all blocks of the cluster: before the first use of another block's
+    shared memory, since that must have begun, and behind the last one, since it must not
+    have ended.
 
-    Example: `tile.sync`
+    Example: `tile.sync cluster`
   }];
-  let assemblyFormat = "attr-dict";
+  let arguments = (ins UnitAttr:$cluster);
+  let assemblyFormat = "(`cluster` $cluster^)? attr-dict";
+  let hasVerifier = 1;
 }
 
 def Tile_AwaitKernelsOp : Tile_Op<"await_kernels"> {

@@ -13,12 +13,13 @@
 |* (docs/abi.md); the compiler writes them into the bundle's C header, and    *|
 |* the Python package builds them from the manifest.                          *|
 |*                                                                            *|
-|* The runtime creates no context, allocates no device memory of its own,     *|
-|* never waits for the device, reads no device data and never aborts: every   *|
-|* failure is a status, and wyvern_last_error() says what happened on this    *|
-|* thread. A launch may be captured into a CUDA graph; one that comes a       *|
-|* second time may go to the driver as a graph. All functions may be called   *|
-|* from several threads at once.                                              *|
+|* The runtime creates no context, allocates no device memory of its own but  *|
+|* for graphs of calls that come again, never waits for the device, reads no  *|
+|* device data and never aborts: every failure is a status, and               *|
+|* wyvern_last_error() says what happened on this thread. A launch may be     *|
+|* captured into a CUDA graph; one that has come often goes to the driver as  *|
+|* a graph (docs/abi.md). All functions may be called from several threads at *|
+|* once.                                                                      *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 

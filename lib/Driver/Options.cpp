@@ -138,8 +138,8 @@ static cl::opt<double> normEpsilonFlag(
 static cl::opt<std::string>
     scheduleFlag("schedule",
                  cl::desc("Compile one variant: how the work is divided into "
-                          "kernels, separate, fused-blocks, fused-warps or "
-                          "fused-backward"),
+                          "kernels, separate, fused-blocks, fused-warps, "
+                          "fused-backward or clustered-backward"),
                  cl::value_desc("strategy"), cl::init("separate"),
                  cl::cat(category));
 static cl::opt<std::string>
@@ -150,7 +150,7 @@ static cl::opt<std::string>
                           "with --training --save=states; the default where "
                           "there may be several), or a list of separate, "
                           "fused-blocks, fused-warps, fused-backward, "
-                          "segments (of a length that the launch chooses), "
+                          "clustered-backward, segments (of a length that the launch chooses), "
                           "segments-<tokens>"),
                  cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>

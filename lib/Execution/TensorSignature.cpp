@@ -275,8 +275,11 @@ static llvm::Error checkShape(const CpuTensor &tensor, const CpuBuffer &buffer,
   bool hasRank = buffer.shape.size() == expected.size() &&
                  buffer.strides.size() == expected.size();
   for (size_t i = 0; hasRank && i < expected.size(); ++i) {
-    if (tensor.dims[i].kind == DimKind::slot)
+    if (tensor.dims[i].kind == DimKind::slot) {
+      // All pools have as many.
+      expected[i] = sizes.slots;
       sizes.slots = buffer.shape[i];
+    }
     if (expected[i] >= 0 || Sizes::isFree(tensor.dims[i]))
       continue;
     if (tensor.dims[i].kind == DimKind::chunk) {

@@ -144,8 +144,9 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 ArrayRef<StringRef> mlir::wyvern::getSchedules() {
-  static constexpr StringRef schedules[] = {"separate", "fused-blocks",
-                                            "fused-warps", "fused-backward"};
+  static constexpr StringRef schedules[] = {
+      "separate", "fused-blocks", "fused-warps", "fused-backward",
+      "clustered-backward"};
   return schedules;
 }
 
@@ -158,9 +159,12 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   delta::PadDimsPassOptions pad;
   pad.columns = tile::kBlockColumns;
   pm.addPass(delta::createPadDimsPass(pad));
-  if (options.schedule == "fused-backward")
-    pm.addNestedPass<func::FuncOp>(sched::createFuseBackwardPass());
-  else if (options.schedule != "separate") {
+  if (options.schedule == "fused-backward" ||
+      options.schedule == "clustered-backward") {
+    sched::FuseBackwardPassOptions fuse;
+    fuse.cluster = options.schedule == "clustered-backward";
+    pm.addNestedPass<func::FuncOp>(sched::createFuseBackwardPass(fuse));
+  } else if (options.schedule != "separate") {
     sched::FuseForwardPassOptions fuse;
     if (options.schedule == "fused-warps") {
       fuse.splitWarps = 2;

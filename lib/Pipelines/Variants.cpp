@@ -72,8 +72,11 @@ mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
 
 std::vector<Variant> mlir::wyvern::getCandidateVariants(bool training) {
   if (training)
-    return {
-        {"separate"}, {"fused-blocks"}, {"fused-warps"}, {"fused-backward"}};
+    return {{"separate"},
+            {"fused-blocks"},
+            {"fused-warps"},
+            {"fused-backward"},
+            {"clustered-backward"}};
   return {{"separate"},
           {"fused-blocks"},
           {"fused-warps"},

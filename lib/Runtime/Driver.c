@@ -44,14 +44,18 @@ static wyvern_status find_functions(void *library) {
   struct {
     const char *symbol;
     void *slot;
+    int is_needed;
   } functions[] = {
-#define X(field, symbol, parameters) {symbol, &table.field},
+#define X(field, symbol, parameters) {symbol, &table.field, 1},
       WYVERN_DRIVER_FUNCTIONS(X)
+#undef X
+#define X(field, symbol, parameters) {symbol, &table.field, 0},
+          WYVERN_LATER_DRIVER_FUNCTIONS(X)
 #undef X
   };
   for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); ++i) {
     void *address = dlsym(library, functions[i].symbol);
-    if (!address)
+    if (!address && functions[i].is_needed)
       return wyvern_fail(WYVERN_ERROR_NO_DRIVER,
                          "the installed NVIDIA driver has no %s: a driver for "
                          "CUDA 12.0 or later is needed; update it",

@@ -5,11 +5,12 @@
 |*===----------------------------------------------------------------------===*|
 |*                                                                            *|
 |* Types, enumerators and signatures as documented in the CUDA Driver API     *|
-|* reference (CUDA 13.0; all exist since 12.0): sections "Data types used by  *|
-|* CUDA driver" (the values), "Library Management", "Execution Control",      *|
-|* "Tensor Map Object Management", "Primary Context Management", "Stream      *|
-|* Management". They are declared here so that the runtime builds without a   *|
-|* CUDA toolkit; all are part of the driver's stable ABI.                     *|
+|* reference (CUDA 13.0; but for WYVERN_LATER_DRIVER_FUNCTIONS all exist      *|
+|* since 12.0): sections "Data types used by CUDA driver" (the values),       *|
+|* "Library Management", "Execution Control", "Tensor Map Object Management", *|
+|* "Primary Context Management", "Stream Management", "Graph Management".     *|
+|* They are declared here so that the runtime builds without a CUDA toolkit;  *|
+|* all are part of the driver's stable ABI.                                   *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -33,6 +34,7 @@ typedef struct CUgraphNode_st *CUgraphNode;
 /* CUresult */
 enum {
   CUDA_SUCCESS = 0,
+  CUDA_ERROR_OUT_OF_MEMORY = 2,
   CUDA_ERROR_NO_DEVICE = 100,
   CUDA_ERROR_INVALID_IMAGE = 200,
   CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
@@ -101,6 +103,13 @@ typedef struct CUkernelNodeParams {
   CUcontext ctx;
 } CUkernelNodeParams;
 
+/* CUgraphEdgeData, and of it CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC and
+   CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC */
+typedef struct CUgraphEdgeData_st {
+  unsigned char from_port, to_port, type, reserved[5];
+} CUgraphEdgeData;
+enum { CU_GRAPH_PORT_PROGRAMMATIC = 1, CU_GRAPH_TYPE_PROGRAMMATIC = 1 };
+
 /* X(return type, field, symbol, parameters): one line a driver function. The
    symbol carries the version that the reference's signature belongs to. */
 #define WYVERN_DRIVER_FUNCTIONS(X)                                             \
@@ -114,6 +123,7 @@ typedef struct CUkernelNodeParams {
   X(PrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))     \
   X(CtxGetCurrent, "cuCtxGetCurrent", (CUcontext *))                           \
   X(CtxGetDevice, "cuCtxGetDevice", (CUdevice *))                              \
+  X(CtxGetId, "cuCtxGetId", (CUcontext, unsigned long long *))                 \
   X(CtxPushCurrent, "cuCtxPushCurrent_v2", (CUcontext))                        \
   X(CtxPopCurrent, "cuCtxPopCurrent_v2", (CUcontext *))                        \
   X(ThreadExchangeStreamCaptureMode, "cuThreadExchangeStreamCaptureMode",      \
@@ -134,6 +144,8 @@ typedef struct CUkernelNodeParams {
     (const CUlaunchConfig *, CUfunction, void **, void **))                    \
   X(StreamIsCapturing, "cuStreamIsCapturing", (CUstream, int *))               \
   X(StreamGetPriority, "cuStreamGetPriority", (CUstream, int *))               \
+  X(StreamGetCtx, "cuStreamGetCtx", (CUstream, CUcontext *))                   \
+  X(StreamGetId, "cuStreamGetId", (CUstream, unsigned long long *))            \
   X(GraphCreate, "cuGraphCreate", (CUgraph *, unsigned int))                   \
   X(GraphDestroy, "cuGraphDestroy", (CUgraph))                                 \
   X(GraphAddKernelNode, "cuGraphAddKernelNode_v2",                             \
@@ -146,9 +158,17 @@ typedef struct CUkernelNodeParams {
   X(MemsetD8Async, "cuMemsetD8Async",                                          \
     (CUdeviceptr, unsigned char, size_t, CUstream))
 
+/* Those of later drivers: null where the installed one has none. */
+#define WYVERN_LATER_DRIVER_FUNCTIONS(X)                                       \
+  /* of 12.3 */                                                                \
+  X(GraphAddDependencies, "cuGraphAddDependencies_v2",                         \
+    (CUgraph, const CUgraphNode *, const CUgraphNode *,                        \
+     const CUgraphEdgeData *, size_t))
+
 typedef struct wyvern_driver {
 #define X(field, symbol, parameters) CUresult(*field) parameters;
   WYVERN_DRIVER_FUNCTIONS(X)
+  WYVERN_LATER_DRIVER_FUNCTIONS(X)
 #undef X
 } wyvern_driver;
 

@@ -7,11 +7,15 @@
 |* A launch takes the driver longer than all that the runtime does for it,    *|
 |* and an executable graph of any number of kernels less than one launch. A   *|
 |* model calls a program with the same tensors over and over (the allocator   *|
-|* hands the same ones out), so a call that comes a second time becomes a     *|
+|* hands the same ones out), so a call that has come a few times becomes a    *|
 |* graph. Its kernels, their parameters and their order are those of the      *|
-|* launches; what is captured, or goes to a stream with a priority, which a   *|
-|* graph would not have, is launched. With WYVERN_GRAPHS=1 in the             *|
-|* environment, when a program is loaded.                                     *|
+|* launches.                                                                  *|
+|*                                                                            *|
+|* Kernels are launched as before: in a capture, of which they become part;   *|
+|* on a stream with a priority, of another context or of a part of the        *|
+|* device, none of which a graph would have; where another thread has the     *|
+|* graph in hand. With WYVERN_GRAPHS=0 in the environment as a program is     *|
+|* loaded, always.                                                            *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -20,22 +24,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+  SEEN = 512,   /* calls whose times are counted */
+  GRAPHS = 128, /* calls that are graphs; of about .1 MiB of the device each */
+  WAYS = 4,     /* calls whose hashes are alike share so many places */
+  TIMES = 16    /* launches by which a graph has saved what it costs to make */
+};
+
 /* All that the kernels of a call are told: of each tensor an address, a type, a
    rank, sizes and strides. */
 #define MAX_WORDS (16 + WYVERN_MAX_TENSORS * (2 + 2 * WYVERN_MAX_RANK))
 
 typedef struct graph_key {
+  uint64_t hash;
   size_t count;
   uint64_t words[MAX_WORDS];
 } graph_key;
 
-struct wyvern_graph {
+/* A call that has come, of which only the hash is kept: to count one too many
+   times is no harm. */
+typedef struct seen_call {
+  uint64_t hash, used, times;
+} seen_call;
+
+/* A call that is a graph. While it is busy, it belongs to one thread, but for
+   the hash: an executable graph is for one thread at a time. */
+typedef struct graph_call {
   uint64_t hash, used; /* used: of two, the one used later has the more */
-  size_t count;        /* of words; 0 for no call */
+  _Atomic int is_busy;
+  size_t count; /* of words */
   uint64_t *words;
-  CUgraphExec graph;
-  int is_refused; /* no graph is made of it */
+  CUgraphExec exec; /* null: none is made of this call */
+  int device;       /* of exec, as its context */
+  uint64_t context;
+} graph_call;
+
+struct wyvern_graphs {
+  pthread_mutex_t lock; /* held for no call of the driver */
+  uint64_t clock;
+  int64_t credit; /* launches; TIMES of them for a graph */
+  seen_call seen[SEEN];
+  graph_call calls[GRAPHS];
 };
+
+/* === What tells calls apart ============================================== */
 
 static void add(graph_key *key, uint64_t word) {
   key->words[key->count++] = word;
@@ -50,12 +82,23 @@ static void add_tensor(graph_key *key, const wyvern_tensor *tensor) {
   }
 }
 
+/* Four sums of every fourth word, which a processor multiplies at once. */
+static uint64_t hash_words(const graph_key *key) {
+  uint64_t sums[4] = {1, 2, 3, 4};
+  for (size_t i = 0; i < key->count; ++i)
+    sums[i % 4] = (sums[i % 4] ^ key->words[i]) * UINT64_C(1099511628211);
+  uint64_t hash = sums[0] ^ sums[1] << 1 ^ sums[2] << 2 ^ sums[3] << 3;
+  return hash ^ hash >> 32;
+}
+
+/* Handles of contexts and streams are given out anew, their numbers are not.
+   The context is the first word. */
 static void fill_key(const wyvern_program *program, const wyvern_call *call,
-                     CUcontext context, CUstream stream, graph_key *key) {
+                     uint64_t context, uint64_t stream, graph_key *key) {
   const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
   key->count = 0;
-  add(key, (uintptr_t)context);
-  add(key, (uintptr_t)stream);
+  add(key, context);
+  add(key, stream);
   add(key, call->variant);
   add(key, (uint64_t)call->extents.tokens);
   add(key, (uint64_t)call->extents.sequences);
@@ -69,162 +112,273 @@ static void fill_key(const wyvern_program *program, const wyvern_call *call,
       add_tensor(key, &call->tensors[t]);
     else
       add(key, 0);
+  key->hash = hash_words(key);
 }
 
-/* Four sums of every fourth word, which a processor multiplies at once. */
-static uint64_t hash_words(const graph_key *key) {
-  uint64_t sums[4] = {1, 2, 3, 4};
-  for (size_t i = 0; i < key->count; ++i)
-    sums[i % 4] = (sums[i % 4] ^ key->words[i]) * UINT64_C(1099511628211);
-  uint64_t hash = sums[0] ^ sums[1] << 1 ^ sums[2] << 2 ^ sums[3] << 3;
-  return hash ^ hash >> 32;
+static int is_same(const graph_call *call, const graph_key *key) {
+  return call->hash == key->hash && call->count == key->count &&
+         memcmp(call->words, key->words, key->count * sizeof(uint64_t)) == 0;
 }
 
-static int is_same(const wyvern_graph *entry, uint64_t hash,
-                   const graph_key *key) {
-  return entry->hash == hash && entry->count == key->count &&
-         memcmp(entry->words, key->words, key->count * sizeof(uint64_t)) == 0;
-}
+/* === Which calls are graphs ============================================== */
 
-/* Calls whose hashes are alike share a few places. */
-enum { WAYS = 4 };
-
-/* Returns the place of a call: its own, or the one that has been used least
-   lately of those that it may have. */
-static wyvern_graph *find(wyvern_graph *graphs, uint64_t hash,
-                          const graph_key *key) {
-  wyvern_graph *first = &graphs[hash % (WYVERN_GRAPHS / WAYS) * WAYS];
-  wyvern_graph *oldest = first;
-  for (wyvern_graph *entry = first; entry < first + WAYS; ++entry) {
-    if (is_same(entry, hash, key))
-      return entry;
-    if (entry->used < oldest->used)
-      oldest = entry;
+/* Counts a call, in the place of the one that came least lately of those that
+   share its places, and returns whether it is to be a graph: it has come as
+   often as pays for one, and so have those that are graphs already, or few of
+   them were made for nothing. */
+static int is_due(wyvern_graphs *graphs, uint64_t hash) {
+  seen_call *first = &graphs->seen[hash % (SEEN / WAYS) * WAYS], *own = first;
+  for (seen_call *call = first; call < first + WAYS; ++call) {
+    if (call->hash == hash) {
+      own = call;
+      break;
+    }
+    if (call->used < own->used)
+      own = call;
   }
-  return oldest;
+  if (own->hash != hash)
+    *own = (seen_call){.hash = hash};
+  own->used = ++graphs->clock;
+  if (++own->times <= TIMES || graphs->credit < TIMES)
+    return 0;
+  graphs->credit -= TIMES;
+  own->times = 0;
+  return 1;
 }
 
-static void forget(const wyvern_driver *driver, wyvern_graph *entry) {
-  /* The driver keeps what is running until it has ended. */
-  if (entry->graph)
-    driver->GraphExecDestroy(entry->graph);
-  free(entry->words);
-  memset(entry, 0, sizeof(*entry));
+/* With the lock held: returns the graph of a call, busy now, or null where
+   kernels are to be launched. `*is_new` says that it has still to be made, in
+   the place of one that has been used least lately. */
+static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
+                        int *is_new) {
+  graph_call *first = &graphs->calls[key->hash % (GRAPHS / WAYS) * WAYS];
+  graph_call *found = NULL;
+  *is_new = 0;
+  for (graph_call *call = first; call < first + WAYS; ++call) {
+    int is_busy = call->is_busy;
+    if (is_busy && call->hash == key->hash)
+      return NULL;
+    if (is_busy)
+      continue;
+    if (is_same(call, key)) {
+      found = call;
+      break;
+    }
+    if (!found || call->used < found->used)
+      found = call;
+  }
+  if (!found)
+    return NULL;
+  if (!is_same(found, key)) {
+    if (!is_due(graphs, key->hash))
+      return NULL;
+    *is_new = 1;
+    found->hash = key->hash;
+  } else if (found->exec && graphs->credit < GRAPHS * TIMES) {
+    ++graphs->credit;
+  }
+  found->used = ++graphs->clock;
+  found->is_busy = 1;
+  return found;
 }
 
-/* Remembers a call, in the place of another. */
-static void remember(const wyvern_driver *driver, wyvern_graph *entry,
-                     uint64_t hash, const graph_key *key) {
-  forget(driver, entry);
-  size_t bytes = key->count * sizeof(uint64_t);
-  entry->words = malloc(bytes);
-  if (!entry->words)
-    return; /* it is launched next time, too */
-  memcpy(entry->words, key->words, bytes);
-  entry->hash = hash;
-  entry->count = key->count;
+/* === Making and launching ================================================ */
+
+/* Adds a kernel to a graph, behind another one if that is not null. A kernel
+   that waits itself for those before it starts beside the other, as a launch
+   does. */
+static CUresult add_kernel(const wyvern_driver *driver,
+                           wyvern_kernel_call *kernel, CUgraph graph,
+                           CUgraphNode before, CUgraphNode *made) {
+  const CUkernelNodeParams node = {.gridDimX = kernel->blocks,
+                                   .gridDimY = 1,
+                                   .gridDimZ = 1,
+                                   .blockDimX = kernel->desc->block,
+                                   .blockDimY = 1,
+                                   .blockDimZ = 1,
+                                   .sharedMemBytes =
+                                       kernel->desc->dynamic_shared,
+                                   .kernelParams = kernel->params,
+                                   .kern = kernel->kernel};
+  const CUgraphEdgeData beside = {.from_port = CU_GRAPH_PORT_PROGRAMMATIC,
+                                  .type = CU_GRAPH_TYPE_PROGRAMMATIC};
+  int overlaps = before && kernel->desc->waits && driver->GraphAddDependencies;
+  CUresult result = driver->GraphAddKernelNode(
+      made, graph, &before, before && !overlaps ? 1 : 0, &node);
+  if (result == CUDA_SUCCESS && overlaps)
+    result = driver->GraphAddDependencies(graph, &before, made, &beside, 1);
+  return result;
 }
 
-static wyvern_status instantiate(const wyvern_program *program,
-                                 const wyvern_driver *driver, CUgraph graph,
-                                 CUgraphExec *made) {
-  CUresult result = driver->GraphInstantiateWithFlags(made, graph, 0);
-  if (result == CUDA_SUCCESS)
-    return WYVERN_OK;
-  *made = NULL;
-  return wyvern_driver_failed(result, "%s: cannot instantiate a graph",
-                              program->desc->name);
+/* Adds the kernels of a call to a graph, in their order. */
+static wyvern_status add_kernels(wyvern_program *program,
+                                 const wyvern_driver *driver,
+                                 const wyvern_call *call, CUgraph graph) {
+  CUgraphNode last = NULL;
+  const uint32_t count = program->desc->variants[call->variant].num_kernels;
+  for (uint32_t k = 0; k < count; ++k) {
+    wyvern_kernel_call kernel;
+    WYVERN_TRY(wyvern_fill_kernel(program, driver, call, k, &kernel));
+    if (kernel.blocks == 0)
+      continue;
+    CUgraphNode before = last;
+    CUresult result = add_kernel(driver, &kernel, graph, before, &last);
+    if (result != CUDA_SUCCESS)
+      return wyvern_driver_failed(result, "%s: cannot add %s to a graph",
+                                  program->desc->name, kernel.desc->symbol);
+  }
+  return WYVERN_OK;
 }
 
-/* Makes the graph of a call. */
-static wyvern_status make(wyvern_program *program, const wyvern_driver *driver,
-                          const wyvern_call *call, CUgraphExec *made) {
+static wyvern_status make_exec(wyvern_program *program,
+                               const wyvern_driver *driver,
+                               const wyvern_call *call, CUgraphExec *exec) {
   CUgraph graph;
   CUresult result = driver->GraphCreate(&graph, 0);
   if (result != CUDA_SUCCESS)
     return wyvern_driver_failed(result, "%s: cannot make a graph",
                                 program->desc->name);
-  wyvern_status status = wyvern_add_kernels(program, driver, call, graph);
-  if (status == WYVERN_OK)
-    status = instantiate(program, driver, graph, made);
+  wyvern_status status = add_kernels(program, driver, call, graph);
+  if (status == WYVERN_OK) {
+    result = driver->GraphInstantiateWithFlags(exec, graph, 0);
+    if (result != CUDA_SUCCESS)
+      status = wyvern_driver_failed(result, "%s: cannot instantiate a graph",
+                                    program->desc->name);
+  }
   driver->GraphDestroy(graph);
+  if (status != WYVERN_OK)
+    *exec = NULL;
   return status;
 }
 
-static int has_priority(const wyvern_driver *driver, CUstream stream) {
+/* A graph runs in the context that was current, on the whole device, at the
+   priority of the kernels' nodes. */
+static int is_plain(const wyvern_driver *driver, CUstream stream) {
   int priority = 0;
-  return driver->StreamGetPriority(stream, &priority) != CUDA_SUCCESS ||
-         priority != 0;
+  CUcontext own = NULL, current = NULL;
+  return driver->StreamGetPriority(stream, &priority) == CUDA_SUCCESS &&
+         priority == 0 && driver->StreamGetCtx(stream, &own) == CUDA_SUCCESS &&
+         driver->CtxGetCurrent(&current) == CUDA_SUCCESS && own == current;
 }
 
-/* With graph_lock held: an executable graph is for one thread at a time. */
-static wyvern_status launch_locked(wyvern_program *program,
-                                   const wyvern_driver *driver,
-                                   const wyvern_call *call,
-                                   const graph_key *key, CUstream stream,
-                                   int *launched) {
-  uint64_t hash = hash_words(key);
-  wyvern_graph *entry = find(program->graphs, hash, key);
-  int is_again = is_same(entry, hash, key);
-  if (!is_again)
-    remember(driver, entry, hash, key);
-  entry->used = ++program->graph_clock;
-  if (!is_again)
+/* Destroys a graph; the driver keeps what is running until it has ended. Of a
+   context that has ended nothing is left to destroy, and the driver would fault
+   on it. Of one that is not the device's current or primary one nobody can
+   tell: the graph is left to it. */
+static void destroy(const wyvern_driver *driver, graph_call *call) {
+  int pushed;
+  unsigned long long context;
+  if (call->exec && wyvern_driver_enter(call->device, &pushed) == WYVERN_OK) {
+    if (driver->CtxGetId(NULL, &context) == CUDA_SUCCESS &&
+        context == call->context)
+      driver->GraphExecDestroy(call->exec);
+    wyvern_driver_leave(pushed);
+  }
+  call->exec = NULL;
+}
+
+/* Empties a place. */
+static void forget(const wyvern_driver *driver, graph_call *call) {
+  destroy(driver, call);
+  free(call->words);
+  call->words = NULL;
+  call->count = 0;
+}
+
+/* Makes a graph of a call in its place. A driver that makes none, of memory
+   that is out, say, may still launch kernels, and if not it says why. */
+static void make(wyvern_program *program, const wyvern_driver *driver,
+                 const wyvern_call *call, const graph_key *key, CUstream stream,
+                 graph_call *place) {
+  forget(driver, place);
+  size_t bytes = key->count * sizeof(uint64_t);
+  place->words = malloc(bytes);
+  if (!place->words)
+    return;
+  memcpy(place->words, key->words, bytes);
+  place->count = key->count;
+  place->device = call->device;
+  place->context = key->words[0];
+  if (is_plain(driver, stream))
+    make_exec(program, driver, call, &place->exec);
+}
+
+/* Launches a graph. The first launch takes memory of the device, of which
+   kernels need none. */
+static wyvern_status launch(const wyvern_program *program,
+                            const wyvern_driver *driver, graph_call *call,
+                            CUstream stream, int *launched) {
+  CUresult result = driver->GraphLaunch(call->exec, stream);
+  *launched = result == CUDA_SUCCESS;
+  if (*launched)
     return WYVERN_OK;
-  /* A driver that makes no graph, of memory that is out, say, may still launch
-     kernels, and if not it says why. */
-  if (!entry->graph && !entry->is_refused)
-    entry->is_refused = has_priority(driver, stream) ||
-                        make(program, driver, call, &entry->graph) != WYVERN_OK;
-  if (!entry->graph)
+  destroy(driver, call);
+  if (result == CUDA_ERROR_OUT_OF_MEMORY)
     return WYVERN_OK;
-  CUresult result = driver->GraphLaunch(entry->graph, stream);
-  if (result != CUDA_SUCCESS)
-    return wyvern_driver_failed(result, "%s: cannot launch a graph",
-                                program->desc->name);
-  *launched = 1;
-  return WYVERN_OK;
+  return wyvern_driver_failed(result, "%s: cannot launch a graph",
+                              program->desc->name);
 }
 
 wyvern_status wyvern_launch_graph(wyvern_program *program,
                                   const wyvern_driver *driver,
                                   const wyvern_call *call, CUstream stream,
                                   int *launched) {
+  wyvern_graphs *graphs = program->graphs;
   *launched = 0;
-  if (!program->graphs)
+  if (!graphs)
     return WYVERN_OK;
-  int capturing = 0;
-  CUcontext context = NULL;
+  int capturing = 0, is_new;
+  unsigned long long context_id, stream_id;
   /* An error is one of a stream that cannot be asked, nor take a graph. */
   if (driver->StreamIsCapturing(stream, &capturing) != CUDA_SUCCESS ||
-      capturing || driver->CtxGetCurrent(&context) != CUDA_SUCCESS)
+      capturing || driver->CtxGetId(NULL, &context_id) != CUDA_SUCCESS ||
+      driver->StreamGetId(stream, &stream_id) != CUDA_SUCCESS)
     return WYVERN_OK;
   graph_key key;
-  fill_key(program, call, context, stream, &key);
+  fill_key(program, call, context_id, stream_id, &key);
+  pthread_mutex_lock(&graphs->lock);
+  graph_call *place = take(graphs, &key, &is_new);
+  pthread_mutex_unlock(&graphs->lock);
+  if (!place)
+    return WYVERN_OK;
   /* As loading code, a graph that goes to the device is harmless while another
      thread captures. */
   int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-  pthread_mutex_lock(&program->graph_lock);
   driver->ThreadExchangeStreamCaptureMode(&mode);
-  wyvern_status status =
-      launch_locked(program, driver, call, &key, stream, launched);
+  if (is_new)
+    make(program, driver, call, &key, stream, place);
+  wyvern_status status = WYVERN_OK;
+  if (place->exec)
+    status = launch(program, driver, place, stream, launched);
   driver->ThreadExchangeStreamCaptureMode(&mode);
-  pthread_mutex_unlock(&program->graph_lock);
+  place->is_busy = 0;
   return status;
 }
 
-wyvern_graph *wyvern_make_graphs(void) {
+wyvern_graphs *wyvern_make_graphs(void) {
   const char *wanted = getenv("WYVERN_GRAPHS");
-  return wanted && strcmp(wanted, "1") == 0
-             ? calloc(WYVERN_GRAPHS, sizeof(wyvern_graph))
-             : NULL;
+  if (wanted && strcmp(wanted, "0") == 0)
+    return NULL;
+  wyvern_graphs *graphs = calloc(1, sizeof(*graphs));
+  if (!graphs)
+    return NULL;
+  pthread_mutex_init(&graphs->lock, NULL);
+  graphs->credit = GRAPHS * TIMES;
+  return graphs;
 }
 
-void wyvern_free_graphs(wyvern_graph *graphs) {
+void wyvern_free_graphs(wyvern_graphs *graphs) {
+  if (!graphs)
+    return;
   const wyvern_driver *driver;
-  for (uint32_t i = 0; graphs && i < WYVERN_GRAPHS; ++i)
+  int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  for (graph_call *call = graphs->calls; call < graphs->calls + GRAPHS; ++call)
     /* Where there are calls there is a driver. */
-    if (graphs[i].count && wyvern_driver_open(&driver) == WYVERN_OK)
-      forget(driver, &graphs[i]);
+    if (call->words && wyvern_driver_open(&driver) == WYVERN_OK) {
+      driver->ThreadExchangeStreamCaptureMode(&mode);
+      forget(driver, call);
+      driver->ThreadExchangeStreamCaptureMode(&mode);
+    }
+  pthread_mutex_destroy(&graphs->lock);
   free(graphs);
 }

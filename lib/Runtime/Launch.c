@@ -6,92 +6,12 @@
 
 #include "Program.h"
 
-#include <limits.h>
-
-/* A kernel parameter by value. */
-typedef union wyvern_value {
-  CUtensorMap map;
-  uint64_t pointer;
-  int64_t integer;
-} wyvern_value;
-
-static wyvern_status set_param(wyvern_program *program,
-                               const wyvern_driver *driver,
-                               const wyvern_call *call,
-                               const wyvern_param_desc *param,
-                               wyvern_value *value) {
-  const wyvern_tensor *tensor = &call->tensors[param->tensor];
-  switch (param->kind) {
-  case WYVERN_PARAM_TENSOR_MAP:
-    return wyvern_encode_map(program, driver, call, param, &value->map);
-  case WYVERN_PARAM_POINTER:
-    value->pointer = (uintptr_t)tensor->data;
-    break;
-  case WYVERN_PARAM_STRIDE:
-    value->integer = tensor->data ? tensor->strides[param->dim] : 0;
-    break;
-  case WYVERN_PARAM_CU_SEQLENS:
-    value->pointer = call->cu_seqlens ? (uintptr_t)call->cu_seqlens->data : 0;
-    break;
-  case WYVERN_PARAM_CU_WIDTH:
-    value->integer =
-        call->cu_seqlens ? wyvern_dtype_size(call->cu_seqlens->dtype) : 0;
-    break;
-  case WYVERN_PARAM_TOKENS:
-    value->integer = call->extents.tokens;
-    break;
-  case WYVERN_PARAM_SEQUENCES:
-    value->integer = call->extents.sequences;
-    break;
-  case WYVERN_PARAM_SEGMENT:
-    value->integer = call->extents.segment * call->extents.chunk;
-    break;
-  }
-  return WYVERN_OK;
-}
-
-/* A kernel of a call, as the driver takes it. */
-typedef struct wyvern_kernel_call {
-  const wyvern_kernel_desc *desc;
-  CUkernel kernel;
-  unsigned blocks; /* 0: there is nothing to run */
-  wyvern_value values[WYVERN_MAX_PARAMS];
-  void *params[WYVERN_MAX_PARAMS];
-} wyvern_kernel_call;
-
-static wyvern_status fill(wyvern_program *program, const wyvern_driver *driver,
-                          const wyvern_call *call, uint32_t k,
-                          wyvern_kernel_call *out) {
-  const wyvern_kernel_desc *desc =
-      &program->desc->variants[call->variant].kernels[k];
-  int64_t count = wyvern_count_grid(desc, &call->extents);
-  int64_t blocks;
-  if (__builtin_mul_overflow(count, (int64_t)desc->grid_factor, &blocks) ||
-      blocks > INT_MAX)
-    return wyvern_fail(
-        WYVERN_ERROR_INVALID_ARGUMENT,
-        "%s: %s needs %u blocks for each of %lld %s, more than a "
-        "grid's 2^31 - 1: split the batch",
-        program->desc->name, desc->symbol, desc->grid_factor, (long long)count,
-        desc->grid_count == WYVERN_COUNT_SEQUENCES ? "sequences"
-                                                   : "slots of chunks");
-  out->desc = desc;
-  out->kernel = program->kernels[call->variant][k].kernel;
-  out->blocks = (unsigned)blocks;
-  for (uint32_t p = 0; blocks > 0 && p < desc->num_params; ++p) {
-    out->params[p] = &out->values[p];
-    WYVERN_TRY(
-        set_param(program, driver, call, &desc->params[p], &out->values[p]));
-  }
-  return WYVERN_OK;
-}
-
 static wyvern_status launch_kernel(wyvern_program *program,
                                    const wyvern_driver *driver,
                                    const wyvern_call *call, uint32_t k,
                                    CUstream stream) {
   wyvern_kernel_call kernel;
-  WYVERN_TRY(fill(program, driver, call, k, &kernel));
+  WYVERN_TRY(wyvern_fill_kernel(program, driver, call, k, &kernel));
   if (kernel.blocks == 0)
     return WYVERN_OK;
   /* A kernel that waits for those before it starts beside the last of them. */
@@ -115,36 +35,6 @@ static wyvern_status launch_kernel(wyvern_program *program,
   if (result != CUDA_SUCCESS)
     return wyvern_driver_failed(result, "%s: cannot launch %s",
                                 program->desc->name, kernel.desc->symbol);
-  return WYVERN_OK;
-}
-
-wyvern_status wyvern_add_kernels(wyvern_program *program,
-                                 const wyvern_driver *driver,
-                                 const wyvern_call *call, CUgraph graph) {
-  CUgraphNode last = NULL;
-  const uint32_t count = program->desc->variants[call->variant].num_kernels;
-  for (uint32_t k = 0; k < count; ++k) {
-    wyvern_kernel_call kernel;
-    WYVERN_TRY(fill(program, driver, call, k, &kernel));
-    if (kernel.blocks == 0)
-      continue;
-    const CUkernelNodeParams node = {.gridDimX = kernel.blocks,
-                                     .gridDimY = 1,
-                                     .gridDimZ = 1,
-                                     .blockDimX = kernel.desc->block,
-                                     .blockDimY = 1,
-                                     .blockDimZ = 1,
-                                     .sharedMemBytes =
-                                         kernel.desc->dynamic_shared,
-                                     .kernelParams = kernel.params,
-                                     .kern = kernel.kernel};
-    CUgraphNode before = last;
-    CUresult result = driver->GraphAddKernelNode(&last, graph, &before,
-                                                 before ? 1 : 0, &node);
-    if (result != CUDA_SUCCESS)
-      return wyvern_driver_failed(result, "%s: cannot add %s to a graph",
-                                  program->desc->name, kernel.desc->symbol);
-  }
   return WYVERN_OK;
 }
 

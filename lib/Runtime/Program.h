@@ -53,10 +53,7 @@ typedef struct wyvern_map_entry {
   int valid;
 } wyvern_map_entry;
 
-/* Calls remembered per program. */
-#define WYVERN_GRAPHS 128
-
-typedef struct wyvern_graph wyvern_graph;
+typedef struct wyvern_graphs wyvern_graphs;
 
 struct wyvern_program {
   const wyvern_program_desc *desc;
@@ -70,9 +67,7 @@ struct wyvern_program {
   pthread_mutex_t lock;
   pthread_mutex_t map_lock;
   wyvern_map_entry *maps; /* guarded by map_lock */
-  pthread_mutex_t graph_lock;
-  wyvern_graph *graphs; /* or null; guarded by graph_lock, as the clock */
-  uint64_t graph_clock;
+  wyvern_graphs *graphs;  /* or null, where none are wanted */
 };
 
 typedef struct wyvern_extents {
@@ -91,6 +86,22 @@ typedef struct wyvern_call {
   const wyvern_tensor *cu_seqlens; /* null if not packed */
   wyvern_tensor tensors[WYVERN_MAX_TENSORS];
 } wyvern_call;
+
+/* A kernel parameter by value. */
+typedef union wyvern_value {
+  CUtensorMap map;
+  uint64_t pointer;
+  int64_t integer;
+} wyvern_value;
+
+/* A kernel of a call, as the driver takes it. */
+typedef struct wyvern_kernel_call {
+  const wyvern_kernel_desc *desc;
+  CUkernel kernel;
+  unsigned blocks; /* 0: there is nothing to run */
+  wyvern_value values[WYVERN_MAX_PARAMS];
+  void *params[WYVERN_MAX_PARAMS];
+} wyvern_kernel_call;
 
 /* Descriptor.c */
 wyvern_status wyvern_check_desc(const wyvern_program_desc *desc);
@@ -116,10 +127,12 @@ int64_t wyvern_count_grid(const wyvern_kernel_desc *kernel,
                           const wyvern_extents *extents);
 int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
                           const wyvern_extents *extents);
+int64_t wyvern_dtype_size(wyvern_dtype dtype);
+
+/* Workspace.c */
 wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
                                      wyvern_call *call, char *base,
                                      size_t *bytes);
-int64_t wyvern_dtype_size(wyvern_dtype dtype);
 
 /* Arguments.c */
 wyvern_status wyvern_resolve_call(const wyvern_program *program,
@@ -130,21 +143,20 @@ wyvern_status wyvern_resolve_call(const wyvern_program *program,
 
 /* Graphs.c */
 
-/* Launches a call as a graph, if it is the one before again; `*launched` says
-   whether it was, and the caller launches the kernels if not. */
+/* Launches a call as a graph, if it has come often enough; `*launched` says
+   whether it did, and the caller launches the kernels if not. */
 wyvern_status wyvern_launch_graph(wyvern_program *program,
                                   const wyvern_driver *driver,
                                   const wyvern_call *call, CUstream stream,
                                   int *launched);
-wyvern_graph *wyvern_make_graphs(void); /* null where none are wanted */
-void wyvern_free_graphs(wyvern_graph *graphs);
+wyvern_graphs *wyvern_make_graphs(void); /* null where none are wanted */
+void wyvern_free_graphs(wyvern_graphs *graphs);
 
-/* Launch.c */
-
-/* Adds the kernels of a call to a graph, one behind the other. */
-wyvern_status wyvern_add_kernels(wyvern_program *program,
+/* Params.c */
+wyvern_status wyvern_fill_kernel(wyvern_program *program,
                                  const wyvern_driver *driver,
-                                 const wyvern_call *call, CUgraph graph);
+                                 const wyvern_call *call, uint32_t k,
+                                 wyvern_kernel_call *out);
 
 /* Prepare.c */
 wyvern_status wyvern_prepare_entered(wyvern_program *program,

@@ -81,6 +81,10 @@ PROMPTS = ("delta_net-1.3B", "gated_deltanet", "kda", "deltaproduct")
 # the same with raw operands
 RAW = {f"raw-{name}": (name, wyvern.Pool(), WIDE) for name in ("gated_deltanet", "kda", "gated_deltaproduct")}
 PROLOGUE = ("norm", "gates")
+# what is timed with parts of a layer around it: in front, and behind too
+OF_LAYERS = ("t-gdn-raw", "t-gdn-all", "t-gdn-conv", "t-gdn-conv-all")
+# the same with a convolution in front of the norms
+CONV = {f"conv-{name}": name for name in ("gated_deltanet", "kda")}
 # the same with a norm and a gate of the output
 BEHIND = {f"behind-{name}": name for name in ("gated_deltanet", "kda")}
 
@@ -88,7 +92,7 @@ BEHIND = {f"behind-{name}": name for name in ("gated_deltanet", "kda")}
 def prepare(folder, names):
     """Compiles these bundles, or all, and writes what is expected of those that are checked."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = names or (*RAW, *BEHIND, *CHECKED, *TIMED, "t-gdn-raw", "t-gdn-all", *(f"prompt-{spec}" for spec in PROMPTS))
+    names = names or (*RAW, *BEHIND, *CONV, *CHECKED, *TIMED, *OF_LAYERS, *(f"prompt-{spec}" for spec in PROMPTS))
     for name in names:
         if name.startswith("prompt-"):
             wyvern.compile(sized(name.removeprefix("prompt-"), WIDE), variants=["separate"], output=folder / name)
@@ -101,10 +105,15 @@ def prepare(folder, names):
             text = sized(BEHIND[name], WIDE)
             wyvern.compile(text, serving=True, prologue=PROLOGUE, epilogue=wyvern.Epilogue(), output=folder / name)
             wyvern.compile(text, serving=True, prologue=PROLOGUE, output=folder / f"{name}-plain")
-        elif name in ("t-gdn-raw", "t-gdn-all"):
-            behind = wyvern.Epilogue() if name == "t-gdn-all" else None
+        elif name in CONV:
+            text = sized(CONV[name], WIDE)
+            wyvern.compile(text, serving=True, prologue=("conv", *PROLOGUE), output=folder / name)
+            wyvern.compile(text, serving=True, prologue=PROLOGUE, output=folder / f"{name}-plain")
+        elif name in OF_LAYERS:
+            behind = wyvern.Epilogue() if name.endswith("all") else None
+            front = ("conv", *PROLOGUE) if "conv" in name else PROLOGUE
             text = sized("gated_deltanet", LARGE)
-            wyvern.compile(text, serving=True, prologue=PROLOGUE, epilogue=behind, output=folder / name)
+            wyvern.compile(text, serving=True, prologue=front, epilogue=behind, output=folder / name)
         else:
             spec, pool, sizes = {**CHECKED, **TIMED}[name]
             wyvern.compile(sized(spec, sizes), serving=pool, output=folder / name)
@@ -273,6 +282,54 @@ def check_epilogue(folder, name):
     return [what for what, held in holds.items() if not held]
 
 
+def check_conv(folder, name):
+    """A convolution in front, against the step without one on rows that float64 has convolved."""
+    import torch
+
+    program, plain = wyvern.load(folder / name), wyvern.load(folder / f"{name}-plain")
+    raw, _ = step_cases.raw_operands(np.random.default_rng(6), program.inputs, BATCH, TOKENS)
+    kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
+    given = {n: torch.from_numpy(x).cuda().to(kinds[program.inputs[n].dtype]) for n, x in raw.items()}
+    pools = {
+        n: torch.randn([SLOTS, *info.shape[1:]], device="cuda").to(kinds[info.dtype])
+        for n, info in program.inputs.items()
+        if info.in_place
+    }
+    slots = torch.tensor([4, 1, -1, 8, 2], device="cuda", dtype=torch.int32)
+    live = [0, 1, 3, 4]
+    others = [s for s in range(SLOTS) if s not in slots[live].tolist()]
+    for pool in pools.values():
+        pool[others] = float("nan")
+    made, after = {n: x for n, x in given.items() if n in plain.inputs}, {}
+    for n in ("q", "k", "v"):
+        rows = torch.cat([pools[f"{n}_window"][slots.clamp(min=0).long()], given[n]], 1)
+        z = sum(given[f"{n}_filter"][..., j].double() * rows[:, j : j + TOKENS].double() for j in range(4))
+        made[n], after[n] = (z * z.sigmoid()).to(given[n].dtype), rows[:, -3:]
+    moved, other = {n: x.clone() for n, x in pools.items()}, pools["state"].clone()
+    o = program.step(read_slots=slots, **given, **moved)
+    wanted = plain.step(state=other, read_slots=slots, **made)
+    error = step_cases.error(o[live].float().cpu().numpy(), wanted[live].float().cpu().numpy())
+    left = {n: x.clone() for n, x in pools.items()}
+    draft = program.verify(read_slots=slots, **given, **left)
+    same = lambda a, b: torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0))
+    holds = {
+        "o is within 6e-3, which knows rows that are not rounded": error < 6e-3,
+        "padding is zero": not o[2].any(),
+        "windows are the last rows": all(torch.equal(moved[f"{n}_window"][slots[live].long()], x[live]) for n, x in after.items()),
+        "other slots stay": all(same(moved[n][others], x[others]) for n, x in pools.items()),
+        "verify is a step that writes nothing": torch.equal(draft, o) and all(same(left[n], x) for n, x in pools.items()),
+    }
+    accepted = torch.tensor([TOKENS, 1, 0, 2, 0], device="cuda", dtype=torch.int32)
+    program.commit(read_slots=slots, lengths=accepted, **given, **left)
+    steps = {n: x.clone() for n, x in pools.items()}
+    for t in range(TOKENS):
+        token = {n: x[:, t : t + 1] if "time" in dict(program.inputs[n].dims) else x for n, x in given.items()}
+        program.step(read_slots=torch.where(t < accepted, slots, -1), **token, **steps)
+    holds["commit is steps"] = all(same(left[n], steps[n]) for n in pools)
+    print(f"{name} o {error:.2e}", flush=True)
+    return [what for what, held in holds.items() if not held]
+
+
 def check_cuts(folder, name):
     """A prompt that is cut at multiples of 64 has the bits of the whole."""
     import torch
@@ -332,13 +389,15 @@ def check(folder):
     failed |= {name: check_raw(folder, name) for name in raw}
     behind = [name for name in BEHIND if (folder / name).exists()]
     failed |= {name: check_epilogue(folder, name) for name in behind}
+    convolved = [name for name in CONV if (folder / name).exists()]
+    failed |= {name: check_conv(folder, name) for name in convolved}
     trees = [name for name in ("gdn-vk", "deltaproduct") if name in first_slots]
     for name in trees:
         failed[name] += check_tree(folder, name)
     prompts = [path.name for path in sorted(folder.glob("prompt-*"))]
     failed |= {name: check_cuts(folder, name) for name in prompts}
     failed = {name: what for name, what in failed.items() if what}
-    print(f"{len(first_slots) + len(raw) + len(behind) + len(prompts)} bundles,", f"FAILED: {failed}" if failed else "all hold")
+    print(f"{len(first_slots) + len(raw) + len(behind) + len(convolved) + len(prompts)} bundles,", f"FAILED: {failed}" if failed else "all hold")
     return 1 if failed else 0
 
 
@@ -419,7 +478,7 @@ def times(folder, names):
     from wyvern.torch import Decoder
 
     rng = np.random.default_rng(0)
-    for name in names or (*TIMED, "t-gdn-raw", "t-gdn-all"):
+    for name in names or (*TIMED, *OF_LAYERS):
         program = wyvern.load(folder / name)
         state = program.inputs["state"]
         dtype, size = (torch.bfloat16, 2) if state.dtype == "bf16" else (torch.float32, 4)
@@ -428,7 +487,8 @@ def times(folder, names):
         for batch, tokens, kind in SHAPES:
             draw = step_cases.raw_operands if "A_log" in program.inputs else step_cases.draw
             drawn = draw(rng, program.inputs, batch, tokens)
-            inputs = {
+            windows = {n: torch.zeros([slots, *info.shape[1:]], device="cuda", dtype=torch.bfloat16) for n, info in program.inputs.items() if n.endswith("_window")}
+            inputs = windows | {
                 n: torch.from_numpy(x).cuda().to(torch.bfloat16 if program.inputs[n].dtype == "bf16" else torch.float32)
                 for n, x in (drawn[0] if isinstance(drawn, tuple) else drawn).items()
             }

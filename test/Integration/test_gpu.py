@@ -45,6 +45,14 @@ def test_module_on_gpu(tmp_path):
 
 
 @pytest.mark.gpu
+def test_graphs_on_gpu(tmp_path):
+    """Calls that come again have the bits of launches, beside captures, threads and contexts that end."""
+    command = [sys.executable, pathlib.Path(gpu_check.__file__).parent / "gpu_graphs.py", "--folder", tmp_path / "layer"]
+    subprocess.run([*command, "--prepare"], check=True)
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.gpu
 def test_training_on_gpu(tmp_path):
     """All of them in two processes: it is the bundles that take the time."""
     command = [sys.executable, str(pathlib.Path(__file__).parent / "gpu_training.py"), "--bundles", str(tmp_path)]

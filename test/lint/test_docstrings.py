@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Public functions of the Python packages say what they take, in which shapes, and what they raise."""
+"""Public functions of the Python packages say what they take, in which shapes and of which types, and what they raise."""
 
 import enum
 import importlib
@@ -98,6 +98,20 @@ def test_public_functions_describe_themselves():
     assert wrong == {}
 
 
+def unannotated(value):
+    """The parameters of a function, and its result, that mypy would take for anything."""
+    value = getattr(value, "fget", value)
+    if not inspect.isfunction(value):
+        return []
+    named = [x for x in inspect.signature(value).parameters if x not in ("self", "cls")]
+    return [x for x in (*named, "return") if x not in value.__annotations__]
+
+
+def test_public_functions_are_annotated():
+    wrong = {name: found for name, (value, _) in SURFACE.items() if (found := unannotated(value))}
+    assert wrong == {}
+
+
 def test_the_surface_is_seen():
     assert {"wyvern.compile", "wyvern.Program.__call__", "wyvern.torch.DeltaNet.forward", "wyvern.jax.op"} <= set(SURFACE)
 
@@ -111,3 +125,4 @@ def test_what_is_left_out_is_seen():
     assert problems(function, function.__doc__) == ["has tensors and names no shape", "does not say what it raises"]
     assert problems(function, "Scales x [B, T]. Raises ValueError.") == ["does not say what scale is"]
     assert problems(function, "The arguments are those of torch. Raises ValueError.") == []
+    assert unannotated(function) == ["return"]

@@ -14,7 +14,10 @@
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,20 +25,36 @@
 
 static char journal[1 << 16];
 static size_t used;
-static uintptr_t current; /* device + 1; 0 means no context */
+static _Thread_local uintptr_t current; /* device + 1; 0: no context */
 static int maps;
 static const char *images[64];
 static int num_images;
 
+static pthread_mutex_t journal_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void note(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  pthread_mutex_lock(&journal_lock);
+  if (used > sizeof(journal) - 4096)
+    used = 0; /* nobody reads it */
   used += (size_t)vsnprintf(journal + used, sizeof(journal) - used, format,
                             arguments);
+  pthread_mutex_unlock(&journal_lock);
   va_end(arguments);
 }
 
+/* What a driver may not be asked, and how often kernels were launched, as
+   graphs or by themselves. */
+static _Atomic int wrongs, launched;
+static void wrong(const char *what) {
+  ++wrongs;
+  note("WRONG: %s\n", what);
+}
+
 /* For the tests. */
+int fake_wrongs(void) { return wrongs; }
+int fake_launched(void) { return launched; }
 const char *fake_journal(void) {
   journal[used] = 0;
   used = 0;
@@ -106,7 +125,7 @@ int cuCtxGetDevice(int *device) {
   *device = (int)current - 1;
   return 0;
 }
-static uintptr_t below;
+static _Thread_local uintptr_t below;
 int cuCtxPushCurrent_v2(void *context) {
   note("push %d\n", (int)(uintptr_t)context - 1);
   below = current;
@@ -119,8 +138,19 @@ int cuCtxPopCurrent_v2(void **context) {
   current = below;
   return 0;
 }
+static _Thread_local int held; /* this thread's mode of capture */
+static int is_capture_elsewhere;
+
+/* For the tests: whether another thread captures, in the mode "global". */
+void fake_capture_elsewhere(int is_so) { is_capture_elsewhere = is_so; }
+
+/* What may take memory ends such a capture, but for a thread that is exempt. */
+static void unsafe(void) {
+  if (is_capture_elsewhere && held != 2)
+    wrong("ends the capture of another thread");
+}
+
 int cuThreadExchangeStreamCaptureMode(int *mode) {
-  static int held = 0;
   int old = held;
   held = *mode;
   *mode = old;
@@ -130,6 +160,7 @@ int cuThreadExchangeStreamCaptureMode(int *mode) {
 int cuLibraryLoadData(void **library, const char *image, void *a, void *b,
                       unsigned c, void *d, void *e, unsigned f) {
   (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+  unsafe();
   if (status("cuLibraryLoadData"))
     return status("cuLibraryLoadData");
   images[num_images] = image + 64;
@@ -221,6 +252,7 @@ static int note_params(const char *layout, void **params) {
 
 static int note_launch(const struct config *c, const char **kernel,
                        void **params) {
+  ++launched;
   note("launch %.*s grid=%u,%u,%u block=%u,%u,%u shared=%u stream=%p "
        "attributes=%s context=%d",
        (int)strcspn(*kernel, " "), *kernel, c->grid[0], c->grid[1], c->grid[2],
@@ -251,20 +283,33 @@ struct node_params {
 };
 struct graph {
   int count;
+  _Atomic int is_running;
+  unsigned long long context;
   struct {
     struct node node;
     _Alignas(128) char values[64][128];
     void *params[64];
+    int edges; /* from the one before */
+    struct attribute attribute;
   } nodes[8];
 };
 static int capturing, priority;
+static unsigned long long generation; /* of handles */
+static void *context_of_stream;       /* null: the current one */
 
 /* For the tests. */
-void fake_set_stream(int is_capturing, int stream_priority) {
+void fake_set_stream(int is_capturing, int stream_priority, int device) {
   capturing = is_capturing;
   priority = stream_priority;
+  context_of_stream = (void *)(uintptr_t)(device + 1);
 }
+/* Contexts and streams end, and others get their handles. */
+void fake_renew_handles(void) { ++generation; }
 
+int cuCtxGetId(void *context, unsigned long long *id) {
+  *id = generation << 32 | (context ? (uintptr_t)context : current);
+  return 0;
+}
 int cuStreamIsCapturing(void *stream, int *is_capturing) {
   (void)stream;
   *is_capturing = capturing;
@@ -275,7 +320,17 @@ int cuStreamGetPriority(void *stream, int *found) {
   *found = priority;
   return 0;
 }
+int cuStreamGetCtx(void *stream, void **context) {
+  (void)stream;
+  *context = context_of_stream ? context_of_stream : (void *)current;
+  return 0;
+}
+int cuStreamGetId(void *stream, unsigned long long *id) {
+  *id = generation << 32 | (uintptr_t)stream;
+  return capturing ? 900 : 0;
+}
 int cuGraphCreate(struct graph **graph, unsigned flags) {
+  unsafe();
   *graph = aligned_alloc(128, sizeof(**graph));
   memset(*graph, 0, sizeof(**graph));
   return (int)flags;
@@ -287,13 +342,15 @@ int cuGraphDestroy(struct graph *graph) {
 int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
                             void *const *before, size_t count,
                             const struct node_params *params) {
+  unsafe();
   int last = graph->count - 1;
-  if (params->function || count != (last >= 0) ||
-      (count && before[0] != &graph->nodes[last]) || last == 7)
+  if (params->function || (count && before[0] != &graph->nodes[last]) ||
+      last == 7)
     return 1;
   const char *layout = strchr(*params->rest.kernel, ' ') + 1;
   *made = &graph->nodes[++last];
   graph->nodes[last].node = params->rest;
+  graph->nodes[last].edges = (int)count;
   for (int i = 0; i < 64 && layout[i] && layout[i] != '\n'; ++i) {
     graph->nodes[last].params[i] = graph->nodes[last].values[i];
     memcpy(graph->nodes[last].values[i], params->rest.params[i],
@@ -302,26 +359,74 @@ int cuGraphAddKernelNode_v2(void **made, struct graph *graph,
   graph->count = last + 1;
   return 0;
 }
+#ifndef CUDA_12_0
+/* Of the one before, from the port where it lets the next one start beside it.
+ */
+int cuGraphAddDependencies_v2(struct graph *graph, void *const *from,
+                              void *const *to, const unsigned char *data,
+                              size_t count) {
+  unsafe();
+  int last = graph->count - 1;
+  if (count != 1 || last < 1 || from[0] != &graph->nodes[last - 1] ||
+      to[0] != &graph->nodes[last] || data[0] != 1 || data[2] != 1)
+    return 1;
+  ++graph->nodes[last].edges;
+  graph->nodes[last].attribute = (struct attribute){6, {1}};
+  return 0;
+}
+#endif
 int cuGraphInstantiateWithFlags(struct graph **made, struct graph *graph,
                                 unsigned long long flags) {
+  unsafe();
+  for (int i = 1; i < graph->count; ++i)
+    if (graph->nodes[i].edges != 1)
+      wrong("kernels of a graph are not one behind the other");
+  cuCtxGetId(NULL, &graph->context);
   *made = graph;
   note("graph of %d\n", graph->count);
   return flags ? 1 : status("cuGraphInstantiateWithFlags");
 }
+
+/* For the tests: a stream that is full, on which launches wait. */
+static _Atomic uintptr_t full_stream;
+static _Atomic int waiting;
+void fake_set_full_stream(void *stream) { full_stream = (uintptr_t)stream; }
+int fake_waiting(void) { return waiting; }
+
 int cuGraphLaunch(struct graph *graph, void *stream) {
+  unsafe();
   if (status("cuGraphLaunch"))
     return status("cuGraphLaunch");
+  if (atomic_exchange(&graph->is_running, 1)) {
+    wrong("two threads launch a graph");
+    return 1;
+  }
+  ++waiting;
+  while (full_stream && full_stream == (uintptr_t)stream)
+    sched_yield();
+  --waiting;
   note("graph launch\n");
   for (int i = 0; i < graph->count; ++i) {
-    struct config c = {.stream = stream, .shared = graph->nodes[i].node.shared};
+    struct config c = {.stream = stream,
+                       .shared = graph->nodes[i].node.shared,
+                       .attributes = &graph->nodes[i].attribute,
+                       .num_attributes = graph->nodes[i].attribute.id != 0};
     memcpy(c.grid, graph->nodes[i].node.grid, sizeof(c.grid));
     memcpy(c.block, graph->nodes[i].node.block, sizeof(c.block));
     if (note_launch(&c, graph->nodes[i].node.kernel, graph->nodes[i].params))
       return 1;
   }
+  graph->is_running = 0;
   return 0;
 }
 int cuGraphExecDestroy(struct graph *graph) {
+  unsafe();
+  if (graph->is_running)
+    wrong("a graph is destroyed while a thread launches it");
+  unsigned long long context;
+  cuCtxGetId(NULL, &context);
+  if (graph->context != context)
+    wrong("a graph is destroyed whose context is not there");
   note("graph destroyed\n");
   free(graph);
   return 0;

@@ -57,7 +57,7 @@ def raw_operands(rng: np.random.Generator, inputs: Any, batch: int, tokens: int,
     them: gates from nearly 0 to strong, and logits of rates to where the sigmoid is 0 or 1."""
     raw = {}
     for name, info in inputs.items():
-        if name in ("state", "read_slots", "write_slots", "lengths"):
+        if name in ("state", "read_slots", "write_slots", "lengths") or info.in_place:
             continue
         sizes = {"seq": batch, "time": tokens}
         shape = [sizes.get(kind, size) * rows for (kind, rows), size in zip(info.dims, map(abs, info.shape))]

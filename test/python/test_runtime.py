@@ -48,14 +48,16 @@ def run(command, **more):
     return done.stdout
 
 
+def make_driver(folder, *flags):
+    """Makes a libcuda.so.1 that writes down what it is asked, and returns its folder."""
+    command = [compiler(), "-std=c11", "-Wall", "-Werror", "-fPIC", "-shared", *flags]
+    run([*command, "-Wl,-soname,libcuda.so.1", HERE / "fake_cuda.c", "-o", folder / "libcuda.so.1"])
+    return folder
+
+
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory):
-    """The folder of a libcuda.so.1 that writes down what it is asked."""
-    folder = tmp_path_factory.mktemp("driver")
-    library = folder / "libcuda.so.1"
-    command = [compiler(), "-std=c11", "-Wall", "-Werror", "-fPIC", "-shared"]
-    run([*command, "-Wl,-soname,libcuda.so.1", HERE / "fake_cuda.c", "-o", library])
-    return folder
+    return make_driver(tmp_path_factory.mktemp("driver"))
 
 
 @pytest.mark.parametrize("module, case", CASES, ids=[name for _, name in CASES])
@@ -92,6 +94,18 @@ def test_old_driver(tmp_path):
     run([sys.executable, "-c", script, tmp_path], LD_LIBRARY_PATH=str(tmp_path))
 
 
+def test_the_first_driver_that_is_taken(tmp_path):
+    """It has no graphs of kernels that overlap."""
+    script = (
+        "import sys, runtime_graph_cases as cases\n"
+        "program, tensors = cases.load(sys.argv[1]), cases.arguments()\n"
+        "lines = cases.again(program, tensors, cases.TIMES + 1)[-5:]\n"
+        "assert cases.is_graph(lines) and all('attributes=none' in x for x in cases.launches(lines)), lines\n"
+        "assert cases.driver().fake_wrongs() == 0\n"
+    )
+    run([sys.executable, "-c", script, tmp_path], LD_LIBRARY_PATH=str(make_driver(tmp_path, "-DCUDA_12_0")), FAKE_DEVICES="90")
+
+
 @pytest.fixture(scope="session")
 def example(tmp_path_factory):
     """runtime_example.c and the runtime's sources, built by a plain C compiler."""
@@ -116,6 +130,16 @@ def test_c_example_without_the_bundle(example, tmp_path):
     done = subprocess.run([example, tmp_path], capture_output=True, text=True)
     assert done.returncode == 1
     assert f"WYVERN_ERROR_FILE: scale: cannot open {tmp_path}/scale.cubin" in done.stderr
+
+
+def test_threads(driver, tmp_path):
+    """Launches of many threads at once, watched by ThreadSanitizer."""
+    program = tmp_path / "threads"
+    sources = [HERE / "runtime_threads.c", *sorted((ROOT / "lib/Runtime").glob("*.c"))]
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-g", "-O1", "-fsanitize=thread", "-I", ROOT / "include"]
+    run([compiler(), *flags, *sources, "-o", program, driver / "libcuda.so.1", "-ldl", "-lpthread"])
+    (tmp_path / "scale.cubin").write_bytes(runtime_cases.fake_image("scale", "mpi"))
+    run([program, tmp_path], LD_LIBRARY_PATH=str(driver), TSAN_OPTIONS="halt_on_error=1")
 
 
 def test_builds_and_installs_alone(driver, tmp_path):

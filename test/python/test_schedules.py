@@ -181,6 +181,52 @@ def test_written_schedules_change_no_bit(path, place):
     assert_same_bits(program(**inputs), rounded(**inputs))
 
 
+def test_kernels_of_clusters_change_no_bit():
+    """The backward of two blocks a head, each with half of the values and, in the map, of the key channels."""
+    spec = small("delta_net-340M").replace("key: 64, value: 128", "key: 128, value: 128")
+    rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, save="states")
+    backward = compile_part(spec, "delta_net", "clustered-backward", backward=True, save="states")
+    for place in PLACES:
+        inputs = make_inputs(rounded, *place)
+        outs = rounded(**inputs)
+        known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
+        back = make_inputs(rounded.backward, *place, known)
+        assert_same_bits(backward(**back), rounded.backward(**back))
+
+
+def recurrence_of_cluster(k, beta, state, start, end):
+    """What Inputs/cluster.mlir computes of one sequence, in float64: x, y, pairs and dots of its tokens."""
+    x, y = np.zeros((2, 0, *k.shape[1:]))
+    pairs = np.zeros((0, k.shape[1], 64))
+    for first in range(start, end, 64):
+        keys, rates = k[first : min(first + 64, end)], beta[first : min(first + 64, end)]
+        rows = np.einsum("thk,hkv->thv", keys, state) * rates[..., None]
+        dots = np.einsum("thv,shv->ths", rows, rows)
+        x = np.concatenate([x, rows])
+        y = np.concatenate([y, np.einsum("thv,hkv->thk", rows, state) + np.einsum("ths,shk->thk", dots, keys)])
+        pairs = np.concatenate([pairs, np.pad(dots, ((0, 0), (0, 0), (0, 64 - len(keys))))])
+        state = state - np.einsum("thk,thv->hkv", keys, rows)
+    return x, y, pairs, (y * k[start:end]).sum(-1) + beta[start:end], state
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_blocks_of_a_cluster_compute_one_program(place):
+    """A schedule with a role that blocks divide, one that each block has whole, and channels across blocks."""
+    program = wyvern.compile(WRITTEN / "cluster.mlir", target="cpu")
+    inputs = make_inputs(program, *place)
+    outs = program(**inputs)
+    k, beta = wyvern.from_bf16(inputs["k"]).astype(np.float64), inputs["beta"].astype(np.float64)
+    batch, time, cu_seqlens = place
+    bounds = [(0, a, b) for a, b in zip(cu_seqlens, cu_seqlens[1:])] if cu_seqlens else [(b, 0, time) for b in range(batch)]
+    for number, (row, start, end) in enumerate(bounds):
+        state = inputs["initial_state"][number].astype(np.float64)
+        *expected, last = recurrence_of_cluster(k[row], beta[row], state, start, end)
+        for name, rows in zip(("x", "y", "pairs", "dots"), expected):
+            given = (outs[name] if name == "dots" else wyvern.from_bf16(outs[name]))[row, start:end]
+            assert np.linalg.norm(given - rows) <= 1e-2 * np.linalg.norm(rows), name
+        assert np.linalg.norm(outs["final_state"][number] - last) <= 1e-2 * np.linalg.norm(last)
+
+
 def test_a_wrong_schedule_is_seen():
     """Rounding what goes through a channel to fewer bits is a difference."""
     text = (WRITTEN / "delta-net-four-roles.mlir").read_text()

@@ -196,7 +196,7 @@ def test_prologues_that_are_refused():
     text = step_cases.small((ROOT / "specs/gdn2.yaml").read_text())
     with pytest.raises(wyvern.CompileError, match="expected q and the keys for the prologue 'norm'"):
         wyvern.compile(text, target="cpu", serving=True, prologue=["norm"])
-    with pytest.raises(ValueError, match="prologue: expected a list of norm, gates, decay, rates, scale, found 'norm'"):
+    with pytest.raises(ValueError, match="prologue: expected a list of conv, norm, gates, decay, rates, scale, found 'norm'"):
         wyvern.compile(text, target="cpu", serving=True, prologue="norm")
     with pytest.raises(wyvern.CompileError, match="expected q and the keys for the prologue 'norm'"):
         wyvern.compile(text, target="cpu", prologue=["norm"])

@@ -73,7 +73,7 @@ def test_op_of_a_spec_with_a_prologue():
 
 def test_a_spec_names_parts_that_there_are():
     spec = "{name: x, heads: {key: 1, value: 1}, dims: {key: 8, value: 8}, steps: [{write: k, value: v}], prologue: [norms]}"
-    with pytest.raises(wyvern.CompileError, match="expected a part of the prologue to be one of norm, gates, decay, rates, scale, found 'norms'"):
+    with pytest.raises(wyvern.CompileError, match="expected a part of the prologue to be one of conv, norm, gates, decay, rates, scale, found 'norms'"):
         wyvern.compile(spec, target="cpu")
 
 

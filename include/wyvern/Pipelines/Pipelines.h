@@ -58,7 +58,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                      "(a map and its scan in one kernel; blocks, or the "
                      "warpgroups of one, share the state's value dimension) "
                      "or fused-backward (a scan and the map behind it in one "
-                     "kernel)"),
+                     "kernel; with clustered-backward of two blocks a head, "
+                     "which are a cluster)"),
       llvm::cl::init("separate")};
   Option<bool> serving{
       *this, "serving",

@@ -8,6 +8,7 @@
 #include "TensorLoops.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -107,6 +108,53 @@ struct LowerLastRow : OpRewritePattern<LastRowOp> {
   }
 };
 
+/// Sums of products go from the oldest row to the token's own.
+struct LowerConvRow : OpRewritePattern<ConvRowOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvRowOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    int64_t before = tileType(op.getWindow()).getDimSize(0);
+    auto getRow = [&](int64_t j, Value channel) {
+      return j < before
+                 ? createExtract(b, op.getWindow(),
+                                 {createIndex(b, j), channel})
+                 : createExtract(b, op.getX(), {createIndex(b, 0), channel});
+    };
+    Value y = createElementLoops(
+        b, createZeroTile(b, tileType(op.getX())), {},
+        [&](ValueRange ivs, Value) -> Value {
+          Value sum;
+          for (int64_t j = 0; j <= before; ++j) {
+            Value product = arith::MulFOp::create(
+                b,
+                createExtract(b, op.getFilter(), {ivs[1], createIndex(b, j)}),
+                getRow(j, ivs[1]));
+            sum = sum ? arith::AddFOp::create(b, sum, product) : product;
+          }
+          return createSilu(b, sum);
+        });
+    Value next = createZeroTile(b, tileType(op.getWindow()));
+    for (int64_t j = 0; j < before; ++j)
+      next = createLoop(b, createIndex(b, 0),
+                        createIndex(b, tileType(op.getX()).getDimSize(1)), next,
+                        [&](Value channel, Value tile) {
+                          return createInsert(b, getRow(j + 1, channel), tile,
+                                              {createIndex(b, j), channel});
+                        });
+    rewriter.replaceOp(op, {y, next});
+    return success();
+  }
+
+private:
+  /// x / (1 + e^-x)
+  static Value createSilu(ImplicitLocOpBuilder &b, Value x) {
+    Value one = arith::ConstantOp::create(b, b.getFloatAttr(x.getType(), 1.0));
+    Value power = math::ExpOp::create(b, arith::NegFOp::create(b, x));
+    return arith::DivFOp::create(b, x, arith::AddFOp::create(b, one, power));
+  }
+};
+
 struct LowerRepeatRows : OpRewritePattern<RepeatRowsOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(RepeatRowsOp op,
@@ -163,7 +211,7 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
 } // namespace
 
 void delta::populateRowPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerCumsum, LowerIdentity, LowerLastRow, LowerMaskRows,
-               LowerRepeatRows, LowerSumRows, LowerSumToMiddle>(
+  patterns.add<LowerConvRow, LowerCumsum, LowerIdentity, LowerLastRow,
+               LowerMaskRows, LowerRepeatRows, LowerSumRows, LowerSumToMiddle>(
       patterns.getContext());
 }

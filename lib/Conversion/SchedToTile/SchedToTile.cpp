@@ -7,6 +7,7 @@
 #include "wyvern/Conversion/SchedToTile/SchedToTile.h"
 
 #include "Cores/CoresLowering.h"
+#include "Kernel/DividedRoles.h"
 #include "Kernel/KernelContext.h"
 #include "Kernel/TokenSums.h"
 
@@ -171,7 +172,7 @@ private:
     sinkConstants(kernel);
     FailureOr<KernelOrientation> orientation =
         KernelOrientation::analyze(kernel);
-    if (failed(orientation))
+    if (failed(orientation) || failed(divideTiles(kernel, *orientation)))
       return failure();
     KernelContext context{kernel, *orientation, names, hasPrevious};
     if (failed(lowerKernel(builder, context)))

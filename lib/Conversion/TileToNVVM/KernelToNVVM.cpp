@@ -128,6 +128,10 @@ private:
                   builder.getDenseI32ArrayAttr({threads, 1, 1}));
     func->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                   builder.getI32IntegerAttr(op.getMinBlocks()));
+    // A launch need not know of it: the kernel says it itself.
+    if (int32_t blocks = op.getCluster(); blocks > 1)
+      func->setAttr(NVVM::NVVMDialect::getClusterDimAttrName(),
+                    builder.getDenseI32ArrayAttr({blocks, 1, 1}));
   }
 
   SmallVector<Value>

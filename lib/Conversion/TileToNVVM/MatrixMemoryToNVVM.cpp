@@ -12,7 +12,7 @@ using namespace mlir::wyvern::tile;
 
 Value tile::swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
                             Value col) {
-  int64_t blockBytes = tile.getShape()[0] * 128;
+  int64_t blockBytes = tile.getBlockRows() * 128;
   Value block = e.mul(e.udiv(col, kBlockColumns), blockBytes);
   Value byte = e.mul(e.urem(col, kBlockColumns), 2);
   Value swizzled = e.bxor(byte, e.mul(e.urem(row, 8), 16));
@@ -53,7 +53,7 @@ public:
     // bits of every lane's address: one is held, not one a step.
     Value first = swizzledAddress(e, base, tile, along, across);
     int64_t inBlock = j % kBlockColumns;
-    int64_t blocks = (j - inBlock) * tile.getShape()[0] * 2;
+    int64_t blocks = (j - inBlock) * tile.getBlockRows() * 2;
     return e.add(e.bxor(first, e.c32(inBlock * 2)), blocks);
   }
 

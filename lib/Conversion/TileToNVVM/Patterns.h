@@ -62,6 +62,8 @@ void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
 void populateSpreadMemoryPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
+void populateSpreadRowsPatterns(LLVMTypeConverter &converter,
+                                RewritePatternSet &patterns);
 void populateSpreadPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateElementwisePatterns(LLVMTypeConverter &converter,
@@ -72,6 +74,18 @@ void populateElementwisePatterns(LLVMTypeConverter &converter,
 Value emitExp(Emitter &e, Value x);
 /// 2^x by the same instruction.
 Value emitExp2(Emitter &e, Value x);
+
+/// True in the first of the lanes and warps that hold the same elements of a
+/// spread tile.
+Value isFirstHolder(Emitter &e, SpreadAttr spread);
+
+/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4).
+void emitClusterArrive(Emitter &e);
+void emitClusterWait(Emitter &e);
+inline void emitClusterBarrier(Emitter &e) {
+  emitClusterArrive(e);
+  emitClusterWait(e);
+}
 
 /// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a
 /// multiple of 8, so that 16-byte units stay whole.

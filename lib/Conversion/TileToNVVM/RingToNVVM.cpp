@@ -77,6 +77,15 @@ Value isElected(Emitter &e) {
                                    /*membermask=*/Value());
 }
 
+/// Address of the byte at `address`, of this block, in block `block` of the
+/// cluster.
+Value mapToBlock(Emitter &e, Value address, Value block) {
+  return e
+      .ptx("mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r", {address, block},
+           e.i32())
+      .front();
+}
+
 struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -93,7 +102,7 @@ struct AllocRingPattern : OpConversionPattern<AllocRingOp> {
       for (int64_t i = 0; i < ring.getDepth(); ++i) {
         Stage stage(e, op.getRing(), base, e.c32(i));
         initBarrier(e, stage.full, op.getProducers());
-        initBarrier(e, stage.empty, op.getConsumers());
+        initBarrier(e, stage.empty, op.getConsumers() * op.getAcross());
       }
     });
     rewriter.replaceOp(op, base);
@@ -114,7 +123,14 @@ struct SubviewPattern : OpConversionPattern<SubviewOp> {
   matchAndRewrite(SubviewOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    int64_t blockBytes = op.getView().getType().getSizeInBytes();
+    SmemType view = op.getView().getType();
+    bool isOfRows = view.isSwizzled() &&
+                    view.getShape()[0] < op.getTile().getType().getShape()[0];
+    int64_t blockBytes =
+        isOfRows ? view.getShape()[0] * 2 * kBlockColumns
+        : view.isSwizzled()
+            ? view.getBlockRows() * 2 * view.getShape()[1]
+            : view.getSizeInBytes();
     rewriter.replaceOp(op,
                        e.add(adaptor.getTile(),
                              e.mul(e.trunc32(adaptor.getBlock()), blockBytes)));
@@ -168,6 +184,11 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
       // before this arrival (PTX ISA 9.7.13.15.5, the transaction count may go
       // negative).
       bytes = e.c32(op.getBytes().value_or(ring.getTransactionBytes()));
+    } else if (auto alloc = op.getRing().getDefiningOp<AllocRingOp>();
+               alloc.getAcross() > 1) {
+      // What is sent was fenced before. Each warp expects its share of what
+      // comes: it may be there already.
+      bytes = e.c32(*op.getBytes() / static_cast<int64_t>(alloc.getProducers()));
     } else if (ring.hasSwizzledTile()) {
       // The consumers may read by wgmma or TMA.
       emitProxyFence(e);
@@ -225,7 +246,49 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
     Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
     if (op.getFenced())
       emitProxyFence(e);
-    arriveByWarp(e, stage.empty, /*bytes=*/Value());
+    int64_t across = op.getRing().getDefiningOp<AllocRingOp>().getAcross();
+    if (across == 1)
+      arriveByWarp(e, stage.empty, /*bytes=*/Value());
+    else
+      arriveEverywhere(e, stage.empty, across);
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// Arrives at `barrier` of each of `blocks` blocks, once a warp. The form with
+  /// .release.cluster would wait for all that the warp has written to device
+  /// memory: what it releases it has read, and other blocks write there by bulk
+  /// copies.
+  static void arriveEverywhere(Emitter &e, Value barrier, int64_t blocks) {
+    e.ptx("bar.warp.sync 0xffffffff;", "~{memory}", {}, {});
+    e.ifThen(isElected(e), [&] {
+      for (int64_t block = 0; block < blocks; ++block)
+        e.ptx("mbarrier.arrive.shared::cluster.b64 _, [$0];", "r,~{memory}",
+              mapToBlock(e, barrier, e.c32(block)), {});
+    });
+  }
+};
+
+struct SendPattern : OpConversionPattern<SendOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(SendOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Stage stage(e, op.getRing(), adaptor.getRing(), adaptor.getIndex());
+    Value bytes = e.c32(op.getPiece().getType().getSizeInBytes());
+    Value block = e.trunc32(adaptor.getBlock());
+    e.ifThen(isElected(e), [&] {
+      // PTX ISA 9.7.9.25.4.1: between the shared memories of a cluster.
+      e.ptx("cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::"
+            "bytes [$0], [$1], $2, [$3];",
+            "r,r,r,r,~{memory}",
+            {mapToBlock(e, adaptor.getPiece(), block), adaptor.getPiece(),
+             bytes, mapToBlock(e, stage.full, block)},
+            {});
+    });
     rewriter.eraseOp(op);
     return success();
   }
@@ -301,6 +364,6 @@ void tile::populateRingPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<AllocPattern, AllocRingPattern, ClearStagesPattern,
                SubviewPattern, StagePattern<AcquireOp>, StagePattern<WaitOp>,
-               CommitPattern, ReleasePattern, LoadPattern>(
+               CommitPattern, ReleasePattern, SendPattern, LoadPattern>(
       converter, patterns.getContext());
 }

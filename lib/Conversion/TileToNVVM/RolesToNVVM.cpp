@@ -92,7 +92,13 @@ struct SyncPattern : OpConversionPattern<SyncOp> {
     // PTX ISA 9.7.13.4: barrier initialisation becomes visible to the async
     // proxy.
     e.ptx("fence.mbarrier_init.release.cluster;", "", {}, {});
-    e.ptx("bar.sync 0;", "~{memory}", {}, {});
+    if (op.getCluster())
+      // PTX ISA 9.7.13.3. Roles end with their warps apart.
+      e.ptx("barrier.cluster.arrive.release;\n"
+            "barrier.cluster.wait.acquire;",
+            "~{memory}", {}, {});
+    else
+      e.ptx("bar.sync 0;", "~{memory}", {}, {});
     rewriter.eraseOp(op);
     return success();
   }

@@ -30,7 +30,7 @@ public:
   /// `contractedInner`: the contracted dimension is the contiguous one
   /// ("K-major").
   SharedOperand(SmemType tile, bool contractedInner)
-      : rows(tile.getShape()[0]), contractedInner(contractedInner) {}
+      : rows(tile.getBlockRows()), contractedInner(contractedInner) {}
 
   /// A descriptor less its tile's fixed distance, in units of 16 bytes, from
   /// what the address is otherwise made of: where registers are few, the same

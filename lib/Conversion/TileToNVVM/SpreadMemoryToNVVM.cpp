@@ -78,6 +78,15 @@ static Type getAccessType(Emitter &e, Type element, int64_t piece) {
   return words == 1 ? e.i32() : Type(VectorType::get({words}, e.i32()));
 }
 
+Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
+  Value idle = e.band(e.laneId(), e.c32(spread.getIdleLaneBits()));
+  Value isLane = e.cmp(LLVM::ICmpPredicate::eq, idle, e.c32(0));
+  // The block may have more warps than the tile is spread over.
+  Value isWarp = e.cmp(LLVM::ICmpPredicate::ult, e.threadId(),
+                       e.c32(32 * spread.getWarps()));
+  return e.band(isLane, isWarp);
+}
+
 namespace {
 struct LoadIndexPattern : OpConversionPattern<LoadIndexOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -160,17 +169,6 @@ struct StoreSpreadPattern : OpConversionPattern<StoreSpreadOp> {
     e.ifThen(isFirstHolder(e, getSpread(type)), store);
     rewriter.eraseOp(op);
     return success();
-  }
-
-private:
-  /// True in the first of the lanes and warps that hold the same elements.
-  static Value isFirstHolder(Emitter &e, SpreadAttr spread) {
-    Value idle = e.band(e.laneId(), e.c32(spread.getIdleLaneBits()));
-    Value isLane = e.cmp(LLVM::ICmpPredicate::eq, idle, e.c32(0));
-    // The block may have more warps than the tile is spread over.
-    Value isWarp = e.cmp(LLVM::ICmpPredicate::ult, e.threadId(),
-                         e.c32(32 * spread.getWarps()));
-    return e.band(isLane, isWarp);
   }
 };
 } // namespace

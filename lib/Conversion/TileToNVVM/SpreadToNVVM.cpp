@@ -54,6 +54,8 @@ static SmallVector<int64_t> getThreadShape(Type type) {
 // tile.contract
 //===----------------------------------------------------------------------===//
 
+static constexpr int64_t kBytes = 4; // of an f32
+
 namespace {
 class ContractEmitter {
 public:
@@ -89,8 +91,10 @@ private:
   Value sumOwn(SmallVector<int64_t> at, Value sum);
   /// The sum over the lanes that share what is summed over.
   Value sumLanes(Value sum);
-  /// Sums of all warps, in the order of the warps, of those of each.
+  /// Sums of all warps of all blocks, in their order, of those of each.
   SmallVector<Value> sumWarps(ArrayRef<Value> sums);
+  void storeSums(ArrayRef<Value> sums, Value to);
+  void sendSums(ArrayRef<Value> sums, Value offset);
 
   Emitter &e;
   ContractOp op;
@@ -124,25 +128,62 @@ Value ContractEmitter::sumLanes(Value sum) {
   return sum;
 }
 
+/// The sums of a warp, one behind the other, in its place of `to`.
+void ContractEmitter::storeSums(ArrayRef<Value> sums, Value to) {
+  for (auto [i, sum] : llvm::enumerate(sums))
+    e.storeShared(sum, e.add(to, static_cast<int64_t>(i) * kBytes));
+}
+
+/// The same in the scratch of each block that sums with this one: lane i has
+/// that of number i.
+void ContractEmitter::sendSums(ArrayRef<Value> sums, Value offset) {
+  auto blocks = static_cast<int64_t>(op.getBlocks());
+  Value rank =
+      e.ptx("mov.u32 $0, %cluster_ctarank;", "=r", {}, e.i32()).front();
+  Value own = e.urem(rank, blocks);
+  Value lane = e.laneId();
+  Value place = e.add(scratch, offset);
+  place = e.add(place, e.mul(own, op.getSummedWarps() *
+                                      static_cast<int64_t>(sums.size()) *
+                                      kBytes));
+  Value isSender = e.cmp(LLVM::ICmpPredicate::ult, lane, e.c32(blocks));
+  e.ifThen(isSender, [&] {
+    Value target = e.add(e.sub(rank, own), lane);
+    Value there = e.ptx("mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r",
+                        {place, target}, e.i32())
+                      .front();
+    for (auto [i, sum] : llvm::enumerate(sums))
+      e.ptx("st.shared::cluster.f32 [$0], $1;", "r,f,~{memory}",
+            {e.add(there, static_cast<int64_t>(i) * kBytes), sum}, {});
+  });
+}
+
 SmallVector<Value> ContractEmitter::sumWarps(ArrayRef<Value> sums) {
   int64_t count = static_cast<int64_t>(sums.size()),
           warps = op.getSummedWarps();
-  constexpr int64_t kBytes = 4;
-  auto meet = [&] { e.ptx("bar.sync 0;", "~{memory}", {}, {}); };
-  // What was there has been read.
+  bool isOfBlocks = op.getBlocks() > 1;
+  auto meet = [&] {
+    if (isOfBlocks)
+      emitClusterBarrier(e);
+    else
+      e.ptx("bar.sync 0;", "~{memory}", {}, {});
+  };
+  // What was there has been read, and the blocks whose it is have begun.
   meet();
-  Value own = e.add(scratch, e.mul(e.udiv(e.threadId(), 32), count * kBytes));
-  e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)), [&] {
-    for (auto [i, sum] : llvm::enumerate(sums))
-      e.storeShared(sum, e.add(own, static_cast<int64_t>(i) * kBytes));
-  });
+  Value offset = e.mul(e.udiv(e.threadId(), 32), count * kBytes);
+  if (isOfBlocks)
+    sendSums(sums, offset);
+  else
+    e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)),
+             [&] { storeSums(sums, e.add(scratch, offset)); });
   meet();
   SmallVector<Value> totals;
+  int64_t parts = warps * static_cast<int64_t>(op.getBlocks());
   for (int64_t i = 0; i < count; ++i)
-    for (int64_t warp = 0; warp < warps; ++warp) {
+    for (int64_t part = 0; part < parts; ++part) {
       Value sum =
-          e.loadShared(e.f32(), e.add(scratch, (warp * count + i) * kBytes));
-      if (warp == 0)
+          e.loadShared(e.f32(), e.add(scratch, (part * count + i) * kBytes));
+      if (part == 0)
         totals.push_back(sum);
       else
         totals.back() =

@@ -57,6 +57,7 @@ struct ConvertTileToNVVM
     populateEraseFactorPatterns(converter, patterns);
     populateSpreadMemoryPatterns(converter, patterns);
     populateSpreadPatterns(converter, patterns);
+    populateSpreadRowsPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
 

@@ -36,7 +36,7 @@ class Pool(NamedTuple):
         return self
 
 
-_PARTS = ("norm", "gates", "decay", "rates", "scale")
+_PARTS = ("conv", "norm", "gates", "decay", "rates", "scale")
 
 
 def check_prologue(prologue: Sequence[str]) -> None:
@@ -93,7 +93,9 @@ class Decodes:
         write_slots[n] (None: where it was read). No slot may be written by two sequences,
         nor read by one and written by another. A sequence with a slot below the first one
         is padding: its rows of o are zero. `lengths`: the tokens of each sequence that
-        count; rows of o behind them are zero.
+        count; rows of o behind them are zero. With the prologue conv there is a filter [heads, dim,
+        4] for each of q, k and v, such as `q_filter`, and a pool `q_window` [slots, 3, heads, dim] of
+        the rows in front, oldest first, which is read and written as the state is.
 
         Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots,
         write_slots and lengths [B], int32 or int64 as the pool says. Returns o [B, T, value
@@ -142,8 +144,9 @@ class Decodes:
             lengths=lengths,
             **inputs,
         )
-        # A CPU program returns the pool that it has made.
-        made: Optional[Any] = out.get("state")
-        if made is not None and write_slots is not None:
-            state[...] = made
+        # A CPU program returns the pools that it has made.
+        pools = {**inputs, "state": state}
+        for name in out if write_slots is not None else ():
+            if name in self.inputs:
+                pools[name][...] = out[name]
         return out["o"]

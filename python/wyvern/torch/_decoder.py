@@ -46,7 +46,9 @@ class _Programs:
         self.operands = tuple(x for x in inputs if x not in _POOL)
         self._order: Optional[tuple[int, ...]] = None  # of the program's inputs among ours
         self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
-        tensors = ", ".join(f"Tensor {x}" for x in self.operands)
+        # Windows of a convolution are written, too.
+        kinds = {x: f"Tensor(w{i}!)" if inputs[x].in_place else "Tensor" for i, x in enumerate(self.operands)}
+        tensors = ", ".join(f"{kind} {x}" for x, kind in kinds.items())
         library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
             "Tensor? lengths) -> Tensor",
@@ -189,7 +191,7 @@ class Decoder:
         prologue: Sequence[str] = (),
         epilogue: Optional[Epilogue] = None,
         layer: Optional[str] = None,
-    ):
+    ) -> None:
         self._programs = _programs_of(source, pool, prologue, epilogue, layer)
         self.pool = self._programs.pool
         self.operands = self._programs.operands
@@ -313,15 +315,20 @@ class Decoder:
         given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
         with torch.no_grad():
             whole = op(programs.spec)
-            made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, given)
             form = self.pool.first_slot, self.pool.layout == "vk"
             slots = read_slots, read_slots if write_slots is None else write_slots
+            raw = given
+            if "conv" in programs.prologue:
+                raw = given | _prefill.convolved(given, slots[0], form[0], cu_seqlens)
+            made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
             kept = None
             if keep_every is not None:
                 if keep_slots is None or cu_seqlens is not None:
                     raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
                 kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
             o = _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
+            if "conv" in programs.prologue:
+                _prefill.write_windows(given, slots, form[0], cu_seqlens, kept)
             return _prefill.finished(o, given, programs.epilogue)
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]

@@ -10,6 +10,7 @@ import torch
 from wyvern._core.layers import PlainSpec, operand_roles
 from wyvern._core.steps import Epilogue
 
+from . import _conv
 from ._gate import log_decay
 from ._l2norm import l2norm
 
@@ -53,29 +54,71 @@ def finished(
     return rows.to(o.dtype)
 
 
+def read_slots(pool: torch.Tensor, slots: torch.Tensor, first_slot: int) -> torch.Tensor:
+    """Returns what lies in slots of a pool; zeros where a slot is none."""
+    found = pool.index_select(0, slots.clamp(min=0).long())
+    # By selection: a slot of nobody may hold a NaN.
+    return torch.where((slots >= first_slot).view(-1, *[1] * (pool.dim() - 1)), found, 0.0)
+
+
 def read_states(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool) -> torch.Tensor:
     """Returns the states of slots as [N, HV, K, V]; zeros where a slot is none."""
-    states = pool.index_select(0, slots.clamp(min=0).long())
+    states = read_slots(pool, slots, first_slot)
     states = states.transpose(-1, -2) if v_first else states
-    wide = torch.promote_types(pool.dtype, torch.float32)
-    # By selection: a slot of nobody may hold a NaN.
-    return torch.where((slots >= first_slot)[:, None, None, None], states.to(wide), 0.0)
+    return states.to(torch.promote_types(pool.dtype, torch.float32))
 
 
 def write_states(
     pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool, states: torch.Tensor
 ) -> None:
     """Writes states [N, HV, K, V] to slots, those of none to nowhere."""
+    write_slots(pool, slots, first_slot, (states.transpose(-1, -2) if v_first else states).to(pool.dtype))
+
+
+def write_slots(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, made: torch.Tensor) -> None:
+    """Writes what was made of each sequence to slots of a pool, that of none to nowhere."""
     if slots.shape[0] == 0:
         return
-    states = (states.transpose(-1, -2) if v_first else states).to(pool.dtype)
     is_slot = slots >= first_slot
     # A row without a slot writes once more what the first one with a slot does.
     first = is_slot.to(torch.int32).argmax(0, keepdim=True)
     target = torch.where(is_slot, slots, slots[first]).clamp(min=0).long()
-    values = torch.where(is_slot[:, None, None, None], states, states[first])
+    values = torch.where(is_slot.view(-1, *[1] * (pool.dim() - 1)), made, made[first])
     kept = pool.index_select(0, target)
     pool.index_copy_(0, target, torch.where(is_slot.any(), values, kept))
+
+
+_WINDOW, _FILTER = "_window", "_filter"
+
+
+def convolved(
+    given: Mapping[str, torch.Tensor], slots: torch.Tensor, first_slot: int, cu_seqlens: Optional[torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Returns the rows that pass through a step's convolution behind that of a prompt, by name."""
+    made = {}
+    for name in [x.removesuffix(_FILTER) for x in given if x.endswith(_FILTER)]:
+        window = read_slots(given[name + _WINDOW], slots, first_slot)
+        tokens = _conv.Tokens(given[name], cu_seqlens)
+        made[name] = _conv.convolve(given[name], window, given[name + _FILTER], tokens)
+    return made
+
+
+def write_windows(
+    given: Mapping[str, torch.Tensor],
+    slots: tuple[torch.Tensor, torch.Tensor],
+    first_slot: int,
+    cu_seqlens: Optional[torch.Tensor],
+    kept: "Optional[Kept]",
+) -> None:
+    """Writes the windows behind a prompt to their slots, and those behind what is kept on the way."""
+    for name in [x.removesuffix(_FILTER) for x in given if x.endswith(_FILTER)]:
+        pool, x = given[name + _WINDOW], given[name]
+        window, tokens = read_slots(pool, slots[0], first_slot), _conv.Tokens(x, cu_seqlens)
+        for i, end in enumerate(kept.ends if kept else ()):
+            made = _conv.window_behind(x, window, tokens, torch.full_like(tokens.lengths, end))
+            write_slots(pool, kept.slots[:, i], first_slot, made)  # type: ignore[union-attr]
+        made = _conv.window_behind(x, window, tokens, tokens.lengths)
+        write_slots(pool, slots[1], first_slot, made)
 
 
 class Kept(NamedTuple):

@@ -42,7 +42,7 @@
 
 // The sum of S * dS, which both lie in shared memory, is one operation.
 
-// CHECK: tile.dot %[[T]]#5, %[[T]]#6 via %{{.*}} barrier 1 : <128x128xbf16>, <4xf32>
+// CHECK: tile.dot %[[T]]#5, %[[T]]#6 via %{{.*}} barrier 1 : <128x128xbf16>, <128x128xbf16>, <4xf32>
 
 // U is written once, with its first product, and read by two; masked products are
 // written and read as they lie and across.

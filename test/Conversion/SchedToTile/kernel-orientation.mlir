@@ -48,7 +48,7 @@ func.func @sums(%k: tensor<?x?x1x64xbf16> {delta.name = "k"}, %v: tensor<?x?x1x1
       sched.each_chunk forward valid(%n) {
         %zero = arith.constant dense<0.0> : tensor<64xf32>
         %K, %V = sched.get %c : <tensor<64x64xbf16>, tensor<64x128xbf16>> -> tensor<64x64xf32>, tensor<64x128xf32>
-        // expected-error @+1 {{sums over the dimension that is split over 2 blocks, which share nothing; split it over warpgroups of a role}}
+        // expected-error @+1 {{sums over the dimension that is split over 2 blocks, which share nothing; split it over warpgroups of a role, or make the blocks a cluster}}
         %Y = linalg.reduce { arith.addf } ins(%V : tensor<64x128xf32>) outs(%zero : tensor<64xf32>) dimensions = [1]
         sched.store %Y to %yo : tensor<64xf32>, <tensor<?x?x1xf32>>
         sched.yield

@@ -155,5 +155,5 @@ tile.kernel @dot() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 
   %a = tile.alloc offset 0 : !tile.smem<64x64xbf16>
   %b = tile.alloc offset 8192 : !tile.smem<64x64xbf16>
   %s = tile.alloc offset 16384 : !tile.smem<4xf32>
-  %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<4xf32>
+  %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>, !tile.smem<4xf32>
 }

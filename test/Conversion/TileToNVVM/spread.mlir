@@ -68,3 +68,61 @@ tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps
   %d = math.log1p %c : tensor<1xf32, #tile.spread<[_]>>
   tile.store_spread %d to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
 }
+
+// Rows that are convolved and shared: the products of a channel in a row, one number a thread to its half of shared memory,
+// a barrier of the block, and four numbers at once from there. The kernel says what its clusters are.
+
+// CHECK-LABEL: gpu.module @rows
+// CHECK: llvm.func @rows
+// CHECK-SAME: nvvm.cluster_dim = array<i32: 2, 1, 1>
+// CHECK: llvm.fmul
+// CHECK-COUNT-3: llvm.intr.fma
+// CHECK: scf.if
+// CHECK: "st.shared.f32
+// CHECK: "bar.sync 0;"
+// CHECK-COUNT-4: "ld.shared.v4.f32
+// CHECK: "barrier.cluster.arrive.release.aligned;"
+// CHECK: "barrier.cluster.wait.acquire.aligned;"
+tile.kernel @rows(%x: !tile.global<tensor<?x1x128xf32>>, %w: !tile.global<tensor<?x3x128xf32>>, %f: !tile.global<tensor<?x128x4xf32>>,
+                  %y: !tile.global<tensor<?x1x128xf32>, contiguous = true>, %h: index) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["x", "w", "f", "y", "tokens"] {
+  %c0 = arith.constant 0 : index
+  %scratch = tile.alloc : !tile.smem<256xf32>
+  %a = tile.load_spread %x[%c0, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x1x128xf32>> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %b = tile.load_spread %w[%c0, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x3x128xf32>> -> tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %c = tile.load_spread %f[%c0, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x128x4xf32>> -> tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
+  %r, %next = tile.conv_row %a behind %b filter %c : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+      tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
+  %s = tile.share_rows %r half %h through %scratch : !tile.smem<256xf32>, (tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>)
+      -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  tile.store_spread %s to %y[%c0, %c0, %c0] dims [1, 2] : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>, !tile.global<tensor<?x1x128xf32>, contiguous = true>
+  tile.store_spread %next to %w[%c0, %c0, %c0] dims [1, 2] : tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?x3x128xf32>>
+  tile.cluster_arrive
+  tile.cluster_wait
+}
+
+// Two blocks of a cluster sum together: lane 0 sends the sums of its warp to the first of them, lane 1 to the second, between
+// two barriers of the cluster; eight numbers are added up in their order.
+
+// CHECK-LABEL: gpu.module @together
+// CHECK: "barrier.cluster.wait.acquire.aligned;"
+// CHECK: "mov.u32 $0, %cluster_ctarank;"
+// CHECK: scf.if
+// CHECK: "mapa.shared::cluster.u32
+// CHECK: "st.shared::cluster.f32
+// CHECK: "barrier.cluster.wait.acquire.aligned;"
+// CHECK-COUNT-7: llvm.fadd
+// CHECK: "st.shared.f32
+// CHECK: "ld.shared.f32
+tile.kernel @together(%x: !tile.global<tensor<?xf32>>) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["x"] {
+  %c0 = arith.constant 0 : index
+  %scratch = tile.alloc : !tile.smem<8xf32>
+  %place = tile.alloc : !tile.smem<128xf32>
+  %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xf32>> -> tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>
+  %zero = arith.constant dense<0.0> : tensor<f32, #tile.spread<[]>>
+  %r = tile.contract %a, %a into %zero maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %scratch : !tile.smem<8xf32>, {blocks = 2 : i64}
+      : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, tensor<f32, #tile.spread<[]>>
+  tile.store_spread %r to %x[%c0] dims [] : tensor<f32, #tile.spread<[]>>, !tile.global<tensor<?xf32>>
+  tile.keep %a in %place : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
+  %b = tile.kept %place : !tile.smem<128xf32> -> tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>
+  tile.store_spread %b to %x[%c0] dims [0] : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?xf32>>
+}

@@ -176,6 +176,14 @@ func.func @repeat_rows(%a: tensor<32xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @conv_row
+// CHECK: %Y, %Next = delta.conv_row
+func.func @conv_row(%x: tensor<1x64xf32>, %window: tensor<3x64xf32>, %f: tensor<64x4xf32>) {
+  %y, %next = delta.conv_row %x behind %window filter %f
+      : tensor<1x64xf32>, tensor<3x64xf32>, tensor<64x4xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @sum_rows
 // CHECK: delta.sum_rows
 func.func @sum_rows(%a: tensor<64xf32>) {

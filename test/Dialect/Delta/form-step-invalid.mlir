@@ -7,9 +7,12 @@
 // LAYOUT: delta-form-step: layout: expected vk or kv, found ab
 // TYPE: delta-form-step: state-type: expected f32 or bf16, found f16
 // SLOT: delta-form-step: slot-type: expected i32 or i64, found i8
-// RUN: not wyvern-opt %s -delta-form-step=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
-// PART: delta-form-step: prologue: expected one of norm, gates, decay, rates, scale, found conv
+// RUN: not wyvern-opt %s -delta-form-step=prologue=pool -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
+// PART: delta-form-step: prologue: expected one of conv, norm, gates, decay, rates, scale, found pool
 // RUN: not wyvern-opt %s -delta-form-step=epilogue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=BEHIND
+// RUN: not wyvern-opt %s -delta-form-step=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=CONV
+// CONV: expected one row a token for the prologue 'conv', found a step that repeats 2 times, of which each has a convolution of its own; leave out conv
+// CONV: expected q, the keys and the values for the prologue 'conv' to be arguments of the function with a delta.name, after which their filters and windows are named; found one that is computed or has none
 // BEHIND: delta-form-step: epilogue: expected norm or gate, found conv
 // FIRST: delta-form-step: first-slot: expected at least 0, found -1
 
@@ -28,5 +31,22 @@ func.func @two_erase(%x: tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x
   %o, %sT = delta.recurrence query(%x) step(write %x erase %x value %x) step(write %x erase %x value %x) scale 1.0
     : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>
     -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return %o, %sT : tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>
+}
+
+// -----
+
+func.func @two_rows(%x: tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>) {
+  %o, %sT = delta.recurrence query(%x) step(write %x erase %x value %x repeat 2) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return %o, %sT : tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>
+}
+
+// -----
+
+func.func @product_of_keys(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %m: tensor<?x?x1x4xf32> {delta.name = "m"}) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>) {
+  %k = arith.mulf %x, %m : tensor<?x?x1x4xf32>
+  %o, %sT = delta.recurrence query(%x) step(write %k value %x) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return %o, %sT : tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>
 }

@@ -324,6 +324,18 @@ func.func @chunk_program_c5(%x: tensor<?x?x2x4xf32>) {
 
 // -----
 
+// Heads may share a pool, as they share an in.
+func.func @chunk_program_c5_pool(%x: tensor<?x?x3x4xf32>, %s: tensor<?x2x4xf32>, %n: tensor<?xi32>) {
+  // expected-error @+1 {{(C5) expected the head dimension of carry #0 to divide heads = 3, found 'tensor<?x2x4xf32>'}}
+  %sT = delta.chunk_scan forward chunk = 1 heads = 3 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x3x4xf32>)
+      carry(%S = %s[slot, head, _] : tensor<?x2x4xf32>) slots(%n, %n : tensor<?xi32>, first = 0) outs() valid(%v) {
+    delta.yield carry(%S : tensor<4xf32>)
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_program_c6(%x: tensor<?x?x2x4xf32>) {
   // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 4, found #delta.binding<[seq, time, head, _]> for 'tensor<?x?x2x4xf32>'; sum over a group of heads with a chunk_map that reads each of them, [head * n + i]}}
   %o = delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) outs([seq, time, head, _] : tensor<?x?x2x4xf32>) valid(%n) {
@@ -970,6 +982,14 @@ func.func @repeat_rows_c1(%x: tensor<f32>) {
 func.func @repeat_rows_c2(%x: tensor<8xf32>) {
   // expected-error @+1 {{(C2) expected at most 2 result rows for each operand row, found 'tensor<8xf32>' -> 'tensor<17xf32>'}}
   %y = delta.repeat_rows %x by 2 : tensor<8xf32> -> tensor<17xf32>
+  return
+}
+
+// -----
+
+func.func @conv_row_c1(%x: tensor<1x8xf32>, %w: tensor<3x8xf32>, %f: tensor<8x3xf32>) {
+  // expected-error @+1 {{(C1) expected one row of d channels, a window of w - 1 rows of as many and a filter of d x w, found 'tensor<1x8xf32>', 'tensor<3x8xf32>' and 'tensor<8x3xf32>'}}
+  %y, %next = delta.conv_row %x behind %w filter %f : tensor<1x8xf32>, tensor<3x8xf32>, tensor<8x3xf32>
   return
 }
 

@@ -1,8 +1,10 @@
 // RUN: wyvern-opt %s -delta-form-wy=prologue=norm,gates -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-form-wy=prologue=norm -split-input-file | FileCheck %s --check-prefix=NORM
 // RUN: wyvern-opt %s -delta-form-wy -split-input-file | FileCheck %s --check-prefix=CHANNEL
-// RUN: not wyvern-opt %s -delta-form-wy=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
-// PART: delta-form-wy: prologue: expected one of norm, gates, decay, rates, scale, found conv
+// RUN: not wyvern-opt %s -delta-form-wy=prologue=pool -split-input-file 2>&1 | FileCheck %s --check-prefix=PART
+// RUN: not wyvern-opt %s -delta-form-wy=prologue=conv -split-input-file 2>&1 | FileCheck %s --check-prefix=CONV
+// CONV: has the prologue 'conv', which only a step of decoding computes; add --serving, or convolve q, k and v in front of the layer
+// PART: delta-form-wy: prologue: expected one of conv, norm, gates, decay, rates, scale, found pool
 
 // Norms, gates and rates of raw operands, in the region; the gates of tokens past a sequence's end are none.
 

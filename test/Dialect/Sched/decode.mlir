@@ -2,6 +2,7 @@
 // RUN: wyvern-opt %s -delta-form-step "-sched-decode=elements=32 warps=2" -split-input-file | FileCheck %s --check-prefix=SMALL
 // RUN: wyvern-opt %s -delta-form-step -sched-decode -split-input-file | wyvern-opt -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-form-step -sched-decode -convert-sched-to-delta -split-input-file | FileCheck %s --check-prefix=BACK
+// RUN: wyvern-opt %s -delta-form-step -sched-decode=share-rows -split-input-file | FileCheck %s --check-prefix=SHARED
 // RUN: wyvern-opt %s -delta-form-wy -sched-decode -split-input-file | FileCheck %s --check-prefix=LEFT
 
 // 64 elements of the state a thread: two blocks of four warps have 128 x 128. One role loads,
@@ -17,6 +18,7 @@
 // CHECK: sched.load %in
 // CHECK: sched.store %{{.*}} to %out
 // CHECK: sched.store %[[last]] to %[[final]]
+// SHARED: sched.role "step" warps 4 on_cores share_rows {
 // SMALL: split = 8
 // SMALL-SAME: min_blocks 8
 // SMALL: warps 2 on_cores

@@ -280,6 +280,42 @@ func.func @kernel_k45(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 // -----
 
+func.func @kernel_k47(%x: tensor<?x?x2x64xbf16>) {
+  // expected-error @+1 {{(K47) is of clusters: expected a split of at least 2, whose blocks are one cluster, found 1}}
+  %y = sched.kernel "k" grid(heads = 2, split = 1 cluster, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k49(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K49) is divided: expected a kernel with a split cluster, and a role that is within no other, of one group of warps for each of its copies, without carries}}
+    sched.role "copy" warps 4 divided {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
 func.func @role_k46(%x: tensor<?x?x2x64xbf16>) {
   %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
@@ -294,6 +330,24 @@ func.func @role_k46(%x: tensor<?x?x2x64xbf16>) {
     }
     sched.role "idle" warps 1 {
       sched.each_chunk forward valid(%n) {
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k47(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K50) has share_rows: expected a role on_cores; others get their rows from channels}}
+    sched.role "plain" warps 4 share_rows {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
+        sched.store %X to %out : tensor<1x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
         sched.yield
       }
     }

@@ -418,3 +418,30 @@ func.func @crosswise(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
   }
   return
 }
+
+// -----
+
+// What TMA brings each block of a cluster loads itself.
+func.func @channel_k48(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 2 cluster, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K48) is across blocks: expected a kernel with a split cluster, and fill warps; other blocks cannot be reached, and what is loaded each block loads itself}}
+    %c = sched.channel depth 1 fill tma across : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}

@@ -264,9 +264,9 @@ func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<
 
 // CHECK-LABEL: func.func @dot
 func.func @dot(%a: !tile.smem<128x128xbf16>, %b: !tile.smem<128x128xbf16>, %scratch: !tile.smem<4xf32>) {
-  // CHECK: tile.dot %{{.*}}, %{{.*}} via %{{.*}} barrier 1 : <128x128xbf16>, <4xf32>
+  // CHECK: tile.dot %{{.*}}, %{{.*}} via %{{.*}} barrier 1 : <128x128xbf16>, <128x128xbf16>, <4xf32>
   %s = tile.dot %a, %b via %scratch barrier 1
-      : !tile.smem<128x128xbf16>, !tile.smem<4xf32>
+      : !tile.smem<128x128xbf16>, !tile.smem<128x128xbf16>, !tile.smem<4xf32>
   return
 }
 
@@ -502,4 +502,36 @@ tile.kernel @spread(%pool: !tile.global<tensor<?x32x128x128xf32>, contiguous = t
   %u = tile.solve_rows %l, %c, %w
       : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<2xf32, #tile.spread<[_]>>,
         tensor<2x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+}
+
+// CHECK-LABEL: tile.kernel @rows
+// CHECK-SAME: grid 2 * sequences cluster 2 warps 4
+tile.kernel @rows() grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands [] {
+  %x = arith.constant dense<1.0> : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %window = arith.constant dense<1.0> : tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %f = arith.constant dense<1.0> : tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
+  // CHECK: tile.conv_row %{{.*}} behind %{{.*}} filter
+  %q, %next = tile.conv_row %x behind %window filter %f
+      : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+        tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+        tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
+  %v = arith.constant dense<1.0> : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
+  %h = arith.constant 1 : index
+  %scratch = tile.alloc : !tile.smem<384xf32>
+  // CHECK: tile.share_rows %{{.*}}, %{{.*}} half %{{.*}} through
+  %q1, %v1 = tile.share_rows %q, %v half %h through %scratch
+      : !tile.smem<384xf32>,
+        (tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+         tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>)
+        -> (tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+            tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>)
+  %place = tile.alloc : !tile.smem<128xf32>
+  // CHECK: tile.keep %{{.*}} in %{{.*}} : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, <128xf32>
+  tile.keep %x in %place : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
+  // CHECK: tile.kept %{{.*}} : <128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %kept = tile.kept %place : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  // CHECK: tile.cluster_arrive
+  tile.cluster_arrive
+  // CHECK: tile.cluster_wait
+  tile.cluster_wait
 }

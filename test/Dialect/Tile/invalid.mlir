@@ -31,6 +31,16 @@ func.func @smem_c2_columns(%t: !tile.smem<64x96xf16>) { return }
 
 // -----
 
+// expected-error @+1 {{(C3) expected some rows of a matrix of bf16 or f16 that has more, a multiple of 8, found 64 of 64 rows of 'bf16'}}
+func.func @smem_c3(%t: !tile.smem<64x64xbf16, of 64>) { return }
+
+// -----
+
+// expected-error @+1 {{(C3) expected some rows of a matrix of bf16 or f16 that has more, a multiple of 8, found 64 of 128 rows of 'f32'}}
+func.func @smem_c3_type(%t: !tile.smem<64x64xf32, of 128>) { return }
+
+// -----
+
 // Two layouts do not mix: there is no implicit conversion.
 
 func.func @layouts(%x: tensor<64x64xf32, #tile.layout<acc>>) {
@@ -126,6 +136,12 @@ tile.kernel @kernel_c6() grid -1 * slots warps 4 min_blocks 1 operands [] {
 
 // -----
 
+// expected-error @+1 {{(C8) expected clusters of 1 to 8 blocks that divide the grid's 4 blocks for each of its sequences, found 3}}
+tile.kernel @kernel_c8() grid 4 * sequences cluster 3 warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
 // expected-error @+1 {{(C7) expected boxes of 1 to 256 elements in each of a tensor's up to 5 dimensions, found '!tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 512, 1, 64]>'}}
 tile.kernel @kernel_c7(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 512, 1, 64]>) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
 }
@@ -134,6 +150,25 @@ tile.kernel @kernel_c7(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 5
 
 // expected-error @+1 {{(C7) expected boxes of 1 to 256 elements in each of a tensor's up to 5 dimensions, found '!tile.tensor_map<tensor<?x64xbf16>, box = [64]>'}}
 tile.kernel @kernel_c7_rank(%map: !tile.tensor_map<tensor<?x64xbf16>, box = [64]>) grid 1 * slots warps 4 min_blocks 1 operands ["x"] {
+}
+
+// -----
+
+// expected-error @+1 {{(C8) expected clusters of 1 to 8 blocks that divide the grid's 3 blocks for each of its slots, found 2}}
+tile.kernel @kernel_c8() grid 3 * slots cluster 2 warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
+// expected-error @+1 {{(C8) expected clusters of 1 to 8 blocks that divide the grid's 16 blocks for each of its slots, found 16}}
+tile.kernel @kernel_c8_most() grid 16 * slots cluster 16 warps 4 min_blocks 1 operands [] {
+}
+
+// -----
+
+tile.kernel @sync_c1() grid 2 * slots warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C1) expected a kernel of clusters, found one whose blocks are launched one by one}}
+  tile.sync cluster
 }
 
 // -----
@@ -374,6 +409,56 @@ tile.kernel @roles_c10_own() grid 1 * slots warps 12 min_blocks 1 operands [] {
 func.func @alloc_ring_c1() {
   // expected-error @+1 {{(C1) expected one producer warp of a ring that TMA fills, found 4}}
   %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
+func.func @alloc_ring_c2() {
+  // expected-error @+1 {{(C2) expected a ring across the blocks of the kernel's cluster, which warps fill, found 2 blocks and '!tile.ring<2, [!tile.smem<64x64xbf16>]>'}}
+  %r = tile.alloc_ring producers 1 consumers 4 across 2 : !tile.ring<2, [!tile.smem<64x64xbf16>]>
+  return
+}
+
+// -----
+
+tile.kernel @alloc_ring_c2_blocks() grid 4 * slots cluster 4 warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C2) expected a ring across the blocks of the kernel's cluster, which warps fill, found 2 blocks and '!tile.ring<1, [!tile.smem<64x128xbf16>], warps>'}}
+  %r = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+}
+
+// -----
+
+func.func @send_c1(%t: !tile.smem<64x64xbf16>, %i: index) {
+  %r = tile.alloc_ring producers 4 consumers 4 : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  // expected-error @+1 {{(C1) expected a ring across blocks, found one whose stages are this block's alone}}
+  tile.send %t to %i of %r[%i] : !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  return
+}
+
+// -----
+
+func.func @send_c2(%t: !tile.smem<64x128xbf16>, %r: !tile.ring<1, [!tile.smem<64x256xbf16>], warps>, %i: index) {
+  // expected-error @+1 {{(C2) expected a piece of 64 columns of 16 bits, or a vector of a multiple of 4, which lie side by side, found '!tile.smem<64x128xbf16>'}}
+  tile.send %t to %i of %r[%i] : !tile.smem<64x128xbf16>, !tile.ring<1, [!tile.smem<64x256xbf16>], warps>
+  return
+}
+
+// -----
+
+func.func @commit_c2(%i: index) {
+  %r = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // expected-error @+1 {{(C2) expected the bytes that other blocks send into a stage of a ring across blocks, a multiple of its 4 producers, found none}}
+  tile.commit %r[%i] : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  return
+}
+
+// -----
+
+func.func @commit_c2_bytes(%i: index) {
+  %r = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // expected-error @+1 {{(C2) expected the bytes that other blocks send into a stage of a ring across blocks, a multiple of its 4 producers, found 8190}}
+  tile.commit %r[%i] bytes 8190 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
   return
 }
 
@@ -816,8 +901,17 @@ func.func @write_c5(%x: tensor<64x64xbf16, #tile.layout<acc>>, %r: !tile.ring<2,
 // -----
 
 func.func @subview_c1(%t: !tile.smem<64x192xbf16>, %i: index) {
-  // expected-error @+1 {{(C1) expected one of several equal pieces of a tile: blocks of 64 columns of a 16-bit matrix, else rows; found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
+  // expected-error @+1 {{(C1) expected one of several equal pieces of a tile: blocks of 64 columns of a 16-bit matrix, or rows of it, which say of how many, else rows; found '!tile.smem<64x128xbf16>' of '!tile.smem<64x192xbf16>'}}
   %s = tile.subview %t[%i] : !tile.smem<64x192xbf16> -> !tile.smem<64x128xbf16>
+  return
+}
+
+// -----
+
+// A view of rows has the column blocks of the tile.
+func.func @subview_c1_rows(%t: !tile.smem<128x128xbf16>, %i: index) {
+  // expected-error @+1 {{found '!tile.smem<64x128xbf16>' of '!tile.smem<128x128xbf16>'}}
+  %s = tile.subview %t[%i] : !tile.smem<128x128xbf16> -> !tile.smem<64x128xbf16>
   return
 }
 
@@ -1047,7 +1141,7 @@ func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.sm
 
 func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
   // expected-error @+1 {{(C1) expected matrices of 16 bits with a multiple of 64 rows, found '!tile.smem<32x64xbf16>'}}
-  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<4xf32>
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<32x64xbf16>, !tile.smem<32x64xbf16>, !tile.smem<4xf32>
   return
 }
 
@@ -1055,7 +1149,15 @@ func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
 
 func.func @dot_c2(%a: !tile.smem<64x64xbf16>, %s: !tile.smem<64xf32>) {
   // expected-error @+1 {{(C2) expected a scratch tile of '!tile.smem<4xf32>', found '!tile.smem<64xf32>'}}
-  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  %d = tile.dot %a, %a via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>, !tile.smem<64xf32>
+  return
+}
+
+// -----
+
+func.func @dot_c3(%a: !tile.smem<64x64xbf16>, %b: !tile.smem<64x128xbf16>, %s: !tile.smem<4xf32>) {
+  // expected-error @+1 {{(C3) expected matrices of one shape and element type, found '!tile.smem<64x64xbf16>' and '!tile.smem<64x128xbf16>'}}
+  %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x128xbf16>, !tile.smem<4xf32>
   return
 }
 
@@ -1516,6 +1618,17 @@ tile.kernel @contract_c6() grid 1 * sequences warps 8 min_blocks 1 operands [] {
 
 // -----
 
+tile.kernel @contract_c7() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<8xf32>
+  %x = arith.constant dense<1.0> : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>
+  %y = arith.constant dense<0.0> : tensor<f32, #tile.spread<[]>>
+  // expected-error @+1 {{(C7) expected blocks that sum together to divide a cluster of the kernel, found 2}}
+  %r = tile.contract %x, %x into %y maps [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>] through %s : !tile.smem<8xf32>, {blocks = 2 : i64}
+      : tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<64xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4]>>, tensor<f32, #tile.spread<[]>>
+}
+
+// -----
+
 func.func @rearrange_c1(%x: tensor<64xf32>) {
   // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
   %r = tile.rearrange %x from [0] : tensor<64xf32> -> tensor<64xf32>
@@ -1560,4 +1673,86 @@ func.func @solve_rows_c2(%l: tensor<2x2xf32, #tile.spread<[_, _]>>, %c: tensor<3
   // expected-error @+1 {{(C2) expected L of n x n, n rates and W of n rows, the rows whole in every thread}}
   %u = tile.solve_rows %l, %c, %w : tensor<2x2xf32, #tile.spread<[_, _]>>, tensor<3xf32, #tile.spread<[_]>>, tensor<2x64xf32, #tile.spread<[_, _]>>
   return
+}
+
+// -----
+
+func.func @conv_row_c1(%x: tensor<1x64xf32>, %w: tensor<3x64xf32>, %f: tensor<64x4xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %y, %next = tile.conv_row %x behind %w filter %f : tensor<1x64xf32>, tensor<3x64xf32>, tensor<64x4xf32>
+  return
+}
+
+// -----
+
+func.func @conv_row_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>, %w: tensor<3x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>,
+                       %f: tensor<64x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 2, _]>>) {
+  // expected-error @+1 {{(C2) expected one row of d channels, a window of w - 1 rows and a filter of d x w, channels spread alike and all else whole in every thread}}
+  %y, %next = tile.conv_row %x behind %w filter %f : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>,
+      tensor<3x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 1]>>, tensor<64x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 2, _]>>
+  return
+}
+
+// -----
+
+func.func @share_rows_c1(%x: tensor<1x64xf32>, %h: index, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %y = tile.share_rows %x half %h through %s : !tile.smem<128xf32>, (tensor<1x64xf32>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+  return
+}
+
+// -----
+
+func.func @share_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %h: index, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C2) expected a result of the same f32 elements for each tile, and scratch of twice as many f32 as these have together, 128, found}}
+  %y = tile.share_rows %x half %h through %s : !tile.smem<64xf32>, (tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+  return
+}
+
+// -----
+
+tile.kernel @cluster_arrive_c1() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C1) expected a kernel whose blocks form clusters, found one of single blocks, which wait for no other}}
+  tile.cluster_arrive
+}
+
+// -----
+
+tile.kernel @cluster_wait_c1() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  // expected-error @+1 {{(C1) expected a kernel whose blocks form clusters, found one of single blocks, which wait for no other}}
+  tile.cluster_wait
+}
+
+// -----
+
+func.func @keep_c1(%x: tensor<1x64xf32>, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  tile.keep %x in %s : tensor<1x64xf32>, !tile.smem<128xf32>
+  return
+}
+
+// -----
+
+// Warps that hold the same keep it each for itself.
+tile.kernel @keep_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<64xf32>
+  %x = arith.constant dense<1.0> : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
+  // expected-error @+1 {{(C2) expected a tile of f32, and a vector of f32 with an entry for each of the 1 elements of each of the kernel's 128 threads, found}}
+  tile.keep %x in %s : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, !tile.smem<64xf32>
+}
+
+// -----
+
+func.func @kept_c1(%s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %x = tile.kept %s : !tile.smem<128xf32> -> tensor<1x64xf32>
+  return
+}
+
+// -----
+
+tile.kernel @kept_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
+  %s = tile.alloc : !tile.smem<64xf32>
+  // expected-error @+1 {{(C2) expected a tile of f32, and a vector of f32 with an entry for each of the 1 elements of each of the kernel's 128 threads, found}}
+  %x = tile.kept %s : !tile.smem<64xf32> -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
 }

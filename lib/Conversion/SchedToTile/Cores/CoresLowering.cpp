@@ -11,12 +11,15 @@
 //     S = state[read];   for t < count: o[t] = ...;   state[write_slots[n]] = S
 //     for t >= count: o[t] = 0
 //
+// With rows that are shared a thread has loaded its elements of token t + 1's
+// when it comes to token t. Where several blocks share a window, of which one
+// writes the next, they form a cluster, and it waits until all have read.
+//
 //===----------------------------------------------------------------------===//
 
 #include "CoresLowering.h"
 
-#include "../Kernel/BlockLocation.h"
-#include "CoresRegion.h"
+#include "CoresKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -25,87 +28,35 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-namespace {
-class CoresLowering {
-public:
-  CoresLowering(OpBuilder &builder, sched::KernelOp kernel,
-                const TensorNames &names, const SpreadPlan &plan)
-      : builder(builder), loc(kernel.getLoc()), kernel(kernel),
-        role(*kernel.getRoles().begin()), names(names), plan(plan) {}
-
-  LogicalResult lower();
-
-private:
-  tile::KernelOp createShell();
-  void addArguments(tile::KernelOp shell);
-  /// A tensor of the kernel as an argument of `shell`.
-  Value addGlobal(tile::KernelOp shell, Value tensor, Value named,
-                  bool optional, bool contiguous);
-  bool isLoadedInPieces(BlockArgument arg);
-  void locate();
-
-  LogicalResult lowerSequence();
-  LogicalResult lowerToken(CoresRegion &region, Value token);
-  void zeroRows(Value from);
-  Value load(sched::LoadOp op, const Chunk &at);
-  void store(sched::StoreOp op, Value tile, const Chunk &at);
-  /// Where the tile of `arg` lies, and which dimensions of the tensor it has.
-  std::pair<SmallVector<Value>, SmallVector<int64_t>>
-  getPlace(BlockArgument arg, Value tile, const Chunk &at);
-
-  Value index(int64_t value) { return createIndex(builder, loc, value); }
-  Value isValid(Value slot) {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, slot,
-                                 index(kernel.getFirstSlot()));
-  }
-  RankedTensorType getTensor(BlockArgument arg) {
-    return cast<sched::GlobalType>(arg.getType()).getTensor();
-  }
-
-  OpBuilder &builder;
-  Location loc;
-  sched::KernelOp kernel;
-  sched::RoleOp role;
-  const TensorNames &names;
-  const SpreadPlan &plan;
-  DenseMap<Value, Value> arguments;
-  SmallVector<Attribute> operandNames;
-  LaunchArguments launch;
-  Value readSlots, writeSlots, lengths;
-  std::optional<BlockLocation> location;
-  Value slot, writeSlot, count; ///< of the block's sequence
-};
-} // namespace
-
 //===----------------------------------------------------------------------===//
 // The kernel
 //===----------------------------------------------------------------------===//
 
-tile::KernelOp CoresLowering::createShell() {
-  auto shell = tile::KernelOp::create(builder, loc, kernel.getKernelName(),
-                                      kernel.getHeads() * kernel.getSplit(),
-                                      "sequences", /*grid_chunks=*/1,
-                                      role.getWarps(), kernel.getMinBlocks(),
-                                      builder.getArrayAttr({}), IntegerAttr());
+tile::KernelOp CoresKernel::createShell() {
+  auto shell = tile::KernelOp::create(
+      builder, loc, kernel.getKernelName(),
+      kernel.getHeads() * kernel.getSplit(), "sequences", /*grid_chunks=*/1,
+      role.getWarps(), kernel.getMinBlocks(), builder.getArrayAttr({}),
+      IntegerAttr(), plan.getCluster());
   builder.createBlock(&shell.getBody());
   return shell;
 }
 
 /// True if a tile of `arg` has pieces of several elements: the tensor's last
 /// dimension must then have no gaps.
-bool CoresLowering::isLoadedInPieces(BlockArgument arg) {
+bool CoresKernel::isLoadedInPieces(BlockArgument arg) {
   return llvm::any_of(arg.getUsers(), [&](Operation *user) {
     auto load = dyn_cast<sched::LoadOp>(user);
     Value tile =
         load ? Value(load.getTile()) : cast<sched::StoreOp>(user).getTile();
     return llvm::any_of(
-        tile::getSpread(plan.getType(tile)).getDims(),
+        tile::getSpread(plan.getHeldType(tile)).getDims(),
         [](const tile::DimSpread &dim) { return dim.piece > 1; });
   });
 }
 
-Value CoresLowering::addGlobal(tile::KernelOp shell, Value tensor, Value named,
-                               bool optional, bool contiguous) {
+Value CoresKernel::addGlobal(tile::KernelOp shell, Value tensor, Value named,
+                             bool optional, bool contiguous) {
   operandNames.push_back(builder.getStringAttr(names.get(named)));
   return shell.getBody().front().addArgument(
       tile::GlobalType::get(builder.getContext(),
@@ -114,7 +65,7 @@ Value CoresLowering::addGlobal(tile::KernelOp shell, Value tensor, Value named,
       loc);
 }
 
-void CoresLowering::addArguments(tile::KernelOp shell) {
+void CoresKernel::addArguments(tile::KernelOp shell) {
   auto addAll = [&](ValueRange tensors, Block::BlockArgListType args) {
     for (auto [tensor, arg] : llvm::zip_equal(tensors, args))
       arguments[arg] = addGlobal(shell, tensor, tensor, /*optional=*/false,
@@ -148,7 +99,7 @@ void CoresLowering::addArguments(tile::KernelOp shell) {
 
 /// Finds the block's head, sequence and part of the split dimension, the
 /// sequence's slots and how many of its tokens count.
-void CoresLowering::locate() {
+void CoresKernel::locate() {
   location.emplace(builder, kernel, launch);
   location->batch = location->sequence;
   location->start = index(0);
@@ -171,7 +122,7 @@ void CoresLowering::locate() {
   }
 }
 
-LogicalResult CoresLowering::lower() {
+LogicalResult CoresKernel::lower() {
   OpBuilder::InsertionGuard guard(builder);
   addArguments(createShell());
   locate();
@@ -188,125 +139,36 @@ LogicalResult CoresLowering::lower() {
 }
 
 //===----------------------------------------------------------------------===//
-// A sequence
-//===----------------------------------------------------------------------===//
-
-std::pair<SmallVector<Value>, SmallVector<int64_t>>
-CoresLowering::getPlace(BlockArgument arg, Value tile, const Chunk &at) {
-  BindingAttr binding = kernel.getBinding(arg);
-  SmallVector<int64_t> dims;
-  for (int64_t dim = 0; dim < getTileRank(tile); ++dim)
-    dims.push_back(tensorDim(binding, dim));
-  return {location->getCoordinates(builder, binding, getTensor(arg), at,
-                                   plan.getSplitDim(tile),
-                                   location->splitStart),
-          dims};
-}
-
-Value CoresLowering::load(sched::LoadOp op, const Chunk &at) {
-  auto source = cast<BlockArgument>(op.getSource());
-  RankedTensorType type = plan.getType(op.getTile());
-  RankedTensorType held = type.clone(getTensor(source).getElementType());
-  auto [coords, dims] = getPlace(source, op.getTile(), at);
-  Value loaded = tile::LoadSpreadOp::create(
-      builder, loc, held, arguments.lookup(source), coords, dims);
-  return held == type ? loaded
-                      : arith::ExtFOp::create(builder, loc, type, loaded);
-}
-
-void CoresLowering::store(sched::StoreOp op, Value tile, const Chunk &at) {
-  auto target = cast<BlockArgument>(op.getTarget());
-  auto type = cast<RankedTensorType>(tile.getType());
-  RankedTensorType held = type.clone(getTensor(target).getElementType());
-  if (held != type)
-    tile = arith::TruncFOp::create(builder, loc, held, tile);
-  auto [coords, dims] = getPlace(target, op.getTile(), at);
-  tile::StoreSpreadOp::create(builder, loc, tile, arguments.lookup(target),
-                              coords, dims);
-}
-
-LogicalResult CoresLowering::lowerToken(CoresRegion &region, Value token) {
-  Chunk at;
-  at.row = token;
-  for (Operation &op : role.getEachChunk().getBlock().without_terminator()) {
-    if (auto loadOp = dyn_cast<sched::LoadOp>(op))
-      region.set(loadOp.getTile(), load(loadOp, at));
-    else if (auto storeOp = dyn_cast<sched::StoreOp>(op))
-      store(storeOp, region.get(storeOp.getTile()), at);
-    else if (failed(region.lower(&op)))
-      return failure();
-  }
-  return success();
-}
-
-LogicalResult CoresLowering::lowerSequence() {
-  sched::EachChunkOp loop = role.getEachChunk();
-  Chunk start, end;
-  start.row = end.row = index(0);
-  start.slot = slot;
-  end.slot = writeSlot;
-  SmallVector<Value> inits;
-  for (Value init : loop.getInits()) {
-    auto loadOp = init.getDefiningOp<sched::LoadOp>();
-    if (!loadOp)
-      return role.emitOpError() << "carries something that it does not load; "
-                                   "a state lies in a pool";
-    inits.push_back(load(loadOp, start));
-  }
-  auto forOp =
-      scf::ForOp::create(builder, loc, index(0), count, index(1), inits);
-  {
-    OpBuilder::InsertionGuard inside(builder);
-    builder.setInsertionPointToStart(forOp.getBody());
-    CoresRegion region(builder, plan);
-    for (auto [arg, carry] :
-         llvm::zip_equal(loop.getCarryArgs(), forOp.getRegionIterArgs()))
-      region.set(arg, carry);
-    if (failed(lowerToken(region, forOp.getInductionVar())))
-      return failure();
-    SmallVector<Value> next =
-        llvm::map_to_vector(loop.getYield().getCarries(),
-                            [&](Value tile) { return region.get(tile); });
-    scf::YieldOp::create(builder, loc, next);
-  }
-  auto ifOp = scf::IfOp::create(builder, loc, isValid(writeSlot),
-                                /*withElse=*/false);
-  OpBuilder::InsertionGuard inside(builder);
-  builder.setInsertionPointToStart(ifOp.thenBlock());
-  for (auto storeOp : role.getBlock().getOps<sched::StoreOp>())
-    if (arguments.contains(storeOp.getTarget()))
-      store(
-          storeOp,
-          forOp.getResult(cast<OpResult>(storeOp.getTile()).getResultNumber()),
-          end);
-  return success();
-}
-
-/// Zeroes the rows of outs from `from` on, of padding and of what a sequence
-/// has no token for.
-void CoresLowering::zeroRows(Value from) {
-  auto forOp = scf::ForOp::create(builder, loc, from, launch.tokens, index(1));
-  OpBuilder::InsertionGuard inside(builder);
-  builder.setInsertionPointToStart(forOp.getBody());
-  Chunk at;
-  at.row = forOp.getInductionVar();
-  for (auto storeOp : role.getEachChunk().getBlock().getOps<sched::StoreOp>()) {
-    RankedTensorType type = plan.getType(storeOp.getTile());
-    Value zeros = arith::ConstantOp::create(
-        builder, loc,
-        DenseElementsAttr::get(type,
-                               builder.getZeroAttr(type.getElementType())));
-    store(storeOp, zeros, at);
-  }
-}
-
-//===----------------------------------------------------------------------===//
 // Entry points
 //===----------------------------------------------------------------------===//
 
 bool wyvern::isOnCores(sched::KernelOp kernel) {
   return llvm::any_of(kernel.getRoles(),
                       [](sched::RoleOp role) { return role.getOnCores(); });
+}
+
+/// Diagnoses a convolution of what is not loaded, carried and read for it
+/// alone: it is done where rows are loaded, an element a thread.
+static LogicalResult checkConvolution(sched::RoleOp role, ConvRowOp conv) {
+  auto isOwnLoad = [](Value tile) {
+    return tile.hasOneUse() && tile.getDefiningOp<sched::LoadOp>();
+  };
+  sched::EachChunkOp loop = role.getEachChunk();
+  bool isCarried = llvm::any_of(
+      llvm::zip_equal(loop.getCarryArgs(), loop.getYield().getCarries()),
+      [&](auto carry) {
+        auto [window, next] = carry;
+        return window == conv.getWindow() && next == conv.getNext() &&
+               window.hasOneUse() && next.hasOneUse();
+      });
+  if (role.getShareRows() && isOwnLoad(conv.getX()) &&
+      isOwnLoad(conv.getFilter()) && isCarried)
+    return success();
+  return conv.emitOpError()
+         << "expected a role that has share_rows, a row and a filter that are "
+            "loaded for it alone, and a window that is carried; the path of "
+            "the "
+            "CUDA cores takes no other (target \"cpu\" takes all)";
 }
 
 /// Diagnoses what a kernel on the cores cannot be.
@@ -326,8 +188,12 @@ LogicalResult wyvern::lowerOnCores(OpBuilder &builder, sched::KernelOp kernel,
                                    const TensorNames &names) {
   if (failed(checkKernel(kernel)))
     return failure();
+  sched::RoleOp role = *kernel.getRoles().begin();
+  for (auto conv : role.getEachChunk().getBlock().getOps<ConvRowOp>())
+    if (failed(checkConvolution(role, conv)))
+      return failure();
   FailureOr<SpreadPlan> plan = SpreadPlan::analyze(kernel);
   if (failed(plan))
     return failure();
-  return CoresLowering(builder, kernel, names, *plan).lower();
+  return CoresKernel(builder, kernel, names, *plan).lower();
 }

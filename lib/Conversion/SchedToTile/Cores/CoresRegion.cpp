@@ -89,18 +89,23 @@ void CoresRegion::lowerContract(linalg::ContractOp op) {
   SmallVector<Value, 3> lowered;
   for (auto [operand, map] : llvm::zip_equal(operands, maps))
     lowered.push_back(get(operand, makeType(map)));
-  // What all warps share is summed up in shared memory.
-  int64_t warps = 1;
+  // What all warps share is summed up in shared memory, and what all blocks of
+  // a head share in that of each of them.
+  int64_t warps = 1, blocks = 1;
   for (auto [loop, spread] : llvm::enumerate(loops))
     if (!maps[2].isFunctionOfDim(loop))
       warps *= spread.second.warps;
-  Value scratch =
-      warps == 1 ? Value()
-                 : createScratch(op.getLoc(), warps * result.getNumElements());
+  if (std::optional<int64_t> dim = plan.getSplitDim(operands[0]))
+    if (!maps[2].isFunctionOfDim(maps[0].getDimPosition(*dim)))
+      blocks = plan.getSplit();
+  Value scratch = warps * blocks == 1
+                      ? Value()
+                      : createScratch(op.getLoc(), warps * blocks *
+                                                       result.getNumElements());
   set(op->getResult(0),
       tile::ContractOp::create(builder, op.getLoc(), result, lowered[0],
                                lowered[1], lowered[2], scratch,
-                               op.getIndexingMaps()));
+                               op.getIndexingMaps(), blocks));
 }
 
 /// Returns a vector of f32 in shared memory.

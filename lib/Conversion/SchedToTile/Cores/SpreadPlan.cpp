@@ -13,6 +13,8 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
@@ -100,17 +102,23 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   sched::RoleOp role = *kernel.getRoles().begin();
   SpreadPlan plan(role);
   sched::EachChunkOp loop = role.getEachChunk();
-  if (loop.getCarryArgs().size() != 1 ||
-      getTileRank(loop.getCarryArgs().front()) != 2)
-    return kernel.emitError() << "expected a role on the cores to carry one "
-                                 "state of two dimensions, found "
-                              << loop.getCarryArgs().size() << " carries";
+  auto isWindow = [](BlockArgument carry) {
+    return llvm::all_of(carry.getUsers(), llvm::IsaPred<ConvRowOp>);
+  };
+  if (loop.getCarryArgs().empty() ||
+      getTileRank(loop.getCarryArgs().front()) != 2 ||
+      !llvm::all_of(llvm::drop_begin(loop.getCarryArgs()), isWindow))
+    return kernel.emitError()
+           << "expected a role on the cores to carry one state of two "
+              "dimensions, then windows of convolutions, found "
+           << loop.getCarryArgs().size() << " carries";
   Value state = loop.getCarryArgs().front();
   SmallVector<Operation *> ops =
       llvm::to_vector(llvm::make_pointer_range(loop.getBlock()));
   std::optional<TileDim> split = findUnmixedDim(state, ops, plan.classes);
-  // A sum that only an out reads is one of a block that has all of a head.
-  if (!split && kernel.getSplit() == 1)
+  // A sum that only an out reads is one of all blocks of a head.
+  bool isSummed = !split;
+  if (isSummed)
     split = findUnmixedDim(state, findRecurrence(loop), plan.classes);
   if (!split)
     return kernel.emitError()
@@ -119,7 +127,13 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
               "the GPU lowering needs one that is not";
   plan.split = *split;
   plan.summed = {state, 1 - split->second};
-  if (failed(plan.spreadState(kernel, state)))
+  plan.warps = static_cast<int64_t>(role.getWarps());
+  plan.blocks = static_cast<int64_t>(kernel.getSplit());
+  if (isSummed)
+    plan.cluster = plan.blocks;
+  plan.findShared(role);
+  if (failed(plan.spreadState(kernel, state)) ||
+      failed(plan.findCluster(kernel)))
     return failure();
   return plan;
 }
@@ -145,4 +159,88 @@ RankedTensorType SpreadPlan::getType(Value tile) const {
   }
   return RankedTensorType::get(shape, type.getElementType(),
                                tile::SpreadAttr::get(type.getContext(), dims));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows that are shared
+//===----------------------------------------------------------------------===//
+
+void SpreadPlan::findShared(sched::RoleOp role) {
+  if (!role.getShareRows())
+    return;
+  auto kernel = cast<sched::KernelOp>(role->getParentOp());
+  Block &block = role.getEachChunk().getBlock();
+  for (auto load : block.getOps<sched::LoadOp>())
+    if (getTileRank(load.getTile()) == 2 &&
+        kernel.getBinding(cast<BlockArgument>(load.getSource()))
+            .has(DimKind::time))
+      shared.insert(load.getTile());
+  for (auto conv : block.getOps<ConvRowOp>())
+    shared.insert(conv.getFilter());
+  // Windows, as they are loaded and stored.
+  sched::EachChunkOp loop = role.getEachChunk();
+  for (auto [init, window, final] : llvm::drop_begin(llvm::zip_equal(
+           loop.getInits(), loop.getCarryArgs(), loop.getFinals())))
+    for (Value tile : {init, Value(window), Value(final)})
+      shared.insert(tile);
+}
+
+/// Returns an element a thread, or as few as lanes and warps by powers of two
+/// have of so many.
+static tile::DimSpread spreadOverThreads(int64_t size, int64_t warps) {
+  tile::DimSpread spread;
+  while (spread.lanes < kWarpLanes && size % (2 * spread.lanes) == 0)
+    spread.lanes *= 2;
+  while (2 * spread.warps <= warps &&
+         size % (2 * spread.warps * spread.lanes) == 0)
+    spread.warps *= 2;
+  return spread;
+}
+
+RankedTensorType SpreadPlan::getHeldType(Value tile) const {
+  RankedTensorType type = getType(tile);
+  if (!shared.contains(tile))
+    return type;
+  SmallVector<tile::DimSpread> dims(type.getRank());
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (!tile::getSpread(type).getDims()[dim].isWhole())
+      dims[dim] = spreadOverThreads(type.getDimSize(dim), warps);
+  return RankedTensorType::get(type.getShape(), type.getElementType(),
+                               tile::SpreadAttr::get(type.getContext(), dims));
+}
+
+int64_t SpreadPlan::getSharers(sched::KernelOp kernel, BlockArgument pool,
+                               Value tile) const {
+  auto type = cast<sched::GlobalType>(pool.getType()).getTensor();
+  int64_t sharers =
+      getSplitDim(tile) ? 1 : static_cast<int64_t>(kernel.getSplit());
+  for (auto [dim, size] :
+       llvm::zip_equal(kernel.getBinding(pool).getDims(), type.getShape()))
+    if (dim.kind == DimKind::head)
+      sharers *= static_cast<int64_t>(kernel.getHeads()) / size;
+  return sharers;
+}
+
+LogicalResult SpreadPlan::findCluster(sched::KernelOp kernel) {
+  sched::RoleOp role = *kernel.getRoles().begin();
+  sched::EachChunkOp loop = role.getEachChunk();
+  int64_t most = tile::getTarget(kernel).clusterBlocks;
+  for (Value init : loop.getInits()) {
+    auto load = init.getDefiningOp<sched::LoadOp>();
+    if (!load)
+      continue;
+    auto pool = cast<BlockArgument>(load.getSource());
+    int64_t sharers = getSharers(kernel, pool, init);
+    cluster = std::lcm(cluster, sharers);
+    if (cluster > most)
+      return kernel.emitError()
+             << "has " << cluster
+             << " blocks that read one window of a convolution, which one of "
+                "them writes when all have read it, or that sum over values "
+                "together: expected at most "
+             << most
+             << ", the blocks of a cluster; use fewer value heads a key head, "
+                "or convolve in front of the step";
+  }
+  return success();
 }

@@ -22,6 +22,9 @@ namespace mlir::wyvern {
 /// all warps share the split one. Every dimension of every other tile that
 /// ranges over one of the two is spread as it is there; the rest each thread
 /// has whole.
+///
+/// Rows that come through shared memory are loaded an element a thread, and
+/// so are filters and windows of their convolutions.
 class SpreadPlan {
 public:
   /// Diagnoses a kernel whose state cannot be spread so.
@@ -33,6 +36,17 @@ public:
 
   /// Returns the block's part of a tile, spread.
   RankedTensorType getType(Value tile) const;
+  /// Returns the block's part of a tile in the spread in which it is loaded or
+  /// stored: of rows that are shared, and of what is convolved with them, an
+  /// element a thread.
+  RankedTensorType getHeldType(Value tile) const;
+  /// Blocks that follow each other and carry the same tile of `pool`.
+  int64_t getSharers(sched::KernelOp kernel, BlockArgument pool,
+                     Value tile) const;
+  /// The blocks that share what they carry, or what they sum over.
+  int64_t getCluster() const { return cluster; }
+  /// Blocks that the split dimension is split over.
+  int64_t getSplit() const { return blocks; }
   /// Returns the dimension of a tile that is the split one.
   std::optional<int64_t> getSplitDim(Value tile) const;
   /// Elements of the split dimension that a block has.
@@ -41,11 +55,16 @@ public:
 private:
   explicit SpreadPlan(sched::RoleOp role);
   LogicalResult spreadState(sched::KernelOp kernel, Value state);
+  LogicalResult findCluster(sched::KernelOp kernel);
+  void findShared(sched::RoleOp role);
 
   delta::DimClasses classes;
   delta::TileDim split, summed;
   tile::DimSpread splitSpread, summedSpread;
-  int64_t part = 0;
+  int64_t part = 0, cluster = 1;
+  int64_t warps = 1, blocks = 1;
+  /// Tiles with an element a thread.
+  llvm::SmallDenseSet<Value> shared;
 };
 
 } // namespace mlir::wyvern

@@ -74,8 +74,9 @@ BlockLocation::BlockLocation(OpBuilder &builder, sched::KernelOp kernel,
   };
   Value id = tile::BlockIdOp::create(builder, loc);
   Value splits = createIndex(builder, loc, kernel.getSplit());
+  splitPart = rem(id, splits);
   splitStart =
-      arith::MulIOp::create(builder, loc, rem(id, splits),
+      arith::MulIOp::create(builder, loc, splitPart,
                             createIndex(builder, loc, getBlockSplit(kernel)));
   Value rest = div(id, splits);
   Value heads = createIndex(builder, loc, kernel.getHeads());

@@ -58,8 +58,9 @@ public:
                                     std::optional<int64_t> splitDim,
                                     Value splitStart) const;
 
-  /// The first element of the block's part of the split dimension.
-  Value splitStart;
+  /// The number of the block's part of the split dimension, which is that of
+  /// the block in a cluster, and the part's first element.
+  Value splitPart, splitStart;
   Value sequence, head;
   Value batch, start, length, end; ///< of the sequence
   /// The sequence's chunks, the block's first one, and how many it visits.

@@ -27,6 +27,18 @@ static bool isFetched(BlockArgument in) {
   });
 }
 
+/// Returns the parts that the rows of `in` are loaded in, by blocks of a
+/// cluster.
+static int64_t countRowParts(const KernelContext &context, BlockArgument in) {
+  for (sched::ChannelOp channel : context.kernel.getChannels())
+    for (auto [i, tile] : llvm::enumerate(findPut(channel).getTiles()))
+      if (auto load = tile.getDefiningOp<sched::LoadOp>();
+          load && load.getSource() == in &&
+          context.orientation.getDividedDim(channel, i) == 0)
+        return context.kernel.getSplit();
+  return 1;
+}
+
 static Type getInType(const KernelContext &context, unsigned i) {
   sched::KernelOp kernel = context.kernel;
   Value in = kernel.getIns()[i];
@@ -39,7 +51,8 @@ static Type getInType(const KernelContext &context, unsigned i) {
                                  isBetweenKernels(in));
   // One box is one column block of the tile's rows.
   SmallVector<int64_t> box(type.getRank(), 1);
-  box[tensorDim(kernel.getBinding(arg), 0)] = getLoadedRows(kernel, arg);
+  box[tensorDim(kernel.getBinding(arg), 0)] =
+      getLoadedRows(kernel, arg) / countRowParts(context, arg);
   box.back() = tile::kBlockColumns;
   return tile::TensorMapType::get(kernel.getContext(), type, box);
 }

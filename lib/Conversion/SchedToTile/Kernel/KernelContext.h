@@ -29,6 +29,9 @@ struct KernelContext {
   LaunchArguments launch = {};
   /// The ring of each channel.
   DenseMap<Value, Value> rings = DenseMap<Value, Value>();
+  /// The ring in which blocks of a cluster hand each other their summands of
+  /// what a store stores.
+  DenseMap<Operation *, Value> exchanges = DenseMap<Operation *, Value>();
   /// The shared tile that each out of matrices leaves through.
   DenseMap<Value, Value> staging = DenseMap<Value, Value>();
   std::optional<BlockLocation> location = std::nullopt;

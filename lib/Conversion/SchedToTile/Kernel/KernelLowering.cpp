@@ -32,6 +32,8 @@ static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
                  : "sequences",
       isSlots && !isSegments ? kernel.getRun() : 1, warps,
       kernel.getMinBlocks(), builder.getArrayAttr({}), IntegerAttr());
+  if (kernel.getCluster())
+    shell.setCluster(kernel.getSplit());
   builder.createBlock(&shell.getBody());
   return shell;
 }
@@ -71,7 +73,7 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   if (context.hasPrevious)
     tile::AwaitKernelsOp::create(builder, kernel.getLoc());
   context.location.emplace(builder, kernel, context.launch);
-  tile::SyncOp::create(builder, kernel.getLoc());
+  tile::SyncOp::create(builder, kernel.getLoc(), kernel.getCluster());
   context.roles = createRoles(builder, kernel);
   int64_t firstWarp = 0;
   for (auto [region, role] :
@@ -80,6 +82,11 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
     if (failed(RoleLowering(builder, context, role, firstWarp).lower()))
       return failure();
     firstWarp += role.getTotalWarps();
+  }
+  // No block ends while another may still write to it.
+  if (kernel.getCluster()) {
+    builder.setInsertionPointAfter(context.roles);
+    tile::SyncOp::create(builder, kernel.getLoc(), /*cluster=*/true);
   }
   return shell;
 }

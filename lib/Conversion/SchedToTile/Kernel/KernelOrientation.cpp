@@ -7,6 +7,7 @@
 #include "KernelOrientation.h"
 
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+#include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -109,12 +110,12 @@ LogicalResult KernelOrientation::findSplitRoles(sched::KernelOp kernel) {
     if (auto found = llvm::find_if(block, sumsOver); found != block.end())
       sum = &*found;
     // What sums over it needs all of it, and has it as any other dimension.
-    if (sum && kernel.getSplit() > 1)
+    if (sum && kernel.getSplit() > 1 && !kernel.getCluster())
       return sum->emitError()
              << "sums over the dimension that is split over "
              << kernel.getSplit()
              << " blocks, which share nothing; split it over warpgroups of a "
-                "role";
+                "role, or make the blocks a cluster";
     if (!sum && (llvm::any_of(block.getArguments(), isSplitTile) ||
                  llvm::any_of(block, makesSplitTile)))
       splitRoles.insert(role);
@@ -136,6 +137,115 @@ LogicalResult KernelOrientation::checkTiles(sched::RoleOp role) const {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Clusters
+//===----------------------------------------------------------------------===//
+
+bool KernelOrientation::isWhole(sched::ChannelOp channel) const {
+  return cast<sched::KernelOp>(channel->getParentOp()).getCluster() &&
+         llvm::any_of(channel.getReaders(), [&](Operation *reader) {
+           return !splitRoles.contains(reader);
+         });
+}
+
+/// Checks that parts of the split dimension that blocks compute and a role
+/// needs together cross, and no others.
+LogicalResult
+KernelOrientation::checkChannel(sched::ChannelOp channel) const {
+  bool crosses = channel.getFill() == sched::Fill::warps && isWhole(channel) &&
+                 splitRoles.contains(channel.getFiller());
+  bool isPartOfColumns = true;
+  unsigned tiles = channel.getChannel().getType().getTiles().size();
+  for (unsigned i = 0; i < tiles; ++i) {
+    auto held =
+        cast<RankedTensorType>(channel.getChannel().getType().getTiles()[i]);
+    isPartOfColumns &= held.getRank() == 2 &&
+                       tile::isHalf(held.getElementType()) &&
+                       getSplitDim(channel, i) == 1;
+  }
+  if (crosses && !channel.getAcross())
+    return channel.emitOpError()
+           << "is filled by a role that has a part of the split dimension in "
+              "each block, and read by one that sums over it: expected a "
+              "channel across blocks";
+  if (channel.getAcross() && !(crosses && isPartOfColumns))
+    return channel.emitOpError()
+           << "is across blocks: expected matrices of 16 bits, with the split "
+              "dimension as their columns, that a role which has a part of it "
+              "computes and one that sums over it reads";
+  return success();
+}
+
+LogicalResult KernelOrientation::findDivided(sched::RoleOp role) {
+  if (std::optional<TileDim> dim = sched::findDividedDim(role, classes)) {
+    divided[role] = *dim;
+    return success();
+  }
+  auto parts =
+      static_cast<int64_t>(role->getParentOfType<sched::KernelOp>().getSplit());
+  return role.emitOpError()
+         << "is divided: expected it to store a matrix whose columns, a "
+            "multiple of "
+         << parts * tile::kBlockColumns
+         << ", no product of it sums over and it does not put; found none that "
+         << parts << " blocks could each make a part of";
+}
+
+LogicalResult KernelOrientation::findSummands(sched::KernelOp kernel) {
+  auto isOverParts = [&](Operation *op) {
+    auto it = divided.find(op->getParentOfType<sched::RoleOp>());
+    return it != divided.end() && classes.mixes(op, it->second);
+  };
+  if (Operation *op = summands.follow(kernel, isOverParts))
+    return op->emitOpError()
+           << "makes something of a sum over what blocks have parts of; "
+              "expected what keeps sums, and a vector that is stored, which the "
+              "blocks sum up";
+  return success();
+}
+
+std::optional<int64_t> KernelOrientation::getDividedDim(Value value) const {
+  if (divided.empty() || isSplat(value))
+    return std::nullopt;
+  auto it =
+      divided.find(value.getParentRegion()->getParentOfType<sched::RoleOp>());
+  if (it == divided.end())
+    return std::nullopt;
+  for (int64_t dim = 0; dim < getTileRank(value); ++dim)
+    if (classes.meets({value, dim}, it->second))
+      return dim;
+  return std::nullopt;
+}
+
+std::optional<int64_t>
+KernelOrientation::getReadDim(sched::ChannelOp channel, unsigned tile) const {
+  std::optional<int64_t> first;
+  bool isFirst = true;
+  for (Operation *user : channel->getUsers()) {
+    auto get = dyn_cast<sched::GetOp>(user);
+    if (!get)
+      continue;
+    std::optional<int64_t> dim = getDividedDim(get.getTiles()[tile]);
+    if (!dim || (!isFirst && dim != first))
+      return std::nullopt;
+    first = dim;
+    isFirst = false;
+  }
+  return first;
+}
+
+std::optional<int64_t>
+KernelOrientation::getDividedDim(sched::ChannelOp channel,
+                                 unsigned tile) const {
+  if (channel.getFill() != sched::Fill::tma)
+    return std::nullopt;
+  return getReadDim(channel, tile);
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
 FailureOr<KernelOrientation>
 KernelOrientation::analyze(sched::KernelOp kernel) {
   KernelOrientation orientation;
@@ -149,13 +259,23 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
   }
   for (sched::ChannelOp channel : kernel.getChannels())
     orientation.addChannel(channel);
+  if (!carry && kernel.getCluster())
+    return kernel.emitOpError()
+           << "is of clusters and carries nothing; expected a state, whose "
+              "dimension is split over the blocks of a cluster";
   if (!carry)
     return orientation;
   if (failed(orientation.findSplit(kernel, carry)))
     return failure();
   for (sched::RoleOp role : kernel.getRoles())
-    if (failed(orientation.checkTiles(role)))
+    if (failed(orientation.checkTiles(role)) ||
+        (role.getDivided() && failed(orientation.findDivided(role))))
       return failure();
+  for (sched::ChannelOp channel : kernel.getChannels())
+    if (failed(orientation.checkChannel(channel)))
+      return failure();
+  if (failed(orientation.findSummands(kernel)))
+    return failure();
   return orientation;
 }
 

@@ -8,6 +8,7 @@
 #define WYVERN_LIB_CONVERSION_SCHEDTOTILE_KERNEL_KERNELORIENTATION_H
 
 #include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
+#include "wyvern/Dialect/Sched/Analysis/PartialSums.h"
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -17,7 +18,8 @@ namespace mlir::wyvern {
 /// Relates the dimensions of what `role` computes, from chunk to chunk too.
 void addRole(delta::DimClasses &classes, sched::RoleOp role);
 
-/// Which dimension of each value of a kernel is the M of the tensor cores.
+/// Which dimension of each value of a kernel is the M of the tensor cores, and
+/// which of its dimensions a block has a part of.
 ///
 /// In a role that holds values with the *split* dimension it is that one: the
 /// last dimension of the carries that no operation of their role mixes. Along
@@ -32,6 +34,11 @@ void addRole(delta::DimClasses &classes, sched::RoleOp role);
 /// the 32 tokens of a chunk with two rows a token), it is the first that is a
 /// multiple of 64, held in blocks of 64. The rule looks at shapes alone, so
 /// that operands and results of elementwise operations always agree.
+///
+/// Blocks of a cluster hand each other their parts of the split dimension: what
+/// a role that sums over it reads is *whole* in each block. What such a role
+/// makes each block would make; a `divided` role makes a part of it in each, of
+/// a dimension that it does not sum over (DividedRoles.h).
 class KernelOrientation {
 public:
   /// Diagnoses a kernel whose carries have no dimension to split, or one of
@@ -49,6 +56,25 @@ public:
   std::optional<int64_t> getSplitDim(sched::ChannelOp channel,
                                      unsigned tile) const;
 
+  /// True if each block has all of the split dimension of the tiles of
+  /// `channel`, since a role that sums over it reads them.
+  bool isWhole(sched::ChannelOp channel) const;
+
+  /// The dimension of a tile of a divided role of which each block has a part,
+  /// or nothing where it has all of the tile.
+  std::optional<int64_t> getDividedDim(Value value) const;
+  /// The same of a tile of a channel that is loaded for divided roles alone:
+  /// each block loads its part.
+  std::optional<int64_t> getDividedDim(sched::ChannelOp channel,
+                                       unsigned tile) const;
+  /// The dimension of which all readers of a channel's tile take their part, or
+  /// nothing where one takes another or all.
+  std::optional<int64_t> getReadDim(sched::ChannelOp channel,
+                                    unsigned tile) const;
+
+  /// True if each block of a cluster has a summand of `value`.
+  bool isSummand(Value value) const { return summands.contains(value); }
+
   /// True if `op` is in a role that holds values with the split dimension.
   bool isSplit(Operation *op) const;
 
@@ -61,10 +87,16 @@ private:
   LogicalResult findSplit(sched::KernelOp kernel, Value carry);
   LogicalResult findSplitRoles(sched::KernelOp kernel);
   LogicalResult checkTiles(sched::RoleOp role) const;
+  LogicalResult checkChannel(sched::ChannelOp channel) const;
+  LogicalResult findDivided(sched::RoleOp role);
+  LogicalResult findSummands(sched::KernelOp kernel);
 
   delta::DimClasses classes;
   std::optional<delta::TileDim> split;
   llvm::SmallPtrSet<Operation *, 4> splitRoles;
+  /// A dimension of the class that each divided role has a part of.
+  DenseMap<Operation *, delta::TileDim> divided;
+  sched::PartialSums summands;
 };
 
 inline RankedTensorType tensorOf(Value value) {

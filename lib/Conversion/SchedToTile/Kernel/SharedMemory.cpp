@@ -10,7 +10,8 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 /// Returns the shape of a channel's tile in one block: its part of the split
-/// dimension.
+/// dimension, unless a role needs all of it, or of that which the roles that
+/// read it are divided along.
 static SmallVector<int64_t> getBlockShape(const KernelContext &context,
                                           sched::ChannelOp channel,
                                           unsigned tile) {
@@ -18,7 +19,9 @@ static SmallVector<int64_t> getBlockShape(const KernelContext &context,
       cast<RankedTensorType>(channel.getChannel().getType().getTiles()[tile]);
   SmallVector<int64_t> shape(type.getShape());
   if (auto dim = context.orientation.getSplitDim(channel, tile);
-      dim && shape.size() == 2)
+      dim && shape.size() == 2 && !context.orientation.isWhole(channel))
+    shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
+  if (auto dim = context.orientation.getDividedDim(channel, tile))
     shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
   return shape;
 }
@@ -47,7 +50,9 @@ static Value addRing(OpBuilder &builder, const KernelContext &context,
       tile::RingType::get(builder.getContext(), channel.getDepth(), tiles,
                           fill),
       countWarps(channel.getFiller()), consumers, /*offset=*/IntegerAttr(),
-      /*barriers=*/IntegerAttr());
+      /*barriers=*/IntegerAttr(),
+      channel.getAcross() ? static_cast<int64_t>(context.kernel.getSplit())
+                          : 1);
 }
 
 /// Zeroes the rows of the ring of `channel` that its loads leave alone.
@@ -106,11 +111,34 @@ static Value addStaging(OpBuilder &builder, const KernelContext &context,
                                /*transient=*/true, IntegerAttr());
 }
 
+/// Adds the ring in which blocks hand each other their summands of out `i`;
+/// nothing where they have none.
+static void addExchange(OpBuilder &builder, KernelContext &context,
+                        unsigned i) {
+  sched::StoreOp store = findStore(context.kernel.getOutArgs()[i]);
+  if (!context.orientation.isSummand(store.getTile()))
+    return;
+  auto blocks = static_cast<int64_t>(context.kernel.getSplit());
+  auto role = store->getParentOfType<sched::RoleOp>();
+  auto warps = static_cast<int64_t>(role.getWarps());
+  int64_t size = blocks * tensorOf(store.getTile()).getDimSize(0);
+  auto parts =
+      tile::SmemType::get(builder.getContext(), size, builder.getF32Type());
+  context.exchanges[store] = tile::AllocRingOp::create(
+      builder, store.getLoc(),
+      tile::RingType::get(builder.getContext(), /*depth=*/1, Type(parts),
+                          tile::Fill::warps),
+      warps, warps, /*offset=*/IntegerAttr(), /*barriers=*/IntegerAttr(),
+      blocks);
+}
+
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
   for (sched::ChannelOp channel : context.kernel.getChannels())
     context.rings[channel.getChannel()] = addRing(builder, context, channel);
   for (sched::ChannelOp channel : context.kernel.getChannels())
     clearStages(builder, context, channel);
+  for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
+    addExchange(builder, context, i);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     context.staging[context.kernel.getOutArgs()[i]] =
         addStaging(builder, context, i);

@@ -114,8 +114,12 @@ Value RegionLowering::makeDot(linalg::ReduceOp op) {
     return {};
   Value a = shared.lookup(products.getLhs());
   Value b = shared.lookup(products.getRhs());
-  if (!a || !b || a.getType() != b.getType() ||
-      !cast<tile::SmemType>(a.getType()).isSwizzled())
+  if (!a || !b)
+    return {};
+  auto of = cast<tile::SmemType>(a.getType());
+  auto with = cast<tile::SmemType>(b.getType());
+  if (!of.isSwizzled() || of.getShape() != with.getShape() ||
+      of.getElementType() != with.getElementType())
     return {};
   Value scratch = allocate({tile::kWarpgroupWarps}, builder.getF32Type(),
                            /*transient=*/true);

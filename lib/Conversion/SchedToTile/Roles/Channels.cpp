@@ -108,9 +108,14 @@ SmallVector<Value> RoleLowering::waitForTiles(sched::GetOp get,
   auto full =
       tile::WaitOp::create(builder, loc, getStageTiles(ring), ring, visit.use);
   SmallVector<Value> parts;
-  for (auto [i, shared] : llvm::enumerate(full.getTiles()))
-    parts.push_back(
-        getPart(shared, context.orientation.getSplitDim(channel, i)));
+  bool isSplit = context.orientation.isSplit(role);
+  for (auto [i, shared] : llvm::enumerate(full.getTiles())) {
+    Value own = getDividedPart(get, i, shared);
+    if (isSplit)
+      own = getPart(own, context.orientation.getSplitDim(channel, i),
+                    context.orientation.isWhole(channel));
+    parts.push_back(own);
+  }
   return parts;
 }
 
@@ -129,8 +134,11 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
   // Vectors and f32 are written by the load role's own warps, through the same
   // proxy. Rows that leave through a tile are fenced as they are written there;
   // then it is only read.
+  bool isCopiedTo =
+      cast<tile::RingType>(ring.getType()).getFill() == tile::Fill::tma ||
+      get.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
   bool isFenced =
-      cast<tile::RingType>(ring.getType()).getFill() == tile::Fill::tma &&
+      isCopiedTo &&
       llvm::any_of(get.getTiles(), [&](Value tile) {
         Value shared = lowering.getSharedTile(tile);
         return cast<tile::SmemType>(shared.getType()).isSwizzled() &&
@@ -151,19 +159,30 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
 void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
   Value ring = context.rings.lookup(put.getChannel());
   int64_t bytes = 0;
-  for (auto [value, tile] :
-       llvm::zip_equal(put.getTiles(), acquire(ring, visit))) {
+  auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
+  for (auto [i, value, tile] :
+       llvm::enumerate(put.getTiles(), acquire(ring, visit))) {
     auto source =
         cast<BlockArgument>(value.getDefiningOp<sched::LoadOp>().getSource());
     auto smem = cast<tile::SmemType>(tile.getType());
     int64_t dim = tensorDim(context.kernel.getBinding(source), 0);
     Value argument = context.arguments.lookup(source);
-    SmallVector<Value> at = getCoordinates(
-        source, visit.chunk, context.orientation.getSplitDim(value));
+    std::optional<int64_t> partDim;
+    Value partStart = splitStart;
+    if (auto divided = context.orientation.getDividedDim(channel, i)) {
+      partDim = divided;
+      partStart = getDividedStart(smem.getShape()[*divided]);
+    } else if (!context.orientation.isWhole(channel)) {
+      partDim = context.orientation.getSplitDim(value);
+    }
+    SmallVector<Value> at = context.location->getCoordinates(
+        builder, context.kernel.getBinding(source), getTensor(source),
+        visit.chunk, partDim, partStart);
     if (smem.isSwizzled()) {
       tile::LoadOp::create(builder, loc, argument, at, tile, ring, visit.use);
       bytes += smem.getSizeInBytes() / smem.getShape()[0] *
-               getLoadedRows(context.kernel, source);
+               std::min(smem.getShape()[0],
+                        getLoadedRows(context.kernel, source));
     } else if (tensorOf(value).getRank() == 2) {
       tile::LoadRowsOp::create(builder, loc, argument, at, dim,
                                validRows(source, visit.chunk), tile, ring,
@@ -251,12 +270,13 @@ static Value findStagedAs(Value value, Value tile,
 /// Writes the tiles of `value` to their place in a stage. Where products of
 /// this role read them too, it is from there: its warps meet before, when the
 /// last chunk's have been read, and behind.
-void RoleLowering::writeIntoStage(Value value, ArrayRef<Value> tiles,
-                                  Value shared, RegionLowering &lowering) {
+Value RoleLowering::writeIntoStage(Value value, ArrayRef<Value> tiles,
+                                   Value shared, bool isWhole,
+                                   RegionLowering &lowering) {
   bool isMatrix = tensorOf(value).getRank() == 2;
   std::optional<int64_t> m = context.orientation.getM(value);
   if (isMatrix && context.orientation.isSplit(role))
-    shared = getPart(shared, m);
+    shared = getPart(shared, m, isWhole);
   Value staged = findStagedAs(value, shared, lowering);
   for (auto [block, tile] : llvm::enumerate(tiles))
     tile::WriteOp::create(builder, loc, tile, shared,
@@ -265,6 +285,7 @@ void RoleLowering::writeIntoStage(Value value, ArrayRef<Value> tiles,
                                  : IntegerAttr());
   if (staged)
     lowering.setShared(staged, shared);
+  return shared;
 }
 
 /// Writes computed tiles into a channel, rounded to what it holds. They are
@@ -296,10 +317,14 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
   else if (llvm::any_of(made, [](const auto &tiles) { return !tiles.empty(); }))
     // What was in the place meanwhile has been read.
     tile::BarrierOp::create(builder, loc, /*proxy=*/false, barrier);
+  bool isAcross = put.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
+  SmallVector<Value> parts;
   for (auto [value, tiles, shared] :
        llvm::zip_equal(put.getTiles(), made, stage))
-    writeIntoStage(value, tiles, shared, lowering);
-  tile::CommitOp::create(builder, loc, ring, visit.use,
-                         /*bytes=*/IntegerAttr());
+    parts.push_back(writeIntoStage(value, tiles, shared, isAcross, lowering));
+  IntegerAttr bytes;
+  if (isAcross)
+    bytes = builder.getI64IntegerAttr(sendParts(put, parts, visit));
+  tile::CommitOp::create(builder, loc, ring, visit.use, bytes);
   return success();
 }

@@ -66,6 +66,10 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
     if (rounded != held)
       tile = arith::TruncFOp::create(builder, loc, rounded, tile);
   }
+  if (context.orientation.isSummand(stored))
+    tiles.front() = sumOverBlocks(store, tiles.front(), visit);
+  OpBuilder::InsertionGuard guard(builder);
+  enterFirstBlock(store);
   if (isState(type, binding))
     storeState(store, tiles.front(), visit);
   else if (!isVector)
@@ -95,6 +99,8 @@ bool RoleLowering::copyFactor(sched::StoreOp store, RegionLowering &lowering,
       cast<tile::SmemType>(place.getType()).getElementType() !=
           getTensor(target).getElementType())
     return false;
+  OpBuilder::InsertionGuard guard(builder);
+  enterFirstBlock(store);
   tile::CopyRowsOp::create(builder, loc, place,
                            context.arguments.lookup(target),
                            getCoordinates(target, visit.chunk, std::nullopt),
@@ -201,6 +207,12 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   if (context.orientation.isSplit(role))
     splitDim = m;
   SmallVector<Value> coords = getCoordinates(target, visit.chunk, splitDim);
+  if (auto dim = context.orientation.getDividedDim(store.getTile())) {
+    Value start = getDividedStart(tensorOf(store.getTile()).getDimSize(*dim));
+    coords = context.location->getCoordinates(builder, binding,
+                                              getTensor(target), visit.chunk,
+                                              dim, start);
+  }
   int64_t rowDim = tensorDim(binding, 0);
   Value valid = validRows(target, visit.chunk);
   // The rows in memory are the value's dimension 0: the register tile's columns

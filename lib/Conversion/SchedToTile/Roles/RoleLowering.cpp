@@ -43,14 +43,23 @@ void RoleLowering::locateGroup() {
         arith::MulIOp::create(builder, loc, part, index(tile::kAccRows)));
 }
 
-Value RoleLowering::getPart(Value tile, std::optional<int64_t> splitDim) {
+Value RoleLowering::getPart(Value tile, std::optional<int64_t> splitDim,
+                            bool isWhole) {
   auto type = cast<tile::SmemType>(tile.getType());
-  if (!part || !splitDim || type.getShape().size() != 2)
+  if (!(part || isWhole) || !splitDim || type.getShape().size() != 2)
     return tile;
+  Value number = part;
+  if (isWhole) {
+    number = context.location->splitPart;
+    if (part)
+      number = arith::AddIOp::create(
+          builder, loc, part,
+          arith::MulIOp::create(builder, loc, number, index(role.getSplit())));
+  }
   auto view = tile::SmemType::get(builder.getContext(),
                                   {type.getShape()[0], tile::kBlockColumns},
                                   type.getElementType());
-  return tile::SubviewOp::create(builder, loc, view, tile, part);
+  return tile::SubviewOp::create(builder, loc, view, tile, number);
 }
 
 Value RoleLowering::index(int64_t value) {

@@ -112,8 +112,9 @@ private:
   /// made there: in registers it would take half of a role's.
   void acquireFor(delta::EraseFactorOp op, RegionLowering &lowering,
                   const Visit &visit);
-  void writeIntoStage(Value value, ArrayRef<Value> tiles, Value shared,
-                      RegionLowering &lowering);
+  /// Returns where in the stage it is.
+  Value writeIntoStage(Value value, ArrayRef<Value> tiles, Value shared,
+                       bool isWhole, RegionLowering &lowering);
   LogicalResult fillByWarps(sched::PutOp put, RegionLowering &lowering,
                             const Visit &visit);
 
@@ -157,8 +158,28 @@ private:
   /// Finds out which of the role's groups of warps is running.
   void locateGroup();
   /// Returns this group's part of a shared tile whose dimension `splitDim` is
-  /// the split one.
-  Value getPart(Value tile, std::optional<int64_t> splitDim);
+  /// the split one; `isWhole`, if the tile has all of it, else the block's.
+  Value getPart(Value tile, std::optional<int64_t> splitDim,
+                bool isWhole = false);
+
+  // Clusters.cpp
+  /// Returns this block's part of what a divided role takes out of `channel`.
+  Value getDividedPart(sched::GetOp get, unsigned number, Value shared);
+  /// Returns the first element of this block's part of a dimension of `size`
+  /// elements of a part.
+  Value getDividedStart(int64_t size);
+  /// Meets the other warps of the group, and lets one of them `send` what they
+  /// have written to each other block.
+  void forOtherBlocks(function_ref<void(Value block)> send);
+  /// Sends this group's parts of the tiles of a stage, `parts`, to the other
+  /// blocks. Returns the bytes that these send here.
+  int64_t sendParts(sched::PutOp put, ValueRange parts, const Visit &visit);
+  /// Returns the sum of the blocks' summands of what `store` stores, of which
+  /// `summand` is this block's: the same bits in all of them.
+  Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
+  /// Goes on in a branch of the first block of a cluster, if `store` is of what
+  /// every block makes.
+  void enterFirstBlock(sched::StoreOp store);
 
   OpBuilder &builder;
   KernelContext &context;

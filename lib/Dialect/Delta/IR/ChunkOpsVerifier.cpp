@@ -137,13 +137,15 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
                << ", found " << binding << " for " << type;
       continue;
     }
-    if (isIn && (!isStatic || size == 0 || heads % size != 0))
+    // Heads that share what they carry in a pool all end with the same tile.
+    bool isShared = isIn || (binding.has(DimKind::slot) && !isMember);
+    if (isShared && (!isStatic || size == 0 || heads % size != 0))
       return op.emitOpError()
              << "(C5) expected the head dimension of " << name
              << " to divide heads = " << heads << ", found " << type;
     // Heads that have a part of the elements each share one of the tensor's.
     int64_t parts = binding.getParts();
-    if (!isIn && (size * parts != heads || isMember))
+    if (!isShared && (size * parts != heads || isMember))
       return op.emitOpError()
              << "(C6) expected the head dimension of " << name
              << " to equal heads = " << heads

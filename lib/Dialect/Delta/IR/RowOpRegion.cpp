@@ -224,6 +224,21 @@ bool SumRowsOp::isCheap() { return false; }
 SmallVector<OpOperand *> SumRowsOp::getRoundedOperands() { return {}; }
 int64_t SumRowsOp::getMatmulFlops() { return 0; }
 
+// The rows of a window are of tokens before the chunk, and not its own.
+Loops ConvRowOp::getLoops() {
+  return {rows({{getX(), 0}, {getY(), 0}}),
+          columns({{getX(), 1},
+                   {getWindow(), 1},
+                   {getFilter(), 0},
+                   {getY(), 1},
+                   {getNext(), 1}}),
+          columns({{getWindow(), 0}, {getNext(), 0}}, /*isMixed=*/true),
+          columns({{getFilter(), 1}}, /*isMixed=*/true)};
+}
+bool ConvRowOp::isCheap() { return false; }
+SmallVector<OpOperand *> ConvRowOp::getRoundedOperands() { return {}; }
+int64_t ConvRowOp::getMatmulFlops() { return 0; }
+
 //===----------------------------------------------------------------------===//
 // identity
 //===----------------------------------------------------------------------===//

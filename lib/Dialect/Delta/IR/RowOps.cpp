@@ -324,6 +324,20 @@ OpFoldResult MaskRowsOp::fold(FoldAdaptor adaptor) {
   return foldZero(adaptor.getX());
 }
 
+LogicalResult ConvRowOp::verify() {
+  ArrayRef<int64_t> x = shapeOf(getX()), window = shapeOf(getWindow()),
+                    filter = shapeOf(getFilter());
+  bool fits = x.size() == 2 && window.size() == 2 && filter.size() == 2 &&
+              x[0] == 1 && window[1] == x[1] && filter[0] == x[1] &&
+              filter[1] == window[0] + 1;
+  if (fits)
+    return success();
+  return emitOpError() << "(C1) expected one row of d channels, a window of "
+                          "w - 1 rows of as many and a filter of d x w, found "
+                       << getX().getType() << ", " << getWindow().getType()
+                       << " and " << getFilter().getType();
+}
+
 LogicalResult RepeatRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();

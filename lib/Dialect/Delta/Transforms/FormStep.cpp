@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Convolution.h"
 #include "Epilogue.h"
 #include "FormWY.h"
 #include "NewArguments.h"
@@ -70,9 +71,9 @@ public:
   };
 
   StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings,
-             Prologue &prologue, Epilogue &epilogue)
-      : func(func), op(op), settings(settings), prologue(prologue),
-        epilogue(epilogue), b(op.getLoc(), op) {}
+             Convolution &convolution, Prologue &prologue, Epilogue &epilogue)
+      : func(func), op(op), settings(settings), convolution(convolution),
+        prologue(prologue), epilogue(epilogue), b(op.getLoc(), op) {}
 
   /// Returns the number of triangular systems that are left.
   unsigned form();
@@ -89,6 +90,7 @@ private:
   func::FuncOp func;
   RecurrenceOp op;
   const Settings &settings;
+  Convolution &convolution;
   Prologue &prologue;
   Epilogue &epilogue;
   ImplicitLocOpBuilder b;
@@ -120,17 +122,20 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
       RankedTensorType::get({ShapedType::kDynamic}, settings.slotType);
   SmallVector<Value> operands = ins.getOperands();
   SmallVector<Attribute> bindings = ins.getBindings([](int64_t) { return 0; });
+  convolution.addIns(operands, bindings);
   epilogue.addIns(operands, bindings);
   prologue.addIns(operands, bindings);
-  Value pool = addArgument("state", getPoolType());
+  SmallVector<Value> pools = {addArgument("state", getPoolType())};
+  SmallVector<Attribute> carries = {pooled};
+  convolution.addWindows(func, pools, carries);
   Value read = addArgument("read_slots", vector);
   Value write = addArgument("write_slots", vector);
   Value lengths = addArgument("lengths", vector);
   auto scan = ChunkScanOp::create(
-      b, TypeRange(op.getOutput().getType()), TypeRange(pool.getType()),
-      operands, ValueRange(pool), /*cu_seqlens=*/Value(), read, write, lengths,
+      b, TypeRange(op.getOutput().getType()), TypeRange(pools), operands,
+      ValueRange(pools), /*cu_seqlens=*/Value(), read, write, lengths,
       Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
-      b.getArrayAttr(bindings), b.getArrayAttr({pooled}),
+      b.getArrayAttr(bindings), b.getArrayAttr(carries),
       b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}),
       settings.firstSlot);
   addTileArguments(b, scan);
@@ -148,7 +153,7 @@ Value StepFormer::transposeState(Value state) {
 }
 
 /// The pool takes the place of the final state, under the name of the argument
-/// that it is.
+/// that it is; so do pools of windows, as results that there were not.
 void StepFormer::replaceResults(ChunkScanOp scan) {
   auto terminator =
       cast<func::ReturnOp>(func.getBody().front().getTerminator());
@@ -156,7 +161,15 @@ void StepFormer::replaceResults(ChunkScanOp scan) {
     if (returned.get() == op.getFinalState())
       func.setResultAttr(returned.getOperandNumber(), kNameAttr,
                          b.getStringAttr("state"));
-  op.replaceAllUsesWith(scan);
+  op.replaceAllUsesWith(scan->getResults().take_front(op->getNumResults()));
+  for (auto [i, final] : llvm::enumerate(scan.getFinals().drop_front())) {
+    unsigned number = terminator->getNumOperands();
+    terminator->insertOperands(number, final);
+    (void)func.insertResult(
+        number, final.getType(),
+        b.getDictionaryAttr(b.getNamedAttr(
+            kNameAttr, b.getStringAttr(convolution.getWindowName(i)))));
+  }
   func.setFunctionType(
       b.getFunctionType(func.getArgumentTypes(), terminator.getOperandTypes()));
 }
@@ -174,16 +187,20 @@ void StepFormer::dropArguments(ArrayRef<Value> values) {
 unsigned StepFormer::form() {
   SmallVector<Value> replaced = {op.getInitialState(), op.getCuSeqlens()};
   prologue.replaceArguments(func);
+  convolution.addFilters(func);
   epilogue.addArguments(func);
   ScanIns ins = collectIns(op);
   ChunkScanOp scan = createShell(ins);
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles =
       onTiles(op, scan, ins, transposeState(scan.getCarryArg(0)));
+  convolution.build(b, scan, tiles);
   prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   Value output = epilogue.build(b, scan, results.output);
-  YieldOp::create(b, output, transposeState(results.finalState));
+  SmallVector<Value> carries = {transposeState(results.finalState)};
+  llvm::append_range(carries, convolution.getNext());
+  YieldOp::create(b, output, carries);
   replaceResults(scan);
   op.erase();
   dropArguments(replaced);
@@ -245,9 +262,11 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
               "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
   Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
+  Convolution convolution(op, stepPrologue.hasConvolution());
   Epilogue stepEpilogue(op, ArrayRef<std::string>(epilogue), normEpsilon);
   if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||
-      failed(stepPrologue.check(func)) || failed(stepEpilogue.check(func)))
+      failed(stepPrologue.check(func)) || failed(convolution.check(func)) ||
+      failed(stepEpilogue.check(func)))
     return failure();
   Builder builder(&getContext());
   StepFormer::Settings settings;
@@ -260,7 +279,8 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
   settings.slotType = builder.getIntegerType(slotType == "i64" ? 64 : 32);
   settings.firstSlot = firstSlot;
   numSolves +=
-      StepFormer(func, op, settings, stepPrologue, stepEpilogue).form();
+      StepFormer(func, op, settings, convolution, stepPrologue, stepEpilogue)
+          .form();
   ++numFormed;
   return success();
 }

@@ -103,6 +103,11 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   if (failed(chunk))
     return failure();
   Prologue prologue(op, ArrayRef<std::string>(this->prologue));
+  if (prologue.hasConvolution())
+    return op.emitOpError()
+           << "has the prologue 'conv', which only a step of decoding "
+              "computes; "
+              "add --serving, or convolve q, k and v in front of the layer";
   if (!prologue.isEmpty()) {
     auto func = op->getParentOfType<func::FuncOp>();
     if (failed(prologue.check(func)))

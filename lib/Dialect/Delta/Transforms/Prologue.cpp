@@ -44,6 +44,7 @@ Prologue::Prologue(RecurrenceOp op, ArrayRef<std::string> parts) : op(op) {
       lowerBound = bound.getValueAsDouble();
   }
   auto has = [&](StringRef part) { return llvm::is_contained(all, part); };
+  conv = has("conv");
   norm = has("norm");
   decay = op.getDecay() && (has("gates") || has("decay"));
   rates = has("gates") || has("rates");

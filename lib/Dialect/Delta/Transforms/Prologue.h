@@ -22,6 +22,7 @@ namespace mlir::wyvern::delta {
 ///            dt_bias))
 ///   rates    a rate is                     max_rate / (1 + e^-b)
 ///   gates    decay and rates
+///   conv     rows pass through a convolution first (Convolution.h): a step's
 ///   scale    o has a factor that a call brings, one a head
 ///
 /// As operations of the region, it is differentiated, staged and scheduled with
@@ -34,6 +35,8 @@ public:
   Prologue(RecurrenceOp op, ArrayRef<std::string> parts);
 
   bool isEmpty() const { return !norm && !decay && !rates && !scale; }
+  /// True if the rows come raw of a convolution too.
+  bool hasConvolution() const { return conv; }
 
   /// Diagnoses a part of which there is none, at `root` for the pass `pass`.
   static LogicalResult checkParts(Operation *root, StringRef pass,
@@ -62,7 +65,7 @@ private:
   Value replaceArgument(func::FuncOp func, Value value, StringRef name);
 
   RecurrenceOp op;
-  bool norm = false, decay = false, rates = false, scale = false;
+  bool conv = false, norm = false, decay = false, rates = false, scale = false;
   std::optional<double> lowerBound;
   /// Arguments; null where the scan does not read them.
   Value logA, bias, factor;

@@ -15,6 +15,7 @@
 #include "wyvern/Dialect/Sched/Analysis/KernelCost.h"
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -42,7 +43,12 @@ class RoleEstimator {
 public:
   explicit RoleEstimator(RoleOp role)
       : role(role), kernel(role->getParentOfType<KernelOp>()),
-        target(tile::getTarget(role)) {}
+        target(tile::getTarget(role)) {
+    for (Block *block : {&kernel.getBlock(), &role.getBlock(),
+                         &role.getEachChunk().getBlock()})
+      classes.addBlock(*block);
+    divided = findDividedDim(role, classes);
+  }
 
   RoleCost estimate();
 
@@ -58,10 +64,16 @@ private:
     return llvm::any_of(op.getOperands(), [&](Value v) { return isSplit(v); });
   }
 
+  /// Returns how many blocks make a part of a tile each.
+  int64_t countBlocks(Value value);
+
   RoleOp role;
   KernelOp kernel;
   tile::TargetInfo target;
   llvm::DenseSet<Value> split;
+  delta::DimClasses classes;
+  /// A dimension of the class that the role is divided along.
+  std::optional<delta::TileDim> divided;
   /// The longest chain of products up to a tile.
   llvm::DenseMap<Value, int64_t> chains;
   RoleCost cost;
@@ -108,10 +120,18 @@ static int64_t countBytes(KernelOp kernel, BlockArgument tensor) {
          (static_cast<int64_t>(kernel.getSplit()) * binding.getChunkMultiple());
 }
 
+int64_t RoleEstimator::countBlocks(Value value) {
+  auto isDivided = [&](int64_t dim) {
+    return divided && classes.meets({value, dim}, *divided);
+  };
+  bool isPart = isSplit(value) ||
+                llvm::any_of(llvm::seq(delta::getTileRank(value)), isDivided);
+  return isPart ? static_cast<int64_t>(kernel.getSplit()) : 1;
+}
+
 void RoleEstimator::addLanes(Value tile, int64_t ops) {
-  int64_t parts =
-      isSplit(tile) ? static_cast<int64_t>(kernel.getSplit() * role.getSplit())
-                    : 1;
+  int64_t parts = countBlocks(tile) *
+                  (isSplit(tile) ? static_cast<int64_t>(role.getSplit()) : 1);
   int64_t threads = static_cast<int64_t>(role.getWarps()) * kWarpThreads;
   cost.laneCycles +=
       countElements(tile) * ops * target.laneCycles / (parts * threads);
@@ -120,11 +140,10 @@ void RoleEstimator::addLanes(Value tile, int64_t ops) {
 void RoleEstimator::addProduct(delta::ChunkRegionOpInterface op) {
   int64_t groups = static_cast<int64_t>(role.getSplit());
   bool parts = readsSplit(*op);
-  int64_t blockFlops = op.getMatmulFlops() /
-                       (parts ? static_cast<int64_t>(kernel.getSplit()) : 1);
+  Value result = op->getResult(0);
+  int64_t blockFlops = op.getMatmulFlops() / countBlocks(result);
   int64_t groupFlops = blockFlops / (parts ? groups : 1);
   cost.tensorCycles += groupFlops * groups / target.mmaFlopsPerCycle;
-  Value result = op->getResult(0);
   chains[result] += target.mmaCycles + groupFlops / target.mmaFlopsPerCycle;
   cost.productCycles = std::max(cost.productCycles, chains[result]);
 }
@@ -140,7 +159,7 @@ void RoleEstimator::addStore(StoreOp store) {
   if (isHalf && binding.has(delta::DimKind::chunk) &&
       binding.getChunkMultiple() == 1)
     cost.storeCycles += bytes * target.sms / target.memoryBytesPerCycle;
-  if (!isSplit(store.getTile()))
+  if (countBlocks(store.getTile()) == 1)
     cost.repeatedBytes += bytes * static_cast<int64_t>(kernel.getSplit() - 1);
 }
 

@@ -89,7 +89,8 @@ static ParseResult parseNumber(OpAsmParser &parser, StringRef keyword,
   return success();
 }
 
-/// `grid(heads = 16, split = 2, over = sequences)`, or `over = slots of 1`.
+/// `grid(heads = 16, split = 2, over = sequences)`, or `over = slots of 1`;
+/// `split = 2 cluster` where the parts' blocks are one.
 static ParseResult parseGrid(OpAsmParser &parser,
                              KernelOp::Properties &properties) {
   StringRef over;
@@ -97,8 +98,12 @@ static ParseResult parseGrid(OpAsmParser &parser,
   int64_t run = 1;
   if (parser.parseKeyword("grid") || parser.parseLParen() ||
       parseNumber(parser, "heads", properties.heads) || parser.parseComma() ||
-      parseNumber(parser, "split", properties.split) || parser.parseComma() ||
-      parser.parseKeyword("over") || parser.parseEqual() ||
+      parseNumber(parser, "split", properties.split))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("cluster")))
+    properties.cluster = parser.getBuilder().getUnitAttr();
+  if (parser.parseComma() || parser.parseKeyword("over") ||
+      parser.parseEqual() ||
       parser.getCurrentLocation(&loc) || parser.parseKeyword(&over))
     return failure();
   std::optional<GridOver> kind = symbolizeGridOver(over);
@@ -198,7 +203,7 @@ static void printGroup(OpAsmPrinter &p, KernelOp kernel, StringRef keyword,
 
 void KernelOp::print(OpAsmPrinter &p) {
   p << ' ' << getKernelNameAttr() << " grid(heads = " << getHeads()
-    << ", split = " << getSplit()
+    << ", split = " << getSplit() << (getCluster() ? " cluster" : "")
     << ", over = " << stringifyGridOver(getOver());
   if (getOver() == GridOver::slots)
     p << " of " << getRun();
@@ -221,6 +226,7 @@ void KernelOp::print(OpAsmPrinter &p) {
                           {"kernel_name", "heads", "split", "over", "run",
                            "chunk", "compute", "min_blocks", "in_bindings",
                            "init_bindings", "out_bindings", "first_slot",
+                           "cluster",
                            "operandSegmentSizes", "resultSegmentSizes"});
 }
 

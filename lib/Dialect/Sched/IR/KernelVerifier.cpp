@@ -129,7 +129,11 @@ static LogicalResult verifySlots(KernelOp kernel) {
 
 /// Checks that a role on the CUDA cores is alone with what it loads and stores.
 static LogicalResult verifyOnCores(KernelOp kernel) {
-  for (RoleOp role : kernel.getRoles())
+  for (RoleOp role : kernel.getRoles()) {
+    if (role.getShareRows() && !role.getOnCores())
+      return role.emitOpError()
+             << "(K50) has share_rows: expected a role on_cores; others get "
+                "their rows from channels";
     if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
                               !kernel.getChannels().empty() ||
                               role.getSplit() != 1 || role.getCopies() != 1))
@@ -138,6 +142,33 @@ static LogicalResult verifyOnCores(KernelOp kernel) {
                 "group of warps, in a kernel without channels; its tiles lie "
                 "in "
                 "registers, where no other role can reach them";
+  }
+  return success();
+}
+
+/// Checks that blocks reach each other where they hand each other tiles, or
+/// divide a role's work.
+static LogicalResult verifyCluster(KernelOp kernel) {
+  if (kernel.getCluster() && kernel.getSplit() < 2)
+    return kernel.emitOpError()
+           << "(K47) is of clusters: expected a split of at least 2, whose "
+              "blocks are one cluster, found "
+           << static_cast<int64_t>(kernel.getSplit());
+  for (ChannelOp channel : kernel.getChannels())
+    if (channel.getAcross() &&
+        (!kernel.getCluster() || channel.getFill() != Fill::warps))
+      return channel.emitOpError()
+             << "(K48) is across blocks: expected a kernel with a split "
+                "cluster, and fill warps; other blocks cannot be reached, and "
+                "what is loaded each block loads itself";
+  for (RoleOp role : kernel.getRoles())
+    if (role.getDivided() &&
+        (!kernel.getCluster() || role.getWithin() || role.getSplit() != 1 ||
+         !role.getEachChunk().getInits().empty()))
+      return role.emitOpError()
+             << "(K49) is divided: expected a kernel with a split cluster, "
+                "and a role that is within no other, of one group of warps for "
+                "each of its copies, without carries";
   return success();
 }
 
@@ -258,7 +289,8 @@ LogicalResult KernelOp::verifyRegions() {
     sawRole |= isa<RoleOp>(op);
   }
   if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
-      failed(verifyStores(*this)) || failed(verifyOnCores(*this)))
+      failed(verifyStores(*this)) || failed(verifyOnCores(*this)) ||
+      failed(verifyCluster(*this)))
     return failure();
   return verifyProtocol(*this);
 }

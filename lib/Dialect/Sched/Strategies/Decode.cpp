@@ -66,25 +66,6 @@ static Division divide(const tile::TargetInfo &target, RankedTensorType state,
   return division;
 }
 
-/// Returns the blocks of a step that sums over the split dimension, each of
-/// which has all of a head: as many warps as hold it; none if those are too
-/// many.
-static std::optional<Division> takeWhole(const tile::TargetInfo &target,
-                                         RankedTensorType state,
-                                         int64_t elements, int64_t registers) {
-  Division division;
-  int64_t held = kWarpThreads * elements;
-  division.warps = static_cast<int64_t>(
-      llvm::PowerOf2Ceil(llvm::divideCeil(state.getNumElements(), held)));
-  int64_t threads = division.warps * kWarpThreads;
-  registers = std::min(registers, target.smRegisters / threads);
-  if (division.warps > target.blockWarps || registers < kThreadRegisters)
-    return std::nullopt;
-  division.minBlocks = std::clamp<int64_t>(
-      target.smRegisters / (threads * registers), 1, target.smBlocks);
-  return division;
-}
-
 namespace {
 /// What a token's rows need registers for.
 struct TokenRows {
@@ -101,9 +82,15 @@ static TokenRows countRows(delta::ChunkScanOp scan,
   delta::TileDim summed = {split.first, 1 - split.second};
   TokenRows rows;
   for (unsigned i = 0; i < scan.getIns().size(); ++i) {
+    BlockArgument tile = scan.getInArg(i);
+    // A filter is spread as rows are loaded, an element a thread.
+    if (llvm::any_of(tile.getUsers(), [&](Operation *user) {
+          auto conv = dyn_cast<delta::ConvRowOp>(user);
+          return conv && conv.getFilter() == tile;
+        }))
+      continue;
     int64_t multiple = scan.getInBinding(i).getTimeMultiple();
     rows.most = std::max(rows.most, multiple);
-    BlockArgument tile = scan.getInArg(i);
     for (int64_t dim = 0; dim < delta::getTileRank(tile); ++dim)
       if (classes.meets({tile, dim}, summed))
         rows.keys += multiple;
@@ -142,10 +129,11 @@ private:
 
 /// Moves the region of `scan` into a role, between loads and stores.
 static void writeRole(OpBuilder &builder, delta::ChunkScanOp scan,
-                      KernelOp kernel, int64_t warps) {
+                      KernelOp kernel, int64_t warps, bool shareRows) {
   Location loc = scan.getLoc();
   RoleOp role = createRole(builder, kernel, "step", warps);
   role.setOnCores(true);
+  role.setShareRows(shareRows);
   SmallVector<Value> inits;
   for (BlockArgument init : kernel.getInitArgs())
     inits.push_back(
@@ -192,15 +180,13 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   int64_t registers = areMany ? kManyKeysRegisters : kThreadRegisters;
   Division division = divide(target, state, state.getDimSize(dim->second),
                              warps, held, registers);
-  if (isSummed) {
-    std::optional<Division> whole = takeWhole(target, state, held, registers);
-    if (!whole)
-      return scan.emitError()
-             << "expected a state that one block can hold, since the step sums "
-                "over its value dimension (the norm of an epilogue), found "
-             << state << "; leave the norm out";
-    division = *whole;
-  }
+  // Blocks that sum over the split dimension together are a cluster.
+  if (isSummed && division.split > target.clusterBlocks)
+    return scan.emitError()
+           << "expected a state that the " << target.clusterBlocks
+           << " blocks of a cluster can hold, since the step sums over its "
+              "value dimension (the norm of an epilogue), found "
+           << state << "; leave the norm out";
   Grid grid;
   grid.split = division.split;
   grid.minBlocks = division.minBlocks;
@@ -213,7 +199,9 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   if (scan.getLengths())
     kernel.getLengthsMutable().assign(scan.getLengths());
   kernel.setFirstSlot(scan.getFirstSlot());
-  writeRole(builder, scan, kernel, division.warps);
+  bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
+  writeRole(builder, scan, kernel, division.warps, isConvolved || shareRows);
+  numShared += isConvolved || shareRows;
   scan->replaceAllUsesWith(kernel->getResults());
   scan.erase();
   return success();

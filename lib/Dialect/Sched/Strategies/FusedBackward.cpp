@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "DividedMap.h"
 #include "MapPieces.h"
 #include "RoleWriter.h"
 
@@ -30,6 +31,13 @@ static constexpr int64_t kBesideCarries = 96;
 /// multiplies its rows by. It has them where the roles of the map keep so many,
 /// for each row of a token, that they need not make things again.
 static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
+/// Blocks of a cluster, and the registers of a chain whose warpgroup is alone in
+/// its block: an accumulator, the carries in 16 bits while they are multiplied,
+/// and those of the rows that it takes from registers, beside its carries.
+static constexpr int64_t kClusterBlocks = 2, kOfLoneChain = 208;
+/// Roles of a map that sums pairs of tokens, in a cluster: of these one makes
+/// what sums over the columns that the others are divided along.
+static constexpr unsigned kMapRolesOfPairs = 3;
 /// Registers of a role of a map that sums pairs of tokens, of which each has
 /// several rows.
 static constexpr int64_t kOfRowsWithDecay = 128;
@@ -38,6 +46,8 @@ static constexpr int64_t kOtherBytes = 1024;
 /// Those that sums of columns need of their own, unless the place of a tile
 /// that is put behind them, and has no other place, is all there is.
 static constexpr int64_t kSumBytes = 1024;
+/// What blocks of a cluster hand each other for a sum of a vector, at most.
+static constexpr int64_t kExchangeBytes = 1024;
 
 //===----------------------------------------------------------------------===//
 // Roles
@@ -59,17 +69,18 @@ static int64_t countRows(const FusedProgram &program) {
   return rows;
 }
 
-/// Returns the chain, in `parts` warpgroups, and the roles of the map, with
-/// their budgets.
+/// Returns the chain, in `parts` warpgroups of a block, and `mapRoles` roles of
+/// the map, with their budgets.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
-                                       int64_t parts) {
+                                       int64_t parts, unsigned mapRoles,
+                                       bool isCluster) {
   delta::ChunkScanOp scan = program.getScan();
   SmallVector<PlannedRole> roles = {{"chain", tile::kWarpgroupWarps}};
   roles[kChain].split = parts;
   for (Operation &op : scan.getBlock().without_terminator())
     if (!program.isFree(&op))
       roles[kChain].ops.push_back(&op);
-  for (auto [i, ops] : llvm::enumerate(divideMap(program, kMapRoles))) {
+  for (auto [i, ops] : llvm::enumerate(divideMap(program, mapRoles))) {
     PlannedRole role{"map" + (i ? std::to_string(i) : ""),
                      tile::kWarpgroupWarps};
     role.ops = ops;
@@ -81,7 +92,8 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   int64_t share =
       llvm::alignDown(kAllRegisters / groups, target.registerGranule);
   int64_t ofChain =
-      std::max(share, kBesideCarries + program.countCarried(parts));
+      isCluster ? kOfLoneChain
+                : std::max(share, kBesideCarries + program.countCarried(parts));
   auto countOfMap = [&] { return (groups * share - parts * ofChain) / others; };
   if (hasDecay(program) && countOfMap() - parts * kOfDecayingChain / others >=
                                kPlenty * countRows(program))
@@ -101,13 +113,15 @@ static int64_t countBytes(RankedTensorType tile) {
   return tile.getNumElements() * tile.getElementTypeBitWidth() / 8;
 }
 
-/// Returns the bytes of one chunk's tiles in `channel`.
-static int64_t countBytes(const PlannedChannel &channel, KernelOp kernel) {
+/// Returns the bytes of one chunk's tiles in `channel`, in one block.
+static int64_t countBytes(const PlannedChannel &channel, KernelOp kernel,
+                          const DividedMap *divided) {
   int64_t bytes = 0;
   for (Type type : channel.types)
     bytes += countBytes(cast<RankedTensorType>(type));
   for (unsigned in : channel.ins)
-    bytes += countBytes(getLoadedType(kernel, kernel.getInArgs()[in]));
+    bytes += countBytes(getLoadedType(kernel, kernel.getInArgs()[in])) /
+             (divided ? divided->countParts(channel, in) : 1);
   return bytes;
 }
 
@@ -135,33 +149,84 @@ static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   return channel.readers.back();
 }
 
+/// True if `operand` of an operation of `role` comes out of channel `number`,
+/// or is made there of what does.
+static bool isOutOf(const RolePlan &plan, Value operand, unsigned role,
+                    unsigned number) {
+  FusedProgram::Source source = plan.getSource(operand, role);
+  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  if (def && plan.getProgram().isFree(def))
+    return llvm::any_of(def->getOperands(), [&](Value from) {
+      return isOutOf(plan, from, role, number);
+    });
+  auto place = plan.findChannel(source, role);
+  return place && place->first == number;
+}
+
+/// Returns over how many operations some role holds the tiles of channel
+/// `number`, from its first to its last that reads them.
+static int64_t countHeld(const RolePlan &plan, unsigned number) {
+  int64_t most = 0;
+  for (unsigned role : plan.getChannels()[number].readers) {
+    std::optional<int64_t> first;
+    for (auto [i, op] : llvm::enumerate(plan.getRoles()[role].ops))
+      for (Value operand : op->getOperands())
+        if (isOutOf(plan, operand, role, number)) {
+          first = first.value_or(i);
+          most = std::max<int64_t>(most, i - *first);
+        }
+  }
+  return most;
+}
+
+/// Returns the numbers of channels in the order in which they are given a
+/// second place. Blocks of a cluster wait for each other's roles: first what a
+/// role holds longest, whose next tiles would come last.
+static SmallVector<unsigned> orderByNeed(const RolePlan &plan,
+                                         bool isCluster) {
+  auto order =
+      llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
+  if (isCluster)
+    llvm::stable_sort(order, [&](unsigned a, unsigned b) {
+      return countHeld(plan, a) > countHeld(plan, b);
+    });
+  return order;
+}
+
 /// Says how deep the channels of `plan` are, who loads, and how outs leave.
-/// Returns the bytes that are missing for that.
-static int64_t planMemory(RolePlan &plan, KernelOp kernel) {
+/// Returns the bytes that are missing for that. `divided` says what a block has
+/// of what is loaded, null where it has all.
+static int64_t planMemory(RolePlan &plan, KernelOp kernel,
+                          const DividedMap *divided) {
   int64_t room = tile::getTarget(kernel).sharedBytes - kOtherBytes;
   // The chain is a chunk ahead of the map: it reads what they share twice.
   for (PlannedChannel &channel : plan.getChannels()) {
     bool isShared = !channel.filler && channel.readers.front() == kChain &&
                     channel.readers.size() > 1;
     channel.depth = isShared ? 2 : 1;
-    room -= channel.depth * countBytes(channel, kernel);
+    room -= channel.depth * countBytes(channel, kernel, divided);
   }
   if (room < 0)
     return -room;
   if (hasDecay(plan.getProgram()))
-    room = std::max<int64_t>(room - kSumBytes, 0);
-  int64_t staging = countStaging(plan.getProgram());
+    room = std::max<int64_t>(
+        room - kSumBytes - (divided ? kExchangeBytes : 0), 0);
+  int64_t staging = countStaging(plan.getProgram()) /
+                    static_cast<int64_t>(kernel.getSplit());
   bool isStaged = staging <= room;
   if (isStaged)
     room -= staging;
   plan.setStores(isStaged ? PlannedRole::Stores::staged
                           : PlannedRole::Stores::direct);
-  for (PlannedChannel &channel : plan.getChannels()) {
-    if (int64_t bytes = countBytes(channel, kernel);
+  for (unsigned number : orderByNeed(plan, divided != nullptr)) {
+    PlannedChannel &channel = plan.getChannels()[number];
+    if (int64_t bytes = countBytes(channel, kernel, divided);
         channel.depth == 1 && bytes <= room) {
       channel.depth = 2;
       room -= bytes;
     }
+  }
+  for (PlannedChannel &channel : plan.getChannels()) {
     if (channel.filler)
       continue;
     // Each tile's place is filled again when the chunk is done with it.
@@ -172,11 +237,48 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel) {
 }
 
 //===----------------------------------------------------------------------===//
+// Clusters
+//===----------------------------------------------------------------------===//
+
+/// Says what the blocks of a cluster hand each other, and which roles they
+/// divide. Returns why they cannot; empty if they can.
+static std::string share(RolePlan &plan, const DividedMap &divided) {
+  for (PlannedChannel &channel : plan.getChannels()) {
+    if (channel.filler != kChain)
+      continue;
+    if (!llvm::all_of(channel.types, [](Type type) {
+          auto tile = cast<RankedTensorType>(type);
+          return tile.getRank() == 2 && tile::isHalf(tile.getElementType());
+        }))
+      return "its map reads of it what is no matrix of 16 bits, which the "
+             "blocks of a cluster would hand each other";
+    channel.across = true;
+  }
+  if (const PlannedRole *role = divided.findUndivided())
+    return "role " + role->name +
+           " of its map sums over the columns of all that it stores, or these "
+           "are no multiple of " +
+           std::to_string(kClusterBlocks * tile::kBlockColumns) +
+           ": blocks of a cluster cannot each do a part";
+  if (Operation *op = divided.findMisusedSum())
+    return ("its map makes something of a sum over the columns that blocks of a "
+            "cluster have parts of, by " +
+            op->getName().getStringRef() + ", that is no sum of theirs")
+        .str();
+  for (unsigned role = 1; role < plan.getRoles().size(); ++role)
+    if (divided.isDivided(role))
+      plan.setDivided(role);
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
 namespace {
 struct FuseBackward : sched::impl::FuseBackwardPassBase<FuseBackward> {
+  using FuseBackwardPassBase::FuseBackwardPassBase;
+
   void runOnOperation() override {
     SmallVector<delta::ChunkScanOp> scans(
         getOperation().getOps<delta::ChunkScanOp>());
@@ -214,7 +316,21 @@ private:
                             "its carries take more than two warpgroups");
       return false;
     }
-    SmallVector<PlannedRole> roles = divide(program, *parts);
+    Grid grid;
+    if (cluster && *parts % kClusterBlocks != 0) {
+      FusedProgram::decline(
+          scan, getArgument(),
+          "its carries have no part for each of the blocks of a cluster");
+      return false;
+    }
+    if (cluster) {
+      grid.split = kClusterBlocks;
+      grid.cluster = true;
+      *parts /= kClusterBlocks;
+    }
+    SmallVector<PlannedRole> roles = divide(
+        program, *parts,
+        cluster && hasDecay(program) ? kMapRolesOfPairs : kMapRoles, cluster);
     int64_t ofMap = *roles.back().registers;
     if (ofMap < kOfRowsWithDecay && hasDecay(program) &&
         countRows(program) > 1) {
@@ -226,13 +342,22 @@ private:
       return false;
     }
     RolePlan plan(program, roles, /*apart=*/true);
+    std::optional<DividedMap> divided;
+    if (cluster) {
+      divided.emplace(plan, kClusterBlocks);
+      if (std::string why = share(plan, *divided); !why.empty()) {
+        FusedProgram::decline(scan, getArgument(), why);
+        return false;
+      }
+    }
     delta::ChunkMapOp map = program.getMap();
     OpBuilder builder(map);
     KernelTensors tensors = getFusedTensors(program);
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
-        tensors, name, Grid());
-    if (int64_t missing = planMemory(plan, kernel)) {
+        tensors, name, grid);
+    if (int64_t missing =
+            planMemory(plan, kernel, divided ? &*divided : nullptr)) {
       kernel.erase();
       FusedProgram::decline(
           scan, getArgument(),

@@ -54,7 +54,8 @@ KernelOp sched::createKernel(OpBuilder &builder,
       grid.run, program.getChunk(), program.getCompute(), grid.minBlocks,
       builder.getArrayAttr(tensors.inBindings),
       builder.getArrayAttr(tensors.initBindings),
-      builder.getArrayAttr(tensors.outBindings));
+      builder.getArrayAttr(tensors.outBindings), /*first_slot=*/0,
+      grid.cluster);
   Block &block = kernel.getBody().emplaceBlock();
   for (ArrayRef<Value> values :
        {ArrayRef(tensors.ins), ArrayRef(tensors.outs), ArrayRef(tensors.inits),

@@ -19,6 +19,7 @@ struct PlannedRole {
   int64_t warps = 4, split = 1, copies = 1;
   std::optional<int64_t> registers = std::nullopt;
   bool overlap = false; ///< of its chunks
+  bool divided = false; ///< over the blocks of a cluster
   /// How matrices leave it: through a place of their own, through a tile that
   /// it has read where there is one, or from registers.
   enum class Stores { staged, via, direct } stores = Stores::staged;
@@ -39,6 +40,7 @@ struct PlannedChannel {
   /// it; nothing where a role of its own loads them.
   std::optional<unsigned> host = std::nullopt;
   int64_t ahead = 0;
+  bool across = false; ///< the blocks of a cluster
 
   /// True if role `role` and no other reads it.
   bool isReadBy(unsigned role) const { return readers == ArrayRef(role); }
@@ -58,6 +60,9 @@ public:
   ArrayRef<PlannedChannel> getChannels() const { return channels; }
   /// The same, for who decides how deep they are and who loads.
   MutableArrayRef<PlannedChannel> getChannels() { return channels; }
+
+  /// Says that each block of a cluster does a part of role `role`.
+  void setDivided(unsigned role) { roles[role].divided = true; }
 
   /// Says how matrices leave all roles.
   void setStores(PlannedRole::Stores stores) {

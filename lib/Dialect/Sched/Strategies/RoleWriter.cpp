@@ -72,7 +72,8 @@ void RoleWriter::addChannels() {
       tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
     channels.push_back(ChannelOp::create(
         builder, loc, ChannelType::get(builder.getContext(), tiles),
-        channel.depth, channel.filler ? Fill::warps : Fill::tma));
+        channel.depth, channel.filler ? Fill::warps : Fill::tma,
+        channel.across));
   }
 }
 
@@ -136,6 +137,7 @@ void RoleWriter::addRole(unsigned number) {
   RoleOp role = createRole(builder, kernel, planned.name, planned.warps);
   role.setSplit(planned.split);
   role.setCopies(planned.copies);
+  role.setDivided(planned.divided);
   if (planned.registers)
     role.setRegisters(*planned.registers);
   mapping.clear();

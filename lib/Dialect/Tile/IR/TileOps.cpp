@@ -26,7 +26,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   auto &properties = result.getOrAddProperties<Properties>();
   SmallVector<OpAsmParser::Argument> args;
-  int64_t factor, chunks = 1, warps, minBlocks;
+  int64_t factor, chunks = 1, cluster = 1, warps, minBlocks;
   StringRef count;
   ArrayAttr operands;
   if (parser.parseSymbolName(properties.sym_name) ||
@@ -36,6 +36,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseStar() || parser.parseKeyword(&count) ||
       (succeeded(parser.parseOptionalKeyword("of")) &&
        parser.parseInteger(chunks)) ||
+      (succeeded(parser.parseOptionalKeyword("cluster")) &&
+       parser.parseInteger(cluster)) ||
       parser.parseKeyword("warps") || parser.parseInteger(warps) ||
       parser.parseKeyword("min_blocks") || parser.parseInteger(minBlocks) ||
       parser.parseKeyword("operands") || parser.parseAttribute(operands))
@@ -49,6 +51,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.grid_factor = builder.getI64IntegerAttr(factor);
   properties.grid_count = builder.getStringAttr(count);
   properties.grid_chunks = builder.getI64IntegerAttr(chunks);
+  properties.cluster = builder.getI64IntegerAttr(cluster);
   properties.warps = builder.getI64IntegerAttr(warps);
   properties.min_blocks = builder.getI64IntegerAttr(minBlocks);
   properties.operands = operands;
@@ -70,6 +73,8 @@ void KernelOp::print(OpAsmPrinter &p) {
   p << ") grid " << getGridFactor() << " * " << getGridCount();
   if (getGridChunks() != 1)
     p << " of " << getGridChunks();
+  if (getCluster() != 1)
+    p << " cluster " << getCluster();
   p << " warps " << getWarps() << " min_blocks " << getMinBlocks()
     << " operands " << getOperandsAttr();
   if (getSharedBytes())
@@ -79,7 +84,7 @@ void KernelOp::print(OpAsmPrinter &p) {
   p.printOptionalAttrDict((*this)->getAttrs(),
                           {"sym_name", "grid_factor", "grid_count",
                            "grid_chunks", "warps", "min_blocks", "operands",
-                           "shared_bytes"});
+                           "shared_bytes", "cluster"});
 }
 
 /// Checks that TMA can bring the boxes of the kernel's descriptors.
@@ -134,6 +139,14 @@ LogicalResult KernelOp::verify() {
                             "each of its "
                          << getGridCount() << ", found "
                          << static_cast<int64_t>(getGridFactor());
+  if (!isWithin(getCluster(), target.clusterBlocks) ||
+      getGridFactor() % getCluster() != 0)
+    return emitOpError() << "(C8) expected clusters of 1 to "
+                         << target.clusterBlocks
+                         << " blocks that divide the grid's "
+                         << static_cast<int64_t>(getGridFactor())
+                         << " blocks for each of its " << getGridCount()
+                         << ", found " << static_cast<int64_t>(getCluster());
   return verifyBoxes(*this, target);
 }
 
@@ -150,12 +163,25 @@ template <typename OpT> static LogicalResult verifyStage(OpT op) {
   return success();
 }
 
+/// True for a view of equally many rows, in all columns, of a 16-bit matrix.
+static bool isViewOfRows(SmemType tile, SmemType view) {
+  if (!tile.isSwizzled() || tile.getElementType() != view.getElementType())
+    return false;
+  int64_t rows = view.getShape()[0];
+  return rows < tile.getShape()[0] && tile.getShape()[0] % rows == 0 &&
+         view.getShape()[1] == tile.getShape()[1] &&
+         view.getWholeRows() == tile.getBlockRows();
+}
+
 LogicalResult SubviewOp::verify() {
   SmemType tile = getTile().getType(), view = getView().getType();
+  if (isViewOfRows(tile, view))
+    return success();
   // What lies in one piece: blocks of 64 columns of a 16-bit matrix, else rows.
   size_t dim = tile.isSwizzled() ? 1 : 0;
   bool matches = tile.getElementType() == view.getElementType() &&
-                 tile.getShape().size() == view.getShape().size();
+                 tile.getShape().size() == view.getShape().size() &&
+                 tile.getWholeRows() == view.getWholeRows();
   for (size_t i = 0; matches && i < tile.getShape().size(); ++i) {
     int64_t whole = tile.getShape()[i], piece = view.getShape()[i];
     matches = i == dim ? whole % piece == 0 : whole == piece;
@@ -165,8 +191,39 @@ LogicalResult SubviewOp::verify() {
     return emitOpError() << "(C1) expected one of several equal pieces of a "
                             "tile: blocks of "
                          << kBlockColumns
-                         << " columns of a 16-bit matrix, else rows; found "
+                         << " columns of a 16-bit matrix, or rows of it, which "
+                            "say of how many, else rows; found "
                          << view << " of " << tile;
+  return success();
+}
+
+/// True if the rings and barriers of `op` are those of a cluster of `blocks`.
+static bool isInCluster(Operation *op, int64_t blocks) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  return !kernel || static_cast<int64_t>(kernel.getCluster()) == blocks;
+}
+
+LogicalResult SyncOp::verify() {
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (getCluster() && kernel && kernel.getCluster() == 1)
+    return emitOpError() << "(C1) expected a kernel of clusters, found one "
+                            "whose blocks are launched one by one";
+  return success();
+}
+
+LogicalResult SendOp::verify() {
+  auto ring = getRing().getDefiningOp<AllocRingOp>();
+  if (ring && ring.getAcross() == 1)
+    return emitOpError() << "(C1) expected a ring across blocks, found one "
+                            "whose stages are this block's alone";
+  SmemType piece = getPiece().getType();
+  bool isVector = piece.getShape().size() == 1 && piece.getShape()[0] % 4 == 0;
+  bool isBlock = piece.isSwizzled() && piece.getShape()[1] == kBlockColumns;
+  if (!isVector && !isBlock)
+    return emitOpError() << "(C2) expected a piece of " << kBlockColumns
+                         << " columns of 16 bits, or a vector of a multiple of "
+                            "4, which lie side by side, found "
+                         << piece;
   return success();
 }
 
@@ -177,6 +234,12 @@ LogicalResult AllocRingOp::verify() {
            << "(C1) expected one producer warp of a ring that TMA "
               "fills, found "
            << getProducers();
+  int64_t across = getAcross();
+  if (across != 1 && (across < 1 || !isInCluster(*this, across) ||
+                      getRing().getType().getFill() != Fill::warps))
+    return emitOpError() << "(C2) expected a ring across the blocks of the "
+                            "kernel's cluster, which warps fill, found "
+                         << across << " blocks and " << getRing().getType();
   return success();
 }
 
@@ -216,8 +279,26 @@ template <typename OpT> static LogicalResult verifyLoadedRing(OpT op) {
                           << op.getRing().getType();
 }
 
+/// Checks the bytes that other blocks send into a stage.
+static LogicalResult verifySentBytes(CommitOp op, AllocRingOp ring) {
+  int64_t producers = ring.getProducers();
+  std::optional<int64_t> bytes = op.getBytes();
+  if (bytes && *bytes > 0 && *bytes % producers == 0)
+    return success();
+  InFlightDiagnostic diagnostic =
+      op.emitOpError() << "(C2) expected the bytes that other blocks send into "
+                          "a stage of a ring across blocks, a multiple of its "
+                       << producers << " producers, found ";
+  if (bytes)
+    return diagnostic << *bytes;
+  return diagnostic << "none";
+}
+
 LogicalResult CommitOp::verify() {
   RingType ring = getRing().getType();
+  auto alloc = getRing().getDefiningOp<AllocRingOp>();
+  if (alloc && alloc.getAcross() > 1)
+    return verifySentBytes(*this, alloc);
   int64_t most = ring.getTransactionBytes();
   if (std::optional<int64_t> bytes = getBytes();
       bytes && (*bytes < 1 || *bytes > most))

@@ -271,6 +271,11 @@ LogicalResult DotOp::verify() {
   if (scratch != room)
     return emitOpError() << "(C2) expected a scratch tile of " << room
                          << ", found " << scratch;
+  SmemType b = getB().getType();
+  if (a.getShape() != b.getShape() || a.getElementType() != b.getElementType())
+    return emitOpError() << "(C3) expected matrices of one shape and element "
+                            "type, found "
+                         << a << " and " << b;
   return success();
 }
 

@@ -251,12 +251,13 @@ int64_t ContractOp::getSummedWarps() {
 /// are no other warps.
 static LogicalResult verifyWarpSums(ContractOp op) {
   int64_t warps = op.getSummedWarps();
-  if (warps == 1 && !op.getScratch())
+  auto blocks = static_cast<int64_t>(op.getBlocks());
+  if (warps * blocks == 1 && !op.getScratch())
     return success();
   auto result = cast<RankedTensorType>(op.getD().getType());
-  int64_t wanted = warps * result.getNumElements();
+  int64_t wanted = warps * blocks * result.getNumElements();
   SmemType scratch = op.getScratch() ? op.getScratch().getType() : SmemType();
-  if (warps == 1 || !scratch || !scratch.getElementType().isF32() ||
+  if (warps * blocks == 1 || !scratch || !scratch.getElementType().isF32() ||
       scratch.getShape() != ArrayRef<int64_t>(wanted))
     return op.emitOpError()
            << "(C5) expected what is summed over to lie within a warp, or "
@@ -265,6 +266,11 @@ static LogicalResult verifyWarpSums(ContractOp op) {
            << warps << " warps, " << result.getNumElements() << " elements and "
            << (scratch ? "scratch" : "no scratch");
   auto kernel = op->getParentOfType<KernelOp>();
+  if (blocks < 1 || (kernel && kernel.getCluster() % blocks != 0))
+    return op.emitOpError()
+           << "(C7) expected blocks that sum together to divide a cluster of "
+              "the kernel, found "
+           << blocks;
   bool isWhole =
       llvm::all_of(getSpread(result).getDims(),
                    [](const DimSpread &dim) { return dim.isWhole(); });
@@ -338,4 +344,95 @@ LogicalResult SolveRowsOp::verify() {
   return emitOpError() << "(C2) expected L of n x n, n rates and W of n rows, "
                           "the rows whole in every thread, found "
                        << l << ", " << rate << " and " << w;
+}
+
+LogicalResult ConvRowOp::verify() {
+  auto x = cast<RankedTensorType>(getX().getType());
+  auto window = cast<RankedTensorType>(getWindow().getType());
+  auto filter = cast<RankedTensorType>(getFilter().getType());
+  if (failed(verifySpreads(*this, getOperandTypes())))
+    return failure();
+  bool fits = x.getRank() == 2 && window.getRank() == 2 &&
+              filter.getRank() == 2 && x.getDimSize(0) == 1 &&
+              window.getDimSize(1) == x.getDimSize(1) &&
+              filter.getDimSize(0) == x.getDimSize(1) &&
+              filter.getDimSize(1) == window.getDimSize(0) + 1;
+  auto getDim = [](RankedTensorType type, unsigned dim) {
+    return getSpread(type).getDims()[dim];
+  };
+  if (fits && getDim(x, 0).isWhole() && getDim(window, 0).isWhole() &&
+      getDim(filter, 1).isWhole() && getDim(x, 1) == getDim(window, 1) &&
+      getDim(x, 1) == getDim(filter, 0))
+    return success();
+  return emitOpError() << "(C2) expected one row of d channels, a window of "
+                          "w - 1 rows and a filter of d x w, channels spread "
+                          "alike and all else whole in every thread, found "
+                       << x << ", " << window << " and " << filter;
+}
+
+LogicalResult ShareRowsOp::verify() {
+  if (failed(verifySpreads(*this, getTiles().getTypes())) ||
+      failed(verifySpreads(*this, getShared().getTypes())))
+    return failure();
+  int64_t elements = 0;
+  bool fits = getTiles().size() == getShared().size();
+  for (auto [tile, shared] : llvm::zip(getTiles(), getShared())) {
+    auto type = cast<RankedTensorType>(tile.getType());
+    auto result = cast<RankedTensorType>(shared.getType());
+    fits &= type.getShape() == result.getShape() &&
+            type.getElementType().isF32() && result.getElementType().isF32();
+    elements += type.getNumElements();
+  }
+  SmemType scratch = getScratch().getType();
+  if (fits && scratch.getElementType().isF32() &&
+      scratch.getShape() == ArrayRef<int64_t>(2 * elements))
+    return success();
+  return emitOpError()
+         << "(C2) expected a result of the same f32 elements for "
+            "each tile, and scratch of twice as many f32 as these "
+            "have together, "
+         << 2 * elements << ", found " << getTiles().getTypes() << " -> "
+         << getShared().getTypes() << " through " << scratch;
+}
+
+/// Checks that there are other blocks to wait for.
+static LogicalResult verifyCluster(Operation *op) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  if (!kernel || kernel.getCluster() > 1)
+    return success();
+  return op->emitOpError()
+         << "(C1) expected a kernel whose blocks form clusters, found one of "
+            "single blocks, which wait for no other";
+}
+
+LogicalResult ClusterArriveOp::verify() { return verifyCluster(*this); }
+
+LogicalResult ClusterWaitOp::verify() { return verifyCluster(*this); }
+
+/// Checks that there is a place for what each thread holds of a tile.
+static LogicalResult verifyOwnPlace(Operation *op, Value tile, SmemType place) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (failed(verifySpread(op, type)))
+    return failure();
+  auto kernel = op->getParentOfType<KernelOp>();
+  int64_t held = ShapedType::getNumElements(
+      getSpread(type).getThreadShape(type.getShape()));
+  int64_t threads = kernel ? static_cast<int64_t>(kernel.getWarps()) * 32 : 0;
+  bool fits = type.getElementType().isF32() && place.getElementType().isF32() &&
+              place.getShape().size() == 1;
+  if (fits && (!kernel || place.getShape().front() == held * threads))
+    return success();
+  return op->emitOpError() << "(C2) expected a tile of f32, and a vector of "
+                              "f32 with an entry for each of the "
+                           << held << " elements of each of the kernel's "
+                           << threads << " threads, found " << type << " and "
+                           << place;
+}
+
+LogicalResult KeepOp::verify() {
+  return verifyOwnPlace(*this, getTile(), getPlace().getType());
+}
+
+LogicalResult KeptOp::verify() {
+  return verifyOwnPlace(*this, getTile(), getPlace().getType());
 }

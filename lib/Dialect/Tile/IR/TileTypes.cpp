@@ -54,24 +54,39 @@ int64_t LayoutAttr::getElementsPerThread(ArrayRef<int64_t> shape) const {
 Type SmemType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape;
   Type element;
+  int64_t wholeRows = 0;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess() ||
       parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
-      parser.parseType(element) || parser.parseGreater())
+      parser.parseType(element) ||
+      (succeeded(parser.parseOptionalComma()) &&
+       (parser.parseKeyword("of") || parser.parseInteger(wholeRows))) ||
+      parser.parseGreater())
     return {};
   return parser.getChecked<SmemType>(loc, parser.getContext(),
-                                     ArrayRef<int64_t>(shape), element);
+                                     ArrayRef<int64_t>(shape), element,
+                                     wholeRows);
 }
 
 void SmemType::print(AsmPrinter &printer) const {
   printer << '<';
   printer.printDimensionList(getShape());
-  printer << 'x' << getElementType() << '>';
+  printer << 'x' << getElementType();
+  if (getWholeRows())
+    printer << ", of " << getWholeRows();
+  printer << '>';
 }
 
 LogicalResult SmemType::verify(function_ref<InFlightDiagnostic()> emitError,
-                               ArrayRef<int64_t> shape, Type element) {
+                               ArrayRef<int64_t> shape, Type element,
+                               int64_t wholeRows) {
   bool half = isHalf(element);
+  if (wholeRows != 0 && (!half || shape.size() != 2 || wholeRows % 8 != 0 ||
+                         wholeRows <= shape[0]))
+    return emitError() << "(C3) expected some rows of a matrix of bf16 or f16 "
+                          "that has more, a multiple of 8, found "
+                       << shape[0] << " of " << wholeRows << " rows of "
+                       << element;
   if (element.isF32() && (shape.size() == 1 || shape.size() == 2))
     return success();
   if (!half || shape.size() != 2)

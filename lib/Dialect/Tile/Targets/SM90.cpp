@@ -17,6 +17,7 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   // CUDA C++ Programming Guide, compute capabilities: 9.0.
   target.blockWarps = 32;
   target.smBlocks = 32;
+  target.clusterBlocks = 8; // that every GPU of 9.0 takes
   target.barriers = 16;
   target.smRegisters = 64 * 1024;
   target.sharedBytes = 227 * 1024;

@@ -15,6 +15,7 @@ using namespace mlir::wyvern::tile;
 static constexpr TargetNumber numbers[] = {
     {"block_warps", &TargetInfo::blockWarps},
     {"sm_blocks", &TargetInfo::smBlocks},
+    {"cluster_blocks", &TargetInfo::clusterBlocks},
     {"barriers", &TargetInfo::barriers},
     {"sm_registers", &TargetInfo::smRegisters},
     {"start_registers", &TargetInfo::startRegisters},

@@ -177,7 +177,9 @@ std::optional<Lifetime> Lifetimes::getUnwritten(AllocRingOp ring) {
         return std::nullopt;
       acquire = found;
     }
-  if (ring.getRing().getType().getDepth() != 1 || !acquire)
+  // Into a ring across blocks another one writes at any time then.
+  if (ring.getRing().getType().getDepth() != 1 || !acquire ||
+      ring.getAcross() != 1)
     return std::nullopt;
   Operation *first = nullptr;
   for (Value tile : acquire.getTiles())

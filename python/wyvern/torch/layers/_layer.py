@@ -61,7 +61,7 @@ class DeltaLayer(nn.Module):
     key_dim: int
     value_dim: int
     head_v_dim: int
-    mix: Callable[..., torch.Tensor]
+    mix: Callable[..., tuple[torch.Tensor, Optional[torch.Tensor]]]
 
     def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
         super().__init__()

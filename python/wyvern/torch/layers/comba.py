@@ -10,6 +10,7 @@ from torch import nn
 from .._family import chunk_comba, fused_recurrent_comba
 from .._gate import log_decay
 from .._ops import compute_dtype
+from ._cache import LayerStates
 from ._layer import DeltaLayer, arguments_of
 from ._parts import reset_gate
 
@@ -61,7 +62,7 @@ class Comba(DeltaLayer):
         self._make_convolutions(True)
         self._make_output(hidden_size, norm_eps, torch.sigmoid)
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Initializes the parameters that are the layer's own: A_log, dt_bias, decay and D."""
         reset_gate(self.A_log, self.dt_bias)
         if self.use_inner_decay:
@@ -70,7 +71,16 @@ class Comba(DeltaLayer):
             nn.init.constant_(self.D, self.correction_factor)
             setattr(self.D, "_no_weight_decay", True)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+    def mix(
+        self,
+        hidden_states: torch.Tensor,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        cu_seqlens: Optional[torch.Tensor],
+        cp_context: Any,
+        states: Optional[LayerStates],
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
         [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
         hidden_size]; cu_seqlens, cp_context and states are the layer's."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_delta_rule, fused_recurrent_delta_rule
+from ._cache import LayerStates
 from ._layer import DeltaLayer, arguments_of, expect_one_of, whole_number
 from ._parts import check_sizes
 
@@ -83,7 +84,16 @@ class DeltaNet(DeltaLayer):
         self._make_convolutions(qk_activation == "silu")
         self._make_output(hidden_size, norm_eps)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+    def mix(
+        self,
+        hidden_states: torch.Tensor,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        cu_seqlens: Optional[torch.Tensor],
+        cp_context: Any,
+        states: Optional[LayerStates],
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
         [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
         hidden_size]; cu_seqlens, cp_context and states are the layer's."""
@@ -106,7 +116,9 @@ class DeltaNet(DeltaLayer):
             x = _ACTIVATIONS[self.qk_activation](x)
         return F.normalize(x, p=1, dim=-1, eps=1e-6) if self.qk_norm == "sum" else x
 
-    def recurrence(self, q, k, v, **arguments):
+    def recurrence(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **arguments: Any
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         """Returns (o [B, T, heads, V], the state or None) of q, k [B, T, heads, K] and v, by the
         layer's backend; more arguments are those of chunk_delta_rule."""
         rule: Any = reference.delta_rule

@@ -9,6 +9,7 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_gated_delta_rule, fused_recurrent_gated_delta_rule
+from ._cache import LayerStates
 from ._layer import DeltaLayer, arguments_of, expect_one_of
 from ._parts import reset_gate
 
@@ -64,13 +65,22 @@ class GatedDeltaNet(DeltaLayer):
         self._make_convolutions(True)
         self._make_output(hidden_size, norm_eps, _GATES[output_gate_activation])
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Initializes the parameters that are the layer's own, A_log and dt_bias; those
         of its submodules have their own reset_parameters. FSDP and accelerate call all
         of them after to_empty()."""
         reset_gate(self.A_log, self.dt_bias)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+    def mix(
+        self,
+        hidden_states: torch.Tensor,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        cu_seqlens: Optional[torch.Tensor],
+        cp_context: Any,
+        states: Optional[LayerStates],
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
         [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
         hidden_size]; cu_seqlens, cp_context and states are the layer's."""

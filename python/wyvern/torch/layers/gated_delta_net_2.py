@@ -10,6 +10,7 @@ from torch import nn
 from .._family import chunk_gdn2, fused_recurrent_gdn2
 from .._gate import log_decay
 from .._ops import compute_dtype
+from ._cache import LayerStates
 from ._layer import DeltaLayer, arguments_of
 from ._parts import low_rank_projection, reset_gate
 
@@ -53,11 +54,20 @@ class GatedDeltaNet2(DeltaLayer):
         self.reset_parameters()
         self._make_output(hidden_size, norm_eps, torch.sigmoid, low_rank=self.head_v_dim)
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Initializes the parameters that are the layer's own, A_log and dt_bias."""
         reset_gate(self.A_log, self.dt_bias, least=1)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+    def mix(
+        self,
+        hidden_states: torch.Tensor,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        cu_seqlens: Optional[torch.Tensor],
+        cp_context: Any,
+        states: Optional[LayerStates],
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
         [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
         hidden_size]; cu_seqlens, cp_context and states are the layer's."""

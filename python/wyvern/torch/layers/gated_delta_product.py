@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The Gated DeltaProduct layer (Siems et al. 2025, https://arxiv.org/abs/2502.10297)."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import nn
 from .._family.delta_product import delta_product
 from .._gate import log_decay
 from .._ops import compute_dtype
+from ._cache import LayerStates
 from ._layer import DeltaLayer
 from ._parts import check_sizes, reset_gate
 
@@ -59,12 +60,21 @@ class GatedDeltaProduct(DeltaLayer):
         self._make_convolutions(True)
         self._make_output(hidden_size, norm_eps)
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Initializes the parameters that are the layer's own, A_log and dt_bias."""
         if self.use_forget_gate:
             reset_gate(self.A_log, self.dt_bias)
 
-    def mix(self, hidden_states, q, k, v, cu_seqlens, cp_context, states):
+    def mix(
+        self,
+        hidden_states: torch.Tensor,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        cu_seqlens: Optional[torch.Tensor],
+        cp_context: Any,
+        states: Optional[LayerStates],
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
         """Returns (o [B, T, value heads, V], the state after it or None) of the heads q [B, T, heads, K],
         k [B, T * n, heads, K] and v [B, T * n, value heads, V] of n steps, which are of hidden_states [B, T,
         hidden_size]; cu_seqlens, cp_context and states are the layer's."""

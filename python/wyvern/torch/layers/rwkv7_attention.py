@@ -105,7 +105,7 @@ class RWKV7Attention(DeltaLayer):
         self.reset_parameters()
 
     @torch.no_grad()
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Initializes what depends on the place of the layer among others, if that is known."""
         if self.layer_idx is None or self.num_hidden_layers is None:
             return

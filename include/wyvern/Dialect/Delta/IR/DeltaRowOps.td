@@ -468,6 +468,35 @@ def Delta_SumRowsOp : Delta_RowOp<"sum_rows", []> {
   let hasFolder = 1;
 }
 
+def Delta_ConvRowOp
+    : Delta_RowOp<"conv_row", ["Y", "next"],
+                  [AllTypesMatch<["x", "y"]>, AllTypesMatch<["window", "next"]>]> {
+  let summary = "one row of a short causal convolution";
+  let description = [{
+    Of a token's row x and the w - 1 rows in front of it, the window, oldest first:
+
+    ```
+    z_d = sum_j filter_dj window_jd + filter_d(w-1) x_d        y = z / (1 + e^-z)
+    next = the window without its oldest row, and x behind it
+    ```
+
+    A channel is summed over tokens, from the oldest to x, and no channel meets another.
+
+    Example:
+
+    ```mlir
+    %y, %next = delta.conv_row %x behind %window filter %f
+        : tensor<1x64xf32>, tensor<3x64xf32>, tensor<64x4xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$x, Delta_Tile:$window, Delta_Tile:$filter);
+  let results = (outs Delta_Tile:$y, Delta_Tile:$next);
+  let assemblyFormat = [{
+    $x `behind` $window `filter` $filter attr-dict
+    `:` type($x) `,` type($window) `,` type($filter)
+  }];
+}
+
 def Delta_IdentityOp : Delta_RowOp<"identity", ["I"]> {
   let summary = "the identity matrix";
   let description = [{

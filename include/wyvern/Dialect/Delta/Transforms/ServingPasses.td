@@ -28,7 +28,12 @@ def FormStepPass : Pass<"delta-form-step"> {
       was accepted. Rows of `o` behind them are zero.
 
     With `prologue` the step takes what an engine has after its projections: what
-    `delta-form-wy` takes with the same option.
+    `delta-form-wy` takes with the same option. The part `conv`, which only a step has, is a
+    short causal convolution of width 4 and a SiLU in front of all else: of q, the keys and the
+    values, each channel for itself. For each of these, x, there is a filter, `x_filter` [heads,
+    dim, 4], and a pool of windows, `x_window` [slots, 3, heads, dim], of the layer's type: the
+    last rows of x, oldest first. Windows go with the states: they are read and written at the
+    same slots, by the same lengths, in place.
 
     With `epilogue` the step computes what a layer has behind its recurrence: a norm of each
     row of `o` (with a `norm_weight` [V]), and a gate of the logits `z` [B, T, HV, V]:
@@ -83,7 +88,7 @@ def FormStepPass : Pass<"delta-form-step"> {
     Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
            "the first slot that is one: what is below means padding">,
     ListOption<"prologue", "prologue", "std::string",
-               "what the step computes of its operands: norm, gates, decay, rates, scale">,
+               "what the step computes of its operands: conv, norm, gates, decay, rates, scale">,
     ListOption<"epilogue", "epilogue", "std::string",
                "what the step computes of its output: norm, gate">,
     Option<"normEpsilon", "norm-epsilon", "double", /*default=*/"1e-6",

@@ -34,10 +34,11 @@ inline llvm::ArrayRef<llvm::StringRef> getEpilogueParts() {
   return parts;
 }
 
-/// Returns the parts that there are; gates are decay and rates.
+/// Returns the parts that there are; gates are decay and rates. Only a step has
+/// a conv.
 inline llvm::ArrayRef<llvm::StringRef> getPrologueParts() {
-  static constexpr llvm::StringRef parts[] = {"norm", "gates", "decay", "rates",
-                                              "scale"};
+  static constexpr llvm::StringRef parts[] = {"conv",  "norm",  "gates",
+                                              "decay", "rates", "scale"};
   return parts;
 }
 

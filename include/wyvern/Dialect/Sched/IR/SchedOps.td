@@ -33,6 +33,12 @@ def Sched_KernelOp : Sched_Op<"kernel", [
 
     `slots` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
 
+    With `cluster` the `split` blocks of a head and a sequence or slot are one cluster:
+    they run at once, and hand each other tiles through channels `across` blocks. Roles
+    that sum over the split dimension, which otherwise no role of a kernel with several
+    parts can do, then have all of it in each block. Such a role does the same in each
+    block, and the first one stores what it makes; one that is `divided` does a part.
+
     The region holds channels, then roles, and constants. Constraints (numbered K..):
     docs/sched.md.
 
@@ -74,7 +80,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Delta_BindingArrayAttr:$in_bindings,
                        Delta_BindingArrayAttr:$init_bindings,
                        Delta_BindingArrayAttr:$out_bindings,
-                       DefaultValuedAttr<I64Attr, "0">:$first_slot);
+                       DefaultValuedAttr<I64Attr, "0">:$first_slot,
+                       UnitAttr:$cluster);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);
@@ -111,12 +118,21 @@ def Sched_ChannelOp : Sched_Op<"channel", [HasParent<"KernelOp">]> {
     matrices by bulk copies, vectors by the role's warps. One that `warps` fill takes
     what its role has computed.
 
-    Example: see `sched.kernel`.
+    One `across` the blocks of a cluster takes what the role of each block has computed,
+    its part of the split dimension, and holds all parts in every block: its readers get
+    the whole tile.
+
+    Example: see `sched.kernel`; across blocks:
+
+    ```mlir
+    %x = sched.channel depth 1 fill warps across : <tensor<64x128xbf16>>
+    ```
   }];
-  let arguments = (ins I64Attr:$depth, Sched_FillAttr:$fill);
+  let arguments = (ins I64Attr:$depth, Sched_FillAttr:$fill, UnitAttr:$across);
   let results = (outs Sched_ChannelType:$channel);
   let assemblyFormat = [{
-    `depth` $depth `fill` $fill attr-dict `:` type($channel)
+    `depth` $depth `fill` $fill (`across` $across^)? attr-dict
+    `:` type($channel)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -148,7 +164,14 @@ def Sched_RoleOp : Sched_Op<"role", [
     A role `on_cores` multiplies on the CUDA cores: its tiles lie in registers, spread over
     its threads so that a row of the state is summed by a few lanes, and it loads and
     stores them itself. It suits chunks of one token, for which a tensor core's tile is
-    nearly empty. It is alone in its kernel, which has no channels (K46).
+    nearly empty. It is alone in its kernel, which has no channels (K46). With
+    `share_rows` a token's rows are loaded a token ahead, each element by one thread, and
+    reach the others through shared memory: what a row passes through in front of all else
+    (`delta.conv_row`) is then computed once a block, and no token waits for its rows.
+
+    A `divided` role of a kernel with `cluster` does a part in each block: an equal part
+    of the dimension that matrices which it stores have, and that it neither sums over
+    nor puts. Its tiles have that part of the dimension and all of every other.
 
     The region holds what carries start from, `sched.each_chunk`, and stores of final
     carries. A carry starts from a load of an init, or, where every block starts alike,
@@ -160,11 +183,13 @@ def Sched_RoleOp : Sched_Op<"role", [
                        DefaultValuedAttr<I64Attr, "1">:$split,
                        DefaultValuedAttr<I64Attr, "1">:$copies,
                        OptionalAttr<I64Attr>:$registers,
-                       OptionalAttr<StrAttr>:$within, UnitAttr:$on_cores);
+                       OptionalAttr<StrAttr>:$within, UnitAttr:$on_cores,
+                       UnitAttr:$share_rows, UnitAttr:$divided);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?
     (`registers` $registers^)? (`within` $within^)? (`on_cores` $on_cores^)?
+    (`share_rows` $share_rows^)? (`divided` $divided^)?
     attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;

@@ -79,7 +79,8 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     What it takes is the time to read and to write the states, so what counts is that many
     reads are in flight: the parts are so large that the role's threads hold `elements`
     elements of the state each, and `min_blocks` is what the registers then leave room
-    for.
+    for. Rows that pass through a convolution are computed once a block, an element a
+    thread: the role is then one that has `share_rows`.
 
     A program of other chunks, or without slots, is left for other strategies, with a
     remark.
@@ -110,10 +111,14 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     Option<"warps", "warps", "int64_t", /*default=*/"4",
            "most warps of a block">,
     Option<"elements", "elements", "int64_t", /*default=*/"64",
-           "elements of the state that a thread holds">
+           "elements of the state that a thread holds">,
+    Option<"shareRows", "share-rows", "bool", /*default=*/"false",
+           "bring a token's rows through shared memory, a token ahead, though nothing in "
+           "front of the step asks for it">
   ];
   let statistics = [
-    Statistic<"numKernels", "kernels", "kernels made">
+    Statistic<"numKernels", "kernels", "kernels made">,
+    Statistic<"numShared", "shared-rows", "kernels whose rows come through shared memory">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }
@@ -218,6 +223,10 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     of the map that both need, or whose result goes to products of one of them alone, is
     made by the role that has less to do. One role loads on the side.
 
+    With `cluster` a head and sequence has two blocks, which are a cluster: the chain of
+    each has half of the state, hands what it makes to both, and the roles of the map are
+    divided. With few heads and sequences twice as many SMs then have work.
+
     Scans that no map follows, those of a map that another program reads from too, and
     kernels that have no room for it are left for `sched-separate`, with a remark.
 
@@ -242,6 +251,10 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     }
     ```
   }];
+  let options = [
+    Option<"cluster", "cluster", "bool", "false",
+           "two blocks a head and sequence, which are a cluster: for few of them">
+  ];
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with the map behind them">
   ];

@@ -24,7 +24,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     the program tensor behind each block argument ("tokens", "sequences" and "segment", the
     tokens of a segment, for what is not a tensor);
     `warps` is the block's size, `min_blocks` the blocks an SM should hold, which
-    bounds the registers a thread may use.
+    bounds the registers a thread may use. `cluster n` launches n blocks that follow each
+    other as one cluster: they run at once and reach each other's shared memory.
 
     Example: see `tile.roles`.
   }];
@@ -33,7 +34,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
                        DefaultValuedAttr<I64Attr, "1">:$grid_chunks,
                        I64Attr:$warps, I64Attr:$min_blocks,
                        StrArrayAttr:$operands,
-                       OptionalAttr<I64Attr>:$shared_bytes);
+                       OptionalAttr<I64Attr>:$shared_bytes,
+                       DefaultValuedAttr<I64Attr, "1">:$cluster);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
@@ -191,11 +193,16 @@ def Tile_FirstSlotOp : Tile_Op<"first_slot", [Pure]> {
 def Tile_SyncOp : Tile_Op<"sync"> {
   let summary = "all warps of the block wait for each other";
   let description = [{
-    Also makes the barriers of rings visible to every thread and to TMA.
+    Also makes the barriers of rings visible to every thread and to TMA. With `cluster`
+    it is the warps of all blocks of the cluster: before the first use of another block's
+    shared memory, since that must have begun, and behind the last one, since it must not
+    have ended.
 
-    Example: `tile.sync`
+    Example: `tile.sync cluster`
   }];
-  let assemblyFormat = "attr-dict";
+  let arguments = (ins UnitAttr:$cluster);
+  let assemblyFormat = "(`cluster` $cluster^)? attr-dict";
+  let hasVerifier = 1;
 }
 
 def Tile_AwaitKernelsOp : Tile_Op<"await_kernels"> {

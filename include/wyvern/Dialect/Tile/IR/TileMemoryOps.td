@@ -37,16 +37,23 @@ def Tile_AllocRingOp : Tile_Op<"alloc_ring"> {
     `barriers` where the hardware barriers of the stages do, by default behind them:
     apart, they leave no gap in front of the next ring's tiles (`tile-plan-smem`).
 
+    A ring `across n` blocks, those of the kernel's cluster, is one in each of them. The
+    producers of every block fill their part of each stage in all of these: they write it
+    in their own, and `tile.send` it to the others. A stage is full in a block when its own
+    producers have committed and the others' parts have arrived, and free when the
+    consumers of all blocks have released it: `tile.release` arrives in every block.
+
     Example: `%r = tile.alloc_ring producers 1 consumers 4
         : !tile.ring<2, [!tile.smem<64x128xbf16>]>`
   }];
   let arguments = (ins I64Attr:$producers, I64Attr:$consumers,
                        OptionalAttr<I64Attr>:$offset,
-                       OptionalAttr<I64Attr>:$barriers);
+                       OptionalAttr<I64Attr>:$barriers,
+                       DefaultValuedAttr<I64Attr, "1">:$across);
   let results = (outs Tile_RingType:$ring);
   let assemblyFormat = [{
     `producers` $producers `consumers` $consumers (`offset` $offset^)?
-    (`barriers` $barriers^)? attr-dict `:` type($ring)
+    (`barriers` $barriers^)? (`across` $across^)? attr-dict `:` type($ring)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -86,7 +93,8 @@ def Tile_CommitOp : Tile_Op<"commit"> {
   let description = [{
     The stage is full when the producer's own writes are done and TMA has brought
     the bytes of every swizzled tile of the stage, or `bytes` where loads bring fewer
-    rows than tiles have.
+    rows than tiles have. Of a ring across blocks, `bytes` are those that the other blocks
+    send into the stage, a multiple of the producers.
 
     Example: see `tile.roles`.
   }];
@@ -94,6 +102,30 @@ def Tile_CommitOp : Tile_Op<"commit"> {
                        OptionalAttr<I64Attr>:$bytes);
   let assemblyFormat = [{
     $ring `[` $index `]` (`bytes` $bytes^)? attr-dict `:` type($ring)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_SendOp : Tile_Op<"send"> {
+  let summary = "copy a piece of a stage to the same place in another block";
+  let description = [{
+    A bulk copy to block `block` of the cluster, whose stage counts the bytes. The piece
+    has been written, behind a barrier with a proxy fence. It is a vector, or its columns
+    are one column block, so that it lies in one piece. Issued by one thread of the calling warp, between
+    `tile.acquire` and `tile.commit`: the stage is free in all blocks then.
+
+    Example:
+
+    ```mlir
+    tile.send %part to %other of %ring[%i]
+        : !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+    ```
+  }];
+  let arguments = (ins Tile_SmemType:$piece, Index:$block, Tile_RingType:$ring,
+                       Index:$index);
+  let assemblyFormat = [{
+    $piece `to` $block `of` $ring `[` $index `]` attr-dict
+    `:` type($piece) `,` type($ring)
   }];
   let hasVerifier = 1;
 }
@@ -264,9 +296,12 @@ def Tile_SubviewOp : Tile_Op<"subview", [Pure]> {
   let description = [{
     The piece of this number: of a 16-bit matrix its columns C `block` to
     C `block` + C - 1, for a view of C columns, a multiple of 64; of any other tile as
-    many rows. Either lies in one piece.
+    many rows. Either lies in one piece. A view of R rows of a 16-bit matrix, a multiple
+    of 8 in all its columns, does not, where these are several column blocks: its type
+    says how many rows the matrix has.
 
-    Example: `%v = tile.subview %t[%w] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>`
+    Example: `%v = tile.subview %t[%w] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>`,
+    `%r = tile.subview %t[%w] : !tile.smem<128x128xbf16> -> !tile.smem<64x128xbf16, of 128>`
   }];
   let arguments = (ins Tile_SmemType:$tile, Index:$block);
   let results = (outs Tile_SmemType:$view);

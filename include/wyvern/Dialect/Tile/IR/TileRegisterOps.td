@@ -241,14 +241,14 @@ def Tile_ReduceOp : Tile_Op<"reduce"> {
   let hasVerifier = 1;
 }
 
-def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["a", "b"]>]> {
+def Tile_DotOp : Tile_Op<"dot"> {
   let summary = "the sum of all products of two matrices, element by element";
   let description = [{
     ```
     s = sum_ij a_ij b_ij
     ```
 
-    of two matrices of 16 bits in shared memory, in every thread. The products are the
+    of two matrices of 16 bits and one shape in shared memory, in every thread. The products are the
     diagonals of small ones on the tensor cores, exact and added in f32, so that no
     element is taken apart. The warps' sums are added in their order, through
     `scratch`. Called by a warpgroup that has hardware barrier `barrier_id` to itself.
@@ -257,7 +257,7 @@ def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["a", "b"]>]> {
 
     ```mlir
     %s = tile.dot %a, %b via %scratch barrier 1
-        : !tile.smem<128x128xbf16>, !tile.smem<4xf32>
+        : !tile.smem<128x128xbf16>, !tile.smem<128x128xbf16>, !tile.smem<4xf32>
     ```
   }];
   let arguments = (ins Tile_SmemType:$a, Tile_SmemType:$b,
@@ -265,7 +265,7 @@ def Tile_DotOp : Tile_Op<"dot", [AllTypesMatch<["a", "b"]>]> {
   let results = (outs F32:$sum);
   let assemblyFormat = [{
     $a `,` $b `via` $scratch `barrier` $barrier_id attr-dict
-    `:` type($a) `,` type($scratch)
+    `:` type($a) `,` type($b) `,` type($scratch)
   }];
   let hasVerifier = 1;
 }

@@ -88,7 +88,9 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
 
     Where all warps of the kernel share such a loop, sums of warps are added up in their order,
     through `scratch` in shared memory, a number a warp and element of D; then every thread
-    has all of D, and all warps come here together.
+    has all of D, and all warps come here together. With `blocks` the n blocks of a cluster that
+    follow each other share the loop too: each writes the sums of its warps to the scratch of
+    all, and all come here together.
 
     Example:
 
@@ -104,7 +106,8 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
   }];
   let arguments = (ins Tile_AnyTensor:$a, Tile_AnyTensor:$b, Tile_AnyTensor:$c,
                        Optional<Tile_SmemType>:$scratch,
-                       AffineMapArrayAttr:$maps);
+                       AffineMapArrayAttr:$maps,
+                       DefaultValuedAttr<I64Attr, "1">:$blocks);
   let results = (outs Tile_AnyTensor:$d);
   let assemblyFormat = [{
     $a `,` $b `into` $c `maps` $maps (`through` $scratch^ `:` type($scratch) `,`)?
@@ -159,6 +162,111 @@ def Tile_SolveRowsOp
   let assemblyFormat = [{
     $l `,` $rate `,` $w attr-dict `:` type($l) `,` type($rate) `,` type($w)
   }];
+  let hasVerifier = 1;
+}
+
+def Tile_ConvRowOp
+    : Tile_Op<"conv_row", [Pure, AllTypesMatch<["x", "y"]>,
+                           AllTypesMatch<["window", "next"]>]> {
+  let summary = "one row of a short causal convolution";
+  let description = [{
+    y is the sum z of `delta.conv_row`, in front of the SiLU, which is elementwise. Channels are
+    spread alike in all tiles: a thread has the window and the filter of its own, so no lane
+    hands anything to another.
+
+    Example: `%y, %next = tile.conv_row %x behind %window filter %f
+        : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+          tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+          tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$x, Tile_AnyTensor:$window,
+                       Tile_AnyTensor:$filter);
+  let results = (outs Tile_AnyTensor:$y, Tile_AnyTensor:$next);
+  let assemblyFormat = [{
+    $x `behind` $window `filter` $filter attr-dict
+    `:` type($x) `,` type($window) `,` type($filter)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_ShareRowsOp : Tile_Op<"share_rows"> {
+  let summary = "spread tiles, spread in another way, through shared memory";
+  let description = [{
+    Each result has the elements of its tile in f32. Of the threads that hold an element one stores it, all
+    warps of the kernel meet, and each thread loads what it holds of the result.
+    `scratch` is a vector of two halves, each of which holds all tiles: `half` says which one
+    is used, 0 or 1. Between two uses of a half must lie one of the other, so that
+    one meeting is enough: who is there has read what he wanted of the half that comes
+    next.
+
+    Example:
+
+    ```mlir
+    %q1, %v1 = tile.share_rows %q, %v half %h through %scratch
+        : !tile.smem<384xf32>,
+          (tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+           tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>)
+          -> (tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+              tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>)
+    ```
+  }];
+  let arguments = (ins Variadic<Tile_AnyTensor>:$tiles, Index:$half,
+                       Arg<Tile_SmemType, "", [MemRead, MemWrite]>:$scratch);
+  let results = (outs Variadic<Tile_AnyTensor>:$shared);
+  let assemblyFormat = [{
+    $tiles `half` $half `through` $scratch attr-dict
+    `:` type($scratch) `,` functional-type($tiles, $shared)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_KeepOp : Tile_Op<"keep"> {
+  let summary = "what a thread holds of a spread tile, into a place of its own";
+  let description = [{
+    In shared memory: a number for each element that a thread holds and thread of the kernel. No
+    thread sees another's, so nobody waits. For what is read seldom and would take registers
+    meanwhile.
+
+    Example: `tile.keep %x in %s : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$tile,
+                       Arg<Tile_SmemType, "", [MemWrite]>:$place);
+  let assemblyFormat = "$tile `in` $place attr-dict `:` type($tile) `,` type($place)";
+  let hasVerifier = 1;
+}
+
+def Tile_KeptOp : Tile_Op<"kept"> {
+  let summary = "what a thread has put into a place of its own";
+  let description = [{
+    The tile that the last `tile.keep` of the same type has put there.
+
+    Example: `%x = tile.kept %s : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>`
+  }];
+  let arguments = (ins Arg<Tile_SmemType, "", [MemRead]>:$place);
+  let results = (outs Tile_AnyTensor:$tile);
+  let assemblyFormat = "$place attr-dict `:` type($place) `->` type($tile)";
+  let hasVerifier = 1;
+}
+
+def Tile_ClusterArriveOp : Tile_Op<"cluster_arrive", [
+    MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "says to the blocks of the cluster that this thread has come so far";
+  let description = [{
+    What a thread has read and written before it, is read and written before what any
+    thread of the cluster does behind its `tile.cluster_wait`. Every thread of the kernel arrives and
+    waits in turn, or ends.
+
+    Example: `tile.cluster_arrive`
+  }];
+  let assemblyFormat = "attr-dict";
+  let hasVerifier = 1;
+}
+
+def Tile_ClusterWaitOp : Tile_Op<"cluster_wait", [
+    MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "waits until all threads of the cluster have arrived";
+  let description = [{ Example: `tile.cluster_wait` }];
+  let assemblyFormat = "attr-dict";
   let hasVerifier = 1;
 }
 

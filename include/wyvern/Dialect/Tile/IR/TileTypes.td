@@ -88,16 +88,31 @@ def Tile_SmemType : Tile_Type<"Smem", "smem", "a tile in shared memory"> {
     ```
     (c / 64) * rows * 128  +  r * 128  +  ((2 (c % 64)) xor (16 (r % 8)))
     ```
+    where `rows` are the tile's own, or with `of n` the n of the tile that it is some
+    rows of (`tile.subview`): products, `tile.read` and `tile.write` take such a view.
     Rank 2, f32: row-major, rows padded by 16 bytes. No product reads it.
     Rank 1, f32: plain.
+
+    Example: `!tile.smem<64x128xbf16>`, `!tile.smem<64x128xbf16, of 128>`
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape,
-                        "::mlir::Type":$elementType);
+                        "::mlir::Type":$elementType,
+                        DefaultValuedParameter<"int64_t", "0">:$wholeRows);
+  let builders = [
+    TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape,
+                     "::mlir::Type":$elementType), [{
+      return $_get($_ctxt, shape, elementType, /*wholeRows=*/0);
+    }]>
+  ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Bytes the tile occupies.
     int64_t getSizeInBytes() const;
+    /// Rows of a column block: its own, or those of the tile it is a view of.
+    int64_t getBlockRows() const {
+      return getWholeRows() ? getWholeRows() : getShape()[0];
+    }
     /// The alignment its swizzle needs.
     int64_t getAlignment() const;
     /// True for the swizzled tiles that TMA fills and wgmma reads.

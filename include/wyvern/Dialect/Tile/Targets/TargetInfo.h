@@ -31,8 +31,9 @@ struct TargetInfo {
   llvm::StringRef description; ///< For --list-archs.
 
   // Launches.
-  int64_t blockWarps = 0; ///< that a block may have
-  int64_t smBlocks = 0;   ///< that an SM may hold
+  int64_t blockWarps = 0;    ///< that a block may have
+  int64_t smBlocks = 0;      ///< that an SM may hold
+  int64_t clusterBlocks = 0; ///< that a cluster may have on any such GPU
   int64_t barriers = 0; ///< of the hardware, for a block; 0 is the block's own
 
   // Registers.

@@ -1,0 +1,229 @@
+//===- SpreadRowsToNVVM.cpp - Rows of a token on the CUDA cores ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What rows pass through in front of a step: a convolution, an element a
+// thread, and shared memory, where they become what every thread reads of them.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Patterns.h"
+
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+static constexpr int64_t kBytes = 4; // of an f32
+
+void tile::emitClusterArrive(Emitter &e) {
+  e.ptx("barrier.cluster.arrive.release.aligned;", "~{memory}", {}, {});
+}
+
+void tile::emitClusterWait(Emitter &e) {
+  e.ptx("barrier.cluster.wait.acquire.aligned;", "~{memory}", {}, {});
+}
+
+namespace {
+/// Where this thread's pieces of a spread tile lie in shared memory that holds
+/// the tile row-major.
+class SharedPieces {
+public:
+  SharedPieces(Emitter &e, RankedTensorType type, Value start)
+      : e(e), spread(getSpread(type).getDims()),
+        shape(getSpread(type).getThreadShape(type.getShape())),
+        strides(computeStrides(type.getShape())) {
+    Value lane = e.laneId(), warp = e.udiv(e.threadId(), 32);
+    base = start;
+    for (auto [dim, stride] : llvm::zip_equal(spread, strides)) {
+      if (dim.isWhole())
+        continue;
+      Value first = e.urem(e.udiv(lane, dim.step), dim.lanes);
+      if (dim.warps > 1)
+        first = e.add(first, e.mul(e.urem(warp, dim.warps), dim.lanes));
+      base = e.add(base, e.mul(first, dim.piece * stride * kBytes));
+    }
+  }
+
+  int64_t getPiece() const { return spread.empty() ? 1 : spread.back().piece; }
+  int64_t getCount() const {
+    return ShapedType::getNumElements(shape) / getPiece();
+  }
+  /// Returns the address of piece number `n`.
+  Value operator()(int64_t n) {
+    SmallVector<int64_t> at =
+        delinearize(n * getPiece(), computeStrides(shape));
+    int64_t offset = 0;
+    for (auto [dim, place, stride] : llvm::zip_equal(spread, at, strides)) {
+      int64_t step = dim.lanes * dim.warps * dim.piece;
+      offset += (place / dim.piece * step + place % dim.piece) * stride;
+    }
+    return e.add(base, offset * kBytes);
+  }
+
+private:
+  Emitter &e;
+  ArrayRef<DimSpread> spread;
+  SmallVector<int64_t> shape; ///< that the thread holds
+  SmallVector<int64_t> strides;
+  Value base;
+};
+
+struct ShareRowsPattern : OpConversionPattern<ShareRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ShareRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    int64_t half = op.getScratch().getType().getShape().front() / 2 * kBytes;
+    Value start =
+        e.add(adaptor.getScratch(), e.mul(e.trunc32(adaptor.getHalf()), half));
+    SmallVector<Value> starts, results;
+    Value next = start;
+    for (Value tile : op.getTiles()) {
+      starts.push_back(next);
+      next =
+          e.add(next, cast<RankedTensorType>(tile.getType()).getNumElements() *
+                          kBytes);
+    }
+    for (auto [tile, held, at] :
+         llvm::zip_equal(op.getTiles(), adaptor.getTiles(), starts))
+      store(e, cast<RankedTensorType>(tile.getType()), held, at);
+    e.ptx("bar.sync 0;", "~{memory}", {}, {});
+    for (auto [shared, at] : llvm::zip_equal(op.getShared(), starts))
+      results.push_back(load(e, cast<RankedTensorType>(shared.getType()), at));
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+
+private:
+  static void store(Emitter &e, RankedTensorType type, Value held, Value at) {
+    SmallVector<Value> values = e.elements(held);
+    e.ifThen(isFirstHolder(e, getSpread(type)), [&] {
+      SharedPieces pieces(e, type, at);
+      int64_t piece = pieces.getPiece();
+      for (int64_t n = 0; n < pieces.getCount(); ++n)
+        for (int64_t i = 0; i < piece; ++i)
+          e.storeShared(values[n * piece + i], e.add(pieces(n), i * kBytes));
+    });
+  }
+
+  static Value load(Emitter &e, RankedTensorType type, Value at) {
+    SharedPieces pieces(e, type, at);
+    SmallVector<Value> values;
+    for (int64_t n = 0; n < pieces.getCount(); ++n) {
+      // As wide as one access is.
+      constexpr int64_t kMost = 4;
+      int64_t piece = pieces.getPiece();
+      for (int64_t i = 0; i < piece; i += kMost) {
+        Value from = e.add(pieces(n), i * kBytes);
+        if (piece == 1)
+          values.push_back(e.loadShared(e.f32(), from));
+        else
+          llvm::append_range(
+              values,
+              e.loadSharedVector(e.f32(), std::min(piece - i, kMost), from));
+      }
+    }
+    return e.vectorOf(values);
+  }
+};
+
+struct ConvRowPattern : OpConversionPattern<ConvRowOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ConvRowOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<RankedTensorType>(op.getWindow().getType());
+    int64_t before = type.getDimSize(0), width = before + 1;
+    SmallVector<Value> rows = e.elements(adaptor.getWindow()),
+                       filter = e.elements(adaptor.getFilter());
+    llvm::append_range(rows, e.elements(adaptor.getX()));
+    auto channels = static_cast<int64_t>(rows.size()) / width;
+    SmallVector<Value> sums;
+    for (int64_t d = 0; d < channels; ++d) {
+      Value sum = LLVM::FMulOp::create(rewriter, op.getLoc(), filter[d * width],
+                                       rows[d]);
+      for (int64_t j = 1; j < width; ++j)
+        sum = LLVM::FMAOp::create(rewriter, op.getLoc(), filter[d * width + j],
+                                  rows[j * channels + d], sum);
+      sums.push_back(sum);
+    }
+    rewriter.replaceOp(op, {e.vectorOf(sums),
+                            e.vectorOf(ArrayRef(rows).drop_front(channels))});
+    return success();
+  }
+};
+
+/// Where this thread's first element lies in a place of its own: those of all
+/// threads side by side, so that no two lanes meet in a bank.
+Value getOwnPlace(Emitter &e, Value place) {
+  return e.add(place, e.mul(e.threadId(), kBytes));
+}
+
+struct KeepPattern : OpConversionPattern<KeepOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(KeepOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getTile());
+    int64_t bytes = op.getPlace().getType().getShape().front() * kBytes;
+    int64_t step = bytes / static_cast<int64_t>(values.size());
+    Value own = getOwnPlace(e, adaptor.getPlace());
+    for (auto [i, value] : llvm::enumerate(values))
+      e.storeShared(value, e.add(own, static_cast<int64_t>(i) * step));
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct KeptPattern : OpConversionPattern<KeptOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(KeptOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    auto type = cast<RankedTensorType>(op.getTile().getType());
+    int64_t count = ShapedType::getNumElements(
+        getSpread(type).getThreadShape(type.getShape()));
+    int64_t step = op.getPlace().getType().getShape().front() * kBytes / count;
+    Value own = getOwnPlace(e, adaptor.getPlace());
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < count; ++i)
+      values.push_back(e.loadShared(e.f32(), e.add(own, i * step)));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
+template <typename OpT, void (*emit)(Emitter &)>
+struct ClusterPattern : OpConversionPattern<OpT> {
+  using OpConversionPattern<OpT>::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(OpT op, typename OpT::Adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    emit(e);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void tile::populateSpreadRowsPatterns(LLVMTypeConverter &converter,
+                                      RewritePatternSet &patterns) {
+  patterns.add<ShareRowsPattern, ConvRowPattern, KeepPattern, KeptPattern,
+               ClusterPattern<ClusterArriveOp, emitClusterArrive>,
+               ClusterPattern<ClusterWaitOp, emitClusterWait>>(
+      converter, patterns.getContext());
+}

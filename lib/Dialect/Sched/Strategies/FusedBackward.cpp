@@ -326,7 +326,7 @@ private:
                             "its carries take more than two warpgroups");
       return false;
     }
-    Grid grid;
+    Grid grid = getScanGrid(scan);
     if (cluster && *parts % kClusterBlocks != 0) {
       FusedProgram::decline(
           scan, getArgument(),

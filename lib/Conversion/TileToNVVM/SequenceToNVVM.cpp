@@ -180,7 +180,7 @@ struct UniformPattern : OpConversionPattern<UniformOp> {
 
 void tile::populateSequencePatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns) {
-  patterns
-      .add<BlockIdPattern, SequencePattern, FirstSlotPattern, FindChunkPattern,
-           UniformPattern>(converter, patterns.getContext());
+  patterns.add<BlockIdPattern, SequencePattern, FirstSlotPattern,
+               FindChunkPattern, UniformPattern>(converter,
+                                                 patterns.getContext());
 }

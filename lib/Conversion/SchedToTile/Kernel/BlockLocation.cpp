@@ -184,8 +184,8 @@ Value BlockLocation::locatePart(OpBuilder &builder, BoundDim dim,
     return createIndex(builder, loc, dim.offset);
   Value part = arith::RemUIOp::create(builder, loc, head,
                                       createIndex(builder, loc, dim.parts));
-  return arith::MulIOp::create(
-      builder, loc, part, createIndex(builder, loc, dim.getExtent(size)));
+  return arith::MulIOp::create(builder, loc, part,
+                               createIndex(builder, loc, dim.getExtent(size)));
 }
 
 SmallVector<Value>
@@ -230,7 +230,8 @@ Value BlockLocation::locateFirstUnit(OpBuilder &builder, Value sequence) const {
   Location loc = kernel.getLoc();
   if (!runSlot)
     return sequence;
-  // Counted again: held from the kernel's beginning on, it would cost registers.
+  // Counted again: held from the kernel's beginning on, it would cost
+  // registers.
   Value run = tile::UniformOp::create(builder, loc, getRunTokens(builder));
   return tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
                                    launch.tokens, run);

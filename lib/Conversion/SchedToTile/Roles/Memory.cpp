@@ -262,9 +262,9 @@ void RoleLowering::zeroUnownedRows() {
   Value blocks = index(static_cast<int64_t>(context.kernel.getHeads()) *
                        static_cast<int64_t>(context.kernel.getSplit()));
   Value first = context.location->locateFirstUnit(builder, last);
-  Value number = arith::SubIOp::create(
-      builder, loc, tile::BlockIdOp::create(builder, loc),
-      arith::MulIOp::create(builder, loc, first, blocks));
+  Value number =
+      arith::SubIOp::create(builder, loc, tile::BlockIdOp::create(builder, loc),
+                            arith::MulIOp::create(builder, loc, first, blocks));
   Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                        number, blocks);
   auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);

@@ -122,10 +122,11 @@ def test_strategies_change_no_bit(name, wyvernc, tmp_path):
             assert_same_bits(backwards[kernels](**back), gradients)
 
 
-@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("gated_deltaproduct", "32, value: 192"), ("gated_deltanet", "256, value: 512")])
+@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("kda", "128, value: 64"), ("gated_deltaproduct", "32, value: 192"), ("gated_deltanet", "256, value: 512")])
 def test_other_head_dims_change_no_bit(name, dims):
     """Tiles of whole blocks of columns, with zeros behind what the tensors have (delta-pad-dims), and
-    parts of the values where a block has no room for all (delta-cut-maps)."""
+    parts of the values where a block has no room for all (delta-cut-maps), and of channels that have a
+    decay of their own (delta-split-maps)."""
     spec = small(name).replace("64, value: 128", dims)
     rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True)
     forward, backward = (compile_part(spec, name, "separate", part) for part in (False, True))
@@ -198,11 +199,12 @@ def test_written_schedules_change_no_bit(path, place):
     assert_same_bits(program(**inputs), rounded(**inputs))
 
 
-def test_kernels_of_clusters_change_no_bit():
+@pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
+def test_kernels_of_clusters_change_no_bit(name):
     """The backward of two blocks a head, each with half of the values and, in the map, of the key channels."""
-    spec = small("delta_net-340M").replace("key: 64, value: 128", "key: 128, value: 128")
+    spec = small(name).replace("key: 64, value: 128", "key: 128, value: 128")
     rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, save="states")
-    backward = compile_part(spec, "delta_net", "clustered-backward", backward=True, save="states")
+    backward = compile_part(spec, name, "clustered-backward", backward=True, save="states")
     for place in PLACES:
         inputs = make_inputs(rounded, *place)
         outs = rounded(**inputs)

@@ -264,6 +264,29 @@ func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<
   return
 }
 
+// CHECK-LABEL: tile.kernel @send
+// CHECK-SAME: grid 2 * slots cluster 2 warps 4
+tile.kernel @send(%i: index, %other: index) grid 2 * slots cluster 2 warps 4 min_blocks 1 operands ["tokens", "sequences"] {
+  // CHECK: %[[RING:.*]] = tile.alloc_ring producers 4 consumers 4 across 2 : <1, [!tile.smem<64x128xbf16>], warps>
+  %ring = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // CHECK: tile.sync cluster
+  tile.sync cluster
+  %t = tile.acquire %ring[%i] : !tile.ring<1, [!tile.smem<64x128xbf16>], warps> -> !tile.smem<64x128xbf16>
+  %part = tile.subview %t[%other] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>
+  // CHECK: tile.send %{{.*}} to %{{.*}} of %[[RING]][%{{.*}}] : <64x64xbf16>, <1, [!tile.smem<64x128xbf16>], warps>
+  tile.send %part to %other of %ring[%i]
+      : !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // CHECK: tile.commit %[[RING]][%{{.*}}] bytes 8192
+  tile.commit %ring[%i] bytes 8192 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+}
+
+// CHECK-LABEL: func.func @subview_of_rows
+func.func @subview_of_rows(%t: !tile.smem<128x128xbf16>, %w: index) {
+  // CHECK: tile.subview %{{.*}}[%{{.*}}] : <128x128xbf16> -> <64x128xbf16, of 128>
+  %r = tile.subview %t[%w] : !tile.smem<128x128xbf16> -> !tile.smem<64x128xbf16, of 128>
+  return
+}
+
 // CHECK-LABEL: func.func @dot
 func.func @dot(%a: !tile.smem<128x128xbf16>, %b: !tile.smem<128x128xbf16>, %scratch: !tile.smem<4xf32>) {
   // CHECK: tile.dot %{{.*}}, %{{.*}} via %{{.*}} barrier 1 : <128x128xbf16>, <128x128xbf16>, <4xf32>

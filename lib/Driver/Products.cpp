@@ -186,7 +186,8 @@ bool ProductWriter::takesSpills(const ProgramInfo &program) {
   if (!options.anyVariant || program.variants.size() > 1 ||
       !spillsLittle(variant, bytes))
     return false;
-  for (StringRef fault : llvm::split(StringRef(describeFaults(variant)), '\n'))
+  std::string faults = describeFaults(variant);
+  for (StringRef fault : llvm::split(StringRef(faults), '\n'))
     llvm::WithColor::remark(llvm::errs(), "wyvernc")
         << fault << "; it is taken, since there is no other variant and a "
         << "thread stores at most " << bytes << '\n';

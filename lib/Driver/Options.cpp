@@ -142,17 +142,18 @@ static cl::opt<std::string>
                           "fused-backward or clustered-backward"),
                  cl::value_desc("strategy"), cl::init("separate"),
                  cl::cat(category));
-static cl::opt<std::string>
-    variantsFlag("variants",
-                 cl::desc("Which variants a bundle holds, of which a launch "
-                          "takes one by its shapes: auto (what is estimated to "
-                          "be worth it, of the forward and of the backward "
-                          "with --training --save=states; the default where "
-                          "there may be several), or a list of separate, "
-                          "fused-blocks, fused-warps, fused-backward, "
-                          "clustered-backward, segments (of a length that the launch chooses), "
-                          "segments-<tokens>"),
-                 cl::value_desc("list"), cl::cat(category));
+static cl::opt<std::string> variantsFlag(
+    "variants",
+    cl::desc(
+        "Which variants a bundle holds, of which a launch "
+        "takes one by its shapes: auto (what is estimated to "
+        "be worth it, of the forward and of the backward "
+        "with --training --save=states; the default where "
+        "there may be several), or a list of separate, "
+        "fused-blocks, fused-warps, fused-backward, "
+        "clustered-backward, segments (of a length that the launch chooses), "
+        "segments-<tokens>"),
+    cl::value_desc("list"), cl::cat(category));
 static cl::opt<int64_t>
     segmentTokensFlag("segment-tokens",
                       cl::desc("Compile one variant, with sequences cut into "
@@ -439,14 +440,14 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
                       "--variants says which there are; leave one of them out");
   if (isOne)
     return setVariant(options);
-  options.autoVariants = holdsVariants(options) &&
-                         (variantsFlag.empty() || variantsFlag == "auto");
+  options.anyVariant = variantsFlag.empty() || variantsFlag == "auto";
+  options.autoVariants = holdsVariants(options) && options.anyVariant;
   // A spec names those of a forward.
   options.specVariants =
       options.autoVariants && variantsFlag.empty() && !options.training;
   if (options.autoVariants)
     options.variants = getCandidateVariants(options.training);
-  else if (variantsFlag.empty() || variantsFlag == "auto")
+  else if (options.anyVariant)
     options.variants = {Variant()};
   else if (auto code = setVariantList(options, variantsFlag))
     return code;

@@ -144,9 +144,9 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 ArrayRef<StringRef> mlir::wyvern::getSchedules() {
-  static constexpr StringRef schedules[] = {
-      "separate", "fused-blocks", "fused-warps", "fused-backward",
-      "clustered-backward"};
+  static constexpr StringRef schedules[] = {"separate", "fused-blocks",
+                                            "fused-warps", "fused-backward",
+                                            "clustered-backward"};
   return schedules;
 }
 

@@ -44,9 +44,8 @@ private:
   void addBlock(int64_t row, int64_t column) {
     SmallVector<Value> a =
         readFragment(e, thread, adaptor.getA(), tile, row, column);
-    SmallVector<Value> b =
-        readFragment(e, thread, adaptor.getB(), op.getB().getType(), row,
-                     column);
+    SmallVector<Value> b = readFragment(e, thread, adaptor.getB(),
+                                        op.getB().getType(), row, column);
     // Rows of B as they are read are columns of B^T, eight a right operand.
     multiply(upper, a, {b[0], b[2]});
     multiply(lower, a, {b[1], b[3]});

@@ -126,11 +126,10 @@ struct SubviewPattern : OpConversionPattern<SubviewOp> {
     SmemType view = op.getView().getType();
     bool isOfRows = view.isSwizzled() &&
                     view.getShape()[0] < op.getTile().getType().getShape()[0];
-    int64_t blockBytes =
-        isOfRows ? view.getShape()[0] * 2 * kBlockColumns
-        : view.isSwizzled()
-            ? view.getBlockRows() * 2 * view.getShape()[1]
-            : view.getSizeInBytes();
+    int64_t blockBytes = isOfRows ? view.getShape()[0] * 2 * kBlockColumns
+                         : view.isSwizzled()
+                             ? view.getBlockRows() * 2 * view.getShape()[1]
+                             : view.getSizeInBytes();
     rewriter.replaceOp(op,
                        e.add(adaptor.getTile(),
                              e.mul(e.trunc32(adaptor.getBlock()), blockBytes)));
@@ -188,7 +187,8 @@ struct CommitPattern : OpConversionPattern<CommitOp> {
                alloc.getAcross() > 1) {
       // What is sent was fenced before. Each warp expects its share of what
       // comes: it may be there already.
-      bytes = e.c32(*op.getBytes() / static_cast<int64_t>(alloc.getProducers()));
+      bytes =
+          e.c32(*op.getBytes() / static_cast<int64_t>(alloc.getProducers()));
     } else if (ring.hasSwizzledTile()) {
       // The consumers may read by wgmma or TMA.
       emitProxyFence(e);
@@ -256,10 +256,10 @@ struct ReleasePattern : OpConversionPattern<ReleaseOp> {
   }
 
 private:
-  /// Arrives at `barrier` of each of `blocks` blocks, once a warp. The form with
-  /// .release.cluster would wait for all that the warp has written to device
-  /// memory: what it releases it has read, and other blocks write there by bulk
-  /// copies.
+  /// Arrives at `barrier` of each of `blocks` blocks, once a warp. The form
+  /// with .release.cluster would wait for all that the warp has written to
+  /// device memory: what it releases it has read, and other blocks write there
+  /// by bulk copies.
   static void arriveEverywhere(Emitter &e, Value barrier, int64_t blocks) {
     e.ptx("bar.warp.sync 0xffffffff;", "~{memory}", {}, {});
     e.ifThen(isElected(e), [&] {

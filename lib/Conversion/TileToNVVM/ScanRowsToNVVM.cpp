@@ -43,16 +43,16 @@ public:
 
   void sumColumns(int64_t columns) {
     // No sum crosses the middle of 64 rows, or the ends of smaller halves.
-    int64_t most = op.getHalf() ? std::min<int64_t>(
-                                      kAccRows / *op.getHalf(), kMostParts)
-                                : 1;
+    int64_t most = op.getHalf()
+                       ? std::min<int64_t>(kAccRows / *op.getHalf(), kMostParts)
+                       : 1;
     int64_t pairs =
         std::min(columns / 2, kWarpgroupThreads / std::min<int64_t>(most, 2));
     // Each round takes as many columns as the others.
     while (columns / 2 % pairs != 0)
       pairs /= 2;
-    parts = std::min<int64_t>(most, llvm::bit_floor<uint64_t>(
-                                        kWarpgroupThreads / pairs));
+    parts = std::min<int64_t>(
+        most, llvm::bit_floor<uint64_t>(kWarpgroupThreads / pairs));
     for (int64_t first = 0; first < columns / 2; first += pairs) {
       Value thread = e.urem(e.threadIdAgain(), kWarpgroupThreads);
       pairByte = e.mul(e.add(e.urem(thread, pairs), first), 8);

@@ -41,11 +41,13 @@ tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index) grid 4 * slots 
   // CHECK: tile.block_id
   // CHECK: tile.find_chunk %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}} chunk %{{.*}}
   // CHECK: tile.sequence %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}}
+  // CHECK: tile.uniform %{{.*}}
   tile.roles warps [4, 4] registers [216, 40] {
     %slot = tile.block_id
     %c64 = arith.constant 64 : index
     %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk %c64
     %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
+    %row = tile.uniform %start
   }, {
     // CHECK: tile.barrier proxy id 1
     tile.barrier proxy id 1
@@ -259,6 +261,29 @@ func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<
   %c = tile.copy_to_warps %x via %s
       : tensor<64xf32, #tile.layout<warp>>, !tile.smem<256xf32>
       -> !tile.smem<64xf32>
+  return
+}
+
+// CHECK-LABEL: tile.kernel @send
+// CHECK-SAME: grid 2 * slots cluster 2 warps 4
+tile.kernel @send(%i: index, %other: index) grid 2 * slots cluster 2 warps 4 min_blocks 1 operands ["tokens", "sequences"] {
+  // CHECK: %[[RING:.*]] = tile.alloc_ring producers 4 consumers 4 across 2 : <1, [!tile.smem<64x128xbf16>], warps>
+  %ring = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // CHECK: tile.sync cluster
+  tile.sync cluster
+  %t = tile.acquire %ring[%i] : !tile.ring<1, [!tile.smem<64x128xbf16>], warps> -> !tile.smem<64x128xbf16>
+  %part = tile.subview %t[%other] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>
+  // CHECK: tile.send %{{.*}} to %{{.*}} of %[[RING]][%{{.*}}] : <64x64xbf16>, <1, [!tile.smem<64x128xbf16>], warps>
+  tile.send %part to %other of %ring[%i]
+      : !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // CHECK: tile.commit %[[RING]][%{{.*}}] bytes 8192
+  tile.commit %ring[%i] bytes 8192 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+}
+
+// CHECK-LABEL: func.func @subview_of_rows
+func.func @subview_of_rows(%t: !tile.smem<128x128xbf16>, %w: index) {
+  // CHECK: tile.subview %{{.*}}[%{{.*}}] : <128x128xbf16> -> <64x128xbf16, of 128>
+  %r = tile.subview %t[%w] : !tile.smem<128x128xbf16> -> !tile.smem<64x128xbf16, of 128>
   return
 }
 

@@ -150,8 +150,7 @@ bool KernelOrientation::isWhole(sched::ChannelOp channel) const {
 
 /// Checks that parts of the split dimension that blocks compute and a role
 /// needs together cross, and no others.
-LogicalResult
-KernelOrientation::checkChannel(sched::ChannelOp channel) const {
+LogicalResult KernelOrientation::checkChannel(sched::ChannelOp channel) const {
   bool crosses = channel.getFill() == sched::Fill::warps && isWhole(channel) &&
                  splitRoles.contains(channel.getFiller());
   bool isPartOfColumns = true;
@@ -199,7 +198,8 @@ LogicalResult KernelOrientation::findSummands(sched::KernelOp kernel) {
   if (Operation *op = summands.follow(kernel, isOverParts))
     return op->emitOpError()
            << "makes something of a sum over what blocks have parts of; "
-              "expected what keeps sums, and a vector that is stored, which the "
+              "expected what keeps sums, and a vector that is stored, which "
+              "the "
               "blocks sum up";
   return success();
 }
@@ -217,8 +217,8 @@ std::optional<int64_t> KernelOrientation::getDividedDim(Value value) const {
   return std::nullopt;
 }
 
-std::optional<int64_t>
-KernelOrientation::getReadDim(sched::ChannelOp channel, unsigned tile) const {
+std::optional<int64_t> KernelOrientation::getReadDim(sched::ChannelOp channel,
+                                                     unsigned tile) const {
   std::optional<int64_t> first;
   bool isFirst = true;
   for (Operation *user : channel->getUsers()) {

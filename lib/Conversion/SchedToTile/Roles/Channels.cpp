@@ -138,8 +138,7 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
       cast<tile::RingType>(ring.getType()).getFill() == tile::Fill::tma ||
       get.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
   bool isFenced =
-      isCopiedTo &&
-      llvm::any_of(get.getTiles(), [&](Value tile) {
+      isCopiedTo && llvm::any_of(get.getTiles(), [&](Value tile) {
         Value shared = lowering.getSharedTile(tile);
         return cast<tile::SmemType>(shared.getType()).isSwizzled() &&
                llvm::any_of(shared.getUsers(),
@@ -180,9 +179,9 @@ void RoleLowering::fillByTMA(sched::PutOp put, const Visit &visit) {
         visit.chunk, partDim, partStart);
     if (smem.isSwizzled()) {
       tile::LoadOp::create(builder, loc, argument, at, tile, ring, visit.use);
-      bytes += smem.getSizeInBytes() / smem.getShape()[0] *
-               std::min(smem.getShape()[0],
-                        getLoadedRows(context.kernel, source));
+      bytes +=
+          smem.getSizeInBytes() / smem.getShape()[0] *
+          std::min(smem.getShape()[0], getLoadedRows(context.kernel, source));
     } else if (tensorOf(value).getRank() == 2) {
       tile::LoadRowsOp::create(builder, loc, argument, at, dim,
                                validRows(source, visit.chunk), tile, ring,
@@ -317,7 +316,8 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
   else if (llvm::any_of(made, [](const auto &tiles) { return !tiles.empty(); }))
     // What was in the place meanwhile has been read.
     tile::BarrierOp::create(builder, loc, /*proxy=*/false, barrier);
-  bool isAcross = put.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
+  bool isAcross =
+      put.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
   SmallVector<Value> parts;
   for (auto [value, tiles, shared] :
        llvm::zip_equal(put.getTiles(), made, stage))

@@ -20,9 +20,9 @@ static Value createPiece(OpBuilder &builder, Location loc, Value tile,
   SmallVector<int64_t> shape(type.getShape());
   shape[dim] /= parts;
   bool isOfRows = dim == 0 && type.isSwizzled();
-  auto view = tile::SmemType::get(
-      builder.getContext(), shape, type.getElementType(),
-      isOfRows ? type.getBlockRows() : type.getWholeRows());
+  auto view =
+      tile::SmemType::get(builder.getContext(), shape, type.getElementType(),
+                          isOfRows ? type.getBlockRows() : type.getWholeRows());
   return tile::SubviewOp::create(builder, loc, view, tile, number);
 }
 
@@ -106,8 +106,8 @@ Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
         builder, loc, summand.getType(),
         getPiece(full.getTiles().front(), index(block)), /*transpose=*/false,
         /*block=*/0);
-    sum = sum ? arith::AddFOp::create(builder, loc, sum, part).getResult()
-              : part;
+    sum =
+        sum ? arith::AddFOp::create(builder, loc, sum, part).getResult() : part;
   }
   // Read by its threads, and written by copies.
   tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/true);
@@ -118,9 +118,8 @@ void RoleLowering::enterFirstBlock(sched::StoreOp store) {
   if (!context.kernel.getCluster() || context.orientation.isSplit(role) ||
       context.orientation.getDividedDim(store.getTile()))
     return;
-  Value isFirst =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                            context.location->splitPart, index(0));
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        context.location->splitPart, index(0));
   auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
 }

@@ -179,9 +179,9 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyBound(StringRef what,
                    : "without '+ i': it is the same in all chunks of a slot")
            << ", found " << binding;
   if (what == "carry" && binding.getParts() > 1)
-    return op.emitOpError() << "(C25) expected " << name
-                            << " to be whole: parts are of ins and outs, found "
-                            << binding;
+    return op.emitOpError()
+           << "(C25) expected " << name
+           << " to be whole: parts are of ins and outs, found " << binding;
   if (what != "carry" && binding.has(DimKind::slot))
     return op.emitOpError()
            << "(C19) expected " << name

@@ -49,8 +49,8 @@ namespace {
 /// The dimensions of a map's tiles that are its channels.
 class Channels {
 public:
-  explicit Channels(ChunkMapOp map) : classes(cast<ChunkProgramOpInterface>(
-                                          map.getOperation())) {
+  explicit Channels(ChunkMapOp map)
+      : classes(cast<ChunkProgramOpInterface>(map.getOperation())) {
     tile = findChannels(map);
     number = classes.get({tile, 1});
   }
@@ -100,8 +100,9 @@ static bool isUnit(Operation &op) {
 
 namespace {
 /// The map that makes an operation: one of all channels, one of parts of them,
-/// or one of all channels behind that. What no product leads to, and elementwise
-/// work on the channels of what the first map makes, is made where it is read.
+/// or one of all channels behind that. What no product leads to, and
+/// elementwise work on the channels of what the first map makes, is made where
+/// it is read.
 enum class Stage { anywhere, before, parts, behind };
 
 /// The stages of a map's operations.
@@ -114,9 +115,8 @@ public:
 
 private:
   bool reads(Operation &op, Stage stage) const {
-    return llvm::any_of(op.getOperands(), [&](Value operand) {
-      return get(operand) == stage;
-    });
+    return llvm::any_of(op.getOperands(),
+                        [&](Value operand) { return get(operand) == stage; });
   }
   void moveBehind(Operation &op);
 
@@ -257,8 +257,8 @@ MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
       continue;
     // What a vector is spread over is made where it is read.
     Stage of = stages.get(def);
-    bool isEarlier = of != Stage::anywhere && of != stage &&
-                     !isa<linalg::BroadcastOp>(def);
+    bool isEarlier =
+        of != Stage::anywhere && of != stage && !isa<linalg::BroadcastOp>(def);
     if (isEarlier)
       part.read.insert(value);
     else if (ops.insert(def).second)
@@ -306,8 +306,8 @@ void MapSplitter::narrow(ChunkMapOp made) {
   auto ofMade = cast<ChunkProgramOpInterface>(made.getOperation());
   SmallVector<Attribute> ins, outs;
   for (unsigned i = 0; i < made.getIns().size(); ++i)
-    ins.push_back(bindParts(ofMade.getInBinding(i), ofMade.getInArg(i), own,
-                            parts));
+    ins.push_back(
+        bindParts(ofMade.getInBinding(i), ofMade.getInArg(i), own, parts));
   for (auto [i, out] : llvm::enumerate(made.getYield().getOuts()))
     outs.push_back(bindParts(ofMade.getOutBinding(i), out, own, parts));
   auto retype = [&](Value value) {

@@ -103,8 +103,8 @@ static ParseResult parseGrid(OpAsmParser &parser,
   if (succeeded(parser.parseOptionalKeyword("cluster")))
     properties.cluster = parser.getBuilder().getUnitAttr();
   if (parser.parseComma() || parser.parseKeyword("over") ||
-      parser.parseEqual() ||
-      parser.getCurrentLocation(&loc) || parser.parseKeyword(&over))
+      parser.parseEqual() || parser.getCurrentLocation(&loc) ||
+      parser.parseKeyword(&over))
     return failure();
   std::optional<GridOver> kind = symbolizeGridOver(over);
   if (!kind)
@@ -222,12 +222,11 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "finals", getFinalArgs(), {});
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict((*this)->getAttrs(),
-                          {"kernel_name", "heads", "split", "over", "run",
-                           "chunk", "compute", "min_blocks", "in_bindings",
-                           "init_bindings", "out_bindings", "first_slot",
-                           "cluster",
-                           "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict(
+      (*this)->getAttrs(),
+      {"kernel_name", "heads", "split", "over", "run", "chunk", "compute",
+       "min_blocks", "in_bindings", "init_bindings", "out_bindings",
+       "first_slot", "cluster", "operandSegmentSizes", "resultSegmentSizes"});
 }
 
 void KernelOp::getAsmBlockArgumentNames(Region &region,

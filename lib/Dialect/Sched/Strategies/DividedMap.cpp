@@ -22,10 +22,11 @@ DividedMap::DividedMap(const RolePlan &plan, int64_t blocks)
 }
 
 bool DividedMap::storesMatrix(unsigned role) const {
-  return llvm::any_of(
-      plan.getProgram().getOuts(), [&](const FusedProgram::Out &out) {
-        return delta::getTileRank(out.tile) == 2 && plan.computes(role, out.tile);
-      });
+  return llvm::any_of(plan.getProgram().getOuts(),
+                      [&](const FusedProgram::Out &out) {
+                        return delta::getTileRank(out.tile) == 2 &&
+                               plan.computes(role, out.tile);
+                      });
 }
 
 std::optional<delta::TileDim> DividedMap::findDim(unsigned role) const {
@@ -53,8 +54,8 @@ Operation *DividedMap::findMisusedSum() const {
   auto map = plan.getProgram().getMap();
   for (Operation &op : map.getBlock().without_terminator()) {
     // What several roles make is made of loaded vectors alone.
-    bool isOverParts = llvm::any_of(
-        llvm::seq<unsigned>(1, dims.size()), [&](unsigned role) {
+    bool isOverParts =
+        llvm::any_of(llvm::seq<unsigned>(1, dims.size()), [&](unsigned role) {
           return dims[role] && classes.mixes(&op, *dims[role]) &&
                  llvm::is_contained(plan.getRoles()[role].ops, &op);
         });

@@ -32,8 +32,7 @@ static constexpr int64_t kRowGap = 16;
 /// Returns the bytes of `tile` in shared memory, where rows of f32 have gaps.
 static int64_t countTileBytes(Value tile, Type element) {
   auto type = cast<RankedTensorType>(tile.getType());
-  int64_t bytes =
-      type.getNumElements() * element.getIntOrFloatBitWidth() / 8;
+  int64_t bytes = type.getNumElements() * element.getIntOrFloatBitWidth() / 8;
   bool hasGaps = type.getRank() == 2 && element.isF32();
   return hasGaps ? bytes + kRowGap * type.getDimSize(0) : bytes;
 }

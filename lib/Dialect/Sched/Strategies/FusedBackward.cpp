@@ -31,12 +31,14 @@ static constexpr int64_t kBesideCarries = 96;
 /// multiplies its rows by. It has them where the roles of the map keep so many,
 /// for each row of a token, that they need not make things again.
 static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
-/// Blocks of a cluster, and the registers of a chain whose warpgroup is alone in
-/// its block: an accumulator, the carries in 16 bits while they are multiplied,
-/// and those of the rows that it takes from registers, beside its carries.
+/// Blocks of a cluster, and the registers of a chain whose warpgroup is alone
+/// in its block: an accumulator, the carries in 16 bits while they are
+/// multiplied, and those of the rows that it takes from registers, beside its
+/// carries.
 static constexpr int64_t kClusterBlocks = 2, kOfLoneChain = 208;
 /// Roles of a map that sums pairs of tokens, in a cluster: of these one makes
-/// what sums over the columns that the others are divided along.
+/// what sums over the columns that the others are divided along. A warp of its
+/// own loads: with what that takes the roles' registers would not do.
 static constexpr unsigned kMapRolesOfPairs = 3;
 /// Registers of a role of a map that sums pairs of tokens, of which each has
 /// several rows.
@@ -70,10 +72,11 @@ static int64_t countRows(const FusedProgram &program) {
 }
 
 /// Returns the chain, in `parts` warpgroups of a block, and `mapRoles` roles of
-/// the map, with their budgets.
+/// the map, with their budgets. A thread of the warp that loads apart from
+/// these has `loadRegisters`, 0 if there is none.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
                                        int64_t parts, unsigned mapRoles,
-                                       bool isCluster) {
+                                       bool isCluster, int64_t loadRegisters) {
   delta::ChunkScanOp scan = program.getScan();
   SmallVector<PlannedRole> roles = {{"chain", tile::kWarpgroupWarps}};
   roles[kChain].split = parts;
@@ -87,14 +90,21 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
     roles.push_back(role);
   }
   tile::TargetInfo target = tile::getTarget(scan);
-  int64_t others = roles.size() - 1, groups = parts + others;
+  int64_t others = roles.size() - 1;
+  int64_t groups = parts + others + (loadRegisters > 0);
   // All start with the same number. The chain has as many, or what it needs.
   int64_t share =
       llvm::alignDown(kAllRegisters / groups, target.registerGranule);
   int64_t ofChain =
-      isCluster ? kOfLoneChain
-                : std::max(share, kBesideCarries + program.countCarried(parts));
-  auto countOfMap = [&] { return (groups * share - parts * ofChain) / others; };
+      isCluster && !loadRegisters
+          ? kOfLoneChain
+          : std::max(share,
+                     kBesideCarries +
+                         program.countCarried(isCluster ? parts * kClusterBlocks
+                                                        : parts));
+  auto countOfMap = [&] {
+    return (groups * share - parts * ofChain - loadRegisters) / others;
+  };
   if (hasDecay(program) && countOfMap() - parts * kOfDecayingChain / others >=
                                kPlenty * countRows(program))
     ofChain += kOfDecayingChain;
@@ -182,10 +192,8 @@ static int64_t countHeld(const RolePlan &plan, unsigned number) {
 /// Returns the numbers of channels in the order in which they are given a
 /// second place. Blocks of a cluster wait for each other's roles: first what a
 /// role holds longest, whose next tiles would come last.
-static SmallVector<unsigned> orderByNeed(const RolePlan &plan,
-                                         bool isCluster) {
-  auto order =
-      llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
+static SmallVector<unsigned> orderByNeed(const RolePlan &plan, bool isCluster) {
+  auto order = llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
   if (isCluster)
     llvm::stable_sort(order, [&](unsigned a, unsigned b) {
       return countHeld(plan, a) > countHeld(plan, b);
@@ -195,9 +203,10 @@ static SmallVector<unsigned> orderByNeed(const RolePlan &plan,
 
 /// Says how deep the channels of `plan` are, who loads, and how outs leave.
 /// Returns the bytes that are missing for that. `divided` says what a block has
-/// of what is loaded, null where it has all.
+/// of what is loaded, null where it has all; `loadsApart` that a warp of its
+/// own loads.
 static int64_t planMemory(RolePlan &plan, KernelOp kernel,
-                          const DividedMap *divided) {
+                          const DividedMap *divided, bool loadsApart) {
   int64_t room = tile::getTarget(kernel).sharedBytes - kOtherBytes;
   // The chain is a chunk ahead of the map: it reads what they share twice.
   for (PlannedChannel &channel : plan.getChannels()) {
@@ -209,10 +218,10 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
   if (room < 0)
     return -room;
   if (hasDecay(plan.getProgram()))
-    room = std::max<int64_t>(
-        room - kSumBytes - (divided ? kExchangeBytes : 0), 0);
-  int64_t staging = countStaging(plan.getProgram()) /
-                    static_cast<int64_t>(kernel.getSplit());
+    room =
+        std::max<int64_t>(room - kSumBytes - (divided ? kExchangeBytes : 0), 0);
+  int64_t staging =
+      countStaging(plan.getProgram()) / static_cast<int64_t>(kernel.getSplit());
   bool isStaged = staging <= room;
   if (isStaged)
     room -= staging;
@@ -227,7 +236,7 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
     }
   }
   for (PlannedChannel &channel : plan.getChannels()) {
-    if (channel.filler)
+    if (channel.filler || loadsApart)
       continue;
     // Each tile's place is filled again when the chunk is done with it.
     channel.host = findHost(plan, channel);
@@ -261,7 +270,8 @@ static std::string share(RolePlan &plan, const DividedMap &divided) {
            std::to_string(kClusterBlocks * tile::kBlockColumns) +
            ": blocks of a cluster cannot each do a part";
   if (Operation *op = divided.findMisusedSum())
-    return ("its map makes something of a sum over the columns that blocks of a "
+    return ("its map makes something of a sum over the columns that blocks of "
+            "a "
             "cluster have parts of, by " +
             op->getName().getStringRef() + ", that is no sum of theirs")
         .str();
@@ -316,7 +326,7 @@ private:
                             "its carries take more than two warpgroups");
       return false;
     }
-    Grid grid;
+    Grid grid = getScanGrid(scan);
     if (cluster && *parts % kClusterBlocks != 0) {
       FusedProgram::decline(
           scan, getArgument(),
@@ -328,9 +338,14 @@ private:
       grid.cluster = true;
       *parts /= kClusterBlocks;
     }
-    SmallVector<PlannedRole> roles = divide(
-        program, *parts,
-        cluster && hasDecay(program) ? kMapRolesOfPairs : kMapRoles, cluster);
+    bool loadsApart = cluster && hasDecay(program);
+    std::optional<int64_t> loadRegisters;
+    if (loadsApart)
+      loadRegisters = tile::getTarget(scan).leastRegisters;
+    SmallVector<PlannedRole> roles =
+        divide(program, *parts, loadsApart ? kMapRolesOfPairs : kMapRoles,
+               cluster, loadRegisters.value_or(0));
+
     int64_t ofMap = *roles.back().registers;
     if (ofMap < kOfRowsWithDecay && hasDecay(program) &&
         countRows(program) > 1) {
@@ -357,7 +372,8 @@ private:
         builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
         tensors, name, grid);
     if (int64_t missing =
-            planMemory(plan, kernel, divided ? &*divided : nullptr)) {
+            planMemory(plan, kernel, divided ? &*divided : nullptr,
+                       loadRegisters.has_value())) {
       kernel.erase();
       FusedProgram::decline(
           scan, getArgument(),
@@ -365,7 +381,7 @@ private:
               " bytes of shared memory more than a block has");
       return false;
     }
-    RoleWriter(builder, plan, kernel, /*loadRegisters=*/std::nullopt).write();
+    RoleWriter(builder, plan, kernel, loadRegisters).write();
     replaceFused(program, tensors, kernel);
     ++numFused;
     return true;

@@ -20,8 +20,8 @@ namespace mlir::wyvern::sched {
 /// How a kernel's blocks divide the work.
 struct Grid {
   GridOver over = GridOver::sequences;
-  int64_t run = 1;   ///< chunks a slot
-  int64_t split = 1; ///< blocks that share the split dimension
+  int64_t run = 1;      ///< chunks a slot
+  int64_t split = 1;    ///< blocks that share the split dimension
   bool cluster = false; ///< These blocks are one.
   int64_t minBlocks = 1;
 };

@@ -63,9 +63,8 @@ Type SmemType::parse(AsmParser &parser) {
        (parser.parseKeyword("of") || parser.parseInteger(wholeRows))) ||
       parser.parseGreater())
     return {};
-  return parser.getChecked<SmemType>(loc, parser.getContext(),
-                                     ArrayRef<int64_t>(shape), element,
-                                     wholeRows);
+  return parser.getChecked<SmemType>(
+      loc, parser.getContext(), ArrayRef<int64_t>(shape), element, wholeRows);
 }
 
 void SmemType::print(AsmPrinter &printer) const {

@@ -21,8 +21,8 @@ bool canDivideColumns(Value stored, ArrayRef<Operation *> ops, ValueRange put,
 /// Returns the dimension that `role` is divided along: the columns of the first
 /// matrix which it stores that can be. Nothing where it is not divided, or
 /// cannot be. `classes` has the role's blocks.
-std::optional<delta::TileDim>
-findDividedDim(RoleOp role, const delta::DimClasses &classes);
+std::optional<delta::TileDim> findDividedDim(RoleOp role,
+                                             const delta::DimClasses &classes);
 
 } // namespace mlir::wyvern::sched
 

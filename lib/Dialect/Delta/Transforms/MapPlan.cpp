@@ -372,8 +372,7 @@ MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
   // loads. More sums than wide ones are those of halves alone.
   Needs needs = Counter(*this, 0).count();
   int64_t bytes = needs.getShared() - needs.fetched + kLeastGaps;
-  bool holdsMany =
-      needs.numHeld > kMostHeld && !llvm::all_of(units, isHalved);
+  bool holdsMany = needs.numHeld > kMostHeld && !llvm::all_of(units, isHalved);
   if (llvm::any_of(units, isHalvedProduct) ||
       (isHalvedMap ? holdsMany || !fits(needs) : bytes > room.shared))
     assign();

@@ -369,11 +369,12 @@ MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
     assigned[unit] = 0;
   number();
   // A map without a decay a channel holds little in registers beside what it
-  // loads.
+  // loads. More sums than wide ones are those of halves alone.
   Needs needs = Counter(*this, 0).count();
   int64_t bytes = needs.getShared() - needs.fetched + kLeastGaps;
+  bool holdsMany = needs.numHeld > kMostHeld && !llvm::all_of(units, isHalved);
   if (llvm::any_of(units, isHalvedProduct) ||
-      (isHalvedMap ? !fits(needs) : bytes > room.shared))
+      (isHalvedMap ? holdsMany || !fits(needs) : bytes > room.shared))
     assign();
 }
 

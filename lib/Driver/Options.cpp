@@ -440,14 +440,14 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
                       "--variants says which there are; leave one of them out");
   if (isOne)
     return setVariant(options);
-  options.autoVariants = holdsVariants(options) &&
-                         (variantsFlag.empty() || variantsFlag == "auto");
+  options.anyVariant = variantsFlag.empty() || variantsFlag == "auto";
+  options.autoVariants = holdsVariants(options) && options.anyVariant;
   // A spec names those of a forward.
   options.specVariants =
       options.autoVariants && variantsFlag.empty() && !options.training;
   if (options.autoVariants)
     options.variants = getCandidateVariants(options.training);
-  else if (variantsFlag.empty() || variantsFlag == "auto")
+  else if (options.anyVariant)
     options.variants = {Variant()};
   else if (auto code = setVariantList(options, variantsFlag))
     return code;

@@ -38,6 +38,8 @@ struct DriverOptions : ProgramOptions {
   /// What to compile, at least one; with `autoVariants`, what to choose from.
   std::vector<Variant> variants;
   bool autoVariants = false;
+  /// True where nobody has named a variant.
+  bool anyVariant = false;
   /// True where the command line leaves the variants to the spec.
   bool specVariants = false;
 };

@@ -83,6 +83,9 @@ private:
   llvm::Error checkFaults();
   /// Leaves out what has faults, but for the first variant.
   void dropFaulty(ProgramInfo &program);
+  /// True if the faults of `program`, of which there is one variant and nobody
+  /// has asked for it by name, are spills that cost next to nothing; says so.
+  bool takesSpills(const ProgramInfo &program);
   void printResources();
   llvm::Error writeProductFiles(const Product &product);
   std::string getManifest() const;
@@ -167,6 +170,29 @@ void ProductWriter::dropFaulty(ProgramInfo &program) {
   }
 }
 
+/// True if what is wrong with `variant` are spills alone, in each kernel of at
+/// most `bytes` bytes of a thread.
+static bool spillsLittle(const VariantInfo &variant, int64_t bytes) {
+  return llvm::all_of(variant.kernels, [&](const KernelInfo &kernel) {
+    const KernelResources &found = kernel.resources;
+    size_t spills = found.spillStores || found.spillLoads;
+    return kernel.faults.size() == spills && found.spillStores <= bytes;
+  });
+}
+
+bool ProductWriter::takesSpills(const ProgramInfo &program) {
+  const VariantInfo &variant = program.variants.front();
+  int64_t bytes = tile::findTarget(program.target)->spillBytes;
+  if (!options.anyVariant || program.variants.size() > 1 ||
+      !spillsLittle(variant, bytes))
+    return false;
+  for (StringRef fault : llvm::split(StringRef(describeFaults(variant)), '\n'))
+    llvm::WithColor::remark(llvm::errs(), "wyvernc")
+        << fault << "; it is taken, since there is no other variant and a "
+        << "thread stores at most " << bytes << '\n';
+  return true;
+}
+
 llvm::Error ProductWriter::checkFaults() {
   if (options.autoVariants && options.strict)
     for (ProgramInfo *program : bundle.getPrograms())
@@ -174,7 +200,8 @@ llvm::Error ProductWriter::checkFaults() {
   std::string faults;
   for (ProgramInfo *program : bundle.getPrograms())
     for (const VariantInfo &variant : program->variants)
-      if (std::string own = describeFaults(variant); !own.empty())
+      if (std::string own = describeFaults(variant);
+          !own.empty() && !(options.strict && takesSpills(*program)))
         faults += own + "\n";
   if (faults.empty())
     return llvm::Error::success();

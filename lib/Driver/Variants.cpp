@@ -101,7 +101,7 @@ LogicalResult mlir::wyvern::takeSpecVariants(ArrayRef<LayerSpec> specs,
     }
     if (options.specVariants) {
       options.variants = std::move(*variants);
-      options.autoVariants = false;
+      options.autoVariants = options.anyVariant = false;
     }
   }
   return success();

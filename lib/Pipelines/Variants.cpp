@@ -71,15 +71,24 @@ mlir::wyvern::parseVariants(ArrayRef<StringRef> names, std::string &problem) {
 }
 
 std::vector<Variant> mlir::wyvern::getCandidateVariants(bool training) {
+  auto inSegments = [](StringRef schedule) {
+    return Variant{schedule.str(), Variant::typicalSegment,
+                   /*segmentsAtLaunch=*/true};
+  };
+  // What a schedule leaves to kernels of their own is found to be the same as
+  // with "separate", which comes before it.
   if (training)
     return {{"separate"},
             {"fused-blocks"},
             {"fused-warps"},
             {"fused-backward"},
-            {"clustered-backward"}};
+            {"clustered-backward"},
+            inSegments("separate"),
+            inSegments("fused-warps"),
+            inSegments("fused-backward")};
   return {{"separate"},
           {"fused-blocks"},
           {"fused-warps"},
-          {"fused-warps", Variant::typicalSegment, /*segmentsAtLaunch=*/true},
-          {"separate", Variant::typicalSegment, /*segmentsAtLaunch=*/true}};
+          inSegments("fused-warps"),
+          inSegments("separate")};
 }

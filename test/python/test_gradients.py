@@ -33,11 +33,11 @@ PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that no
 KINDS = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
 
 
-def read_spec(name, dtype, value_heads=2):
-    """The sequence-level module of a spec, with 8 channels and one key head; of "name of n" with n rows a token."""
+def read_spec(name, dtype, value_heads=2, channels=8):
+    """The sequence-level module of a spec, with 8 channels, of keys so many, and one key head; of "name of n" with n rows a token."""
     name, _, repeat = name.partition(" of ")
     text = small((ROOT / "specs" / f"{name}.yaml").read_text())
-    text = text.replace("value: 10}", "value: 8}").replace("key: 12,", "key: 8,")
+    text = text.replace("value: 10}", "value: 8}").replace("key: 12,", f"key: {channels},")
     text = text.replace("{key: 2, value: 4}", f"{{key: 1, value: {value_heads}}}").replace("dtype: f64", f"dtype: {dtype}")
     text = text.replace("repeat: 2", f"repeat: {repeat or 2}")
     return _compiler.read_spec(text, name, "yaml", "")[0][1]
@@ -223,6 +223,14 @@ def test_float32(name, gates):
 def test_rounded(name):
     """In fp16, which keeps 11 bits of each operand."""
     text = read_spec(name, "f16")
+    check(text, draw(text, Law(6), batch=1, sequences=4), PACKED, phase="rounded", bound=2e-3)
+
+
+@pytest.mark.parametrize("channels", [128, 192])
+@pytest.mark.parametrize("name", ["kda", "rwkv7"])
+def test_rounded_channels_in_parts(name, channels):
+    """Each block has 64 of the channels, whose heads share what has none (delta-split-maps)."""
+    text = read_spec(name, "f16", channels=channels)
     check(text, draw(text, Law(6), batch=1, sequences=4), PACKED, phase="rounded", bound=2e-3)
 
 

@@ -82,11 +82,11 @@ def assert_same_bits(one, other):
         assert same, name
 
 
-def compile_part(text, name, schedule, backward=False, save="factor"):
+def compile_part(text, name, schedule, backward=False, save="factor", segment_tokens=0):
     """The kernels of a strategy, of a forward that trains or of its backward."""
     module = _compiler.read_spec(text, name, "yaml", "")[0][1]
     operand_type = re.search(r"^dtype: (\w+)", text, re.M)[1]
-    compiled = _compiler.compile_cpu(module, "", "scheduled", operand_type, True, save, backward, schedule)
+    compiled = _compiler.compile_cpu(module, "", "scheduled", operand_type, True, save, backward, schedule, segment_tokens)
     return wyvern.CpuProgram(compiled, "rounded")
 
 
@@ -122,10 +122,11 @@ def test_strategies_change_no_bit(name, wyvernc, tmp_path):
             assert_same_bits(backwards[kernels](**back), gradients)
 
 
-@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("gated_deltaproduct", "32, value: 192"), ("gated_deltanet", "256, value: 512")])
+@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("kda", "128, value: 64"), ("gated_deltaproduct", "32, value: 192"), ("gated_deltanet", "256, value: 512")])
 def test_other_head_dims_change_no_bit(name, dims):
     """Tiles of whole blocks of columns, with zeros behind what the tensors have (delta-pad-dims), and
-    parts of the values where a block has no room for all (delta-cut-maps)."""
+    parts of the values where a block has no room for all (delta-cut-maps), and of channels that have a
+    decay of their own (delta-split-maps)."""
     spec = small(name).replace("64, value: 128", dims)
     rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True)
     forward, backward = (compile_part(spec, name, "separate", part) for part in (False, True))
@@ -170,6 +171,23 @@ def test_strategies_of_segments_change_no_bit(name):
         for place in [(2, 300, None), (1, 300, [0, 5, 5, 170, 290])]:
             inputs = make_inputs(rounded, *place)
             assert_same_bits(program(**inputs), rounded(**inputs))
+
+
+@pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
+def test_segments_that_train_change_no_bit(name):
+    """The forward's last chain saves what it makes of the map for itself; the backward's has one kernel with the map
+    behind it. Each reads what the other's kernels of their own save."""
+    spec, options = small(name), dict(save="states", segment_tokens=128)
+    rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, **options)
+    forward = compile_part(spec, name, "fused-warps", **options)
+    backward = compile_part(spec, name, "fused-backward", backward=True, **options)
+    for place in [(2, 300, None), (1, 300, [0, 5, 5, 170, 290])]:
+        inputs = make_inputs(rounded, *place)
+        outs = rounded(**inputs)
+        assert_same_bits(forward(**inputs), outs)
+        known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
+        back = make_inputs(rounded.backward, *place, known)
+        assert_same_bits(backward(**back), rounded.backward(**back))
 
 
 @pytest.mark.parametrize("place", PLACES)

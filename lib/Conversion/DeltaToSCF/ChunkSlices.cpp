@@ -77,10 +77,9 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
     case DimKind::whole:
       offset = b.getIndexAttr(dim.offset);
       if (dim.parts > 1)
-        offset = createMul(b,
-                           b.createOrFold<arith::RemUIOp>(at.head,
-                                                          index(dim.parts)),
-                           dim.getExtent(size));
+        offset = createMul(
+            b, b.createOrFold<arith::RemUIOp>(at.head, index(dim.parts)),
+            dim.getExtent(size));
       extent = b.getIndexAttr(dim.getExtent(size));
       keep(extent);
       break;

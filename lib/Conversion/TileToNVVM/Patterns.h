@@ -79,13 +79,11 @@ Value emitExp2(Emitter &e, Value x);
 /// spread tile.
 Value isFirstHolder(Emitter &e, SpreadAttr spread);
 
-/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4).
-void emitClusterArrive(Emitter &e);
+/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4). What was
+/// written before is there for the others with `isRelease` alone, for which a
+/// thread waits until its stores are done, those to device memory too.
+void emitClusterArrive(Emitter &e, bool isRelease);
 void emitClusterWait(Emitter &e);
-inline void emitClusterBarrier(Emitter &e) {
-  emitClusterArrive(e);
-  emitClusterWait(e);
-}
 
 /// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a
 /// multiple of 8, so that 16-byte units stay whole.

@@ -6,8 +6,8 @@
 //
 // The rows of an acc tile lie in the lanes of four warps, so a matrix is summed
 // in shared memory. A thread takes two columns, and neighbours lie in
-// neighbouring banks. Of 64 rows in halves one thread takes the first 32, where
-// no sum crosses the middle, and another one the others.
+// neighbouring banks. Of rows in halves several threads take some whole halves
+// each, as far as there are threads: no sum crosses their ends.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +19,9 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
+/// Parts that rows are divided into, each for a thread of its own: as many as
+/// have whole rounds.
+static constexpr int64_t kMostParts = 8;
 /// Rows that are loaded before they are added: their latencies overlap.
 static constexpr int64_t kRowsAtOnce = 8;
 
@@ -39,8 +42,17 @@ public:
         rowBytes(op.getScratch().getType().getPaddedRowBytes()) {}
 
   void sumColumns(int64_t columns) {
-    int64_t parts = op.getHalf() ? 2 : 1;
-    int64_t pairs = std::min(columns / 2, kWarpgroupThreads / parts);
+    // No sum crosses the middle of 64 rows, or the ends of smaller halves.
+    int64_t most = op.getHalf()
+                       ? std::min<int64_t>(kAccRows / *op.getHalf(), kMostParts)
+                       : 1;
+    int64_t pairs =
+        std::min(columns / 2, kWarpgroupThreads / std::min<int64_t>(most, 2));
+    // Each round takes as many columns as the others.
+    while (columns / 2 % pairs != 0)
+      pairs /= 2;
+    parts = std::min<int64_t>(
+        most, llvm::bit_floor<uint64_t>(kWarpgroupThreads / pairs));
     for (int64_t first = 0; first < columns / 2; first += pairs) {
       Value thread = e.urem(e.threadIdAgain(), kWarpgroupThreads);
       pairByte = e.mul(e.add(e.urem(thread, pairs), first), 8);
@@ -80,8 +92,8 @@ private:
   /// Halves of less rows than are loaded at once, some blocks in each round.
   void sumSmallHalves(Value part) {
     int64_t half = *op.getHalf();
-    loop(kAccRows / 2 / kRowsAtOnce, [&](Value i, Sums sums) {
-      Value row = e.add(e.mul(part, kAccRows / 2), e.mul(i, kRowsAtOnce));
+    loop(kAccRows / parts / kRowsAtOnce, [&](Value i, Sums sums) {
+      Value row = e.add(e.mul(part, kAccRows / parts), e.mul(i, kRowsAtOnce));
       for (int64_t middle = half; middle < kRowsAtOnce; middle += 2 * half) {
         sumRows(at(e.add(row, middle - 1), e.c32(-rowBytes)), half, zero(),
                 constant(false));
@@ -96,8 +108,8 @@ private:
   /// halves, summed towards their beginning; the others second ones.
   void sumLargeHalves(Value part) {
     int64_t half = *op.getHalf(), rounds = half / kRowsAtOnce;
-    loop(kAccRows / 2 / kRowsAtOnce, [&](Value i, Sums sums) {
-      Value unit = e.add(e.mul(part, kAccRows / 2 / kRowsAtOnce), i);
+    loop(kAccRows / parts / kRowsAtOnce, [&](Value i, Sums sums) {
+      Value unit = e.add(e.mul(part, kAccRows / parts / kRowsAtOnce), i);
       Value number = e.udiv(unit, rounds);
       Value done = e.mul(e.urem(unit, rounds), kRowsAtOnce);
       Value isSecond =
@@ -197,7 +209,7 @@ private:
   Emitter &e;
   ScanRowsOp op;
   Value source, scratch, pairByte;
-  int64_t rowBytes;
+  int64_t rowBytes, parts = 1;
 };
 
 struct ScanRowsPattern : OpConversionPattern<ScanRowsOp> {

@@ -12,9 +12,21 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
+/// Returns a number of tokens, chunks or slots, which is known to fit 32 bits,
+/// as one that takes one register.
+static Value narrow(Emitter &e, Value number) {
+  return e.ext64(e.trunc32(number));
+}
+
+/// Returns a / b of such numbers. By what a launch chooses, a division of 64
+/// bits would be a call, which has a stack.
+static Value divide(Emitter &e, Value a, Value b) {
+  return e.ext64(e.udiv(e.trunc32(a), e.trunc32(b)));
+}
+
 /// Returns ceil(tokens / chunk).
 static Value countChunks(Emitter &e, Value tokens, Value chunk) {
-  return e.udiv(e.add(tokens, e.sub(chunk, e.c64(1))), chunk);
+  return divide(e, e.add(tokens, e.sub(chunk, e.c64(1))), chunk);
 }
 
 namespace {
@@ -74,9 +86,8 @@ struct SequencePattern : OpConversionPattern<SequenceOp> {
     Value stop = entryOr(e.add(n, 1), tokens);
     Value end = entryOr(adaptor.getSequences(), tokens);
     Value batch = e.select(packed, zero, n);
-    // Known to fit 32 bits, it takes one register, and so does what is counted
-    // with it.
-    Value length = e.ext64(e.trunc32(e.sub(stop, start)));
+    // What is counted with it takes one register too.
+    Value length = narrow(e, e.sub(stop, start));
     rewriter.replaceOp(op, {batch, start, length, end});
     return success();
   }
@@ -94,7 +105,7 @@ struct FirstSlotPattern : OpConversionPattern<FirstSlotOp> {
     rewriter.replaceOp(
         op, e.ifElse(
                 isPresent(e, cu.pointer), e.i64(),
-                [&] { return e.add(e.udiv(cu.entry(e, n), chunk), n); },
+                [&] { return e.add(divide(e, cu.entry(e, n), chunk), n); },
                 [&] {
                   return e.mul(n, countChunks(e, adaptor.getTokens(), chunk));
                 }));
@@ -116,16 +127,16 @@ struct FindChunkPattern : OpConversionPattern<FindChunkOp> {
     Value chunk = adaptor.getChunk();
     Value perRow = countChunks(e, adaptor.getTokens(), chunk);
     auto firstSlot = [&](Value n) {
-      return e.add(e.udiv(cu.entry(e, n), chunk), n);
+      return e.add(divide(e, cu.entry(e, n), chunk), n);
     };
     Value n = e.ifElse(
         packed, e.i64(),
         [&] { return bisect(e, slot, adaptor.getSequences(), firstSlot); },
-        [&] { return e.udiv(slot, perRow); });
+        [&] { return divide(e, slot, perRow); });
     Value c = e.ifElse(
         packed, e.i64(), [&] { return e.sub(slot, firstSlot(n)); },
-        [&] { return e.urem(slot, perRow); });
-    rewriter.replaceOp(op, {n, c});
+        [&] { return e.sub(slot, e.mul(n, perRow)); });
+    rewriter.replaceOp(op, {narrow(e, n), narrow(e, c)});
     return success();
   }
 
@@ -151,11 +162,25 @@ private:
     return loop.getResult(0);
   }
 };
+
+struct UniformPattern : OpConversionPattern<UniformOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(UniformOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    Value number = e.trunc32(adaptor.getOperand());
+    // A shuffle from one lane: ptxas does not see through it.
+    rewriter.replaceOp(op, e.ext64(e.shuffle(number, e.c32(0))));
+    return success();
+  }
+};
 } // namespace
 
 void tile::populateSequencePatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns) {
-  patterns
-      .add<BlockIdPattern, SequencePattern, FirstSlotPattern, FindChunkPattern>(
-          converter, patterns.getContext());
+  patterns.add<BlockIdPattern, SequencePattern, FirstSlotPattern,
+               FindChunkPattern, UniformPattern>(converter,
+                                                 patterns.getContext());
 }

@@ -19,8 +19,10 @@ using namespace mlir::wyvern::tile;
 
 static constexpr int64_t kBytes = 4; // of an f32
 
-void tile::emitClusterArrive(Emitter &e) {
-  e.ptx("barrier.cluster.arrive.release.aligned;", "~{memory}", {}, {});
+void tile::emitClusterArrive(Emitter &e, bool isRelease) {
+  e.ptx(isRelease ? "barrier.cluster.arrive.release.aligned;"
+                  : "barrier.cluster.arrive.relaxed.aligned;",
+        "~{memory}", {}, {});
 }
 
 void tile::emitClusterWait(Emitter &e) {
@@ -177,6 +179,9 @@ struct KeepPattern : OpConversionPattern<KeepOp> {
     SmallVector<Value> values = e.elements(adaptor.getTile());
     int64_t bytes = op.getPlace().getType().getShape().front() * kBytes;
     int64_t step = bytes / static_cast<int64_t>(values.size());
+    // What is loaded in front is asked for before this waits for its values:
+    // else LLVM moves loads behind it, to where they are read.
+    e.ptx("", "~{memory}", {}, {});
     Value own = getOwnPlace(e, adaptor.getPlace());
     for (auto [i, value] : llvm::enumerate(values))
       e.storeShared(value, e.add(own, static_cast<int64_t>(i) * step));
@@ -205,15 +210,17 @@ struct KeptPattern : OpConversionPattern<KeptOp> {
   }
 };
 
-template <typename OpT, void (*emit)(Emitter &)>
-struct ClusterPattern : OpConversionPattern<OpT> {
+template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
 
   LogicalResult
   matchAndRewrite(OpT op, typename OpT::Adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    emit(e);
+    if constexpr (std::is_same_v<OpT, ClusterArriveOp>)
+      emitClusterArrive(e, /*isRelease=*/false);
+    else
+      emitClusterWait(e);
     rewriter.eraseOp(op);
     return success();
   }
@@ -223,7 +230,6 @@ struct ClusterPattern : OpConversionPattern<OpT> {
 void tile::populateSpreadRowsPatterns(LLVMTypeConverter &converter,
                                       RewritePatternSet &patterns) {
   patterns.add<ShareRowsPattern, ConvRowPattern, KeepPattern, KeptPattern,
-               ClusterPattern<ClusterArriveOp, emitClusterArrive>,
-               ClusterPattern<ClusterWaitOp, emitClusterWait>>(
+               ClusterPattern<ClusterArriveOp>, ClusterPattern<ClusterWaitOp>>(
       converter, patterns.getContext());
 }

@@ -143,9 +143,9 @@ void ContractEmitter::sendSums(ArrayRef<Value> sums, Value offset) {
   Value own = e.urem(rank, blocks);
   Value lane = e.laneId();
   Value place = e.add(scratch, offset);
-  place = e.add(place, e.mul(own, op.getSummedWarps() *
-                                      static_cast<int64_t>(sums.size()) *
-                                      kBytes));
+  place =
+      e.add(place, e.mul(own, op.getSummedWarps() *
+                                  static_cast<int64_t>(sums.size()) * kBytes));
   Value isSender = e.cmp(LLVM::ICmpPredicate::ult, lane, e.c32(blocks));
   e.ifThen(isSender, [&] {
     Value target = e.add(e.sub(rank, own), lane);
@@ -162,21 +162,23 @@ SmallVector<Value> ContractEmitter::sumWarps(ArrayRef<Value> sums) {
   int64_t count = static_cast<int64_t>(sums.size()),
           warps = op.getSummedWarps();
   bool isOfBlocks = op.getBlocks() > 1;
-  auto meet = [&] {
-    if (isOfBlocks)
-      emitClusterBarrier(e);
-    else
+  auto meet = [&](bool isRelease) {
+    if (!isOfBlocks) {
       e.ptx("bar.sync 0;", "~{memory}", {}, {});
+      return;
+    }
+    emitClusterArrive(e, isRelease);
+    emitClusterWait(e);
   };
   // What was there has been read, and the blocks whose it is have begun.
-  meet();
+  meet(/*isRelease=*/false);
   Value offset = e.mul(e.udiv(e.threadId(), 32), count * kBytes);
   if (isOfBlocks)
     sendSums(sums, offset);
   else
     e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)),
              [&] { storeSums(sums, e.add(scratch, offset)); });
-  meet();
+  meet(/*isRelease=*/true);
   SmallVector<Value> totals;
   int64_t parts = warps * static_cast<int64_t>(op.getBlocks());
   for (int64_t i = 0; i < count; ++i)

@@ -108,6 +108,9 @@ def compile(
         logarithm is -exp(A_log) softplus(a + dt_bias), or with a lower_bound in the spec
         lower_bound sigmoid(exp(A_log) (a + dt_bias)). "gates": decay and rates. "scale": o is
         multiplied by `scale` [value heads], which has no gradient, in the place of the spec's.
+        "conv", with `serving`: q, keys and values come in front of a causal convolution of four
+        tokens and a SiLU, with filters such as `q_filter` [heads, dim, 4] and pools of the rows in
+        front, such as `q_window` [slots, 3, heads, dim], in place.
     epilogue
         With `serving`: the norm and the gate that the step computes of its output, an
         `Epilogue`; wyvernc --epilogue.

@@ -172,7 +172,8 @@ class Decoder:
     pool
         What the states lie in; of a spec. Default `wyvern.Pool()`.
     prologue
-        What a step computes of its operands, of a spec; see `wyvern.compile`.
+        What a step computes of its operands, of a spec; see `wyvern.compile`. With "conv", filters
+        and windows are operands of all calls, and windows are written where states are.
     epilogue
         The norm and the gate that it computes of its output, of a spec: a `wyvern.Epilogue`.
     layer

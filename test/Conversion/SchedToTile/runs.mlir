@@ -71,7 +71,8 @@ func.func @replay(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %v: tensor<?x?x1
 // CHECK: %[[firstChunk:.*]] = arith.muli %{{.*}}, %c2
 // CHECK: %[[rounded:.*]] = arith.addi %{{.*}}, %c63
 // CHECK: arith.divui %[[rounded]], %c64
-// CHECK: %[[count:.*]] = arith.minui %{{.*}}, %c2
+// CHECK: %[[visited:.*]] = arith.minui %{{.*}}, %c2
+// CHECK: %[[count:.*]] = tile.uniform %[[visited]]
 // CHECK: %[[start32:.*]] = arith.index_cast %[[start]] : index to i32
 // CHECK: %[[first:.*]] = tile.broadcast %[[start32]]
 // CHECK: %[[i:.*]] = tile.index 0

@@ -101,7 +101,8 @@ tile.kernel @two_blocks() grid 1 * slots warps 8 min_blocks 2 operands [] shared
 // -----
 
 // Packed and dense are one kernel: a null cu_seqlens is dense, and entries are 4 or 8
-// bytes wide. A slot's sequence is found by bisection.
+// bytes wide. A slot's sequence is found by bisection; what is divided fits 32 bits. A
+// number for all threads is that of lane 0.
 
 // CHECK-LABEL: llvm.func @places
 // CHECK-SAME: (%[[CU:.*]]: !llvm.ptr<1>, %[[WIDTH:.*]]: i64, %{{.*}}: i64, %{{.*}}: i64)
@@ -112,16 +113,20 @@ tile.kernel @two_blocks() grid 1 * slots warps 8 min_blocks 2 operands [] shared
 // CHECK: llvm.icmp "ule"
 // CHECK: scf.yield
 // CHECK: } else {
-// CHECK: llvm.udiv
+// CHECK: llvm.udiv {{.*}} : i32
 // CHECK: llvm.load {{.*}} : !llvm.ptr<1> -> i64
 // CHECK: llvm.load {{.*}} : !llvm.ptr<1> -> i32
-// CHECK: llvm.select
+// CHECK: %[[BATCH:.*]] = llvm.select
+// CHECK: %[[LANES:.*]] = llvm.trunc %[[BATCH]] : i64 to i32
+// CHECK: %[[FIRST:.*]] = nvvm.shfl.sync idx {{.*}}, %[[LANES]],
+// CHECK: llvm.zext %[[FIRST]] : i32 to i64
 tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index)
     grid 1 * slots warps 4 min_blocks 1 operands ["cu_seqlens", "tokens", "sequences"] shared_bytes 0 {
   %slot = tile.block_id
   %c64 = arith.constant 64 : index
   %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk %c64
   %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
+  %same = tile.uniform %batch
 }
 
 // -----

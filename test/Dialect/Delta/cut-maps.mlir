@@ -38,27 +38,27 @@
 // REMARK: remark: [Passed] Cut | Category:delta-cut-maps{{.*}}Crossing=3, Maps=3
 // LARGE: remark: [Passed] Cut
 // LARGE: remark: [Missed] TooLarge | Category:delta-cut-maps{{.*}}Reason="a product alone needs more than a block has"
-func.func @gradient(%x: tensor<?x?x1x64xbf16>, %do: tensor<?x?x1x64xbf16>, %g: tensor<?x?x1x64xf32>) -> (tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>) {
+func.func @gradient(%x: tensor<?x?x1x128xbf16>, %do: tensor<?x?x1x128xbf16>, %g: tensor<?x?x1x128xf32>) -> (tensor<?x?x1x128xf32>, tensor<?x?x1x128xf32>) {
   %dx, %dg = delta.chunk_map chunk = 64 heads = 1 compute = f32
-      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %dO = %do[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head, _] : tensor<?x?x1x64xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xf32>, [seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x128xbf16>, %dO = %do[seq, time, head, _] : tensor<?x?x1x128xbf16>, %G = %g[seq, time, head, _] : tensor<?x?x1x128xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x128xf32>, [seq, time, head, _] : tensor<?x?x1x128xf32>) valid(%n) {
     %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-    %M = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%dO, %X : tensor<64x64xf32>, tensor<64x64xf32>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
-    %A = delta.decay_apply upto_token %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
-    %B = delta.decay_apply upto_token transpose %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
-    %C = delta.decay_apply before_token %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
-    %AX = arith.mulf %A, %X : tensor<64x64xf32>
-    %BX = arith.mulf %B, %X : tensor<64x64xf32>
-    %CX = arith.mulf %C, %X : tensor<64x64xf32>
-    %AC = arith.addf %A, %C : tensor<64x64xf32>
-    %D = arith.addf %AC, %B : tensor<64x64xf32>
-    %d0 = arith.subf %AX, %BX : tensor<64x64xf32>
-    %d1 = arith.subf %d0, %CX : tensor<64x64xf32>
-    %S = delta.cumsum reverse %d1 : tensor<64x64xf32>
-    %E = arith.addf %S, %X : tensor<64x64xf32>
-    delta.yield outs(%D, %E : tensor<64x64xf32>, tensor<64x64xf32>)
+    %M = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%dO, %X : tensor<64x128xf32>, tensor<64x128xf32>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %A = delta.decay_apply upto_token %M, %X decay(%G : tensor<64x128xf32>) : tensor<64x64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+    %B = delta.decay_apply upto_token transpose %M, %X decay(%G : tensor<64x128xf32>) : tensor<64x64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+    %C = delta.decay_apply before_token %M, %X decay(%G : tensor<64x128xf32>) : tensor<64x64xf32>, tensor<64x128xf32> -> tensor<64x128xf32>
+    %AX = arith.mulf %A, %X : tensor<64x128xf32>
+    %BX = arith.mulf %B, %X : tensor<64x128xf32>
+    %CX = arith.mulf %C, %X : tensor<64x128xf32>
+    %AC = arith.addf %A, %C : tensor<64x128xf32>
+    %D = arith.addf %AC, %B : tensor<64x128xf32>
+    %d0 = arith.subf %AX, %BX : tensor<64x128xf32>
+    %d1 = arith.subf %d0, %CX : tensor<64x128xf32>
+    %S = delta.cumsum reverse %d1 : tensor<64x128xf32>
+    %E = arith.addf %S, %X : tensor<64x128xf32>
+    delta.yield outs(%D, %E : tensor<64x128xf32>, tensor<64x128xf32>)
   }
-  return %dx, %dg : tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>
+  return %dx, %dg : tensor<?x?x1x128xf32>, tensor<?x?x1x128xf32>
 }
 
 // -----

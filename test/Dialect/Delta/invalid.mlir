@@ -1081,6 +1081,66 @@ func.func @chunk_program_c23_out(%x: tensor<?x?x1x4xf32>) -> tensor<?x?x1x4xf32>
 
 // -----
 
+func.func @chunk_program_c25(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C25) expected in #0 to be split into parts that divide its 4 elements and heads = 3, of a dimension that is no part itself, found #delta.binding<[seq, time, head, _ split 3]>}}
+  delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%X = %x[seq, time, head, _ split 3] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c25_heads(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C25) expected in #0 to be split into parts that divide its 4 elements and heads = 3}}
+  delta.chunk_map chunk = 8 heads = 3 compute = f32 ins(%X = %x[seq, time, head, _ split 2] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c25_part(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{(C25) expected in #0 to be split into parts that divide its 4 elements and heads = 2, of a dimension that is no part itself}}
+  delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _ from 0 to 4 split 2] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c25_carry(%x: tensor<?x?x2x4xf32>, %s: tensor<?x1x4xf32>) {
+  // expected-error @+1 {{(C25) expected carry #0 to be whole: parts are of ins and outs, found #delta.binding<[seq, head, _ split 2]>}}
+  %f = delta.chunk_scan forward chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x4xf32>) carry(%S = %s[seq, head, _ split 2] : tensor<?x1x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<2xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_program_c6_parts(%x: tensor<?x?x2x4xf32>) -> tensor<?x?x2x4xf32> {
+  // expected-error @+1 {{(C6) expected the head dimension of out #0 to equal heads = 2 by its parts}}
+  %y = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _ split 2] : tensor<?x?x2x4xf32>) outs([seq, time, head, _ split 2] : tensor<?x?x2x4xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<8x2xf32>)
+  }
+  return %y : tensor<?x?x2x4xf32>
+}
+
+// -----
+
+func.func @one_part(%x: tensor<?x?x1x4xf32>) {
+  // expected-error @+1 {{expected two or more parts, one for each head in turn, found 1}}
+  delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _ split 1] : tensor<?x?x1x4xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_program_c24(%x: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C24) expected the tile of in #0 to hold the 24 rows of a chunk, found #delta.binding<[seq, time * 3 in 16, head, _]>}}
   delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time * 3 in 16, head, _] : tensor<?x?x1x4xf32>) outs() valid(%n) {

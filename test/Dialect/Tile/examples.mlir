@@ -41,11 +41,13 @@ tile.kernel @places(%cu: !tile.cu_seqlens, %T: index, %N: index) grid 4 * slots 
   // CHECK: tile.block_id
   // CHECK: tile.find_chunk %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}} chunk %{{.*}}
   // CHECK: tile.sequence %{{.*}} of %{{.*}} tokens %{{.*}} sequences %{{.*}}
+  // CHECK: tile.uniform %{{.*}}
   tile.roles warps [4, 4] registers [216, 40] {
     %slot = tile.block_id
     %c64 = arith.constant 64 : index
     %n, %c = tile.find_chunk %slot of %cu tokens %T sequences %N chunk %c64
     %batch, %start, %length, %end = tile.sequence %n of %cu tokens %T sequences %N
+    %row = tile.uniform %start
   }, {
     // CHECK: tile.barrier proxy id 1
     tile.barrier proxy id 1

@@ -100,8 +100,8 @@ void CoresRegion::lowerContract(linalg::ContractOp op) {
       blocks = plan.getSplit();
   Value scratch = warps * blocks == 1
                       ? Value()
-                      : createScratch(op.getLoc(), warps * blocks *
-                                                       result.getNumElements());
+                      : createScratch(op.getLoc(),
+                                      warps * blocks * result.getNumElements());
   set(op->getResult(0),
       tile::ContractOp::create(builder, op.getLoc(), result, lowered[0],
                                lowered[1], lowered[2], scratch,

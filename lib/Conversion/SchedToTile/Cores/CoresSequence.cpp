@@ -97,9 +97,8 @@ static Value createSilu(OpBuilder &builder, Location loc, Value x) {
 }
 
 Value CoresKernel::convolve(ConvRowOp op, Value row) {
-  auto conv =
-      tile::ConvRowOp::create(builder, loc, row, getKept(op.getWindow()),
-                              getKept(op.getFilter()));
+  auto conv = tile::ConvRowOp::create(
+      builder, loc, row, getKept(op.getWindow()), getKept(op.getFilter()));
   tile::KeepOp::create(builder, loc, conv.getNext(),
                        places.lookup(op.getWindow()));
   return createSilu(builder, loc, conv.getY());
@@ -112,8 +111,8 @@ static Value createVector(OpBuilder &builder, Location loc, int64_t size) {
                    ->getParentOp()
                    ->getParentOfType<tile::KernelOp>();
   builder.setInsertionPointToStart(&shell.getBody().front());
-  auto type = tile::SmemType::get(builder.getContext(), {size},
-                                  builder.getF32Type());
+  auto type =
+      tile::SmemType::get(builder.getContext(), {size}, builder.getF32Type());
   return tile::AllocOp::create(builder, loc, type, /*transient=*/false,
                                /*offset=*/IntegerAttr());
 }
@@ -133,9 +132,9 @@ void CoresKernel::keep(Value tile, Value held) {
   int64_t elements = ShapedType::getNumElements(
       tile::getSpread(type).getThreadShape(type.getShape()));
   constexpr int64_t kWarpThreads = 32;
-  places[tile] = createVector(
-      builder, loc,
-      elements * kWarpThreads * static_cast<int64_t>(role.getWarps()));
+  places[tile] = createVector(builder, loc,
+                              elements * kWarpThreads *
+                                  static_cast<int64_t>(role.getWarps()));
   tile::KeepOp::create(builder, loc, held, places[tile]);
 }
 

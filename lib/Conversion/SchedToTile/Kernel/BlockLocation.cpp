@@ -122,11 +122,22 @@ void BlockLocation::countChunks(OpBuilder &builder) {
       loc, chunk, createIndex(builder, loc, 1));
   Value rounded = arith::AddIOp::create(builder, loc, length, most);
   count = chunks = arith::DivUIOp::create(builder, loc, rounded, chunk);
+  before = createIndex(builder, loc, 0);
   if (kernel.getOver() == sched::GridOver::sequences)
     return;
   Value begin = arith::MinUIOp::create(builder, loc, firstChunk, count);
   Value left = arith::SubIOp::create(builder, loc, count, begin);
   count = arith::MinUIOp::create(builder, loc, left, getRun(builder));
+  // From here on a run is a sequence of its own: the loop over its chunks holds
+  // no number more, and nothing that a search has left.
+  before = arith::MulIOp::create(builder, loc, firstChunk, chunk);
+  start = arith::AddIOp::create(builder, loc, start, before);
+  length = arith::SubIOp::create(builder, loc, length, before);
+  if (kernel.getRun() == 1)
+    return;
+  for (Value *number : {&batch, &start, &length, &count, &firstSlot})
+    if (*number)
+      *number = tile::UniformOp::create(builder, loc, *number);
 }
 
 Value BlockLocation::getChunkTokens(OpBuilder &builder) const {
@@ -173,8 +184,8 @@ Value BlockLocation::locatePart(OpBuilder &builder, BoundDim dim,
     return createIndex(builder, loc, dim.offset);
   Value part = arith::RemUIOp::create(builder, loc, head,
                                       createIndex(builder, loc, dim.parts));
-  return arith::MulIOp::create(
-      builder, loc, part, createIndex(builder, loc, dim.getExtent(size)));
+  return arith::MulIOp::create(builder, loc, part,
+                               createIndex(builder, loc, dim.getExtent(size)));
 }
 
 SmallVector<Value>
@@ -215,6 +226,17 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
   return coords;
 }
 
+Value BlockLocation::locateFirstUnit(OpBuilder &builder, Value sequence) const {
+  Location loc = kernel.getLoc();
+  if (!runSlot)
+    return sequence;
+  // Counted again: held from the kernel's beginning on, it would cost
+  // registers.
+  Value run = tile::UniformOp::create(builder, loc, getRunTokens(builder));
+  return tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
+                                   launch.tokens, run);
+}
+
 bool BlockLocation::hasRunsOf(int64_t multiple) const {
   return runSlot && multiple == static_cast<int64_t>(kernel.getRun());
 }
@@ -240,9 +262,9 @@ Chunk BlockLocation::locateChunk(OpBuilder &builder, Value number) const {
   if (firstSlot)
     chunk.slot = arith::AddIOp::create(builder, loc, firstSlot, number);
   chunk.number = arith::AddIOp::create(builder, loc, firstChunk, number);
-  Value offset = arith::MulIOp::create(builder, loc, chunk.number, tokens);
+  Value offset = arith::MulIOp::create(builder, loc, number, tokens);
   Value left = arith::SubIOp::create(builder, loc, length, offset);
-  chunk.position = offset;
+  chunk.position = arith::AddIOp::create(builder, loc, before, offset);
   chunk.row = arith::AddIOp::create(builder, loc, start, offset);
   chunk.valid = arith::MinUIOp::create(builder, loc, left, tokens);
   return chunk;

@@ -44,6 +44,9 @@ public:
 
   /// Returns where chunk `number` of the block's sequence lies.
   Chunk locateChunk(OpBuilder &builder, Value number) const;
+  /// Returns the number of the first sequence or slot of chunks, of which each
+  /// is for as many blocks, that `sequence` has.
+  Value locateFirstUnit(OpBuilder &builder, Value sequence) const;
   /// True if the block has a run of `multiple` chunks.
   bool hasRunsOf(int64_t multiple) const;
   /// Returns the slot of the first chunk of chunk `number`'s group of
@@ -62,7 +65,10 @@ public:
   /// the block in a cluster, and the part's first element.
   Value splitPart, splitStart;
   Value sequence, head;
-  Value batch, start, length, end; ///< of the sequence
+  Value batch, end; ///< of the sequence
+  /// The first token that the block visits, in its batch row, and how many the
+  /// sequence has before it and from there on.
+  Value start, before, length;
   /// The sequence's chunks, the block's first one, and how many it visits.
   Value chunks, firstChunk, count;
   /// Slot of the first chunk that the block visits; null where no operand has

@@ -256,25 +256,17 @@ void RoleLowering::zeroUnownedRows() {
   }
   if (!storesOuts)
     return;
-  const BlockLocation &location = *context.location;
   Value last =
       arith::SubIOp::create(builder, loc, context.launch.sequences, index(1));
-  Value zeroes;
-  if (!location.runSlot) {
-    // By the block's number, which need not be held as its sequence's would.
-    Value blocks = index(static_cast<int64_t>(context.kernel.getHeads()) *
-                         static_cast<int64_t>(context.kernel.getSplit()));
-    zeroes = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::uge,
-        tile::BlockIdOp::create(builder, loc),
-        arith::MulIOp::create(builder, loc, last, blocks));
-  } else {
-    zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                   location.sequence, last);
-    Value isFirst = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::eq, location.firstChunk, index(0));
-    zeroes = arith::AndIOp::create(builder, loc, zeroes, isFirst);
-  }
+  // By the block's number, which need not be held as its sequence's would.
+  Value blocks = index(static_cast<int64_t>(context.kernel.getHeads()) *
+                       static_cast<int64_t>(context.kernel.getSplit()));
+  Value first = context.location->locateFirstUnit(builder, last);
+  Value number =
+      arith::SubIOp::create(builder, loc, tile::BlockIdOp::create(builder, loc),
+                            arith::MulIOp::create(builder, loc, first, blocks));
+  Value zeroes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                       number, blocks);
   auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());

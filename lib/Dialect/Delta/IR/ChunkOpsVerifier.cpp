@@ -112,8 +112,9 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
     if (dim.parts > 1 && (!isStatic || dim.isPart() || heads % dim.parts != 0 ||
                           size % dim.parts != 0))
       return op.emitOpError()
-             << "(C25) expected " << name << " to be split into parts that "
-             << "divide its " << size << " elements and heads = " << heads
+             << "(C25) expected " << name
+             << " to be split into parts that divide its " << size
+             << " elements and heads = " << heads
              << ", of a dimension that is no part itself, found " << binding
              << " for " << type;
     if (dim.kind == DimKind::time &&
@@ -177,6 +178,10 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyBound(StringRef what,
                      "0 <= i < m"
                    : "without '+ i': it is the same in all chunks of a slot")
            << ", found " << binding;
+  if (what == "carry" && binding.getParts() > 1)
+    return op.emitOpError()
+           << "(C25) expected " << name
+           << " to be whole: parts are of ins and outs, found " << binding;
   if (what != "carry" && binding.has(DimKind::slot))
     return op.emitOpError()
            << "(C19) expected " << name

@@ -82,8 +82,8 @@ static ParseResult parseRows(AsmParser &parser, BoundDim &dim) {
 }
 
 /// Parses one entry of a binding: a keyword, after `_` perhaps `from a to b` or
-/// `split n`, after some perhaps `* n`, after `time` and `time * n` perhaps `in m`, and
-/// after `head * n` and `chunk * n` perhaps `+ i`.
+/// `split n`, after some perhaps `* n`, after `time` and `time * n` perhaps `in
+/// m`, and after `head * n` and `chunk * n` perhaps `+ i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();

@@ -25,9 +25,12 @@ static constexpr int64_t kOperandBytes = 2, kHeldBytes = 4;
 static constexpr int64_t kGap = 1024, kGaps = 8 * 1024, kLeastGaps = 4 * 1024;
 /// Rows of a chunk that registers hold as one tile.
 static constexpr int64_t kRows = 64;
-/// Tiles that registers hold at a time: of more, the addresses and masks of
-/// their operands find no room besides. Found by compiling all specs.
-static constexpr int64_t kMostHeld = 2;
+/// Tiles that registers hold at a time, or bytes of more narrow ones: of more,
+/// the addresses and masks of their operands find no room besides. Found by
+/// compiling all specs.
+static constexpr int64_t kMostHeld = 2, kMostHeldBytes = 64 * 1024;
+/// Bytes of a sum of 64 columns: four are as many registers as two of 128.
+static constexpr int64_t kNarrowBytes = kHeldBytes * kRows * kRows;
 
 /// Returns the elements of a tile in shared memory, where head dimensions are
 /// whole blocks of columns (delta-pad-dims, by its default).
@@ -321,12 +324,34 @@ bool MapPlan::fits(const Needs &needs) const {
   int64_t beside = (isNarrow ? 1 : 2) * needs.largest;
   return fitsShared(needs) &&
          (isAlone || needs.held + beside <= room.registers) &&
-         needs.numHeld <= kMostHeld;
+         (needs.numHeld <= kMostHeld || needs.held <= kMostHeldBytes);
 }
 
 bool MapPlan::fitsBeside(const Needs &needs) const {
   return fits(needs) &&
          (!isHalvedMap || 2 * (needs.getShared() - needs.once) <= room.shared);
+}
+
+/// Narrow sums of products in halves share their factors, and what each half
+/// multiplies lies where the one before did: there may be as many as registers
+/// hold. Where these read no product, neither earlier nor of this map, what
+/// makes no halves is done before, in maps of its own: their sums come out of
+/// memory to registers, where its own would go to memory through shared tiles.
+bool MapPlan::isRoomFor(Operation *unit, const Needs &needs,
+                        int current) const {
+  bool isEmpty = true, areHalved = true;
+  for (Operation *other : units)
+    if (other != unit && assigned.lookup(other) == current) {
+      isEmpty = false;
+      areHalved &= isHalved(other);
+    }
+  if (isEmpty)
+    return fits(needs);
+  if (!isHalved(unit))
+    return fitsBeside(needs);
+  if (areHalved && needs.largest <= kNarrowBytes)
+    return fits(needs);
+  return fitsBeside(needs) && (areHalved || isHalvedProduct(unit));
 }
 
 //===----------------------------------------------------------------------===//
@@ -385,7 +410,7 @@ void MapPlan::number() {
 /// With products made in halves, which take long, more than one only where it
 /// lets two blocks share an SM.
 /// What reads no other product comes first, so that products of products find
-/// their operands made.
+/// their operands made; and what is made in halves comes last.
 void MapPlan::assign() {
   for (Operation *unit : units)
     assigned[unit] = kLater;
@@ -395,7 +420,7 @@ void MapPlan::assign() {
   while (!left.empty()) {
     number();
     Operation *best = nullptr, *cheapest = nullptr;
-    std::pair<int64_t, int64_t> bestCost, cheapestCost;
+    std::tuple<bool, bool, int64_t> bestCost, cheapestCost;
     for (Operation *unit : left) {
       int64_t depth = kAnywhere;
       for (Value operand : unit->getOperands())
@@ -408,10 +433,9 @@ void MapPlan::assign() {
       assigned[unit] = kLater;
       number();
       bool readsProduct = depth != kAnywhere;
-      std::pair<int64_t, int64_t> cost(readsProduct,
-                                       needs.getShared() - needs.once);
-      bool isRoom = isEmpty ? fits(needs) : fitsBeside(needs);
-      if (isRoom && (!best || cost < bestCost)) {
+      std::tuple<bool, bool, int64_t> cost(readsProduct, isHalved(unit),
+                                           needs.getShared() - needs.once);
+      if (isRoomFor(unit, needs, current) && (!best || cost < bestCost)) {
         best = unit;
         bestCost = cost;
       }

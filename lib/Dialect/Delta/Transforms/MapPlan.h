@@ -66,6 +66,8 @@ private:
   /// halves, two blocks then find room on an SM: one waits while the other
   /// computes.
   bool fitsBeside(const Needs &needs) const;
+  /// True if map `current`, which would then need `needs`, may have `unit` too.
+  bool isRoomFor(Operation *unit, const Needs &needs, int current) const;
 
   ChunkMapOp map;
   MapRoom room;

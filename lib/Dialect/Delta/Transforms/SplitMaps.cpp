@@ -49,8 +49,8 @@ namespace {
 /// The dimensions of a map's tiles that are its channels.
 class Channels {
 public:
-  explicit Channels(ChunkMapOp map) : classes(cast<ChunkProgramOpInterface>(
-                                          map.getOperation())) {
+  explicit Channels(ChunkMapOp map)
+      : classes(cast<ChunkProgramOpInterface>(map.getOperation())) {
     tile = findChannels(map);
     number = classes.get({tile, 1});
   }
@@ -95,111 +95,160 @@ static bool isUnit(Operation &op) {
 }
 
 //===----------------------------------------------------------------------===//
-// Two maps
+// Who makes what
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Makes two maps of one.
+/// The map that makes an operation: one of all channels, one of parts of them,
+/// or one of all channels behind that. What no product leads to, and
+/// elementwise work on the channels of what the first map makes, is made where
+/// it is read.
+enum class Stage { anywhere, before, parts, behind };
+
+/// The stages of a map's operations.
+class Stages {
+public:
+  Stages(ChunkMapOp map, const Channels &channels);
+
+  Stage get(Value value) const { return stages.lookup(value.getDefiningOp()); }
+  Stage get(Operation *op) const { return stages.lookup(op); }
+
+private:
+  bool reads(Operation &op, Stage stage) const {
+    return llvm::any_of(op.getOperands(),
+                        [&](Value operand) { return get(operand) == stage; });
+  }
+  void moveBehind(Operation &op);
+
+  llvm::DenseMap<Operation *, Stage> stages;
+};
+} // namespace
+
+Stages::Stages(ChunkMapOp map, const Channels &channels) {
+  llvm::SmallPtrSet<Operation *, 32> made; // of products and sums
+  for (Operation &op : map.getBlock().without_terminator()) {
+    bool isMade =
+        isUnit(op) || llvm::any_of(op.getOperands(), [&](Value operand) {
+          return made.contains(operand.getDefiningOp());
+        });
+    bool hasChannels = llvm::any_of(
+        op.getResults(), [&](Value result) { return channels.has(result); });
+    if (isMade)
+      made.insert(&op);
+    bool readsParts = reads(op, Stage::parts);
+    if (reads(op, Stage::behind))
+      stages[&op] = Stage::behind;
+    else if (channels.mixes(op) || (isMade && !hasChannels))
+      stages[&op] = readsParts ? Stage::behind : Stage::before;
+    else if (readsParts || isUnit(op))
+      stages[&op] = Stage::parts;
+  }
+  for (Operation &op : llvm::reverse(map.getBlock().without_terminator()))
+    moveBehind(op);
+}
+
+/// Moves what only the last map reads there, where one tile crosses as before.
+void Stages::moveBehind(Operation &op) {
+  auto isParts = [&](Value operand) { return get(operand) == Stage::parts; };
+  auto isBehind = [&](Operation *user) { return get(user) == Stage::behind; };
+  if (get(&op) == Stage::parts && op.hasTrait<OpTrait::Elementwise>() &&
+      llvm::count_if(op.getOperands(), isParts) == 1 &&
+      llvm::all_of(op.getUsers(), isBehind))
+    stages[&op] = Stage::behind;
+}
+
+//===----------------------------------------------------------------------===//
+// Two or three maps
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Makes the maps of one.
 class MapSplitter {
 public:
   MapSplitter(RewriterBase &rewriter, ChunkMapOp map, int64_t columns)
       : rewriter(rewriter), map(map),
         program(cast<ChunkProgramOpInterface>(map.getOperation())),
-        channels(map), parts(channels.getSize() / columns) {}
+        channels(map), stages(map, channels),
+        parts(channels.getSize() / columns) {}
 
   /// Returns why `map` cannot be split; empty if it can.
   StringRef findReason();
   void split();
 
 private:
-  void findWhole();
-  bool isWhole(Value value) const {
-    return whole.contains(value.getDefiningOp());
-  }
-  /// Returns the operations of the map of parts, and adds what they read of the
-  /// other map to `crossing`.
-  SmallVector<Operation *> collectParts(llvm::SetVector<Value> &crossing);
-  SmallVector<unsigned> getOuts(bool ofWhole);
-  ChunkMapOp createWhole(ArrayRef<Value> crossing);
-  ChunkMapOp createParts(ArrayRef<Operation *> ops, ValueRange tensors,
-                         ArrayRef<Value> crossing);
-  void replaceOuts(ArrayRef<unsigned> numbers, ValueRange made);
+  StringRef findReason(unsigned in);
+  /// What one of the maps is made of.
+  struct Part {
+    SmallVector<unsigned> outs;
+    llvm::SetVector<Value> read;     ///< of what earlier maps store
+    llvm::SetVector<Value> crossing; ///< that it stores for later ones
+    SmallVector<Operation *> ops;
+  };
+  Part collect(Stage stage, ArrayRef<Part> later);
+  Stage getStageOfOut(Value out) const;
+  void create(const Part &part, Stage stage);
   void narrow(ChunkMapOp made);
 
   RewriterBase &rewriter;
   ChunkMapOp map;
   ChunkProgramOpInterface program;
   Channels channels;
+  Stages stages;
   int64_t parts;
   TimeDims timeDims{program};
-  /// What products lead to, and of that what the first map makes.
-  llvm::SmallPtrSet<Operation *, 32> made, whole;
+  llvm::DenseMap<Value, Value> stored; ///< by earlier maps
 };
 } // namespace
 
-/// Finds what is made once for all parts: products without channels, what mixes
-/// these, and what either is made of.
-void MapSplitter::findWhole() {
-  SmallVector<Operation *> worklist;
-  for (Operation &op : map.getBlock().without_terminator()) {
-    bool isOfMade = llvm::any_of(op.getOperands(), [&](Value operand) {
-      return made.contains(operand.getDefiningOp());
-    });
-    if (isUnit(op) || isOfMade)
-      made.insert(&op);
-    bool hasChannels = llvm::any_of(
-        op.getResults(), [&](Value result) { return channels.has(result); });
-    if (channels.mixes(op) || (made.contains(&op) && !hasChannels))
-      worklist.push_back(&op);
-  }
-  while (!worklist.empty()) {
-    Operation *op = worklist.pop_back_val();
-    if (!whole.insert(op).second)
-      continue;
-    for (Value operand : op->getOperands())
-      if (Operation *def = operand.getDefiningOp(); def && made.contains(def))
-        worklist.push_back(def);
-  }
-}
-
-SmallVector<unsigned> MapSplitter::getOuts(bool ofWhole) {
-  SmallVector<unsigned> outs;
-  for (auto [i, out] : llvm::enumerate(map.getYield().getOuts()))
-    if ((isWhole(out) || !channels.has(out)) == ofWhole)
-      outs.push_back(i);
-  return outs;
+StringRef MapSplitter::findReason(unsigned in) {
+  BindingAttr binding = program.getInBinding(in);
+  BlockArgument tile = program.getInArg(in);
+  for (BoundDim dim : binding.getDims())
+    if (dim.kind == DimKind::head && dim.multiple != 1)
+      return "an in is of one of several heads";
+  bool isPlain = channels.count(tile) <= 1;
+  forEachTileDim(binding, [&](BoundDim dim, size_t, int64_t d) {
+    isPlain &= !channels.isOf({tile, d}) ||
+               (dim.kind == DimKind::whole && !dim.isPart() &&
+                dim.multiple == 1 && dim.parts == 1);
+  });
+  return isPlain ? StringRef() : "an in has the channels otherwise than whole";
 }
 
 StringRef MapSplitter::findReason() {
-  for (unsigned i = 0; i < map.getIns().size(); ++i) {
-    StringRef reason;
-    forEachTileDim(program.getInBinding(i),
-                   [&](BoundDim dim, size_t, int64_t d) {
-                     if (channels.isOf({program.getInArg(i), d}) &&
-                         (dim.isPart() || dim.multiple != 1 ||
-                          dim.kind != DimKind::whole))
-                       reason = "an in has some of the channels only";
-                   });
-    for (BoundDim dim : program.getInBinding(i).getDims())
-      if (dim.kind == DimKind::head && dim.multiple != 1)
-        reason = "an in is of one of several heads";
-    if (channels.count(program.getInArg(i)) > 1)
-      reason = "an in has the channels twice";
-    if (!reason.empty())
+  for (unsigned i = 0; i < map.getIns().size(); ++i)
+    if (StringRef reason = findReason(i); !reason.empty())
       return reason;
-  }
-  findWhole();
   for (Operation &op : map.getBlock())
-    if (findChannels(op) && whole.contains(&op))
-      return "a sum over the channels reads products with a decay";
+    if (findChannels(op) && stages.get(&op) != Stage::parts)
+      return "a sum over the channels leads to products with a decay that "
+             "others lead to";
   return {};
 }
 
-SmallVector<Operation *>
-MapSplitter::collectParts(llvm::SetVector<Value> &crossing) {
+/// What an out is made by: the first map that can.
+Stage MapSplitter::getStageOfOut(Value out) const {
+  Stage stage = stages.get(out);
+  if (stage != Stage::anywhere)
+    return stage;
+  return channels.has(out) ? Stage::parts : Stage::before;
+}
+
+/// Returns what the map of `stage` is made of: its outs, and what later ones
+/// read.
+MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
+  Part part;
   SmallVector<Value> worklist;
-  for (unsigned i : getOuts(/*ofWhole=*/false))
-    worklist.push_back(map.getYield().getOuts()[i]);
+  for (auto [i, out] : llvm::enumerate(map.getYield().getOuts()))
+    if (getStageOfOut(out) == stage) {
+      part.outs.push_back(i);
+      worklist.push_back(out);
+    }
+  for (const Part &other : later)
+    for (Value value : other.read)
+      if (stages.get(value) == stage)
+        part.crossing.insert(value);
+  worklist.append(part.crossing.begin(), part.crossing.end());
   llvm::SmallPtrSet<Operation *, 32> ops;
   while (!worklist.empty()) {
     Value value = worklist.pop_back_val();
@@ -207,49 +256,37 @@ MapSplitter::collectParts(llvm::SetVector<Value> &crossing) {
     if (!def)
       continue;
     // What a vector is spread over is made where it is read.
-    if (isWhole(value) && !isa<linalg::BroadcastOp>(def))
-      crossing.insert(value);
+    Stage of = stages.get(def);
+    bool isEarlier =
+        of != Stage::anywhere && of != stage && !isa<linalg::BroadcastOp>(def);
+    if (isEarlier)
+      part.read.insert(value);
     else if (ops.insert(def).second)
       worklist.append(def->operand_begin(), def->operand_end());
   }
-  return inOrder(program, ops);
+  part.ops = inOrder(program, ops);
+  return part;
 }
 
-void MapSplitter::replaceOuts(ArrayRef<unsigned> numbers, ValueRange made) {
-  for (auto [number, value] : llvm::zip(numbers, made))
-    rewriter.replaceAllUsesWith(map.getOuts()[number], value);
-}
-
-ChunkMapOp MapSplitter::createWhole(ArrayRef<Value> crossing) {
-  SmallVector<unsigned> outs = getOuts(/*ofWhole=*/true);
-  SmallVector<Value> results(crossing);
-  for (unsigned out : outs)
-    results.push_back(map.getYield().getOuts()[out]);
-  SmallVector<Operation *> ops = sliceOf(program, results);
-  ProgramBuilder builder(program, ops);
-  for (unsigned out : outs)
+void MapSplitter::create(const Part &part, Stage stage) {
+  if (part.outs.empty() && part.crossing.empty())
+    return;
+  ProgramBuilder builder(program, part.ops);
+  for (Value value : part.read)
+    builder.addIn(value, stored.lookup(value),
+                  getStorage(value, program, timeDims).binding);
+  for (unsigned out : part.outs)
     builder.addProgramOut(out);
-  for (Value value : crossing)
+  for (Value value : part.crossing)
     builder.addOut(value, getStorage(value, program, timeDims));
   ChunkMapOp made = builder.createMap(rewriter);
-  replaceOuts(outs, made.getOuts());
-  return made;
-}
-
-ChunkMapOp MapSplitter::createParts(ArrayRef<Operation *> ops,
-                                    ValueRange tensors,
-                                    ArrayRef<Value> crossing) {
-  ProgramBuilder builder(program, ops);
-  for (auto [value, tensor] : llvm::zip_equal(crossing, tensors))
-    builder.addIn(value, tensor,
-                  getStorage(value, program, timeDims).binding);
-  SmallVector<unsigned> outs = getOuts(/*ofWhole=*/false);
-  for (unsigned out : outs)
-    builder.addProgramOut(out);
-  ChunkMapOp made = builder.createMap(rewriter);
-  narrow(made);
-  replaceOuts(outs, made.getOuts());
-  return made;
+  if (stage == Stage::parts)
+    narrow(made);
+  for (auto [out, value] : llvm::zip(part.outs, made.getOuts()))
+    rewriter.replaceAllUsesWith(map.getOuts()[out], value);
+  for (auto [value, tensor] : llvm::zip_equal(
+           part.crossing, made.getOuts().drop_front(part.outs.size())))
+    stored[value] = tensor;
 }
 
 /// Returns `binding` with the channels of `tile` in parts.
@@ -269,8 +306,8 @@ void MapSplitter::narrow(ChunkMapOp made) {
   auto ofMade = cast<ChunkProgramOpInterface>(made.getOperation());
   SmallVector<Attribute> ins, outs;
   for (unsigned i = 0; i < made.getIns().size(); ++i)
-    ins.push_back(bindParts(ofMade.getInBinding(i), ofMade.getInArg(i), own,
-                            parts));
+    ins.push_back(
+        bindParts(ofMade.getInBinding(i), ofMade.getInArg(i), own, parts));
   for (auto [i, out] : llvm::enumerate(made.getYield().getOuts()))
     outs.push_back(bindParts(ofMade.getOutBinding(i), out, own, parts));
   auto retype = [&](Value value) {
@@ -295,14 +332,13 @@ void MapSplitter::narrow(ChunkMapOp made) {
 }
 
 void MapSplitter::split() {
-  llvm::SetVector<Value> crossing;
-  SmallVector<Operation *> ops = collectParts(crossing);
+  SmallVector<Part> made; // from the last one on: what it reads, others store
+  constexpr Stage order[] = {Stage::behind, Stage::parts, Stage::before};
+  for (Stage stage : order)
+    made.push_back(collect(stage, made));
   rewriter.setInsertionPoint(map);
-  ValueRange tensors;
-  SmallVector<unsigned> outs = getOuts(/*ofWhole=*/true);
-  if (!crossing.empty() || !outs.empty())
-    tensors = createWhole(crossing.getArrayRef()).getOuts();
-  createParts(ops, tensors.drop_front(outs.size()), crossing.getArrayRef());
+  for (size_t i = made.size(); i-- > 0;)
+    create(made[i], order[i]);
   rewriter.eraseOp(map);
 }
 

@@ -200,8 +200,10 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
     kernel.getLengthsMutable().assign(scan.getLengths());
   kernel.setFirstSlot(scan.getFirstSlot());
   bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
-  writeRole(builder, scan, kernel, division.warps, isConvolved || shareRows);
-  numShared += isConvolved || shareRows;
+  // A block that waits for others in every token has no time to wait for rows.
+  bool areShared = isConvolved || isSummed || shareRows;
+  writeRole(builder, scan, kernel, division.warps, areShared);
+  numShared += areShared;
   scan->replaceAllUsesWith(kernel->getResults());
   scan.erase();
   return success();

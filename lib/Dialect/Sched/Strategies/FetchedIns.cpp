@@ -26,10 +26,15 @@ using namespace mlir::wyvern::sched;
 
 /// Bytes that lie between the tiles of a block.
 static constexpr int64_t kGaps = 12 * 1024;
+/// Bytes behind a row of f32 (`!tile.smem`).
+static constexpr int64_t kRowGap = 16;
 
+/// Returns the bytes of `tile` in shared memory, where rows of f32 have gaps.
 static int64_t countTileBytes(Value tile, Type element) {
-  return cast<RankedTensorType>(tile.getType()).getNumElements() *
-         element.getIntOrFloatBitWidth() / 8;
+  auto type = cast<RankedTensorType>(tile.getType());
+  int64_t bytes = type.getNumElements() * element.getIntOrFloatBitWidth() / 8;
+  bool hasGaps = type.getRank() == 2 && element.isF32();
+  return hasGaps ? bytes + kRowGap * type.getDimSize(0) : bytes;
 }
 
 static bool isRowSum(Operation &op) {

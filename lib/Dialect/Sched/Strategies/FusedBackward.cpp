@@ -273,7 +273,7 @@ private:
       return failure();
     if (std::string why = checkParts(*parts, cluster); !why.empty())
       return decline(why);
-    Grid grid;
+    Grid grid = getScanGrid(scan);
     if (cluster) {
       grid.split = kClusterBlocks;
       grid.cluster = true;

@@ -79,9 +79,6 @@ std::string FusedProgram::checkFit(ChunkMapOp map, ChunkScanOp scan,
                    "written"
                  : "its map reads an out of it in another way than it is "
                    "written";
-  if (first == scan.getOperation() && !scan.getInits().empty() &&
-      scan.getCarryBinding(0).has(DimKind::chunk))
-    return "its carries start anew every few chunks";
   return {};
 }
 

@@ -6,6 +6,8 @@
 
 #include "OwnMap.h"
 
+#include "wyvern/Dialect/Delta/Utils/Training.h"
+
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -14,11 +16,16 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 using namespace mlir::wyvern::sched;
 
-/// True if `scan` reads `out`, and nothing else does.
+/// True if `scan` reads `out`, and no other program does: a forward may save it
+/// for its backward.
 static bool isReadByAlone(OpResult out, ChunkScanOp scan) {
-  return !out.use_empty() && llvm::all_of(out.getUsers(), [&](Operation *user) {
-    return user == scan.getOperation();
-  });
+  auto isRead = [&](OpOperand &use) {
+    return use.getOwner() == scan.getOperation();
+  };
+  return llvm::any_of(out.getUses(), isRead) &&
+         llvm::all_of(out.getUses(), [&](OpOperand &use) {
+           return isRead(use) || isSavedBy(use);
+         });
 }
 
 bool sched::isReadBefore(ChunkMapOp map, ChunkScanOp scan) {

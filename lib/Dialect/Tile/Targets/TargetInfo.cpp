@@ -34,6 +34,7 @@ static constexpr TargetNumber numbers[] = {
     {"tile_registers_shared", &TargetInfo::tileRegistersShared},
     {"plain_registers", &TargetInfo::plainRegisters},
     {"state_columns", &TargetInfo::stateColumns},
+    {"spill_bytes", &TargetInfo::spillBytes},
     {"sms", &TargetInfo::sms},
     {"memory_bytes_per_cycle", &TargetInfo::memoryBytesPerCycle},
     {"launch_cycles", &TargetInfo::launchCycles},

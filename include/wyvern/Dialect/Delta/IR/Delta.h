@@ -67,8 +67,8 @@ struct BoundDim {
 
   bool operator==(const BoundDim &other) const {
     return kind == other.kind && multiple == other.multiple &&
-           offset == other.offset && end == other.end &&
-           parts == other.parts && rows == other.rows;
+           offset == other.offset && end == other.end && parts == other.parts &&
+           rows == other.rows;
   }
 };
 

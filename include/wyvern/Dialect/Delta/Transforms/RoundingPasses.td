@@ -145,9 +145,10 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
     }
     ```
 
-    A map stays whole where its channels are no multiple of `columns`, or no more than
-    these, or where a sum over the channels reads products with them, as the gradient
-    of a norm does. Remarks say so.
+    Sums over the channels that read what is made in parts, as the gradient of a norm
+    does, and what follows from them, are a third map. A map stays whole where its channels
+    are no multiple of `columns`, or no more than these, or where products with a decay
+    follow from such a sum. Remarks say so.
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"64",

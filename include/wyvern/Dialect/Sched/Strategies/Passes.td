@@ -80,7 +80,8 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     reads are in flight: the parts are so large that the role's threads hold `elements`
     elements of the state each, and `min_blocks` is what the registers then leave room
     for. Rows that pass through a convolution are computed once a block, an element a
-    thread: the role is then one that has `share_rows`.
+    thread, and a step that sums over the split dimension (the norm of an epilogue) has its blocks wait for
+    each other in every token, as a cluster: in both cases the role has `share_rows`.
 
     A program of other chunks, or without slots, is left for other strategies, with a
     remark.

@@ -190,6 +190,20 @@ def Tile_FirstSlotOp : Tile_Op<"first_slot", [Pure]> {
   let assemblyFormat = "$n `of` $cu `tokens` $tokens `chunk` $chunk attr-dict";
 }
 
+def Tile_UniformOp : Tile_Op<"uniform", [Pure]> {
+  let summary = "a number that all threads of the block have alike";
+  let description = [{
+    The operand, which fits 32 bits and is the same in all threads. What it is made of
+    is hidden from ptxas: the number takes one register in the loops that read it, and
+    nothing is held there to make it again.
+
+    Example: `%row = tile.uniform %start`
+  }];
+  let arguments = (ins Index:$operand);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$operand attr-dict";
+}
+
 def Tile_SyncOp : Tile_Op<"sync"> {
   let summary = "all warps of the block wait for each other";
   let description = [{

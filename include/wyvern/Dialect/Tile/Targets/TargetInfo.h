@@ -63,6 +63,8 @@ struct TargetInfo {
   int64_t tileRegistersShared = 0; ///< in a block that shares an SM
   int64_t plainRegisters = 0;      ///< a role's with a budget, beside its tiles
   int64_t stateColumns = 0;        ///< of 64 rows of a carried state
+  int64_t spillBytes =
+      0; ///< that a thread may store, where nothing else compiles
 
   // What work takes, in cycles of an SM: found by measurement, for estimates
   // (docs/rationale/variants.md). No kernel depends on them.

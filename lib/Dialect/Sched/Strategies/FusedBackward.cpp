@@ -73,8 +73,8 @@ static int64_t countRows(const FusedProgram &program) {
 }
 
 /// Returns the chain, in `parts` warpgroups of a block, and `mapRoles` roles of
-/// the map, with their budgets. A thread of the warp that loads apart from these
-/// has `loadRegisters`, 0 if there is none.
+/// the map, with their budgets. A thread of the warp that loads apart from
+/// these has `loadRegisters`, 0 if there is none.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
                                        int64_t parts, unsigned mapRoles,
                                        bool isCluster, int64_t loadRegisters) {
@@ -100,9 +100,9 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
       isCluster && !loadRegisters
           ? kOfLoneChain
           : std::max(share,
-                     kBesideCarries + program.countCarried(
-                                          isCluster ? parts * kClusterBlocks
-                                                    : parts));
+                     kBesideCarries +
+                         program.countCarried(isCluster ? parts * kClusterBlocks
+                                                        : parts));
   auto countOfMap = [&] {
     return (groups * share - parts * ofChain - loadRegisters) / others;
   };
@@ -186,8 +186,8 @@ static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
 
 /// Says how deep the channels of `plan` are, who loads, and how outs leave.
 /// Returns the bytes that are missing for that. `divided` says what a block has
-/// of what is loaded, null where it has all; `loadsApart` that a warp of its own
-/// loads.
+/// of what is loaded, null where it has all; `loadsApart` that a warp of its
+/// own loads.
 static int64_t planMemory(RolePlan &plan, KernelOp kernel,
                           const DividedMap *divided, bool loadsApart) {
   int64_t room = tile::getTarget(kernel).sharedBytes - kOtherBytes;
@@ -283,9 +283,9 @@ private:
     std::optional<int64_t> loadRegisters;
     if (loadsApart)
       loadRegisters = tile::getTarget(scan).leastRegisters;
-    SmallVector<PlannedRole> roles = divide(
-        program, *parts, loadsApart ? kMapRolesOfPairs : kMapRoles, cluster,
-        loadRegisters.value_or(0));
+    SmallVector<PlannedRole> roles =
+        divide(program, *parts, loadsApart ? kMapRolesOfPairs : kMapRoles,
+               cluster, loadRegisters.value_or(0));
     if (std::string why = checkRegisters(program, roles); !why.empty())
       return decline(why);
     RolePlan plan(program, roles, /*apart=*/true);

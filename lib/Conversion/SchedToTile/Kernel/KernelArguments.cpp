@@ -17,8 +17,6 @@ static bool isBetweenKernels(Value tensor) {
          llvm::none_of(tensor.getUsers(), llvm::IsaPred<func::ReturnOp>);
 }
 
-/// Returns how a kernel sees an in: matrices of 16 bits through a TMA
-/// descriptor, vectors and f32 through a pointer.
 /// True if a role that computes takes the in from memory itself.
 static bool isFetched(BlockArgument in) {
   return llvm::any_of(in.getUsers(), [](Operation *user) {
@@ -39,6 +37,8 @@ static int64_t countRowParts(const KernelContext &context, BlockArgument in) {
   return 1;
 }
 
+/// Returns how a kernel sees an in: matrices of 16 bits through a TMA
+/// descriptor, vectors and f32 through a pointer.
 static Type getInType(const KernelContext &context, unsigned i) {
   sched::KernelOp kernel = context.kernel;
   Value in = kernel.getIns()[i];

@@ -198,9 +198,8 @@ LogicalResult KernelOrientation::findSummands(sched::KernelOp kernel) {
   if (Operation *op = summands.follow(kernel, isOverParts))
     return op->emitOpError()
            << "makes something of a sum over what blocks have parts of; "
-              "expected what keeps sums, and a vector that is stored, which "
-              "the "
-              "blocks sum up";
+              "expected what keeps sums, and ends in a vector that is stored: "
+              "the blocks sum that up";
   return success();
 }
 

@@ -121,12 +121,13 @@ static void addExchange(OpBuilder &builder, KernelContext &context,
   auto blocks = static_cast<int64_t>(context.kernel.getSplit());
   auto role = store->getParentOfType<sched::RoleOp>();
   auto warps = static_cast<int64_t>(role.getWarps());
+  auto depth = static_cast<int64_t>(role.getCopies()); // which take turns
   int64_t size = blocks * tensorOf(store.getTile()).getDimSize(0);
   auto parts =
       tile::SmemType::get(builder.getContext(), size, builder.getF32Type());
   context.exchanges[store] = tile::AllocRingOp::create(
       builder, store.getLoc(),
-      tile::RingType::get(builder.getContext(), /*depth=*/1, Type(parts),
+      tile::RingType::get(builder.getContext(), depth, Type(parts),
                           tile::Fill::warps),
       warps, warps, /*offset=*/IntegerAttr(), /*barriers=*/IntegerAttr(),
       blocks);

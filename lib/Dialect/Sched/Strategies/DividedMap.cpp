@@ -7,6 +7,7 @@
 #include "DividedMap.h"
 
 #include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -87,4 +88,33 @@ int64_t DividedMap::countParts(const PlannedChannel &channel,
     return getReadDim(role, in) == first;
   });
   return first && areSame ? blocks : 1;
+}
+
+std::string DividedMap::divide(RolePlan &plan) const {
+  for (PlannedChannel &channel : plan.getChannels()) {
+    if (channel.filler != 0u)
+      continue;
+    if (!llvm::all_of(channel.types, [](Type type) {
+          auto tile = cast<RankedTensorType>(type);
+          return tile.getRank() == 2 && tile::isHalf(tile.getElementType());
+        }))
+      return "its map reads of it what is no matrix of 16 bits, which the "
+             "blocks of a cluster would hand each other";
+    channel.across = true;
+  }
+  if (const PlannedRole *role = findUndivided())
+    return "role " + role->name +
+           " of its map sums over the columns of all that it stores, or these "
+           "are no multiple of " +
+           std::to_string(blocks * tile::kBlockColumns) +
+           ": blocks of a cluster cannot each do a part";
+  if (Operation *op = findMisusedSum())
+    return ("its map makes by " + op->getName().getStringRef() +
+            " of a sum over columns, of which blocks of a cluster have parts, "
+            "what is no sum of theirs")
+        .str();
+  for (unsigned role = 1; role < plan.getRoles().size(); ++role)
+    if (dims[role])
+      plan.setDivided(role);
+  return {};
 }

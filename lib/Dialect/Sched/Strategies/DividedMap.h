@@ -27,18 +27,20 @@ public:
   /// The roles of `plan` are those of a chain, the first, and of a map.
   DividedMap(const RolePlan &plan, int64_t blocks);
 
-  /// Returns the first role that stores a matrix and that blocks cannot divide;
-  /// null if there is none.
-  const PlannedRole *findUndivided() const;
-  /// True if blocks divide `role`: it stores a matrix.
-  bool isDivided(unsigned role) const { return dims[role].has_value(); }
-  /// Returns what makes something of a sum over what blocks have parts of, and
-  /// is no sum; null if nothing does.
-  Operation *findMisusedSum() const;
+  /// Says in `plan` what the blocks hand each other, and which roles they
+  /// divide: those that store a matrix. Returns why they cannot; empty if they
+  /// can.
+  std::string divide(RolePlan &plan) const;
   /// Returns how many parts of in `in` blocks load, of `channel`.
   int64_t countParts(const PlannedChannel &channel, unsigned in) const;
 
 private:
+  /// Returns the first role that stores a matrix and that blocks cannot divide;
+  /// null if there is none.
+  const PlannedRole *findUndivided() const;
+  /// Returns what makes something of a sum over what blocks have parts of, and
+  /// is no sum; null if nothing does.
+  Operation *findMisusedSum() const;
   /// Returns the dimension that `role` can be divided along.
   std::optional<delta::TileDim> findDim(unsigned role) const;
   bool storesMatrix(unsigned role) const;

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ChannelOrder.h"
 #include "DividedMap.h"
 #include "MapPieces.h"
 #include "RoleWriter.h"
@@ -115,6 +116,30 @@ static SmallVector<PlannedRole> divide(const FusedProgram &program,
   return roles;
 }
 
+/// Returns why carries of `parts` parts have no warpgroups of a block, or of
+/// each block of a cluster; empty if they have.
+static std::string checkParts(int64_t parts, bool isCluster) {
+  constexpr int64_t kMostParts = 2;
+  if (parts > kMostParts)
+    return "its carries take more than two warpgroups";
+  if (isCluster && parts % kClusterBlocks != 0)
+    return "its carries have no part for each of the blocks of a cluster";
+  return {};
+}
+
+/// Returns why `roles` have too few registers; empty if they have enough.
+static std::string checkRegisters(const FusedProgram &program,
+                                  ArrayRef<PlannedRole> roles) {
+  int64_t ofMap = *roles.back().registers;
+  if (ofMap >= kOfRowsWithDecay || !hasDecay(program) ||
+      countRows(program) == 1)
+    return {};
+  return "the chain leaves " + std::to_string(ofMap) +
+         " registers to the roles of the map, which with a decay and several "
+         "rows a token need " +
+         std::to_string(kOfRowsWithDecay);
+}
+
 //===----------------------------------------------------------------------===//
 // Shared memory
 //===----------------------------------------------------------------------===//
@@ -159,48 +184,6 @@ static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   return channel.readers.back();
 }
 
-/// True if `operand` of an operation of `role` comes out of channel `number`,
-/// or is made there of what does.
-static bool isOutOf(const RolePlan &plan, Value operand, unsigned role,
-                    unsigned number) {
-  FusedProgram::Source source = plan.getSource(operand, role);
-  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
-  if (def && plan.getProgram().isFree(def))
-    return llvm::any_of(def->getOperands(), [&](Value from) {
-      return isOutOf(plan, from, role, number);
-    });
-  auto place = plan.findChannel(source, role);
-  return place && place->first == number;
-}
-
-/// Returns over how many operations some role holds the tiles of channel
-/// `number`, from its first to its last that reads them.
-static int64_t countHeld(const RolePlan &plan, unsigned number) {
-  int64_t most = 0;
-  for (unsigned role : plan.getChannels()[number].readers) {
-    std::optional<int64_t> first;
-    for (auto [i, op] : llvm::enumerate(plan.getRoles()[role].ops))
-      for (Value operand : op->getOperands())
-        if (isOutOf(plan, operand, role, number)) {
-          first = first.value_or(i);
-          most = std::max<int64_t>(most, i - *first);
-        }
-  }
-  return most;
-}
-
-/// Returns the numbers of channels in the order in which they are given a
-/// second place. Blocks of a cluster wait for each other's roles: first what a
-/// role holds longest, whose next tiles would come last.
-static SmallVector<unsigned> orderByNeed(const RolePlan &plan, bool isCluster) {
-  auto order = llvm::to_vector(llvm::seq<unsigned>(plan.getChannels().size()));
-  if (isCluster)
-    llvm::stable_sort(order, [&](unsigned a, unsigned b) {
-      return countHeld(plan, a) > countHeld(plan, b);
-    });
-  return order;
-}
-
 /// Says how deep the channels of `plan` are, who loads, and how outs leave.
 /// Returns the bytes that are missing for that. `divided` says what a block has
 /// of what is loaded, null where it has all; `loadsApart` that a warp of its
@@ -227,7 +210,7 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
     room -= staging;
   plan.setStores(isStaged ? PlannedRole::Stores::staged
                           : PlannedRole::Stores::direct);
-  for (unsigned number : orderByNeed(plan, divided != nullptr)) {
+  for (unsigned number : orderByNeed(plan, /*isCluster=*/divided != nullptr)) {
     PlannedChannel &channel = plan.getChannels()[number];
     if (int64_t bytes = countBytes(channel, kernel, divided);
         channel.depth == 1 && bytes <= room) {
@@ -243,42 +226,6 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
     channel.ahead = channel.depth;
   }
   return 0;
-}
-
-//===----------------------------------------------------------------------===//
-// Clusters
-//===----------------------------------------------------------------------===//
-
-/// Says what the blocks of a cluster hand each other, and which roles they
-/// divide. Returns why they cannot; empty if they can.
-static std::string share(RolePlan &plan, const DividedMap &divided) {
-  for (PlannedChannel &channel : plan.getChannels()) {
-    if (channel.filler != kChain)
-      continue;
-    if (!llvm::all_of(channel.types, [](Type type) {
-          auto tile = cast<RankedTensorType>(type);
-          return tile.getRank() == 2 && tile::isHalf(tile.getElementType());
-        }))
-      return "its map reads of it what is no matrix of 16 bits, which the "
-             "blocks of a cluster would hand each other";
-    channel.across = true;
-  }
-  if (const PlannedRole *role = divided.findUndivided())
-    return "role " + role->name +
-           " of its map sums over the columns of all that it stores, or these "
-           "are no multiple of " +
-           std::to_string(kClusterBlocks * tile::kBlockColumns) +
-           ": blocks of a cluster cannot each do a part";
-  if (Operation *op = divided.findMisusedSum())
-    return ("its map makes something of a sum over the columns that blocks of "
-            "a "
-            "cluster have parts of, by " +
-            op->getName().getStringRef() + ", that is no sum of theirs")
-        .str();
-  for (unsigned role = 1; role < plan.getRoles().size(); ++role)
-    if (divided.isDivided(role))
-      plan.setDivided(role);
-  return {};
 }
 
 //===----------------------------------------------------------------------===//
@@ -317,22 +264,16 @@ private:
   /// kernel can be made of.
   FailureOr<bool> fuse(const FusedProgram &program, StringRef name) {
     delta::ChunkScanOp scan = program.getScan();
+    auto decline = [&](StringRef why) {
+      FusedProgram::decline(scan, getArgument(), why);
+      return false;
+    };
     FailureOr<int64_t> parts = countSplitParts(scan);
     if (failed(parts))
       return failure();
-    constexpr int64_t kMostParts = 2;
-    if (*parts > kMostParts) {
-      FusedProgram::decline(scan, getArgument(),
-                            "its carries take more than two warpgroups");
-      return false;
-    }
+    if (std::string why = checkParts(*parts, cluster); !why.empty())
+      return decline(why);
     Grid grid = getScanGrid(scan);
-    if (cluster && *parts % kClusterBlocks != 0) {
-      FusedProgram::decline(
-          scan, getArgument(),
-          "its carries have no part for each of the blocks of a cluster");
-      return false;
-    }
     if (cluster) {
       grid.split = kClusterBlocks;
       grid.cluster = true;
@@ -345,25 +286,14 @@ private:
     SmallVector<PlannedRole> roles =
         divide(program, *parts, loadsApart ? kMapRolesOfPairs : kMapRoles,
                cluster, loadRegisters.value_or(0));
-
-    int64_t ofMap = *roles.back().registers;
-    if (ofMap < kOfRowsWithDecay && hasDecay(program) &&
-        countRows(program) > 1) {
-      FusedProgram::decline(scan, getArgument(),
-                            "the chain leaves " + std::to_string(ofMap) +
-                                " registers to the roles of the map, which "
-                                "with a decay and several rows a token need " +
-                                std::to_string(kOfRowsWithDecay));
-      return false;
-    }
+    if (std::string why = checkRegisters(program, roles); !why.empty())
+      return decline(why);
     RolePlan plan(program, roles, /*apart=*/true);
     std::optional<DividedMap> divided;
     if (cluster) {
       divided.emplace(plan, kClusterBlocks);
-      if (std::string why = share(plan, *divided); !why.empty()) {
-        FusedProgram::decline(scan, getArgument(), why);
-        return false;
-      }
+      if (std::string why = divided->divide(plan); !why.empty())
+        return decline(why);
     }
     delta::ChunkMapOp map = program.getMap();
     OpBuilder builder(map);
@@ -371,15 +301,12 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
         tensors, name, grid);
-    if (int64_t missing =
-            planMemory(plan, kernel, divided ? &*divided : nullptr,
-                       loadRegisters.has_value())) {
+    if (int64_t missing = planMemory(
+            plan, kernel, divided ? &*divided : nullptr, loadsApart)) {
       kernel.erase();
-      FusedProgram::decline(
-          scan, getArgument(),
-          "the tiles of a chunk of both take " + std::to_string(missing) +
-              " bytes of shared memory more than a block has");
-      return false;
+      return decline("the tiles of a chunk of both take " +
+                     std::to_string(missing) +
+                     " bytes of shared memory more than a block has");
     }
     RoleWriter(builder, plan, kernel, loadRegisters).write();
     replaceFused(program, tensors, kernel);

@@ -79,9 +79,9 @@ Value emitExp2(Emitter &e, Value x);
 /// spread tile.
 Value isFirstHolder(Emitter &e, SpreadAttr spread);
 
-/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4). An arrival
-/// is a release: a thread waits until its stores are done, those to device
-/// memory too.
+/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4). An
+/// arrival is a release: a thread waits until its stores are done, those to
+/// device memory too.
 void emitClusterArrive(Emitter &e);
 void emitClusterWait(Emitter &e);
 

@@ -79,10 +79,10 @@ Value emitExp2(Emitter &e, Value x);
 /// spread tile.
 Value isFirstHolder(Emitter &e, SpreadAttr spread);
 
-/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4). What was
-/// written before is there for the others with `isRelease` alone, for which a
-/// thread waits until its stores are done, those to device memory too.
-void emitClusterArrive(Emitter &e, bool isRelease);
+/// All threads of the cluster wait for each other (PTX ISA 9.7.13.4). An
+/// arrival is a release: a thread waits until its stores are done, those to
+/// device memory too.
+void emitClusterArrive(Emitter &e);
 void emitClusterWait(Emitter &e);
 
 /// Byte address of element (row, col) of a 16-bit swizzled tile; `col` is a

@@ -19,10 +19,8 @@ using namespace mlir::wyvern::tile;
 
 static constexpr int64_t kBytes = 4; // of an f32
 
-void tile::emitClusterArrive(Emitter &e, bool isRelease) {
-  e.ptx(isRelease ? "barrier.cluster.arrive.release.aligned;"
-                  : "barrier.cluster.arrive.relaxed.aligned;",
-        "~{memory}", {}, {});
+void tile::emitClusterArrive(Emitter &e) {
+  e.ptx("barrier.cluster.arrive.release.aligned;", "~{memory}", {}, {});
 }
 
 void tile::emitClusterWait(Emitter &e) {
@@ -218,7 +216,7 @@ template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     if constexpr (std::is_same_v<OpT, ClusterArriveOp>)
-      emitClusterArrive(e, /*isRelease=*/false);
+      emitClusterArrive(e);
     else
       emitClusterWait(e);
     rewriter.eraseOp(op);

@@ -162,23 +162,23 @@ SmallVector<Value> ContractEmitter::sumWarps(ArrayRef<Value> sums) {
   int64_t count = static_cast<int64_t>(sums.size()),
           warps = op.getSummedWarps();
   bool isOfBlocks = op.getBlocks() > 1;
-  auto meet = [&](bool isRelease) {
+  auto meet = [&] {
     if (!isOfBlocks) {
       e.ptx("bar.sync 0;", "~{memory}", {}, {});
       return;
     }
-    emitClusterArrive(e, isRelease);
+    emitClusterArrive(e);
     emitClusterWait(e);
   };
   // What was there has been read, and the blocks whose it is have begun.
-  meet(/*isRelease=*/false);
+  meet();
   Value offset = e.mul(e.udiv(e.threadId(), 32), count * kBytes);
   if (isOfBlocks)
     sendSums(sums, offset);
   else
     e.ifThen(e.cmp(LLVM::ICmpPredicate::eq, e.laneId(), e.c32(0)),
              [&] { storeSums(sums, e.add(scratch, offset)); });
-  meet(/*isRelease=*/true);
+  meet();
   SmallVector<Value> totals;
   int64_t parts = warps * static_cast<int64_t>(op.getBlocks());
   for (int64_t i = 0; i < count; ++i)

@@ -81,7 +81,7 @@ tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps
 // CHECK: "st.shared.f32
 // CHECK: "bar.sync 0;"
 // CHECK-COUNT-4: "ld.shared.v4.f32
-// CHECK: "barrier.cluster.arrive.relaxed.aligned;"
+// CHECK: "barrier.cluster.arrive.release.aligned;"
 // CHECK: "barrier.cluster.wait.acquire.aligned;"
 tile.kernel @rows(%x: !tile.global<tensor<?x1x128xf32>>, %w: !tile.global<tensor<?x3x128xf32>>, %f: !tile.global<tensor<?x128x4xf32>>,
                   %y: !tile.global<tensor<?x1x128xf32>, contiguous = true>, %h: index) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["x", "w", "f", "y", "tokens"] {

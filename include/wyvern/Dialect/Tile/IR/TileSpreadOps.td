@@ -252,9 +252,9 @@ def Tile_ClusterArriveOp : Tile_Op<"cluster_arrive", [
     MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "says to the blocks of the cluster that this thread has come so far";
   let description = [{
-    What a thread has read and used before it, it has read before any thread of the cluster writes
-    behind its `tile.cluster_wait`. What it has written may be seen later: to wait for that takes as
-    long as a store to device memory. Every thread of the kernel arrives and waits in turn.
+    What a thread has read and written before it, is read and written before what any
+    thread of the cluster does behind its `tile.cluster_wait`. Every thread of the kernel arrives and
+    waits in turn.
 
     Example: `tile.cluster_arrive`
   }];

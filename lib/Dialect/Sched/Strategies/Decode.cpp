@@ -27,8 +27,10 @@ using namespace mlir::wyvern::sched;
 /// multiplied with them. With so many, blocks of an SM have 128 KB of states on
 /// their way, several times what its memory bandwidth takes. More than a few
 /// rows of keys need more; with the fewer, ptxas loads them one after the
-/// other.
-static constexpr int64_t kThreadRegisters = 128, kManyKeysRegisters = 160;
+/// other. Where many are shared by the block's threads, each of these has the
+/// elements that it brings beside those that it uses.
+static constexpr int64_t kThreadRegisters = 128, kManyKeysRegisters = 160,
+                         kSharedKeysRegisters = 216;
 static constexpr int64_t kFewKeys = 3;
 static constexpr int64_t kWarpThreads = 32;
 /// Lanes of a warp among which the rows of a state are dealt out.
@@ -175,9 +177,14 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   int64_t held = std::max<int64_t>(elements / rows.most, 1);
   bool isSummed = llvm::any_of(
       scan.getBlock(), [&](Operation &op) { return classes.mixes(&op, *dim); });
+  bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
+  // A block that waits for others in every token has no time to wait for rows.
+  bool areShared = isConvolved || isSummed || shareRows;
+  bool areMany = rows.keys > kFewKeys;
   // An epilogue has operands and addresses of its own.
-  bool areMany = rows.keys > kFewKeys || isSummed;
-  int64_t registers = areMany ? kManyKeysRegisters : kThreadRegisters;
+  int64_t registers = areMany && areShared  ? kSharedKeysRegisters
+                      : areMany || isSummed ? kManyKeysRegisters
+                                            : kThreadRegisters;
   Division division = divide(target, state, state.getDimSize(dim->second),
                              warps, held, registers);
   // Blocks that sum over the split dimension together are a cluster.
@@ -199,9 +206,6 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   if (scan.getLengths())
     kernel.getLengthsMutable().assign(scan.getLengths());
   kernel.setFirstSlot(scan.getFirstSlot());
-  bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
-  // A block that waits for others in every token has no time to wait for rows.
-  bool areShared = isConvolved || isSummed || shareRows;
   writeRole(builder, scan, kernel, division.warps, areShared);
   numShared += areShared;
   scan->replaceAllUsesWith(kernel->getResults());

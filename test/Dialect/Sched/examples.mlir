@@ -109,3 +109,33 @@ func.func @carry(%x: tensor<?x64x64xf32>, %y: tensor<?x?x64xf32>) -> tensor<?x64
   }
   return %z : tensor<?x64x64xf32>
 }
+
+// Blocks of a cluster, a channel across them and a role that they divide.
+// CHECK-LABEL: func.func @cluster
+// CHECK: sched.kernel "blocks" grid(heads = 2, split = 2 cluster, over = sequences)
+// CHECK: %[[C:[^ ]*]] = sched.channel depth 1 fill warps across : <tensor<64x128xbf16>>
+// CHECK: sched.role "one" warps 4 {
+// CHECK: sched.role "two" warps 4 divided {
+func.func @cluster(%a: tensor<?x?x2x128xbf16>) {
+  %y = sched.kernel "blocks" grid(heads = 2, split = 2 cluster, over = sequences)
+      chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %a[seq, time, head, _] : tensor<?x?x2x128xbf16>)
+      outs(%z = [seq, time, head, _] : tensor<?x?x2x128xbf16>) {
+    %x = sched.channel depth 1 fill warps across : <tensor<64x128xbf16>>
+    sched.role "one" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : <tensor<?x?x2x128xbf16>> -> tensor<64x128xf32>
+        sched.put %X to %x : <tensor<64x128xbf16>>, tensor<64x128xf32>
+        sched.yield
+      }
+    }
+    sched.role "two" warps 4 divided {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %x : <tensor<64x128xbf16>> -> tensor<64x128xf32>
+        sched.store %X to %z : tensor<64x128xf32>, <tensor<?x?x2x128xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}

@@ -339,7 +339,7 @@ func.func @role_k46(%x: tensor<?x?x2x64xbf16>) {
 
 // -----
 
-func.func @role_k47(%x: tensor<?x?x2x64xbf16>) {
+func.func @role_k50(%x: tensor<?x?x2x64xbf16>) {
   %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {

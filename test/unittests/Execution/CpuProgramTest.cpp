@@ -180,7 +180,7 @@ TEST(CpuProgram, ErrorsAreStrings) {
   schedule.schedule = "nonsense";
   EXPECT_EQ(compileError(sums, schedule),
             "expected a schedule (separate, fused-blocks, fused-warps, "
-            "fused-backward), found 'nonsense'");
+            "fused-backward, clustered-backward), found 'nonsense'");
   CpuOptions backward;
   backward.backward = true;
   EXPECT_EQ(compileError(sums, backward),

@@ -318,9 +318,10 @@ class Decoder:
             whole = op(programs.spec)
             form = self.pool.first_slot, self.pool.layout == "vk"
             slots = read_slots, read_slots if write_slots is None else write_slots
-            raw = given
+            raw, fronts = given, None
             if "conv" in programs.prologue:
-                raw = given | _prefill.convolved(given, slots[0], form[0], cu_seqlens)
+                fronts = _prefill.fronts_of(given, slots[0], form[0], cu_seqlens)
+                raw = given | _prefill.convolved(given, fronts)
             made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
             kept = None
             if keep_every is not None:
@@ -328,8 +329,8 @@ class Decoder:
                     raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
                 kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
             o = _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
-            if "conv" in programs.prologue:
-                _prefill.write_windows(given, slots, form[0], cu_seqlens, kept)
+            if fronts:
+                _prefill.write_windows(given, fronts, slots[1], form[0], kept)
             return _prefill.finished(o, given, programs.epilogue)
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]

@@ -91,34 +91,46 @@ def write_slots(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, made: 
 _WINDOW, _FILTER = "_window", "_filter"
 
 
-def convolved(
+class Fronts(NamedTuple):
+    """What is in front of a prompt's rows: windows [N, w - 1, H, D] by the rows' names, and the prompt's tokens."""
+
+    windows: dict[str, torch.Tensor]
+    tokens: _conv.Tokens
+
+
+def fronts_of(
     given: Mapping[str, torch.Tensor], slots: torch.Tensor, first_slot: int, cu_seqlens: Optional[torch.Tensor]
-) -> dict[str, torch.Tensor]:
+) -> Fronts:
+    """Returns what is in front of the rows that pass through a step's convolution, out of their pools."""
+    names = [x.removesuffix(_FILTER) for x in given if x.endswith(_FILTER)]
+    windows = {name: read_slots(given[name + _WINDOW], slots, first_slot) for name in names}
+    return Fronts(windows, _conv.Tokens(given["q"], cu_seqlens))
+
+
+def convolved(given: Mapping[str, torch.Tensor], fronts: Fronts) -> dict[str, torch.Tensor]:
     """Returns the rows that pass through a step's convolution behind that of a prompt, by name."""
-    made = {}
-    for name in [x.removesuffix(_FILTER) for x in given if x.endswith(_FILTER)]:
-        window = read_slots(given[name + _WINDOW], slots, first_slot)
-        tokens = _conv.Tokens(given[name], cu_seqlens)
-        made[name] = _conv.convolve(given[name], window, given[name + _FILTER], tokens)
-    return made
+    return {
+        name: _conv.convolve(given[name], window, given[name + _FILTER], fronts.tokens)
+        for name, window in fronts.windows.items()
+    }
 
 
 def write_windows(
     given: Mapping[str, torch.Tensor],
-    slots: tuple[torch.Tensor, torch.Tensor],
+    fronts: Fronts,
+    slots: torch.Tensor,
     first_slot: int,
-    cu_seqlens: Optional[torch.Tensor],
     kept: "Optional[Kept]",
 ) -> None:
     """Writes the windows behind a prompt to their slots, and those behind what is kept on the way."""
-    for name in [x.removesuffix(_FILTER) for x in given if x.endswith(_FILTER)]:
+    tokens = fronts.tokens
+    for name, window in fronts.windows.items():
         pool, x = given[name + _WINDOW], given[name]
-        window, tokens = read_slots(pool, slots[0], first_slot), _conv.Tokens(x, cu_seqlens)
         for i, end in enumerate(kept.ends if kept else ()):
             made = _conv.window_behind(x, window, tokens, torch.full_like(tokens.lengths, end))
             write_slots(pool, kept.slots[:, i], first_slot, made)  # type: ignore[union-attr]
         made = _conv.window_behind(x, window, tokens, tokens.lengths)
-        write_slots(pool, slots[1], first_slot, made)
+        write_slots(pool, slots, first_slot, made)
 
 
 class Kept(NamedTuple):

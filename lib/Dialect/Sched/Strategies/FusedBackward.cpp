@@ -279,12 +279,12 @@ private:
       grid.cluster = true;
       *parts /= kClusterBlocks;
     }
-    bool loadsApart = cluster && hasDecay(program);
+    // Of who loads apart, if somebody does.
     std::optional<int64_t> loadRegisters;
-    if (loadsApart)
+    if (cluster && hasDecay(program))
       loadRegisters = tile::getTarget(scan).leastRegisters;
     SmallVector<PlannedRole> roles =
-        divide(program, *parts, loadsApart ? kMapRolesOfPairs : kMapRoles,
+        divide(program, *parts, loadRegisters ? kMapRolesOfPairs : kMapRoles,
                cluster, loadRegisters.value_or(0));
     if (std::string why = checkRegisters(program, roles); !why.empty())
       return decline(why);
@@ -301,8 +301,9 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
         tensors, name, grid);
-    if (int64_t missing = planMemory(
-            plan, kernel, divided ? &*divided : nullptr, loadsApart)) {
+    if (int64_t missing =
+            planMemory(plan, kernel, divided ? &*divided : nullptr,
+                       loadRegisters.has_value())) {
       kernel.erase();
       return decline("the tiles of a chunk of both take " +
                      std::to_string(missing) +

@@ -6,7 +6,10 @@
 
 #include "wyvern/Spec/LayerSpec.h"
 
+#include "FormatNumber.h"
+
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -36,19 +39,116 @@ std::string SpecProduct::str() const {
       " * ");
 }
 
-SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
-  SmallVector<SpecOperand> operands = {{"q", OperandRole::Query}};
-  if (spec.decay != DecayKind::None)
-    operands.push_back({"g", spec.decay == DecayKind::Head
-                                 ? OperandRole::HeadDecay
-                                 : OperandRole::ChannelDecay});
-  auto add = [&](const SpecProduct &product, OperandRole role, int64_t repeat) {
-    for (const SpecName &name : product.factors)
-      if (llvm::none_of(operands, [&](const SpecOperand &operand) {
-            return operand.name == name.text;
-          }))
-        operands.push_back({name.text, role, repeat, name.loc});
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+const Definition *LayerSpec::findDefinition(StringRef name) const {
+  for (const Definition &definition : llvm::reverse(definitions))
+    if (definition.name == name)
+      return &definition;
+  return nullptr;
+}
+
+const DeclaredName *LayerSpec::findDeclared(StringRef name) const {
+  auto found = llvm::find_if(
+      declared, [&](const DeclaredName &other) { return other.name == name; });
+  return found == declared.end() ? nullptr : &*found;
+}
+
+RowKind mlir::wyvern::getRowKind(OperandRole role) {
+  switch (role) {
+  case OperandRole::HeadDecay:
+  case OperandRole::Rate:
+  case OperandRole::RawHead:
+  case OperandRole::HeadParameter:
+    return RowKind::Head;
+  case OperandRole::ChannelDecay:
+  case OperandRole::RawChannel:
+  case OperandRole::ChannelParameter:
+    return RowKind::Channel;
+  case OperandRole::Value:
+  case OperandRole::ValueParameter:
+    return RowKind::Value;
+  default:
+    return RowKind::Key;
+  }
+}
+
+/// The role of an argument in an expression that makes rows of `kind`.
+static OperandRole getRole(RowKind kind, bool isParameter) {
+  switch (kind) {
+  case RowKind::Head:
+    return isParameter ? OperandRole::HeadParameter : OperandRole::RawHead;
+  case RowKind::Key:
+    return isParameter ? OperandRole::KeyParameter : OperandRole::Key;
+  case RowKind::Value:
+    return isParameter ? OperandRole::ValueParameter : OperandRole::Value;
+  case RowKind::Channel:
+    return isParameter ? OperandRole::ChannelParameter
+                       : OperandRole::RawChannel;
+  }
+  llvm_unreachable("unknown kind of row");
+}
+
+SpecOperand mlir::wyvern::getArgument(const LayerSpec &spec,
+                                      const Expression &name,
+                                      const SpecOperand &made) {
+  const DeclaredName *declared = spec.findDeclared(name.text);
+  bool isParameter = declared && declared->isParameter;
+  RowKind kind = declared ? declared->kind : getRowKind(made.role);
+  return {name.text, getRole(kind, isParameter), isParameter ? 1 : made.repeat,
+          name.loc};
+}
+
+void mlir::wyvern::forEachName(
+    const LayerSpec &spec, const Expression &value,
+    llvm::function_ref<void(const Expression &)> handle) {
+  llvm::SmallDenseSet<int> seen;
+  auto visit = [&](auto &&self, const Expression &expression) -> void {
+    if (expression.kind == Expression::Name && expression.definition < 0)
+      handle(expression);
+    else if (expression.kind == Expression::Name &&
+             seen.insert(expression.definition).second)
+      self(self, spec.definitions[expression.definition].value);
+    for (const Expression &operand : expression.operands)
+      self(self, operand);
   };
+  visit(visit, value);
+}
+
+/// The product of one name, which no file has said.
+static SpecProduct productOf(StringRef name) {
+  SpecProduct product;
+  product.factors.push_back({name.str(), {}});
+  return product;
+}
+
+SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
+  SmallVector<SpecOperand> operands;
+  auto addName = [&](const SpecOperand &added) {
+    if (llvm::none_of(operands, [&](const SpecOperand &operand) {
+          return operand.name == added.name;
+        }))
+      operands.push_back(added);
+  };
+  auto add = [&](const SpecProduct &product, OperandRole role, int64_t repeat) {
+    for (const SpecName &name : product.factors) {
+      SpecOperand read = {name.text, role, repeat, name.loc};
+      if (const Definition *definition = spec.findDefinition(name.text))
+        forEachName(spec, definition->value, [&](const Expression &argument) {
+          addName(getArgument(spec, argument, read));
+        });
+      else
+        addName(read);
+    }
+  };
+  add(productOf("q"), OperandRole::Query, 1);
+  if (spec.decay != DecayKind::None)
+    add(productOf("g"),
+        spec.decay == DecayKind::Head ? OperandRole::HeadDecay
+                                      : OperandRole::ChannelDecay,
+        1);
   for (const StepSpec &step : spec.steps) {
     add(step.write, OperandRole::Key, step.repeat);
     add(step.erase, OperandRole::Key, step.repeat);
@@ -68,8 +168,7 @@ SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
   return operands;
 }
 
-/// The shortest decimal that reads back as `value`.
-static std::string formatNumber(double value) {
+std::string mlir::wyvern::formatNumber(double value) {
   std::string text;
   for (int precision : {6, 15, 16, 17}) {
     text.clear();
@@ -103,6 +202,8 @@ static void printStep(const StepSpec &step, llvm::raw_ostream &os) {
      << "}\n";
 }
 
+static void printComputed(const LayerSpec &spec, llvm::raw_ostream &os);
+
 void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
   if (!spec.modelLayers.empty()) {
     os << "# model layers (from 0): ";
@@ -117,6 +218,7 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
   os << (spec.steps.empty() ? " []\n" : "\n");
   for (const StepSpec &step : spec.steps)
     printStep(step, os);
+  printComputed(spec, os);
   if (spec.levels != LevelKind::None)
     os << "levels: " << stringify(spec.levels)
        << "\nmax_tokens: " << spec.maxTokens << '\n';
@@ -126,6 +228,43 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
     os << "lower_bound: " << formatNumber(*spec.lowerBound) << '\n';
   if (!spec.variants.empty())
     os << "variants: [" << llvm::join(spec.variants, ", ") << "]\n";
+}
+
+static StringRef stringify(RowKind kind) {
+  static constexpr StringLiteral names[] = {"head", "key", "value", "channel"};
+  return names[static_cast<unsigned>(kind)];
+}
+
+/// The declared names as specs have them: inputs, or parameters.
+static llvm::json::Object declaredToJSON(const LayerSpec &spec,
+                                         bool isParameter) {
+  llvm::json::Object object;
+  for (const DeclaredName &name : spec.declared)
+    if (name.isParameter == isParameter)
+      object[name.name] = stringify(name.kind);
+  return object;
+}
+
+static void printDeclared(const LayerSpec &spec, bool isParameter,
+                          llvm::raw_ostream &os) {
+  StringRef separator = isParameter ? "parameters: {" : "inputs: {";
+  for (const DeclaredName &name : spec.declared)
+    if (name.isParameter == isParameter) {
+      os << separator << name.name << ": " << stringify(name.kind);
+      separator = ", ";
+    }
+  if (separator == ", ")
+    os << "}\n";
+}
+
+static void printComputed(const LayerSpec &spec, llvm::raw_ostream &os) {
+  if (spec.definitions.empty())
+    return;
+  os << "compute:\n";
+  for (const Definition &definition : spec.definitions)
+    os << "  - " << definition.name << ": " << definition.value.str() << '\n';
+  printDeclared(spec, /*isParameter=*/false, os);
+  printDeclared(spec, /*isParameter=*/true, os);
 }
 
 static llvm::json::Object toJSON(const StepSpec &step) {
@@ -165,6 +304,15 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
   }
   if (!spec.prologue.empty())
     object["prologue"] = llvm::json::Array(spec.prologue);
+  if (!spec.definitions.empty()) {
+    llvm::json::Array computed;
+    for (const Definition &definition : spec.definitions)
+      computed.push_back(Object{{definition.name, definition.value.str()}});
+    object["compute"] = std::move(computed);
+  }
+  for (bool isParameter : {false, true})
+    if (Object names = declaredToJSON(spec, isParameter); !names.empty())
+      object[isParameter ? "parameters" : "inputs"] = std::move(names);
   if (spec.lowerBound)
     object["lower_bound"] = *spec.lowerBound;
   if (!spec.variants.empty())

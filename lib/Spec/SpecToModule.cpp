@@ -6,6 +6,8 @@
 
 #include "wyvern/Spec/SpecToModule.h"
 
+#include "TokenMapBuilder.h"
+
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 
@@ -80,29 +82,40 @@ Type EntryBuilder::getStateType() {
 
 Type EntryBuilder::getType(const SpecOperand &operand) {
   constexpr int64_t any = ShapedType::kDynamic;
+  int64_t keyHeads = spec.keyHeads, heads = spec.valueHeads;
   Type element = getElementType(), wide = getStateType();
+  auto tensor = [](ArrayRef<int64_t> shape, Type type) {
+    return RankedTensorType::get(shape, type);
+  };
   switch (operand.role) {
   case OperandRole::Query:
   case OperandRole::Key:
-    return RankedTensorType::get({any, any, spec.keyHeads, spec.keyDim},
-                                 element);
+    return tensor({any, any, keyHeads, spec.keyDim}, element);
   case OperandRole::Value:
-    return RankedTensorType::get({any, any, spec.valueHeads, spec.valueDim},
-                                 element);
+    return tensor({any, any, heads, spec.valueDim}, element);
+  case OperandRole::RawHead:
+    return tensor({any, any, heads}, element);
+  case OperandRole::RawChannel:
+    return tensor({any, any, heads, spec.keyDim}, element);
   case OperandRole::HeadDecay:
   case OperandRole::Rate:
-    return RankedTensorType::get({any, any, spec.valueHeads}, wide);
-  case OperandRole::LevelScales:
-    return RankedTensorType::get(
-        {any, any, spec.valueHeads * spec.getNumStates()}, wide);
+    return tensor({any, any, heads}, wide);
   case OperandRole::ChannelDecay:
-    return RankedTensorType::get({any, any, spec.valueHeads, spec.keyDim},
-                                 wide);
+    return tensor({any, any, heads, spec.keyDim}, wide);
+  case OperandRole::HeadParameter:
+    return tensor({heads}, wide);
+  case OperandRole::KeyParameter:
+    return tensor({keyHeads, spec.keyDim}, wide);
+  case OperandRole::ValueParameter:
+    return tensor({heads, spec.valueDim}, wide);
+  case OperandRole::ChannelParameter:
+    return tensor({heads, spec.keyDim}, wide);
+  case OperandRole::LevelScales:
+    return tensor({any, any, heads * spec.getNumStates()}, wide);
   case OperandRole::InitialState:
-    return RankedTensorType::get(
-        {any, spec.valueHeads, spec.keyDim, spec.valueDim}, wide);
+    return tensor({any, heads, spec.keyDim, spec.valueDim}, wide);
   case OperandRole::CuSeqlens:
-    return RankedTensorType::get({any}, builder.getI64Type());
+    return tensor({any}, builder.getI64Type());
   }
   llvm_unreachable("unknown operand role");
 }
@@ -178,6 +191,11 @@ void EntryBuilder::build() {
   // With levels a sequence ends in many states, of which a caller has no use.
   bool hasLevels = spec.levels != LevelKind::None;
   createFunction(operands, ArrayRef(results).drop_back(hasLevels));
+  auto locate = [&](SMLoc loc) { return getLoc(loc); };
+  TokenMapBuilder maps(builder, spec, getElementType(), getStateType(), values,
+                       locate);
+  for (auto &[name, value] : maps.build())
+    values[name] = value;
   SmallVector<Attribute> steps;
   SmallVector<Value> stepOperands;
   for (const StepSpec &step : spec.steps)

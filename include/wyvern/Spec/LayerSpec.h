@@ -12,6 +12,8 @@
 #ifndef WYVERN_SPEC_LAYERSPEC_H
 #define WYVERN_SPEC_LAYERSPEC_H
 
+#include "wyvern/Spec/Expression.h"
+
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/JSON.h"
@@ -74,6 +76,10 @@ struct LayerSpec {
   LevelKind levels = LevelKind::None;
   int64_t maxTokens = 0;
   llvm::SMLoc levelsLoc;
+  /// What stands in front of the recurrence, in order, and what its arguments
+  /// are where that does not follow from what is made of them.
+  std::vector<Definition> definitions;
+  std::vector<DeclaredName> declared;
   /// What the layer computes of its operands: norm, gates (delta-form-wy).
   std::vector<std::string> prologue;
   /// What log decays are at least, if gates are made with a bound.
@@ -87,6 +93,11 @@ struct LayerSpec {
   /// does not come from a model.
   std::vector<int64_t> modelLayers;
   llvm::SMLoc loc;
+
+  /// Returns what `name` is where the recurrence reads it; null for an argument.
+  const Definition *findDefinition(llvm::StringRef name) const;
+  /// Returns what the spec says of the argument `name`; null for nothing.
+  const DeclaredName *findDeclared(llvm::StringRef name) const;
 
   /// The states of a value head: one, or one a level.
   int64_t getNumStates() const {
@@ -102,6 +113,12 @@ enum class OperandRole {
   Key,          ///< [B, T * n, H, K] in the spec's dtype
   Value,        ///< [B, T * n, HV, V] in the spec's dtype
   Rate,         ///< [B, T * n, HV], f32 (f64 for f64)
+  RawHead,      ///< [B, T * n, HV] in the spec's dtype, of an expression
+  RawChannel,   ///< [B, T * n, HV, K] in the spec's dtype, of an expression
+  HeadParameter,    ///< [HV], f32 (f64 for f64), as those below
+  KeyParameter,     ///< [H, K]
+  ValueParameter,   ///< [HV, V]
+  ChannelParameter, ///< [HV, K]
   LevelScales,  ///< [B, T, HV * levels], f32 (f64 for f64)
   InitialState, ///< [N, HV, K, V], f32 (f64 for f64)
   CuSeqlens     ///< [N + 1] i64, or [0]: not packed
@@ -113,6 +130,18 @@ struct SpecOperand {
   int64_t repeat = 1;   ///< Rows a token.
   llvm::SMLoc loc = {}; ///< Where it is first named; of the spec if it is not.
 };
+
+/// Returns what a row of an operand is.
+RowKind getRowKind(OperandRole role);
+
+/// Returns the argument that `name` is, in an expression that makes `made`.
+SpecOperand getArgument(const LayerSpec &spec, const Expression &name,
+                        const SpecOperand &made);
+
+/// Calls `handle` with each argument that `value` reads, itself or through
+/// what was computed before it, in the order of their places.
+void forEachName(const LayerSpec &spec, const Expression &value,
+                 llvm::function_ref<void(const Expression &)> handle);
 
 /// The operands of the entry function in order: q, the decay g, those of the
 /// steps in order of first appearance, then initial_state, or level_scales in a

@@ -14,6 +14,7 @@
 
 #include "FormWY.h"
 #include "RecurrenceTiles.h"
+#include "TokenMaps.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/HeadSums.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
@@ -156,6 +157,11 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   if (failed(chunk))
     return failure();
 
+  // The rows of a level are those of a chunk.
+  auto ofChunk = [](int64_t) -> int64_t { return 0; };
+  if (failed(widenTokenMaps(op, *chunk, ofChunk)))
+    return failure();
+
   ImplicitLocOpBuilder b(op.getLoc(), op);
   int64_t levels = op.getNumLevels(), heads = op.getValueHeads() * levels;
   ScanIns ins = collectIns(op);
@@ -163,8 +169,6 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   RankedTensorType output = op.getOutput().getType();
   SmallVector<int64_t> shape(output.getShape());
   shape[2] = heads;
-  // The rows of a level are those of a chunk.
-  auto ofChunk = [](int64_t) -> int64_t { return 0; };
   ChunkScanOp scan = createScan(
       b, op, ins.getOperands(), ins.getBindings(ofChunk),
       createStates(b, op, heads), {output.clone(shape), 0, *chunk, heads});

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`compute` of a spec: what a layer makes of its arguments for each token, forward and backward, on the CPU.
+
+Judged by autograd through the same expressions and the recurrence in float64, token by token (compute_cases.py)."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wyvern
+from step_cases import error, small
+
+pytest.importorskip("wyvern._compiler", reason="built without the compiler")
+pytest.importorskip("torch")
+
+import compute_cases
+import prologue_cases
+
+ROOT = Path(__file__).resolve().parents[2]
+TIME = 83  # one chunk of 64 rows and a part
+PACKED = np.array([0, 1, 1, 66, 80])  # lengths 1, 0, 65, 14; three rows that nobody owns
+
+
+def file(name):
+    return (ROOT / "specs" / "layers" / f"{name}.yaml").read_text()
+
+
+def layer(compute, steps="{write: k, value: v, rate: beta}", decay="head", more=""):
+    lines = "".join(f"  - {line}\n" for line in compute)
+    return f"""name: layer
+heads: {{key: 2, value: 2}}
+dims: {{key: 16, value: 8}}
+dtype: bf16
+decay: {decay}
+compute:
+{lines}{more}steps:
+  - {steps}
+"""
+
+
+LAYERS = {
+    "kda": file("kda"),
+    "rwkv7": file("rwkv7"),
+    "names": layer(
+        ["g: -exp(speed) * softplus(x + shift)", "beta: 2 * sigmoid(y)", "k: normalize(silu(k))", "q: normalize(silu(q))"],
+        more="parameters: {speed: head, shift: head}\n",
+    ),
+    "products": layer(
+        ["m: sigmoid(m)", "k: normalize(k)", "b: sigmoid(b) * k"],
+        "{write: m * k, erase: b, written: w * v}",
+        "channel",
+    ),
+    "scaled keys": layer(
+        ["k: eta * normalize(k) - (k - p) * 0.125", "p: eta * p", "v: v + u * exp(-0.5 * v)"],
+        "{write: k, erase: p, value: v, reads: before_decay}",
+        more="inputs: {eta: head}\nparameters: {u: value}\n",
+    ),
+    "repeated": layer(["k: normalize(k)", "beta: sigmoid(b)", "v: silu(v)"], "{write: k, value: v, rate: beta, repeat: 3}"),
+    "groups": layer(["k: normalize(k)", "q: normalize(q)", "beta: sigmoid(b)"], decay="none").replace("value: 2}\nd", "value: 4}\nd"),
+    "gates of one": layer(["g: -softplus(a)", "q: q * (1 + w)"], more="parameters: {w: key}\n"),
+}
+
+
+@functools.lru_cache(maxsize=None)
+def program_of(spec, precision):
+    return wyvern.compile(spec, target="cpu", precision=precision, training=True)
+
+
+def errors(spec, precision, seed, packed=False):
+    """Returns the error of each output and gradient, by name."""
+    program = program_of(spec, precision)
+    rng = np.random.default_rng(seed)
+    batch, tokens, sequences = (1, int(PACKED[-1]) + 3, len(PACKED) - 1) if packed else (2, TIME, 2)
+    raw, seeds = prologue_cases.draw_held(rng, program, batch, tokens, sequences)
+    cu_seqlens = PACKED if packed else None
+    found = prologue_cases.run(program, raw, seeds, cu_seqlens)
+    wanted = compute_cases.reference(spec, raw, seeds, cu_seqlens)
+    assert set(found) == set(wanted)
+    return {name: error(found[name], wanted[name]) for name in wanted}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_compute_is_exact_in_float64(name, packed):
+    text = LAYERS[name]
+    key_heads = 1 if name == "groups" else 2
+    spec = small(text, key_heads=key_heads, key=16, value=8, dtype="f64") if name != "groups" else text.replace("bf16", "f64")
+    found = errors(spec, "f64", seed=1, packed=packed)
+    assert max(found.values()) < 1e-9, found

@@ -16,8 +16,9 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 ArrayRef<StringRef> mlir::wyvern::getExpressionFunctions() {
-  static constexpr StringRef functions[] = {"exp", "normalize", "sigmoid",
-                                            "silu", "softplus"};
+  static constexpr StringRef functions[] = {"exp", "normalize", "rotate",
+                                            "running_sum", "sigmoid", "silu",
+                                            "softplus"};
   return functions;
 }
 
@@ -232,13 +233,19 @@ FailureOr<Expression> Parser::parseName() {
   if (!llvm::is_contained(getExpressionFunctions(), name))
     return fail(loc, "there is no function '" + name + "'; expected one of " +
                          llvm::join(getExpressionFunctions(), ", "));
-  FailureOr<Expression> operand = parseSum();
-  if (failed(operand))
-    return failure();
+  Expression made = make(Expression::Call, loc);
+  made.text = name.str();
+  size_t count = name == "rotate" ? 2 : 1;
+  do {
+    FailureOr<Expression> operand = parseSum();
+    if (failed(operand))
+      return failure();
+    made.operands.push_back(*operand);
+  } while (made.operands.size() < count && consume(','));
+  if (made.operands.size() < count)
+    return failHere("',' and the angles to rotate by");
   if (!consume(')'))
     return failHere("')'");
-  Expression made = make(Expression::Call, loc, {*operand});
-  made.text = name.str();
   return made;
 }
 

@@ -70,6 +70,9 @@ RowKind mlir::wyvern::getRowKind(OperandRole role) {
   case OperandRole::Value:
   case OperandRole::ValueParameter:
     return RowKind::Value;
+  case OperandRole::Angle:
+  case OperandRole::AngleParameter:
+    return RowKind::Angle;
   default:
     return RowKind::Key;
   }
@@ -87,34 +90,57 @@ static OperandRole getRole(RowKind kind, bool isParameter) {
   case RowKind::Channel:
     return isParameter ? OperandRole::ChannelParameter
                        : OperandRole::RawChannel;
+  case RowKind::Angle:
+    return isParameter ? OperandRole::AngleParameter : OperandRole::Angle;
   }
   llvm_unreachable("unknown kind of row");
 }
 
 SpecOperand mlir::wyvern::getArgument(const LayerSpec &spec,
-                                      const Expression &name,
-                                      const SpecOperand &made) {
+                                      const Expression &name, RowKind kind,
+                                      int64_t repeat) {
+  if (name.definition >= 0)
+    return {"@" + std::to_string(name.definition), OperandRole::Angle, repeat,
+            name.loc};
   const DeclaredName *declared = spec.findDeclared(name.text);
   bool isParameter = declared && declared->isParameter;
-  RowKind kind = declared ? declared->kind : getRowKind(made.role);
-  return {name.text, getRole(kind, isParameter), isParameter ? 1 : made.repeat,
-          name.loc};
+  return {name.text, getRole(declared ? declared->kind : kind, isParameter),
+          isParameter ? 1 : repeat, name.loc};
+}
+
+SpecOperand mlir::wyvern::getSummed(const LayerSpec &spec, int number) {
+  return getArgument(spec, spec.definitions[number].value.operands.front(),
+                     RowKind::Angle, /*repeat=*/1);
+}
+
+SmallVector<int> LayerSpec::getRunningSums() const {
+  SmallVector<int> numbers;
+  for (auto [i, definition] : llvm::enumerate(definitions))
+    if (isRunningSum(definition.value))
+      numbers.push_back(static_cast<int>(i));
+  return numbers;
 }
 
 void mlir::wyvern::forEachName(
-    const LayerSpec &spec, const Expression &value,
-    llvm::function_ref<void(const Expression &)> handle) {
-  llvm::SmallDenseSet<int> seen;
-  auto visit = [&](auto &&self, const Expression &expression) -> void {
-    if (expression.kind == Expression::Name && expression.definition < 0)
-      handle(expression);
-    else if (expression.kind == Expression::Name &&
-             seen.insert(expression.definition).second)
-      self(self, spec.definitions[expression.definition].value);
-    for (const Expression &operand : expression.operands)
-      self(self, operand);
+    const LayerSpec &spec, const Expression &value, RowKind kind,
+    llvm::function_ref<void(const Expression &, RowKind)> handle) {
+  llvm::DenseSet<std::pair<int, int>> seen;
+  auto visit = [&](auto &&self, const Expression &expression,
+                   RowKind kind) -> void {
+    bool isName = expression.kind == Expression::Name;
+    const Definition *read = isName && expression.definition >= 0
+                                 ? &spec.definitions[expression.definition]
+                                 : nullptr;
+    if (isName && (!read || isRunningSum(read->value)))
+      handle(expression, kind);
+    else if (read && seen.insert({expression.definition, int(kind)}).second)
+      self(self, read->value, kind);
+    bool rotates =
+        expression.kind == Expression::Call && expression.text == "rotate";
+    for (auto [i, operand] : llvm::enumerate(expression.operands))
+      self(self, operand, rotates && i == 1 ? RowKind::Angle : kind);
   };
-  visit(visit, value);
+  visit(visit, value, kind);
 }
 
 /// The product of one name, which no file has said.
@@ -136,9 +162,12 @@ SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
     for (const SpecName &name : product.factors) {
       SpecOperand read = {name.text, role, repeat, name.loc};
       if (const Definition *definition = spec.findDefinition(name.text))
-        forEachName(spec, definition->value, [&](const Expression &argument) {
-          addName(getArgument(spec, argument, read));
-        });
+        forEachName(spec, definition->value, getRowKind(role),
+                    [&](const Expression &argument, RowKind kind) {
+                      addName(argument.definition < 0
+                                  ? getArgument(spec, argument, kind, repeat)
+                                  : getSummed(spec, argument.definition));
+                    });
       else
         addName(read);
     }
@@ -156,11 +185,18 @@ SmallVector<SpecOperand> mlir::wyvern::getOperands(const LayerSpec &spec) {
     add(step.written, OperandRole::Value, step.repeat);
     add(step.rate, OperandRole::Rate, step.repeat);
   }
-  if (spec.levels == LevelKind::None)
-    operands.push_back({"initial_state", OperandRole::InitialState});
-  else
+  if (spec.levels != LevelKind::None)
     operands.push_back(
         {"level_scales", OperandRole::LevelScales, 1, spec.levelsLoc});
+  if (spec.hasStates())
+    operands.push_back({"initial_state", OperandRole::InitialState});
+  if (spec.resumes && spec.levels != LevelKind::None)
+    operands.push_back({"positions", OperandRole::Positions});
+  if (spec.resumes)
+    for (int number : spec.getRunningSums())
+      operands.push_back({"initial_" + spec.definitions[number].name,
+                          OperandRole::InitialAngles, 1,
+                          spec.definitions[number].loc});
   operands.push_back({"cu_seqlens", OperandRole::CuSeqlens});
   for (SpecOperand &operand : operands)
     if (!operand.loc.isValid())
@@ -222,6 +258,8 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
   if (spec.levels != LevelKind::None)
     os << "levels: " << stringify(spec.levels)
        << "\nmax_tokens: " << spec.maxTokens << '\n';
+  if (spec.resumes)
+    os << "resume: true\n";
   if (!spec.prologue.empty())
     os << "prologue: [" << llvm::join(spec.prologue, ", ") << "]\n";
   if (spec.lowerBound)
@@ -231,7 +269,8 @@ void mlir::wyvern::printSpec(const LayerSpec &spec, llvm::raw_ostream &os) {
 }
 
 static StringRef stringify(RowKind kind) {
-  static constexpr StringLiteral names[] = {"head", "key", "value", "channel"};
+  static constexpr StringLiteral names[] = {"head", "key", "value", "channel",
+                                            "angle"};
   return names[static_cast<unsigned>(kind)];
 }
 
@@ -302,6 +341,8 @@ llvm::json::Object mlir::wyvern::toJSON(const LayerSpec &spec) {
     object["levels"] = stringify(spec.levels);
     object["max_tokens"] = spec.maxTokens;
   }
+  if (spec.resumes)
+    object["resume"] = true;
   if (!spec.prologue.empty())
     object["prologue"] = llvm::json::Array(spec.prologue);
   if (!spec.definitions.empty()) {

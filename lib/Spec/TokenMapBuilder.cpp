@@ -25,7 +25,8 @@ using namespace mlir::wyvern::delta;
 static bool isParameter(OperandRole role) {
   return llvm::is_contained(
       {OperandRole::HeadParameter, OperandRole::KeyParameter,
-       OperandRole::ValueParameter, OperandRole::ChannelParameter},
+       OperandRole::ValueParameter, OperandRole::ChannelParameter,
+       OperandRole::AngleParameter},
       role);
 }
 
@@ -34,7 +35,8 @@ static bool isDecay(OperandRole role) {
 }
 
 bool TokenMapBuilder::hasValueHeads(const SpecOperand &operand) {
-  return getRowKind(operand.role) != RowKind::Key;
+  RowKind kind = getRowKind(operand.role);
+  return kind != RowKind::Key && kind != RowKind::Angle;
 }
 
 void TokenMapBuilder::addMade(const SpecOperand &operand) {
@@ -43,18 +45,23 @@ void TokenMapBuilder::addMade(const SpecOperand &operand) {
     return;
   SmallVector<SpecOperand> read;
   bool ofValueHeads = hasValueHeads(operand);
-  forEachName(spec, definition->value, [&](const Expression &name) {
-    read.push_back(getArgument(spec, name, operand));
+  auto addRead = [&](const Expression &name, RowKind kind) {
+    read.push_back(getArgument(spec, name, kind, operand.repeat));
     ofValueHeads |= hasValueHeads(read.back());
-  });
+  };
+  forEachName(spec, definition->value, getRowKind(operand.role), addRead);
   int64_t heads = ofValueHeads ? spec.valueHeads : spec.keyHeads;
-  bool isOwn = operand.role == OperandRole::ChannelDecay;
+  bool isOwn = operand.role == OperandRole::ChannelDecay ||
+               llvm::any_of(read, [](const SpecOperand &argument) {
+                 return getRowKind(argument.role) == RowKind::Angle;
+               });
+  std::string name = isOwn ? operand.name : std::string();
   auto *map = llvm::find_if(maps, [&](const Map &other) {
     return other.heads == heads && other.repeat == operand.repeat &&
-           other.isDecay == isOwn;
+           other.name == name;
   });
   if (map == maps.end()) {
-    maps.push_back({heads, operand.repeat, isOwn, {}, {}});
+    maps.push_back({heads, operand.repeat, name, {}, {}});
     map = &maps.back();
   }
   auto addTo = [](SmallVectorImpl<SpecOperand> &operands,
@@ -117,7 +124,27 @@ RankedTensorType TokenMapBuilder::getOutType(const Map &map,
   return RankedTensorType::get(shape, isWide ? Type(compute) : element);
 }
 
+/// Angles count from 0, or from where the sequence goes on.
+void TokenMapBuilder::buildRunningSums() {
+  for (int number : spec.getRunningSums()) {
+    const Definition &definition = spec.definitions[number];
+    Value x = arguments.lookup(getSummed(spec, number).name);
+    Value init = arguments.lookup("initial_" + definition.name);
+    auto type = cast<RankedTensorType>(x.getType());
+    auto total = RankedTensorType::get(
+        {ShapedType::kDynamic, type.getDimSize(2), type.getDimSize(3)},
+        type.getElementType());
+    auto sum = RunningSumOp::create(
+        builder, getLoc(definition.loc), type, total, x,
+        spec.resumes ? init : Value(), arguments.lookup("cu_seqlens"),
+        /*reverse=*/false, /*wrapped=*/true);
+    runningSums["@" + std::to_string(number)] = sum.getSums();
+    totals.push_back(sum.getTotal());
+  }
+}
+
 SmallVector<std::pair<std::string, Value>> TokenMapBuilder::build() {
+  buildRunningSums();
   collect();
   SmallVector<std::pair<std::string, Value>> results;
   for (const Map &map : maps)
@@ -131,7 +158,8 @@ ChunkMapOp TokenMapBuilder::buildMap(const Map &map) {
   SmallVector<Attribute> inBindings, outBindings;
   SmallVector<Type> outTypes;
   for (const SpecOperand &read : map.read) {
-    ins.push_back(arguments.lookup(read.name));
+    Value sum = runningSums.lookup(read.name);
+    ins.push_back(sum ? sum : arguments.lookup(read.name));
     inBindings.push_back(getBinding(read));
   }
   for (const SpecOperand &made : map.made) {
@@ -230,7 +258,28 @@ TokenMapBuilder::Term TokenMapBuilder::emitBinary(Expression::Kind kind, Term a,
   return made;
 }
 
+/// Channels d and d + K / 2 are a pair, which angle d turns.
+TokenMapBuilder::Term TokenMapBuilder::emitRotation(const Expression &value) {
+  TileBuilder tile(*inside, compute);
+  Term row = {{}, 0, /*hasRows=*/true, /*hasChannels=*/true};
+  Value x = fit(emit(value.operands[0]), row);
+  channels /= 2;
+  Value angles = fit(emit(value.operands[1]), row);
+  channels *= 2;
+  auto halves = SplitColumnsOp::create(*inside, angles.getType(),
+                                       angles.getType(), x);
+  Value a = halves.getA(), b = halves.getB();
+  Value cos = math::CosOp::create(*inside, angles);
+  Value sin = math::SinOp::create(*inside, angles);
+  Value first = tile.sub(tile.mul(a, cos), tile.mul(b, sin));
+  Value second = tile.add(tile.mul(a, sin), tile.mul(b, cos));
+  row.tile = JoinColumnsOp::create(*inside, x.getType(), first, second);
+  return row;
+}
+
 TokenMapBuilder::Term TokenMapBuilder::emitCall(const Expression &value) {
+  if (value.text == "rotate")
+    return emitRotation(value);
   PrologueTiles prologue(*inside, compute, /*isOneToken=*/false);
   TileBuilder tile(*inside, compute);
   Term made = emit(value.operands.front());
@@ -261,8 +310,11 @@ TokenMapBuilder::Term TokenMapBuilder::emit(const Expression &value) {
     return number;
   }
   case Expression::Name:
-    return value.definition < 0 ? tiles.lookup(value.text)
-                                : emitDefinition(value.definition);
+    if (value.definition < 0)
+      return tiles.lookup(value.text);
+    if (isRunningSum(spec.definitions[value.definition].value))
+      return tiles.lookup("@" + std::to_string(value.definition));
+    return emitDefinition(value.definition);
   case Expression::Negate: {
     Term made = emit(value.operands.front());
     made.number = -made.number;

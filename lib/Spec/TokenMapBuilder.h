@@ -18,7 +18,8 @@ namespace mlir::wyvern {
 
 /// Writes `compute` of a spec as maps of chunks of one token, one for all that
 /// has the same heads and rows a token. A decay a channel has its own, since
-/// its chunks are read by other programs than those of keys.
+/// its chunks are read by other programs than those of keys, and so have rows
+/// that are rotated, for what their gradients hold in registers.
 class TokenMapBuilder {
 public:
   /// `arguments` are those of the function, by name.
@@ -32,12 +33,14 @@ public:
 
   /// Returns what the recurrence reads in the place of names that are computed.
   SmallVector<std::pair<std::string, Value>> build();
+  /// Returns the last of each running sum, in order.
+  ArrayRef<Value> getTotals() const { return totals; }
 
 private:
   /// The outs of one map, and what it computes them of.
   struct Map {
     int64_t heads, repeat;
-    bool isDecay;
+    std::string name; ///< of an only out; empty for whatever is alike
     SmallVector<SpecOperand> made;
     SmallVector<SpecOperand> read;
   };
@@ -48,6 +51,7 @@ private:
     bool hasRows = false, hasChannels = false;
   };
 
+  void buildRunningSums();
   void collect();
   void addMade(const SpecOperand &operand);
   void addProduct(const SpecProduct &product, OperandRole role, int64_t repeat);
@@ -61,6 +65,7 @@ private:
   Term emitDefinition(int number);
   Term emitBinary(Expression::Kind kind, Term a, Term b);
   Term emitCall(const Expression &value);
+  Term emitRotation(const Expression &value);
   /// Returns `term` along the rows and channels that `like` has, as a tile.
   Value fit(const Term &term, const Term &like);
 
@@ -70,6 +75,9 @@ private:
   FloatType compute;
   const llvm::StringMap<Value> &arguments;
   llvm::function_ref<Location(SMLoc)> getLoc;
+  /// By @number.
+  llvm::StringMap<Value> runningSums;
+  SmallVector<Value> totals;
   SmallVector<Map> maps;
   /// Of the map that is being built: the builder, the tiles of arguments and of
   /// definitions, rows a token, and channels.

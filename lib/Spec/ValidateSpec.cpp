@@ -42,10 +42,16 @@ static StringRef describe(OperandRole role) {
     return "a parameter of the channels of a value (parameters: value)";
   case OperandRole::ChannelParameter:
     return "a parameter of the channels of a decay (parameters: channel)";
+  case OperandRole::Angle:
+    return "a row of angles (dims.key / 2 numbers a head)";
+  case OperandRole::AngleParameter:
+    return "a parameter of angles (parameters: angle)";
   case OperandRole::LevelScales:
     return "the scales of the levels";
   case OperandRole::InitialState:
   case OperandRole::CuSeqlens:
+  case OperandRole::Positions:
+  case OperandRole::InitialAngles:
     return "an operand that every entry function has";
   }
   llvm_unreachable("unknown operand role");
@@ -119,6 +125,8 @@ LogicalResult SpecValidator::validate() {
     validateLevels();
   for (StringRef reserved : {"o", "initial_state", "final_state", "cu_seqlens"})
     uses[reserved] = {reserved.str(), OperandRole::CuSeqlens};
+  if (spec.resumes)
+    uses["positions"] = {"positions", OperandRole::Positions};
   for (const StepSpec &step : spec.steps)
     validateStep(step);
   validateUnread();
@@ -235,14 +243,20 @@ void SpecValidator::validateDefinitions() {
 /// True for what every token has of its own.
 static bool isOfTokens(OperandRole role) {
   return llvm::is_contained({OperandRole::Key, OperandRole::Value,
-                             OperandRole::RawHead, OperandRole::RawChannel},
+                             OperandRole::RawHead, OperandRole::RawChannel,
+                             OperandRole::Angle},
                             role);
 }
 
 void SpecValidator::markRead(const Expression &value, bool isOfHead) {
-  if (value.kind == Expression::Call && value.text == "normalize" && isOfHead)
-    error(value.loc, "normalize is of a row of channels, and this is a number "
-                     "a head");
+  bool isOfRow = value.kind == Expression::Call &&
+                 (value.text == "normalize" || value.text == "rotate");
+  if (isOfRow && isOfHead)
+    error(value.loc, value.text + " is of a row of channels, and this is a "
+                                  "number a head");
+  if (isOfRow && value.text == "rotate" && spec.keyDim % 2 != 0)
+    error(value.loc, "rotate turns pairs of channels, of which there are " +
+                         Twine(spec.keyDim) + "; make dims.key even");
   if (value.kind == Expression::Name && value.definition >= 0 &&
       readDefinitions.insert({value.definition, int(isOfHead)}).second)
     markRead(spec.definitions[value.definition].value, isOfHead);
@@ -257,20 +271,23 @@ void SpecValidator::validateDefinition(const Definition &definition,
   readDefinitions.insert({number, int(kind == RowKind::Head)});
   markRead(definition.value, kind == RowKind::Head);
   bool hasTokens = false;
-  forEachName(spec, definition.value, [&](const Expression &name) {
-    SpecOperand argument = getArgument(spec, name, made);
+  auto read = [&](const Expression &name, RowKind kind) {
+    SpecOperand argument = getArgument(spec, name, kind, made.repeat);
     RowKind of = getRowKind(argument.role);
     hasTokens |= isOfTokens(argument.role);
-    bool fits = of == RowKind::Head ||
-                (kind != RowKind::Head &&
-                 (of == RowKind::Value) == (kind == RowKind::Value));
+    auto isKey = [](RowKind kind) {
+      return kind == RowKind::Key || kind == RowKind::Channel;
+    };
+    bool fits = of == RowKind::Head || of == kind || (isKey(of) && isKey(kind));
     if (!fits)
       return error(name.loc, "'" + name.text + "' is " +
-                                 describe(argument.role) + ", but '" +
-                                 definition.name + "' is " +
+                                 describe(argument.role) +
+                                 ", which does not fit where it is read in '" +
+                                 definition.name + "', " +
                                  describe(made.role));
-    addUse(argument);
-  });
+    addUse(name.definition < 0 ? argument : getSummed(spec, name.definition));
+  };
+  forEachName(spec, definition.value, kind, read);
   if (!hasTokens)
     error(definition.loc, "'" + definition.name +
                               "' has nothing of a token in it; it is read as " +
@@ -286,7 +303,7 @@ void SpecValidator::validateUnread() {
       error(definition.loc, "nothing reads '" + definition.name +
                                 "'; remove it, or name it in a step");
     if (llvm::is_contained({"o", "initial_state", "final_state", "cu_seqlens",
-                            "level_scales"},
+                            "level_scales", "positions"},
                            definition.name))
       error(definition.loc, "'" + definition.name +
                                 "' is an operand that is not computed; use "

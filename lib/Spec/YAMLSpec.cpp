@@ -40,6 +40,9 @@ private:
   void parseLevels(const SourceNode &root);
   void parseCompute(const SourceNode &root);
   void parseDefinition(const SourceNode &node);
+  void parseResume(const SourceNode &root);
+  /// A running sum is all of an assignment, and of an argument.
+  void checkSums(const Expression &value, bool isWhole);
   /// Says of each name which of the definitions so far it reads.
   void resolveNames(Expression &value);
   /// `inputs` and `parameters`: {name: kind, ...}.
@@ -71,7 +74,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
                     "prologue", "lower_bound", "compute", "inputs", "parameters", "levels", "max_tokens",
-                    "variants"});
+                    "resume", "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -87,6 +90,7 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseSteps(root);
   parseLevels(root);
   parseCompute(root);
+  parseResume(root);
   parseDeclared(root, "inputs", /*isParameter=*/false);
   parseDeclared(root, "parameters", /*isParameter=*/true);
   parsePrologue(root);
@@ -239,8 +243,40 @@ void SpecParser::parseDefinition(const SourceNode &node) {
   if (failed(expression))
     return reader.error(SMRange(error.loc, error.loc), error.message);
   resolveNames(*expression);
+  checkSums(*expression, /*isWhole=*/true);
   spec.definitions.push_back(
       {name.text, std::move(*expression), name.range.Start});
+}
+
+void SpecParser::checkSums(const Expression &value, bool isWhole) {
+  if (isRunningSum(value)) {
+    const Expression &summed = value.operands.front();
+    if (!isWhole)
+      return reader.error(SMRange(value.loc, value.loc),
+                          "a running sum goes over tokens, which what else is "
+                          "computed does not; assign it to a name of its own, "
+                          "such as `- phi: running_sum(theta)`");
+    if (summed.kind != Expression::Name || summed.definition >= 0)
+      return reader.error(SMRange(summed.loc, summed.loc),
+                          "expected an argument of the layer in a running "
+                          "sum; compute it in front of the layer");
+  }
+  for (const Expression &operand : value.operands)
+    checkSums(operand, /*isWhole=*/false);
+}
+
+void SpecParser::parseResume(const SourceNode &root) {
+  const SourceNode *resume = root.find("resume");
+  if (!resume)
+    return;
+  auto choice = reader.readChoice(*resume, "resume", {"false", "true"});
+  spec.resumes = choice == 1u;
+  if (spec.resumes && spec.levels == LevelKind::None &&
+      spec.getRunningSums().empty())
+    reader.error(*resume, "resume is for layers that need more than a state to "
+                          "go on from where a call ended: levels: log, or a "
+                          "running_sum; remove it, for this layer has its "
+                          "states anyway");
 }
 
 void SpecParser::resolveNames(Expression &value) {
@@ -267,7 +303,8 @@ void SpecParser::parseDeclared(const SourceNode &root, StringRef key,
                                     names->describe());
   for (const auto &[name, kind] : names->entries) {
     auto choice = reader.readChoice(kind, "what '" + name.text + "' has",
-                                    {"head", "key", "value", "channel"});
+                                    {"head", "key", "value", "channel",
+                                     "angle"});
     if (!isTensorName(name.text))
       reader.error(name, "expected the name of a tensor, found '" + name.text +
                              "'");

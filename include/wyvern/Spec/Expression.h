@@ -50,6 +50,7 @@ enum class RowKind {
   Key,     ///< a row of K channels a key head
   Value,   ///< a row of V channels a value head
   Channel, ///< a row of K channels a value head
+  Angle,   ///< a row of K / 2 angles a key head
 };
 
 /// An argument that says itself what it is.
@@ -68,6 +69,11 @@ struct ExpressionError {
 
 /// Returns the functions that expressions may call.
 ArrayRef<StringRef> getExpressionFunctions();
+
+/// True for a sum over the tokens so far, which is all of a definition.
+inline bool isRunningSum(const Expression &value) {
+  return value.kind == Expression::Call && value.text == "running_sum";
+}
 
 /// Returns what `text` says, whose first character stands at `start`; failure,
 /// and why, if it is no expression.

@@ -76,6 +76,9 @@ struct LayerSpec {
   LevelKind levels = LevelKind::None;
   int64_t maxTokens = 0;
   llvm::SMLoc levelsLoc;
+  /// True if sequences may go on from where others ended, in a layer that needs
+  /// more for it than a state: levels, running sums.
+  bool resumes = false;
   /// What stands in front of the recurrence, in order, and what its arguments
   /// are where that does not follow from what is made of them.
   std::vector<Definition> definitions;
@@ -99,6 +102,13 @@ struct LayerSpec {
   /// Returns what the spec says of the argument `name`; null for nothing.
   const DeclaredName *findDeclared(llvm::StringRef name) const;
 
+  /// The running sums among the definitions, by number.
+  llvm::SmallVector<int> getRunningSums() const;
+  /// True if calls take and give states.
+  bool hasStates() const {
+    return resumes || (levels == LevelKind::None && getRunningSums().empty());
+  }
+
   /// The states of a value head: one, or one a level.
   int64_t getNumStates() const {
     return levels == LevelKind::None ? 1 : 1 + llvm::Log2_64_Ceil(maxTokens);
@@ -119,8 +129,12 @@ enum class OperandRole {
   KeyParameter,     ///< [H, K]
   ValueParameter,   ///< [HV, V]
   ChannelParameter, ///< [HV, K]
+  AngleParameter,   ///< [H, K / 2]
+  Angle,         ///< [B, T * n, H, K / 2], f32 (f64 for f64)
+  InitialAngles, ///< [N, H, K / 2], f32 (f64 for f64)
+  Positions,     ///< [N], f32 (f64 for f64)
   LevelScales,  ///< [B, T, HV * levels], f32 (f64 for f64)
-  InitialState, ///< [N, HV, K, V], f32 (f64 for f64)
+  InitialState, ///< [N, HV * levels, K, V], f32 (f64 for f64)
   CuSeqlens     ///< [N + 1] i64, or [0]: not packed
 };
 
@@ -134,14 +148,19 @@ struct SpecOperand {
 /// Returns what a row of an operand is.
 RowKind getRowKind(OperandRole role);
 
-/// Returns the argument that `name` is, in an expression that makes `made`.
+/// Returns what `name`, which stands for a row of `kind`, is in an expression of
+/// `repeat` rows a token: an argument, or the running sum number @n.
 SpecOperand getArgument(const LayerSpec &spec, const Expression &name,
-                        const SpecOperand &made);
+                        RowKind kind, int64_t repeat);
 
-/// Calls `handle` with each argument that `value` reads, itself or through
-/// what was computed before it, in the order of their places.
-void forEachName(const LayerSpec &spec, const Expression &value,
-                 llvm::function_ref<void(const Expression &)> handle);
+/// Returns the argument that running sum `number` is of.
+SpecOperand getSummed(const LayerSpec &spec, int number);
+
+/// Calls `handle` with each name that `value`, a row of `kind`, reads of what a
+/// map is given: arguments and running sums. Through what was computed before
+/// it, and in the order of their places; with the kind that it has there.
+void forEachName(const LayerSpec &spec, const Expression &value, RowKind kind,
+                 llvm::function_ref<void(const Expression &, RowKind)> handle);
 
 /// The operands of the entry function in order: q, the decay g, those of the
 /// steps in order of first appearance, then initial_state, or level_scales in a

@@ -125,7 +125,8 @@ void MapWidener::widenOp(Operation *op) {
     conformOperand(reduce.getInitsMutable()[0]);
   else if (op->hasTrait<OpTrait::Elementwise>())
     llvm::for_each(op->getOpOperands(), conformOperand);
-  op->getResult(0).setType(type);
+  for (Value result : op->getResults())
+    result.setType(widenType(result));
 }
 
 LogicalResult MapWidener::widen() {
@@ -197,9 +198,9 @@ static bool isCheapMatrix(Value tile) {
     return llvm::all_of(def->getOperands(), [&](Value operand) {
       return getSplat(operand) || isCheap(operand);
     });
+  // A number a row, or one for all.
   if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
-    return broadcast.getDimensions() == ArrayRef<int64_t>(1) &&
-           getTileRank(tile) == 2;
+    return llvm::is_contained(broadcast.getDimensions(), 1);
   return isa<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
          llvm::none_of(def->getOperands(), [](Value operand) {
            return operand.getDefiningOp<linalg::BroadcastOp>() != nullptr;
@@ -217,6 +218,27 @@ static Value findOrAddIn(RewriterBase &rewriter,
   return addIn(rewriter, program, tensor, binding, tile);
 }
 
+/// Returns what sums the products along rows that `reduce` does, as roles on
+/// the CUDA cores have sums; null if it sums something else.
+static Value makeRowSums(OpBuilder &builder, linalg::ReduceOp reduce,
+                         IRMapping &mapping) {
+  auto product = reduce.getInputs().front().getDefiningOp<arith::MulFOp>();
+  if (!product || reduce.getDimensions() != ArrayRef<int64_t>(1))
+    return {};
+  ImplicitLocOpBuilder b(reduce.getLoc(), builder);
+  AffineExpr m, k;
+  bindDims(b.getContext(), m, k);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(2, 0, results, b.getContext());
+  };
+  auto element = cast<FloatType>(getElementTypeOrSelf(product.getType()));
+  return TileBuilder(b, element)
+      .contract(mapping.lookup(product.getLhs()),
+                mapping.lookup(product.getRhs()),
+                mapping.lookup(reduce.getInits().front()),
+                {map({m, k}), map({m, k}), map({m})});
+}
+
 /// Clones into `program` what makes `tile` of a map; `mapping` has the tiles
 /// that are there.
 static Value cloneTile(RewriterBase &rewriter, ChunkProgramOpInterface program,
@@ -232,7 +254,13 @@ static Value cloneTile(RewriterBase &rewriter, ChunkProgramOpInterface program,
     Operation *def = tile.getDefiningOp();
     for (Value operand : def->getOperands())
       cloneTile(rewriter, program, map, operand, mapping);
-    made = rewriter.clone(*def, mapping)->getResult(0);
+    auto reduce = dyn_cast<linalg::ReduceOp>(def);
+    if (reduce && program.getChunk() == 1)
+      made = makeRowSums(rewriter, reduce, mapping);
+    if (!made) {
+      rewriter.clone(*def, mapping);
+      return mapping.lookup(tile);
+    }
   }
   mapping.map(tile, made);
   return made;
@@ -251,11 +279,12 @@ delta::fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
       continue;
     unsigned number = cast<OpResult>(in).getResultNumber();
     Value tile = map.getYield().getOuts()[number];
+    bool isStep = program.getChunk() == 1;
     if (map.getOutBinding(number) != program.getInBinding(i) ||
-        (getTileRank(tile) == 2 && !isCheapMatrix(tile)))
+        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile)))
       continue;
     Value made = cloneTile(rewriter, program, map, tile, mappings[map]);
-    if (in == masked)
+    if (in == masked && !isStep)
       made = MaskRowsOp::create(rewriter, in.getLoc(), made.getType(), made,
                                 program.getValid(), /*rows=*/1);
     fused[program.getInArg(i)] = made;

@@ -29,7 +29,7 @@ LogicalResult widenTokenMaps(RecurrenceOp op, int64_t chunk,
 /// for it and is little work: numbers a row, and rows that are sums and
 /// products of rows as they come, with factors a row. Returns what is in the
 /// place of the tiles of its ins; nothing reads these then. Past a sequence's
-/// end only `masked` is zero.
+/// end only `masked` is zero. A step of decoding computes all of it.
 llvm::SmallDenseMap<Value, Value>
 fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
               Value masked);

@@ -261,8 +261,22 @@ void SpecParser::checkSums(const Expression &value, bool isWhole) {
                           "expected an argument of the layer in a running "
                           "sum; compute it in front of the layer");
   }
-  for (const Expression &operand : value.operands)
+  bool turns = value.kind == Expression::Add ||
+               value.kind == Expression::Subtract ||
+               value.kind == Expression::Negate;
+  for (auto [i, operand] : llvm::enumerate(value.operands)) {
     checkSums(operand, /*isWhole=*/false);
+    bool isAngle = value.kind == Expression::Call && value.text == "rotate" &&
+                   i == 1;
+    bool isSum = operand.kind == Expression::Name && operand.definition >= 0 &&
+                 isRunningSum(spec.definitions[operand.definition].value);
+    if (isSum && !turns && !isAngle)
+      reader.error(SMRange(operand.loc, operand.loc),
+                   "'" + operand.text +
+                       "' is a running sum of angles, less a multiple of 2 "
+                       "pi, so only `rotate` reads it, and sums in there; "
+                       "scale the angles that it sums");
+  }
 }
 
 void SpecParser::parseResume(const SourceNode &root) {

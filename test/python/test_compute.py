@@ -62,7 +62,7 @@ LAYERS = {
         ["phi: running_sum(theta)", "q: rotate(normalize(q), phi)", "k: rotate(normalize(k), phi)", "beta: sigmoid(b)"], more="resume: true\n"
     ),
     "angles of a call": layer(
-        ["phi: running_sum(theta)", "q: rotate(q, 2 * phi * f)", "k: rotate(k, phi * f)"],
+        ["phi: running_sum(theta)", "q: rotate(q, phi + f)", "k: rotate(k, -(1.5 - phi))"],
         "{write: k, erase: none, value: v}",
         "channel",
         more="parameters: {f: angle}\n",

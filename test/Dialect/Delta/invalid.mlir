@@ -101,7 +101,7 @@ func.func @recurrence_c7(%q: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C7) expected 2 step operands as listed in steps, found 1}}
   %o, %sT = "delta.recurrence"(%q, %q) <{
       steps = [#delta.step<hasErase = false, hasValue = true, hasWritten = false, hasRate = false, beforeDecay = false, repeat = 1, rate = 1.0 : f64>],
-      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0, 0>}>
+      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0, 0, 0>}>
     : (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return
 }

@@ -127,8 +127,8 @@ func.func @running_sum(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y:
       rows %i, %i, %i, %i, %i sequence %i of %i via %m reverse wrapped
       : !tile.global<tensor<?x?x4x64xf32>, dense = true>,
         !tile.global<tensor<?x?x4x64xf32>, dense = true>,
-        !tile.global<tensor<?x4x64xf32>>, !tile.global<tensor<?x4x64xf32>>,
-        !tile.smem<1024xf32>
+        !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>,
+        !tile.global<tensor<?x4x64xf32>>
   return
 }
 

@@ -13,6 +13,7 @@
 
 #include "BlockLocation.h"
 
+#include "wyvern/Dialect/Delta/Utils/RunningSum.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -121,14 +122,9 @@ LogicalResult wyvern::lowerRunningSum(OpBuilder &builder,
 
 void wyvern::replaceByLaunch(delta::RunningSumOp op, StringRef name,
                              int64_t chunk) {
-  using delta::DimKind;
   OpBuilder builder(op);
-  MLIRContext *context = builder.getContext();
-  auto rows = delta::BindingAttr::get(
-      context,
-      {{DimKind::seq}, {DimKind::time}, {DimKind::head}, {DimKind::whole}});
-  auto state = delta::BindingAttr::get(
-      context, {{DimKind::seq}, {DimKind::head}, {DimKind::whole}});
+  auto rows = delta::bindRunningSum(builder.getContext(), /*ofTokens=*/true);
+  auto state = delta::bindRunningSum(builder.getContext(), /*ofTokens=*/false);
   SmallVector<Value> ins = {op.getX()};
   SmallVector<Attribute> bindings = {rows};
   if (op.getInit()) {

@@ -586,8 +586,8 @@ def Tile_ScanTokenColumnsOp
         rows %b, %s, %l, %e, %T sequence %n of %N via %m reverse wrapped
         : !tile.global<tensor<?x?x4x64xf32>, dense = true>,
           !tile.global<tensor<?x?x4x64xf32>, dense = true>,
-          !tile.global<tensor<?x4x64xf32>>, !tile.global<tensor<?x4x64xf32>>,
-          !tile.smem<1024xf32>
+          !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>,
+          !tile.global<tensor<?x4x64xf32>>
     ```
   }];
   let arguments = (ins Tile_GlobalType:$x, Tile_GlobalType:$y,
@@ -601,8 +601,8 @@ def Tile_ScanTokenColumnsOp
     `rows` $batch `,` $start `,` $length `,` $end `,` $tokens
     `sequence` $sequence `of` $of `via` $scratch
     (`reverse` $reverse^)? (`wrapped` $wrapped^)? attr-dict
-    `:` type($x) `,` type($y) `,` type($total) (`,` type($init)^)? `,`
-    type($scratch)
+    `:` type($x) `,` type($y) `,` type($total) `,` type($scratch)
+    (`,` type($init)^)?
   }];
   let hasVerifier = 1;
 }

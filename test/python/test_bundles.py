@@ -128,7 +128,7 @@ def test_no_bundle_and_no_compiler(cache, monkeypatch):
 
 
 def test_a_stale_folder_makes_way(cache, monkeypatch):
-    def compile(spec, target, output, training):
+    def compile(spec, target, output, training, save):
         put(output.parent, output.name, manifest())
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)
@@ -146,7 +146,7 @@ def test_a_stale_folder_makes_way(cache, monkeypatch):
 
 
 def test_two_layers_of_one_name(cache, monkeypatch):
-    def compile(spec, target, output, training):
+    def compile(spec, target, output, training, save):
         put(output.parent, output.name, manifest(spec))
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)

@@ -20,7 +20,7 @@ from typing import Callable, Optional, Sequence
 import wyvern
 
 from .compile import find_wyvernc
-from .layers import PlainSpec, serves
+from .layers import STATES, PlainSpec, Saved, serves
 from .manifest import BundleError, Manifest, read_manifest
 from .steps import Epilogue, Pool
 
@@ -57,9 +57,7 @@ def is_current(manifest: Manifest, folder: Path) -> bool:
     return build is None or build[1] == compiler_id()
 
 
-def find_bundle(
-    spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
-) -> Optional[Path]:
+def find_bundle(spec: PlainSpec, target: str, saved: Saved) -> Optional[Path]:
     """Returns the folder of a bundle for a layer that saves this (layers.serves), or None."""
     for place in (PREBUILT, cache_folder()):
         for path in sorted(place.glob("*/manifest.json")):
@@ -80,15 +78,14 @@ def digest(data: object) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def compile_into_cache(
-    spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
-) -> Path:
+def compile_into_cache(spec: PlainSpec, target: str, saved: Saved) -> Path:
     """Compiles into the cache; returns the folder. The bundle appears there whole or not
     at all, also when several processes compile it at once."""
-    name = _name(spec, digest(spec), target, *([] if saved is None else ["training"]))
+    kind = [] if saved is None else ["training", STATES] if saved == STATES else ["training"]
+    save = STATES if saved == STATES else None
     return _compile_as(
-        name,
-        lambda made: wyvern.compile(spec, target=target, output=made, training=saved is not None),
+        _name(spec, digest(spec), target, *kind),
+        lambda made: wyvern.compile(spec, target=target, output=made, training=saved is not None, save=save),
         lambda: find_bundle(spec, target, saved) is not None,
     )
 

@@ -50,7 +50,7 @@ def loaded(family, operands, training):
     """The program for these operands, or None where there is none yet. The operands may
     have any shapes."""
     q = operands[0]
-    program = _programs.get((family.name, *family.key(operands), q.dtype, q.device, training))
+    program = _programs.get((family.name, *family.sizes_of(operands), q.dtype, q.device, training))
     return None if isinstance(program, wyvern.CompileError) else program
 
 
@@ -58,7 +58,7 @@ def program_for(family, operands, training):
     """The program for these operands on their device, loaded once a process. One that does
     not compile is not tried again."""
     q = operands[0]
-    sizes = family.key(operands)
+    sizes = family.sizes_of(operands)
     key = (family.name, *sizes, q.dtype, q.device, training)
     program = _programs.get(key)
     if program is None:

@@ -14,8 +14,9 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Optional
 
 import wyvern
 
@@ -57,15 +58,26 @@ def is_current(manifest: Manifest, folder: Path) -> bool:
     return build is None or build[1] == compiler_id()
 
 
+def _manifests(place: Path) -> Iterator[tuple[Path, Manifest]]:
+    """The bundles in a folder; what another version has left there is not among them."""
+    for path in sorted(place.glob("*/manifest.json")):
+        try:
+            yield path.parent, read_manifest(path.parent)
+        except BundleError:
+            continue  # compiling writes a new one
+
+
+def find_head_dims() -> set[tuple[int, int]]:
+    """Returns the head dims (of keys, of values) that some bundle of the package or the cache has."""
+    specs = [m.get("spec") for place in (PREBUILT, cache_folder()) for _, m in _manifests(place)]
+    dims = [spec.get("dims") for spec in specs if isinstance(spec, dict)]
+    return {(x["key"], x["value"]) for x in dims if isinstance(x, dict) and {"key", "value"} <= x.keys()}
+
+
 def find_bundle(spec: PlainSpec, target: str, saved: Saved) -> Optional[Path]:
     """Returns the folder of a bundle for a layer that saves this (layers.serves), or None."""
     for place in (PREBUILT, cache_folder()):
-        for path in sorted(place.glob("*/manifest.json")):
-            folder = path.parent
-            try:
-                manifest = read_manifest(folder)
-            except BundleError:
-                continue  # left by another version; compiling writes a new one
+        for folder, manifest in _manifests(place):
             if not serves(manifest, spec, target, saved):
                 continue
             if place == PREBUILT or is_current(manifest, folder):

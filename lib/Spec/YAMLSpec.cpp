@@ -201,8 +201,8 @@ void SpecParser::parsePrologue(const SourceNode &root) {
     if (auto choice = reader.readChoice(part, "a part of the prologue", parts))
       spec.prologue.push_back(parts[*choice].str());
   if (spec.levels != LevelKind::None && !spec.prologue.empty())
-    reader.error(*prologue, "a layer with levels: log has no prologue yet; "
-                            "remove it, and compute it in front of the layer");
+    reader.error(*prologue, "a layer with levels: log has no prologue; write "
+                            "what it computes under compute");
 }
 
 //===----------------------------------------------------------------------===//

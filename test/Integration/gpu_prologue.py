@@ -40,6 +40,7 @@ LAYERS = {
     "kda-64": ("kda", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
     "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
     "layer-kda": ("layers/kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    "layer-rope": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "layer-rwkv7": ("layers/rwkv7", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
 }
 PACKED = np.array([0, 70, 70, 71, 200])
@@ -99,7 +100,7 @@ def cpu_errors(program, spec, kind):
         raw, seeds, cu_seqlens = draw(program, kind, seed)
         found = prologue_cases.run(program, raw, seeds, cu_seqlens)
         wanted = reference(spec, text_of(spec), raw, seeds, cu_seqlens)
-        errors.append({n: step_cases.error(found[n], x) for n, x in wanted.items()})
+        errors.append({n: compute_cases.error(n, found[n], x) for n, x in wanted.items()})
     return root_mean_squares(errors)
 
 
@@ -130,7 +131,7 @@ def run(program, raw, seeds, cu_seqlens):
     given = raw | seeds | {name: out[name] for name in program.residuals}
     backward = program.backward
     gradients = backward(**{n: given[n] for n in backward.inputs if n in given}, cu_seqlens=cu_seqlens)
-    return {**gradients, "o": out["o"], "final_state": out["final_state"]}
+    return {**gradients, **{n: x for n, x in out.items() if n not in program.residuals}}
 
 
 def check_draw(program, name, text, kind, seed):
@@ -145,7 +146,7 @@ def check_draw(program, name, text, kind, seed):
     cu_seqlens = None if offsets is None else torch.from_numpy(offsets).cuda()
     found = run(program, raw, upstream, cu_seqlens)
     wanted = reference(spec_of(name), text, drawn, seeds, offsets, device="cuda")
-    errors = {n: step_cases.error(found[n].double().cpu().numpy(), x) for n, x in wanted.items()}
+    errors = {n: compute_cases.error(n, found[n].double().cpu().numpy(), x) for n, x in wanted.items()}
     problems = []
     again = run(program, raw, upstream, cu_seqlens)
     if not all(torch.equal(again[n], x) for n, x in found.items()):
@@ -173,6 +174,11 @@ def check_layer(folder, name, kind):
     return problems
 
 
+def is_of_sequences(name):
+    """True for states, and for the angles that calls go on from."""
+    return "state" in name or name.endswith("l_phi")
+
+
 def check_nan(program, raw, upstream, cu_seqlens, clean):
     """NaN in the last sequence and behind it: what others have keeps its bits, and rows of nobody are zero."""
     import torch
@@ -183,15 +189,15 @@ def check_nan(program, raw, upstream, cu_seqlens, clean):
         dirty = [{n: x.clone() for n, x in part.items()} for part in (raw, upstream)]
         for part in dirty:
             for n, x in part.items():
-                if f"d_{n}" not in over_tokens(program) and "state" not in n:
+                if f"d_{n}" not in over_tokens(program) and not is_of_sequences(n):
                     x[:, rows] = float("nan")
         found = run(program, *dirty, cu_seqlens)
         for n, x in found.items():
             shared = n in over_tokens(program)
             if shared and kept == first:
                 continue  # a sum over all sequences
-            ends = slice(None) if shared else slice(len(cu_seqlens) - 2) if "state" in n else (slice(None), slice(kept))
-            if "state" in n and kept == owned:
+            ends = slice(None) if shared else slice(len(cu_seqlens) - 2) if is_of_sequences(n) else (slice(None), slice(kept))
+            if is_of_sequences(n) and kept == owned:
                 ends = slice(None)
             if not torch.equal(x[ends], clean[n][ends]):
                 problems.append(f"NaN leaves {what}: {n}")

@@ -16,6 +16,8 @@ pytest.importorskip("torch")
 
 import compute_cases
 import prologue_cases
+import torch
+import wyvern.torch
 
 ROOT = Path(__file__).resolve().parents[2]
 TIME = 83  # one chunk of 64 rows and a part
@@ -87,10 +89,7 @@ def errors(spec, precision, seed, packed=False):
     text = prologue_cases.text_of(compute_cases.recurrence_of(spec))
     wanted = compute_cases.reference(spec, text, raw, seeds, cu_seqlens)
     assert set(found) == set(wanted)
-    for name in ("final_phi",):  # less whole turns
-        if name in wanted:
-            found[name] = found[name] - 2 * np.pi * np.round((found[name] - wanted[name]) / (2 * np.pi))
-    return {name: error(found[name], wanted[name]) for name in wanted}
+    return {name: compute_cases.error(name, found[name], x) for name, x in wanted.items()}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -125,3 +124,44 @@ def test_rounded_angles_lose_what_rounding_takes():
     spec = LAYERS["angles"].replace("dims: {key: 16, value: 8}", "dims: {key: 128, value: 64}")
     found = errors(spec, "rounded", seed=4, packed=True)
     assert 1e-4 < found["o"] < 8e-3 and max(found.values()) < 1.5e-2, found
+
+
+def test_is_an_op_of_torch():
+    """With the gradients of parameters, through autograd."""
+    spec = small(LAYERS["kda"], key=16, value=8, dtype="bf16")
+    op = wyvern.torch.op(spec)
+    assert op.operands == ("q", "A_log", "f", "dt_bias", "k", "v", "b")
+    rng = np.random.default_rng(5)
+    raw, seeds = prologue_cases.draw_held(rng, program_of(small(spec, key=16, value=8, dtype="f64"), "f64"), 2, 37, 2)
+    text = prologue_cases.text_of(compute_cases.recurrence_of(spec))
+    wanted = compute_cases.reference(spec, text, raw, seeds)
+    given = {name: torch.tensor(x, requires_grad=True) for name, x in raw.items()}
+    o, state = op(**given, output_final_state=True)
+    loss = (o * torch.tensor(seeds["d_o"])).sum() + (state * torch.tensor(seeds["d_final_state"])).sum()
+    found = dict(zip(given, torch.autograd.grad(loss, list(given.values()))))
+    assert error(o.detach().numpy(), wanted["o"]) < 1e-11
+    assert max(error(x.numpy(), wanted[f"d_{name}"]) for name, x in found.items()) < 1e-9
+
+
+def test_torch_refuses_what_it_does_not_take():
+    spec = small(LAYERS["kda"], key=16, value=8)
+    with pytest.raises(ValueError, match="compute.*wyvern.torch.op"):
+        wyvern.torch.Layer(spec, hidden_size=32)
+    with pytest.raises(NotImplementedError, match="compute"):
+        wyvern.torch.Decoder(spec)
+    with pytest.raises(ValueError, match="resume: true"):
+        wyvern.torch.op(LAYERS["angles"])
+
+
+@pytest.mark.parametrize("name", ["kda", "rwkv7", "names", "products", "scaled keys"])
+def test_the_step_of_decoding_computes_it_too(name):
+    spec = small(LAYERS[name], key=16, value=8, dtype="f64")
+    step = wyvern.compile(spec, target="cpu", serving=wyvern.Pool("kv"))
+    rng = np.random.default_rng(6)
+    raw, _ = prologue_cases.draw_held(rng, program_of(spec, "f64"), 3, 5, 3)
+    wanted = program_of(spec, "f64")(**raw)
+    pool = raw.pop("initial_state").copy()
+    slots = np.arange(3, dtype=np.int32)
+    o = step.step(state=pool, read_slots=slots, write_slots=slots, **raw)
+    assert error(o, wanted["o"]) < 1e-12
+    assert error(pool, wanted["final_state"]) < 1e-12

@@ -145,8 +145,7 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
       bound = {getResultBinding(op, cast<OpResult>(value).getResultNumber()),
                getChunk(op)};
     else if (auto sum = dyn_cast_or_null<RunningSumOp>(op))
-      bound.binding =
-          bindRunningSum(sum.getContext(), sum.getSums() == value);
+      bound.binding = bindRunningSum(sum.getContext(), sum.getSums() == value);
     llvm::Expected<CpuTensor> tensor =
         readTensor(value.getType(), function.getResultAttr(i, kNameAttr), bound,
                    "result " + Twine(i));

@@ -63,8 +63,7 @@ private:
 
   delta::RecurrenceOp op;
   const Environment &env;
-  const NDArray *query, *decay, *init, *cuSeqlens, *levelScales,
-      *positions;
+  const NDArray *query, *decay, *init, *cuSeqlens, *levelScales, *positions;
   SmallVector<Step> steps;
   int64_t heads, K, V;
   double scale;

@@ -16,9 +16,9 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 ArrayRef<StringRef> mlir::wyvern::getExpressionFunctions() {
-  static constexpr StringRef functions[] = {"exp", "normalize", "rotate",
-                                            "running_sum", "sigmoid", "silu",
-                                            "softplus"};
+  static constexpr StringRef functions[] = {
+      "exp",     "normalize", "rotate",  "running_sum",
+      "sigmoid", "silu",      "softplus"};
   return functions;
 }
 
@@ -65,11 +65,10 @@ std::string Expression::str() const {
     return format(operands[0], own) + " * " + format(operands[1], own + 1);
   case Call:
     return text + "(" +
-           llvm::join(llvm::map_range(
-                          operands,
-                          [](const Expression &operand) {
-                            return operand.str();
-                          }),
+           llvm::join(llvm::map_range(operands,
+                                      [](const Expression &operand) {
+                                        return operand.str();
+                                      }),
                       ", ") +
            ")";
   }
@@ -202,14 +201,15 @@ FailureOr<Expression> Parser::parseFactor() {
 
 FailureOr<Expression> Parser::parseNumber() {
   SMLoc loc = here();
-  size_t length = rest.find_if_not(
-      [](char c) { return llvm::isAlnum(c) || c == '.'; });
+  size_t length =
+      rest.find_if_not([](char c) { return llvm::isAlnum(c) || c == '.'; });
   length = std::min(length, rest.size());
   // The sign of an exponent.
   if (length < rest.size() && llvm::toLower(rest[length - 1]) == 'e' &&
       (rest[length] == '-' || rest[length] == '+'))
-    length += 1 + std::min(rest.drop_front(length + 1).find_if_not(llvm::isDigit),
-                           rest.size() - length - 1);
+    length +=
+        1 + std::min(rest.drop_front(length + 1).find_if_not(llvm::isDigit),
+                     rest.size() - length - 1);
   StringRef digits = rest.take_front(length);
   Expression made = make(Expression::Number, loc);
   if (digits.getAsDouble(made.number) || !std::isfinite(made.number))
@@ -249,8 +249,8 @@ FailureOr<Expression> Parser::parseName() {
   return made;
 }
 
-FailureOr<Expression>
-mlir::wyvern::parseExpression(StringRef text, const char *start,
-                              ExpressionError &error) {
+FailureOr<Expression> mlir::wyvern::parseExpression(StringRef text,
+                                                    const char *start,
+                                                    ExpressionError &error) {
   return Parser(text, start, error).parse();
 }

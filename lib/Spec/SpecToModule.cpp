@@ -123,8 +123,8 @@ Type EntryBuilder::getType(const SpecOperand &operand) {
   case OperandRole::LevelScales:
     return tensor({any, any, heads * spec.getNumStates()}, wide);
   case OperandRole::InitialState:
-    return tensor({any, heads * spec.getNumStates(), spec.keyDim, spec.valueDim},
-                  wide);
+    return tensor(
+        {any, heads * spec.getNumStates(), spec.keyDim, spec.valueDim}, wide);
   case OperandRole::CuSeqlens:
     return tensor({any}, builder.getI64Type());
   }
@@ -159,8 +159,7 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands) {
 }
 
 void EntryBuilder::createReturn(
-    func::FuncOp function,
-    ArrayRef<std::pair<std::string, Value>> results) {
+    func::FuncOp function, ArrayRef<std::pair<std::string, Value>> results) {
   SmallVector<Value> values(llvm::make_second_range(results));
   func::ReturnOp::create(builder, getLoc(spec.loc), values);
   function.setFunctionType(builder.getFunctionType(
@@ -222,10 +221,9 @@ void EntryBuilder::build() {
                             getStateType())};
   auto recurrence = delta::RecurrenceOp::create(
       builder, getLoc(spec.loc), types, values.lookup("q"), values.lookup("g"),
-      stepOperands, values.lookup("initial_state"),
-      values.lookup("cu_seqlens"), values.lookup("level_scales"),
-      values.lookup("positions"), builder.getArrayAttr(steps),
-      builder.getF64FloatAttr(spec.scale));
+      stepOperands, values.lookup("initial_state"), values.lookup("cu_seqlens"),
+      values.lookup("level_scales"), values.lookup("positions"),
+      builder.getArrayAttr(steps), builder.getF64FloatAttr(spec.scale));
   SmallVector<std::pair<std::string, Value>> results = {
       {"o", recurrence.getOutput()}};
   if (spec.hasStates())

@@ -134,10 +134,10 @@ void TokenMapBuilder::buildRunningSums() {
     auto total = RankedTensorType::get(
         {ShapedType::kDynamic, type.getDimSize(2), type.getDimSize(3)},
         type.getElementType());
-    auto sum = RunningSumOp::create(
-        builder, getLoc(definition.loc), type, total, x,
-        spec.resumes ? init : Value(), arguments.lookup("cu_seqlens"),
-        /*reverse=*/false, /*wrapped=*/true);
+    auto sum = RunningSumOp::create(builder, getLoc(definition.loc), type,
+                                    total, x, spec.resumes ? init : Value(),
+                                    arguments.lookup("cu_seqlens"),
+                                    /*reverse=*/false, /*wrapped=*/true);
     runningSums["@" + std::to_string(number)] = sum.getSums();
     totals.push_back(sum.getTotal());
   }
@@ -266,8 +266,8 @@ TokenMapBuilder::Term TokenMapBuilder::emitRotation(const Expression &value) {
   channels /= 2;
   Value angles = fit(emit(value.operands[1]), row);
   channels *= 2;
-  auto halves = SplitColumnsOp::create(*inside, angles.getType(),
-                                       angles.getType(), x);
+  auto halves =
+      SplitColumnsOp::create(*inside, angles.getType(), angles.getType(), x);
   Value a = halves.getA(), b = halves.getB();
   Value cos = math::CosOp::create(*inside, angles);
   Value sin = math::SinOp::create(*inside, angles);

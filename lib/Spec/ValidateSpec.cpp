@@ -283,8 +283,7 @@ void SpecValidator::validateDefinition(const Definition &definition,
       return error(name.loc, "'" + name.text + "' is " +
                                  describe(argument.role) +
                                  ", which does not fit where it is read in '" +
-                                 definition.name + "', " +
-                                 describe(made.role));
+                                 definition.name + "', " + describe(made.role));
     addUse(name.definition < 0 ? argument : getSummed(spec, name.definition));
   };
   forEachName(spec, definition.value, kind, read);
@@ -311,8 +310,8 @@ void SpecValidator::validateUnread() {
   }
   for (const DeclaredName &name : spec.declared)
     if (!uses.contains(name.name))
-      error(name.loc, "nothing in compute reads '" + name.name +
-                          "'; remove it");
+      error(name.loc,
+            "nothing in compute reads '" + name.name + "'; remove it");
 }
 
 LogicalResult mlir::wyvern::validateSpec(const LayerSpec &spec,

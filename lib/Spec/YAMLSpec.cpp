@@ -73,8 +73,9 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "prologue", "lower_bound", "compute", "inputs", "parameters", "levels", "max_tokens",
-                    "resume", "variants"});
+                    "prologue", "lower_bound", "compute", "inputs",
+                    "parameters", "levels", "max_tokens", "resume",
+                    "variants"});
   spec.loc = root.range.Start;
   parseName(root);
   parsePair(root, "heads", "{key: 16, value: 16}", limits::maxHeads,
@@ -266,8 +267,8 @@ void SpecParser::checkSums(const Expression &value, bool isWhole) {
                value.kind == Expression::Negate;
   for (auto [i, operand] : llvm::enumerate(value.operands)) {
     checkSums(operand, /*isWhole=*/false);
-    bool isAngle = value.kind == Expression::Call && value.text == "rotate" &&
-                   i == 1;
+    bool isAngle =
+        value.kind == Expression::Call && value.text == "rotate" && i == 1;
     bool isSum = operand.kind == Expression::Name && operand.definition >= 0 &&
                  isRunningSum(spec.definitions[operand.definition].value);
     if (isSum && !turns && !isAngle)
@@ -312,16 +313,17 @@ void SpecParser::parseDeclared(const SourceNode &root, StringRef key,
   if (!names)
     return;
   if (names->kind != SourceNode::Mapping)
-    return reader.error(*names, "expected " + key +
-                                    " as a mapping such as {eta: head}, found " +
-                                    names->describe());
+    return reader.error(*names,
+                        "expected " + key +
+                            " as a mapping such as {eta: head}, found " +
+                            names->describe());
   for (const auto &[name, kind] : names->entries) {
-    auto choice = reader.readChoice(kind, "what '" + name.text + "' has",
-                                    {"head", "key", "value", "channel",
-                                     "angle"});
+    auto choice =
+        reader.readChoice(kind, "what '" + name.text + "' has",
+                          {"head", "key", "value", "channel", "angle"});
     if (!isTensorName(name.text))
-      reader.error(name, "expected the name of a tensor, found '" + name.text +
-                             "'");
+      reader.error(name,
+                   "expected the name of a tensor, found '" + name.text + "'");
     else if (spec.findDeclared(name.text))
       reader.error(name, "'" + name.text + "' is declared twice; remove one");
     else if (choice)

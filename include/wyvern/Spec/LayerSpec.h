@@ -97,7 +97,8 @@ struct LayerSpec {
   std::vector<int64_t> modelLayers;
   llvm::SMLoc loc;
 
-  /// Returns what `name` is where the recurrence reads it; null for an argument.
+  /// Returns what `name` is where the recurrence reads it; null for an
+  /// argument.
   const Definition *findDefinition(llvm::StringRef name) const;
   /// Returns what the spec says of the argument `name`; null for nothing.
   const DeclaredName *findDeclared(llvm::StringRef name) const;
@@ -117,25 +118,25 @@ struct LayerSpec {
 
 /// What an operand of the entry function is; fixes its shape and element type.
 enum class OperandRole {
-  Query,        ///< [B, T, H, K] in the spec's dtype
-  HeadDecay,    ///< [B, T, HV], log, f32 (f64 for f64)
-  ChannelDecay, ///< [B, T, HV, K], log, f32 (f64 for f64)
-  Key,          ///< [B, T * n, H, K] in the spec's dtype
-  Value,        ///< [B, T * n, HV, V] in the spec's dtype
-  Rate,         ///< [B, T * n, HV], f32 (f64 for f64)
-  RawHead,      ///< [B, T * n, HV] in the spec's dtype, of an expression
-  RawChannel,   ///< [B, T * n, HV, K] in the spec's dtype, of an expression
+  Query,            ///< [B, T, H, K] in the spec's dtype
+  HeadDecay,        ///< [B, T, HV], log, f32 (f64 for f64)
+  ChannelDecay,     ///< [B, T, HV, K], log, f32 (f64 for f64)
+  Key,              ///< [B, T * n, H, K] in the spec's dtype
+  Value,            ///< [B, T * n, HV, V] in the spec's dtype
+  Rate,             ///< [B, T * n, HV], f32 (f64 for f64)
+  RawHead,          ///< [B, T * n, HV] in the spec's dtype, of an expression
+  RawChannel,       ///< [B, T * n, HV, K] in the spec's dtype, of an expression
   HeadParameter,    ///< [HV], f32 (f64 for f64), as those below
   KeyParameter,     ///< [H, K]
   ValueParameter,   ///< [HV, V]
   ChannelParameter, ///< [HV, K]
   AngleParameter,   ///< [H, K / 2]
-  Angle,         ///< [B, T * n, H, K / 2], f32 (f64 for f64)
-  InitialAngles, ///< [N, H, K / 2], f32 (f64 for f64)
-  Positions,     ///< [N], f32 (f64 for f64)
-  LevelScales,  ///< [B, T, HV * levels], f32 (f64 for f64)
-  InitialState, ///< [N, HV * levels, K, V], f32 (f64 for f64)
-  CuSeqlens     ///< [N + 1] i64, or [0]: not packed
+  Angle,            ///< [B, T * n, H, K / 2], f32 (f64 for f64)
+  InitialAngles,    ///< [N, H, K / 2], f32 (f64 for f64)
+  Positions,        ///< [N], f32 (f64 for f64)
+  LevelScales,      ///< [B, T, HV * levels], f32 (f64 for f64)
+  InitialState,     ///< [N, HV * levels, K, V], f32 (f64 for f64)
+  CuSeqlens         ///< [N + 1] i64, or [0]: not packed
 };
 
 struct SpecOperand {
@@ -148,8 +149,8 @@ struct SpecOperand {
 /// Returns what a row of an operand is.
 RowKind getRowKind(OperandRole role);
 
-/// Returns what `name`, which stands for a row of `kind`, is in an expression of
-/// `repeat` rows a token: an argument, or the running sum number @n.
+/// Returns what `name`, which stands for a row of `kind`, is in an expression
+/// of `repeat` rows a token: an argument, or the running sum number @n.
 SpecOperand getArgument(const LayerSpec &spec, const Expression &name,
                         RowKind kind, int64_t repeat);
 

@@ -132,11 +132,10 @@ Value ChunkLoopBuilder::createLevelRows(LevelRowsOp op, const Position &at) {
   Type element = tileType(op.getY()).getElementType();
   if (Value start = op.getStart()) {
     Value number = createExtract(b, start, {});
-    first = createAdd(
-        b, first,
-        arith::IndexCastOp::create(
-            b, b.getIndexType(),
-            arith::FPToSIOp::create(b, b.getI64Type(), number)));
+    first = createAdd(b, first,
+                      arith::IndexCastOp::create(
+                          b, b.getIndexType(),
+                          arith::FPToSIOp::create(b, b.getI64Type(), number)));
   }
   Value one = arith::ConstantOp::create(b, b.getFloatAttr(element, 1.0));
   Value zero = arith::ConstantOp::create(b, b.getFloatAttr(element, 0.0));

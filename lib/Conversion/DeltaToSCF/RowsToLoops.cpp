@@ -116,17 +116,17 @@ struct LowerJoinColumns : OpRewritePattern<JoinColumnsOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     Value half = createIndex(b, tileType(op.getA()).getDimSize(1));
     auto joined = [&](ValueRange ivs, Value) -> Value {
-      Value isSecond = arith::CmpIOp::create(b, arith::CmpIPredicate::uge,
-                                             ivs[1], half);
-      Value column = arith::SelectOp::create(b, isSecond,
-                                             createSub(b, ivs[1], half), ivs[1]);
+      Value isSecond =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::uge, ivs[1], half);
+      Value column = arith::SelectOp::create(
+          b, isSecond, createSub(b, ivs[1], half), ivs[1]);
       SmallVector<Value> at = {ivs[0], column};
       return arith::SelectOp::create(b, isSecond,
                                      createExtract(b, op.getB(), at),
                                      createExtract(b, op.getA(), at));
     };
-    rewriter.replaceOp(op, createElementLoops(
-                               b, createZeroTile(b, tileType(op.getY())), {},
+    rewriter.replaceOp(
+        op, createElementLoops(b, createZeroTile(b, tileType(op.getY())), {},
                                joined));
     return success();
   }

@@ -23,13 +23,11 @@ using namespace mlir::wyvern::delta;
 /// `angle` less a multiple of 2 pi, between -pi and pi.
 static Value wrap(ImplicitLocOpBuilder &b, Value angle) {
   auto number = [&](double value) -> Value {
-    return arith::ConstantOp::create(b,
-                                     b.getFloatAttr(angle.getType(), value));
+    return arith::ConstantOp::create(b, b.getFloatAttr(angle.getType(), value));
   };
   Value turns = math::RoundEvenOp::create(
       b, arith::MulFOp::create(b, angle, number(0.5 * llvm::numbers::inv_pi)));
-  Value whole =
-      arith::MulFOp::create(b, turns, number(2 * llvm::numbers::pi));
+  Value whole = arith::MulFOp::create(b, turns, number(2 * llvm::numbers::pi));
   return arith::SubFOp::create(b, angle, whole);
 }
 
@@ -84,8 +82,8 @@ private:
   }
 
   /// First token, length and batch row of sequence `n`.
-  static std::tuple<Value, Value, Value>
-  locate(ImplicitLocOpBuilder &b, RunningSumOp op, Value n) {
+  static std::tuple<Value, Value, Value> locate(ImplicitLocOpBuilder &b,
+                                                RunningSumOp op, Value n) {
     Value zero = createIndex(b, 0), cu = op.getCuSeqlens();
     Value tokens = b.createOrFold<tensor::DimOp>(op.getX(), 1);
     if (!cu)
@@ -104,7 +102,9 @@ private:
           Value end = extract(createAdd(b, n, createIndex(b, 1)));
           scf::YieldOp::create(b, {start, createSub(b, end, start)});
         },
-        [&](OpBuilder &, Location) { scf::YieldOp::create(b, {zero, tokens}); });
+        [&](OpBuilder &, Location) {
+          scf::YieldOp::create(b, {zero, tokens});
+        });
     Value row = arith::SelectOp::create(b, packed, zero, n);
     return {range.getResult(0), range.getResult(1), row};
   }

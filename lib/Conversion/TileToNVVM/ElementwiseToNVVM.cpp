@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Fragments.h"
 #include "Angles.h"
+#include "Fragments.h"
 #include "Patterns.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -446,6 +446,6 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
            UnaryPattern<math::AbsFOp, emitAbs>,
            UnaryPattern<math::Log1pOp, emitLog1p>,
            UnaryPattern<math::SinOp, emitSin>,
-           UnaryPattern<math::CosOp, emitCos>, DivFactorPattern,
-           WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
+           UnaryPattern<math::CosOp, emitCos>, DivFactorPattern, WidenPattern>(
+          converter, patterns.getContext(), /*benefit=*/2);
 }

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A lane has a column, and each warp a run of rows, twice: what a run sums up to
-// is known before any warp goes through its own. Tokens are counted from the
+// A lane has a column, and each warp a run of rows, twice: what a run sums up
+// to is known before any warp goes through its own. Tokens are counted from the
 // last one in a sum that goes backward.
 //
 //===----------------------------------------------------------------------===//
@@ -31,8 +31,7 @@ Value tile::wrapAngle(Emitter &e, Value angle) {
       LLVM::FMulOp::create(e.builder, e.loc, angle, e.cf32(1 / kTurn))
           .getResult());
   for (double part : {kFirst, kTurn - kFirst})
-    angle =
-        LLVM::FMAOp::create(e.builder, e.loc, turns, e.cf32(-part), angle);
+    angle = LLVM::FMAOp::create(e.builder, e.loc, turns, e.cf32(-part), angle);
   return angle;
 }
 
@@ -85,8 +84,8 @@ RunningSum::RunningSum(Emitter &e, ScanTokenColumnsOp op,
   Value run = e.udiv(e.add(length, e.sub(warps, e.c64(1))), warps);
   first = least(e.mul(warp, run), length);
   last = least(e.add(first, run), length);
-  row = e.add(e.mul(adaptor.getBatch(), adaptor.getTokens()),
-              adaptor.getStart());
+  row =
+      e.add(e.mul(adaptor.getBatch(), adaptor.getTokens()), adaptor.getStart());
   x = globalPointer(e, adaptor.getX());
   y = globalPointer(e, adaptor.getY());
 }
@@ -110,8 +109,7 @@ Value RunningSum::forRun(
     Value number = e.select(isRow, token, end);
     if (op.getReverse())
       number = e.sub(e.sub(adaptor.getLength(), e.c64(1)), number);
-    Value element =
-        e.add(e.mul(e.add(row, number), heads * channels), column);
+    Value element = e.add(e.mul(e.add(row, number), heads * channels), column);
     elements.emplace_back(isRow, element);
     token = e.add(token, 1);
   }
@@ -124,43 +122,42 @@ Value RunningSum::forRun(
 Value RunningSum::getFirst() {
   Value sum = e.cf32(0);
   if (Value init = adaptor.getInit())
-    sum = e.loadGlobal(e.f32(), globalAddress(e, init,
-                                              {adaptor.getSequence(),
-                                               e.udiv(column, channels),
-                                               e.urem(column, channels)},
-                                              e.f32()));
-  auto loop = scf::ForOp::create(e.builder, e.loc, e.c64(0), warp, e.c64(1),
-                                 {sum});
+    sum = e.loadGlobal(
+        e.f32(), globalAddress(e, init,
+                               {adaptor.getSequence(), e.udiv(column, channels),
+                                e.urem(column, channels)},
+                               e.f32()));
+  auto loop =
+      scf::ForOp::create(e.builder, e.loc, e.c64(0), warp, e.c64(1), {sum});
   OpBuilder::InsertionGuard guard(e.builder);
   e.builder.setInsertionPointToStart(loop.getBody());
-  Value number = e.add(e.mul(e.trunc32(loop.getInductionVar()), kLanes),
-                       e.laneId());
-  Value part = e.loadShared(
-      e.f32(), e.add(adaptor.getScratch(), e.mul(number, 4)));
-  scf::YieldOp::create(e.builder, e.loc,
-                       addTo(loop.getRegionIterArg(0), part));
+  Value number =
+      e.add(e.mul(e.trunc32(loop.getInductionVar()), kLanes), e.laneId());
+  Value part =
+      e.loadShared(e.f32(), e.add(adaptor.getScratch(), e.mul(number, 4)));
+  scf::YieldOp::create(e.builder, e.loc, addTo(loop.getRegionIterArg(0), part));
   return loop.getResult(0);
 }
 
 void RunningSum::storeTotal(Value sum) {
   Value isLast = e.cmp(LLVM::ICmpPredicate::eq, e.add(warp, 1), warps);
   e.ifThen(e.band(isLast, isColumn), [&] {
-    e.storeGlobal(sum, globalAddress(e, adaptor.getTotal(),
-                                     {adaptor.getSequence(),
-                                      e.udiv(column, channels),
-                                      e.urem(column, channels)},
-                                     e.f32()));
+    e.storeGlobal(
+        sum, globalAddress(e, adaptor.getTotal(),
+                           {adaptor.getSequence(), e.udiv(column, channels),
+                            e.urem(column, channels)},
+                           e.f32()));
   });
 }
 
 /// The last sequence's blocks have the rows of nobody.
 void RunningSum::clearUnowned() {
-  Value isLast = e.cmp(LLVM::ICmpPredicate::eq,
-                       e.add(adaptor.getSequence(), 1), adaptor.getOf());
+  Value isLast = e.cmp(LLVM::ICmpPredicate::eq, e.add(adaptor.getSequence(), 1),
+                       adaptor.getOf());
   e.ifThen(e.band(isLast, isColumn), [&] {
-    auto loop = scf::ForOp::create(e.builder, e.loc,
-                                   e.add(adaptor.getEnd(), warp),
-                                   adaptor.getTokens(), warps);
+    auto loop =
+        scf::ForOp::create(e.builder, e.loc, e.add(adaptor.getEnd(), warp),
+                           adaptor.getTokens(), warps);
     OpBuilder::InsertionGuard guard(e.builder);
     e.builder.setInsertionPointToStart(loop.getBody());
     Value at = e.add(e.mul(adaptor.getBatch(), adaptor.getTokens()),

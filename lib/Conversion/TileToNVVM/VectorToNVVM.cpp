@@ -420,9 +420,9 @@ private:
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns
-      .add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
-           BroadcastPattern, HalfColumnsPattern, JoinColumnsPattern, CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
-           LastPattern, SumGroupsPattern, SumPattern, IndexPattern>(
-          converter, patterns.getContext());
+  patterns.add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
+               BroadcastPattern, HalfColumnsPattern, JoinColumnsPattern,
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, LastPattern,
+               SumGroupsPattern, SumPattern, IndexPattern>(
+      converter, patterns.getContext());
 }

@@ -100,9 +100,8 @@ void RunningSumKernel::lower() {
   Value block = arith::RemUIOp::create(builder, loc, id, blocks);
   auto at = tile::SequenceOp::create(builder, loc, sequence, launch.cu,
                                      launch.tokens, launch.sequences);
-  auto scratchType =
-      tile::SmemType::get(builder.getContext(), {kThreads},
-                          builder.getF32Type());
+  auto scratchType = tile::SmemType::get(builder.getContext(), {kThreads},
+                                         builder.getF32Type());
   Value scratch = tile::AllocOp::create(builder, loc, scratchType,
                                         /*transient=*/false, IntegerAttr());
   tile::ScanTokenColumnsOp::create(

@@ -374,12 +374,12 @@ LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
     Value number = getTile(start, 0, op);
     if (!number)
       return failure();
-    Value whole = arith::FPToSIOp::create(builder, loc, builder.getI32Type(),
-                                          number);
-    first = arith::AddIOp::create(
-        builder, loc, first,
-        arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
-                                   whole));
+    Value whole =
+        arith::FPToSIOp::create(builder, loc, builder.getI32Type(), number);
+    first =
+        arith::AddIOp::create(builder, loc, first,
+                              arith::IndexCastOp::create(
+                                  builder, loc, builder.getIndexType(), whole));
   }
   t = arith::AddIOp::create(builder, loc, everywhere(first), t);
   Value found = arith::AndIOp::create(builder, loc, t, bits);

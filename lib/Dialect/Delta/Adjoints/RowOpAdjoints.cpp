@@ -251,12 +251,12 @@ struct RunningSumRule : AdjointRule<RunningSumRule, RunningSumOp> {
       return op.emitOpError() << "has a total that is read and sums that are "
                                  "not; read both, or sum without an order "
                                  "(delta.sum_tokens)";
-    Value cu = op.getCuSeqlens() ? adjoint.getPrimal(op.getCuSeqlens())
-                                 : Value();
-    auto back = RunningSumOp::create(
-        b, dy.getType(), op.getTotal().getType(), dy,
-        adjoint.getGradient(op.getTotal()), cu, !op.getReverse(),
-        /*wrapped=*/false);
+    Value cu =
+        op.getCuSeqlens() ? adjoint.getPrimal(op.getCuSeqlens()) : Value();
+    auto back = RunningSumOp::create(b, dy.getType(), op.getTotal().getType(),
+                                     dy, adjoint.getGradient(op.getTotal()), cu,
+                                     !op.getReverse(),
+                                     /*wrapped=*/false);
     adjoint.addGradient(op.getX(), back.getSums());
     if (op.getInit())
       adjoint.addGradient(op.getInit(), back.getTotal());

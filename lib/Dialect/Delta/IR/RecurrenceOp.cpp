@@ -135,7 +135,8 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseArrowTypeList(result.types))
     return failure();
   SmallVector<Unresolved> operands;
-  for (auto *group : {&query, &decay, &stepOperands, &init, &cu, &levels, &positions})
+  for (auto *group :
+       {&query, &decay, &stepOperands, &init, &cu, &levels, &positions})
     operands.append(*group);
 
   auto &properties = result.getOrAddProperties<RecurrenceOp::Properties>();

@@ -230,9 +230,7 @@ static TileLoop placed(std::initializer_list<TileDim> dims) {
 }
 
 /// A loop over rows, whatever these are, each by itself.
-static TileLoop eachRow(std::initializer_list<TileDim> dims) {
-  return {dims};
-}
+static TileLoop eachRow(std::initializer_list<TileDim> dims) { return {dims}; }
 
 Loops SplitColumnsOp::getLoops() {
   return {eachRow({{getX(), 0}, {getA(), 0}, {getB(), 0}}),

@@ -20,8 +20,7 @@ LogicalResult RunningSumOp::verify() {
            type.getShape().drop_front() == x.getShape().drop_front(2) &&
            type.getElementType() == x.getElementType();
   };
-  for (RankedTensorType type :
-       {total, getInit() ? getInit().getType() : total})
+  for (RankedTensorType type : {total, getInit() ? getInit().getType() : total})
     if (!isState(type))
       return emitOpError() << "(C2) expected init and total of shape "
                               "[sequences, heads, channels] with those of "

@@ -182,8 +182,8 @@ static void addInProgram(arith::AddFOp sum) {
   for (unsigned i = 0; i < 2; ++i)
     body.addArgument(tile, b.getLoc());
   auto inside = ImplicitLocOpBuilder::atBlockEnd(b.getLoc(), &body);
-  Value added = arith::AddFOp::create(inside, body.getArgument(1),
-                                      body.getArgument(2));
+  Value added =
+      arith::AddFOp::create(inside, body.getArgument(1), body.getArgument(2));
   YieldOp::create(inside, added, ValueRange());
   sum.replaceAllUsesWith(map.getOuts().front());
   sum.erase();

@@ -154,7 +154,8 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   if (!op.getFinalState().use_empty() && !op.getPositions())
     return op.emitOpError()
            << "expected nothing to read the final state of a recurrence with "
-              "levels and without positions: it is the sum of its levels, which the heads of the "
+              "levels and without positions: it is the sum of its levels, "
+              "which the heads of the "
               "chunk program do not have at a sequence's end";
   if (op->getParentOfType<func::FuncOp>()->hasAttr(kPrologueAttr))
     return op.emitOpError()

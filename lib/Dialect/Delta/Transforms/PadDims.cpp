@@ -194,8 +194,8 @@ struct PadDimsPass : wyvern::delta::impl::PadDimsPassBase<PadDimsPass> {
         return WalkResult::advance();
       op->emitOpError() << "has halves of " << type.getDimSize(1)
                         << " columns; the GPU path takes multiples of "
-                        << columns << ", as rotated rows of "
-                        << 2 * columns << " channels have (target \"cpu\" takes "
+                        << columns << ", as rotated rows of " << 2 * columns
+                        << " channels have (target \"cpu\" takes "
                         << "all)";
       return WalkResult::interrupt();
     };

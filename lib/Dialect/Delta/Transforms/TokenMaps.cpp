@@ -134,9 +134,8 @@ LogicalResult MapWidener::widen() {
     return failure();
   auto widenAll = [&](ArrayAttr bindings) {
     return b.getArrayAttr(llvm::map_to_vector(
-        bindings.getAsRange<BindingAttr>(), [&](BindingAttr binding) {
-          return Attribute(widenBinding(binding));
-        }));
+        bindings.getAsRange<BindingAttr>(),
+        [&](BindingAttr binding) { return Attribute(widenBinding(binding)); }));
   };
   map.setChunk(chunk);
   map.setInBindingsAttr(widenAll(map.getInBindings()));
@@ -202,9 +201,11 @@ static bool isCheapMatrix(Value tile) {
   if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
     return llvm::is_contained(broadcast.getDimensions(), 1);
   return isa<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
-         llvm::none_of(def->getOperands(), [](Value operand) {
-           return operand.getDefiningOp<linalg::BroadcastOp>() != nullptr;
-         }) &&
+         llvm::none_of(def->getOperands(),
+                       [](Value operand) {
+                         return operand.getDefiningOp<linalg::BroadcastOp>() !=
+                                nullptr;
+                       }) &&
          llvm::all_of(def->getOperands(), isCheap);
 }
 

@@ -30,9 +30,9 @@ LogicalResult widenTokenMaps(RecurrenceOp op, int64_t chunk,
 /// products of rows as they come, with factors a row. Returns what is in the
 /// place of the tiles of its ins; nothing reads these then. Past a sequence's
 /// end only `masked` is zero. A step of decoding computes all of it.
-llvm::SmallDenseMap<Value, Value>
-fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
-              Value masked);
+llvm::SmallDenseMap<Value, Value> fuseTokenMaps(OpBuilder &builder,
+                                                ChunkProgramOpInterface program,
+                                                Value masked);
 
 } // namespace mlir::wyvern::delta
 

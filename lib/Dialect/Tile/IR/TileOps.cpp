@@ -396,8 +396,8 @@ LogicalResult ScanTokenColumnsOp::verify() {
                             "heads, channels] of f32, found "
                          << getX().getType() << " and " << getY().getType();
   for (Value state : {Value(getTotal()), Value(getInit())})
-    if (state && tensorOf(state).getShape().drop_front() !=
-                     x.getShape().drop_front(2))
+    if (state &&
+        tensorOf(state).getShape().drop_front() != x.getShape().drop_front(2))
       return emitOpError() << "(C2) expected a row of heads and channels a "
                               "sequence, found "
                            << state.getType();

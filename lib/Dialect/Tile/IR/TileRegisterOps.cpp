@@ -219,8 +219,8 @@ LogicalResult SumGroupsOp::verify() {
   return success();
 }
 
-/// Verifies that `half` is one of two halves of the columns of `whole`, of which
-/// every thread has some.
+/// Verifies that `half` is one of two halves of the columns of `whole`, of
+/// which every thread has some.
 static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
   auto a = cast<RankedTensorType>(half.getType());
   auto x = cast<RankedTensorType>(whole.getType());

@@ -131,10 +131,7 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
       createScan(b, op, operands, bindings, initialState(b, op), shape);
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
-  llvm::SmallDenseMap<Value, Value> computed =
-      fuseTokenMaps(b, scan, op.getDecay());
-  tiles.replace(computed);
-  numComputed += computed.size();
+  tiles.replace(fuseTokenMaps(b, scan, op.getDecay()));
   prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, results.finalState);

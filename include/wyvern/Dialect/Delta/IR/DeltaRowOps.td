@@ -472,11 +472,7 @@ def Delta_SplitColumnsOp
     : Delta_RowOp<"split_columns", [], [AllTypesMatch<["a", "b"]>]> {
   let summary = "the two halves of the columns of a matrix";
   let description = [{
-    Of x with 2 n columns:
-
-    ```
-    a_ij = x_ij        b_ij = x_i(j + n)
-    ```
+    a_ij = x_ij, b_ij = x_i(j + n), of x with 2 n columns.
 
     Example:
 
@@ -493,11 +489,7 @@ def Delta_JoinColumnsOp
     : Delta_RowOp<"join_columns", [], [AllTypesMatch<["a", "b"]>]> {
   let summary = "two matrices side by side";
   let description = [{
-    The inverse of `delta.split_columns`, and its adjoint:
-
-    ```
-    y_ij = a_ij        y_i(j + n) = b_ij
-    ```
+    y_ij = a_ij, y_i(j + n) = b_ij: the inverse of `delta.split_columns`, and its adjoint.
 
     Example:
 

@@ -51,10 +51,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
 
     A decay a channel is read many times, in f32, by all maps of a layer: a `chunk_map` in
     front of the scan makes it.
-
-    What a spec computes comes as maps of chunks of one token (`compute`). They get chunks as
-    long as the scan's, in which each row is still made by itself. Numbers a row, and rows
-    that are sums and products of rows as they come, are computed in the scan's region.
+    What a spec computes comes as maps of chunks of one token, which get chunks as long as
+    the scan's. It computes numbers a row, and sums and products of rows, itself.
 
     Before:
 
@@ -97,7 +95,6 @@ def FormWYPass : Pass<"delta-form-wy"> {
                "what the region computes of its operands: norm, gates, decay, rates, scale">,
   ];
   let statistics = [
-    Statistic<"numComputed", "num-computed", "tiles of maps of one token that are computed in the scan">,
     Statistic<"numFormed", "num-formed", "recurrences turned into chunk scans">,
     Statistic<"numSolves", "num-solves", "chunk scans with a triangular solve">,
     Statistic<"numEliminated", "num-eliminated",

@@ -411,31 +411,6 @@ func.func @heads_first(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<1
 
 // -----
 
-// A pair that is there already is left alone, and so is a function without a chunk
-// program.
-
-// CHECK-LABEL: func.func @done_fwd(
-// CHECK-LABEL: func.func @done_bwd(
-// CHECK-LABEL: func.func @other(
-// CHECK-NOT: func.func
-func.func @done_fwd(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) attributes {delta.backward = @done_bwd} {
-  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
-    delta.yield outs(%X : tensor<4xf32>)
-  }
-  return %y : tensor<?x?x1xf32>
-}
-func.func @done_bwd(%dy: tensor<?x?x1xf32> {delta.name = "d_y"}) -> (tensor<?x?x1xf32> {delta.name = "d_x"}) {
-  %dx = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%dY = %dy[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
-    delta.yield outs(%dY : tensor<4xf32>)
-  }
-  return %dx : tensor<?x?x1xf32>
-}
-func.func @other(%x: tensor<?xf32>) -> tensor<?xf32> {
-  return %x : tensor<?xf32>
-}
-
-// -----
-
 // A running sum's derivative is the sum in the other direction, from the gradient of the total on. Halves of columns
 // are joined where they were split, and the other way round.
 
@@ -482,4 +457,29 @@ func.func @both(%x: tensor<?x?x2xf32> {delta.name = "x"}) -> (tensor<?x?x2xf32> 
     delta.yield outs(%Y : tensor<8xf32>)
   }
   return %o, %p : tensor<?x?x2xf32>, tensor<?x?x2xf32>
+}
+
+// -----
+
+// A pair that is there already is left alone, and so is a function without a chunk
+// program.
+
+// CHECK-LABEL: func.func @done_fwd(
+// CHECK-LABEL: func.func @done_bwd(
+// CHECK-LABEL: func.func @other(
+// CHECK-NOT: func.func
+func.func @done_fwd(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) attributes {delta.backward = @done_bwd} {
+  %y = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<4xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+}
+func.func @done_bwd(%dy: tensor<?x?x1xf32> {delta.name = "d_y"}) -> (tensor<?x?x1xf32> {delta.name = "d_x"}) {
+  %dx = delta.chunk_map chunk = 4 heads = 1 compute = f32 ins(%dY = %dy[seq, time, head] : tensor<?x?x1xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    delta.yield outs(%dY : tensor<4xf32>)
+  }
+  return %dx : tensor<?x?x1xf32>
+}
+func.func @other(%x: tensor<?xf32>) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
 }

@@ -11,8 +11,8 @@
 // CHECK-SAME: %[[W:[^ ]*]] = %[[w]][head, _]
 // CHECK: linalg.broadcast ins(%[[W]] : tensor<8xf32>) outs(%{{.*}} : tensor<64x8xf32>) dimensions = [0]
 // CHECK: delta.chunk_scan forward chunk = 64
-// CHECK-SAME: %[[V1:[^ ]*]] = %[[made]]#2[seq, time, head, _]
 // CHECK-SAME: %[[K:[^ ]*]] = %[[k]][seq, time, head, _]
+// CHECK-SAME: %[[V1:[^ ]*]] = %[[made]]#2[seq, time, head, _]
 // CHECK-SAME: %[[B:[^ ]*]] = %[[b]][seq, time, head]
 // CHECK: %[[sum:.*]] = linalg.reduce { arith.addf } ins(%{{.*}} : tensor<64x16xf32>)
 // CHECK: %[[n:.*]] = math.rsqrt %[[sum]] : tensor<64xf32>
@@ -20,6 +20,7 @@
 // CHECK: %[[K1:.*]] = arith.mulf %[[K]], %[[N]] : tensor<64x16xf32>
 // CHECK: %[[rate:.*]] = math.exp %[[B]] : tensor<64xf32>
 // CHECK: delta.decay_dot before_row %[[K1]], %[[K1]]
+// CHECK: arith.subf %[[V1]], %{{.*}} : tensor<64x8xf32>
 // CHECK: delta.erase_solve %{{.*}}, %[[rate]],
 func.func @fused(%k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>, %b: tensor<?x?x1xbf16>, %w: tensor<1x8xf32>)
     -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>) {

@@ -231,7 +231,7 @@ def test_torch_op(name):
 def test_torch_op_has_no_states():
     function = wyvern.torch.op(spec("log_linear_gdn"))
     tensors = {n: torch.tensor(x) for n, x in draw(compiled("log_linear_gdn"), 1, 5).items()}
-    with pytest.raises(TypeError, match="initial_state is given, but a layer with levels has no states"):
+    with pytest.raises(TypeError, match="initial_state is given, but a layer with levels or running sums has no states"):
         function(**tensors, initial_state=torch.zeros(1, 2, 12, 10))
     with pytest.raises(TypeError, match="output_final_state is given"):
         function(**tensors, output_final_state=True)

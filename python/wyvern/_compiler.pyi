@@ -16,6 +16,8 @@ class CpuProgram:
     @property
     def has_backward(self) -> bool: ...
     @property
+    def kept_chunk(self) -> int: ...
+    @property
     def inputs(self) -> list[_Tensor]: ...
     @property
     def results(self) -> list[_Tensor]: ...
@@ -34,7 +36,7 @@ def compile_cpu(
     backward: bool = False,
     schedule: str = "separate",
     segment_tokens: int = 0,
-    serving: bool = False,
+    serving: str = "",
     state_layout: str = "vk",
     state_type: str = "f32",
     slot_type: str = "i32",

@@ -23,8 +23,10 @@ struct ProgramOptions {
   bool training = false;
   /// What the forward saves for it: factor, checkpoints, states or none.
   std::string save = "factor";
-  /// Make the step of decoding, on a pool of states (delta-form-step).
-  bool serving = false;
+  /// What is made for serving, on a pool of states: step (of decoding,
+  /// delta-form-step), prefill or prefill-keep (of prompts, delta-pool-states);
+  /// empty for the layer itself.
+  std::string serving = {};
   /// Of the pool: vk or kv; f32 or bf16; of slot numbers: i32 or i64.
   std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
   /// Slots below are none: padding.
@@ -35,6 +37,8 @@ struct ProgramOptions {
   std::vector<std::string> epilogue = {};
   /// Added to the mean of squares in the epilogue's norm.
   double normEpsilon = 1e-6;
+
+  bool isStep() const { return serving == "step"; }
 };
 
 } // namespace mlir::wyvern

@@ -28,15 +28,19 @@ struct ChunkProgram {
     readSlots = op.getReadSlots();
     writeSlots = op.getWriteSlots();
     lengths = op.getLengths();
+    keepSlots = op.getKeepSlots();
     firstSlot = op.getFirstSlot();
+    elseZeros = op.getElseZeros();
   }
   explicit ChunkProgram(ChunkMapOp op) : ChunkProgram(op, /*reverse=*/false) {}
 
   SmallVector<Bound> ins, carries, outs;
   Value cuSeqlens;
   /// Of pools of states, and how long sequences are; null without.
-  Value readSlots, writeSlots, lengths;
+  Value readSlots, writeSlots, lengths, keepSlots;
   int64_t firstSlot = 0;
+  /// A sequence that reads no slot begins with zeros, and is no padding.
+  bool elseZeros = false;
   Block *body;
   int64_t chunk, heads;
   Type compute;
@@ -92,6 +96,7 @@ private:
   SmallVector<Value> createHead(Position at, ValueRange results);
   SmallVector<Value> createSegments(Position at, ValueRange results);
   SmallVector<Value> createPooled(Position at, ValueRange results);
+  SmallVector<Value> createFromSlot(const Position &at, ValueRange results);
   Value createEntry(Value vector, Value sequence);
   Value createEntryOr(Value vector, Value sequence, Value absent);
   SmallVector<Value> createIfValid(Value slot, ValueRange results,
@@ -99,11 +104,14 @@ private:
   SmallVector<Value> createRun(Position at, Value first, Value chunks,
                                ValueRange results);
   SmallVector<Value> createLoop(Position at, Value first, Value chunks,
-                                ValueRange outs);
+                                ValueRange outs, ValueRange kept = {});
+  Value createStart(const Bound &carry, const Position &at);
+  SmallVector<Value> createKept(ValueRange tiles, ValueRange pools,
+                                Position at);
   SmallVector<Value> createFinals(ValueRange tiles, ValueRange wholes,
                                   const Position &at);
   SmallVector<Value> createChunk(Position at, ValueRange results,
-                                 ValueRange carries);
+                                 ValueRange carries, ValueRange kept);
 
   /// The value of `op`, which is in the region, at `at`.
   Value createLevelRows(LevelRowsOp op, const Position &at);

@@ -75,7 +75,7 @@ class Decodes:
     def decodes(self) -> bool:
         """Whether it was compiled for serving, and has step, verify and commit."""
         state = self.inputs.get("state")
-        return state is not None and state.in_place
+        return state is not None and state.in_place and "lengths" in self.inputs
 
     def step(
         self,

@@ -4,7 +4,7 @@ torch or captured into CUDA graphs."""
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Union
 
 import torch
@@ -16,10 +16,11 @@ from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
 from wyvern._core.steps import Epilogue, check_prologue
 
-from . import _direct, _prefill, _slot_checks, _tensors, _trees
+from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
 from ._ops import library
 from ._programs import target_of
+from ._prompts import Prompts
 
 _POOL = ("state", "read_slots", "write_slots", "lengths")
 
@@ -58,6 +59,20 @@ class _Programs:
             library.impl(name, self.run, key)
         torch.library.register_fake(f"wyvern::{name}", self.shape, lib=library)
         self.op = getattr(torch.ops.wyvern, name).default
+        self._prompts: Optional[Prompts] = None
+
+    def prompts(self) -> Prompts:
+        """The programs of prompts on the same pool, of what a convolution has made of its rows."""
+        with _lock:
+            if self._prompts is None:
+                behind = [] if self.epilogue is None else self.epilogue.parts
+                others = {{"norm": "norm_weight", "gate": "z"}[part] for part in behind}
+                operands = tuple(
+                    x for x in self.operands if x not in others and not x.endswith(_prefill.OF_CONVOLUTIONS)
+                )
+                prologue = tuple(x for x in self.prologue if x != "conv")
+                self._prompts = Prompts(f"{self.name}_prefill", self.spec, self.pool, prologue, operands)
+            return self._prompts
 
     def of(self, kind: str) -> Any:
         """The program for a kind of device, compiled when it is first needed."""
@@ -65,8 +80,8 @@ class _Programs:
         if program is None:
             if kind == "cuda":
                 target = target_of(torch.device("cuda", torch.cuda.current_device()))
-                program = serving.step_for_gpu(
-                    self.spec, target, self.pool, self.prologue, self.epilogue
+                program = serving.served_for_gpu(
+                    "step", self.spec, target, self.pool, self.prologue, self.epilogue
                 )
             else:
                 program = wyvern.compile(
@@ -178,6 +193,9 @@ class Decoder:
         The norm and the gate that it computes of its output, of a spec: a `wyvern.Epilogue`.
     layer
         Which layer, by name, where a config.json has several.
+    prompts
+        Programs of prompts for the same pool that `wyvern.load` returned (wyvernc --serving=prefill,
+        prefill-keep). Others are compiled when they are first needed.
 
     Operands are given in the order of `decoder.operands`, or by name. Calls are one op that
     writes the pool: torch.compile(fullgraph=True) sees one node, and a call can be captured
@@ -192,8 +210,11 @@ class Decoder:
         prologue: Sequence[str] = (),
         epilogue: Optional[Epilogue] = None,
         layer: Optional[str] = None,
+        prompts: Iterable["wyvern.Program"] = (),
     ) -> None:
         self._programs = _programs_of(source, pool, prologue, epilogue, layer)
+        for program in prompts:
+            self._programs.prompts().add(program)
         self.pool = self._programs.pool
         self.operands = self._programs.operands
 
@@ -299,39 +320,70 @@ class Decoder:
         cu_seqlens: Optional[torch.Tensor] = None,
         keep_every: Optional[int] = None,
         keep_slots: Optional[torch.Tensor] = None,
-        position: int = 0,
+        position: Union[int, torch.Tensor] = 0,
         **named: torch.Tensor,
     ) -> torch.Tensor:
-        """Advances sequences by prompts of any length, by the layer's program of whole sequences, and
-        returns o. Operands, state, read_slots and write_slots are those of a step, or of packed
-        sequences with cu_seqlens [N + 1]. A sequence with a read slot that is none begins with zeros; one with such a write slot is not written.
-        A prompt that is cut at a multiple of 64 tokens gives the bits of the whole, in a pool of
-        float32. States are copied out of the pool and into it.
+        """Advances sequences by prompts of any length and returns o: by a kernel of whole sequences that
+        reads and writes slots of the pool. Operands, state, read_slots and write_slots are those of a
+        step, or of packed sequences with cu_seqlens [N + 1]. A sequence with a read slot that is none
+        begins with zeros; one with such a write slot is not written. A prompt that is cut at a multiple
+        of 64 tokens gives the bits of the whole, in a pool of float32.
 
-        keep_every, of sequences that are not packed: their first token is at `position`, and the
-        state behind every multiple of keep_every tokens since position 0 goes to a slot too, those of
-        keep_slots [B, how many that are]; none where a slot is none. Raises ValueError for
-        keep_every without keep_slots, or with cu_seqlens."""
+        keep_every: the first token of each sequence is at `position`, a number or one a sequence on
+        the device, and the state behind every multiple of keep_every tokens since position 0 goes to
+        a slot too, those of keep_slots [N, how many that are]; none where a slot is none. Positions
+        on the device and packed sequences take multiples of 64, which is a precondition where the
+        host does not know them; slots of multiples that a sequence does not reach are not looked at.
+        Other numbers cost a launch for each multiple. Raises ValueError for keep_every without
+        keep_slots, and for what is no such multiple."""
         programs = self._programs
         given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
         with torch.no_grad():
-            whole = op(programs.spec)
-            form = self.pool.first_slot, self.pool.layout == "vk"
+            first = self.pool.first_slot
             slots = read_slots, read_slots if write_slots is None else write_slots
             raw, fronts = given, None
             if "conv" in programs.prologue:
-                fronts = _prefill.fronts_of(given, slots[0], form[0], cu_seqlens)
+                fronts = _prefill.fronts_of(given, slots[0], first, cu_seqlens)
                 raw = given | _prefill.convolved(given, fronts)
-            made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
-            kept = None
-            if keep_every is not None:
-                if keep_slots is None or cu_seqlens is not None:
-                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
-                kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
-            o = _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
+            if keep_every is None:
+                kept = None
+                o = self._prompt(raw, state, slots, None, cu_seqlens)
+            else:
+                if keep_slots is None:
+                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots")
+                tokens = fronts.tokens if fronts else _conv.Tokens(given["q"], cu_seqlens)
+                most = given["q"].shape[1] if cu_seqlens is None else None
+                kept = _prefill.kept_at(programs.name, tokens, keep_every, position, keep_slots, most)
+                o = self._prompt_with_kept(raw, state, slots, kept, keep_every, position, cu_seqlens)
             if fronts:
-                _prefill.write_windows(given, fronts, slots[1], form[0], kept)
+                _prefill.write_windows(given, fronts, slots[1], first, kept)
             return _prefill.finished(o, given, programs.epilogue)
+
+    def _prompt(self, raw, state, slots, keep, cu_seqlens):  # type: ignore[no-untyped-def]
+        prompts = self._programs.prompts()
+        if _slot_checks.is_on:
+            _slot_checks.check(prompts.name, state.shape[0], self.pool.first_slot, *slots)
+        return prompts.op(*(raw[x] for x in prompts.operands), state, *slots, keep, cu_seqlens)
+
+    def _prompt_with_kept(self, raw, state, slots, kept, every, position, cu_seqlens):  # type: ignore[no-untyped-def]
+        """A prompt whose states go to slots on the way: by the kernel where these are behind whole chunks."""
+        programs, q = self._programs, raw["q"]
+        chunk = programs.prompts().of(q.device.type, True).kept_chunk
+        is_known = isinstance(position, int)
+        if every % chunk == 0 and (not is_known or position % chunk == 0):
+            keep = _prefill.by_chunks(kept, chunk, q.shape[:2], cu_seqlens)
+            return self._prompt(raw, state, slots, keep, cu_seqlens)
+        if not is_known or cu_seqlens is not None:
+            raise ValueError(
+                f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk}, the "
+                "tokens of a chunk, for packed sequences and for positions on the device"
+            )
+        whole = op(programs.spec)
+        made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
+        form = self.pool.first_slot, self.pool.layout == "vk"
+        last = position + q.shape[1]
+        ends = [n * every - position for n in range(position // every + 1, last // every + 1)]
+        return _prefill.in_pieces(whole, made, state, slots, form, ends, kept)
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
         programs = self._programs

@@ -174,12 +174,13 @@ static LogicalResult checkConvolution(sched::RoleOp role, ConvRowOp conv) {
 /// Diagnoses what a kernel on the cores cannot be.
 static LogicalResult checkKernel(sched::KernelOp kernel) {
   if (kernel.getChunk() == 1 && kernel.getCompute().isF32() &&
-      kernel.getReadSlots() && !kernel.getCuSeqlens())
+      kernel.getReadSlots() && !kernel.getCuSeqlens() &&
+      !kernel.getKeepSlots() && !kernel.getElseZeros())
     return success();
   return kernel.emitError()
          << "has a role on the CUDA cores; the GPU path takes it for chunks of "
-            "one token, in f32, on a pool of states, without cu_seqlens, found "
-            "chunks of "
+            "one token, in f32, on a pool of states, without cu_seqlens, keep "
+            "and else zeros, found chunks of "
          << kernel.getChunk() << " in " << kernel.getCompute()
          << " (target \"cpu\" takes all)";
 }

@@ -43,6 +43,8 @@ static int64_t getBlockSplit(sched::KernelOp kernel) {
 
 /// True if some operand of the kernel has a slot a chunk.
 static bool hasSlots(sched::KernelOp kernel) {
+  if (kernel.getKeepSlots())
+    return true;
   auto has = [](BindingAttr binding) { return binding.has(DimKind::chunk); };
   return llvm::any_of(kernel.getInBindings().getAsRange<BindingAttr>(), has) ||
          llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);

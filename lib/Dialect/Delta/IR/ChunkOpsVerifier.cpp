@@ -273,6 +273,14 @@ static LogicalResult verifySlots(ChunkScanOp scan) {
               "bound to slot, all of them, and none elsewhere; found "
            << scan.getCarryBindings()
            << (scan.hasSlots() ? " with slots" : " without slots");
+  Value keep = scan.getKeepSlots();
+  if ((keep && (!scan.hasSlots() ||
+                keep.getType() != scan.getReadSlots().getType() ||
+                scan.getDirection() != Direction::forward)) ||
+      (scan.getElseZeros() && !scan.hasSlots()))
+    return scan.emitOpError()
+           << "(C26) expected keep, of the type of slots, and else zeros where "
+              "carries are pools, and keep in a forward scan";
   if (!scan.hasSlots())
     return success();
   if (scan.getReadSlots().getType() != scan.getWriteSlots().getType() ||

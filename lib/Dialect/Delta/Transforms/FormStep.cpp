@@ -134,7 +134,7 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
   auto scan = ChunkScanOp::create(
       b, TypeRange(op.getOutput().getType()), TypeRange(pools), operands,
       ValueRange(pools), /*cu_seqlens=*/Value(), read, write, lengths,
-      Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
+      /*keep_slots=*/Value(), Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
       b.getArrayAttr(bindings), b.getArrayAttr(carries),
       b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}),
       settings.firstSlot);

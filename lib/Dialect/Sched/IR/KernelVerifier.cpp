@@ -119,8 +119,15 @@ static LogicalResult verifySlots(KernelOp kernel) {
   bool fits = hasSlots ? !bindings.empty() && llvm::all_of(bindings, isPooled)
                        : llvm::none_of(bindings, isPooled);
   if (fits && hasSlots == (kernel.getWriteSlots() != nullptr) &&
-      (!hasSlots || kernel.getOver() == GridOver::sequences))
-    return success();
+      (!hasSlots || kernel.getOver() == GridOver::sequences)) {
+    Value keep = kernel.getKeepSlots();
+    bool isSame = !keep || keep.getType() == kernel.getReadSlots().getType();
+    if (hasSlots ? isSame : !keep && !kernel.getElseZeros())
+      return success();
+    return kernel.emitOpError()
+           << "(K51) expected keep, of the type of slots, and else zeros where "
+              "carries are bound to slot";
+  }
   return kernel.emitOpError()
          << "(K45) expected slots to read and to write where carries are bound "
             "to slot, all of them, in a kernel over sequences, and none "

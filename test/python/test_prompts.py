@@ -185,7 +185,7 @@ def test_what_is_refused():
 
 
 def test_a_bundle_says_what_it_is(tmp_path):
-    text = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text(), key=64, value=64)
+    text = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text(), key=128, value=128)
     program = wyvern.compile(text, output=tmp_path / "b", serving=True, entry="prefill-keep")
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     assert manifest["serving"] == {"entry": "prefill", "first_slot": 0} and manifest["state_layout"] == "vk"

@@ -92,15 +92,13 @@ scf::IfOp RoleLowering::storeIntoPool(BlockArgument target, Value tile,
   return ifOp;
 }
 
-Value RoleLowering::loadKeepSlot(const Visit &visit) {
-  return context.keepSlots ? loadSlot(context.keepSlots, visit.chunk.slot)
-                           : Value();
-}
-
+/// The slot is loaded where it is looked at: entries of neighbouring chunks lie
+/// in one line of the cache, and a register is more than the wait.
 void RoleLowering::keepCarries(sched::EachChunkOp loop, ValueRange next,
-                               Value slot) {
-  if (!slot)
+                               const Visit &visit) {
+  if (!context.keepSlots || next.empty())
     return;
+  Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
   for (auto store : role.getBlock().getOps<sched::StoreOp>()) {
     auto result = cast<OpResult>(store.getTile());
     auto ifOp =

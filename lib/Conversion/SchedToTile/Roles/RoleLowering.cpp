@@ -306,8 +306,6 @@ bool RoleLowering::takesInPlace() {
 LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                                        const Visit &visit, ValueRange carries,
                                        SmallVectorImpl<Value> &next) {
-  // Early: it is there when the carries are.
-  Value keepSlot = carries.empty() ? Value() : loadKeepSlot(visit);
   lowerGuests(loop, visit.use);
   Block &block = loop.getBlock();
   RegionLowering lowering(builder, context.orientation,
@@ -340,7 +338,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     if (!next.back())
       return failure();
   }
-  keepCarries(loop, next, keepSlot);
+  keepCarries(loop, next, visit);
   for (sched::GetOp get : gets) {
     lowerRelease(get, lowering, visit);
     lowerGuestsBehind(get, loop);

@@ -133,11 +133,10 @@ private:
   /// Stores a state if `slot` is one.
   scf::IfOp storeIntoPool(BlockArgument target, Value tile, Value value,
                           Value slot);
-  /// Returns the slot that the state behind a chunk is kept in; null where the
-  /// kernel keeps none.
-  Value loadKeepSlot(const Visit &visit);
-  /// Keeps what the carries of a chunk have become, if `slot` is one.
-  void keepCarries(sched::EachChunkOp loop, ValueRange next, Value slot);
+  /// Stores what the carries of a chunk have become where the kernel keeps
+  /// them, if it has a slot for them.
+  void keepCarries(sched::EachChunkOp loop, ValueRange next,
+                   const Visit &visit);
   /// Returns the register tile that `carry` starts from: what was loaded, or a
   /// constant or identity made here. Null, with a diagnostic, for others.
   Value startCarry(Value init, Value carry);

@@ -93,8 +93,12 @@ def check(torch, folder, name):
     whole, prefill, keep = load(folder, name)
     count = 0
     same = lambda x, y: bool(torch.equal(x.contiguous().view(torch.uint8), y.contiguous().view(torch.uint8)))
-    for program in (prefill, keep):
-        program._empty = lambda shape, **kind: torch.full(shape, float("nan") if kind["dtype"].is_floating_point else 255, **kind)
+
+    def poisoned(shape, dtype, device):
+        value = float("nan") if dtype.is_floating_point else 255
+        return torch.full(shape if isinstance(shape, (list, tuple)) else (shape,), value, dtype=dtype, device=device)
+
+    prefill._empty = keep._empty = poisoned
     for packed in (False, True):
         case = Case(torch, name, whole, prefill, 1 if packed else 3, TOKENS, SLOTS)
         bounds = torch.tensor([0, 130, 130, 330], device="cuda") if packed else None

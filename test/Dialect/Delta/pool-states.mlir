@@ -1,12 +1,10 @@
 // RUN: wyvern-opt %s -delta-form-wy -delta-pool-states | FileCheck %s
 // RUN: wyvern-opt %s -delta-form-wy "-delta-pool-states=state-type=bf16 slot-type=i64 first-slot=1 keep" | FileCheck %s --check-prefix=OPTIONS
 // RUN: wyvern-opt %s -delta-form-wy "-delta-pool-states=keep" | wyvern-opt | FileCheck %s --check-prefix=KEEP
-// RUN: wyvern-opt %s -delta-form-wy -delta-pool-states -mlir-pass-statistics -o %t 2>&1 | FileCheck %s --check-prefix=STATS
 // RUN: wyvern-opt %s -delta-form-wy -delta-pool-states -delta-stage | FileCheck %s --check-prefix=STAGED
 // RUN: wyvern-opt %s -delta-form-wy -delta-pool-states -delta-stage -delta-segment=tokens=256 | FileCheck %s --check-prefix=SEGMENTS
 // RUN: wyvern-opt %s -delta-form-wy -delta-pool-states=keep -delta-stage -delta-segment=tokens=256 --remarks-filter=".*" 2>&1 | FileCheck %s --check-prefix=KEPT
 
-// STATS: num-pooled
 
 // The pool takes the place of the states, under one name as argument and as result.
 

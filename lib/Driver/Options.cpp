@@ -110,6 +110,11 @@ static cl::opt<std::string>
                  cl::desc("With --serving: element type of slot numbers and "
                           "lengths, i32 (the default) or i64"),
                  cl::value_desc("type"), cl::init("i32"), cl::cat(category));
+static cl::opt<std::string> stateRoundingFlag(
+    "state-rounding",
+    cl::desc("With --state-type=bf16: how a state is rounded, nearest (the "
+             "default) or stochastic (by seeds, a number a sequence)"),
+    cl::value_desc("how"), cl::init("nearest"), cl::cat(category));
 static cl::opt<int64_t>
     firstSlotFlag("first-slot",
                   cl::desc("With --serving: the first slot that is one; a "
@@ -362,13 +367,15 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
   options.stateType = stateTypeFlag;
   options.slotType = slotTypeFlag;
   options.firstSlot = firstSlotFlag;
+  options.stateRounding = stateRoundingFlag;
   bool isToldMore = stateLayoutFlag.getNumOccurrences() > 0 ||
                     stateTypeFlag.getNumOccurrences() > 0 ||
                     slotTypeFlag.getNumOccurrences() > 0 ||
+                    stateRoundingFlag.getNumOccurrences() > 0 ||
                     firstSlotFlag.getNumOccurrences() > 0;
   if (options.serving.empty() && isToldMore)
-    return usageError("--state-layout, --state-type, --slot-type and "
-                      "--first-slot say what the pool of --serving is; add "
+    return usageError("--state-layout, --state-type, --state-rounding, "
+                      "--slot-type and --first-slot say what the pool of --serving is; add "
                       "--serving, or leave them out");
   if (options.serving.empty())
     return std::nullopt;
@@ -385,6 +392,12 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
     return code;
   if (auto code = checkChoice("state-type", options.stateType, {"f32", "bf16"}))
     return code;
+  if (auto code = checkChoice("state-rounding", options.stateRounding,
+                              {"nearest", "stochastic"}))
+    return code;
+  if (options.stateRounding == "stochastic" && options.stateType != "bf16")
+    return usageError("--state-rounding=stochastic is of pools of bf16; add "
+                      "--state-type=bf16, or leave it out");
   if (auto code = checkChoice("slot-type", options.slotType, {"i32", "i64"}))
     return code;
   if (options.firstSlot < 0)

@@ -95,6 +95,8 @@ static CpuIndices findIndices(Value value) {
       return CpuIndices::Lengths;
     if (scan.getKeepSlots() == value)
       return CpuIndices::KeepSlots;
+    if (scan.getSeeds() == value)
+      return CpuIndices::Seeds;
   }
   return CpuIndices::Offsets;
 }
@@ -243,7 +245,8 @@ static llvm::Error checkIndices(const CpuTensor &tensor,
         tensor.mayBeEmpty() ? ", or none" : "", (long long)entries);
   for (int64_t i = 0; i < entries; ++i)
     if (int64_t slot = readEntry(tensor, buffer, i);
-        tensor.indices != CpuIndices::Lengths && slot >= sizes.slots)
+        tensor.indices != CpuIndices::Lengths &&
+        tensor.indices != CpuIndices::Seeds && slot >= sizes.slots)
       return llvm::createStringError(
           "%s: expected slots of a pool of %lld, found %lld at entry %lld",
           tensor.name.c_str(), (long long)sizes.slots, (long long)slot,

@@ -42,6 +42,7 @@ void PipelineOptions::set(const ProgramOptions &program) {
   stateType = program.stateType;
   slotType = program.slotType;
   firstSlot = program.firstSlot;
+  stateRounding = program.stateRounding;
   prologue = program.prologue;
   epilogue = program.epilogue;
   normEpsilon = program.normEpsilon;
@@ -60,6 +61,7 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
   formStep.stateType = options.stateType;
   formStep.slotType = options.slotType;
   formStep.firstSlot = options.firstSlot;
+  formStep.stateRounding = options.stateRounding;
   formStep.prologue.assign(options.prologue.begin(), options.prologue.end());
   formStep.epilogue.assign(options.epilogue.begin(), options.epilogue.end());
   formStep.normEpsilon = options.normEpsilon;
@@ -84,6 +86,7 @@ static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   pool.stateType = options.stateType;
   pool.slotType = options.slotType;
   pool.firstSlot = options.firstSlot;
+  pool.stateRounding = options.stateRounding;
   pool.keep = options.serving.getValue() == "prefill-keep";
   pm.addPass(delta::createPoolStatesPass(pool));
 }

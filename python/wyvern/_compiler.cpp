@@ -95,13 +95,14 @@ compileCpu(const std::string &source, const std::string &entry,
            const std::string &serving,
            const std::string &stateLayout, const std::string &stateType,
            const std::string &slotType, int64_t firstSlot,
+           const std::string &stateRounding,
            const std::vector<std::string> &prologue,
            const std::vector<std::string> &epilogue, double normEpsilon) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
     return CpuProgram::compile(
         source, {{training, save, serving, stateLayout, stateType, slotType,
-                  firstSlot, prologue, epilogue, normEpsilon},
+                  firstSlot, stateRounding, prologue, epilogue, normEpsilon},
                  entry,
                  phase,
                  operandType,
@@ -293,6 +294,7 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("segment_tokens") = 0, py::arg("serving") = "",
         py::arg("state_layout") = "vk", py::arg("state_type") = "f32",
         py::arg("slot_type") = "i32", py::arg("first_slot") = 0,
+        py::arg("state_rounding") = "nearest",
         py::arg("prologue") = std::vector<std::string>(),
         py::arg("epilogue") = std::vector<std::string>(),
         py::arg("norm_epsilon") = 1e-6,

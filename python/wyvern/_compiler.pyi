@@ -41,6 +41,7 @@ def compile_cpu(
     state_type: str = "f32",
     slot_type: str = "i32",
     first_slot: int = 0,
+    state_rounding: str = "nearest",
     prologue: Sequence[str] = (),
     epilogue: Sequence[str] = (),
     norm_epsilon: float = 1e-6,

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "test" / "python"))
 
 import step_cases  # noqa: E402
 import wyvern  # noqa: E402
+from rounding_oracle import rounded  # noqa: E402
 
 TOKENS, SLOTS = 330, 11
 WIDE = {"key": 128, "value": 128}
@@ -33,14 +34,30 @@ CHECKED = {
 }
 TIMED = {
     "t-gdn-16": ("gated_deltanet", wyvern.Pool(), {**WIDE, "key_heads": 16, "value_heads": 16}),
+    "t-gdn-16-kv": ("gated_deltanet", wyvern.Pool("kv"), {**WIDE, "key_heads": 16, "value_heads": 16}),
     "t-gdn-32": ("gated_deltanet", wyvern.Pool(), {**WIDE, "key_heads": 16, "value_heads": 32}),
 }
 SHAPES = ((1, 8192), (16, 1024), (64, 128))
+# pools that are rounded at random: a step and a prefill of each, and what they round
+ROUNDED = {
+    "r-gdn-vk": ("gated_deltanet", "vk", WIDE),
+    "r-gdn-kv": ("gated_deltanet", "kv", WIDE),
+    "r-kda": ("kda", "vk", {"key": 64, "value": 96}),
+}
+LARGE_STEP = {**WIDE, "key_heads": 16, "value_heads": 32}
 
 
 def prepare(folder, names):
     """Compiles these bundles, or all."""
-    for name in names or (*CHECKED, *TIMED):
+    for name in names or (*CHECKED, *TIMED, *ROUNDED, "t-step"):
+        if name in ROUNDED or name == "t-step":
+            spec, layout, sizes = ROUNDED.get(name, ("gated_deltanet", "vk", LARGE_STEP))
+            text = step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
+            pools = {"exact": wyvern.Pool(layout), "rounded": wyvern.Pool(layout, "bf16", rounding="stochastic"), "nearest": wyvern.Pool(layout, "bf16")}
+            for kind, pool in pools.items():
+                for entry in ("step",) if name == "t-step" else ("step", "prefill-keep"):
+                    wyvern.compile(text, serving=pool, entry=entry, output=folder / f"{name}.{kind}.{entry}")
+            continue
         spec, pool, sizes = {**CHECKED, **TIMED}[name]
         text = step_cases.small((ROOT / "specs" / f"{spec}.yaml").read_text(), **sizes)
         wyvern.compile(text, output=folder / f"{name}.whole")
@@ -158,6 +175,49 @@ def check(torch, folder, name):
     return count + 1
 
 
+def check_rounding(torch, folder, name):
+    """Compares pools that are rounded by seeds with what the documents say of those in f32; steps and prompts."""
+    count = 0
+    for entry in ("step", "prefill-keep"):
+        exact, program = (wyvern.load(folder / f"{name}.{kind}.{entry}") for kind in ("exact", "rounded"))
+        turned = entry != "step" and exact.manifest["state_layout"] == "vk"
+        rng, batch, tokens = np.random.default_rng(3), 5, 3 if entry == "step" else 330
+        drawn = step_cases.draw(rng, exact.inputs, batch, tokens)
+        kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
+        inputs = {n: torch.from_numpy(x).cuda().to(kinds[exact.inputs[n].dtype]) for n, x in drawn.items()}
+        states = torch.from_numpy(rng.standard_normal([SLOTS, *exact.inputs["state"].shape[1:]]).astype(np.float32))
+        states = states.transpose(-1, -2).contiguous() if turned else states
+        pool = states.cuda().bfloat16()
+        given = {"read_slots": torch.tensor([7, 2, 5, 1, 9], dtype=torch.int32, device="cuda")}
+        seeds = torch.tensor([5, -3, 2**31 - 1, 0, 77], dtype=torch.int32, device="cuda")
+        slots = [7, 2, 5, 1, 9]
+        if entry != "step":
+            keep = torch.full((batch, -(-tokens // exact.kept_chunk)), -1, dtype=torch.int32, device="cuda")
+            keep[1, 2] = 8
+            given["keep_slots"] = keep.view(-1)
+            slots.append(8)
+        for variant in program.variants:
+            if variant not in exact.variants:
+                continue
+            exact.force_variant(variant)
+            program.force_variant(variant)
+            wide, found = pool.float(), pool.clone()
+            call = "step" if entry == "step" else "prefill"
+            o = getattr(exact, call)(state=wide, **given, **inputs)
+            again = getattr(program, call)(state=found, seeds=seeds, **given, **inputs)
+            assert torch.equal(o, again), (name, entry, variant, "o")
+            bits = found.view(torch.int16).cpu().numpy().view(np.uint16)
+            for n, slot in enumerate(slots):
+                state = wide[slot].cpu().numpy()
+                lying = bits[slot]
+                if turned:
+                    state, lying = np.ascontiguousarray(state.swapaxes(-1, -2)), lying.swapaxes(-1, -2)
+                wanted = rounded(state, int(seeds[1 if slot == 8 else n]))
+                assert (wanted == lying).all(), (name, entry, variant, slot, int((wanted != lying).sum()))
+                count += 1
+    return count
+
+
 def time_of(torch, calls, rounds=5, repeats=20):
     """Returns the least time in us of each of these calls, as replays of a CUDA graph, in turns."""
     graphs = []
@@ -213,18 +273,43 @@ def times(torch, folder, name):
               f"prefill/copies {found[2] / found[0]:.3f}  prefill/forward {found[2] / found[1]:.3f}  {prefill.choose(batch, tokens)} {keep.choose(batch, tokens)}", flush=True)
 
 
+def time_steps(torch, folder):
+    """Prints times of steps on pools of bf16, rounded to nearest and at random, in turns."""
+    nearest, stochastic = (wyvern.load(folder / f"t-step.{kind}.step") for kind in ("nearest", "rounded"))
+    for batch in (256, 64, 8, 1):
+        rng = np.random.default_rng(0)
+        drawn = step_cases.draw(rng, nearest.inputs, batch, 1)
+        kinds = {"bf16": torch.bfloat16, "f32": torch.float32}
+        inputs = {n: torch.from_numpy(x).cuda().to(kinds[nearest.inputs[n].dtype]) for n, x in drawn.items()}
+        slots = max(2 * batch, 128)
+        pool = torch.randn(slots, *nearest.inputs["state"].shape[1:], device="cuda").bfloat16()
+        reads = [torch.randperm(slots, device="cuda")[:batch].int() for _ in range(4)]
+        seeds = torch.arange(batch, dtype=torch.int32, device="cuda")
+
+        def run(program, **more):
+            for read in reads:
+                program.step(state=pool, read_slots=read, **more, **inputs)
+
+        found = [t / 4 for t in time_of(torch, [lambda: run(nearest), lambda: run(stochastic, seeds=seeds)])]
+        print(f"step of bf16 B {batch:3}: nearest {found[0]:6.1f}  stochastic {found[1]:6.1f} us  {found[1] / found[0]:.3f}", flush=True)
+
+
 def main(what, folder, *names):
     folder = pathlib.Path(folder)
     if what == "prepare":
         return prepare(folder, names)
     import torch
 
-    known = CHECKED if what == "check" else TIMED
+    known = (*CHECKED, *ROUNDED) if what == "check" else (*TIMED, "t-step")
     failed = 0
     for name in names or known:
         try:
-            if what == "times":
+            if name == "t-step":
+                time_steps(torch, folder)
+            elif what == "times":
                 times(torch, folder, name)
+            elif name in ROUNDED:
+                print(f"{name}: {check_rounding(torch, folder, name)} states", flush=True)
             else:
                 print(f"{name}: {check(torch, folder, name)} comparisons", flush=True)
         except Exception as error:  # the others are worth knowing

@@ -59,7 +59,14 @@ struct CpuOptions : ProgramOptions {
 };
 
 /// What the integers of an argument are.
-enum class CpuIndices { Offsets, ReadSlots, WriteSlots, Lengths, KeepSlots };
+enum class CpuIndices {
+  Offsets,
+  ReadSlots,
+  WriteSlots,
+  Lengths,
+  KeepSlots,
+  Seeds
+};
 
 /// An argument or a result of a program.
 struct CpuTensor {
@@ -84,8 +91,7 @@ struct CpuTensor {
   CpuIndices indices = CpuIndices::Offsets;
   /// May be empty, and then means nothing.
   bool mayBeEmpty() const {
-    return indices == CpuIndices::WriteSlots ||
-           indices == CpuIndices::Lengths || indices == CpuIndices::KeepSlots;
+    return indices != CpuIndices::Offsets && indices != CpuIndices::ReadSlots;
   }
 };
 

@@ -73,6 +73,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<std::string> stateType{*this, "state-type",
                                 llvm::cl::desc("of the pool: f32 or bf16"),
                                 llvm::cl::init("f32")};
+  Option<std::string> stateRounding{
+      *this, "state-rounding",
+      llvm::cl::desc("of a pool of bf16: nearest or stochastic"),
+      llvm::cl::init("nearest")};
   Option<std::string> slotType{*this, "slot-type",
                                llvm::cl::desc("of slot numbers: i32 or i64"),
                                llvm::cl::init("i32")};

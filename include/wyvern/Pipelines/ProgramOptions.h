@@ -31,6 +31,8 @@ struct ProgramOptions {
   std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
   /// Slots below are none: padding.
   int64_t firstSlot = 0;
+  /// Of a pool of bf16: nearest or stochastic.
+  std::string stateRounding = "nearest";
   /// What is computed of operands: norm, gates.
   std::vector<std::string> prologue = {};
   /// What a step computes of its output: norm, gate.

@@ -29,6 +29,7 @@ struct ChunkProgram {
     writeSlots = op.getWriteSlots();
     lengths = op.getLengths();
     keepSlots = op.getKeepSlots();
+    seeds = op.getSeeds();
     firstSlot = op.getFirstSlot();
     elseZeros = op.getElseZeros();
   }
@@ -37,7 +38,7 @@ struct ChunkProgram {
   SmallVector<Bound> ins, carries, outs;
   Value cuSeqlens;
   /// Of pools of states, and how long sequences are; null without.
-  Value readSlots, writeSlots, lengths, keepSlots;
+  Value readSlots, writeSlots, lengths, keepSlots, seeds;
   int64_t firstSlot = 0;
   /// A sequence that reads no slot begins with zeros, and is no padding.
   bool elseZeros = false;
@@ -123,6 +124,9 @@ private:
   Value createOut(Value tile, Value whole, const Bound &bound,
                   const Position &at);
   Value createCopy(Value from, Value to);
+  /// The same to a slice of a pool of bf16, rounded by the sequence's seed.
+  Value createRoundedCopy(Value from, Value to, const Bound &bound,
+                          const Slice &slice, const Position &at);
   Value createSlotCount(int64_t multiple);
   Value createSlot(const Position &at, int64_t multiple);
   SmallVector<Value>

@@ -195,7 +195,8 @@ private:
           builder.getContext(), delta::BoundDim{delta::DimKind::chunk}));
     }
     for (Value vector :
-         {kernel.getReadSlots(), kernel.getWriteSlots(), kernel.getLengths()})
+         {kernel.getReadSlots(), kernel.getWriteSlots(), kernel.getLengths(),
+          kernel.getSeeds()})
       if (vector)
         indices.push_back(vector);
     auto launch = tile::LaunchOp::create(

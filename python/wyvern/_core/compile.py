@@ -161,6 +161,7 @@ def compile(
     if pool is not None:
         flags += [f"--serving={entry}", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
         flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
+        flags.append(f"--state-rounding={pool.rounding}")
     flags += [f"--prologue={','.join(prologue)}"] if prologue else []
     flags += [f"--epilogue={','.join(behind.parts)}"] if behind.parts else []
     flags += [f"--norm-epsilon={behind.epsilon!r}"] if behind.norm else []

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .programs import TensorInfo
+from .steps import with_seeds
 
 # What `wyvern.compile(serving=...)` makes, by its `entry`.
 ENTRIES = ("step", "prefill", "prefill-keep")
@@ -42,6 +43,7 @@ class Prefills:
         write_slots: Any = None,
         keep_slots: Any = None,
         cu_seqlens: Any = None,
+        seeds: Any = None,
         **inputs: Any,
     ) -> Any:
         """Advances sequences by prompts of any length and returns o.
@@ -57,8 +59,8 @@ class Prefills:
         c of sequence n has floor(cu_seqlens[n] / chunk) + n + c) where the state behind that chunk
         goes as well, or a slot that is none.
 
-        Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots and
-        write_slots [N], int32 or int64 as the pool says. Returns o [B, T, value heads, V].
+        Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots, write_slots and
+        seeds (those of `step`) [N], int32 or int64 as the pool says. Returns o [B, T, value heads, V].
         Raises AttributeError where the program was not compiled for prompts, TypeError for
         keep_slots that it does not take, and what a call raises."""
         if not self.prefills:
@@ -72,6 +74,8 @@ class Prefills:
                 "--serving=prefill-keep"
             )
         kept = {"keep_slots": keep_slots} if self.keeps else {}
+        # Without write_slots states are written where they were read.
+        inputs = with_seeds(self, inputs, seeds, writes=True)
         pool = turned(state, self._state_layout)
         out = self(  # type: ignore[operator]
             state=pool,

@@ -14,7 +14,7 @@ from wyvern._core import serving
 from wyvern._core.bundles import digest
 from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
-from wyvern._core.steps import Epilogue, check_prologue
+from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
 from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
@@ -22,7 +22,7 @@ from ._ops import library
 from ._programs import target_of
 from ._prompts import Prompts
 
-_POOL = ("state", "read_slots", "write_slots", "lengths")
+_POOL = ("state", "read_slots", "write_slots", "lengths", "seeds")
 
 _lock = threading.Lock()
 _decoders: dict[str, "_Programs"] = {}
@@ -52,7 +52,7 @@ class _Programs:
         tensors = ", ".join(f"{kind} {x}" for x, kind in kinds.items())
         library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
-            "Tensor? lengths) -> Tensor",
+            "Tensor? lengths, Tensor? seeds=None) -> Tensor",
             tags=(torch.Tag.pt2_compliant_tag,),
         )
         for key in ("CPU", "CUDA"):
@@ -108,9 +108,11 @@ class _Programs:
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
-        *operands, state, read_slots, write_slots, lengths = tensors
+        count = len(self.operands)
+        operands, (state, read_slots, write_slots, lengths, *seeds) = tensors[:count], tensors[count:]
         program = self.of(operands[0].device.type)
         given = dict(zip(self.operands, operands))
+        given = with_seeds(program, given, *(seeds or [None]), writes=write_slots is not None)
         with torch.no_grad():
             return program._advance(state, read_slots, write_slots, lengths, given)
 
@@ -143,7 +145,11 @@ def _pool_of(bundle: Any) -> wyvern.Pool:
     manifest = bundle.manifest
     state, slots = bundle.inputs["state"], bundle.inputs["read_slots"]
     return wyvern.Pool(
-        manifest["state_layout"], state.dtype, slots.dtype, manifest["serving"]["first_slot"]
+        manifest["state_layout"],
+        state.dtype,
+        slots.dtype,
+        manifest["serving"]["first_slot"],
+        "stochastic" if "seeds" in bundle.inputs else "nearest",
     )
 
 
@@ -242,16 +248,17 @@ class Decoder:
         read_slots: torch.Tensor,
         write_slots: Optional[torch.Tensor] = None,
         lengths: Optional[torch.Tensor] = None,
+        seeds: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Advances every sequence by its tokens; returns o [B, T, value heads, V].
 
         Operands [B, T, heads, dim], in order or by name. state: the pool, [slots, value
         heads, V, K], written in place; read_slots, write_slots (None: where it was read) and
-        lengths [B] (None: all tokens). The arguments are those of
-        `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
+        lengths [B] (None: all tokens); seeds [B], of a
+        pool that is rounded by them. The arguments are those of `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
         write_slots = read_slots if write_slots is None else write_slots
-        return self._call(operands, named, state, read_slots, write_slots, lengths)
+        return self._call(operands, named, state, read_slots, write_slots, lengths, seeds)
 
     def verify(
         self,
@@ -263,7 +270,7 @@ class Decoder:
     ) -> torch.Tensor:
         """Returns o [B, T, value heads, V] of a draft and leaves the pool as it is. The
         arguments are those of `step`."""
-        return self._call(operands, named, state, read_slots, None, lengths)
+        return self._call(operands, named, state, read_slots, None, lengths, None)
 
     def commit(
         self,
@@ -272,12 +279,13 @@ class Decoder:
         read_slots: torch.Tensor,
         lengths: torch.Tensor,
         write_slots: Optional[torch.Tensor] = None,
+        seeds: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> None:
         """Advances every sequence by the first lengths[n] tokens of its draft: what is
         accepted, lengths [B]. The arguments are those of `step`, with the operands of `verify`."""
         write_slots = read_slots if write_slots is None else write_slots
-        self._call(operands, named, state, read_slots, write_slots, lengths)
+        self._call(operands, named, state, read_slots, write_slots, lengths, seeds)
 
     def verify_tree(
         self,
@@ -321,10 +329,11 @@ class Decoder:
         keep_every: Optional[int] = None,
         keep_slots: Optional[torch.Tensor] = None,
         position: Union[int, torch.Tensor] = 0,
+        seeds: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Advances sequences by prompts of any length and returns o: by a kernel of whole sequences that
-        reads and writes slots of the pool. Operands, state, read_slots and write_slots are those of a
+        reads and writes slots of the pool. Operands, state, read_slots, write_slots and seeds are those of a
         step, or of packed sequences with cu_seqlens [N + 1]. A sequence with a read slot that is none
         begins with zeros; one with such a write slot is not written. A prompt that is cut at a multiple
         of 64 tokens gives the bits of the whole, in a pool of float32.
@@ -347,36 +356,41 @@ class Decoder:
                 raw = given | _prefill.convolved(given, fronts)
             if keep_every is None:
                 kept = None
-                o = self._prompt(raw, state, slots, None, cu_seqlens)
+                o = self._prompt(raw, state, slots, None, cu_seqlens, seeds)
             else:
                 if keep_slots is None:
                     raise ValueError(f"{programs.name}: keep_every: expected keep_slots")
                 tokens = fronts.tokens if fronts else _conv.Tokens(given["q"], cu_seqlens)
                 most = given["q"].shape[1] if cu_seqlens is None else None
                 kept = _prefill.kept_at(programs.name, tokens, keep_every, position, keep_slots, most)
-                o = self._prompt_with_kept(raw, state, slots, kept, keep_every, position, cu_seqlens)
+                o = self._prompt_with_kept(raw, state, slots, kept, keep_every, position, cu_seqlens, seeds)
             if fronts:
                 _prefill.write_windows(given, fronts, slots[1], first, kept)
             return _prefill.finished(o, given, programs.epilogue)
 
-    def _prompt(self, raw, state, slots, keep, cu_seqlens):  # type: ignore[no-untyped-def]
+    def _prompt(self, raw, state, slots, keep, cu_seqlens, seeds):  # type: ignore[no-untyped-def]
         prompts = self._programs.prompts()
         if _slot_checks.is_on:
             _slot_checks.check(prompts.name, state.shape[0], self.pool.first_slot, *slots)
-        return prompts.op(*(raw[x] for x in prompts.operands), state, *slots, keep, cu_seqlens)
+        return prompts.op(*(raw[x] for x in prompts.operands), state, *slots, keep, cu_seqlens, seeds)
 
-    def _prompt_with_kept(self, raw, state, slots, kept, every, position, cu_seqlens):  # type: ignore[no-untyped-def]
+    def _prompt_with_kept(self, raw, state, slots, kept, every, position, cu_seqlens, seeds):  # type: ignore[no-untyped-def]
         """A prompt whose states go to slots on the way: by the kernel where these are behind whole chunks."""
         programs, q = self._programs, raw["q"]
         chunk = programs.prompts().of(q.device.type, True).kept_chunk
         is_known = isinstance(position, int)
         if every % chunk == 0 and (not is_known or position % chunk == 0):
             keep = _prefill.by_chunks(kept, chunk, q.shape[:2], cu_seqlens)
-            return self._prompt(raw, state, slots, keep, cu_seqlens)
+            return self._prompt(raw, state, slots, keep, cu_seqlens, seeds)
         if not is_known or cu_seqlens is not None:
             raise ValueError(
                 f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk}, the "
                 "tokens of a chunk, for packed sequences and for positions on the device"
+            )
+        if seeds is not None:
+            raise ValueError(
+                f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk} for a pool "
+                "that is rounded by seeds"
             )
         whole = op(programs.spec)
         made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
@@ -385,9 +399,10 @@ class Decoder:
         ends = [n * every - position for n in range(position // every + 1, last // every + 1)]
         return _prefill.in_pieces(whole, made, state, slots, form, ends, kept)
 
-    def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
+    def _call(self, operands, named, *pool):  # type: ignore[no-untyped-def]
         programs = self._programs
-        tensors = (*bind(programs.name, self.operands, operands, named), state, read_slots, write_slots, lengths)
+        state, read_slots, write_slots, _, seeds = pool
+        tensors = (*bind(programs.name, self.operands, operands, named), *pool)
         if _direct.needs_gradient(tensors):
             raise NotImplementedError(
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "
@@ -395,5 +410,7 @@ class Decoder:
             )
         if _slot_checks.is_on:
             _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
-        o = programs.run_as_is(tensors) if _direct.is_quiet() else None
+        # What lacks or does not take seeds is for the program to say.
+        is_fit = write_slots is None or (seeds is not None) == (self.pool.rounding == "stochastic")
+        o = programs.run_as_is(tensors) if is_fit and _direct.is_quiet() else None
         return programs.op(*tensors) if o is None else o

@@ -30,7 +30,7 @@ class Prompts:
         tensors = ", ".join(f"Tensor {x}" for x in operands)
         library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, Tensor? keep_slots, "
-            "Tensor? cu_seqlens) -> Tensor",
+            "Tensor? cu_seqlens, Tensor? seeds=None) -> Tensor",
             tags=(torch.Tag.pt2_compliant_tag,),
         )
         for key in ("CPU", "CUDA"):
@@ -65,13 +65,15 @@ class Prompts:
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order. A sequence whose write slot is none is not
         written; without write_slots none is."""
-        *operands, state, read_slots, write_slots, keep_slots, cu_seqlens = tensors
+        count = len(self.operands)
+        operands, pool = tensors[:count], tensors[count:]
+        state, read_slots, write_slots, keep_slots, cu_seqlens, *seeds = pool
         program = self.of(operands[0].device.type, keep_slots is not None)
         given = dict(zip(self.operands, operands))
         given |= {"read_slots": read_slots, "write_slots": write_slots}
         given |= {"keep_slots": keep_slots} if program.keeps else {}
         with torch.no_grad():
-            return program.prefill(state=state, cu_seqlens=cu_seqlens, **given)
+            return program.prefill(state=state, cu_seqlens=cu_seqlens, seeds=next(iter(seeds), None), **given)
 
     def shape(self, *tensors: Any) -> torch.Tensor:
         """An o of the op's arguments: a row of V for each value head and token."""

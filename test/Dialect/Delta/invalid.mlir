@@ -539,7 +539,7 @@ func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
   // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
   %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,
       in_bindings = [#delta.binding<[seq, time, head, _]>], carry_bindings = [#delta.binding<[seq, head, _, _]>], out_bindings = [],
-      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
+      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
   ^bb0(%n: index, %X: tensor<8x4xf32>, %S: tensor<8x4xf32>):
     delta.yield carry(%S : tensor<8x4xf32>)
   }) : (tensor<?x?x1x4xf32>, tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xbf16>

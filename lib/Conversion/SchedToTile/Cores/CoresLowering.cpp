@@ -87,6 +87,7 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
   writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
   lengths = addIndices(kernel.getLengths(), /*optional=*/true);
+  seeds = addIndices(kernel.getSeeds(), /*optional=*/true);
   auto add = [&](Type type, StringRef name) -> Value {
     operandNames.push_back(builder.getStringAttr(name));
     return shell.getBody().front().addArgument(type, loc);

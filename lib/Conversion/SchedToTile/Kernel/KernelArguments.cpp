@@ -98,6 +98,7 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
                  areOptional);
   context.readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
   context.writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
+  context.seeds = addIndices(kernel.getSeeds(), /*optional=*/true);
   context.launch.cu =
       add(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
   context.launch.tokens = add(builder.getIndexType(), "tokens");

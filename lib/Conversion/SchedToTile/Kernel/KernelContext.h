@@ -28,8 +28,9 @@ struct KernelContext {
   DenseMap<Value, Value> arguments = DenseMap<Value, Value>();
   LaunchArguments launch = {};
   /// Where carries that lie in pools are read and written, one a sequence, and
-  /// where they are kept, one a chunk; null without.
-  Value readSlots = {}, writeSlots = {}, keepSlots = {};
+  /// where they are kept, one a chunk; the seeds that they are rounded by. Null
+  /// without.
+  Value readSlots = {}, writeSlots = {}, keepSlots = {}, seeds = {};
   /// The ring of each channel.
   DenseMap<Value, Value> rings = DenseMap<Value, Value>();
   /// The ring in which blocks of a cluster hand each other their summands of

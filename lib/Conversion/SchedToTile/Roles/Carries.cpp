@@ -31,7 +31,8 @@ Value RoleLowering::loadMatrix(BlockArgument source, Value tile, Value slot) {
       builder, loc, held, context.arguments.lookup(source),
       getCoordinates(source,
                      getCarryPlace(*context.location, index(0), slot), m),
-      matrixDims(context.kernel.getBinding(source), m));
+      matrixDims(context.kernel.getBinding(source), m),
+      /*pairs=*/static_cast<bool>(slot));
   return held == type ? loaded
                       : arith::ExtFOp::create(builder, loc, type, loaded);
 }
@@ -39,15 +40,22 @@ Value RoleLowering::loadMatrix(BlockArgument source, Value tile, Value slot) {
 void RoleLowering::storeMatrix(BlockArgument target, Value tile, Value value,
                                Value slot) {
   int64_t m = *context.orientation.getM(tile);
+  SmallVector<Value> coords = getCoordinates(
+      target, getCarryPlace(*context.location, index(0), slot), m);
+  SmallVector<int64_t> dims = matrixDims(context.kernel.getBinding(target), m);
   auto type = cast<RankedTensorType>(value.getType());
   RankedTensorType held = type.clone(getTensor(target).getElementType());
-  if (held != type)
+  if (held != type && context.seeds)
+    value = createStochasticTrunc(
+        builder, loc, value,
+        tile::LoadIndexOp::create(builder, loc, context.seeds,
+                                  context.location->sequence, index(0)),
+        getTensor(target), coords, dims);
+  else if (held != type)
     value = arith::TruncFOp::create(builder, loc, held, value);
-  tile::StoreMatrixOp::create(
-      builder, loc, value, context.arguments.lookup(target),
-      getCoordinates(target,
-                     getCarryPlace(*context.location, index(0), slot), m),
-      matrixDims(context.kernel.getBinding(target), m));
+  tile::StoreMatrixOp::create(builder, loc, value,
+                              context.arguments.lookup(target), coords, dims,
+                              /*pairs=*/static_cast<bool>(slot));
 }
 
 //===----------------------------------------------------------------------===//

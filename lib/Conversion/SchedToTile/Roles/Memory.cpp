@@ -153,7 +153,7 @@ void RoleLowering::storeState(sched::StoreOp store, Value tile,
                                              binding.getChunkMultiple());
   tile::StoreMatrixOp::create(
       builder, loc, tile, context.arguments.lookup(target),
-      getCoordinates(target, group, m), matrixDims(binding, m));
+      getCoordinates(target, group, m), matrixDims(binding, m), /*pairs=*/false);
   if (binding.getChunkMultiple() > 1)
     rareStores.push_back(ifOp);
 }

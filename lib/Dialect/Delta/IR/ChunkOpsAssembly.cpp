@@ -155,7 +155,8 @@ ParseResult ChunkProgramParser::parseBody(OperationState &result) {
 ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   ChunkProgramParser program{parser};
-  ChunkProgramParser::Group ins, carries, slots, keep, cu, lengths, outs;
+  ChunkProgramParser::Group ins, carries, slots, keep, seeds, cu, lengths,
+      outs;
   int64_t firstSlot = 0;
   bool elseZeros = false;
   SMLoc loc = parser.getCurrentLocation();
@@ -170,6 +171,7 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
       program.parseOptionalGroup("carry", carries) ||
       program.parseOptionalSlots(slots, firstSlot, elseZeros) ||
       program.parseOptionalVector("keep", keep) ||
+      program.parseOptionalVector("round", seeds) ||
       program.parseOptionalVector("cu_seqlens", cu) ||
       program.parseOptionalVector("lengths", lengths) ||
       program.parseOuts(outs) || program.parseBody(result))
@@ -192,7 +194,8 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   int32_t each = count(slots) / 2;
   properties.operandSegmentSizes = {count(ins),     count(carries), count(cu),
                                     each,           each,
-                                    count(lengths), count(keep)};
+                                    count(lengths), count(keep),
+                                    count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(carries.types.size())};
   result.addTypes(outs.types);
@@ -206,7 +209,9 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
                              result.operands) ||
       parser.resolveOperands(lengths.operands, lengths.types, loc,
                              result.operands) ||
-      parser.resolveOperands(keep.operands, keep.types, loc, result.operands));
+      parser.resolveOperands(keep.operands, keep.types, loc, result.operands) ||
+      parser.resolveOperands(seeds.operands, seeds.types, loc,
+                             result.operands));
 }
 
 ParseResult ChunkMapOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -293,6 +298,7 @@ void ChunkScanOp::print(OpAsmPrinter &p) {
       << getReadSlots().getType() << ", first = " << getFirstSlot()
       << (getElseZeros() ? ", else zeros)" : ")");
   printVector(p, "keep", getKeepSlots());
+  printVector(p, "round", getSeeds());
   printVector(p, "cu_seqlens", getCuSeqlens());
   printVector(p, "lengths", getLengths());
   printTail(p, *this);

@@ -20,6 +20,7 @@ void ChunkScanOp::setSlots(ChunkScanOp other) {
   set(getWriteSlotsMutable(), other.getWriteSlots());
   set(getLengthsMutable(), other.getLengths());
   set(getKeepSlotsMutable(), other.getKeepSlots());
+  set(getSeedsMutable(), other.getSeeds());
   setFirstSlot(other.getFirstSlot());
   setElseZeros(other.getElseZeros());
 }
@@ -28,6 +29,7 @@ void ChunkScanOp::removeSlots() {
   getReadSlotsMutable().clear();
   getWriteSlotsMutable().clear();
   getKeepSlotsMutable().clear();
+  getSeedsMutable().clear();
   setFirstSlot(0);
   setElseZeros(false);
 }

@@ -83,6 +83,12 @@ LogicalResult PoolStatesPass::checkOptions() {
   return success(
       succeeded(expect(stateType == "f32" || stateType == "bf16", "state-type",
                        "f32 or bf16", stateType)) &&
+      succeeded(expect(stateRounding == "nearest" ||
+                           (stateRounding == "stochastic" &&
+                            stateType == "bf16"),
+                       "state-rounding",
+                       "nearest, or stochastic of state-type bf16",
+                       stateRounding)) &&
       succeeded(expect(slotType == "i32" || slotType == "i64", "slot-type",
                        "i32 or i64", slotType)) &&
       succeeded(expect(firstSlot >= 0, "first-slot", "at least 0",
@@ -105,14 +111,17 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
   if (failed(checkState(func, scan)))
     return failure();
   auto init = cast<BlockArgument>(scan.getInits()[0]);
+  Builder b(&getContext());
+  RankedTensorType type = getPoolType(cast<RankedTensorType>(init.getType()));
+  bool isStochastic =
+      stateRounding == "stochastic" && type.getElementType().isBF16();
   std::vector<std::string> names = {"state", "read_slots", "write_slots"};
   if (keep)
     names.push_back("keep_slots");
+  if (isStochastic)
+    names.push_back("seeds");
   if (failed(checkNewNames(scan, func, names, "a prefill", {init})))
     return failure();
-
-  Builder b(&getContext());
-  RankedTensorType type = getPoolType(cast<RankedTensorType>(init.getType()));
   auto slots = RankedTensorType::get({ShapedType::kDynamic},
                                      b.getIntegerType(slotType == "i64" ? 64
                                                                         : 32));
@@ -131,6 +140,8 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
   scan.getWriteSlotsMutable().assign(added[2]);
   if (keep)
     scan.getKeepSlotsMutable().assign(added[3]);
+  if (isStochastic)
+    scan.getSeedsMutable().assign(added.back());
   scan.setFirstSlot(firstSlot);
   scan.setElseZeros(true);
   Value final = scan.getFinals()[0];

@@ -51,7 +51,7 @@ static Operation *createExtended(RewriterBase &rewriter, Operation *program,
   return ChunkScanOp::create(
       rewriter, scan.getLoc(), types, scan.getFinals().getTypes(),
       scan.getIns(), scan.getInits(), scan.getCuSeqlens(), scan.getReadSlots(),
-      scan.getWriteSlots(), scan.getLengths(), scan.getKeepSlots(),
+      scan.getWriteSlots(), scan.getLengths(), scan.getKeepSlots(), scan.getSeeds(),
       scan.getDirectionAttr(), scan.getChunkAttr(), scan.getHeadsAttr(),
       scan.getComputeAttr(), scan.getInBindings(), scan.getCarryBindings(),
       append(scan.getOutBindings(), binding), scan.getFirstSlotAttr(),

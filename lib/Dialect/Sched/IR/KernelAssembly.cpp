@@ -135,7 +135,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
 
   properties.first_slot = builder.getI64IntegerAttr(0);
 
-  Group ins, inits, outs, finals, slots, keep, cu, lengths;
+  Group ins, inits, outs, finals, slots, keep, seeds, cu, lengths;
   auto none = [] { return success(); };
   auto parseFirst = [&]() -> ParseResult {
     if (parser.parseComma() ||
@@ -153,6 +153,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   if (parseOptionalVectors(parser, "slots", 2, slots, parseFirst) ||
       parseOptionalVectors(parser, "keep", 1, keep, none) ||
+      parseOptionalVectors(parser, "round", 1, seeds, none) ||
       parseOptionalVectors(parser, "cu_seqlens", 1, cu, none) ||
       parseOptionalVectors(parser, "lengths", 1, lengths, none))
     return failure();
@@ -175,7 +176,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   int32_t each = count(slots) / 2;
   properties.operandSegmentSizes = {count(ins),     count(inits), count(cu),
                                     each,           each,
-                                    count(lengths), count(keep)};
+                                    count(lengths), count(keep),
+                                    count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(finals.types.size())};
   result.addTypes(outs.types);
@@ -189,7 +191,9 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
                              result.operands) ||
       parser.resolveOperands(lengths.operands, lengths.types, loc,
                              result.operands) ||
-      parser.resolveOperands(keep.operands, keep.types, loc, result.operands));
+      parser.resolveOperands(keep.operands, keep.types, loc, result.operands) ||
+      parser.resolveOperands(seeds.operands, seeds.types, loc,
+                             result.operands));
 }
 
 /// Prints ` keyword(%arg = %operand[dims] : type, ...)` if there are any;
@@ -226,6 +230,8 @@ void KernelOp::print(OpAsmPrinter &p) {
       << (getElseZeros() ? ", else zeros)" : ")");
   if (Value keep = getKeepSlots())
     p << " keep(" << keep << " : " << keep.getType() << ')';
+  if (Value seeds = getSeeds())
+    p << " round(" << seeds << " : " << seeds.getType() << ')';
   if (Value cu = getCuSeqlens())
     p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
   if (Value lengths = getLengths())

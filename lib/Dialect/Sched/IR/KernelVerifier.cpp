@@ -121,12 +121,16 @@ static LogicalResult verifySlots(KernelOp kernel) {
   if (fits && hasSlots == (kernel.getWriteSlots() != nullptr) &&
       (!hasSlots || kernel.getOver() == GridOver::sequences)) {
     Value keep = kernel.getKeepSlots();
-    bool isSame = !keep || keep.getType() == kernel.getReadSlots().getType();
-    if (hasSlots ? isSame : !keep && !kernel.getElseZeros())
+    Value seeds = kernel.getSeeds();
+    auto fitsSlots = [&](Value vector) {
+      return !vector || vector.getType() == kernel.getReadSlots().getType();
+    };
+    if (hasSlots ? fitsSlots(keep) && fitsSlots(seeds)
+                 : !keep && !seeds && !kernel.getElseZeros())
       return success();
     return kernel.emitOpError()
-           << "(K51) expected keep, of the type of slots, and else zeros where "
-              "carries are bound to slot";
+           << "(K51) expected keep and round, of the type of slots, and else "
+              "zeros where carries are bound to slot";
   }
   return kernel.emitOpError()
          << "(K45) expected slots to read and to write where carries are bound "

@@ -48,6 +48,8 @@ static void setSlots(KernelOp kernel, delta::ChunkScanOp scan) {
     kernel.getLengthsMutable().assign(scan.getLengths());
   if (scan.getKeepSlots())
     kernel.getKeepSlotsMutable().assign(scan.getKeepSlots());
+  if (scan.getSeeds())
+    kernel.getSeedsMutable().assign(scan.getSeeds());
   kernel.setFirstSlot(scan.getFirstSlot());
   kernel.setElseZeros(scan.getElseZeros());
 }
@@ -62,7 +64,7 @@ KernelOp sched::createKernel(OpBuilder &builder,
       builder, loc, ValueRange(tensors.outs).getTypes(),
       ValueRange(tensors.finals).getTypes(), tensors.ins, tensors.inits,
       program.getCuSeqlens(), /*read_slots=*/Value(), /*write_slots=*/Value(),
-      /*lengths=*/Value(), /*keep_slots=*/Value(), name, program.getHeads(),
+      /*lengths=*/Value(), /*keep_slots=*/Value(), /*seeds=*/Value(), name, program.getHeads(),
       grid.split, grid.over, grid.run, program.getChunk(), program.getCompute(),
       grid.minBlocks, builder.getArrayAttr(tensors.inBindings),
       builder.getArrayAttr(tensors.initBindings),

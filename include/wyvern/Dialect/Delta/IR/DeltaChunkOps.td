@@ -76,6 +76,10 @@ def Delta_ChunkScanOp
     * Kept states: `keep` has an entry for each slot of a `chunk` dimension, or is empty. The
       carries behind chunk c of sequence n also go to slot keep[c'] of the finals, c' the
       chunk's slot, where that is at least `first`.
+    * Rounding: with `round(seeds)` what leaves for a pool of bf16 is rounded down or up at random,
+      up with the probability that makes its expectation the f32: by 16 bits that are a
+      function of seeds[n], or of 0 if `seeds` is empty, and of the element's number in its slot
+      (docs/serving.md). Otherwise it is rounded to nearest.
 
     The region may hold only: same-shape `arith`/`math` on floats, constants,
     `tensor.empty`, `linalg.{contract, elementwise, broadcast, reduce, transpose,
@@ -113,6 +117,7 @@ def Delta_ChunkScanOp
                        Optional<Delta_Indices>:$write_slots,
                        Optional<Delta_Indices>:$lengths,
                        Optional<Delta_Indices>:$keep_slots,
+                       Optional<Delta_Indices>:$seeds,
                        Delta_DirectionAttr:$direction, I64Attr:$chunk,
                        I64Attr:$heads, TypeAttr:$compute,
                        Delta_BindingArrayAttr:$in_bindings,
@@ -134,8 +139,8 @@ def Delta_ChunkScanOp
               [{
                 build($_builder, $_state, outs, finals, ins, inits, cu_seqlens,
                       ::mlir::Value(), ::mlir::Value(), ::mlir::Value(),
-                      ::mlir::Value(), direction, chunk, heads, compute,
-                      in_bindings, carry_bindings, out_bindings,
+                      ::mlir::Value(), ::mlir::Value(), direction, chunk,
+                      heads, compute, in_bindings, carry_bindings, out_bindings,
                       /*first_slot=*/0, /*else_zeros=*/false);
               }]>,
     OpBuilder<(ins "::mlir::TypeRange":$outs, "::mlir::TypeRange":$finals,
@@ -157,7 +162,8 @@ def Delta_ChunkScanOp
     /// True if the carries are pools, of which each sequence has a slot.
     bool hasSlots() { return getReadSlots() != nullptr; }
     /// Takes over where the carries of `other`, which are pools or none, are
-    /// read, written and kept, and how long its sequences are.
+    /// read, written and kept, how they are rounded and how long its sequences
+    /// are.
     void setSlots(ChunkScanOp other);
     /// Says that carries are no pools.
     void removeSlots();

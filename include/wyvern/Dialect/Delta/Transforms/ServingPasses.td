@@ -44,7 +44,8 @@ def FormStepPass : Pass<"delta-form-step"> {
     ```
 
     A state is carried in the compute type from token to token, so T tokens at once give the
-    bits of T steps where the pool has that type.
+    bits of T steps where the pool has that type. A pool of bf16 is rounded to nearest, or with
+    `state-rounding=stochastic` by `seeds`, a number a sequence.
 
     Before:
 
@@ -87,6 +88,8 @@ def FormStepPass : Pass<"delta-form-step"> {
            "element type of read_slots, write_slots and lengths: i32 or i64">,
     Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
            "the first slot that is one: what is below means padding">,
+    Option<"stateRounding", "state-rounding", "std::string", /*default=*/"\"nearest\"",
+           "of a pool of bf16: nearest or stochastic">,
     ListOption<"prologue", "prologue", "std::string",
                "what the step computes of its operands: conv, norm, gates, decay, rates, scale">,
     ListOption<"epilogue", "epilogue", "std::string",
@@ -116,6 +119,7 @@ def PoolStatesPass : Pass<"delta-pool-states"> {
     * With `keep` the function is @f_prefill_keep, and takes `keep_slots`, an entry for each
       chunk as a `chunk` dimension has: a slot that the state behind that chunk goes to as
       well, or none.
+    * With `state-rounding=stochastic` it takes `seeds`, a number a sequence, as a step does.
 
     A function whose chunk programs carry something else, or whose state is not its own
     argument and result, is an error: it has no state that a pool could hold.
@@ -147,6 +151,8 @@ def PoolStatesPass : Pass<"delta-pool-states"> {
            "element type of read_slots, write_slots and keep_slots: i32 or i64">,
     Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
            "the first slot that is one: what is below means none">,
+    Option<"stateRounding", "state-rounding", "std::string", /*default=*/"\"nearest\"",
+           "of a pool of bf16: nearest or stochastic">,
     Option<"keep", "keep", "bool", /*default=*/"false",
            "take slots for the states behind chunks, too">,
   ];

@@ -31,7 +31,7 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     ins, outs, inits and finals in memory, in this order. Rows of an out that no
     sequence owns are zero.
 
-    `slots`, `keep` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
+    `slots`, `keep`, `round` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
 
     With `cluster` the `split` blocks of a head and a sequence or slot are one cluster:
     they run at once, and hand each other tiles through channels `across` blocks. Roles
@@ -75,6 +75,7 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Optional<Delta_Indices>:$write_slots,
                        Optional<Delta_Indices>:$lengths,
                        Optional<Delta_Indices>:$keep_slots,
+                       Optional<Delta_Indices>:$seeds,
                        StrAttr:$kernel_name, I64Attr:$heads, I64Attr:$split,
                        Sched_GridOverAttr:$over, I64Attr:$run, I64Attr:$chunk,
                        TypeAttr:$compute, I64Attr:$min_blocks,

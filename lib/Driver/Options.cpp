@@ -374,9 +374,10 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
                     stateRoundingFlag.getNumOccurrences() > 0 ||
                     firstSlotFlag.getNumOccurrences() > 0;
   if (options.serving.empty() && isToldMore)
-    return usageError("--state-layout, --state-type, --state-rounding, "
-                      "--slot-type and --first-slot say what the pool of --serving is; add "
-                      "--serving, or leave them out");
+    return usageError(
+        "--state-layout, --state-type, --state-rounding, "
+        "--slot-type and --first-slot say what the pool of --serving is; add "
+        "--serving, or leave them out");
   if (options.serving.empty())
     return std::nullopt;
   if (auto code = checkChoice("serving", options.serving, getServed()))

@@ -236,7 +236,8 @@ static llvm::Error checkIndices(const CpuTensor &tensor,
   if (entries == 0 && tensor.mayBeEmpty())
     return llvm::Error::success();
   bool isOfChunks = tensor.indices == CpuIndices::KeepSlots;
-  int64_t expected = isOfChunks ? sizes.getSlots(tensor.chunk) : sizes.sequences;
+  int64_t expected =
+      isOfChunks ? sizes.getSlots(tensor.chunk) : sizes.sequences;
   if (entries != expected)
     return llvm::createStringError(
         "%s: expected one entry for each of %lld %s%s, found %lld",

@@ -265,11 +265,10 @@ std::string HeaderWriter::listExtents(const TensorInfo &tensor) {
   std::vector<DimInfo> dims = tensor.dims;
   if (isTurned(tensor))
     std::swap(dims[2], dims[3]);
-  return llvm::join(llvm::map_range(dims,
-                                    [&](const DimInfo &dim) {
-                                      return getExtent(tensor, dim);
-                                    }),
-                    ", ");
+  return llvm::join(
+      llvm::map_range(
+          dims, [&](const DimInfo &dim) { return getExtent(tensor, dim); }),
+      ", ");
 }
 
 void HeaderWriter::writeSlots() {
@@ -299,8 +298,7 @@ void HeaderWriter::writeLaunch() {
   for (const TensorInfo &tensor : program.tensors) {
     bool isRead = tensor.role == TensorRole::Input && !tensor.inPlace;
     os << "    " << (isRead ? "const " : "") << getCType(tensor.dtype) << " *"
-       << getParameterName(tensor.name) << ", /* ["
-       << listExtents(tensor)
+       << getParameterName(tensor.name) << ", /* [" << listExtents(tensor)
        << "] " << tensor.dtype << (tensor.optional ? ", or NULL" : "")
        << " */\n";
   }

@@ -92,10 +92,9 @@ compileCpu(const std::string &source, const std::string &entry,
            const std::string &phase, const std::string &operandType,
            bool training, const std::string &save, bool backward,
            const std::string &schedule, int64_t segmentTokens,
-           const std::string &serving,
-           const std::string &stateLayout, const std::string &stateType,
-           const std::string &slotType, int64_t firstSlot,
-           const std::string &stateRounding,
+           const std::string &serving, const std::string &stateLayout,
+           const std::string &stateType, const std::string &slotType,
+           int64_t firstSlot, const std::string &stateRounding,
            const std::vector<std::string> &prologue,
            const std::vector<std::string> &epilogue, double normEpsilon) {
   auto compileReleased = [&] {

@@ -112,40 +112,38 @@ def test_what_is_not_finite_stays_so():
     program = compiled(text_of("linear_attention"), wyvern.Pool("kv", "bf16", rounding="stochastic"))
     inputs, pool = draw(program, 1, 1)
     inputs["k"][:] = 0
-    kinds = np.array([0x7F80, 0xFF80, 0x7F81, 0xFFFF, 0x7F7F, 0x0001, 0x8000], np.uint16)
-    pool[3, 0, 0, :7] = kinds
+    kinds = np.array([0x7F80, 0xFF80, 0x7F81, 0xFFFF, 0x7F7F, 0x0001], np.uint16)
+    pool[3, 0, 0, :6] = kinds
     for seed in range(20):
         found = pool.copy()
         program.step(state=found, read_slots=np.array([3], np.int32), seeds=np.array([seed], np.int32), **inputs)
-        kept = found[3, 0, 0, :7]
-        assert (kept[[0, 1, 4, 5, 6]] == kinds[[0, 1, 4, 5, 6]]).all() and (kept[2:4] == 0x7FC0).all()
+        kept = found[3, 0, 0, :6]
+        assert (kept[[0, 1, 4, 5]] == kinds[[0, 1, 4, 5]]).all() and (kept[2:4] == 0x7FC0).all()
 
 
 def test_a_long_sequence_errs_less_than_rounded_to_nearest():
-    """2000 steps of a state that decays slowly, against float64."""
+    """2000 steps of a state that decays slowly and takes little, against float64: what is less than half of a last bit
+    is lost with every rounding to nearest."""
     text = text_of("gated_deltanet", key_heads=1, value_heads=1, key=128, value=128)
-    pools = {
-        name: (compiled(text, wyvern.Pool("kv", "bf16", rounding=name)), np.zeros((1, 1, 128, 128), np.uint16))
-        for name in ("nearest", "stochastic")
-    }
     rng, slot = np.random.default_rng(0), np.zeros(1, np.int32)
-    state = np.zeros((128, 128))
-    drift = rng.standard_normal((128, 128)) / 12  # what the values come from, beside noise
+    begin = wyvern.to_bf16(rng.standard_normal((1, 1, 128, 128)).astype(np.float32))
+    state = wyvern.from_bf16(begin)[0, 0].astype(np.float64)
+    pools = {
+        name: (compiled(text, wyvern.Pool("kv", "bf16", rounding=name)), begin.copy()) for name in ("nearest", "stochastic")
+    }
+    g, beta = np.float32(-5e-4), np.float32(0.02)
+    gates = {"g": np.full((1, 1, 1), g), "beta": np.full((1, 1, 1), beta)}
     for t in range(2000):
-        k = rng.standard_normal(128)
-        k = (k / np.linalg.norm(k)).astype(np.float32)
-        v = (k @ drift + 0.1 * rng.standard_normal(128)).astype(np.float32)
-        g, beta = np.float32(-2e-4), np.float32(0.05)
+        k, v = (rng.standard_normal(128) for _ in range(2))
+        k, v = (k / np.linalg.norm(k)).astype(np.float32), v.astype(np.float32)
         state *= np.exp(np.float64(g))
         state += np.outer(k, np.float64(beta) * (v - k.astype(np.float64) @ state))
-        inputs = {"q": k, "k": k, "v": v}
-        inputs = {n: x.reshape(1, 1, 1, 128) for n, x in inputs.items()} | {"g": np.full((1, 1, 1), g), "beta": np.full((1, 1, 1), beta)}
+        rows = {n: x.reshape(1, 1, 1, 128) for n, x in {"q": k, "k": k, "v": v}.items()}
         for name, (program, pool) in pools.items():
             seeds = {"seeds": np.array([t], np.int32)} if name == "stochastic" else {}
-            program.step(state=pool, read_slots=slot, **seeds, **inputs)
+            program.step(state=pool, read_slots=slot, **seeds, **rows, **gates)
     errors = {name: step_cases.error(wyvern.from_bf16(pool)[0, 0], state) for name, (_, pool) in pools.items()}
-    print(errors)
-    assert errors["stochastic"] < 0.5 * errors["nearest"] and errors["stochastic"] < 0.05
+    assert errors["stochastic"] < 0.3 * errors["nearest"] and errors["stochastic"] < 0.15, errors
 
 
 def test_what_is_refused():

@@ -184,10 +184,10 @@ struct ServingInfo {
   int64_t firstSlot = 0;   ///< Slots below are none.
 };
 
-/// What a bundle holds: a program (with `serving` that of steps or prompts) and, if it
-/// was compiled for training, the one that takes the gradients of its outputs
-/// to those of its inputs. Each has its own variants: any of the backward takes
-/// what any of the forward saves.
+/// What a bundle holds: a program (with `serving` that of steps or prompts)
+/// and, if it was compiled for training, the one that takes the gradients of
+/// its outputs to those of its inputs. Each has its own variants: any of the
+/// backward takes what any of the forward saves.
 struct BundleInfo {
   ProgramInfo forward;
   std::optional<ProgramInfo> backward;

@@ -29,9 +29,7 @@ public:
         b, b.getI32IntegerAttr(static_cast<int32_t>(value)));
   }
   Value add(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
-  Value exclusiveOr(Value x, Value y) {
-    return arith::XOrIOp::create(b, x, y);
-  }
+  Value exclusiveOr(Value x, Value y) { return arith::XOrIOp::create(b, x, y); }
   Value shift(Value x, uint32_t bits) {
     return arith::ShRUIOp::create(b, x, constant(bits));
   }
@@ -61,8 +59,8 @@ public:
         b, both, arith::MulIOp::create(b, isOdd, constant(16)));
     half = arith::AndIOp::create(b, half, constant(0xffff));
     Value bits = arith::BitcastOp::create(b, b.getI32Type(), value);
-    Value word = arith::TruncIOp::create(b, b.getI16Type(),
-                                         shift(add(bits, half), 16));
+    Value word =
+        arith::TruncIOp::create(b, b.getI16Type(), shift(add(bits, half), 16));
     Value isNan =
         arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
     Value nan = arith::ConstantOp::create(b, b.getI16IntegerAttr(0x7fc0));
@@ -119,9 +117,8 @@ Value ChunkLoopBuilder::createRoundedCopy(Value from, Value to,
     Value number = base;
     for (auto [dim, step] : llvm::enumerate(steps)) {
       Value place = words.last(linalg::IndexOp::create(inner, dim));
-      number = words.add(number,
-                         arith::MulIOp::create(inner, place,
-                                               words.constant(step)));
+      number = words.add(
+          number, arith::MulIOp::create(inner, place, words.constant(step)));
     }
     linalg::YieldOp::create(inner, words.round(args[0], number, key));
   };

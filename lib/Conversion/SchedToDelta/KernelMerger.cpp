@@ -174,10 +174,10 @@ Operation *KernelMerger::createProgram() {
       builder, loc, kernel.getOuts().getTypes(), ValueRange(inits).getTypes(),
       kernel.getIns(), inits, kernel.getCuSeqlens(), kernel.getReadSlots(),
       kernel.getWriteSlots(), kernel.getLengths(), kernel.getKeepSlots(),
-      kernel.getSeeds(),
-      direction, kernel.getChunk(), kernel.getHeads(), kernel.getCompute(),
-      kernel.getInBindings(), builder.getArrayAttr(bindings),
-      kernel.getOutBindings(), kernel.getFirstSlot(), kernel.getElseZeros());
+      kernel.getSeeds(), direction, kernel.getChunk(), kernel.getHeads(),
+      kernel.getCompute(), kernel.getInBindings(),
+      builder.getArrayAttr(bindings), kernel.getOutBindings(),
+      kernel.getFirstSlot(), kernel.getElseZeros());
 }
 
 void KernelMerger::addRegion(Operation *program) {

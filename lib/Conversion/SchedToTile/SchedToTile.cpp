@@ -194,9 +194,8 @@ private:
       bindings.push_back(delta::BindingAttr::get(
           builder.getContext(), delta::BoundDim{delta::DimKind::chunk}));
     }
-    for (Value vector :
-         {kernel.getReadSlots(), kernel.getWriteSlots(), kernel.getLengths(),
-          kernel.getSeeds()})
+    for (Value vector : {kernel.getReadSlots(), kernel.getWriteSlots(),
+                         kernel.getLengths(), kernel.getSeeds()})
       if (vector)
         indices.push_back(vector);
     auto launch = tile::LaunchOp::create(

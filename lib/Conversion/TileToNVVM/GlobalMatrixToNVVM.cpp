@@ -58,15 +58,15 @@ public:
     return inside;
   }
 
-  /// Returns whether elements 2 i and 2 i + 1 lie side by side, at a multiple of
-  /// their size; null where the tensor may not have all elements of the tile.
+  /// Returns whether elements 2 i and 2 i + 1 lie side by side, at a multiple
+  /// of their size; null where the tensor may not have all elements of the
+  /// tile.
   Value arePairs() {
     if (rowsLeft || colsLeft)
       return {};
     Value odd = e.bxor(colStride, e.c64(1));
     for (Value stride : otherStrides)
-      odd = LLVM::OrOp::create(e.builder, e.loc, odd,
-                               e.band(stride, e.c64(1)));
+      odd = LLVM::OrOp::create(e.builder, e.loc, odd, e.band(stride, e.c64(1)));
     return e.cmp(LLVM::ICmpPredicate::eq, odd, e.c64(0));
   }
 

@@ -107,8 +107,7 @@ public:
   Value operator()(int64_t offset) {
     if (!numbers.isEven) {
       Value number = e.add(numbers.base, offset);
-      Value both =
-          mix(e, e.bxor(shiftRight(e, number, e.c32(1)), key));
+      Value both = mix(e, e.bxor(shiftRight(e, number, e.c32(1)), key));
       Value shift = e.mul(e.band(number, e.c32(1)), 16);
       return e.band(shiftRight(e, both, shift), e.c32(0xffff));
     }
@@ -142,17 +141,16 @@ struct StochasticTruncPattern : OpConversionPattern<StochasticTruncOp> {
     Value nan = LLVM::ConstantOp::create(rewriter, op.getLoc(), half,
                                          rewriter.getI16IntegerAttr(0x7fc0));
     SmallVector<Value> rounded;
-    for (auto [value, offset] : llvm::zip_equal(
-             e.elements(adaptor.getSource()), numbers.offsets)) {
+    for (auto [value, offset] :
+         llvm::zip_equal(e.elements(adaptor.getSource()), numbers.offsets)) {
       Value bits =
           LLVM::BitcastOp::create(rewriter, op.getLoc(), e.i32(), value);
-      Value sum =
-          shiftRight(e, e.add(bits, random(offset)), e.c32(16));
+      Value sum = shiftRight(e, e.add(bits, random(offset)), e.c32(16));
       Value word = LLVM::TruncOp::create(rewriter, op.getLoc(), half, sum);
       Value isNan = LLVM::FCmpOp::create(
           rewriter, op.getLoc(), LLVM::FCmpPredicate::uno, value, value);
-      rounded.push_back(LLVM::BitcastOp::create(
-          rewriter, op.getLoc(), narrow, e.select(isNan, nan, word)));
+      rounded.push_back(LLVM::BitcastOp::create(rewriter, op.getLoc(), narrow,
+                                                e.select(isNan, nan, word)));
     }
     rewriter.replaceOp(op, e.vectorOf(rounded));
     return success();

@@ -45,14 +45,14 @@ Value wyvern::createStochasticTrunc(OpBuilder &builder, Location loc,
         builder, loc, first,
         arith::MulIOp::create(builder, loc, coord,
                               createIndex(builder, loc, step)));
-  Value pair = arith::DivUIOp::create(builder, loc, first,
-                                      createIndex(builder, loc, 2));
+  Value pair =
+      arith::DivUIOp::create(builder, loc, first, createIndex(builder, loc, 2));
   auto held = cast<RankedTensorType>(tile.getType());
-  SmallVector<int64_t> ofTile = llvm::map_to_vector(
-      dims, [&](int64_t dim) { return steps[dim]; });
-  return tile::StochasticTruncOp::create(
-      builder, loc, held.clone(type.getElementType()), tile, seed, pair,
-      ofTile);
+  SmallVector<int64_t> ofTile =
+      llvm::map_to_vector(dims, [&](int64_t dim) { return steps[dim]; });
+  return tile::StochasticTruncOp::create(builder, loc,
+                                         held.clone(type.getElementType()),
+                                         tile, seed, pair, ofTile);
 }
 
 //===----------------------------------------------------------------------===//

@@ -94,8 +94,7 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
              areOptional);
   for (auto [i, final] : llvm::enumerate(kernel.getFinals()))
     if (!final.use_empty())
-      addGlobals(final, final, kernel.getFinalArgs().slice(i, 1),
-                 areOptional);
+      addGlobals(final, final, kernel.getFinalArgs().slice(i, 1), areOptional);
   context.readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
   context.writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
   context.seeds = addIndices(kernel.getSeeds(), /*optional=*/true);

@@ -29,8 +29,8 @@ Value RoleLowering::loadMatrix(BlockArgument source, Value tile, Value slot) {
   RankedTensorType held = type.clone(getTensor(source).getElementType());
   Value loaded = tile::LoadMatrixOp::create(
       builder, loc, held, context.arguments.lookup(source),
-      getCoordinates(source,
-                     getCarryPlace(*context.location, index(0), slot), m),
+      getCoordinates(source, getCarryPlace(*context.location, index(0), slot),
+                     m),
       matrixDims(context.kernel.getBinding(source), m),
       /*pairs=*/static_cast<bool>(slot));
   return held == type ? loaded
@@ -76,8 +76,8 @@ Value RoleLowering::isSlot(Value slot) {
 /// Returns the tile of a sequence's slot, or zeros where it reads none.
 Value RoleLowering::loadFromPool(BlockArgument source, Value tile) {
   Value slot = loadSlot(context.readSlots, context.location->sequence);
-  RankedTensorType type = getRegisterType(
-      tile, *context.orientation.getM(tile), /*isSplit=*/true);
+  RankedTensorType type =
+      getRegisterType(tile, *context.orientation.getM(tile), /*isSplit=*/true);
   auto ifOp = scf::IfOp::create(builder, loc, type, isSlot(slot),
                                 /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);

@@ -40,8 +40,7 @@ struct ChunkProgramParser {
   ParseResult parseOptionalGroup(StringRef keyword, Group &group);
   /// `slots(%read, %write : type, first = 1, else zeros)`, if it is there, the
   /// last part too.
-  ParseResult parseOptionalSlots(Group &group, int64_t &first,
-                                 bool &elseZeros);
+  ParseResult parseOptionalSlots(Group &group, int64_t &first, bool &elseZeros);
   /// `keyword(%vector : type)`, if it is there.
   ParseResult parseOptionalVector(StringRef keyword, Group &group);
   /// `outs([dims] : type, ...)`
@@ -108,7 +107,8 @@ ParseResult ChunkProgramParser::parseOptionalSlots(Group &group, int64_t &first,
       parser.parseInteger(first))
     return failure();
   elseZeros = succeeded(parser.parseOptionalComma());
-  if (elseZeros && (parser.parseKeyword("else") || parser.parseKeyword("zeros")))
+  if (elseZeros &&
+      (parser.parseKeyword("else") || parser.parseKeyword("zeros")))
     return failure();
   if (parser.parseRParen())
     return failure();
@@ -155,8 +155,7 @@ ParseResult ChunkProgramParser::parseBody(OperationState &result) {
 ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   ChunkProgramParser program{parser};
-  ChunkProgramParser::Group ins, carries, slots, keep, seeds, cu, lengths,
-      outs;
+  ChunkProgramParser::Group ins, carries, slots, keep, seeds, cu, lengths, outs;
   int64_t firstSlot = 0;
   bool elseZeros = false;
   SMLoc loc = parser.getCurrentLocation();
@@ -192,10 +191,9 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
     return static_cast<int32_t>(group.types.size());
   };
   int32_t each = count(slots) / 2;
-  properties.operandSegmentSizes = {count(ins),     count(carries), count(cu),
-                                    each,           each,
-                                    count(lengths), count(keep),
-                                    count(seeds)};
+  properties.operandSegmentSizes = {count(ins),  count(carries), count(cu),
+                                    each,        each,           count(lengths),
+                                    count(keep), count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(carries.types.size())};
   result.addTypes(outs.types);
@@ -273,11 +271,11 @@ template <typename OpT> static void printTail(OpAsmPrinter &p, OpT op) {
       });
   p << ") valid(" << op.getValid() << ") ";
   p.printRegion(op.getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(
-      op->getAttrs(), {"direction", "chunk", "heads", "compute", "in_bindings",
-                       "carry_bindings", "out_bindings", "first_slot",
-                       "else_zeros", "operandSegmentSizes",
-                       "resultSegmentSizes"});
+  p.printOptionalAttrDict(op->getAttrs(),
+                          {"direction", "chunk", "heads", "compute",
+                           "in_bindings", "carry_bindings", "out_bindings",
+                           "first_slot", "else_zeros", "operandSegmentSizes",
+                           "resultSegmentSizes"});
 }
 
 template <typename OpT> static void printSizes(OpAsmPrinter &p, OpT op) {

@@ -274,9 +274,9 @@ static LogicalResult verifySlots(ChunkScanOp scan) {
            << scan.getCarryBindings()
            << (scan.hasSlots() ? " with slots" : " without slots");
   Value keep = scan.getKeepSlots();
-  if ((keep && (!scan.hasSlots() ||
-                keep.getType() != scan.getReadSlots().getType() ||
-                scan.getDirection() != Direction::forward)) ||
+  if ((keep &&
+       (!scan.hasSlots() || keep.getType() != scan.getReadSlots().getType() ||
+        scan.getDirection() != Direction::forward)) ||
       (scan.getElseZeros() && !scan.hasSlots()))
     return scan.emitOpError()
            << "(C26) expected keep, of the type of slots, and else zeros where "

@@ -132,13 +132,13 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
   Value read = addArgument("read_slots", vector);
   Value write = addArgument("write_slots", vector);
   Value lengths = addArgument("lengths", vector);
-  Value seeds =
-      settings.isStochastic ? addArgument("seeds", vector) : Value();
+  Value seeds = settings.isStochastic ? addArgument("seeds", vector) : Value();
   auto scan = ChunkScanOp::create(
       b, TypeRange(op.getOutput().getType()), TypeRange(pools), operands,
       ValueRange(pools), /*cu_seqlens=*/Value(), read, write, lengths,
-      /*keep_slots=*/Value(), seeds, Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
-      b.getArrayAttr(bindings), b.getArrayAttr(carries),
+      /*keep_slots=*/Value(), seeds, Direction::forward, /*chunk=*/1,
+      op.getValueHeads(), compute, b.getArrayAttr(bindings),
+      b.getArrayAttr(carries),
       b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}),
       settings.firstSlot);
   addTileArguments(b, scan);
@@ -243,24 +243,24 @@ LogicalResult FormStepPass::checkOptions() {
   auto isOneOf = [](StringRef text, StringRef a, StringRef b) {
     return text == a || text == b;
   };
-  return success(succeeded(Prologue::checkParts(getOperation(),
-                                                "delta-form-step", prologue)) &&
-                 succeeded(Epilogue::checkParts(getOperation(),
-                                                "delta-form-step", epilogue)) &&
-                 succeeded(expect(isOneOf(layout, "vk", "kv"), "layout",
-                                  "vk or kv", layout)) &&
-                 succeeded(expect(isOneOf(stateType, "f32", "bf16"),
-                                  "state-type", "f32 or bf16", stateType)) &&
-                 succeeded(expect(
-                     isOneOf(stateRounding, "nearest", "stochastic") &&
-                         (stateRounding == "nearest" || stateType == "bf16"),
-                     "state-rounding",
-                     "nearest, or stochastic of state-type bf16",
-                     stateRounding)) &&
-                 succeeded(expect(isOneOf(slotType, "i32", "i64"), "slot-type",
-                                  "i32 or i64", slotType)) &&
-                 succeeded(expect(firstSlot >= 0, "first-slot", "at least 0",
-                                  Twine(firstSlot))));
+  return success(
+      succeeded(
+          Prologue::checkParts(getOperation(), "delta-form-step", prologue)) &&
+      succeeded(
+          Epilogue::checkParts(getOperation(), "delta-form-step", epilogue)) &&
+      succeeded(
+          expect(isOneOf(layout, "vk", "kv"), "layout", "vk or kv", layout)) &&
+      succeeded(expect(isOneOf(stateType, "f32", "bf16"), "state-type",
+                       "f32 or bf16", stateType)) &&
+      succeeded(expect(isOneOf(stateRounding, "nearest", "stochastic") &&
+                           (stateRounding == "nearest" || stateType == "bf16"),
+                       "state-rounding",
+                       "nearest, or stochastic of state-type bf16",
+                       stateRounding)) &&
+      succeeded(expect(isOneOf(slotType, "i32", "i64"), "slot-type",
+                       "i32 or i64", slotType)) &&
+      succeeded(expect(firstSlot >= 0, "first-slot", "at least 0",
+                       Twine(firstSlot))));
 }
 
 LogicalResult FormStepPass::form(RecurrenceOp op) {

@@ -83,12 +83,11 @@ LogicalResult PoolStatesPass::checkOptions() {
   return success(
       succeeded(expect(stateType == "f32" || stateType == "bf16", "state-type",
                        "f32 or bf16", stateType)) &&
-      succeeded(expect(stateRounding == "nearest" ||
-                           (stateRounding == "stochastic" &&
-                            stateType == "bf16"),
-                       "state-rounding",
-                       "nearest, or stochastic of state-type bf16",
-                       stateRounding)) &&
+      succeeded(
+          expect(stateRounding == "nearest" ||
+                     (stateRounding == "stochastic" && stateType == "bf16"),
+                 "state-rounding", "nearest, or stochastic of state-type bf16",
+                 stateRounding)) &&
       succeeded(expect(slotType == "i32" || slotType == "i64", "slot-type",
                        "i32 or i64", slotType)) &&
       succeeded(expect(firstSlot >= 0, "first-slot", "at least 0",
@@ -122,9 +121,8 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
     names.push_back("seeds");
   if (failed(checkNewNames(scan, func, names, "a prefill", {init})))
     return failure();
-  auto slots = RankedTensorType::get({ShapedType::kDynamic},
-                                     b.getIntegerType(slotType == "i64" ? 64
-                                                                        : 32));
+  auto slots = RankedTensorType::get(
+      {ShapedType::kDynamic}, b.getIntegerType(slotType == "i64" ? 64 : 32));
   SmallVector<Value> added;
   for (const std::string &name : names)
     added.push_back(addLastArgument(
@@ -153,9 +151,8 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
   LogicalResult erased = func.eraseArgument(init.getArgNumber());
   assert(succeeded(erased) && "nothing reads the initial state");
   (void)erased;
-  func.setFunctionType(
-      b.getFunctionType(func.getArgumentTypes(),
-                        returned.getOwner()->getOperandTypes()));
+  func.setFunctionType(b.getFunctionType(
+      func.getArgumentTypes(), returned.getOwner()->getOperandTypes()));
   func.setName((func.getName() + (keep ? "_prefill_keep" : "_prefill")).str());
   ++numPooled;
   return success();

@@ -144,8 +144,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
     if (failed(parser.parseOptionalComma()))
       return success();
     properties.else_zeros = builder.getUnitAttr();
-    return failure(parser.parseKeyword("else") ||
-                   parser.parseKeyword("zeros"));
+    return failure(parser.parseKeyword("else") || parser.parseKeyword("zeros"));
   };
   SMLoc loc = parser.getCurrentLocation();
   if (parseOptionalGroup(parser, "ins", ins, /*isOperand=*/true) ||
@@ -174,10 +173,9 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
     return static_cast<int32_t>(group.types.size());
   };
   int32_t each = count(slots) / 2;
-  properties.operandSegmentSizes = {count(ins),     count(inits), count(cu),
-                                    each,           each,
-                                    count(lengths), count(keep),
-                                    count(seeds)};
+  properties.operandSegmentSizes = {count(ins),  count(inits), count(cu),
+                                    each,        each,         count(lengths),
+                                    count(keep), count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(finals.types.size())};
   result.addTypes(outs.types);
@@ -240,12 +238,12 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "finals", getFinalArgs(), {});
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {"kernel_name", "heads", "split", "over", "run", "chunk", "compute",
-       "min_blocks", "in_bindings", "init_bindings", "out_bindings",
-       "first_slot", "else_zeros", "cluster",
-       "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict((*this)->getAttrs(),
+                          {"kernel_name", "heads", "split", "over", "run",
+                           "chunk", "compute", "min_blocks", "in_bindings",
+                           "init_bindings", "out_bindings", "first_slot",
+                           "else_zeros", "cluster", "operandSegmentSizes",
+                           "resultSegmentSizes"});
 }
 
 void KernelOp::getAsmBlockArgumentNames(Region &region,

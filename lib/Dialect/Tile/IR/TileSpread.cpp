@@ -169,12 +169,12 @@ LogicalResult LoadIndexOp::verify() {
 
 LogicalResult StochasticTruncOp::verify() {
   auto source = cast<RankedTensorType>(getSource().getType());
-  RankedTensorType rounded =
-      source.clone(BFloat16Type::get(getContext()));
+  RankedTensorType rounded = source.clone(BFloat16Type::get(getContext()));
   if (!source.getElementType().isF32() || getRounded().getType() != rounded)
-    return emitOpError() << "(C1) expected a tile of f32, and the same of bf16, "
-                            "found "
-                         << source << " and " << getRounded().getType();
+    return emitOpError()
+           << "(C1) expected a tile of f32, and the same of bf16, "
+              "found "
+           << source << " and " << getRounded().getType();
   if (static_cast<int64_t>(getSteps().size()) != source.getRank())
     return emitOpError() << "(C2) expected a step for each of the tile's "
                          << source.getRank() << " dimensions, found ["

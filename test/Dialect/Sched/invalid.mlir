@@ -281,7 +281,7 @@ func.func @kernel_k45(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 // -----
 
 func.func @kernel_k51(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>, %r: tensor<?xi32>) {
-  // expected-error @+1 {{(K51) expected keep, of the type of slots, and else zeros where carries are bound to slot}}
+  // expected-error @+1 {{(K51) expected keep and round, of the type of slots, and else zeros where carries are bound to slot}}
   %sN = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>) keep(%r : tensor<?xi32>)

@@ -48,12 +48,13 @@ def chunk_gated_delta_rule(
     beta_is_logit; None is one. States are [N, HV, V, K] in fp32 or bf16: initial_state (None: zeros) and
     output_state. With state_indices [N], int32 or int64, both are one pool [slots, HV, V, K], which is
     read and written in place: sequence n begins with slot state_indices[n], or with zeros where that is
-    negative, and ends there or in output_state_indices[n], or nowhere where that is negative. use_cp has
-    no meaning here: shapes choose the kernel.
+    negative, and ends there or in output_state_indices[n], or nowhere where that is negative. scale: of o,
+    default K ** -0.5. use_qk_l2norm_in_kernel: q and k come without their L2 norm. output: a tensor to
+    write to. use_cp has no meaning here: shapes choose the kernel.
 
     Returns o [T, HV, V], and with output_final_state the states. Raises ValueError for shapes and types,
-    NotImplementedError for state_checkpoints (keep_every of `wyvern.torch.Decoder.prefill` keeps states in
-    the pool) and for pools that are two."""
+    NotImplementedError for state_checkpoints, checkpoint_cu_starts and checkpoint_every_n_tokens (keep_every
+    of `wyvern.torch.Decoder.prefill` keeps states in the pool) and for pools that are two."""
     if checkpoint_every_n_tokens or state_checkpoints is not None or checkpoint_cu_starts is not None:
         raise NotImplementedError(
             f"{_NAME}: state_checkpoints: states on the way go to slots of the pool; use keep_every and keep_slots of "

@@ -1081,6 +1081,16 @@ func.func @chunk_scan_c26_types(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32
 
 // -----
 
+func.func @chunk_scan_c27(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C27) expected round, of the type of slots, where carries are pools of bf16 and computed in f32}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) round(%r : tensor<?xi32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_program_c23(%x: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C23) expected a part of a dimension of an in, within its 4 elements, found #delta.binding<[seq, time, head, _ from 2 to 6]> for in #0}}
   delta.chunk_map chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _ from 2 to 6] : tensor<?x?x1x4xf32>) outs() valid(%n) {

@@ -490,10 +490,6 @@ tile.kernel @spread(%pool: !tile.global<tensor<?x32x128x128xf32>, contiguous = t
     grid 1 * sequences warps 4 min_blocks 1 operands ["pool", "read"] {
   %c0 = arith.constant 0 : index
   %minus1 = arith.constant -1 : index
-  // CHECK: tile.stochastic_trunc %{{.*}} seed %{{.*}} pair %{{.*}} steps [128, 1] : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
-  %fine = arith.constant dense<1.0> : tensor<64x128xf32, #tile.layout<acc>>
-  %coarse = tile.stochastic_trunc %fine seed %c0 pair %c0 steps [128, 1]
-      : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
   // CHECK: tile.load_index %{{.*}}[%{{.*}}] else %{{.*}} : <tensor<?xi32>, optional = true>
   %slot = tile.load_index %read[%c0] else %minus1
       : !tile.global<tensor<?xi32>, optional = true>
@@ -563,4 +559,12 @@ tile.kernel @rows() grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands [
   tile.cluster_arrive
   // CHECK: tile.cluster_wait
   tile.cluster_wait
+}
+
+// CHECK-LABEL: func.func @stochastic_trunc
+func.func @stochastic_trunc(%s: tensor<64x128xf32, #tile.layout<acc>>, %seed: index, %first: index) {
+  // CHECK: tile.stochastic_trunc %{{.*}} seed %{{.*}} pair %{{.*}} steps [128, 1] : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+  %b = tile.stochastic_trunc %s seed %seed pair %first steps [128, 1]
+      : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+  return
 }

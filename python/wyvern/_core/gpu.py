@@ -106,7 +106,7 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
         decay = spec.get("decay") if isinstance(spec, dict) else None
         self.inputs = _infos(arguments, "input", decay)
         self.outputs = _infos(arguments, "output", decay)
-        self._state_layout = manifest["state_layout"]
+        self._state_layout = manifest.get("state_layout", "any (strides)")
         kept = self.inputs.get("keep_slots")
         self.kept_chunk: int = kept.dims[0][1] * manifest["chunk"] if kept else 0
         self.residuals: list[str] = [residual["name"] for residual in manifest["residuals"]]

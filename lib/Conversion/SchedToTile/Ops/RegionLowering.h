@@ -95,8 +95,10 @@ public:
   /// be called when what comes out of channels is set.
   ///
   /// With `takesInPlace` it is the program's too, in any role, and what comes
-  /// out of channels is set where their sched.get stands in it.
-  SmallVector<Operation *> plan(Block &block, bool takesInPlace);
+  /// out of channels is set where their sched.get stands in it; with `getsLate`
+  /// too, in a role that waits for nobody else.
+  SmallVector<Operation *> plan(Block &block, bool takesInPlace,
+                                bool getsLate = false);
   /// True for a value that products of the region read from shared memory.
   bool isStaged(Value value) const { return staged.contains(value); }
 

@@ -80,9 +80,24 @@ void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
       later =
           arith::AddIOp::create(builder, loc, use, index(guest.put.getAhead()));
     locateGuestPut(guest, later);
-    if (!takesPlace(guest.put))
+    if (!takesPlace(guest.put) && !guest.put.getLate())
       lowerGuestPut(guest, loop);
   }
+}
+
+sched::PutOp RoleLowering::findLatePut(sched::GetOp get) {
+  sched::PutOp put =
+      findPut(get.getChannel().getDefiningOp<sched::ChannelOp>());
+  return put.getLate() ? put : sched::PutOp();
+}
+
+/// What the role has read is read by all its warps before other tiles come to
+/// its place, and what it has written there is seen before.
+void RoleLowering::lowerLatePut(sched::PutOp put) {
+  tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
+  for (const GuestPut &guest : guests)
+    if (guest.put == put)
+      lowerGuestPut(guest, role.getEachChunk());
 }
 
 bool RoleLowering::goesBehindRelease(sched::PutOp put) {

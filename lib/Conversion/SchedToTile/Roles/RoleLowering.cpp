@@ -249,7 +249,8 @@ static void markFewRegisters(OpBuilder &builder) {
 /// follows, and other roles wait for it.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
-  SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
+  SmallVector<Operation *> ops =
+      lowering.plan(block, takesInPlace(), getsLate());
   if (sumsColumns())
     markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
@@ -288,6 +289,12 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   return success();
 }
 
+bool RoleLowering::getsLate() {
+  return llvm::any_of(
+      role.getEachChunk().getBlock().getOps<sched::GetOp>(),
+      [](sched::GetOp get) { return findLatePut(get) != nullptr; });
+}
+
 bool RoleLowering::takesInPlace() {
   Block &block = role.getEachChunk().getBlock();
   bool hasPut = false;
@@ -324,7 +331,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     zeroTails(visit, llvm::map_to_vector(gets, [](sched::GetOp get) {
                 return std::pair(get, SmallVector<Value>());
               }));
-  if (!takesInPlace())
+  if (!takesInPlace() && !getsLate())
     for (sched::GetOp get : gets)
       lowerGet(get, lowering, visit);
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))

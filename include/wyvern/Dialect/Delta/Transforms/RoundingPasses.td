@@ -40,7 +40,9 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     the exponents of f32; those of f16 cannot hold them. Gates below -64 / (near / 2)
     count as that there, so that with 8 near tokens decays are right to 1.1e-7.
 
-    Decay products of one chunk share their factors. Others are left alone.
+    Decay products of one chunk share their factors. Those that are terms of one sum,
+    with the same factor for their rows, are added up before they are multiplied by it:
+    a tensor core adds the second to the first. Others are left alone.
 
     Before (types left out):
 
@@ -73,6 +75,8 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
   ];
   let statistics = [
     Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
+    Statistic<"numJoined", "num-joined",
+              "decay products added to others before these are scaled">,
   ];
 }
 
@@ -156,6 +160,63 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
   ];
   let statistics = [
     Statistic<"numSplit", "num-split", "maps made for parts of channels">,
+  ];
+}
+
+def GroupTermsPass : Pass<"delta-group-terms"> {
+  let summary = "the gradient of a decay a channel out of those of its factors";
+  let description = [{
+    Each gate stands between the rows of a product that come before it and those that
+    come behind. Its gradient adds up, over rows and channels, factors times gradients
+    that are there: with dq the gradient of the queries, and dk that of keys, of which
+    what the rows get as those behind a gate (e) is added and what they get as those
+    before it (w) is taken off,
+
+    ```
+    d_g = running sum over this and later rows of (q * dq + k * (e - w)) + constant
+    ```
+
+    Derived one rule at a time, every term has a product and a running sum of its own,
+    and sums over earlier rows are others than those over later ones. This pass finds
+    which terms of the sums dq and dk those of d_g are of. It groups dk as e + w and
+    makes d_g of the groups: one running sum is left, sums over earlier rows are what all
+    rows add up to less those over later ones, and products that end in one group can be
+    one sum from the beginning (`delta-halve-decay`). Where some term of d_g is of no such
+    sum, the map is left as it is.
+
+    Before (types left out):
+
+    ```mlir
+    %7 = arith.mulf %x, %K
+    %a = delta.cumsum exclusive %7
+    %8 = arith.mulf %K, %y
+    %9 = arith.mulf %Q, %dq
+    %10 = arith.subf %9, %8
+    %b = delta.cumsum reverse %10
+    %dg = arith.addf %a, %b
+    %dk = arith.addf %x, %y
+    %dq2 = arith.addf %dq, %z              // and %dg has Q * z, too
+    ```
+
+    After:
+
+    ```mlir
+    %dk = arith.addf %x, %y                // taken off, both
+    %1 = arith.mulf %Q, %dq2
+    %2 = arith.mulf %K, %dk
+    %3 = arith.subf %1, %2
+    %4 = delta.cumsum reverse %3
+    %5 = linalg.reduce { arith.addf } ins(%7) dimensions = [0]
+    %6 = linalg.broadcast ins(%5) dimensions = [0]
+    %dg = arith.addf %4, %6
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numGrouped", "num-grouped",
+              "gradients of a decay made of those of its factors">,
   ];
 }
 

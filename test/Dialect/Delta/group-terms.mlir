@@ -1,30 +1,30 @@
 // RUN: wyvern-opt %s -delta-group-terms -split-input-file | FileCheck %s
 
-// Keys stand behind a gate (%e, a term of a state times %F) and before one (%w and %y). The
-// gradient of the gate has each of these times the keys, and the queries' times these. The
-// sum over earlier rows becomes what all rows add up to, less the one over later rows.
+// Keys stand behind a gate (%tf, a term of a state) and before one (%y); %w is of a running
+// sum over earlier rows. The gradient of the gate has each of these times the keys, and the
+// queries' times these.
 
 // CHECK-LABEL: func.func @grouped(
 // CHECK: ins(%[[Q:[a-z0-9]+]] = %arg0[{{.*}}, %[[K:[a-z0-9]+]] = %arg0[{{.*}}, %[[G:[a-z0-9]+]] = %arg1[{{.*}}, %[[T:[a-z0-9]+]] = %arg0[{{.*}}, %[[M:[a-z0-9]+]] = %arg2[
 // CHECK: %[[F:.*]] = math.exp %[[G]]
 // CHECK: %[[DQ:.*]] = delta.decay_apply{{ +}}upto_token %[[M]], %[[K]]
 // CHECK: %[[Y:.*]] = delta.decay_apply{{ +}}upto_token transpose %[[M]], %[[Q]]
-// CHECK: %[[E:.*]] = arith.mulf %[[T]], %[[F]]
+// CHECK: %[[TF:.*]] = arith.mulf %[[T]], %[[F]]
 // CHECK: %[[W:.*]] = arith.mulf %[[T]], %[[G]]
+// CHECK: %[[SPREAD:.*]] = linalg.broadcast
 // CHECK-NOT: cumsum
-// CHECK: %[[MINUS:.*]] = arith.addf %[[W]], %[[Y]]
-// CHECK: %[[DK:.*]] = arith.addf %[[E]], %[[MINUS]]
-// CHECK: %[[D:.*]] = arith.subf %[[E]], %[[MINUS]]
+// CHECK: %[[TY:.*]] = arith.addf %[[TF]], %[[Y]]
+// CHECK: %[[D:.*]] = arith.subf %[[TF]], %[[Y]]
 // CHECK: %[[KD:.*]] = arith.mulf %[[K]], %[[D]]
 // CHECK: %[[KW:.*]] = arith.mulf %[[K]], %[[W]]
-// CHECK: %[[ALL:.*]] = linalg.reduce { arith.addf } ins(%[[KW]] : {{.*}} dimensions = [0]
-// CHECK: %[[SUM:.*]] = arith.subf %[[DQ]], %[[E]]
+// CHECK: %[[DK:.*]] = arith.addf %[[TY]], %[[W]]
+// CHECK: %[[SUM:.*]] = arith.subf %[[DQ]], %[[TF]]
 // CHECK: %[[QD:.*]] = arith.mulf %[[Q]], %[[SUM]]
 // CHECK: %[[ROWS:.*]] = arith.addf %[[KD]], %[[QD]]
-// CHECK: %[[SCAN:.*]] = delta.cumsum reverse %[[ROWS]]
-// CHECK: %[[VECTOR:.*]] = arith.addf %[[ALL]],
-// CHECK: %[[SPREAD:.*]] = linalg.broadcast ins(%[[VECTOR]] : tensor<8xf32>) {{.*}} dimensions = [0]
-// CHECK: %[[DG:.*]] = arith.addf %[[SCAN]], %[[SPREAD]]
+// CHECK: %[[LATER:.*]] = delta.cumsum reverse %[[ROWS]]
+// CHECK: %[[EARLIER:.*]] = delta.cumsum exclusive %[[KW]]
+// CHECK: %[[BOTH:.*]] = arith.addf %[[LATER]], %[[EARLIER]]
+// CHECK: %[[DG:.*]] = arith.addf %[[BOTH]], %[[SPREAD]]
 // CHECK: delta.yield outs(%[[SUM]], %[[DG]], %[[DK]] :
 func.func @grouped(%q: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %m: tensor<?x?x1x4xf32>, %v: tensor<?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
   %o:3 = delta.chunk_map chunk = 4 heads = 1 compute = f32
@@ -67,9 +67,9 @@ func.func @grouped(%q: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %m: tensor<
 // What the gate's gradient has beside is of no other sum: nothing is changed.
 
 // CHECK-LABEL: func.func @of_no_sum(
-// CHECK: delta.cumsum reverse
+// CHECK: %[[QR:.*]] = arith.mulf
+// CHECK: delta.cumsum reverse %[[QR]]
 // CHECK: delta.cumsum exclusive
-// CHECK-NOT: linalg.reduce
 func.func @of_no_sum(%q: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %m: tensor<?x?x1x4xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
   %o:2 = delta.chunk_map chunk = 4 heads = 1 compute = f32
       ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>, %T = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>)

@@ -99,6 +99,9 @@ public:
   /// too, in a role that waits for nobody else.
   SmallVector<Operation *> plan(Block &block, bool takesInPlace,
                                 bool getsLate = false);
+  /// Has `value`, if registers hold it as one tile, in shared memory from here
+  /// on.
+  void park(Value value);
   /// True for a value that products of the region read from shared memory.
   bool isStaged(Value value) const { return staged.contains(value); }
 

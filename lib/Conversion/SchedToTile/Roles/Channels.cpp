@@ -122,7 +122,7 @@ SmallVector<Value> RoleLowering::waitForTiles(sched::GetOp get,
 void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
                             const Visit &visit) {
   if (sched::PutOp put = findLatePut(get))
-    lowerLatePut(put);
+    lowerLatePut(get, put, lowering);
   SmallVector<Value> tiles = waitForTiles(get, visit);
   if (!zeroesAtOnce())
     zeroTails(visit, {{get, tiles}});

@@ -6,6 +6,8 @@
 
 #include "RoleLowering.h"
 
+#include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -92,12 +94,22 @@ sched::PutOp RoleLowering::findLatePut(sched::GetOp get) {
 }
 
 /// What the role has read is read by all its warps before other tiles come to
-/// its place, and what it has written there is seen before.
-void RoleLowering::lowerLatePut(sched::PutOp put) {
+/// its place, and what it has written there is seen before. What it has made and
+/// needs no more before its last product waits in shared memory, where there is
+/// room now.
+void RoleLowering::lowerLatePut(sched::GetOp get, sched::PutOp put,
+                                RegionLowering &lowering) {
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
   for (const GuestPut &guest : guests)
     if (guest.put == put)
       lowerGuestPut(guest, role.getEachChunk());
+  for (Operation &op : *get->getBlock()) {
+    if (&op == get)
+      return;
+    for (Value result : op.getResults())
+      if (delta::isReadBehindProducts(result))
+        lowering.park(result);
+  }
 }
 
 bool RoleLowering::goesBehindRelease(sched::PutOp put) {

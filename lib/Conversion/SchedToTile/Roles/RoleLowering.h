@@ -94,7 +94,8 @@ private:
   /// Returns the put of what `get` takes, if that is late; null otherwise.
   static sched::PutOp findLatePut(sched::GetOp get);
   /// Puts what the role is about to get.
-  void lowerLatePut(sched::PutOp put);
+  void lowerLatePut(sched::GetOp get, sched::PutOp put,
+                    RegionLowering &lowering);
   /// Puts into the place of what `get` took, which has been handed back.
   void lowerGuestsBehind(sched::GetOp get, sched::EachChunkOp loop);
   /// True if a put goes behind what the role does last with the tiles that it

@@ -142,3 +142,17 @@ std::optional<MapPhases> PhaseFinder::find() {
 std::optional<MapPhases> delta::findPhases(ChunkMapOp map) {
   return PhaseFinder(map).find();
 }
+
+bool delta::isReadBehindProducts(Value value) {
+  Operation *def = value.getDefiningOp();
+  bool isSpread = isa_and_nonnull<linalg::BroadcastOp>(def);
+  if (!def || isSpread || getTileRank(value) != 2 || value.use_empty())
+    return false;
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    for (Operation *op = user->getNextNode(); op; op = op->getNextNode())
+      if (auto chunkOp = dyn_cast<ChunkRegionOpInterface>(op);
+          chunkOp && chunkOp.getMatmulFlops() > 0)
+        return false;
+    return true;
+  });
+}

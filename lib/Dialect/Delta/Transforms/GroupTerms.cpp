@@ -11,8 +11,6 @@
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_GROUPTERMSPASS
@@ -93,14 +91,14 @@ struct Scanned {
   bool isTaken = false;
 };
 
-/// A sum that the gradient of the decay has, times an in, with the terms that
-/// it adds and those that it takes off.
+/// A sum that the gradient of the decay has, times an in: the terms that sums
+/// over later rows add, those that they take off, and those of sums over earlier
+/// rows, with their sign there.
 struct Matched {
   const TermSum *sum;
   BlockArgument factor;
-  SmallVector<SumTerm> added, subtracted;
-  /// Terms that sums over earlier rows have, and if they are taken off there.
-  SmallVector<SumTerm> exclusive;
+  SmallVector<SumTerm> added, subtracted, earlier;
+  SmallVector<bool> isEarlierSubtracted;
 };
 
 /// The gradient of a decay, and the sums that it is made of.
@@ -123,12 +121,13 @@ private:
   const TermSum &root;
   SmallVector<Scanned> scanned;
   SmallVector<SumTerm> others; ///< without a running sum
-  SmallVector<Matched> matched;
+  SmallVector<Matched, 0> matched;
 };
 } // namespace
 
-/// Running sums over this and later rows, or over earlier ones: the latter are
-/// what all rows add up to less the former.
+/// Running sums over this and later rows, or over earlier ones. (The latter are
+/// what all rows add up to less the former; but where gates are strong they are
+/// next to nothing, and the difference would be a rounding error.)
 bool DecayGradient::collectScanned() {
   for (const SumTerm &term : root.terms) {
     if (!term.scan) {
@@ -156,7 +155,7 @@ bool DecayGradient::isReadAtEndAlone(const TermSum &sum) const {
 
 std::optional<Matched> DecayGradient::match(const TermSum &sum,
                                             BlockArgument factor) {
-  Matched found{&sum, factor, {}, {}, {}};
+  Matched found{&sum, factor, {}, {}, {}, {}};
   SmallVector<Scanned *> taken;
   for (const SumTerm &term : sum.terms) {
     SmallVector<Monomial> products = expand(term.value);
@@ -170,14 +169,14 @@ std::optional<Matched> DecayGradient::match(const TermSum &sum,
     if (scan == scanned.end())
       return std::nullopt;
     taken.push_back(scan);
-    bool isNegative = scan->product.isNegative ^ wanted.isNegative ^
-                      term.isSubtracted ^ scan->isExclusive;
-    (isNegative ? found.subtracted : found.added).push_back(term);
-    if (!scan->isExclusive)
-      continue;
-    SumTerm summed = term;
-    summed.isSubtracted = scan->product.isNegative ^ wanted.isNegative;
-    found.exclusive.push_back(summed);
+    bool isOpposite = scan->product.isNegative ^ wanted.isNegative;
+    if (scan->isExclusive) {
+      found.earlier.push_back(term);
+      found.isEarlierSubtracted.push_back(isOpposite);
+    } else {
+      bool isSubtracted = isOpposite ^ term.isSubtracted;
+      (isSubtracted ? found.subtracted : found.added).push_back(term);
+    }
   }
   for (Scanned *scan : taken)
     scan->isTaken = true;
@@ -205,22 +204,13 @@ bool DecayGradient::match() {
 // The same, grouped
 //===----------------------------------------------------------------------===//
 
-/// Returns the vector that `value` is spread over rows of; null if it is none.
-static Value getSpreadOverRows(Value value) {
-  auto spread = value.getDefiningOp<linalg::BroadcastOp>();
-  return spread && spread.getDimensions() == ArrayRef<int64_t>(0) &&
-                 getTileRank(spread.getInput()) == 1
-             ? spread.getInput()
-             : Value();
-}
-
 void DecayGradient::rewrite(RewriterBase &rewriter) {
   rewriter.setInsertionPoint(block.getTerminator());
   Location loc = root.root->getLoc();
   ImplicitLocOpBuilder b(loc, rewriter);
   auto type = cast<RankedTensorType>(root.root->getResult(0).getType());
   TileBuilder tile(b, cast<FloatType>(type.getElementType()));
-  Value rows, all; // summed over later rows, and what all rows add up to
+  Value later, earlier; // what is summed over later rows, and over earlier ones
   auto addTo = [&](Value &sum, Value x, bool isSubtracted) {
     if (!sum)
       sum = isSubtracted ? tile.neg(x) : x;
@@ -238,25 +228,24 @@ void DecayGradient::rewrite(RewriterBase &rewriter) {
       sum = tile.add(added, subtracted);
       difference = tile.sub(added, subtracted);
     }
-    addTo(rows, tile.mul(of.factor, difference), /*isSubtracted=*/!added);
-    for (const SumTerm &term : of.exclusive)
-      addTo(all, tile.sumRows(tile.mul(of.factor, term.value)),
-            term.isSubtracted);
-    rewriter.replaceOp(of.sum->root, sum);
+    if (difference)
+      addTo(later, tile.mul(of.factor, difference), /*isSubtracted=*/!added);
+    for (auto [term, isSubtracted] :
+         llvm::zip_equal(of.earlier, of.isEarlierSubtracted))
+      addTo(earlier, tile.mul(of.factor, term.value), isSubtracted);
+    rewriter.replaceOp(of.sum->root, addTerms(rewriter, loc, sum, of.earlier));
   }
-  Value total = CumsumOp::create(rewriter, loc, type, rows, /*reverse=*/true,
-                                 /*exclusive=*/false);
-  SmallVector<SumTerm> left;
-  for (const SumTerm &term : others) {
-    Value vector = getSpreadOverRows(term.value);
-    if (vector)
-      addTo(all, vector, term.isSubtracted);
-    else
-      left.push_back(term);
-  }
-  if (all)
-    total = tile.add(total, tile.broadcast(all, type.getShape(), {0}));
-  rewriter.replaceOp(root.root, addTerms(rewriter, loc, total, left));
+  Value total;
+  auto addScan = [&](Value rows, bool isReverse) {
+    if (rows)
+      addTo(total,
+            CumsumOp::create(rewriter, loc, type, rows, isReverse,
+                             /*exclusive=*/!isReverse),
+            /*isSubtracted=*/false);
+  };
+  addScan(later, /*isReverse=*/true);
+  addScan(earlier, /*isReverse=*/false);
+  rewriter.replaceOp(root.root, addTerms(rewriter, loc, total, others));
 }
 
 //===----------------------------------------------------------------------===//

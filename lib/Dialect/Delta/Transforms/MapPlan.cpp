@@ -371,8 +371,7 @@ bool MapPlan::isRoomFor(Operation *unit, const Needs &needs,
 // Two phases
 //===----------------------------------------------------------------------===//
 
-std::optional<size_t>
-MapPlan::countPhaseSums(const MapPhases &phases) const {
+std::optional<std::pair<size_t, size_t>> MapPlan::countPhaseSums() const {
   auto findSum = [&](Value term) -> Operation * {
     for (const TermSum &sum : sums.get())
       if (llvm::any_of(sum.terms, [&](const SumTerm &other) {
@@ -381,7 +380,8 @@ MapPlan::countPhaseSums(const MapPhases &phases) const {
         return sum.root;
     return nullptr;
   };
-  llvm::SmallPtrSet<Operation *, 4> roots;
+  llvm::SmallPtrSet<Operation *, 4> decayed;
+  SmallVector<Operation *> others;
   for (Operation *unit : units) {
     if (isa<linalg::ReduceOp>(unit))
       continue;
@@ -395,17 +395,22 @@ MapPlan::countPhaseSums(const MapPhases &phases) const {
     }
     if (!root)
       return std::nullopt;
-    roots.insert(root);
+    if (isHalved(unit))
+      decayed.insert(root);
+    else
+      others.push_back(root);
   }
-  return roots.size();
+  size_t apart = llvm::count_if(
+      others, [&](Operation *root) { return !decayed.contains(root); });
+  return std::pair(decayed.size(), apart);
 }
 
 bool MapPlan::fitsInPhases() {
   std::optional<MapPhases> phases = findPhases(map);
   if (!phases || llvm::any_of(units, isHalvedProduct))
     return false;
-  std::optional<size_t> numSums = countPhaseSums(*phases);
-  if (!numSums || *numSums > kMostPhaseSums)
+  std::optional<std::pair<size_t, size_t>> numSums = countPhaseSums();
+  if (!numSums || numSums->first > kMostPhaseSums)
     return false;
   Counter counter(*this, 0);
   auto program = cast<ChunkProgramOpInterface>(map.getOperation());
@@ -419,11 +424,12 @@ bool MapPlan::fitsInPhases() {
   for (Operation *unit : units)
     if (isHalved(unit))
       elements = std::max(elements, countElements(unit->getResult(0)));
-  // Rows are summed in a place of their own; two operands of products are
-  // made at a time.
+  // Rows are summed in a place of their own, two operands of products are made
+  // at a time, and what is in none of the sums waits in shared memory.
   int64_t scanned = kGap + kHeldBytes * elements;
   int64_t first = countIns(phases->firstIns) + scanned;
-  int64_t second = countIns(phases->secondIns) + scanned +
+  auto numWaiting = static_cast<int64_t>(numSums->second);
+  int64_t second = countIns(phases->secondIns) + (1 + numWaiting) * scanned +
                    2 * (kGap + kOperandBytes * elements);
   return kHeldBytes * elements <= kNarrowBytes &&
          2 * (std::max(first, second) + kGap) <= room.shared;

@@ -66,9 +66,9 @@ private:
   /// one has its tiles in the place of the first one's, and leaves room for
   /// another block.
   bool fitsInPhases();
-  /// Returns how many sums the products of `phases` end in; nothing where
-  /// some ends in none.
-  std::optional<size_t> countPhaseSums(const MapPhases &phases) const;
+  /// Returns how many sums products with a decay end in, and how many other
+  /// products end in none of these; nothing where some ends in no sum.
+  std::optional<std::pair<size_t, size_t>> countPhaseSums() const;
   bool fitsShared(const Needs &needs) const;
   bool fits(const Needs &needs) const;
   /// True if a map that has a product may have another. Where these are made in

@@ -146,7 +146,12 @@ sched::findGainfulPhases(delta::ChunkMapOp map) {
     return bytes;
   };
   int64_t half = getHalfOfShared(map), staged = countStagedBytes(map);
-  int64_t first = countIns(phases->firstIns), second = countIns(phases->secondIns);
+  int64_t first = countIns(phases->firstIns);
+  int64_t second = countIns(phases->secondIns);
+  for (Operation &op : map.getBlock())
+    if (phases->first.contains(&op) && op.getNumResults() == 1 &&
+        delta::isReadBehindProducts(op.getResult(0)))
+      second += countTileBytes(op.getResult(0), map.getCompute());
   int64_t beside = countScannedBytes(map) + kBarrierGap;
   bool isTooLarge = first + second + staged + beside > half;
   bool fits = std::max(first, second + staged) + beside <= half;

@@ -30,6 +30,10 @@ struct MapPhases {
 /// it has not two of them.
 std::optional<MapPhases> findPhases(ChunkMapOp map);
 
+/// True for a matrix that is read behind all products of its block alone, and is
+/// no vector that is spread.
+bool isReadBehindProducts(Value value);
+
 } // namespace mlir::wyvern::delta
 
 #endif // WYVERN_DIALECT_DELTA_ANALYSIS_MAPPHASES_H

@@ -173,47 +173,41 @@ def GroupTermsPass : Pass<"delta-group-terms"> {
     before it (w) is taken off,
 
     ```
-    d_g = running sum over this and later rows of (q * dq + k * (e - w)) + constant
+    d_g = running sum over this and later rows of (q * dq + k * (e - w)) + other terms
     ```
 
-    Derived one rule at a time, every term has a product and a running sum of its own,
-    and sums over earlier rows are others than those over later ones. This pass finds
-    which terms of the sums dq and dk those of d_g are of. It groups dk as e + w and
-    makes d_g of the groups: one running sum is left, sums over earlier rows are what all
-    rows add up to less those over later ones, and products that end in one group can be
-    one sum from the beginning (`delta-halve-decay`). Where some term of d_g is of no such
-    sum, the map is left as it is.
+    Derived one rule at a time, every term has a product and a running sum of its own.
+    This pass finds which terms of the sums dq and dk those of d_g are of. It groups dk as
+    e + w and makes d_g of the groups: one running sum over later rows is left, and
+    products that end in one group can be one sum from the beginning
+    (`delta-halve-decay`). Terms of a running sum over earlier rows (what the next state
+    takes of keys) stay apart. Where some term of d_g is of no such sum, the map is left as
+    it is.
 
     Before (types left out):
 
     ```mlir
-    %7 = arith.mulf %x, %K
-    %a = delta.cumsum exclusive %7
-    %8 = arith.mulf %K, %y
-    %9 = arith.mulf %Q, %dq
-    %10 = arith.subf %9, %8
-    %b = delta.cumsum reverse %10
-    %dg = arith.addf %a, %b
+    %0 = arith.mulf %Q, %dq
+    %1 = arith.mulf %K, %x
+    %2 = arith.subf %0, %1
+    %a = delta.cumsum reverse %2
+    %3 = arith.mulf %K, %y
+    %b = delta.cumsum reverse %3
+    %dg = arith.subf %a, %b
     %dk = arith.addf %x, %y
-    %dq2 = arith.addf %dq, %z              // and %dg has Q * z, too
     ```
 
     After:
 
     ```mlir
-    %dk = arith.addf %x, %y                // taken off, both
-    %1 = arith.mulf %Q, %dq2
-    %2 = arith.mulf %K, %dk
-    %3 = arith.subf %1, %2
-    %4 = delta.cumsum reverse %3
-    %5 = linalg.reduce { arith.addf } ins(%7) dimensions = [0]
-    %6 = linalg.broadcast ins(%5) dimensions = [0]
-    %dg = arith.addf %4, %6
+    %dk = arith.addf %x, %y
+    %0 = arith.mulf %Q, %dq
+    %1 = arith.mulf %K, %dk
+    %2 = arith.subf %0, %1
+    %dg = delta.cumsum reverse %2
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect",
-                           "::mlir::linalg::LinalgDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
   let statistics = [
     Statistic<"numGrouped", "num-grouped",
               "gradients of a decay made of those of its factors">,

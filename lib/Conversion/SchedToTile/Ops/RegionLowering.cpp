@@ -214,6 +214,12 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   return tile;
 }
 
+LogicalResult RegionLowering::hold(sched::LoadOp load) {
+  Value tile = fetchIn(load, load);
+  registers[load.getTile()] = {tile};
+  return success(tile != nullptr);
+}
+
 void RegionLowering::park(Value value) {
   auto it = registers.find(value);
   if (it == registers.end() || it->second.size() != 1 ||

@@ -99,6 +99,8 @@ public:
   /// too, in a role that waits for nobody else.
   SmallVector<Operation *> plan(Block &block, bool takesInPlace,
                                 bool getsLate = false);
+  /// Loads the matrix of `load`, which registers hold from here on.
+  LogicalResult hold(sched::LoadOp load);
   /// Has `value`, if registers hold it as one tile, in shared memory from here
   /// on.
   void park(Value value);

@@ -273,6 +273,11 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   };
   if (failed(lowerReadySinks()))
     return failure();
+  // What is summed several times before other tiles are there is loaded once.
+  if (getsLate())
+    for (auto load : block.getOps<sched::LoadOp>())
+      if (!load->hasOneUse() && failed(lowering.hold(load)))
+        return failure();
   for (Operation *op : ops) {
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_HALVEDECAYPASS
@@ -194,6 +195,27 @@ private:
   Value rowScale; ///< of the rows of a token with itself; null for none
 };
 
+/// Moves what `value` is made of in front of the last of `group`. Returns false
+/// if it is made of one of them.
+static bool moveBefore(Value value, ArrayRef<Operation *> group) {
+  llvm::SetVector<Operation *> needed;
+  needed.insert(value.getDefiningOp());
+  for (size_t i = 0; i < needed.size(); ++i)
+    for (Value operand : needed[i]->getOperands())
+      if (Operation *def = operand.getDefiningOp())
+        needed.insert(def);
+  if (llvm::any_of(group, [&](Operation *op) { return needed.contains(op); }))
+    return false;
+  SmallVector<Operation *> ops = needed.takeVector();
+  llvm::sort(ops, [](Operation *a, Operation *b) {
+    return a->isBeforeInBlock(b);
+  });
+  for (Operation *op : ops)
+    if (group.back()->isBeforeInBlock(op))
+      op->moveBefore(group.back());
+  return true;
+}
+
 /// Products that are terms of one sum and have one factor for their rows, which
 /// their sum is multiplied by; or one product.
 class JoinedProducts {
@@ -221,9 +243,10 @@ public:
       addPart(getFirst().scaled(sum, pairs));
   }
 
-  /// Begins with what their sum is added to, if that is made here: one tile is
-  /// held, not two.
-  void begin() {
+  /// Begins with what their sum is added to, if that is made here and of none
+  /// of the `group`, in front of whose last it is moved: one tile is held, not
+  /// two.
+  void begin(ArrayRef<Operation *> group) {
     Operation *op = getFirst().getOp();
     auto user = op->hasOneUse()
                     ? dyn_cast<arith::AddFOp>(*op->getUsers().begin())
@@ -231,8 +254,7 @@ public:
     if (!user || user.getLhs() == user.getRhs())
       return;
     Value rest = user.getOperand(user.getLhs() == op->getResult(0));
-    Operation *def = rest.getDefiningOp();
-    if (!def || getChannelDecay(def))
+    if (!rest.getDefiningOp() || !moveBefore(rest, group))
       return;
     total = rest;
     addition = user;
@@ -359,7 +381,7 @@ static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
   }
   SmallVector<JoinedProducts> joined = joinTerms(rewriter, products, sums);
   for (JoinedProducts &all : joined)
-    all.begin();
+    all.begin(group);
   // An operand of near tokens on both sides is two: one product at a time.
   SmallVector<int64_t> blocks = {1};
   if (near > 1)

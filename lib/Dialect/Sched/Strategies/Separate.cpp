@@ -209,6 +209,8 @@ private:
   void cloneChunk(IRMapping &mapping);
   void cloneOps(IRMapping &mapping, function_ref<bool(Operation *)> takes,
                 Operation *beside);
+  /// Returns what the first phase makes of the gates that it sums alone.
+  llvm::SmallPtrSet<Operation *, 8> findAhead();
   void storeOutsOf(Operation *op, const IRMapping &mapping);
 
   OpBuilder &builder;
@@ -278,14 +280,40 @@ void SeparateKernel::cloneOps(IRMapping &mapping,
   }
 }
 
+llvm::SmallPtrSet<Operation *, 8> SeparateKernel::findAhead() {
+  llvm::SmallPtrSet<Operation *, 8> ahead;
+  auto isThere = [&](Value operand) {
+    if (Operation *def = operand.getDefiningOp())
+      return ahead.contains(def);
+    return llvm::any_of(phases->summed, [&](unsigned in) {
+      return program.getInArg(in) == operand;
+    });
+  };
+  for (Operation &op : program.getBlock().without_terminator())
+    if (phases->first.contains(&op) && llvm::all_of(op.getOperands(), isThere))
+      ahead.insert(&op);
+  return ahead;
+}
+
 void SeparateKernel::cloneChunk(IRMapping &mapping) {
   if (phases) {
     // The gates that the first phase sums come otherwise in the second one.
+    // They are summed while its tiles come.
     fetch(phases->summed, mapping);
+    llvm::SmallPtrSet<Operation *, 8> ahead = findAhead();
     auto isFirst = [&](Operation *op) { return phases->first.contains(op); };
-    cloneOps(mapping, isFirst, /*beside=*/nullptr);
+    cloneOps(
+        mapping, [&](Operation *op) { return ahead.contains(op); },
+        /*beside=*/nullptr);
+    get(0, mapping);
+    cloneOps(
+        mapping,
+        [&](Operation *op) { return isFirst(op) && !ahead.contains(op); },
+        /*beside=*/nullptr);
     get(1, mapping);
-    cloneOps(mapping, std::not_fn(isFirst), /*beside=*/nullptr);
+    cloneOps(
+        mapping, [&](Operation *op) { return !isFirst(op); },
+        /*beside=*/nullptr);
     return;
   }
   // First what was there before: the chunk's products overwrite a carry. What
@@ -320,7 +348,8 @@ RoleOp SeparateKernel::addCompute() {
                                      createStarts(builder, program, kernel));
   IRMapping mapping;
   mapping.map(program.getValid(), loop.getValid());
-  get(0, mapping);
+  if (!phases)
+    get(0, mapping);
   fetch(fetched, mapping);
   for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))
     mapping.map(program.getCarryArg(i), carry);

@@ -118,8 +118,7 @@ private:
     bool isUp = !op.getReverse();
     for (int64_t distance = 1; distance < kQuarters; distance *= 2) {
       Value other = e.shuffleShift(sum, distance * lanes, isUp);
-      Value isThere =
-          e.cmp(LLVM::ICmpPredicate::uge, place, e.c32(distance));
+      Value isThere = e.cmp(LLVM::ICmpPredicate::uge, place, e.c32(distance));
       sum = LLVM::FAddOp::create(e.builder, e.loc, sum,
                                  e.select(isThere, other, e.cf32(0)));
     }

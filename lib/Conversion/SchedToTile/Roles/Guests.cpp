@@ -94,9 +94,9 @@ sched::PutOp RoleLowering::findLatePut(sched::GetOp get) {
 }
 
 /// What the role has read is read by all its warps before other tiles come to
-/// its place, and what it has written there is seen before. What it has made and
-/// needs no more before its last product waits in shared memory, where there is
-/// room now.
+/// its place, and what it has written there is seen before. What it has made
+/// and needs no more before its last product waits in shared memory, where
+/// there is room now.
 void RoleLowering::lowerLatePut(sched::GetOp get, sched::PutOp put,
                                 RegionLowering &lowering) {
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);

@@ -66,7 +66,8 @@ void PhaseFinder::divide() {
   }
 }
 
-void PhaseFinder::collectIns(const Ops &ops, llvm::SmallSetVector<Value, 8> &ins,
+void PhaseFinder::collectIns(const Ops &ops,
+                             llvm::SmallSetVector<Value, 8> &ins,
                              llvm::SmallSetVector<Value, 2> &summed) {
   llvm::SetVector<Operation *> read(ops.begin(), ops.end());
   for (size_t i = 0; i < read.size(); ++i)
@@ -94,8 +95,7 @@ bool PhaseFinder::moveToSecond() {
     if (!first.contains(&op) || isProduct(&op))
       continue;
     bool reads = llvm::any_of(op.getOperands(), [&](Value operand) {
-      return ins.contains(operand) ||
-             second.contains(operand.getDefiningOp());
+      return ins.contains(operand) || second.contains(operand.getDefiningOp());
     });
     if (!reads)
       continue;
@@ -118,11 +118,11 @@ std::optional<MapPhases> PhaseFinder::find() {
   auto isOfBoth = [&](Value in) { return secondIns.contains(in); };
   if (llvm::none_of(first, isProduct) ||
       llvm::none_of(second, isOfDecayProduct) ||
-      llvm::any_of(firstIns, isOfBoth) ||
-      !llvm::all_of(firstSummed, isOfBoth))
+      llvm::any_of(firstIns, isOfBoth) || !llvm::all_of(firstSummed, isOfBoth))
     return std::nullopt;
   MapPhases phases;
-  for (auto [i, tile] : llvm::enumerate(map.getBlock().getArguments().drop_front(1))) {
+  for (auto [i, tile] :
+       llvm::enumerate(map.getBlock().getArguments().drop_front(1))) {
     if (firstIns.contains(tile))
       phases.firstIns.push_back(i);
     if (secondIns.contains(tile))

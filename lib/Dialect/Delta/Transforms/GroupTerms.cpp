@@ -92,8 +92,8 @@ struct Scanned {
 };
 
 /// A sum that the gradient of the decay has, times an in: the terms that sums
-/// over later rows add, those that they take off, and those of sums over earlier
-/// rows, with their sign there.
+/// over later rows add, those that they take off, and those of sums over
+/// earlier rows, with their sign there.
 struct Matched {
   const TermSum *sum;
   BlockArgument factor;
@@ -253,10 +253,10 @@ void DecayGradient::rewrite(RewriterBase &rewriter) {
 //===----------------------------------------------------------------------===//
 
 static bool hasChannelDecay(ChunkMapOp map) {
-  return llvm::any_of(
-      map.getBlock().getOps<DecayApplyOp>(), [](DecayApplyOp apply) {
-        return apply.getG() && getTileRank(apply.getG()) == 2;
-      });
+  return llvm::any_of(map.getBlock().getOps<DecayApplyOp>(),
+                      [](DecayApplyOp apply) {
+                        return apply.getG() && getTileRank(apply.getG()) == 2;
+                      });
 }
 
 /// Erases what nothing reads any more.

@@ -115,8 +115,7 @@ public:
     auto its = dyn_cast<DecayApplyOp>(other.op);
     return mine && its && mine.getTranspose() == its.getTranspose() &&
            g == other.g && beforeDecay == other.beforeDecay &&
-           rows == other.rows &&
-           mine.getR().getType() == its.getR().getType();
+           rows == other.rows && mine.getR().getType() == its.getR().getType();
   }
 
   Operation *getOp() const { return op; }
@@ -207,9 +206,8 @@ static bool moveBefore(Value value, ArrayRef<Operation *> group) {
   if (llvm::any_of(group, [&](Operation *op) { return needed.contains(op); }))
     return false;
   SmallVector<Operation *> ops = needed.takeVector();
-  llvm::sort(ops, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(ops,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   for (Operation *op : ops)
     if (group.back()->isBeforeInBlock(op))
       op->moveBefore(group.back());
@@ -272,8 +270,8 @@ public:
     if (!total) {
       Operation *op = getFirst().getOp();
       ImplicitLocOpBuilder b(op->getLoc(), rewriter);
-      TileBuilder tile(
-          b, cast<FloatType>(getElementTypeOrSelf(op->getResult(0))));
+      TileBuilder tile(b,
+                       cast<FloatType>(getElementTypeOrSelf(op->getResult(0))));
       total = tile.splat(0.0, shapeOf(op->getResult(0)));
     }
     rewriter.replaceOp(getFirst().getOp(), total);
@@ -340,9 +338,9 @@ static TermOf findTerm(Operation *op, const TermSums &sums) {
 }
 
 /// Joins the decay products of a group that are terms of one sum.
-static SmallVector<JoinedProducts>
-joinTerms(RewriterBase &rewriter, MutableArrayRef<Halves> products,
-          const TermSums &sums) {
+static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
+                                             MutableArrayRef<Halves> products,
+                                             const TermSums &sums) {
   SmallVector<JoinedProducts> joined;
   SmallVector<TermOf> terms;
   for (Halves &product : products) {
@@ -416,8 +414,7 @@ struct HalveDecayPass
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
-        numJoined +=
-            halve(rewriter, group, TermSums(program.getBlock()), near);
+        numJoined += halve(rewriter, group, TermSums(program.getBlock()), near);
         changed = true;
       }
       // A group stands where its last product did.

@@ -19,8 +19,8 @@ bool sumsRows(delta::ChunkMapOp map);
 /// the one block; none, where they do so anyway or do not.
 SmallVector<unsigned> findFetchedIns(delta::ChunkMapOp map);
 
-/// Returns the phases of `map`, if a second block on the SM finds room where the
-/// ins of the second phase take the place of those of the first, and none
+/// Returns the phases of `map`, if a second block on the SM finds room where
+/// the ins of the second phase take the place of those of the first, and none
 /// otherwise.
 std::optional<delta::MapPhases> findGainfulPhases(delta::ChunkMapOp map);
 

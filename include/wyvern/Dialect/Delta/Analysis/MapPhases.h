@@ -13,10 +13,10 @@
 
 namespace mlir::wyvern::delta {
 
-/// A map that adds products of ins, the terms of states, to the sums of products
-/// with a decay a channel. No in is read in both phases, but for the gates that
-/// the first one sums: what the first phase reads can make room for what the
-/// second one does.
+/// A map that adds products of ins, the terms of states, to the sums of
+/// products with a decay a channel. No in is read in both phases, but for the
+/// gates that the first one sums: what the first phase reads can make room for
+/// what the second one does.
 struct MapPhases {
   /// Operations of the first phase, with all that they need.
   llvm::SmallPtrSet<Operation *, 32> first;
@@ -30,8 +30,8 @@ struct MapPhases {
 /// it has not two of them.
 std::optional<MapPhases> findPhases(ChunkMapOp map);
 
-/// True for a matrix that is read behind all products of its block alone, and is
-/// no vector that is spread.
+/// True for a matrix that is read behind all products of its block alone, and
+/// is no vector that is spread.
 bool isReadBehindProducts(Value value);
 
 } // namespace mlir::wyvern::delta

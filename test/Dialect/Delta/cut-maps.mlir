@@ -207,19 +207,23 @@ func.func @terms(%a: tensor<?x?x1x8xf32>, %b: tensor<?x?x1x8xf32>, %x: tensor<?x
 // CHECK-NOT: delta.chunk_map
 // NARROW-LABEL: func.func @phases(
 // NARROW-COUNT-2: delta.chunk_map
-func.func @phases(%m: tensor<?x?x1x64xf32>, %x: tensor<?x?x1x64xbf16>, %g: tensor<?x?x1x64xf32>, %y: tensor<?x?x1x128xbf16>, %s: tensor<?x1x64x128xbf16>) -> tensor<?x?x1x64xf32> {
-  %d = delta.chunk_map chunk = 64 heads = 1 compute = f32
+func.func @phases(%m: tensor<?x?x1x64xf32>, %x: tensor<?x?x1x64xbf16>, %g: tensor<?x?x1x64xf32>, %y: tensor<?x?x1x128xbf16>, %s: tensor<?x1x64x128xbf16>) -> (tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>) {
+  %d:3 = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%M = %m[seq, time, head, _] : tensor<?x?x1x64xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head, _] : tensor<?x?x1x64xf32>,
           %Y = %y[seq, time, head, _] : tensor<?x?x1x128xbf16>, %S = %s[chunk, head, _, _] : tensor<?x1x64x128xbf16>)
-      outs([seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
+      outs([seq, time, head, _] : tensor<?x?x1x64xf32>, [seq, time, head, _] : tensor<?x?x1x64xf32>, [seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
     %zero = arith.constant dense<0.0> : tensor<64x64xf32>
     %YS = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>] ins(%Y, %S : tensor<64x128xf32>, tensor<64x128xf32>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
     %sum = delta.cumsum %G : tensor<64x64xf32>
     %F = math.exp %sum : tensor<64x64xf32>
     %A = arith.mulf %YS, %F : tensor<64x64xf32>
     %R = delta.decay_apply upto_token %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %B = delta.decay_apply upto_token transpose %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %C = delta.decay_apply before_row %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
     %D = arith.addf %R, %A : tensor<64x64xf32>
-    delta.yield outs(%D : tensor<64x64xf32>)
+    %E = arith.addf %B, %X : tensor<64x64xf32>
+    %H = arith.addf %C, %X : tensor<64x64xf32>
+    delta.yield outs(%D, %E, %H : tensor<64x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>)
   }
-  return %d : tensor<?x?x1x64xf32>
+  return %d#0, %d#1, %d#2 : tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>
 }

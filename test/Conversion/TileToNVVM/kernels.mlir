@@ -206,6 +206,26 @@ tile.kernel @running_sums() grid 1 * slots warps 4 min_blocks 1 operands [] shar
 
 // -----
 
+// Of 32 columns, which are too few for all warps, a thread takes two and all rows, eight loaded at a
+// time.
+
+// CHECK-LABEL: gpu.module @few_columns
+// CHECK: "bar.sync 1, 128;"
+// CHECK: scf.if
+// CHECK: %[[END:.*]] = llvm.inline_asm {{.*}}%nctaid.y{{.*}}mul.lo.u32 $0, n, 8;
+// CHECK: scf.for {{.*}} to %[[END]] step
+// CHECK-COUNT-8: "ld.shared.v2.f32
+// CHECK-COUNT-8: "st.shared.v2.f32
+// CHECK-NOT: shared.v2.f32
+// CHECK: "bar.sync 1, 128;"
+tile.kernel @few_columns() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 65536 {
+  %x = tile.alloc offset 0 : !tile.smem<64x32xf32>
+  %s = tile.alloc offset 17408 : !tile.smem<64x32xf32>
+  %a = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x32xf32>, !tile.smem<64x32xf32> -> tensor<64x32xf32, #tile.layout<acc>>
+}
+
+// -----
+
 // Rows from memory: two a thread, of which one that is not there is the last one, and then
 // zero; pairs of columns at once.
 

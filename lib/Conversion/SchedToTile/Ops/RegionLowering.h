@@ -166,6 +166,8 @@ private:
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
   LogicalResult lowerLevelRows(delta::LevelRowsOp op);
+  LogicalResult lowerSplitColumns(delta::SplitColumnsOp op);
+  LogicalResult lowerJoinColumns(delta::JoinColumnsOp op);
   Value getMapVector(Operation *op, Value x);
 
   /// True for a matrix that is made again for each use.

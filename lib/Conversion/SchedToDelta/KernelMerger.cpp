@@ -173,10 +173,11 @@ Operation *KernelMerger::createProgram() {
   return delta::ChunkScanOp::create(
       builder, loc, kernel.getOuts().getTypes(), ValueRange(inits).getTypes(),
       kernel.getIns(), inits, kernel.getCuSeqlens(), kernel.getReadSlots(),
-      kernel.getWriteSlots(), kernel.getLengths(), direction, kernel.getChunk(),
-      kernel.getHeads(), kernel.getCompute(), kernel.getInBindings(),
+      kernel.getWriteSlots(), kernel.getLengths(), kernel.getKeepSlots(),
+      kernel.getSeeds(), direction, kernel.getChunk(), kernel.getHeads(),
+      kernel.getCompute(), kernel.getInBindings(),
       builder.getArrayAttr(bindings), kernel.getOutBindings(),
-      kernel.getFirstSlot());
+      kernel.getFirstSlot(), kernel.getElseZeros());
 }
 
 void KernelMerger::addRegion(Operation *program) {

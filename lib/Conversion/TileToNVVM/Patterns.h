@@ -62,6 +62,8 @@ void populateEraseApplyPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
+void populateStochasticTruncPatterns(LLVMTypeConverter &converter,
+                                     RewritePatternSet &patterns);
 void populateSpreadMemoryPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateSpreadRowsPatterns(LLVMTypeConverter &converter,

@@ -57,6 +57,7 @@ struct ConvertTileToNVVM
     populateEraseApplyPatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
     populateSpreadMemoryPatterns(converter, patterns);
+    populateStochasticTruncPatterns(converter, patterns);
     populateSpreadPatterns(converter, patterns);
     populateSpreadRowsPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);

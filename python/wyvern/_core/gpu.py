@@ -17,6 +17,7 @@ from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
 from .pieces import InPieces
 from .programs import HasBackward, TensorInfo, refuse_grad
+from .prompts import Prefills
 from .signature import count_slots
 from .steps import Decodes
 from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
@@ -85,7 +86,7 @@ def _infos(
     return {t["name"]: _info(t, decay) for t in arguments if t["role"] == role}
 
 
-class Program(HasBackward, Decodes, InPieces):
+class Program(HasBackward, Decodes, Prefills, InPieces):
     """A compiled program. Call it with its inputs by name."""
 
     # Tests put a function here that poisons the memory; None is the framework's own.
@@ -105,6 +106,9 @@ class Program(HasBackward, Decodes, InPieces):
         decay = spec.get("decay") if isinstance(spec, dict) else None
         self.inputs = _infos(arguments, "input", decay)
         self.outputs = _infos(arguments, "output", decay)
+        self._state_layout = manifest["state_layout"]
+        kept = self.inputs.get("keep_slots")
+        self.kept_chunk: int = kept.dims[0][1] * manifest["chunk"] if kept else 0
         self.residuals: list[str] = [residual["name"] for residual in manifest["residuals"]]
         self._main = next(
             t

@@ -9,7 +9,7 @@
 
 func.func @kernel_k1(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K1) expected the region's arguments to be its ins, outs, inits and finals}}
-  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0:
   }) : (tensor<?x?x2x64xbf16>) -> ()
   return
@@ -19,7 +19,7 @@ func.func @kernel_k1(%x: tensor<?x?x2x64xbf16>) {
 
 func.func @kernel_k2(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
   // expected-error @+1 {{(K2) expected one final of the same type for each init}}
-  "sched.kernel"(%x, %s0) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [#delta.binding<[seq, head, _, _]>], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x, %s0) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [#delta.binding<[seq, head, _, _]>], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>, %init: !sched.global<tensor<?x2x64x64xf32>>):
   }) : (tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>) -> ()
   return
@@ -29,7 +29,7 @@ func.func @kernel_k2(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 func.func @kernel_k3(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K3) expected one binding for each in, init and out}}
-  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>, out_bindings = [#delta.binding<[seq, time, head, _]>], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0>, out_bindings = [#delta.binding<[seq, time, head, _]>], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>):
   }) : (tensor<?x?x2x64xbf16>) -> ()
   return
@@ -136,7 +136,7 @@ func.func @kernel_k8(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 func.func @kernel_k9(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K9) expected one bound dimension for each dimension of a tensor, found #delta.binding<[seq, time, _]> for 'tensor<?x?x2x64xbf16>'}}
-  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>):
   }) : (tensor<?x?x2x64xbf16>) -> ()
   return
@@ -274,6 +274,18 @@ func.func @kernel_k45(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       inits(%init = %s0[slot, head, _, _] : tensor<?x2x64x64xf32>)
       finals(%final = [slot, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k51(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(K51) expected keep and round, of the type of slots, and else zeros where carries are bound to slot}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>) keep(%r : tensor<?xi32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
   }
   return
 }

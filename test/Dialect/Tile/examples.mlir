@@ -583,3 +583,11 @@ tile.kernel @rows() grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands [
   // CHECK: tile.cluster_wait
   tile.cluster_wait
 }
+
+// CHECK-LABEL: func.func @stochastic_trunc
+func.func @stochastic_trunc(%s: tensor<64x128xf32, #tile.layout<acc>>, %seed: index, %first: index) {
+  // CHECK: tile.stochastic_trunc %{{.*}} seed %{{.*}} pair %{{.*}} steps [128, 1] : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+  %b = tile.stochastic_trunc %s seed %seed pair %first steps [128, 1]
+      : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+  return
+}

@@ -1508,6 +1508,22 @@ func.func @launch_c3(%x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64xf32>) {
 // Spread tiles
 //===----------------------------------------------------------------------===//
 
+func.func @stochastic_trunc_c1(%x: tensor<64x16xf32, #tile.layout<acc>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a tile of f32, and the same of bf16, found 'tensor<64x16xf32, #tile.layout<acc>>' and 'tensor<64x16xf16, #tile.layout<acc>>'}}
+  %y = tile.stochastic_trunc %x seed %i pair %i steps [16, 1] : tensor<64x16xf32, #tile.layout<acc>> -> tensor<64x16xf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @stochastic_trunc_c2(%x: tensor<64x16xf32, #tile.layout<acc>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a step for each of the tile's 2 dimensions, found [1]}}
+  %y = tile.stochastic_trunc %x seed %i pair %i steps [1] : tensor<64x16xf32, #tile.layout<acc>> -> tensor<64x16xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 func.func @load_index_c1(%x: !tile.global<tensor<?xf32>>, %i: index) {
   // expected-error @+1 {{(C1) expected a vector of integers, found 'tensor<?xf32>'}}
   %n = tile.load_index %x[%i] else %i : !tile.global<tensor<?xf32>>

@@ -57,7 +57,8 @@ private:
   Value load(sched::LoadOp op, const Chunk &at) {
     return widen(loadHeld(op, at));
   }
-  void store(sched::StoreOp op, Value tile, const Chunk &at);
+  /// Rounded by `seed`, if that is there.
+  void store(sched::StoreOp op, Value tile, const Chunk &at, Value seed = {});
   /// Where the tile of `arg` lies, and which dimensions of the tensor it has.
   std::pair<SmallVector<Value>, SmallVector<int64_t>>
   getPlace(BlockArgument arg, Value tile, const Chunk &at);
@@ -80,7 +81,7 @@ private:
   DenseMap<Value, Value> arguments;
   SmallVector<Attribute> operandNames;
   LaunchArguments launch;
-  Value readSlots, writeSlots, lengths;
+  Value readSlots, writeSlots, lengths, seeds;
   std::optional<BlockLocation> location;
   Value slot, writeSlot, count; ///< of the block's sequence
   /// With rows that are shared: loads of a token's, and what all tokens have.

@@ -87,6 +87,7 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
   writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
   lengths = addIndices(kernel.getLengths(), /*optional=*/true);
+  seeds = addIndices(kernel.getSeeds(), /*optional=*/true);
   auto add = [&](Type type, StringRef name) -> Value {
     operandNames.push_back(builder.getStringAttr(name));
     return shell.getBody().front().addArgument(type, loc);
@@ -174,12 +175,13 @@ static LogicalResult checkConvolution(sched::RoleOp role, ConvRowOp conv) {
 /// Diagnoses what a kernel on the cores cannot be.
 static LogicalResult checkKernel(sched::KernelOp kernel) {
   if (kernel.getChunk() == 1 && kernel.getCompute().isF32() &&
-      kernel.getReadSlots() && !kernel.getCuSeqlens())
+      kernel.getReadSlots() && !kernel.getCuSeqlens() &&
+      !kernel.getKeepSlots() && !kernel.getElseZeros())
     return success();
   return kernel.emitError()
          << "has a role on the CUDA cores; the GPU path takes it for chunks of "
-            "one token, in f32, on a pool of states, without cu_seqlens, found "
-            "chunks of "
+            "one token, in f32, on a pool of states, without cu_seqlens, keep "
+            "and else zeros, found chunks of "
          << kernel.getChunk() << " in " << kernel.getCompute()
          << " (target \"cpu\" takes all)";
 }

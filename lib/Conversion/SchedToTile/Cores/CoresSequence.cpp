@@ -45,13 +45,17 @@ Value CoresKernel::widen(Value held) {
   return wide == type ? held : arith::ExtFOp::create(builder, loc, wide, held);
 }
 
-void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at) {
+void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at,
+                        Value seed) {
   auto target = cast<BlockArgument>(op.getTarget());
   auto type = cast<RankedTensorType>(tile.getType());
   RankedTensorType held = type.clone(getTensor(target).getElementType());
-  if (held != type)
-    tile = arith::TruncFOp::create(builder, loc, held, tile);
   auto [coords, dims] = getPlace(target, op.getTile(), at);
+  if (held != type && seed)
+    tile = createStochasticTrunc(builder, loc, tile, seed, getTensor(target),
+                                 coords, dims);
+  else if (held != type)
+    tile = arith::TruncFOp::create(builder, loc, held, tile);
   tile::StoreSpreadOp::create(builder, loc, tile, arguments.lookup(target),
                               coords, dims);
 }
@@ -288,7 +292,12 @@ void CoresKernel::storeFinals(Value state) {
             scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
         builder.setInsertionPointToStart(ifFirst.thenBlock());
       }
-      store(op, getFinal(result.getResultNumber()), end);
+      // A window holds rows as they came: rounding leaves them as they are.
+      Value seed;
+      if (seeds && result.getResultNumber() == 0)
+        seed = tile::LoadIndexOp::create(builder, loc, seeds,
+                                         location->sequence, index(0));
+      store(op, getFinal(result.getResultNumber()), end, seed);
     }
   };
   auto ifWritten = [&](bool ofCluster) {

@@ -151,9 +151,10 @@ void RoleLowering::storeState(sched::StoreOp store, Value tile,
   Chunk group = visit.chunk;
   group.slot = context.location->locateGroup(builder, visit.chunk.number,
                                              binding.getChunkMultiple());
-  tile::StoreMatrixOp::create(
-      builder, loc, tile, context.arguments.lookup(target),
-      getCoordinates(target, group, m), matrixDims(binding, m));
+  tile::StoreMatrixOp::create(builder, loc, tile,
+                              context.arguments.lookup(target),
+                              getCoordinates(target, group, m),
+                              matrixDims(binding, m), /*pairs=*/false);
   if (binding.getChunkMultiple() > 1)
     rareStores.push_back(ifOp);
 }

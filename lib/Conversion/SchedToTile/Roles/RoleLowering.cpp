@@ -350,6 +350,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     if (!next.back())
       return failure();
   }
+  keepCarries(loop, next, visit);
   for (sched::GetOp get : gets) {
     lowerRelease(get, lowering, visit);
     lowerGuestsBehind(get, loop);

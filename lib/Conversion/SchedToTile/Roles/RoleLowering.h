@@ -128,6 +128,22 @@ private:
   // Carries.cpp
   LogicalResult loadCarry(sched::LoadOp load);
   LogicalResult storeCarry(sched::StoreOp store);
+  /// Returns this group's part of a matrix in memory, and stores one: a state
+  /// of the block's sequence or run, or in a slot of a pool. `tile` is the
+  /// carry, or what it ends in.
+  Value loadMatrix(BlockArgument source, Value tile, Value slot = {});
+  void storeMatrix(BlockArgument target, Value tile, Value value,
+                   Value slot = {});
+  Value loadSlot(Value slots, Value at);
+  Value isSlot(Value slot);
+  Value loadFromPool(BlockArgument source, Value tile);
+  /// Stores a state if `slot` is one.
+  scf::IfOp storeIntoPool(BlockArgument target, Value tile, Value value,
+                          Value slot);
+  /// Stores what the carries of a chunk have become where the kernel keeps
+  /// them, if it has a slot for them.
+  void keepCarries(sched::EachChunkOp loop, ValueRange next,
+                   const Visit &visit);
   /// Returns the register tile that `carry` starts from: what was loaded, or a
   /// constant or identity made here. Null, with a diagnostic, for others.
   Value startCarry(Value init, Value carry);

@@ -135,17 +135,24 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
 
   properties.first_slot = builder.getI64IntegerAttr(0);
 
-  Group ins, inits, outs, finals, slots, cu, lengths;
+  Group ins, inits, outs, finals, slots, keep, seeds, cu, lengths;
   auto none = [] { return success(); };
   auto parseFirst = [&]() -> ParseResult {
-    return failure(parser.parseComma() ||
-                   parseNumber(parser, "first", properties.first_slot));
+    if (parser.parseComma() ||
+        parseNumber(parser, "first", properties.first_slot))
+      return failure();
+    if (failed(parser.parseOptionalComma()))
+      return success();
+    properties.else_zeros = builder.getUnitAttr();
+    return failure(parser.parseKeyword("else") || parser.parseKeyword("zeros"));
   };
   SMLoc loc = parser.getCurrentLocation();
   if (parseOptionalGroup(parser, "ins", ins, /*isOperand=*/true) ||
       parseOptionalGroup(parser, "inits", inits, /*isOperand=*/true))
     return failure();
   if (parseOptionalVectors(parser, "slots", 2, slots, parseFirst) ||
+      parseOptionalVectors(parser, "keep", 1, keep, none) ||
+      parseOptionalVectors(parser, "round", 1, seeds, none) ||
       parseOptionalVectors(parser, "cu_seqlens", 1, cu, none) ||
       parseOptionalVectors(parser, "lengths", 1, lengths, none))
     return failure();
@@ -166,8 +173,9 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
     return static_cast<int32_t>(group.types.size());
   };
   int32_t each = count(slots) / 2;
-  properties.operandSegmentSizes = {count(ins), count(inits), count(cu),
-                                    each,       each,         count(lengths)};
+  properties.operandSegmentSizes = {count(ins),  count(inits), count(cu),
+                                    each,        each,         count(lengths),
+                                    count(keep), count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(finals.types.size())};
   result.addTypes(outs.types);
@@ -180,6 +188,9 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.resolveOperands(slots.operands, slots.types, loc,
                              result.operands) ||
       parser.resolveOperands(lengths.operands, lengths.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(keep.operands, keep.types, loc, result.operands) ||
+      parser.resolveOperands(seeds.operands, seeds.types, loc,
                              result.operands));
 }
 
@@ -213,7 +224,12 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "inits", getInitArgs(), getInits());
   if (Value read = getReadSlots())
     p << " slots(" << read << ", " << getWriteSlots() << " : " << read.getType()
-      << ", first = " << getFirstSlot() << ')';
+      << ", first = " << getFirstSlot()
+      << (getElseZeros() ? ", else zeros)" : ")");
+  if (Value keep = getKeepSlots())
+    p << " keep(" << keep << " : " << keep.getType() << ')';
+  if (Value seeds = getSeeds())
+    p << " round(" << seeds << " : " << seeds.getType() << ')';
   if (Value cu = getCuSeqlens())
     p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
   if (Value lengths = getLengths())
@@ -222,11 +238,12 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "finals", getFinalArgs(), {});
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {"kernel_name", "heads", "split", "over", "run", "chunk", "compute",
-       "min_blocks", "in_bindings", "init_bindings", "out_bindings",
-       "first_slot", "cluster", "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict((*this)->getAttrs(),
+                          {"kernel_name", "heads", "split", "over", "run",
+                           "chunk", "compute", "min_blocks", "in_bindings",
+                           "init_bindings", "out_bindings", "first_slot",
+                           "else_zeros", "cluster", "operandSegmentSizes",
+                           "resultSegmentSizes"});
 }
 
 void KernelOp::getAsmBlockArgumentNames(Region &region,

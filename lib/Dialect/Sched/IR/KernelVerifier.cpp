@@ -119,8 +119,19 @@ static LogicalResult verifySlots(KernelOp kernel) {
   bool fits = hasSlots ? !bindings.empty() && llvm::all_of(bindings, isPooled)
                        : llvm::none_of(bindings, isPooled);
   if (fits && hasSlots == (kernel.getWriteSlots() != nullptr) &&
-      (!hasSlots || kernel.getOver() == GridOver::sequences))
-    return success();
+      (!hasSlots || kernel.getOver() == GridOver::sequences)) {
+    Value keep = kernel.getKeepSlots();
+    Value seeds = kernel.getSeeds();
+    auto fitsSlots = [&](Value vector) {
+      return !vector || vector.getType() == kernel.getReadSlots().getType();
+    };
+    if (hasSlots ? fitsSlots(keep) && fitsSlots(seeds)
+                 : !keep && !seeds && !kernel.getElseZeros())
+      return success();
+    return kernel.emitOpError()
+           << "(K51) expected keep and round, of the type of slots, and else "
+              "zeros where carries are bound to slot";
+  }
   return kernel.emitOpError()
          << "(K45) expected slots to read and to write where carries are bound "
             "to slot, all of them, in a kernel over sequences, and none "

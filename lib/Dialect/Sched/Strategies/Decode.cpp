@@ -201,11 +201,6 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   KernelTensors tensors = getTensors(program);
   KernelOp kernel = createKernel(builder, program, tensors,
                                  (func.getSymName() + "_decode").str(), grid);
-  kernel.getReadSlotsMutable().assign(scan.getReadSlots());
-  kernel.getWriteSlotsMutable().assign(scan.getWriteSlots());
-  if (scan.getLengths())
-    kernel.getLengthsMutable().assign(scan.getLengths());
-  kernel.setFirstSlot(scan.getFirstSlot());
   writeRole(builder, scan, kernel, division.warps, areShared);
   numShared += areShared;
   scan->replaceAllUsesWith(kernel->getResults());

@@ -167,6 +167,21 @@ LogicalResult LoadIndexOp::verify() {
   return success();
 }
 
+LogicalResult StochasticTruncOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  RankedTensorType rounded = source.clone(BFloat16Type::get(getContext()));
+  if (!source.getElementType().isF32() || getRounded().getType() != rounded)
+    return emitOpError()
+           << "(C1) expected a tile of f32, and the same of bf16, "
+              "found "
+           << source << " and " << getRounded().getType();
+  if (static_cast<int64_t>(getSteps().size()) != source.getRank())
+    return emitOpError() << "(C2) expected a step for each of the tile's "
+                         << source.getRank() << " dimensions, found ["
+                         << getSteps() << "]";
+  return success();
+}
+
 LogicalResult LoadSpreadOp::verify() {
   auto value = cast<RankedTensorType>(getValue().getType());
   if (failed(verifySpread(*this, value)))

@@ -31,7 +31,7 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     ins, outs, inits and finals in memory, in this order. Rows of an out that no
     sequence owns are zero.
 
-    `slots` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
+    `slots`, `keep`, `round` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
 
     With `cluster` the `split` blocks of a head and a sequence or slot are one cluster:
     they run at once, and hand each other tiles through channels `across` blocks. Roles
@@ -74,6 +74,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Optional<Delta_Indices>:$read_slots,
                        Optional<Delta_Indices>:$write_slots,
                        Optional<Delta_Indices>:$lengths,
+                       Optional<Delta_Indices>:$keep_slots,
+                       Optional<Delta_Indices>:$seeds,
                        StrAttr:$kernel_name, I64Attr:$heads, I64Attr:$split,
                        Sched_GridOverAttr:$over, I64Attr:$run, I64Attr:$chunk,
                        TypeAttr:$compute, I64Attr:$min_blocks,
@@ -81,7 +83,7 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Delta_BindingArrayAttr:$init_bindings,
                        Delta_BindingArrayAttr:$out_bindings,
                        DefaultValuedAttr<I64Attr, "0">:$first_slot,
-                       UnitAttr:$cluster);
+                       UnitAttr:$else_zeros, UnitAttr:$cluster);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);

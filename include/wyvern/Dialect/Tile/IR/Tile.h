@@ -110,6 +110,10 @@ constexpr int64_t kFactorScratch = 2624;
 /// (`tile-rotate`).
 constexpr llvm::StringLiteral kOverlapRoundsAttr = "tile.overlap_rounds";
 
+/// On a branch that stores what a carry has become: a round of a loop that
+/// `tile-rotate` cuts has it before what no carry needs.
+constexpr llvm::StringLiteral kSettlesAttr = "tile.settles";
+
 /// On what stands behind a tile.release and goes with it where that is moved:
 /// it waits for the stage that is released.
 constexpr llvm::StringLiteral kBehindReleaseAttr = "tile.behind_release";

@@ -425,7 +425,8 @@ def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
   let description = [{
     Register element (i, j) is `global[coords]` with i added to coordinate `dims[0]`
     and j to `dims[1]`. A null global reads as zero. Element by element: for states,
-    once a sequence.
+    once a sequence. With `pairs` two neighbours along j are one access where they lie
+    side by side in memory, and all other strides are even.
 
     Example:
 
@@ -436,10 +437,10 @@ def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
     ```
   }];
   let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
-                       DenseI64ArrayAttr:$dims);
+                       DenseI64ArrayAttr:$dims, UnitAttr:$pairs);
   let results = (outs Tile_AnyTensor:$value);
   let assemblyFormat = [{
-    $global `[` $coords `]` `dims` $dims attr-dict
+    $global `[` $coords `]` `dims` $dims (`pairs` $pairs^)? attr-dict
     `:` type($global) `->` type($value)
   }];
   let hasVerifier = 1;
@@ -483,9 +484,10 @@ def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
-                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims);
+                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims,
+                       UnitAttr:$pairs);
   let assemblyFormat = [{
-    $value `to` $global `[` $coords `]` `dims` $dims attr-dict
+    $value `to` $global `[` $coords `]` `dims` $dims (`pairs` $pairs^)? attr-dict
     `:` type($value) `,` type($global)
   }];
   let hasVerifier = 1;

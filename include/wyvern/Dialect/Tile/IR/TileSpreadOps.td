@@ -77,6 +77,38 @@ def Tile_StoreSpreadOp : Tile_Op<"store_spread"> {
   let hasVerifier = 1;
 }
 
+def Tile_StochasticTruncOp : Tile_Op<"stochastic_trunc", [Pure]> {
+  let summary = "a tile of f32 rounded to bf16 at random, by a seed";
+  let description = [{
+    Element (i, j) has number 2 `pair` + i `steps[0]` + j `steps[1]`. It is rounded up to the
+    next bf16 where its last 16 bits and 16 random ones, added, carry; else down: its
+    expectation is the f32. The random bits of number n are the low half of h(n / 2), or
+    its high half where n is odd, with
+
+    ```
+    h(m)   = mix(m xor key)        key = mix(low word of seed xor mix(high word + 0x9e3779b9))
+    mix(x): x ^= x >> 16; x *= 0x7feb352d; x ^= x >> 15; x *= 0x846ca68b; x ^= x >> 16
+    ```
+
+    on words of 32 bits. What is infinite stays so, and a NaN is a NaN.
+
+    Example:
+
+    ```mlir
+    %b = tile.stochastic_trunc %s seed %seed pair %first steps [128, 1]
+        : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$source, Index:$seed, Index:$pair,
+                       DenseI64ArrayAttr:$steps);
+  let results = (outs Tile_AnyTensor:$rounded);
+  let assemblyFormat = [{
+    $source `seed` $seed `pair` $pair `steps` $steps attr-dict
+    `:` type($source) `->` type($rounded)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
   let summary = "D = C + the sum of A B, on the CUDA cores";
   let description = [{

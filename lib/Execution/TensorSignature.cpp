@@ -6,6 +6,7 @@
 
 #include "TensorSignature.h"
 
+#include "wyvern/Dialect/Delta/Utils/RunningSum.h"
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -73,6 +74,9 @@ static Bound findBinding(Value value) {
       return {nullptr, static_cast<int64_t>(scan.getChunk())};
     if (isa<ChunkScanOp, ChunkMapOp>(user))
       bound = {getOperandBinding(user, use.getOperandNumber()), getChunk(user)};
+    else if (auto sum = dyn_cast<RunningSumOp>(user);
+             sum && sum.getCuSeqlens() != value)
+      bound.binding = bindRunningSum(sum.getContext(), sum.getX() == value);
     else if (user->hasTrait<OpTrait::Elementwise>())
       bound = findBinding(user->getResult(0));
     if (bound.binding)
@@ -148,6 +152,8 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
     if (isa_and_nonnull<ChunkScanOp, ChunkMapOp>(op))
       bound = {getResultBinding(op, cast<OpResult>(value).getResultNumber()),
                getChunk(op)};
+    else if (auto sum = dyn_cast_or_null<RunningSumOp>(op))
+      bound.binding = bindRunningSum(sum.getContext(), sum.getSums() == value);
     llvm::Expected<CpuTensor> tensor =
         readTensor(value.getType(), function.getResultAttr(i, kNameAttr), bound,
                    "result " + Twine(i));

@@ -142,6 +142,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
   pm.addPass(delta::createJoinMapsPass());
   pm.addPass(delta::createSplitMapsPass());
+  pm.addPass(delta::createGroupTermsPass());
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;

@@ -50,6 +50,7 @@ private:
   void readState(int64_t batch, int64_t t, int64_t head, double scale,
                  const std::vector<double> &state);
   void runLevels(int64_t n, Sequence sequence, int64_t head);
+  void resumeLevels(int64_t n, Sequence sequence, int64_t head);
   void decayState(std::vector<double> &state, const double *g);
   void applyStep(const Step &step, int64_t batch, int64_t row, int64_t head,
                  bool writes, const std::vector<double> &read,
@@ -62,7 +63,7 @@ private:
 
   delta::RecurrenceOp op;
   const Environment &env;
-  const NDArray *query, *decay, *init, *cuSeqlens, *levelScales;
+  const NDArray *query, *decay, *init, *cuSeqlens, *levelScales, *positions;
   SmallVector<Step> steps;
   int64_t heads, K, V;
   double scale;
@@ -75,7 +76,8 @@ RecurrenceEvaluator::RecurrenceEvaluator(delta::RecurrenceOp op,
     : op(op), env(env), query(lookup(op.getQuery())),
       decay(lookup(op.getDecay())), init(lookup(op.getInitialState())),
       cuSeqlens(lookup(op.getCuSeqlens())),
-      levelScales(lookup(op.getLevelScales())), heads(op.getValueHeads()),
+      levelScales(lookup(op.getLevelScales())),
+      positions(lookup(op.getPositions())), heads(op.getValueHeads()),
       K(op.getKeyDim()), V(op.getValueDim()),
       scale(op.getScale().convertToDouble()) {
   for (const delta::RecurrenceOp::Step &step : op.getStepList())
@@ -252,6 +254,33 @@ void RecurrenceEvaluator::runLevels(int64_t n, Sequence sequence,
              finalState.data.begin() + (n * heads + head) * K * V);
 }
 
+/// A state that goes on elsewhere is not moved up: what a level reads in the
+/// second half of 2^l tokens it has been given in the first.
+void RecurrenceEvaluator::resumeLevels(int64_t n, Sequence sequence,
+                                       int64_t head) {
+  int64_t count = op.getNumLevels();
+  auto first = static_cast<int64_t>(positions->data[n]);
+  for (int64_t l = 0; l < count; ++l) {
+    int64_t number = ((n * heads + head) * count + l) * K * V;
+    std::vector<double> state(K * V, 0.0);
+    if (init)
+      state.assign(init->data.data() + number,
+                   init->data.data() + number + K * V);
+    int64_t block = int64_t(1) << l;
+    for (int64_t t = sequence.begin; t < sequence.end; ++t) {
+      int64_t place = (first + t - sequence.begin) % block;
+      if (place == 0)
+        llvm::fill(state, 0.0);
+      bool isFirst = 2 * place < block, reads = l == 0 || !isFirst;
+      runToken(sequence.batch, t, head, /*writes=*/isFirst, state);
+      double lam = levelScales->row(sequence.batch, t, head * count)[l];
+      if (reads)
+        readState(sequence.batch, t, head, scale * lam, state);
+    }
+    llvm::copy(state, finalState.data.begin() + number);
+  }
+}
+
 FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
   if (failed(verify()))
     return failure();
@@ -269,10 +298,16 @@ FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
              << op.getNumLevels() << " levels are, found one of "
              << sequence.end - sequence.begin;
   output = NDArray({query->shape[0], query->shape[1], heads, V});
-  finalState = NDArray({count, heads, K, V});
+  if (positions && positions->shape[0] != count)
+    return op.emitError() << "expected one position for each of " << count
+                          << " sequences, found " << positions->shape[0];
+  int64_t states = heads * (positions ? op.getNumLevels() : 1);
+  finalState = NDArray({count, states, K, V});
   for (auto [n, sequence] : llvm::enumerate(*sequences))
     for (int64_t head = 0; head < heads; ++head) {
-      if (levelScales)
+      if (positions)
+        resumeLevels(n, sequence, head);
+      else if (levelScales)
         runLevels(n, sequence, head);
       else
         runSequence(n, sequence, head);

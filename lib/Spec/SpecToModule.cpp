@@ -6,6 +6,8 @@
 
 #include "wyvern/Spec/SpecToModule.h"
 
+#include "TokenMapBuilder.h"
+
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 
@@ -34,8 +36,10 @@ private:
   /// f32, or f64 if the spec computes in f64.
   Type getStateType();
   Type getType(const SpecOperand &operand);
-  func::FuncOp createFunction(ArrayRef<SpecOperand> operands,
-                              ArrayRef<Type> results);
+  func::FuncOp createFunction(ArrayRef<SpecOperand> operands);
+  /// Returns `results` from `function`, by name.
+  void createReturn(func::FuncOp function,
+                    ArrayRef<std::pair<std::string, Value>> results);
   /// The product of its factors, built once; null if absent.
   Value createProduct(const SpecProduct &product);
   delta::StepAttr createStep(const StepSpec &step,
@@ -80,47 +84,64 @@ Type EntryBuilder::getStateType() {
 
 Type EntryBuilder::getType(const SpecOperand &operand) {
   constexpr int64_t any = ShapedType::kDynamic;
+  int64_t keyHeads = spec.keyHeads, heads = spec.valueHeads;
   Type element = getElementType(), wide = getStateType();
+  auto tensor = [](ArrayRef<int64_t> shape, Type type) {
+    return RankedTensorType::get(shape, type);
+  };
   switch (operand.role) {
   case OperandRole::Query:
   case OperandRole::Key:
-    return RankedTensorType::get({any, any, spec.keyHeads, spec.keyDim},
-                                 element);
+    return tensor({any, any, keyHeads, spec.keyDim}, element);
   case OperandRole::Value:
-    return RankedTensorType::get({any, any, spec.valueHeads, spec.valueDim},
-                                 element);
+    return tensor({any, any, heads, spec.valueDim}, element);
+  case OperandRole::RawHead:
+    return tensor({any, any, heads}, element);
+  case OperandRole::RawChannel:
+    return tensor({any, any, heads, spec.keyDim}, element);
   case OperandRole::HeadDecay:
   case OperandRole::Rate:
-    return RankedTensorType::get({any, any, spec.valueHeads}, wide);
-  case OperandRole::LevelScales:
-    return RankedTensorType::get(
-        {any, any, spec.valueHeads * spec.getNumStates()}, wide);
+    return tensor({any, any, heads}, wide);
   case OperandRole::ChannelDecay:
-    return RankedTensorType::get({any, any, spec.valueHeads, spec.keyDim},
-                                 wide);
+    return tensor({any, any, heads, spec.keyDim}, wide);
+  case OperandRole::HeadParameter:
+    return tensor({heads}, wide);
+  case OperandRole::KeyParameter:
+    return tensor({keyHeads, spec.keyDim}, wide);
+  case OperandRole::ValueParameter:
+    return tensor({heads, spec.valueDim}, wide);
+  case OperandRole::ChannelParameter:
+    return tensor({heads, spec.keyDim}, wide);
+  case OperandRole::AngleParameter:
+    return tensor({keyHeads, spec.keyDim / 2}, wide);
+  case OperandRole::Angle:
+    return tensor({any, any, keyHeads, spec.keyDim / 2}, wide);
+  case OperandRole::InitialAngles:
+    return tensor({any, keyHeads, spec.keyDim / 2}, wide);
+  case OperandRole::Positions:
+    return tensor({any}, wide);
+  case OperandRole::LevelScales:
+    return tensor({any, any, heads * spec.getNumStates()}, wide);
   case OperandRole::InitialState:
-    return RankedTensorType::get(
-        {any, spec.valueHeads, spec.keyDim, spec.valueDim}, wide);
+    return tensor(
+        {any, heads * spec.getNumStates(), spec.keyDim, spec.valueDim}, wide);
   case OperandRole::CuSeqlens:
-    return RankedTensorType::get({any}, builder.getI64Type());
+    return tensor({any}, builder.getI64Type());
   }
   llvm_unreachable("unknown operand role");
 }
 
-func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
-                                          ArrayRef<Type> results) {
+func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands) {
   SmallVector<Type> inputs = llvm::map_to_vector(
       operands, [&](const SpecOperand &operand) { return getType(operand); });
-  auto function =
-      func::FuncOp::create(builder, getLoc(spec.loc), spec.name,
-                           builder.getFunctionType(inputs, results));
-  for (auto [i, operand] : llvm::enumerate(operands))
+  auto function = func::FuncOp::create(builder, getLoc(spec.loc), spec.name,
+                                       builder.getFunctionType(inputs, {}));
+  for (auto [i, operand] : llvm::enumerate(operands)) {
     function.setArgAttr(i, delta::kNameAttr,
                         builder.getStringAttr(operand.name));
-  function.setResultAttr(0, delta::kNameAttr, builder.getStringAttr("o"));
-  if (results.size() > 1)
-    function.setResultAttr(1, delta::kNameAttr,
-                           builder.getStringAttr("final_state"));
+    if (operand.role == OperandRole::Positions)
+      function.setArgAttr(i, delta::kConstantAttr, builder.getUnitAttr());
+  }
   if (!spec.prologue.empty())
     function->setAttr(
         delta::kPrologueAttr,
@@ -135,6 +156,17 @@ func::FuncOp EntryBuilder::createFunction(ArrayRef<SpecOperand> operands,
   }
   builder.setInsertionPointToStart(entry);
   return function;
+}
+
+void EntryBuilder::createReturn(
+    func::FuncOp function, ArrayRef<std::pair<std::string, Value>> results) {
+  SmallVector<Value> values(llvm::make_second_range(results));
+  func::ReturnOp::create(builder, getLoc(spec.loc), values);
+  function.setFunctionType(builder.getFunctionType(
+      function.getArgumentTypes(), ValueRange(values).getTypes()));
+  for (auto [i, result] : llvm::enumerate(results))
+    function.setResultAttr(i, delta::kNameAttr,
+                           builder.getStringAttr(result.first));
 }
 
 Value EntryBuilder::createProduct(const SpecProduct &product) {
@@ -168,27 +200,39 @@ delta::StepAttr EntryBuilder::createStep(const StepSpec &step,
 
 void EntryBuilder::build() {
   OpBuilder::InsertionGuard guard(builder);
-  SmallVector<SpecOperand> operands = getOperands(spec);
-  constexpr int64_t any = ShapedType::kDynamic;
-  SmallVector<Type> results = {
-      RankedTensorType::get({any, any, spec.valueHeads, spec.valueDim},
-                            getElementType()),
-      RankedTensorType::get({any, spec.valueHeads, spec.keyDim, spec.valueDim},
-                            getStateType())};
-  // With levels a sequence ends in many states, of which a caller has no use.
-  bool hasLevels = spec.levels != LevelKind::None;
-  createFunction(operands, ArrayRef(results).drop_back(hasLevels));
+  func::FuncOp function = createFunction(getOperands(spec));
+  auto locate = [&](SMLoc loc) { return getLoc(loc); };
+  TokenMapBuilder maps(builder, spec, getElementType(), getStateType(), values,
+                       locate);
+  for (auto &[name, value] : maps.build())
+    values[name] = value;
   SmallVector<Attribute> steps;
   SmallVector<Value> stepOperands;
   for (const StepSpec &step : spec.steps)
     steps.push_back(createStep(step, stepOperands));
+  constexpr int64_t any = ShapedType::kDynamic;
+  // Levels without positions end in one state, which is no use to a caller.
+  int64_t states =
+      spec.valueHeads * (spec.hasStates() ? spec.getNumStates() : 1);
+  SmallVector<Type> types = {
+      RankedTensorType::get({any, any, spec.valueHeads, spec.valueDim},
+                            getElementType()),
+      RankedTensorType::get({any, states, spec.keyDim, spec.valueDim},
+                            getStateType())};
   auto recurrence = delta::RecurrenceOp::create(
-      builder, getLoc(spec.loc), results, values.lookup("q"),
-      values.lookup("g"), stepOperands, values.lookup("initial_state"),
-      values.lookup("cu_seqlens"), values.lookup("level_scales"),
+      builder, getLoc(spec.loc), types, values.lookup("q"), values.lookup("g"),
+      stepOperands, values.lookup("initial_state"), values.lookup("cu_seqlens"),
+      values.lookup("level_scales"), values.lookup("positions"),
       builder.getArrayAttr(steps), builder.getF64FloatAttr(spec.scale));
-  func::ReturnOp::create(builder, getLoc(spec.loc),
-                         recurrence.getResults().drop_back(hasLevels));
+  SmallVector<std::pair<std::string, Value>> results = {
+      {"o", recurrence.getOutput()}};
+  if (spec.hasStates())
+    results.emplace_back("final_state", recurrence.getFinalState());
+  if (spec.resumes)
+    for (auto [number, total] :
+         llvm::zip_equal(spec.getRunningSums(), maps.getTotals()))
+      results.emplace_back("final_" + spec.definitions[number].name, total);
+  createReturn(function, results);
 }
 
 OwningOpRef<ModuleOp>

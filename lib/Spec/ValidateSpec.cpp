@@ -8,6 +8,7 @@
 
 #include "wyvern/Spec/SpecReader.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Format.h"
@@ -29,10 +30,28 @@ static StringRef describe(OperandRole role) {
   case OperandRole::HeadDecay:
   case OperandRole::ChannelDecay:
     return "the decay";
+  case OperandRole::RawHead:
+    return "a number a head of an expression (inputs: head)";
+  case OperandRole::RawChannel:
+    return "a row of channels of a decay (inputs: channel)";
+  case OperandRole::HeadParameter:
+    return "a parameter of a number a head (parameters: head)";
+  case OperandRole::KeyParameter:
+    return "a parameter of the channels of a key (parameters: key)";
+  case OperandRole::ValueParameter:
+    return "a parameter of the channels of a value (parameters: value)";
+  case OperandRole::ChannelParameter:
+    return "a parameter of the channels of a decay (parameters: channel)";
+  case OperandRole::Angle:
+    return "a row of angles (dims.key / 2 numbers a head)";
+  case OperandRole::AngleParameter:
+    return "a parameter of angles (parameters: angle)";
   case OperandRole::LevelScales:
     return "the scales of the levels";
   case OperandRole::InitialState:
   case OperandRole::CuSeqlens:
+  case OperandRole::Positions:
+  case OperandRole::InitialAngles:
     return "an operand that every entry function has";
   }
   llvm_unreachable("unknown operand role");
@@ -55,6 +74,16 @@ public:
 private:
   void validateStep(const StepSpec &step);
   void validateLevels();
+  /// What is computed is read, and what is declared is an argument.
+  void validateDefinitions();
+  /// The arguments and shapes of `definition`, which is `made` where the
+  /// recurrence reads it.
+  void validateDefinition(const Definition &definition,
+                          const SpecOperand &made);
+  void addUse(const SpecOperand &use);
+  /// Notes which definitions `value` reads, for a number a head or a row.
+  void markRead(const Expression &value, bool isOfHead);
+  void validateUnread();
   /// Every name of `product` is used in this role only, with one repeat.
   void validateNames(const SpecProduct &product, OperandRole role,
                      int64_t repeat);
@@ -73,6 +102,8 @@ private:
   const LayerSpec &spec;
   const llvm::SourceMgr &sources;
   llvm::StringMap<SpecOperand> uses;
+  /// By number, and whether a number a head is made of it.
+  llvm::DenseSet<std::pair<int, int>> readDefinitions;
   llvm::SmallPtrSet<const char *, 4> errorLocs;
   bool ok = true;
 };
@@ -85,14 +116,20 @@ LogicalResult SpecValidator::validate() {
           "serves equally many: found " +
               Twine(spec.valueHeads) + " value heads and " +
               Twine(spec.keyHeads) + " key heads");
-  uses["q"] = {"q", OperandRole::Key};
-  uses["g"] = {"g", OperandRole::HeadDecay};
+  validateDefinitions();
+  if (!spec.findDefinition("q"))
+    uses["q"] = {"q", OperandRole::Key};
+  if (!spec.findDefinition("g"))
+    uses["g"] = {"g", OperandRole::HeadDecay};
   if (spec.levels != LevelKind::None)
     validateLevels();
   for (StringRef reserved : {"o", "initial_state", "final_state", "cu_seqlens"})
     uses[reserved] = {reserved.str(), OperandRole::CuSeqlens};
+  if (spec.resumes)
+    uses["positions"] = {"positions", OperandRole::Positions};
   for (const StepSpec &step : spec.steps)
     validateStep(step);
+  validateUnread();
   for (const SpecOperand &operand : getOperands(spec))
     validateCallName(operand);
   return success(ok);
@@ -150,18 +187,25 @@ void SpecValidator::validateStep(const StepSpec &step) {
 void SpecValidator::validateNames(const SpecProduct &product, OperandRole role,
                                   int64_t repeat) {
   for (const SpecName &name : product.factors) {
-    auto [it, isNew] =
-        uses.try_emplace(name.text, SpecOperand{name.text, role, repeat});
-    const SpecOperand &first = it->second;
-    if (first.role != role)
-      error(name.loc, "'" + name.text + "' is used here as " + describe(role) +
-                          ", but it is also " + describe(first.role) +
-                          "; use another name");
-    else if (first.repeat != repeat)
-      error(name.loc, "'" + name.text + "' has " + Twine(repeat) +
-                          " rows a token here (repeat), but " +
-                          Twine(first.repeat) + " elsewhere; use another name");
+    SpecOperand use{name.text, role, repeat, name.loc};
+    if (const Definition *definition = spec.findDefinition(name.text))
+      validateDefinition(*definition, use);
+    else
+      addUse(use);
   }
+}
+
+void SpecValidator::addUse(const SpecOperand &use) {
+  auto [it, isNew] = uses.try_emplace(use.name, use);
+  const SpecOperand &first = it->second;
+  if (first.role != use.role)
+    error(use.loc, "'" + use.name + "' is used here as " + describe(use.role) +
+                       ", but it is also " + describe(first.role) +
+                       "; use another name");
+  else if (first.repeat != use.repeat)
+    error(use.loc, "'" + use.name + "' has " + Twine(use.repeat) +
+                       " rows a token here (repeat), but " +
+                       Twine(first.repeat) + " elsewhere; use another name");
 }
 
 void SpecValidator::validateCallName(const SpecOperand &operand) {
@@ -174,6 +218,100 @@ void SpecValidator::validateCallName(const SpecOperand &operand) {
   if (of.consume_front("d_") && uses.contains(of))
     error(operand.loc, "'" + name + "' is the name of the gradient of '" + of +
                            "'; use another name");
+}
+
+//===----------------------------------------------------------------------===//
+// What is computed
+//===----------------------------------------------------------------------===//
+
+void SpecValidator::validateDefinitions() {
+  SpecOperand query{"q", OperandRole::Query, 1, spec.loc};
+  if (const Definition *definition = spec.findDefinition("q"))
+    validateDefinition(*definition, query);
+  SpecOperand decay{"g",
+                    spec.decay == DecayKind::Channel ? OperandRole::ChannelDecay
+                                                     : OperandRole::HeadDecay,
+                    1, spec.loc};
+  const Definition *gate = spec.findDefinition("g");
+  if (gate && spec.decay == DecayKind::None)
+    error(gate->loc, "g is the decay, and this layer has none; add `decay: "
+                     "head` or `decay: channel`, or use another name");
+  else if (gate)
+    validateDefinition(*gate, decay);
+}
+
+/// True for what every token has of its own.
+static bool isOfTokens(OperandRole role) {
+  return llvm::is_contained({OperandRole::Key, OperandRole::Value,
+                             OperandRole::RawHead, OperandRole::RawChannel,
+                             OperandRole::Angle},
+                            role);
+}
+
+void SpecValidator::markRead(const Expression &value, bool isOfHead) {
+  bool isOfRow = value.kind == Expression::Call &&
+                 (value.text == "normalize" || value.text == "rotate");
+  if (isOfRow && isOfHead)
+    error(value.loc, value.text + " is of a row of channels, and this is a "
+                                  "number a head");
+  if (isOfRow && value.text == "rotate" && spec.keyDim % 2 != 0)
+    error(value.loc, "rotate turns pairs of channels, of which there are " +
+                         Twine(spec.keyDim) + "; make dims.key even");
+  if (value.kind == Expression::Name && value.definition >= 0 &&
+      readDefinitions.insert({value.definition, int(isOfHead)}).second)
+    markRead(spec.definitions[value.definition].value, isOfHead);
+  for (const Expression &operand : value.operands)
+    markRead(operand, isOfHead);
+}
+
+void SpecValidator::validateDefinition(const Definition &definition,
+                                       const SpecOperand &made) {
+  RowKind kind = getRowKind(made.role);
+  int number = &definition - spec.definitions.data();
+  readDefinitions.insert({number, int(kind == RowKind::Head)});
+  markRead(definition.value, kind == RowKind::Head);
+  bool hasTokens = false;
+  auto read = [&](const Expression &name, RowKind kind) {
+    SpecOperand argument = getArgument(spec, name, kind, made.repeat);
+    RowKind of = getRowKind(argument.role);
+    hasTokens |= isOfTokens(argument.role);
+    auto isKey = [](RowKind kind) {
+      return kind == RowKind::Key || kind == RowKind::Channel;
+    };
+    bool fits = of == RowKind::Head || of == kind || (isKey(of) && isKey(kind));
+    if (!fits)
+      return error(name.loc, "'" + name.text + "' is " +
+                                 describe(argument.role) +
+                                 ", which does not fit where it is read in '" +
+                                 definition.name + "', " + describe(made.role));
+    addUse(name.definition < 0 ? argument : getSummed(spec, name.definition));
+  };
+  forEachName(spec, definition.value, kind, read);
+  if (!hasTokens)
+    error(definition.loc, "'" + definition.name +
+                              "' has nothing of a token in it; it is read as " +
+                              describe(made.role));
+}
+
+/// Whoever declares or computes what nobody reads has misspelled a name.
+void SpecValidator::validateUnread() {
+  for (auto [i, definition] : llvm::enumerate(spec.definitions)) {
+    int number = static_cast<int>(i);
+    if (!readDefinitions.contains({number, 0}) &&
+        !readDefinitions.contains({number, 1}))
+      error(definition.loc, "nothing reads '" + definition.name +
+                                "'; remove it, or name it in a step");
+    if (llvm::is_contained({"o", "initial_state", "final_state", "cu_seqlens",
+                            "level_scales", "positions"},
+                           definition.name))
+      error(definition.loc, "'" + definition.name +
+                                "' is an operand that is not computed; use "
+                                "another name");
+  }
+  for (const DeclaredName &name : spec.declared)
+    if (!uses.contains(name.name))
+      error(name.loc,
+            "nothing in compute reads '" + name.name + "'; remove it");
 }
 
 LogicalResult mlir::wyvern::validateSpec(const LayerSpec &spec,

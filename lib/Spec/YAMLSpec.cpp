@@ -38,6 +38,15 @@ private:
   void parseScale(const SourceNode &root);
   void parseSteps(const SourceNode &root);
   void parseLevels(const SourceNode &root);
+  void parseCompute(const SourceNode &root);
+  void parseDefinition(const SourceNode &node);
+  void parseResume(const SourceNode &root);
+  /// A running sum is all of an assignment, and of an argument.
+  void checkSums(const Expression &value, bool isWhole);
+  /// Says of each name which of the definitions so far it reads.
+  void resolveNames(Expression &value);
+  /// `inputs` and `parameters`: {name: kind, ...}.
+  void parseDeclared(const SourceNode &root, StringRef key, bool isParameter);
   void parsePrologue(const SourceNode &root);
   void parseLowerBound(const SourceNode &root);
   void parseVariants(const SourceNode &root);
@@ -64,7 +73,8 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   }
   reader.checkKeys(root, "the spec",
                    {"name", "heads", "dims", "dtype", "decay", "scale", "steps",
-                    "prologue", "lower_bound", "levels", "max_tokens",
+                    "prologue", "lower_bound", "compute", "inputs",
+                    "parameters", "levels", "max_tokens", "resume",
                     "variants"});
   spec.loc = root.range.Start;
   parseName(root);
@@ -80,6 +90,10 @@ FailureOr<LayerSpec> SpecParser::parse(const SourceNode &root) {
   parseScale(root);
   parseSteps(root);
   parseLevels(root);
+  parseCompute(root);
+  parseResume(root);
+  parseDeclared(root, "inputs", /*isParameter=*/false);
+  parseDeclared(root, "parameters", /*isParameter=*/true);
   parsePrologue(root);
   parseLowerBound(root);
   parseVariants(root);
@@ -102,6 +116,10 @@ static bool isTensorName(StringRef text) {
   return isIdentifier(text) && llvm::none_of(words, [&](StringRef word) {
            return text.equals_insensitive(word);
          });
+}
+
+static bool isFunction(StringRef text) {
+  return llvm::is_contained(getExpressionFunctions(), text);
 }
 
 void SpecParser::parseName(const SourceNode &root) {
@@ -184,8 +202,134 @@ void SpecParser::parsePrologue(const SourceNode &root) {
     if (auto choice = reader.readChoice(part, "a part of the prologue", parts))
       spec.prologue.push_back(parts[*choice].str());
   if (spec.levels != LevelKind::None && !spec.prologue.empty())
-    reader.error(*prologue, "a layer with levels: log has no prologue yet; "
-                            "remove it, and compute it in front of the layer");
+    reader.error(*prologue, "a layer with levels: log has no prologue; write "
+                            "what it computes under compute");
+}
+
+//===----------------------------------------------------------------------===//
+// What is computed
+//===----------------------------------------------------------------------===//
+
+void SpecParser::parseCompute(const SourceNode &root) {
+  const SourceNode *compute = root.find("compute");
+  if (!compute)
+    return;
+  if (compute->kind != SourceNode::Sequence || compute->items.empty())
+    return reader.error(*compute,
+                        "expected compute as a list of assignments such as "
+                        "`- k: normalize(k)`, found " +
+                            compute->describe());
+  for (const SourceNode &node : compute->items)
+    parseDefinition(node);
+}
+
+void SpecParser::parseDefinition(const SourceNode &node) {
+  if (node.kind != SourceNode::Mapping || node.entries.size() != 1)
+    return reader.error(node, "expected an assignment of an expression to a "
+                              "name, such as `k: normalize(k)`, found " +
+                                  node.describe());
+  const auto &[name, value] = node.entries.front();
+  if (!isTensorName(name.text) || isFunction(name.text))
+    return reader.error(name, "expected the name of a tensor, which no "
+                              "function has, found '" +
+                                  name.text + "'");
+  if (value.kind != SourceNode::Scalar)
+    return reader.error(value, "expected an expression such as "
+                               "`normalize(k)`, found " +
+                                   value.describe());
+  bool quoted = *value.range.Start.getPointer() != value.text.front();
+  ExpressionError error;
+  FailureOr<Expression> expression = parseExpression(
+      value.text, value.range.Start.getPointer() + quoted, error);
+  if (failed(expression))
+    return reader.error(SMRange(error.loc, error.loc), error.message);
+  resolveNames(*expression);
+  checkSums(*expression, /*isWhole=*/true);
+  spec.definitions.push_back(
+      {name.text, std::move(*expression), name.range.Start});
+}
+
+void SpecParser::checkSums(const Expression &value, bool isWhole) {
+  if (isRunningSum(value)) {
+    const Expression &summed = value.operands.front();
+    if (!isWhole)
+      return reader.error(SMRange(value.loc, value.loc),
+                          "a running sum goes over tokens, which what else is "
+                          "computed does not; assign it to a name of its own, "
+                          "such as `- phi: running_sum(theta)`");
+    if (summed.kind != Expression::Name || summed.definition >= 0)
+      return reader.error(SMRange(summed.loc, summed.loc),
+                          "expected an argument of the layer in a running "
+                          "sum; compute it in front of the layer");
+  }
+  bool turns = value.kind == Expression::Add ||
+               value.kind == Expression::Subtract ||
+               value.kind == Expression::Negate;
+  for (auto [i, operand] : llvm::enumerate(value.operands)) {
+    checkSums(operand, /*isWhole=*/false);
+    bool isAngle =
+        value.kind == Expression::Call && value.text == "rotate" && i == 1;
+    bool isSum = operand.kind == Expression::Name && operand.definition >= 0 &&
+                 isRunningSum(spec.definitions[operand.definition].value);
+    if (isSum && !turns && !isAngle)
+      reader.error(SMRange(operand.loc, operand.loc),
+                   "'" + operand.text +
+                       "' is a running sum of angles, less a multiple of 2 "
+                       "pi, so only `rotate` reads it, and sums in there; "
+                       "scale the angles that it sums");
+  }
+}
+
+void SpecParser::parseResume(const SourceNode &root) {
+  const SourceNode *resume = root.find("resume");
+  if (!resume)
+    return;
+  auto choice = reader.readChoice(*resume, "resume", {"false", "true"});
+  spec.resumes = choice == 1u;
+  if (spec.resumes && spec.levels == LevelKind::None &&
+      spec.getRunningSums().empty())
+    reader.error(*resume, "resume is for layers that need more than a state to "
+                          "go on from where a call ended: levels: log, or a "
+                          "running_sum; remove it, for this layer has its "
+                          "states anyway");
+}
+
+void SpecParser::resolveNames(Expression &value) {
+  if (value.kind == Expression::Name) {
+    if (!isTensorName(value.text))
+      reader.error(SMRange(value.loc, value.loc),
+                   "expected the name of a tensor, found '" + value.text + "'");
+    const Definition *read = spec.findDefinition(value.text);
+    value.definition =
+        read ? static_cast<int>(read - spec.definitions.data()) : -1;
+  }
+  for (Expression &operand : value.operands)
+    resolveNames(operand);
+}
+
+void SpecParser::parseDeclared(const SourceNode &root, StringRef key,
+                               bool isParameter) {
+  const SourceNode *names = root.find(key);
+  if (!names)
+    return;
+  if (names->kind != SourceNode::Mapping)
+    return reader.error(*names,
+                        "expected " + key +
+                            " as a mapping such as {eta: head}, found " +
+                            names->describe());
+  for (const auto &[name, kind] : names->entries) {
+    auto choice =
+        reader.readChoice(kind, "what '" + name.text + "' has",
+                          {"head", "key", "value", "channel", "angle"});
+    if (!isTensorName(name.text))
+      reader.error(name,
+                   "expected the name of a tensor, found '" + name.text + "'");
+    else if (spec.findDeclared(name.text))
+      reader.error(name, "'" + name.text + "' is declared twice; remove one");
+    else if (choice)
+      spec.declared.push_back({name.text, static_cast<RowKind>(*choice),
+                               isParameter, name.range.Start});
+  }
 }
 
 void SpecParser::parseLowerBound(const SourceNode &root) {

@@ -18,10 +18,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# name: (spec, max_tokens (0: without levels), is checked)
+# name: (spec, max_tokens (0: without levels), is checked); what is checked "parts" goes on from states
 BUNDLES = {
     "gdn_2k": ("log_linear_gdn", 2048, True),
     "mamba2_64k": ("log_linear_mamba2", 65536, True),
+    "gdn_parts": ("log_linear_gdn", 2048, "parts"),
     "gdn_8k": ("log_linear_gdn", 8192, False),
     "gdn": ("log_linear_gdn", 0, False),
     "mamba2_8k": ("log_linear_mamba2", 8192, False),
@@ -34,18 +35,20 @@ CASES = [  # batch, tokens, cu_seqlens, keys and rates
     (1, 2048, None, "alike"),  # with rates to 2
     (1, 700, None, "strong"),  # gates to -30
 ]
+PARTS = [(1, [0, 1, 64, 65, 333]), (2, [0, 130, 512, 700])]  # batch, where calls begin and the last one ends
 BAR = {"plain": 5e-3, "alike": 1.2e-2, "strong": 5e-3}
 SPEEDS = [("gdn_8k", "gdn", 1, 8192), ("gdn_8k", "gdn", 4, 8192), ("mamba2_8k", "mamba2", 1, 8192), ("mamba2_8k", "mamba2", 16, 8192)]
 
 
 def prepare(folder, wyvernc):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (spec, most, _) in BUNDLES.items():
+    for name, (spec, most, checked) in BUNDLES.items():
         text = (ROOT / "specs" / f"{spec}.yaml").read_text()
         text = re.sub(r"^name:.*$", f"name: {name}", text, flags=re.M)
         text = re.sub(r"^max_tokens:.*$", f"max_tokens: {most}", text, flags=re.M)
         if most == 0:
             text = re.sub(r"^(levels|max_tokens):.*\n", "", text, flags=re.M)
+        text += "resume: true\n" if checked == "parts" else ""
         path = folder / f"{name}.yaml"
         path.write_text(text)
         subprocess.run([wyvernc, path, "--training", "-o", folder / f"{name}.wyvern"], check=True)
@@ -90,7 +93,7 @@ def draw(program, batch, tokens, law, seed):
     random = torch.Generator(device="cuda").manual_seed(seed)
     inputs = {}
     for name, tensor in program.inputs.items():
-        if name in ("cu_seqlens", "initial_state"):
+        if name in ("cu_seqlens", "initial_state", "positions"):
             continue
         sizes = {"seq": batch, "time": tokens}
         x = torch.randn([sizes.get(kind, n) for n, (kind, _) in zip(tensor.shape, tensor.dims)], generator=random, device="cuda")
@@ -135,6 +138,29 @@ def check(program, batch, tokens, cu, law, seed):
     return errors, same and all(torch.equal(x, again[n]) for n, x in found.items())
 
 
+def check_parts(program, batch, places, seed):
+    """The largest errors of calls that go on where others ended, forward and backward, of the whole."""
+    spec, tokens = program.manifest["spec"], places[-1]
+    inputs = draw(program, batch, tokens, "plain", seed)
+    leaves = {n: x.double().requires_grad_() for n, x in inputs.items()}
+    o = dense(leaves, spec["scale"], spec["steps"][0]["erase"] != "none")
+    d_o = torch.randn_like(o).bfloat16()
+    wanted = torch.autograd.grad((o * d_o.double()).sum(), list(leaves.values()))
+    state = torch.zeros(batch, *program.outputs["final_state"].shape[1:], device="cuda")
+    calls = []
+    for begin, end in zip(places, places[1:]):
+        given = {n: x[:, begin:end].contiguous() for n, x in inputs.items()}
+        given |= {"initial_state": state, "positions": torch.full((batch,), float(begin), device="cuda")}
+        calls.append((given, program(**given)))
+        state = calls[-1][1]["final_state"]
+    found, d_state = [], torch.zeros_like(state)
+    for (begin, end), (given, out) in reversed(list(zip(zip(places, places[1:]), calls))):
+        found.insert(0, run_backward(program, given | {"d_final_state": d_state}, out, d_o[:, begin:end].contiguous()))
+        d_state = found[0]["d_initial_state"]
+    errors = {"o": error(torch.cat([out["o"] for _, out in calls], 1), o.detach())}
+    return errors | {f"d_{n}": error(torch.cat([part[f"d_{n}"] for part in found], 1), x) for n, x in zip(leaves, wanted)}
+
+
 def fastest(run, rounds=20):
     times = []
     for _ in range(rounds):
@@ -170,11 +196,15 @@ def main():
     programs = {name: wyvern.load(options.bundles / f"{name}.wyvern") for name in BUNDLES}
     failed = 0
     for name, (_, _, is_checked) in BUNDLES.items():
-        for seed, (batch, tokens, cu, law) in enumerate(CASES if is_checked else ()):
+        for seed, (batch, tokens, cu, law) in enumerate(CASES if is_checked is True else ()):
             errors, same = check(programs[name], batch, tokens, cu, law, seed)
             failed += not same or max(errors.values()) > BAR[law]
             print(f"{name} {batch}x{tokens} {'packed' if cu else 'dense'} {law}: {'same bits' if same else 'OTHER BITS'},",
                   " ".join(f"{n} {x:.1e}" for n, x in errors.items()), flush=True)
+    for seed, (batch, places) in enumerate(PARTS):
+        errors = check_parts(programs["gdn_parts"], batch, places, seed)
+        failed += max(errors.values()) > BAR["plain"]
+        print(f"gdn_parts {batch}, calls at {places}:", " ".join(f"{n} {x:.1e}" for n, x in errors.items()), flush=True)
     for levels_name, plain, batch, tokens in SPEEDS:
         times = [measure(programs[name], batch, tokens) for name in (levels_name, plain)]
         print(f"{batch}x{tokens}", *(f"{name} {a:.3f} + {b:.3f} ms" for name, (a, b) in zip((levels_name, plain), times)),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Norms and gates in the chunk programs of whole sequences, on a GPU: forward and backward against float64.
+"""Norms and gates in the chunk programs of whole sequences, and what a spec computes, on a GPU: forward and backward
+against float64.
 
     python test/Integration/gpu_prologue.py prepare FOLDER [NAME ...]    where the compiler is
     python test/Integration/gpu_prologue.py check FOLDER                 where the GPU is
@@ -21,6 +22,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "python"))
 
+import compute_cases  # noqa: E402
 import prologue_cases  # noqa: E402
 import step_cases  # noqa: E402
 import wyvern  # noqa: E402
@@ -37,18 +39,42 @@ LAYERS = {
     "kda": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "kda-64": ("kda", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
     "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
+    "layer-kda": ("layers/kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    "layer-rope": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    "layer-rwkv7": ("layers/rwkv7", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
 }
 PACKED = np.array([0, 70, 70, 71, 200])
 # (batch, tokens, how far keys are alike, offsets) of each kind of draw
 KINDS = ((2, 200, 0.0, None), (1, 203, 1.0, PACKED))
 SEEDS = range(4)  # of the draws of a kind
-OVER_TOKENS = ("d_A_log", "d_dt_bias")  # sums over tokens
 
 
 def spec_of(name):
     layer, sizes, *bound = LAYERS[name]
     spec = step_cases.small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
     return spec + "".join(f"lower_bound: {x}\n" for x in bound)
+
+
+def parts_of(spec):
+    """Returns the parts of the prologue: none of a spec that says itself what is computed."""
+    return () if "compute:" in spec else PARTS
+
+
+def reference(spec, text, raw, seeds, cu_seqlens, device="cpu"):
+    """Returns outputs and gradients in float64; `text` says the recurrence."""
+    if "compute:" in spec:
+        return compute_cases.reference(spec, text, raw, seeds, cu_seqlens, device)
+    return prologue_cases.reference(text, raw, PARTS, seeds, cu_seqlens, device)
+
+
+def text_of(spec):
+    return prologue_cases.text_of(compute_cases.recurrence_of(spec))
+
+
+def over_tokens(program):
+    """Returns the gradients that are sums over tokens."""
+    inputs = {n: {kind for kind, _ in info.dims} for n, info in program.inputs.items()}
+    return {f"d_{n}" for n, kinds in inputs.items() if "time" not in kinds and "seq" not in kinds}
 
 
 def draw(program, kind, seed):
@@ -73,17 +99,17 @@ def cpu_errors(program, spec, kind):
     for seed in SEEDS:
         raw, seeds, cu_seqlens = draw(program, kind, seed)
         found = prologue_cases.run(program, raw, seeds, cu_seqlens)
-        wanted = prologue_cases.reference(prologue_cases.text_of(spec), raw, PARTS, seeds, cu_seqlens)
-        errors.append({n: step_cases.error(found[n], x) for n, x in wanted.items()})
+        wanted = reference(spec, text_of(spec), raw, seeds, cu_seqlens)
+        errors.append({n: compute_cases.error(n, found[n], x) for n, x in wanted.items()})
     return root_mean_squares(errors)
 
 
 def prepare(folder, names):
     for name in names or LAYERS:
-        spec = spec_of(name)
-        wyvern.compile(spec, target="sm_90a", training=True, prologue=PARTS, output=folder / name)
-        (folder / name / "recurrence.txt").write_text(prologue_cases.text_of(spec))
-        program = wyvern.compile(spec, target="cpu", precision="rounded", training=True, prologue=PARTS)
+        spec, parts = spec_of(name), parts_of(spec_of(name))
+        wyvern.compile(spec, target="sm_90a", training=True, prologue=parts, output=folder / name)
+        (folder / name / "recurrence.txt").write_text(text_of(spec))
+        program = wyvern.compile(spec, target="cpu", precision="rounded", training=True, prologue=parts)
         errors = [cpu_errors(program, spec, kind) for kind in range(len(KINDS))]
         (folder / name / "expected.json").write_text(json.dumps(errors))
         print(name, flush=True)
@@ -105,10 +131,10 @@ def run(program, raw, seeds, cu_seqlens):
     given = raw | seeds | {name: out[name] for name in program.residuals}
     backward = program.backward
     gradients = backward(**{n: given[n] for n in backward.inputs if n in given}, cu_seqlens=cu_seqlens)
-    return {**gradients, "o": out["o"], "final_state": out["final_state"]}
+    return {**gradients, **{n: x for n, x in out.items() if n not in program.residuals}}
 
 
-def check_draw(program, text, kind, seed):
+def check_draw(program, name, text, kind, seed):
     """Returns the errors by name, and what does not hold, in words."""
     import torch
 
@@ -119,8 +145,8 @@ def check_draw(program, text, kind, seed):
     raw, upstream = move(drawn), move(seeds)
     cu_seqlens = None if offsets is None else torch.from_numpy(offsets).cuda()
     found = run(program, raw, upstream, cu_seqlens)
-    wanted = prologue_cases.reference(text, drawn, PARTS, seeds, offsets, device="cuda")
-    errors = {n: step_cases.error(found[n].double().cpu().numpy(), x) for n, x in wanted.items()}
+    wanted = reference(spec_of(name), text, drawn, seeds, offsets, device="cuda")
+    errors = {n: compute_cases.error(n, found[n].double().cpu().numpy(), x) for n, x in wanted.items()}
     problems = []
     again = run(program, raw, upstream, cu_seqlens)
     if not all(torch.equal(again[n], x) for n, x in found.items()):
@@ -135,17 +161,22 @@ def check_layer(folder, name, kind):
     program = wyvern.load(folder / name)
     program._empty = program.backward._empty = poisoned
     text = (folder / name / "recurrence.txt").read_text()
-    results = [check_draw(program, text, kind, seed) for seed in SEEDS]
+    results = [check_draw(program, name, text, kind, seed) for seed in SEEDS]
     problems = [f"{name}: {problem}" for _, found in results for problem in found]
     expected = json.loads((folder / name / "expected.json").read_text())[kind]
     ratios = []
     for output, error in root_mean_squares([errors for errors, _ in results]).items():
         ratio = error / max(expected[output], 1e-30)
         ratios.append(f"{output} {error:.1e} {ratio:.2f}")
-        if not ratio <= (1.3 if output in OVER_TOKENS else 1.1):
+        if not ratio <= (1.3 if output in over_tokens(program) else 1.1):
             problems.append(f"{name} {kind}: {output} is {ratio:.2f} times as far off as on the CPU")
     print(f"{name} {kind}, errors and of the CPU's:", ", ".join(ratios), flush=True)
     return problems
+
+
+def is_of_sequences(name):
+    """True for states, and for the angles that calls go on from."""
+    return "state" in name or name.endswith("l_phi")
 
 
 def check_nan(program, raw, upstream, cu_seqlens, clean):
@@ -158,15 +189,15 @@ def check_nan(program, raw, upstream, cu_seqlens, clean):
         dirty = [{n: x.clone() for n, x in part.items()} for part in (raw, upstream)]
         for part in dirty:
             for n, x in part.items():
-                if n not in ("A_log", "dt_bias", "initial_state", "d_final_state"):
+                if f"d_{n}" not in over_tokens(program) and not is_of_sequences(n):
                     x[:, rows] = float("nan")
         found = run(program, *dirty, cu_seqlens)
         for n, x in found.items():
-            shared = n in OVER_TOKENS
+            shared = n in over_tokens(program)
             if shared and kept == first:
                 continue  # a sum over all sequences
-            ends = slice(None) if shared else slice(len(cu_seqlens) - 2) if "state" in n else (slice(None), slice(kept))
-            if "state" in n and kept == owned:
+            ends = slice(None) if shared else slice(len(cu_seqlens) - 2) if is_of_sequences(n) else (slice(None), slice(kept))
+            if is_of_sequences(n) and kept == owned:
                 ends = slice(None)
             if not torch.equal(x[ends], clean[n][ends]):
                 problems.append(f"NaN leaves {what}: {n}")

@@ -99,11 +99,9 @@ def read(info, x):
 def draw_held(rng, program, batch, tokens, sequences, alike=0.0):
     """Returns raw operands and gradients of outputs that are numbers of the program's types."""
     raw = draw(rng, program.inputs, batch, tokens, sequences, alike)
-    heads, key, value = program.outputs["final_state"].shape[-3:]
-    seeds = {
-        "d_o": rng.standard_normal((batch, tokens, heads, value)),
-        "d_final_state": rng.standard_normal((sequences, heads, key, value)),
-    }
+    outputs = {name: info for name, info in program.outputs.items() if name not in program.residuals}
+    first = lambda name: (batch, tokens) if name == "o" else (sequences,)
+    seeds = {f"d_{name}": rng.standard_normal((*first(name), *info.shape[len(first(name)) :])) for name, info in outputs.items()}
     types = {**program.inputs, **program.backward.inputs}
     hold = lambda name, x: read(types[name], store(types[name], x))
     return tuple({name: hold(name, x) for name, x in part.items()} for part in (raw, seeds))
@@ -118,4 +116,4 @@ def run(program, raw, seeds, cu_seqlens=None):
     every |= {name: store(backward.inputs[name], x) for name, x in seeds.items()}
     gradients = backward(**{name: x for name, x in every.items() if name in backward.inputs})
     found = {name: read(backward.outputs[name], x) for name, x in gradients.items()}
-    return found | {name: read(program.outputs[name], out[name]) for name in ("o", "final_state")}
+    return found | {name: read(info, out[name]) for name, info in program.outputs.items() if name not in program.residuals}

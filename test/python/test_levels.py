@@ -143,6 +143,63 @@ def test_refuses_more_tokens_than_there_are_levels_for(cu):
         compiled("log_linear_gdn", training=True)(cu_seqlens=offsets(cu), **inputs)
 
 
+def cut(inputs, tokens, part):
+    """The tokens of a part of unpacked sequences."""
+    rows = lambda x: x.shape[1] // tokens
+    return {n: x[:, part.start * rows(x) : part.stop * rows(x)] for n, x in inputs.items()}
+
+
+@pytest.mark.parametrize(
+    "name, places",
+    [
+        ("log_linear_gdn", (0, 1, 2, 64, 65, 90)),
+        ("log_linear_mamba2", (0, 63, 90)),
+        ("no_decay", (0, 33, 40)),
+        ("channel_decay", (0, 33, 40)),
+        ("two_rows", (0, 31, 40)),
+        ("two_steps", (0, 33, 40)),
+    ],
+)
+def test_calls_go_on_where_others_ended(name, places):
+    """The parts are the definition of the whole, forward and backward, and what the reference makes of them."""
+    layer = spec(name, resume=True)
+    program = wyvern.compile(layer, target="cpu", training=True)
+    inputs = draw(compiled(name), 1, places[-1])
+    d_o = np.random.default_rng(1).standard_normal((1, places[-1], 2, 10))
+    o, wanted = expected(name, inputs, None, d_o)
+    parts = [slice(*ends) for ends in zip(places, places[1:])]
+    calls, state = [], np.zeros((1, 2 * 9, 12, 10))
+    for part in parts:
+        given = cut(inputs, places[-1], part) | {"initial_state": state, "positions": np.full(1, part.start, np.float64)}
+        calls.append((given, program(**given)))
+        reference = wyvern.reference(layer, **given)
+        assert error(calls[-1][1]["final_state"], reference["final_state"]) < 1e-11
+        state = calls[-1][1]["final_state"]
+    assert error(np.concatenate([out["o"] for _, out in calls], 1), o) < 1e-11
+    found, d_state = [], np.zeros_like(state)
+    for part, (given, out) in reversed(list(zip(parts, calls))):
+        given = given | {n: out[n] for n in program.residuals} | {"d_o": d_o[:, part], "d_final_state": d_state}
+        found.insert(0, program.backward(**{n: x for n, x in given.items() if n in program.backward.inputs}))
+        d_state = found[0].pop("d_initial_state")
+    for gradient, x in wanted.items():
+        assert error(np.concatenate([part[gradient] for part in found], 1), x) < 1e-9, gradient
+
+
+def test_packed_sequences_go_on_from_places_of_their_own():
+    layer = spec("log_linear_gdn", resume=True)
+    program = wyvern.compile(layer, target="cpu")
+    inputs = draw(compiled("log_linear_gdn"), 1, 140)
+    bounds, starts = [0, 30, 30, 101, 135], [5, 77, 64, 0]
+    state = np.random.default_rng(2).standard_normal((4, 2 * 9, 12, 10))
+    found = program(cu_seqlens=offsets(bounds), initial_state=state, positions=np.array(starts, np.float64), **inputs)
+    for n, (begin, end) in enumerate(zip(bounds, bounds[1:])):
+        own = cut(inputs, 140, slice(begin, end)) | {"initial_state": state[n : n + 1], "positions": np.array([starts[n]], np.float64)}
+        alone = program(**own)
+        assert error(found["final_state"][n : n + 1], alone["final_state"]) < 1e-12
+        assert begin == end or error(found["o"][:, begin:end], alone["o"]) < 1e-12
+    assert not found["o"][:, bounds[-1] :].any()
+
+
 def test_reference_refuses_a_sequence_without_levels():
     inputs = draw(compiled("log_linear_gdn"), 1, MOST + 1)
     with pytest.raises(ValueError, match=f"at most {MOST} tokens, of which 9 levels are, found one of {MOST + 1}"):

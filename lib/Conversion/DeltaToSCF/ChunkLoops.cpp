@@ -130,6 +130,13 @@ Value ChunkLoopBuilder::createLevelRows(LevelRowsOp op, const Position &at) {
   Value wanted = op.getRole() == LevelRole::reads ? half : index(0);
   Value first = createMul(b, at.chunk, program.chunk);
   Type element = tileType(op.getY()).getElementType();
+  if (Value start = op.getStart()) {
+    Value number = createExtract(b, start, {});
+    first = createAdd(b, first,
+                      arith::IndexCastOp::create(
+                          b, b.getIndexType(),
+                          arith::FPToSIOp::create(b, b.getI64Type(), number)));
+  }
   Value one = arith::ConstantOp::create(b, b.getFloatAttr(element, 1.0));
   Value zero = arith::ConstantOp::create(b, b.getFloatAttr(element, 0.0));
   return createElementLoops(

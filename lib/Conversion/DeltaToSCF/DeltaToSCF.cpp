@@ -51,6 +51,7 @@ struct ConvertDeltaToSCF
     populateDecayPatterns(patterns);
     populateErasePatterns(patterns);
     populateRowPatterns(patterns);
+    populateRunningSumPatterns(patterns);
     populateSumTokensPatterns(patterns);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }

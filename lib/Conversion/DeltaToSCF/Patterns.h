@@ -19,8 +19,11 @@ void populateContractPatterns(RewritePatternSet &patterns);
 void populateDecayPatterns(RewritePatternSet &patterns);
 /// erase_solve, erase_solve_adjoint, erase_factor, erase_apply.
 void populateErasePatterns(RewritePatternSet &patterns);
-/// cumsum, last_row, mask_rows, repeat_rows, sum_rows.
+/// cumsum, join_columns, last_row, mask_rows, repeat_rows, split_columns,
+/// sum_rows.
 void populateRowPatterns(RewritePatternSet &patterns);
+/// running_sum.
+void populateRunningSumPatterns(RewritePatternSet &patterns);
 /// sum_tokens.
 void populateSumTokensPatterns(RewritePatternSet &patterns);
 

@@ -90,6 +90,48 @@ struct LowerMaskRows : OpRewritePattern<MaskRowsOp> {
   }
 };
 
+/// Columns are counted from the first of the half.
+struct LowerSplitColumns : OpRewritePattern<SplitColumnsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SplitColumnsOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    RankedTensorType type = tileType(op.getA());
+    SmallVector<Value> halves;
+    for (int64_t first : {int64_t(0), type.getDimSize(1)})
+      halves.push_back(createElementLoops(
+          b, createZeroTile(b, type), {}, [&](ValueRange ivs, Value) {
+            Value column = createAdd(b, ivs[1], createIndex(b, first));
+            return createExtract(b, op.getX(), {ivs[0], column});
+          }));
+    rewriter.replaceOp(op, halves);
+    return success();
+  }
+};
+
+struct LowerJoinColumns : OpRewritePattern<JoinColumnsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(JoinColumnsOp op,
+                                PatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Value half = createIndex(b, tileType(op.getA()).getDimSize(1));
+    auto joined = [&](ValueRange ivs, Value) -> Value {
+      Value isSecond =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::uge, ivs[1], half);
+      Value column = arith::SelectOp::create(
+          b, isSecond, createSub(b, ivs[1], half), ivs[1]);
+      SmallVector<Value> at = {ivs[0], column};
+      return arith::SelectOp::create(b, isSecond,
+                                     createExtract(b, op.getB(), at),
+                                     createExtract(b, op.getA(), at));
+    };
+    rewriter.replaceOp(
+        op, createElementLoops(b, createZeroTile(b, tileType(op.getY())), {},
+                               joined));
+    return success();
+  }
+};
+
 struct LowerLastRow : OpRewritePattern<LastRowOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(LastRowOp op,
@@ -211,7 +253,7 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
 } // namespace
 
 void delta::populateRowPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerConvRow, LowerCumsum, LowerIdentity, LowerLastRow,
-               LowerMaskRows, LowerRepeatRows, LowerSumRows, LowerSumToMiddle>(
-      patterns.getContext());
+  patterns.add<LowerConvRow, LowerCumsum, LowerIdentity, LowerJoinColumns,
+               LowerLastRow, LowerMaskRows, LowerRepeatRows, LowerSplitColumns,
+               LowerSumRows, LowerSumToMiddle>(patterns.getContext());
 }

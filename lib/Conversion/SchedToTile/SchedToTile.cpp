@@ -9,6 +9,7 @@
 #include "Cores/CoresLowering.h"
 #include "Kernel/DividedRoles.h"
 #include "Kernel/KernelContext.h"
+#include "Kernel/RunningSums.h"
 #include "Kernel/TokenSums.h"
 
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
@@ -36,8 +37,10 @@ static TensorNames nameTensors(func::FuncOp func) {
       names.residuals.insert(arg);
   }
   unsigned number = 0;
-  func.walk([&](sched::KernelOp kernel) {
-    for (Value result : kernel->getResults())
+  func.walk([&](Operation *op) {
+    if (!isa<sched::KernelOp, delta::RunningSumOp>(op))
+      return;
+    for (Value result : op->getResults())
       names.names[result] = "workspace_" + std::to_string(number++);
   });
   for (auto [i, value] :
@@ -69,7 +72,7 @@ static LogicalResult checkResults(func::FuncOp func) {
 /// Diagnoses what stands beside the kernels of a function.
 static LogicalResult checkBody(func::FuncOp func) {
   for (Operation &op : func.getBody().front().without_terminator()) {
-    if (isa<sched::KernelOp, delta::SumTokensOp>(op))
+    if (isa<sched::KernelOp, delta::SumTokensOp, delta::RunningSumOp>(op))
       continue;
     if (isa<delta::ChunkProgramOpInterface>(op))
       return op.emitError("expected a kernel, found a chunk program; run a "
@@ -134,10 +137,14 @@ private:
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
     SmallVector<sched::KernelOp> kernels(func.getOps<sched::KernelOp>());
+    bool sumsFirst = !func.getOps<delta::RunningSumOp>().empty();
     for (auto [i, kernel] : llvm::enumerate(kernels))
-      if (failed(lower(kernel, names, builder, /*hasPrevious=*/i > 0)))
+      if (failed(lower(kernel, names, builder,
+                       /*hasPrevious=*/i > 0 || sumsFirst)))
         return failure();
-    if (failed(lowerSums(func, names, builder)) || failed(checkResults(func)))
+    if (failed(lowerSums(func, names, builder)) ||
+        failed(lowerRunningSums(func, names, builder)) ||
+        failed(checkResults(func)))
       return failure();
     for (sched::KernelOp kernel : kernels)
       replaceByLaunch(kernel);
@@ -158,6 +165,27 @@ private:
         return failure();
       auto maker = op.getTensors().front().getDefiningOp<sched::KernelOp>();
       wyvern::replaceByLaunch(op, name, maker.getChunk());
+      ++numKernels;
+    }
+    return success();
+  }
+
+  LogicalResult lowerRunningSums(func::FuncOp func, const TensorNames &names,
+                                 OpBuilder &builder) {
+    unsigned number = 0;
+    auto kernels = func.getOps<sched::KernelOp>();
+    if (kernels.empty())
+      return success();
+    int64_t chunk = (*kernels.begin()).getChunk();
+    for (auto op :
+         llvm::make_early_inc_range(func.getOps<delta::RunningSumOp>())) {
+      std::string name = (func.getSymName() + "_running").str();
+      if (number > 0)
+        name += std::to_string(number);
+      ++number;
+      if (failed(lowerRunningSum(builder, op, name, names)))
+        return failure();
+      wyvern::replaceByLaunch(op, name, chunk);
       ++numKernels;
     }
     return success();

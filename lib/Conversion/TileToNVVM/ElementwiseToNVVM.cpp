@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Angles.h"
 #include "Fragments.h"
 #include "Patterns.h"
 
@@ -287,6 +288,16 @@ static Value emitLog1p(Emitter &e, Value x) {
   return e.select(isOne, x, create(LLVM::FMulOp(), log, quotient));
 }
 
+/// sin.approx.ftz and cos.approx.ftz: 2^-20.5 between -pi and pi (PTX ISA
+/// 9.7.3.19), and less the further the angle is from there.
+static Value emitSin(Emitter &e, Value value) {
+  return callIntrinsic(e, "llvm.nvvm.sin.approx.ftz.f", wrapAngle(e, value));
+}
+
+static Value emitCos(Emitter &e, Value value) {
+  return callIntrinsic(e, "llvm.nvvm.cos.approx.ftz.f", wrapAngle(e, value));
+}
+
 /// A function of one f32, element by element.
 template <typename OpT, Value (*emit)(Emitter &, Value)>
 struct UnaryPattern : OpConversionPattern<OpT> {
@@ -433,6 +444,8 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
            UnaryPattern<math::SqrtOp, emitSqrt>,
            UnaryPattern<math::RsqrtOp, emitRsqrt>,
            UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>, DivFactorPattern,
-           WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
+           UnaryPattern<math::Log1pOp, emitLog1p>,
+           UnaryPattern<math::SinOp, emitSin>,
+           UnaryPattern<math::CosOp, emitCos>, DivFactorPattern, WidenPattern>(
+          converter, patterns.getContext(), /*benefit=*/2);
 }

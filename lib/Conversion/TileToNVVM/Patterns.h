@@ -52,6 +52,8 @@ void populateScanRowsPatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
 void populateAddScaledPatterns(LLVMTypeConverter &converter,
                                RewritePatternSet &patterns);
+void populateRunningSumPatterns(LLVMTypeConverter &converter,
+                                RewritePatternSet &patterns);
 void populateSharedByTokensPatterns(LLVMTypeConverter &converter,
                                     RewritePatternSet &patterns);
 void populateDotPatterns(LLVMTypeConverter &converter,

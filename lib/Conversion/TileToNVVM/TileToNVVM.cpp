@@ -51,6 +51,7 @@ struct ConvertTileToNVVM
     populateReducePatterns(converter, patterns);
     populateScanRowsPatterns(converter, patterns);
     populateAddScaledPatterns(converter, patterns);
+    populateRunningSumPatterns(converter, patterns);
     populateSharedByTokensPatterns(converter, patterns);
     populateDotPatterns(converter, patterns);
     populateEraseApplyPatterns(converter, patterns);

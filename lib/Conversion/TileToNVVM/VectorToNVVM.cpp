@@ -119,6 +119,37 @@ struct BroadcastPattern : OpConversionPattern<BroadcastOp> {
   }
 };
 
+/// A thread's elements of a tile go through the columns eight at a time, so
+/// those of a half are one run of them.
+struct HalfColumnsPattern : OpConversionPattern<HalfColumnsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(HalfColumnsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getSource());
+    size_t half = values.size() / 2;
+    rewriter.replaceOp(op, e.vectorOf(ArrayRef(values).slice(
+                               op.getSecond() ? half : 0, half)));
+    return success();
+  }
+};
+
+struct JoinColumnsPattern : OpConversionPattern<JoinColumnsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(JoinColumnsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values = e.elements(adaptor.getA());
+    llvm::append_range(values, e.elements(adaptor.getB()));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 struct CopyToWarpsPattern : OpConversionPattern<CopyToWarpsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -389,9 +420,9 @@ private:
 
 void tile::populateVectorPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns
-      .add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
-           BroadcastPattern, CopyToWarpsPattern, RelayoutPattern, CumsumPattern,
-           LastPattern, SumGroupsPattern, SumPattern, IndexPattern>(
-          converter, patterns.getContext());
+  patterns.add<StoreVectorPattern, ReadElementPattern, MaskVectorPattern,
+               BroadcastPattern, HalfColumnsPattern, JoinColumnsPattern,
+               CopyToWarpsPattern, RelayoutPattern, CumsumPattern, LastPattern,
+               SumGroupsPattern, SumPattern, IndexPattern>(
+      converter, patterns.getContext());
 }

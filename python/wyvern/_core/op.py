@@ -44,6 +44,11 @@ def sign(spec: PlainSpec, bundle: Optional[Program]) -> Signature:
         raise TypeError(
             f"op: the bundle {bundle.name} is a layer's step of decoding; pass it to wyvern.torch.Decoder"
         )
+    if spec.get("resume"):
+        raise ValueError(
+            f"op: {spec['name']} goes on from more than a state (resume: true), which an op does not take; leave "
+            "resume out, or use wyvern.load and wyvern.compile"
+        )
     described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
     # What is described saves the factor, of which nothing has a slot a chunk.
     signature = read_signature(*described, CHUNK if bundle is None else bundle.manifest["chunk"])
@@ -84,7 +89,7 @@ def refuse_states(name: str, signature: Signature, initial_state: Any, output_fi
     if signature.initial_state is None and (initial_state is not None or output_final_state):
         found = "output_final_state" if initial_state is None else "initial_state"
         raise TypeError(
-            f"{name}: {found} is given, but a layer with levels has no states to go on from: they "
+            f"{name}: {found} is given, but a layer with levels or running sums has no states to go on from: they "
             "belong to positions in the sequence"
         )
 

@@ -522,7 +522,7 @@ func.func @other_math(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}, %g: tensor<?
   %y = delta.chunk_map chunk = 64 heads = 1 compute = f32
       ins(%X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head] : tensor<?x?x1xf32>)
       outs([seq, time, head, _] : tensor<?x?x1x64xbf16>) valid(%n) {
-    // expected-error @+1 {{'math.tanh' op has no lowering to the GPU so far: of math, only exp, exp2, absf, log1p, rsqrt and sqrt (target "cpu" takes it)}}
+    // expected-error @+1 {{'math.tanh' op has no lowering to the GPU so far: of math, only exp, exp2, absf, log1p, rsqrt, sqrt, sin and cos (target "cpu" takes it)}}
     %Y = math.tanh %X : tensor<64x64xf32>
     delta.yield outs(%Y : tensor<64x64xf32>)
   }

@@ -156,3 +156,25 @@ tile.kernel @places(%out: !tile.global<tensor<?xf32>>) grid 1 * slots warps 4 mi
   %x = arith.select %below, %one, %zero : tensor<64xi1, #tile.layout<warp>>, tensor<64xf32, #tile.layout<warp>>
   tile.store_vector %x to %out[%c0] dim 0 valid %c64 : tensor<64xf32, #tile.layout<warp>>, !tile.global<tensor<?xf32>>
 }
+
+// -----
+
+// An angle loses its whole turns, in two parts, before it goes to the instruction; halves of columns are halves of a
+// thread's elements.
+
+// CHECK-LABEL: gpu.module @angles
+// CHECK: %[[turns:.*]] = llvm.intr.rint(%{{.*}}) : (f32) -> f32
+// CHECK: %[[rest:.*]] = llvm.intr.fma(%[[turns]], %{{.*}}, %{{.*}}) : (f32, f32, f32) -> f32
+// CHECK: %[[angle:.*]] = llvm.intr.fma(%[[turns]], %{{.*}}, %[[rest]]) : (f32, f32, f32) -> f32
+// CHECK: llvm.call_intrinsic "llvm.nvvm.sin.approx.ftz.f"(%[[angle]])
+// CHECK: llvm.return
+tile.kernel @angles(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 16384 {
+  %c0 = arith.constant 0 : index
+  %k = tile.alloc offset 0 : !tile.smem<64x64xf32>
+  %x = tile.read %k : !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %a = tile.half_columns %x : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x32xf32, #tile.layout<acc>>
+  %b = tile.half_columns second %x : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x32xf32, #tile.layout<acc>>
+  %sin = math.sin %b : tensor<64x32xf32, #tile.layout<acc>>
+  %y = tile.join_columns %a, %sin : tensor<64x32xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>
+  tile.store_matrix %y to %out[%c0, %c0] dims [0, 1] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x64xf32>>
+}

@@ -411,6 +411,56 @@ func.func @heads_first(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %s0: tensor<1
 
 // -----
 
+// A running sum's derivative is the sum in the other direction, from the gradient of the total on. Halves of columns
+// are joined where they were split, and the other way round.
+
+// CHECK-LABEL: func.func @running_bwd(
+// CHECK-SAME: %[[cu:[a-zA-Z0-9_]+]]: tensor<?xi64> {delta.name = "cu_seqlens"}, %[[do:.*]]: tensor<?x?x2x16xf32> {delta.name = "d_o"}, %[[dend:.*]]: tensor<?x2x16xf32> {delta.name = "d_end"}
+// CHECK: %[[dphi:.*]] = delta.chunk_map {{.*}}%[[do]][seq, time, head, _]
+// CHECK: %[[halves:.*]]:2 = delta.split_columns %{{.*}} : tensor<8x16xf32> -> tensor<8x8xf32>
+// CHECK: %[[dP:.*]] = delta.join_columns %[[halves]]#1, %[[halves]]#0 : tensor<8x8xf32> -> tensor<8x16xf32>
+// CHECK: delta.yield outs(%[[dP]] :
+// CHECK: %[[dx:.*]], %[[dp0:.*]] = delta.running_sum %[[dphi]] init(%[[dend]] : tensor<?x2x16xf32>) cu_seqlens(%[[cu]] : tensor<?xi64>) reverse : tensor<?x?x2x16xf32> -> tensor<?x2x16xf32>
+// CHECK: return %[[dx]], %[[dp0]]
+func.func @running(%x: tensor<?x?x2x16xf32> {delta.name = "x"}, %p0: tensor<?x2x16xf32> {delta.name = "p0"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
+    -> (tensor<?x?x2x16xf32> {delta.name = "o"}, tensor<?x2x16xf32> {delta.name = "end"}) {
+  %phi, %end = delta.running_sum %x init(%p0 : tensor<?x2x16xf32>) cu_seqlens(%cu : tensor<?xi64>) wrapped : tensor<?x?x2x16xf32> -> tensor<?x2x16xf32>
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%P = %phi[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      cu_seqlens(%cu : tensor<?xi64>) outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %a, %b = delta.split_columns %P : tensor<8x16xf32> -> tensor<8x8xf32>
+    %y = delta.join_columns %b, %a : tensor<8x8xf32> -> tensor<8x16xf32>
+    delta.yield outs(%y : tensor<8x16xf32>)
+  }
+  return %o, %end : tensor<?x?x2x16xf32>, tensor<?x2x16xf32>
+}
+
+// -----
+
+// What two programs have of one argument's gradient is summed by a third.
+
+// CHECK-LABEL: func.func @both_bwd(
+// CHECK: %[[a:.*]] = delta.chunk_map
+// CHECK: %[[b:.*]] = delta.chunk_map
+// CHECK: %[[dx:.*]] = delta.chunk_map chunk = 8 heads = 2 compute = f32
+// CHECK-SAME: outs([seq, time, head] : tensor<?x?x2xf32>)
+// CHECK-NEXT: arith.addf
+// CHECK: return %[[dx]]
+func.func @both(%x: tensor<?x?x2xf32> {delta.name = "x"}) -> (tensor<?x?x2xf32> {delta.name = "o"}, tensor<?x?x2xf32> {delta.name = "p"}) {
+  %o = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %Y = arith.negf %X : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  %p = delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %Y = arith.addf %X, %X : tensor<8xf32>
+    delta.yield outs(%Y : tensor<8xf32>)
+  }
+  return %o, %p : tensor<?x?x2xf32>, tensor<?x?x2xf32>
+}
+
+// -----
+
 // A pair that is there already is left alone, and so is a function without a chunk
 // program.
 

@@ -176,6 +176,24 @@ func.func @repeat_rows(%a: tensor<32xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @split_columns
+// CHECK: delta.split_columns
+// CHECK: delta.join_columns
+func.func @split_columns(%x: tensor<64x128xf32>) {
+  %a, %b = delta.split_columns %x : tensor<64x128xf32> -> tensor<64x64xf32>
+  %y = delta.join_columns %a, %b : tensor<64x64xf32> -> tensor<64x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @running_sum
+// CHECK: delta.running_sum %{{.*}} init(%{{.*}} : tensor<?x4x64xf32>) cu_seqlens(%{{.*}} : tensor<?xi64>) wrapped : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
+func.func @running_sum(%theta: tensor<?x?x4x64xf32>, %p0: tensor<?x4x64xf32>, %cu: tensor<?xi64>) {
+  %phi, %end = delta.running_sum %theta init(%p0 : tensor<?x4x64xf32>)
+      cu_seqlens(%cu : tensor<?xi64>) wrapped
+      : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @conv_row
 // CHECK: %Y, %Next = delta.conv_row
 func.func @conv_row(%x: tensor<1x64xf32>, %window: tensor<3x64xf32>, %f: tensor<64x4xf32>) {
@@ -207,7 +225,9 @@ func.func @sum_to_middle(%G: tensor<64x128xf32>) {
 
 // CHECK-LABEL: func.func @level_rows
 // CHECK: delta.level_rows
-func.func @level_rows() {
+// CHECK: delta.level_rows reads of 14 from %{{.*}} : tensor<f32> : tensor<64xf32>
+func.func @level_rows(%p: tensor<f32>) {
   %w = delta.level_rows writes of 14 : tensor<64xf32>
+  %r = delta.level_rows reads of 14 from %p : tensor<f32> : tensor<64xf32>
   return
 }

@@ -1,7 +1,7 @@
 // RUN: wyvern-opt %s -delta-form-levels -split-input-file -verify-diagnostics
 
 func.func @reads_final_state(%q: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %lam: tensor<?x?x4xf32>) -> tensor<?x1x16x8xf32> {
-  // expected-error @+1 {{expected nothing to read the final state of a recurrence with levels: it is the sum of its levels, which the heads of the chunk program do not have at a sequence's end}}
+  // expected-error @+1 {{expected nothing to read the final state of a recurrence with levels and without positions: it is the sum of its levels, which the heads of the chunk program do not have at a sequence's end}}
   %o, %sT = delta.recurrence query(%q) step(write %q value %v) level_scales(%lam) scale 1.0
     : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x4xf32> -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %sT : tensor<?x1x16x8xf32>

@@ -81,3 +81,26 @@ func.func @no_levels(%q: tensor<?x?x1x16xf64>, %v: tensor<?x?x1x8xf64>) -> tenso
     : tensor<?x?x1x16xf64>, tensor<?x?x1x16xf64>, tensor<?x?x1x8xf64> -> (tensor<?x?x1x8xf64>, tensor<?x1x16x8xf64>)
   return %o : tensor<?x?x1x8xf64>
 }
+
+// -----
+
+// A sequence that goes on has the states of all levels, and rows from its position on. Rows past its end empty none.
+
+// CHECK-LABEL: func.func @resumed
+// CHECK-SAME: %[[s0:[a-z0-9]+]]: tensor<?x4x16x8xf32>, %[[lam:[a-z0-9]+]]: tensor<?x?x4xf32>, %[[p:[a-z0-9]+]]: tensor<?xf32>)
+func.func @resumed(%q: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>, %s0: tensor<?x4x16x8xf32>, %lam: tensor<?x?x4xf32>, %p: tensor<?xf32>)
+    -> (tensor<?x?x1x8xbf16>, tensor<?x4x16x8xf32>) {
+  // CHECK: %{{.*}}, %[[final:.*]] = delta.chunk_scan forward chunk = 64 heads = 4 compute = f32
+  // CHECK-SAME: %[[P:[^ ]*]] = %[[p]][seq] : tensor<?xf32>
+  // CHECK-SAME: carry(%{{.*}} = %[[s0]][seq, head, _, _] : tensor<?x4x16x8xf32>)
+  // CHECK: delta.level_rows writes of 4 from %[[P]] : tensor<f32> : tensor<64xf32>
+  // CHECK: %[[s:.*]] = delta.level_rows starts of 4 from %[[P]] : tensor<f32> : tensor<64xf32>
+  // CHECK: %[[gate:.*]] = arith.mulf %[[s]], %{{.*}}
+  // CHECK: delta.mask_rows %[[gate]], %{{.*}} : tensor<64xf32>
+  // CHECK: delta.level_rows reads of 4 from %[[P]] : tensor<f32> : tensor<64xf32>
+  // CHECK: return %{{.*}}, %[[final]]
+  %o, %sT = delta.recurrence query(%q) step(write %q value %v) initial_state(%s0) level_scales(%lam) positions(%p) scale 1.0
+    : tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x8xbf16>, tensor<?x4x16x8xf32>, tensor<?x?x4xf32>, tensor<?xf32>
+    -> (tensor<?x?x1x8xbf16>, tensor<?x4x16x8xf32>)
+  return %o, %sT : tensor<?x?x1x8xbf16>, tensor<?x4x16x8xf32>
+}

@@ -33,3 +33,19 @@ func.func @levels(%q: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %lam: tenso
     : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x4xf32> -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
   return %o : tensor<?x?x1x8xf32>
 }
+
+// -----
+
+// Rows of one token that meet would meet those of others in a longer chunk.
+
+func.func @mixed(%k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>) -> tensor<?x?x1x8xbf16> {
+  %made = delta.chunk_map chunk = 1 heads = 1 compute = f32 ins(%K = %k[seq, time * 2, head, _] : tensor<?x?x1x16xbf16>)
+      outs([seq, time * 2, head, _] : tensor<?x?x1x16xbf16>) valid(%n) {
+    // expected-error @+1 {{combines rows of a chunk; a map of chunks of one token that makes operands of a recurrence computes each row by itself}}
+    %K1 = delta.cumsum %K : tensor<2x16xf32>
+    delta.yield outs(%K1 : tensor<2x16xf32>)
+  }
+  %o, %sT = delta.recurrence query(%k) step(write %made value %v repeat 2) scale 1.0
+      : tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x8xbf16> -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>)
+  return %o : tensor<?x?x1x8xbf16>
+}

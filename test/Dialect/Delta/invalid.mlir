@@ -101,7 +101,7 @@ func.func @recurrence_c7(%q: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C7) expected 2 step operands as listed in steps, found 1}}
   %o, %sT = "delta.recurrence"(%q, %q) <{
       steps = [#delta.step<hasErase = false, hasValue = true, hasWritten = false, hasRate = false, beforeDecay = false, repeat = 1, rate = 1.0 : f64>],
-      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0, 0>}>
+      scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 0, 1, 0, 0, 0, 0>}>
     : (tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return
 }
@@ -241,9 +241,43 @@ func.func @recurrence_c16_heads(%q: tensor<1x?x2x4xf32>, %lam: tensor<1x?x3xf32>
 // -----
 
 func.func @recurrence_c17(%q: tensor<1x?x1x4xf32>, %s0: tensor<1x1x4x4xf32>, %lam: tensor<1x?x3xf32>) {
-  // expected-error @+1 {{(C17) expected no initial state beside level scales, for a state from before the sequence is of no level; found 'tensor<1x1x4x4xf32>'}}
+  // expected-error @+1 {{(C17) expected no initial state beside level scales without positions, for it is not known of which levels it is; found 'tensor<1x1x4x4xf32>'}}
   %o, %sT = delta.recurrence query(%q) step(write %q value %q) initial_state(%s0) level_scales(%lam) scale 1.0
     : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>, tensor<1x?x3xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c19(%q: tensor<1x?x1x4xf32>, %p: tensor<2xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C19) expected positions beside level scales, a number for each sequence, found 'tensor<2xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) positions(%p) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x3xf32>, tensor<2xf32> -> (tensor<1x?x1x4xf32>, tensor<1x3x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @recurrence_c12_levels(%q: tensor<1x?x1x4xf32>, %p: tensor<1xf32>, %lam: tensor<1x?x3xf32>) {
+  // expected-error @+1 {{(C12) expected final state of shape [sequences, 3, 4, 4], found 'tensor<1x1x4x4xf32>'}}
+  %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) positions(%p) scale 1.0
+    : tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x1x4xf32>, tensor<1x?x3xf32>, tensor<1xf32> -> (tensor<1x?x1x4xf32>, tensor<1x1x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @running_sum_c1(%x: tensor<?x?x4xf32>) {
+  // expected-error @+1 {{(C1) expected a tensor [batch, time, heads, channels], found 'tensor<?x?x4xf32>'}}
+  %y, %t = delta.running_sum %x : tensor<?x?x4xf32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @running_sum_c2(%x: tensor<?x?x4x8xf32>) {
+  // expected-error @+1 {{(C2) expected init and total of shape [sequences, heads, channels] with those of 'tensor<?x?x4x8xf32>', found 'tensor<?x8x4xf32>'}}
+  %y, %t = delta.running_sum %x : tensor<?x?x4x8xf32> -> tensor<?x8x4xf32>
   return
 }
 
@@ -1218,6 +1252,30 @@ func.func @level_rows_c2() {
 func.func @level_rows_c3() {
   // expected-error @+1 {{(C3) expected 1 to 31 levels, found 32}}
   %y = delta.level_rows reads of 32 : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @level_rows_c5(%p: tensor<8xf32>) {
+  // expected-error @+1 {{(C5) expected one number to start from, found 'tensor<8xf32>'}}
+  %y = delta.level_rows reads of 3 from %p : tensor<8xf32> : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @split_columns_c1(%x: tensor<8x6xf32>) {
+  // expected-error @+1 {{(C1) expected a matrix and halves of its columns, found 'tensor<8x6xf32>' and 'tensor<8x2xf32>'}}
+  %a, %b = delta.split_columns %x : tensor<8x6xf32> -> tensor<8x2xf32>
+  return
+}
+
+// -----
+
+func.func @join_columns_c1(%x: tensor<8x6xf32>) {
+  // expected-error @+1 {{(C1) expected a matrix and halves of its columns, found 'tensor<8x8xf32>' and 'tensor<8x6xf32>'}}
+  %y = delta.join_columns %x, %x : tensor<8x6xf32> -> tensor<8x8xf32>
   return
 }
 

@@ -120,6 +120,29 @@ func.func @shared_by_tokens_channels(%x: !tile.global<tensor<?x?x4x128xf32>, den
   return
 }
 
+// CHECK-LABEL: func.func @running_sum
+func.func @running_sum(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %last: !tile.global<tensor<?x4x64xf32>>, %init: !tile.global<tensor<?x4x64xf32>>, %m: !tile.smem<1024xf32>, %i: index) {
+  // CHECK: tile.scan_token_columns %{{.*}} to %{{.*}}, %{{.*}} from %{{.*}} block %{{.*}} reverse wrapped
+  tile.scan_token_columns %x to %y, %last from %init block %i
+      rows %i, %i, %i, %i, %i sequence %i of %i via %m reverse wrapped
+      : !tile.global<tensor<?x?x4x64xf32>, dense = true>,
+        !tile.global<tensor<?x?x4x64xf32>, dense = true>,
+        !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>,
+        !tile.global<tensor<?x4x64xf32>>
+  return
+}
+
+// CHECK-LABEL: func.func @half_columns
+func.func @half_columns(%x: tensor<64x128xf32, #tile.layout<acc>>) {
+  // CHECK: tile.half_columns second %{{.*}}
+  %b = tile.half_columns second %x
+      : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>
+  // CHECK: tile.join_columns %{{.*}}, %{{.*}}
+  %y = tile.join_columns %b, %b
+      : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x128xf32, #tile.layout<acc>>
+  return
+}
+
 // CHECK-LABEL: func.func @mask_vector
 func.func @mask_vector(%x: tensor<64xf32, #tile.layout<warp>>, %n: index) {
   // CHECK: tile.mask_vector %{{.*}} valid %{{.*}} : tensor<64xf32, #tile.layout<warp>>

@@ -1319,6 +1319,49 @@ func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.sm
 
 // -----
 
+func.func @half_columns_c1(%x: tensor<64x64xf32, #tile.layout<acc>>) {
+  // expected-error @+1 {{(C1) expected a tile in the acc layout and halves of its columns, multiples of 8, found 'tensor<64x64xf32, #tile.layout<acc>>' and 'tensor<64x16xf32, #tile.layout<acc>>'}}
+  %a = tile.half_columns %x : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x16xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @join_columns_c1(%x: tensor<64x64xf32, #tile.layout<acc>>) {
+  // expected-error @+1 {{(C1) expected a tile in the acc layout and halves of its columns, multiples of 8, found 'tensor<64x64xf32, #tile.layout<acc>>' and 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  %a = tile.join_columns %x, %x : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @scan_token_columns_c1(%x: !tile.global<tensor<?x?x4x64xf32>>, %t: !tile.global<tensor<?x4x64xf32>>, %s: !tile.smem<1024xf32>, %i: index) {
+  // expected-error @+1 {{(C1) expected two dense tensors [batch, tokens, heads, channels] of f32, found '!tile.global<tensor<?x?x4x64xf32>>' and '!tile.global<tensor<?x?x4x64xf32>>'}}
+  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i via %s
+      : !tile.global<tensor<?x?x4x64xf32>>, !tile.global<tensor<?x?x4x64xf32>>, !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>
+  return
+}
+
+// -----
+
+func.func @scan_token_columns_c2(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %t: !tile.global<tensor<?x4x32xf32>>, %s: !tile.smem<1024xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected a row of heads and channels a sequence, found '!tile.global<tensor<?x4x32xf32>>'}}
+  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i via %s
+      : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x32xf32>>, !tile.smem<1024xf32>
+  return
+}
+
+// -----
+
+func.func @scan_token_columns_c3(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %t: !tile.global<tensor<?x4x64xf32>>, %s: !tile.smem<512xf32>, %i: index) {
+  // expected-error @+1 {{(C3) expected scratch for a number of each of the 1024 threads that a block may have, found '!tile.smem<512xf32>'}}
+  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i via %s
+      : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x64xf32>>, !tile.smem<512xf32>
+  return
+}
+
+// -----
+
 func.func @last_c1(%v: tensor<64xf32, #tile.layout<col>>) {
   // expected-error @+1 {{(C1) expected a warp-held vector of a multiple of 32 elements, found 'tensor<64xf32, #tile.layout<col>>'}}
   %s = tile.last %v : tensor<64xf32, #tile.layout<col>>

@@ -113,10 +113,11 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
   ArrayRef<BoundDim> dims = binding.getDims();
   Type element = type.getElementType();
   bool isTimed = binding.has(DimKind::time);
-  // One number a head, which a role reads itself, or a vector a head, which it
-  // gets with each chunk.
+  // One number a head or a sequence, which a role reads itself, or a vector a
+  // head, which it gets with each chunk.
   bool isOfHead = !dims.empty() && dims.front().kind == DimKind::head;
-  if (tile.getRank() == 0 && dims.size() == 1 && isOfHead &&
+  bool isOfSequence = !dims.empty() && dims.front().kind == DimKind::seq;
+  if (tile.getRank() == 0 && dims.size() == 1 && (isOfHead || isOfSequence) &&
       (tile::isHalf(element) || element.isF32()))
     return success();
   bool isVectorOfHead = tile.getRank() == 1 && dims.size() == 2 && isOfHead;

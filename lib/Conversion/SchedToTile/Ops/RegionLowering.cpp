@@ -214,6 +214,26 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   return tile;
 }
 
+LogicalResult RegionLowering::hold(sched::LoadOp load) {
+  Value tile = fetchIn(load, load);
+  registers[load.getTile()] = {tile};
+  return success(tile != nullptr);
+}
+
+void RegionLowering::park(Value value) {
+  auto it = registers.find(value);
+  if (it == registers.end() || it->second.size() != 1 ||
+      orientation.getM(value) != 0)
+    return;
+  RankedTensorType type = tensorOf(value);
+  Value place =
+      allocate(type.getShape(), type.getElementType(), /*transient=*/false);
+  shared[value] = tile::WriteOp::create(
+      builder, value.getLoc(), it->second.front(), place, /*transpose=*/false,
+      /*block=*/0, builder.getI64IntegerAttr(warps.barrier));
+  registers.erase(it);
+}
+
 RegionLowering::Tiles RegionLowering::getTiles(Value value, Operation *user,
                                                std::optional<int64_t> m) {
   Tiles tiles;
@@ -265,9 +285,10 @@ static LogicalResult checkElementwise(Operation *op,
   Value result = op->getResult(0);
   if (isa<math::MathDialect>(op->getDialect()) &&
       !isa<math::ExpOp, math::Exp2Op, math::AbsFOp, math::Log1pOp,
-           math::RsqrtOp, math::SqrtOp>(op))
+           math::RsqrtOp, math::SqrtOp, math::SinOp, math::CosOp>(op))
     return op->emitOpError() << "has no lowering to the GPU so far: of math, "
-                                "only exp, exp2, absf, log1p, rsqrt and sqrt "
+                                "only exp, exp2, absf, log1p, rsqrt, sqrt, sin "
+                                "and cos "
                                 "(target \"cpu\" takes it)";
   if (tensorOf(result).getRank() == 2 && !orientation.getM(result))
     return refuseWithoutRows(op);
@@ -365,6 +386,40 @@ LogicalResult RegionLowering::lowerBroadcast(linalg::BroadcastOp op) {
   return keepTiles(op, [&](int64_t block) { return makeBroadcast(op, block); });
 }
 
+//===----------------------------------------------------------------------===//
+// Halves of columns
+//===----------------------------------------------------------------------===//
+
+LogicalResult RegionLowering::lowerSplitColumns(SplitColumnsOp op) {
+  Tiles tiles = getTiles(op.getX(), op, std::nullopt);
+  if (tiles.empty())
+    return failure();
+  for (Value half : {op.getA(), op.getB()}) {
+    auto m = orientation.getM(half);
+    if (m != 0)
+      return refuseWithoutRows(op);
+    RankedTensorType type = getRegisterType(half, m);
+    registers[half] = llvm::map_to_vector<2>(tiles, [&](Value tile) -> Value {
+      return tile::HalfColumnsOp::create(builder, op.getLoc(), type, tile,
+                                         half == op.getB());
+    });
+  }
+  return success();
+}
+
+LogicalResult RegionLowering::lowerJoinColumns(JoinColumnsOp op) {
+  auto m = orientation.getM(op.getY());
+  if (m != 0)
+    return refuseWithoutRows(op);
+  return keepTiles(op, [&](int64_t block) -> Value {
+    Value a = getTile(op.getA(), block, op), b = getTile(op.getB(), block, op);
+    if (!a || !b)
+      return {};
+    return tile::JoinColumnsOp::create(builder, op.getLoc(),
+                                       getRegisterType(op.getY(), m), a, b);
+  });
+}
+
 LogicalResult RegionLowering::lower(Operation *op) {
   made.clear();
   // Splats are made where they are used.
@@ -386,6 +441,8 @@ LogicalResult RegionLowering::lower(Operation *op) {
           .Case([&](RepeatRowsOp o) { return lowerRepeatRows(o); })
           .Case([&](SumRowsOp o) { return lowerSumRows(o); })
           .Case([&](LevelRowsOp o) { return lowerLevelRows(o); })
+          .Case([&](SplitColumnsOp o) { return lowerSplitColumns(o); })
+          .Case([&](JoinColumnsOp o) { return lowerJoinColumns(o); })
           .Default([&](Operation *o) -> LogicalResult {
             if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
               return lowerElementwise(o);

@@ -369,7 +369,19 @@ LogicalResult RegionLowering::lowerLevelRows(LevelRowsOp op) {
   if (op.getRows() != 1)
     t = arith::DivUIOp::create(builder, loc, t,
                                constant(loc, places, op.getRows()));
-  t = arith::AddIOp::create(builder, loc, everywhere(position), t);
+  Value first = position;
+  if (Value start = op.getStart()) {
+    Value number = getTile(start, 0, op);
+    if (!number)
+      return failure();
+    Value whole =
+        arith::FPToSIOp::create(builder, loc, builder.getI32Type(), number);
+    first =
+        arith::AddIOp::create(builder, loc, first,
+                              arith::IndexCastOp::create(
+                                  builder, loc, builder.getIndexType(), whole));
+  }
+  t = arith::AddIOp::create(builder, loc, everywhere(first), t);
   Value found = arith::AndIOp::create(builder, loc, t, bits);
   Value holds = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                       found, wanted);

@@ -64,6 +64,8 @@ private:
   /// True if the role takes tiles out of channels where its program does: it
   /// has work that does not need them, or puts what others need before.
   bool takesInPlace();
+  /// True if some tiles that the role gets are put when it gets them.
+  bool getsLate();
   /// True if roles of the kernel sum columns of what is whole in them, as the
   /// gradients of gates do.
   bool sumsColumns();
@@ -89,6 +91,11 @@ private:
   void beginGuests(sched::EachChunkOp loop);
   /// Puts what they put as it begins the chunk of use `use`.
   void lowerGuests(sched::EachChunkOp loop, Value use);
+  /// Returns the put of what `get` takes, if that is late; null otherwise.
+  static sched::PutOp findLatePut(sched::GetOp get);
+  /// Puts what the role is about to get.
+  void lowerLatePut(sched::GetOp get, sched::PutOp put,
+                    RegionLowering &lowering);
   /// Puts into the place of what `get` took, which has been handed back.
   void lowerGuestsBehind(sched::GetOp get, sched::EachChunkOp loop);
   /// True if a put goes behind what the role does last with the tiles that it

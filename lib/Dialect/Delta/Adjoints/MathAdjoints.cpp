@@ -64,6 +64,14 @@ static Value slopeOfTanh(ImplicitLocOpBuilder &b, Value, Value y) {
   return arith::SubFOp::create(b, createConstant(b, y, 1), square);
 }
 
+static Value slopeOfSin(ImplicitLocOpBuilder &b, Value x, Value) {
+  return math::CosOp::create(b, x);
+}
+
+static Value slopeOfCos(ImplicitLocOpBuilder &b, Value x, Value) {
+  return arith::NegFOp::create(b, math::SinOp::create(b, x));
+}
+
 // The sign of x; 0 at 0, the mean of the slopes on both sides.
 static Value slopeOfAbs(ImplicitLocOpBuilder &b, Value x, Value) {
   Value zero = createConstant(b, x, 0);
@@ -89,6 +97,10 @@ void delta::registerMathAdjoints(DialectRegistry &registry) {
     math::SqrtOp::attachInterface<FunctionRule<math::SqrtOp, slopeOfSqrt>>(
         *context);
     math::RsqrtOp::attachInterface<FunctionRule<math::RsqrtOp, slopeOfRsqrt>>(
+        *context);
+    math::SinOp::attachInterface<FunctionRule<math::SinOp, slopeOfSin>>(
+        *context);
+    math::CosOp::attachInterface<FunctionRule<math::CosOp, slopeOfCos>>(
         *context);
     math::TanhOp::attachInterface<FunctionRule<math::TanhOp, slopeOfTanh>>(
         *context);

@@ -210,6 +210,59 @@ struct RepeatRowsRule : AdjointRule<RepeatRowsRule, RepeatRowsOp> {
     return success();
   }
 };
+
+/// a, b = halves of x:  dx += da and db side by side
+struct SplitColumnsRule : AdjointRule<SplitColumnsRule, SplitColumnsOp> {
+  static LogicalResult derive(SplitColumnsOp op, Adjoint &adjoint) {
+    auto get = [&](Value half) {
+      Value gradient = adjoint.getGradient(half);
+      return gradient ? gradient
+                      : adjoint.tiles(half).splat(0.0, shapeOf(half));
+    };
+    adjoint.addGradient(op.getX(),
+                        JoinColumnsOp::create(adjoint.getBuilder(),
+                                              op.getX().getType(),
+                                              get(op.getA()), get(op.getB())));
+    return success();
+  }
+};
+
+/// y = a and b side by side:  da and db += the halves of dy
+struct JoinColumnsRule : AdjointRule<JoinColumnsRule, JoinColumnsOp> {
+  static LogicalResult derive(JoinColumnsOp op, Adjoint &adjoint) {
+    Type half = op.getA().getType();
+    auto halves = SplitColumnsOp::create(adjoint.getBuilder(), half, half,
+                                         adjoint.getGradient(op.getY()));
+    adjoint.addGradient(op.getA(), halves.getA());
+    adjoint.addGradient(op.getB(), halves.getB());
+    return success();
+  }
+};
+
+/// y_t = init + the sum of x up to t, total = y of the last token:
+///   dx_t += dtotal + the sum of dy from t on       dinit += the sum of all
+/// which are the sums and the total in the other direction. A multiple of 2 pi
+/// less has the same slope.
+struct RunningSumRule : AdjointRule<RunningSumRule, RunningSumOp> {
+  static LogicalResult derive(RunningSumOp op, Adjoint &adjoint) {
+    ImplicitLocOpBuilder &b = adjoint.getBuilder();
+    Value dy = adjoint.getGradient(op.getSums());
+    if (!dy)
+      return op.emitOpError() << "has a total that is read and sums that are "
+                                 "not; read both, or sum without an order "
+                                 "(delta.sum_tokens)";
+    Value cu =
+        op.getCuSeqlens() ? adjoint.getPrimal(op.getCuSeqlens()) : Value();
+    auto back = RunningSumOp::create(b, dy.getType(), op.getTotal().getType(),
+                                     dy, adjoint.getGradient(op.getTotal()), cu,
+                                     !op.getReverse(),
+                                     /*wrapped=*/false);
+    adjoint.addGradient(op.getX(), back.getSums());
+    if (op.getInit())
+      adjoint.addGradient(op.getInit(), back.getTotal());
+    return success();
+  }
+};
 } // namespace
 
 void delta::registerRowOpAdjoints(DialectRegistry &registry) {
@@ -219,5 +272,8 @@ void delta::registerRowOpAdjoints(DialectRegistry &registry) {
     CumsumOp::attachInterface<CumsumRule>(*context);
     MaskRowsOp::attachInterface<MaskRowsRule>(*context);
     RepeatRowsOp::attachInterface<RepeatRowsRule>(*context);
+    SplitColumnsOp::attachInterface<SplitColumnsRule>(*context);
+    JoinColumnsOp::attachInterface<JoinColumnsRule>(*context);
+    RunningSumOp::attachInterface<RunningSumRule>(*context);
   });
 }

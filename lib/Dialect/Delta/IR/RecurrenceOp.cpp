@@ -106,7 +106,8 @@ static ParseResult parseOptionalGroup(OpAsmParser &parser, StringRef keyword,
 
 ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
-  SmallVector<Unresolved> query, decay, stepOperands, init, cu, levels;
+  SmallVector<Unresolved> query, decay, stepOperands, init, cu, levels,
+      positions;
   SmallVector<Attribute> steps;
   if (parser.parseKeyword("query") || parser.parseLParen() ||
       parser.parseOperand(query.emplace_back()) || parser.parseRParen() ||
@@ -123,6 +124,7 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   if (parseOptionalGroup(parser, "initial_state", init) ||
       parseOptionalGroup(parser, "cu_seqlens", cu) ||
       parseOptionalGroup(parser, "level_scales", levels) ||
+      parseOptionalGroup(parser, "positions", positions) ||
       parser.parseKeyword("scale") || parser.parseFloat(scale) ||
       parser.parseOptionalAttrDict(result.attributes))
     return failure();
@@ -133,7 +135,8 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseArrowTypeList(result.types))
     return failure();
   SmallVector<Unresolved> operands;
-  for (auto *group : {&query, &decay, &stepOperands, &init, &cu, &levels})
+  for (auto *group :
+       {&query, &decay, &stepOperands, &init, &cu, &levels, &positions})
     operands.append(*group);
 
   auto &properties = result.getOrAddProperties<RecurrenceOp::Properties>();
@@ -144,7 +147,8 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
                                     static_cast<int32_t>(stepOperands.size()),
                                     static_cast<int32_t>(init.size()),
                                     static_cast<int32_t>(cu.size()),
-                                    static_cast<int32_t>(levels.size())};
+                                    static_cast<int32_t>(levels.size()),
+                                    static_cast<int32_t>(positions.size())};
   return parser.resolveOperands(operands, operandTypes, loc, result.operands);
 }
 
@@ -181,6 +185,7 @@ void RecurrenceOp::print(OpAsmPrinter &p) {
   optional("initial_state", getInitialState());
   optional("cu_seqlens", getCuSeqlens());
   optional("level_scales", getLevelScales());
+  optional("positions", getPositions());
   p << " scale ";
   p.printAttributeWithoutType(getScaleAttr());
   p.printOptionalAttrDict((*this)->getAttrs(),
@@ -202,8 +207,8 @@ public:
 
   LogicalResult verify() {
     if (failed(verifyQueryAndOutput()) || failed(verifyDecay()) ||
-        failed(verifyStepCount()) || failed(verifyStates()) ||
-        failed(verifyCuSeqlens()) || failed(verifyLevels()))
+        failed(verifyStepCount()) || failed(verifyLevels()) ||
+        failed(verifyStates()) || failed(verifyCuSeqlens()))
       return failure();
     for (auto [i, step] : llvm::enumerate(op.getStepList()))
       if (failed(verifyStep(i, step)))
@@ -220,6 +225,7 @@ private:
   int64_t getNumSequences();
   LogicalResult verifyStates();
   LogicalResult verifyCuSeqlens();
+  LogicalResult verifyPositions();
   LogicalResult verifyLevels();
   /// Batch and time agree with the query's, the head dimension divides HV, and
   /// the last dimension (if `last`) is as given.
@@ -353,14 +359,15 @@ int64_t RecurrenceVerifier::getNumSequences() {
 }
 
 LogicalResult RecurrenceVerifier::verifyStates() {
-  SmallVector<int64_t> expected = {getNumSequences(), heads, op.getKeyDim(),
+  int64_t states = heads * (op.getPositions() ? op.getNumLevels() : 1);
+  SmallVector<int64_t> expected = {getNumSequences(), states, op.getKeyDim(),
                                    op.getValueDim()};
   auto check = [&](StringRef what, Type type) -> LogicalResult {
     auto tensor = cast<RankedTensorType>(type);
     if (tensor.getRank() != 4 ||
         tensor.getShape().drop_front() != ArrayRef(expected).drop_front())
       return op.emitOpError()
-             << "(C12) expected " << what << " of shape [sequences, " << heads
+             << "(C12) expected " << what << " of shape [sequences, " << states
              << ", " << op.getKeyDim() << ", " << op.getValueDim()
              << "], found " << type;
     if (!compatible(tensor.getDimSize(0), expected[0]))
@@ -387,7 +394,21 @@ LogicalResult RecurrenceVerifier::verifyCuSeqlens() {
   return success();
 }
 
+LogicalResult RecurrenceVerifier::verifyPositions() {
+  if (!op.getPositions())
+    return success();
+  RankedTensorType type = op.getPositions().getType();
+  if (!op.getLevelScales() || type.getRank() != 1 ||
+      !compatible(type.getDimSize(0), getNumSequences()))
+    return op.emitOpError() << "(C19) expected positions beside level scales, "
+                               "a number for each sequence, found "
+                            << type;
+  return success();
+}
+
 LogicalResult RecurrenceVerifier::verifyLevels() {
+  if (failed(verifyPositions()))
+    return failure();
   if (!op.getLevelScales())
     return success();
   RankedTensorType type = op.getLevelScales().getType();
@@ -400,10 +421,10 @@ LogicalResult RecurrenceVerifier::verifyLevels() {
     return op.emitOpError()
            << "(C16) expected level scales of shape [batch, time, " << heads
            << " * levels] with the query's batch and time, found " << type;
-  if (op.getInitialState())
+  if (op.getInitialState() && !op.getPositions())
     return op.emitOpError()
-           << "(C17) expected no initial state beside level scales, for a "
-              "state from before the sequence is of no level; found "
+           << "(C17) expected no initial state beside level scales without "
+              "positions, for it is not known of which levels it is; found "
            << op.getInitialState().getType();
   for (auto [i, step] : llvm::enumerate(op.getStepList()))
     if (step.beforeDecay)

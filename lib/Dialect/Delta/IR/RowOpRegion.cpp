@@ -224,6 +224,32 @@ bool SumRowsOp::isCheap() { return false; }
 SmallVector<OpOperand *> SumRowsOp::getRoundedOperands() { return {}; }
 int64_t SumRowsOp::getMatmulFlops() { return 0; }
 
+/// A column of a half depends on which half that is.
+static TileLoop placed(std::initializer_list<TileDim> dims) {
+  return {dims, /*isMixed=*/false, /*isTime=*/false, /*isPlaced=*/true};
+}
+
+/// A loop over rows, whatever these are, each by itself.
+static TileLoop eachRow(std::initializer_list<TileDim> dims) { return {dims}; }
+
+Loops SplitColumnsOp::getLoops() {
+  return {eachRow({{getX(), 0}, {getA(), 0}, {getB(), 0}}),
+          columns({{getX(), 1}}, /*isMixed=*/true),
+          placed({{getA(), 1}, {getB(), 1}})};
+}
+bool SplitColumnsOp::isCheap() { return true; }
+SmallVector<OpOperand *> SplitColumnsOp::getRoundedOperands() { return {}; }
+int64_t SplitColumnsOp::getMatmulFlops() { return 0; }
+
+Loops JoinColumnsOp::getLoops() {
+  return {eachRow({{getA(), 0}, {getB(), 0}, {getY(), 0}}),
+          columns({{getA(), 1}, {getB(), 1}}, /*isMixed=*/true),
+          placed({{getY(), 1}})};
+}
+bool JoinColumnsOp::isCheap() { return true; }
+SmallVector<OpOperand *> JoinColumnsOp::getRoundedOperands() { return {}; }
+int64_t JoinColumnsOp::getMatmulFlops() { return 0; }
+
 // The rows of a window are of tokens before the chunk, and not its own.
 Loops ConvRowOp::getLoops() {
   return {rows({{getX(), 0}, {getY(), 0}}),

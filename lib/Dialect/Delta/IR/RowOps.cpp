@@ -338,6 +338,24 @@ LogicalResult ConvRowOp::verify() {
                        << " and " << getFilter().getType();
 }
 
+/// Verifies that `half` is one of two halves of the columns of `whole`.
+static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
+  ArrayRef<int64_t> a = shapeOf(half), x = shapeOf(whole);
+  if (x.size() == 2 && a.size() == 2 && a[0] == x[0] && 2 * a[1] == x[1])
+    return success();
+  return op->emitOpError() << "(C1) expected a matrix and halves of its "
+                              "columns, found "
+                           << whole.getType() << " and " << half.getType();
+}
+
+LogicalResult SplitColumnsOp::verify() {
+  return verifyHalf(*this, getA(), getX());
+}
+
+LogicalResult JoinColumnsOp::verify() {
+  return verifyHalf(*this, getA(), getY());
+}
+
 LogicalResult RepeatRowsOp::verify() {
   if (failed(verifyVectorOrMatrix(*this, getX())))
     return failure();
@@ -406,6 +424,9 @@ LogicalResult LevelRowsOp::verify() {
   if (levels < 1 || levels > kMaxLevels)
     return emitOpError() << "(C3) expected 1 to " << kMaxLevels
                          << " levels, found " << levels;
+  if (getStart() && !shapeOf(getStart()).empty())
+    return emitOpError() << "(C5) expected one number to start from, found "
+                         << getStart().getType();
   auto program = dyn_cast<ChunkProgramOpInterface>((*this)->getParentOp());
   if (program && static_cast<int64_t>(program.getHeads()) % levels != 0)
     return emitOpError() << "(C4) expected a program with a head for each of "

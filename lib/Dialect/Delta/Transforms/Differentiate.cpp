@@ -153,6 +153,43 @@ FailureOr<func::FuncOp> BackwardBuilder::build(StringRef name) {
 }
 
 //===----------------------------------------------------------------------===//
+// Sums of gradients
+//===----------------------------------------------------------------------===//
+
+/// Makes a program of the sum of two gradients that programs have made, of one
+/// argument that both read: kernels add, and nothing else does on a GPU.
+static void addInProgram(arith::AddFOp sum) {
+  auto made = sum.getLhs().getDefiningOp<ChunkProgramOpInterface>();
+  if (!made || !sum.getRhs().getDefiningOp<ChunkProgramOpInterface>())
+    return;
+  ImplicitLocOpBuilder b(sum.getLoc(), sum);
+  unsigned number = cast<OpResult>(sum.getLhs()).getResultNumber();
+  if (number >= made.getOuts().size())
+    return;
+  BindingAttr binding = made.getOutBinding(number);
+  if (!binding.has(DimKind::time))
+    return;
+  Type type = sum.getType();
+  auto map = ChunkMapOp::create(
+      b, type, sum->getOperands(), made.getCuSeqlens(),
+      b.getI64IntegerAttr(made.getChunk()),
+      b.getI64IntegerAttr(made.getHeads()), TypeAttr::get(made.getCompute()),
+      b.getArrayAttr({binding, binding}), b.getArrayAttr({binding}));
+  Block &body = map.getBody().emplaceBlock();
+  body.addArgument(b.getIndexType(), b.getLoc());
+  Type tile = binding.getTileType(cast<RankedTensorType>(type), made.getChunk(),
+                                  made.getCompute());
+  for (unsigned i = 0; i < 2; ++i)
+    body.addArgument(tile, b.getLoc());
+  auto inside = ImplicitLocOpBuilder::atBlockEnd(b.getLoc(), &body);
+  Value added =
+      arith::AddFOp::create(inside, body.getArgument(1), body.getArgument(2));
+  YieldOp::create(inside, added, ValueRange());
+  sum.replaceAllUsesWith(map.getOuts().front());
+  sum.erase();
+}
+
+//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
@@ -225,6 +262,9 @@ LogicalResult DifferentiatePass::differentiate(func::FuncOp func) {
       BackwardBuilder(func).build(name + kBackwardSuffix.str());
   if (failed(backward))
     return failure();
+  for (auto sum :
+       llvm::make_early_inc_range((*backward).getOps<arith::AddFOp>()))
+    addInProgram(sum);
   func.setSymName(name + kForwardSuffix.str());
   func->setAttr(kBackwardAttr, FlatSymbolRefAttr::get(*backward));
   if (Attribute most = func->getAttr(kMaxTokensAttr))

@@ -14,6 +14,7 @@
 
 #include "FormWY.h"
 #include "RecurrenceTiles.h"
+#include "TokenMaps.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/HeadSums.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
@@ -45,25 +46,28 @@ namespace {
 /// level of a value head.
 class LevelBuilder {
 public:
-  LevelBuilder(ImplicitLocOpBuilder &b, int64_t levels, TileRecurrence &tiles)
-      : b(b), levels(levels), tiles(tiles),
+  /// The sequence's first token is at position `start`, 0 without one.
+  LevelBuilder(ImplicitLocOpBuilder &b, int64_t levels, TileRecurrence &tiles,
+               Value start)
+      : b(b), levels(levels), tiles(tiles), start(start),
         tile(b, cast<FloatType>(getElementTypeOrSelf(tiles.query))),
         tokens(shapeOf(tiles.query)[0]) {}
 
-  TileResults build(Value scales, FloatType compute);
+  TileResults build(Value scales, FloatType compute, Value valid);
 
 private:
   /// What the level does at each of the rows of a step.
   Value getRows(LevelRole role, int64_t repeat = 1) {
-    return LevelRowsOp::create(b, tile.type({tokens * repeat}), role, levels,
-                               repeat);
+    return LevelRowsOp::create(b, tile.type({tokens * repeat}), start, role,
+                               levels, repeat);
   }
   void maskWrites(TileStep &step);
-  void addStarts(double gate);
+  void addStarts(double gate, Value valid);
 
   ImplicitLocOpBuilder &b;
   int64_t levels;
   TileRecurrence &tiles;
+  Value start;
   TileBuilder tile;
   int64_t tokens;
 };
@@ -77,10 +81,13 @@ void LevelBuilder::maskWrites(TileStep &step) {
           *row, tile.alongRows(getRows(LevelRole::writes, step.repeat), *row));
 }
 
-/// The state is emptied by the gate of the token that it starts at.
-void LevelBuilder::addStarts(double gate) {
+/// The state is emptied by the gate of the token that it starts at. One that
+/// goes on is not by rows past the sequence's end.
+void LevelBuilder::addStarts(double gate, Value valid) {
   Value starts =
       tile.mul(getRows(LevelRole::starts), tile.splat(gate, {tokens}));
+  if (start)
+    starts = MaskRowsOp::create(b, starts.getType(), starts, valid, /*rows=*/1);
   if (!tiles.decay) {
     tiles.decay = starts;
     return;
@@ -90,17 +97,20 @@ void LevelBuilder::addStarts(double gate) {
   tiles.decay = tile.add(tiles.decay, starts);
 }
 
-TileResults LevelBuilder::build(Value scales, FloatType compute) {
+TileResults LevelBuilder::build(Value scales, FloatType compute, Value valid) {
   for (TileStep &step : tiles.steps)
     maskWrites(step);
-  addStarts(getEmptyingGate(compute));
+  addStarts(getEmptyingGate(compute), valid);
   tiles.readScale = tile.mul(scales, getRows(LevelRole::reads));
   return buildWYChunk(b, tiles);
 }
 
-/// A state for each sequence and head, all zeros.
+/// A state for each sequence and head: those that the sequences go on from, or
+/// zeros.
 static Value createStates(ImplicitLocOpBuilder &b, RecurrenceOp op,
                           int64_t heads) {
+  if (Value init = op.getInitialState())
+    return b.createOrFold<tensor::CastOp>(op.getFinalState().getType(), init);
   auto type = RankedTensorType::get(
       {ShapedType::kDynamic, heads, op.getKeyDim(), op.getValueDim()},
       getComputeType(op));
@@ -141,10 +151,11 @@ private:
 } // namespace
 
 LogicalResult FormLevelsPass::form(RecurrenceOp op) {
-  if (!op.getFinalState().use_empty())
+  if (!op.getFinalState().use_empty() && !op.getPositions())
     return op.emitOpError()
            << "expected nothing to read the final state of a recurrence with "
-              "levels: it is the sum of its levels, which the heads of the "
+              "levels and without positions: it is the sum of its levels, "
+              "which the heads of the "
               "chunk program do not have at a sequence's end";
   if (op->getParentOfType<func::FuncOp>()->hasAttr(kPrologueAttr))
     return op.emitOpError()
@@ -156,25 +167,38 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   if (failed(chunk))
     return failure();
 
+  // The rows of a level are those of a chunk.
+  auto ofChunk = [](int64_t) -> int64_t { return 0; };
+  if (failed(widenTokenMaps(op, *chunk, ofChunk)))
+    return failure();
+
   ImplicitLocOpBuilder b(op.getLoc(), op);
   int64_t levels = op.getNumLevels(), heads = op.getValueHeads() * levels;
   ScanIns ins = collectIns(op);
   ins.add(op.getLevelScales());
+  SmallVector<Value> operands = ins.getOperands();
   RankedTensorType output = op.getOutput().getType();
   SmallVector<int64_t> shape(output.getShape());
   shape[2] = heads;
-  // The rows of a level are those of a chunk.
-  auto ofChunk = [](int64_t) -> int64_t { return 0; };
-  ChunkScanOp scan = createScan(
-      b, op, ins.getOperands(), ins.getBindings(ofChunk),
-      createStates(b, op, heads), {output.clone(shape), 0, *chunk, heads});
+  SmallVector<Attribute> bindings = ins.getBindings(ofChunk);
+  if (Value positions = op.getPositions()) {
+    operands.push_back(positions);
+    bindings.push_back(BindingAttr::get(b.getContext(), {{DimKind::seq}}));
+  }
+  ChunkScanOp scan =
+      createScan(b, op, operands, bindings, createStates(b, op, heads),
+                 {output.clone(shape), 0, *chunk, heads});
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(&scan.getBlock());
     TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
     Value scales = ins.lookup(scan, op.getLevelScales());
+    Value start;
+    if (op.getPositions())
+      start = scan.getInArg(operands.size() - 1);
     TileResults results =
-        LevelBuilder(b, levels, tiles).build(scales, getComputeType(op));
+        LevelBuilder(b, levels, tiles, start)
+            .build(scales, getComputeType(op), scan.getValid());
     YieldOp::create(b, results.output, results.finalState);
   }
   BindingAttr binding = rowBinding(b.getContext(), 1, 4, /*tileRows=*/0);
@@ -184,6 +208,8 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
                       op.getCuSeqlens(),      *chunk,  heads};
   op.getOutput().replaceAllUsesWith(
       createHeadSum(b, summands, {output, binding}));
+  if (op.getPositions())
+    op.getFinalState().replaceAllUsesWith(scan.getFinals().front());
   limitTokens(op);
   op.erase();
   ++numFormed;

@@ -15,6 +15,7 @@
 #include "NewArguments.h"
 #include "Prologue.h"
 #include "RecurrenceTiles.h"
+#include "TokenMaps.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -198,6 +199,7 @@ unsigned StepFormer::form() {
   TileRecurrence tiles =
       onTiles(op, scan, ins, transposeState(scan.getCarryArg(0)));
   convolution.build(b, scan, tiles);
+  tiles.replace(fuseTokenMaps(b, scan, op.getDecay()));
   prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   Value output = epilogue.build(b, scan, results.output);
@@ -270,6 +272,13 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
               "one a level, and does not know a token's position; leave out "
               "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
+  if (auto sums = func.getOps<RunningSumOp>(); !sums.empty())
+    return (*sums.begin())->emitOpError()
+           << "goes over the tokens of a sequence, of which a step of decoding "
+              "has one; leave out --serving";
+  // A step has lengths in the place of bounds.
+  for (ChunkMapOp map : func.getOps<ChunkMapOp>())
+    map.getCuSeqlensMutable().clear();
   Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
   Convolution convolution(op, stepPrologue.hasConvolution());
   Epilogue stepEpilogue(op, ArrayRef<std::string>(epilogue), normEpsilon);

@@ -12,6 +12,7 @@
 #include "FormWY.h"
 #include "Prologue.h"
 #include "RecurrenceTiles.h"
+#include "TokenMaps.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
 
@@ -117,6 +118,8 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
 
   ImplicitLocOpBuilder b(op.getLoc(), op);
   auto ofTile = [&](int64_t repeat) { return getTileRows(op, *chunk, repeat); };
+  if (failed(widenTokenMaps(op, *chunk, ofTile)))
+    return failure();
   prologue.makeChannelDecay(b, *chunk, ofTile(1));
   ScanIns ins = collectIns(op);
   SmallVector<Value> operands = ins.getOperands();
@@ -128,6 +131,7 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
       createScan(b, op, operands, bindings, initialState(b, op), shape);
   b.setInsertionPointToStart(&scan.getBlock());
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
+  tiles.replace(fuseTokenMaps(b, scan, op.getDecay()));
   prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, results.finalState);

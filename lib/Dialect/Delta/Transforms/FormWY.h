@@ -26,6 +26,9 @@ struct TileRecurrence {
   /// What every output is multiplied by in the place of `scale`; null if that.
   Value outputScale;
   Value readScale; // [tokens], what each read is multiplied by; null if nothing
+
+  /// Puts tiles of its operands in the places of others.
+  void replace(const llvm::SmallDenseMap<Value, Value> &by);
 };
 
 /// What one chunk hands on.

@@ -182,6 +182,25 @@ struct PadDimsPass : wyvern::delta::impl::PadDimsPassBase<PadDimsPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    // The columns of halves that grow would be none of what they are halves of.
+    auto checkHalf = [&](Operation *op) {
+      Value half = isa<SplitColumnsOp>(op)  ? op->getResult(0)
+                   : isa<JoinColumnsOp>(op) ? op->getOperand(0)
+                                            : Value();
+      if (!half)
+        return WalkResult::advance();
+      auto type = cast<RankedTensorType>(half.getType());
+      if (type.getDimSize(1) % columns == 0)
+        return WalkResult::advance();
+      op->emitOpError() << "has halves of " << type.getDimSize(1)
+                        << " columns; the GPU path takes multiples of "
+                        << columns << ", as rotated rows of " << 2 * columns
+                        << " channels have (target \"cpu\" takes "
+                        << "all)";
+      return WalkResult::interrupt();
+    };
+    if (getOperation()->walk(checkHalf).wasInterrupted())
+      return signalPassFailure();
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       numPadded += ProgramPadder(program, columns).pad();
     });

@@ -7,10 +7,13 @@
 #include "Prologue.h"
 #include "NewArguments.h"
 
-#include "PrologueTiles.h"
+#include "wyvern/Dialect/Delta/Utils/PrologueTiles.h"
 
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -149,6 +152,7 @@ static BindingAttr bindShared(Value tensor) {
 
 void Prologue::addIns(SmallVectorImpl<Value> &ins,
                       SmallVectorImpl<Attribute> &bindings) {
+  firstIn = ins.size();
   for (Value value : {logA, bias, factor}) {
     if (!value)
       continue;
@@ -221,6 +225,34 @@ static void normalizeRows(PrologueTiles &prologue, TileRecurrence &chunk) {
   }
 }
 
+namespace {
+/// Rows and the squares of their norms, which they are divided by; without
+/// squares they are what they are.
+struct NormedRows {
+  Value rows, squares;
+};
+} // namespace
+
+/// Returns rows that the layer itself has divided by their norm.
+static NormedRows matchNormed(Value rows) {
+  auto product = rows ? rows.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+  if (!product)
+    return {rows, {}};
+  auto spread = product.getRhs().getDefiningOp<linalg::BroadcastOp>();
+  auto root = spread ? spread.getInput().getDefiningOp<math::RsqrtOp>()
+                     : math::RsqrtOp();
+  if (!root || spread.getDimensions() != ArrayRef<int64_t>(1))
+    return {rows, {}};
+  return {product.getLhs(), root.getOperand()};
+}
+
+/// True if a key of a step is divided by its norm.
+static bool hasNormedKeys(const TileRecurrence &chunk) {
+  return llvm::any_of(chunk.steps, [](const TileStep &step) {
+    return matchNormed(step.write).squares || matchNormed(step.erase).squares;
+  });
+}
+
 /// The same where scales of rows cannot leave what products read, which is keys
 /// times a decay a channel. The norms |x| and |e| of keys go into rates and
 /// values:
@@ -236,25 +268,39 @@ void Prologue::scaleRates(ImplicitLocOpBuilder &b, TileRecurrence &chunk) {
   PrologueTiles prologue(b, compute, /*isOneToken=*/false);
   TileBuilder tile(b, compute);
   llvm::SmallDenseMap<Value, Value> squares, factors;
-  auto getSquares = [&](Value rows) {
+  auto getNormed = [&](Value rows) -> NormedRows {
+    if (!norm)
+      return matchNormed(rows);
     Value &made = squares[rows];
-    return made ? made : made = prologue.squares(rows);
+    if (rows && !made)
+      made = prologue.squares(rows);
+    return {rows, made};
   };
-  auto getFactors = [&](Value rows) {
-    Value &made = factors[rows];
-    return made ? made : made = prologue.factors(getSquares(rows));
+  auto getFactors = [&](const NormedRows &normed) {
+    Value &made = factors[normed.squares];
+    return made ? made : made = prologue.factors(normed.squares);
   };
-  chunk.query = prologue.timesRows(chunk.query, getFactors(chunk.query));
+  if (norm)
+    chunk.query =
+        prologue.timesRows(chunk.query, getFactors(getNormed(chunk.query)));
   for (TileStep &step : chunk.steps) {
-    Value write = getFactors(step.write);
-    if (step.written)
-      step.written = prologue.timesRows(step.written, write);
+    NormedRows write = getNormed(step.write), erase = getNormed(step.erase);
+    step.write = write.rows;
+    step.erase = erase.rows;
+    if (step.written && write.squares)
+      step.written = prologue.timesRows(step.written, getFactors(write));
     if (!step.erase && step.written)
       continue; // without a rate
-    Value scale = step.erase ? tile.mul(write, getFactors(step.erase)) : write;
-    if (step.erase && step.value)
-      step.value = prologue.timesRows(step.value,
-                                      prologue.lengths(getSquares(step.erase)));
+    Value scale = write.squares ? getFactors(write) : Value();
+    if (erase.squares) {
+      Value other = getFactors(erase);
+      scale = scale ? tile.mul(scale, other) : other;
+    }
+    if (erase.squares && step.value)
+      step.value =
+          prologue.timesRows(step.value, prologue.lengths(erase.squares));
+    if (!scale)
+      continue;
     if (!step.rate) {
       step.maxRate =
           std::max(step.maxRate.value_or(1.0), std::abs(step.constantRate));
@@ -269,7 +315,8 @@ void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
   bool isOneToken = scan.getChunk() == 1;
   PrologueTiles prologue(b, cast<FloatType>(scan.getCompute()), isOneToken);
   // Products of raw keys may leave the range of f16.
-  bool isInRates = norm && !isOneToken && op.hasChannelDecay() &&
+  bool isInRates = (norm || hasNormedKeys(chunk)) && !isOneToken &&
+                   op.hasChannelDecay() &&
                    !op.getQuery().getType().getElementType().isF16();
   if (norm && !isInRates)
     normalizeRows(prologue, chunk);
@@ -278,15 +325,15 @@ void Prologue::build(ImplicitLocOpBuilder &b, ChunkScanOp scan,
       step.rate = prologue.rate(step.rate, step.maxRate.value_or(1.0));
   if (isInRates)
     scaleRates(b, chunk);
-  unsigned last = scan.getIns().size();
+  // A decay a channel is made elsewhere, of what would be the first two.
   if (scale) {
-    chunk.outputScale = scan.getInArg(--last);
+    chunk.outputScale = scan.getInArg(firstIn + (logA ? 2 : 0));
     chunk.scale = 1.0;
   }
   if (!decay)
     return;
-  chunk.decay = prologue.decay(chunk.decay, scan.getInArg(last - 2),
-                               scan.getInArg(last - 1), lowerBound);
+  chunk.decay = prologue.decay(chunk.decay, scan.getInArg(firstIn),
+                               scan.getInArg(firstIn + 1), lowerBound);
   if (!isOneToken)
     chunk.decay = maskDecay(b, scan, chunk.decay);
 }

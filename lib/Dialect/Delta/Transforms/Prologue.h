@@ -69,6 +69,8 @@ private:
   std::optional<double> lowerBound;
   /// Arguments; null where the scan does not read them.
   Value logA, bias, factor;
+  /// The number of the first in that addIns has added.
+  unsigned firstIn = 0;
 };
 
 } // namespace mlir::wyvern::delta

@@ -85,6 +85,19 @@ TileRecurrence delta::onTiles(RecurrenceOp op, ChunkScanOp scan,
   return chunk;
 }
 
+void TileRecurrence::replace(const llvm::SmallDenseMap<Value, Value> &by) {
+  auto replaceOne = [&](Value &tile) {
+    if (auto found = by.find(tile); found != by.end())
+      tile = found->second;
+  };
+  replaceOne(query);
+  replaceOne(decay);
+  for (TileStep &step : steps)
+    for (Value *operand :
+         {&step.write, &step.erase, &step.value, &step.written, &step.rate})
+      replaceOne(*operand);
+}
+
 FailureOr<int64_t> delta::chooseChunk(RecurrenceOp op, int64_t rows) {
   int64_t repeat = 1;
   for (const RecurrenceOp::Step &step : op.getStepList())

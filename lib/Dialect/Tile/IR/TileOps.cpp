@@ -385,6 +385,32 @@ LogicalResult SumTokenColumnsOp::verify() {
   return success();
 }
 
+LogicalResult ScanTokenColumnsOp::verify() {
+  auto tensorOf = [](Value global) {
+    return cast<GlobalType>(global.getType()).getTensor();
+  };
+  RankedTensorType x = tensorOf(getX()), y = tensorOf(getY());
+  bool isDense = getX().getType().getDense() && getY().getType().getDense();
+  if (x.getRank() != 4 || x != y || !x.getElementType().isF32() || !isDense)
+    return emitOpError() << "(C1) expected two dense tensors [batch, tokens, "
+                            "heads, channels] of f32, found "
+                         << getX().getType() << " and " << getY().getType();
+  for (Value state : {Value(getTotal()), Value(getInit())})
+    if (state &&
+        tensorOf(state).getShape().drop_front() != x.getShape().drop_front(2))
+      return emitOpError() << "(C2) expected a row of heads and channels a "
+                              "sequence, found "
+                           << state.getType();
+  SmemType scratch = getScratch().getType();
+  constexpr int64_t mostThreads = 1024;
+  if (scratch.getShape().size() != 1 || !scratch.getElementType().isF32() ||
+      scratch.getShape()[0] < mostThreads)
+    return emitOpError() << "(C3) expected scratch for a number of each of the "
+                         << mostThreads
+                         << " threads that a block may have, found " << scratch;
+  return success();
+}
+
 LogicalResult LoadRowsOp::verify() {
   if (failed(verifyLoadedRing(*this)))
     return failure();

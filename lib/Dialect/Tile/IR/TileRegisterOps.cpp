@@ -219,6 +219,32 @@ LogicalResult SumGroupsOp::verify() {
   return success();
 }
 
+/// Verifies that `half` is one of two halves of the columns of `whole`, of
+/// which every thread has some.
+static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
+  auto a = cast<RankedTensorType>(half.getType());
+  auto x = cast<RankedTensorType>(whole.getType());
+  bool isHalf = x.getRank() == 2 && a.getRank() == 2 &&
+                a.getDimSize(0) == x.getDimSize(0) &&
+                2 * a.getDimSize(1) == x.getDimSize(1) &&
+                a.getElementType() == x.getElementType();
+  constexpr int64_t columns = 8;
+  if (isHalf && a.getDimSize(1) % columns == 0 &&
+      getLayout(a) == LayoutKind::acc && getLayout(x) == LayoutKind::acc)
+    return success();
+  return op->emitOpError() << "(C1) expected a tile in the acc layout and "
+                              "halves of its columns, multiples of "
+                           << columns << ", found " << x << " and " << a;
+}
+
+LogicalResult HalfColumnsOp::verify() {
+  return verifyHalf(*this, getResult(), getSource());
+}
+
+LogicalResult JoinColumnsOp::verify() {
+  return verifyHalf(*this, getA(), getResult());
+}
+
 LogicalResult LastOp::verify() {
   constexpr int64_t kLanes = 32;
   auto type = cast<RankedTensorType>(getX().getType());

@@ -82,6 +82,11 @@ class Layer(nn.Module):
         self.layer_idx = layer_idx
         check_sizes(hidden_size=hidden_size, conv_size=conv_size or 1)
         self.op = op(spec, layer=layer)
+        if "compute" in self.op.spec:
+            raise ValueError(
+                f"Layer: {self.op.name} says itself what is made of its projections (compute); build the module around "
+                "wyvern.torch.op"
+            )
         self.hidden_size = hidden_size
         self.conv_size = conv_size
         self.allow_neg_eigval = allow_neg_eigval

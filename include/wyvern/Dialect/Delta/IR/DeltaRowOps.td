@@ -468,6 +468,40 @@ def Delta_SumRowsOp : Delta_RowOp<"sum_rows", []> {
   let hasFolder = 1;
 }
 
+def Delta_SplitColumnsOp
+    : Delta_RowOp<"split_columns", [], [AllTypesMatch<["a", "b"]>]> {
+  let summary = "the two halves of the columns of a matrix";
+  let description = [{
+    a_ij = x_ij, b_ij = x_i(j + n), of x with 2 n columns.
+
+    Example:
+
+    ```mlir
+    %a, %b = delta.split_columns %x : tensor<64x128xf32> -> tensor<64x64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$x);
+  let results = (outs Delta_Tile:$a, Delta_Tile:$b);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($a)";
+}
+
+def Delta_JoinColumnsOp
+    : Delta_RowOp<"join_columns", [], [AllTypesMatch<["a", "b"]>]> {
+  let summary = "two matrices side by side";
+  let description = [{
+    y_ij = a_ij, y_i(j + n) = b_ij: the inverse of `delta.split_columns`, and its adjoint.
+
+    Example:
+
+    ```mlir
+    %y = delta.join_columns %a, %b : tensor<64x64xf32> -> tensor<64x128xf32>
+    ```
+  }];
+  let arguments = (ins Delta_Tile:$a, Delta_Tile:$b);
+  let results = (outs Delta_Tile:$y);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `->` type($y)";
+}
+
 def Delta_ConvRowOp
     : Delta_RowOp<"conv_row", ["Y", "next"],
                   [AllTypesMatch<["x", "y"]>, AllTypesMatch<["window", "next"]>]> {
@@ -530,7 +564,8 @@ def Delta_LevelRowsOp : Delta_RowOp<"level_rows", []> {
   let description = [{
     Of a program whose heads are `levels` for each value head. With l the running
     head's level, its number modulo `levels`, and t the position in its sequence of the
-    token of row i, of which a token has `rows`:
+    token of row i, of which a token has `rows`, `start` more where the sequence goes on
+    from there:
 
     ```
     writes:  y_i = 1 if l = 0 or bit l - 1 of t is clear, else 0
@@ -546,13 +581,17 @@ def Delta_LevelRowsOp : Delta_RowOp<"level_rows", []> {
 
     ```mlir
     %w = delta.level_rows writes of 14 : tensor<64xf32>
+    %r = delta.level_rows reads of 14 from %p : tensor<f32> : tensor<64xf32>
     ```
   }];
-  let arguments = (ins Delta_LevelRoleAttr:$role, I64Attr:$levels,
+  let arguments = (ins Optional<Delta_Tile>:$start, Delta_LevelRoleAttr:$role,
+                       I64Attr:$levels,
                        DefaultValuedAttr<I64Attr, "1">:$rows);
   let results = (outs Delta_Tile:$y);
-  let assemblyFormat =
-      "$role `of` $levels (`rows` $rows^)? attr-dict `:` type($y)";
+  let assemblyFormat = [{
+    $role `of` $levels (`rows` $rows^)? (`from` $start^ `:` type($start))?
+    attr-dict `:` type($y)
+  }];
 }
 
 #endif // WYVERN_DIALECT_DELTA_IR_DELTAROWOPS

@@ -42,8 +42,12 @@ def Delta_RecurrenceOp
     level(t, t) = 0,   level(t, s) = 1 + the highest bit in which t and s differ
     ```
 
-    A sequence then has at most 2^(L-1) tokens and no initial state, and no step reads
-    before the decay. `final_state` is the sum of all levels.
+    A sequence then has at most 2^(L-1) tokens, and no step reads before the decay.
+    Without `positions` there is no initial state, and `final_state` is the sum of all
+    levels. With `positions` p, a number a sequence, tokens of sequence n are those from
+    position p_n on, and states have a head for each level of a value head. State l is
+    then what the tokens since the last multiple of 2^l have written of the first half of
+    2^l tokens, since level l reads it in the second half.
 
     Heads: `output` has HV value heads; every other operand has h heads, h divides
     HV, and value head j uses head floor(j / (HV / h)).
@@ -78,6 +82,7 @@ def Delta_RecurrenceOp
                        Optional<Delta_FloatTensor>:$initial_state,
                        Optional<Delta_CuSeqlens>:$cu_seqlens,
                        Optional<Delta_FloatTensor>:$level_scales,
+                       Optional<Delta_FloatTensor>:$positions,
                        Delta_StepArrayAttr:$steps, F64Attr:$scale);
   let results = (outs Delta_FloatTensor:$output,
                       Delta_FloatTensor:$final_state);
@@ -154,6 +159,43 @@ def Delta_SumTokensOp
   let assemblyFormat = [{
     $tensors (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)? attr-dict
     `:` type($tensors) `->` type($sums)
+  }];
+  let hasVerifier = 1;
+}
+
+def Delta_RunningSumOp
+    : Delta_Op<"running_sum",
+               [Pure, AttrSizedOperandSegments, AllTypesMatch<["x", "sums"]>]> {
+  let summary = "sums over the tokens of each sequence so far";
+  let description = [{
+    For every sequence, head and channel, from `init`, or zero if there is none:
+
+    ```
+    y_t = init + sum of x_s over s <= t       total = y of the last token
+    reverse:   y_t = init + sum of x_s over s >= t       total = y of the first
+    ```
+
+    With `wrapped` sums are of angles: a multiple of 2 pi less, which keeps digits in
+    a long sequence. Rows that no sequence owns are zero, and the total of a sequence
+    without tokens is its init. Sequences are as for `delta.recurrence`.
+
+    Example:
+
+    ```mlir
+    %phi, %end = delta.running_sum %theta init(%p0 : tensor<?x4x64xf32>)
+        cu_seqlens(%cu : tensor<?xi64>) wrapped
+        : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
+    ```
+  }];
+  let arguments = (ins Delta_FloatTensor:$x, Optional<Delta_FloatTensor>:$init,
+                       Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       UnitAttr:$reverse, UnitAttr:$wrapped);
+  let results = (outs Delta_FloatTensor:$sums, Delta_FloatTensor:$total);
+  let assemblyFormat = [{
+    $x (`init` `(` $init^ `:` type($init) `)`)?
+    (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)?
+    (`reverse` $reverse^)? (`wrapped` $wrapped^)? attr-dict
+    `:` type($x) `->` type($total)
   }];
   let hasVerifier = 1;
 }

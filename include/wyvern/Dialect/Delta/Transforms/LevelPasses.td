@@ -26,7 +26,9 @@ def FormLevelsPass : Pass<"delta-form-levels"> {
 
     So a level costs what a value head costs. A sequence has at most 2^(L-1) tokens: the
     function gets that number as `delta.max_tokens`, for the runtime to check. The final
-    state must not be read, for the heads do not hold it.
+    state must not be read, for the heads do not hold it; of a recurrence with positions
+    it is the scan's, a state for each level, tokens are counted from the positions, and
+    rows past a sequence's end empty nothing.
 
     Before:
 

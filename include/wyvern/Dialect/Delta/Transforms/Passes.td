@@ -51,6 +51,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
 
     A decay a channel is read many times, in f32, by all maps of a layer: a `chunk_map` in
     front of the scan makes it.
+    What a spec computes comes as maps of chunks of one token, which get chunks as long as
+    the scan's. It computes numbers a row, and sums and products of rows, itself.
 
     Before:
 

@@ -323,14 +323,19 @@ def Sched_PutOp : Sched_Op<"put"> {
     the chunk. Those of `depth` ahead, the most that there are (K42), take the place of
     the running chunk's: they are put when the other role has done with these.
 
+    A `late` put of such a role is done where the other one gets the tiles, behind all
+    that it does before that: the tiles may then lie where others did that it has done
+    with. It is for blocks of one chunk, which no put of another chunk delays (K51).
+
     Example: see `sched.kernel`.
   }];
   let arguments = (ins Variadic<Delta_FloatTensor>:$tiles,
                        Arg<Sched_ChannelType, "",
                            [MemRead, MemWrite]>:$channel,
-                       DefaultValuedAttr<I64Attr, "0">:$ahead);
+                       DefaultValuedAttr<I64Attr, "0">:$ahead,
+                       UnitAttr:$late);
   let assemblyFormat = [{
-    $tiles `to` $channel (`ahead` $ahead^)? attr-dict
+    $tiles `to` $channel (`ahead` $ahead^)? (`late` $late^)? attr-dict
     `:` type($channel) `,` type($tiles)
   }];
   let hasVerifier = 1;

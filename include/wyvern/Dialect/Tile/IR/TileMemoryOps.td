@@ -568,4 +568,34 @@ def Tile_SumTokenColumnsOp : Tile_Op<"sum_token_columns"> {
   let hasVerifier = 1;
 }
 
+def Tile_ScanTokenColumnsOp : Tile_Op<"scan_token_columns"> {
+  let summary = "the block sums a lane's columns up to every token";
+  let description = [{
+    `delta.running_sum` of sequence `sequence` of `of`, for 32 columns of x[b, t, head,
+    channel], from 32 `block` on, as `tile.sum_token_columns` counts them. Rows are
+    `length` of batch row `batch` from `start` on; the last sequence gives zeros to those
+    from `end` to `tokens`. Warp i sums run i of rows, adds those in front in their order,
+    and goes through it again. Example:
+    ```mlir
+    tile.scan_token_columns %x to %y, %last from %init block %i
+        rows %i, %i, %i, %i, %i sequence %i of %i via %m reverse wrapped
+        : !tile.global<tensor<?x?x4x64xf32>, dense = true>,
+          !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x64xf32>>,
+          !tile.smem<1024xf32>, !tile.global<tensor<?x4x64xf32>>
+    ```
+  }];
+  let arguments = (ins Tile_GlobalType:$x, Tile_GlobalType:$y,
+                       Tile_GlobalType:$total, Optional<Tile_GlobalType>:$init,
+                       Index:$block, Index:$batch, Index:$start, Index:$length,
+                       Index:$end, Index:$tokens, Index:$sequence, Index:$of,
+                       Tile_SmemType:$scratch, UnitAttr:$reverse, UnitAttr:$wrapped);
+  let assemblyFormat = [{
+    $x `to` $y `,` $total (`from` $init^)? `block` $block `rows` $batch `,` $start `,`
+    $length `,` $end `,` $tokens `sequence` $sequence `of` $of `via` $scratch
+    (`reverse` $reverse^)? (`wrapped` $wrapped^)? attr-dict `:` type($x) `,` type($y) `,`
+    type($total) `,` type($scratch) (`,` type($init)^)?
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // WYVERN_DIALECT_TILE_IR_TILEMEMORYOPS

@@ -92,6 +92,40 @@ def Tile_RelayoutOp : Tile_Op<"relayout", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_HalfColumnsOp : Tile_Op<"half_columns", [Pure]> {
+  let summary = "one half of the columns of a tile in registers";
+  let description = [{
+    The first half, or with `second` the other one. Each thread has columns of both, so
+    nothing moves.
+
+    Example: `%b = tile.half_columns second %x
+        : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$source, UnitAttr:$second);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat = [{
+    (`second` $second^)? $source attr-dict `:` type($source) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_JoinColumnsOp
+    : Tile_Op<"join_columns", [Pure, AllTypesMatch<["a", "b"]>]> {
+  let summary = "two tiles in registers side by side";
+  let description = [{
+    The halves of the columns of the result.
+
+    Example: `%y = tile.join_columns %a, %b
+        : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x128xf32, #tile.layout<acc>>`
+  }];
+  let arguments = (ins Tile_AnyTensor:$a, Tile_AnyTensor:$b);
+  let results = (outs Tile_AnyTensor:$result);
+  let assemblyFormat = [{
+    $a `,` $b attr-dict `:` type($a) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_SumGroupsOp : Tile_Op<"sum_groups", [Pure]> {
   let summary = "sums of neighbours in a warp-held vector";
   let description = [{

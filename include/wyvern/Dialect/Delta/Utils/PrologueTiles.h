@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUETILES_H
-#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUETILES_H
+#ifndef WYVERN_DIALECT_DELTA_UTILS_PROLOGUETILES_H
+#define WYVERN_DIALECT_DELTA_UTILS_PROLOGUETILES_H
 
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
@@ -36,13 +36,16 @@ public:
   /// -e^A softplus(raw + bias), or with a bound below 0
   /// bound * sigmoid(e^A (raw + bias)).
   Value decay(Value raw, Value logA, Value bias, std::optional<double> bound);
+  /// Returns log decays that sums over a chunk have digits for.
+  Value boundDecay(Value gates);
+  /// Returns log(1 + e^x).
+  Value softplus(Value x);
 
 private:
   Value splat(double value, Value like) {
     return tile.splat(value, shapeOf(like));
   }
   Value sumOfSquares(Value rows);
-  Value softplus(Value x);
   Value along(Value x, Value like);
 
   ImplicitLocOpBuilder &b;
@@ -53,4 +56,4 @@ private:
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PROLOGUETILES_H
+#endif // WYVERN_DIALECT_DELTA_UTILS_PROLOGUETILES_H

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "PrologueTiles.h"
+#include "wyvern/Dialect/Delta/Utils/PrologueTiles.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -80,16 +80,24 @@ Value PrologueTiles::along(Value x, Value like) {
                         llvm::to_vector(llvm::seq<int64_t>(0, added)));
 }
 
-/// Chunks add up their decays: below -104 (in f64 -746) e^g is 0, and the sums
-/// would lose digits, or be no numbers.
+/// Below -104 (in f64 -746) e^g is 0, which is as far as sums over a chunk go
+/// without losing digits, or being no numbers.
+static double getLeastDecay(FloatType compute) {
+  return compute.isF64() ? -746 : -104;
+}
+
+Value PrologueTiles::boundDecay(Value gates) {
+  Value least = splat(getLeastDecay(compute), gates);
+  return arith::MaximumFOp::create(b, gates, least);
+}
+
 Value PrologueTiles::decay(Value raw, Value logA, Value bias,
                            std::optional<double> bound) {
   Value speed = tile.exp(logA);
   Value x = tile.add(raw, along(bias, raw));
   Value gates = bound ? rate(tile.mul(along(speed, raw), x), *bound)
                       : tile.mul(along(tile.neg(speed), raw), softplus(x));
-  double least = compute.isF64() ? -746 : -104;
-  if (isOneToken || (bound && *bound >= least))
+  if (isOneToken || (bound && *bound >= getLeastDecay(compute)))
     return gates;
-  return arith::MaximumFOp::create(b, gates, splat(least, gates));
+  return boundDecay(gates);
 }

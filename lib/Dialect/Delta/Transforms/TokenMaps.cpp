@@ -1,0 +1,295 @@
+//===- TokenMaps.cpp - What is computed for each token by itself ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TokenMaps.h"
+
+#include "wyvern/Dialect/Delta/Analysis/TimeDims.h"
+#include "wyvern/Dialect/Delta/Utils/ExtendProgram.h"
+#include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+//===----------------------------------------------------------------------===//
+// Longer chunks
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Gives one map longer chunks: what has rows gets more of them.
+class MapWidener {
+public:
+  MapWidener(ChunkMapOp map, int64_t chunk,
+             function_ref<int64_t(int64_t)> getTileRows)
+      : map(map), chunk(chunk), getTileRows(getTileRows), time(map),
+        b(map.getLoc(), map) {}
+
+  LogicalResult widen();
+
+private:
+  LogicalResult checkRows();
+  int64_t countRows(int64_t perToken) {
+    int64_t tile = getTileRows(perToken);
+    return tile ? tile : chunk * perToken;
+  }
+  BindingAttr widenBinding(BindingAttr binding);
+  RankedTensorType widenType(Value tile);
+  void widenOp(Operation *op);
+  /// `value`, which is alike along rows, as a tile of `type`.
+  Value conform(Value value, RankedTensorType type);
+
+  ChunkMapOp map;
+  int64_t chunk;
+  function_ref<int64_t(int64_t)> getTileRows;
+  TimeDims time;
+  ImplicitLocOpBuilder b;
+};
+} // namespace
+
+LogicalResult MapWidener::checkRows() {
+  for (Operation &op : map.getBlock().without_terminator())
+    for (const TileLoop &loop : cast<ChunkRegionOpInterface>(op).getLoops()) {
+      bool ofRows = loop.isTime || llvm::any_of(loop.dims, [&](TileDim dim) {
+                      return time.getRows(dim.first, dim.second) != 0;
+                    });
+      if (ofRows && (loop.isMixed || loop.isTime))
+        return op.emitOpError()
+               << "combines rows of a chunk; a map of chunks of one token that "
+                  "makes operands of a recurrence computes each row by itself";
+    }
+  return success();
+}
+
+BindingAttr MapWidener::widenBinding(BindingAttr binding) {
+  SmallVector<BoundDim> dims(binding.getDims());
+  for (BoundDim &dim : dims)
+    if (dim.kind == DimKind::time)
+      dim.rows = getTileRows(dim.multiple);
+  return BindingAttr::get(map.getContext(), dims);
+}
+
+RankedTensorType MapWidener::widenType(Value tile) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  for (auto [dim, size] : llvm::enumerate(shape))
+    if (int64_t rows = time.getRows(tile, dim))
+      size = countRows(rows);
+  return type.clone(shape);
+}
+
+Value MapWidener::conform(Value value, RankedTensorType type) {
+  if (value.getType() == type)
+    return value;
+  Operation *def = value.getDefiningOp();
+  b.setInsertionPointAfter(def);
+  if (std::optional<double> splat = getSplat(value))
+    return TileBuilder(b, cast<FloatType>(type.getElementType()))
+        .splat(*splat, type.getShape());
+  if (isa<tensor::EmptyOp>(def))
+    return tensor::EmptyOp::create(b, type.getShape(), type.getElementType());
+  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
+    return TileBuilder(b, cast<FloatType>(type.getElementType()))
+        .broadcast(broadcast.getInput(), type.getShape(),
+                   broadcast.getDimensions());
+  // Elementwise work on what is alike along rows.
+  IRMapping mapping;
+  for (Value operand : def->getOperands())
+    mapping.map(operand, conform(operand, type));
+  b.setInsertionPointAfter(def);
+  Operation *clone = b.clone(*def, mapping);
+  clone->getResult(0).setType(type);
+  return clone->getResult(0);
+}
+
+void MapWidener::widenOp(Operation *op) {
+  // Constants and shapes are made anew where what has rows reads them.
+  if (isa<arith::ConstantOp, tensor::EmptyOp>(op))
+    return;
+  RankedTensorType type = widenType(op->getResult(0));
+  auto conformOperand = [&](OpOperand &operand) {
+    operand.set(conform(operand.get(), type));
+  };
+  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(op))
+    conformOperand(broadcast.getInitMutable());
+  else if (auto reduce = dyn_cast<linalg::ReduceOp>(op))
+    conformOperand(reduce.getInitsMutable()[0]);
+  else if (op->hasTrait<OpTrait::Elementwise>())
+    llvm::for_each(op->getOpOperands(), conformOperand);
+  for (Value result : op->getResults())
+    result.setType(widenType(result));
+}
+
+LogicalResult MapWidener::widen() {
+  if (failed(checkRows()))
+    return failure();
+  auto widenAll = [&](ArrayAttr bindings) {
+    return b.getArrayAttr(llvm::map_to_vector(
+        bindings.getAsRange<BindingAttr>(),
+        [&](BindingAttr binding) { return Attribute(widenBinding(binding)); }));
+  };
+  map.setChunk(chunk);
+  map.setInBindingsAttr(widenAll(map.getInBindings()));
+  map.setOutBindingsAttr(widenAll(map.getOutBindings()));
+  for (unsigned i = 0; i < map.getIns().size(); ++i)
+    map.getInArg(i).setType(widenType(map.getInArg(i)));
+  for (Operation &op :
+       llvm::make_early_inc_range(map.getBlock().without_terminator()))
+    widenOp(&op);
+  for (auto [i, out] : llvm::enumerate(map.getYield().getOutsMutable())) {
+    auto type = cast<RankedTensorType>(map.getOuts()[i].getType());
+    out.set(conform(out.get(), map.getOutBinding(i).getTileType(
+                                   type, chunk, map.getCompute())));
+  }
+  SmallVector<Operation *> ops = llvm::to_vector(
+      llvm::make_pointer_range(map.getBlock().without_terminator()));
+  for (Operation *op : llvm::reverse(ops))
+    if (isOpTriviallyDead(op))
+      op->erase();
+  return success();
+}
+
+/// Adds the maps of one token that make `value`, itself or as a factor of it.
+static void collectTokenMaps(Value value, llvm::SetVector<ChunkMapOp> &maps) {
+  Operation *def = value ? value.getDefiningOp() : nullptr;
+  if (auto map = dyn_cast_or_null<ChunkMapOp>(def); map && map.getChunk() == 1)
+    maps.insert(map);
+  if (isa_and_nonnull<arith::MulFOp>(def))
+    for (Value operand : def->getOperands())
+      collectTokenMaps(operand, maps);
+}
+
+LogicalResult
+delta::widenTokenMaps(RecurrenceOp op, int64_t chunk,
+                      function_ref<int64_t(int64_t)> getTileRows) {
+  llvm::SetVector<ChunkMapOp> maps;
+  for (Value operand : op->getOperands())
+    collectTokenMaps(operand, maps);
+  for (ChunkMapOp map : maps)
+    if (failed(MapWidener(map, chunk, getTileRows).widen()))
+      return failure();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Into the program that reads them
+//===----------------------------------------------------------------------===//
+
+/// True for a matrix that costs little to make again wherever it is read, and
+/// is zero where rows are.
+static bool isCheapMatrix(Value tile) {
+  if (auto arg = dyn_cast<BlockArgument>(tile)) {
+    auto map = cast<ChunkMapOp>(arg.getOwner()->getParentOp());
+    return map.getInBinding(arg.getArgNumber() - 1).has(DimKind::time);
+  }
+  Operation *def = tile.getDefiningOp();
+  auto isCheap = [](Value operand) { return isCheapMatrix(operand); };
+  if (isa<arith::MulFOp>(def))
+    return llvm::all_of(def->getOperands(), [&](Value operand) {
+      return getSplat(operand) || isCheap(operand);
+    });
+  // A number a row, or one for all.
+  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
+    return llvm::is_contained(broadcast.getDimensions(), 1);
+  return isa<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
+         llvm::none_of(def->getOperands(),
+                       [](Value operand) {
+                         return operand.getDefiningOp<linalg::BroadcastOp>() !=
+                                nullptr;
+                       }) &&
+         llvm::all_of(def->getOperands(), isCheap);
+}
+
+/// Returns the in of `program` that is `tensor` by `binding`, or a new one.
+static Value findOrAddIn(RewriterBase &rewriter,
+                         ChunkProgramOpInterface program, Value tensor,
+                         BindingAttr binding, Type tile) {
+  for (auto [i, in] : llvm::enumerate(program.getIns()))
+    if (in == tensor && program.getInBinding(i) == binding)
+      return program.getInArg(i);
+  return addIn(rewriter, program, tensor, binding, tile);
+}
+
+/// Returns what sums the products along rows that `reduce` does, as roles on
+/// the CUDA cores have sums; null if it sums something else.
+static Value makeRowSums(OpBuilder &builder, linalg::ReduceOp reduce,
+                         IRMapping &mapping) {
+  auto product = reduce.getInputs().front().getDefiningOp<arith::MulFOp>();
+  if (!product || reduce.getDimensions() != ArrayRef<int64_t>(1))
+    return {};
+  ImplicitLocOpBuilder b(reduce.getLoc(), builder);
+  AffineExpr m, k;
+  bindDims(b.getContext(), m, k);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(2, 0, results, b.getContext());
+  };
+  auto element = cast<FloatType>(getElementTypeOrSelf(product.getType()));
+  return TileBuilder(b, element)
+      .contract(mapping.lookup(product.getLhs()),
+                mapping.lookup(product.getRhs()),
+                mapping.lookup(reduce.getInits().front()),
+                {map({m, k}), map({m, k}), map({m})});
+}
+
+/// Clones into `program` what makes `tile` of a map; `mapping` has the tiles
+/// that are there.
+static Value cloneTile(RewriterBase &rewriter, ChunkProgramOpInterface program,
+                       ChunkMapOp map, Value tile, IRMapping &mapping) {
+  if (Value known = mapping.lookupOrNull(tile))
+    return known;
+  Value made;
+  if (auto arg = dyn_cast<BlockArgument>(tile)) {
+    unsigned number = arg.getArgNumber() - 1;
+    made = findOrAddIn(rewriter, program, map.getIns()[number],
+                       map.getInBinding(number), arg.getType());
+  } else {
+    Operation *def = tile.getDefiningOp();
+    for (Value operand : def->getOperands())
+      cloneTile(rewriter, program, map, operand, mapping);
+    auto reduce = dyn_cast<linalg::ReduceOp>(def);
+    if (reduce && program.getChunk() == 1)
+      made = makeRowSums(rewriter, reduce, mapping);
+    if (!made) {
+      rewriter.clone(*def, mapping);
+      return mapping.lookup(tile);
+    }
+  }
+  mapping.map(tile, made);
+  return made;
+}
+
+llvm::SmallDenseMap<Value, Value>
+delta::fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
+                     Value masked) {
+  IRRewriter rewriter(builder);
+  llvm::SmallDenseMap<Operation *, IRMapping> mappings;
+  llvm::SmallDenseMap<Value, Value> fused;
+  for (unsigned i = 0, end = program.getIns().size(); i < end; ++i) {
+    Value in = program.getIns()[i];
+    auto map = in.getDefiningOp<ChunkMapOp>();
+    if (!map || static_cast<int64_t>(map.getChunk()) != program.getChunk())
+      continue;
+    unsigned number = cast<OpResult>(in).getResultNumber();
+    Value tile = map.getYield().getOuts()[number];
+    bool isStep = program.getChunk() == 1;
+    if (map.getOutBinding(number) != program.getInBinding(i) ||
+        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile)))
+      continue;
+    Value made = cloneTile(rewriter, program, map, tile, mappings[map]);
+    if (in == masked && !isStep)
+      made = MaskRowsOp::create(rewriter, in.getLoc(), made.getType(), made,
+                                program.getValid(), /*rows=*/1);
+    fused[program.getInArg(i)] = made;
+  }
+  builder.restoreInsertionPoint(rewriter.saveInsertionPoint());
+  return fused;
+}

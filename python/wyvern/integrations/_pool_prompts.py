@@ -86,8 +86,8 @@ def chunk_gated_delta_rule(
         "head", (q.shape[1], v.shape[1]), (q.shape[2], v.shape[2]), q.dtype, kind, tuple(parts),
         float(q.shape[2] ** -0.5 if not scale else scale),
     )
-    packed = {name: x[None] if x.dim() > 1 else x for name, x in operands.items()}
-    o = decoder.prefill(**packed, state=pool, read_slots=read, write_slots=write, cu_seqlens=cu_seqlens)[0]
+    packed = [x[None] if x.dim() > 1 else x for x in map(operands.__getitem__, decoder.operands)]
+    o = decoder.prefill(*packed, state=pool, read_slots=read, write_slots=write, cu_seqlens=cu_seqlens)[0]
     o = o if output is None else output.copy_(o)
     return (o, pool) if output_final_state else o
 

@@ -112,7 +112,7 @@ class _Programs:
         operands, (state, read_slots, write_slots, lengths, *seeds) = tensors[:count], tensors[count:]
         program = self.of(operands[0].device.type)
         given = dict(zip(self.operands, operands))
-        given = with_seeds(program, given, *(seeds or [None]), writes=write_slots is not None)
+        given = with_seeds(program, given, next(iter(seeds), None), write_slots is not None)
         with torch.no_grad():
             return program._advance(state, read_slots, write_slots, lengths, given)
 

@@ -423,10 +423,9 @@ def Tile_StoreVectorOp : Tile_Op<"store_vector"> {
 def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
   let summary = "a matrix in any strides from device memory into registers";
   let description = [{
-    Register element (i, j) is `global[coords]` with i added to coordinate `dims[0]`
-    and j to `dims[1]`. A null global reads as zero. Element by element: for states,
-    once a sequence. With `pairs` two neighbours along j are one access where they lie
-    side by side in memory, and all other strides are even.
+    Register element (i, j) is `global[coords]` with i added to coordinate `dims[0]` and j to
+    `dims[1]`. A null global reads as zero. Element by element: for states, once a sequence; with
+    `pairs` two along j at once, where they lie side by side and all other strides are even.
 
     Example:
 

@@ -298,6 +298,7 @@ int64_t ChunkProgramOpInterface::countMatmulFlops() {
 //===----------------------------------------------------------------------===//
 
 Loops LevelRowsOp::getLoops() { return {rows({{getY(), 0}})}; }
-bool LevelRowsOp::isCheap() { return true; }
+// A chain reads no number a sequence: it takes the rows from a map.
+bool LevelRowsOp::isCheap() { return !getStart(); }
 SmallVector<OpOperand *> LevelRowsOp::getRoundedOperands() { return {}; }
 int64_t LevelRowsOp::getMatmulFlops() { return 0; }

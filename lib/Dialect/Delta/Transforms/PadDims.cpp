@@ -183,6 +183,7 @@ struct PadDimsPass : wyvern::delta::impl::PadDimsPassBase<PadDimsPass> {
 
   void runOnOperation() override {
     // The columns of halves that grow would be none of what they are halves of.
+    int64_t least = columns;
     auto checkHalf = [&](Operation *op) {
       Value half = isa<SplitColumnsOp>(op)  ? op->getResult(0)
                    : isa<JoinColumnsOp>(op) ? op->getOperand(0)
@@ -190,13 +191,12 @@ struct PadDimsPass : wyvern::delta::impl::PadDimsPassBase<PadDimsPass> {
       if (!half)
         return WalkResult::advance();
       auto type = cast<RankedTensorType>(half.getType());
-      if (type.getDimSize(1) % columns == 0)
+      if (type.getDimSize(1) % least == 0)
         return WalkResult::advance();
       op->emitOpError() << "has halves of " << type.getDimSize(1)
-                        << " columns; the GPU path takes multiples of "
-                        << columns << ", as rotated rows of " << 2 * columns
-                        << " channels have (target \"cpu\" takes "
-                        << "all)";
+                        << " columns; the GPU path takes multiples of " << least
+                        << ", as rotated rows of " << 2 * least
+                        << " channels have (target \"cpu\" takes all)";
       return WalkResult::interrupt();
     };
     if (getOperation()->walk(checkHalf).wasInterrupted())

@@ -103,9 +103,11 @@ static void addDifferentiated(OpPassManager &pm,
 }
 
 static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
-  // The step is one kernel: nothing of it is worth a trip through memory, and
-  // no product reads an operand as it was loaded, for which scales would move.
+  // The step is one kernel: nothing of it is worth a trip through memory. The
+  // scales of norms leave rows, which then are in registers once, and no product
+  // waits for a sum of squares.
   if (options.isStep()) {
+    pm.addPass(delta::createSimplifyPass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     return;

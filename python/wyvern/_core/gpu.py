@@ -16,7 +16,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
 from .pieces import InPieces
-from .programs import HasBackward, TensorInfo, refuse_grad
+from .programs import HasBackward, TensorInfo, refuse_grad, wants_grad
 from .prompts import Prefills
 from .signature import count_slots
 from .steps import Decodes
@@ -226,13 +226,20 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
             "write_slots": write_slots,
             "lengths": lengths,
         }
-        adaptor = adaptor_of(given.get(self._main.name))
-        if adaptor is not None and self.decodes and len(given) == len(self.inputs):
-            refuse_grad(self.name, given.values())
-            results = self.run_as_is(adaptor, tuple(map(given.get, self.inputs)), None)
-            if results is not None:
-                return results[0]
+        o = self.advance_as_is(given)
+        if o is not None:
+            return o
+        refuse_grad(self.name, given.values())
         return super()._advance(state, read_slots, write_slots, lengths, inputs)
+
+    def advance_as_is(self, given: dict[str, Any]) -> Any:
+        """Runs a program that decodes on all its inputs by name, None where one is left out, and
+        returns o. Returns None where one is not as the kernel takes it, is missing or requires grad,
+        after which nothing has been run."""
+        adaptor = adaptor_of(given.get(self._main.name))
+        if adaptor is None or adaptor.exchange is None or self._empty is not None or not self.decodes:
+            return None
+        return self._rt.advance(adaptor.exchange, given, wants_grad())
 
     def _run_on_copies(
         self,

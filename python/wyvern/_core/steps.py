@@ -8,6 +8,7 @@ accepted, on a pool of states.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
@@ -90,7 +91,7 @@ class Decodes:
     name: str
     inputs: Mapping[str, TensorInfo]
 
-    @property
+    @functools.cached_property
     def decodes(self) -> bool:
         """Whether it was compiled for serving, and has step, verify and commit."""
         state = self.inputs.get("state")

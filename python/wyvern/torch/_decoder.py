@@ -45,7 +45,6 @@ class _Programs:
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
-        self._order: Optional[tuple[int, ...]] = None  # of the program's inputs among ours
         self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
         # Windows of a convolution are written, too.
         kinds = {x: f"Tensor(w{i}!)" if inputs[x].in_place else "Tensor" for i, x in enumerate(self.operands)}
@@ -94,17 +93,11 @@ class _Programs:
             self.compiled[kind] = program
         return program
 
-    def run_as_is(self, tensors: tuple[Any, ...]) -> Optional[torch.Tensor]:
-        """The same past the dispatcher; None where the tensors are not plain ones of a GPU as the
-        kernel takes them, or it has not been compiled."""
+    def run_as_is(self, given: dict[str, Any]) -> Optional[torch.Tensor]:
+        """The same past the dispatcher, of all inputs by name; None where the tensors are not plain ones of a
+        GPU as the kernel takes them, or it has not been compiled."""
         program = self.compiled.get("cuda")
-        if program is None or not _tensors.is_gpu(tensors[0].device):
-            return None
-        if self._order is None:
-            places = {name: i for i, name in enumerate((*self.operands, *_POOL))}
-            self._order = tuple(places[name] for name in program.inputs)
-        results = program.run_as_is(_tensors, tuple([tensors[i] for i in self._order]), None)
-        return None if results is None else results[0]
+        return None if program is None else program.advance_as_is(given)
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
@@ -403,10 +396,19 @@ class Decoder:
         ends = [n * every - position for n in range(position // every + 1, last // every + 1)]
         return _prefill.in_pieces(whole, made, state, slots, form, ends, kept)
 
-    def _call(self, operands, named, *pool):  # type: ignore[no-untyped-def]
+    def _call(self, operands, named, state, read_slots, write_slots, lengths, seeds):  # type: ignore[no-untyped-def]
         programs = self._programs
-        state, read_slots, write_slots, _, seeds = pool
-        tensors = (*bind(programs.name, self.operands, operands, named), *pool)
+        pool = {"state": state, "read_slots": read_slots, "write_slots": write_slots, "lengths": lengths}
+        is_random = self.pool.rounding == "stochastic"
+        # What lacks or does not take seeds is for the program to say.
+        is_fit = write_slots is None or (seeds is not None) == is_random
+        is_whole = len(operands) + len(named) == len(self.operands)  # less, where one is given twice
+        if is_fit and is_whole and not _slot_checks.is_on and _direct.is_quiet():
+            given = {**dict(zip(self.operands, operands)), **named, **pool}
+            o = programs.run_as_is(given | {"seeds": seeds} if is_random else given)
+            if o is not None:
+                return o
+        tensors = (*bind(programs.name, self.operands, operands, named), *pool.values(), seeds)
         if _direct.needs_gradient(tensors):
             raise NotImplementedError(
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "
@@ -414,7 +416,4 @@ class Decoder:
             )
         if _slot_checks.is_on:
             _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
-        # What lacks or does not take seeds is for the program to say.
-        is_fit = write_slots is None or (seeds is not None) == (self.pool.rounding == "stochastic")
-        o = programs.run_as_is(tensors) if is_fit and _direct.is_quiet() else None
-        return programs.op(*tensors) if o is None else o
+        return programs.op(*tensors)

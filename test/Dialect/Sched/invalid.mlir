@@ -356,7 +356,25 @@ func.func @role_k50(%x: tensor<?x?x2x64xbf16>) {
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
     // expected-error @+1 {{(K50) has share_rows: expected a role on_cores; others get their rows from channels}}
-    sched.role "plain" warps 4 share_rows {
+    sched.role "plain" warps 4 share_rows 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
+        sched.store %X to %out : tensor<1x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k51(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K51) has share_rows 65: expected from 1 to 64 tokens whose rows are there at once}}
+    sched.role "plain" warps 4 on_cores share_rows 65 {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
         sched.store %X to %out : tensor<1x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>

@@ -1754,17 +1754,34 @@ func.func @conv_row_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 st
 
 // -----
 
-func.func @share_rows_c1(%x: tensor<1x64xf32>, %h: index, %s: !tile.smem<128xf32>) {
+func.func @put_rows_c1(%x: tensor<1x64xf32>, %n: index, %s: !tile.smem<2x64xf32>) {
   // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
-  %y = tile.share_rows %x half %h through %s : !tile.smem<128xf32>, (tensor<1x64xf32>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+  tile.put_rows %x at %n in %s : !tile.smem<2x64xf32>, tensor<1x64xf32>
   return
 }
 
 // -----
 
-func.func @share_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %h: index, %s: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C2) expected a result of the same f32 elements for each tile, and scratch of twice as many f32 as these have together, 128, found}}
-  %y = tile.share_rows %x half %h through %s : !tile.smem<64xf32>, (tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+func.func @put_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %y: tensor<1xf32, #tile.spread<[_]>>, %n: index,
+                       %s: !tile.smem<2x65xf32>) {
+  // expected-error @+1 {{(C2) expected tiles of f32, and a matrix of f32 whose rows hold all of them, each in a multiple of 4 elements: 68, found}}
+  tile.put_rows %x, %y at %n in %s : !tile.smem<2x65xf32>, tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, tensor<1xf32, #tile.spread<[_]>>
+  return
+}
+
+// -----
+
+func.func @get_rows_c1(%n: index, %s: !tile.smem<2x64xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %x = tile.get_rows at %n in %s : !tile.smem<2x64xf32> -> tensor<1x64xf32>
+  return
+}
+
+// -----
+
+func.func @get_rows_c2(%n: index, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C2) expected tiles of f32, and a matrix of f32 whose rows hold all of them, each in a multiple of 4 elements: 64, found}}
+  %x = tile.get_rows at %n in %s : !tile.smem<128xf32> -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
   return
 }
 

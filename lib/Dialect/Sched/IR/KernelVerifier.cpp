@@ -145,6 +145,10 @@ static LogicalResult verifyOnCores(KernelOp kernel) {
       return role.emitOpError()
              << "(K50) has share_rows: expected a role on_cores; others get "
                 "their rows from channels";
+    if (auto rows = role.getShareRows(); rows && (*rows < 1 || *rows > 64))
+      return role.emitOpError()
+             << "(K51) has share_rows " << *rows
+             << ": expected from 1 to 64 tokens whose rows are there at once";
     if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
                               !kernel.getChannels().empty() ||
                               role.getSplit() != 1 || role.getCopies() != 1))

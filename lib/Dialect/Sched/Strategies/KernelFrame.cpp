@@ -91,7 +91,8 @@ RoleOp sched::createRole(OpBuilder &builder, KernelOp kernel, StringRef name,
   builder.setInsertionPointToEnd(&kernel.getBlock());
   auto role = RoleOp::create(builder, kernel.getLoc(), name, warps, /*split=*/1,
                              /*copies=*/1, /*registers=*/IntegerAttr(),
-                             /*within=*/StringAttr());
+                             /*within=*/StringAttr(), /*on_cores=*/false,
+                             /*share_rows=*/IntegerAttr(), /*divided=*/false);
   builder.setInsertionPointToStart(&role.getBody().emplaceBlock());
   return role;
 }

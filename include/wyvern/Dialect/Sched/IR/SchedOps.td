@@ -167,9 +167,10 @@ def Sched_RoleOp : Sched_Op<"role", [
     its threads so that a row of the state is summed by a few lanes, and it loads and
     stores them itself. It suits chunks of one token, for which a tensor core's tile is
     nearly empty. It is alone in its kernel, which has no channels (K46). With
-    `share_rows` a token's rows are loaded a token ahead, each element by one thread, and
-    reach the others through shared memory: what a row passes through in front of all else
-    (`delta.conv_row`) is then computed once a block, and no token waits for its rows.
+    `share_rows n` rows are loaded by one thread an element, those of n tokens at once, and
+    reach the others through shared memory, so that the tokens between wait for none; what a
+    row passes through in front of all else (`delta.conv_row`) is computed once a block. In a
+    call of one token each thread loads its own rows where nothing asks for that.
 
     A `divided` role of a kernel with `cluster` does a part in each block: an equal part
     of the dimension that matrices which it stores have, and that it neither sums over
@@ -186,7 +187,8 @@ def Sched_RoleOp : Sched_Op<"role", [
                        DefaultValuedAttr<I64Attr, "1">:$copies,
                        OptionalAttr<I64Attr>:$registers,
                        OptionalAttr<StrAttr>:$within, UnitAttr:$on_cores,
-                       UnitAttr:$share_rows, UnitAttr:$divided);
+                       OptionalAttr<I64Attr>:$share_rows,
+                       UnitAttr:$divided);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?

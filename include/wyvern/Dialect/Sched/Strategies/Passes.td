@@ -79,9 +79,10 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     What it takes is the time to read and to write the states, so what counts is that many
     reads are in flight: the parts are so large that the role's threads hold `elements`
     elements of the state each, and `min_blocks` is what the registers then leave room
-    for. Rows that pass through a convolution are computed once a block, an element a
+    for. Rows are loaded for `rows` tokens at once, `share_rows`, so that a draft waits for
+    them less often, unless those of the keys are many. Rows that pass through a convolution are computed once a block, an element a
     thread, and a step that sums over the split dimension (the norm of an epilogue) has its blocks wait for
-    each other in every token, as a cluster: in both cases the role has `share_rows`.
+    each other in every token, as a cluster: both share rows in a call of one token, too.
 
     A program of other chunks, or without slots, is left for other strategies, with a
     remark.
@@ -113,9 +114,9 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
            "most warps of a block">,
     Option<"elements", "elements", "int64_t", /*default=*/"64",
            "elements of the state that a thread holds">,
-    Option<"shareRows", "share-rows", "bool", /*default=*/"false",
-           "bring a token's rows through shared memory, a token ahead, though nothing in "
-           "front of the step asks for it">
+    Option<"rows", "rows", "int64_t", /*default=*/"2",
+           "tokens whose rows are brought through shared memory at once; 0: each thread loads "
+           "its own, where nothing asks for more">
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">,

@@ -681,6 +681,38 @@ func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.glo
 
 // -----
 
+func.func @store_rows_c7(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %s: !tile.smem<64x64xbf16>, %i: index, %b: i1) {
+  // expected-error @+1 {{(C7) may be added: expected no staging tile; memory adds what comes from registers}}
+  tile.store_rows %x to %g[%i, %i, %i, %i] dim 1 valid %i via %s added %b barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x4x64xbf16>>, !tile.smem<64x64xbf16>
+  return
+}
+
+// -----
+
+tile.kernel @begin_turns_c1(%n: index) grid 2 * sequences warps 4 min_blocks 1 operands ["tokens"] {
+  %turns = tile.alloc : !tile.smem<4xf32>
+  // expected-error @+1 {{(C1) expected a kernel of clusters, found one whose blocks are launched one by one}}
+  tile.begin_turns %turns : !tile.smem<4xf32>
+}
+
+// -----
+
+func.func @pass_turns_c2(%turns: !tile.smem<8xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected a number for each of the 4 warps of a warpgroup, found '!tile.smem<8xf32>'}}
+  tile.pass_turns %turns[%i] to %i : !tile.smem<8xf32>
+  return
+}
+
+// -----
+
+func.func @await_turns_c2(%turns: !tile.smem<64xf32>, %i: index) {
+  // expected-error @+1 {{(C2) expected a number for each of the 4 warps of a warpgroup, found '!tile.smem<64xf32>'}}
+  tile.await_turns %turns[%i] : !tile.smem<64xf32>
+  return
+}
+
+// -----
+
 func.func @copy_rows_c1(%z: !tile.smem<64x64xbf16>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x64xbf16>', found 3}}
   tile.copy_rows %z to %g[%i, %i, %i] dim 1 valid %i : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>

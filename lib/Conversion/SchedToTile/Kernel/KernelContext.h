@@ -32,6 +32,8 @@ struct KernelContext {
   /// The ring in which blocks of a cluster hand each other their summands of
   /// what a store stores.
   DenseMap<Operation *, Value> exchanges = DenseMap<Operation *, Value>();
+  /// The turns in which the blocks of a pair of heads store an out.
+  DenseMap<Operation *, Value> turns = DenseMap<Operation *, Value>();
   /// The shared tile that each out of matrices leaves through.
   DenseMap<Value, Value> staging = DenseMap<Value, Value>();
   std::optional<BlockLocation> location = std::nullopt;

@@ -133,6 +133,21 @@ static void addExchange(OpBuilder &builder, KernelContext &context,
       blocks);
 }
 
+/// Adds the turns in which the blocks of a pair of heads store out `i`; nothing
+/// for an out of each head.
+static void addTurns(OpBuilder &builder, KernelContext &context, unsigned i) {
+  BlockArgument out = context.kernel.getOutArgs()[i];
+  if (!context.kernel.isPairSum(out))
+    return;
+  sched::StoreOp store = findStore(out);
+  auto smem = tile::SmemType::get(builder.getContext(), tile::kWarpgroupWarps,
+                                  builder.getF32Type());
+  Value turns = tile::AllocOp::create(builder, store.getLoc(), smem,
+                                      /*transient=*/false, IntegerAttr());
+  tile::BeginTurnsOp::create(builder, store.getLoc(), turns);
+  context.turns[store] = turns;
+}
+
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
   for (sched::ChannelOp channel : context.kernel.getChannels())
     context.rings[channel.getChannel()] = addRing(builder, context, channel);
@@ -140,6 +155,8 @@ void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
     clearStages(builder, context, channel);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     addExchange(builder, context, i);
+  for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
+    addTurns(builder, context, i);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     context.staging[context.kernel.getOutArgs()[i]] =
         addStaging(builder, context, i);

@@ -7,10 +7,12 @@
 #include "RoleLowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
 
 /// Returns piece `number` of `parts` equal ones along dimension `dim` of a
 /// shared tile.
@@ -122,4 +124,79 @@ void RoleLowering::enterFirstBlock(sched::StoreOp store) {
                                         context.location->splitPart, index(0));
   auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
+}
+
+//===----------------------------------------------------------------------===//
+// Pairs of heads
+//===----------------------------------------------------------------------===//
+
+Value RoleLowering::isSecondOfPair() {
+  // By the block's number, which need not be held as its head would.
+  Value place = arith::RemUIOp::create(
+      builder, loc, tile::BlockIdOp::create(builder, loc), index(2));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, place,
+                               index(0));
+}
+
+/// Returns the first product that `tile` is the sum of, with what it is scaled
+/// by: until then nothing of it is in registers. Null if there is none.
+static Operation *findFirstProduct(Value tile) {
+  Operation *first = nullptr;
+  SmallVector<Value> summands = {tile};
+  while (!summands.empty()) {
+    Operation *def = summands.pop_back_val().getDefiningOp();
+    auto chunkOp = dyn_cast_or_null<ChunkRegionOpInterface>(def);
+    if (!chunkOp)
+      continue;
+    if (chunkOp.getMatmulFlops() > 0 &&
+        (!first || def->isBeforeInBlock(first)))
+      first = def;
+    if (auto product = dyn_cast<linalg::ContractOp>(def))
+      llvm::append_range(summands, product.getOutputs());
+    else if (def->hasTrait<OpTrait::Elementwise>())
+      llvm::append_range(summands, def->getOperands());
+  }
+  return first;
+}
+
+void RoleLowering::findTurns(Block &block) {
+  turnsAt.clear();
+  for (auto store : block.getOps<sched::StoreOp>())
+    if (context.turns.contains(store)) {
+      Operation *product = findFirstProduct(store.getTile());
+      turnsAt[product ? product : store.getOperation()].push_back(store);
+    }
+}
+
+void RoleLowering::takeTurns(Operation *op, const Visit &visit) {
+  auto stores = turnsAt.find(op);
+  if (stores == turnsAt.end())
+    return;
+  auto ifOp =
+      scf::IfOp::create(builder, loc, isSecondOfPair(), /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  for (sched::StoreOp store : stores->second) {
+    Value turns = context.turns.lookup(store);
+    builder.setInsertionPoint(ifOp.thenYield());
+    Value next = arith::AddIOp::create(builder, loc, visit.use, index(1));
+    tile::AwaitTurnsOp::create(builder, loc, turns, next);
+    builder.setInsertionPoint(ifOp.elseYield());
+    tile::PassTurnsOp::create(builder, loc, turns, visit.use, index(1));
+  }
+}
+
+void RoleLowering::passLastTurns() {
+  SmallVector<Value> passed;
+  for (auto store : role.getEachChunk().getBlock().getOps<sched::StoreOp>())
+    if (Value turns = context.turns.lookup(store))
+      passed.push_back(turns);
+  if (passed.empty())
+    return;
+  auto ifOp =
+      scf::IfOp::create(builder, loc, isSecondOfPair(), /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  for (Value turns : passed)
+    tile::PassTurnsOp::create(builder, loc, turns, context.location->count,
+                              index(1));
 }

@@ -72,13 +72,15 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
   enterFirstBlock(store);
   if (isState(type, binding))
     storeState(store, tiles.front(), visit);
+  else if (context.turns.contains(store))
+    storeMatrix(store, tiles, /*staging=*/Value(), isSecondOfPair(), visit);
   else if (!isVector)
     storeMatrix(store, tiles,
                 store.getDirect() ? Value()
                 : store.getVia()  ? lowering.getSharedTile(store.getVia())
                                   : getPart(context.staging.lookup(target),
                                             isSplit ? m : std::nullopt),
-                visit);
+                /*added=*/Value(), visit);
   else
     tile::StoreVectorOp::create(
         builder, loc, tiles.front(), context.arguments.lookup(target),
@@ -199,7 +201,8 @@ static bool isOwnPlace(Value staging, bool transpose) {
 /// Stores the tiles of an out: rows of a chunk as far as they are the
 /// sequence's, or all rows of what has a slot a chunk.
 void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
-                               Value staging, const Visit &visit) {
+                               Value staging, Value added,
+                               const Visit &visit) {
   auto target = cast<BlockArgument>(store.getTarget());
   int64_t m = *context.orientation.getM(store.getTile());
   BindingAttr binding = context.kernel.getBinding(target);
@@ -232,7 +235,7 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
     }
     tile::StoreRowsOp::create(
         builder, loc, tile, context.arguments.lookup(target), at, rowDim, left,
-        staging, /*transpose=*/m == 1, barrier, isOwn);
+        staging, /*transpose=*/m == 1, added, barrier, isOwn);
   }
 }
 

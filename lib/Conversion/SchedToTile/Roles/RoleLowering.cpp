@@ -109,6 +109,7 @@ LogicalResult RoleLowering::lower() {
     if (failed(lowered))
       return failure();
   }
+  passLastTurns();
   zeroUnownedRows();
   return success();
 }
@@ -197,6 +198,7 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
                                       const Visit &visit) {
   if (auto put = dyn_cast<sched::PutOp>(sink))
     return lowerPut(put, lowering, visit);
+  takeTurns(sink, visit);
   return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
 }
 
@@ -252,6 +254,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   if (sumsColumns())
     markFewRegisters(builder);
+  findTurns(block);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
@@ -274,6 +277,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     return failure();
   for (Operation *op : ops) {
     waiting.erase(op);
+    takeTurns(op, visit);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
     if (takesInPlace() && isSumOfMatrix(op))

@@ -138,7 +138,7 @@ private:
   bool copyFactor(sched::StoreOp store, RegionLowering &lowering,
                   const Visit &visit);
   void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
-                   const Visit &visit);
+                   Value added, const Visit &visit);
   /// Zeroes what no sequence owns of the outs that this role stores.
   void zeroUnownedRows();
   void zeroUnownedRows(sched::StoreOp store, Value end);
@@ -177,9 +177,24 @@ private:
   /// Returns the sum of the blocks' summands of what `store` stores, of which
   /// `summand` is this block's: the same bits in all of them.
   Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
+  /// Finds where the blocks of a pair of heads take turns for the stores of
+  /// `block`: long before these, where their tiles take no registers yet.
+  void findTurns(Block &block);
+  /// In front of `op`, if it is such a place: the first block of a pair passes
+  /// the turns for what it stored in the chunks before, the second one waits
+  /// until it can add to what was stored for this one.
+  void takeTurns(Operation *op, const Visit &visit);
+  /// Passes the turns of the last chunk: those of each other one are passed in
+  /// the chunk behind it, when what was stored there has long arrived.
+  void passLastTurns();
+  /// Returns whether this block has the second head of a pair.
+  Value isSecondOfPair();
   /// Goes on in a branch of the first block of a cluster, if `store` is of what
   /// every block makes.
   void enterFirstBlock(sched::StoreOp store);
+
+  /// The stores for which turns are taken in front of an operation.
+  DenseMap<Operation *, SmallVector<sched::StoreOp>> turnsAt;
 
   OpBuilder &builder;
   KernelContext &context;

@@ -172,6 +172,39 @@ static LogicalResult verifyCluster(KernelOp kernel) {
   return success();
 }
 
+/// True for the store of a matrix out of registers, by a role that visits every
+/// chunk with one group of warps.
+static bool canAddInTurn(StoreOp store) {
+  auto role = store->getParentOfType<RoleOp>();
+  return store.getDirect() && role.getSplit() == 1 && role.getCopies() == 1;
+}
+
+/// Checks that the heads of an out are those of the grid, or that the blocks of
+/// a pair can add to each other's.
+static LogicalResult verifyPairs(KernelOp kernel) {
+  if (kernel.getPairs() && (kernel.getHeads() % 2 != 0 ||
+                            kernel.getSplit() != 1 || kernel.getCluster()))
+    return kernel.emitOpError()
+           << "(K51) has heads in pairs: expected an even number of heads and "
+              "a split of 1, found "
+           << static_cast<int64_t>(kernel.getHeads()) << " and "
+           << static_cast<int64_t>(kernel.getSplit());
+  for (auto [i, out] : llvm::enumerate(kernel.getOutArgs())) {
+    if (!kernel.isPairSum(out))
+      continue;
+    bool canAdd = llvm::all_of(out.getUsers(), [](Operation *user) {
+      return canAddInTurn(cast<StoreOp>(user));
+    });
+    if (!kernel.getPairs() || !canAdd)
+      return kernel.emitOpError()
+             << "(K52) sums the heads of a pair in out #" << i
+             << ": expected heads in pairs, and a direct store by a role of "
+                "one group of warps; the second block of a pair adds to what "
+                "the first one stored";
+  }
+  return success();
+}
+
 /// Checks that some in says how many tokens there are.
 static LogicalResult verifyTime(KernelOp kernel) {
   auto isTimed = [](delta::BindingAttr binding) {
@@ -290,7 +323,7 @@ LogicalResult KernelOp::verifyRegions() {
   }
   if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
       failed(verifyStores(*this)) || failed(verifyOnCores(*this)) ||
-      failed(verifyCluster(*this)))
+      failed(verifyCluster(*this)) || failed(verifyPairs(*this)))
     return failure();
   return verifyProtocol(*this);
 }

@@ -54,6 +54,17 @@ RankedTensorType KernelOp::getTileType(BlockArgument arg) {
       cast<GlobalType>(arg.getType()).getTensor(), getChunk(), getCompute());
 }
 
+bool KernelOp::isPairSum(BlockArgument out) {
+  ArrayRef<int64_t> shape = cast<GlobalType>(out.getType()).getTensor().getShape();
+  return llvm::any_of(llvm::zip_equal(getBinding(out).getDims(), shape),
+                      [&](auto entry) {
+                        auto [dim, size] = entry;
+                        return dim.kind == delta::DimKind::head &&
+                               size * 2 == static_cast<int64_t>(getHeads()) *
+                                               dim.multiple;
+                      });
+}
+
 //===----------------------------------------------------------------------===//
 // Channels, roles, chunks
 //===----------------------------------------------------------------------===//

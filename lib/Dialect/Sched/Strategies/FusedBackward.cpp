@@ -6,6 +6,7 @@
 
 #include "ChannelOrder.h"
 #include "DividedMap.h"
+#include "HeadPairs.h"
 #include "MapPieces.h"
 #include "RoleWriter.h"
 
@@ -312,6 +313,7 @@ private:
     RoleWriter(builder, plan, kernel, loadRegisters).write();
     replaceFused(program, tensors, kernel);
     ++numFused;
+    numPairSums += sumHeadPairs(kernel);
     return true;
   }
 };

@@ -211,6 +211,29 @@ LogicalResult SyncOp::verify() {
   return success();
 }
 
+/// Checks that `turns` are those of a warpgroup's warps, of two blocks.
+static LogicalResult verifyTurns(Operation *op, SmemType turns) {
+  auto kernel = op->getParentOfType<KernelOp>();
+  if (kernel && kernel.getCluster() == 1)
+    return op->emitOpError() << "(C1) expected a kernel of clusters, found one "
+                                "whose blocks are launched one by one";
+  if (turns.getShape() != ArrayRef<int64_t>(kWarpgroupWarps))
+    return op->emitOpError() << "(C2) expected a number for each of the "
+                             << kWarpgroupWarps << " warps of a warpgroup, "
+                             << "found " << turns;
+  return success();
+}
+
+LogicalResult BeginTurnsOp::verify() {
+  return verifyTurns(*this, getTurns().getType());
+}
+LogicalResult PassTurnsOp::verify() {
+  return verifyTurns(*this, getTurns().getType());
+}
+LogicalResult AwaitTurnsOp::verify() {
+  return verifyTurns(*this, getTurns().getType());
+}
+
 LogicalResult SendOp::verify() {
   auto ring = getRing().getDefiningOp<AllocRingOp>();
   if (ring && ring.getAcross() == 1)
@@ -402,6 +425,9 @@ LogicalResult StoreRowsOp::verify() {
   if (failed(verifyAccess(*this, getGlobal().getType().getTensor(),
                           getCoords().size(), dim, value.getElementType())))
     return failure();
+  if (getAdded() && getStaging())
+    return emitOpError() << "(C7) may be added: expected no staging tile; memory adds "
+                            "what comes from registers";
   if (!getStaging()) {
     if (isHalf(value.getElementType()) &&
         value.getDimSize(getTranspose() ? 0 : 1) % 16 == 0)

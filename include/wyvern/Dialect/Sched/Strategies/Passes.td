@@ -230,6 +230,10 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     each has half of the state, hands what it makes to both, and the roles of the map are
     divided. With few heads and sequences twice as many SMs then have work.
 
+    A map behind these that sums an out over pairs of heads, as for two value heads that
+    share a key head, is done with: the blocks of such a pair are a cluster, and the
+    second one adds to what the first one stored.
+
     Scans that no map follows, those of a map that another program reads from too, and
     kernels that have no room for it are left for `sched-separate`, with a remark.
 
@@ -259,7 +263,9 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
            "two blocks a head and sequence, which are a cluster: for few of them">
   ];
   let statistics = [
-    Statistic<"numFused", "fused", "scans fused with the map behind them">
+    Statistic<"numFused", "fused", "scans fused with the map behind them">,
+    Statistic<"numPairSums", "pair-sums",
+              "outs that blocks of a pair of heads sum in the place of a map">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

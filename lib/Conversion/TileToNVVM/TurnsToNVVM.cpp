@@ -82,10 +82,9 @@ struct AwaitTurnsPattern : OpConversionPattern<AwaitTurnsOp> {
           ".reg .pred early;\n"
           ".reg .b32 passed;\n"
           "again:\n"
-          "ld.relaxed.cluster.shared::cta.b32 passed, [$0];\n"
+          "ld.acquire.cluster.shared::cta.b32 passed, [$0];\n"
           "setp.lt.u32 early, passed, $1;\n"
           "@early bra again;\n"
-          "fence.acq_rel.cluster;\n"
           "}",
           "r,r,~{memory}",
           {locateTurn(e, adaptor.getTurns()), e.trunc32(adaptor.getCount())},

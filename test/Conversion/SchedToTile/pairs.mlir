@@ -4,15 +4,16 @@
 // SCHED: sched.kernel "pairs_kernel" grid(heads = 4 in pairs, split = 1, over = sequences)
 
 // The blocks of a pair of heads are a cluster. Both go to the same rows: the first stores, and passes
-// the turn for what it stored in the chunks before; the second waits for this chunk's turn and adds.
+// the turns for what it stored in the chunks before; the second waits for this chunk's turn and adds.
+// Where a chain paces the role, that passes them: test/Dialect/Sched/fuse-backward.test.
 
 // CHECK: tile.kernel @pairs_kernel
 // CHECK-SAME: grid 4 * sequences cluster 2
 // CHECK: %[[TURNS:.*]] = tile.alloc : <4xf32>
 // CHECK: tile.begin_turns %[[TURNS]]
+// CHECK: %[[ID:.*]] = tile.block_id
 // CHECK: tile.sync cluster
 // CHECK: scf.for %[[USE:.*]] = %c0 to %[[COUNT:.*]] step
-// CHECK: %[[ID:.*]] = tile.block_id
 // CHECK: %[[PLACE:.*]] = arith.remui %[[ID]], %c2
 // CHECK: %[[SECOND:.*]] = arith.cmpi ne, %[[PLACE]], %c0
 // CHECK: scf.if %[[SECOND]] {

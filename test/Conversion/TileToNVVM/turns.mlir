@@ -13,9 +13,8 @@
 // CHECK-SAME: mapa.shared::cluster.u32
 // CHECK-SAME: @elected st.relaxed.cluster.shared::cluster.b32
 
-// CHECK: ld.relaxed.cluster.shared::cta.b32
+// CHECK: ld.acquire.cluster.shared::cta.b32
 // CHECK-SAME: setp.lt.u32
-// CHECK-SAME: fence.acq_rel.cluster;
 
 // Four elements a lane are added where they lie, 16 rows of a warp by four lanes each.
 // CHECK-COUNT-8: @added red.relaxed.gpu.global.add.noftz.v2.bf16x2 [$0], {$1, $2};{{.*}}@!added st.global.v2.b32

@@ -138,34 +138,51 @@ Value RoleLowering::isSecondOfPair() {
                                index(0));
 }
 
-/// Returns the first product that `tile` is the sum of, with what it is scaled
-/// by: until then nothing of it is in registers. Null if there is none.
-static Operation *findFirstProduct(Value tile) {
-  Operation *first = nullptr;
+/// Returns the first of `ops` that makes something which `tile` is the sum of,
+/// a product or a product scaled: until then nothing of it is in registers.
+/// Null if there is none.
+static Operation *findFirstSummand(Value tile, ArrayRef<Operation *> ops) {
+  llvm::SmallPtrSet<Operation *, 16> made;
   SmallVector<Value> summands = {tile};
   while (!summands.empty()) {
     Operation *def = summands.pop_back_val().getDefiningOp();
-    auto chunkOp = dyn_cast_or_null<ChunkRegionOpInterface>(def);
-    if (!chunkOp)
+    if (!def || getTileRank(def->getResult(0)) != 2 || !made.insert(def).second)
       continue;
-    if (chunkOp.getMatmulFlops() > 0 &&
-        (!first || def->isBeforeInBlock(first)))
-      first = def;
     if (auto product = dyn_cast<linalg::ContractOp>(def))
       llvm::append_range(summands, product.getOutputs());
     else if (def->hasTrait<OpTrait::Elementwise>())
       llvm::append_range(summands, def->getOperands());
+    else
+      made.erase(def);
   }
-  return first;
+  auto *first =
+      llvm::find_if(ops, [&](Operation *op) { return made.contains(op); });
+  return first == ops.end() ? nullptr : *first;
 }
 
-void RoleLowering::findTurns(Block &block) {
+void RoleLowering::findTurns(ArrayRef<Operation *> ops) {
   turnsAt.clear();
-  for (auto store : block.getOps<sched::StoreOp>())
+  for (auto store : role.getEachChunk().getBlock().getOps<sched::StoreOp>())
     if (context.turns.contains(store)) {
-      Operation *product = findFirstProduct(store.getTile());
-      turnsAt[product ? product : store.getOperation()].push_back(store);
+      Operation *first = findFirstSummand(store.getTile(), ops);
+      turnsAt[first ? first : store.getOperation()].push_back(store);
     }
+}
+
+/// Returns the channel out of which the role of `store` takes what a chain has
+/// made, the last one of these; null if there is none.
+static sched::ChannelOp findPacer(sched::StoreOp store) {
+  auto role = store->getParentOfType<sched::RoleOp>();
+  sched::ChannelOp pacer;
+  for (auto get : role.getEachChunk().getBlock().getOps<sched::GetOp>()) {
+    auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
+    auto filler = cast<sched::RoleOp>(channel.getFiller());
+    if (channel.getFill() == sched::Fill::warps && filler.getCopies() == 1 &&
+        !filler.getEachChunk().getInits().empty() &&
+        (!pacer || pacer->isBeforeInBlock(channel)))
+      pacer = channel;
+  }
+  return pacer;
 }
 
 void RoleLowering::takeTurns(Operation *op, const Visit &visit) {
@@ -180,9 +197,37 @@ void RoleLowering::takeTurns(Operation *op, const Visit &visit) {
     builder.setInsertionPoint(ifOp.thenYield());
     Value next = arith::AddIOp::create(builder, loc, visit.use, index(1));
     tile::AwaitTurnsOp::create(builder, loc, turns, next);
+    if (findPacer(store))
+      continue;
     builder.setInsertionPoint(ifOp.elseYield());
     tile::PassTurnsOp::create(builder, loc, turns, visit.use, index(1));
   }
+}
+
+void RoleLowering::passTurns(sched::PutOp put, const Visit &visit) {
+  auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
+  SmallVector<Value> passed;
+  for (auto [store, turns] : context.turns)
+    if (findPacer(cast<sched::StoreOp>(store)) == channel)
+      passed.push_back(turns);
+  if (passed.empty())
+    return;
+  auto ifOp =
+      scf::IfOp::create(builder, loc, isSecondOfPair(), /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  if (part) {
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, part, index(0));
+    auto first = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+    builder.setInsertionPointToStart(first.thenBlock());
+  }
+  Value depth = index(channel.getDepth());
+  Value done = arith::SubIOp::create(
+      builder, loc, arith::MaxUIOp::create(builder, loc, visit.use, depth),
+      depth);
+  for (Value turns : passed)
+    tile::PassTurnsOp::create(builder, loc, turns, done, index(1));
 }
 
 void RoleLowering::passLastTurns() {

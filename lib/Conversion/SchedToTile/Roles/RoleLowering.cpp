@@ -254,7 +254,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   if (sumsColumns())
     markFewRegisters(builder);
-  findTurns(block);
+  findTurns(ops);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)

@@ -177,13 +177,19 @@ private:
   /// Returns the sum of the blocks' summands of what `store` stores, of which
   /// `summand` is this block's: the same bits in all of them.
   Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
-  /// Finds where the blocks of a pair of heads take turns for the stores of
-  /// `block`: long before these, where their tiles take no registers yet.
-  void findTurns(Block &block);
-  /// In front of `op`, if it is such a place: the first block of a pair passes
-  /// the turns for what it stored in the chunks before, the second one waits
-  /// until it can add to what was stored for this one.
+  /// Finds where among `ops`, which are lowered one by one, the blocks of a
+  /// pair of heads take turns for the role's stores: long before these, where
+  /// their tiles take no registers yet.
+  void findTurns(ArrayRef<Operation *> ops);
+  /// In front of `op`, if it is such a place: the second block of a pair waits
+  /// until it can add to what the first one stored for this chunk; the first
+  /// one passes the turns for the chunks before, unless a chain does.
   void takeTurns(Operation *op, const Visit &visit);
+  /// Passes the turns of roles that read what `put` fills and are thus behind
+  /// this one, which has acquired its place: they have stored all of the chunks
+  /// before the one whose tiles they have released. To pass turns, a warp waits
+  /// until stores have arrived: who stores has no time for that.
+  void passTurns(sched::PutOp put, const Visit &visit);
   /// Passes the turns of the last chunk: those of each other one are passed in
   /// the chunk behind it, when what was stored there has long arrived.
   void passLastTurns();

@@ -55,14 +55,17 @@ RankedTensorType KernelOp::getTileType(BlockArgument arg) {
 }
 
 bool KernelOp::isPairSum(BlockArgument out) {
-  ArrayRef<int64_t> shape = cast<GlobalType>(out.getType()).getTensor().getShape();
-  return llvm::any_of(llvm::zip_equal(getBinding(out).getDims(), shape),
-                      [&](auto entry) {
-                        auto [dim, size] = entry;
-                        return dim.kind == delta::DimKind::head &&
-                               size * 2 == static_cast<int64_t>(getHeads()) *
-                                               dim.multiple;
-                      });
+  delta::BindingAttr binding = getBinding(out);
+  ArrayRef<int64_t> shape =
+      cast<GlobalType>(out.getType()).getTensor().getShape();
+  // Heads of the grid that each have a part of a head share nothing.
+  int64_t heads = static_cast<int64_t>(getHeads()) / binding.getParts();
+  return llvm::any_of(
+      llvm::zip_equal(binding.getDims(), shape), [&](auto entry) {
+        auto [dim, size] = entry;
+        return dim.kind == delta::DimKind::head &&
+               size * 2 == heads * static_cast<int64_t>(dim.multiple);
+      });
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,6 @@
 // Two value heads share a key head: the sum of what both make of it.
-func.func @pairs(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x4x64xbf16>) -> tensor<?x?x2x64xbf16> {
+func.func @pairs(%k: tensor<?x?x2x64xbf16> {delta.name = "k"}, %v: tensor<?x?x4x64xbf16> {delta.name = "v"})
+    -> (tensor<?x?x2x64xbf16> {delta.name = "y"}) {
   %y = sched.kernel "pairs_kernel" grid(heads = 4 in pairs, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %k[seq, time, head, _] : tensor<?x?x2x64xbf16>, %in_0 = %v[seq, time, head, _] : tensor<?x?x4x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {

@@ -22,7 +22,7 @@ namespace {
 class DirectRows {
 public:
   DirectRows(StoreRowsOp op, StoreRowsOp::Adaptor adaptor, Emitter &e)
-      : e(e), values(e.elements(adaptor.getValue())), added(adaptor.getAdded()),
+      : e(e), values(e.elements(adaptor.getValue())),
         element(op.getGlobal().getType().getTensor().getElementType()),
         valid(e.trunc32(adaptor.getValid())) {
     Value varying = adaptor.getCoords()[op.getDim()];
@@ -56,9 +56,6 @@ private:
   }
   /// Stores two blocks of 8 columns of the lane's row.
   void storePair(Value left, Value right, Value isInside, Value pointer);
-  /// Stores two elements each of `first` and `second` at `pointer`, or adds them
-  /// to those that are there.
-  void storeOrAdd(Value first, Value second, Value pointer);
   /// Returns the pointer to an element. Added to the base opaquely: its
   /// distance from there is the same in every chunk, and would be kept.
   Value locate(Value row, Value column) {
@@ -81,7 +78,6 @@ private:
 
   Emitter &e;
   SmallVector<Value> values;
-  Value added; ///< whether rows are added to what is there; null if never
   Type element;
   Value valid, stride, warpRow, row, isOdd, column, base;
   std::optional<ColumnBound> bound;
@@ -93,27 +89,8 @@ void DirectRows::storePair(Value left, Value right, Value isInside,
   Value other = e.shuffleXor(e.select(isOdd, left, right), 1);
   Value first = e.select(isOdd, other, left);
   Value second = e.select(isOdd, right, other);
-  e.ifThen(isInside, [&] {
-    if (added)
-      storeOrAdd(first, second, pointer);
-    else
-      e.storeGlobal(e.vectorOf({first, second}), pointer);
-  });
-}
-
-void DirectRows::storeOrAdd(Value first, Value second, Value pointer) {
-  // PTX ISA 9.7.13.8: rounds to nearest, as a conversion does.
-  StringRef pair = element.isBF16() ? "bf16x2" : "f16x2";
-  std::string text = "{\n"
-                     ".reg .pred added;\n"
-                     "setp.ne.b32 added, $3, 0;\n"
-                     "@added red.relaxed.gpu.global.add.noftz.v2." +
-                     pair.str() +
-                     " [$0], {$1, $2};\n"
-                     "@!added st.global.v2.b32 [$0], {$1, $2};\n"
-                     "}";
-  e.ptx(text, "l,r,r,r,~{memory}",
-        {pointer, first, second, e.select(added, e.c32(1), e.c32(0))}, {});
+  e.ifThen(isInside,
+           [&] { e.storeGlobal(e.vectorOf({first, second}), pointer); });
 }
 
 void DirectRows::store() {

@@ -4,8 +4,8 @@
 
 // CHECK-LABEL: func.func @pairs
 // CHECK: %[[HEADS:.*]] = delta.chunk_scan reverse
-// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x4x64xbf16>)
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x4x128xbf16>)
 // CHECK: %[[SUM:.*]] = delta.chunk_map chunk = 64 heads = 2
-// CHECK-SAME: ins(%[[ONE:.*]] = %[[HEADS]][seq, time, head * 2, _] : tensor<?x?x4x64xbf16>, %[[TWO:.*]] = %[[HEADS]][seq, time, head * 2 + 1, _] : tensor<?x?x4x64xbf16>)
+// CHECK-SAME: ins(%[[ONE:.*]] = %[[HEADS]][seq, time, head * 2, _] : tensor<?x?x4x128xbf16>, %[[TWO:.*]] = %[[HEADS]][seq, time, head * 2 + 1, _] : tensor<?x?x4x128xbf16>)
 // CHECK: arith.addf %[[ONE]], %[[TWO]]
 // CHECK: return %[[SUM]]

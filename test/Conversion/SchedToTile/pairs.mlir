@@ -3,28 +3,24 @@
 
 // SCHED: sched.kernel "pairs_kernel" grid(heads = 4 in pairs, split = 1, over = sequences)
 
-// The blocks of a pair of heads are a cluster. Both go to the same rows: the first stores, and passes
-// the turns for what it stored in the chunks before; the second waits for this chunk's turn and adds.
-// Where a chain paces the role, that passes them: test/Dialect/Sched/fuse-backward.test.
+// The blocks of a pair of heads are a cluster. Each sends the other one's half of the columns there,
+// rounded as it would be stored, and stores the sum of its own.
 
 // CHECK: tile.kernel @pairs_kernel
 // CHECK-SAME: grid 4 * sequences cluster 2
-// CHECK: %[[TURNS:.*]] = tile.alloc : <4xf32>
-// CHECK: tile.begin_turns %[[TURNS]]
+// CHECK: %[[HALVES:.*]] = tile.alloc_ring producers 4 consumers 4 across 2 : <1, [!tile.smem<64x64xbf16>], warps>
 // CHECK: %[[ID:.*]] = tile.block_id
 // CHECK: tile.sync cluster
-// CHECK: scf.for %[[USE:.*]] = %c0 to %[[COUNT:.*]] step
-// CHECK: %[[PLACE:.*]] = arith.remui %[[ID]], %c2
-// CHECK: %[[SECOND:.*]] = arith.cmpi ne, %[[PLACE]], %c0
-// CHECK: scf.if %[[SECOND]] {
-// CHECK: %[[NEXT:.*]] = arith.addi %[[USE]], %c1
-// CHECK: tile.await_turns %[[TURNS]][%[[NEXT]]]
-// CHECK: } else {
-// CHECK: tile.pass_turns %[[TURNS]][%[[USE]]] to %c1
-// CHECK: tile.store_rows {{.*}} added %[[SECOND]]
-
-// Those of the last chunk, behind the loop.
-
-// CHECK: scf.if
-// CHECK: tile.pass_turns %[[TURNS]][%[[COUNT]]] to %c1
+// CHECK: scf.for %[[USE:[^ ]*]] =
+// CHECK: %[[ROUNDED:.*]] = arith.truncf
+// CHECK: %[[OWN:.*]] = arith.remui %[[ID]], %c2
+// CHECK: %[[OTHER:.*]] = arith.subi %c1, %[[OWN]]
+// CHECK: %[[PLACE:.*]] = tile.acquire %[[HALVES]][%[[USE]]]
+// CHECK: tile.send_columns %[[ROUNDED]][%[[OTHER]]] to %[[OTHER]] by %[[PLACE]] of %[[HALVES]][%[[USE]]]
+// CHECK: tile.commit %[[HALVES]][%[[USE]]] bytes 8192
+// CHECK: %[[SENT:.*]] = tile.wait %[[HALVES]][%[[USE]]]
+// CHECK: %[[SUM:.*]] = tile.add_columns %[[ROUNDED]][%[[OWN]]], %[[SENT]]
+// CHECK: tile.release fenced %[[HALVES]][%[[USE]]]
+// CHECK: %[[START:.*]] = arith.muli %[[OWN]], %c64
+// CHECK: tile.store_rows %[[SUM]] to %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}, %[[START]]] dim 1
 // CHECK: tile.sync cluster

@@ -325,7 +325,7 @@ func.func @kernel_k51(%x: tensor<?x?x3x64xbf16>) {
 // -----
 
 func.func @kernel_k52(%x: tensor<?x?x4x64xbf16>) {
-  // expected-error @+1 {{(K52) sums the heads of a pair in out #0: expected heads in pairs, and a direct store by a role of one group of warps; the second block of a pair adds to what the first one stored}}
+  // expected-error @+1 {{(K52) sums the heads of a pair in out #0: expected heads in pairs, and a direct store by a role of one group of warps; the blocks of a pair hand each other half of it}}
   %y = sched.kernel "k" grid(heads = 4, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x4x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {

@@ -133,19 +133,28 @@ static void addExchange(OpBuilder &builder, KernelContext &context,
       blocks);
 }
 
-/// Adds the turns in which the blocks of a pair of heads store out `i`; nothing
-/// for an out of each head.
-static void addTurns(OpBuilder &builder, KernelContext &context, unsigned i) {
+/// Adds the ring in which the blocks of a pair of heads hand each other half of
+/// the columns of out `i`; nothing for an out of each head.
+static void addPairExchange(OpBuilder &builder, KernelContext &context,
+                            unsigned i) {
   BlockArgument out = context.kernel.getOutArgs()[i];
   if (!context.kernel.isPairSum(out))
     return;
   sched::StoreOp store = findStore(out);
-  auto smem = tile::SmemType::get(builder.getContext(), tile::kWarpgroupWarps,
-                                  builder.getF32Type());
-  Value turns = tile::AllocOp::create(builder, store.getLoc(), smem,
-                                      /*transient=*/false, IntegerAttr());
-  tile::BeginTurnsOp::create(builder, store.getLoc(), turns);
-  context.turns[store] = turns;
+  auto warps =
+      static_cast<int64_t>(store->getParentOfType<sched::RoleOp>().getWarps());
+  SmallVector<int64_t> shape(tensorOf(store.getTile()).getShape());
+  int64_t blocks = context.kernel.getClusterBlocks();
+  shape[1] /= blocks;
+  auto half = tile::SmemType::get(builder.getContext(), shape,
+                                  tensorOf(context.kernel.getOuts()[i])
+                                      .getElementType());
+  context.exchanges[store] = tile::AllocRingOp::create(
+      builder, store.getLoc(),
+      tile::RingType::get(builder.getContext(), /*depth=*/1, Type(half),
+                          tile::Fill::warps),
+      warps, warps, /*offset=*/IntegerAttr(), /*barriers=*/IntegerAttr(),
+      blocks);
 }
 
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
@@ -156,7 +165,7 @@ void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     addExchange(builder, context, i);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
-    addTurns(builder, context, i);
+    addPairExchange(builder, context, i);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     context.staging[context.kernel.getOutArgs()[i]] =
         addStaging(builder, context, i);

@@ -311,13 +311,11 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
         tile = arith::TruncFOp::create(builder, loc, to, tile);
     }
   }
-  if (stage.empty()) {
+  if (stage.empty())
     stage = acquire(ring, visit);
-    passTurns(put, visit);
-  } else if (llvm::any_of(made, [](const auto &tiles) { return !tiles.empty(); })) {
+  else if (llvm::any_of(made, [](const auto &tiles) { return !tiles.empty(); }))
     // What was in the place meanwhile has been read.
     tile::BarrierOp::create(builder, loc, /*proxy=*/false, barrier);
-  }
   bool isAcross =
       put.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
   SmallVector<Value> parts;

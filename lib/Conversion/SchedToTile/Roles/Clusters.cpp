@@ -7,12 +7,10 @@
 #include "RoleLowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
-using namespace mlir::wyvern::delta;
 
 /// Returns piece `number` of `parts` equal ones along dimension `dim` of a
 /// shared tile.
@@ -116,6 +114,37 @@ Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
   return sum;
 }
 
+Value RoleLowering::getPlaceInPair() {
+  // By the block's number, which need not be held as its head would.
+  return arith::RemUIOp::create(builder, loc,
+                                tile::BlockIdOp::create(builder, loc),
+                                index(context.kernel.getClusterBlocks()));
+}
+
+Value RoleLowering::sumOverPair(sched::StoreOp store, Value tile,
+                                const Visit &visit) {
+  Value ring = context.exchanges.lookup(store);
+  Value own = getPlaceInPair();
+  Value other = arith::SubIOp::create(builder, loc, index(1), own);
+  Value place = acquire(ring, visit).front();
+  tile::SendColumnsOp::create(builder, loc, tile, other, other, place, ring,
+                              visit.use);
+  tile::CommitOp::create(builder, loc, ring, visit.use,
+                         builder.getI64IntegerAttr(countBytes(place)));
+  auto full = tile::WaitOp::create(
+      builder, loc, cast<tile::RingType>(ring.getType()).getTiles(), ring,
+      visit.use);
+  RankedTensorType type = tensorOf(tile);
+  SmallVector<int64_t> shape(type.getShape());
+  shape[1] /= context.kernel.getClusterBlocks();
+  Value sum = tile::AddColumnsOp::create(
+      builder, loc,
+      RankedTensorType::get(shape, type.getElementType(), type.getEncoding()),
+      tile, own, full.getTiles().front());
+  tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/true);
+  return sum;
+}
+
 void RoleLowering::enterFirstBlock(sched::StoreOp store) {
   if (!context.kernel.getCluster() || context.orientation.isSplit(role) ||
       context.orientation.getDividedDim(store.getTile()))
@@ -124,124 +153,4 @@ void RoleLowering::enterFirstBlock(sched::StoreOp store) {
                                         context.location->splitPart, index(0));
   auto ifOp = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-}
-
-//===----------------------------------------------------------------------===//
-// Pairs of heads
-//===----------------------------------------------------------------------===//
-
-Value RoleLowering::isSecondOfPair() {
-  // By the block's number, which need not be held as its head would.
-  Value place = arith::RemUIOp::create(
-      builder, loc, tile::BlockIdOp::create(builder, loc), index(2));
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, place,
-                               index(0));
-}
-
-/// Returns the first of `ops` that makes something which `tile` is the sum of,
-/// a product or a product scaled: until then nothing of it is in registers.
-/// Null if there is none.
-static Operation *findFirstSummand(Value tile, ArrayRef<Operation *> ops) {
-  llvm::SmallPtrSet<Operation *, 16> made;
-  SmallVector<Value> summands = {tile};
-  while (!summands.empty()) {
-    Operation *def = summands.pop_back_val().getDefiningOp();
-    if (!def || getTileRank(def->getResult(0)) != 2 || !made.insert(def).second)
-      continue;
-    if (auto product = dyn_cast<linalg::ContractOp>(def))
-      llvm::append_range(summands, product.getOutputs());
-    else if (def->hasTrait<OpTrait::Elementwise>())
-      llvm::append_range(summands, def->getOperands());
-    else
-      made.erase(def);
-  }
-  auto *first =
-      llvm::find_if(ops, [&](Operation *op) { return made.contains(op); });
-  return first == ops.end() ? nullptr : *first;
-}
-
-void RoleLowering::findTurns(ArrayRef<Operation *> ops) {
-  turnsAt.clear();
-  for (auto store : role.getEachChunk().getBlock().getOps<sched::StoreOp>())
-    if (context.turns.contains(store)) {
-      Operation *first = findFirstSummand(store.getTile(), ops);
-      turnsAt[first ? first : store.getOperation()].push_back(store);
-    }
-}
-
-/// Returns the channel out of which the role of `store` takes what a chain has
-/// made, the last one of these; null if there is none.
-static sched::ChannelOp findPacer(sched::StoreOp store) {
-  auto role = store->getParentOfType<sched::RoleOp>();
-  sched::ChannelOp pacer;
-  for (auto get : role.getEachChunk().getBlock().getOps<sched::GetOp>()) {
-    auto channel = get.getChannel().getDefiningOp<sched::ChannelOp>();
-    auto filler = cast<sched::RoleOp>(channel.getFiller());
-    if (channel.getFill() == sched::Fill::warps && filler.getCopies() == 1 &&
-        !filler.getEachChunk().getInits().empty() &&
-        (!pacer || pacer->isBeforeInBlock(channel)))
-      pacer = channel;
-  }
-  return pacer;
-}
-
-void RoleLowering::takeTurns(Operation *op, const Visit &visit) {
-  auto stores = turnsAt.find(op);
-  if (stores == turnsAt.end())
-    return;
-  auto ifOp =
-      scf::IfOp::create(builder, loc, isSecondOfPair(), /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  for (sched::StoreOp store : stores->second) {
-    Value turns = context.turns.lookup(store);
-    builder.setInsertionPoint(ifOp.thenYield());
-    Value next = arith::AddIOp::create(builder, loc, visit.use, index(1));
-    tile::AwaitTurnsOp::create(builder, loc, turns, next);
-    if (findPacer(store))
-      continue;
-    builder.setInsertionPoint(ifOp.elseYield());
-    tile::PassTurnsOp::create(builder, loc, turns, visit.use, index(1));
-  }
-}
-
-void RoleLowering::passTurns(sched::PutOp put, const Visit &visit) {
-  auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
-  SmallVector<Value> passed;
-  for (auto [store, turns] : context.turns)
-    if (findPacer(cast<sched::StoreOp>(store)) == channel)
-      passed.push_back(turns);
-  if (passed.empty())
-    return;
-  auto ifOp =
-      scf::IfOp::create(builder, loc, isSecondOfPair(), /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(ifOp.elseBlock());
-  if (part) {
-    Value isFirst = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::eq, part, index(0));
-    auto first = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
-    builder.setInsertionPointToStart(first.thenBlock());
-  }
-  Value depth = index(channel.getDepth());
-  Value done = arith::SubIOp::create(
-      builder, loc, arith::MaxUIOp::create(builder, loc, visit.use, depth),
-      depth);
-  for (Value turns : passed)
-    tile::PassTurnsOp::create(builder, loc, turns, done, index(1));
-}
-
-void RoleLowering::passLastTurns() {
-  SmallVector<Value> passed;
-  for (auto store : role.getEachChunk().getBlock().getOps<sched::StoreOp>())
-    if (Value turns = context.turns.lookup(store))
-      passed.push_back(turns);
-  if (passed.empty())
-    return;
-  auto ifOp =
-      scf::IfOp::create(builder, loc, isSecondOfPair(), /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(ifOp.elseBlock());
-  for (Value turns : passed)
-    tile::PassTurnsOp::create(builder, loc, turns, context.location->count,
-                              index(1));
 }

@@ -68,19 +68,19 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
   }
   if (context.orientation.isSummand(stored))
     tiles.front() = sumOverBlocks(store, tiles.front(), visit);
+  if (context.kernel.isPairSum(target))
+    tiles.front() = sumOverPair(store, tiles.front(), visit);
   OpBuilder::InsertionGuard guard(builder);
   enterFirstBlock(store);
   if (isState(type, binding))
     storeState(store, tiles.front(), visit);
-  else if (context.turns.contains(store))
-    storeMatrix(store, tiles, /*staging=*/Value(), isSecondOfPair(), visit);
   else if (!isVector)
     storeMatrix(store, tiles,
                 store.getDirect() ? Value()
                 : store.getVia()  ? lowering.getSharedTile(store.getVia())
                                   : getPart(context.staging.lookup(target),
                                             isSplit ? m : std::nullopt),
-                /*added=*/Value(), visit);
+                visit);
   else
     tile::StoreVectorOp::create(
         builder, loc, tiles.front(), context.arguments.lookup(target),
@@ -201,8 +201,7 @@ static bool isOwnPlace(Value staging, bool transpose) {
 /// Stores the tiles of an out: rows of a chunk as far as they are the
 /// sequence's, or all rows of what has a slot a chunk.
 void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
-                               Value staging, Value added,
-                               const Visit &visit) {
+                               Value staging, const Visit &visit) {
   auto target = cast<BlockArgument>(store.getTarget());
   int64_t m = *context.orientation.getM(store.getTile());
   BindingAttr binding = context.kernel.getBinding(target);
@@ -214,6 +213,13 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
     Value start = getDividedStart(tensorOf(store.getTile()).getDimSize(*dim));
     coords = context.location->getCoordinates(
         builder, binding, getTensor(target), visit.chunk, dim, start);
+  }
+  if (context.kernel.isPairSum(target)) {
+    Value start = arith::MulIOp::create(
+        builder, loc, getPlaceInPair(),
+        index(tensorOf(tiles.front()).getDimSize(1)));
+    coords.back() =
+        arith::AddIOp::create(builder, loc, coords.back(), start);
   }
   int64_t rowDim = tensorDim(binding, 0);
   Value valid = validRows(target, visit.chunk);
@@ -235,7 +241,7 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
     }
     tile::StoreRowsOp::create(
         builder, loc, tile, context.arguments.lookup(target), at, rowDim, left,
-        staging, /*transpose=*/m == 1, added, barrier, isOwn);
+        staging, /*transpose=*/m == 1, barrier, isOwn);
   }
 }
 

@@ -109,7 +109,6 @@ LogicalResult RoleLowering::lower() {
     if (failed(lowered))
       return failure();
   }
-  passLastTurns();
   zeroUnownedRows();
   return success();
 }
@@ -198,7 +197,6 @@ LogicalResult RoleLowering::lowerSink(Operation *sink, RegionLowering &lowering,
                                       const Visit &visit) {
   if (auto put = dyn_cast<sched::PutOp>(sink))
     return lowerPut(put, lowering, visit);
-  takeTurns(sink, visit);
   return storeOut(cast<sched::StoreOp>(sink), lowering, visit);
 }
 
@@ -254,7 +252,6 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
   if (sumsColumns())
     markFewRegisters(builder);
-  findTurns(ops);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
@@ -277,7 +274,6 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     return failure();
   for (Operation *op : ops) {
     waiting.erase(op);
-    takeTurns(op, visit);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
     if (takesInPlace() && isSumOfMatrix(op))

@@ -138,7 +138,7 @@ private:
   bool copyFactor(sched::StoreOp store, RegionLowering &lowering,
                   const Visit &visit);
   void storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles, Value staging,
-                   Value added, const Visit &visit);
+                   const Visit &visit);
   /// Zeroes what no sequence owns of the outs that this role stores.
   void zeroUnownedRows();
   void zeroUnownedRows(sched::StoreOp store, Value end);
@@ -177,30 +177,14 @@ private:
   /// Returns the sum of the blocks' summands of what `store` stores, of which
   /// `summand` is this block's: the same bits in all of them.
   Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
-  /// Finds where among `ops`, which are lowered one by one, the blocks of a
-  /// pair of heads take turns for the role's stores: long before these, where
-  /// their tiles take no registers yet.
-  void findTurns(ArrayRef<Operation *> ops);
-  /// In front of `op`, if it is such a place: the second block of a pair waits
-  /// until it can add to what the first one stored for this chunk; the first
-  /// one passes the turns for the chunks before, unless a chain does.
-  void takeTurns(Operation *op, const Visit &visit);
-  /// Passes the turns of roles that read what `put` fills and are thus behind
-  /// this one, which has acquired its place: they have stored all of the chunks
-  /// before the one whose tiles they have released. To pass turns, a warp waits
-  /// until stores have arrived: who stores has no time for that.
-  void passTurns(sched::PutOp put, const Visit &visit);
-  /// Passes the turns of the last chunk: those of each other one are passed in
-  /// the chunk behind it, when what was stored there has long arrived.
-  void passLastTurns();
-  /// Returns whether this block has the second head of a pair.
-  Value isSecondOfPair();
+  /// Returns this block's half of the columns of the sum of what both blocks of
+  /// a pair of heads store with `store`, `tile` in this one.
+  Value sumOverPair(sched::StoreOp store, Value tile, const Visit &visit);
+  /// Returns which head of a pair this block has, 0 or 1.
+  Value getPlaceInPair();
   /// Goes on in a branch of the first block of a cluster, if `store` is of what
   /// every block makes.
   void enterFirstBlock(sched::StoreOp store);
-
-  /// The stores for which turns are taken in front of an operation.
-  DenseMap<Operation *, SmallVector<sched::StoreOp>> turnsAt;
 
   OpBuilder &builder;
   KernelContext &context;

@@ -174,13 +174,13 @@ static LogicalResult verifyCluster(KernelOp kernel) {
 
 /// True for the store of a matrix out of registers, by a role that visits every
 /// chunk with one group of warps.
-static bool canAddInTurn(StoreOp store) {
+static bool canSumPairs(StoreOp store) {
   auto role = store->getParentOfType<RoleOp>();
   return store.getDirect() && role.getSplit() == 1 && role.getCopies() == 1;
 }
 
 /// Checks that the heads of an out are those of the grid, or that the blocks of
-/// a pair can add to each other's.
+/// a pair can sum what they have of it.
 static LogicalResult verifyPairs(KernelOp kernel) {
   if (kernel.getPairs() && (kernel.getHeads() % 2 != 0 ||
                             kernel.getSplit() != 1 || kernel.getCluster()))
@@ -193,14 +193,14 @@ static LogicalResult verifyPairs(KernelOp kernel) {
     if (!kernel.isPairSum(out))
       continue;
     bool canAdd = llvm::all_of(out.getUsers(), [](Operation *user) {
-      return canAddInTurn(cast<StoreOp>(user));
+      return canSumPairs(cast<StoreOp>(user));
     });
     if (!kernel.getPairs() || !canAdd)
       return kernel.emitOpError()
              << "(K52) sums the heads of a pair in out #" << i
              << ": expected heads in pairs, and a direct store by a role of "
-                "one group of warps; the second block of a pair adds to what "
-                "the first one stored";
+                "one group of warps; the blocks of a pair hand each other "
+                "half of it";
   }
   return success();
 }

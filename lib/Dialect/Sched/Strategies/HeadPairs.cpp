@@ -19,58 +19,67 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
 
-/// Returns the map that reads `out` alone, and sums it over pairs of its heads;
-/// null if there is none.
-static delta::ChunkMapOp findPairSum(KernelOp kernel, Value out,
-                                     delta::BindingAttr binding) {
-  constexpr unsigned kPair = 2;
-  if (out.use_empty())
+/// Heads of a pair, and blocks that sum what is of them.
+static constexpr int64_t kPair = 2;
+
+/// Returns the map that alone reads `out`, of `heads` heads, and sums it over
+/// pairs of these; null if there is none.
+static delta::ChunkMapOp findPairSum(const FusedProgram::Out &out,
+                                     int64_t heads) {
+  if (out.tensor.use_empty())
     return {};
-  auto map = dyn_cast<delta::ChunkMapOp>(*out.user_begin());
+  auto map = dyn_cast<delta::ChunkMapOp>(*out.tensor.user_begin());
   bool isAlone =
-      map && llvm::all_of(out.getUsers(),
+      map && llvm::all_of(out.tensor.getUsers(),
                           [&](Operation *user) { return user == map; });
   if (!isAlone || map.getIns().size() != kPair ||
-      map.getHeads() * kPair != kernel.getHeads() ||
-      cast<delta::BindingAttr>(map.getOutBindings()[0]) != binding)
+      static_cast<int64_t>(map.getHeads()) * kPair != heads ||
+      cast<delta::BindingAttr>(map.getOutBindings()[0]) != out.binding)
     return {};
   auto program = cast<delta::ChunkProgramOpInterface>(map.getOperation());
   return delta::isHeadSum(program) ? map : delta::ChunkMapOp();
 }
 
-/// Returns the store to `out` if it can leave from registers, by a role that
-/// visits every chunk; null otherwise.
-static StoreOp findAddableStore(KernelOp kernel, BlockArgument out) {
-  auto store = cast<StoreOp>(*out.user_begin());
-  auto role = store->getParentOfType<RoleOp>();
-  RankedTensorType tensor = cast<GlobalType>(out.getType()).getTensor();
-  bool isMatrix = delta::getTileRank(store.getTile()) == 2 &&
-                  tile::isHalf(tensor.getElementType()) &&
-                  kernel.getBinding(out).has(delta::DimKind::time);
-  return isMatrix && role.getSplit() == 1 && role.getCopies() == 1 ? store
-                                                                   : StoreOp();
+/// True for a matrix of one accumulator's rows, of which half of the columns
+/// leave registers in whole pieces (tile.send_columns).
+static bool hasHalves(const FusedProgram::Out &out) {
+  auto tile = cast<RankedTensorType>(out.tile.getType());
+  return tile.getRank() == 2 &&
+         tile::isHalf(getElementTypeOrSelf(out.tensor)) &&
+         out.binding.has(delta::DimKind::time) &&
+         tile.getDimSize(0) == tile::kAccRows &&
+         tile.getDimSize(1) % (kPair * tile::kBlockColumns) == 0;
 }
 
-int64_t sched::sumHeadPairs(KernelOp kernel) {
-  if (kernel.getSplit() != 1 || kernel.getHeads() % 2 != 0)
-    return 0;
-  int64_t count = 0;
-  for (auto [out, arg] :
-       llvm::zip_equal(kernel.getOuts(), kernel.getOutArgs())) {
-    StoreOp store = findAddableStore(kernel, arg);
-    delta::ChunkMapOp map = findPairSum(kernel, out, kernel.getBinding(arg));
-    if (!store || !map)
+SmallVector<PairSum> sched::findPairSums(const FusedProgram &program) {
+  SmallVector<PairSum> sums;
+  auto heads = static_cast<int64_t>(program.getMap().getHeads());
+  for (auto [i, out] : llvm::enumerate(program.getOuts())) {
+    // The chain's rows are of a value head each.
+    if (out.tensor.getOwner() != program.getMap() || !hasHalves(out))
       continue;
-    auto type = cast<RankedTensorType>(map.getOuts()[0].getType());
+    auto tile = cast<RankedTensorType>(out.tile.getType());
+    auto element = getElementTypeOrSelf(out.tensor);
+    if (delta::ChunkMapOp map = findPairSum(out, heads))
+      sums.push_back({static_cast<unsigned>(i), map,
+                      tile.getNumElements() / kPair *
+                          element.getIntOrFloatBitWidth() / 8});
+  }
+  return sums;
+}
+
+void sched::sumHeadPairs(KernelOp kernel, ArrayRef<PairSum> sums) {
+  for (const PairSum &sum : sums) {
+    Value out = kernel.getOuts()[sum.out];
+    BlockArgument arg = kernel.getOutArgs()[sum.out];
+    auto type = cast<RankedTensorType>(sum.map->getResult(0).getType());
     out.setType(type);
     arg.setType(GlobalType::get(kernel.getContext(), type));
+    auto store = cast<StoreOp>(*arg.user_begin());
     store.getViaMutable().clear();
     store.setDirect(true);
-    map.getOuts()[0].replaceAllUsesWith(out);
-    map->erase();
-    ++count;
+    sum.map->getResult(0).replaceAllUsesWith(out);
+    sum.map->erase();
   }
-  if (count > 0)
-    kernel.setPairs(true);
-  return count;
+  kernel.setPairs(!sums.empty());
 }

@@ -7,14 +7,26 @@
 #ifndef WYVERN_LIB_DIALECT_SCHED_STRATEGIES_HEADPAIRS_H
 #define WYVERN_LIB_DIALECT_SCHED_STRATEGIES_HEADPAIRS_H
 
+#include "FusedProgram.h"
+
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
 namespace mlir::wyvern::sched {
 
-/// Lets `kernel` sum its outs over pairs of heads, where maps behind it do no
-/// more than that: they are erased, and its blocks are clusters of a pair.
-/// Returns how many outs it sums.
-int64_t sumHeadPairs(KernelOp kernel);
+/// An out, by its number, that a map behind a program sums over pairs of heads,
+/// and does no more than that.
+struct PairSum {
+  unsigned out;
+  delta::ChunkMapOp map;
+  int64_t bytes; ///< of half of a tile, which blocks hand each other
+};
+
+/// Returns the outs of the map of `program` that blocks of a pair of heads can
+/// sum.
+SmallVector<PairSum> findPairSums(const FusedProgram &program);
+
+/// Lets `kernel` sum outs over pairs of heads, in the place of their maps.
+void sumHeadPairs(KernelOp kernel, ArrayRef<PairSum> sums);
 
 } // namespace mlir::wyvern::sched
 

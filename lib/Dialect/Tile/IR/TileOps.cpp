@@ -211,29 +211,6 @@ LogicalResult SyncOp::verify() {
   return success();
 }
 
-/// Checks that `turns` are those of a warpgroup's warps, of two blocks.
-static LogicalResult verifyTurns(Operation *op, SmemType turns) {
-  auto kernel = op->getParentOfType<KernelOp>();
-  if (kernel && kernel.getCluster() == 1)
-    return op->emitOpError() << "(C1) expected a kernel of clusters, found one "
-                                "whose blocks are launched one by one";
-  if (turns.getShape() != ArrayRef<int64_t>(kWarpgroupWarps))
-    return op->emitOpError() << "(C2) expected a number for each of the "
-                             << kWarpgroupWarps << " warps of a warpgroup, "
-                             << "found " << turns;
-  return success();
-}
-
-LogicalResult BeginTurnsOp::verify() {
-  return verifyTurns(*this, getTurns().getType());
-}
-LogicalResult PassTurnsOp::verify() {
-  return verifyTurns(*this, getTurns().getType());
-}
-LogicalResult AwaitTurnsOp::verify() {
-  return verifyTurns(*this, getTurns().getType());
-}
-
 LogicalResult SendOp::verify() {
   auto ring = getRing().getDefiningOp<AllocRingOp>();
   if (ring && ring.getAcross() == 1)
@@ -248,6 +225,47 @@ LogicalResult SendOp::verify() {
                             "4, which lie side by side, found "
                          << piece;
   return success();
+}
+
+/// Checks that `tile` has the place for half of the columns of `value`, which
+/// each thread of a warpgroup has in pieces of 16 bytes.
+static LogicalResult verifyColumns(Operation *op, Value value, SmemType tile) {
+  constexpr int64_t kHalves = 2, kPieceColumns = 16;
+  auto type = cast<RankedTensorType>(value.getType());
+  auto layout = dyn_cast_or_null<LayoutAttr>(type.getEncoding());
+  bool isHalf = tile.getShape().size() == 2 &&
+                tile.getElementType() == type.getElementType() &&
+                tile.getShape()[0] == type.getDimSize(0) &&
+                tile.getShape()[1] * kHalves == type.getDimSize(1);
+  if (layout && tile::isHalf(type.getElementType()) && isHalf &&
+      type.getDimSize(0) == kAccRows &&
+      tile.getShape()[1] % kPieceColumns == 0)
+    return success();
+  return op->emitOpError()
+         << "(C1) expected a tile of " << kAccRows
+         << " rows in 16 bits, and a place for half of its columns, a multiple "
+            "of "
+         << kPieceColumns << ", found " << type << " and " << tile;
+}
+
+LogicalResult SendColumnsOp::verify() {
+  auto ring = getRing().getDefiningOp<AllocRingOp>();
+  if (ring && ring.getAcross() == 1)
+    return emitOpError() << "(C2) expected a ring across blocks, found one "
+                            "whose stages are this block's alone";
+  return verifyColumns(*this, getValue(), getTile().getType());
+}
+
+LogicalResult AddColumnsOp::verify() {
+  auto sum = cast<RankedTensorType>(getSum().getType());
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (sum.getShape() != getTile().getType().getShape() ||
+      sum.getElementType() != value.getElementType() ||
+      sum.getEncoding() != value.getEncoding())
+    return emitOpError() << "(C2) expected a sum of the place's shape, in the "
+                            "value's type and layout, found "
+                         << sum;
+  return verifyColumns(*this, getValue(), getTile().getType());
 }
 
 LogicalResult AllocRingOp::verify() {
@@ -425,9 +443,6 @@ LogicalResult StoreRowsOp::verify() {
   if (failed(verifyAccess(*this, getGlobal().getType().getTensor(),
                           getCoords().size(), dim, value.getElementType())))
     return failure();
-  if (getAdded() && getStaging())
-    return emitOpError() << "(C7) may be added: expected no staging tile; memory adds "
-                            "what comes from registers";
   if (!getStaging()) {
     if (isHalf(value.getElementType()) &&
         value.getDimSize(getTranspose() ? 0 : 1) % 16 == 0)

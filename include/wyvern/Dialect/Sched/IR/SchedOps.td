@@ -41,8 +41,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
 
     With heads `in pairs` the blocks of two neighbouring heads are one cluster. An out of
     half as many heads has the sum of a pair's tiles: those of the first head, rounded to
-    the tensor's type, plus those of the second, rounded too, and the sum rounded. The
-    second block adds to what the first one has stored, so no head has a copy of its own.
+    the tensor's type, plus those of the second, rounded too, and the sum rounded. Each
+    block sends the other one half of its columns, so no head has a copy of its own.
 
     The region holds channels, then roles, and constants. Constraints (numbered K..):
     docs/sched.md.

@@ -231,8 +231,9 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     divided. With few heads and sequences twice as many SMs then have work.
 
     A map behind these that sums an out over pairs of heads, as for two value heads that
-    share a key head, is done with: the blocks of such a pair are a cluster, and the
-    second one adds to what the first one stored.
+    share a key head, is done with: the blocks of such a pair are a cluster, and hand each
+    other half of what they store, if there is room for that. Of what the chain reads
+    before the map, what it reads last then has one place in the place of two.
 
     Scans that no map follows, those of a map that another program reads from too, and
     kernels that have no room for it are left for `sched-separate`, with a remark.
@@ -260,7 +261,9 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"cluster", "cluster", "bool", "false",
-           "two blocks a head and sequence, which are a cluster: for few of them">
+           "two blocks a head and sequence, which are a cluster: for few of them">,
+    Option<"sumPairs", "sum-pairs", "bool", "true",
+           "sums over pairs of heads in the kernel, where there is room">
   ];
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with the map behind them">,

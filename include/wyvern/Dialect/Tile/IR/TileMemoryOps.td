@@ -130,6 +130,56 @@ def Tile_SendOp : Tile_Op<"send"> {
   let hasVerifier = 1;
 }
 
+def Tile_SendColumnsOp : Tile_Op<"send_columns"> {
+  let summary = "part of a register tile's columns to a stage of another block";
+  let description = [{
+    Part number `part` of the columns, as many as the stage's tile has, goes to the stage of
+    block `block` of the cluster, each thread's elements to a place that the same thread
+    of the other block reads (`tile.add_columns`): the stage holds them in no order that
+    something else could read. The other block's stage counts the bytes. Called by a
+    warpgroup between `tile.acquire` and `tile.commit`: no thread waits for another.
+
+    Example:
+
+    ```mlir
+    %t = tile.acquire %ring[%i] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+    tile.send_columns %y[%other] to %other by %t of %ring[%i]
+        : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+          !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Index:$part, Index:$block,
+                       Tile_SmemType:$tile, Tile_RingType:$ring, Index:$index);
+  let assemblyFormat = [{
+    $value `[` $part `]` `to` $block `by` $tile `of` $ring `[` $index `]` attr-dict
+    `:` type($value) `,` type($tile) `,` type($ring)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_AddColumnsOp : Tile_Op<"add_columns"> {
+  let summary = "part of a register tile's columns, plus what another block sent";
+  let description = [{
+    Part number `part` of the columns plus the tile that `tile.send_columns` of another
+    block has sent, rounded to the element type.
+
+    Example:
+
+    ```mlir
+    %z = tile.add_columns %y[%rank], %t
+        : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+          -> tensor<64x64xbf16, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Index:$part, Tile_SmemType:$tile);
+  let results = (outs Tile_AnyTensor:$sum);
+  let assemblyFormat = [{
+    $value `[` $part `]` `,` $tile attr-dict
+    `:` type($value) `,` type($tile) `->` type($sum)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ClearStagesOp : Tile_Op<"clear_stages"> {
   let summary = "zero the rows of a ring's tile that no load writes";
   let description = [{
@@ -352,9 +402,6 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
     shared memory left.
     With `own` each warp writes to the staging tile where it alone has read, by
     `tile.read` of a tile as the one that is stored: it waits for no other warp first.
-    Where `added` holds, the same for all threads, each element is added to the one in
-    memory and the sum rounded, where the memory is (`red`). Such a tile leaves from
-    registers, and no thread waits for it.
     Called by a warpgroup that has hardware barrier `barrier_id` to itself.
 
     Example:
@@ -368,70 +415,12 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
   let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
                        Variadic<Index>:$coords, I64Attr:$dim, Index:$valid,
                        Optional<Tile_SmemType>:$staging, UnitAttr:$transpose,
-                       Optional<I1>:$added, I64Attr:$barrier_id, UnitAttr:$own);
+                       I64Attr:$barrier_id, UnitAttr:$own);
   let assemblyFormat = [{
     (`transpose` $transpose^)? $value `to` $global `[` $coords `]` `dim` $dim
-    `valid` $valid (`via` $staging^)? (`own` $own^)? (`added` $added^)?
-    `barrier` $barrier_id attr-dict
+    `valid` $valid (`via` $staging^)? (`own` $own^)? `barrier` $barrier_id attr-dict
     `:` type($value) `,` type($global) (`,` type($staging)^)?
   }];
-  let hasVerifier = 1;
-}
-
-def Tile_BeginTurnsOp : Tile_Op<"begin_turns"> {
-  let summary = "no turn has been passed yet";
-  let description = [{
-    Two blocks of a cluster write to the same rows of device memory, one after the other:
-    warp i of a warpgroup of the first passes the turn to warp i of the same warpgroup of
-    the other one, which writes the same rows. `turns` holds for each warp how many turns
-    have been passed to it, a whole number of 32 bits. They only grow: who passes them
-    waits for nobody.
-
-    Called by all threads of the block, in front of the `tile.sync cluster` before the
-    first turn.
-
-    Example:
-
-    ```mlir
-    %turns = tile.alloc : !tile.smem<4xf32>
-    tile.begin_turns %turns : !tile.smem<4xf32>
-    tile.sync cluster
-    // In the first block: what its warps stored in the chunks before %i is there.
-    tile.pass_turns %turns[%i] to %other : !tile.smem<4xf32>
-    // In the other one, before it adds to that.
-    tile.await_turns %turns[%i] : !tile.smem<4xf32>
-    ```
-  }];
-  let arguments = (ins Tile_SmemType:$turns);
-  let assemblyFormat = "$turns attr-dict `:` type($turns)";
-  let hasVerifier = 1;
-}
-
-def Tile_PassTurnsOp : Tile_Op<"pass_turns"> {
-  let summary = "what the calling warp has stored is there for another block";
-  let description = [{
-    Says so to the same warp of block `block` of the cluster, as turn number `count`. The
-    warp waits until its stores to device memory are there: long after them, for nothing.
-
-    Example: see `tile.begin_turns`.
-  }];
-  let arguments = (ins Tile_SmemType:$turns, Index:$count, Index:$block);
-  let assemblyFormat = [{
-    $turns `[` $count `]` `to` $block attr-dict `:` type($turns)
-  }];
-  let hasVerifier = 1;
-}
-
-def Tile_AwaitTurnsOp : Tile_Op<"await_turns"> {
-  let summary = "the calling warp waits until it is its turn";
-  let description = [{
-    Until the same warp of another block has passed at least `count` turns; what it stored
-    before is visible then.
-
-    Example: see `tile.begin_turns`.
-  }];
-  let arguments = (ins Tile_SmemType:$turns, Index:$count);
-  let assemblyFormat = "$turns `[` $count `]` attr-dict `:` type($turns)";
   let hasVerifier = 1;
 }
 

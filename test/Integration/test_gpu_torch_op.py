@@ -133,9 +133,12 @@ def test_bundles():
     """A loaded bundle gives the bits of its spec; one without a backward says so."""
     layer, inputs = spec("gated"), make("gated")
     plain = gradients(op(layer), inputs, DEVICE)
-    found = gradients(op(wyvern.compile(layer, training=True)), inputs, DEVICE)
+    bundle = wyvern.compile(layer, training=True, save="states")
+    found = gradients(op(bundle), inputs, DEVICE)
     assert all(torch.equal(found[name], x) for name, x in plain.items())
-    inference = op(wyvern.compile(layer))
+    bundle.force_variant("separate")
+    plain = gradients(op(bundle), inputs, DEVICE)
+    inference = op(wyvern.compile(layer, variants="separate"))
     with torch.no_grad():
         o, _ = inference(**{name: x.to(DEVICE) for name, x in inputs.items()})
     assert torch.equal(o, plain["o"])

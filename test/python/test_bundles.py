@@ -73,6 +73,15 @@ def test_prebuilt_before_cache(cache):
     assert find_bundle(LAYER, "sm_90a", None) == cache / "prebuilt" / "b"
 
 
+def test_head_dims_of_all_bundles(cache):
+    assert bundles.find_head_dims() == set()
+    put(cache / "cache", "a", manifest() | {"spec": None})
+    put(cache / "cache", "b", manifest() | {"schema": 0})
+    put(cache / "prebuilt", "c", manifest(dims={"key": 96, "value": 192}))
+    put(cache / "cache", "d", manifest())
+    assert bundles.find_head_dims() == {(96, 192), (64, 128)}
+
+
 def test_bundles_of_another_compiler_are_not_taken(cache, monkeypatch):
     older = {"wyvern": "0.0.1", "llvm": "19.0.0", "ptxas": "12.0"}
     put(cache / "cache", "a", manifest() | {"compiler": older})
@@ -128,7 +137,7 @@ def test_no_bundle_and_no_compiler(cache, monkeypatch):
 
 
 def test_a_stale_folder_makes_way(cache, monkeypatch):
-    def compile(spec, target, output, training):
+    def compile(spec, target, output, training, save):
         put(output.parent, output.name, manifest())
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)
@@ -146,7 +155,7 @@ def test_a_stale_folder_makes_way(cache, monkeypatch):
 
 
 def test_two_layers_of_one_name(cache, monkeypatch):
-    def compile(spec, target, output, training):
+    def compile(spec, target, output, training, save):
         put(output.parent, output.name, manifest(spec))
 
     monkeypatch.setitem(vars(wyvern), "compile", compile)

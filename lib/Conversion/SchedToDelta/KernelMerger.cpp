@@ -172,9 +172,9 @@ SmallVector<Type> KernelMerger::getOutTypes() {
 Operation *KernelMerger::createProgram() {
   if (kernel.getOver() == GridOver::slots && carries.empty())
     return delta::ChunkMapOp::create(
-        builder, loc, getOutTypes(), kernel.getIns(),
-        kernel.getCuSeqlens(), kernel.getChunk(), kernel.getHeads(),
-        kernel.getCompute(), kernel.getInBindings(), kernel.getOutBindings());
+        builder, loc, getOutTypes(), kernel.getIns(), kernel.getCuSeqlens(),
+        kernel.getChunk(), kernel.getHeads(), kernel.getCompute(),
+        kernel.getInBindings(), kernel.getOutBindings());
   SmallVector<Value> inits;
   SmallVector<Attribute> bindings;
   for (const Carry &carry : carries) {
@@ -265,12 +265,12 @@ Value KernelMerger::sumPairs(Value heads, BlockArgument out) {
   ImplicitLocOpBuilder b(loc, builder);
   delta::BindingAttr binding = kernel.getBinding(out);
   auto sum = cast<GlobalType>(out.getType()).getTensor();
-  return delta::createHeadSum(
-      b,
-      {heads, binding, kernel.getTileType(out), kernel.getCuSeqlens(),
-       static_cast<int64_t>(kernel.getChunk()),
-       static_cast<int64_t>(kernel.getHeads())},
-      {sum, binding});
+  return delta::createHeadSum(b,
+                              {heads, binding, kernel.getTileType(out),
+                               kernel.getCuSeqlens(),
+                               static_cast<int64_t>(kernel.getChunk()),
+                               static_cast<int64_t>(kernel.getHeads())},
+                              {sum, binding});
 }
 
 void KernelMerger::replaceKernel(Operation *program) {

@@ -57,7 +57,8 @@ private:
   void cloneOp(Operation *op);
   /// Returns `tile` as a channel that holds `held` hands it over.
   Value round(Value tile, RankedTensorType held);
-  /// Returns the sum of `heads` over pairs of heads, which is the kernel's `out`.
+  /// Returns the sum of `heads` over pairs of heads, which is the kernel's
+  /// `out`.
   Value sumPairs(Value heads, BlockArgument out);
   void replaceKernel(Operation *program);
 

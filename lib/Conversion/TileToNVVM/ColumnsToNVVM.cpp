@@ -5,10 +5,10 @@
 //===----------------------------------------------------------------------===//
 //
 // A thread of the acc layout has the same rows and columns of a tile in each
-// block, so it sends its elements to the thread of its number: 16 bytes a store,
-// and no shared memory of its own. The stores are asynchronous (st.async), for
-// which the other block's barrier counts bytes: a fence and a remote arrival
-// would wait for all that the warp has written to device memory.
+// block, so it sends its elements to the thread of its number: 16 bytes a
+// store, and no shared memory of its own. The stores are asynchronous
+// (st.async), for which the other block's barrier counts bytes: a fence and a
+// remote arrival would wait for all that the warp has written to device memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -58,8 +58,7 @@ struct SendColumnsPattern : OpConversionPattern<SendColumnsOp> {
                {address, block}, e.i32())
           .front();
     };
-    SmallVector<Value> half =
-        getHalf(e, adaptor.getValue(), adaptor.getPart());
+    SmallVector<Value> half = getHalf(e, adaptor.getValue(), adaptor.getPart());
     Value to = map(locatePieces(e, adaptor.getTile()));
     Value barrier = map(stage.full);
     for (size_t i = 0; i < half.size(); i += kPieceRegisters)
@@ -86,8 +85,7 @@ struct AddColumnsPattern : OpConversionPattern<AddColumnsOp> {
     std::string add = type.getElementType().isBF16()
                           ? "add.rn.bf16x2 $0, $1, $2;"
                           : "add.rn.f16x2 $0, $1, $2;";
-    SmallVector<Value> half =
-        getHalf(e, adaptor.getValue(), adaptor.getPart());
+    SmallVector<Value> half = getHalf(e, adaptor.getValue(), adaptor.getPart());
     Value from = locatePieces(e, adaptor.getTile());
     SmallVector<Value> sums;
     for (size_t i = 0; i < half.size(); i += kPieceRegisters) {
@@ -96,8 +94,7 @@ struct AddColumnsPattern : OpConversionPattern<AddColumnsOp> {
           static_cast<int64_t>(i / kPieceRegisters) * kPieces);
       for (auto [own, other] :
            llvm::zip_equal(ArrayRef(half).slice(i, kPieceRegisters), piece))
-        sums.push_back(
-            e.ptx(add, "=r,r,r", {own, other}, e.i32()).front());
+        sums.push_back(e.ptx(add, "=r,r,r", {own, other}, e.i32()).front());
     }
     rewriter.replaceOpWithNewOp<LLVM::BitcastOp>(
         op, getTypeConverter()->convertType(type), e.vectorOf(sums));

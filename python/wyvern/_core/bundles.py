@@ -14,13 +14,14 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Optional
 
 import wyvern
 
 from .compile import find_wyvernc
-from .layers import PlainSpec, serves
+from .layers import STATES, PlainSpec, Saved, serves
 from .manifest import BundleError, Manifest, read_manifest
 from .steps import Epilogue, Pool
 
@@ -57,17 +58,26 @@ def is_current(manifest: Manifest, folder: Path) -> bool:
     return build is None or build[1] == compiler_id()
 
 
-def find_bundle(
-    spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
-) -> Optional[Path]:
+def _manifests(place: Path) -> Iterator[tuple[Path, Manifest]]:
+    """The bundles in a folder; what another version has left there is not among them."""
+    for path in sorted(place.glob("*/manifest.json")):
+        try:
+            yield path.parent, read_manifest(path.parent)
+        except BundleError:
+            continue  # compiling writes a new one
+
+
+def find_head_dims() -> set[tuple[int, int]]:
+    """Returns the head dims (of keys, of values) that some bundle of the package or the cache has."""
+    specs = [m.get("spec") for place in (PREBUILT, cache_folder()) for _, m in _manifests(place)]
+    dims = [spec.get("dims") for spec in specs if isinstance(spec, dict)]
+    return {(x["key"], x["value"]) for x in dims if isinstance(x, dict) and {"key", "value"} <= x.keys()}
+
+
+def find_bundle(spec: PlainSpec, target: str, saved: Saved) -> Optional[Path]:
     """Returns the folder of a bundle for a layer that saves this (layers.serves), or None."""
     for place in (PREBUILT, cache_folder()):
-        for path in sorted(place.glob("*/manifest.json")):
-            folder = path.parent
-            try:
-                manifest = read_manifest(folder)
-            except BundleError:
-                continue  # left by another version; compiling writes a new one
+        for folder, manifest in _manifests(place):
             if not serves(manifest, spec, target, saved):
                 continue
             if place == PREBUILT or is_current(manifest, folder):
@@ -80,15 +90,14 @@ def digest(data: object) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def compile_into_cache(
-    spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
-) -> Path:
+def compile_into_cache(spec: PlainSpec, target: str, saved: Saved) -> Path:
     """Compiles into the cache; returns the folder. The bundle appears there whole or not
     at all, also when several processes compile it at once."""
-    name = _name(spec, digest(spec), target, *([] if saved is None else ["training"]))
+    kind = [] if saved is None else ["training", STATES] if saved == STATES else ["training"]
+    save = STATES if saved == STATES else None
     return _compile_as(
-        name,
-        lambda made: wyvern.compile(spec, target=target, output=made, training=saved is not None),
+        _name(spec, digest(spec), target, *kind),
+        lambda made: wyvern.compile(spec, target=target, output=made, training=saved is not None, save=save),
         lambda: find_bundle(spec, target, saved) is not None,
     )
 

@@ -4,11 +4,17 @@ bundle serves one."""
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Union
 
 from .manifest import Manifest
 
 PlainSpec = dict[str, Any]
+
+# What the forward of a bundle saves for its backward: its residuals by name; STATES, whatever they are
+# as long as no chain of chunks has to run again; or None, there is no backward.
+Saved = Union[Sequence[str], str, None]
+STATES = "states"
 
 
 def describe(spec: PlainSpec) -> str:
@@ -20,11 +26,15 @@ def describe(spec: PlainSpec) -> str:
     )
 
 
-def serves(
-    manifest: Manifest, spec: PlainSpec, target: str, saved: Optional[Sequence[str]]
-) -> bool:
+def saves_states(tensors: Sequence[Mapping[str, Any]]) -> bool:
+    """Returns whether a forward with these tensors (a manifest's) saves the state of every chunk."""
+    of_a_chunk = {"kind": "chunk", "multiple": 1}
+    return any(x.get("residual") and of_a_chunk in x["dims"] for x in tensors)
+
+
+def serves(manifest: Manifest, spec: PlainSpec, target: str, saved: Saved) -> bool:
     """Whether a bundle computes exactly this layer, by whatever name, and saves for its
-    backward what is `saved`; None is for one without a backward."""
+    backward what is `saved`."""
     found, residuals = manifest.get("spec"), manifest["residuals"]
     if not isinstance(found, dict) or not isinstance(residuals, list):
         return False  # compiled from IR, or not by us
@@ -32,7 +42,10 @@ def serves(
         return False  # the step of the layer
     if (manifest["backward"] is None) != (saved is None):
         return False
-    if [residual.get("name") for residual in residuals] != list(saved or ()):
+    if saved == STATES:
+        if not saves_states(manifest["tensors"]):
+            return False
+    elif [residual.get("name") for residual in residuals] != list(saved or ()):
         return False
     scale = found.get("scale")
     if not isinstance(scale, (int, float)) or abs(scale - spec["scale"]) > 1e-6:

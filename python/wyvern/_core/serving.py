@@ -10,7 +10,7 @@ import wyvern
 
 from . import bundles
 from .gpu import Program, load
-from .layers import PlainSpec, describe
+from .layers import STATES, PlainSpec, Saved, describe
 from .programs import CompiledProgram
 from .steps import Epilogue, Pool
 
@@ -24,23 +24,36 @@ def target_of(device: str, major: int, minor: int) -> str:
     )
 
 
-def for_gpu(spec: PlainSpec, target: str, saved: Optional[Sequence[str]]) -> Program:
+def for_gpu(spec: PlainSpec, target: str, saved: Saved) -> Program:
     """Returns a program that saves this for its backward, prebuilt, from the cache or
-    compiled into it; None is for no backward."""
+    compiled into it."""
     folder = bundles.find_bundle(spec, target, saved)
     if folder is None:
         try:
             folder = bundles.compile_into_cache(spec, target, saved)
         except (ImportError, FileNotFoundError) as error:
             what, flag = ("kernel", "") if saved is None else ("training kernels", " --training")
+            flag += " --save=states" if saved == STATES else ""
             raise NotImplementedError(
                 f"no prebuilt {what} for {describe(spec)} on {target} in {bundles.PREBUILT} or "
                 f"{bundles.cache_folder()}, and the compiler is not installed ({error}). Compile "
                 f"it elsewhere with wyvernc{flag} and put the bundle into the latter folder"
             ) from error
-    # Training has one variant, whatever is asked for inference.
-    variant = os.environ.get("WYVERN_VARIANT") if saved is None else None
-    return load(folder, variant or None)
+    variant = os.environ.get("WYVERN_VARIANT") or None
+    if saved is None:
+        return load(folder, variant)
+    program = load(folder)
+    # What saves the factor alone has one variant, whatever is asked for inference.
+    if saved == STATES and variant is not None:
+        _force(program, variant)
+    return program
+
+
+def _force(program: Program, variant: str) -> None:
+    """Has a forward and its backward run a variant, those of the two that have it."""
+    found = [x for x in (program, program.backward) if variant in x.variants]
+    for x in found or [program]:  # which raises, and says what there are
+        x.force_variant(variant)
 
 
 def step_for_gpu(

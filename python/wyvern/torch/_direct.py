@@ -14,6 +14,7 @@ import torch.autograd.forward_ad as forward_ad
 from . import _ops, _tensors
 from ._gate import bounded
 from ._programs import loaded
+from ._saving import saving_if_known
 
 # What is no subclass: a subclass may want to see the call.
 _TYPES = (torch.Tensor, torch.nn.Parameter)
@@ -73,6 +74,11 @@ def attempt(family, operands, initial_state, cu_seqlens, final):
         return None
     tensors = (*operands, initial_state)
     saves = needs_gradient(tensors)
+    if saves:
+        ops = saving_if_known(family, operands)
+        if ops is None:
+            return None
+        family, operands = ops
     program = loaded(family, operands, saves)
     if program is None:
         return None

@@ -67,7 +67,7 @@ def of_family(
 ) -> Optional[Decoder]:
     """Returns the step of a layer of the functions with FLA's signatures, on these operands."""
     q = operands["q"]
-    sizes, dtype = family.key(tuple(operands.values())), NAMES[q.dtype]
+    sizes, dtype = family.sizes_of(tuple(operands.values())), NAMES[q.dtype]
     make = lambda: family.spec(sizes, dtype) | {"scale": scale}
     return decoder_of(make, (family.name, *sizes, dtype, scale), q.device.type, norm, v_first)
 

@@ -150,5 +150,5 @@ def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) ->
 
 def _make(name: str, spec: PlainSpec, bundle: Any) -> _ops.Family:
     dtype_of = lambda _, dtype: spec | {"dtype": dtype}
-    family = _ops.Family(name, sign(spec, bundle), lambda _: (), dtype_of, bundle)
+    family = _ops.Family(name, sign(spec, bundle), (), dtype_of, bundle)
     return ranks.register(_ops.register(family))

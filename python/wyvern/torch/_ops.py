@@ -8,7 +8,7 @@ without `output_final_state` the second result is empty, and so is `d_initial_st
 without an `initial_state`. Scale, head dims and dtypes are those of the programs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -27,15 +27,26 @@ class Family(NamedTuple):
 
     name: str
     signature: Signature
-    # From the operands to the sizes that their program is compiled for, and from these
-    # and a dtype to the layer's spec.
-    key: Callable[[tuple[torch.Tensor, ...]], tuple[int, ...]]
+    # The operands whose heads and head dims a program is compiled for, and from these sizes
+    # and a dtype the layer's spec.
+    sized_by: tuple[int, ...]
     spec: Callable[[tuple[int, ...], str], PlainSpec]
     bundle: Any = None  # a loaded program that serves it on GPUs
+
+    def sizes_of(self, operands: Sequence[torch.Tensor]) -> tuple[int, ...]:
+        """Returns the sizes that a program for these operands is compiled for; fewer of malformed ones."""
+        return tuple(n for i in self.sized_by for n in operands[i].shape[2:])
 
 
 # What the ops are of, by name. An op stays for as long as the process does.
 families: dict[str, Family] = {}
+
+
+# torch.compile would guard a look into the dictionary by a name that its guards do not know.
+@torch.compiler.assume_constant_result
+def family_named(name: str) -> Family:
+    """Returns what an op is of."""
+    return families[name]
 
 
 def _define(family: Family) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """From an op's operands to the program that runs them."""
 
+import functools
 import importlib.util
 import threading
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 import wyvern
-from wyvern._core import serving
+from wyvern._core import bundles, serving
 
 from ._tensors import NAMES
 
@@ -18,10 +19,18 @@ _HAS_COMPILER = importlib.util.find_spec("wyvern._compiler") is not None
 
 def kernel_dims(key_dim, value_dim):
     """The head dims of the kernels that serve these: multiples of 16, which kernels fill up
-    as they load; of 64, of key dims above 128. Without the compiler those of prebuilt bundles."""
-    if not _HAS_COMPILER:
-        return tuple(next((n for n in _PREBUILT_DIMS if dim <= n), dim) for dim in (key_dim, value_dim))
-    return _round_up(key_dim, 16 if key_dim <= 128 else 64), _round_up(value_dim, 16)
+    as they load; of 64, of key dims above 128. Without the compiler, if no bundle has these, those
+    that most prebuilt bundles have."""
+    dims = _round_up(key_dim, 16 if key_dim <= 128 else 64), _round_up(value_dim, 16)
+    if _HAS_COMPILER or dims in _dims_there():
+        return dims
+    return tuple(next((n for n in _PREBUILT_DIMS if dim <= n), dim) for dim in (key_dim, value_dim))
+
+
+@functools.cache
+def _dims_there():
+    """What bundles are there is asked once a process."""
+    return bundles.find_head_dims()
 
 
 def _round_up(dim, multiple):
@@ -50,7 +59,7 @@ def loaded(family, operands, training):
     """The program for these operands, or None where there is none yet. The operands may
     have any shapes."""
     q = operands[0]
-    program = _programs.get((family.name, *family.key(operands), q.dtype, q.device, training))
+    program = _programs.get((family.name, *family.sizes_of(operands), q.dtype, q.device, training))
     return None if isinstance(program, wyvern.CompileError) else program
 
 
@@ -58,7 +67,7 @@ def program_for(family, operands, training):
     """The program for these operands on their device, loaded once a process. One that does
     not compile is not tried again."""
     q = operands[0]
-    sizes = family.key(operands)
+    sizes = family.sizes_of(operands)
     key = (family.name, *sizes, q.dtype, q.device, training)
     program = _programs.get(key)
     if program is None:

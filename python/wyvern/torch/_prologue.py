@@ -11,6 +11,7 @@ import wyvern
 from . import _direct
 from ._programs import kernel_dims, program_for
 from ._rules import family_of
+from ._saving import saving
 from ._tensors import is_gpu
 
 
@@ -118,8 +119,11 @@ def _has_program(family, q, v, tensors):
         return False
     if q.dim() != 4 or v.dim() != 4 or kernel_dims(q.shape[3], v.shape[3]) != (q.shape[3], v.shape[3]):
         return False
+    saves = _direct.needs_gradient(tensors)
+    if saves:
+        family, tensors = saving(family, tensors)
     try:
-        program_for(family, tensors, _direct.needs_gradient(tensors))
+        program_for(family, tensors, saves)
     except (wyvern.CompileError, NotImplementedError):
         return False
     return True

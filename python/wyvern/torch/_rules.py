@@ -4,7 +4,6 @@ torch.ops.wyvern.delta_rule, gated_delta_rule, kda and so on. `_to_2` is for rat
 `_times_n` for n steps a token, `_norm`, `_gates` and so on for programs with a prologue, `_from_5` for gates of a
 lower bound of -5."""
 
-import functools
 import threading
 from typing import Any, Optional
 
@@ -20,11 +19,6 @@ _families: dict[tuple[Any, ...], Family] = {}
 _lock = threading.Lock()
 
 
-def _sizes(value, operands):
-    """Heads and head dim of q, then of the values; fewer of malformed operands."""
-    return *operands[0].shape[2:], *operands[value].shape[2:]
-
-
 def _make(name, max_rate, repeat, prologue, lower_bound):
     rule = RULES[name]._replace(max_rate=max_rate, repeat=repeat, prologue=prologue, lower_bound=lower_bound)
     signature = rule.signature()
@@ -32,8 +26,8 @@ def _make(name, max_rate, repeat, prologue, lower_bound):
     title += "".join(f"_{part}" for part in prologue)
     if lower_bound is not None:
         title += "_from_" + f"{-lower_bound:g}".translate(str.maketrans(".-+", "pm_"))
-    key = functools.partial(_sizes, signature.names.index("v"))
-    family = Family(title, signature, key, lambda sizes, dtype: rule.spec(Sizes(*sizes), dtype))
+    sized_by = (0, signature.names.index("v"))  # heads and head dim of q, then of the values
+    family = Family(title, signature, sized_by, lambda sizes, dtype: rule.spec(Sizes(*sizes), dtype))
     return ranks.register(_ops.register(family))
 
 

@@ -11,6 +11,7 @@ import torch.autograd.forward_ad as forward_ad
 
 from . import _direct, _ops
 from ._autograd import second_derivative
+from ._saving import saving
 
 _OPS = torch.ops.wyvern
 
@@ -30,8 +31,11 @@ def refuse_forward_mode(name, tensors):
 def call(name, operands, initial_state, cu_seqlens, final):
     """The op of a layer on its operands: the one that saves for a backward only where
     there will be one. Returns o and final_state, of which nothing is said unless `final`."""
+    saves = _direct.needs_gradient((*operands, initial_state))
+    if saves:
+        family, operands = saving(_ops.family_named(name), operands)
+        name = family.name
     tensors = (*operands, initial_state)
-    saves = _direct.needs_gradient(tensors)
     if _direct.is_open(tensors):
         family = _ops.families[name]
         if saves:

@@ -146,9 +146,9 @@ static void addPairExchange(OpBuilder &builder, KernelContext &context,
   SmallVector<int64_t> shape(tensorOf(store.getTile()).getShape());
   int64_t blocks = context.kernel.getClusterBlocks();
   shape[1] /= blocks;
-  auto half = tile::SmemType::get(builder.getContext(), shape,
-                                  tensorOf(context.kernel.getOuts()[i])
-                                      .getElementType());
+  auto half = tile::SmemType::get(
+      builder.getContext(), shape,
+      tensorOf(context.kernel.getOuts()[i]).getElementType());
   context.exchanges[store] = tile::AllocRingOp::create(
       builder, store.getLoc(),
       tile::RingType::get(builder.getContext(), /*depth=*/1, Type(half),

@@ -215,11 +215,10 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
         builder, binding, getTensor(target), visit.chunk, dim, start);
   }
   if (context.kernel.isPairSum(target)) {
-    Value start = arith::MulIOp::create(
-        builder, loc, getPlaceInPair(),
-        index(tensorOf(tiles.front()).getDimSize(1)));
-    coords.back() =
-        arith::AddIOp::create(builder, loc, coords.back(), start);
+    Value start =
+        arith::MulIOp::create(builder, loc, getPlaceInPair(),
+                              index(tensorOf(tiles.front()).getDimSize(1)));
+    coords.back() = arith::AddIOp::create(builder, loc, coords.back(), start);
   }
   int64_t rowDim = tensorDim(binding, 0);
   Value valid = validRows(target, visit.chunk);

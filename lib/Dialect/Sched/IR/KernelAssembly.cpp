@@ -210,7 +210,8 @@ static void printGroup(OpAsmPrinter &p, KernelOp kernel, StringRef keyword,
 
 void KernelOp::print(OpAsmPrinter &p) {
   p << ' ' << getKernelNameAttr() << " grid(heads = " << getHeads()
-    << (getPairs() ? " in pairs" : "") << ", split = " << getSplit() << (getCluster() ? " cluster" : "")
+    << (getPairs() ? " in pairs" : "") << ", split = " << getSplit()
+    << (getCluster() ? " cluster" : "")
     << ", over = " << stringifyGridOver(getOver());
   if (getOver() == GridOver::slots)
     p << " of " << getRun();
@@ -229,11 +230,12 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "finals", getFinalArgs(), {});
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {"kernel_name", "heads", "split", "over", "run", "chunk", "compute",
-       "min_blocks", "in_bindings", "init_bindings", "out_bindings",
-       "first_slot", "cluster", "pairs", "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict((*this)->getAttrs(),
+                          {"kernel_name", "heads", "split", "over", "run",
+                           "chunk", "compute", "min_blocks", "in_bindings",
+                           "init_bindings", "out_bindings", "first_slot",
+                           "cluster", "pairs", "operandSegmentSizes",
+                           "resultSegmentSizes"});
 }
 
 void KernelOp::getAsmBlockArgumentNames(Region &region,

@@ -238,8 +238,7 @@ static LogicalResult verifyColumns(Operation *op, Value value, SmemType tile) {
                 tile.getShape()[0] == type.getDimSize(0) &&
                 tile.getShape()[1] * kHalves == type.getDimSize(1);
   if (layout && tile::isHalf(type.getElementType()) && isHalf &&
-      type.getDimSize(0) == kAccRows &&
-      tile.getShape()[1] % kPieceColumns == 0)
+      type.getDimSize(0) == kAccRows && tile.getShape()[1] % kPieceColumns == 0)
     return success();
   return op->emitOpError()
          << "(C1) expected a tile of " << kAccRows

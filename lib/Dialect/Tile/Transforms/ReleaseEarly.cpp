@@ -90,9 +90,8 @@ static std::optional<SmallVector<Operation *>> findNeeded(Operation *moved,
   if (!llvm::all_of(needed, [](Operation *op) { return isPure(op); }))
     return std::nullopt;
   SmallVector<Operation *> ordered = needed.takeVector();
-  llvm::sort(ordered, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return ordered;
 }
 

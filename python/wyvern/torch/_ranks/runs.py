@@ -56,7 +56,7 @@ def _pack(x: torch.Tensor, slots: Slots) -> torch.Tensor:
 
 def _values(family: Any, operands: tuple[torch.Tensor, ...]) -> frozenset[str]:
     """The operands that are written into states. Without them a layer is linear."""
-    return _values_of(family.name, family.spec, family.key(operands))
+    return _values_of(family.name, family.spec, family.sizes_of(operands))
 
 
 @functools.lru_cache(maxsize=256)

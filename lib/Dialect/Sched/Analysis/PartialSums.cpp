@@ -17,8 +17,6 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::sched;
 
 bool sched::isSum(Operation *op) {
-  if (auto product = dyn_cast<linalg::ContractOp>(op))
-    return matchPattern(product.getOutputs().front(), m_AnyZeroFloat());
   auto reduce = dyn_cast<linalg::ReduceOp>(op);
   return reduce && reduce.getBlock()->getOperations().size() == 2 &&
          isa<arith::AddFOp>(reduce.getBlock()->front()) &&
@@ -29,9 +27,8 @@ bool sched::isSum(Operation *op) {
 /// makes the sum of what it makes of each.
 static bool keepsSums(Operation *op) {
   return isa<arith::NegFOp, linalg::BroadcastOp, delta::CumsumOp,
-             delta::DecayMaskOp, delta::LastRowOp, delta::MaskRowsOp,
-             delta::SumRowsOp>(op) ||
-         (isSum(op) && isa<linalg::ReduceOp>(op));
+             delta::LastRowOp, delta::MaskRowsOp, delta::SumRowsOp>(op) ||
+         isSum(op);
 }
 
 bool PartialSums::follow(Operation *op, bool isOverParts) {

@@ -245,6 +245,21 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
   return 0;
 }
 
+/// The same with room for sums over `pairs` of heads; if there is none, without
+/// them, which are left to their maps.
+static int64_t planMemory(RolePlan &plan, KernelOp kernel,
+                          const DividedMap *divided, bool loadsApart,
+                          SmallVectorImpl<PairSum> &pairs) {
+  int64_t bytes = 0;
+  for (const PairSum &sum : pairs)
+    bytes += sum.bytes;
+  int64_t missing = planMemory(plan, kernel, divided, loadsApart, bytes);
+  if (missing == 0 || pairs.empty())
+    return missing;
+  pairs.clear();
+  return planMemory(plan, kernel, divided, loadsApart, /*pairBytes=*/0);
+}
+
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
@@ -322,19 +337,9 @@ private:
     SmallVector<PairSum> pairs;
     if (sumPairs && !cluster)
       pairs = findPairSums(program);
-    auto planAll = [&] {
-      int64_t pairBytes = 0;
-      for (const PairSum &sum : pairs)
-        pairBytes += sum.bytes;
-      return planMemory(plan, kernel, divided ? &*divided : nullptr,
-                        loadRegisters.has_value(), pairBytes);
-    };
-    int64_t missing = planAll();
-    if (missing > 0 && !pairs.empty()) {
-      pairs.clear();
-      missing = planAll();
-    }
-    if (missing > 0) {
+    if (int64_t missing =
+            planMemory(plan, kernel, divided ? &*divided : nullptr,
+                       loadRegisters.has_value(), pairs)) {
       kernel.erase();
       return decline("the tiles of a chunk of both take " +
                      std::to_string(missing) +

@@ -230,8 +230,9 @@ static bool isOfVectors(Operation *op) {
 }
 
 /// Gives each of `vectors`, in the map's order, to the part that makes all of
-/// its operands that are made; what several make goes to part `summing`.
-static void addVectors(MutableArrayRef<Piece> parts, unsigned summing,
+/// its operands that are made; what several make goes to the first, which has
+/// most to do and so ends last.
+static void addVectors(MutableArrayRef<Piece> parts,
                        ArrayRef<Operation *> vectors) {
   llvm::DenseMap<Operation *, unsigned> partOf;
   for (auto [i, part] : llvm::enumerate(parts))
@@ -241,9 +242,8 @@ static void addVectors(MutableArrayRef<Piece> parts, unsigned summing,
     std::optional<unsigned> number;
     for (Value operand : op->getOperands())
       if (auto it = partOf.find(operand.getDefiningOp()); it != partOf.end())
-        number =
-            number.value_or(it->second) == it->second ? it->second : summing;
-    partOf[op] = number.value_or(summing);
+        number = number.value_or(it->second) == it->second ? it->second : 0;
+    partOf[op] = number.value_or(0);
     parts[partOf[op]].ops.push_back(op);
   }
 }
@@ -351,13 +351,9 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
   }
   llvm::stable_sort(
       parts, [](const Piece &a, const Piece &b) { return a.flops > b.flops; });
-  // Of two parts the one with most products ends last. Of three it is the one
-  // that the others wait for, so that what multiplies nothing goes to the one
-  // with fewest.
-  constexpr size_t kTwo = 2;
-  unsigned summing = parts.size() > kTwo ? parts.size() - 1 : 0;
-  parts[summing].ops.append(others);
-  addVectors(parts, summing, vectors);
+  // Where most vectors end.
+  parts.front().ops.append(others);
+  addVectors(parts, vectors);
   SmallVector<SmallVector<Operation *>> divided =
       llvm::map_to_vector(parts, [&](const Piece &part) {
         SmallVector<Operation *> ops = finder.withVectors(part.ops);

@@ -40,6 +40,8 @@ void populateTileRowsPatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
 void populateDirectRowsPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
+void populateColumnsPatterns(LLVMTypeConverter &converter,
+                             RewritePatternSet &patterns);
 void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,

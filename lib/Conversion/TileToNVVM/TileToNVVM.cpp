@@ -43,6 +43,7 @@ struct ConvertTileToNVVM
     populateCopyPatterns(converter, patterns);
     populateMmaPatterns(converter, patterns);
     populateDirectRowsPatterns(converter, patterns);
+    populateColumnsPatterns(converter, patterns);
     populateMatrixMemoryPatterns(converter, patterns);
     populateTileRowsPatterns(converter, patterns);
     populateGlobalMatrixPatterns(converter, patterns);

@@ -310,6 +310,84 @@ func.func @kernel_k47(%x: tensor<?x?x2x64xbf16>) {
 
 // -----
 
+func.func @kernel_k51(%x: tensor<?x?x3x64xbf16>) {
+  // expected-error @+1 {{(K51) has heads in pairs: expected an even number of heads and a split of 1, found 3 and 1}}
+  %y = sched.kernel "k" grid(heads = 3 in pairs, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x3x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x3x64xbf16>) {
+    %in2 = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %in2 : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out direct : tensor<64x64xf32>, !sched.global<tensor<?x?x3x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x3x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %in2 : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k52(%x: tensor<?x?x4x64xbf16>) {
+  // expected-error @+1 {{(K52) sums the heads of a pair in out #0: expected heads in pairs, and a direct store by a role of one group of warps; the blocks of a pair hand each other half of it}}
+  %y = sched.kernel "k" grid(heads = 4, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x4x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %in2 = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %in2 : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out direct : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x4x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %in2 : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k52_staged(%x: tensor<?x?x4x64xbf16>) {
+  // expected-error @+1 {{(K52) sums the heads of a pair in out #0}}
+  %y = sched.kernel "k" grid(heads = 4 in pairs, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x4x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %in2 = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %in2 : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x4x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %in2 : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
 func.func @role_k49(%x: tensor<?x?x2x64xbf16>) {
   %y = sched.kernel "k" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)

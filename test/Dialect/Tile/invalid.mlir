@@ -681,6 +681,38 @@ func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.glo
 
 // -----
 
+func.func @send_columns_c1(%y: tensor<64x64xbf16, #tile.layout<acc>>, %t: !tile.smem<64x64xbf16>, %r: !tile.ring<1, [!tile.smem<64x64xbf16>], warps>, %i: index) {
+  // expected-error @+1 {{(C1) expected a tile of 64 rows in 16 bits, and a place for half of its columns, a multiple of 16, found 'tensor<64x64xbf16, #tile.layout<acc>>' and '!tile.smem<64x64xbf16>'}}
+  tile.send_columns %y[%i] to %i by %t of %r[%i] : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  return
+}
+
+// -----
+
+tile.kernel @send_columns_c2(%n: index) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["tokens"] {
+  %c0 = arith.constant 0 : index
+  %ring = tile.alloc_ring producers 4 consumers 4 : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  tile.roles warps [4] {
+    %y = arith.constant dense<1.0> : tensor<64x128xbf16, #tile.layout<acc>>
+    %t = tile.acquire %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+    // expected-error @+1 {{(C2) expected a ring across blocks, found one whose stages are this block's alone}}
+    tile.send_columns %y[%c0] to %c0 by %t of %ring[%c0] : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+    tile.commit %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+    %u = tile.wait %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+    tile.release %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  }
+}
+
+// -----
+
+func.func @add_columns_c2(%y: tensor<64x128xbf16, #tile.layout<acc>>, %t: !tile.smem<64x64xbf16>, %i: index) {
+  // expected-error @+1 {{(C2) expected a sum of the place's shape, in the value's type and layout, found 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  %z = tile.add_columns %y[%i], %t : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 func.func @copy_rows_c1(%z: !tile.smem<64x64xbf16>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x64xbf16>', found 3}}
   tile.copy_rows %z to %g[%i, %i, %i] dim 1 valid %i : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>

@@ -34,7 +34,7 @@ struct KernelContext {
   /// The ring of each channel.
   DenseMap<Value, Value> rings = DenseMap<Value, Value>();
   /// The ring in which blocks of a cluster hand each other their summands of
-  /// what a store stores.
+  /// what a store stores, or half of them each.
   DenseMap<Operation *, Value> exchanges = DenseMap<Operation *, Value>();
   /// The shared tile that each out of matrices leaves through.
   DenseMap<Value, Value> staging = DenseMap<Value, Value>();

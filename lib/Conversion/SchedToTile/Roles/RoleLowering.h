@@ -200,6 +200,11 @@ private:
   /// Returns the sum of the blocks' summands of what `store` stores, of which
   /// `summand` is this block's: the same bits in all of them.
   Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
+  /// Returns this block's half of the columns of the sum of what both blocks of
+  /// a pair of heads store with `store`, `tile` in this one.
+  Value sumOverPair(sched::StoreOp store, Value tile, const Visit &visit);
+  /// Returns which head of a pair this block has, 0 or 1.
+  Value getPlaceInPair();
   /// Goes on in a branch of the first block of a cluster, if `store` is of what
   /// every block makes.
   void enterFirstBlock(sched::StoreOp store);

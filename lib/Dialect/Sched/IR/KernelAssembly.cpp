@@ -90,15 +90,22 @@ static ParseResult parseNumber(OpAsmParser &parser, StringRef keyword,
 }
 
 /// `grid(heads = 16, split = 2, over = sequences)`, or `over = slots of 1`;
-/// `split = 2 cluster` where the parts' blocks are one.
+/// `split = 2 cluster` where the parts' blocks are one, `heads = 16 in pairs`
+/// where those of two heads are.
 static ParseResult parseGrid(OpAsmParser &parser,
                              KernelOp::Properties &properties) {
   StringRef over;
   SMLoc loc;
   int64_t run = 1;
   if (parser.parseKeyword("grid") || parser.parseLParen() ||
-      parseNumber(parser, "heads", properties.heads) || parser.parseComma() ||
-      parseNumber(parser, "split", properties.split))
+      parseNumber(parser, "heads", properties.heads))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("in"))) {
+    if (parser.parseKeyword("pairs"))
+      return failure();
+    properties.pairs = parser.getBuilder().getUnitAttr();
+  }
+  if (parser.parseComma() || parseNumber(parser, "split", properties.split))
     return failure();
   if (succeeded(parser.parseOptionalKeyword("cluster")))
     properties.cluster = parser.getBuilder().getUnitAttr();
@@ -214,7 +221,8 @@ static void printGroup(OpAsmPrinter &p, KernelOp kernel, StringRef keyword,
 
 void KernelOp::print(OpAsmPrinter &p) {
   p << ' ' << getKernelNameAttr() << " grid(heads = " << getHeads()
-    << ", split = " << getSplit() << (getCluster() ? " cluster" : "")
+    << (getPairs() ? " in pairs" : "") << ", split = " << getSplit()
+    << (getCluster() ? " cluster" : "")
     << ", over = " << stringifyGridOver(getOver());
   if (getOver() == GridOver::slots)
     p << " of " << getRun();
@@ -242,8 +250,8 @@ void KernelOp::print(OpAsmPrinter &p) {
                           {"kernel_name", "heads", "split", "over", "run",
                            "chunk", "compute", "min_blocks", "in_bindings",
                            "init_bindings", "out_bindings", "first_slot",
-                           "else_zeros", "cluster", "operandSegmentSizes",
-                           "resultSegmentSizes"});
+                           "else_zeros", "cluster", "pairs",
+                           "operandSegmentSizes", "resultSegmentSizes"});
 }
 
 void KernelOp::getAsmBlockArgumentNames(Region &region,

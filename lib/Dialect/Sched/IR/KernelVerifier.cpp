@@ -187,6 +187,39 @@ static LogicalResult verifyCluster(KernelOp kernel) {
   return success();
 }
 
+/// True for the store of a matrix out of registers, by a role that visits every
+/// chunk with one group of warps.
+static bool canSumPairs(StoreOp store) {
+  auto role = store->getParentOfType<RoleOp>();
+  return store.getDirect() && role.getSplit() == 1 && role.getCopies() == 1;
+}
+
+/// Checks that the heads of an out are those of the grid, or that the blocks of
+/// a pair can sum what they have of it.
+static LogicalResult verifyPairs(KernelOp kernel) {
+  if (kernel.getPairs() && (kernel.getHeads() % 2 != 0 ||
+                            kernel.getSplit() != 1 || kernel.getCluster()))
+    return kernel.emitOpError()
+           << "(K51) has heads in pairs: expected an even number of heads and "
+              "a split of 1, found "
+           << static_cast<int64_t>(kernel.getHeads()) << " and "
+           << static_cast<int64_t>(kernel.getSplit());
+  for (auto [i, out] : llvm::enumerate(kernel.getOutArgs())) {
+    if (!kernel.isPairSum(out))
+      continue;
+    bool canAdd = llvm::all_of(out.getUsers(), [](Operation *user) {
+      return canSumPairs(cast<StoreOp>(user));
+    });
+    if (!kernel.getPairs() || !canAdd)
+      return kernel.emitOpError()
+             << "(K52) sums the heads of a pair in out #" << i
+             << ": expected heads in pairs, and a direct store by a role of "
+                "one group of warps; the blocks of a pair hand each other "
+                "half of it";
+  }
+  return success();
+}
+
 /// Checks that some in says how many tokens there are.
 static LogicalResult verifyTime(KernelOp kernel) {
   auto isTimed = [](delta::BindingAttr binding) {
@@ -305,7 +338,7 @@ LogicalResult KernelOp::verifyRegions() {
   }
   if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
       failed(verifyStores(*this)) || failed(verifyOnCores(*this)) ||
-      failed(verifyCluster(*this)))
+      failed(verifyCluster(*this)) || failed(verifyPairs(*this)))
     return failure();
   return verifyProtocol(*this);
 }

@@ -54,6 +54,20 @@ RankedTensorType KernelOp::getTileType(BlockArgument arg) {
       cast<GlobalType>(arg.getType()).getTensor(), getChunk(), getCompute());
 }
 
+bool KernelOp::isPairSum(BlockArgument out) {
+  delta::BindingAttr binding = getBinding(out);
+  ArrayRef<int64_t> shape =
+      cast<GlobalType>(out.getType()).getTensor().getShape();
+  // Heads of the grid that each have a part of a head share nothing.
+  int64_t heads = static_cast<int64_t>(getHeads()) / binding.getParts();
+  return llvm::any_of(
+      llvm::zip_equal(binding.getDims(), shape), [&](auto entry) {
+        auto [dim, size] = entry;
+        return dim.kind == delta::DimKind::head &&
+               size * 2 == heads * static_cast<int64_t>(dim.multiple);
+      });
+}
+
 //===----------------------------------------------------------------------===//
 // Channels, roles, chunks
 //===----------------------------------------------------------------------===//

@@ -39,6 +39,11 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     parts can do, then have all of it in each block. Such a role does the same in each
     block, and the first one stores what it makes; one that is `divided` does a part.
 
+    With heads `in pairs` the blocks of two neighbouring heads are one cluster. An out of
+    half as many heads has the sum of a pair's tiles: those of the first head, rounded to
+    the tensor's type, plus those of the second, rounded too, and the sum rounded. Each
+    block sends the other one half of its columns, so no head has a copy of its own.
+
     The region holds channels, then roles, and constants. Constraints (numbered K..):
     docs/sched.md.
 
@@ -83,7 +88,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Delta_BindingArrayAttr:$init_bindings,
                        Delta_BindingArrayAttr:$out_bindings,
                        DefaultValuedAttr<I64Attr, "0">:$first_slot,
-                       UnitAttr:$else_zeros, UnitAttr:$cluster);
+                       UnitAttr:$else_zeros, UnitAttr:$cluster,
+                       UnitAttr:$pairs);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);
@@ -106,6 +112,12 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     auto getRoles() { return getBlock().getOps<RoleOp>(); }
     /// The role of that name, or null.
     RoleOp findRole(::llvm::StringRef name);
+    /// Blocks that run at once and reach each other: 1 where they share nothing.
+    int64_t getClusterBlocks() {
+      return getCluster() ? static_cast<int64_t>(getSplit()) : getPairs() ? 2 : 1;
+    }
+    /// True for an out of half as many heads as the grid has.
+    bool isPairSum(::mlir::BlockArgument out);
   }];
 }
 

@@ -231,6 +231,11 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     each has half of the state, hands what it makes to both, and the roles of the map are
     divided. With few heads and sequences twice as many SMs then have work.
 
+    A map behind these that sums an out over pairs of heads, as for two value heads that
+    share a key head, is done with: the blocks of such a pair are a cluster, and hand each
+    other half of what they store, if there is room for that. Of what the chain reads
+    before the map, what it reads last then has one place in the place of two.
+
     Scans that no map follows, those of a map that another program reads from too, and
     kernels that have no room for it are left for `sched-separate`, with a remark.
 
@@ -257,10 +262,14 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"cluster", "cluster", "bool", "false",
-           "two blocks a head and sequence, which are a cluster: for few of them">
+           "two blocks a head and sequence, which are a cluster: for few of them">,
+    Option<"sumPairs", "sum-pairs", "bool", "true",
+           "sums over pairs of heads in the kernel, where there is room">
   ];
   let statistics = [
-    Statistic<"numFused", "fused", "scans fused with the map behind them">
+    Statistic<"numFused", "fused", "scans fused with the map behind them">,
+    Statistic<"numPairSums", "pair-sums",
+              "outs that blocks of a pair of heads sum in the place of a map">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

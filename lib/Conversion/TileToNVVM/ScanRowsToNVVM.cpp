@@ -7,9 +7,9 @@
 // The rows of an acc tile lie in the lanes of four warps, so a matrix is summed
 // in shared memory. A thread takes two columns, and neighbours lie in
 // neighbouring banks. Of rows in halves several threads take some whole halves
-// each, as far as there are threads: no sum crosses their ends. All rows are
-// summed by four lanes of a warp, a quarter each, which then hand each other
-// what theirs add up to.
+// each, as far as there are threads: no sum crosses their ends. All rows of 64
+// columns are summed by four lanes of a warp, a quarter each, which then hand
+// each other what theirs add up to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -48,8 +48,8 @@ public:
         rowBytes(op.getScratch().getType().getPaddedRowBytes()) {}
 
   void sumColumns(int64_t columns) {
-    if (!op.getHalf() && columns / 2 % (kWarpgroupThreads / kQuarters) == 0)
-      return sumQuarters(columns);
+    if (!op.getHalf() && columns / 2 * kQuarters == kWarpgroupThreads)
+      return sumQuarters();
     // No sum crosses the middle of 64 rows, or the ends of smaller halves.
     int64_t most = op.getHalf()
                        ? std::min<int64_t>(kAccRows / *op.getHalf(), kMostParts)
@@ -85,32 +85,29 @@ private:
 
   /// All rows, by lanes of a quarter each: eight lanes take neighbouring
   /// columns.
-  void sumQuarters(int64_t columns) {
+  void sumQuarters() {
     constexpr int64_t kRows = kAccRows / kQuarters;
     constexpr int64_t kLanes = kWarpLanes / kQuarters;
-    constexpr int64_t kPairs = kWarpgroupThreads / kQuarters;
     bool isDown = op.getReverse();
-    for (int64_t first = 0; first < columns / 2; first += kPairs) {
-      Value thread = e.urem(e.threadIdAgain(), kWarpgroupThreads);
-      Value lane = e.urem(thread, kWarpLanes);
-      Value pair = e.add(e.mul(e.udiv(thread, kWarpLanes), kLanes),
-                         e.urem(lane, kLanes));
-      pairByte = e.mul(e.add(pair, first), 8);
-      Value quarter = e.udiv(lane, kLanes);
-      Value row = e.mul(quarter, kRows);
-      Rows rows = at(isDown ? e.add(row, kRows - 1) : row,
-                     e.c32(isDown ? -rowBytes : rowBytes));
-      SmallVector<SmallVector<Value>> values = loadRows(rows, kRows);
-      Sums own = zero();
-      for (ArrayRef<Value> value : values)
-        for (auto [sum, x] : llvm::zip_equal(own, value))
-          sum = add(sum, x);
-      // Down, the last quarter comes first.
-      Value place = isDown ? e.sub(e.c32(kQuarters - 1), quarter) : quarter;
-      for (Value &sum : own)
-        sum = sumBefore(sum, place, kLanes);
-      storeSums(rows, values, own, constant(true));
-    }
+    Value thread = e.urem(e.threadIdAgain(), kWarpgroupThreads);
+    Value lane = e.urem(thread, kWarpLanes);
+    pairByte = e.mul(
+        e.add(e.mul(e.udiv(thread, kWarpLanes), kLanes), e.urem(lane, kLanes)),
+        8);
+    Value quarter = e.udiv(lane, kLanes);
+    Value row = e.mul(quarter, kRows);
+    Rows rows = at(isDown ? e.add(row, kRows - 1) : row,
+                   e.c32(isDown ? -rowBytes : rowBytes));
+    SmallVector<SmallVector<Value>> values = loadRows(rows, kRows);
+    Sums sums = zero();
+    for (ArrayRef<Value> value : values)
+      for (auto [sum, x] : llvm::zip_equal(sums, value))
+        sum = add(sum, x);
+    // Down, the last quarter comes first.
+    Value place = isDown ? e.sub(e.c32(kQuarters - 1), quarter) : quarter;
+    for (Value &sum : sums)
+      sum = sumBefore(sum, place, kLanes);
+    storeSums(rows, values, sums, constant(true));
   }
 
   /// Returns what the quarters before one add up to, of which each has `sum`.

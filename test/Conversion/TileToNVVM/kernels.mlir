@@ -177,8 +177,8 @@ tile.kernel @sums(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps
 
 // -----
 
-// Running sums of rows: a thread takes two columns and a quarter of the rows; four lanes, eight
-// apart, hand each other what theirs add up to. To the middle of blocks of 64 rows: two
+// Running sums of rows: of 64 columns a thread takes two and a quarter of the rows; four lanes,
+// eight apart, hand each other what theirs add up to. To the middle of blocks of 64 rows: two
 // threads, one down from it without its own row, one up from it with it, eight rows loaded
 // at a time in a loop whose end nobody can know.
 
@@ -206,8 +206,7 @@ tile.kernel @running_sums() grid 1 * slots warps 4 min_blocks 1 operands [] shar
 
 // -----
 
-// Of 32 columns, which are too few for all warps, a thread takes two and all rows, eight loaded at a
-// time.
+// Of fewer columns, or more, a thread takes two and all rows, eight loaded at a time.
 
 // CHECK-LABEL: gpu.module @few_columns
 // CHECK: "bar.sync 1, 128;"

@@ -104,8 +104,8 @@ static void addDifferentiated(OpPassManager &pm,
 
 static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
   // The step is one kernel: nothing of it is worth a trip through memory. The
-  // scales of norms leave rows, which then are in registers once, and no product
-  // waits for a sum of squares.
+  // scales of norms leave rows, which then are in registers once, and no
+  // product waits for a sum of squares.
   if (options.isStep()) {
     pm.addPass(delta::createSimplifyPass());
     pm.addPass(createCanonicalizerPass());

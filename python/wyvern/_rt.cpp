@@ -493,8 +493,8 @@ PYBIND11_MODULE(_rt, module) {
            py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"))
       .def("run_as_is", &Program::runAsIs, py::arg("exchange"),
            py::arg("inputs"), py::arg("cu_seqlens"), py::arg("skipped"))
-      .def("advance", &Program::advance, py::arg("exchange"),
-           py::arg("inputs"), py::arg("refuses_grad"))
+      .def("advance", &Program::advance, py::arg("exchange"), py::arg("inputs"),
+           py::arg("refuses_grad"))
       .def("add_for_xla", &addForXla, py::arg("name"),
            "Makes it known to xla_handler() by this name, for good.");
   module.attr("WORKSPACE_ALIGNMENT") = WYVERN_WORKSPACE_ALIGNMENT;

@@ -12,8 +12,8 @@
 namespace mlir::wyvern::tile {
 
 /// Returns the same tensor in memory, of which LLVM does not know that: an
-/// address in it shares nothing with others that are made elsewhere, which would
-/// be in registers in between.
+/// address in it shares nothing with others that are made elsewhere, which
+/// would be in registers in between.
 Value globalAgain(Emitter &e, Value global);
 
 } // namespace mlir::wyvern::tile

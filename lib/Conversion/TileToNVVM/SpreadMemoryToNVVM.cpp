@@ -91,7 +91,8 @@ Value tile::globalAgain(Emitter &e, Value global) {
     if (!field.isInteger() || matchPattern(value, m_Constant()))
       continue;
     Value again = e.ptx("mov.b64 $0, $1;", "=l,l", {value}, e.i64()).front();
-    global = LLVM::InsertValueOp::create(e.builder, e.loc, global, again, place);
+    global =
+        LLVM::InsertValueOp::create(e.builder, e.loc, global, again, place);
   }
   return global;
 }

@@ -280,8 +280,8 @@ template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
 
 void tile::populateSpreadRowsPatterns(LLVMTypeConverter &converter,
                                       RewritePatternSet &patterns) {
-  patterns.add<PutRowsPattern, GetRowsPattern, MeetPattern, ConvRowPattern, KeepPattern, KeptPattern,
-               AskFirstPattern,
+  patterns.add<PutRowsPattern, GetRowsPattern, MeetPattern, ConvRowPattern,
+               KeepPattern, KeptPattern, AskFirstPattern,
                ClusterPattern<ClusterArriveOp>, ClusterPattern<ClusterWaitOp>>(
       converter, patterns.getContext());
 }

@@ -233,9 +233,9 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
         return super()._advance(state, read_slots, write_slots, lengths, inputs)
 
     def advance_as_is(self, given: dict[str, Any]) -> Any:
-        """Runs a program that decodes on all its inputs by name, None where one is left out, and
-        returns o. Returns None where one is not as the kernel takes it, is missing or requires grad,
-        after which nothing has been run."""
+        """Runs a program that decodes on `given`, all its inputs by name, None where one is left out,
+        and returns o. Returns None where one is not as the kernel takes it, is missing or requires
+        grad, after which nothing has been run."""
         adaptor = adaptor_of(given.get(self._main.name))
         if adaptor is None or adaptor.exchange is None or self._empty is not None or not self.decodes:
             return None

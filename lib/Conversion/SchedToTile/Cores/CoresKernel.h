@@ -39,9 +39,8 @@ private:
   Value loadEntry(Value vector, Value absent);
 
   LogicalResult lowerSequence();
-  FailureOr<Value>
-  lowerTokens(Value state, Value tokens, bool loadsRows,
-              function_ref<void(CoresRegion &, Value)> bring);
+  FailureOr<Value> lowerTokens(Value state, Value tokens, bool loadsRows,
+                               function_ref<void(CoresRegion &, Value)> bring);
   FailureOr<Value> lowerAlone(Value state);
   LogicalResult lowerShared(Value state, int64_t rows);
   FailureOr<Value> lowerOne(Value state, Value place);

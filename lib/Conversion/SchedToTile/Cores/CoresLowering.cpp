@@ -12,8 +12,8 @@
 //     for t >= count: o[t] = 0
 //
 // With `share_rows n` those of n tokens are brought at once, and a call of one
-// token has a way of its own. Where several blocks share a window, of which one writes the next, they form a
-// cluster, and it waits until all have read.
+// token has a way of its own. Where several blocks share a window, of which one
+// writes the next, they form a cluster, and it waits until all have read.
 //
 //===----------------------------------------------------------------------===//
 
@@ -61,9 +61,8 @@ bool CoresKernel::isContiguous(BlockArgument arg) {
         load ? Value(load.getTile()) : cast<sched::StoreOp>(user).getTile();
     bool hasPieces = hasSeveral(plan.getHeldType(tile));
     // Of a call of one token threads may load their own.
-    return hasPieces ||
-           (role.getShareRows() && !isBlockwise() &&
-            hasSeveral(plan.getType(tile)));
+    return hasPieces || (role.getShareRows() && !isBlockwise() &&
+                         hasSeveral(plan.getType(tile)));
   });
 }
 
@@ -89,8 +88,8 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   for (auto [final, arg] :
        llvm::zip_equal(kernel.getFinals(), kernel.getFinalArgs()))
     if (!final.use_empty())
-      arguments[arg] = addGlobal(shell, final, final, /*optional=*/false,
-                                 isContiguous(arg));
+      arguments[arg] =
+          addGlobal(shell, final, final, /*optional=*/false, isContiguous(arg));
   auto addIndices = [&](Value vector, bool optional) {
     return vector ? addGlobal(shell, vector, vector, optional,
                               /*contiguous=*/true)
@@ -149,9 +148,8 @@ LogicalResult CoresKernel::lower() {
   locate();
   if (isBlockwise()) {
     // What no slot is needed for is loaded while those are waited for.
-    Value hasTokens =
-        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
-                              launch.tokens, index(0));
+    Value hasTokens = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ne, launch.tokens, index(0));
     auto ifOp = scf::IfOp::create(builder, loc, hasTokens, /*withElse=*/false);
     builder.setInsertionPointToStart(ifOp.thenBlock());
     loadShared();

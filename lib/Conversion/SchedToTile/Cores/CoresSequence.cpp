@@ -72,9 +72,9 @@ bool CoresKernel::isOfToken(sched::LoadOp op) {
       .has(DimKind::time);
 }
 
-/// Notes what each token has of its own. What all have is loaded once, unless it
-/// is a row of the keys, which would be in the registers of all tokens, and does
-/// not come in front of the slot.
+/// Notes what each token has of its own. What all have is loaded once, unless
+/// it is a row of the keys, which would be in the registers of all tokens, and
+/// does not come in front of the slot.
 void CoresKernel::loadShared() {
   for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>())
     if (isOfToken(op))
@@ -114,8 +114,9 @@ static ConvRowOp getConvolution(sched::LoadOp op) {
                           : ConvRowOp();
 }
 
-/// Convolves the rows `rows` of tokens from `first` on, all of one operand, with
-/// the filter and the window that are kept. A window stays behind the last token.
+/// Convolves the rows `rows` of tokens from `first` on, all of one operand,
+/// with the filter and the window that are kept. A window stays behind the last
+/// token.
 void CoresKernel::convolveRows(ConvRowOp op, Value first,
                                MutableArrayRef<Value> rows) {
   Value window = getKept(op.getWindow()), filter = getKept(op.getFilter());
@@ -125,8 +126,8 @@ void CoresKernel::convolveRows(ConvRowOp op, Value first,
                                         index(static_cast<int64_t>(i)));
     Value counts = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::ult, token, count);
-    window = arith::SelectOp::create(builder, loc, counts, conv.getNext(),
-                                     window);
+    window =
+        arith::SelectOp::create(builder, loc, counts, conv.getNext(), window);
     row = createSilu(builder, loc, conv.getY());
   }
   tile::KeepOp::create(builder, loc, window, places.lookup(op.getWindow()));
@@ -252,8 +253,8 @@ LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
     if (isa<ConvRowOp>(op))
       continue; // done
     if (auto load = dyn_cast<sched::LoadOp>(op)) {
-      bool isThere = fixed.contains(load.getTile()) ||
-                     (!loadsRows && isOfToken(load));
+      bool isThere =
+          fixed.contains(load.getTile()) || (!loadsRows && isOfToken(load));
       if (!isThere)
         region.set(load.getTile(),
                    widen(loadHeld(load, plan.getType(load.getTile()), at)));
@@ -293,9 +294,9 @@ void CoresKernel::keepAll() {
 
 /// Goes through the first `tokens` tokens from `state` on; `bring` sees to it
 /// that a token's region has its rows. Returns the last state.
-FailureOr<Value> CoresKernel::lowerTokens(
-    Value state, Value tokens, bool loadsRows,
-    function_ref<void(CoresRegion &, Value)> bring) {
+FailureOr<Value>
+CoresKernel::lowerTokens(Value state, Value tokens, bool loadsRows,
+                         function_ref<void(CoresRegion &, Value)> bring) {
   sched::EachChunkOp loop = role.getEachChunk();
   auto forOp =
       scf::ForOp::create(builder, loc, index(0), tokens, index(1), state);
@@ -351,7 +352,7 @@ FailureOr<Value> CoresKernel::lowerOne(Value state, Value place) {
   return region.get(loop.getYield().getCarries().front());
 }
 
-/// A draft waits for its rows once. A call of one token has nothing to wait for
+/// A draft waits for rows once a group. A call of one token has nothing to wait for
 /// but its state: each thread loads its own rows beside that, or a block its
 /// windows, which then are in registers.
 LogicalResult CoresKernel::lowerShared(Value state, int64_t rows) {
@@ -360,8 +361,8 @@ LogicalResult CoresKernel::lowerShared(Value state, int64_t rows) {
                                  index(1));
   };
   Value place = createPlace(rows);
-  Value isStep = arith::AndIOp::create(builder, loc, isOne(launch.tokens),
-                                       isOne(count));
+  Value isStep =
+      arith::AndIOp::create(builder, loc, isOne(launch.tokens), isOne(count));
   auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());

@@ -61,8 +61,8 @@ static std::optional<ScaledIn> matchScaledIn(Value operand) {
 }
 
 /// True for a row of a step that is to stay scaled: one that each thread loads
-/// is widened where it is read, and one that something else than a product reads
-/// scaled is in registers anyway, and would be there twice.
+/// is widened where it is read, and one that something else than a product
+/// reads scaled is in registers anyway, and would be there twice.
 static bool staysScaled(linalg::ContractOp op, Value operand, Value row) {
   auto scan = op->getParentOfType<ChunkScanOp>();
   return scan && scan.getChunk() == 1 &&

@@ -106,10 +106,10 @@ static TokenRows countRows(delta::ChunkScanOp scan,
 /// thread makes more of them than products, a norm, for which it needs them all
 /// at once, and not on a pool of 16 bits, whose loads take half as long.
 static bool gainsFromSharing(delta::ChunkScanOp scan) {
-  bool hasNorms = llvm::any_of(
-      scan.getBlock().getOps<linalg::ContractOp>(), [](linalg::ContractOp op) {
-        return op.getInputs()[0] == op.getInputs()[1];
-      });
+  bool hasNorms = llvm::any_of(scan.getBlock().getOps<linalg::ContractOp>(),
+                               [](linalg::ContractOp op) {
+                                 return op.getInputs()[0] == op.getInputs()[1];
+                               });
   auto pool = cast<RankedTensorType>(scan.getInits().front().getType());
   return !hasNorms && !tile::isHalf(pool.getElementType());
 }

@@ -352,9 +352,9 @@ FailureOr<Value> CoresKernel::lowerOne(Value state, Value place) {
   return region.get(loop.getYield().getCarries().front());
 }
 
-/// A draft waits for rows once a group. A call of one token has nothing to wait for
-/// but its state: each thread loads its own rows beside that, or a block its
-/// windows, which then are in registers.
+/// A draft waits for rows once a group. A call of one token has nothing to wait
+/// for but its state: each thread loads its own rows beside that, or a block
+/// its windows, which then are in registers.
 LogicalResult CoresKernel::lowerShared(Value state, int64_t rows) {
   auto isOne = [&](Value tokens) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, tokens,

@@ -44,7 +44,7 @@ readLayers(const DriverOptions &options, llvm::SourceMgr &sources) {
 /// it with the rest of the spec. Of a step it is the step's.
 static void addPrologue(const DriverOptions &options,
                         std::vector<LayerSpec> &specs) {
-  if (options.serving)
+  if (options.isStep())
     return;
   for (LayerSpec &spec : specs)
     for (const std::string &part : options.prologue)

@@ -89,11 +89,12 @@ static cl::opt<std::string>
                       "run the chain again for: the state and the rows that "
                       "it takes, every chunk) or none (default factor)"),
              cl::value_desc("what"), cl::init("factor"), cl::cat(category));
-static cl::opt<bool>
-    servingFlag("serving",
-                cl::desc("Make the step of decoding, on a pool of states, for "
-                         "inference engines"),
-                cl::cat(category));
+static cl::opt<std::string> servingFlag(
+    "serving",
+    cl::desc("Make what serves a layer in an inference engine, on a pool of "
+             "states: step (of decoding, the default), prefill (of prompts) or "
+             "prefill-keep (that also keeps states on the way)"),
+    cl::value_desc("entry"), cl::ValueOptional, cl::cat(category));
 static cl::opt<std::string>
     stateLayoutFlag("state-layout",
                     cl::desc("With --serving: order of the pool's dimensions, "
@@ -109,6 +110,11 @@ static cl::opt<std::string>
                  cl::desc("With --serving: element type of slot numbers and "
                           "lengths, i32 (the default) or i64"),
                  cl::value_desc("type"), cl::init("i32"), cl::cat(category));
+static cl::opt<std::string> stateRoundingFlag(
+    "state-rounding",
+    cl::desc("With --state-type=bf16: how a state is rounded, nearest (the "
+             "default) or stochastic (by seeds, a number a sequence)"),
+    cl::value_desc("how"), cl::init("nearest"), cl::cat(category));
 static cl::opt<int64_t>
     firstSlotFlag("first-slot",
                   cl::desc("With --serving: the first slot that is one; a "
@@ -341,7 +347,7 @@ static std::optional<ExitCode> setEpilogue(DriverOptions &options) {
                            delta::getEpilogueParts(), options.epilogue))
     return code;
   options.normEpsilon = normEpsilonFlag;
-  if (!options.epilogue.empty() && !options.serving)
+  if (!options.epilogue.empty() && !options.isStep())
     return usageError("--epilogue is computed by the step of --serving; add "
                       "--serving, or leave it out");
   bool hasNorm = llvm::is_contained(options.epilogue, "norm");
@@ -355,30 +361,44 @@ static std::optional<ExitCode> setEpilogue(DriverOptions &options) {
 }
 
 static std::optional<ExitCode> setServing(DriverOptions &options) {
-  options.serving = servingFlag;
+  if (servingFlag.getNumOccurrences() > 0)
+    options.serving = servingFlag.empty() ? "step" : servingFlag.getValue();
   options.stateLayout = stateLayoutFlag;
   options.stateType = stateTypeFlag;
   options.slotType = slotTypeFlag;
   options.firstSlot = firstSlotFlag;
+  options.stateRounding = stateRoundingFlag;
   bool isToldMore = stateLayoutFlag.getNumOccurrences() > 0 ||
                     stateTypeFlag.getNumOccurrences() > 0 ||
                     slotTypeFlag.getNumOccurrences() > 0 ||
+                    stateRoundingFlag.getNumOccurrences() > 0 ||
                     firstSlotFlag.getNumOccurrences() > 0;
-  if (!options.serving && isToldMore)
-    return usageError("--state-layout, --state-type, --slot-type and "
-                      "--first-slot say what the step of --serving is; add "
-                      "--serving, or leave them out");
-  if (options.serving && options.training)
-    return usageError("--serving makes the step of decoding, which has no "
-                      "backward; leave --training or --serving out");
-  if (options.serving && options.emit == "tvm-ffi")
-    return usageError("--emit=tvm-ffi makes no module of the step of decoding "
+  if (options.serving.empty() && isToldMore)
+    return usageError(
+        "--state-layout, --state-type, --state-rounding, "
+        "--slot-type and --first-slot say what the pool of --serving is; add "
+        "--serving, or leave them out");
+  if (options.serving.empty())
+    return std::nullopt;
+  if (auto code = checkChoice("serving", options.serving, getServed()))
+    return code;
+  if (options.training)
+    return usageError("--serving makes what has no backward; leave --training "
+                      "or --serving out");
+  if (options.emit == "tvm-ffi")
+    return usageError("--emit=tvm-ffi makes no module of what --serving makes "
                       "yet; leave --emit or --serving out");
   if (auto code =
           checkChoice("state-layout", options.stateLayout, {"vk", "kv"}))
     return code;
   if (auto code = checkChoice("state-type", options.stateType, {"f32", "bf16"}))
     return code;
+  if (auto code = checkChoice("state-rounding", options.stateRounding,
+                              {"nearest", "stochastic"}))
+    return code;
+  if (options.stateRounding == "stochastic" && options.stateType != "bf16")
+    return usageError("--state-rounding=stochastic is of pools of bf16; add "
+                      "--state-type=bf16, or leave it out");
   if (auto code = checkChoice("slot-type", options.slotType, {"i32", "i64"}))
     return code;
   if (options.firstSlot < 0)
@@ -426,9 +446,9 @@ static bool holdsVariants(const DriverOptions &options) {
 static std::optional<ExitCode> setVariants(DriverOptions &options) {
   bool isOne = scheduleFlag.getNumOccurrences() > 0 ||
                segmentTokensFlag.getNumOccurrences() > 0;
-  if (options.serving) {
+  if (options.isStep()) {
     if (isOne || variantsFlag.getNumOccurrences() > 0)
-      return usageError("--serving has one variant, decode; leave --schedule, "
+      return usageError("a step has one variant, decode; leave --schedule, "
                         "--segment-tokens and --variants out");
     Variant decode;
     decode.schedule = "decode";

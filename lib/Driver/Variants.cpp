@@ -213,8 +213,9 @@ FailureOr<BundleInfo> VariantLowering::finish() {
                             [](const Twine &message) { printError(message); })))
         return failure();
   }
-  if (options.serving)
-    all.serving = ServingInfo{options.stateLayout, options.firstSlot};
+  if (!options.serving.empty())
+    all.serving = ServingInfo{options.isStep() ? "step" : "prefill",
+                              options.stateLayout, options.firstSlot};
   return all;
 }
 

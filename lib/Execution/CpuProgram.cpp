@@ -273,6 +273,13 @@ static CpuResult takeResult(const int64_t *words, const CpuTensor &tensor) {
   return result;
 }
 
+int64_t CpuProgram::getKeptChunk() const {
+  for (const CpuTensor &input : inputs)
+    if (input.indices == CpuIndices::KeepSlots)
+      return input.chunk;
+  return 0;
+}
+
 llvm::Expected<std::vector<CpuResult>>
 CpuProgram::run(ArrayRef<CpuBuffer> buffers) const {
   if (llvm::Error error = checkBuffers(inputs, buffers))

@@ -68,6 +68,10 @@ static Bound findBinding(Value value) {
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
     Bound bound;
+    // It is looked at when the chunks have been counted.
+    if (auto scan = dyn_cast<ChunkScanOp>(user);
+        scan && scan.getKeepSlots() == value)
+      return {nullptr, static_cast<int64_t>(scan.getChunk())};
     if (isa<ChunkScanOp, ChunkMapOp>(user))
       bound = {getOperandBinding(user, use.getOperandNumber()), getChunk(user)};
     else if (auto sum = dyn_cast<RunningSumOp>(user);
@@ -93,6 +97,10 @@ static CpuIndices findIndices(Value value) {
       return CpuIndices::WriteSlots;
     if (scan.getLengths() == value)
       return CpuIndices::Lengths;
+    if (scan.getKeepSlots() == value)
+      return CpuIndices::KeepSlots;
+    if (scan.getSeeds() == value)
+      return CpuIndices::Seeds;
   }
   return CpuIndices::Offsets;
 }
@@ -226,21 +234,26 @@ static int64_t readEntry(const CpuTensor &tensor, const CpuBuffer &buffer,
                                : static_cast<const int64_t *>(buffer.data)[at];
 }
 
-/// One entry a sequence, none where they may be left out, each of a slot that
-/// the pool has or below all of them.
+/// One entry a sequence or a chunk, none where they may be left out, each of a
+/// slot that the pool has or below all of them.
 static llvm::Error checkIndices(const CpuTensor &tensor,
                                 const CpuBuffer &buffer, const Sizes &sizes) {
   int64_t entries = buffer.shape[0];
   if (entries == 0 && tensor.mayBeEmpty())
     return llvm::Error::success();
-  if (entries != sizes.sequences)
+  bool isOfChunks = tensor.indices == CpuIndices::KeepSlots;
+  int64_t expected =
+      isOfChunks ? sizes.getSlots(tensor.chunk) : sizes.sequences;
+  if (entries != expected)
     return llvm::createStringError(
-        "%s: expected one entry for each of %lld sequences%s, found %lld",
-        tensor.name.c_str(), (long long)sizes.sequences,
+        "%s: expected one entry for each of %lld %s%s, found %lld",
+        tensor.name.c_str(), (long long)expected,
+        isOfChunks ? "slots of chunks" : "sequences",
         tensor.mayBeEmpty() ? ", or none" : "", (long long)entries);
   for (int64_t i = 0; i < entries; ++i)
     if (int64_t slot = readEntry(tensor, buffer, i);
-        tensor.indices != CpuIndices::Lengths && slot >= sizes.slots)
+        tensor.indices != CpuIndices::Lengths &&
+        tensor.indices != CpuIndices::Seeds && slot >= sizes.slots)
       return llvm::createStringError(
           "%s: expected slots of a pool of %lld, found %lld at entry %lld",
           tensor.name.c_str(), (long long)sizes.slots, (long long)slot,

@@ -42,6 +42,7 @@ void PipelineOptions::set(const ProgramOptions &program) {
   stateType = program.stateType;
   slotType = program.slotType;
   firstSlot = program.firstSlot;
+  stateRounding = program.stateRounding;
   prologue = program.prologue;
   epilogue = program.epilogue;
   normEpsilon = program.normEpsilon;
@@ -60,6 +61,7 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
   formStep.stateType = options.stateType;
   formStep.slotType = options.slotType;
   formStep.firstSlot = options.firstSlot;
+  formStep.stateRounding = options.stateRounding;
   formStep.prologue.assign(options.prologue.begin(), options.prologue.end());
   formStep.epilogue.assign(options.epilogue.begin(), options.epilogue.end());
   formStep.normEpsilon = options.normEpsilon;
@@ -68,7 +70,7 @@ static void addStep(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 static void addWY(OpPassManager &pm, const PipelineOptions &options) {
-  if (options.serving)
+  if (options.isStep())
     return addStep(pm, options);
   delta::FormLevelsPassOptions formLevels;
   formLevels.rows = options.rows;
@@ -78,6 +80,15 @@ static void addWY(OpPassManager &pm, const PipelineOptions &options) {
   formWY.prologue.assign(options.prologue.begin(), options.prologue.end());
   pm.addPass(delta::createFormWYPass(formWY));
   pm.addPass(delta::createFuseProloguePass());
+  if (options.serving.empty())
+    return;
+  delta::PoolStatesPassOptions pool;
+  pool.stateType = options.stateType;
+  pool.slotType = options.slotType;
+  pool.firstSlot = options.firstSlot;
+  pool.stateRounding = options.stateRounding;
+  pool.keep = options.serving.getValue() == "prefill-keep";
+  pm.addPass(delta::createPoolStatesPass(pool));
 }
 
 static void addDifferentiated(OpPassManager &pm,
@@ -92,9 +103,11 @@ static void addDifferentiated(OpPassManager &pm,
 }
 
 static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
-  // The step is one kernel: nothing of it is worth a trip through memory, and
-  // no product reads an operand as it was loaded, for which scales would move.
-  if (options.serving) {
+  // The step is one kernel: nothing of it is worth a trip through memory. The
+  // scales of norms leave rows, which then are in registers once, and no
+  // product waits for a sum of squares.
+  if (options.isStep()) {
+    pm.addPass(delta::createSimplifyPass());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     return;
@@ -122,7 +135,7 @@ static constexpr int64_t kNearTokens = 8;
 
 static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   // What the CUDA cores multiply is not rounded.
-  if (options.operandType.getValue() == "none" || options.serving)
+  if (options.operandType.getValue() == "none" || options.isStep())
     return;
   // What a block has is the same on all architectures so far.
   const tile::TargetInfo &target = tile::getTargets().front();
@@ -131,6 +144,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
   pm.addPass(delta::createJoinMapsPass());
   pm.addPass(delta::createSplitMapsPass());
+  pm.addPass(delta::createGroupTermsPass());
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;
@@ -143,6 +157,11 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createTakeDiagonalsPass());
 }
 
+ArrayRef<StringRef> mlir::wyvern::getServed() {
+  static constexpr StringRef served[] = {"step", "prefill", "prefill-keep"};
+  return served;
+}
+
 ArrayRef<StringRef> mlir::wyvern::getSchedules() {
   static constexpr StringRef schedules[] = {"separate", "fused-blocks",
                                             "fused-warps", "fused-backward",
@@ -152,7 +171,7 @@ ArrayRef<StringRef> mlir::wyvern::getSchedules() {
 
 static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(tile::createTileAttachTargetPass());
-  if (options.serving) {
+  if (options.isStep()) {
     pm.addNestedPass<func::FuncOp>(sched::createDecodePass());
     return;
   }

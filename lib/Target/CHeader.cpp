@@ -17,8 +17,11 @@ namespace {
 /// Writes what a header says about one program.
 class HeaderWriter {
 public:
-  HeaderWriter(const ProgramInfo &program, Images images, llvm::raw_ostream &os)
-      : program(program), images(images), os(os) {}
+  /// `turnsPools`: pools lie in memory with their last two dimensions the other
+  /// way round than the program sees them.
+  HeaderWriter(const ProgramInfo &program, Images images, bool turnsPools,
+               llvm::raw_ostream &os)
+      : program(program), images(images), turnsPools(turnsPools), os(os) {}
 
   void write();
 
@@ -35,9 +38,15 @@ private:
   void writeSlots();
   /// Fills `tensors[index]` of the launch function.
   void writeArgument(unsigned index, const TensorInfo &tensor);
+  bool isTurned(const TensorInfo &tensor) {
+    return turnsPools && tensor.inPlace && tensor.dims.size() == 4;
+  }
+  /// Its extents as it lies in memory, in the names of the launch function.
+  std::string listExtents(const TensorInfo &tensor);
 
   const ProgramInfo &program;
   Images images;
+  bool turnsPools;
   llvm::raw_ostream &os;
 };
 } // namespace
@@ -247,6 +256,19 @@ void HeaderWriter::writeArgument(unsigned index, const TensorInfo &tensor) {
   os << "};\n  tensors[" << index << "] = wyvern_tensor_dense((void *)"
      << getParameterName(tensor.name) << ", " << getDtypeEnum(tensor.dtype)
      << ", device, " << tensor.dims.size() << ", sizes" << index << ");\n";
+  if (isTurned(tensor))
+    os << "  tensors[" << index << "].strides[2] = 1;\n  tensors[" << index
+       << "].strides[3] = " << tensor.dims[2].size << ";\n";
+}
+
+std::string HeaderWriter::listExtents(const TensorInfo &tensor) {
+  std::vector<DimInfo> dims = tensor.dims;
+  if (isTurned(tensor))
+    std::swap(dims[2], dims[3]);
+  return llvm::join(
+      llvm::map_range(
+          dims, [&](const DimInfo &dim) { return getExtent(tensor, dim); }),
+      ", ");
 }
 
 void HeaderWriter::writeSlots() {
@@ -276,12 +298,7 @@ void HeaderWriter::writeLaunch() {
   for (const TensorInfo &tensor : program.tensors) {
     bool isRead = tensor.role == TensorRole::Input && !tensor.inPlace;
     os << "    " << (isRead ? "const " : "") << getCType(tensor.dtype) << " *"
-       << getParameterName(tensor.name) << ", /* ["
-       << llvm::join(llvm::map_range(tensor.dims,
-                                     [&](const DimInfo &dim) {
-                                       return getExtent(tensor, dim);
-                                     }),
-                     ", ")
+       << getParameterName(tensor.name) << ", /* [" << listExtents(tensor)
        << "] " << tensor.dtype << (tensor.optional ? ", or NULL" : "")
        << " */\n";
   }
@@ -319,8 +336,11 @@ void mlir::wyvern::writeCHeader(const BundleInfo &bundle,
      << "#ifndef " << guard << "\n#define " << guard
      << "\n\n#include \"wyvern-rt/wyvern_rt.h\"\n\n"
      << "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
-  HeaderWriter(program, images, os).write();
+  // A step's pool is as it lies; a chunk program sees states [K, V].
+  bool turnsPools = bundle.serving && bundle.serving->entry == "prefill" &&
+                    bundle.serving->stateLayout == "vk";
+  HeaderWriter(program, images, turnsPools, os).write();
   if (bundle.backward)
-    HeaderWriter(*bundle.backward, images, os).write();
+    HeaderWriter(*bundle.backward, images, turnsPools, os).write();
   os << "#ifdef __cplusplus\n}\n#endif\n\n#endif /* " << guard << " */\n";
 }

@@ -202,7 +202,7 @@ void mlir::wyvern::writeManifest(const BundleInfo &bundle,
                                                   : "any (strides)");
     if (bundle.serving)
       json.attributeObject("serving", [&] {
-        json.attribute("entry", "step");
+        json.attribute("entry", bundle.serving->entry);
         json.attribute("first_slot", bundle.serving->firstSlot);
       });
     writeProgram(json, program);

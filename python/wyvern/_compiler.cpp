@@ -91,16 +91,17 @@ static std::unique_ptr<CpuProgram>
 compileCpu(const std::string &source, const std::string &entry,
            const std::string &phase, const std::string &operandType,
            bool training, const std::string &save, bool backward,
-           const std::string &schedule, int64_t segmentTokens, bool serving,
-           const std::string &stateLayout, const std::string &stateType,
-           const std::string &slotType, int64_t firstSlot,
+           const std::string &schedule, int64_t segmentTokens,
+           const std::string &serving, const std::string &stateLayout,
+           const std::string &stateType, const std::string &slotType,
+           int64_t firstSlot, const std::string &stateRounding,
            const std::vector<std::string> &prologue,
            const std::vector<std::string> &epilogue, double normEpsilon) {
   auto compileReleased = [&] {
     py::gil_scoped_release released;
     return CpuProgram::compile(
         source, {{training, save, serving, stateLayout, stateType, slotType,
-                  firstSlot, prologue, epilogue, normEpsilon},
+                  firstSlot, stateRounding, prologue, epilogue, normEpsilon},
                  entry,
                  phase,
                  operandType,
@@ -272,6 +273,7 @@ PYBIND11_MODULE(_compiler, m) {
       .def_property_readonly(
           "name", [](const CpuProgram &p) { return p.getName().str(); })
       .def_property_readonly("has_backward", &CpuProgram::hasBackward)
+      .def_property_readonly("kept_chunk", &CpuProgram::getKeptChunk)
       .def_property_readonly(
           "inputs", [](const CpuProgram &p) { return describe(p.getInputs()); })
       .def_property_readonly(
@@ -288,9 +290,10 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("phase") = "wy", py::arg("operand_type") = "bf16",
         py::arg("training") = false, py::arg("save") = "factor",
         py::arg("backward") = false, py::arg("schedule") = "separate",
-        py::arg("segment_tokens") = 0, py::arg("serving") = false,
+        py::arg("segment_tokens") = 0, py::arg("serving") = "",
         py::arg("state_layout") = "vk", py::arg("state_type") = "f32",
         py::arg("slot_type") = "i32", py::arg("first_slot") = 0,
+        py::arg("state_rounding") = "nearest",
         py::arg("prologue") = std::vector<std::string>(),
         py::arg("epilogue") = std::vector<std::string>(),
         py::arg("norm_epsilon") = 1e-6,

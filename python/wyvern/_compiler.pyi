@@ -16,6 +16,8 @@ class CpuProgram:
     @property
     def has_backward(self) -> bool: ...
     @property
+    def kept_chunk(self) -> int: ...
+    @property
     def inputs(self) -> list[_Tensor]: ...
     @property
     def results(self) -> list[_Tensor]: ...
@@ -34,11 +36,12 @@ def compile_cpu(
     backward: bool = False,
     schedule: str = "separate",
     segment_tokens: int = 0,
-    serving: bool = False,
+    serving: str = "",
     state_layout: str = "vk",
     state_type: str = "f32",
     slot_type: str = "i32",
     first_slot: int = 0,
+    state_rounding: str = "nearest",
     prologue: Sequence[str] = (),
     epilogue: Sequence[str] = (),
     norm_epsilon: float = 1e-6,

@@ -122,6 +122,9 @@ public:
   Program(const py::dict &manifest, const std::string &directory) {
     for (py::handle tensor : get<py::list>(manifest, "tensors"))
       tensors.push_back(readTensor(tensor.cast<py::dict>()));
+    for (const wyvern_tensor_desc &tensor : tensors)
+      if (tensor.role == WYVERN_INPUT)
+        inputNames.emplace_back(tensor.name);
     for (py::handle variant : get<py::list>(manifest, "variants"))
       addVariant(variant.cast<py::dict>());
     if (manifest.contains("machine")) {
@@ -218,6 +221,61 @@ public:
   /// for launch() to say.
   py::object runAsIs(const wyvern::Exchange &exchange, const py::tuple &inputs,
                      const py::object &cuSeqlens, uint64_t skipped) {
+    std::vector<py::handle> handles(inputs.begin(), inputs.end());
+    return run(exchange, handles, cuSeqlens, skipped);
+  }
+
+  /// The same with inputs by name, all of them, None for those that are left
+  /// out, for the first output alone. With `refusesGrad` it also returns None
+  /// where an input requires grad.
+  py::object advance(const wyvern::Exchange &exchange, const py::dict &inputs,
+                     bool refusesGrad) {
+    if (inputs.size() != inputNames.size())
+      return py::none();
+    std::vector<py::handle> handles;
+    for (const py::str &name : inputNames) {
+      PyObject *input = PyDict_GetItemWithError(inputs.ptr(), name.ptr());
+      if (!input && PyErr_Occurred())
+        throw py::error_already_set();
+      if (!input || (refusesGrad && input != Py_None && requiresGrad(input)))
+        return py::none();
+      handles.emplace_back(input);
+    }
+    py::object outputs = run(exchange, handles, py::none(), 0);
+    return outputs.is_none() ? outputs : py::object(outputs[py::int_(0)]);
+  }
+
+  void addForXla(const std::string &name) const {
+    wyvern::addForXla(name, program, &desc);
+  }
+
+private:
+  /// True for a pool of states: it is written where it is, so a copy would not
+  /// do, and a launch says what is wrong with it.
+  static bool isPool(const wyvern_tensor_desc &tensor) {
+    return tensor.rank > 0 && tensor.dims[0].kind == WYVERN_DIM_SLOT;
+  }
+
+  /// The framework's device of the tensors.
+  static py::object deviceOf(const std::vector<py::handle> &inputs) {
+    for (py::handle input : inputs)
+      if (!input.is_none())
+        return input.attr("device");
+    return py::none();
+  }
+
+  /// True for a tensor that a gradient is wanted of, and for what is none.
+  bool requiresGrad(py::handle input) const {
+    PyObject *found = PyObject_GetAttr(input.ptr(), gradName.ptr());
+    if (!found)
+      PyErr_Clear();
+    Py_XDECREF(found);
+    return found != Py_False;
+  }
+
+  py::object run(const wyvern::Exchange &exchange,
+                 const std::vector<py::handle> &inputs,
+                 const py::object &cuSeqlens, uint64_t skipped) {
     std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
     wyvern_tensor offsets = {};
     for (size_t i = 0; i < inputs.size(); ++i)
@@ -253,25 +311,6 @@ public:
       return py::none();
     check(status);
     return outputs;
-  }
-
-  void addForXla(const std::string &name) const {
-    wyvern::addForXla(name, program, &desc);
-  }
-
-private:
-  /// True for a pool of states: it is written where it is, so a copy would not
-  /// do, and a launch says what is wrong with it.
-  static bool isPool(const wyvern_tensor_desc &tensor) {
-    return tensor.rank > 0 && tensor.dims[0].kind == WYVERN_DIM_SLOT;
-  }
-
-  /// The framework's device of the tensors.
-  static py::object deviceOf(const py::tuple &inputs) {
-    for (py::handle input : inputs)
-      if (!input.is_none())
-        return input.attr("device");
-    return py::none();
   }
 
   const char *keep(std::string text) {
@@ -407,6 +446,8 @@ private:
   std::deque<std::string> strings; // stable addresses
   std::deque<std::vector<wyvern_param_desc>> params;
   std::vector<wyvern_tensor_desc> tensors;
+  std::vector<py::str> inputNames;
+  py::str gradName = py::str("requires_grad");
   std::deque<std::vector<wyvern_tensor_desc>> workspaces;
   std::deque<std::vector<wyvern_kernel_desc>> kernels;
   std::vector<wyvern_variant_desc> variants;
@@ -452,6 +493,8 @@ PYBIND11_MODULE(_rt, module) {
            py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"))
       .def("run_as_is", &Program::runAsIs, py::arg("exchange"),
            py::arg("inputs"), py::arg("cu_seqlens"), py::arg("skipped"))
+      .def("advance", &Program::advance, py::arg("exchange"), py::arg("inputs"),
+           py::arg("refuses_grad"))
       .def("add_for_xla", &addForXla, py::arg("name"),
            "Makes it known to xla_handler() by this name, for good.");
   module.attr("WORKSPACE_ALIGNMENT") = WYVERN_WORKSPACE_ALIGNMENT;

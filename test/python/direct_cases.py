@@ -214,6 +214,34 @@ def case_a_step(folder):
     assert len(asked) == 1 and not launches(journal())
 
 
+def case_a_step_refused(folder):
+    """The short way of a step takes nothing that the long one refuses: an operand that is given twice, or is missing, and one
+    that requires grad."""
+    decoder = load_step(folder)
+    program = decoder._programs.compiled["cuda"]
+    q, pool, slots = torch.zeros(3, 1, 2, 128, dtype=torch.bfloat16), torch.zeros(10, 2, 64, 128), torch.arange(3, dtype=torch.int32)
+    wanting = q.float().requires_grad_().bfloat16()
+    for call, error, text in (
+        (lambda: decoder.step(q, q=q, state=pool, read_slots=slots), TypeError, "is given twice"),
+        (lambda: decoder.step(q, q, state=pool, read_slots=slots), TypeError, "expected 1 operands"),
+        (lambda: decoder.step(state=pool, read_slots=slots), TypeError, "q is missing"),
+        (lambda: decoder.step(k=q, state=pool, read_slots=slots), TypeError, "k is none of its operands"),
+        (lambda: program.step(q=q, k=q, state=pool, read_slots=slots), TypeError, "has no input 'k'"),
+        (lambda: decoder.step(wanting, state=pool, read_slots=slots), NotImplementedError, "requires grad"),
+        (lambda: program.step(q=wanting, state=pool, read_slots=slots), NotImplementedError, "requires grad"),
+    ):
+        try:
+            call()
+        except error as found:
+            assert text in str(found), found
+        else:
+            raise AssertionError(text)
+    assert not launches(journal())
+    with torch.no_grad():
+        assert program.step(q=wanting, state=pool, read_slots=slots).shape == (3, 1, 2, 64)
+    assert len(launches(journal())) == 1
+
+
 def case_another_table(folder):
     """Only version 1 of DLPack's functions is understood, and only their capsule."""
     words = (ctypes.c_uint64 * 16)(2)  # version 2.0, without an older one

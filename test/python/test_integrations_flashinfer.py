@@ -101,3 +101,67 @@ def test_what_is_refused():
         mtp(**x, initial_state=pool, initial_state_indices=slots, output_state_indices=slots.int(), disable_state_update=False)
     with pytest.raises(ValueError, match="states are torch.float16: expected float32 or bf16"):
         mtp(**x, initial_state=pool.half(), initial_state_indices=slots)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_packed_prompts(raw):
+    """One state a sequence, and a pool of which one sequence reads nothing and one writes nothing."""
+    x = make(90, batch=1)
+    bounds = torch.tensor([0, 40, 40, 90])
+    packed = {n: x[n][0] for n in ("q", "k", "v")}
+    if raw:
+        gates = {"g": x["a"][0], "A_log": x["A_log"], "dt_bias": x["dt_bias"], "use_gate_in_kernel": True, "beta": x["b"][0], "beta_is_logit": True}
+    else:
+        logs = -x["A_log"].exp() * torch.nn.functional.softplus(x["a"][0].float() + x["dt_bias"].float())
+        gates = {"g": logs.exp(), "beta": x["b"][0].float().sigmoid()}
+        again = flashinfer.chunk_gated_delta_rule(
+            **packed, g=logs, gate_domain="log", beta=gates["beta"], cu_seqlens=bounds, use_qk_l2norm_in_kernel=True
+        )
+    call = {**packed, **gates, "cu_seqlens": bounds, "use_qk_l2norm_in_kernel": True}
+    zeros = torch.zeros(3, VALUE_HEADS, V, K)
+    o, states = flashinfer.chunk_gated_delta_rule(**call, output_final_state=True)
+    if not raw:
+        assert step_cases.error(again.float(), o.float().numpy()) < 1e-3
+    starts = torch.randn(3, VALUE_HEADS, V, K)
+    pool, written = torch.randn(6, VALUE_HEADS, V, K), torch.empty(90, VALUE_HEADS, V, dtype=torch.bfloat16)
+    pool[[4, 2]] = starts[:2]
+    before = pool.clone()
+    indices = torch.tensor([4, 2, -1], dtype=torch.int32)
+    pooled, same = flashinfer.chunk_gated_delta_rule(
+        **call, initial_state=pool, output_state=pool, output_final_state=True, output=written, state_indices=indices,
+        output_state_indices=torch.tensor([1, -1, 5], dtype=torch.int32),
+    )
+    assert same is pool and pooled is written and torch.equal(pool[[0, 2, 3, 4]], before[[0, 2, 3, 4]])
+    for n, (a, b) in enumerate(((0, 40), (40, 40), (40, 90))):
+        row = {name: y[:, a:b] if y.dim() > 1 else y for name, y in x.items()}
+        if a == b:
+            assert torch.equal(states[n], zeros[n])
+            continue
+        wanted, after = expected(row, zeros[n : n + 1])
+        assert step_cases.error(o[a:b].float(), wanted[0]) < 5e-3 and step_cases.error(states[n], after[0]) < 1e-5
+        begin = starts[n : n + 1] if n == 0 else zeros[n : n + 1]
+        wanted, after = expected(row, begin)
+        assert step_cases.error(pooled[a:b].float(), wanted[0]) < 5e-3 and step_cases.error(pool[1 if n == 0 else 5], after[0]) < 1e-5
+
+
+def test_prompts_that_are_refused():
+    x = make(8, batch=1)
+    packed = {n: x[n][0] for n in ("q", "k", "v")} | {"cu_seqlens": torch.tensor([0, 8])}
+    call = lambda **more: flashinfer.chunk_gated_delta_rule(**(packed | more))
+    pool = torch.zeros(2, VALUE_HEADS, V, K)
+    index = torch.zeros(1, dtype=torch.int32)
+    with pytest.raises(NotImplementedError, match="state_checkpoints: states on the way go to slots of the pool"):
+        call(checkpoint_every_n_tokens=64)
+    with pytest.raises(NotImplementedError, match="state_indices: expected one pool"):
+        call(initial_state=pool, output_state=pool.clone(), state_indices=index)
+    for more, message in (
+        ({"cu_seqlens": None}, "expected cu_seqlens"),
+        ({"gate_domain": "exp"}, "gate_domain: expected linear or log, found 'exp'"),
+        ({"use_gate_in_kernel": True}, "use_gate_in_kernel: expected g, A_log and dt_bias"),
+        ({"beta_is_logit": True}, "beta_is_logit: expected beta"),
+        ({"output_state_indices": index}, "output_state_indices: expected state_indices too"),
+        ({"initial_state": pool, "state_indices": index, "output_state_indices": index.long()}, "expected indices of one type"),
+        ({"k": packed["k"][:4]}, r"expected \[T, H, K\] twice"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call(**more)

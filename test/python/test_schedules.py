@@ -213,6 +213,25 @@ def test_kernels_of_clusters_change_no_bit(name):
         assert_same_bits(backward(**back), rounded.backward(**back))
 
 
+@pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
+def test_kernels_of_pairs_change_no_bit(name, wyvernc, tmp_path):
+    """The backward of two value heads that share a key head, whose blocks sum what is of that."""
+    spec = small(name).replace("key: 64, value: 128", "key: 128, value: 128")
+    spec = re.sub(r"^heads:.*$", "heads: {key: 2, value: 4}", spec, flags=re.M)
+    path = tmp_path / "layer.yaml"
+    path.write_text(spec)
+    command = [wyvernc, path, "--emit=scheduled", "--training", "--save=states", "--schedule=fused-backward", "-o", "-"]
+    assert "grid(heads = 4 in pairs," in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, save="states")
+    backward = compile_part(spec, name, "fused-backward", backward=True, save="states")
+    for place in PLACES:
+        inputs = make_inputs(rounded, *place)
+        outs = rounded(**inputs)
+        known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
+        back = make_inputs(rounded.backward, *place, known)
+        assert_same_bits(backward(**back), rounded.backward(**back))
+
+
 def recurrence_of_cluster(k, beta, state, start, end):
     """What Inputs/cluster.mlir computes of one sequence, in float64: x, y, pairs and dots of its tokens."""
     x, y = np.zeros((2, 0, *k.shape[1:]))

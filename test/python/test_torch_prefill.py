@@ -114,8 +114,61 @@ def test_states_at_multiples(position, count):
     assert pool[0].isnan().all()
     with pytest.raises(ValueError, match=r"keep_slots has shape \[2, 1\], expected \[2, .\]: a slot for each multiple"):
         decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every, keep_slots=kept[:, :1], position=position)
-    with pytest.raises(ValueError, match="keep_every: expected keep_slots, and no cu_seqlens"):
+    with pytest.raises(ValueError, match="keep_every: expected keep_slots"):
         decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=every)
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_states_at_positions_that_the_device_knows(is_packed):
+    """One position a sequence, packed or not; multiples that a sequence does not reach have no state."""
+    tokens = 300 if is_packed else 200
+    bounds = [(0, 200), (200, 300)] if is_packed else [(0, 200)] * 2
+    decoder, operands, states = make("gated_deltanet", wyvern.Pool(first_slot=1), tokens, batch=1 if is_packed else 2)
+    slots, kept = torch.tensor([3, 5], dtype=torch.int32), torch.tensor([[1, 2], [4, 6]], dtype=torch.int32)
+    position = torch.tensor([64, 192])  # 128 and 256; 256, and 384 if there are 192 tokens
+    pool, given = states.clone(), {"cu_seqlens": torch.tensor([0, 200, 300])} if is_packed else {}
+    o = decoder.prefill(
+        **operands, state=pool, read_slots=slots, keep_every=128, keep_slots=kept, position=position, **given
+    )
+    for n, (begin, end) in enumerate(bounds):
+        row = {x: y[:1] if is_packed else y[n : n + 1] for x, y in operands.items()}
+        for slot, place in ((kept[n, 0], 64), (kept[n, 1], 192), (slots[n], end - begin)):
+            alone = states.clone()
+            cut_o = decoder.prefill(**cut(row, begin, min(begin + place, end), tokens), state=alone, read_slots=slots[n : n + 1])
+            if place <= end - begin:
+                assert torch.equal(pool[slot], alone[slots[n]])
+                assert torch.equal(cut_o[0], o[0 if is_packed else n, begin : begin + place])
+            else:
+                assert torch.equal(pool[slot].nan_to_num(7.0), states[slot].nan_to_num(7.0))
+    with pytest.raises(ValueError, match="expected multiples of 64, the tokens of a chunk, for packed sequences and for positions on the device"):
+        decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=96, keep_slots=kept, position=position, **given)
+    with pytest.raises(ValueError, match=r"keep_slots has shape \[4\], expected \[2, multiples\]"):
+        decoder.prefill(**operands, state=pool, read_slots=slots, keep_every=64, keep_slots=kept.flatten(), **given)
+
+
+def test_programs_that_are_given(tmp_path):
+    """Only those of prompts on such a pool, of these operands."""
+    text = step_cases.small((ROOT / "specs/gated_deltanet.yaml").read_text())
+    decoder = Decoder(text)
+    step = wyvern.compile(text, serving=True, output=tmp_path / "step")
+    with pytest.raises(TypeError, match="prompts: expected programs that wyvernc --serving=prefill has made"):
+        Decoder(text, prompts=[step])
+    raw = wyvern.compile(text, serving=True, entry="prefill", prologue=["norm", "gates"], output=tmp_path / "raw")
+    with pytest.raises(TypeError, match="prompts: gated_deltanet_prefill has no operand beta, g"):
+        Decoder(text, prompts=[raw])
+    plain = wyvern.compile(text, serving=True, entry="prefill", output=tmp_path / "plain")
+    assert Decoder(text, prompts=[plain]).op is decoder.op
+
+
+def test_torch_knows_what_a_prompt_does():
+    decoder, operands, states = make("gated_deltanet", wyvern.Pool(), 70)
+    slots = torch.tensor([3, 1, 5], dtype=torch.int32)
+    prompts = decoder._programs.prompts()
+    tensors = [operands[x] for x in prompts.operands]
+    states = states.nan_to_num(1.0)
+    torch.library.opcheck(prompts.op, (*tensors, states, slots, slots, None, None))
+    keep = torch.tensor([2, -1, 4, -1, 0, -1], dtype=torch.int32)
+    torch.library.opcheck(prompts.op, (*tensors, states, slots, None, keep, None))
 
 
 def test_packed_prompts():

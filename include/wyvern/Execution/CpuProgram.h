@@ -59,7 +59,14 @@ struct CpuOptions : ProgramOptions {
 };
 
 /// What the integers of an argument are.
-enum class CpuIndices { Offsets, ReadSlots, WriteSlots, Lengths };
+enum class CpuIndices {
+  Offsets,
+  ReadSlots,
+  WriteSlots,
+  Lengths,
+  KeepSlots,
+  Seeds
+};
 
 /// An argument or a result of a program.
 struct CpuTensor {
@@ -80,11 +87,11 @@ struct CpuTensor {
   /// Saved by a forward for its backward.
   bool isResidual = false;
   /// Of a tensor of integers: what they are. All but offsets are one a
-  /// sequence.
+  /// sequence, or of slots to keep states in one a chunk.
   CpuIndices indices = CpuIndices::Offsets;
   /// May be empty, and then means nothing.
   bool mayBeEmpty() const {
-    return indices == CpuIndices::WriteSlots || indices == CpuIndices::Lengths;
+    return indices != CpuIndices::Offsets && indices != CpuIndices::ReadSlots;
   }
 };
 
@@ -117,6 +124,8 @@ public:
   ~CpuProgram();
 
   StringRef getName() const { return name; }
+  /// Tokens of the chunks that slots to keep states in are of; 0 without these.
+  int64_t getKeptChunk() const;
   /// True for a forward: compiled with `backward`, its module gives the other.
   bool hasBackward() const { return isForward; }
   ArrayRef<CpuTensor> getInputs() const { return inputs; }

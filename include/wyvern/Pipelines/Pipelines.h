@@ -61,11 +61,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                      "kernel; with clustered-backward of two blocks a head, "
                      "which are a cluster)"),
       llvm::cl::init("separate")};
-  Option<bool> serving{
+  Option<std::string> serving{
       *this, "serving",
-      llvm::cl::desc(
-          "make the step of a layer's decoding, on a pool of states"),
-      llvm::cl::init(false)};
+      llvm::cl::desc("make what serves a layer, on a pool of states: step (of "
+                     "its decoding), prefill or prefill-keep (of its prompts)"),
+      llvm::cl::init("")};
   Option<std::string> stateLayout{
       *this, "state-layout",
       llvm::cl::desc("of the pool: vk, [slots, HV, V, K], or kv"),
@@ -73,6 +73,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<std::string> stateType{*this, "state-type",
                                 llvm::cl::desc("of the pool: f32 or bf16"),
                                 llvm::cl::init("f32")};
+  Option<std::string> stateRounding{
+      *this, "state-rounding",
+      llvm::cl::desc("of a pool of bf16: nearest or stochastic"),
+      llvm::cl::init("nearest")};
   Option<std::string> slotType{*this, "slot-type",
                                llvm::cl::desc("of slot numbers: i32 or i64"),
                                llvm::cl::init("i32")};
@@ -91,9 +95,13 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("the first slot that is one: below it is padding"),
       llvm::cl::init(0)};
 
+  bool isStep() const { return serving.getValue() == "step"; }
   /// Sets what `program` says; the others stay as they are.
   void set(const ProgramOptions &program);
 };
+
+/// What `serving` can name.
+ArrayRef<StringRef> getServed();
 
 /// The strategies that `schedule` can name.
 ArrayRef<StringRef> getSchedules();

@@ -23,18 +23,24 @@ struct ProgramOptions {
   bool training = false;
   /// What the forward saves for it: factor, checkpoints, states or none.
   std::string save = "factor";
-  /// Make the step of decoding, on a pool of states (delta-form-step).
-  bool serving = false;
+  /// What is made for serving, on a pool of states: step (of decoding,
+  /// delta-form-step), prefill or prefill-keep (of prompts, delta-pool-states);
+  /// empty for the layer itself.
+  std::string serving = {};
   /// Of the pool: vk or kv; f32 or bf16; of slot numbers: i32 or i64.
   std::string stateLayout = "vk", stateType = "f32", slotType = "i32";
   /// Slots below are none: padding.
   int64_t firstSlot = 0;
+  /// Of a pool of bf16: nearest or stochastic.
+  std::string stateRounding = "nearest";
   /// What is computed of operands: norm, gates.
   std::vector<std::string> prologue = {};
   /// What a step computes of its output: norm, gate.
   std::vector<std::string> epilogue = {};
   /// Added to the mean of squares in the epilogue's norm.
   double normEpsilon = 1e-6;
+
+  bool isStep() const { return serving == "step"; }
 };
 
 } // namespace mlir::wyvern

@@ -179,14 +179,15 @@ inline int64_t findTensor(const ProgramInfo &program,
 
 /// What a bundle for serving says of its pools of states.
 struct ServingInfo {
+  std::string entry;       ///< step or prefill
   std::string stateLayout; ///< vk or kv
   int64_t firstSlot = 0;   ///< Slots below are none.
 };
 
-/// What a bundle holds: a program (with `serving` that of the step) and, if it
-/// was compiled for training, the one that takes the gradients of its outputs
-/// to those of its inputs. Each has its own variants: any of the backward takes
-/// what any of the forward saves.
+/// What a bundle holds: a program (with `serving` that of steps or prompts)
+/// and, if it was compiled for training, the one that takes the gradients of
+/// its outputs to those of its inputs. Each has its own variants: any of the
+/// backward takes what any of the forward saves.
 struct BundleInfo {
   ProgramInfo forward;
   std::optional<ProgramInfo> backward;

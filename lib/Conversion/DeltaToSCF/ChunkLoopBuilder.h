@@ -28,15 +28,20 @@ struct ChunkProgram {
     readSlots = op.getReadSlots();
     writeSlots = op.getWriteSlots();
     lengths = op.getLengths();
+    keepSlots = op.getKeepSlots();
+    seeds = op.getSeeds();
     firstSlot = op.getFirstSlot();
+    elseZeros = op.getElseZeros();
   }
   explicit ChunkProgram(ChunkMapOp op) : ChunkProgram(op, /*reverse=*/false) {}
 
   SmallVector<Bound> ins, carries, outs;
   Value cuSeqlens;
   /// Of pools of states, and how long sequences are; null without.
-  Value readSlots, writeSlots, lengths;
+  Value readSlots, writeSlots, lengths, keepSlots, seeds;
   int64_t firstSlot = 0;
+  /// A sequence that reads no slot begins with zeros, and is no padding.
+  bool elseZeros = false;
   Block *body;
   int64_t chunk, heads;
   Type compute;
@@ -92,6 +97,7 @@ private:
   SmallVector<Value> createHead(Position at, ValueRange results);
   SmallVector<Value> createSegments(Position at, ValueRange results);
   SmallVector<Value> createPooled(Position at, ValueRange results);
+  SmallVector<Value> createFromSlot(const Position &at, ValueRange results);
   Value createEntry(Value vector, Value sequence);
   Value createEntryOr(Value vector, Value sequence, Value absent);
   SmallVector<Value> createIfValid(Value slot, ValueRange results,
@@ -99,11 +105,14 @@ private:
   SmallVector<Value> createRun(Position at, Value first, Value chunks,
                                ValueRange results);
   SmallVector<Value> createLoop(Position at, Value first, Value chunks,
-                                ValueRange outs);
+                                ValueRange outs, ValueRange kept = {});
+  Value createStart(const Bound &carry, const Position &at);
+  SmallVector<Value> createKept(ValueRange tiles, ValueRange pools,
+                                Position at);
   SmallVector<Value> createFinals(ValueRange tiles, ValueRange wholes,
                                   const Position &at);
   SmallVector<Value> createChunk(Position at, ValueRange results,
-                                 ValueRange carries);
+                                 ValueRange carries, ValueRange kept);
 
   /// The value of `op`, which is in the region, at `at`.
   Value createLevelRows(LevelRowsOp op, const Position &at);
@@ -115,6 +124,9 @@ private:
   Value createOut(Value tile, Value whole, const Bound &bound,
                   const Position &at);
   Value createCopy(Value from, Value to);
+  /// The same to a slice of a pool of bf16, rounded by the sequence's seed.
+  Value createRoundedCopy(Value from, Value to, const Bound &bound,
+                          const Slice &slice, const Position &at);
   Value createSlotCount(int64_t multiple);
   Value createSlot(const Position &at, int64_t multiple);
   SmallVector<Value>

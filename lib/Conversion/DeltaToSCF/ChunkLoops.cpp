@@ -152,7 +152,8 @@ Value ChunkLoopBuilder::createLevelRows(LevelRowsOp op, const Position &at) {
 
 SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
                                                  ValueRange results,
-                                                 ValueRange carries) {
+                                                 ValueRange carries,
+                                                 ValueRange kept) {
   Value first = createMul(b, at.chunk, program.chunk);
   at.token = createAdd(b, at.start, first);
   at.valid = arith::MinUIOp::create(b, createSub(b, at.length, first),
@@ -179,24 +180,43 @@ SmallVector<Value> ChunkLoopBuilder::createChunk(Position at,
   // place.
   for (auto [tile, carry] : llvm::zip_equal(yield.getCarries(), carries))
     next.push_back(createCopy(tile, carry));
+  if (!kept.empty()) {
+    SmallVector<Value> tiles(ArrayRef(next).take_back(carries.size()));
+    llvm::append_range(next, createKept(tiles, kept, at));
+  }
   rewriter.eraseOp(yield);
   return next;
 }
 
-/// The chunks from `first` on, in order: outs, then the last carries, as tiles.
+/// What a carry starts from: zeros where the sequence reads no slot.
+Value ChunkLoopBuilder::createStart(const Bound &carry, const Position &at) {
+  if (!program.elseZeros)
+    return createLoad(carry, at);
+  Value zeros = createZeroTile(
+      b, carry.binding.getTileType(carry.type, program.chunk, program.compute));
+  return createIfValid(at.poolSlot, zeros, [&]() -> SmallVector<Value> {
+    return {createLoad(carry, at)};
+  })[0];
+}
+
+/// The chunks from `first` on, in order: outs, then the last carries, as tiles,
+/// then the pools that states are kept in on the way.
 SmallVector<Value> ChunkLoopBuilder::createLoop(Position at, Value first,
-                                                Value chunks, ValueRange outs) {
-  size_t numOuts = program.outs.size();
+                                                Value chunks, ValueRange outs,
+                                                ValueRange kept) {
+  size_t numOuts = program.outs.size(), numCarries = program.carries.size();
   at.chunk = first;
   SmallVector<Value> inits(outs);
   for (const Bound &carry : program.carries)
-    inits.push_back(createLoad(carry, at));
+    inits.push_back(createStart(carry, at));
+  llvm::append_range(inits, kept);
   return createFor(chunks, inits, [&](Value iv, ValueRange current) {
     Value step =
         program.reverse ? createSub(b, createSub(b, chunks, index(1)), iv) : iv;
     at.chunk = createAdd(b, first, step);
     return createChunk(at, current.take_front(numOuts),
-                       current.drop_front(numOuts));
+                       current.slice(numOuts, numCarries),
+                       current.drop_front(numOuts + numCarries));
   });
 }
 
@@ -277,27 +297,42 @@ ChunkLoopBuilder::createIfValid(Value slot, ValueRange results,
   return ifOp.getResults();
 }
 
+/// Stores the carries behind the chunk of `at`, if it has a slot for them.
+SmallVector<Value> ChunkLoopBuilder::createKept(ValueRange tiles,
+                                                ValueRange pools, Position at) {
+  at.poolSlot = createEntryOr(program.keepSlots, createSlot(at, 1), index(-1));
+  return createIfValid(at.poolSlot, pools,
+                       [&] { return createFinals(tiles, pools, at); });
+}
+
 /// From the sequence's slot to the one that it is written to, if it has any.
+SmallVector<Value> ChunkLoopBuilder::createFromSlot(const Position &at,
+                                                    ValueRange results) {
+  size_t numOuts = program.outs.size(), numCarries = program.carries.size();
+  Value write = createEntryOr(program.writeSlots, at.sequence, index(-1));
+  ValueRange pools = results.drop_front(numOuts);
+  SmallVector<Value> last = createLoop(
+      at, index(0), ceilDiv(at.length, program.chunk),
+      results.take_front(numOuts), program.keepSlots ? pools : ValueRange());
+  ArrayRef<Value> tiles = ArrayRef(last).slice(numOuts, numCarries);
+  SmallVector<Value> next(ArrayRef<Value>(last).take_front(numOuts));
+  if (program.keepSlots)
+    pools = ArrayRef(last).take_back(numCarries);
+  Position end = at;
+  end.poolSlot = write;
+  llvm::append_range(next, createIfValid(write, pools, [&] {
+                       return createFinals(tiles, pools, end);
+                     }));
+  return next;
+}
+
+/// The same, but for sequences that are padding.
 SmallVector<Value> ChunkLoopBuilder::createPooled(Position at,
                                                   ValueRange results) {
-  size_t numOuts = program.outs.size();
   at.poolSlot = createEntry(program.readSlots, at.sequence);
-  Value write = createEntryOr(program.writeSlots, at.sequence, index(-1));
-  return createIfValid(at.poolSlot, results, [&] {
-    SmallVector<Value> last =
-        createLoop(at, index(0), ceilDiv(at.length, program.chunk),
-                   results.take_front(numOuts));
-    SmallVector<Value> next(ArrayRef<Value>(last).take_front(numOuts));
-    Position end = at;
-    end.poolSlot = write;
-    ValueRange pools = results.drop_front(numOuts);
-    llvm::append_range(next, createIfValid(write, pools, [&] {
-                         return createFinals(
-                             ArrayRef<Value>(last).drop_front(numOuts), pools,
-                             end);
-                       }));
-    return next;
-  });
+  auto create = [&] { return createFromSlot(at, results); };
+  return program.elseZeros ? create()
+                           : createIfValid(at.poolSlot, results, create);
 }
 
 SmallVector<Value> ChunkLoopBuilder::createHead(Position at,

@@ -171,7 +171,10 @@ Value ChunkLoopBuilder::createStore(Value tile, Value whole, const Bound &bound,
       slice.tileSizes, slice.tileStrides);
   Value rows = tensor::ExtractSliceOp::create(
       b, slice.type, whole, slice.offsets, slice.sizes, slice.strides);
-  return tensor::InsertSliceOp::create(b, createCopy(valid, rows), whole,
-                                       slice.offsets, slice.sizes,
-                                       slice.strides);
+  bool isRounded = program.seeds && bound.binding.has(DimKind::slot) &&
+                   bound.type.getElementType().isBF16();
+  Value copied = isRounded ? createRoundedCopy(valid, rows, bound, slice, at)
+                           : createCopy(valid, rows);
+  return tensor::InsertSliceOp::create(b, copied, whole, slice.offsets,
+                                       slice.sizes, slice.strides);
 }

@@ -7,6 +7,7 @@
 #include "KernelMerger.h"
 
 #include "wyvern/Dialect/Delta/IR/Splat.h"
+#include "wyvern/Dialect/Delta/Utils/HeadSums.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
 #include "wyvern/Dialect/Sched/IR/ChunkOrder.h"
 
@@ -154,12 +155,26 @@ std::pair<Value, delta::BindingAttr> KernelMerger::getInit(const Carry &carry) {
   return {kernel.getInits()[number], kernel.getBinding(carry.init)};
 }
 
+SmallVector<Type> KernelMerger::getOutTypes() {
+  SmallVector<Type> types;
+  for (BlockArgument out : kernel.getOutArgs()) {
+    RankedTensorType type = cast<GlobalType>(out.getType()).getTensor();
+    SmallVector<int64_t> shape(type.getShape());
+    if (kernel.isPairSum(out))
+      for (auto [dim, size] :
+           llvm::zip_equal(kernel.getBinding(out).getDims(), shape))
+        size *= dim.kind == delta::DimKind::head ? 2 : 1;
+    types.push_back(type.clone(shape));
+  }
+  return types;
+}
+
 Operation *KernelMerger::createProgram() {
   if (kernel.getOver() == GridOver::slots && carries.empty())
     return delta::ChunkMapOp::create(
-        builder, loc, kernel.getOuts().getTypes(), kernel.getIns(),
-        kernel.getCuSeqlens(), kernel.getChunk(), kernel.getHeads(),
-        kernel.getCompute(), kernel.getInBindings(), kernel.getOutBindings());
+        builder, loc, getOutTypes(), kernel.getIns(), kernel.getCuSeqlens(),
+        kernel.getChunk(), kernel.getHeads(), kernel.getCompute(),
+        kernel.getInBindings(), kernel.getOutBindings());
   SmallVector<Value> inits;
   SmallVector<Attribute> bindings;
   for (const Carry &carry : carries) {
@@ -171,12 +186,13 @@ Operation *KernelMerger::createProgram() {
   for (RoleOp role : kernel.getRoles())
     direction = role.getEachChunk().getDirection();
   return delta::ChunkScanOp::create(
-      builder, loc, kernel.getOuts().getTypes(), ValueRange(inits).getTypes(),
+      builder, loc, getOutTypes(), ValueRange(inits).getTypes(),
       kernel.getIns(), inits, kernel.getCuSeqlens(), kernel.getReadSlots(),
-      kernel.getWriteSlots(), kernel.getLengths(), direction, kernel.getChunk(),
-      kernel.getHeads(), kernel.getCompute(), kernel.getInBindings(),
+      kernel.getWriteSlots(), kernel.getLengths(), kernel.getKeepSlots(),
+      kernel.getSeeds(), direction, kernel.getChunk(), kernel.getHeads(),
+      kernel.getCompute(), kernel.getInBindings(),
       builder.getArrayAttr(bindings), kernel.getOutBindings(),
-      kernel.getFirstSlot());
+      kernel.getFirstSlot(), kernel.getElseZeros());
 }
 
 void KernelMerger::addRegion(Operation *program) {
@@ -246,9 +262,25 @@ Value KernelMerger::round(Value tile, RankedTensorType held) {
   return arith::ExtFOp::create(builder, loc, merged.getType(), rounded);
 }
 
+Value KernelMerger::sumPairs(Value heads, BlockArgument out) {
+  ImplicitLocOpBuilder b(loc, builder);
+  delta::BindingAttr binding = kernel.getBinding(out);
+  auto sum = cast<GlobalType>(out.getType()).getTensor();
+  return delta::createHeadSum(b,
+                              {heads, binding, kernel.getTileType(out),
+                               kernel.getCuSeqlens(),
+                               static_cast<int64_t>(kernel.getChunk()),
+                               static_cast<int64_t>(kernel.getHeads())},
+                              {sum, binding});
+}
+
 void KernelMerger::replaceKernel(Operation *program) {
-  for (auto [i, out] : llvm::enumerate(kernel.getOuts()))
-    out.replaceAllUsesWith(program->getResult(i));
+  for (auto [i, out] : llvm::enumerate(kernel.getOuts())) {
+    Value result = program->getResult(i);
+    BlockArgument arg = kernel.getOutArgs()[i];
+    out.replaceAllUsesWith(kernel.isPairSum(arg) ? sumPairs(result, arg)
+                                                 : result);
+  }
   for (auto [final, carry] : finals) {
     unsigned number =
         final.getArgNumber() - kernel.getFinalArgs().front().getArgNumber();

@@ -48,12 +48,18 @@ private:
   std::pair<Value, delta::BindingAttr> createZeros(RankedTensorType tile);
   /// Returns what a carry starts from in the function, and its binding.
   std::pair<Value, delta::BindingAttr> getInit(const Carry &carry);
+  /// The types of the kernel's outs; what it sums over pairs of heads has those
+  /// of every head.
+  SmallVector<Type> getOutTypes();
   Operation *createProgram();
   void addRegion(Operation *program);
   void cloneConstants();
   void cloneOp(Operation *op);
   /// Returns `tile` as a channel that holds `held` hands it over.
   Value round(Value tile, RankedTensorType held);
+  /// Returns the sum of `heads` over pairs of heads, which is the kernel's
+  /// `out`.
+  Value sumPairs(Value heads, BlockArgument out);
   void replaceKernel(Operation *program);
 
   sched::KernelOp kernel;

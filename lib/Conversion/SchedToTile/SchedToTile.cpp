@@ -214,17 +214,24 @@ private:
   /// The function keeps what the kernel's tensors are.
   static void replaceByLaunch(sched::KernelOp kernel) {
     OpBuilder builder(kernel);
-    SmallVector<Value> indices;
-    for (Value vector :
-         {kernel.getReadSlots(), kernel.getWriteSlots(), kernel.getLengths()})
+    SmallVector<Value> ins(kernel.getIns()), indices;
+    SmallVector<Attribute> bindings(kernel.getInBindings().getValue());
+    // One entry a chunk, as an in has: the others have one a sequence.
+    if (Value keep = kernel.getKeepSlots()) {
+      ins.push_back(keep);
+      bindings.push_back(delta::BindingAttr::get(
+          builder.getContext(), delta::BoundDim{delta::DimKind::chunk}));
+    }
+    for (Value vector : {kernel.getReadSlots(), kernel.getWriteSlots(),
+                         kernel.getLengths(), kernel.getSeeds()})
       if (vector)
         indices.push_back(vector);
     auto launch = tile::LaunchOp::create(
         builder, kernel.getLoc(), kernel.getOuts().getTypes(),
-        kernel.getFinals().getTypes(), kernel.getIns(), kernel.getInits(),
+        kernel.getFinals().getTypes(), ins, kernel.getInits(),
         kernel.getCuSeqlens(), indices, kernel.getKernelName(),
-        kernel.getChunk(), kernel.getInBindings(), kernel.getInitBindings(),
-        kernel.getOutBindings());
+        kernel.getChunk(), builder.getArrayAttr(bindings),
+        kernel.getInitBindings(), kernel.getOutBindings());
     kernel->replaceAllUsesWith(launch->getResults());
     kernel->erase();
   }

@@ -35,6 +35,9 @@ public:
     Value offset = e.add(e.mul(e.ext64(at.row0), rowStride),
                          e.mul(e.ext64(at.col0), colStride));
     start = globalPointer(e, global);
+    for (size_t i = 0; i < coords.size(); ++i)
+      if (static_cast<int64_t>(i) != dims[1])
+        otherStrides.push_back(globalStride(e, global, i));
     base = offsetPointer(e, globalAddress(e, global, coords, element), offset,
                          element);
   }
@@ -55,6 +58,18 @@ public:
     return inside;
   }
 
+  /// Returns whether elements 2 i and 2 i + 1 lie side by side, at a multiple
+  /// of their size; null where the tensor may not have all elements of the
+  /// tile.
+  Value arePairs() {
+    if (rowsLeft || colsLeft)
+      return {};
+    Value odd = e.bxor(colStride, e.c64(1));
+    for (Value stride : otherStrides)
+      odd = LLVM::OrOp::create(e.builder, e.loc, odd, e.band(stride, e.c64(1)));
+    return e.cmp(LLVM::ICmpPredicate::eq, odd, e.c64(0));
+  }
+
   /// Pointer to element i; to the first one where the tensor has none there,
   /// which `inside` says (isInside).
   Value clamped(int64_t i, Value inside) {
@@ -71,10 +86,50 @@ private:
   Emitter &e;
   Type element;
   Value rowStride, colStride, start, base;
+  SmallVector<Value> otherStrides;
   /// Rows and columns of the tensor from the thread's first element on; null
   /// where the tile has no more.
   Value rowsLeft, colsLeft;
 };
+
+Value loadElements(Emitter &e, ElementPointers &pointers, VectorType type) {
+  Value zero = e.zero(type.getElementType());
+  SmallVector<Value> values;
+  for (int64_t i = 0; i < type.getDimSize(0); ++i) {
+    Value inside = pointers.isInside(i);
+    Value loaded =
+        e.loadGlobal(type.getElementType(), pointers.clamped(i, inside));
+    values.push_back(inside ? e.select(inside, loaded, zero) : loaded);
+  }
+  return e.vectorOf(values);
+}
+
+Value loadPairs(Emitter &e, ElementPointers &pointers, VectorType type) {
+  auto pair = VectorType::get({2}, type.getElementType());
+  SmallVector<Value> values;
+  for (int64_t i = 0; i < type.getDimSize(0); i += 2)
+    llvm::append_range(values, e.elements(e.loadGlobal(pair, pointers(i))));
+  return e.vectorOf(values);
+}
+
+void storeElements(Emitter &e, ElementPointers &pointers,
+                   ArrayRef<Value> values) {
+  for (auto [i, value] : llvm::enumerate(values)) {
+    Value inside = pointers.isInside(i);
+    auto store = [&, i = i, value = value] {
+      e.storeGlobal(value, pointers(i));
+    };
+    if (inside)
+      e.ifThen(inside, store);
+    else
+      store();
+  }
+}
+
+void storePairs(Emitter &e, ElementPointers &pointers, ArrayRef<Value> values) {
+  for (size_t i = 0; i < values.size(); i += 2)
+    e.storeGlobal(e.vectorOf(values.slice(i, 2)), pointers(i));
+}
 
 struct LoadMatrixPattern : OpConversionPattern<LoadMatrixOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -90,15 +145,13 @@ struct LoadMatrixPattern : OpConversionPattern<LoadMatrixOp> {
       ElementPointers pointers(
           e, op.getGlobal().getType(), global, adaptor.getCoords(),
           op.getDims(), cast<RankedTensorType>(op.getType()).getDimSize(1));
-      Value zero = e.zero(type.getElementType());
-      SmallVector<Value> values;
-      for (int64_t i = 0; i < type.getDimSize(0); ++i) {
-        Value inside = pointers.isInside(i);
-        Value loaded =
-            e.loadGlobal(type.getElementType(), pointers.clamped(i, inside));
-        values.push_back(inside ? e.select(inside, loaded, zero) : loaded);
-      }
-      return e.vectorOf(values);
+      auto loadEach = [&] { return loadElements(e, pointers, type); };
+      Value arePairs = op.getPairs() ? pointers.arePairs() : Value();
+      if (!arePairs)
+        return loadEach();
+      return e.ifElse(
+          arePairs, type, [&] { return loadPairs(e, pointers, type); },
+          loadEach);
     };
     rewriter.replaceOp(op, e.ifElse(isPresent(e, globalPointer(e, global)),
                                     type, load, [&] { return e.zero(type); }));
@@ -169,16 +222,17 @@ struct StoreMatrixPattern : OpConversionPattern<StoreMatrixOp> {
       ElementPointers pointers(e, op.getGlobal().getType(), global,
                                adaptor.getCoords(), op.getDims(),
                                tile.getDimSize(1));
-      for (auto [i, value] : llvm::enumerate(e.elements(adaptor.getValue()))) {
-        Value inside = pointers.isInside(i);
-        auto store = [&, i = i, value = value] {
-          e.storeGlobal(value, pointers(i));
-        };
-        if (inside)
-          e.ifThen(inside, store);
-        else
-          store();
-      }
+      SmallVector<Value> values = e.elements(adaptor.getValue());
+      Value arePairs = op.getPairs() ? pointers.arePairs() : Value();
+      if (!arePairs)
+        return storeElements(e, pointers, values);
+      auto ifOp = scf::IfOp::create(e.builder, e.loc, arePairs,
+                                    /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(e.builder);
+      e.builder.setInsertionPointToStart(ifOp.thenBlock());
+      storePairs(e, pointers, values);
+      e.builder.setInsertionPointToStart(ifOp.elseBlock());
+      storeElements(e, pointers, values);
     });
     rewriter.eraseOp(op);
     return success();

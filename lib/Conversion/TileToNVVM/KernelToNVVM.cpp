@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GlobalAgain.h"
 #include "Patterns.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -71,8 +72,9 @@ struct KernelPattern : OpConversionPattern<KernelOp> {
       return rewriter.notifyMatchFailure(op, "run tile-plan-smem first");
 
     SmallVector<Type> params;
-    for (Type type : op.getBody().getArgumentTypes())
-      appendParams(type, params);
+    for (BlockArgument argument : op.getBody().getArguments())
+      if (!findSameArgument(op, argument))
+        appendParams(argument.getType(), params);
     auto module = gpu::GPUModuleOp::create(rewriter, loc, op.getSymName());
     rewriter.setInsertionPointToStart(module.getBody());
     declareShared(rewriter, loc);
@@ -140,7 +142,15 @@ private:
     auto func = cast<LLVM::LLVMFuncOp>(entry->getParentOp());
     SmallVector<Value> args;
     unsigned next = 0;
-    for (Type type : op.getBody().getArgumentTypes()) {
+    for (BlockArgument argument : op.getBody().getArguments()) {
+      if (BlockArgument same = findSameArgument(op, argument)) {
+        // Addresses in it are not held from where it is read to where it is
+        // written.
+        Emitter e(rewriter, op.getLoc());
+        args.push_back(globalAgain(e, args[same.getArgNumber()]));
+        continue;
+      }
+      Type type = argument.getType();
       Type converted = getTypeConverter()->convertType(type);
       auto fields = dyn_cast<LLVM::LLVMStructType>(converted);
       if (!fields) {

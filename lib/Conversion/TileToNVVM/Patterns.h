@@ -40,6 +40,8 @@ void populateTileRowsPatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
 void populateDirectRowsPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
+void populateColumnsPatterns(LLVMTypeConverter &converter,
+                             RewritePatternSet &patterns);
 void populateGlobalMatrixPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateVectorPatterns(LLVMTypeConverter &converter,
@@ -62,6 +64,8 @@ void populateEraseApplyPatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns);
 void populateEraseFactorPatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
+void populateStochasticTruncPatterns(LLVMTypeConverter &converter,
+                                     RewritePatternSet &patterns);
 void populateSpreadMemoryPatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns);
 void populateSpreadRowsPatterns(LLVMTypeConverter &converter,

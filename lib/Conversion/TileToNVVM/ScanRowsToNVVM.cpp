@@ -7,7 +7,9 @@
 // The rows of an acc tile lie in the lanes of four warps, so a matrix is summed
 // in shared memory. A thread takes two columns, and neighbours lie in
 // neighbouring banks. Of rows in halves several threads take some whole halves
-// each, as far as there are threads: no sum crosses their ends.
+// each, as far as there are threads: no sum crosses their ends. All rows of 64
+// columns are summed by four lanes of a warp, a quarter each, which then hand
+// each other what theirs add up to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +24,10 @@ using namespace mlir::wyvern::tile;
 /// Parts that rows are divided into, each for a thread of its own: as many as
 /// have whole rounds.
 static constexpr int64_t kMostParts = 8;
+/// Lanes that sum all rows of two columns.
+static constexpr int64_t kQuarters = 4;
+/// Lanes of a warp.
+static constexpr int64_t kWarpLanes = 32;
 /// Rows that are loaded before they are added: their latencies overlap.
 static constexpr int64_t kRowsAtOnce = 8;
 
@@ -42,6 +48,8 @@ public:
         rowBytes(op.getScratch().getType().getPaddedRowBytes()) {}
 
   void sumColumns(int64_t columns) {
+    if (!op.getHalf() && columns / 2 * kQuarters == kWarpgroupThreads)
+      return sumQuarters();
     // No sum crosses the middle of 64 rows, or the ends of smaller halves.
     int64_t most = op.getHalf()
                        ? std::min<int64_t>(kAccRows / *op.getHalf(), kMostParts)
@@ -73,6 +81,47 @@ private:
     if (static_cast<int64_t>(*op.getHalf()) < kRowsAtOnce)
       return sumSmallHalves(part);
     sumLargeHalves(part);
+  }
+
+  /// All rows, by lanes of a quarter each: eight lanes take neighbouring
+  /// columns.
+  void sumQuarters() {
+    constexpr int64_t kRows = kAccRows / kQuarters;
+    constexpr int64_t kLanes = kWarpLanes / kQuarters;
+    bool isDown = op.getReverse();
+    Value thread = e.urem(e.threadIdAgain(), kWarpgroupThreads);
+    Value lane = e.urem(thread, kWarpLanes);
+    pairByte = e.mul(
+        e.add(e.mul(e.udiv(thread, kWarpLanes), kLanes), e.urem(lane, kLanes)),
+        8);
+    Value quarter = e.udiv(lane, kLanes);
+    Value row = e.mul(quarter, kRows);
+    Rows rows = at(isDown ? e.add(row, kRows - 1) : row,
+                   e.c32(isDown ? -rowBytes : rowBytes));
+    SmallVector<SmallVector<Value>> values = loadRows(rows, kRows);
+    Sums sums = zero();
+    for (ArrayRef<Value> value : values)
+      for (auto [sum, x] : llvm::zip_equal(sums, value))
+        sum = add(sum, x);
+    // Down, the last quarter comes first.
+    Value place = isDown ? e.sub(e.c32(kQuarters - 1), quarter) : quarter;
+    for (Value &sum : sums)
+      sum = sumBefore(sum, place, kLanes);
+    storeSums(rows, values, sums, constant(true));
+  }
+
+  /// Returns what the quarters before one add up to, of which each has `sum`.
+  Value sumBefore(Value sum, Value place, int64_t lanes) {
+    bool isUp = !op.getReverse();
+    for (int64_t distance = 1; distance < kQuarters; distance *= 2) {
+      Value other = e.shuffleShift(sum, distance * lanes, isUp);
+      Value isThere = e.cmp(LLVM::ICmpPredicate::uge, place, e.c32(distance));
+      sum = LLVM::FAddOp::create(e.builder, e.loc, sum,
+                                 e.select(isThere, other, e.cf32(0)));
+    }
+    Value before = e.shuffleShift(sum, lanes, isUp);
+    return e.select(e.cmp(LLVM::ICmpPredicate::ne, place, e.c32(0)), before,
+                    e.cf32(0));
   }
 
   /// All rows, up or down.
@@ -128,15 +177,26 @@ private:
   /// Adds up `count` rows and stores the sums; `isSecond` holds for rows that
   /// are summed away from the middle, or all. Returns the sums of all.
   Sums sumRows(Rows rows, int64_t count, Sums sums, Value isSecond) {
-    Value isInclusive = this->isInclusive(isSecond);
+    return storeSums(rows, loadRows(rows, count), sums, isSecond);
+  }
+
+  SmallVector<SmallVector<Value>> loadRows(const Rows &rows, int64_t count) {
     SmallVector<SmallVector<Value>> values;
+    Value from = rows.from;
     for (int64_t i = 0; i < count; ++i) {
-      values.push_back(e.loadSharedVector(e.f32(), 2, rows.from));
-      rows.from = e.add(rows.from, rows.step);
+      values.push_back(e.loadSharedVector(e.f32(), 2, from));
+      from = e.add(from, rows.step);
     }
-    for (int64_t i = 0; i < count; ++i) {
+    return values;
+  }
+
+  /// Adds up rows with these values, and stores the sums.
+  Sums storeSums(Rows rows, ArrayRef<SmallVector<Value>> values, Sums sums,
+                 Value isSecond) {
+    Value isInclusive = this->isInclusive(isSecond);
+    for (ArrayRef<Value> row : values) {
       SmallVector<Value> stored;
-      for (auto [sum, value] : llvm::zip_equal(sums, values[i])) {
+      for (auto [sum, value] : llvm::zip_equal(sums, row)) {
         Value next = add(sum, bounded(value));
         Value result = e.select(isInclusive, next, sum);
         if (op.getLeast())

@@ -4,9 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GlobalAgain.h"
 #include "Patterns.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -78,6 +82,21 @@ static Type getAccessType(Emitter &e, Type element, int64_t piece) {
   return words == 1 ? e.i32() : Type(VectorType::get({words}, e.i32()));
 }
 
+Value tile::globalAgain(Emitter &e, Value global) {
+  auto type = cast<LLVM::LLVMStructType>(global.getType());
+  for (auto [i, field] : llvm::enumerate(type.getBody())) {
+    auto place = static_cast<int64_t>(i);
+    Value value =
+        e.builder.createOrFold<LLVM::ExtractValueOp>(e.loc, global, place);
+    if (!field.isInteger() || matchPattern(value, m_Constant()))
+      continue;
+    Value again = e.ptx("mov.b64 $0, $1;", "=l,l", {value}, e.i64()).front();
+    global =
+        LLVM::InsertValueOp::create(e.builder, e.loc, global, again, place);
+  }
+  return global;
+}
+
 Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
   Value idle = e.band(e.laneId(), e.c32(spread.getIdleLaneBits()));
   Value isLane = e.cmp(LLVM::ICmpPredicate::eq, idle, e.c32(0));
@@ -125,8 +144,10 @@ struct LoadSpreadPattern : OpConversionPattern<LoadSpreadOp> {
     Emitter e(rewriter, op.getLoc());
     auto type = cast<RankedTensorType>(op.getValue().getType());
     Type element = type.getElementType();
-    SpreadPieces pieces(e, type, adaptor.getGlobal(), adaptor.getCoords(),
-                        op.getDims());
+    Value global = adaptor.getGlobal();
+    if (op->hasAttr(kAddressedAgainAttr))
+      global = globalAgain(e, global);
+    SpreadPieces pieces(e, type, global, adaptor.getCoords(), op.getDims());
     Type access = getAccessType(e, element, pieces.getPiece());
     auto held = VectorType::get({pieces.getPiece()}, element);
     SmallVector<Value> values;

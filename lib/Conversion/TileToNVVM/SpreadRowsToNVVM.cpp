@@ -27,6 +27,9 @@ void tile::emitClusterWait(Emitter &e) {
   e.ptx("barrier.cluster.wait.acquire.aligned;", "~{memory}", {}, {});
 }
 
+/// Else LLVM moves loads behind what follows, to where their values are read.
+static void emitAskFirst(Emitter &e) { e.ptx("", "~{memory}", {}, {}); }
+
 namespace {
 /// Where this thread's pieces of a spread tile lie in shared memory that holds
 /// the tile row-major.
@@ -72,31 +75,32 @@ private:
   Value base;
 };
 
-struct ShareRowsPattern : OpConversionPattern<ShareRowsOp> {
+/// Returns where each tile of an entry of `place` lies.
+SmallVector<Value> getRowPlaces(Emitter &e, TypeRange tiles, Value n,
+                                SmemType type, Value place) {
+  Value next = e.add(place, e.mul(e.trunc32(n), type.getPaddedRowBytes()));
+  SmallVector<Value> places;
+  for (Type tile : tiles) {
+    places.push_back(next);
+    next = e.add(next, getRowsElements(tile) * kBytes);
+  }
+  return places;
+}
+
+struct PutRowsPattern : OpConversionPattern<PutRowsOp> {
   using OpConversionPattern::OpConversionPattern;
 
   LogicalResult
-  matchAndRewrite(ShareRowsOp op, OpAdaptor adaptor,
+  matchAndRewrite(PutRowsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    int64_t half = op.getScratch().getType().getShape().front() / 2 * kBytes;
-    Value start =
-        e.add(adaptor.getScratch(), e.mul(e.trunc32(adaptor.getHalf()), half));
-    SmallVector<Value> starts, results;
-    Value next = start;
-    for (Value tile : op.getTiles()) {
-      starts.push_back(next);
-      next =
-          e.add(next, cast<RankedTensorType>(tile.getType()).getNumElements() *
-                          kBytes);
-    }
+    SmallVector<Value> places =
+        getRowPlaces(e, op.getTiles().getTypes(), adaptor.getN(),
+                     op.getPlace().getType(), adaptor.getPlace());
     for (auto [tile, held, at] :
-         llvm::zip_equal(op.getTiles(), adaptor.getTiles(), starts))
+         llvm::zip_equal(op.getTiles(), adaptor.getTiles(), places))
       store(e, cast<RankedTensorType>(tile.getType()), held, at);
-    e.ptx("bar.sync 0;", "~{memory}", {}, {});
-    for (auto [shared, at] : llvm::zip_equal(op.getShared(), starts))
-      results.push_back(load(e, cast<RankedTensorType>(shared.getType()), at));
-    rewriter.replaceOp(op, results);
+    rewriter.eraseOp(op);
     return success();
   }
 
@@ -111,7 +115,26 @@ private:
           e.storeShared(values[n * piece + i], e.add(pieces(n), i * kBytes));
     });
   }
+};
 
+struct GetRowsPattern : OpConversionPattern<GetRowsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(GetRowsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> results;
+    SmallVector<Value> places =
+        getRowPlaces(e, op.getTiles().getTypes(), adaptor.getN(),
+                     op.getPlace().getType(), adaptor.getPlace());
+    for (auto [tile, at] : llvm::zip_equal(op.getTiles(), places))
+      results.push_back(load(e, cast<RankedTensorType>(tile.getType()), at));
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+
+private:
   static Value load(Emitter &e, RankedTensorType type, Value at) {
     SharedPieces pieces(e, type, at);
     SmallVector<Value> values;
@@ -130,6 +153,18 @@ private:
       }
     }
     return e.vectorOf(values);
+  }
+};
+
+struct MeetPattern : OpConversionPattern<MeetOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(MeetOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter(rewriter, op.getLoc()).ptx("bar.sync 0;", "~{memory}", {}, {});
+    rewriter.eraseOp(op);
+    return success();
   }
 };
 
@@ -177,9 +212,8 @@ struct KeepPattern : OpConversionPattern<KeepOp> {
     SmallVector<Value> values = e.elements(adaptor.getTile());
     int64_t bytes = op.getPlace().getType().getShape().front() * kBytes;
     int64_t step = bytes / static_cast<int64_t>(values.size());
-    // What is loaded in front is asked for before this waits for its values:
-    // else LLVM moves loads behind it, to where they are read.
-    e.ptx("", "~{memory}", {}, {});
+    // What is loaded in front is asked for before this waits for its values.
+    emitAskFirst(e);
     Value own = getOwnPlace(e, adaptor.getPlace());
     for (auto [i, value] : llvm::enumerate(values))
       e.storeShared(value, e.add(own, static_cast<int64_t>(i) * step));
@@ -208,6 +242,19 @@ struct KeptPattern : OpConversionPattern<KeptOp> {
   }
 };
 
+struct AskFirstPattern : OpConversionPattern<AskFirstOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(AskFirstOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    emitAskFirst(e);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
   using OpConversionPattern<OpT>::OpConversionPattern;
 
@@ -215,10 +262,16 @@ template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
   matchAndRewrite(OpT op, typename OpT::Adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    if constexpr (std::is_same_v<OpT, ClusterArriveOp>)
-      emitClusterArrive(e);
-    else
+    if constexpr (std::is_same_v<OpT, ClusterArriveOp>) {
+      // A release waits for all that is on its way. A value that has been used
+      // has been loaded, so no order is wanted of memory.
+      if (op.getOfReads())
+        e.ptx("barrier.cluster.arrive.relaxed.aligned;", "~{memory}", {}, {});
+      else
+        emitClusterArrive(e);
+    } else {
       emitClusterWait(e);
+    }
     rewriter.eraseOp(op);
     return success();
   }
@@ -227,7 +280,8 @@ template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
 
 void tile::populateSpreadRowsPatterns(LLVMTypeConverter &converter,
                                       RewritePatternSet &patterns) {
-  patterns.add<ShareRowsPattern, ConvRowPattern, KeepPattern, KeptPattern,
+  patterns.add<PutRowsPattern, GetRowsPattern, MeetPattern, ConvRowPattern,
+               KeepPattern, KeptPattern, AskFirstPattern,
                ClusterPattern<ClusterArriveOp>, ClusterPattern<ClusterWaitOp>>(
       converter, patterns.getContext());
 }

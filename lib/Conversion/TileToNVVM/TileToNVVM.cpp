@@ -43,6 +43,7 @@ struct ConvertTileToNVVM
     populateCopyPatterns(converter, patterns);
     populateMmaPatterns(converter, patterns);
     populateDirectRowsPatterns(converter, patterns);
+    populateColumnsPatterns(converter, patterns);
     populateMatrixMemoryPatterns(converter, patterns);
     populateTileRowsPatterns(converter, patterns);
     populateGlobalMatrixPatterns(converter, patterns);
@@ -57,6 +58,7 @@ struct ConvertTileToNVVM
     populateEraseApplyPatterns(converter, patterns);
     populateEraseFactorPatterns(converter, patterns);
     populateSpreadMemoryPatterns(converter, patterns);
+    populateStochasticTruncPatterns(converter, patterns);
     populateSpreadPatterns(converter, patterns);
     populateSpreadRowsPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);

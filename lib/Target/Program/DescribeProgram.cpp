@@ -216,7 +216,8 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
   info.dynamicShared = *kernel.getSharedBytes();
   info.waits = !kernel.getBody().getOps<tile::AwaitKernelsOp>().empty();
   for (BlockArgument argument : kernel.getBody().getArguments())
-    if (failed(addParams(kernel, argument, info)))
+    if (!tile::findSameArgument(kernel, argument) &&
+        failed(addParams(kernel, argument, info)))
       return failure();
   info.file = info.symbol;
   variant.kernels.push_back(std::move(info));

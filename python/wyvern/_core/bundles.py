@@ -102,12 +102,18 @@ def compile_into_cache(spec: PlainSpec, target: str, saved: Saved) -> Path:
     )
 
 
-def step_in_cache(
-    spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str], epilogue: Optional[Epilogue]
+def served_in_cache(
+    entry: str,
+    spec: PlainSpec,
+    target: str,
+    pool: Pool,
+    prologue: Sequence[str],
+    epilogue: Optional[Epilogue] = None,
 ) -> Path:
-    """Returns the folder of a layer's step in the cache, compiled if it is not there."""
+    """Returns the folder of what serves a layer, its step or a program of prompts, in the cache,
+    compiled if it is not there."""
     behind = [] if epilogue is None else [list(epilogue)]
-    name = _name(spec, digest([spec, list(pool), list(prologue), *behind]), target, "step")
+    name = _name(spec, digest([spec, list(pool), list(prologue), *behind]), target, entry)
 
     def is_there() -> bool:
         try:
@@ -121,7 +127,7 @@ def step_in_cache(
     return _compile_as(
         name,
         lambda made: wyvern.compile(
-            spec, target=target, output=made, serving=pool, prologue=prologue, epilogue=epilogue
+            spec, target=target, output=made, serving=pool, entry=entry, prologue=prologue, epilogue=epilogue
         ),
         is_there,
     )

@@ -14,6 +14,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
 from .programs import CompiledProgram, TensorInfo
+from .prompts import ENTRIES
 from .specs import (
     CompileError,
     Source,
@@ -51,6 +52,7 @@ def compile(
     segment_tokens: int = 0,
     variants: Optional[Union[str, Sequence[str]]] = None,
     serving: Union[bool, Pool] = False,
+    entry: str = "step",
     prologue: Sequence[str] = (),
     epilogue: Optional[Epilogue] = None,
 ) -> CompiledProgram:
@@ -101,6 +103,10 @@ def compile(
         Compiles the step of decoding in the place of the layer: a program with `step`,
         `verify` and `commit` on a pool of states. True, or a `Pool` that says what that is;
         wyvernc --serving.
+    entry
+        With `serving`, what is made: "step", or "prefill", the layer's program of prompts with
+        its states in that pool: a program with `prefill`. "prefill-keep" is that with states
+        that are kept on the way.
     prologue
         What the program computes of its operands, which come as they leave a model's
         projections; with `training` their gradients too. "norm": q and keys come without
@@ -112,15 +118,16 @@ def compile(
         tokens and a SiLU, with filters such as `q_filter` [heads, dim, 4] and pools of the rows in
         front, such as `q_window` [slots, 3, heads, dim], in place.
     epilogue
-        With `serving`: the norm and the gate that the step computes of its output, an
+        With `serving`, of a step: the norm and the gate that it computes of its output, an
         `Epilogue`; wyvernc --epilogue.
 
     Raises CompileError (a ValueError) with the compiler's diagnostics, and ImportError
     or FileNotFoundError where the compiler is not installed.
     """
-    pool = _pool(serving, training, bool(schedule or segment_tokens or variants is not None))
+    divided = bool(schedule or segment_tokens or variants is not None)
+    pool = _pool(serving, entry, training, divided)
     check_prologue(prologue)
-    if epilogue is not None and pool is None:
+    if epilogue is not None and (pool is None or entry != "step"):
         raise ValueError("epilogue: it is a step's; add serving=True, or leave it out")
     behind = (epilogue or Epilogue(norm=False, gate=False)).check()
     save = _saved(training, save)
@@ -144,6 +151,7 @@ def compile(
             schedule,
             segment_tokens,
             pool,
+            entry,
             prologue,
             behind,
         )
@@ -151,8 +159,9 @@ def compile(
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
     if pool is not None:
-        flags += ["--serving", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
+        flags += [f"--serving={entry}", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
         flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
+        flags.append(f"--state-rounding={pool.rounding}")
     flags += [f"--prologue={','.join(prologue)}"] if prologue else []
     flags += [f"--epilogue={','.join(behind.parts)}"] if behind.parts else []
     flags += [f"--norm-epsilon={behind.epsilon!r}"] if behind.norm else []
@@ -175,6 +184,7 @@ def _compile_cpu(
     schedule: Optional[str],
     segment_tokens: int,
     pool: Optional[Pool],
+    entry: str,
     prologue: Sequence[str],
     behind: Epilogue,
 ) -> CpuProgram:
@@ -192,7 +202,7 @@ def _compile_cpu(
         )
     phase = "scheduled" if schedule else _PHASES[precision][training]
     # A step rounds nothing: what is left to judge is the kernel's schedule.
-    if pool is not None and precision == "rounded":
+    if pool is not None and entry == "step" and precision == "rounded":
         phase = "scheduled"
     if segment_tokens and phase in ("wy", "differentiated"):
         phase = "staged"
@@ -209,7 +219,7 @@ def _compile_cpu(
                 backward,
                 schedule or "separate",
                 segment_tokens,
-                pool is not None,
+                "" if pool is None else entry,
                 *(pool or Pool()),
                 list(prologue),
                 behind.parts,
@@ -220,7 +230,7 @@ def _compile_cpu(
 
     forward = compile_part(False)
     backward = CpuProgram(compile_part(True), precision) if forward.has_backward else None
-    return CpuProgram(forward, precision, backward)
+    return CpuProgram(forward, precision, backward, "kv" if pool is None else pool.layout)
 
 
 def describe(spec: Spec) -> tuple[Mapping[str, TensorInfo], Mapping[str, TensorInfo]]:
@@ -236,13 +246,19 @@ def describe(spec: Spec) -> tuple[Mapping[str, TensorInfo], Mapping[str, TensorI
     return describe_tensors(compiled.inputs), describe_tensors(compiled.results)
 
 
-def _pool(serving: Union[bool, Pool], training: bool, divided: bool) -> Optional[Pool]:
+def _pool(
+    serving: Union[bool, Pool], entry: str, training: bool, divided: bool
+) -> Optional[Pool]:
     """Returns the pool of a program for serving; None for others."""
+    if entry not in ENTRIES:
+        raise ValueError(f"entry: expected {', '.join(ENTRIES)}, found {entry!r}")
     if serving is False:
+        if entry != "step":
+            raise ValueError("entry: it is of programs for serving; add serving=True, or leave it out")
         return None
     if training:
         raise ValueError("serving: a step has no backward; leave it or training out")
-    if divided:
+    if divided and entry == "step":
         raise ValueError(
             "serving: a step has one variant, decode; leave schedule, segment_tokens and variants out"
         )

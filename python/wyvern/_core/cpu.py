@@ -9,6 +9,7 @@ import numpy as np
 
 from . import arrays
 from .programs import HasBackward, TensorInfo, refuse_grad
+from .prompts import Prefills
 from .steps import Decodes
 
 # Inputs of which None means zeros, or no packing.
@@ -23,7 +24,7 @@ def describe_tensors(described: Iterable[Any]) -> Mapping[str, TensorInfo]:
     }
 
 
-class CpuProgram(HasBackward, Decodes):
+class CpuProgram(HasBackward, Decodes, Prefills):
     """A program for this machine's CPU. Call it with its inputs by name.
 
     Deterministic: the same inputs give the same bits, whatever else is in the batch.
@@ -31,8 +32,16 @@ class CpuProgram(HasBackward, Decodes):
 
     target: str = "cpu"
 
-    def __init__(self, compiled: Any, precision: str, backward: Optional["CpuProgram"] = None):
+    def __init__(
+        self,
+        compiled: Any,
+        precision: str,
+        backward: Optional["CpuProgram"] = None,
+        state_layout: str = "kv",
+    ):
         self._compiled = compiled
+        self._state_layout = state_layout
+        self.kept_chunk: int = compiled.kept_chunk
         self._backward = backward
         self.name: str = compiled.name
         self.precision = precision

@@ -16,7 +16,8 @@ from typing import Any, Iterable, Mapping, Optional, Union
 from .. import _rt
 from .manifest import BundleError, Folder, Manifest, backward_manifest, check_images, read_manifest
 from .pieces import InPieces
-from .programs import HasBackward, TensorInfo, refuse_grad
+from .programs import HasBackward, TensorInfo, refuse_grad, wants_grad
+from .prompts import Prefills
 from .signature import count_slots
 from .steps import Decodes
 from .tensors import TensorAdaptor, adaptor_of, installed_adaptor
@@ -85,7 +86,7 @@ def _infos(
     return {t["name"]: _info(t, decay) for t in arguments if t["role"] == role}
 
 
-class Program(HasBackward, Decodes, InPieces):
+class Program(HasBackward, Decodes, Prefills, InPieces):
     """A compiled program. Call it with its inputs by name."""
 
     # Tests put a function here that poisons the memory; None is the framework's own.
@@ -105,6 +106,9 @@ class Program(HasBackward, Decodes, InPieces):
         decay = spec.get("decay") if isinstance(spec, dict) else None
         self.inputs = _infos(arguments, "input", decay)
         self.outputs = _infos(arguments, "output", decay)
+        self._state_layout = manifest.get("state_layout", "any (strides)")
+        kept = self.inputs.get("keep_slots")
+        self.kept_chunk: int = kept.dims[0][1] * manifest["chunk"] if kept else 0
         self.residuals: list[str] = [residual["name"] for residual in manifest["residuals"]]
         self._main = next(
             t
@@ -222,13 +226,20 @@ class Program(HasBackward, Decodes, InPieces):
             "write_slots": write_slots,
             "lengths": lengths,
         }
-        adaptor = adaptor_of(given.get(self._main.name))
-        if adaptor is not None and self.decodes and len(given) == len(self.inputs):
-            refuse_grad(self.name, given.values())
-            results = self.run_as_is(adaptor, tuple(map(given.get, self.inputs)), None)
-            if results is not None:
-                return results[0]
+        o = self.advance_as_is(given)
+        if o is not None:
+            return o
+        refuse_grad(self.name, given.values())
         return super()._advance(state, read_slots, write_slots, lengths, inputs)
+
+    def advance_as_is(self, given: dict[str, Any]) -> Any:
+        """Runs a program that decodes on `given`, all its inputs by name, None where one is left out,
+        and returns o. Returns None where one is not as the kernel takes it, is missing or requires
+        grad, after which nothing has been run."""
+        adaptor = adaptor_of(given.get(self._main.name))
+        if adaptor is None or adaptor.exchange is None or self._empty is not None or not self.decodes:
+            return None
+        return self._rt.advance(adaptor.exchange, given, wants_grad())
 
     def _run_on_copies(
         self,

@@ -73,6 +73,11 @@ def bind(
             f"{name}: expected {len(names)} operands ({', '.join(names)}), found {len(operands)}; "
             f"{', '.join(OPTIONS)} are given by name"
         )
+    if not operands and len(named) == len(names):
+        try:
+            return tuple(map(named.__getitem__, names))
+        except KeyError:
+            pass
     rest = names[len(operands) :]
     for x in named:
         if x not in rest:

@@ -70,15 +70,22 @@ class HasBackward:
         return self._backward
 
 
+def wants_grad() -> bool:
+    """Whether torch is there and would record what is done with tensors."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.is_grad_enabled()
+
+
 def refuse_grad(name: str, values: Iterable[Any]) -> None:
     """Raises NotImplementedError if a value requires grad: a program is no autograd
     function, and a gradient must not go missing in silence."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.is_grad_enabled():
+    if not wants_grad():
         return
-    if any(isinstance(x, torch.Tensor) and x.requires_grad for x in values):
-        raise NotImplementedError(
-            f"{name}: an input requires grad, but a program records no autograd graph. For "
-            "gradients call wyvern.torch.op(spec), or compile with training=True and "
-            "call program.backward; else call it under torch.no_grad(), or detach the inputs"
-        )
+    torch = sys.modules["torch"]
+    for x in values:  # any() of a generator takes twice as long
+        if getattr(x, "requires_grad", False) and isinstance(x, torch.Tensor):
+            raise NotImplementedError(
+                f"{name}: an input requires grad, but a program records no autograd graph. For "
+                "gradients call wyvern.torch.op(spec), or compile with training=True and "
+                "call program.backward; else call it under torch.no_grad(), or detach the inputs"
+            )

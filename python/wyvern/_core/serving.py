@@ -56,19 +56,27 @@ def _force(program: Program, variant: str) -> None:
         x.force_variant(variant)
 
 
-def step_for_gpu(
-    spec: PlainSpec, target: str, pool: Pool, prologue: Sequence[str], epilogue: Optional[Epilogue]
+def served_for_gpu(
+    entry: str,
+    spec: PlainSpec,
+    target: str,
+    pool: Pool,
+    prologue: Sequence[str],
+    epilogue: Optional[Epilogue] = None,
 ) -> Program:
-    """Returns the program that decodes a layer, from the cache or compiled into it."""
+    """Returns the program that decodes a layer, or one of its prompts, from the cache or compiled
+    into it."""
     try:
-        folder = bundles.step_in_cache(spec, target, pool, prologue, epilogue)
+        folder = bundles.served_in_cache(entry, spec, target, pool, prologue, epilogue)
     except (ImportError, FileNotFoundError) as error:
+        what, then = ("step of decoding", "") if entry == "step" else ("program of prompts", f"={entry}")
         raise NotImplementedError(
-            f"no step of decoding for {describe(spec)} on {target} in {bundles.cache_folder()}, and the "
-            f"compiler is not installed ({error}). Compile it elsewhere with wyvernc --serving, and "
+            f"no {what} for {describe(spec)} on {target} in {bundles.cache_folder()}, and the "
+            f"compiler is not installed ({error}). Compile it elsewhere with wyvernc --serving{then}, and "
             "give the Decoder what wyvern.load returns"
         ) from error
-    return load(folder)
+    variant = os.environ.get("WYVERN_VARIANT") if entry != "step" else None
+    return load(folder, variant or None)
 
 
 def for_cpu(

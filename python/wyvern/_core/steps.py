@@ -8,21 +8,28 @@ accepted, on a pool of states.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from .programs import TensorInfo
 
-_CHOICES = {"layout": ("vk", "kv"), "dtype": ("f32", "bf16"), "slots": ("i32", "i64")}
+_CHOICES = {
+    "layout": ("vk", "kv"),
+    "dtype": ("f32", "bf16"),
+    "slots": ("i32", "i64"),
+    "rounding": ("nearest", "stochastic"),
+}
 
 
 class Pool(NamedTuple):
     """What a program for serving keeps its states in."""
 
     layout: str = "vk"  # [slots, heads, V, K], or "kv": [slots, heads, K, V]
-    dtype: str = "f32"  # or "bf16", rounded to nearest when a state is written
+    dtype: str = "f32"  # or "bf16", rounded when a state is written
     slots: str = "i32"  # type of slot numbers and lengths, or "i64"
     first_slot: int = 0  # a sequence whose slot is lower is padding
+    rounding: str = "nearest"  # of bf16; or "stochastic", by seeds, a number a sequence
 
     def check(self) -> "Pool":
         """Returns the pool. Raises ValueError for a choice that there is not."""
@@ -31,6 +38,8 @@ class Pool(NamedTuple):
                 raise ValueError(
                     f"serving: {name}: expected {' or '.join(choices)}, found {getattr(self, name)!r}"
                 )
+        if self.rounding == "stochastic" and self.dtype != "bf16":
+            raise ValueError(f"serving: rounding: stochastic is of bf16, found {self.dtype}")
         if self.first_slot < 0:
             raise ValueError(f"serving: first_slot: expected at least 0, found {self.first_slot}")
         return self
@@ -65,17 +74,28 @@ class Epilogue(NamedTuple):
         return self
 
 
+def with_seeds(program: Any, inputs: Mapping[str, Any], seeds: Any, writes: bool) -> dict[str, Any]:
+    """Returns the inputs of a call with its seeds. Raises TypeError where a pool is written that is
+    rounded by seeds, and there are none, or where there are some for another pool."""
+    takes = "seeds" in program.inputs
+    if takes and writes and seeds is None:
+        raise TypeError(f"{program.name}: 'seeds' is missing, by which its pool is rounded: a number a sequence")
+    if not takes and seeds is not None:
+        raise TypeError(f"{program.name} has no seeds: its pool is rounded to nearest, or not at all")
+    return {**inputs, "seeds": seeds} if takes else dict(inputs)
+
+
 class Decodes:
     """The part of a program that is about decoding."""
 
     name: str
     inputs: Mapping[str, TensorInfo]
 
-    @property
+    @functools.cached_property
     def decodes(self) -> bool:
         """Whether it was compiled for serving, and has step, verify and commit."""
         state = self.inputs.get("state")
-        return state is not None and state.in_place
+        return state is not None and state.in_place and "lengths" in self.inputs
 
     def step(
         self,
@@ -84,6 +104,7 @@ class Decodes:
         read_slots: Any,
         write_slots: Any = None,
         lengths: Any = None,
+        seeds: Any = None,
         **inputs: Any,
     ) -> Any:
         """Advances every sequence by its tokens and returns o.
@@ -95,18 +116,21 @@ class Decodes:
         is padding: its rows of o are zero. `lengths`: the tokens of each sequence that
         count; rows of o behind them are zero. With the prologue conv there is a filter [heads, dim,
         4] for each of q, k and v, such as `q_filter`, and a pool `q_window` [slots, 3, heads, dim] of
-        the rows in front, oldest first, which is read and written as the state is.
+        the rows in front, oldest first, which is read and written as the state is. `seeds` [B], of a
+        pool that is rounded by them: a number a sequence, another one in each call.
 
         Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots,
         write_slots and lengths [B], int32 or int64 as the pool says. Returns o [B, T, value
         heads, V]. Raises AttributeError where the program was not compiled for serving, and
         what a call raises."""
         write_slots = read_slots if write_slots is None else write_slots
+        inputs = with_seeds(self, inputs, seeds, writes=True)
         return self._advance(state, read_slots, write_slots, lengths, inputs)
 
     def verify(self, *, state: Any, read_slots: Any, lengths: Any = None, **inputs: Any) -> Any:
         """Returns o of a draft's tokens, as `step` of the same arguments (state, read_slots,
         lengths) would, and leaves the pool as it is. Keep the inputs: `commit` takes them."""
+        inputs = with_seeds(self, inputs, None, writes=False)
         return self._advance(state, read_slots, None, lengths, inputs)
 
     def commit(
@@ -116,12 +140,14 @@ class Decodes:
         read_slots: Any,
         lengths: Any,
         write_slots: Any = None,
+        seeds: Any = None,
         **inputs: Any,
     ) -> None:
         """Advances every sequence by the first lengths[n] tokens of its verified draft, with
-        the bits of a step of these; state, read_slots and write_slots are those of `step`.
+        the bits of a step of these; state, read_slots, write_slots and seeds are those of `step`.
         `lengths` [B] stays on the device."""
         write_slots = read_slots if write_slots is None else write_slots
+        inputs = with_seeds(self, inputs, seeds, writes=True)
         self._advance(state, read_slots, write_slots, lengths, inputs)
 
     def _advance(

@@ -42,13 +42,24 @@ class TensorAdaptor(Protocol):
 _ADAPTORS = {"torch": ("wyvern.torch._tensors", "Tensor")}
 
 
+# Of types whose tensors have come.
+_known: dict[type, TensorAdaptor] = {}
+
+
 def adaptor_of(tensor: Any) -> Optional[TensorAdaptor]:
     """Returns the adaptor that takes a tensor, or None. Imports no framework: a tensor's
     own has been imported."""
+    known = _known.get(type(tensor))
+    return _find_adaptor(tensor) if known is None else known
+
+
+def _find_adaptor(tensor: Any) -> Optional[TensorAdaptor]:
     for framework, (adaptor, name) in _ADAPTORS.items():
         module = sys.modules.get(framework)
         if module is not None and isinstance(tensor, getattr(module, name)):
-            return cast(TensorAdaptor, sys.modules.get(adaptor) or importlib.import_module(adaptor))
+            found = cast(TensorAdaptor, sys.modules.get(adaptor) or importlib.import_module(adaptor))
+            _known[type(tensor)] = found
+            return found
     return None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""FlashInfer's functions of Gated DeltaNet decoding, on Wyvern's step.
+"""FlashInfer's functions of Gated DeltaNet: of decoding, on Wyvern's step, and of prompts.
 
     from wyvern.integrations.flashinfer import gated_delta_rule_decode_pretranspose
 
@@ -7,7 +7,8 @@ The names, arguments and meaning are those of flashinfer/gdn_decode.py (read at 
 nothing of FlashInfer is needed. One kernel a call computes gates, norms and the step. States of
 f32 and bf16 work for every T, and for head dims other than 128. What is not taken
 (`intermediate_states_buffer`, `ssm_state_indices`: a state for each token) is refused: keep the
-draft, and commit what was accepted (`wyvern.torch.Decoder`).
+draft, and commit what was accepted (`wyvern.torch.Decoder`). `chunk_gated_delta_rule` is that of
+flashinfer/gdn_prefill.py of 0.7.4, for states in fp32 and bf16, without checkpoints.
 
 A sequence with a negative index is padding: its rows of the output are zero, and no state is
 read or written, in every type.
@@ -22,8 +23,10 @@ import torch
 from wyvern.torch._decoder import own_slots
 
 from ._engine_steps import Rule, Tensors, step, why_not
+from ._pool_prompts import chunk_gated_delta_rule
 
 __all__ = [
+    "chunk_gated_delta_rule",
     "gated_delta_rule_decode",
     "gated_delta_rule_decode_pretranspose",
     "gated_delta_rule_mtp",

@@ -4,7 +4,7 @@ torch or captured into CUDA graphs."""
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Union
 
 import torch
@@ -14,14 +14,15 @@ from wyvern._core import serving
 from wyvern._core.bundles import digest
 from wyvern._core.op import bind, read_spec
 from wyvern._core.specs import Spec
-from wyvern._core.steps import Epilogue, check_prologue
+from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
-from . import _direct, _prefill, _slot_checks, _tensors, _trees
+from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
 from ._ops import library
 from ._programs import target_of
+from ._prompts import Prompts
 
-_POOL = ("state", "read_slots", "write_slots", "lengths")
+_POOL = ("state", "read_slots", "write_slots", "lengths", "seeds")
 
 _lock = threading.Lock()
 _decoders: dict[str, "_Programs"] = {}
@@ -44,20 +45,33 @@ class _Programs:
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
-        self._order: Optional[tuple[int, ...]] = None  # of the program's inputs among ours
         self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
         # Windows of a convolution are written, too.
         kinds = {x: f"Tensor(w{i}!)" if inputs[x].in_place else "Tensor" for i, x in enumerate(self.operands)}
         tensors = ", ".join(f"{kind} {x}" for x, kind in kinds.items())
         library.define(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
-            "Tensor? lengths) -> Tensor",
+            "Tensor? lengths, Tensor? seeds=None) -> Tensor",
             tags=(torch.Tag.pt2_compliant_tag,),
         )
         for key in ("CPU", "CUDA"):
             library.impl(name, self.run, key)
         torch.library.register_fake(f"wyvern::{name}", self.shape, lib=library)
         self.op = getattr(torch.ops.wyvern, name).default
+        self._prompts: Optional[Prompts] = None
+
+    def prompts(self) -> Prompts:
+        """The programs of prompts on the same pool, of what a convolution has made of its rows."""
+        with _lock:
+            if self._prompts is None:
+                behind = [] if self.epilogue is None else self.epilogue.parts
+                others = {{"norm": "norm_weight", "gate": "z"}[part] for part in behind}
+                operands = tuple(
+                    x for x in self.operands if x not in others and not x.endswith(_prefill.OF_CONVOLUTIONS)
+                )
+                prologue = tuple(x for x in self.prologue if x != "conv")
+                self._prompts = Prompts(f"{self.name}_prefill", self.spec, self.pool, prologue, operands)
+            return self._prompts
 
     def of(self, kind: str) -> Any:
         """The program for a kind of device, compiled when it is first needed."""
@@ -65,8 +79,8 @@ class _Programs:
         if program is None:
             if kind == "cuda":
                 target = target_of(torch.device("cuda", torch.cuda.current_device()))
-                program = serving.step_for_gpu(
-                    self.spec, target, self.pool, self.prologue, self.epilogue
+                program = serving.served_for_gpu(
+                    "step", self.spec, target, self.pool, self.prologue, self.epilogue
                 )
             else:
                 program = wyvern.compile(
@@ -79,23 +93,19 @@ class _Programs:
             self.compiled[kind] = program
         return program
 
-    def run_as_is(self, tensors: tuple[Any, ...]) -> Optional[torch.Tensor]:
-        """The same past the dispatcher; None where the tensors are not plain ones of a GPU as the
-        kernel takes them, or it has not been compiled."""
+    def run_as_is(self, given: dict[str, Any]) -> Optional[torch.Tensor]:
+        """The same past the dispatcher, of all inputs by name; None where the tensors are not plain ones of a
+        GPU as the kernel takes them, or it has not been compiled."""
         program = self.compiled.get("cuda")
-        if program is None or not _tensors.is_gpu(tensors[0].device):
-            return None
-        if self._order is None:
-            places = {name: i for i, name in enumerate((*self.operands, *_POOL))}
-            self._order = tuple(places[name] for name in program.inputs)
-        results = program.run_as_is(_tensors, tuple([tensors[i] for i in self._order]), None)
-        return None if results is None else results[0]
+        return None if program is None else program.advance_as_is(given)
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
-        *operands, state, read_slots, write_slots, lengths = tensors
+        count = len(self.operands)
+        operands, (state, read_slots, write_slots, lengths, *seeds) = tensors[:count], tensors[count:]
         program = self.of(operands[0].device.type)
         given = dict(zip(self.operands, operands))
+        given = with_seeds(program, given, next(iter(seeds), None), write_slots is not None)
         with torch.no_grad():
             return program._advance(state, read_slots, write_slots, lengths, given)
 
@@ -128,7 +138,11 @@ def _pool_of(bundle: Any) -> wyvern.Pool:
     manifest = bundle.manifest
     state, slots = bundle.inputs["state"], bundle.inputs["read_slots"]
     return wyvern.Pool(
-        manifest["state_layout"], state.dtype, slots.dtype, manifest["serving"]["first_slot"]
+        manifest["state_layout"],
+        state.dtype,
+        slots.dtype,
+        manifest["serving"]["first_slot"],
+        "stochastic" if "seeds" in bundle.inputs else "nearest",
     )
 
 
@@ -182,6 +196,9 @@ class Decoder:
         The norm and the gate that it computes of its output, of a spec: a `wyvern.Epilogue`.
     layer
         Which layer, by name, where a config.json has several.
+    prompts
+        Programs of prompts for the same pool that `wyvern.load` returned (wyvernc --serving=prefill,
+        prefill-keep). Others are compiled when they are first needed.
 
     Operands are given in the order of `decoder.operands`, or by name. Calls are one op that
     writes the pool: torch.compile(fullgraph=True) sees one node, and a call can be captured
@@ -196,8 +213,11 @@ class Decoder:
         prologue: Sequence[str] = (),
         epilogue: Optional[Epilogue] = None,
         layer: Optional[str] = None,
+        prompts: Iterable["wyvern.Program"] = (),
     ) -> None:
         self._programs = _programs_of(source, pool, prologue, epilogue, layer)
+        for program in prompts:
+            self._programs.prompts().add(program)
         self.pool = self._programs.pool
         self.operands = self._programs.operands
 
@@ -225,16 +245,17 @@ class Decoder:
         read_slots: torch.Tensor,
         write_slots: Optional[torch.Tensor] = None,
         lengths: Optional[torch.Tensor] = None,
+        seeds: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Advances every sequence by its tokens; returns o [B, T, value heads, V].
 
         Operands [B, T, heads, dim], in order or by name. state: the pool, [slots, value
         heads, V, K], written in place; read_slots, write_slots (None: where it was read) and
-        lengths [B] (None: all tokens). The arguments are those of
-        `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
+        lengths [B] (None: all tokens); seeds [B], of a
+        pool that is rounded by them. The arguments are those of `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
         write_slots = read_slots if write_slots is None else write_slots
-        return self._call(operands, named, state, read_slots, write_slots, lengths)
+        return self._call(operands, named, state, read_slots, write_slots, lengths, seeds)
 
     def verify(
         self,
@@ -246,7 +267,7 @@ class Decoder:
     ) -> torch.Tensor:
         """Returns o [B, T, value heads, V] of a draft and leaves the pool as it is. The
         arguments are those of `step`."""
-        return self._call(operands, named, state, read_slots, None, lengths)
+        return self._call(operands, named, state, read_slots, None, lengths, None)
 
     def commit(
         self,
@@ -255,12 +276,13 @@ class Decoder:
         read_slots: torch.Tensor,
         lengths: torch.Tensor,
         write_slots: Optional[torch.Tensor] = None,
+        seeds: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> None:
         """Advances every sequence by the first lengths[n] tokens of its draft: what is
         accepted, lengths [B]. The arguments are those of `step`, with the operands of `verify`."""
         write_slots = read_slots if write_slots is None else write_slots
-        self._call(operands, named, state, read_slots, write_slots, lengths)
+        self._call(operands, named, state, read_slots, write_slots, lengths, seeds)
 
     def verify_tree(
         self,
@@ -303,43 +325,90 @@ class Decoder:
         cu_seqlens: Optional[torch.Tensor] = None,
         keep_every: Optional[int] = None,
         keep_slots: Optional[torch.Tensor] = None,
-        position: int = 0,
+        position: Union[int, torch.Tensor] = 0,
+        seeds: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
-        """Advances sequences by prompts of any length, by the layer's program of whole sequences, and
-        returns o. Operands, state, read_slots and write_slots are those of a step, or of packed
-        sequences with cu_seqlens [N + 1]. A sequence with a read slot that is none begins with zeros; one with such a write slot is not written.
-        A prompt that is cut at a multiple of 64 tokens gives the bits of the whole, in a pool of
-        float32. States are copied out of the pool and into it.
+        """Advances sequences by prompts of any length and returns o: by a kernel of whole sequences that
+        reads and writes slots of the pool. Operands, state, read_slots, write_slots and seeds are those of a
+        step, or of packed sequences with cu_seqlens [N + 1]. A sequence with a read slot that is none
+        begins with zeros; one with such a write slot is not written. A prompt that is cut at a multiple
+        of 64 tokens gives the bits of the whole, in a pool of float32.
 
-        keep_every, of sequences that are not packed: their first token is at `position`, and the
-        state behind every multiple of keep_every tokens since position 0 goes to a slot too, those of
-        keep_slots [B, how many that are]; none where a slot is none. Raises ValueError for
-        keep_every without keep_slots, or with cu_seqlens."""
+        keep_every: the first token of each sequence is at `position`, a number or one a sequence on
+        the device, and the state behind every multiple of keep_every tokens since position 0 goes to
+        a slot too, those of keep_slots [N, how many that are]; none where a slot is none. Positions
+        on the device and packed sequences take multiples of 64, which is a precondition where the
+        host does not know them; slots of multiples that a sequence does not reach are not looked at.
+        Other numbers cost a launch for each multiple. Raises ValueError for keep_every without
+        keep_slots, and for what is no such multiple."""
         programs = self._programs
         given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
         with torch.no_grad():
-            whole = op(programs.spec)
-            form = self.pool.first_slot, self.pool.layout == "vk"
+            first = self.pool.first_slot
             slots = read_slots, read_slots if write_slots is None else write_slots
             raw, fronts = given, None
             if "conv" in programs.prologue:
-                fronts = _prefill.fronts_of(given, slots[0], form[0], cu_seqlens)
+                fronts = _prefill.fronts_of(given, slots[0], first, cu_seqlens)
                 raw = given | _prefill.convolved(given, fronts)
-            made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
-            kept = None
-            if keep_every is not None:
-                if keep_slots is None or cu_seqlens is not None:
-                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots, and no cu_seqlens")
-                kept = _prefill.kept_at(programs.name, made["q"].shape[:2], keep_every, position, keep_slots)
-            o = _prefill.prefill(whole, made, state, slots, form, cu_seqlens, kept)
+            if keep_every is None:
+                kept = None
+                o = self._prompt(raw, state, slots, None, cu_seqlens, seeds)
+            else:
+                if keep_slots is None:
+                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots")
+                tokens = fronts.tokens if fronts else _conv.Tokens(given["q"], cu_seqlens)
+                most = given["q"].shape[1] if cu_seqlens is None else None
+                kept = _prefill.kept_at(programs.name, tokens, keep_every, position, keep_slots, most)
+                o = self._prompt_with_kept(raw, state, slots, kept, keep_every, position, cu_seqlens, seeds)
             if fronts:
-                _prefill.write_windows(given, fronts, slots[1], form[0], kept)
+                _prefill.write_windows(given, fronts, slots[1], first, kept)
             return _prefill.finished(o, given, programs.epilogue)
 
-    def _call(self, operands, named, state, read_slots, write_slots, lengths):  # type: ignore[no-untyped-def]
+    def _prompt(self, raw, state, slots, keep, cu_seqlens, seeds):  # type: ignore[no-untyped-def]
+        prompts = self._programs.prompts()
+        if _slot_checks.is_on:
+            _slot_checks.check(prompts.name, state.shape[0], self.pool.first_slot, *slots)
+        return prompts.op(*(raw[x] for x in prompts.operands), state, *slots, keep, cu_seqlens, seeds)
+
+    def _prompt_with_kept(self, raw, state, slots, kept, every, position, cu_seqlens, seeds):  # type: ignore[no-untyped-def]
+        """A prompt whose states go to slots on the way: by the kernel where these are behind whole chunks."""
+        programs, q = self._programs, raw["q"]
+        chunk = programs.prompts().of(q.device.type, True).kept_chunk
+        is_known = isinstance(position, int)
+        if every % chunk == 0 and (not is_known or position % chunk == 0):
+            keep = _prefill.by_chunks(kept, chunk, q.shape[:2], cu_seqlens)
+            return self._prompt(raw, state, slots, keep, cu_seqlens, seeds)
+        if not is_known or cu_seqlens is not None:
+            raise ValueError(
+                f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk}, the "
+                "tokens of a chunk, for packed sequences and for positions on the device"
+            )
+        if seeds is not None:
+            raise ValueError(
+                f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk} for a pool "
+                "that is rounded by seeds"
+            )
+        whole = op(programs.spec)
+        made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
+        form = self.pool.first_slot, self.pool.layout == "vk"
+        last = position + q.shape[1]
+        ends = [n * every - position for n in range(position // every + 1, last // every + 1)]
+        return _prefill.in_pieces(whole, made, state, slots, form, ends, kept)
+
+    def _call(self, operands, named, state, read_slots, write_slots, lengths, seeds):  # type: ignore[no-untyped-def]
         programs = self._programs
-        tensors = (*bind(programs.name, self.operands, operands, named), state, read_slots, write_slots, lengths)
+        pool = {"state": state, "read_slots": read_slots, "write_slots": write_slots, "lengths": lengths}
+        is_random = self.pool.rounding == "stochastic"
+        # What lacks or does not take seeds is for the program to say.
+        is_fit = write_slots is None or (seeds is not None) == is_random
+        is_whole = len(operands) + len(named) == len(self.operands)  # less, where one is given twice
+        if is_fit and is_whole and not _slot_checks.is_on and _direct.is_quiet():
+            given = {**dict(zip(self.operands, operands)), **named, **pool}
+            o = programs.run_as_is(given | {"seeds": seeds} if is_random else given)
+            if o is not None:
+                return o
+        tensors = (*bind(programs.name, self.operands, operands, named), *pool.values(), seeds)
         if _direct.needs_gradient(tensors):
             raise NotImplementedError(
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "
@@ -347,5 +416,4 @@ class Decoder:
             )
         if _slot_checks.is_on:
             _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
-        o = programs.run_as_is(tensors) if _direct.is_quiet() else None
-        return programs.op(*tensors) if o is None else o
+        return programs.op(*tensors)

@@ -57,7 +57,11 @@ def is_open(tensors):
 
 def needs_gradient(tensors):
     """Whether a backward has to be recorded."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    if torch.is_grad_enabled():
+        for x in tensors:
+            if x is not None and x.requires_grad:
+                return True
+    return False
 
 
 def attempt(family, operands, initial_state, cu_seqlens, final):

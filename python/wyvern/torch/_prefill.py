@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Prompts on a pool of states: the layer's program of whole sequences between reads and writes of
-slots. Nothing is read on the host."""
+"""What is in front of a program of prompts and behind it: convolutions and their windows, epilogues, and
+where states are kept on the way. Nothing is read on the host."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 
@@ -88,7 +88,7 @@ def write_slots(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, made: 
     pool.index_copy_(0, target, torch.where(is_slot.any(), values, kept))
 
 
-_WINDOW, _FILTER = "_window", "_filter"
+_WINDOW, _FILTER = OF_CONVOLUTIONS = "_window", "_filter"
 
 
 class Fronts(NamedTuple):
@@ -126,59 +126,87 @@ def write_windows(
     tokens = fronts.tokens
     for name, window in fronts.windows.items():
         pool, x = given[name + _WINDOW], given[name]
-        for i, end in enumerate(kept.ends if kept else ()):
-            made = _conv.window_behind(x, window, tokens, torch.full_like(tokens.lengths, end))
+        for i in range(kept.slots.shape[1] if kept else 0):
+            made = _conv.window_behind(x, window, tokens, kept.ends[:, i])  # type: ignore[union-attr]
             write_slots(pool, kept.slots[:, i], first_slot, made)  # type: ignore[union-attr]
         made = _conv.window_behind(x, window, tokens, tokens.lengths)
         write_slots(pool, slots, first_slot, made)
 
 
 class Kept(NamedTuple):
-    """States to write on the way: behind tokens `ends` of the call, to slots [B, number of ends]."""
+    """States to write on the way: of each sequence behind its first `ends` tokens, to `slots`, both [N,
+    multiples]. What its tokens do not reach has a slot that is none."""
 
-    ends: tuple[int, ...]
+    ends: torch.Tensor
     slots: torch.Tensor
 
 
-def kept_at(name: str, shape: Sequence[int], every: int, position: int, slots: torch.Tensor) -> Kept:
-    """Returns where sequences [B, T] of which the first token is at `position` pass multiples of
-    `every` tokens."""
-    if every < 1 or position < 0:
+def kept_at(
+    name: str,
+    tokens: _conv.Tokens,
+    every: int,
+    position: Union[int, torch.Tensor],
+    slots: torch.Tensor,
+    most: Optional[int],
+) -> Kept:
+    """Returns where sequences whose first token is at `position` pass multiples of `every` tokens, and
+    the slots for that. `most` is how many tokens all of them have, if the host knows it."""
+    if every < 1 or (isinstance(position, int) and position < 0):
         raise ValueError(f"{name}: keep_every is {every} and position {position}, expected at least 1 and 0")
-    last = position + shape[1]
-    ends = tuple(n * every - position for n in range(position // every + 1, last // every + 1))
-    if list(slots.shape) != [shape[0], len(ends)]:
-        raise ValueError(
-            f"{name}: keep_slots has shape {list(slots.shape)}, expected {[shape[0], len(ends)]}: a slot for each "
-            f"multiple of {every} tokens in ({position}, {last}]"
-        )
-    return Kept(ends, slots)
+    count = tokens.lengths.shape[0]
+    if slots.dim() != 2 or slots.shape[0] != count:
+        raise ValueError(f"{name}: keep_slots has shape {list(slots.shape)}, expected [{count}, multiples]")
+    if most is not None and isinstance(position, int):
+        last = position + most
+        multiples = last // every - position // every
+        if slots.shape[1] != multiples:
+            raise ValueError(
+                f"{name}: keep_slots has shape {list(slots.shape)}, expected {[count, multiples]}: a slot for each "
+                f"multiple of {every} tokens in ({position}, {last}]"
+            )
+    place = torch.zeros_like(tokens.lengths) + position
+    number = torch.arange(slots.shape[1], device=slots.device) + 1
+    ends = ((place // every)[:, None] + number) * every - place[:, None]
+    return Kept(ends, torch.where(ends <= tokens.lengths[:, None], slots, -1))
 
 
-def prefill(
+def by_chunks(kept: Kept, chunk: int, shape: Sequence[int], cu_seqlens: Optional[torch.Tensor]) -> torch.Tensor:
+    """Returns the slots of what is kept as a program takes them, one for each chunk of sequences [B, T] or of
+    packed ones; all ends are multiples of a chunk."""
+    sequences = kept.slots.shape[0]
+    if cu_seqlens is None:
+        chunks = -(-shape[1] // chunk)
+        first = torch.arange(sequences, device=kept.slots.device) * chunks
+        total = sequences * chunks
+    else:
+        first = cu_seqlens[:-1].long() // chunk + torch.arange(sequences, device=kept.slots.device)
+        total = shape[1] // chunk + sequences
+    # What has no slot goes behind the last chunk.
+    place = torch.where(kept.slots >= 0, first[:, None] + kept.ends // chunk - 1, total)
+    slots = kept.slots.new_full((total + 1,), -1)
+    return slots.scatter_(0, place.flatten(), kept.slots.flatten())[:total]
+
+
+def in_pieces(
     op: Any,
     operands: Mapping[str, torch.Tensor],
     pool: torch.Tensor,
     slots: tuple[torch.Tensor, torch.Tensor],
     form: tuple[int, bool],
-    cu_seqlens: Optional[torch.Tensor],
-    kept: Optional[Kept] = None,
+    ends: Sequence[int],
+    kept: Kept,
 ) -> torch.Tensor:
-    """Runs `op` from the states of slots[0] and writes where they end to slots[1]; in pieces, where
-    states are kept on the way."""
+    """Runs the layer's `op` from the states of slots[0], cut at `ends`, which are no multiples of a chunk, and
+    writes where the pieces end to the slots of `kept`, and the last one to slots[1]."""
     state = read_states(pool, slots[0], *form)
-    if kept is None:
-        o, state = op(**operands, initial_state=state, cu_seqlens=cu_seqlens, output_final_state=True)
-        write_states(pool, slots[1], *form, state)
-        return o
     outputs: list[torch.Tensor] = []
     tokens, begin = operands["q"].shape[1], 0
-    for i, end in enumerate((*kept.ends, tokens)):
+    for i, end in enumerate((*ends, tokens)):
         if end > begin or not outputs:
             piece = {n: _rows(x, begin, end, tokens) for n, x in operands.items()}
             o, state = op(**piece, initial_state=state, output_final_state=True)
             outputs.append(o)
-        target = kept.slots[:, i] if i < len(kept.ends) else slots[1]
+        target = kept.slots[:, i] if i < len(ends) else slots[1]
         write_states(pool, target, *form, state)
         begin = end
     return torch.cat(outputs, 1)

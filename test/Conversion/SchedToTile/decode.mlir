@@ -1,4 +1,5 @@
-// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode=rows=0 -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=DRAFT
 // RUN: wyvern-opt %s -delta-form-step=layout=kv -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=KV
 // RUN: wyvern-opt %s "-delta-form-step=layout=kv state-type=bf16" -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=BF
 
@@ -27,6 +28,33 @@
 // CHECK: tile.store_spread %[[last]] to %{{.*}}[%[[write]], %[[head]],
 // CHECK: scf.for
 // CHECK-NEXT: tile.store_spread %[[zeros]]
+
+// A step of one token has each thread load its own rows. The rows of two tokens of a draft come through shared memory at once, behind the
+// last token its own again.
+// DRAFT-LABEL: tile.kernel @delta_step_decode
+// DRAFT: %[[place:.*]] = tile.alloc : <2x324xf32>
+// DRAFT: %[[S:.*]] = tile.load_spread {{.*}} -> tensor<64x128xf32
+// DRAFT: %[[one:.*]] = arith.cmpi eq, %[[tokens:[^ ]+]], %c1
+// DRAFT: %[[counts:.*]] = arith.cmpi eq, %[[count:[^ ]+]], %c1
+// DRAFT: %[[isStep:.*]] = arith.andi %[[one]], %[[counts]]
+// DRAFT: scf.if %[[isStep]]
+// DRAFT-NOT: scf.for
+// DRAFT: tile.load_spread {{.*}} -> tensor<1x128xbf16, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+// DRAFT: tile.store_spread {{.*}} dims [2, 3]
+// DRAFT: } else {
+// DRAFT: scf.for %[[t:.*]] = %c0 to %[[count]] step %c1 iter_args(%{{.*}} = %[[S]])
+// DRAFT: %[[entry:.*]] = arith.remui %[[t]], %c2
+// DRAFT: %[[isFirst:.*]] = arith.cmpi eq, %[[entry]], %c0
+// DRAFT: scf.if %[[isFirst]]
+// DRAFT: %[[last:.*]] = arith.subi %[[count]], %c1
+// DRAFT: arith.minui %[[t]], %[[last]]
+// DRAFT-COUNT-8: tile.load_spread
+// DRAFT: tile.meet
+// DRAFT-COUNT-2: tile.put_rows
+// DRAFT: tile.meet
+// DRAFT: %[[rows:.*]]:4 = tile.get_rows at %[[entry]] in %[[place]] : <2x324xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+// DRAFT: tile.contract
+// DRAFT: tile.store_spread {{.*}} dims [2, 3]
 
 // What is summed over lies across lanes, whose pieces are of the other dimension.
 // KV: tile.load_spread {{.*}} -> tensor<128x64xf32, #tile.spread<[piece 1 lanes 8 step 4 warps 1, piece 4 lanes 4 step 1 warps 4]>>

@@ -91,3 +91,53 @@ func.func @g(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xb
   }
   return %r#0 : tensor<?x?x2x64xbf16>
 }
+
+// A late put, in a block of one chunk: behind all that stands before the sched.get, when the
+// warps have met, since its place may be that of what they read.
+
+// CHECK-LABEL: tile.kernel @second
+// CHECK: %[[FIRST:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK: %[[SECOND:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK: tile.one_warp 0 {
+// CHECK: tile.acquire %[[FIRST]]
+// CHECK: tile.commit %[[FIRST]]
+// CHECK-NOT: tile.acquire
+// CHECK: tile.wait %[[FIRST]]
+// CHECK: tile.reduce
+// CHECK: tile.barrier proxy id 1
+// CHECK: tile.one_warp 1 {
+// CHECK: tile.acquire %[[SECOND]]
+// CHECK: tile.commit %[[SECOND]]
+// CHECK: tile.wait %[[SECOND]]
+// CHECK: tile.store_rows
+func.func @late_put(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xbf16> {delta.name = "o"}) {
+  %r:1 = sched.kernel "second" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %zero = arith.constant dense<0.0> : tensor<64xf32>
+    %empty = arith.constant dense<0.0> : tensor<64x64xf32>
+    %c = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    %d = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "sum" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %s = linalg.reduce { arith.addf } ins(%X : tensor<64x64xf32>) outs(%zero : tensor<64xf32>) dimensions = [1]
+        %Y = sched.get %d : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %b = linalg.broadcast ins(%s : tensor<64xf32>) outs(%empty : tensor<64x64xf32>) dimensions = [1]
+        %Z = arith.mulf %Y, %b : tensor<64x64xf32>
+        sched.store %Z to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 within "sum" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        %Y = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %Y to %d late : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %r#0 : tensor<?x?x2x64xbf16>
+}

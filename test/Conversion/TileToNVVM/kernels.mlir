@@ -177,23 +177,22 @@ tile.kernel @sums(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps
 
 // -----
 
-// Running sums of rows: a thread takes two columns, eight rows loaded at a time in a loop
-// whose end nobody can know; here 64 columns are 32 of the threads. To the middle of blocks
-// of 64 rows: two threads, one down from it without its own row, one up from it with it.
+// Running sums of rows: of 64 columns a thread takes two and a quarter of the rows; four lanes,
+// eight apart, hand each other what theirs add up to. To the middle of blocks of 64 rows: two
+// threads, one down from it without its own row, one up from it with it, eight rows loaded
+// at a time in a loop whose end nobody can know.
 
 // CHECK-LABEL: gpu.module @running_sums
 // CHECK: "bar.sync 1, 128;"
-// CHECK: scf.if
-// CHECK: %[[END:.*]] = llvm.inline_asm {{.*}}%nctaid.y{{.*}}mul.lo.u32 $0, n, 8;
-// CHECK: scf.for {{.*}} to %[[END]] step
-// CHECK-COUNT-8: "ld.shared.v2.f32
-// CHECK-COUNT-8: "st.shared.v2.f32
+// CHECK-COUNT-16: "ld.shared.v2.f32
+// CHECK-COUNT-6: nvvm.shfl.sync up
+// CHECK-COUNT-16: "st.shared.v2.f32
 // CHECK-NOT: shared.v2.f32
 // CHECK: "bar.sync 1, 128;"
 // CHECK-COUNT-16: "ld.shared.v2.f32
 // CHECK: "bar.sync 1, 128;"
-// CHECK: mul.lo.u32 $0, n, 4;
-// CHECK: scf.for
+// CHECK: %[[END:.*]] = llvm.inline_asm {{.*}}%nctaid.y{{.*}}mul.lo.u32 $0, n, 4;
+// CHECK: scf.for {{.*}} to %[[END]] step
 // CHECK-COUNT-8: "ld.shared.v2.f32
 // CHECK: llvm.nvvm.ex2.approx.ftz.f
 // CHECK: "bar.sync 1, 128;"
@@ -203,6 +202,25 @@ tile.kernel @running_sums() grid 1 * slots warps 4 min_blocks 1 operands [] shar
   %s = tile.alloc offset 17408 : !tile.smem<64x64xf32>
   %a = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x64xf32>, !tile.smem<64x64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   %m = tile.scan_rows exp %a half 32 via %s barrier 1 : tensor<64x64xf32, #tile.layout<acc>>, !tile.smem<64x64xf32> -> !tile.smem<64x64xf32>
+}
+
+// -----
+
+// Of fewer columns, or more, a thread takes two and all rows, eight loaded at a time.
+
+// CHECK-LABEL: gpu.module @few_columns
+// CHECK: "bar.sync 1, 128;"
+// CHECK: scf.if
+// CHECK: %[[END:.*]] = llvm.inline_asm {{.*}}%nctaid.y{{.*}}mul.lo.u32 $0, n, 8;
+// CHECK: scf.for {{.*}} to %[[END]] step
+// CHECK-COUNT-8: "ld.shared.v2.f32
+// CHECK-COUNT-8: "st.shared.v2.f32
+// CHECK-NOT: shared.v2.f32
+// CHECK: "bar.sync 1, 128;"
+tile.kernel @few_columns() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 65536 {
+  %x = tile.alloc offset 0 : !tile.smem<64x32xf32>
+  %s = tile.alloc offset 17408 : !tile.smem<64x32xf32>
+  %a = tile.scan_rows %x via %s barrier 1 : !tile.smem<64x32xf32>, !tile.smem<64x32xf32> -> tensor<64x32xf32, #tile.layout<acc>>
 }
 
 // -----

@@ -69,8 +69,9 @@ tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps
   tile.store_spread %d to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
 }
 
-// Rows that are convolved and shared: the products of a channel in a row, one number a thread to its half of shared memory,
-// a barrier of the block, and four numbers at once from there. The kernel says what its clusters are.
+// Rows that are convolved and shared: the products of a channel in a row, one number a thread to its entry in shared memory,
+// a barrier of the block, and four numbers at once from there. The kernel says what its clusters are. An arrival that says
+// what has been read waits for nothing that is on its way.
 
 // CHECK-LABEL: gpu.module @rows
 // CHECK: llvm.func @rows
@@ -81,22 +82,23 @@ tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps
 // CHECK: "st.shared.f32
 // CHECK: "bar.sync 0;"
 // CHECK-COUNT-4: "ld.shared.v4.f32
-// CHECK: "barrier.cluster.arrive.release.aligned;"
+// CHECK: "barrier.cluster.arrive.relaxed.aligned;"
 // CHECK: "barrier.cluster.wait.acquire.aligned;"
 tile.kernel @rows(%x: !tile.global<tensor<?x1x128xf32>>, %w: !tile.global<tensor<?x3x128xf32>>, %f: !tile.global<tensor<?x128x4xf32>>,
                   %y: !tile.global<tensor<?x1x128xf32>, contiguous = true>, %h: index) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["x", "w", "f", "y", "tokens"] {
   %c0 = arith.constant 0 : index
-  %scratch = tile.alloc : !tile.smem<256xf32>
+  %place = tile.alloc : !tile.smem<2x128xf32>
   %a = tile.load_spread %x[%c0, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x1x128xf32>> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
   %b = tile.load_spread %w[%c0, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x3x128xf32>> -> tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
   %c = tile.load_spread %f[%c0, %c0, %c0] dims [1, 2] : !tile.global<tensor<?x128x4xf32>> -> tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
   %r, %next = tile.conv_row %a behind %b filter %c : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
       tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
-  %s = tile.share_rows %r half %h through %scratch : !tile.smem<256xf32>, (tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>)
-      -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  tile.put_rows %r at %h in %place : !tile.smem<2x128xf32>, tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  tile.meet
+  %s = tile.get_rows at %h in %place : !tile.smem<2x128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
   tile.store_spread %s to %y[%c0, %c0, %c0] dims [1, 2] : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>, !tile.global<tensor<?x1x128xf32>, contiguous = true>
   tile.store_spread %next to %w[%c0, %c0, %c0] dims [1, 2] : tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?x3x128xf32>>
-  tile.cluster_arrive
+  tile.cluster_arrive of_reads
   tile.cluster_wait
 }
 

@@ -1,6 +1,7 @@
 // RUN: wyvern-opt %s -delta-cut-maps -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-cut-maps -split-input-file --remarks-filter=delta-cut-maps -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: wyvern-opt %s -delta-cut-maps=shared-bytes=8192 -split-input-file --remarks-filter=delta-cut-maps -o /dev/null 2>&1 | FileCheck %s --check-prefix=LARGE
+// RUN: wyvern-opt %s -delta-cut-maps=shared-bytes=131072 -split-input-file | FileCheck %s --check-prefix=NARROW
 
 #mn = affine_map<(m, n, k) -> (m, n)>
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -194,4 +195,35 @@ func.func @terms(%a: tensor<?x?x1x8xf32>, %b: tensor<?x?x1x8xf32>, %x: tensor<?x
     delta.yield outs(%AF, %BF, %decayed, %other : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
   }
   return %r#0, %r#1, %r#2, %r#3 : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
+}
+
+// -----
+
+// Products of states, then products with a decay that are added to them: a block makes both,
+// since the second phase's tiles lie where the first one's did. Without room for that, it is two maps.
+
+// CHECK-LABEL: func.func @phases(
+// CHECK-COUNT-1: delta.chunk_map
+// CHECK-NOT: delta.chunk_map
+// NARROW-LABEL: func.func @phases(
+// NARROW-COUNT-2: delta.chunk_map
+func.func @phases(%m: tensor<?x?x1x64xf32>, %x: tensor<?x?x1x64xbf16>, %g: tensor<?x?x1x64xf32>, %y: tensor<?x?x1x128xbf16>, %s: tensor<?x1x64x128xbf16>) -> (tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>) {
+  %d:3 = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x64xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x64xbf16>, %G = %g[seq, time, head, _] : tensor<?x?x1x64xf32>,
+          %Y = %y[seq, time, head, _] : tensor<?x?x1x128xbf16>, %S = %s[chunk, head, _, _] : tensor<?x1x64x128xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x64xf32>, [seq, time, head, _] : tensor<?x?x1x64xf32>, [seq, time, head, _] : tensor<?x?x1x64xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x64xf32>
+    %YS = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>] ins(%Y, %S : tensor<64x128xf32>, tensor<64x128xf32>) outs(%zero : tensor<64x64xf32>) -> tensor<64x64xf32>
+    %sum = delta.cumsum %G : tensor<64x64xf32>
+    %F = math.exp %sum : tensor<64x64xf32>
+    %A = arith.mulf %YS, %F : tensor<64x64xf32>
+    %R = delta.decay_apply upto_token %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %B = delta.decay_apply upto_token transpose %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %C = delta.decay_apply before_row %M, %X decay(%G : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %D = arith.addf %R, %A : tensor<64x64xf32>
+    %E = arith.addf %B, %X : tensor<64x64xf32>
+    %H = arith.addf %C, %X : tensor<64x64xf32>
+    delta.yield outs(%D, %E, %H : tensor<64x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>)
+  }
+  return %d#0, %d#1, %d#2 : tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>, tensor<?x?x1x64xf32>
 }

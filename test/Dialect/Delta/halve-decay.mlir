@@ -127,3 +127,37 @@ func.func @follows(%x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %h: tensor<
   }
   return %r, %p : tensor<?x?x1x8xf32>, tensor<?x?x1x2xf32>
 }
+
+// -----
+
+// Two terms of one sum have the factor of their rows once: the second one's products are
+// added to the first one's. Pairs of one token, which only the first has, have none. A
+// third term is subtracted, and stays apart.
+
+// CHECK-LABEL: func.func @joined(
+// CHECK: ins(%[[M:.*]] = %arg0[{{.*}}, %[[L:.*]] = %arg0[{{.*}}, %[[X:.*]] = %arg1[{{.*}}, %[[Y:.*]] = %arg1[{{.*}}, %[[G:.*]] = %arg2[
+// CHECK: %[[M0:.*]] = delta.decay_mask{{ +}}upto_token %[[M]] near 1
+// CHECK: %[[T0:.*]] = linalg.contract {{.*}} ins(%[[M0]], %[[X]] :
+// CHECK: %[[F:.*]] = math.exp
+// CHECK: %[[A:.*]] = linalg.contract {{.*}} outs(%[[ZERO:.*]] :
+// CHECK: %[[B:.*]] = linalg.contract {{.*}} outs(%[[A]] :
+// CHECK: %[[S:.*]] = arith.mulf %[[B]], %[[F]]
+// CHECK: %[[T1:.*]] = arith.addf %[[T0]], %[[S]]
+// CHECK: %[[C:.*]] = linalg.contract {{.*}} outs(%[[ZERO]] :
+// CHECK: %[[CF:.*]] = arith.mulf %[[C]], %[[F]]
+// CHECK-NOT: linalg.contract
+// CHECK: %[[R:.*]] = arith.subf %[[T1]], %[[CF]]
+// CHECK: delta.yield outs(%[[R]] :
+func.func @joined(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32> {
+  %o = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x2xf32>, %L = %m[seq, time, head, _] : tensor<?x?x1x2xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %Y = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %a = delta.decay_apply upto_token transpose %M, %X decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %b = delta.decay_apply before_row transpose %L, %Y decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %c = delta.decay_apply before_row transpose %M, %Y decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %ab = arith.addf %a, %b : tensor<2x8xf32>
+    %abc = arith.subf %ab, %c : tensor<2x8xf32>
+    delta.yield outs(%abc : tensor<2x8xf32>)
+  }
+  return %o : tensor<?x?x1x8xf32>
+}

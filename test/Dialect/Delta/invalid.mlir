@@ -573,7 +573,7 @@ func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
   // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
   %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,
       in_bindings = [#delta.binding<[seq, time, head, _]>], carry_bindings = [#delta.binding<[seq, head, _, _]>], out_bindings = [],
-      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
+      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
   ^bb0(%n: index, %X: tensor<8x4xf32>, %S: tensor<8x4xf32>):
     delta.yield carry(%S : tensor<8x4xf32>)
   }) : (tensor<?x?x1x4xf32>, tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xbf16>
@@ -1088,6 +1088,36 @@ func.func @chunk_scan_c21(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r:
 func.func @chunk_scan_c22(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
   // expected-error @+1 {{(C22) expected lengths or cu_seqlens, found both: either says how long each sequence is}}
   %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) cu_seqlens(%r : tensor<?xi32>) lengths(%r : tensor<?xi32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c26(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C26) expected keep, of the type of slots, and else zeros where carries are pools, and keep in a forward scan}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) keep(%r : tensor<?xi32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c26_types(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>, %k: tensor<?xi64>) {
+  // expected-error @+1 {{(C26) expected keep, of the type of slots, and else zeros where carries are pools, and keep in a forward scan}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) keep(%k : tensor<?xi64>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c27(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C27) expected round, of the type of slots, where carries are pools of bf16 and computed in f32}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) round(%r : tensor<?xi32>) outs() valid(%n) {
     delta.yield carry(%S : tensor<4x4xf32>)
   }
   return

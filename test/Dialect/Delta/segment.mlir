@@ -219,7 +219,7 @@ func.func @runs(%x: tensor<?x?x1x8xf32>, %s0: tensor<?x1x8x8xf32>) -> tensor<?x1
 
 // -----
 
-// REMARK: delta.chunk_scan | Category:delta-segment{{.*}}Reason="its carry has no seq dimension, which a slot a segment could replace"
+// REMARK: delta.chunk_scan | Category:delta-segment{{.*}}Reason="its carry has no seq or slot dimension, which a slot a segment could replace"
 func.func @no_sequences(%x: tensor<?x1x8xf32>, %s0: tensor<1x8x8xf32>) -> tensor<1x8x8xf32> {
   %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[time, head, _] : tensor<?x1x8xf32>) carry(%S = %s0[head, _, _] : tensor<1x8x8xf32>) outs() valid(%n) {
     delta.yield carry(%S : tensor<8x8xf32>)

@@ -9,7 +9,7 @@
 
 func.func @kernel_k1(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K1) expected the region's arguments to be its ins, outs, inits and finals}}
-  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0:
   }) : (tensor<?x?x2x64xbf16>) -> ()
   return
@@ -19,7 +19,7 @@ func.func @kernel_k1(%x: tensor<?x?x2x64xbf16>) {
 
 func.func @kernel_k2(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
   // expected-error @+1 {{(K2) expected one final of the same type for each init}}
-  "sched.kernel"(%x, %s0) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [#delta.binding<[seq, head, _, _]>], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x, %s0) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [#delta.binding<[seq, head, _, _]>], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>, %init: !sched.global<tensor<?x2x64x64xf32>>):
   }) : (tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>) -> ()
   return
@@ -29,7 +29,7 @@ func.func @kernel_k2(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 func.func @kernel_k3(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K3) expected one binding for each in, init and out}}
-  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>, out_bindings = [#delta.binding<[seq, time, head, _]>], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, head, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0>, out_bindings = [#delta.binding<[seq, time, head, _]>], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>):
   }) : (tensor<?x?x2x64xbf16>) -> ()
   return
@@ -136,7 +136,7 @@ func.func @kernel_k8(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 func.func @kernel_k9(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K9) expected one bound dimension for each dimension of a tensor, found #delta.binding<[seq, time, _]> for 'tensor<?x?x2x64xbf16>'}}
-  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
+  "sched.kernel"(%x) <{chunk = 64 : i64, compute = f32, heads = 2 : i64, in_bindings = [#delta.binding<[seq, time, _]>], init_bindings = [], kernel_name = "k", min_blocks = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0>, out_bindings = [], over = #sched<grid_over sequences>, resultSegmentSizes = array<i32: 0, 0>, run = 1 : i64, split = 1 : i64}> ({
   ^bb0(%in: !sched.global<tensor<?x?x2x64xbf16>>):
   }) : (tensor<?x?x2x64xbf16>) -> ()
   return
@@ -280,6 +280,18 @@ func.func @kernel_k45(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 // -----
 
+func.func @kernel_k51(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(K51) expected keep and round, of the type of slots, and else zeros where carries are bound to slot}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[seq, head, _, _] : tensor<?x2x64x64xf32>) keep(%r : tensor<?xi32>)
+      finals(%final = [seq, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
 func.func @kernel_k47(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K47) is of clusters: expected a split of at least 2, whose blocks are one cluster, found 1}}
   %y = sched.kernel "k" grid(heads = 2, split = 1 cluster, over = sequences) chunk = 64 compute = f32 min_blocks 1
@@ -289,6 +301,84 @@ func.func @kernel_k47(%x: tensor<?x?x2x64xbf16>) {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
         sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k51(%x: tensor<?x?x3x64xbf16>) {
+  // expected-error @+1 {{(K51) has heads in pairs: expected an even number of heads and a split of 1, found 3 and 1}}
+  %y = sched.kernel "k" grid(heads = 3 in pairs, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x3x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x3x64xbf16>) {
+    %in2 = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %in2 : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out direct : tensor<64x64xf32>, !sched.global<tensor<?x?x3x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x3x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %in2 : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k52(%x: tensor<?x?x4x64xbf16>) {
+  // expected-error @+1 {{(K52) sums the heads of a pair in out #0: expected heads in pairs, and a direct store by a role of one group of warps; the blocks of a pair hand each other half of it}}
+  %y = sched.kernel "k" grid(heads = 4, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x4x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %in2 = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %in2 : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out direct : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x4x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %in2 : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @kernel_k52_staged(%x: tensor<?x?x4x64xbf16>) {
+  // expected-error @+1 {{(K52) sums the heads of a pair in out #0}}
+  %y = sched.kernel "k" grid(heads = 4 in pairs, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x4x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %in2 = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %in2 : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x4x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %in2 : <tensor<64x64xbf16>>, tensor<64x64xf32>
         sched.yield
       }
     }
@@ -344,7 +434,25 @@ func.func @role_k50(%x: tensor<?x?x2x64xbf16>) {
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
     // expected-error @+1 {{(K50) has share_rows: expected a role on_cores; others get their rows from channels}}
-    sched.role "plain" warps 4 share_rows {
+    sched.role "plain" warps 4 share_rows 1 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
+        sched.store %X to %out : tensor<1x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @role_k51(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K51) has share_rows 65: expected from 1 to 64 tokens whose rows are there at once}}
+    sched.role "plain" warps 4 on_cores share_rows 65 {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
         sched.store %X to %out : tensor<1x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
@@ -902,6 +1010,32 @@ func.func @put_k21(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
         %Y = arith.truncf %X : tensor<64x64xf32> to tensor<64x64xbf16>
         // expected-error @+1 {{(K21) expected a tile of shape and compute type 'tensor<64x64xf32>' for 'tensor<64x64xbf16>', found 'tensor<64x64xbf16>'}}
         sched.put %Y to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xbf16>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @put_k51(%x: tensor<?x?x2x64xbf16>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = slots of 2) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 within "copy" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        // expected-error @+1 {{(K51) is late: expected a role within the only one that gets the tiles, none ahead, and a kernel over slots of 1; others would wait for it, or another chunk's tiles would}}
+        sched.put %X to %c late : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
         sched.yield
       }
     }

@@ -564,22 +564,46 @@ tile.kernel @rows() grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands [
         tensor<3x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
         tensor<128x4xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
   %v = arith.constant dense<1.0> : tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
-  %h = arith.constant 1 : index
-  %scratch = tile.alloc : !tile.smem<384xf32>
-  // CHECK: tile.share_rows %{{.*}}, %{{.*}} half %{{.*}} through
-  %q1, %v1 = tile.share_rows %q, %v half %h through %scratch
-      : !tile.smem<384xf32>,
-        (tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
-         tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>)
-        -> (tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
-            tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>)
-  %place = tile.alloc : !tile.smem<128xf32>
+  %n = arith.constant 1 : index
+  %place = tile.alloc : !tile.smem<2x192xf32>
+  // CHECK: tile.put_rows %{{.*}}, %{{.*}} at %{{.*}} in %{{.*}} : <2x192xf32>, tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  tile.put_rows %q, %v at %n in %place
+      : !tile.smem<2x192xf32>, tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+        tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
+  // CHECK: tile.meet
+  tile.meet
+  %own = tile.alloc : !tile.smem<128xf32>
   // CHECK: tile.keep %{{.*}} in %{{.*}} : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, <128xf32>
-  tile.keep %x in %place : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
+  tile.keep %x in %own : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
   // CHECK: tile.kept %{{.*}} : <128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
-  %kept = tile.kept %place : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  %kept = tile.kept %own : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+  // CHECK: tile.ask_first
+  tile.ask_first
   // CHECK: tile.cluster_arrive
+  // CHECK-NOT: of_reads
   tile.cluster_arrive
   // CHECK: tile.cluster_wait
   tile.cluster_wait
+  // CHECK: tile.cluster_arrive of_reads
+  tile.cluster_arrive of_reads
+  // CHECK: tile.cluster_wait
+  tile.cluster_wait
+}
+
+// CHECK-LABEL: func.func @stochastic_trunc
+func.func @stochastic_trunc(%s: tensor<64x128xf32, #tile.layout<acc>>, %seed: index, %first: index) {
+  // CHECK: tile.stochastic_trunc %{{.*}} seed %{{.*}} pair %{{.*}} steps [128, 1] : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+  %b = tile.stochastic_trunc %s seed %seed pair %first steps [128, 1]
+      : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+  return
+}
+
+// CHECK-LABEL: tile.kernel @taken
+tile.kernel @taken() grid 2 * sequences warps 4 min_blocks 1 operands [] {
+  %n = arith.constant 1 : index
+  %place = tile.alloc : !tile.smem<2x192xf32>
+  // CHECK: tile.get_rows at %{{.*}} in %{{.*}} : <2x192xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %q, %v = tile.get_rows at %n in %place
+      : !tile.smem<2x192xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+                                 tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
 }

@@ -681,6 +681,38 @@ func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.glo
 
 // -----
 
+func.func @send_columns_c1(%y: tensor<64x64xbf16, #tile.layout<acc>>, %t: !tile.smem<64x64xbf16>, %r: !tile.ring<1, [!tile.smem<64x64xbf16>], warps>, %i: index) {
+  // expected-error @+1 {{(C1) expected a tile of 64 rows in 16 bits, and a place for half of its columns, a multiple of 16, found 'tensor<64x64xbf16, #tile.layout<acc>>' and '!tile.smem<64x64xbf16>'}}
+  tile.send_columns %y[%i] to %i by %t of %r[%i] : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  return
+}
+
+// -----
+
+tile.kernel @send_columns_c2(%n: index) grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands ["tokens"] {
+  %c0 = arith.constant 0 : index
+  %ring = tile.alloc_ring producers 4 consumers 4 : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  tile.roles warps [4] {
+    %y = arith.constant dense<1.0> : tensor<64x128xbf16, #tile.layout<acc>>
+    %t = tile.acquire %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+    // expected-error @+1 {{(C2) expected a ring across blocks, found one whose stages are this block's alone}}
+    tile.send_columns %y[%c0] to %c0 by %t of %ring[%c0] : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+    tile.commit %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+    %u = tile.wait %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+    tile.release %ring[%c0] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  }
+}
+
+// -----
+
+func.func @add_columns_c2(%y: tensor<64x128xbf16, #tile.layout<acc>>, %t: !tile.smem<64x64xbf16>, %i: index) {
+  // expected-error @+1 {{(C2) expected a sum of the place's shape, in the value's type and layout, found 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  %z = tile.add_columns %y[%i], %t : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16> -> tensor<64x64xf32, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 func.func @copy_rows_c1(%z: !tile.smem<64x64xbf16>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of 'tensor<?x?x4x64xbf16>', found 3}}
   tile.copy_rows %z to %g[%i, %i, %i] dim 1 valid %i : !tile.smem<64x64xbf16>, !tile.global<tensor<?x?x4x64xbf16>>
@@ -1508,6 +1540,22 @@ func.func @launch_c3(%x: tensor<?x?x1x64xbf16>, %s0: tensor<?x1x64x64xf32>) {
 // Spread tiles
 //===----------------------------------------------------------------------===//
 
+func.func @stochastic_trunc_c1(%x: tensor<64x16xf32, #tile.layout<acc>>, %i: index) {
+  // expected-error @+1 {{(C1) expected a tile of f32, and the same of bf16, found 'tensor<64x16xf32, #tile.layout<acc>>' and 'tensor<64x16xf16, #tile.layout<acc>>'}}
+  %y = tile.stochastic_trunc %x seed %i pair %i steps [16, 1] : tensor<64x16xf32, #tile.layout<acc>> -> tensor<64x16xf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @stochastic_trunc_c2(%x: tensor<64x16xf32, #tile.layout<acc>>, %i: index) {
+  // expected-error @+1 {{(C2) expected a step for each of the tile's 2 dimensions, found [1]}}
+  %y = tile.stochastic_trunc %x seed %i pair %i steps [1] : tensor<64x16xf32, #tile.layout<acc>> -> tensor<64x16xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
 func.func @load_index_c1(%x: !tile.global<tensor<?xf32>>, %i: index) {
   // expected-error @+1 {{(C1) expected a vector of integers, found 'tensor<?xf32>'}}
   %n = tile.load_index %x[%i] else %i : !tile.global<tensor<?xf32>>
@@ -1738,17 +1786,34 @@ func.func @conv_row_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 st
 
 // -----
 
-func.func @share_rows_c1(%x: tensor<1x64xf32>, %h: index, %s: !tile.smem<128xf32>) {
+func.func @put_rows_c1(%x: tensor<1x64xf32>, %n: index, %s: !tile.smem<2x64xf32>) {
   // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
-  %y = tile.share_rows %x half %h through %s : !tile.smem<128xf32>, (tensor<1x64xf32>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+  tile.put_rows %x at %n in %s : !tile.smem<2x64xf32>, tensor<1x64xf32>
   return
 }
 
 // -----
 
-func.func @share_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %h: index, %s: !tile.smem<64xf32>) {
-  // expected-error @+1 {{(C2) expected a result of the same f32 elements for each tile, and scratch of twice as many f32 as these have together, 128, found}}
-  %y = tile.share_rows %x half %h through %s : !tile.smem<64xf32>, (tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>) -> tensor<1x64xf32, #tile.spread<[_, _]>>
+func.func @put_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %y: tensor<1xf32, #tile.spread<[_]>>, %n: index,
+                       %s: !tile.smem<2x65xf32>) {
+  // expected-error @+1 {{(C2) expected tiles of f32, and a matrix of f32 whose rows hold all of them, each in a multiple of 4 elements: 68, found}}
+  tile.put_rows %x, %y at %n in %s : !tile.smem<2x65xf32>, tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, tensor<1xf32, #tile.spread<[_]>>
+  return
+}
+
+// -----
+
+func.func @get_rows_c1(%n: index, %s: !tile.smem<2x64xf32>) {
+  // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
+  %x = tile.get_rows at %n in %s : !tile.smem<2x64xf32> -> tensor<1x64xf32>
+  return
+}
+
+// -----
+
+func.func @get_rows_c2(%n: index, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C2) expected tiles of f32, and a matrix of f32 whose rows hold all of them, each in a multiple of 4 elements: 64, found}}
+  %x = tile.get_rows at %n in %s : !tile.smem<128xf32> -> tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
   return
 }
 

@@ -260,3 +260,52 @@ module attributes {tile.target = #tile.target<sm_90a, shared_bytes = 8704>} {
     }
   }
 }
+
+// -----
+
+// A block of one chunk has a second ring behind the first one: its stage lies where that did,
+// and so does what is written when the first one's tiles have been read. Barriers lie apart,
+// as they are initialized once. What is summed while the first ring's tiles are read lies
+// elsewhere.
+
+!tile = !tile.smem<64x64xbf16>
+!x = tensor<64x64xbf16, #tile.layout<acc>>
+!sum = tensor<64x64xf32, #tile.layout<acc>>
+!ring = !tile.ring<1, [!tile.smem<64x64xbf16>]>
+!wide = !tile.ring<1, [!tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>]>
+
+// CHECK-LABEL: tile.kernel @in_turn
+// CHECK-SAME: shared_bytes 16672
+// CHECK: tile.alloc_ring {{.*}} offset 0 barriers 16640
+// CHECK: tile.alloc_ring {{.*}} offset 0 barriers 16656
+// CHECK: tile.alloc transient offset 16384 : <64xf32>
+// CHECK: tile.alloc offset 8192 : <64x64xbf16>
+module attributes {tile.target = #tile.target<sm_90a>} {
+  tile.kernel @in_turn(%y: !sum) grid 1 * slots warps 4 min_blocks 1 operands [""] {
+    %c0 = arith.constant 0 : index
+    %first = tile.alloc_ring producers 1 consumers 4 : !wide
+    %second = tile.alloc_ring producers 1 consumers 4 : !ring
+    %a = tile.alloc transient : !tile.smem<64xf32>
+    %w = tile.alloc : !tile
+    tile.roles warps [4] {
+      tile.one_warp 0 {
+        %t:2 = tile.acquire %first[%c0] : !wide -> !tile, !tile
+        tile.commit %first[%c0] : !wide
+      }
+      %s:2 = tile.wait %first[%c0] : !wide -> !tile, !tile
+      %0 = tile.reduce %y dim 1 via %a barrier 1 : !tile.smem<64xf32>, !sum -> tensor<64xf32, #tile.layout<warp>>
+      %x = tile.read %s#0 : !tile -> !x
+      tile.barrier proxy id 1
+      tile.one_warp 1 {
+        %t = tile.acquire %second[%c0] : !ring -> !tile
+        tile.commit %second[%c0] : !ring
+      }
+      %u = tile.wait %second[%c0] : !ring -> !tile
+      %v = tile.write %x to %w barrier 1 : !x, !tile
+      %1 = tile.read %u : !tile -> !x
+      %2 = tile.read %v : !tile -> !x
+      tile.release %first[%c0] : !wide
+      tile.release %second[%c0] : !ring
+    }
+  }
+}

@@ -85,6 +85,37 @@ tile.kernel @refilled(%more: i1) grid 1 * slots warps 4 min_blocks 1 operands ["
   }
 }
 
+// A number that it reads, and that something between reads first, comes along.
+
+// CHECK-LABEL: tile.kernel @with_its_numbers
+// CHECK: %[[X:.*]] = tile.read
+// CHECK-NEXT: %[[HALF:.*]] = arith.divui
+// CHECK-NEXT: %[[MORE:.*]] = arith.cmpi ne, %[[HALF]]
+// CHECK-NEXT: tile.release
+// CHECK-NEXT: scf.if %[[MORE]] {
+// CHECK: {tile.behind_release}
+// CHECK-NEXT: arith.negf %[[X]]
+tile.kernel @with_its_numbers(%count: index) grid 1 * slots warps 4 min_blocks 1 operands ["tokens"] {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %a = tile.alloc_ring producers 1 consumers 4 : !tile.ring<1, [!tile.smem<64xf32>]>
+  tile.sync
+  tile.roles warps [4] {
+    %t = tile.wait %a[%c0] : !tile.ring<1, [!tile.smem<64xf32>]> -> !tile.smem<64xf32>
+    %x = tile.read %t : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<row>>
+    %n = arith.negf %x : tensor<64xf32, #tile.layout<row>>
+    %half = arith.divui %count, %c2 : index
+    %more = arith.cmpi ne, %half, %c0 : index
+    tile.release %a[%c0] : !tile.ring<1, [!tile.smem<64xf32>]>
+    scf.if %more {
+      tile.one_warp 0 {
+        %f = tile.acquire %a[%half] : !tile.ring<1, [!tile.smem<64xf32>]> -> !tile.smem<64xf32>
+        tile.commit %a[%half] : !tile.ring<1, [!tile.smem<64xf32>]>
+      }
+    } {tile.behind_release}
+  }
+}
+
 // The second product adds to the first without having waited for it: the first one's tile
 // is read until the second is complete.
 

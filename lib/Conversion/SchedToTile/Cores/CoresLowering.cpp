@@ -11,8 +11,8 @@
 //     S = state[read];   for t < count: o[t] = ...;   state[write_slots[n]] = S
 //     for t >= count: o[t] = 0
 //
-// With rows that are shared a thread has loaded its elements of token t + 1's
-// when it comes to token t. Where several blocks share a window, of which one
+// With `share_rows n` those of n tokens are brought at once, and a call of one
+// token has a way of its own. Where several blocks share a window, of which one
 // writes the next, they form a cluster, and it waits until all have read.
 //
 //===----------------------------------------------------------------------===//
@@ -42,16 +42,27 @@ tile::KernelOp CoresKernel::createShell() {
   return shell;
 }
 
-/// True if a tile of `arg` has pieces of several elements: the tensor's last
-/// dimension must then have no gaps.
-bool CoresKernel::isLoadedInPieces(BlockArgument arg) {
+/// True if the tensor's last dimension must have no gaps: tiles of `arg` have
+/// pieces of several elements, or are rows of tokens, whose elements then are
+/// numbers away from each other.
+bool CoresKernel::isContiguous(BlockArgument arg) {
+  BindingAttr binding = kernel.getBinding(arg);
+  if (binding.has(DimKind::time) &&
+      binding.getDims().back().kind == DimKind::whole)
+    return true;
+  auto hasSeveral = [](RankedTensorType type) {
+    return llvm::any_of(
+        tile::getSpread(type).getDims(),
+        [](const tile::DimSpread &dim) { return dim.piece > 1; });
+  };
   return llvm::any_of(arg.getUsers(), [&](Operation *user) {
     auto load = dyn_cast<sched::LoadOp>(user);
     Value tile =
         load ? Value(load.getTile()) : cast<sched::StoreOp>(user).getTile();
-    return llvm::any_of(
-        tile::getSpread(plan.getHeldType(tile)).getDims(),
-        [](const tile::DimSpread &dim) { return dim.piece > 1; });
+    bool hasPieces = hasSeveral(plan.getHeldType(tile));
+    // Of a call of one token threads may load their own.
+    return hasPieces || (role.getShareRows() && !isBlockwise() &&
+                         hasSeveral(plan.getType(tile)));
   });
 }
 
@@ -69,7 +80,7 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   auto addAll = [&](ValueRange tensors, Block::BlockArgListType args) {
     for (auto [tensor, arg] : llvm::zip_equal(tensors, args))
       arguments[arg] = addGlobal(shell, tensor, tensor, /*optional=*/false,
-                                 isLoadedInPieces(arg));
+                                 isContiguous(arg));
   };
   addAll(kernel.getIns(), kernel.getInArgs());
   addAll(kernel.getOuts(), kernel.getOutArgs());
@@ -77,8 +88,8 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   for (auto [final, arg] :
        llvm::zip_equal(kernel.getFinals(), kernel.getFinalArgs()))
     if (!final.use_empty())
-      arguments[arg] = addGlobal(shell, final, final, /*optional=*/false,
-                                 isLoadedInPieces(arg));
+      arguments[arg] =
+          addGlobal(shell, final, final, /*optional=*/false, isContiguous(arg));
   auto addIndices = [&](Value vector, bool optional) {
     return vector ? addGlobal(shell, vector, vector, optional,
                               /*contiguous=*/true)
@@ -87,6 +98,7 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
   writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
   lengths = addIndices(kernel.getLengths(), /*optional=*/true);
+  seeds = addIndices(kernel.getSeeds(), /*optional=*/true);
   auto add = [&](Type type, StringRef name) -> Value {
     operandNames.push_back(builder.getStringAttr(name));
     return shell.getBody().front().addArgument(type, loc);
@@ -95,6 +107,18 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
   launch.tokens = add(builder.getIndexType(), "tokens");
   launch.sequences = add(builder.getIndexType(), "sequences");
   shell.setOperandsAttr(builder.getArrayAttr(operandNames));
+}
+
+bool CoresKernel::isBlockwise() {
+  return role.getShareRows() &&
+         (plan.isSummed() ||
+          !role.getEachChunk().getBlock().getOps<ConvRowOp>().empty());
+}
+
+/// Loads what a vector has for the block's sequence.
+Value CoresKernel::loadEntry(Value vector, Value absent) {
+  return tile::LoadIndexOp::create(builder, loc, vector, location->sequence,
+                                   absent);
 }
 
 /// Finds the block's head, sequence and part of the split dimension, the
@@ -108,16 +132,12 @@ void CoresKernel::locate() {
                                       index(kernel.getSplit()));
   location->splitStart =
       arith::MulIOp::create(builder, loc, part, index(plan.getPart()));
-  auto entry = [&](Value vector, Value absent) -> Value {
-    return tile::LoadIndexOp::create(builder, loc, vector, location->sequence,
-                                     absent);
-  };
-  slot = entry(readSlots, index(-1));
-  writeSlot = entry(writeSlots, index(-1));
+  slot = loadEntry(readSlots, index(-1));
+  writeSlot = loadEntry(writeSlots, index(-1));
   count = launch.tokens;
   if (lengths) {
     Value length = arith::MaxSIOp::create(
-        builder, loc, entry(lengths, launch.tokens), index(0));
+        builder, loc, loadEntry(lengths, launch.tokens), index(0));
     count = arith::MinSIOp::create(builder, loc, length, launch.tokens);
   }
 }
@@ -126,6 +146,16 @@ LogicalResult CoresKernel::lower() {
   OpBuilder::InsertionGuard guard(builder);
   addArguments(createShell());
   locate();
+  if (isBlockwise()) {
+    // What no slot is needed for is loaded while those are waited for.
+    Value hasTokens = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ne, launch.tokens, index(0));
+    auto ifOp = scf::IfOp::create(builder, loc, hasTokens, /*withElse=*/false);
+    builder.setInsertionPointToStart(ifOp.thenBlock());
+    loadShared();
+    loadAhead(index(0), first);
+    tile::AskFirstOp::create(builder, loc);
+  }
   Value valid = isValid(slot);
   auto ifOp = scf::IfOp::create(builder, loc, valid, /*withElse=*/false);
   {
@@ -174,12 +204,13 @@ static LogicalResult checkConvolution(sched::RoleOp role, ConvRowOp conv) {
 /// Diagnoses what a kernel on the cores cannot be.
 static LogicalResult checkKernel(sched::KernelOp kernel) {
   if (kernel.getChunk() == 1 && kernel.getCompute().isF32() &&
-      kernel.getReadSlots() && !kernel.getCuSeqlens())
+      kernel.getReadSlots() && !kernel.getCuSeqlens() &&
+      !kernel.getKeepSlots() && !kernel.getElseZeros())
     return success();
   return kernel.emitError()
          << "has a role on the CUDA cores; the GPU path takes it for chunks of "
-            "one token, in f32, on a pool of states, without cu_seqlens, found "
-            "chunks of "
+            "one token, in f32, on a pool of states, without cu_seqlens, keep "
+            "and else zeros, found chunks of "
          << kernel.getChunk() << " in " << kernel.getCompute()
          << " (target \"cpu\" takes all)";
 }

@@ -6,6 +6,8 @@
 
 #include "CoresKernel.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -29,10 +31,10 @@ CoresKernel::getPlace(BlockArgument arg, Value tile, const Chunk &at) {
           dims};
 }
 
-/// A tile as it lies in memory.
-Value CoresKernel::loadHeld(sched::LoadOp op, const Chunk &at) {
+/// A tile as it lies in memory, spread as `type` is.
+Value CoresKernel::loadHeld(sched::LoadOp op, RankedTensorType type,
+                            const Chunk &at) {
   auto source = cast<BlockArgument>(op.getSource());
-  RankedTensorType type = plan.getHeldType(op.getTile());
   auto [coords, dims] = getPlace(source, op.getTile(), at);
   return tile::LoadSpreadOp::create(
       builder, loc, type.clone(getTensor(source).getElementType()),
@@ -45,13 +47,17 @@ Value CoresKernel::widen(Value held) {
   return wide == type ? held : arith::ExtFOp::create(builder, loc, wide, held);
 }
 
-void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at) {
+void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at,
+                        Value seed) {
   auto target = cast<BlockArgument>(op.getTarget());
   auto type = cast<RankedTensorType>(tile.getType());
   RankedTensorType held = type.clone(getTensor(target).getElementType());
-  if (held != type)
-    tile = arith::TruncFOp::create(builder, loc, held, tile);
   auto [coords, dims] = getPlace(target, op.getTile(), at);
+  if (held != type && seed)
+    tile = createStochasticTrunc(builder, loc, tile, seed, getTensor(target),
+                                 coords, dims);
+  else if (held != type)
+    tile = arith::TruncFOp::create(builder, loc, held, tile);
   tile::StoreSpreadOp::create(builder, loc, tile, arguments.lookup(target),
                               coords, dims);
 }
@@ -60,15 +66,20 @@ void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at) {
 // Rows that come through shared memory
 //===----------------------------------------------------------------------===//
 
-/// Loads what all tokens have, and notes what each has of its own.
+/// True for what each token has of its own.
+bool CoresKernel::isOfToken(sched::LoadOp op) {
+  return kernel.getBinding(cast<BlockArgument>(op.getSource()))
+      .has(DimKind::time);
+}
+
+/// Notes what each token has of its own. What all have is loaded once, unless
+/// it is a row of the keys, which would be in the registers of all tokens, and
+/// does not come in front of the slot.
 void CoresKernel::loadShared() {
-  if (!role.getShareRows())
-    return;
   for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>())
-    if (kernel.getBinding(cast<BlockArgument>(op.getSource()))
-            .has(DimKind::time))
+    if (isOfToken(op))
       ahead.push_back(op);
-    else
+    else if (isBlockwise() || getTileRank(op.getTile()) == 0)
       fixed[op.getTile()] = load(op, Chunk());
 }
 
@@ -77,7 +88,7 @@ void CoresKernel::loadAhead(Value token, SmallVectorImpl<Value> &rows) {
   Chunk at;
   at.row = token;
   for (sched::LoadOp op : ahead)
-    rows.push_back(loadHeld(op, at));
+    rows.push_back(loadHeld(op, plan.getHeldType(op.getTile()), at));
 }
 
 /// x / (1 + e^-x), by the square of a root, which is one instruction where a
@@ -96,33 +107,44 @@ static Value createSilu(OpBuilder &builder, Location loc, Value x) {
   return arith::MulFOp::create(builder, loc, x, sigmoid);
 }
 
-Value CoresKernel::convolve(ConvRowOp op, Value row) {
-  auto conv = tile::ConvRowOp::create(
-      builder, loc, row, getKept(op.getWindow()), getKept(op.getFilter()));
-  tile::KeepOp::create(builder, loc, conv.getNext(),
-                       places.lookup(op.getWindow()));
-  return createSilu(builder, loc, conv.getY());
+/// Returns the convolution that a row passes through in front of all else.
+static ConvRowOp getConvolution(sched::LoadOp op) {
+  Value tile = op.getTile();
+  return tile.hasOneUse() ? dyn_cast<ConvRowOp>(*tile.user_begin())
+                          : ConvRowOp();
 }
 
-/// Returns a vector in shared memory.
-static Value createVector(OpBuilder &builder, Location loc, int64_t size) {
+/// Convolves the rows `rows` of tokens from `first` on, all of one operand,
+/// with the filter and the window that are kept. A window stays behind the last
+/// token.
+void CoresKernel::convolveRows(ConvRowOp op, Value first,
+                               MutableArrayRef<Value> rows) {
+  Value window = getKept(op.getWindow()), filter = getKept(op.getFilter());
+  for (auto [i, row] : llvm::enumerate(rows)) {
+    auto conv = tile::ConvRowOp::create(builder, loc, row, window, filter);
+    Value token = arith::AddIOp::create(builder, loc, first,
+                                        index(static_cast<int64_t>(i)));
+    Value counts = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ult, token, count);
+    window =
+        arith::SelectOp::create(builder, loc, counts, conv.getNext(), window);
+    row = createSilu(builder, loc, conv.getY());
+  }
+  tile::KeepOp::create(builder, loc, window, places.lookup(op.getWindow()));
+}
+
+/// Returns a place in shared memory.
+static Value createAlloc(OpBuilder &builder, Location loc,
+                         ArrayRef<int64_t> shape) {
   OpBuilder::InsertionGuard guard(builder);
   auto shell = builder.getInsertionBlock()
                    ->getParentOp()
                    ->getParentOfType<tile::KernelOp>();
   builder.setInsertionPointToStart(&shell.getBody().front());
   auto type =
-      tile::SmemType::get(builder.getContext(), {size}, builder.getF32Type());
+      tile::SmemType::get(builder.getContext(), shape, builder.getF32Type());
   return tile::AllocOp::create(builder, loc, type, /*transient=*/false,
                                /*offset=*/IntegerAttr());
-}
-
-/// Returns the two halves that rows are shared through.
-Value CoresKernel::createScratch(ArrayRef<Value> rows) {
-  int64_t elements = 0;
-  for (Value row : rows)
-    elements += cast<RankedTensorType>(row.getType()).getNumElements();
-  return createVector(builder, loc, 2 * elements);
 }
 
 /// Keeps what threads have of `tile` out of their registers: filters and
@@ -132,9 +154,9 @@ void CoresKernel::keep(Value tile, Value held) {
   int64_t elements = ShapedType::getNumElements(
       tile::getSpread(type).getThreadShape(type.getShape()));
   constexpr int64_t kWarpThreads = 32;
-  places[tile] = createVector(builder, loc,
-                              elements * kWarpThreads *
-                                  static_cast<int64_t>(role.getWarps()));
+  places[tile] = createAlloc(
+      builder, loc,
+      {elements * kWarpThreads * static_cast<int64_t>(role.getWarps())});
   tile::KeepOp::create(builder, loc, held, places[tile]);
 }
 
@@ -143,59 +165,104 @@ Value CoresKernel::getKept(Value tile) {
                               places.lookup(tile));
 }
 
-/// Says what the rows of `token` have become, once they are convolved and every
-/// thread has what it reads of them.
-void CoresKernel::lowerRows(CoresRegion &region, Value token,
-                            ValueRange rowsAhead) {
-  SmallVector<Value> tiles, rows;
-  SmallVector<Type> types;
-  for (auto [op, held] : llvm::zip_equal(ahead, rowsAhead)) {
-    Value row = widen(held), tile = op.getTile();
-    if (getTileRank(tile) < 2) {
-      region.set(tile, row);
-      continue;
-    }
-    if (tile.hasOneUse())
-      if (auto conv = dyn_cast<ConvRowOp>(*tile.user_begin())) {
-        row = convolve(conv, row);
-        tile = conv.getY();
-      }
-    tiles.push_back(tile);
-    rows.push_back(row);
-    types.push_back(plan.getType(tile));
+/// Returns the tiles that a token's operations read of what is loaded for it.
+SmallVector<Value> CoresKernel::getRowTiles() {
+  return llvm::map_to_vector(ahead, [](sched::LoadOp op) -> Value {
+    ConvRowOp conv = getConvolution(op);
+    return conv ? conv.getY() : op.getTile();
+  });
+}
+
+/// Returns a place for the rows of so many tokens.
+Value CoresKernel::createPlace(int64_t tokens) {
+  SmallVector<Type> types = llvm::map_to_vector(
+      getRowTiles(), [&](Value tile) -> Type { return plan.getType(tile); });
+  return createAlloc(builder, loc, {tokens, tile::getRowsElements(types)});
+}
+
+/// Says what the rows of an entry of `place` have become.
+void CoresKernel::takeRows(CoresRegion &region, Value entry, Value place) {
+  SmallVector<Value> tiles = getRowTiles();
+  SmallVector<Type> types = llvm::map_to_vector(
+      tiles, [&](Value tile) -> Type { return plan.getType(tile); });
+  auto rows = tile::GetRowsOp::create(builder, loc, types, entry, place);
+  for (auto [tile, row] : llvm::zip_equal(tiles, rows.getTiles()))
+    region.set(tile, row);
+}
+
+/// Brings the rows of `tokens` tokens from `from` on into `place`; behind the
+/// last token its own once more. All are asked for before one is waited for.
+void CoresKernel::bringRows(Value from, int64_t tokens, Value place) {
+  Value last = arith::SubIOp::create(builder, loc, count, index(1));
+  SmallVector<SmallVector<Value>> rows(tokens); // of each token
+  for (int64_t i = 0; i < tokens; ++i) {
+    Value token = arith::AddIOp::create(builder, loc, from, index(i));
+    loadAhead(arith::MinUIOp::create(builder, loc, token, last), rows[i]);
+    for (Value row : rows[i])
+      row.getDefiningOp()->setAttr(tile::kAddressedAgainAttr,
+                                   builder.getUnitAttr());
   }
-  if (tiles.empty())
-    return;
-  Value half = arith::RemUIOp::create(builder, loc, token, index(2));
-  auto shared = tile::ShareRowsOp::create(builder, loc, types, rows, half,
-                                          createScratch(rows));
-  for (auto [tile, result] : llvm::zip_equal(tiles, shared.getShared()))
-    region.set(tile, result);
+  // What other threads still read of the tokens before.
+  tile::MeetOp::create(builder, loc);
+  for (auto [n, op] : llvm::enumerate(ahead)) {
+    SmallVector<Value> wide = llvm::map_to_vector(
+        rows, [&](ArrayRef<Value> token) { return widen(token[n]); });
+    if (ConvRowOp conv = getConvolution(op))
+      convolveRows(conv, from, wide);
+    for (auto [token, row] : llvm::zip_equal(rows, wide))
+      token[n] = row;
+  }
+  for (int64_t i = 0; i < tokens; ++i)
+    tile::PutRowsOp::create(builder, loc, rows[i], index(i), place);
+  tile::MeetOp::create(builder, loc);
+}
+
+/// Brings the rows of the first token, which are loaded, into `place`: with
+/// filters and windows that are in registers.
+void CoresKernel::bringFirst(Value place) {
+  SmallVector<Value> rows;
+  for (auto [op, held] : llvm::zip_equal(ahead, first)) {
+    rows.push_back(widen(held));
+    ConvRowOp convolution = getConvolution(op);
+    if (!convolution)
+      continue;
+    Value window = convolution.getWindow();
+    auto conv = tile::ConvRowOp::create(builder, loc, rows.back(),
+                                        windows.lookup(window),
+                                        fixed.lookup(convolution.getFilter()));
+    lastWindows[window] = conv.getNext();
+    rows.back() = createSilu(builder, loc, conv.getY());
+  }
+  tile::PutRowsOp::create(builder, loc, rows, index(0), place);
+  tile::MeetOp::create(builder, loc);
 }
 
 //===----------------------------------------------------------------------===//
 // A sequence
 //===----------------------------------------------------------------------===//
 
+/// Translates the operations of `token`, whose rows `region` has, or each
+/// thread loads.
 LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
-                                      ValueRange rowsAhead) {
+                                      bool loadsRows) {
   Chunk at;
   at.row = token;
-  if (role.getShareRows()) {
-    for (auto [tile, value] : fixed)
-      region.set(tile, value);
-    lowerRows(region, token, rowsAhead);
-  }
+  for (auto [tile, value] : fixed)
+    region.set(tile, value);
   for (Operation &op : role.getEachChunk().getBlock().without_terminator()) {
-    auto loadOp = dyn_cast<sched::LoadOp>(op);
-    if (isa<ConvRowOp>(op) || (loadOp && role.getShareRows()))
+    if (isa<ConvRowOp>(op))
       continue; // done
-    if (loadOp)
-      region.set(loadOp.getTile(), load(loadOp, at));
-    else if (auto storeOp = dyn_cast<sched::StoreOp>(op))
+    if (auto load = dyn_cast<sched::LoadOp>(op)) {
+      bool isThere =
+          fixed.contains(load.getTile()) || (!loadsRows && isOfToken(load));
+      if (!isThere)
+        region.set(load.getTile(),
+                   widen(loadHeld(load, plan.getType(load.getTile()), at)));
+    } else if (auto storeOp = dyn_cast<sched::StoreOp>(op)) {
       store(storeOp, region.get(storeOp.getTile()), at);
-    else if (failed(region.lower(&op)))
+    } else if (failed(region.lower(&op))) {
       return failure();
+    }
   }
   return success();
 }
@@ -210,12 +277,110 @@ Value CoresKernel::loadInits() {
   SmallVector<Value> loaded(loop.getInits().size());
   for (unsigned i = loaded.size(); i-- > 0;)
     loaded[i] = load(loop.getInits()[i].getDefiningOp<sched::LoadOp>(), start);
-  for (auto conv : loop.getBlock().getOps<ConvRowOp>())
-    keep(conv.getFilter(), fixed.lookup(conv.getFilter()));
   for (auto [window, held] :
        llvm::drop_begin(llvm::zip_equal(loop.getCarryArgs(), loaded)))
-    keep(window, held);
+    windows[window] = held;
   return loaded.front();
+}
+
+/// Keeps filters and windows in shared memory.
+void CoresKernel::keepAll() {
+  sched::EachChunkOp loop = role.getEachChunk();
+  for (auto conv : loop.getBlock().getOps<ConvRowOp>())
+    keep(conv.getFilter(), fixed.lookup(conv.getFilter()));
+  for (Value window : loop.getCarryArgs().drop_front())
+    keep(window, windows.lookup(window));
+}
+
+/// Goes through the first `tokens` tokens from `state` on; `bring` sees to it
+/// that a token's region has its rows. Returns the last state.
+FailureOr<Value>
+CoresKernel::lowerTokens(Value state, Value tokens, bool loadsRows,
+                         function_ref<void(CoresRegion &, Value)> bring) {
+  sched::EachChunkOp loop = role.getEachChunk();
+  auto forOp =
+      scf::ForOp::create(builder, loc, index(0), tokens, index(1), state);
+  OpBuilder::InsertionGuard inside(builder);
+  builder.setInsertionPointToStart(forOp.getBody());
+  CoresRegion region(builder, plan);
+  region.set(loop.getCarryArgs().front(), forOp.getRegionIterArg(0));
+  bring(region, forOp.getInductionVar());
+  if (failed(lowerToken(region, forOp.getInductionVar(), loadsRows)))
+    return failure();
+  scf::YieldOp::create(builder, loc,
+                       region.get(loop.getYield().getCarries().front()));
+  return forOp.getResult(0);
+}
+
+/// Each thread loads its own rows, as it comes to a token.
+FailureOr<Value> CoresKernel::lowerAlone(Value state) {
+  return lowerTokens(state, count, /*loadsRows=*/true,
+                     [](CoresRegion &, Value) {});
+}
+
+/// Rows of `rows` tokens are brought into `place` at once.
+FailureOr<Value> CoresKernel::lowerGroups(Value state, int64_t rows,
+                                          Value place) {
+  auto bring = [&](CoresRegion &region, Value token) {
+    Value entry = arith::RemUIOp::create(builder, loc, token, index(rows));
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, entry, index(0));
+    auto ifFirst = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+    {
+      OpBuilder::InsertionGuard inside(builder);
+      builder.setInsertionPointToStart(ifFirst.thenBlock());
+      bringRows(token, rows, place);
+    }
+    takeRows(region, entry, place);
+  };
+  return lowerTokens(state, count, /*loadsRows=*/false, bring);
+}
+
+/// The one token of a call: without a loop, which would have addresses in
+/// registers. Returns the state behind it.
+FailureOr<Value> CoresKernel::lowerOne(Value state, Value place) {
+  CoresRegion region(builder, plan);
+  sched::EachChunkOp loop = role.getEachChunk();
+  region.set(loop.getCarryArgs().front(), state);
+  if (isBlockwise()) {
+    bringFirst(place);
+    arriveAsReader();
+    takeRows(region, index(0), place);
+  }
+  if (failed(lowerToken(region, index(0), /*loadsRows=*/!isBlockwise())))
+    return failure();
+  return region.get(loop.getYield().getCarries().front());
+}
+
+/// A draft waits for rows once a group. A call of one token has nothing to wait
+/// for but its state: each thread loads its own rows beside that, or a block
+/// its windows, which then are in registers.
+LogicalResult CoresKernel::lowerShared(Value state, int64_t rows) {
+  auto isOne = [&](Value tokens) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, tokens,
+                                 index(1));
+  };
+  Value place = createPlace(rows);
+  Value isStep =
+      arith::AndIOp::create(builder, loc, isOne(launch.tokens), isOne(count));
+  auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard inside(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  FailureOr<Value> last = lowerOne(state, place);
+  if (failed(last))
+    return failure();
+  storeFinals(*last);
+  lastWindows.clear();
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  keepAll();
+  arriveAsReader();
+  last = lowerGroups(state, rows, place);
+  if (failed(last))
+    return failure();
+  // Asked for again, and not held all the while: registers are short here.
+  writeSlot = loadEntry(writeSlots, index(-1));
+  storeFinals(*last);
+  return success();
 }
 
 LogicalResult CoresKernel::lowerSequence() {
@@ -224,49 +389,51 @@ LogicalResult CoresKernel::lowerSequence() {
     if (!init.getDefiningOp<sched::LoadOp>())
       return role.emitOpError() << "carries something that it does not load; "
                                    "a state lies in a pool";
-  SmallVector<Value> inits;
-  loadShared();
-  loadAhead(index(0), inits);
-  inits.insert(inits.begin(), loadInits());
-  auto forOp =
-      scf::ForOp::create(builder, loc, index(0), count, index(1), inits);
-  {
-    OpBuilder::InsertionGuard inside(builder);
-    builder.setInsertionPointToStart(forOp.getBody());
-    ValueRange carried = forOp.getRegionIterArgs();
-    Value token = forOp.getInductionVar();
-    SmallVector<Value> next(1);
-    if (!ahead.empty()) {
-      // Behind the last token its own once more.
-      Value last = arith::SubIOp::create(builder, loc, count, index(1));
-      Value following = arith::AddIOp::create(builder, loc, token, index(1));
-      loadAhead(arith::MinUIOp::create(builder, loc, following, last), next);
-    }
-    CoresRegion region(builder, plan);
-    region.set(loop.getCarryArgs().front(), carried.front());
-    if (failed(lowerToken(region, token, carried.drop_front())))
-      return failure();
-    next.front() = region.get(loop.getYield().getCarries().front());
-    scf::YieldOp::create(builder, loc, next);
-  }
-  storeFinals(forOp.getResult(0));
+  auto rows = static_cast<int64_t>(role.getShareRows().value_or(0));
+  if (rows > 0 && !isBlockwise())
+    loadShared();
+  Value state = loadInits();
+  if (rows > 0)
+    return lowerShared(state, rows);
+  FailureOr<Value> last = lowerAlone(state);
+  if (failed(last))
+    return failure();
+  storeFinals(*last);
   return success();
+}
+
+/// True for a pool's tile that several blocks read.
+bool CoresKernel::isReadByOthers(sched::StoreOp op) {
+  return plan.getSharers(kernel, cast<BlockArgument>(op.getTarget()),
+                         op.getTile()) > 1;
+}
+
+/// True if blocks read each other's windows, and wait for nothing else of each
+/// other between reading and writing them: those that sum together meet in
+/// every token, and where there is none windows stay as they are.
+bool CoresKernel::sharesWindows() {
+  return !plan.isSummed() &&
+         llvm::any_of(role.getBlock().getOps<sched::StoreOp>(),
+                      [&](sched::StoreOp op) { return isReadByOthers(op); });
+}
+
+/// Says to the blocks that read the same windows that this one has: their
+/// values have been used.
+void CoresKernel::arriveAsReader() {
+  if (sharesWindows())
+    tile::ClusterArriveOp::create(builder, loc, /*of_reads=*/true);
 }
 
 /// Stores what the sequence ends in, if it has a slot to be written to. What
 /// several blocks have read, the first of them writes when all have.
 void CoresKernel::storeFinals(Value state) {
   sched::EachChunkOp loop = role.getEachChunk();
-  auto getFinal = [&](unsigned i) {
-    return i == 0 ? state : getKept(loop.getCarryArgs()[i]);
+  auto getFinal = [&](unsigned i) -> Value {
+    if (i == 0)
+      return state;
+    Value window = loop.getCarryArgs()[i], last = lastWindows.lookup(window);
+    return last ? last : getKept(window);
   };
-  bool isShared = llvm::any_of(
-      role.getBlock().getOps<sched::StoreOp>(), [&](sched::StoreOp op) {
-        return plan.getSharers(kernel, cast<BlockArgument>(op.getTarget()),
-                               op.getTile()) > 1;
-      });
-  if (isShared)
-    tile::ClusterArriveOp::create(builder, loc);
   Chunk end;
   end.row = index(0);
   end.slot = writeSlot;
@@ -288,7 +455,12 @@ void CoresKernel::storeFinals(Value state) {
             scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
         builder.setInsertionPointToStart(ifFirst.thenBlock());
       }
-      store(op, getFinal(result.getResultNumber()), end);
+      // A window holds rows as they came: rounding leaves them as they are.
+      Value seed;
+      if (seeds && result.getResultNumber() == 0)
+        seed = tile::LoadIndexOp::create(builder, loc, seeds,
+                                         location->sequence, index(0));
+      store(op, getFinal(result.getResultNumber()), end, seed);
     }
   };
   auto ifWritten = [&](bool ofCluster) {
@@ -299,9 +471,8 @@ void CoresKernel::storeFinals(Value state) {
     storeAll(ofCluster);
   };
   ifWritten(/*ofCluster=*/false);
-  if (!isShared)
-    return;
-  tile::ClusterWaitOp::create(builder, loc);
+  if (sharesWindows())
+    tile::ClusterWaitOp::create(builder, loc);
   ifWritten(/*ofCluster=*/true);
 }
 

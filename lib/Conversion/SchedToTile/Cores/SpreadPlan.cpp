@@ -129,6 +129,7 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   plan.summed = {state, 1 - split->second};
   plan.warps = static_cast<int64_t>(role.getWarps());
   plan.blocks = static_cast<int64_t>(kernel.getSplit());
+  plan.summedBlocks = isSummed && plan.blocks > 1;
   if (isSummed)
     plan.cluster = plan.blocks;
   plan.findShared(role);

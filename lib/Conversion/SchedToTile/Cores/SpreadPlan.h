@@ -47,6 +47,8 @@ public:
   int64_t getCluster() const { return cluster; }
   /// Blocks that the split dimension is split over.
   int64_t getSplit() const { return blocks; }
+  /// True if the blocks of a head sum together.
+  bool isSummed() const { return summedBlocks; }
   /// Returns the dimension of a tile that is the split one.
   std::optional<int64_t> getSplitDim(Value tile) const;
   /// Elements of the split dimension that a block has.
@@ -63,6 +65,7 @@ private:
   tile::DimSpread splitSpread, summedSpread;
   int64_t part = 0, cluster = 1;
   int64_t warps = 1, blocks = 1;
+  bool summedBlocks = false;
   /// Tiles with an element a thread.
   llvm::SmallDenseSet<Value> shared;
 };

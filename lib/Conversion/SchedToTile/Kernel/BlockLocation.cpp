@@ -29,6 +29,32 @@ Value wyvern::createRows(OpBuilder &builder, Location loc, Value tokens,
                                createIndex(builder, loc, multiple));
 }
 
+/// Elements of a slot are counted in the order of the pool's dimensions, which
+/// are even: a tile begins with the first one of a pair.
+Value wyvern::createStochasticTrunc(OpBuilder &builder, Location loc,
+                                    Value tile, Value seed,
+                                    RankedTensorType type, ValueRange coords,
+                                    ArrayRef<int64_t> dims) {
+  SmallVector<int64_t> steps(type.getRank(), 1);
+  for (int64_t i = type.getRank() - 1; i > 0; --i)
+    steps[i - 1] = i > 1 ? steps[i] * type.getDimSize(i) : 0;
+  Value first = createIndex(builder, loc, 0);
+  for (auto [coord, step] :
+       llvm::zip_equal(coords.drop_front(), ArrayRef(steps).drop_front()))
+    first = arith::AddIOp::create(
+        builder, loc, first,
+        arith::MulIOp::create(builder, loc, coord,
+                              createIndex(builder, loc, step)));
+  Value pair =
+      arith::DivUIOp::create(builder, loc, first, createIndex(builder, loc, 2));
+  auto held = cast<RankedTensorType>(tile.getType());
+  SmallVector<int64_t> ofTile =
+      llvm::map_to_vector(dims, [&](int64_t dim) { return steps[dim]; });
+  return tile::StochasticTruncOp::create(builder, loc,
+                                         held.clone(type.getElementType()),
+                                         tile, seed, pair, ofTile);
+}
+
 //===----------------------------------------------------------------------===//
 // The block
 //===----------------------------------------------------------------------===//
@@ -43,6 +69,8 @@ static int64_t getBlockSplit(sched::KernelOp kernel) {
 
 /// True if some operand of the kernel has a slot a chunk.
 static bool hasSlots(sched::KernelOp kernel) {
+  if (kernel.getKeepSlots())
+    return true;
   auto has = [](BindingAttr binding) { return binding.has(DimKind::chunk); };
   return llvm::any_of(kernel.getInBindings().getAsRange<BindingAttr>(), has) ||
          llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);

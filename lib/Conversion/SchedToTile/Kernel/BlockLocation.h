@@ -93,6 +93,12 @@ private:
   LaunchArguments launch;
 };
 
+/// Returns `tile`, of f32, rounded to bf16 by `seed`: the part of a pool of
+/// `type` at `coords`, whose dimensions `dims` the tile has.
+Value createStochasticTrunc(OpBuilder &builder, Location loc, Value tile,
+                            Value seed, RankedTensorType type,
+                            ValueRange coords, ArrayRef<int64_t> dims);
+
 /// Returns `value` as an index constant.
 Value createIndex(OpBuilder &builder, Location loc, int64_t value);
 /// Returns the rows that `tokens` tokens of an operand are.

@@ -66,6 +66,14 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
     operandNames.push_back(builder.getStringAttr(name));
     return tileKernel.getBody().front().addArgument(type, kernel.getLoc());
   };
+  auto addIndices = [&](Value vector, bool optional) {
+    return vector ? add(tile::GlobalType::get(builder.getContext(),
+                                              tensorOf(vector), optional,
+                                              /*dense=*/false,
+                                              /*contiguous=*/true),
+                        context.names.get(vector))
+                  : Value();
+  };
   auto addGlobals = [&](ValueRange tensors, ValueRange named,
                         Block::BlockArgListType args, bool optional) {
     for (auto [tensor, name, arg] : llvm::zip_equal(tensors, named, args))
@@ -77,14 +85,19 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
   for (auto [i, in] : llvm::enumerate(kernel.getIns()))
     context.arguments[kernel.getInArgs()[i]] =
         add(getInType(context, i), context.names.get(in));
+  context.keepSlots = addIndices(kernel.getKeepSlots(), /*optional=*/true);
+  // A pool is always there; a state that a sequence begins with may not be.
+  bool areOptional = !kernel.getReadSlots();
   addGlobals(kernel.getOuts(), kernel.getOuts(), kernel.getOutArgs(),
              /*optional=*/false);
   addGlobals(kernel.getInits(), kernel.getInits(), kernel.getInitArgs(),
-             /*optional=*/true);
+             areOptional);
   for (auto [i, final] : llvm::enumerate(kernel.getFinals()))
     if (!final.use_empty())
-      addGlobals(final, final, kernel.getFinalArgs().slice(i, 1),
-                 /*optional=*/true);
+      addGlobals(final, final, kernel.getFinalArgs().slice(i, 1), areOptional);
+  context.readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
+  context.writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
+  context.seeds = addIndices(kernel.getSeeds(), /*optional=*/true);
   context.launch.cu =
       add(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
   context.launch.tokens = add(builder.getIndexType(), "tokens");

@@ -27,10 +27,14 @@ struct KernelContext {
   /// nobody reads has none.
   DenseMap<Value, Value> arguments = DenseMap<Value, Value>();
   LaunchArguments launch = {};
+  /// Where carries that lie in pools are read and written, one a sequence, and
+  /// where they are kept, one a chunk; the seeds that they are rounded by. Null
+  /// without.
+  Value readSlots = {}, writeSlots = {}, keepSlots = {}, seeds = {};
   /// The ring of each channel.
   DenseMap<Value, Value> rings = DenseMap<Value, Value>();
   /// The ring in which blocks of a cluster hand each other their summands of
-  /// what a store stores.
+  /// what a store stores, or half of them each.
   DenseMap<Operation *, Value> exchanges = DenseMap<Operation *, Value>();
   /// The shared tile that each out of matrices leaves through.
   DenseMap<Value, Value> staging = DenseMap<Value, Value>();

@@ -32,8 +32,7 @@ static tile::KernelOp createShell(OpBuilder &builder, sched::KernelOp kernel) {
                  : "sequences",
       isSlots && !isSegments ? kernel.getRun() : 1, warps,
       kernel.getMinBlocks(), builder.getArrayAttr({}), IntegerAttr());
-  if (kernel.getCluster())
-    shell.setCluster(kernel.getSplit());
+  shell.setCluster(kernel.getClusterBlocks());
   builder.createBlock(&shell.getBody());
   return shell;
 }
@@ -73,7 +72,8 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   if (context.hasPrevious)
     tile::AwaitKernelsOp::create(builder, kernel.getLoc());
   context.location.emplace(builder, kernel, context.launch);
-  tile::SyncOp::create(builder, kernel.getLoc(), kernel.getCluster());
+  bool isCluster = kernel.getClusterBlocks() > 1;
+  tile::SyncOp::create(builder, kernel.getLoc(), isCluster);
   context.roles = createRoles(builder, kernel);
   int64_t firstWarp = 0;
   for (auto [region, role] :
@@ -84,7 +84,7 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
     firstWarp += role.getTotalWarps();
   }
   // No block ends while another may still write to it.
-  if (kernel.getCluster()) {
+  if (isCluster) {
     builder.setInsertionPointAfter(context.roles);
     tile::SyncOp::create(builder, kernel.getLoc(), /*cluster=*/true);
   }

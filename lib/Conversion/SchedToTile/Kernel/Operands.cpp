@@ -196,15 +196,20 @@ static LogicalResult checkState(sched::KernelOp kernel,
   return success();
 }
 
-/// A state that starts as an argument of the function.
+/// A state that starts as an argument of the function, or in a pool that is
+/// one.
 static LogicalResult checkCarry(sched::KernelOp kernel,
                                 const KernelOrientation &orientation,
                                 const TensorNames &names, unsigned i) {
   Value init = kernel.getInits()[i];
-  if (names.get(init).empty() || !tensorOf(init).getElementType().isF32())
+  Type element = tensorOf(init).getElementType();
+  bool isPool = kernel.getReadSlots() != nullptr;
+  if (names.get(init).empty() ||
+      !(element.isF32() || (isPool && element.isBF16())))
     return kernel.emitError()
-           << "carry #" << i
-           << ": expected an f32 argument of the function as initial state";
+           << "carry #" << i << ": expected an "
+           << (isPool ? "f32 or bf16 argument of the function as pool of states"
+                      : "f32 argument of the function as initial state");
   for (Operation *user : kernel.getInitArgs()[i].getUsers())
     if (failed(checkState(kernel, orientation, "carry #" + Twine(i),
                           cast<sched::LoadOp>(user).getTile())))

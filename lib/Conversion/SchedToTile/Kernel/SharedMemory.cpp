@@ -133,6 +133,30 @@ static void addExchange(OpBuilder &builder, KernelContext &context,
       blocks);
 }
 
+/// Adds the ring in which the blocks of a pair of heads hand each other half of
+/// the columns of out `i`; nothing for an out of each head.
+static void addPairExchange(OpBuilder &builder, KernelContext &context,
+                            unsigned i) {
+  BlockArgument out = context.kernel.getOutArgs()[i];
+  if (!context.kernel.isPairSum(out))
+    return;
+  sched::StoreOp store = findStore(out);
+  auto warps =
+      static_cast<int64_t>(store->getParentOfType<sched::RoleOp>().getWarps());
+  SmallVector<int64_t> shape(tensorOf(store.getTile()).getShape());
+  int64_t blocks = context.kernel.getClusterBlocks();
+  shape[1] /= blocks;
+  auto half = tile::SmemType::get(
+      builder.getContext(), shape,
+      tensorOf(context.kernel.getOuts()[i]).getElementType());
+  context.exchanges[store] = tile::AllocRingOp::create(
+      builder, store.getLoc(),
+      tile::RingType::get(builder.getContext(), /*depth=*/1, Type(half),
+                          tile::Fill::warps),
+      warps, warps, /*offset=*/IntegerAttr(), /*barriers=*/IntegerAttr(),
+      blocks);
+}
+
 void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
   for (sched::ChannelOp channel : context.kernel.getChannels())
     context.rings[channel.getChannel()] = addRing(builder, context, channel);
@@ -140,6 +164,8 @@ void wyvern::addSharedMemory(OpBuilder &builder, KernelContext &context) {
     clearStages(builder, context, channel);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     addExchange(builder, context, i);
+  for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
+    addPairExchange(builder, context, i);
   for (unsigned i = 0; i < context.kernel.getOuts().size(); ++i)
     context.staging[context.kernel.getOutArgs()[i]] =
         addStaging(builder, context, i);

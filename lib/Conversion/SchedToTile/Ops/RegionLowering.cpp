@@ -214,6 +214,26 @@ Value RegionLowering::getTile(Value value, int64_t block, Operation *user,
   return tile;
 }
 
+LogicalResult RegionLowering::hold(sched::LoadOp load) {
+  Value tile = fetchIn(load, load);
+  registers[load.getTile()] = {tile};
+  return success(tile != nullptr);
+}
+
+void RegionLowering::park(Value value) {
+  auto it = registers.find(value);
+  if (it == registers.end() || it->second.size() != 1 ||
+      orientation.getM(value) != 0)
+    return;
+  RankedTensorType type = tensorOf(value);
+  Value place =
+      allocate(type.getShape(), type.getElementType(), /*transient=*/false);
+  shared[value] = tile::WriteOp::create(
+      builder, value.getLoc(), it->second.front(), place, /*transpose=*/false,
+      /*block=*/0, builder.getI64IntegerAttr(warps.barrier));
+  registers.erase(it);
+}
+
 RegionLowering::Tiles RegionLowering::getTiles(Value value, Operation *user,
                                                std::optional<int64_t> m) {
   Tiles tiles;

@@ -95,8 +95,15 @@ public:
   /// be called when what comes out of channels is set.
   ///
   /// With `takesInPlace` it is the program's too, in any role, and what comes
-  /// out of channels is set where their sched.get stands in it.
-  SmallVector<Operation *> plan(Block &block, bool takesInPlace);
+  /// out of channels is set where their sched.get stands in it; with `getsLate`
+  /// too, in a role that waits for nobody else.
+  SmallVector<Operation *> plan(Block &block, bool takesInPlace,
+                                bool getsLate = false);
+  /// Loads the matrix of `load`, which registers hold from here on.
+  LogicalResult hold(sched::LoadOp load);
+  /// Has `value`, if registers hold it as one tile, in shared memory from here
+  /// on.
+  void park(Value value);
   /// True for a value that products of the region read from shared memory.
   bool isStaged(Value value) const { return staged.contains(value); }
 

@@ -20,13 +20,14 @@ using namespace mlir::wyvern::delta;
 
 /// Operands of products are in shared memory: it takes them across, and their
 /// registers are free while the product runs.
-/// True for a mask of what lies in shared memory, or that rounded: it is made
-/// where it is read, as a left operand in registers.
+/// True for a mask of what lies in shared memory, or will, or that rounded: it
+/// is made where it is read, as a left operand in registers.
 bool RegionLowering::isMaskOfShared(Value value) {
   if (auto rounded = value.getDefiningOp<arith::TruncFOp>())
     value = rounded.getIn();
   auto mask = value.getDefiningOp<DecayMaskOp>();
-  return mask && !mask.getG() && getShared(mask.getM());
+  return mask && !mask.getG() &&
+         (getShared(mask.getM()) || mask.getM().getDefiningOp<sched::GetOp>());
 }
 
 bool RegionLowering::isSharedFactor(Value value) {
@@ -261,11 +262,13 @@ static SmallVector<Operation *> delayRawVectors(ArrayRef<Operation *> ops) {
   return llvm::to_vector(llvm::make_second_range(keyed));
 }
 
-SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
+SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace,
+                                              bool getsLate) {
   isTight = takesInPlace && isMap;
+  bool getsInOrder = takesInPlace || getsLate;
   auto isHandOver = [&](Operation *op) {
     return isa<sched::SchedDialect>(op->getDialect()) &&
-           !(takesInPlace && isa<sched::GetOp>(op));
+           !(getsInOrder && isa<sched::GetOp>(op));
   };
   if (!isMap) {
     planStates(block);
@@ -303,7 +306,7 @@ SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace) {
     return type.getNumElements() * type.getElementTypeBitWidth() / 8;
   };
   // Others wait for what a role puts: its order is the schedule's.
-  if (takesInPlace || !block.getOps<sched::PutOp>().empty()) {
+  if (getsInOrder || !block.getOps<sched::PutOp>().empty()) {
     SmallVector<Operation *> ops;
     for (Operation &op : block.without_terminator())
       if (!isLeftOut(&op))

@@ -7,41 +7,138 @@
 #include "RoleLowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Returns the place of a carry that starts with the block's first chunk.
-static Chunk getCarryPlace(const BlockLocation &location, Value zero) {
+/// Returns the place of a carry that starts with the block's first chunk, or in
+/// slot `slot` of its pool.
+static Chunk getCarryPlace(const BlockLocation &location, Value zero,
+                           Value slot) {
   Chunk start;
   start.row = zero;
-  start.slot = location.runSlot;
+  start.slot = slot ? slot : location.runSlot;
   return start;
 }
 
+Value RoleLowering::loadMatrix(BlockArgument source, Value tile, Value slot) {
+  int64_t m = *context.orientation.getM(tile);
+  RankedTensorType type = getRegisterType(tile, m, /*isSplit=*/true);
+  RankedTensorType held = type.clone(getTensor(source).getElementType());
+  Value loaded = tile::LoadMatrixOp::create(
+      builder, loc, held, context.arguments.lookup(source),
+      getCoordinates(source, getCarryPlace(*context.location, index(0), slot),
+                     m),
+      matrixDims(context.kernel.getBinding(source), m),
+      /*pairs=*/static_cast<bool>(slot));
+  return held == type ? loaded
+                      : arith::ExtFOp::create(builder, loc, type, loaded);
+}
+
+void RoleLowering::storeMatrix(BlockArgument target, Value tile, Value value,
+                               Value slot) {
+  int64_t m = *context.orientation.getM(tile);
+  SmallVector<Value> coords = getCoordinates(
+      target, getCarryPlace(*context.location, index(0), slot), m);
+  SmallVector<int64_t> dims = matrixDims(context.kernel.getBinding(target), m);
+  auto type = cast<RankedTensorType>(value.getType());
+  RankedTensorType held = type.clone(getTensor(target).getElementType());
+  if (held != type && context.seeds)
+    value = createStochasticTrunc(
+        builder, loc, value,
+        tile::LoadIndexOp::create(builder, loc, context.seeds,
+                                  context.location->sequence, index(0)),
+        getTensor(target), coords, dims);
+  else if (held != type)
+    value = arith::TruncFOp::create(builder, loc, held, value);
+  tile::StoreMatrixOp::create(builder, loc, value,
+                              context.arguments.lookup(target), coords, dims,
+                              /*pairs=*/static_cast<bool>(slot));
+}
+
+//===----------------------------------------------------------------------===//
+// Pools of states
+//===----------------------------------------------------------------------===//
+
+/// Returns an entry of `slots`; none where that is null.
+Value RoleLowering::loadSlot(Value slots, Value at) {
+  return tile::LoadIndexOp::create(builder, loc, slots, at, index(-1));
+}
+
+/// Returns whether `slot` is one.
+Value RoleLowering::isSlot(Value slot) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, slot,
+                               index(context.kernel.getFirstSlot()));
+}
+
+/// Returns the tile of a sequence's slot, or zeros where it reads none.
+Value RoleLowering::loadFromPool(BlockArgument source, Value tile) {
+  Value slot = loadSlot(context.readSlots, context.location->sequence);
+  RankedTensorType type =
+      getRegisterType(tile, *context.orientation.getM(tile), /*isSplit=*/true);
+  auto ifOp = scf::IfOp::create(builder, loc, type, isSlot(slot),
+                                /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  scf::YieldOp::create(builder, loc, loadMatrix(source, tile, slot));
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  Value zeros =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+  scf::YieldOp::create(builder, loc, zeros);
+  return ifOp.getResult(0);
+}
+
+scf::IfOp RoleLowering::storeIntoPool(BlockArgument target, Value tile,
+                                      Value value, Value slot) {
+  auto ifOp =
+      scf::IfOp::create(builder, loc, isSlot(slot), /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  storeMatrix(target, tile, value, slot);
+  return ifOp;
+}
+
+/// The slot is loaded where it is looked at: entries of neighbouring chunks lie
+/// in one line of the cache, and a register is more than the wait.
+void RoleLowering::keepCarries(sched::EachChunkOp loop, ValueRange next,
+                               const Visit &visit) {
+  if (!context.keepSlots || next.empty())
+    return;
+  Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
+  for (auto store : role.getBlock().getOps<sched::StoreOp>()) {
+    auto result = cast<OpResult>(store.getTile());
+    auto ifOp =
+        storeIntoPool(cast<BlockArgument>(store.getTarget()), store.getTile(),
+                      next[result.getResultNumber()], slot);
+    ifOp->setAttr(tile::kSettlesAttr, builder.getUnitAttr());
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Before and behind the loop
+//===----------------------------------------------------------------------===//
+
 LogicalResult RoleLowering::loadCarry(sched::LoadOp load) {
   auto source = cast<BlockArgument>(load.getSource());
-  int64_t m = *context.orientation.getM(load.getTile());
-  carried[load.getTile()] = tile::LoadMatrixOp::create(
-      builder, loc, getRegisterType(load.getTile(), m, /*isSplit=*/true),
-      context.arguments.lookup(source),
-      getCoordinates(source, getCarryPlace(*context.location, index(0)), m),
-      matrixDims(context.kernel.getBinding(source), m));
+  carried[load.getTile()] = context.readSlots
+                                ? loadFromPool(source, load.getTile())
+                                : loadMatrix(source, load.getTile());
   return success();
 }
 
 LogicalResult RoleLowering::storeCarry(sched::StoreOp store) {
   auto target = cast<BlockArgument>(store.getTarget());
+  Value tile = store.getTile(), value = carried.lookup(tile);
   // A final that nobody reads has no argument.
-  Value argument = context.arguments.lookup(target);
-  if (!argument)
+  if (!context.arguments.lookup(target))
     return success();
-  int64_t m = *context.orientation.getM(store.getTile());
-  tile::StoreMatrixOp::create(
-      builder, loc, carried.lookup(store.getTile()), argument,
-      getCoordinates(target, getCarryPlace(*context.location, index(0)), m),
-      matrixDims(context.kernel.getBinding(target), m));
+  if (context.writeSlots)
+    storeIntoPool(target, tile, value,
+                  loadSlot(context.writeSlots, context.location->sequence));
+  else
+    storeMatrix(target, tile, value);
   return success();
 }
 

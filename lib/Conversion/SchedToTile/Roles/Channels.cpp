@@ -121,6 +121,8 @@ SmallVector<Value> RoleLowering::waitForTiles(sched::GetOp get,
 
 void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
                             const Visit &visit) {
+  if (sched::PutOp put = findLatePut(get))
+    lowerLatePut(get, put, lowering);
   SmallVector<Value> tiles = waitForTiles(get, visit);
   if (!zeroesAtOnce())
     zeroTails(visit, {{get, tiles}});

@@ -114,6 +114,37 @@ Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
   return sum;
 }
 
+Value RoleLowering::getPlaceInPair() {
+  // By the block's number, which need not be held as its head would.
+  return arith::RemUIOp::create(builder, loc,
+                                tile::BlockIdOp::create(builder, loc),
+                                index(context.kernel.getClusterBlocks()));
+}
+
+Value RoleLowering::sumOverPair(sched::StoreOp store, Value tile,
+                                const Visit &visit) {
+  Value ring = context.exchanges.lookup(store);
+  Value own = getPlaceInPair();
+  Value other = arith::SubIOp::create(builder, loc, index(1), own);
+  Value place = acquire(ring, visit).front();
+  tile::SendColumnsOp::create(builder, loc, tile, other, other, place, ring,
+                              visit.use);
+  tile::CommitOp::create(builder, loc, ring, visit.use,
+                         builder.getI64IntegerAttr(countBytes(place)));
+  auto full = tile::WaitOp::create(
+      builder, loc, cast<tile::RingType>(ring.getType()).getTiles(), ring,
+      visit.use);
+  RankedTensorType type = tensorOf(tile);
+  SmallVector<int64_t> shape(type.getShape());
+  shape[1] /= context.kernel.getClusterBlocks();
+  Value sum = tile::AddColumnsOp::create(
+      builder, loc,
+      RankedTensorType::get(shape, type.getElementType(), type.getEncoding()),
+      tile, own, full.getTiles().front());
+  tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/true);
+  return sum;
+}
+
 void RoleLowering::enterFirstBlock(sched::StoreOp store) {
   if (!context.kernel.getCluster() || context.orientation.isSplit(role) ||
       context.orientation.getDividedDim(store.getTile()))

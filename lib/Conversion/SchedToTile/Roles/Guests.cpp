@@ -6,6 +6,8 @@
 
 #include "RoleLowering.h"
 
+#include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -80,8 +82,33 @@ void RoleLowering::lowerGuests(sched::EachChunkOp loop, Value use) {
       later =
           arith::AddIOp::create(builder, loc, use, index(guest.put.getAhead()));
     locateGuestPut(guest, later);
-    if (!takesPlace(guest.put))
+    if (!takesPlace(guest.put) && !guest.put.getLate())
       lowerGuestPut(guest, loop);
+  }
+}
+
+sched::PutOp RoleLowering::findLatePut(sched::GetOp get) {
+  sched::PutOp put =
+      findPut(get.getChannel().getDefiningOp<sched::ChannelOp>());
+  return put.getLate() ? put : sched::PutOp();
+}
+
+/// What the role has read is read by all its warps before other tiles come to
+/// its place, and what it has written there is seen before. What it has made
+/// and needs no more before its last product waits in shared memory, where
+/// there is room now.
+void RoleLowering::lowerLatePut(sched::GetOp get, sched::PutOp put,
+                                RegionLowering &lowering) {
+  tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
+  for (const GuestPut &guest : guests)
+    if (guest.put == put)
+      lowerGuestPut(guest, role.getEachChunk());
+  for (Operation &op : *get->getBlock()) {
+    if (&op == get)
+      return;
+    for (Value result : op.getResults())
+      if (delta::isReadBehindProducts(result))
+        lowering.park(result);
   }
 }
 

@@ -68,6 +68,8 @@ LogicalResult RoleLowering::storeOut(sched::StoreOp store,
   }
   if (context.orientation.isSummand(stored))
     tiles.front() = sumOverBlocks(store, tiles.front(), visit);
+  if (context.kernel.isPairSum(target))
+    tiles.front() = sumOverPair(store, tiles.front(), visit);
   OpBuilder::InsertionGuard guard(builder);
   enterFirstBlock(store);
   if (isState(type, binding))
@@ -151,9 +153,10 @@ void RoleLowering::storeState(sched::StoreOp store, Value tile,
   Chunk group = visit.chunk;
   group.slot = context.location->locateGroup(builder, visit.chunk.number,
                                              binding.getChunkMultiple());
-  tile::StoreMatrixOp::create(
-      builder, loc, tile, context.arguments.lookup(target),
-      getCoordinates(target, group, m), matrixDims(binding, m));
+  tile::StoreMatrixOp::create(builder, loc, tile,
+                              context.arguments.lookup(target),
+                              getCoordinates(target, group, m),
+                              matrixDims(binding, m), /*pairs=*/false);
   if (binding.getChunkMultiple() > 1)
     rareStores.push_back(ifOp);
 }
@@ -211,6 +214,12 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
     Value start = getDividedStart(tensorOf(store.getTile()).getDimSize(*dim));
     coords = context.location->getCoordinates(
         builder, binding, getTensor(target), visit.chunk, dim, start);
+  }
+  if (context.kernel.isPairSum(target)) {
+    Value start =
+        arith::MulIOp::create(builder, loc, getPlaceInPair(),
+                              index(tensorOf(tiles.front()).getDimSize(1)));
+    coords.back() = arith::AddIOp::create(builder, loc, coords.back(), start);
   }
   int64_t rowDim = tensorDim(binding, 0);
   Value valid = validRows(target, visit.chunk);

@@ -249,7 +249,8 @@ static void markFewRegisters(OpBuilder &builder) {
 /// follows, and other roles wait for it.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
-  SmallVector<Operation *> ops = lowering.plan(block, takesInPlace());
+  SmallVector<Operation *> ops =
+      lowering.plan(block, takesInPlace(), getsLate());
   if (sumsColumns())
     markFewRegisters(builder);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
@@ -272,6 +273,11 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   };
   if (failed(lowerReadySinks()))
     return failure();
+  // What is summed several times before other tiles are there is loaded once.
+  if (getsLate())
+    for (auto load : block.getOps<sched::LoadOp>())
+      if (!load->hasOneUse() && failed(lowering.hold(load)))
+        return failure();
   for (Operation *op : ops) {
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
@@ -286,6 +292,12 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
       return failure();
   }
   return success();
+}
+
+bool RoleLowering::getsLate() {
+  return llvm::any_of(
+      role.getEachChunk().getBlock().getOps<sched::GetOp>(),
+      [](sched::GetOp get) { return findLatePut(get) != nullptr; });
 }
 
 bool RoleLowering::takesInPlace() {
@@ -324,7 +336,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     zeroTails(visit, llvm::map_to_vector(gets, [](sched::GetOp get) {
                 return std::pair(get, SmallVector<Value>());
               }));
-  if (!takesInPlace())
+  if (!takesInPlace() && !getsLate())
     for (sched::GetOp get : gets)
       lowerGet(get, lowering, visit);
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
@@ -338,6 +350,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     if (!next.back())
       return failure();
   }
+  keepCarries(loop, next, visit);
   for (sched::GetOp get : gets) {
     lowerRelease(get, lowering, visit);
     lowerGuestsBehind(get, loop);

@@ -64,6 +64,8 @@ private:
   /// True if the role takes tiles out of channels where its program does: it
   /// has work that does not need them, or puts what others need before.
   bool takesInPlace();
+  /// True if some tiles that the role gets are put when it gets them.
+  bool getsLate();
   /// True if roles of the kernel sum columns of what is whole in them, as the
   /// gradients of gates do.
   bool sumsColumns();
@@ -89,6 +91,11 @@ private:
   void beginGuests(sched::EachChunkOp loop);
   /// Puts what they put as it begins the chunk of use `use`.
   void lowerGuests(sched::EachChunkOp loop, Value use);
+  /// Returns the put of what `get` takes, if that is late; null otherwise.
+  static sched::PutOp findLatePut(sched::GetOp get);
+  /// Puts what the role is about to get.
+  void lowerLatePut(sched::GetOp get, sched::PutOp put,
+                    RegionLowering &lowering);
   /// Puts into the place of what `get` took, which has been handed back.
   void lowerGuestsBehind(sched::GetOp get, sched::EachChunkOp loop);
   /// True if a put goes behind what the role does last with the tiles that it
@@ -121,6 +128,22 @@ private:
   // Carries.cpp
   LogicalResult loadCarry(sched::LoadOp load);
   LogicalResult storeCarry(sched::StoreOp store);
+  /// Returns this group's part of a matrix in memory, and stores one: a state
+  /// of the block's sequence or run, or in a slot of a pool. `tile` is the
+  /// carry, or what it ends in.
+  Value loadMatrix(BlockArgument source, Value tile, Value slot = {});
+  void storeMatrix(BlockArgument target, Value tile, Value value,
+                   Value slot = {});
+  Value loadSlot(Value slots, Value at);
+  Value isSlot(Value slot);
+  Value loadFromPool(BlockArgument source, Value tile);
+  /// Stores a state if `slot` is one.
+  scf::IfOp storeIntoPool(BlockArgument target, Value tile, Value value,
+                          Value slot);
+  /// Stores what the carries of a chunk have become where the kernel keeps
+  /// them, if it has a slot for them.
+  void keepCarries(sched::EachChunkOp loop, ValueRange next,
+                   const Visit &visit);
   /// Returns the register tile that `carry` starts from: what was loaded, or a
   /// constant or identity made here. Null, with a diagnostic, for others.
   Value startCarry(Value init, Value carry);
@@ -177,6 +200,11 @@ private:
   /// Returns the sum of the blocks' summands of what `store` stores, of which
   /// `summand` is this block's: the same bits in all of them.
   Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);
+  /// Returns this block's half of the columns of the sum of what both blocks of
+  /// a pair of heads store with `store`, `tile` in this one.
+  Value sumOverPair(sched::StoreOp store, Value tile, const Visit &visit);
+  /// Returns which head of a pair this block has, 0 or 1.
+  Value getPlaceInPair();
   /// Goes on in a branch of the first block of a cluster, if `store` is of what
   /// every block makes.
   void enterFirstBlock(sched::StoreOp store);

@@ -38,8 +38,9 @@ struct ChunkProgramParser {
   ParseResult parseBinding(RankedTensorType &type, BindingAttr &binding);
   /// `keyword(%arg = %operand[dims] : type, ...)`, if the keyword is there.
   ParseResult parseOptionalGroup(StringRef keyword, Group &group);
-  /// `slots(%read, %write : type, first = 1)`, if it is there.
-  ParseResult parseOptionalSlots(Group &group, int64_t &first);
+  /// `slots(%read, %write : type, first = 1, else zeros)`, if it is there, the
+  /// last part too.
+  ParseResult parseOptionalSlots(Group &group, int64_t &first, bool &elseZeros);
   /// `keyword(%vector : type)`, if it is there.
   ParseResult parseOptionalVector(StringRef keyword, Group &group);
   /// `outs([dims] : type, ...)`
@@ -92,8 +93,8 @@ ParseResult ChunkProgramParser::parseOptionalGroup(StringRef keyword,
       });
 }
 
-ParseResult ChunkProgramParser::parseOptionalSlots(Group &group,
-                                                   int64_t &first) {
+ParseResult ChunkProgramParser::parseOptionalSlots(Group &group, int64_t &first,
+                                                   bool &elseZeros) {
   if (failed(parser.parseOptionalKeyword("slots")))
     return success();
   Type type;
@@ -103,7 +104,13 @@ ParseResult ChunkProgramParser::parseOptionalSlots(Group &group,
       parser.parseOperand(group.operands.emplace_back()) ||
       parser.parseColonType(type) || parser.parseComma() ||
       parser.parseKeyword("first") || parser.parseEqual() ||
-      parser.parseInteger(first) || parser.parseRParen())
+      parser.parseInteger(first))
+    return failure();
+  elseZeros = succeeded(parser.parseOptionalComma());
+  if (elseZeros &&
+      (parser.parseKeyword("else") || parser.parseKeyword("zeros")))
+    return failure();
+  if (parser.parseRParen())
     return failure();
   group.types.assign(2, type);
   return success();
@@ -148,8 +155,9 @@ ParseResult ChunkProgramParser::parseBody(OperationState &result) {
 ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   ChunkProgramParser program{parser};
-  ChunkProgramParser::Group ins, carries, slots, cu, lengths, outs;
+  ChunkProgramParser::Group ins, carries, slots, keep, seeds, cu, lengths, outs;
   int64_t firstSlot = 0;
+  bool elseZeros = false;
   SMLoc loc = parser.getCurrentLocation();
   StringRef keyword;
   if (parser.parseKeyword(&keyword))
@@ -160,7 +168,9 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
            << "expected forward or reverse, found '" << keyword << "'";
   if (program.parseSizes() || program.parseOptionalGroup("ins", ins) ||
       program.parseOptionalGroup("carry", carries) ||
-      program.parseOptionalSlots(slots, firstSlot) ||
+      program.parseOptionalSlots(slots, firstSlot, elseZeros) ||
+      program.parseOptionalVector("keep", keep) ||
+      program.parseOptionalVector("round", seeds) ||
       program.parseOptionalVector("cu_seqlens", cu) ||
       program.parseOptionalVector("lengths", lengths) ||
       program.parseOuts(outs) || program.parseBody(result))
@@ -175,12 +185,15 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   properties.carry_bindings = builder.getArrayAttr(carries.bindings);
   properties.out_bindings = builder.getArrayAttr(outs.bindings);
   properties.first_slot = builder.getI64IntegerAttr(firstSlot);
+  if (elseZeros)
+    properties.else_zeros = builder.getUnitAttr();
   auto count = [](const ChunkProgramParser::Group &group) {
     return static_cast<int32_t>(group.types.size());
   };
   int32_t each = count(slots) / 2;
-  properties.operandSegmentSizes = {count(ins), count(carries), count(cu),
-                                    each,       each,           count(lengths)};
+  properties.operandSegmentSizes = {count(ins),  count(carries), count(cu),
+                                    each,        each,           count(lengths),
+                                    count(keep), count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(carries.types.size())};
   result.addTypes(outs.types);
@@ -193,6 +206,9 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.resolveOperands(slots.operands, slots.types, loc,
                              result.operands) ||
       parser.resolveOperands(lengths.operands, lengths.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(keep.operands, keep.types, loc, result.operands) ||
+      parser.resolveOperands(seeds.operands, seeds.types, loc,
                              result.operands));
 }
 
@@ -255,10 +271,11 @@ template <typename OpT> static void printTail(OpAsmPrinter &p, OpT op) {
       });
   p << ") valid(" << op.getValid() << ") ";
   p.printRegion(op.getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(
-      op->getAttrs(), {"direction", "chunk", "heads", "compute", "in_bindings",
-                       "carry_bindings", "out_bindings", "first_slot",
-                       "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict(op->getAttrs(),
+                          {"direction", "chunk", "heads", "compute",
+                           "in_bindings", "carry_bindings", "out_bindings",
+                           "first_slot", "else_zeros", "operandSegmentSizes",
+                           "resultSegmentSizes"});
 }
 
 template <typename OpT> static void printSizes(OpAsmPrinter &p, OpT op) {
@@ -276,7 +293,10 @@ void ChunkScanOp::print(OpAsmPrinter &p) {
              getCarryBindings());
   if (hasSlots())
     p << " slots(" << getReadSlots() << ", " << getWriteSlots() << " : "
-      << getReadSlots().getType() << ", first = " << getFirstSlot() << ')';
+      << getReadSlots().getType() << ", first = " << getFirstSlot()
+      << (getElseZeros() ? ", else zeros)" : ")");
+  printVector(p, "keep", getKeepSlots());
+  printVector(p, "round", getSeeds());
   printVector(p, "cu_seqlens", getCuSeqlens());
   printVector(p, "lengths", getLengths());
   printTail(p, *this);

@@ -64,11 +64,12 @@ static ChunkScanOp createKept(PatternRewriter &rewriter, ChunkScanOp op,
       rewriter, op.getLoc(), pickTypes(op.getOuts(), kept.outs),
       pickTypes(op.getFinals(), kept.carries), pick(op.getIns(), kept.ins),
       pick(op.getInits(), kept.carries), op.getCuSeqlens(), op.getReadSlots(),
-      op.getWriteSlots(), op.getLengths(), op.getDirectionAttr(),
-      op.getChunkAttr(), op.getHeadsAttr(), op.getComputeAttr(),
-      pick(op.getInBindings(), kept.ins),
+      op.getWriteSlots(), op.getLengths(), op.getKeepSlots(), op.getSeeds(),
+      op.getDirectionAttr(), op.getChunkAttr(), op.getHeadsAttr(),
+      op.getComputeAttr(), pick(op.getInBindings(), kept.ins),
       pick(op.getCarryBindings(), kept.carries),
-      pick(op.getOutBindings(), kept.outs), op.getFirstSlotAttr());
+      pick(op.getOutBindings(), kept.outs), op.getFirstSlotAttr(),
+      op.getElseZerosAttr());
 }
 
 static ChunkMapOp createKept(PatternRewriter &rewriter, ChunkMapOp op,

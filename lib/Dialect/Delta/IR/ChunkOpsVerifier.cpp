@@ -273,6 +273,24 @@ static LogicalResult verifySlots(ChunkScanOp scan) {
               "bound to slot, all of them, and none elsewhere; found "
            << scan.getCarryBindings()
            << (scan.hasSlots() ? " with slots" : " without slots");
+  Value keep = scan.getKeepSlots();
+  if ((keep &&
+       (!scan.hasSlots() || keep.getType() != scan.getReadSlots().getType() ||
+        scan.getDirection() != Direction::forward)) ||
+      (scan.getElseZeros() && !scan.hasSlots()))
+    return scan.emitOpError()
+           << "(C26) expected keep, of the type of slots, and else zeros where "
+              "carries are pools, and keep in a forward scan";
+  Value seeds = scan.getSeeds();
+  auto isNarrow = [](Value pool) {
+    return getElementTypeOrSelf(pool.getType()).isBF16();
+  };
+  if (seeds && !(scan.hasSlots() && scan.getCompute().isF32() &&
+                 seeds.getType() == scan.getReadSlots().getType() &&
+                 isNarrow(scan.getInits()[0])))
+    return scan.emitOpError()
+           << "(C27) expected round, of the type of slots, where carries are "
+              "pools of bf16 and computed in f32";
   if (!scan.hasSlots())
     return success();
   if (scan.getReadSlots().getType() != scan.getWriteSlots().getType() ||

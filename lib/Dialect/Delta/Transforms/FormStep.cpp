@@ -69,6 +69,7 @@ public:
     FloatType stateType;
     Type slotType;
     int64_t firstSlot = 0;
+    bool isStochastic = false;
   };
 
   StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings,
@@ -132,11 +133,13 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
   Value read = addArgument("read_slots", vector);
   Value write = addArgument("write_slots", vector);
   Value lengths = addArgument("lengths", vector);
+  Value seeds = settings.isStochastic ? addArgument("seeds", vector) : Value();
   auto scan = ChunkScanOp::create(
       b, TypeRange(op.getOutput().getType()), TypeRange(pools), operands,
       ValueRange(pools), /*cu_seqlens=*/Value(), read, write, lengths,
-      Direction::forward, /*chunk=*/1, op.getValueHeads(), compute,
-      b.getArrayAttr(bindings), b.getArrayAttr(carries),
+      /*keep_slots=*/Value(), seeds, Direction::forward, /*chunk=*/1,
+      op.getValueHeads(), compute, b.getArrayAttr(bindings),
+      b.getArrayAttr(carries),
       b.getArrayAttr({rowBinding(context, 1, 4, /*tileRows=*/0)}),
       settings.firstSlot);
   addTileArguments(b, scan);
@@ -242,18 +245,24 @@ LogicalResult FormStepPass::checkOptions() {
   auto isOneOf = [](StringRef text, StringRef a, StringRef b) {
     return text == a || text == b;
   };
-  return success(succeeded(Prologue::checkParts(getOperation(),
-                                                "delta-form-step", prologue)) &&
-                 succeeded(Epilogue::checkParts(getOperation(),
-                                                "delta-form-step", epilogue)) &&
-                 succeeded(expect(isOneOf(layout, "vk", "kv"), "layout",
-                                  "vk or kv", layout)) &&
-                 succeeded(expect(isOneOf(stateType, "f32", "bf16"),
-                                  "state-type", "f32 or bf16", stateType)) &&
-                 succeeded(expect(isOneOf(slotType, "i32", "i64"), "slot-type",
-                                  "i32 or i64", slotType)) &&
-                 succeeded(expect(firstSlot >= 0, "first-slot", "at least 0",
-                                  Twine(firstSlot))));
+  return success(
+      succeeded(
+          Prologue::checkParts(getOperation(), "delta-form-step", prologue)) &&
+      succeeded(
+          Epilogue::checkParts(getOperation(), "delta-form-step", epilogue)) &&
+      succeeded(
+          expect(isOneOf(layout, "vk", "kv"), "layout", "vk or kv", layout)) &&
+      succeeded(expect(isOneOf(stateType, "f32", "bf16"), "state-type",
+                       "f32 or bf16", stateType)) &&
+      succeeded(expect(isOneOf(stateRounding, "nearest", "stochastic") &&
+                           (stateRounding == "nearest" || stateType == "bf16"),
+                       "state-rounding",
+                       "nearest, or stochastic of state-type bf16",
+                       stateRounding)) &&
+      succeeded(expect(isOneOf(slotType, "i32", "i64"), "slot-type",
+                       "i32 or i64", slotType)) &&
+      succeeded(expect(firstSlot >= 0, "first-slot", "at least 0",
+                       Twine(firstSlot))));
 }
 
 LogicalResult FormStepPass::form(RecurrenceOp op) {
@@ -287,6 +296,8 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
     settings.stateType = builder.getBF16Type();
   settings.slotType = builder.getIntegerType(slotType == "i64" ? 64 : 32);
   settings.firstSlot = firstSlot;
+  settings.isStochastic =
+      stateRounding == "stochastic" && settings.stateType.isBF16();
   numSolves +=
       StepFormer(func, op, settings, convolution, stepPrologue, stepEpilogue)
           .form();

@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TermSums.h"
+
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
@@ -14,6 +16,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_HALVEDECAYPASS
@@ -22,6 +25,16 @@ namespace mlir::wyvern::delta {
 
 using namespace mlir;
 using namespace mlir::wyvern::delta;
+
+/// Returns the gates of a decay product with one a channel; null for others.
+static Value getChannelDecay(Operation *op) {
+  Value g;
+  if (auto dot = dyn_cast<DecayDotOp>(op))
+    g = dot.getG();
+  else if (auto apply = dyn_cast<DecayApplyOp>(op))
+    g = apply.getG();
+  return g && shapeOf(g).size() == 2 ? g : Value();
+}
 
 namespace {
 /// Some of the pairs of a chunk: those of one token (near 1), of different ones
@@ -57,19 +70,56 @@ public:
       takeScaleOfRows();
   }
 
-  /// Adds that product.
-  void add(Pairs pairs) {
-    if (!hasPairs(pairs))
-      return;
-    b.setLoc(op->getLoc());
-    Value part = multiply(pairs);
-    sum = sum ? tile.add(sum, part) : part;
+  bool hasPairs(Pairs pairs) {
+    int64_t tokens = shapeOf(g)[0];
+    if (pairs.half)
+      return pairs.half < tokens;
+    if (pairs.near > 1)
+      return tokens > 1;
+    return mask == RowMask::upto_token ||
+           (mask == RowMask::before_row && (rows[0] > 1 || rows[1] > 1));
   }
 
-  void replace(RewriterBase &rewriter) {
-    rewriter.replaceOp(op,
-                       sum ? sum : tile.splat(0.0, shapeOf(op->getResult(0))));
+  /// True where the product of some pairs, once it is prepared, has factors
+  /// that are its own: others cannot be added to it before these.
+  bool isAlone(Pairs pairs) const {
+    return isa<DecayDotOp>(op) || (pairs.near == 1 && rowScale);
   }
+
+  /// Returns that product, with its factors.
+  Value multiply(Pairs pairs) {
+    b.setLoc(op->getLoc());
+    if (isa<DecayDotOp>(op))
+      return masked(timesTransposed(lhs, rhs), pairs);
+    return tile.mul(contract(/*start=*/{}), rowScale);
+  }
+
+  /// Returns the product without the factor of its rows, added to `start` if
+  /// there is one.
+  Value contract(Value start) {
+    b.setLoc(op->getLoc());
+    return cast<DecayApplyOp>(op).getTranspose()
+               ? tile.transposedMatmul(lhs, rhs, start)
+               : tile.matmul(lhs, rhs, start);
+  }
+
+  /// Returns such products times the factor of their rows.
+  Value scaled(Value product, Pairs pairs) {
+    bool isLeft = !cast<DecayApplyOp>(op).getTranspose();
+    return decayed(product, pairs, isLeft);
+  }
+
+  /// True for a product with the same factor as `other` for its rows.
+  bool canJoin(const Halves &other) const {
+    auto mine = dyn_cast<DecayApplyOp>(op);
+    auto its = dyn_cast<DecayApplyOp>(other.op);
+    return mine && its && mine.getTranspose() == its.getTranspose() &&
+           g == other.g && beforeDecay == other.beforeDecay &&
+           rows == other.rows && mine.getR().getType() == its.getR().getType();
+  }
+
+  Operation *getOp() const { return op; }
+  ImplicitLocOpBuilder &getBuilder() const { return b; }
 
 private:
   /// Takes a scale of rows off what the diagonal matrix of a token with itself
@@ -92,28 +142,6 @@ private:
       rowScale = scale;
       return;
     }
-  }
-
-  bool hasPairs(Pairs pairs) {
-    int64_t tokens = shapeOf(g)[0];
-    if (pairs.half)
-      return pairs.half < tokens;
-    if (pairs.near > 1)
-      return tokens > 1;
-    return mask == RowMask::upto_token ||
-           (mask == RowMask::before_row && (rows[0] > 1 || rows[1] > 1));
-  }
-
-  Value multiply(Pairs pairs) {
-    auto apply = dyn_cast<DecayApplyOp>(op);
-    if (!apply)
-      return masked(timesTransposed(lhs, rhs), pairs);
-    bool transpose = apply.getTranspose();
-    Value r =
-        transpose ? tile.transposedMatmul(lhs, rhs) : tile.matmul(lhs, rhs);
-    if (pairs.near == 1 && rowScale)
-      r = tile.mul(r, rowScale);
-    return decayed(r, pairs, /*isLeft=*/!transpose);
   }
 
   /// `x` times the decay between each row's token and the middle of its block;
@@ -162,20 +190,106 @@ private:
   ArrayRef<int64_t> rows;
   bool beforeDecay;
   TileBuilder tile;
-  Value lhs, rhs, sum;
+  Value lhs, rhs;
   Value rowScale; ///< of the rows of a token with itself; null for none
 };
-} // namespace
 
-/// Returns the gates of a decay product with one a channel; null for others.
-static Value getChannelDecay(Operation *op) {
-  Value g;
-  if (auto dot = dyn_cast<DecayDotOp>(op))
-    g = dot.getG();
-  else if (auto apply = dyn_cast<DecayApplyOp>(op))
-    g = apply.getG();
-  return g && shapeOf(g).size() == 2 ? g : Value();
+/// Moves what `value` is made of in front of the last of `group`. Returns false
+/// if it is made of one of them.
+static bool moveBefore(Value value, ArrayRef<Operation *> group) {
+  llvm::SetVector<Operation *> needed;
+  needed.insert(value.getDefiningOp());
+  for (size_t i = 0; i < needed.size(); ++i)
+    for (Value operand : needed[i]->getOperands())
+      if (Operation *def = operand.getDefiningOp())
+        needed.insert(def);
+  if (llvm::any_of(group, [&](Operation *op) { return needed.contains(op); }))
+    return false;
+  SmallVector<Operation *> ops = needed.takeVector();
+  llvm::sort(ops,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  for (Operation *op : ops)
+    if (group.back()->isBeforeInBlock(op))
+      op->moveBefore(group.back());
+  return true;
 }
+
+/// Products that are terms of one sum and have one factor for their rows, which
+/// their sum is multiplied by; or one product.
+class JoinedProducts {
+public:
+  explicit JoinedProducts(Halves &first) : products{&first} {}
+
+  Halves &getFirst() const { return *products.front(); }
+  size_t size() const { return products.size(); }
+  void join(Halves &product) { products.push_back(&product); }
+
+  /// Adds the products of some pairs, which it `prepares` where they are not.
+  void add(Pairs pairs, bool prepares) {
+    Value sum; // without the factor
+    for (Halves *product : products) {
+      if (!product->hasPairs(pairs))
+        continue;
+      if (prepares)
+        product->prepare(pairs);
+      if (product->isAlone(pairs))
+        addPart(product->multiply(pairs));
+      else
+        sum = product->contract(sum);
+    }
+    if (sum)
+      addPart(getFirst().scaled(sum, pairs));
+  }
+
+  /// Begins with what their sum is added to, if that is made here and of none
+  /// of the `group`, in front of whose last it is moved: one tile is held, not
+  /// two.
+  void begin(ArrayRef<Operation *> group) {
+    Operation *op = getFirst().getOp();
+    auto user = op->hasOneUse()
+                    ? dyn_cast<arith::AddFOp>(*op->getUsers().begin())
+                    : arith::AddFOp();
+    if (!user || user.getLhs() == user.getRhs())
+      return;
+    Value rest = user.getOperand(user.getLhs() == op->getResult(0));
+    if (!rest.getDefiningOp() || !moveBefore(rest, group))
+      return;
+    total = rest;
+    addition = user;
+  }
+
+  /// Replaces the first product, or what it is added to, by the sum of all; the
+  /// others have no use.
+  void replace(RewriterBase &rewriter) {
+    if (addition) {
+      rewriter.replaceOp(addition, total);
+      for (Halves *product : products)
+        rewriter.eraseOp(product->getOp());
+      return;
+    }
+    if (!total) {
+      Operation *op = getFirst().getOp();
+      ImplicitLocOpBuilder b(op->getLoc(), rewriter);
+      TileBuilder tile(b,
+                       cast<FloatType>(getElementTypeOrSelf(op->getResult(0))));
+      total = tile.splat(0.0, shapeOf(op->getResult(0)));
+    }
+    rewriter.replaceOp(getFirst().getOp(), total);
+    for (Halves *product : llvm::drop_begin(products))
+      rewriter.eraseOp(product->getOp());
+  }
+
+private:
+  void addPart(Value part) {
+    total = total ? arith::AddFOp::create(getFirst().getBuilder(), total, part)
+                  : part;
+  }
+
+  SmallVector<Halves *> products;
+  Value total;
+  arith::AddFOp addition; ///< that `total` is in the place of; null for none
+};
+} // namespace
 
 /// Returns the decay products of `block` in groups: those of one do not lead to
 /// each other, so that they can be made together.
@@ -199,11 +313,59 @@ static SmallVector<SmallVector<Operation *>> findGroups(Block &block) {
   return groups;
 }
 
+/// Takes `op`, a term of a sum that another one is in too, out of it. Returns
+/// false where the sum is not written so that it can.
+static bool takeOut(RewriterBase &rewriter, Operation *op) {
+  Operation *user = *op->getUsers().begin();
+  Value rest = user->getOperand(user->getOperand(0) == op->getResult(0));
+  if (user->getOperand(0) == user->getOperand(1) ||
+      (isa<arith::SubFOp>(user) && rest == user->getOperand(1)))
+    return false;
+  rewriter.replaceOp(user, rest);
+  return true;
+}
+
+/// A sum, by its root, that something is a term of, and if it is taken off
+/// there; null for none.
+using TermOf = std::pair<Operation *, bool>;
+
+static TermOf findTerm(Operation *op, const TermSums &sums) {
+  for (const TermSum &sum : sums.get())
+    for (const SumTerm &term : sum.terms)
+      if (term.value.getDefiningOp() == op && !term.scan && op->hasOneUse())
+        return {sum.root, term.isSubtracted};
+  return {nullptr, false};
+}
+
+/// Joins the decay products of a group that are terms of one sum.
+static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
+                                             MutableArrayRef<Halves> products,
+                                             const TermSums &sums) {
+  SmallVector<JoinedProducts> joined;
+  SmallVector<TermOf> terms;
+  for (Halves &product : products) {
+    TermOf term = findTerm(product.getOp(), sums);
+    auto isWith = [&](size_t other) {
+      return term.first && terms[other] == term &&
+             product.canJoin(joined[other].getFirst());
+    };
+    auto numbers = llvm::seq<size_t>(0, joined.size());
+    auto found = llvm::find_if(numbers, isWith);
+    if (found != numbers.end() && takeOut(rewriter, product.getOp())) {
+      joined[*found].join(product);
+      continue;
+    }
+    joined.emplace_back(product);
+    terms.push_back(term);
+  }
+  return joined;
+}
+
 /// Makes the decay products of a group half by half, behind the pairs of one
 /// token and of `near` ones: what they share is then in use for the time of
-/// one.
-static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
-                  int64_t near) {
+/// one. Returns how many are added to another one.
+static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
+                     const TermSums &sums, int64_t near) {
   rewriter.setInsertionPoint(group.back());
   ImplicitLocOpBuilder b(group.back()->getLoc(), rewriter);
   SmallVector<Halves, 4> products;
@@ -215,23 +377,25 @@ static void halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
     else
       products.emplace_back(b, cast<DecayApplyOp>(op));
   }
+  SmallVector<JoinedProducts> joined = joinTerms(rewriter, products, sums);
+  for (JoinedProducts &all : joined)
+    all.begin(group);
   // An operand of near tokens on both sides is two: one product at a time.
   SmallVector<int64_t> blocks = {1};
   if (near > 1)
     blocks.push_back(near);
   for (int64_t block : blocks)
-    for (Halves &product : products) {
-      product.prepare({block, 0});
-      product.add({block, 0});
-    }
+    for (JoinedProducts &all : joined)
+      all.add({block, 0}, /*prepares=*/true);
   for (int64_t half = near; half < tokens; half *= 2) {
     for (Halves &product : products)
       product.prepare({0, half});
-    for (Halves &product : products)
-      product.add({0, half});
+    for (JoinedProducts &all : joined)
+      all.add({0, half}, /*prepares=*/false);
   }
-  for (Halves &product : products)
-    product.replace(rewriter);
+  for (JoinedProducts &all : joined)
+    all.replace(rewriter);
+  return static_cast<int64_t>(products.size() - joined.size());
 }
 
 namespace {
@@ -250,7 +414,7 @@ struct HalveDecayPass
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
-        halve(rewriter, group, near);
+        numJoined += halve(rewriter, group, TermSums(program.getBlock()), near);
         changed = true;
       }
       // A group stands where its last product did.

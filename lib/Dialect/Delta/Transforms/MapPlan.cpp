@@ -29,6 +29,9 @@ static constexpr int64_t kRows = 64;
 /// the addresses and masks of their operands find no room besides. Found by
 /// compiling all specs.
 static constexpr int64_t kMostHeld = 2, kMostHeldBytes = 64 * 1024;
+/// Sums that registers hold through both phases of a map, beside the product
+/// that is added to one of them and its operand.
+static constexpr size_t kMostPhaseSums = 3;
 /// Bytes of a sum of 64 columns: four are as many registers as two of 128.
 static constexpr int64_t kNarrowBytes = kHeldBytes * kRows * kRows;
 
@@ -113,6 +116,15 @@ public:
     if (!plan.isHalvedMap)
       addStored();
     return needs;
+  }
+
+  /// Returns the bytes of an in's tile, as its readers have it.
+  int64_t countInBytes(Value tile) const {
+    bool isRounded = llvm::all_of(tile.getUsers(), [&](Operation *user) {
+      return readsRounded(user, tile);
+    });
+    return kGap + countElements(tile) *
+                      getElementBytes(tile, isRounded, /*knowsSaved=*/true);
   }
 
 private:
@@ -276,7 +288,8 @@ private:
 
   /// Bytes of an element of what is loaded, as delta-assign-precision stores
   /// it: rows that are not only multiplied may have a second part.
-  int64_t getElementBytes(Value tile, bool isRounded) const {
+  int64_t getElementBytes(Value tile, bool isRounded,
+                          bool knowsSaved = false) const {
     Value in = ChunkProgramOpInterface::getInOfTile(tile);
     int64_t bytes =
         getElementTypeOrSelf(in ? in : tile).getIntOrFloatBitWidth() / 8;
@@ -289,7 +302,7 @@ private:
                      .has(DimKind::time);
     }
     bool isBetween = !in || in.getDefiningOp<ChunkProgramOpInterface>() ||
-                     (!plan.isHalvedMap && isSaved(in));
+                     ((knowsSaved || !plan.isHalvedMap) && isSaved(in));
     return isBetween && getTileRank(tile) == 2 && (isRounded || isState)
                ? std::min(bytes, kOperandBytes)
                : bytes;
@@ -355,6 +368,74 @@ bool MapPlan::isRoomFor(Operation *unit, const Needs &needs,
 }
 
 //===----------------------------------------------------------------------===//
+// Two phases
+//===----------------------------------------------------------------------===//
+
+std::optional<std::pair<size_t, size_t>> MapPlan::countPhaseSums() const {
+  auto findSum = [&](Value term) -> Operation * {
+    for (const TermSum &sum : sums.get())
+      if (llvm::any_of(sum.terms, [&](const SumTerm &other) {
+            return other.value == term && !other.scan;
+          }))
+        return sum.root;
+    return nullptr;
+  };
+  llvm::SmallPtrSet<Operation *, 4> decayed;
+  SmallVector<Operation *> others;
+  for (Operation *unit : units) {
+    if (isa<linalg::ReduceOp>(unit))
+      continue;
+    // A term that others read too is a term all the same.
+    Value value = unit->getResult(0);
+    Operation *root = findSum(value);
+    while (!root && value.hasOneUse() &&
+           value.user_begin()->hasTrait<OpTrait::Elementwise>()) {
+      value = value.user_begin()->getResult(0);
+      root = findSum(value);
+    }
+    if (!root)
+      return std::nullopt;
+    if (isHalved(unit))
+      decayed.insert(root);
+    else
+      others.push_back(root);
+  }
+  size_t apart = llvm::count_if(
+      others, [&](Operation *root) { return !decayed.contains(root); });
+  return std::pair(decayed.size(), apart);
+}
+
+bool MapPlan::fitsInPhases() {
+  std::optional<MapPhases> phases = findPhases(map);
+  if (!phases || llvm::any_of(units, isHalvedProduct))
+    return false;
+  std::optional<std::pair<size_t, size_t>> numSums = countPhaseSums();
+  if (!numSums || numSums->first > kMostPhaseSums)
+    return false;
+  Counter counter(*this, 0);
+  auto program = cast<ChunkProgramOpInterface>(map.getOperation());
+  auto countIns = [&](ArrayRef<unsigned> ins) {
+    int64_t bytes = 0;
+    for (unsigned in : ins)
+      bytes += counter.countInBytes(program.getInArg(in));
+    return bytes;
+  };
+  int64_t elements = 0; // of a sum
+  for (Operation *unit : units)
+    if (isHalved(unit))
+      elements = std::max(elements, countElements(unit->getResult(0)));
+  // Rows are summed in a place of their own, two operands of products are made
+  // at a time, and what is in none of the sums waits in shared memory.
+  int64_t scanned = kGap + kHeldBytes * elements;
+  int64_t first = countIns(phases->firstIns) + scanned;
+  auto numWaiting = static_cast<int64_t>(numSums->second);
+  int64_t second = countIns(phases->secondIns) + (1 + numWaiting) * scanned +
+                   2 * (kGap + kOperandBytes * elements);
+  return kHeldBytes * elements <= kNarrowBytes &&
+         2 * (std::max(first, second) + kGap) <= room.shared;
+}
+
+//===----------------------------------------------------------------------===//
 // Who does what
 //===----------------------------------------------------------------------===//
 
@@ -368,6 +449,8 @@ MapPlan::MapPlan(ChunkMapOp map, MapRoom room)
   for (Operation *unit : units)
     assigned[unit] = 0;
   number();
+  if (isHalvedMap && fitsInPhases())
+    return;
   // A map without a decay a channel holds little in registers beside what it
   // loads. More sums than wide ones are those of halves alone.
   Needs needs = Counter(*this, 0).count();

@@ -9,6 +9,8 @@
 
 #include "TermSums.h"
 
+#include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
+
 namespace mlir::wyvern::delta {
 
 /// What a map can hold at a time, in bytes: tiles in the shared memory of a
@@ -60,6 +62,13 @@ private:
   void assign();
   /// Numbers what follows from products that are assigned.
   void number();
+  /// True if a block makes all of the map in two phases, of which the second
+  /// one has its tiles in the place of the first one's, and leaves room for
+  /// another block.
+  bool fitsInPhases();
+  /// Returns how many sums products with a decay end in, and how many other
+  /// products end in none of these; nothing where some ends in no sum.
+  std::optional<std::pair<size_t, size_t>> countPhaseSums() const;
   bool fitsShared(const Needs &needs) const;
   bool fits(const Needs &needs) const;
   /// True if a map that has a product may have another. Where these are made in

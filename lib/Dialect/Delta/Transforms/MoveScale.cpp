@@ -16,9 +16,11 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// True for the tile of an in: what a matmul can read as it was loaded.
+/// True for the tile of an in: what a matmul can read as it was loaded. A row
+/// that is convolved is made where it is loaded.
 static bool isPlainIn(Value value) {
-  return ChunkProgramOpInterface::getInOfTile(value) != nullptr;
+  return ChunkProgramOpInterface::getInOfTile(value) != nullptr ||
+         value.getDefiningOp<ConvRowOp>() != nullptr;
 }
 
 namespace {
@@ -58,6 +60,16 @@ static std::optional<ScaledIn> matchScaledIn(Value operand) {
   return std::nullopt;
 }
 
+/// True for a row of a step that is to stay scaled: one that each thread loads
+/// is widened where it is read, and one that something else than a product
+/// reads scaled is in registers anyway, and would be there twice.
+static bool staysScaled(linalg::ContractOp op, Value operand, Value row) {
+  auto scan = op->getParentOfType<ChunkScanOp>();
+  return scan && scan.getChunk() == 1 &&
+         (!row.getDefiningOp<ConvRowOp>() ||
+          !llvm::all_of(operand.getUsers(), llvm::IsaPred<linalg::ContractOp>));
+}
+
 namespace {
 /// Takes the scale off an in that is an operand of a contraction.
 ///
@@ -71,7 +83,7 @@ struct MoveScaleOffIn : OpRewritePattern<linalg::ContractOp> {
                                 PatternRewriter &rewriter) const override {
     for (unsigned i : {0u, 1u}) {
       std::optional<ScaledIn> scaled = matchScaledIn(op.getInputs()[i]);
-      if (!scaled)
+      if (!scaled || staysScaled(op, op.getInputs()[i], scaled->tile))
         continue;
       if (succeeded(moveToResult(op, i, *scaled, rewriter)) ||
           succeeded(moveToOther(op, i, *scaled, rewriter))) {

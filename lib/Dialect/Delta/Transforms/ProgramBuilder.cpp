@@ -106,6 +106,7 @@ ChunkScanOp ProgramBuilder::createScan(RewriterBase &rewriter) {
       rewriter.getArrayAttr(outBindings));
   ValueRange carryArgs =
       scan.getBlock().getArguments().drop_front(1 + scan.getIns().size());
+  chain.setSlots(scan);
   buildBody(rewriter, chain.getBody(), carryArgs, scan.getYield().getCarries());
   chain->setDiscardableAttrs(scan->getDiscardableAttrDictionary());
   return chain;

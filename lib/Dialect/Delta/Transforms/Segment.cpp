@@ -51,9 +51,14 @@ static StringRef findCarryObstacle(ChunkScanOp scan) {
   BindingAttr binding = scan.getCarryBinding(0);
   if (binding.has(DimKind::chunk))
     return "its carry starts anew every few chunks already";
-  if (!binding.has(DimKind::seq))
-    return "its carry has no seq dimension, which a slot a segment could "
-           "replace";
+  if (!binding.has(DimKind::seq) && !binding.has(DimKind::slot))
+    return "its carry has no seq or slot dimension, which a slot a segment "
+           "could replace";
+  if (scan.getKeepSlots())
+    return "it keeps states on the way, of which segments know those that they "
+           "end in alone";
+  if (scan.getLengths())
+    return "it has lengths, which segments do not know";
   if (getTileRank(scan.getCarryArg(0)) != 2)
     return "its carry is not a matrix";
   return "";

@@ -43,13 +43,18 @@ static TimedIn findTimedIn(ChunkScanOp scan) {
   return {scan.getIns()[*found], scan.getInBinding(*found).withOwnRows()};
 }
 
+/// True for what says which sequence a carry is of, or where that has it.
+static bool isOwner(BoundDim dim) {
+  return dim.kind == DimKind::seq || dim.kind == DimKind::slot;
+}
+
 /// Returns the binding of a carry with a slot for every `chunks` chunks in the
-/// place of a sequence.
+/// place of a sequence, or of its slot in a pool.
 static BindingAttr bindSlots(BindingAttr binding, int64_t chunks,
                              int64_t offset = 0) {
   SmallVector<BoundDim> dims(binding.getDims());
   for (BoundDim &dim : dims)
-    if (dim.kind == DimKind::seq)
+    if (isOwner(dim))
       dim = {DimKind::chunk, chunks, offset};
   return BindingAttr::get(binding.getContext(), dims);
 }
@@ -60,7 +65,7 @@ static RankedTensorType getSlotType(BindingAttr carry, RankedTensorType tile,
   SmallVector<int64_t> shape;
   ArrayRef<int64_t> sizes = tile.getShape();
   for (BoundDim dim : carry.getDims()) {
-    if (dim.kind == DimKind::seq)
+    if (isOwner(dim))
       shape.push_back(ShapedType::kDynamic);
     else if (dim.kind == DimKind::head)
       shape.push_back(heads);
@@ -140,6 +145,7 @@ Value SegmentPrograms::createEnds(Value zeros) {
   program.addOut(scan.getYield().getCarries().front(),
                  {getType(stateTile), last});
   ChunkScanOp ends = program.createScan(rewriter);
+  ends.removeSlots();
   ends.getInitsMutable()[0].set(zeros);
   ends.getFinals()[0].setType(zeros.getType());
   ends.setCarryBindingsAttr(
@@ -186,6 +192,7 @@ ChunkScanOp SegmentPrograms::createJoin(Value ends, Value transitions) {
       scan.getHeads(), scan.getCompute(),
       rewriter.getArrayAttr({timed.binding, slots, slots}),
       scan.getCarryBindings(), rewriter.getArrayAttr({slots}));
+  join.setSlots(scan);
   OpBuilder::InsertionGuard guard(rewriter);
   Block *block = rewriter.createBlock(&join.getBody());
   ImplicitLocOpBuilder b(scan.getLoc(), rewriter);
@@ -213,6 +220,7 @@ void SegmentPrograms::create() {
   rewriter.replaceAllUsesWith(scan.getFinals(), join.getFinals());
   Value entering = join.getOuts().front();
   rewriter.modifyOpInPlace(scan, [&] {
+    scan.removeSlots();
     scan.getInitsMutable()[0].set(entering);
     scan.getFinals()[0].setType(entering.getType());
     scan.setCarryBindingsAttr(

@@ -51,10 +51,11 @@ static Operation *createExtended(RewriterBase &rewriter, Operation *program,
   return ChunkScanOp::create(
       rewriter, scan.getLoc(), types, scan.getFinals().getTypes(),
       scan.getIns(), scan.getInits(), scan.getCuSeqlens(), scan.getReadSlots(),
-      scan.getWriteSlots(), scan.getLengths(), scan.getDirectionAttr(),
-      scan.getChunkAttr(), scan.getHeadsAttr(), scan.getComputeAttr(),
-      scan.getInBindings(), scan.getCarryBindings(),
-      append(scan.getOutBindings(), binding), scan.getFirstSlotAttr());
+      scan.getWriteSlots(), scan.getLengths(), scan.getKeepSlots(),
+      scan.getSeeds(), scan.getDirectionAttr(), scan.getChunkAttr(),
+      scan.getHeadsAttr(), scan.getComputeAttr(), scan.getInBindings(),
+      scan.getCarryBindings(), append(scan.getOutBindings(), binding),
+      scan.getFirstSlotAttr(), scan.getElseZerosAttr());
 }
 
 Value delta::addOut(RewriterBase &rewriter, ChunkProgramOpInterface program,

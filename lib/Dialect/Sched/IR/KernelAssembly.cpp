@@ -90,15 +90,22 @@ static ParseResult parseNumber(OpAsmParser &parser, StringRef keyword,
 }
 
 /// `grid(heads = 16, split = 2, over = sequences)`, or `over = slots of 1`;
-/// `split = 2 cluster` where the parts' blocks are one.
+/// `split = 2 cluster` where the parts' blocks are one, `heads = 16 in pairs`
+/// where those of two heads are.
 static ParseResult parseGrid(OpAsmParser &parser,
                              KernelOp::Properties &properties) {
   StringRef over;
   SMLoc loc;
   int64_t run = 1;
   if (parser.parseKeyword("grid") || parser.parseLParen() ||
-      parseNumber(parser, "heads", properties.heads) || parser.parseComma() ||
-      parseNumber(parser, "split", properties.split))
+      parseNumber(parser, "heads", properties.heads))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("in"))) {
+    if (parser.parseKeyword("pairs"))
+      return failure();
+    properties.pairs = parser.getBuilder().getUnitAttr();
+  }
+  if (parser.parseComma() || parseNumber(parser, "split", properties.split))
     return failure();
   if (succeeded(parser.parseOptionalKeyword("cluster")))
     properties.cluster = parser.getBuilder().getUnitAttr();
@@ -135,17 +142,24 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
 
   properties.first_slot = builder.getI64IntegerAttr(0);
 
-  Group ins, inits, outs, finals, slots, cu, lengths;
+  Group ins, inits, outs, finals, slots, keep, seeds, cu, lengths;
   auto none = [] { return success(); };
   auto parseFirst = [&]() -> ParseResult {
-    return failure(parser.parseComma() ||
-                   parseNumber(parser, "first", properties.first_slot));
+    if (parser.parseComma() ||
+        parseNumber(parser, "first", properties.first_slot))
+      return failure();
+    if (failed(parser.parseOptionalComma()))
+      return success();
+    properties.else_zeros = builder.getUnitAttr();
+    return failure(parser.parseKeyword("else") || parser.parseKeyword("zeros"));
   };
   SMLoc loc = parser.getCurrentLocation();
   if (parseOptionalGroup(parser, "ins", ins, /*isOperand=*/true) ||
       parseOptionalGroup(parser, "inits", inits, /*isOperand=*/true))
     return failure();
   if (parseOptionalVectors(parser, "slots", 2, slots, parseFirst) ||
+      parseOptionalVectors(parser, "keep", 1, keep, none) ||
+      parseOptionalVectors(parser, "round", 1, seeds, none) ||
       parseOptionalVectors(parser, "cu_seqlens", 1, cu, none) ||
       parseOptionalVectors(parser, "lengths", 1, lengths, none))
     return failure();
@@ -166,8 +180,9 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
     return static_cast<int32_t>(group.types.size());
   };
   int32_t each = count(slots) / 2;
-  properties.operandSegmentSizes = {count(ins), count(inits), count(cu),
-                                    each,       each,         count(lengths)};
+  properties.operandSegmentSizes = {count(ins),  count(inits), count(cu),
+                                    each,        each,         count(lengths),
+                                    count(keep), count(seeds)};
   properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
                                    static_cast<int32_t>(finals.types.size())};
   result.addTypes(outs.types);
@@ -180,6 +195,9 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.resolveOperands(slots.operands, slots.types, loc,
                              result.operands) ||
       parser.resolveOperands(lengths.operands, lengths.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(keep.operands, keep.types, loc, result.operands) ||
+      parser.resolveOperands(seeds.operands, seeds.types, loc,
                              result.operands));
 }
 
@@ -203,7 +221,8 @@ static void printGroup(OpAsmPrinter &p, KernelOp kernel, StringRef keyword,
 
 void KernelOp::print(OpAsmPrinter &p) {
   p << ' ' << getKernelNameAttr() << " grid(heads = " << getHeads()
-    << ", split = " << getSplit() << (getCluster() ? " cluster" : "")
+    << (getPairs() ? " in pairs" : "") << ", split = " << getSplit()
+    << (getCluster() ? " cluster" : "")
     << ", over = " << stringifyGridOver(getOver());
   if (getOver() == GridOver::slots)
     p << " of " << getRun();
@@ -213,7 +232,12 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "inits", getInitArgs(), getInits());
   if (Value read = getReadSlots())
     p << " slots(" << read << ", " << getWriteSlots() << " : " << read.getType()
-      << ", first = " << getFirstSlot() << ')';
+      << ", first = " << getFirstSlot()
+      << (getElseZeros() ? ", else zeros)" : ")");
+  if (Value keep = getKeepSlots())
+    p << " keep(" << keep << " : " << keep.getType() << ')';
+  if (Value seeds = getSeeds())
+    p << " round(" << seeds << " : " << seeds.getType() << ')';
   if (Value cu = getCuSeqlens())
     p << " cu_seqlens(" << cu << " : " << cu.getType() << ')';
   if (Value lengths = getLengths())
@@ -222,11 +246,12 @@ void KernelOp::print(OpAsmPrinter &p) {
   printGroup(p, *this, "finals", getFinalArgs(), {});
   p << ' ';
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  p.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {"kernel_name", "heads", "split", "over", "run", "chunk", "compute",
-       "min_blocks", "in_bindings", "init_bindings", "out_bindings",
-       "first_slot", "cluster", "operandSegmentSizes", "resultSegmentSizes"});
+  p.printOptionalAttrDict((*this)->getAttrs(),
+                          {"kernel_name", "heads", "split", "over", "run",
+                           "chunk", "compute", "min_blocks", "in_bindings",
+                           "init_bindings", "out_bindings", "first_slot",
+                           "else_zeros", "cluster", "pairs",
+                           "operandSegmentSizes", "resultSegmentSizes"});
 }
 
 void KernelOp::getAsmBlockArgumentNames(Region &region,

@@ -119,8 +119,19 @@ static LogicalResult verifySlots(KernelOp kernel) {
   bool fits = hasSlots ? !bindings.empty() && llvm::all_of(bindings, isPooled)
                        : llvm::none_of(bindings, isPooled);
   if (fits && hasSlots == (kernel.getWriteSlots() != nullptr) &&
-      (!hasSlots || kernel.getOver() == GridOver::sequences))
-    return success();
+      (!hasSlots || kernel.getOver() == GridOver::sequences)) {
+    Value keep = kernel.getKeepSlots();
+    Value seeds = kernel.getSeeds();
+    auto fitsSlots = [&](Value vector) {
+      return !vector || vector.getType() == kernel.getReadSlots().getType();
+    };
+    if (hasSlots ? fitsSlots(keep) && fitsSlots(seeds)
+                 : !keep && !seeds && !kernel.getElseZeros())
+      return success();
+    return kernel.emitOpError()
+           << "(K51) expected keep and round, of the type of slots, and else "
+              "zeros where carries are bound to slot";
+  }
   return kernel.emitOpError()
          << "(K45) expected slots to read and to write where carries are bound "
             "to slot, all of them, in a kernel over sequences, and none "
@@ -134,6 +145,10 @@ static LogicalResult verifyOnCores(KernelOp kernel) {
       return role.emitOpError()
              << "(K50) has share_rows: expected a role on_cores; others get "
                 "their rows from channels";
+    if (auto rows = role.getShareRows(); rows && (*rows < 1 || *rows > 64))
+      return role.emitOpError()
+             << "(K51) has share_rows " << *rows
+             << ": expected from 1 to 64 tokens whose rows are there at once";
     if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
                               !kernel.getChannels().empty() ||
                               role.getSplit() != 1 || role.getCopies() != 1))
@@ -169,6 +184,39 @@ static LogicalResult verifyCluster(KernelOp kernel) {
              << "(K49) is divided: expected a kernel with a split cluster, "
                 "and a role that is within no other, of one group of warps for "
                 "each of its copies, without carries";
+  return success();
+}
+
+/// True for the store of a matrix out of registers, by a role that visits every
+/// chunk with one group of warps.
+static bool canSumPairs(StoreOp store) {
+  auto role = store->getParentOfType<RoleOp>();
+  return store.getDirect() && role.getSplit() == 1 && role.getCopies() == 1;
+}
+
+/// Checks that the heads of an out are those of the grid, or that the blocks of
+/// a pair can sum what they have of it.
+static LogicalResult verifyPairs(KernelOp kernel) {
+  if (kernel.getPairs() && (kernel.getHeads() % 2 != 0 ||
+                            kernel.getSplit() != 1 || kernel.getCluster()))
+    return kernel.emitOpError()
+           << "(K51) has heads in pairs: expected an even number of heads and "
+              "a split of 1, found "
+           << static_cast<int64_t>(kernel.getHeads()) << " and "
+           << static_cast<int64_t>(kernel.getSplit());
+  for (auto [i, out] : llvm::enumerate(kernel.getOutArgs())) {
+    if (!kernel.isPairSum(out))
+      continue;
+    bool canAdd = llvm::all_of(out.getUsers(), [](Operation *user) {
+      return canSumPairs(cast<StoreOp>(user));
+    });
+    if (!kernel.getPairs() || !canAdd)
+      return kernel.emitOpError()
+             << "(K52) sums the heads of a pair in out #" << i
+             << ": expected heads in pairs, and a direct store by a role of "
+                "one group of warps; the blocks of a pair hand each other "
+                "half of it";
+  }
   return success();
 }
 
@@ -290,7 +338,7 @@ LogicalResult KernelOp::verifyRegions() {
   }
   if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
       failed(verifyStores(*this)) || failed(verifyOnCores(*this)) ||
-      failed(verifyCluster(*this)))
+      failed(verifyCluster(*this)) || failed(verifyPairs(*this)))
     return failure();
   return verifyProtocol(*this);
 }

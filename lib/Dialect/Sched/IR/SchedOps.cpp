@@ -54,6 +54,20 @@ RankedTensorType KernelOp::getTileType(BlockArgument arg) {
       cast<GlobalType>(arg.getType()).getTensor(), getChunk(), getCompute());
 }
 
+bool KernelOp::isPairSum(BlockArgument out) {
+  delta::BindingAttr binding = getBinding(out);
+  ArrayRef<int64_t> shape =
+      cast<GlobalType>(out.getType()).getTensor().getShape();
+  // Heads of the grid that each have a part of a head share nothing.
+  int64_t heads = static_cast<int64_t>(getHeads()) / binding.getParts();
+  return llvm::any_of(
+      llvm::zip_equal(binding.getDims(), shape), [&](auto entry) {
+        auto [dim, size] = entry;
+        return dim.kind == delta::DimKind::head &&
+               size * 2 == heads * static_cast<int64_t>(dim.multiple);
+      });
+}
+
 //===----------------------------------------------------------------------===//
 // Channels, roles, chunks
 //===----------------------------------------------------------------------===//
@@ -317,8 +331,28 @@ static LogicalResult verifyAhead(PutOp put) {
          << ", found " << ahead;
 }
 
+/// Checks that a late put is done by the one role that gets the tiles, for the
+/// one chunk that a block has.
+static LogicalResult verifyLate(PutOp put) {
+  auto channel = put.getChannel().getDefiningOp<ChannelOp>();
+  auto kernel = put->getParentOfType<KernelOp>();
+  std::optional<StringRef> host = put->getParentOfType<RoleOp>().getWithin();
+  auto isOfHost = [&](Operation *reader) {
+    return host && cast<RoleOp>(reader).getRoleName() == *host;
+  };
+  if (llvm::all_of(channel.getReaders(), isOfHost) && put.getAhead() == 0 &&
+      kernel.getOver() == GridOver::slots && kernel.getRun() == 1)
+    return success();
+  return put.emitOpError()
+         << "(K51) is late: expected a role within the only one that gets the "
+            "tiles, none ahead, and a kernel over slots of 1; others would "
+            "wait for it, or another chunk's tiles would";
+}
+
 LogicalResult PutOp::verify() {
   if (failed(verifyTiles(*this, getChannel().getType(), getTiles().getTypes())))
+    return failure();
+  if (getLate() && failed(verifyLate(*this)))
     return failure();
   return verifyAhead(*this);
 }

@@ -9,6 +9,7 @@
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Remarks.h"
 
@@ -101,6 +102,18 @@ static TokenRows countRows(delta::ChunkScanOp scan,
   return rows;
 }
 
+/// True where a draft that shares its rows is faster, as measured: not where a
+/// thread makes more of them than products, a norm, for which it needs them all
+/// at once, and not on a pool of 16 bits, whose loads take half as long.
+static bool gainsFromSharing(delta::ChunkScanOp scan) {
+  bool hasNorms = llvm::any_of(scan.getBlock().getOps<linalg::ContractOp>(),
+                               [](linalg::ContractOp op) {
+                                 return op.getInputs()[0] == op.getInputs()[1];
+                               });
+  auto pool = cast<RankedTensorType>(scan.getInits().front().getType());
+  return !hasNorms && !tile::isHalf(pool.getElementType());
+}
+
 namespace {
 struct DecodePass : wyvern::sched::impl::DecodePassBase<DecodePass> {
   using Base::Base;
@@ -131,11 +144,12 @@ private:
 
 /// Moves the region of `scan` into a role, between loads and stores.
 static void writeRole(OpBuilder &builder, delta::ChunkScanOp scan,
-                      KernelOp kernel, int64_t warps, bool shareRows) {
+                      KernelOp kernel, int64_t warps, int64_t rows) {
   Location loc = scan.getLoc();
   RoleOp role = createRole(builder, kernel, "step", warps);
   role.setOnCores(true);
-  role.setShareRows(shareRows);
+  if (rows > 0)
+    role.setShareRows(rows);
   SmallVector<Value> inits;
   for (BlockArgument init : kernel.getInitArgs())
     inits.push_back(
@@ -172,17 +186,17 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   if (failed(dim))
     return failure();
   auto state = cast<RankedTensorType>(dim->first.getType());
-  TokenRows rows = countRows(scan, classes, *dim);
+  TokenRows counted = countRows(scan, classes, *dim);
   tile::TargetInfo target = tile::getTarget(scan);
-  int64_t held = std::max<int64_t>(elements / rows.most, 1);
+  int64_t held = std::max<int64_t>(elements / counted.most, 1);
   bool isSummed = llvm::any_of(
       scan.getBlock(), [&](Operation &op) { return classes.mixes(&op, *dim); });
   bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
   // A block that waits for others in every token has no time to wait for rows.
-  bool areShared = isConvolved || isSummed || shareRows;
-  bool areMany = rows.keys > kFewKeys;
+  bool mustShare = isConvolved || isSummed;
+  bool areMany = counted.keys > kFewKeys;
   // An epilogue has operands and addresses of its own.
-  int64_t registers = areMany && areShared  ? kSharedKeysRegisters
+  int64_t registers = areMany && mustShare  ? kSharedKeysRegisters
                       : areMany || isSummed ? kManyKeysRegisters
                                             : kThreadRegisters;
   Division division = divide(target, state, state.getDimSize(dim->second),
@@ -201,13 +215,11 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   KernelTensors tensors = getTensors(program);
   KernelOp kernel = createKernel(builder, program, tensors,
                                  (func.getSymName() + "_decode").str(), grid);
-  kernel.getReadSlotsMutable().assign(scan.getReadSlots());
-  kernel.getWriteSlotsMutable().assign(scan.getWriteSlots());
-  if (scan.getLengths())
-    kernel.getLengthsMutable().assign(scan.getLengths());
-  kernel.setFirstSlot(scan.getFirstSlot());
-  writeRole(builder, scan, kernel, division.warps, areShared);
-  numShared += areShared;
+  int64_t shared = gainsFromSharing(scan) ? rows : 0;
+  if (mustShare)
+    shared = std::max<int64_t>(rows, 1);
+  writeRole(builder, scan, kernel, division.warps, shared);
+  numShared += shared > 0;
   scan->replaceAllUsesWith(kernel->getResults());
   scan.erase();
   return success();

@@ -26,6 +26,8 @@ using namespace mlir::wyvern::sched;
 
 /// Bytes that lie between the tiles of a block.
 static constexpr int64_t kGaps = 12 * 1024;
+/// Bytes that barriers take, and what lies between them and tiles.
+static constexpr int64_t kBarrierGap = 2 * 1024;
 /// Bytes behind a row of f32 (`!tile.smem`).
 static constexpr int64_t kRowGap = 16;
 
@@ -67,24 +69,35 @@ static bool isElementwise(delta::ChunkMapOp map) {
   });
 }
 
-/// Returns the most bytes that are in use at once besides ins: operands of one
-/// product that are computed, and rows as they are summed.
-static int64_t countComputedBytes(delta::ChunkMapOp map) {
-  int64_t staged = 0, scanned = 0;
-  for (Operation &op : map.getBlock()) {
-    if (auto product = dyn_cast<linalg::ContractOp>(op)) {
-      int64_t bytes = 0;
-      for (Value input : product.getInputs())
-        if (auto rounded = input.getDefiningOp<arith::TruncFOp>();
-            rounded && rounded.getIn().getDefiningOp())
-          bytes += countTileBytes(input, getElementTypeOrSelf(input));
-      staged = std::max(staged, bytes);
-    }
+/// Returns the most bytes that computed operands of one product take.
+static int64_t countStagedBytes(delta::ChunkMapOp map) {
+  int64_t staged = 0;
+  for (auto product : map.getBlock().getOps<linalg::ContractOp>()) {
+    int64_t bytes = 0;
+    for (Value input : product.getInputs())
+      if (auto rounded = input.getDefiningOp<arith::TruncFOp>();
+          rounded && rounded.getIn().getDefiningOp())
+        bytes += countTileBytes(input, getElementTypeOrSelf(input));
+    staged = std::max(staged, bytes);
+  }
+  return staged;
+}
+
+/// Returns the most bytes that rows take as they are summed.
+static int64_t countScannedBytes(delta::ChunkMapOp map) {
+  int64_t scanned = 0;
+  for (Operation &op : map.getBlock())
     if (isRowSum(op))
       scanned =
           std::max(scanned, countTileBytes(op.getResult(0), map.getCompute()));
-  }
-  return staged + scanned;
+  return scanned;
+}
+
+/// Returns the bytes of shared memory that leave room for another block.
+static int64_t getHalfOfShared(delta::ChunkMapOp map) {
+  tile::TargetInfo target = tile::getTarget(map);
+  return (target.sharedBytes + target.sharedBytesReserved) / 2 -
+         target.sharedBytesReserved;
 }
 
 int64_t sched::countStoredBytes(delta::ChunkMapOp map,
@@ -121,11 +134,35 @@ static void keepFewest(SmallVectorImpl<unsigned> &fetched,
   llvm::sort(fetched);
 }
 
+std::optional<delta::MapPhases>
+sched::findGainfulPhases(delta::ChunkMapOp map) {
+  std::optional<delta::MapPhases> phases = delta::findPhases(map);
+  if (!phases)
+    return std::nullopt;
+  auto countIns = [&](ArrayRef<unsigned> ins) {
+    int64_t bytes = 0;
+    for (unsigned in : ins)
+      bytes += countInBytes(map, in);
+    return bytes;
+  };
+  int64_t half = getHalfOfShared(map), staged = countStagedBytes(map);
+  int64_t first = countIns(phases->firstIns);
+  int64_t second = countIns(phases->secondIns);
+  for (Operation &op : map.getBlock())
+    if (phases->first.contains(&op) && op.getNumResults() == 1 &&
+        delta::isReadBehindProducts(op.getResult(0)))
+      second += countTileBytes(op.getResult(0), map.getCompute());
+  int64_t beside = countScannedBytes(map) + kBarrierGap;
+  bool isTooLarge = first + second + staged + beside > half;
+  bool fits = std::max(first, second + staged) + beside <= half;
+  return isTooLarge && fits ? phases : std::nullopt;
+}
+
 SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
   tile::TargetInfo target = tile::getTarget(map);
-  int64_t half = (target.sharedBytes + target.sharedBytesReserved) / 2 -
-                 target.sharedBytesReserved;
-  int64_t bytes = countComputedBytes(map), fetchedBytes = 0;
+  int64_t half = getHalfOfShared(map);
+  int64_t bytes = countStagedBytes(map) + countScannedBytes(map);
+  int64_t fetchedBytes = 0;
   SmallVector<unsigned> fetched;
   bool hasOther = false, sums = sumsRows(map), isPlain = isElementwise(map);
   for (unsigned i = 0; i < map.getIns().size(); ++i) {

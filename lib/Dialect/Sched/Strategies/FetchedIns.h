@@ -7,7 +7,7 @@
 #ifndef WYVERN_LIB_DIALECT_SCHED_STRATEGIES_FETCHEDINS_H
 #define WYVERN_LIB_DIALECT_SCHED_STRATEGIES_FETCHEDINS_H
 
-#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
 
 namespace mlir::wyvern::sched {
 
@@ -18,6 +18,11 @@ bool sumsRows(delta::ChunkMapOp map);
 /// take from memory itself, since a second block on the SM then finds room, or
 /// the one block; none, where they do so anyway or do not.
 SmallVector<unsigned> findFetchedIns(delta::ChunkMapOp map);
+
+/// Returns the phases of `map`, if a second block on the SM finds room where
+/// the ins of the second phase take the place of those of the first, and none
+/// otherwise.
+std::optional<delta::MapPhases> findGainfulPhases(delta::ChunkMapOp map);
 
 /// Returns the bytes of the largest matrix among `outs` of `map`, which leave
 /// through shared memory one after the other.

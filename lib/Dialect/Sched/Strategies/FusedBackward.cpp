@@ -6,6 +6,7 @@
 
 #include "ChannelOrder.h"
 #include "DividedMap.h"
+#include "HeadPairs.h"
 #include "MapPieces.h"
 #include "RoleWriter.h"
 
@@ -184,13 +185,26 @@ static unsigned findHost(const RolePlan &plan, const PlannedChannel &channel) {
   return channel.readers.back();
 }
 
+/// Lets channels that have two places have one, the last one first, as long as
+/// `room` is less than nothing. Returns the room that there is then.
+static int64_t saveRoom(RolePlan &plan, KernelOp kernel,
+                        const DividedMap *divided, int64_t room) {
+  for (PlannedChannel &channel : llvm::reverse(plan.getChannels()))
+    if (room < 0 && channel.depth > 1) {
+      channel.depth = 1;
+      room += countBytes(channel, kernel, divided);
+    }
+  return room;
+}
+
 /// Says how deep the channels of `plan` are, who loads, and how outs leave.
 /// Returns the bytes that are missing for that. `divided` says what a block has
 /// of what is loaded, null where it has all; `loadsApart` that a warp of its
-/// own loads.
+/// own loads; `pairBytes` is what blocks of a pair of heads hand each other.
 static int64_t planMemory(RolePlan &plan, KernelOp kernel,
-                          const DividedMap *divided, bool loadsApart) {
-  int64_t room = tile::getTarget(kernel).sharedBytes - kOtherBytes;
+                          const DividedMap *divided, bool loadsApart,
+                          int64_t pairBytes) {
+  int64_t room = tile::getTarget(kernel).sharedBytes - kOtherBytes - pairBytes;
   // The chain is a chunk ahead of the map: it reads what they share twice.
   for (PlannedChannel &channel : plan.getChannels()) {
     bool isShared = !channel.filler && channel.readers.front() == kChain &&
@@ -198,6 +212,9 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
     channel.depth = isShared ? 2 : 1;
     room -= channel.depth * countBytes(channel, kernel, divided);
   }
+  // What the chain reads last of that, the others have read soonest.
+  if (pairBytes > 0)
+    room = saveRoom(plan, kernel, divided, room);
   if (room < 0)
     return -room;
   if (hasDecay(plan.getProgram()))
@@ -226,6 +243,21 @@ static int64_t planMemory(RolePlan &plan, KernelOp kernel,
     channel.ahead = channel.depth;
   }
   return 0;
+}
+
+/// The same with room for sums over `pairs` of heads; if there is none, without
+/// them, which are left to their maps.
+static int64_t planMemory(RolePlan &plan, KernelOp kernel,
+                          const DividedMap *divided, bool loadsApart,
+                          SmallVectorImpl<PairSum> &pairs) {
+  int64_t bytes = 0;
+  for (const PairSum &sum : pairs)
+    bytes += sum.bytes;
+  int64_t missing = planMemory(plan, kernel, divided, loadsApart, bytes);
+  if (missing == 0 || pairs.empty())
+    return missing;
+  pairs.clear();
+  return planMemory(plan, kernel, divided, loadsApart, /*pairBytes=*/0);
 }
 
 //===----------------------------------------------------------------------===//
@@ -301,9 +333,13 @@ private:
     KernelOp kernel = createKernel(
         builder, cast<delta::ChunkProgramOpInterface>(map.getOperation()),
         tensors, name, grid);
+    // Blocks of a cluster that divide a head sum no pairs of heads.
+    SmallVector<PairSum> pairs;
+    if (sumPairs && !cluster)
+      pairs = findPairSums(program);
     if (int64_t missing =
             planMemory(plan, kernel, divided ? &*divided : nullptr,
-                       loadRegisters.has_value())) {
+                       loadRegisters.has_value(), pairs)) {
       kernel.erase();
       return decline("the tiles of a chunk of both take " +
                      std::to_string(missing) +
@@ -312,6 +348,8 @@ private:
     RoleWriter(builder, plan, kernel, loadRegisters).write();
     replaceFused(program, tensors, kernel);
     ++numFused;
+    sumHeadPairs(kernel, pairs);
+    numPairSums += pairs.size();
     return true;
   }
 };

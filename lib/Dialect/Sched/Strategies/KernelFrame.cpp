@@ -40,6 +40,20 @@ KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
   return tensors;
 }
 
+/// Has `kernel` find its carries where `scan` does: in slots of pools.
+static void setSlots(KernelOp kernel, delta::ChunkScanOp scan) {
+  kernel.getReadSlotsMutable().assign(scan.getReadSlots());
+  kernel.getWriteSlotsMutable().assign(scan.getWriteSlots());
+  if (scan.getLengths())
+    kernel.getLengthsMutable().assign(scan.getLengths());
+  if (scan.getKeepSlots())
+    kernel.getKeepSlotsMutable().assign(scan.getKeepSlots());
+  if (scan.getSeeds())
+    kernel.getSeedsMutable().assign(scan.getSeeds());
+  kernel.setFirstSlot(scan.getFirstSlot());
+  kernel.setElseZeros(scan.getElseZeros());
+}
+
 KernelOp sched::createKernel(OpBuilder &builder,
                              delta::ChunkProgramOpInterface program,
                              const KernelTensors &tensors, StringRef name,
@@ -50,12 +64,16 @@ KernelOp sched::createKernel(OpBuilder &builder,
       builder, loc, ValueRange(tensors.outs).getTypes(),
       ValueRange(tensors.finals).getTypes(), tensors.ins, tensors.inits,
       program.getCuSeqlens(), /*read_slots=*/Value(), /*write_slots=*/Value(),
-      /*lengths=*/Value(), name, program.getHeads(), grid.split, grid.over,
-      grid.run, program.getChunk(), program.getCompute(), grid.minBlocks,
+      /*lengths=*/Value(), /*keep_slots=*/Value(), /*seeds=*/Value(), name,
+      program.getHeads(), grid.split, grid.over, grid.run, program.getChunk(),
+      program.getCompute(), grid.minBlocks,
       builder.getArrayAttr(tensors.inBindings),
       builder.getArrayAttr(tensors.initBindings),
       builder.getArrayAttr(tensors.outBindings), /*first_slot=*/0,
-      grid.cluster);
+      /*else_zeros=*/false, grid.cluster);
+  if (auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation());
+      scan && scan.hasSlots())
+    setSlots(kernel, scan);
   Block &block = kernel.getBody().emplaceBlock();
   for (ArrayRef<Value> values :
        {ArrayRef(tensors.ins), ArrayRef(tensors.outs), ArrayRef(tensors.inits),
@@ -73,7 +91,8 @@ RoleOp sched::createRole(OpBuilder &builder, KernelOp kernel, StringRef name,
   builder.setInsertionPointToEnd(&kernel.getBlock());
   auto role = RoleOp::create(builder, kernel.getLoc(), name, warps, /*split=*/1,
                              /*copies=*/1, /*registers=*/IntegerAttr(),
-                             /*within=*/StringAttr());
+                             /*within=*/StringAttr(), /*on_cores=*/false,
+                             /*share_rows=*/IntegerAttr(), /*divided=*/false);
   builder.setInsertionPointToStart(&role.getBody().emplaceBlock());
   return role;
 }

@@ -10,6 +10,7 @@
 #include "MapOfRuns.h"
 #include "Starts.h"
 
+#include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
@@ -165,8 +166,10 @@ public:
                  KernelOp kernel)
       : builder(builder), program(program), kernel(kernel),
         loc(program.getLoc()), ins(findReadIns(program)) {
-    if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation()))
+    if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
       fetched = findFetchedIns(map);
+      phases = findGainfulPhases(map);
+    }
     // A number a head has no place in a channel.
     for (unsigned in : ins)
       if (delta::getTileRank(program.getInArg(in)) == 0)
@@ -178,13 +181,8 @@ public:
   /// Adds the channel of the ins, the role that computes and the one that
   /// loads.
   void addRoles(int64_t depth, int64_t groups) {
-    SmallVector<Type> tiles;
-    for (unsigned in : ins)
-      tiles.push_back(getLoadedType(kernel, kernel.getInArgs()[in]));
     builder.setInsertionPointToEnd(&kernel.getBlock());
-    channel = ChannelOp::create(builder, loc,
-                                ChannelType::get(builder.getContext(), tiles),
-                                depth, Fill::tma);
+    addChannels(depth);
     RoleOp compute = addCompute(), load = addLoad();
     // A warp to load would hold as many registers as one that computes, and
     // wait like these: nothing is loaded ahead. Two blocks of four warps leave
@@ -200,11 +198,19 @@ public:
   }
 
 private:
+  void addChannels(int64_t depth);
   RoleOp addCompute();
   RoleOp addLoad();
+  /// Gets the tiles of channel `number`, or loads those of ins.
+  void get(unsigned number, IRMapping &mapping);
+  void fetch(ArrayRef<unsigned> ins, IRMapping &mapping);
   /// Clones the chunk's operations; each out is stored where it is made, since
   /// its registers are then free for what follows.
   void cloneChunk(IRMapping &mapping);
+  void cloneOps(IRMapping &mapping, function_ref<bool(Operation *)> takes,
+                Operation *beside);
+  /// Returns what the first phase makes of the gates that it sums alone.
+  llvm::SmallPtrSet<Operation *, 8> findAhead();
   void storeOutsOf(Operation *op, const IRMapping &mapping);
 
   OpBuilder &builder;
@@ -213,9 +219,27 @@ private:
   Location loc;
   SmallVector<unsigned> ins;     ///< that come through the channel
   SmallVector<unsigned> fetched; ///< that the role that computes takes itself
-  Value channel;
+  /// Of a map in two phases; the second one's ins have a channel of their own.
+  std::optional<delta::MapPhases> phases;
+  /// Channels, and the ins that come through each.
+  SmallVector<std::pair<Value, SmallVector<unsigned>>, 2> channels;
 };
 } // namespace
+
+void SeparateKernel::addChannels(int64_t depth) {
+  SmallVector<SmallVector<unsigned>, 2> divided(phases ? 2 : 1);
+  for (unsigned in : ins)
+    divided[phases && llvm::is_contained(phases->secondIns, in)].push_back(in);
+  for (SmallVector<unsigned> &part : divided) {
+    auto tiles = llvm::map_to_vector(part, [&](unsigned in) -> Type {
+      return getLoadedType(kernel, kernel.getInArgs()[in]);
+    });
+    Value channel = ChannelOp::create(
+        builder, loc, ChannelType::get(builder.getContext(), tiles), depth,
+        Fill::tma);
+    channels.emplace_back(channel, std::move(part));
+  }
+}
 
 void SeparateKernel::storeOutsOf(Operation *op, const IRMapping &mapping) {
   for (auto [i, tile] : llvm::enumerate(program.getYield().getOuts()))
@@ -243,13 +267,12 @@ static Operation *findBeside(ChunkProgramOpInterface program) {
   return nullptr;
 }
 
-void SeparateKernel::cloneChunk(IRMapping &mapping) {
-  // First what was there before: the chunk's products overwrite a carry. What
-  // leaves from registers does so beside the first of them, if that does not.
-  Operation *beside = findBeside(program);
-  if (!beside)
-    storeOutsOf(/*op=*/nullptr, mapping);
+void SeparateKernel::cloneOps(IRMapping &mapping,
+                              function_ref<bool(Operation *)> takes,
+                              Operation *beside) {
   for (Operation &op : program.getBlock().without_terminator()) {
+    if (!takes(&op))
+      continue;
     builder.clone(op, mapping);
     storeOutsOf(&op, mapping);
     if (&op == beside)
@@ -257,24 +280,77 @@ void SeparateKernel::cloneChunk(IRMapping &mapping) {
   }
 }
 
-RoleOp SeparateKernel::addCompute() {
-  RoleOp role = createRole(builder, kernel, "compute", kComputeWarps);
-  EachChunkOp loop = createEachChunk(builder, loc, getDirection(program),
-                                     createStarts(builder, program, kernel));
-  SmallVector<Type> tiles;
-  for (unsigned in : ins)
-    tiles.push_back(program.getInArg(in).getType());
-  auto got = GetOp::create(builder, loc, tiles, channel);
-  IRMapping mapping;
-  mapping.map(program.getValid(), loop.getValid());
-  for (auto [in, tile] : llvm::zip_equal(ins, got.getTiles()))
+llvm::SmallPtrSet<Operation *, 8> SeparateKernel::findAhead() {
+  llvm::SmallPtrSet<Operation *, 8> ahead;
+  auto isThere = [&](Value operand) {
+    if (Operation *def = operand.getDefiningOp())
+      return ahead.contains(def);
+    return llvm::any_of(phases->summed, [&](unsigned in) {
+      return program.getInArg(in) == operand;
+    });
+  };
+  for (Operation &op : program.getBlock().without_terminator())
+    if (phases->first.contains(&op) && llvm::all_of(op.getOperands(), isThere))
+      ahead.insert(&op);
+  return ahead;
+}
+
+void SeparateKernel::cloneChunk(IRMapping &mapping) {
+  if (phases) {
+    // The gates that the first phase sums come otherwise in the second one.
+    // They are summed while its tiles come.
+    fetch(phases->summed, mapping);
+    llvm::SmallPtrSet<Operation *, 8> ahead = findAhead();
+    auto isFirst = [&](Operation *op) { return phases->first.contains(op); };
+    cloneOps(
+        mapping, [&](Operation *op) { return ahead.contains(op); },
+        /*beside=*/nullptr);
+    get(0, mapping);
+    cloneOps(
+        mapping,
+        [&](Operation *op) { return isFirst(op) && !ahead.contains(op); },
+        /*beside=*/nullptr);
+    get(1, mapping);
+    cloneOps(
+        mapping, [&](Operation *op) { return !isFirst(op); },
+        /*beside=*/nullptr);
+    return;
+  }
+  // First what was there before: the chunk's products overwrite a carry. What
+  // leaves from registers does so beside the first of them, if that does not.
+  Operation *beside = findBeside(program);
+  if (!beside)
+    storeOutsOf(/*op=*/nullptr, mapping);
+  cloneOps(mapping, [](Operation *) { return true; }, beside);
+}
+
+void SeparateKernel::get(unsigned number, IRMapping &mapping) {
+  auto &[channel, brought] = channels[number];
+  auto tiles = llvm::map_to_vector(
+      brought, [&](unsigned in) { return program.getInArg(in).getType(); });
+  auto got = GetOp::create(builder, loc, TypeRange(tiles), channel);
+  for (auto [in, tile] : llvm::zip_equal(brought, got.getTiles()))
     mapping.map(program.getInArg(in), tile);
-  for (unsigned in : fetched) {
+}
+
+void SeparateKernel::fetch(ArrayRef<unsigned> ins, IRMapping &mapping) {
+  for (unsigned in : ins) {
     BlockArgument arg = kernel.getInArgs()[in];
     mapping.map(
         program.getInArg(in),
         LoadOp::create(builder, loc, kernel.getTileType(arg), arg).getTile());
   }
+}
+
+RoleOp SeparateKernel::addCompute() {
+  RoleOp role = createRole(builder, kernel, "compute", kComputeWarps);
+  EachChunkOp loop = createEachChunk(builder, loc, getDirection(program),
+                                     createStarts(builder, program, kernel));
+  IRMapping mapping;
+  mapping.map(program.getValid(), loop.getValid());
+  if (!phases)
+    get(0, mapping);
+  fetch(fetched, mapping);
   for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))
     mapping.map(program.getCarryArg(i), carry);
   cloneChunk(mapping);
@@ -289,12 +365,14 @@ RoleOp SeparateKernel::addCompute() {
 RoleOp SeparateKernel::addLoad() {
   RoleOp role = createRole(builder, kernel, "load", kLoadWarps);
   createEachChunk(builder, loc, getDirection(program), {});
-  SmallVector<Value> tiles;
-  for (unsigned number : ins) {
-    BlockArgument in = kernel.getInArgs()[number];
-    tiles.push_back(LoadOp::create(builder, loc, kernel.getTileType(in), in));
+  for (auto [number, entry] : llvm::enumerate(channels)) {
+    auto tiles = llvm::map_to_vector(entry.second, [&](unsigned in) -> Value {
+      BlockArgument arg = kernel.getInArgs()[in];
+      return LoadOp::create(builder, loc, kernel.getTileType(arg), arg);
+    });
+    PutOp::create(builder, loc, tiles, entry.first, /*ahead=*/0,
+                  /*late=*/number > 0);
   }
-  PutOp::create(builder, loc, tiles, channel);
   YieldOp::create(builder, loc);
   return role;
 }

@@ -28,6 +28,19 @@ SmallVector<Value> LaunchOp::getKernelTensors() {
   return tensors;
 }
 
+BlockArgument mlir::wyvern::tile::findSameArgument(KernelOp kernel,
+                                                   BlockArgument argument) {
+  ArrayRef<Attribute> names = kernel.getOperands().getValue();
+  if (!isa<GlobalType>(argument.getType()))
+    return {};
+  for (BlockArgument other :
+       kernel.getBody().getArguments().take_front(argument.getArgNumber()))
+    if (other.getType() == argument.getType() &&
+        names[other.getArgNumber()] == names[argument.getArgNumber()])
+      return other;
+  return {};
+}
+
 /// The tensor behind a kernel's argument; null for what is none.
 static Type getTensor(Type argument) {
   if (auto global = dyn_cast<GlobalType>(argument))

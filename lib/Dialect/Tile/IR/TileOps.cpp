@@ -227,6 +227,46 @@ LogicalResult SendOp::verify() {
   return success();
 }
 
+/// Checks that `tile` has the place for half of the columns of `value`, which
+/// each thread of a warpgroup has in pieces of 16 bytes.
+static LogicalResult verifyColumns(Operation *op, Value value, SmemType tile) {
+  constexpr int64_t kHalves = 2, kPieceColumns = 16;
+  auto type = cast<RankedTensorType>(value.getType());
+  auto layout = dyn_cast_or_null<LayoutAttr>(type.getEncoding());
+  bool isHalf = tile.getShape().size() == 2 &&
+                tile.getElementType() == type.getElementType() &&
+                tile.getShape()[0] == type.getDimSize(0) &&
+                tile.getShape()[1] * kHalves == type.getDimSize(1);
+  if (layout && tile::isHalf(type.getElementType()) && isHalf &&
+      type.getDimSize(0) == kAccRows && tile.getShape()[1] % kPieceColumns == 0)
+    return success();
+  return op->emitOpError()
+         << "(C1) expected a tile of " << kAccRows
+         << " rows in 16 bits, and a place for half of its columns, a multiple "
+            "of "
+         << kPieceColumns << ", found " << type << " and " << tile;
+}
+
+LogicalResult SendColumnsOp::verify() {
+  auto ring = getRing().getDefiningOp<AllocRingOp>();
+  if (ring && ring.getAcross() == 1)
+    return emitOpError() << "(C2) expected a ring across blocks, found one "
+                            "whose stages are this block's alone";
+  return verifyColumns(*this, getValue(), getTile().getType());
+}
+
+LogicalResult AddColumnsOp::verify() {
+  auto sum = cast<RankedTensorType>(getSum().getType());
+  auto value = cast<RankedTensorType>(getValue().getType());
+  if (sum.getShape() != getTile().getType().getShape() ||
+      sum.getElementType() != value.getElementType() ||
+      sum.getEncoding() != value.getEncoding())
+    return emitOpError() << "(C2) expected a sum of the place's shape, in the "
+                            "value's type and layout, found "
+                         << sum;
+  return verifyColumns(*this, getValue(), getTile().getType());
+}
+
 LogicalResult AllocRingOp::verify() {
   // One thread issues the loads of a stage and expects their bytes.
   if (getRing().getType().getFill() == Fill::tma && getProducers() != 1)

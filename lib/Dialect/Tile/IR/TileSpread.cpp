@@ -167,6 +167,21 @@ LogicalResult LoadIndexOp::verify() {
   return success();
 }
 
+LogicalResult StochasticTruncOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  RankedTensorType rounded = source.clone(BFloat16Type::get(getContext()));
+  if (!source.getElementType().isF32() || getRounded().getType() != rounded)
+    return emitOpError()
+           << "(C1) expected a tile of f32, and the same of bf16, "
+              "found "
+           << source << " and " << getRounded().getType();
+  if (static_cast<int64_t>(getSteps().size()) != source.getRank())
+    return emitOpError() << "(C2) expected a step for each of the tile's "
+                         << source.getRank() << " dimensions, found ["
+                         << getSteps() << "]";
+  return success();
+}
+
 LogicalResult LoadSpreadOp::verify() {
   auto value = cast<RankedTensorType>(getValue().getType());
   if (failed(verifySpread(*this, value)))
@@ -370,29 +385,38 @@ LogicalResult ConvRowOp::verify() {
                        << x << ", " << window << " and " << filter;
 }
 
-LogicalResult ShareRowsOp::verify() {
-  if (failed(verifySpreads(*this, getTiles().getTypes())) ||
-      failed(verifySpreads(*this, getShared().getTypes())))
-    return failure();
+int64_t tile::getRowsElements(TypeRange tiles) {
   int64_t elements = 0;
-  bool fits = getTiles().size() == getShared().size();
-  for (auto [tile, shared] : llvm::zip(getTiles(), getShared())) {
-    auto type = cast<RankedTensorType>(tile.getType());
-    auto result = cast<RankedTensorType>(shared.getType());
-    fits &= type.getShape() == result.getShape() &&
-            type.getElementType().isF32() && result.getElementType().isF32();
-    elements += type.getNumElements();
-  }
-  SmemType scratch = getScratch().getType();
-  if (fits && scratch.getElementType().isF32() &&
-      scratch.getShape() == ArrayRef<int64_t>(2 * elements))
+  for (Type type : tiles)
+    elements += static_cast<int64_t>(llvm::alignTo<kRowsAlignment>(
+        cast<RankedTensorType>(type).getNumElements()));
+  return elements;
+}
+
+/// Checks that an entry of `place` holds these tiles.
+static LogicalResult verifyRows(Operation *op, TypeRange tiles,
+                                SmemType place) {
+  if (failed(verifySpreads(op, tiles)))
+    return failure();
+  bool fits = place.getElementType().isF32() && place.getShape().size() == 2 &&
+              place.getShape().back() == getRowsElements(tiles);
+  for (Type type : tiles)
+    fits &= cast<RankedTensorType>(type).getElementType().isF32();
+  if (fits)
     return success();
-  return emitOpError()
-         << "(C2) expected a result of the same f32 elements for "
-            "each tile, and scratch of twice as many f32 as these "
-            "have together, "
-         << 2 * elements << ", found " << getTiles().getTypes() << " -> "
-         << getShared().getTypes() << " through " << scratch;
+  return op->emitOpError()
+         << "(C2) expected tiles of f32, and a matrix of f32 whose rows hold "
+            "all of them, each in a multiple of "
+         << kRowsAlignment << " elements: " << getRowsElements(tiles)
+         << ", found " << tiles << " and " << place;
+}
+
+LogicalResult PutRowsOp::verify() {
+  return verifyRows(*this, getTiles().getTypes(), getPlace().getType());
+}
+
+LogicalResult GetRowsOp::verify() {
+  return verifyRows(*this, getTiles().getTypes(), getPlace().getType());
 }
 
 /// Checks that there are other blocks to wait for.

@@ -7,6 +7,7 @@
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace mlir::wyvern::tile {
@@ -85,6 +86,8 @@ public:
   }
 
   Placement get(AllocOp alloc);
+  /// Returns when the stage of `ring`, which is used once, holds something.
+  Lifetime getOfStage(AllocRingOp ring);
   /// Returns when the only stage of `ring` is acquired and not written yet;
   /// nothing where that is not in one block of one role.
   std::optional<Lifetime> getUnwritten(AllocRingOp ring);
@@ -111,11 +114,16 @@ bool Placement::conflicts(const Placement &other) const {
   });
 }
 
-Lifetime Lifetimes::between(Operation *first, Operation *last) {
-  Region *role = first->getParentRegion();
+/// Returns the role that `op` is of; null outside of roles.
+static Region *getRole(Operation *op) {
+  Region *role = op->getParentRegion();
   while (role && !isa<RolesOp>(role->getParentOp()))
     role = role->getParentRegion();
-  return {role, numbers.lookup(first), numbers.lookup(last)};
+  return role;
+}
+
+Lifetime Lifetimes::between(Operation *first, Operation *last) {
+  return {getRole(first), numbers.lookup(first), numbers.lookup(last)};
 }
 
 void Lifetimes::collectUsers(Value tile, SmallVectorImpl<Operation *> &users) {
@@ -194,6 +202,34 @@ std::optional<Lifetime> Lifetimes::getUnwritten(AllocRingOp ring) {
   return between(acquire, first);
 }
 
+/// True for a ring of one stage that one role fills and reads, outside of
+/// loops.
+static bool isUsedOnce(AllocRingOp ring) {
+  Operation *some = *ring.getRing().getUsers().begin();
+  return ring.getRing().getType().getDepth() == 1 && ring.getAcross() == 1 &&
+         getRole(some) &&
+         llvm::all_of(ring.getRing().getUsers(), [&](Operation *user) {
+           return getRole(user) == getRole(some) &&
+                  !user->getParentOfType<LoopLikeOpInterface>();
+         });
+}
+
+Lifetime Lifetimes::getOfStage(AllocRingOp ring) {
+  SmallVector<Operation *> users;
+  for (Operation *user : ring.getRing().getUsers()) {
+    if (!isa<AcquireOp, WaitOp>(user))
+      continue;
+    users.push_back(user);
+    for (Value tile : user->getResults())
+      collectUsers(tile, users);
+  }
+  auto [first, last] = std::minmax_element(
+      users.begin(), users.end(), [&](Operation *a, Operation *b) {
+        return numbers.lookup(a) < numbers.lookup(b);
+      });
+  return between(*first, *last);
+}
+
 /// The lowest place that nothing has which holds something at the same time.
 static void place(Placement &placement, ArrayRef<Placement> placed) {
   SmallVector<int64_t> candidates = {0};
@@ -219,8 +255,12 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
     if (limit > 0)
       target.sharedBytes = limit;
     // Barriers lie behind the tiles of their ring, and the next one's tiles
-    // leave a gap of up to a kilobyte; where that does not fit, apart.
-    int64_t end = placeAll(/*apart=*/false);
+    // leave a gap of up to a kilobyte; where that does not fit, apart. So they
+    // do where a block of one chunk has several rings, one after the other.
+    SmallVector<AllocRingOp> rings;
+    kernel.walk([&](AllocRingOp ring) { rings.push_back(ring); });
+    inTurn = rings.size() > 1 && llvm::all_of(rings, isUsedOnce);
+    int64_t end = placeAll(/*apart=*/inTurn);
     if (end > target.sharedBytes)
       end = placeAll(/*apart=*/true);
     kernel.setSharedBytes(end);
@@ -265,8 +305,12 @@ private:
         int64_t behind = apart ? 0 : type.getBarrierBytes();
         placements.push_back({op, "offset", type.getTileBytes() + behind,
                               type.getAlignment(), /*always=*/true});
-        if (apart)
+        if (inTurn) {
+          placements.back().always = false;
+          placements.back().lifetimes = {lifetimes.getOfStage(ring)};
+        } else if (apart) {
           placements.back().unwritten = lifetimes.getUnwritten(ring);
+        }
         if (apart)
           placements.push_back({op, "barriers", type.getBarrierBytes(),
                                 kBarrierBytes, /*always=*/true});
@@ -276,6 +320,9 @@ private:
     });
     return placements;
   }
+
+  /// Rings are used once each, so that their places are free before and behind.
+  bool inTurn = false;
 
   /// No more blocks an SM than its shared memory has room for: registers would
   /// be kept free for blocks that cannot be there.

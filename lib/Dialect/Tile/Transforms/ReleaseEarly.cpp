@@ -8,6 +8,8 @@
 
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
+#include "llvm/ADT/SetVector.h"
+
 namespace mlir::wyvern::tile {
 #define GEN_PASS_DEF_TILERELEASEEARLYPASS
 #include "wyvern/Dialect/Tile/Transforms/Passes.h.inc"
@@ -66,6 +68,33 @@ static Operation *findLast(ArrayRef<Operation *> ops, Block &block) {
   return last;
 }
 
+/// Returns what `moved` is made of and stands behind `place` in its block,
+/// numbers that something else there reads first, in their order. Nothing if
+/// some of that does more than compute.
+static std::optional<SmallVector<Operation *>> findNeeded(Operation *moved,
+                                                          Operation *place) {
+  llvm::SetVector<Operation *> needed;
+  auto add = [&](Operation *op) {
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands()) {
+        Operation *def = operand.getDefiningOp();
+        if (def && def->getBlock() == place->getBlock() &&
+            place->isBeforeInBlock(def))
+          needed.insert(def);
+      }
+    });
+  };
+  add(moved);
+  for (size_t i = 0; i < needed.size(); ++i)
+    add(needed[i]);
+  if (!llvm::all_of(needed, [](Operation *op) { return isPure(op); }))
+    return std::nullopt;
+  SmallVector<Operation *> ordered = needed.takeVector();
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return ordered;
+}
+
 namespace {
 struct ReleaseEarly : tile::impl::TileReleaseEarlyPassBase<ReleaseEarly> {
   using TileReleaseEarlyPassBase::TileReleaseEarlyPassBase;
@@ -91,13 +120,21 @@ private:
       return;
     // What waits for the place to be free comes with it.
     SmallVector<Operation *> moved = {release};
+    llvm::SetVector<Operation *> numbers;
     while (Operation *next = moved.back()->getNextNode()) {
       if (!next->hasAttr(kBehindReleaseAttr))
         break;
+      std::optional<SmallVector<Operation *>> needed = findNeeded(next, last);
+      if (!needed)
+        break;
+      numbers.insert_range(*needed);
       moved.push_back(next);
     }
-    for (Operation *op : llvm::reverse(moved))
+    moved.insert(moved.begin(), numbers.begin(), numbers.end());
+    for (Operation *op : moved) {
       op->moveAfter(last);
+      last = op;
+    }
     ++numEarlier;
   }
 };

@@ -85,8 +85,9 @@ static Operation *findCut(Block &block, Operation *end) {
   return cut;
 }
 
-/// Returns the operation with which the last carry is known, and the releases
-/// right behind it: the sooner a stage goes back, the better.
+/// Returns the operation with which the last carry is known, and what is right
+/// behind it of stores of that, which are branches and stand beside no product,
+/// and of releases: the sooner a stage goes back, the better.
 static Operation *findSettled(Block &block) {
   Operation *settled = nullptr;
   for (Value carry : block.getTerminator()->getOperands()) {
@@ -95,7 +96,13 @@ static Operation *findSettled(Block &block) {
         (!settled || settled->isBeforeInBlock(def)))
       settled = def;
   }
-  while (settled && isa<ReleaseOp>(settled->getNextNode()))
+  if (!settled)
+    return nullptr;
+  for (Operation &op :
+       llvm::make_range(std::next(settled->getIterator()), block.end()))
+    if (op.hasAttr(kSettlesAttr))
+      settled = &op;
+  while (isa<ReleaseOp>(settled->getNextNode()))
     settled = settled->getNextNode();
   return settled;
 }

@@ -71,7 +71,15 @@ def Delta_ChunkScanOp
       of which are the init's. A sequence with read[n] < `first` is padding: it has no
       tokens, and its out rows are zero. Where write[n] < `first`, or `write` is empty,
       nothing is written. `lengths`, if it is not empty, cuts sequence n to its first
-      lengths[n] tokens.
+      lengths[n] tokens. With `else zeros` a sequence that reads no slot is no padding:
+      it begins with zeros.
+    * Kept states: `keep` has an entry for each slot of a `chunk` dimension, or is empty. The
+      carries behind chunk c of sequence n also go to slot keep[c'] of the finals, c' the
+      chunk's slot, where that is at least `first`.
+    * Rounding: with `round(seeds)` what leaves for a pool of bf16 is rounded down or up at random,
+      up with the probability that makes its expectation the f32: by 16 bits that are a
+      function of seeds[n], or of 0 if `seeds` is empty, and of the element's number in its slot
+      (docs/serving.md). Otherwise it is rounded to nearest.
 
     The region may hold only: same-shape `arith`/`math` on floats, constants,
     `tensor.empty`, `linalg.{contract, elementwise, broadcast, reduce, transpose,
@@ -108,12 +116,15 @@ def Delta_ChunkScanOp
                        Optional<Delta_Indices>:$read_slots,
                        Optional<Delta_Indices>:$write_slots,
                        Optional<Delta_Indices>:$lengths,
+                       Optional<Delta_Indices>:$keep_slots,
+                       Optional<Delta_Indices>:$seeds,
                        Delta_DirectionAttr:$direction, I64Attr:$chunk,
                        I64Attr:$heads, TypeAttr:$compute,
                        Delta_BindingArrayAttr:$in_bindings,
                        Delta_BindingArrayAttr:$carry_bindings,
                        Delta_BindingArrayAttr:$out_bindings,
-                       DefaultValuedAttr<I64Attr, "0">:$first_slot);
+                       DefaultValuedAttr<I64Attr, "0">:$first_slot,
+                       UnitAttr:$else_zeros);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   // A scan whose carries are one a sequence, or one a run of chunks.
@@ -128,8 +139,9 @@ def Delta_ChunkScanOp
               [{
                 build($_builder, $_state, outs, finals, ins, inits, cu_seqlens,
                       ::mlir::Value(), ::mlir::Value(), ::mlir::Value(),
-                      direction, chunk, heads, compute, in_bindings,
-                      carry_bindings, out_bindings, /*first_slot=*/0);
+                      ::mlir::Value(), ::mlir::Value(), direction, chunk,
+                      heads, compute, in_bindings, carry_bindings, out_bindings,
+                      /*first_slot=*/0, /*else_zeros=*/false);
               }]>,
     OpBuilder<(ins "::mlir::TypeRange":$outs, "::mlir::TypeRange":$finals,
                    "::mlir::ValueRange":$ins, "::mlir::ValueRange":$inits,
@@ -149,6 +161,12 @@ def Delta_ChunkScanOp
   let extraClassDeclaration = sharedClassDeclaration # [{
     /// True if the carries are pools, of which each sequence has a slot.
     bool hasSlots() { return getReadSlots() != nullptr; }
+    /// Takes over where the carries of `other`, which are pools or none, are
+    /// read, written and kept, how they are rounded and how long its sequences
+    /// are.
+    void setSlots(ChunkScanOp other);
+    /// Says that carries are no pools.
+    void removeSlots();
   }];
 }
 

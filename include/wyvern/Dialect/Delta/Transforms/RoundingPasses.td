@@ -40,7 +40,9 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     the exponents of f32; those of f16 cannot hold them. Gates below -64 / (near / 2)
     count as that there, so that with 8 near tokens decays are right to 1.1e-7.
 
-    Decay products of one chunk share their factors. Others are left alone.
+    Decay products of one chunk share their factors. Those that are terms of one sum,
+    with the same factor for their rows, are added up before they are multiplied by it:
+    a tensor core adds the second to the first. Others are left alone.
 
     Before (types left out):
 
@@ -73,6 +75,8 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
   ];
   let statistics = [
     Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
+    Statistic<"numJoined", "num-joined",
+              "decay products added to others before these are scaled">,
   ];
 }
 
@@ -156,6 +160,57 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
   ];
   let statistics = [
     Statistic<"numSplit", "num-split", "maps made for parts of channels">,
+  ];
+}
+
+def GroupTermsPass : Pass<"delta-group-terms"> {
+  let summary = "the gradient of a decay a channel out of those of its factors";
+  let description = [{
+    Each gate stands between the rows of a product that come before it and those that
+    come behind. Its gradient adds up, over rows and channels, factors times gradients
+    that are there: with dq the gradient of the queries, and dk that of keys, of which
+    what the rows get as those behind a gate (e) is added and what they get as those
+    before it (w) is taken off,
+
+    ```
+    d_g = running sum over this and later rows of (q * dq + k * (e - w)) + other terms
+    ```
+
+    Derived one rule at a time, every term has a product and a running sum of its own.
+    This pass finds which terms of the sums dq and dk those of d_g are of. It groups dk as
+    e + w and makes d_g of the groups: one running sum over later rows is left, and
+    products that end in one group can be one sum from the beginning
+    (`delta-halve-decay`). Terms of a running sum over earlier rows (what the next state
+    takes of keys) stay apart. Where some term of d_g is of no such sum, the map is left as
+    it is.
+
+    Before (types left out):
+
+    ```mlir
+    %0 = arith.mulf %Q, %dq
+    %1 = arith.mulf %K, %x
+    %2 = arith.subf %0, %1
+    %a = delta.cumsum reverse %2
+    %3 = arith.mulf %K, %y
+    %b = delta.cumsum reverse %3
+    %dg = arith.subf %a, %b
+    %dk = arith.addf %x, %y
+    ```
+
+    After:
+
+    ```mlir
+    %dk = arith.addf %x, %y
+    %0 = arith.mulf %Q, %dq
+    %1 = arith.mulf %K, %dk
+    %2 = arith.subf %0, %1
+    %dg = delta.cumsum reverse %2
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"numGrouped", "num-grouped",
+              "gradients of a decay made of those of its factors">,
   ];
 }
 

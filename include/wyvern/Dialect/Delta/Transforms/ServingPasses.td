@@ -44,7 +44,8 @@ def FormStepPass : Pass<"delta-form-step"> {
     ```
 
     A state is carried in the compute type from token to token, so T tokens at once give the
-    bits of T steps where the pool has that type.
+    bits of T steps where the pool has that type. A pool of bf16 is rounded to nearest, or with
+    `state-rounding=stochastic` by `seeds`, a number a sequence.
 
     Before:
 
@@ -87,6 +88,8 @@ def FormStepPass : Pass<"delta-form-step"> {
            "element type of read_slots, write_slots and lengths: i32 or i64">,
     Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
            "the first slot that is one: what is below means padding">,
+    Option<"stateRounding", "state-rounding", "std::string", /*default=*/"\"nearest\"",
+           "of a pool of bf16: nearest or stochastic">,
     ListOption<"prologue", "prologue", "std::string",
                "what the step computes of its operands: conv, norm, gates, decay, rates, scale">,
     ListOption<"epilogue", "epilogue", "std::string",
@@ -97,6 +100,64 @@ def FormStepPass : Pass<"delta-form-step"> {
   let statistics = [
     Statistic<"numFormed", "num-formed", "functions turned into steps">,
     Statistic<"numSolves", "num-solves", "steps with a triangular solve">,
+  ];
+}
+
+def PoolStatesPass : Pass<"delta-pool-states"> {
+  let summary = "have sequences begin and end in slots of a pool of states";
+  let description = [{
+    A function of one chunk program, @f, becomes @f_prefill: that of prompts, whose states lie in
+    the pool that steps of decoding advance (`delta-form-step`).
+
+    * `initial_state` becomes `state`, the pool: [slots, HV, K, V], of `state-type`. Its
+      strides are the caller's, so a pool [slots, HV, V, K] is another view of that. The result
+      `state`, which has its name, is the pool with the states after the last tokens: a kernel
+      writes it in place.
+    * `read_slots` and `write_slots` say where the state of each sequence is read and
+      written; a slot below `first-slot` is none. A sequence that reads none begins with
+      zeros. Of one that writes none, or with an empty `write_slots`, the state is nowhere.
+    * With `keep` the function is @f_prefill_keep, and takes `keep_slots`, an entry for each
+      chunk as a `chunk` dimension has: a slot that the state behind that chunk goes to as
+      well, or none.
+    * With `state-rounding=stochastic` it takes `seeds`, a number a sequence, as a step does.
+
+    A function whose chunk programs carry something else, or whose state is not its own
+    argument and result, is an error: it has no state that a pool could hold.
+
+    Before:
+
+    ```mlir
+    func.func @f(%q, %k, %v, %beta, %initial_state, %cu_seqlens) -> (o, final_state) {
+      %o, %sT = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32 ins(...)
+          carry(%S = %initial_state[seq, head, _, _] : tensor<?x2x64x64xf32>)
+          cu_seqlens(%cu_seqlens) ...
+    ```
+
+    After:
+
+    ```mlir
+    func.func @f_prefill(%q, %k, %v, %beta, %cu_seqlens, %state, %read_slots, %write_slots)
+        -> (o, state) {
+      %o, %state_1 = delta.chunk_scan forward chunk = 64 heads = 2 compute = f32 ins(...)
+          carry(%S = %state[slot, head, _, _] : tensor<?x2x64x64xf32>)
+          slots(%read_slots, %write_slots : tensor<?xi32>, first = 0, else zeros)
+          cu_seqlens(%cu_seqlens) ...
+    ```
+  }];
+  let options = [
+    Option<"stateType", "state-type", "std::string", /*default=*/"\"f32\"",
+           "element type of the pool: f32 or bf16; an f64 layer's is f64">,
+    Option<"slotType", "slot-type", "std::string", /*default=*/"\"i32\"",
+           "element type of read_slots, write_slots and keep_slots: i32 or i64">,
+    Option<"firstSlot", "first-slot", "int64_t", /*default=*/"0",
+           "the first slot that is one: what is below means none">,
+    Option<"stateRounding", "state-rounding", "std::string", /*default=*/"\"nearest\"",
+           "of a pool of bf16: nearest or stochastic">,
+    Option<"keep", "keep", "bool", /*default=*/"false",
+           "take slots for the states behind chunks, too">,
+  ];
+  let statistics = [
+    Statistic<"numPooled", "num-pooled", "chunk programs whose states lie in a pool">,
   ];
 }
 

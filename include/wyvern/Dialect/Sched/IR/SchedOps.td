@@ -31,13 +31,18 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     ins, outs, inits and finals in memory, in this order. Rows of an out that no
     sequence owns are zero.
 
-    `slots` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
+    `slots`, `keep`, `round` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
 
     With `cluster` the `split` blocks of a head and a sequence or slot are one cluster:
     they run at once, and hand each other tiles through channels `across` blocks. Roles
     that sum over the split dimension, which otherwise no role of a kernel with several
     parts can do, then have all of it in each block. Such a role does the same in each
     block, and the first one stores what it makes; one that is `divided` does a part.
+
+    With heads `in pairs` the blocks of two neighbouring heads are one cluster. An out of
+    half as many heads has the sum of a pair's tiles: those of the first head, rounded to
+    the tensor's type, plus those of the second, rounded too, and the sum rounded. Each
+    block sends the other one half of its columns, so no head has a copy of its own.
 
     The region holds channels, then roles, and constants. Constraints (numbered K..):
     docs/sched.md.
@@ -74,6 +79,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Optional<Delta_Indices>:$read_slots,
                        Optional<Delta_Indices>:$write_slots,
                        Optional<Delta_Indices>:$lengths,
+                       Optional<Delta_Indices>:$keep_slots,
+                       Optional<Delta_Indices>:$seeds,
                        StrAttr:$kernel_name, I64Attr:$heads, I64Attr:$split,
                        Sched_GridOverAttr:$over, I64Attr:$run, I64Attr:$chunk,
                        TypeAttr:$compute, I64Attr:$min_blocks,
@@ -81,7 +88,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Delta_BindingArrayAttr:$init_bindings,
                        Delta_BindingArrayAttr:$out_bindings,
                        DefaultValuedAttr<I64Attr, "0">:$first_slot,
-                       UnitAttr:$cluster);
+                       UnitAttr:$else_zeros, UnitAttr:$cluster,
+                       UnitAttr:$pairs);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);
@@ -104,6 +112,12 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     auto getRoles() { return getBlock().getOps<RoleOp>(); }
     /// The role of that name, or null.
     RoleOp findRole(::llvm::StringRef name);
+    /// Blocks that run at once and reach each other: 1 where they share nothing.
+    int64_t getClusterBlocks() {
+      return getCluster() ? static_cast<int64_t>(getSplit()) : getPairs() ? 2 : 1;
+    }
+    /// True for an out of half as many heads as the grid has.
+    bool isPairSum(::mlir::BlockArgument out);
   }];
 }
 
@@ -165,9 +179,10 @@ def Sched_RoleOp : Sched_Op<"role", [
     its threads so that a row of the state is summed by a few lanes, and it loads and
     stores them itself. It suits chunks of one token, for which a tensor core's tile is
     nearly empty. It is alone in its kernel, which has no channels (K46). With
-    `share_rows` a token's rows are loaded a token ahead, each element by one thread, and
-    reach the others through shared memory: what a row passes through in front of all else
-    (`delta.conv_row`) is then computed once a block, and no token waits for its rows.
+    `share_rows n` rows are loaded by one thread an element, those of n tokens at once, and
+    reach the others through shared memory, so that the tokens between wait for none; what a
+    row passes through in front of all else (`delta.conv_row`) is computed once a block. In a
+    call of one token each thread loads its own rows where nothing asks for that.
 
     A `divided` role of a kernel with `cluster` does a part in each block: an equal part
     of the dimension that matrices which it stores have, and that it neither sums over
@@ -184,7 +199,8 @@ def Sched_RoleOp : Sched_Op<"role", [
                        DefaultValuedAttr<I64Attr, "1">:$copies,
                        OptionalAttr<I64Attr>:$registers,
                        OptionalAttr<StrAttr>:$within, UnitAttr:$on_cores,
-                       UnitAttr:$share_rows, UnitAttr:$divided);
+                       OptionalAttr<I64Attr>:$share_rows,
+                       UnitAttr:$divided);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?
@@ -321,14 +337,19 @@ def Sched_PutOp : Sched_Op<"put"> {
     the chunk. Those of `depth` ahead, the most that there are (K42), take the place of
     the running chunk's: they are put when the other role has done with these.
 
+    A `late` put of such a role is done where the other one gets the tiles, behind all
+    that it does before that: the tiles may then lie where others did that it has done
+    with. It is for blocks of one chunk, which no put of another chunk delays (K51).
+
     Example: see `sched.kernel`.
   }];
   let arguments = (ins Variadic<Delta_FloatTensor>:$tiles,
                        Arg<Sched_ChannelType, "",
                            [MemRead, MemWrite]>:$channel,
-                       DefaultValuedAttr<I64Attr, "0">:$ahead);
+                       DefaultValuedAttr<I64Attr, "0">:$ahead,
+                       UnitAttr:$late);
   let assemblyFormat = [{
-    $tiles `to` $channel (`ahead` $ahead^)? attr-dict
+    $tiles `to` $channel (`ahead` $ahead^)? (`late` $late^)? attr-dict
     `:` type($channel) `,` type($tiles)
   }];
   let hasVerifier = 1;

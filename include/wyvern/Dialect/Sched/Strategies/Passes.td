@@ -79,9 +79,10 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     What it takes is the time to read and to write the states, so what counts is that many
     reads are in flight: the parts are so large that the role's threads hold `elements`
     elements of the state each, and `min_blocks` is what the registers then leave room
-    for. Rows that pass through a convolution are computed once a block, an element a
+    for. Rows are loaded for `rows` tokens at once, `share_rows`, so that a draft waits for
+    them less often, unless those of the keys are many. Rows that pass through a convolution are computed once a block, an element a
     thread, and a step that sums over the split dimension (the norm of an epilogue) has its blocks wait for
-    each other in every token, as a cluster: in both cases the role has `share_rows`.
+    each other in every token, as a cluster: both share rows in a call of one token, too.
 
     A program of other chunks, or without slots, is left for other strategies, with a
     remark.
@@ -113,9 +114,9 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
            "most warps of a block">,
     Option<"elements", "elements", "int64_t", /*default=*/"64",
            "elements of the state that a thread holds">,
-    Option<"shareRows", "share-rows", "bool", /*default=*/"false",
-           "bring a token's rows through shared memory, a token ahead, though nothing in "
-           "front of the step asks for it">
+    Option<"rows", "rows", "int64_t", /*default=*/"2",
+           "tokens whose rows are brought through shared memory at once; 0: each thread loads "
+           "its own, where nothing asks for more">
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">,
@@ -230,6 +231,11 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     each has half of the state, hands what it makes to both, and the roles of the map are
     divided. With few heads and sequences twice as many SMs then have work.
 
+    A map behind these that sums an out over pairs of heads, as for two value heads that
+    share a key head, is done with: the blocks of such a pair are a cluster, and hand each
+    other half of what they store, if there is room for that. Of what the chain reads
+    before the map, what it reads last then has one place in the place of two.
+
     Scans that no map follows, those of a map that another program reads from too, and
     kernels that have no room for it are left for `sched-separate`, with a remark.
 
@@ -256,10 +262,14 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"cluster", "cluster", "bool", "false",
-           "two blocks a head and sequence, which are a cluster: for few of them">
+           "two blocks a head and sequence, which are a cluster: for few of them">,
+    Option<"sumPairs", "sum-pairs", "bool", "true",
+           "sums over pairs of heads in the kernel, where there is room">
   ];
   let statistics = [
-    Statistic<"numFused", "fused", "scans fused with the map behind them">
+    Statistic<"numFused", "fused", "scans fused with the map behind them">,
+    Statistic<"numPairSums", "pair-sums",
+              "outs that blocks of a pair of heads sum in the place of a map">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

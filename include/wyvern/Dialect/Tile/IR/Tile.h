@@ -63,6 +63,17 @@ RankedTensorType getTileType(ArrayRef<int64_t> shape, Type element,
 /// The spread of a register tile of the CUDA cores; null for anything else.
 SpreadAttr getSpread(Type type);
 
+/// Returns an earlier argument of the kernel that is the same tensor: what is
+/// read and written in place, of which a launch is told once. Null for others.
+BlockArgument findSameArgument(KernelOp kernel, BlockArgument argument);
+
+/// Elements that a tile in an entry of rows begins at a multiple of: an access
+/// of 16 bytes.
+constexpr int64_t kRowsAlignment = 4;
+
+/// Returns the elements of an entry of rows that these tiles take.
+int64_t getRowsElements(TypeRange tiles);
+
 /// The attribute of a module that says what it is compiled for.
 constexpr StringLiteral kTargetAttr = "tile.target";
 
@@ -109,6 +120,10 @@ constexpr int64_t kFactorScratch = 2624;
 /// Marks a loop of which a round begins before the last one has ended
 /// (`tile-rotate`).
 constexpr llvm::StringLiteral kOverlapRoundsAttr = "tile.overlap_rounds";
+
+/// On a branch that stores what a carry has become: a round of a loop that
+/// `tile-rotate` cuts has it before what no carry needs.
+constexpr llvm::StringLiteral kSettlesAttr = "tile.settles";
 
 /// On what stands behind a tile.release and goes with it where that is moved:
 /// it waits for the stage that is released.

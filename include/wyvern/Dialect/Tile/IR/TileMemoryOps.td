@@ -130,6 +130,56 @@ def Tile_SendOp : Tile_Op<"send"> {
   let hasVerifier = 1;
 }
 
+def Tile_SendColumnsOp : Tile_Op<"send_columns"> {
+  let summary = "part of a register tile's columns to a stage of another block";
+  let description = [{
+    Part number `part` of the columns, as many as the stage's tile has, goes to the stage of
+    block `block` of the cluster, each thread's elements to a place that the same thread
+    of the other block reads (`tile.add_columns`): the stage holds them in no order that
+    something else could read. The other block's stage counts the bytes. Called by a
+    warpgroup between `tile.acquire` and `tile.commit`: no thread waits for another.
+
+    Example:
+
+    ```mlir
+    %t = tile.acquire %ring[%i] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+    tile.send_columns %y[%other] to %other by %t of %ring[%i]
+        : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+          !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Index:$part, Index:$block,
+                       Tile_SmemType:$tile, Tile_RingType:$ring, Index:$index);
+  let assemblyFormat = [{
+    $value `[` $part `]` `to` $block `by` $tile `of` $ring `[` $index `]` attr-dict
+    `:` type($value) `,` type($tile) `,` type($ring)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_AddColumnsOp : Tile_Op<"add_columns"> {
+  let summary = "part of a register tile's columns, plus what another block sent";
+  let description = [{
+    Part number `part` of the columns plus the tile that `tile.send_columns` of another
+    block has sent, rounded to the element type.
+
+    Example:
+
+    ```mlir
+    %z = tile.add_columns %y[%rank], %t
+        : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+          -> tensor<64x64xbf16, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$value, Index:$part, Tile_SmemType:$tile);
+  let results = (outs Tile_AnyTensor:$sum);
+  let assemblyFormat = [{
+    $value `[` $part `]` `,` $tile attr-dict
+    `:` type($value) `,` type($tile) `->` type($sum)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ClearStagesOp : Tile_Op<"clear_stages"> {
   let summary = "zero the rows of a ring's tile that no load writes";
   let description = [{
@@ -423,9 +473,9 @@ def Tile_StoreVectorOp : Tile_Op<"store_vector"> {
 def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
   let summary = "a matrix in any strides from device memory into registers";
   let description = [{
-    Register element (i, j) is `global[coords]` with i added to coordinate `dims[0]`
-    and j to `dims[1]`. A null global reads as zero. Element by element: for states,
-    once a sequence.
+    Register element (i, j) is `global[coords]` with i added to coordinate `dims[0]` and j to
+    `dims[1]`. A null global reads as zero. Element by element: for states, once a sequence; with
+    `pairs` two along j at once, where they lie side by side and all other strides are even.
 
     Example:
 
@@ -436,10 +486,10 @@ def Tile_LoadMatrixOp : Tile_Op<"load_matrix"> {
     ```
   }];
   let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
-                       DenseI64ArrayAttr:$dims);
+                       DenseI64ArrayAttr:$dims, UnitAttr:$pairs);
   let results = (outs Tile_AnyTensor:$value);
   let assemblyFormat = [{
-    $global `[` $coords `]` `dims` $dims attr-dict
+    $global `[` $coords `]` `dims` $dims (`pairs` $pairs^)? attr-dict
     `:` type($global) `->` type($value)
   }];
   let hasVerifier = 1;
@@ -483,9 +533,10 @@ def Tile_StoreMatrixOp : Tile_Op<"store_matrix"> {
     ```
   }];
   let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
-                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims);
+                       Variadic<Index>:$coords, DenseI64ArrayAttr:$dims,
+                       UnitAttr:$pairs);
   let assemblyFormat = [{
-    $value `to` $global `[` $coords `]` `dims` $dims attr-dict
+    $value `to` $global `[` $coords `]` `dims` $dims (`pairs` $pairs^)? attr-dict
     `:` type($value) `,` type($global)
   }];
   let hasVerifier = 1;

@@ -77,6 +77,38 @@ def Tile_StoreSpreadOp : Tile_Op<"store_spread"> {
   let hasVerifier = 1;
 }
 
+def Tile_StochasticTruncOp : Tile_Op<"stochastic_trunc", [Pure]> {
+  let summary = "a tile of f32 rounded to bf16 at random, by a seed";
+  let description = [{
+    Element (i, j) has number 2 `pair` + i `steps[0]` + j `steps[1]`. It is rounded up to the
+    next bf16 where its last 16 bits and 16 random ones, added, carry; else down: its
+    expectation is the f32. The random bits of number n are the low half of h(n / 2), or
+    its high half where n is odd, with
+
+    ```
+    h(m)   = mix(m xor key)        key = mix(low word of seed xor mix(high word + 0x9e3779b9))
+    mix(x): x ^= x >> 16; x *= 0x7feb352d; x ^= x >> 15; x *= 0x846ca68b; x ^= x >> 16
+    ```
+
+    on words of 32 bits. What is infinite stays so, and a NaN is a NaN.
+
+    Example:
+
+    ```mlir
+    %b = tile.stochastic_trunc %s seed %seed pair %first steps [128, 1]
+        : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x128xbf16, #tile.layout<acc>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$source, Index:$seed, Index:$pair,
+                       DenseI64ArrayAttr:$steps);
+  let results = (outs Tile_AnyTensor:$rounded);
+  let assemblyFormat = [{
+    $source `seed` $seed `pair` $pair `steps` $steps attr-dict
+    `:` type($source) `->` type($rounded)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["c", "d"]>]> {
   let summary = "D = C + the sum of A B, on the CUDA cores";
   let description = [{
@@ -189,35 +221,72 @@ def Tile_ConvRowOp
   let hasVerifier = 1;
 }
 
-def Tile_ShareRowsOp : Tile_Op<"share_rows"> {
-  let summary = "spread tiles, spread in another way, through shared memory";
+def Tile_PutRowsOp : Tile_Op<"put_rows"> {
+  let summary = "spread tiles into an entry of a place in shared memory";
   let description = [{
-    Each result has the elements of its tile in f32. Of the threads that hold an element one stores it, all
-    warps of the kernel meet, and each thread loads what it holds of the result.
-    `scratch` is a vector of two halves, each of which holds all tiles: `half` says which one
-    is used, 0 or 1. Between two uses of a half must lie one of the other, so that
-    one meeting is enough: who is there has read what he wanted of the half that comes
-    next.
+    Entry n is row n of `place`; it holds the tiles one behind the other, row-major. Of the
+    threads that hold an element one stores it. Nobody waits: between this and a
+    `tile.get_rows` of other threads lies a `tile.meet`, and one between that and the next
+    tiles that are put there.
 
     Example:
 
     ```mlir
-    %q1, %v1 = tile.share_rows %q, %v half %h through %scratch
-        : !tile.smem<384xf32>,
-          (tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
-           tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>)
-          -> (tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
-              tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>)
+    tile.put_rows %q, %v at %n in %place
+        : !tile.smem<2x192xf32>, tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>,
+          tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
     ```
   }];
-  let arguments = (ins Variadic<Tile_AnyTensor>:$tiles, Index:$half,
-                       Arg<Tile_SmemType, "", [MemRead, MemWrite]>:$scratch);
-  let results = (outs Variadic<Tile_AnyTensor>:$shared);
+  let arguments = (ins Variadic<Tile_AnyTensor>:$tiles, Index:$n,
+                       Arg<Tile_SmemType, "", [MemWrite]>:$place);
   let assemblyFormat = [{
-    $tiles `half` $half `through` $scratch attr-dict
-    `:` type($scratch) `,` functional-type($tiles, $shared)
+    $tiles `at` $n `in` $place attr-dict `:` type($place) `,` type($tiles)
   }];
   let hasVerifier = 1;
+}
+
+def Tile_GetRowsOp : Tile_Op<"get_rows"> {
+  let summary = "the tiles of an entry of a place in shared memory";
+  let description = [{
+    The tiles that the last `tile.put_rows` there has put into entry n, of the same shapes,
+    in any spread: each thread loads what it holds of them.
+
+    Example:
+
+    ```mlir
+    %q, %v = tile.get_rows at %n in %place
+        : !tile.smem<2x192xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
+                                   tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
+    ```
+  }];
+  let arguments = (ins Index:$n, Arg<Tile_SmemType, "", [MemRead]>:$place);
+  let results = (outs Variadic<Tile_AnyTensor>:$tiles);
+  let assemblyFormat = [{
+    `at` $n `in` $place attr-dict `:` type($place) `->` type($tiles)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_AskFirstOp
+    : Tile_Op<"ask_first", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "loads that stand in front of it are issued in front of it";
+  let description = [{
+    A compiler moves a load to where its value is read, which may be behind a wait for
+    something else. Nobody waits here.
+
+    Example: `tile.ask_first`
+  }];
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_MeetOp : Tile_Op<"meet", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "all warps of the kernel wait for each other";
+  let description = [{
+    What any of them has written to shared memory in front of it, all find behind it.
+
+    Example: `tile.meet`
+  }];
+  let assemblyFormat = "attr-dict";
 }
 
 def Tile_KeepOp : Tile_Op<"keep"> {
@@ -254,11 +323,13 @@ def Tile_ClusterArriveOp : Tile_Op<"cluster_arrive", [
   let description = [{
     What a thread has read and written before it, is read and written before what any
     thread of the cluster does behind its `tile.cluster_wait`. Every thread of the kernel arrives and
-    waits in turn.
+    waits in turn. With `of_reads` that holds for what a thread has read and used, and nothing else: it
+    waits for no load or store that is on its way.
 
-    Example: `tile.cluster_arrive`
+    Example: `tile.cluster_arrive of_reads`
   }];
-  let assemblyFormat = "attr-dict";
+  let arguments = (ins UnitAttr:$of_reads);
+  let assemblyFormat = "(`of_reads` $of_reads^)? attr-dict";
   let hasVerifier = 1;
 }
 

@@ -11,5 +11,6 @@ include "wyvern/Dialect/Tile/IR/TileLaunchOps.td"
 include "wyvern/Dialect/Tile/IR/TileRegisterOps.td"
 include "wyvern/Dialect/Tile/IR/TileSpreadOps.td"
 include "wyvern/Dialect/Tile/IR/TileTarget.td"
+include "wyvern/Dialect/Tile/IR/TileTokenOps.td"
 
 #endif // WYVERN_DIALECT_TILE_IR_TILE

@@ -310,8 +310,8 @@ func.func @kernel_k47(%x: tensor<?x?x2x64xbf16>) {
 
 // -----
 
-func.func @kernel_k51(%x: tensor<?x?x3x64xbf16>) {
-  // expected-error @+1 {{(K51) has heads in pairs: expected an even number of heads and a split of 1, found 3 and 1}}
+func.func @kernel_k54(%x: tensor<?x?x3x64xbf16>) {
+  // expected-error @+1 {{(K54) has heads in pairs: expected an even number of heads and a split of 1, found 3 and 1}}
   %y = sched.kernel "k" grid(heads = 3 in pairs, split = 1, over = sequences) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x3x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x3x64xbf16>) {
@@ -447,11 +447,11 @@ func.func @role_k50(%x: tensor<?x?x2x64xbf16>) {
 
 // -----
 
-func.func @role_k51(%x: tensor<?x?x2x64xbf16>) {
+func.func @role_k53(%x: tensor<?x?x2x64xbf16>) {
   %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
-    // expected-error @+1 {{(K51) has share_rows 65: expected from 1 to 64 tokens whose rows are there at once}}
+    // expected-error @+1 {{(K53) has share_rows 65: expected from 1 to 64 tokens whose rows are there at once}}
     sched.role "plain" warps 4 on_cores share_rows 65 {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<1x64xf32>
@@ -1019,7 +1019,7 @@ func.func @put_k21(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>) {
 
 // -----
 
-func.func @put_k51(%x: tensor<?x?x2x64xbf16>) {
+func.func @put_k55(%x: tensor<?x?x2x64xbf16>) {
   %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = slots of 2) chunk = 64 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
       outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
@@ -1034,7 +1034,7 @@ func.func @put_k51(%x: tensor<?x?x2x64xbf16>) {
     sched.role "load" warps 1 within "copy" {
       sched.each_chunk forward valid(%n) {
         %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
-        // expected-error @+1 {{(K51) is late: expected a role within the only one that gets the tiles, none ahead, and a kernel over slots of 1; others would wait for it, or another chunk's tiles would}}
+        // expected-error @+1 {{(K55) is late: expected a role within the only one that gets the tiles, none ahead, and a kernel over slots of 1; others would wait for it, or another chunk's tiles would}}
         sched.put %X to %c late : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
         sched.yield
       }

@@ -147,7 +147,7 @@ static LogicalResult verifyOnCores(KernelOp kernel) {
                 "their rows from channels";
     if (auto rows = role.getShareRows(); rows && (*rows < 1 || *rows > 64))
       return role.emitOpError()
-             << "(K51) has share_rows " << *rows
+             << "(K53) has share_rows " << *rows
              << ": expected from 1 to 64 tokens whose rows are there at once";
     if (role.getOnCores() && (!llvm::hasSingleElement(kernel.getRoles()) ||
                               !kernel.getChannels().empty() ||
@@ -200,7 +200,7 @@ static LogicalResult verifyPairs(KernelOp kernel) {
   if (kernel.getPairs() && (kernel.getHeads() % 2 != 0 ||
                             kernel.getSplit() != 1 || kernel.getCluster()))
     return kernel.emitOpError()
-           << "(K51) has heads in pairs: expected an even number of heads and "
+           << "(K54) has heads in pairs: expected an even number of heads and "
               "a split of 1, found "
            << static_cast<int64_t>(kernel.getHeads()) << " and "
            << static_cast<int64_t>(kernel.getSplit());

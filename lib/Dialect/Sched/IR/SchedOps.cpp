@@ -344,7 +344,7 @@ static LogicalResult verifyLate(PutOp put) {
       kernel.getOver() == GridOver::slots && kernel.getRun() == 1)
     return success();
   return put.emitOpError()
-         << "(K51) is late: expected a role within the only one that gets the "
+         << "(K55) is late: expected a role within the only one that gets the "
             "tiles, none ahead, and a kernel over slots of 1; others would "
             "wait for it, or another chunk's tiles would";
 }

@@ -339,7 +339,7 @@ def Sched_PutOp : Sched_Op<"put"> {
 
     A `late` put of such a role is done where the other one gets the tiles, behind all
     that it does before that: the tiles may then lie where others did that it has done
-    with. It is for blocks of one chunk, which no put of another chunk delays (K51).
+    with. It is for blocks of one chunk, which no put of another chunk delays (K55).
 
     Example: see `sched.kernel`.
   }];

@@ -85,6 +85,14 @@ static int64_t countGateBlocks(delta::ChunkMapOp map) {
              : kMapBlocks;
 }
 
+/// True if the warps that compute `map` load its ins, too. A warp to load would
+/// hold as many registers as one that computes, and wait like these: nothing is
+/// loaded ahead. Two blocks of four warps leave each other all the registers
+/// that a thread can have.
+static bool loadsWithin(delta::ChunkMapOp map) {
+  return sumsRows(map) || map->hasAttr(delta::kExactAttr);
+}
+
 /// Returns how the blocks of `program` divide its work.
 static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
   if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
@@ -168,7 +176,10 @@ public:
         loc(program.getLoc()), ins(findReadIns(program)) {
     if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
       fetched = findFetchedIns(map);
-      phases = findGainfulPhases(map);
+      // Tiles of the second phase take places that warps of the first have
+      // left, which these alone know, of the one chunk that a block has.
+      if (loadsWithin(map) && !visitsRuns(map))
+        phases = findGainfulPhases(map);
     }
     // A number a head has no place in a channel.
     for (unsigned in : ins)
@@ -184,11 +195,8 @@ public:
     builder.setInsertionPointToEnd(&kernel.getBlock());
     addChannels(depth);
     RoleOp compute = addCompute(), load = addLoad();
-    // A warp to load would hold as many registers as one that computes, and
-    // wait like these: nothing is loaded ahead. Two blocks of four warps leave
-    // each other all the registers that a thread can have.
     auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
-    if (map && (sumsRows(map) || map->hasAttr(delta::kExactAttr)))
+    if (map && loadsWithin(map))
       load.setWithin(compute.getRoleName());
     if (groups > 1) {
       compute.setSplit(groups);

@@ -214,11 +214,13 @@ def check_rounding(torch, folder, name):
                 if turned:
                     state, lying = np.ascontiguousarray(state.swapaxes(-1, -2)), lying.swapaxes(-1, -2)
                 seed = int(seeds[1 if slot == 8 else n])
-                # What these make of an element is one of what is close to its f32.
+                # What these make of an element is one of what is close to its f32: of sums that cancel, which have
+                # lost their last places, what is as close as a sum of numbers around 1 is exact.
                 near = np.stack([rounded((state.view(np.int32) + d).view(np.float32), seed) for d in (-64, 0, 64)])
-                off = (near != lying).all(0).sum()
+                gap = np.abs((lying.astype(np.uint32) << 16).view(np.float32) - state)
+                off = ((near != lying).all(0) & (gap > 1e-5)).sum()
                 differs = (near[1] != lying).sum()
-                assert off == 0 and differs <= 1e-3 * lying.size, (name, entry, variant, slot, int(off), int(differs))
+                assert off == 0 and differs <= 1e-3 * lying.size, (name, entry, variant, slot, int(off), int(differs), gap.max())
                 count += 1
     return count
 

@@ -405,6 +405,16 @@ def test_gpu_dims_without_the_compiler(monkeypatch):
     assert _programs.kernel_dims(90, 192) == (96, 192)
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_gpu_dims_are_compiled(monkeypatch, dynamic):
+    monkeypatch.setattr(_programs, "_HAS_COMPILER", False)
+    scale = lambda x: x * sum(_programs.kernel_dims(*x.shape))
+    compiled = torch.compile(scale, fullgraph=True, dynamic=dynamic, backend="eager")
+    for shape in ((60, 100), (70, 100)):
+        x = torch.randn(shape)
+        assert torch.equal(compiled(x), scale(x))
+
+
 def test_gpu_second_derivatives(gpu):
     data = make(key_dim=64, value_dim=64)
     o, _ = chunk_gated_delta_rule(**data)

@@ -27,10 +27,16 @@ def kernel_dims(key_dim, value_dim):
     return tuple(next((n for n in _PREBUILT_DIMS if dim <= n), dim) for dim in (key_dim, value_dim))
 
 
-@functools.cache
+# torch.compile does not trace how folders are read.
+@torch.compiler.assume_constant_result
 def _dims_there():
+    return _find_dims()
+
+
+@functools.cache
+def _find_dims():
     """What bundles are there is asked once a process."""
-    return bundles.find_head_dims()
+    return tuple(bundles.find_head_dims())
 
 
 def _round_up(dim, multiple):

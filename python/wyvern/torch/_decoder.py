@@ -18,7 +18,7 @@ from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
 from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
 from ._op import op
-from ._ops import library
+from ._ops import define_op
 from ._programs import target_of
 from ._prompts import Prompts
 
@@ -49,15 +49,12 @@ class _Programs:
         # Windows of a convolution are written, too.
         kinds = {x: f"Tensor(w{i}!)" if inputs[x].in_place else "Tensor" for i, x in enumerate(self.operands)}
         tensors = ", ".join(f"{kind} {x}" for x, kind in kinds.items())
-        library.define(
+        self.op = define_op(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
             "Tensor? lengths, Tensor? seeds=None) -> Tensor",
-            tags=(torch.Tag.pt2_compliant_tag,),
+            self.run,
+            self.shape,
         )
-        for key in ("CPU", "CUDA"):
-            library.impl(name, self.run, key)
-        torch.library.register_fake(f"wyvern::{name}", self.shape, lib=library)
-        self.op = getattr(torch.ops.wyvern, name).default
         self._prompts: Optional[Prompts] = None
 
     def prompts(self) -> Prompts:

@@ -22,6 +22,16 @@ from ._programs import program_for
 library = torch.library.Library("wyvern", "DEF")
 
 
+def define_op(schema: str, run: Callable[..., Any], fake: Callable[..., Any]) -> Any:
+    """Defines an op, whose name its schema begins with, that runs the same on the CPU and the GPU; returns it."""
+    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    name = schema.partition("(")[0]
+    for key in ("CPU", "CUDA"):
+        library.impl(name, run, key)
+    torch.library.register_fake(f"wyvern::{name}", fake, lib=library)
+    return getattr(torch.ops.wyvern, name).default
+
+
 class Family(NamedTuple):
     """The three ops of a layer, or of all layers whose sizes the operands tell."""
 

@@ -9,7 +9,7 @@ import torch
 import wyvern
 from wyvern._core import serving
 
-from ._ops import library
+from ._ops import define_op
 from ._programs import target_of
 
 
@@ -28,15 +28,12 @@ class Prompts:
         self.prologue, self.operands = prologue, operands
         self.compiled: dict[tuple[str, bool], Any] = {}
         tensors = ", ".join(f"Tensor {x}" for x in operands)
-        library.define(
+        self.op = define_op(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, Tensor? keep_slots, "
             "Tensor? cu_seqlens, Tensor? seeds=None) -> Tensor",
-            tags=(torch.Tag.pt2_compliant_tag,),
+            self.run,
+            self.shape,
         )
-        for key in ("CPU", "CUDA"):
-            library.impl(name, self.run, key)
-        torch.library.register_fake(f"wyvern::{name}", self.shape, lib=library)
-        self.op = getattr(torch.ops.wyvern, name).default
 
     def add(self, program: Any) -> None:
         """Has GPUs run a program that was loaded. Raises TypeError for one that is not of these prompts."""

@@ -98,21 +98,13 @@ def _differentiate(ctx: Any, d_halo: torch.Tensor) -> Any:
 
 
 def _register() -> None:
-    library = _ops.library
-    runs = {
-        f"{_NAME}(Tensor x, int tokens, {SCHEMA}) -> Tensor": (_forward, _fake),
-        f"{_NAME}_backward(Tensor d_halo, Tensor x, int tokens, {SCHEMA}) -> Tensor": (
-            _backward,
-            lambda d_halo, x, *_: torch.empty_like(x),
-        ),
-    }
-    for schema, (run, fake) in runs.items():
-        library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-        name = schema.partition("(")[0]
-        for key in ("CUDA", "CPU"):
-            library.impl(name, run, key)
-        torch.library.register_fake(f"wyvern::{name}", fake, lib=library)
-    torch.library.register_autograd(f"wyvern::{_NAME}", _differentiate, setup_context=_setup, lib=library)
+    _ops.define_op(f"{_NAME}(Tensor x, int tokens, {SCHEMA}) -> Tensor", _forward, _fake)
+    _ops.define_op(
+        f"{_NAME}_backward(Tensor d_halo, Tensor x, int tokens, {SCHEMA}) -> Tensor",
+        _backward,
+        lambda d_halo, x, *_: torch.empty_like(x),
+    )
+    torch.library.register_autograd(f"wyvern::{_NAME}", _differentiate, setup_context=_setup, lib=_ops.library)
 
 
 _register()

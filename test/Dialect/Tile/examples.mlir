@@ -303,6 +303,23 @@ tile.kernel @send(%i: index, %other: index) grid 2 * slots cluster 2 warps 4 min
   tile.commit %ring[%i] bytes 8192 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
 }
 
+// CHECK-LABEL: tile.kernel @halves
+tile.kernel @halves(%i: index, %rank: index, %other: index) grid 2 * slots cluster 2 warps 4 min_blocks 1 operands ["tokens", "sequences", "sequences"] {
+  %y = arith.constant dense<1.0> : tensor<64x128xbf16, #tile.layout<acc>>
+  %ring = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  tile.sync cluster
+  // CHECK: tile.send_columns %{{.*}}[%{{.*}}] to %{{.*}} by %{{.*}} of %{{.*}}[%{{.*}}] : tensor<64x128xbf16, #tile.layout<acc>>, <64x64xbf16>, <1, [!tile.smem<64x64xbf16>], warps>
+  %t = tile.acquire %ring[%i] : !tile.ring<1, [!tile.smem<64x64xbf16>], warps> -> !tile.smem<64x64xbf16>
+  tile.send_columns %y[%other] to %other by %t of %ring[%i]
+      : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>,
+        !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  tile.commit %ring[%i] bytes 8192 : !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
+  // CHECK: tile.add_columns %{{.*}}[%{{.*}}], %{{.*}} : tensor<64x128xbf16, #tile.layout<acc>>, <64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  %z = tile.add_columns %y[%rank], %t
+      : tensor<64x128xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>
+        -> tensor<64x64xbf16, #tile.layout<acc>>
+}
+
 // CHECK-LABEL: func.func @subview_of_rows
 func.func @subview_of_rows(%t: !tile.smem<128x128xbf16>, %w: index) {
   // CHECK: tile.subview %{{.*}}[%{{.*}}] : <128x128xbf16> -> <64x128xbf16, of 128>

@@ -97,7 +97,7 @@ TEST_F(ChunkRegionTest, GatedDeltaNetBackward) {
 // The closed set (constraint 8 of chunk programs in docs/spec.md). An operation
 // that is added to the dialect has to be put on one side.
 TEST_F(ChunkRegionTest, TheSetIsClosed) {
-  const llvm::StringSet<> outside = {"delta.chunk_map", "delta.chunk_scan",
+  const llvm::StringSet<> outside = {"delta.chunk_map",  "delta.chunk_scan",
                                      "delta.recurrence", "delta.running_sum",
                                      "delta.sum_tokens", "delta.yield"};
   const llvm::StringSet<> upstream = {"arith.constant",   "linalg.broadcast",

@@ -123,6 +123,7 @@ def test_memory():
     sizes = lambda *dims, **more: delta_rule_spec("none", 1, 1, *dims, "bf16", **more)
     assert bytes_of_states(sizes(128, 128)) == 1024
     assert bytes_of_states(sizes(96, 192)) <= MOST_BYTES < bytes_of_states(sizes(256, 256))
+    assert bytes_of_states(sizes(128, 128) | {"levels": "log", "max_tokens": 1024}) == 11 * 1024
 
 
 def test_a_state_that_is_too_large():

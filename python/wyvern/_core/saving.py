@@ -30,4 +30,7 @@ def bytes_of_states(spec: PlainSpec) -> float:
     rows that it takes, the attention within the chunk, and the factor, in 16 bits."""
     key, value = spec["dims"]["key"], spec["dims"]["value"]
     parts = max(step.get("max_rate", 1) for step in spec["steps"])
-    return float(2 * (key * value / CHUNK + value + CHUNK + parts * CHUNK))
+    # With levels a value head has a state, and all that goes with it, for each.
+    has_levels = spec.get("levels", "none") != "none"
+    levels = (spec["max_tokens"] - 1).bit_length() + 1 if has_levels else 1
+    return float(2 * levels * (key * value / CHUNK + value + CHUNK + parts * CHUNK))

@@ -9,7 +9,7 @@ import torch
 import wyvern
 from wyvern._core.bundles import digest
 from wyvern._core.layers import PlainSpec
-from wyvern._core.op import bind, python_signature, read_spec, refuse_states, shapes_in_words, sign
+from wyvern._core.op import bind, python_signature, read_spec, refuse_states, shapes_in_words
 from wyvern._core.specs import Spec
 
 from . import _direct, _ops, _transforms
@@ -151,6 +151,4 @@ def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) ->
 
 
 def _make(name: str, spec: PlainSpec, bundle: Any) -> _ops.Family:
-    dtype_of = lambda _, dtype: spec | {"dtype": dtype}
-    family = _ops.Family(name, sign(spec, bundle), (), dtype_of, bundle)
-    return ranks.register(_ops.register(family))
+    return ranks.register(_ops.register(_ops.of_spec(name, spec, bundle)))

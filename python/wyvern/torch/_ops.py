@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from wyvern._core.layers import PlainSpec
+from wyvern._core.op import sign
 from wyvern._core.signature import Signature
 
 from . import _autograd
@@ -46,6 +47,11 @@ class Family(NamedTuple):
     def sizes_of(self, operands: Sequence[torch.Tensor]) -> tuple[int, ...]:
         """Returns the sizes that a program for these operands is compiled for; fewer of malformed ones."""
         return tuple(n for i in self.sized_by for n in operands[i].shape[2:])
+
+
+def of_spec(name: str, spec: PlainSpec, bundle: Any = None) -> Family:
+    """Returns the ops of one layer, of these sizes; on GPUs those of its `bundle`, if there is one."""
+    return Family(name, sign(spec, bundle), (), lambda _, dtype: spec | {"dtype": dtype}, bundle)
 
 
 # What the ops are of, by name. An op stays for as long as the process does.

@@ -16,13 +16,10 @@ import wyvern
 from wyvern._core import serving
 from wyvern._core.bundles import digest
 from wyvern._core.layers import STATES, PlainSpec
-from wyvern._core.op import sign
 from wyvern._core.saving import save_of
 
 from . import _ops, _programs
-from ._tensors import NAMES
-
-_NARROW = (torch.bfloat16, torch.float16)
+from ._tensors import NAMES, NARROW
 
 
 class Twin(NamedTuple):
@@ -34,7 +31,6 @@ class Twin(NamedTuple):
 
 _twins: dict[tuple[Any, ...], Optional[Twin]] = {}
 _lock = threading.Lock()
-
 
 Ops = tuple[_ops.Family, tuple[torch.Tensor, ...]]
 
@@ -61,7 +57,7 @@ def saving_if_known(family: _ops.Family, operands: tuple[torch.Tensor, ...]) -> 
 
 def _may_save_states(family: _ops.Family, q: torch.Tensor) -> bool:
     """Whether the ops of a family are not those of one program, and operands are those of a GPU's."""
-    return family.bundle is None and _runs_on(q.device) and q.dtype in _NARROW
+    return family.bundle is None and _runs_on(q.device) and q.dtype in NARROW
 
 
 def _as_twin(twin: Optional[Twin], family: _ops.Family, operands: tuple[torch.Tensor, ...]) -> Ops:
@@ -100,6 +96,5 @@ def _make(family: _ops.Family, spec: PlainSpec, device: torch.device) -> Optiona
     name = f"{spec['name']}_{digest(program.manifest)}"
     made = _ops.families.get(name)
     if made is None:
-        of_type = lambda _, dtype: spec | {"dtype": dtype}
-        made = _ops.register(_ops.Family(name, sign(spec, program), (), of_type, program))
+        made = _ops.register(_ops.of_spec(name, spec, program))
     return Twin(made, tuple(map(family.signature.names.index, made.signature.names)))

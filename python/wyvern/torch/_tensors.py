@@ -19,7 +19,7 @@ NAMES = {
     torch.int64: "i64",
 }
 dtypes = {name: dtype for dtype, name in NAMES.items()} | {"u8": torch.uint8}
-_NARROW = (torch.bfloat16, torch.float16)
+NARROW = (torch.bfloat16, torch.float16)
 
 empty = torch.empty
 
@@ -59,7 +59,7 @@ def stream(device: torch.device) -> int:
 
 
 def widen(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.float() if tensor.dtype in _NARROW else tensor
+    return tensor.float() if tensor.dtype in NARROW else tensor
 
 
 # The cu_seqlens that have been looked at, and the version of their values then: the

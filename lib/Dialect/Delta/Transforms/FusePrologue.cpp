@@ -43,17 +43,6 @@ static bool keepsZero(Operation *op) {
   return isa<arith::MulFOp, arith::AddFOp, arith::SubFOp, arith::NegFOp>(op);
 }
 
-/// Returns the region's tile of `tensor` by `binding`: of an in that is there,
-/// or of a new one.
-static Value findOrAddIn(RewriterBase &rewriter,
-                         ChunkProgramOpInterface program, Value tensor,
-                         BindingAttr binding, Type tile) {
-  for (auto [i, in] : llvm::enumerate(program.getIns()))
-    if (in == tensor && program.getInBinding(i) == binding)
-      return program.getInArg(i);
-  return addIn(rewriter, program, tensor, binding, tile);
-}
-
 /// Computes in number `number` of `program` inside of it, by `op`.
 static void fuse(RewriterBase &rewriter, ChunkProgramOpInterface program,
                  unsigned number, Operation *op) {

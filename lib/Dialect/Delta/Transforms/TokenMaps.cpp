@@ -209,16 +209,6 @@ static bool isCheapMatrix(Value tile) {
          llvm::all_of(def->getOperands(), isCheap);
 }
 
-/// Returns the in of `program` that is `tensor` by `binding`, or a new one.
-static Value findOrAddIn(RewriterBase &rewriter,
-                         ChunkProgramOpInterface program, Value tensor,
-                         BindingAttr binding, Type tile) {
-  for (auto [i, in] : llvm::enumerate(program.getIns()))
-    if (in == tensor && program.getInBinding(i) == binding)
-      return program.getInArg(i);
-  return addIn(rewriter, program, tensor, binding, tile);
-}
-
 /// Returns what sums the products along rows that `reduce` does, as roles on
 /// the CUDA cores have sums; null if it sums something else.
 static Value makeRowSums(OpBuilder &builder, linalg::ReduceOp reduce,

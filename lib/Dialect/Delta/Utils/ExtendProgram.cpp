@@ -33,6 +33,15 @@ BlockArgument delta::addIn(RewriterBase &rewriter,
   return program.getBlock().insertArgument(1 + position, tile, tensor.getLoc());
 }
 
+Value delta::findOrAddIn(RewriterBase &rewriter,
+                         ChunkProgramOpInterface program, Value tensor,
+                         BindingAttr binding, Type tile) {
+  for (auto [i, in] : llvm::enumerate(program.getIns()))
+    if (in == tensor && program.getInBinding(i) == binding)
+      return program.getInArg(i);
+  return addIn(rewriter, program, tensor, binding, tile);
+}
+
 /// The number of results is part of an operation: it is made anew.
 static Operation *createExtended(RewriterBase &rewriter, Operation *program,
                                  Type type, BindingAttr binding) {

@@ -17,6 +17,11 @@ namespace mlir::wyvern::delta {
 BlockArgument addIn(RewriterBase &rewriter, ChunkProgramOpInterface program,
                     Value tensor, BindingAttr binding, Type tile);
 
+/// Returns the region's tile of `tensor` by `binding`: of an in that is there,
+/// or of a new one.
+Value findOrAddIn(RewriterBase &rewriter, ChunkProgramOpInterface program,
+                  Value tensor, BindingAttr binding, Type tile);
+
 /// Adds an out that yields `tile`; the new result. The program is replaced by
 /// one with the same region.
 Value addOut(RewriterBase &rewriter, ChunkProgramOpInterface program,

@@ -18,13 +18,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from .cases import DIM, ROWS
+from .cases import ROWS
 from .peers.base import Run
+from .rules import RULES
 
 
 def bundle_name(case):
-    decay = "head" if case.rule == "gated" else "none"
-    return f"delta_{decay}_h{case.key_heads}x{case.value_heads}_d{DIM}x{DIM}_bf16"
+    decay = RULES[case.rule].decay
+    kind = f"delta_{decay}" if case.rule in ("delta", "gated") else f"{case.rule}_n{case.rows}"
+    return f"{kind}_h{case.key_heads}x{case.value_heads}_d{case.dims[0]}x{case.dims[1]}_bf16"
 
 
 def spec(case):
@@ -32,11 +34,11 @@ def spec(case):
     return {
         "name": bundle_name(case),
         "heads": {"key": case.key_heads, "value": case.value_heads},
-        "dims": {"key": DIM, "value": DIM},
+        "dims": {"key": case.dims[0], "value": case.dims[1]},
         "dtype": "bf16",
-        "decay": "head" if case.rule == "gated" else "none",
-        "scale": DIM**-0.5,
-        "steps": [{"write": "k", "value": "v", "rate": "beta"}],
+        "decay": RULES[case.rule].decay,
+        "scale": case.dims[0] ** -0.5,
+        "steps": RULES[case.rule].steps(case.rows),
     }
 
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What is timed: shapes, the laws of the inputs, and how much faster we have to be.
 
-All heads are 128 x 128, in bf16, with keys and queries of unit norm, values normal and
-rates uniform in (0, 1). The law of the decay is part of a case, since a peer that drops
-what has decayed is fast only where decay is strong:
+In bf16, with keys and queries of unit norm, values normal and rates uniform in (0, 1);
+RWKV-7's a and b are those of its layer, -k and k times such a rate, its own k a half of a
+normal row. The law of the decay is part of a case, since a peer that drops what has
+decayed is fast only where decay is strong:
 
     strong   g = -A softplus(a + dt_bias), A in (1, 16) and softplus(dt_bias) log-uniform
              in (1e-3, 1e-1), one of each a head, a normal: how Gated DeltaNet and
-             Mamba-2 initialize them; about -0.3 a token, less than -0.01 in some heads
-    weak     the same with A in (0.01, 0.05): about -0.001 a token
+             Mamba-2 initialize them; about -0.3 a token, less than -0.01 in some heads;
+             a channel, -5 sigmoid of a normal: the bound of Kimi Linear's layers
+    weak     the same with A in (0.01, 0.05): about -0.001 a token; a channel, uniform in
+             (-0.01, 0)
     paper    logsigmoid(N(0, 1)) / 16 in three of four heads, 0 in the others: what
              FlashQLA's own benchmark draws
 """
@@ -20,20 +23,25 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 
+from .rules import RULES
+
 DIM = 128
+CHUNK = 64
 
 
 @dataclass(frozen=True)
 class Case:
     """One row of a table."""
 
-    rule: str  # delta | gated
+    rule: str  # of rules.RULES
     lengths: tuple  # tokens of each sequence
     key_heads: int
     value_heads: int
-    decay: str = ""  # weak | strong | paper, of a gated rule
+    decay: str = ""  # weak | strong | paper, of a rule with gates
     initial_state: bool = False
     bar: Optional[float] = None  # best exact peer / ours that the row has to reach
+    dims: tuple = (DIM, DIM)  # of keys and values
+    rows: int = 1  # of keys and values a token
 
     @property
     def dense(self):
@@ -47,38 +55,56 @@ class Case:
     @property
     def name(self):
         lengths = f"{len(self.lengths)}x{self.lengths[0]}" if self.dense else "+".join(map(str, self.lengths))
-        return " ".join(filter(None, [self.rule, lengths, f"{self.key_heads}/{self.value_heads}", self.decay]))
+        dims = "" if self.dims == (DIM, DIM) else "x".join(map(str, self.dims))
+        rows = f"n{self.rows}" if self.rows > 1 else ""
+        return " ".join(filter(None, [self.rule, lengths, f"{self.key_heads}/{self.value_heads}", rows, dims, self.decay]))
 
     @property
-    def gate_bytes(self):
-        """What rates and decays of a token have, in float32."""
-        return 4 * self.value_heads * (2 if self.rule == "gated" else 1)
+    def shapes(self):
+        """Of each operand: rows a token, heads, and the numbers of a row; none for one number."""
+        key, value = self.dims
+        keys = (1, self.key_heads, key)
+        gate = keys if RULES[self.rule].decay == "channel" else (1, self.value_heads)
+        known = {"q": keys, "k": (self.rows, self.key_heads, key), "v": (self.rows, self.value_heads, value)}
+        known |= {"g": gate, "beta": (self.rows, self.value_heads), "a": keys, "b": keys}
+        return {name: known[name] for name in RULES[self.rule].operands}
+
+    @property
+    def operand_bytes(self):
+        """What the operands of a token have: rates and decays in float32, rows in bf16."""
+        return sum((4 if name in ("g", "beta") else 2) * math.prod(shape) for name, shape in self.shapes.items())
+
+    @property
+    def output_bytes(self):
+        """What o of a token has."""
+        return 2 * self.value_heads * self.dims[1]
 
     @property
     def bytes(self):
-        """The fewest bytes of device memory that a forward moves: q, k, v and o in
-        bf16, g and beta in float32, the states at both ends in float32."""
-        rows = 2 * DIM * (2 * self.key_heads + 2 * self.value_heads)
-        states = 4 * DIM * DIM * self.value_heads * len(self.lengths) * (2 if self.initial_state else 1)
-        return self.tokens * (rows + self.gate_bytes) + states
+        """The fewest bytes of device memory that a forward moves: the operands and o, and
+        the states at both ends in float32."""
+        states = 4 * math.prod(self.dims) * self.value_heads * len(self.lengths) * (2 if self.initial_state else 1)
+        return self.tokens * (self.operand_bytes + self.output_bytes) + states
 
     @property
     def training_bytes(self):
         """The fewest bytes of a forward and a backward that keeps nothing but o: the operands
         are read twice, d_o once, and their gradients are written."""
-        rows = 2 * DIM * (2 * self.key_heads + self.value_heads)
-        return self.bytes + self.tokens * (2 * (rows + self.gate_bytes) + 2 * DIM * self.value_heads)
+        return self.bytes + self.tokens * (2 * self.operand_bytes + self.output_bytes)
 
     @property
     def flops(self):
-        """Operations of the chunk form with 64 tokens a chunk: K K^T, Q K^T and the
-        products of the factor and of the attention matrix with values (2 * 64 * 128 a
-        token each), those with the state (K S, Q S, K^T U: 2 * 128 * 128 each)."""
-        return self.tokens * self.value_heads * (4 * 2 * 64 * DIM + 3 * 2 * DIM * DIM)
+        """Operations of the chunk form with 64 rows a chunk: of a row K K^T and the factor's
+        product with values, of a token Q K^T and the attention matrix's with them, then those
+        with the state: K S and K^T U of a row, Q S of a token."""
+        key, value = self.dims
+        rows = self.rows if RULES[self.rule].has_rates else len(RULES[self.rule].steps(1))
+        pairs = (rows + 1) * 2 * CHUNK * (key + value)
+        return self.tokens * self.value_heads * (pairs + (2 * rows + 1) * 2 * key * value)
 
 
-def _case(rule, sequences, tokens, key_heads, value_heads, bar, decay=""):
-    return Case(rule, (tokens,) * sequences, key_heads, value_heads, decay, bar=bar)
+def _case(rule, sequences, tokens, key_heads, value_heads, bar, decay="", **more):
+    return Case(rule, (tokens,) * sequences, key_heads, value_heads, decay, bar=bar, **more)
 
 
 BARS = [
@@ -116,29 +142,61 @@ TRAINING = [
     _case("gated", 1, 32768, 16, 32, 1.6, "strong"),
 ]
 
-ROWS = {"bars": BARS, "paper": PAPER, "training": TRAINING}
+# The rest of the family, forward, and forward and backward.
+FAMILY = [
+    _case("kda", 4, 4096, 16, 16, 1.5, "weak"),
+    _case("kda", 4, 4096, 16, 16, 0.9, "strong"),
+    _case("kda", 2, 8192, 64, 64, 1.7, "weak"),
+    _case("kda", 2, 8192, 64, 64, 0.9, "strong"),
+    _case("gated", 4, 4096, 6, 6, 1.2, "strong", dims=(256, 512)),
+]
+FAMILY_TRAINING = [
+    _case("kda", 4, 4096, 16, 16, 1.3, "weak"),
+    _case("kda", 4, 4096, 16, 16, 0.9, "strong"),
+    _case("rwkv7", 4, 4096, 32, 32, 1.5, "weak", dims=(64, 64)),
+    _case("gated", 4, 4096, 6, 6, 1.2, "strong", dims=(256, 512)),
+    _case("gated", 4, 4096, 30, 30, 3.0, "strong", dims=(96, 192)),
+    _case("product", 4, 4096, 16, 16, 2.5, rows=2),
+    _case("product", 4, 2048, 16, 16, 2.5, rows=3, dims=(128, 64)),
+]
+
+ROWS = {"bars": BARS, "paper": PAPER, "training": TRAINING, "family": FAMILY, "family-training": FAMILY_TRAINING}
 
 
 @dataclass
 class Inputs:
-    """Tensors as the public functions of FLA take them: [B, T, heads, 128]; sequences
+    """Tensors as the public functions of FLA take them: [B, T, heads, dim]; sequences
     of several lengths are packed into one row of the batch."""
 
     case: Case
-    q: torch.Tensor
-    k: torch.Tensor
-    v: torch.Tensor
-    g: Optional[torch.Tensor]  # float32, the logarithm of the decay
-    beta: torch.Tensor  # float32
+    operands: dict  # what has gradients, by name, in the order of FLA's functions
     initial_state: Optional[torch.Tensor]  # [N, HV, K, V], float32
 
-    scale = DIM**-0.5
+    @property
+    def q(self):
+        return self.operands["q"]
 
     @property
-    def operands(self):
-        """What has gradients, by name, in the order of FLA's functions."""
-        named = {"q": self.q, "k": self.k, "v": self.v, "g": self.g, "beta": self.beta}
-        return {name: x for name, x in named.items() if x is not None}
+    def k(self):
+        return self.operands["k"]
+
+    @property
+    def v(self):
+        return self.operands["v"]
+
+    @property
+    def g(self):
+        """In float32, the logarithm of the decay; None without one."""
+        return self.operands.get("g")
+
+    @property
+    def beta(self):
+        """In float32; None for a rule without rates."""
+        return self.operands.get("beta")
+
+    @property
+    def scale(self):
+        return self.case.dims[0] ** -0.5
 
     @property
     def offsets(self):
@@ -164,6 +222,13 @@ def log_decay(law, rows, heads, normal, uniform):
     return -rate * F.softplus(normal(*rows, heads) + bias)
 
 
+def channel_decay(law, shape, normal, uniform):
+    """g of one number a key channel."""
+    if law == "strong":
+        return -5 * torch.sigmoid(normal(*shape))
+    return -0.01 * uniform(*shape)
+
+
 def make_inputs(case, device="cuda", seed=0):
     """The inputs of a case; the same on every run on one kind of device."""
     generator = torch.Generator(device).manual_seed(seed)
@@ -175,16 +240,32 @@ def make_inputs(case, device="cuda", seed=0):
         return torch.rand(*shape, device=device, generator=generator)
 
     sequences = len(case.lengths)
-    rows = (sequences, case.lengths[0]) if case.dense else (1, case.tokens)
-    q, k = (F.normalize(normal(*rows, case.key_heads, DIM), dim=-1).bfloat16() for _ in range(2))
-    v = normal(*rows, case.value_heads, DIM).bfloat16()
-    g = log_decay(case.decay, rows, case.value_heads, normal, uniform) if case.rule == "gated" else None
-    state = normal(sequences, case.value_heads, DIM, DIM) if case.initial_state else None
-    return Inputs(case, q, k, v, g, uniform(*rows, case.value_heads), state)
+    batch, tokens = (sequences, case.lengths[0]) if case.dense else (1, case.tokens)
+    made = {}
+    for name in ("q", "k", "v", "g", "beta"):
+        if name not in case.shapes:
+            continue
+        rows, *rest = case.shapes[name]
+        shape = (batch, tokens * rows, *rest)
+        if name == "beta":
+            made[name] = uniform(*shape)
+        elif name == "v":
+            made[name] = normal(*shape).bfloat16()
+        elif name != "g":
+            made[name] = F.normalize(normal(*shape), dim=-1).bfloat16()
+        elif len(rest) == 2:
+            made[name] = channel_decay(case.decay, shape, normal, uniform)
+        else:
+            made[name] = log_decay(case.decay, shape[:-1], rest[0], normal, uniform)
+    if case.rule == "rwkv7":
+        erased, rates = made["k"].float(), uniform(*made["k"].shape)
+        made |= {"a": -made["k"], "b": (erased * rates).bfloat16(), "k": (0.5 * normal(*erased.shape)).bfloat16()}
+    state = normal(sequences, case.value_heads, *case.dims) if case.initial_state else None
+    return Inputs(case, {name: made[name] for name in RULES[case.rule].operands}, state)
 
 
 def gradient_of_o(inputs, seed=1):
     """A random gradient of o in its type; the same on every run on one kind of device."""
     v = inputs.v
     generator = torch.Generator(v.device).manual_seed(seed)
-    return torch.randn(v.shape, device=v.device, generator=generator).to(v.dtype)
+    return torch.randn(*inputs.q.shape[:2], *v.shape[2:], device=v.device, generator=generator).to(v.dtype)

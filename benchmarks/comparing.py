@@ -30,7 +30,7 @@ class Work:
     """What a contestant is asked for, and how it is judged."""
 
     name: str  # above the times of a table
-    results: tuple[str, ...]  # what `Run.read` returns, in order
+    results: Callable[[Case], tuple[str, ...]]  # what `Run.read` returns of a case, in order
     reference: Callable[[Inputs], tuple]  # these in float64
     tolerance: float  # the largest error of one that passes
     bytes: Callable[[Case], int]  # the fewest that are moved
@@ -92,7 +92,7 @@ def compare(work, case, contestants, repeats=25, device="cuda", measure=timing.m
             if kernels and name.startswith(report.OURS):
                 results[name]["kernels"] = kernels(runs[name].call)
     moved = work.bytes(case)
-    least = {"floor_ms": report.floor_ms(moved), "bytes": moved}
+    least: dict[str, Any] = {"quantities": work.results(case), "floor_ms": report.floor_ms(moved), "bytes": moved}
     if work.flops:
         least["flops"] = work.flops(case)
     return {"case": asdict(case), "name": case.name, **least, "results": results}
@@ -104,7 +104,7 @@ def machine():
 
 def run_rows(work, options, contestants):
     """Runs the rows that are wanted and not in the file yet; the whole result."""
-    result = {"machine": machine(), "work": work.name, "quantities": work.results, "rows": []}
+    result = {"machine": machine(), "work": work.name, "rows": []}
     if options.resume and options.json.exists():
         result = json.loads(options.json.read_text())
     done = {row["name"] for row in result["rows"]}

@@ -3,18 +3,26 @@
 f(rule)(q, k, v, (g,) beta, **options) -> o, final state."""
 
 from .peers import fla
+from .rules import RULES
+
+
+def wyvern_function(rule):
+    """The public function of a rule."""
+    import wyvern.torch
+
+    return getattr(wyvern.torch, RULES[rule].public)
+
+
+def _returning_states(function):
+    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
 
 
 def wyvern_call(rule):
-    from wyvern.torch import chunk_delta_rule, chunk_gated_delta_rule
-
-    function = chunk_delta_rule if rule == "delta" else chunk_gated_delta_rule
-    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
+    return _returning_states(wyvern_function(rule))
 
 
 def fla_call(rule):
-    function = fla.function(rule)
-    return lambda *inputs, **options: function(*inputs, **options, output_final_state=True)
+    return _returning_states(fla.function(rule))
 
 
 PEER_FUNCTIONS = {"fla": fla_call}

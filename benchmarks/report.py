@@ -13,11 +13,10 @@ import argparse
 import json
 import math
 import sys
-from itertools import zip_longest
 from pathlib import Path
 
 from wyvern import plot
-from wyvern.plot._rows import OURS, best_peer, our_best, ratio, timed
+from wyvern.plot._rows import OURS, best_peer, our_best, quantities_of, ratio, timed
 
 BYTES_A_SECOND = 4.2e12
 PICTURES = ("bars", "times", "errors", "roofline")
@@ -61,7 +60,7 @@ def markdown(result):
         cells += [f"{value:.2f}" if value else "", f"{bar}" if bar else ""]
         cells.append(f"{row['floor_ms'] / ours[1]:.2f}" if ours else "")
         table.append("| " + " | ".join(cells) + " |")
-    return "\n".join(table + ["", *summary(rows, result.get("quantities", ("o", "state"))), *kernels(rows)])
+    return "\n".join(table + ["", *summary(rows), *kernels(rows)])
 
 
 def matrix(rows):
@@ -91,7 +90,16 @@ def kernels(rows):
     ]
 
 
-def summary(rows, quantities):
+def largest_errors(rows, name):
+    """{quantity: the largest error of it} of a contestant."""
+    largest = {}
+    for row in rows:
+        for quantity, error in zip(quantities_of(row), row["results"][name]["errors"]):
+            largest[quantity] = max(error, largest.get(quantity, 0.0))
+    return largest
+
+
+def summary(rows):
     """Geometric mean, worst row, bars; then host times and largest errors by name."""
     ratios = {row["name"]: ratio(row) for row in rows if ratio(row)}
     words = []
@@ -103,11 +111,10 @@ def summary(rows, quantities):
         met = sum(ratio(row) >= row["case"]["bar"] for row in asked)
         words.append(f"* {met} of {len(asked)} rows reach what is asked of them.")
     for name in dict.fromkeys(name for row in rows for name in timed(row)):
-        entries = [row["results"][name] for row in rows if name in timed(row)]
-        hosts = sorted(entry["host_ms"] for entry in entries if entry["host_ms"] is not None)
+        taking = [row for row in rows if name in timed(row)]
+        hosts = sorted(row["results"][name]["host_ms"] for row in taking if row["results"][name]["host_ms"] is not None)
         host = f"host time of a call {hosts[len(hosts) // 2] * 1e3:.0f} us (median of its rows)" if hosts else "wall time of calls in a row"
-        largest = [max(errors) for errors in zip_longest(*(entry["errors"] for entry in entries), fillvalue=0.0)]
-        errors = ", ".join(f"{quantity} {x:.1e}" for quantity, x in zip(quantities, largest))
+        errors = ", ".join(f"{quantity} {x:.1e}" for quantity, x in largest_errors(taking, name).items())
         words.append(f"* {name}: {host}; largest errors: {errors}.")
     return words
 

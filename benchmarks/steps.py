@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Wyvern's training steps (base.py of peers has what is a step)."""
 
-import functools
-
 from .bundles import bundle_name, unpacked
-from .functions import wyvern_call
+from .functions import wyvern_function
 from .peers.base import autograd_step
+from .rules import call_of
 
 
 def of_functions(inputs):
     """The public functions."""
-    call = wyvern_call(inputs.case.rule)
-    return autograd_step(functools.partial(call, initial_state=inputs.initial_state, cu_seqlens=inputs.cu_seqlens), inputs)
+    options = {"initial_state": inputs.initial_state, "cu_seqlens": inputs.cu_seqlens}
+    return autograd_step(call_of(wyvern_function(inputs.case.rule), inputs.case, inputs.scale, **options), inputs)
 
 
 def of_bundles(path):

@@ -3,6 +3,7 @@
 
     python -m benchmarks.bundles --rows training factor.zip --training    # where the compiler is
     python -m benchmarks.training --ours factor=factor.zip --kernels           # on the GPU machine
+    python -m benchmarks.training --ours family=family.zip --rows family-training --peers jla
     WYVERN_CACHE_DIR=bundles python -m benchmarks.training --peers fla
 
 One process, the same inputs for all, taking turns (timing.py): one autograd step, the
@@ -21,7 +22,7 @@ from .steps import of_bundles, of_functions
 
 WORK = comparing.Work(
     name="forward + backward",
-    results=tuple(f"d{name}" for name in STEP_RESULTS),
+    results=lambda case: tuple(f"d{name}" for name in STEP_RESULTS if name in case.shapes),
     reference=gradients,
     tolerance=3e-2,  # of dg in bf16 where gates are strong; the others are at 3e-3 to 6e-3
     bytes=lambda case: case.training_bytes,

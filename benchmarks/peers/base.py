@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional
 
 import torch
 
-from ..cases import gradient_of_o
+from ..cases import DIM, gradient_of_o
 
 
 class Refused(Exception):
@@ -29,13 +29,17 @@ def packed(*tensors):
     return [None if x is None else x.flatten(0, 1) for x in tensors]
 
 
-def refuse_delta(inputs, name):
-    if inputs.g is None:
+def take_only(inputs, name, *rules):
+    """Refuses the other rules, and head dims that `name` does not have."""
+    case = inputs.case
+    if case.rule == "delta" and "delta" not in rules:
         raise Refused(f"{name} has no rule without a gate")
+    if case.rule not in rules or case.dims != (DIM, DIM):
+        raise Refused(f"{name} is called for {' and '.join(rules)} with heads of {DIM} x {DIM} alone")
 
 
-# Gradients in the order in which a step is read; a rule without a gate has no last one.
-STEP_RESULTS = ("q", "k", "v", "beta", "g")
+# Gradients in the order in which a step is read; no rule has all of them.
+STEP_RESULTS = ("q", "k", "v", "beta", "g", "a", "b")
 
 
 def in_step_order(gradients):
@@ -44,7 +48,7 @@ def in_step_order(gradients):
 
 
 def autograd_step(call, inputs):
-    """The `Run` of a training step of call(q, k, v, (g,) beta) -> o, final states, by autograd."""
+    """The `Run` of a training step of call(*operands) -> o, final states, by autograd."""
     leaves = {name: x.detach().requires_grad_() for name, x in inputs.operands.items()}
     d_o = gradient_of_o(inputs)
 

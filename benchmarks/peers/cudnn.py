@@ -2,11 +2,11 @@
 """cuDNN's frontend: packed sequences, a logarithmic decay, states [N, HV, V, K]; on
 Hopper its engine is cuTile, compiled at the first call."""
 
-from .base import Run, packed, refuse_delta
+from .base import Run, packed, take_only
 
 
 def prepare(inputs):
-    refuse_delta(inputs, "cuDNN")
+    take_only(inputs, "cuDNN", "gated")
     from cudnn.linear_attention import gated_delta_net
 
     q, k, v, g, beta = packed(inputs.q, inputs.k, inputs.v, inputs.g, inputs.beta)

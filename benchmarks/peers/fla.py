@@ -2,36 +2,26 @@
 """flash-linear-attention: Triton kernels, tuned for 80 to 100 s at the first call of
 each new head count."""
 
-import functools
+import importlib
 import os
 
+from ..rules import RULES, call_of
 from .base import Refused, Run, autograd_step
 
 
 def function(rule):
-    """The public function of a rule; its arguments are q, k, v, g if gated, beta."""
+    """The public function of a rule."""
     os.environ.setdefault("FLA_FLASH_QLA", "0")  # FLA would call FlashQLA by itself
-    if rule == "delta":
-        from fla.ops.delta_rule import chunk_delta_rule
-
-        return chunk_delta_rule
-    from fla.ops.gated_delta_rule import chunk_gated_delta_rule
-
-    return chunk_gated_delta_rule
+    return getattr(importlib.import_module(f"fla.ops.{RULES[rule].module}"), RULES[rule].public)
 
 
 def _call(inputs):
-    """FLA's function of the operands (q, k, v, g if gated, beta) for a case."""
+    """FLA's function of the operands for a case."""
     case = inputs.case
     if case.rule == "delta" and case.key_heads != case.value_heads:
         raise Refused("FLA's DeltaNet has no groups of value heads")
-    return functools.partial(
-        function(case.rule),
-        scale=inputs.scale,
-        initial_state=inputs.initial_state,
-        output_final_state=True,
-        cu_seqlens=inputs.cu_seqlens,
-    )
+    options = {"initial_state": inputs.initial_state, "cu_seqlens": inputs.cu_seqlens}
+    return call_of(function(case.rule), case, inputs.scale, **options)
 
 
 def prepare(inputs):

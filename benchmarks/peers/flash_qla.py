@@ -8,12 +8,12 @@ segment then starts from the last tokens before it alone once their decay adds u
 
 import functools
 
-from .base import Run, autograd_step, packed, refuse_delta
+from .base import Run, autograd_step, packed, take_only
 
 
 def _call(inputs, **options):
     """FlashQLA's function of the operands (q, k, v, g, beta) for a case."""
-    refuse_delta(inputs, "FlashQLA")
+    take_only(inputs, "FlashQLA", "gated")
     from flash_qla import chunk_gated_delta_rule
 
     options = {"cu_seqlens": inputs.cu_seqlens} | options

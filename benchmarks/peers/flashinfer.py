@@ -3,10 +3,11 @@
 that are compiled at the first call. With context parallelism a sequence is cut into
 segments, exactly; which is faster depends on the shape, so both are timed."""
 
-from .base import Run, packed
+from .base import Run, packed, take_only
 
 
 def prepare(inputs, context_parallel):
+    take_only(inputs, "FlashInfer", "delta", "gated")
     from flashinfer.gdn_prefill import chunk_gated_delta_rule
 
     q, k, v, g, beta = packed(inputs.q, inputs.k, inputs.v, inputs.g, inputs.beta)

@@ -9,6 +9,7 @@ import time
 import torch
 
 from ..cases import gradient_of_o
+from ..rules import RULES
 from .base import Refused, Run, in_step_order
 
 CALLS = 10
@@ -19,16 +20,23 @@ def _rule(inputs):
     case = inputs.case
     if not case.dense:
         raise Refused("jla takes packed sequences by segment numbers alone")
+    rule = RULES[case.rule]
+    if not rule.jla:
+        raise Refused(f"jla's rows of {case.rule} lie otherwise")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax
     from jla.ops import linear_attention
 
-    kind = "deltanet" if inputs.g is None else "gated_deltanet"
+    names = dict(rule.jla_names)
     options = {"impl": "mosaic_gpu", "scale": inputs.scale, "output_final_state": True}
     if inputs.initial_state is not None:
         options["initial_state"] = jax.dlpack.from_dlpack(inputs.initial_state)
     arrays = {name: jax.dlpack.from_dlpack(x) for name, x in inputs.operands.items()}
-    return lambda arrays: linear_attention(kind, **arrays, **options), arrays
+
+    def call(arrays):
+        return linear_attention(rule.jla, **{names.get(name, name): x for name, x in arrays.items()}, **options)
+
+    return call, arrays
 
 
 def _run(function, arrays, read):

@@ -364,9 +364,7 @@ def check_speed(layer, batch, tokens, peers):
     program._empty = torch.empty
 
     def ours(inputs):
-        named = {"q": inputs.q, "k": inputs.k, "v": inputs.v, "g": inputs.g, "beta": inputs.beta}
-        named = {name: x for name, x in named.items() if x is not None}
-        return Run(lambda: program(**named), lambda result: (result["o"], result["final_state"]))
+        return Run(lambda: program(**inputs.operands), lambda result: (result["o"], result["final_state"]))
 
     rule, decay = ("gated", "strong") if layer.decay == "head" else ("delta", "")
     case = Row(rule, (tokens,) * batch, layer.key_heads, layer.value_heads, decay)

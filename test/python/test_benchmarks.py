@@ -31,11 +31,17 @@ def oracle(inputs):
     """The rule token by token (test/python/delta_oracle.py)."""
     import delta_oracle
 
-    rest = (inputs.beta, inputs.g, inputs.initial_state, inputs.scale)
-    tensors = (inputs.q, inputs.k, inputs.v, *rest)
+    case, of = inputs.case, inputs.operands
+    rest = {"g": inputs.g, "initial_state": inputs.initial_state, "scale": inputs.scale}
+    if case.rule == "rwkv7":
+        minus, zeros = -torch.ones(inputs.v.shape[:3], dtype=torch.float64), torch.zeros_like(inputs.v)
+        return delta_oracle.dense(
+            inputs.q, of["b"], zeros, minus, erase_key=of["a"], before_decay=True, also_k=inputs.k, also_v=inputs.v, **rest
+        )
+    tensors = (inputs.q, inputs.k, inputs.v, inputs.beta)
     if inputs.cu_seqlens is None:
-        return delta_oracle.dense(*tensors)
-    return delta_oracle.packed(inputs.cu_seqlens, *tensors)
+        return delta_oracle.dense(*tensors, repeat=case.rows, **rest)
+    return delta_oracle.packed(inputs.cu_seqlens, *tensors, repeat=case.rows, **rest)
 
 
 def fake(shift=0.0, nan=False, **options):
@@ -109,6 +115,48 @@ def test_inputs_are_the_same_on_every_run():
 
 # === The reference ===
 
+# One small case of each rule that is no plain delta rule.
+FAMILY = {
+    "kda": {"rule": "kda", "key_heads": 2, "decay": "strong"},
+    "gated, other dims": {"dims": (6, 10)},
+    "product": {"rule": "product", "decay": "", "rows": 3, "dims": (8, 4), "initial_state": False},
+    "rwkv7": {"rule": "rwkv7", "lengths": (70, 70), "key_heads": 2, "decay": "weak", "dims": (8, 8)},
+}
+
+
+@pytest.mark.parametrize("changes", FAMILY.values(), ids=FAMILY)
+def test_the_reference_of_the_family_is_its_recurrence(changes):
+    from benchmarks.cases import make_inputs
+    from benchmarks.peers.base import autograd_step
+    from benchmarks.reference import error, gradients, outputs
+
+    inputs = make_inputs(small(**changes), "cpu")
+    for x, reference in zip(outputs(inputs), oracle(inputs), strict=True):
+        assert x.shape == reference.shape and error(x, reference) < 1e-12
+    run = autograd_step(lambda *operands: oracle(replace(inputs, operands=dict(zip(inputs.operands, operands)))), inputs)
+    for x, reference in zip(run.read(run.call()), gradients(inputs), strict=True):
+        assert error(x, reference) < (1e-2 if x.dtype == torch.bfloat16 else 1e-6)
+
+
+@pytest.mark.parametrize("changes", FAMILY.values(), ids=FAMILY)
+def test_the_spec_of_a_rule_is_the_rule(changes, tmp_path, benchmarks):
+    """Its program takes the operands by their names, and computes what the reference does."""
+    wyvern = pytest.importorskip("wyvern")
+    pytest.importorskip("wyvern._compiler")
+    from benchmarks.bundles import spec
+    from benchmarks.cases import make_inputs
+    from benchmarks.reference import error, outputs
+
+    case = small(**changes)
+    inputs = make_inputs(case, "cpu")
+    program = wyvern.compile(spec(case), target="cpu")
+    tensors = dict(inputs.operands)
+    if inputs.initial_state is not None:
+        tensors["initial_state"] = inputs.initial_state
+    found = program(**tensors, cu_seqlens=inputs.cu_seqlens)
+    for name, reference in zip(("o", "final_state"), outputs(inputs), strict=True):
+        assert error(torch.as_tensor(found[name]), reference) < 1e-2
+
 
 @pytest.mark.parametrize(
     "changes",
@@ -116,10 +164,10 @@ def test_inputs_are_the_same_on_every_run():
 )
 def test_the_chunked_reference_is_the_recurrence(changes):
     from benchmarks.cases import make_inputs
-    from benchmarks.reference import delta_rule, error
+    from benchmarks.reference import error, outputs
 
     inputs = make_inputs(small(**changes), "cpu")
-    for x, reference in zip(delta_rule(inputs), oracle(inputs)):
+    for x, reference in zip(outputs(inputs), oracle(inputs)):
         assert x.shape == reference.shape
         assert error(x, reference) < 1e-12
 
@@ -131,7 +179,7 @@ def test_the_reference_of_a_step_is_the_recurrence(changes):
     from benchmarks.reference import error, gradients
 
     inputs = make_inputs(small(**changes), "cpu")
-    run = autograd_step(lambda *operands: oracle(replace(inputs, **dict(zip(inputs.operands, operands)))), inputs)
+    run = autograd_step(lambda *operands: oracle(replace(inputs, operands=dict(zip(inputs.operands, operands)))), inputs)
     found = run.read(run.call())
     references = gradients(inputs)
     assert len(references) == len(found) == len(inputs.operands)
@@ -201,7 +249,7 @@ def test_a_training_step_is_judged_by_its_gradients():
     def peer(factor):
         def prepare(inputs):
             def call(*operands):
-                o, state = oracle(replace(inputs, **dict(zip(inputs.operands, operands))))
+                o, state = oracle(replace(inputs, operands=dict(zip(inputs.operands, operands))))
                 return o * factor, state
 
             return autograd_step(call, inputs)
@@ -213,7 +261,7 @@ def test_a_training_step_is_judged_by_its_gradients():
     row = compare(WORK, small(), contestants, device="cpu", measure=times(wyvern=1.0, peer=2.0), kernels=kernels)
     assert row["results"]["wrong"]["refused"].startswith("wrong: errors")
     assert row["results"]["wyvern"]["kernels"] == {"a_map": 3.0} and "kernels" not in row["results"]["peer"]
-    assert len(row["results"]["peer"]["errors"]) == len(WORK.results)
+    assert len(row["results"]["peer"]["errors"]) == len(row["quantities"]) == 5
 
 
 # === Host time ===
@@ -276,7 +324,7 @@ def test_the_table_says_it_all(benchmarks):
 def test_the_table_of_a_step_names_gradients_and_kernels(benchmarks):
     row = compare({"wyvern-a": fake()}, wyvern_a=1.0)
     row["results"]["wyvern-a"]["kernels"] = {"layer_map": 12.34}
-    text = benchmarks.report.markdown({"work": "forward + backward", "quantities": ["dq", "dk"], "rows": [row]})
+    text = benchmarks.report.markdown({"work": "forward + backward", "rows": [row | {"quantities": ["dq", "dk"]}]})
     assert text.startswith("| forward + backward, ms | wyvern-a |")
     assert "largest errors: dq " in text
     assert "* gated 70+3 1/2 strong, wyvern-a, us: layer_map 12.3" in text

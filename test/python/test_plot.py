@@ -72,8 +72,10 @@ def test_errors_of_zero_stand_at_the_smallest(result):
     assert places["peer: 1.0e-01 of state"][0] > places["wyvern: 2.0e-03 of state"][0]
 
 
-def test_errors_have_the_names_of_the_result(result):
-    named = plot.errors(result | {"quantities": ["dq", "dk"]})
+def test_errors_have_the_names_of_their_row(result):
+    for row in result["rows"]:
+        row["quantities"] = ["dq", "dk"]
+    named = plot.errors(result)
     assert "peer: 1.0e-01 of dk" in dots(named) and "error against float64 of dq, and (hollow) of dk" in words(named)
 
 

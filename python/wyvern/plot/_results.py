@@ -59,25 +59,29 @@ def times(result: Result) -> str:
 def errors(result: Result) -> str:
     """The errors of everybody in each row, relative to float64, as SVG text.
 
-    result: as of `bars`; its `quantities` name what the errors are of ("o" and "state"
+    result: as of `bars`; the `quantities` of a row name what its errors are of ("o" and "state"
     where it has none). A dot is the error of the first, hollow ones those of the others; an
     error of 0 stands at the smallest above it. Raises ValueError for what is no result, and
     where it has no errors.
     """
-    rows, quantities = rows_of(result), quantities_of(result)
+    rows = rows_of(result)
     found = []
     for row in rows:
-        entries = [(name, entry["errors"]) for name, entry in row["results"].items() if entry.get("errors")]
+        entries = [
+            (name, tuple(zip(quantities_of(row), entry["errors"])))
+            for name, entry in row["results"].items()
+            if entry.get("errors")
+        ]
         found += [(row["name"], entries)] if entries else []
-    above = [value for _, entries in found for _, values in entries for value in values if value > 0]
+    above = [value for _, entries in found for _, values in entries for _, value in values if value > 0]
     if not above:
         raise ValueError("errors: expected a row with errors above 0, found none")
 
-    def dots_of(whose: str, values: Sequence[float]) -> Iterator[tuple[str, float, bool, str]]:
-        for index, (quantity, value) in enumerate(zip(quantities, values)):
+    def dots_of(whose: str, values: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float, bool, str]]:
+        for index, (quantity, value) in enumerate(values):
             yield whose, max(value, min(above)), index == 0, f"{whose}: {value:.1e} of {quantity}"
 
-    first, *others = quantities
+    first, *others = dict.fromkeys(quantity for row in rows for quantity in quantities_of(row))
     hollow = f", and (hollow) of {', '.join(others)}" if others else ""
     return dots(
         [(name, [dot for entry in entries for dot in dots_of(*entry)]) for name, entries in found],

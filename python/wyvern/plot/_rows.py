@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Rows of a benchmark's result: who took part, who was the fastest.
 
-A row is an object with a `name` and with `results`, {contestant: {"gpu_ms": ..., "errors":
-[of each quantity], "exact": bool}} or {contestant: {"refused": why}}. What is ours
+A row is an object with a `name`, with `results`, {contestant: {"gpu_ms": ..., "errors":
+[of each quantity], "exact": bool}} or {contestant: {"refused": why}}, and with the names of
+these `quantities`, "o" and "state" where it has none. What is ours
 has a name that begins with "wyvern"; a peer counts as best only if it is exact.
 """
 
@@ -41,9 +42,9 @@ def rows_of(result: Result) -> list[Row]:
     return rows
 
 
-def quantities_of(result: Result) -> Sequence[str]:
-    """What the errors of a result's rows are of."""
-    return tuple(_read(result)[1].get("quantities", ("o", "state")))
+def quantities_of(row: Row) -> Sequence[str]:
+    """What the errors of a row are of."""
+    return tuple(row.get("quantities", ("o", "state")))
 
 
 def timed(row: Row) -> dict[str, float]:

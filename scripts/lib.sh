@@ -230,8 +230,9 @@ setup_nvdisasm() {
 #===-- The build -----------------------------------------------------------===#
 
 configure() {
+  # One compiler, so that what it warns of can be an error.
   local options=(
-    -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 -DLLVM_USE_LINKER=lld
+    -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 -DLLVM_USE_LINKER=lld -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
     "-DPython3_EXECUTABLE=$VENV/bin/python" "-DPython_EXECUTABLE=$VENV/bin/python" "-Dpybind11_DIR=$("$VENV/bin/python" -m pybind11 --cmakedir)"
   )
   # CMake reruns by itself when its files change; this is for our own options.

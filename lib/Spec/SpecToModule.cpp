@@ -190,7 +190,9 @@ delta::StepAttr EntryBuilder::createStep(const StepSpec &step,
   for (Value operand : {write, erase, value, written, rate})
     if (operand)
       operands.push_back(operand);
-  delta::RecurrenceOp::Step made{write, erase, value, written, rate};
+  delta::RecurrenceOp::Step made;
+  made.write = write, made.erase = erase, made.value = value;
+  made.written = written, made.rate = rate;
   made.constantRate = step.constantRate;
   made.maxRate = step.maxRate;
   made.repeat = step.repeat;

@@ -204,10 +204,10 @@ void CoresKernel::bringRows(Value from, int64_t tokens, Value place) {
   }
   // What other threads still read of the tokens before.
   tile::MeetOp::create(builder, loc);
-  for (auto [n, op] : llvm::enumerate(ahead)) {
+  for (size_t n = 0; n < ahead.size(); ++n) {
     SmallVector<Value> wide = llvm::map_to_vector(
         rows, [&](ArrayRef<Value> token) { return widen(token[n]); });
-    if (ConvRowOp conv = getConvolution(op))
+    if (ConvRowOp conv = getConvolution(ahead[n]))
       convolveRows(conv, from, wide);
     for (auto [token, row] : llvm::zip_equal(rows, wide))
       token[n] = row;

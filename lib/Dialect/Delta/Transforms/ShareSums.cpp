@@ -133,8 +133,8 @@ static Value addRunningDecay(RewriterBase &rewriter,
   auto made = dyn_cast<OpResult>(g.tensor);
   auto map = made ? dyn_cast<ChunkMapOp>(made.getOwner()) : ChunkMapOp();
   auto type = cast<RankedTensorType>(g.tensor.getType());
-  if (!map || map.getChunk() != program.getChunk() || type.getRank() != 3 ||
-      g.binding.getTimeMultiple() != 1)
+  if (!map || int64_t(map.getChunk()) != program.getChunk() ||
+      type.getRank() != 3 || g.binding.getTimeMultiple() != 1)
     return {};
   auto maker = cast<ChunkProgramOpInterface>(map.getOperation());
   Operation *end = maker.getYield();

@@ -21,6 +21,8 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/PrettyStackTrace.h"
 
+#include <csignal>
+
 using namespace mlir;
 using namespace mlir::wyvern;
 
@@ -106,6 +108,8 @@ int mlir::wyvern::runDriver(int argc, char **argv) {
   llvm::setBugReportMsg("This is a bug in wyvernc. Please report it with the "
                         "input and what follows.\n");
   llvm::InitLLVM init(argc, argv);
+  // A limit of file sizes is then an error of a write, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
   DriverOptions options;
   std::optional<ExitCode> code = parseCommandLine(argc, argv, options);
   return static_cast<int>(code ? *code : run(options));

@@ -23,6 +23,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/WithColor.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace mlir::wyvern;
 namespace cl = llvm::cl;
@@ -354,9 +356,12 @@ static std::optional<ExitCode> setEpilogue(DriverOptions &options) {
   if (normEpsilonFlag.getNumOccurrences() > 0 && !hasNorm)
     return usageError("--norm-epsilon is of --epilogue=norm; add that, or "
                       "leave it out");
-  if (options.normEpsilon < 0)
-    return usageError("expected --norm-epsilon of at least 0, found " +
-                      llvm::Twine(std::to_string(options.normEpsilon)));
+  // In the negative, which takes what is no number; kernels have it in f32.
+  if (!(options.normEpsilon >= 0 &&
+        options.normEpsilon <= std::numeric_limits<float>::max()))
+    return usageError("expected --norm-epsilon as a finite f32 of at least 0, "
+                      "found " +
+                      llvm::formatv("{0}", options.normEpsilon).str());
   return std::nullopt;
 }
 
@@ -401,8 +406,12 @@ static std::optional<ExitCode> setServing(DriverOptions &options) {
                       "--state-type=bf16, or leave it out");
   if (auto code = checkChoice("slot-type", options.slotType, {"i32", "i64"}))
     return code;
-  if (options.firstSlot < 0)
-    return usageError("expected --first-slot of at least 0, found " +
+  int64_t mostSlot = options.slotType == "i32"
+                         ? std::numeric_limits<int32_t>::max()
+                         : std::numeric_limits<int64_t>::max();
+  if (options.firstSlot < 0 || options.firstSlot > mostSlot)
+    return usageError("expected --first-slot from 0 to " + Twine(mostSlot) +
+                      ", which are slots of " + options.slotType + ", found " +
                       Twine(options.firstSlot));
   return std::nullopt;
 }
@@ -483,6 +492,17 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
   return std::nullopt;
 }
 
+/// Refuses to write over the input, of which there may be no other copy.
+static std::optional<ExitCode> checkOutputs(const DriverOptions &options) {
+  for (auto [flag, path] :
+       {std::pair<StringRef, StringRef>("-o", options.output),
+        {"--report", options.report}})
+    if (!path.empty() && llvm::sys::fs::equivalent(options.input, path))
+      return usageError(flag + " names the input, '" + path +
+                        "', which would be replaced; choose another place");
+  return std::nullopt;
+}
+
 /// Checks each flag against the others.
 static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (inputFlag.empty())
@@ -522,7 +542,7 @@ static std::optional<ExitCode> setOptions(DriverOptions &options) {
   if (options.printSpec && options.format == InputFormat::MLIR)
     return usageError("--print-spec needs a spec (.yaml) or a config.json; '" +
                       options.input + "' is IR");
-  return std::nullopt;
+  return checkOutputs(options);
 }
 
 std::optional<ExitCode> mlir::wyvern::parseCommandLine(int argc, char **argv,

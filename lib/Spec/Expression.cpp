@@ -117,9 +117,14 @@ private:
   }
   LogicalResult failHere(StringRef expected) {
     SMLoc loc = here();
-    return fail(loc, "expected " + expected + ", found " +
-                         (rest.empty() ? "the end of the expression"
-                                       : "'" + rest.take_front(1).str() + "'"));
+    // A character of UTF-8 is told whole: its other bytes begin with 10.
+    size_t length = 1;
+    while (length < rest.size() && (rest[length] & 0xc0) == 0x80)
+      ++length;
+    return fail(loc,
+                "expected " + expected + ", found " +
+                    (rest.empty() ? "the end of the expression"
+                                  : "'" + rest.take_front(length).str() + "'"));
   }
 
   /// Deep enough for any layer, and for no reader's stack.

@@ -21,15 +21,59 @@ static llvm::Error makeError(StringRef file, std::error_code ec) {
                                          "': " + ec.message());
 }
 
+/// Writes to a stream that is open. What could not be written, such as to a
+/// full disk, would otherwise end the process where the stream does.
+static std::error_code writeTo(llvm::raw_fd_ostream &os, StringRef contents) {
+  os << contents;
+  os.flush();
+  std::error_code ec = os.error();
+  os.clear_error();
+  return ec;
+}
+
+/// Writes to what is no regular file, such as a device or a pipe: putting a
+/// file in its place would take it away from everybody else.
+static std::error_code writeThrough(StringRef file, StringRef contents) {
+  std::error_code ec;
+  llvm::raw_fd_ostream os(file, ec, fs::CD_OpenExisting, fs::FA_Write,
+                          fs::OF_None);
+  return ec ? ec : writeTo(os, contents);
+}
+
+/// Writes a temporary file and moves it to `file`.
+static std::error_code writeBeside(StringRef file, StringRef contents) {
+  unsigned mode = fs::all_read | fs::all_write;
+  auto temporary = fs::TempFile::create(file + ".tmp-%%%%%%", mode);
+  if (!temporary)
+    return llvm::errorToErrorCode(temporary.takeError());
+  llvm::raw_fd_ostream os(temporary->FD, /*shouldClose=*/false);
+  if (std::error_code ec = writeTo(os, contents)) {
+    llvm::consumeError(temporary->discard());
+    return ec;
+  }
+  return llvm::errorToErrorCode(temporary->keep(file));
+}
+
 llvm::Error mlir::wyvern::writeFile(StringRef file, StringRef contents) {
-  llvm::Error error = llvm::writeToOutput(file, [&](llvm::raw_ostream &os) {
-    os << contents;
-    return llvm::Error::success();
-  });
-  if (!error)
-    return error;
-  return llvm::createStringError("cannot write '" + file +
-                                 "': " + llvm::toString(std::move(error)));
+  fs::file_status status;
+  std::error_code ec;
+  // Of a link, what it points to is written.
+  SmallString<128> target(file);
+  if (file == "-") {
+    ec = writeTo(llvm::outs(), contents);
+  } else if (fs::status(file, status) || !fs::exists(status)) {
+    ec = writeBeside(file, contents);
+  } else if (fs::is_directory(status)) {
+    ec = std::make_error_code(std::errc::is_a_directory);
+  } else if (!fs::is_regular_file(status)) {
+    ec = writeThrough(file, contents);
+  } else {
+    ec = fs::real_path(file, target);
+    if (!ec)
+      ec = writeBeside(target, contents);
+  }
+  return ec ? makeError(file == "-" ? "standard output" : file, ec)
+            : llvm::Error::success();
 }
 
 /// A folder name beside `folder` that is not taken.
@@ -118,9 +162,17 @@ llvm::Error mlir::wyvern::writeFolder(StringRef path,
   if (llvm::Error error = writeInto(fresh, files))
     return error;
   bool isThere = fs::exists(*folder);
-  if (isThere)
-    if (std::error_code ec = fs::rename(*folder, old))
+  if (isThere) {
+    std::error_code ec = fs::rename(*folder, old);
+    // A folder of a lower layer, such as a container's image, cannot be moved.
+    if (ec == std::errc::cross_device_link) {
+      if (llvm::Error error = removeEarlier(*folder, replaceable))
+        return error;
+      isThere = false;
+    } else if (ec) {
       return makeError(*folder, ec);
+    }
+  }
   if (std::error_code ec = fs::rename(fresh, *folder)) {
     if (isThere)
       fs::rename(old, *folder);

@@ -22,6 +22,16 @@ LAYERS = {
         ],
     },
 }
+# A layer with parameters, which have no batch.
+PARAMETERS = {
+    "name": "parameters",
+    "dtype": "bf16",
+    **SIZES,
+    "decay": "head",
+    "compute": [{"g": "-exp(A) * softplus(a)"}, {"k": "normalize(k * w)"}],
+    "parameters": {"A": "head", "w": "key"},
+    "steps": [DELTA],
+}
 # Operands that write or are erased, of length 1 so that the state stays bounded.
 KEYS = ("q", "k", "p", "r")
 

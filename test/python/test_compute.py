@@ -143,6 +143,11 @@ def test_is_an_op_of_torch():
     assert max(error(x.numpy(), wanted[f"d_{name}"]) for name, x in found.items()) < 1e-9
 
 
+def test_a_character_of_several_bytes_is_told_whole():
+    with pytest.raises(wyvern.CompileError, match=r"found '×'\n"):
+        wyvern.compile(layer(["q: normalize(q) × 2"]), target="cpu")
+
+
 def test_torch_refuses_what_it_does_not_take():
     spec = small(LAYERS["kda"], key=16, value=8)
     with pytest.raises(ValueError, match="compute.*wyvern.torch.op"):

@@ -96,8 +96,9 @@ def test_what_is_refused():
     text = text_of("gated_deltanet")
     with pytest.raises(ValueError, match="it is a step's; add serving=True"):
         wyvern.compile(text, target="cpu", epilogue=wyvern.Epilogue())
-    with pytest.raises(ValueError, match="epsilon: expected at least 0, found -1"):
-        wyvern.compile(text, target="cpu", serving=True, epilogue=wyvern.Epilogue(epsilon=-1))
+    for epsilon in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"epsilon: expected a finite f32 of at least 0, found {epsilon}"):
+            wyvern.compile(text, target="cpu", serving=True, epilogue=wyvern.Epilogue(epsilon=epsilon))
     with pytest.raises(TypeError, match="norm_weight"):
         program = wyvern.compile(text, target="cpu", serving=True, epilogue=wyvern.Epilogue())
         given, pool = given_to(program)

@@ -201,6 +201,18 @@ def test_vmap_of_packed_sequences():
     same(found, jax.tree.map(lambda *x: jnp.stack(x), *wanted))
 
 
+@pytest.mark.parametrize("mapped", [("A",), ("a", "v")])
+def test_vmap_of_parameters(mapped):
+    function = op(op_cases.PARAMETERS)
+    data = {x: jnp.asarray(y.numpy()) for x, y in op_cases.make("parameters", function.shapes, tokens=9).items()}
+    del data["initial_state"]
+    more = {x: jnp.stack([y, y[::-1], 2 * y]) if x in mapped else y for x, y in data.items()}
+    loss = lambda x: (function(**x)[0] ** 2).sum()
+    found = jax.vmap(jax.value_and_grad(loss), ({x: 0 if x in mapped else None for x in data},))(more)
+    each = [{x: y[i] if x in mapped else y for x, y in more.items()} for i in range(3)]
+    same(found, jax.tree.map(lambda *x: jnp.stack(x), *map(jax.value_and_grad(loss), each)))
+
+
 def test_vmap_without_states():
     function, data = op(spec("gated")), make("gated", batch=1, tokens=9)
     del data["initial_state"]

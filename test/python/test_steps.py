@@ -225,7 +225,8 @@ def test_what_is_refused():
         (wyvern.Pool(layout="nhd"), "layout: expected vk or kv, found 'nhd'"),
         (wyvern.Pool(dtype="fp8"), "dtype: expected f32 or bf16, found 'fp8'"),
         (wyvern.Pool(slots="u8"), "slots: expected i32 or i64, found 'u8'"),
-        (wyvern.Pool(first_slot=-1), "first_slot: expected at least 0, found -1"),
+        (wyvern.Pool(first_slot=-1), "first_slot: expected 0 to 2147483647, slots of i32, found -1"),
+        (wyvern.Pool(first_slot=2**31), "first_slot: expected 0 to 2147483647, slots of i32, found 2147483648"),
     ):
         with pytest.raises(ValueError, match=message):
             wyvern.compile(text, target="cpu", serving=pool)

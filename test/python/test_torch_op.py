@@ -185,6 +185,34 @@ def test_vmap_of_packed_sequences():
     close(list(found), [call(*(x[i] for x in data)) for i in range(2)])
 
 
+@pytest.mark.parametrize("mapped", [("A",), ("a", "v"), ("A", "w", "q", "k")])
+def test_vmap_of_parameters(mapped):
+    """Each sample has gradients of its own of what all share, whether that is mapped or not."""
+    function = op(op_cases.PARAMETERS)
+    data = op_cases.make("parameters", function.shapes, batch=2, tokens=9)
+    del data["initial_state"]
+    more = {x: torch.stack([y, y.flip(0), 2 * y]) if x in mapped else y for x, y in data.items()}
+    axes = {x: 0 if x in mapped else None for x in data}
+    loss = lambda x: function(**x)[0].square().sum()
+    found = torch.func.vmap(torch.func.grad(loss), (axes,))(more)
+    for i in range(3):
+        wanted = torch.func.grad(loss)({x: y[i] if x in mapped else y for x, y in more.items()})
+        for x, y in wanted.items():
+            torch.testing.assert_close(found[x][i], y, rtol=1e-10, atol=1e-12)
+    # A sum over samples, in front of which all gradients are.
+    total = torch.func.grad(lambda x: torch.func.vmap(loss, (axes,))(x).sum())(more)
+    for x, y in found.items():
+        torch.testing.assert_close(total[x], y if x in mapped else y.sum(0), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_numbers_of_other_kinds(dtype):
+    function, data = op(spec("gated")), make("gated")
+    for name in ("beta", "initial_state"):
+        with pytest.raises(TypeError, match=f"gated: {name} is {dtype}, expected a floating-point type"):
+            function(**data | {name: data[name].to(dtype)})
+
+
 def test_forward_mode_is_refused():
     q, *rest = (x.detach() for x in make("products", tokens=5).values())
     function = op(spec("products"))

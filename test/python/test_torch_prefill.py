@@ -191,6 +191,50 @@ def test_a_prologue_in_front_of_a_prompt(name):
     assert error(found[1:6], stepped[1:6]) < 1e-5
 
 
+PROLOGUES = {
+    "gates": (("norm", "gates"), {}),
+    "decay": (("decay",), {}),
+    "rates": (("rates",), {}),
+    "scale": (("norm", "scale"), {}),
+    "bound": (("gates",), {"lower_bound": -5.0}),
+    "bound a channel": (("gates",), {"lower_bound": -5.0, "decay": "channel"}),
+}
+
+
+@pytest.mark.parametrize("pool", [wyvern.Pool(), wyvern.Pool("kv", "bf16", first_slot=1)])
+@pytest.mark.parametrize("name", PROLOGUES)
+def test_a_prologue_in_front_of_pieces(name, pool):
+    """States that are kept behind other numbers of tokens than a chunk's: what is in front of the layer is that of
+    the whole prompt, and a state is rounded once."""
+    prologue, more = PROLOGUES[name]
+    spec = {"name": "layer", "heads": {"key": 1, "value": 2}, "dims": {"key": 16, "value": 8}, "dtype": "f32", "decay": "head"}
+    spec |= {"steps": [{"write": "k", "value": "v", "rate": "beta"}]} | more
+    decoder, tokens = Decoder(spec, pool, prologue=prologue), 25
+    inputs = wyvern.compile(spec, target="cpu", serving=pool, prologue=prologue).inputs
+    rng = np.random.default_rng(0)
+    operands = {x: torch.from_numpy(step_cases.raw_operands(rng, inputs, 2, tokens)[0][x]) for x in decoder.operands}
+    if "g" in operands:
+        operands["g"] = -operands["g"].abs()
+    if "norm" not in prologue:
+        operands |= {x: torch.nn.functional.normalize(operands[x], dim=-1) for x in "qk"}
+    states = torch.from_numpy(rng.standard_normal([SLOTS, *inputs["state"].shape[1:]])).to(
+        torch.bfloat16 if pool.dtype == "bf16" else torch.float32
+    )
+    slots, kept = torch.tensor([3, 5], dtype=torch.int32), torch.tensor([[1, 2], [pool.first_slot - 1, 4]], dtype=torch.int32)
+    found, wanted = states.clone(), states.clone()
+    o = decoder.prefill(**operands, state=found, read_slots=slots, keep_every=10, keep_slots=kept)
+    assert error(o, decoder.prefill(**operands, state=wanted, read_slots=slots)) < 1e-5
+    bound = 1e-5 if pool.dtype == "f32" else 2e-3
+    assert error(found[slots.long()], wanted[slots.long()]) < bound
+    timed = [x for x in operands if "time" in dict(inputs[x].dims)]
+    for i, (end, n) in enumerate([(10, 0), (20, 0), (20, 1)]):
+        before = states.clone()
+        decoder.prefill(**operands | {x: operands[x][:, :end] for x in timed}, state=before, read_slots=slots)
+        assert error(found[[1, 2, 4][i]], before[slots[n]]) < bound
+    untouched = [x for x in range(SLOTS) if x not in (1, 2, 3, 4, 5)]
+    assert torch.equal(found[untouched], states[untouched])
+
+
 # === Trees ===
 
 # Row 0: 0 is the root of 1 and 2, 3 follows on 1, 4 on 3. Row 1: two roots. Row 2: a line.

@@ -20,6 +20,8 @@ struct OutputFile {
 };
 
 /// Writes one file through a temporary one beside it; "-" is standard output.
+/// Of a symbolic link, the file that it points to is replaced; to a device or a
+/// pipe it is written.
 llvm::Error writeFile(StringRef path, StringRef contents);
 
 /// Writes a folder of files through a temporary folder beside it. A folder that

@@ -67,6 +67,11 @@ class Signature(NamedTuple):
     def names(self) -> tuple[str, ...]:
         return tuple(operand.name for operand in self.operands)
 
+    def has_parameters(self) -> bool:
+        """Returns whether there are operands that all rows of a batch share: then a dimension that is mapped
+        cannot be a part of the batch, since a row has others, and a gradient of its own."""
+        return any(not x.shape or x.shape[0][0] != "batch" for x in self.operands)
+
     # No property: torch.compile traces none of a named tuple.
     def find_slots(self) -> list[tuple[str, int]]:
         """Returns the counts of slots that what is saved has rows of; behind "slots" stand

@@ -40,8 +40,9 @@ class Pool(NamedTuple):
                 )
         if self.rounding == "stochastic" and self.dtype != "bf16":
             raise ValueError(f"serving: rounding: stochastic is of bf16, found {self.dtype}")
-        if self.first_slot < 0:
-            raise ValueError(f"serving: first_slot: expected at least 0, found {self.first_slot}")
+        most = 2**31 - 1 if self.slots == "i32" else 2**63 - 1
+        if not 0 <= self.first_slot <= most:
+            raise ValueError(f"serving: first_slot: expected 0 to {most}, slots of {self.slots}, found {self.first_slot}")
         return self
 
 
@@ -68,9 +69,10 @@ class Epilogue(NamedTuple):
         return ["norm"] * self.norm + ["gate"] * self.gate
 
     def check(self) -> "Epilogue":
-        """Returns the epilogue. Raises ValueError for an epsilon that is negative."""
-        if self.epsilon < 0:
-            raise ValueError(f"epilogue: epsilon: expected at least 0, found {self.epsilon}")
+        """Returns the epilogue. Raises ValueError for an epsilon that is negative or no finite f32."""
+        # In the negative, which takes what is no number.
+        if not 0 <= self.epsilon <= 3.4e38:
+            raise ValueError(f"epilogue: epsilon: expected a finite f32 of at least 0, found {self.epsilon}")
         return self
 
 

@@ -175,10 +175,10 @@ def _fold(x: Any, dim: Any, size: int) -> Any:
 
 def _batch(arguments: Sequence[Any], dims: Sequence[Any], *, call: Call) -> Any:
     """Sequences are rows of the batch, and so are mapped ones; but packed ones are run one
-    after the other."""
+    after the other, and so are layers with parameters."""
     size = next(x.shape[dim] for x, dim in zip(arguments, dims) if dim is not None)
     packed = arguments[call.operand_names.index("cu_seqlens")]
-    if packed.size == 0:
+    if packed.size == 0 and not call.family.signature.has_parameters():
         outputs = call_p.bind(*(_fold(x, dim, size) for x, dim in zip(arguments, dims)), call=call)
         is_whole = [wanted for *_, wanted in call.results]
         outputs = [y.reshape(size, -1, *y.shape[1:]) if whole else y for y, whole in zip(outputs, is_whole)]

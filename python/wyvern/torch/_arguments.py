@@ -42,6 +42,13 @@ def expect_shape(name, what, tensor, shape):
         )
 
 
+def expect_floats(name, what, tensor):
+    """Raises TypeError for a tensor that a cast to floating-point numbers would lose something of, and
+    that could have no gradient."""
+    if not tensor.dtype.is_floating_point:
+        raise TypeError(f"{name}: {what} is {tensor.dtype}, expected a floating-point type")
+
+
 def check_shapes(name, arguments, tensors, sizes=()):
     """Returns the sizes that tensors tell, added to those that are known. Raises ValueError
     where they do not agree."""
@@ -82,6 +89,9 @@ def convert(name, arguments, tensors):
         if x.is_narrow
     }
     _check_dtypes(name, narrow)
+    for x, tensor in zip(arguments, tensors):
+        if not x.is_narrow:
+            expect_floats(name, x.name, tensor)
     wide = compute_dtype(next(iter(narrow.values())))
     given = (
         narrow[x.name] if x.is_narrow else bounded(_cast(tensor, wide)) if x.is_gate else _cast(tensor, wide)

@@ -17,7 +17,6 @@ from wyvern._core.specs import Spec
 from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
 from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
-from ._op import op
 from ._ops import define_op
 from ._programs import target_of
 from ._prompts import Prompts
@@ -55,20 +54,23 @@ class _Programs:
             self.run,
             self.shape,
         )
-        self._prompts: Optional[Prompts] = None
+        self._prompts: dict[wyvern.Pool, Prompts] = {}
 
-    def prompts(self) -> Prompts:
-        """The programs of prompts on the same pool, of what a convolution has made of its rows."""
+    def prompts(self, *, is_wide: bool = False) -> Prompts:
+        """The programs of prompts on the same pool, of what a convolution has made of its rows; `is_wide`: on one of
+        float32, whose states are not rounded."""
+        pool = self.pool._replace(dtype="f32", rounding="nearest") if is_wide else self.pool
         with _lock:
-            if self._prompts is None:
+            if pool not in self._prompts:
                 behind = [] if self.epilogue is None else self.epilogue.parts
                 others = {{"norm": "norm_weight", "gate": "z"}[part] for part in behind}
                 operands = tuple(
                     x for x in self.operands if x not in others and not x.endswith(_prefill.OF_CONVOLUTIONS)
                 )
                 prologue = tuple(x for x in self.prologue if x != "conv")
-                self._prompts = Prompts(f"{self.name}_prefill", self.spec, self.pool, prologue, operands)
-            return self._prompts
+                name = f"{self.name}_prefill" if pool == self.pool else f"{self.name}_pieces"
+                self._prompts[pool] = Prompts(name, self.spec, pool, prologue, operands)
+            return self._prompts[pool]
 
     def of(self, kind: str) -> Any:
         """The program for a kind of device, compiled when it is first needed."""
@@ -386,12 +388,25 @@ class Decoder:
                 f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk} for a pool "
                 "that is rounded by seeds"
             )
-        whole = op(programs.spec)
-        made = _prefill.operands_of(programs.spec, whole.operands, programs.prologue, raw)
-        form = self.pool.first_slot, self.pool.layout == "vk"
         last = position + q.shape[1]
         ends = [n * every - position for n in range(position // every + 1, last // every + 1)]
-        return _prefill.in_pieces(whole, made, state, slots, form, ends, kept)
+        ends.append(q.shape[1])
+        return _prefill.in_pieces(self._piece_of(raw), state, slots, self.pool.first_slot, ends, kept)
+
+    def _piece_of(self, raw):  # type: ignore[no-untyped-def]
+        """Returns what computes some of the tokens of prompts that are equally long."""
+        programs, tokens = self._programs, raw["q"].shape[1]
+        prompts = programs.prompts(is_wide=True)
+
+        def call(begin: int, end: int, states: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+            piece = [raw[x] for x in prompts.operands]
+            for i, name in enumerate(prompts.operands):
+                if name in programs.timed:
+                    rows = piece[i].shape[1] // tokens if tokens else 0
+                    piece[i] = piece[i][:, begin * rows : end * rows]
+            return prompts.op(*piece, states, own, own, None, None, None)
+
+        return call
 
     def _call(self, operands, named, state, read_slots, write_slots, lengths, seeds):  # type: ignore[no-untyped-def]
         programs = self._programs

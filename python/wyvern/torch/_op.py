@@ -13,7 +13,7 @@ from wyvern._core.op import bind, python_signature, read_spec, refuse_states, sh
 from wyvern._core.specs import Spec
 
 from . import _direct, _ops, _transforms
-from ._arguments import check_sequences, check_shapes, convert, expect_tensors
+from ._arguments import check_sequences, check_shapes, convert, expect_floats, expect_tensors
 from ._ranks import ops as ranks
 from ._ranks.context import read_context
 
@@ -114,6 +114,7 @@ class Op:
         if initial_state is not None:
             expect_tensors(name, initial_state=initial_state)
             check_shapes(name, (signature.initial_state,), (initial_state,), sizes)
+            expect_floats(name, "initial_state", initial_state)
         _transforms.refuse_forward_mode(name, (*tensors, initial_state))
         tensors = convert(name, signature.operands, tensors)
         if initial_state is not None:

@@ -7,36 +7,9 @@ from typing import Any, NamedTuple, Optional, Union
 
 import torch
 
-from wyvern._core.layers import PlainSpec, operand_roles
 from wyvern._core.steps import Epilogue
 
 from . import _conv
-from ._gate import log_decay
-from ._l2norm import l2norm
-
-
-def operands_of(
-    spec: PlainSpec, names: Sequence[str], prologue: Sequence[str], given: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Returns the layer's operands of a step's, of which a prologue is computed here."""
-    roles = operand_roles(spec)
-    # Rates come raw as b, b1, ... in the order of the steps, which is that of their roles.
-    rates = [name for name, role in roles.items() if role == "rate"]
-    raw = {name: f"b{i or ''}" for i, name in enumerate(rates)}
-    most = {step["rate"]: step.get("max_rate", 1) for step in spec["steps"] if "rate" in step}
-    made = {}
-    for name in names:
-        role = roles[name]
-        if "gates" in prologue and role == "rate":
-            made[name] = most[name] * given[raw[name]].float().sigmoid()
-        elif "gates" in prologue and role == "decay":
-            logs = given["A_log"].view(-1, *(1 for _ in given["dt_bias"].shape[1:]))
-            made[name] = log_decay(given["a"].float(), logs, given["dt_bias"])
-        elif "norm" in prologue and role in ("query", "key"):
-            made[name] = l2norm(given[name])
-        else:
-            made[name] = given[name]
-    return made
 
 
 def finished(
@@ -59,20 +32,6 @@ def read_slots(pool: torch.Tensor, slots: torch.Tensor, first_slot: int) -> torc
     found = pool.index_select(0, slots.clamp(min=0).long())
     # By selection: a slot of nobody may hold a NaN.
     return torch.where((slots >= first_slot).view(-1, *[1] * (pool.dim() - 1)), found, 0.0)
-
-
-def read_states(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool) -> torch.Tensor:
-    """Returns the states of slots as [N, HV, K, V]; zeros where a slot is none."""
-    states = read_slots(pool, slots, first_slot)
-    states = states.transpose(-1, -2) if v_first else states
-    return states.to(torch.promote_types(pool.dtype, torch.float32))
-
-
-def write_states(
-    pool: torch.Tensor, slots: torch.Tensor, first_slot: int, v_first: bool, states: torch.Tensor
-) -> None:
-    """Writes states [N, HV, K, V] to slots, those of none to nowhere."""
-    write_slots(pool, slots, first_slot, (states.transpose(-1, -2) if v_first else states).to(pool.dtype))
 
 
 def write_slots(pool: torch.Tensor, slots: torch.Tensor, first_slot: int, made: torch.Tensor) -> None:
@@ -188,30 +147,28 @@ def by_chunks(kept: Kept, chunk: int, shape: Sequence[int], cu_seqlens: Optional
 
 
 def in_pieces(
-    op: Any,
-    operands: Mapping[str, torch.Tensor],
+    call: Any,
     pool: torch.Tensor,
     slots: tuple[torch.Tensor, torch.Tensor],
-    form: tuple[int, bool],
+    first_slot: int,
     ends: Sequence[int],
     kept: Kept,
 ) -> torch.Tensor:
-    """Runs the layer's `op` from the states of slots[0], cut at `ends`, which are no multiples of a chunk, and
-    writes where the pieces end to the slots of `kept`, and the last one to slots[1]."""
-    state = read_states(pool, slots[0], *form)
+    """Runs a prompt from the states of slots[0], cut at `ends`, of which the last one is that of its tokens, and
+    writes where the pieces end to the slots of `kept`, and the last one to slots[1]. `call` computes the tokens from
+    one place to another of sequences that have states in a pool of float32, in slots of their own."""
+    count = slots[0].shape[0]
+    wide = torch.promote_types(pool.dtype, torch.float32)
+    # Between the pieces a state is not rounded to the pool's type.
+    states = pool.new_zeros((first_slot + count, *pool.shape[1:]), dtype=wide)
+    states[first_slot:] = read_slots(pool, slots[0], first_slot).to(wide)
+    own = torch.arange(first_slot, first_slot + count, device=pool.device).to(slots[0].dtype)
     outputs: list[torch.Tensor] = []
-    tokens, begin = operands["q"].shape[1], 0
-    for i, end in enumerate((*ends, tokens)):
+    begin = 0
+    for i, end in enumerate(ends):
         if end > begin or not outputs:
-            piece = {n: _rows(x, begin, end, tokens) for n, x in operands.items()}
-            o, state = op(**piece, initial_state=state, output_final_state=True)
-            outputs.append(o)
-        target = kept.slots[:, i] if i < len(ends) else slots[1]
-        write_states(pool, target, *form, state)
+            outputs.append(call(begin, end, states, own))
+        target = kept.slots[:, i] if i + 1 < len(ends) else slots[1]
+        write_slots(pool, target, first_slot, states[first_slot:].to(pool.dtype))
         begin = end
     return torch.cat(outputs, 1)
-
-
-def _rows(x: torch.Tensor, begin: int, end: int, tokens: int) -> torch.Tensor:
-    rows = x.shape[1] // tokens if tokens else 0
-    return x[:, begin * rows : end * rows]

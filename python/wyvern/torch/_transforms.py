@@ -71,10 +71,12 @@ def _select(x, dim, i):
 
 def _map(run, info, in_dims, name, inputs):
     """`run` on mapped inputs. Sequences are rows of the batch, and so are mapped ones; but
-    packed ones (cu_seqlens is not None) are run one after the other."""
+    packed ones (cu_seqlens is not None) are run one after the other, and so are layers with
+    parameters."""
     size, in_dims = info.batch_size, in_dims[1:]
-    cu_seqlens = inputs[len(_ops.families[name].signature.operands) + 1]
-    if cu_seqlens is None:
+    signature = _ops.families[name].signature
+    cu_seqlens = inputs[len(signature.operands) + 1]
+    if cu_seqlens is None and not signature.has_parameters():
         outputs = run(name, *(_fold(x, dim, size) for x, dim in zip(inputs, in_dims)))
         return tuple(_unfold(y, size) for y in outputs), (0,) * len(outputs)
     each = [run(name, *(_select(x, dim, i) for x, dim in zip(inputs, in_dims))) for i in range(size)]

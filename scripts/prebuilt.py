@@ -47,8 +47,6 @@ def folders():
     for decay, key_heads, value_heads, *dims in LAYERS:
         rule = RULES[decay]
         spec = delta_rule_spec(decay, key_heads, value_heads, *dims, "bf16")
-        if decay == "channel":
-            spec["name"] = rule
         for training in (False, True):
             name = f"{rule}-{key_heads}x{value_heads}" + ("-training" if training else "")
             found[name] = spec, training

@@ -8,7 +8,8 @@
 |* reference (CUDA 13.0; but for WYVERN_LATER_DRIVER_FUNCTIONS all exist      *|
 |* since 12.0): sections "Data types used by CUDA driver" (the values),       *|
 |* "Library Management", "Execution Control", "Tensor Map Object Management", *|
-|* "Primary Context Management", "Stream Management", "Graph Management".     *|
+|* "Primary Context Management", "Stream Management", "Graph Management",     *|
+|* "Memory Management".                                                       *|
 |* They are declared here so that the runtime builds without a CUDA toolkit;  *|
 |* all are part of the driver's stable ABI.                                   *|
 |*                                                                            *|
@@ -155,6 +156,8 @@ enum { CU_GRAPH_PORT_PROGRAMMATIC = 1, CU_GRAPH_TYPE_PROGRAMMATIC = 1 };
     (CUgraphExec *, CUgraph, unsigned long long))                              \
   X(GraphLaunch, "cuGraphLaunch", (CUgraphExec, CUstream))                     \
   X(GraphExecDestroy, "cuGraphExecDestroy", (CUgraphExec))                     \
+  X(MemAlloc, "cuMemAlloc_v2", (CUdeviceptr *, size_t))                        \
+  X(MemFree, "cuMemFree_v2", (CUdeviceptr))                                    \
   X(MemsetD8Async, "cuMemsetD8Async",                                          \
     (CUdeviceptr, unsigned char, size_t, CUstream))
 

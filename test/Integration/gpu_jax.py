@@ -30,6 +30,7 @@ LAYERS = {
     "gated": {"decay": "head", "steps": [STEP]},
     "repeated": {"steps": [STEP | {"repeat": 2}]},
     "sum": {"decay": "head", "steps": [{"write": "k", "erase": "none", "value": "v"}]},
+    "states": {"decay": "head", "steps": [STEP]},  # which its forward saves
 }
 # Of each layer: dense, and packed.
 FORMS = {"dense": (3, 200, None), "packed": (1, 200, [0, 70, 70, 133])}
@@ -86,7 +87,8 @@ def prepare(folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in LAYERS:
-        program = wyvern.compile(spec(name), training=True, output=folder / f"jax_{name}")
+        save = "states" if name == "states" else None
+        program = wyvern.compile(spec(name), training=True, save=save, output=folder / f"jax_{name}")
         for form, (batch, tokens, cu_seqlens) in FORMS.items():
             sequences = batch if cu_seqlens is None else len(cu_seqlens) - 1
             inputs = inputs_of(shapes_in_words(sign(spec(name), program)), batch, tokens, sequences)

@@ -6,8 +6,8 @@
     on the GPU machine:               gpu_module.py --folder layer
 
 Forward and backward have the bundle's bits: dense and packed, on torch's current stream,
-with a workspace of torch's and one of the caller's, in a CUDA graph, and with CuPy's and
-JAX's arrays where these are installed. The GPU machine needs Python with torch and
+with a workspace of the module's, of torch's and of the caller's, on streams of several threads
+at once, in a CUDA graph, and with CuPy's and JAX's arrays where these are installed. The GPU machine needs Python with torch and
 apache-tvm-ffi; `wyvern` must be importable (scripts/build-runtime). The exit status is
 not 0 if anything failed.
 """
@@ -105,6 +105,42 @@ def check_form(layer, form):
     torch.cuda.synchronize()
 
 
+def check_large(layer):
+    """More workspace than the module keeps, which torch lends, on a stream that had less of the module's."""
+    inputs = inputs_of(1, 64, None)
+    layer.compare(inputs, None)
+    many = inputs_of(4, 16384, None)
+    assert layer.module[NAME + "_workspace_size"](4, 16384, -1) > 32 << 20
+    layer.compare(many, None)
+    layer.compare(inputs, None)
+
+
+def check_threads(layer):
+    """Four threads on two streams, each with calls of several sizes, whose workspaces grow beside kernels."""
+    import threading
+
+    import torch
+
+    streams, wrong = [torch.cuda.Stream(), torch.cuda.Stream()], []
+
+    def work(n):
+        try:
+            with torch.cuda.stream(streams[n % 2]):
+                for call in range(60):
+                    layer.compare(inputs_of(1 + call % 3, 100 * (1 + call % 7), None), None)
+        except Exception as error:
+            wrong.append(error)
+
+    torch.cuda.synchronize()
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if wrong:
+        raise wrong[0]
+
+
 def check_graph(layer):
     import torch
 
@@ -131,14 +167,15 @@ def check_arrays_of(framework, layer):
         return framework.dlpack.from_dlpack(x)
 
     torch.cuda.synchronize()
-    layer.compare(inputs_of(2, 100, None), None, lend=lend, own_workspace=True)
+    for own_workspace in (True, False):
+        layer.compare(inputs_of(2, 100, None), None, lend=lend, own_workspace=own_workspace)
     torch.cuda.synchronize()
 
 
 def checks():
     """{name: a check of a layer}"""
     found = {form: lambda layer, form=form: check_form(layer, form) for form in FORMS}
-    found["graph"] = check_graph
+    found |= {"large": check_large, "threads": check_threads, "graph": check_graph}
     for name in ("cupy", "jax"):
         try:
             framework = __import__(name)

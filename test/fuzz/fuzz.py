@@ -28,7 +28,7 @@ from mutate import mutate
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INPUTS = ROOT / "test/tools/wyvernc/Inputs"
 PHASES = ["delta", "wy", "differentiated", "staged", "rounded", "scheduled", "tile", "nvvm", "llvm"]
-SPECS = ["gated_deltanet", "delta_net-340M", "deltaproduct", "kda"]
+SPECS = ["gated_deltanet", "delta_net-340M", "deltaproduct", "kda", "log_linear_gdn", "layers/rwkv7", "layers/selective_rope"]
 # What the modules are made for.
 FLAGS = [
     [],
@@ -37,6 +37,9 @@ FLAGS = [
     ["--training"],
     ["--training", "--save=states", "--schedule=fused-backward"],
     ["--serving"],
+    ["--serving", "--state-type=bf16", "--state-rounding=stochastic", "--prologue=norm,gates"],
+    ["--serving=prefill"],
+    ["--serving=prefill-keep", "--slot-type=i64"],
 ]
 LIMIT = 20  # seconds of a processor; of the clock five times that, for a busy machine
 CRASH = re.compile(r"LLVM ERROR|PLEASE submit a bug|Stack dump|terminate called|Assertion|UNREACHABLE")
@@ -59,7 +62,7 @@ class Fuzzer:
         self.bin = build.resolve() / "bin"
         self.folder = folder
         self.command = None
-        self.specs = [path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))]
+        self.specs = [path.read_text() for path in sorted((ROOT / "specs").rglob("*.yaml"))]
         self.configs = [path.read_text() for path in sorted(INPUTS.glob("*.json"))]
 
     @functools.cache
@@ -115,6 +118,14 @@ class Fuzzer:
         if body(again) != body(printed):
             raise Wrong("what it prints does not read back as the same spec")
 
+    def lowered_layer(self, rng):
+        """A spec, right or a little wrong, taken as far as its flags and sizes go."""
+        data, _ = layers.spec(rng)
+        text = layers.text(rng, data)
+        text = rng.choice([text, mutate(rng, text), mutate(rng, rng.choice(self.specs))])
+        product = rng.choice(["differentiated", "rounded", "scheduled", "tile"])
+        self.run(self.write("case.yaml", text), f"--emit={product}", "-o", self.folder / "out", *rng.choice(FLAGS))
+
     def mutated_module(self, rng):
         """IR of some phase: parsed, verified, and taken further."""
         flags = rng.choice(FLAGS)
@@ -134,8 +145,8 @@ class Fuzzer:
         for path in self.folder.glob("*.*"):
             path.unlink()
         rng = random.Random(f"{seed}:{number}")
-        kind = rng.choice([self.made_layer, self.mutated_layer, self.mutated_module, self.mutated_module])
-        kind(rng)
+        kinds = [self.made_layer, self.mutated_layer, self.lowered_layer, self.mutated_module, self.mutated_module]
+        rng.choice(kinds)(rng)
 
 
 def save(fuzzer, out, seed, number, wrong):

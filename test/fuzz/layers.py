@@ -8,6 +8,8 @@ made nonsense, and must be refused.
 import copy
 import json
 
+import computes
+
 NAMES = ["k", "v", "w", "beta", "a_1", "Key", "r2"]
 # What is no name of a tensor, or of no new one.
 NO_NAMES = ["none", "nan", "Infinity", "null", "TRUE", "2x", "a b", "d_q", "d_o", "o", "cu_seqlens", "out", "é", "a-b"]
@@ -30,7 +32,11 @@ def spec(rng):
     for key in ("decay", "dtype", "scale"):
         if rng.random() < 0.3:
             del good[key]
-    return _perhaps_wrong(rng, good, _spec_edits(rng))
+    edits = _spec_edits(rng)
+    if rng.random() < 0.5:
+        computes.extend(rng, good)
+        edits = computes.edits(rng, good)
+    return _perhaps_wrong(rng, good, edits)
 
 
 def _step(rng):

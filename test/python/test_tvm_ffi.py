@@ -22,15 +22,25 @@ def module(tmp_path_factory):
     """tvm_ffi_module.c, compiled as wyvernc compiles what it writes."""
     path = tmp_path_factory.mktemp("module") / "module.so"
     runtime = ROOT / "lib/Runtime"
-    sources = [HERE / "tvm_ffi_module.c", runtime / "TvmFfi/Module.c", *sorted(runtime.glob("*.c"))]
+    sources = [HERE / "tvm_ffi_module.c", *sorted(runtime.glob("**/*.c"))]
     run([compiler(), *FLAGS, "-fPIC", "-shared", "-fvisibility=hidden", *sources, "-o", path, "-ldl", "-lpthread"])
     return path
 
 
+def call(case, module, driver, **environment):  # noqa: F811
+    command = [sys.executable, HERE / "tvm_ffi_cases.py", case, module]
+    return run(command, LD_LIBRARY_PATH=str(driver), FAKE_DEVICES="90,90", **environment)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_calls(case, module, driver):  # noqa: F811
-    command = [sys.executable, HERE / "tvm_ffi_cases.py", case, module]
-    run(command, LD_LIBRARY_PATH=str(driver), FAKE_DEVICES="90,90")
+    fail = {"FAKE_FAIL": "cuMemAlloc_v2=2"} if case == "case_no_memory_to_keep" else {}
+    call(case, module, driver, **fail)
+
+
+def test_kept_workspaces_are_freed(module, driver):  # noqa: F811
+    taken, *freed = call("case_unloaded", module, driver, FAKE_TELLS_FREES="1").splitlines()
+    assert freed == [taken]
 
 
 def test_declarations():

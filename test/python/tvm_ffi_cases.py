@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import tvm_ffi
-from runtime_cases import driver, journal
+from runtime_cases import driver, journal, launches
 
 CUDA = 2  # to DLPack
 CODES = {"bf16": (4, 16), "f32": (2, 32), "i32": (0, 32), "u8": (1, 8), "f8": (10, 8)}
@@ -109,9 +109,82 @@ def case_workspace(module):
     refused(TypeError, "the workspace is a value of tvm-ffi's type 1", module.scale, x, None, x, None, 7)
     refused(ValueError, "not on CUDA device 0", module.scale, x, None, x, None, scratch(device=1))
     refused(ValueError, "not on CUDA device 0", module.scale, x, None, x, None, np.zeros(BYTES, np.uint8))
-    # Without a framework whose tensors are passed there is nothing that could allocate.
-    refused(RuntimeError, "llocator", module.scale, x, None, x)
     assert journal() == []
+
+
+MIB = 1 << 20
+
+
+def on_stream(module, stream, batch=2, device=0):
+    """What the driver did of memory in a call without a workspace, where that was, and whether it was a graph."""
+    x = Tensor("bf16", batch, 100, 4, 64, device=device)
+    with tvm_ffi.use_raw_stream(tvm_ffi.device(f"cuda:{device}"), stream):
+        module.scale(x, None, x)
+    lines = journal()
+    (launch,) = launches(lines)
+    memory = [x for x in lines if x.startswith(("allocate", "free"))]
+    return memory, int(launch.split()[-2], 16), "graph launch" in lines
+
+
+def no_framework_lends(module, stream, batch=2):
+    """Without a framework whose tensors are passed there is nothing that could allocate."""
+    refused(RuntimeError, "llocator", on_stream, module, stream, batch)
+
+
+def case_kept_workspace(module):
+    """A stream has one, as large as its largest call, and a call that comes again is a graph."""
+    driver().fake_set_context(0)
+    driver().fake_capture_elsewhere(1)
+    memory, first, _ = on_stream(module, 0x77)
+    assert memory == [f"allocate {2 * MIB} at {first:#x}"]
+    assert on_stream(module, 0x77) == ([], first, False)
+    memory, other, _ = on_stream(module, 0x78)
+    assert memory == [f"allocate {2 * MIB} at {other:#x}"] and other != first
+    memory, larger, _ = on_stream(module, 0x77, batch=21)  # of 102400 bytes
+    assert memory == [f"free {first:#x}", f"allocate {4 * MIB} at {larger:#x}"]
+    assert on_stream(module, 0x78) == ([], other, False)
+    assert [on_stream(module, 0x77) for _ in range(20)][-1] == ([], larger, True)
+    assert driver().fake_wrongs() == 0
+
+
+def case_kept_workspace_of_a_device(module):
+    """Contexts, devices and streams that have ended have others."""
+    driver().fake_set_context(0)
+    _, first, _ = on_stream(module, 0x77)
+    driver().fake_renew_handles()
+    memory, second, _ = on_stream(module, 0x77)
+    assert len(memory) == 1 and second != first
+    memory, third, _ = on_stream(module, 0x77, device=1)
+    assert len(memory) == 1 and third not in (first, second)
+    assert on_stream(module, 0x77) == ([], second, False) and driver().fake_context() == 0
+
+
+def case_no_kept_workspace(module):
+    """What the framework has to lend: of large calls, in captures, on many streams."""
+    driver().fake_set_context(0)
+    no_framework_lends(module, 0x77, batch=328)
+    driver().fake_set_stream(1, 0, -1)
+    no_framework_lends(module, 0x77)
+    driver().fake_set_stream(0, 0, -1)
+    assert journal() == []
+    for stream in range(0x80, 0x90):
+        on_stream(module, stream)
+    no_framework_lends(module, 0x90)
+    assert len(on_stream(module, 0x80, batch=327)[0]) == 2  # of 32 MiB
+
+
+def case_no_memory_to_keep(module):
+    """The framework may still have some."""
+    driver().fake_set_context(0)
+    no_framework_lends(module, 0x77)
+    no_framework_lends(module, 0x77)
+    assert [line.split()[0] for line in journal()].count("allocate") == 2
+
+
+def case_unloaded(module):
+    """Says what the module takes, which test_tvm_ffi.py wants freed at the end."""
+    driver().fake_set_context(0)
+    print(f"free {on_stream(module, 0x77)[1]:#x}", flush=True)
 
 
 def case_wrong_arguments(module):

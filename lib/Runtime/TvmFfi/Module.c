@@ -5,6 +5,7 @@
 \*===----------------------------------------------------------------------===*/
 
 #include "Abi.h"
+#include "Workspaces.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -119,23 +120,42 @@ static int read_tensor(const char *program, const char *name, int is_optional,
 
 /* === Functions =========================================================== */
 
-/* Memory for the kernels: the caller's, or the framework's. */
+/* Memory for the kernels of a call: the caller's, the module's or the
+   framework's. */
 typedef struct wyvern_scratch {
+  int32_t device;
+  void *stream;
   void *data;
   size_t bytes;
-  void *object; /* to be released */
+  wyvern_kept *kept; /* to be returned */
+  void *object;      /* to be released */
 } wyvern_scratch;
 
+static int allocate(size_t needed, wyvern_scratch *scratch) {
+  int64_t size = (int64_t)needed;
+  wyvern_dl_tensor prototype = {.device = {WYVERN_DL_CUDA, scratch->device},
+                                .rank = 1,
+                                .dtype = {WYVERN_DL_UINT, 8, 1}};
+  prototype.sizes = &size;
+  if (TVMFFIEnvTensorAlloc(&prototype, &scratch->object) != 0)
+    return -1;
+  const wyvern_tvm_any made = {
+      WYVERN_TVM_TENSOR, 0, {.object = scratch->object}};
+  scratch->data = find_tensor(&made)->data;
+  return 0;
+}
+
+/* Finds what a call needs, for the device and the stream of `scratch`. */
 static int find_workspace(const char *program, const wyvern_tvm_any *argument,
-                          size_t needed, int32_t device,
-                          wyvern_scratch *scratch) {
+                          size_t needed, wyvern_scratch *scratch) {
   const wyvern_dl_tensor *given = argument ? find_tensor(argument) : NULL;
   if (given) {
-    if (given->device.type != WYVERN_DL_CUDA || given->device.index != device)
+    if (given->device.type != WYVERN_DL_CUDA ||
+        given->device.index != scratch->device)
       return raise_error("ValueError",
                          "%s: the workspace is not on CUDA device %d, where "
                          "the tensors are",
-                         program, device);
+                         program, scratch->device);
     int64_t count = 1;
     for (int32_t i = 0; i < given->rank; ++i)
       count *= given->sizes[i];
@@ -150,18 +170,16 @@ static int find_workspace(const char *program, const wyvern_tvm_any *argument,
                        program, argument->type);
   if (needed == 0)
     return 0;
-  int64_t size = (int64_t)needed;
-  wyvern_dl_tensor prototype = {.device = {WYVERN_DL_CUDA, device},
-                                .rank = 1,
-                                .dtype = {WYVERN_DL_UINT, 8, 1}};
-  prototype.sizes = &size;
-  if (TVMFFIEnvTensorAlloc(&prototype, &scratch->object) != 0)
-    return -1;
-  const wyvern_tvm_any made = {
-      WYVERN_TVM_TENSOR, 0, {.object = scratch->object}};
-  scratch->data = find_tensor(&made)->data;
   scratch->bytes = needed;
-  return 0;
+  scratch->kept = wyvern_borrow_workspace(scratch->device, scratch->stream,
+                                          needed, &scratch->data);
+  return scratch->kept ? 0 : allocate(needed, scratch);
+}
+
+static void release_workspace(const wyvern_scratch *scratch) {
+  wyvern_return_workspace(scratch->kept);
+  if (scratch->object)
+    TVMFFIObjectDecRef(scratch->object);
 }
 
 /* Reads the tensors, and cu_seqlens behind them. */
@@ -202,15 +220,14 @@ int wyvern_tvm_launch(wyvern_tvm_program *module,
   if (status != WYVERN_OK)
     return raise_status(status);
   const int32_t device = expected[0].device;
-  wyvern_scratch scratch = {0};
+  wyvern_scratch scratch = {
+      .device = device, .stream = TVMFFIEnvGetStream(WYVERN_DL_CUDA, device)};
   if (find_workspace(desc->name, count > at + 1 ? &arguments[at + 1] : NULL,
-                     needed, device, &scratch) != 0)
+                     needed, &scratch) != 0)
     return -1;
   status = wyvern_program_launch(program, values, packed, scratch.data,
-                                 scratch.bytes,
-                                 TVMFFIEnvGetStream(WYVERN_DL_CUDA, device));
-  if (scratch.object)
-    TVMFFIObjectDecRef(scratch.object);
+                                 scratch.bytes, scratch.stream);
+  release_workspace(&scratch);
   return status == WYVERN_OK ? 0 : raise_status(status);
 }
 

@@ -160,7 +160,8 @@ def delta_rule_spec(
     dtype: str,
     max_rate: int = 1,
 ) -> PlainSpec:
-    """Returns the delta rule that the functions of a framework compute; decay is none or
-    head, dtype that of q, k and v, max_rate what rates reach at most."""
-    rule = RULES["delta_rule" if decay == "none" else "gated_delta_rule"]._replace(max_rate=max_rate)
+    """Returns the delta rule that the functions of a framework compute; decay is none, head or
+    channel, dtype that of q, k and v, max_rate what rates reach at most."""
+    names = {"none": "delta_rule", "head": "gated_delta_rule", "channel": "kda"}
+    rule = RULES[names[decay]]._replace(max_rate=max_rate)
     return rule.spec(Sizes(key_heads, key_dim, value_heads, value_dim), dtype)

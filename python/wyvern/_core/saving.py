@@ -8,7 +8,13 @@ of the triangular factors alone.
 from __future__ import annotations
 
 import os
+import warnings
+from typing import Optional
 
+import wyvern
+
+from . import serving
+from .gpu import Program
 from .layers import STATES, PlainSpec
 from .rules import CHUNK
 
@@ -34,3 +40,18 @@ def bytes_of_states(spec: PlainSpec) -> float:
     has_levels = spec.get("levels", "none") != "none"
     levels = (spec["max_tokens"] - 1).bit_length() + 1 if has_levels else 1
     return float(2 * levels * (key * value / CHUNK + value + CHUNK + parts * CHUNK))
+
+
+def states_for_gpu(name: str, spec: PlainSpec, target: str) -> Optional[Program]:
+    """Returns the program of a GPU that saves states, for a call of this name with gradients, or None: it takes too much
+    memory, or does not compile, or is not there where nothing compiles. Raises ValueError for another WYVERN_SAVE."""
+    if save_of(spec) != STATES:
+        return None
+    try:
+        return serving.for_gpu(spec, target, STATES)
+    except wyvern.CompileError as error:
+        reason = str(error).splitlines()[0]
+        warnings.warn(f"{name}: the factor is saved for the backward, not states, which is slower: {reason}")
+        return None
+    except NotImplementedError:
+        return None

@@ -53,7 +53,7 @@ def on_cpu(family: Family, dtype: Any, part: str) -> Registered:
         return _find("cpu", family, kind, part, make)
 
 
-def _architecture() -> str:
+def architecture() -> str:
     """Returns what the GPUs of this process are, or, where there is none and JAX lowers for
     one elsewhere (jax.export), the one architecture that there are kernels for."""
     try:
@@ -67,7 +67,7 @@ def _architecture() -> str:
 def on_gpu(family: Family, dtype: Any, part: str) -> Registered:
     """Returns the program of the GPUs of this process for the same."""
     kind = DTYPES[np.dtype(dtype).name]
-    target = _architecture()
+    target = architecture()
 
     def make(training: bool) -> Any:
         if family.bundle is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """A layer as a function that JAX differentiates: by its backward, and no further.
 
-Saved are the operands, the initial state and what the forward returns for its backward.
+Saved are the operands, the initial state and what the forward returns for its backward, which _saving.py decides.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from ._family import Family, compute_dtype
 from ._primitive import Call, absent, call_p
+from ._saving import saving
 from ._sharding import align
 
 
@@ -34,18 +35,19 @@ def call(
 
 
 def _forward(family: Family, final: bool, operands: Any, state: Any, cu_seqlens: Any) -> Any:
-    made = Call(family, "forward", final, state is not None)
-    o, last, *saved = _bind(made, operands, state, cu_seqlens)
-    return (o, last if final else None), (operands, state, cu_seqlens, saved)
+    chosen = saving(family, operands[0])
+    made = Call(chosen.family, "forward", final, state is not None)
+    o, last, *saved = _bind(made, chosen.arrange(operands), state, cu_seqlens)
+    return (o, last if final else None), (chosen, operands, state, cu_seqlens, saved)
 
 
 def _backward(family: Family, final: bool, kept: Any, gradients: Any) -> Any:
-    operands, state, cu_seqlens, saved = kept
+    chosen, operands, state, cu_seqlens, saved = kept
     d_o, d_final = gradients
     d_final = d_final if final else absent(compute_dtype(operands[0]))
-    made = Call(family, "backward", final, state is not None)
-    *given, d_state = _bind(made, operands, state, cu_seqlens, *saved, d_o, d_final)
-    return tuple(given), None if state is None else d_state, None
+    made = Call(chosen.family, "backward", final, state is not None)
+    *given, d_state = _bind(made, chosen.arrange(operands), state, cu_seqlens, *saved, d_o, d_final)
+    return chosen.put_back(tuple(given)), None if state is None else d_state, None
 
 
 call.defvjp(_forward, _backward)

@@ -7,16 +7,13 @@ on the sizes.
 """
 
 import threading
-import warnings
 from typing import Any, NamedTuple, Optional
 
 import torch
 
-import wyvern
-from wyvern._core import serving
 from wyvern._core.bundles import digest
-from wyvern._core.layers import STATES, PlainSpec
-from wyvern._core.saving import save_of
+from wyvern._core.layers import PlainSpec
+from wyvern._core.saving import states_for_gpu
 
 from . import _ops, _programs
 from ._tensors import NAMES, NARROW
@@ -81,17 +78,9 @@ def _twin_of(name: str, sizes: tuple[int, ...], dtype: torch.dtype, device: torc
 
 
 def _make(family: _ops.Family, spec: PlainSpec, device: torch.device) -> Optional[Twin]:
-    """The ops of the program that saves states, or None: it takes too much memory, or does not compile, or is not
-    there where nothing compiles."""
-    if save_of(spec) != STATES:
-        return None
-    try:
-        program = serving.for_gpu(spec, _programs.target_of(device), STATES)
-    except wyvern.CompileError as error:
-        reason = str(error).splitlines()[0]
-        warnings.warn(f"{family.name}: the factor is saved for the backward, not states, which is slower: {reason}")
-        return None
-    except NotImplementedError:
+    """The ops of the program that saves states, or None where there is none."""
+    program = states_for_gpu(family.name, spec, _programs.target_of(device))
+    if program is None:
         return None
     name = f"{spec['name']}_{digest(program.manifest)}"
     made = _ops.families.get(name)

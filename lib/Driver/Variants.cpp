@@ -198,6 +198,7 @@ FailureOr<BundleInfo> VariantLowering::finish() {
   BundleInfo all;
   for (auto [i, candidate] : llvm::enumerate(candidates)) {
     announce(candidate.variant);
+    candidate.lowering->keepPrograms(candidate.programs);
     FailureOr<BundleInfo> bundle = candidate.lowering->runToBundle(cache);
     if (failed(bundle))
       return failure();

@@ -214,6 +214,8 @@ FailureOr<BundleInfo> VariantLowering::finish() {
                             [](const Twine &message) { printError(message); })))
         return failure();
   }
+  if (options.training)
+    all.saved = SavedInfo{options.save, options.choosesSave};
   if (!options.serving.empty())
     all.serving = ServingInfo{options.isStep() ? "step" : "prefill",
                               options.stateLayout, options.firstSlot};

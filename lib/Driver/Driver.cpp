@@ -20,6 +20,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/PrettyStackTrace.h"
+#include "llvm/Support/WithColor.h"
 
 #include <csignal>
 
@@ -45,7 +46,67 @@ static ExitCode printSpecs(const DriverOptions &options,
   return writeText(options, text);
 }
 
-/// Compiles the input up to --emit.
+namespace {
+/// What is compiled, and with what.
+struct Compilation {
+  ModuleOp module;
+  const LayerSpec *spec;  ///< Null for IR.
+  const Product *product; ///< Null for the IR of a phase.
+  const ProductTools &tools;
+};
+} // namespace
+
+/// Compiles a module up to --emit.
+static ExitCode compileModule(const DriverOptions &options, Compilation work) {
+  if (!work.product) {
+    Lowering lowering(options, options.variants.front(), work.module);
+    if (failed(lowering.runTo(*findPhase(options.emit))))
+      return ExitCode::Diagnostics;
+    return writeText(options, lowering.print());
+  }
+  std::optional<Report> report;
+  if (!options.report.empty())
+    report.emplace();
+  Report *wanted = report ? &*report : nullptr;
+  FailureOr<BundleInfo> bundle = lowerVariants(options, work.module, wanted);
+  if (failed(bundle))
+    return ExitCode::Diagnostics;
+  return writeProduct(options, *work.product, work.spec, std::move(*bundle),
+                      work.tools, wanted);
+}
+
+/// The same where the compiler chooses what is saved: if the program that saves
+/// states does not compile, the factor is saved.
+static ExitCode chooseAndCompile(DriverOptions options, Compilation work) {
+  if ((work.product && failed(checkNames(work.module, /*training=*/true))) ||
+      failed(checkTrainable(work.module)))
+    return ExitCode::Diagnostics;
+  PipelineOptions pipeline;
+  pipeline.set(options);
+  FailureOr<delta::SaveChoice> choice = chooseSave(work.module, pipeline);
+  if (failed(choice))
+    return ExitCode::Diagnostics;
+  if (options.verbose)
+    llvm::errs() << *choice << '\n';
+  options.choosesSave = true;
+  if (choice->takesStates()) {
+    DriverOptions states = options;
+    states.setSave("states");
+    OwningOpRef<ModuleOp> copy = work.module.clone();
+    HeldErrors held(work.module.getContext());
+    ExitCode code =
+        compileModule(states, {*copy, work.spec, work.product, work.tools});
+    if (code == ExitCode::Success)
+      return code;
+    llvm::WithColor::remark(llvm::errs(), "wyvernc")
+        << "the factor is saved, not states, which would be faster: "
+        << held.getFirst() << '\n';
+  }
+  options.setSave("factor");
+  return compileModule(options, work);
+}
+
+/// Compiles the input.
 static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
                         ArrayRef<LayerSpec> specs) {
   const Product *product = findProduct(options.emit);
@@ -69,22 +130,11 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
   OwningOpRef<ModuleOp> module = loadModule(options, specs, sources, &context);
   if (!module || failed(module->verify()))
     return ExitCode::Diagnostics;
-
-  if (!product) {
-    Lowering lowering(options, options.variants.front(), *module);
-    if (failed(lowering.runTo(*findPhase(options.emit))))
-      return ExitCode::Diagnostics;
-    return writeText(options, lowering.print());
-  }
-  std::optional<Report> report;
-  if (!options.report.empty())
-    report.emplace();
-  Report *wanted = report ? &*report : nullptr;
-  FailureOr<BundleInfo> bundle = lowerVariants(options, *module, wanted);
-  if (failed(bundle))
-    return ExitCode::Diagnostics;
-  return writeProduct(options, *product, specs.empty() ? nullptr : &specs[0],
-                      std::move(*bundle), tools, wanted);
+  Compilation work{*module, specs.empty() ? nullptr : &specs[0], product,
+                   tools};
+  return options.training && options.save == "auto"
+             ? chooseAndCompile(options, work)
+             : compileModule(options, work);
 }
 
 static ExitCode run(DriverOptions &options) {

@@ -12,7 +12,10 @@
 #include "wyvern/Target/DescribeProgram.h"
 #include "wyvern/Target/NVPTX.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -82,7 +85,9 @@ LogicalResult Lowering::runPasses(const Phase &phase) {
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
   phase.addPasses(pm, pipelineOptions);
-  return pm.run(module);
+  // Once a phase: after each pass it is a tenth of all that is done here.
+  pm.enableVerifier(false);
+  return failure(failed(pm.run(module)) || failed(verify(module)));
 }
 
 LogicalResult Lowering::keepPhase(const Phase &phase, unsigned number) {
@@ -148,6 +153,24 @@ FailureOr<BundleInfo> Lowering::runToKernels() {
   addCosts(costs, target, *bundle);
   countResidents(target, *bundle);
   return *bundle;
+}
+
+void Lowering::keepPrograms(ArrayRef<size_t> programs) {
+  llvm::StringSet<> kept;
+  for (auto [number, program] : llvm::enumerate(bundle->getPrograms())) {
+    std::vector<KernelInfo> &kernels = program->variants.front().kernels;
+    if (!llvm::is_contained(programs, number))
+      kernels.clear();
+    for (const KernelInfo &kernel : kernels)
+      kept.insert(kernel.symbol);
+  }
+  // What launches them has been described and is of no use any more.
+  for (auto func : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    func.erase();
+  for (auto kernel :
+       llvm::make_early_inc_range(module.getOps<tile::KernelOp>()))
+    if (!kept.contains(kernel.getSymName()))
+      kernel.erase();
 }
 
 FailureOr<BundleInfo> Lowering::runToBundle(KernelCache &cache) {

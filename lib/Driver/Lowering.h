@@ -35,6 +35,9 @@ public:
   LogicalResult runTo(const Phase &last);
   /// Runs the phases up to where kernels can be described.
   FailureOr<BundleInfo> runToKernels();
+  /// Of what has been described keeps the kernels of the programs of these
+  /// numbers: nobody launches the others.
+  void keepPrograms(ArrayRef<size_t> programs);
   /// Runs all phases and generates PTX, but of what `cache` has.
   FailureOr<BundleInfo> runToBundle(KernelCache &cache);
   std::string print();

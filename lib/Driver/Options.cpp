@@ -89,8 +89,18 @@ static cl::opt<std::string>
                       "chunk), checkpoints (that, and the state every 8 "
                       "chunks), states (that, and what the backward would "
                       "run the chain again for: the state and the rows that "
-                      "it takes, every chunk) or none (default factor)"),
-             cl::value_desc("what"), cl::init("factor"), cl::cat(category));
+                      "it takes, every chunk), none, or auto: states where "
+                      "they take little memory and are estimated to be "
+                      "faster, else factor (default auto)"),
+             cl::value_desc("what"), cl::init(ProgramOptions().save),
+             cl::cat(category));
+static cl::opt<int64_t> saveBytesFlag(
+    "save-bytes",
+    cl::desc("With --save=auto: what states may take of memory, in bytes of a "
+             "row (a token has repeat of them) and value head; 0 for any "
+             "(default 1331)"),
+    cl::value_desc("bytes"), cl::init(ProgramOptions().saveBytes),
+    cl::cat(category));
 static cl::opt<std::string> servingFlag(
     "serving",
     cl::desc("Make what serves a layer in an inference engine, on a pool of "
@@ -208,10 +218,6 @@ EXAMPLES:
       a program written in the delta dialect itself
 )");
 
-void mlir::wyvern::printError(const Twine &message) {
-  llvm::WithColor::error(llvm::errs(), "wyvernc") << message << '\n';
-}
-
 static ExitCode usageError(const Twine &message) {
   printError(message + "\nType wyvernc --help for the options.");
   return ExitCode::Usage;
@@ -304,13 +310,23 @@ static std::optional<ExitCode> setArch(DriverOptions &options) {
 }
 
 static std::optional<ExitCode> setTraining(DriverOptions &options) {
-  static constexpr StringLiteral choices[] = {"factor", "checkpoints", "states",
-                                              "none"};
+  static constexpr StringLiteral choices[] = {"auto", "factor", "checkpoints",
+                                              "states", "none"};
   options.training = trainingFlag;
   options.save = saveFlag;
+  options.saveBytes = saveBytesFlag;
   if (!options.training && saveFlag.getNumOccurrences() > 0)
     return usageError("--save says what training saves; add --training, or "
                       "leave it out");
+  if (saveBytesFlag.getNumOccurrences() > 0 && options.save != "auto")
+    return usageError("--save-bytes says when --save=auto saves states; leave "
+                      "one of them out");
+  if (saveBytesFlag.getNumOccurrences() > 0 && !options.training)
+    return usageError("--save-bytes says what training saves; add --training, "
+                      "or leave it out");
+  if (options.saveBytes < 0)
+    return usageError("expected --save-bytes of at least 0, found " +
+                      Twine(options.saveBytes));
   if (llvm::is_contained(choices, StringRef(options.save)))
     return std::nullopt;
   SmallVector<StringRef> names(std::begin(choices), std::end(choices));
@@ -446,10 +462,20 @@ static std::optional<ExitCode> setVariantList(DriverOptions &options,
 }
 
 /// True for what can hold several variants. Those for training are measured
-/// where the backward runs nothing of the forward again.
+/// where the backward runs nothing of the forward again; whether that is so
+/// with --save=auto, `setSave` will say.
 static bool holdsVariants(const DriverOptions &options) {
   return llvm::is_contained({"bundle", "manifest", "tvm-ffi"}, options.emit) &&
-         (!options.training || options.save == "states");
+         (!options.training || options.save == "states" ||
+          options.save == "auto");
+}
+
+void DriverOptions::setSave(StringRef what) {
+  save = what.str();
+  if (!training || !autoVariants || holdsVariants(*this))
+    return;
+  variants = {Variant()};
+  autoVariants = false;
 }
 
 static std::optional<ExitCode> setVariants(DriverOptions &options) {

@@ -7,6 +7,8 @@
 #ifndef WYVERN_LIB_DRIVER_OPTIONS_H
 #define WYVERN_LIB_DRIVER_OPTIONS_H
 
+#include "Errors.h"
+
 #include "wyvern/Driver/Driver.h"
 
 #include "wyvern/Pipelines/ProgramOptions.h"
@@ -40,17 +42,20 @@ struct DriverOptions : ProgramOptions {
   bool autoVariants = false;
   /// True where nobody has named a variant.
   bool anyVariant = false;
+  /// True where `save` is what the compiler has chosen.
+  bool choosesSave = false;
   /// True where the command line leaves the variants to the spec.
   bool specVariants = false;
+
+  /// Sets what is saved, where that was left to the compiler, and the variants
+  /// that there can be then.
+  void setSave(StringRef what);
 };
 
 /// Reads the command line. Gives the exit code if there is nothing left to do:
 /// it was wrong, or asked only for a list or a version.
 std::optional<ExitCode> parseCommandLine(int argc, char **argv,
                                          DriverOptions &options);
-
-/// "wyvernc: error: <message>" on standard error.
-void printError(const Twine &message);
 
 } // namespace mlir::wyvern
 

@@ -198,6 +198,7 @@ FailureOr<BundleInfo> VariantLowering::finish() {
   BundleInfo all;
   for (auto [i, candidate] : llvm::enumerate(candidates)) {
     announce(candidate.variant);
+    candidate.lowering->keepPrograms(candidate.programs);
     FailureOr<BundleInfo> bundle = candidate.lowering->runToBundle(cache);
     if (failed(bundle))
       return failure();
@@ -213,6 +214,8 @@ FailureOr<BundleInfo> VariantLowering::finish() {
                             [](const Twine &message) { printError(message); })))
         return failure();
   }
+  if (options.training)
+    all.saved = SavedInfo{options.save, options.choosesSave};
   if (!options.serving.empty())
     all.serving = ServingInfo{options.isStep() ? "step" : "prefill",
                               options.stateLayout, options.firstSlot};

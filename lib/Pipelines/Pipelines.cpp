@@ -37,6 +37,7 @@ using namespace mlir::wyvern;
 void PipelineOptions::set(const ProgramOptions &program) {
   training = program.training;
   save = program.save;
+  saveBytes = program.saveBytes;
   serving = program.serving;
   stateLayout = program.stateLayout;
   stateType = program.stateType;
@@ -98,7 +99,11 @@ static void addDifferentiated(OpPassManager &pm,
   pm.addPass(delta::createDifferentiatePass());
   pm.addPass(delta::createSimplifyPass());
   delta::PlanResidualsPassOptions plan;
+  delta::SaveLimits limits = options.getSaveLimits();
   plan.save = options.save;
+  plan.mostBytes = limits.bytes;
+  plan.bytesPerCycle = limits.bytesPerCycle;
+  plan.flopsPerCycle = limits.flopsPerCycle;
   pm.addPass(delta::createPlanResidualsPass(plan));
 }
 

@@ -5,7 +5,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/TrainingPair.h"
+#include "wyvern/Dialect/Tile/Targets/TargetInfo.h"
 #include "wyvern/Pipelines/Pipelines.h"
 
 using namespace mlir;
@@ -35,4 +37,34 @@ LogicalResult mlir::wyvern::checkTrainable(ModuleOp module) {
     return module.emitError() << "expected a recurrence or a chunk program to "
                                  "differentiate, found none in the module";
   return success();
+}
+
+delta::SaveLimits PipelineOptions::getSaveLimits() const {
+  // What is saved is decided before there is a target.
+  const tile::TargetInfo &target = tile::getTargets().front();
+  return {saveBytes, target.memoryBytesPerCycle,
+          target.mmaFlopsPerCycle * target.sms};
+}
+
+FailureOr<delta::SaveChoice>
+mlir::wyvern::chooseSave(ModuleOp module, const PipelineOptions &options) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  PassManager pm(module.getContext());
+  for (const Phase &phase : getPhases()) {
+    if (phase.name == "differentiated")
+      break;
+    phase.addPasses(pm, options);
+  }
+  pm.addPass(delta::createDifferentiatePass());
+  pm.addPass(delta::createSimplifyPass());
+  if (failed(pm.run(*copy)))
+    return failure();
+  FailureOr<delta::TrainingPair> pair = delta::findTrainingPair(*copy);
+  if (failed(pair))
+    return failure();
+  if (!*pair)
+    return module.emitError()
+           << "expected a function that gets a backward, found none";
+  return delta::chooseSave(pair->forward, pair->backward,
+                           options.getSaveLimits());
 }

@@ -10,8 +10,10 @@
 #include "wyvern/Target/Ptxas.h"
 #include "wyvern/Target/PtxasLog.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/ThreadPool.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -108,43 +110,103 @@ static llvm::Error assembleOnce(const Ptxas &ptxas, StringRef arch,
   return llvm::Error::success();
 }
 
-/// The same, and once more where registers are spilled: what is without is
-/// taken. Not of a kernel in which ptxas 13.0 would then take what it has made
-/// of a sum for what it makes of it when a product has been added.
-static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
-                                  KernelInfo &kernel, std::string &log) {
-  std::string text;
-  if (llvm::Error error = assembleOnce(ptxas, arch, "", kernel, text))
-    return error;
-  bool spills = kernel.resources.spillStores || kernel.resources.spillLoads;
-  if (spills && findRepeatOfSum(kernel.ptx).empty()) {
-    KernelInfo again = kernel;
-    std::string second;
-    if (llvm::Error error =
-            assembleOnce(ptxas, arch, kLessReuse, again, second))
-      return error;
-    if (again.faults.empty()) {
-      kernel = std::move(again);
-      text = std::move(second);
-    }
+namespace {
+/// A kernel on its way, and what ptxas has said of it.
+struct Job {
+  KernelInfo *kernel;
+  std::string log = {};
+};
+} // namespace
+
+static bool isSpilled(const KernelInfo &kernel) {
+  return kernel.resources.spillStores || kernel.resources.spillLoads;
+}
+
+/// Runs ptxas once with less reuse, and takes what it makes if that has no
+/// fault; returns whether it was taken.
+static llvm::Expected<bool> tryLessReuse(const Ptxas &ptxas, StringRef arch,
+                                         Job &job) {
+  KernelInfo again = *job.kernel;
+  std::string log;
+  if (llvm::Error error = assembleOnce(ptxas, arch, kLessReuse, again, log))
+    return std::move(error);
+  if (!again.faults.empty())
+    return false;
+  *job.kernel = std::move(again);
+  job.log = std::move(log);
+  return true;
+}
+
+/// Runs ptxas, and once more with less reuse where registers are spilled: what
+/// is without is taken. Not of a kernel in which ptxas 13.0 would then take
+/// what it has made of a sum for what it makes of it when a product has been
+/// added. `needsLess`: a kernel of this name of another variant was taken with
+/// less reuse, which is asked for first then, since this one most likely spills
+/// too; is set where this one was.
+static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch, Job &job,
+                                  bool &needsLess) {
+  bool mayHaveLess = findRepeatOfSum(job.kernel->ptx).empty();
+  bool isTried = mayHaveLess && needsLess;
+  if (isTried) {
+    llvm::Expected<bool> taken = tryLessReuse(ptxas, arch, job);
+    if (!taken || *taken)
+      return taken.takeError();
   }
-  log += text;
+  if (llvm::Error error = assembleOnce(ptxas, arch, "", *job.kernel, job.log))
+    return error;
+  if (isTried || !mayHaveLess || !isSpilled(*job.kernel))
+    return llvm::Error::success();
+  llvm::Expected<bool> taken = tryLessReuse(ptxas, arch, job);
+  if (!taken)
+    return taken.takeError();
+  needsLess |= *taken;
+  return llvm::Error::success();
+}
+
+/// Assembles each of `jobs`: those of one name in turn, all others at once on
+/// as many threads as there are processors.
+static llvm::Error assembleAll(const Ptxas &ptxas, StringRef arch,
+                               std::vector<Job> &jobs) {
+  llvm::MapVector<StringRef, SmallVector<Job *>> alike;
+  for (Job &job : jobs)
+    alike[job.kernel->symbol].push_back(&job);
+  std::vector<std::string> problems(alike.size());
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
+  for (auto [list, problem] : llvm::zip_equal(alike, problems))
+    pool.async([&ptxas, arch, jobs = ArrayRef<Job *>(list.second),
+                &problem = problem] {
+      bool needsLess = false;
+      for (Job *job : jobs)
+        if (llvm::Error error = assembleKernel(ptxas, arch, *job, needsLess)) {
+          problem = llvm::toString(std::move(error));
+          return;
+        }
+    });
+  pool.wait();
+  for (const std::string &problem : problems)
+    if (!problem.empty())
+      return llvm::createStringError(problem);
   return llvm::Error::success();
 }
 
 llvm::Error mlir::wyvern::assemble(const Ptxas &ptxas, StringRef arch,
                                    BundleInfo &bundle, std::string &log) {
   llvm::StringMap<const KernelInfo *> done;
+  std::vector<Job> jobs;
+  for (KernelInfo *kernel : bundle.getKernels())
+    if (done.try_emplace(kernel->file, kernel).second)
+      jobs.push_back({kernel});
+  if (llvm::Error error = assembleAll(ptxas, arch, jobs))
+    return error;
+  for (const Job &job : jobs)
+    log += job.log;
   for (KernelInfo *kernel : bundle.getKernels()) {
-    auto [entry, isNew] = done.try_emplace(kernel->file, kernel);
-    if (isNew) {
-      if (llvm::Error error = assembleKernel(ptxas, arch, *kernel, log))
-        return error;
+    const KernelInfo *assembled = done.lookup(kernel->file);
+    if (assembled == kernel)
       continue;
-    }
-    kernel->cubin = entry->second->cubin;
-    kernel->resources = entry->second->resources;
-    kernel->faults = entry->second->faults;
+    kernel->cubin = assembled->cubin;
+    kernel->resources = assembled->resources;
+    kernel->faults = assembled->faults;
   }
   return llvm::Error::success();
 }

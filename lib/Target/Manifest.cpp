@@ -206,6 +206,11 @@ void mlir::wyvern::writeManifest(const BundleInfo &bundle,
         json.attribute("first_slot", bundle.serving->firstSlot);
       });
     writeProgram(json, program);
+    if (bundle.saved)
+      json.attributeObject("saved", [&] {
+        json.attribute("what", bundle.saved->what);
+        json.attribute("chosen", bundle.saved->chosen);
+      });
     json.attributeArray("residuals", [&] { writeResiduals(json, program); });
     if (bundle.backward)
       json.attributeObject("backward",

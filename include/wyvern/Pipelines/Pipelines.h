@@ -12,6 +12,7 @@
 #ifndef WYVERN_PIPELINES_PIPELINES_H
 #define WYVERN_PIPELINES_PIPELINES_H
 
+#include "wyvern/Dialect/Delta/Transforms/SaveChoice.h"
 #include "wyvern/Pipelines/ProgramOptions.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -39,8 +40,14 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("what the forward saves for its backward: factor (the "
                      "triangular factor of each chunk), checkpoints (that, and "
                      "the state every 8 chunks), states (that, the state "
-                     "and the rows that it takes, every chunk) or none"),
-      llvm::cl::init("factor")};
+                     "and the rows that it takes, every chunk), none, or auto "
+                     "for states or factor"),
+      llvm::cl::init(ProgramOptions().save)};
+  Option<int64_t> saveBytes{
+      *this, "save-bytes",
+      llvm::cl::desc("with save=auto: what states may take of a row and value "
+                     "head, in bytes; 0 for any"),
+      llvm::cl::init(ProgramOptions().saveBytes)};
   Option<int64_t> segmentTokens{
       *this, "segment-tokens",
       llvm::cl::desc("tokens of the segments that long sequences are cut into, "
@@ -96,6 +103,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::init(0)};
 
   bool isStep() const { return serving.getValue() == "step"; }
+  /// What states are judged by with `save=auto`.
+  delta::SaveLimits getSaveLimits() const;
   /// Sets what `program` says; the others stay as they are.
   void set(const ProgramOptions &program);
 };
@@ -141,6 +150,11 @@ LogicalResult checkTrainable(ModuleOp module);
 /// `training` arguments that are named like a gradient that is still to be
 /// derived.
 LogicalResult checkNames(ModuleOp module, bool training);
+
+/// Returns what `save=auto` will choose for a module that `checkTrainable`
+/// takes, with its figures. Fails, and says why, where there is no backward.
+FailureOr<delta::SaveChoice> chooseSave(ModuleOp module,
+                                        const PipelineOptions &options);
 
 /// Registers --wyvern-to-<phase> for every phase.
 void registerPipelines();

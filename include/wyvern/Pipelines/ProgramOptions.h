@@ -21,8 +21,12 @@ namespace mlir::wyvern {
 struct ProgramOptions {
   /// Derive the backward too.
   bool training = false;
-  /// What the forward saves for it: factor, checkpoints, states or none.
-  std::string save = "factor";
+  /// What the forward saves for it: factor, checkpoints, states or none; or
+  /// auto, for states where these take at most `saveBytes` of a row and value
+  /// head, which is enough for 128 x 128 (1032) and 96 x 192 (1224), else
+  /// factor.
+  std::string save = "auto";
+  int64_t saveBytes = 1331;
   /// What is made for serving, on a pool of states: step (of decoding,
   /// delta-form-step), prefill or prefill-keep (of prompts, delta-pool-states);
   /// empty for the layer itself.

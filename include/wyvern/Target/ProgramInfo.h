@@ -184,6 +184,12 @@ struct ServingInfo {
   int64_t firstSlot = 0;   ///< Slots below are none.
 };
 
+/// What the forward of a bundle that trains saves.
+struct SavedInfo {
+  std::string what;    ///< As --save says it.
+  bool chosen = false; ///< By the compiler.
+};
+
 /// What a bundle holds: a program (with `serving` that of steps or prompts)
 /// and, if it was compiled for training, the one that takes the gradients of
 /// its outputs to those of its inputs. Each has its own variants: any of the
@@ -192,6 +198,7 @@ struct BundleInfo {
   ProgramInfo forward;
   std::optional<ProgramInfo> backward;
   std::optional<ServingInfo> serving = std::nullopt;
+  std::optional<SavedInfo> saved = std::nullopt;
 
   std::vector<ProgramInfo *> getPrograms() {
     std::vector<ProgramInfo *> programs = {&forward};

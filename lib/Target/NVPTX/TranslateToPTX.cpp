@@ -89,6 +89,8 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
 
 llvm::Expected<std::string> wyvern::translateToPTX(gpu::GPUModuleOp module) {
   llvm::LLVMContext context;
+  // Nobody reads names of values in PTX: registers have numbers there.
+  context.setDiscardValueNames(true);
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context, module.getName());
   if (!translated)

@@ -5,11 +5,21 @@
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify "-delta-plan-residuals=save=checkpoints interval=4" -split-input-file | FileCheck %s --check-prefix=STATES
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=states -split-input-file | FileCheck %s --check-prefix=ALL
 // RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=states -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=ALL-REMARK
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify -delta-plan-residuals=save=auto -split-input-file | FileCheck %s --check-prefix=ALL
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify "-delta-plan-residuals=save=auto most-bytes=1" -split-input-file | FileCheck %s
+// RUN: wyvern-opt %s -delta-differentiate -delta-simplify "-delta-plan-residuals=save=auto most-bytes=64 bytes-per-cycle=2 flops-per-cycle=100" -split-input-file --remarks-filter=delta-plan-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=CHOICE
 // RUN: not wyvern-opt %s -delta-plan-residuals=save=all -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD
 // RUN: not wyvern-opt %s "-delta-plan-residuals=save=checkpoints interval=0" -split-input-file 2>&1 | FileCheck %s --check-prefix=BAD-INTERVAL
 
-// BAD: expected save none, factor, checkpoints or states, found 'all': factor saves what solves the triangular systems, checkpoints that and some states, states all that the chain makes
+// BAD: expected save auto, none, factor, checkpoints or states, found 'all': factor saves what solves the triangular systems, checkpoints that and some states, states all that the chain makes; auto chooses states or factor
 // BAD-INTERVAL: expected an interval of at least one chunk, found 0
+
+// With auto both ways are planned on copies, of which nothing is left: states are saved where they are
+// small enough and not slower.
+
+// CHOICE: remark: [Analysis] one_fwd | {{.*}}Remark="saves states: states take 42 bytes of a row and head (at most 64), the factor 32; by estimate 1984 and 2400 cycles of a GPU for a chunk and head"
+// CHOICE: remark: [Analysis] factor | {{.*}}Remark=saved
+// CHOICE: remark: [Analysis] depends_on_state_fwd | {{.*}}Remark="saves factor: states take 192 bytes of a row and head (at most 64), the factor 0; by estimate
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #km = affine_map<(m, n, k) -> (k, m)>

@@ -13,7 +13,13 @@
 #include "ResidualPlan.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Transforms/SaveChoice.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
+
+#include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#define DEBUG_TYPE "delta-plan-residuals"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_PLANRESIDUALSPASS
@@ -29,41 +35,19 @@ struct PlanResidualsPass
   using Base::Base;
 
   void runOnOperation() override {
-    if (!llvm::is_contained({"none", "factor", "checkpoints", "states"},
-                            StringRef(save))) {
-      getOperation()->emitError()
-          << "expected save none, factor, checkpoints or states, found '"
-          << save
-          << "': factor saves what solves the triangular systems, checkpoints "
-             "that and some states, states all that the chain makes";
+    if (failed(checkOptions()))
       return signalPassFailure();
-    }
-    if (interval < 1) {
-      getOperation()->emitError()
-          << "expected an interval of at least one chunk, found "
-          << interval.getValue();
-      return signalPassFailure();
-    }
     IRRewriter rewriter(&getContext());
     for (auto forward :
          llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       func::FuncOp backward = getBackward(forward);
       if (!backward)
         continue;
-      ResidualPlan plan(forward, backward, rewriter);
-      for (EraseSolveOp solve : plan.findSystems()) {
-        if (save == "none") {
-          plan.remarkOnFactor(solve);
-          continue;
-        }
-        plan.saveFactor(solve);
-        ++numSaved;
-      }
-      if (save == "states")
-        numSaved += plan.saveReplays() + plan.saveMapped();
-      else
-        numSaved += plan.saveStates(save == "checkpoints" ? interval : 0);
-      plan.dropUnusedArguments();
+      StringRef what = save;
+      if (save == "auto")
+        what = choose(forward, backward);
+      numSaved +=
+          ResidualPlan(forward, backward, rewriter).save(what, interval);
     }
     getOperation()->walk([](Operation *op) {
       if (isa<EraseSolveOp, EraseSolveAdjointOp>(op))
@@ -71,6 +55,35 @@ struct PlanResidualsPass
       if (isa<ChunkScanOp>(op))
         op->removeAttr(kReplayAttr);
     });
+  }
+
+  LogicalResult checkOptions() {
+    if (!llvm::is_contained({"auto", "none", "factor", "checkpoints", "states"},
+                            StringRef(save)))
+      return getOperation()->emitError()
+             << "expected save auto, none, factor, checkpoints or states, "
+                "found '"
+             << save
+             << "': factor saves what solves the triangular systems, "
+                "checkpoints that and some states, states all that the chain "
+                "makes; auto chooses states or factor";
+    if (interval < 1)
+      return getOperation()->emitError()
+             << "expected an interval of at least one chunk, found "
+             << interval.getValue();
+    return success();
+  }
+
+  /// Returns what is saved of a pair of functions; says why.
+  StringRef choose(func::FuncOp forward, func::FuncOp backward) {
+    SaveChoice choice = chooseSave(forward, backward,
+                                   {mostBytes, bytesPerCycle, flopsPerCycle});
+    numStates += choice.takesStates();
+    remark::analysis(
+        forward.getLoc(),
+        remark::RemarkOpts::name(forward.getSymName()).category(DEBUG_TYPE))
+        << llvm::formatv("{0}", choice).str();
+    return choice.getSave();
   }
 };
 } // namespace

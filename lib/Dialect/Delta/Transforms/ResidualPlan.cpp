@@ -20,6 +20,31 @@
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
+void ResidualPlan::remarkMissed(Operation *op, StringRef why) {
+  if (!isTrial)
+    emitMissedRemark(op, DEBUG_TYPE, why);
+}
+
+unsigned ResidualPlan::save(StringRef what, int64_t interval) {
+  unsigned number = 0;
+  for (EraseSolveOp solve : findSystems()) {
+    if (what == "none") {
+      remarkOnFactor(solve);
+      continue;
+    }
+    saveFactor(solve);
+    ++number;
+  }
+  if (what == "states") {
+    number += saveReplays();
+    number += saveMapped();
+  } else {
+    number += saveStates(what == "checkpoints" ? interval : 0);
+  }
+  dropUnusedArguments();
+  return number;
+}
+
 //===----------------------------------------------------------------------===//
 // Factors
 //===----------------------------------------------------------------------===//
@@ -67,7 +92,8 @@ static std::string nameFactor(EraseSolveOp solve) {
 
 void ResidualPlan::remarkOnFactor(EraseSolveOp solve) {
   Value factor = createFactor(rewriter, solve);
-  emitFactorRemark(solve, nameFactor(solve), factor, "recomputed");
+  if (!isTrial)
+    emitFactorRemark(solve, nameFactor(solve), factor, "recomputed");
   rewriter.eraseOp(factor.getDefiningOp());
 }
 
@@ -76,7 +102,8 @@ void ResidualPlan::saveFactor(EraseSolveOp solve) {
   auto system = solve->getAttrOfType<IntegerAttr>(kSystemAttr);
   std::string name = nameFactor(solve);
   Value factor = createFactor(rewriter, solve);
-  emitFactorRemark(solve, name, factor, "saved");
+  if (!isTrial)
+    emitFactorRemark(solve, name, factor, "saved");
   replaceSolve(rewriter, solve, factor);
   TileStorage storage = getStorage(factor, program, TimeDims(program));
   Value saved = addOut(rewriter, program, factor, storage);
@@ -94,9 +121,9 @@ SmallVector<EraseSolveOp> ResidualPlan::findSystems() {
     CarryDependence dependence(
         cast<ChunkProgramOpInterface>(solve->getParentOp()));
     if (dependence.reaches(solve.getL()) || dependence.reaches(solve.getRate()))
-      emitMissedRemark(solve, DEBUG_TYPE,
-                       "its system depends on a carry: the factor would have "
-                       "to be formed in the chain");
+      remarkMissed(solve,
+                   "its system depends on a carry: the factor would have "
+                   "to be formed in the chain");
     else
       solves.push_back(solve);
   });
@@ -150,17 +177,16 @@ unsigned ResidualPlan::saveStates(int64_t interval) {
   for (ChunkScanOp scan : scans) {
     ChunkScanOp replay = findReplay(scan);
     if (!replay) {
-      emitMissedRemark(scan, DEBUG_TYPE,
-                       "the backward reads none of its states");
+      remarkMissed(scan, "the backward reads none of its states");
       continue;
     }
-    emitStateRemarks(replay, interval);
+    if (!isTrial)
+      emitStateRemarks(replay, interval);
     if (interval == 0)
       continue;
     if (replay.getInits().size() != scan.getInits().size()) {
-      emitMissedRemark(
-          scan, DEBUG_TYPE,
-          "its replay has other carries: it starts from the first chunk");
+      remarkMissed(
+          scan, "its replay has other carries: it starts from the first chunk");
       continue;
     }
     number += replay.getInits().size();
@@ -175,7 +201,8 @@ unsigned ResidualPlan::saveStates(int64_t interval) {
 
 BlockArgument ResidualPlan::saveShared(Value value, Value found,
                                        TileStorage storage, StringRef name) {
-  emitSavedRemark(value, found, name);
+  if (!isTrial)
+    emitSavedRemark(value, found, name);
   auto program =
       cast<ChunkProgramOpInterface>(value.getParentBlock()->getParentOp());
   Value saved = addOut(rewriter, program, value, storage);
@@ -193,10 +220,9 @@ unsigned ResidualPlan::saveReplay(ChunkScanOp replay) {
     Value made = replay.getYield().getOuts()[i];
     Value value = shared.find(made);
     if (!value) {
-      emitMissedRemark(replay, DEBUG_TYPE,
-                       ("the forward has no equal of out #" + Twine(i) +
-                        " of its replay: the chain runs again for it")
-                           .str());
+      remarkMissed(replay, ("the forward has no equal of out #" + Twine(i) +
+                            " of its replay: the chain runs again for it")
+                               .str());
       continue;
     }
     bool isState = isa<BlockArgument>(made);

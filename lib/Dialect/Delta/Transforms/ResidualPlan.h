@@ -20,10 +20,16 @@ namespace mlir::wyvern::delta {
 class ResidualPlan {
 public:
   ResidualPlan(func::FuncOp forward, func::FuncOp backward,
-               RewriterBase &rewriter)
+               RewriterBase &rewriter, bool isTrial = false)
       : forward(forward), backward(backward), rewriter(rewriter),
-        shared(forward), position(forward.getNumArguments()) {}
+        isTrial(isTrial), shared(forward), position(forward.getNumArguments()) {
+  }
 
+  /// Saves what `what` names, none, factor, checkpoints (every `interval`
+  /// chunks) or states; returns how many values are saved.
+  unsigned save(StringRef what, int64_t interval);
+
+private:
   /// The triangular systems that no carry enters and the backward solves.
   SmallVector<EraseSolveOp> findSystems();
   /// Saves the factor of a system.
@@ -41,8 +47,6 @@ public:
   unsigned saveMapped();
   /// Drops arguments of the backward that nothing reads any more.
   void dropUnusedArguments();
-
-private:
   /// The solves of the backward that are of this system.
   SmallVector<Operation *> findSolves(Attribute system);
   void saveCarries(ChunkScanOp scan, ChunkScanOp replay, int64_t interval);
@@ -51,6 +55,8 @@ private:
   /// Saves `value` of the forward for `found`, its equal in the backward.
   BlockArgument saveShared(Value value, Value found, TileStorage storage,
                            StringRef name);
+  /// Says why something is not saved.
+  void remarkMissed(Operation *op, StringRef why);
   /// A new result of the forward and argument of the backward.
   BlockArgument addResidual(Value value, StringRef name);
   void useFactor(IntegerAttr system, Value factor, Type tile,
@@ -58,6 +64,7 @@ private:
 
   func::FuncOp forward, backward;
   RewriterBase &rewriter;
+  bool isTrial; ///< Nothing is said then.
   SharedValues shared;
   unsigned position; ///< of the next residual among the backward's arguments
 };

@@ -187,6 +187,12 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
     | `checkpoints` | that, and the states that enter every `interval`-th chunk | 2 C + 4 K V / (C interval) |
     | `states` | that, and all that the backward would run the chain again for | 2 C + 2 (K V / C + V + C) a delta rule |
     | `none` | nothing: Z is formed again in a map | 0 |
+    | `auto` | `states` or `factor` | |
+
+    With `auto` both ways are planned on copies. States are saved if they take at most
+    `most-bytes` of a row and head of what the function returns, and if forward and
+    backward are estimated not to take longer so: each program the longer of the times of
+    its bytes and of its products.
 
     States are replayed from the initial state, or from checkpoints, all segments at
     once. With `states` nothing is replayed: what a replay makes (the state before each
@@ -226,12 +232,20 @@ def PlanResidualsPass : Pass<"delta-plan-residuals", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
   let options = [
     Option<"save", "save", "std::string", /*default=*/"\"factor\"",
-           "what the forward saves: factor, checkpoints, states or none">,
+           "what the forward saves: factor, checkpoints, states, none, or auto for "
+           "states or factor">,
     Option<"interval", "interval", "int64_t", /*default=*/"8",
            "chunks from one checkpoint to the next">,
+    Option<"mostBytes", "most-bytes", "int64_t", /*default=*/"0",
+           "with auto: what states may take of a row and head, in bytes; 0 for any">,
+    Option<"bytesPerCycle", "bytes-per-cycle", "int64_t", /*default=*/"0",
+           "with auto: bytes of memory that the GPU moves in a cycle; 0 to compare no times">,
+    Option<"flopsPerCycle", "flops-per-cycle", "int64_t", /*default=*/"0",
+           "with auto: operations of products that the GPU does in a cycle; 0 to compare no times">,
   ];
   let statistics = [
     Statistic<"numSaved", "num-saved", "values that a forward saves">,
+    Statistic<"numStates", "num-states", "functions of which states are saved by choice">,
   ];
 }
 

@@ -4,6 +4,7 @@ bundle serves one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
@@ -76,3 +77,9 @@ def operand_roles(spec: PlainSpec) -> dict[str, str]:
         if isinstance(step["rate"], str):
             roles.setdefault(step["rate"], "rate")
     return scales | roles
+
+
+def computed_names(spec: PlainSpec) -> frozenset[str]:
+    """Returns the names in what a layer computes (`compute`): what it reads is an operand as it comes."""
+    expressions = (x for assignment in spec.get("compute", ()) for x in assignment.values())
+    return frozenset(name for x in expressions for name in re.findall(r"[A-Za-z_]\w*", x))

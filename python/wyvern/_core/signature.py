@@ -33,6 +33,11 @@ class Argument(NamedTuple):
     is_narrow: bool  # in the type of q, k and v; all else is in f32, or in f64 beside f64
     is_gate: bool = False  # a log decay
 
+    @property
+    def is_parameter(self) -> bool:
+        """Whether all tokens share it."""
+        return all(count == "one" for count, _ in self.shape)
+
     def fit(self, shape: Sequence[Any], sizes: Mapping[Count, Any]) -> dict[Count, Any]:
         """Returns `sizes` (of which "one" is known), and those that a tensor of this shape
         adds. Raises ValueError for one that does not agree with them."""

@@ -68,8 +68,11 @@ class Op:
         return op, (self._source,)
 
     def row_shape(self, operand: str) -> tuple[int, tuple[int, ...]]:
-        """Returns an operand's rows a token, and the shape of a row."""
+        """Returns an operand's rows a token, and the shape of a row; 0 and the whole shape of a
+        parameter, which all tokens share."""
         (argument,) = (x for x in self._family.signature.operands if x.name == operand)
+        if argument.is_parameter:
+            return 0, tuple(n for _, n in argument.shape)
         _, (_, rows), *sizes = argument.shape
         return rows, tuple(n for _, n in sizes)
 

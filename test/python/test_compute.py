@@ -147,8 +147,6 @@ def test_torch_refuses_what_it_does_not_take():
     spec = small(LAYERS["kda"], key=16, value=8)
     with pytest.raises(NotImplementedError, match="compute"):
         wyvern.torch.Decoder(spec)
-    with pytest.raises(ValueError, match="resume: true"):
-        wyvern.torch.op(LAYERS["angles"])
 
 
 @pytest.mark.parametrize("name", ["kda", "rwkv7", "names", "products", "scaled keys"])

@@ -138,6 +138,17 @@ def test_layers_that_compute_go_on_and_reset():
     check_reset(layer)
 
 
+def test_a_layer_goes_on_from_angles():
+    """They are part of what a cache keeps."""
+    text = small((ROOT / "specs" / "layers" / "selective_rope.yaml").read_text(), key=8, value=8)
+    layer = Layer(text, hidden_size=X).double()
+    x, cache = tokens(), Cache()
+    with torch.no_grad():
+        parts = [layer(x[:, a:b], past_key_values=cache) for a, b in ((0, 20), (20, 37))]
+        close([torch.cat(parts, 1)], [layer(x)], 1e-11)
+    assert cache[0]["recurrent_state"]["phi"].shape == (2, 2, 4)
+
+
 @pytest.mark.parametrize("name", ["kda", "rwkv7"])
 def test_layers_of_the_shipped_specs_learn(name):
     text = small((ROOT / "specs" / "layers" / f"{name}.yaml").read_text(), key=8, value=8)

@@ -34,6 +34,11 @@ class Argument(NamedTuple):
     is_gate: bool = False  # a log decay
 
     @property
+    def is_constant(self) -> bool:
+        """Whether it has no gradient: positions count tokens."""
+        return self.name == "positions" and self.shape == (("sequences", 1),)
+
+    @property
     def is_parameter(self) -> bool:
         """Whether all tokens share it."""
         return all(count == "one" for count, _ in self.shape)
@@ -62,15 +67,26 @@ class Argument(NamedTuple):
 
 
 class Signature(NamedTuple):
-    operands: tuple[Argument, ...]  # q is the first
+    operands: tuple[Argument, ...]  # q is the first; those that are one a sequence are the last
     initial_state: Optional[Argument]  # may be left out; None where a layer takes none
     o: Argument
     final_state: Optional[Argument]
     residuals: tuple[Argument, ...]  # what training saves besides
+    totals: tuple[Argument, ...] = ()  # what sequences end with beside a state
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(operand.name for operand in self.operands)
+
+    @property
+    def starts(self) -> tuple[Argument, ...]:
+        """The operands that are one a sequence: what it starts from beside a state."""
+        return tuple(x for x in self.operands if x.shape[0][0] == "sequences")
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether there is an operand that all tokens share."""
+        return any(x.is_parameter for x in self.operands)
 
     # No property: torch.compile traces none of a named tuple.
     def find_slots(self) -> list[tuple[str, int]]:
@@ -107,10 +123,13 @@ def read_signature(
     """Returns the signature of a program whose layer's type has 16 bits; `chunk`: the tokens of
     one of its chunks."""
     read = lambda info: _argument(info, chunk)
+    known = ("o", "final_state")
+    operands = (read(info) for info in inputs.values() if not info.optional)
     return Signature(
-        operands=tuple(read(info) for info in inputs.values() if not info.optional),
+        operands=tuple(sorted(operands, key=lambda x: x.shape[0][0] == "sequences")),
         initial_state=read(inputs["initial_state"]) if "initial_state" in inputs else None,
         o=read(outputs["o"]),
         final_state=read(outputs["final_state"]) if "final_state" in outputs else None,
         residuals=tuple(read(info) for info in outputs.values() if info.is_residual),
+        totals=tuple(read(info) for info in outputs.values() if not info.is_residual and info.name not in known),
     )

@@ -163,8 +163,8 @@ class Layer(nn.Module):
             operands: dict[str, Any] = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
             o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
         else:
-            if "level" in self.roles.values():
-                raise NotImplementedError("Layer: past_key_values with levels is not supported: there is no step of decoding")
+            if "level" in self.roles.values() and not self.op.carries:
+                raise NotImplementedError("Layer: past_key_values with levels needs resume: true in the spec")
             if cp_context is not None:
                 raise NotImplementedError("Layer: past_key_values with cp_context is not supported: decode on one rank")
             states = LayerStates("Layer", past_key_values, self.layer_idx, ())

@@ -143,12 +143,6 @@ def test_is_an_op_of_torch():
     assert max(error(x.numpy(), wanted[f"d_{name}"]) for name, x in found.items()) < 1e-9
 
 
-def test_torch_refuses_what_it_does_not_take():
-    spec = small(LAYERS["kda"], key=16, value=8)
-    with pytest.raises(NotImplementedError, match="compute"):
-        wyvern.torch.Decoder(spec)
-
-
 @pytest.mark.parametrize("name", ["kda", "rwkv7", "names", "products", "scaled keys"])
 def test_the_step_of_decoding_computes_it_too(name):
     spec = small(LAYERS[name], key=16, value=8, dtype="f64")

@@ -125,8 +125,6 @@ class Op:
         refuse_states(name, signature, initial_state, output_final_state)
         initial_state, starts = split_state(name, signature, initial_state)
         context, cu_seqlens = read_context(name, cp_context, cu_seqlens)
-        if context is not None and "compute" in self.spec:
-            raise NotImplementedError(f"{name}: cp_context is not supported for a spec with compute")
         if context is None and not starts:
             found = _direct.attempt(self._family, tensors, initial_state, cu_seqlens, output_final_state)
             if found is not None:

@@ -26,7 +26,7 @@ def operands_of(
     most = {step["rate"]: step.get("max_rate", 1) for step in spec["steps"] if "rate" in step}
     made = {}
     for name in names:
-        role = roles[name]
+        role = roles.get(name)  # none of what a spec computes with
         if "gates" in prologue and role == "rate":
             made[name] = most[name] * given[raw[name]].float().sigmoid()
         elif "gates" in prologue and role == "decay":
@@ -203,7 +203,7 @@ def in_pieces(
     tokens, begin = operands["q"].shape[1], 0
     for i, end in enumerate((*ends, tokens)):
         if end > begin or not outputs:
-            piece = {n: _rows(x, begin, end, tokens) for n, x in operands.items()}
+            piece = {n: _rows(x, begin, end, tokens) if op.row_shape(n)[0] else x for n, x in operands.items()}
             o, state = op(**piece, initial_state=state, output_final_state=True)
             outputs.append(o)
         target = kept.slots[:, i] if i < len(ends) else slots[1]

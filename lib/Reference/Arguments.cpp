@@ -53,6 +53,15 @@ static int64_t countSequences(ArrayRef<std::string> names,
              : 0;
 }
 
+/// Whether an argument is what sequences start from: zeros if not given.
+static bool isInitial(func::FuncOp func, unsigned index, StringRef name) {
+  return name == "initial_state" ||
+         llvm::any_of(func.getArgument(index).getUses(), [](OpOperand &use) {
+           auto sum = dyn_cast<delta::RunningSumOp>(use.getOwner());
+           return sum && sum.getInit() == use.get();
+         });
+}
+
 /// What an argument that was not given stands for.
 static FailureOr<NDArray> defaultArgument(func::FuncOp func, unsigned index,
                                           ArrayRef<std::string> names,
@@ -60,7 +69,7 @@ static FailureOr<NDArray> defaultArgument(func::FuncOp func, unsigned index,
   auto type = dyn_cast<RankedTensorType>(func.getArgumentTypes()[index]);
   if (type && names[index] == "cu_seqlens")
     return NDArray({0});
-  if (type && names[index] == "initial_state") {
+  if (type && isInitial(func, index, names[index])) {
     std::vector<int64_t> shape = type.getShape().vec();
     shape[0] = countSequences(names, given);
     return NDArray(shape);
@@ -135,8 +144,13 @@ private:
 } // namespace
 
 static Role getRole(BlockArgument argument) {
-  for (Operation *user : argument.getUsers()) {
-    auto op = dyn_cast<delta::RecurrenceOp>(user);
+  for (OpOperand &use : argument.getUses()) {
+    if (auto map = dyn_cast<delta::ChunkMapOp>(use.getOwner()))
+      if (unsigned i = use.getOperandNumber(); i < map.getIns().size())
+        for (const delta::BoundDim &dim : map.getInBinding(i).getDims())
+          if (dim.kind == delta::DimKind::time)
+            return {Law::normal, dim.multiple};
+    auto op = dyn_cast<delta::RecurrenceOp>(use.getOwner());
     if (!op)
       continue;
     if (op.getDecay() == argument)

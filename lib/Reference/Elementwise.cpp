@@ -41,12 +41,14 @@ static Unary getUnary(StringRef name) {
       .Cases({"arith.extf", "arith.truncf", "tensor.cast"}, same)
       .Case("arith.negf", negative)
       .Case("math.absf", std::fabs)
+      .Case("math.cos", std::cos)
       .Case("math.exp", std::exp)
       .Case("math.exp2", std::exp2)
       .Case("math.expm1", std::expm1)
       .Case("math.log", std::log)
       .Case("math.log1p", std::log1p)
       .Case("math.log2", std::log2)
+      .Case("math.sin", std::sin)
       .Case("math.sqrt", std::sqrt)
       .Case("math.rsqrt", reciprocalRoot)
       .Case("math.tanh", std::tanh)
@@ -119,6 +121,7 @@ mlir::wyvern::reference::evaluateElementwise(Operation *op,
     return evaluateBinary(op, function, operand(0), operand(1));
   return op->emitError()
          << "the reference interpreter takes the sequence level only: "
-            "delta.recurrence, elementwise arith and math on floats, constants "
-            "and return; interpret the program before delta-form-wy";
+            "delta.recurrence, delta.running_sum, maps of single tokens, "
+            "elementwise arith and math on floats, constants and return; "
+            "interpret the program before delta-form-wy";
 }

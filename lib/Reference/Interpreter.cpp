@@ -6,9 +6,11 @@
 
 #include "wyvern/Reference/Interpreter.h"
 #include "Evaluate.h"
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -56,6 +58,16 @@ static LogicalResult evaluate(Operation *op, Environment &env) {
     env[recurrence.getFinalState()] = std::move(results->second);
     return success();
   }
+  if (auto sum = dyn_cast<delta::RunningSumOp>(op)) {
+    auto results = evaluateRunningSum(sum, env);
+    if (failed(results))
+      return failure();
+    env[sum.getSums()] = std::move(results->first);
+    env[sum.getTotal()] = std::move(results->second);
+    return success();
+  }
+  if (auto map = dyn_cast<delta::ChunkMapOp>(op))
+    return evaluateTokenMap(map, env);
   FailureOr<NDArray> result = evaluateElementwise(op, env);
   if (failed(result))
     return failure();
@@ -92,5 +104,7 @@ mlir::wyvern::reference::interpret(func::FuncOp func,
 void mlir::wyvern::reference::registerInterpretedDialects(
     DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, delta::DeltaDialect, func::FuncDialect,
-                  math::MathDialect, tensor::TensorDialect>();
+                  linalg::LinalgDialect, math::MathDialect,
+                  tensor::TensorDialect>();
+  delta::registerChunkRegionModels(registry);
 }

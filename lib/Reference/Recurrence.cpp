@@ -25,11 +25,6 @@ struct Step {
   bool beforeDecay;
 };
 
-/// Tokens [begin, end) of a batch row.
-struct Sequence {
-  int64_t batch, begin, end;
-};
-
 class RecurrenceEvaluator {
 public:
   RecurrenceEvaluator(delta::RecurrenceOp op, const Environment &env);
@@ -43,7 +38,6 @@ private:
   LogicalResult verifyRows(const Twine &what, const NDArray *array,
                            int64_t repeat);
   LogicalResult verify();
-  FailureOr<SmallVector<Sequence>> getSequences();
   void runSequence(int64_t n, Sequence sequence, int64_t head);
   void runToken(int64_t batch, int64_t t, int64_t head, bool writes,
                 std::vector<double> &state);
@@ -114,34 +108,6 @@ LogicalResult RecurrenceEvaluator::verify() {
                             step.repeat)))
         return failure();
   return success();
-}
-
-FailureOr<SmallVector<Sequence>> RecurrenceEvaluator::getSequences() {
-  int64_t batch = query->shape[0], time = query->shape[1];
-  SmallVector<Sequence> sequences;
-  if (!cuSeqlens || cuSeqlens->data.empty()) {
-    for (int64_t n = 0; n < batch; ++n)
-      sequences.push_back({n, 0, time});
-    return sequences;
-  }
-  if (batch != 1)
-    return op.emitError() << "packed sequences share batch row 0: expected "
-                             "batch size 1 beside cu_seqlens, found "
-                          << batch;
-  int64_t last = 0;
-  for (double entry : cuSeqlens->data) {
-    auto at = static_cast<int64_t>(entry);
-    if (at < last || at > time)
-      return op.emitError()
-             << "expected cu_seqlens that do not decrease, from "
-                "0 or more to at most "
-             << time << " tokens, found " << at << " after " << last;
-    last = at;
-  }
-  for (size_t n = 0; n + 1 < cuSeqlens->data.size(); ++n)
-    sequences.push_back({0, static_cast<int64_t>(cuSeqlens->data[n]),
-                         static_cast<int64_t>(cuSeqlens->data[n + 1])});
-  return sequences;
 }
 
 //===----------------------------------------------------------------------===//
@@ -284,7 +250,8 @@ void RecurrenceEvaluator::resumeLevels(int64_t n, Sequence sequence,
 FailureOr<std::pair<NDArray, NDArray>> RecurrenceEvaluator::run() {
   if (failed(verify()))
     return failure();
-  FailureOr<SmallVector<Sequence>> sequences = getSequences();
+  FailureOr<SmallVector<Sequence>> sequences =
+      getSequences(op, query->shape[0], query->shape[1], cuSeqlens);
   if (failed(sequences))
     return failure();
   int64_t count = sequences->size();

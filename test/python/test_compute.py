@@ -148,16 +148,6 @@ def test_a_character_of_several_bytes_is_told_whole():
         wyvern.compile(layer(["q: normalize(q) × 2"]), target="cpu")
 
 
-def test_torch_refuses_what_it_does_not_take():
-    spec = small(LAYERS["kda"], key=16, value=8)
-    with pytest.raises(ValueError, match="compute.*wyvern.torch.op"):
-        wyvern.torch.Layer(spec, hidden_size=32)
-    with pytest.raises(NotImplementedError, match="compute"):
-        wyvern.torch.Decoder(spec)
-    with pytest.raises(ValueError, match="resume: true"):
-        wyvern.torch.op(LAYERS["angles"])
-
-
 @pytest.mark.parametrize("name", ["kda", "rwkv7", "names", "products", "scaled keys"])
 def test_the_step_of_decoding_computes_it_too(name):
     spec = small(LAYERS[name], key=16, value=8, dtype="f64")
@@ -170,3 +160,27 @@ def test_the_step_of_decoding_computes_it_too(name):
     o = step.step(state=pool, read_slots=slots, write_slots=slots, **raw)
     assert error(o, wanted["o"]) < 1e-12
     assert error(pool, wanted["final_state"]) < 1e-12
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_float64_reference_computes_it(name, packed):
+    """Without rounding any constant to the spec's type, which is bf16."""
+    spec = small(LAYERS[name], key=16, value=8) if "32" in LAYERS[name].split("dims")[0] else LAYERS[name]
+    batch, tokens, sequences = (1, int(PACKED[-1]) + 3, len(PACKED) - 1) if packed else (2, 37, 2)
+    rng = np.random.default_rng(7)
+    raw, _ = prologue_cases.draw_held(rng, program_of(spec, "f64"), batch, tokens, sequences)
+    cu_seqlens = PACKED if packed else None
+    found = wyvern.reference(spec, cu_seqlens=cu_seqlens, **raw)
+    wanted = {n: x for n, x in program_of(spec, "f64")(cu_seqlens=cu_seqlens, **raw).items() if n in found}
+    assert "o" in wanted and set(found) == set(wanted)
+    for n, x in wanted.items():
+        assert compute_cases.error(n, found[n], x) < 1e-11, n
+
+
+def test_the_float64_reference_starts_angles_at_zero():
+    spec = LAYERS["angles"]
+    raw, _ = prologue_cases.draw_held(np.random.default_rng(8), program_of(spec, "f64"), 2, 9, 2)
+    zeros = {n: np.zeros_like(raw[n]) for n in ("initial_state", "initial_phi")}
+    rest = {n: x for n, x in raw.items() if n not in zeros}
+    assert np.array_equal(wyvern.reference(spec, **rest)["o"], wyvern.reference(spec, **rest, **zeros)["o"])

@@ -258,7 +258,7 @@ def test_what_needs_states_is_refused():
     with pytest.raises(NotImplementedError, match="cp_context with levels is not supported"):
         function(**tensors, cp_context=wyvern.torch.ContextParallel.alone(segments=2))
     layer = wyvern.torch.Layer(spec("log_linear_gdn"), hidden_size=16).double()
-    with pytest.raises(NotImplementedError, match="past_key_values with levels is not supported"):
+    with pytest.raises(NotImplementedError, match="past_key_values with levels needs resume: true"):
         layer(torch.zeros(1, 3, 16, dtype=torch.float64), past_key_values=[])
     with pytest.raises(wyvern.CompileError, match="has level scales; a step of decoding has one state a head"):
         wyvern.compile(spec("log_linear_gdn", "f32"), target="cpu", serving=True)
@@ -268,7 +268,7 @@ def test_jax_says_that_it_takes_none():
     pytest.importorskip("jax")
     import wyvern.jax
 
-    with pytest.raises(NotImplementedError, match="layers with levels are not taken in JAX so far"):
+    with pytest.raises(NotImplementedError, match="layers with levels or running sums are taken in JAX with resume: true alone"):
         wyvern.jax.op(spec("log_linear_gdn"))
 
 

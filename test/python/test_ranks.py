@@ -121,3 +121,54 @@ def test_without_a_group():
 
     with pytest.raises(RuntimeError, match="init_process_group"):
         ContextParallel()
+
+
+COMPUTES = """name: computes
+heads: {key: 2, value: 4}
+dims: {key: 8, value: 8}
+decay: head
+compute:
+  - g: -softplus(a) * speed
+  - k: normalize(k * (1 + w))
+  - v: (v + u) * exp(-0.5 * u)
+  - beta: sigmoid(b)
+  - q: normalize(q)
+inputs: {u: head}
+parameters: {speed: head}
+steps:
+  - {write: k, value: v, rate: beta}
+"""
+
+
+@pytest.mark.parametrize("offsets", [None, (0, 41, 41, 170, 290)])
+def test_segments_of_a_spec_that_computes(offsets):
+    """What is written comes out of operands that keys are made of too, and is not zero with any of them."""
+    from wyvern.torch import ContextParallel, op
+
+    spec = COMPUTES.replace("value: 4", "value: 2")
+    layer, cu_seqlens = op(spec), None if offsets is None else torch.tensor(offsets)
+    torch.manual_seed(3)
+    batch = 1 if offsets else 2
+    shape = lambda words: [{"B": batch, "T": 290}.get(n) or int(n) for n in words.strip("[]").split(", ")]
+    x = {n: (torch.randn(shape(words), dtype=torch.float64) / 2) for n, words in layer.shapes.items()}
+    x["speed"] = x["speed"].abs() / 4
+    state = torch.randn(4 if offsets else 2, 2, 8, 8, dtype=torch.float64)
+    leaves = [y.requires_grad_() for y in (*x.values(), state)]
+
+    def run(**arguments):
+        o, last = layer(**x, initial_state=state, output_final_state=True, cu_seqlens=cu_seqlens, **arguments)
+        weights = torch.linspace(0.5, 1.5, o.numel(), dtype=o.dtype).view_as(o)
+        return o, last, *torch.autograd.grad((o * weights).sum() + last.square().sum(), leaves)
+
+    for a, b in zip(run(cp_context=ContextParallel.alone(segments=3)), run()):
+        assert (a - b).norm() / b.norm() < 1e-11
+
+
+def test_running_sums_are_refused_over_ranks():
+    from test_resume_op import ANGLES, draw
+    from wyvern.torch import ContextParallel, op
+
+    layer = op(ANGLES)
+    data, _ = draw(layer)
+    with pytest.raises(NotImplementedError, match="cp_context with running sums or levels .* sums over the tokens of all ranks before it"):
+        layer(**data, cp_context=ContextParallel.alone(segments=2))

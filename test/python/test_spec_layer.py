@@ -2,6 +2,7 @@
 """wyvern.torch.Layer: a module around any spec, on the CPU."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,13 @@ pytest.importorskip("wyvern._compiler", reason="the compiler module is not built
 
 import torch.nn.functional as F
 import wyvern
+from step_cases import small
 from test_torch_op import close, oracle, refused, spec
 from test_torch_transforms import check_reset
 from wyvern._core.layers import operand_roles
-from wyvern.torch import GatedDeltaNet, Layer, op
+from wyvern.torch import Cache, GatedDeltaNet, Layer, op
 
+ROOT = Path(__file__).resolve().parents[2]
 X = 16  # hidden_size
 TO_TWO = [{"write": "k", "value": "v", "rate": "beta", "max_rate": 2}]
 
@@ -62,6 +65,101 @@ def test_what_it_says_of_operands():
     }
     o = F.rms_norm(oracle("products")(**data)["o"], (6,), layer.o_norm.weight, 1e-5)
     close([layer(x)], [layer.o_proj(o.flatten(2))], 1e-4)  # an L2 norm has 1e-6 under its root
+
+
+# === What the spec computes ===
+
+
+KDA = """name: kda
+heads: {key: 2, value: 2}
+dims: {key: 8, value: 6}
+decay: channel
+compute:
+  - q: normalize(q)
+  - k: normalize(k)
+  - g: -exp(A_log) * softplus(f + dt_bias)
+  - beta: sigmoid(b) * share
+parameters: {A_log: head, dt_bias: channel, share: head}
+steps:
+  - {write: k, value: v, rate: beta}
+"""
+
+
+def test_what_the_spec_computes_is_not_activated():
+    """Its operands are projections as they come, behind a convolution those of q and k; v is not computed."""
+    torch.manual_seed(9)
+    layer = Layer(KDA, hidden_size=X).double()
+    assert {n for n, _ in layer.named_parameters(recurse=False)} == {"A_log", "dt_bias", "share"}
+    assert torch.equal(layer.share, torch.ones(2)) and layer.dt_bias.shape == (2, 8) and layer.dt_bias.max() < 0
+    with torch.no_grad():
+        layer.share.copy_(torch.tensor([0.3, 0.9]))
+    x = tokens()
+    rows = lambda name, n: layer.get_submodule(f"{name}_proj")(x).unflatten(-1, (2, n))
+    convolved = lambda name, n: F.silu(layer.get_submodule(f"{name}_conv1d")(layer.get_submodule(f"{name}_proj")(x))).unflatten(-1, (2, n))
+    unit = lambda x: x * torch.rsqrt(x.square().sum(-1, keepdim=True) + 1e-6)
+    q, k, v = unit(convolved("q", 8)), unit(convolved("k", 8)), convolved("v", 6)
+    g = -layer.A_log.exp()[:, None] * F.softplus(rows("f", 8) + layer.dt_bias)
+    beta = layer.b_proj(x).sigmoid() * layer.share
+    state, outputs = torch.zeros(2, 2, 8, 6, dtype=torch.float64), []
+    for t in range(x.shape[1]):
+        state = g[:, t].exp()[..., None] * state
+        u = beta[:, t, :, None] * (v[:, t] - (k[:, t, :, None] @ state)[..., 0, :])
+        state = state + k[:, t, ..., None] * u[..., None, :]
+        outputs.append((q[:, t, :, None] @ state)[..., 0, :] * 8**-0.5)
+    o = F.rms_norm(torch.stack(outputs, 1), (6,), layer.o_norm.weight, 1e-5)
+    wanted = layer.o_proj(o.flatten(2))
+    close([layer(x)], [wanted], 1e-11)
+    own = [layer.A_log, layer.dt_bias, layer.share, layer.f_proj.weight, layer.k_proj.weight]
+    close(*(torch.autograd.grad(y.square().sum(), own, retain_graph=True) for y in (layer(x), wanted)), 1e-9)
+
+
+def test_computed_operands_without_a_convolution():
+    """Are the projections alone, or what `activations` makes of these and of parameters."""
+    torch.manual_seed(9)
+    layer = Layer(KDA, hidden_size=X, conv_size=0).double()
+    other = Layer(KDA, hidden_size=X, conv_size=0, activations={"k": lambda x: x / 2, "share": lambda x: x / 4}).double()
+    other.load_state_dict(layer.state_dict())
+    twice = copy.deepcopy(layer)
+    with torch.no_grad():
+        twice.k_proj.weight.mul_(0.5)
+        twice.share.mul_(0.25)
+    close([other(tokens())], [twice(tokens())], 1e-12)
+    assert torch.equal(layer._operand("k", tokens(), None), layer.k_proj(tokens()).unflatten(-1, (2, 8)))
+
+
+def test_layers_that_compute_go_on_and_reset():
+    layer = Layer(KDA, hidden_size=X).double()
+    x, cache = tokens(), Cache()
+    with torch.no_grad():
+        parts = [layer(x[:, a:b], past_key_values=cache) for a, b in ((0, 20), (20, 33), (33, 37))]
+        close([torch.cat(parts, 1)], [layer(x)], 1e-11)
+    with torch.device("meta"):
+        layer = Layer(KDA, hidden_size=X)
+    check_reset(layer)
+
+
+def test_a_layer_goes_on_from_angles():
+    """They are part of what a cache keeps."""
+    text = small((ROOT / "specs" / "layers" / "selective_rope.yaml").read_text(), key=8, value=8)
+    layer = Layer(text, hidden_size=X).double()
+    x, cache = tokens(), Cache()
+    with torch.no_grad():
+        parts = [layer(x[:, a:b], past_key_values=cache) for a, b in ((0, 20), (20, 37))]
+        close([torch.cat(parts, 1)], [layer(x)], 1e-11)
+    assert cache[0]["recurrent_state"]["phi"].shape == (2, 2, 4)
+
+
+@pytest.mark.parametrize("name", ["kda", "rwkv7"])
+def test_layers_of_the_shipped_specs_learn(name):
+    text = small((ROOT / "specs" / "layers" / f"{name}.yaml").read_text(), key=8, value=8)
+    layer = Layer(text, hidden_size=X)
+    layer(tokens().float()).square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() and p.grad.any() for p in layer.parameters())
+
+
+def test_parameters_with_names_of_modules():
+    with pytest.raises(ValueError, match="the parameter 'forward' has a name that modules use"):
+        Layer(KDA.replace("share", "forward"), hidden_size=X)
 
 
 def test_roles():

@@ -4,6 +4,7 @@ bundle serves one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
@@ -76,3 +77,39 @@ def operand_roles(spec: PlainSpec) -> dict[str, str]:
         if isinstance(step["rate"], str):
             roles.setdefault(step["rate"], "rate")
     return scales | roles
+
+
+def computed_names(spec: PlainSpec) -> frozenset[str]:
+    """Returns the names in what a layer computes (`compute`): what it reads is an operand as it comes."""
+    expressions = (x for assignment in spec.get("compute", ()) for x in assignment.values())
+    return frozenset(name for x in expressions for name in re.findall(r"[A-Za-z_]\w*", x))
+
+
+def computes_values(spec: PlainSpec) -> bool:
+    """Returns whether anything that is written into states is computed, or something else computed of it."""
+    values = {name for step in spec["steps"] for term in ("value", "written") for name in step.get(term, "").split(" * ")}
+    made = {name for assignment in spec.get("compute", ()) for name in assignment}
+    return bool(values & (made | computed_names(spec)))
+
+
+def with_given_values(spec: PlainSpec) -> PlainSpec:
+    """Returns the layer with an operand `given_value_<step>` of its own in the place of each computed value, and
+    without what no longer has a use. With these operands zero nothing is written, whatever keys, rates and
+    decays are made of."""
+    steps = []
+    for i, step in enumerate(spec["steps"]):
+        given = {term: f"given_value_{i}" for term in ("value", "written") if term in step}
+        steps.append({**step, **given})
+    used = {"q", "g"} if spec["decay"] != "none" else {"q"}
+    terms = ("write", "erase", "value", "written", "rate")
+    used |= {name for step in steps for term in terms for name in str(step.get(term, "")).split(" * ")}
+    compute: list[dict[str, str]] = []
+    for assignment in reversed(spec["compute"]):
+        ((name, expression),) = assignment.items()
+        if name in used:
+            compute.insert(0, assignment)
+            used = (used - {name}) | computed_names({"compute": [assignment]})
+    declared = {key: {n: x for n, x in spec.get(key, {}).items() if n in used} for key in ("inputs", "parameters")}
+    made = {key: value for key, value in spec.items() if key not in ("compute", *declared)}
+    made |= {key: value for key, value in {"compute": compute, **declared}.items() if value}
+    return made | {"name": f"{spec['name']}_given_values", "steps": steps}

@@ -44,11 +44,6 @@ def sign(spec: PlainSpec, bundle: Optional[Program]) -> Signature:
         raise TypeError(
             f"op: the bundle {bundle.name} is a layer's step of decoding; pass it to wyvern.torch.Decoder"
         )
-    if spec.get("resume"):
-        raise ValueError(
-            f"op: {spec['name']} goes on from more than a state (resume: true), which an op does not take; leave "
-            "resume out, or use wyvern.load and wyvern.compile"
-        )
     described = describe(spec | {"dtype": "bf16"}) if bundle is None else (bundle.inputs, bundle.outputs)
     # What is described saves the factor, of which nothing has a slot a chunk.
     signature = read_signature(*described, CHUNK if bundle is None else bundle.manifest["chunk"])
@@ -89,13 +84,39 @@ def bind(
     return (*operands, *(named[x] for x in rest))
 
 
+def own_names(signature: Signature) -> tuple[str, ...]:
+    """Returns the names of the operands of an op: all but those that are part of its initial state."""
+    starts = signature.starts
+    return tuple(x.name for x in signature.operands if x not in starts)
+
+
+def part_of(argument: str) -> str:
+    """Returns what a state has by name of an operand, or an output, that is one a sequence."""
+    return argument.removeprefix("initial_").removeprefix("final_")
+
+
+def split_state(name: str, signature: Signature, initial_state: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Returns the initial state, and what sequences start from besides (None where it is not
+    given), of what a call is given. Raises TypeError where that is no mapping, or of other names."""
+    parts = [part_of(x.name) for x in signature.starts]
+    if not parts or initial_state is None:
+        return initial_state, (None,) * len(parts)
+    names = ["state", *parts]
+    if not isinstance(initial_state, Mapping) or not set(initial_state) <= set(names):
+        found = list(initial_state) if isinstance(initial_state, Mapping) else f"a {type(initial_state).__name__}"
+        raise TypeError(
+            f"{name}: initial_state is {found}, expected what final_state of an earlier call is, a dict with {', '.join(names)}"
+        )
+    return initial_state.get("state"), tuple(initial_state.get(x) for x in parts)
+
+
 def refuse_states(name: str, signature: Signature, initial_state: Any, output_final_state: bool) -> None:
     """Raises TypeError for states of a layer that takes and returns none."""
     if signature.initial_state is None and (initial_state is not None or output_final_state):
         found = "output_final_state" if initial_state is None else "initial_state"
         raise TypeError(
             f"{name}: {found} is given, but a layer with levels or running sums has no states to go on from: they "
-            "belong to positions in the sequence"
+            "belong to positions in the sequence; with resume: true in its spec it has"
         )
 
 
@@ -120,4 +141,5 @@ def shapes_in_words(signature: Signature) -> dict[str, str]:
             return str(rows)
         return words[count] if rows == 1 else f"{words[count]} * {rows}"
 
-    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in signature.operands}
+    own = (x for x in signature.operands if x not in signature.starts)
+    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in own}

@@ -33,6 +33,16 @@ class Argument(NamedTuple):
     is_narrow: bool  # in the type of q, k and v; all else is in f32, or in f64 beside f64
     is_gate: bool = False  # a log decay
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it has no gradient: positions count tokens."""
+        return self.name == "positions" and self.shape == (("sequences", 1),)
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether all tokens share it."""
+        return all(count == "one" for count, _ in self.shape)
+
     def fit(self, shape: Sequence[Any], sizes: Mapping[Count, Any]) -> dict[Count, Any]:
         """Returns `sizes` (of which "one" is known), and those that a tensor of this shape
         adds. Raises ValueError for one that does not agree with them."""
@@ -57,20 +67,26 @@ class Argument(NamedTuple):
 
 
 class Signature(NamedTuple):
-    operands: tuple[Argument, ...]  # q is the first
+    operands: tuple[Argument, ...]  # q is the first; those that are one a sequence are the last
     initial_state: Optional[Argument]  # may be left out; None where a layer takes none
     o: Argument
     final_state: Optional[Argument]
     residuals: tuple[Argument, ...]  # what training saves besides
+    totals: tuple[Argument, ...] = ()  # what sequences end with beside a state
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(operand.name for operand in self.operands)
 
     def has_parameters(self) -> bool:
-        """Returns whether there are operands that all rows of a batch share: then a dimension that is mapped
-        cannot be a part of the batch, since a row has others, and a gradient of its own."""
-        return any(not x.shape or x.shape[0][0] != "batch" for x in self.operands)
+        """Returns whether there is an operand that all tokens share: then a dimension that is mapped cannot be a
+        part of the batch, since a row has others, and a gradient of its own."""
+        return any(x.is_parameter for x in self.operands)
+
+    @property
+    def starts(self) -> tuple[Argument, ...]:
+        """The operands that are one a sequence: what it starts from beside a state."""
+        return tuple(x for x in self.operands if x.shape[0][0] == "sequences")
 
     # No property: torch.compile traces none of a named tuple.
     def find_slots(self) -> list[tuple[str, int]]:
@@ -107,10 +123,13 @@ def read_signature(
     """Returns the signature of a program whose layer's type has 16 bits; `chunk`: the tokens of
     one of its chunks."""
     read = lambda info: _argument(info, chunk)
+    known = ("o", "final_state")
+    operands = (read(info) for info in inputs.values() if not info.optional)
     return Signature(
-        operands=tuple(read(info) for info in inputs.values() if not info.optional),
+        operands=tuple(sorted(operands, key=lambda x: x.shape[0][0] == "sequences")),
         initial_state=read(inputs["initial_state"]) if "initial_state" in inputs else None,
         o=read(outputs["o"]),
         final_state=read(outputs["final_state"]) if "final_state" in outputs else None,
         residuals=tuple(read(info) for info in outputs.values() if info.is_residual),
+        totals=tuple(read(info) for info in outputs.values() if not info.is_residual and info.name not in known),
     )

@@ -55,6 +55,18 @@ def check_sequences(name: str, batch: int, cu_seqlens: Any) -> int:
     return int(cu_seqlens.shape[0]) - 1
 
 
+def start(
+    name: str, arguments: Sequence[Argument], given: Sequence[Any], q: Any, sizes: Mapping[Count, int]
+) -> tuple[Any, ...]:
+    """Returns what sequences start from beside a state, checked; zeros where nothing is given."""
+    starts = [
+        jnp.zeros(argument.extents(sizes), compute_dtype(q)) if x is None else x for argument, x in zip(arguments, given)
+    ]
+    expect_arrays(name, **{argument.name: x for argument, x in zip(arguments, starts)})
+    check_shapes(name, arguments, starts, sizes)
+    return tuple(starts)
+
+
 def convert(name: str, arguments: Sequence[Argument], arrays: Sequence[Any]) -> tuple[Any, ...]:
     """Returns arrays in the types of a layer: those that are narrow in one, all others in
     float32 or float64. Log decays are made finite."""

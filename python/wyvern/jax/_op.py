@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 import wyvern
-from wyvern._core.op import bind, python_signature, read_spec, shapes_in_words
+from wyvern._core.op import bind, own_names, part_of, python_signature, read_spec, shapes_in_words, split_state
 from wyvern._core.specs import Spec
 
-from ._arguments import check_sequences, check_shapes, convert, expect_arrays
+from ._arguments import check_sequences, check_shapes, convert, expect_arrays, start
 from ._family import Family, compute_dtype, family_of
 from ._sharding import align, of_local_heads
 from ._vjp import call
@@ -29,7 +29,10 @@ class Op:
         float64); rates and log decays of any floating-point type, none above 0 for a log
         decay.
     initial_state
-        [N, value heads, K, V]; None is zeros.
+        [N, value heads, K, V]; None is zeros. A layer whose spec says `resume: true` goes on from a
+        dict, such as {"state": ..., "phi": ...} with the last angles of a running sum phi, or
+        {"state": ..., "positions": ...} of a layer with levels, and so is final_state; what is left
+        out is zero.
     cu_seqlens
         int32 or int64 [N + 1]: the one batch row holds N sequences. Rows of o past the
         last offset are zero.
@@ -48,7 +51,7 @@ class Op:
         self._family, self._source = family, source
         self.spec = family.spec
         self.__name__ = self.name = self.spec["name"]
-        self.operands = family.signature.names
+        self.operands = own_names(family.signature)
         self.shapes = shapes_in_words(family.signature)
         self.__signature__ = python_signature(self.operands)
 
@@ -66,14 +69,16 @@ class Op:
         cu_seqlens: Any = None,
         output_final_state: bool = False,
         **named: Any,
-    ) -> tuple[jax.Array, Optional[jax.Array]]:
+    ) -> tuple[jax.Array, Any]:
         name = self.name
         arrays = bind(name, self.operands, operands, named)
         expect_arrays(name, **dict(zip(self.operands, arrays)))
         family = of_local_heads(self._family, arrays[0])
+        initial_state, given = split_state(name, family.signature, initial_state)
         sizes = check_shapes(name, family.signature.operands, arrays)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
-        arrays = convert(name, family.signature.operands, arrays)
+        starts = start(name, family.signature.starts, given, arrays[0], sizes)
+        arrays = convert(name, family.signature.operands, (*arrays, *starts))
         if initial_state is not None:
             expect_arrays(name, initial_state=initial_state)
             check_shapes(name, (family.initial_state,), (initial_state,), sizes)
@@ -81,7 +86,14 @@ class Op:
         if cu_seqlens is not None:
             cu_seqlens = jnp.asarray(cu_seqlens)
         *aligned, initial_state, cu_seqlens = align(*arrays, initial_state, cu_seqlens)
-        return call(family, bool(output_final_state), tuple(aligned), initial_state, cu_seqlens)
+        o, state, totals = call(family, bool(output_final_state), tuple(aligned), initial_state, cu_seqlens)
+        if state is None or not starts:
+            return o, state
+        ends = {part_of(x.name): total for x, total in zip(family.signature.totals, totals)}
+        if "positions" in family.signature.names:
+            tokens = sizes["tokens"] if cu_seqlens is None else jnp.diff(cu_seqlens)
+            ends["positions"] = aligned[-1] + tokens
+        return o, {"state": state} | ends
 
 
 def op(source: Union[Spec, "wyvern.Program"], *, layer: Optional[str] = None) -> Op:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The JAX primitive that is a call of a program.
 
-    inference   (operands, initial_state, cu_seqlens) -> (o, final_state)
-    forward     the same                              -> (o, final_state, what is saved)
-    backward    (operands, initial_state, cu_seqlens, what is saved, d_o, d_final_state)
+    inference   (operands, initial_state, cu_seqlens) -> (o, final_state, totals)
+    forward     the same                              -> (o, final_state, totals, what is saved)
+    backward    (operands, initial_state, cu_seqlens, what is saved, d_o, d_final_state, d_totals)
                 -> (d_operands, d_initial_state)
 
 The arity is fixed: what is not given, or not wanted, has the shape [0]. A primitive of
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -47,18 +48,19 @@ class Call(NamedTuple):
         names = (*signature.names, "initial_state", "cu_seqlens")
         if self.part != "backward":
             return names
-        return (*names, *(x.name for x in signature.residuals), "d_o", "d_final_state")
+        totals = (f"d_{x.name}" for x in signature.totals)
+        return (*names, *(x.name for x in signature.residuals), "d_o", "d_final_state", *totals)
 
     @property
     def results(self) -> tuple[tuple[str, Argument, bool], ...]:
         """The results in their order: the name, what it has the type of, whether it is wanted."""
         signature = self.family.signature
         if self.part == "backward":
-            gradients = [(f"d_{x.name}", x, True) for x in signature.operands]
+            gradients = [(f"d_{x.name}", x, not x.is_constant) for x in signature.operands]
             return (*gradients, ("d_initial_state", self.family.initial_state, self.state))
         saved = signature.residuals if self.part == "forward" else ()
         own = [("o", signature.o, True), ("final_state", self.family.final_state, self.final)]
-        return (*own, *((x.name, x, True) for x in saved))
+        return (*own, *((x.name, x, True) for x in (*signature.totals, *saved)))
 
 
 def absent(dtype: Any) -> jax.Array:
@@ -115,6 +117,9 @@ def _lower(target: str, call: Call, registered: Any, scratch: Sequence[Any], ctx
         program=registered.name,
     )
     by_name = dict(zip(program.outputs, lowered))
+    # What has no gradient is not wanted, and no program gives it.
+    for name in wanted.keys() - by_name.keys():
+        by_name[name] = mlir.ir_constant(np.zeros((0,), wanted[name].dtype))
     return [by_name[name] for name in results]
 
 

@@ -27,27 +27,32 @@ def _bind(call: Call, operands: tuple[Any, ...], state: Any, cu_seqlens: Any, *m
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def call(
     family: Family, final: bool, operands: tuple[Any, ...], state: Any, cu_seqlens: Any
-) -> tuple[Any, Optional[Any]]:
-    """Returns o, and the final state or None."""
+) -> tuple[Any, Optional[Any], tuple[Any, ...]]:
+    """Returns o, the final state or None, and the totals."""
     made = Call(family, "inference", final, state is not None)
-    o, last = _bind(made, operands, state, cu_seqlens)
-    return o, last if final else None
+    o, last, *totals = _bind(made, operands, state, cu_seqlens)
+    return o, last if final else None, tuple(totals)
 
 
 def _forward(family: Family, final: bool, operands: Any, state: Any, cu_seqlens: Any) -> Any:
     chosen = saving(family, operands[0])
     made = Call(chosen.family, "forward", final, state is not None)
-    o, last, *saved = _bind(made, chosen.arrange(operands), state, cu_seqlens)
-    return (o, last if final else None), (chosen, operands, state, cu_seqlens, saved)
+    o, last, *more = _bind(made, chosen.arrange(operands), state, cu_seqlens)
+    count = len(chosen.family.signature.totals)
+    totals, saved = tuple(more[:count]), more[count:]
+    return (o, last if final else None, totals), (chosen, operands, state, cu_seqlens, saved)
 
 
 def _backward(family: Family, final: bool, kept: Any, gradients: Any) -> Any:
     chosen, operands, state, cu_seqlens, saved = kept
-    d_o, d_final = gradients
+    d_o, d_final, d_totals = gradients
     d_final = d_final if final else absent(compute_dtype(operands[0]))
     made = Call(chosen.family, "backward", final, state is not None)
-    *given, d_state = _bind(made, chosen.arrange(operands), state, cu_seqlens, *saved, d_o, d_final)
-    return chosen.put_back(tuple(given)), None if state is None else d_state, None
+    *made_of, d_state = _bind(made, chosen.arrange(operands), state, cu_seqlens, *saved, d_o, d_final, *d_totals)
+    given = chosen.put_back(tuple(made_of))
+    arguments = family.signature.operands
+    given = tuple(jnp.zeros_like(x) if of.is_constant else d for of, x, d in zip(arguments, operands, given))
+    return given, None if state is None else d_state, None
 
 
 call.defvjp(_forward, _backward)

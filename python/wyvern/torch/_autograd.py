@@ -16,25 +16,31 @@ def second_derivative(name):
     )
 
 
-def _setup_forward(ctx, inputs, output):
-    *operands, initial_state, cu_seqlens, final = inputs
-    residuals = output[2:]
-    ctx.mark_non_differentiable(*residuals)
-    ctx.set_materialize_grads(False)
-    ctx.final, ctx.has_state, ctx.arity = final, initial_state is not None, len(inputs)
-    ctx.save_for_backward(*operands, initial_state, cu_seqlens, *residuals)
+def _setup_forward(totals):
+    """What a forward with so many totals keeps."""
+
+    def setup(ctx, inputs, output):
+        *operands, initial_state, cu_seqlens, final = inputs
+        residuals = output[2 + totals :]
+        ctx.mark_non_differentiable(*residuals)
+        ctx.set_materialize_grads(False)
+        ctx.final, ctx.has_state, ctx.arity = final, initial_state is not None, len(inputs)
+        ctx.save_for_backward(*operands, initial_state, cu_seqlens, *residuals)
+
+    return setup
 
 
-def _backward_of(name):
+def _backward_of(name, totals):
     backward = getattr(torch.ops.wyvern, f"{name}_backward").default
 
-    def differentiate(ctx, d_o, d_final_state, *_):
+    def differentiate(ctx, d_o, d_final_state, *more):
         if not ctx.final:
             d_final_state = None  # of an empty tensor
-        if d_o is None and d_final_state is None:
+        d_totals = more[:totals]
+        if all(d is None for d in (d_o, d_final_state, *d_totals)):
             return (None,) * ctx.arity
         # What is saved is in the order in which the backward takes it.
-        *gradients, d_initial = backward(*ctx.saved_tensors, d_o, d_final_state)
+        *gradients, d_initial = backward(*ctx.saved_tensors, d_o, d_final_state, *d_totals)
         return *gradients, d_initial if ctx.has_state else None, None, None
 
     return differentiate
@@ -47,13 +53,13 @@ def refuse(message):
     return differentiate
 
 
-def register(library, name):
-    """Registers the derivatives of the ops of a layer."""
+def register(library, name, totals=0):
+    """Registers the derivatives of the ops of a layer, which returns so many totals beside a state."""
 
     def of(op, backward, setup=None):
         torch.library.register_autograd(f"wyvern::{op}", backward, setup_context=setup, lib=library)
 
-    of(f"{name}_forward", _backward_of(name), _setup_forward)
+    of(f"{name}_forward", _backward_of(name, totals), _setup_forward(totals))
     of(f"{name}_backward", refuse(second_derivative(name)))
     of(
         name,

@@ -166,10 +166,6 @@ def _programs_of(
     pool = (pool or wyvern.Pool()).check()
     check_prologue(prologue)
     spec = read_spec(source, layer)
-    if "compute" in spec:
-        raise NotImplementedError(
-            f"Decoder: {spec['name']} has compute, which prompts do not take; wyvern.compile(..., serving=...) makes its step"
-        )
     identity = [spec if bundle is None else bundle.manifest, list(pool), list(prologue)]
     identity += [] if epilogue is None else [list(epilogue.check())]
     name = f"{spec['name']}_step_{digest(identity)}"

@@ -69,7 +69,7 @@ def attempt(family, operands, initial_state, cu_seqlens, final):
     is known. Returns None where they are not the simplest that the layer takes, or its
     program has not been loaded: this checks nothing that the program does not, and so has
     nothing to say about what is wrong."""
-    if not is_quiet() or torch._C._is_any_autocast_enabled():
+    if family.signature.totals or not is_quiet() or torch._C._is_any_autocast_enabled():
         return None
     for x in operands:
         if not _is_plain(x):

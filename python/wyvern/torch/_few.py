@@ -91,12 +91,13 @@ def run(
 
 
 def advance(
-    op: Op, operands: Mapping[str, torch.Tensor], state: Optional[torch.Tensor], cu_seqlens: Optional[torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns o and the states after the tokens of a layer, by its step or by its op."""
+    op: Op, operands: Mapping[str, torch.Tensor], state: Any, cu_seqlens: Optional[torch.Tensor]
+) -> tuple[torch.Tensor, Any]:
+    """Returns o and the states after the tokens of a layer, by its step or by its op: the op alone goes
+    on from more than matrices."""
     tensors, spec = tuple(operands[x] for x in op.operands), op.spec
     dims = spec["dims"]["key"], spec["dims"]["value"]
-    if takes(operands["q"], dims, (*tensors, state), cu_seqlens):
+    if not op.carries and takes(operands["q"], dims, (*tensors, state), cu_seqlens):
         given = op.convert(tensors)
         dtype, kind = NAMES[given["q"].dtype], given["q"].device.type
         decoder = decoder_of(lambda: spec | {"dtype": dtype}, (op.ops.inference, dtype), kind, False, False)

@@ -70,12 +70,14 @@ def _define(family: Family) -> None:
     tensors = ", ".join(f"Tensor {x}" for x in signature.names)
     states = "Tensor? initial_state, Tensor? cu_seqlens"
     saved = "".join(f", Tensor {x.name}" for x in signature.residuals)
+    totals = "".join(f", Tensor {x.name}" for x in signature.totals)
+    d_totals = "".join(f", Tensor? d_{x.name}" for x in signature.totals)
     gradients = ", ".join(f"Tensor d_{x}" for x in (*signature.names, "initial_state"))
-    call = f"({tensors}, {states}, bool output_final_state) -> (Tensor o, Tensor final_state"
+    call = f"({tensors}, {states}, bool output_final_state) -> (Tensor o, Tensor final_state{totals}"
     for definition in (
         f"{name}{call})",
         f"{name}_forward{call}{saved})",
-        f"{name}_backward({tensors}, {states}{saved}, Tensor? d_o, Tensor? d_final_state) "
+        f"{name}_backward({tensors}, {states}{saved}, Tensor? d_o, Tensor? d_final_state{d_totals}) "
         f"-> ({gradients})",
     ):
         library.define(definition, tags=(torch.Tag.pt2_compliant_tag,))
@@ -114,7 +116,8 @@ def _fake_call(family, operands, initial_state, cu_seqlens, final):
     signature, q = family.signature, operands[0]
     sizes = sizes_of(signature, operands, cu_seqlens)
     o = _new(signature.o, q, sizes)
-    return o, _new(signature.final_state, q, sizes) if final else absent(q)
+    totals = (_new(x, q, sizes) for x in signature.totals)
+    return o, _new(signature.final_state, q, sizes) if final else absent(q), *totals
 
 
 def _fake_forward(family, operands, initial_state, cu_seqlens, final):
@@ -138,11 +141,16 @@ def _unwanted(family, output, is_wanted):
     return {} if is_wanted or family.signature.initial_state is None else {output: None}
 
 
+def _more(family, program):
+    """The names of the outputs behind o and the final state."""
+    return *(x.name for x in family.signature.totals), *program.residuals
+
+
 # === On the GPU ===
 
 
-def gpu_call(*args):
-    return _gpu_run(False, *args)[:2]
+def gpu_call(family, *args):
+    return _gpu_run(False, family, *args)[: 2 + len(family.signature.totals)]
 
 
 def gpu_forward(*args):
@@ -158,7 +166,7 @@ def _gpu_run(training, family, operands, initial_state, cu_seqlens, final):
         out=_unwanted(family, "final_state", final),
     )
     state = out["final_state"] if final else absent(operands[0])
-    return out["o"], state, *(out[name] for name in program.residuals)
+    return out["o"], state, *(out[name] for name in _more(family, program))
 
 
 def gpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
@@ -183,11 +191,12 @@ def _or_unset(gradient, operand):
 def _backward_inputs(family, operands, cu_seqlens, saved_and_gradients):
     """What a backward may read, by name; initial_state is left to the caller."""
     signature = family.signature
-    *residuals, d_o, d_final_state = saved_and_gradients
-    if d_o is None:
-        o = _new(signature.o, operands[0], sizes_of(signature, operands, cu_seqlens))
-        d_o = torch.zeros_like(o)
-    given = dict(zip(signature.names, operands), d_o=d_o, d_final_state=d_final_state)
+    count = len(signature.residuals)
+    residuals, (d_o, d_final_state, *d_totals) = saved_and_gradients[:count], saved_and_gradients[count:]
+    sizes = sizes_of(signature, operands, cu_seqlens)
+    or_zeros = lambda d, like: torch.zeros_like(_new(like, operands[0], sizes)) if d is None else d
+    given = dict(zip(signature.names, operands), d_o=or_zeros(d_o, signature.o), d_final_state=d_final_state)
+    given |= {f"d_{x.name}": or_zeros(d, x) for x, d in zip(signature.totals, d_totals)}
     return given | {x.name: saved for x, saved in zip(signature.residuals, residuals)}
 
 
@@ -198,8 +207,8 @@ def _to_cpu(tensor, dtype):
     return None if tensor is None else tensor.detach().to(dtype).numpy()
 
 
-def _cpu_call(*args):
-    return _cpu_run(False, *args)[:2]
+def _cpu_call(family, *args):
+    return _cpu_run(False, family, *args)[: 2 + len(family.signature.totals)]
 
 
 def _cpu_forward(*args):
@@ -216,7 +225,7 @@ def _cpu_run(training, family, operands, initial_state, cu_seqlens, final):
     )
     out = {name: torch.from_numpy(x) for name, x in out.items()}
     state = out["final_state"] if final else absent(operands[0])
-    return out["o"].to(operands[0].dtype), state, *(out[name] for name in program.residuals)
+    return out["o"].to(operands[0].dtype), state, *(out[name] for name in _more(family, program))
 
 
 def _cpu_backward(family, operands, initial_state, cu_seqlens, *saved_and_gradients):
@@ -271,6 +280,6 @@ def register(family: Family) -> Family:
             else:
                 op = f"wyvern::{family.name}{suffix}"
                 torch.library.register_fake(op, function, lib=library)
-    _autograd.register(library, family.name)
+    _autograd.register(library, family.name, len(family.signature.totals))
     families[family.name] = family
     return family

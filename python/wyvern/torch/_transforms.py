@@ -30,13 +30,14 @@ def refuse_forward_mode(name, tensors):
 
 def call(name, operands, initial_state, cu_seqlens, final):
     """The op of a layer on its operands: the one that saves for a backward only where
-    there will be one. Returns o and final_state, of which nothing is said unless `final`."""
+    there will be one. Returns o and final_state, of which nothing is said unless `final`, and the totals."""
     saves = _direct.needs_gradient((*operands, initial_state))
     if saves:
         family, operands = saving(_ops.family_named(name), operands)
         name = family.name
     tensors = (*operands, initial_state)
-    if _direct.is_open(tensors):
+    totals = len(_ops.family_named(name).signature.totals)
+    if not totals and _direct.is_open(tensors):
         family = _ops.families[name]
         if saves:
             return _direct.Differentiable.apply(_ops.gpu_forward, family, cu_seqlens, final, initial_state, *operands)
@@ -44,9 +45,9 @@ def call(name, operands, initial_state, cu_seqlens, final):
     inputs = (*tensors, cu_seqlens, final)
     # torch.compile traces neither the question nor what torch.func does.
     if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack():
-        return (_Forward if saves else _Inference).apply(name, *inputs)[:2]
+        return (_Forward if saves else _Inference).apply(name, *inputs)[: 2 + totals]
     op = getattr(_OPS, f"{name}_forward" if saves else name)
-    return op.default(*inputs)[:2]
+    return op.default(*inputs)[: 2 + totals]
 
 
 # === vmap ===
@@ -112,15 +113,17 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.name, *tensors, ctx.final = inputs
-        residuals = output[2:]
+        ctx.totals = len(_ops.families[ctx.name].signature.totals)
+        residuals = output[2 + ctx.totals :]
         ctx.has_state = tensors[-2] is not None
         ctx.mark_non_differentiable(*residuals)
         ctx.save_for_backward(*tensors, *residuals)
 
     @staticmethod
-    def backward(ctx, d_o, d_final_state, *_):
+    def backward(ctx, d_o, d_final_state, *more):
         d_final_state = d_final_state if ctx.final else None  # else of an empty tensor
-        *gradients, d_initial = _Backward.apply(ctx.name, *ctx.saved_tensors, d_o, d_final_state)
+        d_totals = more[: ctx.totals]
+        *gradients, d_initial = _Backward.apply(ctx.name, *ctx.saved_tensors, d_o, d_final_state, *d_totals)
         return None, *gradients, d_initial if ctx.has_state else None, None, None
 
     @staticmethod

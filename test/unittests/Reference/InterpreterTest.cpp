@@ -211,8 +211,59 @@ func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {
                          {{"arg0", NDArray({4})}})));
   EXPECT_EQ(message,
             "the reference interpreter takes the sequence level only: "
-            "delta.recurrence, elementwise arith and math on floats, constants "
-            "and return; interpret the program before delta-form-wy");
+            "delta.recurrence, delta.running_sum, maps of single tokens, "
+            "elementwise arith and math on floats, constants and return; "
+            "interpret the program before delta-form-wy");
+  EXPECT_TRUE(failed(run(R"mlir(
+func.func @f(%x: tensor<?x?x1xf32>) -> tensor<?x?x1xf32> {
+  %y = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%a = %x[seq, time, head] : tensor<?x?x1xf32>)
+      outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %b = arith.addf %a, %a : tensor<2xf32>
+    delta.yield outs(%b : tensor<2xf32>)
+  }
+  return %y : tensor<?x?x1xf32>
+})mlir",
+                         {{"arg0", NDArray({1, 2, 1})}})));
+  EXPECT_EQ(message, "the reference interpreter takes maps of single tokens, "
+                     "found chunks of 2; interpret the program before "
+                     "delta-form-wy");
+}
+
+TEST_F(InterpreterTest, ComputesForEachToken) {
+  NamedArrays arguments;
+  arguments["arg0"] = NDArray({1, 3, 1, 2}, {3, 4, 1, 0, 5, 6});
+  arguments["arg1"] = NDArray({1, 3, 1, 2}, {1, 2, 3, 4, 9, 9});
+  arguments["arg2"] = NDArray({2}, {0, 2});
+  FailureOr<NamedArrays> results = run(R"mlir(
+func.func @f(%x: tensor<?x?x1x2xf64>, %p: tensor<?x?x1x2xf64>,
+             %c: tensor<?xi64>)
+    -> (tensor<?x?x1x2xf64>, tensor<?x1x2xf64>) {
+  %s, %t = delta.running_sum %p cu_seqlens(%c : tensor<?xi64>)
+      : tensor<?x?x1x2xf64> -> tensor<?x1x2xf64>
+  %y = delta.chunk_map chunk = 1 heads = 1 compute = f64
+      ins(%a = %x[seq, time, head, _] : tensor<?x?x1x2xf64>,
+          %b = %s[seq, time, head, _] : tensor<?x?x1x2xf64>)
+      cu_seqlens(%c : tensor<?xi64>)
+      outs([seq, time, head, _] : tensor<?x?x1x2xf64>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<1xf64>
+    %sum = linalg.reduce { arith.addf } ins(%a : tensor<1x2xf64>)
+        outs(%zero : tensor<1xf64>) dimensions = [1]
+    %like = tensor.empty() : tensor<1x2xf64>
+    %row = linalg.broadcast ins(%sum : tensor<1xf64>)
+        outs(%like : tensor<1x2xf64>) dimensions = [1]
+    %u, %v = delta.split_columns %b : tensor<1x2xf64> -> tensor<1x1xf64>
+    %w = delta.join_columns %v, %u : tensor<1x1xf64> -> tensor<1x2xf64>
+    %z = arith.mulf %row, %w : tensor<1x2xf64>
+    delta.yield outs(%z : tensor<1x2xf64>)
+  }
+  return %y, %t : tensor<?x?x1x2xf64>, tensor<?x1x2xf64>
+})mlir",
+                                       arguments);
+  ASSERT_TRUE(succeeded(results)) << message;
+  EXPECT_EQ((*results)["result0"].data,
+            (std::vector<double>{14, 7, 6, 4, 0, 0}));
+  EXPECT_EQ((*results)["result1"].data, (std::vector<double>{4, 6}));
 }
 
 } // namespace

@@ -153,7 +153,13 @@ class ContextParallel:
         if family.signature.initial_state is None:
             raise NotImplementedError(
                 f"{family.name}: cp_context with levels is not supported: a rank hands its state on, and levels "
-                "belong to positions in the whole sequence"
+                "belong to positions in the whole sequence, as angles of running sums do"
+            )
+        if family.signature.starts:
+            raise NotImplementedError(
+                f"{family.name}: cp_context with running sums or levels is not supported: what this rank's tokens "
+                "start from are sums over the tokens of all ranks before it. Sum the angles up over ranks, and write "
+                "the spec with these as operands in the place of running_sum"
             )
         if family.signature.find_slots():
             raise NotImplementedError(

@@ -25,6 +25,7 @@ from . import join, stages
 from .agree import agree
 from .beside import beside
 from .exchange import Exchange
+from .given_values import of_given_values
 from .plan import Part, Plan, group_of, parts_of, plan_of
 from .probe import add_states, run_probe, state_gradients
 from .slots import Rows, Slots, at_ends, at_starts, find_slots, of_first, of_last
@@ -90,7 +91,9 @@ def _begin(family: Any, operands: Any, cu_seqlens: Any, saves: bool, fields: tup
     parts = _parts(plan, group.rank(), group.size(), tokens)
     last = group.size() * plan.parts - 1
     slots = find_slots(plan, parts, last, batch, cu_seqlens, q.device)
-    layer = stages.Layer(family, tuple(_pack(x, slots) for x in operands), slots.offsets)
+    arguments = family.signature.operands
+    packed = (x if argument.is_parameter else _pack(x, slots) for argument, x in zip(arguments, operands))
+    layer = stages.Layer(family, tuple(packed), slots.offsets)
     return Call(family, layer, plan, sizes, tuple(shape), slots, [part.index for part in parts])
 
 
@@ -120,10 +123,12 @@ def forward(
     """Returns o and final_state; if it saves also probes, the states that enter segments, the
     transitions of their slots, those of all parts, and what the layer saves."""
     call = _begin(family, operands, cu_seqlens, saves, fields)
-    slots, layer, names = call.slots, call.layer, family.signature.names
-    probe = lambda given, states: layer.run("", [given[name] for name in names], states, True)
-    values = _values(family, operands)
-    probes, transitions = run_probe(probe, dict(zip(names, layer.operands)), values, slots, call.state_shape)
+    slots, layer = call.slots, call.layer
+    probed = of_given_values(layer)
+    names = probed.family.signature.names
+    probe = lambda given, states: probed.run("", [given[name] for name in names], states, True)
+    values = _values(probed.family, operands)
+    probes, transitions = run_probe(probe, dict(zip(names, probed.operands)), values, slots, call.state_shape)
     inner, outer = at_starts(slots, transitions), at_ends(slots, transitions)
     segments = join.Segments(outer)
     exchange = Exchange(call.plan, slots, stages.Forward(layer, saves), outer, segments, call.state_shape[2])

@@ -11,7 +11,7 @@ class Cache:
     """States of the layers of one model for one batch, for `past_key_values`.
 
     The methods are those of fla.models.utils.Cache. cache[layer_idx] has `recurrent_state`
-    [N, HV, K, V] in float32 and `conv_state`, for q, k and v the last conv_size inputs
+    [N, HV, K, V] in float32 (of a layer that goes on from more a dict, final_state of its op) and `conv_state`, for q, k and v the last conv_size inputs
     [N, channels, conv_size], oldest first.
     """
 

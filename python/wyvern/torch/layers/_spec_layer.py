@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import wyvern
-from wyvern._core.layers import operand_roles
+from wyvern._core.layers import computed_names, operand_roles
 from wyvern._core.specs import Spec
 
 from .. import _few
@@ -39,6 +39,11 @@ class Layer(nn.Module):
     level_scales    a softplus in float32
     scales          a sigmoid: those are names before the last one of a product, such as
                     b in `erase: b * k`
+
+    What `compute` of a spec reads has none of these activations, since the spec says what is made of
+    it: it is the projection, and of q, keys and values, unless conv_size is 0, the convolution and
+    SiLU of that. What the spec has for all tokens (`parameters`) is an nn.Parameter of that name:
+    A_log and dt_bias begin as in Mamba-2, others at 1 (`reset_parameters`).
 
     o then goes through an RMSNorm of each head in float32 (`o_norm`), which use_gate
     multiplies by SiLU of one more projection (`o_gate`), and through `o_proj`.
@@ -82,11 +87,6 @@ class Layer(nn.Module):
         self.layer_idx = layer_idx
         check_sizes(hidden_size=hidden_size, conv_size=conv_size or 1)
         self.op = op(spec, layer=layer)
-        if "compute" in self.op.spec:
-            raise ValueError(
-                f"Layer: {self.op.name} says itself what is made of its projections (compute); build the module around "
-                "wyvern.torch.op"
-            )
         self.hidden_size = hidden_size
         self.conv_size = conv_size
         self.allow_neg_eigval = allow_neg_eigval
@@ -97,31 +97,42 @@ class Layer(nn.Module):
         if allow_neg_eigval:
             _expect_rates_to_two(self.op.spec)
         self.roles = operand_roles(self.op.spec)
+        self.computed = computed_names(self.op.spec)
         self.erases = any(step["erase"] != "none" for step in self.op.spec["steps"])
         heads, dims = self.op.spec["heads"]["value"], self.op.spec["dims"]["value"]
         for name in self.op.operands:
             self._make_operand(name)
+        self.reset_parameters()
         self.o_norm = OutputNorm(dims, norm_eps)
         self.o_gate = nn.Linear(hidden_size, heads * dims, bias=False) if use_gate else None
         self.o_proj = nn.Linear(heads * dims, hidden_size, bias=False)
 
     def _make_operand(self, name: str) -> None:
         rows, sizes = self.op.row_shape(name)
+        if rows == 0:
+            if hasattr(self, name):
+                raise ValueError(f"Layer: the parameter {name!r} has a name that modules use; name it differently")
+            self.register_parameter(name, nn.Parameter(torch.empty(sizes)))
+            return
         channels = rows * math.prod(sizes)
         self.add_module(f"{name}_proj", nn.Linear(self.hidden_size, channels, bias=False))
-        role = self.roles[name]
+        role = self.roles.get(name)
         if role in ("query", "key", "value") and self.conv_size:
             self.add_module(f"{name}_conv1d", ShortConvolution(channels, self.conv_size, False, False))
-        if role == "decay" and name not in self.activations:
+        if role == "decay" and name not in self.activations and name not in self.computed:
             self.A_log = nn.Parameter(torch.empty(sizes[0]))
             self.dt_bias = nn.Parameter(torch.empty(sizes))
-            self.reset_parameters()
 
+    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Initializes the parameters that are the layer's own, A_log and dt_bias, as in
-        Mamba-2; those of its submodules have their own reset_parameters."""
-        if "A_log" in self._parameters:
-            reset_gate(self.A_log, self.dt_bias)
+        """Initializes the parameters that are the layer's own: A_log and dt_bias as in Mamba-2, what
+        else `compute` shares between tokens with 1. Submodules have their own reset_parameters."""
+        own = dict(self._parameters)
+        if {"A_log", "dt_bias"} <= own.keys():
+            reset_gate(own.pop("A_log"), own.pop("dt_bias"))
+        for parameter in own.values():
+            assert parameter is not None
+            parameter.fill_(1)
 
     def extra_repr(self) -> str:
         """Returns what repr shows of the layer beside its submodules."""
@@ -152,8 +163,8 @@ class Layer(nn.Module):
             operands: dict[str, Any] = {x: self._operand(x, hidden_states, neighbours) for x in self.op.operands}
             o, _ = self.op(**operands, cu_seqlens=cu_seqlens, cp_context=neighbours.context)
         else:
-            if "level" in self.roles.values():
-                raise NotImplementedError("Layer: past_key_values with levels is not supported: there is no step of decoding")
+            if "level" in self.roles.values() and not self.op.carries:
+                raise NotImplementedError("Layer: past_key_values with levels needs resume: true in the spec")
             if cp_context is not None:
                 raise NotImplementedError("Layer: past_key_values with cp_context is not supported: decode on one rank")
             states = LayerStates("Layer", past_key_values, self.layer_idx, ())
@@ -165,15 +176,20 @@ class Layer(nn.Module):
         return self.o_proj(self.o_norm(o, gate).flatten(2))
 
     def _operand(self, name: str, hidden_states: Any, neighbours: Any) -> torch.Tensor:
-        project = self.get_submodule(f"{name}_proj")
-        if f"{name}_conv1d" in self._modules:
+        rows, sizes = self.op.row_shape(name)
+        if rows == 0:
+            parameter = self.get_parameter(name)
+            return self.activations[name](parameter) if name in self.activations else parameter
+        project, is_convolved = self.get_submodule(f"{name}_proj"), f"{name}_conv1d" in self._modules
+        if is_convolved:
             x = neighbours.convolve(self.get_submodule(f"{name}_conv1d"), project, hidden_states)
         else:
             x = project(hidden_states)
-        rows, sizes = self.op.row_shape(name)
         x = x.unflatten(-1, (rows, *sizes)).flatten(1, 2)
         if name in self.activations:
             return self.activations[name](x)
+        if name in self.computed:
+            return F.silu(x) if is_convolved else x
         return self._activate(self.roles[name], x)
 
     def _activate(self, role: str, x: torch.Tensor) -> torch.Tensor:

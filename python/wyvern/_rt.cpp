@@ -124,7 +124,7 @@ public:
       tensors.push_back(readTensor(tensor.cast<py::dict>()));
     for (const wyvern_tensor_desc &tensor : tensors)
       if (tensor.role == WYVERN_INPUT)
-        inputNames.emplace_back(tensor.name);
+        inputNames.push_back(intern(tensor.name));
     for (py::handle variant : get<py::list>(manifest, "variants"))
       addVariant(variant.cast<py::dict>());
     if (manifest.contains("machine")) {
@@ -233,6 +233,7 @@ public:
     if (inputs.size() != inputNames.size())
       return py::none();
     std::vector<py::handle> handles;
+    handles.reserve(inputNames.size());
     for (const py::str &name : inputNames) {
       PyObject *input = PyDict_GetItemWithError(inputs.ptr(), name.ptr());
       if (!input && PyErr_Occurred())
@@ -311,6 +312,15 @@ private:
       return py::none();
     check(status);
     return outputs;
+  }
+
+  /// The one string of this text that names in calls are, too: a dictionary
+  /// finds it by its address.
+  static py::str intern(const char *text) {
+    auto name = py::reinterpret_steal<py::str>(PyUnicode_InternFromString(text));
+    if (!name)
+      throw py::error_already_set();
+    return name;
   }
 
   const char *keep(std::string text) {
@@ -447,7 +457,7 @@ private:
   std::deque<std::vector<wyvern_param_desc>> params;
   std::vector<wyvern_tensor_desc> tensors;
   std::vector<py::str> inputNames;
-  py::str gradName = py::str("requires_grad");
+  py::str gradName = intern("requires_grad");
   std::deque<std::vector<wyvern_tensor_desc>> workspaces;
   std::deque<std::vector<wyvern_kernel_desc>> kernels;
   std::vector<wyvern_variant_desc> variants;

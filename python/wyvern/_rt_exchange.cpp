@@ -55,21 +55,27 @@ Exchange::Exchange(const py::capsule &api, py::tuple types, py::object empty,
              dtypes["f64"],  dtypes["i32"], dtypes["i64"]},
       keywords(py::make_tuple("dtype", "device")) {}
 
-/// Whether the tensor's memory holds its values: a subclass may mean anything
-/// by it, and a lazy negation is not in it.
-bool Exchange::isReadable(py::handle tensor) const {
+/// Whether the tensor is of a type whose memory holds its values: a subclass
+/// may mean anything by it.
+bool Exchange::isPlain(py::handle tensor) const {
   auto isType = [&](py::handle type) { return tensor.get_type().is(type); };
-  if (std::none_of(types.begin(), types.end(), isType))
+  return std::any_of(types.begin(), types.end(), isType);
+}
+
+/// Whether a lazy negation is not in the memory: of the imaginary part of a
+/// conjugate, so of no bf16 and no integer. To ask gives Python's lock away.
+bool Exchange::isNegative(py::handle tensor, wyvern_dtype dtype) const {
+  if (dtype != WYVERN_F16 && dtype != WYVERN_F32 && dtype != WYVERN_F64)
     return false;
   PyObject *negated = PyObject_CallMethodNoArgs(tensor.ptr(), isNegated.ptr());
   if (!negated)
     throw py::error_already_set();
   Py_DECREF(negated);
-  return negated == Py_False;
+  return negated != Py_False;
 }
 
 bool Exchange::describe(py::handle tensor, wyvern_tensor &out) const {
-  if (!isReadable(tensor))
+  if (!isPlain(tensor))
     return false;
   dlpack::Tensor view = {};
   if (api->describe(tensor.ptr(), &view) != 0) {
@@ -78,7 +84,7 @@ bool Exchange::describe(py::handle tensor, wyvern_tensor &out) const {
   }
   std::optional<wyvern_dtype> dtype = readDtype(view.dtype);
   if (!dtype || view.device.type != deviceType || !view.strides ||
-      view.rank > WYVERN_MAX_RANK)
+      view.rank > WYVERN_MAX_RANK || isNegative(tensor, *dtype))
     return false;
   out.data = static_cast<char *>(view.data) + view.byteOffset;
   out.dtype = *dtype;

@@ -43,7 +43,8 @@ public:
   void *currentStream(int32_t device) const;
 
 private:
-  bool isReadable(pybind11::handle tensor) const;
+  bool isPlain(pybind11::handle tensor) const;
+  bool isNegative(pybind11::handle tensor, wyvern_dtype dtype) const;
 
   const dlpack::ExchangeApi *api;
   int32_t deviceType;

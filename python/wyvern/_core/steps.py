@@ -76,15 +76,17 @@ class Epilogue(NamedTuple):
         return self
 
 
-def with_seeds(program: Any, inputs: Mapping[str, Any], seeds: Any, writes: bool) -> dict[str, Any]:
+def with_seeds(program: Any, inputs: Mapping[str, Any], seeds: Any, writes: bool) -> Mapping[str, Any]:
     """Returns the inputs of a call with its seeds. Raises TypeError where a pool is written that is
     rounded by seeds, and there are none, or where there are some for another pool."""
     takes = "seeds" in program.inputs
+    if not takes and seeds is None:
+        return inputs
     if takes and writes and seeds is None:
         raise TypeError(f"{program.name}: 'seeds' is missing, by which its pool is rounded: a number a sequence")
-    if not takes and seeds is not None:
+    if not takes:
         raise TypeError(f"{program.name} has no seeds: its pool is rounded to nearest, or not at all")
-    return {**inputs, "seeds": seeds} if takes else dict(inputs)
+    return {**inputs, "seeds": seeds}
 
 
 class Decodes:

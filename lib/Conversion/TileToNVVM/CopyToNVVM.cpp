@@ -97,8 +97,8 @@ struct LoadVectorPattern : OpConversionPattern<LoadVectorOp> {
 };
 
 /// Lanes take the units of a row in turn, then those of the next row: of as
-/// many rows as they fill, or as fill them. Only what is dense is known to lie
-/// at multiples of 16 bytes.
+/// many rows as they fill, or as fill them. Rows without gaps lie at multiples
+/// of 16 bytes: what is dense does, and others are asked to (Layouts.c).
 struct LoadRowsPattern : OpConversionPattern<LoadRowsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -106,7 +106,9 @@ struct LoadRowsPattern : OpConversionPattern<LoadRowsOp> {
   matchAndRewrite(LoadRowsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     SmemType tile = op.getTile().getType();
-    int64_t unit = op.getGlobal().getType().getDense() ? 4 : 1;
+    GlobalType global = op.getGlobal().getType();
+    bool hasWholeRows = global.getDense() || global.getContiguous();
+    int64_t unit = hasWholeRows ? 4 : 1;
     int64_t units = tile.getShape()[1] / unit;
     int64_t rowsPerStep = kLanes / std::gcd(units, kLanes);
     if (tile.getShape()[0] % rowsPerStep != 0)

@@ -215,7 +215,7 @@ tile.kernel @through_tile(%x: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile
   tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %t barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x1x64xbf16>>, !tile.smem<64x64xbf16>
 }
 
-// Rows of f32 by 32 lanes, in units of 16 bytes: two rows of 48 units in three steps.
+// Rows of f32 without gaps by 32 lanes, in units of 16 bytes: two rows of 48 units in three steps.
 
 // CHECK-LABEL: gpu.module @uneven
 // CHECK: scf.for {{.*}} : i32 {
@@ -224,7 +224,7 @@ tile.kernel @through_tile(%x: tensor<64x64xbf16, #tile.layout<acc>>, %out: !tile
 // CHECK: "cp.async.mbarrier.arrive
 !wide = !tile.smem<64x192xf32>
 !rows = !tile.ring<1, [!wide]>
-tile.kernel @uneven(%in: !tile.global<tensor<?x?x1x192xf32>, dense = true>, %out: !tile.global<tensor<?x?x1x192xf32>>, %n: index)
+tile.kernel @uneven(%in: !tile.global<tensor<?x?x1x192xf32>, contiguous = true>, %out: !tile.global<tensor<?x?x1x192xf32>>, %n: index)
     grid 1 * slots warps 5 min_blocks 1 operands ["x", "y", "tokens"] shared_bytes 102400 {
   %c0 = arith.constant 0 : index
   %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !rows
@@ -237,7 +237,7 @@ tile.kernel @uneven(%in: !tile.global<tensor<?x?x1x192xf32>, dense = true>, %out
     tile.store_rows %x to %out[%c0, %c0, %c0, %c0] dim 1 valid %n via %staging barrier 1 : tensor<64x192xf32, #tile.layout<acc>>, !tile.global<tensor<?x?x1x192xf32>>, !wide
   }, {
     %t = tile.acquire %ring[%c0] : !rows -> !wide
-    tile.load_rows %in[%c0, %c0, %c0, %c0] dim 1 valid %n to %t of %ring[%c0] : !tile.global<tensor<?x?x1x192xf32>, dense = true>, !wide, !rows
+    tile.load_rows %in[%c0, %c0, %c0, %c0] dim 1 valid %n to %t of %ring[%c0] : !tile.global<tensor<?x?x1x192xf32>, contiguous = true>, !wide, !rows
     tile.commit %ring[%c0] : !rows
   }
 }

@@ -38,17 +38,19 @@ static int64_t countRowParts(const KernelContext &context, BlockArgument in) {
 }
 
 /// Returns how a kernel sees an in: matrices of 16 bits through a TMA
-/// descriptor, vectors and f32 through a pointer.
+/// descriptor, vectors and f32 through a pointer. Rows of f32 have no gaps: they
+/// are loaded 16 bytes at a time.
 static Type getInType(const KernelContext &context, unsigned i) {
   sched::KernelOp kernel = context.kernel;
   Value in = kernel.getIns()[i];
   BlockArgument arg = kernel.getInArgs()[i];
   RankedTensorType type = tensorOf(in), tile = kernel.getTileType(arg);
   // What no role loads says how many tokens there are, and nothing else.
-  if (tile.getRank() == 1 || type.getElementType().isF32() || arg.use_empty() ||
-      isFetched(arg))
-    return tile::GlobalType::get(kernel.getContext(), type, false,
-                                 isBetweenKernels(in));
+  bool isElementwise = tile.getRank() == 1 || arg.use_empty() || isFetched(arg);
+  if (isElementwise || type.getElementType().isF32())
+    return tile::GlobalType::get(kernel.getContext(), type, /*optional=*/false,
+                                 isBetweenKernels(in),
+                                 /*contiguous=*/!isElementwise);
   // One box is one column block of the tile's rows.
   SmallVector<int64_t> box(type.getRank(), 1);
   box[tensorDim(kernel.getBinding(arg), 0)] =

@@ -153,6 +153,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;
+  halve.operandType = options.operandType;
   if (options.operandType.getValue() == "bf16")
     halve.near = kNearTokens;
   pm.addPass(delta::createHalveDecayPass(halve));

@@ -97,17 +97,19 @@ compileCpu(const std::string &source, const std::string &entry,
            int64_t firstSlot, const std::string &stateRounding,
            const std::vector<std::string> &prologue,
            const std::vector<std::string> &epilogue, double normEpsilon) {
+  CpuOptions options;
+  options.training = training, options.save = save;
+  options.serving = serving, options.stateLayout = stateLayout;
+  options.stateType = stateType, options.slotType = slotType;
+  options.firstSlot = firstSlot, options.stateRounding = stateRounding;
+  options.prologue = prologue, options.epilogue = epilogue;
+  options.normEpsilon = normEpsilon;
+  options.entry = entry, options.phase = phase;
+  options.operandType = operandType, options.backward = backward;
+  options.schedule = schedule, options.segmentTokens = segmentTokens;
   auto compileReleased = [&] {
     py::gil_scoped_release released;
-    return CpuProgram::compile(
-        source, {{training, save, serving, stateLayout, stateType, slotType,
-                  firstSlot, stateRounding, prologue, epilogue, normEpsilon},
-                 entry,
-                 phase,
-                 operandType,
-                 backward,
-                 schedule,
-                 segmentTokens});
+    return CpuProgram::compile(source, options);
   };
   return unwrap(compileReleased());
 }

@@ -1,8 +1,12 @@
 // RUN: wyvern-opt %s -delta-halve-decay -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-halve-decay=near=2 -split-input-file | FileCheck %s --check-prefix=NEAR
+// RUN: wyvern-opt %s -delta-halve-decay=operand-type=bf16 -split-input-file | FileCheck %s --check-prefix=GATES
+// RUN: wyvern-opt %s -delta-halve-decay='operand-type=bf16 most-gate-rows=1' -split-input-file --remarks-filter=delta-halve-decay -o /dev/null 2>&1 | FileCheck %s --check-prefix=LEFT
 // RUN: not wyvern-opt %s -delta-halve-decay=near=3 -split-input-file 2>&1 | FileCheck %s --check-prefix=POWER
+// RUN: not wyvern-opt %s -delta-halve-decay=operand-type=f8 -split-input-file 2>&1 | FileCheck %s --check-prefix=TYPE
 
 // POWER: error: expected near to be a power of two, found 3
+// TYPE: error: expected operand-type bf16, f16 or nothing, found 'f8': matmul operands have 16 bits
 
 // Four tokens: pairs of one token, then halves of 1 and 2. Both products take the
 // same keys; before_row has no pairs of one token. What reads the first product comes
@@ -160,4 +164,55 @@ func.func @joined(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?
     delta.yield outs(%abc : tensor<2x8xf32>)
   }
   return %o : tensor<?x?x1x8xf32>
+}
+
+// -----
+
+// The gradient of a gate, q * dq - k * dk and what a state adds, which comes first:
+// products are multiplied by the other side's rounded operand, and pairs of one token
+// leave nothing.
+
+// GATES-LABEL: func.func @gate(
+// GATES: ins(%[[M:.*]] = %arg0[{{.*}}, %[[Q:.*]] = %arg1[{{.*}}, %[[K:.*]] = %arg2[{{.*}}, %[[S:.*]] = %arg3[{{.*}}, %[[G:.*]] = %arg4[
+// GATES-DAG: %[[KS:.*]] = arith.mulf %[[K]], %[[S]]
+// GATES-DAG: %[[M0:.*]] = delta.decay_mask{{ +}}upto_token %[[M]] near 1
+// GATES: %[[A0:.*]] = linalg.contract {{.*}} ins(%[[M0]], %[[K]] :
+// GATES: %[[B0:.*]] = linalg.contract {{.*}} ins(%[[M0]], %[[Q]] :
+// GATES: %[[M1:.*]] = delta.decay_mask{{ +}}upto_token %[[M]] half 1
+// GATES: %[[F:.*]] = math.exp
+// GATES: %[[K1:.*]] = arith.mulf %[[K]], %[[F]]
+// GATES: %[[Q1:.*]] = arith.mulf %[[Q]], %[[F]]
+// GATES: %[[A1:.*]] = linalg.contract {{.*}} ins(%[[M1]], %[[K1]] :
+// GATES: arith.mulf %[[A1]], %[[F]]
+// GATES: %[[QT:.*]] = arith.truncf %[[Q1]] : tensor<2x8xf32> to tensor<2x8xbf16>
+// GATES: %[[QR:.*]] = arith.extf %[[QT]]
+// GATES: %[[QA1:.*]] = arith.mulf %[[QR]], %[[A1]]
+// GATES: %[[D1:.*]] = arith.addf %[[KS]], %[[QA1]]
+// GATES: %[[B1:.*]] = linalg.contract {{.*}} ins(%[[M1]], %[[Q1]] :
+// GATES: arith.mulf %[[B1]], %[[F]]
+// GATES: %[[KT:.*]] = arith.truncf %[[K1]]
+// GATES: %[[KR:.*]] = arith.extf %[[KT]]
+// GATES: %[[KB1:.*]] = arith.mulf %[[KR]], %[[B1]]
+// GATES: %[[D:.*]] = arith.subf %[[D1]], %[[KB1]]
+// GATES: delta.cumsum reverse %[[D]]
+
+// LEFT: remark: [Missed] {{.*}}Category:delta-halve-decay{{.*}}Reason="the gradient of a gate is of more kinds of rows than registers hold sums for: pairs of later tokens leave what rounding makes of them"
+
+// CHECK-LABEL: func.func @gate(
+// CHECK-NOT: arith.truncf
+// CHECK: return
+func.func @gate(%m: tensor<?x?x1x2xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %s: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
+  %dq, %dk, %dg = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x2xf32>, %Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %k[seq, time, head, _] : tensor<?x?x1x8xf32>, %S = %s[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %a = delta.decay_apply upto_token %M, %K decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %b = delta.decay_apply upto_token transpose %M, %Q decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %qa = arith.mulf %Q, %a : tensor<2x8xf32>
+    %rest = arith.subf %S, %b : tensor<2x8xf32>
+    %kb = arith.mulf %K, %rest : tensor<2x8xf32>
+    %sum = arith.addf %qa, %kb : tensor<2x8xf32>
+    %d = delta.cumsum reverse %sum : tensor<2x8xf32>
+    delta.yield outs(%a, %b, %d : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>)
+  }
+  return %dq, %dk, %dg : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
 }

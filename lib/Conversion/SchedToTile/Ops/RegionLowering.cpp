@@ -67,7 +67,7 @@ bool RegionLowering::isMadeAtUse(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op)
     return shared.contains(value);
-  if (isa<sched::LoadOp, sched::GetOp>(op))
+  if (isa<sched::LoadOp, sched::GetOp>(op) || isReadBack(op))
     return true;
   if (isa<linalg::BroadcastOp>(op) ||
       (isMap && (isMaskOfShared(value) || isSharedFactor(value))))

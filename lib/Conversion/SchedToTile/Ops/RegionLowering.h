@@ -177,6 +177,9 @@ private:
   bool isMaskOfShared(Value value);
   /// True for what getSharedFactor returns of its operand.
   bool isSharedFactor(Value value);
+  /// True for a product's operand, which is in shared memory, as numbers of 32
+  /// bits: it is read from there where something multiplies by it.
+  bool isReadBack(Operation *op);
   void planStaging(Block &block);
   void planFusion(Block &block);
   /// Bytes of shared memory for staged values, of one of `blocks` blocks on an

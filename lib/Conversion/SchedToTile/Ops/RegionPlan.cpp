@@ -36,6 +36,11 @@ bool RegionLowering::isSharedFactor(Value value) {
   return sums && getSharedFactor(sums) == value;
 }
 
+bool RegionLowering::isReadBack(Operation *op) {
+  auto wide = dyn_cast<arith::ExtFOp>(op);
+  return wide && isMap && staged.contains(wide.getIn());
+}
+
 void RegionLowering::planStaging(Block &block) {
   for (Operation &op : block)
     if (std::optional<Product> product = getProduct(&op)) {
@@ -95,7 +100,7 @@ int64_t RegionLowering::countRegisters(Value value) {
   // A staged value is read from where it is written to.
   if (staged.contains(value) &&
       llvm::all_of(value.getUsers(), [&](Operation *user) {
-        return getProduct(user).has_value();
+        return getProduct(user).has_value() || isReadBack(user);
       }))
     return 0;
   RankedTensorType tile = getRegisterType(value, m);

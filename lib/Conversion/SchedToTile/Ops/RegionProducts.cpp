@@ -81,6 +81,9 @@ LogicalResult RegionLowering::stage(Value value, Operation *op) {
                                  /*transpose=*/*m == 1, i,
                                  builder.getI64IntegerAttr(warps.barrier));
   shared[value] = tile;
+  for (Operation *user : value.getUsers())
+    if (isReadBack(user))
+      shared[user->getResult(0)] = tile;
   ++numStaged;
   return success();
 }

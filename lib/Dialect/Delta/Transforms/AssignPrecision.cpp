@@ -106,12 +106,26 @@ private:
     if (tile.getElementTypeBitWidth() <= type.getWidth())
       return value;
     Value &narrow = rounded[value];
+    if (!narrow)
+      narrow = findRounded(value, tile.clone(type));
     if (!narrow) {
       builder.setInsertionPointAfterValue(value);
       narrow = arith::TruncFOp::create(builder, value.getLoc(),
                                        tile.clone(type), value);
     }
     return narrow;
+  }
+
+  /// Returns `value` in `narrow` where something else reads that already, which
+  /// is moved to its place; null if nothing does.
+  static Value findRounded(Value value, Type narrow) {
+    for (Operation *user : value.getUsers())
+      if (isa<arith::TruncFOp>(user) &&
+          user->getResult(0).getType() == narrow && value.getDefiningOp()) {
+        user->moveAfter(value.getDefiningOp());
+        return user->getResult(0);
+      }
+    return {};
   }
 
   OpBuilder &builder;

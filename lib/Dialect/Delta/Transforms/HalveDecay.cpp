@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GateTerms.h"
 #include "TermSums.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -17,6 +18,7 @@
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSwitch.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_HALVEDECAYPASS
@@ -109,6 +111,18 @@ public:
     return decayed(product, pairs, isLeft);
   }
 
+  /// Returns such products times `weight` and the factor of their rows, of
+  /// which the latter two are the other side's operand, rounded to `type`.
+  Value weighed(Value product, Value weight, Pairs pairs, FloatType type) {
+    if (pairs.near == 1)
+      return tile.mul(weight, product);
+    Value operand = scaled(weight, pairs);
+    auto whole = cast<RankedTensorType>(operand.getType());
+    Value rounded = arith::TruncFOp::create(b, whole.clone(type), operand);
+    Value read = arith::ExtFOp::create(b, whole, rounded);
+    return tile.mul(read, product);
+  }
+
   /// True for a product with the same factor as `other` for its rows.
   bool canJoin(const Halves &other) const {
     auto mine = dyn_cast<DecayApplyOp>(op);
@@ -194,6 +208,15 @@ private:
   Value rowScale; ///< of the rows of a token with itself; null for none
 };
 
+namespace {
+/// What gradients of gates have of the products, and to which type operands of
+/// these are rounded.
+struct Gates {
+  GateTerms &terms;
+  FloatType type;
+};
+} // namespace
+
 /// Moves what `value` is made of in front of the last of `group`. Returns false
 /// if it is made of one of them.
 static bool moveBefore(Value value, ArrayRef<Operation *> group) {
@@ -218,33 +241,53 @@ static bool moveBefore(Value value, ArrayRef<Operation *> group) {
 /// their sum is multiplied by; or one product.
 class JoinedProducts {
 public:
-  explicit JoinedProducts(Halves &first) : products{&first} {}
+  JoinedProducts(Halves &first, GateTerm term) : products{&first}, term(term) {}
 
   Halves &getFirst() const { return *products.front(); }
   size_t size() const { return products.size(); }
   void join(Halves &product) { products.push_back(&product); }
 
+  /// Says that the sum is a part of what `joined` number `number` adds up.
+  void setWhole(size_t number) { whole = number; }
+  std::optional<size_t> getWhole() const { return whole; }
+
+  /// Returns what gradients of gates have of them all.
+  const GateTerm &getTerm() const { return term; }
+
   /// Adds the products of some pairs, which it `prepares` where they are not.
-  void add(Pairs pairs, bool prepares) {
+  void add(Pairs pairs, bool prepares, Gates &gates) {
     Value sum; // without the factor
     for (Halves *product : products) {
       if (!product->hasPairs(pairs))
         continue;
       if (prepares)
         product->prepare(pairs);
-      if (product->isAlone(pairs))
-        addPart(product->multiply(pairs));
-      else
+      if (!product->isAlone(pairs)) {
         sum = product->contract(sum);
+        continue;
+      }
+      Value part = product->multiply(pairs);
+      addPart(part);
+      addToGates(part, pairs, gates);
     }
-    if (sum)
-      addPart(getFirst().scaled(sum, pairs));
+    if (!sum)
+      return;
+    addPart(getFirst().scaled(sum, pairs));
+    addToGates(sum, pairs, gates);
+  }
+
+  /// Adds to `joined` what is a part of another one's sum.
+  void resolve(MutableArrayRef<JoinedProducts> joined) {
+    if (whole)
+      owner = &joined[*whole];
   }
 
   /// Begins with what their sum is added to, if that is made here and of none
   /// of the `group`, in front of whose last it is moved: one tile is held, not
   /// two.
   void begin(ArrayRef<Operation *> group) {
+    if (owner)
+      return;
     Operation *op = getFirst().getOp();
     auto user = op->hasOneUse()
                     ? dyn_cast<arith::AddFOp>(*op->getUsers().begin())
@@ -261,8 +304,9 @@ public:
   /// Replaces the first product, or what it is added to, by the sum of all; the
   /// others have no use.
   void replace(RewriterBase &rewriter) {
-    if (addition) {
-      rewriter.replaceOp(addition, total);
+    if (addition || owner) {
+      if (addition)
+        rewriter.replaceOp(addition, total);
       for (Halves *product : products)
         rewriter.eraseOp(product->getOp());
       return;
@@ -280,12 +324,26 @@ public:
   }
 
 private:
+  void addToGates(Value product, Pairs pairs, Gates &gates) {
+    // A token with itself leaves nothing.
+    if (!term.weight || (pairs.near == 1 && term.isPaired))
+      return;
+    Halves &first = getFirst();
+    gates.terms.add(first.getBuilder(), term,
+                    first.weighed(product, term.weight, pairs, gates.type));
+  }
+
   void addPart(Value part) {
+    if (owner)
+      return owner->addPart(part);
     total = total ? arith::AddFOp::create(getFirst().getBuilder(), total, part)
                   : part;
   }
 
   SmallVector<Halves *> products;
+  GateTerm term;
+  std::optional<size_t> whole;
+  JoinedProducts *owner = nullptr;
   Value total;
   arith::AddFOp addition; ///< that `total` is in the place of; null for none
 };
@@ -340,13 +398,16 @@ static TermOf findTerm(Operation *op, const TermSums &sums) {
 /// Joins the decay products of a group that are terms of one sum.
 static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
                                              MutableArrayRef<Halves> products,
-                                             const TermSums &sums) {
+                                             const TermSums &sums,
+                                             const GateTerms &gates) {
   SmallVector<JoinedProducts> joined;
   SmallVector<TermOf> terms;
   for (Halves &product : products) {
     TermOf term = findTerm(product.getOp(), sums);
+    GateTerm ofGate = gates.lookup(product.getOp());
     auto isWith = [&](size_t other) {
       return term.first && terms[other] == term &&
+             ofGate == joined[other].getTerm() &&
              product.canJoin(joined[other].getFirst());
     };
     auto numbers = llvm::seq<size_t>(0, joined.size());
@@ -355,8 +416,16 @@ static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
       joined[*found].join(product);
       continue;
     }
-    joined.emplace_back(product);
+    // One with other factors is added behind them: one tile is held, not two.
+    auto isOfSum = [&](size_t other) {
+      return term.first && terms[other] == term && !joined[other].getWhole();
+    };
+    found = llvm::find_if(numbers, isOfSum);
+    bool isPart = found != numbers.end() && takeOut(rewriter, product.getOp());
+    joined.emplace_back(product, ofGate);
     terms.push_back(term);
+    if (isPart)
+      joined.back().setWhole(*found);
   }
   return joined;
 }
@@ -365,7 +434,7 @@ static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
 /// token and of `near` ones: what they share is then in use for the time of
 /// one. Returns how many are added to another one.
 static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
-                     const TermSums &sums, int64_t near) {
+                     Gates &gates, int64_t near) {
   rewriter.setInsertionPoint(group.back());
   ImplicitLocOpBuilder b(group.back()->getLoc(), rewriter);
   SmallVector<Halves, 4> products;
@@ -377,7 +446,14 @@ static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
     else
       products.emplace_back(b, cast<DecayApplyOp>(op));
   }
-  SmallVector<JoinedProducts> joined = joinTerms(rewriter, products, sums);
+  TermSums sums(*group.front()->getBlock());
+  SmallVector<JoinedProducts> joined =
+      joinTerms(rewriter, products, sums, gates.terms);
+  for (JoinedProducts &all : joined) {
+    all.resolve(joined);
+    if (Value start = gates.terms.getSum(all.getTerm()))
+      moveBefore(start, group);
+  }
   for (JoinedProducts &all : joined)
     all.begin(group);
   // An operand of near tokens on both sides is two: one product at a time.
@@ -386,12 +462,12 @@ static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
     blocks.push_back(near);
   for (int64_t block : blocks)
     for (JoinedProducts &all : joined)
-      all.add({block, 0}, /*prepares=*/true);
+      all.add({block, 0}, /*prepares=*/true, gates);
   for (int64_t half = near; half < tokens; half *= 2) {
     for (Halves &product : products)
       product.prepare({0, half});
     for (JoinedProducts &all : joined)
-      all.add({0, half}, /*prepares=*/false);
+      all.add({0, half}, /*prepares=*/false, gates);
   }
   for (JoinedProducts &all : joined)
     all.replace(rewriter);
@@ -409,14 +485,23 @@ struct HalveDecayPass
           << "expected near to be a power of two, found " << near.getValue();
       return signalPassFailure();
     }
+    FailureOr<FloatType> type = getType();
+    if (failed(type))
+      return signalPassFailure();
     IRRewriter rewriter(&getContext());
     bool changed = false;
     getOperation()->walk([&](ChunkProgramOpInterface program) {
+      GateTerms terms;
+      if (*type)
+        numGateSumsLeft +=
+            terms.take(rewriter, program.getBlock(), mostGateRows);
+      Gates gates = {terms, *type};
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
-        numJoined += halve(rewriter, group, TermSums(program.getBlock()), near);
+        numJoined += halve(rewriter, group, gates, near);
         changed = true;
       }
+      numGateTerms += terms.finish(rewriter);
       // A group stands where its last product did.
       sortTopologically(&program.getBlock());
     });
@@ -425,6 +510,20 @@ struct HalveDecayPass
     // Decay products of one chunk have the same factors.
     DominanceInfo dominance(getOperation());
     eliminateCommonSubExpressions(rewriter, dominance, getOperation());
+  }
+
+private:
+  /// Returns the type of the products' operands; null for none.
+  FailureOr<FloatType> getType() {
+    FloatType type = llvm::StringSwitch<FloatType>(operandType)
+                         .Case("bf16", BFloat16Type::get(&getContext()))
+                         .Case("f16", Float16Type::get(&getContext()))
+                         .Default(nullptr);
+    if (type || operandType.empty())
+      return type;
+    return getOperation()->emitError()
+           << "expected operand-type bf16, f16 or nothing, found '"
+           << operandType << "': matmul operands have 16 bits";
   }
 };
 } // namespace

@@ -44,6 +44,20 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     with the same factor for their rows, are added up before they are multiplied by it:
     a tensor core adds the second to the first. Others are left alone.
 
+    The gradient of a gate is a reverse running sum of rows q * dq - k * dk, in which a pair
+    of later tokens stands with both signs. It leaves nothing there if both sides have the
+    same numbers: where products of type `operand-type` are terms of such a sum, what they
+    are multiplied by in it is rounded as the operand of the other side's product is. With F
+    as above, for a dq of `decay_apply m, k` and a dk of `decay_apply transpose m, q`,
+
+    ```
+    q * dq - k * dk   = q' * (m k') - k' * (m^T q') of each kind of pairs,
+                        q' = round(q * F), k' = round(k * F) or round(k / F)
+    ```
+
+    That is one sum more for a map to hold: a gate's gradient of more than `most-gate-rows`
+    kinds of rows (q and k are two) is left as it is, with a remark.
+
     Before (types left out):
 
     ```mlir
@@ -72,9 +86,18 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     Option<"near", "near", "int64_t", "1",
            "tokens of a block that is one product: a power of two, 1 for operands "
            "of 16 bits that are no bf16">,
+    Option<"operandType", "operand-type", "std::string", "\"\"",
+           "what operands of products are rounded to: bf16 or f16; empty for nothing">,
+    Option<"mostGateRows", "most-gate-rows", "int64_t", "2",
+           "kinds of rows whose products a gate's gradient has, at most, to be made of "
+           "rounded operands">,
   ];
   let statistics = [
     Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
+    Statistic<"numGateTerms", "num-gate-terms",
+              "terms of gradients of gates made of rounded operands">,
+    Statistic<"numGateSumsLeft", "num-gate-sums-left",
+              "gradients of gates of too many kinds of rows for that">,
     Statistic<"numJoined", "num-joined",
               "decay products added to others before these are scaled">,
   ];

@@ -1,0 +1,199 @@
+//===- GateTerms.cpp - What gradients of gates take of products -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "GateTerms.h"
+
+#include "Remarks.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::delta;
+
+namespace {
+/// What a sum adds, or takes away: `value`, times `weight` if there is one.
+struct Term {
+  Value value, weight;
+  bool isSubtracted;
+};
+
+/// A sum as a list of terms. Factors of sums that have a product with a decay
+/// are factors of their terms.
+class Terms {
+public:
+  explicit Terms(Value sum) { collect(sum, {}, /*isSubtracted=*/false); }
+
+  SmallVector<Term> products, others;
+
+private:
+  void collect(Value value, Value weight, bool isSubtracted);
+  bool collectFactors(Value value, bool isSubtracted);
+};
+} // namespace
+
+/// Returns the product with a decay a channel that makes `value`; null for
+/// other values.
+static DecayApplyOp getProduct(Value value) {
+  auto apply = value.getDefiningOp<DecayApplyOp>();
+  bool isOfChannels =
+      apply && apply.getG() &&
+      cast<RankedTensorType>(apply.getG().getType()).getRank() == 2;
+  return isOfChannels ? apply : DecayApplyOp();
+}
+
+/// True if `value` is a sum that has such a product.
+static bool hasProduct(Value value) {
+  Operation *def = value.getDefiningOp();
+  if (isa_and_nonnull<arith::AddFOp, arith::SubFOp>(def))
+    return llvm::any_of(def->getOperands(), hasProduct);
+  return getProduct(value) != nullptr;
+}
+
+/// Takes `value`, if it is a sum with such products times something, apart.
+bool Terms::collectFactors(Value value, bool isSubtracted) {
+  auto product = value.getDefiningOp<arith::MulFOp>();
+  if (!product)
+    return false;
+  for (auto [sum, weight] : {std::pair(product.getLhs(), product.getRhs()),
+                             std::pair(product.getRhs(), product.getLhs())})
+    if (hasProduct(sum) && !hasProduct(weight)) {
+      collect(sum, weight, isSubtracted);
+      return true;
+    }
+  return false;
+}
+
+void Terms::collect(Value value, Value weight, bool isSubtracted) {
+  Operation *def = value.getDefiningOp();
+  if (isa_and_nonnull<arith::AddFOp, arith::SubFOp>(def)) {
+    collect(def->getOperand(0), weight, isSubtracted);
+    bool isTaken = isSubtracted != isa<arith::SubFOp>(def);
+    return collect(def->getOperand(1), weight, isTaken);
+  }
+  if (!weight && collectFactors(value, isSubtracted))
+    return;
+  bool isProduct = weight && getProduct(value);
+  (isProduct ? products : others).push_back({value, weight, isSubtracted});
+}
+
+/// Adds `term` to `sum`, which is null for none.
+static Value addTerm(OpBuilder &b, Location loc, Value sum, const Term &term) {
+  Value value = term.value;
+  if (term.weight)
+    value = arith::MulFOp::create(b, loc, term.weight, value);
+  if (sum && term.isSubtracted)
+    return arith::SubFOp::create(b, loc, sum, value);
+  if (sum)
+    return arith::AddFOp::create(b, loc, sum, value);
+  return term.isSubtracted ? arith::NegFOp::create(b, loc, value) : value;
+}
+
+/// Returns the other terms as sums of those with one weight, which is a factor
+/// of their sum.
+static SmallVector<Term> factored(OpBuilder &b, Location loc,
+                                  ArrayRef<Term> terms) {
+  llvm::SmallMapVector<Value, Value, 2> sums;
+  SmallVector<Term> result;
+  for (const Term &term : terms) {
+    if (!term.weight) {
+      result.push_back(term);
+      continue;
+    }
+    Value &sum = sums[term.weight];
+    sum = addTerm(b, loc, sum, {term.value, {}, term.isSubtracted});
+  }
+  for (auto [weight, sum] : sums)
+    result.push_back({sum, weight, /*isSubtracted=*/false});
+  return result;
+}
+
+/// True if `a` and `b` are the two sides of one product with a decay: what they
+/// have of a pair of rows is the same, with opposite signs.
+static bool areSides(const Term &a, const Term &b) {
+  DecayApplyOp first = getProduct(a.value), second = getProduct(b.value);
+  return first.getTranspose() != second.getTranspose() &&
+         a.isSubtracted != b.isSubtracted && a.weight == second.getX() &&
+         b.weight == first.getX() && first.getM() == second.getM() &&
+         first.getG() == second.getG() && first.getMask() == second.getMask() &&
+         first.getRows() == second.getRows() &&
+         first.getBeforeDecay() == second.getBeforeDecay();
+}
+
+/// Returns how many kinds of rows `products` are multiplied by, of each of
+/// which a map holds a gradient.
+static int64_t countRows(ArrayRef<Term> products) {
+  llvm::SmallDenseSet<Value, 4> rows;
+  for (const Term &term : products)
+    rows.insert(term.weight);
+  return rows.size();
+}
+
+/// Erases what makes `value` and has no use.
+static void eraseDead(RewriterBase &rewriter, Value value) {
+  Operation *def = value.getDefiningOp();
+  if (!def || !isOpTriviallyDead(def))
+    return;
+  SmallVector<Value> operands(def->getOperands());
+  rewriter.eraseOp(def);
+  for (Value operand : operands)
+    eraseDead(rewriter, operand);
+}
+
+int64_t GateTerms::take(RewriterBase &rewriter, Block &block,
+                        int64_t mostRows) {
+  int64_t numLeft = 0;
+  for (CumsumOp scan : llvm::to_vector(block.getOps<CumsumOp>())) {
+    if (!scan.getReverse() || scan.getExclusive())
+      continue;
+    Value before = scan.getX();
+    Terms found(before);
+    // A pair leaves nothing where both of its sides are here.
+    if (found.products.size() < 2)
+      continue;
+    if (countRows(found.products) > mostRows) {
+      emitMissedRemark(scan, "delta-halve-decay",
+                       "the gradient of a gate is of more kinds of rows than "
+                       "registers hold sums for: pairs of later tokens leave "
+                       "what rounding makes of them");
+      ++numLeft;
+      continue;
+    }
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(scan);
+    Location loc = scan.getLoc();
+    auto place = arith::ConstantOp::create(
+        rewriter, loc, rewriter.getZeroAttr(before.getType()));
+    for (const Term &term : found.products) {
+      bool isPaired = llvm::any_of(found.products, [&](const Term &other) {
+        return areSides(term, other);
+      });
+      terms[term.value.getDefiningOp()] = {term.weight, term.isSubtracted,
+                                           isPaired, place};
+    }
+    // What is added first makes room for what it is made of.
+    Value sum;
+    for (const Term &term : factored(rewriter, loc, found.others))
+      sum = addTerm(rewriter, loc, sum, term);
+    sums[place] = sum;
+    rewriter.modifyOpInPlace(scan, [&] { scan.getXMutable().assign(place); });
+    eraseDead(rewriter, before);
+  }
+  return numLeft;
+}
+
+void GateTerms::add(OpBuilder &b, const GateTerm &term, Value part) {
+  Value &sum = sums[term.place];
+  sum = addTerm(b, part.getLoc(), sum, {part, {}, term.isSubtracted});
+}
+
+int64_t GateTerms::finish(RewriterBase &rewriter) {
+  for (auto [place, sum] : sums)
+    if (sum)
+      rewriter.replaceOp(place, sum);
+  return static_cast<int64_t>(terms.size());
+}

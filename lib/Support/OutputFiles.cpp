@@ -123,6 +123,17 @@ static llvm::Error removeEarlier(StringRef folder,
   return llvm::Error::success();
 }
 
+/// Makes room for a folder in the place of an earlier output: moves that aside,
+/// to `old`. A file system of layers, as containers have, moves no folder of a
+/// lower layer; there it is removed.
+static llvm::Error moveEarlier(StringRef folder, StringRef old,
+                               ArrayRef<std::string> replaceable) {
+  std::error_code ec = fs::rename(folder, old);
+  if (ec == std::errc::cross_device_link)
+    return removeEarlier(folder, replaceable);
+  return ec ? makeError(folder, ec) : llvm::Error::success();
+}
+
 /// The folder that `folder` stands for: not a link to it, which would be
 /// replaced instead of what it points to.
 static llvm::Expected<std::string> resolve(StringRef folder) {
@@ -161,22 +172,14 @@ llvm::Error mlir::wyvern::writeFolder(StringRef path,
   auto cleanUp = llvm::make_scope_exit([&] { fs::remove_directories(fresh); });
   if (llvm::Error error = writeInto(fresh, files))
     return error;
-  bool isThere = fs::exists(*folder);
-  if (isThere) {
-    std::error_code ec = fs::rename(*folder, old);
-    // A folder of a lower layer, such as a container's image, cannot be moved.
-    if (ec == std::errc::cross_device_link) {
-      if (llvm::Error error = removeEarlier(*folder, replaceable))
-        return error;
-      isThere = false;
-    } else if (ec) {
-      return makeError(*folder, ec);
-    }
-  }
+  if (fs::exists(*folder))
+    if (llvm::Error error = moveEarlier(*folder, old, replaceable))
+      return error;
+  bool isAside = fs::exists(old);
   if (std::error_code ec = fs::rename(fresh, *folder)) {
-    if (isThere)
+    if (isAside)
       fs::rename(old, *folder);
     return makeError(*folder, ec);
   }
-  return isThere ? removeEarlier(old, replaceable) : llvm::Error::success();
+  return isAside ? removeEarlier(old, replaceable) : llvm::Error::success();
 }

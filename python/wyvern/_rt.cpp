@@ -476,7 +476,10 @@ static void addForXla(const py::object &self, const std::string &name) {
 PYBIND11_MODULE(_rt, module) {
   module.doc() = "The runtime's C interface (wyvern_rt.h) in Python.";
   runtimeError =
-      PyErr_NewException("wyvern.RuntimeError", PyExc_RuntimeError, nullptr);
+      PyErr_NewExceptionWithDoc("wyvern.RuntimeError",
+                                "What the runtime or the NVIDIA driver refuses "
+                                "in a call: which tensor, and why.",
+                                PyExc_RuntimeError, nullptr);
   module.attr("RuntimeError") = py::handle(runtimeError);
   module.attr("ABI_VERSION") = wyvern_abi_version();
   py::class_<Framework>(module, "Framework")

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 import types
+from typing import NamedTuple
 
 import pytest
 
@@ -15,6 +16,7 @@ pytest.importorskip("jax")
 PACKAGES = [
     "wyvern",
     "wyvern.program",
+    "wyvern.plot",
     "wyvern.torch",
     "wyvern.torch.layers",
     "wyvern.torch.reference",
@@ -76,6 +78,10 @@ def problems(value, doc):
     """What the description of a function leaves out."""
     if not doc:
         return ["has no docstring"]
+    if inspect.isclass(value):
+        fields = [x for x in getattr(value, "_fields", ()) if not re.search(rf"\b{x}\b", doc)]
+        found = [f"does not say what {', '.join(fields)} is"] if fields else []
+        return found if vars(value).get("__doc__") else ["has a docstring of another class"]
     if not inspect.isfunction(value):
         return []
     doc = " ".join(doc.split())
@@ -126,3 +132,15 @@ def test_what_is_left_out_is_seen():
     assert problems(function, "Scales x [B, T]. Raises ValueError.") == ["does not say what scale is"]
     assert problems(function, "The arguments are those of torch. Raises ValueError.") == []
     assert unannotated(function) == ["return"]
+
+    class Wrong(ValueError):
+        pass
+
+    class Sizes(NamedTuple):
+        """How many tokens there are."""
+
+        tokens: int
+        heads: int
+
+    assert problems(Wrong, inspect.getdoc(Wrong)) == ["has a docstring of another class"]
+    assert problems(Sizes, Sizes.__doc__) == ["does not say what heads is"]

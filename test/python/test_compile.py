@@ -253,6 +253,11 @@ def test_reference_refusals(inputs):
 # === bf16 and torch ===
 
 
+def test_values_are_no_bits_of_bf16():
+    with pytest.raises(TypeError, match="from_bf16: expected the bits, of dtype uint16, found float32"):
+        wyvern.from_bf16(np.ones(3, np.float32))
+
+
 def test_bf16_rounds_to_nearest_even():
     values = np.array([1.0, 1 + 2**-9, 1 + 2**-8, 1 + 3 * 2**-8, -0.0, np.inf, 3.4e38, np.nan], np.float32)
     expected = [1.0, 1.0, 1.0, 1 + 2**-6, -0.0, np.inf, np.inf, np.nan]

@@ -148,6 +148,8 @@ def test_a_long_sequence_errs_less_than_rounded_to_nearest():
 
 def test_what_is_refused():
     text = text_of("gated_deltanet")
+    with pytest.raises(TypeError, match="serving: expected True, False or a wyvern.Pool, found 'bf16'"):
+        compiled(text, "bf16")
     with pytest.raises(ValueError, match="rounding: stochastic is of bf16, found f32"):
         compiled(text, wyvern.Pool(rounding="stochastic"))
     with pytest.raises(ValueError, match="rounding: expected nearest or stochastic, found 'up'"):

@@ -147,6 +147,14 @@ def test_a_program_that_does_not_compile(monkeypatch):
         run(chunk_gated_delta_rule, make())
 
 
+def test_a_gpu_without_programs(monkeypatch):
+    def other(device):
+        raise NotImplementedError("sm_80")
+
+    monkeypatch.setattr(_programs, "target_of", other)
+    assert saved_by(run(chunk_gated_delta_rule, make())[1]) == ["factor"]
+
+
 def test_ranks_pass_factors_on(monkeypatch):
     """The chunks of ranks are not those of one call."""
     data = make()

@@ -47,8 +47,11 @@ def to_bf16(x: Any) -> np.ndarray:
 
 
 def from_bf16(bits: Any) -> np.ndarray:
-    """The float32 values of bf16 bits (uint16), in the same shape."""
-    return (np.asarray(bits, dtype=np.uint16).astype(np.uint32) << 16).view(np.float32)
+    """The float32 values of bf16 bits (uint16), in the same shape. Raises TypeError for what is no bits."""
+    bits = np.asarray(bits)
+    if bits.dtype != np.uint16:
+        raise TypeError(f"from_bf16: expected the bits, of dtype uint16, found {bits.dtype}: convert values by astype")
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def is_torch(value: Any) -> bool:

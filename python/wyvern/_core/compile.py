@@ -34,7 +34,7 @@ _PHASES = {
     "rounded": ("rounded", "rounded"),
 }
 # How chunk programs are divided into kernels, as wyvernc's --schedule.
-_SCHEDULES = ("separate", "fused-blocks", "fused-warps", "fused-backward")
+_SCHEDULES = ("separate", "fused-blocks", "fused-warps", "fused-backward", "clustered-backward")
 # What a forward may save for its backward, as `wyvernc --save`.
 _SAVED = ("factor", "checkpoints", "states", "none")
 
@@ -83,9 +83,8 @@ def compile(
         fastest backward) or "none" (the backward computes everything again).
     schedule
         Compiles one variant for a GPU, by how chunk programs are divided into kernels:
-        "separate", "fused-blocks", "fused-warps", "fused-backward"; wyvernc --schedule. For
-        the CPU, with precision
-        "rounded", runs the kernels of that strategy instead of the chunk programs that
+        "separate", "fused-blocks", "fused-warps", "fused-backward", "clustered-backward";
+        wyvernc --schedule. For the CPU, with precision "rounded", runs the kernels of that strategy instead of the chunk programs that
         they are made of. The bits are the same, or the schedule is wrong. MLIR that holds
         kernels already needs no schedule.
     segment_tokens
@@ -262,6 +261,8 @@ def _pool(
         raise ValueError(
             "serving: a step has one variant, decode; leave schedule, segment_tokens and variants out"
         )
+    if serving is not True and not isinstance(serving, Pool):
+        raise TypeError(f"serving: expected True, False or a wyvern.Pool, found {serving!r}")
     return (Pool() if serving is True else serving).check()
 
 

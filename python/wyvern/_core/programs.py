@@ -9,16 +9,32 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 
 class TensorInfo(NamedTuple):
-    """A tensor that a program takes or returns."""
+    """A tensor that a program takes or returns.
+
+    name, dtype
+        Its name, and bf16, f16, f32, f64, i32 or i64.
+    shape
+        Its sizes, -1 where only a call tells.
+    dims
+        What each dimension is (seq, time, head, ...), and its rows a token.
+    is_gate
+        Whether it is a log decay; None where a bundle does not say.
+    is_residual
+        Whether a forward saves it for its backward.
+    optional
+        Whether None may be given for it.
+    in_place
+        Whether it is an input that is written, too: a pool of states.
+    """
 
     name: str
-    dtype: str  # bf16, f16, f32, f64, i32 or i64
-    shape: list[int]  # -1 where only a call tells
-    dims: list[tuple[str, int]]  # what each is (seq, time, ...), and its rows a token
-    is_gate: Optional[bool]  # a log decay; None where a bundle does not say
-    is_residual: bool  # saved by a forward for its backward
-    optional: bool  # None may be given for it
-    in_place: bool = False  # an input that is written, too: a pool of states
+    dtype: str
+    shape: list[int]
+    dims: list[tuple[str, int]]
+    is_gate: Optional[bool]
+    is_residual: bool
+    optional: bool
+    in_place: bool = False
 
 
 class CompiledProgram(Protocol):

@@ -23,13 +23,25 @@ _CHOICES = {
 
 
 class Pool(NamedTuple):
-    """What a program for serving keeps its states in."""
+    """What a program for serving keeps its states in.
 
-    layout: str = "vk"  # [slots, heads, V, K], or "kv": [slots, heads, K, V]
-    dtype: str = "f32"  # or "bf16", rounded when a state is written
-    slots: str = "i32"  # type of slot numbers and lengths, or "i64"
-    first_slot: int = 0  # a sequence whose slot is lower is padding
-    rounding: str = "nearest"  # of bf16; or "stochastic", by seeds, a number a sequence
+    layout
+        "vk": [slots, heads, V, K], or "kv": [slots, heads, K, V].
+    dtype
+        "f32", or "bf16", to which a state is rounded when it is written.
+    slots
+        The type of slot numbers, lengths and seeds, "i32" or "i64".
+    first_slot
+        The first slot that is one: a sequence with a lower number is padding.
+    rounding
+        Of a pool of bf16: "nearest", or "stochastic", by `seeds`, a number a sequence.
+    """
+
+    layout: str = "vk"
+    dtype: str = "f32"
+    slots: str = "i32"
+    first_slot: int = 0
+    rounding: str = "nearest"
 
     def check(self) -> "Pool":
         """Returns the pool. Raises ValueError for a choice that there is not."""
@@ -57,11 +69,17 @@ def check_prologue(prologue: Sequence[str]) -> None:
 
 class Epilogue(NamedTuple):
     """What a step computes of its output, in f32: an RMS norm of each head's row, times
-    `norm_weight` [V], and a gate, times z / (1 + exp(-z)) of the logits `z` [B, T, heads, V]."""
+    `norm_weight` [V], and a gate, times z / (1 + exp(-z)) of the logits `z` [B, T, heads, V].
+
+    norm, gate
+        Which of the two there are.
+    epsilon
+        What the norm adds to the mean of squares.
+    """
 
     norm: bool = True
     gate: bool = True
-    epsilon: float = 1e-6  # added to the mean of squares
+    epsilon: float = 1e-6
 
     @property
     def parts(self) -> list[str]:

@@ -59,7 +59,7 @@ def saving(family: Family, q: Any) -> Saving:
 
 def _expects_gpu() -> bool:
     """Whether what JAX traces now is for a GPU, if nothing else is said later."""
-    device = jax.config.jax_default_device
+    device = getattr(jax.config, "jax_default_device", None)
     platform = getattr(device, "platform", device) or jax.default_backend()
     return platform in ("gpu", "cuda")
 

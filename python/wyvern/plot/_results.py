@@ -94,8 +94,8 @@ def roofline(result: Result, *, bytes_a_second: float = 4.2e12, flops_a_second: 
     """The best of ours and the best exact peer of each row under a roof, as SVG text.
 
     result: as of `bars`; each row also has `flops` and `bytes`, the operations that it
-    takes and the fewest bytes that it moves. The roof's numbers are what an H200 reaches: a
-    copy, and a bf16 matrix product of 8192^3 on random data. Both axes are logarithmic, 20 to
+    takes and the fewest bytes that it moves. bytes_a_second and flops_a_second are the roof,
+    by default what an H200 reaches: a copy, and a bf16 matrix product of 8192^3 on random data. Both axes are logarithmic, 20 to
     1000 operations a byte and 10 to 1000 TFLOP/s; what is outside stands at the edge. Raises
     ValueError for what is no result, and for rows that lack flops or bytes.
     """

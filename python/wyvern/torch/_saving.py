@@ -79,7 +79,11 @@ def _twin_of(name: str, sizes: tuple[int, ...], dtype: torch.dtype, device: torc
 
 def _make(family: _ops.Family, spec: PlainSpec, device: torch.device) -> Optional[Twin]:
     """The ops of the program that saves states, or None where there is none."""
-    program = states_for_gpu(family.name, spec, _programs.target_of(device))
+    try:
+        target = _programs.target_of(device)
+    except NotImplementedError:
+        return None  # the call itself says that there are no programs for the device
+    program = states_for_gpu(family.name, spec, target)
     if program is None:
         return None
     name = f"{spec['name']}_{digest(program.manifest)}"

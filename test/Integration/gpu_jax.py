@@ -86,7 +86,7 @@ def prepare(folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in LAYERS:
-        program = wyvern.compile(spec(name), training=True, output=folder / f"jax_{name}")
+        program = wyvern.compile(spec(name), training=True, save="factor", output=folder / f"jax_{name}")
         for form, (batch, tokens, cu_seqlens) in FORMS.items():
             sequences = batch if cu_seqlens is None else len(cu_seqlens) - 1
             inputs = inputs_of(shapes_in_words(sign(spec(name), program)), batch, tokens, sequences)

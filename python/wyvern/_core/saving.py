@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What a forward saves for its backward where nobody says: the state of every chunk, if it is not too much.
+"""What a forward saves for its backward where nobody says: what the compiler chooses (wyvernc --save=auto), the state of
+every chunk if it is not too much.
 
 With the states no chain of chunks runs again in the backward (docs/performance.md), at some eight times the memory
 of the triangular factors alone.
@@ -9,28 +10,15 @@ from __future__ import annotations
 
 import os
 
-from .layers import STATES, PlainSpec
-from .rules import CHUNK
+from .layers import CHOSEN, STATES
 
 FACTOR = "factor"
-MOST_BYTES = 1331  # 1.3 KB a row of a value head, for 1024 of DeltaNet at head dims of 128
 
 
-def save_of(spec: PlainSpec) -> str:
-    """Returns the `save` of `wyvern.compile` for a layer: WYVERN_SAVE of the environment, states or factor; states
-    take no more than MOST_BYTES. Raises ValueError for another WYVERN_SAVE."""
-    wanted = os.environ.get("WYVERN_SAVE", STATES)
-    if wanted not in (STATES, FACTOR):
-        raise ValueError(f"WYVERN_SAVE: expected states (the default) or factor, found {wanted!r}")
-    return wanted if bytes_of_states(spec) <= MOST_BYTES else FACTOR
-
-
-def bytes_of_states(spec: PlainSpec) -> float:
-    """Returns what saved states take of memory, in bytes for a row of a value head: the state in front of each chunk, the
-    rows that it takes, the attention within the chunk, and the factor, in 16 bits."""
-    key, value = spec["dims"]["key"], spec["dims"]["value"]
-    parts = max(step.get("max_rate", 1) for step in spec["steps"])
-    # With levels a value head has a state, and all that goes with it, for each.
-    has_levels = spec.get("levels", "none") != "none"
-    levels = (spec["max_tokens"] - 1).bit_length() + 1 if has_levels else 1
-    return float(2 * levels * (key * value / CHUNK + value + CHUNK + parts * CHUNK))
+def wanted_save() -> str:
+    """Returns WYVERN_SAVE of the environment: auto, the compiler's choice, where it is not there, states or factor.
+    Raises ValueError for another."""
+    wanted = os.environ.get("WYVERN_SAVE", CHOSEN)
+    if wanted not in (CHOSEN, STATES, FACTOR):
+        raise ValueError(f"WYVERN_SAVE: expected auto (the default), states or factor, found {wanted!r}")
+    return wanted

@@ -2,8 +2,8 @@
 """What a call with gradients saves for its backward.
 
 The ops of a layer save the triangular factor of each chunk, whatever its sizes. On a GPU the program that saves
-states too (wyvern._core.saving) has ops of its own, those of its bundle: what it saves depends on the compiler and
-on the sizes.
+states too has ops of its own, those of its bundle: what it saves depends on the compiler and on the sizes. Whether
+states are saved the compiler chooses, and a bundle says it; WYVERN_SAVE chooses in its place.
 """
 
 import threading
@@ -15,8 +15,8 @@ import torch
 import wyvern
 from wyvern._core import serving
 from wyvern._core.bundles import digest
-from wyvern._core.layers import STATES, PlainSpec
-from wyvern._core.saving import save_of
+from wyvern._core.layers import PlainSpec, saves_states
+from wyvern._core.saving import FACTOR, wanted_save
 
 from . import _ops, _programs
 from ._tensors import NAMES, NARROW
@@ -80,18 +80,26 @@ def _twin_of(name: str, sizes: tuple[int, ...], dtype: torch.dtype, device: torc
     return _twins[key]
 
 
+def _warn(family: _ops.Family, reason: str) -> None:
+    warnings.warn(f"{family.name}: the factor is saved for the backward, not states, which is slower: {reason}")
+
+
 def _make(family: _ops.Family, spec: PlainSpec, device: torch.device) -> Optional[Twin]:
     """The ops of the program that saves states, or None: it takes too much memory, or does not compile, or is not
     there where nothing compiles."""
-    if save_of(spec) != STATES:
+    wanted = wanted_save()
+    if wanted == FACTOR:
         return None
     try:
-        program = serving.for_gpu(spec, _programs.target_of(device), STATES)
+        program = serving.for_gpu(spec, _programs.target_of(device), wanted)
     except wyvern.CompileError as error:
-        reason = str(error).splitlines()[0]
-        warnings.warn(f"{family.name}: the factor is saved for the backward, not states, which is slower: {reason}")
+        _warn(family, str(error).splitlines()[0])
         return None
     except NotImplementedError:
+        return None
+    if not saves_states(program.manifest["tensors"]):
+        if "refused" in program.manifest["saved"]:
+            _warn(family, program.manifest["saved"]["refused"])
         return None
     name = f"{spec['name']}_{digest(program.manifest)}"
     made = _ops.families.get(name)

@@ -46,7 +46,7 @@ def main(arguments=None):
     for name, layer in LAYERS.items():
         for training in (False, True):  # validation runs without gradients
             folder = options.out / (name + ("-training" if training else ""))
-            wyvern.compile(layer, output=folder, training=training, save="states" if training else None)
+            wyvern.compile(layer, output=folder, training=training)
             print(folder, flush=True)
 
 

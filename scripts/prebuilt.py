@@ -15,7 +15,6 @@ from pathlib import Path
 
 import wyvern
 from wyvern._core.rules import delta_rule_spec
-from wyvern._core.saving import save_of
 
 # Decay, key heads, value heads: of models, and of their parts on 2, 4 and 8 GPUs; the
 # dims of a key and a value head.
@@ -56,7 +55,7 @@ def folders():
 def compile_bundle(target, spec, training):
     """Compiles one bundle; says how long it took."""
     start = time.monotonic()
-    wyvern.compile(spec, output=target, training=training, save=save_of(spec) if training else None)
+    wyvern.compile(spec, output=target, training=training)
     print(f"{target.name}: {time.monotonic() - start:.1f} s", flush=True)
 
 

@@ -68,7 +68,7 @@ static double seconds(void) {
 
 int main(int argc, char **argv) {
   if (argc != 2) {
-    fprintf(stderr, "usage: %s <bundle compiled with --training>\n", argv[0]);
+    fprintf(stderr, "usage: %s <bundle of --training --save=factor>\n", argv[0]);
     return 2;
   }
   wyvern_program *forward, *backward;

@@ -101,6 +101,7 @@ static ExitCode chooseAndCompile(DriverOptions options, Compilation work) {
     llvm::WithColor::remark(llvm::errs(), "wyvernc")
         << "the factor is saved, not states, which would be faster: "
         << held.getFirst() << '\n';
+    options.refusedStates = held.getFirst().str();
   }
   options.setSave("factor");
   return compileModule(options, work);

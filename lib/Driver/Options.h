@@ -42,8 +42,10 @@ struct DriverOptions : ProgramOptions {
   bool autoVariants = false;
   /// True where nobody has named a variant.
   bool anyVariant = false;
-  /// True where `save` is what the compiler has chosen.
+  /// True where `save` is what the compiler has chosen, and why states that
+  /// it had chosen first do not compile.
   bool choosesSave = false;
+  std::string refusedStates = {};
   /// True where the command line leaves the variants to the spec.
   bool specVariants = false;
 

@@ -215,7 +215,8 @@ FailureOr<BundleInfo> VariantLowering::finish() {
         return failure();
   }
   if (options.training)
-    all.saved = SavedInfo{options.save, options.choosesSave};
+    all.saved =
+        SavedInfo{options.save, options.choosesSave, options.refusedStates};
   if (!options.serving.empty())
     all.serving = ServingInfo{options.isStep() ? "step" : "prefill",
                               options.stateLayout, options.firstSlot};

@@ -210,6 +210,8 @@ void mlir::wyvern::writeManifest(const BundleInfo &bundle,
       json.attributeObject("saved", [&] {
         json.attribute("what", bundle.saved->what);
         json.attribute("chosen", bundle.saved->chosen);
+        if (!bundle.saved->refused.empty())
+          json.attribute("refused", bundle.saved->refused);
       });
     json.attributeArray("residuals", [&] { writeResiduals(json, program); });
     if (bundle.backward)

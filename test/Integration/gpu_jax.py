@@ -87,7 +87,7 @@ def prepare(folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in LAYERS:
-        save = "states" if name == "states" else None
+        save = "states" if name == "states" else "factor"
         program = wyvern.compile(spec(name), training=True, save=save, output=folder / f"jax_{name}")
         for form, (batch, tokens, cu_seqlens) in FORMS.items():
             sequences = batch if cu_seqlens is None else len(cu_seqlens) - 1

@@ -37,7 +37,7 @@ def prepare(folder):
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "layer.yaml"
     source.write_text(SPEC)
-    command = [find_wyvernc(), source, "--training"]
+    command = [find_wyvernc(), source, "--training", "--save=factor"]
     subprocess.run([*command, "-o", folder / "layer.wyvern"], check=True)
     subprocess.run([*command, "--emit=tvm-ffi", "-o", folder / "layer.so"], check=True)
 

@@ -107,7 +107,7 @@ def cpu_errors(program, spec, kind):
 def prepare(folder, names):
     for name in names or LAYERS:
         spec, parts = spec_of(name), parts_of(spec_of(name))
-        wyvern.compile(spec, target="sm_90a", training=True, prologue=parts, output=folder / name)
+        wyvern.compile(spec, target="sm_90a", training=True, save="factor", prologue=parts, output=folder / name)
         (folder / name / "recurrence.txt").write_text(text_of(spec))
         program = wyvern.compile(spec, target="cpu", precision="rounded", training=True, prologue=parts)
         errors = [cpu_errors(program, spec, kind) for kind in range(len(KINDS))]

@@ -14,7 +14,7 @@ SOURCE = "examples/c/delta_net.c"
 @pytest.fixture(scope="session")
 def bundle(root, wyvernc, tmp_path_factory):
     folder = tmp_path_factory.mktemp("c") / "delta_net.wyvern"
-    subprocess.run([wyvernc, root / "specs/delta_net-340M.yaml", "--training", "-o", folder], check=True)
+    subprocess.run([wyvernc, root / "specs/delta_net-340M.yaml", "--training", "--save=factor", "-o", folder], check=True)
     return folder
 
 

@@ -7,7 +7,7 @@ import pytest
 import wyvern
 from wyvern._core import bundles
 from wyvern._core.bundles import find_bundle
-from wyvern._core.layers import serves
+from wyvern._core.layers import CHOSEN, STATES, serves
 from wyvern._core.rules import delta_rule_spec
 
 LAYER = delta_rule_spec("head", 2, 4, 64, 128, "bf16")
@@ -62,6 +62,30 @@ def test_training_is_served_by_training_bundles(cache):
     put(cache / "cache", "b", manifest() | TRAINING)
     assert find_bundle(LAYER, "sm_90a", FACTOR) == cache / "cache" / "b"
     assert find_bundle(LAYER, "sm_90a", None) == cache / "cache" / "a"
+
+
+def test_what_the_compiler_chooses(cache):
+    """States, if a bundle has them; the factor, if it was chosen."""
+    states = {"residuals": [], "tensors": [{"residual": True, "dims": [{"kind": "chunk", "multiple": 1}]}]}
+    for name, content, serves_it in (
+        ("inference", manifest(), False),
+        ("factor", manifest() | TRAINING, False),
+        ("asked", manifest() | TRAINING | {"saved": {"what": "factor", "chosen": False}}, False),
+        ("chosen", manifest() | TRAINING | {"saved": {"what": "factor", "chosen": True}}, True),
+        ("states", manifest() | TRAINING | states, True),
+    ):
+        assert serves(content, LAYER, "sm_90a", CHOSEN) is serves_it, name
+    assert not serves(manifest() | TRAINING | {"saved": {"what": "factor", "chosen": True}}, LAYER, "sm_90a", STATES)
+
+
+@pytest.mark.parametrize("saved, asked", [(FACTOR, "factor"), ((), "factor"), (STATES, "states"), (CHOSEN, "auto")])
+def test_what_is_compiled_into_the_cache(cache, monkeypatch, saved, asked):
+    def compile(spec, target, output, training, save):
+        assert training and save == asked
+        put(output.parent, output.name, manifest())
+
+    monkeypatch.setitem(vars(wyvern), "compile", compile)
+    assert f"-training-{asked}-" in bundles.compile_into_cache(LAYER, "sm_90a", saved).name
 
 
 def test_prebuilt_before_cache(cache):

@@ -331,7 +331,8 @@ def bundles(tmp_path_factory, wyvernc):
     """One for training, and one without a backward."""
     folder = tmp_path_factory.mktemp("bundles")
     layer = spec("gated", dims={"key": 64, "value": 64})
-    return [wyvern.compile(layer, output=folder / str(training), training=training) for training in (True, False)]
+    options = ({"training": True, "save": "factor"}, {})
+    return [wyvern.compile(layer, output=folder / str(len(more)), **more) for more in options]
 
 
 def test_a_bundle_is_an_op(bundles):

@@ -14,8 +14,6 @@ pytest.importorskip("wyvern._compiler", reason="the compiler module is not built
 
 import wyvern
 from wyvern._core import bundles
-from wyvern._core.rules import delta_rule_spec
-from wyvern._core.saving import MOST_BYTES, bytes_of_states
 from wyvern.torch import ContextParallel, _programs, _saving, chunk_delta_rule, chunk_gated_delta_rule, op
 
 LAYER = {
@@ -103,7 +101,7 @@ def test_the_environment_s_choice(monkeypatch):
     assert saved_by(run(chunk_gated_delta_rule, make())[1]) == ["factor"]
     monkeypatch.setattr(_saving, "_twins", {})
     monkeypatch.setenv("WYVERN_SAVE", "all")
-    with pytest.raises(ValueError, match="WYVERN_SAVE: expected states .* or factor, found 'all'"):
+    with pytest.raises(ValueError, match="WYVERN_SAVE: expected auto .*, states or factor, found 'all'"):
         run(chunk_gated_delta_rule, make())
 
 
@@ -119,19 +117,44 @@ def test_a_variant_for_both_directions(monkeypatch):
         run(chunk_gated_delta_rule, make())
 
 
-def test_memory():
-    sizes = lambda *dims, **more: delta_rule_spec("none", 1, 1, *dims, "bf16", **more)
-    assert bytes_of_states(sizes(128, 128)) == 1024
-    assert bytes_of_states(sizes(96, 192)) <= MOST_BYTES < bytes_of_states(sizes(256, 256))
-    assert bytes_of_states(sizes(128, 128) | {"levels": "log", "max_tokens": 1024}) == 11 * 1024
-
-
-def test_a_state_that_is_too_large():
+def test_a_state_that_is_too_large(monkeypatch, tmp_path):
+    """The compiler chooses by memory, and its bundle says so: one is compiled, for both."""
     data = {name: x for name, x in make(dim=256, tokens=20).items() if name != "g"}
     assert saved_by(run(chunk_delta_rule, data)[1]) == ["factor"]
+    (folder,) = tmp_path.iterdir()
+    assert wyvern.load(folder).manifest["saved"] == {"what": "factor", "chosen": True}
+
+
+def test_bundles_that_are_there(monkeypatch, tmp_path):
+    """Where nothing compiles, states are saved if some bundle saves them, whoever has asked for that."""
+    compile = wyvern.compile
+
+    def for_cpu_alone(*args, target, **options):
+        if target != "cpu":
+            raise ImportError("no module named wyvern._compiler")
+        return compile(*args, target=target, **options)
+
+    function = op(LAYER)
+    monkeypatch.setattr(bundles.wyvern, "compile", for_cpu_alone)
+    assert saved_by(run(function, make())[1]) == ["factor"]
+    compile(LAYER, target="sm_90a", output=tmp_path / "factor", training=True, save="factor")
+    monkeypatch.setattr(_saving, "_twins", {})
+    assert saved_by(run(function, make())[1]) == ["factor"]
+    compile(LAYER, target="sm_90a", output=tmp_path / "states", training=True, save="states")
+    monkeypatch.setattr(_saving, "_twins", {})
+    assert "state" in saved_by(run(function, make())[1])
+
+
+def test_states_that_the_compiler_refuses(monkeypatch):
+    """It saves the factor then, and says so in the bundle."""
+    data = {name: x for name, x in make(dim=192, tokens=20).items()}
+    data["v"] = data["v"].detach()[..., :64].requires_grad_()
+    with pytest.warns(UserWarning, match="gated_delta_rule: the factor is saved .* slower: kernel .* spills registers"):
+        assert saved_by(run(chunk_gated_delta_rule, data)[1]) == ["factor"]
 
 
 def test_a_program_that_does_not_compile(monkeypatch):
+    monkeypatch.setenv("WYVERN_SAVE", "states")
     compile = bundles.wyvern.compile
 
     def fail(*args, save=None, **options):

@@ -105,7 +105,7 @@ def test_mismatched_residuals(program, inputs, gradients):
 
 def test_options():
     refused(ValueError, "save: it says what training saves; add training=True", wyvern.compile, SPEC, "cpu", save="none")
-    refused(ValueError, "save: expected factor, checkpoints, states, none, found 'all'", wyvern.compile, SPEC, "cpu", training=True, save="all")
+    refused(ValueError, "save: expected auto, factor, checkpoints, states, none, found 'all'", wyvern.compile, SPEC, "cpu", training=True, save="all")
     refused(wyvern.CompileError, "has a backward already, @sums_bwd", wyvern.compile, MODULE, "cpu", training=True)
     nothing = "func.func @nothing() {\n return }"
     refused(wyvern.CompileError, "expected a recurrence or a chunk program to differentiate", wyvern.compile, nothing, "cpu", training=True)
@@ -157,3 +157,16 @@ def test_damaged_bundle(bundle, tmp_path):
     del manifest["backward"]["variants"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     refused(wyvern.BundleError, "has no 'variants' in 'backward'", wyvern.load, copy)
+
+
+def test_the_compiler_s_choice():
+    layer = {
+        "name": "small",
+        "heads": {"key": 1, "value": 2},
+        "dims": {"key": 16, "value": 16},
+        "dtype": "bf16",
+        "decay": "none",
+        "steps": [{"write": "k", "value": "v", "rate": "beta"}],
+    }
+    for save, saved in (("auto", ["factor", "rows", "state", "mapped"]), (None, ["factor"])):
+        assert wyvern.compile(layer, target="cpu", training=True, save=save).residuals == saved

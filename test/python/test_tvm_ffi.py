@@ -55,7 +55,7 @@ def test_declarations():
 def compiled(wyvernc, tmp_path_factory):
     """A layer with its backward."""
     path = tmp_path_factory.mktemp("compiled") / "layer.so"
-    run([wyvernc, ROOT / "specs/linear_attention.yaml", "--training", "--emit=tvm-ffi", "-o", path])
+    run([wyvernc, ROOT / "specs/linear_attention.yaml", "--training", "--save=factor", "--emit=tvm-ffi", "-o", path])
     return path
 
 

@@ -26,7 +26,6 @@ struct ProgramOptions {
   /// head, which is enough for 128 x 128 (1032) and 96 x 192 (1224), else
   /// factor.
   std::string save = "auto";
-  int64_t saveBytes = 1331;
   /// What is made for serving, on a pool of states: step (of decoding,
   /// delta-form-step), prefill or prefill-keep (of prompts, delta-pool-states);
   /// empty for the layer itself.
@@ -43,6 +42,9 @@ struct ProgramOptions {
   std::vector<std::string> epilogue = {};
   /// Added to the mean of squares in the epilogue's norm.
   double normEpsilon = 1e-6;
+  /// What states may take with `save` auto, in bytes of a row and value head;
+  /// 0 for any.
+  int64_t saveBytes = 1331;
 
   bool isStep() const { return serving == "step"; }
 };

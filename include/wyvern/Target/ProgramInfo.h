@@ -188,6 +188,9 @@ struct ServingInfo {
 struct SavedInfo {
   std::string what;    ///< As --save says it.
   bool chosen = false; ///< By the compiler.
+  /// Why states, which it had chosen, are not saved; empty if they are, or
+  /// were not chosen.
+  std::string refused = {};
 };
 
 /// What a bundle holds: a program (with `serving` that of steps or prompts)

@@ -21,7 +21,7 @@ from typing import Optional
 import wyvern
 
 from .compile import find_wyvernc
-from .layers import STATES, PlainSpec, Saved, serves
+from .layers import PlainSpec, Saved, serves
 from .manifest import BundleError, Manifest, read_manifest
 from .steps import Epilogue, Pool
 
@@ -93,8 +93,8 @@ def digest(data: object) -> str:
 def compile_into_cache(spec: PlainSpec, target: str, saved: Saved) -> Path:
     """Compiles into the cache; returns the folder. The bundle appears there whole or not
     at all, also when several processes compile it at once."""
-    kind = [] if saved is None else ["training", STATES] if saved == STATES else ["training"]
-    save = STATES if saved == STATES else None
+    save = None if saved is None else saved if isinstance(saved, str) else "factor"
+    kind = [] if save is None else ["training", save]
     return _compile_as(
         _name(spec, digest(spec), target, *kind),
         lambda made: wyvern.compile(spec, target=target, output=made, training=saved is not None, save=save),

@@ -36,7 +36,7 @@ _PHASES = {
 # How chunk programs are divided into kernels, as wyvernc's --schedule.
 _SCHEDULES = ("separate", "fused-blocks", "fused-warps", "fused-backward", "clustered-backward")
 # What a forward may save for its backward, as `wyvernc --save`.
-_SAVED = ("factor", "checkpoints", "states", "none")
+_SAVED = ("auto", "factor", "checkpoints", "states", "none")
 
 
 def compile(
@@ -77,10 +77,11 @@ def compile(
         outputs (`program.residuals` has their names), and `program.backward` is the
         program that takes them and `d_o` (and `d_final_state`) to `d_q`, `d_k`, ...
     save
-        What the residuals are: "factor" (the default: the triangular factor of each
-        chunk), "checkpoints" (that, and the states that enter every 8th chunk), "states"
+        What the residuals are: "factor" (the triangular factor of each chunk, the default on
+        the CPU), "checkpoints" (that, and the states that enter every 8th chunk), "states"
         (that, and the states and what they take of every chunk: the most memory, and the
-        fastest backward) or "none" (the backward computes everything again).
+        fastest backward), "none" (the backward computes everything again) or "auto" (states or
+        factor, as the compiler chooses by memory and time: the default for a GPU); wyvernc --save.
     schedule
         Compiles one variant for a GPU, by how chunk programs are divided into kernels:
         "separate", "fused-blocks", "fused-warps", "fused-backward", "clustered-backward";
@@ -129,7 +130,7 @@ def compile(
     if epilogue is not None and (pool is None or entry != "step"):
         raise ValueError("epilogue: it is a step's; add serving=True, or leave it out")
     behind = (epilogue or Epilogue(norm=False, gate=False)).check()
-    save = _saved(training, save)
+    save = _saved(training, save, target)
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if segment_tokens < 0:
@@ -266,10 +267,10 @@ def _pool(
     return (Pool() if serving is True else serving).check()
 
 
-def _saved(training: bool, save: Optional[str]) -> str:
+def _saved(training: bool, save: Optional[str], target: str) -> str:
     """Returns `save` for the compiler."""
     if save is None:
-        return _SAVED[0]
+        return "factor" if target == "cpu" else "auto"
     if not training:
         raise ValueError("save: it says what training saves; add training=True, or leave it out")
     if save not in _SAVED:

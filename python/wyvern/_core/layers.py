@@ -13,9 +13,11 @@ from .manifest import Manifest
 PlainSpec = dict[str, Any]
 
 # What the forward of a bundle saves for its backward: its residuals by name; STATES, whatever they are
-# as long as no chain of chunks has to run again; or None, there is no backward.
+# as long as no chain of chunks has to run again; CHOSEN, that or what the compiler has chosen in its place;
+# or None, there is no backward.
 Saved = Union[Sequence[str], str, None]
 STATES = "states"
+CHOSEN = "auto"
 
 
 def describe(spec: PlainSpec) -> str:
@@ -33,6 +35,12 @@ def saves_states(tensors: Sequence[Mapping[str, Any]]) -> bool:
     return any(x.get("residual") and of_a_chunk in x["dims"] for x in tensors)
 
 
+def was_chosen(manifest: Manifest) -> bool:
+    """Returns whether the compiler has chosen what a bundle saves."""
+    saved = manifest.get("saved")
+    return isinstance(saved, dict) and saved.get("chosen") is True
+
+
 def serves(manifest: Manifest, spec: PlainSpec, target: str, saved: Saved) -> bool:
     """Whether a bundle computes exactly this layer, by whatever name, and saves for its
     backward what is `saved`."""
@@ -43,8 +51,8 @@ def serves(manifest: Manifest, spec: PlainSpec, target: str, saved: Saved) -> bo
         return False  # the step of the layer
     if (manifest["backward"] is None) != (saved is None):
         return False
-    if saved == STATES:
-        if not saves_states(manifest["tensors"]):
+    if saved in (STATES, CHOSEN):
+        if not saves_states(manifest["tensors"]) and not (saved == CHOSEN and was_chosen(manifest)):
             return False
     elif [residual.get("name") for residual in residuals] != list(saved or ()):
         return False

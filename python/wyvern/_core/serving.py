@@ -10,7 +10,7 @@ import wyvern
 
 from . import bundles
 from .gpu import Program, load
-from .layers import STATES, PlainSpec, Saved, describe
+from .layers import CHOSEN, PlainSpec, Saved, describe, saves_states
 from .programs import CompiledProgram
 from .steps import Epilogue, Pool
 
@@ -33,7 +33,8 @@ def for_gpu(spec: PlainSpec, target: str, saved: Saved) -> Program:
             folder = bundles.compile_into_cache(spec, target, saved)
         except (ImportError, FileNotFoundError) as error:
             what, flag = ("kernel", "") if saved is None else ("training kernels", " --training")
-            flag += " --save=states" if saved == STATES else ""
+            if saved not in (None, CHOSEN):
+                flag += f" --save={saved}" if isinstance(saved, str) else " --save=factor"
             raise NotImplementedError(
                 f"no prebuilt {what} for {describe(spec)} on {target} in {bundles.PREBUILT} or "
                 f"{bundles.cache_folder()}, and the compiler is not installed ({error}). Compile "
@@ -44,7 +45,7 @@ def for_gpu(spec: PlainSpec, target: str, saved: Saved) -> Program:
         return load(folder, variant)
     program = load(folder)
     # What saves the factor alone has one variant, whatever is asked for inference.
-    if saved == STATES and variant is not None:
+    if variant is not None and saves_states(program.manifest["tensors"]):
         _force(program, variant)
     return program
 

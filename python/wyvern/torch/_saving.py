@@ -2,8 +2,8 @@
 """What a call with gradients saves for its backward.
 
 The ops of a layer save the triangular factor of each chunk, whatever its sizes. On a GPU the program that saves
-states too (wyvern._core.saving) has ops of its own, those of its bundle: what it saves depends on the compiler and
-on the sizes.
+states too has ops of its own, those of its bundle: what it saves depends on the compiler and on the sizes. Whether
+states are saved the compiler chooses, and a bundle says it; WYVERN_SAVE chooses in its place.
 """
 
 import threading

@@ -54,6 +54,9 @@ static std::vector<std::string> findFaults(StringRef symbol,
 /// one that it then finds registers for.
 static constexpr StringLiteral kLessReuse = "--register-usage-level=3";
 
+/// The directive of how many blocks an SM is to hold.
+static constexpr StringLiteral kBlocks = ".minnctapersm ";
+
 /// One ptxas run; fills in the kernel's cubin and gives the log.
 static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
                                             StringRef option,
@@ -108,26 +111,58 @@ static llvm::Error assembleOnce(const Ptxas &ptxas, StringRef arch,
   return llvm::Error::success();
 }
 
-/// The same, and once more where registers are spilled: what is without is
-/// taken. Not of a kernel in which ptxas 13.0 would then take what it has made
-/// of a sum for what it makes of it when a product has been added.
+/// Asks for one block an SM less in the PTX of a kernel that asks for more than
+/// two. Returns false for another.
+static bool askForLess(std::string &ptx) {
+  StringRef before = StringRef(ptx).split(kBlocks).first;
+  if (before.size() == ptx.size())
+    return false;
+  size_t start = before.size() + kBlocks.size();
+  int64_t blocks = 0;
+  StringRef rest = StringRef(ptx).drop_front(start);
+  if (rest.consumeInteger(10, blocks) || blocks <= 2)
+    return false;
+  ptx.replace(start, ptx.size() - start - rest.size(),
+              std::to_string(blocks - 1));
+  return true;
+}
+
+/// The same again in the place of a kernel that spills, if what `again` is is
+/// without.
+static llvm::Error retry(const Ptxas &ptxas, StringRef arch, StringRef option,
+                         KernelInfo again, KernelInfo &kernel,
+                         std::string &log) {
+  std::string text;
+  if (llvm::Error error = assembleOnce(ptxas, arch, option, again, text))
+    return error;
+  if (again.faults.empty()) {
+    kernel = std::move(again);
+    log = std::move(text);
+  }
+  return llvm::Error::success();
+}
+
+static bool spills(const KernelInfo &kernel) {
+  return kernel.resources.spillStores || kernel.resources.spillLoads;
+}
+
+/// Assembles a kernel, and again where registers are spilled: with less reuse,
+/// but not one in which ptxas 13.0 would then take what it has made of a sum
+/// for what it makes of it when a product has been added; then with a block an
+/// SM less, whose registers it has.
 static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
                                   KernelInfo &kernel, std::string &log) {
   std::string text;
   if (llvm::Error error = assembleOnce(ptxas, arch, "", kernel, text))
     return error;
-  bool spills = kernel.resources.spillStores || kernel.resources.spillLoads;
-  if (spills && findRepeatOfSum(kernel.ptx).empty()) {
-    KernelInfo again = kernel;
-    std::string second;
+  if (spills(kernel) && findRepeatOfSum(kernel.ptx).empty())
     if (llvm::Error error =
-            assembleOnce(ptxas, arch, kLessReuse, again, second))
+            retry(ptxas, arch, kLessReuse, kernel, kernel, text))
       return error;
-    if (again.faults.empty()) {
-      kernel = std::move(again);
-      text = std::move(second);
-    }
-  }
+  KernelInfo less = kernel;
+  if (spills(kernel) && askForLess(less.ptx))
+    if (llvm::Error error = retry(ptxas, arch, "", less, kernel, text))
+      return error;
   log += text;
   return llvm::Error::success();
 }

@@ -82,7 +82,7 @@ void CoresKernel::loadShared() {
     if (isOfToken(op) || (!isBlockwise() && getTileRank(op.getTile()) != 0))
       continue;
     Value held = loadHeld(op, plan.getHeldType(op.getTile()), Chunk());
-    if (getTileRank(op.getTile()) == 0)
+    if (hasFewElements())
       setHint(held, tile::kAskedFirstAttr);
     fixed[op.getTile()] = widen(held);
   }

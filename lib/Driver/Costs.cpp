@@ -22,6 +22,7 @@ KernelCosts mlir::wyvern::estimateCosts(ModuleOp module) {
     cost.stepCycles = estimate.stepCycles;
     cost.stepWork = estimate.stepWork;
     cost.stepBytes = estimate.stepBytes;
+    cost.blockCycles = estimate.blockCycles;
   });
   return costs;
 }
@@ -39,7 +40,7 @@ void mlir::wyvern::addCosts(const KernelCosts &costs,
     int64_t stepChunks = kernel->cost.stepChunks;
     kernel->cost = found->second;
     kernel->cost.stepChunks = stepChunks;
-    kernel->cost.blockCycles = target.blockCycles;
+    kernel->cost.blockCycles += target.blockCycles;
   }
 }
 

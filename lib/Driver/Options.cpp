@@ -483,11 +483,13 @@ static std::optional<ExitCode> setVariants(DriverOptions &options) {
                segmentTokensFlag.getNumOccurrences() > 0;
   if (options.isStep()) {
     if (isOne || variantsFlag.getNumOccurrences() > 0)
-      return usageError("a step has one variant, decode; leave --schedule, "
-                        "--segment-tokens and --variants out");
-    Variant decode;
-    decode.schedule = "decode";
-    options.variants = {decode};
+      return usageError("a step has variants of its own, for few sequences and "
+                        "for many; leave --schedule, --segment-tokens and "
+                        "--variants out");
+    options.variants = getStepVariants();
+    options.autoVariants = holdsVariants(options);
+    if (!options.autoVariants)
+      options.variants.resize(1);
     return std::nullopt;
   }
   if (isOne && variantsFlag.getNumOccurrences() > 0)

@@ -257,9 +257,14 @@ void mlir::wyvern::printChoices(const ProgramInfo &program,
                                 llvm::raw_ostream &os) {
   if (program.variants.size() < 2)
     return;
-  static constexpr LaunchShape shapes[] = {{1, 2048},   {1, 8192}, {1, 32768},
-                                           {1, 131072}, {4, 4096}, {8, 2048},
-                                           {4, 8192},   {32, 2048}};
+  static constexpr LaunchShape prompts[] = {{1, 2048},   {1, 8192}, {1, 32768},
+                                            {1, 131072}, {4, 4096}, {8, 2048},
+                                            {4, 8192},   {32, 2048}};
+  static constexpr LaunchShape steps[] = {{1, 1}, {2, 1},  {4, 1},
+                                          {8, 1}, {64, 1}, {64, 4}};
+  ArrayRef<LaunchShape> shapes = prompts;
+  if (program.chunk == 1)
+    shapes = steps;
   os << "estimates of " << program.name << ", in 1000 cycles of "
      << program.target << "; * is what a launch of these shapes runs\n";
   os << llvm::formatv("{0,12}", "");

@@ -178,7 +178,9 @@ ArrayRef<StringRef> mlir::wyvern::getSchedules() {
 static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(tile::createTileAttachTargetPass());
   if (options.isStep()) {
-    pm.addNestedPass<func::FuncOp>(sched::createDecodePass());
+    sched::DecodePassOptions decode;
+    decode.few = options.schedule == "decode-few";
+    pm.addNestedPass<func::FuncOp>(sched::createDecodePass(decode));
     return;
   }
   delta::PadDimsPassOptions pad;

@@ -92,3 +92,7 @@ std::vector<Variant> mlir::wyvern::getCandidateVariants(bool training) {
           inSegments("fused-warps"),
           inSegments("separate")};
 }
+
+std::vector<Variant> mlir::wyvern::getStepVariants() {
+  return {{"decode"}, {"decode-few"}};
+}

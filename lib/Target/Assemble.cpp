@@ -56,6 +56,9 @@ static std::vector<std::string> findFaults(StringRef symbol,
 /// one that it then finds registers for.
 static constexpr StringLiteral kLessReuse = "--register-usage-level=3";
 
+/// The directive of how many blocks an SM is to hold.
+static constexpr StringLiteral kBlocks = ".minnctapersm ";
+
 /// One ptxas run; fills in the kernel's cubin and gives the log.
 static llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef arch,
                                             StringRef option,
@@ -122,13 +125,29 @@ static bool isSpilled(const KernelInfo &kernel) {
   return kernel.resources.spillStores || kernel.resources.spillLoads;
 }
 
-/// Runs ptxas once with less reuse, and takes what it makes if that has no
-/// fault; returns whether it was taken.
-static llvm::Expected<bool> tryLessReuse(const Ptxas &ptxas, StringRef arch,
-                                         Job &job) {
-  KernelInfo again = *job.kernel;
+/// Asks for one block an SM less in the PTX of a kernel that asks for more than
+/// two. Returns false for another.
+static bool askForLess(std::string &ptx) {
+  StringRef before = StringRef(ptx).split(kBlocks).first;
+  if (before.size() == ptx.size())
+    return false;
+  size_t start = before.size() + kBlocks.size();
+  int64_t blocks = 0;
+  StringRef rest = StringRef(ptx).drop_front(start);
+  if (rest.consumeInteger(10, blocks) || blocks <= 2)
+    return false;
+  ptx.replace(start, ptx.size() - start - rest.size(),
+              std::to_string(blocks - 1));
+  return true;
+}
+
+/// Runs ptxas on `again`, a form of the job's kernel, and takes what it makes
+/// if that has no fault; returns whether it was taken.
+static llvm::Expected<bool> tryAgain(const Ptxas &ptxas, StringRef arch,
+                                     StringRef option, KernelInfo again,
+                                     Job &job) {
   std::string log;
-  if (llvm::Error error = assembleOnce(ptxas, arch, kLessReuse, again, log))
+  if (llvm::Error error = assembleOnce(ptxas, arch, option, again, log))
     return std::move(error);
   if (!again.faults.empty())
     return false;
@@ -140,26 +159,32 @@ static llvm::Expected<bool> tryLessReuse(const Ptxas &ptxas, StringRef arch,
 /// Runs ptxas, and once more with less reuse where registers are spilled: what
 /// is without is taken. Not of a kernel in which ptxas 13.0 would then take
 /// what it has made of a sum for what it makes of it when a product has been
-/// added. `needsLess`: a kernel of this name of another variant was taken with
-/// less reuse, which is asked for first then, since this one most likely spills
-/// too; is set where this one was.
+/// added. A kernel that spills all the same has a block an SM less, and its
+/// registers. `needsLess`: a kernel of this name of another variant was taken
+/// with less reuse, which is asked for first then, since this one most likely
+/// spills too; is set where this one was.
 static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch, Job &job,
                                   bool &needsLess) {
   bool mayHaveLess = findRepeatOfSum(job.kernel->ptx).empty();
   bool isTried = mayHaveLess && needsLess;
   if (isTried) {
-    llvm::Expected<bool> taken = tryLessReuse(ptxas, arch, job);
+    llvm::Expected<bool> taken =
+        tryAgain(ptxas, arch, kLessReuse, *job.kernel, job);
     if (!taken || *taken)
       return taken.takeError();
   }
   if (llvm::Error error = assembleOnce(ptxas, arch, "", *job.kernel, job.log))
     return error;
-  if (isTried || !mayHaveLess || !isSpilled(*job.kernel))
-    return llvm::Error::success();
-  llvm::Expected<bool> taken = tryLessReuse(ptxas, arch, job);
-  if (!taken)
-    return taken.takeError();
-  needsLess |= *taken;
+  if (!isTried && mayHaveLess && isSpilled(*job.kernel)) {
+    llvm::Expected<bool> taken =
+        tryAgain(ptxas, arch, kLessReuse, *job.kernel, job);
+    if (!taken)
+      return taken.takeError();
+    needsLess |= *taken;
+  }
+  KernelInfo less = *job.kernel;
+  if (isSpilled(less) && askForLess(less.ptx))
+    return tryAgain(ptxas, arch, "", less, job).takeError();
   return llvm::Error::success();
 }
 

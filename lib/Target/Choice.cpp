@@ -94,13 +94,23 @@ std::vector<LaunchShape> mlir::wyvern::getJudgedShapes() {
   return shapes;
 }
 
+/// Returns the shapes that those of a step are judged by.
+static std::vector<LaunchShape> getStepShapes() {
+  constexpr int64_t mostSequences = 256;
+  std::vector<LaunchShape> shapes;
+  for (int64_t sequences = 1; sequences <= mostSequences; sequences *= 2)
+    shapes.push_back({sequences, 1});
+  return shapes;
+}
+
 std::vector<size_t> mlir::wyvern::pickVariants(const ProgramInfo &program,
                                                size_t most) {
   std::vector<size_t> picked = {0};
   if (program.variants.size() < 2)
     return picked;
   std::vector<std::vector<double>> table;
-  for (LaunchShape shape : getJudgedShapes())
+  for (LaunchShape shape :
+       program.chunk == 1 ? getStepShapes() : getJudgedShapes())
     table.push_back(estimateVariants(program, shape));
   // Of each row what the picked ones take, and what one more would leave.
   auto getBest = [&](const std::vector<double> &row) {

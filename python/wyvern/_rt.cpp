@@ -317,7 +317,8 @@ private:
   /// The one string of this text that names in calls are, too: a dictionary
   /// finds it by its address.
   static py::str intern(const char *text) {
-    auto name = py::reinterpret_steal<py::str>(PyUnicode_InternFromString(text));
+    auto name =
+        py::reinterpret_steal<py::str>(PyUnicode_InternFromString(text));
     if (!name)
       throw py::error_already_set();
     return name;

@@ -201,6 +201,16 @@ class Checked:
             read = torch.where(is_taken, self.write, read)
         return pool
 
+    def variants_agree(self, o, after):
+        """True if each variant has the bits of the one that shapes choose: a sequence those of any batch's size."""
+        agree = True
+        for variant in self.program.variants:
+            self.program.force_variant(variant)
+            pool = self.pool.clone()
+            agree &= self.equal(self.run("step", pool), o) and self.equal(pool, after)
+        self.program.force_variant(None)
+        return agree
+
     def failures(self):
         """What does not hold, in words."""
         torch, live = self.torch, self.live
@@ -219,6 +229,7 @@ class Checked:
         draft = self.run("verify", left, write=False)
         self.run("commit", committed, lengths=accepted)
         holds = {
+            "variants agree": self.variants_agree(o, pool),
             "o is within 2.5e-3": errors["o"] < 2.5e-3,
             "the state is within 2e-6 (bf16: 3e-3)": errors["state"] < (3e-3 if self.is_bf16 else 2e-6),
             "padding is zero": not self.padding or float(o[self.padding].abs().max()) == 0,

@@ -21,9 +21,10 @@ struct Variant {
   /// Tokens of the segments in the IR of a variant whose launches choose.
   static constexpr int64_t typicalSegment = 4096;
 
-  std::string schedule = "separate"; ///< One of getSchedules().
-  int64_t segmentTokens = 0;         ///< 0: whole sequences.
-  bool segmentsAtLaunch = false;     ///< A launch chooses other tokens.
+  /// One of getSchedules(), or of a step `decode` or `decode-few`.
+  std::string schedule = "separate";
+  int64_t segmentTokens = 0;     ///< 0: whole sequences.
+  bool segmentsAtLaunch = false; ///< A launch chooses other tokens.
 
   /// The strategy's name, `segments` or `segments-<tokens>` where it is
   /// `separate` and there are segments, or both.
@@ -45,6 +46,9 @@ std::optional<std::vector<Variant>> parseVariants(ArrayRef<StringRef> names,
 /// Returns those that `--variants=auto` chooses from, the fallback first; for
 /// training, those of a forward and of its backward.
 std::vector<Variant> getCandidateVariants(bool training);
+
+/// Returns those of a step of decoding, the one for many sequences first.
+std::vector<Variant> getStepVariants();
 
 } // namespace mlir::wyvern
 

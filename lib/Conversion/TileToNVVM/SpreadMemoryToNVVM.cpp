@@ -9,6 +9,7 @@
 
 #include "wyvern/Dialect/Tile/IR/Hints.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/Matchers.h"
 
@@ -20,8 +21,11 @@ namespace {
 /// The pieces of a spread tile that this thread holds, in memory.
 class SpreadPieces {
 public:
+  /// `ahead`, if there is one: a branch that this stands in, in front of which
+  /// all but the outermost coordinate is known.
   SpreadPieces(Emitter &e, RankedTensorType type, Value global,
-               ValueRange coords, ArrayRef<int64_t> dims);
+               ValueRange coords, ArrayRef<int64_t> dims,
+               Operation *ahead = nullptr);
 
   /// Elements of a piece, and how many pieces there are.
   int64_t getPiece() const { return piece; }
@@ -41,10 +45,14 @@ private:
 } // namespace
 
 SpreadPieces::SpreadPieces(Emitter &e, RankedTensorType type, Value global,
-                           ValueRange coords, ArrayRef<int64_t> dims)
+                           ValueRange coords, ArrayRef<int64_t> dims,
+                           Operation *ahead)
     : e(e), spread(getSpread(type).getDims()), element(type.getElementType()),
       shape(getSpread(type).getThreadShape(type.getShape())),
       piece(spread.empty() ? 1 : spread.back().piece) {
+  OpBuilder::InsertPoint here = e.builder.saveInsertionPoint();
+  if (ahead)
+    e.builder.setInsertionPoint(ahead);
   Value lane = e.laneId(), warp = e.udiv(e.threadId(), 32);
   Value offset = e.c64(0);
   for (auto [dim, place] : llvm::zip_equal(spread, dims)) {
@@ -57,8 +65,20 @@ SpreadPieces::SpreadPieces(Emitter &e, RankedTensorType type, Value global,
     offset =
         e.add(offset, e.mul(e.ext64(e.mul(first, dim.piece)), strides.back()));
   }
-  base = offsetPointer(e, globalAddress(e, global, coords, element), offset,
+  if (!ahead) {
+    base = offsetPointer(e, globalAddress(e, global, coords, element), offset,
+                         element);
+    return;
+  }
+  SmallVector<Value> known(coords);
+  known.front() = e.c64(0);
+  base = offsetPointer(e, globalAddress(e, global, known, element), offset,
                        element);
+  // Else LLVM moves it to where it is used.
+  base = e.ptx("mov.b64 $0, $1;", "=l,l", base, base.getType()).front();
+  e.builder.restoreInsertionPoint(here);
+  base = offsetPointer(
+      e, base, e.mul(coords.front(), globalStride(e, global, 0)), element);
 }
 
 Value SpreadPieces::operator()(int64_t n) {
@@ -106,6 +126,30 @@ Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
   return e.band(isLane, isWarp);
 }
 
+/// Loads from device memory; with `kAskedFirstAttr` where it stands.
+static Value loadGlobal(Emitter &e, Operation *op, Type type, Value pointer) {
+  return LLVM::LoadOp::create(e.builder, e.loc, type, pointer, /*alignment=*/0,
+                              op->hasAttr(kAskedFirstAttr));
+}
+
+/// Returns the outermost branch around `op` in front of which all but its
+/// outermost coordinate is known, if it has `kAddressedFirstAttr`.
+template <typename OpT> static Operation *findBranch(OpT op) {
+  Operation *found = nullptr;
+  if (!op->hasAttr(kAddressedFirstAttr))
+    return found;
+  for (Operation *parent = op->getParentOp(); isa<scf::IfOp>(parent);
+       parent = parent->getParentOp()) {
+    auto isKnown = [&](Value coord) {
+      return coord.getParentRegion()->isAncestor(parent->getParentRegion());
+    };
+    if (!llvm::all_of(op.getCoords().drop_front(), isKnown))
+      break;
+    found = parent;
+  }
+  return found;
+}
+
 namespace {
 struct LoadIndexPattern : OpConversionPattern<LoadIndexOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -117,9 +161,9 @@ struct LoadIndexPattern : OpConversionPattern<LoadIndexOp> {
     GlobalType type = op.getGlobal().getType();
     Type element = type.getTensor().getElementType();
     auto load = [&]() -> Value {
-      Value entry =
-          e.loadGlobal(element, globalAddress(e, adaptor.getGlobal(),
-                                              adaptor.getAt(), element));
+      Value entry = loadGlobal(
+          e, op, element,
+          globalAddress(e, adaptor.getGlobal(), adaptor.getAt(), element));
       return element.isInteger(64)
                  ? entry
                  : LLVM::SExtOp::create(rewriter, op.getLoc(), e.i64(), entry);
@@ -147,12 +191,13 @@ struct LoadSpreadPattern : OpConversionPattern<LoadSpreadOp> {
     Value global = adaptor.getGlobal();
     if (op->hasAttr(kAddressedAgainAttr))
       global = globalAgain(e, global);
-    SpreadPieces pieces(e, type, global, adaptor.getCoords(), op.getDims());
+    SpreadPieces pieces(e, type, global, adaptor.getCoords(), op.getDims(),
+                        findBranch(op));
     Type access = getAccessType(e, element, pieces.getPiece());
     auto held = VectorType::get({pieces.getPiece()}, element);
     SmallVector<Value> values;
     for (int64_t n = 0; n < pieces.getCount(); ++n) {
-      Value loaded = e.loadGlobal(access, pieces(n));
+      Value loaded = loadGlobal(e, op, access, pieces(n));
       if (pieces.getPiece() == 1)
         values.push_back(loaded);
       else
@@ -173,9 +218,12 @@ struct StoreSpreadPattern : OpConversionPattern<StoreSpreadOp> {
     Emitter e(rewriter, op.getLoc());
     auto type = cast<RankedTensorType>(op.getValue().getType());
     SmallVector<Value> values = e.elements(adaptor.getValue());
-    auto store = [&] {
-      SpreadPieces pieces(e, type, adaptor.getGlobal(), adaptor.getCoords(),
-                          op.getDims());
+    Operation *ahead = findBranch(op);
+    auto place = [&] {
+      return SpreadPieces(e, type, adaptor.getGlobal(), adaptor.getCoords(),
+                          op.getDims(), ahead);
+    };
+    auto store = [&](SpreadPieces pieces) {
       int64_t piece = pieces.getPiece();
       Type access = getAccessType(e, type.getElementType(), piece);
       for (int64_t n = 0; n < pieces.getCount(); ++n) {
@@ -187,7 +235,11 @@ struct StoreSpreadPattern : OpConversionPattern<StoreSpreadOp> {
         e.storeGlobal(value, pieces(n));
       }
     };
-    e.ifThen(isFirstHolder(e, getSpread(type)), store);
+    std::optional<SpreadPieces> pieces;
+    if (ahead)
+      pieces.emplace(place());
+    e.ifThen(isFirstHolder(e, getSpread(type)),
+             [&] { store(pieces ? *pieces : place()); });
     rewriter.eraseOp(op);
     return success();
   }

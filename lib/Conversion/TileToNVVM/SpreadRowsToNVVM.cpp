@@ -27,9 +27,6 @@ void tile::emitClusterWait(Emitter &e) {
   e.ptx("barrier.cluster.wait.acquire.aligned;", "~{memory}", {}, {});
 }
 
-/// Else LLVM moves loads behind what follows, to where their values are read.
-static void emitAskFirst(Emitter &e) { e.ptx("", "~{memory}", {}, {}); }
-
 namespace {
 /// Where this thread's pieces of a spread tile lie in shared memory that holds
 /// the tile row-major.
@@ -212,8 +209,9 @@ struct KeepPattern : OpConversionPattern<KeepOp> {
     SmallVector<Value> values = e.elements(adaptor.getTile());
     int64_t bytes = op.getPlace().getType().getShape().front() * kBytes;
     int64_t step = bytes / static_cast<int64_t>(values.size());
-    // What is loaded in front is asked for before this waits for its values.
-    emitAskFirst(e);
+    // What is loaded in front is asked for before this waits for its values;
+    // else LLVM moves loads to where their values are read.
+    e.ptx("", "~{memory}", {}, {});
     Value own = getOwnPlace(e, adaptor.getPlace());
     for (auto [i, value] : llvm::enumerate(values))
       e.storeShared(value, e.add(own, static_cast<int64_t>(i) * step));
@@ -238,19 +236,6 @@ struct KeptPattern : OpConversionPattern<KeptOp> {
     for (int64_t i = 0; i < count; ++i)
       values.push_back(e.loadShared(e.f32(), e.add(own, i * step)));
     rewriter.replaceOp(op, e.vectorOf(values));
-    return success();
-  }
-};
-
-struct AskFirstPattern : OpConversionPattern<AskFirstOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult
-  matchAndRewrite(AskFirstOp op, OpAdaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    emitAskFirst(e);
-    rewriter.eraseOp(op);
     return success();
   }
 };
@@ -281,7 +266,6 @@ template <typename OpT> struct ClusterPattern : OpConversionPattern<OpT> {
 void tile::populateSpreadRowsPatterns(LLVMTypeConverter &converter,
                                       RewritePatternSet &patterns) {
   patterns.add<PutRowsPattern, GetRowsPattern, MeetPattern, ConvRowPattern,
-               KeepPattern, KeptPattern, AskFirstPattern,
-               ClusterPattern<ClusterArriveOp>, ClusterPattern<ClusterWaitOp>>(
-      converter, patterns.getContext());
+               KeepPattern, KeptPattern, ClusterPattern<ClusterArriveOp>,
+               ClusterPattern<ClusterWaitOp>>(converter, patterns.getContext());
 }

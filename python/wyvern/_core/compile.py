@@ -260,7 +260,8 @@ def _pool(
         raise ValueError("serving: a step has no backward; leave it or training out")
     if divided and entry == "step":
         raise ValueError(
-            "serving: a step has one variant, decode; leave schedule, segment_tokens and variants out"
+            "serving: a step has variants of its own, for few sequences and for many; leave schedule, "
+            "segment_tokens and variants out"
         )
     if serving is not True and not isinstance(serving, Pool):
         raise TypeError(f"serving: expected True, False or a wyvern.Pool, found {serving!r}")

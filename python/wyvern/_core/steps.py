@@ -94,7 +94,7 @@ class Epilogue(NamedTuple):
         return self
 
 
-def with_seeds(program: Any, inputs: Mapping[str, Any], seeds: Any, writes: bool) -> Mapping[str, Any]:
+def with_seeds(program: Any, inputs: dict[str, Any], seeds: Any, writes: bool) -> dict[str, Any]:
     """Returns the inputs of a call with its seeds. Raises TypeError where a pool is written that is
     rounded by seeds, and there are none, or where there are some for another pool."""
     takes = "seeds" in program.inputs

@@ -1,24 +1,28 @@
 // RUN: wyvern-opt %s -delta-form-step=prologue=conv -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse | FileCheck %s
 
-// Rows, windows and filters lie an element a thread; what is shared is what products read. Rows and filters are loaded before the slot is waited for.
-// A step of one token has windows and filters in registers. A draft has them in shared memory, and convolves the rows of two tokens at once; a window
-// stays behind the last token. Two value heads of two blocks each read one window of a key head: they are a cluster, whose first block writes the next
-// one when all have used theirs. A block has the window of its own values alone.
+// Rows, windows and filters lie an element a thread; what is shared is what products read. Rows and filters are loaded before the slot is waited for,
+// those of a draft's first four tokens too, which are kept as they came. A step of one token has windows and filters in registers. A draft has them in
+// shared memory, and convolves the rows of four tokens at once, later of two; a window stays behind the last token. Two value heads of two blocks each
+// read one window of a key head: they are a cluster, whose first block writes the next one when all have used theirs. A block has the window of its
+// own values alone.
 
 // CHECK-LABEL: tile.kernel @delta_step_decode(
 // CHECK-SAME: grid 4 * sequences cluster 4 warps 4 min_blocks 4
-// CHECK-DAG: %[[rows:.*]] = tile.alloc : <2x324xf32>
-// CHECK-DAG: %[[place:.*]] = tile.alloc : <384xf32>
+// CHECK-DAG: %[[rows:.*]] = tile.alloc : <4x324xf32>
+// CHECK-DAG: tile.alloc : <384xf32>
 // CHECK-DAG: %[[c4:.*]] = arith.constant 4 : index
-// CHECK: %[[slot:.*]] = tile.load_index
+// CHECK: %[[slot:.*]] = tile.load_index {{.*}} {tile.asked_first}
 // CHECK: scf.if
 // CHECK-DAG: tile.load_spread {{.*}} -> tensor<128x4xbf16, #tile.spread<[piece 1 lanes 32 step 1 warps 4, _]>>
 // CHECK-DAG: tile.load_spread {{.*}} -> tensor<64x4xbf16, #tile.spread<[piece 1 lanes 32 step 1 warps 2, _]>>
-// CHECK-DAG: %[[q:.*]] = tile.load_spread {{.*}} -> tensor<1x128xbf16, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
-// CHECK: tile.ask_first
+// CHECK-DAG: tile.load_spread {{.*}} {tile.asked_first} : {{.*}} -> tensor<1x128xbf16, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+// CHECK: arith.cmpi ugt
+// CHECK: scf.if
+// CHECK-COUNT-16: tile.load_spread
+// CHECK-COUNT-16: tile.keep
 // CHECK: arith.cmpi sge, %[[slot]]
 // CHECK: scf.if
-// CHECK-DAG: %[[w:.*]] = tile.load_spread {{.*}} dims [1, 3] : {{.*}} -> tensor<3x128xbf16, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+// CHECK-DAG: tile.load_spread {{.*}} dims [1, 3] {tile.addressed_first} : {{.*}} -> tensor<3x128xbf16, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
 // CHECK: %[[S:.*]] = tile.load_spread {{.*}} -> tensor<64x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
 // CHECK: scf.if
 // CHECK-COUNT-3: tile.conv_row
@@ -36,18 +40,22 @@
 // CHECK: } else {
 // CHECK-COUNT-6: tile.keep
 // CHECK-NEXT: tile.cluster_arrive of_reads
-// CHECK: scf.for %[[t:.*]] = %c0 to %[[count:[^ ]+]] step
+// CHECK-COUNT-16: tile.kept
+// CHECK: %[[window:.*]] = tile.kept %{{.*}} : <384xf32>
+// CHECK: %{{.*}}, %[[next:.*]] = tile.conv_row %{{.*}} behind %[[window]] filter
+// CHECK: %[[counts:.*]] = arith.cmpi ugt, %[[count:[^ ]+]], %c0
+// CHECK: %[[behind:.*]] = arith.select %[[counts]], %[[next]], %[[window]]
+// CHECK: tile.conv_row %{{.*}} behind %[[behind]] filter
+// CHECK-COUNT-10: tile.conv_row
+// CHECK-COUNT-4: tile.put_rows
+// CHECK-NEXT: tile.meet
+// CHECK: scf.for %[[t:.*]] = %c0 to %[[count]] step
 // CHECK: scf.if
 // CHECK-COUNT-8: tile.load_spread
 // CHECK: tile.meet
-// CHECK: %[[window:.*]] = tile.kept %[[kept:.*]] : <384xf32>
-// CHECK: %{{.*}}, %[[next:.*]] = tile.conv_row %{{.*}} behind %[[window]] filter
-// CHECK: %[[counts:.*]] = arith.cmpi ult, %[[t]], %[[count]]
-// CHECK: %[[behind:.*]] = arith.select %[[counts]], %[[next]], %[[window]]
-// CHECK: tile.conv_row %{{.*}} behind %[[behind]] filter
-// CHECK-COUNT-4: tile.conv_row
+// CHECK-COUNT-6: tile.conv_row
 // CHECK-COUNT-2: tile.put_rows
-// CHECK: tile.meet
+// CHECK-NEXT: tile.meet
 // CHECK: tile.get_rows
 // CHECK: tile.cluster_wait
 func.func @delta(%q: tensor<?x?x1x128xbf16> {delta.name = "q"}, %k: tensor<?x?x1x128xbf16> {delta.name = "k"}, %v: tensor<?x?x2x128xbf16> {delta.name = "v"},

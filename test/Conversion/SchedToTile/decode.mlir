@@ -1,5 +1,7 @@
 // RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode=rows=0 -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=DRAFT
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode=few -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=FEW
+// RUN: wyvern-opt %s -delta-form-step -canonicalize -cse -sched-decode=rows=3 -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=ODD
 // RUN: wyvern-opt %s -delta-form-step=layout=kv -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=KV
 // RUN: wyvern-opt %s "-delta-form-step=layout=kv state-type=bf16" -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse -split-input-file | FileCheck %s --check-prefix=BF
 
@@ -13,7 +15,7 @@
 // CHECK-SAME: grid 4 * sequences warps 4 min_blocks 4
 // CHECK-SAME: "state", "state", "read_slots", "write_slots", "lengths", "cu_seqlens", "tokens", "sequences"
 // CHECK-DAG: %[[zeros:.*]] = arith.constant dense<0.000000e+00> : tensor<1x64xbf16, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
-// CHECK-DAG: %[[slot:.*]] = tile.load_index %{{.*}}[%[[n:.*]]] else %c-1 : <tensor<?xi32>, contiguous = true>
+// CHECK-DAG: %[[slot:.*]] = tile.load_index %{{.*}}[%[[n:.*]]] else %c-1 {tile.asked_first} : <tensor<?xi32>, contiguous = true>
 // CHECK-DAG: %[[write:.*]] = tile.load_index %{{.*}}[%[[n]]] else %c-1 : <tensor<?xi32>, optional = true, contiguous = true>
 // CHECK: %[[valid:.*]] = arith.cmpi sge, %[[slot]], %c0
 // CHECK: scf.if %[[valid]] {
@@ -29,22 +31,36 @@
 // CHECK: scf.for
 // CHECK-NEXT: tile.store_spread %[[zeros]]
 
-// A step of one token has each thread load its own rows. The rows of two tokens of a draft come through shared memory at once, behind the
-// last token its own again.
+// A step of one token has each thread load its own rows. The rows of a draft's first four tokens come through shared memory in front of the slot
+// and the state, behind the last token its own again; later those of two at once, of one where the place has an odd number. Only what the slot is multiplied with comes behind the branch.
 // DRAFT-LABEL: tile.kernel @delta_step_decode
-// DRAFT: %[[place:.*]] = tile.alloc : <2x324xf32>
-// DRAFT: %[[S:.*]] = tile.load_spread {{.*}} -> tensor<64x128xf32
-// DRAFT: %[[one:.*]] = arith.cmpi eq, %[[tokens:[^ ]+]], %c1
+// DRAFT: %[[place:.*]] = tile.alloc : <4x324xf32>
+// DRAFT: %[[slot:.*]] = tile.load_index %{{.*}} {tile.asked_first}
+// DRAFT: %[[isDraft:.*]] = arith.cmpi ugt, %[[tokens:[^ ]+]], %c1
+// DRAFT: scf.if %[[isDraft]]
+// DRAFT: %[[most:.*]] = arith.subi %[[tokens]], %c1
+// DRAFT-COUNT-8: tile.load_spread
+// DRAFT: arith.minui %[[most]], %c2
+// DRAFT-COUNT-8: tile.load_spread
+// DRAFT-NOT: tile.meet
+// DRAFT-COUNT-4: tile.put_rows
+// DRAFT-NEXT: tile.meet
+// DRAFT: %[[valid:.*]] = arith.cmpi sge, %[[slot]], %c0
+// DRAFT: scf.if %[[valid]]
+// DRAFT-NEXT: %[[S:.*]] = tile.load_spread {{.*}} dims [2, 3] {tile.addressed_first} : {{.*}} -> tensor<64x128xf32
+// DRAFT: %[[one:.*]] = arith.cmpi eq, %[[tokens]], %c1
 // DRAFT: %[[counts:.*]] = arith.cmpi eq, %[[count:[^ ]+]], %c1
 // DRAFT: %[[isStep:.*]] = arith.andi %[[one]], %[[counts]]
 // DRAFT: scf.if %[[isStep]]
 // DRAFT-NOT: scf.for
 // DRAFT: tile.load_spread {{.*}} -> tensor<1x128xbf16, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
-// DRAFT: tile.store_spread {{.*}} dims [2, 3]
+// DRAFT: tile.store_spread {{.*}} dims [2, 3] : tensor
 // DRAFT: } else {
 // DRAFT: scf.for %[[t:.*]] = %c0 to %[[count]] step %c1 iter_args(%{{.*}} = %[[S]])
-// DRAFT: %[[entry:.*]] = arith.remui %[[t]], %c2
-// DRAFT: %[[isFirst:.*]] = arith.cmpi eq, %[[entry]], %c0
+// DRAFT: %[[odd:.*]] = arith.remui %[[t]], %c2
+// DRAFT: %[[begins:.*]] = arith.cmpi eq, %[[odd]], %c0
+// DRAFT: %[[isLater:.*]] = arith.cmpi uge, %[[t]], %c4
+// DRAFT: %[[isFirst:.*]] = arith.andi %[[begins]], %[[isLater]]
 // DRAFT: scf.if %[[isFirst]]
 // DRAFT: %[[last:.*]] = arith.subi %[[count]], %c1
 // DRAFT: arith.minui %[[t]], %[[last]]
@@ -52,9 +68,31 @@
 // DRAFT: tile.meet
 // DRAFT-COUNT-2: tile.put_rows
 // DRAFT: tile.meet
-// DRAFT: %[[rows:.*]]:4 = tile.get_rows at %[[entry]] in %[[place]] : <2x324xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+// DRAFT: %[[entry:.*]] = arith.remui %[[t]], %c4
+// DRAFT: %[[rows:.*]]:4 = tile.get_rows at %[[entry]] in %[[place]] : <4x324xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
 // DRAFT: tile.contract
 // DRAFT: tile.store_spread {{.*}} dims [2, 3]
+
+// ODD-LABEL: tile.kernel @delta_step_decode
+// ODD: tile.alloc : <3x324xf32>
+// ODD: scf.for %[[t:.*]] = %c0 to
+// ODD-NEXT: %[[isLater:.*]] = arith.cmpi uge, %[[t]], %c3
+// ODD-NEXT: scf.if %[[isLater]]
+// ODD-COUNT-4: tile.load_spread
+// ODD: tile.meet
+// ODD-COUNT-1: tile.put_rows
+// ODD-NEXT: tile.meet
+
+// A kernel for few sequences has half of the elements a thread, and addresses of what it stores in front as well.
+// FEW-LABEL: tile.kernel @delta_step_decode
+// FEW-SAME: grid 8 * sequences warps 4
+// FEW: scf.if %{{.*}} {
+// FEW: tile.load_spread {{.*}} {tile.addressed_first} : {{.*}} -> tensor<32x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
+// FEW: tile.store_spread {{.*}} dims [1, 3] {tile.addressed_first}
+// FEW: tile.store_spread {{.*}} dims [2, 3] {tile.addressed_first}
+// FEW: } else {
+// FEW: scf.for
+// FEW: tile.store_spread {{.*}} dims [2, 3] :
 
 // What is summed over lies across lanes, whose pieces are of the other dimension.
 // KV: tile.load_spread {{.*}} -> tensor<128x64xf32, #tile.spread<[piece 1 lanes 8 step 4 warps 1, piece 4 lanes 4 step 1 warps 4]>>

@@ -128,3 +128,27 @@ tile.kernel @together(%x: !tile.global<tensor<?xf32>>) grid 2 * sequences cluste
   %b = tile.kept %place : !tile.smem<128xf32> -> tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>
   tile.store_spread %b to %x[%c0] dims [0] : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?xf32>>
 }
+
+// What is asked for where it stands is volatile: LLVM and ptxas move it nowhere. What is addressed first has its slot's product alone behind the branch.
+
+// CHECK-LABEL: gpu.module @first
+// CHECK: llvm.load volatile %{{.*}} : !llvm.ptr<1> -> i32
+// CHECK: %[[early:.*]] = llvm.inline_asm has_side_effects {{.*}}"mov.b64 $0, $1;", "=l,l" %{{.*}} : (!llvm.ptr<1>) -> !llvm.ptr<1>
+// CHECK: scf.if
+// CHECK-COUNT-1: llvm.mul
+// CHECK-NEXT: llvm.getelementptr %[[early]]
+// CHECK-NOT: llvm.mul
+// CHECK: llvm.load volatile %{{.*}} : !llvm.ptr<1> -> vector<4xi32>
+tile.kernel @first(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>, %o: !tile.global<tensor<?x32x128xf32>, contiguous = true>,
+                   %read: !tile.global<tensor<?xi32>>)
+    grid 1 * sequences warps 4 min_blocks 1 operands ["pool", "o", "read"] {
+  %c0 = arith.constant 0 : index
+  %slot = tile.load_index %read[%c0] else %c0 {tile.asked_first} : !tile.global<tensor<?xi32>>
+  %valid = arith.cmpi sge, %slot, %c0 : index
+  scf.if %valid {
+    %s = tile.load_spread %pool[%slot, %c0, %c0] dims [1, 2] {tile.addressed_first, tile.asked_first} : !tile.global<tensor<?x32x128xf32>, contiguous = true>
+        -> tensor<4x128xf32, #tile.spread<[piece 1 lanes 1 step 1 warps 4, piece 4 lanes 32 step 1 warps 1]>>
+    tile.store_spread %s to %o[%c0, %c0, %c0] dims [1, 2]
+        : tensor<4x128xf32, #tile.spread<[piece 1 lanes 1 step 1 warps 4, piece 4 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?x32x128xf32>, contiguous = true>
+  }
+}

@@ -5,7 +5,7 @@
 
 // CHECK: sched.kernel "delta_step_decode" grid(heads = 4, split = 2, over = sequences) chunk = 1 compute = f32 min_blocks 4
 // CHECK-SAME: %[[window:[^ ]*]] = %{{[^ ]*}}[slot, _, head, _] : tensor<?x3x2x128xbf16>
-// CHECK: sched.role "step" warps 4 on_cores share_rows 2 {
+// CHECK: sched.role "step" warps 4 on_cores share_rows 4 {
 // CHECK: sched.load %[[window]] : <tensor<?x3x2x128xbf16>> -> tensor<3x128xf32>
 // CHECK: delta.conv_row
 // BACK: delta.chunk_scan forward chunk = 1

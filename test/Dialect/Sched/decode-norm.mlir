@@ -6,7 +6,7 @@
 
 // CHECK-LABEL: func.func @delta_step
 // CHECK: sched.kernel "delta_step_decode" grid(heads = 2, split = 2, over = sequences) chunk = 1 compute = f32 min_blocks 3
-// CHECK: sched.role "step" warps 4 on_cores share_rows 2
+// CHECK: sched.role "step" warps 4 on_cores share_rows 4
 
 // TILE: tile.kernel @delta_step_decode
 // TILE-SAME: grid 4 * sequences cluster 2 warps 4 min_blocks 3

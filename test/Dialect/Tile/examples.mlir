@@ -594,8 +594,6 @@ tile.kernel @rows() grid 2 * sequences cluster 2 warps 4 min_blocks 1 operands [
   tile.keep %x in %own : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.smem<128xf32>
   // CHECK: tile.kept %{{.*}} : <128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
   %kept = tile.kept %own : !tile.smem<128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
-  // CHECK: tile.ask_first
-  tile.ask_first
   // CHECK: tile.cluster_arrive
   // CHECK-NOT: of_reads
   tile.cluster_arrive

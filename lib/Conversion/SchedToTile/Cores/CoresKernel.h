@@ -29,11 +29,10 @@ public:
   LogicalResult lower();
 
 private:
-  tile::KernelOp createShell();
-  void addArguments(tile::KernelOp shell);
-  /// A tensor of the kernel as an argument of `shell`.
-  Value addGlobal(tile::KernelOp shell, Value tensor, Value named,
-                  bool optional, bool contiguous);
+  void createShell();
+  void addArguments();
+  /// A tensor of the kernel as an argument of the shell.
+  Value addGlobal(Value tensor, Value named, bool optional, bool contiguous);
   bool isContiguous(BlockArgument arg);
   void locate();
   Value loadEntry(Value vector, Value absent);
@@ -42,24 +41,39 @@ private:
   FailureOr<Value> lowerTokens(Value state, Value tokens, bool loadsRows,
                                function_ref<void(CoresRegion &, Value)> bring);
   FailureOr<Value> lowerAlone(Value state);
-  LogicalResult lowerShared(Value state, int64_t rows);
-  FailureOr<Value> lowerOne(Value state, Value place);
-  FailureOr<Value> lowerGroups(Value state, int64_t rows, Value place);
+  LogicalResult lowerShared(Value state);
+  FailureOr<Value> lowerOne(Value state);
+  FailureOr<Value> lowerDraft(Value state);
   LogicalResult lowerToken(CoresRegion &region, Value token, bool loadsRows);
   /// True for rows that a block's threads share also in a call of one token.
   bool isBlockwise();
+  bool hasConvolutions() {
+    return !role.getEachChunk().getBlock().getOps<delta::ConvRowOp>().empty();
+  }
   void loadAhead(Value token, SmallVectorImpl<Value> &rows);
   bool isOfToken(sched::LoadOp op);
+  bool hasFewElements();
+  void loadInFront();
   void loadShared();
+  void loadFirst();
   Value loadInits();
-  void keep(Value tile, Value held);
-  Value getKept(Value tile);
+  Value keep(Value held);
+  Value getKept(Value tile, Value own);
   void keepAll();
   SmallVector<Value> getRowTiles();
+  Value createAlloc(ArrayRef<int64_t> shape);
   Value createPlace(int64_t tokens);
-  void takeRows(CoresRegion &region, Value entry, Value place);
-  void bringRows(Value from, int64_t tokens, Value place);
-  void bringFirst(Value place);
+  void takeRows(CoresRegion &region, Value entry);
+  SmallVector<SmallVector<Value>> loadRows(Value from, Value end,
+                                           int64_t tokens);
+  void bringRows(MutableArrayRef<SmallVector<Value>> rows, Value from);
+  void bringFirstRows();
+  /// Returns the entry of a place of rows that a token has.
+  Value getEntry(Value token) {
+    return arith::RemUIOp::create(
+        builder, loc, token, index(static_cast<int64_t>(*role.getShareRows())));
+  }
+  void bringFirst();
   void convolveRows(delta::ConvRowOp op, Value first,
                     MutableArrayRef<Value> rows);
   bool isReadByOthers(sched::StoreOp op);
@@ -68,6 +82,10 @@ private:
   void storeFinals(Value state);
   void zeroRows(Value from);
 
+  /// Says something of the load that `value` is.
+  void setHint(Value value, StringRef hint) {
+    value.getDefiningOp()->setAttr(hint, builder.getUnitAttr());
+  }
   Value loadHeld(sched::LoadOp op, RankedTensorType type, const Chunk &at);
   /// A tile in the type that the region computes in.
   Value widen(Value held);
@@ -95,16 +113,21 @@ private:
   sched::RoleOp role;
   const TensorNames &names;
   const SpreadPlan &plan;
+  tile::KernelOp shell; ///< what is made
   DenseMap<Value, Value> arguments;
   SmallVector<Attribute> operandNames;
   LaunchArguments launch;
   Value readSlots, writeSlots, lengths, seeds;
   std::optional<BlockLocation> location;
   Value slot, writeSlot, count; ///< of the block's sequence
+  Value place;                  ///< of rows that are shared
   /// With rows that are shared: loads of a token's, and what all tokens have.
   SmallVector<sched::LoadOp> ahead;
   DenseMap<Value, Value> fixed;
+  bool isAddressedFirst = false; ///< what is stored
   SmallVector<Value> first; ///< rows of the first token, as they are loaded
+  /// Where threads keep the rows of a draft's first tokens.
+  SmallVector<SmallVector<Value>> keptRows;
   /// The windows that the sequence starts from, and in a call of one token
   /// those that it ends in.
   DenseMap<Value, Value> windows, lastWindows;

@@ -21,6 +21,8 @@
 
 #include "CoresKernel.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -32,14 +34,13 @@ using namespace mlir::wyvern::delta;
 // The kernel
 //===----------------------------------------------------------------------===//
 
-tile::KernelOp CoresKernel::createShell() {
-  auto shell = tile::KernelOp::create(
+void CoresKernel::createShell() {
+  shell = tile::KernelOp::create(
       builder, loc, kernel.getKernelName(),
       kernel.getHeads() * kernel.getSplit(), "sequences", /*grid_chunks=*/1,
       role.getWarps(), kernel.getMinBlocks(), builder.getArrayAttr({}),
       IntegerAttr(), plan.getCluster());
   builder.createBlock(&shell.getBody());
-  return shell;
 }
 
 /// True if the tensor's last dimension must have no gaps: tiles of `arg` have
@@ -66,8 +67,8 @@ bool CoresKernel::isContiguous(BlockArgument arg) {
   });
 }
 
-Value CoresKernel::addGlobal(tile::KernelOp shell, Value tensor, Value named,
-                             bool optional, bool contiguous) {
+Value CoresKernel::addGlobal(Value tensor, Value named, bool optional,
+                             bool contiguous) {
   operandNames.push_back(builder.getStringAttr(names.get(named)));
   return shell.getBody().front().addArgument(
       tile::GlobalType::get(builder.getContext(),
@@ -76,11 +77,11 @@ Value CoresKernel::addGlobal(tile::KernelOp shell, Value tensor, Value named,
       loc);
 }
 
-void CoresKernel::addArguments(tile::KernelOp shell) {
+void CoresKernel::addArguments() {
   auto addAll = [&](ValueRange tensors, Block::BlockArgListType args) {
     for (auto [tensor, arg] : llvm::zip_equal(tensors, args))
-      arguments[arg] = addGlobal(shell, tensor, tensor, /*optional=*/false,
-                                 isContiguous(arg));
+      arguments[arg] =
+          addGlobal(tensor, tensor, /*optional=*/false, isContiguous(arg));
   };
   addAll(kernel.getIns(), kernel.getInArgs());
   addAll(kernel.getOuts(), kernel.getOutArgs());
@@ -89,10 +90,9 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
        llvm::zip_equal(kernel.getFinals(), kernel.getFinalArgs()))
     if (!final.use_empty())
       arguments[arg] =
-          addGlobal(shell, final, final, /*optional=*/false, isContiguous(arg));
+          addGlobal(final, final, /*optional=*/false, isContiguous(arg));
   auto addIndices = [&](Value vector, bool optional) {
-    return vector ? addGlobal(shell, vector, vector, optional,
-                              /*contiguous=*/true)
+    return vector ? addGlobal(vector, vector, optional, /*contiguous=*/true)
                   : Value();
   };
   readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
@@ -110,9 +110,7 @@ void CoresKernel::addArguments(tile::KernelOp shell) {
 }
 
 bool CoresKernel::isBlockwise() {
-  return role.getShareRows() &&
-         (plan.isSummed() ||
-          !role.getEachChunk().getBlock().getOps<ConvRowOp>().empty());
+  return role.getShareRows() && (plan.isSummed() || hasConvolutions());
 }
 
 /// Loads what a vector has for the block's sequence.
@@ -133,6 +131,8 @@ void CoresKernel::locate() {
   location->splitStart =
       arith::MulIOp::create(builder, loc, part, index(plan.getPart()));
   slot = loadEntry(readSlots, index(-1));
+  // Everything waits for it.
+  setHint(slot, tile::kAskedFirstAttr);
   writeSlot = loadEntry(writeSlots, index(-1));
   count = launch.tokens;
   if (lengths) {
@@ -142,19 +142,47 @@ void CoresKernel::locate() {
   }
 }
 
+/// True if the kernel is for few sequences: what a thread waits for counts, and
+/// there are registers for it.
+bool CoresKernel::hasFewElements() {
+  constexpr int64_t kFewElements = 32;
+  auto type = plan.getType(role.getEachChunk().getCarryArgs().front());
+  return ShapedType::getNumElements(tile::getSpread(type).getThreadShape(
+             type.getShape())) <= kFewElements;
+}
+
+/// Loads what no slot is needed for while those are waited for, and goes on
+/// where there are tokens. The rows of a draft's first tokens are in shared
+/// memory before its state, and those of other blocks, are asked for.
+void CoresKernel::loadInFront() {
+  Value hasTokens = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ne, launch.tokens, index(0));
+  auto ifOp = scf::IfOp::create(builder, loc, hasTokens, /*withElse=*/false);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  loadShared();
+  if (isBlockwise())
+    loadFirst();
+  Value isDraft = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
+                                        launch.tokens, index(1));
+  auto ifDraft = scf::IfOp::create(builder, loc, isDraft, /*withElse=*/false);
+  {
+    OpBuilder::InsertionGuard inside(builder);
+    builder.setInsertionPointToStart(ifDraft.thenBlock());
+    bringFirstRows();
+  }
+}
+
 LogicalResult CoresKernel::lower() {
   OpBuilder::InsertionGuard guard(builder);
-  addArguments(createShell());
+  createShell();
+  addArguments();
   locate();
-  if (isBlockwise()) {
-    // What no slot is needed for is loaded while those are waited for.
-    Value hasTokens = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::ne, launch.tokens, index(0));
-    auto ifOp = scf::IfOp::create(builder, loc, hasTokens, /*withElse=*/false);
-    builder.setInsertionPointToStart(ifOp.thenBlock());
-    loadShared();
-    loadAhead(index(0), first);
-    tile::AskFirstOp::create(builder, loc);
+  for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>())
+    if (isOfToken(op))
+      ahead.push_back(op);
+  if (auto rows = role.getShareRows()) {
+    place = createPlace(static_cast<int64_t>(*rows));
+    loadInFront();
   }
   Value valid = isValid(slot);
   auto ifOp = scf::IfOp::create(builder, loc, valid, /*withElse=*/false);

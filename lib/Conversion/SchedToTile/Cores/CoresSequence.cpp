@@ -58,8 +58,10 @@ void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at,
                                  coords, dims);
   else if (held != type)
     tile = arith::TruncFOp::create(builder, loc, held, tile);
-  tile::StoreSpreadOp::create(builder, loc, tile, arguments.lookup(target),
-                              coords, dims);
+  auto storeOp = tile::StoreSpreadOp::create(
+      builder, loc, tile, arguments.lookup(target), coords, dims);
+  if (isAddressedFirst)
+    storeOp->setAttr(tile::kAddressedFirstAttr, builder.getUnitAttr());
 }
 
 //===----------------------------------------------------------------------===//
@@ -72,15 +74,18 @@ bool CoresKernel::isOfToken(sched::LoadOp op) {
       .has(DimKind::time);
 }
 
-/// Notes what each token has of its own. What all have is loaded once, unless
-/// it is a row of the keys, which would be in the registers of all tokens, and
-/// does not come in front of the slot.
+/// Loads what all tokens have once, unless it is a row of the keys, which would
+/// be in the registers of all tokens. Filters come from the first level of
+/// caches where sequences are many, which volatile loads pass by.
 void CoresKernel::loadShared() {
-  for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>())
-    if (isOfToken(op))
-      ahead.push_back(op);
-    else if (isBlockwise() || getTileRank(op.getTile()) == 0)
-      fixed[op.getTile()] = load(op, Chunk());
+  for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>()) {
+    if (isOfToken(op) || (!isBlockwise() && getTileRank(op.getTile()) != 0))
+      continue;
+    Value held = loadHeld(op, plan.getHeldType(op.getTile()), Chunk());
+    if (hasFewElements())
+      setHint(held, tile::kAskedFirstAttr);
+    fixed[op.getTile()] = widen(held);
+  }
 }
 
 /// Loads the rows of `token`, and of as many numbers as it has.
@@ -119,7 +124,8 @@ static ConvRowOp getConvolution(sched::LoadOp op) {
 /// token.
 void CoresKernel::convolveRows(ConvRowOp op, Value first,
                                MutableArrayRef<Value> rows) {
-  Value window = getKept(op.getWindow()), filter = getKept(op.getFilter());
+  Value window = getKept(op.getWindow(), places.lookup(op.getWindow()));
+  Value filter = getKept(op.getFilter(), places.lookup(op.getFilter()));
   for (auto [i, row] : llvm::enumerate(rows)) {
     auto conv = tile::ConvRowOp::create(builder, loc, row, window, filter);
     Value token = arith::AddIOp::create(builder, loc, first,
@@ -134,12 +140,8 @@ void CoresKernel::convolveRows(ConvRowOp op, Value first,
 }
 
 /// Returns a place in shared memory.
-static Value createAlloc(OpBuilder &builder, Location loc,
-                         ArrayRef<int64_t> shape) {
+Value CoresKernel::createAlloc(ArrayRef<int64_t> shape) {
   OpBuilder::InsertionGuard guard(builder);
-  auto shell = builder.getInsertionBlock()
-                   ->getParentOp()
-                   ->getParentOfType<tile::KernelOp>();
   builder.setInsertionPointToStart(&shell.getBody().front());
   auto type =
       tile::SmemType::get(builder.getContext(), shape, builder.getF32Type());
@@ -147,22 +149,21 @@ static Value createAlloc(OpBuilder &builder, Location loc,
                                /*offset=*/IntegerAttr());
 }
 
-/// Keeps what threads have of `tile` out of their registers: filters and
-/// windows would take as many as a token's rows.
-void CoresKernel::keep(Value tile, Value held) {
+/// Keeps what threads have of a tile out of their registers: filters and
+/// windows would take as many as a token's rows. Returns the place.
+Value CoresKernel::keep(Value held) {
   auto type = cast<RankedTensorType>(held.getType());
   int64_t elements = ShapedType::getNumElements(
       tile::getSpread(type).getThreadShape(type.getShape()));
   constexpr int64_t kWarpThreads = 32;
-  places[tile] = createAlloc(
-      builder, loc,
+  Value own = createAlloc(
       {elements * kWarpThreads * static_cast<int64_t>(role.getWarps())});
-  tile::KeepOp::create(builder, loc, held, places[tile]);
+  tile::KeepOp::create(builder, loc, held, own);
+  return own;
 }
 
-Value CoresKernel::getKept(Value tile) {
-  return tile::KeptOp::create(builder, loc, plan.getHeldType(tile),
-                              places.lookup(tile));
+Value CoresKernel::getKept(Value tile, Value own) {
+  return tile::KeptOp::create(builder, loc, plan.getHeldType(tile), own);
 }
 
 /// Returns the tiles that a token's operations read of what is loaded for it.
@@ -177,11 +178,11 @@ SmallVector<Value> CoresKernel::getRowTiles() {
 Value CoresKernel::createPlace(int64_t tokens) {
   SmallVector<Type> types = llvm::map_to_vector(
       getRowTiles(), [&](Value tile) -> Type { return plan.getType(tile); });
-  return createAlloc(builder, loc, {tokens, tile::getRowsElements(types)});
+  return createAlloc({tokens, tile::getRowsElements(types)});
 }
 
 /// Says what the rows of an entry of `place` have become.
-void CoresKernel::takeRows(CoresRegion &region, Value entry, Value place) {
+void CoresKernel::takeRows(CoresRegion &region, Value entry) {
   SmallVector<Value> tiles = getRowTiles();
   SmallVector<Type> types = llvm::map_to_vector(
       tiles, [&](Value tile) -> Type { return plan.getType(tile); });
@@ -190,36 +191,72 @@ void CoresKernel::takeRows(CoresRegion &region, Value entry, Value place) {
     region.set(tile, row);
 }
 
-/// Brings the rows of `tokens` tokens from `from` on into `place`; behind the
-/// last token its own once more. All are asked for before one is waited for.
-void CoresKernel::bringRows(Value from, int64_t tokens, Value place) {
-  Value last = arith::SubIOp::create(builder, loc, count, index(1));
+/// Loads the rows of `tokens` tokens from `from` on, which are addressed where
+/// this stands; where there are no more, those of the last token in front of
+/// `end` once more. All are asked for before one is waited for.
+SmallVector<SmallVector<Value>> CoresKernel::loadRows(Value from, Value end,
+                                                      int64_t tokens) {
+  Value last = arith::SubIOp::create(builder, loc, end, index(1));
   SmallVector<SmallVector<Value>> rows(tokens); // of each token
   for (int64_t i = 0; i < tokens; ++i) {
     Value token = arith::AddIOp::create(builder, loc, from, index(i));
     loadAhead(arith::MinUIOp::create(builder, loc, token, last), rows[i]);
     for (Value row : rows[i])
-      row.getDefiningOp()->setAttr(tile::kAddressedAgainAttr,
-                                   builder.getUnitAttr());
+      setHint(row, tile::kAddressedAgainAttr);
   }
-  // What other threads still read of the tokens before.
-  tile::MeetOp::create(builder, loc);
-  for (size_t n = 0; n < ahead.size(); ++n) {
-    SmallVector<Value> wide = llvm::map_to_vector(
-        rows, [&](ArrayRef<Value> token) { return widen(token[n]); });
-    if (ConvRowOp conv = getConvolution(ahead[n]))
-      convolveRows(conv, from, wide);
-    for (auto [token, row] : llvm::zip_equal(rows, wide))
-      token[n] = row;
-  }
-  for (int64_t i = 0; i < tokens; ++i)
-    tile::PutRowsOp::create(builder, loc, rows[i], index(i), place);
-  tile::MeetOp::create(builder, loc);
+  for (SmallVector<Value> &token : rows)
+    for (Value &row : token)
+      row = widen(row);
+  return rows;
 }
 
-/// Brings the rows of the first token, which are loaded, into `place`: with
+/// Brings the rows of tokens from `from` on to their entries of the place.
+void CoresKernel::bringRows(MutableArrayRef<SmallVector<Value>> rows,
+                            Value from) {
+  for (size_t n = 0; n < ahead.size(); ++n) {
+    ConvRowOp conv = getConvolution(ahead[n]);
+    if (!conv)
+      continue;
+    SmallVector<Value> column = llvm::map_to_vector(
+        rows, [&](ArrayRef<Value> token) { return token[n]; });
+    convolveRows(conv, from, column);
+    for (auto [token, row] : llvm::zip_equal(rows, column))
+      token[n] = row;
+  }
+  for (auto [i, token] : llvm::enumerate(rows)) {
+    Value number = arith::AddIOp::create(builder, loc, from,
+                                         index(static_cast<int64_t>(i)));
+    tile::PutRowsOp::create(builder, loc, token, getEntry(number), place);
+  }
+}
+
+/// Brings the rows of a draft's first tokens, in front of its state: to their
+/// place, or if they are to be convolved out of the registers.
+void CoresKernel::bringFirstRows() {
+  auto tokens = static_cast<int64_t>(*role.getShareRows());
+  SmallVector<SmallVector<Value>> rows =
+      loadRows(index(0), launch.tokens, tokens);
+  if (!hasConvolutions()) {
+    bringRows(rows, index(0));
+    tile::MeetOp::create(builder, loc);
+    return;
+  }
+  for (SmallVector<Value> &token : rows)
+    for (Value &row : token)
+      row = keep(row);
+  keptRows = std::move(rows);
+}
+
+/// Loads the rows of the first token.
+void CoresKernel::loadFirst() {
+  loadAhead(index(0), first);
+  for (Value row : first)
+    setHint(row, tile::kAskedFirstAttr);
+}
+
+/// Brings the rows of the first token, which are loaded, to their place: with
 /// filters and windows that are in registers.
-void CoresKernel::bringFirst(Value place) {
+void CoresKernel::bringFirst() {
   SmallVector<Value> rows;
   for (auto [op, held] : llvm::zip_equal(ahead, first)) {
     rows.push_back(widen(held));
@@ -228,7 +265,7 @@ void CoresKernel::bringFirst(Value place) {
       continue;
     Value window = convolution.getWindow();
     auto conv = tile::ConvRowOp::create(builder, loc, rows.back(),
-                                        windows.lookup(window),
+                                        widen(windows.lookup(window)),
                                         fixed.lookup(convolution.getFilter()));
     lastWindows[window] = conv.getNext();
     rows.back() = createSilu(builder, loc, conv.getY());
@@ -267,16 +304,19 @@ LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
   return success();
 }
 
-/// Loads what the sequence starts from, and returns its state, which is waited
-/// for last.
+/// Loads what the sequence starts from, as it lies in memory, and returns its
+/// state, which is waited for last.
 Value CoresKernel::loadInits() {
   Chunk start;
   start.row = index(0);
   start.slot = slot;
   sched::EachChunkOp loop = role.getEachChunk();
   SmallVector<Value> loaded(loop.getInits().size());
-  for (unsigned i = loaded.size(); i-- > 0;)
-    loaded[i] = load(loop.getInits()[i].getDefiningOp<sched::LoadOp>(), start);
+  for (unsigned i = loaded.size(); i-- > 0;) {
+    auto op = loop.getInits()[i].getDefiningOp<sched::LoadOp>();
+    loaded[i] = loadHeld(op, plan.getHeldType(op.getTile()), start);
+    setHint(loaded[i], tile::kAddressedFirstAttr);
+  }
   for (auto [window, held] :
        llvm::drop_begin(llvm::zip_equal(loop.getCarryArgs(), loaded)))
     windows[window] = held;
@@ -287,9 +327,9 @@ Value CoresKernel::loadInits() {
 void CoresKernel::keepAll() {
   sched::EachChunkOp loop = role.getEachChunk();
   for (auto conv : loop.getBlock().getOps<ConvRowOp>())
-    keep(conv.getFilter(), fixed.lookup(conv.getFilter()));
+    places[conv.getFilter()] = keep(fixed.lookup(conv.getFilter()));
   for (Value window : loop.getCarryArgs().drop_front())
-    keep(window, windows.lookup(window));
+    places[window] = keep(widen(windows.lookup(window)));
 }
 
 /// Goes through the first `tokens` tokens from `state` on; `bring` sees to it
@@ -318,63 +358,83 @@ FailureOr<Value> CoresKernel::lowerAlone(Value state) {
                      [](CoresRegion &, Value) {});
 }
 
-/// Rows of `rows` tokens are brought into `place` at once.
-FailureOr<Value> CoresKernel::lowerGroups(Value state, int64_t rows,
-                                          Value place) {
+/// Goes through a draft. The rows of its first tokens are there, or kept as
+/// they came; of what follows those of two are brought at once, beside the
+/// state.
+FailureOr<Value> CoresKernel::lowerDraft(Value state) {
+  if (!keptRows.empty()) {
+    for (SmallVector<Value> &token : keptRows)
+      for (auto [op, row] : llvm::zip_equal(ahead, token))
+        row = getKept(op.getTile(), row);
+    bringRows(keptRows, index(0));
+    tile::MeetOp::create(builder, loc);
+  }
+  auto entries = static_cast<int64_t>(*role.getShareRows());
+  int64_t more = entries % 2 == 0 ? 2 : 1;
+  auto compare = [&](arith::CmpIPredicate predicate, Value value,
+                     int64_t with) -> Value {
+    return arith::CmpIOp::create(builder, loc, predicate, value, index(with));
+  };
   auto bring = [&](CoresRegion &region, Value token) {
-    Value entry = arith::RemUIOp::create(builder, loc, token, index(rows));
-    Value isFirst = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::eq, entry, index(0));
-    auto ifFirst = scf::IfOp::create(builder, loc, isFirst, /*withElse=*/false);
+    Value rest = arith::RemUIOp::create(builder, loc, token, index(more));
+    Value isLater = arith::AndIOp::create(
+        builder, loc, compare(arith::CmpIPredicate::eq, rest, 0),
+        compare(arith::CmpIPredicate::uge, token, entries));
+    auto ifLater = scf::IfOp::create(builder, loc, isLater, /*withElse=*/false);
     {
       OpBuilder::InsertionGuard inside(builder);
-      builder.setInsertionPointToStart(ifFirst.thenBlock());
-      bringRows(token, rows, place);
+      builder.setInsertionPointToStart(ifLater.thenBlock());
+      SmallVector<SmallVector<Value>> rows = loadRows(token, count, more);
+      // Others still read those of the tokens before.
+      tile::MeetOp::create(builder, loc);
+      bringRows(rows, token);
+      tile::MeetOp::create(builder, loc);
     }
-    takeRows(region, entry, place);
+    takeRows(region, getEntry(token));
   };
   return lowerTokens(state, count, /*loadsRows=*/false, bring);
 }
 
 /// The one token of a call: without a loop, which would have addresses in
 /// registers. Returns the state behind it.
-FailureOr<Value> CoresKernel::lowerOne(Value state, Value place) {
+FailureOr<Value> CoresKernel::lowerOne(Value state) {
   CoresRegion region(builder, plan);
   sched::EachChunkOp loop = role.getEachChunk();
   region.set(loop.getCarryArgs().front(), state);
   if (isBlockwise()) {
-    bringFirst(place);
+    bringFirst();
     arriveAsReader();
-    takeRows(region, index(0), place);
+    takeRows(region, index(0));
   }
   if (failed(lowerToken(region, index(0), /*loadsRows=*/!isBlockwise())))
     return failure();
   return region.get(loop.getYield().getCarries().front());
 }
 
-/// A draft waits for rows once a group. A call of one token has nothing to wait
-/// for but its state: each thread loads its own rows beside that, or a block
-/// its windows, which then are in registers.
-LogicalResult CoresKernel::lowerShared(Value state, int64_t rows) {
+/// A call of one token has nothing to wait for but its state: each thread loads
+/// its own rows beside that, or a block its windows, which then are in
+/// registers.
+LogicalResult CoresKernel::lowerShared(Value state) {
   auto isOne = [&](Value tokens) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, tokens,
                                  index(1));
   };
-  Value place = createPlace(rows);
   Value isStep =
       arith::AndIOp::create(builder, loc, isOne(launch.tokens), isOne(count));
   auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  FailureOr<Value> last = lowerOne(state, place);
+  isAddressedFirst = hasFewElements();
+  FailureOr<Value> last = lowerOne(widen(state));
   if (failed(last))
     return failure();
   storeFinals(*last);
+  isAddressedFirst = false;
   lastWindows.clear();
   builder.setInsertionPointToStart(ifOp.elseBlock());
   keepAll();
   arriveAsReader();
-  last = lowerGroups(state, rows, place);
+  last = lowerDraft(widen(state));
   if (failed(last))
     return failure();
   // Asked for again, and not held all the while: registers are short here.
@@ -389,13 +449,10 @@ LogicalResult CoresKernel::lowerSequence() {
     if (!init.getDefiningOp<sched::LoadOp>())
       return role.emitOpError() << "carries something that it does not load; "
                                    "a state lies in a pool";
-  auto rows = static_cast<int64_t>(role.getShareRows().value_or(0));
-  if (rows > 0 && !isBlockwise())
-    loadShared();
   Value state = loadInits();
-  if (rows > 0)
-    return lowerShared(state, rows);
-  FailureOr<Value> last = lowerAlone(state);
+  if (role.getShareRows())
+    return lowerShared(state);
+  FailureOr<Value> last = lowerAlone(widen(state));
   if (failed(last))
     return failure();
   storeFinals(*last);
@@ -432,7 +489,7 @@ void CoresKernel::storeFinals(Value state) {
     if (i == 0)
       return state;
     Value window = loop.getCarryArgs()[i], last = lastWindows.lookup(window);
-    return last ? last : getKept(window);
+    return last ? last : getKept(window, places.lookup(window));
   };
   Chunk end;
   end.row = index(0);

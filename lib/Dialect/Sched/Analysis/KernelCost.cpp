@@ -232,7 +232,35 @@ static bool waitsForLoads(ChannelOp channel) {
   });
 }
 
+/// Returns what a step of a kernel on the cores takes: blocks wait for their
+/// part of the state, which is read and written once, and share the memory.
+/// Alone, a block takes the longer the more accesses a thread has, one behind
+/// another.
+static KernelCost estimateOnCores(KernelOp kernel) {
+  constexpr int64_t kAccessBytes = 16, kAccessCycles = 10;
+  int64_t states = 0, rows = 0;
+  for (BlockArgument init : kernel.getInitArgs())
+    states += 2 * countBytes(kernel, init);
+  // What the blocks of a head share, each loads for itself.
+  for (BlockArgument in : kernel.getInArgs())
+    rows +=
+        kernel.getTileType(in).getNumElements() *
+        cast<GlobalType>(in.getType()).getTensor().getElementTypeBitWidth() / 8;
+  int64_t bytes = states + rows;
+  tile::TargetInfo target = tile::getTarget(kernel);
+  auto warps = static_cast<int64_t>((*kernel.getRoles().begin()).getWarps());
+  KernelCost cost;
+  cost.blockCycles =
+      states * kAccessCycles / (warps * kWarpThreads * kAccessBytes);
+  cost.stepBytes = bytes;
+  cost.stepWork = bytes * target.sms / target.memoryBytesPerCycle;
+  cost.stepCycles = cost.stepWork;
+  return cost;
+}
+
 KernelCost sched::estimateKernel(KernelOp kernel) {
+  if ((*kernel.getRoles().begin()).getOnCores())
+    return estimateOnCores(kernel);
   KernelCost cost;
   for (RoleOp role : kernel.getRoles()) {
     RoleCost part = estimateRole(role);

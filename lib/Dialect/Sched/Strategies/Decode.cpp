@@ -9,7 +9,6 @@
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Remarks.h"
 
@@ -102,18 +101,6 @@ static TokenRows countRows(delta::ChunkScanOp scan,
   return rows;
 }
 
-/// True where a draft that shares its rows is faster, as measured: not where a
-/// thread makes more of them than products, a norm, for which it needs them all
-/// at once, and not on a pool of 16 bits, whose loads take half as long.
-static bool gainsFromSharing(delta::ChunkScanOp scan) {
-  bool hasNorms = llvm::any_of(scan.getBlock().getOps<linalg::ContractOp>(),
-                               [](linalg::ContractOp op) {
-                                 return op.getInputs()[0] == op.getInputs()[1];
-                               });
-  auto pool = cast<RankedTensorType>(scan.getInits().front().getType());
-  return !hasNorms && !tile::isHalf(pool.getElementType());
-}
-
 namespace {
 struct DecodePass : wyvern::sched::impl::DecodePassBase<DecodePass> {
   using Base::Base;
@@ -181,6 +168,7 @@ static void writeRole(OpBuilder &builder, delta::ChunkScanOp scan,
 LogicalResult DecodePass::schedule(OpBuilder &builder,
                                    delta::ChunkScanOp scan) {
   auto program = cast<delta::ChunkProgramOpInterface>(scan.getOperation());
+  auto func = scan->getParentOfType<func::FuncOp>();
   delta::DimClasses classes(program);
   auto dim = requireSplitDim(scan, classes, "token");
   if (failed(dim))
@@ -208,16 +196,22 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
            << " blocks of a cluster can hold, since the step sums over its "
               "value dimension (the norm of an epilogue), found "
            << state << "; leave the norm out";
+  if (few && !isSummed && dim->second == 0) {
+    Division finer = divide(target, state, state.getDimSize(dim->second), warps,
+                            std::max<int64_t>(held / 2, 1),
+                            std::max(registers, kManyKeysRegisters));
+    if (finer.split > division.split) {
+      division = finer;
+      ++numFew;
+    }
+  }
   Grid grid;
   grid.split = division.split;
   grid.minBlocks = division.minBlocks;
-  auto func = scan->getParentOfType<func::FuncOp>();
   KernelTensors tensors = getTensors(program);
   KernelOp kernel = createKernel(builder, program, tensors,
                                  (func.getSymName() + "_decode").str(), grid);
-  int64_t shared = gainsFromSharing(scan) ? rows : 0;
-  if (mustShare)
-    shared = std::max<int64_t>(rows, 1);
+  int64_t shared = mustShare ? std::max<int64_t>(rows, 1) : rows;
   writeRole(builder, scan, kernel, division.warps, shared);
   numShared += shared > 0;
   scan->replaceAllUsesWith(kernel->getResults());

@@ -43,6 +43,8 @@ struct KernelCost {
   int64_t stepCycles = 0; ///< if it is alone on its SM
   int64_t stepWork = 0;   ///< of what blocks of an SM share
   int64_t stepBytes = 0;  ///< of device memory
+  /// Before and after all steps, beside what every block takes.
+  int64_t blockCycles = 0;
 };
 
 /// Estimates what one group of warps of a role does in a chunk.

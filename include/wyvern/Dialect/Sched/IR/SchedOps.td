@@ -179,10 +179,11 @@ def Sched_RoleOp : Sched_Op<"role", [
     its threads so that a row of the state is summed by a few lanes, and it loads and
     stores them itself. It suits chunks of one token, for which a tensor core's tile is
     nearly empty. It is alone in its kernel, which has no channels (K46). With
-    `share_rows n` rows are loaded by one thread an element, those of n tokens at once, and
-    reach the others through shared memory, so that the tokens between wait for none; what a
-    row passes through in front of all else (`delta.conv_row`) is computed once a block. In a
-    call of one token each thread loads its own rows where nothing asks for that.
+    `share_rows n` rows are loaded by one thread an element, and reach the others through
+    shared memory: those of the first n tokens in front of the state, then those of n / 2 at
+    once, so that the tokens between wait for none. What a row passes through in front of all
+    else (`delta.conv_row`) is computed once a block. In a call of one token each thread loads
+    its own rows where nothing asks for that.
 
     A `divided` role of a kernel with `cluster` does a part in each block: an equal part
     of the dimension that matrices which it stores have, and that it neither sums over

@@ -79,10 +79,17 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     What it takes is the time to read and to write the states, so what counts is that many
     reads are in flight: the parts are so large that the role's threads hold `elements`
     elements of the state each, and `min_blocks` is what the registers then leave room
-    for. Rows are loaded for `rows` tokens at once, `share_rows`, so that a draft waits for
-    them less often, unless those of the keys are many. Rows that pass through a convolution are computed once a block, an element a
-    thread, and a step that sums over the split dimension (the norm of an epilogue) has its blocks wait for
-    each other in every token, as a cluster: both share rows in a call of one token, too.
+    for. The rows of a draft's first `rows` tokens are loaded in front of the state, an
+    element a thread (`share_rows`), so that no token waits for them behind the states of
+    other blocks. Rows that pass through a convolution are computed once a block, and a step
+    that sums over the split dimension (the norm of an epilogue) has its blocks wait for each
+    other in every token, as a cluster: both share rows in a call of one token, too.
+
+    `few` is for so few sequences that SMs are left over: threads hold half of the elements,
+    and there are twice as many blocks. Lanes sum as before, so results keep their bits.
+    Where they would not, the pass does what it does without: where the dimension that is
+    summed over is not the pool's last one, so that fewer rows are more lanes a sum, and
+    where blocks sum together.
 
     A program of other chunks, or without slots, is left for other strategies, with a
     remark.
@@ -102,7 +109,7 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     %o, %p1 = sched.kernel "f_step_decode" grid(heads = 16, split = 2, over = sequences)
         chunk = 1 compute = f32 min_blocks 4 ins(%in = %q[...] ...)
         inits(%init = %pool[slot, head, _, _] ...) slots(%read, %write ...) ... {
-      sched.role "step" warps 4 on_cores {
+      sched.role "step" warps 4 on_cores share_rows 4 {
         %S0 = sched.load %init
         %SN = sched.each_chunk forward valid(%n) carries(%S = %S0 : ...) {
           %Q = sched.load %in
@@ -114,13 +121,16 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
            "most warps of a block">,
     Option<"elements", "elements", "int64_t", /*default=*/"64",
            "elements of the state that a thread holds">,
-    Option<"rows", "rows", "int64_t", /*default=*/"2",
-           "tokens whose rows are brought through shared memory at once; 0: each thread loads "
-           "its own, where nothing asks for more">
+    Option<"rows", "rows", "int64_t", /*default=*/"4",
+           "tokens whose rows are brought through shared memory in front of the state; later half "
+           "as many at once; 0: each thread loads its own, where nothing asks for more">,
+    Option<"few", "few", "bool", /*default=*/"false",
+           "for few sequences: half of the elements a thread, where results keep their bits">
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">,
-    Statistic<"numShared", "shared-rows", "kernels whose rows come through shared memory">
+    Statistic<"numShared", "shared-rows", "kernels whose rows come through shared memory">,
+    Statistic<"numFew", "few", "kernels for few sequences">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

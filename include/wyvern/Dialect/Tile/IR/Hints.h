@@ -15,6 +15,16 @@ namespace mlir::wyvern::tile {
 /// stands, of nothing that would be in registers in the rest of the loop.
 constexpr llvm::StringLiteral kAddressedAgainAttr = "tile.addressed_again";
 
+/// On a load whose value is read behind a branch: it is asked for where it
+/// stands. LLVM and ptxas move a load into the branch that reads it, behind the
+/// wait for what decides the branch; a volatile one they leave.
+constexpr llvm::StringLiteral kAskedFirstAttr = "tile.asked_first";
+
+/// On a load or a store in a branch whose outermost coordinate comes late: what
+/// else its address is made of is made in front of the branch, so that one
+/// product stands between the coordinate and the access.
+constexpr llvm::StringLiteral kAddressedFirstAttr = "tile.addressed_first";
+
 } // namespace mlir::wyvern::tile
 
 #endif // WYVERN_DIALECT_TILE_IR_HINTS_H

@@ -267,18 +267,6 @@ def Tile_GetRowsOp : Tile_Op<"get_rows"> {
   let hasVerifier = 1;
 }
 
-def Tile_AskFirstOp
-    : Tile_Op<"ask_first", [MemoryEffects<[MemRead, MemWrite]>]> {
-  let summary = "loads that stand in front of it are issued in front of it";
-  let description = [{
-    A compiler moves a load to where its value is read, which may be behind a wait for
-    something else. Nobody waits here.
-
-    Example: `tile.ask_first`
-  }];
-  let assemblyFormat = "attr-dict";
-}
-
 def Tile_MeetOp : Tile_Op<"meet", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "all warps of the kernel wait for each other";
   let description = [{

@@ -41,6 +41,9 @@ LAYERS = {
     "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
     "layer-kda": ("layers/kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "layer-rope": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    # Halves of rows that are no whole blocks of columns.
+    "layer-rope-64": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
+    "layer-rope-96": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 96, "value": 64}),
     "layer-rwkv7": ("layers/rwkv7", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
 }
 PACKED = np.array([0, 70, 70, 71, 200])

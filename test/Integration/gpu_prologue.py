@@ -41,6 +41,9 @@ LAYERS = {
     "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
     "layer-kda": ("layers/kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "layer-rope": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    # States of half of a thread's registers, which nothing erases.
+    "gla-wide": ("gla", {"key_heads": 1, "value_heads": 1, "key": 256, "value": 512}),
+    "ssd-wide": ("ssd", {"key_heads": 1, "value_heads": 1, "key": 256, "value": 512}),
     # Halves of rows that are no whole blocks of columns.
     "layer-rope-64": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
     "layer-rope-96": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 96, "value": 64}),

@@ -258,22 +258,53 @@ TokenMapBuilder::Term TokenMapBuilder::emitBinary(Expression::Kind kind, Term a,
   return made;
 }
 
+/// Columns of `x` in halves.
+static std::pair<Value, Value> splitColumns(ImplicitLocOpBuilder &b, Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  auto half = type.clone({type.getDimSize(0), type.getDimSize(1) / 2});
+  auto made = SplitColumnsOp::create(b, half, half, x);
+  return {made.getA(), made.getB()};
+}
+
+static Value joinColumns(ImplicitLocOpBuilder &b, Value first, Value second) {
+  auto half = cast<RankedTensorType>(first.getType());
+  auto type = half.clone({half.getDimSize(0), 2 * half.getDimSize(1)});
+  return JoinColumnsOp::create(b, type, first, second);
+}
+
+/// Returns columns of `a` and of `b`, each pair turned by its angle. Of many
+/// columns some go after others: on a GPU a thread holds all that it works on.
+static std::pair<Value, Value> rotate(ImplicitLocOpBuilder &builder,
+                                      FloatType compute, Value a, Value b,
+                                      Value angles) {
+  constexpr int64_t most = 64, step = 16;
+  int64_t columns = cast<RankedTensorType>(angles.getType()).getDimSize(1);
+  if (columns > most && columns % step == 0) {
+    auto [a1, a2] = splitColumns(builder, a);
+    auto [b1, b2] = splitColumns(builder, b);
+    auto [angles1, angles2] = splitColumns(builder, angles);
+    auto [first1, second1] = rotate(builder, compute, a1, b1, angles1);
+    auto [first2, second2] = rotate(builder, compute, a2, b2, angles2);
+    Value first = joinColumns(builder, first1, first2);
+    return {first, joinColumns(builder, second1, second2)};
+  }
+  TileBuilder tile(builder, compute);
+  Value cos = math::CosOp::create(builder, angles);
+  Value sin = math::SinOp::create(builder, angles);
+  Value first = tile.sub(tile.mul(a, cos), tile.mul(b, sin));
+  return {first, tile.add(tile.mul(a, sin), tile.mul(b, cos))};
+}
+
 /// Channels d and d + K / 2 are a pair, which angle d turns.
 TokenMapBuilder::Term TokenMapBuilder::emitRotation(const Expression &value) {
-  TileBuilder tile(*inside, compute);
   Term row = {{}, 0, /*hasRows=*/true, /*hasChannels=*/true};
   Value x = fit(emit(value.operands[0]), row);
   channels /= 2;
   Value angles = fit(emit(value.operands[1]), row);
   channels *= 2;
-  auto halves =
-      SplitColumnsOp::create(*inside, angles.getType(), angles.getType(), x);
-  Value a = halves.getA(), b = halves.getB();
-  Value cos = math::CosOp::create(*inside, angles);
-  Value sin = math::SinOp::create(*inside, angles);
-  Value first = tile.sub(tile.mul(a, cos), tile.mul(b, sin));
-  Value second = tile.add(tile.mul(a, sin), tile.mul(b, cos));
-  row.tile = JoinColumnsOp::create(*inside, x.getType(), first, second);
+  auto [a, b] = splitColumns(*inside, x);
+  auto [first, second] = rotate(*inside, compute, a, b, angles);
+  row.tile = joinColumns(*inside, first, second);
   return row;
 }
 

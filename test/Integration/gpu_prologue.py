@@ -41,9 +41,16 @@ LAYERS = {
     "kda-bound": ("kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}, -5),
     "layer-kda": ("layers/kda", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "layer-rope": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
+    # States of half of a thread's registers, which nothing erases.
+    "gla-wide": ("gla", {"key_heads": 1, "value_heads": 1, "key": 256, "value": 512}),
+    "ssd-wide": ("ssd", {"key_heads": 1, "value_heads": 1, "key": 256, "value": 512}),
+    # Halves of rows that are no whole blocks of columns.
+    "layer-rope-64": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
+    "layer-rope-96": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 96, "value": 64}),
     "layer-rwkv7": ("layers/rwkv7", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
 }
 PACKED = np.array([0, 70, 70, 71, 200])
+PLAIN = ("gla-wide", "ssd-wide")  # without a prologue
 # (batch, tokens, how far keys are alike, offsets) of each kind of draw
 KINDS = ((2, 200, 0.0, None), (1, 203, 1.0, PACKED))
 SEEDS = range(4)  # of the draws of a kind
@@ -55,16 +62,17 @@ def spec_of(name):
     return spec + "".join(f"lower_bound: {x}\n" for x in bound)
 
 
-def parts_of(spec):
-    """Returns the parts of the prologue: none of a spec that says itself what is computed."""
-    return () if "compute:" in spec else PARTS
+def parts_of(name):
+    """Returns the parts of the prologue: none of a spec that says itself what is computed, and of plain ones."""
+    return () if "compute:" in spec_of(name) or name in PLAIN else PARTS
 
 
-def reference(spec, text, raw, seeds, cu_seqlens, device="cpu"):
+def reference(name, text, raw, seeds, cu_seqlens, device="cpu"):
     """Returns outputs and gradients in float64; `text` says the recurrence."""
+    spec = spec_of(name)
     if "compute:" in spec:
         return compute_cases.reference(spec, text, raw, seeds, cu_seqlens, device)
-    return prologue_cases.reference(text, raw, PARTS, seeds, cu_seqlens, device)
+    return prologue_cases.reference(text, raw, parts_of(name), seeds, cu_seqlens, device)
 
 
 def text_of(spec):
@@ -93,24 +101,24 @@ def root_mean_squares(errors):
 # === Where the compiler is ===
 
 
-def cpu_errors(program, spec, kind):
+def cpu_errors(program, name, kind):
     """Returns the errors of the rounded program on the CPU, by name."""
     errors = []
     for seed in SEEDS:
         raw, seeds, cu_seqlens = draw(program, kind, seed)
         found = prologue_cases.run(program, raw, seeds, cu_seqlens)
-        wanted = reference(spec, text_of(spec), raw, seeds, cu_seqlens)
+        wanted = reference(name, text_of(spec_of(name)), raw, seeds, cu_seqlens)
         errors.append({n: compute_cases.error(n, found[n], x) for n, x in wanted.items()})
     return root_mean_squares(errors)
 
 
 def prepare(folder, names):
     for name in names or LAYERS:
-        spec, parts = spec_of(name), parts_of(spec_of(name))
+        spec, parts = spec_of(name), parts_of(name)
         wyvern.compile(spec, target="sm_90a", training=True, save="factor", prologue=parts, output=folder / name)
         (folder / name / "recurrence.txt").write_text(text_of(spec))
         program = wyvern.compile(spec, target="cpu", precision="rounded", training=True, prologue=parts)
-        errors = [cpu_errors(program, spec, kind) for kind in range(len(KINDS))]
+        errors = [cpu_errors(program, name, kind) for kind in range(len(KINDS))]
         (folder / name / "expected.json").write_text(json.dumps(errors))
         print(name, flush=True)
 
@@ -145,7 +153,7 @@ def check_draw(program, name, text, kind, seed):
     raw, upstream = move(drawn), move(seeds)
     cu_seqlens = None if offsets is None else torch.from_numpy(offsets).cuda()
     found = run(program, raw, upstream, cu_seqlens)
-    wanted = reference(spec_of(name), text, drawn, seeds, offsets, device="cuda")
+    wanted = reference(name, text, drawn, seeds, offsets, device="cuda")
     errors = {n: compute_cases.error(n, found[n].double().cpu().numpy(), x) for n, x in wanted.items()}
     problems = []
     again = run(program, raw, upstream, cu_seqlens)

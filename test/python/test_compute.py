@@ -126,6 +126,18 @@ def test_rounded_angles_lose_what_rounding_takes():
     assert 1e-4 < found["o"] < 8e-3 and max(found.values()) < 1.5e-2, found
 
 
+@pytest.mark.parametrize("key", [96, 192])
+def test_rows_of_any_length_turn(key):
+    """Rows that a GPU fills up to whole blocks keep their halves, and its kernels the bits; more than 64 angles turn in parts."""
+    spec = LAYERS["angles"].replace("dims: {key: 16, value: 8}", f"dims: {{key: {key}, value: 64}}").replace("heads: {key: 2, value: 2}", "heads: {key: 1, value: 1}")
+    assert max(errors(spec.replace("bf16", "f64"), "f64", seed=5).values()) < 1e-9
+    rounded, kernels = (wyvern.compile(spec, target="cpu", precision="rounded", schedule=x) for x in (None, "separate"))
+    raw, _ = prologue_cases.draw_held(np.random.default_rng(9), program_of(spec, "rounded"), 1, 70, 1)
+    raw = {n: prologue_cases.store(rounded.inputs[n], x) for n, x in raw.items()}
+    found, wanted = kernels(**raw), rounded(**raw)
+    assert all(np.array_equal(found[n], x) for n, x in wanted.items())
+
+
 def test_is_an_op_of_torch():
     """With the gradients of parameters, through autograd."""
     spec = small(LAYERS["kda"], key=16, value=8, dtype="bf16")

@@ -109,25 +109,39 @@ struct LowerSplitColumns : OpRewritePattern<SplitColumnsOp> {
   }
 };
 
+/// Columns behind both halves are zero.
 struct LowerJoinColumns : OpRewritePattern<JoinColumnsOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(JoinColumnsOp op,
                                 PatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    Value half = createIndex(b, tileType(op.getA()).getDimSize(1));
+    RankedTensorType type = tileType(op.getY());
+    int64_t width = tileType(op.getA()).getDimSize(1);
+    bool isWider = type.getDimSize(1) > 2 * width;
+    Value half = createIndex(b, width), first = createIndex(b, 0);
+    Value zero =
+        arith::ConstantOp::create(b, b.getZeroAttr(type.getElementType()));
+    auto isFrom = [&](Value column, int64_t least) -> Value {
+      return arith::CmpIOp::create(b, arith::CmpIPredicate::uge, column,
+                                   createIndex(b, least));
+    };
     auto joined = [&](ValueRange ivs, Value) -> Value {
-      Value isSecond =
-          arith::CmpIOp::create(b, arith::CmpIPredicate::uge, ivs[1], half);
+      Value isSecond = isFrom(ivs[1], width);
       Value column = arith::SelectOp::create(
           b, isSecond, createSub(b, ivs[1], half), ivs[1]);
+      Value isBehind = isWider ? isFrom(ivs[1], 2 * width) : Value();
+      if (isWider)
+        column = arith::SelectOp::create(b, isBehind, first, column);
       SmallVector<Value> at = {ivs[0], column};
-      return arith::SelectOp::create(b, isSecond,
-                                     createExtract(b, op.getB(), at),
-                                     createExtract(b, op.getA(), at));
+      Value element =
+          arith::SelectOp::create(b, isSecond, createExtract(b, op.getB(), at),
+                                  createExtract(b, op.getA(), at));
+      if (!isWider)
+        return element;
+      return arith::SelectOp::create(b, isBehind, zero, element);
     };
     rewriter.replaceOp(
-        op, createElementLoops(b, createZeroTile(b, tileType(op.getY())), {},
-                               joined));
+        op, createElementLoops(b, createZeroTile(b, type), {}, joined));
     return success();
   }
 };

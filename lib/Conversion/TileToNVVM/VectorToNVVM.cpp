@@ -129,7 +129,8 @@ struct HalfColumnsPattern : OpConversionPattern<HalfColumnsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     SmallVector<Value> values = e.elements(adaptor.getSource());
-    size_t half = values.size() / 2;
+    size_t half = values.size() * tensorType(op.getResult()).getDimSize(1) /
+                  tensorType(op.getSource()).getDimSize(1);
     rewriter.replaceOp(op, e.vectorOf(ArrayRef(values).slice(
                                op.getSecond() ? half : 0, half)));
     return success();
@@ -145,6 +146,10 @@ struct JoinColumnsPattern : OpConversionPattern<JoinColumnsOp> {
     Emitter e(rewriter, op.getLoc());
     SmallVector<Value> values = e.elements(adaptor.getA());
     llvm::append_range(values, e.elements(adaptor.getB()));
+    size_t count = values.size() * tensorType(op.getResult()).getDimSize(1) /
+                   (2 * tensorType(op.getA()).getDimSize(1));
+    if (values.size() < count)
+      values.resize(count, e.zero(values.front().getType()));
     rewriter.replaceOp(op, e.vectorOf(values));
     return success();
   }

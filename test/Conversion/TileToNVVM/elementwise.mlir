@@ -178,3 +178,24 @@ tile.kernel @angles(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4
   %y = tile.join_columns %a, %sin : tensor<64x32xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>
   tile.store_matrix %y to %out[%c0, %c0] dims [0, 1] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x64xf32>>
 }
+
+// -----
+
+// Second halves of 8 columns begin behind the first, whatever a row has more; behind two halves that are joined is zero.
+
+// CHECK-LABEL: gpu.module @filled
+// CHECK: llvm.mlir.constant(15 : i32)
+// CHECK-NEXT: llvm.insertelement {{.*}} : vector<16xf32>
+// CHECK: %[[five:.*]] = llvm.mlir.constant(4 : i32)
+// CHECK-NEXT: %[[first:.*]] = llvm.extractelement %{{.*}}[%[[five]] : i32] : vector<16xf32>
+// CHECK: llvm.insertelement %[[first]], %{{.*}} : vector<4xf32>
+// CHECK: %[[zero:.*]] = llvm.mlir.{{zero|constant\(0.0.*\)}} : f32
+// CHECK-COUNT-8: llvm.insertelement %[[zero]], %{{.*}} : vector<16xf32>
+tile.kernel @filled(%out: !tile.global<tensor<?x32xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 16384 {
+  %c0 = arith.constant 0 : index
+  %k = tile.alloc offset 0 : !tile.smem<64x32xf32>
+  %x = tile.read %k : !tile.smem<64x32xf32> -> tensor<64x32xf32, #tile.layout<acc>>
+  %b = tile.half_columns second %x : tensor<64x32xf32, #tile.layout<acc>> -> tensor<64x8xf32, #tile.layout<acc>>
+  %y = tile.join_columns %b, %b : tensor<64x8xf32, #tile.layout<acc>> -> tensor<64x32xf32, #tile.layout<acc>>
+  tile.store_matrix %y to %out[%c0, %c0] dims [0, 1] : tensor<64x32xf32, #tile.layout<acc>>, !tile.global<tensor<?x32xf32>>
+}

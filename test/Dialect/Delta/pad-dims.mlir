@@ -99,3 +99,25 @@ func.func @parts(%x: tensor<?x?x1x96xf32>) -> tensor<?x?x1xf32> {
   }
   return %o : tensor<?x?x1xf32>
 }
+
+// -----
+
+// Halves stay, of a row that grows: they are its first columns, and behind them is zero.
+
+// CHECK-LABEL: func.func @halves
+// CHECK: ins(%[[X:.*]] = %{{.*}}[seq, time, head, _ * 64] : tensor<?x?x1x96xbf16>, %[[P:.*]] = %{{.*}}[seq, time, head, _] : tensor<?x?x1x48xf32>)
+// CHECK-SAME: outs([seq, time, head, _ * 64] : tensor<?x?x1x96xbf16>)
+// CHECK: %[[H:.*]]:2 = delta.split_columns %[[X]] : tensor<64x128xf32> -> tensor<64x48xf32>
+// CHECK: %[[M:.*]] = arith.mulf %[[H]]#0, %[[P]] : tensor<64x48xf32>
+// CHECK: delta.join_columns %[[H]]#1, %[[M]] : tensor<64x48xf32> -> tensor<64x128xf32>
+func.func @halves(%x: tensor<?x?x1x96xbf16>, %p: tensor<?x?x1x48xf32>) -> tensor<?x?x1x96xbf16> {
+  %o = delta.chunk_map chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x96xbf16>, %P = %p[seq, time, head, _] : tensor<?x?x1x48xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x96xbf16>) valid(%n) {
+    %A, %B = delta.split_columns %X : tensor<64x96xf32> -> tensor<64x48xf32>
+    %M = arith.mulf %A, %P : tensor<64x48xf32>
+    %Y = delta.join_columns %B, %M : tensor<64x48xf32> -> tensor<64x96xf32>
+    delta.yield outs(%Y : tensor<64x96xf32>)
+  }
+  return %o : tensor<?x?x1x96xbf16>
+}

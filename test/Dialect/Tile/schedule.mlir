@@ -337,3 +337,41 @@ tile.kernel @added(%n: index, %a: !half, %b: !half, %s: !acc)
     %p = arith.mulf %u, %s : !acc
   }
 }
+
+// A vector of 64 registers is read behind the await that stands in front of its use; one of 32 stays, and so does
+// one whose stage is handed back before.
+
+// CHECK-LABEL: tile.kernel @wide_vectors
+tile.kernel @wide_vectors(%a: !half, %s: tensor<64x256xf32, #tile.layout<acc>>, %p: !acc)
+    grid 1 * slots warps 4 min_blocks 1 operands ["", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 : !tile.ring<1, [!tile.smem<256xf32>, !tile.smem<64x64xbf16>]>
+  %few = tile.alloc : !tile.smem<64xf32>
+  scf.for %i = %c0 to %c1 step %c1 {
+    %wide, %k = tile.wait %ring[%i] : !tile.ring<1, [!tile.smem<256xf32>, !tile.smem<64x64xbf16>]> -> !tile.smem<256xf32>, !tile
+    // CHECK: %[[G1:.*]] = tile.read %{{.*}} : <256xf32>
+    // CHECK: %[[H:.*]] = tile.read %{{.*}} : <64xf32>
+    // CHECK-NOT: tile.read
+    // CHECK: %[[Y:.*]] = tile.await
+    // CHECK: tile.broadcast %[[H]]
+    // CHECK: %[[G:.*]] = tile.read %{{.*}} : <256xf32>
+    // CHECK-NEXT: %[[B:.*]] = tile.broadcast %[[G]]
+    // CHECK-NEXT: arith.mulf %[[B]]
+    // CHECK: tile.release
+    // CHECK: tile.broadcast %[[G1]]
+    %g1 = tile.read %wide : !tile.smem<256xf32> -> tensor<256xf32, #tile.layout<col>>
+    %g = tile.read %wide : !tile.smem<256xf32> -> tensor<256xf32, #tile.layout<col>>
+    %b = tile.broadcast %g : tensor<256xf32, #tile.layout<col>> -> tensor<64x256xf32, #tile.layout<acc>>
+    %h = tile.read %few : !tile.smem<64xf32> -> tensor<64xf32, #tile.layout<col>>
+    %d = tile.mma %a, %k : !half, !tile -> !fly
+    %y = tile.await %d : !fly
+    %q = arith.addf %y, %p : !acc
+    %c = tile.broadcast %h : tensor<64xf32, #tile.layout<col>> -> !acc
+    %m = arith.mulf %q, %c : !acc
+    %n = arith.mulf %b, %s : tensor<64x256xf32, #tile.layout<acc>>
+    tile.release %ring[%i] : !tile.ring<1, [!tile.smem<256xf32>, !tile.smem<64x64xbf16>]>
+    %b1 = tile.broadcast %g1 : tensor<256xf32, #tile.layout<col>> -> tensor<64x256xf32, #tile.layout<acc>>
+    %n1 = arith.mulf %b1, %n : tensor<64x256xf32, #tile.layout<acc>>
+  }
+}

@@ -149,17 +149,18 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
            << " rows a chunk; the GPU path takes a multiple of " << rowsOfMma
            << " (what wgmma sums over): bind it to time * n in m, which has as "
               "many (delta-form-wy)";
-  // A row and its parts that threads move are whole pieces of 16 bytes.
+  // A row and its parts that threads move are whole pieces of 16 bytes. What
+  // is in f32 no product reads.
   constexpr int64_t kPiece = 8;
+  int64_t columns = isPlain ? kPiece : tile::kBlockColumns;
   if (dims.back().kind != DimKind::whole ||
       type.getShape().back() % kPiece != 0 ||
-      tile.getShape().back() % tile::kBlockColumns != 0)
+      tile.getShape().back() % columns != 0)
     return op->emitError() << what << " of type " << type
                            << ": expected a last dimension that is kept whole "
                               "and a multiple of "
                            << kPiece << " (TMA), in tiles of a multiple of "
-                           << tile::kBlockColumns
-                           << " (wgmma; delta-pad-dims makes them)";
+                           << columns << " (wgmma; delta-pad-dims makes them)";
   return success();
 }
 

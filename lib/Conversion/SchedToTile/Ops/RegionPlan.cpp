@@ -177,13 +177,18 @@ static bool isSpreadVector(Operation *op) {
 
 /// Orders the operations of a chain whose state fills the registers, and whose
 /// rounded copy the products read from shared memory: first what leads to the
-/// next state, then what else reads the copy. What is done to tiles element by
+/// next state, behind the copy also where that alone does not need it, since
+/// both states would be live until it is made; then what else reads the copy.
+/// What is done to tiles element by
 /// element comes right behind what made them: of a tile that several products
 /// read as something else, these are held and not the tile. What reads a carry
 /// stays, since others may still read that.
 static SmallVector<Operation *> orderByState(Block &block,
                                              ArrayRef<Operation *> all) {
   llvm::SmallPtrSet<Operation *, 32> carried = findCarried(block);
+  for (Operation *op : all)
+    if (isa<arith::TruncFOp>(op) && isa<BlockArgument>(op->getOperand(0)))
+      carried.insert(op);
   SmallVector<Operation *> ops(all), ordered;
   llvm::stable_sort(ops, [&](Operation *a, Operation *b) {
     return carried.contains(a) > carried.contains(b);

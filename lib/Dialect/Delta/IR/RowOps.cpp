@@ -338,10 +338,11 @@ LogicalResult ConvRowOp::verify() {
                        << " and " << getFilter().getType();
 }
 
-/// Verifies that `half` is one of two halves of the columns of `whole`.
+/// Verifies that `half` is one of two halves of the columns of `whole`, behind
+/// which it may have others.
 static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
   ArrayRef<int64_t> a = shapeOf(half), x = shapeOf(whole);
-  if (x.size() == 2 && a.size() == 2 && a[0] == x[0] && 2 * a[1] == x[1])
+  if (x.size() == 2 && a.size() == 2 && a[0] == x[0] && 2 * a[1] <= x[1])
     return success();
   return op->emitOpError() << "(C1) expected a matrix and halves of its "
                               "columns, found "

@@ -49,6 +49,9 @@ private:
   /// Marks the classes of dimensions that are rows of tokens: these stay, in a
   /// factor as columns too.
   void markRows(ArrayRef<Bound> all);
+  /// Marks the columns of halves: grown ones would be none of what they are
+  /// halves of.
+  void markHalves();
   /// Binds `all` to what they grow to and marks the dimensions that do.
   void grow(StringRef name, ArrayRef<Bound> all);
   void retype(Value value);
@@ -56,7 +59,7 @@ private:
   ChunkProgramOpInterface program;
   int64_t columns;
   std::optional<SizeClasses> classes;
-  llvm::DenseSet<unsigned> rows, grown; ///< classes
+  llvm::DenseSet<unsigned> fixed, grown; ///< classes
   unsigned numPadded = 0;
 };
 } // namespace
@@ -70,13 +73,28 @@ void ProgramPadder::markRows(ArrayRef<Bound> all) {
     else if (auto apply = dyn_cast<EraseApplyOp>(op))
       factor = apply.getZ();
     if (factor)
-      rows.insert(classes->get({factor, 1}));
+      fixed.insert(classes->get({factor, 1}));
   }
   for (const Bound &bound : all)
     forEachTileDim(bound.binding, [&](BoundDim dim, size_t, int64_t d) {
       if (dim.kind == DimKind::time)
-        rows.insert(classes->get({bound.tile, d}));
+        fixed.insert(classes->get({bound.tile, d}));
     });
+}
+
+/// Returns one of the halves that `op` splits a row into or joins; null for
+/// other operations.
+static Value getHalf(Operation *op) {
+  if (auto split = dyn_cast<SplitColumnsOp>(op))
+    return split.getA();
+  auto join = dyn_cast<JoinColumnsOp>(op);
+  return join ? join.getA() : Value();
+}
+
+void ProgramPadder::markHalves() {
+  for (Operation &op : program.getBlock())
+    if (Value half = getHalf(&op))
+      fixed.insert(classes->get({half, 1}));
 }
 
 void ProgramPadder::grow(StringRef name, ArrayRef<Bound> all) {
@@ -89,7 +107,7 @@ void ProgramPadder::grow(StringRef name, ArrayRef<Bound> all) {
       unsigned leader = classes->get({bound.tile, d});
       if (dim.kind != DimKind::whole ||
           dim.getExtent(type.getDimSize(i)) % columns == 0 ||
-          rows.contains(leader))
+          fixed.contains(leader))
         return;
       dims[i].multiple = columns;
       grown.insert(leader);
@@ -166,6 +184,7 @@ unsigned ProgramPadder::pad() {
       classes->join({carry.tile, d}, {next, d});
   markRows(ins);
   markRows(outs);
+  markHalves();
   grow("in_bindings", ins);
   grow("carry_bindings", carries);
   grow("out_bindings", outs);
@@ -182,12 +201,10 @@ struct PadDimsPass : wyvern::delta::impl::PadDimsPassBase<PadDimsPass> {
   using Base::Base;
 
   void runOnOperation() override {
-    // The columns of halves that grow would be none of what they are halves of.
-    int64_t least = columns;
+    // A thread has columns of both halves where these are whole groups.
+    constexpr int64_t least = 8;
     auto checkHalf = [&](Operation *op) {
-      Value half = isa<SplitColumnsOp>(op)  ? op->getResult(0)
-                   : isa<JoinColumnsOp>(op) ? op->getOperand(0)
-                                            : Value();
+      Value half = getHalf(op);
       if (!half)
         return WalkResult::advance();
       auto type = cast<RankedTensorType>(half.getType());

@@ -220,13 +220,13 @@ LogicalResult SumGroupsOp::verify() {
 }
 
 /// Verifies that `half` is one of two halves of the columns of `whole`, of
-/// which every thread has some.
+/// which every thread has some, and behind which there may be others.
 static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
   auto a = cast<RankedTensorType>(half.getType());
   auto x = cast<RankedTensorType>(whole.getType());
   bool isHalf = x.getRank() == 2 && a.getRank() == 2 &&
                 a.getDimSize(0) == x.getDimSize(0) &&
-                2 * a.getDimSize(1) == x.getDimSize(1) &&
+                2 * a.getDimSize(1) <= x.getDimSize(1) &&
                 a.getElementType() == x.getElementType();
   constexpr int64_t columns = 8;
   if (isHalf && a.getDimSize(1) % columns == 0 &&

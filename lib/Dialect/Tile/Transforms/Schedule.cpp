@@ -207,6 +207,32 @@ static int64_t relieve(Block &block, ArrayRef<AwaitOp> awaits, int64_t budget) {
   return places;
 }
 
+/// Moves reads of vectors that take many registers, with what spreads these
+/// over tiles, down to where they are first combined with a tile: a product
+/// that is awaited in between finds them free. None goes past where its stage
+/// is handed back. Returns how many moved.
+static int64_t sinkWideReads(Block &block) {
+  constexpr int64_t wide = 64;
+  int64_t moved = 0;
+  for (ReadOp read : llvm::to_vector(block.getOps<ReadOp>())) {
+    if (cast<RankedTensorType>(read.getType()).getRank() != 1 ||
+        countRegisters(read.getResult()) < wide || !read->hasOneUse())
+      continue;
+    auto spread = dyn_cast<BroadcastOp>(*read->user_begin());
+    if (!spread || !spread->hasOneUse() || spread->getBlock() != &block)
+      continue;
+    Operation *user = *spread->user_begin();
+    if (user->getBlock() != &block || user == spread->getNextNode() ||
+        llvm::any_of(llvm::make_range(read->getIterator(), user->getIterator()),
+                     [](Operation &op) { return isa<ReleaseOp>(op); }))
+      continue;
+    spread->moveBefore(user);
+    read->moveBefore(spread);
+    ++moved;
+  }
+  return moved;
+}
+
 /// Returns the registers a thread has in the role that `block` is of, if it has
 /// a budget.
 static std::optional<int64_t> getRoleBudget(Block &block) {
@@ -290,6 +316,7 @@ private:
     SmallVector<AwaitOp> awaits(block.getOps<AwaitOp>());
     for (AwaitOp await : llvm::reverse(awaits))
       place(await);
+    numSunk += sinkWideReads(block);
     if (ofRole)
       numRelieved += relieve(block, awaits, budget);
     for (AwaitOp await : awaits) {

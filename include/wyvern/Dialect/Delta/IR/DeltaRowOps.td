@@ -472,7 +472,8 @@ def Delta_SplitColumnsOp
     : Delta_RowOp<"split_columns", [], [AllTypesMatch<["a", "b"]>]> {
   let summary = "the two halves of the columns of a matrix";
   let description = [{
-    a_ij = x_ij, b_ij = x_i(j + n), of x with 2 n columns.
+    a_ij = x_ij, b_ij = x_i(j + n), of x with 2 n columns. Where x has more, as a row that is
+    filled up to whole blocks has, these are in neither.
 
     Example:
 
@@ -490,6 +491,7 @@ def Delta_JoinColumnsOp
   let summary = "two matrices side by side";
   let description = [{
     y_ij = a_ij, y_i(j + n) = b_ij: the inverse of `delta.split_columns`, and its adjoint.
+    Where y has more than 2 n columns, the last ones are zero.
 
     Example:
 

@@ -440,7 +440,9 @@ def PadDimsPass : Pass<"delta-pad-dims"> {
     every chunk program a dimension that is kept whole and is no multiple of `columns`
     is bound to `_ * columns`: its tiles go on to a multiple, with zeros in an in, and
     what an out has there is not stored. Tensors stay as they are, and nothing is
-    copied. Zeros add nothing to a product, so results have the same bits.
+    copied. Zeros add nothing to a product, so results have the same bits. The halves of a
+    row (`delta.split_columns`) stay as they are: of a row that grows they are its first
+    columns, as before. They have a multiple of 8 columns, or it is an error.
 
     Before:
 

@@ -96,7 +96,8 @@ def Tile_HalfColumnsOp : Tile_Op<"half_columns", [Pure]> {
   let summary = "one half of the columns of a tile in registers";
   let description = [{
     The first half, or with `second` the other one. Each thread has columns of both, so
-    nothing moves.
+    nothing moves. Where the tile has more columns than two halves, the last ones are in
+    neither.
 
     Example: `%b = tile.half_columns second %x
         : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>`
@@ -113,7 +114,7 @@ def Tile_JoinColumnsOp
     : Tile_Op<"join_columns", [Pure, AllTypesMatch<["a", "b"]>]> {
   let summary = "two tiles in registers side by side";
   let description = [{
-    The halves of the columns of the result.
+    The halves of the columns of the result, which has zeros behind them if it has more.
 
     Example: `%y = tile.join_columns %a, %b
         : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x128xf32, #tile.layout<acc>>`

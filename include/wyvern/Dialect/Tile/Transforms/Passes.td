@@ -97,6 +97,8 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     In a role with a budget of registers, products are awaited where tiles would hold
     more than the budget leaves for them: a product's operand in registers is free when
     it is complete.
+    A vector of 64 registers and more is read where it is first combined with a tile, behind the
+    awaits in front of that.
     A kernel with products whose tiles then hold more than `registers-shared` at some
     place gets an SM for itself (`min_blocks 1`): beside another block it would spill.
 
@@ -135,6 +137,8 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     Statistic<"numHoisted", "hoisted-products", "products issued earlier">,
     Statistic<"numOverlapped", "overlapped-awaits",
               "awaits that leave a younger product in flight">,
+    Statistic<"numSunk", "sunk-reads",
+              "reads of wide vectors that come later">,
     Statistic<"numRelieved", "relieved-places",
               "places where products are awaited to free their operands">,
     Statistic<"numAlone", "kernels-alone", "kernels that get an SM for themselves">

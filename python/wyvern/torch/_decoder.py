@@ -239,6 +239,7 @@ class Decoder:
 
     def step(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -258,6 +259,7 @@ class Decoder:
 
     def verify(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -270,6 +272,7 @@ class Decoder:
 
     def commit(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -285,6 +288,7 @@ class Decoder:
 
     def verify_tree(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -305,7 +309,7 @@ class Decoder:
         call = lambda lines, slots, lengths: self.verify(state=state, read_slots=slots, lengths=lengths, **lines)
         return _trees.verify(call, given, programs.timed, read_slots, parents)
 
-    def path(self, *operands: torch.Tensor, nodes: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
+    def path(self, /, *operands: torch.Tensor, nodes: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
         """Returns the operands of tokens `nodes` [B, N] of drafts, in this order: what `commit` takes of
         a tree whose path `nodes` was accepted, with how many of these count."""
         programs = self._programs
@@ -317,6 +321,7 @@ class Decoder:
 
     def prefill(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,

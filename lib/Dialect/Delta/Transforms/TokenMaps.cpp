@@ -185,14 +185,18 @@ delta::widenTokenMaps(RecurrenceOp op, int64_t chunk,
 //===----------------------------------------------------------------------===//
 
 /// True for a matrix that costs little to make again wherever it is read, and
-/// is zero where rows are.
-static bool isCheapMatrix(Value tile) {
+/// is zero where rows are. `seen` holds what was looked at on the way: a layer
+/// may read a name many times, of which one answer is enough, since a matrix
+/// that is not cheap ends the search.
+static bool isCheapMatrix(Value tile, llvm::SmallDenseSet<Value> &seen) {
+  if (!seen.insert(tile).second)
+    return true;
   if (auto arg = dyn_cast<BlockArgument>(tile)) {
     auto map = cast<ChunkMapOp>(arg.getOwner()->getParentOp());
     return map.getInBinding(arg.getArgNumber() - 1).has(DimKind::time);
   }
   Operation *def = tile.getDefiningOp();
-  auto isCheap = [](Value operand) { return isCheapMatrix(operand); };
+  auto isCheap = [&](Value operand) { return isCheapMatrix(operand, seen); };
   if (isa<arith::MulFOp>(def))
     return llvm::all_of(def->getOperands(), [&](Value operand) {
       return getSplat(operand) || isCheap(operand);
@@ -271,8 +275,9 @@ delta::fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
     unsigned number = cast<OpResult>(in).getResultNumber();
     Value tile = map.getYield().getOuts()[number];
     bool isStep = program.getChunk() == 1;
+    llvm::SmallDenseSet<Value> seen;
     if (map.getOutBinding(number) != program.getInBinding(i) ||
-        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile)))
+        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile, seen)))
       continue;
     Value made = cloneTile(rewriter, program, map, tile, mappings[map]);
     if (in == masked && !isStep)

@@ -227,7 +227,8 @@ void EntryBuilder::build() {
   auto recurrence = delta::RecurrenceOp::create(
       builder, getLoc(spec.loc), types, values.lookup("q"), values.lookup("g"),
       stepOperands, values.lookup("initial_state"), values.lookup("cu_seqlens"),
-      scales, positions, builder.getArrayAttr(steps), builder.getF64FloatAttr(spec.scale));
+      scales, positions, builder.getArrayAttr(steps),
+      builder.getF64FloatAttr(spec.scale));
   SmallVector<std::pair<std::string, Value>> results = {
       {"o", recurrence.getOutput()}};
   if (spec.hasStates())

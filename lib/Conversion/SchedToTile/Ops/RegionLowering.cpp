@@ -79,12 +79,10 @@ bool RegionLowering::isMadeAtUse(Value value,
       (isMap && (isMaskOfShared(value) || isSharedFactor(value))))
     return true;
   return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
-         llvm::all_of(op->getOperands(),
-                      [&](Value operand) {
-                        // Once each: one that is not ends the search.
-                        return !seen.insert(operand).second ||
-                               isMadeAtUse(operand, seen);
-                      });
+         llvm::all_of(op->getOperands(), [&](Value operand) {
+           // Once each: one that is not ends the search.
+           return !seen.insert(operand).second || isMadeAtUse(operand, seen);
+         });
 }
 
 Value RegionLowering::allocate(ArrayRef<int64_t> shape, Type element,

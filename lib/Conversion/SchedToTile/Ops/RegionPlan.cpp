@@ -213,8 +213,8 @@ static SmallVector<Operation *> orderByState(Block &block,
 
 /// True for elementwise work on vectors and numbers that come out of memory, of
 /// which some is more than a sum or a product, such as a logarithm, or reads a
-/// number: the gates of a layer's own. `seen` has what was looked at, once each:
-/// what is no such work ends the search.
+/// number: the gates of a layer's own. `seen` has what was looked at, once
+/// each: what is no such work ends the search.
 static bool isOfRawVectors(Operation *op, bool &hasFunction,
                            llvm::SmallPtrSetImpl<Operation *> &seen) {
   if (!seen.insert(op).second)

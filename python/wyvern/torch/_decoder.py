@@ -17,6 +17,7 @@ from wyvern._core.specs import Spec
 from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
 from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
+from ._arguments import expect_tensors
 from ._ops import define_op
 from ._programs import target_of
 from ._prompts import Prompts
@@ -426,6 +427,7 @@ class Decoder:
             if o is not None:
                 return o
         tensors = (*bind(programs.name, self.operands, operands, named), *pool.values(), seeds)
+        expect_tensors(programs.name, **dict(zip(self.operands, tensors)), state=state, read_slots=read_slots)
         if _direct.needs_gradient(tensors):
             raise NotImplementedError(
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "

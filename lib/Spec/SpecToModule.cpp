@@ -212,6 +212,11 @@ void EntryBuilder::build() {
   SmallVector<Value> stepOperands;
   for (const StepSpec &step : spec.steps)
     steps.push_back(createStep(step, stepOperands));
+  // Without levels these are names as any other.
+  bool hasLevels = spec.levels != LevelKind::None;
+  Value scales = hasLevels ? values.lookup("level_scales") : Value();
+  Value positions =
+      hasLevels && spec.resumes ? values.lookup("positions") : Value();
   constexpr int64_t any = ShapedType::kDynamic;
   // Levels without positions end in one state, which is no use to a caller.
   int64_t states =
@@ -224,8 +229,8 @@ void EntryBuilder::build() {
   auto recurrence = delta::RecurrenceOp::create(
       builder, getLoc(spec.loc), types, values.lookup("q"), values.lookup("g"),
       stepOperands, values.lookup("initial_state"), values.lookup("cu_seqlens"),
-      values.lookup("level_scales"), values.lookup("positions"),
-      builder.getArrayAttr(steps), builder.getF64FloatAttr(spec.scale));
+      scales, positions, builder.getArrayAttr(steps),
+      builder.getF64FloatAttr(spec.scale));
   SmallVector<std::pair<std::string, Value>> results = {
       {"o", recurrence.getOutput()}};
   if (spec.hasStates())

@@ -145,6 +145,31 @@ def test_default_cache(monkeypatch):
     assert str(bundles.cache_folder()) == "/somewhere/wyvern"
 
 
+def test_without_a_home(cache, monkeypatch):
+    """A user of a container often has none: what is in the package is found, and what is compiled has no place."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("WYVERN_CACHE_DIR")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(bundles.Path, "home", no_home)
+    put(cache / "prebuilt", "a", manifest())
+    assert find_bundle(LAYER, "sm_90a", None) == cache / "prebuilt" / "a"
+    assert bundles.find_head_dims() == {(64, 128)}
+    assert find_bundle(LAYER, "sm_90a", FACTOR) is None
+    with pytest.raises(OSError, match="no folder for compiled bundles .*; name one with WYVERN_CACHE_DIR"):
+        bundles.compile_into_cache(LAYER, "sm_90a", FACTOR)
+
+
+def test_a_cache_that_is_not_writable(cache, monkeypatch):
+    (cache / "file").write_text("")
+    monkeypatch.setenv("WYVERN_CACHE_DIR", str(cache / "file" / "cache"))
+    with pytest.raises(OSError, match="cannot write compiled bundles to .*cache .Not a directory.; name another folder") as caught:
+        bundles.compile_into_cache(LAYER, "sm_90a", None)
+    assert type(caught.value) is OSError
+
+
 def test_no_bundle_and_no_compiler(cache, monkeypatch):
     pytest.importorskip("torch")
     from wyvern.torch import _programs

@@ -111,6 +111,28 @@ def test_spec_errors_point_into_the_spec(tmp_path):
     refused(TypeError, "spec: expected a path", wyvern.compile, 3, "cpu")
 
 
+def test_text_of_one_line():
+    """Longer than a path may be; a dict as JSON is that."""
+    spec = {"name": "small", "heads": {"key": 1, "value": 1}, "dims": {"key": 4, "value": 4}}
+    spec["steps"] = [{"write": "k", "value": f"v{'_' * 300}"}]
+    text = json.dumps(spec)
+    assert str(wyvern.compile(text, target="cpu")) == str(wyvern.compile(spec, target="cpu"))
+
+
+def test_files_are_utf8(tmp_path):
+    """Wherever the compiler runs: containers often have no locale."""
+    text = "# Schlag & Götz × 2\n{name: small, heads: {key: 1, value: 1}, dims: {key: 64, value: 64}, steps: [{write: k, value: v}]}"
+    file, other = tmp_path / "layer.yaml", tmp_path / "other.yaml"
+    file.write_bytes(text.encode())
+    other.write_bytes(text.encode("latin-1"))
+    code = f"import wyvern; wyvern.compile({str(file)!r}, target='cpu'); wyvern.compile({str(file)!r}, output={str(tmp_path / 'b')!r})"
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(wyvern.CompileError, match="other.yaml: expected UTF-8, found a byte that is none at 12"):
+        wyvern.compile(other, target="cpu")
+
+
 def test_mlir_that_the_cpu_does_not_take():
     two = "func.func @a() { return }\nfunc.func @b() { return }\n"
     refused(wyvern.CompileError, "expected one function, found a, b", wyvern.compile, two, "cpu")

@@ -69,6 +69,10 @@ LAYERS = {
         "channel",
         more="parameters: {f: angle}\n",
     ),
+    "parameters read again": layer(
+        ["q: q * normalize(w + w * w) - w * softplus(w)", "k: normalize(k * sigmoid(s))", "v: v * silu(u) + u", "beta: sigmoid(b * s + s)"],
+        more="parameters: {w: key, s: head, u: value}\n",
+    ),
     "gates of one": layer(["g: -softplus(a)", "q: q * (1 + w)"], more="parameters: {w: key}\n"),
 }
 

@@ -182,6 +182,8 @@ def test_what_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             wyvern.compile(prompt.text, target="cpu", **options)
+    with pytest.raises(TypeError, match="serving: expected True or a wyvern.Pool, found 'prefill'; entry= says what is made, step, prefill"):
+        wyvern.compile(prompt.text, target="cpu", serving="prefill")
 
 
 def test_a_bundle_says_what_it_is(tmp_path):

@@ -20,7 +20,7 @@ import wyvern
 from op_cases import DELTA, LAYERS, close, expected, oracle, spec
 from wyvern._core import serving
 from wyvern._core.specs import read_layer, read_source
-from wyvern.torch import chunk_gated_delta_rule, op
+from wyvern.torch import Decoder, chunk_gated_delta_rule, op
 
 def make(name, dtype=torch.float64, batch=2, tokens=71, sequences=None):
     """Random operands and a state, by name; every one a leaf."""
@@ -301,6 +301,21 @@ def test_wrong_operands():
     refused(ValueError, r"q has shape \[71, 2, 8\]", function, q[0], k, v, beta)
     refused(TypeError, "q is torch.float64, v is torch.float32; expected one dtype", function, q, k, v.float(), beta)
     refused(TypeError, "q, k, v are torch.int64 on cpu", function, *(x.long() for x in (q, k, v)), beta)
+
+
+@pytest.mark.parametrize("name", ["name", "self", "level_scales", "positions", "tensors"])
+def test_any_name_that_is_left(name):
+    """Names are the user's: those of Wyvern's own functions, and of what this layer does not have."""
+    layer = {"name": "layer", "dtype": "f32", "heads": {"key": 1, "value": 1}, "dims": {"key": 16, "value": 16}}
+    layer["steps"] = [{"write": name, "value": "v", "rate": "beta"}]
+    x = {n: torch.randn(1, 3, 1, 16) / 4 for n in ("q", name, "v")} | {"beta": torch.rand(1, 3, 1)}
+    renamed = layer | {"steps": [{"write": "k", "value": "v", "rate": "beta"}]}
+    o = op(layer)(**x)[0]
+    assert torch.equal(o, op(renamed)(**{"k" if n == name else n: y for n, y in x.items()})[0])
+    decoder, pool = Decoder(layer), torch.zeros(2, 1, 16, 16)
+    slots = torch.zeros(1, dtype=torch.int32)
+    torch.testing.assert_close(decoder.step(**x, state=pool.clone(), read_slots=slots), o)
+    torch.testing.assert_close(decoder.prefill(**x, state=pool, read_slots=slots), o)
 
 
 def test_wrong_states():

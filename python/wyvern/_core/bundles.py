@@ -8,6 +8,7 @@ installed. What another version of the compiler has left in the cache is not tak
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,11 +30,22 @@ PREBUILT = Path(__file__).resolve().parents[1] / "bundles"
 
 
 def cache_folder() -> Path:
-    """Returns the folder that bundles are compiled into."""
+    """Returns the folder that bundles are compiled into. Raises OSError where there is no home
+    for it, as of a user of a container who has no name."""
     chosen = os.environ.get("WYVERN_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wyvern"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wyvern"
+    except RuntimeError as error:
+        raise OSError(f"there is no folder for compiled bundles ({error}); name one with WYVERN_CACHE_DIR") from None
+
+
+def _places() -> Iterator[Path]:
+    """The folders with bundles: who finds one in the package needs no cache."""
+    yield PREBUILT
+    with contextlib.suppress(OSError):
+        yield cache_folder()
 
 
 def compiler_id() -> str:
@@ -69,14 +81,14 @@ def _manifests(place: Path) -> Iterator[tuple[Path, Manifest]]:
 
 def find_head_dims() -> set[tuple[int, int]]:
     """Returns the head dims (of keys, of values) that some bundle of the package or the cache has."""
-    specs = [m.get("spec") for place in (PREBUILT, cache_folder()) for _, m in _manifests(place)]
+    specs = [m.get("spec") for place in _places() for _, m in _manifests(place)]
     dims = [spec.get("dims") for spec in specs if isinstance(spec, dict)]
     return {(x["key"], x["value"]) for x in dims if isinstance(x, dict) and {"key", "value"} <= x.keys()}
 
 
 def find_bundle(spec: PlainSpec, target: str, saved: Saved) -> Optional[Path]:
     """Returns the folder of a bundle for a layer that saves this (layers.serves), or None."""
-    for place in (PREBUILT, cache_folder()):
+    for place in _places():
         for folder, manifest in _manifests(place):
             if not serves(manifest, spec, target, saved):
                 continue
@@ -143,8 +155,15 @@ def _name(spec: PlainSpec, identity: str, target: str, *kind: str) -> str:
 def _compile_as(name: str, write: Callable[[Path], object], is_there: Callable[[], bool]) -> Path:
     """Writes a bundle and moves it into the cache under a name."""
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as scratch:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch_folder = tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-")
+    except OSError as error:
+        # Not its own type: a file that is not found would be a compiler that is not.
+        raise OSError(
+            f"cannot write compiled bundles to {folder} ({error.strerror}); name another folder with WYVERN_CACHE_DIR"
+        ) from error
+    with scratch_folder as scratch:
         made = Path(scratch) / "bundle"
         write(made)
         try:

@@ -256,6 +256,10 @@ def _pool(
         if entry != "step":
             raise ValueError("entry: it is of programs for serving; add serving=True, or leave it out")
         return None
+    if serving is not True and not isinstance(serving, Pool):
+        raise TypeError(
+            f"serving: expected True or a wyvern.Pool, found {serving!r}; entry= says what is made, {', '.join(ENTRIES)}"
+        )
     if training:
         raise ValueError("serving: a step has no backward; leave it or training out")
     if divided and entry == "step":
@@ -315,11 +319,11 @@ def _compile_bundle(
     scratch = tempfile.mkdtemp(prefix="wyvern-")
     try:
         file = Path(scratch) / f"input.{suffix}"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         folder = Path(output) if output is not None else Path(scratch) / "bundle"
         command = [wyvernc, str(file), f"--arch={target}", "--emit=bundle", "-o", str(folder)]
         command += flags
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode != 0:
             message = done.stderr.replace(str(file), source.name).strip()
             raise CompileError(message or f"wyvernc ended with status {done.returncode}")

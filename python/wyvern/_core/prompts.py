@@ -37,6 +37,7 @@ class Prefills:
 
     def prefill(
         self,
+        /,
         *,
         state: Any,
         read_slots: Any,

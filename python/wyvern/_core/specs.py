@@ -87,7 +87,7 @@ def read_source(spec: Spec) -> Source:
             f"spec: expected a path, YAML or MLIR text, or a dict, found {type(spec).__name__}"
         )
     text = os.fspath(spec)
-    if isinstance(spec, str) and ("\n" in text or ":" in text and not Path(text).exists()):
+    if isinstance(spec, str) and ("\n" in text or ":" in text and not _is_there(text)):
         is_mlir = "func.func" in text
         return Source(text, "<string>", "mlir" if is_mlir else "yaml")
     path = Path(text)
@@ -96,9 +96,19 @@ def read_source(spec: Spec) -> Source:
             f"{path}: expected a file that ends in {', '.join(_SUFFIXES)}, or a spec as text"
         )
     try:
-        return Source(path.read_text(), str(path), _SUFFIXES[path.suffix])
+        return Source(path.read_text(encoding="utf-8"), str(path), _SUFFIXES[path.suffix])
     except OSError as error:
         raise CompileError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CompileError(f"cannot read {path}: expected UTF-8, found a byte that is none at {error.start}") from None
+
+
+def _is_there(text: str) -> bool:
+    """Whether text is a path of something. A spec in one line may be too long for a path."""
+    try:
+        return Path(text).exists()
+    except OSError:
+        return False
 
 
 def read_layer(source: Source, layer: Optional[str], dtype: str = "") -> SpecLayer:

@@ -121,6 +121,7 @@ class Decodes:
 
     def step(
         self,
+        /,
         *,
         state: Any,
         read_slots: Any,
@@ -149,7 +150,7 @@ class Decodes:
         inputs = with_seeds(self, inputs, seeds, writes=True)
         return self._advance(state, read_slots, write_slots, lengths, inputs)
 
-    def verify(self, *, state: Any, read_slots: Any, lengths: Any = None, **inputs: Any) -> Any:
+    def verify(self, /, *, state: Any, read_slots: Any, lengths: Any = None, **inputs: Any) -> Any:
         """Returns o of a draft's tokens, as `step` of the same arguments (state, read_slots,
         lengths) would, and leaves the pool as it is. Keep the inputs: `commit` takes them."""
         inputs = with_seeds(self, inputs, None, writes=False)
@@ -157,6 +158,7 @@ class Decodes:
 
     def commit(
         self,
+        /,
         *,
         state: Any,
         read_slots: Any,

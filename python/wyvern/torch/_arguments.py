@@ -12,7 +12,7 @@ from ._ops import compute_dtype
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
-def expect_tensors(name, **tensors):
+def expect_tensors(name, /, **tensors):
     """Raises TypeError for what is no tensor."""
     for what, tensor in tensors.items():
         if type(tensor) in _PLAIN:

@@ -17,6 +17,7 @@ from wyvern._core.specs import Spec
 from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
 from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
+from ._arguments import expect_tensors
 from ._ops import define_op
 from ._programs import target_of
 from ._prompts import Prompts
@@ -235,6 +236,7 @@ class Decoder:
 
     def step(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -254,6 +256,7 @@ class Decoder:
 
     def verify(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -266,6 +269,7 @@ class Decoder:
 
     def commit(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -281,6 +285,7 @@ class Decoder:
 
     def verify_tree(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -301,7 +306,7 @@ class Decoder:
         call = lambda lines, slots, lengths: self.verify(state=state, read_slots=slots, lengths=lengths, **lines)
         return _trees.verify(call, given, programs.timed, read_slots, parents)
 
-    def path(self, *operands: torch.Tensor, nodes: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
+    def path(self, /, *operands: torch.Tensor, nodes: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
         """Returns the operands of tokens `nodes` [B, N] of drafts, in this order: what `commit` takes of
         a tree whose path `nodes` was accepted, with how many of these count."""
         programs = self._programs
@@ -313,6 +318,7 @@ class Decoder:
 
     def prefill(
         self,
+        /,
         *operands: torch.Tensor,
         state: torch.Tensor,
         read_slots: torch.Tensor,
@@ -417,6 +423,7 @@ class Decoder:
             if o is not None:
                 return o
         tensors = (*bind(programs.name, self.operands, operands, named), *pool.values(), seeds)
+        expect_tensors(programs.name, **dict(zip(self.operands, tensors)), state=state, read_slots=read_slots)
         if _direct.needs_gradient(tensors):
             raise NotImplementedError(
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "

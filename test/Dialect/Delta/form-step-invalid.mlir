@@ -50,3 +50,12 @@ func.func @product_of_keys(%x: tensor<?x?x1x4xf32> {delta.name = "x"}, %m: tenso
     : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
   return %o, %sT : tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>
 }
+
+// -----
+
+func.func @taken(%x: tensor<?x?x1x4xf32> {delta.name = "seeds"}) -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>) {
+  // expected-error @+1 {{has an operand 'seeds', which is what a step calls one of its own; use another name}}
+  %o, %sT = delta.recurrence query(%x) step(write %x value %x) scale 1.0
+    : tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32>, tensor<?x?x1x4xf32> -> (tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>)
+  return %o, %sT : tensor<?x?x1x4xf32>, tensor<?x1x4x4xf32>
+}

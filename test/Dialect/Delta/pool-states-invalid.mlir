@@ -37,3 +37,14 @@ func.func @taken(%x: tensor<?x?x1x4xf32> {delta.name = "read_slots"}, %s0: tenso
   }
   return %sT : tensor<?x1x4x4xf32>
 }
+
+// -----
+
+// Names of what other pools have, too: callers say which by name.
+func.func @taken_by_others(%x: tensor<?x?x1x4xf32> {delta.name = "seeds"}, %s0: tensor<?x1x4x4xf32>) -> (tensor<?x1x4x4xf32> {delta.name = "final_state"}) {
+  // expected-error @+1 {{has an operand 'seeds', which is what a prefill calls one of its own; use another name}}
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return %sT : tensor<?x1x4x4xf32>
+}

@@ -61,6 +61,12 @@ bool RegionLowering::isShared(Value value) {
 }
 
 bool RegionLowering::isMadeAtUse(Value value) {
+  llvm::SmallDenseSet<Value> seen;
+  return isMadeAtUse(value, seen);
+}
+
+bool RegionLowering::isMadeAtUse(Value value,
+                                 llvm::SmallDenseSet<Value> &seen) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || type.getRank() < 2 || isSplat(value))
     return true; // vectors and scalars are held, splats are constants
@@ -73,8 +79,10 @@ bool RegionLowering::isMadeAtUse(Value value) {
       (isMap && (isMaskOfShared(value) || isSharedFactor(value))))
     return true;
   return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
-         llvm::all_of(op->getOperands(),
-                      [&](Value operand) { return isMadeAtUse(operand); });
+         llvm::all_of(op->getOperands(), [&](Value operand) {
+           // Once each: one that is not ends the search.
+           return !seen.insert(operand).second || isMadeAtUse(operand, seen);
+         });
 }
 
 Value RegionLowering::allocate(ArrayRef<int64_t> shape, Type element,

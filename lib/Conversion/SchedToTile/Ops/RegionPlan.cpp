@@ -223,8 +223,12 @@ static SmallVector<Operation *> orderByState(Block &block,
 
 /// True for elementwise work on vectors and numbers that come out of memory, of
 /// which some is more than a sum or a product, such as a logarithm, or reads a
-/// number: the gates of a layer's own.
-static bool isOfRawVectors(Operation *op, bool &hasFunction) {
+/// number: the gates of a layer's own. `seen` has what was looked at, once
+/// each: what is no such work ends the search.
+static bool isOfRawVectors(Operation *op, bool &hasFunction,
+                           llvm::SmallPtrSetImpl<Operation *> &seen) {
+  if (!seen.insert(op).second)
+    return true;
   bool isVectorWork =
       op->getNumResults() == 1 && getTileRank(op->getResult(0)) <= 1 &&
       (op->hasTrait<OpTrait::Elementwise>() || isa<linalg::BroadcastOp>(op));
@@ -237,7 +241,7 @@ static bool isOfRawVectors(Operation *op, bool &hasFunction) {
     hasFunction |= isa_and_nonnull<sched::LoadOp>(def);
     return def && (isa<sched::GetOp, sched::LoadOp, tensor::EmptyOp>(def) ||
                    def->hasTrait<OpTrait::ConstantLike>() ||
-                   isOfRawVectors(def, hasFunction));
+                   isOfRawVectors(def, hasFunction, seen));
   });
 }
 
@@ -262,7 +266,8 @@ static SmallVector<Operation *> delayRawVectors(ArrayRef<Operation *> ops) {
   SmallVector<std::pair<Key, Operation *>> keyed;
   for (Operation *op : llvm::reverse(ops)) {
     bool hasFunction = false;
-    bool moves = isOfRawVectors(op, hasFunction) && hasFunction;
+    llvm::SmallPtrSet<Operation *, 16> seen;
+    bool moves = isOfRawVectors(op, hasFunction, seen) && hasFunction;
     if (moves)
       places[op] = getFirstUse(op);
     keyed.push_back({{places[op], !moves}, op});

@@ -68,6 +68,10 @@ private:
   std::optional<Result> describeRows(unsigned in, Value tile);
   bool isMasked(Value tile);
   Value findRows(Value sum);
+  Value makeRows(Value sum);
+  Value scaleRows(Value rows, Value factor);
+  Value addRows(Value a, Value b);
+  Value chooseRows(arith::SelectOp select);
   Value getGradientOrZero(Value value);
   Value getInitialGradient(unsigned carry);
   Value createZeros(RankedTensorType type);
@@ -95,6 +99,8 @@ private:
   Adjoint inner;
   SmallVector<In> ins;
   SmallVector<Replayed> replayed;
+  /// What findRows has found, once each: a parameter may be read many times.
+  llvm::DenseMap<Value, Value> rowsOf;
   SmallVector<Result> outs, sums; ///< sums: gradients of ins without time
 };
 

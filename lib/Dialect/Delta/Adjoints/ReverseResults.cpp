@@ -92,10 +92,55 @@ bool ReverseProgram::isMasked(Value tile) {
          llvm::all_of(def->getOperands(), isMaskedOrZero);
 }
 
+/// Returns `rows` times `factor`, which they have in common.
+Value ReverseProgram::scaleRows(Value rows, Value factor) {
+  TileBuilder tile(inside, compute);
+  return rows ? tile.mul(rows, tile.broadcast(factor, shapeOf(rows), {0}))
+              : Value();
+}
+
+/// The same of two terms of a sum, of which either may be zero.
+Value ReverseProgram::addRows(Value a, Value b) {
+  Value rows = isZero(a) ? Value() : findRows(a);
+  Value more = isZero(b) ? Value() : findRows(b);
+  if ((!rows && !isZero(a)) || (!more && !isZero(b)))
+    return {};
+  return rows && more ? TileBuilder(inside, compute).add(rows, more)
+                      : (rows ? rows : more);
+}
+
+/// Returns the rows of a choice: of each side, times a factor of 1 or 0.
+Value ReverseProgram::chooseRows(arith::SelectOp select) {
+  TileBuilder tile(inside, compute);
+  ArrayRef<int64_t> shape = shapeOf(select.getResult());
+  Value one = tile.splat(1.0, shape), zero = tile.splat(0.0, shape), sum;
+  for (bool side : {true, false}) {
+    Value term = side ? select.getTrueValue() : select.getFalseValue();
+    if (isZero(term))
+      continue;
+    Value factor = arith::SelectOp::create(
+        inside, select.getCondition(), side ? one : zero, side ? zero : one);
+    Value rows = scaleRows(findRows(term), factor);
+    if (!rows)
+      return {};
+    sum = sum ? tile.add(sum, rows) : rows;
+  }
+  return sum;
+}
+
 /// Returns a tile of a row a token, zero past the sequence's end, whose rows
 /// sum up to `sum`; null if none is found. Factors that rows have in common go
 /// into each.
 Value ReverseProgram::findRows(Value sum) {
+  auto [known, isNew] = rowsOf.try_emplace(sum);
+  if (!isNew)
+    return known->second;
+  Value rows = makeRows(sum);
+  rowsOf[sum] = rows;
+  return rows;
+}
+
+Value ReverseProgram::makeRows(Value sum) {
   Operation *def = sum.getDefiningOp();
   if (auto reduce = dyn_cast_or_null<linalg::ReduceOp>(def)) {
     Value rows = reduce.getInputs().front();
@@ -103,19 +148,28 @@ Value ReverseProgram::findRows(Value sum) {
                  isZero(reduce.getInits().front()) && isMasked(rows);
     return isSum ? rows : Value();
   }
+  TileBuilder tile(inside, compute);
   if (isa_and_nonnull<arith::NegFOp>(def)) {
     Value rows = findRows(def->getOperand(0));
-    return rows ? arith::NegFOp::create(inside, rows).getResult() : Value();
+    return rows ? tile.neg(rows) : Value();
   }
+  if (isa_and_nonnull<arith::AddFOp>(def))
+    return addRows(def->getOperand(0), def->getOperand(1));
+  if (isa_and_nonnull<arith::DivFOp>(def)) {
+    Value divisor = def->getOperand(1);
+    Value one = tile.splat(1.0, shapeOf(divisor));
+    return scaleRows(findRows(def->getOperand(0)),
+                     arith::DivFOp::create(inside, one, divisor));
+  }
+  if (auto select = dyn_cast_or_null<arith::SelectOp>(def))
+    return chooseRows(select);
   if (!isa_and_nonnull<arith::MulFOp>(def))
     return {};
   for (auto [factor, other] :
        {std::pair(def->getOperand(0), def->getOperand(1)),
         std::pair(def->getOperand(1), def->getOperand(0))})
-    if (Value rows = findRows(factor)) {
-      TileBuilder tile(inside, compute);
-      return tile.mul(rows, tile.broadcast(other, shapeOf(rows), {0}));
-    }
+    if (Value rows = scaleRows(findRows(factor), other))
+      return rows;
   return {};
 }
 

@@ -282,7 +282,11 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
   Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
   Convolution convolution(op, stepPrologue.hasConvolution());
   Epilogue stepEpilogue(op, ArrayRef<std::string>(epilogue), normEpsilon);
+  // Callers give these by name, whichever a pool has.
+  std::string names[] = {"state", "read_slots", "write_slots", "lengths",
+                         "seeds"};
   if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||
+      failed(checkNewNames(op, func, names, "a step")) ||
       failed(stepPrologue.check(func)) || failed(convolution.check(func)) ||
       failed(stepEpilogue.check(func)))
     return failure();

@@ -43,13 +43,13 @@ static std::optional<ScaledIn> matchScaledIn(Value operand) {
   bool isNegated = neg != nullptr;
   for (auto [tile, scale] : {std::pair(mul.getLhs(), mul.getRhs()),
                              std::pair(mul.getRhs(), mul.getLhs())}) {
-    if (!isPlainIn(tile) && !matchScaledIn(tile))
-      continue;
-    if (getSplat(scale))
-      return ScaledIn{tile, scale, {}, isNegated};
+    // The scale first: a product of a tile with itself has two ways down.
+    std::optional<double> splat = getSplat(scale);
     auto broadcast = scale.getDefiningOp<linalg::BroadcastOp>();
-    if (!broadcast)
+    if ((!splat && !broadcast) || (!isPlainIn(tile) && !matchScaledIn(tile)))
       continue;
+    if (splat)
+      return ScaledIn{tile, scale, {}, isNegated};
     ScaledIn scaled{tile, broadcast.getInput(), {}, isNegated};
     int64_t rank = cast<RankedTensorType>(tile.getType()).getRank();
     for (int64_t dim = 0; dim < rank; ++dim)

@@ -119,7 +119,11 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
     names.push_back("keep_slots");
   if (isStochastic)
     names.push_back("seeds");
-  if (failed(checkNewNames(scan, func, names, "a prefill", {init})))
+  // Callers give these by name, whichever a pool has.
+  if (failed(checkNewNames(
+          scan, func,
+          {"state", "read_slots", "write_slots", "keep_slots", "seeds"},
+          "a prefill", {init})))
     return failure();
   auto slots = RankedTensorType::get(
       {ShapedType::kDynamic}, b.getIntegerType(slotType == "i64" ? 64 : 32));

@@ -92,19 +92,34 @@ Value MapWidener::conform(Value value, RankedTensorType type) {
     return value;
   Operation *def = value.getDefiningOp();
   b.setInsertionPointAfter(def);
+  TileBuilder tile(b, cast<FloatType>(type.getElementType()));
   if (std::optional<double> splat = getSplat(value))
-    return TileBuilder(b, cast<FloatType>(type.getElementType()))
-        .splat(*splat, type.getShape());
+    return tile.splat(*splat, type.getShape());
   if (isa<tensor::EmptyOp>(def))
     return tensor::EmptyOp::create(b, type.getShape(), type.getElementType());
-  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
-    return TileBuilder(b, cast<FloatType>(type.getElementType()))
-        .broadcast(broadcast.getInput(), type.getShape(),
-                   broadcast.getDimensions());
-  // Elementwise work on what is alike along rows.
+  if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def)) {
+    auto shape = llvm::to_vector(type.getShape());
+    for (int64_t dim : llvm::reverse(broadcast.getDimensions()))
+      shape.erase(shape.begin() + dim);
+    Value input = conform(broadcast.getInput(), type.clone(shape));
+    b.setInsertionPointAfter(def);
+    return tile.broadcast(input, type.getShape(), broadcast.getDimensions());
+  }
   IRMapping mapping;
-  for (Value operand : def->getOperands())
-    mapping.map(operand, conform(operand, type));
+  if (auto reduce = dyn_cast<linalg::ReduceOp>(def)) {
+    Value input = reduce.getInputs().front();
+    auto shape = llvm::to_vector(type.getShape());
+    for (int64_t dim : reduce.getDimensions())
+      shape.insert(shape.begin() + dim,
+                   cast<RankedTensorType>(input.getType()).getDimSize(dim));
+    mapping.map(input, conform(input, type.clone(shape)));
+    Value init = reduce.getInits().front();
+    mapping.map(init, conform(init, type));
+  } else {
+    // Elementwise work on what is alike along rows.
+    for (Value operand : def->getOperands())
+      mapping.map(operand, conform(operand, type));
+  }
   b.setInsertionPointAfter(def);
   Operation *clone = b.clone(*def, mapping);
   clone->getResult(0).setType(type);
@@ -185,21 +200,26 @@ delta::widenTokenMaps(RecurrenceOp op, int64_t chunk,
 //===----------------------------------------------------------------------===//
 
 /// True for a matrix that costs little to make again wherever it is read, and
-/// is zero where rows are.
-static bool isCheapMatrix(Value tile) {
+/// is zero where rows are. `seen` holds what was looked at on the way: a layer
+/// may read a name many times, of which one answer is enough, since a matrix
+/// that is not cheap ends the search.
+static bool isCheapMatrix(Value tile, llvm::SmallDenseSet<Value> &seen) {
+  if (!seen.insert(tile).second)
+    return true;
   if (auto arg = dyn_cast<BlockArgument>(tile)) {
     auto map = cast<ChunkMapOp>(arg.getOwner()->getParentOp());
     return map.getInBinding(arg.getArgNumber() - 1).has(DimKind::time);
   }
   Operation *def = tile.getDefiningOp();
-  auto isCheap = [](Value operand) { return isCheapMatrix(operand); };
+  auto isCheap = [&](Value operand) { return isCheapMatrix(operand, seen); };
   if (isa<arith::MulFOp>(def))
     return llvm::all_of(def->getOperands(), [&](Value operand) {
       return getSplat(operand) || isCheap(operand);
     });
-  // A number a row, or one for all.
+  // A number a row. One for all of a head lies in memory, where roles that read
+  // rows do not look.
   if (auto broadcast = dyn_cast<linalg::BroadcastOp>(def))
-    return llvm::is_contained(broadcast.getDimensions(), 1);
+    return broadcast.getDimensions() == ArrayRef<int64_t>(1);
   return isa<arith::AddFOp, arith::SubFOp, arith::NegFOp>(def) &&
          llvm::none_of(def->getOperands(),
                        [](Value operand) {
@@ -271,8 +291,9 @@ delta::fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
     unsigned number = cast<OpResult>(in).getResultNumber();
     Value tile = map.getYield().getOuts()[number];
     bool isStep = program.getChunk() == 1;
+    llvm::SmallDenseSet<Value> seen;
     if (map.getOutBinding(number) != program.getInBinding(i) ||
-        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile)))
+        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile, seen)))
       continue;
     Value made = cloneTile(rewriter, program, map, tile, mappings[map]);
     if (in == masked && !isStep)

@@ -81,35 +81,29 @@ public:
 
   void write() {
     sync();
+    // A warp has as many channels as all threads of the warpgroup, one each.
+    static_assert(kWarpColumns == kWarpgroupThreads);
     for (int64_t first = 0; first < columns; first += kWarpColumns)
-      sumBlocks(first);
+      sumBlocks(getChannel(first, e.mul(e.laneId(), kLaneColumns)));
     sync();
     for (int64_t first = 0; first < columns; first += kWarpgroupThreads)
-      ofThreads(first, kWarpgroupThreads, e.warpgroupThread(),
-                [&](Value channel) { writeChannel(channel); });
+      writeChannel(getChannel(first, e.warpgroupThread()));
     sync();
   }
 
 private:
   void sync() { emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false); }
-  /// Runs `body` with the channel `first + of` where there is one, of `most`.
-  void ofThreads(int64_t first, int64_t most, Value of,
-                 function_ref<void(Value)> body) {
-    Value channel = e.add(of, first);
-    if (first + most <= columns)
-      return body(channel);
-    e.ifThen(e.cmp(LLVM::ICmpPredicate::ult, channel, e.c32(columns)),
-             [&] { body(channel); });
+  /// Returns the channel of lane or thread `of`, from `first` on. Where there
+  /// are fewer, several do the same: a branch would take registers.
+  Value getChannel(int64_t first, Value of) {
+    int64_t left = columns - first;
+    return e.add(left < kWarpColumns ? e.urem(of, left) : of, first);
   }
   Value address(Value channel, int64_t byte) {
     return e.add(e.add(adaptor.getScratch(), e.mul(channel, 4)), byte);
   }
   /// Sums four channels of the warp's two blocks.
-  void sumBlocks(int64_t first) {
-    ofThreads(first, kWarpColumns, e.mul(e.laneId(), kLaneColumns),
-              [&](Value channel) { sumBlocksOf(channel); });
-  }
-  void sumBlocksOf(Value channel);
+  void sumBlocks(Value channel);
   void writeChannel(Value channel);
   void writeReach(Value channel, DecayReach reach, ArrayRef<Value> exponents);
 
@@ -120,7 +114,7 @@ private:
 };
 } // namespace
 
-void FactorWriter::sumBlocksOf(Value channel) {
+void FactorWriter::sumBlocks(Value channel) {
   constexpr int64_t warpRows = 16;
   Value row = e.mul(e.warpInGroup(), warpRows);
   Value valid = e.trunc32(adaptor.getValid());

@@ -203,8 +203,8 @@ void DecayPanels::storeOuts(const DecayRow &row) {
     int64_t source = op.getSource()[i];
     bool isEnd = op.getToEnd()[i];
     SmallVector<Value> operands =
-        scale(isEnd ? row.ends[source] : row.begins[source], row,
-              isEnd ? DecayReach::end : DecayReach::begin);
+        scale(isEnd ? row.ends[source] : row.begins[source],
+              loadFactors(row, isEnd ? DecayReach::end : DecayReach::begin));
     operands.push_back(getAddress(to, row.half, row.panel));
     operands.push_back(
         LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), isThere[row.half]));
@@ -224,16 +224,20 @@ SmallVector<Value> DecayPanels::pack(ArrayRef<Value> values) {
           packHalves(e, values[2], values[3], half)};
 }
 
-SmallVector<Value> DecayPanels::scale(ArrayRef<Value> values,
-                                      const DecayRow &row, DecayReach reach) {
+SmallVector<Value> DecayPanels::loadFactors(const DecayRow &row,
+                                            DecayReach reach) {
   // The warp's first block, and the lane's channels of the panel.
   Value column = e.add(e.mul(row.panel, kPanelColumns),
                        e.mul(e.urem(lane, 4), kLaneColumns));
   Value first =
       e.add(scratch, e.mul(e.add(e.mul(warp, 2 * columns), column), 4));
   int64_t byte = getFactorByte(reach, columns) + row.half * columns * 4;
-  return pack(multiply(e, values,
-                       e.loadSharedVector(e.f32(), kLaneColumns, first, byte)));
+  return e.loadSharedVector(e.f32(), kLaneColumns, first, byte);
+}
+
+SmallVector<Value> DecayPanels::scale(ArrayRef<Value> values,
+                                      ArrayRef<Value> factors) {
+  return pack(multiply(e, values, factors));
 }
 
 /// Returns the sum of the gates of the lane's half of a block of 8 rows up to

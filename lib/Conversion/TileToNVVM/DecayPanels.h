@@ -58,10 +58,10 @@ public:
 
   /// Scales row `half` of what was taken, panel `number`.
   DecayRow make(Value number, int64_t half);
-  /// Returns `values`, of `row`, times the factors that reach so far, as
-  /// registers of an operand.
-  SmallVector<Value> scale(ArrayRef<Value> values, const DecayRow &row,
-                           DecayReach reach);
+  /// Returns the factors of `row` that reach so far.
+  SmallVector<Value> loadFactors(const DecayRow &row, DecayReach reach);
+  /// Returns `values` times `factors` as registers of an operand.
+  SmallVector<Value> scale(ArrayRef<Value> values, ArrayRef<Value> factors);
   void storeOuts(const DecayRow &row);
 
   // Where a lane finds and leaves right operands of other warps, of two panels

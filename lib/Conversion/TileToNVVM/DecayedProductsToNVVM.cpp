@@ -79,9 +79,9 @@ private:
   void emitPanel(Value panel);
   void addRow(Operands &operands, const DecayRow &row);
   void multiplyOwn(const Operands &operands);
-  /// Makes a row of operands of products with the rows of other warps:
-  /// registers of the left ones, added to `left`, where `isLater`, else the
-  /// right one goes to shared memory.
+  /// Makes a row of operands of products with the rows of other warps: the left
+  /// ones, added to `left`, which `isLater` warps need, and the right one of
+  /// the others, which goes to shared memory.
   void scaleFar(SmallVectorImpl<Value> &left, const DecayRow &row,
                 DecayReach reach, Value isLater, Value place);
   /// Adds products of `tiles` tiles from `first` on, where `isLater`.
@@ -135,13 +135,14 @@ void ProductsEmitter::scaleFar(SmallVectorImpl<Value> &left,
   {
     OpBuilder::InsertionGuard guard(e.builder);
     e.builder.setInsertionPointToStart(ifOp.thenBlock());
-    SmallVector<Value> scaled;
+    SmallVector<Value> scaled, factors = panels.loadFactors(row, reach);
     for (const DecayRow::Left &x : row.lefts)
-      llvm::append_range(scaled, panels.scale(x.begins, row, reach));
+      llvm::append_range(scaled, panels.scale(x.begins, factors));
     scf::YieldOp::create(e.builder, e.loc, scaled);
     e.builder.setInsertionPointToStart(ifOp.elseBlock());
-    e.storeSharedVector(panels.scale(row.ends[op.getRight()], row, reach),
-                        panels.getPlace(place, row.half));
+    e.storeSharedVector(
+        panels.scale(row.ends[op.getRight()], panels.loadFactors(row, reach)),
+        panels.getPlace(place, row.half));
     Value none = LLVM::PoisonOp::create(e.builder, e.loc, e.i32());
     scf::YieldOp::create(e.builder, e.loc,
                          SmallVector<Value>(types.size(), none));
@@ -218,6 +219,9 @@ void ProductsEmitter::emitPanel(Value number) {
   panels.take();
   for (int64_t half : {0, 1}) {
     DecayRow row = panels.make(number, half);
+    // What comes behind is on its way as soon as registers are free.
+    if (half == 1)
+      panels.loadNext(number);
     addDiagonals(row);
     panels.storeOuts(row);
     addRow(operands, row);
@@ -226,7 +230,6 @@ void ProductsEmitter::emitPanel(Value number) {
     scaleFar(operands.far, row, DecayReach::middle64, panels.isUpper(),
              panels.ofWarp(far));
   }
-  panels.loadNext(number);
   multiplyOwn(operands);
   emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
   multiplyFar(operands.part, panels.isOdd(), part0, 2, panels.ofPair(part));

@@ -15,7 +15,7 @@
 // CHECK: bar.sync
 
 // Panels are a loop whose rounds nobody knows. Near gates are bounded where some are steep.
-// A row's scaled rows leave with it.
+// A row's scaled rows leave with it. What comes behind is asked for as the second row is made.
 
 // CHECK: mul.lo.u32 $0, n, 8;
 // CHECK: scf.for
@@ -23,12 +23,12 @@
 // CHECK: scf.if
 // CHECK: st.global.v2.b32
 // CHECK: vote.sync.any.pred
+// CHECK-COUNT-4: ld.global.v2.b32
 // CHECK: st.global.v2.b32
 
-// What comes behind is loaded, a warp's own tiles take three products each, and, when the
-// warps have met, later warps multiply by the rows of earlier ones.
+// A warp's own tiles take three products each, and, when the warps have met, later warps
+// multiply by the rows of earlier ones.
 
-// CHECK-COUNT-4: ld.global.v2.b32
 // CHECK-COUNT-6: nvvm.mma.sync {{.*}}multiplicandAPtxType = #nvvm.mma_type<bf16>
 // CHECK: bar.sync
 // CHECK: scf.if

@@ -53,7 +53,6 @@ struct Places {
 void RoleLowering::lowerDecayedProducts(const DecayedProducts &products,
                                         RegionLowering &lowering,
                                         const Visit &visit) {
-  lowering.setDone(products.ops);
   Places rows, outs;
   auto add = [&](Places &places, Value of) {
     auto arg = cast<BlockArgument>(of);

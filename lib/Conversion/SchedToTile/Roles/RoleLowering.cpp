@@ -247,10 +247,11 @@ static void markFewRegisters(OpBuilder &builder) {
 
 /// A tile leaves as soon as it is made: its registers are free for what
 /// follows, and other roles wait for it.
-LogicalResult
-RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
-                       const Visit &visit,
-                       const std::optional<delta::DecayedProducts> &products) {
+LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
+                                     const Visit &visit) {
+  std::optional<delta::DecayedProducts> products = findDecayedProducts(block);
+  if (products)
+    lowering.setDone(products->ops);
   SmallVector<Operation *> ops =
       lowering.plan(block, takesInPlace(), getsLate());
   if (sumsColumns())
@@ -274,6 +275,8 @@ RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     }
     return success();
   };
+  if (products)
+    lowerDecayedProducts(*products, lowering, visit);
   if (failed(lowerReadySinks()))
     return failure();
   // What is summed several times before other tiles are there is loaded once.
@@ -339,16 +342,12 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
     zeroTails(visit, llvm::map_to_vector(gets, [](sched::GetOp get) {
                 return std::pair(get, SmallVector<Value>());
               }));
-  // They read what comes through no channel, and it is not waited for before.
-  std::optional<delta::DecayedProducts> products = findDecayedProducts(block);
-  if (products)
-    lowerDecayedProducts(*products, lowering, visit);
   if (!takesInPlace() && !getsLate())
     for (sched::GetOp get : gets)
       lowerGet(get, lowering, visit);
   for (auto [arg, carry] : llvm::zip_equal(loop.getCarryArgs(), carries))
     lowering.setRegister(arg, carry);
-  if (failed(lowerOps(block, lowering, visit, products)))
+  if (failed(lowerOps(block, lowering, visit)))
     return failure();
   context.numProducts += lowering.getNumProducts();
   context.numStaged += lowering.getNumStaged();

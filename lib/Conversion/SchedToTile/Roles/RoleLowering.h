@@ -55,10 +55,9 @@ private:
   LogicalResult lowerChunk(sched::EachChunkOp loop, const Visit &visit,
                            ValueRange carries, SmallVectorImpl<Value> &next);
   /// Lowers the chunk operations of `block`, and its stores and puts each as
-  /// soon as its tiles are there; `products` have been made.
+  /// soon as its tiles are there.
   LogicalResult lowerOps(Block &block, RegionLowering &lowering,
-                         const Visit &visit,
-                         const std::optional<delta::DecayedProducts> &products);
+                         const Visit &visit);
   LogicalResult lowerSink(Operation *sink, RegionLowering &lowering,
                           const Visit &visit);
 

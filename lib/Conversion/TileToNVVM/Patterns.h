@@ -52,6 +52,8 @@ void populateReducePatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateScanRowsPatterns(LLVMTypeConverter &converter,
                               RewritePatternSet &patterns);
+void populateDecayedProductsPatterns(LLVMTypeConverter &converter,
+                                     RewritePatternSet &patterns);
 void populateAddScaledPatterns(LLVMTypeConverter &converter,
                                RewritePatternSet &patterns);
 void populateRunningSumPatterns(LLVMTypeConverter &converter,

@@ -51,6 +51,7 @@ struct ConvertTileToNVVM
     populateTrianglePatterns(converter, patterns);
     populateReducePatterns(converter, patterns);
     populateScanRowsPatterns(converter, patterns);
+    populateDecayedProductsPatterns(converter, patterns);
     populateAddScaledPatterns(converter, patterns);
     populateRunningSumPatterns(converter, patterns);
     populateSharedByTokensPatterns(converter, patterns);

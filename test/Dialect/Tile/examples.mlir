@@ -622,3 +622,21 @@ tile.kernel @taken() grid 2 * sequences warps 4 min_blocks 1 operands [] {
       : !tile.smem<2x192xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>,
                                  tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 4 step 8 warps 4]>>
 }
+
+// CHECK-LABEL: func.func @decayed_products
+func.func @decayed_products(%g: !tile.global<tensor<?x?x4x128xf32>, contiguous = true>, %k: !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>,
+    %q: !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>, %kd: !tile.global<tensor<?x?x4x128xbf16>, dense = true>,
+    %t: !tile.global<tensor<?x4x128xf32>, dense = true>, %m: !tile.smem<13312xf32>, %b: index, %i: index, %h: index, %s: index, %c0: index, %n: index) {
+  // CHECK: tile.decayed_products %{{.*}} of (%{{.*}}, %{{.*}}) to (%{{.*}}) total %{{.*}} at [{{.*}}] dim 1 valid %{{.*}} via %{{.*}} barrier 1 left [0, 1] right 0 diagonal [false, true] source [0] to_end [false]
+  %l, %p = tile.decayed_products %g of (%k, %q) to (%kd) total %t
+      at [%b, %i, %h, %c0, %b, %i, %h, %c0, %b, %i, %h, %c0, %b, %i, %h, %c0, %s, %h, %c0]
+      dim 1 valid %n via %m barrier 1 left [0, 1] right 0 diagonal [false, true]
+      source [0] to_end [false]
+      : !tile.global<tensor<?x?x4x128xf32>, contiguous = true>,
+        (!tile.global<tensor<?x?x4x128xbf16>, contiguous = true>,
+         !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>),
+        (!tile.global<tensor<?x?x4x128xbf16>, dense = true>), !tile.smem<13312xf32>
+        total !tile.global<tensor<?x4x128xf32>, dense = true>
+      -> tensor<64x64xf32, #tile.layout<acc>>, tensor<64x64xf32, #tile.layout<acc>>
+  return
+}

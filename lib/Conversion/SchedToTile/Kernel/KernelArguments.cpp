@@ -38,19 +38,18 @@ static int64_t countRowParts(const KernelContext &context, BlockArgument in) {
 }
 
 /// Returns how a kernel sees an in: matrices of 16 bits through a TMA
-/// descriptor, vectors and f32 through a pointer. Rows of f32 have no gaps: they
-/// are loaded 16 bytes at a time.
+/// descriptor; vectors, f32 and what a role takes from memory itself through a
+/// pointer. Rows have no gaps then: several elements are loaded at a time.
 static Type getInType(const KernelContext &context, unsigned i) {
   sched::KernelOp kernel = context.kernel;
   Value in = kernel.getIns()[i];
   BlockArgument arg = kernel.getInArgs()[i];
   RankedTensorType type = tensorOf(in), tile = kernel.getTileType(arg);
   // What no role loads says how many tokens there are, and nothing else.
-  bool isElementwise = tile.getRank() == 1 || arg.use_empty() || isFetched(arg);
-  if (isElementwise || type.getElementType().isF32())
+  bool isRows = tile.getRank() == 2 && !arg.use_empty();
+  if (!isRows || type.getElementType().isF32() || isFetched(arg))
     return tile::GlobalType::get(kernel.getContext(), type, /*optional=*/false,
-                                 isBetweenKernels(in),
-                                 /*contiguous=*/!isElementwise);
+                                 isBetweenKernels(in), /*contiguous=*/isRows);
   // One box is one column block of the tile's rows.
   SmallVector<int64_t> box(type.getRank(), 1);
   box[tensorDim(kernel.getBinding(arg), 0)] =

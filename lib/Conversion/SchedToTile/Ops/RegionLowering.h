@@ -89,6 +89,10 @@ public:
   }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
+  /// `ops` are lowered otherwise. To be called before they are planned.
+  void setDone(const llvm::SmallPtrSetImpl<Operation *> &ops) {
+    done.insert(ops.begin(), ops.end());
+  }
   /// The operations to lower, in their order. In a role with the split
   /// dimension that is the program's: the chain. In another it is one that
   /// keeps few tiles in registers, and what is made at its use is left out. To
@@ -286,6 +290,8 @@ private:
   /// Operations of a map with one use that are lowered with it: elementwise
   /// ones, and products that are added to something.
   DenseSet<Operation *> fused;
+  /// Operations that are lowered as one, before the others.
+  DenseSet<Operation *> done;
   int64_t numProducts = 0, numStaged = 0;
 };
 

@@ -42,13 +42,16 @@ bool RegionLowering::isReadBack(Operation *op) {
 }
 
 void RegionLowering::planStaging(Block &block) {
-  for (Operation &op : block)
+  for (Operation &op : block) {
+    if (done.contains(&op))
+      continue;
     if (std::optional<Product> product = getProduct(&op)) {
       if (!isShared(product->a) && !isMaskOfShared(product->a))
         staged.insert(product->a);
       if (!isShared(product->b))
         staged.insert(product->b);
     }
+  }
 }
 
 void RegionLowering::planFusion(Block &block) {
@@ -64,7 +67,7 @@ void RegionLowering::planFusion(Block &block) {
     });
   };
   for (Operation &op : block.without_terminator()) {
-    if (op.getNumResults() != 1 || !op.hasOneUse() ||
+    if (done.contains(&op) || op.getNumResults() != 1 || !op.hasOneUse() ||
         isSink(*op.user_begin()) || tensorOf(op.getResult(0)).getRank() != 2)
       continue;
     Operation *user = *op.user_begin();
@@ -296,7 +299,7 @@ SmallVector<Operation *> RegionLowering::plan(Block &block, bool takesInPlace,
   planStaging(block);
   planFusion(block);
   auto isLeftOut = [&](Operation *op) {
-    if (isHandOver(op))
+    if (isHandOver(op) || done.contains(op))
       return true;
     if (op->getNumResults() != 1 || isa<sched::GetOp>(op))
       return false;

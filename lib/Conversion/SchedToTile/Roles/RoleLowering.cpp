@@ -249,6 +249,9 @@ static void markFewRegisters(OpBuilder &builder) {
 /// follows, and other roles wait for it.
 LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
                                      const Visit &visit) {
+  std::optional<delta::DecayedProducts> products = findDecayedProducts(block);
+  if (products)
+    lowering.setDone(products->ops);
   SmallVector<Operation *> ops =
       lowering.plan(block, takesInPlace(), getsLate());
   if (sumsColumns())
@@ -256,7 +259,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
-    if (isSink(&op) && !isa<sched::YieldOp>(op))
+    if (isSink(&op) && !isa<sched::YieldOp>(op) &&
+        !(products && products->stores(&op)))
       sinks.push_back(&op);
   auto lowerReadySinks = [&]() -> LogicalResult {
     for (Operation *&sink : sinks) {
@@ -271,6 +275,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     }
     return success();
   };
+  if (products)
+    lowerDecayedProducts(*products, lowering, visit);
   if (failed(lowerReadySinks()))
     return failure();
   // What is summed several times before other tiles are there is loaded once.

@@ -9,10 +9,15 @@
 
 #include "../Kernel/KernelContext.h"
 #include "../Ops/RegionLowering.h"
+#include "wyvern/Dialect/Delta/Analysis/DecayedProducts.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace mlir::wyvern {
+
+/// Returns the products with a decay a channel of a role's chunk that go
+/// through their channels; nothing without.
+std::optional<delta::DecayedProducts> findDecayedProducts(Block &block);
 
 /// Translates one role: its loop over the block's chunks, and in it what comes
 /// out of channels, the chunk operations, and what goes to memory and channels.
@@ -77,6 +82,11 @@ private:
   bool zeroesAtOnce();
   /// Waits until the tiles of `get` are there, and returns this group's parts.
   SmallVector<Value> waitForTiles(sched::GetOp get, const Visit &visit);
+
+  // DecayedProducts.cpp
+  /// Makes the sums of `products`, and stores what they scale.
+  void lowerDecayedProducts(const delta::DecayedProducts &products,
+                            RegionLowering &lowering, const Visit &visit);
 
   // Guests.cpp
   /// What a role within this one puts into a channel.

@@ -8,6 +8,7 @@
 #include "FetchedIns.h"
 #include "KernelFrame.h"
 #include "MapOfRuns.h"
+#include "Panels.h"
 #include "Starts.h"
 
 #include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
@@ -93,8 +94,15 @@ static bool loadsWithin(delta::ChunkMapOp map) {
   return sumsRows(map) || map->hasAttr(delta::kExactAttr);
 }
 
+/// Returns the panels of `program`, if it is a map that has some.
+static std::optional<Panels> findPanels(ChunkProgramOpInterface program) {
+  auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
+  return map && !visitsRuns(map) ? sched::findPanels(map) : std::nullopt;
+}
+
 /// Returns how the blocks of `program` divide its work.
-static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
+static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program,
+                                  bool hasPanels) {
   if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
     Grid grid;
     grid.over = GridOver::slots;
@@ -103,7 +111,8 @@ static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program) {
     else if (map->hasAttr(delta::kExactAttr) && map.getOuts().size() > 1)
       grid.minBlocks = countGateBlocks(map);
     else
-      grid.minBlocks = multipliesComputed(map) ? kStagingMapBlocks : kMapBlocks;
+      grid.minBlocks = multipliesComputed(map) && !hasPanels ? kStagingMapBlocks
+                                                             : kMapBlocks;
     return grid;
   }
   auto scan = cast<delta::ChunkScanOp>(program.getOperation());
@@ -171,10 +180,13 @@ namespace {
 class SeparateKernel {
 public:
   SeparateKernel(OpBuilder &builder, ChunkProgramOpInterface program,
-                 KernelOp kernel)
+                 KernelOp kernel, std::optional<Panels> found)
       : builder(builder), program(program), kernel(kernel),
-        loc(program.getLoc()), ins(findReadIns(program)) {
-    if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
+        loc(program.getLoc()), ins(findReadIns(program)),
+        panels(std::move(found)) {
+    if (panels) {
+      fetched = panels->ins;
+    } else if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
       fetched = findFetchedIns(map);
       // Tiles of the second phase take places that warps of the first have
       // left, which these alone know, of the one chunk that a block has.
@@ -227,6 +239,7 @@ private:
   Location loc;
   SmallVector<unsigned> ins;     ///< that come through the channel
   SmallVector<unsigned> fetched; ///< that the role that computes takes itself
+  std::optional<Panels> panels;  ///< of a map that goes through its channels
   /// Of a map in two phases; the second one's ins have a channel of their own.
   std::optional<delta::MapPhases> phases;
   /// Channels, and the ins that come through each.
@@ -253,7 +266,8 @@ void SeparateKernel::storeOutsOf(Operation *op, const IRMapping &mapping) {
   for (auto [i, tile] : llvm::enumerate(program.getYield().getOuts()))
     if (tile.getDefiningOp() == op)
       StoreOp::create(builder, loc, mapping.lookup(tile),
-                      kernel.getOutArgs()[i], /*via=*/Value());
+                      kernel.getOutArgs()[i], /*via=*/Value(),
+                      /*direct=*/panels && panels->isScaled(tile));
 }
 
 /// Returns the product beside which the carries are stored: the first one,
@@ -430,7 +444,11 @@ private:
   }
 
   LogicalResult schedule(ChunkProgramOpInterface program, StringRef name) {
-    FailureOr<Grid> grid = chooseGrid(program);
+    std::optional<Panels> found;
+    if (panels)
+      found = ::findPanels(program);
+    numPanelled += found.has_value();
+    FailureOr<Grid> grid = chooseGrid(program, found.has_value());
     if (failed(grid))
       return failure();
     OpBuilder builder(program);
@@ -447,7 +465,7 @@ private:
     if (map && visitsRuns(map))
       writeMapOfRuns(builder, map, kernel);
     else
-      SeparateKernel(builder, program, kernel)
+      SeparateKernel(builder, program, kernel, std::move(found))
           .addRoles(map ? 1 : fitDepth(program, kernel, stages), groups);
     replaceByKernel(tensors, kernel);
     program->erase();

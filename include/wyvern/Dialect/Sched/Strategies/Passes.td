@@ -35,6 +35,12 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
       one out needs nearly all that the others do (the gradient of a gate) is one role's
       work, whose registers do not suffice for that; its blocks keep to one chunk.
 
+    * A map whose products have a decay a channel (`delta-halve-decay`), of rows and
+      gates that come in and that nothing else reads, goes through its channels some at
+      a time (`tile.decayed_products`): the role that computes takes these ins
+      from memory itself, rows that it scales leave from there (`direct`), and three
+      blocks share an SM. Not without `panels`.
+
     It is the schedule of every program that no other strategy takes.
 
     Before:
@@ -63,10 +69,14 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
            "chunks that a scan's loads are ahead">,
     Option<"shareRuns", "share-runs", "bool", /*default=*/"false",
            "blocks of runs of chunks have two parts of the split dimension, a "
-           "warpgroup each">
+           "warpgroup each">,
+    Option<"panels", "panels", "bool", /*default=*/"true",
+           "maps with a decay a channel go through their channels some at a time">
   ];
   let statistics = [
-    Statistic<"numKernels", "kernels", "kernels made">
+    Statistic<"numKernels", "kernels", "kernels made">,
+    Statistic<"numPanelled", "panelled",
+              "maps that go through their channels some at a time">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

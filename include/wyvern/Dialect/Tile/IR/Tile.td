@@ -7,6 +7,7 @@
 #ifndef WYVERN_DIALECT_TILE_IR_TILE
 #define WYVERN_DIALECT_TILE_IR_TILE
 
+include "wyvern/Dialect/Tile/IR/TileDecayOps.td"
 include "wyvern/Dialect/Tile/IR/TileLaunchOps.td"
 include "wyvern/Dialect/Tile/IR/TileRegisterOps.td"
 include "wyvern/Dialect/Tile/IR/TileSpreadOps.td"

@@ -1,0 +1,208 @@
+//===- DecayFactors.cpp - What gates make of blocks of rows ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A warp sums the gates of its 16 rows, two blocks of 8, four channels a lane.
+// Then a thread has a channel, and makes of its eight sums the factors that
+// reach from each block to where rows are scaled to.
+//
+//===----------------------------------------------------------------------===//
+
+#include "DecayFactors.h"
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+/// Channels of a lane in 16 bytes of gates, and of a warp.
+static constexpr int64_t kLaneColumns = 4, kWarpColumns = 32 * kLaneColumns;
+
+Value tile::getTensorAddress(Emitter &e, DecayedProductsOp op,
+                             DecayedProductsOp::Adaptor adaptor, unsigned i,
+                             Value tensor, Type element) {
+  OperandRange coords = op.getCoordsOf(i);
+  unsigned first =
+      coords.getBeginOperandIndex() - op.getCoords().getBeginOperandIndex();
+  return globalAddress(
+      e, tensor, adaptor.getCoords().slice(first, coords.size()), element);
+}
+
+Value tile::getGateAddress(Emitter &e, Value scratch, Value row, Value column,
+                           int64_t columns) {
+  constexpr int64_t turnedBytes = 64;
+  Value turn = e.mul(e.band(row, e.c32(1)), turnedBytes);
+  Value byte = e.bxor(e.mul(column, 4), turn);
+  return e.add(e.add(scratch, e.mul(row, columns * 4)), byte);
+}
+
+/// Returns a gate, bounded and times log2 e.
+static Value scaleGate(Emitter &e, Value gate) {
+  Value least =
+      LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastGate));
+  return LLVM::FMulOp::create(e.builder, e.loc, least,
+                              e.cf32(llvm::numbers::log2e));
+}
+
+SmallVector<Value> tile::loadGlobalIf(Emitter &e, Value condition,
+                                      Value pointer, Type element,
+                                      unsigned count) {
+  std::string zeros, registers, constraints;
+  for (unsigned i = 0; i < count; ++i) {
+    std::string name = "$" + std::to_string(i);
+    zeros += "mov.b32 " + name + ", 0;\n";
+    registers += (i ? ", " : "") + name;
+    // Written before the pointer is read.
+    constraints += element.isF32() ? "=&f," : "=&r,";
+  }
+  std::string flag = "$" + std::to_string(count + 1);
+  Value holds = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), condition);
+  return e.ptx(
+      "{\n.reg .pred there;\nsetp.ne.b32 there, " + flag + ", 0;\n" + zeros +
+          "@there ld.global.v" + std::to_string(count) + ".b32 {" + registers +
+          "}, [$" + std::to_string(count) + "];\n}",
+      constraints + "l,r", {pointer, holds}, SmallVector<Type>(count, element));
+}
+
+int64_t tile::getFactorByte(DecayReach reach, int64_t columns) {
+  return getFactorsByte(columns) +
+         static_cast<int64_t>(reach) * kDecayBlocks * columns * 4;
+}
+
+namespace {
+class FactorWriter {
+public:
+  FactorWriter(Emitter &e, DecayedProductsOp op,
+               DecayedProductsOp::Adaptor adaptor)
+      : e(e), op(op), adaptor(adaptor), columns(op.getColumns()),
+        sumsByte(getExchangeByte(columns)) {}
+
+  void write() {
+    sync();
+    // A warp has as many channels as all threads of the warpgroup, one each.
+    static_assert(kWarpColumns == kWarpgroupThreads);
+    for (int64_t first = 0; first < columns; first += kWarpColumns)
+      sumBlocks(getChannel(first, e.mul(e.laneId(), kLaneColumns)));
+    sync();
+    for (int64_t first = 0; first < columns; first += kWarpgroupThreads)
+      writeChannel(getChannel(first, e.warpgroupThread()));
+    sync();
+  }
+
+private:
+  void sync() { emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false); }
+  /// Returns the channel of lane or thread `of`, from `first` on. Where there
+  /// are fewer, several do the same: a branch would take registers.
+  Value getChannel(int64_t first, Value of) {
+    int64_t left = columns - first;
+    return e.add(left < kWarpColumns ? e.urem(of, left) : of, first);
+  }
+  Value address(Value channel, int64_t byte) {
+    return e.add(e.add(adaptor.getScratch(), e.mul(channel, 4)), byte);
+  }
+  /// Sums four channels of the warp's two blocks.
+  void sumBlocks(Value channel);
+  void writeChannel(Value channel);
+  void writeReach(Value channel, DecayReach reach, ArrayRef<Value> exponents);
+
+  Emitter &e;
+  DecayedProductsOp op;
+  DecayedProductsOp::Adaptor adaptor;
+  int64_t columns, sumsByte;
+};
+} // namespace
+
+void FactorWriter::sumBlocks(Value channel) {
+  constexpr int64_t warpRows = 16;
+  Value row = e.mul(e.warpInGroup(), warpRows);
+  Value valid = e.trunc32(adaptor.getValid());
+  Value stride = globalStride(e, adaptor.getG(), op.getDim());
+  Value base =
+      getTensorAddress(e, op, adaptor, /*i=*/0, adaptor.getG(), e.f32());
+  base = offsetPointer(
+      e, base, e.add(e.mul(e.ext64(row), stride), e.ext64(channel)), e.f32());
+  // All loads are on their way before the first is waited for.
+  SmallVector<SmallVector<Value>> gates;
+  for (int64_t i = 0; i < warpRows; ++i) {
+    Value isThere = e.cmp(LLVM::ICmpPredicate::ult, e.add(row, i), valid);
+    Value pointer = offsetPointer(e, base, e.mul(stride, i), e.f32());
+    gates.push_back(loadGlobalIf(e, isThere, pointer, e.f32(), kLaneColumns));
+  }
+  for (int64_t block = 0; block < warpRows / kDecayRows; ++block) {
+    SmallVector<Value> sums(kLaneColumns, e.cf32(0));
+    for (int64_t i = block * kDecayRows; i < (block + 1) * kDecayRows; ++i) {
+      for (auto [sum, gate] : llvm::zip_equal(sums, gates[i])) {
+        gate = scaleGate(e, gate);
+        sum = LLVM::FAddOp::create(e.builder, e.loc, sum, gate);
+      }
+      e.storeSharedVector(gates[i],
+                          getGateAddress(e, adaptor.getScratch(), e.add(row, i),
+                                         channel, columns));
+    }
+    Value place = e.add(e.mul(e.warpInGroup(), 2), block);
+    e.storeSharedVector(
+        sums, e.add(address(channel, sumsByte), e.mul(place, columns * 4)));
+  }
+}
+
+/// Writes two to `exponents`, one a block.
+void FactorWriter::writeReach(Value channel, DecayReach reach,
+                              ArrayRef<Value> exponents) {
+  for (auto [block, exponent] : llvm::enumerate(exponents)) {
+    Value factor = exponent ? emitExp2(e, exponent) : e.cf32(1);
+    int64_t byte = getFactorByte(reach, columns) +
+                   static_cast<int64_t>(block) * columns * 4;
+    e.storeShared(factor, address(channel, byte));
+  }
+}
+
+/// Writes the factors of one channel of all blocks: exp of what lies between
+/// the block and where it reaches, nothing where these meet.
+void FactorWriter::writeChannel(Value channel) {
+  SmallVector<Value> sums;
+  for (int64_t block = 0; block < kDecayBlocks; ++block)
+    sums.push_back(e.loadShared(
+        e.f32(), address(channel, sumsByte + block * columns * 4)));
+  auto sumBetween = [&](int64_t from, int64_t to) {
+    Value sum;
+    for (int64_t block = from; block < to; ++block)
+      sum = sum ? LLVM::FAddOp::create(e.builder, e.loc, sum, sums[block])
+                      .getResult()
+                : sums[block];
+    return sum;
+  };
+  // Of a block before the middle what lies behind it, of another one in front.
+  auto sumToMiddle = [&](int64_t block, int64_t half) {
+    int64_t middle = block / (2 * half) * (2 * half) + half;
+    return block < middle ? sumBetween(block + 1, middle)
+                          : sumBetween(middle, block);
+  };
+  SmallVector<Value> begin, end, middle32, middle64;
+  for (int64_t block = 0; block < kDecayBlocks; ++block) {
+    begin.push_back(sumBetween(0, block));
+    end.push_back(sumBetween(block + 1, kDecayBlocks));
+    middle32.push_back(sumToMiddle(block, 2));
+    middle64.push_back(sumToMiddle(block, 4));
+  }
+  writeReach(channel, DecayReach::begin, begin);
+  writeReach(channel, DecayReach::end, end);
+  writeReach(channel, DecayReach::middle32, middle32);
+  writeReach(channel, DecayReach::middle64, middle64);
+  if (!op.getTotal())
+    return;
+  unsigned last = 1 + op.getRows().size() + op.getOuts().size();
+  Value pointer =
+      getTensorAddress(e, op, adaptor, last, adaptor.getTotal(), e.f32());
+  int64_t dim = op.getTotal().getType().getTensor().getRank() - 1;
+  Value offset =
+      e.mul(e.ext64(channel), globalStride(e, adaptor.getTotal(), dim));
+  e.storeGlobal(emitExp2(e, sumBetween(0, kDecayBlocks)),
+                offsetPointer(e, pointer, offset, e.f32()));
+}
+
+void tile::writeDecayFactors(Emitter &e, DecayedProductsOp op,
+                             DecayedProductsOp::Adaptor adaptor) {
+  FactorWriter(e, op, adaptor).write();
+}

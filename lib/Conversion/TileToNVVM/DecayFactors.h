@@ -1,0 +1,61 @@
+//===- DecayFactors.h - What gates make of blocks of rows -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_CONVERSION_TILETONVVM_DECAYFACTORS_H
+#define WYVERN_LIB_CONVERSION_TILETONVVM_DECAYFACTORS_H
+
+#include "Emitter.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
+
+namespace mlir::wyvern::tile {
+
+/// Rows of a block whose factors are products of those of its rows and one of
+/// the block; blocks of a chunk.
+constexpr int64_t kDecayRows = 8, kDecayBlocks = kAccRows / kDecayRows;
+/// Gates count as no less: its exp is zero in f32, and sums stay numbers.
+constexpr double kLeastGate = -104;
+
+/// What a row's own factor, to the begin or the end of its block of 8, is
+/// multiplied by, for each block: so it reaches the begin or the end of the
+/// chunk, or the middle of 32 and of 64 rows.
+enum class DecayReach { begin, end, middle32, middle64 };
+
+/// Returns the address of the first element of tensor `i`: the gates, then the
+/// rows, the outs and the total.
+Value getTensorAddress(Emitter &e, DecayedProductsOp op,
+                       DecayedProductsOp::Adaptor adaptor, unsigned i,
+                       Value tensor, Type element);
+/// `count` elements of 32 bits at `pointer` in device memory; zeros, which are
+/// not read, where `condition` does not hold.
+SmallVector<Value> loadGlobalIf(Emitter &e, Value condition, Value pointer,
+                                Type element, unsigned count);
+/// The scratch tile, part by part: the gates, tables of factors, and what warps
+/// hand each other.
+constexpr int64_t getFactorsByte(int64_t columns) {
+  return kAccRows * columns * 4;
+}
+constexpr int64_t getExchangeByte(int64_t columns) {
+  return getFactorsByte(columns) + 4 * kDecayBlocks * columns * 4;
+}
+/// Returns the address of four gates from channel `column` on, a multiple of
+/// four, of row `row`: bounded and times log2 e. Rows of odd number have their
+/// halves of 32 channels in turn, so that 8 lanes find two rows of 16 channels
+/// in banks of their own.
+Value getGateAddress(Emitter &e, Value scratch, Value row, Value column,
+                     int64_t columns);
+/// Returns the byte in the scratch tile of element 0 of the factors of block 0;
+/// a row of the table has a block, and a table `kDecayBlocks` of them.
+int64_t getFactorByte(DecayReach reach, int64_t columns);
+
+/// Writes the gates and the tables of factors of a chunk to the scratch tile,
+/// and the total. All warps have written them, and read what lay there, when it
+/// is done.
+void writeDecayFactors(Emitter &e, DecayedProductsOp op,
+                       DecayedProductsOp::Adaptor adaptor);
+
+} // namespace mlir::wyvern::tile
+
+#endif // WYVERN_LIB_CONVERSION_TILETONVVM_DECAYFACTORS_H

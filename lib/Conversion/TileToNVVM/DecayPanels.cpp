@@ -1,0 +1,360 @@
+//===- DecayPanels.cpp - Rows of a chunk, some channels at a time ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "DecayPanels.h"
+
+using namespace mlir;
+using namespace mlir::wyvern;
+using namespace mlir::wyvern::tile;
+
+/// Channels of a lane.
+static constexpr int64_t kLaneColumns = 4;
+/// Gates between tokens of one block count as no less, times log2 e: products
+/// of their factors stay numbers (delta.sum_to_middle).
+static constexpr double kLeastNear = -16 * llvm::numbers::log2e;
+/// Bytes that one panel's right operands take, and those of them that are for
+/// the next warp.
+static constexpr int64_t kPanelBytes = 2048, kPartBytes = 1024;
+
+static Value fsub(Emitter &e, Value a, Value b) {
+  return LLVM::FSubOp::create(e.builder, e.loc, a, b);
+}
+static Value fmul(Emitter &e, Value a, Value b) {
+  return LLVM::FMulOp::create(e.builder, e.loc, a, b);
+}
+static Value fma(Emitter &e, Value a, Value b, Value c) {
+  return LLVM::FMAOp::create(e.builder, e.loc, a, b, c);
+}
+
+/// Returns a times b, element by element.
+static SmallVector<Value> multiply(Emitter &e, ArrayRef<Value> a,
+                                   ArrayRef<Value> b) {
+  SmallVector<Value> products;
+  for (auto [x, y] : llvm::zip_equal(a, b))
+    products.push_back(fmul(e, x, y));
+  return products;
+}
+
+static SmallVector<Value> exponentiate(Emitter &e, ArrayRef<Value> exponents,
+                                       bool isNegated = false) {
+  SmallVector<Value> factors;
+  for (Value x : exponents) {
+    Value exponent =
+        isNegated ? LLVM::FNegOp::create(e.builder, e.loc, x).getResult() : x;
+    factors.push_back(emitExp2(e, exponent));
+  }
+  return factors;
+}
+
+void tile::multiplyBF16(Emitter &e, MutableArrayRef<Value> acc,
+                        ArrayRef<Value> a, ArrayRef<Value> b) {
+  Type result = LLVM::LLVMStructType::getLiteral(e.builder.getContext(),
+                                                 SmallVector<Type>(4, e.f32()));
+  SmallVector<int64_t> shape = {16, 8, 16};
+  std::array<NVVM::MMALayout, 2> layouts = {NVVM::MMALayout::row,
+                                            NVVM::MMALayout::col};
+  std::array<NVVM::MMATypes, 2> types = {NVVM::MMATypes::bf16,
+                                         NVVM::MMATypes::bf16};
+  Value product =
+      NVVM::MmaOp::create(e.builder, e.loc, result, ValueRange(a),
+                          ValueRange(b), ValueRange(acc), shape,
+                          /*b1Op=*/std::nullopt, /*intOverflow=*/std::nullopt,
+                          /*multiplicandPtxTypes=*/types, layouts);
+  for (auto [i, value] : llvm::enumerate(acc))
+    value = LLVM::ExtractValueOp::create(e.builder, e.loc, product, i);
+}
+
+//===----------------------------------------------------------------------===//
+// Where things are
+//===----------------------------------------------------------------------===//
+
+/// 1 in lanes whose number has the bits of `mask`, else 0.
+Value DecayPanels::isLane(int64_t mask) {
+  Value has =
+      e.cmp(LLVM::ICmpPredicate::ne, e.band(lane, e.c32(mask)), e.c32(0));
+  return e.select(has, e.cf32(1), e.cf32(0));
+}
+
+DecayPanels::DecayPanels(Emitter &e, DecayedProductsOp op,
+                         DecayedProductsOp::Adaptor adaptor)
+    : e(e), op(op), adaptor(adaptor), columns(op.getColumns()),
+      scratch(adaptor.getScratch()), lane(e.laneId()),
+      warp(e.urem(e.warpNumber(), kWarpgroupWarps)) {
+  Value valid = e.trunc32(adaptor.getValid());
+  Value row = AccPosition::get(e).row0;
+  for (int64_t half : {0, 1})
+    isThere[half] =
+        e.cmp(LLVM::ICmpPredicate::ult, e.add(row, 8 * half), valid);
+  unsigned tensor = 1; // behind the gates
+  for (auto [global, converted] :
+       llvm::zip_equal(op.getRows(), adaptor.getRows()))
+    rows.push_back(
+        locate(tensor++, converted, cast<GlobalType>(global.getType())));
+  for (auto [global, converted] :
+       llvm::zip_equal(op.getOuts(), adaptor.getOuts()))
+    outs.push_back(
+        locate(tensor++, converted, cast<GlobalType>(global.getType())));
+  // Lanes 4 i to 4 i + 3 have row i of 8.
+  isSecond = isLane(4);
+  isThird = isLane(8);
+  isBehind = isLane(16);
+  isBefore = fsub(e, e.cf32(1), isBehind);
+}
+
+DecayPanels::Rows DecayPanels::locate(unsigned tensor, Value global,
+                                      GlobalType type) {
+  Type element = type.getTensor().getElementType();
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  Value base = getTensorAddress(e, op, adaptor, tensor, global, element);
+  Value row = AccPosition::get(e).row0;
+  Value column = e.mul(e.urem(lane, 4), kLaneColumns);
+  if (std::optional<int64_t> stride = type.getStaticStride(op.getDim()))
+    return {base, e.mul(e.add(e.mul(row, *stride), column), bytes),
+            e.c64(*stride * kDecayRows * bytes)};
+  Value stride = globalStride(e, global, op.getDim());
+  Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(column));
+  return {offsetPointer(e, base, offset, element), Value(),
+          e.mul(stride, kDecayRows * bytes)};
+}
+
+/// Opaque: LLVM would keep what does not change from panel to panel.
+Value DecayPanels::getAddress(const Rows &rows, int64_t half, Value number) {
+  constexpr int64_t bytes = 2;
+  auto add = [&](Value pointer, Value offset) -> Value {
+    return e
+        .ptx("add.s64 $0, $1, $2;", "=l,l,l", {pointer, offset},
+             rows.pointer.getType())
+        .front();
+  };
+  Value panel = e.mul(number, kPanelColumns * bytes);
+  if (rows.offset)
+    panel = e.add(panel, rows.offset);
+  Value pointer = add(rows.pointer, e.ext64(panel));
+  return half == 0 ? pointer : add(pointer, rows.step);
+}
+
+Value DecayPanels::getPartPlace(Value number) {
+  Value panel = e.mul(e.band(number, e.c32(1)), kPanelBytes);
+  Value first = e.add(scratch, getExchangeByte(columns));
+  return e.add(e.add(first, panel), e.mul(lane, 8));
+}
+
+Value DecayPanels::getFarPlace(Value number) {
+  return e.add(getPartPlace(number), kPartBytes);
+}
+
+Value DecayPanels::isOdd() {
+  return e.cmp(LLVM::ICmpPredicate::ne, e.band(warp, e.c32(1)), e.c32(0));
+}
+Value DecayPanels::isUpper() {
+  return e.cmp(LLVM::ICmpPredicate::uge, warp, e.c32(2));
+}
+Value DecayPanels::isWarp(int64_t number) {
+  return e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(number));
+}
+
+//===----------------------------------------------------------------------===//
+// Loads and stores
+//===----------------------------------------------------------------------===//
+
+void DecayPanels::load(Value number, const Conditions &conditions) {
+  loaded.clear();
+  for (const Rows &from : rows)
+    for (int64_t half : {0, 1})
+      llvm::append_range(loaded, loadGlobalIf(e, conditions[half],
+                                              getAddress(from, half, number),
+                                              e.i32(), kRowRegisters));
+}
+
+void DecayPanels::loadNext(Value number) {
+  Value next = e.add(number, 1);
+  Value isPanel = e.cmp(LLVM::ICmpPredicate::ult, next, e.c32(count()));
+  load(next, {e.band(isThere[0], isPanel), e.band(isThere[1], isPanel)});
+}
+
+void DecayPanels::loadFirst() {
+  constexpr int64_t lineBytes = 128, lanes = 4;
+  Value zero = e.c32(0);
+  load(zero, isThere);
+  Value place = e.urem(lane, lanes);
+  int64_t lines = columns * 2 / lineBytes;
+  for (const Rows &from : rows)
+    for (int64_t half : {0, 1})
+      for (int64_t line = 0; line < lines; line += lanes) {
+        // A lane's pointer is a panel's quarter further than the one before.
+        Value bytes =
+            e.add(e.mul(place, lineBytes - 2 * kLaneColumns), line * lineBytes);
+        Value isLine =
+            e.cmp(LLVM::ICmpPredicate::ult, e.add(place, line), e.c32(lines));
+        Value holds = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(),
+                                           e.band(isThere[half], isLine));
+        e.ptx("{\n.reg .pred there;\n.reg .b64 at;\nsetp.ne.b32 there, $2, 0;\n"
+              "add.s64 at, $0, $1;\n@there prefetch.global.L2 [at];\n}",
+              "l,l,r", {getAddress(from, half, zero), e.ext64(bytes), holds},
+              {});
+      }
+}
+
+void DecayPanels::storeOuts(const DecayRow &row) {
+  for (const auto &[i, to] : llvm::enumerate(outs)) {
+    int64_t source = op.getSource()[i];
+    bool isEnd = op.getToEnd()[i];
+    SmallVector<Value> operands =
+        scale(isEnd ? row.ends[source] : row.begins[source],
+              loadFactors(row, isEnd ? DecayReach::end : DecayReach::begin));
+    operands.push_back(getAddress(to, row.half, row.panel));
+    operands.push_back(
+        LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), isThere[row.half]));
+    e.ptx("{\n.reg .pred there;\nsetp.ne.b32 there, $3, 0;\n"
+          "@there st.global.v2.b32 [$2], {$0, $1};\n}",
+          "r,r,l,r", operands, {});
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Factors
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> DecayPanels::pack(ArrayRef<Value> values) {
+  Type half = e.builder.getBF16Type();
+  return {packHalves(e, values[0], values[1], half),
+          packHalves(e, values[2], values[3], half)};
+}
+
+SmallVector<Value> DecayPanels::loadFactors(const DecayRow &row,
+                                            DecayReach reach) {
+  // The warp's first block, and the lane's channels of the panel.
+  Value column = e.add(e.mul(row.panel, kPanelColumns),
+                       e.mul(e.urem(lane, 4), kLaneColumns));
+  Value first =
+      e.add(scratch, e.mul(e.add(e.mul(warp, 2 * columns), column), 4));
+  int64_t byte = getFactorByte(reach, columns) + row.half * columns * 4;
+  return e.loadSharedVector(e.f32(), kLaneColumns, first, byte);
+}
+
+SmallVector<Value> DecayPanels::scale(ArrayRef<Value> values,
+                                      ArrayRef<Value> factors) {
+  return pack(multiply(e, values, factors));
+}
+
+/// Returns the sum of the gates of the lane's half of a block of 8 rows up to
+/// its own row, and the sum of all of the half.
+std::pair<Value, Value> DecayPanels::sumHalf(Value sum) {
+  sum = fma(e, e.shuffleShift(sum, 4, /*up=*/true), isSecond, sum);
+  // Rows 2 and 3 of the half get what 0 and 1 add up to.
+  Value last = LLVM::OrOp::create(e.builder, e.loc, lane, e.c32(12));
+  sum = fma(e, e.shuffle(sum, e.bxor(last, e.c32(8))), isThird, sum);
+  return {sum, e.shuffle(sum, last)};
+}
+
+/// Returns the exponents of rows to the middle of their blocks, those in front
+/// of it negative: the sum of a second half's gates up to the row, or what is
+/// left of a first half's behind it.
+SmallVector<Value> DecayPanels::sumNear(ArrayRef<Value> sums,
+                                        ArrayRef<Value> halves) {
+  SmallVector<Value> near;
+  for (auto [sum, half] : llvm::zip_equal(sums, halves))
+    near.push_back(
+        fma(e, LLVM::FNegOp::create(e.builder, e.loc, half), isBefore, sum));
+  return near;
+}
+
+SmallVector<Value> DecayPanels::readGates(Value number, int64_t half) {
+  Value row = e.add(AccPosition::get(e).row0, 8 * half);
+  Value column =
+      e.add(e.mul(number, kPanelColumns), e.mul(e.urem(lane, 4), kLaneColumns));
+  return e.loadSharedVector(e.f32(), kLaneColumns,
+                            getGateAddress(e, scratch, row, column, columns));
+}
+
+Value DecayPanels::isSteep(ArrayRef<Value> gates) {
+  // NaNs are not looked for: what is made of them is NaN in any case.
+  Value least = gates.front();
+  for (Value gate : gates.drop_front())
+    least = LLVM::MinNumOp::create(e.builder, e.loc, least, gate);
+  Value any = e.ptx("{\n.reg .pred less, any;\nsetp.lt.f32 less, $1, $2;\n"
+                    "vote.sync.any.pred any, less, 0xffffffff;\n"
+                    "selp.b32 $0, 1, 0, any;\n}",
+                    "=r,f,f", {least, e.cf32(kLeastNear)}, e.i32())
+                  .front();
+  return e.cmp(LLVM::ICmpPredicate::ne, any, e.c32(0));
+}
+
+/// Returns the same of gates that count as no less than a bound, where some are
+/// less: a branch that all lanes take.
+SmallVector<Value> DecayPanels::boundNear(ArrayRef<Value> gates,
+                                          ArrayRef<Value> sums,
+                                          ArrayRef<Value> halves,
+                                          Value isSteep) {
+  auto bound = [&] {
+    SmallVector<Value> boundSums, boundHalves;
+    for (Value gate : gates) {
+      auto [sum, half] = sumHalf(
+          LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastNear)));
+      boundSums.push_back(sum);
+      boundHalves.push_back(half);
+    }
+    return e.vectorOf(sumNear(boundSums, boundHalves));
+  };
+  auto type = VectorType::get(kLaneColumns, e.f32());
+  return e.elements(e.ifElse(
+      isSteep, type, bound, [&] { return e.vectorOf(sumNear(sums, halves)); }));
+}
+
+DecayPanels::Exponents DecayPanels::sumBlocks(ArrayRef<Value> gates,
+                                              Value isSteep) {
+  Exponents exponents;
+  SmallVector<Value> sums, halves;
+  for (Value gate : gates) {
+    auto [sum, half] = sumHalf(gate);
+    Value other = e.shuffleXor(half, 16);
+    exponents.toBegin.push_back(fma(e, other, isBehind, sum));
+    exponents.toEnd.push_back(fma(e, other, isBefore, fsub(e, half, sum)));
+    sums.push_back(sum);
+    halves.push_back(half);
+  }
+  exponents.near = boundNear(gates, sums, halves, isSteep);
+  return exponents;
+}
+
+/// Returns the row of each tensor.
+static SmallVector<SmallVector<Value>>
+unpackRows(Emitter &e, ArrayRef<Value> loaded, int64_t half) {
+  SmallVector<SmallVector<Value>> rows;
+  for (; !loaded.empty(); loaded = loaded.drop_front(2 * kRowRegisters)) {
+    SmallVector<Value> values;
+    for (Value pair : loaded.slice(half * kRowRegisters, kRowRegisters)) {
+      auto [low, high] = extendHalves(e, pair, e.builder.getBF16Type());
+      values.append({low, high});
+    }
+    rows.push_back(std::move(values));
+  }
+  return rows;
+}
+
+DecayRow DecayPanels::make(Value number, int64_t half) {
+  DecayRow row;
+  row.panel = number;
+  row.half = half;
+  SmallVector<Value> gates = readGates(number, half);
+  Exponents exponents = sumBlocks(gates, isSteep(gates));
+  SmallVector<Value> begin = exponentiate(e, exponents.toBegin);
+  SmallVector<Value> end = exponentiate(e, exponents.toEnd);
+  row.rows = unpackRows(e, taken, half);
+  for (ArrayRef<Value> values : row.rows) {
+    row.begins.push_back(multiply(e, values, begin));
+    row.ends.push_back(multiply(e, values, end));
+  }
+  row.toEnd = pack(row.ends[op.getRight()]);
+  SmallVector<Value> near = exponentiate(e, exponents.near);
+  for (int64_t left : op.getLeft())
+    row.lefts.push_back({pack(multiply(e, row.rows[left], near)),
+                         pack(row.begins[left]), row.begins[left]});
+  row.nearRight =
+      pack(multiply(e, row.rows[op.getRight()],
+                    exponentiate(e, exponents.near, /*isNegated=*/true)));
+  return row;
+}

@@ -1,0 +1,57 @@
+// RUN: wyvern-opt %s -convert-tile-to-nvvm | FileCheck %s
+
+// A lane asks for its rows of the first panel, and for the lines of the others. Then a warp
+// sums the gates of its rows, 16 loads that wait for nothing, and a thread makes the factors
+// of a channel.
+
+// CHECK-LABEL: llvm.func @products
+// CHECK-COUNT-4: "{{.*}}@there ld.global.v2.b32
+// CHECK: prefetch.global.L2
+// CHECK: bar.sync
+// CHECK-COUNT-16: "{{.*}}@there ld.global.v4.b32
+// CHECK-NOT: ld.global.v4
+// CHECK: bar.sync
+// CHECK: llvm.nvvm.ex2.approx.ftz.f
+// CHECK: bar.sync
+
+// Panels are a loop whose rounds nobody knows. Near gates are bounded where some are steep.
+// A row's scaled rows leave with it. What comes behind is asked for as the second row is made.
+
+// CHECK: mul.lo.u32 $0, n, 8;
+// CHECK: scf.for
+// CHECK: vote.sync.any.pred
+// CHECK: scf.if
+// CHECK: st.global.v2.b32
+// CHECK: vote.sync.any.pred
+// CHECK-COUNT-4: ld.global.v2.b32
+// CHECK: st.global.v2.b32
+
+// A warp's own tiles take three products each, and, when the warps have met, later warps
+// multiply by the rows of earlier ones.
+
+// CHECK-COUNT-6: nvvm.mma.sync {{.*}}multiplicandAPtxType = #nvvm.mma_type<bf16>
+// CHECK: bar.sync
+// CHECK: scf.if
+// CHECK-COUNT-4: nvvm.mma.sync
+// CHECK: scf.if
+// CHECK-COUNT-8: nvvm.mma.sync
+// CHECK: scf.yield
+// CHECK: nvvm.shfl.sync bfly
+!rows = !tile.global<tensor<?x?x1x128xbf16>, contiguous = true>
+!outs = !tile.global<tensor<?x?x1x128xbf16>, dense = true>
+!gates = !tile.global<tensor<?x?x1x128xf32>, contiguous = true>
+!product = tensor<64x64xf32, #tile.layout<acc>>
+tile.kernel @products(%g: !gates, %k: !rows, %q: !rows, %kd: !outs, %l: !tile.global<tensor<?x?x1x64xf32>>, %p: !tile.global<tensor<?x?x1x64xf32>>, %n: index)
+    grid 1 * slots warps 4 min_blocks 3 operands ["g", "k", "q", "kd", "l", "p", "tokens"] shared_bytes 53248 {
+  %c0 = arith.constant 0 : index
+  %s = tile.alloc transient offset 0 : !tile.smem<13312xf32>
+  tile.sync
+  tile.roles warps [4] {
+    %x:2 = tile.decayed_products %g of (%k, %q) to (%kd)
+        at [%c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0]
+        dim 1 valid %n via %s barrier 1 left [0, 1] right 0 diagonal [false, true] source [0] to_end [false]
+        : !gates, (!rows, !rows), (!outs), !tile.smem<13312xf32> -> !product, !product
+    tile.store_matrix %x#0 to %l[%c0, %c0, %c0, %c0] dims [1, 3] : !product, !tile.global<tensor<?x?x1x64xf32>>
+    tile.store_matrix %x#1 to %p[%c0, %c0, %c0, %c0] dims [1, 3] : !product, !tile.global<tensor<?x?x1x64xf32>>
+  }
+}

@@ -209,8 +209,8 @@ void ProductsEmitter::addRow(Operands &operands, const DecayRow &row) {
 void ProductsEmitter::emitPanel(Value number) {
   size_t products = op.getLeft().size();
   SmallVector<Value> none(kPanelRegisters);
-  Operands operands = {SmallVector(products, none),
-                       SmallVector(products, none),
+  Operands operands = {SmallVector<SmallVector<Value>>(products, none),
+                       SmallVector<SmallVector<Value>>(products, none),
                        SmallVector<Value>(products * kPanelRegisters),
                        SmallVector<Value>(products * kPanelRegisters),
                        none,

@@ -138,6 +138,20 @@ def test_transforms_of_torch(name):
     torch.library.opcheck(op.ops.forward, (*ordered.values(), *list(state.values())[1:], state["state"], None, True), test_utils=("test_schema", "test_faketensor"))
 
 
+def test_what_is_summed_is_dense(monkeypatch):
+    """A slice over time of a batch of several has rows of others in between, which the kernel of a GPU would sum."""
+    from wyvern.torch import _transforms
+
+    op = wyvern.torch.op(ANGLES)
+    data, state = draw(op)
+    part = cut(data, slice(0, CUT))
+    assert not part["theta"].is_contiguous()
+    seen, call = [], _transforms.call
+    monkeypatch.setattr(_transforms, "call", lambda name, tensors, *rest: seen.append(tensors) or call(name, tensors, *rest))
+    op(**part, initial_state=state)
+    assert seen[0][op.operands.index("theta")].is_contiguous() and not seen[0][op.operands.index("q")].is_contiguous()
+
+
 def test_torch_refuses_other_states():
     op = wyvern.torch.op(ANGLES)
     data, state = draw(op)

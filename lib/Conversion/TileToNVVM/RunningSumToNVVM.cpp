@@ -50,7 +50,6 @@ private:
   Value
   forRun(Value sum,
          function_ref<Value(ArrayRef<std::pair<Value, Value>>, Value)> body);
-  Value getBase(Value tensor);
   Value addTo(Value sum, Value x);
   Value getFirst();
   void storeTotal(Value sum);
@@ -87,17 +86,8 @@ RunningSum::RunningSum(Emitter &e, ScanTokenColumnsOp op,
   last = least(e.add(first, run), length);
   row =
       e.add(e.mul(adaptor.getBatch(), adaptor.getTokens()), adaptor.getStart());
-  x = getBase(adaptor.getX());
-  y = getBase(adaptor.getY());
-}
-
-/// Where a tensor's rows would begin if its batch rows followed each other: a
-/// tensor of the caller may have others in between.
-Value RunningSum::getBase(Value tensor) {
-  Value dense = e.mul(adaptor.getTokens(), heads * channels);
-  Value gap = e.sub(globalStride(e, tensor, 0), dense);
-  return offsetPointer(e, globalPointer(e, tensor),
-                       e.mul(adaptor.getBatch(), gap), e.f32());
+  x = globalPointer(e, adaptor.getX());
+  y = globalPointer(e, adaptor.getY());
 }
 
 Value RunningSum::addTo(Value sum, Value x) {

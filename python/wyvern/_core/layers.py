@@ -93,6 +93,12 @@ def computed_names(spec: PlainSpec) -> frozenset[str]:
     return frozenset(name for x in expressions for name in re.findall(r"[A-Za-z_]\w*", x))
 
 
+def summed_names(spec: PlainSpec) -> frozenset[str]:
+    """Returns the operands that a layer sums up over tokens."""
+    expressions = (x for assignment in spec.get("compute", ()) for x in assignment.values())
+    return frozenset(name for x in expressions for name in re.findall(r"running_sum\((\w+)\)", x))
+
+
 def computes_values(spec: PlainSpec) -> bool:
     """Returns whether anything that is written into states is computed, or something else computed of it."""
     values = {name for step in spec["steps"] for term in ("value", "written") for name in step.get(term, "").split(" * ")}

@@ -9,7 +9,7 @@ import torch
 
 import wyvern
 from wyvern._core.bundles import digest
-from wyvern._core.layers import PlainSpec
+from wyvern._core.layers import PlainSpec, summed_names
 from wyvern._core.op import (
     bind,
     own_names,
@@ -72,6 +72,8 @@ class Op:
         self.__name__ = self.name = spec["name"]
         self.operands = own_names(family.signature)
         self._starts, self._totals = family.signature.starts, family.signature.totals
+        summed = summed_names(spec)
+        self._summed = tuple(i for i, x in enumerate(self.operands) if x in summed)
         self.shapes = shapes_in_words(family.signature)
         self.__signature__ = python_signature(self.operands, "cp_context")
 
@@ -122,6 +124,10 @@ class Op:
     ) -> tuple[torch.Tensor, Any]:
         name, signature = self.name, self._family.signature
         tensors = bind(name, self.operands, operands, named)
+        if self._summed:
+            expect_tensors(name, **dict(zip(self.operands, tensors)))
+            # Their kernel takes rows of a batch that follow each other.
+            tensors = tuple(x.contiguous() if i in self._summed else x for i, x in enumerate(tensors))
         refuse_states(name, signature, initial_state, output_final_state)
         initial_state, starts = split_state(name, signature, initial_state)
         context, cu_seqlens = read_context(name, cp_context, cu_seqlens)

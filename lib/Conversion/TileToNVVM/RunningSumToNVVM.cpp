@@ -50,6 +50,7 @@ private:
   Value
   forRun(Value sum,
          function_ref<Value(ArrayRef<std::pair<Value, Value>>, Value)> body);
+  Value getBase(Value tensor);
   Value addTo(Value sum, Value x);
   Value getFirst();
   void storeTotal(Value sum);
@@ -86,8 +87,17 @@ RunningSum::RunningSum(Emitter &e, ScanTokenColumnsOp op,
   last = least(e.add(first, run), length);
   row =
       e.add(e.mul(adaptor.getBatch(), adaptor.getTokens()), adaptor.getStart());
-  x = globalPointer(e, adaptor.getX());
-  y = globalPointer(e, adaptor.getY());
+  x = getBase(adaptor.getX());
+  y = getBase(adaptor.getY());
+}
+
+/// Where a tensor's rows would begin if its batch rows followed each other: a
+/// tensor of the caller may have others in between.
+Value RunningSum::getBase(Value tensor) {
+  Value dense = e.mul(adaptor.getTokens(), heads * channels);
+  Value gap = e.sub(globalStride(e, tensor, 0), dense);
+  return offsetPointer(e, globalPointer(e, tensor),
+                       e.mul(adaptor.getBatch(), gap), e.f32());
 }
 
 Value RunningSum::addTo(Value sum, Value x) {

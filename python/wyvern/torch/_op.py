@@ -126,7 +126,7 @@ class Op:
         tensors = bind(name, self.operands, operands, named)
         if self._summed:
             expect_tensors(name, **dict(zip(self.operands, tensors)))
-            # Their kernel takes rows of a batch that follow each other.
+            # That their kernel goes by the stride of a batch has not been seen on a GPU.
             tensors = tuple(x.contiguous() if i in self._summed else x for i, x in enumerate(tensors))
         refuse_states(name, signature, initial_state, output_final_state)
         initial_state, starts = split_state(name, signature, initial_state)

@@ -10,7 +10,6 @@
 #include "wyvern/Target/Ptxas.h"
 #include "wyvern/Target/PtxasLog.h"
 
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/ThreadPool.h"
@@ -142,70 +141,46 @@ static bool askForLess(std::string &ptx) {
 }
 
 /// Runs ptxas on `again`, a form of the job's kernel, and takes what it makes
-/// if that has no fault; returns whether it was taken.
-static llvm::Expected<bool> tryAgain(const Ptxas &ptxas, StringRef arch,
-                                     StringRef option, KernelInfo again,
-                                     Job &job) {
+/// if that has no fault.
+static llvm::Error tryAgain(const Ptxas &ptxas, StringRef arch,
+                            StringRef option, KernelInfo again, Job &job) {
   std::string log;
   if (llvm::Error error = assembleOnce(ptxas, arch, option, again, log))
-    return std::move(error);
-  if (!again.faults.empty())
-    return false;
-  *job.kernel = std::move(again);
-  job.log = std::move(log);
-  return true;
+    return error;
+  if (again.faults.empty()) {
+    *job.kernel = std::move(again);
+    job.log = std::move(log);
+  }
+  return llvm::Error::success();
 }
 
 /// Runs ptxas, and once more with less reuse where registers are spilled: what
 /// is without is taken. Not of a kernel in which ptxas 13.0 would then take
 /// what it has made of a sum for what it makes of it when a product has been
 /// added. A kernel that spills all the same has a block an SM less, and its
-/// registers. `needsLess`: a kernel of this name of another variant was taken
-/// with less reuse, which is asked for first then, since this one most likely
-/// spills too; is set where this one was.
-static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch, Job &job,
-                                  bool &needsLess) {
-  bool mayHaveLess = findRepeatOfSum(job.kernel->ptx).empty();
-  bool isTried = mayHaveLess && needsLess;
-  if (isTried) {
-    llvm::Expected<bool> taken =
-        tryAgain(ptxas, arch, kLessReuse, *job.kernel, job);
-    if (!taken || *taken)
-      return taken.takeError();
-  }
+/// registers.
+static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
+                                  Job &job) {
   if (llvm::Error error = assembleOnce(ptxas, arch, "", *job.kernel, job.log))
     return error;
-  if (!isTried && mayHaveLess && isSpilled(*job.kernel)) {
-    llvm::Expected<bool> taken =
-        tryAgain(ptxas, arch, kLessReuse, *job.kernel, job);
-    if (!taken)
-      return taken.takeError();
-    needsLess |= *taken;
-  }
+  if (isSpilled(*job.kernel) && findRepeatOfSum(job.kernel->ptx).empty())
+    if (llvm::Error error = tryAgain(ptxas, arch, kLessReuse, *job.kernel, job))
+      return error;
   KernelInfo less = *job.kernel;
   if (isSpilled(less) && askForLess(less.ptx))
-    return tryAgain(ptxas, arch, "", less, job).takeError();
+    return tryAgain(ptxas, arch, "", less, job);
   return llvm::Error::success();
 }
 
-/// Assembles each of `jobs`: those of one name in turn, all others at once on
-/// as many threads as there are processors.
+/// Assembles each of `jobs`, on as many threads as there are processors.
 static llvm::Error assembleAll(const Ptxas &ptxas, StringRef arch,
                                std::vector<Job> &jobs) {
-  llvm::MapVector<StringRef, SmallVector<Job *>> alike;
-  for (Job &job : jobs)
-    alike[job.kernel->symbol].push_back(&job);
-  std::vector<std::string> problems(alike.size());
+  std::vector<std::string> problems(jobs.size());
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
-  for (auto [list, problem] : llvm::zip_equal(alike, problems))
-    pool.async([&ptxas, arch, jobs = ArrayRef<Job *>(list.second),
-                &problem = problem] {
-      bool needsLess = false;
-      for (Job *job : jobs)
-        if (llvm::Error error = assembleKernel(ptxas, arch, *job, needsLess)) {
-          problem = llvm::toString(std::move(error));
-          return;
-        }
+  for (auto [job, problem] : llvm::zip_equal(jobs, problems))
+    pool.async([&ptxas, arch, &job = job, &problem = problem] {
+      if (llvm::Error error = assembleKernel(ptxas, arch, job))
+        problem = llvm::toString(std::move(error));
     });
   pool.wait();
   for (const std::string &problem : problems)

@@ -5,14 +5,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Options.h"
+#include "Lists.h"
 #include "Products.h"
 
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Tile/Targets/TargetInfo.h"
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/Spelling.h"
-#include "wyvern/Support/Version.h"
-#include "wyvern/Target/Ptxas.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
@@ -223,45 +222,10 @@ static ExitCode usageError(const Twine &message) {
   return ExitCode::Usage;
 }
 
-/// What --emit takes: the phases, then the products.
-static SmallVector<std::pair<StringRef, StringRef>> listEmittable() {
-  SmallVector<std::pair<StringRef, StringRef>> list;
-  for (const Phase &phase : getPhases())
-    list.emplace_back(phase.name, phase.description);
-  for (const Product &product : getProducts())
-    list.emplace_back(product.name, product.description);
-  return list;
-}
-
-static ExitCode printList(ArrayRef<std::pair<StringRef, StringRef>> list) {
-  for (auto [name, description] : list)
-    llvm::outs() << llvm::formatv("{0,-10}", name) << description << '\n';
-  return ExitCode::Success;
-}
-
-static ExitCode printArchs() {
-  return printList(
-      llvm::map_to_vector(tile::getTargets(), [](const tile::TargetInfo &it) {
-        return std::pair<StringRef, StringRef>(it.arch, it.description);
-      }));
-}
-
 static std::string getExecutable(const char *argv0) {
   // The address of any function of the executable.
   return llvm::sys::fs::getMainExecutable(
-      argv0, reinterpret_cast<void *>(&printArchs));
-}
-
-static ExitCode printVersions(StringRef executable) {
-  llvm::outs() << "wyvernc " << getVersion() << "\nLLVM " << getLLVMVersion()
-               << '\n';
-  if (llvm::Expected<Ptxas> ptxas = findPtxas(ptxasFlag, executable)) {
-    llvm::outs() << "ptxas " << ptxas->version << " (" << ptxas->path << ")\n";
-  } else {
-    llvm::consumeError(ptxas.takeError());
-    llvm::outs() << "ptxas not found\n";
-  }
-  return ExitCode::Success;
+      argv0, reinterpret_cast<void *>(&getExecutable));
 }
 
 static std::optional<ExitCode> setFormat(DriverOptions &options) {
@@ -582,7 +546,7 @@ std::optional<ExitCode> mlir::wyvern::parseCommandLine(int argc, char **argv,
   options.executable = getExecutable(argv[0]);
   bool wantsVersion = false;
   cl::SetVersionPrinter([&](llvm::raw_ostream &) {
-    printVersions(options.executable);
+    printVersions(ptxasFlag, options.executable);
     wantsVersion = true;
   });
   std::string errors;
@@ -594,9 +558,13 @@ std::optional<ExitCode> mlir::wyvern::parseCommandLine(int argc, char **argv,
     llvm::errs() << errors;
     return ExitCode::Usage;
   }
-  if (listPhasesFlag)
-    return printList(listEmittable());
-  if (listArchsFlag)
-    return printArchs();
+  if (listPhasesFlag) {
+    printEmittable();
+    return ExitCode::Success;
+  }
+  if (listArchsFlag) {
+    printArchs();
+    return ExitCode::Success;
+  }
   return setOptions(options);
 }

@@ -138,7 +138,8 @@ def test_checkpointed():
 def test_other_types_and_bundles_save_what_they_did(tmp_path):
     layer = op(LAYER)
     assert saved_by(layer, make(dtype=jnp.float32)) == ["factor"]
-    program = wyvern.compile(LAYER | {"dtype": "bf16"}, training=True, output=tmp_path / "bundle", target="sm_90a")
+    own = {"training": True, "save": "factor", "output": tmp_path / "bundle"}
+    program = wyvern.compile(LAYER | {"dtype": "bf16"}, target="sm_90a", **own)
     assert saved_by(op(program), make()) == ["factor"]
     assert not _saving._made
 
@@ -148,11 +149,12 @@ def test_the_environment_s_choice(monkeypatch):
     assert saved_by(op(LAYER), make()) == ["factor"]
     monkeypatch.setattr(_saving, "_made", {})
     monkeypatch.setenv("WYVERN_SAVE", "all")
-    with pytest.raises(ValueError, match="WYVERN_SAVE: expected states .* or factor, found 'all'"):
+    with pytest.raises(ValueError, match="WYVERN_SAVE: expected auto .*, states or factor, found 'all'"):
         gradients_of(op(LAYER), make())
 
 
 def test_a_program_that_does_not_compile(monkeypatch):
+    monkeypatch.setenv("WYVERN_SAVE", "states")
     compile = bundles.wyvern.compile
 
     def fail(*args, save=None, **options):

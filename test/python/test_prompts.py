@@ -182,7 +182,7 @@ def test_what_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             wyvern.compile(prompt.text, target="cpu", **options)
-    with pytest.raises(TypeError, match="serving: expected True or a wyvern.Pool, found 'prefill'; entry= says what is made, step, prefill"):
+    with pytest.raises(TypeError, match="serving: expected True, False or a wyvern.Pool, found 'prefill'; entry= says what is made, step, prefill"):
         wyvern.compile(prompt.text, target="cpu", serving="prefill")
 
 

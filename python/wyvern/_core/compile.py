@@ -258,7 +258,7 @@ def _pool(
         return None
     if serving is not True and not isinstance(serving, Pool):
         raise TypeError(
-            f"serving: expected True or a wyvern.Pool, found {serving!r}; entry= says what is made, {', '.join(ENTRIES)}"
+            f"serving: expected True, False or a wyvern.Pool, found {serving!r}; entry= says what is made, {', '.join(ENTRIES)}"
         )
     if training:
         raise ValueError("serving: a step has no backward; leave it or training out")
@@ -267,8 +267,6 @@ def _pool(
             "serving: a step has variants of its own, for few sequences and for many; leave schedule, "
             "segment_tokens and variants out"
         )
-    if serving is not True and not isinstance(serving, Pool):
-        raise TypeError(f"serving: expected True, False or a wyvern.Pool, found {serving!r}")
     return (Pool() if serving is True else serving).check()
 
 

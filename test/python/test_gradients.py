@@ -308,7 +308,7 @@ def test_nan_stays_in_its_sequence(phase, dtype):
 def test_delta_product_has_no_padding():
     """Two rows a token of k, v and beta; one of q, d_o and d_q, in every chunk program."""
     module = read_spec("deltaproduct", "f64")
-    text = opt(module, "--wyvern-to-staged=training=true")
+    text = opt(module, "--wyvern-to-staged=training=true save=factor")
     backward = text[text.index("@deltaproduct_bwd") :]
     assert "chunk = 32 heads = 2" in backward
     one, two = ("[seq, time, head, _] : tensor<?x?x{}x8xf64>", "[seq, time * 2, head, _] : tensor<?x?x{}x8xf64>")

@@ -15,6 +15,7 @@ pytest.importorskip("wyvern._compiler", reason="the compiler module is not built
 import jax.numpy as jnp
 import numpy as np
 import wyvern
+from saving_cases import refuse_states
 from jax.sharding import PartitionSpec as P
 from wyvern._core import bundles
 from wyvern.jax import _programs, _saving, op
@@ -154,15 +155,7 @@ def test_the_environment_s_choice(monkeypatch):
 
 
 def test_a_program_that_does_not_compile(monkeypatch):
-    monkeypatch.setenv("WYVERN_SAVE", "states")
-    compile = bundles.wyvern.compile
-
-    def fail(*args, save=None, **options):
-        if save == "states":
-            raise wyvern.CompileError("it spills\nin a kernel")
-        return compile(*args, save=save, **options)
-
-    monkeypatch.setattr(bundles.wyvern, "compile", fail)
+    refuse_states(monkeypatch)
     with pytest.warns(UserWarning, match="mine.*: the factor is saved .* slower: it spills$"):
         assert saved_by(op(LAYER), make()) == ["factor"]
     with warnings.catch_warnings():

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("wyvern._compiler", reason="the compiler module is not built")
 
 import wyvern
+from saving_cases import refuse_states
 from wyvern._core import bundles
 from wyvern.torch import ContextParallel, _programs, _saving, chunk_delta_rule, chunk_gated_delta_rule, op
 
@@ -154,15 +155,7 @@ def test_states_that_the_compiler_refuses(monkeypatch):
 
 
 def test_a_program_that_does_not_compile(monkeypatch):
-    monkeypatch.setenv("WYVERN_SAVE", "states")
-    compile = bundles.wyvern.compile
-
-    def fail(*args, save=None, **options):
-        if save == "states":
-            raise wyvern.CompileError("it spills\nin a kernel")
-        return compile(*args, save=save, **options)
-
-    monkeypatch.setattr(bundles.wyvern, "compile", fail)
+    refuse_states(monkeypatch)
     with pytest.warns(UserWarning, match="gated_delta_rule: the factor is saved .* slower: it spills$"):
         assert saved_by(run(chunk_gated_delta_rule, make())[1]) == ["factor"]
     with warnings.catch_warnings():

@@ -87,16 +87,20 @@ def operand_roles(spec: PlainSpec) -> dict[str, str]:
     return scales | roles
 
 
+def _in_expressions(spec: PlainSpec, pattern: str) -> frozenset[str]:
+    """What a pattern finds in the expressions of `compute`."""
+    expressions = (x for assignment in spec.get("compute", ()) for x in assignment.values())
+    return frozenset(found for x in expressions for found in re.findall(pattern, x))
+
+
 def computed_names(spec: PlainSpec) -> frozenset[str]:
     """Returns the names in what a layer computes (`compute`): what it reads is an operand as it comes."""
-    expressions = (x for assignment in spec.get("compute", ()) for x in assignment.values())
-    return frozenset(name for x in expressions for name in re.findall(r"[A-Za-z_]\w*", x))
+    return _in_expressions(spec, r"[A-Za-z_]\w*")
 
 
 def summed_names(spec: PlainSpec) -> frozenset[str]:
     """Returns the operands that a layer sums up over tokens."""
-    expressions = (x for assignment in spec.get("compute", ()) for x in assignment.values())
-    return frozenset(name for x in expressions for name in re.findall(r"running_sum\((\w+)\)", x))
+    return _in_expressions(spec, r"running_sum\((\w+)\)")
 
 
 def computes_values(spec: PlainSpec) -> bool:

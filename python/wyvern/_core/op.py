@@ -86,8 +86,7 @@ def bind(
 
 def own_names(signature: Signature) -> tuple[str, ...]:
     """Returns the names of the operands of an op: all but those that are part of its initial state."""
-    starts = signature.starts
-    return tuple(x.name for x in signature.operands if x not in starts)
+    return tuple(x.name for x in signature.own)
 
 
 def part_of(argument: str) -> str:
@@ -141,5 +140,4 @@ def shapes_in_words(signature: Signature) -> dict[str, str]:
             return str(rows)
         return words[count] if rows == 1 else f"{words[count]} * {rows}"
 
-    own = (x for x in signature.operands if x not in signature.starts)
-    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in own}
+    return {x.name: f"[{', '.join(word(*n) for n in x.shape)}]" for x in signature.own}

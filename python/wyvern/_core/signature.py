@@ -39,6 +39,11 @@ class Argument(NamedTuple):
         return self.name == "positions" and self.shape == (("sequences", 1),)
 
     @property
+    def is_start(self) -> bool:
+        """Whether it is one a sequence: what that starts from beside a state."""
+        return self.shape[0][0] == "sequences"
+
+    @property
     def is_parameter(self) -> bool:
         """Whether all tokens share it."""
         return all(count == "one" for count, _ in self.shape)
@@ -85,8 +90,13 @@ class Signature(NamedTuple):
 
     @property
     def starts(self) -> tuple[Argument, ...]:
-        """The operands that are one a sequence: what it starts from beside a state."""
-        return tuple(x for x in self.operands if x.shape[0][0] == "sequences")
+        """The operands that are parts of an initial state."""
+        return tuple(x for x in self.operands if x.is_start)
+
+    @property
+    def own(self) -> tuple[Argument, ...]:
+        """The operands of an op: all but those."""
+        return tuple(x for x in self.operands if not x.is_start)
 
     # No property: torch.compile traces none of a named tuple.
     def find_slots(self) -> list[tuple[str, int]]:
@@ -126,7 +136,7 @@ def read_signature(
     known = ("o", "final_state")
     operands = (read(info) for info in inputs.values() if not info.optional)
     return Signature(
-        operands=tuple(sorted(operands, key=lambda x: x.shape[0][0] == "sequences")),
+        operands=tuple(sorted(operands, key=lambda x: x.is_start)),
         initial_state=read(inputs["initial_state"]) if "initial_state" in inputs else None,
         o=read(outputs["o"]),
         final_state=read(outputs["final_state"]) if "final_state" in outputs else None,

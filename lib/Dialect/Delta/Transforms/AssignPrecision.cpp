@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "NarrowStorage.h"
+#include "OperandType.h"
 #include "SplitStates.h"
 #include "SplitStorage.h"
 
@@ -139,10 +140,7 @@ struct AssignPrecisionPass
   using Base::Base;
 
   void runOnOperation() override {
-    FloatType type = llvm::StringSwitch<FloatType>(operandType)
-                         .Case("bf16", BFloat16Type::get(&getContext()))
-                         .Case("f16", Float16Type::get(&getContext()))
-                         .Default(nullptr);
+    FloatType type = readOperandType(&getContext(), operandType);
     if (!type) {
       getOperation()->emitError()
           << "expected operand-type bf16 or f16, found '" << operandType

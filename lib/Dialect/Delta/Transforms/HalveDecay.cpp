@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "GateTerms.h"
+#include "OperandType.h"
 #include "TermSums.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -18,7 +19,6 @@
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/StringSwitch.h"
 
 namespace mlir::wyvern::delta {
 #define GEN_PASS_DEF_HALVEDECAYPASS
@@ -247,9 +247,9 @@ public:
   size_t size() const { return products.size(); }
   void join(Halves &product) { products.push_back(&product); }
 
-  /// Says that the sum is a part of what `joined` number `number` adds up.
-  void setWhole(size_t number) { whole = number; }
-  std::optional<size_t> getWhole() const { return whole; }
+  /// Says that the sum is a part of what `other` adds up.
+  void addTo(JoinedProducts &other) { owner = &other; }
+  bool isPart() const { return owner; }
 
   /// Returns what gradients of gates have of them all.
   const GateTerm &getTerm() const { return term; }
@@ -274,12 +274,6 @@ public:
       return;
     addPart(getFirst().scaled(sum, pairs));
     addToGates(sum, pairs, gates);
-  }
-
-  /// Adds to `joined` what is a part of another one's sum.
-  void resolve(MutableArrayRef<JoinedProducts> joined) {
-    if (whole)
-      owner = &joined[*whole];
   }
 
   /// Begins with what their sum is added to, if that is made here and of none
@@ -342,8 +336,7 @@ private:
 
   SmallVector<Halves *> products;
   GateTerm term;
-  std::optional<size_t> whole;
-  JoinedProducts *owner = nullptr;
+  JoinedProducts *owner = nullptr; ///< what this is a part of; null for none
   Value total;
   arith::AddFOp addition; ///< that `total` is in the place of; null for none
 };
@@ -396,11 +389,13 @@ static TermOf findTerm(Operation *op, const TermSums &sums) {
 }
 
 /// Joins the decay products of a group that are terms of one sum.
-static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
+static std::vector<JoinedProducts> joinTerms(RewriterBase &rewriter,
                                              MutableArrayRef<Halves> products,
                                              const TermSums &sums,
                                              const GateTerms &gates) {
-  SmallVector<JoinedProducts> joined;
+  // They know each other: none moves.
+  std::vector<JoinedProducts> joined;
+  joined.reserve(products.size());
   SmallVector<TermOf> terms;
   for (Halves &product : products) {
     TermOf term = findTerm(product.getOp(), sums);
@@ -418,14 +413,14 @@ static SmallVector<JoinedProducts> joinTerms(RewriterBase &rewriter,
     }
     // One with other factors is added behind them: one tile is held, not two.
     auto isOfSum = [&](size_t other) {
-      return term.first && terms[other] == term && !joined[other].getWhole();
+      return term.first && terms[other] == term && !joined[other].isPart();
     };
     found = llvm::find_if(numbers, isOfSum);
     bool isPart = found != numbers.end() && takeOut(rewriter, product.getOp());
     joined.emplace_back(product, ofGate);
     terms.push_back(term);
     if (isPart)
-      joined.back().setWhole(*found);
+      joined.back().addTo(joined[*found]);
   }
   return joined;
 }
@@ -447,13 +442,11 @@ static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
       products.emplace_back(b, cast<DecayApplyOp>(op));
   }
   TermSums sums(*group.front()->getBlock());
-  SmallVector<JoinedProducts> joined =
+  std::vector<JoinedProducts> joined =
       joinTerms(rewriter, products, sums, gates.terms);
-  for (JoinedProducts &all : joined) {
-    all.resolve(joined);
+  for (JoinedProducts &all : joined)
     if (Value start = gates.terms.getSum(all.getTerm()))
       moveBefore(start, group);
-  }
   for (JoinedProducts &all : joined)
     all.begin(group);
   // An operand of near tokens on both sides is two: one product at a time.
@@ -485,17 +478,21 @@ struct HalveDecayPass
           << "expected near to be a power of two, found " << near.getValue();
       return signalPassFailure();
     }
-    FailureOr<FloatType> type = getType();
-    if (failed(type))
+    FloatType type = readOperandType(&getContext(), operandType);
+    if (!type && !operandType.empty()) {
+      getOperation()->emitError()
+          << "expected operand-type bf16, f16 or nothing, found '"
+          << operandType << "': matmul operands have 16 bits";
       return signalPassFailure();
+    }
     IRRewriter rewriter(&getContext());
     bool changed = false;
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       GateTerms terms;
-      if (*type)
+      if (type)
         numGateSumsLeft +=
             terms.take(rewriter, program.getBlock(), mostGateRows);
-      Gates gates = {terms, *type};
+      Gates gates = {terms, type};
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
         numJoined += halve(rewriter, group, gates, near);
@@ -510,20 +507,6 @@ struct HalveDecayPass
     // Decay products of one chunk have the same factors.
     DominanceInfo dominance(getOperation());
     eliminateCommonSubExpressions(rewriter, dominance, getOperation());
-  }
-
-private:
-  /// Returns the type of the products' operands; null for none.
-  FailureOr<FloatType> getType() {
-    FloatType type = llvm::StringSwitch<FloatType>(operandType)
-                         .Case("bf16", BFloat16Type::get(&getContext()))
-                         .Case("f16", Float16Type::get(&getContext()))
-                         .Default(nullptr);
-    if (type || operandType.empty())
-      return type;
-    return getOperation()->emitError()
-           << "expected operand-type bf16, f16 or nothing, found '"
-           << operandType << "': matmul operands have 16 bits";
   }
 };
 } // namespace

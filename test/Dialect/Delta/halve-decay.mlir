@@ -216,3 +216,32 @@ func.func @gate(%m: tensor<?x?x1x2xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?
   }
   return %dq, %dk, %dg : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
 }
+
+// -----
+
+// What a sum is added to comes first where it is an in that is read twice, beside three
+// products; read once, it is added at the end.
+
+// CHECK-LABEL: func.func @begins(
+// CHECK: ins(%[[M:.*]] = %arg0[{{.*}}, %[[X:.*]] = %arg1[{{.*}}, %[[S:.*]] = %arg2[{{.*}}, %[[T:.*]] = %arg3[{{.*}}, %[[G:.*]] = %arg4[
+// CHECK: %[[M0:.*]] = delta.decay_mask{{ +}}upto_token %[[M]] near 1
+// CHECK: %[[A0:.*]] = linalg.contract {{.*}} ins(%[[M0]], %[[X]] :
+// CHECK: %[[A:.*]] = arith.addf %[[S]], %[[A0]]
+// CHECK: %[[A1:.*]] = arith.addf %[[A]],
+// CHECK: %[[B:.*]] = arith.addf %[[T]], %
+// CHECK-NEXT: delta.yield outs(%[[A1]], %[[B]],
+func.func @begins(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %s: tensor<?x?x1x8xf32>, %t: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
+  %o:3 = delta.chunk_map chunk = 2 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x2xf32>, %X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %S = %s[seq, time, head, _] : tensor<?x?x1x8xf32>, %T = %t[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %a = delta.decay_apply upto_token %M, %X decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %b = delta.decay_apply before_row %M, %X decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %c = delta.decay_apply upto_token transpose %M, %X decay(%G : tensor<2x8xf32>) : tensor<2x2xf32>, tensor<2x8xf32> -> tensor<2x8xf32>
+    %sa = arith.addf %S, %a : tensor<2x8xf32>
+    %tb = arith.addf %T, %b : tensor<2x8xf32>
+    %xs = arith.mulf %X, %S : tensor<2x8xf32>
+    %cs = arith.addf %c, %xs : tensor<2x8xf32>
+    delta.yield outs(%sa, %tb, %cs : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>)
+  }
+  return %o#0, %o#1, %o#2 : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
+}

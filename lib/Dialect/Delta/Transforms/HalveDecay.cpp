@@ -220,8 +220,11 @@ struct Gates {
 /// Moves what `value` is made of in front of the last of `group`. Returns false
 /// if it is made of one of them.
 static bool moveBefore(Value value, ArrayRef<Operation *> group) {
+  Operation *made = value.getDefiningOp();
+  if (!made)
+    return true; // an in is there from the beginning
   llvm::SetVector<Operation *> needed;
-  needed.insert(value.getDefiningOp());
+  needed.insert(made);
   for (size_t i = 0; i < needed.size(); ++i)
     for (Value operand : needed[i]->getOperands())
       if (Operation *def = operand.getDefiningOp())
@@ -276,9 +279,11 @@ public:
     addToGates(sum, pairs, gates);
   }
 
-  /// Begins with what their sum is added to, if that is made here and of none
-  /// of the `group`, in front of whose last it is moved: one tile is held, not
-  /// two.
+  /// Begins with what their sum is added to, if that is made of none of the
+  /// `group`, in front of whose last it is moved: one tile is held, not two. An
+  /// in is in memory until it is added; but where a gradient of gates begins
+  /// with it too, beside three products and more, registers have no room for
+  /// both times.
   void begin(ArrayRef<Operation *> group) {
     if (owner)
       return;
@@ -289,7 +294,9 @@ public:
     if (!user || user.getLhs() == user.getRhs())
       return;
     Value rest = user.getOperand(user.getLhs() == op->getResult(0));
-    if (!rest.getDefiningOp() || !moveBefore(rest, group))
+    bool isFirst =
+        rest.getDefiningOp() || (group.size() > 2 && !rest.hasOneUse());
+    if (!isFirst || !moveBefore(rest, group))
       return;
     total = rest;
     addition = user;

@@ -10,6 +10,7 @@
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/CSE.h"
@@ -36,10 +37,14 @@ public:
   bool join();
 
 private:
+  /// Returns the outs of both, those of the first in front.
+  SmallVector<Value> getOuts();
   /// Returns a map, before the first, with the outs of both.
   ChunkMapOp makeAll();
-  /// Returns for each of these outs the first that is the same.
+  /// Returns for each of these outs the first that can take its place.
   SmallVector<unsigned> findSame(ChunkMapOp all);
+  /// True if some out of the second, a matrix, is one of the first in `same`.
+  bool sharesMatrix(ArrayRef<unsigned> same);
 
   RewriterBase &rewriter;
   ChunkMapOp first, second;
@@ -57,6 +62,12 @@ bool Pair::isPossible() {
            Operation *def = in.getDefiningOp();
            return !def || def->isBeforeInBlock(first);
          });
+}
+
+SmallVector<Value> Pair::getOuts() {
+  SmallVector<Value> outs(first.getOuts());
+  llvm::append_range(outs, second.getOuts());
+  return outs;
 }
 
 ChunkMapOp Pair::makeAll() {
@@ -103,19 +114,39 @@ ChunkMapOp Pair::makeAll() {
   return all;
 }
 
+/// True if the function returns `value`. Its results are tensors of their own,
+/// equal ones too: the gradients of two operands that are added up, say.
+static bool isReturned(Value value) {
+  return llvm::any_of(value.getUsers(), llvm::IsaPred<func::ReturnOp>);
+}
+
 SmallVector<unsigned> Pair::findSame(ChunkMapOp all) {
   auto program = cast<ChunkProgramOpInterface>(all.getOperation());
-  ValueRange outs = all.getYield().getOuts();
+  ValueRange tiles = all.getYield().getOuts();
+  SmallVector<Value> outs = getOuts();
+  auto takesPlace = [&](unsigned j, unsigned i) {
+    return j == i ||
+           (tiles[j] == tiles[i] && outs[j].getType() == outs[i].getType() &&
+            program.getOutBinding(j) == program.getOutBinding(i) &&
+            !(isReturned(outs[j]) && isReturned(outs[i])));
+  };
   SmallVector<unsigned> same;
   for (unsigned i = 0; i < outs.size(); ++i) {
     unsigned j = 0;
-    while (outs[j] != outs[i] ||
-           all.getOuts()[j].getType() != all.getOuts()[i].getType() ||
-           program.getOutBinding(j) != program.getOutBinding(i))
+    while (!takesPlace(j, i) || (j < i && same[j] != j))
       ++j;
     same.push_back(j);
   }
   return same;
+}
+
+bool Pair::sharesMatrix(ArrayRef<unsigned> same) {
+  unsigned numFirst = first.getOuts().size();
+  return llvm::any_of(llvm::enumerate(second.getYield().getOuts()),
+                      [&](auto out) {
+                        return same[numFirst + out.index()] < numFirst &&
+                               getTileRank(out.value()) == 2;
+                      });
 }
 
 /// Moves products that leave behind what they are made of: of two maps one
@@ -141,11 +172,7 @@ bool Pair::join() {
   DominanceInfo dominance(all->getParentOp());
   eliminateCommonSubExpressions(rewriter, dominance, all);
   SmallVector<unsigned> same = findSame(all);
-  bool sharesMatrix = llvm::any_of(llvm::enumerate(same), [&](auto pair) {
-    return pair.value() != pair.index() &&
-           getTileRank(all.getYield().getOuts()[pair.index()]) == 2;
-  });
-  if (!sharesMatrix) {
+  if (!sharesMatrix(same)) {
     rewriter.eraseOp(all);
     return false;
   }
@@ -163,9 +190,7 @@ bool Pair::join() {
     }
   rewriter.setInsertionPoint(all);
   ChunkMapOp joined = builder.createMap(rewriter);
-  SmallVector<Value> olds(first.getOuts());
-  llvm::append_range(olds, second.getOuts());
-  for (auto [old, of] : llvm::zip_equal(olds, same))
+  for (auto [old, of] : llvm::zip_equal(getOuts(), same))
     rewriter.replaceAllUsesWith(old, joined.getOuts()[places.lookup(of)]);
   for (ChunkMapOp map : {all, second, first})
     rewriter.eraseOp(map);

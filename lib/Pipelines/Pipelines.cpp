@@ -147,8 +147,11 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   delta::CutMapsPassOptions cut;
   cut.sharedBytes = target.sharedBytes;
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
+  delta::SplitMapsPassOptions split;
+  split.sharedBytes = cut.sharedBytes;
+  split.registerBytes = cut.registerBytes;
   pm.addPass(delta::createJoinMapsPass());
-  pm.addPass(delta::createSplitMapsPass());
+  pm.addPass(delta::createSplitMapsPass(split));
   pm.addPass(delta::createGroupTermsPass());
   pm.addPass(delta::createCutMapsPass(cut));
   // Operands of its products are rounded with the others.

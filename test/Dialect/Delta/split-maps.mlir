@@ -140,3 +140,68 @@ func.func @odd(%m: tensor<?x?x1x64xbf16>, %x: tensor<?x?x1x96xbf16>, %g: tensor<
   }
   return %y : tensor<?x?x1x96xf32>
 }
+
+// -----
+
+// Without such products, the columns of rows that leave are channels where a block has no room for a product of all: keys of 256 and values
+// of 512 here. What sums over them and leads to vectors alone, each part makes its summand of, as a number of heads of its own.
+
+#mn = affine_map<(m, n, k) -> (m, n)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+
+// CHECK-LABEL: func.func @wide
+// CHECK: %[[PARTS:.*]]:2 = delta.chunk_map chunk = 64 heads = 8
+// CHECK-SAME: %[[Q:[A-Za-z0-9_]+]] = %{{[a-z0-9#]+}}[seq, time, head, _ split 4] : tensor<?x?x1x256xbf16>
+// CHECK-SAME: = %{{[a-z0-9#]+}}[seq, time, head, _] : tensor<?x?x2x512xbf16>
+// CHECK-SAME: = %{{[a-z0-9#]+}}[chunk, head, _ split 4, _] : tensor<?x2x256x512xbf16>
+// CHECK-SAME: outs([seq, time, head, _ split 4] : tensor<?x?x2x256xbf16>, [seq, time, head] : tensor<?x?x8xf32>)
+// CHECK: %[[A:.*]] = linalg.contract
+// CHECK: %[[AQ:.*]] = arith.mulf %[[A]], %[[Q]] : tensor<64x64xf32>
+// CHECK: %[[SUM:.*]] = linalg.reduce { arith.addf } ins(%[[AQ]] : tensor<64x64xf32>)
+// CHECK: delta.yield outs(%[[A]], %[[SUM]] : tensor<64x64xf32>, tensor<64xf32>)
+// CHECK: delta.chunk_map chunk = 64 heads = 2
+// CHECK-SAME: %[[S0:[A-Za-z0-9_]+]] = %[[PARTS]]#1[seq, time, head * 4] : tensor<?x?x8xf32>
+// CHECK-SAME: %[[S1:[A-Za-z0-9_]+]] = %[[PARTS]]#1[seq, time, head * 4 + 1] : tensor<?x?x8xf32>
+// CHECK-SAME: = %[[PARTS]]#1[seq, time, head * 4 + 2] : tensor<?x?x8xf32>
+// CHECK-SAME: %[[S3:[A-Za-z0-9_]+]] = %[[PARTS]]#1[seq, time, head * 4 + 3] : tensor<?x?x8xf32>
+// CHECK: %[[S01:.*]] = arith.addf %[[S0]], %[[S1]]
+// CHECK: %[[ALL:.*]] = arith.addf %{{.*}}, %[[S3]]
+// CHECK: delta.cumsum reverse %[[ALL]]
+// REMARK: remark: [Passed] Split | Category:delta-split-maps{{.*}}Parts=4
+func.func @wide(%q: tensor<?x?x1x256xbf16>, %do: tensor<?x?x2x512xbf16>, %s: tensor<?x2x256x512xbf16>) -> (tensor<?x?x2x256xbf16>, tensor<?x?x2xf32>) {
+  %dq, %dg = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x256xbf16>, %dO = %do[seq, time, head, _] : tensor<?x?x2x512xbf16>, %S = %s[chunk, head, _, _] : tensor<?x2x256x512xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x2x256xbf16>, [seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x256xf32>
+    %none = arith.constant dense<0.0> : tensor<64xf32>
+    %A = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%dO, %S : tensor<64x512xf32>, tensor<256x512xf32>) outs(%zero : tensor<64x256xf32>) -> tensor<64x256xf32>
+    %AQ = arith.mulf %A, %Q : tensor<64x256xf32>
+    %s0 = linalg.reduce { arith.addf } ins(%AQ : tensor<64x256xf32>) outs(%none : tensor<64xf32>) dimensions = [1]
+    %g = delta.cumsum reverse %s0 : tensor<64xf32>
+    delta.yield outs(%A, %g : tensor<64x256xf32>, tensor<64xf32>)
+  }
+  return %dq, %dg : tensor<?x?x2x256xbf16>, tensor<?x?x2xf32>
+}
+
+// -----
+
+// Of keys of 128 a block has room for all.
+
+#mn = affine_map<(m, n, k) -> (m, n)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+
+// CHECK-LABEL: func.func @narrow
+// CHECK: delta.chunk_map chunk = 64 heads = 2
+// CHECK-NOT: split
+func.func @narrow(%do: tensor<?x?x2x128xbf16>, %s: tensor<?x2x128x128xbf16>) -> tensor<?x?x2x128xbf16> {
+  %dq = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%dO = %do[seq, time, head, _] : tensor<?x?x2x128xbf16>, %S = %s[chunk, head, _, _] : tensor<?x2x128x128xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x2x128xbf16>) valid(%n) {
+    %zero = arith.constant dense<0.0> : tensor<64x128xf32>
+    %A = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%dO, %S : tensor<64x128xf32>, tensor<128x128xf32>) outs(%zero : tensor<64x128xf32>) -> tensor<64x128xf32>
+    delta.yield outs(%A : tensor<64x128xf32>)
+  }
+  return %dq : tensor<?x?x2x128xbf16>
+}

@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MapPlan.h"
+#include "PartialSums.h"
 #include "ProgramBuilder.h"
 #include "SizeClasses.h"
 
@@ -34,11 +36,32 @@ static Value findChannels(Operation &op) {
 }
 
 /// Returns the channels of the first such product of `map`; null without one.
-static Value findChannels(ChunkMapOp map) {
+static Value findDecayed(ChunkMapOp map) {
   for (Operation &op : map.getBlock())
     if (Value channels = findChannels(op))
       return channels;
   return {};
+}
+
+/// Returns the first tile of `map` that leaves as rows of tokens with whole
+/// columns; null without one.
+static Value findRows(ChunkMapOp map) {
+  auto program = cast<ChunkProgramOpInterface>(map.getOperation());
+  for (auto [i, out] : llvm::enumerate(map.getYield().getOuts())) {
+    BindingAttr binding = program.getOutBinding(i);
+    BoundDim last = binding.getDims().back();
+    if (getTileRank(out) == 2 && binding.has(DimKind::time) &&
+        last.kind == DimKind::whole && !last.isPart() && last.parts == 1)
+      return out;
+  }
+  return {};
+}
+
+/// Returns a tile whose columns are the channels of `map`: of a product with a
+/// decay a channel, or else of rows that leave.
+static Value findChannels(ChunkMapOp map) {
+  Value decayed = findDecayed(map);
+  return decayed ? decayed : findRows(map);
 }
 
 //===----------------------------------------------------------------------===//
@@ -112,6 +135,10 @@ public:
 
   Stage get(Value value) const { return stages.lookup(value.getDefiningOp()); }
   Stage get(Operation *op) const { return stages.lookup(op); }
+  /// True for a sum over the channels of which each part makes its summand.
+  bool isPartial(Value value) const {
+    return partial.contains(value.getDefiningOp());
+  }
 
 private:
   bool reads(Operation &op, Stage stage) const {
@@ -121,10 +148,14 @@ private:
   void moveBehind(Operation &op);
 
   llvm::DenseMap<Operation *, Stage> stages;
+  llvm::SmallPtrSet<Operation *, 4> partial;
 };
 } // namespace
 
+/// Sums over channels are divided where no product has a decay a channel: rows
+/// of such a product, which the last map reads too, go there as they are.
 Stages::Stages(ChunkMapOp map, const Channels &channels) {
+  bool dividesSums = !findDecayed(map);
   llvm::SmallPtrSet<Operation *, 32> made; // of products and sums
   for (Operation &op : map.getBlock().without_terminator()) {
     bool isMade =
@@ -135,13 +166,20 @@ Stages::Stages(ChunkMapOp map, const Channels &channels) {
         op.getResults(), [&](Value result) { return channels.has(result); });
     if (isMade)
       made.insert(&op);
+    bool readsPartial = llvm::any_of(
+        op.getOperands(), [&](Value operand) { return isPartial(operand); });
     bool readsParts = reads(op, Stage::parts);
-    if (reads(op, Stage::behind))
+    if (reads(op, Stage::behind) || readsPartial) {
       stages[&op] = Stage::behind;
-    else if (channels.mixes(op) || (isMade && !hasChannels))
-      stages[&op] = readsParts ? Stage::behind : Stage::before;
-    else if (readsParts || isUnit(op))
+    } else if (dividesSums && readsParts && channels.mixes(op) &&
+               isSumOfColumns(op)) {
       stages[&op] = Stage::parts;
+      partial.insert(&op);
+    } else if (channels.mixes(op) || (isMade && !hasChannels)) {
+      stages[&op] = readsParts ? Stage::behind : Stage::before;
+    } else if (readsParts || isUnit(op)) {
+      stages[&op] = Stage::parts;
+    }
   }
   for (Operation &op : llvm::reverse(map.getBlock().without_terminator()))
     moveBehind(op);
@@ -272,16 +310,27 @@ void MapSplitter::create(const Part &part, Stage stage) {
   if (part.outs.empty() && part.crossing.empty())
     return;
   ProgramBuilder builder(program, part.ops);
-  for (Value value : part.read)
+  for (Value value : part.read) {
+    BindingAttr binding = getStorage(value, program, timeDims).binding;
     builder.addIn(value, stored.lookup(value),
-                  getStorage(value, program, timeDims).binding);
+                  stages.isPartial(value) ? bindMember(binding, parts, 0)
+                                          : binding);
+  }
   for (unsigned out : part.outs)
     builder.addProgramOut(out);
-  for (Value value : part.crossing)
-    builder.addOut(value, getStorage(value, program, timeDims));
+  for (Value value : part.crossing) {
+    TileStorage storage = getStorage(value, program, timeDims);
+    builder.addOut(value, stages.isPartial(value) ? storeParts(storage, parts)
+                                                  : storage);
+  }
   ChunkMapOp made = builder.createMap(rewriter);
   if (stage == Stage::parts)
     narrow(made);
+  // What is read of earlier maps comes behind the ins of the whole map.
+  size_t first = made.getIns().size() - part.read.size();
+  for (auto [i, value] : llvm::enumerate(part.read))
+    if (stages.isPartial(value))
+      addMembers(rewriter, made, first + i, parts);
   for (auto [out, value] : llvm::zip(part.outs, made.getOuts()))
     rewriter.replaceAllUsesWith(map.getOuts()[out], value);
   for (auto [value, tensor] : llvm::zip_equal(
@@ -364,9 +413,16 @@ struct SplitMapsPass : wyvern::delta::impl::SplitMapsPassBase<SplitMapsPass> {
   }
 
 private:
+  /// True if `map` has channels that blocks divide: those of products with a
+  /// decay a channel, or where a block has no room for a product of all.
+  bool dividesChannels(ChunkMapOp map) {
+    return findDecayed(map) ||
+           MapPlan(map, {sharedBytes, registerBytes}).exceedsShared();
+  }
+
   void split(RewriterBase &rewriter, ChunkMapOp map) {
     Value tile = findChannels(map);
-    if (!tile)
+    if (!tile || !dividesChannels(map))
       return;
     int64_t size = cast<RankedTensorType>(tile.getType()).getDimSize(1);
     if (size <= columns)

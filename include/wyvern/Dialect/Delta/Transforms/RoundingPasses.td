@@ -176,10 +176,53 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
     does, and what follows from them, are a third map. A map stays whole where its channels
     are no multiple of `columns`, or no more than these, or where products with a decay
     follow from such a sum. Remarks say so.
+
+    Where no product has a decay a channel, the columns of rows that leave are channels
+    in the same way, if a block has no room for a product of all (`shared-bytes`): dq and
+    dk of states of 256 x 512 would else be sums over parts of the values that go from map
+    to map through memory. Sums over the channels that lead to vectors alone, as those of
+    q * dq for the gradient of a gate, each part makes its summand of. Those of a head
+    are as many heads of one tensor, and the last map adds them up.
+
+    Before, of 256 x 512:
+
+    ```mlir
+    %d:2 = delta.chunk_map heads = 4 ins(%Q[seq, time, head, _], %dO[seq, time, head, _],
+                                         %S[chunk, head, _, _]) {
+      %a = linalg.contract %dO, %S
+      %0 = arith.mulf %a, %Q
+      %1 = linalg.reduce { arith.addf } ins(%0) dimensions = [1]
+      %g = delta.cumsum reverse %1
+      delta.yield outs(%a, %g)
+    }
+    ```
+
+    After:
+
+    ```mlir
+    %d:2 = delta.chunk_map heads = 16 ins(%Q[seq, time, head, _ split 4], %dO[seq, time, head, _],
+                                          %S[chunk, head, _ split 4, _])
+        outs([seq, time, head, _ split 4], [seq, time, head]) {
+      %a = linalg.contract %dO, %S
+      %0 = arith.mulf %a, %Q
+      %1 = linalg.reduce { arith.addf } ins(%0) dimensions = [1]
+      delta.yield outs(%a, %1)
+    }
+    %dg = delta.chunk_map heads = 4 ins(%x = %d#1[seq, time, head * 4],
+                                        %y = %d#1[seq, time, head * 4 + 1], ...) {
+      %s = arith.addf %x, %y    // and so on
+      %g = delta.cumsum reverse %s
+      delta.yield outs(%g)
+    }
+    ```
   }];
   let options = [
     Option<"columns", "columns", "int64_t", /*default=*/"64",
            "channels of a part">,
+    Option<"sharedBytes", "shared-bytes", "int64_t", /*default=*/"227 * 1024",
+           "shared memory of a block">,
+    Option<"registerBytes", "register-bytes", "int64_t", /*default=*/"106496",
+           "registers of a block for sums">,
   ];
   let statistics = [
     Statistic<"numSplit", "num-split", "maps made for parts of channels">,

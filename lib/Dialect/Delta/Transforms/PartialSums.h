@@ -1,0 +1,34 @@
+//===- PartialSums.h - Sums over channels that blocks divide ----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PARTIALSUMS_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PARTIALSUMS_H
+
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
+
+#include "mlir/IR/PatternMatch.h"
+
+namespace mlir::wyvern::delta {
+
+/// True for a sum of the columns of a matrix from zero, a number a row, which
+/// no out is: it may be added up of sums of some columns each.
+bool isSumOfColumns(Operation &op);
+
+/// Returns `storage` for as many heads as there are parts of each.
+TileStorage storeParts(TileStorage storage, int64_t parts);
+
+/// Returns `binding`, of an in with as many heads as there are parts of each,
+/// for the part of number `part`.
+BindingAttr bindMember(BindingAttr binding, int64_t parts, int64_t part);
+
+/// Adds the other parts to in `number` of `map`, which is the first of `parts`:
+/// what reads it reads their sum, in order.
+void addMembers(RewriterBase &rewriter, ChunkMapOp map, unsigned number,
+                int64_t parts);
+
+} // namespace mlir::wyvern::delta
+
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PARTIALSUMS_H

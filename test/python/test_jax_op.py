@@ -173,6 +173,7 @@ def test_a_gate_of_minus_infinity_resets():
     cut = {x: y[:, 40:] for x, y in data.items() if x != "initial_state"}
     close(to_torch([o[:, 40:]]), to_torch(function(**cut)[:1]))
     assert all(jnp.isfinite(x).all() for x in gradients.values())
+    assert not gradients["g"][:, 40].any() and gradients["g"][:, 41].any()
 
 
 # === JAX's transformations ===

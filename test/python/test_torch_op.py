@@ -88,7 +88,22 @@ def test_a_gate_of_minus_infinity_resets():
     o, _ = function(**leaves)
     cut = {x: tensor[:, 40:] for x, tensor in data.items() if x != "initial_state"}
     close([o[:, 40:]], [function(**cut)[0]])
-    assert all(torch.isfinite(x).all() for x in torch.autograd.grad(o.square().sum(), list(leaves.values())))
+    gradients = dict(zip(leaves, torch.autograd.grad(o.square().sum(), list(leaves.values()))))
+    assert all(torch.isfinite(x).all() for x in gradients.values())
+    assert not gradients["g"][:, 40].any() and gradients["g"][:, 41].any()
+
+
+def test_decays_a_channel_go_to_the_program_as_they_are(monkeypatch):
+    """It bounds them itself: in front of it that would be a pass over tensors as long as q in f32."""
+
+    def refuse(g):
+        raise AssertionError("bounded by PyTorch")
+
+    for module in ("_arguments", "_direct"):
+        monkeypatch.setattr(f"wyvern.torch.{module}.bounded", refuse)
+    op(spec("products"))(**make("products"))
+    with pytest.raises(AssertionError):
+        op(spec("gated"))(**make("gated"))
 
 
 def test_is_the_function_of_this_layer():

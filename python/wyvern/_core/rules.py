@@ -88,7 +88,8 @@ class Rule(NamedTuple):
 
         def operand(name: str, role: str) -> Argument:
             if role == "decay":
-                return Argument("a" if raw_decay else name, (*_RATE, *channels), raw_decay, is_gate=not raw_decay)
+                needs_bound = not raw_decay and not channels
+                return Argument("a" if raw_decay else name, (*_RATE, *channels), raw_decay, needs_bound)
             own = _ROWS if role == "query" else (_ROWS[0], rows)
             if role == "rate":
                 return Argument("b" if raw_rates else name, (*own, ("value_heads", 1)), raw_rates)

@@ -31,7 +31,7 @@ class Argument(NamedTuple):
     name: str
     shape: tuple[Extent, ...]
     is_narrow: bool  # in the type of q, k and v; all else is in f32, or in f64 beside f64
-    is_gate: bool = False  # a log decay
+    needs_bound: bool = False  # a log decay a head; those a channel are bounded by the program
 
     @property
     def is_constant(self) -> bool:
@@ -124,7 +124,8 @@ def _argument(info: TensorInfo, chunk: int) -> Argument:
 
     shape = tuple(extent(kind, rows, size) for (kind, rows), size in zip(info.dims, info.shape))
     narrow = info.dtype in ("bf16", "f16")
-    return Argument(info.name, shape, narrow, bool(info.is_gate))
+    is_of_heads = len(shape) == 3  # batch, tokens and heads
+    return Argument(info.name, shape, narrow, needs_bound=bool(info.is_gate) and is_of_heads)
 
 
 def read_signature(

@@ -80,7 +80,7 @@ def convert(name: str, arguments: Sequence[Argument], arrays: Sequence[Any]) -> 
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise TypeError(f"{name}: {argument.name} is {x.dtype.name}, expected a floating-point type")
         x = jnp.asarray(x, wide)
-        return bounded(x) if argument.is_gate else x
+        return bounded(x) if argument.needs_bound else x
 
     return tuple(one(argument, x) for argument, x in zip(arguments, arrays))
 

@@ -94,7 +94,7 @@ def convert(name, arguments, tensors):
             expect_floats(name, x.name, tensor)
     wide = compute_dtype(next(iter(narrow.values())))
     given = (
-        narrow[x.name] if x.is_narrow else bounded(_cast(tensor, wide)) if x.is_gate else _cast(tensor, wide)
+        narrow[x.name] if x.is_narrow else bounded(_cast(tensor, wide)) if x.needs_bound else _cast(tensor, wide)
         for x, tensor in zip(arguments, tensors)
     )
     return tuple(given)

@@ -119,15 +119,15 @@ class _Way:
         wanted = ("o", "final_state", *program.residuals)
         self._outputs = _picker([made.index(x) if x in made else len(made) for x in wanted])
         self._without_state = () if signature.final_state is None else ("final_state",)
-        self._wide = [(i, x.is_gate) for i, x in enumerate(signature.operands) if not x.is_narrow]
+        self._wide = [(i, x.needs_bound) for i, x in enumerate(signature.operands) if not x.is_narrow]
         self._program = program
 
     def converted(self, operands):
         """Returns operands with rates and log decays in the program's type, these made finite."""
         operands = list(operands)
-        for i, is_gate in self._wide:
+        for i, needs_bound in self._wide:
             x = _tensors.widen(operands[i])
-            operands[i] = bounded(x) if is_gate else x
+            operands[i] = bounded(x) if needs_bound else x
         return operands
 
     def run(self, family, operands, initial_state, cu_seqlens, final):

@@ -376,7 +376,9 @@ func.func @maximum(%x: tensor<?x?x1xf32> {delta.name = "x"}, %z: tensor<?x?x1xf3
 
 // CHECK-LABEL: func.func @bound_bwd(
 // CHECK: ins(%[[dY:[a-zA-Z0-9_]+]] = %arg1{{.*}}, %[[X:[a-zA-Z0-9_]+]] = %arg0
-// CHECK: %[[above:.*]] = arith.cmpf ogt, %[[X]], %{{.*}}
+// CHECK: %[[LEAST:.*]] = arith.constant dense<-8.000000e+01>
+// CHECK: %[[Y:.*]] = arith.maximumf %[[X]], %[[LEAST]]
+// CHECK: %[[above:.*]] = arith.cmpf ogt, %[[Y]], %[[LEAST]]
 // CHECK: %[[dX:.*]] = arith.select %[[above]], %[[dY]], %{{.*}} :
 // CHECK: delta.yield outs(%[[dX]] :
 func.func @bound(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {

@@ -77,13 +77,15 @@ func.func @head_decay(%q: tensor<?x?x2x16xf32>, %g: tensor<?x?x2xf32>, %k: tenso
 
 // -----
 
-// One gate a channel: factors are whole tiles; f64 operands compute in f64. Write
-// key and erase key differ.
+// One gate a channel: factors are whole tiles; f64 operands compute in f64. Gates are
+// bounded where exp of them is 0. Write key and erase key differ.
 
 // CHECK-LABEL: func.func @channel_decay_two_keys
 func.func @channel_decay_two_keys(%q: tensor<?x?x1x16xf64>, %g: tensor<?x?x1x16xf64>, %x: tensor<?x?x1x16xf64>, %e: tensor<?x?x1x16xf64>, %v: tensor<?x?x1x8xf64>,
     %b: tensor<?x?x1xf64>, %s0: tensor<?x1x16x8xf64>) -> (tensor<?x?x1x8xf64>, tensor<?x1x16x8xf64>) {
-  // CHECK: compute = f64 ins(%[[Q:[^ ]*]] = %arg0[{{.*}}%[[g:[^ ]*]] = %arg1[{{.*}}%[[X:[^ ]*]] = %arg2[{{.*}}%[[E:[^ ]*]] = %arg3[
+  // CHECK: compute = f64 ins(%[[Q:[^ ]*]] = %arg0[{{.*}}%[[G:[^ ]*]] = %arg1[{{.*}}%[[X:[^ ]*]] = %arg2[{{.*}}%[[E:[^ ]*]] = %arg3[
+  // CHECK: %[[least:.*]] = arith.constant dense<-7.460000e+02> : tensor<64x16xf64>
+  // CHECK: %[[g:.*]] = arith.maximumf %[[G]], %[[least]]
   // CHECK: delta.decay_dot before_row %[[E]], %[[X]] decay(%[[g]] : tensor<64x16xf64>)
   // CHECK: %[[a:.*]] = delta.cumsum %[[g]] : tensor<64x16xf64>
   // CHECK: %[[ea:.*]] = math.exp %[[a]]
@@ -168,7 +170,9 @@ func.func @written(%q: tensor<?x?x1x16xf32>, %k: tensor<?x?x1x16xf32>, %e: tenso
 // CHECK-LABEL: func.func @write_only_leaves
 func.func @write_only_leaves(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1x16xf32>, %p: tensor<?x?x1x16xf32>, %r: tensor<?x?x1x16xf32>, %k: tensor<?x?x1x16xf32>,
     %v: tensor<?x?x1x8xf32>, %s0: tensor<?x1x16x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
-  // CHECK: ins(%[[Q:[^ ]*]] = %arg0[{{.*}}%[[g:[^ ]*]] = %arg1[{{.*}}%[[P:[^ ]*]] = %arg2[{{.*}}%[[R:[^ ]*]] = %arg3[{{.*}}%[[K:[^ ]*]] = %arg4[{{.*}}%[[V:[^ ]*]] = %arg5[{{.*}}%[[S:[^ ]*]] = %arg6[
+  // CHECK: ins(%[[Q:[^ ]*]] = %arg0[{{.*}}%[[G:[^ ]*]] = %arg1[{{.*}}%[[P:[^ ]*]] = %arg2[{{.*}}%[[R:[^ ]*]] = %arg3[{{.*}}%[[K:[^ ]*]] = %arg4[{{.*}}%[[V:[^ ]*]] = %arg5[{{.*}}%[[S:[^ ]*]] = %arg6[
+  // CHECK: %[[least:.*]] = arith.constant dense<-1.040000e+02> : tensor<64x16xf32>
+  // CHECK: %[[g:.*]] = arith.maximumf %[[G]], %[[least]]
   // CHECK: %[[c:.*]] = arith.constant dense<-1.000000e+00> : tensor<64xf32>
   // CHECK: %[[L:.*]] = delta.decay_dot before_token %[[R]], %[[P]] decay(%[[g]] : tensor<64x16xf32>) before_decay
   // CHECK: %[[h:.*]] = delta.cumsum exclusive %[[g]]

@@ -2,7 +2,7 @@
 
 // Keys stand behind a gate (%tf, a term of a state) and before one (%y); %w is of a running
 // sum over earlier rows. The gradient of the gate has each of these times the keys, and the
-// queries' times these.
+// queries' times these. What drops it where the gate is at its bound comes behind.
 
 // CHECK-LABEL: func.func @grouped(
 // CHECK: ins(%[[Q:[a-z0-9]+]] = %arg0[{{.*}}, %[[K:[a-z0-9]+]] = %arg0[{{.*}}, %[[G:[a-z0-9]+]] = %arg1[{{.*}}, %[[T:[a-z0-9]+]] = %arg0[{{.*}}, %[[M:[a-z0-9]+]] = %arg2[
@@ -25,7 +25,8 @@
 // CHECK: %[[EARLIER:.*]] = delta.cumsum exclusive %[[KW]]
 // CHECK: %[[BOTH:.*]] = arith.addf %[[LATER]], %[[EARLIER]]
 // CHECK: %[[DG:.*]] = arith.addf %[[BOTH]], %[[SPREAD]]
-// CHECK: delta.yield outs(%[[SUM]], %[[DG]], %[[DK]] :
+// CHECK: %[[DROPPED:.*]] = arith.select %{{.*}}, %[[DG]], %
+// CHECK: delta.yield outs(%[[SUM]], %[[DROPPED]], %[[DK]] :
 func.func @grouped(%q: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %m: tensor<?x?x1x4xf32>, %v: tensor<?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
   %o:3 = delta.chunk_map chunk = 4 heads = 1 compute = f32
       ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>, %T = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>, %V = %v[chunk, head, _] : tensor<?x1x8xf32>)
@@ -57,7 +58,11 @@ func.func @grouped(%q: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>, %m: tensor<
     %a0 = arith.addf %s2, %b : tensor<4x8xf32>
     %a1 = arith.addf %a0, %s1 : tensor<4x8xf32>
     %dg = arith.addf %a1, %s0 : tensor<4x8xf32>
-    delta.yield outs(%dq1, %dg, %dk : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+    %least = arith.constant dense<-104.0> : tensor<4x8xf32>
+    %zero = arith.constant dense<0.0> : tensor<4x8xf32>
+    %above = arith.cmpf ogt, %G, %least : tensor<4x8xf32>
+    %dropped = arith.select %above, %dg, %zero : tensor<4x8xi1>, tensor<4x8xf32>
+    delta.yield outs(%dq1, %dropped, %dk : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
   }
   return %o#0, %o#1, %o#2 : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
 }

@@ -2,6 +2,7 @@
 // RUN: wyvern-opt %s -delta-halve-decay=near=2 -split-input-file | FileCheck %s --check-prefix=NEAR
 // RUN: wyvern-opt %s -delta-halve-decay=operand-type=bf16 -split-input-file | FileCheck %s --check-prefix=GATES
 // RUN: wyvern-opt %s -delta-halve-decay='operand-type=bf16 most-gate-rows=1' -split-input-file --remarks-filter=delta-halve-decay -o /dev/null 2>&1 | FileCheck %s --check-prefix=LEFT
+// RUN: wyvern-opt %s -delta-halve-decay='operand-type=bf16 far=2' -split-input-file | FileCheck %s --check-prefix=FAR
 // RUN: not wyvern-opt %s -delta-halve-decay=near=3 -split-input-file 2>&1 | FileCheck %s --check-prefix=POWER
 // RUN: not wyvern-opt %s -delta-halve-decay=operand-type=f8 -split-input-file 2>&1 | FileCheck %s --check-prefix=TYPE
 
@@ -244,4 +245,56 @@ func.func @begins(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %s: tensor<?
     delta.yield outs(%sa, %tb, %cs : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>)
   }
   return %o#0, %o#1, %o#2 : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
+}
+
+// -----
+
+// Halves of two tokens are far: what they add to dq, and to what keys get as those behind a
+// gate, beginning with %S, and before one, is multiplied by q and k once. The others follow,
+// each times the other side's operand.
+
+// FAR-LABEL: func.func @far(
+// FAR: ins(%[[M:.*]] = %arg0[{{.*}}, %[[Q:.*]] = %arg1[{{.*}}, %[[K:.*]] = %arg2[{{.*}}, %[[S:.*]] = %arg3[{{.*}}, %[[G:.*]] = %arg4[
+// FAR: %[[E:.*]] = math.absf %[[S]]
+// FAR-NOT: near
+// FAR: delta.sum_to_middle %[[G]] half 2
+// FAR: %[[F:.*]] = math.exp
+// FAR: %[[A:.*]] = linalg.contract
+// FAR: %[[AF:.*]] = arith.mulf %[[A]], %[[F]]
+// FAR: %[[B:.*]] = linalg.contract
+// FAR: %[[BF:.*]] = arith.mulf %[[B]], %[[F]]
+// FAR: %[[C:.*]] = linalg.contract
+// FAR: %[[CF:.*]] = arith.mulf %[[C]], %[[F]]
+// FAR: %[[ALL:.*]] = arith.addf %[[E]], %[[CF]]
+// FAR: %[[DK:.*]] = arith.addf %[[BF]], %[[ALL]]
+// FAR: %[[D:.*]] = arith.subf %[[ALL]], %[[BF]]
+// FAR: %[[KD:.*]] = arith.mulf %[[K]], %[[D]]
+// FAR: %[[QA:.*]] = arith.mulf %[[Q]], %[[AF]]
+// FAR: %[[FAR:.*]] = arith.addf %[[KD]], %[[QA]]
+// FAR: delta.decay_mask{{ +}}upto_token %[[M]] near 1
+// FAR: arith.addf %[[AF]], %
+// FAR: arith.addf %[[DK]], %
+// FAR: delta.sum_to_middle %[[G]] half 1
+// FAR: arith.addf %[[FAR]], %
+// FAR: arith.subf
+// FAR: %[[SUM:.*]] = arith.addf
+// FAR-NEXT: delta.cumsum reverse %[[SUM]]
+func.func @far(%m: tensor<?x?x1x4xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %s: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
+  %dq, %dk, %dg = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>, %Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %k[seq, time, head, _] : tensor<?x?x1x8xf32>, %S = %s[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %E = math.absf %S : tensor<4x8xf32>
+    %a = delta.decay_apply upto_token %M, %K decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    %b = delta.decay_apply upto_token transpose %M, %Q decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    %c = delta.decay_apply before_row %M, %K decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    %behind = arith.addf %E, %c : tensor<4x8xf32>
+    %all = arith.addf %behind, %b : tensor<4x8xf32>
+    %qa = arith.mulf %Q, %a : tensor<4x8xf32>
+    %difference = arith.subf %behind, %b : tensor<4x8xf32>
+    %kd = arith.mulf %K, %difference : tensor<4x8xf32>
+    %sum = arith.addf %qa, %kd : tensor<4x8xf32>
+    %d = delta.cumsum reverse %sum : tensor<4x8xf32>
+    delta.yield outs(%a, %all, %d : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+  }
+  return %dq, %dk, %dg : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
 }

@@ -177,6 +177,8 @@ private:
   /// True for a matrix that is made again for each use.
   bool isMadeAtUse(Value value);
   bool isMadeAtUse(Value value, llvm::SmallDenseSet<Value> &seen);
+  bool isBoundInPlace(Operation *op);
+  LogicalResult boundInPlace(Operation *op);
   /// True for an elementwise operation on several tiles that are in registers.
   bool isSumOfTiles(Operation *op);
   bool isMaskOfShared(Value value);

@@ -115,16 +115,20 @@ struct ExtremumRule : AdjointRule<ExtremumRule<OpT, takesFirst>, OpT> {
   static LogicalResult derive(OpT op, Adjoint &adjoint) {
     ImplicitLocOpBuilder &b = adjoint.getBuilder();
     Value dy = adjoint.getGradient(op.getResult());
-    Value lhs = adjoint.getPrimal(op.getLhs());
-    Value rhs = adjoint.getPrimal(op.getRhs());
-    Value first = arith::CmpFOp::create(b, takesFirst, lhs, rhs);
     Value zero = arith::ConstantOp::create(
         b, cast<TypedAttr>(b.getZeroAttr(dy.getType())));
     if (std::optional<double> bound = getSplat(op.getRhs()); bound && *bound) {
+      // Others read the result: the operand alone would be one tile more.
+      Value isFree = arith::CmpFOp::create(b, takesFirst,
+                                           adjoint.getPrimal(op.getResult()),
+                                           adjoint.getPrimal(op.getRhs()));
       adjoint.addGradient(op.getLhs(),
-                          arith::SelectOp::create(b, first, dy, zero));
+                          arith::SelectOp::create(b, isFree, dy, zero));
       return success();
     }
+    Value lhs = adjoint.getPrimal(op.getLhs());
+    Value rhs = adjoint.getPrimal(op.getRhs());
+    Value first = arith::CmpFOp::create(b, takesFirst, lhs, rhs);
     Value equal = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
     Value half = arith::MulFOp::create(b, dy, createConstant(b, dy, 0.5));
     auto add = [&](Value operand, Value ifFirst, Value ifSecond) {

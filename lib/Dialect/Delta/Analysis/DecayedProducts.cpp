@@ -22,6 +22,8 @@ static constexpr int64_t kTokens = 64, kNear = 8;
 /// Halves of the blocks that are joined, the first of near tokens.
 static constexpr int64_t kHalves[] = {kNear / 2, 8, 16, 32};
 static constexpr int64_t kMostProducts = 2;
+/// What makes all of them takes gates for no less (tile.decayed_products).
+static constexpr double kLeastGate = -104;
 
 namespace {
 /// An operand of a product: rows, times or over the exp of sums; null sums for
@@ -56,6 +58,7 @@ private:
   bool addTerm(DecayMaskOp mask, DecayedProducts::Product &product,
                SmallVectorImpl<int64_t> &halves);
   bool addProduct(DecayMaskOp near);
+  void takeBound();
   void addScaled(arith::MulFOp op);
   void addTotal(linalg::ReduceOp op);
   bool isClosed();
@@ -63,6 +66,7 @@ private:
   Block &block;
   function_ref<bool(Value, bool)> isIn;
   function_ref<bool(Value)> isOut;
+  Value summed; ///< the gates as sums read them
   DecayedProducts found;
 };
 } // namespace
@@ -144,9 +148,9 @@ bool Finder::addTerm(DecayMaskOp mask, DecayedProducts::Product &product,
     return isFirst && mask.getNear() == 1 &&
            mask.getMask() == RowMask::upto_token;
   }
-  if (found.g && found.g != a->sums.getG())
+  if (summed && summed != a->sums.getG())
     return false;
-  found.g = a->sums.getG();
+  summed = a->sums.getG();
   int64_t half = a->sums.getHalf();
   halves.push_back(half);
   if (half == kHalves[0])
@@ -182,7 +186,7 @@ void Finder::addScaled(arith::MulFOp op) {
     return;
   auto exp = op.getRhs().getDefiningOp<math::ExpOp>();
   auto sums = exp ? exp.getOperand().getDefiningOp<CumsumOp>() : CumsumOp();
-  if (!sums || sums.getX() != found.g ||
+  if (!sums || sums.getX() != summed ||
       sums.getReverse() != sums.getExclusive())
     return;
   found.ops.insert({op, exp, sums});
@@ -190,7 +194,7 @@ void Finder::addScaled(arith::MulFOp op) {
 }
 
 void Finder::addTotal(linalg::ReduceOp op) {
-  if (found.total || op.getInputs().front() != found.g ||
+  if (found.total || op.getInputs().front() != summed ||
       op.getDimensions() != ArrayRef<int64_t>(0) || !op->hasOneUse() ||
       !isa<arith::AddFOp>(op.getBody()->front()) ||
       !isZero(op.getInits().front()))
@@ -202,11 +206,22 @@ void Finder::addTotal(linalg::ReduceOp op) {
   found.total = exp.getResult();
 }
 
+/// Finds the gates of an in: those that are summed, or bounded for that.
+void Finder::takeBound() {
+  found.g = summed;
+  auto bound = summed.getDefiningOp<arith::MaximumFOp>();
+  Value gates = getBounded(summed);
+  if (!gates || getSplat(bound.getRhs()) != kLeastGate)
+    return;
+  note(bound);
+  found.g = gates;
+}
+
 /// True if nobody else reads what the operations read and make.
 bool Finder::isClosed() {
   auto isKnown = [&](Operation *user) { return found.ops.contains(user); };
   SmallVector<Value> ins = found.getRows();
-  ins.push_back(found.g);
+  ins.append({found.g, summed});
   for (Value in : ins)
     if (!llvm::all_of(in.getUsers(), isKnown))
       return false;
@@ -226,8 +241,10 @@ std::optional<DecayedProducts> Finder::find() {
     if (mask.getNear() == kNear && !addProduct(mask))
       return std::nullopt;
   size_t products = found.products.size();
-  if (products == 0 || products > kMostProducts ||
-      !isIn(found.g, /*isGate=*/true) ||
+  if (products == 0 || products > kMostProducts)
+    return std::nullopt;
+  takeBound();
+  if (!isIn(found.g, /*isGate=*/true) ||
       cast<RankedTensorType>(found.g.getType()).getDimSize(0) != kTokens)
     return std::nullopt;
   for (auto op : block.getOps<arith::MulFOp>())

@@ -7,6 +7,7 @@
 #include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+#include "wyvern/Dialect/Delta/IR/Splat.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -25,6 +26,12 @@ static bool isOfDecayProduct(Operation *op) {
 
 static bool isProduct(Operation *op) {
   return cast<ChunkRegionOpInterface>(op).getMatmulFlops() > 0;
+}
+
+/// Returns the in that `value` is, bounded or not, or `value`.
+static Value skipBound(Value value) {
+  Value in = getBounded(value);
+  return in && ChunkProgramOpInterface::getInOfTile(in) ? in : value;
 }
 
 namespace {
@@ -72,6 +79,7 @@ void PhaseFinder::collectIns(const Ops &ops,
   llvm::SetVector<Operation *> read(ops.begin(), ops.end());
   for (size_t i = 0; i < read.size(); ++i)
     for (Value operand : read[i]->getOperands()) {
+      operand = skipBound(operand);
       Operation *def = operand.getDefiningOp();
       if (def && !first.contains(def) && !second.contains(def))
         read.insert(def);
@@ -95,7 +103,8 @@ bool PhaseFinder::moveToSecond() {
     if (!first.contains(&op) || isProduct(&op))
       continue;
     bool reads = llvm::any_of(op.getOperands(), [&](Value operand) {
-      return ins.contains(operand) || second.contains(operand.getDefiningOp());
+      return ins.contains(skipBound(operand)) ||
+             second.contains(operand.getDefiningOp());
     });
     if (!reads)
       continue;

@@ -6,6 +6,7 @@
 
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
@@ -25,4 +26,9 @@ std::optional<double> delta::getSplat(Value value) {
   number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
                  &losesInfo);
   return number.convertToDouble();
+}
+
+Value delta::getBounded(Value value) {
+  auto largest = value.getDefiningOp<arith::MaximumFOp>();
+  return largest && getSplat(largest.getRhs()) ? largest.getLhs() : Value();
 }

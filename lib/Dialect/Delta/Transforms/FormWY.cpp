@@ -14,6 +14,7 @@
 #include "RecurrenceTiles.h"
 #include "TokenMaps.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/PrologueTiles.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -94,6 +95,20 @@ int64_t FormWYPass::getTileRows(RecurrenceOp op, int64_t chunk,
   return whole > own ? whole : 0;
 }
 
+/// Bounds decays a channel that come from outside, where exp of them is zero:
+/// the sums of a chunk stay numbers, and keep the digits of what follows.
+static void boundDecay(ImplicitLocOpBuilder &b, ChunkScanOp scan,
+                       TileRecurrence &tiles) {
+  Value in = tiles.decay && getTileRank(tiles.decay) == 2
+                 ? ChunkProgramOpInterface::getInOfTile(tiles.decay)
+                 : Value();
+  bool isBounded = in && in.getDefiningOp<ChunkProgramOpInterface>();
+  if (in && !isBounded)
+    tiles.decay = PrologueTiles(b, cast<FloatType>(scan.getCompute()),
+                                /*isOneToken=*/false)
+                      .boundDecay(tiles.decay);
+}
+
 LogicalResult FormWYPass::form(RecurrenceOp op) {
   if (op.getLevelScales())
     return op.emitOpError() << "expected no level scales; run "
@@ -133,6 +148,7 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
   tiles.replace(fuseTokenMaps(b, scan, op.getDecay()));
   prologue.build(b, scan, tiles);
+  boundDecay(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   YieldOp::create(b, results.output, results.finalState);
 

@@ -16,19 +16,13 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 namespace {
-/// What a sum adds, or takes away: `value`, times `weight` if there is one.
-struct Term {
-  Value value, weight;
-  bool isSubtracted;
-};
-
 /// A sum as a list of terms. Factors of sums that have a product with a decay
 /// are factors of their terms.
 class Terms {
 public:
   explicit Terms(Value sum) { collect(sum, {}, /*isSubtracted=*/false); }
 
-  SmallVector<Term> products, others;
+  SmallVector<GateAddend> products, others;
 
 private:
   void collect(Value value, Value weight, bool isSubtracted);
@@ -82,7 +76,8 @@ void Terms::collect(Value value, Value weight, bool isSubtracted) {
 }
 
 /// Adds `term` to `sum`, which is null for none.
-static Value addTerm(OpBuilder &b, Location loc, Value sum, const Term &term) {
+static Value addTerm(OpBuilder &b, Location loc, Value sum,
+                     const GateAddend &term) {
   Value value = term.value;
   if (term.weight)
     value = arith::MulFOp::create(b, loc, term.weight, value);
@@ -93,28 +88,27 @@ static Value addTerm(OpBuilder &b, Location loc, Value sum, const Term &term) {
   return term.isSubtracted ? arith::NegFOp::create(b, loc, value) : value;
 }
 
-/// Returns the other terms as sums of those with one weight, which is a factor
-/// of their sum.
-static SmallVector<Term> factored(OpBuilder &b, Location loc,
-                                  ArrayRef<Term> terms) {
+/// Adds `terms` up; those of one weight first, which is a factor of their sum.
+/// Returns null if there are none.
+static Value addTerms(OpBuilder &b, Location loc, ArrayRef<GateAddend> terms) {
   llvm::SmallMapVector<Value, Value, 2> sums;
-  SmallVector<Term> result;
-  for (const Term &term : terms) {
+  Value total;
+  for (const GateAddend &term : terms) {
     if (!term.weight) {
-      result.push_back(term);
+      total = addTerm(b, loc, total, term);
       continue;
     }
     Value &sum = sums[term.weight];
     sum = addTerm(b, loc, sum, {term.value, {}, term.isSubtracted});
   }
   for (auto [weight, sum] : sums)
-    result.push_back({sum, weight, /*isSubtracted=*/false});
-  return result;
+    total = addTerm(b, loc, total, {sum, weight, /*isSubtracted=*/false});
+  return total;
 }
 
 /// True if `a` and `b` are the two sides of one product with a decay: what they
 /// have of a pair of rows is the same, with opposite signs.
-static bool areSides(const Term &a, const Term &b) {
+static bool areSides(const GateAddend &a, const GateAddend &b) {
   DecayApplyOp first = getProduct(a.value), second = getProduct(b.value);
   return first.getTranspose() != second.getTranspose() &&
          a.isSubtracted != b.isSubtracted && a.weight == second.getX() &&
@@ -126,9 +120,9 @@ static bool areSides(const Term &a, const Term &b) {
 
 /// Returns how many kinds of rows `products` are multiplied by, of each of
 /// which a map holds a gradient.
-static int64_t countRows(ArrayRef<Term> products) {
+static int64_t countRows(ArrayRef<GateAddend> products) {
   llvm::SmallDenseSet<Value, 4> rows;
-  for (const Term &term : products)
+  for (const GateAddend &term : products)
     rows.insert(term.weight);
   return rows.size();
 }
@@ -168,22 +162,50 @@ int64_t GateTerms::take(RewriterBase &rewriter, Block &block,
     Location loc = scan.getLoc();
     auto place = arith::ConstantOp::create(
         rewriter, loc, rewriter.getZeroAttr(before.getType()));
-    for (const Term &term : found.products) {
-      bool isPaired = llvm::any_of(found.products, [&](const Term &other) {
-        return areSides(term, other);
-      });
+    for (const GateAddend &term : found.products) {
+      bool isPaired =
+          llvm::any_of(found.products, [&](const GateAddend &other) {
+            return areSides(term, other);
+          });
       terms[term.value.getDefiningOp()] = {term.weight, term.isSubtracted,
                                            isPaired, place};
     }
     // What is added first makes room for what it is made of.
-    Value sum;
-    for (const Term &term : factored(rewriter, loc, found.others))
-      sum = addTerm(rewriter, loc, sum, term);
-    sums[place] = sum;
+    sums[place] = addTerms(rewriter, loc, found.others);
+    others[place] = std::move(found.others);
     rewriter.modifyOpInPlace(scan, [&] { scan.getXMutable().assign(place); });
     eraseDead(rewriter, before);
   }
   return numLeft;
+}
+
+ArrayRef<GateAddend> GateTerms::getOthers(const GateTerm &term) const {
+  auto found = others.find(term.place);
+  return found == others.end() ? ArrayRef<GateAddend>() : found->second;
+}
+
+bool GateTerms::takeOther(const GateTerm &term, Value value) {
+  SmallVector<GateAddend> &addends = others[term.place];
+  auto found = llvm::find_if(addends, [&](const GateAddend &other) {
+    return other.value == value && other.weight == term.weight &&
+           other.isSubtracted == term.isSubtracted;
+  });
+  if (found == addends.end())
+    return false;
+  addends.erase(found);
+  return true;
+}
+
+void GateTerms::addOther(const GateTerm &term, Value value) {
+  SmallVector<GateAddend> &addends = others[term.place];
+  GateAddend addend = {value, term.weight, term.isSubtracted};
+  // A difference needs no negation where what it is of comes first.
+  addends.insert(term.isSubtracted ? addends.end() : addends.begin(), addend);
+}
+
+void GateTerms::begin(OpBuilder &b, Location loc) {
+  for (auto &[place, sum] : sums)
+    sum = addTerms(b, loc, others[place]);
 }
 
 void GateTerms::add(OpBuilder &b, const GateTerm &term, Value part) {

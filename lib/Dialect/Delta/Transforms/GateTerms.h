@@ -41,6 +41,13 @@ struct GateTerm {
   }
 };
 
+/// What else a sum adds, or takes away: `value`, times `weight` if there is
+/// one.
+struct GateAddend {
+  Value value, weight;
+  bool isSubtracted;
+};
+
 /// The products with a decay a channel that gradients of gates have, and the
 /// sums of what they become.
 class GateTerms {
@@ -55,6 +62,15 @@ public:
   GateTerm lookup(Operation *product) const { return terms.lookup(product); }
   /// Returns the sum so far that `term` is added to; null for none.
   Value getSum(const GateTerm &term) const { return sums.lookup(term.place); }
+  /// Returns what that sum begins with.
+  ArrayRef<GateAddend> getOthers(const GateTerm &term) const;
+  /// Takes `value` out of what the sum of `term` begins with, if it is there as
+  /// `term` is, times its weight. Returns false if it is not.
+  bool takeOther(const GateTerm &term, Value value);
+  /// Lets the sum of `term` begin with `value` as well, times the weight.
+  void addOther(const GateTerm &term, Value value);
+  /// Makes what sums begin with anew, in front of `b`. Nothing was added yet.
+  void begin(OpBuilder &b, Location loc);
   /// Adds a part of the terms that `term` stands for, in front of `b`.
   void add(OpBuilder &b, const GateTerm &term, Value part);
   /// Puts what was added where the terms have been. Returns how many products
@@ -64,6 +80,7 @@ public:
 private:
   llvm::DenseMap<Operation *, GateTerm> terms;
   llvm::SmallMapVector<Operation *, Value, 2> sums; ///< by their place
+  llvm::DenseMap<Operation *, SmallVector<GateAddend>> others; ///< the same
 };
 
 } // namespace mlir::wyvern::delta

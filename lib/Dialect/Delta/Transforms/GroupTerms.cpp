@@ -183,8 +183,17 @@ std::optional<Matched> DecayGradient::match(const TermSum &sum,
   return found;
 }
 
+/// True for what drops the gradient where a decay is at its bound.
+static bool isSelectionAtEnd(Operation *op) {
+  return isa<arith::SelectOp>(op) &&
+         llvm::all_of(op->getUsers(), llvm::IsaPred<YieldOp>);
+}
+
 bool DecayGradient::match() {
-  if (!collectScanned() || !isReadAtEndAlone(root))
+  bool isAtEnd = llvm::all_of(root.root->getUsers(), [](Operation *user) {
+    return isa<YieldOp>(user) || isSelectionAtEnd(user);
+  });
+  if (!collectScanned() || !isAtEnd)
     return false;
   for (const TermSum &sum : sums.get()) {
     if (&sum == &root || !isReadAtEndAlone(sum))
@@ -245,7 +254,11 @@ void DecayGradient::rewrite(RewriterBase &rewriter) {
   };
   addScan(later, /*isReverse=*/true);
   addScan(earlier, /*isReverse=*/false);
+  SmallVector<Operation *> readers(root.root->getUsers());
   rewriter.replaceOp(root.root, addTerms(rewriter, loc, total, others));
+  for (Operation *reader : readers)
+    if (isSelectionAtEnd(reader))
+      rewriter.moveOpBefore(reader, block.getTerminator());
 }
 
 //===----------------------------------------------------------------------===//

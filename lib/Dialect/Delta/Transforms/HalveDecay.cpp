@@ -209,11 +209,12 @@ private:
 };
 
 namespace {
-/// What gradients of gates have of the products, and to which type operands of
-/// these are rounded.
+/// What gradients of gates have of the products, to which type operands of
+/// these are rounded, and from how many tokens on a half is far.
 struct Gates {
   GateTerms &terms;
   FloatType type;
+  int64_t far;
 };
 } // namespace
 
@@ -256,6 +257,42 @@ public:
 
   /// Returns what gradients of gates have of them all.
   const GateTerm &getTerm() const { return term; }
+
+  /// Adds the products of far pairs, which are prepared, to a sum of their own
+  /// where gates have them. It begins with what is at hand.
+  void addFar(Pairs pairs, Gates &gates) {
+    if (!term.weight)
+      return add(pairs, /*prepares=*/false, gates);
+    Value sum; // without the factor
+    for (Halves *product : products)
+      if (product->hasPairs(pairs))
+        sum = product->contract(sum);
+    if (!sum)
+      return;
+    Value part = getFirst().scaled(sum, pairs);
+    far =
+        far ? arith::AddFOp::create(getFirst().getBuilder(), far, part) : part;
+  }
+
+  /// Lets far pairs be added to `start`, what all are added to, if gates have
+  /// that as they have these. Returns false if not.
+  bool takeStart(JoinedProducts &all, Gates &gates) {
+    if (!all.total || !term.weight || !gates.terms.takeOther(term, all.total))
+      return false;
+    far = std::exchange(all.total, {});
+    return true;
+  }
+
+  /// Adds the far pairs to the others, and to the gates.
+  void endFar(Gates &gates) {
+    if (!far)
+      return;
+    gates.terms.addOther(term, far);
+    addPart(far);
+  }
+
+  /// Returns what this is a part of, or itself.
+  JoinedProducts &getWhole() { return owner ? *owner : *this; }
 
   /// Adds the products of some pairs, which it `prepares` where they are not.
   void add(Pairs pairs, bool prepares, Gates &gates) {
@@ -345,6 +382,7 @@ private:
   GateTerm term;
   JoinedProducts *owner = nullptr; ///< what this is a part of; null for none
   Value total;
+  Value far; ///< the sum of far pairs, until it is added; null for none
   arith::AddFOp addition; ///< that `total` is in the place of; null for none
 };
 } // namespace
@@ -432,6 +470,36 @@ static std::vector<JoinedProducts> joinTerms(RewriterBase &rewriter,
   return joined;
 }
 
+/// Makes the products across far halves. What gates have of them is made of
+/// their sums, once. Returns the least half that is made.
+static int64_t makeFar(ImplicitLocOpBuilder &b, ArrayRef<Operation *> group,
+                       MutableArrayRef<Halves> products,
+                       MutableArrayRef<JoinedProducts> joined, Gates &gates) {
+  int64_t end = 1;
+  for (Operation *op : group)
+    end = std::max(end, shapeOf(getChannelDecay(op))[0]);
+  end = llvm::PowerOf2Ceil(end);
+  if (gates.far >= end)
+    return end;
+  for (JoinedProducts &all : joined)
+    all.takeStart(all.getWhole(), gates);
+  for (; end > gates.far; end /= 2) {
+    int64_t half = end / 2;
+    for (Halves &product : products)
+      product.prepare({0, half});
+    for (JoinedProducts &all : joined)
+      all.addFar({0, half}, gates);
+  }
+  for (JoinedProducts &all : joined) {
+    for (const GateAddend &other : gates.terms.getOthers(all.getTerm()))
+      if (other.value.getDefiningOp())
+        moveBefore(other.value, group);
+    all.endFar(gates);
+  }
+  gates.terms.begin(b, b.getLoc());
+  return end;
+}
+
 /// Makes the decay products of a group half by half, behind the pairs of one
 /// token and of `near` ones: what they share is then in use for the time of
 /// one. Returns how many are added to another one.
@@ -452,10 +520,15 @@ static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
   std::vector<JoinedProducts> joined =
       joinTerms(rewriter, products, sums, gates.terms);
   for (JoinedProducts &all : joined)
+    all.begin(group);
+  bool isOfGates = llvm::any_of(joined, [](const JoinedProducts &all) {
+    return all.getTerm().weight != nullptr;
+  });
+  int64_t end = isOfGates ? makeFar(b, group, products, joined, gates)
+                          : tokens; // halves from here on are made
+  for (JoinedProducts &all : joined)
     if (Value start = gates.terms.getSum(all.getTerm()))
       moveBefore(start, group);
-  for (JoinedProducts &all : joined)
-    all.begin(group);
   // An operand of near tokens on both sides is two: one product at a time.
   SmallVector<int64_t> blocks = {1};
   if (near > 1)
@@ -463,7 +536,7 @@ static int64_t halve(RewriterBase &rewriter, ArrayRef<Operation *> group,
   for (int64_t block : blocks)
     for (JoinedProducts &all : joined)
       all.add({block, 0}, /*prepares=*/true, gates);
-  for (int64_t half = near; half < tokens; half *= 2) {
+  for (int64_t half = near; half < end; half *= 2) {
     for (Halves &product : products)
       product.prepare({0, half});
     for (JoinedProducts &all : joined)
@@ -499,7 +572,7 @@ struct HalveDecayPass
       if (type)
         numGateSumsLeft +=
             terms.take(rewriter, program.getBlock(), mostGateRows);
-      Gates gates = {terms, type};
+      Gates gates = {terms, type, std::max<int64_t>(near, far)};
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
         numJoined += halve(rewriter, group, gates, near);

@@ -7,6 +7,7 @@
 #include "MapPlan.h"
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+#include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -254,6 +255,12 @@ private:
     Operation *def = value.getDefiningOp();
     if (def && plan.getNumber(value) == number)
       return;
+    // A bounded in is read as that.
+    if (Value bounded = getBounded(value);
+        bounded && !bounded.getDefiningOp()) {
+      value = bounded;
+      def = nullptr;
+    }
     if (def && plan.getNumber(value) == kAnywhere) {
       if (!visited.insert(def).second)
         return;

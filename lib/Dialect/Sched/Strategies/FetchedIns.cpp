@@ -15,6 +15,7 @@
 #include "FetchedIns.h"
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+#include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -57,6 +58,12 @@ static bool isReadOnce(delta::ChunkMapOp map, unsigned in) {
       !program.getInBinding(in).has(delta::DimKind::time))
     return false;
   Operation *user = *tile.user_begin();
+  // As it is bounded, it is read by those that read that.
+  if (user->getNumResults() == 1 && delta::getBounded(user->getResult(0))) {
+    if (!user->hasOneUse())
+      return false;
+    user = *user->user_begin();
+  }
   return isa<delta::CumsumOp>(user) ||
          (user->hasTrait<OpTrait::Elementwise>() &&
           !isa<arith::TruncFOp>(user));

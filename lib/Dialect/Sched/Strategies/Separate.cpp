@@ -13,6 +13,7 @@
 
 #include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
+#include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Sched/Strategies/Passes.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
@@ -231,6 +232,8 @@ private:
                 Operation *beside);
   /// Returns what the first phase makes of the gates that it sums alone.
   llvm::SmallPtrSet<Operation *, 8> findAhead();
+  /// True for what bounds gates that both phases read, each for itself.
+  bool isBoundOfSummed(Operation *op);
   void storeOutsOf(Operation *op, const IRMapping &mapping);
 
   OpBuilder &builder;
@@ -317,6 +320,14 @@ llvm::SmallPtrSet<Operation *, 8> SeparateKernel::findAhead() {
   return ahead;
 }
 
+bool SeparateKernel::isBoundOfSummed(Operation *op) {
+  Value gates =
+      op->getNumResults() == 1 ? delta::getBounded(op->getResult(0)) : Value();
+  return gates && llvm::any_of(phases->summed, [&](unsigned in) {
+           return program.getInArg(in) == gates;
+         });
+}
+
 void SeparateKernel::cloneChunk(IRMapping &mapping) {
   if (phases) {
     // The gates that the first phase sums come otherwise in the second one.
@@ -334,7 +345,8 @@ void SeparateKernel::cloneChunk(IRMapping &mapping) {
         /*beside=*/nullptr);
     get(1, mapping);
     cloneOps(
-        mapping, [&](Operation *op) { return !isFirst(op); },
+        mapping,
+        [&](Operation *op) { return !isFirst(op) || isBoundOfSummed(op); },
         /*beside=*/nullptr);
     return;
   }

@@ -16,6 +16,10 @@ namespace mlir::wyvern::delta {
 std::optional<double> getSplat(Value value);
 
 /// True for zeros: what a sum or a product starts from if nothing is added.
+/// Returns what `value` is the larger one of, element by element, and a number:
+/// a log decay as it is bounded. Null for other values.
+Value getBounded(Value value);
+
 inline bool isZero(Value value) { return getSplat(value) == 0.0; }
 
 } // namespace mlir::wyvern::delta

@@ -34,6 +34,9 @@ def FormWYPass : Pass<"delta-form-wy"> {
     * Steps that erase nothing leave the system: what they add to W is subtracted
       beforehand, so RWKV-7 solves one row a token and linear attention nothing.
     * At most one step may erase. Equal steps are one step with `repeat n`.
+    * Decays a channel are bounded where exp of them is 0, at -104 (of f64 at -746):
+      `arith.maximumf %G, %least`. Sums of them are numbers then, and what is below has no
+      gradient. (Those that a map in front makes are bounded there.)
 
     What a layer computes of each token in front of its recurrence can be part of the
     region: a *prologue*. The function then takes what it is computed of, under names of

@@ -58,6 +58,10 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     That is one sum more for a map to hold: a gate's gradient of more than `most-gate-rows`
     kinds of rows (q and k are two) is left as it is, with a remark.
 
+    Each kind of pairs then reads its operands twice. Halves of `far` tokens or more come
+    first, and leave less there the more is between their tokens: their sums, as they are,
+    are multiplied by q and k once.
+
     Before (types left out):
 
     ```mlir
@@ -91,6 +95,8 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
     Option<"mostGateRows", "most-gate-rows", "int64_t", "2",
            "kinds of rows whose products a gate's gradient has, at most, to be made of "
            "rounded operands">,
+    Option<"far", "far", "int64_t", "64",
+           "tokens of halves, at the least, of which a gate's gradient has the sums">,
   ];
   let statistics = [
     Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
@@ -247,7 +253,7 @@ def GroupTermsPass : Pass<"delta-group-terms"> {
     e + w and makes d_g of the groups: one running sum over later rows is left, and
     products that end in one group can be one sum from the beginning
     (`delta-halve-decay`). Terms of a running sum over earlier rows (what the next state
-    takes of keys) stay apart. Where some term of d_g is of no such sum, the map is left as
+    takes of keys) stay apart. What drops d_g where a gate is at its bound comes behind. Where some term of d_g is of no such sum, the map is left as
     it is.
 
     Before (types left out):

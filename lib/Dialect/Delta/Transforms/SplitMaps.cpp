@@ -6,6 +6,7 @@
 
 #include "ProgramBuilder.h"
 #include "SizeClasses.h"
+#include "SumParts.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -50,8 +51,10 @@ namespace {
 class Channels {
 public:
   explicit Channels(ChunkMapOp map)
-      : classes(cast<ChunkProgramOpInterface>(map.getOperation())) {
-    tile = findChannels(map);
+      : classes(cast<ChunkProgramOpInterface>(map.getOperation())),
+        tile(findChannels(map)), inParts(!tile) {
+    if (inParts)
+      tile = findSummedChannels(map);
     number = classes.get({tile, 1});
   }
 
@@ -67,6 +70,10 @@ public:
     return found;
   }
   bool has(Value value) const { return count(value) > 0; }
+  /// True for a sum over the channels that maps of parts have a part of.
+  bool isInParts(Operation &op) const {
+    return inParts && isSumOverChannels(&op);
+  }
   /// True if `op` makes of some channels what depends on others, or on which
   /// they are.
   bool mixes(Operation &op) const {
@@ -84,6 +91,7 @@ public:
 private:
   SizeClasses classes;
   Value tile;
+  bool inParts; ///< sums over the channels are
   unsigned number;
 };
 } // namespace
@@ -138,6 +146,8 @@ Stages::Stages(ChunkMapOp map, const Channels &channels) {
     bool readsParts = reads(op, Stage::parts);
     if (reads(op, Stage::behind))
       stages[&op] = Stage::behind;
+    else if (channels.isInParts(op))
+      stages[&op] = Stage::parts;
     else if (channels.mixes(op) || (isMade && !hasChannels))
       stages[&op] = readsParts ? Stage::behind : Stage::before;
     else if (readsParts || isUnit(op))
@@ -165,11 +175,12 @@ namespace {
 /// Makes the maps of one.
 class MapSplitter {
 public:
-  MapSplitter(RewriterBase &rewriter, ChunkMapOp map, int64_t columns)
+  /// `members` are parts of sums.
+  MapSplitter(RewriterBase &rewriter, ChunkMapOp map, int64_t parts,
+              const llvm::DenseMap<Value, PartOfSum> &members)
       : rewriter(rewriter), map(map),
         program(cast<ChunkProgramOpInterface>(map.getOperation())),
-        channels(map), stages(map, channels),
-        parts(channels.getSize() / columns) {}
+        channels(map), stages(map, channels), parts(parts), members(members) {}
 
   /// Returns why `map` cannot be split; empty if it can.
   StringRef findReason();
@@ -187,6 +198,7 @@ private:
   Part collect(Stage stage, ArrayRef<Part> later);
   Stage getStageOfOut(Value out) const;
   void create(const Part &part, Stage stage);
+  TileStorage getStorage(Value value);
   void narrow(ChunkMapOp made);
 
   RewriterBase &rewriter;
@@ -195,6 +207,7 @@ private:
   Channels channels;
   Stages stages;
   int64_t parts;
+  const llvm::DenseMap<Value, PartOfSum> &members;
   TimeDims timeDims{program};
   llvm::DenseMap<Value, Value> stored; ///< by earlier maps
 };
@@ -220,7 +233,8 @@ StringRef MapSplitter::findReason() {
     if (StringRef reason = findReason(i); !reason.empty())
       return reason;
   for (Operation &op : map.getBlock())
-    if (findChannels(op) && stages.get(&op) != Stage::parts)
+    if ((findChannels(op) || channels.isInParts(op)) &&
+        stages.get(&op) != Stage::parts)
       return "a sum over the channels leads to products with a decay that "
              "others lead to";
   return {};
@@ -246,8 +260,10 @@ MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
     }
   for (const Part &other : later)
     for (Value value : other.read)
-      if (stages.get(value) == stage)
-        part.crossing.insert(value);
+      if (stages.get(value) == stage) {
+        Value whole = members.lookup(value).whole;
+        part.crossing.insert(whole ? whole : value);
+      }
   worklist.append(part.crossing.begin(), part.crossing.end());
   llvm::SmallPtrSet<Operation *, 32> ops;
   while (!worklist.empty()) {
@@ -268,18 +284,49 @@ MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
   return part;
 }
 
+/// Returns how `value` is stored for later maps: of a sum over the channels
+/// each part has a head of its own.
+TileStorage MapSplitter::getStorage(Value value) {
+  TileStorage storage = delta::getStorage(value, program, timeDims);
+  if (!channels.isInParts(*value.getDefiningOp()))
+    return storage;
+  SmallVector<int64_t> shape(storage.type.getShape());
+  for (auto [dim, size] : llvm::zip_equal(storage.binding.getDims(), shape))
+    if (dim.kind == DimKind::head)
+      size *= parts;
+  return {storage.type.clone(shape), storage.binding};
+}
+
+/// Returns `binding` with part `number` of the sum of each head.
+static BindingAttr bindPartOfSum(BindingAttr binding, int64_t parts,
+                                 int64_t number) {
+  SmallVector<BoundDim> dims(binding.getDims());
+  for (BoundDim &dim : dims)
+    if (dim.kind == DimKind::head)
+      dim = {DimKind::head, parts, number};
+  return BindingAttr::get(binding.getContext(), dims);
+}
+
 void MapSplitter::create(const Part &part, Stage stage) {
   if (part.outs.empty() && part.crossing.empty())
     return;
   ProgramBuilder builder(program, part.ops);
-  for (Value value : part.read)
-    builder.addIn(value, stored.lookup(value),
-                  getStorage(value, program, timeDims).binding);
+  bool sumsParts = false;
+  for (Value value : part.read) {
+    auto [whole, number] = members.lookup(value);
+    BindingAttr binding = getStorage(value).binding;
+    sumsParts |= whole != nullptr;
+    if (whole)
+      binding = bindPartOfSum(binding, parts, number);
+    builder.addIn(value, stored.lookup(whole ? whole : value), binding);
+  }
   for (unsigned out : part.outs)
     builder.addProgramOut(out);
   for (Value value : part.crossing)
-    builder.addOut(value, getStorage(value, program, timeDims));
+    builder.addOut(value, getStorage(value));
   ChunkMapOp made = builder.createMap(rewriter);
+  if (sumsParts)
+    made->setAttr(kSumOfPartsAttr, rewriter.getUnitAttr());
   if (stage == Stage::parts)
     narrow(made);
   for (auto [out, value] : llvm::zip(part.outs, made.getOuts()))
@@ -364,30 +411,56 @@ struct SplitMapsPass : wyvern::delta::impl::SplitMapsPassBase<SplitMapsPass> {
   }
 
 private:
-  void split(RewriterBase &rewriter, ChunkMapOp map) {
+  /// Returns the tile with the channels that `map` is split over; null if it is
+  /// not.
+  Value findSplit(ChunkMapOp map) {
     Value tile = findChannels(map);
+    int64_t most = tile ? columns : mostSummed;
+    if (!tile)
+      tile = findSummedChannels(map);
+    bool isWide =
+        tile && cast<RankedTensorType>(tile.getType()).getDimSize(1) > most;
+    return isWide ? tile : Value();
+  }
+
+  /// Splits `map`. Returns why it stays whole; empty if it does not.
+  StringRef trySplit(RewriterBase &rewriter, ChunkMapOp map, int64_t parts) {
+    rewriter.setInsertionPoint(map);
+    auto copy = cast<ChunkMapOp>(rewriter.clone(*map));
+    llvm::DenseMap<Value, PartOfSum> members;
+    if (!findChannels(copy))
+      addUpParts(rewriter, copy, parts, members);
+    MapSplitter splitter(rewriter, copy, parts, members);
+    StringRef reason = splitter.findReason();
+    if (!reason.empty()) {
+      rewriter.eraseOp(copy);
+      return reason;
+    }
+    rewriter.replaceOp(map, copy);
+    splitter.split();
+    numSums += static_cast<int64_t>(members.size()) / parts;
+    return {};
+  }
+
+  void split(RewriterBase &rewriter, ChunkMapOp map) {
+    Value tile = findSplit(map);
     if (!tile)
       return;
+    Location loc = map.getLoc();
     int64_t size = cast<RankedTensorType>(tile.getType()).getDimSize(1);
-    if (size <= columns)
+    StringRef reason = size % columns
+                           ? "its channels are no multiple of those of a part"
+                           : trySplit(rewriter, map, size / columns);
+    if (!reason.empty()) {
+      remark::missed(loc,
+                     remark::RemarkOpts::name("Whole").category(DEBUG_TYPE))
+          << remark::reason("{0}", reason);
       return;
-    StringRef reason = "its channels are no multiple of those of a part";
-    if (size % columns == 0) {
-      MapSplitter splitter(rewriter, map, columns);
-      reason = splitter.findReason();
-      if (reason.empty()) {
-        remark::passed(map.getLoc(),
-                       remark::RemarkOpts::name("Split").category(DEBUG_TYPE))
-            << remark::add("a map whose blocks have some of the channels each")
-            << remark::metric("Parts", size / columns);
-        splitter.split();
-        ++numSplit;
-        return;
-      }
     }
-    remark::missed(map.getLoc(),
-                   remark::RemarkOpts::name("Whole").category(DEBUG_TYPE))
-        << remark::reason("{0}", reason);
+    remark::passed(loc, remark::RemarkOpts::name("Split").category(DEBUG_TYPE))
+        << remark::add("a map whose blocks have some of the channels each")
+        << remark::metric("Parts", size / columns);
+    ++numSplit;
   }
 };
 } // namespace

@@ -198,6 +198,7 @@ def fixed_cases():
         for keys, rates in (("one", "most"), ("near", "double"), ("correlated", "double")):
             yield Case(f"rates-{decay}-{dtype}-{keys}", layer, seed=19, batch=16, tokens=1024, keys=keys, rates=rates)
     yield from family_cases()
+    yield from channel_cases()
 
 
 def dims_cases():
@@ -229,6 +230,20 @@ def family_cases():
         for gates in ("mild", "mixed"):
             yield Case(f"{kind}-{decay}-{gates}", layer, seed=41, batch=2, tokens=333, gates=gates)
         yield Case(f"{kind}-{decay}-packed", layer, seed=43, lengths=(70, 0, 200, 1), tail=11, gates="strong")
+
+
+def channel_cases():
+    """A gate a key channel with several rows a token, and at key dims that blocks have parts of."""
+    shapes = [(kind, (64, 64), 2) for kind in ("product", "product3", "product4")]
+    shapes += [("product", (128, 128), 1), ("delta", (64, 64), 1), ("delta", (192, 192), 1)]
+    shapes += [("dplr", (192, 192), 1), ("precond", (192, 192), 1)]
+    for kind, kv, max_rate in shapes:
+        layer = Layer(kind, "channel", 2, 4 if kv[0] < 128 else 2, *kv, "bf16", max_rate=max_rate)
+        rates = "double" if max_rate > 1 else "unit"
+        name = f"channels-{kind}-{kv[0]}"
+        for gates in ("mild", "mixed", "reset"):
+            yield Case(f"{name}-{gates}", layer, seed=59, batch=2, tokens=190, gates=gates, rates=rates)
+        yield Case(f"{name}-packed", layer, seed=61, lengths=(70, 0, 129, 1), tail=11, gates="strong", rates=rates)
 
 
 def speed_layers():

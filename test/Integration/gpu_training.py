@@ -75,6 +75,7 @@ def fixed_cases():
         yield Case(f"full-{kind}-{decay}", layer, 37, batch=2, tokens=190, rates=rates)
     yield from cases.dims_cases()
     yield from cases.family_cases()
+    yield from cases.channel_cases()
 
 
 def all_cases(options):

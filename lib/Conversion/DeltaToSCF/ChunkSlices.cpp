@@ -53,6 +53,7 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
   for (auto [dim, size] :
        llvm::zip_equal(bound.binding.getDims(), bound.type.getShape())) {
     OpFoldResult offset = b.getIndexAttr(0), extent = b.getIndexAttr(1);
+    int64_t stride = 1;
     switch (dim.kind) {
     case DimKind::seq:
       offset = isTimed ? at.batch : at.sequence;
@@ -71,7 +72,11 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
       break;
     case DimKind::time:
       offset = createMul(b, at.token, dim.multiple);
-      extent = createMul(b, at.valid, dim.multiple);
+      extent = createMul(b, at.valid, dim.getRowsOfToken());
+      if (dim.isRow) {
+        offset = createAdd(b, cast<Value>(offset), index(dim.offset));
+        stride = dim.multiple;
+      }
       keep(extent);
       break;
     case DimKind::whole:
@@ -86,7 +91,7 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
     }
     slice.offsets.push_back(offset);
     slice.sizes.push_back(extent);
-    slice.strides.push_back(b.getIndexAttr(1));
+    slice.strides.push_back(b.getIndexAttr(stride));
   }
   slice.type = RankedTensorType::get(shape, bound.type.getElementType());
   return slice;

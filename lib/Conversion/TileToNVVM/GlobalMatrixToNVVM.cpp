@@ -173,6 +173,8 @@ struct FetchRowsPattern : OpConversionPattern<FetchRowsOp> {
     Value base =
         globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
     Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+    if (op.getEvery() > 1)
+      stride = e.mul(stride, op.getEvery());
     Value last = e.sub(adaptor.getValid(), e.c64(1));
     Value zeros = e.zero(VectorType::get({2}, element));
     ColumnBound bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),

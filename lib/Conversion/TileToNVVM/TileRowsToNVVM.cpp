@@ -99,6 +99,15 @@ struct ZeroRowsPattern : OpConversionPattern<ZeroRowsOp> {
   }
 };
 
+/// Returns how far a row is from the next one in memory.
+Value rowStride(Emitter &e, StoreRowsOp op, Value global) {
+  Value stride = globalStride(e, global, op.getDim());
+  return op.getEvery() > 1 ? e.mul(stride, op.getEvery()) : stride;
+}
+Value rowStride(Emitter &e, CopyRowsOp op, Value global) {
+  return globalStride(e, global, op.getDim());
+}
+
 /// Rows of f32 through padded rows, a unit of 16 bytes a thread and step.
 void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   SmemType tile = op.getStaging().getType();
@@ -110,7 +119,7 @@ void storePlainRows(Emitter &e, StoreRowsOp op, StoreRowsOp::Adaptor adaptor) {
   emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
   Value base =
       globalAddress(e, adaptor.getGlobal(), adaptor.getCoords(), element);
-  Value stride = globalStride(e, adaptor.getGlobal(), op.getDim());
+  Value stride = rowStride(e, op, adaptor.getGlobal());
   Value valid = e.trunc32(adaptor.getValid());
   int64_t rows = tile.getShape()[0], perRow = tile.getShape()[1] / 4;
   ColumnBound bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),
@@ -154,7 +163,7 @@ public:
   RowsFromTile(Emitter &e, OpT op, typename OpT::Adaptor adaptor, SmemType tile,
                int64_t rows, Value base)
       : e(e), tile(tile), base(base),
-        stride(globalStride(e, adaptor.getGlobal(), op.getDim())),
+        stride(rowStride(e, op, adaptor.getGlobal())),
         valid(e.trunc32(adaptor.getValid())),
         isWhole(storesAll(op.getValid(), rows)),
         bound(e, op.getGlobal().getType(), adaptor.getCoords().back(),

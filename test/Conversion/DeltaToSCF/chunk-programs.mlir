@@ -120,3 +120,24 @@ func.func @part(%x: tensor<?x?x8xf32>) -> tensor<?x?x4xf32> {
   }
   return %o : tensor<?x?x4xf32>
 }
+
+// One row of each token's two: what an out has besides is zero, as it starts.
+// CHECK-LABEL: func.func @row_of_token
+// CHECK-SAME: (%[[X:[a-z0-9_]+]]: tensor<?x?x1x8xf32>)
+// CHECK: %[[ROWS:[a-z0-9_]+]] = tensor.dim %[[X]], %c1
+// CHECK: %[[T:[a-z0-9_]+]] = arith.divui %[[ROWS]], %c2
+// CHECK: linalg.fill
+// CHECK: %[[N:[a-z0-9_]+]] = arith.minui %{{.*}}, %c4
+// CHECK: %[[FIRST:[a-z0-9_]+]] = arith.muli %{{.*}}, %c8
+// CHECK: %[[ROW:[a-z0-9_]+]] = arith.addi %[[FIRST]], %c1
+// CHECK: tensor.extract_slice %[[X]][%{{.*}}, %[[ROW]], 0, 0] [1, %[[N]], 1, 8] [1, 2, 1, 1]
+// CHECK: %[[OTHER:[a-z0-9_]+]] = arith.muli %{{.*}}, %c12
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[%{{.*}}, %[[OTHER]], 0, 0] [1, %[[N]], 1, 8] [1, 3, 1, 1]
+func.func @row_of_token(%x: tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32> {
+  %o = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%X = %x[seq, time * 2 row 1, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time * 3 row 0, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    delta.yield outs(%X : tensor<4x8xf32>)
+  }
+  return %o : tensor<?x?x1x8xf32>
+}

@@ -181,6 +181,31 @@ func.func @odd_rows(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?
 
 // -----
 
+func.func @row_in_a_channel(%x: tensor<?x?x1x64xbf16> {delta.name = "x"}) -> (tensor<?x?x1x64xbf16> {delta.name = "y"}) {
+  // expected-error @+1 {{in #0 is bound to #delta.binding<[seq, time * 2 row 1, head, _]> and goes through a channel; the GPU path copies rows one after the other: load it in the role that computes (sched-separate)}}
+  %y = sched.kernel "y_map" grid(heads = 1, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 3
+      ins(%in = %x[seq, time * 2 row 1, head, _] : tensor<?x?x1x64xbf16>) outs(%out = [seq, time, head, _] : tensor<?x?x1x64xbf16>) {
+    %c = sched.channel depth 1 fill tma : <tensor<64x64xbf16>>
+    sched.role "compute" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %t = sched.get %c : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %t to %out : tensor<64x64xf32>, <tensor<?x?x1x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %t = sched.load %in : <tensor<?x?x1x64xbf16>> -> tensor<64x64xf32>
+        sched.put %t to %c : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %y : tensor<?x?x1x64xbf16>
+}
+
+// -----
+
 func.func @short_vector(%x: tensor<?x?x1xf32> {delta.name = "x"}) -> (tensor<?x?x1xf32> {delta.name = "y"}) {
   // expected-error @+1 {{in #0 has 16 elements a chunk; the GPU path takes multiples of 32 (a warp's lanes): bind it to time * n in m, which has as many (delta-form-wy; target "cpu" takes all)}}
   %y = delta.chunk_map chunk = 16 heads = 1 compute = f32

@@ -129,6 +129,44 @@ func.func @repeat(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1xf32>, %k: tensor<?x
 
 // -----
 
+// A decay a channel: the first row of each token gets it, the last one the query, by maps
+// in front, and the last row of the output is taken behind. Each row is then a token: no
+// decay is repeated.
+
+// CHECK-LABEL: func.func @gates_of_rows
+func.func @gates_of_rows(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x2x16xf32>, %k: tensor<?x?x1x16xf32>, %v: tensor<?x?x2x8xf32>, %b: tensor<?x?x2xf32>,
+    %s0: tensor<?x2x16x8xf32>) -> (tensor<?x?x2x8xf32>, tensor<?x2x16x8xf32>) {
+  // CHECK: %[[q:.*]] = delta.chunk_map chunk = 64 heads = 1 {{.*}} = %arg0[seq, time, head, _] {{.*}} outs([seq, time * 3 row 2, head, _] : tensor<?x?x1x16xf32>)
+  // CHECK: %[[g:.*]] = delta.chunk_map chunk = 64 heads = 2 {{.*}} = %arg1[seq, time, head, _] {{.*}} outs([seq, time * 3 row 0, head, _] : tensor<?x?x2x16xf32>)
+  // CHECK: %[[o:[^ ,]*]], %[[final:[^ ]*]] = delta.chunk_scan forward chunk = 21 {{.*}}ins(%[[Q:[^ ]*]] = %[[q]][seq, time * 3 in 64, head, _] : {{.*}} %[[G:[^ ]*]] = %[[g]][seq, time * 3 in 64, head, _] : {{.*}} %[[K:[^ ]*]] = %arg2[seq, time * 3 in 64, head, _] : {{.*}} outs([seq, time * 3 in 64, head, _] :
+  // CHECK: delta.decay_dot before_row %[[K]], %[[K]] decay(%[[G]] : tensor<64x16xf32>) : tensor<64x16xf32>, tensor<64x16xf32> -> tensor<64x64xf32>
+  // CHECK-NOT: delta.repeat_rows
+  // CHECK: delta.decay_dot upto_token %[[Q]], %[[K]] decay(%[[G]] : tensor<64x16xf32>) : tensor<64x16xf32>, tensor<64x16xf32> -> tensor<64x64xf32>
+  // CHECK: %[[last:.*]] = delta.chunk_map chunk = 64 heads = 2 {{.*}} = %[[o]][seq, time * 3 row 2, head, _] {{.*}} outs([seq, time, head, _] : tensor<?x?x2x8xf32>)
+  // CHECK: return %[[last]], %[[final]]
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %k erase %k value %v rate %b repeat 3) initial_state(%s0) scale 1.0
+    : tensor<?x?x1x16xf32>, tensor<?x?x2x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2xf32>, tensor<?x2x16x8xf32>
+    -> (tensor<?x?x2x8xf32>, tensor<?x2x16x8xf32>)
+  return %o, %sT : tensor<?x?x2x8xf32>, tensor<?x2x16x8xf32>
+}
+
+// -----
+
+// Read before the decay of all rows, each row has no gate of its own.
+
+// CHECK-LABEL: func.func @reads_before
+func.func @reads_before(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1x16xf32>, %k: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %b: tensor<?x?x1xf32>,
+    %s0: tensor<?x1x16x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
+  // CHECK-NOT: delta.chunk_map
+  // CHECK: delta.repeat_rows
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %k erase %k value %v rate %b repeat 2 before_decay) initial_state(%s0) scale 1.0
+    : tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1xf32>, tensor<?x1x16x8xf32>
+    -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
+  return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
+}
+
+// -----
+
 // Four rows a token are whole tiles. Without gates 16 tokens are one too.
 
 // CHECK-LABEL: func.func @repeat_without_decay

@@ -1215,6 +1215,11 @@ func.func @chunk_program_c24(%x: tensor<?x?x1x4xf32>) {
 
 // -----
 
+// expected-error @+1 {{expected one of a token's rows, 0 to 1, found 2}}
+func.func private @no_such_row() attributes {binding = #delta.binding<[seq, time * 2 row 2]>}
+
+// -----
+
 // expected-error @+1 {{expected a tile of some rows, found 0}}
 func.func private @empty_tile() attributes {binding = #delta.binding<[seq, time in 0]>}
 

@@ -1,5 +1,6 @@
 // RUN: wyvern-opt %s -delta-split-maps -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-split-maps -split-input-file --remarks-filter=delta-split-maps -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+// RUN: wyvern-opt %s -delta-split-maps=most-summed=64 -split-input-file | FileCheck %s --check-prefix=SUMS
 // RUN: wyvern-opt %s -delta-split-maps=columns=32 -split-input-file | FileCheck %s --check-prefix=NARROW
 
 #mn = affine_map<(m, n, k) -> (m, n)>
@@ -204,4 +205,39 @@ func.func @narrow(%do: tensor<?x?x2x128xbf16>, %s: tensor<?x2x128x128xbf16>) -> 
     delta.yield outs(%A : tensor<64x128xf32>)
   }
   return %dq : tensor<?x?x2x128xbf16>
+}
+
+// -----
+
+// Pairs of tokens of three operands: each of two parts of the channels makes a part of the
+// sums, which one map adds up in front of what follows from them.
+
+// CHECK-LABEL: func.func @summed
+// CHECK-NOT: split
+// SUMS-LABEL: func.func @summed
+// SUMS: %[[PARTS:.*]]:3 = delta.chunk_map chunk = 64 heads = 4
+// SUMS-SAME: %[[Q:[A-Za-z0-9_]+]] = %arg0[seq, time, head, _ split 2]
+// SUMS-SAME: outs([seq, time, head, _ split 2] : tensor<?x?x2x128xf32>, [seq, time, head, _] : tensor<?x?x4x64xf32>, [seq, time, head, _] : tensor<?x?x4x64xf32>)
+// SUMS-DAG: %[[L:.*]] = delta.decay_dot{{ +}}before_row %{{.*}}, %{{.*}} decay(%{{.*}} : tensor<64x64xf32>) : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+// SUMS-DAG: %[[P:.*]] = delta.decay_dot{{ +}}upto_token %[[Q]], %{{.*}} decay(
+// SUMS-NOT: delta.decay_dot
+// SUMS: %[[ALL:.*]]:2 = delta.chunk_map chunk = 64 heads = 2
+// SUMS-SAME: %[[A:[A-Za-z0-9_]+]] = %[[PARTS]]#2[seq, time, head * 2, _] : tensor<?x?x4x64xf32>
+// SUMS-SAME: %[[B:[A-Za-z0-9_]+]] = %[[PARTS]]#2[seq, time, head * 2 + 1, _] : tensor<?x?x4x64xf32>
+// SUMS: %[[AB:.*]] = arith.addf %[[A]], %[[B]]
+// SUMS: delta.erase_factor %[[AB]]
+// SUMS: delta.yield
+// SUMS: return %[[ALL]]#0, %[[ALL]]#1, %[[PARTS]]#0
+func.func @summed(%q: tensor<?x?x2x128xbf16>, %k: tensor<?x?x2x128xbf16>, %e: tensor<?x?x2x128xbf16>, %g: tensor<?x?x2x128xf32>, %b: tensor<?x?x2xf32>)
+    -> (tensor<?x?x2x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x128xf32>) {
+  %z, %p, %d = delta.chunk_map chunk = 64 heads = 2 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x2x128xbf16>, %K = %k[seq, time, head, _] : tensor<?x?x2x128xbf16>, %E = %e[seq, time, head, _] : tensor<?x?x2x128xbf16>, %G = %g[seq, time, head, _] : tensor<?x?x2x128xf32>, %c = %b[seq, time, head] : tensor<?x?x2xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x64xf32>, [seq, time, head, _] : tensor<?x?x2x128xf32>) valid(%n) {
+    %L = delta.decay_dot before_row %E, %K decay(%G : tensor<64x128xf32>) : tensor<64x128xf32>, tensor<64x128xf32> -> tensor<64x64xf32>
+    %Z = delta.erase_factor %L, %c block 32 : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+    %P = delta.decay_dot upto_token %Q, %K decay(%G : tensor<64x128xf32>) : tensor<64x128xf32>, tensor<64x128xf32> -> tensor<64x64xf32>
+    %D = arith.mulf %Q, %G : tensor<64x128xf32>
+    delta.yield outs(%Z, %P, %D : tensor<64x64xf32>, tensor<64x64xf32>, tensor<64x128xf32>)
+  }
+  return %z, %p, %d : tensor<?x?x2x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x128xf32>
 }

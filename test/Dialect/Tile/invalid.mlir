@@ -681,6 +681,14 @@ func.func @store_rows_c6(%x: tensor<64x64xf32, #tile.layout<acc>>, %g: !tile.glo
 
 // -----
 
+func.func @store_rows_c7(%x: tensor<64x64xbf16, #tile.layout<acc>>, %g: !tile.global<tensor<?x?x4x64xbf16>>, %i: index) {
+  // expected-error @+1 {{(C7) expected rows that are at least one apart, and through a staging tile where they are more, found every 2}}
+  tile.store_rows %x to %g[%i, %i, %i, %i] dim 1 every 2 valid %i barrier 1 : tensor<64x64xbf16, #tile.layout<acc>>, !tile.global<tensor<?x?x4x64xbf16>>
+  return
+}
+
+// -----
+
 func.func @send_columns_c1(%y: tensor<64x64xbf16, #tile.layout<acc>>, %t: !tile.smem<64x64xbf16>, %r: !tile.ring<1, [!tile.smem<64x64xbf16>], warps>, %i: index) {
   // expected-error @+1 {{(C1) expected a tile of 64 rows in 16 bits, and a place for half of its columns, a multiple of 16, found 'tensor<64x64xbf16, #tile.layout<acc>>' and '!tile.smem<64x64xbf16>'}}
   tile.send_columns %y[%i] to %i by %t of %r[%i] : tensor<64x64xbf16, #tile.layout<acc>>, !tile.smem<64x64xbf16>, !tile.ring<1, [!tile.smem<64x64xbf16>], warps>
@@ -812,6 +820,14 @@ func.func @fetch_rows_c2(%g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
 func.func @fetch_rows_c3(%g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
   // expected-error @+1 {{(C3) expected elements of 'f32', found 'bf16'}}
   %x = tile.fetch_rows %g[%i, %i, %i, %i] dim 1 valid %i : !tile.global<tensor<?x?x4x64xf32>> -> tensor<64x64xbf16, #tile.layout<acc>>
+  return
+}
+
+// -----
+
+func.func @fetch_rows_c4(%g: !tile.global<tensor<?x?x4x64xf32>>, %i: index) {
+  // expected-error @+1 {{(C4) expected rows that are at least one apart, found every 0}}
+  %x = tile.fetch_rows %g[%i, %i, %i, %i] dim 1 every 0 valid %i : !tile.global<tensor<?x?x4x64xf32>> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 

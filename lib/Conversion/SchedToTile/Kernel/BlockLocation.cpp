@@ -234,6 +234,9 @@ BlockLocation::getCoordinates(OpBuilder &builder, BindingAttr binding,
       break;
     case DimKind::time:
       coords.push_back(createRows(builder, loc, chunk.row, binding));
+      if (dim.isRow)
+        coords.back() = arith::AddIOp::create(
+            builder, loc, coords.back(), createIndex(builder, loc, dim.offset));
       ++tileDim;
       break;
     case DimKind::whole:

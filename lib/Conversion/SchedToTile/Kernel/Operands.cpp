@@ -218,6 +218,22 @@ static LogicalResult checkCarry(sched::KernelOp kernel,
   return success();
 }
 
+/// Checks that who computes loads in `i` itself, if that is one row of each
+/// token's: copies are of rows one after the other.
+static LogicalResult checkRowOfToken(sched::KernelOp kernel, unsigned i) {
+  BlockArgument arg = kernel.getInArgs()[i];
+  auto isCopied = [](Operation *load) {
+    return llvm::any_of(load->getUsers(), llvm::IsaPred<sched::PutOp>);
+  };
+  if (!kernel.getBinding(arg).getTimeRow() ||
+      llvm::none_of(arg.getUsers(), isCopied))
+    return success();
+  return kernel.emitError()
+         << "in #" << i << " is bound to " << kernel.getBinding(arg)
+         << " and goes through a channel; the GPU path copies rows one after "
+            "the other: load it in the role that computes (sched-separate)";
+}
+
 static LogicalResult checkIn(sched::KernelOp kernel, const TensorNames &names,
                              unsigned i) {
   Value in = kernel.getIns()[i];
@@ -229,6 +245,8 @@ static LogicalResult checkIn(sched::KernelOp kernel, const TensorNames &names,
                                  "program's out";
   if (arg.use_empty())
     return success(); // it says how many tokens there are, and nothing else
+  if (failed(checkRowOfToken(kernel, i)))
+    return failure();
   if (failed(checkOperand(kernel, "in #" + Twine(i), tensorOf(in),
                           kernel.getBinding(arg), kernel.getTileType(arg),
                           /*takesF32=*/true)))

@@ -27,11 +27,12 @@ Value RoleLowering::fetchIn(sched::LoadOp load, RankedTensorType type,
     return tile::LoadScalarOp::create(
         builder, loc, context.arguments.lookup(source),
         getCoordinates(source, visit.chunk, std::nullopt));
+  BindingAttr binding = context.kernel.getBinding(source);
   return tile::FetchRowsOp::create(
       builder, loc, type, context.arguments.lookup(source),
-      getCoordinates(source, visit.chunk, std::nullopt),
-      tensorDim(context.kernel.getBinding(source), 0),
-      validRows(source, visit.chunk));
+      getCoordinates(source, visit.chunk, std::nullopt), tensorDim(binding, 0),
+      validRows(source, visit.chunk),
+      binding.getTimeRow() ? binding.getTimeMultiple() : 1);
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,9 +240,33 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
             builder, loc, valid,
             arith::MinUIOp::create(builder, loc, valid, first));
     }
-    tile::StoreRowsOp::create(
-        builder, loc, tile, context.arguments.lookup(target), at, rowDim, left,
-        staging, /*transpose=*/m == 1, barrier, isOwn);
+    int64_t every = binding.getTimeRow() ? binding.getTimeMultiple() : 1;
+    auto store = [&](Value rows, ValueRange to) {
+      tile::StoreRowsOp::create(
+          builder, loc, rows, context.arguments.lookup(target), to, rowDim,
+          left, staging, /*transpose=*/m == 1, barrier, isOwn, every);
+    };
+    store(tile, at);
+    if (every > 1)
+      storeOtherRows(binding, tile, at, store);
+  }
+}
+
+/// Stores zeros in a token's rows but the one that an out is bound to, whose
+/// tile is stored `at`.
+void RoleLowering::storeOtherRows(BindingAttr binding, Value tile,
+                                  SmallVector<Value> at,
+                                  function_ref<void(Value, ValueRange)> store) {
+  Value zeros = arith::ConstantOp::create(builder, loc,
+                                          builder.getZeroAttr(tensorOf(tile)));
+  int64_t dim = timeDim(binding);
+  Value first = arith::SubIOp::create(builder, loc, at[dim],
+                                      index(*binding.getTimeRow()));
+  for (int64_t row = 0; row < binding.getTimeMultiple(); ++row) {
+    if (row == *binding.getTimeRow())
+      continue;
+    at[dim] = arith::AddIOp::create(builder, loc, first, index(row));
+    store(zeros, at);
   }
 }
 

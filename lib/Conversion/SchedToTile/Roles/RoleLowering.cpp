@@ -72,6 +72,8 @@ Value RoleLowering::rows(Value tokens, delta::BindingAttr binding) {
 
 Value RoleLowering::validRows(BlockArgument arg, const Chunk &chunk) {
   delta::BindingAttr binding = context.kernel.getBinding(arg);
+  if (binding.getTimeRow())
+    return chunk.valid;
   if (binding.has(delta::DimKind::time))
     return rows(chunk.valid, binding);
   return index(getTensor(arg).getDimSize(tensorDim(binding, 0)));

@@ -144,6 +144,9 @@ private:
   Value loadMatrix(BlockArgument source, Value tile, Value slot = {});
   void storeMatrix(BlockArgument target, Value tile, Value value,
                    Value slot = {});
+  void storeOtherRows(delta::BindingAttr binding, Value tile,
+                      SmallVector<Value> at,
+                      function_ref<void(Value, ValueRange)> store);
   Value loadSlot(Value slots, Value at);
   Value isSlot(Value slot);
   Value loadFromPool(BlockArgument source, Value tile);

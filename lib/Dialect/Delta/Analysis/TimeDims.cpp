@@ -37,7 +37,7 @@ static SmallVector<int64_t> ofBinding(BindingAttr binding) {
   SmallVector<int64_t> rows;
   for (BoundDim dim : binding.getDims())
     if (dim.kind == DimKind::time || dim.kind == DimKind::whole)
-      rows.push_back(dim.kind == DimKind::time ? dim.multiple : 0);
+      rows.push_back(dim.kind == DimKind::time ? dim.getRowsOfToken() : 0);
   return rows;
 }
 

@@ -119,10 +119,10 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
              << " for " << type;
     if (dim.kind == DimKind::time &&
         dim.getRows(op.getChunk()) <
-            static_cast<int64_t>(op.getChunk()) * dim.multiple)
+            static_cast<int64_t>(op.getChunk()) * dim.getRowsOfToken())
       return op.emitOpError()
              << "(C24) expected the tile of " << name << " to hold the "
-             << static_cast<int64_t>(op.getChunk()) * dim.multiple
+             << static_cast<int64_t>(op.getChunk()) * dim.getRowsOfToken()
              << " rows of a chunk, found " << binding;
     if (dim.kind != DimKind::head)
       continue;

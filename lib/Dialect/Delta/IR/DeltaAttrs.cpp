@@ -81,9 +81,24 @@ static ParseResult parseRows(AsmParser &parser, BoundDim &dim) {
   return success();
 }
 
+/// Parses `row i` if it is there.
+static ParseResult parseRow(AsmParser &parser, BoundDim &dim) {
+  if (failed(parser.parseOptionalKeyword("row")))
+    return success();
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseInteger(dim.offset))
+    return failure();
+  dim.isRow = true;
+  if (dim.offset < 0 || dim.offset >= dim.multiple)
+    return parser.emitError(loc)
+           << "expected one of a token's rows, 0 to " << dim.multiple - 1
+           << ", found " << dim.offset;
+  return success();
+}
+
 /// Parses one entry of a binding: a keyword, after `_` perhaps `from a to b` or
-/// `split n`, after some perhaps `* n`, after `time` and `time * n` perhaps `in
-/// m`, and after `head * n` and `chunk * n` perhaps `+ i`.
+/// `split n`, after some perhaps `* n`, after `time * n` perhaps `row i`, after
+/// these perhaps `in m`, and after `head * n` and `chunk * n` perhaps `+ i`.
 static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -103,7 +118,7 @@ static ParseResult parseBoundDim(AsmParser &parser, BoundDim &dim) {
   if (isCounted && parseMultiple(parser, dim))
     return failure();
   if (*kind == DimKind::time)
-    return parseRows(parser, dim);
+    return failure(parseRow(parser, dim) || parseRows(parser, dim));
   bool isMember = *kind == DimKind::head || *kind == DimKind::chunk;
   if (!isCounted || !isMember || failed(parser.parseOptionalPlus()))
     return success();
@@ -128,9 +143,11 @@ void BindingAttr::printDims(llvm::raw_ostream &os) const {
       os << " split " << dim.parts;
     if (dim.multiple != 1)
       os << " * " << dim.multiple;
+    if (dim.isRow)
+      os << " row " << dim.offset;
     if (dim.rows != 0)
       os << " in " << dim.rows;
-    if (dim.offset != 0 && !dim.isPart())
+    if (dim.offset != 0 && !dim.isPart() && !dim.isRow)
       os << " + " << dim.offset;
   });
   os << ']';
@@ -166,6 +183,11 @@ static BoundDim findDim(BindingAttr binding, DimKind kind) {
 
 int64_t BindingAttr::getTimeMultiple() const {
   return findDim(*this, DimKind::time).multiple;
+}
+
+std::optional<int64_t> BindingAttr::getTimeRow() const {
+  BoundDim time = findDim(*this, DimKind::time);
+  return time.isRow ? std::optional(time.offset) : std::nullopt;
 }
 
 BindingAttr BindingAttr::withOwnRows() const {

@@ -187,7 +187,7 @@ LogicalResult FormLevelsPass::form(RecurrenceOp op) {
   }
   ChunkScanOp scan =
       createScan(b, op, operands, bindings, createStates(b, op, heads),
-                 {output.clone(shape), 0, *chunk, heads});
+                 {output.clone(shape), 1, 0, *chunk, heads});
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(&scan.getBlock());

@@ -13,6 +13,7 @@
 #include "Prologue.h"
 #include "RecurrenceTiles.h"
 #include "TokenMaps.h"
+#include "TokenRows.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/PrologueTiles.h"
 #include "wyvern/Dialect/Delta/Utils/Sequences.h"
@@ -136,16 +137,24 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
   if (failed(widenTokenMaps(op, *chunk, ofTile)))
     return failure();
   prologue.makeChannelDecay(b, *chunk, ofTile(1));
-  ScanIns ins = collectIns(op);
+  RankedTensorType output = op.getOutput().getType();
+  int64_t outputRows = 1;
+  if (hasGatesOfRows(op)) {
+    outputRows = op.getStepList().front().repeat;
+    output = spreadOverRows(b, op, rows);
+    numSpread += 1;
+  }
+  ScanIns ins = collectIns(op, outputRows);
   SmallVector<Value> operands = ins.getOperands();
   SmallVector<Attribute> bindings = ins.getBindings(ofTile);
   prologue.addIns(operands, bindings);
-  ScanShape shape = {op.getOutput().getType(), ofTile(1), *chunk,
+  ScanShape shape = {output, outputRows, ofTile(outputRows), *chunk,
                      static_cast<int64_t>(op.getValueHeads())};
   ChunkScanOp scan =
       createScan(b, op, operands, bindings, initialState(b, op), shape);
   b.setInsertionPointToStart(&scan.getBlock());
-  TileRecurrence tiles = onTiles(op, scan, ins, scan.getCarryArg(0));
+  TileRecurrence tiles =
+      onTiles(op, scan, ins, scan.getCarryArg(0), outputRows);
   tiles.replace(fuseTokenMaps(b, scan, op.getDecay()));
   prologue.build(b, scan, tiles);
   boundDecay(b, scan, tiles);
@@ -158,7 +167,14 @@ LogicalResult FormWYPass::form(RecurrenceOp op) {
     numEliminated += llvm::count_if(tiles.steps, std::not_fn(erases));
   }
   ++numFormed;
-  op.replaceAllUsesWith(scan);
+  if (outputRows > 1) {
+    b.setInsertionPointAfter(scan);
+    Value last = takeLastRows(b, op, scan.getOuts().front(), outputRows, rows);
+    op.getOutput().replaceAllUsesWith(last);
+    op.getFinalState().replaceAllUsesWith(scan.getFinals().front());
+  } else {
+    op.replaceAllUsesWith(scan);
+  }
   op.erase();
   return success();
 }

@@ -32,10 +32,11 @@ static bool isReadRounded(BlockArgument tile, FloatType type) {
 }
 
 /// True for a sum of matrices that goes on in the one program that reads it
-/// (delta-cut-maps): a cut does not round.
+/// (delta-cut-maps, delta-split-maps): a cut does not round.
 static bool isSumThatGoesOn(OpOperand &use) {
   BlockArgument tile = getTileOf(use);
-  return use.get().hasOneUse() && !tile.use_empty() &&
+  bool hasOneReader = llvm::all_equal(use.get().getUsers());
+  return hasOneReader && !tile.use_empty() &&
          llvm::all_of(tile.getUsers(),
                       llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
 }

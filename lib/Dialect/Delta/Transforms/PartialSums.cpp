@@ -11,6 +11,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -24,6 +25,23 @@ bool delta::isSumOfColumns(Operation &op) {
          reduce.getDimensions() == ArrayRef<int64_t>(1) &&
          isZero(reduce.getInits().front()) &&
          llvm::none_of(reduce->getUsers(), llvm::IsaPred<YieldOp>);
+}
+
+bool delta::isSumOverPairs(Operation &op) {
+  auto dot = dyn_cast<DecayDotOp>(op);
+  return dot && dot.getG() && getTileRank(dot.getG()) == 2;
+}
+
+Value delta::findSummedChannels(ChunkMapOp map) {
+  constexpr unsigned kPlainOperands = 2; // a query and a key
+  llvm::SmallSetVector<Value, 4> operands;
+  for (Operation &op : map.getBlock())
+    if (isSumOverPairs(op)) {
+      auto dot = cast<DecayDotOp>(op);
+      operands.insert(dot.getA());
+      operands.insert(dot.getB());
+    }
+  return operands.size() > kPlainOperands ? operands.front() : Value();
 }
 
 TileStorage delta::storeParts(TileStorage storage, int64_t parts) {

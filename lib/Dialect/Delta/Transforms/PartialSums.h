@@ -17,6 +17,14 @@ namespace mlir::wyvern::delta {
 /// no out is: it may be added up of sums of some columns each.
 bool isSumOfColumns(Operation &op);
 
+/// True for pairs of tokens with a decay a channel, summed over the channels:
+/// they too may be.
+bool isSumOverPairs(Operation &op);
+
+/// Returns the tile whose columns such sums of `map` are over; null where there
+/// are none, or of a query and one key alone.
+Value findSummedChannels(ChunkMapOp map);
+
 /// Returns `storage` for as many heads as there are parts of each.
 TileStorage storeParts(TileStorage storage, int64_t parts);
 

@@ -44,10 +44,10 @@ ScanIns::getBindings(function_ref<int64_t(int64_t)> getTileRows) const {
   });
 }
 
-ScanIns delta::collectIns(RecurrenceOp op) {
+ScanIns delta::collectIns(RecurrenceOp op, int64_t rows) {
   ScanIns ins;
-  ins.add(op.getQuery());
-  ins.add(op.getDecay());
+  ins.add(op.getQuery(), rows);
+  ins.add(op.getDecay(), rows);
   for (const RecurrenceOp::Step &step : op.getStepList())
     for (Value operand :
          {step.write, step.erase, step.value, step.written, step.rate})
@@ -71,17 +71,19 @@ void delta::addTileArguments(OpBuilder &builder, ChunkScanOp scan) {
 }
 
 TileRecurrence delta::onTiles(RecurrenceOp op, ChunkScanOp scan,
-                              const ScanIns &ins, Value state) {
+                              const ScanIns &ins, Value state, int64_t rows) {
   TileRecurrence chunk;
-  chunk.query = ins.lookup(scan, op.getQuery());
-  chunk.decay = ins.lookup(scan, op.getDecay());
+  chunk.query = ins.lookup(scan, op.getQuery(), rows);
+  chunk.decay = ins.lookup(scan, op.getDecay(), rows);
   chunk.state = state;
   chunk.scale = op.getScale().convertToDouble();
   chunk.steps = op.getStepList();
-  for (TileStep &step : chunk.steps)
+  for (TileStep &step : chunk.steps) {
     for (Value *operand :
          {&step.write, &step.erase, &step.value, &step.written, &step.rate})
       *operand = ins.lookup(scan, *operand, step.repeat);
+    step.repeat /= rows;
+  }
   return chunk;
 }
 
@@ -125,7 +127,8 @@ ChunkScanOp delta::createScan(ImplicitLocOpBuilder &b, RecurrenceOp op,
   auto state = BindingAttr::get(
       context,
       {{DimKind::seq}, {DimKind::head}, {DimKind::whole}, {DimKind::whole}});
-  BindingAttr output = rowBinding(context, 1, 4, shape.outputRows);
+  BindingAttr output =
+      rowBinding(context, shape.rowsOfToken, 4, shape.tileRows);
   auto scan = ChunkScanOp::create(
       b, TypeRange(shape.output), TypeRange(init.getType()), ins,
       ValueRange(init), op.getCuSeqlens(), Direction::forward, shape.chunk,

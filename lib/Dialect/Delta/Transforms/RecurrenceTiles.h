@@ -42,8 +42,9 @@ private:
   SmallVector<std::pair<Value, int64_t>> keys;
 };
 
-/// Returns the distinct operands of `op` but its state.
-ScanIns collectIns(RecurrenceOp op);
+/// Returns the distinct operands of `op` but its state. Queries and decays have
+/// `rows` rows a token.
+ScanIns collectIns(RecurrenceOp op, int64_t rows = 1);
 
 /// Returns [seq, time * repeat, head], and `_` up to `rank`. Tiles have
 /// `tileRows` rows; with 0 those of a chunk.
@@ -55,9 +56,10 @@ BindingAttr rowBinding(MLIRContext *context, int64_t repeat, int64_t rank,
 void addTileArguments(OpBuilder &builder, ChunkScanOp scan);
 
 /// Returns the recurrence with every operand replaced by its tile, and `state`
-/// for the state that enters the chunk.
+/// for the state that enters the chunk. With several `rows` a token of queries
+/// and decays each row is a token of the recurrence.
 TileRecurrence onTiles(RecurrenceOp op, ChunkScanOp scan, const ScanIns &ins,
-                       Value state);
+                       Value state, int64_t rows = 1);
 
 /// Diagnoses a recurrence of several steps that erase.
 LogicalResult checkErasingSteps(RecurrenceOp op);
@@ -72,7 +74,8 @@ FloatType getComputeType(RecurrenceOp op);
 /// What a scan over the chunks of a recurrence makes.
 struct ScanShape {
   RankedTensorType output; ///< the type of its out
-  int64_t outputRows;      ///< of a tile of that; 0 for a chunk's
+  int64_t rowsOfToken;     ///< in that
+  int64_t tileRows;        ///< of a tile of that; 0 for a chunk's
   int64_t chunk, heads;
 };
 

@@ -111,7 +111,7 @@ static double countRows(func::FuncOp forward) {
     for (unsigned i = 0, e = program.getIns().size(); i < e; ++i)
       for (BoundDim dim : program.getInBinding(i).getDims())
         if (dim.kind == DimKind::time)
-          rows = std::max(rows, program.getChunk() * dim.multiple);
+          rows = std::max(rows, program.getChunk() * dim.getRowsOfToken());
   });
   return static_cast<double>(rows);
 }

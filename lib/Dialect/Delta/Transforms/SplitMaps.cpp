@@ -58,10 +58,12 @@ static Value findRows(ChunkMapOp map) {
 }
 
 /// Returns a tile whose columns are the channels of `map`: of a product with a
-/// decay a channel, or else of rows that leave.
+/// decay a channel, of pairs of tokens with one, or else of rows that leave.
 static Value findChannels(ChunkMapOp map) {
-  Value decayed = findDecayed(map);
-  return decayed ? decayed : findRows(map);
+  if (Value decayed = findDecayed(map))
+    return decayed;
+  Value summed = findSummedChannels(map);
+  return summed ? summed : findRows(map);
 }
 
 //===----------------------------------------------------------------------===//
@@ -139,6 +141,12 @@ public:
   bool isPartial(Value value) const {
     return partial.contains(value.getDefiningOp());
   }
+  /// Returns how many such sums there are.
+  int64_t countPartial() const { return partial.size(); }
+  /// True for pairs of tokens that are such a sum where they can be.
+  bool dividesPairs(Operation &op) const {
+    return dividesSums && isSumOverPairs(op);
+  }
 
 private:
   bool reads(Operation &op, Stage stage) const {
@@ -147,15 +155,17 @@ private:
   }
   void moveBehind(Operation &op);
 
+  bool dividesSums;
   llvm::DenseMap<Operation *, Stage> stages;
   llvm::SmallPtrSet<Operation *, 4> partial;
 };
 } // namespace
 
-/// Sums over channels are divided where no product has a decay a channel: rows
-/// of such a product, which the last map reads too, go there as they are.
-Stages::Stages(ChunkMapOp map, const Channels &channels) {
-  bool dividesSums = !findDecayed(map);
+/// Sums over channels are divided where no product that keeps the channels has
+/// a decay: rows of such a product, which the last map reads too, go there as
+/// they are.
+Stages::Stages(ChunkMapOp map, const Channels &channels)
+    : dividesSums(!findDecayed(map)) {
   llvm::SmallPtrSet<Operation *, 32> made; // of products and sums
   for (Operation &op : map.getBlock().without_terminator()) {
     bool isMade =
@@ -169,10 +179,11 @@ Stages::Stages(ChunkMapOp map, const Channels &channels) {
     bool readsPartial = llvm::any_of(
         op.getOperands(), [&](Value operand) { return isPartial(operand); });
     bool readsParts = reads(op, Stage::parts);
+    bool isDivided = dividesSums && readsParts && channels.mixes(op) &&
+                     isSumOfColumns(op);
     if (reads(op, Stage::behind) || readsPartial) {
       stages[&op] = Stage::behind;
-    } else if (dividesSums && readsParts && channels.mixes(op) &&
-               isSumOfColumns(op)) {
+    } else if (isDivided || dividesPairs(op)) {
       stages[&op] = Stage::parts;
       partial.insert(&op);
     } else if (channels.mixes(op) || (isMade && !hasChannels)) {
@@ -211,6 +222,8 @@ public:
 
   /// Returns why `map` cannot be split; empty if it can.
   StringRef findReason();
+  /// Returns how many sums over the channels are divided.
+  int64_t countSums() const { return stages.countPartial(); }
   void split();
 
 private:
@@ -258,7 +271,8 @@ StringRef MapSplitter::findReason() {
     if (StringRef reason = findReason(i); !reason.empty())
       return reason;
   for (Operation &op : map.getBlock())
-    if (findChannels(op) && stages.get(&op) != Stage::parts)
+    if ((findChannels(op) || stages.dividesPairs(op)) &&
+        stages.get(&op) != Stage::parts)
       return "a sum over the channels leads to products with a decay that "
              "others lead to";
   return {};
@@ -266,6 +280,8 @@ StringRef MapSplitter::findReason() {
 
 /// What an out is made by: the first map that can.
 Stage MapSplitter::getStageOfOut(Value out) const {
+  if (stages.isPartial(out))
+    return Stage::behind;
   Stage stage = stages.get(out);
   if (stage != Stage::anywhere)
     return stage;
@@ -413,19 +429,24 @@ struct SplitMapsPass : wyvern::delta::impl::SplitMapsPassBase<SplitMapsPass> {
   }
 
 private:
-  /// True if `map` has channels that blocks divide: those of products with a
-  /// decay a channel, or where a block has no room for a product of all.
-  bool dividesChannels(ChunkMapOp map) {
-    return findDecayed(map) ||
+  /// True if blocks divide the channels of `map`, of which there are `size`:
+  /// those of products that keep them and have a decay, of wide sums over pairs
+  /// of tokens with one, or where a block has no room for a product of all.
+  bool dividesChannels(ChunkMapOp map, int64_t size) {
+    if (findDecayed(map))
+      return size > columns;
+    if (llvm::any_of(map.getBlock(), isSumOverPairs))
+      return findSummedChannels(map) && size > mostSummed;
+    return size > columns &&
            MapPlan(map, {sharedBytes, registerBytes}).exceedsShared();
   }
 
   void split(RewriterBase &rewriter, ChunkMapOp map) {
     Value tile = findChannels(map);
-    if (!tile || !dividesChannels(map))
+    if (!tile)
       return;
     int64_t size = cast<RankedTensorType>(tile.getType()).getDimSize(1);
-    if (size <= columns)
+    if (!dividesChannels(map, size))
       return;
     StringRef reason = "its channels are no multiple of those of a part";
     if (size % columns == 0) {
@@ -436,6 +457,7 @@ private:
                        remark::RemarkOpts::name("Split").category(DEBUG_TYPE))
             << remark::add("a map whose blocks have some of the channels each")
             << remark::metric("Parts", size / columns);
+        numSums += splitter.countSums();
         splitter.split();
         ++numSplit;
         return;

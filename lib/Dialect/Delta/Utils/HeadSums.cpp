@@ -92,7 +92,7 @@ Value delta::createHeadSum(ImplicitLocOpBuilder &b, const PerHead &summands,
 bool delta::isHeadSum(ChunkProgramOpInterface program) {
   unsigned members = program.getIns().size();
   if (!program.getInits().empty() || program.getOuts().size() != 1 ||
-      members == 0)
+      members < 2)
     return false;
   for (unsigned i = 0; i < members; ++i) {
     BindingAttr binding = program.getInBinding(i);

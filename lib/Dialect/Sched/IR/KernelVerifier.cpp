@@ -60,7 +60,7 @@ static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
       return error("parts that divide the dimension and the grid's heads");
     if (dim.kind == delta::DimKind::time &&
         dim.getRows(kernel.getChunk()) <
-            static_cast<int64_t>(kernel.getChunk()) * dim.multiple)
+            static_cast<int64_t>(kernel.getChunk()) * dim.getRowsOfToken())
       return error("a tile that holds the rows of a chunk");
     if (dim.kind == delta::DimKind::head &&
         (ShapedType::isDynamic(size) || size < 1 ||

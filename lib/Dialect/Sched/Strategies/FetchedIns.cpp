@@ -187,7 +187,7 @@ SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
     fetched.push_back(i);
   }
   // A channel holds something.
-  if (!hasOther && isPlain && !fetched.empty())
+  if (!hasOther && !sums && !fetched.empty())
     fetched.erase(fetched.begin());
   else if (!hasOther)
     return {};

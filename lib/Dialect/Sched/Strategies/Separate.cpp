@@ -147,6 +147,28 @@ static int64_t countStagedBytes(const tile::TargetInfo &target,
              : columns * tile::kAccRows * kBytes;
 }
 
+/// Returns the bytes of the largest tile of 16 bits through which a warpgroup's
+/// part of an out leaves: tiles that are there for a time share a place.
+static int64_t countLeavingBytes(ChunkProgramOpInterface program,
+                                 delta::DimClasses &classes,
+                                 delta::TileDim split) {
+  int64_t most = 0;
+  for (auto [tile, out] :
+       llvm::zip_equal(program.getYield().getOuts(), program.getOuts())) {
+    unsigned bits = getElementTypeOrSelf(out).getIntOrFloatBitWidth();
+    if (delta::getTileRank(tile) != 2 || bits != 16)
+      continue;
+    int64_t elements = 1;
+    for (auto [dim, size] :
+         llvm::enumerate(cast<RankedTensorType>(tile.getType()).getShape()))
+      elements *= classes.meets({tile, static_cast<int64_t>(dim)}, split)
+                      ? tile::kAccRows
+                      : size;
+    most = std::max(most, elements * bits / 8);
+  }
+  return most;
+}
+
 /// Returns how many chunks of the ins fit into a block's shared memory, but no
 /// more than `most` and no less than one.
 static int64_t fitDepth(ChunkProgramOpInterface program, KernelOp kernel,
@@ -167,7 +189,8 @@ static int64_t fitDepth(ChunkProgramOpInterface program, KernelOp kernel,
   }
   int64_t room = target.sharedBytes;
   if (split)
-    room -= countStagedBytes(target, *split);
+    room -= std::max(countStagedBytes(target, *split),
+                     countLeavingBytes(program, classes, *split));
   int64_t fit = 8 * room / std::max<int64_t>(bits, 1);
   return std::clamp<int64_t>(fit, 1, most);
 }
@@ -194,20 +217,25 @@ public:
       if (loadsWithin(map) && !visitsRuns(map))
         phases = findGainfulPhases(map);
     }
-    // A number a head has no place in a channel.
+    // A number a head has no place in a channel, and copies are of rows one
+    // after the other.
     for (unsigned in : ins)
-      if (delta::getTileRank(program.getInArg(in)) == 0)
+      if (delta::getTileRank(program.getInArg(in)) == 0 ||
+          program.getInBinding(in).getTimeRow())
         fetched.push_back(in);
     llvm::erase_if(
         ins, [&](unsigned in) { return llvm::is_contained(fetched, in); });
   }
 
   /// Adds the channel of the ins, the role that computes and the one that
-  /// loads.
+  /// loads; the former alone where it takes all ins itself.
   void addRoles(int64_t depth, int64_t groups) {
     builder.setInsertionPointToEnd(&kernel.getBlock());
     addChannels(depth);
-    RoleOp compute = addCompute(), load = addLoad();
+    RoleOp compute = addCompute();
+    if (channels.empty())
+      return;
+    RoleOp load = addLoad();
     auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
     if (map && loadsWithin(map))
       load.setWithin(compute.getRoleName());
@@ -255,6 +283,8 @@ void SeparateKernel::addChannels(int64_t depth) {
   for (unsigned in : ins)
     divided[phases && llvm::is_contained(phases->secondIns, in)].push_back(in);
   for (SmallVector<unsigned> &part : divided) {
+    if (part.empty())
+      continue;
     auto tiles = llvm::map_to_vector(part, [&](unsigned in) -> Type {
       return getLoadedType(kernel, kernel.getInArgs()[in]);
     });
@@ -382,7 +412,7 @@ RoleOp SeparateKernel::addCompute() {
                                      createStarts(builder, program, kernel));
   IRMapping mapping;
   mapping.map(program.getValid(), loop.getValid());
-  if (!phases)
+  if (!phases && !channels.empty())
     get(0, mapping);
   fetch(fetched, mapping);
   for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))

@@ -468,6 +468,11 @@ LogicalResult StoreRowsOp::verify() {
   if (failed(verifyAccess(*this, getGlobal().getType().getTensor(),
                           getCoords().size(), dim, value.getElementType())))
     return failure();
+  if (getEvery() < 1 || (getEvery() > 1 && !getStaging()))
+    return emitOpError() << "(C7) expected rows that are at least one apart, "
+                            "and through a staging tile where they are more, "
+                            "found every "
+                         << getEvery();
   if (!getStaging()) {
     if (isHalf(value.getElementType()) &&
         value.getDimSize(getTranspose() ? 0 : 1) % 16 == 0)
@@ -523,6 +528,10 @@ LogicalResult LoadMatrixOp::verify() {
 }
 
 LogicalResult FetchRowsOp::verify() {
+  if (getEvery() < 1)
+    return emitOpError() << "(C4) expected rows that are at least one apart, "
+                            "found every "
+                         << getEvery();
   RankedTensorType tensor = getGlobal().getType().getTensor();
   int64_t dims[] = {static_cast<int64_t>(getDim()), tensor.getRank() - 1};
   return verifyAccess(*this, tensor, getCoords().size(), dims,

@@ -54,10 +54,15 @@ struct BoundDim {
   /// Rows of the tile of a `time` dimension, where these are more than a
   /// chunk's: zeros are behind the chunk's in an in. 0 where it has these only.
   int64_t rows = 0;
+  /// True for a `time` dimension of which a tile has row `offset` alone of each
+  /// token's `multiple` rows: an out is zero in the others.
+  bool isRow = false;
 
+  /// Rows of a token in the tile of a `time` dimension.
+  int64_t getRowsOfToken() const { return isRow ? 1 : multiple; }
   /// Rows of a `time` dimension that the tile of `chunk` tokens has.
   int64_t getRows(int64_t chunk) const {
-    return rows ? rows : chunk * multiple;
+    return rows ? rows : chunk * getRowsOfToken();
   }
   /// Elements of a dimension of `size` elements, kept whole, that a tile has.
   int64_t getExtent(int64_t size) const {
@@ -68,13 +73,14 @@ struct BoundDim {
   bool operator==(const BoundDim &other) const {
     return kind == other.kind && multiple == other.multiple &&
            offset == other.offset && end == other.end && parts == other.parts &&
-           rows == other.rows;
+           rows == other.rows && isRow == other.isRow;
   }
 };
 
 inline llvm::hash_code hash_value(const BoundDim &dim) {
   return llvm::hash_combine(static_cast<uint32_t>(dim.kind), dim.multiple,
-                            dim.offset, dim.end, dim.parts, dim.rows);
+                            dim.offset, dim.end, dim.parts, dim.rows,
+                            dim.isRow);
 }
 
 } // namespace mlir::wyvern::delta

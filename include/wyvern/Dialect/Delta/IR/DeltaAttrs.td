@@ -64,7 +64,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
   let summary = "what each dimension of a chunk operand ranges over";
   let description = [{
     One entry a dimension: `seq` (one sequence), `time` (cut into chunks; `time * n`
-    for n rows a token; `time * n in m` for a tile of m rows, more than a chunk's n rows
+    for n rows a token; `time * n row i` for row i of these alone, where an out has zeros in
+    the others; `time * n in m` for a tile of m rows, more than a chunk's n rows
     a token, with zeros behind these in an in), `chunk` (one slot a chunk; `chunk * n`
     for one every n chunks, `chunk * n + i` for an out of chunk i of these), `head` (one head, or one of a group's shared heads; `head * n + i` for
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
@@ -86,6 +87,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     bool has(DimKind kind) const;
     /// Rows a token of the `time` dimension; 1 if there is none.
     int64_t getTimeMultiple() const;
+    /// The row of each token's that tiles have, where they have one of several.
+    std::optional<int64_t> getTimeRow() const;
     /// The same with tiles of a chunk's rows only.
     BindingAttr withOwnRows() const;
     /// Chunks a slot of the `chunk` dimension; 1 if there is none.

@@ -29,6 +29,11 @@ def FormWYPass : Pass<"delta-form-wy"> {
     * A step with `repeat n` has n rows a token; the chunk then has 64 / n tokens.
       Tiles have 64 of such a step nevertheless, and a multiple of 16 tokens (of 32 with
       gates): `time * 3 in 64`, with zeros behind a chunk's as behind a sequence's end.
+    * A step with `repeat n` and a decay a channel has n rows a token of all that is read:
+      maps in front of the scan give the first row of a token its decay, the last one its
+      query, and zeros to the others (`time * n row i`); one behind it takes the last row
+      of the output. A chunk sums such decays over its rows, which are then 64 tokens of a
+      recurrence with one row each.
     * A step that reads before the decay takes the exclusive running sum, and
       pairs with earlier tokens only.
     * Steps that erase nothing leave the system: what they add to W is subtracted
@@ -102,6 +107,8 @@ def FormWYPass : Pass<"delta-form-wy"> {
     Statistic<"numSolves", "num-solves", "chunk scans with a triangular solve">,
     Statistic<"numEliminated", "num-eliminated",
               "write-only steps taken out of a triangular system">,
+    Statistic<"numSpread", "num-spread",
+              "recurrences whose decays a channel are those of rows, of several a token">,
   ];
 }
 

@@ -179,7 +179,28 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
     ```
 
     Sums over the channels that read what is made in parts, as the gradient of a norm
-    does, and what follows from them, are a third map. A map stays whole where its channels
+    does, and what follows from them, are a third map.
+
+    Pairs of tokens with a decay a channel (`delta.decay_dot`) do sum over the channels.
+    Those of a map whose channels are more than `most-summed`, and whose products are of
+    more than a query and one key, are made in parts too. The map behind adds the parts
+    up in f32, and has what follows from the sum, the factor of a triangular system say:
+
+    ```mlir
+    %L, %R = delta.chunk_map heads = 8 ins(%E[seq, time, head, _ split 2],
+        %X[seq, time, head, _ split 2], %G[seq, time, head, _ split 2]) {
+      %l = delta.decay_dot before_row %E, %X decay(%G)
+      ...
+    }
+    %Z = delta.chunk_map heads = 4 ins(%a = %L[seq, time, head * 2, _],
+                                       %b = %L[seq, time, head * 2 + 1, _], ...) {
+      %l = arith.addf %a, %b
+      %z = delta.erase_factor %l, %c
+      delta.yield outs(%z)
+    }
+    ```
+
+    A map stays whole where its channels
     are no multiple of `columns`, or no more than these, or where products with a decay
     follow from such a sum. Remarks say so.
 
@@ -229,9 +250,12 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
            "shared memory of a block">,
     Option<"registerBytes", "register-bytes", "int64_t", /*default=*/"106496",
            "registers of a block for sums">,
+    Option<"mostSummed", "most-summed", "int64_t", /*default=*/"128",
+           "channels that pairs of tokens are summed over in one map">,
   ];
   let statistics = [
     Statistic<"numSplit", "num-split", "maps made for parts of channels">,
+    Statistic<"numSums", "num-sums", "sums over channels made in parts">,
   ];
 }
 

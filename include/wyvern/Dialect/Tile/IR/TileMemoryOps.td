@@ -399,7 +399,7 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
     passes through `staging`, so that whole 128-byte lines are written; if that has fewer
     rows, which divide those in memory, the register tile's columns pass piece by piece.
     Without, it leaves from registers in pieces of 32 bytes, for kernels that have no
-    shared memory left.
+    shared memory left. With `every n` rows of the tile are n rows apart in memory.
     With `own` each warp writes to the staging tile where it alone has read, by
     `tile.read` of a tile as the one that is stored: it waits for no other warp first.
     Called by a warpgroup that has hardware barrier `barrier_id` to itself.
@@ -415,10 +415,11 @@ def Tile_StoreRowsOp : Tile_Op<"store_rows", [AttrSizedOperandSegments]> {
   let arguments = (ins Tile_AnyTensor:$value, Tile_GlobalType:$global,
                        Variadic<Index>:$coords, I64Attr:$dim, Index:$valid,
                        Optional<Tile_SmemType>:$staging, UnitAttr:$transpose,
-                       I64Attr:$barrier_id, UnitAttr:$own);
+                       I64Attr:$barrier_id, UnitAttr:$own,
+                       DefaultValuedAttr<I64Attr, "1">:$every);
   let assemblyFormat = [{
     (`transpose` $transpose^)? $value `to` $global `[` $coords `]` `dim` $dim
-    `valid` $valid (`via` $staging^)? (`own` $own^)? `barrier` $barrier_id attr-dict
+    (`every` $every^)? `valid` $valid (`via` $staging^)? (`own` $own^)? `barrier` $barrier_id attr-dict
     `:` type($value) `,` type($global) (`,` type($staging)^)?
   }];
   let hasVerifier = 1;
@@ -500,7 +501,8 @@ def Tile_FetchRowsOp : Tile_Op<"fetch_rows"> {
   let description = [{
     Register element (i, j) is `global[coords]` with i added to coordinate `dim` and j to
     the last one; rows from `valid` on, of which there is at least one, read as zero.
-    Rows are contiguous. For what is read once: it needs no place in shared memory.
+    Rows are contiguous; with `every n` they are n rows apart. For what is read once: it
+    needs no place in shared memory.
 
     Example:
 
@@ -510,10 +512,11 @@ def Tile_FetchRowsOp : Tile_Op<"fetch_rows"> {
     ```
   }];
   let arguments = (ins Tile_GlobalType:$global, Variadic<Index>:$coords,
-                       I64Attr:$dim, Index:$valid);
+                       I64Attr:$dim, Index:$valid,
+                       DefaultValuedAttr<I64Attr, "1">:$every);
   let results = (outs Tile_AnyTensor:$value);
   let assemblyFormat = [{
-    $global `[` $coords `]` `dim` $dim `valid` $valid attr-dict
+    $global `[` $coords `]` `dim` $dim (`every` $every^)? `valid` $valid attr-dict
     `:` type($global) `->` type($value)
   }];
   let hasVerifier = 1;

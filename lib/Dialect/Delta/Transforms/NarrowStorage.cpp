@@ -31,11 +31,13 @@ static bool isReadRounded(BlockArgument tile, FloatType type) {
   });
 }
 
-/// True for a sum of matrices that goes on in the one program that reads it
-/// (delta-cut-maps): a cut does not round.
+/// True for a sum of matrices of one map that goes on in the one program that
+/// reads it (delta-cut-maps): a cut does not round. What a scan stores is
+/// rounded: a gradient of the state's times keys, which rates have a part of.
 static bool isSumThatGoesOn(OpOperand &use) {
   BlockArgument tile = getTileOf(use);
-  return use.get().hasOneUse() && !tile.use_empty() &&
+  return use.get().getDefiningOp<ChunkMapOp>() && use.get().hasOneUse() &&
+         !tile.use_empty() &&
          llvm::all_of(tile.getUsers(),
                       llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
 }

@@ -198,10 +198,19 @@ void SpecValidator::validateNames(const SpecProduct &product, OperandRole role,
 void SpecValidator::addUse(const SpecOperand &use) {
   auto [it, isNew] = uses.try_emplace(use.name, use);
   const SpecOperand &first = it->second;
+  auto isEither = [&](OperandRole role) {
+    return first.role == role || use.role == role;
+  };
+  bool isDecayedKey =
+      isEither(OperandRole::Key) && isEither(OperandRole::RawChannel);
   if (first.role != use.role)
     error(use.loc, "'" + use.name + "' is used here as " + describe(use.role) +
                        ", but it is also " + describe(first.role) +
-                       "; use another name");
+                       (isDecayedKey
+                            ? "; declare it, `inputs: {" + use.name +
+                                  ": channel}`, for keys may read that too, "
+                                  "or use another name"
+                            : "; use another name"));
   else if (first.repeat != use.repeat)
     error(use.loc, "'" + use.name + "' has " + Twine(use.repeat) +
                        " rows a token here (repeat), but " +
@@ -290,7 +299,11 @@ void SpecValidator::validateDefinition(const Definition &definition,
   if (!hasTokens)
     error(definition.loc, "'" + definition.name +
                               "' has nothing of a token in it; it is read as " +
-                              describe(made.role));
+                              describe(made.role) +
+                              ". Read an argument that each token has, or "
+                              "leave it out of compute, and let calls bring "
+                              "it: a tensor that is expanded over tokens will "
+                              "do");
 }
 
 /// Whoever declares or computes what nobody reads has misspelled a name.

@@ -140,6 +140,21 @@ static bool askForLess(std::string &ptx) {
   return true;
 }
 
+/// Makes divisions of f32 in a kernel's PTX one instruction or two, 2 units in
+/// the last place off, where each is a branch to a call that holds registers
+/// for its odd cases. Returns false if there are none. What a spec divides by
+/// is 1 + e^x of x <= 80; by more than 2^126 these give 0.
+static bool divideInFewRegisters(std::string &ptx) {
+  bool found = false;
+  for (StringRef exact : {"div.rn.f32", "rcp.rn.f32"})
+    for (size_t at = 0; (at = ptx.find(exact, at)) != std::string::npos;) {
+      ptx.replace(at, exact.size(),
+                  (exact.take_front(3) + ".approx.f32").str());
+      found = true;
+    }
+  return found;
+}
+
 /// Runs ptxas on `again`, a form of the job's kernel, and takes what it makes
 /// if that has no fault.
 static llvm::Error tryAgain(const Ptxas &ptxas, StringRef arch,
@@ -158,7 +173,7 @@ static llvm::Error tryAgain(const Ptxas &ptxas, StringRef arch,
 /// is without is taken. Not of a kernel in which ptxas 13.0 would then take
 /// what it has made of a sum for what it makes of it when a product has been
 /// added. A kernel that spills all the same has a block an SM less, and its
-/// registers.
+/// registers; if that is not enough, its divisions take fewer, and then both.
 static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
                                   Job &job) {
   if (llvm::Error error = assembleOnce(ptxas, arch, "", *job.kernel, job.log))
@@ -168,7 +183,15 @@ static llvm::Error assembleKernel(const Ptxas &ptxas, StringRef arch,
       return error;
   KernelInfo less = *job.kernel;
   if (isSpilled(less) && askForLess(less.ptx))
-    return tryAgain(ptxas, arch, "", less, job);
+    if (llvm::Error error = tryAgain(ptxas, arch, "", less, job))
+      return error;
+  KernelInfo fast = *job.kernel;
+  if (!isSpilled(fast) || !divideInFewRegisters(fast.ptx))
+    return llvm::Error::success();
+  if (llvm::Error error = tryAgain(ptxas, arch, "", fast, job))
+    return error;
+  if (isSpilled(*job.kernel) && askForLess(fast.ptx))
+    return tryAgain(ptxas, arch, "", fast, job);
   return llvm::Error::success();
 }
 

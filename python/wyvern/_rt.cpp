@@ -63,16 +63,24 @@ wyvern_dtype dtypeOf(const std::string &name) {
                                {"i64", WYVERN_I64}});
 }
 
-/// A member of a manifest object; its absence names the key.
+/// A member of a manifest object; its absence names the key, and so does a value
+/// that is none, a null in the place of a number.
 template <typename T> T get(const py::dict &object, const char *key) {
+  auto refuse = [&](const std::string &expected) {
+    return py::value_error("manifest: expected " + expected + " '" + key +
+                           "' in " + py::repr(object).cast<std::string>());
+  };
   if (!object.contains(key))
-    throw py::value_error("manifest: expected the key '" + std::string(key) +
-                          "' in " + py::repr(object).cast<std::string>());
-  return object[key].cast<T>();
+    throw refuse("the key");
+  try {
+    return object[key].cast<T>();
+  } catch (const py::cast_error &) {
+    throw refuse("another value of");
+  }
 }
 
 template <typename T> T get(const py::dict &object, const char *key, T absent) {
-  return object.contains(key) ? object[key].cast<T>() : absent;
+  return object.contains(key) ? get<T>(object, key) : absent;
 }
 
 /// How the tensors of a framework are read and copied.

@@ -59,6 +59,11 @@ LAYERS = {
         more="inputs: {eta: head}\nparameters: {u: value}\n",
     ),
     "repeated": layer(["k: normalize(k)", "beta: sigmoid(b)", "v: silu(v)"], "{write: k, value: v, rate: beta, repeat: 3}"),
+    "parameters of repeated rows": layer(
+        ["q: normalize(q * w)", "k: normalize(k * s)", "v: v * silu(u)", "beta: sigmoid(b + c)"],
+        "{write: k, value: v, rate: beta, repeat: 3}",
+        more="parameters: {w: key, s: key, u: value, c: head}\n",
+    ),
     "groups": layer(["k: normalize(k)", "q: normalize(q)", "beta: sigmoid(b)"], decay="none").replace("value: 2}\nd", "value: 4}\nd"),
     "angles": layer(
         ["phi: running_sum(theta)", "q: rotate(normalize(q), phi)", "k: rotate(normalize(k), phi)", "beta: sigmoid(b)"], more="resume: true\n"

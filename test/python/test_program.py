@@ -75,6 +75,12 @@ def test_missing_keys(bundle):
     refused(bundle, "is malformed: no 'sha256'")
 
 
+@pytest.mark.parametrize("key", ["name", "chunk"])
+def test_null_in_the_place_of_a_value(bundle, key):
+    change(bundle, **{key: None})
+    refused(bundle, f"is malformed: manifest: expected another value of '{key}'")
+
+
 def test_corrupted_image(bundle):
     path = bundle / "chain.cubin"
     image = bytearray(path.read_bytes())

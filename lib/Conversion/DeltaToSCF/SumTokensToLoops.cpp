@@ -16,12 +16,12 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Returns how many tokens of a batch row sequences own: all `tokens`, or as
-/// far as the last bound of those that are packed.
-static Value countOwned(ImplicitLocOpBuilder &b, Value cuSeqlens,
-                        Value tokens) {
+/// Returns how many rows of a batch row sequences own: all `all`, or of packed
+/// ones those of the tokens as far as the last bound, `perToken` each.
+static Value countOwned(ImplicitLocOpBuilder &b, Value cuSeqlens, Value all,
+                        int64_t perToken) {
   if (!cuSeqlens)
-    return tokens;
+    return all;
   Value entries = b.createOrFold<tensor::DimOp>(cuSeqlens, 0);
   Value packed = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, entries,
                                        createIndex(b, 0));
@@ -31,9 +31,9 @@ static Value countOwned(ImplicitLocOpBuilder &b, Value cuSeqlens,
         Value last = createSub(b, entries, createIndex(b, 1));
         Value end = arith::IndexCastOp::create(
             b, b.getIndexType(), createExtract(b, cuSeqlens, last));
-        scf::YieldOp::create(b, end);
+        scf::YieldOp::create(b, createMul(b, end, perToken));
       },
-      [&](OpBuilder &, Location) { scf::YieldOp::create(b, tokens); });
+      [&](OpBuilder &, Location) { scf::YieldOp::create(b, all); });
   return found.getResult(0);
 }
 
@@ -46,12 +46,12 @@ struct LowerSumTokens : OpRewritePattern<SumTokensOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     SmallVector<Value> sums;
     for (auto [tensor, sum] : llvm::zip_equal(op.getTensors(), op.getSums())) {
-      Value tokens = b.createOrFold<tensor::DimOp>(tensor, 1);
+      Value rows = b.createOrFold<tensor::DimOp>(tensor, 1);
       SmallVector<OpFoldResult> sizes =
           tensor::getMixedSizes(b, b.getLoc(), tensor);
       SmallVector<OpFoldResult> offsets(sizes.size(), b.getIndexAttr(0));
       SmallVector<OpFoldResult> strides(sizes.size(), b.getIndexAttr(1));
-      sizes[1] = countOwned(b, op.getCuSeqlens(), tokens);
+      sizes[1] = countOwned(b, op.getCuSeqlens(), rows, op.getRows());
       Value owned =
           tensor::ExtractSliceOp::create(b, tensor, offsets, sizes, strides);
       Value zero = createZeroTile(b, cast<RankedTensorType>(sum.getType()));

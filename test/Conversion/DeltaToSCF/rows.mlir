@@ -98,3 +98,16 @@ func.func @sum_tokens(%x: tensor<?x?x4xf32>, %cu: tensor<?xi32>) -> tensor<4xf32
   %y = delta.sum_tokens %x cu_seqlens(%cu : tensor<?xi32>) : tensor<?x?x4xf32> -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// Of three rows a token, three times as many.
+
+// CHECK-LABEL: func.func @sum_token_rows
+// CHECK: %[[END:[a-z0-9_]+]] = scf.if
+// CHECK:   %[[TOKENS:.*]] = arith.index_cast
+// CHECK:   %[[ROWS:.*]] = arith.muli %[[TOKENS]], %c3
+// CHECK:   scf.yield %[[ROWS]]
+// CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [%{{.*}}, %[[END]], 4] [1, 1, 1]
+func.func @sum_token_rows(%x: tensor<?x?x4xf32>, %cu: tensor<?xi32>) -> tensor<4xf32> {
+  %y = delta.sum_tokens %x rows 3 cu_seqlens(%cu : tensor<?xi32>) : tensor<?x?x4xf32> -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}

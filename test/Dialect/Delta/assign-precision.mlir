@@ -108,6 +108,26 @@ func.func @goes_on(%x: tensor<?x?x2x16xf32>) -> tensor<?x?x2x16xf32> {
   return %p : tensor<?x?x2x16xf32>
 }
 
+// What a scan makes is rounded, though the map that reads it adds to it.
+
+// CHECK-LABEL: func.func @of_scan
+// CHECK: delta.chunk_scan
+// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x2x16xbf16>)
+func.func @of_scan(%x: tensor<?x?x2x16xf32>, %s0: tensor<?x2x16x16xf32>) -> (tensor<?x?x2x16xf32>, tensor<?x2x16x16xf32>) {
+  %rows, %sT = delta.chunk_scan forward chunk = 16 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x2x16x16xf32>) outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %Y = arith.mulf %X, %S : tensor<16x16xf32>
+    delta.yield outs(%Y : tensor<16x16xf32>) carry(%S : tensor<16x16xf32>)
+  }
+  %p = delta.chunk_map chunk = 16 heads = 2 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x2x16xf32>, %R = %rows[seq, time, head, _] : tensor<?x?x2x16xf32>)
+      outs([seq, time, head, _] : tensor<?x?x2x16xf32>) valid(%n) {
+    %P = arith.addf %R, %X : tensor<16x16xf32>
+    delta.yield outs(%P : tensor<16x16xf32>)
+  }
+  return %p, %sT : tensor<?x?x2x16xf32>, tensor<?x2x16x16xf32>
+}
+
 // The adjoint of decay_dot is a matmul too; what already has 16 bits, and decays,
 // stay as they are.
 

@@ -222,6 +222,14 @@ func.func @sum_tokens_c3(%x: tensor<?x?x4xf32>) {
 
 // -----
 
+func.func @sum_tokens_c4(%x: tensor<?x?x4xf32>) {
+  // expected-error @+1 {{(C4) expected at least one row a token, found 0}}
+  %a = delta.sum_tokens %x rows 0 : tensor<?x?x4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @recurrence_c16(%q: tensor<1x?x1x4xf32>, %lam: tensor<1x?x1x3xf32>) {
   // expected-error @+1 {{(C16) expected level scales of shape [batch, time, 1 * levels] with the query's batch and time, found 'tensor<1x?x1x3xf32>'}}
   %o, %sT = delta.recurrence query(%q) step(write %q value %q) level_scales(%lam) scale 1.0

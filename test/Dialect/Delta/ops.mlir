@@ -32,8 +32,10 @@ func.func @recurrence_forms(%q: tensor<2x3x1x4xbf16>, %g: tensor<2x3x1x4xf32>, %
 func.func @sum_tokens(%x: tensor<?x?x4xf32>, %y: tensor<2x?x4x8xf64>, %cu: tensor<?xi32>) -> (tensor<4xf32>, tensor<4x8xf64>) {
   // CHECK: delta.sum_tokens %{{.*}}, %{{.*}} cu_seqlens(%{{.*}} : tensor<?xi32>) : tensor<?x?x4xf32>, tensor<2x?x4x8xf64> -> tensor<4xf32>, tensor<4x8xf64>
   %a, %b = delta.sum_tokens %x, %y cu_seqlens(%cu : tensor<?xi32>) : tensor<?x?x4xf32>, tensor<2x?x4x8xf64> -> tensor<4xf32>, tensor<4x8xf64>
+  // CHECK: delta.sum_tokens %{{[a-z0-9]+}} rows 2 cu_seqlens(%{{.*}} : tensor<?xi32>) : tensor<?x?x4xf32> -> tensor<4xf32>
+  %d = delta.sum_tokens %x rows 2 cu_seqlens(%cu : tensor<?xi32>) : tensor<?x?x4xf32> -> tensor<4xf32>
   // CHECK: delta.sum_tokens %{{[a-z0-9]+}} : tensor<?x?x4xf32> -> tensor<4xf32>
-  %c = delta.sum_tokens %x : tensor<?x?x4xf32> -> tensor<4xf32>
+  %c = delta.sum_tokens %x rows 1 : tensor<?x?x4xf32> -> tensor<4xf32>
   return %c, %b : tensor<4xf32>, tensor<4x8xf64>
 }
 

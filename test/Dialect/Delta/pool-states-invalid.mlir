@@ -30,6 +30,18 @@ func.func @levels(%x: tensor<?x?x2x4xf32>, %s0: tensor<?x2x4x4xf32>) -> (tensor<
 
 // -----
 
+// Angles that are summed up over tokens are not in the pool, so the layer has no states to pass.
+func.func @running_sum(%x: tensor<?x?x1x4xf32>, %theta: tensor<?x?x1x2xf32>, %s0: tensor<?x1x4x4xf32>) -> (tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>, tensor<?x1x4x4xf32>) {
+  // expected-error @+1 {{has angles to go on from, which no pool of states has; leave out --serving}}
+  %phi, %last = delta.running_sum %theta wrapped : tensor<?x?x1x2xf32> -> tensor<?x1x2xf32>
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return %phi, %sT, %s0 : tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>, tensor<?x1x4x4xf32>
+}
+
+// -----
+
 func.func @taken(%x: tensor<?x?x1x4xf32> {delta.name = "read_slots"}, %s0: tensor<?x1x4x4xf32>) -> (tensor<?x1x4x4xf32> {delta.name = "final_state"}) {
   // expected-error @+1 {{has an operand 'read_slots', which is what a prefill calls one of its own; use another name}}
   %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs() valid(%n) {

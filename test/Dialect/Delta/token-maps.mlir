@@ -47,3 +47,33 @@ func.func @fused(%k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>, %b: tensor
       -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>)
   return %o, %sT : tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>
 }
+
+// A chunk has 21 tokens where a step takes three rows of each. A map of rows of one a token
+// has chunks of three times as many, which fill a tile of 64 rows but for one.
+
+// CHECK-LABEL: func.func @few_tokens
+// CHECK: delta.chunk_map chunk = 63 heads = 1 compute = f32 ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time in 64, head, _] : tensor<?x?x1x16xbf16>
+// CHECK-SAME: outs([seq, time in 64, head, _] : tensor<?x?x1x16xbf16>)
+// CHECK: math.exp %{{.*}} : tensor<64x16xf32>
+// CHECK: delta.chunk_map chunk = 21 heads = 1 compute = f32 ins(%{{[^ ]*}} = %{{[^ ]*}}[seq, time * 3 in 64, head, _] : tensor<?x?x1x16xbf16>
+// CHECK: math.exp %{{.*}} : tensor<64x16xf32>
+// CHECK: delta.chunk_scan forward chunk = 21
+func.func @few_tokens(%q: tensor<?x?x1x16xbf16>, %k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>)
+    -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>) {
+  %q1 = delta.chunk_map chunk = 1 heads = 1 compute = f32
+      ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x16xbf16>)
+      outs([seq, time, head, _] : tensor<?x?x1x16xbf16>) valid(%n) {
+    %x = math.exp %Q : tensor<1x16xf32>
+    delta.yield outs(%x : tensor<1x16xf32>)
+  }
+  %k1 = delta.chunk_map chunk = 1 heads = 1 compute = f32
+      ins(%K = %k[seq, time * 3, head, _] : tensor<?x?x1x16xbf16>)
+      outs([seq, time * 3, head, _] : tensor<?x?x1x16xbf16>) valid(%n) {
+    %x = math.exp %K : tensor<3x16xf32>
+    delta.yield outs(%x : tensor<3x16xf32>)
+  }
+  %o, %sT = delta.recurrence query(%q1) step(write %k1 erase %k1 value %v repeat 3) scale 1.0
+      : tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x16xbf16>, tensor<?x?x1x8xbf16>
+      -> (tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>)
+  return %o, %sT : tensor<?x?x1x8xbf16>, tensor<?x1x16x8xf32>
+}

@@ -125,7 +125,12 @@ Value TokenSums::countRows() {
                                            launch.tokens, launch.sequences);
   Value before =
       arith::MulIOp::create(builder, loc, sequence.getBatch(), launch.tokens);
-  return arith::AddIOp::create(builder, loc, before, sequence.getEnd());
+  Value owned =
+      arith::AddIOp::create(builder, loc, before, sequence.getEnd());
+  int64_t perToken = op.getRows();
+  return perToken == 1
+             ? owned
+             : arith::MulIOp::create(builder, loc, owned, index(perToken));
 }
 
 void TokenSums::addSum(Value tensor, Value sum, Value block, Value rows) {
@@ -181,7 +186,8 @@ void wyvern::replaceByLaunch(delta::SumTokensOp op, StringRef name,
   };
   SmallVector<Attribute> ins, outs;
   for (auto [tensor, sum] : llvm::zip_equal(op.getTensors(), op.getSums())) {
-    ins.push_back(bind(tensor, {{DimKind::seq}, {DimKind::time}}));
+    BoundDim time = {DimKind::time, static_cast<int64_t>(op.getRows())};
+    ins.push_back(bind(tensor, {{DimKind::seq}, time}));
     outs.push_back(bind(sum, {}));
   }
   auto launch = tile::LaunchOp::create(

@@ -54,6 +54,13 @@ private:
     bool isOfTokens = false; ///< one a token, to be summed by sum_tokens
   };
 
+  /// Rows that sum up to a gradient, and how many of them each token has.
+  struct TokenRows {
+    Value tile; ///< null if there are none
+    int64_t perToken = 1;
+    explicit operator bool() const { return bool(tile); }
+  };
+
   BlockArgument addIn(Value tensor, BindingAttr binding, Type tile);
   BlockArgument addCarry(Type tile);
   Value getGiven(Value value);
@@ -66,12 +73,14 @@ private:
   void collectResults();
   Result describeResult(unsigned in, Value tile);
   std::optional<Result> describeRows(unsigned in, Value tile);
-  bool isMasked(Value tile);
-  Value findRows(Value sum);
-  Value makeRows(Value sum);
-  Value scaleRows(Value rows, Value factor);
-  Value addRows(Value a, Value b);
-  Value chooseRows(arith::SelectOp select);
+  bool isMasked(Value tile, int64_t perToken);
+  TokenRows findMasked(Value tile);
+  TokenRows findRows(Value sum);
+  TokenRows makeRows(Value sum);
+  TokenRows scaleRows(TokenRows rows, Value factor);
+  TokenRows addRows(TokenRows a, TokenRows b);
+  TokenRows addTerms(Value a, Value b);
+  TokenRows chooseRows(arith::SelectOp select);
   Value getGradientOrZero(Value value);
   Value getInitialGradient(unsigned carry);
   Value createZeros(RankedTensorType type);
@@ -81,7 +90,8 @@ private:
   Operation *createProgram();
   void addGradients(Operation *op);
   Value sumOverHeads(const Result &result, Value gradient);
-  void addSumsOverTokens(ArrayRef<Result> results, ValueRange rows);
+  void addSumsOverTokens(ArrayRef<Result> results, ValueRange rows,
+                         int64_t perToken);
   Value sumOverAll(const Result &result, Value gradient);
   Value convert(const Result &result, Value gradient);
   Value sumOverShared(const Result &result, Value gradient);
@@ -100,7 +110,7 @@ private:
   SmallVector<In> ins;
   SmallVector<Replayed> replayed;
   /// What findRows has found, once each: a parameter may be read many times.
-  llvm::DenseMap<Value, Value> rowsOf;
+  llvm::DenseMap<Value, TokenRows> rowsOf;
   SmallVector<Result> outs, sums; ///< sums: gradients of ins without time
 };
 

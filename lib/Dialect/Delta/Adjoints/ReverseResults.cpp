@@ -61,24 +61,27 @@ ReverseProgram::Result ReverseProgram::describeResult(unsigned in, Value tile) {
 // Sums over tokens
 //===----------------------------------------------------------------------===//
 
-/// True for a tile whose rows are a chunk's tokens, zero past its sequence's
-/// end: as ins are, masked rows, and what makes zeros of these.
-bool ReverseProgram::isMasked(Value tile) {
+/// True for a tile whose rows are those of a chunk's tokens, `perToken` each,
+/// zero past its sequence's end: as ins are, masked rows, and what makes zeros
+/// of these.
+bool ReverseProgram::isMasked(Value tile, int64_t perToken) {
   if (auto arg = dyn_cast<BlockArgument>(tile)) {
     unsigned number = arg.getArgNumber();
     return arg.getOwner() == block && number > 0 && number <= ins.size() &&
            ins[number - 1].binding.has(DimKind::time) &&
-           ins[number - 1].binding.getTimeMultiple() == 1;
+           ins[number - 1].binding.getTimeMultiple() == perToken;
   }
   Operation *def = tile.getDefiningOp();
   if (auto mask = dyn_cast<MaskRowsOp>(def))
-    return mask.getRows() == 1;
+    return static_cast<int64_t>(mask.getRows()) == perToken;
+  auto isMasked = [&](Value operand) {
+    return this->isMasked(operand, perToken);
+  };
   auto isMaskedOrZero = [&](Value operand) {
     return isZero(operand) || isMasked(operand);
   };
   if (isa<arith::MulFOp>(def))
-    return llvm::any_of(def->getOperands(),
-                        [&](Value operand) { return isMasked(operand); });
+    return llvm::any_of(def->getOperands(), isMasked);
   if (isa<arith::DivFOp>(def))
     return isMasked(def->getOperand(0));
   if (isa<arith::SelectOp>(def))
@@ -92,69 +95,92 @@ bool ReverseProgram::isMasked(Value tile) {
          llvm::all_of(def->getOperands(), isMaskedOrZero);
 }
 
-/// Returns `rows` times `factor`, which they have in common.
-Value ReverseProgram::scaleRows(Value rows, Value factor) {
-  TileBuilder tile(inside, compute);
-  return rows ? tile.mul(rows, tile.broadcast(factor, shapeOf(rows), {0}))
-              : Value();
+/// Returns `tile` as rows of tokens, zero past the sequence's end, if it is.
+ReverseProgram::TokenRows ReverseProgram::findMasked(Value tile) {
+  for (const In &in : ins)
+    if (in.binding.has(DimKind::time))
+      if (int64_t rows = in.binding.getTimeMultiple(); isMasked(tile, rows))
+        return {tile, rows};
+  return {};
 }
 
-/// The same of two terms of a sum, of which either may be zero.
-Value ReverseProgram::addRows(Value a, Value b) {
-  Value rows = isZero(a) ? Value() : findRows(a);
-  Value more = isZero(b) ? Value() : findRows(b);
-  if ((!rows && !isZero(a)) || (!more && !isZero(b)))
+/// Returns `rows` times `factor`, which they have in common.
+ReverseProgram::TokenRows ReverseProgram::scaleRows(TokenRows rows,
+                                                    Value factor) {
+  if (!rows)
     return {};
-  return rows && more ? TileBuilder(inside, compute).add(rows, more)
-                      : (rows ? rows : more);
+  TileBuilder tile(inside, compute);
+  Value spread = tile.broadcast(factor, shapeOf(rows.tile), {0});
+  return {tile.mul(rows.tile, spread), rows.perToken};
+}
+
+/// Returns the sum of `a` and `b`; none of rows that tokens have several
+/// numbers of.
+ReverseProgram::TokenRows ReverseProgram::addRows(TokenRows a, TokenRows b) {
+  if (a.perToken != b.perToken)
+    return {};
+  return {TileBuilder(inside, compute).add(a.tile, b.tile), a.perToken};
+}
+
+/// Returns the rows of two terms of a sum, of which either may be zero.
+ReverseProgram::TokenRows ReverseProgram::addTerms(Value a, Value b) {
+  if (isZero(a))
+    return isZero(b) ? TokenRows() : findRows(b);
+  TokenRows rows = findRows(a);
+  if (!rows || isZero(b))
+    return rows;
+  TokenRows more = findRows(b);
+  return more ? addRows(rows, more) : TokenRows();
 }
 
 /// Returns the rows of a choice: of each side, times a factor of 1 or 0.
-Value ReverseProgram::chooseRows(arith::SelectOp select) {
+ReverseProgram::TokenRows ReverseProgram::chooseRows(arith::SelectOp select) {
   TileBuilder tile(inside, compute);
   ArrayRef<int64_t> shape = shapeOf(select.getResult());
-  Value one = tile.splat(1.0, shape), zero = tile.splat(0.0, shape), sum;
+  Value one = tile.splat(1.0, shape), zero = tile.splat(0.0, shape);
+  TokenRows sum;
   for (bool side : {true, false}) {
     Value term = side ? select.getTrueValue() : select.getFalseValue();
     if (isZero(term))
       continue;
     Value factor = arith::SelectOp::create(
         inside, select.getCondition(), side ? one : zero, side ? zero : one);
-    Value rows = scaleRows(findRows(term), factor);
+    TokenRows rows = scaleRows(findRows(term), factor);
+    if (rows && sum)
+      rows = addRows(sum, rows);
     if (!rows)
       return {};
-    sum = sum ? tile.add(sum, rows) : rows;
+    sum = rows;
   }
   return sum;
 }
 
-/// Returns a tile of a row a token, zero past the sequence's end, whose rows
-/// sum up to `sum`; null if none is found. Factors that rows have in common go
-/// into each.
-Value ReverseProgram::findRows(Value sum) {
+/// Returns a tile of rows of tokens, zero past the sequence's end, that sum up
+/// to `sum`; none if none is found. Factors that rows have in common go into
+/// each.
+ReverseProgram::TokenRows ReverseProgram::findRows(Value sum) {
   auto [known, isNew] = rowsOf.try_emplace(sum);
   if (!isNew)
     return known->second;
-  Value rows = makeRows(sum);
+  TokenRows rows = makeRows(sum);
   rowsOf[sum] = rows;
   return rows;
 }
 
-Value ReverseProgram::makeRows(Value sum) {
+ReverseProgram::TokenRows ReverseProgram::makeRows(Value sum) {
   Operation *def = sum.getDefiningOp();
   if (auto reduce = dyn_cast_or_null<linalg::ReduceOp>(def)) {
-    Value rows = reduce.getInputs().front();
     bool isSum = reduce.getDimensions() == ArrayRef<int64_t>(0) &&
-                 isZero(reduce.getInits().front()) && isMasked(rows);
-    return isSum ? rows : Value();
+                 isZero(reduce.getInits().front());
+    return isSum ? findMasked(reduce.getInputs().front()) : TokenRows();
   }
   TileBuilder tile(inside, compute);
   if (isa_and_nonnull<arith::NegFOp>(def)) {
-    Value rows = findRows(def->getOperand(0));
-    return rows ? tile.neg(rows) : Value();
+    TokenRows rows = findRows(def->getOperand(0));
+    return rows ? TokenRows{tile.neg(rows.tile), rows.perToken} : rows;
   }
   if (isa_and_nonnull<arith::AddFOp>(def))
-    return addRows(def->getOperand(0), def->getOperand(1));
+    return addTerms(def->getOperand(0), def->getOperand(1));
   if (isa_and_nonnull<arith::DivFOp>(def)) {
     Value divisor = def->getOperand(1);
     Value one = tile.splat(1.0, shapeOf(divisor));
@@ -168,7 +194,7 @@ Value ReverseProgram::makeRows(Value sum) {
   for (auto [factor, other] :
        {std::pair(def->getOperand(0), def->getOperand(1)),
         std::pair(def->getOperand(1), def->getOperand(0))})
-    if (Value rows = scaleRows(findRows(factor), other))
+    if (TokenRows rows = scaleRows(findRows(factor), other))
       return rows;
   return {};
 }
@@ -184,16 +210,16 @@ std::optional<ReverseProgram::Result> ReverseProgram::describeRows(unsigned in,
   if (!result.addedSeq || result.addedHead || head != 0u ||
       primal.getDimSize(0) != program.getHeads())
     return std::nullopt;
-  Value rows = findRows(tile);
+  TokenRows rows = findRows(tile);
   if (!rows)
     return std::nullopt;
-  result.tile = rows;
+  result.tile = rows.tile;
   result.isOfTokens = true;
   SmallVector<BoundDim> dims(result.storage.binding.getDims());
   SmallVector<int64_t> shape(result.storage.type.getShape());
-  BoundDim time = {DimKind::time};
-  if (int64_t count = shapeOf(rows).front();
-      count != static_cast<int64_t>(program.getChunk()))
+  BoundDim time = {DimKind::time, rows.perToken};
+  if (int64_t count = shapeOf(rows.tile).front();
+      count != static_cast<int64_t>(program.getChunk()) * rows.perToken)
     time.rows = count;
   dims.insert(dims.begin() + 1, time);
   shape.insert(shape.begin() + 1, ShapedType::kDynamic);
@@ -202,9 +228,10 @@ std::optional<ReverseProgram::Result> ReverseProgram::describeRows(unsigned in,
   return result;
 }
 
-/// Adds the sums of `rows`, one tensor for each of `results`.
+/// Adds the sums of `rows`, one tensor for each of `results`, of `perToken`
+/// rows a token.
 void ReverseProgram::addSumsOverTokens(ArrayRef<Result> results,
-                                       ValueRange rows) {
+                                       ValueRange rows, int64_t perToken) {
   if (results.empty())
     return;
   auto types = llvm::map_to_vector(rows, [](Value tensor) -> Type {
@@ -212,7 +239,7 @@ void ReverseProgram::addSumsOverTokens(ArrayRef<Result> results,
     return RankedTensorType::get(type.getShape().drop_front(2),
                                  type.getElementType());
   });
-  auto sums = SumTokensOp::create(b, types, rows, getCuSeqlens());
+  auto sums = SumTokensOp::create(b, types, rows, getCuSeqlens(), perToken);
   for (auto [result, sum] : llvm::zip_equal(results, sums.getSums()))
     outer.addGradient(result.primal, convert(result, sum));
 }
@@ -327,18 +354,23 @@ Value ReverseProgram::sumOverShared(const Result &result, Value gradient) {
 void ReverseProgram::addGradients(Operation *op) {
   ResultRange results = op->getResults();
   unsigned numCarries = program.getInits().size();
-  SmallVector<Result> ofTokens;
-  SmallVector<Value> rows;
+  struct TokenSums {
+    SmallVector<Result> results;
+    SmallVector<Value> rows;
+  };
+  llvm::MapVector<int64_t, TokenSums> ofTokens; ///< by rows a token
   for (auto [result, gradient] :
        llvm::zip_equal(outs, results.take_front(outs.size()))) {
     if (!result.isOfTokens) {
       outer.addGradient(result.primal, sumOverShared(result, gradient));
       continue;
     }
-    ofTokens.push_back(result);
-    rows.push_back(gradient);
+    TokenSums &sums = ofTokens[result.storage.binding.getTimeMultiple()];
+    sums.results.push_back(result);
+    sums.rows.push_back(gradient);
   }
-  addSumsOverTokens(ofTokens, rows);
+  for (const auto &[perToken, sums] : ofTokens)
+    addSumsOverTokens(sums.results, sums.rows, perToken);
   results = results.drop_front(outs.size());
   for (auto [init, gradient] :
        llvm::zip_equal(program.getInits(), results.take_front(numCarries)))

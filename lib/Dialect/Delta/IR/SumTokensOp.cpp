@@ -15,6 +15,9 @@ LogicalResult SumTokensOp::verify() {
                             "tensors, found "
                          << getTensors().size() << " tensors and "
                          << getSums().size() << " results";
+  if (static_cast<int64_t>(getRows()) < 1)
+    return emitOpError() << "(C4) expected at least one row a token, found "
+                         << static_cast<int64_t>(getRows());
   for (auto [tensor, sum] : llvm::zip_equal(getTensors(), getSums())) {
     auto type = cast<RankedTensorType>(tensor.getType());
     if (type.getRank() < 3)

@@ -31,12 +31,14 @@ static bool isReadRounded(BlockArgument tile, FloatType type) {
   });
 }
 
-/// True for a sum of matrices that goes on in the one program that reads it
-/// (delta-cut-maps, delta-split-maps): a cut does not round.
+/// True for a sum of matrices of one map that goes on in the one program that
+/// reads it (delta-cut-maps, delta-split-maps): a cut does not round. What a
+/// scan stores is rounded: a gradient of the state's times keys, which rates
+/// have a part of.
 static bool isSumThatGoesOn(OpOperand &use) {
   BlockArgument tile = getTileOf(use);
-  bool hasOneReader = llvm::all_equal(use.get().getUsers());
-  return hasOneReader && !tile.use_empty() &&
+  return use.get().getDefiningOp<ChunkMapOp>() &&
+         llvm::all_equal(use.get().getUsers()) && !tile.use_empty() &&
          llvm::all_of(tile.getUsers(),
                       llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
 }

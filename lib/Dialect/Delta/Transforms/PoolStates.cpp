@@ -37,16 +37,20 @@ static LogicalResult checkState(func::FuncOp func, ChunkScanOp scan) {
            arg.hasOneUse() && final.hasOneUse() &&
            isa<func::ReturnOp>(*final.user_begin());
   };
-  if (!isOwnState())
-    return scan.emitOpError()
-           << "expected one carried state, an argument of the function that "
-              "nothing else reads, which is returned once and read by nothing "
-              "else: a pool of states takes its place";
   if (!scan.getBlock().getOps<LevelRowsOp>().empty())
     return scan.emitOpError()
            << "has states a level, which depend on a token's position, and a "
               "pool has one state a head; leave out --serving";
-  return success();
+  if (isOwnState())
+    return success();
+  if (auto sums = func.getOps<RunningSumOp>(); !sums.empty())
+    return (*sums.begin()).emitOpError()
+           << "has angles to go on from, which no pool of states has; leave "
+              "out --serving";
+  return scan.emitOpError()
+         << "expected one carried state, an argument of the function that "
+            "nothing else reads, which is returned once and read by nothing "
+            "else: a pool of states takes its place";
 }
 
 namespace {

@@ -173,32 +173,6 @@ LogicalResult MapWidener::widen() {
   return success();
 }
 
-/// Adds the maps of one token that make `value`, itself or as a factor of it.
-static void collectTokenMaps(Value value, llvm::SetVector<ChunkMapOp> &maps) {
-  Operation *def = value ? value.getDefiningOp() : nullptr;
-  if (auto map = dyn_cast_or_null<ChunkMapOp>(def); map && map.getChunk() == 1)
-    maps.insert(map);
-  if (isa_and_nonnull<arith::MulFOp>(def))
-    for (Value operand : def->getOperands())
-      collectTokenMaps(operand, maps);
-}
-
-LogicalResult
-delta::widenTokenMaps(RecurrenceOp op, int64_t chunk,
-                      function_ref<int64_t(int64_t)> getTileRows) {
-  llvm::SetVector<ChunkMapOp> maps;
-  for (Value operand : op->getOperands())
-    collectTokenMaps(operand, maps);
-  for (ChunkMapOp map : maps)
-    if (failed(MapWidener(map, chunk, getTileRows).widen()))
-      return failure();
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Into the program that reads them
-//===----------------------------------------------------------------------===//
-
 /// True for a matrix that costs little to make again wherever it is read, and
 /// is zero where rows are. `seen` holds what was looked at on the way: a layer
 /// may read a name many times, of which one answer is enough, since a matrix
@@ -228,6 +202,77 @@ static bool isCheapMatrix(Value tile, llvm::SmallDenseSet<Value> &seen) {
                        }) &&
          llvm::all_of(def->getOperands(), isCheap);
 }
+
+/// Adds the maps of one token that make `value`, itself or as a factor of it.
+static void collectTokenMaps(Value value, llvm::SetVector<ChunkMapOp> &maps) {
+  Operation *def = value ? value.getDefiningOp() : nullptr;
+  if (auto map = dyn_cast_or_null<ChunkMapOp>(def); map && map.getChunk() == 1)
+    maps.insert(map);
+  if (isa_and_nonnull<arith::MulFOp>(def))
+    for (Value operand : def->getOperands())
+      collectTokenMaps(operand, maps);
+}
+
+/// True if a chunk program that reads `tile`, which a map makes, computes it
+/// itself where its chunks are as long.
+static bool isFusable(Value tile) {
+  llvm::SmallDenseSet<Value> seen;
+  return getTileRank(tile) < 2 || isCheapMatrix(tile, seen);
+}
+
+/// Returns how many rows a token the tensors of `map` have that have a time
+/// dimension; nothing if these are several numbers.
+static std::optional<int64_t> getRowsPerToken(ChunkMapOp map) {
+  std::optional<int64_t> rows;
+  for (ArrayAttr bindings : {map.getInBindings(), map.getOutBindings()})
+    for (auto binding : bindings.getAsRange<BindingAttr>()) {
+      if (!binding.has(DimKind::time))
+        continue;
+      if (rows && *rows != binding.getTimeMultiple())
+        return std::nullopt;
+      rows = binding.getTimeMultiple();
+    }
+  return rows;
+}
+
+/// Returns how many of the recurrence's chunks of `chunk` tokens one of `map`
+/// is, to fill a tile of `tileRows` rows. A chunk of few tokens, whose steps
+/// have several rows each, leaves what has one a token short of the rows of an
+/// accumulator. One, if the recurrence's program computes a part of the map.
+static int64_t countChunks(ChunkMapOp map, int64_t chunk, int64_t tileRows) {
+  std::optional<int64_t> rows = getRowsPerToken(map);
+  if (!rows || llvm::any_of(map.getYield().getOuts(), isFusable))
+    return 1;
+  return std::max<int64_t>(tileRows / *rows / chunk, 1);
+}
+
+LogicalResult
+delta::widenTokenMaps(RecurrenceOp op, int64_t chunk,
+                      function_ref<int64_t(int64_t)> getTileRows) {
+  llvm::SetVector<ChunkMapOp> maps;
+  for (Value operand : op->getOperands())
+    collectTokenMaps(operand, maps);
+  int64_t repeat = 1;
+  for (const RecurrenceOp::Step &step : op.getStepList())
+    repeat = std::max(repeat, step.repeat);
+  int64_t padded = getTileRows(repeat);
+  int64_t tileRows = padded ? padded : chunk * repeat;
+  for (ChunkMapOp map : maps) {
+    int64_t chunks = countChunks(map, chunk, tileRows);
+    auto getOwnRows = [&](int64_t rows) {
+      return chunks * chunk * rows < tileRows ? tileRows : 0;
+    };
+    if (failed(chunks > 1
+                   ? MapWidener(map, chunks * chunk, getOwnRows).widen()
+                   : MapWidener(map, chunk, getTileRows).widen()))
+      return failure();
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Into the program that reads them
+//===----------------------------------------------------------------------===//
 
 /// Returns what sums the products along rows that `reduce` does, as roles on
 /// the CUDA cores have sums; null if it sums something else.
@@ -291,9 +336,8 @@ delta::fuseTokenMaps(OpBuilder &builder, ChunkProgramOpInterface program,
     unsigned number = cast<OpResult>(in).getResultNumber();
     Value tile = map.getYield().getOuts()[number];
     bool isStep = program.getChunk() == 1;
-    llvm::SmallDenseSet<Value> seen;
     if (map.getOutBinding(number) != program.getInBinding(i) ||
-        (getTileRank(tile) == 2 && !isStep && !isCheapMatrix(tile, seen)))
+        (!isStep && !isFusable(tile)))
       continue;
     Value made = cloneTile(rewriter, program, map, tile, mappings[map]);
     if (in == masked && !isStep)

@@ -143,8 +143,9 @@ def Delta_SumTokensOp
     y_h = sum of x_bth over all b and t that sequences own
     ```
 
-    With a `cu_seqlens` that is not empty those are b = 0 and t < cu_seqlens[N]. The order
-    of the sum is fixed by the shapes alone, so that every run gives the same bits.
+    With a `cu_seqlens` that is not empty those are b = 0 and t < cu_seqlens[N]; with
+    `rows` n of each token's rows t < n cu_seqlens[N]. The order of the sum is fixed by the
+    shapes alone, so that every run gives the same bits.
 
     Example:
 
@@ -154,10 +155,12 @@ def Delta_SumTokensOp
     ```
   }];
   let arguments = (ins Variadic<Delta_FloatTensor>:$tensors,
-                       Optional<Delta_CuSeqlens>:$cu_seqlens);
+                       Optional<Delta_CuSeqlens>:$cu_seqlens,
+                       DefaultValuedAttr<I64Attr, "1">:$rows);
   let results = (outs Variadic<Delta_FloatTensor>:$sums);
   let assemblyFormat = [{
-    $tensors (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)? attr-dict
+    $tensors (`rows` $rows^)?
+    (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)? attr-dict
     `:` type($tensors) `->` type($sums)
   }];
   let hasVerifier = 1;

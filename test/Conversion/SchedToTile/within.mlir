@@ -141,3 +141,63 @@ func.func @late_put(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?
   }
   return %r#0 : tensor<?x?x2x64xbf16>
 }
+
+// Early puts: what the role gets next comes while it computes with what it takes now. What it has done with is handed back before, so
+// that products which read it are complete, and all its warps meet: the third tile may lie where the first one did.
+
+// CHECK-LABEL: tile.kernel @rounds
+// CHECK: %[[FIRST:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK: %[[SECOND:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK: %[[THIRD:.*]] = tile.alloc_ring producers 1 consumers 4
+// CHECK: tile.acquire %[[FIRST]]
+// CHECK: tile.acquire %[[SECOND]]
+// CHECK-NOT: tile.acquire
+// CHECK: tile.wait %[[FIRST]]
+// CHECK: tile.reduce
+// CHECK-NOT: tile.wait
+// CHECK: tile.release fenced %[[FIRST]]
+// CHECK-NEXT: tile.barrier proxy id 1
+// CHECK: tile.acquire %[[THIRD]]
+// CHECK: tile.wait %[[SECOND]]
+// CHECK: tile.reduce
+// CHECK: tile.wait %[[THIRD]]
+// CHECK: tile.store_rows
+// CHECK: tile.release {{.*}}%[[SECOND]]
+// CHECK-NOT: tile.release {{.*}}%[[FIRST]]
+func.func @early_puts(%x: tensor<?x?x2x64xbf16> {delta.name = "x"}) -> (tensor<?x?x2x64xbf16> {delta.name = "o"}) {
+  %r:1 = sched.kernel "rounds" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %zero = arith.constant dense<0.0> : tensor<64xf32>
+    %empty = arith.constant dense<0.0> : tensor<64x64xf32>
+    %c = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    %d = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    %e = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "sum" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %s = linalg.reduce { arith.addf } ins(%X : tensor<64x64xf32>) outs(%zero : tensor<64xf32>) dimensions = [1]
+        %Y = sched.get %d : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %t = linalg.reduce { arith.addf } ins(%Y : tensor<64x64xf32>) outs(%zero : tensor<64xf32>) dimensions = [1]
+        %st = arith.addf %s, %t : tensor<64xf32>
+        %Z = sched.get %e : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %b = linalg.broadcast ins(%st : tensor<64xf32>) outs(%empty : tensor<64x64xf32>) dimensions = [1]
+        %o = arith.mulf %Z, %b : tensor<64x64xf32>
+        sched.store %o to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 within "sum" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        %Y = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %Y to %d late early : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        %Z = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.put %Z to %e late early : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %r#0 : tensor<?x?x2x64xbf16>
+}

@@ -2,6 +2,8 @@
 // RUN: wyvern-opt %s -delta-cut-maps -split-input-file --remarks-filter=delta-cut-maps -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: wyvern-opt %s -delta-cut-maps=shared-bytes=8192 -split-input-file --remarks-filter=delta-cut-maps -o /dev/null 2>&1 | FileCheck %s --check-prefix=LARGE
 // RUN: wyvern-opt %s -delta-cut-maps=shared-bytes=131072 -split-input-file | FileCheck %s --check-prefix=NARROW
+// RUN: wyvern-opt %s -delta-cut-maps=register-bytes=32768 -split-input-file | FileCheck %s --check-prefix=PARTS
+// RUN: wyvern-opt %s -delta-cut-maps=register-bytes=32768 -split-input-file --remarks-filter=delta-cut-maps -o /dev/null 2>&1 | FileCheck %s --check-prefix=PARTS-REMARK
 
 #mn = affine_map<(m, n, k) -> (m, n)>
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -86,29 +88,43 @@ func.func @plain(%x: tensor<?x?x1x64xbf16>, %g: tensor<?x?x1xf32>) -> tensor<?x?
 
 // -----
 
-// A product that no block has room for alone is one of parts of what it sums over, and each map
-// makes one of them: it loads the sum so far, and nothing else of the others. What has the
-// dimension is written once for each part.
+// A product that no block has room for alone is one of parts of what it sums over, 64 columns each. What has the dimension is written once
+// for each part, and each product starts from the sum so far, which stays in the registers of one block.
 
 // CHECK-LABEL: func.func @wide
-// CHECK: %[[FIRST:.*]] = delta.chunk_map
-// CHECK-SAME: ins(%[[X0:.*]] = %{{.*}}[seq, time, head, _ from 384 to 512] : tensor<?x?x1x512xbf16>, %[[S0:.*]] = %{{.*}}[chunk, head, _, _ from 384 to 512] : tensor<?x1x256x512xbf16>, %[[C0:.*]] = %{{.*}}[seq, time, head] : tensor<?x?x1xf32>)
-// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x256xf32>)
-// CHECK: %[[B:.*]] = linalg.broadcast ins(%[[C0]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x128xf32>)
-// CHECK: %[[CX:.*]] = arith.mulf %[[B]], %[[X0]] : tensor<64x128xf32>
-// CHECK: linalg.contract {{.*}} ins(%[[CX]], %[[S0]] : tensor<64x128xf32>, tensor<256x128xf32>)
-// CHECK: %[[NEXT:.*]] = delta.chunk_map
-// CHECK-SAME: _ from 0 to 192] : tensor<?x?x1x512xbf16>
-// CHECK-SAME: %[[SUM:[a-z0-9]+]] = %[[FIRST]][
-// CHECK: %[[P:.*]] = linalg.contract
-// CHECK: arith.addf %[[SUM]], %[[P]]
 // CHECK: delta.chunk_map
-// CHECK-SAME: _ from 192 to 384] : tensor<?x?x1x512xbf16>
-// CHECK-SAME: = %[[NEXT]][
-// CHECK-SAME: outs([seq, time, head, _] : tensor<?x?x1x256xbf16>)
-// CHECK: linalg.contract {{.*}} ins(%{{.*}}, %{{.*}} : tensor<64x192xf32>, tensor<256x192xf32>)
+// CHECK-SAME: %[[X0:.*]] = %{{.*}}[seq, time, head, _ from 0 to 64] : tensor<?x?x1x512xbf16>
+// CHECK-SAME: _ from 448 to 512] : tensor<?x?x1x512xbf16>
+// CHECK-SAME: %[[S0:.*]] = %{{.*}}[chunk, head, _, _ from 0 to 64] : tensor<?x1x256x512xbf16>
+// CHECK: %[[CX:.*]] = arith.mulf %{{.*}}, %[[X0]] : tensor<64x64xf32>
+// CHECK: %[[P0:.*]] = linalg.contract {{.*}} ins(%[[CX]], %[[S0]] : tensor<64x64xf32>, tensor<256x64xf32>)
+// CHECK: %[[P1:.*]] = linalg.contract {{.*}} outs(%[[P0]] : tensor<64x256xf32>)
+// CHECK: linalg.contract {{.*}} outs(%[[P1]] : tensor<64x256xf32>)
+// CHECK: arith.subf
 // CHECK-NOT: delta.chunk_map
-// REMARK: remark: [Passed] Cut | Category:delta-cut-maps{{.*}}Crossing=2, Maps=3
+// REMARK: remark: [Passed] Rounds | Category:delta-cut-maps{{.*}}Columns=64
+
+// Where registers have no room for its sum beside others, each map makes one part: it loads the sum so far, and nothing else of the others.
+
+// PARTS-LABEL: func.func @wide
+// PARTS: %[[FIRST:.*]] = delta.chunk_map
+// PARTS-SAME: ins(%[[X0:.*]] = %{{.*}}[seq, time, head, _ from 384 to 512] : tensor<?x?x1x512xbf16>, %[[S0:.*]] = %{{.*}}[chunk, head, _, _ from 384 to 512] : tensor<?x1x256x512xbf16>, %[[C0:.*]] = %{{.*}}[seq, time, head] : tensor<?x?x1xf32>)
+// PARTS-SAME: outs([seq, time, head, _] : tensor<?x?x1x256xf32>)
+// PARTS: %[[B:.*]] = linalg.broadcast ins(%[[C0]] : tensor<64xf32>) outs(%{{.*}} : tensor<64x128xf32>)
+// PARTS: %[[CX:.*]] = arith.mulf %[[B]], %[[X0]] : tensor<64x128xf32>
+// PARTS: linalg.contract {{.*}} ins(%[[CX]], %[[S0]] : tensor<64x128xf32>, tensor<256x128xf32>)
+// PARTS: %[[NEXT:.*]] = delta.chunk_map
+// PARTS-SAME: _ from 0 to 192] : tensor<?x?x1x512xbf16>
+// PARTS-SAME: %[[SUM:[a-z0-9]+]] = %[[FIRST]][
+// PARTS: %[[P:.*]] = linalg.contract
+// PARTS: arith.addf %[[SUM]], %[[P]]
+// PARTS: delta.chunk_map
+// PARTS-SAME: _ from 192 to 384] : tensor<?x?x1x512xbf16>
+// PARTS-SAME: = %[[NEXT]][
+// PARTS-SAME: outs([seq, time, head, _] : tensor<?x?x1x256xbf16>)
+// PARTS: linalg.contract {{.*}} ins(%{{.*}}, %{{.*}} : tensor<64x192xf32>, tensor<256x192xf32>)
+// PARTS: return
+// PARTS-REMARK: remark: [Passed] Cut | Category:delta-cut-maps{{.*}}Crossing=2, Maps=3
 #mn = affine_map<(m, n, k) -> (m, n)>
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>

@@ -1042,3 +1042,29 @@ func.func @put_k55(%x: tensor<?x?x2x64xbf16>) {
   }
   return
 }
+
+// -----
+
+func.func @put_k56(%x: tensor<?x?x2x64xbf16>) {
+  %r:1 = sched.kernel "k" grid(heads = 2, split = 1, over = slots of 1) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 1 fill tma : !sched.channel<tensor<64x64xbf16>>
+    sched.role "copy" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 within "copy" {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        // expected-error @+1 {{(K56) is early: expected it to be late, and its reader to get other tiles before; it is put where those are taken}}
+        sched.put %X to %c late early : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}

@@ -121,8 +121,10 @@ SmallVector<Value> RoleLowering::waitForTiles(sched::GetOp get,
 
 void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
                             const Visit &visit) {
-  if (sched::PutOp put = findLatePut(get))
+  if (sched::PutOp put = findLatePut(get); put && !put.getEarly())
     lowerLatePut(get, put, lowering);
+  if (sched::PutOp next = findEarlyPut(get))
+    lowerEarlyPut(get, next, lowering, visit);
   SmallVector<Value> tiles = waitForTiles(get, visit);
   if (!zeroesAtOnce())
     zeroTails(visit, {{get, tiles}});

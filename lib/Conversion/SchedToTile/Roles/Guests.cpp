@@ -112,6 +112,48 @@ void RoleLowering::lowerLatePut(sched::GetOp get, sched::PutOp put,
   }
 }
 
+sched::PutOp RoleLowering::findEarlyPut(sched::GetOp get) {
+  for (Operation *op = get->getNextNode(); op; op = op->getNextNode())
+    if (auto next = dyn_cast<sched::GetOp>(op)) {
+      sched::PutOp put = findLatePut(next);
+      return put && put.getEarly() ? put : sched::PutOp();
+    }
+  return {};
+}
+
+/// True if a tile out of `get`, as it is or rounded, is read behind `op`.
+static bool isReadBehind(sched::GetOp get, Operation *op) {
+  SmallVector<Operation *> users(get->getUsers());
+  while (!users.empty()) {
+    Operation *user = users.pop_back_val();
+    if (op->isBeforeInBlock(user))
+      return true;
+    if (isa<arith::TruncFOp>(user))
+      llvm::append_range(users, user->getUsers());
+  }
+  return false;
+}
+
+/// The tiles come while the role computes with those of `get`, where others
+/// lay that it has done with: products that read these are complete, and all
+/// its warps have got so far.
+void RoleLowering::lowerEarlyPut(sched::GetOp get, sched::PutOp put,
+                                 RegionLowering &lowering, const Visit &visit) {
+  bool isFirst = true;
+  for (auto other : get->getBlock()->getOps<sched::GetOp>()) {
+    if (other == get)
+      break;
+    isFirst = false;
+    if (!isReadBehind(other, get) && released.insert(other).second)
+      lowerRelease(other, lowering, visit);
+  }
+  if (!isFirst)
+    tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
+  for (const GuestPut &guest : guests)
+    if (guest.put == put)
+      lowerGuestPut(guest, role.getEachChunk());
+}
+
 bool RoleLowering::goesBehindRelease(sched::PutOp put) {
   sched::ChannelOp channel = getChannel(put);
   if (channel.getReaders() == ArrayRef<Operation *>(role))

@@ -360,7 +360,8 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
   }
   keepCarries(loop, next, visit);
   for (sched::GetOp get : gets) {
-    lowerRelease(get, lowering, visit);
+    if (!released.contains(get))
+      lowerRelease(get, lowering, visit);
     lowerGuestsBehind(get, loop);
   }
   endGuests(loop);

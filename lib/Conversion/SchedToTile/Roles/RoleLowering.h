@@ -106,6 +106,14 @@ private:
   /// Puts what the role is about to get.
   void lowerLatePut(sched::GetOp get, sched::PutOp put,
                     RegionLowering &lowering);
+  /// Returns the put of what the role gets next behind `get`, if that is early;
+  /// null otherwise.
+  static sched::PutOp findEarlyPut(sched::GetOp get);
+  /// Puts what the role gets behind what it is about to get.
+  void lowerEarlyPut(sched::GetOp get, sched::PutOp put,
+                     RegionLowering &lowering, const Visit &visit);
+  /// What has been handed back before the chunk's end.
+  llvm::SmallPtrSet<Operation *, 8> released;
   /// Puts into the place of what `get` took, which has been handed back.
   void lowerGuestsBehind(sched::GetOp get, sched::EachChunkOp loop);
   /// True if a put goes behind what the role does last with the tiles that it

@@ -13,7 +13,9 @@
 #include "DecayedTerms.h"
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
+#include "RoundSums.h"
 
+#include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -218,6 +220,29 @@ static void repeatWideProducts(RewriterBase &rewriter, ChunkMapOp map,
 /// Columns that a part of a sum has a multiple of: what delta-pad-dims pads to.
 static constexpr int64_t kLeastColumns = 64;
 
+/// Bytes that a block which adds in rounds has for what it computes and stores,
+/// beside what it loads.
+static constexpr int64_t kRoundBytes = 24 * 1024;
+
+/// True if a block has room for what `map` adds in rounds.
+static bool fitsInRounds(ChunkMapOp map, int64_t sharedBytes,
+                         int64_t registerBytes) {
+  constexpr int64_t kHeldBytes = 4;
+  std::optional<MapRounds> rounds = findRounds(map);
+  if (!rounds || kHeldBytes * rounds->heldElements > registerBytes)
+    return false;
+  int64_t bytes =
+      rounds->countBytes([&](unsigned in) { return countInBytes(map, in); });
+  return bytes + kRoundBytes <= sharedBytes;
+}
+
+static bool hasChannelDecay(ChunkMapOp map) {
+  return llvm::any_of(map.getBlock().getOps<DecayApplyOp>(),
+                      [](DecayApplyOp apply) {
+                        return apply.getG() && getTileRank(apply.getG()) == 2;
+                      });
+}
+
 namespace {
 struct CutMapsPass : wyvern::delta::impl::CutMapsPassBase<CutMapsPass> {
   using Base::Base;
@@ -252,8 +277,34 @@ private:
     return map;
   }
 
+  /// Replaces `map`, which a block has no room for, by one that adds its sums
+  /// in rounds, if there is room for that. Returns false if there is none.
+  bool cutInRounds(RewriterBase &rewriter, ChunkMapOp map) {
+    MapPlan plan(map, {sharedBytes, registerBytes});
+    bool hasRoom = plan.isWhole() && !plan.exceedsShared();
+    if (hasRoom || hasChannelDecay(map) ||
+        findCuttableSum(map) <= kLeastColumns)
+      return false;
+    ChunkMapOp cut = cutSums(rewriter, map, kLeastColumns);
+    addInRounds(rewriter, cut);
+    if (!fitsInRounds(cut, sharedBytes, registerBytes)) {
+      rewriter.eraseOp(cut);
+      return false;
+    }
+    remark::passed(map.getLoc(),
+                   remark::RemarkOpts::name("Rounds").category(DEBUG_TYPE))
+        << remark::add("a map whose blocks add some columns at a time, since "
+                       "they have no room for all")
+        << remark::metric("Columns", kLeastColumns);
+    rewriter.replaceOp(map, cut.getOuts());
+    ++numInRounds;
+    return true;
+  }
+
   void cut(RewriterBase &rewriter, ChunkMapOp map) {
     numReused += reuseDecayedTerms(rewriter, map);
+    if (cutInRounds(rewriter, map))
+      return;
     repeatWideProducts(rewriter, map, registerBytes);
     map = cutSumsToFit(rewriter, map);
     MapPlan plan(map, {sharedBytes, registerBytes});

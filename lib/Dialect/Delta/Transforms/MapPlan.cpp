@@ -80,6 +80,36 @@ static bool isSaved(Value tensor) {
   return func && func.getArgAttr(argument.getArgNumber(), kResidualAttr);
 }
 
+/// Returns the bytes of an element of what is loaded, as delta-assign-precision
+/// stores it: rows that are not only multiplied may have a second part.
+static int64_t getElementBytes(ChunkMapOp map, Value tile, bool isRounded,
+                               bool knowsSaved) {
+  Value in = ChunkProgramOpInterface::getInOfTile(tile);
+  int64_t bytes =
+      getElementTypeOrSelf(in ? in : tile).getIntOrFloatBitWidth() / 8;
+  bool isState = false;
+  if (in) {
+    unsigned number = cast<BlockArgument>(tile).getArgNumber() - 1;
+    isState = !cast<ChunkProgramOpInterface>(map.getOperation())
+                   .getInBinding(number)
+                   .has(DimKind::time);
+  }
+  bool isBetween = !in || in.getDefiningOp<ChunkProgramOpInterface>() ||
+                   (knowsSaved && isSaved(in));
+  return isBetween && getTileRank(tile) == 2 && (isRounded || isState)
+             ? std::min(bytes, kOperandBytes)
+             : bytes;
+}
+
+int64_t mlir::wyvern::delta::countInBytes(ChunkMapOp map, unsigned in) {
+  BlockArgument tile = map.getInArg(in);
+  bool isRounded = llvm::all_of(tile.getUsers(), [&](Operation *user) {
+    return readsRounded(user, tile);
+  });
+  return kGap + countElements(tile) * getElementBytes(map, tile, isRounded,
+                                                      /*knowsSaved=*/true);
+}
+
 bool MapPlan::isSpread(Value value) {
   Operation *def = value.getDefiningOp();
   return def && (isa<linalg::BroadcastOp>(def) || getTileRank(value) == 0);
@@ -117,15 +147,6 @@ public:
     if (!plan.isHalvedMap)
       addStored();
     return needs;
-  }
-
-  /// Returns the bytes of an in's tile, as its readers have it.
-  int64_t countInBytes(Value tile) const {
-    bool isRounded = llvm::all_of(tile.getUsers(), [&](Operation *user) {
-      return readsRounded(user, tile);
-    });
-    return kGap + countElements(tile) *
-                      getElementBytes(tile, isRounded, /*knowsSaved=*/true);
   }
 
 private:
@@ -293,26 +314,9 @@ private:
     needs.scanned = std::max(needs.scanned, kHeldBytes * countElements(tile));
   }
 
-  /// Bytes of an element of what is loaded, as delta-assign-precision stores
-  /// it: rows that are not only multiplied may have a second part.
-  int64_t getElementBytes(Value tile, bool isRounded,
-                          bool knowsSaved = false) const {
-    Value in = ChunkProgramOpInterface::getInOfTile(tile);
-    int64_t bytes =
-        getElementTypeOrSelf(in ? in : tile).getIntOrFloatBitWidth() / 8;
-    bool isState = false;
-    if (in) {
-      unsigned number = cast<BlockArgument>(tile).getArgNumber() - 1;
-      ChunkMapOp map = plan.map;
-      isState = !cast<ChunkProgramOpInterface>(map.getOperation())
-                     .getInBinding(number)
-                     .has(DimKind::time);
-    }
-    bool isBetween = !in || in.getDefiningOp<ChunkProgramOpInterface>() ||
-                     ((knowsSaved || !plan.isHalvedMap) && isSaved(in));
-    return isBetween && getTileRank(tile) == 2 && (isRounded || isState)
-               ? std::min(bytes, kOperandBytes)
-               : bytes;
+  int64_t getElementBytes(Value tile, bool isRounded) const {
+    return ::getElementBytes(plan.map, tile, isRounded,
+                             /*knowsSaved=*/!plan.isHalvedMap);
   }
 
   const MapPlan &plan;
@@ -419,12 +423,10 @@ bool MapPlan::fitsInPhases() {
   std::optional<std::pair<size_t, size_t>> numSums = countPhaseSums();
   if (!numSums || numSums->first > kMostPhaseSums)
     return false;
-  Counter counter(*this, 0);
-  auto program = cast<ChunkProgramOpInterface>(map.getOperation());
   auto countIns = [&](ArrayRef<unsigned> ins) {
     int64_t bytes = 0;
     for (unsigned in : ins)
-      bytes += counter.countInBytes(program.getInArg(in));
+      bytes += countInBytes(map, in);
     return bytes;
   };
   int64_t elements = 0; // of a sum

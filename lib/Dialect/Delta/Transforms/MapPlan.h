@@ -19,6 +19,10 @@ struct MapRoom {
   int64_t shared, registers;
 };
 
+/// Returns the bytes of the tile of in `in` of `map` in shared memory, as its
+/// readers have it.
+int64_t countInBytes(ChunkMapOp map, unsigned in);
+
 /// Which of several maps makes what one map does. Work is assigned by its
 /// products and reductions: everything else is made where all that it reads is
 /// there, and again wherever it is read if it needs none of them.

@@ -331,6 +331,17 @@ static LogicalResult verifyAhead(PutOp put) {
          << ", found " << ahead;
 }
 
+/// True if a role that reads the channel of `put` gets other tiles before
+/// these.
+static bool hasGetBefore(PutOp put) {
+  return llvm::any_of(put.getChannel().getUsers(), [](Operation *user) {
+    return isa<GetOp>(user) &&
+           llvm::any_of(user->getBlock()->getOps<GetOp>(), [&](GetOp other) {
+             return other->isBeforeInBlock(user);
+           });
+  });
+}
+
 /// Checks that a late put is done by the one role that gets the tiles, for the
 /// one chunk that a block has.
 static LogicalResult verifyLate(PutOp put) {
@@ -354,5 +365,9 @@ LogicalResult PutOp::verify() {
     return failure();
   if (getLate() && failed(verifyLate(*this)))
     return failure();
+  if (getEarly() && !(getLate() && hasGetBefore(*this)))
+    return emitOpError() << "(K56) is early: expected it to be late, and its "
+                            "reader to get other tiles before; it is put where "
+                            "those are taken";
   return verifyAhead(*this);
 }

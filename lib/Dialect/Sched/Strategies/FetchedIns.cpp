@@ -165,6 +165,23 @@ sched::findGainfulPhases(delta::ChunkMapOp map) {
   return isTooLarge && fits ? phases : std::nullopt;
 }
 
+std::optional<delta::MapRounds>
+sched::findGainfulRounds(delta::ChunkMapOp map) {
+  int64_t bytes = 0;
+  for (unsigned i = 0; i < map.getIns().size(); ++i)
+    if (!map.getInArg(i).use_empty())
+      bytes += countInBytes(map, i);
+  int64_t room = tile::getTarget(map).sharedBytes - kGaps;
+  std::optional<delta::MapRounds> rounds = delta::findRounds(map);
+  if (bytes <= room || !rounds)
+    return std::nullopt;
+  bytes =
+      rounds->countBytes([&](unsigned in) { return countInBytes(map, in); });
+  int64_t held = rounds->heldElements / tile::kWarpgroupThreads;
+  bool fits = bytes <= room && held <= tile::getTarget(map).tileRegisters;
+  return fits ? rounds : std::nullopt;
+}
+
 SmallVector<unsigned> sched::findFetchedIns(delta::ChunkMapOp map) {
   tile::TargetInfo target = tile::getTarget(map);
   int64_t half = getHalfOfShared(map);

@@ -8,6 +8,7 @@
 #define WYVERN_LIB_DIALECT_SCHED_STRATEGIES_FETCHEDINS_H
 
 #include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
+#include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
 
 namespace mlir::wyvern::sched {
 
@@ -23,6 +24,10 @@ SmallVector<unsigned> findFetchedIns(delta::ChunkMapOp map);
 /// the ins of the second phase take the place of those of the first, and none
 /// otherwise.
 std::optional<delta::MapPhases> findGainfulPhases(delta::ChunkMapOp map);
+
+/// Returns the rounds of `map`, if a block has no room for all its ins, and has
+/// for those of one round and of the next.
+std::optional<delta::MapRounds> findGainfulRounds(delta::ChunkMapOp map);
 
 /// Returns the bytes of the largest matrix among `outs` of `map`, which leave
 /// through shared memory one after the other.

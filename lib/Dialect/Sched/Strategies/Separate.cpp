@@ -12,6 +12,7 @@
 #include "Starts.h"
 
 #include "wyvern/Dialect/Delta/Analysis/MapPhases.h"
+#include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
 #include "wyvern/Dialect/Delta/Analysis/SplitDim.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
@@ -204,12 +205,15 @@ namespace {
 class SeparateKernel {
 public:
   SeparateKernel(OpBuilder &builder, ChunkProgramOpInterface program,
-                 KernelOp kernel, std::optional<Panels> found)
+                 KernelOp kernel, std::optional<Panels> found,
+                 std::optional<delta::MapRounds> inRounds)
       : builder(builder), program(program), kernel(kernel),
         loc(program.getLoc()), ins(findReadIns(program)),
-        panels(std::move(found)) {
+        panels(std::move(found)), rounds(std::move(inRounds)) {
     if (panels) {
       fetched = panels->ins;
+    } else if (rounds) {
+      // Sums go on in registers: what is read once, too, has a place.
     } else if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
       fetched = findFetchedIns(map);
       // Tiles of the second phase take places that warps of the first have
@@ -237,7 +241,7 @@ public:
       return;
     RoleOp load = addLoad();
     auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
-    if (map && loadsWithin(map))
+    if (map && (rounds || loadsWithin(map)))
       load.setWithin(compute.getRoleName());
     if (groups > 1) {
       compute.setSplit(groups);
@@ -273,15 +277,21 @@ private:
   std::optional<Panels> panels;  ///< of a map that goes through its channels
   /// Of a map in two phases; the second one's ins have a channel of their own.
   std::optional<delta::MapPhases> phases;
+  /// Of a map in rounds; the ins of each have a channel of their own.
+  std::optional<delta::MapRounds> rounds;
   /// Channels, and the ins that come through each.
   SmallVector<std::pair<Value, SmallVector<unsigned>>, 2> channels;
 };
 } // namespace
 
 void SeparateKernel::addChannels(int64_t depth) {
-  SmallVector<SmallVector<unsigned>, 2> divided(phases ? 2 : 1);
-  for (unsigned in : ins)
-    divided[phases && llvm::is_contained(phases->secondIns, in)].push_back(in);
+  SmallVector<SmallVector<unsigned>> divided(phases ? 2 : 1);
+  if (rounds)
+    divided = rounds->ins;
+  else
+    for (unsigned in : ins)
+      divided[phases && llvm::is_contained(phases->secondIns, in)].push_back(
+          in);
   for (SmallVector<unsigned> &part : divided) {
     if (part.empty())
       continue;
@@ -380,6 +390,17 @@ void SeparateKernel::cloneChunk(IRMapping &mapping) {
         /*beside=*/nullptr);
     return;
   }
+  if (rounds) {
+    for (unsigned turn = 0; turn < channels.size(); ++turn) {
+      get(turn, mapping);
+      cloneOps(
+          mapping,
+          [&](Operation *op) { return rounds->turns.lookup(op) == turn; },
+          /*beside=*/nullptr);
+    }
+    storeOutsOf(/*op=*/nullptr, mapping);
+    return;
+  }
   // First what was there before: the chunk's products overwrite a carry. What
   // leaves from registers does so beside the first of them, if that does not.
   Operation *beside = findBeside(program);
@@ -412,7 +433,7 @@ RoleOp SeparateKernel::addCompute() {
                                      createStarts(builder, program, kernel));
   IRMapping mapping;
   mapping.map(program.getValid(), loop.getValid());
-  if (!phases && !channels.empty())
+  if (!phases && !rounds && !channels.empty())
     get(0, mapping);
   fetch(fetched, mapping);
   for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))
@@ -435,7 +456,7 @@ RoleOp SeparateKernel::addLoad() {
       return LoadOp::create(builder, loc, kernel.getTileType(arg), arg);
     });
     PutOp::create(builder, loc, tiles, entry.first, /*ahead=*/0,
-                  /*late=*/number > 0);
+                  /*late=*/number > 0, /*early=*/number > 0 && rounds);
   }
   YieldOp::create(builder, loc);
   return role;
@@ -490,9 +511,16 @@ private:
     if (panels)
       found = ::findPanels(program);
     numPanelled += found.has_value();
+    auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
+    std::optional<delta::MapRounds> rounds;
+    if (map)
+      rounds = findGainfulRounds(map);
+    numInRounds += rounds.has_value();
     FailureOr<Grid> grid = chooseGrid(program, found.has_value());
     if (failed(grid))
       return failure();
+    if (rounds)
+      grid->minBlocks = kStagingMapBlocks;
     OpBuilder builder(program);
     // Blocks of runs are as many as the runs: they need not be more by parts.
     int64_t groups = 1;
@@ -503,11 +531,11 @@ private:
     }
     KernelTensors tensors = getOwnTensors(program);
     KernelOp kernel = createKernel(builder, program, tensors, name, *grid);
-    auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation());
     if (map && visitsRuns(map))
       writeMapOfRuns(builder, map, kernel);
     else
-      SeparateKernel(builder, program, kernel, std::move(found))
+      SeparateKernel(builder, program, kernel, std::move(found),
+                     std::move(rounds))
           .addRoles(map ? 1 : fitDepth(program, kernel, stages), groups);
     replaceByKernel(tensors, kernel);
     program->erase();

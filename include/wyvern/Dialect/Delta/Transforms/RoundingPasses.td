@@ -356,6 +356,20 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     }
     ```
 
+    Where a map without a decay a channel has no room, and registers have for all its sums,
+    it is not cut: it has the parts of 64 columns as above, and each product starts from the
+    sum so far. A block then reads the parts in rounds (`sched-separate`), one after the
+    other, with room for two of them, and no sum goes through memory:
+
+    ```mlir
+    %d = delta.chunk_map ins(%X[seq, time, head, _ from 0 to 64],
+                             %X[seq, time, head, _ from 64 to 128], ...) {
+      %p = linalg.contract ins(%X0, %S0) outs(%zero)
+      %q = linalg.contract ins(%X1, %S1) outs(%p)        // and so on
+      delta.yield outs(%q)
+    }
+    ```
+
     Before (types left out; `%d` sums two products that do not fit together):
 
     ```mlir
@@ -395,6 +409,7 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
   let statistics = [
     Statistic<"numCut", "num-cut", "maps cut in several">,
     Statistic<"numCutSums", "num-cut-sums", "maps whose sums were cut first">,
+    Statistic<"numInRounds", "num-in-rounds", "maps that add their sums in rounds">,
     Statistic<"numCrossing", "num-crossing", "values that cross between them">,
     Statistic<"numReused", "num-reused",
               "sums times decays made of terms that have them">,

@@ -341,6 +341,8 @@ def Sched_PutOp : Sched_Op<"put"> {
     A `late` put of such a role is done where the other one gets the tiles, behind all
     that it does before that: the tiles may then lie where others did that it has done
     with. It is for blocks of one chunk, which no put of another chunk delays (K55).
+    One that is `early` is done where the other role gets the tiles before these: they
+    come while it computes with those, and may lie where the ones before did.
 
     Example: see `sched.kernel`.
   }];
@@ -348,9 +350,10 @@ def Sched_PutOp : Sched_Op<"put"> {
                        Arg<Sched_ChannelType, "",
                            [MemRead, MemWrite]>:$channel,
                        DefaultValuedAttr<I64Attr, "0">:$ahead,
-                       UnitAttr:$late);
+                       UnitAttr:$late, UnitAttr:$early);
   let assemblyFormat = [{
-    $tiles `to` $channel (`ahead` $ahead^)? (`late` $late^)? attr-dict
+    $tiles `to` $channel (`ahead` $ahead^)? (`late` $late^)? (`early` $early^)?
+    attr-dict
     `:` type($channel) `,` type($tiles)
   }];
   let hasVerifier = 1;

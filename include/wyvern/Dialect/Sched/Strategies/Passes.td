@@ -40,6 +40,11 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
       a time (`tile.decayed_products`): the role that computes takes these ins
       from memory itself, rows that it scales leave from there (`direct`), and three
       blocks share an SM. Not without `panels`.
+    * A map whose ins are in parts of a dimension that it sums over (`delta-cut-maps`) and
+      together leave no room visits these in rounds. Each round has a channel of its own,
+      whose tiles are put `late` and `early` by a warp of the role that computes: they come
+      one round ahead, and lie where those of the round before the last did. Sums stay in
+      registers, and two blocks share an SM.
 
     It is the schedule of every program that no other strategy takes.
 
@@ -76,7 +81,8 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">,
     Statistic<"numPanelled", "panelled",
-              "maps that go through their channels some at a time">
+              "maps that go through their channels some at a time">,
+    Statistic<"numInRounds", "in-rounds", "maps that add some columns at a time">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

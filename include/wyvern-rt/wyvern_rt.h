@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a descriptor or a function changes its meaning. */
-#define WYVERN_ABI_VERSION 4u
+#define WYVERN_ABI_VERSION 5u
 
 /* cuTensorMapEncodeTiled takes at most five dimensions. */
 #define WYVERN_MAX_RANK 5
@@ -140,6 +140,25 @@ typedef enum wyvern_count {
   WYVERN_COUNT_SEGMENTS = 2   /* as WYVERN_DIM_SEGMENT */
 } wyvern_count;
 
+/* When the blocks of a kernel may start, if not behind the one before it. */
+typedef enum wyvern_waits {
+  WYVERN_WAITS_NOT = 0,   /* it does not wait itself */
+  WYVERN_WAITS_FIRST = 1, /* it waits for all before it, then begins */
+  WYVERN_WAITS_LAST = 2   /* it needs nothing of the kernel listed before it,
+                             runs beside that, and waits for it in the end */
+} wyvern_waits;
+
+/* Which tokens of a sequence a kernel goes through, as if they were all that
+   there is: where each part begins and ends the launch chooses. Packed
+   sequences have all their tokens in the first part. */
+typedef enum wyvern_part {
+  WYVERN_PART_ALL = 0,
+  WYVERN_PART_FIRST = 1,
+  WYVERN_PART_SECOND = 2,
+  WYVERN_PART_MIDDLE = 3, /* the workspace too is that of these tokens */
+  WYVERN_PART_LAST = 4
+} wyvern_part;
+
 /* What a block of a kernel costs on the target, as the compiler estimates it;
    cycles are an SM's. A block takes a step for each chunk that it goes through,
    or for several chunks at once. Not read in a program of one variant without
@@ -163,8 +182,8 @@ typedef struct wyvern_kernel_desc {
   uint32_t grid_chunks;    /* SLOTS: chunks a slot, at least 1; else 0 */
   uint32_t block;          /* threads a block */
   uint32_t dynamic_shared; /* bytes */
-  uint32_t waits; /* 1: its blocks may start before the kernels launched before
-                     it end, since they wait for those themselves; else 0 */
+  wyvern_waits waits;
+  wyvern_part part; /* of all kernels of a variant one, or of none */
   uint32_t num_params;
   const wyvern_param_desc *params;
   wyvern_cost_desc cost;

@@ -115,12 +115,16 @@ static double uneven_cycles(const wyvern_machine_desc *machine,
   return factor * (blocks * cost->block_cycles + steps * step) / share;
 }
 
+static double count_blocks(const wyvern_kernel_desc *kernel,
+                           const wyvern_extents *extents) {
+  return (double)wyvern_count_grid(kernel, extents) * kernel->grid_factor;
+}
+
 static double kernel_cycles(const wyvern_machine_desc *machine,
                             const wyvern_kernel_desc *kernel,
                             const wyvern_extents *extents) {
   const wyvern_cost_desc *cost = &kernel->cost;
-  double blocks =
-      (double)wyvern_count_grid(kernel, extents) * kernel->grid_factor;
+  double blocks = count_blocks(kernel, extents);
   double steps = count_steps(kernel, extents, mean_chunks(extents));
   double longest = block_cycles(
       cost, count_steps(kernel, extents, longest_chunks(extents)), 1);
@@ -134,27 +138,43 @@ static double kernel_cycles(const wyvern_machine_desc *machine,
   return machine->launch_cycles + (cycles > transfer ? cycles : transfer);
 }
 
+/* A kernel beside the one before it adds what it takes longer, if SMs have room
+   for both. */
 static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
                              const wyvern_extents *extents) {
-  double cycles = 0;
+  double cycles = 0, previous = 0, previous_blocks = 0;
   if (extents->sequences == 0)
     return cycles;
-  for (uint32_t k = 0; k < desc->variants[variant].num_kernels; ++k)
-    cycles += kernel_cycles(&desc->machine, &desc->variants[variant].kernels[k],
-                            extents);
+  for (uint32_t k = 0; k < desc->variants[variant].num_kernels; ++k) {
+    const wyvern_kernel_desc *kernel = &desc->variants[variant].kernels[k];
+    wyvern_extents part = wyvern_part_extents(extents, kernel->part);
+    double own = kernel_cycles(&desc->machine, kernel, &part);
+    double blocks = count_blocks(kernel, &part);
+    int is_beside = kernel->waits == WYVERN_WAITS_LAST &&
+                    blocks + previous_blocks <= desc->machine.sms;
+    double hidden = is_beside ? previous : 0;
+    cycles += own > hidden ? own - hidden : 0;
+    previous = own;
+    previous_blocks = blocks;
+  }
   return cycles;
 }
 
-/* The chunks of a segment with which `rounds` blocks an SM, one after another,
-   take all segments. */
+/* The chunks of a segment with which `blocks` blocks take all segments at
+   once. Of a sequence in parts the first and the last one run beside the
+   segments between them, so there is room for one segment more. */
 static int64_t segment_of(const wyvern_extents *extents, double blocks,
-                          double factor) {
+                          double factor, int has_parts) {
   double all = ceil_div((double)extents->tokens, (double)extents->chunk);
   double each = (double)(int64_t)(blocks / factor);
   if (!extents->packed)
     each = (double)(int64_t)(each / (double)extents->sequences);
-  double chunks = ceil_div(all, each < 1 ? 1 : each);
-  return chunks < LEAST_SEGMENT ? LEAST_SEGMENT : (int64_t)chunks;
+  each = each < 1 ? 1 : each;
+  int64_t chunks = (int64_t)ceil_div(all, each + has_parts);
+  while (has_parts &&
+         (double)wyvern_count_in_parts(chunks, (int64_t)each - 1) < all)
+    ++chunks;
+  return chunks < LEAST_SEGMENT ? LEAST_SEGMENT : chunks;
 }
 
 /* Returns the cycles of a variant with segments of the best length, and that
@@ -168,17 +188,19 @@ static double choose_segment(const wyvern_program_desc *desc, uint32_t number,
         variant->kernels[k].grid_factor > factor)
       factor = variant->kernels[k].grid_factor;
   extents->segment = factor ? LEAST_SEGMENT : 0;
+  wyvern_cut(variant, extents);
   if (factor == 0 || extents->sequences == 0)
     return variant_cycles(desc, number, extents);
   wyvern_extents trial = *extents;
   double least = 0;
   for (uint32_t rounds = 1; rounds <= MOST_ROUNDS; ++rounds) {
-    trial.segment =
-        segment_of(extents, (double)rounds * desc->machine.sms, factor);
+    trial.segment = segment_of(extents, (double)rounds * desc->machine.sms,
+                               factor, wyvern_has_parts(variant));
+    wyvern_cut(variant, &trial);
     double cycles = variant_cycles(desc, number, &trial);
     if (rounds == 1 || cycles < least) {
       least = cycles;
-      extents->segment = trial.segment;
+      *extents = trial;
     }
   }
   return least;
@@ -187,10 +209,12 @@ static double choose_segment(const wyvern_program_desc *desc, uint32_t number,
 /* The variant that every launch is to run. */
 static uint32_t take_forced(const wyvern_program *program, uint32_t forced,
                             wyvern_extents *extents) {
-  if (program->forced_segment > 0)
+  if (program->forced_segment > 0) {
     extents->segment = program->forced_segment;
-  else if (wyvern_has_segments(&program->desc->variants[forced]))
+    wyvern_cut(&program->desc->variants[forced], extents);
+  } else if (wyvern_has_segments(&program->desc->variants[forced])) {
     choose_segment(program->desc, forced, extents);
+  }
   return forced;
 }
 

@@ -118,9 +118,16 @@ static wyvern_status check_kernel(const wyvern_program_desc *desc,
                      "count %d",
                      desc->name, kernel->symbol, kernel->block,
                      kernel->grid_factor, (int)kernel->grid_count);
-  if (kernel->waits > 1)
-    return MALFORMED("%s: %s has waits %u, expected 0 or 1", desc->name,
-                     kernel->symbol, kernel->waits);
+  if ((unsigned)kernel->waits > WYVERN_WAITS_LAST)
+    return MALFORMED("%s: %s has waits %d, expected 0, 1 or 2", desc->name,
+                     kernel->symbol, (int)kernel->waits);
+  int is_all = kernel->part == WYVERN_PART_ALL;
+  if ((unsigned)kernel->part > WYVERN_PART_LAST ||
+      (is_all && wyvern_has_parts(variant)))
+    return MALFORMED("%s: %s has the part %d of sequences, expected 1 to 4%s",
+                     desc->name, kernel->symbol, (int)kernel->part,
+                     is_all ? ", as other kernels of its variant have one"
+                            : " or 0, all of them");
   if ((kernel->grid_count == WYVERN_COUNT_SLOTS) != (kernel->grid_chunks > 0))
     return MALFORMED("%s: %s has %u chunks a slot of its grid, expected %s",
                      desc->name, kernel->symbol, kernel->grid_chunks,
@@ -191,6 +198,10 @@ static wyvern_status check_variant(const wyvern_program_desc *desc,
   }
   for (uint32_t k = 0; k < variant->num_kernels; ++k)
     WYVERN_TRY(check_kernel(desc, variant, &variant->kernels[k]));
+  if (wyvern_has_parts(variant) && !wyvern_has_segments(variant))
+    return MALFORMED("%s: variant '%s' has parts of sequences, whose tokens "
+                     "follow from those of segments, and no segments",
+                     desc->name, variant->name);
   return WYVERN_OK;
 }
 

@@ -95,6 +95,7 @@ wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
   extents->sequences = packed ? packed_sequences : batch;
   extents->chunk = desc->chunk;
   extents->segment = 0;
+  extents->first = extents->second = extents->last = 0;
   int64_t slots;
   if (count_slots_of(extents, extents->chunk, &slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,

@@ -186,10 +186,10 @@ static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
 
 /* Adds a kernel to a graph, behind another one if that is not null. A kernel
    that waits itself for those before it starts beside the other, as a launch
-   does. */
+   does; `follows`: the other is the one listed before it. */
 static CUresult add_kernel(const wyvern_driver *driver,
                            wyvern_kernel_call *kernel, CUgraph graph,
-                           CUgraphNode before, CUgraphNode *made) {
+                           CUgraphNode before, int follows, CUgraphNode *made) {
   const CUkernelNodeParams node = {.gridDimX = kernel->blocks,
                                    .gridDimY = 1,
                                    .gridDimZ = 1,
@@ -202,7 +202,8 @@ static CUresult add_kernel(const wyvern_driver *driver,
                                    .kern = kernel->kernel};
   const CUgraphEdgeData beside = {.from_port = CU_GRAPH_PORT_PROGRAMMATIC,
                                   .type = CU_GRAPH_TYPE_PROGRAMMATIC};
-  int overlaps = before && kernel->desc->waits && driver->GraphAddDependencies;
+  int overlaps = before && wyvern_overlaps(kernel->desc, follows) &&
+                 driver->GraphAddDependencies;
   CUresult result = driver->GraphAddKernelNode(
       made, graph, &before, before && !overlaps ? 1 : 0, &node);
   if (result == CUDA_SUCCESS && overlaps)
@@ -215,14 +216,18 @@ static wyvern_status add_kernels(wyvern_program *program,
                                  const wyvern_driver *driver,
                                  const wyvern_call *call, CUgraph graph) {
   CUgraphNode last = NULL;
+  int follows = 0;
   const uint32_t count = program->desc->variants[call->variant].num_kernels;
   for (uint32_t k = 0; k < count; ++k) {
     wyvern_kernel_call kernel;
     WYVERN_TRY(wyvern_fill_kernel(program, driver, call, k, &kernel));
+    int was_launched = follows;
+    follows = kernel.blocks > 0;
     if (kernel.blocks == 0)
       continue;
     CUgraphNode before = last;
-    CUresult result = add_kernel(driver, &kernel, graph, before, &last);
+    CUresult result =
+        add_kernel(driver, &kernel, graph, before, was_launched, &last);
     if (result != CUDA_SUCCESS)
       return wyvern_driver_failed(result, "%s: cannot add %s to a graph",
                                   program->desc->name, kernel.desc->symbol);

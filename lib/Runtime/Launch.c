@@ -6,12 +6,16 @@
 
 #include "Program.h"
 
+/* Launches a kernel of the call. `*follows` says whether the one listed before
+   it has been launched, and gets whether this one was. */
 static wyvern_status launch_kernel(wyvern_program *program,
                                    const wyvern_driver *driver,
                                    const wyvern_call *call, uint32_t k,
-                                   CUstream stream) {
+                                   CUstream stream, int *follows) {
   wyvern_kernel_call kernel;
   WYVERN_TRY(wyvern_fill_kernel(program, driver, call, k, &kernel));
+  int overlaps = wyvern_overlaps(kernel.desc, *follows);
+  *follows = kernel.blocks > 0;
   if (kernel.blocks == 0)
     return WYVERN_OK;
   /* A kernel that waits for those before it starts beside the last of them. */
@@ -26,8 +30,8 @@ static wyvern_status launch_kernel(wyvern_program *program,
                            1,
                            kernel.desc->dynamic_shared,
                            stream,
-                           kernel.desc->waits ? &overlap : NULL,
-                           kernel.desc->waits};
+                           overlaps ? &overlap : NULL,
+                           overlaps ? 1u : 0u};
   /* A CUkernel is accepted in place of a CUfunction and means the current
      context's copy (cuLaunchKernelEx). */
   CUresult result = driver->LaunchKernelEx(&config, (CUfunction)kernel.kernel,
@@ -83,11 +87,11 @@ static wyvern_status run(wyvern_program *program, const wyvern_driver *driver,
   WYVERN_TRY(wyvern_prepare_entered(program, driver, call->device));
   if (call->extents.sequences == 0)
     return zero_outputs(program, driver, call, stream);
-  int launched;
+  int launched, follows = 0;
   WYVERN_TRY(wyvern_launch_graph(program, driver, call, stream, &launched));
   const uint32_t count = program->desc->variants[call->variant].num_kernels;
   for (uint32_t k = 0; !launched && k < count; ++k)
-    WYVERN_TRY(launch_kernel(program, driver, call, k, stream));
+    WYVERN_TRY(launch_kernel(program, driver, call, k, stream, &follows));
   return WYVERN_OK;
 }
 

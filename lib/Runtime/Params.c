@@ -43,12 +43,25 @@ static wyvern_status set_param(wyvern_program *program,
   return WYVERN_OK;
 }
 
+/* Whether a kernel may start before what was launched before it has ended.
+   `follows`: that was the kernel listed before it. One that waits in the end
+   would else begin before the kernels that it needs have ended. */
+int wyvern_overlaps(const wyvern_kernel_desc *kernel, int follows) {
+  return kernel->waits == WYVERN_WAITS_FIRST ||
+         (kernel->waits == WYVERN_WAITS_LAST && follows);
+}
+
 wyvern_status wyvern_fill_kernel(wyvern_program *program,
                                  const wyvern_driver *driver,
                                  const wyvern_call *call, uint32_t k,
                                  wyvern_kernel_call *out) {
   const wyvern_kernel_desc *desc =
       &program->desc->variants[call->variant].kernels[k];
+  wyvern_call part;
+  if (desc->part != WYVERN_PART_ALL) {
+    wyvern_take_part(program->desc, call, desc->part, &part);
+    call = &part;
+  }
   int64_t count = wyvern_count_grid(desc, &call->extents);
   int64_t blocks;
   if (__builtin_mul_overflow(count, (int64_t)desc->grid_factor, &blocks) ||

@@ -74,6 +74,7 @@ typedef struct wyvern_extents {
   int64_t batch, tokens, sequences;
   int64_t chunk;   /* tokens */
   int64_t segment; /* chunks; 0 where the chosen variant has no segments */
+  int64_t first, second, last; /* tokens of these parts; 0 without */
   int packed;
 } wyvern_extents;
 
@@ -114,6 +115,17 @@ int wyvern_is_main(const wyvern_tensor_desc *tensor);
 
 /* Layouts.c */
 void wyvern_find_layouts(wyvern_program *program);
+
+/* Parts.c */
+int64_t wyvern_count_in_parts(int64_t segment, int64_t segments);
+int wyvern_has_parts(const wyvern_variant_desc *variant);
+void wyvern_cut(const wyvern_variant_desc *variant, wyvern_extents *extents);
+wyvern_extents wyvern_part_extents(const wyvern_extents *extents,
+                                   wyvern_part part);
+wyvern_extents wyvern_workspace_extents(const wyvern_variant_desc *variant,
+                                        const wyvern_extents *extents);
+void wyvern_take_part(const wyvern_program_desc *desc, const wyvern_call *call,
+                      wyvern_part part, wyvern_call *out);
 
 /* Choose.c */
 uint32_t wyvern_choose(const wyvern_program *program, wyvern_extents *extents);
@@ -157,6 +169,7 @@ wyvern_status wyvern_fill_kernel(wyvern_program *program,
                                  const wyvern_driver *driver,
                                  const wyvern_call *call, uint32_t k,
                                  wyvern_kernel_call *out);
+int wyvern_overlaps(const wyvern_kernel_desc *kernel, int follows);
 
 /* Prepare.c */
 wyvern_status wyvern_prepare_entered(wyvern_program *program,

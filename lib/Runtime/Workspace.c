@@ -12,6 +12,8 @@ wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
                                      wyvern_call *call, char *base,
                                      size_t *bytes) {
   const wyvern_variant_desc *variant = &desc->variants[call->variant];
+  const wyvern_extents extents =
+      wyvern_workspace_extents(variant, &call->extents);
   int64_t offset = 0;
   for (uint32_t t = 0; t < variant->num_workspace; ++t) {
     const wyvern_tensor_desc *tensor = &variant->workspace[t];
@@ -19,7 +21,7 @@ wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
     int64_t total = wyvern_dtype_size(tensor->dtype);
     int overflow = 0;
     for (uint32_t i = 0; i < tensor->rank; ++i) {
-      sizes[i] = wyvern_dim_extent(tensor, i, &call->extents);
+      sizes[i] = wyvern_dim_extent(tensor, i, &extents);
       overflow |= __builtin_mul_overflow(total, sizes[i], &total);
     }
     call->tensors[desc->num_tensors + t] =

@@ -28,7 +28,7 @@ public:
 private:
   void writeTensors(StringRef array, ArrayRef<TensorInfo> tensors);
   void writeParams(const VariantInfo &variant, const KernelInfo &kernel);
-  void writeKernel(StringRef stem, const KernelInfo &kernel);
+  void writeKernel(const VariantInfo &variant, const KernelInfo &kernel);
   void writeVariant(const VariantInfo &variant);
   void writeVariants();
   void writeProgram();
@@ -133,6 +133,21 @@ static std::string getStem(const ProgramInfo &program,
   return stem;
 }
 
+/// The array of a kernel's parameters. A variant may launch two kernels of one
+/// name, or one twice.
+static std::string getParamsName(const ProgramInfo &program,
+                                 const VariantInfo &variant,
+                                 const KernelInfo &kernel) {
+  auto isNamesake = [&](const KernelInfo &other) {
+    return &other < &kernel && other.symbol == kernel.symbol;
+  };
+  auto earlier = llvm::count_if(variant.kernels, isNamesake);
+  std::string name = getStem(program, variant) + "_" + kernel.symbol;
+  if (earlier > 0)
+    name += "_again" + std::to_string(earlier);
+  return name + "_params";
+}
+
 std::string mlir::wyvern::getImageSymbol(const KernelInfo &kernel) {
   std::string symbol = kernel.file + "_cubin";
   for (char &c : symbol)
@@ -168,8 +183,8 @@ void HeaderWriter::writeParams(const VariantInfo &variant,
       "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",  "WYVERN_PARAM_STRIDE",
       "WYVERN_PARAM_CU_SEQLENS", "WYVERN_PARAM_CU_WIDTH", "WYVERN_PARAM_TOKENS",
       "WYVERN_PARAM_SEQUENCES",  "WYVERN_PARAM_SEGMENT"};
-  os << "static const wyvern_param_desc " << getStem(program, variant) << '_'
-     << kernel.symbol << "_params[] = {\n";
+  os << "static const wyvern_param_desc "
+     << getParamsName(program, variant, kernel) << "[] = {\n";
   for (const ParamInfo &param : kernel.params) {
     os << "  {" << kinds[static_cast<unsigned>(param.kind)] << ", "
        << std::max<int64_t>(findTensor(program, variant, param.tensor), 0)
@@ -185,7 +200,13 @@ void HeaderWriter::writeParams(const VariantInfo &variant,
   os << "};\n\n";
 }
 
-void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
+void HeaderWriter::writeKernel(const VariantInfo &variant,
+                               const KernelInfo &kernel) {
+  static constexpr StringLiteral waits[] = {
+      "WYVERN_WAITS_NOT", "WYVERN_WAITS_FIRST", "WYVERN_WAITS_LAST"};
+  static constexpr StringLiteral parts[] = {
+      "WYVERN_PART_ALL", "WYVERN_PART_FIRST", "WYVERN_PART_SECOND",
+      "WYVERN_PART_MIDDLE", "WYVERN_PART_LAST"};
   static constexpr StringLiteral counts[] = {
       "WYVERN_COUNT_SLOTS", "WYVERN_COUNT_SEQUENCES", "WYVERN_COUNT_SEGMENTS"};
   bool slots = kernel.gridCount == GridCount::Slots;
@@ -197,9 +218,11 @@ void HeaderWriter::writeKernel(StringRef stem, const KernelInfo &kernel) {
     os << getImageSymbol(kernel) << ", " << kernel.cubin.size() << ", ";
   os << counts[static_cast<unsigned>(kernel.gridCount)] << ", "
      << kernel.gridFactor << ", " << (slots ? kernel.gridChunks : 0) << ", "
-     << kernel.block << ", " << kernel.dynamicShared << ", " << kernel.waits
-     << ", " << kernel.params.size() << ", " << stem << '_' << kernel.symbol
-     << "_params,\n   {" << cost.stepChunks << ", " << cost.residents << ", "
+     << kernel.block << ", " << kernel.dynamicShared << ", "
+     << waits[static_cast<unsigned>(kernel.waits)] << ", "
+     << parts[static_cast<unsigned>(kernel.part)] << ", "
+     << kernel.params.size() << ", " << getParamsName(program, variant, kernel)
+     << ",\n   {" << cost.stepChunks << ", " << cost.residents << ", "
      << cost.blockCycles << ", " << cost.stepCycles << ", " << cost.stepWork
      << ", " << cost.stepBytes << "}},\n";
 }
@@ -212,7 +235,7 @@ void HeaderWriter::writeVariant(const VariantInfo &variant) {
     writeParams(variant, kernel);
   os << "static const wyvern_kernel_desc " << stem << "_kernels[] = {\n";
   for (const KernelInfo &kernel : variant.kernels)
-    writeKernel(stem, kernel);
+    writeKernel(variant, kernel);
   os << "};\n\n";
 }
 

@@ -48,6 +48,8 @@ static wyvern_kernel_desc describe(const KernelInfo &kernel) {
   desc.grid_count = counts[static_cast<unsigned>(kernel.gridCount)];
   desc.grid_factor = narrow(kernel.gridFactor);
   desc.grid_chunks = slots ? narrow(kernel.gridChunks) : 0;
+  desc.waits = static_cast<wyvern_waits>(kernel.waits);
+  desc.part = static_cast<wyvern_part>(kernel.part);
   desc.cost = {narrow(kernel.cost.stepChunks),  narrow(kernel.cost.residents),
                narrow(kernel.cost.blockCycles), narrow(kernel.cost.stepCycles),
                narrow(kernel.cost.stepWork),    narrow(kernel.cost.stepBytes)};

@@ -33,6 +33,12 @@ static StringRef stringify(ParamKind kind) {
   return names[static_cast<unsigned>(kind)];
 }
 
+static StringRef stringify(Part part) {
+  static constexpr StringLiteral names[] = {"all", "first", "second", "middle",
+                                            "last"};
+  return names[static_cast<unsigned>(part)];
+}
+
 static llvm::json::Object toJSON(const DimInfo &dim) {
   llvm::json::Object object{{"kind", stringify(dim.kind)}};
   if (dim.kind == DimRange::Time || dim.kind == DimRange::Chunk)
@@ -103,8 +109,12 @@ static void writeKernel(llvm::json::OStream &json, const KernelInfo &kernel) {
     });
     json.attribute("block", kernel.block);
     json.attribute("dynamic_shared", kernel.dynamicShared);
-    if (kernel.waits)
+    if (kernel.waits == Waits::First)
       json.attribute("waits", true);
+    if (kernel.waits == Waits::Last)
+      json.attribute("waits", "last");
+    if (kernel.part != Part::All)
+      json.attribute("part", stringify(kernel.part));
     json.attribute("static_shared", resources.staticShared);
     json.attribute("registers", resources.registers);
     json.attribute("stack", resources.stack);

@@ -403,6 +403,14 @@ private:
                           "', which is not listed");
   }
 
+  /// True where a kernel waits before it begins, `last` where in the end.
+  static wyvern_waits readWaits(const py::dict &object) {
+    if (object.contains("waits") && py::isinstance<py::str>(object["waits"]))
+      return lookUp<wyvern_waits>("wait", get<std::string>(object, "waits"),
+                                  {{"last", WYVERN_WAITS_LAST}});
+    return get(object, "waits", false) ? WYVERN_WAITS_FIRST : WYVERN_WAITS_NOT;
+  }
+
   void addKernel(const py::dict &object) {
     params.emplace_back();
     for (py::handle handle : get<py::list>(object, "params")) {
@@ -447,7 +455,14 @@ private:
         get(grid, "chunks", kernel.grid_count == WYVERN_COUNT_SLOTS ? 1u : 0u);
     kernel.block = get<uint32_t>(object, "block");
     kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
-    kernel.waits = get(object, "waits", false) ? 1 : 0;
+    kernel.waits = readWaits(object);
+    kernel.part =
+        lookUp<wyvern_part>("part", get(object, "part", std::string("all")),
+                            {{"all", WYVERN_PART_ALL},
+                             {"first", WYVERN_PART_FIRST},
+                             {"second", WYVERN_PART_SECOND},
+                             {"middle", WYVERN_PART_MIDDLE},
+                             {"last", WYVERN_PART_LAST}});
     kernel.num_params = (uint32_t)params.back().size();
     kernel.params = params.back().data();
     if (object.contains("cost")) {

@@ -12,6 +12,7 @@ import pytest
 import runtime_bundle_cases
 import runtime_cases
 import runtime_graph_cases
+import runtime_part_cases
 import runtime_step_cases
 import runtime_variant_cases
 
@@ -23,6 +24,7 @@ CASES = [
         runtime_cases,
         runtime_bundle_cases,
         runtime_graph_cases,
+        runtime_part_cases,
         runtime_step_cases,
         runtime_variant_cases,
     )

@@ -39,6 +39,11 @@ LogicalResult verifyBundle(BundleInfo &bundle,
 LogicalResult addVariant(ProgramInfo &program, ProgramInfo other,
                          llvm::function_ref<void(const Twine &)> report);
 
+/// Adds a variant of the kernels of two others, where there are such: of whole
+/// sequences, for their first two parts and the last one, and of segments, for
+/// what lies between. Returns whether there is one now.
+bool addParts(ProgramInfo &program);
+
 /// Writes manifest.json, schema 3. `spec` is the canonical spec, or null.
 void writeManifest(const BundleInfo &bundle, const llvm::json::Value &spec,
                    const CompilerVersions &versions, llvm::raw_ostream &os);

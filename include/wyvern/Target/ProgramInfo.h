@@ -81,6 +81,12 @@ inline const char *getName(GridCount count) {
   return names[static_cast<unsigned>(count)];
 }
 
+/// When blocks of a kernel may start; as WYVERN_WAITS_*.
+enum class Waits { Not, First, Last };
+
+/// Which tokens of sequences a kernel goes through; as WYVERN_PART_*.
+enum class Part { All, First, Second, Middle, Last };
+
 /// What ptxas said about one kernel.
 struct KernelResources {
   int64_t registers = 0;
@@ -109,7 +115,10 @@ struct KernelInfo {
   int64_t gridChunks = 1; ///< Slots: chunks a slot.
   int64_t block = 128;
   int64_t dynamicShared = 0;
-  bool waits = false; ///< Itself, for the kernels that are launched before it.
+  Waits waits = Waits::Not; ///< Itself, for what is launched before it.
+  /// It could wait in the end, where a variant has it beside another kernel.
+  bool canWaitLast = false;
+  Part part = Part::All;
   std::vector<ParamInfo> params;
 
   std::string ptx;   ///< A PTX module that holds this kernel alone.
@@ -126,11 +135,24 @@ struct KernelInfo {
   std::string getImageName() const { return file + ".cubin"; }
 };
 
+/// The tensors of the caller that a sequence's state begins and ends in.
+struct StateInfo {
+  std::string initial, final;
+
+  bool operator==(const StateInfo &other) const {
+    return initial == other.initial && final == other.final;
+  }
+};
+
 /// One way to compute a program.
 struct VariantInfo {
   std::string name;
   std::vector<TensorInfo> workspace;
   std::vector<KernelInfo> kernels; ///< In launch order.
+  /// What it hands on from one sequence to the next that continues it.
+  std::vector<StateInfo> states = {};
+  /// Such a sequence is computed as if it were one with the one before.
+  bool inParts = false;
 };
 
 /// True if each launch chooses how long the variant's segments are.

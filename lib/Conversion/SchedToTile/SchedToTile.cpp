@@ -138,10 +138,16 @@ private:
     builder.setInsertionPointToEnd(getOperation().getBody());
     SmallVector<sched::KernelOp> kernels(func.getOps<sched::KernelOp>());
     bool sumsFirst = !func.getOps<delta::RunningSumOp>().empty();
-    for (auto [i, kernel] : llvm::enumerate(kernels))
-      if (failed(lower(kernel, names, builder,
-                       /*hasPrevious=*/i > 0 || sumsFirst)))
+    bool inParts = func->hasAttr(delta::kPartsAttr);
+    for (auto [i, kernel] : llvm::enumerate(kernels)) {
+      bool isFirst = i == 0, isLast = i + 1 == kernels.size();
+      KernelOrder order = {/*hasPrevious=*/!isFirst || sumsFirst,
+                           /*isAlone=*/isFirst && isLast && !sumsFirst,
+                           /*hasGuest=*/inParts && hasSegments(kernel) &&
+                               kernel.getOver() == sched::GridOver::slots};
+      if (failed(lower(kernel, names, builder, order)))
         return failure();
+    }
     if (failed(lowerSums(func, names, builder)) ||
         failed(lowerRunningSums(func, names, builder)) ||
         failed(checkResults(func)))
@@ -192,7 +198,7 @@ private:
   }
 
   LogicalResult lower(sched::KernelOp kernel, const TensorNames &names,
-                      OpBuilder &builder, bool hasPrevious) {
+                      OpBuilder &builder, KernelOrder order) {
     if (isOnCores(kernel)) {
       ++numKernels;
       return lowerOnCores(builder, kernel, names);
@@ -202,7 +208,7 @@ private:
         KernelOrientation::analyze(kernel);
     if (failed(orientation) || failed(divideTiles(kernel, *orientation)))
       return failure();
-    KernelContext context{kernel, *orientation, names, hasPrevious};
+    KernelContext context{kernel, *orientation, names, order};
     if (failed(lowerKernel(builder, context)))
       return failure();
     ++numKernels;

@@ -119,6 +119,19 @@ struct AwaitKernelsPattern : OpConversionPattern<AwaitKernelsOp> {
   }
 };
 
+struct ReleaseKernelsPattern : OpConversionPattern<ReleaseKernelsOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(ReleaseKernelsOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter(rewriter, op.getLoc())
+        .ptx("griddepcontrol.launch_dependents;", "~{memory}", {}, {});
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct WarpgroupIdPattern : OpConversionPattern<WarpgroupIdOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -190,6 +203,6 @@ void tile::emitProxyFence(Emitter &e) {
 void tile::populateRolePatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
   patterns.add<RolesPattern, WarpgroupIdPattern, OneWarpPattern, SyncPattern,
-               AwaitKernelsPattern, BarrierPattern>(converter,
-                                                    patterns.getContext());
+               AwaitKernelsPattern, ReleaseKernelsPattern, BarrierPattern>(
+      converter, patterns.getContext());
 }

@@ -32,6 +32,7 @@ private:
   void nameTensors(tile::LaunchOp launch, tile::KernelOp kernel);
   TensorInfo describeTensor(Value tensor);
   void addTensors(tile::LaunchOp launch);
+  void addStates(tile::LaunchOp launch);
   /// `chunks` is how many of the program's chunks one of its launch is.
   void addTensor(Value tensor, Attribute binding, int64_t chunks);
   LogicalResult addKernel(tile::KernelOp kernel, int64_t chunks);
@@ -138,6 +139,15 @@ void ProgramDescriber::addTensor(Value tensor, Attribute binding,
   tensors.push_back(std::move(info));
 }
 
+/// Notes which arguments a launch begins with and returns the ends of.
+void ProgramDescriber::addStates(tile::LaunchOp launch) {
+  for (auto [init, final] :
+       llvm::zip_equal(launch.getInits(), launch.getFinals()))
+    if (isa<BlockArgument>(init) &&
+        llvm::any_of(final.getUsers(), llvm::IsaPred<func::ReturnOp>))
+      variant.states.push_back({names[init], names[final]});
+}
+
 void ProgramDescriber::addTensors(tile::LaunchOp launch) {
   auto add = [&](ValueRange tensors, ArrayAttr bindings) {
     for (auto [tensor, binding] : llvm::zip_equal(tensors, bindings))
@@ -214,7 +224,10 @@ LogicalResult ProgramDescriber::addKernel(tile::KernelOp kernel,
   if (!kernel.getSharedBytes())
     return kernel.emitError() << "has no shared_bytes; run tile-plan-smem";
   info.dynamicShared = *kernel.getSharedBytes();
-  info.waits = !kernel.getBody().getOps<tile::AwaitKernelsOp>().empty();
+  for (auto await : kernel.getBody().getOps<tile::AwaitKernelsOp>()) {
+    info.canWaitLast = await.isAtEnd();
+    info.waits = await.isAtEnd() ? Waits::Not : Waits::First;
+  }
   for (BlockArgument argument : kernel.getBody().getArguments())
     if (!tile::findSameArgument(kernel, argument) &&
         failed(addParams(kernel, argument, info)))
@@ -240,7 +253,9 @@ FailureOr<ProgramInfo> ProgramDescriber::describe() {
     kernels.push_back(symbols.lookup<tile::KernelOp>(launch.getKernel()));
     nameTensors(launch, kernels.back());
     addTensors(launch);
+    addStates(launch);
   }
+  variant.inParts = func->hasAttr(delta::kPartsAttr);
   // Inputs in the order of the function's arguments, outputs of its results.
   auto getRank = [&](const TensorInfo &tensor) -> unsigned {
     for (BlockArgument argument : func.getArguments())

@@ -149,10 +149,10 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
 
     def force_variant(self, name: Optional[str]) -> None:
         """Has every call from now on run the variant of this name, one of `variants`; None:
-        by shapes again. Behind "segments" may stand how many tokens they are to have
-        ("fused-warps-segments-4096"). Raises ValueError for another name."""
+        by shapes again. Behind "segments" or "parts" may stand how many tokens segments are
+        to have ("fused-warps-segments-4096"). Raises ValueError for another name."""
         known, _, tokens = (name or "").rpartition("-")
-        sized = known.endswith("segments") and known in self.variants and tokens.isdigit() and int(tokens) > 0
+        sized = known.endswith(("segments", "parts")) and known in self.variants and tokens.isdigit() and int(tokens) > 0
         if name is not None and name not in self.variants and not sized:
             raise ValueError(
                 f"{self.name} has no variant {name!r}; its variants are {', '.join(self.variants)}"

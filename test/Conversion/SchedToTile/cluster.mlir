@@ -74,4 +74,5 @@
 // No block ends before the others have written to it.
 
 // CHECK: tile.sync cluster
+// CHECK-NEXT: tile.await_kernels
 // CHECK-NEXT: }

@@ -13,6 +13,7 @@
 // CHECK-COUNT-4: mbarrier.init.shared::cta.b64
 // It waits for the kernels before it behind its barriers; nothing is moved across.
 // CHECK: "griddepcontrol.wait;", "~{memory}"
+// CHECK: "griddepcontrol.launch_dependents;", "~{memory}"
 // CHECK: fence.mbarrier_init.release.cluster
 // CHECK: bar.sync 0;
 
@@ -69,6 +70,7 @@ tile.kernel @k(%map: !tile.tensor_map<tensor<?x?x1x64xbf16>, box = [1, 64, 1, 64
   %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !ring
   %st = tile.alloc transient offset 32768 : !smem
   tile.await_kernels
+  tile.release_kernels
   %b = tile.block_id
   %batch, %start, %length, %end = tile.sequence %b of %cu tokens %T sequences %N
   tile.sync

@@ -4,6 +4,16 @@
 
 // RUN: wyvern-opt %s -delta-segment="tokens=100 at-launch=true" -split-input-file | FileCheck %s --check-prefix=LAUNCH
 // LAUNCH: func.func @delta_net
+// LAUNCH-SAME: attributes {delta.in_parts, delta.segment_tokens = 128 : i64}
+// A backward goes through its sequences from the end, what is kept of chunks has a number of
+// the whole sequence, as positions have, and no argument says where a fixed state begins.
+// LAUNCH: func.func @reverse
+// LAUNCH-NOT: delta.in_parts
+// LAUNCH: func.func @kept_states
+// LAUNCH-SAME: attributes {delta.segment_tokens = 128 : i64}
+// LAUNCH: func.func @of_no_argument
+// LAUNCH-SAME: attributes {delta.segment_tokens = 128 : i64}
+// LAUNCH: func.func @positions
 // LAUNCH-SAME: attributes {delta.segment_tokens = 128 : i64}
 
 // TOKENS: error: expected tokens of at least 1, found 0: a segment is as many tokens of a sequence
@@ -237,4 +247,41 @@ func.func @short(%x: tensor<2x104x1x8xf32>, %s0: tensor<2x1x8x8xf32>) -> tensor<
     delta.yield carry(%S : tensor<8x8xf32>)
   }
   return %sT : tensor<2x1x8x8xf32>
+}
+
+// -----
+
+// Cut, but not in parts that a launch could hand on (LAUNCH above).
+
+func.func @kept_states(%x: tensor<?x?x1x8xf32>, %s0: tensor<?x1x8x8xf32>) -> (tensor<?x1x8x8xf32>, tensor<?x1x8x8xf32>) {
+  %kept, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x8xf32>)
+      outs([chunk, head, _, _] : tensor<?x1x8x8xf32>) valid(%n) {
+    delta.yield outs(%S : tensor<8x8xf32>) carry(%S : tensor<8x8xf32>)
+  }
+  return %kept, %sT : tensor<?x1x8x8xf32>, tensor<?x1x8x8xf32>
+}
+
+func.func @of_no_argument(%x: tensor<?x?x1x8xf32>, %N: index) -> tensor<?x1x8x8xf32> {
+  %s0 = tensor.empty(%N) : tensor<?x1x8x8xf32>
+  %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x8xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<8x8xf32>)
+  }
+  return %sT : tensor<?x1x8x8xf32>
+}
+
+func.func @positions(%x: tensor<?x?x1x8xf32>, %s0: tensor<?x1x8x8xf32>) -> tensor<?x1x8x8xf32> {
+  %rows = delta.chunk_map chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>) outs([seq, time, head] : tensor<?x?x1xf32>) valid(%n) {
+    %r = delta.level_rows starts of 1 : tensor<64xf32>
+    delta.yield outs(%r : tensor<64xf32>)
+  }
+  %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>, %r = %rows[seq, time, head] : tensor<?x?x1xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x8xf32>) outs() valid(%n) {
+    %z0 = arith.constant dense<0.0> : tensor<f32>
+    %empty = tensor.empty() : tensor<8x8xf32>
+    %sum = linalg.reduce {arith.addf} ins(%r : tensor<64xf32>) outs(%z0 : tensor<f32>) dimensions = [0]
+    %E = linalg.broadcast ins(%sum : tensor<f32>) outs(%empty : tensor<8x8xf32>) dimensions = [0, 1]
+    %S1 = arith.mulf %E, %S : tensor<8x8xf32>
+    delta.yield carry(%S1 : tensor<8x8xf32>)
+  }
+  return %sT : tensor<?x1x8x8xf32>
 }

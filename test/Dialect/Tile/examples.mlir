@@ -292,6 +292,10 @@ func.func @copy_to_warps(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.smem<
 tile.kernel @send(%i: index, %other: index) grid 2 * slots cluster 2 warps 4 min_blocks 1 operands ["tokens", "sequences"] {
   // CHECK: %[[RING:.*]] = tile.alloc_ring producers 4 consumers 4 across 2 : <1, [!tile.smem<64x128xbf16>], warps>
   %ring = tile.alloc_ring producers 4 consumers 4 across 2 : !tile.ring<1, [!tile.smem<64x128xbf16>], warps>
+  // CHECK: tile.await_kernels
+  tile.await_kernels
+  // CHECK: tile.release_kernels
+  tile.release_kernels
   // CHECK: tile.sync cluster
   tile.sync cluster
   %t = tile.acquire %ring[%i] : !tile.ring<1, [!tile.smem<64x128xbf16>], warps> -> !tile.smem<64x128xbf16>

@@ -14,14 +14,24 @@
 
 namespace mlir::wyvern {
 
+/// What stands beside a kernel in a launch.
+struct KernelOrder {
+  /// Another kernel of the function is launched before it.
+  bool hasPrevious = false;
+  /// It is the function's only one, so a launch may put it behind one that it
+  /// needs nothing of.
+  bool isAlone = false;
+  /// A launch may put such a kernel behind it.
+  bool hasGuest = false;
+};
+
 /// A kernel that is being translated: the sched.kernel, and what its parts have
 /// become.
 struct KernelContext {
   mutable sched::KernelOp kernel; // op accessors are not const
   const KernelOrientation &orientation;
   const TensorNames &names;
-  /// Another kernel of the function is launched before it.
-  bool hasPrevious = false;
+  KernelOrder order = {};
 
   /// The tile.kernel's argument for each argument of the region; a final that
   /// nobody reads has none.

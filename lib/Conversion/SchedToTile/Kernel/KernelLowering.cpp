@@ -69,8 +69,10 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   shell.setOperandsAttr(
       builder.getArrayAttr(addKernelArguments(builder, context, shell)));
   addSharedMemory(builder, context);
-  if (context.hasPrevious)
+  if (context.order.hasPrevious)
     tile::AwaitKernelsOp::create(builder, kernel.getLoc());
+  if (context.order.hasGuest)
+    tile::ReleaseKernelsOp::create(builder, kernel.getLoc());
   context.location.emplace(builder, kernel, context.launch);
   bool isCluster = kernel.getClusterBlocks() > 1;
   tile::SyncOp::create(builder, kernel.getLoc(), isCluster);
@@ -83,10 +85,11 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
       return failure();
     firstWarp += role.getTotalWarps();
   }
+  builder.setInsertionPointAfter(context.roles);
   // No block ends while another may still write to it.
-  if (isCluster) {
-    builder.setInsertionPointAfter(context.roles);
+  if (isCluster)
     tile::SyncOp::create(builder, kernel.getLoc(), /*cluster=*/true);
-  }
+  if (context.order.isAlone)
+    tile::AwaitKernelsOp::create(builder, kernel.getLoc());
   return shell;
 }

@@ -43,6 +43,44 @@ static std::optional<int64_t> getMaxTokens(ChunkScanOp scan) {
   return std::nullopt;
 }
 
+static bool isReturned(Value result) {
+  return llvm::any_of(result.getUsers(), [](Operation *user) {
+    return user->hasTrait<OpTrait::IsTerminator>();
+  });
+}
+
+/// True if a tensor of the caller has a slot a chunk of `program`.
+static bool givesSlots(ChunkProgramOpInterface program) {
+  for (auto [i, in] : llvm::enumerate(program.getIns()))
+    if (isa<BlockArgument>(in) && program.getInBinding(i).has(DimKind::chunk))
+      return true;
+  for (auto [i, out] : llvm::enumerate(program.getOuts()))
+    if (isReturned(out) && program.getOutBinding(i).has(DimKind::chunk))
+      return true;
+  return false;
+}
+
+/// True if the function computes of a sequence what it computes of parts of it,
+/// each from the state in which the one before ends: it is one scan behind
+/// maps, nothing in it knows where in its sequence a chunk is, no tensor of the
+/// caller has a slot a chunk, whose number would be another one in a part, and
+/// none says how many tokens there are.
+static bool isOfParts(FunctionOpInterface func, ChunkScanOp scan) {
+  if (scan.getDirection() != Direction::forward || scan.hasSlots() ||
+      getMaxTokens(scan) || scan.getInits().size() != 1 ||
+      !isa<BlockArgument>(scan.getInits().front()) ||
+      !isReturned(scan.getFinals().front()))
+    return false;
+  WalkResult result = func.walk([&](Operation *op) {
+    auto program = dyn_cast<ChunkProgramOpInterface>(op);
+    bool isObstacle = isa<LevelRowsOp, RunningSumOp, SumTokensOp>(op) ||
+                      (isa<ChunkScanOp>(op) && op != scan) ||
+                      (program && givesSlots(program));
+    return isObstacle ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return !result.wasInterrupted();
+}
+
 /// Returns why the carries of `scan` are not one state that segments could hand
 /// on; empty if they are.
 static StringRef findCarryObstacle(ChunkScanOp scan) {
@@ -80,12 +118,16 @@ struct SegmentPass : wyvern::delta::impl::SegmentPassBase<SegmentPass> {
     IRRewriter rewriter(&getContext());
     // Of each function, how many tokens its segments have.
     llvm::MapVector<Operation *, llvm::SmallSetVector<int64_t, 1>> lengths;
-    for (ChunkScanOp scan : scans)
-      if (succeeded(segment(rewriter, scan))) {
-        ++numSegmented;
-        lengths[scan->getParentOfType<FunctionOpInterface>()].insert(
-            countChunks(scan) * int64_t(scan.getChunk()));
-      }
+    for (ChunkScanOp scan : scans) {
+      auto func = scan->getParentOfType<FunctionOpInterface>();
+      bool inParts = isOfParts(func, scan);
+      if (failed(segment(rewriter, scan)))
+        continue;
+      ++numSegmented;
+      lengths[func].insert(countChunks(scan) * int64_t(scan.getChunk()));
+      if (atLaunch && inParts)
+        func->setAttr(kPartsAttr, rewriter.getUnitAttr());
+    }
     // A launch has one number to give.
     for (auto &[func, tokens] : lengths)
       if (atLaunch && tokens.size() == 1)

@@ -34,6 +34,11 @@ inline constexpr llvm::StringLiteral kMaxTokensAttr = "delta.max_tokens";
 /// where each launch may choose another number of chunks.
 inline constexpr llvm::StringLiteral kSegmentAttr = "delta.segment_tokens";
 
+/// On a function with that: what it computes of a sequence is what it computes
+/// of two parts of it, the second one from the state in which the first ends,
+/// wherever a chunk begins.
+inline constexpr llvm::StringLiteral kPartsAttr = "delta.in_parts";
+
 /// Levels that a value head has at most: positions are numbers of 32 bits.
 inline constexpr int64_t kMaxLevels = 31;
 

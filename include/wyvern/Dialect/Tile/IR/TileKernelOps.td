@@ -230,7 +230,29 @@ def Tile_AwaitKernelsOp : Tile_Op<"await_kernels"> {
     thread of the block executes it: a block without it could end, and with the
     kernel's last block every later kernel would start, before earlier ones have ended.
 
+    As the last operation of a kernel it says that the kernel needs nothing of the one right
+    before it, and may run beside it: a kernel that waits for this one has then waited for
+    both. The only kernel of a function, which needs nothing of any, has it there.
+
     Example: `tile.await_kernels`
+  }];
+  let assemblyFormat = "attr-dict";
+  let extraClassDeclaration = [{
+    /// True if nothing of the kernel follows.
+    bool isAtEnd() { return !getOperation()->getNextNode(); }
+  }];
+}
+
+def Tile_ReleaseKernelsOp : Tile_Op<"release_kernels"> {
+  let summary = "lets the kernel that is launched behind this one start";
+  let description = [{
+    Once all blocks have executed it, blocks of the next kernel start where SMs have room, if
+    that kernel awaits this one itself (`tile.await_kernels`); else it starts when this one has
+    ended. All blocks of this kernel have begun by then, so none of them finds its place
+    taken. Behind `tile.await_kernels`, where there is one at the beginning: what starts may
+    rely on the kernels before this one to have ended.
+
+    Example: `tile.release_kernels`
   }];
   let assemblyFormat = "attr-dict";
 }

@@ -137,8 +137,6 @@ static void addStaged(OpPassManager &pm, const PipelineOptions &options) {
 /// Tokens of a block that is one product with a decay a channel: of twice as
 /// many, decays would be right to 3.4e-4 only (delta-halve-decay).
 static constexpr int64_t kNearTokens = 8;
-/// Tokens of halves whose pairs leave little in gradients of gates.
-static constexpr int64_t kFarTokens = 32;
 
 static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   // What the CUDA cores multiply is not rounded.
@@ -159,7 +157,6 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   // Operands of its products are rounded with the others.
   delta::HalveDecayPassOptions halve;
   halve.operandType = options.operandType;
-  halve.far = kFarTokens;
   if (options.operandType.getValue() == "bf16")
     halve.near = kNearTokens;
   pm.addPass(delta::createHalveDecayPass(halve));

@@ -17,6 +17,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -122,6 +123,43 @@ struct TruncFPattern : OpConversionPattern<arith::TruncFOp> {
     for (size_t i = 0; i < values.size(); i += 2) {
       auto [low, high] =
           e.unpack(packHalves(e, values[i], values[i + 1], half), half);
+      halves.append({low, high});
+    }
+    rewriter.replaceOp(op, e.vectorOf(halves));
+    return success();
+  }
+};
+
+/// A mask of what has 16 bits, two elements at once: it is neither extended nor
+/// rounded. Maps that mask many operands are as long as what an SM holds of
+/// their instructions.
+struct MaskHalvesPattern : OpConversionPattern<arith::TruncFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::TruncFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto select = op.getIn().getDefiningOp<arith::SelectOp>();
+    auto wide = select ? select.getTrueValue().getDefiningOp<arith::ExtFOp>()
+                       : arith::ExtFOp();
+    if (!wide || wide.getIn().getType() != op.getType() ||
+        !isOfPairs(op.getIn().getType(), op.getType()) ||
+        !matchPattern(select.getFalseValue(), m_AnyZeroFloat()))
+      return rewriter.notifyMatchFailure(op, "not a mask of 16 bits");
+    Emitter e(rewriter, op.getLoc());
+    Type half = getElementTypeOrSelf(op.getType());
+    SmallVector<Value> kept =
+        e.elements(rewriter.getRemappedValue(select.getCondition()));
+    SmallVector<Value> values =
+        e.elements(rewriter.getRemappedValue(wide.getIn()));
+    Value none = e.c32(0);
+    SmallVector<Value> halves;
+    for (size_t i = 0; i < values.size(); i += 2) {
+      Value lower = e.select(kept[i], e.c32(0xffff), none);
+      Value upper = e.select(kept[i + 1], e.c32(~0xffff), none);
+      Value mask = LLVM::OrOp::create(rewriter, op.getLoc(), lower, upper);
+      Value masked = e.band(e.pack(values[i], values[i + 1]), mask);
+      auto [low, high] = e.unpack(masked, half);
       halves.append({low, high});
     }
     rewriter.replaceOp(op, e.vectorOf(halves));
@@ -437,8 +475,9 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
   patterns
-      .add<TileConstantPattern, TruncFPattern, ExtFPattern, SubProductPattern,
-           AddDecayedPattern, OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+      .add<TileConstantPattern, TruncFPattern, MaskHalvesPattern, ExtFPattern,
+           SubProductPattern, AddDecayedPattern,
+           OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
            OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
            ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
            UnaryPattern<math::SqrtOp, emitSqrt>,

@@ -102,7 +102,7 @@ private:
     Sums sums = zero();
     for (ArrayRef<Value> value : values)
       for (auto [sum, x] : llvm::zip_equal(sums, value))
-        sum = add(sum, x);
+        sum = add(sum, bounded(x));
     // Down, the last quarter comes first.
     Value place = isDown ? e.sub(e.c32(kQuarters - 1), quarter) : quarter;
     for (Value &sum : sums)
@@ -199,7 +199,7 @@ private:
       for (auto [sum, value] : llvm::zip_equal(sums, row)) {
         Value next = add(sum, bounded(value));
         Value result = e.select(isInclusive, next, sum);
-        if (op.getLeast())
+        if (op.getIsSigned())
           result = e.select(isSecond, result,
                             LLVM::FNegOp::create(e.builder, e.loc, result));
         stored.push_back(op.getExp() ? emitExp2(e, result) : result);
@@ -239,8 +239,9 @@ private:
   Value isInclusive(Value isSecond) {
     if (!op.getExclusive())
       return isSecond;
-    return op.getLeast() ? e.select(isSecond, constant(false), constant(true))
-                         : constant(false);
+    return op.getIsSigned()
+               ? e.select(isSecond, constant(false), constant(true))
+               : constant(false);
   }
 
   /// Sums whose exp is stored are exponents of two: one operation has the
@@ -252,7 +253,7 @@ private:
                                e.cf32(llvm::numbers::log2e), sum);
   }
 
-  /// A row of signed sums, where gates count as no less than a bound.
+  /// A row that counts as no less than a bound, if there is one.
   Value bounded(Value row) {
     if (!op.getLeast())
       return row;

@@ -49,6 +49,35 @@ tile.kernel @halves(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4
 
 // -----
 
+// What has 16 bits is masked as words of two elements, without a conversion.
+
+// CHECK-LABEL: gpu.module @words
+// CHECK-NOT: llvm.fptrunc
+// CHECK: %[[LOW:.*]] = llvm.mlir.constant(65535 : i32)
+// CHECK: %[[LOWER:.*]] = llvm.select %{{.*}}, %[[LOW]], %[[NONE:.*]] :
+// CHECK: %[[HIGH:.*]] = llvm.mlir.constant(-65536 : i32)
+// CHECK: %[[UPPER:.*]] = llvm.select %{{.*}}, %[[HIGH]], %[[NONE]] :
+// CHECK: %[[MASK:.*]] = llvm.or %[[LOWER]], %[[UPPER]]
+// CHECK: llvm.and %{{.*}}, %[[MASK]]
+// CHECK-NOT: llvm.fptrunc
+// CHECK: llvm.return
+tile.kernel @words(%out: !tile.global<tensor<?x64xf32>>) grid 1 * slots warps 4 min_blocks 1 operands ["out"] shared_bytes 16384 {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant dense<0.0> : tensor<64x64xf32, #tile.layout<acc>>
+  %k = tile.alloc offset 0 : !tile.smem<64x64xbf16>
+  %x = tile.read %k : !tile.smem<64x64xbf16> -> tensor<64x64xbf16, #tile.layout<acc>>
+  %wide = arith.extf %x : tensor<64x64xbf16, #tile.layout<acc>> to tensor<64x64xf32, #tile.layout<acc>>
+  %j = tile.index 1 : tensor<64x64xi32, #tile.layout<acc>>
+  %i = tile.index 0 : tensor<64x64xi32, #tile.layout<acc>>
+  %below = arith.cmpi ult, %j, %i : tensor<64x64xi32, #tile.layout<acc>>
+  %m = arith.select %below, %wide, %zero : tensor<64x64xi1, #tile.layout<acc>>, tensor<64x64xf32, #tile.layout<acc>>
+  %h = arith.truncf %m : tensor<64x64xf32, #tile.layout<acc>> to tensor<64x64xbf16, #tile.layout<acc>>
+  %y = arith.extf %h : tensor<64x64xbf16, #tile.layout<acc>> to tensor<64x64xf32, #tile.layout<acc>>
+  tile.store_matrix %y to %out[%c0, %c0] dims [0, 1] : tensor<64x64xf32, #tile.layout<acc>>, !tile.global<tensor<?x64xf32>>
+}
+
+// -----
+
 // Numbers of rows and columns are compared by their difference, which a thread has once:
 // element 0 lies at its first row and column, element 6 eight of both further.
 

@@ -1,7 +1,7 @@
 // RUN: wyvern-opt %s -delta-halve-decay -split-input-file | FileCheck %s
 // RUN: wyvern-opt %s -delta-halve-decay=near=2 -split-input-file | FileCheck %s --check-prefix=NEAR
 // RUN: wyvern-opt %s -delta-halve-decay=operand-type=bf16 -split-input-file | FileCheck %s --check-prefix=GATES
-// RUN: wyvern-opt %s -delta-halve-decay='operand-type=bf16 most-gate-rows=1' -split-input-file --remarks-filter=delta-halve-decay -o /dev/null 2>&1 | FileCheck %s --check-prefix=LEFT
+// RUN: wyvern-opt %s -delta-halve-decay='operand-type=bf16 most-sums=2' -split-input-file --remarks-filter=delta-halve-decay -o /dev/null 2>&1 | FileCheck %s --check-prefix=LEFT
 // RUN: wyvern-opt %s -delta-halve-decay='operand-type=bf16 far=2' -split-input-file | FileCheck %s --check-prefix=FAR
 // RUN: not wyvern-opt %s -delta-halve-decay=near=3 -split-input-file 2>&1 | FileCheck %s --check-prefix=POWER
 // RUN: not wyvern-opt %s -delta-halve-decay=operand-type=f8 -split-input-file 2>&1 | FileCheck %s --check-prefix=TYPE
@@ -197,7 +197,7 @@ func.func @joined(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %g: tensor<?
 // GATES: %[[D:.*]] = arith.subf %[[D1]], %[[KB1]]
 // GATES: delta.cumsum reverse %[[D]]
 
-// LEFT: remark: [Missed] {{.*}}Category:delta-halve-decay{{.*}}Reason="the gradient of a gate is of more kinds of rows than registers hold sums for: pairs of later tokens leave what rounding makes of them"
+// LEFT: remark: [Missed] {{.*}}Category:delta-halve-decay{{.*}}Reason="the gradient of a gate is made beside more sums than registers hold: pairs of later tokens leave what rounding makes of them"
 
 // CHECK-LABEL: func.func @gate(
 // CHECK-NOT: arith.truncf
@@ -249,7 +249,7 @@ func.func @begins(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %s: tensor<?
 
 // -----
 
-// Halves of two tokens are far: what they add to dq, and to what keys get as those behind a
+// Four matrices: halves of two tokens are far, and come first. What they add to dq, and to what keys get as those behind a
 // gate, beginning with %S, and before one, is multiplied by q and k once. The others follow,
 // each times the other side's operand.
 
@@ -276,13 +276,13 @@ func.func @begins(%m: tensor<?x?x1x2xf32>, %x: tensor<?x?x1x8xf32>, %s: tensor<?
 // FAR: arith.addf %[[DK]], %
 // FAR: delta.sum_to_middle %[[G]] half 1
 // FAR: arith.addf %[[FAR]], %
-// FAR: arith.subf
-// FAR: %[[SUM:.*]] = arith.addf
-// FAR-NEXT: delta.cumsum reverse %[[SUM]]
-func.func @far(%m: tensor<?x?x1x4xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %s: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
-  %dq, %dk, %dg = delta.chunk_map chunk = 4 heads = 1 compute = f32
+// FAR: %[[TAKEN:.*]] = arith.subf
+// FAR: %[[SUM:.*]] = arith.addf %[[TAKEN]], %
+// FAR: delta.cumsum reverse %[[SUM]]
+func.func @far(%m: tensor<?x?x1x4xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %s: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
+  %dq, %dk, %dg, %de = delta.chunk_map chunk = 4 heads = 1 compute = f32
       ins(%M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>, %Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %k[seq, time, head, _] : tensor<?x?x1x8xf32>, %S = %s[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
-      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
     %E = math.absf %S : tensor<4x8xf32>
     %a = delta.decay_apply upto_token %M, %K decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
     %b = delta.decay_apply upto_token transpose %M, %Q decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
@@ -294,7 +294,7 @@ func.func @far(%m: tensor<?x?x1x4xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x
     %kd = arith.mulf %K, %difference : tensor<4x8xf32>
     %sum = arith.addf %qa, %kd : tensor<4x8xf32>
     %d = delta.cumsum reverse %sum : tensor<4x8xf32>
-    delta.yield outs(%a, %all, %d : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+    delta.yield outs(%a, %all, %d, %E : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
   }
-  return %dq, %dk, %dg : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
+  return %dq, %dk, %dg, %de : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
 }

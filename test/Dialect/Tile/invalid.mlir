@@ -1507,8 +1507,8 @@ func.func @scan_rows_c3(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) 
 // -----
 
 func.func @scan_rows_c4(%x: !tile.smem<64x128xf32>, %s: !tile.smem<64x128xf32>) {
-  // expected-error @+1 {{(C4) expected a half beside at_least, found none}}
-  %y = tile.scan_rows %x at_least -1.6e+01 via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
+  // expected-error @+1 {{(C4) expected a half beside signed, found none}}
+  %y = tile.scan_rows %x signed via %s barrier 1 : !tile.smem<64x128xf32>, !tile.smem<64x128xf32> -> tensor<64x128xf32, #tile.layout<acc>>
   return
 }
 

@@ -6,8 +6,6 @@
 
 #include "RegionLowering.h"
 
-#include "wyvern/Dialect/Delta/IR/Splat.h"
-
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -62,17 +60,6 @@ bool RegionLowering::isShared(Value value) {
              tensorOf(value).getElementType();
 }
 
-/// Returns the in that `op` bounds for several readers, if nobody else reads
-/// it; null otherwise.
-static Value getBoundIn(Operation *op) {
-  Value in = op->getNumResults() == 1 && !op->hasOneUse()
-                 ? getBounded(op->getResult(0))
-                 : Value();
-  bool isIn = in && in.hasOneUse() && tensorOf(in).getRank() == 2 &&
-              isa_and_nonnull<sched::GetOp, sched::LoadOp>(in.getDefiningOp());
-  return isIn ? in : Value();
-}
-
 bool RegionLowering::isMadeAtUse(Value value) {
   llvm::SmallDenseSet<Value> seen;
   return isMadeAtUse(value, seen);
@@ -88,8 +75,6 @@ bool RegionLowering::isMadeAtUse(Value value,
     return shared.contains(value);
   if (isa<sched::LoadOp, sched::GetOp>(op) || isReadBack(op))
     return true;
-  if (isMap && getBoundIn(op))
-    return false;
   if (isa<linalg::BroadcastOp>(op) ||
       (isMap && (isMaskOfShared(value) || isSharedFactor(value))))
     return true;
@@ -349,28 +334,6 @@ Value RegionLowering::makeElementwise(Operation *op, int64_t block,
   return clone->getResult(0);
 }
 
-/// True for what bounds an in where it lies, in shared memory.
-bool RegionLowering::isBoundInPlace(Operation *op) {
-  Value in = isMap ? getBoundIn(op) : Value();
-  auto get = in ? in.getDefiningOp<sched::GetOp>() : sched::GetOp();
-  if (!get || orientation.getM(in) != 0 || countTiles(in, 0) != 1)
-    return false;
-  unsigned number = cast<OpResult>(in).getResultNumber();
-  return get.getChannel().getType().getTiles()[number] == in.getType();
-}
-
-LogicalResult RegionLowering::boundInPlace(Operation *op) {
-  Value bounded = makeElementwise(op, /*block=*/0);
-  if (!bounded)
-    return failure();
-  Value place = getShared(getBounded(op->getResult(0)));
-  setShared(op->getResult(0),
-            tile::WriteOp::create(builder, op->getLoc(), bounded, place,
-                                  /*transpose=*/false, /*block=*/0,
-                                  builder.getI64IntegerAttr(warps.barrier)));
-  return success();
-}
-
 bool RegionLowering::isSumOfTiles(Operation *op) {
   if (tensorOf(op->getResult(0)).getRank() != 2)
     return false;
@@ -395,8 +358,6 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
     return lowerScaledSum(op, *sum);
   if (failed(checkElementwise(op, orientation)))
     return failure();
-  if (isBoundInPlace(op))
-    return boundInPlace(op);
   if (tensorOf(result).getRank() == 2 && isMadeAtUse(result))
     return success();
   // A product times a factor that a sum begins with would be made where it is

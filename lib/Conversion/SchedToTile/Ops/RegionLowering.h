@@ -166,7 +166,7 @@ private:
   LogicalResult lowerMaskRows(delta::MaskRowsOp op);
   LogicalResult lowerSumToMiddle(delta::SumToMiddleOp op);
   LogicalResult lowerRowScan(Operation *op, Value x, bool reverse,
-                             bool exclusive, IntegerAttr half, FloatAttr least);
+                             bool exclusive, IntegerAttr half);
   LogicalResult lowerRepeatRows(delta::RepeatRowsOp op);
   LogicalResult lowerSumRows(delta::SumRowsOp op);
   LogicalResult lowerLevelRows(delta::LevelRowsOp op);
@@ -177,8 +177,6 @@ private:
   /// True for a matrix that is made again for each use.
   bool isMadeAtUse(Value value);
   bool isMadeAtUse(Value value, llvm::SmallDenseSet<Value> &seen);
-  bool isBoundInPlace(Operation *op);
-  LogicalResult boundInPlace(Operation *op);
   /// True for an elementwise operation on several tiles that are in registers.
   bool isSumOfTiles(Operation *op);
   bool isMaskOfShared(Value value);

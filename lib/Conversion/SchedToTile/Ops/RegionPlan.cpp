@@ -98,8 +98,7 @@ int64_t RegionLowering::countRegisters(Value value) {
   std::optional<int64_t> m = orientation.getM(value);
   if (!type || type.getRank() != 2 || !m || isMadeAtUse(value))
     return 0;
-  if (Operation *op = value.getDefiningOp();
-      op && (getSharedFactor(op) || isBoundInPlace(op)))
+  if (Operation *op = value.getDefiningOp(); op && getSharedFactor(op))
     return 0;
   // A staged value is read from where it is written to.
   if (staged.contains(value) &&

@@ -6,6 +6,7 @@
 
 #include "RegionLowering.h"
 
+#include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -173,7 +174,7 @@ LogicalResult RegionLowering::lowerCumsum(CumsumOp op) {
                              "run delta-stage";
   if (tensorOf(op.getX()).getRank() == 2)
     return lowerRowScan(op, op.getX(), op.getReverse(), op.getExclusive(),
-                        /*half=*/IntegerAttr(), /*least=*/FloatAttr());
+                        /*half=*/IntegerAttr());
   if (Value sums = findSumsUpTo(op)) {
     Location loc = op.getLoc();
     Value all =
@@ -212,11 +213,8 @@ LogicalResult RegionLowering::lowerSumToMiddle(SumToMiddleOp op) {
   if (!isMap || tensorOf(op.getG()).getRank() != 2)
     return op.emitError() << "expected sums of the rows of a matrix in a "
                              "chunk_map; run delta-stage";
-  FloatAttr least = op.getIsSigned()
-                        ? builder.getF32FloatAttr(op.getLeastGate())
-                        : FloatAttr();
   return lowerRowScan(op, op.getG(), /*reverse=*/false, op.getBeforeDecay(),
-                      op.getHalfAttr(), least);
+                      op.getHalfAttr());
 }
 
 Value wyvern::getExpOfSums(Operation *op) {
@@ -239,10 +237,33 @@ Value wyvern::getSharedFactor(Operation *op) {
   return isBehind ? exp : Value();
 }
 
+/// True for sums that are negated in first halves.
+static bool isSigned(Operation *op) {
+  auto toMiddle = dyn_cast<SumToMiddleOp>(op);
+  return toMiddle && toMiddle.getIsSigned();
+}
+
+/// Returns the least number that rows of a sum count as, of gates with `bound`;
+/// null for none.
+static FloatAttr getLeast(Operation *op, std::optional<double> bound) {
+  if (isSigned(op)) {
+    double least = cast<SumToMiddleOp>(op).getLeastGate();
+    bound = std::max(least, bound.value_or(least));
+  }
+  return bound ? Builder(op->getContext()).getF32FloatAttr(*bound)
+               : FloatAttr();
+}
+
 /// Sums over the rows of the matrix `x`: from shared memory where it is there.
+/// What is bounded is bounded as it is added.
 LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
-                                           bool exclusive, IntegerAttr half,
-                                           FloatAttr least) {
+                                           bool exclusive, IntegerAttr half) {
+  std::optional<double> bound;
+  if (Value in = getBounded(x);
+      in && isa_and_nonnull<sched::GetOp, sched::LoadOp>(in.getDefiningOp())) {
+    bound = getSplat(x.getDefiningOp()->getOperand(1));
+    x = in;
+  }
   RankedTensorType type = tensorOf(x);
   if (type.getDimSize(0) != tile::kAccRows || orientation.getM(x) != 0)
     return op->emitOpError()
@@ -265,7 +286,8 @@ LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
       isShared ? scratch.getType() : Type(getRegisterType(result, 0));
   Value sums = tile::ScanRowsOp::create(
       builder, op->getLoc(), resultType, source, reverse, exclusive,
-      /*exp=*/exp != nullptr, half, least, scratch, warps.barrier);
+      /*exp=*/exp != nullptr, half, isSigned(op), getLeast(op, bound), scratch,
+      warps.barrier);
   if (isShared)
     setShared(result, sums);
   else

@@ -6,6 +6,8 @@
 
 #include "RoleLowering.h"
 
+#include "wyvern/Dialect/Delta/IR/Splat.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -284,7 +286,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   // What is summed several times before other tiles are there is loaded once.
   if (getsLate())
     for (auto load : block.getOps<sched::LoadOp>())
-      if (!load->hasOneUse() && failed(lowering.hold(load)))
+      if (!delta::getOnlyReader(load.getTile()) && failed(lowering.hold(load)))
         return failure();
   for (Operation *op : ops) {
     waiting.erase(op);

@@ -32,3 +32,12 @@ Value delta::getBounded(Value value) {
   auto largest = value.getDefiningOp<arith::MaximumFOp>();
   return largest && getSplat(largest.getRhs()) ? largest.getLhs() : Value();
 }
+
+Operation *delta::getOnlyReader(Value value) {
+  if (!value.hasOneUse())
+    return nullptr;
+  Operation *reader = *value.user_begin();
+  bool isBound =
+      reader->getNumResults() == 1 && getBounded(reader->getResult(0)) == value;
+  return isBound ? getOnlyReader(reader->getResult(0)) : reader;
+}

@@ -8,6 +8,8 @@
 
 #include "Remarks.h"
 
+#include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -118,13 +120,9 @@ static bool areSides(const GateAddend &a, const GateAddend &b) {
          first.getBeforeDecay() == second.getBeforeDecay();
 }
 
-/// Returns how many kinds of rows `products` are multiplied by, of each of
-/// which a map holds a gradient.
-static int64_t countRows(ArrayRef<GateAddend> products) {
-  llvm::SmallDenseSet<Value, 4> rows;
-  for (const GateAddend &term : products)
-    rows.insert(term.weight);
-  return rows.size();
+int64_t delta::countMatrices(Block &block) {
+  return llvm::count_if(block.getTerminator()->getOperands(),
+                        [](Value value) { return getTileRank(value) == 2; });
 }
 
 /// Erases what makes `value` and has no use.
@@ -139,7 +137,7 @@ static void eraseDead(RewriterBase &rewriter, Value value) {
 }
 
 int64_t GateTerms::take(RewriterBase &rewriter, Block &block,
-                        int64_t mostRows) {
+                        int64_t mostSums) {
   int64_t numLeft = 0;
   for (CumsumOp scan : llvm::to_vector(block.getOps<CumsumOp>())) {
     if (!scan.getReverse() || scan.getExclusive())
@@ -149,11 +147,11 @@ int64_t GateTerms::take(RewriterBase &rewriter, Block &block,
     // A pair leaves nothing where both of its sides are here.
     if (found.products.size() < 2)
       continue;
-    if (countRows(found.products) > mostRows) {
+    if (countMatrices(block) > mostSums) {
       emitMissedRemark(scan, "delta-halve-decay",
-                       "the gradient of a gate is of more kinds of rows than "
-                       "registers hold sums for: pairs of later tokens leave "
-                       "what rounding makes of them");
+                       "the gradient of a gate is made beside more sums than "
+                       "registers hold: pairs of later tokens leave what "
+                       "rounding makes of them");
       ++numLeft;
       continue;
     }

@@ -48,14 +48,17 @@ struct GateAddend {
   bool isSubtracted;
 };
 
+/// Returns how many matrices `block` makes, each of them a sum that is held.
+int64_t countMatrices(Block &block);
+
 /// The products with a decay a channel that gradients of gates have, and the
 /// sums of what they become.
 class GateTerms {
 public:
   /// Takes the terms of such products out of the reverse running sums of
-  /// `block` that multiply them by at most `mostRows` kinds of rows. Returns
-  /// how many running sums have more.
-  int64_t take(RewriterBase &rewriter, Block &block, int64_t mostRows);
+  /// `block`, if that makes at most `mostSums` matrices. Returns how many
+  /// running sums it leaves.
+  int64_t take(RewriterBase &rewriter, Block &block, int64_t mostSums);
 
   /// Returns what the gradient of a gate has of `product`; nothing if it has
   /// none of it.

@@ -208,6 +208,11 @@ private:
   Value rowScale; ///< of the rows of a token with itself; null for none
 };
 
+/// Matrices of a map whose registers hold the gradient of a gate from the
+/// first product on; a half of no chunk.
+static constexpr int64_t kFewSums = 3,
+                         kNever = std::numeric_limits<int32_t>::max();
+
 namespace {
 /// What gradients of gates have of the products, to which type operands of
 /// these are rounded, and from how many tokens on a half is far.
@@ -570,9 +575,9 @@ struct HalveDecayPass
     getOperation()->walk([&](ChunkProgramOpInterface program) {
       GateTerms terms;
       if (type)
-        numGateSumsLeft +=
-            terms.take(rewriter, program.getBlock(), mostGateRows);
-      Gates gates = {terms, type, std::max<int64_t>(near, far)};
+        numGateSumsLeft += terms.take(rewriter, program.getBlock(), mostSums);
+      bool holdsFew = countMatrices(program.getBlock()) <= kFewSums;
+      Gates gates = {terms, type, holdsFew ? kNever : std::max(+near, +far)};
       for (ArrayRef<Operation *> group : findGroups(program.getBlock())) {
         numHalved += group.size();
         numJoined += halve(rewriter, group, gates, near);

@@ -53,17 +53,11 @@ bool sched::sumsRows(delta::ChunkMapOp map) {
 static bool isReadOnce(delta::ChunkMapOp map, unsigned in) {
   BlockArgument tile = map.getInArg(in);
   auto program = cast<delta::ChunkProgramOpInterface>(map.getOperation());
-  if (delta::getTileRank(tile) != 2 || !tile.hasOneUse() ||
+  Operation *user = delta::getOnlyReader(tile);
+  if (delta::getTileRank(tile) != 2 || !user ||
       cast<RankedTensorType>(tile.getType()).getDimSize(0) != tile::kAccRows ||
       !program.getInBinding(in).has(delta::DimKind::time))
     return false;
-  Operation *user = *tile.user_begin();
-  // As it is bounded, it is read by those that read that.
-  if (user->getNumResults() == 1 && delta::getBounded(user->getResult(0))) {
-    if (!user->hasOneUse())
-      return false;
-    user = *user->user_begin();
-  }
   return isa<delta::CumsumOp>(user) ||
          (user->hasTrait<OpTrait::Elementwise>() &&
           !isa<arith::TruncFOp>(user));

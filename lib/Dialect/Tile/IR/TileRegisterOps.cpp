@@ -353,8 +353,8 @@ LogicalResult ScanRowsOp::verify() {
     return emitOpError() << "(C3) expected a half of whole blocks of the "
                          << kAccRows << " rows, and a forward scan, found half "
                          << *half << (getReverse() ? ", reverse" : "");
-  if (getLeast() && !getHalf())
-    return emitOpError() << "(C4) expected a half beside at_least, found none";
+  if (getIsSigned() && !getHalf())
+    return emitOpError() << "(C4) expected a half beside signed, found none";
   return success();
 }
 

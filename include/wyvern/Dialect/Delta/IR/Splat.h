@@ -19,6 +19,9 @@ std::optional<double> getSplat(Value value);
 /// Returns what `value` is the larger one of, element by element, and a number:
 /// a log decay as it is bounded. Null for other values.
 Value getBounded(Value value);
+/// Returns the one operation that reads `value`, as it is or bounded; null if
+/// there are several, or none.
+Operation *getOnlyReader(Value value);
 
 inline bool isZero(Value value) { return getSplat(value) == 0.0; }
 

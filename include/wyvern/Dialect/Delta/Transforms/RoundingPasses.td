@@ -55,12 +55,11 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
                         q' = round(q * F), k' = round(k * F) or round(k / F)
     ```
 
-    That is one sum more for a map to hold: a gate's gradient of more than `most-gate-rows`
-    kinds of rows (q and k are two) is left as it is, with a remark.
-
-    Each kind of pairs then reads its operands twice. Halves of `far` tokens or more come
-    first, and leave less there the more is between their tokens: their sums, as they are,
-    are multiplied by q and k once.
+    That is one sum more for a map to hold, and operands are read once more. In a map that
+    makes more than three matrices (d_g, dq and dk are three) halves of `far` tokens or
+    more come first. They leave little in a gate's gradient: their sums, as they are, are
+    multiplied by q and k once, before others are held. In one that makes more than
+    `most-sums` it is left as it is, with a remark.
 
     Before (types left out):
 
@@ -92,18 +91,19 @@ def HalveDecayPass : Pass<"delta-halve-decay"> {
            "of 16 bits that are no bf16">,
     Option<"operandType", "operand-type", "std::string", "\"\"",
            "what operands of products are rounded to: bf16 or f16; empty for nothing">,
-    Option<"mostGateRows", "most-gate-rows", "int64_t", "2",
-           "kinds of rows whose products a gate's gradient has, at most, to be made of "
-           "rounded operands">,
-    Option<"far", "far", "int64_t", "64",
-           "tokens of halves, at the least, of which a gate's gradient has the sums">,
+    Option<"mostSums", "most-sums", "int64_t", "4",
+           "matrices that a map makes, at most, for a gate's gradient among them to be "
+           "made of rounded operands">,
+    Option<"far", "far", "int64_t", "32",
+           "tokens of halves, at the least, of which such a gradient has the sums where "
+           "the map makes more than three matrices">,
   ];
   let statistics = [
     Statistic<"numHalved", "num-halved", "decay products made of plain ones">,
     Statistic<"numGateTerms", "num-gate-terms",
               "terms of gradients of gates made of rounded operands">,
     Statistic<"numGateSumsLeft", "num-gate-sums-left",
-              "gradients of gates of too many kinds of rows for that">,
+              "gradients of gates beside too many sums for that">,
     Statistic<"numJoined", "num-joined",
               "decay products added to others before these are scaled">,
   ];

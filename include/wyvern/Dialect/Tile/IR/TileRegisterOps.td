@@ -311,9 +311,9 @@ def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
     As `delta.cumsum` of a matrix: inclusive or `exclusive`, forward or `reverse`. With
     `half s` as `delta.sum_to_middle`: forward and, unless `exclusive`, with the row
     itself in the second half of each block of 2 s rows; in the first half reverse and
-    without it. With `at_least c` these are its signed sums, of rows that are c where
-    they are less: negated in the first half, and there with the row itself if
-    `exclusive`. With `exp` the result is exp of the sums. A thread sums rows one after
+    without it. With `signed` these are its signed sums: negated in the first half, and
+    there with the row itself if `exclusive`. With `at_least c` a row is c where it is
+    less. With `exp` the result is exp of the sums. A thread sums rows one after
     the other, in a loop: unrolled, what a chunk needs does not fit the instruction
     cache. x is in registers or in shared memory, `scratch` is as large; the result is in
     registers, or it is `scratch`. Called by a warpgroup that has hardware barrier
@@ -330,12 +330,13 @@ def Tile_ScanRowsOp : Tile_Op<"scan_rows"> {
   let arguments = (ins AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$x,
                        UnitAttr:$reverse, UnitAttr:$exclusive,
                        UnitAttr:$exp,
-                       OptionalAttr<I64Attr>:$half, OptionalAttr<F32Attr>:$least,
+                       OptionalAttr<I64Attr>:$half, UnitAttr:$is_signed,
+                       OptionalAttr<F32Attr>:$least,
                        Tile_SmemType:$scratch, I64Attr:$barrier_id);
   let results = (outs AnyTypeOf<[Tile_AnyTensor, Tile_SmemType]>:$sums);
   let assemblyFormat = [{
     (`exp` $exp^)? (`reverse` $reverse^)? (`exclusive` $exclusive^)? $x
-    (`half` $half^)? (`at_least` $least^)?
+    (`half` $half^)? (`signed` $is_signed^)? (`at_least` $least^)?
     `via` $scratch `barrier` $barrier_id attr-dict
     `:` type($x) `,` type($scratch) `->` type($sums)
   }];

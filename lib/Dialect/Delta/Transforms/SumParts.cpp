@@ -9,7 +9,7 @@
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -20,21 +20,34 @@ bool delta::isSumOverChannels(Operation *op) {
   return dot && dot.getG() && getTileRank(dot.getG()) == 2;
 }
 
+/// Returns how many matrices among the ins `tiles` are made of.
+static unsigned countRows(llvm::SetVector<Value> tiles) {
+  unsigned rows = 0;
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    Operation *def = tiles[i].getDefiningOp();
+    if (def)
+      tiles.insert_range(def->getOperands());
+    rows += !def && getTileRank(tiles[i]) == 2;
+  }
+  return rows;
+}
+
 Value delta::findSummedChannels(ChunkMapOp map) {
-  constexpr unsigned kPlainOperands = 2; // a query and a key
-  llvm::SmallPtrSet<Value, 4> operands;
+  constexpr unsigned kPlainRows = 2; // queries and keys
+  llvm::SetVector<Value> operands;
+  Value channels;
   for (Operation &op : map.getBlock()) {
     auto apply = dyn_cast<DecayApplyOp>(op);
     if (apply && apply.getG() && getTileRank(apply.getG()) == 2)
       return {};
-    if (isSumOverChannels(&op))
-      operands.insert_range(llvm::ArrayRef<Value>(
-          {cast<DecayDotOp>(op).getA(), cast<DecayDotOp>(op).getB()}));
+    if (!isSumOverChannels(&op))
+      continue;
+    auto dot = cast<DecayDotOp>(op);
+    channels = dot.getA();
+    operands.insert(dot.getA());
+    operands.insert(dot.getB());
   }
-  if (operands.size() <= kPlainOperands)
-    return {};
-  auto sums = map.getBlock().getOps<DecayDotOp>();
-  return (*llvm::find_if(sums, isSumOverChannels)).getA();
+  return countRows(operands) > kPlainRows ? channels : Value();
 }
 
 void delta::addUpParts(RewriterBase &rewriter, ChunkMapOp map, int64_t parts,

@@ -20,9 +20,9 @@ inline constexpr llvm::StringLiteral kSumOfPartsAttr = "delta.sum_of_parts";
 /// True for pairs of tokens with a decay a channel, summed over the channels.
 bool isSumOverChannels(Operation *op);
 
-/// Returns the tile whose columns the sums of `map` over channels are over, if
-/// there are such sums, of more than a query and one key, and no product that
-/// keeps the channels. Null otherwise.
+/// Returns a tile whose columns the sums of `map` over channels are over, if
+/// there are such sums, made of more ins than queries and keys, and no product
+/// that keeps the channels. Null otherwise.
 Value findSummedChannels(ChunkMapOp map);
 
 /// Part `number` of a sum, the result of an operation on all channels.

@@ -236,7 +236,7 @@ def channel_cases():
     """A gate a key channel with several rows a token, and at key dims that blocks have parts of."""
     shapes = [(kind, (64, 64), 2) for kind in ("product", "product3", "product4")]
     shapes += [("product", (128, 128), 1), ("delta", (64, 64), 1), ("delta", (192, 192), 1)]
-    shapes += [("dplr", (192, 192), 1), ("precond", (192, 192), 1)]
+    shapes += [(kind, (192, 192), 1) for kind in ("dplr", "precond", "gates")] + [("precond", (256, 256), 1)]
     for kind, kv, max_rate in shapes:
         layer = Layer(kind, "channel", 2, 4 if kv[0] < 128 else 2, *kv, "bf16", max_rate=max_rate)
         rates = "double" if max_rate > 1 else "unit"

@@ -143,6 +143,16 @@ RegionLowering::chooseOrder(Block &block, const RegionOrder::Costs &costs) {
                                                            : order.ops;
 }
 
+/// True if `block` multiplies two tiles that it gets, element by element.
+static bool combinesIns(Block &block) {
+  return llvm::any_of(block.getOps<arith::MulFOp>(), [](arith::MulFOp op) {
+    return tensorOf(op.getResult()).getRank() == 2 &&
+           llvm::all_of(op->getOperands(), [](Value operand) {
+             return operand.getDefiningOp<sched::GetOp>() != nullptr;
+           });
+  });
+}
+
 /// A chain's products read what it carries from registers, but for a state that
 /// leaves no room there for its rounded copy.
 void RegionLowering::planStates(Block &block) {
@@ -152,7 +162,7 @@ void RegionLowering::planStates(Block &block) {
     if (!product || isShared(product->a))
       continue;
     int64_t columns = tensorOf(product->a).getDimSize(1 - product->aM);
-    if (tile::holdsRoundedState(target, columns))
+    if (tile::holdsRoundedState(target, columns, combinesIns(block)))
       continue;
     staged.insert(product->a);
     holdsVectors = false;

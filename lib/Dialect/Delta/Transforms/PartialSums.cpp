@@ -32,16 +32,28 @@ bool delta::isSumOverPairs(Operation &op) {
   return dot && dot.getG() && getTileRank(dot.getG()) == 2;
 }
 
+/// Returns how many matrices among the ins `tiles` are made of.
+static unsigned countRows(llvm::SetVector<Value> tiles) {
+  unsigned rows = 0;
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    Operation *def = tiles[i].getDefiningOp();
+    if (def)
+      tiles.insert_range(def->getOperands());
+    rows += !def && getTileRank(tiles[i]) == 2;
+  }
+  return rows;
+}
+
 Value delta::findSummedChannels(ChunkMapOp map) {
-  constexpr unsigned kPlainOperands = 2; // a query and a key
-  llvm::SmallSetVector<Value, 4> operands;
+  constexpr unsigned kPlainRows = 2; // queries and keys
+  llvm::SetVector<Value> operands;
   for (Operation &op : map.getBlock())
     if (isSumOverPairs(op)) {
       auto dot = cast<DecayDotOp>(op);
       operands.insert(dot.getA());
       operands.insert(dot.getB());
     }
-  return operands.size() > kPlainOperands ? operands.front() : Value();
+  return countRows(operands) > kPlainRows ? operands.front() : Value();
 }
 
 TileStorage delta::storeParts(TileStorage storage, int64_t parts) {

@@ -21,8 +21,8 @@ bool isSumOfColumns(Operation &op);
 /// they too may be.
 bool isSumOverPairs(Operation &op);
 
-/// Returns the tile whose columns such sums of `map` are over; null where there
-/// are none, or of a query and one key alone.
+/// Returns a tile whose columns such sums of `map` are over; null where there
+/// are none, or they are made of no more ins than queries and keys.
 Value findSummedChannels(ChunkMapOp map);
 
 /// Returns `storage` for as many heads as there are parts of each.

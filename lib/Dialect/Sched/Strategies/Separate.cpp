@@ -20,6 +20,7 @@
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 #include "wyvern/Dialect/Tile/Targets/StateRoom.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -136,14 +137,28 @@ static SmallVector<unsigned> findReadIns(ChunkProgramOpInterface program) {
   return read.empty() ? all : read;
 }
 
+/// True if a chunk multiplies two ins, element by element: of what is written
+/// say, by a gate a channel.
+static bool combinesIns(ChunkProgramOpInterface program) {
+  return llvm::any_of(
+      program.getBlock().getOps<arith::MulFOp>(), [](arith::MulFOp op) {
+        return delta::getTileRank(op) == 2 &&
+               llvm::all_of(op->getOperands(), [](Value operand) {
+                 return ChunkProgramOpInterface::getInOfTile(operand) !=
+                        nullptr;
+               });
+      });
+}
+
 /// Returns the bytes of shared memory that a warpgroup's part of the rounded
 /// state takes, split along `split`: none where it is in registers.
 static int64_t countStagedBytes(const tile::TargetInfo &target,
+                                ChunkProgramOpInterface program,
                                 delta::TileDim split) {
   constexpr int64_t kBytes = 2;
   auto state = cast<RankedTensorType>(split.first.getType());
   int64_t columns = state.getDimSize(1 - split.second);
-  return tile::holdsRoundedState(target, columns)
+  return tile::holdsRoundedState(target, columns, combinesIns(program))
              ? 0
              : columns * tile::kAccRows * kBytes;
 }
@@ -190,7 +205,7 @@ static int64_t fitDepth(ChunkProgramOpInterface program, KernelOp kernel,
   }
   int64_t room = target.sharedBytes;
   if (split)
-    room -= std::max(countStagedBytes(target, *split),
+    room -= std::max(countStagedBytes(target, program, *split),
                      countLeavingBytes(program, classes, *split));
   int64_t fit = 8 * room / std::max<int64_t>(bits, 1);
   return std::clamp<int64_t>(fit, 1, most);

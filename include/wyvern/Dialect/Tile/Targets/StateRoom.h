@@ -13,12 +13,15 @@ namespace mlir::wyvern::tile {
 
 /// True if a warpgroup's registers have room for 64 rows of a state of so many
 /// columns, for what its products read of it, rounded to 16 bits, and for two
-/// of these products with 64 columns each. Where they have not, products read
-/// the rounded state from shared memory.
-inline bool holdsRoundedState(const TargetInfo &target, int64_t columns) {
-  constexpr int64_t kRows = 64, kThreads = 128, kProducts = 2;
+/// of these products with 64 columns each, and a tile more that is made
+/// meanwhile where it `combinesIns`. Where they have not, products read the
+/// rounded state from shared memory.
+inline bool holdsRoundedState(const TargetInfo &target, int64_t columns,
+                              bool combinesIns) {
+  constexpr int64_t kRows = 64, kThreads = 128;
   int64_t state = columns * kRows / kThreads, rounded = state / 2;
-  return state + rounded + kProducts * kRows * kRows / kThreads <=
+  int64_t tiles = combinesIns ? 3 : 2;
+  return state + rounded + tiles * kRows * kRows / kThreads <=
          target.tileRegisters;
 }
 

@@ -204,10 +204,10 @@ void SpecValidator::addUse(const SpecOperand &use) {
   bool isDecayedKey =
       isEither(OperandRole::Key) && isEither(OperandRole::RawChannel);
   if (first.role != use.role)
-    error(use.loc, "'" + use.name + "' is used here as " + describe(use.role) +
-                       ", but it is also " + describe(first.role) +
-                       (isDecayedKey
-                            ? "; declare it, `inputs: {" + use.name +
+    error(use.loc,
+          "'" + use.name + "' is used here as " + describe(use.role) +
+              ", but it is also " + describe(first.role) +
+              (isDecayedKey ? "; declare it, `inputs: {" + use.name +
                                   ": channel}`, for keys may read that too, "
                                   "or use another name"
                             : "; use another name"));

@@ -63,8 +63,8 @@ wyvern_dtype dtypeOf(const std::string &name) {
                                {"i64", WYVERN_I64}});
 }
 
-/// A member of a manifest object; its absence names the key, and so does a value
-/// that is none, a null in the place of a number.
+/// A member of a manifest object; its absence names the key, and so does a
+/// value that is none, a null in the place of a number.
 template <typename T> T get(const py::dict &object, const char *key) {
   auto refuse = [&](const std::string &expected) {
     return py::value_error("manifest: expected " + expected + " '" + key +

@@ -28,7 +28,34 @@ import step_cases  # noqa: E402
 import wyvern  # noqa: E402
 
 PARTS = ("norm", "gates")
-# (spec, sizes and, of bounded gates, the bound) of each bundle
+
+
+def own_layer(steps, *compute, more=""):
+    """Returns a spec of four value heads, two of each key head, that says itself what is computed."""
+    lines = "".join(f"  - {line}\n" for line in compute)
+    text = "name: own\nheads: {key: 2, value: 4}\ndims: {key: 128, value: 128}\ndtype: bf16\ndecay: head\n"
+    return f"{text}{f'compute:{chr(10)}{lines}' if compute else ''}{more}steps:\n  - {steps}\n"
+
+
+# Several rows a token, of which parameters are read, and rows of one a token beside them.
+ROWS = own_layer(
+    "{write: k, value: v, rate: beta, repeat: 2}",
+    "q: normalize(q * w)",
+    "k: normalize(k * u)",
+    "v: silu(v + v0)",
+    "beta: sigmoid(b + c)",
+    more="parameters: {w: key, u: key, c: head}\n",
+)
+THREE_ROWS = own_layer(
+    "{write: k, value: v, rate: beta, repeat: 3}",
+    "q: rotate(q, phi)",
+    "k: normalize(k * u)",
+    "beta: sigmoid(b)",
+    more="parameters: {u: key}\n",
+)
+# Divisions that take few registers where exact ones spill.
+FUNCTIONS = own_layer("{write: k, value: v, rate: beta}", "q: normalize(q)", "k: 0.125 * silu(k)", "v: silu(v)", "beta: sigmoid(b)")
+# (spec or its file, sizes and, of bounded gates, the bound) of each bundle
 LAYERS = {
     "gdn": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
     "gdn-groups": ("gated_deltanet", {"key_heads": 2, "value_heads": 4, "key": 128, "value": 128}),
@@ -47,10 +74,15 @@ LAYERS = {
     # Halves of rows that are no whole blocks of columns.
     "layer-rope-64": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
     "layer-rope-96": ("layers/selective_rope", {"key_heads": 2, "value_heads": 2, "key": 96, "value": 64}),
+    "layer-rows": (ROWS, {}),
+    "layer-rows-3": (THREE_ROWS, {}),
+    "layer-functions": (FUNCTIONS, {}),
+    # A rate where nothing is erased.
+    "rates": (own_layer("{write: k, erase: none, value: v, rate: beta}"), {}),
     "layer-rwkv7": ("layers/rwkv7", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),
 }
 PACKED = np.array([0, 70, 70, 71, 200])
-PLAIN = ("gla-wide", "ssd-wide")  # without a prologue
+PLAIN = ("gla-wide", "ssd-wide", "rates")  # without a prologue
 # (batch, tokens, how far keys are alike, offsets) of each kind of draw
 KINDS = ((2, 200, 0.0, None), (1, 203, 1.0, PACKED))
 SEEDS = range(4)  # of the draws of a kind
@@ -58,7 +90,8 @@ SEEDS = range(4)  # of the draws of a kind
 
 def spec_of(name):
     layer, sizes, *bound = LAYERS[name]
-    spec = step_cases.small((ROOT / "specs" / f"{layer}.yaml").read_text(), **sizes)
+    text = layer if "\n" in layer else (ROOT / "specs" / f"{layer}.yaml").read_text()
+    spec = step_cases.small(text, **sizes) if sizes else text
     return spec + "".join(f"lower_bound: {x}\n" for x in bound)
 
 
@@ -191,22 +224,24 @@ def check_nan(program, raw, upstream, cu_seqlens, clean):
     """NaN in the last sequence and behind it: what others have keeps its bits, and rows of nobody are zero."""
     import torch
 
-    first, owned = int(cu_seqlens[-2]), int(cu_seqlens[-1])
+    first, owned, tokens = int(cu_seqlens[-2]), int(cu_seqlens[-1]), raw["q"].shape[1]
+    rows_of = lambda x, start, stop: slice(*(x.shape[1] // tokens * token for token in (start, stop)))
     problems = []
-    for what, rows, kept in (("its sequence", slice(first, owned), first), ("rows of nobody", slice(owned, None), owned)):
+    for what, start, stop, kept in (("its sequence", first, owned, first), ("rows of nobody", owned, tokens, owned)):
         dirty = [{n: x.clone() for n, x in part.items()} for part in (raw, upstream)]
         for part in dirty:
             for n, x in part.items():
                 if f"d_{n}" not in over_tokens(program) and not is_of_sequences(n):
-                    x[:, rows] = float("nan")
+                    x[:, rows_of(x, start, stop)] = float("nan")
         found = run(program, *dirty, cu_seqlens)
         for n, x in found.items():
             shared = n in over_tokens(program)
             if shared and kept == first:
                 continue  # a sum over all sequences
-            ends = slice(None) if shared else slice(len(cu_seqlens) - 2) if is_of_sequences(n) else (slice(None), slice(kept))
-            if is_of_sequences(n) and kept == owned:
+            if shared or (is_of_sequences(n) and kept == owned):
                 ends = slice(None)
+            else:
+                ends = slice(len(cu_seqlens) - 2) if is_of_sequences(n) else (slice(None), rows_of(x, 0, kept))
             if not torch.equal(x[ends], clean[n][ends]):
                 problems.append(f"NaN leaves {what}: {n}")
     return problems

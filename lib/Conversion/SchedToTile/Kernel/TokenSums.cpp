@@ -125,8 +125,7 @@ Value TokenSums::countRows() {
                                            launch.tokens, launch.sequences);
   Value before =
       arith::MulIOp::create(builder, loc, sequence.getBatch(), launch.tokens);
-  Value owned =
-      arith::AddIOp::create(builder, loc, before, sequence.getEnd());
+  Value owned = arith::AddIOp::create(builder, loc, before, sequence.getEnd());
   int64_t perToken = op.getRows();
   return perToken == 1
              ? owned

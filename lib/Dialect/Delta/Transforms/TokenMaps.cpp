@@ -262,9 +262,8 @@ delta::widenTokenMaps(RecurrenceOp op, int64_t chunk,
     auto getOwnRows = [&](int64_t rows) {
       return chunks * chunk * rows < tileRows ? tileRows : 0;
     };
-    if (failed(chunks > 1
-                   ? MapWidener(map, chunks * chunk, getOwnRows).widen()
-                   : MapWidener(map, chunk, getTileRows).widen()))
+    if (failed(chunks > 1 ? MapWidener(map, chunks * chunk, getOwnRows).widen()
+                          : MapWidener(map, chunk, getTileRows).widen()))
       return failure();
   }
   return success();

@@ -145,7 +145,7 @@ func.func @odd(%m: tensor<?x?x1x64xbf16>, %x: tensor<?x?x1x96xbf16>, %g: tensor<
 // -----
 
 // Without such products, the columns of rows that leave are channels where a block has no room for a product of all: keys of 256 and values
-// of 512 here. What sums over them and leads to vectors alone, each part makes its summand of, as a number of heads of its own.
+// of 512 here. (A constant that nothing reads is of no size.) What sums over them and leads to vectors alone, each part makes its summand of, as a number of heads of its own.
 
 #mn = affine_map<(m, n, k) -> (m, n)>
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -174,6 +174,7 @@ func.func @wide(%q: tensor<?x?x1x256xbf16>, %do: tensor<?x?x2x512xbf16>, %s: ten
   %dq, %dg = delta.chunk_map chunk = 64 heads = 2 compute = f32
       ins(%Q = %q[seq, time, head, _] : tensor<?x?x1x256xbf16>, %dO = %do[seq, time, head, _] : tensor<?x?x2x512xbf16>, %S = %s[chunk, head, _, _] : tensor<?x2x256x512xbf16>)
       outs([seq, time, head, _] : tensor<?x?x2x256xbf16>, [seq, time, head] : tensor<?x?x2xf32>) valid(%n) {
+    %unread = arith.constant dense<1.0> : tensor<64x256xf32>
     %zero = arith.constant dense<0.0> : tensor<64x256xf32>
     %none = arith.constant dense<0.0> : tensor<64xf32>
     %A = linalg.contract indexing_maps = [#mk, #nk, #mn] ins(%dO, %S : tensor<64x512xf32>, tensor<256x512xf32>) outs(%zero : tensor<64x256xf32>) -> tensor<64x256xf32>

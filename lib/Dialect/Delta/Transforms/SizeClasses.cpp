@@ -23,8 +23,8 @@ void delta::forEachTileDim(
 
 static void separateUses(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(block)) {
-    if (!op.hasTrait<OpTrait::ConstantLike>() &&
-        !isa<tensor::EmptyOp, linalg::FillOp>(op))
+    if (op.use_empty() || (!op.hasTrait<OpTrait::ConstantLike>() &&
+                           !isa<tensor::EmptyOp, linalg::FillOp>(op)))
       continue;
     OpBuilder builder(&op);
     for (OpOperand &use : llvm::make_early_inc_range(

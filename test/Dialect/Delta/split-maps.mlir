@@ -228,6 +228,7 @@ func.func @narrow(%do: tensor<?x?x2x128xbf16>, %s: tensor<?x2x128x128xbf16>) -> 
 // SUMS: %[[AB:.*]] = arith.addf %[[A]], %[[B]]
 // SUMS: delta.erase_factor %[[AB]]
 // SUMS: delta.yield
+// SUMS: {delta.sum_of_parts}
 // SUMS: return %[[ALL]]#0, %[[ALL]]#1, %[[PARTS]]#0
 func.func @summed(%q: tensor<?x?x2x128xbf16>, %k: tensor<?x?x2x128xbf16>, %e: tensor<?x?x2x128xbf16>, %g: tensor<?x?x2x128xf32>, %b: tensor<?x?x2xf32>)
     -> (tensor<?x?x2x64xf32>, tensor<?x?x2x64xf32>, tensor<?x?x2x128xf32>) {

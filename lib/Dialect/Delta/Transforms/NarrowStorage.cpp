@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "NarrowStorage.h"
+#include "PartialSums.h"
 
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
@@ -37,8 +38,10 @@ static bool isReadRounded(BlockArgument tile, FloatType type) {
 /// have a part of.
 static bool isSumThatGoesOn(OpOperand &use) {
   BlockArgument tile = getTileOf(use);
-  return use.get().getDefiningOp<ChunkMapOp>() &&
-         llvm::all_equal(use.get().getUsers()) && !tile.use_empty() &&
+  bool hasOneReader =
+      use.get().hasOneUse() || use.getOwner()->hasAttr(kSumOfPartsAttr);
+  return use.get().getDefiningOp<ChunkMapOp>() && hasOneReader &&
+         !tile.use_empty() &&
          llvm::all_of(tile.getUsers(),
                       llvm::IsaPred<arith::AddFOp, arith::SubFOp>);
 }

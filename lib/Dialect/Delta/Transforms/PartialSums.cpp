@@ -96,4 +96,5 @@ void delta::addMembers(RewriterBase &rewriter, ChunkMapOp map, unsigned number,
   first.replaceAllUsesExcept(sum, added);
   map.getInsMutable().assign(ins);
   map.setInBindingsAttr(rewriter.getArrayAttr(bindings));
+  map->setAttr(kSumOfPartsAttr, rewriter.getUnitAttr());
 }

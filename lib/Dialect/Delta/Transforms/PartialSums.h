@@ -13,6 +13,10 @@
 
 namespace mlir::wyvern::delta {
 
+/// On a map that adds up what maps of parts have made of a sum: this is stored
+/// in f32, where sums over heads have 16 bits.
+inline constexpr llvm::StringLiteral kSumOfPartsAttr = "delta.sum_of_parts";
+
 /// True for a sum of the columns of a matrix from zero, a number a row, which
 /// no out is: it may be added up of sums of some columns each.
 bool isSumOfColumns(Operation &op);
@@ -33,7 +37,7 @@ TileStorage storeParts(TileStorage storage, int64_t parts);
 BindingAttr bindMember(BindingAttr binding, int64_t parts, int64_t part);
 
 /// Adds the other parts to in `number` of `map`, which is the first of `parts`:
-/// what reads it reads their sum, in order.
+/// what reads it reads their sum, in order. Marks the map.
 void addMembers(RewriterBase &rewriter, ChunkMapOp map, unsigned number,
                 int64_t parts);
 

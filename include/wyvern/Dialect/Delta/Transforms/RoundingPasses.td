@@ -184,7 +184,8 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
     Pairs of tokens with a decay a channel (`delta.decay_dot`) do sum over the channels.
     Those of a map whose channels are more than `most-summed`, and whose products are of
     more than a query and one key, are made in parts too. The map behind adds the parts
-    up in f32, and has what follows from the sum, the factor of a triangular system say:
+    up in f32 (`delta.sum_of_parts`, which keeps `delta-assign-precision` from rounding
+    them), and has what follows from the sum, the factor of a triangular system say:
 
     ```mlir
     %L, %R = delta.chunk_map heads = 8 ins(%E[seq, time, head, _ split 2],

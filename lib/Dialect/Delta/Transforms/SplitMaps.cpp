@@ -179,8 +179,8 @@ Stages::Stages(ChunkMapOp map, const Channels &channels)
     bool readsPartial = llvm::any_of(
         op.getOperands(), [&](Value operand) { return isPartial(operand); });
     bool readsParts = reads(op, Stage::parts);
-    bool isDivided = dividesSums && readsParts && channels.mixes(op) &&
-                     isSumOfColumns(op);
+    bool isDivided =
+        dividesSums && readsParts && channels.mixes(op) && isSumOfColumns(op);
     if (reads(op, Stage::behind) || readsPartial) {
       stages[&op] = Stage::behind;
     } else if (isDivided || dividesPairs(op)) {

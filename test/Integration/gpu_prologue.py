@@ -54,7 +54,7 @@ THREE_ROWS = own_layer(
     more="parameters: {u: key}\n",
 )
 # Divisions that take few registers where exact ones spill.
-FUNCTIONS = own_layer("{write: k, value: v, rate: beta}", "q: normalize(q)", "k: 0.125 * silu(k)", "v: silu(v)", "beta: sigmoid(b)")
+FUNCTIONS = own_layer("{write: k, value: v, rate: beta}", "q: normalize(q)", "k: 0.1 * sigmoid(k)", "v: silu(v)", "beta: sigmoid(b)")
 # (spec or its file, sizes and, of bounded gates, the bound) of each bundle
 LAYERS = {
     "gdn": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
@@ -142,7 +142,9 @@ def cpu_errors(program, name, kind):
         found = prologue_cases.run(program, raw, seeds, cu_seqlens)
         wanted = reference(name, text_of(spec_of(name)), raw, seeds, cu_seqlens)
         errors.append({n: compute_cases.error(n, found[n], x) for n, x in wanted.items()})
-    return root_mean_squares(errors)
+    expected = root_mean_squares(errors)
+    assert np.isfinite(list(expected.values())).all(), f"{name}: keys of these draws are too long to judge by, {expected}"
+    return expected
 
 
 def prepare(folder, names):

@@ -6,6 +6,7 @@
 
 #include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
 
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -183,7 +184,8 @@ void RoundFinder::collectIns(MapRounds &rounds) {
     entry.second = std::max(entry.second, 1u) - 1;
 }
 
-/// Counts what registers hold from one round to the next, vectors aside.
+/// Counts what registers hold from one round to the next, vectors aside, of
+/// tiles as they will be filled up.
 void RoundFinder::countHeld(MapRounds &rounds) {
   for (unsigned turn = 0; turn + 1 < rounds.ins.size(); ++turn) {
     int64_t held = 0;
@@ -197,7 +199,7 @@ void RoundFinder::countHeld(MapRounds &rounds) {
                         return it == rounds.turns.end() || it->second > turn;
                       });
         if (goesOn)
-          held += cast<RankedTensorType>(result.getType()).getNumElements();
+          held += countFilledElements(result);
       }
     rounds.heldElements = std::max(rounds.heldElements, held);
   }

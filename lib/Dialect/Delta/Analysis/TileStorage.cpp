@@ -41,3 +41,11 @@ TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,
   return {RankedTensorType::get(shape, tile.getElementType()),
           BindingAttr::get(value.getContext(), dims)};
 }
+
+int64_t delta::countFilledElements(Value tile) {
+  constexpr int64_t kColumns = 64, kLeast = 32;
+  int64_t count = 1;
+  for (int64_t size : cast<RankedTensorType>(tile.getType()).getShape())
+    count *= size > kLeast ? llvm::alignTo(size, kColumns) : size;
+  return count;
+}

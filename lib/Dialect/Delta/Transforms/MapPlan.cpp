@@ -6,6 +6,7 @@
 
 #include "MapPlan.h"
 
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"
@@ -35,16 +36,6 @@ static constexpr int64_t kMostHeld = 2, kMostHeldBytes = 64 * 1024;
 static constexpr size_t kMostPhaseSums = 3;
 /// Bytes of a sum of 64 columns: four are as many registers as two of 128.
 static constexpr int64_t kNarrowBytes = kHeldBytes * kRows * kRows;
-
-/// Returns the elements of a tile in shared memory, where head dimensions are
-/// whole blocks of columns (delta-pad-dims, by its default).
-static int64_t countElements(Value tile) {
-  constexpr int64_t kColumns = 64, kLeast = 32;
-  int64_t count = 1;
-  for (int64_t size : cast<RankedTensorType>(tile.getType()).getShape())
-    count *= size > kLeast ? llvm::alignTo(size, kColumns) : size;
-  return count;
-}
 
 /// True for a product with a decay a channel, which is one product for each
 /// half of the tokens (delta-halve-decay), added up in registers.
@@ -106,7 +97,7 @@ int64_t mlir::wyvern::delta::countInBytes(ChunkMapOp map, unsigned in) {
   bool isRounded = llvm::all_of(tile.getUsers(), [&](Operation *user) {
     return readsRounded(user, tile);
   });
-  return kGap + countElements(tile) * getElementBytes(map, tile, isRounded,
+  return kGap + countFilledElements(tile) * getElementBytes(map, tile, isRounded,
                                                       /*knowsSaved=*/true);
 }
 
@@ -133,7 +124,7 @@ public:
       addSum(sum);
     for (auto [tile, how] : read) {
       int64_t bytes =
-          kGap + countElements(tile) * getElementBytes(tile, how.isRounded);
+          kGap + countFilledElements(tile) * getElementBytes(tile, how.isRounded);
       needs.loaded += bytes;
       if (how.times == 1 && !how.isRounded && getTileRank(tile) == 2)
         needs.once += bytes;
@@ -173,7 +164,7 @@ private:
   void addStored(Value tile, int64_t elementBytes) {
     if (getTileRank(tile) == 2)
       needs.stored =
-          std::max(needs.stored, kGap + elementBytes * countElements(tile));
+          std::max(needs.stored, kGap + elementBytes * countFilledElements(tile));
   }
 
   /// True for a product of rows that several operations read: registers hold it
@@ -220,9 +211,9 @@ private:
     addScan(apply.getG());
     int64_t operands = 0;
     if (scaled.insert(apply.getX()).second)
-      operands += kOperandBytes * countElements(apply.getX());
+      operands += kOperandBytes * countFilledElements(apply.getX());
     if (plan.getNumber(apply.getM()) == number)
-      operands += kOperandBytes * countElements(apply.getM());
+      operands += kOperandBytes * countFilledElements(apply.getM());
     // Those of one half, and the largest of the next.
     staged += operands;
     needs.staged = std::max(needs.staged, operands);
@@ -238,7 +229,7 @@ private:
     for (OpOperand *operand :
          cast<ChunkRegionOpInterface>(op).getRoundedOperands()) {
       Value tile = operand->get();
-      int64_t elements = countElements(tile);
+      int64_t elements = countFilledElements(tile);
       int of = plan.getNumber(tile);
       if (tile.getDefiningOp() && elements > kRows * kRows &&
           (of == number || of == MapPlan::kAnywhere) &&
@@ -263,7 +254,7 @@ private:
     if (!isPart || !isLater)
       return;
     Value tile = sum.root->getResult(0);
-    int64_t bytes = kGap + kHeldBytes * countElements(tile);
+    int64_t bytes = kGap + kHeldBytes * countFilledElements(tile);
     needs.loaded += bytes;
     needs.once += bytes;
     // A product takes its registers, out of memory (sched-separate).
@@ -303,7 +294,7 @@ private:
   }
 
   void addHeld(Value tile) {
-    int64_t bytes = kHeldBytes * countElements(tile);
+    int64_t bytes = kHeldBytes * countFilledElements(tile);
     needs.held += bytes;
     ++needs.numHeld;
     needs.largest = std::max(needs.largest, bytes);
@@ -311,7 +302,7 @@ private:
 
   /// Rows are summed in shared memory, one matrix at a time.
   void addScan(Value tile) {
-    needs.scanned = std::max(needs.scanned, kHeldBytes * countElements(tile));
+    needs.scanned = std::max(needs.scanned, kHeldBytes * countFilledElements(tile));
   }
 
   int64_t getElementBytes(Value tile, bool isRounded) const {
@@ -432,7 +423,7 @@ bool MapPlan::fitsInPhases() {
   int64_t elements = 0; // of a sum
   for (Operation *unit : units)
     if (isHalved(unit))
-      elements = std::max(elements, countElements(unit->getResult(0)));
+      elements = std::max(elements, countFilledElements(unit->getResult(0)));
   // Rows are summed in a place of their own, two operands of products are made
   // at a time, and what is in none of the sums waits in shared memory.
   int64_t scanned = kGap + kHeldBytes * elements;

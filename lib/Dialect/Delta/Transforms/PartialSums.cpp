@@ -96,5 +96,6 @@ void delta::addMembers(RewriterBase &rewriter, ChunkMapOp map, unsigned number,
   first.replaceAllUsesExcept(sum, added);
   map.getInsMutable().assign(ins);
   map.setInBindingsAttr(rewriter.getArrayAttr(bindings));
-  map->setAttr(kSumOfPartsAttr, rewriter.getUnitAttr());
+  if (getTileRank(first) > 1) // vectors are stored in f32 anyway
+    map->setAttr(kSumOfPartsAttr, rewriter.getUnitAttr());
 }

@@ -37,7 +37,7 @@ TileStorage storeParts(TileStorage storage, int64_t parts);
 BindingAttr bindMember(BindingAttr binding, int64_t parts, int64_t part);
 
 /// Adds the other parts to in `number` of `map`, which is the first of `parts`:
-/// what reads it reads their sum, in order. Marks the map.
+/// what reads it reads their sum, in order. Marks a map of matrices.
 void addMembers(RewriterBase &rewriter, ChunkMapOp map, unsigned number,
                 int64_t parts);
 

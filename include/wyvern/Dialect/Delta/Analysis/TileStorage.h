@@ -23,6 +23,10 @@ struct TileStorage {
 TileStorage getStorage(Value value, ChunkProgramOpInterface program,
                        const TimeDims &timeDims);
 
+/// Returns the elements of a tile in shared memory or registers, where head
+/// dimensions are whole blocks of columns (delta-pad-dims, by its default).
+int64_t countFilledElements(Value tile);
+
 } // namespace mlir::wyvern::delta
 
 #endif // WYVERN_DIALECT_DELTA_ANALYSIS_TILESTORAGE_H

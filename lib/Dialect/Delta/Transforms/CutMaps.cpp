@@ -16,6 +16,7 @@
 #include "RoundSums.h"
 
 #include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
+#include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -224,16 +225,32 @@ static constexpr int64_t kLeastColumns = 64;
 /// beside what it loads.
 static constexpr int64_t kRoundBytes = 24 * 1024;
 
+/// Returns the bytes of rows that `map` computes and multiplies: they lie in
+/// shared memory as those that are loaded. Pairs of tokens are in kRoundBytes.
+static int64_t countComputedBytes(ChunkMapOp map) {
+  constexpr int64_t kOperandBytes = 2, kPairs = 64 * 64;
+  llvm::SmallSetVector<Value, 8> computed;
+  for (auto product : map.getBlock().getOps<linalg::ContractOp>())
+    for (Value tile : product.getInputs())
+      if (tile.getDefiningOp() && countFilledElements(tile) > kPairs)
+        computed.insert(tile);
+  int64_t bytes = 0;
+  for (Value tile : computed)
+    bytes += kOperandBytes * countFilledElements(tile);
+  return bytes;
+}
+
 /// True if a block has room for what `map` adds in rounds.
 static bool fitsInRounds(ChunkMapOp map, int64_t sharedBytes,
                          int64_t registerBytes) {
   constexpr int64_t kHeldBytes = 4;
   std::optional<MapRounds> rounds = findRounds(map);
-  if (!rounds || kHeldBytes * rounds->heldElements > registerBytes)
+  if (!rounds || kHeldBytes * rounds->heldElements > registerBytes ||
+      hasProductsOfOtherRows(map))
     return false;
   int64_t bytes =
       rounds->countBytes([&](unsigned in) { return countInBytes(map, in); });
-  return bytes + kRoundBytes <= sharedBytes;
+  return bytes + countComputedBytes(map) + kRoundBytes <= sharedBytes;
 }
 
 static bool hasChannelDecay(ChunkMapOp map) {

@@ -125,15 +125,19 @@ int64_t delta::countMatrices(Block &block) {
                         [](Value value) { return getTileRank(value) == 2; });
 }
 
-/// Erases what makes `value` and has no use.
-static void eraseDead(RewriterBase &rewriter, Value value) {
+/// Erases what makes `value` and has no use, but for what makes a weight of
+/// `products`, which will have one.
+static void eraseDead(RewriterBase &rewriter, Value value,
+                      ArrayRef<GateAddend> products) {
   Operation *def = value.getDefiningOp();
-  if (!def || !isOpTriviallyDead(def))
+  bool isWeight = llvm::any_of(
+      products, [&](const GateAddend &term) { return term.weight == value; });
+  if (!def || isWeight || !isOpTriviallyDead(def))
     return;
   SmallVector<Value> operands(def->getOperands());
   rewriter.eraseOp(def);
   for (Value operand : operands)
-    eraseDead(rewriter, operand);
+    eraseDead(rewriter, operand, products);
 }
 
 int64_t GateTerms::take(RewriterBase &rewriter, Block &block,
@@ -172,7 +176,7 @@ int64_t GateTerms::take(RewriterBase &rewriter, Block &block,
     sums[place] = addTerms(rewriter, loc, found.others);
     others[place] = std::move(found.others);
     rewriter.modifyOpInPlace(scan, [&] { scan.getXMutable().assign(place); });
-    eraseDead(rewriter, before);
+    eraseDead(rewriter, before, found.products);
   }
   return numLeft;
 }

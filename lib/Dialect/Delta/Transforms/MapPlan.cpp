@@ -97,8 +97,18 @@ int64_t mlir::wyvern::delta::countInBytes(ChunkMapOp map, unsigned in) {
   bool isRounded = llvm::all_of(tile.getUsers(), [&](Operation *user) {
     return readsRounded(user, tile);
   });
-  return kGap + countFilledElements(tile) * getElementBytes(map, tile, isRounded,
-                                                      /*knowsSaved=*/true);
+  return kGap +
+         countFilledElements(tile) * getElementBytes(map, tile, isRounded,
+                                                     /*knowsSaved=*/true);
+}
+
+bool mlir::wyvern::delta::hasProductsOfOtherRows(ChunkMapOp map) {
+  return llvm::any_of(map.getBlock().getOps<linalg::ContractOp>(),
+                      [](linalg::ContractOp product) {
+                        Type type = product->getResult(0).getType();
+                        return cast<RankedTensorType>(type).getDimSize(0) !=
+                               kRows;
+                      });
 }
 
 bool MapPlan::isSpread(Value value) {
@@ -123,8 +133,8 @@ public:
     for (const TermSum &sum : plan.sums.get())
       addSum(sum);
     for (auto [tile, how] : read) {
-      int64_t bytes =
-          kGap + countFilledElements(tile) * getElementBytes(tile, how.isRounded);
+      int64_t bytes = kGap + countFilledElements(tile) *
+                                 getElementBytes(tile, how.isRounded);
       needs.loaded += bytes;
       if (how.times == 1 && !how.isRounded && getTileRank(tile) == 2)
         needs.once += bytes;
@@ -163,8 +173,8 @@ private:
 
   void addStored(Value tile, int64_t elementBytes) {
     if (getTileRank(tile) == 2)
-      needs.stored =
-          std::max(needs.stored, kGap + elementBytes * countFilledElements(tile));
+      needs.stored = std::max(needs.stored,
+                              kGap + elementBytes * countFilledElements(tile));
   }
 
   /// True for a product of rows that several operations read: registers hold it
@@ -302,7 +312,8 @@ private:
 
   /// Rows are summed in shared memory, one matrix at a time.
   void addScan(Value tile) {
-    needs.scanned = std::max(needs.scanned, kHeldBytes * countFilledElements(tile));
+    needs.scanned =
+        std::max(needs.scanned, kHeldBytes * countFilledElements(tile));
   }
 
   int64_t getElementBytes(Value tile, bool isRounded) const {

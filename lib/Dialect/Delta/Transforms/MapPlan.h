@@ -23,6 +23,11 @@ struct MapRoom {
 /// readers have it.
 int64_t countInBytes(ChunkMapOp map, unsigned in);
 
+/// True if some product of `map` has other rows than those of a chunk of one
+/// row a token: its operands and its result go through shared memory, which
+/// only a plan of whole products counts.
+bool hasProductsOfOtherRows(ChunkMapOp map);
+
 /// Which of several maps makes what one map does. Work is assigned by its
 /// products and reductions: everything else is made where all that it reads is
 /// there, and again wherever it is read if it needs none of them.

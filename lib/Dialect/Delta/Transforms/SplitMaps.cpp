@@ -129,6 +129,7 @@ namespace {
 /// elementwise work on the channels of what the first map makes, is made where
 /// it is read.
 enum class Stage { anywhere, before, parts, behind };
+constexpr Stage kFromLast[] = {Stage::behind, Stage::parts, Stage::before};
 
 /// The stages of a map's operations.
 class Stages {
@@ -236,6 +237,9 @@ private:
     SmallVector<Operation *> ops;
   };
   Part collect(Stage stage, ArrayRef<Part> later);
+  /// Returns the parts of all maps, from the last one on: what it reads, others
+  /// store.
+  SmallVector<Part> collect();
   Stage getStageOfOut(Value out) const;
   void create(const Part &part, Stage stage);
   void narrow(ChunkMapOp made);
@@ -275,6 +279,11 @@ StringRef MapSplitter::findReason() {
         stages.get(&op) != Stage::parts)
       return "a sum over the channels leads to products with a decay that "
              "others lead to";
+  for (const Part &part : collect())
+    if (llvm::any_of(part.crossing,
+                     [](Value value) { return getTileRank(value) == 0; }))
+      return "a number of a chunk, which no map stores, would go from one to "
+             "another";
   return {};
 }
 
@@ -396,14 +405,18 @@ void MapSplitter::narrow(ChunkMapOp made) {
   made.setHeads(made.getHeads() * parts);
 }
 
-void MapSplitter::split() {
-  SmallVector<Part> made; // from the last one on: what it reads, others store
-  constexpr Stage order[] = {Stage::behind, Stage::parts, Stage::before};
-  for (Stage stage : order)
+SmallVector<MapSplitter::Part> MapSplitter::collect() {
+  SmallVector<Part> made;
+  for (Stage stage : kFromLast)
     made.push_back(collect(stage, made));
+  return made;
+}
+
+void MapSplitter::split() {
+  SmallVector<Part> made = collect();
   rewriter.setInsertionPoint(map);
   for (size_t i = made.size(); i-- > 0;)
-    create(made[i], order[i]);
+    create(made[i], kFromLast[i]);
   rewriter.eraseOp(map);
 }
 
@@ -431,13 +444,14 @@ struct SplitMapsPass : wyvern::delta::impl::SplitMapsPassBase<SplitMapsPass> {
 private:
   /// True if blocks divide the channels of `map`, of which there are `size`:
   /// those of products that keep them and have a decay, of wide sums over pairs
-  /// of tokens with one, or where a block has no room for a product of all.
+  /// of tokens with one, or where a block has no room for a product of all, of
+  /// one row a token.
   bool dividesChannels(ChunkMapOp map, int64_t size) {
     if (findDecayed(map))
       return size > columns;
     if (llvm::any_of(map.getBlock(), isSumOverPairs))
       return findSummedChannels(map) && size > mostSummed;
-    return size > columns &&
+    return size > columns && !hasProductsOfOtherRows(map) &&
            MapPlan(map, {sharedBytes, registerBytes}).exceedsShared();
   }
 

@@ -298,3 +298,28 @@ func.func @far(%m: tensor<?x?x1x4xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x
   }
   return %dq, %dk, %dg, %de : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
 }
+
+// -----
+
+// What a weight is made of has no other use, and stays until products are multiplied by it.
+
+// FAR-LABEL: func.func @made_weight(
+// FAR: ins(%[[M:.*]] = %arg0[{{.*}}, %[[Q:.*]] = %arg1[{{.*}}, %[[K:.*]] = %arg2[
+// FAR: %[[W:.*]] = math.absf %[[Q]]
+// FAR: arith.mulf %[[W]], %
+// FAR: delta.cumsum reverse
+func.func @made_weight(%m: tensor<?x?x1x4xf32>, %q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>, %g: tensor<?x?x1x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) {
+  %dq, %dk, %dg = delta.chunk_map chunk = 4 heads = 1 compute = f32
+      ins(%M = %m[seq, time, head, _] : tensor<?x?x1x4xf32>, %Q = %q[seq, time, head, _] : tensor<?x?x1x8xf32>, %K = %k[seq, time, head, _] : tensor<?x?x1x8xf32>, %G = %g[seq, time, head, _] : tensor<?x?x1x8xf32>)
+      outs([seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>, [seq, time, head, _] : tensor<?x?x1x8xf32>) valid(%n) {
+    %a = delta.decay_apply upto_token %M, %K decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    %b = delta.decay_apply upto_token transpose %M, %Q decay(%G : tensor<4x8xf32>) : tensor<4x4xf32>, tensor<4x8xf32> -> tensor<4x8xf32>
+    %W = math.absf %Q : tensor<4x8xf32>
+    %qa = arith.mulf %W, %a : tensor<4x8xf32>
+    %kb = arith.mulf %K, %b : tensor<4x8xf32>
+    %sum = arith.subf %qa, %kb : tensor<4x8xf32>
+    %d = delta.cumsum reverse %sum : tensor<4x8xf32>
+    delta.yield outs(%a, %b, %d : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>)
+  }
+  return %dq, %dk, %dg : tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>
+}

@@ -41,6 +41,8 @@ class Worker:
         self.command = [*prefix, sys.executable, str(HERE / "gpu_worker.py"), str(options.bundles)]
         if options.simulate:
             self.command.append("--simulate")
+        if options.variant:
+            self.command += ["--variant", options.variant]
         self.process = None
 
     def start(self):
@@ -173,10 +175,10 @@ def make_tasks(options, cases, expected):
 
 
 def needed_layers(options, cases):
-    drawn = [*cases.fixed_cases(), *cases.draw_cases(options.seed, options.configs)]
-    layers = [case.layer for case in drawn]
-    layers += [cases.bar_layer(d, t) for d in ("none", "head") for t in ("bf16", "f16")]
-    return list(dict.fromkeys(layers + (cases.speed_layers() if options.speed else [])))
+    """The layers of the checks that are wanted, once each."""
+    tasks = [task for name, _, task, _ in make_tasks(options, cases, {}) if wanted(options, name)]
+    layers = [cases.from_dict(task["case"]).layer if "case" in task else cases.Layer(**task["layer"]) for task in tasks]
+    return list(dict.fromkeys(layers))
 
 
 def report(name, description, result):
@@ -232,7 +234,8 @@ def run_sanitizers(options, cases):
                 prefix += ["--report-api-errors", "no"]
             worker = Worker(options, prefix)
             result = {"ok": True}
-            for shape in ({"batch": 2, "tokens": 130}, {"lengths": (70, 0, 64, 3), "tail": 5}):
+            tokens = 330 if options.variant else 130  # segments of 64 tokens have others around them
+            for shape in ({"batch": 2, "tokens": tokens}, {"lengths": (70, 0, 64, 3), "tail": 5}):
                 case = cases.Case("", layer, 31, **shape)
                 task = {"check": "case", "case": cases.to_dict(case), "bars": [1.0, 1.0]}
                 result = result if not result["ok"] else worker.run(task, 280)
@@ -251,7 +254,9 @@ def prepare(options, cases):
     """Compiles the bundles that the checks need and runs the rounded programs here."""
     import gpu_prepare
 
-    return gpu_prepare.prepare(options, cases, needed_layers(options, cases))
+    drawn = [*cases.fixed_cases(), *cases.draw_cases(options.seed, options.configs)]
+    drawn = [case for case in drawn if wanted(options, case.name)]
+    return gpu_prepare.prepare(options, cases, needed_layers(options, cases), drawn)
 
 
 def wanted(options, name):
@@ -275,7 +280,7 @@ def parse(arguments):
     parser.add_argument("--bundles", type=Path, required=True, help="folder of bundles, one folder each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--configs", type=int, default=24)
-    parser.add_argument("--only", default="", help="names to run, as comma-separated patterns: '0*,bar-*'")
+    parser.add_argument("--only", default="", help="names to run, or prepare, as comma-separated patterns: '0*,bar-*'")
     parser.add_argument("--timeout", type=float, default=60, help="seconds a run")
     parser.add_argument("--json", type=Path, help="where to write all results")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
@@ -283,6 +288,7 @@ def parse(arguments):
     parser.add_argument(
         "--segment-tokens", type=int, default=0, help="with --prepare, the tokens of a segment (wyvernc --segment-tokens)"
     )
+    parser.add_argument("--variant", help="what runs, where a bundle has it: fused-warps, fused-warps-parts-256")
     parser.add_argument("--sanitize", action="store_true", help="small runs under compute-sanitizer instead")
     parser.add_argument("--peers", default="", help="peers to time too, of those of benchmarks/peers")
     parser.add_argument("--no-speed", dest="speed", action="store_false")

@@ -37,14 +37,14 @@ def rounded_errors(case, cases, segment_tokens):
     return {"errors": errors, "inputs": cases.digest(inputs)}
 
 
-def prepare(options, cases, layers):
+def prepare(options, cases, layers, drawn):
     torch.set_num_threads(1)
     options.bundles.mkdir(parents=True, exist_ok=True)
     segments = {"segment_tokens": options.segment_tokens}
     failed = compile_bundles(options.bundles, layers, schedule=options.schedule, **segments)
     path = options.bundles / "expected.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
-    for case in [*cases.fixed_cases(), *cases.draw_cases(options.seed, options.configs)]:
+    for case in drawn:
         key = cases.key(case)
         if key in expected:
             continue

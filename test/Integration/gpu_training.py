@@ -78,9 +78,13 @@ def fixed_cases():
     yield from cases.channel_cases()
 
 
+def wanted(options, name):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in options.only.split(","))
+
+
 def all_cases(options):
     drawn = [case for case in cases.draw_cases(options.seed, options.configs) if case.total > 0]
-    return [case for case in (*fixed_cases(), *drawn) if fnmatch.fnmatch(case.name, options.only)]
+    return [case for case in (*fixed_cases(), *drawn) if wanted(options, case.name)]
 
 
 # === Gradients ===
@@ -330,7 +334,7 @@ def main():
     parser.add_argument("--bundles", type=Path, required=True, help="folder of bundles, one folder each")
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--configs", type=int, default=12)
-    parser.add_argument("--only", default="*", help="names to run, as a pattern")
+    parser.add_argument("--only", default="*", help="names to run, or prepare, as comma-separated patterns")
     parser.add_argument("--prepare", action="store_true", help="compile the bundles; needs no GPU")
     parser.add_argument("--save", default="factor", help="what the forward saves; the same with --prepare and without")
     parser.add_argument("--schedule", help="with --prepare, the one variant to compile")
@@ -348,7 +352,7 @@ def main():
     expected = json.loads(path.read_text()) if path.exists() else {}
     failed = 0
     for name, description, task in all_tasks(options, expected):
-        if not fnmatch.fnmatch(name, options.only):
+        if not wanted(options, name):
             continue
         try:
             problems = task()

@@ -78,6 +78,25 @@ def test_broken_promises_are_noticed(worker, monkeypatch, fault, check, problem)
     assert not result["ok"] and problem in "; ".join(result["problems"])
 
 
+class Variants:
+    variants = ("separate", "fused-warps-parts")
+    forced = "nothing"
+
+    def force_variant(self, name):
+        self.forced = name
+
+
+@pytest.mark.parametrize(
+    "variant, forced",
+    [("separate", "separate"), ("fused-warps-parts-256", "fused-warps-parts-256"), ("separate-256", None), ("other", None), (None, None)],
+)
+def test_a_variant_is_forced_where_a_bundle_has_it(worker, monkeypatch, variant, forced):
+    monkeypatch.setattr(worker, "VARIANT", variant)
+    program = Variants()
+    worker.force(program)
+    assert program.forced == forced
+
+
 LOSSES = [("hang", "04", "no result within 10 s"), ("die", "04,20", "signal 6")]
 
 

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MapPlan.h"
-#include "PartialSums.h"
+#include "SumsOfParts.h"
 #include "ProgramBuilder.h"
 #include "SizeClasses.h"
 

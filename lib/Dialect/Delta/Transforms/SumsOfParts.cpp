@@ -1,10 +1,10 @@
-//===- PartialSums.cpp - Sums over channels that blocks divide ------------===//
+//===- SumsOfParts.cpp - Sums over channels that blocks divide ------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "PartialSums.h"
+#include "SumsOfParts.h"
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"

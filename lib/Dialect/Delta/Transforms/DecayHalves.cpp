@@ -12,15 +12,6 @@
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
-Value mlir::wyvern::delta::getChannelDecay(Operation *op) {
-  Value g;
-  if (auto dot = dyn_cast<DecayDotOp>(op))
-    g = dot.getG();
-  else if (auto apply = dyn_cast<DecayApplyOp>(op))
-    g = apply.getG();
-  return g && shapeOf(g).size() == 2 ? g : Value();
-}
-
 void DecayHalves::prepare(TokenPairs pairs) {
   if (!hasPairs(pairs))
     return;

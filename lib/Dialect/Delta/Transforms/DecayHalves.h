@@ -12,9 +12,6 @@
 
 namespace mlir::wyvern::delta {
 
-/// Returns the gates of a decay product with one a channel; null for others.
-Value getChannelDecay(Operation *op);
-
 /// Some of the pairs of a chunk: those of one token (near 1), of different ones
 /// of one block of `near` tokens, or across the middle of a block of twice
 /// `half`.

@@ -9,6 +9,7 @@
 #include "TermSums.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/IR/Dominance.h"

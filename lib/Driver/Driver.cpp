@@ -14,6 +14,7 @@
 
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/OutputFiles.h"
+#include "wyvern/Support/SourceLine.h"
 #include "wyvern/Target/NVPTX.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -140,6 +141,9 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
 
 static ExitCode run(DriverOptions &options) {
   llvm::SourceMgr sources;
+  sources.setDiagHandler([](const llvm::SMDiagnostic &diagnostic, void *) {
+    printDiagnostic(diagnostic, llvm::errs());
+  });
   if (failed(openInput(options, sources)))
     return ExitCode::Diagnostics;
   std::vector<LayerSpec> specs;

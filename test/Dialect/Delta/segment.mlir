@@ -285,3 +285,37 @@ func.func @positions(%x: tensor<?x?x1x8xf32>, %s0: tensor<?x1x8x8xf32>) -> tenso
   }
   return %sT : tensor<?x1x8x8xf32>
 }
+
+// -----
+
+// What a factor is filled with is a number, which no lanes have: the tile alone has as many as the
+// transition, 16 where the state has 8.
+
+// CHECK-LABEL: func.func @filled_factor
+// CHECK: carry(%{{.*}} : tensor<?x1x16x8xf32>)
+// CHECK: carry(%[[S:.*]] = %{{.*}}#1[chunk * 2, head, _, _] : tensor<?x1x16x16xf32>)
+// CHECK: %[[half:.*]] = arith.constant 5.000000e-01 : f32
+// CHECK: %[[none:.*]] = tensor.empty() : tensor<f32>
+// CHECK: %[[one:.*]] = linalg.fill ins(%[[half]] : f32) outs(%[[none]] : tensor<f32>) -> tensor<f32>
+// CHECK: %[[spread:.*]] = linalg.broadcast ins(%[[one]] : tensor<f32>) outs(%{{.*}} : tensor<16x16xf32>) dimensions = [0, 1]
+// CHECK: %[[S1:.*]] = arith.mulf %[[S]], %[[spread]] : tensor<16x16xf32>
+// CHECK: %[[all:.*]] = linalg.fill ins(%[[half]] : f32) outs(%{{.*}} : tensor<16x16xf32>) -> tensor<16x16xf32>
+// CHECK: arith.mulf %[[S1]], %[[all]] : tensor<16x16xf32>
+func.func @filled_factor(%k: tensor<?x?x1x16xbf16>, %v: tensor<?x?x1x8xbf16>, %s0: tensor<?x1x16x8xf32>) -> tensor<?x1x16x8xf32> {
+  %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32
+      ins(%K = %k[seq, time, head, _] : tensor<?x?x1x16xbf16>, %V = %v[seq, time, head, _] : tensor<?x?x1x8xbf16>)
+      carry(%S = %s0[seq, head, _, _] : tensor<?x1x16x8xf32>) outs() valid(%n) {
+    %half = arith.constant 0.5 : f32
+    %none = tensor.empty() : tensor<f32>
+    %empty = tensor.empty() : tensor<16x8xf32>
+    %one = linalg.fill ins(%half : f32) outs(%none : tensor<f32>) -> tensor<f32>
+    %spread = linalg.broadcast ins(%one : tensor<f32>) outs(%empty : tensor<16x8xf32>) dimensions = [0, 1]
+    %all = linalg.fill ins(%half : f32) outs(%empty : tensor<16x8xf32>) -> tensor<16x8xf32>
+    %S1 = arith.mulf %S, %spread : tensor<16x8xf32>
+    %S2 = arith.mulf %S1, %all : tensor<16x8xf32>
+    %S3 = linalg.contract indexing_maps = [affine_map<(m, n, k) -> (k, m)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>]
+        ins(%K, %V : tensor<64x16xf32>, tensor<64x8xf32>) outs(%S2 : tensor<16x8xf32>) -> tensor<16x8xf32>
+    delta.yield carry(%S3 : tensor<16x8xf32>)
+  }
+  return %sT : tensor<?x1x16x8xf32>
+}

@@ -8,6 +8,7 @@
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -19,9 +20,7 @@ using namespace mlir::wyvern::delta;
 static bool isOfDecayProduct(Operation *op) {
   if (auto mask = dyn_cast<DecayMaskOp>(op))
     return mask.getNear() || mask.getHalf();
-  auto apply = dyn_cast<DecayApplyOp>(op);
-  return isa<SumToMiddleOp>(op) ||
-         (apply && apply.getG() && getTileRank(apply.getG()) == 2);
+  return isa<SumToMiddleOp>(op) || isHalved(op);
 }
 
 static bool isProduct(Operation *op) {

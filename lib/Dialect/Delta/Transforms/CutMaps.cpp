@@ -14,11 +14,13 @@
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
 #include "RoundSums.h"
+#include "TileBytes.h"
 
 #include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
 #include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -199,7 +201,6 @@ void MapCutter::cut() {
 /// it is added to.
 static void repeatWideProducts(RewriterBase &rewriter, ChunkMapOp map,
                                int64_t registerBytes) {
-  constexpr int64_t kHeldBytes = 4;
   SmallVector<linalg::ContractOp> products(
       map.getBlock().getOps<linalg::ContractOp>());
   for (linalg::ContractOp product : products) {
@@ -225,39 +226,28 @@ static constexpr int64_t kLeastColumns = 64;
 /// beside what it loads.
 static constexpr int64_t kRoundBytes = 24 * 1024;
 
-/// Returns the bytes of rows that `map` computes and multiplies: they lie in
-/// shared memory as those that are loaded. Pairs of tokens are in kRoundBytes.
-static int64_t countComputedBytes(ChunkMapOp map) {
-  constexpr int64_t kOperandBytes = 2, kPairs = 64 * 64;
-  llvm::SmallSetVector<Value, 8> computed;
+/// Returns the bytes of rows that `map` computes and multiplies, each of them
+/// once. Pairs of tokens are in kRoundBytes.
+static int64_t countOperandBytes(ChunkMapOp map) {
+  llvm::SmallSetVector<Value, 8> operands;
   for (auto product : map.getBlock().getOps<linalg::ContractOp>())
-    for (Value tile : product.getInputs())
-      if (tile.getDefiningOp() && countFilledElements(tile) > kPairs)
-        computed.insert(tile);
+    operands.insert_range(product.getInputs());
   int64_t bytes = 0;
-  for (Value tile : computed)
-    bytes += kOperandBytes * countFilledElements(tile);
+  for (Value operand : operands)
+    bytes += countComputedBytes(operand);
   return bytes;
 }
 
 /// True if a block has room for what `map` adds in rounds.
 static bool fitsInRounds(ChunkMapOp map, int64_t sharedBytes,
                          int64_t registerBytes) {
-  constexpr int64_t kHeldBytes = 4;
   std::optional<MapRounds> rounds = findRounds(map);
   if (!rounds || kHeldBytes * rounds->heldElements > registerBytes ||
       hasProductsOfOtherRows(map))
     return false;
   int64_t bytes =
       rounds->countBytes([&](unsigned in) { return countInBytes(map, in); });
-  return bytes + countComputedBytes(map) + kRoundBytes <= sharedBytes;
-}
-
-static bool hasChannelDecay(ChunkMapOp map) {
-  return llvm::any_of(map.getBlock().getOps<DecayApplyOp>(),
-                      [](DecayApplyOp apply) {
-                        return apply.getG() && getTileRank(apply.getG()) == 2;
-                      });
+  return bytes + countOperandBytes(map) + kRoundBytes <= sharedBytes;
 }
 
 namespace {
@@ -299,7 +289,7 @@ private:
   bool cutInRounds(RewriterBase &rewriter, ChunkMapOp map) {
     MapPlan plan(map, {sharedBytes, registerBytes});
     bool hasRoom = plan.isWhole() && !plan.exceedsShared();
-    if (hasRoom || hasChannelDecay(map) ||
+    if (hasRoom || hasHalvedProducts(map) ||
         findCuttableSum(map) <= kLeastColumns)
       return false;
     ChunkMapOp cut = cutSums(rewriter, map, kLeastColumns);

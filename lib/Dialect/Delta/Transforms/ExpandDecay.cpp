@@ -7,6 +7,7 @@
 #include "Simplify.h"
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 using namespace mlir;
@@ -23,7 +24,7 @@ struct ExpandDecayApply : OpRewritePattern<DecayApplyOp> {
 
   LogicalResult matchAndRewrite(DecayApplyOp op,
                                 PatternRewriter &rewriter) const override {
-    if (op.getG() && shapeOf(op.getG()).size() == 2)
+    if (getChannelDecay(op))
       return rewriter.notifyMatchFailure(
           op, "each channel has a decay of its own, inside the sum");
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);

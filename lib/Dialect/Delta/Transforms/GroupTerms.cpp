@@ -8,6 +8,7 @@
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 #include "wyvern/Dialect/Delta/Utils/TileBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -265,13 +266,6 @@ void DecayGradient::rewrite(RewriterBase &rewriter) {
 // The pass
 //===----------------------------------------------------------------------===//
 
-static bool hasChannelDecay(ChunkMapOp map) {
-  return llvm::any_of(map.getBlock().getOps<DecayApplyOp>(),
-                      [](DecayApplyOp apply) {
-                        return apply.getG() && getTileRank(apply.getG()) == 2;
-                      });
-}
-
 /// Erases what nothing reads any more.
 static void eraseDead(RewriterBase &rewriter, Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
@@ -287,7 +281,7 @@ struct GroupTermsPass
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
     getOperation()->walk([&](ChunkMapOp map) {
-      if (hasChannelDecay(map))
+      if (hasHalvedProducts(map))
         group(rewriter, map.getBlock());
     });
   }

@@ -172,7 +172,8 @@ Operation *LinearPart::cloneResized(Operation *op, ArrayRef<Value> operands) {
   Operation *clone = rewriter->clone(*op);
   clone->setOperands(operands);
   for (auto [from, to] : llvm::zip_equal(op->getResults(), clone->getResults()))
-    to.setType(resize(from, lanes));
+    if (isa<RankedTensorType>(from.getType())) // a number has no lanes
+      to.setType(resize(from, lanes));
   if (auto constant = dyn_cast<arith::ConstantOp>(clone))
     if (auto splat = dyn_cast<SplatElementsAttr>(constant.getValue()))
       constant.setValueAttr(

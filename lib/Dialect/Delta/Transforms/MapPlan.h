@@ -19,10 +19,6 @@ struct MapRoom {
   int64_t shared, registers;
 };
 
-/// Returns the bytes of the tile of in `in` of `map` in shared memory, as its
-/// readers have it.
-int64_t countInBytes(ChunkMapOp map, unsigned in);
-
 /// True if some product of `map` has other rows than those of a chunk of one
 /// row a token: its operands and its result go through shared memory, which
 /// only a plan of whole products counts.
@@ -67,6 +63,8 @@ private:
     int64_t getShared() const { return loaded + scanned + staged + stored; }
   };
   class Counter;
+  /// Returns what map `number` needs.
+  Needs countNeeds(int number) const;
 
   void assign();
   /// Numbers what follows from products that are assigned.

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "NarrowStorage.h"
-#include "PartialSums.h"
+#include "SumsOfParts.h"
 
 #include "wyvern/Dialect/Delta/Utils/Prologue.h"
 #include "wyvern/Dialect/Delta/Utils/Training.h"

@@ -5,11 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "MapPlan.h"
-#include "PartialSums.h"
 #include "ProgramBuilder.h"
 #include "SizeClasses.h"
+#include "SumsOfParts.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -30,9 +31,7 @@ using namespace mlir::wyvern::delta;
 /// Returns the tile whose columns are the channels of a product with a decay a
 /// channel; null for other operations.
 static Value findChannels(Operation &op) {
-  auto apply = dyn_cast<DecayApplyOp>(op);
-  return apply && apply.getG() && getTileRank(apply.getG()) == 2 ? apply.getR()
-                                                                 : Value();
+  return isHalved(&op) ? op.getResult(0) : Value();
 }
 
 /// Returns the channels of the first such product of `map`; null without one.

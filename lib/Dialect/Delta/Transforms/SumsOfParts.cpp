@@ -1,13 +1,14 @@
-//===- PartialSums.cpp - Sums over channels that blocks divide ------------===//
+//===- SumsOfParts.cpp - Sums over channels that blocks divide ------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "PartialSums.h"
+#include "SumsOfParts.h"
 
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
+#include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -28,8 +29,7 @@ bool delta::isSumOfColumns(Operation &op) {
 }
 
 bool delta::isSumOverPairs(Operation &op) {
-  auto dot = dyn_cast<DecayDotOp>(op);
-  return dot && dot.getG() && getTileRank(dot.getG()) == 2;
+  return isa<DecayDotOp>(op) && getChannelDecay(&op);
 }
 
 /// Returns how many matrices among the ins `tiles` are made of.

@@ -1,11 +1,11 @@
-//===- PartialSums.h - Sums over channels that blocks divide ----*- C++ -*-===//
+//===- SumsOfParts.h - Sums over channels that blocks divide ----*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PARTIALSUMS_H
-#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PARTIALSUMS_H
+#ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_SUMSOFPARTS_H
+#define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_SUMSOFPARTS_H
 
 #include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 
@@ -43,4 +43,4 @@ void addMembers(RewriterBase &rewriter, ChunkMapOp map, unsigned number,
 
 } // namespace mlir::wyvern::delta
 
-#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_PARTIALSUMS_H
+#endif // WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_SUMSOFPARTS_H

@@ -14,6 +14,7 @@
 
 #include "wyvern/Pipelines/Pipelines.h"
 #include "wyvern/Support/OutputFiles.h"
+#include "wyvern/Support/SourceLine.h"
 #include "wyvern/Target/NVPTX.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -107,6 +108,18 @@ static ExitCode chooseAndCompile(DriverOptions options, Compilation work) {
   return compileModule(options, work);
 }
 
+/// The same where the command says what is saved. Where it does not compile so,
+/// says what would: kernels hold the most where states are saved.
+static ExitCode compileAsSaid(const DriverOptions &options, Compilation work) {
+  ExitCode code = compileModule(options, work);
+  if (code == ExitCode::Diagnostics && work.product && options.training &&
+      options.save == "states")
+    llvm::WithColor::note(llvm::errs(), "wyvernc")
+        << "this is with --save=states; --save=auto saves the factor where "
+           "that does not compile\n";
+  return code;
+}
+
 /// Compiles the input.
 static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
                         ArrayRef<LayerSpec> specs) {
@@ -135,11 +148,14 @@ static ExitCode compile(const DriverOptions &options, llvm::SourceMgr &sources,
                    tools};
   return options.training && options.save == "auto"
              ? chooseAndCompile(options, work)
-             : compileModule(options, work);
+             : compileAsSaid(options, work);
 }
 
 static ExitCode run(DriverOptions &options) {
   llvm::SourceMgr sources;
+  sources.setDiagHandler([](const llvm::SMDiagnostic &diagnostic, void *) {
+    printDiagnostic(diagnostic, llvm::errs());
+  });
   if (failed(openInput(options, sources)))
     return ExitCode::Diagnostics;
   std::vector<LayerSpec> specs;

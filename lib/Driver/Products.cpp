@@ -208,7 +208,9 @@ llvm::Error ProductWriter::checkFaults() {
     return llvm::Error::success();
   if (options.strict)
     return llvm::createStringError(
-        faults + "such a kernel runs at a fraction of its speed; "
+        faults + "such a kernel runs at a fraction of its speed: use other "
+                 "head dimensions, compute less of what it reads (compute, "
+                 "--prologue), or take another --schedule or --save; "
                  "--strict=false makes this a warning");
   for (StringRef fault : llvm::split(StringRef(faults).rtrim(), '\n'))
     llvm::WithColor::warning(llvm::errs(), "wyvernc") << fault << '\n';

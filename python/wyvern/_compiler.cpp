@@ -18,6 +18,7 @@
 #include "wyvern/Spec/SpecToModule.h"
 #include "wyvern/Support/DiagnosticText.h"
 #include "wyvern/Support/ParseMLIR.h"
+#include "wyvern/Support/SourceLine.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
@@ -96,9 +97,11 @@ compileCpu(const std::string &source, const std::string &entry,
            const std::string &stateType, const std::string &slotType,
            int64_t firstSlot, const std::string &stateRounding,
            const std::vector<std::string> &prologue,
-           const std::vector<std::string> &epilogue, double normEpsilon) {
+           const std::vector<std::string> &epilogue, double normEpsilon,
+           int64_t saveBytes) {
   CpuOptions options;
   options.training = training, options.save = save;
+  options.saveBytes = saveBytes;
   options.serving = serving, options.stateLayout = stateLayout;
   options.stateType = stateType, options.slotType = slotType;
   options.firstSlot = firstSlot, options.stateRounding = stateRounding;
@@ -176,7 +179,7 @@ static std::vector<py::tuple> readSpec(const std::string &text,
   std::string messages;
   auto append = [](const llvm::SMDiagnostic &diagnostic, void *messages) {
     llvm::raw_string_ostream os(*static_cast<std::string *>(messages));
-    diagnostic.print(nullptr, os, /*ShowColors=*/false);
+    printDiagnostic(diagnostic, os);
   };
   sources.setDiagHandler(append, &messages);
   sources.AddNewSourceBuffer(
@@ -298,7 +301,8 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("state_rounding") = "nearest",
         py::arg("prologue") = std::vector<std::string>(),
         py::arg("epilogue") = std::vector<std::string>(),
-        py::arg("norm_epsilon") = 1e-6,
+        py::arg("norm_epsilon") = CpuOptions().normEpsilon,
+        py::arg("save_bytes") = CpuOptions().saveBytes,
         "Compiles MLIR text at any phase from the sequence level on.");
   m.def("read_spec", &readSpec, py::arg("text"), py::arg("file_name"),
         py::arg("format"), py::arg("dtype") = "",

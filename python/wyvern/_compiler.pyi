@@ -45,6 +45,7 @@ def compile_cpu(
     prologue: Sequence[str] = (),
     epilogue: Sequence[str] = (),
     norm_epsilon: float = 1e-6,
+    save_bytes: int = 1331,
 ) -> CpuProgram: ...
 def read_spec(
     text: str, file_name: str, format: str, dtype: str = ""

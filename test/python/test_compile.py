@@ -105,6 +105,8 @@ def test_spec_errors_point_into_the_spec(tmp_path):
     refused(wyvern.CompileError, r"bad.yaml:5:1: error: unknown key 'decays'.*did you mean 'decay'", wyvern.compile, path, "cpu")
     refused(wyvern.CompileError, r"<string>:2:8: error", wyvern.compile, "name: x\nheads: [", "cpu")
     refused(wyvern.CompileError, r"<dict>:1:\d+: error", wyvern.compile, {**SPEC, "dims": {"key": 0, "value": 6}}, "cpu")
+    long = "name: x\nheads: {key: 1, valeu: 1} # " + 5000 * "a"
+    refused(wyvern.CompileError, r"(?s)<string>:2:17: error.*\nheads: {key: 1, valeu: 1} # a{68}\.\.\.\n", wyvern.compile, long, "cpu")
     refused(wyvern.CompileError, r"^<mlir>:1:14: error: expected", wyvern.compile, "func.func @f( {\n}", "cpu")
     refused(wyvern.CompileError, "cannot read .*: No such file", wyvern.compile, tmp_path / "none.yaml", "cpu")
     refused(wyvern.CompileError, "expected a file that ends in .yaml", wyvern.compile, tmp_path / "none.txt", "cpu")

@@ -106,9 +106,28 @@ def test_mismatched_residuals(program, inputs, gradients):
 def test_options():
     refused(ValueError, "save: it says what training saves; add training=True", wyvern.compile, SPEC, "cpu", save="none")
     refused(ValueError, "save: expected auto, factor, checkpoints, states, none, found 'all'", wyvern.compile, SPEC, "cpu", training=True, save="all")
+    refused(ValueError, "save_bytes: it says what training saves; add training=True", wyvern.compile, SPEC, "cpu", save_bytes=0)
+    refused(ValueError, "save_bytes: .*, found save='factor'", wyvern.compile, SPEC, "cpu", training=True, save_bytes=0)
+    refused(ValueError, "save_bytes: expected at least 0, found -1", wyvern.compile, SPEC, "cpu", training=True, save="auto", save_bytes=-1)
     refused(wyvern.CompileError, "has a backward already, @sums_bwd", wyvern.compile, MODULE, "cpu", training=True)
     nothing = "func.func @nothing() {\n return }"
     refused(wyvern.CompileError, "expected a recurrence or a chunk program to differentiate", wyvern.compile, nothing, "cpu", training=True)
+
+
+SAVED = {"name": "saved", "heads": {"key": 1, "value": 1}, "dims": {"key": 64, "value": 64}, "dtype": "bf16",
+         "steps": [{"write": "k", "value": "v", "rate": "beta"}]}
+
+
+def test_save_bytes():
+    """One byte has no room for states, 0 is any."""
+    residuals = lambda **saved: wyvern.compile(SAVED, "cpu", training=True, **saved).residuals
+    assert residuals(save="auto", save_bytes=1) == residuals(save="factor")
+    assert residuals(save="auto", save_bytes=0) == residuals(save="states")
+
+
+def test_save_bytes_on_a_gpu(wyvernc):
+    program = wyvern.compile(SAVED, training=True, save_bytes=1)
+    assert program.manifest["saved"] == {"what": "factor", "chosen": True}
 
 
 def test_programs_refuse_autograd(program, inputs):

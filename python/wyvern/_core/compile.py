@@ -48,6 +48,7 @@ def compile(
     output: Optional[Union[str, "os.PathLike[str]"]] = None,
     training: bool = False,
     save: Optional[str] = None,
+    save_bytes: Optional[int] = None,
     schedule: Optional[str] = None,
     segment_tokens: int = 0,
     variants: Optional[Union[str, Sequence[str]]] = None,
@@ -82,6 +83,9 @@ def compile(
         (that, and the states and what they take of every chunk: the most memory, and the
         fastest backward), "none" (the backward computes everything again) or "auto" (states or
         factor, as the compiler chooses by memory and time: the default for a GPU); wyvernc --save.
+    save_bytes
+        With save="auto": what states may take of memory, in bytes of a row (a token has `repeat`
+        of them) and value head; 0 for any. wyvernc --save-bytes has the default, 1331.
     schedule
         Compiles one variant for a GPU, by how chunk programs are divided into kernels:
         "separate", "fused-blocks", "fused-warps", "fused-backward", "clustered-backward";
@@ -131,6 +135,8 @@ def compile(
         raise ValueError("epilogue: it is a step's; add serving=True, or leave it out")
     behind = (epilogue or Epilogue(norm=False, gate=False)).check()
     save = _saved(training, save, target)
+    if save_bytes is not None:
+        _check_save_bytes(training, save, save_bytes)
     if schedule is not None and schedule not in _SCHEDULES:
         raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
     if segment_tokens < 0:
@@ -148,6 +154,7 @@ def compile(
             layer,
             training,
             save,
+            save_bytes,
             schedule,
             segment_tokens,
             pool,
@@ -158,6 +165,7 @@ def compile(
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
     flags = ["--training", f"--save={save}"] if training else []
+    flags += [f"--save-bytes={save_bytes}"] if save_bytes is not None else []
     if pool is not None:
         flags += [f"--serving={entry}", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
         flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
@@ -181,6 +189,7 @@ def _compile_cpu(
     layer: Optional[str],
     training: bool,
     save: str,
+    save_bytes: Optional[int],
     schedule: Optional[str],
     segment_tokens: int,
     pool: Optional[Pool],
@@ -224,6 +233,7 @@ def _compile_cpu(
                 list(prologue),
                 behind.parts,
                 behind.epsilon,
+                **({} if save_bytes is None else {"save_bytes": save_bytes}),
             )
         except ValueError as error:
             raise CompileError(str(error)) from None
@@ -279,6 +289,16 @@ def _saved(training: bool, save: Optional[str], target: str) -> str:
     if save not in _SAVED:
         raise ValueError(f"save: expected {', '.join(_SAVED)}, found {save!r}")
     return save
+
+
+def _check_save_bytes(training: bool, save: str, save_bytes: int) -> None:
+    """Raises ValueError where `save_bytes` has nothing to say, or no meaning."""
+    if not training:
+        raise ValueError("save_bytes: it says what training saves; add training=True, or leave it out")
+    if save != "auto":
+        raise ValueError(f"save_bytes: it says when save='auto' saves states, found save={save!r}; leave one of them out")
+    if save_bytes < 0:
+        raise ValueError(f"save_bytes: expected at least 0, found {save_bytes}")
 
 
 def find_wyvernc() -> str:

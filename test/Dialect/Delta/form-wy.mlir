@@ -106,6 +106,24 @@ func.func @channel_decay_two_keys(%q: tensor<?x?x1x16xf64>, %g: tensor<?x?x1x16x
 
 // -----
 
+// A step of one row a token beside one of two: its 32 rows are in tiles of 64, so that the matrix
+// of their pairs has as many columns as one of 64 tokens.
+
+// CHECK-LABEL: func.func @different_repeats
+func.func @different_repeats(%q: tensor<?x?x1x16xf32>, %g: tensor<?x?x1xf32>, %k: tensor<?x?x1x16xf32>, %v: tensor<?x?x1x8xf32>, %b: tensor<?x?x1xf32>,
+    %k2: tensor<?x?x1x16xf32>, %v2: tensor<?x?x1x8xf32>, %s0: tensor<?x1x16x8xf32>) -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>) {
+  // CHECK: chunk = 32 {{.*}}%[[g:[^ ]*]] = %arg1[seq, time in 64, head] : {{.*}}%[[K:[^ ]*]] = %arg2[seq, time in 64, head, _] : {{.*}}%[[K2:[^ ]*]] = %arg5[seq, time * 2, head, _] :
+  // CHECK: delta.decay_dot before_row %[[K]], %[[K]] decay(%[[g]] : tensor<64xf32>) : tensor<64x16xf32>, tensor<64x16xf32> -> tensor<64x64xf32>
+  // CHECK: delta.decay_dot before_token %[[K]], %[[K2]] decay(%[[g]] : tensor<64xf32>) rows [1, 2] : tensor<64x16xf32>, tensor<64x16xf32> -> tensor<64x64xf32>
+  %o, %sT = delta.recurrence query(%q) decay(%g) step(write %k erase %k value %v rate %b) step(write %k2 value %v2 repeat 2) initial_state(%s0) scale 1.0
+    : tensor<?x?x1x16xf32>, tensor<?x?x1xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1xf32>,
+      tensor<?x?x1x16xf32>, tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
+    -> (tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>)
+  return %o, %sT : tensor<?x?x1x8xf32>, tensor<?x1x16x8xf32>
+}
+
+// -----
+
 // Three rows a token: 21 tokens of 63 rows (42 of 126 with rows = 128), in tiles
 // of 32 tokens and 64 rows; decay vectors are repeated. Only the last row of a
 // token is read.

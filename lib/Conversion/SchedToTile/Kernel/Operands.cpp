@@ -153,6 +153,13 @@ static LogicalResult checkOperand(Operation *op, const Twine &what,
   // is in f32 no product reads.
   constexpr int64_t kPiece = 8;
   int64_t columns = isPlain ? kPiece : tile::kBlockColumns;
+  if (rows % columns != 0 && tile.getDimSize(1) == rows)
+    return op->emitError()
+           << what << " has pairs of " << rows
+           << " rows a chunk; the GPU path takes a multiple of " << columns
+           << ", of which steps with different numbers of rows a token have "
+              "fewer beside a decay a key channel: give all steps one repeat, "
+              "or bind rows to time * n in m, which has as many";
   if (dims.back().kind != DimKind::whole ||
       type.getShape().back() % kPiece != 0 ||
       tile.getShape().back() % columns != 0)

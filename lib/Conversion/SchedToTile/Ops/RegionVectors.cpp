@@ -268,7 +268,9 @@ LogicalResult RegionLowering::lowerRowScan(Operation *op, Value x, bool reverse,
   if (type.getDimSize(0) != tile::kAccRows || orientation.getM(x) != 0)
     return op->emitOpError()
            << "sums over the rows of " << type << "; the GPU path takes "
-           << tile::kAccRows << " rows (one step a token)";
+           << tile::kAccRows
+           << " rows (one row a token, or one step that repeats and reads "
+              "behind the decay)";
   Value source = getShared(x);
   if (!source)
     source = getRegister(x, op);

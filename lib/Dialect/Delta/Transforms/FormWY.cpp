@@ -84,14 +84,25 @@ private:
 };
 } // namespace
 
+/// True if steps have different numbers of rows a token, one of them one. The
+/// pairs of that step's rows are matrices then of which a chunk of fewer tokens
+/// has too few columns to store. (A decay a channel is summed over 64 rows.)
+static bool hasStepOfFewRows(RecurrenceOp op) {
+  auto hasOne = [](const RecurrenceOp::Step &step) { return step.repeat == 1; };
+  SmallVector<RecurrenceOp::Step> steps = op.getStepList();
+  return !op.hasChannelDecay() && llvm::any_of(steps, hasOne) &&
+         !llvm::all_of(steps, hasOne);
+}
+
 /// Returns the rows of tiles with `repeat` rows a token: what tensor cores and
 /// warps take whole. 0 where a chunk has these.
 int64_t FormWYPass::getTileRows(RecurrenceOp op, int64_t chunk,
                                 int64_t repeat) {
   int64_t own = chunk * repeat;
-  int64_t whole = repeat > 1 ? rows
-                             : llvm::alignTo(chunk, op.getDecay() ? gateMultiple
-                                                                  : multiple);
+  bool isWhole = repeat > 1 || hasStepOfFewRows(op);
+  int64_t whole =
+      isWhole ? rows
+              : llvm::alignTo(chunk, op.getDecay() ? gateMultiple : multiple);
   whole = std::min<int64_t>(whole, rows);
   return whole > own ? whole : 0;
 }

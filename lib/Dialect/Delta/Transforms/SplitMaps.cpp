@@ -4,11 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ChannelStages.h"
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
 #include "RoundSums.h"
-#include "SizeClasses.h"
-#include "SumsOfParts.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
@@ -29,187 +28,9 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
-/// Returns the tile whose columns are the channels of a product with a decay a
-/// channel; null for other operations.
-static Value findChannels(Operation &op) {
-  return isHalved(&op) ? op.getResult(0) : Value();
-}
-
-/// Returns the channels of the first such product of `map`; null without one.
-static Value findDecayed(ChunkMapOp map) {
-  for (Operation &op : map.getBlock())
-    if (Value channels = findChannels(op))
-      return channels;
-  return {};
-}
-
-/// Returns the first tile of `map` that leaves as rows of tokens with whole
-/// columns; null without one.
-static Value findRows(ChunkMapOp map) {
-  auto program = cast<ChunkProgramOpInterface>(map.getOperation());
-  for (auto [i, out] : llvm::enumerate(map.getYield().getOuts())) {
-    BindingAttr binding = program.getOutBinding(i);
-    BoundDim last = binding.getDims().back();
-    if (getTileRank(out) == 2 && binding.has(DimKind::time) &&
-        last.kind == DimKind::whole && !last.isPart() && last.parts == 1)
-      return out;
-  }
-  return {};
-}
-
-/// Returns a tile whose columns are the channels of `map`: of a product with a
-/// decay a channel, of pairs of tokens with one, or else of rows that leave.
-static Value findChannels(ChunkMapOp map) {
-  if (Value decayed = findDecayed(map))
-    return decayed;
-  Value summed = findSummedChannels(map);
-  return summed ? summed : findRows(map);
-}
-
-//===----------------------------------------------------------------------===//
-// What has the channels
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// The dimensions of a map's tiles that are its channels.
-class Channels {
-public:
-  explicit Channels(ChunkMapOp map)
-      : classes(cast<ChunkProgramOpInterface>(map.getOperation())) {
-    tile = findChannels(map);
-    number = classes.get({tile, 1});
-  }
-
-  int64_t getSize() const {
-    return cast<RankedTensorType>(tile.getType()).getDimSize(1);
-  }
-  bool isOf(TileDim dim) const { return classes.find(dim) == number; }
-  /// Returns how many dimensions of `value` are channels.
-  int64_t count(Value value) const {
-    int64_t found = 0;
-    for (int64_t dim = 0; dim < getTileRank(value); ++dim)
-      found += isOf({value, dim});
-    return found;
-  }
-  bool has(Value value) const { return count(value) > 0; }
-  /// True if `op` makes of some channels what depends on others, or on which
-  /// they are.
-  bool mixes(Operation &op) const {
-    auto isOne = [&](TileDim dim) { return isOf(dim); };
-    return llvm::any_of(op.getResults(),
-                        [&](Value result) { return count(result) > 1; }) ||
-           llvm::any_of(cast<ChunkRegionOpInterface>(op).getLoops(),
-                        [&](const TileLoop &loop) {
-                          return (loop.isMixed || loop.isTime ||
-                                  loop.isPlaced) &&
-                                 llvm::any_of(loop.dims, isOne);
-                        });
-  }
-
-private:
-  SizeClasses classes;
-  Value tile;
-  unsigned number;
-};
-} // namespace
-
-/// True for what takes long, and is not made twice.
-static bool isUnit(Operation &op) {
-  return cast<ChunkRegionOpInterface>(op).getMatmulFlops() > 0 ||
-         isa<linalg::ReduceOp>(op);
-}
-
-//===----------------------------------------------------------------------===//
-// Who makes what
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// The map that makes an operation: one of all channels, one of parts of them,
-/// or one of all channels behind that. What no product leads to, and
-/// elementwise work on the channels of what the first map makes, is made where
-/// it is read.
-enum class Stage { anywhere, before, parts, behind };
-constexpr Stage kFromLast[] = {Stage::behind, Stage::parts, Stage::before};
-
-/// The stages of a map's operations.
-class Stages {
-public:
-  Stages(ChunkMapOp map, const Channels &channels);
-
-  Stage get(Value value) const { return stages.lookup(value.getDefiningOp()); }
-  Stage get(Operation *op) const { return stages.lookup(op); }
-  /// True for a sum over the channels of which each part makes its summand.
-  bool isPartial(Value value) const {
-    return partial.contains(value.getDefiningOp());
-  }
-  /// Returns how many such sums there are.
-  int64_t countPartial() const { return partial.size(); }
-  /// True for pairs of tokens that are such a sum where they can be.
-  bool dividesPairs(Operation &op) const {
-    return dividesSums && isSumOverPairs(op);
-  }
-
-private:
-  bool reads(Operation &op, Stage stage) const {
-    return llvm::any_of(op.getOperands(),
-                        [&](Value operand) { return get(operand) == stage; });
-  }
-  void moveBehind(Operation &op);
-
-  bool dividesSums;
-  llvm::DenseMap<Operation *, Stage> stages;
-  llvm::SmallPtrSet<Operation *, 4> partial;
-};
-} // namespace
-
-/// Sums over channels are divided where no product that keeps the channels has
-/// a decay: rows of such a product, which the last map reads too, go there as
-/// they are.
-Stages::Stages(ChunkMapOp map, const Channels &channels)
-    : dividesSums(!findDecayed(map)) {
-  llvm::SmallPtrSet<Operation *, 32> made; // of products and sums
-  for (Operation &op : map.getBlock().without_terminator()) {
-    bool isMade =
-        isUnit(op) || llvm::any_of(op.getOperands(), [&](Value operand) {
-          return made.contains(operand.getDefiningOp());
-        });
-    bool hasChannels = llvm::any_of(
-        op.getResults(), [&](Value result) { return channels.has(result); });
-    if (isMade)
-      made.insert(&op);
-    bool readsPartial = llvm::any_of(
-        op.getOperands(), [&](Value operand) { return isPartial(operand); });
-    bool readsParts = reads(op, Stage::parts);
-    bool isDivided =
-        dividesSums && readsParts && channels.mixes(op) && isSumOfColumns(op);
-    if (reads(op, Stage::behind) || readsPartial) {
-      stages[&op] = Stage::behind;
-    } else if (isDivided || dividesPairs(op)) {
-      stages[&op] = Stage::parts;
-      partial.insert(&op);
-    } else if (channels.mixes(op) || (isMade && !hasChannels)) {
-      stages[&op] = readsParts ? Stage::behind : Stage::before;
-    } else if (readsParts || isUnit(op)) {
-      stages[&op] = Stage::parts;
-    }
-  }
-  for (Operation &op : llvm::reverse(map.getBlock().without_terminator()))
-    moveBehind(op);
-}
-
-/// Moves what only the last map reads there, where one tile crosses as before.
-void Stages::moveBehind(Operation &op) {
-  auto isParts = [&](Value operand) { return get(operand) == Stage::parts; };
-  auto isBehind = [&](Operation *user) { return get(user) == Stage::behind; };
-  if (get(&op) == Stage::parts && op.hasTrait<OpTrait::Elementwise>() &&
-      llvm::count_if(op.getOperands(), isParts) == 1 &&
-      llvm::all_of(op.getUsers(), isBehind))
-    stages[&op] = Stage::behind;
-}
-
-//===----------------------------------------------------------------------===//
-// Two or three maps
-//===----------------------------------------------------------------------===//
+/// The maps that one becomes, from the last one on.
+static constexpr ChannelStage kFromLast[] = {
+    ChannelStage::behind, ChannelStage::parts, ChannelStage::before};
 
 namespace {
 /// Makes the maps of one.
@@ -243,19 +64,19 @@ private:
     llvm::SetVector<Value> crossing; ///< that it stores for later ones
     SmallVector<Operation *> ops;
   };
-  Part collect(Stage stage, ArrayRef<Part> later);
+  Part collect(ChannelStage stage, ArrayRef<Part> later);
   /// Returns the parts of all maps, from the last one on: what it reads, others
   /// store.
   SmallVector<Part> collect();
-  Stage getStageOfOut(Value out) const;
-  void create(const Part &part, Stage stage);
+  ChannelStage getStageOfOut(Value out) const;
+  void create(const Part &part, ChannelStage stage);
   void narrow(ChunkMapOp made);
 
   RewriterBase &rewriter;
   ChunkMapOp map;
   ChunkProgramOpInterface program;
   Channels channels;
-  Stages stages;
+  ChannelStages stages;
   int64_t columns, parts; ///< the channels of a part, and how many there are
   TimeDims timeDims{program};
   llvm::DenseMap<Value, Value> stored; ///< by earlier maps
@@ -282,8 +103,8 @@ StringRef MapSplitter::findReason() {
     if (StringRef reason = findReason(i); !reason.empty())
       return reason;
   for (Operation &op : map.getBlock())
-    if ((findChannels(op) || stages.dividesPairs(op)) &&
-        stages.get(&op) != Stage::parts)
+    if ((isHalved(&op) || stages.dividesPairs(op)) &&
+        stages.get(&op) != ChannelStage::parts)
       return "a sum over the channels leads to products with a decay that "
              "others lead to";
   for (const Part &part : collect())
@@ -295,18 +116,19 @@ StringRef MapSplitter::findReason() {
 }
 
 /// What an out is made by: the first map that can.
-Stage MapSplitter::getStageOfOut(Value out) const {
+ChannelStage MapSplitter::getStageOfOut(Value out) const {
   if (stages.isPartial(out))
-    return Stage::behind;
-  Stage stage = stages.get(out);
-  if (stage != Stage::anywhere)
+    return ChannelStage::behind;
+  ChannelStage stage = stages.get(out);
+  if (stage != ChannelStage::anywhere)
     return stage;
-  return channels.has(out) ? Stage::parts : Stage::before;
+  return channels.has(out) ? ChannelStage::parts : ChannelStage::before;
 }
 
 /// Returns what the map of `stage` is made of: its outs, and what later ones
 /// read.
-MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
+MapSplitter::Part MapSplitter::collect(ChannelStage stage,
+                                       ArrayRef<Part> later) {
   Part part;
   SmallVector<Value> worklist;
   for (auto [i, out] : llvm::enumerate(map.getYield().getOuts()))
@@ -326,9 +148,9 @@ MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
     if (!def)
       continue;
     // What a vector is spread over is made where it is read.
-    Stage of = stages.get(def);
-    bool isEarlier =
-        of != Stage::anywhere && of != stage && !isa<linalg::BroadcastOp>(def);
+    ChannelStage of = stages.get(def);
+    bool isEarlier = of != ChannelStage::anywhere && of != stage &&
+                     !isa<linalg::BroadcastOp>(def);
     if (isEarlier)
       part.read.insert(value);
     else if (ops.insert(def).second)
@@ -338,7 +160,7 @@ MapSplitter::Part MapSplitter::collect(Stage stage, ArrayRef<Part> later) {
   return part;
 }
 
-void MapSplitter::create(const Part &part, Stage stage) {
+void MapSplitter::create(const Part &part, ChannelStage stage) {
   if (part.outs.empty() && part.crossing.empty())
     return;
   ProgramBuilder builder(program, part.ops);
@@ -356,7 +178,7 @@ void MapSplitter::create(const Part &part, Stage stage) {
                                                   : storage);
   }
   ChunkMapOp made = builder.createMap(rewriter);
-  if (stage == Stage::parts)
+  if (stage == ChannelStage::parts)
     narrow(made);
   // What is read of earlier maps comes behind the ins of the whole map.
   size_t first = made.getIns().size() - part.read.size();
@@ -418,7 +240,7 @@ void MapSplitter::narrow(ChunkMapOp made) {
 
 SmallVector<MapSplitter::Part> MapSplitter::collect() {
   SmallVector<Part> made;
-  for (Stage stage : kFromLast)
+  for (ChannelStage stage : kFromLast)
     made.push_back(collect(stage, made));
   return made;
 }
@@ -459,7 +281,7 @@ private:
   /// token: for a product alone, or for the map, be it in rounds. Other maps
   /// would read the same states and rows, and hand each other sums in f32.
   bool dividesChannels(RewriterBase &rewriter, ChunkMapOp map, int64_t size) {
-    if (findDecayed(map))
+    if (hasHalvedProducts(map))
       return size > columns;
     if (llvm::any_of(map.getBlock(), isSumOverPairs))
       return findSummedChannels(map) && size > mostSummed;

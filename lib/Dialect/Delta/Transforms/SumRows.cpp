@@ -12,6 +12,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RowDots.h"
+
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -62,19 +64,6 @@ static std::optional<Scaled> matchScaled(Value value) {
       return Scaled{tile, {}, spread};
   }
   return std::nullopt;
-}
-
-/// Returns the product of two tiles that `sum` adds up over columns, if that is
-/// all that it does and nothing else reads the product.
-static arith::MulFOp matchRowDot(linalg::ReduceOp sum) {
-  Block &body = *sum.getBlock();
-  bool isSum = body.getOperations().size() == 2 &&
-               isa<arith::AddFOp>(body.front()) &&
-               isZero(sum.getInits().front()) &&
-               sum.getDimensions() == ArrayRef<int64_t>(1);
-  Value source = sum.getInputs().front();
-  return isSum && source.hasOneUse() ? source.getDefiningOp<arith::MulFOp>()
-                                     : arith::MulFOp();
 }
 
 /// Returns the sums that `like` is, of the rows of `a * b`.

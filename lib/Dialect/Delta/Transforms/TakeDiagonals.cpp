@@ -11,6 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RowDots.h"
+
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 #include "wyvern/Dialect/Delta/IR/Splat.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -63,18 +65,6 @@ static linalg::ContractOp findProduct(Operation *op, Value x, Value y) {
   return {};
 }
 
-/// Returns the matrix whose rows `sum` adds up, if that is all that it does.
-static arith::MulFOp getSummed(linalg::ReduceOp sum) {
-  Block &body = *sum.getBlock();
-  bool isSum = body.getOperations().size() == 2 &&
-               isa<arith::AddFOp>(body.front()) &&
-               isZero(sum.getInits().front()) &&
-               sum.getDimensions() == ArrayRef<int64_t>(1);
-  Value source = sum.getInputs().front();
-  return isSum && source.hasOneUse() ? source.getDefiningOp<arith::MulFOp>()
-                                     : arith::MulFOp();
-}
-
 namespace {
 struct TakeDiagonalsPass
     : wyvern::delta::impl::TakeDiagonalsPassBase<TakeDiagonalsPass> {
@@ -93,7 +83,7 @@ struct TakeDiagonalsPass
 
 private:
   void takeDiagonal(linalg::ReduceOp sum) {
-    arith::MulFOp dots = getSummed(sum);
+    arith::MulFOp dots = matchRowDot(sum);
     linalg::ContractOp product =
         dots ? findProduct(sum, dots.getLhs(), dots.getRhs())
              : linalg::ContractOp();

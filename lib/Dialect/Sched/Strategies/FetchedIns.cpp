@@ -161,7 +161,7 @@ sched::findGainfulPhases(delta::ChunkMapOp map) {
 
 std::optional<delta::MapRounds>
 sched::findGainfulRounds(delta::ChunkMapOp map) {
-  int64_t bytes = 0;
+  int64_t staged = countStagedBytes(map), bytes = staged;
   for (unsigned i = 0; i < map.getIns().size(); ++i)
     if (!map.getInArg(i).use_empty())
       bytes += countInBytes(map, i);
@@ -171,8 +171,8 @@ sched::findGainfulRounds(delta::ChunkMapOp map) {
   int64_t beside = countStoredBytes(map, outs) + kBarrierGap;
   if (bytes + beside <= getHalfOfShared(map) || !rounds)
     return std::nullopt;
-  bytes =
-      rounds->countBytes([&](unsigned in) { return countInBytes(map, in); });
+  bytes = staged + rounds->countBytes(
+                       [&](unsigned in) { return countInBytes(map, in); });
   int64_t held = rounds->heldElements / tile::kWarpgroupThreads;
   bool fits = bytes <= room && held <= tile::getTarget(map).tileRegisters;
   return fits ? rounds : std::nullopt;

@@ -98,8 +98,8 @@ static SmallVector<OutGroup> groupOuts(delta::ChunkMapOp map) {
 
 bool sched::visitsRuns(delta::ChunkMapOp map) {
   int64_t room = tile::getTarget(map).sharedBytes, bytes = countBytes(map);
-  if (2 * bytes <= room || sumsRows(map) || findGainfulRounds(map) ||
-      !findFetchedIns(map).empty())
+  if (2 * bytes <= room || sumsRows(map) || !findFetchedIns(map).empty() ||
+      findGainfulRounds(map))
     return false;
   SmallVector<OutGroup> groups = groupOuts(map);
   // Roles store at the same time.

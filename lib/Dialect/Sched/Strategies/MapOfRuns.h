@@ -21,8 +21,8 @@ namespace mlir::wyvern::sched {
 
 /// Returns true if the ins of a chunk of `map` leave no room for those of
 /// another block, it sums no rows of matrices, which takes registers and memory
-/// of its own, and its outs are two roles' work. (One role alone has no
-/// registers left to visit more than one chunk.)
+/// of its own, it is not made in rounds, and its outs are two roles' work. (One
+/// role alone has no registers left to visit more than one chunk.)
 bool visitsRuns(delta::ChunkMapOp map);
 
 /// Writes the roles of such a map into its empty kernel: two that compute, each

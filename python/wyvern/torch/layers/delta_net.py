@@ -33,9 +33,10 @@ class DeltaNet(DeltaLayer):
     operations, token by token in float32 (`wyvern.torch.reference`).
 
     On a GPU the backend "wyvern" takes bf16 or fp16 activations (parameters of that
-    type, or autocast) and head dims up to 256: multiples of 16 as they are (64 above
-    128), others padded with zeros. 64 and 128 are the fastest. On the CPU any head dim
-    and floating-point type works. Raises ValueError for sizes that do not divide.
+    type, or autocast), key dims up to 256 and value dims up to 512: multiples of 16 as
+    they are (64 of key dims above 128), others padded with zeros. 64 and 128 are the
+    fastest. On the CPU any head dim and floating-point type works. Raises ValueError for
+    sizes that do not divide.
     """
 
     def __init__(

@@ -21,8 +21,8 @@ class GatedDeltaProduct(DeltaLayer):
     Arguments, defaults, parameter names, shapes and initial values are FLA's: its checkpoints load with
     load_state_dict(strict=True). `mode` is accepted; programs are chosen by the tokens of a call.
 
-    On a GPU it takes bf16 or fp16 activations (parameters of that type, or autocast), and head dims up to 256
-    and 512; on the CPU any. Raises ValueError for sizes that do not divide.
+    On a GPU it takes bf16 or fp16 activations (parameters of that type, or autocast), key dims up to 256 and
+    value dims up to 512; on the CPU any. Raises ValueError for sizes that do not divide.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ class KimiDeltaAttention(DeltaLayer):
 
     With safe_gate, which needs a lower_bound below 0, and with any lower_bound, the log decay is
     lower_bound sigmoid(exp(A_log) (f + dt_bias)). On a GPU it takes bf16 or fp16 activations (parameters of that type,
-    or autocast) and head dims up to 128; on the CPU any. Raises ValueError for sizes that do not divide.
+    or autocast), key dims up to 256 and value dims up to 512; on the CPU any. Raises ValueError for sizes that do
+    not divide.
     """
 
     def __init__(

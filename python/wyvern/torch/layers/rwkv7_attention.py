@@ -50,8 +50,8 @@ class RWKV7Attention(DeltaLayer):
     load_state_dict(strict=True). `mode` is accepted; programs are chosen by the tokens of a call. With layer_idx and
     num_hidden_layers its parameters begin as the paper has them; without, the mixed tokens are the tokens.
 
-    On a GPU it takes bf16 or fp16 activations (parameters of that type, or autocast) and head dims up to 128; on the
-    CPU any. Raises ValueError for sizes that do not divide.
+    On a GPU it takes bf16 or fp16 activations (parameters of that type, or autocast), key dims up to 256 (to
+    192 in training) and value dims up to 512; on the CPU any. Raises ValueError for sizes that do not divide.
     """
 
     def __init__(

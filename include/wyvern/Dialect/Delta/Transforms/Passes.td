@@ -29,6 +29,7 @@ def FormWYPass : Pass<"delta-form-wy"> {
     * A step with `repeat n` has n rows a token; the chunk then has 64 / n tokens.
       Tiles have 64 of such a step nevertheless, and a multiple of 16 tokens (of 32 with
       gates): `time * 3 in 64`, with zeros behind a chunk's as behind a sequence's end.
+      Where another step has one row a token, these are 64 too: its pairs are a matrix.
     * A step with `repeat n` and a decay a channel has n rows a token of all that is read:
       maps in front of the scan give the first row of a token its decay, the last one its
       query, and zeros to the others (`time * n row i`); one behind it takes the last row

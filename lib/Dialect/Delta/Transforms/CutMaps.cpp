@@ -259,9 +259,9 @@ private:
   }
 
   /// Returns how many bytes of shared memory rounds of `map` may take: all that
-  /// a block has, where there is no room for the map otherwise, or half, so that
-  /// one block loads while another computes; 0 where rounds would gain nothing.
-  /// Of two rounds none is left to be loaded while another is added.
+  /// a block has, where there is no room for the map otherwise, or half, so
+  /// that one block loads while another computes; 0 where rounds would gain
+  /// nothing. Of two rounds none is left to be loaded while another is added.
   int64_t countRoundBytes(ChunkMapOp map) const {
     if (!hasRoom(map, sharedBytes))
       return sharedBytes;
@@ -269,8 +269,8 @@ private:
     return isWide && !hasRoom(map, sharedBytes / 2) ? sharedBytes / 2 : 0;
   }
 
-  /// Replaces `map` by one that adds its sums in rounds, if that gains something
-  /// and there is room for it. Returns false if it does not.
+  /// Replaces `map` by one that adds its sums in rounds, if that gains
+  /// something and there is room for it. Returns false if it does not.
   bool addInRounds(RewriterBase &rewriter, ChunkMapOp map) {
     ChunkMapOp cut =
         cutInRounds(rewriter, map, {countRoundBytes(map), registerBytes});

@@ -18,9 +18,9 @@ namespace mlir::wyvern::delta {
 inline constexpr int64_t kRoundColumns = 64;
 
 /// Writes, before `map`, a map of the same outs that adds its sums in rounds of
-/// `kRoundColumns`, each product starting from the sum so far. Null, and nothing
-/// written, where it has no such sums or a block with `room` has no room for
-/// what two rounds load and all that it computes.
+/// `kRoundColumns`, each product starting from the sum so far. Null, and
+/// nothing written, where it has no such sums or a block with `room` has no
+/// room for what two rounds load and all that it computes.
 ChunkMapOp cutInRounds(RewriterBase &rewriter, ChunkMapOp map, MapRoom room);
 
 } // namespace mlir::wyvern::delta

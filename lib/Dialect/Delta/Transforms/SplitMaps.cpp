@@ -39,8 +39,7 @@ public:
   MapSplitter(RewriterBase &rewriter, ChunkMapOp map, int64_t columns)
       : rewriter(rewriter), map(map),
         program(cast<ChunkProgramOpInterface>(map.getOperation())),
-        channels(map), stages(map, channels),
-        columns(columns),
+        channels(map), stages(map, channels), columns(columns),
         parts(llvm::divideCeil(channels.getSize(), columns)) {}
 
   /// Returns why `map` cannot be split; empty if it can.

@@ -20,8 +20,8 @@ struct TileStorage {
 /// The tensor that holds the tile `value` of every (sequence, head, chunk) of a
 /// program: `[seq, time, head, _]`, with `time * n` for n rows a token, or
 /// `[chunk, head, _]` where the tile has no rows. With `headsApart` it is
-/// `[seq, head, time]` for a vector of tokens: those of a chunk lie next to each
-/// other, where between heads each would be read for 32 bytes.
+/// `[seq, head, time]` for a vector of tokens: those of a chunk lie next to
+/// each other, where between heads each would be read for 32 bytes.
 TileStorage getStorage(Value value, ChunkProgramOpInterface program,
                        const TimeDims &timeDims, bool headsApart = false);
 

@@ -237,6 +237,7 @@ def channel_cases():
     shapes = [(kind, (64, 64), 2) for kind in ("product", "product3", "product4")]
     shapes += [("product", (128, 128), 1), ("delta", (64, 64), 1), ("delta", (192, 192), 1)]
     shapes += [(kind, (192, 192), 1) for kind in ("dplr", "precond", "gates")] + [("precond", (256, 256), 1)]
+    shapes += [("delta", (96, 96), 1)]  # parts of 64 and of 32
     for kind, kv, max_rate in shapes:
         layer = Layer(kind, "channel", 2, 4 if kv[0] < 128 else 2, *kv, "bf16", max_rate=max_rate)
         rates = "double" if max_rate > 1 else "unit"

@@ -122,7 +122,7 @@ def test_strategies_change_no_bit(name, wyvernc, tmp_path):
             assert_same_bits(backwards[kernels](**back), gradients)
 
 
-@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("kda", "128, value: 64"), ("gated_deltaproduct", "32, value: 192"), ("gated_deltanet", "256, value: 512")])
+@pytest.mark.parametrize("name, dims", [("gated_deltanet", "96, value: 80"), ("kda", "48, value: 72"), ("kda", "128, value: 64"), ("gated_deltaproduct", "32, value: 192"), ("gated_deltanet", "256, value: 512"), ("gated_deltanet", "128, value: 192"), ("kda", "96, value: 32")])
 def test_other_head_dims_change_no_bit(name, dims):
     """Tiles of whole blocks of columns, with zeros behind what the tensors have (delta-pad-dims), and
     parts of the values where a block has no room for all (delta-cut-maps), and of channels that have a

@@ -81,11 +81,15 @@ Slice ChunkLoopBuilder::getSlice(const Bound &bound, const Position &at) {
       break;
     case DimKind::whole:
       offset = b.getIndexAttr(dim.offset);
+      extent = b.getIndexAttr(dim.getExtent(size));
       if (dim.parts > 1)
         offset = createMul(
             b, b.createOrFold<arith::RemUIOp>(at.head, index(dim.parts)),
             dim.getExtent(size));
-      extent = b.getIndexAttr(dim.getExtent(size));
+      if (!dim.hasEqualParts(size))
+        extent = b.createOrFold<arith::MinUIOp>(
+            index(dim.getExtent(size)),
+            b.createOrFold<arith::SubIOp>(index(size), cast<Value>(offset)));
       keep(extent);
       break;
     }

@@ -60,6 +60,9 @@ public:
                                     RankedTensorType type, const Chunk &chunk,
                                     std::optional<int64_t> splitDim,
                                     Value splitStart) const;
+  /// Returns the first element of what the block's head has of a dimension of
+  /// `size` elements that is kept whole.
+  Value locatePart(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
 
   /// The number of the block's part of the split dimension, which is that of
   /// the block in a cluster, and the part's first element.
@@ -81,9 +84,6 @@ private:
   void locateSequence(OpBuilder &builder, Value unit);
   void countChunks(OpBuilder &builder);
   Value locateHead(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
-  /// The first element of what the block's head has of a dimension of `size`
-  /// elements that is kept whole.
-  Value locatePart(OpBuilder &builder, delta::BoundDim dim, int64_t size) const;
   /// Returns the tokens of a chunk, and the chunks and the tokens of a run.
   Value getChunkTokens(OpBuilder &builder) const;
   Value getRun(OpBuilder &builder) const;

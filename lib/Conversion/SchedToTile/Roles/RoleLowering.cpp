@@ -78,7 +78,14 @@ Value RoleLowering::validRows(BlockArgument arg, const Chunk &chunk) {
     return chunk.valid;
   if (binding.has(delta::DimKind::time))
     return rows(chunk.valid, binding);
-  return index(getTensor(arg).getDimSize(tensorDim(binding, 0)));
+  int64_t dim = tensorDim(binding, 0);
+  int64_t size = getTensor(arg).getDimSize(dim);
+  delta::BoundDim bound = binding.getDims()[dim];
+  if (bound.hasEqualParts(size))
+    return index(size);
+  return arith::SubIOp::create(
+      builder, loc, index(size),
+      context.location->locatePart(builder, bound, size));
 }
 
 SmallVector<Value>

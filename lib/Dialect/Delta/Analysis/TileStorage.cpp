@@ -11,7 +11,7 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
 TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,
-                              const TimeDims &timeDims) {
+                              const TimeDims &timeDims, bool headsApart) {
   auto tile = cast<RankedTensorType>(value.getType());
   int time = timeDims.get(value).find_first();
   SmallVector<BoundDim> dims;
@@ -22,7 +22,8 @@ TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,
   };
   // Without rows there is one slot a chunk.
   add(time < 0 ? DimKind::chunk : DimKind::seq, ShapedType::kDynamic);
-  if (time != 0)
+  bool isHeadFirst = time != 0 || (headsApart && tile.getRank() == 1);
+  if (isHeadFirst)
     add(DimKind::head, program.getHeads());
   for (auto [i, size] : llvm::enumerate(tile.getShape())) {
     if (static_cast<int>(i) != time) {
@@ -35,7 +36,7 @@ TileStorage delta::getStorage(Value value, ChunkProgramOpInterface program,
     add(DimKind::time, ShapedType::kDynamic, rows);
     if (size != chunk * rows)
       dims.back().rows = size;
-    if (time == 0)
+    if (!isHeadFirst)
       add(DimKind::head, program.getHeads());
   }
   return {RankedTensorType::get(shape, tile.getElementType()),

@@ -110,7 +110,7 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
              << size << " elements, found " << binding << " for " << name
              << " of type " << type;
     if (dim.parts > 1 && (!isStatic || dim.isPart() || heads % dim.parts != 0 ||
-                          size % dim.parts != 0))
+                          !dim.canDivide(size)))
       return op.emitOpError()
              << "(C25) expected " << name
              << " to be split into parts that divide its " << size

@@ -16,7 +16,6 @@
 #include "RoundSums.h"
 #include "TileBytes.h"
 
-#include "wyvern/Dialect/Delta/Analysis/MapRounds.h"
 #include "wyvern/Dialect/Delta/Analysis/TileStorage.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
@@ -156,7 +155,7 @@ MapCutter::Part MapCutter::collect(int number, ArrayRef<Value> crossing) {
 void MapCutter::create(const Part &part) {
   ProgramBuilder builder(program, part.ops);
   auto getStorage = [&](Value value) {
-    return delta::getStorage(value, program, timeDims);
+    return delta::getStorage(value, program, timeDims, /*headsApart=*/true);
   };
   for (Value value : part.read)
     builder.addIn(value, stored.lookup(value), getStorage(value).binding);
@@ -219,37 +218,6 @@ static void repeatWideProducts(RewriterBase &rewriter, ChunkMapOp map,
   }
 }
 
-/// Columns that a part of a sum has a multiple of: what delta-pad-dims pads to.
-static constexpr int64_t kLeastColumns = 64;
-
-/// Bytes that a block which adds in rounds has for what it computes and stores,
-/// beside what it loads.
-static constexpr int64_t kRoundBytes = 24 * 1024;
-
-/// Returns the bytes of rows that `map` computes and multiplies, each of them
-/// once. Pairs of tokens are in kRoundBytes.
-static int64_t countOperandBytes(ChunkMapOp map) {
-  llvm::SmallSetVector<Value, 8> operands;
-  for (auto product : map.getBlock().getOps<linalg::ContractOp>())
-    operands.insert_range(product.getInputs());
-  int64_t bytes = 0;
-  for (Value operand : operands)
-    bytes += countComputedBytes(operand);
-  return bytes;
-}
-
-/// True if a block has room for what `map` adds in rounds.
-static bool fitsInRounds(ChunkMapOp map, int64_t sharedBytes,
-                         int64_t registerBytes) {
-  std::optional<MapRounds> rounds = findRounds(map);
-  if (!rounds || kHeldBytes * rounds->heldElements > registerBytes ||
-      hasProductsOfOtherRows(map))
-    return false;
-  int64_t bytes =
-      rounds->countBytes([&](unsigned in) { return countInBytes(map, in); });
-  return bytes + countOperandBytes(map) + kRoundBytes <= sharedBytes;
-}
-
 namespace {
 struct CutMapsPass : wyvern::delta::impl::CutMapsPassBase<CutMapsPass> {
   using Base::Base;
@@ -271,8 +239,8 @@ private:
     if (!MapPlan(map, room).exceedsShared())
       return map;
     int64_t size = findCuttableSum(map);
-    for (int64_t parts = 2, columns = size; columns > kLeastColumns; ++parts) {
-      columns = llvm::alignTo(llvm::divideCeil(size, parts), kLeastColumns);
+    for (int64_t parts = 2, columns = size; columns > kRoundColumns; ++parts) {
+      columns = llvm::alignTo(llvm::divideCeil(size, parts), kRoundColumns);
       ChunkMapOp cut = cutSums(rewriter, map, columns);
       if (!MapPlan(cut, room).exceedsShared()) {
         ++numCutSums;
@@ -284,25 +252,35 @@ private:
     return map;
   }
 
-  /// Replaces `map`, which a block has no room for, by one that adds its sums
-  /// in rounds, if there is room for that. Returns false if there is none.
-  bool cutInRounds(RewriterBase &rewriter, ChunkMapOp map) {
-    MapPlan plan(map, {sharedBytes, registerBytes});
-    bool hasRoom = plan.isWhole() && !plan.exceedsShared();
-    if (hasRoom || hasHalvedProducts(map) ||
-        findCuttableSum(map) <= kLeastColumns)
+  /// True if a block that has so much shared memory has room for all of `map`.
+  bool hasRoom(ChunkMapOp map, int64_t bytes) const {
+    MapPlan plan(map, {bytes, registerBytes});
+    return plan.isWhole() && !plan.exceedsShared();
+  }
+
+  /// Returns how many bytes of shared memory rounds of `map` may take: all that
+  /// a block has, where there is no room for the map otherwise, or half, so
+  /// that one block loads while another computes; 0 where rounds would gain
+  /// nothing. Of two rounds none is left to be loaded while another is added.
+  int64_t countRoundBytes(ChunkMapOp map) const {
+    if (!hasRoom(map, sharedBytes))
+      return sharedBytes;
+    bool isWide = findCuttableSum(map) > 2 * kRoundColumns;
+    return isWide && !hasRoom(map, sharedBytes / 2) ? sharedBytes / 2 : 0;
+  }
+
+  /// Replaces `map` by one that adds its sums in rounds, if that gains
+  /// something and there is room for it. Returns false if it does not.
+  bool addInRounds(RewriterBase &rewriter, ChunkMapOp map) {
+    ChunkMapOp cut =
+        cutInRounds(rewriter, map, {countRoundBytes(map), registerBytes});
+    if (!cut)
       return false;
-    ChunkMapOp cut = cutSums(rewriter, map, kLeastColumns);
-    addInRounds(rewriter, cut);
-    if (!fitsInRounds(cut, sharedBytes, registerBytes)) {
-      rewriter.eraseOp(cut);
-      return false;
-    }
     remark::passed(map.getLoc(),
                    remark::RemarkOpts::name("Rounds").category(DEBUG_TYPE))
         << remark::add("a map whose blocks add some columns at a time, since "
                        "they have no room for all")
-        << remark::metric("Columns", kLeastColumns);
+        << remark::metric("Columns", kRoundColumns);
     rewriter.replaceOp(map, cut.getOuts());
     ++numInRounds;
     return true;
@@ -310,7 +288,7 @@ private:
 
   void cut(RewriterBase &rewriter, ChunkMapOp map) {
     numReused += reuseDecayedTerms(rewriter, map);
-    if (cutInRounds(rewriter, map))
+    if (addInRounds(rewriter, map))
       return;
     repeatWideProducts(rewriter, map, registerBytes);
     map = cutSumsToFit(rewriter, map);

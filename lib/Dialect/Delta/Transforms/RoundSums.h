@@ -7,15 +7,21 @@
 #ifndef WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_ROUNDSUMS_H
 #define WYVERN_LIB_DIALECT_DELTA_TRANSFORMS_ROUNDSUMS_H
 
-#include "wyvern/Dialect/Delta/IR/Delta.h"
+#include "MapPlan.h"
 
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::wyvern::delta {
 
-/// Writes sums of products, part for part (`cutSums`), as what a block adds up
-/// in rounds: each product starts from the sum so far.
-void addInRounds(RewriterBase &rewriter, ChunkMapOp map);
+/// Columns of a round, and what parts of a sum have a multiple of: what
+/// delta-pad-dims pads to.
+inline constexpr int64_t kRoundColumns = 64;
+
+/// Writes, before `map`, a map of the same outs that adds its sums in rounds of
+/// `kRoundColumns`, each product starting from the sum so far. Null, and
+/// nothing written, where it has no such sums or a block with `room` has no
+/// room for what two rounds load and all that it computes.
+ChunkMapOp cutInRounds(RewriterBase &rewriter, ChunkMapOp map, MapRoom room);
 
 } // namespace mlir::wyvern::delta
 

@@ -7,6 +7,7 @@
 #include "ChannelStages.h"
 #include "MapPlan.h"
 #include "ProgramBuilder.h"
+#include "RoundSums.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 #include "wyvern/Dialect/Delta/Utils/ChannelDecay.h"
@@ -38,17 +39,23 @@ public:
   MapSplitter(RewriterBase &rewriter, ChunkMapOp map, int64_t columns)
       : rewriter(rewriter), map(map),
         program(cast<ChunkProgramOpInterface>(map.getOperation())),
-        channels(map), stages(map, channels),
-        parts(channels.getSize() / columns) {}
+        channels(map), stages(map, channels), columns(columns),
+        parts(llvm::divideCeil(channels.getSize(), columns)) {}
 
   /// Returns why `map` cannot be split; empty if it can.
   StringRef findReason();
+  /// Returns how many parts the channels have.
+  int64_t countParts() const { return parts; }
   /// Returns how many sums over the channels are divided.
   int64_t countSums() const { return stages.countPartial(); }
   void split();
 
 private:
   StringRef findReason(unsigned in);
+  /// Returns how what one map stores for another lies in memory.
+  TileStorage getStorage(Value value) const {
+    return delta::getStorage(value, program, timeDims, /*headsApart=*/true);
+  }
   /// What one of the maps is made of.
   struct Part {
     SmallVector<unsigned> outs;
@@ -69,7 +76,7 @@ private:
   ChunkProgramOpInterface program;
   Channels channels;
   ChannelStages stages;
-  int64_t parts;
+  int64_t columns, parts; ///< the channels of a part, and how many there are
   TimeDims timeDims{program};
   llvm::DenseMap<Value, Value> stored; ///< by earlier maps
 };
@@ -157,7 +164,7 @@ void MapSplitter::create(const Part &part, ChannelStage stage) {
     return;
   ProgramBuilder builder(program, part.ops);
   for (Value value : part.read) {
-    BindingAttr binding = getStorage(value, program, timeDims).binding;
+    BindingAttr binding = getStorage(value).binding;
     builder.addIn(value, stored.lookup(value),
                   stages.isPartial(value) ? bindMember(binding, parts, 0)
                                           : binding);
@@ -165,7 +172,7 @@ void MapSplitter::create(const Part &part, ChannelStage stage) {
   for (unsigned out : part.outs)
     builder.addProgramOut(out);
   for (Value value : part.crossing) {
-    TileStorage storage = getStorage(value, program, timeDims);
+    TileStorage storage = getStorage(value);
     builder.addOut(value, stages.isPartial(value) ? storeParts(storage, parts)
                                                   : storage);
   }
@@ -184,13 +191,17 @@ void MapSplitter::create(const Part &part, ChannelStage stage) {
     stored[value] = tensor;
 }
 
-/// Returns `binding` with the channels of `tile` in parts.
+/// Returns `binding` with the channels of `tile` in parts of `columns`: behind
+/// those that the last one has are zeros.
 static Attribute bindParts(BindingAttr binding, Value tile,
-                           const Channels &channels, int64_t parts) {
+                           const Channels &channels, int64_t columns) {
   SmallVector<BoundDim> dims(binding.getDims());
   forEachTileDim(binding, [&](BoundDim, size_t place, int64_t d) {
-    if (channels.isOf({tile, d}))
-      dims[place].parts = parts;
+    if (!channels.isOf({tile, d}))
+      return;
+    dims[place].parts = llvm::divideCeil(channels.getSize(), columns);
+    if (channels.getSize() % columns != 0)
+      dims[place].multiple = columns;
   });
   return BindingAttr::get(binding.getContext(), dims);
 }
@@ -202,9 +213,9 @@ void MapSplitter::narrow(ChunkMapOp made) {
   SmallVector<Attribute> ins, outs;
   for (unsigned i = 0; i < made.getIns().size(); ++i)
     ins.push_back(
-        bindParts(ofMade.getInBinding(i), ofMade.getInArg(i), own, parts));
+        bindParts(ofMade.getInBinding(i), ofMade.getInArg(i), own, columns));
   for (auto [i, out] : llvm::enumerate(made.getYield().getOuts()))
-    outs.push_back(bindParts(ofMade.getOutBinding(i), out, own, parts));
+    outs.push_back(bindParts(ofMade.getOutBinding(i), out, own, columns));
   auto retype = [&](Value value) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
     if (!type || !own.has(value))
@@ -212,7 +223,7 @@ void MapSplitter::narrow(ChunkMapOp made) {
     SmallVector<int64_t> shape(type.getShape());
     for (auto [d, size] : llvm::enumerate(shape))
       if (own.isOf({value, static_cast<int64_t>(d)}))
-        size /= parts;
+        size = columns;
     value.setType(type.clone(shape));
     if (auto constant = value.getDefiningOp<arith::ConstantOp>())
       constant.setValueAttr(cast<DenseElementsAttr>(constant.getValue())
@@ -265,15 +276,23 @@ struct SplitMapsPass : wyvern::delta::impl::SplitMapsPassBase<SplitMapsPass> {
 private:
   /// True if blocks divide the channels of `map`, of which there are `size`:
   /// those of products that keep them and have a decay, of wide sums over pairs
-  /// of tokens with one, or where a block has no room for a product of all, of
-  /// one row a token.
-  bool dividesChannels(ChunkMapOp map, int64_t size) {
+  /// of tokens with one, or where a block has no room for all of one row a
+  /// token: for a product alone, or for the map, be it in rounds. Other maps
+  /// would read the same states and rows, and hand each other sums in f32.
+  bool dividesChannels(RewriterBase &rewriter, ChunkMapOp map, int64_t size) {
     if (hasHalvedProducts(map))
       return size > columns;
     if (llvm::any_of(map.getBlock(), isSumOverPairs))
       return findSummedChannels(map) && size > mostSummed;
-    return size > columns && !hasProductsOfOtherRows(map) &&
-           MapPlan(map, {sharedBytes, registerBytes}).exceedsShared();
+    MapRoom room{sharedBytes, registerBytes};
+    MapPlan plan(map, room);
+    bool hasRoom = plan.isWhole() && !plan.exceedsShared();
+    if (size <= columns || hasProductsOfOtherRows(map) || hasRoom)
+      return false;
+    ChunkMapOp inRounds = cutInRounds(rewriter, map, room);
+    if (inRounds)
+      rewriter.eraseOp(inRounds);
+    return !inRounds || plan.exceedsShared();
   }
 
   void split(RewriterBase &rewriter, ChunkMapOp map) {
@@ -281,22 +300,19 @@ private:
     if (!tile)
       return;
     int64_t size = cast<RankedTensorType>(tile.getType()).getDimSize(1);
-    if (!dividesChannels(map, size))
+    if (!dividesChannels(rewriter, map, size))
       return;
-    StringRef reason = "its channels are no multiple of those of a part";
-    if (size % columns == 0) {
-      MapSplitter splitter(rewriter, map, columns);
-      reason = splitter.findReason();
-      if (reason.empty()) {
-        remark::passed(map.getLoc(),
-                       remark::RemarkOpts::name("Split").category(DEBUG_TYPE))
-            << remark::add("a map whose blocks have some of the channels each")
-            << remark::metric("Parts", size / columns);
-        numSums += splitter.countSums();
-        splitter.split();
-        ++numSplit;
-        return;
-      }
+    MapSplitter splitter(rewriter, map, columns);
+    StringRef reason = splitter.findReason();
+    if (reason.empty()) {
+      remark::passed(map.getLoc(),
+                     remark::RemarkOpts::name("Split").category(DEBUG_TYPE))
+          << remark::add("a map whose blocks have some of the channels each")
+          << remark::metric("Parts", splitter.countParts());
+      numSums += splitter.countSums();
+      splitter.split();
+      ++numSplit;
+      return;
     }
     remark::missed(map.getLoc(),
                    remark::RemarkOpts::name("Whole").category(DEBUG_TYPE))

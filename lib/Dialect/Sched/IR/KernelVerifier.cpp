@@ -56,7 +56,7 @@ static LogicalResult verifyBinding(KernelOp kernel, RankedTensorType tensor,
       return error("a static size where a dimension is kept whole");
     if (dim.isPart() && dim.end > size)
       return error("a part within the dimension");
-    if (dim.parts > 1 && (size % dim.parts != 0 || heads % dim.parts != 0))
+    if (dim.parts > 1 && (!dim.canDivide(size) || heads % dim.parts != 0))
       return error("parts that divide the dimension and the grid's heads");
     if (dim.kind == delta::DimKind::time &&
         dim.getRows(kernel.getChunk()) <

@@ -167,7 +167,9 @@ sched::findGainfulRounds(delta::ChunkMapOp map) {
       bytes += countInBytes(map, i);
   int64_t room = tile::getTarget(map).sharedBytes - kGaps;
   std::optional<delta::MapRounds> rounds = delta::findRounds(map);
-  if (bytes <= room || !rounds)
+  auto outs = llvm::to_vector(llvm::seq<unsigned>(0, map.getOuts().size()));
+  int64_t beside = countStoredBytes(map, outs) + kBarrierGap;
+  if (bytes + beside <= getHalfOfShared(map) || !rounds)
     return std::nullopt;
   bytes = staged + rounds->countBytes(
                        [&](unsigned in) { return countInBytes(map, in); });

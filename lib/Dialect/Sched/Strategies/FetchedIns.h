@@ -25,8 +25,8 @@ SmallVector<unsigned> findFetchedIns(delta::ChunkMapOp map);
 /// otherwise.
 std::optional<delta::MapPhases> findGainfulPhases(delta::ChunkMapOp map);
 
-/// Returns the rounds of `map`, if a block has no room for all its ins, and has
-/// for those of one round and of the next.
+/// Returns the rounds of `map`, if a block with all its ins leaves no room for
+/// another one, and has room for those of one round and of the next.
 std::optional<delta::MapRounds> findGainfulRounds(delta::ChunkMapOp map);
 
 /// Returns the bytes of the largest matrix among `outs` of `map`, which leave

@@ -19,9 +19,11 @@ struct TileStorage {
 
 /// The tensor that holds the tile `value` of every (sequence, head, chunk) of a
 /// program: `[seq, time, head, _]`, with `time * n` for n rows a token, or
-/// `[chunk, head, _]` where the tile has no rows.
+/// `[chunk, head, _]` where the tile has no rows. With `headsApart` it is
+/// `[seq, head, time]` for a vector of tokens: those of a chunk lie next to
+/// each other, where between heads each would be read for 32 bytes.
 TileStorage getStorage(Value value, ChunkProgramOpInterface program,
-                       const TimeDims &timeDims);
+                       const TimeDims &timeDims, bool headsApart = false);
 
 /// Returns the elements of a tile in shared memory or registers, where head
 /// dimensions are whole blocks of columns (delta-pad-dims, by its default).

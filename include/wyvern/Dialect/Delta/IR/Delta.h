@@ -18,6 +18,7 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/Hashing.h"
+#include "llvm/Support/MathExtras.h"
 
 #include "wyvern/Dialect/Delta/IR/DeltaDialect.h.inc"
 #include "wyvern/Dialect/Delta/IR/DeltaEnums.h.inc"
@@ -69,9 +70,21 @@ struct BoundDim {
   int64_t getRows(int64_t chunk) const {
     return rows ? rows : chunk * getRowsOfToken();
   }
-  /// Elements of a dimension of `size` elements, kept whole, that a tile has.
+  /// Elements of a dimension of `size` elements, kept whole, that a tile has:
+  /// of several parts, with the zeros behind what the last one has.
   int64_t getExtent(int64_t size) const {
-    return (end ? end - offset : size) / parts;
+    int64_t own = end ? end - offset : size;
+    return parts > 1 ? llvm::alignTo(own, multiple * parts) / parts : own;
+  }
+  /// True if the last part has as many elements as the others.
+  bool hasEqualParts(int64_t size) const {
+    return parts == 1 || getExtent(size) * parts == size;
+  }
+  /// True if `size` elements are equal parts, or such that the zeros behind
+  /// them are of the last one, which has others.
+  bool canDivide(int64_t size) const {
+    return multiple == 1 ? size % parts == 0
+                         : size > (parts - 1) * getExtent(size);
   }
   bool isPart() const { return end != 0; }
 

@@ -71,7 +71,8 @@ def Delta_BindingAttr : Delta_Attr<"Binding", "binding"> {
     head i of each n), `slot` (the sequence's slot of a pool of states), `_` (kept
     whole; `_ * n` with zeros behind it, up to a multiple of n; `_ from a to b`, of an in, for
     its elements a to b - 1; `_ split n` for one of n equal parts, that of head j being part
-    j modulo n, and an out then having one head for n of the program's). The tile of an operand keeps `time`, as
+    j modulo n, and an out then having one head for n of the program's; `_ split n * m` for
+    parts that are multiples of m, of which the last one has zeros behind its elements). The tile of an operand keeps `time`, as
     chunk * n rows (or m), and `_`; the other dimensions are dropped.
 
     Example: `#delta.binding<[seq, time * 2, head, _]>`.

@@ -201,14 +201,16 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
     }
     ```
 
-    A map stays whole where its channels
-    are no multiple of `columns`, or no more than these, or where products with a decay
-    follow from such a sum. Remarks say so.
+    Channels that are no multiple of `columns` are filled up: of 96 one part has 64 and
+    the other 32, with zeros behind (`_ split 2 * 64`). A map stays whole where its
+    channels are no more than `columns`, or where products with a decay follow from such
+    a sum, of which a remark says so.
 
     Where no product has a decay a channel, the columns of rows that leave are channels
-    in the same way, if a block has no room for a product of all (`shared-bytes`): dq and
-    dk of states of 256 x 512 would else be sums over parts of the values that go from map
-    to map through memory. Sums over the channels that lead to vectors alone, as those of
+    in the same way, if a block has no room for a product of all (`shared-bytes`), or for
+    the map, be it in rounds (`delta-cut-maps`): dq and dk of states of 256 x 512 would
+    else be sums over parts of the values that go from map to map through memory, and
+    four maps would read each state of 96 x 192 two or three times. Sums over the channels that lead to vectors alone, as those of
     q * dq for the gradient of a gate, each part makes its summand of. Those of a head
     are as many heads of one tensor, and the last map adds them up.
 
@@ -230,7 +232,7 @@ def SplitMapsPass : Pass<"delta-split-maps"> {
     ```mlir
     %d:2 = delta.chunk_map heads = 16 ins(%Q[seq, time, head, _ split 4], %dO[seq, time, head, _],
                                           %S[chunk, head, _ split 4, _])
-        outs([seq, time, head, _ split 4], [seq, time, head]) {
+        outs([seq, time, head, _ split 4], [seq, head, time]) {
       %a = linalg.contract %dO, %S
       %0 = arith.mulf %a, %Q
       %1 = linalg.reduce { arith.addf } ins(%0) dimensions = [1]
@@ -360,7 +362,9 @@ def CutMapsPass : Pass<"delta-cut-maps"> {
     Where a map without a decay a channel has no room, and registers have for all its sums,
     it is not cut: it has the parts of 64 columns as above, and each product starts from the
     sum so far. A block then reads the parts in rounds (`sched-separate`), one after the
-    other, with room for two of them, and no sum goes through memory:
+    other, with room for two of them, and no sum goes through memory. So does a map that
+    would fill a block's memory, if half of it suffices for the rounds and there are three
+    or more: one block of an SM then loads while another computes.
 
     ```mlir
     %d = delta.chunk_map ins(%X[seq, time, head, _ from 0 to 64],

@@ -41,7 +41,7 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
       from memory itself, rows that it scales leave from there (`direct`), and three
       blocks share an SM. Not without `panels`.
     * A map whose ins are in parts of a dimension that it sums over (`delta-cut-maps`) and
-      together leave no room visits these in rounds. Each round has a channel of its own,
+      together leave no room for another block visits these in rounds. Each round has a channel of its own,
       whose tiles are put `late` and `early` by a warp of the role that computes: they come
       one round ahead, and lie where those of the round before the last did. Sums stay in
       registers, and two blocks share an SM.

@@ -100,18 +100,22 @@ scf::IfOp RoleLowering::storeIntoPool(BlockArgument target, Value tile,
   return ifOp;
 }
 
-/// The slot is loaded where it is looked at: entries of neighbouring chunks lie
-/// in one line of the cache, and a register is more than the wait.
+/// What is stored into pools behind the loop is kept in it. The slot is loaded
+/// where it is looked at: entries of neighbouring chunks lie in one line of the
+/// cache, and a register is more than the wait.
 void RoleLowering::keepCarries(sched::EachChunkOp loop, ValueRange next,
                                const Visit &visit) {
   if (!context.keepSlots || next.empty())
     return;
   Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
   for (auto store : role.getBlock().getOps<sched::StoreOp>()) {
+    auto target = cast<BlockArgument>(store.getTarget());
     auto result = cast<OpResult>(store.getTile());
-    auto ifOp =
-        storeIntoPool(cast<BlockArgument>(store.getTarget()), store.getTile(),
-                      next[result.getResultNumber()], slot);
+    if (!context.kernel.getBinding(target).has(DimKind::slot) ||
+        !context.arguments.lookup(target))
+      continue;
+    auto ifOp = storeIntoPool(target, store.getTile(),
+                              next[result.getResultNumber()], slot);
     ifOp->setAttr(tile::kSettlesAttr, builder.getUnitAttr());
   }
 }
@@ -131,8 +135,11 @@ LogicalResult RoleLowering::loadCarry(sched::LoadOp load) {
 LogicalResult RoleLowering::storeCarry(sched::StoreOp store) {
   auto target = cast<BlockArgument>(store.getTarget());
   Value tile = store.getTile(), value = carried.lookup(tile);
-  // A final that nobody reads has no argument.
-  if (!context.arguments.lookup(target))
+  // A final that nobody reads has no argument. A pool that is no carry has all
+  // that belongs there.
+  if (!context.arguments.lookup(target) ||
+      (!context.writeSlots &&
+       context.kernel.getBinding(target).has(DimKind::slot)))
     return success();
   if (context.writeSlots)
     storeIntoPool(target, tile, value,

@@ -22,7 +22,7 @@ namespace wyvern {
 class Exchange {
 public:
   /// `api` is the capsule with the table; `types` are the Python types, exactly
-  /// these, whose objects it describes; `empty(sizes, dtype=, device=)` makes a
+  /// these, whose objects it describes; `empty(*sizes, dtype=, device=)` makes a
   /// dense tensor; `dtypes` are the framework's by manifest name; `deviceType`
   /// is DLPack's number of the devices that programs run on. Throws ValueError
   /// for a table of another version.

@@ -106,8 +106,8 @@ py::object Exchange::makeEmpty(const wyvern_tensor &shape,
     arguments[i] = (sizes[i] = py::int_(shape.sizes[i])).ptr();
   arguments[shape.rank] = dtypes[shape.dtype].ptr();
   arguments[shape.rank + 1] = device.ptr();
-  auto tensor = py::reinterpret_steal<py::object>(PyObject_Vectorcall(
-      empty.ptr(), arguments, shape.rank, keywords.ptr()));
+  auto tensor = py::reinterpret_steal<py::object>(
+      PyObject_Vectorcall(empty.ptr(), arguments, shape.rank, keywords.ptr()));
   if (!tensor)
     throw py::error_already_set();
   if (!describe(tensor, made))

@@ -6,6 +6,8 @@
 
 #include "RoleLowering.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -100,14 +102,33 @@ scf::IfOp RoleLowering::storeIntoPool(BlockArgument target, Value tile,
   return ifOp;
 }
 
-/// What is stored into pools behind the loop is kept in it. The slot is loaded
-/// where it is looked at: entries of neighbouring chunks lie in one line of the
-/// cache, and a register is more than the wait.
+/// Returns the operation that waits for the first products of a chunk; null if
+/// there is none.
+static Operation *findFirstAwait(Block &chunk) {
+  auto awaits = chunk.getOps<tile::AwaitOp>();
+  auto found = llvm::find_if(
+      awaits, [](tile::AwaitOp await) { return await.getPending() == 0; });
+  return found == awaits.end() ? nullptr : (*found).getOperation();
+}
+
+/// Returns the slot that carries are kept in behind the chunk. It is asked for
+/// behind the first products: at the chunk's end a warp would wait for it, at
+/// its beginning for registers that the stores of the last one still read.
+Value RoleLowering::loadKeepSlot(const Visit &visit) {
+  OpBuilder::InsertionGuard guard(builder);
+  if (Operation *await = findFirstAwait(*builder.getInsertionBlock()))
+    builder.setInsertionPointAfter(await);
+  Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
+  slot.getDefiningOp()->setAttr(tile::kAskedFirstAttr, builder.getUnitAttr());
+  return slot;
+}
+
+/// What is stored into pools behind the loop is kept in it.
 void RoleLowering::keepCarries(sched::EachChunkOp loop, ValueRange next,
                                const Visit &visit) {
   if (!context.keepSlots || next.empty())
     return;
-  Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
+  Value slot = loadKeepSlot(visit);
   for (auto store : role.getBlock().getOps<sched::StoreOp>()) {
     auto target = cast<BlockArgument>(store.getTarget());
     auto result = cast<OpResult>(store.getTile());

@@ -58,8 +58,11 @@ static BindingAttr getResultBinding(Operation *op, unsigned index) {
     return map.getOutBinding(index);
   auto scan = cast<ChunkScanOp>(op);
   unsigned numOuts = scan.getOuts().size();
-  return index < numOuts ? scan.getOutBinding(index)
-                         : scan.getCarryBinding(index - numOuts);
+  if (index < numOuts)
+    return scan.getOutBinding(index);
+  index -= numOuts;
+  return index < scan.getFinals().size() ? scan.getCarryBinding(index)
+                                         : scan.getPoolBinding();
 }
 
 /// How a chunk program that reads `value`, or something elementwise of it,

@@ -67,15 +67,30 @@ LogicalResult NameChecker::checkTensor(Location loc, const Twine &what,
   return success();
 }
 
-/// Returns true for what has pools of states in the place of initial and final
-/// ones.
-static bool hasPools(Operation *op) {
-  if (auto scan = dyn_cast<delta::ChunkScanOp>(op))
-    return scan.hasSlots();
-  if (auto kernel = dyn_cast<sched::KernelOp>(op))
-    return kernel.getReadSlots() != nullptr;
-  auto launch = dyn_cast<tile::LaunchOp>(op);
-  return launch && !launch.getIndices().empty();
+/// Returns the init of `op` that its final `result` is, if that is a pool.
+template <typename OpT>
+static Value findPool(OpT op, Value result, ArrayAttr bindings) {
+  for (auto [init, final, binding] :
+       llvm::zip_equal(op.getInits(), op.getFinals(),
+                       bindings.getAsRange<delta::BindingAttr>()))
+    if (final == result && binding.has(delta::DimKind::slot))
+      return init;
+  return {};
+}
+
+/// Returns the pool that `result` is, as its operation found it; null for what
+/// is none.
+static Value getPoolBefore(Value result) {
+  Operation *op = result.getDefiningOp();
+  if (auto scan = dyn_cast_or_null<delta::ChunkScanOp>(op))
+    return result == scan.getKept()
+               ? scan.getPool()
+               : findPool(scan, result, scan.getCarryBindings());
+  if (auto kernel = dyn_cast_or_null<sched::KernelOp>(op))
+    return findPool(kernel, result, kernel.getInitBindings());
+  if (auto launch = dyn_cast_or_null<tile::LaunchOp>(op))
+    return findPool(launch, result, launch.getInitBindings());
+  return {};
 }
 
 bool NameChecker::isWrittenInPlace(unsigned argument) {
@@ -84,9 +99,10 @@ bool NameChecker::isWrittenInPlace(unsigned argument) {
   Value pool = func.getArgument(argument);
   Operation *terminator = func.getBody().front().getTerminator();
   for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
-    Operation *op = value.getDefiningOp();
-    if (op && hasPools(op) && value.getType() == pool.getType() &&
-        llvm::is_contained(op->getOperands(), pool) &&
+    Value before = value;
+    while (before && before != pool)
+      before = getPoolBefore(before);
+    if (before &&
         delta::getResultName(func, i) == delta::getArgName(func, argument))
       return true;
   }

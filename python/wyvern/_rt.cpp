@@ -230,15 +230,16 @@ public:
   py::object runAsIs(const wyvern::Exchange &exchange, const py::tuple &inputs,
                      const py::object &cuSeqlens, uint64_t skipped) {
     std::vector<py::handle> handles(inputs.begin(), inputs.end());
-    return run(exchange, handles, cuSeqlens, skipped);
+    return run(exchange, handles, cuSeqlens, skipped, py::none());
   }
 
   /// The same with inputs by name, all of them, None for those that are left
-  /// out, for the first output alone. With `refusesGrad` it also returns None
-  /// where an input requires grad.
+  /// out, for the first output alone, which is `out` unless that is None. With
+  /// `refusesGrad` it also returns None where one of them requires grad.
   py::object advance(const wyvern::Exchange &exchange, const py::dict &inputs,
-                     bool refusesGrad) {
-    if (inputs.size() != inputNames.size())
+                     bool refusesGrad, const py::object &out) {
+    if (inputs.size() != inputNames.size() ||
+        (refusesGrad && !out.is_none() && requiresGrad(out)))
       return py::none();
     std::vector<py::handle> handles;
     handles.reserve(inputNames.size());
@@ -250,7 +251,7 @@ public:
         return py::none();
       handles.emplace_back(input);
     }
-    py::object outputs = run(exchange, handles, py::none(), 0);
+    py::object outputs = run(exchange, handles, py::none(), 0, out);
     return outputs.is_none() ? outputs : py::object(outputs[py::int_(0)]);
   }
 
@@ -282,9 +283,11 @@ private:
     return found != Py_False;
   }
 
+  /// As runAsIs; the first output is `out` unless that is None.
   py::object run(const wyvern::Exchange &exchange,
                  const std::vector<py::handle> &inputs,
-                 const py::object &cuSeqlens, uint64_t skipped) {
+                 const py::object &cuSeqlens, uint64_t skipped,
+                 const py::object &out) {
     std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
     wyvern_tensor offsets = {};
     for (size_t i = 0; i < inputs.size(); ++i)
@@ -302,8 +305,11 @@ private:
     py::tuple outputs(tensors.size() - inputs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
       size_t t = inputs.size() + i;
-      outputs[i] = py::none();
-      if (!(skipped >> i & 1))
+      outputs[i] = i == 0 ? out : py::none();
+      bool isGiven = !outputs[i].is_none();
+      if (isGiven && !exchange.describe(out, values[t]))
+        return py::none();
+      if (!isGiven && !(skipped >> i & 1))
         outputs[i] = exchange.makeEmpty(expected[t], device, values[t]);
     }
     wyvern_tensor workspace = {};
@@ -531,7 +537,7 @@ PYBIND11_MODULE(_rt, module) {
       .def("run_as_is", &Program::runAsIs, py::arg("exchange"),
            py::arg("inputs"), py::arg("cu_seqlens"), py::arg("skipped"))
       .def("advance", &Program::advance, py::arg("exchange"), py::arg("inputs"),
-           py::arg("refuses_grad"))
+           py::arg("refuses_grad"), py::arg("out") = py::none())
       .def("add_for_xla", &addForXla, py::arg("name"),
            "Makes it known to xla_handler() by this name, for good.");
   module.attr("WORKSPACE_ALIGNMENT") = WYVERN_WORKSPACE_ALIGNMENT;

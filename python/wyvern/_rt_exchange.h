@@ -22,10 +22,10 @@ namespace wyvern {
 class Exchange {
 public:
   /// `api` is the capsule with the table; `types` are the Python types, exactly
-  /// these, whose objects it describes; `empty(sizes, dtype=, device=)` makes a
-  /// dense tensor; `dtypes` are the framework's by manifest name; `deviceType`
-  /// is DLPack's number of the devices that programs run on. Throws ValueError
-  /// for a table of another version.
+  /// these, whose objects it describes; `empty(*sizes, dtype=, device=)` makes
+  /// a dense tensor; `dtypes` are the framework's by manifest name;
+  /// `deviceType` is DLPack's number of the devices that programs run on.
+  /// Throws ValueError for a table of another version.
   Exchange(const pybind11::capsule &api, pybind11::tuple types,
            pybind11::object empty, const pybind11::dict &dtypes,
            int32_t deviceType);

@@ -20,7 +20,7 @@ import step_cases  # noqa: E402
 import wyvern  # noqa: E402
 from rounding_oracle import rounded  # noqa: E402
 
-TOKENS, SLOTS = 330, 11
+TOKENS, SLOTS, SEGMENT = 330, 11, 256
 WIDE = {"key": 128, "value": 128}
 # (spec, pool, sizes) of what is checked; each with its forward, a prefill and one that keeps states
 CHECKED = {
@@ -37,7 +37,7 @@ TIMED = {
     "t-gdn-16-kv": ("gated_deltanet", wyvern.Pool("kv"), {**WIDE, "key_heads": 16, "value_heads": 16}),
     "t-gdn-32": ("gated_deltanet", wyvern.Pool(), {**WIDE, "key_heads": 16, "value_heads": 32}),
 }
-SHAPES = ((1, 8192), (16, 1024), (64, 128))
+SHAPES = ((1, 8192), (1, 32768), (16, 1024), (64, 128))
 # pools that are rounded at random: a step and a prefill of each, and what they round
 ROUNDED = {
     "r-gdn-vk": ("gated_deltanet", "vk", WIDE),
@@ -125,7 +125,7 @@ def check(torch, folder, name):
         for variant in prefill.variants:
             if variant not in whole.variants:
                 continue
-            fixed = variant + "-256" if variant.endswith("segments") else variant
+            fixed = f"{variant}-{SEGMENT}" if variant.endswith("segments") else variant
             whole.force_variant(fixed)
             prefill.force_variant(fixed)
             given = {**case.inputs, "cu_seqlens": bounds}
@@ -137,28 +137,54 @@ def check(torch, folder, name):
             assert same(o, out["o"]) and same(pool, wanted), (name, packed, variant)
             count += 1
         for variant in keep.variants:
-            keep.force_variant(variant)
-            prefill.force_variant(variant if variant in prefill.variants else None)
+            if variant not in prefill.variants:
+                continue
+            is_cut = variant.endswith("segments")
+            keep.force_variant(f"{variant}-{SEGMENT}" if is_cut else variant)
+            prefill.force_variant(f"{variant}-{SEGMENT}" if is_cut else variant)
             chunk = keep.kept_chunk
             starts, firsts = ((0, 130, 130), (0, 130 // chunk + 1, 130 // chunk + 2)) if packed else ((0, 0, 0), tuple(n * -(-TOKENS // chunk) for n in range(3)))
             entries = TOKENS // chunk + 3 if packed else 3 * -(-TOKENS // chunk)
             kept = torch.full((entries,), none, dtype=case.index, device="cuda")
             kept[firsts[0]], kept[firsts[2] + 1] = 6, 7
+            if not packed:  # the first chunk of a second segment
+                kept[SEGMENT // chunk] = 9
             pool = case.pool()
             o = keep.prefill(state=pool, read_slots=read, write_slots=write, keep_slots=kept, **given)
             plain = case.pool()
-            if variant in prefill.variants:
-                wanted_o = prefill.prefill(state=plain, read_slots=read, write_slots=write, **given)
-                assert same(o, wanted_o), (name, packed, variant, "o")
-                live = [n for n in range(SLOTS) if n not in (6, 7)]
-                assert same(pool[live], plain[live]), (name, packed, variant, "states")
-                for n, slot, chunks in ((0, 6, 1), (2, 7, 2)):
-                    row = 0 if packed else n
-                    piece = {x: y[row : row + 1, starts[n] * (y.shape[1] // TOKENS) : (starts[n] + chunks * chunk) * (y.shape[1] // TOKENS)] for x, y in case.inputs.items()}
-                    alone = case.pool()
-                    prefill.prefill(state=alone, read_slots=read[n : n + 1], write_slots=case.slots(1), **piece)
-                    assert same(alone[1], pool[slot]), (name, packed, variant, slot)
-                    count += 1
+            wanted_o = prefill.prefill(state=plain, read_slots=read, write_slots=write, **given)
+            assert same(o, wanted_o), (name, packed, variant, "o")
+            live = [n for n in range(SLOTS) if n not in (6, 7, 9)]
+            assert same(pool[live], plain[live]), (name, packed, variant, "states")
+
+            def cut(n, first, last):
+                row = 0 if packed else n
+                return {x: y[row : row + 1, (starts[n] + first) * (y.shape[1] // TOKENS) : (starts[n] + last) * (y.shape[1] // TOKENS)] for x, y in case.inputs.items()}
+
+            def end(piece, begin):
+                """The state that the chain of a piece ends in, which begins in a slot of the pool `alone`: kept, since
+                what segments end in is rounded another time; and that which is written."""
+                count = -(-next(iter(piece.values())).shape[1] // (next(iter(case.inputs.values())).shape[1] // TOKENS) // chunk)
+                last = torch.full((count,), none, dtype=case.index, device="cuda")
+                last[-1] = 4
+                keep.prefill(state=alone, read_slots=begin, write_slots=case.slots(1), keep_slots=last, **piece)
+                return alone[4], alone[1]
+
+            for n, slot, chunks in ((0, 6, 1), (2, 7, 2)):
+                alone = case.pool()
+                chain, written = end(cut(n, 0, chunks * chunk), read[n : n + 1])
+                assert same(chain, pool[slot]), (name, packed, variant, slot)
+                assert same(chain, written) or (is_cut and step_cases.error(written.float().cpu(), chain.float().cpu()) < 5e-3), (name, packed, variant, slot, "written")
+                count += 1
+            if not packed:
+                alone = case.pool()
+                prefill.prefill(state=alone, read_slots=read[:1], write_slots=case.slots(2), **cut(0, 0, SEGMENT))
+                chain, _ = end(cut(0, SEGMENT, SEGMENT + chunk), case.slots(2))
+                # A pool of bf16 rounds what goes on from it, the scan over segments goes on in f32.
+                exact = pool.dtype == torch.float32
+                assert same(chain, pool[9]) if exact else step_cases.error(chain.float().cpu(), pool[9].float().cpu()) < 2e-2, (name, variant, "second segment")
+                count += 1
+        keep.force_variant(None)
         prefill.force_variant(None)
     # Nothing depends on the host: a replay takes new slots.
     case = Case(torch, name, whole, prefill, 3, TOKENS, SLOTS)

@@ -28,7 +28,7 @@ TABLE = torch.Tensor.__dlpack_c_exchange_api__
 made = []  # what was allocated
 
 
-def empty(sizes, dtype, device):
+def empty(*sizes, dtype, device):
     """Memory at a multiple of 256, as CUDA's is."""
     count = torch.Size(sizes).numel()
     memory = torch.empty(count + 256, dtype=dtype)
@@ -212,6 +212,39 @@ def case_a_step(folder):
     assert f"{place:#x} 0x0 {drafted.data_ptr():#x}" in draft, draft
     decoder.step(q, state=pool.transpose(2, 3).contiguous().transpose(2, 3), read_slots=slots)
     assert len(asked) == 1 and not launches(journal())
+
+
+def case_a_step_into(folder):
+    """What a caller has for o is written and returned, nothing is allocated; where it does not fit nothing is launched."""
+    decoder = load_step(folder)
+    program = decoder._programs.compiled["cuda"]
+    q, pool, slots = torch.zeros(3, 1, 2, 128, dtype=torch.bfloat16), torch.zeros(10, 2, 64, 128), torch.arange(3, dtype=torch.int32)
+    given = {"state": pool, "read_slots": slots}
+    rows = empty(3, 1, 2, 64, dtype=torch.bfloat16, device="cpu")
+    count = len(made)
+    for call in (program.step, program.verify, decoder.step, decoder.verify):
+        assert call(q=q, **given, out=rows) is rows and len(made) == count
+        (line,) = launches(journal())
+        assert f" {rows.data_ptr():#x} 128 128 64 1 " in line, line
+    wanting = torch.zeros(3, 1, 2, 64, dtype=torch.bfloat16, requires_grad=True)
+    for call, out, error, text in (
+        (decoder.step, rows[:2], ValueError, "expected torch.bfloat16 [3, 1, 2, 64] on cpu, found torch.bfloat16 [2, 1, 2, 64] on cpu"),
+        (decoder.step, rows.float(), ValueError, "found torch.float32 [3, 1, 2, 64] on cpu"),
+        (decoder.step, rows.to("meta"), ValueError, "[3, 1, 2, 64] on meta"),
+        (program.step, rows.to("meta"), TypeError, "'o' is on meta, 'q' on cpu"),
+        (decoder.step, wanting, NotImplementedError, "requires grad"),
+        (program.step, wanting, NotImplementedError, "requires grad"),
+    ):
+        try:
+            call(q=q, **given, out=out)
+        except error as found:
+            assert text in str(found), found
+        else:
+            raise AssertionError(text)
+    # For the runtime to say what is wrong with.
+    for out in (rows[:2], rows.float()):
+        assert program.advance_as_is({"q": q, **given, "write_slots": slots, "lengths": None}, out) is None
+    assert not launches(journal())
 
 
 def case_a_step_refused(folder):

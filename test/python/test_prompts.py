@@ -158,6 +158,44 @@ def test_segments_begin_and_end_in_slots():
     assert same(o, out["o"]) and same(pool[[3, 2]], out["final_state"].swapaxes(-1, -2))
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["gated_deltanet", "kda"])
+def test_segments_keep_states(name, packed):
+    """The last chain keeps them: of a first segment what a shorter prompt ends in, of a later one what a prompt does
+    that goes on from where segments have met. Each schedule has the bits of the program."""
+    prompt = Prompt(name, entry="prefill-keep", batch=1 if packed else 2, tokens=330, dtype="bf16", precision="rounded")
+    options = {"target": "cpu", "precision": "rounded", "serving": True}
+    cut = wyvern.compile(prompt.text, **options, entry="prefill-keep", segment_tokens=128)
+    bounds = np.array([0, 30, 330]) if packed else None
+    begin = 30 if packed else 0
+    given = {"cu_seqlens": bounds} if packed else {}
+    read = prompt.slots(3, 1)
+    # Of the second sequence the first chunk, of 64 tokens, and the third, which is the first of its second segment.
+    first = 1 if packed else -(-330 // 64)
+    keep = np.full(330 // 64 + 2 if packed else 2 * first, -1, prompt.index)
+    keep[first], keep[first + 2] = 6, 7
+    pool, plain = prompt.lying(), prompt.lying()
+    given |= {"read_slots": read, "write_slots": prompt.slots(-1, 2)}
+    o = cut.prefill(state=pool, keep_slots=keep, **given, **prompt.inputs)
+    assert same(cut.prefill(state=plain, **given, **prompt.inputs), o)
+    others = [0, 1, 2, 3, 4, 5, 8]
+    assert same(pool[others], plain[others]) and not same(pool[2], prompt.lying()[2])
+
+    row = 0 if packed else 1
+    piece = lambda a, b: {x: y[row : row + 1] for x, y in prompt.tokens(begin + a, begin + b, 330).items()}
+    alone = prompt.lying()
+    prompt.program.prefill(state=alone, read_slots=read[1:], write_slots=prompt.slots(4), **piece(0, 64))
+    assert same(alone[4], pool[6])
+    cut.prefill(state=alone, read_slots=read[1:], write_slots=prompt.slots(4), **piece(0, 128))
+    prompt.program.prefill(state=alone, read_slots=prompt.slots(4), **piece(128, 192))
+    assert same(alone[4], pool[7])
+    for schedule in ("separate", "fused-warps", "fused-blocks"):
+        scheduled = wyvern.compile(prompt.text, **options, entry="prefill-keep", schedule=schedule, segment_tokens=128)
+        again = prompt.lying()
+        assert same(scheduled.prefill(state=again, keep_slots=keep, **given, **prompt.inputs), o)
+        assert same(again[1:8], pool[1:8])
+
+
 def test_what_is_refused():
     prompt = Prompt("gated_deltanet", entry="prefill-keep")
     read, pool = prompt.slots(3, 1, 2), prompt.lying()
@@ -193,6 +231,6 @@ def test_a_bundle_says_what_it_is(tmp_path):
     assert manifest["serving"] == {"entry": "prefill", "first_slot": 0} and manifest["state_layout"] == "vk"
     assert program.prefills and program.keeps and not program.decodes and program.kept_chunk == 64
     assert program.inputs["state"].in_place and program.inputs["keep_slots"].optional
-    assert not any("segments" in name for name in program.variants)
+    assert any("segments" in name for name in program.variants)
     plain = wyvern.compile(text, output=tmp_path / "p", serving=True, entry="prefill")
     assert plain.name == "gated_deltanet_prefill" and any("segments" in name for name in plain.variants)

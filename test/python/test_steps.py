@@ -50,6 +50,25 @@ def bits(x):
     return np.ascontiguousarray(x).view(np.uint8)
 
 
+def test_o_into_what_there_is():
+    """It has the bits that are returned without; where it does not fit, the pool stays."""
+    _, program = compiled("gated_deltanet", wyvern.Pool(first_slot=1), dtype="bf16")
+    call = Call(program, first_slot=1)
+    for run, more in ((program.step, call.slots()), (program.verify, {"read_slots": call.read})):
+        pool, again = call.pool.copy(), call.pool.copy()
+        o = run(state=pool, **more, **call.inputs)
+        rows = np.empty_like(o)
+        assert run(state=again, **more, **call.inputs, out=rows) is rows
+        assert (bits(rows) == bits(o)).all() and (bits(again) == bits(pool)).all()
+    pool = call.pool.copy()
+    for wrong in (np.empty_like(o)[:2], np.empty(o.shape, np.float32)):
+        with pytest.raises(ValueError, match=r"out: expected 'o' of uint16 \[4, 3, .*found (uint16|float32)"):
+            program.step(state=pool, **call.slots(), **call.inputs, out=wrong)
+    assert (bits(pool) == bits(call.pool)).all()
+    with pytest.raises(TypeError, match="has no output 'x'; its outputs are o"):
+        program(state=pool, lengths=None, **call.slots(), **call.inputs, out={"x": o})
+
+
 @pytest.mark.parametrize("layout", ["vk", "kv"])
 @pytest.mark.parametrize("name", SPECS)
 def test_a_step_is_the_recurrence(name, layout):

@@ -30,12 +30,22 @@ struct ChunkProgram {
     lengths = op.getLengths();
     keepSlots = op.getKeepSlots();
     seeds = op.getSeeds();
+    if (Value pool = op.getPool())
+      pools.push_back({tileType(pool), op.getPoolBinding(), pool});
+    else if (keepSlots)
+      pools = carries;
     firstSlot = op.getFirstSlot();
     elseZeros = op.getElseZeros();
   }
   explicit ChunkProgram(ChunkMapOp op) : ChunkProgram(op, /*reverse=*/false) {}
 
   SmallVector<Bound> ins, carries, outs;
+  /// Where carries are kept on the way: in their own pools, or in one that is
+  /// no carry.
+  SmallVector<Bound> pools;
+  bool hasOwnPools() const {
+    return !carries.empty() && carries.front().binding.has(DimKind::slot);
+  }
   Value cuSeqlens;
   /// Of pools of states, and how long sequences are; null without.
   Value readSlots, writeSlots, lengths, keepSlots, seeds;
@@ -110,7 +120,7 @@ private:
   SmallVector<Value> createKept(ValueRange tiles, ValueRange pools,
                                 Position at);
   SmallVector<Value> createFinals(ValueRange tiles, ValueRange wholes,
-                                  const Position &at);
+                                  ArrayRef<Bound> bounds, const Position &at);
   SmallVector<Value> createChunk(Position at, ValueRange results,
                                  ValueRange carries, ValueRange kept);
 

@@ -220,14 +220,14 @@ SmallVector<Value> ChunkLoopBuilder::createLoop(Position at, Value first,
   });
 }
 
-/// Stores the tiles of the last carries in their results.
+/// Stores the tiles of carries in results that are bound as `bounds` say.
 SmallVector<Value> ChunkLoopBuilder::createFinals(ValueRange tiles,
                                                   ValueRange wholes,
+                                                  ArrayRef<Bound> bounds,
                                                   const Position &at) {
   SmallVector<Value> next;
-  for (auto [tile, whole, carry] :
-       llvm::zip_equal(tiles, wholes, program.carries))
-    next.push_back(createStore(tile, whole, carry, at));
+  for (auto [tile, whole, bound] : llvm::zip_equal(tiles, wholes, bounds))
+    next.push_back(createStore(tile, whole, bound, at));
   return next;
 }
 
@@ -235,14 +235,17 @@ SmallVector<Value> ChunkLoopBuilder::createFinals(ValueRange tiles,
 SmallVector<Value> ChunkLoopBuilder::createRun(Position at, Value first,
                                                Value chunks,
                                                ValueRange results) {
-  size_t numOuts = program.outs.size();
+  size_t numOuts = program.outs.size(), numCarries = program.carries.size();
   SmallVector<Value> last =
-      createLoop(at, first, chunks, results.take_front(numOuts));
+      createLoop(at, first, chunks, results.take_front(numOuts),
+                 results.drop_front(numOuts + numCarries));
   at.chunk = first;
-  SmallVector<Value> next(ArrayRef<Value>(last).take_front(numOuts));
-  llvm::append_range(next,
-                     createFinals(ArrayRef<Value>(last).drop_front(numOuts),
-                                  results.drop_front(numOuts), at));
+  ArrayRef<Value> all(last);
+  SmallVector<Value> next(all.take_front(numOuts));
+  llvm::append_range(next, createFinals(all.slice(numOuts, numCarries),
+                                        results.slice(numOuts, numCarries),
+                                        program.carries, at));
+  llvm::append_range(next, all.drop_front(numOuts + numCarries));
   return next;
 }
 
@@ -301,8 +304,9 @@ ChunkLoopBuilder::createIfValid(Value slot, ValueRange results,
 SmallVector<Value> ChunkLoopBuilder::createKept(ValueRange tiles,
                                                 ValueRange pools, Position at) {
   at.poolSlot = createEntryOr(program.keepSlots, createSlot(at, 1), index(-1));
-  return createIfValid(at.poolSlot, pools,
-                       [&] { return createFinals(tiles, pools, at); });
+  return createIfValid(at.poolSlot, pools, [&] {
+    return createFinals(tiles, pools, program.pools, at);
+  });
 }
 
 /// From the sequence's slot to the one that it is written to, if it has any.
@@ -321,7 +325,7 @@ SmallVector<Value> ChunkLoopBuilder::createFromSlot(const Position &at,
   Position end = at;
   end.poolSlot = write;
   llvm::append_range(next, createIfValid(write, pools, [&] {
-                       return createFinals(tiles, pools, end);
+                       return createFinals(tiles, pools, program.carries, end);
                      }));
   return next;
 }
@@ -352,6 +356,9 @@ SmallVector<Value> ChunkLoopBuilder::build(const Bound &timed) {
   for (const Bound &bound :
        llvm::concat<const Bound>(program.outs, program.carries))
     results.push_back(createResult(bound));
+  if (!program.hasOwnPools())
+    for (const Bound &pool : program.pools)
+      results.push_back(createResult(pool));
   return createFor(sequences, results, [&](Value sequence, ValueRange current) {
     Position at;
     createSequence(at, sequence);

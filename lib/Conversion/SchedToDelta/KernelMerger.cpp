@@ -53,6 +53,12 @@ LogicalResult KernelMerger::findCarries() {
   return success();
 }
 
+/// True for the store into the pool that a carry is kept in, which it is not.
+bool KernelMerger::isOfPool(StoreOp store) {
+  return kernel.keepsIntoPool() &&
+         store.getTarget() == kernel.getFinalArgs().back();
+}
+
 FailureOr<unsigned> KernelMerger::findFinal(StoreOp store) {
   auto final = cast<BlockArgument>(store.getTarget());
   for (auto [i, carry] : llvm::enumerate(carries))
@@ -68,6 +74,9 @@ FailureOr<unsigned> KernelMerger::findFinal(StoreOp store) {
 LogicalResult KernelMerger::findFinals() {
   for (RoleOp role : kernel.getRoles())
     for (auto store : role.getBlock().getOps<StoreOp>()) {
+      if (isOfPool(store) && carries.size() == 1 &&
+          carries.front().last == store.getTile())
+        continue;
       FailureOr<unsigned> carry = findFinal(store);
       if (failed(carry))
         return failure();
@@ -185,14 +194,15 @@ Operation *KernelMerger::createProgram() {
   delta::Direction direction = delta::Direction::forward;
   for (RoleOp role : kernel.getRoles())
     direction = role.getEachChunk().getDirection();
+  Value pool = kernel.keepsIntoPool() ? kernel.getInits().back() : Value();
   return delta::ChunkScanOp::create(
       builder, loc, getOutTypes(), ValueRange(inits).getTypes(),
-      kernel.getIns(), inits, kernel.getCuSeqlens(), kernel.getReadSlots(),
-      kernel.getWriteSlots(), kernel.getLengths(), kernel.getKeepSlots(),
-      kernel.getSeeds(), direction, kernel.getChunk(), kernel.getHeads(),
-      kernel.getCompute(), kernel.getInBindings(),
-      builder.getArrayAttr(bindings), kernel.getOutBindings(),
-      kernel.getFirstSlot(), kernel.getElseZeros());
+      pool ? pool.getType() : Type(), kernel.getIns(), inits,
+      kernel.getCuSeqlens(), kernel.getReadSlots(), kernel.getWriteSlots(),
+      kernel.getLengths(), kernel.getKeepSlots(), kernel.getSeeds(), pool,
+      direction, kernel.getChunk(), kernel.getHeads(), kernel.getCompute(),
+      kernel.getInBindings(), builder.getArrayAttr(bindings),
+      kernel.getOutBindings(), kernel.getFirstSlot(), kernel.getElseZeros());
 }
 
 void KernelMerger::addRegion(Operation *program) {
@@ -287,5 +297,7 @@ void KernelMerger::replaceKernel(Operation *program) {
     kernel.getFinals()[number].replaceAllUsesWith(
         program->getResult(kernel.getOuts().size() + carry));
   }
+  if (kernel.keepsIntoPool())
+    kernel.getFinals().back().replaceAllUsesWith(program->getResults().back());
   kernel->erase();
 }

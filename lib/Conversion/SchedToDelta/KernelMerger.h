@@ -38,6 +38,7 @@ private:
 
   LogicalResult findCarries();
   /// Returns the carry that ends in the final that `store` writes.
+  bool isOfPool(sched::StoreOp store);
   FailureOr<unsigned> findFinal(sched::StoreOp store);
   LogicalResult findFinals();
 

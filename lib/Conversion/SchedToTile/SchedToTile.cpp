@@ -27,6 +27,14 @@ namespace mlir::wyvern {
 using namespace mlir;
 using namespace mlir::wyvern;
 
+/// Gives pools that `kernel` writes in place the names that they have.
+static void namePools(sched::KernelOp kernel, TensorNames &names) {
+  for (auto [init, arg, final] : llvm::zip_equal(
+           kernel.getInits(), kernel.getInitArgs(), kernel.getFinals()))
+    if (kernel.getBinding(arg).has(delta::DimKind::slot))
+      names.names[final] = names.get(init).str();
+}
+
 /// Names arguments and returned values by their delta.name, what passes between
 /// kernels by its number.
 static TensorNames nameTensors(func::FuncOp func) {
@@ -42,6 +50,8 @@ static TensorNames nameTensors(func::FuncOp func) {
       return;
     for (Value result : op->getResults())
       names.names[result] = "workspace_" + std::to_string(number++);
+    if (auto kernel = dyn_cast<sched::KernelOp>(op))
+      namePools(kernel, names);
   });
   for (auto [i, value] :
        llvm::enumerate(func.getBody().front().getTerminator()->getOperands())) {

@@ -60,7 +60,9 @@ class CpuProgram(HasBackward, Decodes, Prefills):
 
         return f"<wyvern CPU program {self.name}({show(self.inputs)}) -> {show(self.outputs)}>"
 
-    def __call__(self, /, *, cu_seqlens: Any = None, **inputs: Any) -> dict[str, Any]:
+    def __call__(
+        self, /, *, cu_seqlens: Any = None, out: Optional[Mapping[str, Any]] = None, **inputs: Any
+    ) -> dict[str, Any]:
         """Runs the program; the outputs by name, as NumPy arrays (or as torch tensors,
         where the inputs are).
 
@@ -71,7 +73,7 @@ class CpuProgram(HasBackward, Decodes, Prefills):
 
         initial_state and d_final_state default to zeros. cu_seqlens (int32 or int64
         [N + 1]) says that the one batch row holds N sequences; rows past its last entry
-        come out as zeros.
+        come out as zeros. `out` maps output names to what they are written to and returned as.
 
         Raises TypeError for names and dtypes, ValueError for shapes, for a cu_seqlens
         that leaves the tokens, and for a positive log decay (checked here and in
@@ -91,10 +93,24 @@ class CpuProgram(HasBackward, Decodes, Prefills):
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
         like = inputs[self._main]
-        return {
+        found = {
             name: arrays.as_result(result, self.outputs[name].dtype, like)
             for name, result in zip(self.outputs, results)
         }
+        for name, given in (out or {}).items():
+            found[name] = self._write_to(name, given, found.get(name))
+        return found
+
+    def _write_to(self, name: str, out: Any, result: Any) -> Any:
+        """Writes a result to what the caller has for it, and returns that."""
+        if result is None:
+            raise TypeError(f"{self.name} has no output '{name}'; its outputs are {', '.join(self.outputs)}")
+        kind = lambda x: (type(x), list(x.shape), x.dtype)
+        if kind(out) != kind(result):
+            expected, found = (f"{x.dtype} {list(x.shape)}" for x in (result, out))
+            raise ValueError(f"{self.name}: out: expected '{name}' of {expected}, found {found}")
+        out[...] = result
+        return out
 
     def add_for_xla(self, name: str) -> None:
         """Makes it known to XLA's handler (_compiler.xla_handler) by this name, for good."""

@@ -217,6 +217,7 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
         write_slots: Any,
         lengths: Any,
         inputs: Mapping[str, Any],
+        out: Any = None,
     ) -> Any:
         """As Decodes: the shortest way to the kernel, and the long one to say what is wrong."""
         given = {
@@ -226,20 +227,20 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
             "write_slots": write_slots,
             "lengths": lengths,
         }
-        o = self.advance_as_is(given)
+        o = self.advance_as_is(given, out)
         if o is not None:
             return o
-        refuse_grad(self.name, given.values())
-        return super()._advance(state, read_slots, write_slots, lengths, inputs)
+        refuse_grad(self.name, (*given.values(), out))
+        return super()._advance(state, read_slots, write_slots, lengths, inputs, out)
 
-    def advance_as_is(self, given: dict[str, Any]) -> Any:
+    def advance_as_is(self, given: dict[str, Any], out: Any = None) -> Any:
         """Runs a program that decodes on `given`, all its inputs by name, None where one is left out,
-        and returns o. Returns None where one is not as the kernel takes it, is missing or requires
-        grad, after which nothing has been run."""
+        and returns o: `out`, if there is one. Returns None where one of them is not as the kernel takes it, is
+        missing or requires grad, after which nothing has been run."""
         adaptor = adaptor_of(given.get(self._main.name))
         if adaptor is None or adaptor.exchange is None or self._empty is not None or not self.decodes:
             return None
-        return self._rt.advance(adaptor.exchange, given, wants_grad())
+        return self._rt.advance(adaptor.exchange, given, wants_grad(), out)
 
     def _run_on_copies(
         self,
@@ -268,6 +269,8 @@ class Program(HasBackward, Decodes, Prefills, InPieces):
                         tensor = adaptor.widen(tensor)
             elif name in out:
                 tensor = outputs[name] = out[name]
+                if tensor is not None:
+                    self._check_device(name, tensor, device)
             else:
                 shape = [sizes[count] * factor for count, factor in extents]
                 tensor = outputs[name] = empty(shape, dtype=adaptor.dtypes[dtype], device=device)

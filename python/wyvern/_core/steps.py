@@ -128,6 +128,7 @@ class Decodes:
         write_slots: Any = None,
         lengths: Any = None,
         seeds: Any = None,
+        out: Any = None,
         **inputs: Any,
     ) -> Any:
         """Advances every sequence by its tokens and returns o.
@@ -140,7 +141,8 @@ class Decodes:
         count; rows of o behind them are zero. With the prologue conv there is a filter [heads, dim,
         4] for each of q, k and v, such as `q_filter`, and a pool `q_window` [slots, 3, heads, dim] of
         the rows in front, oldest first, which is read and written as the state is. `seeds` [B], of a
-        pool that is rounded by them: a number a sequence, another one in each call.
+        pool that is rounded by them: a number a sequence, another one in each call. `out`: what o is
+        written to and returned as, which spares its allocation.
 
         Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots,
         write_slots and lengths [B], int32 or int64 as the pool says. Returns o [B, T, value
@@ -148,13 +150,15 @@ class Decodes:
         what a call raises."""
         write_slots = read_slots if write_slots is None else write_slots
         inputs = with_seeds(self, inputs, seeds, writes=True)
-        return self._advance(state, read_slots, write_slots, lengths, inputs)
+        return self._advance(state, read_slots, write_slots, lengths, inputs, out)
 
-    def verify(self, /, *, state: Any, read_slots: Any, lengths: Any = None, **inputs: Any) -> Any:
+    def verify(
+        self, /, *, state: Any, read_slots: Any, lengths: Any = None, out: Any = None, **inputs: Any
+    ) -> Any:
         """Returns o of a draft's tokens, as `step` of the same arguments (state, read_slots,
-        lengths) would, and leaves the pool as it is. Keep the inputs: `commit` takes them."""
+        lengths, out) would, and leaves the pool as it is. Keep the inputs: `commit` takes them."""
         inputs = with_seeds(self, inputs, None, writes=False)
-        return self._advance(state, read_slots, None, lengths, inputs)
+        return self._advance(state, read_slots, None, lengths, inputs, out)
 
     def commit(
         self,
@@ -181,22 +185,24 @@ class Decodes:
         write_slots: Any,
         lengths: Any,
         inputs: Mapping[str, Any],
+        out: Any = None,
     ) -> Any:
         if not self.decodes:
             raise AttributeError(
                 f"{self.name} was not compiled for serving; compile it with "
                 "wyvern.compile(spec, serving=True) or wyvernc --serving"
             )
-        out = self(  # type: ignore[operator]
+        results = self(  # type: ignore[operator]
             state=state,
             read_slots=read_slots,
             write_slots=write_slots,
             lengths=lengths,
+            **({} if out is None else {"out": {"o": out}}),
             **inputs,
         )
         # A CPU program returns the pools that it has made.
         pools = {**inputs, "state": state}
-        for name in out if write_slots is not None else ():
+        for name in results if write_slots is not None else ():
             if name in self.inputs:
-                pools[name][...] = out[name]
-        return out["o"]
+                pools[name][...] = results[name]
+        return results["o"]

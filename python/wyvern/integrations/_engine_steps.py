@@ -85,9 +85,10 @@ def step(
     write: Optional[torch.Tensor],
     rule: Rule,
     writes: bool = True,
+    out: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
     """Advances sequences whose states are in slots `read` of a pool; they go to slots `write`, None
-    for where they were. Returns o [B, T, HV, V]; with writes False nothing else changes."""
+    for where they were. Returns o [B, T, HV, V], in `out` if there is one; with writes False nothing else changes."""
     q, _, v, *_ = given
     slots = "i64" if read.dtype == torch.int64 else "i32"
     pool = wyvern.Pool(rule.layout, NAMES[state.dtype], slots, rule.first_slot)
@@ -98,8 +99,8 @@ def step(
         a=given.a.to(q.dtype), b=given.b.to(q.dtype), A_log=_wide(given.A_log), dt_bias=_wide(given.dt_bias)
     )._asdict()
     if writes:
-        return decoder.step(state=state, read_slots=read, write_slots=write, **operands)
-    return decoder.verify(state=state, read_slots=read, **operands)
+        return decoder.step(state=state, read_slots=read, write_slots=write, out=out, **operands)
+    return decoder.verify(state=state, read_slots=read, out=out, **operands)
 
 
 # Parameters in float32, and the version of the values that they were made of.

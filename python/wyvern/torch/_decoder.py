@@ -93,11 +93,11 @@ class _Programs:
             self.compiled[kind] = program
         return program
 
-    def run_as_is(self, given: dict[str, Any]) -> Optional[torch.Tensor]:
-        """The same past the dispatcher, of all inputs by name; None where the tensors are not plain ones of a
+    def run_as_is(self, given: dict[str, Any], out: Optional[torch.Tensor]) -> Optional[torch.Tensor]:
+        """The same past the dispatcher, of all inputs by name, into `out` if there is one; None where the tensors are not plain ones of a
         GPU as the kernel takes them, or it has not been compiled."""
         program = self.compiled.get("cuda")
-        return None if program is None else program.advance_as_is(given)
+        return None if program is None else program.advance_as_is(given, out)
 
     def run(self, *tensors: Any) -> torch.Tensor:
         """What the op does: all arguments in order."""
@@ -110,11 +110,22 @@ class _Programs:
             return program._advance(state, read_slots, write_slots, lengths, given)
 
     def shape(self, *tensors: Any) -> torch.Tensor:
-        """An o of the op's arguments: a row of V for each value head and token."""
+        """An o of the op's arguments."""
+        return tensors[0].new_empty(self.sizes(*tensors))
+
+    def sizes(self, *tensors: Any) -> tuple[int, int, int, int]:
+        """The sizes of that: a row of V for each value head and token."""
         operands, state = tensors[: len(self.operands)], tensors[len(self.operands)]
         batch, tokens = operands[0].shape[:2]
-        values = state.shape[2 if self.pool.layout == "vk" else 3]
-        return operands[0].new_empty((batch, tokens, state.shape[1], values))
+        return batch, tokens, state.shape[1], state.shape[2 if self.pool.layout == "vk" else 3]
+
+    def check_out(self, out: torch.Tensor, *tensors: Any) -> None:
+        """Raises ValueError where o of the op's arguments is of another shape or dtype than `out`, or elsewhere."""
+        expected = (self.sizes(*tensors), tensors[0].dtype, tensors[0].device)
+        found = (tuple(out.shape), out.dtype, out.device)
+        if found != expected:
+            text = lambda x: f"{x[1]} {list(x[0])} on {x[2]}"
+            raise ValueError(f"{self.name}: out: expected {text(expected)}, found {text(found)}")
 
 
 def own_slots(batch: int, device: torch.device) -> torch.Tensor:
@@ -243,6 +254,7 @@ class Decoder:
         write_slots: Optional[torch.Tensor] = None,
         lengths: Optional[torch.Tensor] = None,
         seeds: Optional[torch.Tensor] = None,
+        out: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Advances every sequence by its tokens; returns o [B, T, value heads, V].
@@ -250,9 +262,9 @@ class Decoder:
         Operands [B, T, heads, dim], in order or by name. state: the pool, [slots, value
         heads, V, K], written in place; read_slots, write_slots (None: where it was read) and
         lengths [B] (None: all tokens); seeds [B], of a
-        pool that is rounded by them. The arguments are those of `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
+        pool that is rounded by them; out: where o goes. The arguments are those of `wyvern.Program.step`, and so are errors; refused are inputs that require grad."""
         write_slots = read_slots if write_slots is None else write_slots
-        return self._call(operands, named, state, read_slots, write_slots, lengths, seeds)
+        return self._call(operands, named, state, read_slots, write_slots, lengths, seeds, out)
 
     def verify(
         self,
@@ -261,11 +273,12 @@ class Decoder:
         state: torch.Tensor,
         read_slots: torch.Tensor,
         lengths: Optional[torch.Tensor] = None,
+        out: Optional[torch.Tensor] = None,
         **named: torch.Tensor,
     ) -> torch.Tensor:
         """Returns o [B, T, value heads, V] of a draft and leaves the pool as it is. The
         arguments are those of `step`."""
-        return self._call(operands, named, state, read_slots, None, lengths, None)
+        return self._call(operands, named, state, read_slots, None, lengths, None, out)
 
     def commit(
         self,
@@ -410,7 +423,7 @@ class Decoder:
 
         return call
 
-    def _call(self, operands, named, state, read_slots, write_slots, lengths, seeds):  # type: ignore[no-untyped-def]
+    def _call(self, operands, named, state, read_slots, write_slots, lengths, seeds, out=None):  # type: ignore[no-untyped-def]
         programs = self._programs
         pool = {"state": state, "read_slots": read_slots, "write_slots": write_slots, "lengths": lengths}
         is_random = self.pool.rounding == "stochastic"
@@ -419,16 +432,19 @@ class Decoder:
         is_whole = len(operands) + len(named) == len(self.operands)  # less, where one is given twice
         if is_fit and is_whole and not _slot_checks.is_on and _direct.is_quiet():
             given = {**dict(zip(self.operands, operands)), **named, **pool}
-            o = programs.run_as_is(given | {"seeds": seeds} if is_random else given)
+            o = programs.run_as_is(given | {"seeds": seeds} if is_random else given, out)
             if o is not None:
                 return o
         tensors = (*bind(programs.name, self.operands, operands, named), *pool.values(), seeds)
         expect_tensors(programs.name, **dict(zip(self.operands, tensors)), state=state, read_slots=read_slots)
-        if _direct.needs_gradient(tensors):
+        if _direct.needs_gradient((*tensors, out)):
             raise NotImplementedError(
                 f"{programs.name}: an input requires grad, but a step has no backward; call it under "
                 "torch.no_grad(), or detach the inputs"
             )
         if _slot_checks.is_on:
             _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
-        return programs.op(*tensors)
+        if out is None:
+            return programs.op(*tensors)
+        programs.check_out(out, *tensors)
+        return out.copy_(programs.op(*tensors))

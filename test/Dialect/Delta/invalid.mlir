@@ -581,7 +581,7 @@ func.func @chunk_scan_c12(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x8x4xf32>) {
   // expected-error @+1 {{(C12) expected final #0 of its init's type 'tensor<?x1x8x4xf32>', found 'tensor<?x1x8x4xbf16>'}}
   %sT = "delta.chunk_scan"(%x, %s0) <{direction = #delta<direction forward>, chunk = 8, heads = 1, compute = f32,
       in_bindings = [#delta.binding<[seq, time, head, _]>], carry_bindings = [#delta.binding<[seq, head, _, _]>], out_bindings = [],
-      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1>}> ({
+      operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 0, 1, 0>}> ({
   ^bb0(%n: index, %X: tensor<8x4xf32>, %S: tensor<8x4xf32>):
     delta.yield carry(%S : tensor<8x4xf32>)
   }) : (tensor<?x?x1x4xf32>, tensor<?x1x8x4xf32>) -> tensor<?x1x8x4xbf16>
@@ -1126,6 +1126,26 @@ func.func @chunk_scan_c26_types(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32
 func.func @chunk_scan_c27(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
   // expected-error @+1 {{(C27) expected round, of the type of slots, where carries are pools of bf16 and computed in f32}}
   %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[slot, head, _, _] : tensor<?x1x4x4xf32>) slots(%r, %r : tensor<?xi32>, first = 0) round(%r : tensor<?xi32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c28(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %p: tensor<?x1x4x4xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C28) expected into, a pool that is a result too, beside keep where the one carry is bound to chunk, of the rank of that}}
+  %sT:2 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) keep(%r : tensor<?xi32>, first = 0) into(%p : tensor<?x1x4x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return
+}
+
+// -----
+
+func.func @chunk_scan_c28_tile(%x: tensor<?x?x1x4xf32>, %s0: tensor<?x1x4x4xf32>, %p: tensor<?x1x4x8xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(C7) expected the region's tile of carry #0 to be 'tensor<4x8xf32>', found 'tensor<4x4xf32>'}}
+  %sT:2 = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[chunk * 4, head, _, _] : tensor<?x1x4x4xf32>) keep(%r : tensor<?xi32>, first = 0) into(%p : tensor<?x1x4x8xf32>) outs() valid(%n) {
     delta.yield carry(%S : tensor<4x4xf32>)
   }
   return

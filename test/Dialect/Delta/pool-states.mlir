@@ -3,8 +3,7 @@
 // RUN: wyvern-opt %s -delta-form-wy "-delta-pool-states=keep" | wyvern-opt | FileCheck %s --check-prefix=KEEP
 // RUN: wyvern-opt %s -delta-form-wy -delta-pool-states -delta-stage | FileCheck %s --check-prefix=STAGED
 // RUN: wyvern-opt %s -delta-form-wy -delta-pool-states -delta-stage -delta-segment=tokens=256 | FileCheck %s --check-prefix=SEGMENTS
-// RUN: wyvern-opt %s -delta-form-wy -delta-pool-states=keep -delta-stage -delta-segment=tokens=256 --remarks-filter=".*" 2>&1 | FileCheck %s --check-prefix=KEPT
-
+// RUN: wyvern-opt %s -delta-form-wy "-delta-pool-states=keep first-slot=1" -delta-stage -delta-segment=tokens=256 -canonicalize | wyvern-opt | FileCheck %s --check-prefix=KEPT
 
 // The pool takes the place of the states, under one name as argument and as result.
 
@@ -34,7 +33,14 @@
 // SEGMENTS: delta.chunk_scan forward chunk = 64 {{.*}}[chunk * 4, head, _, _]
 // SEGMENTS-NOT: slots(
 
-// KEPT: it keeps states on the way, of which segments know those that they end in alone
+// With states that are kept, the last chain keeps them, behind the scan over segments, in the pool that this has written: it is no carry there. Neither of the chains before does.
+
+// KEPT: %[[keep:[^ ]*]]: tensor<?xi32> {delta.name = "keep_slots"}
+// KEPT-NOT: keep(
+// KEPT: %{{.*}}, %[[pool:.*]] = delta.chunk_scan forward chunk = 256 {{.*}} slots(%{{.*}}, %{{.*}} : tensor<?xi32>, first = 1, else zeros) cu_seqlens(
+// KEPT-NOT: keep(
+// KEPT: %[[o:.*]], %{{.*}}, %[[state:.*]] = delta.chunk_scan forward chunk = 64 {{.*}}[chunk * 4, head, _, _] : tensor<?x2x64x64xf32>) keep(%[[keep]] : tensor<?xi32>, first = 1) into(%[[pool]] : tensor<?x2x64x64xf32>) cu_seqlens(
+// KEPT: return %[[o]], %[[state]]
 func.func @layer(%q: tensor<?x?x1x64xbf16> {delta.name = "q"}, %k: tensor<?x?x1x64xbf16> {delta.name = "k"}, %v: tensor<?x?x2x64xbf16> {delta.name = "v"},
                  %b: tensor<?x?x2xf32> {delta.name = "beta"}, %s0: tensor<?x2x64x64xf32> {delta.name = "initial_state"}, %cu: tensor<?xi64> {delta.name = "cu_seqlens"})
     -> (tensor<?x?x2x64xbf16> {delta.name = "o"}, tensor<?x2x64x64xf32> {delta.name = "final_state"}) {

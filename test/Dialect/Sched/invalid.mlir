@@ -292,6 +292,18 @@ func.func @kernel_k51(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>, %r:
 
 // -----
 
+func.func @kernel_k45_runs(%x: tensor<?x?x2x64xbf16>, %s0: tensor<?x2x64x64xf32>, %r: tensor<?xi32>) {
+  // expected-error @+1 {{(K45) expected slots to read and to write where carries are bound to slot, all of them, in a kernel over sequences, and none elsewhere; but in one over slots with keep the second of two inits, where the first is kept}}
+  %sN = sched.kernel "k" grid(heads = 2, split = 1, over = slots of 4) chunk = 1 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      inits(%init = %s0[chunk * 4, head, _, _] : tensor<?x2x64x64xf32>) keep(%r : tensor<?xi32>, first = 0)
+      finals(%final = [chunk * 4, head, _, _] : tensor<?x2x64x64xf32>) {
+  }
+  return
+}
+
+// -----
+
 func.func @kernel_k47(%x: tensor<?x?x2x64xbf16>) {
   // expected-error @+1 {{(K47) is of clusters: expected a split of at least 2, whose blocks are one cluster, found 1}}
   %y = sched.kernel "k" grid(heads = 2, split = 1 cluster, over = sequences) chunk = 64 compute = f32 min_blocks 1

@@ -75,27 +75,28 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
                         context.names.get(vector))
                   : Value();
   };
-  auto addGlobals = [&](ValueRange tensors, ValueRange named,
-                        Block::BlockArgListType args, bool optional) {
-    for (auto [tensor, name, arg] : llvm::zip_equal(tensors, named, args))
+  auto addGlobals = [&](ValueRange tensors, Block::BlockArgListType args,
+                        bool areStates) {
+    for (auto [tensor, arg] : llvm::zip_equal(tensors, args)) {
+      // A pool is the caller's and always there; a state that a sequence begins
+      // with may not be.
+      bool isPool = kernel.getBinding(arg).has(delta::DimKind::slot);
       context.arguments[arg] =
           add(tile::GlobalType::get(builder.getContext(), tensorOf(tensor),
-                                    optional, isBetweenKernels(tensor)),
-              context.names.get(name));
+                                    /*optional=*/areStates && !isPool,
+                                    !isPool && isBetweenKernels(tensor)),
+              context.names.get(tensor));
+    }
   };
   for (auto [i, in] : llvm::enumerate(kernel.getIns()))
     context.arguments[kernel.getInArgs()[i]] =
         add(getInType(context, i), context.names.get(in));
   context.keepSlots = addIndices(kernel.getKeepSlots(), /*optional=*/true);
-  // A pool is always there; a state that a sequence begins with may not be.
-  bool areOptional = !kernel.getReadSlots();
-  addGlobals(kernel.getOuts(), kernel.getOuts(), kernel.getOutArgs(),
-             /*optional=*/false);
-  addGlobals(kernel.getInits(), kernel.getInits(), kernel.getInitArgs(),
-             areOptional);
+  addGlobals(kernel.getOuts(), kernel.getOutArgs(), /*areStates=*/false);
+  addGlobals(kernel.getInits(), kernel.getInitArgs(), /*areStates=*/true);
   for (auto [i, final] : llvm::enumerate(kernel.getFinals()))
     if (!final.use_empty())
-      addGlobals(final, final, kernel.getFinalArgs().slice(i, 1), areOptional);
+      addGlobals(final, kernel.getFinalArgs().slice(i, 1), /*areStates=*/true);
   context.readSlots = addIndices(kernel.getReadSlots(), /*optional=*/false);
   context.writeSlots = addIndices(kernel.getWriteSlots(), /*optional=*/true);
   context.seeds = addIndices(kernel.getSeeds(), /*optional=*/true);

@@ -211,7 +211,7 @@ static LogicalResult checkCarry(sched::KernelOp kernel,
                                 const TensorNames &names, unsigned i) {
   Value init = kernel.getInits()[i];
   Type element = tensorOf(init).getElementType();
-  bool isPool = kernel.getReadSlots() != nullptr;
+  bool isPool = kernel.getBinding(kernel.getInitArgs()[i]).has(DimKind::slot);
   if (names.get(init).empty() ||
       !(element.isF32() || (isPool && element.isBF16())))
     return kernel.emitError()

@@ -6,6 +6,8 @@
 
 #include "RoleLowering.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -100,18 +102,41 @@ scf::IfOp RoleLowering::storeIntoPool(BlockArgument target, Value tile,
   return ifOp;
 }
 
-/// The slot is loaded where it is looked at: entries of neighbouring chunks lie
-/// in one line of the cache, and a register is more than the wait.
+/// Returns the operation that waits for the first products of a chunk; null if
+/// there is none.
+static Operation *findFirstAwait(Block &chunk) {
+  auto awaits = chunk.getOps<tile::AwaitOp>();
+  auto found = llvm::find_if(
+      awaits, [](tile::AwaitOp await) { return await.getPending() == 0; });
+  return found == awaits.end() ? nullptr : (*found).getOperation();
+}
+
+/// Returns the slot that carries are kept in behind the chunk. It is asked for
+/// behind the first products: at the chunk's end a warp would wait for it, at
+/// its beginning for registers that the stores of the last one still read.
+Value RoleLowering::loadKeepSlot(const Visit &visit) {
+  OpBuilder::InsertionGuard guard(builder);
+  if (Operation *await = findFirstAwait(*builder.getInsertionBlock()))
+    builder.setInsertionPointAfter(await);
+  Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
+  slot.getDefiningOp()->setAttr(tile::kAskedFirstAttr, builder.getUnitAttr());
+  return slot;
+}
+
+/// What is stored into pools behind the loop is kept in it.
 void RoleLowering::keepCarries(sched::EachChunkOp loop, ValueRange next,
                                const Visit &visit) {
   if (!context.keepSlots || next.empty())
     return;
-  Value slot = loadSlot(context.keepSlots, visit.chunk.slot);
+  Value slot = loadKeepSlot(visit);
   for (auto store : role.getBlock().getOps<sched::StoreOp>()) {
+    auto target = cast<BlockArgument>(store.getTarget());
     auto result = cast<OpResult>(store.getTile());
-    auto ifOp =
-        storeIntoPool(cast<BlockArgument>(store.getTarget()), store.getTile(),
-                      next[result.getResultNumber()], slot);
+    if (!context.kernel.getBinding(target).has(DimKind::slot) ||
+        !context.arguments.lookup(target))
+      continue;
+    auto ifOp = storeIntoPool(target, store.getTile(),
+                              next[result.getResultNumber()], slot);
     ifOp->setAttr(tile::kSettlesAttr, builder.getUnitAttr());
   }
 }
@@ -131,8 +156,11 @@ LogicalResult RoleLowering::loadCarry(sched::LoadOp load) {
 LogicalResult RoleLowering::storeCarry(sched::StoreOp store) {
   auto target = cast<BlockArgument>(store.getTarget());
   Value tile = store.getTile(), value = carried.lookup(tile);
-  // A final that nobody reads has no argument.
-  if (!context.arguments.lookup(target))
+  // A final that nobody reads has no argument. A pool that is no carry has all
+  // that belongs there.
+  if (!context.arguments.lookup(target) ||
+      (!context.writeSlots &&
+       context.kernel.getBinding(target).has(DimKind::slot)))
     return success();
   if (context.writeSlots)
     storeIntoPool(target, tile, value,

@@ -161,6 +161,7 @@ private:
   /// Stores a state if `slot` is one.
   scf::IfOp storeIntoPool(BlockArgument target, Value tile, Value value,
                           Value slot);
+  Value loadKeepSlot(const Visit &visit);
   /// Stores what the carries of a chunk have become where the kernel keeps
   /// them, if it has a slot for them.
   void keepCarries(sched::EachChunkOp loop, ValueRange next,

@@ -41,8 +41,10 @@ struct ChunkProgramParser {
   /// `slots(%read, %write : type, first = 1, else zeros)`, if it is there, the
   /// last part too.
   ParseResult parseOptionalSlots(Group &group, int64_t &first, bool &elseZeros);
-  /// `keyword(%vector : type)`, if it is there.
-  ParseResult parseOptionalVector(StringRef keyword, Group &group);
+  /// `keyword(%vector : type)`, if it is there; with `first = 1` behind the
+  /// type where that may be.
+  ParseResult parseOptionalVector(StringRef keyword, Group &group,
+                                  int64_t *first = nullptr);
   /// `outs([dims] : type, ...)`
   ParseResult parseOuts(Group &group);
   /// `valid(%n)` and the region, whose first argument is %n.
@@ -117,13 +119,19 @@ ParseResult ChunkProgramParser::parseOptionalSlots(Group &group, int64_t &first,
 }
 
 ParseResult ChunkProgramParser::parseOptionalVector(StringRef keyword,
-                                                    Group &group) {
+                                                    Group &group,
+                                                    int64_t *first) {
   if (failed(parser.parseOptionalKeyword(keyword)))
     return success();
-  return failure(parser.parseLParen() ||
-                 parser.parseOperand(group.operands.emplace_back()) ||
-                 parser.parseColonType(group.types.emplace_back()) ||
-                 parser.parseRParen());
+  if (parser.parseLParen() ||
+      parser.parseOperand(group.operands.emplace_back()) ||
+      parser.parseColonType(group.types.emplace_back()))
+    return failure();
+  if (first && succeeded(parser.parseOptionalComma()) &&
+      (parser.parseKeyword("first") || parser.parseEqual() ||
+       parser.parseInteger(*first)))
+    return failure();
+  return parser.parseRParen();
 }
 
 ParseResult ChunkProgramParser::parseOuts(Group &group) {
@@ -155,7 +163,8 @@ ParseResult ChunkProgramParser::parseBody(OperationState &result) {
 ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   ChunkProgramParser program{parser};
-  ChunkProgramParser::Group ins, carries, slots, keep, seeds, cu, lengths, outs;
+  ChunkProgramParser::Group ins, carries, slots, keep, pool, seeds, cu, lengths,
+      outs;
   int64_t firstSlot = 0;
   bool elseZeros = false;
   SMLoc loc = parser.getCurrentLocation();
@@ -169,7 +178,8 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   if (program.parseSizes() || program.parseOptionalGroup("ins", ins) ||
       program.parseOptionalGroup("carry", carries) ||
       program.parseOptionalSlots(slots, firstSlot, elseZeros) ||
-      program.parseOptionalVector("keep", keep) ||
+      program.parseOptionalVector("keep", keep, &firstSlot) ||
+      program.parseOptionalVector("into", pool) ||
       program.parseOptionalVector("round", seeds) ||
       program.parseOptionalVector("cu_seqlens", cu) ||
       program.parseOptionalVector("lengths", lengths) ||
@@ -193,11 +203,11 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
   int32_t each = count(slots) / 2;
   properties.operandSegmentSizes = {count(ins),  count(carries), count(cu),
                                     each,        each,           count(lengths),
-                                    count(keep), count(seeds)};
-  properties.resultSegmentSizes = {static_cast<int32_t>(outs.types.size()),
-                                   static_cast<int32_t>(carries.types.size())};
+                                    count(keep), count(seeds),   count(pool)};
+  properties.resultSegmentSizes = {count(outs), count(carries), count(pool)};
   result.addTypes(outs.types);
   result.addTypes(carries.types);
+  result.addTypes(pool.types);
   return failure(
       parser.resolveOperands(ins.operands, ins.types, loc, result.operands) ||
       parser.resolveOperands(carries.operands, carries.types, loc,
@@ -209,7 +219,8 @@ ParseResult ChunkScanOp::parse(OpAsmParser &parser, OperationState &result) {
                              result.operands) ||
       parser.resolveOperands(keep.operands, keep.types, loc, result.operands) ||
       parser.resolveOperands(seeds.operands, seeds.types, loc,
-                             result.operands));
+                             result.operands) ||
+      parser.resolveOperands(pool.operands, pool.types, loc, result.operands));
 }
 
 ParseResult ChunkMapOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -295,7 +306,13 @@ void ChunkScanOp::print(OpAsmPrinter &p) {
     p << " slots(" << getReadSlots() << ", " << getWriteSlots() << " : "
       << getReadSlots().getType() << ", first = " << getFirstSlot()
       << (getElseZeros() ? ", else zeros)" : ")");
-  printVector(p, "keep", getKeepSlots());
+  if (Value keep = getKeepSlots()) {
+    p << " keep(" << keep << " : " << keep.getType();
+    if (!hasSlots())
+      p << ", first = " << getFirstSlot();
+    p << ')';
+  }
+  printVector(p, "into", getPool());
   printVector(p, "round", getSeeds());
   printVector(p, "cu_seqlens", getCuSeqlens());
   printVector(p, "lengths", getLengths());

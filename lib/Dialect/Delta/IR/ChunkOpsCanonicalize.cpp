@@ -62,11 +62,13 @@ static ChunkScanOp createKept(PatternRewriter &rewriter, ChunkScanOp op,
                               const Kept &kept) {
   return ChunkScanOp::create(
       rewriter, op.getLoc(), pickTypes(op.getOuts(), kept.outs),
-      pickTypes(op.getFinals(), kept.carries), pick(op.getIns(), kept.ins),
-      pick(op.getInits(), kept.carries), op.getCuSeqlens(), op.getReadSlots(),
-      op.getWriteSlots(), op.getLengths(), op.getKeepSlots(), op.getSeeds(),
-      op.getDirectionAttr(), op.getChunkAttr(), op.getHeadsAttr(),
-      op.getComputeAttr(), pick(op.getInBindings(), kept.ins),
+      pickTypes(op.getFinals(), kept.carries),
+      op.getPool() ? op.getPool().getType() : Type(),
+      pick(op.getIns(), kept.ins), pick(op.getInits(), kept.carries),
+      op.getCuSeqlens(), op.getReadSlots(), op.getWriteSlots(), op.getLengths(),
+      op.getKeepSlots(), op.getSeeds(), op.getPool(), op.getDirectionAttr(),
+      op.getChunkAttr(), op.getHeadsAttr(), op.getComputeAttr(),
+      pick(op.getInBindings(), kept.ins),
       pick(op.getCarryBindings(), kept.carries),
       pick(op.getOutBindings(), kept.outs), op.getFirstSlotAttr(),
       op.getElseZerosAttr());
@@ -114,10 +116,13 @@ static void rebuild(PatternRewriter &rewriter, OpT op, const Kept &kept) {
   for (auto [from, to] :
        llvm::zip_equal(pick(op.getOuts(), kept.outs), newOp.getOuts()))
     rewriter.replaceAllUsesWith(from, to);
-  if constexpr (std::is_same_v<OpT, ChunkScanOp>)
+  if constexpr (std::is_same_v<OpT, ChunkScanOp>) {
     for (auto [from, to] :
          llvm::zip_equal(pick(op.getFinals(), kept.carries), newOp.getFinals()))
       rewriter.replaceAllUsesWith(from, to);
+    if (op.getKept())
+      rewriter.replaceAllUsesWith(op.getKept(), newOp.getKept());
+  }
   rewriter.eraseOp(op);
 }
 
@@ -176,8 +181,8 @@ template <typename OpT> struct MergeEqualIns : OpRewritePattern<OpT> {
 // Patterns for scans
 //===----------------------------------------------------------------------===//
 
-/// Carries whose final state nothing reads and which reach no out and no carry
-/// that stays.
+/// Carries whose final state nothing reads, which are kept nowhere and which
+/// reach no out and no carry that stays.
 struct DropDeadCarries : OpRewritePattern<ChunkScanOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -213,7 +218,7 @@ private:
     for (bool changed = true; changed;) {
       changed = false;
       for (unsigned i = 0; i < live.size(); ++i) {
-        if (live[i] || (op.getFinals()[i].use_empty() &&
+        if (live[i] || (op.getFinals()[i].use_empty() && !op.getPool() &&
                         !values.contains(op.getCarryArg(i))))
           continue;
         changed = live[i] = true;

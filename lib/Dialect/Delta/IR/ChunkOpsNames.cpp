@@ -131,6 +131,8 @@ void ChunkScanOp::getAsmBlockArgumentNames(Region &,
 void ChunkScanOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   nameResults(getOuts(), "outs", setName);
   nameResults(getFinals(), "finals", setName);
+  if (Value kept = getKept())
+    nameResults(kept, "kept", setName);
 }
 
 void ChunkMapOp::getAsmBlockArgumentNames(Region &,

@@ -33,3 +33,11 @@ void ChunkScanOp::removeSlots() {
   setFirstSlot(0);
   setElseZeros(false);
 }
+
+BindingAttr ChunkScanOp::getPoolBinding() {
+  SmallVector<BoundDim> dims(getCarryBinding(0).getDims());
+  for (BoundDim &dim : dims)
+    if (dim.kind == DimKind::chunk)
+      dim = {DimKind::slot};
+  return BindingAttr::get(getContext(), dims);
+}

@@ -258,6 +258,22 @@ template <typename OpT> static LogicalResult verifyShared(OpT op) {
   return verifier.verifyRegionOps();
 }
 
+/// The pool that a carry which starts anew every few chunks is kept into.
+static LogicalResult verifyPool(ChunkScanOp scan) {
+  Value pool = scan.getPool(), kept = scan.getKept();
+  if (!pool && !kept)
+    return success();
+  bool isOfRuns = scan.getInits().size() == 1 && scan.getKeepSlots() &&
+                  scan.getCarryBinding(0).has(DimKind::chunk);
+  if (pool && kept && isOfRuns && pool.getType() == kept.getType() &&
+      cast<RankedTensorType>(pool.getType()).getRank() ==
+          static_cast<int64_t>(scan.getPoolBinding().getDims().size()))
+    return success();
+  return scan.emitOpError()
+         << "(C28) expected into, a pool that is a result too, beside keep "
+            "where the one carry is bound to chunk, of the rank of that";
+}
+
 /// Pools of states: all carries, and the slots that sequences have in them.
 static LogicalResult verifySlots(ChunkScanOp scan) {
   auto isPooled = [](BindingAttr binding) {
@@ -273,21 +289,19 @@ static LogicalResult verifySlots(ChunkScanOp scan) {
               "bound to slot, all of them, and none elsewhere; found "
            << scan.getCarryBindings()
            << (scan.hasSlots() ? " with slots" : " without slots");
-  Value keep = scan.getKeepSlots();
-  if ((keep &&
-       (!scan.hasSlots() || keep.getType() != scan.getReadSlots().getType() ||
-        scan.getDirection() != Direction::forward)) ||
+  Value keep = scan.getKeepSlots(), into = scan.getPool();
+  Value slots = into ? keep : scan.getReadSlots();
+  if ((keep && (!slots || keep.getType() != slots.getType() ||
+                scan.getDirection() != Direction::forward)) ||
       (scan.getElseZeros() && !scan.hasSlots()))
     return scan.emitOpError()
            << "(C26) expected keep, of the type of slots, and else zeros where "
               "carries are pools, and keep in a forward scan";
   Value seeds = scan.getSeeds();
-  auto isNarrow = [](Value pool) {
-    return getElementTypeOrSelf(pool.getType()).isBF16();
-  };
-  if (seeds && !(scan.hasSlots() && scan.getCompute().isF32() &&
-                 seeds.getType() == scan.getReadSlots().getType() &&
-                 isNarrow(scan.getInits()[0])))
+  Value pool = into || !scan.hasSlots() ? into : scan.getInits()[0];
+  if (seeds && !(pool && scan.getCompute().isF32() && slots &&
+                 seeds.getType() == slots.getType() &&
+                 getElementTypeOrSelf(pool).isBF16()))
     return scan.emitOpError()
            << "(C27) expected round, of the type of slots, where carries are "
               "pools of bf16 and computed in f32";
@@ -338,6 +352,11 @@ LogicalResult ChunkScanOp::verify() {
                            << " of its init's type " << init.getType()
                            << ", found " << getFinals()[i].getType();
   }
+  if (failed(verifyPool(*this)) ||
+      (getPool() && failed(verifier.verifyBound("carry", 0, getPool().getType(),
+                                                getPoolBinding(),
+                                                getCarryArg(0).getType()))))
+    return failure();
   if (getLengths() && getCuSeqlens())
     return emitOpError() << "(C22) expected lengths or cu_seqlens, found both: "
                             "either says how long each sequence is";

@@ -92,9 +92,6 @@ static StringRef findCarryObstacle(ChunkScanOp scan) {
   if (!binding.has(DimKind::seq) && !binding.has(DimKind::slot))
     return "its carry has no seq or slot dimension, which a slot a segment "
            "could replace";
-  if (scan.getKeepSlots())
-    return "it keeps states on the way, of which segments know those that they "
-           "end in alone";
   if (scan.getLengths())
     return "it has lengths, which segments do not know";
   if (getTileRank(scan.getCarryArg(0)) != 2)

@@ -98,6 +98,7 @@ private:
   Value createEnds(Value zeros);
   Value createTransitions(Value identities);
   ChunkScanOp createJoin(Value ends, Value transitions);
+  void keepIntoPool(ChunkScanOp join, BindingAttr runs);
 
   RewriterBase &rewriter;
   ChunkScanOp scan;
@@ -193,6 +194,7 @@ ChunkScanOp SegmentPrograms::createJoin(Value ends, Value transitions) {
       rewriter.getArrayAttr({timed.binding, slots, slots}),
       scan.getCarryBindings(), rewriter.getArrayAttr({slots}));
   join.setSlots(scan);
+  join.getKeepSlotsMutable().clear();
   OpBuilder::InsertionGuard guard(rewriter);
   Block *block = rewriter.createBlock(&join.getBody());
   ImplicitLocOpBuilder b(scan.getLoc(), rewriter);
@@ -211,6 +213,25 @@ ChunkScanOp SegmentPrograms::createJoin(Value ends, Value transitions) {
   return join;
 }
 
+/// Makes the scan one that keeps its states on the way into the pool that the
+/// join has left the last ones in. It has a result more, so it is made anew.
+void SegmentPrograms::keepIntoPool(ChunkScanOp join, BindingAttr runs) {
+  Value pool = join.getFinals()[0], entering = join.getOuts()[0];
+  auto keeping = ChunkScanOp::create(
+      rewriter, scan.getLoc(), scan.getOuts().getTypes(),
+      TypeRange(entering.getType()), pool.getType(), scan.getIns(), entering,
+      scan.getCuSeqlens(), /*read_slots=*/Value(), /*write_slots=*/Value(),
+      /*lengths=*/Value(), scan.getKeepSlots(), scan.getSeeds(), pool,
+      scan.getDirection(), scan.getChunk(), scan.getHeads(), scan.getCompute(),
+      scan.getInBindings(), rewriter.getArrayAttr({runs}),
+      scan.getOutBindings(), scan.getFirstSlot());
+  keeping->setDiscardableAttrs(scan->getDiscardableAttrDictionary());
+  keeping.getBody().takeBody(scan.getBody());
+  rewriter.replaceAllUsesExcept(pool, keeping.getKept(), keeping);
+  rewriter.replaceAllUsesWith(scan.getOuts(), keeping.getOuts());
+  rewriter.eraseOp(scan);
+}
+
 void SegmentPrograms::create() {
   rewriter.setInsertionPoint(scan);
   ChunkMapOp starts = createStarts();
@@ -219,12 +240,14 @@ void SegmentPrograms::create() {
   ChunkScanOp join = createJoin(ends, transitions);
   rewriter.replaceAllUsesWith(scan.getFinals(), join.getFinals());
   Value entering = join.getOuts().front();
+  BindingAttr runs = bindSlots(scan.getCarryBinding(0), chunks);
+  if (scan.getKeepSlots())
+    return keepIntoPool(join, runs);
   rewriter.modifyOpInPlace(scan, [&] {
     scan.removeSlots();
     scan.getInitsMutable()[0].set(entering);
     scan.getFinals()[0].setType(entering.getType());
-    scan.setCarryBindingsAttr(
-        rewriter.getArrayAttr({bindSlots(scan.getCarryBinding(0), chunks)}));
+    scan.setCarryBindingsAttr(rewriter.getArrayAttr({runs}));
   });
 }
 

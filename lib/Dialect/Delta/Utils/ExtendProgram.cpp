@@ -59,12 +59,14 @@ static Operation *createExtended(RewriterBase &rewriter, Operation *program,
   types.push_back(type);
   return ChunkScanOp::create(
       rewriter, scan.getLoc(), types, scan.getFinals().getTypes(),
-      scan.getIns(), scan.getInits(), scan.getCuSeqlens(), scan.getReadSlots(),
+      scan.getPool() ? scan.getPool().getType() : Type(), scan.getIns(),
+      scan.getInits(), scan.getCuSeqlens(), scan.getReadSlots(),
       scan.getWriteSlots(), scan.getLengths(), scan.getKeepSlots(),
-      scan.getSeeds(), scan.getDirectionAttr(), scan.getChunkAttr(),
-      scan.getHeadsAttr(), scan.getComputeAttr(), scan.getInBindings(),
-      scan.getCarryBindings(), append(scan.getOutBindings(), binding),
-      scan.getFirstSlotAttr(), scan.getElseZerosAttr());
+      scan.getSeeds(), scan.getPool(), scan.getDirectionAttr(),
+      scan.getChunkAttr(), scan.getHeadsAttr(), scan.getComputeAttr(),
+      scan.getInBindings(), scan.getCarryBindings(),
+      append(scan.getOutBindings(), binding), scan.getFirstSlotAttr(),
+      scan.getElseZerosAttr());
 }
 
 Value delta::addOut(RewriterBase &rewriter, ChunkProgramOpInterface program,

@@ -153,12 +153,16 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
     properties.else_zeros = builder.getUnitAttr();
     return failure(parser.parseKeyword("else") || parser.parseKeyword("zeros"));
   };
+  auto parseKeepFirst = [&]() -> ParseResult {
+    return failure(succeeded(parser.parseOptionalComma()) &&
+                   failed(parseNumber(parser, "first", properties.first_slot)));
+  };
   SMLoc loc = parser.getCurrentLocation();
   if (parseOptionalGroup(parser, "ins", ins, /*isOperand=*/true) ||
       parseOptionalGroup(parser, "inits", inits, /*isOperand=*/true))
     return failure();
   if (parseOptionalVectors(parser, "slots", 2, slots, parseFirst) ||
-      parseOptionalVectors(parser, "keep", 1, keep, none) ||
+      parseOptionalVectors(parser, "keep", 1, keep, parseKeepFirst) ||
       parseOptionalVectors(parser, "round", 1, seeds, none) ||
       parseOptionalVectors(parser, "cu_seqlens", 1, cu, none) ||
       parseOptionalVectors(parser, "lengths", 1, lengths, none))
@@ -234,8 +238,12 @@ void KernelOp::print(OpAsmPrinter &p) {
     p << " slots(" << read << ", " << getWriteSlots() << " : " << read.getType()
       << ", first = " << getFirstSlot()
       << (getElseZeros() ? ", else zeros)" : ")");
-  if (Value keep = getKeepSlots())
-    p << " keep(" << keep << " : " << keep.getType() << ')';
+  if (Value keep = getKeepSlots()) {
+    p << " keep(" << keep << " : " << keep.getType();
+    if (keepsIntoPool())
+      p << ", first = " << getFirstSlot();
+    p << ')';
+  }
   if (Value seeds = getSeeds())
     p << " round(" << seeds << " : " << seeds.getType() << ')';
   if (Value cu = getCuSeqlens())

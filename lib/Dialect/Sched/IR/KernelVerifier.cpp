@@ -87,11 +87,14 @@ static LogicalResult verifyBindings(KernelOp kernel) {
           verify(kernel.getInits().getTypes(), kernel.getInitBindings())));
 }
 
-/// Checks that a block starts with the carries that are its own.
+/// Checks that a block starts with the carries that are its own. The pool that
+/// they are kept in is none of them.
 static LogicalResult verifyCarries(KernelOp kernel) {
   bool isSlots = kernel.getOver() == GridOver::slots;
   for (auto binding :
        kernel.getInitBindings().getAsRange<delta::BindingAttr>()) {
+    if (isSlots && binding.has(delta::DimKind::slot))
+      continue;
     bool fits = isSlots ? binding.has(delta::DimKind::chunk) &&
                               binding.getChunkMultiple() ==
                                   static_cast<int64_t>(kernel.getRun())
@@ -114,28 +117,35 @@ static LogicalResult verifySlots(KernelOp kernel) {
   auto isPooled = [](delta::BindingAttr binding) {
     return binding.has(delta::DimKind::slot);
   };
-  auto bindings = kernel.getInitBindings().getAsRange<delta::BindingAttr>();
+  auto bindings = llvm::to_vector(
+      kernel.getInitBindings().getAsRange<delta::BindingAttr>());
   bool hasSlots = kernel.getReadSlots() != nullptr;
-  bool fits = hasSlots ? !bindings.empty() && llvm::all_of(bindings, isPooled)
-                       : llvm::none_of(bindings, isPooled);
-  if (fits && hasSlots == (kernel.getWriteSlots() != nullptr) &&
-      (!hasSlots || kernel.getOver() == GridOver::sequences)) {
-    Value keep = kernel.getKeepSlots();
-    Value seeds = kernel.getSeeds();
-    auto fitsSlots = [&](Value vector) {
-      return !vector || vector.getType() == kernel.getReadSlots().getType();
-    };
-    if (hasSlots ? fitsSlots(keep) && fitsSlots(seeds)
-                 : !keep && !seeds && !kernel.getElseZeros())
-      return success();
+  bool isOfRuns = kernel.getOver() == GridOver::slots;
+  bool keepsRuns = kernel.keepsIntoPool() && isOfRuns;
+  int64_t pools = llvm::count_if(bindings, isPooled), carries = bindings.size();
+  bool fits = pools == (hasSlots    ? carries
+                        : keepsRuns ? 1
+                                    : 0) &&
+              (!hasSlots || (carries > 0 && !isOfRuns)) &&
+              (!keepsRuns || (carries == 2 && isPooled(bindings.back())));
+  if (!fits || hasSlots != (kernel.getWriteSlots() != nullptr))
     return kernel.emitOpError()
-           << "(K51) expected keep and round, of the type of slots, and else "
-              "zeros where carries are bound to slot";
-  }
+           << "(K45) expected slots to read and to write where carries are "
+              "bound to slot, all of them, in a kernel over sequences, and "
+              "none elsewhere; but in one over slots with keep the second of "
+              "two inits, where the first is kept";
+  Value keep = kernel.getKeepSlots(), seeds = kernel.getSeeds();
+  Value slots = hasSlots ? kernel.getReadSlots() : keep;
+  auto fitsSlots = [&](Value vector) {
+    return !vector || vector.getType() == slots.getType();
+  };
+  if ((hasSlots || keepsRuns ? fitsSlots(keep) && fitsSlots(seeds)
+                             : !keep && !seeds) &&
+      (hasSlots || !kernel.getElseZeros()))
+    return success();
   return kernel.emitOpError()
-         << "(K45) expected slots to read and to write where carries are bound "
-            "to slot, all of them, in a kernel over sequences, and none "
-            "elsewhere";
+         << "(K51) expected keep and round, of the type of slots, and else "
+            "zeros where carries are bound to slot";
 }
 
 /// Checks that a role on the CUDA cores is alone with what it loads and stores.

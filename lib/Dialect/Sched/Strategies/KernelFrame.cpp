@@ -25,6 +25,16 @@ Grid sched::getScanGrid(delta::ChunkScanOp scan) {
   return grid;
 }
 
+void sched::addPool(KernelTensors &tensors,
+                    delta::ChunkProgramOpInterface program) {
+  auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation());
+  if (!scan || !scan.getPool())
+    return;
+  tensors.inits.push_back(scan.getPool());
+  tensors.finals.push_back(scan.getKept());
+  tensors.initBindings.push_back(scan.getPoolBinding());
+}
+
 KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
   KernelTensors tensors;
   tensors.ins.assign(program.getIns().begin(), program.getIns().end());
@@ -37,13 +47,16 @@ KernelTensors sched::getTensors(delta::ChunkProgramOpInterface program) {
     tensors.outBindings.push_back(program.getOutBinding(i));
   for (unsigned i = 0; i < tensors.inits.size(); ++i)
     tensors.initBindings.push_back(program.getCarryBinding(i));
+  addPool(tensors, program);
   return tensors;
 }
 
-/// Has `kernel` find its carries where `scan` does: in slots of pools.
+/// Has `kernel` find and keep its carries where `scan` does: in slots of pools.
 static void setSlots(KernelOp kernel, delta::ChunkScanOp scan) {
-  kernel.getReadSlotsMutable().assign(scan.getReadSlots());
-  kernel.getWriteSlotsMutable().assign(scan.getWriteSlots());
+  if (scan.hasSlots()) {
+    kernel.getReadSlotsMutable().assign(scan.getReadSlots());
+    kernel.getWriteSlotsMutable().assign(scan.getWriteSlots());
+  }
   if (scan.getLengths())
     kernel.getLengthsMutable().assign(scan.getLengths());
   if (scan.getKeepSlots())
@@ -71,8 +84,7 @@ KernelOp sched::createKernel(OpBuilder &builder,
       builder.getArrayAttr(tensors.initBindings),
       builder.getArrayAttr(tensors.outBindings), /*first_slot=*/0,
       /*else_zeros=*/false, grid.cluster);
-  if (auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation());
-      scan && scan.hasSlots())
+  if (auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation()))
     setSlots(kernel, scan);
   Block &block = kernel.getBody().emplaceBlock();
   for (ArrayRef<Value> values :

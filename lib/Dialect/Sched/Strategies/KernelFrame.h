@@ -40,6 +40,9 @@ struct KernelTensors {
 /// Returns what `program` reads and writes.
 KernelTensors getTensors(delta::ChunkProgramOpInterface program);
 
+/// Adds the pool that the carry of `program` is kept in, if it is no carry.
+void addPool(KernelTensors &tensors, delta::ChunkProgramOpInterface program);
+
 /// Creates an empty kernel in front of `program`, which says chunk, heads and
 /// sequences, with these operands and results and an empty block.
 KernelOp createKernel(OpBuilder &builder,

@@ -58,6 +58,7 @@ KernelTensors sched::getOwnTensors(ChunkProgramOpInterface program) {
     tensors.finals.push_back(program.getFinals()[i]);
     tensors.initBindings.push_back(program.getCarryBinding(i));
   }
+  addPool(tensors, program);
   return tensors;
 }
 
@@ -100,6 +101,9 @@ void sched::storeFinals(OpBuilder &builder, ChunkProgramOpInterface program,
       StoreOp::create(builder, program.getLoc(), final, target,
                       /*via=*/Value());
   }
+  if (kernel.keepsIntoPool())
+    StoreOp::create(builder, program.getLoc(), loop.getFinals().front(),
+                    kernel.getFinalArgs().back(), /*via=*/Value());
 }
 
 void sched::replaceByKernel(const KernelTensors &tensors, KernelOp kernel) {

@@ -56,6 +56,8 @@ def packed_decode(
     """fused_recurrent_gated_delta_rule_packed_decode: a token a sequence, out [B, 1, HV, V]."""
     given = Tensors(*_unpack(mixed_qkv, a, b, initial_state), A_log, dt_bias)  # type: ignore[call-arg]
     rule = Rule("vk", _FIRST_BLOCK, float(scale), bool(use_qk_l2norm_in_kernel))
+    if out.dtype == mixed_qkv.dtype:
+        return step(given, initial_state, ssm_state_indices, None, rule, out=out), initial_state
     return out.copy_(step(given, initial_state, ssm_state_indices, None, rule)), initial_state
 
 

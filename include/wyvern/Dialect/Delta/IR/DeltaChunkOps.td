@@ -75,7 +75,9 @@ def Delta_ChunkScanOp
       it begins with zeros.
     * Kept states: `keep` has an entry for each slot of a `chunk` dimension, or is empty. The
       carries behind chunk c of sequence n also go to slot keep[c'] of the finals, c' the
-      chunk's slot, where that is at least `first`.
+      chunk's slot, where that is at least `first`. One carry that starts anew every few chunks,
+      and so lies in no pool itself, is kept `into` a pool: the last result is that pool, and
+      `keep` says what the `first` slot is.
     * Rounding: with `round(seeds)` what leaves for a pool of bf16 is rounded down or up at random,
       up with the probability that makes its expectation the f32: by 16 bits that are a
       function of seeds[n], or of 0 if `seeds` is empty, and of the element's number in its slot
@@ -118,6 +120,7 @@ def Delta_ChunkScanOp
                        Optional<Delta_Indices>:$lengths,
                        Optional<Delta_Indices>:$keep_slots,
                        Optional<Delta_Indices>:$seeds,
+                       Optional<Delta_FloatTensor>:$pool,
                        Delta_DirectionAttr:$direction, I64Attr:$chunk,
                        I64Attr:$heads, TypeAttr:$compute,
                        Delta_BindingArrayAttr:$in_bindings,
@@ -126,9 +129,28 @@ def Delta_ChunkScanOp
                        DefaultValuedAttr<I64Attr, "0">:$first_slot,
                        UnitAttr:$else_zeros);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
-                      Variadic<Delta_FloatTensor>:$finals);
-  // A scan whose carries are one a sequence, or one a run of chunks.
+                      Variadic<Delta_FloatTensor>:$finals,
+                      Optional<Delta_FloatTensor>:$kept);
+  // A scan that keeps nothing into a pool; then those whose carries are one a
+  // sequence, or one a run of chunks.
   let builders = [
+    OpBuilder<(ins "::mlir::TypeRange":$outs, "::mlir::TypeRange":$finals,
+                   "::mlir::ValueRange":$ins, "::mlir::ValueRange":$inits,
+                   "::mlir::Value":$cu_seqlens, "::mlir::Value":$read_slots,
+                   "::mlir::Value":$write_slots, "::mlir::Value":$lengths,
+                   "::mlir::Value":$keep_slots, "::mlir::Value":$seeds,
+                   "Direction":$direction, "int64_t":$chunk, "int64_t":$heads,
+                   "::mlir::Type":$compute, "::mlir::ArrayAttr":$in_bindings,
+                   "::mlir::ArrayAttr":$carry_bindings,
+                   "::mlir::ArrayAttr":$out_bindings, "int64_t":$first_slot,
+                   CArg<"bool", "false">:$else_zeros),
+              [{
+                build($_builder, $_state, outs, finals, /*kept=*/::mlir::Type(),
+                      ins, inits, cu_seqlens, read_slots, write_slots, lengths,
+                      keep_slots, seeds, /*pool=*/::mlir::Value(), direction,
+                      chunk, heads, compute, in_bindings, carry_bindings,
+                      out_bindings, first_slot, else_zeros);
+              }]>,
     OpBuilder<(ins "::mlir::TypeRange":$outs, "::mlir::TypeRange":$finals,
                    "::mlir::ValueRange":$ins, "::mlir::ValueRange":$inits,
                    "::mlir::Value":$cu_seqlens, "Direction":$direction,
@@ -167,6 +189,8 @@ def Delta_ChunkScanOp
     void setSlots(ChunkScanOp other);
     /// Says that carries are no pools.
     void removeSlots();
+    /// The binding of the pool that its carry is kept into.
+    BindingAttr getPoolBinding();
   }];
 }
 

@@ -393,7 +393,8 @@ def SegmentPass : Pass<"delta-segment"> {
     * its linear part from the identity on every segment: A, where that ends,
     * a scan over segments, S+ = A S + B, from the initial to the final state: it
       stores the state that enters each segment,
-    * the chain again, with its outs, a run for each segment from that state.
+    * the chain again, with its outs, a run for each segment from that state. Where states are kept
+      on the way, it keeps them, in the pool that the scan over segments has written.
 
     Segments are runs of chunks of one sequence, with slots as in `chunk * m`: no
     segment crosses from a sequence to the next, and how many there can be follows from

@@ -32,6 +32,9 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     sequence owns are zero.
 
     `slots`, `keep`, `round` and `lengths` are those of `delta.chunk_scan`: carries are pools of states.
+    A kernel over slots that keeps its carry has the pool as last init, which no role loads, and as
+    last final: what is stored there behind the loop is what the carry is behind each chunk, if
+    `keep` has a slot for that.
 
     With `cluster` the `split` blocks of a head and a sequence or slot are one cluster:
     they run at once, and hand each other tiles through channels `across` blocks. Roles
@@ -116,6 +119,8 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     int64_t getClusterBlocks() {
       return getCluster() ? static_cast<int64_t>(getSplit()) : getPairs() ? 2 : 1;
     }
+    /// True if its carry is no pool and is kept in one: the last init and final.
+    bool keepsIntoPool() { return getKeepSlots() && !getReadSlots(); }
     /// True for an out of half as many heads as the grid has.
     bool isPairSum(::mlir::BlockArgument out);
   }];

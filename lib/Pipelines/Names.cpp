@@ -72,6 +72,8 @@ LogicalResult NameChecker::checkTensor(Location loc, const Twine &what,
 static bool hasPools(Operation *op) {
   if (auto scan = dyn_cast<delta::ChunkScanOp>(op))
     return scan.hasSlots();
+  if (auto sum = dyn_cast<delta::RunningSumOp>(op))
+    return sum.getReadSlots() != nullptr;
   if (auto kernel = dyn_cast<sched::KernelOp>(op))
     return kernel.getReadSlots() != nullptr;
   auto launch = dyn_cast<tile::LaunchOp>(op);

@@ -2,65 +2,22 @@
 """Running sums that go on in a pool beside the states, on the CPU: steps, drafts, commits and prompts of Selective
 RoPE, against float64, the whole sequence, and each other."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import step_cases
+import sum_cases
 import wyvern
+from sum_cases import cut, in_float64, off
 
-SPEC = (pathlib.Path(__file__).resolve().parents[2] / "specs" / "layers" / "selective_rope.yaml").read_text()
 KEY, VALUE, SLOTS = 32, 16, 12
-PER_HEAD = ("A_log", "dt_bias")
 
 
-def text(heads=(2, 4), dtype="f32", extra=""):
-    changed = SPEC.replace("{key: 16, value: 16}", f"{{key: {heads[0]}, value: {heads[1]}}}")
-    changed = changed.replace("{key: 128, value: 128}", f"{{key: {KEY}, value: {VALUE}}}").replace("dtype: bf16", f"dtype: {dtype}")
-    assert changed.count(f"dtype: {dtype}") == 1 and f"key: {KEY}" in changed
-    return changed + extra
+def text(heads=(2, 4)):
+    return sum_cases.text(heads, (KEY, VALUE))
 
 
 def draw(rng, batch, tokens, heads=(2, 4)):
-    """Operands in float32, of which angles go round every few tokens."""
-    key, value = heads
-    shapes = {"q": (key, KEY), "k": (key, KEY), "v": (value, VALUE), "theta": (key, KEY // 2), "a": (value,), "b": (value,)}
-    drawn = {name: rng.standard_normal([batch, tokens, *shape]) for name, shape in shapes.items()}
-    drawn["theta"] *= 2
-    drawn |= {name: rng.standard_normal(value) for name in PER_HEAD}
-    return {name: x.astype(np.float32) for name, x in drawn.items()}
-
-
-def cut(inputs, first, last, sequences=slice(None)):
-    return {name: x if name in PER_HEAD else x[sequences, first:last] for name, x in inputs.items()}
-
-
-def in_float64(inputs, states, angles):
-    """o, the last states [N, heads, K, V] and the last angles, which are never reduced."""
-    x = {name: value.astype(np.float64) for name, value in inputs.items()}
-    phi = angles[:, None] + x["theta"].cumsum(1)
-    group = x["v"].shape[2] // x["q"].shape[2]
-
-    def turned(rows):
-        rows = rows / np.sqrt(np.square(rows).sum(-1, keepdims=True) + 1e-6)
-        first, second = np.split(rows, 2, -1)
-        both = [first * np.cos(phi) - second * np.sin(phi), first * np.sin(phi) + second * np.cos(phi)]
-        return np.concatenate(both, -1).repeat(group, 2)
-
-    q, k = turned(x["q"]), turned(x["k"])
-    decay = np.exp(-np.exp(x["A_log"]) * np.logaddexp(0, x["a"] + x["dt_bias"]))
-    rate, o = 1 / (1 + np.exp(-x["b"])), []
-    for t in range(phi.shape[1]):
-        states = states * decay[:, t, :, None, None]
-        error = x["v"][:, t] - np.einsum("nhk,nhkv->nhv", k[:, t], states)
-        states = states + np.einsum("nhk,nhv->nhkv", k[:, t], rate[:, t, :, None] * error)
-        o.append(np.einsum("nhk,nhkv->nhv", q[:, t], states) * KEY**-0.5)
-    return np.stack(o, 1) if o else np.zeros_like(x["v"]), states, phi[:, -1] if o else angles
-
-
-def off(angles, wanted):
-    """How far angles are off, less whole turns."""
-    return np.abs(np.remainder(np.float64(angles) - wanted + np.pi, 2 * np.pi) - np.pi).max()
+    return sum_cases.draw(rng, batch, tokens, heads, (KEY, VALUE))
 
 
 def same(x, y):

@@ -55,9 +55,6 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
   int64_t piece = bits == 0 ? 1 : kAccessBits / bits;
   summedSpread.piece = isSummedLast ? piece : 1;
   splitSpread.piece = isSummedLast ? 1 : piece;
-  // Each thread has as much of both halves.
-  int64_t summedSize =
-      type.getDimSize(summed.second) / (halves.empty() ? 1 : 2);
   int64_t splitSize = type.getDimSize(split.second);
   part = splitSize / static_cast<int64_t>(kernel.getSplit());
   splitSpread.warps = role.getWarps();
@@ -67,7 +64,8 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
     return splitSpread.piece * splitSpread.lanes * splitSpread.warps;
   };
   auto isWhole = [&] {
-    return summedSize % (summedSpread.piece * summedSpread.lanes) == 0;
+    // Each thread has as much of both halves.
+    return fewest % (summedSpread.piece * summedSpread.lanes) == 0;
   };
   summedSpread.lanes = kSummedLanes;
   while (summedSpread.lanes > 1 && !isWhole())
@@ -77,7 +75,7 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
     splitSpread.lanes /= 2;
     summedSpread.lanes *= 2;
     // Halves of rows may be too short: then two lanes hold the same.
-    if (!halves.empty() && !isWhole())
+    if (!alike.empty() && !isWhole())
       summedSpread.lanes /= 2;
   }
   // Neighbouring lanes have neighbouring pieces.
@@ -160,26 +158,24 @@ std::optional<int64_t> SpreadPlan::getSplitDim(Value tile) const {
 // Halves of rows
 //===----------------------------------------------------------------------===//
 
-SpreadPlan::Along SpreadPlan::getAlong(Value tile, int64_t dim) const {
+bool SpreadPlan::isAlike(Value tile, int64_t dim) const {
   auto meets = [&](TileDim other) { return classes.meets({tile, dim}, other); };
-  if (meets(summed) || llvm::any_of(wholes, meets))
-    return Along::Whole;
-  return llvm::any_of(halves, meets) ? Along::Half : Along::None;
+  return meets(summed) || llvm::any_of(alike, meets);
 }
 
 /// Rows whose halves are rotated with each other are not those that the state
 /// is multiplied by, though a thread needs the same of both. What follows from
 /// one split or join may be what another needs.
 void SpreadPlan::findHalves(Block &block) {
+  fewest =
+      cast<RankedTensorType>(summed.first.getType()).getDimSize(summed.second);
   bool hasChanged = true;
   auto note = [&](Value whole, Value half) {
-    Along ofWhole = getAlong(whole, 1), ofHalf = getAlong(half, 1);
-    if (ofWhole == Along::Whole && ofHalf == Along::None)
-      halves.emplace_back(half, 1);
-    else if (ofHalf == Along::Half && ofWhole == Along::None)
-      wholes.emplace_back(whole, 1);
-    else
+    if (isAlike(whole, 1) == isAlike(half, 1))
       return;
+    alike.emplace_back(isAlike(whole, 1) ? half : whole, 1);
+    fewest =
+        std::min(fewest, cast<RankedTensorType>(half.getType()).getDimSize(1));
     hasChanged = true;
   };
   while (std::exchange(hasChanged, false)) {
@@ -202,7 +198,7 @@ RankedTensorType SpreadPlan::getType(Value tile) const {
     if (classes.meets({tile, dim}, split)) {
       dims[dim] = splitSpread;
       shape[dim] = part;
-    } else if (getAlong(tile, dim) != Along::None) {
+    } else if (isAlike(tile, dim)) {
       dims[dim] = summedSpread;
     }
   }

@@ -59,10 +59,8 @@ public:
 
 private:
   explicit SpreadPlan(sched::RoleOp role);
-  /// How wide a dimension is that is spread as the summed one: none, that, or
-  /// half of it.
-  enum class Along { None, Whole, Half };
-  Along getAlong(Value tile, int64_t dim) const;
+  /// True for a dimension that is spread as the summed one.
+  bool isAlike(Value tile, int64_t dim) const;
   void findHalves(Block &block);
   LogicalResult spreadState(sched::KernelOp kernel, Value state);
   LogicalResult findCluster(sched::KernelOp kernel);
@@ -70,9 +68,10 @@ private:
 
   delta::DimClasses classes;
   delta::TileDim split, summed;
-  /// Columns that are split into halves, or joined of them, to become those of
-  /// the summed dimension.
-  SmallVector<delta::TileDim> wholes, halves;
+  /// Columns that become those of the summed dimension, or are made of these,
+  /// by splits and joins of halves, and how many the fewest of them are.
+  SmallVector<delta::TileDim> alike;
+  int64_t fewest = 0;
   tile::DimSpread splitSpread, summedSpread;
   int64_t part = 0, cluster = 1;
   int64_t warps = 1, blocks = 1;

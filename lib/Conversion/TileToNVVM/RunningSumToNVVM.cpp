@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A lane has a column, and each warp a run of rows, twice: what a run sums up
-// to is known before any warp goes through its own. So the block goes from
-// round to round, of a run a warp. Tokens are counted from the last one in a
-// sum that goes backward.
+// A lane has a column, and each warp a run of rows in registers, which it sums
+// up twice: what all runs sum up to is known before any warp goes through its
+// own. So the block goes from round to round, of a run a warp. Tokens are
+// counted from the last one in a sum that goes backward.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,9 +22,6 @@ using namespace mlir::wyvern::tile;
 
 /// Lanes of a warp.
 static constexpr int64_t kLanes = 32;
-/// Loads of a thread that are under way together.
-static constexpr int64_t kRowsAtOnce = 8;
-
 Value tile::wrapAngle(Emitter &e, Value angle) {
   constexpr double kTurn = 6.283185307179586, kFirst = 6.28125;
   Value turns = LLVM::RintOp::create(
@@ -50,19 +47,23 @@ private:
   struct Element {
     Value isRow;  ///< and not one past the run's end
     Value isLast; ///< of the run
-    Value offset;
+    Value x;      ///< zero for what is no row
   };
   /// Sums the runs of one round from `base` on, whose first row is `from`;
   /// returns what stands behind them.
   Value buildRound(Value from, Value base);
-  /// Calls `body` with several elements of the run at once, and the sum so far,
-  /// which it returns anew.
-  Value forRun(Value sum, function_ref<Value(ArrayRef<Element>, Value)> body);
+  /// Returns the thread's elements of the run, all of which are on their way at
+  /// once.
+  SmallVector<Element> loadRun();
+  /// Where the thread's element of the run's first row is, and how many
+  /// elements the next row is behind it.
+  Value getFirstRow(Value tensor);
+  int64_t getStep() { return (op.getReverse() ? -1 : 1) * heads * channels; }
   Value getBase(Value tensor);
   Value addTo(Value sum, Value x);
   Value getInit();
   Value isSlot(Value slot);
-  Value sumParts(Value from, Value base, Value until);
+  std::pair<Value, Value> sumParts(Value from, Value base);
   void storeTotal(Value sum, Value row);
   void keep(Value sum);
   void clearUnowned();
@@ -112,27 +113,30 @@ Value RunningSum::addTo(Value sum, Value x) {
   return op.getWrapped() ? wrapAngle(e, sum) : sum;
 }
 
-Value RunningSum::forRun(Value sum,
-                         function_ref<Value(ArrayRef<Element>, Value)> body) {
-  auto loop = scf::ForOp::create(e.builder, e.loc, first, last,
-                                 e.c64(kRowsAtOnce), {sum});
-  OpBuilder::InsertionGuard guard(e.builder);
-  e.builder.setInsertionPointToStart(loop.getBody());
-  Value end = e.sub(last, e.c64(1)), token = loop.getInductionVar();
+Value RunningSum::getFirstRow(Value tensor) {
+  Value number = first;
+  if (op.getReverse())
+    number = e.sub(e.sub(adaptor.getLength(), e.c64(1)), number);
+  Value offset = e.add(e.mul(e.add(row, number), heads * channels), column);
+  return offsetPointer(e, tensor, offset, e.f32());
+}
+
+SmallVector<RunningSum::Element> RunningSum::loadRun() {
   SmallVector<Element> elements;
-  for (int64_t i = 0; i < kRowsAtOnce; ++i) {
-    Value isRow = e.cmp(LLVM::ICmpPredicate::sle, token, end);
-    Value isLast = e.cmp(LLVM::ICmpPredicate::eq, token, end);
-    Value number = e.select(isRow, token, end);
-    if (op.getReverse())
-      number = e.sub(e.sub(adaptor.getLength(), e.c64(1)), number);
-    Value element = e.add(e.mul(e.add(row, number), heads * channels), column);
-    elements.push_back({isRow, isLast, element});
-    token = e.add(token, 1);
+  Value end = e.sub(e.sub(last, first), e.c64(1)), start = getFirstRow(x);
+  for (int64_t i = 0; i < static_cast<int64_t>(op.getRun()); ++i) {
+    Value number = e.c64(i);
+    Value isRow = e.cmp(LLVM::ICmpPredicate::sle, number, end);
+    Value isLast = e.cmp(LLVM::ICmpPredicate::eq, number, end);
+    // What is no row is that of the last one, which is there.
+    Value offset = e.mul(least(number, end), getStep());
+    elements.push_back(
+        {isRow, isLast,
+         e.loadGlobal(e.f32(), offsetPointer(e, start, offset, e.f32()))});
   }
-  scf::YieldOp::create(e.builder, e.loc,
-                       body(elements, loop.getRegionIterArg(0)));
-  return loop.getResult(0);
+  for (Element &element : elements)
+    element.x = e.select(element.isRow, element.x, e.cf32(0));
+  return elements;
 }
 
 Value RunningSum::isSlot(Value slot) {
@@ -158,23 +162,25 @@ Value RunningSum::getInit() {
       isSlot(read), e.f32(), [&] { return load(read); }, [&] { return zero; });
 }
 
-/// Adds to `base` what the runs of a round from row `from` on have summed, up
-/// to run `until`, and not past the last that has rows: adding nothing to an
-/// angle of pi may wrap it.
-Value RunningSum::sumParts(Value from, Value base, Value until) {
+/// Adds to `base` what the runs of a round from row `from` on have summed, but
+/// not past the last that has rows: adding nothing to an angle of pi may wrap
+/// it. Returns what is in front of the warp's own run, and what is behind all.
+std::pair<Value, Value> RunningSum::sumParts(Value from, Value base) {
   auto run = static_cast<int64_t>(op.getRun());
   Value rows = e.sub(adaptor.getLength(), from);
   Value runs = e.udiv(e.add(rows, run - 1), run);
-  auto loop = scf::ForOp::create(e.builder, e.loc, e.c64(0), least(until, runs),
-                                 e.c64(1), {base});
+  auto loop = scf::ForOp::create(e.builder, e.loc, e.c64(0), least(warps, runs),
+                                 e.c64(1), {base, base});
   OpBuilder::InsertionGuard guard(e.builder);
   e.builder.setInsertionPointToStart(loop.getBody());
-  Value number =
-      e.add(e.mul(e.trunc32(loop.getInductionVar()), kLanes), e.laneId());
+  Value i = loop.getInductionVar(), sum = loop.getRegionIterArg(1);
+  Value number = e.add(e.mul(e.trunc32(i), kLanes), e.laneId());
   Value part =
       e.loadShared(e.f32(), e.add(adaptor.getScratch(), e.mul(number, 4)));
-  scf::YieldOp::create(e.builder, e.loc, addTo(loop.getRegionIterArg(0), part));
-  return loop.getResult(0);
+  Value front = e.select(e.cmp(LLVM::ICmpPredicate::eq, i, warp), sum,
+                         loop.getRegionIterArg(0));
+  scf::YieldOp::create(e.builder, e.loc, {front, addTo(sum, part)});
+  return {loop.getResult(0), loop.getResult(1)};
 }
 
 void RunningSum::storeTotal(Value sum, Value row) {
@@ -231,34 +237,24 @@ Value RunningSum::buildRound(Value from, Value base) {
   auto run = static_cast<int64_t>(op.getRun());
   first = least(e.add(from, e.mul(warp, run)), adaptor.getLength());
   last = least(e.add(first, e.c64(run)), adaptor.getLength());
-  auto load = [&](Value element) {
-    return e.loadGlobal(e.f32(), offsetPointer(e, x, element, e.f32()));
-  };
-  auto loadAll = [&](ArrayRef<Element> elements) {
-    return llvm::map_to_vector(elements, [&](const Element &element) -> Value {
-      return e.select(element.isRow, load(element.offset), e.cf32(0));
-    });
-  };
-  Value own = forRun(e.cf32(0), [&](ArrayRef<Element> elements, Value sum) {
-    for (Value x : loadAll(elements))
-      sum = addTo(sum, x);
-    return sum;
-  });
+  SmallVector<Element> elements = loadRun();
+  Value own = e.cf32(0);
+  for (const Element &element : elements)
+    own = addTo(own, element.x);
   e.storeShared(own, e.add(adaptor.getScratch(), e.mul(e.threadId(), 4)));
   e.ptx("bar.sync 0;", "~{memory}", {}, {});
-  Value front = sumParts(from, base, warp), behind = addTo(front, own);
-  forRun(front, [&](ArrayRef<Element> elements, Value sum) {
-    for (auto [element, x] : llvm::zip_equal(elements, loadAll(elements))) {
-      sum = addTo(sum, x);
-      Value y = e.select(element.isLast, behind, sum);
-      e.ifThen(e.band(element.isRow, isColumn), [&, at = element.offset] {
-        e.storeGlobal(y, offsetPointer(e, this->y, at, e.f32()));
-      });
-    }
-    return sum;
-  });
+  auto [front, next] = sumParts(from, base);
+  Value behind = addTo(front, own), sum = front;
+  Value start = getFirstRow(y);
+  for (auto [i, element] : llvm::enumerate(elements)) {
+    sum = addTo(sum, element.x);
+    Value made = e.select(element.isLast, behind, sum);
+    Value offset = e.c64(static_cast<int64_t>(i) * getStep());
+    e.ifThen(e.band(element.isRow, isColumn), [&] {
+      e.storeGlobal(made, offsetPointer(e, start, offset, e.f32()));
+    });
+  }
   keep(behind);
-  Value next = sumParts(from, base, warps);
   // The next round's sums take the place of these.
   e.ptx("bar.sync 0;", "~{memory}", {}, {});
   return next;

@@ -24,6 +24,8 @@ using namespace mlir::wyvern;
 
 /// Warps of a block, and channels, one a lane.
 static constexpr int64_t kWarps = 16, kLanes = 32;
+/// Blocks of an SM: the rows of one are on their way while another adds.
+static constexpr int64_t kBlocks = 2;
 /// Numbers that a block's threads hand to one another.
 static constexpr int64_t kThreads = 1024;
 /// Tokens of a run, at most: the more, the more a thread adds one after the
@@ -98,7 +100,7 @@ private:
 void RunningSumKernel::createShell() {
   kernel = tile::KernelOp::create(
       builder, loc, name, countBlocks(), "sequences", /*grid_chunks=*/1, kWarps,
-      /*min_blocks=*/1, builder.getArrayAttr({}), IntegerAttr());
+      kBlocks, builder.getArrayAttr({}), IntegerAttr());
   builder.createBlock(&kernel.getBody());
   x = addTensor(op.getX(), /*dense=*/true);
   keep = addIndices(op.getKeepSlots(), /*optional=*/true);

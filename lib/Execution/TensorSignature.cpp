@@ -78,8 +78,8 @@ static Bound findBinding(Value value) {
     if (isa<ChunkScanOp, ChunkMapOp>(user))
       bound = {getOperandBinding(user, use.getOperandNumber()), getChunk(user)};
     else if (auto sum = dyn_cast<RunningSumOp>(user);
-             sum && sum.getCuSeqlens() != value)
-      bound.binding = bindRunningSum(sum.getContext(), sum.getX() == value);
+             sum && (sum.getX() == value || sum.getInit() == value))
+      bound.binding = bindRunningSum(sum, sum.getX() == value);
     else if (user->hasTrait<OpTrait::Elementwise>())
       bound = findBinding(user->getResult(0));
     if (bound.binding)
@@ -156,7 +156,7 @@ llvm::Error wyvern::readSignature(func::FuncOp function,
       bound = {getResultBinding(op, cast<OpResult>(value).getResultNumber()),
                getChunk(op)};
     else if (auto sum = dyn_cast_or_null<RunningSumOp>(op))
-      bound.binding = bindRunningSum(sum.getContext(), sum.getSums() == value);
+      bound.binding = bindRunningSum(sum, sum.getSums() == value);
     llvm::Expected<CpuTensor> tensor =
         readTensor(value.getType(), function.getResultAttr(i, kNameAttr), bound,
                    "result " + Twine(i));

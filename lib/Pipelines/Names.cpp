@@ -86,6 +86,9 @@ static Value getPoolBefore(Value result) {
     return result == scan.getKept()
                ? scan.getPool()
                : findPool(scan, result, scan.getCarryBindings());
+  if (auto sum = dyn_cast_or_null<delta::RunningSumOp>(op))
+    return sum.getReadSlots() && result == sum.getTotal() ? sum.getInit()
+                                                          : Value();
   if (auto kernel = dyn_cast_or_null<sched::KernelOp>(op))
     return findPool(kernel, result, kernel.getInitBindings());
   if (auto launch = dyn_cast_or_null<tile::LaunchOp>(op))

@@ -15,6 +15,9 @@ using namespace mlir::wyvern::reference;
 FailureOr<std::pair<NDArray, NDArray>>
 mlir::wyvern::reference::evaluateRunningSum(delta::RunningSumOp op,
                                             const Environment &env) {
+  if (op.getReadSlots())
+    return op.emitError() << "has a pool, which the reference does not; it "
+                             "takes an init and a total of sequences";
   auto lookup = [&](Value value) {
     return value ? &env.find(value)->second : nullptr;
   };

@@ -134,10 +134,11 @@ void TokenMapBuilder::buildRunningSums() {
     auto total = RankedTensorType::get(
         {ShapedType::kDynamic, type.getDimSize(2), type.getDimSize(3)},
         type.getElementType());
-    auto sum = RunningSumOp::create(builder, getLoc(definition.loc), type,
-                                    total, x, spec.resumes ? init : Value(),
-                                    arguments.lookup("cu_seqlens"),
-                                    /*reverse=*/false, /*wrapped=*/true);
+    auto sum = RunningSumOp::create(
+        builder, getLoc(definition.loc), TypeRange{type, total}, x,
+        spec.resumes ? init : Value(), arguments.lookup("cu_seqlens"),
+        /*read_slots=*/Value(), /*write_slots=*/Value(), /*keep_slots=*/Value(),
+        /*reverse=*/false, /*wrapped=*/true);
     runningSums["@" + std::to_string(number)] = sum.getSums();
     totals.push_back(sum.getTotal());
   }

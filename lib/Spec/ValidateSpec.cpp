@@ -287,6 +287,15 @@ void SpecValidator::validateDefinition(const Definition &definition,
     auto isKey = [](RowKind kind) {
       return kind == RowKind::Key || kind == RowKind::Channel;
     };
+    if (name.definition >= 0 && made.repeat > 1)
+      return error(name.loc, "'" + name.text +
+                                 "' is a running sum, which has one row a "
+                                 "token, but '" +
+                                 definition.name + "' has " +
+                                 Twine(made.repeat) +
+                                 " (repeat); rotate it by an argument, which "
+                                 "has as many rows, and sum its angles in "
+                                 "front of the layer");
     bool fits = of == RowKind::Head || of == kind || (isKey(of) && isKey(kind));
     if (!fits)
       return error(name.loc, "'" + name.text + "' is " +

@@ -199,7 +199,7 @@ private:
       if (number > 0)
         name += std::to_string(number);
       ++number;
-      if (failed(lowerRunningSum(builder, op, name, names)))
+      if (failed(lowerRunningSum(builder, op, name, names, chunk)))
         return failure();
       wyvern::replaceByLaunch(op, name, chunk);
       ++numKernels;

@@ -336,6 +336,10 @@ static Value emitCos(Emitter &e, Value value) {
   return callIntrinsic(e, "llvm.nvvm.cos.approx.ftz.f", wrapAngle(e, value));
 }
 
+static Value emitRound(Emitter &e, Value value) {
+  return LLVM::RintOp::create(e.builder, e.loc, value);
+}
+
 /// A function of one f32, element by element.
 template <typename OpT, Value (*emit)(Emitter &, Value)>
 struct UnaryPattern : OpConversionPattern<OpT> {
@@ -474,17 +478,17 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
 void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                                        RewritePatternSet &patterns) {
   patterns.add<HoldPattern>(converter, patterns.getContext());
-  patterns
-      .add<TileConstantPattern, TruncFPattern, MaskHalvesPattern, ExtFPattern,
-           SubProductPattern, AddDecayedPattern,
-           OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
-           OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
-           ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
-           UnaryPattern<math::SqrtOp, emitSqrt>,
-           UnaryPattern<math::RsqrtOp, emitRsqrt>,
-           UnaryPattern<math::AbsFOp, emitAbs>,
-           UnaryPattern<math::Log1pOp, emitLog1p>,
-           UnaryPattern<math::SinOp, emitSin>,
-           UnaryPattern<math::CosOp, emitCos>, DivFactorPattern, WidenPattern>(
-          converter, patterns.getContext(), /*benefit=*/2);
+  patterns.add<TileConstantPattern, TruncFPattern, MaskHalvesPattern,
+               ExtFPattern, SubProductPattern, AddDecayedPattern,
+               OfSumPattern<arith::SubFOp, LLVM::FSubOp>,
+               OfSumPattern<arith::MulFOp, LLVM::FMulOp>, CompareIndicesPattern,
+               ExpPattern<math::ExpOp>, ExpPattern<math::Exp2Op>,
+               UnaryPattern<math::SqrtOp, emitSqrt>,
+               UnaryPattern<math::RsqrtOp, emitRsqrt>,
+               UnaryPattern<math::AbsFOp, emitAbs>,
+               UnaryPattern<math::Log1pOp, emitLog1p>,
+               UnaryPattern<math::SinOp, emitSin>,
+               UnaryPattern<math::CosOp, emitCos>,
+               UnaryPattern<math::RoundEvenOp, emitRound>, DivFactorPattern,
+               WidenPattern>(converter, patterns.getContext(), /*benefit=*/2);
 }

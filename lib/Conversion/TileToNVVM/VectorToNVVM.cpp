@@ -10,6 +10,13 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
+/// Returns how many rows a thread's elements of a tile are, one after the
+/// other: of one in the acc layout they go through the columns eight at a time,
+/// so that those of a half are one run of them.
+static size_t countOwnRows(RankedTensorType type) {
+  return getLayout(type) ? 1 : type.getDimSize(0);
+}
+
 namespace {
 Value fadd(Emitter &e, Value a, Value b) {
   return LLVM::FAddOp::create(e.builder, e.loc, a, b);
@@ -119,8 +126,6 @@ struct BroadcastPattern : OpConversionPattern<BroadcastOp> {
   }
 };
 
-/// A thread's elements of a tile go through the columns eight at a time, so
-/// those of a half are one run of them.
 struct HalfColumnsPattern : OpConversionPattern<HalfColumnsOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -129,10 +134,16 @@ struct HalfColumnsPattern : OpConversionPattern<HalfColumnsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     SmallVector<Value> values = e.elements(adaptor.getSource());
-    size_t half = values.size() * tensorType(op.getResult()).getDimSize(1) /
+    size_t rows = countOwnRows(tensorType(op.getSource()));
+    size_t row = values.size() / rows;
+    size_t half = row * tensorType(op.getResult()).getDimSize(1) /
                   tensorType(op.getSource()).getDimSize(1);
-    rewriter.replaceOp(op, e.vectorOf(ArrayRef(values).slice(
-                               op.getSecond() ? half : 0, half)));
+    SmallVector<Value> halves;
+    for (size_t i = 0; i < rows; ++i)
+      llvm::append_range(
+          halves,
+          ArrayRef(values).slice(i * row + (op.getSecond() ? half : 0), half));
+    rewriter.replaceOp(op, e.vectorOf(halves));
     return success();
   }
 };
@@ -144,8 +155,13 @@ struct JoinColumnsPattern : OpConversionPattern<JoinColumnsOp> {
   matchAndRewrite(JoinColumnsOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
-    SmallVector<Value> values = e.elements(adaptor.getA());
-    llvm::append_range(values, e.elements(adaptor.getB()));
+    SmallVector<Value> a = e.elements(adaptor.getA()),
+                       b = e.elements(adaptor.getB()), values;
+    size_t rows = countOwnRows(tensorType(op.getA())), half = a.size() / rows;
+    for (size_t i = 0; i < rows; ++i) {
+      llvm::append_range(values, ArrayRef(a).slice(i * half, half));
+      llvm::append_range(values, ArrayRef(b).slice(i * half, half));
+    }
     size_t count = values.size() * tensorType(op.getResult()).getDimSize(1) /
                    (2 * tensorType(op.getA()).getDimSize(1));
     if (values.size() < count)

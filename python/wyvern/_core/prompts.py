@@ -60,6 +60,8 @@ class Prefills:
         c of sequence n has floor(cu_seqlens[n] / chunk) + n + c) where the state behind that chunk
         goes as well, or a slot that is none.
 
+        A running sum goes on in a pool of its own, as in `step`.
+
         Shapes: state [slots, heads, V, K] (or K, V: the pool's layout), read_slots, write_slots and
         seeds (those of `step`) [N], int32 or int64 as the pool says. Returns o [B, T, value heads, V].
         Raises AttributeError where the program was not compiled for prompts, TypeError for
@@ -86,8 +88,11 @@ class Prefills:
             **kept,
             **inputs,
         )
-        if "state" in out:  # of a CPU program, which returns the pool that it has made
-            pool[...] = out["state"]
+        # A CPU program returns the pools that it has made.
+        pools = {**inputs, "state": pool}
+        for name in out:
+            if name in self.inputs:
+                pools[name][...] = out[name]
         return out["o"]
 
 

@@ -140,7 +140,8 @@ class Decodes:
         is padding: its rows of o are zero. `lengths`: the tokens of each sequence that
         count; rows of o behind them are zero. With the prologue conv there is a filter [heads, dim,
         4] for each of q, k and v, such as `q_filter`, and a pool `q_window` [slots, 3, heads, dim] of
-        the rows in front, oldest first, which is read and written as the state is. `seeds` [B], of a
+        the rows in front, oldest first, which is read and written as the state is; a running sum of
+        the spec, such as `phi`, has a pool [slots, key heads, K / 2] of angles. `seeds` [B], of a
         pool that is rounded by them: a number a sequence, another one in each call. `out`: what o is
         written to and returned as, which spares its allocation.
 

@@ -46,9 +46,10 @@ class _Programs:
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
         self.operands = tuple(x for x in inputs if x not in _POOL)
         self.timed = frozenset(x for x in self.operands if "time" in dict(inputs[x].dims))
-        # Windows of a convolution are written, too.
+        # Windows of a convolution and pools of running sums are written, too.
         kinds = {x: f"Tensor(w{i}!)" if inputs[x].in_place else "Tensor" for i, x in enumerate(self.operands)}
         tensors = ", ".join(f"{kind} {x}" for x, kind in kinds.items())
+        self.sums = tuple(x for x in self.operands if inputs[x].in_place and not x.endswith(_prefill.OF_CONVOLUTIONS))
         self.op = define_op(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, "
             "Tensor? lengths, Tensor? seeds=None) -> Tensor",
@@ -70,7 +71,7 @@ class _Programs:
                 )
                 prologue = tuple(x for x in self.prologue if x != "conv")
                 name = f"{self.name}_prefill" if pool == self.pool else f"{self.name}_pieces"
-                self._prompts[pool] = Prompts(name, self.spec, pool, prologue, operands)
+                self._prompts[pool] = Prompts(name, self.spec, pool, prologue, operands, frozenset(self.sums))
             return self._prompts[pool]
 
     def of(self, kind: str) -> Any:
@@ -198,7 +199,8 @@ class Decoder:
         What the states lie in; of a spec. Default `wyvern.Pool()`.
     prologue
         What a step computes of its operands, of a spec; see `wyvern.compile`. With "conv", filters
-        and windows are operands of all calls, and windows are written where states are.
+        and windows are operands of all calls, and windows are written where states are. So is the pool
+        [slots, key heads, K / 2] of a running sum, an operand that has its name (`phi`).
     epilogue
         The norm and the gate that it computes of its output, of a spec: a `wyvern.Epilogue`.
     layer
@@ -406,20 +408,21 @@ class Decoder:
         last = position + q.shape[1]
         ends = [n * every - position for n in range(position // every + 1, last // every + 1)]
         ends.append(q.shape[1])
-        return _prefill.in_pieces(self._piece_of(raw), state, slots, self.pool.first_slot, ends, kept)
+        pools = {"state": state, **{x: raw[x] for x in programs.sums}}
+        return _prefill.in_pieces(self._piece_of(raw), pools, slots, self.pool.first_slot, ends, kept)
 
     def _piece_of(self, raw):  # type: ignore[no-untyped-def]
         """Returns what computes some of the tokens of prompts that are equally long."""
         programs, tokens = self._programs, raw["q"].shape[1]
         prompts = programs.prompts(is_wide=True)
 
-        def call(begin: int, end: int, states: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-            piece = [raw[x] for x in prompts.operands]
+        def call(begin: int, end: int, states: dict[str, torch.Tensor], own: torch.Tensor) -> torch.Tensor:
+            piece = [states.get(x, raw[x]) for x in prompts.operands]
             for i, name in enumerate(prompts.operands):
                 if name in programs.timed:
                     rows = piece[i].shape[1] // tokens if tokens else 0
                     piece[i] = piece[i][:, begin * rows : end * rows]
-            return prompts.op(*piece, states, own, own, None, None, None)
+            return prompts.op(*piece, states["state"], own, own, None, None, None)
 
         return call
 

@@ -148,7 +148,7 @@ def by_chunks(kept: Kept, chunk: int, shape: Sequence[int], cu_seqlens: Optional
 
 def in_pieces(
     call: Any,
-    pool: torch.Tensor,
+    pools: Mapping[str, torch.Tensor],
     slots: tuple[torch.Tensor, torch.Tensor],
     first_slot: int,
     ends: Sequence[int],
@@ -156,19 +156,25 @@ def in_pieces(
 ) -> torch.Tensor:
     """Runs a prompt from the states of slots[0], cut at `ends`, of which the last one is that of its tokens, and
     writes where the pieces end to the slots of `kept`, and the last one to slots[1]. `call` computes the tokens from
-    one place to another of sequences that have states in a pool of float32, in slots of their own."""
+    one place to another of sequences that have states in pools of float32, in slots of their own."""
     count = slots[0].shape[0]
-    wide = torch.promote_types(pool.dtype, torch.float32)
-    # Between the pieces a state is not rounded to the pool's type.
-    states = pool.new_zeros((first_slot + count, *pool.shape[1:]), dtype=wide)
-    states[first_slot:] = read_slots(pool, slots[0], first_slot).to(wide)
-    own = torch.arange(first_slot, first_slot + count, device=pool.device).to(slots[0].dtype)
+
+    def own_of(pool: torch.Tensor) -> torch.Tensor:
+        # Between the pieces a state is not rounded to the pool's type.
+        wide = torch.promote_types(pool.dtype, torch.float32)
+        states = pool.new_zeros((first_slot + count, *pool.shape[1:]), dtype=wide)
+        states[first_slot:] = read_slots(pool, slots[0], first_slot).to(wide)
+        return states
+
+    states = {name: own_of(pool) for name, pool in pools.items()}
+    own = torch.arange(first_slot, first_slot + count, device=slots[0].device).to(slots[0].dtype)
     outputs: list[torch.Tensor] = []
     begin = 0
     for i, end in enumerate(ends):
         if end > begin or not outputs:
             outputs.append(call(begin, end, states, own))
         target = kept.slots[:, i] if i + 1 < len(ends) else slots[1]
-        write_slots(pool, target, first_slot, states[first_slot:].to(pool.dtype))
+        for name, pool in pools.items():
+            write_slots(pool, target, first_slot, states[name][first_slot:].to(pool.dtype))
         begin = end
     return torch.cat(outputs, 1)

@@ -23,11 +23,14 @@ class Prompts:
         pool: wyvern.Pool,
         prologue: tuple[str, ...],
         operands: tuple[str, ...],
+        sums: frozenset[str] = frozenset(),
     ):
         self.name, self.spec, self.pool = name, spec, pool
         self.prologue, self.operands = prologue, operands
         self.compiled: dict[tuple[str, bool], Any] = {}
-        tensors = ", ".join(f"Tensor {x}" for x in operands)
+        # Pools of running sums are written, too.
+        kinds = {x: f"Tensor(w{i}!)" if x in sums else "Tensor" for i, x in enumerate(operands)}
+        tensors = ", ".join(f"{kind} {x}" for x, kind in kinds.items())
         self.op = define_op(
             f"{name}({tensors}, Tensor(a!) state, Tensor read_slots, Tensor? write_slots, Tensor? keep_slots, "
             "Tensor? cu_seqlens, Tensor? seeds=None) -> Tensor",

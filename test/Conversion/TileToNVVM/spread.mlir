@@ -1,4 +1,5 @@
 // RUN: wyvern-opt %s -tile-plan-smem -convert-tile-to-nvvm | FileCheck %s
+// RUN: wyvern-opt %s -tile-plan-smem -convert-tile-to-nvvm -canonicalize -cse | FileCheck %s --check-prefix=HALVES
 
 // A thread's part of a tile is one vector. Sums go over the lanes of a row in a tree; a row
 // of keys is loaded 16 bytes at once; one of the lanes that hold an element stores it.
@@ -151,4 +152,46 @@ tile.kernel @first(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>,
     tile.store_spread %s to %o[%c0, %c0, %c0] dims [1, 2]
         : tensor<4x128xf32, #tile.spread<[piece 1 lanes 1 step 1 warps 4, piece 4 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?x32x128xf32>, contiguous = true>
   }
+}
+
+// Halves of two rows of 64 over eight lanes: a thread has eight elements of each row, row by row, and of each half four of them. Joined the other
+// way round, a row of the result begins with those of its second half. Rounding to the nearest is one instruction.
+
+// HALVES-LABEL: gpu.module @halves
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c0:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c1:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c2:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c3:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c8:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c9:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c10:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%[[c11:[0-9]+]] : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES: llvm.insertelement %{{.*}}, %{{.*}}[%{{[0-9]+}} : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c0]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c1]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c2]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c3]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c8]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c9]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c10]] : i32] : vector<16xf32>
+// HALVES-NEXT: llvm.extractelement %{{.*}}[%[[c11]] : i32] : vector<16xf32>
+// HALVES-COUNT-8: llvm.intr.rint(
+// HALVES-NOT: llvm.intr.rint(
+// HALVES-COUNT-4: llvm.store %{{.*}}, %{{.*}} : vector<4x{{.*}}>, !llvm.ptr<1>
+tile.kernel @halves(%x: !tile.global<tensor<?x64xf32>, contiguous = true>, %y: !tile.global<tensor<?x64xf32>, contiguous = true>)
+    grid 1 * sequences warps 1 min_blocks 1 operands ["x", "y"] {
+  %c0 = arith.constant 0 : index
+  %rows = tile.load_spread %x[%c0, %c0] dims [0, 1] : !tile.global<tensor<?x64xf32>, contiguous = true> -> tensor<2x64xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %a = tile.half_columns %rows : tensor<2x64xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>> -> tensor<2x32xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %b = tile.half_columns second %rows : tensor<2x64xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>> -> tensor<2x32xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %r = math.roundeven %b : tensor<2x32xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  %j = tile.join_columns %r, %a : tensor<2x32xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>> -> tensor<2x64xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  tile.store_spread %j to %y[%c0, %c0] dims [0, 1] : tensor<2x64xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>, !tile.global<tensor<?x64xf32>, contiguous = true>
 }

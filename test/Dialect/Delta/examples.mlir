@@ -187,9 +187,15 @@ func.func @split_columns(%x: tensor<64x128xf32>) {
 
 // CHECK-LABEL: func.func @running_sum
 // CHECK: delta.running_sum %{{.*}} init(%{{.*}} : tensor<?x4x64xf32>) cu_seqlens(%{{.*}} : tensor<?xi64>) wrapped : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
-func.func @running_sum(%theta: tensor<?x?x4x64xf32>, %p0: tensor<?x4x64xf32>, %cu: tensor<?xi64>) {
+// CHECK: delta.running_sum %{{.*}} init(%{{.*}} : tensor<?x4x64xf32>) slots(%{{.*}}, %{{.*}} : tensor<?xi32>, tensor<?xi32>, first = 0) keep(%{{.*}} : tensor<?xi32>, every 64) wrapped
+func.func @running_sum(%theta: tensor<?x?x4x64xf32>, %p0: tensor<?x4x64xf32>, %cu: tensor<?xi64>, %pool: tensor<?x4x64xf32>, %read: tensor<?xi32>, %write: tensor<?xi32>,
+                       %kept: tensor<?xi32>) {
   %phi, %end = delta.running_sum %theta init(%p0 : tensor<?x4x64xf32>)
       cu_seqlens(%cu : tensor<?xi64>) wrapped
+      : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
+  %angles, %pool1 = delta.running_sum %theta init(%pool : tensor<?x4x64xf32>)
+      slots(%read, %write : tensor<?xi32>, tensor<?xi32>, first = 0)
+      keep(%kept : tensor<?xi32>, every 64) wrapped
       : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
   return
 }

@@ -291,6 +291,14 @@ func.func @running_sum_c2(%x: tensor<?x?x4x8xf32>) {
 
 // -----
 
+func.func @running_sum_c3(%x: tensor<?x?x4x8xf32>, %p: tensor<?x4x8xf32>, %r: tensor<?xi32>, %w: tensor<?xi64>) {
+  // expected-error @+1 {{(C3) expected an init, slots to read and to write of one type, a first slot of at least 0 and a sum that goes forward where there are slots, and with keep, of their type, runs of a token or more}}
+  %y, %t = delta.running_sum %x init(%p : tensor<?x4x8xf32>) slots(%r, %w : tensor<?xi32>, tensor<?xi64>, first = 0) : tensor<?x?x4x8xf32> -> tensor<?x4x8xf32>
+  return
+}
+
+// -----
+
 func.func @recurrence_c18(%q: tensor<1x?x1x4xf32>, %g: tensor<1x?x1xf32>, %lam: tensor<1x?x3xf32>) {
   // expected-error @+1 {{(C18) expected no step that reads before the decay beside level scales, found step #0: what it reads would be another level's}}
   %o, %sT = delta.recurrence query(%q) decay(%g) step(write %q erase %q value %q before_decay) level_scales(%lam) scale 1.0

@@ -30,14 +30,27 @@ func.func @levels(%x: tensor<?x?x2x4xf32>, %s0: tensor<?x2x4x4xf32>) -> (tensor<
 
 // -----
 
-// Angles that are summed up over tokens are not in the pool, so the layer has no states to pass.
-func.func @running_sum(%x: tensor<?x?x1x4xf32>, %theta: tensor<?x?x1x2xf32>, %s0: tensor<?x1x4x4xf32>) -> (tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>, tensor<?x1x4x4xf32>) {
-  // expected-error @+1 {{has angles to go on from, which no pool of states has; leave out --serving}}
+// Angles that start from zero in every sequence do not go on.
+func.func @running_sum(%x: tensor<?x?x1x4xf32>, %theta: tensor<?x?x1x2xf32>, %s0: tensor<?x1x4x4xf32>) -> (tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>) {
+  // expected-error @+1 {{expected an init that is an argument with a delta.name, which nothing else reads, and a total that is returned once: a pool takes their place; say resume: true in the spec}}
   %phi, %last = delta.running_sum %theta wrapped : tensor<?x?x1x2xf32> -> tensor<?x1x2xf32>
   %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs() valid(%n) {
     delta.yield carry(%S : tensor<4x4xf32>)
   }
-  return %phi, %sT, %s0 : tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>, tensor<?x1x4x4xf32>
+  return %phi, %sT : tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>
+}
+
+// -----
+
+// The pool would have the name of an operand.
+func.func @sum_taken(%x: tensor<?x?x1x4xf32> {delta.name = "phi"}, %theta: tensor<?x?x1x2xf32>, %s0: tensor<?x1x4x4xf32>, %p0: tensor<?x1x2xf32> {delta.name = "initial_phi"})
+    -> (tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>, tensor<?x1x2xf32>) {
+  // expected-error @+1 {{has an operand 'phi', which is what a prefill calls one of its own; use another name}}
+  %phi, %last = delta.running_sum %theta init(%p0 : tensor<?x1x2xf32>) wrapped : tensor<?x?x1x2xf32> -> tensor<?x1x2xf32>
+  %sT = delta.chunk_scan forward chunk = 8 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x4xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x4x4xf32>) outs() valid(%n) {
+    delta.yield carry(%S : tensor<4x4xf32>)
+  }
+  return %phi, %sT, %last : tensor<?x?x1x2xf32>, tensor<?x1x4x4xf32>, tensor<?x1x2xf32>
 }
 
 // -----

@@ -122,9 +122,9 @@ func.func @shared_by_tokens_channels(%x: !tile.global<tensor<?x?x4x128xf32>, den
 
 // CHECK-LABEL: func.func @running_sum
 func.func @running_sum(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %y: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %last: !tile.global<tensor<?x4x64xf32>>, %init: !tile.global<tensor<?x4x64xf32>>, %m: !tile.smem<1024xf32>, %i: index) {
-  // CHECK: tile.scan_token_columns %{{.*}} to %{{.*}}, %{{.*}} from %{{.*}} block %{{.*}} reverse wrapped
+  // CHECK: tile.scan_token_columns %{{.*}} to %{{.*}}, %{{.*}} from %{{.*}} block %{{.*}} runs 32 via %{{.*}} reverse wrapped
   tile.scan_token_columns %x to %y, %last from %init block %i
-      rows %i, %i, %i, %i, %i sequence %i of %i via %m reverse wrapped
+      rows %i, %i, %i, %i, %i sequence %i of %i runs 32 via %m reverse wrapped
       : !tile.global<tensor<?x?x4x64xf32>, dense = true>,
         !tile.global<tensor<?x?x4x64xf32>, dense = true>,
         !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>,

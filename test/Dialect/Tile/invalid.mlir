@@ -1368,7 +1368,7 @@ func.func @erase_apply_c3(%w: tensor<64x64xf32, #tile.layout<acc>>, %z: !tile.sm
 // -----
 
 func.func @half_columns_c1(%x: tensor<64x64xf32, #tile.layout<acc>>) {
-  // expected-error @+1 {{(C1) expected a tile in the acc layout and halves of its columns, multiples of 8, found 'tensor<64x64xf32, #tile.layout<acc>>' and 'tensor<64x40xf32, #tile.layout<acc>>'}}
+  // expected-error @+1 {{(C1) expected a tile in the acc layout and halves of its columns, multiples of 8, or both spread alike, with whole rows, found 'tensor<64x64xf32, #tile.layout<acc>>' and 'tensor<64x40xf32, #tile.layout<acc>>'}}
   %a = tile.half_columns %x : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x40xf32, #tile.layout<acc>>
   return
 }
@@ -1376,7 +1376,7 @@ func.func @half_columns_c1(%x: tensor<64x64xf32, #tile.layout<acc>>) {
 // -----
 
 func.func @join_columns_c1(%x: tensor<64x64xf32, #tile.layout<acc>>) {
-  // expected-error @+1 {{(C1) expected a tile in the acc layout and halves of its columns, multiples of 8, found 'tensor<64x64xf32, #tile.layout<acc>>' and 'tensor<64x64xf32, #tile.layout<acc>>'}}
+  // expected-error @+1 {{(C1) expected a tile in the acc layout and halves of its columns, multiples of 8, or both spread alike, with whole rows, found 'tensor<64x64xf32, #tile.layout<acc>>' and 'tensor<64x64xf32, #tile.layout<acc>>'}}
   %a = tile.join_columns %x, %x : tensor<64x64xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
@@ -1385,7 +1385,7 @@ func.func @join_columns_c1(%x: tensor<64x64xf32, #tile.layout<acc>>) {
 
 func.func @scan_token_columns_c1(%x: !tile.global<tensor<?x?x4x64xf32>>, %t: !tile.global<tensor<?x4x64xf32>>, %s: !tile.smem<1024xf32>, %i: index) {
   // expected-error @+1 {{(C1) expected two dense tensors [batch, tokens, heads, channels] of f32, found '!tile.global<tensor<?x?x4x64xf32>>' and '!tile.global<tensor<?x?x4x64xf32>>'}}
-  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i via %s
+  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i runs 32 via %s
       : !tile.global<tensor<?x?x4x64xf32>>, !tile.global<tensor<?x?x4x64xf32>>, !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>
   return
 }
@@ -1394,7 +1394,7 @@ func.func @scan_token_columns_c1(%x: !tile.global<tensor<?x?x4x64xf32>>, %t: !ti
 
 func.func @scan_token_columns_c2(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %t: !tile.global<tensor<?x4x32xf32>>, %s: !tile.smem<1024xf32>, %i: index) {
   // expected-error @+1 {{(C2) expected a row of heads and channels a sequence, found '!tile.global<tensor<?x4x32xf32>>'}}
-  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i via %s
+  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i runs 32 via %s
       : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x32xf32>>, !tile.smem<1024xf32>
   return
 }
@@ -1403,8 +1403,17 @@ func.func @scan_token_columns_c2(%x: !tile.global<tensor<?x?x4x64xf32>, dense = 
 
 func.func @scan_token_columns_c3(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %t: !tile.global<tensor<?x4x64xf32>>, %s: !tile.smem<512xf32>, %i: index) {
   // expected-error @+1 {{(C3) expected scratch for a number of each of the 1024 threads that a block may have, found '!tile.smem<512xf32>'}}
-  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i via %s
+  tile.scan_token_columns %x to %x, %t block %i rows %i, %i, %i, %i, %i sequence %i of %i runs 32 via %s
       : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x64xf32>>, !tile.smem<512xf32>
+  return
+}
+
+// -----
+
+func.func @scan_token_columns_c4(%x: !tile.global<tensor<?x?x4x64xf32>, dense = true>, %t: !tile.global<tensor<?x4x64xf32>>, %k: !tile.global<tensor<?xi32>>, %s: !tile.smem<1024xf32>, %i: index) {
+  // expected-error @+1 {{(C4) expected runs of a row or more, an init where there are slots, and slots where rows are kept every few runs; found runs of 32, kept every 48}}
+  tile.scan_token_columns %x to %x, %t from %t block %i rows %i, %i, %i, %i, %i sequence %i of %i slots %i, %i first 0 keep %k : !tile.global<tensor<?xi32>> from %i every 48 runs 32 via %s
+      : !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x64xf32>>, !tile.smem<1024xf32>, !tile.global<tensor<?x4x64xf32>>
   return
 }
 

@@ -38,12 +38,20 @@ private:
   Value loadEntry(Value vector, Value absent);
 
   LogicalResult lowerSequence();
-  FailureOr<Value> lowerTokens(Value state, Value tokens, bool loadsRows,
-                               function_ref<void(CoresRegion &, Value)> bring);
-  FailureOr<Value> lowerAlone(Value state);
-  LogicalResult lowerShared(Value state);
-  FailureOr<Value> lowerOne(Value state);
-  FailureOr<Value> lowerDraft(Value state);
+  /// What threads hold from token to token: the state, then vectors.
+  using Held = SmallVector<Value>;
+  FailureOr<Held> lowerTokens(ValueRange held, Value tokens, bool loadsRows,
+                              function_ref<void(CoresRegion &, Value)> bring);
+  FailureOr<Held> lowerAlone(ValueRange held);
+  LogicalResult lowerShared(ArrayRef<Value> loaded);
+  FailureOr<Held> lowerOne(ValueRange held);
+  FailureOr<Held> lowerDraft(ValueRange held);
+  /// Returns the numbers of the carries that are held.
+  SmallVector<unsigned> getHeldCarries();
+  bool hasVectors() { return getHeldCarries().size() > 1; }
+  /// Sets what `region` carries to what is held, and gets what follows.
+  void setCarries(CoresRegion &region, ValueRange held);
+  Held getCarries(CoresRegion &region);
   LogicalResult lowerToken(CoresRegion &region, Value token, bool loadsRows);
   /// True for rows that a block's threads share also in a call of one token.
   bool isBlockwise();
@@ -56,7 +64,7 @@ private:
   void loadInFront();
   void loadShared();
   void loadFirst();
-  Value loadInits();
+  Held loadInits();
   Value keep(Value held);
   Value getKept(Value tile, Value own);
   void keepAll();
@@ -77,9 +85,9 @@ private:
   void convolveRows(delta::ConvRowOp op, Value first,
                     MutableArrayRef<Value> rows);
   bool isReadByOthers(sched::StoreOp op);
-  bool sharesWindows();
+  bool sharesCarries();
   void arriveAsReader();
-  void storeFinals(Value state);
+  void storeFinals(ValueRange held);
   void zeroRows(Value from);
 
   /// Says something of the load that `value` is.
@@ -89,6 +97,9 @@ private:
   Value loadHeld(sched::LoadOp op, RankedTensorType type, const Chunk &at);
   /// A tile in the type that the region computes in.
   Value widen(Value held);
+  Held widenAll(ValueRange held) {
+    return llvm::map_to_vector(held, [&](Value one) { return widen(one); });
+  }
   Value load(sched::LoadOp op, const Chunk &at) {
     return widen(loadHeld(op, plan.getHeldType(op.getTile()), at));
   }
@@ -128,8 +139,8 @@ private:
   SmallVector<Value> first; ///< rows of the first token, as they are loaded
   /// Where threads keep the rows of a draft's first tokens.
   SmallVector<SmallVector<Value>> keptRows;
-  /// The windows that the sequence starts from, and in a call of one token
-  /// those that it ends in.
+  /// What the sequence starts from besides its state, and in a call of one
+  /// token the windows that it ends in.
   DenseMap<Value, Value> windows, lastWindows;
   /// Where each thread keeps what it has of filters and windows.
   DenseMap<Value, Value> places;

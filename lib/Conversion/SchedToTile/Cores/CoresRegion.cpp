@@ -169,6 +169,30 @@ LogicalResult CoresRegion::lowerSolve(EraseSolveOp op) {
   return success();
 }
 
+/// Splits columns into halves, or joins them: each thread has as much of both,
+/// where they are spread as rows are that the state is multiplied by.
+LogicalResult CoresRegion::lowerHalves(Operation *op) {
+  auto split = dyn_cast<SplitColumnsOp>(op);
+  Value whole = split ? split.getX() : cast<JoinColumnsOp>(op).getY();
+  Value half = split ? split.getA() : cast<JoinColumnsOp>(op).getA();
+  RankedTensorType type = plan.getType(whole), part = plan.getType(half);
+  if (plan.getSplitDim(whole) || type.getEncoding() != part.getEncoding())
+    return op->emitOpError()
+           << "has halves of values, of which a block has a part; the path of "
+              "the CUDA cores takes those of keys and queries (target \"cpu\" "
+              "takes all)";
+  if (auto join = dyn_cast<JoinColumnsOp>(op))
+    return set(join.getY(),
+               tile::JoinColumnsOp::create(builder, op->getLoc(), type,
+                                           get(join.getA()), get(join.getB()))),
+           success();
+  for (Value result : {split.getA(), split.getB()})
+    set(result,
+        tile::HalfColumnsOp::create(builder, op->getLoc(), part,
+                                    get(split.getX()), result == split.getB()));
+  return success();
+}
+
 LogicalResult CoresRegion::lower(Operation *op) {
   if (isa<tensor::EmptyOp>(op) ||
       (op->getNumResults() == 1 &&
@@ -190,6 +214,8 @@ LogicalResult CoresRegion::lower(Operation *op) {
       from.push_back(dim);
     return rearrange(repeat.getX(), repeat.getY(), from), success();
   }
+  if (isa<SplitColumnsOp, JoinColumnsOp>(op))
+    return lowerHalves(op);
   // All rows of a chunk of one token are valid.
   if (auto mask = dyn_cast<MaskRowsOp>(op))
     return set(mask.getY(), get(mask.getX())), success();

@@ -37,6 +37,7 @@ private:
   void lowerElementwise(Operation *op);
   LogicalResult lowerReduce(linalg::ReduceOp op);
   LogicalResult lowerSolve(delta::EraseSolveOp op);
+  LogicalResult lowerHalves(Operation *op);
   void rearrange(Value source, Value result, ArrayRef<int64_t> from);
 
   OpBuilder &builder;

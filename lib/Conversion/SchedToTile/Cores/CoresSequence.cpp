@@ -305,22 +305,23 @@ LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
 }
 
 /// Loads what the sequence starts from, as it lies in memory, and returns its
-/// state, which is waited for last.
-Value CoresKernel::loadInits() {
+/// state, which is waited for last, and vectors.
+CoresKernel::Held CoresKernel::loadInits() {
   Chunk start;
   start.row = index(0);
   start.slot = slot;
   sched::EachChunkOp loop = role.getEachChunk();
-  SmallVector<Value> loaded(loop.getInits().size());
-  for (unsigned i = loaded.size(); i-- > 0;) {
+  Held held(loop.getInits().size());
+  for (unsigned i = held.size(); i-- > 0;) {
     auto op = loop.getInits()[i].getDefiningOp<sched::LoadOp>();
-    loaded[i] = loadHeld(op, plan.getHeldType(op.getTile()), start);
-    setHint(loaded[i], tile::kAddressedFirstAttr);
+    held[i] = loadHeld(op, plan.getHeldType(op.getTile()), start);
+    setHint(held[i], tile::kAddressedFirstAttr);
   }
-  for (auto [window, held] :
-       llvm::drop_begin(llvm::zip_equal(loop.getCarryArgs(), loaded)))
-    windows[window] = held;
-  return loaded.front();
+  for (auto [carry, loaded] :
+       llvm::drop_begin(llvm::zip_equal(loop.getCarryArgs(), held)))
+    windows[carry] = loaded;
+  return llvm::map_to_vector(getHeldCarries(),
+                             [&](unsigned i) { return held[i]; });
 }
 
 /// Keeps filters and windows in shared memory.
@@ -328,40 +329,59 @@ void CoresKernel::keepAll() {
   sched::EachChunkOp loop = role.getEachChunk();
   for (auto conv : loop.getBlock().getOps<ConvRowOp>())
     places[conv.getFilter()] = keep(fixed.lookup(conv.getFilter()));
-  for (Value window : loop.getCarryArgs().drop_front())
-    places[window] = keep(widen(windows.lookup(window)));
+  for (BlockArgument carry : loop.getCarryArgs().drop_front())
+    if (SpreadPlan::isWindow(carry))
+      places[carry] = keep(widen(windows.lookup(carry)));
 }
 
-/// Goes through the first `tokens` tokens from `state` on; `bring` sees to it
-/// that a token's region has its rows. Returns the last state.
-FailureOr<Value>
-CoresKernel::lowerTokens(Value state, Value tokens, bool loadsRows,
+SmallVector<unsigned> CoresKernel::getHeldCarries() {
+  SmallVector<unsigned> numbers;
+  for (auto [i, carry] : llvm::enumerate(role.getEachChunk().getCarryArgs()))
+    if (i == 0 || !SpreadPlan::isWindow(carry))
+      numbers.push_back(i);
+  return numbers;
+}
+
+void CoresKernel::setCarries(CoresRegion &region, ValueRange held) {
+  for (auto [i, value] : llvm::zip_equal(getHeldCarries(), held))
+    region.set(role.getEachChunk().getCarryArgs()[i], value);
+}
+
+CoresKernel::Held CoresKernel::getCarries(CoresRegion &region) {
+  OperandRange carries = role.getEachChunk().getYield().getCarries();
+  return llvm::map_to_vector(getHeldCarries(), [&](unsigned i) -> Value {
+    return region.get(carries[i]);
+  });
+}
+
+/// Goes through the first `tokens` tokens from what is held on; `bring` sees to
+/// it that a token's region has its rows. Returns what is held behind them.
+FailureOr<CoresKernel::Held>
+CoresKernel::lowerTokens(ValueRange held, Value tokens, bool loadsRows,
                          function_ref<void(CoresRegion &, Value)> bring) {
-  sched::EachChunkOp loop = role.getEachChunk();
   auto forOp =
-      scf::ForOp::create(builder, loc, index(0), tokens, index(1), state);
+      scf::ForOp::create(builder, loc, index(0), tokens, index(1), held);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(forOp.getBody());
   CoresRegion region(builder, plan);
-  region.set(loop.getCarryArgs().front(), forOp.getRegionIterArg(0));
+  setCarries(region, forOp.getRegionIterArgs());
   bring(region, forOp.getInductionVar());
   if (failed(lowerToken(region, forOp.getInductionVar(), loadsRows)))
     return failure();
-  scf::YieldOp::create(builder, loc,
-                       region.get(loop.getYield().getCarries().front()));
-  return forOp.getResult(0);
+  scf::YieldOp::create(builder, loc, getCarries(region));
+  return Held(forOp.getResults());
 }
 
 /// Each thread loads its own rows, as it comes to a token.
-FailureOr<Value> CoresKernel::lowerAlone(Value state) {
-  return lowerTokens(state, count, /*loadsRows=*/true,
+FailureOr<CoresKernel::Held> CoresKernel::lowerAlone(ValueRange held) {
+  return lowerTokens(held, count, /*loadsRows=*/true,
                      [](CoresRegion &, Value) {});
 }
 
 /// Goes through a draft. The rows of its first tokens are there, or kept as
 /// they came; of what follows those of two are brought at once, beside the
 /// state.
-FailureOr<Value> CoresKernel::lowerDraft(Value state) {
+FailureOr<CoresKernel::Held> CoresKernel::lowerDraft(ValueRange held) {
   if (!keptRows.empty()) {
     for (SmallVector<Value> &token : keptRows)
       for (auto [op, row] : llvm::zip_equal(ahead, token))
@@ -392,15 +412,14 @@ FailureOr<Value> CoresKernel::lowerDraft(Value state) {
     }
     takeRows(region, getEntry(token));
   };
-  return lowerTokens(state, count, /*loadsRows=*/false, bring);
+  return lowerTokens(held, count, /*loadsRows=*/false, bring);
 }
 
 /// The one token of a call: without a loop, which would have addresses in
-/// registers. Returns the state behind it.
-FailureOr<Value> CoresKernel::lowerOne(Value state) {
+/// registers. Returns what is held behind it.
+FailureOr<CoresKernel::Held> CoresKernel::lowerOne(ValueRange held) {
   CoresRegion region(builder, plan);
-  sched::EachChunkOp loop = role.getEachChunk();
-  region.set(loop.getCarryArgs().front(), state);
+  setCarries(region, held);
   if (isBlockwise()) {
     bringFirst();
     arriveAsReader();
@@ -408,13 +427,13 @@ FailureOr<Value> CoresKernel::lowerOne(Value state) {
   }
   if (failed(lowerToken(region, index(0), /*loadsRows=*/!isBlockwise())))
     return failure();
-  return region.get(loop.getYield().getCarries().front());
+  return getCarries(region);
 }
 
 /// A call of one token has nothing to wait for but its state: each thread loads
 /// its own rows beside that, or a block its windows, which then are in
 /// registers.
-LogicalResult CoresKernel::lowerShared(Value state) {
+LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
   auto isOne = [&](Value tokens) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, tokens,
                                  index(1));
@@ -425,7 +444,7 @@ LogicalResult CoresKernel::lowerShared(Value state) {
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   isAddressedFirst = hasFewElements();
-  FailureOr<Value> last = lowerOne(widen(state));
+  FailureOr<Held> last = lowerOne(widenAll(loaded));
   if (failed(last))
     return failure();
   storeFinals(*last);
@@ -434,7 +453,7 @@ LogicalResult CoresKernel::lowerShared(Value state) {
   builder.setInsertionPointToStart(ifOp.elseBlock());
   keepAll();
   arriveAsReader();
-  last = lowerDraft(widen(state));
+  last = lowerDraft(widenAll(loaded));
   if (failed(last))
     return failure();
   // Asked for again, and not held all the while: registers are short here.
@@ -449,10 +468,10 @@ LogicalResult CoresKernel::lowerSequence() {
     if (!init.getDefiningOp<sched::LoadOp>())
       return role.emitOpError() << "carries something that it does not load; "
                                    "a state lies in a pool";
-  Value state = loadInits();
+  Held loaded = loadInits();
   if (role.getShareRows())
-    return lowerShared(state);
-  FailureOr<Value> last = lowerAlone(widen(state));
+    return lowerShared(loaded);
+  FailureOr<Held> last = lowerAlone(widenAll(loaded));
   if (failed(last))
     return failure();
   storeFinals(*last);
@@ -465,29 +484,33 @@ bool CoresKernel::isReadByOthers(sched::StoreOp op) {
                          op.getTile()) > 1;
 }
 
-/// True if blocks read each other's windows, and wait for nothing else of each
-/// other between reading and writing them: those that sum together meet in
-/// every token, and where there is none windows stay as they are.
-bool CoresKernel::sharesWindows() {
+/// True if blocks read each other's windows and vectors, and wait for nothing
+/// else of each other between reading and writing them: those that sum together
+/// meet in every token, and where there is none these stay as they are.
+bool CoresKernel::sharesCarries() {
   return !plan.isSummed() &&
          llvm::any_of(role.getBlock().getOps<sched::StoreOp>(),
                       [&](sched::StoreOp op) { return isReadByOthers(op); });
 }
 
 /// Says to the blocks that read the same windows that this one has: their
-/// values have been used.
+/// values have been used. Those of vectors may be until the last token is
+/// through.
 void CoresKernel::arriveAsReader() {
-  if (sharesWindows())
+  if (sharesCarries() && !hasVectors())
     tile::ClusterArriveOp::create(builder, loc, /*of_reads=*/true);
 }
 
 /// Stores what the sequence ends in, if it has a slot to be written to. What
 /// several blocks have read, the first of them writes when all have.
-void CoresKernel::storeFinals(Value state) {
+void CoresKernel::storeFinals(ValueRange held) {
   sched::EachChunkOp loop = role.getEachChunk();
+  if (sharesCarries() && hasVectors())
+    tile::ClusterArriveOp::create(builder, loc, /*of_reads=*/false);
+  SmallVector<unsigned> numbers = getHeldCarries();
   auto getFinal = [&](unsigned i) -> Value {
-    if (i == 0)
-      return state;
+    if (auto *found = llvm::find(numbers, i); found != numbers.end())
+      return held[found - numbers.begin()];
     Value window = loop.getCarryArgs()[i], last = lastWindows.lookup(window);
     return last ? last : getKept(window, places.lookup(window));
   };
@@ -528,7 +551,7 @@ void CoresKernel::storeFinals(Value state) {
     storeAll(ofCluster);
   };
   ifWritten(/*ofCluster=*/false);
-  if (sharesWindows())
+  if (sharesCarries())
     tile::ClusterWaitOp::create(builder, loc);
   ifWritten(/*ofCluster=*/true);
 }

@@ -29,6 +29,10 @@ static constexpr int64_t kAccessBits = 128;
 
 SpreadPlan::SpreadPlan(sched::RoleOp role) { addRole(classes, role); }
 
+bool SpreadPlan::isWindow(BlockArgument carry) {
+  return llvm::all_of(carry.getUsers(), llvm::IsaPred<ConvRowOp>);
+}
+
 bool SpreadPlan::isMadeWhereUsed(Value tile) {
   return isSplat(tile) || tile.getDefiningOp<linalg::BroadcastOp>();
 }
@@ -51,7 +55,6 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
   int64_t piece = bits == 0 ? 1 : kAccessBits / bits;
   summedSpread.piece = isSummedLast ? piece : 1;
   splitSpread.piece = isSummedLast ? 1 : piece;
-  int64_t summedSize = type.getDimSize(summed.second);
   int64_t splitSize = type.getDimSize(split.second);
   part = splitSize / static_cast<int64_t>(kernel.getSplit());
   splitSpread.warps = role.getWarps();
@@ -61,7 +64,8 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
     return splitSpread.piece * splitSpread.lanes * splitSpread.warps;
   };
   auto isWhole = [&] {
-    return summedSize % (summedSpread.piece * summedSpread.lanes) == 0;
+    // Each thread has as much of both halves.
+    return fewest % (summedSpread.piece * summedSpread.lanes) == 0;
   };
   summedSpread.lanes = kSummedLanes;
   while (summedSpread.lanes > 1 && !isWhole())
@@ -70,6 +74,9 @@ LogicalResult SpreadPlan::spreadState(sched::KernelOp kernel, Value state) {
   while (splitSpread.lanes > 1 && part % getUnit() != 0) {
     splitSpread.lanes /= 2;
     summedSpread.lanes *= 2;
+    // Halves of rows may be too short: then two lanes hold the same.
+    if (!alike.empty() && !isWhole())
+      summedSpread.lanes /= 2;
   }
   // Neighbouring lanes have neighbouring pieces.
   summedSpread.step = isSummedLast ? 1 : splitSpread.lanes;
@@ -102,15 +109,15 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
   sched::RoleOp role = *kernel.getRoles().begin();
   SpreadPlan plan(role);
   sched::EachChunkOp loop = role.getEachChunk();
-  auto isWindow = [](BlockArgument carry) {
-    return llvm::all_of(carry.getUsers(), llvm::IsaPred<ConvRowOp>);
+  auto isTaken = [](BlockArgument carry) {
+    return isWindow(carry) || getTileRank(carry) == 1;
   };
   if (loop.getCarryArgs().empty() ||
       getTileRank(loop.getCarryArgs().front()) != 2 ||
-      !llvm::all_of(llvm::drop_begin(loop.getCarryArgs()), isWindow))
+      !llvm::all_of(llvm::drop_begin(loop.getCarryArgs()), isTaken))
     return kernel.emitError()
            << "expected a role on the cores to carry one state of two "
-              "dimensions, then windows of convolutions, found "
+              "dimensions, then windows of convolutions and vectors, found "
            << loop.getCarryArgs().size() << " carries";
   Value state = loop.getCarryArgs().front();
   SmallVector<Operation *> ops =
@@ -127,6 +134,7 @@ FailureOr<SpreadPlan> SpreadPlan::analyze(sched::KernelOp kernel) {
               "the GPU lowering needs one that is not";
   plan.split = *split;
   plan.summed = {state, 1 - split->second};
+  plan.findHalves(loop.getBlock());
   plan.warps = static_cast<int64_t>(role.getWarps());
   plan.blocks = static_cast<int64_t>(kernel.getSplit());
   plan.summedBlocks = isSummed && plan.blocks > 1;
@@ -146,6 +154,42 @@ std::optional<int64_t> SpreadPlan::getSplitDim(Value tile) const {
   return std::nullopt;
 }
 
+//===----------------------------------------------------------------------===//
+// Halves of rows
+//===----------------------------------------------------------------------===//
+
+bool SpreadPlan::isAlike(Value tile, int64_t dim) const {
+  auto meets = [&](TileDim other) { return classes.meets({tile, dim}, other); };
+  return meets(summed) || llvm::any_of(alike, meets);
+}
+
+/// Rows whose halves are rotated with each other are not those that the state
+/// is multiplied by, though a thread needs the same of both. What follows from
+/// one split or join may be what another needs.
+void SpreadPlan::findHalves(Block &block) {
+  fewest =
+      cast<RankedTensorType>(summed.first.getType()).getDimSize(summed.second);
+  bool hasChanged = true;
+  auto note = [&](Value whole, Value half) {
+    if (isAlike(whole, 1) == isAlike(half, 1))
+      return;
+    alike.emplace_back(isAlike(whole, 1) ? half : whole, 1);
+    fewest =
+        std::min(fewest, cast<RankedTensorType>(half.getType()).getDimSize(1));
+    hasChanged = true;
+  };
+  while (std::exchange(hasChanged, false)) {
+    for (auto op : block.getOps<SplitColumnsOp>())
+      note(op.getX(), op.getA());
+    for (auto op : block.getOps<JoinColumnsOp>())
+      note(op.getY(), op.getA());
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Spreads of tiles
+//===----------------------------------------------------------------------===//
+
 RankedTensorType SpreadPlan::getType(Value tile) const {
   auto type = cast<RankedTensorType>(tile.getType());
   SmallVector<int64_t> shape(type.getShape());
@@ -154,7 +198,7 @@ RankedTensorType SpreadPlan::getType(Value tile) const {
     if (classes.meets({tile, dim}, split)) {
       dims[dim] = splitSpread;
       shape[dim] = part;
-    } else if (classes.meets({tile, dim}, summed)) {
+    } else if (isAlike(tile, dim)) {
       dims[dim] = summedSpread;
     }
   }
@@ -182,8 +226,9 @@ void SpreadPlan::findShared(sched::RoleOp role) {
   sched::EachChunkOp loop = role.getEachChunk();
   for (auto [init, window, final] : llvm::drop_begin(llvm::zip_equal(
            loop.getInits(), loop.getCarryArgs(), loop.getFinals())))
-    for (Value tile : {init, Value(window), Value(final)})
-      shared.insert(tile);
+    if (isWindow(window))
+      for (Value tile : {init, Value(window), Value(final)})
+        shared.insert(tile);
 }
 
 /// Returns an element a thread, or as few as lanes and warps by powers of two

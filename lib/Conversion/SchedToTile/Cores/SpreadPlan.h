@@ -30,6 +30,9 @@ public:
   /// Diagnoses a kernel whose state cannot be spread so.
   static FailureOr<SpreadPlan> analyze(sched::KernelOp kernel);
 
+  /// True for what a role carries behind its state that is the window of a
+  /// convolution; the rest are vectors.
+  static bool isWindow(BlockArgument carry);
   /// True for a tile whose elements follow from where it is used: one number
   /// throughout, or a broadcast.
   static bool isMadeWhereUsed(Value tile);
@@ -56,12 +59,19 @@ public:
 
 private:
   explicit SpreadPlan(sched::RoleOp role);
+  /// True for a dimension that is spread as the summed one.
+  bool isAlike(Value tile, int64_t dim) const;
+  void findHalves(Block &block);
   LogicalResult spreadState(sched::KernelOp kernel, Value state);
   LogicalResult findCluster(sched::KernelOp kernel);
   void findShared(sched::RoleOp role);
 
   delta::DimClasses classes;
   delta::TileDim split, summed;
+  /// Columns that become those of the summed dimension, or are made of these,
+  /// by splits and joins of halves, and how many the fewest of them are.
+  SmallVector<delta::TileDim> alike;
+  int64_t fewest = 0;
   tile::DimSpread splitSpread, summedSpread;
   int64_t part = 0, cluster = 1;
   int64_t warps = 1, blocks = 1;

@@ -11,10 +11,11 @@
 
 namespace mlir::wyvern {
 
-/// Builds the kernel `name` of `op` at the builder's place, or diagnoses what
-/// the GPU path does not take.
+/// Builds the kernel `name` of `op` at the builder's place, in a program of
+/// chunks of `chunk` tokens, or diagnoses what the GPU path does not take.
 LogicalResult lowerRunningSum(OpBuilder &builder, delta::RunningSumOp op,
-                              StringRef name, const TensorNames &names);
+                              StringRef name, const TensorNames &names,
+                              int64_t chunk);
 
 /// Replaces `op` by the launch of its kernel, in a program of chunks of `chunk`
 /// tokens.

@@ -247,16 +247,20 @@ struct RunningSumRule : AdjointRule<RunningSumRule, RunningSumOp> {
   static LogicalResult derive(RunningSumOp op, Adjoint &adjoint) {
     ImplicitLocOpBuilder &b = adjoint.getBuilder();
     Value dy = adjoint.getGradient(op.getSums());
+    if (op.getReadSlots())
+      return op.emitOpError() << "goes on in a pool, which has no gradient; "
+                                 "leave out --serving";
     if (!dy)
       return op.emitOpError() << "has a total that is read and sums that are "
                                  "not; read both, or sum without an order "
                                  "(delta.sum_tokens)";
     Value cu =
         op.getCuSeqlens() ? adjoint.getPrimal(op.getCuSeqlens()) : Value();
-    auto back = RunningSumOp::create(b, dy.getType(), op.getTotal().getType(),
-                                     dy, adjoint.getGradient(op.getTotal()), cu,
-                                     !op.getReverse(),
-                                     /*wrapped=*/false);
+    auto back = RunningSumOp::create(
+        b, TypeRange{dy.getType(), op.getTotal().getType()}, dy,
+        adjoint.getGradient(op.getTotal()), cu, /*read_slots=*/Value(),
+        /*write_slots=*/Value(), /*keep_slots=*/Value(), !op.getReverse(),
+        /*wrapped=*/false);
     adjoint.addGradient(op.getX(), back.getSums());
     if (op.getInit())
       adjoint.addGradient(op.getInit(), back.getTotal());

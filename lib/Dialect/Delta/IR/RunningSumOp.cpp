@@ -9,6 +9,24 @@
 using namespace mlir;
 using namespace mlir::wyvern::delta;
 
+/// A pool has slots to read and to write, and sums that are kept on the way
+/// go to it.
+static LogicalResult verifyPool(RunningSumOp op) {
+  Value read = op.getReadSlots(), write = op.getWriteSlots(),
+        keep = op.getKeepSlots();
+  if (!read && !keep)
+    return success();
+  if (read && op.getInit() && read.getType() == write.getType() &&
+      static_cast<int64_t>(op.getFirstSlot()) >= 0 && !op.getReverse() &&
+      (!keep || (keep.getType() == read.getType() &&
+                 static_cast<int64_t>(op.getEvery()) > 0)))
+    return success();
+  return op.emitOpError()
+         << "(C3) expected an init, slots to read and to write of one type, a "
+            "first slot of at least 0 and a sum that goes forward where there "
+            "are slots, and with keep, of their type, runs of a token or more";
+}
+
 LogicalResult RunningSumOp::verify() {
   RankedTensorType x = getX().getType(), total = getTotal().getType();
   if (x.getRank() != 4)
@@ -25,5 +43,5 @@ LogicalResult RunningSumOp::verify() {
       return emitOpError() << "(C2) expected init and total of shape "
                               "[sequences, heads, channels] with those of "
                            << x << ", found " << type;
-  return success();
+  return verifyPool(*this);
 }

@@ -13,6 +13,7 @@
 #include "Epilogue.h"
 #include "FormWY.h"
 #include "NewArguments.h"
+#include "PooledSums.h"
 #include "Prologue.h"
 #include "RecurrenceTiles.h"
 #include "TokenMaps.h"
@@ -73,9 +74,11 @@ public:
   };
 
   StepFormer(func::FuncOp func, RecurrenceOp op, const Settings &settings,
-             Convolution &convolution, Prologue &prologue, Epilogue &epilogue)
+             Convolution &convolution, PooledSums &sums, Prologue &prologue,
+             Epilogue &epilogue)
       : func(func), op(op), settings(settings), convolution(convolution),
-        prologue(prologue), epilogue(epilogue), b(op.getLoc(), op) {}
+        sums(sums), prologue(prologue), epilogue(epilogue), b(op.getLoc(), op) {
+  }
 
   /// Returns the number of triangular systems that are left.
   unsigned form();
@@ -93,6 +96,7 @@ private:
   RecurrenceOp op;
   const Settings &settings;
   Convolution &convolution;
+  PooledSums &sums;
   Prologue &prologue;
   Epilogue &epilogue;
   ImplicitLocOpBuilder b;
@@ -127,9 +131,12 @@ ChunkScanOp StepFormer::createShell(const ScanIns &ins) {
   convolution.addIns(operands, bindings);
   epilogue.addIns(operands, bindings);
   prologue.addIns(operands, bindings);
+  sums.addIns(operands, bindings);
   SmallVector<Value> pools = {addArgument("state", getPoolType())};
   SmallVector<Attribute> carries = {pooled};
   convolution.addWindows(func, pools, carries);
+  sums.addPools(func);
+  sums.addCarries(pools, carries);
   Value read = addArgument("read_slots", vector);
   Value write = addArgument("write_slots", vector);
   Value lengths = addArgument("lengths", vector);
@@ -166,7 +173,8 @@ void StepFormer::replaceResults(ChunkScanOp scan) {
       func.setResultAttr(returned.getOperandNumber(), kNameAttr,
                          b.getStringAttr("state"));
   op.replaceAllUsesWith(scan->getResults().take_front(op->getNumResults()));
-  for (auto [i, final] : llvm::enumerate(scan.getFinals().drop_front())) {
+  auto windows = scan.getFinals().drop_front().drop_back(sums.size());
+  for (auto [i, final] : llvm::enumerate(windows)) {
     unsigned number = terminator->getNumOperands();
     terminator->insertOperands(number, final);
     (void)func.insertResult(
@@ -190,6 +198,7 @@ void StepFormer::dropArguments(ArrayRef<Value> values) {
 
 unsigned StepFormer::form() {
   SmallVector<Value> replaced = {op.getInitialState(), op.getCuSeqlens()};
+  llvm::append_range(replaced, sums.getInits());
   prologue.replaceArguments(func);
   convolution.addFilters(func);
   epilogue.addArguments(func);
@@ -199,13 +208,16 @@ unsigned StepFormer::form() {
   TileRecurrence tiles =
       onTiles(op, scan, ins, transposeState(scan.getCarryArg(0)));
   convolution.build(b, scan, tiles);
+  sums.build(b, scan);
   tiles.replace(fuseTokenMaps(b, scan, op.getDecay()));
   prologue.build(b, scan, tiles);
   TileResults results = buildWYChunk(b, tiles);
   Value output = epilogue.build(b, scan, results.output);
   SmallVector<Value> carries = {transposeState(results.finalState)};
   llvm::append_range(carries, convolution.getNext());
+  llvm::append_range(carries, sums.getNext());
   YieldOp::create(b, output, carries);
+  sums.replace(scan);
   replaceResults(scan);
   op.erase();
   dropArguments(replaced);
@@ -272,20 +284,20 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
               "one a level, and does not know a token's position; leave out "
               "--serving";
   auto func = op->getParentOfType<func::FuncOp>();
-  if (auto sums = func.getOps<RunningSumOp>(); !sums.empty())
-    return (*sums.begin())->emitOpError()
-           << "goes over the tokens of a sequence, of which a step of decoding "
-              "has one; leave out --serving";
   // A step has lengths in the place of bounds.
   for (ChunkMapOp map : func.getOps<ChunkMapOp>())
     map.getCuSeqlensMutable().clear();
+  for (RunningSumOp sum : func.getOps<RunningSumOp>())
+    sum.getCuSeqlensMutable().clear();
   Prologue stepPrologue(op, ArrayRef<std::string>(prologue));
   Convolution convolution(op, stepPrologue.hasConvolution());
+  PooledSums sums;
   Epilogue stepEpilogue(op, ArrayRef<std::string>(epilogue), normEpsilon);
   // Callers give these by name, whichever a pool has.
   std::string names[] = {"state", "read_slots", "write_slots", "lengths",
                          "seeds"};
-  if (failed(checkErasingSteps(op)) || failed(checkState(func, op)) ||
+  if (failed(checkErasingSteps(op)) || failed(sums.collect(func, "a step")) ||
+      failed(checkState(func, op)) ||
       failed(checkNewNames(op, func, names, "a step")) ||
       failed(stepPrologue.check(func)) || failed(convolution.check(func)) ||
       failed(stepEpilogue.check(func)))
@@ -302,9 +314,10 @@ LogicalResult FormStepPass::form(RecurrenceOp op) {
   settings.firstSlot = firstSlot;
   settings.isStochastic =
       stateRounding == "stochastic" && settings.stateType.isBF16();
-  numSolves +=
-      StepFormer(func, op, settings, convolution, stepPrologue, stepEpilogue)
-          .form();
+  numSolves += StepFormer(func, op, settings, convolution, sums, stepPrologue,
+                          stepEpilogue)
+                   .form();
+  numSums += sums.size();
   ++numFormed;
   return success();
 }

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "NewArguments.h"
+#include "PooledSums.h"
 
 #include "wyvern/Dialect/Delta/Transforms/Passes.h"
 
@@ -43,10 +44,6 @@ static LogicalResult checkState(func::FuncOp func, ChunkScanOp scan) {
               "pool has one state a head; leave out --serving";
   if (isOwnState())
     return success();
-  if (auto sums = func.getOps<RunningSumOp>(); !sums.empty())
-    return (*sums.begin()).emitOpError()
-           << "has angles to go on from, which no pool of states has; leave "
-              "out --serving";
   return scan.emitOpError()
          << "expected one carried state, an argument of the function that "
             "nothing else reads, which is returned once and read by nothing "
@@ -111,7 +108,8 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
   if (!func)
     return scan.emitOpError() << "expected to be in a function, whose states "
                                  "a pool can hold";
-  if (failed(checkState(func, scan)))
+  PooledSums sums;
+  if (failed(sums.collect(func, "a prefill")) || failed(checkState(func, scan)))
     return failure();
   auto init = cast<BlockArgument>(scan.getInits()[0]);
   Builder b(&getContext());
@@ -132,9 +130,15 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
   auto slots = RankedTensorType::get(
       {ShapedType::kDynamic}, b.getIntegerType(slotType == "i64" ? 64 : 32));
   SmallVector<Value> added;
-  for (const std::string &name : names)
+  for (const std::string &name : names) {
     added.push_back(addLastArgument(
         func, name, added.empty() ? Type(type) : Type(slots), scan.getLoc()));
+    if (added.size() == 1)
+      sums.addPools(func);
+  }
+  sums.bindTo(added[1], added[2], firstSlot);
+  if (keep)
+    sums.keepEvery(scan.getChunk(), added[3]);
   SmallVector<BoundDim> dims(scan.getCarryBinding(0).getDims());
   for (BoundDim &dim : dims)
     if (dim.kind == DimKind::seq)
@@ -156,12 +160,17 @@ LogicalResult PoolStatesPass::pool(ChunkScanOp scan) {
   OpOperand &returned = *final.use_begin();
   func.setResultAttr(returned.getOperandNumber(), kNameAttr,
                      b.getStringAttr("state"));
-  LogicalResult erased = func.eraseArgument(init.getArgNumber());
-  assert(succeeded(erased) && "nothing reads the initial state");
+  llvm::BitVector dropped(func.getNumArguments());
+  dropped.set(init.getArgNumber());
+  for (Value own : sums.getInits())
+    dropped.set(cast<BlockArgument>(own).getArgNumber());
+  LogicalResult erased = func.eraseArguments(dropped);
+  assert(succeeded(erased) && "nothing reads what sequences started from");
   (void)erased;
   func.setFunctionType(b.getFunctionType(
       func.getArgumentTypes(), returned.getOwner()->getOperandTypes()));
   func.setName((func.getName() + (keep ? "_prefill_keep" : "_prefill")).str());
   ++numPooled;
+  numSums += sums.size();
   return success();
 }

@@ -448,6 +448,16 @@ LogicalResult ScanTokenColumnsOp::verify() {
     return emitOpError() << "(C3) expected scratch for a number of each of the "
                          << mostThreads
                          << " threads that a block may have, found " << scratch;
+  auto run = static_cast<int64_t>(getRun()),
+       every = static_cast<int64_t>(getEvery());
+  bool hasSlots = static_cast<bool>(getRead()), keeps = getKeep() != nullptr;
+  if (run < 1 || (hasSlots && !getInit()) ||
+      (keeps && (!hasSlots || every < 1 || every % run != 0)))
+    return emitOpError()
+           << "(C4) expected runs of a row or more, an init where there are "
+              "slots, and slots where rows are kept every few runs; found runs "
+              "of "
+           << run << ", kept every " << every;
   return success();
 }
 

@@ -219,6 +219,18 @@ LogicalResult SumGroupsOp::verify() {
   return success();
 }
 
+/// True for spread tiles of whole rows, where each thread has half of the
+/// columns of `x` that it has in `a`.
+static bool isSpreadHalf(RankedTensorType a, RankedTensorType x) {
+  if (!isa_and_nonnull<SpreadAttr>(a.getEncoding()) ||
+      a.getEncoding() != x.getEncoding())
+    return false;
+  DimSpread rows = getSpread(x).getDims()[0];
+  return rows.isWhole() && 2 * a.getDimSize(1) == x.getDimSize(1) &&
+         2 * getSpread(a).getThreadShape(a.getShape())[1] ==
+             getSpread(x).getThreadShape(x.getShape())[1];
+}
+
 /// Verifies that `half` is one of two halves of the columns of `whole`, of
 /// which every thread has some, and behind which there may be others.
 static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
@@ -229,12 +241,16 @@ static LogicalResult verifyHalf(Operation *op, Value half, Value whole) {
                 2 * a.getDimSize(1) <= x.getDimSize(1) &&
                 a.getElementType() == x.getElementType();
   constexpr int64_t columns = 8;
+  if (isHalf && isSpreadHalf(a, x))
+    return success();
   if (isHalf && a.getDimSize(1) % columns == 0 &&
       getLayout(a) == LayoutKind::acc && getLayout(x) == LayoutKind::acc)
     return success();
   return op->emitOpError() << "(C1) expected a tile in the acc layout and "
                               "halves of its columns, multiples of "
-                           << columns << ", found " << x << " and " << a;
+                           << columns
+                           << ", or both spread alike, with whole rows, found "
+                           << x << " and " << a;
 }
 
 LogicalResult HalfColumnsOp::verify() {

@@ -182,20 +182,38 @@ def Delta_RunningSumOp
     a long sequence. Rows that no sequence owns are zero, and the total of a sequence
     without tokens is its init. Sequences are as for `delta.recurrence`.
 
+    With `slots` init and total are a pool with a row a slot, as pools of `delta.chunk_scan`
+    are: sequence n starts from row read_n, or from zero where that is below `first`, and its
+    total goes to row write_n, if that is not below `first` and there is one. With `keep` the sum
+    behind every run of `every` tokens, and behind the last, goes to a row of its own as well:
+    its entry is that of a chunk as long.
+
     Example:
 
     ```mlir
     %phi, %end = delta.running_sum %theta init(%p0 : tensor<?x4x64xf32>)
         cu_seqlens(%cu : tensor<?xi64>) wrapped
         : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
+    %angles, %pool1 = delta.running_sum %theta init(%pool : tensor<?x4x64xf32>)
+        slots(%read, %write : tensor<?xi32>, tensor<?xi32>, first = 0)
+        keep(%kept : tensor<?xi32>, every 64) wrapped
+        : tensor<?x?x4x64xf32> -> tensor<?x4x64xf32>
     ```
   }];
   let arguments = (ins Delta_FloatTensor:$x, Optional<Delta_FloatTensor>:$init,
                        Optional<Delta_CuSeqlens>:$cu_seqlens,
-                       UnitAttr:$reverse, UnitAttr:$wrapped);
+                       Optional<Delta_Indices>:$read_slots,
+                       Optional<Delta_Indices>:$write_slots,
+                       Optional<Delta_Indices>:$keep_slots,
+                       UnitAttr:$reverse, UnitAttr:$wrapped,
+                       DefaultValuedAttr<I64Attr, "0">:$first_slot,
+                       DefaultValuedAttr<I64Attr, "0">:$every);
   let results = (outs Delta_FloatTensor:$sums, Delta_FloatTensor:$total);
   let assemblyFormat = [{
     $x (`init` `(` $init^ `:` type($init) `)`)?
+    (`slots` `(` $read_slots^ `,` $write_slots `:` type($read_slots) `,`
+    type($write_slots) `,` `first` `=` $first_slot `)`)?
+    (`keep` `(` $keep_slots^ `:` type($keep_slots) `,` `every` $every `)`)?
     (`cu_seqlens` `(` $cu_seqlens^ `:` type($cu_seqlens) `)`)?
     (`reverse` $reverse^)? (`wrapped` $wrapped^)? attr-dict
     `:` type($x) `->` type($total)

@@ -27,6 +27,11 @@ def FormStepPass : Pass<"delta-form-step"> {
     * `lengths`, if not empty, is how many tokens of each sequence count: the commit of what
       was accepted. Rows of `o` behind them are zero.
 
+    A running sum (`delta.running_sum`) in front of the recurrence is one row a head that
+    goes on from token to token, as the state does: its init, an argument `initial_x` whose
+    total is returned, becomes a pool `x` [slots, heads, channels], which is read and written
+    at the slots of the states, in place. Its angles are kept between -pi and pi.
+
     With `prologue` the step takes what an engine has after its projections: what
     `delta-form-wy` takes with the same option. The part `conv`, which only a step has, is a
     short causal convolution of width 4 and a SiLU in front of all else: of q, the keys and the
@@ -99,6 +104,7 @@ def FormStepPass : Pass<"delta-form-step"> {
   ];
   let statistics = [
     Statistic<"numFormed", "num-formed", "functions turned into steps">,
+    Statistic<"numSums", "num-sums", "running sums that go on in a pool">,
     Statistic<"numSolves", "num-solves", "steps with a triangular solve">,
   ];
 }
@@ -120,6 +126,8 @@ def PoolStatesPass : Pass<"delta-pool-states"> {
       chunk as a `chunk` dimension has: a slot that the state behind that chunk goes to as
       well, or none.
     * With `state-rounding=stochastic` it takes `seeds`, a number a sequence, as a step does.
+    * A `delta.running_sum` goes on from a pool as well, at the same slots: its init, an
+      argument `initial_x` whose total is returned, becomes the pool `x` of a step.
 
     A function whose chunk programs carry something else, or whose state is not its own
     argument and result, is an error: it has no state that a pool could hold.
@@ -158,6 +166,7 @@ def PoolStatesPass : Pass<"delta-pool-states"> {
   ];
   let statistics = [
     Statistic<"numPooled", "num-pooled", "chunk programs whose states lie in a pool">,
+    Statistic<"numSums", "num-sums", "running sums that go on in a pool">,
   ];
 }
 

@@ -1,4 +1,4 @@
-//===- RunningSum.h - The tensors of delta.running_sum ----------*- C++ -*-===//
+//===- RunningSum.h - Tensors and angles of delta.running_sum --*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -9,18 +9,17 @@
 
 #include "wyvern/Dialect/Delta/IR/Delta.h"
 
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
 namespace mlir::wyvern::delta {
 
-/// Returns how a chunk program would bind what a running sum is of, and the
-/// sums; of its init and total without `ofTokens`.
-inline BindingAttr bindRunningSum(MLIRContext *context, bool ofTokens) {
-  SmallVector<BoundDim> dims = {{DimKind::seq}};
-  if (ofTokens)
-    dims.push_back({DimKind::time});
-  dims.push_back({DimKind::head});
-  dims.push_back({DimKind::whole});
-  return BindingAttr::get(context, dims);
-}
+/// Returns how a chunk program would bind what `op` is a sum of, and the sums;
+/// its init and total without `ofTokens`.
+BindingAttr bindRunningSum(RunningSumOp op, bool ofTokens);
+
+/// Returns `angle`, a number or a tile, less a multiple of 2 pi: between -pi
+/// and pi.
+Value createWrapped(ImplicitLocOpBuilder &b, Value angle);
 
 } // namespace mlir::wyvern::delta
 

@@ -97,7 +97,8 @@ def Tile_HalfColumnsOp : Tile_Op<"half_columns", [Pure]> {
   let description = [{
     The first half, or with `second` the other one. Each thread has columns of both, so
     nothing moves. Where the tile has more columns than two halves, the last ones are in
-    neither.
+    neither. Of a spread tile, whose rows are whole in every thread, a thread has as many pieces
+    of each half.
 
     Example: `%b = tile.half_columns second %x
         : tensor<64x128xf32, #tile.layout<acc>> -> tensor<64x64xf32, #tile.layout<acc>>`

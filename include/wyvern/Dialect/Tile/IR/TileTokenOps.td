@@ -62,17 +62,22 @@ def Tile_SumTokenColumnsOp : Tile_Op<"sum_token_columns"> {
   let hasVerifier = 1;
 }
 
-def Tile_ScanTokenColumnsOp : Tile_Op<"scan_token_columns"> {
+def Tile_ScanTokenColumnsOp
+    : Tile_Op<"scan_token_columns", [AttrSizedOperandSegments]> {
   let summary = "the block sums a lane's columns up to every token";
   let description = [{
     `delta.running_sum` of sequence `sequence` of `of`, for 32 columns of x[b, t, head,
     channel], from 32 `block` on, as `tile.sum_token_columns` counts them. Rows are
     `length` of batch row `batch` from `start` on; the last sequence gives zeros to those
-    from `end` to `tokens`. Warp i sums run i of rows, adds those in front in their order,
-    and goes through it again. Example:
+    from `end` to `tokens`. Each warp sums a run of `run` rows, adds those in front in their
+    order, and goes through it again; what stands behind a run is what was in front of it and
+    the run's sum, so a sequence that is cut at a run has the bits of the whole. With `slots` the
+    sums start at row `read` of init and end in row `write` of total, where these are not below
+    `first`; with `keep` those behind every `every` rows, and behind the last, go to the rows
+    of total that entries from `entry` on name. Example:
     ```mlir
     tile.scan_token_columns %x to %y, %last from %init block %i
-        rows %i, %i, %i, %i, %i sequence %i of %i via %m reverse wrapped
+        rows %i, %i, %i, %i, %i sequence %i of %i runs 32 via %m reverse wrapped
         : !tile.global<tensor<?x?x4x64xf32>, dense = true>,
           !tile.global<tensor<?x?x4x64xf32>, dense = true>, !tile.global<tensor<?x4x64xf32>>,
           !tile.smem<1024xf32>, !tile.global<tensor<?x4x64xf32>>
@@ -82,12 +87,18 @@ def Tile_ScanTokenColumnsOp : Tile_Op<"scan_token_columns"> {
                        Tile_GlobalType:$total, Optional<Tile_GlobalType>:$init,
                        Index:$block, Index:$batch, Index:$start, Index:$length,
                        Index:$end, Index:$tokens, Index:$sequence, Index:$of,
-                       Tile_SmemType:$scratch, UnitAttr:$reverse, UnitAttr:$wrapped);
+                       Optional<Index>:$read, Optional<Index>:$write,
+                       Optional<Tile_GlobalType>:$keep, Optional<Index>:$entry,
+                       Tile_SmemType:$scratch, I64Attr:$run, UnitAttr:$reverse,
+                       UnitAttr:$wrapped, DefaultValuedAttr<I64Attr, "0">:$first_slot,
+                       DefaultValuedAttr<I64Attr, "0">:$every);
   let assemblyFormat = [{
     $x `to` $y `,` $total (`from` $init^)? `block` $block `rows` $batch `,` $start `,`
-    $length `,` $end `,` $tokens `sequence` $sequence `of` $of `via` $scratch
-    (`reverse` $reverse^)? (`wrapped` $wrapped^)? attr-dict `:` type($x) `,` type($y) `,`
-    type($total) `,` type($scratch) (`,` type($init)^)?
+    $length `,` $end `,` $tokens `sequence` $sequence `of` $of
+    (`slots` $read^ `,` $write `first` $first_slot)?
+    (`keep` $keep^ `:` type($keep) `from` $entry `every` $every)? `runs` $run
+    `via` $scratch (`reverse` $reverse^)? (`wrapped` $wrapped^)? attr-dict
+    `:` type($x) `,` type($y) `,` type($total) `,` type($scratch) (`,` type($init)^)?
   }];
   let hasVerifier = 1;
 }

@@ -163,16 +163,18 @@ static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
 /* The chunks of a segment with which `blocks` blocks take all segments at
    once. Of a sequence in parts the first and the last one run beside the
    segments between them, so there is room for one segment more. */
-static int64_t segment_of(const wyvern_extents *extents, double blocks,
-                          double factor, int has_parts) {
+static int64_t segment_of(const wyvern_variant_desc *variant,
+                          const wyvern_extents *extents, double blocks,
+                          double factor) {
+  int has_parts = wyvern_has_parts(variant);
   double all = ceil_div((double)extents->tokens, (double)extents->chunk);
   double each = (double)(int64_t)(blocks / factor);
   if (!extents->packed)
     each = (double)(int64_t)(each / (double)extents->sequences);
   each = each < 1 ? 1 : each;
   int64_t chunks = (int64_t)ceil_div(all, each + has_parts);
-  while (has_parts &&
-         (double)wyvern_count_in_parts(chunks, (int64_t)each - 1) < all)
+  while (has_parts && (double)wyvern_count_in_parts(variant, chunks,
+                                                    (int64_t)each - 1) < all)
     ++chunks;
   return chunks < LEAST_SEGMENT ? LEAST_SEGMENT : chunks;
 }
@@ -194,8 +196,8 @@ static double choose_segment(const wyvern_program_desc *desc, uint32_t number,
   wyvern_extents trial = *extents;
   double least = 0;
   for (uint32_t rounds = 1; rounds <= MOST_ROUNDS; ++rounds) {
-    trial.segment = segment_of(extents, (double)rounds * desc->machine.sms,
-                               factor, wyvern_has_parts(variant));
+    trial.segment = segment_of(variant, extents,
+                               (double)rounds * desc->machine.sms, factor);
     wyvern_cut(variant, &trial);
     double cycles = variant_cycles(desc, number, &trial);
     if (rounds == 1 || cycles < least) {

@@ -78,6 +78,39 @@ static TensorInfo createHandedOn(const TensorInfo &state, StringRef name) {
   return tensor;
 }
 
+/// Returns the sixteenths of a segment that the kernel of whole sequences goes
+/// through while `kernel` goes through a segment, by their estimates, of which
+/// `percent` is what is measured. What is late makes all behind it late, so it
+/// is less than a segment.
+static int64_t getShare(const KernelInfo &whole, const KernelInfo &kernel,
+                        int64_t percent) {
+  int64_t step = std::max<int64_t>(100 * whole.cost.stepCycles, 1);
+  int64_t share = (16 * percent * kernel.cost.stepCycles + step / 2) / step;
+  return std::clamp<int64_t>(share, 1, 15);
+}
+
+/// Returns how to cut sequences for `whole` and the kernels of `segments`
+/// (docs/performance.md, "Training in parts").
+static CutInfo findCut(const KernelInfo &whole, const VariantInfo &segments) {
+  // Ends and transitions leave the memory less to others than is estimated, the
+  // last chain waits for it longer.
+  constexpr int64_t early = 78, late = 110;
+  CutInfo cut = segments.cut;
+  cut.first = getShare(whole, segments.kernels[0], early);
+  cut.second = getShare(whole, segments.kernels[1], early);
+  cut.last = getShare(whole, segments.kernels[3], late);
+  return cut;
+}
+
+/// True if SMs hold the code of two kernels that run beside each other: what
+/// one does not find in its own cache it fetches through those that it shares
+/// with its neighbours. Of two kernels of 128 KB each on these, both wait
+/// (measured there).
+static bool haveRoomForCode(const KernelInfo &one, const KernelInfo &other) {
+  constexpr size_t most = 224 * 1024;
+  return one.cubin.size() + other.cubin.size() <= most;
+}
+
 bool mlir::wyvern::addParts(ProgramInfo &program) {
   const VariantInfo *segments = findSegments(program);
   if (!segments)
@@ -85,17 +118,21 @@ bool mlir::wyvern::addParts(ProgramInfo &program) {
   const VariantInfo *whole = findWhole(program, *segments);
   if (!whole)
     return false;
+  const KernelInfo &wholeKernel = whole->kernels.front();
+  if (!haveRoomForCode(wholeKernel, segments->kernels.back()))
+    return false;
   StateInfo caller = segments->states.front();
   VariantInfo made;
   made.name = whole->name + "-parts";
   made.states = segments->states;
   made.workspace = segments->workspace;
+  made.cut = findCut(wholeKernel, *segments);
   const TensorInfo &state =
       program.tensors[findTensor(program.tensors, caller.initial)];
   for (StringRef name : {kBehindFirst, kBehindSecond, kBehindMiddle})
     made.workspace.push_back(createHandedOn(state, name));
   auto addBeside = [&](Part part, const StateInfo &own) {
-    made.kernels.push_back(takePart(whole->kernels.front(), part, caller, own));
+    made.kernels.push_back(takePart(wholeKernel, part, caller, own));
     made.kernels.back().waits = Waits::Last;
   };
   std::string first = kBehindFirst.str(), second = kBehindSecond.str(),

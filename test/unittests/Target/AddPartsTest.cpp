@@ -17,6 +17,7 @@ KernelInfo makeKernel(const char *symbol, GridCount count,
   kernel.symbol = kernel.file = symbol;
   kernel.gridCount = count;
   kernel.gridFactor = 16;
+  kernel.cost.stepCycles = 1000;
   for (const std::string &tensor : tensors)
     kernel.params.push_back({ParamKind::Pointer, tensor, 0, {}, 0});
   return kernel;
@@ -99,6 +100,23 @@ TEST(AddPartsTest, HandsStatesOn) {
   EXPECT_EQ(program.variants[0].kernels[0].part, Part::All);
 }
 
+TEST(AddPartsTest, CutsByTimes) {
+  ProgramInfo program = makeProgram();
+  std::vector<KernelInfo> &kernels = program.variants[1].kernels;
+  kernels[0].cost.stepCycles = 500;
+  kernels[1].cost.stepCycles = 10;
+  kernels[3].cost.stepCycles = 2000;
+  program.variants[1].cut.isReverse = true;
+  ASSERT_TRUE(addParts(program));
+  const CutInfo &cut = program.variants[2].cut;
+  EXPECT_TRUE(cut.isReverse);
+  EXPECT_EQ(cut.first, 6);
+  // A chunk at least, and less than a segment.
+  EXPECT_EQ(cut.second, 1);
+  EXPECT_EQ(cut.last, 15);
+  EXPECT_EQ(program.variants[0].cut.first, 0);
+}
+
 TEST(AddPartsTest, NeedsBothAndWhatMakesThemParts) {
   auto isRefused = [](auto change) {
     ProgramInfo program = makeProgram();
@@ -126,5 +144,10 @@ TEST(AddPartsTest, NeedsBothAndWhatMakesThemParts) {
   }));
   EXPECT_TRUE(isRefused([](VariantInfo &, VariantInfo &segments) {
     segments.kernels.front().gridCount = GridCount::Slots;
+  }));
+  // Of the last part and the last chain, which run beside each other.
+  EXPECT_TRUE(isRefused([](VariantInfo &whole, VariantInfo &segments) {
+    whole.kernels.front().cubin = std::string(128 << 10, ' ');
+    segments.kernels.back().cubin = std::string(97 << 10, ' ');
   }));
 }

@@ -138,8 +138,14 @@ static double kernel_cycles(const wyvern_machine_desc *machine,
   return machine->launch_cycles + (cycles > transfer ? cycles : transfer);
 }
 
+/* What two kernels beside each other take longer than the longer one, in
+   launches: the second one begins late, and both use the memory. Measured
+   (docs/performance.md, "training in parts"). */
+#define BESIDE_LAUNCHES 3
+
 /* A kernel beside the one before it adds what it takes longer, if SMs have room
-   for both. */
+   for both, and the other one has twice as many blocks at least: else most of
+   what it does is the work of a sequence of its own, and no part of one. */
 static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
                              const wyvern_extents *extents) {
   double cycles = 0, previous = 0, previous_blocks = 0;
@@ -151,9 +157,12 @@ static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
     double own = kernel_cycles(&desc->machine, kernel, &part);
     double blocks = count_blocks(kernel, &part);
     int is_beside = kernel->waits == WYVERN_WAITS_LAST &&
-                    blocks + previous_blocks <= desc->machine.sms;
-    double hidden = is_beside ? previous : 0;
-    cycles += own > hidden ? own - hidden : 0;
+                    blocks + previous_blocks <= desc->machine.sms &&
+                    2 * blocks <= previous_blocks;
+    double longer = own > previous ? own : previous;
+    double beside =
+        longer + (double)BESIDE_LAUNCHES * desc->machine.launch_cycles;
+    cycles += is_beside ? beside - previous : own;
     previous = own;
     previous_blocks = blocks;
   }

@@ -203,7 +203,14 @@ def case_parts_are_estimated(folder):
     middle = 100 + 100 + 16 * 500
     first, second, last = (100 + 100 + chunks * 600 for chunks in (FIRST, SECOND, LAST))
     join = 100 + 100 + 3 * 500
-    assert program.estimate(1, tokens, -1)[2] == max(middle, first) + max(middle, second) + join + max(middle, last)
+    beside = max(middle, first) + max(middle, second) + max(middle, last)
+    assert program.estimate(1, tokens, -1)[2] == beside + 3 * 3 * 100 + join
+    # Of two sequences 8 SMs take a segment each, beside which nothing is hidden: with 16 chunks that
+    # is more than segments of 7 in three rounds, with parts of 4, 3 and 5.
+    tokens = 64 * (FIRST + SECOND + 16 + LAST)
+    rounds = 3 * (100 + 3 * (100 + 7 * 500)) + sum(200 + chunks * 600 for chunks in (4, 3, 5)) + 200 + 5 * 500
+    assert 3 * middle + first + second + last + 700 > rounds
+    assert program.estimate(2, tokens, -1)[2] == rounds
 
 
 def case_parts_well_formed(folder):

@@ -111,10 +111,18 @@ TEST(AddPartsTest, CutsByTimes) {
   const CutInfo &cut = program.variants[2].cut;
   EXPECT_TRUE(cut.isReverse);
   EXPECT_EQ(cut.first, 6);
-  // A chunk at least, and less than a segment.
+  // A chunk at least, and not all that there is time for.
   EXPECT_EQ(cut.second, 1);
   EXPECT_EQ(cut.last, 15);
   EXPECT_EQ(program.variants[0].cut.first, 0);
+  // By the memory where that takes longer: 2 * 1000 for the ends.
+  program.variants.pop_back();
+  program.machine = {/*sms=*/100, /*bytesPerCycle=*/1000, /*launchCycles=*/0};
+  program.variants[0].kernels[0].cost.stepBytes = 40000;
+  program.variants[1].kernels[0].cost.stepBytes = 20000;
+  ASSERT_TRUE(addParts(program));
+  EXPECT_EQ(program.variants[2].cut.first, 6);
+  EXPECT_EQ(program.variants[2].cut.last, 9);
 }
 
 TEST(AddPartsTest, NeedsBothAndWhatMakesThemParts) {
@@ -138,6 +146,8 @@ TEST(AddPartsTest, NeedsBothAndWhatMakesThemParts) {
   EXPECT_TRUE(isRefused([](VariantInfo &whole, VariantInfo &) {
     whole.kernels.push_back(whole.kernels.front());
   }));
+  EXPECT_TRUE(isRefused(
+      [](VariantInfo &whole, VariantInfo &) { whole.name = "other"; }));
   // Two blocks a head would leave no room for the segments.
   EXPECT_TRUE(isRefused([](VariantInfo &whole, VariantInfo &) {
     whole.kernels.front().gridFactor = 32;

@@ -101,9 +101,9 @@ static CutInfo findCut(const KernelInfo &whole, const VariantInfo &segments,
     return std::clamp<int64_t>(share, 1, most);
   };
   CutInfo cut = segments.cut;
-  cut.first = getShare(0, 80, 11);
+  cut.first = getShare(0, 80, 10);
   cut.second = getShare(1, 80, 7);
-  cut.last = getShare(3, 108, 15);
+  cut.last = getShare(3, 108, 14);
   return cut;
 }
 

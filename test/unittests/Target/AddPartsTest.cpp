@@ -113,7 +113,7 @@ TEST(AddPartsTest, CutsByTimes) {
   EXPECT_EQ(cut.first, 6);
   // A chunk at least, and not all that there is time for.
   EXPECT_EQ(cut.second, 1);
-  EXPECT_EQ(cut.last, 15);
+  EXPECT_EQ(cut.last, 14);
   EXPECT_EQ(program.variants[0].cut.first, 0);
   // By the memory where that takes longer: 2 * 1000 for the ends.
   program.variants.pop_back();

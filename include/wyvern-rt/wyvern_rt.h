@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a descriptor or a function changes its meaning. */
-#define WYVERN_ABI_VERSION 5u
+#define WYVERN_ABI_VERSION 6u
 
 /* cuTensorMapEncodeTiled takes at most five dimensions. */
 #define WYVERN_MAX_RANK 5
@@ -122,7 +122,9 @@ typedef enum wyvern_param_kind {
   WYVERN_PARAM_CU_WIDTH = 4,   /* i64 bytes an entry: 4, 8; 0 if not packed */
   WYVERN_PARAM_TOKENS = 5,     /* i64: T */
   WYVERN_PARAM_SEQUENCES = 6,  /* i64: N */
-  WYVERN_PARAM_SEGMENT = 7     /* i64: the tokens of a segment */
+  WYVERN_PARAM_SEGMENT = 7,    /* i64: the tokens of a segment */
+  WYVERN_PARAM_SLOT_TOKENS = 8 /* i64: the T by which slots of chunks are
+                                  numbered, also in a part of sequences */
 } wyvern_param_kind;
 
 typedef struct wyvern_param_desc {
@@ -149,7 +151,8 @@ typedef enum wyvern_waits {
 } wyvern_waits;
 
 /* Which tokens of a sequence a kernel goes through, as if they were all that
-   there is: where each part begins and ends the launch chooses. Packed
+   there is, but for the numbers of slots, which are those of the whole
+   sequence: where each part begins and ends the launch chooses. Packed
    sequences have all their tokens in the first part. */
 typedef enum wyvern_part {
   WYVERN_PART_ALL = 0,
@@ -189,6 +192,15 @@ typedef struct wyvern_kernel_desc {
   wyvern_cost_desc cost;
 } wyvern_kernel_desc;
 
+/* How a launch cuts sequences in parts, in sixteenths of a segment, of which
+   each is at least a chunk; 0 where no kernel has a part. */
+typedef struct wyvern_cut_desc {
+  uint32_t reverse; /* 1: the first part is a sequence's last tokens */
+  uint32_t first;
+  uint32_t second;
+  uint32_t last; /* at most so many */
+} wyvern_cut_desc;
+
 /* One way to compute the program: its kernels, and what they hand each other.
  */
 typedef struct wyvern_variant_desc {
@@ -197,6 +209,7 @@ typedef struct wyvern_variant_desc {
   const wyvern_tensor_desc *workspace;
   uint32_t num_kernels;
   const wyvern_kernel_desc *kernels; /* in launch order */
+  wyvern_cut_desc cut;
 } wyvern_variant_desc;
 
 /* The GPU that costs are estimated for. Not read in a program of one variant

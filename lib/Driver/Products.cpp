@@ -144,6 +144,9 @@ llvm::Error ProductWriter::assembleAll() {
     return error;
   if ((error = checkFaults()))
     return error;
+  // They have no kernels of their own, and depend on how much code there is.
+  for (ProgramInfo *program : bundle.getPrograms())
+    addParts(*program);
   for (ProgramInfo *program : bundle.getPrograms())
     if (program->variants.size() == 1 &&
         !hasSegments(program->variants.front()))

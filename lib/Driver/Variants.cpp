@@ -214,9 +214,6 @@ FailureOr<BundleInfo> VariantLowering::finish() {
                             [](const Twine &message) { printError(message); })))
         return failure();
   }
-  // They have no kernels of their own.
-  for (ProgramInfo *program : all.getPrograms())
-    addParts(*program);
   if (options.training)
     all.saved =
         SavedInfo{options.save, options.choosesSave, options.refusedStates};

@@ -138,8 +138,14 @@ static double kernel_cycles(const wyvern_machine_desc *machine,
   return machine->launch_cycles + (cycles > transfer ? cycles : transfer);
 }
 
+/* What two kernels beside each other take longer than the longer one, in
+   launches: the second one begins late, and both use the memory. Measured
+   (docs/performance.md, "training in parts"). */
+#define BESIDE_LAUNCHES 3
+
 /* A kernel beside the one before it adds what it takes longer, if SMs have room
-   for both. */
+   for both, and the other one has twice as many blocks at least: else most of
+   what it does is the work of a sequence of its own, and no part of one. */
 static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
                              const wyvern_extents *extents) {
   double cycles = 0, previous = 0, previous_blocks = 0;
@@ -151,9 +157,12 @@ static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
     double own = kernel_cycles(&desc->machine, kernel, &part);
     double blocks = count_blocks(kernel, &part);
     int is_beside = kernel->waits == WYVERN_WAITS_LAST &&
-                    blocks + previous_blocks <= desc->machine.sms;
-    double hidden = is_beside ? previous : 0;
-    cycles += own > hidden ? own - hidden : 0;
+                    blocks + previous_blocks <= desc->machine.sms &&
+                    2 * blocks <= previous_blocks;
+    double longer = own > previous ? own : previous;
+    double beside =
+        longer + (double)BESIDE_LAUNCHES * desc->machine.launch_cycles;
+    cycles += is_beside ? beside - previous : own;
     previous = own;
     previous_blocks = blocks;
   }
@@ -163,16 +172,18 @@ static double variant_cycles(const wyvern_program_desc *desc, uint32_t variant,
 /* The chunks of a segment with which `blocks` blocks take all segments at
    once. Of a sequence in parts the first and the last one run beside the
    segments between them, so there is room for one segment more. */
-static int64_t segment_of(const wyvern_extents *extents, double blocks,
-                          double factor, int has_parts) {
+static int64_t segment_of(const wyvern_variant_desc *variant,
+                          const wyvern_extents *extents, double blocks,
+                          double factor) {
+  int has_parts = wyvern_has_parts(variant);
   double all = ceil_div((double)extents->tokens, (double)extents->chunk);
   double each = (double)(int64_t)(blocks / factor);
   if (!extents->packed)
     each = (double)(int64_t)(each / (double)extents->sequences);
   each = each < 1 ? 1 : each;
   int64_t chunks = (int64_t)ceil_div(all, each + has_parts);
-  while (has_parts &&
-         (double)wyvern_count_in_parts(chunks, (int64_t)each - 1) < all)
+  while (has_parts && (double)wyvern_count_in_parts(variant, chunks,
+                                                    (int64_t)each - 1) < all)
     ++chunks;
   return chunks < LEAST_SEGMENT ? LEAST_SEGMENT : chunks;
 }
@@ -194,8 +205,8 @@ static double choose_segment(const wyvern_program_desc *desc, uint32_t number,
   wyvern_extents trial = *extents;
   double least = 0;
   for (uint32_t rounds = 1; rounds <= MOST_ROUNDS; ++rounds) {
-    trial.segment = segment_of(extents, (double)rounds * desc->machine.sms,
-                               factor, wyvern_has_parts(variant));
+    trial.segment = segment_of(variant, extents,
+                               (double)rounds * desc->machine.sms, factor);
     wyvern_cut(variant, &trial);
     double cycles = variant_cycles(desc, number, &trial);
     if (rounds == 1 || cycles < least) {

@@ -81,7 +81,7 @@ static wyvern_status check_params(const wyvern_program_desc *desc,
   uint32_t tensors = desc->num_tensors + variant->num_workspace;
   for (uint32_t p = 0; p < kernel->num_params; ++p) {
     const wyvern_param_desc *param = &kernel->params[p];
-    if ((unsigned)param->kind > WYVERN_PARAM_SEGMENT)
+    if ((unsigned)param->kind > WYVERN_PARAM_SLOT_TOKENS)
       return MALFORMED("%s: parameter %u of %s has the unknown kind %d",
                        desc->name, p, kernel->symbol, (int)param->kind);
     if (param->kind > WYVERN_PARAM_STRIDE)
@@ -176,6 +176,14 @@ wyvern_status wyvern_check_costs(const wyvern_program_desc *desc) {
   return WYVERN_OK;
 }
 
+/* A part is at most so many sixteenths of a segment: less than 64 bits count
+   all of its tokens. */
+#define MOST_SHARE 64
+
+static int is_no_share(uint32_t share) {
+  return share < 1 || share > MOST_SHARE;
+}
+
 static wyvern_status check_variant(const wyvern_program_desc *desc,
                                    const wyvern_variant_desc *variant) {
   if (!variant->name)
@@ -198,6 +206,15 @@ static wyvern_status check_variant(const wyvern_program_desc *desc,
   }
   for (uint32_t k = 0; k < variant->num_kernels; ++k)
     WYVERN_TRY(check_kernel(desc, variant, &variant->kernels[k]));
+  const wyvern_cut_desc *cut = &variant->cut;
+  if (wyvern_has_parts(variant) &&
+      (is_no_share(cut->first) || is_no_share(cut->second) ||
+       is_no_share(cut->last) || cut->reverse > 1))
+    return MALFORMED("%s: variant '%s' cuts sequences in parts of %u, %u and "
+                     "%u sixteenths of a segment, reverse %u, expected 1 to "
+                     "%d, and 0 or 1",
+                     desc->name, variant->name, cut->first, cut->second,
+                     cut->last, cut->reverse, MOST_SHARE);
   if (wyvern_has_parts(variant) && !wyvern_has_segments(variant))
     return MALFORMED("%s: variant '%s' has parts of sequences, whose tokens "
                      "follow from those of segments, and no segments",

@@ -90,12 +90,13 @@ wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
                        name, (long long)batch);
   WYVERN_TRY(check_tokens(desc, tokens, packed));
   extents->batch = batch;
-  extents->tokens = tokens;
+  extents->tokens = extents->slot_tokens = tokens;
   extents->packed = packed;
   extents->sequences = packed ? packed_sequences : batch;
   extents->chunk = desc->chunk;
   extents->segment = 0;
   extents->first = extents->second = extents->last = 0;
+  extents->reverse = 0;
   int64_t slots;
   if (count_slots_of(extents, extents->chunk, &slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
@@ -115,8 +116,11 @@ int64_t wyvern_dim_extent(const wyvern_tensor_desc *tensor, uint32_t dim,
     return extents->sequences;
   case WYVERN_DIM_TIME:
     return extents->tokens * desc->multiple;
-  case WYVERN_DIM_CHUNK:
-    return wyvern_count_slots(extents, desc->multiple);
+  case WYVERN_DIM_CHUNK: {
+    wyvern_extents all = *extents;
+    all.tokens = extents->slot_tokens;
+    return wyvern_count_slots(&all, desc->multiple);
+  }
   case WYVERN_DIM_SEGMENT:
     return wyvern_count_slots(extents, extents->segment);
   case WYVERN_DIM_HEAD:

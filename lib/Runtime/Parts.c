@@ -18,23 +18,19 @@
 
 /* The first part runs beside the ends of the segments, the second one beside
    their transitions and the last one beside their last chain, and none of them
-   should be what the kernels behind wait for: a step of the kernel of whole
-   sequences takes longer than theirs, by what is measured
-   (docs/performance.md). In sixteenths of a segment. */
-#define FIRST_SHARE 11
-#define SECOND_SHARE 7
-#define LAST_SHARE 13
-
-/* So many sixteenths of a segment, and a chunk at least. */
-static int64_t share_of(int64_t segment, int64_t share) {
+   should be what the kernels behind wait for: the compiler says how many
+   sixteenths of a segment each has, a chunk at least. */
+static int64_t share_of(int64_t segment, uint32_t share) {
   int64_t chunks = segment * share / 16;
   return chunks < 1 ? 1 : chunks;
 }
 
 /* The chunks of a sequence in parts with so many segments between them. */
-int64_t wyvern_count_in_parts(int64_t segment, int64_t segments) {
-  return share_of(segment, FIRST_SHARE) + share_of(segment, SECOND_SHARE) +
-         segments * segment + share_of(segment, LAST_SHARE);
+int64_t wyvern_count_in_parts(const wyvern_variant_desc *variant,
+                              int64_t segment, int64_t segments) {
+  const wyvern_cut_desc *cut = &variant->cut;
+  return share_of(segment, cut->first) + share_of(segment, cut->second) +
+         segments * segment + share_of(segment, cut->last);
 }
 
 /* True if the kernels of the variant go through parts of sequences. */
@@ -51,18 +47,25 @@ static int64_t at_most(int64_t tokens, int64_t most) {
 
 /* Sets the tokens of parts from those of a segment, and from nothing else: the
    bits of a result depend on no more. The middle is whole segments, and the
-   last part what is left. */
+   last part what is left. All parts begin where a chunk of the sequence does:
+   one that is not full belongs, in reverse, to the first part. */
 void wyvern_cut(const wyvern_variant_desc *variant, wyvern_extents *extents) {
+  const wyvern_cut_desc *cut = &variant->cut;
   extents->first = extents->second = extents->last = 0;
+  extents->reverse = (int)cut->reverse;
   if (!wyvern_has_parts(variant) || extents->packed)
     return;
   int64_t chunk = extents->chunk, chunks = extents->segment;
-  int64_t segment = chunks * chunk, rest = extents->tokens;
-  extents->first = at_most(share_of(chunks, FIRST_SHARE) * chunk, rest);
-  rest -= extents->first;
-  extents->second = at_most(share_of(chunks, SECOND_SHARE) * chunk, rest);
+  int64_t segment = chunks * chunk;
+  int64_t missing =
+      cut->reverse ? (chunk - extents->tokens % chunk) % chunk : 0;
+  int64_t rest = extents->tokens + missing;
+  int64_t first = at_most(share_of(chunks, cut->first) * chunk, rest);
+  rest -= first;
+  extents->first = first - missing;
+  extents->second = at_most(share_of(chunks, cut->second) * chunk, rest);
   rest -= extents->second;
-  int64_t last = at_most(share_of(chunks, LAST_SHARE) * chunk, rest);
+  int64_t last = at_most(share_of(chunks, cut->last) * chunk, rest);
   int64_t segments = (rest - last + segment - 1) / segment;
   extents->last = rest - at_most(segments * segment, rest);
 }
@@ -70,15 +73,15 @@ void wyvern_cut(const wyvern_variant_desc *variant, wyvern_extents *extents) {
 /* The first token of a part, and how many it has. */
 static int64_t locate_part(const wyvern_extents *extents, wyvern_part part,
                            int64_t *tokens) {
-  int64_t start = 0;
+  int64_t before = 0;
   int64_t middle =
       extents->tokens - extents->first - extents->second - extents->last;
   const int64_t sizes[] = {extents->first, extents->second, middle,
                            extents->last};
   for (int p = WYVERN_PART_FIRST; p < (int)part; ++p)
-    start += sizes[p - WYVERN_PART_FIRST];
+    before += sizes[p - WYVERN_PART_FIRST];
   *tokens = sizes[part - WYVERN_PART_FIRST];
-  return start;
+  return extents->reverse ? extents->tokens - before - *tokens : before;
 }
 
 /* The extents that the kernels of a part see. */
@@ -92,7 +95,7 @@ wyvern_extents wyvern_part_extents(const wyvern_extents *extents,
     /* As many sequences, of no tokens: states are handed on. */
     own.packed = 0;
     own.batch = extents->sequences;
-    own.tokens = 0;
+    own.tokens = own.slot_tokens = 0;
     return own;
   }
   locate_part(extents, part, &own.tokens);
@@ -107,16 +110,25 @@ wyvern_extents wyvern_workspace_extents(const wyvern_variant_desc *variant,
                                           : WYVERN_PART_ALL);
 }
 
-/* A tensor of the caller without the tokens of other parts. */
-static void take_tokens(const wyvern_tensor_desc *desc, int64_t start,
-                        int64_t tokens, wyvern_tensor *tensor) {
+/* A tensor of the caller without the tokens of parts in front of this one and,
+   where it has a row a token, of those behind it. Slots of chunks are numbered
+   as those of the whole sequence: what is in front of the first one is left
+   out. */
+static void take_tokens(const wyvern_tensor_desc *desc, int64_t chunk,
+                        int64_t start, int64_t tokens, wyvern_tensor *tensor) {
   for (uint32_t i = 0; i < desc->rank && tensor->data; ++i) {
-    if (desc->dims[i].kind != WYVERN_DIM_TIME)
+    int64_t multiple = desc->dims[i].multiple, front;
+    if (desc->dims[i].kind == WYVERN_DIM_TIME) {
+      front = start * multiple;
+      tensor->sizes[i] = tokens * multiple;
+    } else if (desc->dims[i].kind == WYVERN_DIM_CHUNK) {
+      front = start / (chunk * multiple);
+      tensor->sizes[i] -= front;
+    } else {
       continue;
-    int64_t rows = start * desc->dims[i].multiple;
+    }
     tensor->data = (char *)tensor->data +
-                   rows * tensor->strides[i] * wyvern_dtype_size(desc->dtype);
-    tensor->sizes[i] = tokens * desc->dims[i].multiple;
+                   front * tensor->strides[i] * wyvern_dtype_size(desc->dtype);
   }
 }
 
@@ -131,6 +143,6 @@ void wyvern_take_part(const wyvern_program_desc *desc, const wyvern_call *call,
   if (!call->extents.packed)
     start = locate_part(&call->extents, part, &tokens);
   for (uint32_t t = 0; t < desc->num_tensors; ++t)
-    take_tokens(&desc->tensors[t], start, out->extents.tokens,
+    take_tokens(&desc->tensors[t], desc->chunk, start, out->extents.tokens,
                 &out->tensors[t]);
 }

@@ -72,9 +72,11 @@ struct wyvern_program {
 
 typedef struct wyvern_extents {
   int64_t batch, tokens, sequences;
-  int64_t chunk;   /* tokens */
-  int64_t segment; /* chunks; 0 where the chosen variant has no segments */
+  int64_t slot_tokens; /* that slots of chunks are numbered by */
+  int64_t chunk;       /* tokens */
+  int64_t segment;     /* chunks; 0 where the chosen variant has no segments */
   int64_t first, second, last; /* tokens of these parts; 0 without */
+  int reverse;                 /* the first part is a sequence's last tokens */
   int packed;
 } wyvern_extents;
 
@@ -117,7 +119,8 @@ int wyvern_is_main(const wyvern_tensor_desc *tensor);
 void wyvern_find_layouts(wyvern_program *program);
 
 /* Parts.c */
-int64_t wyvern_count_in_parts(int64_t segment, int64_t segments);
+int64_t wyvern_count_in_parts(const wyvern_variant_desc *variant,
+                              int64_t segment, int64_t segments);
 int wyvern_has_parts(const wyvern_variant_desc *variant);
 void wyvern_cut(const wyvern_variant_desc *variant, wyvern_extents *extents);
 wyvern_extents wyvern_part_extents(const wyvern_extents *extents,

@@ -21,13 +21,14 @@ static constexpr StringLiteral kBehindFirst = "behind_first",
                                kBehindSecond = "behind_second",
                                kBehindMiddle = "behind_middle";
 
-/// Returns the variant of one kernel that could run beside those of `segments`
-/// and has as many blocks for a sequence as they for a segment; null if there
-/// is none.
+/// Returns the variant of one kernel that could run beside those of `segments`,
+/// has as many blocks for a sequence as they for a segment, and is made as
+/// their last chain is; null if there is none.
 static const VariantInfo *findWhole(const ProgramInfo &program,
                                     const VariantInfo &segments) {
   for (const VariantInfo &variant : program.variants) {
-    if (variant.kernels.size() != 1 || !variant.workspace.empty())
+    if (variant.kernels.size() != 1 || !variant.workspace.empty() ||
+        variant.name + "-segments" != segments.name)
       continue;
     const KernelInfo &kernel = variant.kernels.front();
     if (kernel.gridCount == GridCount::Sequences && kernel.canWaitLast &&
@@ -78,6 +79,42 @@ static TensorInfo createHandedOn(const TensorInfo &state, StringRef name) {
   return tensor;
 }
 
+/// Returns the cycles of a step: by itself, or by what an SM's share of the
+/// memory takes for it.
+static int64_t getStep(const KernelInfo &kernel, const MachineInfo &machine) {
+  int64_t bytesPerCycle = std::max<int64_t>(machine.bytesPerCycle, 1);
+  return std::max(kernel.cost.stepCycles,
+                  kernel.cost.stepBytes * machine.sms / bytesPerCycle);
+}
+
+/// Returns how to cut sequences for `whole` and the kernels of `segments`: a
+/// part is what `whole` goes through, by estimates, while the kernel beside it
+/// goes through a segment, times what is measured (docs/performance.md,
+/// "training in parts"). What is late makes all behind it late, so the first
+/// parts are shorter than that.
+static CutInfo findCut(const KernelInfo &whole, const VariantInfo &segments,
+                       const MachineInfo &machine) {
+  auto getShare = [&](size_t number, int64_t percent, int64_t most) {
+    int64_t step = std::max<int64_t>(100 * getStep(whole, machine), 1);
+    int64_t other = getStep(segments.kernels[number], machine);
+    int64_t share = (16 * percent * other + step / 2) / step;
+    return std::clamp<int64_t>(share, 1, most);
+  };
+  CutInfo cut = segments.cut;
+  cut.first = getShare(0, 80, 10);
+  cut.second = getShare(1, 80, 7);
+  cut.last = getShare(3, 108, 14);
+  return cut;
+}
+
+/// False for two kernels of so much code that each runs badly beside the other:
+/// an SM holds 128 KB, and where two have as much each, both take half as long
+/// again (measured, too).
+static bool haveRoomForCode(const KernelInfo &one, const KernelInfo &other) {
+  constexpr size_t most = 224 * 1024;
+  return one.cubin.size() + other.cubin.size() <= most;
+}
+
 bool mlir::wyvern::addParts(ProgramInfo &program) {
   const VariantInfo *segments = findSegments(program);
   if (!segments)
@@ -85,17 +122,21 @@ bool mlir::wyvern::addParts(ProgramInfo &program) {
   const VariantInfo *whole = findWhole(program, *segments);
   if (!whole)
     return false;
+  const KernelInfo &wholeKernel = whole->kernels.front();
+  if (!haveRoomForCode(wholeKernel, segments->kernels.back()))
+    return false;
   StateInfo caller = segments->states.front();
   VariantInfo made;
   made.name = whole->name + "-parts";
   made.states = segments->states;
   made.workspace = segments->workspace;
+  made.cut = findCut(wholeKernel, *segments, program.machine);
   const TensorInfo &state =
       program.tensors[findTensor(program.tensors, caller.initial)];
   for (StringRef name : {kBehindFirst, kBehindSecond, kBehindMiddle})
     made.workspace.push_back(createHandedOn(state, name));
   auto addBeside = [&](Part part, const StateInfo &own) {
-    made.kernels.push_back(takePart(whole->kernels.front(), part, caller, own));
+    made.kernels.push_back(takePart(wholeKernel, part, caller, own));
     made.kernels.back().waits = Waits::Last;
   };
   std::string first = kBehindFirst.str(), second = kBehindSecond.str(),

@@ -180,9 +180,11 @@ void HeaderWriter::writeTensors(StringRef array, ArrayRef<TensorInfo> tensors) {
 void HeaderWriter::writeParams(const VariantInfo &variant,
                                const KernelInfo &kernel) {
   static constexpr StringLiteral kinds[] = {
-      "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",  "WYVERN_PARAM_STRIDE",
-      "WYVERN_PARAM_CU_SEQLENS", "WYVERN_PARAM_CU_WIDTH", "WYVERN_PARAM_TOKENS",
-      "WYVERN_PARAM_SEQUENCES",  "WYVERN_PARAM_SEGMENT"};
+      "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",
+      "WYVERN_PARAM_STRIDE",     "WYVERN_PARAM_CU_SEQLENS",
+      "WYVERN_PARAM_CU_WIDTH",   "WYVERN_PARAM_TOKENS",
+      "WYVERN_PARAM_SEQUENCES",  "WYVERN_PARAM_SEGMENT",
+      "WYVERN_PARAM_SLOT_TOKENS"};
   os << "static const wyvern_param_desc "
      << getParamsName(program, variant, kernel) << "[] = {\n";
   for (const ParamInfo &param : kernel.params) {
@@ -248,7 +250,9 @@ void HeaderWriter::writeVariants() {
     std::string stem = getStem(program, variant);
     os << "  {\"" << variant.name << "\", " << variant.workspace.size() << ", "
        << (variant.workspace.empty() ? "NULL" : stem + "_workspace") << ", "
-       << variant.kernels.size() << ", " << stem << "_kernels},\n";
+       << variant.kernels.size() << ", " << stem << "_kernels, {"
+       << variant.cut.isReverse << ", " << variant.cut.first << ", "
+       << variant.cut.second << ", " << variant.cut.last << "}},\n";
   }
   os << "};\n\n";
 }

@@ -62,9 +62,17 @@ CostDescriptor::CostDescriptor(const ProgramInfo &program) {
     for (const KernelInfo &kernel : variant.kernels)
       list.push_back(describe(kernel));
   }
-  for (auto [variant, list] : llvm::zip_equal(program.variants, kernels))
-    variants.push_back({variant.name.c_str(), 0, nullptr,
-                        static_cast<uint32_t>(list.size()), list.data()});
+  for (auto [variant, list] : llvm::zip_equal(program.variants, kernels)) {
+    const CutInfo &cut = variant.cut;
+    variants.push_back(
+        {variant.name.c_str(),
+         0,
+         nullptr,
+         static_cast<uint32_t>(list.size()),
+         list.data(),
+         {cut.isReverse, static_cast<uint32_t>(cut.first),
+          static_cast<uint32_t>(cut.second), static_cast<uint32_t>(cut.last)}});
+  }
   desc.name = program.name.c_str();
   desc.chunk = program.chunk;
   desc.machine = {static_cast<uint32_t>(program.machine.sms),

@@ -27,9 +27,9 @@ static StringRef stringify(TensorRole role) {
 }
 
 static StringRef stringify(ParamKind kind) {
-  static constexpr StringLiteral names[] = {"tensor_map", "pointer",  "stride",
-                                            "cu_seqlens", "cu_width", "tokens",
-                                            "sequences",  "segment"};
+  static constexpr StringLiteral names[] = {
+      "tensor_map", "pointer",   "stride",  "cu_seqlens", "cu_width",
+      "tokens",     "sequences", "segment", "slot_tokens"};
   return names[static_cast<unsigned>(kind)];
 }
 
@@ -159,9 +159,18 @@ static void writeResiduals(llvm::json::OStream &json,
       });
 }
 
+static void writeCut(llvm::json::OStream &json, const CutInfo &cut) {
+  json.attribute("reverse", cut.isReverse);
+  json.attribute("first", cut.first);
+  json.attribute("second", cut.second);
+  json.attribute("last", cut.last);
+}
+
 static void writeVariant(llvm::json::OStream &json,
                          const VariantInfo &variant) {
   json.attribute("name", variant.name);
+  if (variant.cut.first > 0)
+    json.attributeObject("cut", [&] { writeCut(json, variant.cut); });
   json.attributeArray("workspace", [&] {
     for (const TensorInfo &tensor : variant.workspace)
       writeTensor(json, tensor);

@@ -391,6 +391,11 @@ private:
     variant.workspace = workspaces.back().data();
     variant.num_kernels = (uint32_t)kernels.back().size();
     variant.kernels = kernels.back().data();
+    if (object.contains("cut")) {
+      auto cut = get<py::dict>(object, "cut");
+      variant.cut = {get<bool>(cut, "reverse"), get<uint32_t>(cut, "first"),
+                     get<uint32_t>(cut, "second"), get<uint32_t>(cut, "last")};
+    }
     variants.push_back(variant);
   }
 
@@ -431,7 +436,8 @@ private:
            {"cu_width", WYVERN_PARAM_CU_WIDTH},
            {"tokens", WYVERN_PARAM_TOKENS},
            {"sequences", WYVERN_PARAM_SEQUENCES},
-           {"segment", WYVERN_PARAM_SEGMENT}});
+           {"segment", WYVERN_PARAM_SEGMENT},
+           {"slot_tokens", WYVERN_PARAM_SLOT_TOKENS}});
       if (param.kind <= WYVERN_PARAM_STRIDE)
         param.tensor = indexOf(get<std::string>(dict, "tensor"));
       if (param.kind == WYVERN_PARAM_STRIDE)

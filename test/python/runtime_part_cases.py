@@ -3,11 +3,12 @@
 
 import sys
 
-from runtime_cases import Tensor, arguments, journal, kernels, launch, launches, load, refused, state
+from runtime_cases import Tensor, arguments, chunks, journal, kernels, launch, launches, load, refused, state
 from runtime_variant_cases import with_segments
 
 # The chunks of the first parts of a sequence in segments of 16, and the most of the last one.
 FIRST, SECOND, LAST = 11, 7, 13
+CUT = {"reverse": False, "first": FIRST, "second": SECOND, "last": LAST}
 # What a kernel of these cases is told: a row's tokens, where a state begins and ends, T and N.
 LAST_PARAMS = ("tokens", "sequences")
 
@@ -39,7 +40,7 @@ def with_parts():
     names = ("behind_first", *between.values())
     states = [{"name": name, "role": "workspace", "dtype": "f32", "dims": state(2, 64, 128)} for name in names]
     workspace = spec["variants"][1]["workspace"] + states
-    spec["variants"].append({"name": "parts", "workspace": workspace, "kernels": made})
+    spec["variants"].append({"name": "parts", "cut": dict(CUT), "workspace": workspace, "kernels": made})
     return spec
 
 
@@ -95,6 +96,64 @@ def case_parts_run_beside_each_other(folder):
     assert [blocks for blocks, _, _ in found.values()] == [12, 4, 12, 4, 8, 12, 4]
 
 
+def with_reverse():
+    """... whose first part has the last tokens."""
+    spec = with_parts()
+    spec["variants"][2]["cut"]["reverse"] = True
+    return spec
+
+
+def case_parts_in_reverse(folder):
+    """All begin where a chunk does: the one that is not full is in the first part."""
+    program = load(folder, with_reverse())
+    program.force_variant("parts-1024")
+    tokens = 64 * (5 + 3 * 16 + SECOND + FIRST) - 3
+    found, tensors = launched(program, 1, tokens)
+    initial, o, final = tensors[-3].address, tensors[-2], tensors[-1].address
+    first, second, middle = (0x900000 + n * 2 * 64 * 128 * 4 for n in (3, 4, 5))
+    assert found["first"][2] == told(o, (64 * (5 + 48 + SECOND), 64 * FIRST - 3), initial, first)
+    assert found["second"][2] == told(o, (64 * (5 + 48), 64 * SECOND), first, second)
+    assert found["ends"][2] == told(o, (64 * 5, 64 * 48), second, middle)
+    assert found["end"][2] == told(o, (0, 64 * 5), middle, final)
+    for tokens in (0, 1, 63, 64, 65, 64 * FIRST - 1, 64 * FIRST + 1, 64 * (FIRST + SECOND + 16), 64 * 99 + 1):
+        found, tensors = launched(program, 1, tokens)
+        parts = [found[name][2] for name in ("end", "join", "second", "first")]
+        starts = [(int(words[0], 16) - tensors[-2].address) // (2 * 128 * 2) for words in parts]
+        counts = [int(words[-2]) for words in parts]
+        assert starts == [sum(counts[:n]) for n in range(4)] and sum(counts) == tokens
+        assert all(start % 64 == 0 for start in starts)
+
+
+def case_parts_have_the_slots_of_the_whole(folder):
+    """What is saved of a chunk lies where it does without parts, in every sequence of a batch."""
+    tokens, slots = 64 * (FIRST + SECOND + 3 * 16 + 5) - 3, FIRST + SECOND + 3 * 16 + 5
+    for spec in (with_parts(), with_reverse()):
+        reverse = spec["variants"][2]["cut"]["reverse"]
+        spec["tensors"].append({"name": "saved", "role": "output", "dtype": "f32", "dims": chunks(2, 64)})
+        kept = {"name": "kept", "role": "workspace", "dtype": "f32", "dims": chunks(2, 64)}
+        spec["variants"][2]["workspace"].append(kept)
+        for kernel in spec["variants"][2]["kernels"]:
+            kernel["params"] += [{"kind": "pointer", "tensor": name} for name in ("kept", "saved")]
+            kernel["params"].append({"kind": "slot_tokens"})
+        program = load(folder, spec)
+        program.force_variant("parts-1024")
+        before = {"first": 0, "second": FIRST, "ends": FIRST + SECOND, "end": FIRST + SECOND + 48}
+        if reverse:
+            before = {"first": slots - FIRST, "second": slots - FIRST - SECOND, "ends": 5, "end": 0}
+        for batch in (1, 2):
+            journal()
+            saved = Tensor("f32", batch * slots, 2, 64)
+            launch(program, arguments(batch, tokens) + [saved])
+            told = {line.split()[1].removeprefix("delta_net_"): line.split()[-3:] for line in launches(journal())}
+            size = 2 * 64 * 4
+            for name, chunk in before.items():
+                assert told[name][1:] == [f"{saved.address + chunk * size:#x}", str(tokens)]
+            # The workspace, as large as that of the whole, begins with the part.
+            assert len({words[0] for words in told.values()}) == 1
+            states = 2 * 64 * 128 * 4 * batch * (3 + 3)
+            assert program.workspace_size(batch, tokens, -1) == states + (batch * slots * size + 255) // 256 * 256
+
+
 def case_parts_of_few_tokens(folder):
     """Kernels of no segment are not launched, and none starts beside one that it needs."""
     program = load(folder, with_parts())
@@ -144,7 +203,14 @@ def case_parts_are_estimated(folder):
     middle = 100 + 100 + 16 * 500
     first, second, last = (100 + 100 + chunks * 600 for chunks in (FIRST, SECOND, LAST))
     join = 100 + 100 + 3 * 500
-    assert program.estimate(1, tokens, -1)[2] == max(middle, first) + max(middle, second) + join + max(middle, last)
+    beside = max(middle, first) + max(middle, second) + max(middle, last)
+    assert program.estimate(1, tokens, -1)[2] == beside + 3 * 3 * 100 + join
+    # Of two sequences 8 SMs take a segment each, beside which nothing is hidden: with 16 chunks that
+    # is more than segments of 7 in three rounds, with parts of 4, 3 and 5.
+    tokens = 64 * (FIRST + SECOND + 16 + LAST)
+    rounds = 3 * (100 + 3 * (100 + 7 * 500)) + sum(200 + chunks * 600 for chunks in (4, 3, 5)) + 200 + 5 * 500
+    assert 3 * middle + first + second + last + 700 > rounds
+    assert program.estimate(2, tokens, -1)[2] == rounds
 
 
 def case_parts_well_formed(folder):
@@ -153,6 +219,11 @@ def case_parts_well_formed(folder):
         spec["variants"][2]["kernels"][number].update(more)
         return spec
 
+    for wrong in (dict(first=0), dict(last=65)):
+        spec = with_parts()
+        spec["variants"][2]["cut"].update(wrong)
+        with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", "variant 'parts' cuts sequences in parts of"):
+            load(folder, spec)
     with refused("WYVERN_ERROR_INVALID_DESCRIPTOR", "delta_net_join has the part 0 of sequences, expected 1 to 4"):
         load(folder, changed(4, part="all"))
     spec = with_parts()

@@ -58,7 +58,8 @@ static const wyvern_kernel_desc kernels[] = {{"scale",
                                               3,
                                               params,
                                               {0}}};
-static const wyvern_variant_desc variants[] = {{"only", 0, NULL, 1, kernels}};
+static const wyvern_variant_desc variants[] = {
+    {"only", 0, NULL, 1, kernels, {0}}};
 static const wyvern_program_desc desc = {
     WYVERN_ABI_VERSION, "scale", "sm_90a", 64, 2, tensors, {0}, 1, variants};
 

@@ -54,7 +54,7 @@ static const wyvern_kernel_desc kernels[] = {{"scale",
                                               params,
                                               {0}}};
 static const wyvern_variant_desc variants[] = {
-    {"separate", 1, workspace, 1, kernels}};
+    {"separate", 1, workspace, 1, kernels, {0}}};
 static const wyvern_program_desc desc = {
     WYVERN_ABI_VERSION, "scale", "sm_90a", 64, 3, tensors, {0}, 1, variants};
 

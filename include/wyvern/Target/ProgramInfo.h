@@ -59,7 +59,8 @@ enum class ParamKind {
   CuWidth,
   Tokens,
   Sequences,
-  Segment
+  Segment,
+  SlotTokens
 };
 
 /// How the runtime fills one kernel parameter.
@@ -144,6 +145,15 @@ struct StateInfo {
   }
 };
 
+/// How a launch cuts sequences for kernels that have a part each, as
+/// wyvern_cut_desc.
+struct CutInfo {
+  /// The first part is a sequence's last tokens.
+  bool isReverse = false;
+  /// In sixteenths of a segment; 0 where no kernel has a part.
+  int64_t first = 0, second = 0, last = 0;
+};
+
 /// One way to compute a program.
 struct VariantInfo {
   std::string name;
@@ -153,6 +163,7 @@ struct VariantInfo {
   std::vector<StateInfo> states = {};
   /// Such a sequence is computed as if it were one with the one before.
   bool inParts = false;
+  CutInfo cut = {};
 };
 
 /// True if each launch chooses how long the variant's segments are.

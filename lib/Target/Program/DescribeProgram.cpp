@@ -200,6 +200,8 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
     add(ParamKind::Sequences);
   } else if (name == "segment") {
     add(ParamKind::Segment);
+  } else if (name == "slot_tokens") {
+    add(ParamKind::SlotTokens);
   } else {
     return kernel.emitError()
            << "argument #" << argument.getArgNumber() << " of type " << type
@@ -255,7 +257,11 @@ FailureOr<ProgramInfo> ProgramDescriber::describe() {
     addTensors(launch);
     addStates(launch);
   }
-  variant.inParts = func->hasAttr(delta::kPartsAttr);
+  if (auto parts =
+          func->getAttrOfType<delta::DirectionAttr>(delta::kPartsAttr)) {
+    variant.inParts = true;
+    variant.cut.isReverse = parts.getValue() == delta::Direction::reverse;
+  }
   // Inputs in the order of the function's arguments, outputs of its results.
   auto getRank = [&](const TensorInfo &tensor) -> unsigned {
     for (BlockArgument argument : func.getArguments())

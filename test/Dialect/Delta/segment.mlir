@@ -4,12 +4,14 @@
 
 // RUN: wyvern-opt %s -delta-segment="tokens=100 at-launch=true" -split-input-file | FileCheck %s --check-prefix=LAUNCH
 // LAUNCH: func.func @delta_net
-// LAUNCH-SAME: attributes {delta.in_parts, delta.segment_tokens = 128 : i64}
-// A backward goes through its sequences from the end, what is kept of chunks has a number of
-// the whole sequence, as positions have, and no argument says where a fixed state begins.
+// LAUNCH-SAME: attributes {delta.in_parts = #delta<direction forward>, delta.segment_tokens = 128 : i64}
 // LAUNCH: func.func @reverse
-// LAUNCH-NOT: delta.in_parts
+// LAUNCH-SAME: attributes {delta.in_parts = #delta<direction reverse>, delta.segment_tokens = 128 : i64}
 // LAUNCH: func.func @kept_states
+// LAUNCH-SAME: attributes {delta.in_parts = #delta<direction forward>, delta.segment_tokens = 128 : i64}
+// What two chunks have one of may be of two parts, no argument says where a fixed state begins,
+// and positions are those of the whole sequence.
+// LAUNCH: func.func @kept_every_second
 // LAUNCH-SAME: attributes {delta.segment_tokens = 128 : i64}
 // LAUNCH: func.func @of_no_argument
 // LAUNCH-SAME: attributes {delta.segment_tokens = 128 : i64}
@@ -251,11 +253,19 @@ func.func @short(%x: tensor<2x104x1x8xf32>, %s0: tensor<2x1x8x8xf32>) -> tensor<
 
 // -----
 
-// Cut, but not in parts that a launch could hand on (LAUNCH above).
+// In parts that a launch could hand on, or not (LAUNCH above).
 
 func.func @kept_states(%x: tensor<?x?x1x8xf32>, %s0: tensor<?x1x8x8xf32>) -> (tensor<?x1x8x8xf32>, tensor<?x1x8x8xf32>) {
   %kept, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x8xf32>)
       outs([chunk, head, _, _] : tensor<?x1x8x8xf32>) valid(%n) {
+    delta.yield outs(%S : tensor<8x8xf32>) carry(%S : tensor<8x8xf32>)
+  }
+  return %kept, %sT : tensor<?x1x8x8xf32>, tensor<?x1x8x8xf32>
+}
+
+func.func @kept_every_second(%x: tensor<?x?x1x8xf32>, %s0: tensor<?x1x8x8xf32>) -> (tensor<?x1x8x8xf32>, tensor<?x1x8x8xf32>) {
+  %kept, %sT = delta.chunk_scan forward chunk = 64 heads = 1 compute = f32 ins(%X = %x[seq, time, head, _] : tensor<?x?x1x8xf32>) carry(%S = %s0[seq, head, _, _] : tensor<?x1x8x8xf32>)
+      outs([chunk * 2, head, _, _] : tensor<?x1x8x8xf32>) valid(%n) {
     delta.yield outs(%S : tensor<8x8xf32>) carry(%S : tensor<8x8xf32>)
   }
   return %kept, %sT : tensor<?x1x8x8xf32>, tensor<?x1x8x8xf32>

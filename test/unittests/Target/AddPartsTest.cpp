@@ -17,6 +17,7 @@ KernelInfo makeKernel(const char *symbol, GridCount count,
   kernel.symbol = kernel.file = symbol;
   kernel.gridCount = count;
   kernel.gridFactor = 16;
+  kernel.cost.stepCycles = 1000;
   for (const std::string &tensor : tensors)
     kernel.params.push_back({ParamKind::Pointer, tensor, 0, {}, 0});
   return kernel;
@@ -99,6 +100,31 @@ TEST(AddPartsTest, HandsStatesOn) {
   EXPECT_EQ(program.variants[0].kernels[0].part, Part::All);
 }
 
+TEST(AddPartsTest, CutsByTimes) {
+  ProgramInfo program = makeProgram();
+  std::vector<KernelInfo> &kernels = program.variants[1].kernels;
+  kernels[0].cost.stepCycles = 500;
+  kernels[1].cost.stepCycles = 10;
+  kernels[3].cost.stepCycles = 2000;
+  program.variants[1].cut.isReverse = true;
+  ASSERT_TRUE(addParts(program));
+  const CutInfo &cut = program.variants[2].cut;
+  EXPECT_TRUE(cut.isReverse);
+  EXPECT_EQ(cut.first, 6);
+  // A chunk at least, and not all that there is time for.
+  EXPECT_EQ(cut.second, 1);
+  EXPECT_EQ(cut.last, 14);
+  EXPECT_EQ(program.variants[0].cut.first, 0);
+  // By the memory where that takes longer: 2 * 1000 for the ends.
+  program.variants.pop_back();
+  program.machine = {/*sms=*/100, /*bytesPerCycle=*/1000, /*launchCycles=*/0};
+  program.variants[0].kernels[0].cost.stepBytes = 40000;
+  program.variants[1].kernels[0].cost.stepBytes = 20000;
+  ASSERT_TRUE(addParts(program));
+  EXPECT_EQ(program.variants[2].cut.first, 6);
+  EXPECT_EQ(program.variants[2].cut.last, 9);
+}
+
 TEST(AddPartsTest, NeedsBothAndWhatMakesThemParts) {
   auto isRefused = [](auto change) {
     ProgramInfo program = makeProgram();
@@ -120,11 +146,18 @@ TEST(AddPartsTest, NeedsBothAndWhatMakesThemParts) {
   EXPECT_TRUE(isRefused([](VariantInfo &whole, VariantInfo &) {
     whole.kernels.push_back(whole.kernels.front());
   }));
+  EXPECT_TRUE(isRefused(
+      [](VariantInfo &whole, VariantInfo &) { whole.name = "other"; }));
   // Two blocks a head would leave no room for the segments.
   EXPECT_TRUE(isRefused([](VariantInfo &whole, VariantInfo &) {
     whole.kernels.front().gridFactor = 32;
   }));
   EXPECT_TRUE(isRefused([](VariantInfo &, VariantInfo &segments) {
     segments.kernels.front().gridCount = GridCount::Slots;
+  }));
+  // Of the last part and the last chain, which run beside each other.
+  EXPECT_TRUE(isRefused([](VariantInfo &whole, VariantInfo &segments) {
+    whole.kernels.front().cubin = std::string(128 << 10, ' ');
+    segments.kernels.back().cubin = std::string(97 << 10, ' ');
   }));
 }

@@ -76,6 +76,17 @@ static bool hasSlots(sched::KernelOp kernel) {
          llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);
 }
 
+bool wyvern::hasChunkSlots(sched::KernelOp kernel) {
+  auto isSlot = [](BoundDim dim) {
+    return dim.kind == DimKind::chunk && dim.multiple == 1;
+  };
+  auto has = [&](BindingAttr binding) {
+    return llvm::any_of(binding.getDims(), isSlot);
+  };
+  return llvm::any_of(kernel.getInBindings().getAsRange<BindingAttr>(), has) ||
+         llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);
+}
+
 bool wyvern::hasSegments(sched::KernelOp kernel) {
   // The pass that lowers kernels finds them in functions.
   auto func = kernel->getParentOfType<func::FuncOp>();
@@ -133,9 +144,9 @@ void BlockLocation::locateSequence(OpBuilder &builder, Value unit) {
   if (isSlot && kernel.getRun() == 1 && hasSlots(kernel)) {
     firstSlot = unit;
   } else if (hasSlots(kernel)) {
-    firstSlot =
-        tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
-                                  launch.tokens, getChunkTokens(builder));
+    Value tokens = launch.slotTokens ? launch.slotTokens : launch.tokens;
+    firstSlot = tile::FirstSlotOp::create(builder, loc, sequence, launch.cu,
+                                          tokens, getChunkTokens(builder));
     if (isSlot)
       firstSlot = arith::AddIOp::create(builder, loc, firstSlot, firstChunk);
   }

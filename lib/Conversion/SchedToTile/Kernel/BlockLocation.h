@@ -16,6 +16,9 @@ namespace mlir::wyvern {
 /// What a kernel is launched with besides its tensors.
 struct LaunchArguments {
   Value cu, tokens, sequences;
+  /// Tokens by which slots of chunks are numbered: those of the sequences that
+  /// the kernel goes through a part of. Null where that is all of them.
+  Value slotTokens = {};
   /// Tokens of a segment; null where the kernel knows how long its runs are.
   Value segment = {};
 };
@@ -23,6 +26,9 @@ struct LaunchArguments {
 /// True if how many tokens the kernel's runs of chunks have, or its chunks
 /// where a block has a whole sequence, is for the launch to choose.
 bool hasSegments(sched::KernelOp kernel);
+
+/// True if some operand of the kernel has a slot for each chunk.
+bool hasChunkSlots(sched::KernelOp kernel);
 
 /// Where the running chunk lies; all index values.
 struct Chunk {

@@ -104,6 +104,10 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
       add(tile::CuSeqlensType::get(builder.getContext()), "cu_seqlens");
   context.launch.tokens = add(builder.getIndexType(), "tokens");
   context.launch.sequences = add(builder.getIndexType(), "sequences");
+  // What a launch may give a part of sequences.
+  if ((context.order.isAlone || context.order.hasGuest) &&
+      hasChunkSlots(kernel))
+    context.launch.slotTokens = add(builder.getIndexType(), "slot_tokens");
   if (hasSegments(kernel))
     context.launch.segment = add(builder.getIndexType(), "segment");
   return operandNames;

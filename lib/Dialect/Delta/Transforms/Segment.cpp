@@ -49,25 +49,31 @@ static bool isReturned(Value result) {
   });
 }
 
-/// True if a tensor of the caller has a slot a chunk of `program`.
-static bool givesSlots(ChunkProgramOpInterface program) {
+/// True if the binding has a slot for several chunks.
+static bool hasGroups(BindingAttr binding) {
+  return llvm::any_of(binding.getDims(), [](BoundDim dim) {
+    return dim.kind == DimKind::chunk && dim.multiple > 1;
+  });
+}
+
+/// True if a tensor of the caller has a slot for several chunks of `program`.
+static bool givesGroups(ChunkProgramOpInterface program) {
   for (auto [i, in] : llvm::enumerate(program.getIns()))
-    if (isa<BlockArgument>(in) && program.getInBinding(i).has(DimKind::chunk))
+    if (isa<BlockArgument>(in) && hasGroups(program.getInBinding(i)))
       return true;
   for (auto [i, out] : llvm::enumerate(program.getOuts()))
-    if (isReturned(out) && program.getOutBinding(i).has(DimKind::chunk))
+    if (isReturned(out) && hasGroups(program.getOutBinding(i)))
       return true;
   return false;
 }
 
 /// True if the function computes of a sequence what it computes of parts of it,
-/// each from the state in which the one before ends: it is one scan behind
+/// each from the state in which the one before ends: it is one scan beside
 /// maps, nothing in it knows where in its sequence a chunk is, no tensor of the
-/// caller has a slot a chunk, whose number would be another one in a part, and
-/// none says how many tokens there are.
+/// caller has a slot for several chunks, which may be of two parts, and none
+/// says how many tokens there are.
 static bool isOfParts(FunctionOpInterface func, ChunkScanOp scan) {
-  if (scan.getDirection() != Direction::forward || scan.hasSlots() ||
-      getMaxTokens(scan) || scan.getInits().size() != 1 ||
+  if (scan.hasSlots() || getMaxTokens(scan) || scan.getInits().size() != 1 ||
       !isa<BlockArgument>(scan.getInits().front()) ||
       !isReturned(scan.getFinals().front()))
     return false;
@@ -75,7 +81,7 @@ static bool isOfParts(FunctionOpInterface func, ChunkScanOp scan) {
     auto program = dyn_cast<ChunkProgramOpInterface>(op);
     bool isObstacle = isa<LevelRowsOp, RunningSumOp, SumTokensOp>(op) ||
                       (isa<ChunkScanOp>(op) && op != scan) ||
-                      (program && givesSlots(program));
+                      (program && givesGroups(program));
     return isObstacle ? WalkResult::interrupt() : WalkResult::advance();
   });
   return !result.wasInterrupted();
@@ -123,7 +129,7 @@ struct SegmentPass : wyvern::delta::impl::SegmentPassBase<SegmentPass> {
       ++numSegmented;
       lengths[func].insert(countChunks(scan) * int64_t(scan.getChunk()));
       if (atLaunch && inParts)
-        func->setAttr(kPartsAttr, rewriter.getUnitAttr());
+        func->setAttr(kPartsAttr, scan.getDirectionAttr());
     }
     // A launch has one number to give.
     for (auto &[func, tokens] : lengths)

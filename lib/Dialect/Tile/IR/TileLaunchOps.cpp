@@ -59,14 +59,17 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
                          << getKernelAttr();
   SmallVector<Value> tensors = getKernelTensors();
   TypeRange arguments = kernel.getBody().getArgumentTypes();
-  bool isOfSegments = !kernel.getOperands().empty() &&
-                      kernel.getOperands().getValue().back() ==
-                          StringAttr::get(getContext(), "segment");
-  if (arguments.size() != tensors.size() + kLaunchArguments + isOfSegments)
+  auto isExtra = [](Attribute name) {
+    return llvm::is_contained({"slot_tokens", "segment"},
+                              cast<StringAttr>(name).getValue());
+  };
+  size_t extras = llvm::count_if(kernel.getOperands(), isExtra);
+  if (arguments.size() != tensors.size() + kLaunchArguments + extras)
     return emitOpError() << "(C2) expected the kernel to take the "
                          << tensors.size()
                          << " tensors, cu_seqlens, tokens and sequences (and "
-                            "the segment, if it names one), found "
+                            "slot_tokens and the segment, if it names them), "
+                            "found "
                          << arguments.size() << " arguments";
   for (auto [i, tensor] : llvm::enumerate(tensors))
     if (getTensor(arguments[i]) != tensor.getType())

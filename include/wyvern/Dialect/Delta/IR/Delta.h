@@ -36,8 +36,8 @@ inline constexpr llvm::StringLiteral kMaxTokensAttr = "delta.max_tokens";
 inline constexpr llvm::StringLiteral kSegmentAttr = "delta.segment_tokens";
 
 /// On a function with that: what it computes of a sequence is what it computes
-/// of two parts of it, the second one from the state in which the first ends,
-/// wherever a chunk begins.
+/// of two parts of it, one from the state in which the other ends, wherever a
+/// chunk begins. The direction says which one comes first.
 inline constexpr llvm::StringLiteral kPartsAttr = "delta.in_parts";
 
 /// Levels that a value head has at most: positions are numbers of 32 bits.

@@ -18,8 +18,9 @@ def Tile_LaunchOp : Tile_Op<"launch", [
     What a function says of its kernels: in which order they run, and on what. The
     kernel's arguments are, in this order, the ins, the outs, the inits, the finals
     that somebody reads, the `indices` (one integer a sequence: its slots, its length),
-    then cu_seqlens, tokens and sequences, and the tokens of a segment where the
-    kernel has an operand "segment". The bindings say what
+    then cu_seqlens, tokens and sequences, the tokens that slots of chunks are numbered by
+    where the kernel has an operand "slot_tokens", and those of a segment where it has
+    an operand "segment". The bindings say what
     the tensors' dimensions range over; `chunk` is the tokens of a chunk. It is not
     lowered: the runtime launches, from the manifest that is written of it.
 

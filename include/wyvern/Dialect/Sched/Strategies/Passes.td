@@ -260,11 +260,15 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     role of its own, and rows less columns of two tiles of pairs are those of their sum:
 
     ```mlir
-    %a = linalg.reduce ins(%P) dimensions = [1]           %t = arith.addf %P, %L
-    %b = linalg.reduce ins(%P) dimensions = [0]           %a = linalg.reduce ins(%t) dimensions = [1]
-    %c = linalg.reduce ins(%L) dimensions = [1]     ->    %b = linalg.reduce ins(%t) dimensions = [0]
-    %d = linalg.reduce ins(%L) dimensions = [0]           %s = arith.subf %a, %b
-    %s = (%a - %b) + (%c - %d)
+    %rows = linalg.reduce ... ins(%P) ... dimensions = [1]     // and of %L
+    %columns = linalg.reduce ... ins(%P) ... dimensions = [0]
+    %d = arith.subf %rows, %columns : tensor<64xf32>
+    %sum = arith.addf %d, %ofL : tensor<64xf32>
+    // becomes
+    %t = arith.addf %P, %L : tensor<64x64xf32>
+    %rows = linalg.reduce ... ins(%t) ... dimensions = [1]
+    %columns = linalg.reduce ... ins(%t) ... dimensions = [0]
+    %sum = arith.subf %rows, %columns : tensor<64xf32>
     ```
 
     A map behind these that sums an out over pairs of heads, as for two value heads that

@@ -199,8 +199,9 @@ def test_written_schedules_change_no_bit(path, place):
     assert_same_bits(program(**inputs), rounded(**inputs))
 
 
-def check_backward(spec, name, schedule):
-    """Compares the bits of a layer's backward, whose forward saves states, with the chunk programs'."""
+def check_backward(spec, name, schedule, reordered=()):
+    """Compares the bits of a layer's backward, whose forward saves states, with the chunk programs'; of what is
+    `reordered`, a sum in f32 of other partial sums, the values."""
     rounded = wyvern.compile(spec, target="cpu", precision="rounded", training=True, save="states")
     backward = compile_part(spec, name, schedule, backward=True, save="states")
     for place in PLACES:
@@ -208,14 +209,19 @@ def check_backward(spec, name, schedule):
         outs = rounded(**inputs)
         known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
         back = make_inputs(rounded.backward, *place, known)
-        assert_same_bits(backward(**back), rounded.backward(**back))
+        found, expected = backward(**back), rounded.backward(**back)
+        for key in reordered:
+            a, b = (np.asarray(x.pop(key), dtype=np.float64) for x in (found, expected))
+            assert np.linalg.norm(a - b) < 1e-6 * np.linalg.norm(b)
+        assert_same_bits(found, expected)
 
 
-@pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])
-def test_kernels_of_clusters_change_no_bit(name):
-    """The backward of two blocks a head, each with half of the values and, in the map, of the key channels."""
+@pytest.mark.parametrize("name, reordered", [("delta_net-340M", []), ("gated_deltanet", ["d_g"])])
+def test_kernels_of_clusters_change_no_bit(name, reordered):
+    """The backward of two blocks a head, each with half of the values and, in the map, of the key channels. Rows and
+    columns of pairs of Q and of K are summed at once for the gradient of a gate."""
     spec = small(name).replace("key: 64, value: 128", "key: 128, value: 128")
-    check_backward(spec, name, "clustered-backward")
+    check_backward(spec, name, "clustered-backward", reordered)
 
 
 @pytest.mark.parametrize("name", ["delta_net-340M", "gated_deltanet"])

@@ -445,7 +445,9 @@ struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
 };
 
 /// Stores that are never done: a grid has one dimension, which ptxas does not
-/// know.
+/// know. To make the address of each takes five instructions, around which it
+/// branches, and moves less over them. Where few instructions count, the
+/// address is a number that is there.
 struct HoldPattern : OpConversionPattern<HoldOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -457,8 +459,9 @@ struct HoldPattern : OpConversionPattern<HoldOp> {
     std::string text = "{\n.reg .pred p;\n.reg .b32 n;\n"
                        "mov.u32 n, %nctaid.y;\nsetp.gt.u32 p, n, 1;\n";
     std::string outputs, inputs;
+    std::string address = e.hasFewAddresses() ? "n" : kSharedName.str();
     for (size_t i = 0; i < values.size(); i += 4) {
-      text += "@p st.shared.v4.f32 [" + kSharedName.str() + "], {";
+      text += "@p st.shared.v4.f32 [" + address + "], {";
       for (size_t k = i; k < i + 4; ++k) {
         text += (k > i ? ", $" : "$") + std::to_string(k);
         outputs += "=f,";

@@ -134,12 +134,17 @@ Value Emitter::threadIdAgain() {
                           });
   return ptx("mov.u32 $0, $1;", "=r,r", kept, i32()).front();
 }
-bool Emitter::hasFewRegisters() {
+/// True if the kernel around `builder` is marked so.
+static bool isMarked(OpBuilder &builder, StringRef name) {
   Operation *kernel = builder.getInsertionBlock()->getParentOp();
   while (!isa<KernelOp, LLVM::LLVMFuncOp>(kernel))
     kernel = kernel->getParentOp();
-  return kernel->hasAttr(kFewRegistersAttr);
+  return kernel->hasAttr(name);
 }
+bool Emitter::hasFewRegisters() {
+  return isMarked(builder, kFewRegistersAttr) || hasFewAddresses();
+}
+bool Emitter::hasFewAddresses() { return isMarked(builder, kFewAddressesAttr); }
 Value Emitter::opaque(Value value) {
   if (!hasFewRegisters())
     return value;
@@ -359,7 +364,7 @@ static Value findField(Value global, int64_t field) {
 
 Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
                              Value varying) {
-  auto arg = e.hasFewRegisters()
+  auto arg = e.hasFewRegisters() && !e.hasFewAddresses()
                  ? dyn_cast_or_null<BlockArgument>(findField(global, field))
                  : BlockArgument();
   auto kernel = arg ? dyn_cast<LLVM::LLVMFuncOp>(arg.getOwner()->getParentOp())
@@ -377,7 +382,7 @@ Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
 
 Value tile::globalAddressAgain(Emitter &e, Value global, ValueRange coords,
                                Type element, Value varying) {
-  if (!e.hasFewRegisters())
+  if (!e.hasFewRegisters() || e.hasFewAddresses())
     return globalAddress(e, global, coords, element);
   Value pointer = globalFieldAgain(e, global, 0, varying);
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;

@@ -63,8 +63,10 @@ public:
   /// The warp's number in the block, read once a kernel: the same register in
   /// all lanes, which ptxas keeps as a uniform one.
   Value warpNumber();
-  /// True in a kernel that is marked so (kFewRegistersAttr).
+  /// True in a kernel that is marked so (kFewRegistersAttr, kFewAddressesAttr).
   bool hasFewRegisters();
+  /// True where it holds what its arguments are, and has few instructions.
+  bool hasFewAddresses();
   /// `value`, of 32 bits, of which LLVM knows no bit where registers are few:
   /// so constants added to an address stay apart from it, where an instruction
   /// can take them.

@@ -82,8 +82,9 @@ struct KernelPattern : OpConversionPattern<KernelOp> {
         rewriter, loc, op.getSymName(),
         LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), params));
     setAttributes(op, func, rewriter);
-    if (Attribute few = op->getAttr(kFewRegistersAttr))
-      func->setAttr(kFewRegistersAttr, few);
+    for (StringRef name : {kFewRegistersAttr, kFewAddressesAttr})
+      if (Attribute few = op->getAttr(name))
+        func->setAttr(name, few);
 
     Block *entry = func.addEntryBlock(rewriter);
     rewriter.setInsertionPointToEnd(entry);

@@ -48,3 +48,18 @@ tile.kernel @differences(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slot
   %c = tile.reduce %x dim 0 via %w barrier 1 : !tile.smem<256xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
   %d = arith.subf %r, %c : tensor<64xf32, #tile.layout<warp>>
 } {tile.few_registers}
+
+// -----
+
+// Where addresses alone are few, a tile is held by stores to a number that is there: no
+// address is made for them.
+
+// CHECK-LABEL: gpu.module @held
+// CHECK: mov.u32 n, %nctaid.y;
+// CHECK-SAME: @p st.shared.v4.f32 [n], {
+tile.kernel @held(%x: tensor<64x64xf32, #tile.layout<acc>>)
+    grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 1024 {
+  %t = tile.alloc offset 0 : !tile.smem<64xf32>
+  %h = tile.hold %x : tensor<64x64xf32, #tile.layout<acc>>
+  %r = tile.reduce %h dim 1 via %t barrier 1 : !tile.smem<64xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+} {tile.few_addresses}

@@ -65,6 +65,19 @@ bool RegionLowering::isMadeAtUse(Value value) {
   return isMadeAtUse(value, seen);
 }
 
+/// True if what the rounding of `value` leaves out of it is wanted.
+static bool hasRemainder(Value value) {
+  return llvm::any_of(value.getUsers(), [&](Operation *user) {
+    auto rest = dyn_cast<arith::SubFOp>(user);
+    auto kept = rest && rest.getLhs() == value
+                    ? rest.getRhs().getDefiningOp<arith::ExtFOp>()
+                    : nullptr;
+    auto rounded =
+        kept ? kept.getIn().getDefiningOp<arith::TruncFOp>() : nullptr;
+    return rounded && rounded.getIn() == value;
+  });
+}
+
 bool RegionLowering::isMadeAtUse(Value value,
                                  llvm::SmallDenseSet<Value> &seen) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -78,6 +91,10 @@ bool RegionLowering::isMadeAtUse(Value value,
   if (isa<linalg::BroadcastOp>(op) ||
       (isMap && (isMaskOfShared(value) || isSharedFactor(value))))
     return true;
+  // Both parts are of one reading, and the rounded one is multiplied behind.
+  auto rounded = dyn_cast<arith::TruncFOp>(op);
+  if (hasPlenty && hasRemainder(rounded ? rounded.getIn() : value))
+    return false;
   return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
          llvm::all_of(op->getOperands(), [&](Value operand) {
            // Once each: one that is not ends the search.

@@ -87,6 +87,9 @@ public:
     this->position = position;
     this->head = head;
   }
+  /// Where registers do, a tile and its rounded part are made once for all that
+  /// read them: instructions are what is dear.
+  void setPlenty(bool does) { hasPlenty = does; }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// `ops` are lowered otherwise. To be called before they are planned.
@@ -272,6 +275,7 @@ private:
   /// The role takes what comes out of channels where its schedule says: its
   /// registers are few, and shared memory is full.
   bool isTight = false;
+  bool hasPlenty = false;
   Operation *allocationPoint;
   Warps warps;
   Fetch fetch;

@@ -247,12 +247,22 @@ bool RoleLowering::sumsColumns() {
   });
 }
 
+bool RoleLowering::hasPlenty() {
+  constexpr int64_t kPlenty = 144;
+  return context.kernel.getCluster() && sumsColumns() &&
+         llvm::all_of(context.kernel.getRoles(), [](sched::RoleOp other) {
+           auto warps = static_cast<int64_t>(other.getWarps());
+           return warps < tile::kWarpgroupWarps ||
+                  other.getRegisters().value_or(0) >= kPlenty;
+         });
+}
+
 /// Says that the kernel that is being built has a role which sums the rows and
 /// the columns of products beside the products: it is these that registers are
-/// short of.
-static void markFewRegisters(OpBuilder &builder) {
+/// short of, or of those for addresses alone.
+static void markFew(OpBuilder &builder, StringRef name) {
   Operation *parent = builder.getInsertionBlock()->getParentOp();
-  parent->getParentOfType<tile::KernelOp>()->setAttr(tile::kFewRegistersAttr,
+  parent->getParentOfType<tile::KernelOp>()->setAttr(name,
                                                      builder.getUnitAttr());
 }
 
@@ -266,7 +276,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   SmallVector<Operation *> ops =
       lowering.plan(block, takesInPlace(), getsLate());
   if (sumsColumns())
-    markFewRegisters(builder);
+    markFew(builder,
+            hasPlenty() ? tile::kFewAddressesAttr : tile::kFewRegistersAttr);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
@@ -299,7 +310,7 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
     waiting.erase(op);
     if (auto factor = dyn_cast<delta::EraseFactorOp>(op))
       acquireFor(factor, lowering, visit);
-    if (takesInPlace() && isSumOfMatrix(op))
+    if (takesInPlace() && !hasPlenty() && isSumOfMatrix(op))
       acquireForSums(op, visit);
     if (auto get = dyn_cast<sched::GetOp>(op))
       lowerGet(get, lowering, visit);
@@ -343,6 +354,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                                static_cast<int64_t>(role.getCopies()),
                            group, barrier});
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
+  lowering.setPlenty(hasPlenty());
   lowering.setRegister(loop.getValid(), visit.chunk.valid);
   lowering.setPlace(visit.chunk.position, context.location->head);
   if (!context.orientation.isSplit(role))

@@ -74,6 +74,9 @@ private:
   /// True if roles of the kernel sum columns of what is whole in them, as the
   /// gradients of gates do.
   bool sumsColumns();
+  /// True in such a kernel whose roles each have registers for what sums need,
+  /// and part of what they multiply: that of blocks of a cluster.
+  bool hasPlenty();
   /// Zeroes the tails of tiles; waits for those that are not given.
   void zeroTails(const Visit &visit,
                  ArrayRef<std::pair<sched::GetOp, SmallVector<Value>>> gets);

@@ -7,6 +7,7 @@
 #include "ChannelOrder.h"
 #include "DividedMap.h"
 #include "HeadPairs.h"
+#include "JoinPairSums.h"
 #include "MapPieces.h"
 #include "RoleWriter.h"
 
@@ -38,10 +39,6 @@ static constexpr int64_t kOfDecayingChain = 32, kPlenty = 128;
 /// multiplied, and those of the rows that it takes from registers, beside its
 /// carries.
 static constexpr int64_t kClusterBlocks = 2, kOfLoneChain = 208;
-/// Roles of a map that sums pairs of tokens, in a cluster: of these one makes
-/// what sums over the columns that the others are divided along. A warp of its
-/// own loads: with what that takes the roles' registers would not do.
-static constexpr unsigned kMapRolesOfPairs = 3;
 /// Registers of a role of a map that sums pairs of tokens, of which each has
 /// several rows.
 static constexpr int64_t kOfRowsWithDecay = 128;
@@ -73,19 +70,20 @@ static int64_t countRows(const FusedProgram &program) {
   return rows;
 }
 
-/// Returns the chain, in `parts` warpgroups of a block, and `mapRoles` roles of
-/// the map, with their budgets. A thread of the warp that loads apart from
-/// these has `loadRegisters`, 0 if there is none.
+/// Returns the chain, in `parts` warpgroups of a block, and the roles of the
+/// map, with their budgets. A thread of the warp that loads apart from these
+/// has `loadRegisters`, 0 if there is none.
 static SmallVector<PlannedRole> divide(const FusedProgram &program,
-                                       int64_t parts, unsigned mapRoles,
-                                       bool isCluster, int64_t loadRegisters) {
+                                       int64_t parts, bool isCluster,
+                                       int64_t loadRegisters) {
   delta::ChunkScanOp scan = program.getScan();
   SmallVector<PlannedRole> roles = {{"chain", tile::kWarpgroupWarps}};
   roles[kChain].split = parts;
   for (Operation &op : scan.getBlock().without_terminator())
     if (!program.isFree(&op))
       roles[kChain].ops.push_back(&op);
-  for (auto [i, ops] : llvm::enumerate(divideMap(program, mapRoles))) {
+  int64_t blocks = isCluster ? kClusterBlocks : 1;
+  for (auto [i, ops] : llvm::enumerate(divideMap(program, kMapRoles, blocks))) {
     PlannedRole role{"map" + (i ? std::to_string(i) : ""),
                      tile::kWarpgroupWarps};
     role.ops = ops;
@@ -311,16 +309,20 @@ private:
       grid.cluster = true;
       *parts /= kClusterBlocks;
     }
-    // Of who loads apart, if somebody does.
+    // Of who loads apart, if somebody does: where pairs of tokens are summed
+    // too no role has time for it.
     std::optional<int64_t> loadRegisters;
-    if (cluster && hasDecay(program))
+    if (cluster && hasDecay(program)) {
       loadRegisters = tile::getTarget(scan).leastRegisters;
+      numJoined += joinPairSums(program.getMap());
+    }
     SmallVector<PlannedRole> roles =
-        divide(program, *parts, loadRegisters ? kMapRolesOfPairs : kMapRoles,
-               cluster, loadRegisters.value_or(0));
+        divide(program, *parts, cluster, loadRegisters.value_or(0));
     if (std::string why = checkRegisters(program, roles); !why.empty())
       return decline(why);
     RolePlan plan(program, roles, /*apart=*/true);
+    if (loadRegisters)
+      plan.setPutsAtOnce();
     std::optional<DividedMap> divided;
     if (cluster) {
       divided.emplace(plan, kClusterBlocks);

@@ -6,6 +6,10 @@
 
 #include "MapPieces.h"
 
+#include "wyvern/Dialect/Sched/Analysis/DividedWork.h"
+
+#include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/EquivalenceClasses.h"
@@ -36,7 +40,8 @@ public:
         add(&op);
   }
 
-  SmallVector<Piece> getPieces() const;
+  /// Returns the pieces, with the products that each of `blocks` blocks makes.
+  SmallVector<Piece> getPieces(int64_t blocks) const;
   /// The operations on loaded vectors that `ops` need, and `ops`, in the map's
   /// order.
   SmallVector<Operation *> withVectors(ArrayRef<Operation *> ops) const;
@@ -47,6 +52,8 @@ public:
 private:
   void add(Operation *op);
   bool isMadeOfLoadedVectors(Operation *op) const;
+  bool canDivide(const Piece &piece, int64_t blocks,
+                 const delta::DimClasses &classes) const;
 
   const FusedProgram &program;
   llvm::EquivalenceClasses<Operation *> classes;
@@ -94,7 +101,24 @@ void PieceFinder::add(Operation *op) {
       classes.unionSets(op, def);
 }
 
-SmallVector<Piece> PieceFinder::getPieces() const {
+/// True if each of `blocks` blocks can do a part of `piece`.
+bool PieceFinder::canDivide(const Piece &piece, int64_t blocks,
+                            const delta::DimClasses &classes) const {
+  SmallVector<Operation *> part = withVectors(piece.ops);
+  SmallVector<Value> handed;
+  for (Operation *op : piece.ops)
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+            return ops.contains(user) && !llvm::is_contained(part, user);
+          }))
+        handed.push_back(result);
+  return llvm::any_of(program.getOuts(), [&](const FusedProgram::Out &out) {
+    return llvm::is_contained(piece.ops, out.tile.getDefiningOp()) &&
+           canDivideColumns(out.tile, part, handed, blocks, classes);
+  });
+}
+
+SmallVector<Piece> PieceFinder::getPieces(int64_t blocks) const {
   SmallVector<Piece> pieces;
   llvm::DenseMap<Operation *, unsigned> numbers;
   for (Operation *op : ops) {
@@ -105,6 +129,13 @@ SmallVector<Piece> PieceFinder::getPieces() const {
     pieces[it->second].ops.push_back(op);
     pieces[it->second].flops += countFlops(op);
   }
+  if (blocks == 1)
+    return pieces;
+  delta::DimClasses dims(
+      cast<delta::ChunkProgramOpInterface>(program.getMap().getOperation()));
+  for (Piece &piece : pieces)
+    if (canDivide(piece, blocks, dims))
+      piece.flops /= blocks;
   return pieces;
 }
 
@@ -230,10 +261,9 @@ static bool isOfVectors(Operation *op) {
 }
 
 /// Gives each of `vectors`, in the map's order, to the part that makes all of
-/// its operands that are made; what several make goes to the first, which has
-/// most to do and so ends last.
+/// its operands that are made; what several make goes to part `shared`.
 static void addVectors(MutableArrayRef<Piece> parts,
-                       ArrayRef<Operation *> vectors) {
+                       ArrayRef<Operation *> vectors, unsigned shared) {
   llvm::DenseMap<Operation *, unsigned> partOf;
   for (auto [i, part] : llvm::enumerate(parts))
     for (Operation *op : part.ops)
@@ -242,8 +272,9 @@ static void addVectors(MutableArrayRef<Piece> parts,
     std::optional<unsigned> number;
     for (Value operand : op->getOperands())
       if (auto it = partOf.find(operand.getDefiningOp()); it != partOf.end())
-        number = number.value_or(it->second) == it->second ? it->second : 0;
-    partOf[op] = number.value_or(0);
+        number =
+            number.value_or(it->second) == it->second ? it->second : shared;
+    partOf[op] = number.value_or(shared);
     parts[partOf[op]].ops.push_back(op);
   }
 }
@@ -328,11 +359,11 @@ static void makeEarly(SmallVectorImpl<Operation *> &part,
 }
 
 SmallVector<SmallVector<Operation *>>
-sched::divideMap(const FusedProgram &program, unsigned count) {
+sched::divideMap(const FusedProgram &program, unsigned count, int64_t blocks) {
   PieceFinder finder(program);
   SmallVector<Piece> pieces;
   SmallVector<Operation *> vectors, others;
-  for (const Piece &piece : finder.getPieces())
+  for (const Piece &piece : finder.getPieces(blocks))
     if (llvm::all_of(piece.ops, isOfVectors))
       vectors.append(piece.ops);
     else if (piece.flops == 0)
@@ -353,7 +384,10 @@ sched::divideMap(const FusedProgram &program, unsigned count) {
       parts, [](const Piece &a, const Piece &b) { return a.flops > b.flops; });
   // Where most vectors end.
   parts.front().ops.append(others);
-  addVectors(parts, vectors);
+  // The first part has most to do and so ends last, but where blocks of a
+  // cluster divide it: then pairs, which each of them sums, take less.
+  bool endsWithPairs = blocks > 1 && sumsPairs(program);
+  addVectors(parts, vectors, endsWithPairs ? parts.size() - 1 : 0);
   SmallVector<SmallVector<Operation *>> divided =
       llvm::map_to_vector(parts, [&](const Piece &part) {
         SmallVector<Operation *> ops = finder.withVectors(part.ops);

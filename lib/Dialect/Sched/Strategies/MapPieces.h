@@ -20,9 +20,11 @@ namespace mlir::wyvern::sched {
 
 /// Divides the operations of the map of `program` into at most `count` parts so
 /// that the one with most products has few of them; the first has most. What is
-/// made of vectors that are loaded is in each part that reads it.
+/// made of vectors that are loaded is in each part that reads it. Of `blocks`
+/// blocks of a cluster each does its share of a piece that can be divided among
+/// them, and all of any other.
 SmallVector<SmallVector<Operation *>> divideMap(const FusedProgram &program,
-                                                unsigned count);
+                                                unsigned count, int64_t blocks);
 
 } // namespace mlir::wyvern::sched
 

@@ -48,7 +48,7 @@ bool RolePlan::computes(unsigned role, Value value) const {
 
 Operation *RolePlan::getPutPoint(Value value, unsigned role) const {
   Operation *point = value.getDefiningOp();
-  if (!apart || !point || delta::getTileRank(value) != 2)
+  if (!apart || putsAtOnce || !point || delta::getTileRank(value) != 2)
     return point;
   llvm::SmallPtrSet<Operation *, 8> made = {point};
   for (Operation *op : roles[role].ops) {

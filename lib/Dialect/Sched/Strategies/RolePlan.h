@@ -64,6 +64,10 @@ public:
   /// Says that each block of a cluster does a part of role `role`.
   void setDivided(unsigned role) { roles[role].divided = true; }
 
+  /// Says that registers do for tiles that are put and summed: who waits for
+  /// one does not wait for its sums.
+  void setPutsAtOnce() { putsAtOnce = true; }
+
   /// Says how matrices leave all roles.
   void setStores(PlannedRole::Stores stores) {
     for (PlannedRole &role : roles)
@@ -88,8 +92,8 @@ public:
 
   /// Returns the operation of `role` behind which it puts `value`: the one that
   /// makes it, or, with `apart`, the last sum of rows or columns of what
-  /// elementwise work makes of it: what is summed needs no other registers
-  /// then.
+  /// elementwise work makes of it, unless tiles are put at once: what is summed
+  /// needs no other registers then.
   Operation *getPutPoint(Value value, unsigned role) const;
 
   /// True for an in that is one number a head: each role loads it itself.
@@ -110,7 +114,7 @@ private:
 
   const FusedProgram &program;
   SmallVector<PlannedRole> roles;
-  bool apart;
+  bool apart, putsAtOnce = false;
   SmallVector<PlannedChannel, 0> channels;
   llvm::DenseMap<Operation *, unsigned> roleOfOp;
 

@@ -255,7 +255,21 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
 
     With `cluster` a head and sequence has two blocks, which are a cluster: the chain of
     each has half of the state, hands what it makes to both, and the roles of the map are
-    divided. With few heads and sequences twice as many SMs then have work.
+    divided. With few heads and sequences twice as many SMs then have work. What the blocks
+    can only do twice, pairs of tokens and their sums over columns that they divide, has a
+    role of its own, and rows less columns of two tiles of pairs are those of their sum:
+
+    ```mlir
+    %rows = linalg.reduce ... ins(%P) ... dimensions = [1]     // and of %L
+    %columns = linalg.reduce ... ins(%P) ... dimensions = [0]
+    %d = arith.subf %rows, %columns : tensor<64xf32>
+    %sum = arith.addf %d, %ofL : tensor<64xf32>
+    // becomes
+    %t = arith.addf %P, %L : tensor<64x64xf32>
+    %rows = linalg.reduce ... ins(%t) ... dimensions = [1]
+    %columns = linalg.reduce ... ins(%t) ... dimensions = [0]
+    %sum = arith.subf %rows, %columns : tensor<64xf32>
+    ```
 
     A map behind these that sums an out over pairs of heads, as for two value heads that
     share a key head, is done with: the blocks of such a pair are a cluster, and hand each
@@ -295,7 +309,9 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
   let statistics = [
     Statistic<"numFused", "fused", "scans fused with the map behind them">,
     Statistic<"numPairSums", "pair-sums",
-              "outs that blocks of a pair of heads sum in the place of a map">
+              "outs that blocks of a pair of heads sum in the place of a map">,
+    Statistic<"numJoined", "joined-sums",
+              "tiles of pairs added to others before their rows and columns are summed">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

@@ -134,6 +134,9 @@ constexpr llvm::StringLiteral kLowerTriangleAttr = "tile.lower_triangle";
 /// On a kernel whose roles have no registers to spare: what an address or a
 /// descriptor is made of is made again where it is used, and not held.
 constexpr llvm::StringLiteral kFewRegistersAttr = "tile.few_registers";
+/// On one that has registers for its arguments, but none for addresses: what
+/// few registers are is so, but instructions count more than registers.
+constexpr llvm::StringLiteral kFewAddressesAttr = "tile.few_addresses";
 
 } // namespace mlir::wyvern::tile
 

@@ -5,8 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 // A warp sums the gates of its 16 rows, two blocks of 8, four channels a lane,
-// and leaves the sums up to each row. Then a thread has a channel, and makes of its eight sums the factors that
-// reach from each block to where rows are scaled to.
+// and leaves the sums up to each row. Then a thread has a channel, and makes of
+// its eight sums the factors that reach from each block to where rows are
+// scaled to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,7 +32,7 @@ Value tile::getTensorAddress(Emitter &e, DecayedProductsOp op,
 }
 
 Value tile::getSumAddress(Emitter &e, Value scratch, Value row, Value column,
-                           int64_t columns) {
+                          int64_t columns) {
   constexpr int64_t turnedBytes = 64;
   Value turn = e.mul(e.band(row, e.c32(1)), turnedBytes);
   Value byte = e.bxor(e.mul(column, 4), turn);
@@ -144,9 +145,8 @@ void FactorWriter::sumBlocks(Value channel) {
                             .getResult()
                       : gate;
       }
-      e.storeSharedVector(sums,
-                          getSumAddress(e, adaptor.getScratch(), e.add(row, i),
-                                         channel, columns));
+      e.storeSharedVector(sums, getSumAddress(e, adaptor.getScratch(),
+                                              e.add(row, i), channel, columns));
     }
     Value place = e.add(e.mul(e.warpInGroup(), 2), block);
     e.storeSharedVector(

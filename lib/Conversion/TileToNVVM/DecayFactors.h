@@ -47,8 +47,8 @@ constexpr int64_t getExchangeByte(int64_t columns) {
 }
 /// Returns the address of the sums of the gates of a block of 8 rows up to row
 /// `row`, of four channels from `column` on, a multiple of four: bounded and
-/// times log2 e. Rows of odd number have their halves of 32 channels in turn, so
-/// that 8 lanes find two rows of 16 channels in banks of their own.
+/// times log2 e. Rows of odd number have their halves of 32 channels in turn,
+/// so that 8 lanes find two rows of 16 channels in banks of their own.
 Value getSumAddress(Emitter &e, Value scratch, Value row, Value column,
                     int64_t columns);
 /// Returns the byte in the scratch tile of element 0 of the factors of block 0;

@@ -261,9 +261,9 @@ DecayPanels::Exponents DecayPanels::readExponents(Value number, int64_t half) {
   Value column =
       e.add(e.mul(number, kPanelColumns), e.mul(e.urem(lane, 4), kLaneColumns));
   auto read = [&](Value row) {
-    return e.loadSharedVector(e.f32(), kLaneColumns,
-                              getSumAddress(e, scratch, e.add(row, 8 * half),
-                                            column, columns));
+    return e.loadSharedVector(
+        e.f32(), kLaneColumns,
+        getSumAddress(e, scratch, e.add(row, 8 * half), column, columns));
   };
   Exponents exponents;
   exponents.toBegin = read(row);

@@ -4,9 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A warp sums the gates of its 16 rows, two blocks of 8, four channels a lane.
-// Then a thread has a channel, and makes of its eight sums the factors that
-// reach from each block to where rows are scaled to.
+// A warp sums the gates of its 16 rows, two blocks of 8, four channels a lane,
+// and leaves the sums up to each row. Then a thread has a channel, and makes of
+// its eight sums the factors that reach from each block to where rows are
+// scaled to.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,8 +31,8 @@ Value tile::getTensorAddress(Emitter &e, DecayedProductsOp op,
       e, tensor, adaptor.getCoords().slice(first, coords.size()), element);
 }
 
-Value tile::getGateAddress(Emitter &e, Value scratch, Value row, Value column,
-                           int64_t columns) {
+Value tile::getSumAddress(Emitter &e, Value scratch, Value row, Value column,
+                          int64_t columns) {
   constexpr int64_t turnedBytes = 64;
   Value turn = e.mul(e.band(row, e.c32(1)), turnedBytes);
   Value byte = e.bxor(e.mul(column, 4), turn);
@@ -79,7 +80,8 @@ public:
       : e(e), op(op), adaptor(adaptor), columns(op.getColumns()),
         sumsByte(getExchangeByte(columns)) {}
 
-  void write() {
+  /// Returns whether some of the warp's gates are steep.
+  Value write() {
     sync();
     // A warp has as many channels as all threads of the warpgroup, one each.
     static_assert(kWarpColumns == kWarpgroupThreads);
@@ -89,6 +91,7 @@ public:
     for (int64_t first = 0; first < columns; first += kWarpgroupThreads)
       writeChannel(getChannel(first, e.warpgroupThread()));
     sync();
+    return isSteep();
   }
 
 private:
@@ -105,12 +108,14 @@ private:
   /// Sums four channels of the warp's two blocks.
   void sumBlocks(Value channel);
   void writeChannel(Value channel);
+  Value isSteep();
   void writeReach(Value channel, DecayReach reach, ArrayRef<Value> exponents);
 
   Emitter &e;
   DecayedProductsOp op;
   DecayedProductsOp::Adaptor adaptor;
   int64_t columns, sumsByte;
+  Value least; ///< of the gates that the lane has summed
 };
 } // namespace
 
@@ -136,15 +141,28 @@ void FactorWriter::sumBlocks(Value channel) {
       for (auto [sum, gate] : llvm::zip_equal(sums, gates[i])) {
         gate = scaleGate(e, gate);
         sum = LLVM::FAddOp::create(e.builder, e.loc, sum, gate);
+        least = least ? LLVM::MinNumOp::create(e.builder, e.loc, least, gate)
+                            .getResult()
+                      : gate;
       }
-      e.storeSharedVector(gates[i],
-                          getGateAddress(e, adaptor.getScratch(), e.add(row, i),
-                                         channel, columns));
+      e.storeSharedVector(sums, getSumAddress(e, adaptor.getScratch(),
+                                              e.add(row, i), channel, columns));
     }
     Value place = e.add(e.mul(e.warpInGroup(), 2), block);
     e.storeSharedVector(
         sums, e.add(address(channel, sumsByte), e.mul(place, columns * 4)));
   }
+}
+
+/// A branch on it is one that all lanes take. NaNs are not looked for: what is
+/// made of them is NaN in any case.
+Value FactorWriter::isSteep() {
+  Value any = e.ptx("{\n.reg .pred less, any;\nsetp.lt.f32 less, $1, $2;\n"
+                    "vote.sync.any.pred any, less, 0xffffffff;\n"
+                    "selp.b32 $0, 1, 0, any;\n}",
+                    "=r,f,f", {least, e.cf32(kLeastNear)}, e.i32())
+                  .front();
+  return e.cmp(LLVM::ICmpPredicate::ne, any, e.c32(0));
 }
 
 /// Writes two to `exponents`, one a block.
@@ -202,7 +220,7 @@ void FactorWriter::writeChannel(Value channel) {
                 offsetPointer(e, pointer, offset, e.f32()));
 }
 
-void tile::writeDecayFactors(Emitter &e, DecayedProductsOp op,
-                             DecayedProductsOp::Adaptor adaptor) {
-  FactorWriter(e, op, adaptor).write();
+Value tile::writeDecayFactors(Emitter &e, DecayedProductsOp op,
+                              DecayedProductsOp::Adaptor adaptor) {
+  return FactorWriter(e, op, adaptor).write();
 }

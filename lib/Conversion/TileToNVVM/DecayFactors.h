@@ -10,6 +10,8 @@
 #include "Emitter.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
+#include "llvm/Support/MathExtras.h"
+
 namespace mlir::wyvern::tile {
 
 /// Rows of a block whose factors are products of those of its rows and one of
@@ -17,6 +19,9 @@ namespace mlir::wyvern::tile {
 constexpr int64_t kDecayRows = 8, kDecayBlocks = kAccRows / kDecayRows;
 /// Gates count as no less: its exp is zero in f32, and sums stay numbers.
 constexpr double kLeastGate = -104;
+/// Gates between tokens of one block count as no less, times log2 e: products
+/// of their factors stay numbers (delta.sum_to_middle).
+constexpr double kLeastNear = -16 * llvm::numbers::log2e;
 
 /// What a row's own factor, to the begin or the end of its block of 8, is
 /// multiplied by, for each block: so it reaches the begin or the end of the
@@ -32,29 +37,30 @@ Value getTensorAddress(Emitter &e, DecayedProductsOp op,
 /// not read, where `condition` does not hold.
 SmallVector<Value> loadGlobalIf(Emitter &e, Value condition, Value pointer,
                                 Type element, unsigned count);
-/// The scratch tile, part by part: the gates, tables of factors, and what warps
-/// hand each other.
+/// The scratch tile, part by part: sums of gates, tables of factors, and what
+/// warps hand each other.
 constexpr int64_t getFactorsByte(int64_t columns) {
   return kAccRows * columns * 4;
 }
 constexpr int64_t getExchangeByte(int64_t columns) {
   return getFactorsByte(columns) + 4 * kDecayBlocks * columns * 4;
 }
-/// Returns the address of four gates from channel `column` on, a multiple of
-/// four, of row `row`: bounded and times log2 e. Rows of odd number have their
-/// halves of 32 channels in turn, so that 8 lanes find two rows of 16 channels
-/// in banks of their own.
-Value getGateAddress(Emitter &e, Value scratch, Value row, Value column,
-                     int64_t columns);
+/// Returns the address of the sums of the gates of a block of 8 rows up to row
+/// `row`, of four channels from `column` on, a multiple of four: bounded and
+/// times log2 e. Rows of odd number have their halves of 32 channels in turn,
+/// so that 8 lanes find two rows of 16 channels in banks of their own.
+Value getSumAddress(Emitter &e, Value scratch, Value row, Value column,
+                    int64_t columns);
 /// Returns the byte in the scratch tile of element 0 of the factors of block 0;
 /// a row of the table has a block, and a table `kDecayBlocks` of them.
 int64_t getFactorByte(DecayReach reach, int64_t columns);
 
-/// Writes the gates and the tables of factors of a chunk to the scratch tile,
-/// and the total. All warps have written them, and read what lay there, when it
-/// is done.
-void writeDecayFactors(Emitter &e, DecayedProductsOp op,
-                       DecayedProductsOp::Adaptor adaptor);
+/// Writes the sums of gates and the tables of factors of a chunk to the scratch
+/// tile, and the total. All warps have written them, and read what lay there,
+/// when it is done. Returns whether a gate of the warp's rows is less than
+/// `kLeastNear`.
+Value writeDecayFactors(Emitter &e, DecayedProductsOp op,
+                        DecayedProductsOp::Adaptor adaptor);
 
 } // namespace mlir::wyvern::tile
 

@@ -12,9 +12,6 @@ using namespace mlir::wyvern::tile;
 
 /// Channels of a lane.
 static constexpr int64_t kLaneColumns = 4;
-/// Gates between tokens of one block count as no less, times log2 e: products
-/// of their factors stay numbers (delta.sum_to_middle).
-static constexpr double kLeastNear = -16 * llvm::numbers::log2e;
 /// Bytes that one panel's right operands take, and those of them that are for
 /// the next warp.
 static constexpr int64_t kPanelBytes = 2048, kPartBytes = 1024;
@@ -24,6 +21,9 @@ static Value fsub(Emitter &e, Value a, Value b) {
 }
 static Value fmul(Emitter &e, Value a, Value b) {
   return LLVM::FMulOp::create(e.builder, e.loc, a, b);
+}
+static Value fneg(Emitter &e, Value a) {
+  return LLVM::FNegOp::create(e.builder, e.loc, a);
 }
 static Value fma(Emitter &e, Value a, Value b, Value c) {
   return LLVM::FMAOp::create(e.builder, e.loc, a, b, c);
@@ -42,9 +42,7 @@ static SmallVector<Value> exponentiate(Emitter &e, ArrayRef<Value> exponents,
                                        bool isNegated = false) {
   SmallVector<Value> factors;
   for (Value x : exponents) {
-    Value exponent =
-        isNegated ? LLVM::FNegOp::create(e.builder, e.loc, x).getResult() : x;
-    factors.push_back(emitExp2(e, exponent));
+    factors.push_back(emitExp2(e, isNegated ? fneg(e, x) : x));
   }
   return factors;
 }
@@ -71,13 +69,6 @@ void tile::multiplyBF16(Emitter &e, MutableArrayRef<Value> acc,
 // Where things are
 //===----------------------------------------------------------------------===//
 
-/// 1 in lanes whose number has the bits of `mask`, else 0.
-Value DecayPanels::isLane(int64_t mask) {
-  Value has =
-      e.cmp(LLVM::ICmpPredicate::ne, e.band(lane, e.c32(mask)), e.c32(0));
-  return e.select(has, e.cf32(1), e.cf32(0));
-}
-
 DecayPanels::DecayPanels(Emitter &e, DecayedProductsOp op,
                          DecayedProductsOp::Adaptor adaptor)
     : e(e), op(op), adaptor(adaptor), columns(op.getColumns()),
@@ -97,11 +88,6 @@ DecayPanels::DecayPanels(Emitter &e, DecayedProductsOp op,
        llvm::zip_equal(op.getOuts(), adaptor.getOuts()))
     outs.push_back(
         locate(tensor++, converted, cast<GlobalType>(global.getType())));
-  // Lanes 4 i to 4 i + 3 have row i of 8.
-  isSecond = isLane(4);
-  isThird = isLane(8);
-  isBehind = isLane(16);
-  isBefore = fsub(e, e.cf32(1), isBehind);
 }
 
 DecayPanels::Rows DecayPanels::locate(unsigned tensor, Value global,
@@ -240,83 +226,61 @@ SmallVector<Value> DecayPanels::scale(ArrayRef<Value> values,
   return pack(multiply(e, values, factors));
 }
 
-/// Returns the sum of the gates of the lane's half of a block of 8 rows up to
-/// its own row, and the sum of all of the half.
-std::pair<Value, Value> DecayPanels::sumHalf(Value sum) {
-  sum = fma(e, e.shuffleShift(sum, 4, /*up=*/true), isSecond, sum);
-  // Rows 2 and 3 of the half get what 0 and 1 add up to.
+/// Returns the exponents of a row to the middle of its block, negative in front
+/// of it, by gates that count as no less than a bound. They are the differences
+/// of `sums`, those up to each row.
+SmallVector<Value> DecayPanels::boundNear(ArrayRef<Value> sums) {
+  // Lanes 4 i to 4 i + 3 have row i of 8. Where no gate is steep all this would
+  // only take registers: the lane's number is asked for again.
+  Value lane = e.ptx("mov.u32 $0, %laneid;", "=r", {}, e.i32()).front();
+  auto oneIf = [&](int64_t mask) -> Value {
+    Value has =
+        e.cmp(LLVM::ICmpPredicate::ne, e.band(lane, e.c32(mask)), e.c32(0));
+    return e.select(has, e.cf32(1), e.cf32(0));
+  };
+  Value isNotFirst = oneIf(28), isSecond = oneIf(4), isThird = oneIf(8);
+  Value isBefore = fsub(e, e.cf32(1), oneIf(16));
   Value last = LLVM::OrOp::create(e.builder, e.loc, lane, e.c32(12));
-  sum = fma(e, e.shuffle(sum, e.bxor(last, e.c32(8))), isThird, sum);
-  return {sum, e.shuffle(sum, last)};
+  Value second = e.bxor(last, e.c32(8));
+  return llvm::map_to_vector(sums, [&](Value sum) {
+    Value before = e.shuffleShift(sum, 4, /*up=*/true);
+    Value gate = fma(e, fneg(e, before), isNotFirst, sum);
+    gate = LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastNear));
+    // Of each half of the block up to the row: rows 2 and 3 get what 0 and 1
+    // add up to.
+    Value part = fma(e, e.shuffleShift(gate, 4, /*up=*/true), isSecond, gate);
+    part = fma(e, e.shuffle(part, second), isThird, part);
+    return fma(e, fneg(e, e.shuffle(part, last)), isBefore, part);
+  });
 }
 
-/// Returns the exponents of rows to the middle of their blocks, those in front
-/// of it negative: the sum of a second half's gates up to the row, or what is
-/// left of a first half's behind it.
-SmallVector<Value> DecayPanels::sumNear(ArrayRef<Value> sums,
-                                        ArrayRef<Value> halves) {
-  SmallVector<Value> near;
-  for (auto [sum, half] : llvm::zip_equal(sums, halves))
-    near.push_back(
-        fma(e, LLVM::FNegOp::create(e.builder, e.loc, half), isBefore, sum));
-  return near;
-}
-
-SmallVector<Value> DecayPanels::readGates(Value number, int64_t half) {
-  Value row = e.add(AccPosition::get(e).row0, 8 * half);
+/// Returns what the sums up to a row, and those of the block and of its first
+/// half, make of it. What is left of the first half is negative behind it.
+DecayPanels::Exponents DecayPanels::readExponents(Value number, int64_t half) {
+  Value row = AccPosition::get(e).row0;
   Value column =
       e.add(e.mul(number, kPanelColumns), e.mul(e.urem(lane, 4), kLaneColumns));
-  return e.loadSharedVector(e.f32(), kLaneColumns,
-                            getGateAddress(e, scratch, row, column, columns));
-}
-
-Value DecayPanels::isSteep(ArrayRef<Value> gates) {
-  // NaNs are not looked for: what is made of them is NaN in any case.
-  Value least = gates.front();
-  for (Value gate : gates.drop_front())
-    least = LLVM::MinNumOp::create(e.builder, e.loc, least, gate);
-  Value any = e.ptx("{\n.reg .pred less, any;\nsetp.lt.f32 less, $1, $2;\n"
-                    "vote.sync.any.pred any, less, 0xffffffff;\n"
-                    "selp.b32 $0, 1, 0, any;\n}",
-                    "=r,f,f", {least, e.cf32(kLeastNear)}, e.i32())
-                  .front();
-  return e.cmp(LLVM::ICmpPredicate::ne, any, e.c32(0));
-}
-
-/// Returns the same of gates that count as no less than a bound, where some are
-/// less: a branch that all lanes take.
-SmallVector<Value> DecayPanels::boundNear(ArrayRef<Value> gates,
-                                          ArrayRef<Value> sums,
-                                          ArrayRef<Value> halves,
-                                          Value isSteep) {
-  auto bound = [&] {
-    SmallVector<Value> boundSums, boundHalves;
-    for (Value gate : gates) {
-      auto [sum, half] = sumHalf(
-          LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastNear)));
-      boundSums.push_back(sum);
-      boundHalves.push_back(half);
-    }
-    return e.vectorOf(sumNear(boundSums, boundHalves));
+  auto read = [&](Value row) {
+    return e.loadSharedVector(
+        e.f32(), kLaneColumns,
+        getSumAddress(e, scratch, e.add(row, 8 * half), column, columns));
   };
-  auto type = VectorType::get(kLaneColumns, e.f32());
-  return e.elements(e.ifElse(
-      isSteep, type, bound, [&] { return e.vectorOf(sumNear(sums, halves)); }));
-}
-
-DecayPanels::Exponents DecayPanels::sumBlocks(ArrayRef<Value> gates,
-                                              Value isSteep) {
   Exponents exponents;
-  SmallVector<Value> sums, halves;
-  for (Value gate : gates) {
-    auto [sum, half] = sumHalf(gate);
-    Value other = e.shuffleXor(half, 16);
-    exponents.toBegin.push_back(fma(e, other, isBehind, sum));
-    exponents.toEnd.push_back(fma(e, other, isBefore, fsub(e, half, sum)));
-    sums.push_back(sum);
-    halves.push_back(half);
+  exponents.toBegin = read(row);
+  // Row 3 of the block, and the last one.
+  Value first = e.band(row, e.c32(~(kDecayRows - 1)));
+  SmallVector<Value> middle = read(e.add(first, kDecayRows / 2 - 1));
+  SmallVector<Value> total = read(e.add(first, kDecayRows - 1));
+  SmallVector<Value> near;
+  for (auto [sum, half, all] :
+       llvm::zip_equal(exponents.toBegin, middle, total)) {
+    exponents.toEnd.push_back(fsub(e, all, sum));
+    near.push_back(fsub(e, sum, half));
   }
-  exponents.near = boundNear(gates, sums, halves, isSteep);
+  auto type = VectorType::get(kLaneColumns, e.f32());
+  exponents.near = e.elements(e.ifElse(
+      isSteep, type, [&] { return e.vectorOf(boundNear(exponents.toBegin)); },
+      [&] { return e.vectorOf(near); }));
   return exponents;
 }
 
@@ -339,8 +303,7 @@ DecayRow DecayPanels::make(Value number, int64_t half) {
   DecayRow row;
   row.panel = number;
   row.half = half;
-  SmallVector<Value> gates = readGates(number, half);
-  Exponents exponents = sumBlocks(gates, isSteep(gates));
+  Exponents exponents = readExponents(number, half);
   SmallVector<Value> begin = exponentiate(e, exponents.toBegin);
   SmallVector<Value> end = exponentiate(e, exponents.toEnd);
   row.rows = unpackRows(e, taken, half);

@@ -49,6 +49,8 @@ public:
   int64_t count() const { return columns / kPanelColumns; }
   /// Loads the first panel, and asks for the others' rows in the L2 cache.
   void loadFirst();
+  /// Bounds gates between near tokens where `condition` holds.
+  void boundNearIf(Value condition) { isSteep = condition; }
   /// Takes what was loaded.
   void take() { taken = loaded; }
   /// Loads what comes behind panel `number`; zeros behind the last one.
@@ -95,22 +97,13 @@ private:
   void load(Value number, const Conditions &conditions);
   /// Returns the address of row `half` of panel `number`.
   Value getAddress(const Rows &rows, int64_t half, Value number);
-  SmallVector<Value> readGates(Value number, int64_t half);
-  /// Returns whether some of these gates of the warp are less than those
-  /// between near tokens count.
-  Value isSteep(ArrayRef<Value> gates);
-  /// Sums within halves of a block of 8, and those of whole halves.
-  std::pair<Value, Value> sumHalf(Value gate);
   /// The exponents of factors within a block.
   struct Exponents {
     SmallVector<Value> toBegin, toEnd, near;
   };
-  Exponents sumBlocks(ArrayRef<Value> gates, Value isSteep);
-  SmallVector<Value> sumNear(ArrayRef<Value> sums, ArrayRef<Value> halves);
-  SmallVector<Value> boundNear(ArrayRef<Value> gates, ArrayRef<Value> sums,
-                               ArrayRef<Value> halves, Value isSteep);
+  Exponents readExponents(Value number, int64_t half);
+  SmallVector<Value> boundNear(ArrayRef<Value> sums);
   SmallVector<Value> pack(ArrayRef<Value> values);
-  Value isLane(int64_t mask);
 
   Emitter &e;
   DecayedProductsOp op;
@@ -119,9 +112,7 @@ private:
   Value scratch, lane, warp;
   Conditions isThere;
   SmallVector<Rows> rows, outs;
-  /// 1 in lanes of odd rows, of rows 2 and 3 of four, of the second half of 8
-  /// rows, and of the first one; else 0.
-  Value isSecond, isThird, isBehind, isBefore;
+  Value isSteep; ///< whether gates of the warp are to be bounded
   SmallVector<Value> loaded, taken;
 };
 

@@ -61,8 +61,9 @@ public:
 
   /// Loads what comes first.
   void begin() { panels.loadFirst(); }
-  /// Returns the products, when the factors are there.
-  SmallVector<Value> emit();
+  /// Returns the products, when the factors are there; `isSteep` is what these
+  /// tell.
+  SmallVector<Value> emit(Value isSteep);
 
 private:
   void emitLoop();
@@ -220,7 +221,7 @@ void ProductsEmitter::emitPanel(Value number) {
   for (int64_t half : {0, 1}) {
     DecayRow row = panels.make(number, half);
     // What comes behind is on its way as soon as registers are free.
-    if (half == 1)
+    if (half == 0)
       panels.loadNext(number);
     addDiagonals(row);
     panels.storeOuts(row);
@@ -314,7 +315,8 @@ Value ProductsEmitter::joinTiles(size_t product) {
   return e.vectorOf(values);
 }
 
-SmallVector<Value> ProductsEmitter::emit() {
+SmallVector<Value> ProductsEmitter::emit(Value isSteep) {
+  panels.boundNearIf(isSteep);
   emitLoop();
   SmallVector<Value> products;
   for (size_t n = 0; n < op.getLeft().size(); ++n) {
@@ -334,8 +336,8 @@ struct DecayedProductsPattern : OpConversionPattern<DecayedProductsOp> {
     Emitter e(rewriter, op.getLoc());
     ProductsEmitter products(e, op, adaptor);
     products.begin();
-    writeDecayFactors(e, op, adaptor);
-    rewriter.replaceOp(op, products.emit());
+    Value isSteep = writeDecayFactors(e, op, adaptor);
+    rewriter.replaceOp(op, products.emit(isSteep));
     return success();
   }
 };

@@ -1,8 +1,8 @@
 // RUN: wyvern-opt %s -convert-tile-to-nvvm | FileCheck %s
 
 // A lane asks for its rows of the first panel, and for the lines of the others. Then a warp
-// sums the gates of its rows, 16 loads that wait for nothing, and a thread makes the factors
-// of a channel.
+// sums the gates of its rows, 16 loads that wait for nothing, leaves the sums up to each, and
+// a thread makes the factors of a channel. All lanes know whether a gate of the warp is steep.
 
 // CHECK-LABEL: llvm.func @products
 // CHECK-COUNT-4: "{{.*}}@there ld.global.v2.b32
@@ -10,20 +10,28 @@
 // CHECK: bar.sync
 // CHECK-COUNT-16: "{{.*}}@there ld.global.v4.b32
 // CHECK-NOT: ld.global.v4
+// CHECK-COUNT-18: st.shared.v4
 // CHECK: bar.sync
 // CHECK: llvm.nvvm.ex2.approx.ftz.f
 // CHECK: bar.sync
+// CHECK: vote.sync.any.pred
 
-// Panels are a loop whose rounds nobody knows. Near gates are bounded where some are steep.
-// A row's scaled rows leave with it. What comes behind is asked for as the second row is made.
+// Panels are a loop whose rounds nobody knows. Sums up to a row, to the middle of its block and
+// of all of it are all that its factors take; near gates are bounded where some are steep. What
+// comes behind is asked for as the first row is made. A row's scaled rows leave with it.
 
 // CHECK: mul.lo.u32 $0, n, 8;
 // CHECK: scf.for
-// CHECK: vote.sync.any.pred
+// CHECK-COUNT-3: ld.shared.v4
+// CHECK-NOT: shfl
 // CHECK: scf.if
-// CHECK: st.global.v2.b32
-// CHECK: vote.sync.any.pred
+// CHECK: nvvm.shfl.sync up
+// CHECK: } else {
+// CHECK-NOT: shfl
+// CHECK: }
 // CHECK-COUNT-4: ld.global.v2.b32
+// CHECK: st.global.v2.b32
+// CHECK-COUNT-3: ld.shared.v4
 // CHECK: st.global.v2.b32
 
 // A warp's own tiles take three products each, and, when the warps have met, later warps
